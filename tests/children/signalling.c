@@ -1,0 +1,86 @@
+/* Stops, continues, traps and interrupts itself: what a debugger could spoil. Prints what it saw. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t traps, users, alarms, sender, value;
+
+static void handler(int number, siginfo_t *info, void *unused) {
+    (void)unused;
+    if (number == SIGTRAP) traps++;
+    if (number == SIGALRM) alarms++;
+    if (number == SIGUSR1) users++, sender = info->si_pid, value = info->si_value.sival_int;
+}
+
+static void *idle(void *unused) {
+    for (;;) pause();
+    return unused;
+}
+
+int main(int argc, char **argv) {
+    struct sigaction action = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO};
+    struct itimerval soon = {.it_value = {0, 50000}};
+    union sigval sent = {.sival_int = 42};
+    pthread_t thread;
+    int status;
+    pid_t made;
+
+    if (argc > 1 && !strcmp(argv[1], "killed")) raise(SIGKILL);
+    if (argc > 1 && !strcmp(argv[1], "aborted")) raise(SIGABRT);
+    made = fork();
+    if (!made) {
+        pthread_create(&thread, NULL, idle, NULL);
+        raise(SIGSTOP);
+        usleep(100000); /* or it has stopped again before it was seen to continue */
+        raise(SIGSTOP);
+        _exit(5);
+    }
+    for (int at = 0; at < 2; at++) {
+        waitpid(made, &status, WUNTRACED);
+        printf("stopped %d\n", WIFSTOPPED(status) ? WSTOPSIG(status) : 0);
+        usleep(30000);
+        printf("still %d\n", waitpid(made, &status, WNOHANG));
+        kill(made, SIGCONT);
+        waitpid(made, &status, WCONTINUED);
+        printf("continued %d\n", WIFCONTINUED(status));
+    }
+    waitpid(made, &status, 0);
+    printf("exit %d\n", WEXITSTATUS(status));
+
+    sigaction(SIGTRAP, &action, NULL);
+    sigaction(SIGUSR1, &action, NULL);
+    sigaction(SIGALRM, &action, NULL);
+    raise(SIGTRAP);
+#ifdef __x86_64__
+    __asm__ volatile("int3");
+#else
+    raise(SIGTRAP);
+#endif
+    printf("traps %d\n", traps);
+    sigqueue(getpid(), SIGUSR1, sent);
+    printf("queued %d %d\n", sender == getpid(), value);
+
+    if (argc > 2 && mkfifo(argv[2], 0600)) return 3;
+    setitimer(ITIMER_REAL, &soon, NULL);
+    status = argc > 2 ? open(argv[2], O_RDONLY) : -1; /* blocks until the alarm */
+    printf("interrupted %d %d\n", status == -1 && errno == EINTR, alarms);
+    action.sa_flags |= SA_RESTART;
+    sigaction(SIGALRM, &action, NULL);
+    if (!fork()) {
+        usleep(150000);
+        _exit(open(argv[2], O_WRONLY) == -1);
+    }
+    setitimer(ITIMER_REAL, &soon, NULL);
+    status = open(argv[2], O_RDONLY); /* is redone after the alarm */
+    wait(NULL);
+    printf("restarted %d %d\n", status >= 0, alarms);
+    return 0;
+}

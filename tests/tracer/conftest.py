@@ -1,0 +1,153 @@
+"""Records real children: `record` runs a command under the recorder and reads the recording."""
+
+from __future__ import annotations
+
+import marshal
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import settings
+
+from buildperm.tracer import calls, recording
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+# A busy machine is not a slow program, and the tests also run where they may write nothing.
+settings.register_profile("tracer", deadline=None, database=None)
+settings.load_profile("tracer")
+
+HARNESS = Path(__file__).with_name("harness.py")
+CHILDREN = Path(__file__).parent.parent / "children"
+
+HEADER = {
+    "crate": "tried",
+    "name": "tried",
+    "crate_version": "1.0.0",
+    "source": "",
+    "checksum": "",
+    "target": "x86_64-unknown-linux-gnu",
+    "host": "x86_64-unknown-linux-gnu",
+    "profile": "debug",
+    "features": ["default"],
+    "kernel": os.uname().release,
+    "runtime": "portable",
+    "landlock_abi": 7,
+    "mode": "learning",
+    "buildperm": "0.1.0",
+    "session": "",
+    "places": {"OUT_DIR": "/out"},
+    "path": "/usr/bin:/bin",
+    "tools": ["/usr/bin/rustc"],
+    "handed_over": [],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What came of one run under the recorder."""
+
+    recording: recording.Recording
+    path: Path
+    stdout: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Runs commands under the recorder; what a recording consists of lies in `home`."""
+
+    home: Path
+    cwd: Path
+
+    def __call__(
+        self,
+        *argv: str | bytes | Path,
+        cwd: Path | None = None,
+        refuse: Mapping[str, int] | None = None,
+        **options: Any,  # noqa: ANN401 - see `prepare`
+    ) -> Recorded:
+        """Run `argv` to its end."""
+        ran = subprocess.run(
+            self.prepare(*argv, refuse=refuse, **options),
+            capture_output=True,
+            cwd=cwd or self.cwd,
+            timeout=120,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr.decode(errors="replace")
+        path = self.home / "recording.jsonl"
+        return Recorded(recording.read(path), path, ran.stdout)
+
+    def prepare(
+        self,
+        *argv: str | bytes | Path,
+        env: Mapping[bytes, bytes] | None = None,
+        refuse: Mapping[str, int] | None = None,
+        withheld: Sequence[bytes] = (),
+        caps: Mapping[str, int] | None = None,
+        process_limit: int = 0,
+        stop_after_s: int = 0,
+        readable: Sequence[str | Path] = (),
+        writable: Sequence[str | Path] = (),
+    ) -> list[str]:
+        """Return the command that runs `argv` under the recorder."""
+        refuse = refuse or {}
+        numbers = calls.table()
+        names = [name for name in calls.RECORDED if name in numbers and name not in refuse]
+        recorded = {numbers[name]: 0 for name in names}
+        recorded |= {numbers[name]: errno for name, errno in refuse.items()}
+        spec = {
+            "argv": [os.fsencode(argument) for argument in argv],
+            "env": dict(env if env is not None else {b"PATH": os.environb[b"PATH"]}),
+            "filter": recorded,
+            "calls": {numbers[name]: name for name in {*names, *refuse}},
+            "caps": dict(caps or {}),
+            "withheld": list(withheld),
+            "process_limit": process_limit,
+            "stop_after_s": stop_after_s,
+            "readable": [os.fsencode(path) for path in readable],
+            "writable": [os.fsencode(path) for path in writable],
+            "header": HEADER,
+            "recording": os.fsencode(self.home / "recording.jsonl"),
+        }
+        (self.home / "spec").write_bytes(marshal.dumps(spec))
+        return [sys.executable, "-IS", str(HARNESS), str(self.home / "spec")]
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Record:
+    """Return what runs commands under the recorder, in `tmp_path` unless told otherwise."""
+    home = tmp_path / "recorder"
+    home.mkdir()
+    return Record(home, tmp_path)
+
+
+@dataclass(slots=True)
+class Children:
+    """Compiles the C programs of tests/children, each once per session."""
+
+    folder: Path
+    made: dict[tuple[str, ...], Path] = field(default_factory=dict)
+
+    def __call__(self, name: str, *flags: str) -> Path:
+        key = (name, *flags)
+        if key not in self.made:
+            program = self.folder / f"{name}{len(self.made)}"
+            source = CHILDREN / f"{name}.c"
+            subprocess.run(
+                ["cc", "-O1", "-Wall", "-Werror", "-pthread", "-o", program, source, *flags],
+                check=True,
+            )
+            self.made[key] = program
+        return self.made[key]
+
+
+@pytest.fixture(scope="session")
+def child(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return what compiles a child by name."""
+    return Children(tmp_path_factory.mktemp("children"))

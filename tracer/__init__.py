@@ -1,0 +1,1 @@
+"""What a build script did: events, the ptrace recorder, system call tables, the recording file."""

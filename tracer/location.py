@@ -1,0 +1,158 @@
+"""Where a path, a descriptor or a working directory of a traced process leads.
+
+Everything is asked of the kernel (`/proc/PID/fd/N`, `/proc/PID/cwd`) or walked through from
+outside the sandbox; nothing here follows what the process says about itself.
+
+Part of the supervisor: standard library only, nothing heavy.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from errno import ENAMETOOLONG
+
+AT_FDCWD = -100  # openat(2)
+TOO_LONG = b"..."
+"""Stands for the rest of a path that is too long for the kernel to tell."""
+
+_DELETED = b" (deleted)"
+
+
+def descriptor(pid: int, number: int) -> bytes:
+    """Return the path of an open file, or its kind (`pipe:[7]`); empty where there is none.
+
+    The path of a file deeper than PATH_MAX is `TOO_LONG`, that of a directory ends in it.
+    proc_pid_fd(5): "(deleted)" follows the name of a file that has been unlinked. A file whose
+    name really ends so is recognised by still being there.
+    """
+    return _magic(b"/proc/%d/fd/%d" % (pid, number))
+
+
+def program(pid: int) -> bytes:
+    """Return the program that `pid` runs, by the kernel's own link; empty if it is gone."""
+    return _magic(b"/proc/%d/exe" % pid)
+
+
+def directory(pid: int, number: int) -> bytes:
+    """Return the directory that a path relative to the descriptor `number` starts from."""
+    if _signed(number) == AT_FDCWD:
+        return _magic(b"/proc/%d/cwd" % pid)
+    return descriptor(pid, number & 0xFFFFFFFF)
+
+
+def absolute(pid: int, tid: int, number: int, path: bytes) -> bytes:
+    """Return `path` as thread `tid` of process `pid` means it, made absolute, links kept.
+
+    `.` and empty components are left out; `..` stays, since what it leads to depends on links.
+    """
+    if not path.startswith(b"/"):
+        start = directory(tid, number)
+        if not start.startswith(b"/"):  # a pipe or a socket: the call has failed anyway
+            return path
+        path = start + b"/" + path if path else start
+    if b"//" in path or b"/./" in path or path.endswith((b"/", b"/.")):
+        parts = [part for part in path.split(b"/") if part not in (b"", b".")]
+        path = b"/" + b"/".join(parts)
+    if path.startswith((b"/proc/", b"/dev/")):
+        for alias, actual in (
+            (b"/proc/self", b"/proc/%d" % pid),
+            (b"/proc/thread-self", b"/proc/%d/task/%d" % (pid, tid)),
+            (b"/dev/fd", b"/proc/%d/fd" % pid),
+            (b"/dev/stdin", b"/proc/%d/fd/0" % pid),
+            (b"/dev/stdout", b"/proc/%d/fd/1" % pid),
+            (b"/dev/stderr", b"/proc/%d/fd/2" % pid),
+        ):
+            if path == alias or path.startswith(alias + b"/"):
+                return actual + path[len(alias) :]
+    return path
+
+
+def generalised(pid: int, path: bytes) -> bytes:
+    """Return `path` with `/proc/self` for the process's own folder, whose name says nothing."""
+    if path.startswith(b"/proc/"):
+        own = b"/proc/%d/" % pid
+        if path.startswith(own):
+            return b"/proc/self/" + path[len(own) :]
+    return path
+
+
+def resolved(path: bytes) -> bytes:
+    """Return where the absolute `path` leads, links followed as far as it exists.
+
+    open(2), O_PATH: the kernel walks it, and nothing is opened.
+    """
+    try:
+        file = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return _walked(path)
+    found = _magic(b"/proc/self/fd/%d" % file)
+    os.close(file)
+    return found if found.startswith(b"/") else path
+
+
+def parent_resolved(path: bytes) -> bytes:
+    """Return the absolute `path` with all links but a last one followed: what unlink(2) names."""
+    head, name = posixpath.split(path)
+    if name in (b"", b".", b".."):
+        return resolved(path)
+    return posixpath.join(resolved(head), name)
+
+
+def _walked(path: bytes) -> bytes:
+    try:
+        return posixpath.realpath(path)
+    except (OSError, ValueError, RecursionError):  # the last: longer chains than the kernel takes
+        return posixpath.normpath(path)
+
+
+def _magic(link: bytes) -> bytes:
+    try:
+        path = os.readlink(link)
+    except OSError as error:
+        return _ancestor(link) if error.errno == ENAMETOOLONG else b""
+    if path.endswith(_DELETED) and not _is_same(link, path):
+        return path[: -len(_DELETED)]
+    return path
+
+
+def _is_same(link: bytes, path: bytes) -> bool:
+    try:
+        there, found = os.stat(link), os.lstat(path)
+    except OSError:
+        return False
+    return (there.st_dev, there.st_ino) == (found.st_dev, found.st_ino)
+
+
+def _ancestor(link: bytes) -> bytes:
+    """Name a directory deeper than PATH_MAX by the nearest one above that has a short enough path.
+
+    A file has no way up.
+    """
+    flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+    try:
+        current = os.open(link, flags)
+    except OSError:
+        return TOO_LONG
+    while True:
+        try:
+            above = os.open(b"..", flags, dir_fd=current)
+        except OSError:
+            return b""
+        finally:
+            os.close(current)
+        current = above
+        try:
+            path = os.readlink(b"/proc/self/fd/%d" % current)
+        except OSError as error:
+            if error.errno == ENAMETOOLONG:
+                continue
+            path = b""
+        os.close(current)
+        return posixpath.join(path, TOO_LONG) if path else b""
+
+
+def _signed(number: int) -> int:
+    """Read a register as the `int` that the kernel takes it for."""
+    number &= 0xFFFFFFFF
+    return number - 0x100000000 if number & 0x80000000 else number

@@ -1,0 +1,278 @@
+"""Turns the two stops of a system call into an event.
+
+On entry only what the process may overwrite is copied; at the exit the kernel's answer is read.
+Each `leave` lets the process go on as soon as nothing more has to be read from it, so that it runs
+while the event is filed.
+
+Part of the supervisor: standard library only, nothing heavy.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from errno import EACCES, ENOENT
+
+from buildperm.tracer import calls as layouts
+from buildperm.tracer import decoding, location, memory, refusal
+from buildperm.tracer.location import AT_FDCWD, TOO_LONG
+from buildperm.tracer.ptrace import CONT, request
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeAlias
+
+    from buildperm.tracer.tree import Process
+    from buildperm.tracer.writer import Writer
+
+    Stopped: TypeAlias = tuple[int, ...]
+    """Number, six arguments and filter data, as `ptrace.stopped_call` gives them."""
+    Seen: TypeAlias = tuple[Any, ...]
+    """What an `enter` keeps for its `leave`; None: nothing to record."""
+    Enter: TypeAlias = Callable[[int, Process, Stopped], Seen | None]
+    Leave: TypeAlias = Callable[[int, Process, Seen, int, bool], None]
+    """Takes the result (-errno for a failure) and whether the filter refused the call."""
+
+_RESTARTING = 512  # An errno from here on (ERESTARTSYS …) is for the kernel: it redoes the call.
+_AT_SYMLINK_NOFOLLOW = 0x100
+_CACHED = 8192  # Entries of a cache before it is emptied.
+
+
+class Observer:
+    """Knows for each call number how to read it."""
+
+    def __init__(self, writer: Writer, calls: dict[int, str]) -> None:
+        self._writer = writer
+        self._explained: set[tuple[bytes, bytes]] = set()  # Path asked for, where links lead.
+        self._directories: dict[bytes, bytes] = {}  # Where directories with `..` lead.
+        self.handlers: dict[int, tuple[Enter, Leave]] = {}
+        for number, name in calls.items():
+            handler = self._handler(name)
+            if handler is not None:
+                self.handlers[number] = handler
+
+    def _handler(self, name: str) -> tuple[Enter, Leave] | None:
+        if name in layouts.OPENS:
+            return self._open_handler(name)
+        if name in layouts.CHANGES:
+            return self._change_handler(name)
+        if name in layouts.EXECUTIONS:
+            return self._execution_handler(name)
+        if name in layouts.SOCKETS:
+            return self._socket_handler(name)
+        return None
+
+    def _open_handler(self, name: str) -> tuple[Enter, Leave]:
+        start_at, path_at, flags_at = (index + 1 for index in layouts.OPENS[name])
+        writer, differs, failed = self._writer, self._differs, self._failed_path
+        mode, creates = decoding.mode, decoding.creates
+        descriptor, generalised = location.descriptor, location.generalised
+
+        def enter(tid: int, process: Process, stopped: Stopped) -> Seen:
+            path = memory.text(tid, stopped[path_at]) or b""
+            start = stopped[start_at] if start_at else AT_FDCWD
+            if name == "openat2":
+                flags = int.from_bytes(memory.read(tid, stopped[flags_at], 8), "little")
+            elif name == "creat":
+                flags = os.O_CREAT | os.O_WRONLY | os.O_TRUNC
+            else:
+                flags = stopped[flags_at]
+            return path, start, flags
+
+        def leave(tid: int, process: Process, seen: Seen, result: int, refused: bool) -> None:
+            path, start, flags = seen
+            if result >= 0:
+                found = descriptor(tid, result)
+                raced = found != path and differs(tid, process.pid, start, path, found)
+                if not found.startswith(b"/"):
+                    found = location.absolute(process.pid, tid, start, path)
+                request(CONT, tid, None, None)
+                found = generalised(process.pid, found)
+                writer.opened(process, found, mode(flags), creates(flags), 0, False, raced)
+                return
+            if -result >= _RESTARTING:
+                request(CONT, tid, None, None)
+                return
+            wanted = location.absolute(process.pid, tid, start, path)
+            if -result in refusal.SUSPECT:
+                wanted = location.resolved(wanted)
+                refused = refused or refusal.may_open(
+                    wanted,
+                    reading=mode(flags) in ("read", "read-write"),
+                    writing=mode(flags) in ("write", "read-write"),
+                    creating=creates(flags),
+                    owning=decoding.owning(flags),
+                )
+                request(CONT, tid, None, None)
+            else:
+                request(CONT, tid, None, None)
+                wanted = failed(wanted)
+            wanted = generalised(process.pid, wanted)
+            writer.opened(process, wanted, mode(flags), creates(flags), -result, refused, False)
+
+        return enter, leave
+
+    def _change_handler(self, name: str) -> tuple[Enter, Leave]:
+        change, place, other_place = layouts.CHANGES[name]
+        follows = name in layouts.FOLLOWING
+        flags_at = layouts.FLAGS.get(name, layouts.NONE)
+        is_text = change == "symlinked"
+
+        def copied(tid: int, stopped: Stopped, where: tuple[int, int]) -> tuple[int, bytes | None]:
+            start = stopped[where[0] + 1] if where[0] >= 0 else AT_FDCWD
+            if where[1] < 0 or not stopped[where[1] + 1]:
+                return start, None  # by descriptor: utimensat(2) with no path
+            return start, memory.text(tid, stopped[where[1] + 1]) or b""
+
+        def enter(tid: int, process: Process, stopped: Stopped) -> Seen:
+            is_followed = follows or (
+                flags_at >= 0 and not stopped[flags_at + 1] & _AT_SYMLINK_NOFOLLOW
+            )
+            other = (AT_FDCWD, None) if other_place[1] < 0 else copied(tid, stopped, other_place)
+            return copied(tid, stopped, place), other, is_followed
+
+        def leave(tid: int, process: Process, seen: Seen, result: int, refused: bool) -> None:
+            target, other, is_followed = seen
+            path = _changed_path(tid, process.pid, target, is_followed)
+            if is_text:
+                origin = other[1] or b""
+            elif other[1] is None:
+                origin = b""
+            else:
+                origin = _changed_path(tid, process.pid, other, False)
+            if not refused and -result in refusal.SUSPECT:
+                refused = refusal.may_change(change, path, origin)
+            request(CONT, tid, None, None)
+            if path.startswith(b"/") and -result < _RESTARTING:
+                self._writer.changed(process, change, path, origin, -min(result, 0), refused)
+
+        return enter, leave
+
+    def _execution_handler(self, name: str) -> tuple[Enter, Leave]:
+        start_at, path_at, argv_at = (index + 1 for index in layouts.EXECUTIONS[name])
+        writer = self._writer
+
+        def enter(tid: int, process: Process, stopped: Stopped) -> Seen:
+            path = memory.text(tid, stopped[path_at]) or b""
+            start = stopped[start_at] if start_at else AT_FDCWD
+            return location.absolute(process.pid, tid, start, path), stopped[argv_at]
+
+        def leave(tid: int, process: Process, seen: Seen, result: int, refused: bool) -> None:
+            requested, pointer = seen
+            found: bytes = requested
+            argv: tuple[bytes, ...] = ()
+            if -result != ENOENT:  # a search through PATH is not worth its arguments
+                try:
+                    argv = decoding.arguments(tid, pointer)
+                except OSError:
+                    pass  # gone, or unreadable: the next entry will say so
+            if -result in refusal.SUSPECT:
+                found = location.resolved(requested)
+                refused = refused or refusal.may_execute(found)
+            request(CONT, tid, None, None)
+            if -result < _RESTARTING:
+                writer.executed(process, found, requested, argv, -min(result, 0), refused)
+            if (
+                refused
+            ):  # execve(2), "Interpreter scripts": either of the two may be what is missing
+                interpreter = _interpreter(found)
+                if interpreter and refusal.may_execute(interpreter):
+                    writer.executed(process, interpreter, requested, argv, -result, refused)
+
+        return enter, leave
+
+    def _socket_handler(self, name: str) -> tuple[Enter, Leave]:
+        use, address_at, size_at = layouts.SOCKETS[name]
+        writer = self._writer
+
+        def enter(tid: int, process: Process, stopped: Stopped) -> Seen | None:
+            if name == "socket":
+                return decoding.family(stopped[1]), decoding.socket_type(stopped[2])
+            pointer = stopped[address_at + 1]
+            if size_at < 0:
+                seen = decoding.message_address(process.pid, tid, pointer)
+            elif pointer:
+                seen = decoding.address(process.pid, tid, pointer, stopped[size_at + 1])
+            elif use == "sent":
+                return None  # to whom the socket is connected: no news
+            else:
+                seen = None
+            return seen or ("0", "")
+
+        def leave(tid: int, process: Process, seen: Seen, result: int, refused: bool) -> None:
+            request(CONT, tid, None, None)
+            if -result >= _RESTARTING:
+                return
+            family, address = seen
+            is_net = family.startswith("inet") and use == "connected"
+            refused = refused or (is_net and -result == EACCES)  # landlock(7): ACCESS_NET
+            writer.socket(process, use, family, address, -min(result, 0), refused)
+
+        return enter, leave
+
+    def _differs(self, tid: int, pid: int, start: int, path: bytes, found: bytes) -> bool:
+        """Say whether `found` was opened although `path` was asked for, and no link explains it."""
+        if not found.startswith(b"/"):
+            return not found  # empty: closed again already by another thread
+        if (path, found) in self._explained:
+            return False
+        if not path.startswith(b"/") and b".." not in path and found.endswith(b"/" + path):
+            return False
+        wanted = location.absolute(pid, tid, start, path)
+        if wanted == found or (wanted, found) in self._explained:
+            return False
+        led = location.resolved(wanted)
+        if led not in (found, posixpath.dirname(found)) and not found.endswith(TOO_LONG):
+            return True  # the directory: O_TMPFILE
+        if len(self._explained) >= _CACHED:
+            self._explained.clear()
+        self._explained.add((wanted, found))
+        return False
+
+    def _failed_path(self, wanted: bytes) -> bytes:
+        """Return the path of an open that failed by itself, without the `..` in it."""
+        if b"/.." not in wanted:
+            return wanted
+        directory, name = posixpath.split(wanted)
+        led = self._directories.get(directory)
+        if led is None:
+            led = location.resolved(directory)
+            if len(self._directories) >= _CACHED:
+                self._directories.clear()
+            self._directories[directory] = led
+        return posixpath.normpath(posixpath.join(led, name))
+
+
+def executed(pid: int, seen: Seen | None) -> tuple[bytes, bytes, tuple[bytes, ...]]:
+    """Return program, path asked for and arguments of what `pid` has just started.
+
+    A program that is unreadable, or killed already, is called what was asked for.
+    """
+    program = location.program(pid)
+    requested = program if seen is None else seen[0]
+    return program or requested, requested, decoding.command_line(pid)
+
+
+def _changed_path(tid: int, pid: int, target: tuple[int, bytes | None], is_followed: bool) -> bytes:
+    start, path = target
+    if not path:  # None, or empty with AT_EMPTY_PATH
+        return location.directory(tid, start)
+    wanted = location.absolute(pid, tid, start, path)
+    return location.resolved(wanted) if is_followed else location.parent_resolved(wanted)
+
+
+def _interpreter(path: bytes) -> bytes:
+    """Return the interpreter that the first line of `path` names; empty if there is none."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return b""
+    try:
+        line = os.read(file, 256).split(b"\n", 1)[0]
+    except OSError:
+        return b""
+    finally:
+        os.close(file)
+    words = line[2:].split() if line.startswith(b"#!") else []
+    return location.resolved(words[0]) if words and words[0].startswith(b"/") else b""
