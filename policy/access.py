@@ -1,0 +1,43 @@
+"""Accesses: events folded by what they touch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What an access does; each is a list of its own in Cargo.toml but for `system`."""
+
+    READ = "read"
+    WRITE = "write"
+    EXEC = "exec"
+    NET = "net"
+    ENV = "env"
+    DIRECTIVE = "directives"
+    SYSTEM = "system"  # A system call that no grant opens; only ever shown.
+
+
+class Outcome(StrEnum):
+    """How it went, the gravest where the same access went several ways."""
+
+    DONE = "done"
+    FAILED = "failed"  # Of its own: absent, not a directory, not permitted to this user at all.
+    REFUSED = "refused"  # By buildperm.
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One thing that a build script touched, with everybody who did it."""
+
+    kind: Kind
+    target: str  # Portable tokens and notation: `$WORKSPACE/proto/a.proto`, `cc`, `OPENSSL_DIR`.
+    outcome: Outcome
+    count: int
+    first_ns: int
+    last_ns: int
+    chains: tuple[tuple[str, ...], ...]  # Process chains from the script on, at most 5.
+    example: str = ""  # One command line, raw path or value that shows it, in notation.
+    sensitive: str = ""  # Why it belongs to the sensitive tier; empty if it does not.
+    resolved: str = ""  # A program's file, where `target` is its name; portable.
+    is_free: bool = False  # It was allowed for a reason of this run: Cargo's own tools, DEP_*.

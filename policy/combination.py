@@ -1,0 +1,41 @@
+"""Several runs of one crate's build scripts seen as one: for targets, features and profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from buildperm.policy.access import Access, Kind, Outcome
+
+CHAINS_MOST = 5
+"""How many process chains an access keeps."""
+
+_GRAVITY = {Outcome.FAILED: 0, Outcome.DONE: 1, Outcome.REFUSED: 2}
+
+
+def combine(runs: Iterable[Iterable[Access]]) -> list[Access]:
+    """Return the accesses of all runs, each once, in the order in which they turned up."""
+    combined: dict[tuple[Kind, str], Access] = {}
+    for accesses in runs:
+        for access in accesses:
+            key = (access.kind, access.target)
+            known = combined.get(key)
+            combined[key] = access if known is None else _both(known, access)
+    return list(combined.values())
+
+
+def _both(one: Access, other: Access) -> Access:
+    """Add up two runs' share of the same access; the graver outcome stands."""
+    chains = tuple(dict.fromkeys(one.chains + other.chains))[:CHAINS_MOST]
+    graver = max(one, other, key=lambda access: _GRAVITY[access.outcome])
+    return replace(
+        graver,
+        count=one.count + other.count,
+        chains=chains,
+        first_ns=min(one.first_ns, other.first_ns),
+        last_ns=max(one.last_ns, other.last_ns),
+        example=graver.example or one.example or other.example,
+        sensitive=one.sensitive or other.sensitive,
+        resolved=graver.resolved or one.resolved or other.resolved,
+        is_free=one.is_free and other.is_free,
+    )

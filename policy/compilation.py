@@ -1,0 +1,108 @@
+"""Grants made ready for a supervisor: presets expanded, risky rules pinned, denials taken out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TypedDict
+
+from buildperm.policy import presets
+from buildperm.policy.access import Kind
+from buildperm.policy.grants import KINDS, CrateGrants
+from buildperm.policy.overlap import overlap
+from buildperm.policy.proposal import Risk
+from buildperm.policy.risk import of_rule
+from buildperm.policy.rule import Rule
+
+PINNED = Risk.HIGH
+"""From this risk on, a rule applies to reviewed versions only; below it, it outlives an update."""
+
+# Landlock cannot refuse a part of what it allows, so a grant that a denial cuts into is withheld as
+# a whole. Names of variables and directives are judged one by one, where both lists are at hand.
+_UNDIVIDED = (Kind.READ, Kind.WRITE, Kind.EXEC, Kind.NET)
+
+
+class Lists(TypedDict):
+    """The lists of one package in a session, each sorted."""
+
+    read: list[str]
+    write: list[str]
+    exec: list[str]
+    net: list[str]
+    env: list[str]
+    directives: list[str]
+    deny: dict[str, list[str]]  # By kind; only kinds with a denial.
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """A rule of the grant table that is not in force, and why, as a clause."""
+
+    rule: Rule
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Effective:
+    """What one version of a crate may really do beyond the baseline."""
+
+    rules: frozenset[Rule] = frozenset()
+    denials: frozenset[Rule] = frozenset()
+    withheld: tuple[Withheld, ...] = ()  # Sorted by rule.
+
+    def lists(self) -> Lists:
+        """Write it as a session's package does."""
+        denied = {str(kind): _patterns(self.denials, kind) for kind in KINDS}
+        return Lists(
+            read=_patterns(self.rules, Kind.READ),
+            write=_patterns(self.rules, Kind.WRITE),
+            exec=_patterns(self.rules, Kind.EXEC),
+            net=_patterns(self.rules, Kind.NET),
+            env=_patterns(self.rules, Kind.ENV),
+            directives=_patterns(self.rules, Kind.DIRECTIVE),
+            deny={kind: patterns for kind, patterns in denied.items() if patterns},
+        )
+
+
+def effective(grants: CrateGrants | None, version: str) -> Effective:
+    """Return what `grants` allow this version of their crate; None allows the baseline alone."""
+    if grants is None:
+        return Effective()
+    rules = grants.rules | presets.expand(grants.presets)
+    withheld: list[Withheld] = []
+    for rule in sorted(rules):
+        why = _why_withheld(rule, grants, version)
+        if why:
+            withheld.append(Withheld(rule, why))
+    return Effective(rules - {each.rule for each in withheld}, grants.denials, tuple(withheld))
+
+
+def digest(effective: Effective) -> str:
+    """Return a hexadecimal digest that changes with everything a supervisor is told."""
+    text = json.dumps(effective.lists(), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _why_withheld(rule: Rule, grants: CrateGrants, version: str) -> str:
+    for denial in sorted(grants.denials):
+        if denial == rule:
+            return "it is denied"
+        if (
+            rule.kind is denial.kind
+            and rule.kind in _UNDIVIDED
+            and overlap(rule.pattern, denial.pattern)
+        ):
+            return f"it cannot be held without `{denial.pattern}`, which is denied"
+    if (
+        version in grants.reviewed or rule not in grants.rules
+    ):  # Presets are of medium risk at most.
+        return ""
+    assessed, _ = of_rule(rule)
+    if assessed >= PINNED:
+        return f"{assessed.name.lower()} risk, and version {version} has not been reviewed"
+    return ""
+
+
+def _patterns(rules: frozenset[Rule], kind: Kind) -> list[str]:
+    return sorted(rule.pattern for rule in rules if rule.kind is kind)

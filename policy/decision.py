@@ -1,0 +1,74 @@
+"""Decisions about proposals, and the steps of a review that made them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from buildperm.policy.proposal import Choice, Risk
+
+
+class Answer(StrEnum):
+    """What was said about a proposal; undecided is refused when enforced, and never stored."""
+
+    UNDECIDED = "undecided"
+    ALLOW = "allow"
+    DENY = "deny"
+    LATER = "later"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """An answer, and the rung of the proposal's ladder that it is about."""
+
+    answer: Answer = Answer.UNDECIDED
+    rung: int = 0  # Index into Proposal.ladder.
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """One decision in a form that outlives the proposals of this run."""
+
+    id: str  # Of the proposal.
+    version: str  # Of the crate: what was said of one version says nothing of another.
+    answer: Answer
+    choice: tuple[str, ...]  # See `signature`: a rung's place in its ladder may change.
+
+
+class Act(StrEnum):
+    """What was done in one step."""
+
+    DECIDE = "decide"
+    UNDO = "undo"
+    REDO = "redo"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One step of a review, for the journal."""
+
+    act: Act
+    picked: tuple[Picked, ...]  # How the proposals concerned stand after it.
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How far a review has come."""
+
+    undecided: int
+    allowed: int
+    denied: int
+    later: int
+    open_by_risk: Mapping[Risk, int]  # Undecided and later ones.
+
+    @property
+    def open(self) -> int:
+        """How many are neither allowed nor denied."""
+        return self.undecided + self.later
+
+
+def signature(choice: Choice) -> tuple[str, ...]:
+    """Write what a rung allows, so that it is found again on another ladder."""
+    preset = (f"preset:{choice.preset}",) if choice.preset else ()
+    return (*preset, *map(str, choice.rules))

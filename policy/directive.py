@@ -1,0 +1,325 @@
+"""Cargo directives: what a build script may make Cargo do.
+
+A script that is confined in every other way still runs code in rustc or the linker where Cargo
+obeys it. The keys are those of the Cargo book, "Build Scripts", "Outputs of the Build Script".
+
+Part of the supervisor: imports nothing but built-in modules.
+"""
+
+from __future__ import annotations
+
+import os
+
+from buildperm.policy.environment import looks_secret
+from buildperm.policy.pattern import locate, matches
+from buildperm.tracer.notation import decode, encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+FREE, GRANTED, REFUSED, FORBIDDEN = "free", "granted", "refused", "forbidden"
+
+LINK_ARGUMENTS = (
+    "rustc-link-arg",
+    "rustc-link-arg-bin",
+    "rustc-link-arg-bins",
+    "rustc-link-arg-tests",
+    "rustc-link-arg-examples",
+    "rustc-link-arg-benches",
+    "rustc-link-arg-cdylib",
+    "rustc-cdylib-link-arg",
+)
+_HARMLESS = (
+    "rerun-if-changed",
+    "rerun-if-env-changed",
+    "warning",
+    "error",
+    "metadata",
+    "rustc-cfg",
+    "rustc-check-cfg",
+    "rustc-link-lib",
+)
+# With one colon Cargo knows these keys only, and takes everything else for metadata.
+_OLD_KEYS = (
+    *(key.encode() for key in LINK_ARGUMENTS),
+    *(key.encode() for key in _HARMLESS if key not in ("error", "metadata")),
+    b"rustc-flags",
+    b"rustc-link-search",
+    b"rustc-env",
+)
+# `char::is_whitespace` of Rust, which Cargo trims lines with; Python's own idea has more.
+_WHITE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
+    map(chr, range(0x2000, 0x200B))
+)
+
+SYSTEM_LIBRARIES = (
+    "/lib/**",
+    "/lib32/**",
+    "/lib64/**",
+    "/usr/lib/**",
+    "/usr/lib32/**",
+    "/usr/lib64/**",
+    "/usr/local/lib/**",
+    "/usr/local/lib64/**",
+    "/nix/store/**",
+    "/gnu/store/**",
+    "$SYSROOT/**",
+)
+_SEARCH_KINDS = ("dependency", "crate", "native", "framework", "all")
+
+_SEPARATORS = b":;, \t"
+_TO_ONE = bytes.maketrans(_SEPARATORS, b":" * len(_SEPARATORS))
+_LONGEST_PATH = 4096  # PATH_MAX
+
+# Variables of this kind are set for rustc and everything that it starts.
+_STEERING_EXACT_TEXT = """
+    PATH HOME PWD OLDPWD TMP TMPDIR TEMP SHELL ENV BASH_ENV IFS OUT_DIR LIBRARY_PATH CPATH
+    C_INCLUDE_PATH CPLUS_INCLUDE_PATH OBJC_INCLUDE_PATH COMPILER_PATH GCC_EXEC_PREFIX
+    COLLECT_GCC COLLECT_GCC_OPTIONS COLLECT_LTO_WRAPPER CC CXX LD AR AS LDFLAGS CFLAGS
+    CXXFLAGS CPPFLAGS DEPENDENCIES_OUTPUT SUNPRO_DEPENDENCIES SDKROOT LDEMULATION LDOPTS
+    MAKEFLAGS MFLAGS NODE_OPTIONS RUBYOPT RUBYLIB JAVA_TOOL_OPTIONS SSLKEYLOGFILE TERMINFO
+    GLIBC_TUNABLES GCONV_PATH LOCPATH NLSPATH MALLOC_TRACE RESOLV_HOST_CONF HOSTALIASES
+    LOCALDOMAIN TZDIR EDITOR VISUAL PAGER BROWSER
+    SHELLOPTS BASHOPTS PS4 MALLOC_CONF _JAVA_OPTIONS JDK_JAVA_OPTIONS DEVELOPER_DIR
+    OPENSSL_CONF OPENSSL_MODULES OPENSSL_ENGINES QEMU_SET_ENV QEMU_LD_PREFIX
+    """
+# PS4: bash runs what is in it before each command where SHELLOPTS says `xtrace`; sh is often bash,
+# and the rustc wrapper a shell script.
+_STEERING_EXACT = frozenset(_STEERING_EXACT_TEXT.split())
+_STEERING_BEGINNINGS = (
+    "LD_",
+    "DYLD_",
+    "RUSTC",
+    "RUSTDOC",
+    "RUSTFLAGS",
+    "RUSTUP",
+    "RUST_LOG",
+    "RUST_BACKTRACE",
+    "RUST_MIN_STACK",
+    "RUST_TARGET_PATH",
+    "CARGO",
+    "__CARGO",
+    "GCC_",
+    "CCC_",
+    "CLANG_",
+    "LLVM_",
+    "MOLD_",
+    "PYTHON",
+    "PERL",
+    "BASH_FUNC_",
+    "GIT_",
+    "SSH_",
+    "GNUPG",
+    "CCACHE_",
+    "SCCACHE_",
+    "DISTCC_",
+    "ICECC",
+    "NIX_",  # Its compilers are shell scripts that take flags from the environment.
+    "SPACK_",
+    "EM_",
+    "EMCC_",
+    "XDG_",
+    "ASAN_",
+    "LSAN_",
+    "TSAN_",
+    "UBSAN_",
+    "BUILDPERM",
+)
+_STEERING_ENDINGS = ("_PROXY",)
+# These begin like the above and steer nothing: programs only embed them.
+_EMBEDDED = (
+    "CARGO_PKG_*",
+    "CARGO_GIT_*",
+    "CARGO_CRATE_*",
+    "RUSTC_VERSION*",
+    "RUSTC_SEMVER*",
+    "RUSTC_CHANNEL*",
+    "RUSTC_COMMIT*",
+    "RUSTC_HOST*",
+    "RUSTC_TARGET*",
+    "RUSTC_RELEASE*",
+    "GIT_HASH*",
+    "GIT_SHA*",
+    "GIT_REV*",
+    "GIT_COMMIT*",
+    "GIT_DESCRIBE*",
+    "GIT_BRANCH*",
+    "GIT_TAG*",
+    "GIT_VERSION*",
+    "GIT_DIRTY*",
+    "GIT_DATE*",
+    "GIT_SEMVER*",
+    "PYTHON_VERSION*",
+    "LLVM_VERSION*",
+)
+
+
+def parse(line: bytes) -> tuple[bytes, bytes] | None:
+    """Read one line of a script's standard output as Cargo does; None if Cargo ignores it.
+
+    Both spellings of metadata, `cargo::metadata=KEY=VALUE` and `cargo:KEY=VALUE`, give the key
+    `metadata`. A directive without `=` gives an empty value.
+    """
+    try:
+        text = line.decode("utf-8").strip(_WHITE)
+    except UnicodeDecodeError:
+        return None
+    if not text.startswith("cargo:"):
+        return None
+    old = not text.startswith("cargo::")
+    text = text[6:] if old else text[7:]
+    key, equals, value = text.partition("=")
+    raw = key.encode(), value.rstrip(_WHITE).encode()
+    if old and not (equals and raw[0] in _OLD_KEYS):
+        return b"metadata", text.encode()
+    return raw
+
+
+def judge(
+    key: str,
+    value: str,
+    *,
+    granted: Iterable[str],
+    denied: Iterable[str],
+    places: Mapping[str, bytes],
+    handed_over: Iterable[bytes] = (),
+) -> str:
+    """Say what becomes of a directive: free, granted, refused or forbidden.
+
+    `key` and `value` are in notation. `granted` and `denied` are patterns of `key=value` with
+    portable paths; for `rustc-env` the value's name alone will do. `handed_over` are folders that
+    other build scripts named in `DEP_*`.
+
+    Raises:
+        ValueError: Value or pattern hold a `%` without two hexadecimal digits.
+    """
+    texts = targets(key, value, places)
+    if any(matches(pattern, text) for pattern in denied for text in texts):
+        return REFUSED
+    parts = _parts(key, value)
+    if not parts:
+        return FORBIDDEN
+    verdicts = {_judge_one(*part, places=places, handed_over=handed_over) for part in parts}
+    if FORBIDDEN in verdicts:
+        return FORBIDDEN
+    if verdicts == {FREE}:
+        return FREE
+    by_grant = any(matches(pattern, text) for pattern in granted for text in texts)
+    return GRANTED if by_grant else REFUSED
+
+
+def targets(key: str, value: str, places: Mapping[str, bytes]) -> tuple[str, ...]:
+    """Return what patterns of directives are held against, the narrowest portable text first."""
+    whole = f"{key}={portable(value, places)}"
+    if key == "rustc-env":
+        return f"{key}={value.partition('=')[0]}", whole
+    return (whole,)
+
+
+def portable(value: str, places: Mapping[str, bytes]) -> str:
+    """Replace the folders of `places` in a directive's value by their tokens."""
+    raw = decode(value)
+    separated = raw.translate(_TO_ONE) + b":"
+    written: list[str] = []
+    at, end = 0, -1
+    start = raw.find(b"/")
+    while start >= 0:
+        if _begins_path(raw, start, at):
+            if end < start:  # What a script prints is long: look for each end once.
+                end = separated.find(b":", start)
+            located = locate(raw[start:end], places) if end - start <= _LONGEST_PATH else ""
+            if located.startswith("$"):
+                written += (encode(raw[at:start]), located)
+                at = end
+        start = raw.find(b"/", max(start + 1, at))
+    return "".join((*written, encode(raw[at:])))
+
+
+def _begins_path(raw: bytes, slash: int, at: int) -> bool:
+    """Tell whether a slash is the first character of a path: `=/a`, `,/a`, `-L/a`."""
+    if slash == at or raw[slash - 1] in _SEPARATORS or raw[slash - 1 : slash] == b"=":
+        return True
+    return (
+        slash - at >= 2 and raw[slash - 2 : slash - 1] == b"-" and raw[slash - 1 : slash].isalpha()
+    )
+
+
+def steers(name: str) -> bool:
+    """Tell whether an environment variable changes what rustc or its children do."""
+    upper = name.upper()
+    if any(matches(pattern, upper) for pattern in _EMBEDDED):
+        return False
+    return (
+        not name
+        or upper in _STEERING_EXACT
+        or upper.startswith(_STEERING_BEGINNINGS)
+        or upper.endswith(_STEERING_ENDINGS)
+    )
+
+
+def is_free_search(
+    value: str, places: Mapping[str, bytes], handed_over: Iterable[bytes] = ()
+) -> bool:
+    """Tell whether a library search path lies where nobody but the script and the system writes."""
+    kind, equals, rest = value.partition("=")
+    path = decode(rest if equals and kind in _SEARCH_KINDS else value)
+    if not path.startswith(b"/"):
+        path = places.get("MANIFEST_DIR", b"/nowhere") + b"/" + path
+    # `..` behind a link leads elsewhere than it reads: `$OUT_DIR/a/b/link/../../..`.
+    path = os.path.realpath(path) if b".." in path.split(b"/") else os.path.normpath(path)
+    if path.startswith(b"//"):
+        path = path[1:]
+    for folder in handed_over:
+        if path == folder or path.startswith(folder + b"/"):
+            return True
+    located = locate(path, places)
+    if located.partition("/")[0] in ("$OUT_DIR", "$TMP"):
+        return True
+    return any(matches(pattern, located) for pattern in SYSTEM_LIBRARIES)
+
+
+def _parts(key: str, value: str) -> list[tuple[str, str]]:
+    """Take `rustc-flags` apart as Cargo does: only `-l` and `-L`; empty where it cannot be."""
+    if key != "rustc-flags":
+        return [(key, value)]
+    parts: list[tuple[str, str]] = []
+    words = decode(value).split()  # The notation hides a tab, at which Cargo splits.
+    while words:
+        word = words.pop(0)
+        if not word.startswith((b"-l", b"-L")):
+            return []
+        flag, rest = word[:2], word[2:] or (words.pop(0) if words else b"")
+        if not rest:
+            return []
+        key = "rustc-link-lib" if flag == b"-l" else "rustc-link-search"
+        parts.append((key, encode(rest)))
+    return parts
+
+
+def _judge_one(
+    key: str, value: str, *, places: Mapping[str, bytes], handed_over: Iterable[bytes]
+) -> str:
+    if key == "rustc-link-lib":
+        # A name is looked for in the folders that were judged, a path wherever it leads.
+        kind, _, name = value.rpartition("=")
+        return REFUSED if "/" in name or kind.startswith("link-arg") else FREE
+    if key == "rerun-if-env-changed":
+        # Cargo keeps the value in its target directory, where other scripts may find it.
+        return REFUSED if looks_secret(value) else FREE
+    if key in _HARMLESS:
+        return FREE
+    if key == "rustc-link-search":
+        return FREE if is_free_search(value, places, handed_over) else REFUSED
+    if key == "rustc-env":
+        name = value.partition("=")[0]
+        if steers(name):
+            return FORBIDDEN
+        return REFUSED if is_embedded(name) else FREE
+    return REFUSED if key in LINK_ARGUMENTS else FORBIDDEN
+
+
+def is_embedded(name: str) -> bool:
+    """Tell whether a variable begins like one that steers tools but is only ever embedded."""
+    upper = name.upper()
+    return upper.startswith(_STEERING_BEGINNINGS) and not steers(name)

@@ -1,0 +1,319 @@
+"""Fold: from the events of a recording to what was accessed.
+
+An access says what was touched, in portable text; by whom, as chains of programs; how often; and
+how it went. Nothing is judged here but whether a target belongs to the sensitive tier.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from dataclasses import dataclass, field
+from errno import EEXIST
+from functools import cache
+from typing import assert_never
+
+from buildperm.policy import directive, risk, sensitive
+from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.environment import withheld_because
+from buildperm.policy.pattern import locate, which
+from buildperm.tracer.event import (
+    CallRefused,
+    Change,
+    DirectivePrinted,
+    EnvironmentRead,
+    Event,
+    Executed,
+    FileOpened,
+    OpenMode,
+    PathChanged,
+    SocketUse,
+    SocketUsed,
+    Verdict,
+)
+from buildperm.tracer.notation import decode, encode
+from buildperm.tracer.recording import Recording
+from buildperm.tracer.writer import REUSED
+
+CHAINS_MOST = 5
+SCRIPT = "build script"
+"""How chains call the script itself."""
+
+_GRAVITY = {Outcome.FAILED: 0, Outcome.DONE: 1, Outcome.REFUSED: 2}
+_COMMAND_MOST = 400  # Characters of a command line that serves as an example.
+_QUIET_FAMILIES = ("netlink",)  # Asked by libc before it looks up a name; tells nobody anything.
+
+
+@dataclass(slots=True)
+class _Tally:
+    outcome: Outcome
+    first_ns: int
+    last_ns: int
+    sensitive: str
+    is_free: bool
+    count: int = 0
+    example: str = ""
+    resolved: str = ""
+    chains: dict[tuple[str, ...], None] = field(default_factory=dict)
+
+
+def fold(recording: Recording) -> list[Access]:
+    """Fold all events of `recording`, in the order in which things happened first."""
+    folding = _Folding(recording)
+    for event in recording.events:
+        folding.add(event)
+    return folding.accesses()
+
+
+class _Folding:
+    def __init__(self, recording: Recording) -> None:
+        header = recording.header
+        self._places = header.places
+        self._path = header.path or os.environb.get(b"PATH", b"")
+        self._tools = frozenset(header.tools)
+        self._handed_over = tuple(locate(path, header.places) for path in header.handed_over)
+        self._processes = recording.processes
+        self._pids = {str(pid % REUSED) for pid in recording.processes}
+        processes = recording.processes.values()
+        root = next((process for process in processes if not process.parent), None)
+        self._script = root.program if root else b""
+        self._tallies: dict[tuple[Kind, str], _Tally] = {}
+        self._targets: dict[bytes, str] = {}
+        self._chains: dict[int, tuple[str, ...]] = {}
+        self._programs: dict[bytes, tuple[str, bytes]] = {}
+
+    def accesses(self) -> list[Access]:
+        ordered = sorted(self._tallies.items(), key=lambda item: item[1].first_ns)
+        return [
+            Access(
+                kind,
+                target,
+                tally.outcome,
+                tally.count,
+                tally.first_ns,
+                tally.last_ns,
+                tuple(tally.chains),
+                tally.example,
+                tally.sensitive,
+                tally.resolved,
+                tally.is_free,
+            )
+            for (kind, target), tally in ordered
+        ]
+
+    def add(self, event: Event) -> None:
+        match event:
+            case FileOpened():
+                self._opened(event)
+            case PathChanged():
+                self._changed(event)
+            case Executed():
+                self._executed(event)
+            case SocketUsed():
+                self._socket(event)
+            case CallRefused():
+                self._tally(event, event.pid, Kind.SYSTEM, event.call, Outcome.REFUSED)
+            case EnvironmentRead():
+                self._environment(event)
+            case DirectivePrinted():
+                self._directive(event)
+            case _:
+                assert_never(event)
+
+    def _opened(self, event: FileOpened) -> None:
+        if not event.path.startswith(b"/"):
+            return  # A pipe, a socket, or something else without a name.
+        if event.mode is OpenMode.PATH:
+            return  # open(2), O_PATH: neither read nor written.
+        if event.path == self._script and event.mode is OpenMode.READ:
+            return  # A panic that looks up its own names; it may always read itself.
+        outcome = _outcome(event.errno, refused=event.refused)
+        target = self._target(event.path)
+        example = "" if target.startswith("/") else encode(event.path)
+        if event.mode is not OpenMode.WRITE:
+            self._tally(event, event.pid, Kind.READ, target, outcome, example)
+        if event.mode is not OpenMode.READ or event.creates:
+            self._tally(event, event.pid, Kind.WRITE, target, outcome, example)
+
+    def _changed(self, event: PathChanged) -> None:
+        if event.change is Change.DIRECTORY_MADE and event.errno == EEXIST:
+            return  # Asked whether it is there: `mkdir -p` and CMake, for all the folders above.
+        outcome = _outcome(event.errno, refused=event.refused)
+        for path in self._changed_paths(event):
+            if path.startswith(b"/"):
+                target = self._target(path)
+                example = "" if target.startswith("/") else encode(path)
+                self._tally(event, event.pid, Kind.WRITE, target, outcome, example)
+        if event.change is Change.LINKED and event.other.startswith(b"/"):
+            # Under its new name the file can be read by whoever may read there.
+            self._tally(event, event.pid, Kind.READ, self._target(event.other), outcome)
+
+    @staticmethod
+    def _changed_paths(event: PathChanged) -> tuple[bytes, ...]:
+        if event.change is Change.RENAMED:
+            return event.other, event.path
+        return (event.path,)
+
+    def _executed(self, event: Executed) -> None:
+        if event.path == self._script or event.requested == self._script:
+            return
+        outcome = _outcome(event.errno, refused=event.refused)
+        command = " ".join(map(encode, event.argv))[:_COMMAND_MOST]
+        programs = [self._program(event.requested)]
+        if event.path not in (programs[0][1], event.requested):
+            # A script: the kernel needs its interpreter as well, execve(2), "Interpreter scripts".
+            interpreter = self._program(event.path)
+            programs = [interpreter] if event.errno else [*programs, interpreter]
+        for target, real in dict.fromkeys(programs):
+            self._tally(event, event.pid, Kind.EXEC, target, outcome, command, event.path)
+            tally = self._tallies[Kind.EXEC, target]
+            tally.is_free = real in self._tools
+            if "/" not in target:
+                tally.resolved = self._target(real)
+
+    def _socket(self, event: SocketUsed) -> None:
+        outcome = _outcome(event.errno, refused=event.refused)
+        if event.use is SocketUse.CREATED:
+            if event.refused and event.family not in _QUIET_FAMILIES:
+                call = f"socket({encode(event.family.encode())}, {encode(event.address.encode())})"
+                self._tally(event, event.pid, Kind.SYSTEM, call, outcome)
+            return
+        if event.family == "unix":
+            target = self._unix_address(event.address)
+        else:
+            target = encode(event.address.encode())
+        if target:
+            self._tally(event, event.pid, Kind.NET, target, outcome, str(event.use))
+
+    def _unix_address(self, address: str) -> str:
+        try:
+            raw = decode(address)
+        except ValueError:
+            return encode(address.encode())
+        return self._target(raw) if raw.startswith(b"/") else encode(raw)
+
+    def _environment(self, event: EnvironmentRead) -> None:
+        if event.withheld:
+            outcome = Outcome.REFUSED
+        elif event.present:
+            outcome = Outcome.DONE
+        else:
+            return
+        self._tally(event, event.pid, Kind.ENV, encode(event.name), outcome)
+
+    def _directive(self, event: DirectivePrinted) -> None:
+        if event.verdict is Verdict.FREE and event.key != "rustc-env":
+            target = event.key  # Thousands of files to watch are one access.
+        else:
+            target = directive.targets(event.key, event.value, self._places)[0]
+        refused = event.verdict in (Verdict.REFUSED, Verdict.FORBIDDEN)
+        outcome = Outcome.REFUSED if refused else Outcome.DONE
+        self._tally(event, 0, Kind.DIRECTIVE, target, outcome, event.value[:_COMMAND_MOST])
+        if event.verdict is Verdict.FORBIDDEN:
+            tally = self._tallies[Kind.DIRECTIVE, target]
+            tally.sensitive = "it would make rustc, the linker or Cargo run something else"
+
+    def _tally(
+        self,
+        event: Event,
+        pid: int,
+        kind: Kind,
+        target: str,
+        outcome: Outcome,
+        example: str = "",
+        program: bytes = b"",
+    ) -> None:
+        tally = self._tallies.get((kind, target))
+        if tally is None:
+            held = _held(kind, target)
+            free = kind is Kind.READ and self._is_handed_over(target)
+            tally = _Tally(outcome, event.at_ns, event.at_ns, held, free, example=example)
+            self._tallies[kind, target] = tally
+        else:
+            tally.first_ns = min(tally.first_ns, event.at_ns)
+            tally.last_ns = max(tally.last_ns, event.at_ns)
+            if _GRAVITY[outcome] > _GRAVITY[tally.outcome]:
+                tally.outcome = outcome
+            if kind is Kind.EXEC and risk.reaches_out(example):
+                tally.example = example
+        tally.count += event.count
+        if len(tally.chains) < CHAINS_MOST:
+            chain = self._chain(pid)
+            if program and chain[-1] != _name(program):
+                chain = (*chain, _name(program))
+            tally.chains[chain] = None
+
+    def _target(self, path: bytes) -> str:
+        target = self._targets.get(path)
+        if target is None:
+            target = locate(path, self._places)
+            if target.startswith("/proc/"):
+                pid, slash, rest = target[6:].partition("/")
+                if pid in self._pids:
+                    target = f"/proc/self{slash}{rest}"
+            self._targets[path] = target
+        return target
+
+    def _program(self, path: bytes) -> tuple[str, bytes]:
+        """Return how a grant would call a program, by name where PATH leads to it, and its file."""
+        known = self._programs.get(path)
+        if known is None:
+            name = posixpath.basename(path)
+            real = os.path.realpath(path)
+            portable = self._target(real)
+            found = which(name, self._path)
+            if portable.startswith("$SYSROOT/"):
+                known = portable, real
+            elif found is not None and os.path.realpath(found) == real:
+                known = encode(name), real
+            else:
+                known = self._target(path), real
+            self._programs[path] = known
+        return known
+
+    def _is_handed_over(self, target: str) -> bool:
+        return any(
+            target == folder or target.startswith(folder + "/") for folder in self._handed_over
+        )
+
+    def _chain(self, pid: int) -> tuple[str, ...]:
+        chain = self._chains.get(pid)
+        if chain is None:
+            names: list[str] = []
+            at = pid
+            seen: set[int] = set()
+            while at in self._processes and at not in seen:
+                seen.add(at)
+                process = self._processes[at]
+                if process.parent and process.program and process.program != self._script:
+                    names.append(_name(process.program))
+                at = process.parent
+            chain = self._chains[pid] = (SCRIPT, *reversed(names))
+        return chain
+
+
+def _outcome(errno: int, *, refused: bool) -> Outcome:
+    if refused:
+        return Outcome.REFUSED
+    return Outcome.FAILED if errno else Outcome.DONE
+
+
+def _held(kind: Kind, target: str) -> str:
+    """Say why a target is in the sensitive tier; empty if it is not."""
+    match kind:
+        case Kind.READ | Kind.EXEC:
+            return sensitive.why(target, writing=False)
+        case Kind.WRITE:
+            return sensitive.why(target, writing=True)
+        case Kind.NET:
+            is_path = target.startswith(("/", "$", "@"))
+            return sensitive.why(target, writing=False) if is_path else ""
+        case Kind.ENV:
+            return withheld_because(target)
+        case Kind.DIRECTIVE | Kind.SYSTEM:
+            return ""
+
+
+@cache
+def _name(program: bytes) -> str:
+    return encode(posixpath.basename(program))

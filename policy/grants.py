@@ -1,0 +1,173 @@
+"""Grants: what a workspace allows and refuses each build script, by the package's source.
+
+A name alone says little: a git or path dependency may call itself `openssl-sys`. A plain key
+therefore means the crates.io package of that name, or the workspace's own where the graph has no
+crates.io package of that name; everything else is granted by a key that spells its source out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from buildperm.policy.access import Kind
+from buildperm.policy.pattern import TOKENS
+from buildperm.policy.rule import Rule
+
+FORMAT = 1
+"""Version of the grant table that this version of buildperm reads and writes."""
+
+RUNTIMES = ("portable", "full")
+"""What `require` may ask for, the weakest first."""
+
+KINDS = (Kind.EXEC, Kind.READ, Kind.WRITE, Kind.NET, Kind.ENV, Kind.DIRECTIVE)
+"""The kinds that a crate has a list of, in the order in which they are written."""
+
+CRATES_IO = frozenset({"registry+https://github.com/rust-lang/crates.io-index"})
+"""What Cargo calls the default registry in metadata and lock file, by whatever protocol it asks."""
+
+_NAME = re.compile(r"[^\W\d][\w-]*")  # Cargo also takes letters beyond ASCII.
+_VERSION = re.compile(
+    r"(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*)"
+    r"(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?)?)?",
+    re.ASCII,
+)
+_SOURCE = re.compile(r"(?:git|registry|sparse)\+[a-z][a-z0-9+.-]*://[^\s#]+")
+_PATH = re.compile(rf"path\+(?:\$(?:{'|'.join(TOKENS)})(?:/[^/].*)?|/.*)")
+
+
+@dataclass(frozen=True, slots=True)
+class CrateGrants:
+    """What one key of the grant table says."""
+
+    key: str  # As written: `openssl-sys`, `openssl-sys@0.9`, `git+https://…#name`.
+    reviewed: frozenset[str] = frozenset()  # Versions whose behaviour a person has seen.
+    presets: frozenset[str] = frozenset()
+    rules: frozenset[Rule] = frozenset()
+    denials: frozenset[Rule] = frozenset()
+    reason: str = ""
+
+    def is_empty(self) -> bool:
+        """Tell whether it says no more than having no entry would."""
+        return self == CrateGrants(self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The grant table of one workspace."""
+
+    require: str  # Weakest runtime that may run a build script: one of RUNTIMES.
+    crates: Mapping[str, CrateGrants]  # By key.
+    manifest: Path  # The Cargo.toml that holds it.
+
+
+@dataclass(frozen=True, slots=True)
+class PackageSpec:
+    """Which packages a key means: Cargo's package ID spec, with tokens for local folders."""
+
+    source: str  # `git+https://…`, `path+$WORKSPACE/…`; empty for a plain name.
+    name: str
+    version: str  # A prefix such as `0.9`; empty for every version.
+
+    def __str__(self) -> str:
+        head = f"{self.source}#" if self.source else ""
+        return f"{head}{self.name}@{self.version}" if self.version else f"{head}{self.name}"
+
+
+def parse_key(key: str) -> PackageSpec:
+    """Read a key of the grant table; `str` writes it back unchanged.
+
+    Raises:
+        ValueError: It is no package ID spec; the text says what is wrong, as a clause.
+    """
+    source, hash_sign, rest = key.rpartition("#")
+    if not hash_sign and ("+" in key.split("@")[0] or "/" in key):
+        raise ValueError("a source needs the name of the package behind it: `SOURCE#NAME`")
+    if hash_sign and not (_SOURCE.fullmatch(source) or _PATH.fullmatch(source)):
+        raise ValueError(
+            "a source is `git+https://HOST/PATH`, `registry+https://…`, `sparse+https://…` or "
+            "`path+$WORKSPACE/FOLDER`"
+        )
+    name, at_sign, version = rest.partition("@")
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"`{name}` is no name that a package can have")
+    if at_sign and not _VERSION.fullmatch(version):
+        raise ValueError(f"`{version}` is no version and no beginning of one, such as `0.9`")
+    return PackageSpec(source, name, version)
+
+
+def key_for(
+    name: str, source: str, directory: str, *, is_workspace_member: bool, has_registry_twin: bool
+) -> str:
+    """Return the shortest key that means this package and no impostor: what new grants go under.
+
+    Args:
+        name: The package's name.
+        source: Cargo's source string; empty for a path.
+        directory: The folder of its manifest in portable text.
+        is_workspace_member: It belongs to the workspace itself.
+        has_registry_twin: The graph has a crates.io package of the same name.
+    """
+    if _plain_name_means(source, is_workspace_member, has_registry_twin):
+        return name
+    return f"{_spelled(source, directory)}#{name}"
+
+
+def matching(
+    policy: Policy,
+    name: str,
+    version: str,
+    source: str,
+    is_workspace_member: bool,
+    has_registry_twin: bool,
+    directory: str = "",
+) -> CrateGrants | None:
+    """Return what `policy` grants one package: the closest key's grants, every key's denials.
+
+    The closest key is the one that spells the source out, then the one with the longest version.
+    `directory` is the folder of its manifest in portable text, for `path+` keys.
+    """
+    plain = _plain_name_means(source, is_workspace_member, has_registry_twin)
+    spelled = _spelled(source, directory)
+    meant: list[tuple[bool, int, CrateGrants]] = []
+    for key, grants in policy.crates.items():
+        spec = parse_key(key)
+        fits = _spelled(spec.source, "") == spelled if spec.source else plain
+        if fits and spec.name == name and _begins(version, spec.version):
+            meant.append((bool(spec.source), len(spec.version), grants))
+    if not meant:
+        return None
+    closest = max(meant, key=lambda candidate: candidate[:2])[2]
+    denials = closest.denials.union(*(grants.denials for _, _, grants in meant))
+    return replace(closest, denials=denials)
+
+
+def _plain_name_means(source: str, is_workspace_member: bool, has_registry_twin: bool) -> bool:
+    if source:
+        return source in CRATES_IO
+    return is_workspace_member and not has_registry_twin
+
+
+def _spelled(source: str, directory: str) -> str:
+    """Write a source as a key does: without the commit, and one name for all of crates.io."""
+    if source in CRATES_IO:
+        return "crates.io"
+    if source.startswith("git+"):
+        return source.partition("#")[0]
+    return source or f"path+{directory}"
+
+
+def _begins(version: str, prefix: str) -> bool:
+    """Tell whether `prefix` means `version`: by whole numbers, pre-releases only by full name."""
+    if not prefix:
+        return True
+    head, _, build = prefix.partition("+")
+    number, _, pre = head.partition("-")
+    whole, _, whole_build = version.partition("+")
+    whole_number, _, whole_pre = whole.partition("-")
+    if pre != whole_pre or (build and build != whole_build):
+        return False
+    parts = number.split(".")
+    return whole_number.split(".")[: len(parts)] == parts

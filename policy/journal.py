@@ -1,0 +1,93 @@
+"""The journal of a review: one line on disk per step, so that no decision is ever lost.
+
+JSON Lines, only ever appended to. Every line is one write followed by fsync(2): a crash leaves
+all lines whole but perhaps the last, and that one is ignored.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from buildperm.errors import BuildpermError
+from buildperm.policy.decision import Act, Answer, Entry, Picked
+
+VERSION = 1
+
+
+def append(path: Path, entry: Entry) -> None:
+    """Add one step to the journal at `path`, which is made where it does not exist.
+
+    Raises:
+        BuildpermError: It cannot be written.
+    """
+    picked = [
+        {
+            "id": one.id,
+            "crate_version": one.version,
+            "answer": str(one.answer),
+            "choice": list(one.choice),
+        }
+        for one in entry.picked
+    ]
+    step = {"version": VERSION, "act": str(entry.act), "picked": picked}
+    line = json.dumps(step, separators=(",", ":")).encode() + b"\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        descriptor = os.open(path, flags, 0o600)
+        try:
+            size = os.fstat(descriptor).st_size
+            if size and os.pread(descriptor, 1, size - 1) != b"\n":
+                line = b"\n" + line  # A crash cut the last line short: do not write on it.
+            written = os.write(descriptor, line)
+            if written != len(line):
+                raise OSError(0, "the disk is full")
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise BuildpermError(
+            f"write journal {path}: {error.strerror}",
+            hint="Make room or make the folder writable; what was decided before is kept.",
+        ) from error
+
+
+def read(path: Path) -> list[Entry]:
+    """Return the steps in the journal at `path`, oldest first; none where there is no journal.
+
+    A line that was cut short, or that another version wrote, is left out.
+
+    Raises:
+        BuildpermError: It exists and cannot be read.
+    """
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise BuildpermError(
+            f"read journal {path}: {error.strerror}", hint="Remove it to begin anew."
+        ) from error
+    entries = (_entry(line) for line in raw.split(b"\n") if line)
+    return [entry for entry in entries if entry is not None]
+
+
+def _entry(line: bytes) -> Entry | None:
+    try:
+        step = json.loads(line)
+        if step["version"] != VERSION:
+            return None
+        picked = tuple(
+            Picked(
+                str(one["id"]),
+                str(one["crate_version"]),
+                Answer(one["answer"]),
+                tuple(map(str, one["choice"])),
+            )
+            for one in step["picked"]
+        )
+        return Entry(Act(step["act"]), picked)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None

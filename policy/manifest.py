@@ -1,0 +1,297 @@
+"""Reading grants from Cargo.toml: nothing is guessed, every mistake names its line and a way out.
+
+Grants stand in `[workspace.metadata.buildperm]` of the workspace root, or in
+`[package.metadata.buildperm]` where the file has no `[workspace]`.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NoReturn
+
+import tomlkit
+from tomlkit.exceptions import ParseError, TOMLKitError
+
+from buildperm.errors import BuildpermError
+from buildperm.policy import objection, presets
+from buildperm.policy.grants import FORMAT, KINDS, RUNTIMES, CrateGrants, Policy, parse_key
+from buildperm.policy.rule import Rule
+from buildperm.policy.statement import Layout, layout
+from buildperm.policy.statement import Path as Keys
+
+BOM = "\ufeff"
+
+_TABLE_KEYS = ("version", "require", "crates")
+_CRATE_KEYS = ("reviewed", "presets", *KINDS, "deny", "reason")
+
+
+def read(raw: bytes, path: Path) -> Policy:
+    """Read the grants in the Cargo.toml `raw`; no table means no grants.
+
+    Args:
+        raw: The whole file.
+        path: Where it is; only used in messages and in the policy.
+
+    Raises:
+        BuildpermError: The file is no TOML, or its grant table says what cannot be.
+    """
+    return policy(*parse(raw, path), path)
+
+
+def policy(text: str, document: dict[str, Any], path: Path) -> Policy:
+    """Read the grants in a Cargo.toml that has been parsed.
+
+    Raises:
+        BuildpermError: Its grant table says what cannot be.
+    """
+    home = table_path(document)
+    reader = _Reader(path, text, home)
+    reader.refuse_misplaced(document)
+    table: object = document
+    for depth, key in enumerate(home):
+        assert isinstance(table, dict)
+        if key not in table:
+            return Policy(RUNTIMES[0], MappingProxyType({}), path)
+        table = reader.table(table[key], home[: depth + 1])
+    return reader.policy(reader.table(table, home))
+
+
+def parse(raw: bytes, path: Path) -> tuple[str, dict[str, Any]]:
+    """Return the text of a Cargo.toml without byte order mark, and what it says.
+
+    Raises:
+        BuildpermError: It is no TOML in UTF-8.
+    """
+    try:
+        text = raw.decode().removeprefix(BOM)
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise BuildpermError(
+            f"{path}:{line}: not UTF-8 (byte {raw[error.start]:#04x})",
+            hint="Save the file as UTF-8.",
+        ) from error
+    try:
+        return text, tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError):
+        pass  # Broken, or of TOML 1.1, which Cargo reads since 1.94: tomlkit knows, and is slower.
+    try:
+        return text, tomlkit.parse(text).unwrap()
+    except ParseError as error:
+        raise BuildpermError(
+            f"{path}:{error.line}: broken TOML: {shown(str(error))}",
+            hint=f"Mend line {error.line}; `cargo metadata` complains about the same place.",
+        ) from error
+    except (TOMLKitError, RecursionError) as error:
+        raise BuildpermError(
+            f"{path}: broken TOML: {shown(str(error))}",
+            hint="Mend the file; `cargo metadata` complains about the same place.",
+        ) from error
+
+
+def table_path(document: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return the path of the grant table, there or not: the workspace's where there is one."""
+    return ("workspace" if "workspace" in document else "package", "metadata", "buildperm")
+
+
+def shown(text: str) -> str:
+    """Make text from a file fit for a message: no control characters."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def dotted(keys: Keys) -> str:
+    """Write a path of keys as TOML does; elements of arrays are left out."""
+    names = [tomlkit.key(key).as_string() for key in keys if isinstance(key, str)]
+    return ".".join(names)
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Turns the parsed table into a Policy and knows where in the file it is."""
+
+    path: Path
+    text: str
+    home: tuple[str, str, str]
+    _layout: Layout | None = None
+
+    def fail(self, where: Keys, what: str, hint: str) -> NoReturn:
+        """Report what is wrong at `where`."""
+        if self._layout is None:
+            self._layout = layout(self.text)
+        line = self._layout.line(where)
+        keys = [key for key in where if isinstance(key, str)]
+        table, key = keys[:-1], keys[-1:]
+        if len(keys) <= len(self.home):
+            table, key = keys, []
+        place = f"[{dotted(tuple(table))}]" + (f" {dotted(tuple(key))}" if key else "")
+        raise BuildpermError(f"{self.path}:{line}: {place}: {what}", hint=hint)
+
+    def refuse_misplaced(self, document: Mapping[str, Any]) -> None:
+        """Object to grants that are not in force because the file also has a `[workspace]`."""
+        if self.home[0] == "package":
+            return
+        there: object = document
+        for key in ("package", "metadata", "buildperm", "crates"):
+            there = there.get(key) if isinstance(there, dict) else None
+        here: object = document
+        for key in self.home:
+            here = here.get(key) if isinstance(here, dict) else None
+        if there and here is None:
+            self.fail(
+                ("package", "metadata", "buildperm"),
+                "not in force, because this file has a `[workspace]`",
+                "Rename the tables to `[workspace.metadata.buildperm…]`.",
+            )
+
+    def policy(self, table: dict[str, Any]) -> Policy:
+        """Read the whole grant table."""
+        self.refuse_unknown(table, self.home, _TABLE_KEYS)
+        if not table:
+            return Policy(RUNTIMES[0], MappingProxyType({}), self.path)
+        self.check_version(table)
+        require = RUNTIMES[0]
+        if "require" in table:
+            where = (*self.home, "require")
+            require = self.string(table["require"], where)
+            if require not in RUNTIMES:
+                self.unknown(where, "runtime", require, RUNTIMES)
+        crates = self.table(table.get("crates", {}), (*self.home, "crates"))
+        return Policy(
+            require,
+            MappingProxyType({key: self.crate(key, said) for key, said in crates.items()}),
+            self.path,
+        )
+
+    def check_version(self, table: dict[str, Any]) -> None:
+        where = (*self.home, "version")
+        if "version" not in table:
+            self.fail(self.home, "`version` is missing", f"Add `version = {FORMAT}`.")
+        version = table["version"]
+        if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+            self.fail(where, "must be a whole number", f"Write `version = {FORMAT}`.")
+        if version > FORMAT:
+            self.fail(
+                where,
+                f"written for a newer buildperm: format {version}, and this one reads {FORMAT}",
+                "Update buildperm.",
+            )
+
+    def crate(self, key: str, said: object) -> CrateGrants:
+        """Read one crate's table."""
+        where = (*self.home, "crates", key)
+        try:
+            parse_key(key)
+        except ValueError as error:
+            self.fail(
+                where,
+                f"not a package: {shown(str(error))}",
+                "Write `NAME`, `NAME@VERSION`, or `SOURCE#NAME` for what is not from crates.io.",
+            )
+        table = self.table(said, where)
+        self.refuse_unknown(table, where, _CRATE_KEYS)
+        reason = self.string(table["reason"], (*where, "reason")) if "reason" in table else ""
+        rules = self.rules(table, where)
+        for rule, place in rules.items():
+            found = objection.to_grant(rule, reason=reason)
+            if found is not None:
+                self.object_to(rule, place, found)
+        denials = self.rules(self.denied(table, where), (*where, "deny"))
+        for rule, place in denials.items():
+            found = objection.to_denial(rule)
+            if found is not None:
+                self.object_to(rule, place, found)
+        named = self.strings(table.get("presets", []), (*where, "presets"))
+        for preset, place in named.items():
+            if preset not in presets.NAMES:
+                self.unknown(place, "preset", preset, presets.NAMES)
+        reviewed = self.strings(table.get("reviewed", []), (*where, "reviewed"))
+        for version, place in reviewed.items():
+            self.check_reviewed(version, place)
+        return CrateGrants(
+            key, frozenset(reviewed), frozenset(named), frozenset(rules), frozenset(denials), reason
+        )
+
+    def check_reviewed(self, version: str, place: Keys) -> None:
+        try:
+            whole = parse_key(f"x@{version}").version.count(".") >= 2
+        except ValueError:
+            whole = False
+        if not whole:
+            self.fail(
+                place,
+                f"`{shown(version)}` is no version of a package",
+                'Write versions in full, such as `reviewed = ["0.9.104"]`.',
+            )
+
+    def denied(self, table: dict[str, Any], where: Keys) -> dict[str, Any]:
+        denied = self.table(table.get("deny", {}), (*where, "deny"))
+        self.refuse_unknown(denied, (*where, "deny"), KINDS)
+        return denied
+
+    def rules(self, table: dict[str, Any], where: Keys) -> dict[Rule, Keys]:
+        """Read the lists of every kind that `table` has, each rule with its place."""
+        found: dict[Rule, Keys] = {}
+        for kind in KINDS:
+            for pattern, place in self.strings(table.get(kind, []), (*where, str(kind))).items():
+                found[Rule(kind, pattern)] = place
+        return found
+
+    def object_to(self, rule: Rule, place: Keys, found: objection.Objection) -> NoReturn:
+        self.fail(place, f"`{shown(rule.pattern)}`: {shown(found.what)}", shown(found.hint))
+
+    def refuse_unknown(self, table: dict[str, Any], where: Keys, known: tuple[str, ...]) -> None:
+        for key in table:
+            if key not in known:
+                self.unknown((*where, key), "key", key, known)
+
+    def unknown(self, where: Keys, what: str, name: str, known: tuple[str, ...]) -> NoReturn:
+        close = get_close_matches(name, known, 1)
+        hint = f"Did you mean `{close[0]}`?" if close else f"Use one of: {', '.join(known)}."
+        self.fail(where, f"unknown {what} {json.dumps(name)}", hint)
+
+    def table(self, value: object, where: Keys) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            self.fail(where, f"must be a table, not {_kind_of(value)}", "Write it as `[table]`.")
+        return value
+
+    def string(self, value: object, where: Keys) -> str:
+        if not isinstance(value, str):
+            self.fail(
+                where, f"must be a string, not {_kind_of(value)}", "Put it in quotation marks."
+            )
+        return value
+
+    def strings(self, value: object, where: Keys) -> dict[str, Keys]:
+        """Read a list of strings, each with its place; what stands twice counts once."""
+        if not isinstance(value, list):
+            self.fail(
+                where, f"must be a list of strings, not {_kind_of(value)}", 'Write `["…", "…"]`.'
+            )
+        found: dict[str, Keys] = {}
+        for index, element in enumerate(value):
+            found.setdefault(self.string(element, (*where, index)), (*where, index))
+        return found
+
+
+def _kind_of(value: object) -> str:
+    match value:
+        case bool():
+            return "true or false"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a string"
+        case list():
+            return "a list"
+        case dict():
+            return "a table"
+        case _:
+            return "a date or time"

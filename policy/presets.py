@@ -1,0 +1,63 @@
+"""Presets: named, versioned sets of rules for tool chains, read from `presets.toml`."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from importlib.resources import files
+
+from buildperm.policy.access import Kind
+from buildperm.policy.proposal import Risk
+from buildperm.policy.rule import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """One set of rules, and what a person is told about it."""
+
+    name: str
+    version: int
+    title: str  # Completes "It may …".
+    risk: Risk  # LOW or MEDIUM.
+    why: str  # Why it is no less than that.
+    covers: str
+    leaves_out: str
+    anchors: tuple[str, ...]  # Patterns of programs; one of them was run where it is offered.
+    rules: tuple[Rule, ...]  # Sorted.
+
+
+def _load() -> dict[str, Preset]:
+    text = files("buildperm.policy").joinpath("presets.toml").read_text("utf-8")
+    return {
+        name: Preset(
+            name,
+            table["version"],
+            table["title"],
+            Risk[table["risk"].upper()],
+            table["why"],
+            table["covers"],
+            table["leaves_out"],
+            tuple(table["anchor"]),
+            tuple(
+                sorted(
+                    Rule(kind, pattern)
+                    for kind in (Kind.READ, Kind.WRITE, Kind.EXEC, Kind.ENV)
+                    for pattern in table.get(kind, ())
+                )
+            ),
+        )
+        for name, table in tomllib.loads(text).items()
+    }
+
+
+PRESETS = _load()
+NAMES = tuple(PRESETS)
+
+
+def expand(names: frozenset[str] | tuple[str, ...]) -> frozenset[Rule]:
+    """Return the rules of all presets called by `names`.
+
+    Raises:
+        KeyError: There is no preset of a name; grants are read with their names checked.
+    """
+    return frozenset(rule for name in names for rule in PRESETS[name].rules)

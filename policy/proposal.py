@@ -1,0 +1,43 @@
+"""Proposals: what a person is asked about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from buildperm.policy.access import Access
+from buildperm.policy.rule import Rule
+
+
+class Risk(IntEnum):
+    """Four words, ordered; nothing from HIGH on is ever allowed in a batch."""
+
+    LOW = 0
+    MEDIUM = 1
+    HIGH = 2
+    CRITICAL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One way to allow what a proposal is about: a rung of its ladder."""
+
+    title: str  # "these 3 files", "everything below $WORKSPACE/proto", "preset cc".
+    rules: tuple[Rule, ...]  # Empty for a preset.
+    preset: str = ""
+    widening: str = ""  # What it allows beyond what was seen, in a sentence; empty if nothing.
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Accesses of one crate that are decided together."""
+
+    id: str  # Stable over runs for the same crate, kind and targets; 12 hexadecimal digits.
+    crate: str  # The key in Cargo.toml: `openssl-sys`.
+    version: str
+    title: str  # What it would do, in plain words: "run the C compiler".
+    ladder: tuple[Choice, ...]  # Narrowest portable first; never empty.
+    risk: Risk
+    reasons: tuple[str, ...]  # One sentence each; never empty.
+    evidence: tuple[Access, ...]
+    locked: str = ""  # Why it cannot be allowed from here; empty if it can.

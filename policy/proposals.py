@@ -1,0 +1,381 @@
+"""Proposals: from accesses to as few questions as can be answered with a good conscience.
+
+What is left after the baseline, what is no news, what was granted and what was denied is put
+together by what a person would decide together: the programs of one tool chain, the files of one
+folder, the variables of one library.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
+
+from buildperm.policy import baseline, ladder, presets, risk
+from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.environment import is_baseline
+from buildperm.policy.pattern import matches
+from buildperm.policy.pattern_set import PatternSet
+from buildperm.policy.presets import Preset
+from buildperm.policy.proposal import Choice, Proposal, Risk
+from buildperm.policy.rule import Rule
+
+GROUPS_MOST = 3
+"""Groups of one kind that are asked about singly; more are put together."""
+
+_REASONS_MOST = 6
+_BY_HAND = (
+    "It belongs to the sensitive tier: it can only be granted by hand in Cargo.toml, "
+    "as an exact path or name, with a reason."
+)
+_NEVER = "No grant can allow it: it would run code outside the sandbox."
+_NO_NET = "This version refuses all connections; a grant could not be held to its host."
+_SYSTEM = "No grant opens a system call; builds work without it."
+
+_READ = PatternSet((*baseline.READ, *baseline.WRITE))
+_WRITE = PatternSet(baseline.WRITE)
+_EXEC = PatternSet(baseline.EXEC)
+_QUIET = PatternSet(baseline.QUIET)
+# Opened by this name it was a pipe or a socket that the script has already, such as Cargo's
+# jobserver; for a file the kernel would have told its path.
+_OWN_DESCRIPTORS = "/proc/self/fd/"
+
+
+def propose(
+    crate: str,
+    version: str,
+    accesses: Iterable[Access],
+    rules: Iterable[Rule] = (),
+    denials: Iterable[Rule] = (),
+) -> list[Proposal]:
+    """Make the proposals for one crate, the riskiest first.
+
+    Args:
+        crate: Its key in Cargo.toml.
+        version: Of the crate.
+        accesses: What `fold` made of its recordings.
+        rules: What it is granted, presets expanded.
+        denials: What a person has refused it.
+    """
+    everything = list(accesses)
+    pending = undecided(everything, rules, denials)
+    asking = _Asking(crate, version, everything)
+    left = asking.locked(pending)
+    left = asking.presets(left)
+    for kind, ask in (
+        (Kind.READ, asking.reads),
+        (Kind.WRITE, asking.writes),
+        (Kind.EXEC, asking.programs),
+        (Kind.ENV, asking.variables),
+        (Kind.DIRECTIVE, asking.directives),
+    ):
+        ask([access for access in left if access.kind is kind])
+    return sorted(asking.proposals, key=lambda proposal: (-proposal.risk, proposal.title))
+
+
+def undecided(
+    accesses: Iterable[Access], rules: Iterable[Rule] = (), denials: Iterable[Rule] = ()
+) -> list[Access]:
+    """Leave out what needs no decision: baseline, no news, absent, granted, denied."""
+    allowed, refused = _by_kind(rules), _by_kind(denials)
+    return [
+        access
+        for access in accesses
+        if not is_settled(access)
+        and not _covered(access, allowed)
+        and not _covered(access, refused)
+    ]
+
+
+def is_settled(access: Access) -> bool:
+    """Tell whether nobody has to decide about the access, whatever is granted."""
+    if access.sensitive:
+        if access.kind is Kind.READ and access.target in baseline.PASSED_BY:
+            return True
+        if access.kind is Kind.EXEC and access.outcome is Outcome.FAILED:
+            return True  # Looked for along PATH, which may lead through anybody's folders.
+        # A probe of the sensitive tier is news even if nothing was there.
+        return access.kind is Kind.WRITE and _is_quiet(access)
+    if access.outcome is Outcome.FAILED or access.is_free:
+        return True
+    match access.kind:
+        case Kind.READ:
+            return _READ.covers(access.target) or _is_quiet(access)
+        case Kind.WRITE:
+            return _WRITE.covers(access.target) or _is_quiet(access)
+        case Kind.EXEC:
+            return _EXEC.covers(access.target)
+        case Kind.ENV:
+            return access.outcome is not Outcome.REFUSED and is_baseline(access.target)
+        case Kind.DIRECTIVE:
+            return access.outcome is not Outcome.REFUSED
+        case Kind.NET | Kind.SYSTEM:
+            return _is_quiet(access)
+
+
+def _is_quiet(access: Access) -> bool:
+    if access.target.startswith(_OWN_DESCRIPTORS):
+        return True
+    if access.kind is Kind.WRITE and access.outcome is Outcome.DONE:
+        return False
+    return _QUIET.covers(access.target)
+
+
+def _by_kind(rules: Iterable[Rule]) -> Mapping[Kind, PatternSet]:
+    patterns: dict[Kind, list[str]] = {}
+    for rule in rules:
+        patterns.setdefault(rule.kind, []).append(rule.pattern)
+    return {kind: PatternSet(found) for kind, found in patterns.items()}
+
+
+def _covered(access: Access, rules: Mapping[Kind, PatternSet]) -> bool:
+    known = rules.get(access.kind)
+    if known is None:
+        return False
+    return known.covers(access.target) or bool(access.resolved and known.covers(access.resolved))
+
+
+class _Asking:
+    """The proposals of one crate in the making."""
+
+    def __init__(self, crate: str, version: str, everything: Sequence[Access]) -> None:
+        self.proposals: list[Proposal] = []
+        self._crate = crate
+        self._version = version
+        self._combined = _combinations(everything)
+
+    def locked(self, accesses: Sequence[Access]) -> list[Access]:
+        """Ask about what cannot be allowed here; return the rest."""
+        groups: dict[tuple[Kind, str, str], list[Access]] = {}
+        rest: list[Access] = []
+        for access in accesses:
+            if access.sensitive:
+                never = access.kind is Kind.DIRECTIVE
+                key = access.kind, access.sensitive, _NEVER if never else _BY_HAND
+            elif access.kind is Kind.NET:
+                key = access.kind, access.target, _NO_NET
+            elif access.kind is Kind.SYSTEM:
+                key = access.kind, "", _SYSTEM
+            else:
+                rest.append(access)
+                continue
+            groups.setdefault(key, []).append(access)
+        for (kind, held, why), group in groups.items():
+            title = _title(kind, group)
+            if group[0].sensitive and kind is not Kind.DIRECTIVE:
+                title = f"{title} ({held})"
+            self._add(title, group, [ladder.exactly(kind, group)], locked=why)
+        return rest
+
+    def presets(self, accesses: Sequence[Access]) -> list[Access]:
+        """Ask about each tool chain that was run; return what no preset covers."""
+        left = list(accesses)
+        narrow_first = sorted(presets.PRESETS.values(), key=lambda preset: len(preset.rules))
+        for preset in narrow_first:
+            if not any(_is_anchor(preset, access) for access in left):
+                continue
+            allowed = _by_kind(preset.rules)
+            group = [access for access in left if _covered(access, allowed)]
+            left = [access for access in left if not _covered(access, allowed)]
+            self._add_preset(preset, group)
+        return left
+
+    def reads(self, accesses: Sequence[Access]) -> None:
+        """Ask about files that were read, folder by folder."""
+        folder = ladder.folder_of_read([access.target for access in accesses])
+        for group in _grouped(accesses, folder):
+            self._add(_title(Kind.READ, group), group, ladder.of_reads(group))
+
+    def writes(self, accesses: Sequence[Access]) -> None:
+        """Ask about files that were written, folder by folder."""
+        for group in _grouped(accesses, ladder.folder_of_write, most=len(accesses)):
+            self._add(_title(Kind.WRITE, group), group, ladder.of_writes(group))
+
+    def programs(self, accesses: Sequence[Access]) -> None:
+        """Ask about programs: each risky one by itself, the others together."""
+        ordinary: list[Access] = []
+        groups = [ordinary]
+        for access in accesses:
+            if risk.of_access(access)[0] < Risk.HIGH:
+                ordinary.append(access)
+            else:
+                groups.append([access])
+        for group in groups:
+            if group:
+                self._add(_title(Kind.EXEC, group), group, ladder.of_programs(group))
+
+    def variables(self, accesses: Sequence[Access]) -> None:
+        """Ask about variables, library by library."""
+        for group in _grouped(accesses, ladder.prefix_of(accesses)):
+            self._add(_title(Kind.ENV, group), group, ladder.of_variables(group))
+
+    def directives(self, accesses: Sequence[Access]) -> None:
+        """Ask about directives, key by key."""
+        for group in _grouped(accesses, lambda target: target.partition("=")[0]):
+            self._add(_title(Kind.DIRECTIVE, group), group, [ladder.exactly(Kind.DIRECTIVE, group)])
+
+    def _add(
+        self, title: str, group: Sequence[Access], choices: Sequence[Choice], *, locked: str = ""
+    ) -> None:
+        judged = [risk.of_access(access) for access in group]
+        worst = max(level for level, _ in judged)
+        ordered = sorted(judged, key=lambda item: -item[0])
+        reasons = list(dict.fromkeys(text for _, text in ordered))
+        combined, added = self._combined(group)
+        if len(reasons) > _REASONS_MOST:
+            hidden = len(reasons) - _REASONS_MOST + 1
+            reasons = [*reasons[: _REASONS_MOST - 1], f"And {hidden} more of the same kind."]
+        self.proposals.append(
+            Proposal(
+                self._id(group[0].kind, [access.target for access in group]),
+                self._crate,
+                self._version,
+                title,
+                tuple(choices),
+                max(worst, combined),
+                (*added, *reasons),
+                tuple(group),
+                locked,
+            )
+        )
+
+    def _add_preset(self, preset: Preset, group: Sequence[Access]) -> None:
+        reasons = [f"Preset {preset.name}: {preset.why}."]
+        level = preset.risk
+        for access in group:
+            if access.kind is Kind.EXEC and risk.reaches_out(access.example):
+                level = Risk.HIGH
+                reasons.append(risk.of_access(access)[1])
+        combined, added = self._combined(group)
+        choice = Choice(
+            f"preset {preset.name}",
+            (),
+            preset.name,
+            f"Allows {preset.covers}. Leaves out {preset.leaves_out}.",
+        )
+        self.proposals.append(
+            Proposal(
+                self._id(preset.name, []),
+                self._crate,
+                self._version,
+                preset.title,
+                (choice,),
+                max(level, combined),
+                (*added, *reasons),
+                tuple(group),
+            )
+        )
+
+    def _id(self, what: str, targets: Iterable[str]) -> str:
+        text = "\n".join((self._crate, what, *sorted(targets)))
+        return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+
+
+def _is_anchor(preset: Preset, access: Access) -> bool:
+    return access.kind is Kind.EXEC and any(
+        matches(anchor, access.target) for anchor in preset.anchors
+    )
+
+
+def _grouped(
+    accesses: Sequence[Access], key: Callable[[str], str], *, most: int = GROUPS_MOST
+) -> list[list[Access]]:
+    """Group accesses by a key of their target; small groups join where there are too many."""
+    groups: dict[str, list[Access]] = {}
+    for access in sorted(accesses, key=lambda access: access.target):
+        groups.setdefault(key(access.target), []).append(access)
+    while len(groups) > most:
+        # By risk, so that no ordinary group becomes a risky one.
+        ranked = sorted(groups, key=lambda name: (_worst(groups[name]), len(groups[name]), name))
+        same = [
+            pair for pair in pairwise(ranked) if _worst(groups[pair[0]]) == _worst(groups[pair[1]])
+        ]
+        if not same:
+            break
+        first, second = min(same, key=lambda pair: sum(len(groups[name]) for name in pair))
+        groups[first] = sorted(groups[first] + groups.pop(second), key=lambda one: one.target)
+    return list(groups.values())
+
+
+def _worst(accesses: Iterable[Access]) -> Risk:
+    return max(risk.of_access(access)[0] for access in accesses)
+
+
+def _title(kind: Kind, group: Sequence[Access]) -> str:
+    """Say in plain words what the accesses do."""
+    names = [access.target for access in group]
+    if kind is Kind.DIRECTIVE:
+        return f"tell Cargo {_listing(names, 'directives')}"
+    if kind is Kind.SYSTEM:
+        return f"call {_listing(names, 'system calls')}"
+    if kind is Kind.ENV:
+        return f"see the environment variable{'s' * (len(names) > 1)} {_listing(names, 'names')}"
+    if kind is Kind.EXEC:
+        return f"run {_listing(names, 'programs')}"
+    if kind is Kind.NET:
+        verb = "listen on" if all(access.example == "bound" for access in group) else "connect to"
+        return f"{verb} {_listing(names, 'addresses')}"
+    verb = "read" if kind is Kind.READ else "write"
+    if len(names) == 1:
+        return f"{verb} {names[0]}"
+    common = _common(names)
+    where = f"below {common}" if common else "in several places"
+    return f"{verb} {len(names)} files {where}"
+
+
+def _listing(names: Sequence[str], what: str) -> str:
+    if len(names) > 4:
+        return f"{', '.join(names[:3])} and {len(names) - 3} more {what}"
+    return ", ".join(names)
+
+
+def _combinations(
+    everything: Sequence[Access],
+) -> Callable[[Sequence[Access]], tuple[Risk, list[str]]]:
+    """Find what is worse together than alone, over all accesses of a crate."""
+    secrets = [
+        access for access in everything if access.sensitive and access.kind in (Kind.READ, Kind.ENV)
+    ]
+    exits = [
+        access
+        for access in everything
+        if (access.kind is Kind.NET and not is_settled(access))
+        or (access.kind is Kind.EXEC and "network" in risk.of_access(access)[1])
+        or (access.kind is Kind.SYSTEM and access.target.startswith("socket(inet"))
+    ]
+    involved = {(access.kind, access.target) for access in (*secrets, *exits)}
+    written = {access.target for access in everything if access.kind is Kind.WRITE}
+
+    def judge(group: Sequence[Access]) -> tuple[Risk, list[str]]:
+        level, reasons = Risk.LOW, []
+        if secrets and exits and any((one.kind, one.target) in involved for one in group):
+            level = Risk.CRITICAL
+            reasons.append(
+                f"Together with the rest of what this crate does, it can steal: it reaches for "
+                f"`{secrets[0].target}` and for `{exits[0].target}`."
+            )
+        runs_made = [one for one in group if one.kind is Kind.EXEC and one.target in written]
+        if runs_made:
+            reasons.append(f"`{runs_made[0].target}`: it was written by the script before it ran.")
+            if exits:
+                level = Risk.CRITICAL
+                reasons.append(f"It may be a download: the script reaches for `{exits[0].target}`.")
+        if any(
+            one.kind is Kind.DIRECTIVE and one.sensitive and "=LD_" in one.target for one in group
+        ):
+            level = Risk.CRITICAL
+            reasons.append("It would load a library of its choice into rustc and the linker.")
+        return level, reasons
+
+    return judge
+
+
+def _common(targets: Sequence[str]) -> str:
+    """Return the deepest folder that all targets lie in; empty if there is none but the root."""
+    first, last = (target.split("/") for target in (min(targets), max(targets)))
+    depth = 0
+    while (
+        depth < min(len(first), len(last)) and first[depth : depth + 1] == last[depth : depth + 1]
+    ):
+        depth += 1
+    return "/".join(first[:depth])

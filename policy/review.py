@@ -1,0 +1,346 @@
+"""A review: what a person decides about proposals, with unlimited undo; no I/O and no screen.
+
+Three answers: allow, deny, later. Undecided is none of them: it is refused when enforced, never
+stored, and asked again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from buildperm.errors import BuildpermError
+from buildperm.policy import objection, selection
+from buildperm.policy.decision import Act, Answer, Counts, Decision, Entry, Picked, signature
+from buildperm.policy.grants import CrateGrants, Policy
+from buildperm.policy.merging import is_settled, merged
+from buildperm.policy.proposal import Choice, Proposal, Risk
+from buildperm.policy.risk import of_rule
+
+BATCH_LIMIT = Risk.MEDIUM
+"""The highest risk that may be allowed without looking at each proposal."""
+
+
+_Change = tuple[str, Decision, Decision]  # Proposal, before, after.
+
+
+class Review:
+    """Proposals and what was decided about them so far.
+
+    Every method that changes something returns the entry for the journal, or None where nothing
+    changed.
+    """
+
+    def __init__(
+        self, proposals: Iterable[Proposal], settled: Iterable[tuple[str, str]] = ()
+    ) -> None:
+        """Begin with nothing decided.
+
+        Args:
+            proposals: In the order in which they are shown.
+            settled: Key and version of the crates that ran and ask for nothing.
+
+        Raises:
+            ValueError: Two proposals about the same version have the same id.
+        """
+        self.proposals = _told_apart(proposals)
+        self._settled = tuple(settled)
+        self._by_id = {proposal.id: proposal for proposal in self.proposals}
+        if len(self._by_id) != len(self.proposals):
+            raise ValueError("two proposals about the same version with the same id")
+        self._decisions = {proposal.id: Decision() for proposal in self.proposals}
+        self._done: list[tuple[_Change, ...]] = []
+        self._undone: list[tuple[_Change, ...]] = []
+
+    def decision(self, proposal_id: str) -> Decision:
+        """Return what has been decided about one proposal."""
+        return self._decisions[proposal_id]
+
+    def choice(self, proposal_id: str) -> Choice:
+        """Return the rung that a decision about one proposal is or would be about."""
+        return self._by_id[proposal_id].ladder[self._decisions[proposal_id].rung]
+
+    def allow(self, proposal_id: str) -> Entry | None:
+        """Allow one proposal on its present rung.
+
+        Raises:
+            BuildpermError: It is locked, or the rung allows what no grant may say.
+        """
+        decision = replace(self._decisions[proposal_id], answer=Answer.ALLOW)
+        self._refuse(self._by_id[proposal_id], decision)
+        return self._change({proposal_id: decision})
+
+    def deny(self, *ids: str) -> Entry | None:
+        """Deny proposals, in one step."""
+        return self._answer(ids, Answer.DENY)
+
+    def later(self, *ids: str) -> Entry | None:
+        """Put proposals off, in one step."""
+        return self._answer(ids, Answer.LATER)
+
+    def clear(self, *ids: str) -> Entry | None:
+        """Take back what was decided about proposals, in one step."""
+        return self._answer(ids, Answer.UNDECIDED)
+
+    def accept_up_to(self, risk: Risk, among: Iterable[str] | None = None) -> Entry | None:
+        """Allow, in one step, all that is undecided, not locked and of at most this risk.
+
+        A proposal whose rung allows more than was seen, or more than this risk, is left to be
+        allowed by itself.
+
+        Args:
+            risk: LOW or MEDIUM.
+            among: The proposals concerned; all of them by default.
+
+        Raises:
+            BuildpermError: The risk is higher than a batch may allow.
+        """
+        if risk > BATCH_LIMIT:
+            raise BuildpermError(
+                f"{risk.name.lower()} risk is never allowed in a batch",
+                hint="Look at each of these proposals and allow them one by one.",
+            )
+        return self._answer(self.acceptable(risk, among), Answer.ALLOW)
+
+    def acceptable(self, risk: Risk, among: Iterable[str] | None = None) -> tuple[str, ...]:
+        """Return what `accept_up_to` would allow."""
+        ids = self._by_id if among is None else among
+        return tuple(each for each in ids if self._is_acceptable(each, min(risk, BATCH_LIMIT)))
+
+    def _is_acceptable(self, proposal_id: str, limit: Risk) -> bool:
+        proposal, decision = self._by_id[proposal_id], self._decisions[proposal_id]
+        choice = proposal.ladder[decision.rung]
+        return (
+            decision.answer is Answer.UNDECIDED
+            and not proposal.locked
+            and _objection(choice) is None
+            and proposal.risk <= limit
+            and not (decision.rung and choice.widening)
+            and all(of_rule(rule)[0] <= limit for rule in choice.rules)
+        )
+
+    def choose(self, proposal_id: str, rung: int) -> Entry | None:
+        """Step to a rung of the ladder; the answer stays.
+
+        Raises:
+            BuildpermError: It is allowed, and the rung allows what no grant may say.
+            IndexError: The ladder has no such rung.
+        """
+        if not 0 <= rung < len(self._by_id[proposal_id].ladder):
+            raise IndexError(f"no rung {rung}")
+        decision = replace(self._decisions[proposal_id], rung=rung)
+        self._refuse(self._by_id[proposal_id], decision)
+        return self._change({proposal_id: decision})
+
+    def widen(self, proposal_id: str) -> Entry | None:
+        """Step to the next wider rung, if there is one."""
+        rung = self._decisions[proposal_id].rung + 1
+        return (
+            self.choose(proposal_id, rung) if rung < len(self._by_id[proposal_id].ladder) else None
+        )
+
+    def narrow(self, proposal_id: str) -> Entry | None:
+        """Step to the next narrower rung, if there is one."""
+        rung = self._decisions[proposal_id].rung - 1
+        return self.choose(proposal_id, rung) if rung >= 0 else None
+
+    def undo(self) -> Entry | None:
+        """Take back the last step."""
+        if not self._done:
+            return None
+        changes = self._done.pop()
+        self._undone.append(changes)
+        return self._set(Act.UNDO, {each: before for each, before, _ in changes})
+
+    def redo(self) -> Entry | None:
+        """Do again what was last taken back."""
+        if not self._undone:
+            return None
+        changes = self._undone.pop()
+        self._done.append(changes)
+        return self._set(Act.REDO, {each: after for each, _, after in changes})
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a step to take back."""
+        return bool(self._done)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is a step to do again."""
+        return bool(self._undone)
+
+    def add(self, proposals: Iterable[Proposal]) -> None:
+        """Take in, undecided, what came up since the review began; what it has already stays."""
+        new = tuple(proposal for proposal in proposals if proposal.id not in self._by_id)
+        self._by_id |= {proposal.id: proposal for proposal in new}
+        self._decisions |= {proposal.id: Decision() for proposal in new}
+        self.proposals = tuple(self._by_id.values())
+
+    def replay(self, entries: Iterable[Entry]) -> None:
+        """Repeat the steps of an earlier review; what they say of other proposals is skipped.
+
+        A proposal whose rung is no longer on its ladder, or that is locked by now, is undecided.
+        """
+        for entry in entries:
+            stands = {
+                picked.id: self._restored(picked)
+                for picked in entry.picked
+                if picked.id in self._by_id and self._by_id[picked.id].version == picked.version
+            }
+            stands = {each: now for each, now in stands.items() if now != self._decisions[each]}
+            if not stands:
+                continue
+            done = {each: before for each, before, _ in self._done[-1]} if self._done else {}
+            undone = {each: after for each, _, after in self._undone[-1]} if self._undone else {}
+            if entry.act is Act.UNDO and stands == done:
+                self.undo()
+            elif entry.act is Act.REDO and stands == undone:
+                self.redo()
+            else:
+                self._change(stands)
+
+    def next_undecided(self, after: str | None = None, step: int = 1) -> str | None:
+        """Return the next undecided proposal behind `after`, going round at the end.
+
+        Args:
+            after: Where to begin; None for the first proposal of all.
+            step: 1 for the next, -1 for the previous one.
+        """
+        ids = list(self._by_id)
+        start = ids.index(after) if after is not None else (-1 if step > 0 else 0)
+        for distance in range(1, len(ids) + 1):
+            each = ids[(start + step * distance) % len(ids)]
+            decision = self._decisions[each]
+            if decision.answer is Answer.UNDECIDED and not is_settled(self._by_id[each], decision):
+                return each
+        return None
+
+    def previous_undecided(self, before: str | None = None) -> str | None:
+        """Return the undecided proposal before `before`, going round at the beginning."""
+        return self.next_undecided(before, -1)
+
+    def select(self, words: str) -> list[Proposal]:
+        """Return the proposals that a filter such as `kind:exec risk:>=high` lets through.
+
+        Raises:
+            BuildpermError: A word of the filter means nothing.
+        """
+        wanted = selection.parse(words)
+        return [
+            proposal
+            for proposal in self.proposals
+            if wanted(proposal, str(self._decisions[proposal.id].answer))
+        ]
+
+    def counts(self, proposals: Iterable[Proposal] | None = None) -> Counts:
+        """Count the answers about all proposals, or about some; system calls ask for none."""
+        answers: Counter[Answer] = Counter()
+        open_by_risk = dict.fromkeys(Risk, 0)
+        for proposal in self.proposals if proposals is None else proposals:
+            decision = self._decisions[proposal.id]
+            is_open = not is_settled(proposal, decision)
+            if is_open or decision.answer in (Answer.ALLOW, Answer.DENY):
+                answers[decision.answer] += 1
+            open_by_risk[proposal.risk] += is_open
+        return Counts(
+            answers[Answer.UNDECIDED],
+            answers[Answer.ALLOW],
+            answers[Answer.DENY],
+            answers[Answer.LATER],
+            MappingProxyType(open_by_risk),
+        )
+
+    def grants(self, policy: Policy) -> dict[str, CrateGrants]:
+        """Return the crates whose entry in `policy` is to change, by key, with what it is to say.
+
+        What a crate had is kept, except that the newest answer about the same rule wins. A version
+        counts as reviewed once everything about it is allowed or denied. A crate that asks for
+        nothing and has no entry gets none.
+        """
+        versions: dict[tuple[str, str], list[Proposal]] = {key: [] for key in self._settled}
+        for proposal in self.proposals:
+            versions.setdefault((proposal.crate, proposal.version), []).append(proposal)
+        changed: dict[str, CrateGrants] = {}
+        for (key, version), proposals in versions.items():
+            had = changed.get(key) or policy.crates.get(key) or CrateGrants(key)
+            decided = [(proposal, self._decisions[proposal.id]) for proposal in proposals]
+            now = merged(had, decided)
+            complete = all(is_settled(*each) for each in decided)
+            if complete and (proposals or key in policy.crates):
+                now = replace(now, reviewed=now.reviewed | {version})
+            changed[key] = now
+        return {
+            key: grants
+            for key, grants in changed.items()
+            if grants != policy.crates.get(key, CrateGrants(key))
+        }
+
+    def _restored(self, picked: Picked) -> Decision:
+        proposal = self._by_id[picked.id]
+        found = Decision(Answer.LATER) if picked.answer is Answer.LATER else Decision()
+        for rung, choice in enumerate(proposal.ladder):
+            if signature(choice) == picked.choice:
+                found = Decision(picked.answer, rung)
+        try:
+            self._refuse(proposal, found)
+        except BuildpermError:
+            return Decision()
+        return found
+
+    @staticmethod
+    def _refuse(proposal: Proposal, decision: Decision) -> None:
+        """Raise where a decision would allow what cannot be allowed."""
+        if decision.answer is not Answer.ALLOW:
+            return
+        what = f"`{proposal.title}` of {proposal.crate} cannot be allowed from here"
+        if proposal.locked:
+            raise BuildpermError(f"{what}: {proposal.locked}")
+        found = _objection(proposal.ladder[decision.rung])
+        if found is not None:
+            raise BuildpermError(f"{what}: {found.what}", hint=found.hint)
+
+    def _answer(self, ids: Iterable[str], answer: Answer) -> Entry | None:
+        return self._change({each: replace(self._decisions[each], answer=answer) for each in ids})
+
+    def _change(self, wanted: Mapping[str, Decision]) -> Entry | None:
+        """Make a step of what really changes."""
+        changes = {each: new for each, new in wanted.items() if self._decisions[each] != new}
+        if not changes:
+            return None
+        self._done.append(
+            tuple((each, self._decisions[each], new) for each, new in changes.items())
+        )
+        self._undone.clear()
+        return self._set(Act.DECIDE, changes)
+
+    def _set(self, act: Act, stands: Mapping[str, Decision]) -> Entry:
+        self._decisions.update(stands)
+        picked = []
+        for each, decision in stands.items():
+            proposal = self._by_id[each]
+            choice = signature(proposal.ladder[decision.rung])
+            picked.append(Picked(each, proposal.version, decision.answer, choice))
+        return Entry(act, tuple(picked))
+
+
+def _told_apart(proposals: Iterable[Proposal]) -> tuple[Proposal, ...]:
+    """Give proposals about further versions of a crate ids of their own."""
+    versions: dict[str, str] = {}
+    apart: list[Proposal] = []
+    for proposal in proposals:
+        if versions.setdefault(proposal.id, proposal.version) != proposal.version:
+            text = f"{proposal.id}@{proposal.version}"
+            own = hashlib.sha256(text.encode()).hexdigest()[: len(proposal.id)]
+            proposal = replace(proposal, id=own)
+        apart.append(proposal)
+    return tuple(apart)
+
+
+def _objection(choice: Choice) -> objection.Objection | None:
+    """Say why a rung cannot become grants, if it cannot."""
+    found = (objection.to_grant(rule, reason="") for rule in choice.rules)
+    return next((each for each in found if each is not None), None)

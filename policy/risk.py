@@ -1,0 +1,185 @@
+"""Risk: how much a person should think before allowing an access, and why.
+
+Whatever is not known is high. The table of programs is `risk.toml`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache, lru_cache
+from importlib.resources import files
+
+from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.directive import LINK_ARGUMENTS
+from buildperm.policy.environment import withheld_because
+from buildperm.policy.pattern import is_literal, matches
+from buildperm.policy.proposal import Risk
+from buildperm.policy.rule import Rule
+from buildperm.policy.sensitive import opened_by, why
+
+_REACHING_OUT = frozenset(
+    ("fetch", "clone", "pull", "push", "ls-remote", "submodule", "remote-https", "archive")
+)
+
+_READ = (  # The first that covers a path counts; all are folders.
+    (
+        "$WORKSPACE/.git/**",
+        Risk.MEDIUM,
+        "git's folder: its settings can hold a token on CI services",
+    ),
+    ("$WORKSPACE/**", Risk.LOW, "it is part of your workspace"),
+    ("$MANIFEST_DIR/**", Risk.LOW, "it is part of the crate"),
+    ("$OUT_DIR/**", Risk.LOW, "it is the script's own output"),
+    ("$TMP/**", Risk.LOW, "it is the script's own temporary file"),
+    ("$SYSROOT/**", Risk.LOW, "it is part of the Rust toolchain"),
+    ("$CARGO_HOME/registry/src/**", Risk.LOW, "it is the published source of another crate"),
+    ("$CARGO_HOME/git/checkouts/**", Risk.LOW, "it is the source of another crate"),
+    ("$CARGO_HOME/**", Risk.MEDIUM, "it is in Cargo's own folder"),
+    ("$TARGET_DIR/**", Risk.MEDIUM, "it is what other crates and build scripts produced"),
+    ("$HOME/**", Risk.HIGH, "it is in your home folder"),
+    ("/usr/**", Risk.LOW, "it is part of the operating system"),
+    ("/opt/**", Risk.MEDIUM, "it is installed software"),
+    ("/etc/**", Risk.MEDIUM, "it is a setting of this machine"),
+    ("/proc/**", Risk.MEDIUM, "it tells about this machine"),
+    ("/sys/**", Risk.MEDIUM, "it tells about this machine"),
+)
+_EXEC = (
+    ("$OUT_DIR/**", Risk.MEDIUM, "it is a program that the script has made itself"),
+    ("$TMP/**", Risk.MEDIUM, "it is a program that the script has made itself"),
+    ("$SYSROOT/**", Risk.LOW, "it is part of the Rust toolchain"),
+    ("$CARGO_HOME/bin/rustfmt", Risk.LOW, "it is part of the Rust toolchain"),
+    ("$CARGO_HOME/bin/rustc", Risk.MEDIUM, "it compiles, inside the same limits as the script"),
+    ("$CARGO_HOME/bin/rustdoc", Risk.MEDIUM, "it compiles, inside the same limits as the script"),
+    ("$CARGO_HOME/bin/cargo", Risk.MEDIUM, "it compiles, inside the same limits as the script"),
+    ("$WORKSPACE/**", Risk.HIGH, "it is a program that lies in your workspace"),
+    ("$MANIFEST_DIR/**", Risk.HIGH, "it is a program that came with the crate"),
+    ("$TARGET_DIR/**", Risk.HIGH, "it is a program that another crate has made"),
+    ("$CARGO_HOME/**", Risk.HIGH, "it is a program that came with another crate"),
+    ("/usr/lib/gcc/**", Risk.MEDIUM, "it compiles, inside the same limits as the script"),
+    ("/usr/libexec/gcc/**", Risk.MEDIUM, "it compiles, inside the same limits as the script"),
+    ("/usr/lib/git-core/**", Risk.MEDIUM, "it is a part of git"),
+    ("/usr/libexec/git-core/**", Risk.MEDIUM, "it is a part of git"),
+    ("/usr/lib/llvm-*/bin/*", Risk.MEDIUM, "it compiles, inside the same limits as the script"),
+    ("/memfd:**", Risk.HIGH, "it is a program that exists in memory only"),
+    ("/dev/**", Risk.HIGH, "it is a program that exists in memory only"),
+    ("/tmp/**", Risk.HIGH, "anybody can put programs there"),  # noqa: S108
+    ("/var/tmp/**", Risk.HIGH, "anybody can put programs there"),  # noqa: S108
+    ("/dev/shm/**", Risk.HIGH, "anybody can put programs there"),  # noqa: S108
+)
+
+
+def of_access(access: Access) -> tuple[Risk, str]:
+    """Judge one access; the text is one sentence."""
+    if access.sensitive:
+        return (
+            Risk.CRITICAL,
+            f"`{access.target}` belongs to the sensitive tier: {access.sensitive}.",
+        )
+    if access.kind is Kind.SYSTEM:
+        return Risk.HIGH, f"`{access.target}` is a system call that no build needs."
+    risk, reason = of_rule(Rule(access.kind, access.target))
+    if access.kind is Kind.EXEC and risk < Risk.HIGH and reaches_out(access.example):
+        return Risk.HIGH, f"`{access.target}`: it was told to talk to the network."
+    if access.kind is Kind.WRITE and access.outcome is Outcome.DONE:
+        return Risk.HIGH, f"{reason} It has happened: the sandbox could not prevent it."
+    return risk, reason
+
+
+@lru_cache(maxsize=1 << 17)
+def of_rule(rule: Rule) -> tuple[Risk, str]:
+    """Judge what a rule allows; the text is one sentence. Used for pinning grants to versions."""
+    match rule.kind:
+        case Kind.READ:
+            risk, reason = _of_read(rule.pattern)
+        case Kind.WRITE:
+            risk, reason = _of_write(rule.pattern)
+        case Kind.EXEC:
+            risk, reason = of_program(rule.pattern)
+        case Kind.NET:
+            risk = Risk.HIGH
+            reason = "what it reads can leave this machine, and what it gets can change any day"
+        case Kind.ENV:
+            withheld = withheld_because(rule.pattern)
+            risk = Risk.CRITICAL if withheld else Risk.LOW
+            reason = withheld or "an ordinary variable, read only"
+        case Kind.DIRECTIVE:
+            risk, reason = _of_directive(rule.pattern)
+        case Kind.SYSTEM:
+            risk, reason = Risk.HIGH, "no build needs this system call"
+    return risk, f"`{rule.pattern}`: {reason}."
+
+
+@cache
+def of_program(program: str) -> tuple[Risk, str]:
+    """Judge running `program`, a name or a portable path; the text is a clause."""
+    for pattern, risk, reason in _EXEC:
+        if matches(pattern, program):
+            return risk, reason
+    if program.startswith("$"):
+        return Risk.HIGH, "it is a program from an unusual place"
+    name = program.rpartition("/")[2]
+    for patterns, risk, reason in _programs():
+        if any(matches(pattern, name) for pattern in patterns):
+            return risk, reason
+    return Risk.HIGH, "it is a program that buildperm does not know"
+
+
+def reaches_out(command: str) -> bool:
+    """Tell whether a command line, in notation, is one of git that talks to the network."""
+    words = command.split()
+    if not words or words[0].rpartition("/")[2] != "git":
+        return False
+    return not _REACHING_OUT.isdisjoint(words[1:])
+
+
+@cache
+def _programs() -> tuple[tuple[tuple[str, ...], Risk, str], ...]:
+    text = files("buildperm.policy").joinpath("risk.toml").read_text("utf-8")
+    return tuple(
+        (tuple(table["names"]), Risk[table["risk"].upper()], table["why"])
+        for table in tomllib.loads(text)["programs"]
+    )
+
+
+def _of_read(pattern: str) -> tuple[Risk, str]:
+    held = _held(pattern, writing=False)
+    if held:
+        return Risk.CRITICAL, f"it belongs to the sensitive tier: {held}"
+    for known, risk, reason in _READ:
+        if matches(known, pattern):
+            return risk, reason
+    return Risk.HIGH, "it lies outside of everything that belongs to the build"
+
+
+def _held(pattern: str, *, writing: bool) -> str:
+    if is_literal(pattern):
+        return why(pattern, writing=writing)
+    return opened_by(pattern, writing=writing)
+
+
+def _of_write(pattern: str) -> tuple[Risk, str]:
+    held = _held(pattern, writing=True)
+    if held:
+        return Risk.CRITICAL, f"it belongs to the sensitive tier: {held}"
+    if pattern.startswith(("$OUT_DIR/", "$TMP/")):
+        return Risk.LOW, "it is the script's own output"
+    if pattern.startswith("$MANIFEST_DIR/"):
+        return Risk.HIGH, "a build that changes its own sources is another one the next time"
+    return Risk.HIGH, "other programs and later builds see what it writes outside OUT_DIR"
+
+
+def _of_directive(pattern: str) -> tuple[Risk, str]:
+    key, _, value = pattern.partition("=")
+    if key in LINK_ARGUMENTS or key == "rustc-flags":
+        return Risk.HIGH, "arguments of the linker can run programs and add code to yours"
+    if key == "rustc-link-search":
+        if "$MANIFEST_DIR/" in value:
+            return Risk.MEDIUM, "libraries that came with the crate are linked into your program"
+        return Risk.HIGH, "libraries found there are linked into your program"
+    if key == "rustc-link-lib":
+        return Risk.HIGH, "a library that is named by its path comes from anywhere"
+    if key == "rerun-if-env-changed":
+        return Risk.HIGH, "Cargo keeps what looks like a secret in its target directory"
+    if key == "rustc-env":
+        return Risk.MEDIUM, "its name is like one that steers tools, though it is only embedded"
+    return Risk.HIGH, "it is a directive that buildperm does not know"

@@ -1,0 +1,110 @@
+"""The filter language of a review: `kind:exec risk:>=high crate:*-sys -is:allowed some text`."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from typing import TypeAlias
+
+from buildperm.errors import BuildpermError
+from buildperm.policy.access import Kind, Outcome
+from buildperm.policy.proposal import Proposal, Risk
+
+Test: TypeAlias = Callable[[Proposal, str], bool]
+"""Whether a proposal, with the answer given to it, is let through."""
+
+FIELDS = ("kind", "risk", "crate", "is", "outcome")
+
+_ANSWERS = {
+    "undecided": "undecided",
+    "allowed": "allow",
+    "denied": "deny",
+    "later": "later",
+}
+_COMPARISON = re.compile(r"(>=|<=|>|<|=)?(.*)")
+_OPERATORS: dict[str, Callable[[int, int], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+    "=": operator.eq,
+}
+
+
+def parse(words: str) -> Test:
+    """Read a filter: every word must hold; `-` before a word turns it round; case is ignored.
+
+    Raises:
+        BuildpermError: A word asks for what does not exist.
+    """
+    tests = [_test(word) for word in words.split()]
+    return lambda proposal, answer: all(test(proposal, answer) for test in tests)
+
+
+def _test(word: str) -> Test:
+    if len(word) > 1 and word.startswith("-"):
+        inner = _test(word[1:])
+        return lambda proposal, answer: not inner(proposal, answer)
+    field, colon, value = word.partition(":")
+    if not colon or field not in FIELDS:
+        text = word.casefold()
+        return lambda proposal, _: text in _text(proposal)
+    match field:
+        case "kind":
+            kinds = {str(kind): kind for kind in Kind} | {"directive": Kind.DIRECTIVE}
+            kind = kinds[_one_of(value, tuple(kinds), field)]
+            return lambda proposal, _: kind in _kinds(proposal)
+        case "risk":
+            return _risk(value)
+        case "crate":
+            pattern = value if set(value) & set("*?[") else f"*{value}*"
+            return lambda proposal, _: (
+                fnmatchcase(f"{proposal.crate}@{proposal.version}", pattern)
+                or fnmatchcase(proposal.crate, pattern)
+            )
+        case "is":
+            state = _one_of(value, (*_ANSWERS, "locked"), field)
+            if state == "locked":
+                return lambda proposal, _: bool(proposal.locked)
+            return lambda _, answer: answer == _ANSWERS[state]
+        case _:
+            outcome = Outcome(_one_of(value, tuple(map(str, Outcome)), field))
+            return lambda proposal, _: any(seen.outcome is outcome for seen in proposal.evidence)
+
+
+def _risk(value: str) -> Test:
+    found = _COMPARISON.fullmatch(value)
+    sign, word = (found[1] or "=", found[2]) if found else ("=", value)
+    risk = Risk[_one_of(word, tuple(risk.name.lower() for risk in Risk), "risk").upper()]
+    compare = _OPERATORS[sign]
+    return lambda proposal, _: compare(proposal.risk, risk)
+
+
+def _one_of(value: str, known: tuple[str, ...], field: str) -> str:
+    """Take a word in full or by an unambiguous beginning, as while it is being typed."""
+    value = value.lower()
+    begun = [word for word in known if word.startswith(value)]
+    if value in known or (len(begun) == 1 and value):
+        return value if value in known else begun[0]
+    close = get_close_matches(value, known, 1)
+    raise BuildpermError(
+        f"filter: no {field} is called `{value}`",
+        hint=f"Did you mean `{close[0]}`?" if close else f"Use one of: {', '.join(known)}.",
+    )
+
+
+def _kinds(proposal: Proposal) -> set[Kind]:
+    seen = {access.kind for access in proposal.evidence}
+    return seen | {rule.kind for choice in proposal.ladder for rule in choice.rules}
+
+
+def _text(proposal: Proposal) -> str:
+    parts = [proposal.crate, proposal.title]
+    for choice in proposal.ladder:
+        parts += [choice.title, choice.preset, *(rule.pattern for rule in choice.rules)]
+    for access in proposal.evidence:
+        parts += [access.target, access.example]
+    return "\n".join(parts).casefold()

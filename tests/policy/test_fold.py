@@ -1,0 +1,408 @@
+"""Folding: from events, as the recorder writes them, to accesses."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from errno import EACCES, EEXIST
+from pathlib import Path
+
+import pytest
+
+from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.fold import CHAINS_MOST, SCRIPT, fold
+from buildperm.tracer.event import (
+    CallRefused,
+    Change,
+    DirectivePrinted,
+    EnvironmentRead,
+    Event,
+    Executed,
+    FileOpened,
+    OpenMode,
+    PathChanged,
+    Process,
+    SocketUse,
+    SocketUsed,
+    Verdict,
+)
+from buildperm.tracer.recording import End, Header, Recording
+from buildperm.tracer.writer import REUSED
+
+PLACES = {
+    "OUT_DIR": b"/t/debug/build/a-1/out",
+    "TMP": b"/t/debug/build/a-1/buildperm/scratch",
+    "MANIFEST_DIR": b"/ws/a",
+    "WORKSPACE": b"/ws",
+    "TARGET_DIR": b"/t",
+    "CARGO_HOME": b"/home/u/.cargo",
+    "SYSROOT": b"/home/u/.rustup/toolchains/t",
+    "HOME": b"/home/u",
+}
+PROGRAM = b"/t/debug/build/a-1/buildperm/program"
+TREE = (
+    Process(10, 0, PROGRAM, (PROGRAM,)),
+    Process(11, 10, b"/usr/bin/gcc-12", (b"cc", b"-c")),
+    Process(12, 11, b"", ()),
+    Process(13, 12, b"/usr/lib/gcc/cc1", (b"cc1",)),
+)
+
+
+def _recording(
+    events: Sequence[Event],
+    processes: Sequence[Process] = TREE,
+    *,
+    path: bytes = b"/usr/bin:/bin",
+    tools: tuple[bytes, ...] = (),
+    handed_over: tuple[bytes, ...] = (),
+) -> Recording:
+    header = Header(
+        crate="a",
+        name="a",
+        crate_version="1.0.0",
+        source="",
+        checksum="",
+        target="",
+        host="",
+        profile="debug",
+        features=(),
+        kernel="",
+        runtime="portable",
+        landlock_abi=7,
+        mode="learning",
+        buildperm="0",
+        session="",
+        places=PLACES,
+        path=path,
+        tools=tools,
+        handed_over=handed_over,
+    )
+    end = End(0, 0, 0, 0, 0, "", "")
+    return Recording(header, {process.pid: process for process in processes}, tuple(events), end)
+
+
+def _fold(*events: Event, **more: object) -> dict[tuple[Kind, str], Access]:
+    found = fold(_recording(events, **more))  # type: ignore[arg-type]  # passed on as it is
+    return {(access.kind, access.target): access for access in found}
+
+
+def _opened(
+    path: bytes,
+    mode: OpenMode = OpenMode.READ,
+    *,
+    at: int = 1,
+    pid: int = 10,
+    creates: bool = False,
+    errno: int = 0,
+    refused: bool = False,
+    count: int = 1,
+) -> FileOpened:
+    return FileOpened(at, pid, path, mode, creates, errno, refused, False, count)
+
+
+def _executed(path: bytes, requested: bytes = b"", *argv: bytes, **more: int) -> Executed:
+    errno = more.get("errno", 0)
+    refused = bool(more.get("refused"))
+    return Executed(1, more.get("pid", 11), path, requested or path, argv, errno, refused)
+
+
+def test_the_same_target_is_one_access_with_everybody_who_touched_it() -> None:
+    found = _fold(
+        _opened(b"/ws/x", at=5, count=3),
+        _opened(b"/ws/x", at=2, pid=13),
+        _opened(b"/ws/x", at=9, pid=11),
+    )
+
+    assert list(found) == [(Kind.READ, "$WORKSPACE/x")]
+    access = found[Kind.READ, "$WORKSPACE/x"]
+    assert (access.count, access.first_ns, access.last_ns) == (5, 2, 9)
+    assert access.chains == ((SCRIPT,), (SCRIPT, "gcc-12", "cc1"), (SCRIPT, "gcc-12"))
+    assert access.example == "/ws/x"
+
+
+def test_no_more_chains_are_kept_than_can_be_read() -> None:
+    tree = [TREE[0], *(Process(n, 10, b"/bin/p%d" % n, ()) for n in range(20, 40))]
+    found = _fold(*(_opened(b"/ws/x", pid=n) for n in range(20, 40)), processes=tree)
+
+    assert len(found[Kind.READ, "$WORKSPACE/x"].chains) == CHAINS_MOST
+    assert found[Kind.READ, "$WORKSPACE/x"].count == 20
+
+
+@pytest.mark.parametrize(
+    ("mode", "creates", "kinds"),
+    [
+        (OpenMode.READ, False, {Kind.READ}),
+        (OpenMode.READ, True, {Kind.READ, Kind.WRITE}),
+        (OpenMode.WRITE, True, {Kind.WRITE}),
+        (OpenMode.WRITE, False, {Kind.WRITE}),
+        (OpenMode.READ_WRITE, False, {Kind.READ, Kind.WRITE}),
+        (OpenMode.PATH, False, set()),
+    ],
+)
+def test_how_a_file_is_opened_says_what_is_done_with_it(
+    mode: OpenMode, creates: bool, kinds: set[Kind]
+) -> None:
+    assert {kind for kind, _ in _fold(_opened(b"/ws/x", mode, creates=creates))} == kinds
+
+
+def test_the_gravest_outcome_is_kept() -> None:
+    absent = _opened(b"/ws/x", errno=2)
+    done = _opened(b"/ws/x")
+    refused = _opened(b"/ws/x", errno=13, refused=True)
+    key = Kind.READ, "$WORKSPACE/x"
+
+    assert _fold(absent)[key].outcome is Outcome.FAILED
+    assert _fold(absent, done)[key].outcome is Outcome.DONE
+    assert _fold(done, absent)[key].outcome is Outcome.DONE
+    assert _fold(refused, done, absent)[key].outcome is Outcome.REFUSED
+
+
+def test_what_has_no_path_is_no_access() -> None:
+    assert not _fold(_opened(b"pipe:[12]"), _opened(b"anon_inode:[eventfd]"))
+
+
+@pytest.mark.parametrize(
+    ("change", "other", "written"),
+    [
+        (Change.REMOVED, b"", {"$WORKSPACE/x"}),
+        (Change.RENAMED, b"/ws/old", {"$WORKSPACE/x", "$WORKSPACE/old"}),
+        (Change.LINKED, b"/ws/old", {"$WORKSPACE/x"}),
+        (Change.SYMLINKED, b"/etc/shadow", {"$WORKSPACE/x"}),
+        (Change.DIRECTORY_MADE, b"", {"$WORKSPACE/x"}),
+        (Change.NODE_MADE, b"", {"$WORKSPACE/x"}),
+        (Change.TRUNCATED, b"", {"$WORKSPACE/x"}),
+        (Change.MODE_CHANGED, b"", {"$WORKSPACE/x"}),
+        (Change.OWNER_CHANGED, b"", {"$WORKSPACE/x"}),
+        (Change.TIMES_CHANGED, b"", {"$WORKSPACE/x"}),
+        (Change.ATTRIBUTE_CHANGED, b"", {"$WORKSPACE/x"}),
+    ],
+)
+def test_every_change_is_a_write(change: Change, other: bytes, written: set[str]) -> None:
+    found = _fold(PathChanged(1, 10, change, b"/ws/x", other, 0, False))
+
+    assert {target for kind, target in found if kind is Kind.WRITE} == written
+    assert ((Kind.READ, "$WORKSPACE/old") in found) is (change is Change.LINKED)
+    assert all(access.outcome is Outcome.DONE for access in found.values())
+
+
+def test_asking_for_a_folder_that_is_there_changes_nothing() -> None:
+    """`mkdir -p`, and CMake all the time, do so for every folder above the one they need."""
+    made = Change.DIRECTORY_MADE
+
+    assert _fold(PathChanged(1, 10, made, b"/t/debug", b"", EEXIST, False)) == {}
+    assert _fold(PathChanged(1, 10, made, b"/t/debug", b"", EACCES, True)) != {}
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    (tmp_path / "tool-1").write_text("#!/bin/sh\n")
+    (tmp_path / "tool-1").chmod(0o755)
+    (tmp_path / "tool").symlink_to("tool-1")
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden" / "tool").write_text("#!/bin/sh\n")
+    (tmp_path / "hidden" / "tool").chmod(0o755)
+    return tmp_path
+
+
+def test_a_program_goes_by_its_name_where_path_leads_to_it(programs: Path) -> None:
+    real, asked = os.fsencode(programs / "tool-1"), os.fsencode(programs / "tool")
+    found = _fold(_executed(real, asked, b"tool", b"--version"), path=os.fsencode(programs))
+    access = found[Kind.EXEC, "tool"]
+
+    assert access.example == "tool --version"
+    assert access.resolved == os.fsdecode(real)
+    assert access.chains == ((SCRIPT, "gcc-12", "tool-1"),)
+
+
+def test_a_program_that_path_does_not_lead_to_goes_by_its_path(programs: Path) -> None:
+    other = os.fsencode(programs / "hidden" / "tool")
+    found = _fold(_executed(other, other, b"tool"), path=os.fsencode(programs))
+
+    assert list(found) == [(Kind.EXEC, os.fsdecode(other))]
+
+
+def test_a_script_needs_its_interpreter_as_well(programs: Path) -> None:
+    shell = os.path.realpath(b"/bin/sh")
+    script = os.fsencode(programs / "tool-1")
+    path = os.fsencode(programs) + b":" + os.path.dirname(shell)
+    found = _fold(_executed(shell, script, b"tool-1"), path=path)
+
+    assert set(found) == {(Kind.EXEC, "tool-1"), (Kind.EXEC, os.path.basename(shell).decode())}
+
+
+def test_a_refused_interpreter_is_named_itself(programs: Path) -> None:
+    shell = os.path.realpath(b"/bin/sh")
+    script = os.fsencode(programs / "tool-1")
+    events = (
+        _executed(script, script, b"tool-1", errno=13, refused=1),
+        _executed(shell, script, b"tool-1", errno=13, refused=1),
+    )
+    found = _fold(*events, path=os.fsencode(programs) + b":" + os.path.dirname(shell))
+
+    assert set(found) == {(Kind.EXEC, "tool-1"), (Kind.EXEC, os.path.basename(shell).decode())}
+    assert {access.outcome for access in found.values()} == {Outcome.REFUSED}
+
+
+def test_the_script_itself_is_no_access() -> None:
+    assert not _fold(_executed(PROGRAM, PROGRAM, pid=10), _executed(PROGRAM, PROGRAM, pid=11))
+
+
+def test_a_script_that_reads_itself_is_no_news_but_changing_itself_is() -> None:
+    assert not _fold(_opened(PROGRAM))
+    assert _fold(_opened(PROGRAM, OpenMode.WRITE))
+
+
+def test_the_toolchain_goes_by_its_path_even_if_it_is_on_path() -> None:
+    rustc = b"/home/u/.rustup/toolchains/t/bin/rustc"
+
+    assert list(_fold(_executed(rustc))) == [(Kind.EXEC, "$SYSROOT/bin/rustc")]
+
+
+def test_cargos_own_tools_and_what_other_scripts_hand_over_are_free() -> None:
+    found = _fold(
+        _executed(b"/opt/rust/bin/rustc"),
+        _executed(b"/opt/rust/bin/other"),
+        _opened(b"/t/debug/build/z-1/out/include/z.h"),
+        _opened(b"/t/debug/build/z-1/output"),
+        tools=(b"/opt/rust/bin/rustc",),
+        handed_over=(b"/t/debug/build/z-1/out",),
+    )
+
+    assert {target for (_, target), access in found.items() if access.is_free} == {
+        "/opt/rust/bin/rustc",
+        "$TARGET_DIR/debug/build/z-1/out/include/z.h",
+    }
+
+
+def test_the_example_of_git_is_the_command_that_reaches_out() -> None:
+    git = b"/opt/git"
+    found = _fold(
+        _executed(git, git, b"git", b"describe"),
+        _executed(git, git, b"git", b"fetch"),
+        _executed(git, git, b"git", b"log"),
+    )
+
+    assert found[Kind.EXEC, "/opt/git"].example == "git fetch"
+
+
+@pytest.mark.parametrize(
+    ("family", "address", "target", "is_sensitive"),
+    [
+        ("inet", "10.0.0.1:53", "10.0.0.1:53", False),
+        ("inet6", "[::1]:80", "%5B::1%5D:80", False),
+        ("unix", "/var/run/docker.sock", "/var/run/docker.sock", True),
+        ("unix", "/tmp/ssh-x/agent.1", "/tmp/ssh-x/agent.1", True),
+        ("unix", "@/tmp/.X11-unix/X0", "@/tmp/.X11-unix/X0", True),
+        ("unix", "/ws/socket", "$WORKSPACE/socket", False),
+        ("unix", "/a%0Ab", "/a%0Ab", False),
+    ],
+)
+def test_a_connection_goes_by_its_address(
+    family: str, address: str, target: str, is_sensitive: bool
+) -> None:
+    found = _fold(SocketUsed(1, 10, SocketUse.CONNECTED, family, address, 13, True))
+    access = found[Kind.NET, target]
+
+    assert access.outcome is Outcome.REFUSED
+    assert access.example == "connected"
+    assert bool(access.sensitive) is is_sensitive
+
+
+def test_a_socket_that_is_only_made_is_news_if_it_was_refused() -> None:
+    made = SocketUsed(1, 10, SocketUse.CREATED, "inet", "stream", 0, False)
+    refused = SocketUsed(1, 10, SocketUse.CREATED, "inet", "dgram", 1, True)
+    netlink = SocketUsed(1, 10, SocketUse.CREATED, "netlink", "raw", 1, True)
+
+    assert list(_fold(made, refused, netlink)) == [(Kind.SYSTEM, "socket(inet, dgram)")]
+
+
+def test_environment_reads_of_absent_names_are_no_access() -> None:
+    found = _fold(
+        EnvironmentRead(1, 10, b"ABSENT", False, False),
+        EnvironmentRead(1, 10, b"SETTING", True, False),
+        EnvironmentRead(1, 10, b"GITHUB_TOKEN", False, True),
+        EnvironmentRead(1, 10, b"PLAIN", False, True),
+    )
+
+    assert {target: access.outcome for (_, target), access in found.items()} == {
+        "SETTING": Outcome.DONE,
+        "GITHUB_TOKEN": Outcome.REFUSED,
+        "PLAIN": Outcome.REFUSED,
+    }
+    assert found[Kind.ENV, "GITHUB_TOKEN"].sensitive
+    assert not found[Kind.ENV, "PLAIN"].sensitive
+
+
+def test_directives_are_folded_by_what_a_rule_would_name() -> None:
+    found = _fold(
+        DirectivePrinted(1, "rerun-if-changed", "a", Verdict.FREE),
+        DirectivePrinted(2, "rerun-if-changed", "b", Verdict.FREE),
+        DirectivePrinted(3, "rustc-env", "VERSION=1", Verdict.FREE),
+        DirectivePrinted(4, "rustc-link-arg", "-T/ws/a/x.ld", Verdict.REFUSED),
+        DirectivePrinted(5, "rustc-link-arg", "-s", Verdict.GRANTED),
+        DirectivePrinted(6, "rustc-env", "LD_PRELOAD=/ws/x.so", Verdict.FORBIDDEN),
+    )
+
+    assert {target: access.outcome for (_, target), access in found.items()} == {
+        "rerun-if-changed": Outcome.DONE,
+        "rustc-env=VERSION": Outcome.DONE,
+        "rustc-link-arg=-T$MANIFEST_DIR/x.ld": Outcome.REFUSED,
+        "rustc-link-arg=-s": Outcome.DONE,
+        "rustc-env=LD_PRELOAD": Outcome.REFUSED,
+    }
+    assert found[Kind.DIRECTIVE, "rerun-if-changed"].count == 2
+    assert found[Kind.DIRECTIVE, "rustc-env=LD_PRELOAD"].sensitive
+    assert found[Kind.DIRECTIVE, "rustc-env=LD_PRELOAD"].chains == ((SCRIPT,),)
+
+
+def test_a_refused_call_is_shown_as_such() -> None:
+    found = _fold(CallRefused(1, 13, "bpf", 1, 2))
+
+    assert found[Kind.SYSTEM, "bpf"].count == 2
+    assert found[Kind.SYSTEM, "bpf"].outcome is Outcome.REFUSED
+
+
+def test_the_own_process_tree_is_told_from_other_processes() -> None:
+    tree = [*TREE, Process(11 + REUSED, 11, b"/bin/x", ())]
+    found = _fold(
+        _opened(b"/proc/11/maps", pid=11),
+        _opened(b"/proc/13/task/13/stat", pid=13),
+        _opened(b"/proc/1/environ", errno=13, refused=True),
+        processes=tree,
+    )
+
+    assert {target: bool(access.sensitive) for (_, target), access in found.items()} == {
+        "/proc/self/maps": False,
+        "/proc/self/task/13/stat": False,
+        "/proc/1/environ": True,
+    }
+
+
+def test_hostile_text_stays_in_the_notation() -> None:
+    name = b'/ws/\x1b]0;x\x07\n"[bold]$HOME*\xff'
+    found = _fold(_opened(name), _executed(b"/opt/x", b"/opt/x", b"a\nb", b"\x1b[31m"))
+
+    for access in found.values():
+        for text in (access.target, access.example, *sum(access.chains, ())):
+            assert text.isprintable()
+            assert not set(text) & set("[]\"'`*?\\")
+
+
+def test_a_broken_process_tree_does_not_hang() -> None:
+    loop = (Process(1, 2, b"/bin/a", ()), Process(2, 1, b"/bin/b", ()))
+
+    assert _fold(_opened(b"/ws/x", pid=1), _opened(b"/ws/x", pid=77), processes=loop)
+
+
+def test_folding_costs_what_there_is_to_fold() -> None:
+    program = (
+        "import sys; import buildperm.policy.fold;"
+        "print('textual' in sys.modules, 'rich' in sys.modules)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+
+    assert ran.stdout.split() == ["False", "False"]

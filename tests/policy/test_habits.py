@@ -1,0 +1,40 @@
+"""What ordinary tools do on the way, in the sensitive tier too; what must stay news beside it."""
+
+from __future__ import annotations
+
+import pytest
+
+from buildperm.policy import sensitive
+from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.proposals import is_settled
+
+
+def _access(kind: Kind, target: str, outcome: Outcome) -> Access:
+    held = sensitive.why(target, writing=kind is Kind.WRITE)
+    return Access(kind, target, outcome, 1, 0, 0, (("build script",),), sensitive=held)
+
+
+@pytest.mark.parametrize(
+    ("habit", "news"),
+    [
+        pytest.param(
+            _access(Kind.READ, "/etc/ssl/private", Outcome.REFUSED),
+            _access(Kind.READ, "/etc/ssl/private/server.key", Outcome.REFUSED),
+            id="bindgen lists all folders below /usr/lib, whose links lead elsewhere",
+        ),
+        pytest.param(
+            _access(Kind.EXEC, "/home/somebody/bin/cc", Outcome.FAILED),
+            _access(Kind.EXEC, "/home/somebody/bin/cc", Outcome.DONE),
+            id="a program is looked for along PATH",
+        ),
+        pytest.param(
+            _access(Kind.WRITE, "/proc/self/fd/9", Outcome.DONE),
+            _access(Kind.WRITE, "/proc/1/fd/9", Outcome.DONE),
+            id="the jobserver is opened again by its descriptor",
+        ),
+    ],
+)
+def test_a_habit_is_no_news_and_its_neighbour_is(habit: Access, news: Access) -> None:
+    assert habit.sensitive
+    assert is_settled(habit)
+    assert not is_settled(news)

@@ -1,0 +1,413 @@
+"""Proposals: few questions, narrow answers first, and locks where an answer needs more."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from buildperm.policy import objection, presets
+from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.pattern import matches
+from buildperm.policy.proposal import Proposal, Risk
+from buildperm.policy.proposals import propose, undecided
+from buildperm.policy.rule import Rule
+
+
+def _access(
+    kind: Kind,
+    target: str,
+    outcome: Outcome = Outcome.DONE,
+    *,
+    held: str = "",
+    example: str = "",
+    resolved: str = "",
+    is_free: bool = False,
+) -> Access:
+    chains = (("build script",),)
+    return Access(kind, target, outcome, 1, 0, 0, chains, example, held, resolved, is_free)
+
+
+def _reads(*targets: str) -> list[Access]:
+    return [_access(Kind.READ, target) for target in targets]
+
+
+def _runs(*targets: str) -> list[Access]:
+    return [_access(Kind.EXEC, target) for target in targets]
+
+
+def _propose(*accesses: Access, rules: tuple[Rule, ...] = ()) -> list[Proposal]:
+    return propose("a", "1.0.0", accesses, rules)
+
+
+def _one(*accesses: Access) -> Proposal:
+    (proposal,) = _propose(*accesses)
+    return proposal
+
+
+def _rungs(proposal: Proposal) -> list[list[str]]:
+    return [[rule.pattern for rule in choice.rules] for choice in proposal.ladder]
+
+
+@pytest.mark.parametrize(
+    "access",
+    [
+        *_reads("$MANIFEST_DIR/build.rs", "/usr/include/stdio.h", "$OUT_DIR/x", "/etc/ld.so.cache"),
+        *_reads("/proc/self/maps", "/dev/tty", "/", "$SYSROOT/lib/x", "$TARGET_DIR/debug/deps"),
+        *(_access(Kind.WRITE, target) for target in ("$OUT_DIR/x", "$TMP/x", "/dev/null")),
+        *_runs("$SYSROOT/bin/rustc", "/lib64/ld-linux-x86-64.so.2"),
+        *(_access(Kind.ENV, name) for name in ("OUT_DIR", "CC", "DEP_Z_ROOT", "OPENSSL_DIR")),
+        _access(Kind.DIRECTIVE, "rustc-env=VERSION"),
+        _access(Kind.DIRECTIVE, "rerun-if-changed"),
+        _access(Kind.READ, "$WORKSPACE/absent", Outcome.FAILED),
+        _access(Kind.EXEC, "/usr/local/bin/cc", Outcome.FAILED),
+        _access(Kind.READ, "$TARGET_DIR/debug/build/z-1/out/z.h", is_free=True),
+        _access(Kind.NET, "/run/nscd/socket", Outcome.REFUSED),
+        _access(Kind.SYSTEM, "io_uring_setup", Outcome.REFUSED),
+        _access(Kind.WRITE, "$WORKSPACE/.git/index.lock", Outcome.REFUSED, held="it runs later"),
+    ],
+    ids=lambda access: f"{access.kind}-{access.target}",
+)
+def test_the_baseline_and_what_is_no_news_is_never_asked_about(access: Access) -> None:
+    assert _propose(access) == []
+
+
+def test_a_refused_variable_of_the_baseline_is_news() -> None:
+    assert _propose(_access(Kind.ENV, "CC", Outcome.REFUSED))
+
+
+def test_what_is_granted_or_denied_is_not_asked_about() -> None:
+    accesses = [*_reads("$WORKSPACE/proto/a.proto"), *_runs("protoc")]
+    allowed = Rule(Kind.READ, "$WORKSPACE/proto/**")
+    denied = Rule(Kind.EXEC, "proto?")
+
+    assert len(propose("a", "1", accesses)) == 2
+    assert [p.title for p in propose("a", "1", accesses, [allowed])] == ["run protoc"]
+    assert propose("a", "1", accesses, [allowed], [denied]) == []
+    assert undecided(accesses, [], [denied]) == [accesses[0]]
+
+
+def test_a_rule_by_path_allows_a_program_that_was_asked_for_by_name() -> None:
+    run = _access(Kind.EXEC, "tool", resolved="/opt/tools/tool-1.2")
+
+    assert _propose(run, rules=(Rule(Kind.EXEC, "/opt/tools/**"),)) == []
+    assert _propose(run, rules=(Rule(Kind.EXEC, "/opt/other/**"),))
+
+
+def test_a_c_compiler_is_one_question() -> None:
+    programs = "cc as ld ar /usr/lib/gcc/x86_64-linux-gnu/12/cc1 x86_64-linux-gnu-ranlib"
+    proposal = _one(*_runs(*programs.split()))
+
+    assert proposal.title == "compile and link C and C++"
+    assert [choice.preset for choice in proposal.ladder] == ["cc"]
+    assert proposal.ladder[0].rules == ()
+    assert proposal.ladder[0].widening
+    assert proposal.risk is Risk.MEDIUM
+    assert not proposal.locked
+    assert len(proposal.evidence) == 6
+
+
+def test_what_two_presets_cover_goes_to_the_narrower() -> None:
+    bindings = _one(*_runs("clang", "llvm-config"))
+    both = _propose(*_runs("clang", "llvm-config", "cc"))
+
+    assert bindings.ladder[0].preset == "bindgen"
+    assert {p.ladder[0].preset for p in both} == {"bindgen", "cc"}
+
+
+def test_each_tool_chain_is_a_question_of_its_own() -> None:
+    accesses = [
+        *_runs("cmake", "make", "sh", "uname", "$OUT_DIR/build/cmTC_1", "cc", "as"),
+        *_runs("pkg-config", "git"),
+        *_reads("$WORKSPACE/.git/HEAD", "$WORKSPACE/.git/refs/heads/main"),
+    ]
+    proposals = _propose(*accesses)
+
+    assert {p.ladder[0].preset for p in proposals} == {"cc", "cmake", "pkg-config", "git"}
+    assert max(p.risk for p in proposals) is Risk.MEDIUM
+
+
+def test_a_preset_is_offered_only_where_its_anchor_ran() -> None:
+    (proposal,) = _propose(*_runs("sh"))
+
+    assert proposal.ladder[0].preset == ""
+    assert proposal.risk is Risk.HIGH
+
+
+def test_a_granted_preset_is_not_offered_again() -> None:
+    rules = tuple(presets.PRESETS["cc"].rules)
+
+    assert _propose(*_runs("cc", "as"), rules=rules) == []
+
+
+def test_git_that_talks_to_the_network_is_high_although_there_is_a_preset() -> None:
+    proposal = _one(_access(Kind.EXEC, "git", example="git fetch origin"))
+
+    assert proposal.risk is Risk.HIGH
+    assert proposal.ladder[0].preset == "git"
+
+
+def test_reads_of_one_folder_are_one_question_with_a_ladder() -> None:
+    proposal = _one(
+        *_reads("$WORKSPACE/proto/a.proto", "$WORKSPACE/proto/b.proto", "$WORKSPACE/proto")
+    )
+
+    assert proposal.title == "read 3 files below $WORKSPACE/proto"
+    assert _rungs(proposal) == [
+        ["$WORKSPACE/proto", "$WORKSPACE/proto/a.proto", "$WORKSPACE/proto/b.proto"],
+        ["$WORKSPACE/proto/**"],
+    ]
+    assert proposal.ladder[0].widening == ""
+    assert proposal.ladder[1].widening
+    assert proposal.risk is Risk.LOW
+
+
+def test_the_ladder_has_a_rung_for_the_files_directly_in_a_folder() -> None:
+    proposal = _one(*_reads("$WORKSPACE/proto/a.proto", "$WORKSPACE/proto/b.proto"))
+
+    assert _rungs(proposal)[1:] == [["$WORKSPACE/proto/*"], ["$WORKSPACE/proto/**"]]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "$WORKSPACE/version.txt",
+        "$HOME/notes.txt",
+        "/etc/hosts",
+        "/tmp/x",
+        "/file",
+        "$CARGO_HOME/config.toml",
+        "$WORKSPACE",
+        "$TARGET_DIR/debug/app",
+    ],
+)
+def test_no_rung_widens_to_a_root(target: str) -> None:
+    assert _rungs(_one(*_reads(target))) == [[target]]
+
+
+def test_many_files_are_granted_by_folder() -> None:
+    proposal = _one(*_reads(*(f"$WORKSPACE/proto/{n}.proto" for n in range(40))))
+
+    assert _rungs(proposal) == [["$WORKSPACE/proto/*"], ["$WORKSPACE/proto/**"]]
+
+
+def test_many_files_that_no_folder_may_be_granted_for_stay_exact() -> None:
+    proposal = _one(*_reads(*(f"$WORKSPACE/{n}.txt" for n in range(40))))
+
+    assert len(proposal.ladder) == 1
+    assert len(proposal.ladder[0].rules) == 40
+
+
+def test_many_folders_are_put_together() -> None:
+    proposals = _propose(*_reads(*(f"$WORKSPACE/folder{n}/a" for n in range(30))))
+
+    assert len(proposals) <= 3
+    assert sum(len(p.evidence) for p in proposals) == 30
+
+
+def test_hashes_of_cargo_are_not_written_into_rules() -> None:
+    target = "$TARGET_DIR/debug/build/z-sys-0123456789abcdef/out/include/z.h"
+    proposal = _one(*_reads(target))
+
+    for rungs in _rungs(proposal):
+        assert all("0123456789abcdef" not in pattern for pattern in rungs)
+        assert any(matches(pattern, target) for pattern in rungs)
+
+
+def test_a_write_is_granted_for_the_file_or_its_folder() -> None:
+    proposal = _one(
+        _access(Kind.WRITE, "$WORKSPACE/gen/a.h", Outcome.REFUSED),
+        _access(Kind.WRITE, "$WORKSPACE/gen/b.h", Outcome.REFUSED),
+    )
+
+    assert proposal.title == "write 2 files below $WORKSPACE/gen"
+    assert proposal.risk is Risk.HIGH
+    assert not proposal.locked
+    assert _rungs(proposal) == [
+        ["$WORKSPACE/gen/a.h", "$WORKSPACE/gen/b.h"],
+        ["$WORKSPACE/gen/**"],
+    ]
+
+
+def test_a_folder_that_is_made_is_granted_with_what_is_in_it() -> None:
+    accesses = [
+        _access(Kind.WRITE, target, Outcome.REFUSED)
+        for target in ("$WORKSPACE/x/gen", "$WORKSPACE/x/gen/a.h")
+    ]
+    patterns = [pattern for p in _propose(*accesses) for rung in _rungs(p) for pattern in rung]
+
+    assert "$WORKSPACE/x/gen/**" in patterns
+
+
+def test_a_file_beside_the_manifest_is_granted_by_its_exact_path_only() -> None:
+    proposal = _one(_access(Kind.WRITE, "$MANIFEST_DIR/gen.h", Outcome.REFUSED))
+
+    assert _rungs(proposal) == [["$MANIFEST_DIR/gen.h"]]
+
+
+def test_risky_programs_are_asked_about_singly_and_others_together() -> None:
+    proposals = _propose(*_runs("perl", "protoc", "bison", "wget", "frobnicate"))
+
+    assert [(p.title, p.risk) for p in proposals] == [
+        ("run frobnicate", Risk.HIGH),
+        ("run perl", Risk.HIGH),
+        ("run wget", Risk.HIGH),
+        ("run protoc, bison", Risk.MEDIUM),
+    ]
+
+
+def test_variables_are_asked_about_by_their_beginning() -> None:
+    names = ("FOO_A", "FOO_B", "BAR_X", "BAR_Y", "LONELY", "SINGLE_ONE")
+    proposals = _propose(*(_access(Kind.ENV, name) for name in names))
+    ladders = {tuple(rungs[0]): rungs[1:] for rungs in map(_rungs, proposals)}
+
+    assert ladders == {
+        ("FOO_A", "FOO_B"): [["FOO_*"]],
+        ("BAR_X", "BAR_Y"): [["BAR_*"]],
+        ("LONELY", "SINGLE_ONE"): [],
+    }
+    assert all(p.risk is Risk.LOW for p in proposals)
+
+
+def test_directives_are_asked_about_by_key() -> None:
+    proposals = _propose(
+        _access(Kind.DIRECTIVE, "rustc-link-arg=-a", Outcome.REFUSED),
+        _access(Kind.DIRECTIVE, "rustc-link-arg=-b", Outcome.REFUSED),
+        _access(Kind.DIRECTIVE, "rustc-link-search=$MANIFEST_DIR/lib", Outcome.REFUSED),
+    )
+
+    assert [(len(p.evidence), p.risk) for p in proposals] == [(2, Risk.HIGH), (1, Risk.MEDIUM)]
+    assert not any(p.locked for p in proposals)
+
+
+@pytest.mark.parametrize(
+    "access",
+    [
+        _access(Kind.READ, "$HOME/.ssh/id_rsa", Outcome.REFUSED, held="ssh keys"),
+        _access(Kind.READ, "$HOME/.ssh/id_rsa", Outcome.FAILED, held="ssh keys"),
+        _access(Kind.WRITE, "$WORKSPACE/Cargo.toml", Outcome.REFUSED, held="grants"),
+        _access(Kind.NET, "/var/run/docker.sock", Outcome.REFUSED, held="docker"),
+        _access(Kind.ENV, "GITHUB_TOKEN", Outcome.REFUSED, held="a secret"),
+        _access(Kind.DIRECTIVE, "rustc-env=LD_PRELOAD", Outcome.REFUSED, held="steers"),
+    ],
+    ids=lambda access: f"{access.kind}-{access.outcome}",
+)
+def test_the_sensitive_tier_is_shown_and_locked(access: Access) -> None:
+    proposal = _one(access)
+
+    assert proposal.locked
+    assert proposal.risk is Risk.CRITICAL
+    assert proposal.ladder
+    assert proposal.reasons
+
+
+def test_connections_and_system_calls_are_shown_and_locked() -> None:
+    proposals = _propose(
+        _access(Kind.NET, "10.0.0.1:443", Outcome.REFUSED),
+        _access(Kind.NET, "10.0.0.2:443", Outcome.REFUSED),
+        _access(Kind.SYSTEM, "bpf", Outcome.REFUSED),
+        _access(Kind.SYSTEM, "ptrace", Outcome.REFUSED),
+    )
+
+    assert [p.title for p in proposals] == [
+        "call bpf, ptrace",
+        "connect to 10.0.0.1:443",
+        "connect to 10.0.0.2:443",
+    ]
+    assert all(p.locked and p.risk is Risk.HIGH for p in proposals)
+
+
+def test_a_secret_and_a_way_out_are_worse_together() -> None:
+    secret = _access(Kind.ENV, "GITHUB_TOKEN", Outcome.REFUSED, held="a secret")
+    way_out = _access(Kind.NET, "10.0.0.1:443", Outcome.REFUSED)
+    alone = _one(way_out)
+    together = _propose(secret, way_out)
+
+    assert alone.risk is Risk.HIGH
+    assert [p.risk for p in together] == [Risk.CRITICAL, Risk.CRITICAL]
+    assert all("steal" in p.reasons[0] for p in together)
+
+
+def test_running_what_was_just_written_says_so() -> None:
+    written = _access(Kind.WRITE, "$OUT_DIR/x")
+    proposal = _one(written, *_runs("$OUT_DIR/x"))
+    downloaded = _propose(written, *_runs("$OUT_DIR/x", "curl"))
+
+    assert proposal.risk is Risk.MEDIUM
+    assert any("written by the script" in reason for reason in proposal.reasons)
+    assert [p.risk for p in downloaded] == [Risk.CRITICAL, Risk.HIGH]
+
+
+def test_a_library_for_the_compiler_says_what_it_would_do() -> None:
+    preload = _access(Kind.DIRECTIVE, "rustc-env=LD_PRELOAD", Outcome.REFUSED, held="steers")
+
+    assert any("load a library" in reason for reason in _one(preload).reasons)
+
+
+def test_ids_are_stable_and_different() -> None:
+    accesses = [*_runs("cc", "perl", "protoc"), *_reads("$WORKSPACE/a/x", "/etc/hosts")]
+    first, again = propose("a", "1", accesses), propose("a", "2", reversed(accesses))
+    other = propose("b", "1", accesses)
+
+    assert {p.id for p in first} == {p.id for p in again}
+    assert len({p.id for p in (*first, *other)}) == 2 * len(first)
+    assert all(len(p.id) == 12 and int(p.id, 16) >= 0 for p in first)
+
+
+def test_the_riskiest_comes_first() -> None:
+    proposals = _propose(
+        *_reads("$WORKSPACE/a/x"),
+        *_runs("cc", "perl"),
+        _access(Kind.READ, "$HOME/.ssh/x", Outcome.REFUSED, held="ssh keys"),
+    )
+
+    assert [p.risk for p in proposals] == [Risk.CRITICAL, Risk.HIGH, Risk.MEDIUM, Risk.LOW]
+
+
+PATHS = str.split("""
+    $WORKSPACE/a/b $WORKSPACE/a/c $WORKSPACE/a $WORKSPACE/d $MANIFEST_DIR/x /etc/hosts
+    /opt/x/y /opt/x/y/z $HOME/x/y $HOME/x $CARGO_HOME/registry/src/i/c-1/a /mnt/%2A/b
+    $TARGET_DIR/debug/build/c-0123456789abcdef/out/f $TARGET_DIR/x
+""")
+TARGETS = {
+    Kind.READ: PATHS,
+    Kind.WRITE: [
+        path for path in PATHS if not path.startswith(("$TARGET", "$CARGO", "/opt", "/etc"))
+    ],
+    Kind.EXEC: ["cc", "git", "sh", "perl", "unheard-of", "$OUT_DIR/x", "/opt/x/y"],
+    Kind.NET: ["10.0.0.1:80", "example.org:443"],
+    Kind.ENV: ["FOO_A", "FOO_B", "BAR", "CC"],
+    Kind.DIRECTIVE: ["rustc-link-arg=-s", "rustc-link-search=native=$MANIFEST_DIR/lib"],
+    Kind.SYSTEM: ["bpf", "clone3"],
+}
+accesses = st.sampled_from(list(Kind)).flatmap(
+    lambda kind: st.builds(
+        _access, st.just(kind), st.sampled_from(TARGETS[kind]), st.sampled_from(list(Outcome))
+    )
+)
+
+
+@given(st.lists(accesses, max_size=12, unique_by=lambda access: (access.kind, access.target)))
+def test_every_undecided_access_is_asked_about_once_and_every_rung_settles_it(
+    found: list[Access],
+) -> None:
+    proposals = propose("a", "1.0.0", found)
+    asked = [access for proposal in proposals for access in proposal.evidence]
+
+    assert sorted(asked, key=str) == sorted(undecided(found), key=str)
+    assert len({proposal.id for proposal in proposals}) == len(proposals)
+    for proposal in proposals:
+        assert proposal.reasons
+        assert proposal.title
+        for choice in proposal.ladder:
+            rules = presets.expand((choice.preset,)) if choice.preset else choice.rules
+            assert not undecided(proposal.evidence, rules)
+        if not proposal.locked:
+            for choice in proposal.ladder:
+                for rule in choice.rules:
+                    assert objection.to_grant(rule, reason="") is None, rule
+            for narrow, wide in pairwise(proposal.ladder):
+                for rule in narrow.rules:
+                    assert any(matches(each.pattern, rule.pattern) for each in wide.rules)
