@@ -1,0 +1,1 @@
+"""Holds the process tree of a build script to a spec: supervisor, Landlock, seccomp, hygiene."""

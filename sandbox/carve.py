@@ -1,0 +1,94 @@
+"""Cuts the sensitive paths out of a tree that is granted: Landlock cannot deny inside a grant.
+
+Part of the supervisor: standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+from _bisect import bisect_left
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def covers(upper: bytes, path: bytes) -> bool:
+    """Tell whether `path` is `upper` or below it; both absolute."""
+    return path == upper or path.startswith(upper if upper == b"/" else upper + b"/")
+
+
+class Excluded:
+    """Paths to cut out, with what links among them lead to, for quick looks around a path."""
+
+    def __init__(self, paths: Iterable[bytes]) -> None:
+        """Take the absolute `paths`; a link does not hide the secret that it points to."""
+        self._all = frozenset(real for path in paths for real in (path, os.path.realpath(path)))
+        self._sorted = sorted(self._all)
+
+    def __or__(self, other: Excluded) -> Excluded:
+        """Return all paths of both."""
+        both = Excluded(())
+        both._all = self._all | other._all
+        both._sorted = sorted(both._all)
+        return both
+
+    def above(self, path: bytes) -> list[bytes]:
+        """List what is `path` or a folder above it."""
+        found = [b"/"] if b"/" in self._all else []
+        end = 0
+        while end >= 0:
+            end = path.find(b"/", end + 1)
+            upper = path if end < 0 else path[:end]
+            if upper in self._all and upper not in found:
+                found.append(upper)
+        return found
+
+    def below(self, path: bytes) -> list[bytes]:
+        """List what is below `path`."""
+        start = path if path == b"/" else path + b"/"
+        first = bisect_left(self._sorted, start)
+        last = bisect_left(self._sorted, start[:-1] + b"0")  # The byte after `/`.
+        return [other for other in self._sorted[first:last] if other != b"/"]
+
+
+def carve(root: bytes, excluded: Excluded) -> list[tuple[bytes, bool]]:
+    """List what to grant so that all of `root` is granted but for `excluded`: (path, is a folder).
+
+    `root` itself where nothing excluded is in it; nothing where it is or lies below an excluded
+    path. `root` has to be without links.
+    """
+    return [] if excluded.above(root) else cut(root, excluded)
+
+
+def cut(root: bytes, excluded: Excluded) -> list[tuple[bytes, bool]]:
+    """Do as `carve` does, but look at nothing that is excluded at or above `root`.
+
+    Where something excluded is in a folder, its children are looked at in their turn, and the
+    folder itself cannot be listed by whoever gets the grant: the right to list a folder holds for
+    all folders below it. Links are left out there, since a rule for a link would be one for what it
+    points to; following one needs no right.
+    """
+    if not excluded.below(root):
+        return [(root, os.path.isdir(root))] if os.path.lexists(root) else []
+    found: list[tuple[bytes, bool]] = []
+    pending = [root]
+    while pending:
+        folder = pending.pop()
+        # Children that are neither excluded nor hold anything excluded are most of them.
+        within = excluded.below(folder)
+        start = len(folder) if folder == b"/" else len(folder) + 1
+        names = {path[start:].partition(b"/")[0] for path in within}
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.is_symlink():
+                        continue
+                    is_folder = entry.is_dir(follow_symlinks=False)
+                    if entry.name not in names:
+                        found.append((entry.path, is_folder))
+                    elif is_folder and entry.path not in within:
+                        pending.append(entry.path)
+        except OSError:
+            continue  # Whoever may not list it gets nothing of it.
+    return found

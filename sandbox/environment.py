@@ -1,0 +1,86 @@
+"""The environment of a build script: what passes, what is replaced, what is withheld.
+
+Part of the supervisor: os only.
+"""
+
+from __future__ import annotations
+
+import os
+
+from buildperm.policy import environment as policy
+from buildperm.tracer.notation import encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from buildperm.sandbox.session import Package, Session
+
+_OURS = b"BUILDPERM_"
+_REPLACED = (
+    *(b"RUSTC_WRAPPER", b"CARGO_HOME", b"RUSTUP_HOME", b"PATH"),
+    # Of a held build's own target directory, which Cargo keeps locked: a script that runs Cargo
+    # would wait for it for ever.
+    *(b"CARGO_TARGET_DIR", b"CARGO_BUILD_BUILD_DIR"),
+)
+
+
+def of_script(
+    environ: Mapping[bytes, bytes],
+    session: Session,
+    package: Package,
+    places: Mapping[str, bytes],
+    *,
+    learning: bool,
+) -> tuple[dict[bytes, bytes], set[bytes]]:
+    """Return the script's environment, and the names that exist outside and were withheld.
+
+    HOME and what lies in it by convention is private: git fails hard on a configuration file that
+    exists and cannot be read, and so may others.
+    """
+    granted, denied = package["env"], package["deny"].get("env", [])
+    passed: dict[bytes, bytes] = {}
+    withheld: set[bytes] = set()
+    for name, value in environ.items():
+        if name.startswith(_OURS) or name in _REPLACED:
+            continue
+        if policy.passes(encode(name), learning=learning, granted=granted, denied=denied):
+            passed[name] = value
+        else:
+            withheld.add(name)
+    own = _private(places["TMP"] + b"/home", places["TMP"] + b"/tmp")
+    own[b"PATH"] = session["path"]
+    own[b"CARGO_HOME"] = places["CARGO_HOME"]
+    rustup = environ.get(b"RUSTUP_HOME") or places["HOME"] + b"/.rustup"
+    if os.path.isdir(rustup):
+        own[b"RUSTUP_HOME"] = rustup
+    if session["rustc_wrapper"]:
+        own[b"RUSTC_WRAPPER"] = session["rustc_wrapper"]
+    # What XDG_RUNTIME_DIR holds is sockets and keys of the user's session, never a build's.
+    passed.pop(b"XDG_RUNTIME_DIR", None)
+    return passed | own, withheld - own.keys()
+
+
+def of_context(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """Return what is kept of Cargo's environment to run the same script again: no secrets."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if not name.startswith(_OURS) and not policy.looks_secret(encode(name))
+    }
+
+
+def _private(home: bytes, temporary: bytes) -> dict[bytes, bytes]:
+    """XDG Base Directory Specification, git(1) "GIT_CONFIG_GLOBAL"; no colours from anybody."""
+    return {
+        b"HOME": home,
+        b"TMPDIR": temporary,
+        b"XDG_CACHE_HOME": home + b"/.cache",
+        b"XDG_CONFIG_HOME": home + b"/.config",
+        b"XDG_DATA_HOME": home + b"/.local/share",
+        b"XDG_STATE_HOME": home + b"/.local/state",
+        b"GIT_CONFIG_GLOBAL": b"/dev/null",
+        b"GIT_CONFIG_NOSYSTEM": b"1",
+        b"GIT_OPTIONAL_LOCKS": b"0",
+        b"TERM": b"dumb",
+    }

@@ -1,0 +1,88 @@
+"""The directive gate: what of a build script's standard output Cargo gets to see.
+
+A directive can run code in rustc or in the linker, outside every sandbox. So each line is cleaned
+first, then judged, and what is passed on is exactly the bytes that were judged. A line that is not
+judged to be a directive is only passed on if Cargo cannot take it for one.
+
+Part of the supervisor: imports nothing but built-in modules.
+"""
+
+from __future__ import annotations
+
+from buildperm.policy import directive
+from buildperm.policy.pattern import is_literal, matches
+from buildperm.sandbox.text import clean
+from buildperm.tracer.notation import encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from buildperm.sandbox.session import Package
+
+PASSED = ("free", "granted")
+
+MOST_NAMED = 1000
+"""Directives beyond this are withheld without being named; the recording counts them."""
+
+
+class Gate:
+    """Judges the lines of one run, in the order in which they were printed."""
+
+    def __init__(
+        self,
+        package: Package,
+        places: Mapping[str, bytes],
+        handed_over: Iterable[bytes],
+        record: Callable[[str, str, str], None],
+    ) -> None:
+        self.withheld: list[str] = []  # `key=value (verdict)`, in notation.
+        self.denied: list[str] = []  # Likewise, where a person has decided already.
+        # Whoever may see a variable may have Cargo look at it too.
+        seen = (f"rerun-if-env-changed={name}" for name in package["env"] if is_literal(name))
+        self._granted = [*package["directives"], *seen]
+        self._denied = package["deny"].get("directives", [])
+        self._places = places
+        self._handed_over = tuple(handed_over)  # Folders that other scripts named in DEP_*.
+        self._record = record  # Called with key, value and verdict of each directive.
+
+    def pass_on(self, lines: Iterable[bytes]) -> Iterable[bytes]:
+        """Yield what Cargo may see of `lines`, each with its newline."""
+        for line in lines:
+            if not line:
+                yield b"\n"
+                continue
+            text = clean(line)
+            parsed = directive.parse(text)
+            if parsed is None:
+                # Cargo trims a line before it looks for a directive, and ignores one that is not
+                # UTF-8, which this one may have been before it was cleaned.
+                if text.decode("utf-8", "replace").strip().startswith("cargo:"):
+                    self._withhold(f"{encode(text)} (not understood)")
+                else:
+                    yield text + b"\n"
+                continue
+            key, value = encode(parsed[0]), encode(parsed[1])
+            if self._judge(key, value) in PASSED:
+                yield text + b"\n"
+
+    def _judge(self, key: str, value: str) -> str:
+        verdict = directive.judge(
+            key,
+            value,
+            granted=self._granted,
+            denied=self._denied,
+            places=self._places,
+            handed_over=self._handed_over,
+        )
+        self._record(key, value, verdict)
+        if verdict not in PASSED:
+            texts = directive.targets(key, value, self._places)
+            decided = any(matches(rule, text) for rule in self._denied for text in texts)
+            self._withhold(f"{key}={value} ({verdict})", decided=decided)
+        return verdict
+
+    def _withhold(self, what: str, *, decided: bool = False) -> None:
+        named = self.denied if decided else self.withheld
+        if len(named) < MOST_NAMED:
+            named.append(what)

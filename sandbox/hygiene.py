@@ -1,0 +1,112 @@
+"""What a build script inherits: descriptors, session, signals, limits. Everything else is cut off.
+
+Limits, the `limits` of a session, each with its default below:
+
+- `stdout_bytes`: what the script may print for Cargo; beyond it the run fails;
+- `stderr_bytes`: what is passed on of its talk; the rest is left out, the run goes on;
+- `file_bytes`: RLIMIT_FSIZE, the size of any one file it writes;
+- `open_files`: RLIMIT_NOFILE, if it is lower than what the user has;
+- `processes`: how many may live at once, counted by the recorder; beyond it the run fails.
+
+Part of the supervisor: standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+
+from buildperm.sandbox import kernel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+    from collections.abc import Mapping
+else:
+    import _signal
+
+LIMITS = {
+    "stdout_bytes": 64 << 20,
+    "stderr_bytes": 16 << 20,
+    "file_bytes": 16 << 30,
+    "open_files": 65_536,
+    "processes": 4_096,
+}
+"""The default of each limit."""
+
+_LAST_DESCRIPTOR = (1 << 31) - 1
+
+
+def limit(limits: Mapping[str, int], name: str) -> int:
+    """Return the limit `name` of a session, or its default."""
+    return limits.get(name, LIMITS[name])
+
+
+def jobserver(environ: Mapping[bytes, bytes]) -> tuple[list[int], bytes]:
+    """Find Cargo's jobserver: its descriptors that are open, and the path of its fifo, if any.
+
+    CARGO_MAKEFLAGS (or MAKEFLAGS, where Cargo itself runs under make) says
+    `--jobserver-auth=R,W` or `--jobserver-auth=fifo:PATH`; older ones `--jobserver-fds=R,W`. The
+    last one counts: make's manual, "POSIX Jobserver".
+    """
+    flags = environ.get(b"CARGO_MAKEFLAGS") or environ.get(b"MAKEFLAGS", b"")
+    value = b""
+    for word in flags.split():
+        for option in (b"--jobserver-auth=", b"--jobserver-fds="):
+            if word.startswith(option):
+                value = word[len(option) :]
+    if value.startswith(b"fifo:"):
+        return [], value[5:]
+    descriptors = [int(part) for part in value.split(b",") if part.isdigit() and len(part) < 7]
+    return [descriptor for descriptor in descriptors if _is_pipe(descriptor)], b""
+
+
+def close_but(kept: list[int]) -> None:
+    """Close all descriptors from 3 on but those in `kept`."""
+    first = 3
+    for descriptor in sorted(set(kept)):
+        if descriptor >= first:
+            kernel.close_range(first, descriptor - 1)
+            first = descriptor + 1
+    kernel.close_range(first, _LAST_DESCRIPTOR)
+
+
+def die_with_parent(parent: int, signal: int) -> bool:
+    """Have the kernel send `signal` when the parent dies; False if it is gone already.
+
+    The parent, whose process ID the caller took before, may die before prctl(2), PR_SET_PDEATHSIG,
+    takes hold; nothing would then be sent.
+    """
+    kernel.control(kernel.PR_SET_PDEATHSIG, signal)
+    return os.getppid() == parent
+
+
+def default_signals() -> None:
+    """Undo what Python does to signals: ignored ones would stay ignored over execve(2)."""
+    for signal in (_signal.SIGPIPE, _signal.SIGXFSZ, _signal.SIGINT, _signal.SIGTERM):
+        _signal.signal(signal, _signal.SIG_DFL)
+    _signal.signal(_signal.SIGHUP, _signal.SIG_DFL)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+
+
+def set_limits(limits: Mapping[str, int]) -> None:
+    """Set the resource limits: no core dump, which would hold what the script held in memory."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for name, which in (
+        ("file_bytes", resource.RLIMIT_FSIZE),
+        ("open_files", resource.RLIMIT_NOFILE),
+    ):
+        wanted = limit(limits, name)
+        lowered = tuple(
+            wanted if now == resource.RLIM_INFINITY else min(now, wanted)
+            for now in resource.getrlimit(which)
+        )
+        resource.setrlimit(which, (lowered[0], lowered[1]))
+
+
+def _is_pipe(descriptor: int) -> bool:
+    """Tell whether an inherited descriptor is a pipe; anything else is no jobserver."""
+    try:
+        return os.fstat(descriptor).st_mode & 0o170000 == 0o010000
+    except OSError:
+        return False

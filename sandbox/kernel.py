@@ -1,0 +1,72 @@
+"""System calls that Python has no function for, with errors that name what was being done.
+
+Part of the supervisor: ctypes and os only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_SET_SECCOMP = 22
+PR_SET_NO_NEW_PRIVS = 38
+SECCOMP_MODE_FILTER = 2
+
+_CLOSE_RANGE = 436  # The same number on every architecture: asm-generic/unistd.h.
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+_libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
+
+
+class _Program(ctypes.Structure):
+    """`struct sock_fprog`: bpf(4)'s classic program as seccomp(2) takes it."""
+
+    _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_void_p)]
+
+
+def failure(stage: str) -> OSError:
+    """Make the error of the system call that has just failed, saying that it was doing `stage`."""
+    number = ctypes.get_errno()
+    return OSError(number, f"{stage}: {os.strerror(number)}")
+
+
+def call(number: int, *arguments: int) -> int:
+    """Perform system call `number`; -1 where it fails, `failure` then tells why."""
+    result: int = _libc.syscall(ctypes.c_long(number), *map(ctypes.c_long, arguments))
+    return result
+
+
+def control(option: int, *arguments: int) -> None:
+    """Perform prctl(2).
+
+    Raises:
+        OSError: The kernel refuses.
+    """
+    padded = (*arguments, 0, 0, 0, 0)[:4]
+    if _libc.prctl(option, *padded) != 0:
+        raise failure(f"prctl {option}")
+
+
+def install(program: bytes) -> None:
+    """Put the calling thread under the seccomp filter `program`; no-new-privileges must be on.
+
+    Raises:
+        OSError: The kernel refuses; EINVAL where it knows no filters.
+    """
+    instructions = ctypes.create_string_buffer(program, len(program))
+    filter_ = _Program(len(program) // 8, ctypes.addressof(instructions))
+    if _libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.addressof(filter_), 0, 0) != 0:
+        raise failure("seccomp: install the filter")
+
+
+def close_range(first: int, last: int) -> None:
+    """Close the descriptors `first` to `last`, both included.
+
+    Raises:
+        OSError: Never on a kernel that knows close_range(2), which every Landlock kernel does.
+    """
+    if first <= last and call(_CLOSE_RANGE, first, last, 0) != 0:
+        raise failure("close inherited descriptors")

@@ -1,0 +1,63 @@
+"""What this machine can do, asked once; the facts behind every "cannot enforce"."""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import buildperm
+
+_TIMEOUT_S = 30
+_YAMA = Path("/proc/sys/kernel/yama/ptrace_scope")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The answers of the kernel to attempts."""
+
+    kernel: str  # Its release.
+    machine: str  # The type of processor, as uname(2) calls it.
+    landlock_abi: int  # 0 where there is none; newer ones than are known here count as the newest.
+    seccomp_errno: int  # With which installing a filter fails; 0 if it works.
+    ptrace_errno: int  # With which tracing a child fails; 0 if it works.
+    ptrace_scope: str  # Yama's setting: "0" to "3"; empty where there is no Yama.
+    failure: str = ""  # Why the attempts could not be made.
+
+
+def run_lean(statement: str, *arguments: str) -> list[str]:
+    """Return the command that runs `statement` as a supervisor is run, with our package at hand."""
+    root = str(Path(buildperm.__file__).absolute().parent.parent)
+    code = f"import sys; sys.path.append(sys.argv.pop(1)); {statement}"
+    return [sys.executable, "-IS", "-c", code, root, *arguments]
+
+
+@functools.cache
+def probe() -> Facts:
+    """Try what a runtime needs, in a process of its own."""
+    command = run_lean("from buildperm.sandbox.probe import main; main()")
+    answers: dict[str, int] = {}
+    failure = ""
+    try:
+        ended = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_S, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        failure = str(error)
+    else:
+        for line in ended.stdout.decode().splitlines():
+            name, _, value = line.partition(" ")
+            answers[name] = int(value)
+        if len(answers) < 3:
+            talk = ended.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+            failure = talk or f"the probe ended with status {ended.returncode}"
+    return Facts(
+        kernel=os.uname().release,
+        machine=os.uname().machine,
+        landlock_abi=answers.get("landlock", 0),
+        seccomp_errno=answers.get("seccomp", -1),
+        ptrace_errno=answers.get("ptrace", -1),
+        ptrace_scope=_YAMA.read_text().strip() if _YAMA.exists() else "",
+        failure=failure,
+    )

@@ -1,0 +1,69 @@
+"""Finds out what the kernel lets this user do, by doing it; run by `sandbox.machine`.
+
+A process of its own: forking the command, which has threads, would be no sound ground to test on.
+
+Part of the supervisor's half: standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+
+from buildperm.sandbox import kernel, landlock
+from buildperm.tracer import ptrace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+    from collections.abc import Callable
+else:
+    import _signal
+
+_ALLOW_ALL = struct.pack("=HBBI", 0x06, 0, 0, 0x7FFF0000)  # BPF_RET, SECCOMP_RET_ALLOW
+
+
+def main() -> None:
+    """Print one fact a line: a name, a space, and a number or a reason."""
+    sys.stdout.write(f"landlock {landlock.abi()}\n")
+    sys.stdout.write(f"seccomp {_in_child(_install)}\n")
+    sys.stdout.write(f"ptrace {_trace()}\n")
+
+
+def _install() -> None:
+    kernel.control(kernel.PR_SET_NO_NEW_PRIVS, 1)
+    kernel.install(_ALLOW_ALL)
+
+
+def _in_child(attempt: Callable[[], None]) -> int:
+    """Return the errno with which `attempt` fails in a child, 0 if it does not."""
+    pid = os.fork()
+    if pid == 0:
+        code = 0
+        try:
+            attempt()
+        except OSError as error:
+            code = error.errno or 255
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def _trace() -> int:
+    """Return the errno with which PTRACE_SEIZE of a child fails, 0 if it does not."""
+    waiting, go = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(go)
+        os.read(waiting, 1)
+        os._exit(0)
+    try:
+        ptrace.seize(pid)
+    except OSError as error:
+        return error.errno or 255
+    else:
+        return 0
+    finally:
+        os.kill(pid, _signal.SIGKILL)
+        os.waitpid(pid, ptrace.WALL)

@@ -1,0 +1,180 @@
+"""Proves on a harmless child that what it does is seen and that what it may not do is refused.
+
+Done before the first build script of a run starts, with the same supervisor, the same filter and
+the same rules, so that a machine where one of them silently does nothing is found out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from buildperm import __version__
+from buildperm.errors import CannotEnforceError
+from buildperm.sandbox import session, stub
+from buildperm.sandbox.machine import Facts, probe
+from buildperm.sandbox.runtime import Prepared, Runtime, portable
+
+if TYPE_CHECKING:
+    from buildperm.sandbox.session import Package, Session
+
+_TIMEOUT_S = 60
+_PYTHON = os.path.realpath(sys.executable)  # Not a virtual environment's link to it.
+_BOTH_REFUSED, _READ, _CONNECTED = 0, 3, 4
+
+_CHILD = f"""\
+import os, socket, sys
+try:
+    os.close(os.open(os.environ["DEP_CANARY"], os.O_RDONLY))
+    sys.exit({_READ})
+except PermissionError:
+    pass
+client = socket.socket()
+try:
+    client.connect(("127.0.0.1", int(os.environ["DEP_PORT"])))
+    sys.exit({_CONNECTED})
+except PermissionError:
+    pass
+"""
+_HINT = "Do not build untrusted crates on this machine; it needs Linux 5.13, Landlock and ptrace."
+
+
+def check(chosen: Runtime | None = None, scratch: Path | None = None) -> Facts:
+    """Prove that `chosen` holds a child on this machine, and return what the machine can do.
+
+    Args:
+        chosen: By default `portable`.
+        scratch: A folder in which programs may be run; by default the one for temporary files.
+
+    Raises:
+        CannotEnforceError: It does not, or what it needs is missing.
+    """
+    chosen = chosen or portable
+    prepared = chosen.prepare()
+    folder = Path(os.path.realpath(tempfile.mkdtemp(prefix="buildperm-", dir=scratch)))
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            ended, recording = _run_child(folder, prepared, server.getsockname()[1])
+            server.settimeout(0)
+            try:
+                server.accept()[0].close()
+                has_guest = True
+            except BlockingIOError:
+                has_guest = False
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise CannotEnforceError(f"the self-test could not be run: {error}", hint=_HINT) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    reason = _why_not(ended, recording, str(folder / "canary"), has_guest=has_guest)
+    if reason:
+        raise CannotEnforceError(
+            f"the runtime `{chosen.name}` does not hold a test program here: {reason}", hint=_HINT
+        )
+    return probe()
+
+
+def _why_not(
+    ended: subprocess.CompletedProcess[bytes],
+    recording: list[dict[str, Any]],
+    canary: str,
+    *,
+    has_guest: bool,
+) -> str:
+    if ended.returncode == _READ:
+        return "it read a file that it was not granted (Landlock)"
+    if ended.returncode == _CONNECTED or has_guest:
+        return "it connected to a port (seccomp)"
+    if ended.returncode != _BOTH_REFUSED:
+        talk = ended.stderr.decode(errors="replace").strip()
+        return f"it ended with status {ended.returncode}: {talk or 'nothing was said'}"
+    opened = [line for line in recording if line.get("path") == canary]
+    if not any(line["type"] == "opened" and line.get("refused") for line in opened):
+        return "the recorder did not see that it was refused a file (ptrace)"
+    if not any(line["type"] == "socket" and line.get("refused") for line in recording):
+        return "the recorder did not see that it was refused a connection (ptrace)"
+    return ""
+
+
+def _run_child(
+    folder: Path, prepared: Prepared, port: int
+) -> tuple[subprocess.CompletedProcess[bytes], list[dict[str, Any]]]:
+    """Run the child under its stub in `folder`; how it ended, and its recording."""
+    package, out_dir = folder / "package", folder / "unit/out"
+    package.mkdir()
+    out_dir.mkdir(parents=True)
+    (folder / "canary").write_text("canary")
+    (folder / "child").write_text(f"#!{_PYTHON} -IS\n{_CHILD}")
+    (folder / "child").chmod(0o700)
+    (folder / "stub").write_bytes(stub.stub(os.fsencode(folder / "none")) + b"# real: child\n")
+    (folder / "stub").chmod(0o700)
+    (folder / "session").write_bytes(session.dump(_session(folder, package, prepared)))
+    variables = {
+        "PATH": os.defpath,
+        "CARGO_MANIFEST_DIR": str(package),
+        "OUT_DIR": str(out_dir),
+        "BUILDPERM_SESSION": str(folder / "session"),
+        "DEP_CANARY": str(folder / "canary"),
+        "DEP_PORT": str(port),
+    }
+    ended = subprocess.run(
+        [folder / "stub"],
+        cwd=package,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=_TIMEOUT_S,
+        check=False,
+    )
+    path = folder / "unit/buildperm/recording.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return ended, [json.loads(line) for line in lines]
+
+
+def _session(folder: Path, package: Path, prepared: Prepared) -> Session:
+    # The child is a Python program: for it Python takes the place of the Rust toolchain.
+    python = os.fsencode(os.path.realpath(sys.base_prefix))
+    only: Package = {
+        "crate": "self-test",
+        "id": "self-test",
+        "name": "self-test",
+        "version": __version__,
+        "source": "",
+        "checksum": "",
+        "read": [],
+        "write": [],
+        "exec": [],
+        "net": [],
+        "env": [],
+        "directives": [],
+        "deny": {},
+    }
+    return {
+        "version": session.VERSION,
+        "python": sys.hexversion,
+        "buildperm": __version__,
+        "profile": "enforcing",
+        "runtime": prepared.runtime,
+        "landlock_abi": prepared.landlock_abi,
+        "kernel": prepared.kernel,
+        "filter": prepared.filter,
+        "calls": prepared.calls,
+        "places": {
+            "WORKSPACE": os.fsencode(package),
+            "TARGET_DIR": os.fsencode(folder / "unit"),
+            "CARGO_HOME": os.fsencode(folder),
+            "SYSROOT": python,
+            "HOME": os.fsencode(folder),
+        },
+        "path": os.fsencode(os.defpath),
+        "rustc_wrapper": os.fsencode(_PYTHON),
+        "progress": b"",
+        "packages": {os.fsencode(package): only},
+        "limits": {},
+    }

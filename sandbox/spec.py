@@ -1,0 +1,223 @@
+"""From what a build script is granted to Landlock rules: the learning and the enforcing profile.
+
+Both profiles are the same table of paths with rights; learning adds reading and running of
+everything outside the sensitive tier.
+
+Part of the supervisor: standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+
+from buildperm.policy import baseline, sensitive
+from buildperm.policy.pattern import absolute, folder, is_literal, resolve, resolve_exec
+from buildperm.sandbox import landlock
+from buildperm.sandbox.carve import Excluded, covers, cut
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from buildperm.sandbox.session import Package
+
+READ = landlock.READ_FILE | landlock.READ_DIR
+EXEC = landlock.EXECUTE | landlock.READ_FILE
+MODIFY = landlock.WRITE_FILE | landlock.TRUNCATE
+WRITE = (
+    MODIFY
+    | landlock.REMOVE_DIR
+    | landlock.REMOVE_FILE
+    | landlock.MAKE_DIR
+    | landlock.MAKE_REG
+    | landlock.MAKE_SYM
+)
+OWN = READ | WRITE | landlock.MAKE_SOCK | landlock.MAKE_FIFO | landlock.REFER
+"""For OUT_DIR and $TMP. Only there may files move between folders: nothing comes from outside."""
+
+_DEVICES = (b"/dev/null", b"/dev/zero", b"/dev/full")  # An ioctl on these changes nothing.
+
+_NEVER_LEARNT = (
+    # Of these only the leaves that the baseline names: others hold memory and environments of
+    # other processes, whole disks, and the kernel's insides.
+    *(b"/proc", b"/dev", b"/sys/kernel/debug", b"/sys/kernel/tracing", b"/sys/kernel/security"),
+    *(b"/sys/fs/bpf", b"/sys/fs/pstore", b"/sys/firmware", b"/boot"),
+    # Sockets, keys and secrets; portable text cannot name what is not there yet.
+    *(b"/run/user", b"/run/secrets", b"/run/credentials", b"/run/dbus", b"/run/lock"),
+)
+
+_READ_ROOTS = ("OUT_DIR", "TMP", "MANIFEST_DIR", "WORKSPACE", "TARGET_DIR", "SYSROOT")
+_WRITE_ROOTS = ("OUT_DIR", "TMP", "MANIFEST_DIR", "WORKSPACE")
+
+
+class Grants:
+    """The rights that a script gets, by path; a path that is there twice gets both."""
+
+    def __init__(self, package: Package, places: Mapping[str, bytes], path: bytes) -> None:
+        self.rights: dict[bytes, int] = {}
+        self._package = package
+        self._places = places
+        self._path = path  # PATH, for the names of programs.
+        self._sensitive = Excluded(sensitive.existing(places, writing=False))
+        self._writable = [places["OUT_DIR"], places["TMP"]]
+        for pattern in package["write"]:
+            self._writable += [tree for tree, below in resolve(pattern, places) if below]
+
+    def add_baseline(self) -> None:
+        """Grant what every build script may do."""
+        self._add("read", baseline.READ, READ)
+        self._add("exec", baseline.EXEC, EXEC)
+        for device in _DEVICES:
+            self.add(device, READ | MODIFY | landlock.IOCTL_DEV)
+        for token in ("OUT_DIR", "TMP"):
+            self.add(self._places[token], OWN)
+        for pattern in baseline.WRITE:
+            if not pattern.startswith(("$OUT_DIR", "$TMP")) and is_literal(pattern):
+                self.add(absolute(pattern, self._places) or b"/dev/null", MODIFY)
+
+    def add_package(self) -> None:
+        """Grant what a person granted to this package."""
+        self._add("read", self._package["read"], READ, is_ours=True)
+        self._add("exec", self._package["exec"], EXEC)
+        self._add("write", self._package["write"], WRITE, is_ours=True)
+
+    def add_learning(self) -> None:
+        """Grant reading and running of everything outside the sensitive tier."""
+        never = self._sensitive | Excluded(_NEVER_LEARNT)
+        kinds = [(self._denied("read"), READ), (self._denied("exec"), landlock.EXECUTE)]
+        if kinds[0][0] == kinds[1][0]:  # Mostly nothing: one walk does for both.
+            kinds = [(kinds[0][0], READ | landlock.EXECUTE)]
+        for denied, rights in kinds:
+            excluded = never | Excluded(denied)
+            for path, _ in cut(b"/", excluded):
+                self.add(path, rights)
+            for token in _READ_ROOTS:
+                # What the build lives in may be read even if it lies somewhere unusual, such as
+                # the home folder of somebody else.
+                root = self._places.get(token, b"")
+                if excluded.above(root) and not self._is_hidden(root, excluded, _READ_ROOTS):
+                    for path, _ in cut(root, excluded):
+                        self.add(path, rights)
+
+    def add_tool(self, program: bytes) -> None:
+        """Grant to run `program` if it is an absolute path, wherever links lead from there."""
+        if program.startswith(b"/"):
+            self.add(os.path.realpath(program), EXEC)
+
+    def add(self, path: bytes, rights: int) -> None:
+        """Grant `rights` on exactly this `path`, and on all below it if it is a folder."""
+        self.rights[path] = self.rights.get(path, 0) | rights
+
+    def _add(
+        self, kind: str, patterns: Iterable[str], rights: int, *, is_ours: bool = False
+    ) -> None:
+        roots = _WRITE_ROOTS if kind == "write" else _READ_ROOTS
+        denied = Excluded(self._denied(kind))
+        excluded: Excluded | None = None
+        for pattern in patterns:
+            if kind == "exec":
+                found = resolve_exec(pattern, self._path, self._places)
+            else:
+                found = resolve(pattern, self._places)
+            if not found:
+                continue
+            if excluded is None:
+                excluded = self._excluded(kind) | denied
+            # An exact grant of a sensitive file opens exactly that file: it was made by hand. A
+            # link of an innocent name that leads to one does not.
+            named = absolute(pattern, self._places) if is_literal(pattern) else None
+            hidden = denied if named and excluded.above(named) else excluded
+            for path, below in found:
+                if self._planted(pattern, path) or self._is_hidden(path, hidden, roots):
+                    continue
+                if below:
+                    within = Excluded(sensitive.inside(path) if is_ours else ())
+                    for part, _ in cut(path, hidden | within):
+                        self.add(part, rights)
+                elif not os.path.isdir(path):
+                    self.add(path, rights)
+                elif kind == "read" and not (self._sensitive | denied).below(path):
+                    # The right to list holds for the folders below as well, so it is only given
+                    # where nothing sensitive is among them.
+                    self.add(path, landlock.READ_DIR)
+
+    def _excluded(self, kind: str) -> Excluded:
+        if kind != "write":
+            return self._sensitive
+        return Excluded(sensitive.existing(self._places, writing=True))
+
+    def _denied(self, kind: str) -> frozenset[bytes]:
+        found = []
+        for pattern in self._package["deny"].get(kind, ()):
+            if kind == "exec":
+                found += resolve_exec(pattern, self._path, self._places)
+            else:
+                found += resolve(pattern, self._places)
+        return frozenset(path for path, _ in found)
+
+    def _is_hidden(self, path: bytes, excluded: Excluded, tokens: tuple[str, ...]) -> bool:
+        """Tell whether `path` is at or below something excluded.
+
+        That does not count where the build itself lies in it: a workspace in `/srv` or in somebody
+        else's home is one that a person chose to build.
+        """
+        above = excluded.above(path)
+        if not above:
+            return False
+        places = [self._places[token] for token in tokens if token in self._places]
+        mine = [place for place in places if covers(place, path)]
+        return any(not any(covers(upper, place) for place in mine) for upper in above)
+
+    def _planted(self, pattern: str, path: bytes) -> bool:
+        """Tell whether `pattern` led to `path` by a link of the script's own making.
+
+        What a script may write it may also turn into a link, and a grant below there would then
+        open whatever it points to in the next run.
+        """
+        head = pattern.removesuffix("/**")
+        if not is_literal(head):
+            head = head.partition("*")[0].partition("?")[0].rpartition("/")[0]
+        start = absolute(head, self._places)
+        if start is None:
+            return False
+        inside = [tree for tree in self._writable if covers(tree, start)]
+        return bool(inside) and not any(covers(tree, path) for tree in inside)
+
+
+def make_missing(patterns: Iterable[str], places: Mapping[str, bytes]) -> list[bytes]:
+    """Make the files and folders that exact write grants name and that do not exist yet.
+
+    A Landlock rule needs something to hold on to, and the right to make a file holds for a whole
+    folder. `FILE` is made as an empty file, `FOLDER/**` as an empty folder, where the folder above
+    exists. Returns what was made; see `remove_unused`.
+    """
+    made: list[bytes] = []
+    for pattern in patterns:
+        is_folder = pattern.endswith("/**")
+        path = folder(pattern, places) if is_folder else None
+        if not is_folder and is_literal(pattern):
+            path = absolute(pattern, places)
+        if not path or os.path.lexists(path):
+            continue
+        try:
+            if is_folder:
+                os.mkdir(path)
+            else:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+                os.close(os.open(path, flags, 0o666))
+        except OSError:
+            continue  # Not possible for this user either: the script will see the same.
+        made.append(path)
+    return made
+
+
+def remove_unused(made: Iterable[bytes]) -> None:
+    """Remove what `make_missing` made and the script left empty."""
+    for path in made:
+        try:
+            if os.path.isdir(path) and not os.path.islink(path):
+                os.rmdir(path)
+            elif os.lstat(path).st_size == 0:
+                os.unlink(path)
+        except OSError:
+            continue

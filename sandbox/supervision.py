@@ -1,0 +1,235 @@
+"""One run of one build script from the stub to Cargo: prepare, confine, record, judge, pass on.
+
+Part of the supervisor: standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+
+from buildperm.sandbox import environment, hygiene, landlock, output, script, spec
+from buildperm.sandbox.gate import Gate
+from buildperm.sandbox.launch import Launch
+from buildperm.sandbox.progress import Progress
+from buildperm.sandbox.run import Run
+from buildperm.sandbox.script import StoppedError
+from buildperm.sandbox.streams import Streams, say
+from buildperm.sandbox.verdict import judge
+from buildperm.tracer.notation import encode
+from buildperm.tracer.recorder import Recorder
+from buildperm.tracer.writer import Writer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+    from typing import NoReturn
+
+    from buildperm.sandbox.session import Package, Session
+else:
+    import _signal
+
+_CANNOT_ENFORCE = 23  # buildperm.errors.ExitCode, which is too heavy to import here.
+_INTERRUPTED = 130
+_LOOK_UP_EVERY_S = 0.5
+
+
+def main(arguments: list[str]) -> NoReturn:
+    """Supervise the build script whose stub is `arguments[0]`, and exit as it did."""
+    # The stub's parent is Cargo; it may have ended since, and this process have another parent.
+    told = os.environb.get(b"BUILDPERM_PARENT", b"")
+    parent = int(told) if told.isdigit() else os.getppid()
+    supervisor = Supervisor([os.fsencode(argument) for argument in arguments])
+    for signal in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP):
+        if _signal.getsignal(signal) is not _signal.SIG_IGN:  # As under nohup(1).
+            _signal.signal(signal, supervisor.interrupt)
+    # Cargo killed with SIGKILL cannot tell; the kernel does.
+    if not hygiene.die_with_parent(parent, _signal.SIGTERM):
+        os._exit(_INTERRUPTED)
+    # Nothing is left to do then that the interpreter's own way out would be needed for.
+    os._exit(supervisor.run())
+
+
+class Supervisor:
+    """The run of one script; every way out of `run` has cleaned up behind it."""
+
+    def __init__(self, arguments: list[bytes]) -> None:
+        """Take the stub's path and what Cargo passed to it."""
+        self._arguments = arguments
+        self._environ = dict(os.environb)
+        self._package: Package | None = None
+        self._recorder: Recorder | None = None
+        self._is_interrupted = False
+
+    def interrupt(self, _number: int, _frame: object) -> None:
+        """Note a signal that asks for an end, and kill the tree: a signal handler."""
+        self._is_interrupted = True
+        if self._recorder is not None:
+            self._recorder.stop()
+
+    def run(self) -> int:
+        """Do everything, and return what to exit with."""
+        try:
+            return self._run()
+        except StoppedError as stopped:
+            self._tell(str(stopped), stopped.hint)
+            return stopped.exit_status
+        except OSError as error:
+            self._tell(f"the supervisor failed: {error}")
+            return 1
+
+    def _run(self) -> int:
+        if not self._arguments:
+            raise StoppedError("no build script is named", "start it through Cargo")
+        program = script.real_program(os.path.abspath(self._arguments[0]))
+        session = script.load_session(self._environ)
+        package, manifest_dir = script.find_package(session, self._environ)
+        self._package = package
+        progress = Progress(session["progress"], package)
+        progress.started()
+        status, recording = 1, b""
+        try:
+            status, recording = self._prepared(session, package, manifest_dir, program)
+        except StoppedError as stopped:
+            status = stopped.exit_status
+            raise
+        finally:
+            progress.ended(status, encode(recording))
+        return status
+
+    def _prepared(
+        self, session: Session, package: Package, manifest_dir: bytes, program: bytes
+    ) -> tuple[int, bytes]:
+        """Make room for the run and do it; what to exit with, and the path of its recording."""
+        abi = _check_machine(session, package)
+        places = script.find_places(session, self._environ, manifest_dir)
+        script.make_private(places)
+        run = Run(session, package, places, self._environ, abi)
+        try:
+            context: script.Context = {
+                "env": environment.of_context(self._environ),
+                "cwd": os.getcwdb(),
+                "argv": self._arguments,
+                "out_dir": places["OUT_DIR"],
+                "program": program,
+            }
+            script.write_context(places, context)
+            return self._supervise(run, program)
+        finally:
+            output.remove(places["TMP"])
+
+    def _supervise(self, run: Run, program: bytes) -> tuple[int, bytes]:
+        """Run the script recorded and judge it; what to exit with, and the path of its recording.
+
+        The path is empty where the run was interrupted.
+        """
+        variables, withheld = environment.of_script(
+            run.environ, run.session, run.package, run.places, learning=run.learning
+        )
+        writer = Writer()
+        recorder = Recorder(writer, run.session["calls"])
+        recorder.withheld = frozenset(withheld)
+        recorder.process_limit = hygiene.limit(run.session["limits"], "processes")
+        self._recorder = recorder
+        if self._has_to_end():  # The signal came before there was anything to stop.
+            recorder.stop()
+        made = spec.make_missing(run.package["write"], run.places)
+        try:
+            wait_status, streams = self._execute(run, program, variables, recorder)
+        finally:
+            spec.remove_unused(made)
+        if self._has_to_end():
+            return _INTERRUPTED, b""
+        gate = Gate(run.package, run.places, run.handed_over, writer.directive)
+        # Judged as a whole before Cargo sees the first byte.
+        passed = bytearray()
+        for line in gate.pass_on(streams.lines()):
+            passed += line
+            if self._has_to_end():
+                return _INTERRUPTED, b""
+        verdict = judge(run, wait_status, recorder, writer, streams, gate)
+        writer.save(run.recording, run.header(), verdict.end(recorder))
+        if self._has_to_end():
+            return _INTERRUPTED, run.recording
+        for remark in verdict.talk:
+            self._tell(remark)
+        if verdict.failure:
+            self._tell(verdict.failure, verdict.hint)
+        elif not say(bytes(passed), 1):
+            return _INTERRUPTED, run.recording  # Cargo is gone.
+        return verdict.exit_status, run.recording
+
+    def _execute(
+        self, run: Run, program: bytes, variables: dict[bytes, bytes], recorder: Recorder
+    ) -> tuple[int, Streams]:
+        """Start the script, record it to its end, and return its wait status and its output."""
+        limits = run.session["limits"]
+        kept, fifo = hygiene.jobserver(run.environ)
+        launch = Launch(
+            program,
+            self._arguments,
+            variables,
+            run.rights(program, fifo),
+            run.session["filter"],
+            run.abi,
+            limits,
+            kept,
+        )
+        streams = Streams(
+            run.places["TMP"],
+            hygiene.limit(limits, "stdout_bytes"),
+            hygiene.limit(limits, "stderr_bytes"),
+            recorder.stop,
+        )
+        pid = launch.fork(streams.stdout, streams.stderr)
+        try:
+            recorder.attach(pid, program)
+        except OSError as error:
+            os.kill(pid, _signal.SIGKILL)
+            raise StoppedError(
+                f"cannot record: {error}",
+                "allow ptrace: `--cap-add SYS_PTRACE` in a container, or kernel.yama.ptrace_scope "
+                "at most 1",
+                _CANNOT_ENFORCE,
+            ) from error
+        streams.start()
+        launch.release()
+        wait_status = recorder.run()
+        # All that held the pipes have been reaped; who reads what comes out may take its time.
+        while not streams.finish(_LOOK_UP_EVERY_S) and not self._has_to_end():
+            pass
+        failure = launch.failure()
+        if failure:
+            raise StoppedError(f"cannot start it: {failure}")
+        return wait_status, streams
+
+    def _has_to_end(self) -> bool:
+        return self._is_interrupted
+
+    def _tell(self, message: str, hint: str = "") -> None:
+        who = ""
+        if self._package is not None:
+            who = f"build script of {self._package['name']} {self._package['version']}: "
+        text = f"buildperm: {who}{message}\n"
+        if hint:
+            text += f"  hint: {hint}\n"
+        say(text.encode("utf-8", "backslashreplace"))
+
+
+def _check_machine(session: Session, package: Package) -> int:
+    """Return the Landlock ABI to use, if the run can be held to its grants at all."""
+    promised = session["landlock_abi"]
+    abi = landlock.abi(promised)
+    if abi < max(1, promised):
+        raise StoppedError(
+            f"Landlock ABI {promised} was there when the build began, now it is {abi or 'missing'}",
+            "run `buildperm` again, so that it looks anew at what this machine can do",
+            _CANNOT_ENFORCE,
+        )
+    if package["net"]:
+        raise StoppedError(
+            f"it was granted `net` for {', '.join(package['net'])}, and the runtime "
+            f"`{session['runtime']}` cannot hold a script to single hosts",
+            "remove these grants: what it downloads belongs into the workspace, before the build",
+            _CANNOT_ENFORCE,
+        )
+    return abi

@@ -1,0 +1,145 @@
+"""What becomes of a run that has ended: whether Cargo may go on with what it left behind.
+
+Part of the supervisor: standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+
+from buildperm.policy import baseline, environment, sensitive
+from buildperm.policy.pattern import locate, matches
+from buildperm.sandbox import output
+from buildperm.tracer.notation import encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from buildperm.sandbox.gate import Gate
+    from buildperm.sandbox.run import Run
+    from buildperm.sandbox.streams import Streams
+    from buildperm.tracer.recorder import Recorder
+    from buildperm.tracer.writer import Writer
+
+_FAILED = 1
+_MOST_NAMED = 10
+_REVIEW = "run `buildperm learn` to see what it wanted and to decide"
+_DISTRUST = "find out why it does that before you build it again"
+
+
+class Verdict:
+    """The reasons why a run fails although the script may say that it went well."""
+
+    def __init__(self, wait_status: int) -> None:
+        self.status = exit_status(wait_status)  # The script's own; see `exit_status`.
+        self.failure = ""  # Everything that is wrong, in a sentence each; empty if nothing is.
+        self.hint = ""
+        self.talk: list[str] = []  # What is said without failing.
+        self._wait_status = wait_status
+
+    @property
+    def exit_status(self) -> int:
+        """What the supervisor exits with."""
+        return (self.status or _FAILED) if self.failure else self.status
+
+    def fail(self, reason: str, hint: str = "") -> None:
+        """Add a reason to fail; the first hint stays."""
+        self.failure = f"{self.failure}; {reason}" if self.failure else reason
+        self.hint = self.hint or hint
+
+    def end(self, recorder: Recorder) -> dict[str, object]:
+        """Return the last line of the recording."""
+        return {
+            "status": self._wait_status,
+            "exit": self.exit_status,
+            "left_running": recorder.left_running,
+            "voided": recorder.voided,
+            "failure": self.failure,
+            "unseen": recorder.unseen,
+        }
+
+
+def exit_status(wait_status: int) -> int:
+    """Return the exit status, 128 and the signal's number for a death by signal, as shells do."""
+    if os.WIFSIGNALED(wait_status):
+        return 128 + os.WTERMSIG(wait_status)
+    return os.WEXITSTATUS(wait_status)
+
+
+def judge(
+    run: Run,
+    wait_status: int,
+    recorder: Recorder,
+    writer: Writer,
+    streams: Streams,
+    gate: Gate,
+) -> Verdict:
+    """Judge a run that has ended and whose output `gate` has read."""
+    verdict = Verdict(wait_status)
+    if streams.flooded:
+        verdict.fail("it printed more to standard output than a run may", _DISTRUST)
+    if streams.failure:
+        verdict.fail(f"its standard output cannot be kept: {streams.failure}")
+    if recorder.failure:
+        verdict.fail(recorder.failure, _DISTRUST)
+    if recorder.voided:
+        reason = f"the recording is not complete: {recorder.voided}"
+        if run.learning:
+            verdict.talk.append(f"warning: {reason}")
+        else:
+            verdict.fail(reason, _DISTRUST)
+    if recorder.left_running:
+        number = recorder.left_running
+        plural = "" if number == 1 else "es"
+        verdict.talk.append(f"warning: ended {number} process{plural} that it left running")
+    if gate.denied:
+        verdict.talk.append(f"kept from Cargo, as was decided: {_listed(gate.denied)}")
+    if gate.withheld:
+        _directives(verdict, gate.withheld, learning=run.learning)
+    found = output.scan(run.places["OUT_DIR"])
+    if found:
+        verdict.fail(f"it left in its output folder {_listed(found)}", _DISTRUST)
+    if not run.learning:
+        _sensitive(verdict, run, writer, recorder.pids)
+    return verdict
+
+
+def _directives(verdict: Verdict, withheld: list[str], *, learning: bool) -> None:
+    if learning:
+        verdict.talk.append(f"warning: kept from Cargo: {_listed(withheld)}")
+    else:
+        verdict.fail(f"it printed directives that it was not granted: {_listed(withheld)}", _REVIEW)
+
+
+def _sensitive(verdict: Verdict, run: Run, writer: Writer, own: set[int]) -> None:
+    """Fail for reads of the sensitive tier that were refused, whatever the script made of it."""
+    reads = []
+    for path in writer.refused_reads():
+        if path.startswith(b"/proc/"):
+            number = path[6:].partition(b"/")[0]
+            if number.isdigit() and int(number) in own:
+                continue  # Its own, or a child's: refused as well, but nobody's secret.
+        target = locate(path, run.places)
+        why = sensitive.why(target, writing=False)
+        if why and target not in baseline.PASSED_BY and not _is_denied(run, "read", target):
+            reads.append(f"{target} ({why})")
+    if reads:
+        verdict.fail(f"it tried to read {_listed(reads)}", _DISTRUST)
+    names = [encode(name) for name in writer.withheld_names()]
+    asked = [
+        name
+        for name in names
+        if environment.looks_secret(name) and not _is_denied(run, "env", name)
+    ]
+    if asked:
+        verdict.fail(f"it asked for the environment variables {_listed(asked)}", _REVIEW)
+
+
+def _is_denied(run: Run, kind: str, target: str) -> bool:
+    """Tell whether a person has decided already that the script goes without `target`."""
+    return any(matches(rule, target) for rule in run.package["deny"].get(kind, ()))
+
+
+def _listed(items: list[str]) -> str:
+    unique = sorted(set(items))
+    text = ", ".join(unique[:_MOST_NAMED])
+    return f"{text} and {len(unique) - _MOST_NAMED} more" if len(unique) > _MOST_NAMED else text

@@ -1,0 +1,132 @@
+"""What runtimes say about themselves, and the proof that one holds."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from buildperm.errors import CannotEnforceError, ExitCode
+from buildperm.sandbox import machine, runtime, selftest
+from buildperm.sandbox.machine import Facts
+from buildperm.sandbox.runtime import Portable, Prepared, Runtime
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CAN_ALL = Facts(
+    kernel="6.18",
+    machine="x86_64",
+    landlock_abi=7,
+    seccomp_errno=0,
+    ptrace_errno=0,
+    ptrace_scope="",
+)
+
+
+def test_this_machine_holds_a_child(tmp_path: Path) -> None:
+    facts = selftest.check(scratch=tmp_path)
+
+    assert facts.landlock_abi >= 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"landlock_abi": 0}, "offers no Landlock"),
+        ({"machine": "riscv64"}, "`riscv64` are not supported"),
+        ({"seccomp_errno": errno.EINVAL}, "seccomp filters are refused: Invalid argument"),
+        ({"ptrace_errno": errno.EPERM, "ptrace_scope": "3"}, "ptrace_scope is 3"),
+        ({"ptrace_errno": errno.EPERM}, "--cap-add SYS_PTRACE"),
+        ({"failure": "no python"}, "could not be asked: no python"),
+    ],
+)
+def test_what_is_missing_is_said_before_anything_runs(
+    monkeypatch: pytest.MonkeyPatch, change: dict[str, int | str], said: str
+) -> None:
+    lacking = dataclasses.replace(CAN_ALL, **change)  # type: ignore[arg-type]  # by field
+    monkeypatch.setattr(runtime, "probe", lambda: lacking)
+
+    reason = Portable().unavailable()
+    assert reason is not None
+    assert said in reason
+    with pytest.raises(CannotEnforceError, match="cannot hold build scripts here") as caught:
+        selftest.check(Portable())
+    assert caught.value.exit_code is ExitCode.CANNOT_ENFORCE
+    assert caught.value.hint
+
+
+def test_without_landlock_nothing_is_prepared() -> None:
+    with pytest.raises(CannotEnforceError, match="offers no Landlock"):
+        Portable(cap=0).prepare()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Blunt:
+    """A runtime whose filter lets everything pass unseen."""
+
+    filter: bytes
+    name: str = "blunt"
+
+    def unavailable(self) -> str | None:
+        return None
+
+    def left_open(self, landlock_abi: int) -> tuple[str, ...]:
+        return (f"everything above {landlock_abi}",)
+
+    def prepare(self) -> Prepared:
+        return dataclasses.replace(Portable().prepare(), filter=self.filter, landlock_abi=1)
+
+
+def test_a_runtime_that_does_not_hold_is_found_out() -> None:
+    allow_all = b"\x06\0\0\0\0\0\xff\x7f"
+    blunt: Runtime = Blunt(allow_all)
+
+    with pytest.raises(CannotEnforceError, match="it connected to a port"):
+        selftest.check(blunt)
+
+
+def test_a_recorder_that_sees_nothing_is_found_out() -> None:
+    """Every call fails without being looked at, as under a foreign listener."""
+    refuse_two = b"".join(
+        code.to_bytes(2, "little") + bytes([true, false]) + value.to_bytes(4, "little")
+        for code, true, false, value in [
+            (0x20, 0, 0, 0),
+            (0x15, 0, 1, 42),
+            (0x06, 0, 0, 0x5000D),
+            (0x06, 0, 0, 0x7FFF0000),
+        ]
+    )
+    if os.uname().machine != "x86_64":
+        pytest.skip("the number of connect is that of x86-64")
+
+    with pytest.raises(CannotEnforceError, match="the recorder did not see"):
+        selftest.check(Blunt(refuse_two))
+
+
+def test_an_unknown_runtime_is_named_with_the_known_ones() -> None:
+    with pytest.raises(CannotEnforceError, match="`full`") as caught:
+        runtime.runtime("full")
+    assert "portable" in caught.value.hint
+
+
+def test_every_runtime_is_registered_under_its_name() -> None:
+    assert all(name == each.name for name, each in runtime.RUNTIMES.items())
+    assert runtime.runtime("portable") is runtime.portable
+
+
+def test_an_older_landlock_leaves_more_open() -> None:
+    portable = runtime.portable
+
+    assert len(portable.left_open(1)) > len(portable.left_open(5)) > len(portable.left_open(7)) > 0
+
+
+def test_the_kernel_is_asked_by_doing() -> None:
+    facts = machine.probe()
+
+    assert facts.failure == ""
+    assert facts.kernel == os.uname().release

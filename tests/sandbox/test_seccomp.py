@@ -1,0 +1,291 @@
+"""The filter against a table written by hand from the manual pages, number by number."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import struct
+from collections.abc import Mapping
+
+import pytest
+
+from buildperm.errors import CannotEnforceError
+from buildperm.sandbox import seccomp
+from buildperm.tracer import calls
+
+ALLOW = "allow"
+RECORD = "record"
+ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+
+EPERM = """
+    ptrace process_vm_readv process_vm_writev process_madvise kcmp pidfd_getfd unshare setns
+    mount umount2 open_tree open_tree_attr move_mount fsopen fsconfig fsmount fspick mount_setattr
+    pivot_root chroot open_by_handle_at name_to_handle_at bpf perf_event_open userfaultfd keyctl
+    add_key request_key modify_ldt mbind move_pages migrate_pages memfd_secret fanotify_init
+    fanotify_mark inotify_init inotify_init1 shmget shmat shmctl shmdt semget semop semctl
+    semtimedop msgget msgsnd msgrcv msgctl mq_open mq_unlink mq_timedsend mq_timedreceive mq_notify
+    mq_getsetattr init_module finit_module delete_module kexec_load kexec_file_load reboot swapon
+    swapoff acct quotactl quotactl_fd iopl ioperm syslog clock_settime clock_adjtime settimeofday
+    adjtimex sethostname setdomainname vhangup
+"""
+ENOSYS = "io_uring_setup io_uring_enter io_uring_register"
+EACCES = "connect bind listen"
+SEEN = """
+    open creat openat openat2 unlink unlinkat rmdir rename renameat renameat2 link linkat symlink
+    symlinkat mkdir mkdirat mknod mknodat truncate chmod fchmodat fchmodat2 fchmod chown lchown
+    fchownat fchown utime utimes futimesat utimensat setxattr lsetxattr fsetxattr setxattrat
+    removexattr lremovexattr fremovexattr removexattrat file_setattr execve execveat
+"""
+
+
+def evaluate(program: bytes, arch: int, number: int, arguments: tuple[int, ...] = ()) -> int:
+    """Return what a classic BPF program answers, after bpf(4) and seccomp(2) alone."""
+    padded = (*arguments, 0, 0, 0, 0, 0, 0)[:6]
+    data = struct.pack("<IIQ6Q", number & 0xFFFFFFFF, arch, 0, *(a & (1 << 64) - 1 for a in padded))
+    instructions = list(struct.iter_unpack("<HBBI", program))
+    accumulator = 0
+    at = 0
+    for _ in range(10_000):
+        code, if_true, if_false, value = instructions[at]
+        at += 1
+        if code == 0x20:  # BPF_LD | BPF_W | BPF_ABS
+            assert value % 4 == 0
+            (accumulator,) = struct.unpack_from("<I", data, value)
+        elif code == 0x54:  # BPF_ALU | BPF_AND | BPF_K
+            accumulator &= value
+        elif code == 0x05:  # BPF_JMP | BPF_JA
+            at += value
+        elif code == 0x15:  # BPF_JMP | BPF_JEQ | BPF_K
+            at += if_true if accumulator == value else if_false
+        elif code == 0x35:  # BPF_JMP | BPF_JGE | BPF_K
+            at += if_true if accumulator >= value else if_false
+        elif code == 0x45:  # BPF_JMP | BPF_JSET | BPF_K
+            at += if_true if accumulator & value else if_false
+        elif code == 0x06:  # BPF_RET | BPF_K
+            return int(value)
+        else:
+            raise AssertionError(f"instruction {code:#x} is not expected in this filter")
+    raise AssertionError("the program does not end")
+
+
+def told(number: int) -> str:
+    return f"told {errno.errorcode[number]}"
+
+
+def silent(number: int) -> str:
+    return f"silent {errno.errorcode[number]}"
+
+
+def read_answer(value: int) -> str:
+    """Say in words what a filter's answer means: seccomp(2)."""
+    action, content = value & 0xFFFF0000, value & 0xFFFF
+    if action == 0x7FFF0000:
+        return ALLOW
+    if action == 0x7FF00000:
+        return told(content) if content else RECORD
+    assert action == 0x00050000, hex(value)
+    return silent(content)
+
+
+BY_NAME = (
+    dict.fromkeys(EPERM.split(), told(errno.EPERM))
+    | dict.fromkeys(ENOSYS.split(), told(errno.ENOSYS))
+    | dict.fromkeys(EACCES.split(), told(errno.EACCES))
+    | dict.fromkeys(SEEN.split(), RECORD)
+    | {"clone3": silent(errno.ENOSYS)}
+)
+
+HIGH = 1 << 32
+ARGUMENTS: list[tuple[str, tuple[int, ...], str]] = [
+    ("clone", (0x11,), ALLOW),  # fork: SIGCHLD
+    ("clone", (0x4111,), ALLOW),  # vfork
+    ("clone", (0x3D0F00,), ALLOW),  # a thread
+    ("clone", (0x00800011,), silent(errno.EPERM)),  # CLONE_UNTRACED
+    ("clone", (0x00002011,), silent(errno.EPERM)),  # CLONE_PTRACE
+    ("clone", (0x10800011,), silent(errno.EPERM)),
+    *[
+        ("clone", (bit | 17,), told(errno.EPERM))
+        for bit in (0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000)
+    ],
+    ("seccomp", (0,), silent(errno.EPERM)),
+    ("seccomp", (1, 0), silent(errno.EPERM)),
+    ("seccomp", (1, 8), silent(errno.EPERM)),
+    ("seccomp", (HIGH | 1, 8), silent(errno.EPERM)),  # The kernel reads 32 bits.
+    ("seccomp", (2,), ALLOW),  # SECCOMP_GET_ACTION_AVAIL
+    ("prctl", (4, 0), silent(errno.EPERM)),
+    ("prctl", (4, 1), silent(errno.EPERM)),
+    ("prctl", (22, 2), silent(errno.EPERM)),
+    ("prctl", (35, 13), silent(errno.EPERM)),
+    ("prctl", (0x59616D61, 0xFFFFFFFFFFFFFFFF), silent(errno.EPERM)),
+    ("prctl", (3,), ALLOW),  # PR_GET_DUMPABLE
+    ("prctl", (15, 0), ALLOW),  # PR_SET_NAME
+    ("prctl", (38, 1), ALLOW),  # PR_SET_NO_NEW_PRIVS
+    ("socketpair", (1, 1), ALLOW),
+    ("socketpair", (1, 0x80801), ALLOW),
+    ("socketpair", (1, 5), ALLOW),
+    ("socketpair", (1, 2), told(errno.EACCES)),
+    ("socketpair", (1, 0x80002), told(errno.EACCES)),
+    ("socketpair", (1, 3), told(errno.EACCES)),
+    ("sendto", (3, 0x1000, 5, 0, 0, 0), ALLOW),
+    ("sendto", (3, 0x1000, 5, 0x4000, 0, 0), ALLOW),  # MSG_NOSIGNAL
+    ("sendto", (3, 0x1000, 5, 0, 0x2000, 16), told(errno.EACCES)),
+    ("sendto", (3, 0x1000, 5, 0, 5 * HIGH, 16), told(errno.EACCES)),
+    ("sendto", (3, 0x1000, 5, 0x20000000, 0, 0), told(errno.EACCES)),
+    ("sendmsg", (3, 0x1000, 0), ALLOW),
+    ("sendmsg", (3, 0x1000, 0x20004000), told(errno.EACCES)),
+    ("sendmmsg", (3, 0x1000, 1, 0), ALLOW),
+    ("sendmmsg", (3, 0x1000, 1, 0x20000000), told(errno.EACCES)),
+    ("ioctl", (0, 0x5401), ALLOW),  # TCGETS
+    ("ioctl", (0, 0x5412), told(errno.EPERM)),
+    ("ioctl", (0, HIGH | 0x5412), told(errno.EPERM)),
+    ("ioctl", (0, 0x541C), told(errno.EPERM)),
+    ("ioctl", (0, 0x5423), told(errno.EPERM)),
+    *[
+        (name, (0,), ALLOW)
+        for name in (
+            "prlimit64",
+            "sched_setaffinity",
+            "sched_setattr",
+            "sched_setparam",
+            "sched_setscheduler",
+        )
+    ],
+    *[
+        (name, (77,), told(errno.EPERM))
+        for name in (
+            "prlimit64",
+            "sched_setaffinity",
+            "sched_setattr",
+            "sched_setparam",
+            "sched_setscheduler",
+        )
+    ],
+    ("setpriority", (0, 0, 5), ALLOW),
+    ("setpriority", (0, 77, 5), told(errno.EPERM)),
+    ("setpriority", (1, 0, 5), ALLOW),
+    ("setpriority", (1, 77, 5), told(errno.EPERM)),
+    ("setpriority", (2, 0, 5), told(errno.EPERM)),
+    ("ioprio_set", (1, 0, 5), ALLOW),
+    ("ioprio_set", (1, 77, 5), told(errno.EPERM)),
+    ("ioprio_set", (3, 0, 5), told(errno.EPERM)),
+]
+
+
+def socket_answer(family: int, kind: int, protocol: int) -> str:
+    """Say in plain conditions what socket(2) is to be answered."""
+    if family == 1:
+        return RECORD if kind in (1, 5) else told(errno.EACCES)
+    if family in (2, 10):
+        return RECORD if kind == 1 and protocol in (0, 6) else told(errno.EACCES)
+    return told(errno.EAFNOSUPPORT)
+
+
+@pytest.fixture(params=sorted(ARCH))
+def machine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def numbers(machine: str) -> Mapping[str, int]:
+    return calls.table(machine)
+
+
+@pytest.fixture
+def program(machine: str, numbers: Mapping[str, int]) -> bytes:
+    return seccomp.build(machine, numbers, calls.RECORDED)
+
+
+def test_every_number_gets_the_answer_of_the_table(
+    machine: str, numbers: Mapping[str, int], program: bytes
+) -> None:
+    by_number = {number: name for name, number in numbers.items()}
+    special = {name for name, _, _ in ARGUMENTS} | {"socket"}
+    for number in range(1100):
+        name = by_number.get(number, "")
+        if name not in special:
+            found = read_answer(evaluate(program, ARCH[machine], number, (1, 2, 3, 4, 5, 6)))
+
+            assert found == BY_NAME.get(name, ALLOW), (name, number)
+
+
+@pytest.mark.parametrize(("name", "arguments", "answer"), ARGUMENTS)
+def test_arguments_decide_as_the_table_says(
+    machine: str,
+    numbers: Mapping[str, int],
+    program: bytes,
+    name: str,
+    arguments: tuple[int, ...],
+    answer: str,
+) -> None:
+    found = read_answer(evaluate(program, ARCH[machine], numbers[name], arguments))
+
+    assert found == answer
+
+
+def test_every_kind_of_socket_is_answered_as_its_family_and_type_say(
+    machine: str, numbers: Mapping[str, int], program: bytes
+) -> None:
+    flags = (0, 0o4000, 0o2000000, 0o2004000)  # SOCK_NONBLOCK, SOCK_CLOEXEC
+    protocols = (0, 1, 6, 17, 132, 255, 262)  # 262 is MPTCP
+    for family, kind, flag, protocol in itertools.product(range(50), range(8), flags, protocols):
+        arguments = (family, kind | flag, protocol)
+        found = read_answer(evaluate(program, ARCH[machine], numbers["socket"], arguments))
+
+        assert found == socket_answer(family, kind, protocol), arguments
+
+
+def test_calls_of_other_architectures_do_not_exist(machine: str, program: bytes) -> None:
+    for arch in (0x40000003, 0xC000003E, 0xC00000B7, 0x40000028, 0):
+        if arch != ARCH[machine]:
+            for number in range(600):
+                assert read_answer(evaluate(program, arch, number)) == silent(errno.ENOSYS)
+
+
+def test_x32_calls_do_not_exist_on_x86_64() -> None:
+    program = seccomp.build("x86_64", calls.table("x86_64"), calls.RECORDED)
+    for number in (0x40000000, 0x40000001, 0x40000101, 0x40000208, 0x7FFFFFFF, 0xFFFFFFFE):
+        assert read_answer(evaluate(program, ARCH["x86_64"], number)) == silent(errno.ENOSYS)
+
+
+def test_the_names_that_stop_are_those_that_the_filter_stops(
+    machine: str, numbers: Mapping[str, int], program: bytes
+) -> None:
+    stopping = seccomp.stopping(numbers, calls.RECORDED)
+    tried = {name: [arguments] for name, arguments, _ in ARGUMENTS}
+    for name, arguments, _ in ARGUMENTS:
+        tried[name].append(arguments)
+    for name, number in numbers.items():
+        answers = {
+            read_answer(evaluate(program, ARCH[machine], number, arguments))
+            for arguments in tried.get(name, [(0,) * 6])
+        }
+        stops = any(answer == RECORD or answer.startswith("told") for answer in answers)
+
+        assert stops == (stopping.get(number) == name), name
+
+
+def test_a_name_that_the_machine_lacks_needs_no_rule() -> None:
+    numbers = calls.table("aarch64")
+    missing = {"open", "modify_ldt", "inotify_init", "iopl"}
+    assert missing.isdisjoint(numbers)
+
+    program = seccomp.build("aarch64", numbers, calls.RECORDED)
+
+    assert read_answer(evaluate(program, ARCH["aarch64"], numbers["openat"])) == RECORD
+
+
+def test_more_rules_than_a_jump_reaches_still_answer_right() -> None:
+    numbers = {f"call{number}": number for number in range(1000)}
+    recorded = [f"call{number}" for number in range(0, 1000, 2)]
+
+    program = seccomp.build("x86_64", numbers, recorded)
+
+    assert len(program) // 8 <= 4096  # BPF_MAXINSNS
+    for number in range(1000):
+        expected = ALLOW if number % 2 else RECORD
+        assert read_answer(evaluate(program, ARCH["x86_64"], number)) == expected
+
+
+def test_an_unknown_processor_is_refused_with_a_reason() -> None:
+    with pytest.raises(CannotEnforceError, match="riscv64"):
+        seccomp.build("riscv64", {}, [])
