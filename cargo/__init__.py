@@ -1,0 +1,1 @@
+"""What Cargo is: metadata, lock file, tool chain, and running it with the stub in place."""

@@ -1,0 +1,139 @@
+"""The words after `--`: what of Cargo's command line matters to buildperm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from buildperm.errors import BuildpermError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+# Commands that build and can say in JSON which units took part; their own output is on standard
+# error. `run`, `test` and `bench` are not among them: standard output belongs to the program.
+_REPORTING = frozenset(["b", "build", "c", "check", "clippy", "d", "doc", "rustc", "rustdoc"])
+# The rest of what can be held. Not `fix`, which calls rustc without its wrapper for the workspace's
+# own packages, and no command from elsewhere, which may set wrappers and folders of its own.
+_HELD = _REPORTING | {"bench", "r", "run", "t", "test"}
+_VALUED = {  # Short or odd spellings of the options below, and whether metadata takes them too.
+    "-F": "--features",
+    "--features": "--features",
+    "--config": "--config",
+    "-Z": "-Z",
+    "--manifest-path": "--manifest-path",
+    "--target": "--target",
+    "--target-dir": "--target-dir",
+    "--message-format": "--message-format",
+    "--color": "--color",
+    "-C": "-C",
+}
+_PLAIN = frozenset({"--all-features", "--no-default-features", "--locked", "--offline", "--frozen"})
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """A command line of Cargo, as given and as understood."""
+
+    words: tuple[str, ...]  # For Cargo itself: without `+toolchain`.
+    toolchain: str  # Of `+toolchain`; empty if there is none.
+    command: str  # `build`, `check`, or whatever the first word is.
+    manifest_path: Path | None
+    metadata: tuple[str, ...]  # What `cargo metadata` must be told too.
+    targets: tuple[str, ...]  # Of `--target`.
+    configuration: tuple[str, ...]  # Of `--config`: KEY=VALUE or a file.
+    message_format: str  # Empty if none is asked for.
+
+    @property
+    def can_report(self) -> bool:
+        """Say whether Cargo can be asked for JSON without the user noticing."""
+        return self.command in _REPORTING and not self.message_format
+
+    def reporting(self) -> tuple[str, ...]:
+        """Return the words that also make Cargo report its units in JSON, if it can."""
+        if not self.can_report:
+            return self.words
+        at = self.words.index(self.command) + 1
+        wanted = "--message-format=json-render-diagnostics"
+        return (*self.words[:at], wanted, *self.words[at:])
+
+
+def parse(words: Sequence[str], *, default: Sequence[str]) -> Arguments:
+    """Understand `words`; where they name no command, they go behind that of `default`.
+
+    Raises:
+        BuildpermError: They ask for something that cannot be held to the grants.
+    """
+    given = list(words) or list(default)
+    toolchain = given.pop(0)[1:] if given[0].startswith("+") else ""
+    if not given:
+        given = list(default)
+    elif given[0].startswith("-") and not _REPORTING.intersection(_before_program(given)):
+        given = [*default, *given]  # `-- --release`: options for what would be run anyway.
+    values: dict[str, list[str]] = {}
+    metadata: list[str] = []
+    command = ""
+    for option, value in _options(given):
+        match option:
+            case "":
+                command = command or value
+            case "--target-dir":
+                raise BuildpermError(
+                    f"`--target-dir {value}` cannot be chosen: held builds have a target directory "
+                    "of their own, so that they never mix with others",
+                    hint="Leave it out, or set CARGO_TARGET_DIR: its folder `buildperm` is used.",
+                )
+            case "-C":
+                raise BuildpermError(
+                    f"`-C {value}` is not supported", hint=f"Change to `{value}` first."
+                )
+            case "--features" | "--config" | "-Z":
+                metadata += [option, value]
+            case _ if option in _PLAIN:
+                metadata.append(option)
+            case _:
+                pass
+        values.setdefault(option, []).append(value)
+    if (command and command not in _HELD) or "--fix" in values:
+        given_command = f"{command} --fix" if command in _HELD else command
+        raise BuildpermError(
+            f"`cargo {given_command}` cannot be held to grants",
+            hint=f"Use one of {', '.join(sorted(name for name in _HELD if len(name) > 1))}; write "
+            "out what an alias stands for.",
+        )
+    manifest = values.get("--manifest-path")
+    return Arguments(
+        words=tuple(given),
+        toolchain=toolchain,
+        command=command,
+        manifest_path=Path(manifest[-1]) if manifest else None,
+        metadata=tuple(metadata),
+        targets=tuple(filter(None, values.get("--target", []))),
+        configuration=tuple(values.get("--config", [])),
+        message_format=values.get("--message-format", [""])[-1],
+    )
+
+
+def _before_program(words: Sequence[str]) -> Sequence[str]:
+    """Leave out what is meant for the program that Cargo runs."""
+    return words[: words.index("--")] if "--" in words else words
+
+
+def _options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield (option, value) up to `--`; words that are no options have an empty option."""
+    rest = iter(words)
+    for word in rest:
+        if word == "--":
+            return
+        name, equals, value = word.partition("=")
+        if word in _VALUED:
+            yield _VALUED[word], next(rest, "")
+        elif equals and name.startswith("--"):
+            yield name, value
+        elif word[:2] in _VALUED and not word.startswith("--"):
+            yield _VALUED[word[:2]], word[2:].removeprefix("=")
+        elif word.startswith("-"):
+            yield word, ""
+        else:
+            yield "", word

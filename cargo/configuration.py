@@ -1,0 +1,153 @@
+"""Cargo's own configuration, as far as a held build has to know it.
+
+The rules are those of the Cargo book, chapter "Configuration": `--config` before the environment
+before the files, the files from the current folder upwards and $CARGO_HOME last, a program's path
+with a slash relative to the folder that holds `.cargo`.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from buildperm.errors import BuildpermError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+_MARK = b"buildperm: rustc wrapper"  # In the second line of our own wrapper.
+_DEEPEST_INCLUDE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """One place that configures Cargo."""
+
+    root: Path  # What relative program paths in it are relative to.
+    settings: Mapping[str, Any]
+
+    def build(self, key: str) -> object:
+        table = self.settings.get("build")
+        return table.get(key) if isinstance(table, dict) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What Cargo would do of its own accord."""
+
+    rustc_wrapper: str  # Program that Cargo would call rustc through; empty for none.
+    targets: tuple[str, ...]  # `build.target`: what is built for where no `--target` is given.
+
+
+def read(
+    folder: Path, cargo_home: Path, environment: Mapping[str, str], arguments: Sequence[str] = ()
+) -> Configuration:
+    """Read the configuration for a command run in `folder`; `arguments` are those of `--config`.
+
+    Raises:
+        BuildpermError: A file is broken.
+    """
+    folder = folder.resolve()
+    given = [layer for argument in reversed(arguments) for layer in _given(argument, folder)]
+    files = [layer for path in _files(folder, cargo_home) for layer in _load(path)]
+    return Configuration(
+        rustc_wrapper=_wrapper(given, files, folder, environment),
+        targets=_targets(given, files, environment),
+    )
+
+
+def _wrapper(
+    given: Sequence[_Layer], files: Sequence[_Layer], folder: Path, environment: Mapping[str, str]
+) -> str:
+    variable = environment.get("RUSTC_WRAPPER")  # Comes before everything, even when empty.
+    if variable is not None:
+        return _foreign(_program(variable, folder), environment)
+    layers = list(given)
+    if "CARGO_BUILD_RUSTC_WRAPPER" in environment:
+        value = environment["CARGO_BUILD_RUSTC_WRAPPER"]
+        layers.append(_Layer(folder, {"build": {"rustc-wrapper": value}}))
+    for layer in (*layers, *files):
+        configured = layer.build("rustc-wrapper")
+        if isinstance(configured, str):
+            return _foreign(_program(configured, layer.root), environment)
+    return ""
+
+
+def _targets(
+    given: Sequence[_Layer], files: Sequence[_Layer], environment: Mapping[str, str]
+) -> tuple[str, ...]:
+    layers = list(given)
+    if environment.get("CARGO_BUILD_TARGET"):
+        layers.append(_Layer(Path(), {"build": {"target": environment["CARGO_BUILD_TARGET"]}}))
+    for layer in (*layers, *files):
+        match layer.build("target"):
+            case str(target):
+                return (target,)
+            case [*targets]:
+                return tuple(str(target) for target in targets)
+            case _:
+                pass
+    return ()
+
+
+def _program(value: str, root: Path) -> str:
+    """Make a path with a slash absolute; a bare name is for PATH."""
+    return str(root / value) if "/" in value else value
+
+
+def _foreign(program: str, environment: Mapping[str, str]) -> str:
+    """Return `program`, or what it wraps where it is a wrapper of our own."""
+    try:
+        with open(program, "rb") as file:
+            ours = _MARK in file.read(256)
+    except OSError:
+        ours = False
+    if not ours:
+        return program
+    wrapped = environment.get("BUILDPERM_RUSTC_WRAPPER", "")
+    return wrapped if wrapped != program else ""
+
+
+def _files(folder: Path, cargo_home: Path) -> Iterator[Path]:
+    """Yield the configuration files, the one that counts most first."""
+    seen = set()
+    for place in (*(parent / ".cargo" for parent in (folder, *folder.parents)), cargo_home):
+        for name in ("config", "config.toml"):  # Where both exist Cargo reads the older name.
+            path = place / name
+            if path.is_file():
+                if path not in seen:
+                    seen.add(path)
+                    yield path
+                break
+
+
+def _given(argument: str, folder: Path) -> list[_Layer]:
+    """Read one `--config`: a file, or KEY=VALUE."""
+    if (folder / argument).is_file():
+        return _load(folder / argument)
+    try:
+        return [_Layer(folder, tomllib.loads(argument))]
+    except tomllib.TOMLDecodeError:
+        return []  # Cargo itself will say what is wrong with it.
+
+
+def _load(path: Path, depth: int = 0) -> list[_Layer]:
+    """Read one file and what it includes; it comes before what it includes."""
+    try:
+        settings = tomllib.loads(path.read_bytes().decode())
+    except OSError as error:
+        raise BuildpermError(f"cannot read `{path}`: {error.strerror}") from error
+    except ValueError as error:
+        raise BuildpermError(f"`{path}` is broken: {error}") from error
+    layers = [_Layer(path.parent.parent, settings)]
+    included = settings.get("include", [])
+    for item in reversed(included if isinstance(included, list) else [included]):
+        name = item.get("path") if isinstance(item, dict) else item
+        if isinstance(name, str) and depth < _DEEPEST_INCLUDE:
+            other = Path(os.path.normpath(path.parent / name))
+            if other.is_file():
+                layers += _load(other, depth + 1)
+    return layers

@@ -1,0 +1,137 @@
+"""A build held to its grants, from a project and a policy to the recordings of its scripts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from buildperm.cargo import session as sessions
+from buildperm.cargo import units
+from buildperm.cargo.rerun import Rerun
+from buildperm.cargo.run import Build, Finished
+from buildperm.cargo.target import open_target
+from buildperm.errors import BuildpermError, CannotEnforceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from buildperm.cargo.project import Project
+    from buildperm.cargo.run import Progress
+    from buildperm.cargo.units import Unit
+    from buildperm.policy.grants import Policy
+    from buildperm.sandbox.session import Session
+
+Profile = Literal["learning", "enforcing"]
+_FOLDERS: dict[Profile, Literal["learn", "ci"]] = {"learning": "learn", "enforcing": "ci"}
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """How a held build went."""
+
+    finished: Finished
+    units: tuple[Unit, ...]  # The runs that took part, fresh ones too, with their recordings.
+
+
+class HeldBuild:
+    """One held build; `interrupt` may be called from anywhere while `run` blocks.
+
+    Making it writes nothing but an empty folder. It can be run once.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        policy: Policy,
+        profile: Profile,
+        *,
+        on_progress: Callable[[Progress], None] = lambda _: None,
+        on_output: Callable[[bytes], None] | None = None,
+    ) -> None:
+        """Make the session.
+
+        Raises:
+            BuildpermError: This machine cannot enforce the policy, or the target directory or the
+                lock file cannot be used.
+        """
+        self.project = project
+        self.target = open_target(project.metadata, _FOLDERS[profile])
+        self.session = self._session(policy, profile)
+        self._build = Build(
+            [str(project.toolchain.cargo), *project.arguments.reporting()],
+            project.folder,
+            self.target.environment(
+                project.toolchain,
+                project.environment,
+                rustc_wrapper=project.configuration.rustc_wrapper,
+            ),
+            self.target.progress,
+            on_progress=on_progress,
+            on_output=on_output,
+            reports=project.arguments.can_report,
+        )
+
+    def run(self) -> Held:
+        """Build, and find the recordings.
+
+        Raises:
+            CannotEnforceError: A build script was found that has no stub.
+            BuildpermError: Another command is at work, or a file cannot be written.
+        """
+        with self.target.locked():
+            stub = self.target.stub_text()
+            self.target.write(self.session)
+            try:
+                units.invalidate(self.target.folder, self.session, stub)
+            except OSError as error:
+                raise BuildpermError(
+                    f"cannot remove `{error.filename}`: {error.strerror}",
+                    hint="Run `cargo clean`.",
+                ) from error
+            finished = self._build.run()
+            unguarded = units.unguarded(self.target.folder, stub)
+            if unguarded:
+                raise CannotEnforceError(
+                    f"this Cargo builds scripts in a way that buildperm does not know: "
+                    f"`{unguarded[0]}` has no stub, and may have run without one",
+                    hint="Treat this machine as if the script had run with your rights.",
+                )
+            among = finished.units if finished.is_complete else None
+            found = units.recorded(self.target.folder, self.session, among=among)
+        return Held(finished, tuple(found))
+
+    def interrupt(self) -> None:
+        """End the build; see `Build.interrupt`."""
+        self._build.interrupt()
+
+    def other_session(self, policy: Policy, profile: Profile, name: str) -> Path:
+        """Write a session for another policy or profile; return its file, for `cargo.rerun`.
+
+        Raises:
+            BuildpermError: It cannot be enforced, or not be written.
+        """
+        return self.target.write(self._session(policy, profile), name=name)
+
+    def rerun(self, unit: Unit, session: Path) -> Rerun:
+        """Prepare to run one recorded script again; see `cargo.rerun`.
+
+        Raises:
+            BuildpermError: Its context does not fit any more.
+        """
+        name = "-".join(unit.folder.relative_to(self.target.folder).parts)
+        scratch = self.target.folder / "buildperm-rerun" / name
+        return Rerun(unit.folder, scratch, session, self.project.environment)
+
+    def _session(self, policy: Policy, profile: Profile) -> Session:
+        project = self.project
+        return sessions.make(
+            project.metadata,
+            project.lock,
+            policy,
+            project.toolchain,
+            self.target,
+            project.environment,
+            profile=profile,
+            rustc_wrapper=project.configuration.rustc_wrapper,
+        )

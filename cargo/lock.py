@@ -1,0 +1,85 @@
+"""Cargo.lock: which exact packages a workspace uses."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from buildperm.errors import BuildpermError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_VERSIONS = (3, 4)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Identity:
+    """What makes a package the one that was reviewed: where it is from, and what is in it."""
+
+    name: str
+    version: str
+    source: str  # Cargo's source string; empty for a path.
+    checksum: str  # SHA-256 of the package file; empty for a path or a git repository.
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """All packages of a Cargo.lock, whether they are used on this platform or not."""
+
+    packages: tuple[Identity, ...]
+
+    def checksum(self, name: str, version: str, source: str) -> str:
+        """Return the checksum of a package; empty for a path or a git repository.
+
+        Raises:
+            BuildpermError: The package is from a registry and not listed with its checksum.
+        """
+        for identity in self.packages:
+            if (identity.name, identity.version, identity.source) == (name, version, source):
+                if identity.checksum:
+                    return identity.checksum
+                break
+        if source.startswith(("registry+", "sparse+")):
+            raise BuildpermError(
+                f"Cargo.lock has no checksum for `{name} {version}` from `{source}`",
+                hint="Run `cargo generate-lockfile` and look at what changed.",
+            )
+        return ""
+
+
+def read(path: Path) -> Lock:
+    """Read the Cargo.lock at `path`.
+
+    Raises:
+        BuildpermError: It is missing, broken, or of a version that is not known.
+    """
+    try:
+        described = tomllib.loads(path.read_bytes().decode())
+    except FileNotFoundError as error:
+        raise BuildpermError(
+            f"no `{path}`", hint="Run `cargo generate-lockfile` to make one."
+        ) from error
+    except OSError as error:
+        raise BuildpermError(f"cannot read `{path}`: {error.strerror}") from error
+    except ValueError as error:  # No TOML, or no UTF-8.
+        raise BuildpermError(f"`{path}` is broken: {error}") from error
+    if described.get("version") not in _VERSIONS:
+        raise BuildpermError(
+            f"`{path}` is of version {described.get('version', '1 or 2')}, known are 3 and 4",
+            hint="Delete it and run `cargo generate-lockfile`, or update buildperm.",
+        )
+    try:
+        return Lock(tuple(_identity(package) for package in described.get("package", [])))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise BuildpermError(f"`{path}` is broken: a package without {error}") from error
+
+
+def _identity(package: Any) -> Identity:  # noqa: ANN401 - TOML
+    return Identity(
+        name=str(package["name"]),
+        version=str(package["version"]),
+        source=str(package.get("source", "")),
+        checksum=str(package.get("checksum", "")),
+    )

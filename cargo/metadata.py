@@ -1,0 +1,168 @@
+"""What `cargo metadata` says about a workspace, typed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from buildperm.errors import BuildpermError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from buildperm.cargo.toolchain import Toolchain
+
+_TIMEOUT_S = 1800  # It may download the packages first.
+_SENTINEL = "/nonexistent/buildperm"
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """One package of the dependency graph."""
+
+    id: str  # Cargo's package ID: unique in the graph.
+    name: str
+    version: str
+    source: str  # `registry+https://…`, `git+https://…#commit`; empty for a path.
+    manifest: Path  # Its Cargo.toml, without links.
+    links: str  # Native library that it claims; empty for none.
+    features: tuple[str, ...]  # Those that are switched on, sorted.
+    build_scripts: tuple[str, ...]  # Names of its targets of the kind custom-build; mostly one.
+
+    @property
+    def folder(self) -> Path:
+        """Return its manifest directory."""
+        return self.manifest.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """A workspace with its dependency graph for the platforms that are built for."""
+
+    root: Path  # Folder of the workspace, without links.
+    target_directory: Path  # The user's; held builds go below it.
+    packages: Mapping[str, Package]  # By ID.
+    members: tuple[str, ...]  # IDs of the packages of the workspace.
+    dependencies: Mapping[str, tuple[str, ...]]  # IDs by ID.
+
+    @property
+    def manifest(self) -> Path:
+        """Return the Cargo.toml of the workspace root, where grants are kept."""
+        return self.root / "Cargo.toml"
+
+    def scripted(self) -> tuple[Package, ...]:
+        """Return the packages that have a build script, by name and version."""
+        scripted = (package for package in self.packages.values() if package.build_scripts)
+        return tuple(sorted(scripted, key=lambda package: (package.name, package.version)))
+
+    def chain(self, package_id: str) -> tuple[Package, ...]:
+        """Return a shortest way from a member to the package; empty if nothing leads there."""
+        came_from: dict[str, str] = dict.fromkeys(self.members, "")
+        waiting = deque(self.members)
+        while waiting:
+            current = waiting.popleft()
+            if current == package_id:
+                break
+            for dependency in self.dependencies.get(current, ()):
+                if dependency not in came_from:
+                    came_from[dependency] = current
+                    waiting.append(dependency)
+        if package_id not in came_from:
+            return ()
+        chain = [package_id]
+        while came_from[chain[-1]]:
+            chain.append(came_from[chain[-1]])
+        return tuple(self.packages[step] for step in reversed(chain))
+
+
+def read(
+    toolchain: Toolchain,
+    folder: Path,
+    environment: Mapping[str, str],
+    *,
+    manifest_path: Path | None = None,
+    targets: Sequence[str] = (),
+    flags: Sequence[str] = (),
+) -> Metadata:
+    """Ask Cargo, as a command that is run in `folder` would.
+
+    `targets` are the triples that are built for besides the host. `flags` are passed on: features,
+    `--locked`, `--offline`, `--frozen`, `--config`, `-Z`. Like any command of Cargo's this
+    downloads what is missing and completes Cargo.lock, unless a flag forbids it.
+
+    Raises:
+        BuildpermError: There is no manifest, or Cargo cannot use it; with Cargo's own words.
+    """
+    command = [str(toolchain.cargo), "metadata", "--format-version", "1"]
+    for triple in dict.fromkeys((toolchain.host, *targets)):
+        command += ["--filter-platform", triple]  # Else packages for Windows are downloaded too.
+    if manifest_path is not None:
+        command += ["--manifest-path", str(manifest_path)]
+    # A build directory that is moved by `--config` cannot be moved back by the environment.
+    variables = toolchain.environment(environment) | {"CARGO_BUILD_BUILD_DIR": _SENTINEL}
+    try:
+        answered = subprocess.run(
+            [*command, *flags],
+            cwd=folder,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise BuildpermError(f"cannot run `{toolchain.cargo} metadata`: {error}") from error
+    if answered.returncode != 0:
+        said = answered.stderr.decode("utf-8", "replace").strip()
+        lines = [line for line in said.splitlines() if line.strip()]
+        reason = "\n".join(lines).removeprefix("error: ") or f"exit code {answered.returncode}"
+        raise BuildpermError(f"Cargo cannot read the workspace: {reason}")
+    try:
+        described = json.loads(answered.stdout)
+        found = _metadata(described)
+    except (ValueError, KeyError, TypeError) as error:
+        raise BuildpermError(f"`cargo metadata` answered something unknown: {error}") from error
+    if described.get("build_directory", _SENTINEL) != _SENTINEL:
+        raise BuildpermError(
+            "`--config` moves Cargo's build directory, but held builds have one of their own",
+            hint="Leave `build.build-dir` out.",
+        )
+    return found
+
+
+def _metadata(described: Any) -> Metadata:  # noqa: ANN401 - JSON
+    nodes = {node["id"]: node for node in described["resolve"]["nodes"]}
+    packages = {
+        package["id"]: _package(package, nodes[package["id"]])
+        for package in described["packages"]
+        if package["id"] in nodes
+    }
+    return Metadata(
+        root=Path(described["workspace_root"]).resolve(),
+        target_directory=Path(described["target_directory"]).resolve(),
+        packages=packages,
+        members=tuple(described["workspace_members"]),
+        dependencies={
+            identifier: tuple(dependency["pkg"] for dependency in node["deps"])
+            for identifier, node in nodes.items()
+        },
+    )
+
+
+def _package(package: Any, node: Any) -> Package:  # noqa: ANN401 - JSON
+    return Package(
+        id=package["id"],
+        name=package["name"],
+        version=package["version"],
+        source=package["source"] or "",
+        manifest=Path(package["manifest_path"]).resolve(),
+        links=package["links"] or "",
+        features=tuple(sorted(node["features"])),
+        build_scripts=tuple(
+            target["name"] for target in package["targets"] if "custom-build" in target["kind"]
+        ),
+    )

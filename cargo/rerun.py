@@ -1,0 +1,113 @@
+"""Runs one recorded build script again, under another session and without Cargo.
+
+Grants that a person has just made are proven this way in a second or two: only the scripts
+concerned run, with what Cargo gave them before, and into a folder of their own, so that nothing
+that the last build made is touched.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from buildperm.cargo.run import Build
+from buildperm.errors import BuildpermError
+from buildperm.policy.environment import looks_secret
+from buildperm.tracer.notation import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from buildperm.sandbox.script import Context
+
+# The jobserver of a Cargo that has ended: make and cc would wait for its tokens, or complain.
+_JOBSERVER = frozenset({b"CARGO_MAKEFLAGS", b"MAKEFLAGS", b"MFLAGS", b"MAKELEVEL"})
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """How running a script again went."""
+
+    recording: Path | None  # None where the supervisor came to write none.
+    exit_code: int  # What Cargo would have been told; 128 and the number of a signal; 130.
+    interrupted: bool
+    output: str  # All that was said, directives included.
+
+
+class Rerun:
+    """One script that is run again; `interrupt` may be called from anywhere while `run` blocks."""
+
+    def __init__(
+        self, unit: Path, scratch: Path, session: Path, environment: Mapping[str, str]
+    ) -> None:
+        """Make everything ready.
+
+        Args:
+            unit: The folder of the recorded run; see `cargo.units`.
+            scratch: A folder in the same target directory for OUT_DIR and the recording; what is
+                in it is lost.
+            session: The file that says what to hold the script to.
+            environment: Today's. Variables that look like secrets are never stored, but they have
+                to be there for the supervisor to decide about.
+
+        Raises:
+            BuildpermError: The run was not recorded, or there is no room for another.
+        """
+        context = _context(unit / "buildperm" / "context")
+        shutil.rmtree(scratch, ignore_errors=True)
+        try:
+            (scratch / "out").mkdir(parents=True)
+        except OSError as error:
+            raise BuildpermError(f"cannot make `{scratch}`: {error.strerror}") from error
+        given = {name: value for name, value in context["env"].items() if name not in _JOBSERVER}
+        variables = {os.fsdecode(name): os.fsdecode(value) for name, value in given.items()}
+        for name, value in environment.items():
+            if looks_secret(encode(os.fsencode(name))):
+                variables.setdefault(name, value)
+        variables["OUT_DIR"] = str(scratch / "out")
+        variables["BUILDPERM_SESSION"] = str(session)
+        self._recording = scratch / "buildperm" / "recording.jsonl"
+        self._said = bytearray()
+        self._build = Build(
+            [os.fsdecode(word) for word in context["argv"]],
+            Path(os.fsdecode(context["cwd"])),
+            variables,
+            scratch / "progress",
+            on_output=self._said.extend,
+        )
+
+    def run(self) -> Repeated:
+        """Run the script to its end.
+
+        Raises:
+            BuildpermError: It cannot be started.
+        """
+        finished = self._build.run()
+        return Repeated(
+            recording=self._recording if self._recording.is_file() else None,
+            exit_code=finished.exit_code,
+            interrupted=finished.interrupted,
+            output=self._said.decode("utf-8", "replace"),
+        )
+
+    def interrupt(self) -> None:
+        """End the script; see `Build.interrupt`."""
+        self._build.interrupt()
+
+
+def _context(path: Path) -> Context:
+    try:
+        context: Context = marshal.loads(path.read_bytes())  # noqa: S302 - our own file
+        fits = context["argv"] and context["cwd"] and isinstance(context["env"], dict)
+    except (OSError, EOFError, ValueError, TypeError, KeyError):
+        fits = False
+    if not fits:
+        raise BuildpermError(
+            f"nothing is kept of the run in `{path.parent.parent}`",
+            hint="Run `buildperm learn` again.",
+        )
+    return context

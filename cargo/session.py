@@ -1,0 +1,163 @@
+"""Makes the session of a command: who may do what, for every supervisor of one run of Cargo."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from buildperm import __version__
+from buildperm.errors import BuildpermError, CannotEnforceError
+from buildperm.policy import compilation
+from buildperm.policy.grants import CRATES_IO, key_for, matching
+from buildperm.policy.pattern import locate
+from buildperm.sandbox import hygiene
+from buildperm.sandbox.runtime import RUNTIMES
+from buildperm.sandbox.session import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from buildperm.cargo.lock import Lock
+    from buildperm.cargo.metadata import Metadata
+    from buildperm.cargo.metadata import Package as CargoPackage
+    from buildperm.cargo.target import TargetDirectory
+    from buildperm.cargo.toolchain import Toolchain
+    from buildperm.policy.grants import Policy
+    from buildperm.sandbox.session import Package, Session
+
+_KNOWN_SCRIPTS = ("build-script-", "metabuild-")  # What rustc-wrapper.sh looks for.
+
+
+def make(
+    metadata: Metadata,
+    lock: Lock,
+    policy: Policy,
+    toolchain: Toolchain,
+    target: TargetDirectory,
+    environment: Mapping[str, str],
+    *,
+    profile: Literal["learning", "enforcing"],
+    rustc_wrapper: str = "",
+) -> Session:
+    """Put together what supervisors need to know.
+
+    `environment` is the user's; `rustc_wrapper` is what build scripts are to see as RUSTC_WRAPPER.
+
+    Raises:
+        CannotEnforceError: This machine or this version cannot do what the grants require.
+        BuildpermError: A package is not in the lock file as Cargo.lock should have it.
+    """
+    if policy.require not in RUNTIMES:
+        known = ", ".join(f'"{name}"' for name in RUNTIMES)
+        raise CannotEnforceError(
+            f'`require = "{policy.require}"` in `{policy.manifest}`: this version of buildperm has '
+            f"no such runtime",
+            hint=f"Set it to {known} if that is enough.",
+        )
+    prepared = RUNTIMES[policy.require].prepare()
+    places = _places(metadata, toolchain, target, environment)
+    session: Session = {
+        "version": VERSION,
+        "python": sys.hexversion,
+        "buildperm": __version__,
+        "profile": profile,
+        "runtime": prepared.runtime,
+        "landlock_abi": prepared.landlock_abi,
+        "kernel": prepared.kernel,
+        "filter": prepared.filter,
+        "calls": prepared.calls,
+        "places": places,
+        "path": os.fsencode(toolchain.path(environment.get("PATH", os.defpath))),
+        "rustc_wrapper": os.fsencode(rustc_wrapper),
+        "progress": os.fsencode(target.progress),
+        "packages": {},
+        "limits": dict(hygiene.LIMITS),
+    }
+    for package in metadata.scripted():
+        described = _package(package, metadata, lock, policy, places)
+        described["digest"] = _digest(session, described)
+        session["packages"][os.fsencode(package.folder)] = described
+    return session
+
+
+def _places(
+    metadata: Metadata,
+    toolchain: Toolchain,
+    target: TargetDirectory,
+    environment: Mapping[str, str],
+) -> dict[str, bytes]:
+    home = environment.get("HOME")
+    folders = {
+        "WORKSPACE": metadata.root,
+        "TARGET_DIR": target.folder,
+        "CARGO_HOME": toolchain.cargo_home,
+        "SYSROOT": toolchain.sysroot,
+        "HOME": Path(home) if home else Path.home(),
+    }
+    return {token: os.fsencode(folder.resolve()) for token, folder in folders.items()}
+
+
+def _package(
+    package: CargoPackage,
+    metadata: Metadata,
+    lock: Lock,
+    policy: Policy,
+    places: Mapping[str, bytes],
+) -> Package:
+    for script in package.build_scripts:
+        if not script.startswith(_KNOWN_SCRIPTS):
+            raise CannotEnforceError(
+                f"the build script `{script}` of `{package.name}` has a name that this version of "
+                "buildperm would not recognise",
+                hint="Update buildperm.",
+            )
+    is_member = package.id in metadata.members
+    has_twin = any(
+        identity.name == package.name and identity.source in CRATES_IO for identity in lock.packages
+    )
+    directory = locate(os.fsencode(package.folder), places)
+    grants = matching(
+        policy, package.name, package.version, package.source, is_member, has_twin, directory
+    )
+    key = key_for(
+        package.name,
+        package.source,
+        directory,
+        is_workspace_member=is_member,
+        has_registry_twin=has_twin,
+    )
+    lists = compilation.effective(grants, package.version).lists()
+    try:
+        checksum = lock.checksum(package.name, package.version, package.source)
+    except BuildpermError as error:
+        chain = " → ".join(step.name for step in metadata.chain(package.id))
+        raise BuildpermError(f"{error.args[0]} ({chain})", hint=error.hint) from error
+    return {
+        "crate": grants.key if grants else key,
+        "id": package.id,
+        "name": package.name,
+        "version": package.version,
+        "source": package.source,
+        "checksum": checksum,
+        "read": lists["read"],
+        "write": lists["write"],
+        "exec": lists["exec"],
+        "net": lists["net"],
+        "env": lists["env"],
+        "directives": lists["directives"],
+        "deny": lists["deny"],
+    }
+
+
+def _digest(session: Session, package: Package) -> str:
+    """Return what changes whenever a run under this session could go another way than before."""
+    decisive = (
+        [session[key] for key in ("buildperm", "profile", "runtime", "landlock_abi")],
+        package,
+    )
+    text = json.dumps(decisive, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

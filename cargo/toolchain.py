@@ -1,0 +1,164 @@
+"""The Rust tool chain of one command, found once and without rustup's proxies.
+
+`cargo` and `rustc` on PATH are usually rustup's proxies: each call reads the settings, takes a
+write lock and may install something. Asking `rustc --print sysroot` once, in the folder the command
+is run in, honours rust-toolchain.toml, RUSTUP_TOOLCHAIN and `+toolchain` as the proxies would.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from buildperm.errors import BuildpermError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TIMEOUT_S = 300  # rustup may be allowed to install the tool chain that is asked for.
+
+
+@dataclass(frozen=True, slots=True)
+class Toolchain:
+    """Where the real programs and the folders of Rust are."""
+
+    sysroot: Path  # Without links.
+    cargo: Path
+    rustc: Path
+    cargo_home: Path
+    rustup_home: Path | None  # None where rustup has nothing to do with this tool chain.
+    name: str  # What RUSTUP_TOOLCHAIN has to be for the proxies to find it again; may be empty.
+    host: str  # Target triple of this machine.
+    cargo_version: str  # "1.95.0"
+    rustc_version: str
+
+    def environment(self, base: Mapping[str, str]) -> dict[str, str]:
+        """Return `base` so changed that whatever is run finds this tool chain and no proxy."""
+        environment = dict(base)
+        environment.pop("CARGO", None)  # Cargo believes it before its own path.
+        environment["PATH"] = self.path(base.get("PATH", os.defpath))
+        environment["CARGO_HOME"] = str(self.cargo_home)
+        if self.rustup_home is not None:
+            environment["RUSTUP_HOME"] = str(self.rustup_home)
+            environment["RUSTUP_TOOLCHAIN"] = self.name
+        return environment
+
+    def path(self, base: str) -> str:
+        """Return the PATH `base`, with this tool chain first where proxies would be found instead.
+
+        A tool chain of the system lies among its other programs, whose order must stay as it is.
+        """
+        if all(_is_first(program, base) for program in (self.cargo, self.rustc)):
+            return base
+        return os.pathsep.join([str(self.rustc.parent), *filter(None, base.split(os.pathsep))])
+
+
+def resolve(folder: Path, environment: Mapping[str, str], *, name: str = "") -> Toolchain:
+    """Find the tool chain for a command run in `folder`; `name` is that of a `+name`, or empty.
+
+    Raises:
+        BuildpermError: There is no cargo or rustc, or they fail.
+    """
+    base = dict(environment)
+    if name:
+        base["RUSTUP_TOOLCHAIN"] = name
+    search = base.get("PATH", os.defpath)
+    proxy = shutil.which(base.get("RUSTC") or "rustc", path=search)
+    if proxy is None:
+        raise BuildpermError(
+            "no `rustc` on PATH", hint="Install Rust, for example with https://rustup.rs."
+        )
+    if shutil.which("cargo", path=search) is None:
+        raise BuildpermError(
+            "no `cargo` on PATH", hint="Install Rust, for example with https://rustup.rs."
+        )
+    sysroot = Path(_ask([proxy, "--print", "sysroot"], folder, base).strip())
+    if not sysroot.is_dir():
+        raise BuildpermError(f"`rustc --print sysroot` names `{sysroot}`, which is no folder")
+    sysroot = sysroot.resolve()
+    rustup_home = _rustup_home(base, sysroot)
+    cargo = _program(sysroot, "cargo", search)
+    rustc = _program(sysroot, "rustc", search)
+    real = {**base, "PATH": f"{rustc.parent}{os.pathsep}{search}"}
+    described = _fields(_ask([str(rustc), "-vV"], folder, real))
+    if "host" not in described or "release" not in described:
+        raise BuildpermError(f"`{rustc} -vV` names no host or no release")
+    return Toolchain(
+        sysroot=sysroot,
+        cargo=cargo,
+        rustc=rustc,
+        cargo_home=_home(base, "CARGO_HOME", ".cargo", folder),
+        rustup_home=rustup_home,
+        name=_name(base, sysroot, rustup_home),
+        host=described["host"],
+        cargo_version=_fields(_ask([str(cargo), "-vV"], folder, real)).get("release", ""),
+        rustc_version=described["release"],
+    )
+
+
+def _program(sysroot: Path, name: str, search: str) -> Path:
+    """Find `name` in the tool chain; tool chains of one's own often come without cargo."""
+    own = sysroot / "bin" / name
+    if os.access(own, os.X_OK):
+        return own
+    found = shutil.which(name, path=search)
+    if found is None:
+        raise BuildpermError(f"no `{name}` in `{sysroot / 'bin'}` or on PATH")
+    return Path(found)
+
+
+def _is_first(program: Path, search: str) -> bool:
+    found = shutil.which(program.name, path=search)
+    return found is not None and Path(found).resolve() == program.resolve()
+
+
+def _name(environment: Mapping[str, str], sysroot: Path, rustup_home: Path | None) -> str:
+    if rustup_home is None:
+        return environment.get("RUSTUP_TOOLCHAIN", "")
+    if sysroot.parent == rustup_home / "toolchains":
+        return sysroot.name
+    return str(sysroot)  # rustup takes an absolute path in place of a name.
+
+
+def _rustup_home(environment: Mapping[str, str], sysroot: Path) -> Path | None:
+    """Return RUSTUP_HOME where rustup is in use at all."""
+    home = _home(environment, "RUSTUP_HOME", ".rustup", sysroot)
+    in_use = environment.get("RUSTUP_HOME") or sysroot.is_relative_to(home) or home.is_dir()
+    return home if in_use else None
+
+
+def _home(environment: Mapping[str, str], variable: str, default: str, folder: Path) -> Path:
+    """Return the folder that `variable` names, without links, whether it exists or not."""
+    value = environment.get(variable)
+    if value:
+        return (folder / value).resolve()
+    home = environment.get("HOME")
+    return ((Path(home) if home else Path.home()) / default).resolve()
+
+
+def _fields(described: str) -> dict[str, str]:
+    pairs = (line.split(": ", 1) for line in described.splitlines() if ": " in line)
+    return {pair[0]: pair[1].strip() for pair in pairs}
+
+
+def _ask(command: list[str], folder: Path, environment: Mapping[str, str]) -> str:
+    try:
+        answered = subprocess.run(
+            command,
+            cwd=folder,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise BuildpermError(f"cannot run `{' '.join(command)}`: {error}") from error
+    if answered.returncode != 0:
+        said = answered.stderr.decode("utf-8", "replace").strip() or "it says nothing"
+        raise BuildpermError(f"`{' '.join(command)}` failed: {said}")
+    return answered.stdout.decode("utf-8", "surrogateescape")

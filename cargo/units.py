@@ -1,0 +1,228 @@
+"""The units of a target directory: compiled build scripts, their runs, and their recordings.
+
+Cargo has two layouts below each profile's folder; HASH stands for 16 hexadecimal digits:
+
+              until 1.99                                   from 1.100
+    program   build/PKG-HASH/build_script_X-HASH           build/PKG/HASH/out/build_script_X
+              build/PKG-HASH/build-script-X (hard link)
+    OUT_DIR   build/PKG-HASH/out                           build/PKG/HASH/out
+    freshness .fingerprint/PKG-HASH/run-build-script-*     build/PKG/HASH/fingerprint/run-build-…
+              .fingerprint/PKG-HASH/build-script-*         build/PKG/HASH/fingerprint/build-script-*
+
+A unit is the folder above OUT_DIR or above the program. Without the freshness files Cargo does its
+work again; programs and outputs themselves may stay where they are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from buildperm.tracer.notation import decode
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from buildperm.sandbox.session import Session
+
+_TAIL = 1 << 16  # The last line of a recording is much shorter.
+_PROGRAMS = ("build_script_", "build-script-", "metabuild_", "metabuild-")
+_RUN = "run-build-script-"
+_STUB_MARK = b"\n# real: "
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One recorded run of one build script, for one target, profile and set of features."""
+
+    folder: Path
+    package: bytes  # Manifest directory: the key in `Session.packages`.
+    target: str
+    profile: str
+    features: tuple[str, ...]
+    status: int  # What the supervisor told Cargo.
+    modified_ns: int
+
+    @property
+    def recording(self) -> Path:
+        """Return the file with its events."""
+        return self.folder / "buildperm" / "recording.jsonl"
+
+
+def recorded(
+    target_directory: Path, session: Session, *, among: Collection[Path] | None = None
+) -> list[Unit]:
+    """Find the complete recordings made under `session`, the newest of each unit, by folder.
+
+    `among` are the folders of the runs that took part in a build; None for all that there are.
+    """
+    newest: dict[tuple[bytes, str, str, tuple[str, ...]], Unit] = {}
+    wanted = None if among is None else {os.path.realpath(folder) for folder in among}
+    for folder in _units(target_directory):
+        if wanted is not None and os.path.realpath(folder) not in wanted:
+            continue
+        unit = _read(folder, session)
+        if unit is None:
+            continue
+        key = (unit.package, unit.target, unit.profile, unit.features)
+        if key not in newest or newest[key].modified_ns < unit.modified_ns:
+            newest[key] = unit
+    return sorted(newest.values(), key=lambda unit: unit.folder)
+
+
+def invalidate(target_directory: Path, session: Session, stub: bytes) -> int:
+    """Have Cargo do again what must not count as fresh; return how many runs and programs.
+
+    That is each run without a complete recording made under `session`, and each program that is not
+    `stub`, whoever compiled it.
+
+    Raises:
+        OSError: A file cannot be removed, so that an unguarded program might run.
+    """
+    again = 0
+    for program in programs(target_directory):
+        if _is_stub(program, stub):
+            continue
+        program.unlink()
+        for marker in _markers(_unit_of(program)):
+            marker.unlink()
+        again += 1
+    for folder in _units(target_directory):
+        runs = [marker for marker in _markers(folder) if marker.name.startswith(_RUN)]
+        if runs and _read(folder, session) is None:
+            for marker in runs:
+                marker.unlink()
+            again += 1
+    return again
+
+
+def unguarded(target_directory: Path, stub: bytes) -> list[Path]:
+    """Return the build scripts that Cargo takes for well linked and that have no stub.
+
+    After a build there must be none: they may have run.
+    """
+    return [
+        program
+        for program in programs(target_directory)
+        if not _is_stub(program, stub) and _is_linked(_unit_of(program))
+    ]
+
+
+def programs(target_directory: Path) -> Iterator[Path]:
+    """Yield what Cargo runs as build scripts: stubs, unless something went wrong."""
+    for folder in _units(target_directory):
+        for entry in _entries(_program_folder(folder)):
+            # Beside it lie NAME.d, NAME.real, and NAME.stub.PID of a wrapper that was killed.
+            is_named_so = entry.name.startswith(_PROGRAMS) and "." not in entry.name
+            if is_named_so and entry.is_file(follow_symlinks=False):
+                yield Path(entry.path)
+
+
+def _program_folder(unit: Path) -> Path:
+    """Return where the program of a unit would be; never OUT_DIR, which is the script's to fill."""
+    kept_beside = any(marker.parent.parent == unit for marker in _linked_markers(unit))
+    return unit / "out" if kept_beside else unit
+
+
+def _unit_of(program: Path) -> Path:
+    return program.parent.parent if program.parent.name == "out" else program.parent
+
+
+def _units(target_directory: Path) -> Iterator[Path]:
+    """Yield the folders of all units of both layouts; a layout's empty levels do no harm."""
+    for build in _build_folders(target_directory):
+        for package in _entries(build):
+            if not package.is_dir(follow_symlinks=False):
+                continue
+            yield Path(package.path)
+            for unit in _entries(Path(package.path)):
+                is_hash = len(unit.name) == 16 and set(unit.name) <= set("0123456789abcdef")
+                if is_hash and unit.is_dir(follow_symlinks=False):
+                    yield Path(unit.path)
+
+
+def _build_folders(target_directory: Path) -> Iterator[Path]:
+    """Yield `PROFILE/build` and `TARGET/PROFILE/build`."""
+    for profile in _entries(target_directory):
+        if profile.is_dir(follow_symlinks=False):
+            yield Path(profile.path) / "build"
+            for inner in _entries(Path(profile.path)):
+                if inner.name != "build" and inner.is_dir(follow_symlinks=False):
+                    yield Path(inner.path) / "build"
+
+
+def _is_linked(unit: Path) -> bool:
+    """Tell whether Cargo saw rustc succeed: it empties the marker before, and fills it after."""
+    return any(marker.stat().st_size for marker in _linked_markers(unit))
+
+
+def _linked_markers(unit: Path) -> list[Path]:
+    return [marker for marker in _markers(unit) if not marker.name.startswith(_RUN)]
+
+
+def _markers(unit: Path) -> list[Path]:
+    """Return the files that make Cargo take the unit for fresh, of both layouts."""
+    old = unit.parent.parent / ".fingerprint" / unit.name
+    names = (_RUN, "build-script-")
+    return [
+        Path(entry.path)
+        for folder in (old, unit / "fingerprint")
+        for entry in _entries(folder)
+        if entry.name.startswith(names)
+    ]
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _is_stub(program: Path, stub: bytes) -> bool:
+    """Tell whether a program is the stub of today, and what it stands for is there."""
+    try:
+        with program.open("rb") as file:
+            text = file.read(len(stub) + 4096)
+    except OSError:
+        return False
+    head, mark, name = text.rpartition(_STUB_MARK)
+    return bool(mark) and head + b"\n" == stub and _is_file(program.parent, name.rstrip(b"\n"))
+
+
+def _is_file(folder: Path, name: bytes) -> bool:
+    return b"/" not in name and (folder / os.fsdecode(name)).is_file()
+
+
+def _read(folder: Path, session: Session) -> Unit | None:
+    """Read head and tail of a recording; None if it is incomplete or made under other terms."""
+    try:
+        with (folder / "buildperm" / "recording.jsonl").open("rb") as file:
+            modified_ns = os.fstat(file.fileno()).st_mtime_ns
+            header: Any = json.loads(file.readline())
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
+            end: Any = json.loads(file.read().rstrip(b"\n").rpartition(b"\n")[2])
+        manifest_dir = decode(header["places"]["MANIFEST_DIR"])
+        package = session["packages"][manifest_dir]
+        now = (package["name"], package["version"], package["source"], package["checksum"])
+        then = (header["name"], header["crate_version"], header["source"], header["checksum"])
+        if header["type"] != "header" or end["type"] != "end" or now != then:
+            return None
+        # Plain Cargo enforces where a command would have learnt.
+        if (header["session"], header["mode"]) != (package.get("digest"), session["profile"]):
+            return None
+        return Unit(
+            folder=folder,
+            package=manifest_dir,
+            target=str(header["target"]),
+            profile=str(header["profile"]),
+            features=tuple(map(str, header["features"])),
+            status=int(end["exit"]),
+            modified_ns=modified_ns,
+        )
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None

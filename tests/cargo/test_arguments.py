@@ -1,0 +1,103 @@
+import itertools
+from pathlib import Path
+
+import pytest
+
+from buildperm.cargo.arguments import parse
+from buildperm.errors import BuildpermError, ExitCode
+
+
+def test_without_words_the_default_is_run() -> None:
+    assert parse([], default=["check", "--keep-going"]).words == ("check", "--keep-going")
+
+
+def test_a_tool_chain_is_taken_off_what_cargo_itself_is_given() -> None:
+    arguments = parse(["+nightly", "build", "-p", "x"], default=["check"])
+
+    assert (arguments.toolchain, arguments.words) == ("nightly", ("build", "-p", "x"))
+
+
+def test_a_tool_chain_alone_leaves_the_default() -> None:
+    arguments = parse(["+nightly"], default=["check", "--keep-going"])
+
+    assert (arguments.toolchain, arguments.command) == ("nightly", "check")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["build", "--features", "a b", "--offline", "-Zx", "--config", "k=1"],
+        ["--config=k=1", "-Z", "x", "build", "-Fa b", "--offline"],
+    ],
+)
+def test_features_and_modes_are_passed_on_to_metadata(words: list[str]) -> None:
+    metadata = parse(words, default=["check"]).metadata
+
+    pairs = {("--features", "a b"), ("-Z", "x"), ("--config", "k=1")}
+    assert "--offline" in metadata
+    assert pairs <= set(itertools.pairwise(metadata))
+    assert len(metadata) == 7
+
+
+def test_the_manifest_and_the_targets_are_found() -> None:
+    arguments = parse(
+        [
+            "b",
+            "--manifest-path=a/Cargo.toml",
+            "--target",
+            "t1",
+            "--target=t2",
+            "--",
+            "--target-dir",
+        ],
+        default=["check"],
+    )
+
+    assert arguments.manifest_path == Path("a/Cargo.toml")
+    assert arguments.targets == ("t1", "t2")
+
+
+@pytest.mark.parametrize("words", [["b", "--target-dir", "/x"], ["b", "--target-dir=/x"]])
+def test_another_target_directory_is_refused_with_the_reason(words: list[str]) -> None:
+    with pytest.raises(BuildpermError, match="of their own") as caught:
+        parse(words, default=["check"])
+
+    assert caught.value.exit_code is ExitCode.USAGE
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("words", [["fix"], ["miri", "test"], ["clippy", "--fix"], ["install"]])
+def test_commands_that_go_around_the_wrapper_are_refused(words: list[str]) -> None:
+    with pytest.raises(BuildpermError, match="cannot be held"):
+        parse(words, default=["check"])
+
+
+@pytest.mark.parametrize("words", [["--release"], ["-p", "app", "--offline"], ["-q", "--", "x"]])
+def test_options_alone_are_for_the_command_that_is_run_anyway(words: list[str]) -> None:
+    arguments = parse(words, default=["check", "--keep-going"])
+
+    assert arguments.command == "check"
+    assert arguments.words == ("check", "--keep-going", *words)
+
+
+def test_options_before_a_command_stay_where_they_are() -> None:
+    arguments = parse(["+nightly", "--offline", "build"], default=["check"])
+
+    assert (arguments.toolchain, arguments.command) == ("nightly", "build")
+    assert arguments.words == ("--offline", "build")
+
+
+def test_messages_are_asked_for_right_behind_the_command() -> None:
+    arguments = parse(["--offline", "clippy", "--", "-D", "warnings"], default=["check"])
+
+    assert arguments.reporting() == (
+        *("--offline", "clippy", "--message-format=json-render-diagnostics"),
+        *("--", "-D", "warnings"),
+    )
+
+
+@pytest.mark.parametrize(
+    "words", [["run"], ["test"], ["bench"], ["build", "--message-format", "short"]]
+)
+def test_messages_are_not_asked_for_where_output_is_somebody_elses(words: list[str]) -> None:
+    assert parse(words, default=["check"]).reporting() == tuple(words)

@@ -1,0 +1,64 @@
+from pathlib import Path
+
+import pytest
+
+from buildperm.cargo import lock
+from buildperm.errors import BuildpermError
+
+CRATES_IO = "registry+https://github.com/rust-lang/crates.io-index"
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "Cargo.lock"
+    path.write_text(text)
+    return path
+
+
+def entry(name: str, rest: str = "") -> str:
+    return f'[[package]]\nname = "{name}"\nversion = "1.0.0"\n{rest}\n'
+
+
+@pytest.mark.parametrize("version", [3, 4])
+def test_the_identity_is_name_version_source_and_checksum(tmp_path: Path, version: int) -> None:
+    registry = entry("a", f'source = "{CRATES_IO}"\nchecksum = "abc"')
+    path = written(tmp_path, f"version = {version}\n{registry}{entry('b')}")
+
+    read = lock.read(path)
+
+    assert lock.Identity("a", "1.0.0", CRATES_IO, "abc") in read.packages
+    assert read.checksum("a", "1.0.0", CRATES_IO) == "abc"
+    assert read.checksum("b", "1.0.0", "") == ""
+
+
+def test_a_registry_package_without_a_checksum_is_an_error(tmp_path: Path) -> None:
+    read = lock.read(written(tmp_path, f"version = 4\n{entry('a')}"))
+
+    with pytest.raises(BuildpermError, match=r"no checksum for `a 1\.0\.0`"):
+        read.checksum("a", "1.0.0", CRATES_IO)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("version = 4\n[[package", "is broken"),
+        ("version = 4\npackage = 3\n", "is broken"),
+        ('version = 4\n[[package]]\nname = "a"\n', "is broken: a package without 'version'"),
+        ("version = 9\n", "of version 9"),
+        (entry("a"), "of version 1 or 2"),
+    ],
+)
+def test_a_broken_or_unknown_file_is_one_clear_error(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(BuildpermError, match=said):
+        lock.read(written(tmp_path, text))
+
+
+def test_bytes_that_are_no_text_are_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "Cargo.lock").write_bytes(b"version = 4\n# \xff\n")
+
+    with pytest.raises(BuildpermError, match="is broken"):
+        lock.read(tmp_path / "Cargo.lock")
+
+
+def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(BuildpermError, match="cargo generate-lockfile"):
+        lock.read(tmp_path / "Cargo.lock")

@@ -1,0 +1,238 @@
+"""The wrapper with real cargo and rustc, and a stub that only says that it was run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from buildperm.cargo import configuration
+from buildperm.cargo.toolchain import Toolchain
+from tests.cargo.conftest import Workspace
+
+WRAPPER = Path(configuration.__file__).with_name("rustc-wrapper.sh")
+STUB = """#!/bin/sh
+echo "stub $(dirname "$0")" >>"$STUB_LOG"
+real=$(sed -n 's/^# real: //p' "$0")
+test -x "$(dirname "$0")/$real" || exit 1
+"""
+MARKING = """use std::io::Write;
+fn main() {
+    let mut log = std::fs::OpenOptions::new().append(true).create(true)
+        .open(std::env::var("SCRIPT_LOG").unwrap()).unwrap();
+    writeln!(log, "unguarded").unwrap();
+}
+"""
+
+
+class Kit:
+    """A wrapper, a stub, and the variables that make cargo use them."""
+
+    def __init__(self, folder: Path, environment: dict[str, str], toolchain: Toolchain) -> None:
+        folder.mkdir()
+        self.toolchain = toolchain
+        self.wrapper = folder / "rustc-wrapper"
+        shutil.copy(WRAPPER, self.wrapper)
+        self.wrapper.chmod(0o755)
+        self.stub = folder / "stub"
+        self.stub.write_text(STUB)
+        self.stub.chmod(0o755)
+        self.stub_log = folder / "stub.log"
+        self.script_log = folder / "script.log"
+        self.variables = toolchain.environment(environment) | {
+            "RUSTC_WRAPPER": str(self.wrapper),
+            "BUILDPERM_STUB": str(self.stub),
+            "STUB_LOG": str(self.stub_log),
+            "SCRIPT_LOG": str(self.script_log),
+        }
+
+    def cargo(self, root: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [self.toolchain.cargo, *(words or ("check",))],
+            cwd=root,
+            env=self.variables | variables,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+
+    def stubs_run(self) -> int:
+        return len(self.stub_log.read_text().splitlines()) if self.stub_log.exists() else 0
+
+
+@pytest.fixture
+def kit(tmp_path: Path, environment: dict[str, str], toolchain: Toolchain) -> Kit:
+    return Kit(tmp_path / 'a kit\'s "files"', environment, toolchain)
+
+
+def test_the_stub_is_run_in_place_of_each_build_script(kit: Kit, workspace: Workspace) -> None:
+    root = workspace(MARKING, {"other": MARKING}, name='it\'s a "space" $HOME')
+
+    ran = kit.cargo(root)
+
+    assert ran.returncode == 0, ran.stderr
+    assert kit.stubs_run() == 2
+    assert not kit.script_log.exists()
+
+
+def test_the_new_layout_gets_the_stub_too(
+    tmp_path: Path, environment: dict[str, str], nightly: Toolchain, workspace: Workspace
+) -> None:
+    kit = Kit(tmp_path / "kit", environment, nightly)
+    root = workspace(MARKING, {"other": MARKING})
+
+    ran = kit.cargo(root, "check", "-Zbuild-dir-new-layout")
+
+    assert ran.returncode == 0, ran.stderr
+    assert kit.stubs_run() == 2
+    assert not kit.script_log.exists()
+    assert len(list(root.glob("target/debug/build/*/*/out/build_script_build.real"))) == 2
+
+
+def test_a_fresh_stub_stays_fresh_for_cargo_without_the_wrapper(
+    kit: Kit, workspace: Workspace
+) -> None:
+    root = workspace(MARKING)
+    kit.cargo(root, "build")
+    (root / "build.rs").touch()
+    kit.cargo(root, "build")
+    held = kit.stubs_run()
+
+    ran = kit.cargo(root, "build", "--release", RUSTC_WRAPPER="", CARGO_PROFILE_RELEASE_DEBUG="1")
+    again = kit.cargo(root, "build", RUSTC_WRAPPER="")
+
+    assert again.returncode == 0
+    assert held == kit.stubs_run() == 2
+    # The release build is another program, which nobody wrapped: the test can tell the difference.
+    assert ran.returncode == 0
+    assert kit.script_log.read_text() == "unguarded\n"
+
+
+def test_the_wrapper_that_was_there_is_called_for_every_crate(
+    kit: Kit, workspace: Workspace, tmp_path: Path
+) -> None:
+    log = tmp_path / "cache.log"
+    cache = tmp_path / "fake sccache"
+    cache.write_text(f'#!/bin/sh\necho "$*" >>"{log}"\nexec "$@"\n')
+    cache.chmod(0o755)
+    workspace_log = tmp_path / "clippy.log"
+    clippy = tmp_path / "fake-clippy"
+    clippy.write_text(f'#!/bin/sh\necho "$*" >>"{workspace_log}"\nexec "$@"\n')
+    clippy.chmod(0o755)
+    root = workspace(MARKING, {"other": MARKING})
+
+    ran = kit.cargo(root, BUILDPERM_RUSTC_WRAPPER=str(cache), RUSTC_WORKSPACE_WRAPPER=str(clippy))
+
+    assert ran.returncode == 0, ran.stderr
+    called = log.read_text()
+    assert called.count("--crate-name build_script_build") == 2
+    assert "--crate-name app" in called
+    assert "--crate-name other" in called
+    assert "--crate-name app" in workspace_log.read_text()
+    assert kit.stubs_run() == 2
+
+
+def test_a_program_that_is_named_like_a_build_script_is_left_alone(
+    kit: Kit, workspace: Workspace
+) -> None:
+    root = workspace(None)
+    manifest = root / "Cargo.toml"
+    manifest.write_text(
+        manifest.read_text() + '[[bin]]\nname = "build_script_tool"\npath = "src/main.rs"\n'
+    )
+    (root / "src" / "main.rs").write_text('fn main() { println!("mine"); }')
+
+    assert kit.cargo(root, "run", "-q").stdout == "mine\n"
+
+
+@pytest.mark.parametrize("broken", ["missing", "unset"])
+def test_without_a_stub_there_is_no_build_script_at_all(
+    kit: Kit, workspace: Workspace, broken: str
+) -> None:
+    root = workspace(MARKING)
+    stub = {"missing": str(kit.stub) + "x", "unset": ""}[broken]
+
+    ran = kit.cargo(root, BUILDPERM_STUB=stub)
+
+    assert ran.returncode == 101
+    assert "must not run without its stub" in ran.stderr
+    assert not list(root.glob("target/debug/build/*/build*script*build*[!.d]"))
+    assert not kit.script_log.exists()
+
+
+def test_arguments_in_a_file_are_understood(kit: Kit, tmp_path: Path) -> None:
+    (tmp_path / "build.rs").write_text("fn main() {}")
+    out = tmp_path / "out put"
+    out.mkdir()
+    words = tmp_path / "words"
+    words.write_text(
+        f"--crate-name\nbuild_script_build\n{tmp_path}/build.rs\n--crate-type\nbin\n"
+        f"--emit=dep-info,link\n-C\nextra-filename=-abc\n--out-dir\n{out}"
+    )
+
+    ran = subprocess.run(
+        [kit.wrapper, kit.toolchain.rustc, f"@{words}"], env=kit.variables, check=False
+    )
+
+    program = out / "build_script_build-abc"
+    assert ran.returncode == 0
+    assert program.read_text().endswith("\n# real: build_script_build-abc.real\n")
+    assert os.access(program, os.X_OK)
+    assert os.access(out / "build_script_build-abc.real", os.X_OK)
+
+
+def test_joined_options_in_another_order_are_understood(kit: Kit, tmp_path: Path) -> None:
+    (tmp_path / "build.rs").write_text("fn main() {}")
+
+    subprocess.run(
+        [
+            *(kit.wrapper, kit.toolchain.rustc, "--crate-type=bin", "--emit=link"),
+            *(f"--out-dir={tmp_path}", "-Cextra-filename=-x", "--crate-name=build_script_b"),
+            tmp_path / "build.rs",
+        ],
+        env=kit.variables,
+        check=True,
+    )
+
+    assert "# real: build_script_b-x.real" in (tmp_path / "build_script_b-x").read_text()
+
+
+def test_a_failing_compiler_is_reported_as_it_is(kit: Kit, workspace: Workspace) -> None:
+    root = workspace("fn main() { not rust }")
+
+    ran = kit.cargo(root)
+
+    assert ran.returncode == 101
+    assert "error: expected one of" in ran.stderr
+    assert not list(root.glob("target/debug/build/*/*.stub.*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_killed_at_any_point_it_leaves_no_program_that_cargo_runs_unguarded(
+    kit: Kit, workspace: Workspace, number: int
+) -> None:
+    root = workspace(MARKING)
+    kit.cargo(root)  # Warms the caches, so that the times below mean something.
+    for delay_ms in (5, 40, 80, 120, 160, 200, 240):
+        shutil.rmtree(root / "target")
+        started = subprocess.Popen(
+            [kit.toolchain.cargo, "check", "-q"],
+            cwd=root,
+            env=kit.variables,
+            stderr=subprocess.DEVNULL,
+            process_group=0,
+        )
+        time.sleep(delay_ms / 1000)
+        os.killpg(started.pid, number)
+        started.wait()
+
+        ran = kit.cargo(root)
+
+        assert ran.returncode == 0, ran.stderr
+        assert not kit.script_log.exists()

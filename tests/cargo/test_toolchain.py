@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from buildperm.cargo import toolchain as toolchains
+from buildperm.cargo.toolchain import Toolchain
+from buildperm.errors import BuildpermError
+
+
+def test_the_real_programs_are_found(toolchain: Toolchain) -> None:
+    said = subprocess.check_output([toolchain.rustc, "--print", "sysroot"], text=True, env={})
+
+    assert Path(said.strip()) == toolchain.sysroot
+    assert toolchain.rustc_version.count(".") == 2
+    assert toolchain.cargo_version.count(".") == 2
+    assert toolchain.host.count("-") >= 2
+
+
+def test_a_file_in_the_folder_chooses_the_tool_chain(
+    nightly: Toolchain, environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "rust-toolchain.toml").write_text('[toolchain]\nchannel = "nightly"\n')
+    environment.pop("RUSTUP_TOOLCHAIN", None)
+
+    assert toolchains.resolve(tmp_path, environment).sysroot == nightly.sysroot
+
+
+def test_what_is_run_in_its_environment_needs_no_proxy(
+    toolchain: Toolchain, environment: dict[str, str], tmp_path: Path
+) -> None:
+    variables = toolchain.environment(environment | {"CARGO": "/somewhere/else"})
+
+    where = subprocess.check_output(["sh", "-c", "command -v rustc"], env=variables, text=True)
+    assert Path(where.strip()) == toolchain.rustc
+    assert "CARGO" not in variables
+    assert variables["CARGO_HOME"] == environment["CARGO_HOME"]
+
+
+def test_the_order_of_programs_stays_where_there_is_no_proxy(
+    toolchain: Toolchain, tmp_path: Path
+) -> None:
+    path = os.pathsep.join([str(tmp_path), str(toolchain.rustc.parent), "/bin"])
+
+    assert toolchain.path(path) == path
+    assert toolchain.path(f"{tmp_path}::/bin") == f"{toolchain.rustc.parent}:{tmp_path}:/bin"
+
+
+def test_without_rust_there_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(BuildpermError, match="no `rustc` on PATH"):
+        toolchains.resolve(tmp_path, {"PATH": str(tmp_path)})
+
+
+def test_without_cargo_there_is_one_clear_error(tmp_path: Path) -> None:
+    program(tmp_path / "rustc", "exit 0")
+
+    with pytest.raises(BuildpermError, match="no `cargo` on PATH"):
+        toolchains.resolve(tmp_path, {"PATH": str(tmp_path)})
+
+
+def test_a_failing_rustc_is_quoted(tmp_path: Path) -> None:
+    program(tmp_path / "rustc", "echo no such toolchain >&2; exit 1")
+    program(tmp_path / "cargo", "exit 0")
+
+    with pytest.raises(BuildpermError, match="no such toolchain"):
+        toolchains.resolve(tmp_path, {"PATH": f"{tmp_path}{os.pathsep}/bin"})
+
+
+def program(path: Path, text: str) -> None:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
