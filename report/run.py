@@ -1,0 +1,46 @@
+"""What one run of Cargo under buildperm came to, ready to be told to people and machines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from buildperm.policy.proposal import Proposal
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptRun:
+    """One build script's run."""
+
+    crate: str  # Key in Cargo.toml.
+    version: str
+    source: str  # Cargo's source string; empty for a path.
+    way: tuple[str, ...]  # How the crate got into the graph, from a workspace member on.
+    events: int  # With repetitions.
+    accesses: int
+    duration_ns: int
+    findings: tuple[Proposal, ...]  # What it did or tried beyond its grants.
+    failure: str = ""  # Why buildperm itself ended or failed the script; empty if it did not.
+    failed: bool = False  # One of its runs did not end well, whoever is to blame.
+    dropped: int = 0  # Events beyond the recorder's cap.
+
+    @property
+    def worst(self) -> int:
+        """The highest risk among the findings; -1 where there is none."""
+        return max((finding.risk for finding in self.findings), default=-1)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRun:
+    """One run of Cargo."""
+
+    runtime: str
+    landlock_abi: int
+    kernel: str
+    left_open: tuple[str, ...]  # What this runtime does not prevent, in sentences.
+    scripts: tuple[ScriptRun, ...]
+    cargo_exit: int
+
+    @property
+    def offenders(self) -> tuple[ScriptRun, ...]:
+        """The scripts that went beyond their grants, or were failed by buildperm."""
+        return tuple(run for run in self.scripts if run.findings or run.failure)

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import tomllib
+from dataclasses import replace
+
+from buildperm.report import text
+from buildperm.report.run import BuildRun
+
+
+def test_a_finding_names_crate_version_way_access_chain_and_the_rule_that_allows_it(
+    held: BuildRun,
+) -> None:
+    told = "\n".join(text.findings(held))
+
+    assert "openssl-sys 0.9.104" in told
+    assert "gets in through app > pad > left-padding" in told
+    assert "exec pkg-config: refused, 6 times" in told
+    assert "by build-script > sh > curl" in told
+    assert "CRITICAL: read keys" in told
+    assert "cannot be allowed by a decision: It can only be granted by hand." in told
+    assert "failed by buildperm: it left 2 processes running" in told
+    assert "and 4 more" in told
+    assert "anyhow" not in told
+
+
+def test_the_suggested_lines_are_the_toml_that_they_claim_to_be(held: BuildRun) -> None:
+    preset, rule = held.scripts[2].findings[0].ladder
+    proposal = held.scripts[2].findings[0]
+
+    for choice, expected in (
+        (preset, {"presets": ["pkg-config"]}),
+        (rule, {"exec": ["pkg-config"]}),
+    ):
+        parsed = tomllib.loads("\n".join(text.rule_lines(proposal, choice)))
+
+        crates = parsed["workspace"]["metadata"]["buildperm"]["crates"]
+        assert crates == {"openssl-sys": expected}
+
+
+def test_the_summary_aligns_its_columns(held: BuildRun) -> None:
+    lines = list(text.summary(held.scripts))
+
+    assert lines[0].split() == ["build", "script", "events", "accesses", "decisions"]
+    assert len({len(line) for line in lines}) == 1
+    assert lines[3].split() == ["openssl-sys", "0.9.104", "6", "1", "1"]
+
+
+def test_what_did_not_fit_into_a_recording_is_told(held: BuildRun) -> None:
+    full = replace(held.scripts[0], dropped=1_000)
+    run = replace(held, scripts=(full, replace(held.scripts[1], dropped=1)))
+
+    assert "  1 event did not fit into the recording" in text.findings(run)
+    assert list(text.warnings([full])) == [
+        "warning: anyhow 1.0.0: 1,000 events did not fit into the recording"
+    ]
+    assert list(text.warnings(held.scripts)) == [
+        "warning: openssl-sys 0.9.104: it left 2 processes running"
+    ]
