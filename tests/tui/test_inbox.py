@@ -1,0 +1,359 @@
+"""The inbox, driven by keys: what ends up in the review."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from textual.widgets import Input
+
+from buildperm.errors import BuildpermError
+from buildperm.policy.decision import Act, Answer, Entry
+from buildperm.tui.outcome import Outcome
+from buildperm.tui.screens.batch import BatchScreen
+from buildperm.tui.screens.inbox import InboxScreen
+
+if TYPE_CHECKING:
+    from buildperm.policy.proposal import Proposal
+    from tests.tui.conftest import Bench
+
+WIDE = (120, 36)
+
+
+async def test_a_fresh_review_begins_on_a_crate_with_five_lines_for_newcomers(bench: Bench) -> None:
+    async with bench.app.run_test(size=WIDE):
+        assert bench.under_cursor() == ""
+        card = bench.text("#card")
+        coach, _, crate = card.partition("\n \n")
+        assert coach.startswith("New here?")
+        assert len(coach.splitlines()) == 1 + 5
+        assert crate.startswith("openssl-sys 0.9.104")
+
+
+async def test_the_header_counts_what_is_left_by_risk(bench: Bench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        assert "undecided 14 · allow 0 · deny 0 · !!3 !4 ~1 .6" in bench.text("#counts")
+
+        await pilot.press("n", "a")
+
+        assert "undecided 13 · allow 1 · deny 0 · !!3 !4 ~0 .6" in bench.text("#counts")
+
+
+async def test_each_answer_goes_on_to_the_next_undecided_and_into_the_journal(bench: Bench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("n")
+        assert bench.under_cursor() == "run pkg-config"
+
+        await pilot.press("a", "d", "s")
+
+        assert bench.answers() == {
+            "run pkg-config": "allow", "run perl": "deny", "see 3 variables": "later",
+        }  # fmt: skip
+        assert bench.under_cursor() == "read /etc/ssl/openssl.cnf"
+        assert [entry.act for entry in bench.entries] == [Act.DECIDE] * 3
+
+
+async def test_clearing_stays_where_it_is(bench: Bench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("j", "a", "k", "delete")
+
+        assert bench.answers() == {}
+        assert bench.under_cursor() == "run pkg-config"
+
+
+async def test_brackets_step_on_the_ladder_and_the_card_says_what_is_wider(bench: Bench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("j", "j", "j", "j", "]", "]", "]", "[")
+
+        assert bench.rung() == 1
+        assert "read /etc/ssl/*" in bench.text("#card")
+        assert "Also 2 files that were not seen." in bench.text("#card")
+
+
+async def test_a_click_on_a_rung_chooses_it(bench: Bench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("j", "j", "j")
+        card = bench.text("#card").splitlines()
+        row = next(i for i, line in enumerate(card) if "every variable" in line)
+
+        await pilot.click("#card", offset=(6, row + 1))
+
+        assert bench.rung() == 1
+
+
+async def test_undo_and_redo_go_back_to_what_they_were_about(bench: Bench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("n", "a", "d", "u", "u")
+        assert bench.answers() == {}
+        assert bench.under_cursor() == "run pkg-config"
+
+        await pilot.press("U")
+
+        assert bench.answers() == {"run pkg-config": "allow"}
+
+
+async def test_a_locked_proposal_cannot_be_allowed_but_denied(bench: Bench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("slash", *"priv", "enter", "n")
+        assert "sensitive tier" in bench.text("#card")
+
+        await pilot.press("a")
+        assert bench.answers() == {}
+
+        await pilot.press("d")
+        assert bench.answers() == {"read a private key": "deny"}
+
+
+async def test_a_crate_is_answered_without_what_is_risky_after_a_list(bench: Bench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("a")
+        assert bench.is_at(BatchScreen)
+        assert "run perl" not in bench.text("#batch-rows")
+        assert "Left out: 1 of high or critical risk" in bench.text("#batch-answers")
+
+        await pilot.press("y")
+
+        assert set(bench.answers().values()) == {"allow"}
+        assert "run perl" not in bench.answers()
+        assert len(bench.answers()) == 3
+        assert len(bench.entries) == 1  # One step, so one undo.
+
+
+async def test_no_reflex_confirms_a_list(bench: Bench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("A", "enter", "space", "a", "A", "d", "escape")
+
+        assert bench.answers() == {}
+
+
+async def test_marked_proposals_are_answered_together(bench: Bench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("j", "space", "j", "space", "A", "y")
+
+        assert bench.answers() == {
+            "run pkg-config": "allow", "see 3 variables": "allow",
+        }  # fmt: skip
+
+
+async def test_shown_means_what_the_filter_lets_through(bench: Bench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("slash", *"kind:ex", "enter", "A", "y")
+
+        assert sorted(set(bench.answers())) == ["run pkg-config", "run the C compiler"]
+        assert [bench.review.counts().allowed] == [4]
+
+
+async def test_a_filter_is_live_and_escape_shows_everything_again(bench: Bench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("slash", *"risk:c")
+        assert "telemetry-helper" in bench.text("#tree")
+        assert "ring" not in bench.text("#tree")
+
+        await pilot.press("escape")
+
+        assert "ring" in bench.text("#tree")
+
+
+async def test_a_filter_that_means_nothing_says_so_and_changes_nothing(bench: Bench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        before = bench.text("#tree")
+
+        bench.app.screen.query_one("#filter", Input).value = "kind:zzz"
+        await bench.until(pilot, lambda: "zzz" in bench.text("#notice"))
+
+        assert bench.text("#tree") == before
+
+
+async def test_letters_typed_into_the_filter_decide_nothing(bench: Bench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("n", "slash", *"adsuAD")
+
+        assert bench.answers() == {}
+
+
+async def test_enter_opens_and_closes_a_crate_and_decides_nothing(bench: Bench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        before = bench.text("#tree").count("\n")
+        await pilot.press("enter")
+        closed = bench.text("#tree").count("\n")
+        await pilot.press("enter")
+
+        assert closed == before - 4
+        assert bench.text("#tree").count("\n") == before
+        assert bench.answers() == {}
+
+
+async def test_keys_that_come_with_the_screen_are_not_answers(
+    make_bench: type[Bench], proposals: list[Proposal]
+) -> None:
+    """They were typed while Cargo was building."""
+    bench = make_bench(proposals, step_s=0.0)
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("n", "a", "a")
+        assert bench.answers() == {}
+
+        bench.clock.now_s += 1
+        await pilot.press("a")
+
+        assert bench.answers() == {"run pkg-config": "allow"}
+
+
+async def test_what_came_up_by_itself_is_not_allowed_by_a_key_that_is_held_down(
+    make_bench: type[Bench], proposals: list[Proposal]
+) -> None:
+    """A key that repeats goes on being swallowed; one pressed after a look does not."""
+    bench = make_bench(proposals, step_s=0.0)
+    async with bench.app.run_test(size=WIDE) as pilot:
+        bench.clock.now_s += 1
+        await pilot.press("n", "a")
+        assert bench.under_cursor() == "run perl"  # High.
+        for _ in range(15):
+            bench.clock.now_s += 0.03
+            await pilot.press("a")
+        assert bench.answers() == {"run pkg-config": "allow"}
+        assert "read it, then press a again" in bench.text("#notice")
+
+        bench.clock.now_s += 0.5
+        await pilot.press("a")
+
+        assert bench.answers()["run perl"] == "allow"
+
+
+async def test_what_cannot_do_anything_is_greyed_out(bench: Bench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        screen = bench.app.screen
+        assert screen.check_action("undo", ()) is None
+        assert screen.check_action("step", (1,)) is None
+
+        await pilot.press("j", "a")
+
+        assert screen.check_action("undo", ()) is True
+        assert screen.check_action("step", (1,)) is None  # One rung.
+
+
+async def test_every_key_has_an_id_and_a_tooltip_and_is_in_the_palette(bench: Bench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("n", "a", "u")
+        screen = bench.app.screen
+        offered = {command.help for command in bench.app.get_system_commands(screen)}
+        own = [
+            active.binding
+            for active in screen.active_bindings.values()
+            if active.binding.id and not active.binding.id.endswith("interrupt")
+        ]
+
+        assert len(own) > 25
+        assert all(binding.tooltip for binding in own)
+        enabled = {
+            active.binding.tooltip
+            for active in screen.active_bindings.values()
+            if active.enabled and active.binding.id and active.binding.tooltip
+        }
+        assert enabled <= offered
+        shown = {b.action for b in own if b.show}
+        assert len(shown) <= 9
+
+
+async def test_help_lists_every_key(bench: Bench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("question_mark")
+        listed = bench.text("#help-keys")
+        assert "Choose the next narrower rule" in listed
+        assert "Mark the proposal" in listed
+
+        await pilot.press("escape")
+
+        assert bench.is_at(InboxScreen)
+
+
+async def test_nothing_to_decide_is_said_and_q_leaves(make_bench: type[Bench]) -> None:
+    bench = make_bench([])
+    async with bench.app.run_test(size=WIDE) as pilot:
+        assert "all 23 build scripts stay within the baseline" in bench.text("#card")
+
+        await pilot.press("q")
+
+    assert bench.outcome() is Outcome.KEEP
+
+
+async def test_a_journal_that_cannot_be_written_is_told_and_the_answer_stands(
+    make_bench: type[Bench], proposals: list[Proposal]
+) -> None:
+    def full(entry: Entry) -> None:
+        raise BuildpermError("write journal: no space left on device")
+
+    bench = make_bench(proposals, journal=full)
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("n", "a")
+
+        assert "no space left" in bench.text("#notice")
+        assert bench.answers() == {"run pkg-config": "allow"}
+
+
+async def test_a_tiny_terminal_shows_the_list_then_the_card(bench: Bench) -> None:
+    async with bench.app.run_test(size=(60, 18)) as pilot:
+        assert bench.displays("#tree")
+        assert not bench.displays("#card")
+
+        await pilot.press("n", "enter")
+        assert bench.displays("#card")
+        assert not bench.displays("#tree")
+
+        await pilot.press("a")
+        assert "run perl" in bench.text("#card")
+
+        await pilot.press("escape")
+        assert bench.displays("#tree")
+
+
+@pytest.mark.parametrize(
+    ("size", "beside"), [((100, 30), True), ((99, 30), False), ((80, 24), False)]
+)
+async def test_the_card_is_beside_the_tree_where_there_is_room(
+    bench: Bench, size: tuple[int, int], beside: bool
+) -> None:
+    async with bench.app.run_test(size=size) as pilot:
+        await pilot.pause()
+        tree, card = bench.tree().region, bench.app.screen.query_one("#card").region
+
+        assert (tree.y == card.y) is beside
+        assert (tree.x == card.x) is not beside
+
+
+async def test_a_review_that_goes_on_begins_at_what_is_undecided(
+    make_bench: type[Bench], proposals: list[Proposal]
+) -> None:
+    bench = make_bench(proposals)
+    bench.review.allow(proposals[0].id)
+    async with bench.app.run_test(size=WIDE):
+        assert bench.under_cursor() == "run perl"
+        assert "New here?" not in bench.text("#card")
+
+
+async def test_two_versions_of_a_crate_are_two_lines_that_open_by_themselves(
+    make_bench: type[Bench], proposals: list[Proposal]
+) -> None:
+    old = replace(proposals[0], id="0" * 12, version="0.8.0")
+    bench = make_bench([proposals[0], old])
+    async with bench.app.run_test(size=WIDE) as pilot:
+        assert bench.text("#tree").count("run pkg-config") == 1
+
+        await pilot.press("end", "enter", "j", "d")
+
+        assert bench.text("#tree").count("run pkg-config") == 2
+        assert bench.review.decision(old.id).answer is Answer.DENY
+        assert bench.review.decision(proposals[0].id).answer is Answer.UNDECIDED
+
+
+async def test_a_click_selects_and_a_second_one_does_what_enter_does(bench: Bench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.click("#tree", offset=(10, 2))
+        assert bench.under_cursor() == "run pkg-config"
+
+        before = bench.text("#tree").count("\n")
+        await pilot.click("#tree", offset=(10, 1))
+        await pilot.click("#tree", offset=(10, 1))
+
+        assert bench.text("#tree").count("\n") == before - 4
+        assert bench.answers() == {}

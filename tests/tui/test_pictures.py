@@ -1,0 +1,127 @@
+"""A few pictures of states, as a terminal would show them, and the command that makes more."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from buildperm.policy.access import Kind
+from buildperm.policy.proposal import Choice
+from buildperm.policy.rule import Rule
+from buildperm.tracer.notation import encode
+from buildperm.tui import pictures
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from textual.app import App
+    from textual.pilot import Pilot
+
+    from buildperm.policy.proposal import Proposal
+    from buildperm.tui.outcome import Outcome
+    from tests.tui.conftest import Bench
+
+SMALL, MIDDLE = (80, 24), (120, 36)
+
+
+class Compare(Protocol):
+    """What pytest-textual-snapshot lends."""
+
+    def __call__(
+        self,
+        app: App[Outcome],
+        *,
+        run_before: Callable[[Pilot[Outcome]], Awaitable[None]],
+        terminal_size: tuple[int, int],
+    ) -> bool:
+        """Compare the picture of an application after some keys with the one that is kept."""
+
+
+def pressing(*keys: str) -> Callable[[Pilot[Outcome]], Awaitable[None]]:
+    """Press keys and wait for what they set going."""
+
+    async def press(pilot: Pilot[Outcome]) -> None:
+        await pilot.press(*keys)
+        await pilot.app.workers.wait_for_complete()
+        await pilot.pause()
+
+    return press
+
+
+@pytest.mark.parametrize("size", [SMALL, MIDDLE], ids=["80x24", "120x36"])
+@pytest.mark.parametrize(
+    "keys",
+    [(), ("j", "j", "j", "j", "]"), ("slash", *"risk:c", "enter", "n")],
+    ids=["start", "ladder", "locked"],
+)
+def test_inbox(
+    snap_compare: Compare, bench: Bench, keys: tuple[str, ...], size: tuple[int, int]
+) -> None:
+    assert snap_compare(bench.app, run_before=pressing(*keys), terminal_size=size)
+
+
+@pytest.mark.parametrize(
+    "keys", [("A",), ("j", "a", "q"), ("j", "a", "d", "w")], ids=["several", "leave", "diff"]
+)
+def test_other_screens(snap_compare: Compare, bench: Bench, keys: tuple[str, ...]) -> None:
+    assert snap_compare(bench.app, run_before=pressing(*keys), terminal_size=MIDDLE)
+
+
+def test_nothing_to_decide(snap_compare: Compare, make_bench: type[Bench]) -> None:
+    assert snap_compare(make_bench([]).app, run_before=pressing(), terminal_size=SMALL)
+
+
+def test_without_colours(
+    snap_compare: Compare, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = type(bench)(bench.review.proposals).app
+
+    assert snap_compare(app, run_before=pressing("j", "a", "d", "s"), terminal_size=MIDDLE)
+
+
+def test_hostile_names(
+    snap_compare: Compare, make_bench: type[Bench], proposals: list[Proposal]
+) -> None:
+    name = encode(b"\x1b[2J\n\xffrisk: low" + "\u202e漢字[b]".encode() * 12)
+    choice = Choice(f"read {name}", (Rule(Kind.READ, name),), widening=name)
+    hostile = dataclasses.replace(
+        proposals[0], crate=name, title=f"read {name}", ladder=(choice,), reasons=(name,)
+    )
+
+    assert snap_compare(make_bench([hostile]).app, run_before=pressing("n"), terminal_size=SMALL)
+
+
+def test_a_picture_begins_each_text_at_its_first_letter() -> None:
+    """Some viewers drop the spaces before it."""
+    svg = '<text class="a" x="0" y="20" textLength="61" clip-path="url(#b)">&#160;&#160;abc</text>'
+
+    assert pictures.unpadded(svg) == (
+        '<text class="a" x="24.4" y="20" textLength="36.6" clip-path="url(#b)">abc</text>'
+    )
+
+
+def test_pictures_are_drawn_of_given_proposals(tmp_path: Path, proposals: list[Proposal]) -> None:
+    drawn = pictures.draw(tmp_path, proposals, scenes=["card", "diff"], sizes=[SMALL])
+
+    assert [path.name for path in drawn] == ["card-80x24.svg", "diff-80x24.svg"]
+    assert "pkg-config" in drawn[0].read_text()
+    assert "metadata.buildperm" in drawn[1].read_text()
+
+
+def test_the_command_says_what_is_wrong_with_a_recording(tmp_path: Path) -> None:
+    broken = tmp_path / "recording.jsonl"
+    broken.write_text("{}\n")
+    ended = subprocess.run(
+        [sys.executable, "-m", "buildperm.tui.pictures", tmp_path / "out", broken],
+        capture_output=True, text=True, timeout=60, check=False, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+
+    assert ended.returncode == 2
+    assert "recording.jsonl" in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -1,0 +1,93 @@
+"""Five thousand proposals: the work behind a key press is counted, not timed."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import pytest
+
+from buildperm.policy.proposal import Risk
+from buildperm.tui.widgets.crates import CrateTree
+
+if TYPE_CHECKING:
+    from buildperm.policy.proposal import Proposal
+    from buildperm.tui.widgets.line import Line
+    from tests.tui.conftest import Bench
+
+WIDE = (120, 36)
+ROWS = 36
+MANY = 5_000
+
+
+def crowd(one: Proposal, crates: int) -> list[Proposal]:
+    """Return many proposals, evenly over crates; twenty events stand behind each."""
+    access = dataclasses.replace(one.evidence[0], count=20)
+    return [
+        dataclasses.replace(
+            one,
+            id=f"{number:012x}",
+            crate=f"crate-{number * crates // MANY}",
+            title=f"run tool {number}",
+            risk=Risk(number % 4),
+            evidence=(access,),
+        )
+        for number in range(MANY)
+    ]
+
+
+@pytest.mark.parametrize("crates", [1, 250])
+async def test_a_key_press_sets_as_many_lines_as_are_in_view(
+    make_bench: type[Bench],
+    proposals: list[Proposal],
+    monkeypatch: pytest.MonkeyPatch,
+    crates: int,
+) -> None:
+    set_lines: list[int] = []
+    line = CrateTree.line
+
+    def counting(tree: CrateTree, number: int, cells: int) -> Line:
+        set_lines.append(number)
+        return line(tree, number, cells)
+
+    monkeypatch.setattr(CrateTree, "line", counting)
+    bench = make_bench(crowd(proposals[0], crates))
+    async with bench.app.run_test(size=WIDE) as pilot:
+        for key in ("equals_sign", "end", "home", "j", "n", "d", "u"):
+            set_lines.clear()
+            await pilot.press(key)
+            await pilot.pause()
+
+            assert len(set_lines) <= 3 * ROWS, key
+        assert bench.tree().count(80) == MANY + crates
+
+
+async def test_a_crate_has_no_lines_before_it_is_opened(
+    make_bench: type[Bench], proposals: list[Proposal]
+) -> None:
+    bench = make_bench(crowd(proposals[0], 250))
+    async with bench.app.run_test(size=WIDE):
+        assert bench.tree().count(80) == 250 + MANY // 250
+
+
+async def test_letters_typed_fast_are_filtered_for_once(
+    make_bench: type[Bench], proposals: list[Proposal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make_bench(crowd(proposals[0], 250))
+    asked: list[str] = []
+    select = bench.review.select
+
+    def counting(words: str) -> list[Proposal]:
+        asked.append(words)
+        return select(words)
+
+    monkeypatch.setattr(bench.review, "select", counting)
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("slash")
+        asked.clear()
+        for letter in "4999":
+            bench.app.simulate_key(letter)
+        await bench.until(pilot, lambda: bool(asked) and asked[-1] == "4999")
+
+        assert len(asked) < len("4999")
+        assert bench.tree().count(80) == 2

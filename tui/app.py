@@ -1,0 +1,128 @@
+"""The review as an application of its own, which returns how it ended."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+
+from buildperm.tui.agenda import Agenda
+from buildperm.tui.guard import Guard
+from buildperm.tui.outcome import Outcome
+from buildperm.tui.plain import explain
+from buildperm.tui.screens.diff import Checked, DiffScreen
+from buildperm.tui.screens.help import HelpScreen
+from buildperm.tui.screens.inbox import InboxScreen
+from buildperm.tui.screens.leave import LeaveScreen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from textual.screen import Screen
+
+    from buildperm.policy.review import Review
+    from buildperm.tui.outcome import Journal, Preview, Verify
+
+
+class ReviewApp(App[Outcome]):
+    """Lets a person decide; `run` returns the outcome, None where the terminal went away.
+
+    Args:
+        review: What is decided here; it keeps the decisions when the application has ended.
+        preview: Makes the edit of Cargo.toml without saving it.
+        verify: Runs the build scripts concerned under the new grants, on a thread of its own.
+        journal: Hears of every decision as it is made.
+        heading: What is reviewed: the command and the workspace.
+        scripts: How many build scripts ran, those that need nothing included.
+        clock: Seconds, monotonic.
+    """
+
+    TITLE = "buildperm"
+    CSS_PATH = "app.tcss"
+    ENABLE_COMMAND_PALETTE = True
+    ESCAPE_TO_MINIMIZE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        # Instead of Textual's own, which would leave without asking.
+        Binding("ctrl+c,ctrl+q", "leave", "Quit", id="app.interrupt", show=False),
+    ]
+
+    def __init__(
+        self,
+        review: Review,
+        *,
+        preview: Preview,
+        verify: Verify,
+        journal: Journal,
+        heading: str = "",
+        scripts: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__()
+        self._agenda = Agenda(review, journal)
+        self._preview = preview
+        self._verify = verify
+        self._guard = Guard(clock)
+        self._inbox = InboxScreen(
+            self._agenda, self._guard, Guard(clock), heading=heading, scripts=scripts
+        )
+
+    def get_default_screen(self) -> Screen[None]:
+        """Begin with the inbox."""
+        return self._inbox
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Offer every key that does something here, and the themes."""
+        for active in screen.active_bindings.values():
+            binding = active.binding
+            if active.enabled and binding.tooltip and binding.id:
+                run = partial(self.run_action, binding.action, active.node)
+                yield SystemCommand(binding.description, binding.tooltip, run)
+        yield SystemCommand("Theme", "Choose other colours", self.action_change_theme)
+
+    @on(InboxScreen.DiffWanted)
+    def show_diff(self) -> None:
+        """Open the last look before writing."""
+        screen = DiffScreen(self._guard, self._preview, self._verify, explain)
+        self.push_screen(screen, self._take_check)
+
+    def action_leave(self) -> None:
+        """Ask what to do with the decisions; leave at once where there is none."""
+        counts = self._agenda.counts()
+        decided = counts.allowed + counts.denied
+        if not decided:
+            self.exit(Outcome.KEEP)
+        else:
+            screen = LeaveScreen(self._guard, decided=decided, undecided=counts.open)
+            self.push_screen(screen, self._take_outcome)
+
+    def action_help(self) -> None:
+        """List the keys of the screen that is shown."""
+        keys: dict[tuple[str, str], list[str]] = {}
+        for active in self.screen.active_bindings.values():
+            binding = active.binding
+            if binding.tooltip and binding.id:
+                told = (binding.action, binding.tooltip)
+                keys.setdefault(told, []).append(self.get_key_display(binding))
+        self.push_screen(HelpScreen([(" ".join(names), told[1]) for told, names in keys.items()]))
+
+    def _take_check(self, checked: Checked | None) -> None:
+        if checked is None:
+            return
+        if checked.writing:
+            self.exit(Outcome.WRITE)
+            return
+        new = [each for failure in checked.failures for each in failure.proposals]
+        if new:
+            self._agenda.add(new)
+            self._inbox.refill()
+
+    def _take_outcome(self, outcome: Outcome | None) -> None:
+        if outcome is Outcome.WRITE:
+            if not isinstance(self.screen, DiffScreen):
+                self.show_diff()
+        elif outcome is not None:
+            self.exit(outcome)

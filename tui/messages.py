@@ -1,0 +1,48 @@
+"""What workers on other threads tell the screens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from textual.message import Message
+
+if TYPE_CHECKING:
+    from buildperm.errors import BuildpermError
+    from buildperm.tui.outcome import Failure
+
+
+@dataclass
+class EditPreviewed(Message, bubble=False):
+    """The edit of Cargo.toml has been made, but not saved."""
+
+    before: bytes
+    after: bytes
+    sentences: tuple[str, ...]  # What changes, in plain words.
+
+
+@dataclass
+class VerifyProgressed(Message, bubble=False):
+    """One more build script has been run under the new grants."""
+
+    done: int
+    total: int
+    crate: str
+
+    def can_replace(self, message: Message) -> bool:
+        """Only the latest counts where several wait."""
+        return isinstance(message, VerifyProgressed)
+
+
+@dataclass
+class VerifyEnded(Message, bubble=False):
+    """All build scripts concerned have been run under the new grants."""
+
+    failures: tuple[Failure, ...]
+
+
+@dataclass
+class WorkFailed(Message, bubble=False):
+    """Something failed in a way that the user can act on."""
+
+    error: BuildpermError

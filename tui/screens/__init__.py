@@ -1,0 +1,1 @@
+"""One screen a module; each dismisses with a value and writes nothing."""

@@ -1,0 +1,255 @@
+"""The last look before writing: the diff, the same in plain words, a verifying run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from textual import on, work
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.reactive import var
+from textual.screen import Screen
+from textual.widgets import Footer
+from textual.worker import get_current_worker
+
+from buildperm.errors import BuildpermError
+from buildperm.tui.messages import EditPreviewed, VerifyEnded, VerifyProgressed, WorkFailed
+from buildperm.tui.widgets.difference import added_and_removed, diff_lines, sentence_lines
+from buildperm.tui.widgets.line import Line, Piece, hanging
+from buildperm.tui.widgets.page import Page
+from buildperm.tui.wording import plural, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from textual.app import ComposeResult
+
+    from buildperm.tui.guard import Guard
+    from buildperm.tui.outcome import Failure, Preview, Verify
+
+_MOST_STATE_LINES: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What came of the last look."""
+
+    writing: bool
+    failures: tuple[Failure, ...]  # Of the latest verifying run.
+
+
+class DiffScreen(Screen[Checked]):
+    """Shows what writing would change and runs it; dismisses with whether to write.
+
+    Stages: `preview` (the edit is being made) → `ready` → `verifying` → `verified` or `missing`;
+    `failed` from anywhere, with the error. Writing is offered from `verified`, which it reaches by
+    itself after `w`, and from `missing` on a second, informed `w`.
+    """
+
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("w", "write", "Verify & write", id="diff.write",
+                tooltip="Run the build scripts concerned under the new grants, then write"),
+        Binding("r", "verify", "Only verify", id="diff.verify",
+                tooltip="Run the build scripts concerned under the new grants"),
+        Binding("escape", "back", "Back", id="diff.back", tooltip="Go back to the proposals"),
+        Binding("question_mark,f1", "app.help", "Help", id="diff.help", tooltip="List every key"),
+        Binding("q", "app.leave", "Quit", id="diff.leave",
+                tooltip="Leave, with a choice of what to do with the decisions"),
+        Binding("ctrl+c,ctrl+q", "app.leave", "Quit", id="diff.interrupt", show=False),
+    ]  # fmt: skip
+
+    stage: var[str] = var("preview", bindings=True)
+    """Where the last look stands; see the class."""
+
+    def __init__(
+        self,
+        guard: Guard,
+        preview: Preview,
+        verify: Verify,
+        explain: Callable[[bytes, bytes], Sequence[str]],
+    ) -> None:
+        super().__init__()
+        self._guard = guard
+        self._preview = preview
+        self._verify = verify
+        self._explain = explain
+        self._edit: tuple[bytes, bytes] = (b"", b"")
+        self._failures: tuple[Failure, ...] = ()
+        self._error: BuildpermError | None = None
+        self._progress = (0, 0, "")
+        self._writes_next = False
+
+    def compose(self) -> ComposeResult:
+        """Lay out the two readings of the edit above the state of the run."""
+        yield Page(id="diff-head", classes="bar")
+        with Container(id="diff-panes"):
+            yield Page(id="diff-text")
+            yield Page(id="diff-words")
+        yield Page(id="diff-state")
+        yield Footer(show_command_palette=False, compact=True)
+
+    def on_mount(self) -> None:
+        """Start making the edit."""
+        self.query_one("#diff-head", Page).can_focus = False
+        self.query_one("#diff-text", Page).border_title = "Cargo.toml"
+        self.query_one("#diff-words", Page).border_title = "In plain words"
+        self.query_one("#diff-text", Page).focus()
+        self._show_state()
+        self._make_edit()
+
+    def on_screen_resume(self) -> None:
+        """Keys pressed so far were not meant for this screen."""
+        self._guard.hold()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Grey out what the stage does not allow."""
+        if action in ("write", "verify"):
+            changes = self._edit[0] != self._edit[1]
+            ready = self.stage in ("ready", "verified", "missing")
+            return True if ready and changes else None
+        return True
+
+    def action_write(self) -> None:
+        """Verify and then write; write at once where a run has said what there is to say."""
+        if self._guard.swallows():
+            return
+        if self.stage == "ready":
+            self._writes_next = True
+            self._start_verifying()
+        else:
+            self.dismiss(Checked(True, self._failures))
+
+    def action_verify(self) -> None:
+        """Verify and stay."""
+        self._writes_next = False
+        self._start_verifying()
+
+    def action_back(self) -> None:
+        """Go back, taking along what the run has found."""
+        self.workers.cancel_node(self)
+        self.dismiss(Checked(False, self._failures))
+
+    @on(EditPreviewed)
+    def _show_edit(self, message: EditPreviewed) -> None:
+        self._edit = before, after = message.before, message.after
+        sentences = message.sentences
+        self.query_one("#diff-text", Page).show(lambda cells: diff_lines(before, after, cells))
+        self.query_one("#diff-words", Page).show(lambda cells: sentence_lines(sentences, cells))
+        self.stage = "ready"
+
+    @on(VerifyProgressed)
+    def _show_progress(self, message: VerifyProgressed) -> None:
+        self._progress = (message.done, message.total, message.crate)
+        self._show_state()
+
+    @on(VerifyEnded)
+    def _end_verifying(self, message: VerifyEnded) -> None:
+        self._failures = message.failures
+        self.stage = "missing" if message.failures else "verified"
+        if self._writes_next and not message.failures:
+            self.dismiss(Checked(True, ()))
+        self._guard.hold()  # The person may have been pressing keys while it ran.
+
+    @on(WorkFailed)
+    def _show_error(self, message: WorkFailed) -> None:
+        self._error = message.error
+        self.stage = "failed"
+
+    def watch_stage(self) -> None:
+        """Say where things stand."""
+        if self.is_mounted:
+            self._show_state()
+
+    def _start_verifying(self) -> None:
+        self._failures, self._progress = (), (0, 0, "")
+        self.stage = "verifying"
+        self._run_verify()
+
+    @work(thread=True, exclusive=True, group="diff")
+    def _make_edit(self) -> None:
+        try:
+            before, after = self._preview()
+            sentences = tuple(self._explain(before, after))
+        except BuildpermError as error:
+            self.post_message(WorkFailed(error))
+        else:
+            self.post_message(EditPreviewed(before, after, sentences))
+
+    @work(thread=True, exclusive=True, group="diff")
+    def _run_verify(self) -> None:
+        worker = get_current_worker()
+
+        def progress(done: int, total: int, crate: str) -> bool:
+            self.post_message(VerifyProgressed(done, total, crate))
+            return not worker.is_cancelled
+
+        try:
+            failures = tuple(self._verify(progress))
+        except BuildpermError as error:
+            self.post_message(WorkFailed(error))
+        else:
+            self.post_message(VerifyEnded(failures))
+
+    def _show_state(self) -> None:
+        added, removed = added_and_removed(*self._edit)
+        head = self.query_one("#diff-head", Page)
+        head.show(lambda cells: [Line(
+            ((" Diff & write ", "title"), (" Cargo.toml", "muted")),
+            ((f"+{added}", "added" if added else "muted"),
+             (f" -{removed} ", "removed" if removed else "muted")),
+        )])  # fmt: skip
+        state = self.query_one("#diff-state", Page)
+        state.show(lambda cells: self._state_lines(cells))
+        state.styles.height = min(state.line_count, _MOST_STATE_LINES) + 1
+
+    def _state_lines(self, cells: int) -> Iterator[Line]:
+        match self.stage:
+            case "preview":
+                yield Line((("Making the edit …", "muted"),))
+            case "ready" if self._edit[0] == self._edit[1]:
+                yield Line((("Nothing to write: Cargo.toml says it already.", "strong"),))
+            case "ready":
+                yield from hanging(
+                    (("w ", "accent"),),
+                    "first runs the build scripts concerned under these grants, then writes.",
+                    "",
+                    cells,
+                )
+            case "verifying":
+                yield from self._progress_lines(cells)
+            case "verified":
+                yield from hanging(
+                    (("✓ ", "good"),),
+                    "All build scripts concerned get by with these grants. w writes them.",
+                    "",
+                    cells,
+                )
+            case "missing":
+                yield from self._failure_lines(cells)
+            case _:
+                for text in str(self._error).splitlines():
+                    yield from hanging((("✗ ", "bad"),), shown(text), "", cells)
+
+    def _progress_lines(self, cells: int) -> Iterator[Line]:
+        done, total, crate = self._progress
+        width = max(min(cells - 50, 40), 10)
+        filled = width * done // total if total else 0
+        bar: tuple[Piece, ...] = (("━" * filled, "accent"), ("━" * (width - filled), "muted"))
+        told = f"  {done} of {total}  {shown(crate)}" if total else "  starting"
+        yield Line((("Verifying ", "strong"), *bar, (told, "muted")))
+
+    def _failure_lines(self, cells: int) -> Iterator[Line]:
+        count = plural(len(self._failures), "build script")
+        yield Line(((f"✗ {count} not content with these grants", "bad"),))
+        for failure in self._failures:
+            lead = ((f"  {shown(failure.crate)} {shown(failure.version)}  ", "strong"),)
+            yield from hanging(lead, shown(failure.sentence), "", cells)
+        yield from hanging(
+            (("Esc ", "accent"),),
+            "goes back to what is missing; w writes all the same.",
+            "muted",
+            cells,
+        )

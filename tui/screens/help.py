@@ -1,0 +1,59 @@
+"""Every key of the screen below, with what it does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+
+from buildperm.tui.widgets.line import Line, hanging
+from buildperm.tui.widgets.page import Page
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from textual.app import ComposeResult
+
+_KEYS_CELLS = 14
+
+
+class HelpScreen(ModalScreen[None]):
+    """Lists keys; any of the keys that opened it closes it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,question_mark,f1,q", "back", "Back", id="help.back", tooltip="Close"),
+    ]
+
+    def __init__(self, keys: Sequence[tuple[str, str]]) -> None:
+        super().__init__()
+        self._keys = keys  # Keys as they are printed, and the tooltip.
+
+    def compose(self) -> ComposeResult:
+        """Lay out the list."""
+        with Vertical(classes="dialog", id="help"):
+            yield Page(id="help-keys")
+
+    def on_mount(self) -> None:
+        """List."""
+        page = self.query_one(Page)
+        page.border_title = "Keys"
+        page.border_subtitle = "Esc closes"
+        page.show(self._lines)
+        page.focus()
+
+    def action_back(self) -> None:
+        """Close."""
+        self.dismiss(None)
+
+    def _lines(self, cells: int) -> Iterator[Line]:
+        for keys, told in self._keys:
+            yield from hanging(((f"{keys:>{_KEYS_CELLS}}  ", "accent"),), told, "", cells)
+        yield Line()
+        yield from hanging(
+            ((" " * (_KEYS_CELLS + 2), ""),),
+            "Enter only opens, Space only marks, Esc only goes back: none of them decides.",
+            "muted",
+            cells,
+        )

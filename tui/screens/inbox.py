@@ -1,0 +1,290 @@
+"""The inbox: everything there is to decide, and the card of what the cursor is on."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.containers import Container
+from textual.message import Message
+from textual.reactive import var
+from textual.screen import Screen
+from textual.widgets import Footer, Input
+
+from buildperm.policy.decision import Answer
+from buildperm.policy.proposal import Risk
+from buildperm.tui.keys import INBOX
+from buildperm.tui.screens.batch import BatchScreen
+from buildperm.tui.widgets.card import card_lines
+from buildperm.tui.widgets.counts import count_line
+from buildperm.tui.widgets.crates import CrateTree
+from buildperm.tui.widgets.filter import FilterInput, FilterRow
+from buildperm.tui.widgets.line import Line
+from buildperm.tui.widgets.page import Page
+from buildperm.tui.widgets.sheet import Sheet
+from buildperm.tui.wording import ANSWER_VERBS, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+
+    from buildperm.policy.proposal import Proposal
+    from buildperm.tui.agenda import Agenda
+    from buildperm.tui.guard import Guard
+
+
+class InboxScreen(Screen[None]):
+    """Shows the proposals and takes answers; what they mean is the review's business."""
+
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (80, "-narrow"), (100, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-tall")]  # noqa: RUF012
+    BINDINGS: ClassVar[list[BindingType]] = INBOX
+
+    class DiffWanted(Message):
+        """The person wants to see what writing would change."""
+
+    reading: var[bool] = var(False, toggle_class="-reading")
+    """The card is shown instead of the list, where there is room for one of them only."""
+
+    filtering: var[bool] = var(False, toggle_class="-filtering")
+    """The line of the filter is shown."""
+
+    blocked: var[frozenset[str]] = var(frozenset[str](), bindings=True)
+    """The actions that would do nothing now; a change greys them out."""
+
+    def __init__(
+        self, agenda: Agenda, guard: Guard, pause: Guard, *, heading: str, scripts: int
+    ) -> None:
+        super().__init__()
+        self._agenda = agenda
+        self._guard = guard  # Against keys meant for another screen.
+        self._pause = pause  # Against allowing what came up by itself before it can be read.
+        self._heading = heading
+        self._scripts = scripts  # Build scripts that ran, those without proposals included.
+        self._filter_is_due = False
+        self._told_at: tuple[object, object] = (None, None)  # Where the notice came up.
+
+    def compose(self) -> ComposeResult:
+        """Lay out header, filter, tree and card, notice, footer."""
+        yield Page(id="counts", classes="bar")
+        yield FilterRow(id="filter-row")
+        with Container(id="panes"):
+            yield CrateTree(self._agenda.answer, id="tree")
+            yield Page(id="card")
+        yield Page(id="notice")
+        yield Footer(show_command_palette=False, compact=True)
+
+    def on_mount(self) -> None:
+        """Begin at the top; where a review goes on, at what is undecided."""
+        for name in ("#counts", "#notice"):
+            self.query_one(name, Page).can_focus = False
+        self._tree.focus()
+        self.refill(going_on=self._agenda.has_answers)
+
+    def on_screen_resume(self) -> None:
+        """Keys pressed so far were not meant for this screen."""
+        self._guard.hold()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Grey out what would do nothing with what the cursor is on."""
+        if action == "filter" and isinstance(self.focused, FilterInput):
+            return False  # Its key is text there.
+        argument = ", ".join(repr(parameter) for parameter in parameters)
+        name = f"{action}({argument})" if parameters else action
+        return None if name in self.blocked else True
+
+    def refill(self, *, going_on: bool = True) -> None:
+        """Show what the agenda holds, the cursor on what is undecided when going on."""
+        self._tree.fill(self._agenda.groups, opening=self._agenda.is_filtered)
+        self.set_class(not self._agenda.groups, "-empty")
+        found = self._agenda.next_undecided(None, 1) if going_on else None
+        if found is not None:
+            self._tree.reveal(found)
+        self._show_card()
+        self._show_counts()
+
+    # What keys do.
+
+    def action_answer(self, answer: str) -> None:
+        """Give an answer about what the cursor is on: one proposal, or after a list a crate's."""
+        self._answer(Answer(answer))
+
+    def action_answer_all(self, answer: str) -> None:
+        """Give an answer about the marked proposals or, where none is marked, all shown."""
+        if not self._guard.swallows():
+            marked = [each for each in self._agenda.shown if each.id in self._tree.marks]
+            self._ask_batch(Answer(answer), marked or self._agenda.shown)
+
+    def action_step(self, by: int) -> None:
+        """Choose another rung of the ladder."""
+        if self._tree.proposal is not None:
+            self._agenda.step(self._tree.proposal, by)
+            self._show_step()
+
+    def action_next(self, by: int) -> None:
+        """Go to the next undecided proposal."""
+        found = self._agenda.next_undecided(self._tree.proposal, by)
+        if found is None:
+            self._tell("Nothing that is shown is undecided.")
+        else:
+            self._tree.reveal(found)
+
+    def action_undo(self) -> None:
+        """Take the last step back and go to what it was about."""
+        self._return_to(self._agenda.undo())
+
+    def action_redo(self) -> None:
+        """Take the step again and go to what it is about."""
+        self._return_to(self._agenda.redo())
+
+    def action_filter(self) -> None:
+        """Begin to filter."""
+        self.filtering = True
+        self.query_one("#filter", Input).focus()
+
+    def action_diff(self) -> None:
+        """Show what writing would change."""
+        self.post_message(self.DiffWanted())
+
+    def action_write(self) -> None:
+        """Write, which begins with showing what it would change."""
+        self.post_message(self.DiffWanted())
+
+    def action_open(self) -> None:
+        """Open or close a crate, or the card of a proposal."""
+        if self._tree.proposal is None:
+            self._tree.toggle()
+        else:
+            self.reading = True
+
+    def action_back(self) -> None:
+        """Go back one step: out of the card, else out of the filter."""
+        if self.reading:
+            self.reading = False
+        elif self.filtering:
+            self.query_one("#filter", Input).clear()
+            self.filtering = False
+        self._tell("")
+        self._tree.focus()
+
+    # What happened.
+
+    @on(CrateTree.Moved)
+    def _show_what_the_cursor_is_on(self) -> None:
+        if self._told_at != self._place():
+            self._tell("")
+        self._show_card()
+
+    @on(Sheet.Clicked, "#card")
+    def _choose_rung(self, clicked: Sheet.Clicked) -> None:
+        if self._tree.proposal is not None:
+            self._agenda.choose(self._tree.proposal, clicked.target)
+            self._show_step()
+
+    @on(Input.Changed, "#filter")
+    def _take_filter(self) -> None:
+        """Let the letter be seen first; what is typed meanwhile is taken with it."""
+        if not self._filter_is_due:
+            self._filter_is_due = True
+            self.call_after_refresh(self._apply_filter)
+
+    def _apply_filter(self) -> None:
+        self._filter_is_due = False
+        problem = self._agenda.filter(self.query_one("#filter", Input).value)
+        self._tell(problem)
+        if not problem:
+            self.refill(going_on=False)
+
+    @on(Input.Submitted, "#filter")
+    def _keep_filter(self) -> None:
+        self.filtering = self._agenda.is_filtered
+        self._tell("")
+        self._tree.focus()
+
+    # How it goes on.
+
+    def _answer(self, answer: Answer) -> None:
+        if self._guard.swallows():
+            return
+        proposal, group = self._tree.proposal, self._tree.group
+        if proposal is None:
+            self._ask_batch(answer, group.proposals if group is not None else ())
+        elif answer is Answer.ALLOW and self._pause.swallows():
+            self._tell("This came up by itself and is of high risk: read it, then press a again.")
+        elif refusal := self._agenda.refusal(proposal, answer):
+            self._tell(refusal)
+        else:
+            self._agenda.decide([proposal], answer)
+            self._after_answer(proposal)
+
+    def _ask_batch(self, answer: Answer, proposals: Sequence[Proposal]) -> None:
+        taken, left_out = self._agenda.batch(proposals, answer)
+        if not taken:
+            self._tell(" ".join(left_out) or "Nothing here is undecided.")
+            return
+        rows = [(each, self._agenda.rule_text(each)) for each in taken]
+        screen = BatchScreen(self._guard, ANSWER_VERBS[answer], rows, left_out)
+        self.app.push_screen(screen, partial(self._take_batch, answer, taken))
+
+    def _take_batch(self, answer: Answer, taken: Sequence[Proposal], agreed: bool | None) -> None:
+        if not agreed:
+            return
+        self._agenda.decide(taken, answer)
+        self._tree.marks.clear()
+        self._after_answer(taken[-1])
+        if not self._agenda.trouble:
+            count = plural(len(taken), "proposal")
+            self._tell(f"{ANSWER_VERBS[answer].capitalize()}: {count}. u takes it back.")
+
+    def _after_answer(self, proposal: Proposal) -> None:
+        """Go on to the next undecided proposal, unless an answer was cleared to think again."""
+        if self._agenda.answer(proposal) is not Answer.UNDECIDED:
+            found = self._agenda.next_undecided(proposal, 1)
+            if found is None:
+                self._tell("Everything shown is decided. w shows the diff and writes.")
+            else:
+                self._tree.reveal(found)
+                if found.risk >= Risk.HIGH:
+                    self._pause.hold()
+        self._show_step()
+
+    def _return_to(self, proposal: Proposal | None) -> None:
+        if proposal is not None:
+            self._tree.reveal(proposal)
+        self._show_step()
+
+    def _show_step(self) -> None:
+        self._tree.redraw_answers()
+        self._show_card(from_top=False)
+        self._show_counts()
+        if self._agenda.trouble:
+            self._tell(self._agenda.trouble)
+
+    # How it is shown.
+
+    @property
+    def _tree(self) -> CrateTree:
+        return self.query_one("#tree", CrateTree)
+
+    def _show_counts(self) -> None:
+        line = count_line(self._agenda.counts(), self._heading)
+        self.query_one("#counts", Page).show(lambda cells: [line])
+
+    def _show_card(self, *, from_top: bool = True) -> None:
+        proposal, group = self._tree.proposal, self._tree.group
+        self.blocked = self._agenda.blocked(proposal)
+        writer = partial(card_lines, self._agenda, group, proposal, self._scripts)
+        self.query_one("#card", Page).show(writer, from_top=from_top)
+
+    def _place(self) -> tuple[object, object]:
+        group, proposal = self._tree.group, self._tree.proposal
+        return group.key if group else None, proposal.id if proposal else None
+
+    def _tell(self, notice: str) -> None:
+        """Show one sentence until the cursor moves on."""
+        self._told_at = self._place()
+        self.set_class(bool(notice), "-noticed")
+        self.query_one("#notice", Page).show(lambda cells: [Line(((notice, "waiting"),))])

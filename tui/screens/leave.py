@@ -1,0 +1,103 @@
+"""The question on the way out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+
+from buildperm.tui.outcome import Outcome
+from buildperm.tui.widgets.line import Line
+from buildperm.tui.widgets.page import Page
+from buildperm.tui.widgets.sheet import Sheet
+from buildperm.tui.wording import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from textual.app import ComposeResult
+
+    from buildperm.tui.guard import Guard
+
+_ANSWERS = (Outcome.WRITE, Outcome.KEEP, Outcome.DISCARD)
+
+
+class LeaveScreen(ModalScreen[Outcome | None]):
+    """Asks what to do with the decisions; None goes back to them."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("w", "answer('write')", "Write", id="leave.write",
+                tooltip="Write what is decided to Cargo.toml, after its diff"),
+        Binding("k,q,ctrl+c,ctrl+q", "answer('keep')", "Keep", id="leave.keep",
+                tooltip="Leave Cargo.toml alone and keep the decisions for the next time"),
+        Binding("x", "answer('discard')", "Discard", id="leave.discard",
+                tooltip="Leave Cargo.toml alone and forget the decisions"),
+        Binding("escape", "back", "Back", id="leave.back", tooltip="Go back to the proposals"),
+    ]  # fmt: skip
+
+    def __init__(self, guard: Guard, *, decided: int, undecided: int) -> None:
+        super().__init__()
+        self._guard = guard
+        self._decided = decided
+        self._undecided = undecided
+
+    def compose(self) -> ComposeResult:
+        """Lay out the question."""
+        with Vertical(classes="dialog", id="leave"):
+            yield Page(id="leave-answers")
+
+    def on_mount(self) -> None:
+        """Ask."""
+        page = self.query_one(Page)
+        page.border_title = "Leave"
+        page.show(self._lines)
+        page.styles.height = page.line_count + 4  # Border and padding.
+
+    def on_screen_resume(self) -> None:
+        """Keys pressed so far were not meant for this question."""
+        self._guard.hold()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Grey out writing while nothing is decided."""
+        nothing = action == "answer" and parameters == ("write",) and not self._decided
+        return None if nothing else True
+
+    def action_answer(self, outcome: str) -> None:
+        """Take the answer, unless it came too early to be one."""
+        if not self._guard.swallows():
+            self.dismiss(Outcome(outcome))
+
+    def action_back(self) -> None:
+        """Stay."""
+        self.dismiss(None)
+
+    @on(Sheet.Clicked)
+    def _answer_clicked(self, clicked: Sheet.Clicked) -> None:
+        if clicked.target == len(_ANSWERS):
+            self.action_back()
+        elif clicked.target or self._decided:
+            self.dismiss(_ANSWERS[clicked.target])
+
+    def _lines(self, cells: int) -> Iterator[Line]:
+        yield Line(((f"{plural(self._decided, 'decision')} made, {self._undecided} left.", ""),))
+        yield Line()
+        tone = "accent" if self._decided else "muted"
+        yield Line(
+            (
+                ("  w  ", tone),
+                ("write what is decided to Cargo.toml", "" if self._decided else "muted"),
+            ),
+            (("diff first", "muted"),),
+            0,
+        )
+        yield Line(
+            (("  k  ", "accent"), ("keep the decisions, write nothing", "strong")),
+            (("q again", "muted"),),
+            1,
+        )
+        yield Line((("  x  ", "accent"), ("discard the decisions, write nothing", "")), (), 2)
+        yield Line()
+        yield Line((("Esc  ", "accent"), ("go back", "")), (), 3)

@@ -1,0 +1,223 @@
+"""The card: everything a person needs to decide about one proposal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from buildperm.policy.access import Outcome
+from buildperm.policy.decision import Answer
+from buildperm.tui.widgets.line import ANSWER_TONES, Line, Piece, hanging, wrap
+from buildperm.tui.wording import (
+    ANSWER_GLYPHS,
+    ANSWER_WORDS,
+    GLYPHS,
+    TIMES,
+    chain_text,
+    is_unreadable,
+    outcome_word,
+    plural,
+    risk_word,
+    shown,
+    verb,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from buildperm.policy.access import Access
+    from buildperm.policy.proposal import Choice, Proposal
+    from buildperm.tui.agenda import Agenda, Group
+
+_SHOWN_ACCESSES: Final = 200
+_SHOWN_PROPOSALS: Final = 200
+_SHOWN_RULES: Final = 300
+_OUTCOME_TONES: Final = {Outcome.DONE: "muted", Outcome.FAILED: "muted", Outcome.REFUSED: "bad"}
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A proposal and where its decision stands."""
+
+    proposal: Proposal
+    rung: int  # Index into the ladder.
+    answer: Answer
+
+
+def card_lines(
+    agenda: Agenda, group: Group | None, proposal: Proposal | None, scripts: int, cells: int
+) -> Iterator[Line]:
+    """Yield the card of a proposal, else of a crate, else of an empty list."""
+
+    def subject(each: Proposal) -> Subject:
+        return Subject(each, agenda.rung(each), agenda.answer(each))
+
+    if proposal is not None:
+        yield from proposal_lines(subject(proposal), cells)
+    elif group is not None:
+        if not agenda.has_answers:
+            yield from coach_lines(cells)
+        subjects = [subject(each) for each in group.proposals]
+        yield from crate_lines(group.crate, group.version, subjects, cells)
+    else:
+        yield from empty_lines(scripts, filtered=agenda.is_filtered, cells=cells)
+
+
+def proposal_lines(subject: Subject, cells: int) -> Iterator[Line]:
+    """Yield the card of a proposal."""
+    proposal = subject.proposal
+    yield Line(
+        ((f"{shown(proposal.crate)} {shown(proposal.version)}", "muted"),),
+        ((_answer_text(subject.answer), ANSWER_TONES[subject.answer]),),
+    )
+    yield Line()
+    for part in wrap(shown(proposal.title), cells):
+        yield Line(((part, "title"),))
+    yield from _risk_lines(proposal, cells)
+    if proposal.locked:
+        yield Line()
+        yield from hanging((("⊘ ", "bad"),), shown(proposal.locked), "strong", cells)
+    elif is_unreadable(proposal):
+        yield Line()
+        text = "It is too long to be shown, so it cannot be allowed from here."
+        yield from hanging((("⊘ ", "bad"),), text, "strong", cells)
+    yield Line()
+    yield Line((("Rule", "heading"),), _ladder_keys(subject))
+    for number, choice in enumerate(proposal.ladder):
+        yield from _rung_lines(choice, number, cells, chosen=number == subject.rung)
+    yield Line()
+    yield from _evidence_lines(proposal.evidence, cells)
+
+
+def _answer_text(answer: Answer) -> str:
+    return f"{ANSWER_GLYPHS[answer]} {ANSWER_WORDS[answer]}".strip()
+
+
+def _risk_lines(proposal: Proposal, cells: int) -> Iterator[Line]:
+    word = risk_word(proposal.risk)
+    lead: tuple[Piece, ...] = ((f"{GLYPHS[proposal.risk]} {word}", word), ("  ", ""))
+    for reason in proposal.reasons:
+        yield from hanging(lead, shown(reason), "", cells)
+        lead = ((" " * sum(len(text) for text, _ in lead), ""),)
+
+
+def _ladder_keys(subject: Subject) -> tuple[Piece, ...]:
+    if len(subject.proposal.ladder) < 2:
+        return ()
+    narrower = "accent" if subject.rung > 0 else "muted"
+    wider = "accent" if subject.rung < len(subject.proposal.ladder) - 1 else "muted"
+    return (("[", narrower), (" narrower   ", "muted"), ("]", wider), (" wider", "muted"))
+
+
+def _rung_lines(choice: Choice, number: int, cells: int, *, chosen: bool) -> Iterator[Line]:
+    lead: tuple[Piece, ...] = (("● " if chosen else "○ ", "accent" if chosen else "muted"),)
+    tone = "strong" if chosen else "muted"
+    yield from hanging(lead, shown(choice.title), tone, cells, target=number)
+    if not chosen:
+        return
+    if choice.preset and choice.title != f"preset {choice.preset}":
+        yield from hanging((("    preset ", "muted"),), shown(choice.preset), "", cells)
+    for rule in choice.rules[:_SHOWN_RULES]:
+        kind: Piece = (f"    {rule.kind.value} ", "muted")
+        yield from hanging((kind,), shown(rule.pattern), "", cells)
+    if len(choice.rules) > _SHOWN_RULES:
+        more = f"… and {len(choice.rules) - _SHOWN_RULES} more; the diff has them all"
+        yield Line(((f"    {more}", "muted"),))
+    widening = shown(choice.widening) or "Nothing beyond what was seen."
+    yield from hanging(
+        (("    + " if choice.widening else "    ", "waiting"),), widening, "muted", cells
+    )
+
+
+def _evidence_lines(evidence: Sequence[Access], cells: int) -> Iterator[Line]:
+    calls = sum(access.count for access in evidence)
+    yield Line((("Seen", "heading"),), ((plural(calls, "time"), "muted"),))
+    for access in evidence[:_SHOWN_ACCESSES]:
+        yield from _access_lines(access, cells)
+    if len(evidence) > _SHOWN_ACCESSES:
+        yield Line(((f"… and {plural(len(evidence) - _SHOWN_ACCESSES, 'more target')}", "muted"),))
+
+
+def _access_lines(access: Access, cells: int) -> Iterator[Line]:
+    times = f"{access.count}{TIMES}"
+    lead: tuple[Piece, ...] = (
+        (f"{outcome_word(access):<7} ", _OUTCOME_TONES[access.outcome]),
+        (f"{times:>4} ", "muted"),
+        (f"{verb(access.kind)} ", "muted"),
+    )
+    yield from hanging(lead, shown(access.target), "", cells)
+    indent: Piece = (" " * 13, "")
+    if access.sensitive:
+        yield from hanging((indent, ("! ", "high")), shown(access.sensitive), "", cells)
+    for chain in access.chains:
+        yield from hanging((indent, ("by ", "muted")), chain_text(chain), "muted", cells)
+    if access.example and access.example != access.target:
+        yield from hanging(
+            (indent, ("$ " if access.kind.value == "exec" else "= ", "muted")),
+            shown(access.example),
+            "muted",
+            cells,
+        )
+
+
+def crate_lines(
+    crate: str, version: str, subjects: Sequence[Subject], cells: int
+) -> Iterator[Line]:
+    """Yield the card of a crate: what it would do, and what a decision on it covers."""
+    undecided = [each for each in subjects if each.answer is Answer.UNDECIDED]
+    yield Line(
+        ((f"{shown(crate)} {shown(version)}", "title"),),
+        ((f"{len(undecided)} undecided", "muted"),),
+    )
+    yield Line()
+    for subject in subjects[:_SHOWN_PROPOSALS]:
+        risk = subject.proposal.risk
+        yield Line(
+            (
+                (f"{ANSWER_GLYPHS[subject.answer]} ", ANSWER_TONES[subject.answer]),
+                (f"{GLYPHS[risk]:>2}", risk_word(risk)),
+                (" ", ""),
+                (shown(subject.proposal.title), ""),
+            )
+        )
+    if len(subjects) > _SHOWN_PROPOSALS:
+        yield Line(((f"     … and {len(subjects) - _SHOWN_PROPOSALS} more", "muted"),))
+    yield Line()
+    text = "a, d and s here decide all of the above that are below high risk, after listing them."
+    yield from hanging((), text, "muted", cells)
+
+
+def coach_lines(cells: int) -> Iterator[Line]:
+    """Yield the five lines that somebody who has never been here needs."""
+    yield Line((("New here?", "heading"),))
+    for keys, told in (
+        ("a d s", "allow, deny, leave for later; the next one comes up"),
+        ("[ ]", "how much to allow: only what was seen, or more"),
+        ("u", "takes a decision back, as often as you like"),
+        ("w", "shows the diff of Cargo.toml; nothing is written before"),
+        ("?", "lists every key; q leaves and keeps your decisions"),
+    ):
+        yield from hanging(((f"{keys:>5}  ", "accent"),), told, "", cells)
+    yield Line()
+
+
+def empty_lines(scripts: int, *, filtered: bool, cells: int) -> Iterator[Line]:
+    """Yield what stands there instead of a card where the list is empty."""
+    yield Line()
+    if filtered:
+        yield from hanging((), "The filter lets nothing through.", "strong", cells)
+        yield from hanging((("Esc ", "accent"),), "shows everything again.", "muted", cells)
+        return
+    stay = "the build script stays" if scripts == 1 else f"all {scripts} build scripts stay"
+    yield from hanging(
+        (("✓ ", "good"),), f"{stay} within the baseline: nothing to decide", "strong", cells
+    )
+    yield Line()
+    text = (
+        "They read their own package and the toolchain, wrote only to their own output, ran only "
+        "rustc and Cargo, and used no network. Such a crate needs no entry in Cargo.toml."
+    )
+    for part in wrap(text, cells):
+        yield Line(((part, "muted"),))
+    yield Line()
+    yield Line((("q ", "accent"), ("leaves.", "muted")))

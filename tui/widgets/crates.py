@@ -1,0 +1,269 @@
+"""The tree: crates with the proposals they make, one line each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.message import Message
+
+from buildperm.policy.decision import Answer
+from buildperm.tui.keys import TREE
+from buildperm.tui.widgets.line import ANSWER_TONES, Line, Piece
+from buildperm.tui.widgets.sheet import Sheet
+from buildperm.tui.wording import ANSWER_GLYPHS, GLYPHS, TIMES, risk_word, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from textual.binding import BindingType
+
+    from buildperm.policy.proposal import Proposal, Risk
+    from buildperm.tui.agenda import Group
+
+
+@dataclass(frozen=True, slots=True)
+class _Summary:
+    undecided: int
+    worst: Risk  # Of the undecided, of all where none is undecided.
+
+
+class CrateTree(Sheet, can_focus=True):
+    """Lists crates; a crate's lines come into being when it is opened."""
+
+    BINDINGS: ClassVar[list[BindingType]] = TREE
+
+    @dataclass
+    class Moved(Message):
+        """The cursor stands on another line."""
+
+        tree: CrateTree
+
+        @property
+        def control(self) -> CrateTree:
+            """The tree, so that handlers can select it."""
+            return self.tree
+
+    def __init__(
+        self,
+        answer_of: Callable[[Proposal], Answer],
+        *,
+        id: str | None = None,  # noqa: A002
+    ) -> None:
+        super().__init__(id=id)
+        self._answer_of = answer_of
+        self._groups: Sequence[Group] = ()
+        self._opened: set[tuple[str, str]] = set()
+        self._opened_before: set[tuple[str, str]] | None = None  # While all are open.
+        self._rows: list[tuple[int, int]] = []  # Group and proposal; -1 for the crate itself.
+        self._summaries: dict[int, _Summary] = {}
+        self._cursor = 0
+        self.marks: set[str] = set()
+        """Ids of the marked proposals."""
+
+    @property
+    def group(self) -> Group | None:
+        """The crate that the cursor is on or in."""
+        return self._groups[self._rows[self._cursor][0]] if self._rows else None
+
+    @property
+    def proposal(self) -> Proposal | None:
+        """The proposal that the cursor is on."""
+        if not self._rows:
+            return None
+        group, number = self._rows[self._cursor]
+        return self._groups[group].proposals[number] if number >= 0 else None
+
+    def fill(self, groups: Sequence[Group], *, opening: bool = False) -> None:
+        """Show other groups, the cursor staying on what it is on as far as that is shown.
+
+        With `opening` all of them are open until groups are shown without it again.
+        """
+        group, proposal = self.group, self.proposal
+        if not self._groups and not self._opened and groups:
+            self._opened.add(groups[0].key)
+        if opening:
+            self._opened_before = self._opened_before or set(self._opened)
+            self._opened = {each.key for each in groups}
+        elif self._opened_before is not None:
+            self._opened, self._opened_before = self._opened_before, None
+        self._groups = groups
+        self._summaries.clear()
+        self._lay_rows()
+        self._cursor = min(self._cursor, max(len(self._rows) - 1, 0))
+        if proposal is not None and self.reveal(proposal):
+            return
+        if group is not None:
+            self._cursor = self._row_of(group)
+        self._moved()
+
+    def reveal(self, proposal: Proposal) -> bool:
+        """Move the cursor to `proposal`, opening its crate; False if the filter hides it."""
+        for number, group in enumerate(self._groups):
+            if group.key != (proposal.crate, proposal.version):
+                continue
+            for index, candidate in enumerate(group.proposals):
+                if candidate.id == proposal.id:
+                    if group.key not in self._opened:
+                        self._opened.add(group.key)
+                        self._lay_rows()
+                    self._cursor = self._rows.index((number, index))
+                    self._moved()
+                    return True
+        return False
+
+    def redraw_answers(self) -> None:
+        """Draw again after answers have changed."""
+        self._summaries.clear()
+        self.refresh()
+
+    def count(self, cells: int) -> int:
+        """Return the number of lines of opened and closed crates."""
+        return len(self._rows)
+
+    def line(self, number: int, cells: int) -> Line:
+        """Set a crate or one of its proposals."""
+        group, index = self._rows[number]
+        if index < 0:
+            return self._crate_line(group, number)
+        return self._proposal_line(self._groups[group].proposals[index], number)
+
+    def tone_of(self, number: int) -> str:
+        """Lay the cursor's line on the cursor's colour."""
+        return "cursor" if number == self._cursor else ""
+
+    def action_move(self, by: int) -> None:
+        """Move the cursor."""
+        self._go_to(self._cursor + by)
+
+    def action_page(self, by: int) -> None:
+        """Move the cursor by a window full of lines."""
+        self._go_to(self._cursor + by * max(self.scrollable_content_region.height - 1, 1))
+
+    def action_go(self, row: int) -> None:
+        """Move the cursor to the first line, or with -1 to the last."""
+        self._go_to(row if row >= 0 else len(self._rows) - 1)
+
+    def action_open(self) -> None:
+        """Open the crate under the cursor, or step into it where it is open."""
+        if self.group is not None and self.proposal is None:
+            if self.group.key in self._opened:
+                self.action_move(1)
+            else:
+                self.toggle()
+
+    def action_close(self) -> None:
+        """Close the crate that the cursor is on or in."""
+        if self.group is not None and (self.proposal or self.group.key in self._opened):
+            if self.proposal is not None:
+                self._go_to(self._row_of(self.group))
+            else:
+                self.toggle()
+
+    def action_open_all(self) -> None:
+        """Open every crate."""
+        self._reopen({group.key for group in self._groups})
+
+    def action_close_all(self) -> None:
+        """Close every crate."""
+        self._reopen(set())
+
+    def action_mark(self) -> None:
+        """Mark the proposal under the cursor, or take its mark away, and go on."""
+        if self.proposal is not None:
+            self.marks ^= {self.proposal.id}
+            self.action_move(1)
+            self.refresh()
+
+    def toggle(self) -> None:
+        """Open or close the crate under the cursor."""
+        if self.group is not None and self.proposal is None:
+            self._reopen(self._opened ^ {self.group.key})
+
+    @on(Sheet.Clicked)
+    async def _go_to_clicked(self, clicked: Sheet.Clicked) -> None:
+        """Go to the line; a click on the line of the cursor does what Enter does."""
+        clicked.stop()
+        if clicked.target == self._cursor:
+            await self.run_action("screen.open")
+        else:
+            self._go_to(clicked.target)
+
+    def _reopen(self, opened: set[tuple[str, str]]) -> None:
+        group, proposal = self.group, self.proposal
+        self._opened = opened
+        self._lay_rows()
+        if group is not None and (proposal is None or group.key not in opened):
+            self._cursor = self._row_of(group)
+            self._moved()
+        elif proposal is not None:
+            self.reveal(proposal)
+
+    def _go_to(self, row: int) -> None:
+        row = max(0, min(row, len(self._rows) - 1))
+        if row != self._cursor:
+            self._cursor = row
+            self._moved()
+
+    def _moved(self) -> None:
+        height = self.scrollable_content_region.height
+        top = self.scroll_offset.y
+        if height and not top <= self._cursor < top + height:
+            wanted = self._cursor if self._cursor < top else self._cursor - height + 1
+            self.scroll_to(y=wanted, animate=False, force=True, immediate=True)
+        self.refresh()
+        self.post_message(self.Moved(self))
+
+    def _row_of(self, wanted: Group) -> int:
+        """Return the row of a crate, 0 where it is not shown."""
+        for row, (group, index) in enumerate(self._rows):
+            if index < 0 and self._groups[group].key == wanted.key:
+                return row
+        return 0
+
+    def _lay_rows(self) -> None:
+        rows: list[tuple[int, int]] = []
+        for number, group in enumerate(self._groups):
+            rows.append((number, -1))
+            if group.key in self._opened:
+                rows.extend((number, index) for index in range(len(group.proposals)))
+        self._rows = rows
+        self.relay()
+
+    def _summary(self, number: int) -> _Summary:
+        if number not in self._summaries:
+            proposals = self._groups[number].proposals
+            undecided = [
+                each.risk for each in proposals if self._answer_of(each) is Answer.UNDECIDED
+            ]
+            worst = max(undecided or [each.risk for each in proposals])
+            self._summaries[number] = _Summary(len(undecided), worst)
+        return self._summaries[number]
+
+    def _crate_line(self, number: int, row: int) -> Line:
+        group, summary = self._groups[number], self._summary(number)
+        fold = "▾" if group.key in self._opened else "▸"
+        left: tuple[Piece, ...] = (
+            (f" {fold} ", "muted"), (shown(group.crate), "strong"),
+            (f" {shown(group.version)}", "muted"),
+        )  # fmt: skip
+        word = risk_word(summary.worst)
+        if not summary.undecided:
+            return Line(left, (("done  ✓ ", "good"),), row)
+        right = ((f"{GLYPHS[summary.worst]} {word}", word), (f" {summary.undecided:>3} ", "muted"))
+        return Line(left, right, row)
+
+    def _proposal_line(self, proposal: Proposal, row: int) -> Line:
+        answer, word = self._answer_of(proposal), risk_word(proposal.risk)
+        waiting = answer is Answer.UNDECIDED
+        glyph = "⊘" if proposal.locked and waiting else ANSWER_GLYPHS[answer]
+        times = sum(access.count for access in proposal.evidence)
+        left: tuple[Piece, ...] = (
+            ("◆" if proposal.id in self.marks else " ", "accent"),
+            (f"  {glyph} ", ANSWER_TONES[answer]),
+            (f"{GLYPHS[proposal.risk]:>2}", word if waiting else "muted"),
+            (" ", ""),
+            (shown(proposal.title), "" if waiting else "muted"),
+        )
+        return Line(left, ((f"{times}{TIMES} ", "muted"),), row)

@@ -1,0 +1,33 @@
+"""The line in which a filter is typed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.containers import Horizontal
+from textual.widgets import Input, Label
+
+from buildperm.tui.keys import FILTER
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+
+
+class FilterInput(Input):
+    """Where the filter is typed; the keys that leave it are in the footer."""
+
+    BINDINGS: ClassVar[list[BindingType]] = FILTER
+
+
+class FilterRow(Horizontal):
+    """The filter behind the key that opens it."""
+
+    def compose(self) -> ComposeResult:
+        """Lay out the line."""
+        yield Label("/", markup=False)
+        yield FilterInput(
+            placeholder="kind:exec  risk:>=high  crate:*-sys  is:locked  or any words",
+            id="filter",
+            compact=True,
+        )

@@ -1,0 +1,45 @@
+"""A page: a sheet whose lines are made anew for each width."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from buildperm.tui.widgets.line import Line
+from buildperm.tui.widgets.sheet import Sheet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    Writer: TypeAlias = Callable[[int], Iterable[Line]]
+
+
+class Page(Sheet):
+    """Shows what a writer makes of a number of cells."""
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id, classes=classes)
+        self._writer: Writer = lambda cells: ()
+        self._written_cells = -1
+        self._written: tuple[Line, ...] = ()
+
+    def show(self, writer: Writer, *, from_top: bool = True) -> None:
+        """Show what `writer` makes of a number of cells, from its first line on."""
+        self._writer, self._written_cells = writer, -1
+        if from_top:
+            self.scroll_to(y=0, animate=False, force=True, immediate=True)
+        self.relay()
+
+    @property
+    def line_count(self) -> int:
+        """How many lines there are at the present width, or at a common one before there is one."""
+        return self.count(self.scrollable_content_region.width or 60)
+
+    def count(self, cells: int) -> int:
+        """Return the number of lines, writing them first where the width has changed."""
+        if cells != self._written_cells:
+            self._written_cells, self._written = cells, tuple(self._writer(cells))
+        return len(self._written)
+
+    def line(self, number: int, cells: int) -> Line:
+        """Return one of the lines."""
+        return self._written[number]

@@ -1,0 +1,114 @@
+"""A scrolled sheet of lines that are set when they come into view."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.style import Style
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+
+from buildperm.tui.widgets.line import Line, strip
+
+if TYPE_CHECKING:
+    from textual import events
+    from textual.strip import Strip
+
+_PREFIX = "sheet--"
+_GROUNDS = {"cursor", "critical"}
+
+
+class Sheet(ScrollView):
+    """Base of everything here that shows text somebody else chose.
+
+    A line costs nothing until it is seen, so five thousand of them scroll like five.
+    """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        f"{_PREFIX}{tone}"
+        for tone in (
+            "accent", "added", "bad", "critical", "cursor", "good", "heading", "high",
+            "hunk", "low", "medium", "muted", "removed", "strong", "title", "waiting",
+        )
+    }  # fmt: skip
+
+    @dataclass
+    class Clicked(Message):
+        """A line that stands for something was clicked."""
+
+        sheet: Sheet
+        target: int
+
+        @property
+        def control(self) -> Sheet:
+            """The sheet, so that handlers can select it."""
+            return self.sheet
+
+    def count(self, cells: int) -> int:
+        """Return how many lines there are when each is `cells` wide."""
+        raise NotImplementedError
+
+    def line(self, number: int, cells: int) -> Line:
+        """Return line `number`, counted from 0."""
+        raise NotImplementedError
+
+    def tone_of(self, number: int) -> str:
+        """Return the tone that the whole of line `number` is laid on, or none."""
+        return ""
+
+    def relay(self) -> None:
+        """Count the lines again and draw those in view."""
+        cells = self.scrollable_content_region.width
+        self.virtual_size = Size(cells, self.count(cells))
+        self.refresh()
+
+    def on_resize(self) -> None:
+        """Wrap for the new width."""
+        self.relay()
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id, classes=classes)
+        self._styles: dict[str, Style] = {}  # By tone, under the current theme.
+
+    def notify_style_update(self) -> None:
+        """Draw in the colours of a new theme."""
+        super().notify_style_update()
+        self._styles.clear()
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """Set one line of the window."""
+        cells = self.scrollable_content_region.width
+        number = y + self.scroll_offset.y
+        base = self.rich_style
+        if not 0 <= number < self.count(cells):
+            return strip(Line(), cells, base, self._style_of)
+        tone = self.tone_of(number)
+        if tone:
+            base = base + self._style_of(tone)
+        return strip(self.line(number, cells), cells, base, self._style_of)
+
+    def on_click(self, event: events.Click) -> None:
+        """Say which line was clicked, where it stands for something."""
+        offset = event.get_content_offset(self)
+        if offset is None:
+            return
+        cells = self.scrollable_content_region.width
+        number = offset.y + self.scroll_offset.y
+        if 0 <= number < self.count(cells):
+            target = self.line(number, cells).target
+            if target is not None:
+                self.post_message(self.Clicked(self, target))
+
+    def _style_of(self, tone: str) -> Style:
+        """Return the style of a tone, without the ground unless the tone is one."""
+        if tone not in self._styles:
+            full = self.get_component_rich_style(f"{_PREFIX}{tone}")
+            if tone not in _GROUNDS:
+                full = Style(
+                    color=full.color, bold=full.bold, italic=full.italic, reverse=full.reverse
+                )
+            self._styles[tone] = full
+        return self._styles[tone]

@@ -1,0 +1,112 @@
+"""Words, glyphs and shortenings that the screens and the plain text share; knows no terminal."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.decision import Answer
+from buildperm.policy.proposal import Choice, Proposal, Risk
+from buildperm.tracer.notation import encode
+
+LONGEST_SHOWN: Final = 10_000
+"""Characters: what is longer is not shown, and what is not shown cannot be allowed."""
+
+GLYPHS: Final = {Risk.LOW: ".", Risk.MEDIUM: "~", Risk.HIGH: "!", Risk.CRITICAL: "!!"}
+"""Risk must be readable without colour."""
+
+ANSWER_GLYPHS: Final = {
+    Answer.UNDECIDED: " ",
+    Answer.ALLOW: "✓",
+    Answer.DENY: "✗",
+    Answer.LATER: "↷",
+}
+"""What stands for an answer where there is no room for the word."""
+
+ANSWER_WORDS: Final = {
+    Answer.UNDECIDED: "undecided",
+    Answer.ALLOW: "allowed",
+    Answer.DENY: "denied",
+    Answer.LATER: "later",
+}
+
+ANSWER_VERBS: Final = {
+    Answer.UNDECIDED: "clear",
+    Answer.ALLOW: "allow",
+    Answer.DENY: "deny",
+    Answer.LATER: "leave for later",
+}
+
+TIMES: Final = "\N{MULTIPLICATION SIGN}"
+
+_STEP: Final = "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}"
+
+_ENCODED_STEP: Final = "".join(f"%{byte:02X}" for byte in _STEP.encode())
+
+_ANY: Final = ("utf-8", "surrogateescape")
+
+_MAY: Final = {
+    Kind.READ: "read",
+    Kind.WRITE: "write",
+    Kind.EXEC: "run",
+    Kind.NET: "connect to",
+    Kind.ENV: "see the variable",
+    Kind.DIRECTIVE: "tell Cargo",
+    Kind.SYSTEM: "call",
+}
+
+_DONE: Final = {Outcome.DONE: "done", Outcome.FAILED: "failed", Outcome.REFUSED: "refused"}
+
+
+def risk_word(risk: Risk) -> str:
+    """Return one of the four words: low, medium, high, critical."""
+    return risk.name.lower()
+
+
+def verb(kind: Kind) -> str:
+    """Return what an access of `kind` does, as it follows "may"."""
+    return _MAY[kind]
+
+
+def outcome_word(access: Access) -> str:
+    """Return how it went."""
+    return _DONE[access.outcome]
+
+
+def plural(count: int, noun: str) -> str:
+    """Return "1 crate", "2 crates"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def shown(text: str) -> str:
+    """Return `text` fit for a terminal, or what stands in for it where nobody could read it all."""
+    if len(text) > LONGEST_SHOWN:
+        return f"(not shown: {len(text):,} characters)"
+    return printable(text)
+
+
+def printable(text: str) -> str:
+    """Return `text` with what no terminal should see in notation, where it is not so already."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else encode(character.encode(*_ANY))
+        for character in text
+    )
+
+
+def chain_text(chain: tuple[str, ...]) -> str:
+    """Return a process chain on one line, from the build script on."""
+    # A program chooses its own name: it must not be able to look like two.
+    return shown(f" {_STEP} ".join(name.replace(_STEP, _ENCODED_STEP) for name in chain))
+
+
+def is_unreadable(proposal: Proposal) -> bool:
+    """Tell whether something that an approval would stand for is too long to be shown."""
+    return len(proposal.title) > LONGEST_SHOWN or any(
+        len(text) > LONGEST_SHOWN for choice in proposal.ladder for text in _texts(choice)
+    )
+
+
+def _texts(choice: Choice) -> tuple[str, ...]:
+    return (choice.title, choice.widening, *(rule.pattern for rule in choice.rules))
