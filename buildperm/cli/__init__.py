@@ -1,0 +1,85 @@
+"""The `buildperm` command: one module a subcommand, loaded only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import sys
+from typing import NoReturn
+
+import click
+
+from buildperm import __version__
+from buildperm.errors import BuildpermError, ExitCode
+
+_COMMANDS = {
+    "learn": "Build once, see what each build script does, decide, write the grants.",
+    "ci": "Build, holding every build script to its grants. Never asks, never writes.",
+    "demo": "See it at work: a bundled workspace with one crate that misbehaves.",
+}
+
+
+class _LazyGroup(click.Group):
+    """Imports a subcommand when it is called, so that `--help` is instant."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"buildperm.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with `buildperm demo`, then `buildperm learn` in a Cargo workspace of your own.",
+)
+@click.version_option(__version__, message="buildperm %(version)s")
+def _group() -> None:
+    """Hold Cargo build scripts to what you granted them.
+
+    A build script (build.rs) can do anything that you can: read your keys, call home, rewrite your
+    sources. buildperm runs each one in a sandbox, records what it really does, asks you about what
+    is out of the ordinary, keeps your answers in Cargo.toml, and holds every build to them.
+    """
+
+
+def main() -> NoReturn:
+    """Run the command line; the only place where errors become messages and exit codes."""
+    try:
+        status = _group.main(standalone_mode=False)
+    except BuildpermError as error:
+        _tell(f"buildperm: {error}\n")
+        status = error.exit_code
+    except click.exceptions.Abort:
+        sys.stderr.write("buildperm: interrupted\n")
+        status = ExitCode.INTERRUPTED
+    except KeyboardInterrupt:
+        sys.stderr.write("buildperm: interrupted\n")
+        status = ExitCode.INTERRUPTED
+    except click.ClickException as error:
+        said = io.StringIO()
+        error.show(said)
+        _tell(said.getvalue())
+        status = ExitCode.USAGE
+    except BrokenPipeError:
+        # The reader of our standard output has gone: nothing is left to tell it.
+        sys.stderr.close()
+        status = ExitCode.OK
+    sys.exit(int(status or 0))
+
+
+def _tell(message: str) -> None:
+    """Write a message that may repeat what others have named or said: nothing raw gets through."""
+    from buildperm.tui.wording import printable  # Not needed where nothing goes wrong.
+
+    lines = message.expandtabs(4).split("\n")
+    sys.stderr.write("\n".join(map(printable, lines)))

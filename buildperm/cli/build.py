@@ -1,0 +1,141 @@
+"""What came of one run of Cargo with every build script held."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from buildperm.cargo.held import HeldBuild
+from buildperm.cargo.run import Finished
+from buildperm.cargo.units import Unit
+from buildperm.errors import BuildpermError, CannotEnforceError
+from buildperm.policy import proposals
+from buildperm.policy.access import Access, Kind
+from buildperm.policy.combination import combine
+from buildperm.policy.fold import fold
+from buildperm.policy.grants import KINDS, Policy
+from buildperm.policy.proposal import Proposal
+from buildperm.policy.rule import Rule
+from buildperm.report.run import ScriptRun
+from buildperm.tracer import recording
+from buildperm.tracer.recording import Recording
+
+if TYPE_CHECKING:
+    from buildperm.cli.workspace import Workspace
+    from buildperm.sandbox.session import Package, Session
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A finished run of Cargo."""
+
+    build: HeldBuild
+    finished: Finished
+    units: tuple[Unit, ...]  # The recorded runs that took part.
+    scripts: tuple[ScriptRun, ...]
+
+
+def check_network(session: Session, policy: Policy) -> None:
+    """Refuse grants that this version cannot hold, in force for the version at hand or not yet.
+
+    Raises:
+        CannotEnforceError: There is one.
+    """
+    for package in session["packages"].values():
+        granted = policy.crates.get(package["crate"])
+        rules = sorted(granted.rules) if granted else ()
+        hosts = [rule.pattern for rule in rules if rule.kind is Kind.NET]
+        if hosts:
+            raise CannotEnforceError(
+                f"`{package['crate']}` is granted the network ({', '.join(hosts)}), and "
+                "this version of buildperm cannot hold a connection to one host",
+                hint="Remove its `net` list; vendor what the script downloads.",
+            )
+
+
+def run(build: HeldBuild, workspace: Workspace, policy: Policy) -> Built:
+    """Run Cargo and appraise what its build scripts did.
+
+    Raises:
+        BuildpermError: It cannot be started, or a build script cannot be held.
+    """
+    check_network(build.session, policy)
+    held = build.run()
+    return Built(build, held.finished, held.units, scripts(workspace, build.session, held.units))
+
+
+def scripts(
+    workspace: Workspace, session: Session, took_part: Iterable[Unit]
+) -> tuple[ScriptRun, ...]:
+    """Put together, for each package, what its recorded runs did beyond its grants."""
+    runs: dict[bytes, list[Recording]] = {}
+    for unit in took_part:
+        runs.setdefault(unit.package, []).append(recording.read(unit.recording))
+    found = [
+        appraise(session["packages"][package], recordings, workspace)
+        for package, recordings in runs.items()
+    ]
+    return tuple(sorted(found, key=lambda run: (run.crate, run.version)))
+
+
+def appraise(package: Package, recordings: Sequence[Recording], workspace: Workspace) -> ScriptRun:
+    """Say what one package's build scripts did beyond its grants."""
+    accesses = combine(fold(each) for each in recordings)
+    failures = dict.fromkeys(
+        reason for each in recordings for reason in (each.end.failure, each.end.voided) if reason
+    )
+    return ScriptRun(
+        crate=package["crate"],
+        version=package["version"],
+        source=package["source"],
+        way=tuple(step.name for step in workspace.project.metadata.chain(package["id"])),
+        events=sum(event.count for each in recordings for event in each.events),
+        accesses=len(accesses),
+        duration_ns=sum(each.end.duration_ns for each in recordings),
+        findings=tuple(propose(package, accesses)),
+        failure="; ".join(failures),
+        failed=any(each.end.exit != 0 for each in recordings),
+        dropped=sum(each.end.dropped for each in recordings),
+    )
+
+
+def propose(package: Package, accesses: Iterable[Access]) -> list[Proposal]:
+    """Make the proposals for what `package` is neither granted nor denied."""
+    return proposals.propose(
+        package["crate"],
+        package["version"],
+        accesses,
+        rules=_rules(
+            {
+                "read": package["read"],
+                "write": package["write"],
+                "exec": package["exec"],
+                "net": package["net"],
+                "env": package["env"],
+                "directives": package["directives"],
+            }
+        ),
+        denials=_rules(package["deny"]),
+    )
+
+
+def package_of(session: Session, path: Path) -> tuple[Package, Recording] | None:
+    """Read a fresh recording and find whose it is; None where it cannot be read yet."""
+    try:
+        found = recording.read(path)
+    except BuildpermError:
+        return None  # Ended before it was complete; the end of the build tells.
+    for package in session["packages"].values():
+        if (package["crate"], package["version"], package["source"]) == (
+            found.header.crate,
+            found.header.crate_version,
+            found.header.source,
+        ):
+            return package, found
+    return None
+
+
+def _rules(lists: Mapping[str, Sequence[str]]) -> list[Rule]:
+    return [Rule(kind, pattern) for kind in KINDS for pattern in lists.get(str(kind), ())]

@@ -1,0 +1,255 @@
+"""The review as plain text: numbered questions, one fact per line, nothing redrawn.
+
+The same decisions as on the screens, for a dumb terminal, a screen reader or somebody who wants it
+so. Where nobody can answer, nothing is asked: what is undecided is listed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+import termios
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TextIO
+
+from buildperm.errors import BuildpermError
+from buildperm.policy.decision import Answer
+from buildperm.policy.proposal import Risk
+from buildperm.tui.agenda import Agenda
+from buildperm.tui.outcome import Outcome
+from buildperm.tui.plain import explain, facts, rule_facts
+from buildperm.tui.wording import plural, risk_word, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from buildperm.policy.proposal import Proposal
+    from buildperm.policy.review import Review
+    from buildperm.tui.outcome import Failure, Journal, Preview, Verify
+
+_HELP: Final = (
+    "a  allow the chosen rule",
+    "d  deny it and stop asking",
+    "s  leave it for later; an empty answer does the same",
+    "[  choose the next narrower rule",
+    "]  choose the next wider rule",
+    "u  take the last decision back",
+    "q  stop here; nothing is lost",
+    "?  this list",
+)
+
+
+def ask(
+    review: Review,
+    *,
+    preview: Preview,
+    verify: Verify,
+    journal: Journal,
+    scripts: int = 0,
+    source: TextIO | None = None,
+    sink: TextIO | None = None,
+) -> Outcome:
+    """Ask about everything undecided, show the diff, verify; return what is to be done.
+
+    Without a terminal on `source` it only lists what is undecided and returns `Outcome.KEEP`.
+
+    Args:
+        review: What is decided here.
+        preview: Makes the edit of Cargo.toml without saving it.
+        verify: Runs the build scripts concerned under the new grants.
+        journal: Hears of every decision as it is made.
+        scripts: How many build scripts ran, those that need nothing included.
+        source: Where answers come from; standard input unless given.
+        sink: Where questions go; standard error unless given.
+    """
+    conversation = _Conversation(
+        Agenda(review, journal), source or sys.stdin, sink or sys.stderr, preview, verify
+    )
+    return conversation.run(scripts)
+
+
+class _StoppedError(Exception):
+    """The person has stopped answering."""
+
+
+@dataclass(slots=True)
+class _Conversation:
+    agenda: Agenda
+    source: TextIO
+    sink: TextIO
+    preview: Preview
+    verify: Verify
+    _asked: set[str] = field(default_factory=set)  # Ids of what has been left for later.
+
+    def run(self, scripts: int) -> Outcome:
+        if not self.agenda.groups:
+            count = plural(scripts, "build script")
+            self._say(f"{count} within the baseline: nothing to decide.")
+            return Outcome.KEEP
+        if not self.source.isatty():
+            self._list()
+            return Outcome.KEEP
+        self._say(f"{plural(self.agenda.counts().open, 'proposal')} undecided.")
+        self._say("Answer with one letter and Enter; ? lists the letters.")
+        try:
+            while True:
+                self._decide()
+                ending = self._end()
+                if ending is not None:
+                    return ending
+        except (_StoppedError, KeyboardInterrupt):
+            self._say("")
+            self._say("Stopped. Your decisions are kept; nothing was written.")
+            return Outcome.KEEP
+
+    def _list(self) -> None:
+        self._say("No terminal to ask on. Undecided:")
+        for proposal in self._undecided():
+            crate = f"{shown(proposal.crate)} {shown(proposal.version)}"
+            self._say(f"{crate}: {shown(proposal.title)} ({risk_word(proposal.risk)})")
+
+    def _undecided(self) -> Iterator[Proposal]:
+        """Yield what has not been answered; what was left for later in an earlier session too."""
+        for proposal in self.agenda.shown:
+            waiting = self.agenda.answer(proposal) in (Answer.UNDECIDED, Answer.LATER)
+            if waiting and proposal.id not in self._asked:
+                yield proposal
+
+    def _decide(self) -> None:
+        """Ask until nothing is undecided but what was left for later."""
+        while True:
+            waiting = list(self._undecided())
+            if not waiting:
+                return
+            if self._ask(waiting[0], len(waiting)) == "q":
+                return
+
+    def _ask(self, proposal: Proposal, left: int) -> str:
+        """Ask about one proposal; return the answer that ended it."""
+        self._say("")
+        self._say(f"Left to decide: {left}")
+        self._say(*facts(proposal), *rule_facts(proposal, self.agenda.rung(proposal)))
+        while True:
+            answer = self._answer("a d s [ ] u ? q", flushing=proposal.risk >= Risk.HIGH)
+            match answer:
+                case "a" | "d":
+                    wanted = Answer.ALLOW if answer == "a" else Answer.DENY
+                    refusal = self.agenda.refusal(proposal, wanted)
+                    if not refusal:
+                        self.agenda.decide([proposal], wanted)
+                        self._say("Allowed." if answer == "a" else "Denied.")
+                        return answer
+                    self._say(f"Not possible: {refusal}")
+                case "s" | "":
+                    self._asked.add(proposal.id)
+                    self.agenda.decide([proposal], Answer.LATER)
+                    self._say("Left for later; it stays refused.")
+                    return "s"
+                case "[" | "]":
+                    self.agenda.step(proposal, -1 if answer == "[" else 1)
+                    self._say(*rule_facts(proposal, self.agenda.rung(proposal)))
+                case "u":
+                    back = self.agenda.undo()
+                    if back is not None:
+                        self._asked.discard(back.id)
+                        self._say(f"Taken back: {shown(back.title)}")
+                        return "u"
+                    self._say("Nothing to take back.")
+                case "q":
+                    return "q"
+                case _:
+                    self._say(*_HELP)
+
+    def _end(self) -> Outcome | None:
+        """Show the diff and ask what to do; None goes on deciding."""
+        counts = self.agenda.counts()
+        self._say("")
+        self._say(f"Allowed {counts.allowed}, denied {counts.denied}, undecided {counts.open}.")
+        if not counts.allowed + counts.denied:
+            self._say("Nothing is decided, so nothing is written.")
+            return Outcome.KEEP
+        try:
+            before, after = self.preview()
+            self._show_edit(before, after)
+        except BuildpermError as error:
+            self._say(f"Cannot write: {error}")
+            return Outcome.KEEP
+        while True:
+            self._say("w writes after a verifying run, k keeps the decisions and writes nothing,")
+            self._say("x discards them, u takes the last one back. An empty answer is k.")
+            match self._answer("w k x u", flushing=True):
+                case "w":
+                    return self._verified()
+                case "k" | "q" | "":
+                    return Outcome.KEEP
+                case "x":
+                    return Outcome.DISCARD
+                case "u":
+                    back = self.agenda.undo()
+                    if back is not None:
+                        self._asked.discard(back.id)
+                    return None
+                case _:
+                    continue
+
+    def _show_edit(self, before: bytes, after: bytes) -> None:
+        self._say(*explain(before, after))
+        old, new = (
+            [shown(line.expandtabs(4)) for line in raw.decode("utf-8", "replace").splitlines()]
+            for raw in (before, after)
+        )
+        for line in list(difflib.unified_diff(old, new, lineterm=""))[2:]:
+            self._say(f"    {line}")
+
+    def _verified(self) -> Outcome | None:
+        """Run the scripts concerned; write, or ask what to do about what is missing."""
+        try:
+            failures = self.verify(self._show_progress)
+        except BuildpermError as error:
+            self._say(f"Cannot verify: {error}")
+            return Outcome.KEEP
+        if not failures:
+            self._say("All build scripts concerned get by with these grants.")
+            return Outcome.WRITE
+        self._show_failures(failures)
+        new = [proposal for failure in failures for proposal in failure.proposals]
+        if new:
+            self.agenda.add(new)
+            return None
+        self._say("w writes all the same, an empty answer keeps the decisions and writes nothing.")
+        return Outcome.WRITE if self._answer("w k", flushing=True) == "w" else Outcome.KEEP
+
+    def _show_progress(self, done: int, total: int, crate: str) -> bool:
+        self._say(f"Verifying {done} of {total}: {shown(crate)}")
+        return True
+
+    def _show_failures(self, failures: Sequence[Failure]) -> None:
+        for failure in failures:
+            crate = f"{shown(failure.crate)} {shown(failure.version)}"
+            self._say(f"Missing: {crate}: {shown(failure.sentence)}")
+
+    def _answer(self, offered: str, *, flushing: bool) -> str:
+        """Return one answer; what was typed before the question is thrown away where it matters.
+
+        Raises:
+            _StoppedError: The person has closed the terminal or pressed Ctrl+D.
+        """
+        if flushing:
+            self._flush()
+        self.sink.write(f"Answer ({offered}): ")
+        self.sink.flush()
+        line = self.source.readline()
+        if not line:
+            raise _StoppedError
+        return line.strip()
+
+    def _flush(self) -> None:
+        """Throw away type-ahead: `tcflush(3)`."""
+        try:
+            termios.tcflush(self.source.fileno(), termios.TCIFLUSH)
+        except (OSError, ValueError, termios.error):
+            pass  # A stream without a terminal's queue has no type-ahead to throw away.
+
+    def _say(self, *lines: str) -> None:
+        for line in lines:
+            self.sink.write(f"{line}\n")

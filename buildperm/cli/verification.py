@@ -1,0 +1,119 @@
+"""The verifying run: just the scripts concerned, under the grants as they would be."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from buildperm.cargo.held import HeldBuild
+from buildperm.cargo.rerun import Repeated
+from buildperm.cargo.units import Unit
+from buildperm.cli.build import check_network, propose
+from buildperm.cli.workspace import Workspace
+from buildperm.errors import BuildpermError
+from buildperm.policy import manifest
+from buildperm.policy.combination import combine
+from buildperm.policy.fold import fold
+from buildperm.policy.proposal import Proposal
+from buildperm.sandbox import session as sessions
+from buildperm.tracer import recording
+from buildperm.tracer.notation import encode
+from buildperm.tui.outcome import Failure
+
+if TYPE_CHECKING:
+    from buildperm.sandbox.session import Package, Session
+
+_TAIL = 6  # Lines of a failing script's output that are shown.
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Runs recorded scripts again and says which do not get by."""
+
+    workspace: Workspace
+    build: HeldBuild  # That the units were recorded by.
+    units: Sequence[Unit]
+
+    def run(
+        self, after: bytes, known: frozenset[str], progress: Callable[[int, int, str], bool]
+    ) -> list[Failure]:
+        """Run again every script whose grants `after` changes, each held to them.
+
+        Args:
+            after: Cargo.toml as it would be.
+            known: Ids of the proposals that have been looked at; what is refused of those is as
+                it was decided.
+            progress: Hears of every script that is done; says whether to go on.
+
+        Raises:
+            BuildpermError: They cannot be run.
+        """
+        policy = manifest.read(after, self.workspace.manifest_path)
+        path = self.build.other_session(policy, "enforcing", "verify")
+        session = sessions.load(os.fsencode(path))
+        check_network(session, policy)
+        concerned = [unit for unit in self.units if self._is_concerned(unit, session)]
+        reruns = [self.build.rerun(unit, path) for unit in concerned]
+        repeated: dict[int, Repeated] = {}
+        with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+            running = {pool.submit(rerun.run): number for number, rerun in enumerate(reruns)}
+            try:
+                for done in as_completed(running):
+                    number = running[done]
+                    repeated[number] = done.result()
+                    package = session["packages"][concerned[number].package]
+                    if not progress(len(repeated), len(reruns), package["crate"]):
+                        return []
+            finally:
+                for waiting in running:
+                    waiting.cancel()
+                for rerun in reruns:
+                    rerun.interrupt()
+        failures = (
+            self._failure(
+                session["packages"][unit.package],
+                recording.read(unit.recording).end.exit == 0,
+                repeated[number],
+                known,
+            )
+            for number, unit in enumerate(concerned)
+        )
+        return [failure for failure in failures if failure is not None]
+
+    def _is_concerned(self, unit: Unit, session: Session) -> bool:
+        before, now = (each["packages"][unit.package] for each in (self.build.session, session))
+        return _lists(before) != _lists(now)
+
+    def _failure(
+        self, package: Package, passed_before: bool, repeated: Repeated, known: frozenset[str]
+    ) -> Failure | None:
+        missing: tuple[Proposal, ...] = ()
+        if repeated.recording is not None:
+            accesses = combine([fold(recording.read(repeated.recording))])
+            missing = tuple(propose(package, accesses))
+        new = tuple(proposal for proposal in missing if proposal.id not in known)
+        if repeated.interrupted:
+            raise BuildpermError("the verifying run was interrupted")
+        if new:
+            sentence = "needs more than what is granted so far"
+        elif repeated.exit_code != 0 and (passed_before or not missing):
+            said = [encode(line.encode()) for line in repeated.output.splitlines() if line.strip()]
+            sentence = f"fails with exit code {repeated.exit_code}: " + " / ".join(said[-_TAIL:])
+        else:
+            return None
+        return Failure(package["crate"], package["version"], sentence, new)
+
+
+def _lists(package: Package) -> tuple[object, ...]:
+    return (
+        package["read"],
+        package["write"],
+        package["exec"],
+        package["net"],
+        package["env"],
+        package["directives"],
+        package["deny"],
+    )

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def buildperm(*words: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "buildperm", *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+    )
+
+
+def test_help_names_every_command_and_where_to_begin() -> None:
+    told = buildperm("--help")
+
+    assert told.returncode == 0
+    for word in ("learn", "ci", "demo", "Cargo.toml", "Start with `buildperm demo`"):
+        assert word in told.stdout
+
+
+@pytest.mark.parametrize("command", ["learn", "ci", "demo"])
+def test_every_command_explains_itself(command: str) -> None:
+    told = buildperm(command, "--help")
+
+    assert told.returncode == 0
+    assert "Usage: " in told.stdout
+    assert told.stderr == ""
+
+
+def test_an_unknown_command_or_option_is_a_usage_error() -> None:
+    assert buildperm("leran").returncode == 2
+    assert buildperm("ci", "--frobnicate").returncode == 2
+
+
+@pytest.mark.parametrize("command", ["learn", "ci"])
+def test_a_folder_without_cargo_toml_is_one_clear_error(tmp_path: Path, command: str) -> None:
+    told = buildperm(command, folder=tmp_path)
+
+    assert told.returncode == 2
+    assert "could not find `Cargo.toml`" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_help_is_quick_because_it_imports_no_front_end() -> None:
+    code = (
+        "import sys; from buildperm.cli import main\n"
+        "sys.argv = ['buildperm', '--help']\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "loaded = {'textual', 'rich', 'tomlkit', 'ptrace'} & set(sys.modules)\n"
+        "sys.exit(f'imported {loaded}' if loaded else 0)\n"
+    )
+
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=60)
+
+    assert ran.returncode == 0, ran.stderr.decode()

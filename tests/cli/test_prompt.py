@@ -1,0 +1,284 @@
+"""The plain-text review: transcripts of what is asked and what comes of the answers."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import pytest
+
+from buildperm.cli.prompt import ask
+from buildperm.errors import BuildpermError
+from buildperm.policy import editor, manifest
+from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.decision import Answer, Entry
+from buildperm.policy.proposals import propose
+from buildperm.policy.review import Review
+from buildperm.tui.outcome import Failure
+from buildperm.tui.outcome import Outcome as Ending
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from buildperm.tui.outcome import Progress
+
+MANIFEST = b'[package]\nname = "app"\nversion = "0.1.0"\n'
+
+
+def access(kind: Kind, target: str, *chain: str, example: str = "") -> Access:
+    chains = (("build-script-build", *chain),)
+    return Access(kind, target, Outcome.DONE, 2, 0, 1, chains, example)
+
+
+SEEN = (
+    access(Kind.EXEC, "perl", "make", "perl", example="perl ./Configure linux-x86_64"),
+    access(Kind.READ, "$WORKSPACE/proto/a.proto"),
+    access(Kind.READ, "$WORKSPACE/proto/b.proto"),
+)
+
+
+class Terminal(io.StringIO):
+    """Answers that come from somebody, echoed as a terminal does, or from nobody."""
+
+    def __init__(self, *answers: str, listening: bool = True, echo: TextIO | None = None) -> None:
+        super().__init__("".join(f"{answer}\n" for answer in answers))
+        self.listening = listening
+        self.echo = echo
+
+    def readline(self, size: int | None = -1, /) -> str:  # type: ignore[override] # as StringIO
+        line = super().readline() if size is None else super().readline(size)
+        if self.echo is not None:
+            self.echo.write(line)
+        return line
+
+    def isatty(self) -> bool:
+        return self.listening
+
+
+class Talk:
+    """One conversation over a real review."""
+
+    def __init__(self, *answers: str, listening: bool = True) -> None:
+        self.review = Review(propose("openssl-sys", "0.9.104", SEEN))
+        self.entries: list[Entry] = []
+        self.failures: list[Sequence[Failure]] = []
+        self.trouble: BuildpermError | None = None
+        self.sink = io.StringIO()
+        self.source = Terminal(*answers, listening=listening, echo=self.sink)
+
+    def run(self) -> Ending:
+        return ask(
+            self.review,
+            preview=self.preview,
+            verify=self.verify,
+            journal=self.entries.append,
+            scripts=7,
+            source=self.source,
+            sink=self.sink,
+        )
+
+    def preview(self) -> tuple[bytes, bytes]:
+        if self.trouble is not None:
+            raise self.trouble
+        after = MANIFEST
+        policy = manifest.read(MANIFEST, Path("Cargo.toml"))
+        for key, grants in self.review.grants(policy).items():
+            after = editor.with_grants(after, key, grants)
+        return MANIFEST, after
+
+    def verify(self, progress: Progress) -> Sequence[Failure]:
+        progress(1, 1, "openssl-sys")
+        return self.failures.pop(0) if self.failures else ()
+
+    @property
+    def said(self) -> list[str]:
+        return self.sink.getvalue().splitlines()
+
+    def answers(self) -> list[Answer]:
+        return [self.review.decision(each.id).answer for each in self.review.proposals]
+
+
+def test_each_fact_is_a_line_of_its_own_and_nothing_moves_the_cursor() -> None:
+    talk = Talk("q", "k")
+    talk.run()
+
+    assert "Crate: openssl-sys 0.9.104" in talk.said
+    assert "Wants to: run perl" in talk.said
+    assert "Risk: high" in talk.said
+    assert any(line.startswith("Why: `perl`") for line in talk.said)
+    assert "Seen: run perl, 2 times, done" in talk.said
+    assert "Command: perl ./Configure linux-x86_64" in talk.said
+    assert "Allows: exec perl" in talk.said
+    assert all(line.isprintable() for line in talk.said)
+
+
+def test_answers_are_decisions_and_w_writes_after_the_diff() -> None:
+    talk = Talk("d", "a", "w")
+
+    assert talk.run() is Ending.WRITE
+    assert talk.answers() == [Answer.DENY, Answer.ALLOW]
+    assert len(talk.entries) == 2
+    assert "- " not in talk.said
+    assert "+ openssl-sys must not run perl" in talk.said
+    assert '    +deny = { exec = ["perl"] }' in talk.said
+    assert "Verifying 1 of 1: openssl-sys" in talk.said
+
+
+def test_an_empty_answer_never_allows() -> None:
+    talk = Talk(*[""] * 10)
+
+    assert talk.run() is Ending.KEEP
+    assert set(talk.answers()) == {Answer.LATER}
+
+
+def test_the_end_of_input_stops_and_keeps() -> None:
+    talk = Talk("d")
+
+    assert talk.run() is Ending.KEEP
+    assert talk.answers() == [Answer.DENY, Answer.UNDECIDED]
+    assert talk.said[-1] == "Stopped. Your decisions are kept; nothing was written."
+
+
+def test_brackets_step_on_the_ladder() -> None:
+    talk = Talk("s", "]", "]", "[", "a", "k")
+    talk.run()
+
+    proposal = talk.review.proposals[1]
+    assert len(proposal.ladder) > 1
+    assert talk.review.decision(proposal.id).rung == max(min(2, len(proposal.ladder) - 1) - 1, 0)
+    assert any(line.startswith("Rule 2 of") for line in talk.said)
+
+
+def test_undo_asks_again() -> None:
+    talk = Talk("d", "u", "s", "q", "k")
+    talk.run()
+
+    assert talk.said.count("Wants to: run perl") == 2
+    assert "Taken back: run perl" in talk.said
+    assert talk.answers()[0] is Answer.LATER
+
+
+def test_anything_else_explains_the_letters_and_decides_nothing() -> None:
+    talk = Talk("yes", "?", "q", "k")
+    talk.run()
+
+    assert talk.said.count("a  allow the chosen rule") == 2
+    assert set(talk.answers()) == {Answer.UNDECIDED}
+
+
+def test_nobody_is_asked_where_nobody_can_answer() -> None:
+    talk = Talk("a", "a", "w", listening=False)
+
+    assert talk.run() is Ending.KEEP
+    assert "openssl-sys 0.9.104: run perl (high)" in talk.said
+    assert not any(line.startswith("Answer") for line in talk.said)
+    assert set(talk.answers()) == {Answer.UNDECIDED}
+
+
+def test_x_discards() -> None:
+    assert Talk("d", "q", "x").run() is Ending.DISCARD
+
+
+def test_u_at_the_end_goes_on_deciding() -> None:
+    talk = Talk("d", "d", "u", "a", "w")
+
+    assert talk.run() is Ending.WRITE
+    assert talk.answers() == [Answer.DENY, Answer.ALLOW]
+
+
+def test_what_is_missing_is_asked_about_next() -> None:
+    talk = Talk("d", "d", "w", "d", "w")
+    late = propose("ring", "0.17.8", [access(Kind.EXEC, "nasm")])
+    talk.failures.append([Failure("ring", "0.17.8", "was refused: run nasm", tuple(late))])
+
+    assert talk.run() is Ending.WRITE
+    assert "Missing: ring 0.17.8: was refused: run nasm" in talk.said
+    assert f"Wants to: {late[0].title}" in talk.said
+    assert talk.answers() == [Answer.DENY] * 3
+
+
+def test_a_failure_without_proposals_is_written_only_on_purpose() -> None:
+    for answer, ending in (("", Ending.KEEP), ("w", Ending.WRITE)):
+        talk = Talk("d", "d", "w", answer)
+        talk.failures.append([Failure("openssl-sys", "0.9.104", "exit status 1")])
+
+        assert talk.run() is ending
+
+
+def test_an_edit_that_cannot_be_made_is_told() -> None:
+    talk = Talk("d", "d", "w")
+    talk.trouble = BuildpermError("Cargo.toml was changed", hint="Run it again.")
+
+    assert talk.run() is Ending.KEEP
+    assert "Cannot write: Cargo.toml was changed" in talk.said
+
+
+def test_nothing_to_decide_is_said() -> None:
+    sink = io.StringIO()
+    ending = ask(
+        Review([]),
+        preview=lambda: (MANIFEST, MANIFEST),
+        verify=lambda progress: (),
+        journal=lambda entry: None,
+        scripts=7,
+        source=Terminal(),
+        sink=sink,
+    )
+
+    assert ending is Ending.KEEP
+    assert sink.getvalue() == "7 build scripts within the baseline: nothing to decide.\n"
+
+
+def test_what_is_typed_before_a_risky_question_is_thrown_away() -> None:
+    """A real terminal, with three lines typed ahead of the first question."""
+    program = textwrap.dedent("""
+        import sys, time
+        from buildperm.cli.prompt import ask
+        from buildperm.policy.access import Access, Kind, Outcome
+        from buildperm.policy.proposals import propose
+        from buildperm.policy.review import Review
+        seen = [Access(Kind.EXEC, "perl", Outcome.DONE, 1, 0, 1, (("script",),))]
+        review = Review(propose("x", "1.0.0", seen))
+        sys.stdin.readline()
+        ending = ask(review, preview=lambda: (b"", b""), verify=lambda p: (), journal=print)
+        print("END", ending, [str(review.decision(p.id).answer) for p in review.proposals])
+    """)
+    ours, theirs = pty.openpty()
+    child = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=theirs, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    try:
+        os.write(ours, b"go\na\na\nw\n")
+        assert child.stderr is not None
+        told = ""
+        while "Answer (" not in told:
+            letter = child.stderr.read(1)
+            assert letter, told
+            told += letter
+        os.write(ours, b"\x04")
+        out, _ = child.communicate(timeout=60)
+    finally:
+        child.kill()
+        child.wait()
+        os.close(ours)
+        os.close(theirs)
+
+    assert "END keep ['undecided']" in out
+
+
+@pytest.mark.parametrize("module", ["buildperm.cli.prompt"])
+def test_plain_text_needs_no_textual_and_no_rich(module: str) -> None:
+    program = f"import sys, {module}; print([m for m in ('textual', 'rich') if m in sys.modules])"
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60,
+        cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+
+    assert told.stdout == "[]\n"
