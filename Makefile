@@ -1,0 +1,102 @@
+# `make demo` and `make test` need Python 3.11 or newer, cargo and a C compiler, and set up the rest:
+# a virtual environment in .venv, made anew only when pyproject.toml changes.
+
+SHELL = /bin/sh
+VENV = .venv
+BIN = $(VENV)/bin
+PYTHONS = $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11
+
+# Make's own variables would reach cargo, which then looks for a job server that is not there.
+RUN = env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL
+
+# As many as have something to do: the tests start real compilers.
+WORKERS = 2
+
+.PHONY: help demo test corpus check format benchmark screenshots clean
+
+help:
+	@echo 'make demo       look at buildperm: records, decides and enforces on the bundled workspace'
+	@echo 'make test       run the tests, but for the real crates'
+	@echo 'make corpus     run the tests on real crates from the registry (some minutes)'
+	@echo 'make check      format, lint, layers, types'
+	@echo 'make format     rewrite the sources as `make check` wants them'
+	@echo 'make benchmark  measure against strace and plain cargo (some minutes)'
+	@echo 'make screenshots  draw the pictures in screenshots/ anew, from real recordings'
+	@echo 'make clean      remove everything that was made'
+
+demo: $(VENV)/.demo needs-cargo
+	@$(RUN) $(BIN)/buildperm demo
+
+test: $(VENV)/.test needs-cargo
+	$(RUN) $(BIN)/python -m pytest -n $(WORKERS) -m 'not corpus' $(PYTEST)
+
+corpus: $(VENV)/.test needs-cargo
+	$(RUN) $(BIN)/python -m pytest -m corpus $(PYTEST)
+
+check: $(VENV)/.test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+format: $(VENV)/.test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+benchmark: $(VENV)/.test needs-cargo
+	$(RUN) $(BIN)/python benchmarks/recording.py
+	$(RUN) $(BIN)/python benchmarks/building.py
+	$(RUN) $(BIN)/python benchmarks/startup.py
+
+# Real recordings of the demo's workspace, the crate that misbehaves first.
+screenshots: $(VENV)/.test needs-cargo
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	TMPDIR=$$folder $(RUN) $(BIN)/buildperm demo --no-tui --keep >/dev/null 2>&1 </dev/null; \
+	builds=$$(echo "$$folder"/*/workspace/target/buildperm/learn/debug/build) && \
+	$(BIN)/python -m buildperm.tui.pictures "$$folder/pictures" \
+		$$(for crate in left-padding checksum messages stamp; do \
+			echo "$$builds/$$crate"-*/buildperm/recording.jsonl; done) >/dev/null && \
+	cp "$$folder/pictures/card-120x36.svg" screenshots/learn.svg && \
+	cp "$$folder/pictures/card-80x24.svg" screenshots/learn-80x24.svg && \
+	cp "$$folder/pictures/diff-120x36.svg" screenshots/diff.svg && \
+	cp "$$folder/pictures/keys-120x36.svg" screenshots/keys.svg
+
+clean:
+	rm -rf $(VENV) build dist ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+		.import_linter_cache examples/target tests/crates/target tests/crates/system/target
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The command alone; what `make test` installs is enough for it too.
+$(VENV)/.demo: $(BIN)/python pyproject.toml
+	@if test $(VENV)/.test -nt pyproject.toml; then :; else \
+		echo 'Installing buildperm into $(VENV)'; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .; \
+	fi
+	@touch $@
+
+$(VENV)/.test: $(BIN)/python pyproject.toml
+	@echo 'Installing buildperm and what its tests need into $(VENV)'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+# A version manager's `python3.13` may exist and yet only print an error: hence each one is asked.
+$(BIN)/python:
+	@for python in $(PYTHONS); do \
+		if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			echo "Making $(VENV) with $$python"; \
+			rm -rf $(VENV); \
+			"$$python" -m venv $(VENV) && exit 0; \
+			rm -rf $(VENV); \
+			echo 'The module venv does not work. On Debian and Ubuntu: apt install python3-venv' >&2; \
+			exit 1; \
+		fi; \
+	done; \
+	echo 'buildperm needs Python 3.11 or newer. Name one: make PYTHON=/path/to/python3.11 …' >&2; \
+	exit 1
+
+.PHONY: needs-cargo
+needs-cargo:
+	@cargo --version >/dev/null 2>&1 \
+		|| { echo 'cargo does not work here. See https://rustup.rs' >&2; exit 1; }
+	@cc --version >/dev/null 2>&1 || clang --version >/dev/null 2>&1 \
+		|| { echo 'No C compiler. On Debian and Ubuntu: apt install build-essential' >&2; exit 1; }

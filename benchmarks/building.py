@@ -1,0 +1,71 @@
+"""What a whole build costs: `cargo build` of real crates, plain and under `buildperm ci`.
+
+    benchmarks/building.py [--rounds N]
+
+Every round builds everything anew, dependencies included. The grants are those that
+`learn --accept medium` writes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+from held import CRATES, workspace
+from measurement import Variant, describe_machine, interleave, ratios, table
+
+BUILDPERM = [sys.executable, "-m", "buildperm"]
+
+
+def run(command: list[str], folder: Path, *accepted: int) -> None:
+    """Run `command` in `folder`; end here if it ends with a status that is not accepted."""
+    environment = {name: value for name, value in os.environ.items() if name != "CARGO_TARGET_DIR"}
+    ended = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    if ended.returncode not in (0, *accepted):
+        sys.stderr.write(ended.stderr.decode("utf-8", "replace"))
+        raise SystemExit(f"`{' '.join(command)}` ended with {ended.returncode}")
+
+
+def afresh(command: list[str], folder: Path) -> None:
+    """Run `command` after removing everything that was built."""
+    shutil.rmtree(folder / "target", ignore_errors=True)
+    run(command, folder)
+
+
+def main() -> None:
+    """Measure, and print one table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    describe_machine()
+    plain = ["cargo", "build", "--workspace", "--quiet"]
+    held = [*BUILDPERM, "ci", "--", "build", "--workspace", "--quiet"]
+    rows = []
+    with workspace(CRATES) as copy:
+        for name, folder in (("tests/crates", copy), ("tests/crates/system", copy / "system")):
+            learn = ["learn", "--no-tui", "--accept", "medium", "--", "check", "--workspace"]
+            run([*BUILDPERM, *learn], folder, 3)
+            ways = [
+                Variant("cargo build", partial(afresh, plain, folder)),
+                Variant("buildperm ci", partial(afresh, held, folder)),
+            ]
+            interleave(ways, given.rounds, title=name)
+            rows.append([name, *ratios(ways)])
+    title = f"Whole builds from nothing, medians of {given.rounds} rounds in turns"
+    table(title, ["workspace", "cargo build", "buildperm ci"], rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""Runs variants of the same work in turns and compares their medians.
+
+In turns, because a machine is never equally fast for long: what is compared has to have had the
+same weather. Ratios are what counts; the seconds are those of one machine on one day.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Variant:
+    """One way to do the work, with how long it took each time."""
+
+    name: str
+    run: Callable[[], object]
+    seconds: list[float] = field(default_factory=list)
+
+    @property
+    def median(self) -> float:
+        """Return the median in seconds."""
+        return statistics.median(self.seconds)
+
+
+def interleave(variants: Sequence[Variant], rounds: int, *, title: str) -> None:
+    """Run every variant once to warm up, then `rounds` times in turns."""
+    for turn in range(rounds + 1):
+        for variant in variants:
+            if sys.stderr.isatty():
+                sys.stderr.write(f"\r\x1b[K{title}: {turn}/{rounds} {variant.name}")
+            began = time.perf_counter()
+            variant.run()
+            took = time.perf_counter() - began
+            if turn > 0:
+                variant.seconds.append(took)
+    if sys.stderr.isatty():
+        sys.stderr.write("\r\x1b[K")
+
+
+def ratios(variants: Sequence[Variant]) -> list[str]:
+    """Return one row: the median of the first variant, then each other one as a multiple of it."""
+    base = variants[0].median
+    return [
+        duration(base),
+        *(
+            f"{variant.median / base:.2f} x ({duration(variant.median)})"
+            for variant in variants[1:]
+        ),
+    ]
+
+
+def duration(seconds: float) -> str:
+    """Write a duration with a unit that suits it."""
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.1f} ms"
+
+
+def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a Markdown table to standard output, aligned."""
+    lines = [list(head), *(list(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    lines.insert(1, ["-" * width for width in widths])
+    print(f"\n{title}\n")
+    for line in lines:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        print(f"| {' | '.join(cells)} |")
+
+
+def describe_machine() -> None:
+    """Print what was measured on."""
+    load = os.getloadavg()[0]
+    print(
+        f"Linux {platform.release()}, {platform.machine()}, {os.cpu_count()} processors, "
+        f"Python {platform.python_version()}, load {load:.1f} at the start"
+    )

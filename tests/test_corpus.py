@@ -1,0 +1,162 @@
+"""Real crates: learnt once, built held to that, and what comes out is what plain cargo makes."""
+
+from __future__ import annotations
+
+import filecmp
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CRATES = ROOT / "tests" / "crates"
+MOST_DECISIONS = 6
+# Differs from one run to the next without buildperm too: random names, dates, logs of those.
+UNSTABLE = re.compile(r"CMakeFiles/|CMakeCache|\.cmake$|\.log$|\.yaml$|^build/Makefile")
+
+pytestmark = [pytest.mark.corpus, pytest.mark.timeout(1800)]
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A copy of a workspace of real crates that has been through all the steps."""
+
+    folder: Path
+    learned: subprocess.CompletedProcess[str]
+    held: subprocess.CompletedProcess[str]
+    plain: Path  # What plain cargo left in the folder of its build scripts.
+
+    @property
+    def grants(self) -> dict[str, Any]:
+        """Return the grant table by crate."""
+        written = tomllib.loads((self.folder / "Cargo.toml").read_text(encoding="utf-8"))
+        tables = [written.get(key, {}) for key in ("workspace", "package")]
+        for table in tables:
+            if "buildperm" in table.get("metadata", {}):
+                crates: dict[str, Any] = table["metadata"]["buildperm"].get("crates", {})
+                return crates
+        return {}
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """Return what `ci --format json` printed."""
+        report: dict[str, Any] = json.loads(self.held.stdout)
+        return report
+
+
+@pytest.fixture(scope="module", params=["crates", "crates/system"])
+def workspace(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Workspace]:
+    """Build with plain cargo, learn, and build held, in the place where plain cargo did.
+
+    The same place, because what compilers make holds paths.
+    """
+    copies = tmp_path_factory.mktemp("corpus")
+    shutil.copytree(CRATES, copies / "crates", ignore=shutil.ignore_patterns("target"))
+    folder = copies / request.param
+    cargo = ["check", "--workspace", "--quiet"]
+    place = folder / "target" / "buildperm" / "ci"
+    built = _run(["cargo", *cargo, "--target-dir", str(place)], folder)
+    assert built.returncode == 0, built.stderr
+    plain = copies / "plain"
+    (place / "debug" / "build").rename(plain)
+    shutil.rmtree(place)
+
+    buildperm = [sys.executable, "-m", "buildperm"]
+    learned = _run([*buildperm, "learn", "--no-tui", "--accept", "medium", "--", *cargo], folder)
+    held = _run([*buildperm, "ci", "--format", "json", "--", *cargo], folder)
+    yield Workspace(folder, learned, held, plain)
+    shutil.rmtree(copies)
+
+
+def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    unwanted = ("CARGO_TARGET_DIR", "RUSTC_WRAPPER")
+    environment = {name: value for name, value in os.environ.items() if name not in unwanted}
+    environment["PYTHONPATH"] = str(ROOT)
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=1200,
+    )
+
+
+def test_everything_can_be_learnt_without_risk(workspace: Workspace) -> None:
+    assert workspace.learned.returncode == 0, workspace.learned.stderr
+
+
+def test_a_held_build_passes_and_refuses_nothing(workspace: Workspace) -> None:
+    assert workspace.held.returncode == 0, workspace.held.stderr
+    assert {script["crate"]: script["findings"] for script in workspace.report["scripts"]} == {
+        script["crate"]: [] for script in workspace.report["scripts"]
+    }
+    assert [script["crate"] for script in workspace.report["scripts"] if script["failure"]] == []
+
+
+def test_no_crate_asks_for_more_than_a_few_decisions(workspace: Workspace) -> None:
+    kinds = ("presets", "read", "write", "exec", "net", "env", "directives")
+    decisions = {
+        crate: sum(len(granted.get(kind, ())) for kind in kinds)
+        for crate, granted in workspace.grants.items()
+    }
+
+    assert decisions
+    assert {crate: number for crate, number in decisions.items() if number > MOST_DECISIONS} == {}
+
+
+def test_crates_that_only_look_at_the_compiler_need_no_entry(workspace: Workspace) -> None:
+    quiet = {"anyhow", "libc", "proc-macro2", "quote", "serde", "serde_core"}
+    ran = {script["crate"] for script in workspace.report["scripts"]}
+
+    assert quiet & ran
+    assert quiet.isdisjoint(workspace.grants)
+
+
+def test_a_held_build_makes_the_files_that_plain_cargo_makes(workspace: Workspace) -> None:
+    plain = _outputs(workspace.plain)
+    held = _outputs(workspace.folder / "target" / "buildperm" / "ci" / "debug" / "build")
+
+    assert sorted(plain) == sorted(held)
+    different = [
+        f"{crate}: {name}"
+        for crate, out_dir in plain.items()
+        for name in _differing(out_dir, held[crate])
+        if not UNSTABLE.search(name)
+    ]
+    assert different == []
+
+
+def _outputs(build: Path) -> dict[str, Path]:
+    """Return every OUT_DIR below Cargo's `build` by the name and hash of its unit."""
+    found = {}
+    for folder in build.iterdir():
+        nested = [folder / name / "out" for name in os.listdir(folder) if len(name) == 16]
+        for out_dir in (folder / "out", *nested):
+            if out_dir.is_dir() and not list(out_dir.glob("build_script_*")):
+                found[str(out_dir.relative_to(build))] = out_dir
+    return found
+
+
+def _differing(plain: Path, held: Path) -> list[str]:
+    """Return the files, relative to OUT_DIR, that are in one only or not the same."""
+    files = [
+        {str(path.relative_to(top)) for path in top.rglob("*") if path.is_file()}
+        for top in (plain, held)
+    ]
+    common = sorted(files[0] & files[1])
+    _, different, unreadable = filecmp.cmpfiles(plain, held, common, shallow=False)
+    return sorted(files[0] ^ files[1]) + different + unreadable
