@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
 from buildperm.errors import BuildpermError
 from buildperm.policy import objection, selection
+from buildperm.policy.compilation import PINNED
 from buildperm.policy.decision import Act, Answer, Counts, Decision, Entry, Picked, signature
 from buildperm.policy.grants import CrateGrants, Policy
 from buildperm.policy.merging import is_settled, merged
@@ -258,7 +259,8 @@ class Review:
         """Return the crates whose entry in `policy` is to change, by key, with what it is to say.
 
         What a crate had is kept, except that the newest answer about the same rule wins. A version
-        counts as reviewed once everything about it is allowed or denied. A crate that asks for
+        counts as reviewed once everything about it is allowed or denied, unless that alone would
+        put risky grants in force that nobody has looked at with it in mind. A crate that asks for
         nothing and has no entry gets none.
         """
         versions: dict[tuple[str, str], list[Proposal]] = {key: [] for key in self._settled}
@@ -270,7 +272,11 @@ class Review:
             decided = [(proposal, self._decisions[proposal.id]) for proposal in proposals]
             now = merged(had, decided)
             complete = all(is_settled(*each) for each in decided)
-            if complete and (proposals or key in policy.crates):
+            if (
+                complete
+                and (proposals or key in policy.crates)
+                and _may_count(had, version, decided)
+            ):
                 now = replace(now, reviewed=now.reviewed | {version})
             changed[key] = now
         return {
@@ -344,3 +350,16 @@ def _objection(choice: Choice) -> objection.Objection | None:
     """Say why a rung cannot become grants, if it cannot."""
     found = (objection.to_grant(rule, reason="") for rule in choice.rules)
     return next((each for each in found if each is not None), None)
+
+
+def _may_count(
+    had: CrateGrants, version: str, decided: Sequence[tuple[Proposal, Decision]]
+) -> bool:
+    """Tell whether a version may count as reviewed without a person having weighed its risks.
+
+    Risky grants hold for reviewed versions only. A new version that asks for nothing, or for what
+    a batch may allow, must not get those of its predecessors by the way.
+    """
+    if version in had.reviewed or not any(of_rule(rule)[0] >= PINNED for rule in had.rules):
+        return True
+    return any(proposal.risk > BATCH_LIMIT for proposal, _ in decided)

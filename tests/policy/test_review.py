@@ -322,6 +322,21 @@ def test_a_crate_that_asks_for_nothing_is_noted_only_where_it_has_an_entry() -> 
     assert Review((), settled=[("ring", "0.16.0")]).grants(policy) == {}
 
 
+def test_a_new_version_gets_no_risky_grant_of_its_predecessors_by_the_way() -> None:
+    risky = Rule(Kind.EXEC, "curl")
+    had = CrateGrants("x", reviewed=frozenset({"0.9.0"}), rules=frozenset({risky}))
+    policy = Policy("portable", {"x": had}, Path("Cargo.toml"))
+    quiet = Review((), settled=[("x", "1.0.0")])
+    batch = Review((LOW,))
+    batch.accept_up_to(Risk.MEDIUM)
+    looked_at = Review((HIGH,))
+    looked_at.allow(HIGH.id)
+
+    assert quiet.grants(policy) == {}
+    assert batch.grants(policy)["x"].reviewed == {"0.9.0"}
+    assert looked_at.grants(policy)["x"].reviewed == {"0.9.0", "1.0.0"}
+
+
 def test_two_versions_of_a_crate_are_finished_one_by_one() -> None:
     old, new = proposal("a", version="1.0.0"), proposal("b", version="2.0.0")
     review = Review((old, new))
