@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from buildperm.errors import BuildpermError
 from buildperm.sandbox import session as sessions
-from buildperm.sandbox.stub import stub
+from buildperm.sandbox.stub import shell, stub
 from buildperm.tracer.notation import encode
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class TargetDirectory:
             if not name:
                 _write(self.progress, b"", 0o600)
                 _write(self.stub, self.stub_text(), 0o700)
-                _write(self.wrapper, _WRAPPER.read_bytes(), 0o700)
+                _write(self.wrapper, _wrapper(), 0o700)
             _write(path, sessions.dump(session), 0o600)
         except OSError as error:
             raise _unusable(self.folder, error) from error
@@ -157,8 +157,17 @@ def open_target(metadata: Metadata, name: Literal["learn", "ci"]) -> TargetDirec
     return TargetDirectory(folder.resolve())
 
 
+def _wrapper() -> bytes:
+    """Return the wrapper for a shell that passes on every variable to rustc."""
+    _, script = _WRAPPER.read_bytes().split(b"\n", 1)
+    return b"#!" + shell() + b"\n" + script
+
+
 def _unusable(folder: Path, error: OSError) -> BuildpermError:
-    return BuildpermError(f"cannot use the target directory `{folder}`: {error.strerror}")
+    return BuildpermError(
+        f"cannot use the target directory `{folder}`: {error.strerror}",
+        hint="Make room for a folder that you may write there, or set CARGO_TARGET_DIR to another.",
+    )
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:

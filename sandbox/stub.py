@@ -1,20 +1,28 @@
 """The stub that stands in place of a build script and starts its supervisor.
 
-A POSIX shell script, since that costs half a millisecond. Whoever links a build script appends the
+A POSIX shell script, since that costs a millisecond. Whoever links a build script appends the
 line `# real: NAME`, the name of the real program in the same folder, so that a hard link of the
 stub under another name finds it too.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
+import subprocess
 import sys
 
+from buildperm.errors import CannotEnforceError
 from buildperm.tracer.notation import encode
 
+_SHELLS = (b"/bin/sh", b"/bin/bash -p", b"/usr/bin/bash -p", b"/usr/local/bin/bash -p")
+"""The quickest first. With `-p`, bash runs no file and no function that the environment names."""
+
+_PROBE = {b"A.B": b"kept", b"A-B": b"kept", b"PATH": os.fsencode(os.defpath)}
+
 _STUB = b"""\
-#!/bin/sh
+#!%(shell)s
 # buildperm: stands in place of a build script and runs it held to what it was granted.
 BUILDPERM_FALLBACK=%(session)s
 python=%(python)s
@@ -31,6 +39,36 @@ exit 1
 """
 
 
+@functools.cache
+def shell() -> bytes:
+    """Return what follows `#!` in our scripts: a shell that passes on every variable.
+
+    dash drops those whose names are no identifiers, such as `CARGO_BIN_EXE_my-prog`, which
+    integration tests are compiled with. So each shell is asked.
+
+    Raises:
+        CannotEnforceError: There is none.
+    """
+    for words in _SHELLS:
+        try:
+            ran = subprocess.run(
+                [*words.split(), b"-c", b"exec env"],
+                env=_PROBE,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=10,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+        if {b"A.B=kept", b"A-B=kept"} <= set(ran.stdout.split(b"\n")):
+            return words
+    raise CannotEnforceError(
+        "no shell of this machine passes on variables such as CARGO_BIN_EXE_my-prog",
+        hint="Install bash.",
+    )
+
+
 def stub(session_path: bytes) -> bytes:
     """Return the text of the stub.
 
@@ -39,6 +77,7 @@ def stub(session_path: bytes) -> bytes:
             session of the last command; the supervisor then enforces.
 
     Raises:
+        CannotEnforceError: There is no shell to run it.
         ValueError: One of the paths holds a line break, which no stub can.
     """
     values = {
@@ -49,7 +88,8 @@ def stub(session_path: bytes) -> bytes:
     for path in values.values():
         if b"\n" in path or b"\0" in path:
             raise ValueError(f"a path with a line break: {encode(path)}")
-    return _STUB % {name: _quoted(path) for name, path in values.items()}
+    quoted = {name: _quoted(path) for name, path in values.items()}
+    return _STUB % {b"shell": shell(), **quoted}
 
 
 def _quoted(path: bytes) -> bytes:

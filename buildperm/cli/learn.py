@@ -218,6 +218,9 @@ class _Learning:
         scripts = self.built.scripts
         asking = sum(1 for script in scripts if script.findings)
         decisions = len(self.review.proposals)
+        if not scripts:
+            _tell("No build script has run.")
+            return
         _tell("")
         for line in (*text.summary(scripts), *text.warnings(scripts), ""):
             _tell(line)

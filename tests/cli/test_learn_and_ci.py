@@ -203,3 +203,30 @@ def _runs_below(pid: str, folder: Path) -> bool:
         return os.readlink(f"/proc/{pid}/exe").startswith(str(folder))
     except OSError:
         return False
+
+
+def test_variables_with_odd_names_reach_scripts_and_the_compiler(tmp_path: Path) -> None:
+    # A shell in between may drop what is no identifier: CARGO_FEATURE_V1.2, CARGO_BIN_EXE_my-prog.
+    folder = member(
+        tmp_path / "ws",
+        "fn main() {\n"
+        '    assert!(std::env::var_os("CARGO_FEATURE_V1.2").is_some());\n'
+        '    println!("cargo::rustc-env=A.B=passed");\n}\n',
+    )
+    manifest = folder / "sample/Cargo.toml"
+    manifest.write_text(
+        manifest.read_text() + '[features]\ndefault = ["v1.2"]\n"v1.2" = []\n'
+        '[[bin]]\nname = "my-prog"\npath = "src/main.rs"\n'
+    )
+    (folder / "sample/src/main.rs").write_text('fn main() { print!("{}", env!("A.B")); }\n')
+    (folder / "sample/tests").mkdir()
+    (folder / "sample/tests/run.rs").write_text(
+        "#[test]\nfn runs() {\n"
+        '    let ran = std::process::Command::new(env!("CARGO_BIN_EXE_my-prog")).output();\n'
+        '    assert_eq!(ran.unwrap().stdout, b"passed");\n}\n'
+    )
+
+    held = buildperm("ci", "--", "test", folder=folder)
+
+    assert held.returncode == 0, held.stdout + held.stderr
+    assert "test runs ... ok" in held.stdout
