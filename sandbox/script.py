@@ -11,6 +11,7 @@ import stat
 
 from buildperm.sandbox import output, session
 from buildperm.tracer.notation import encode
+from buildperm.tracer.writer import put
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def make_private(places: Mapping[str, bytes]) -> None:
 
 
 def write_atomically(path: bytes, content: bytes) -> None:
-    """Write `content`, readable by its owner only; a reader sees the old or the new, never half.
+    """Write `content`, readable by its owner only; a reader never sees half of it.
 
     Raises:
         OSError: It cannot be written.
@@ -170,7 +171,7 @@ def write_atomically(path: bytes, content: bytes) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     with open(os.open(new, flags, 0o600), "wb") as file:
         file.write(content)
-    os.replace(new, path)
+    put(new, path)
 
 
 def write_context(places: Mapping[str, bytes], context: Context) -> None:

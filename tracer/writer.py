@@ -196,7 +196,7 @@ class Writer:
             file.write(line.value(first) + "\n")
             file.writelines(self._lines())
             file.write(line.value(last) + "\n")
-        os.replace(made, path)
+        put(made, path)
 
     def _count(self, key: Key, process: int, refused: bool, size: int) -> None:
         known = self._events.get(key)
@@ -218,3 +218,19 @@ class Writer:
             yield line.process(key, parent, program, argv)
         for fields, (at, pid, count) in self._events.items():
             yield line.event(fields, at, pid, count)
+
+
+def put(made: bytes, path: bytes) -> None:
+    """Move the finished file `made` to `path`; a reader finds the old one, none, or the new one.
+
+    Replacing a file would make ext4 write the new one out at once, which takes longer than most
+    build scripts: ext4(5), "auto_da_alloc". A recording that is missing is made again.
+
+    Raises:
+        OSError: It cannot be moved.
+    """
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    os.rename(made, path)
