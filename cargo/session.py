@@ -13,7 +13,7 @@ from buildperm import __version__
 from buildperm.errors import BuildpermError, CannotEnforceError
 from buildperm.policy import compilation
 from buildperm.policy.grants import CRATES_IO, key_for, matching
-from buildperm.policy.pattern import locate
+from buildperm.policy.pattern import locate, resolve_exec
 from buildperm.sandbox import hygiene
 from buildperm.sandbox.runtime import RUNTIMES
 from buildperm.sandbox.session import VERSION
@@ -81,7 +81,20 @@ def make(
         described = _package(package, metadata, lock, policy, places)
         described["digest"] = _digest(session, described)
         session["packages"][os.fsencode(package.folder)] = described
+    session["programs"] = _programs(session)
     return session
+
+
+def _programs(session: Session) -> dict[str, list[tuple[bytes, bool]]]:
+    """Look all granted and denied names of programs up once, rather than once per script."""
+    names = {
+        pattern
+        for package in session["packages"].values()
+        for pattern in (*package["exec"], *package["deny"].get("exec", ()))
+        if "/" not in pattern and not pattern.startswith("$")
+    }
+    places = session["places"]
+    return {name: resolve_exec(name, session["path"], places) for name in sorted(names)}
 
 
 def _places(

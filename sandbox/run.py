@@ -51,7 +51,9 @@ class Run:
             program: The real build script.
             fifo: The jobserver's; empty if it has none.
         """
-        grants = spec.Grants(self.package, self.places, self.session["path"])
+        session = self.session
+        programs = session.get("programs")
+        grants = spec.Grants(self.package, self.places, session["path"], programs)
         grants.add_baseline()
         grants.add_package()
         if self.learning:

@@ -53,11 +53,26 @@ _WRITE_ROOTS = ("OUT_DIR", "TMP", "MANIFEST_DIR", "WORKSPACE")
 class Grants:
     """The rights that a script gets, by path; a path that is there twice gets both."""
 
-    def __init__(self, package: Package, places: Mapping[str, bytes], path: bytes) -> None:
+    def __init__(
+        self,
+        package: Package,
+        places: Mapping[str, bytes],
+        path: bytes,
+        programs: Mapping[str, list[tuple[bytes, bool]]] | None = None,
+    ) -> None:
+        """Begin with nothing granted.
+
+        Args:
+            package: Whose grants are meant.
+            places: Folders by token.
+            path: PATH, for the names of programs.
+            programs: What some names have been found to lead to on it.
+        """
         self.rights: dict[bytes, int] = {}
         self._package = package
         self._places = places
-        self._path = path  # PATH, for the names of programs.
+        self._path = path
+        self._programs = programs or {}
         self._sensitive = Excluded(sensitive.existing(places, writing=False))
         self._writable = [places["OUT_DIR"], places["TMP"]]
         for pattern in package["write"]:
@@ -116,7 +131,7 @@ class Grants:
         excluded: Excluded | None = None
         for pattern in patterns:
             if kind == "exec":
-                found = resolve_exec(pattern, self._path, self._places)
+                found = self._resolve_exec(pattern)
             else:
                 found = resolve(pattern, self._places)
             if not found:
@@ -141,6 +156,10 @@ class Grants:
                     # where nothing sensitive is among them.
                     self.add(path, landlock.READ_DIR)
 
+    def _resolve_exec(self, pattern: str) -> list[tuple[bytes, bool]]:
+        known = self._programs.get(pattern)
+        return known if known is not None else resolve_exec(pattern, self._path, self._places)
+
     def _excluded(self, kind: str) -> Excluded:
         if kind != "write":
             return self._sensitive
@@ -150,7 +169,7 @@ class Grants:
         found = []
         for pattern in self._package["deny"].get(kind, ()):
             if kind == "exec":
-                found += resolve_exec(pattern, self._path, self._places)
+                found += self._resolve_exec(pattern)
             else:
                 found += resolve(pattern, self._places)
         return frozenset(path for path, _ in found)
@@ -191,14 +210,17 @@ def make_missing(patterns: Iterable[str], places: Mapping[str, bytes]) -> list[b
     folder. `FILE` is made as an empty file, `FOLDER/**` as an empty folder, where the folder above
     exists. Returns what was made; see `remove_unused`.
     """
+    patterns = list(patterns)
+    trees = [tree for pattern in patterns if (tree := folder(pattern, places))]
     made: list[bytes] = []
     for pattern in patterns:
         is_folder = pattern.endswith("/**")
         path = folder(pattern, places) if is_folder else None
         if not is_folder and is_literal(pattern):
             path = absolute(pattern, places)
-        if not path or os.path.lexists(path):
+        if not path or os.path.lexists(path) or _leads_out(path, trees):
             continue
+        path = os.path.realpath(os.path.dirname(path)) + b"/" + os.path.basename(path)
         try:
             if is_folder:
                 os.mkdir(path)
@@ -214,6 +236,9 @@ def make_missing(patterns: Iterable[str], places: Mapping[str, bytes]) -> list[b
 def remove_unused(made: Iterable[bytes]) -> None:
     """Remove what `make_missing` made and the script left empty."""
     for path in made:
+        parent = os.path.dirname(path)
+        if os.path.realpath(parent) != parent:
+            continue  # The script has put a link there: what is behind it is not ours.
         try:
             if os.path.isdir(path) and not os.path.islink(path):
                 os.rmdir(path)
@@ -221,3 +246,9 @@ def remove_unused(made: Iterable[bytes]) -> None:
                 os.unlink(path)
         except OSError:
             continue
+
+
+def _leads_out(path: bytes, trees: Iterable[bytes]) -> bool:
+    """Tell whether `path` lies in a tree that a script may write, but leads elsewhere by a link."""
+    inside = [os.path.realpath(tree) for tree in trees if covers(tree, path)]
+    return bool(inside) and not any(covers(tree, os.path.realpath(path)) for tree in inside)
