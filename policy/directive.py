@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from buildperm.policy.environment import looks_secret
+from buildperm.policy.environment import holds_credential
 from buildperm.policy.pattern import locate, matches
 from buildperm.tracer.notation import decode, encode
 
@@ -306,7 +306,7 @@ def _judge_one(
         return REFUSED if "/" in name or kind.startswith("link-arg") else FREE
     if key == "rerun-if-env-changed":
         # Cargo keeps the value in its target directory, where other scripts may find it.
-        return REFUSED if looks_secret(value) else FREE
+        return REFUSED if holds_credential(value) else FREE
     if key in _HARMLESS:
         return FREE
     if key == "rustc-link-search":

@@ -105,7 +105,7 @@ def write_atomically(path: Path, before: bytes, after: bytes) -> None:
     except OSError as error:
         raise BuildpermError(
             f"write {path}: {error.strerror}",
-            hint="Make the file and its folder writable, or apply the diff by hand.",
+            hint="Make the file and its folder writable; `--dry-run` only prints the diff.",
         ) from error
     finally:
         if temporary is not None:

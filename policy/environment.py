@@ -246,6 +246,11 @@ def looks_secret(name: str) -> bool:
     return bool(withheld_because(name))
 
 
+def holds_credential(name: str) -> bool:
+    """Tell whether the value may be a credential; what only steers programs holds none."""
+    return withheld_because(name) not in ("", _STEERING)
+
+
 def is_baseline(name: str) -> bool:
     """Tell whether every build script gets the variable: Cargo's own and those of tool chains."""
     if name.startswith(_FROM_CARGO) or name in _EXACT:

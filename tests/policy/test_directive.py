@@ -58,6 +58,7 @@ def _judge(
     [
         ("rerun-if-changed", "build.rs"),
         ("rerun-if-env-changed", "CC"),
+        ("rerun-if-env-changed", "GCC_EXEC_PREFIX"),  # As the crate cc prints it.
         ("warning", "anything%1B"),
         ("error", "anything"),
         ("metadata", "root=/x"),
