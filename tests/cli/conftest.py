@@ -18,7 +18,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 LEARN = ("learn", "--no-tui", "--accept", "medium")
 CI = ("ci",)
 
-# Whatever could move a cursor, forge a line or turn a text around: all that is no text but newlines.
+# Whatever could move a cursor, forge a line or turn a text around; Cargo's newlines and tabs stay.
 _RAW = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
