@@ -105,6 +105,13 @@ _PATTERNS = (
     "XCODE_*",
 )
 
+# Nearly all of them are a beginning or an ending, which Python compares quicker than we do.
+_BEGINNINGS = tuple(each[:-1] for each in _PATTERNS if each.find("*") == len(each) - 1)
+_ENDINGS = tuple(each[1:] for each in _PATTERNS if each.rfind("*") == 0)
+_OTHERS = tuple(
+    each for each in _PATTERNS if each[:-1] not in _BEGINNINGS and each[1:] not in _ENDINGS
+)
+
 _STEERING = "it makes programs run code of its value"
 _SESSION = "it leads to your session: agents, buses, the display"
 _SECRET = "its name says that it holds a secret"  # noqa: S105
@@ -255,7 +262,15 @@ def is_baseline(name: str) -> bool:
     """Tell whether every build script gets the variable: Cargo's own and those of tool chains."""
     if name.startswith(_FROM_CARGO) or name in _EXACT:
         return True
-    return any(matches(pattern, name) for pattern in _PATTERNS) and not looks_secret(name)
+    return _is_conventional(name) and not looks_secret(name)
+
+
+def _is_conventional(name: str) -> bool:
+    if "/" in name:  # Which no `*` covers.
+        return False
+    if name.startswith(_BEGINNINGS) or name.endswith(_ENDINGS):
+        return True
+    return any(matches(pattern, name) for pattern in _OTHERS)
 
 
 def passes(name: str, *, learning: bool, granted: Iterable[str], denied: Iterable[str]) -> bool:

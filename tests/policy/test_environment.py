@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from buildperm.policy import environment
 from buildperm.policy.environment import is_baseline, looks_secret, passes, withheld_because
+from buildperm.policy.pattern import matches
 
 BASELINE = str.split("""
     CARGO CARGO_MANIFEST_DIR CARGO_MANIFEST_PATH CARGO_MANIFEST_LINKS CARGO_MAKEFLAGS
@@ -72,3 +74,12 @@ def test_a_denial_wins_over_everything() -> None:
 @given(st.text(alphabet="ABCKEYTOKN_%2x", max_size=20))
 def test_nothing_that_looks_secret_is_in_the_baseline(name: str) -> None:
     assert not (looks_secret(name) and is_baseline(name))
+
+
+@pytest.mark.parametrize("filler", ["", "X", "A_B", "a/b"])
+def test_names_are_judged_as_the_patterns_say(filler: str) -> None:
+    for pattern in environment._PATTERNS:
+        name = pattern.replace("*", filler)
+        expected = any(matches(each, name) for each in environment._PATTERNS)
+
+        assert environment._is_conventional(name) is expected, name
