@@ -76,7 +76,9 @@ def resolve(folder: Path, environment: Mapping[str, str], *, name: str = "") -> 
         raise BuildpermError(
             "no `cargo` on PATH", hint="Install Rust, for example with https://rustup.rs."
         )
-    sysroot = Path(_ask([proxy, "--print", "sysroot"], folder, base).strip())
+    # Only rustup's proxy takes a `+name`: any other rustc says that it does not know what is meant.
+    chosen = [f"+{name}"] if name else []
+    sysroot = Path(_ask([proxy, *chosen, "--print", "sysroot"], folder, base).strip())
     if not sysroot.is_dir():
         raise BuildpermError(f"`rustc --print sysroot` names `{sysroot}`, which is no folder")
     sysroot = sysroot.resolve()
