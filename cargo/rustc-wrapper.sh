@@ -39,7 +39,12 @@ note() {
 
 for argument in "$@"; do
     case $argument in
-    @*) # Cargo writes one argument a line into a file when they are too many for execve(2).
+    @*) # A crate can have Cargo pass on such a word among others, in `check-cfg` of its `[lints]`.
+        if [ $# -gt 3 ]; then
+            echo "buildperm: refused: rustc would read further arguments from \`${argument#@}\`" >&2
+            exit 1
+        fi
+        # Cargo writes one argument a line into a file when they are too many for execve(2).
         while IFS= read -r line || [ -n "$line" ]; do note "$line"; done <"${argument#@}"
         ;;
     *) note "$argument" ;;

@@ -40,6 +40,8 @@ _HARMLESS = (
     "rustc-check-cfg",
     "rustc-link-lib",
 )
+_ARGUMENTS = ("rustc-cfg", "rustc-check-cfg", "rustc-link-lib", "rustc-link-search")
+"""Keys whose values are words of their own on the command line of rustc."""
 # With one colon Cargo knows these keys only, and takes everything else for metadata.
 _OLD_KEYS = (
     *(key.encode() for key in LINK_ARGUMENTS),
@@ -300,6 +302,8 @@ def _parts(key: str, value: str) -> list[tuple[str, str]]:
 def _judge_one(
     key: str, value: str, *, places: Mapping[str, bytes], handed_over: Iterable[bytes]
 ) -> str:
+    if key in _ARGUMENTS and decode(value).startswith(b"@"):
+        return FORBIDDEN  # rustc reads further arguments from the file behind the `@`.
     if key == "rustc-link-lib":
         # A name is looked for in the folders that were judged, a path wherever it leads.
         kind, _, name = value.rpartition("=")
