@@ -48,15 +48,28 @@ def read(
     """Read the configuration for a command run in `folder`; `arguments` are those of `--config`.
 
     Raises:
-        BuildpermError: A file is broken.
+        BuildpermError: A file is broken, or sets a variable that is ours.
     """
     folder = folder.resolve()
     given = [layer for argument in reversed(arguments) for layer in _given(argument, folder)]
     files = [layer for path in _files(folder, cargo_home) for layer in _load(path)]
+    for layer in (*given, *files):
+        _refuse_ours(layer)
     return Configuration(
         rustc_wrapper=_wrapper(given, files, folder, environment),
         targets=_targets(given, files, environment),
     )
+
+
+def _refuse_ours(layer: _Layer) -> None:
+    """Refuse an `[env]` that would tell our wrapper to put no stub, or a stub to hold to less."""
+    table = layer.settings.get("env")
+    for name in table if isinstance(table, dict) else ():
+        if name == "CARGO_BIN_NAME" or name.startswith("BUILDPERM_"):
+            raise BuildpermError(
+                f"Cargo's configuration in `{layer.root}` sets `{name}` for build scripts",
+                hint="Remove it from `[env]`: scripts could run without being held.",
+            )
 
 
 def _wrapper(
