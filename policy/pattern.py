@@ -97,6 +97,15 @@ def absolute(text: str, places: Mapping[str, bytes]) -> bytes | None:
     return (place.rstrip(b"/") + b"/" + decode(rest)) if slash else place
 
 
+def without_token(pattern: str, places: Mapping[str, bytes]) -> str | None:
+    """Write a path pattern with the folder that its token stands for; None if that is nothing."""
+    if not pattern.startswith("$"):
+        return pattern
+    token, slash, rest = pattern[1:].partition("/")
+    place = places.get(token)
+    return None if place is None else encode(place.rstrip(b"/")) + slash + rest
+
+
 def folder(pattern: str, places: Mapping[str, bytes]) -> bytes | None:
     """Return the one folder that `FOLDER/**` names, existing or not; None for other patterns."""
     base = pattern[:-3]

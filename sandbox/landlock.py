@@ -47,6 +47,8 @@ _SCOPES = 0b11  # LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET and _SIGNAL, ABI 6.
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # On every architecture.
 _CREATE_RULESET_VERSION = 1
+# openat2(2), which every Landlock kernel knows.
+_OPENAT2, _AT_FDCWD, _RESOLVE_NO_SYMLINKS = 437, -100, 0x04
 _RULE_PATH_BENEATH = 1
 
 
@@ -99,18 +101,25 @@ def ruleset(version: int) -> int:
 def allow(descriptor: int, path: bytes, rights: int, version: int) -> bool:
     """Let `path`, and all below it if it is a folder, be used with `rights`.
 
-    Links are followed. Rights that a file cannot have or that ABI `version` does not know are left
-    out. False where there is nothing at `path`, so that the rule would be idle.
+    Links are not followed anywhere in `path`: one would have been put there since it was resolved,
+    by a script that runs at the same time. Rights that a file cannot have or that ABI `version`
+    does not know are left out. False where there is nothing at `path`, so that the rule would be
+    idle.
 
     Raises:
         OSError: The kernel refuses the rule.
     """
-    try:
-        target = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    except OSError as error:
+    name = ctypes.create_string_buffer(path)
+    how = struct.pack("=QQQ", os.O_PATH | os.O_CLOEXEC, 0, _RESOLVE_NO_SYMLINKS)
+    where = ctypes.create_string_buffer(how, len(how))
+    target = kernel.call(
+        _OPENAT2, _AT_FDCWD, ctypes.addressof(name), ctypes.addressof(where), len(how)
+    )
+    if target < 0:
+        error = kernel.failure(f"Landlock: open `{encode(path)}`")
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ELOOP):
             return False
-        raise OSError(error.errno, f"Landlock: open `{encode(path)}`: {error.strerror}") from error
+        raise error
     try:
         rights &= file_rights(version)
         if not stat.S_ISDIR(os.fstat(target).st_mode):

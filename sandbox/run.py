@@ -37,6 +37,7 @@ class Run:
         self.environ = environ
         self.abi = abi  # Landlock's.
         self.learning = session["profile"] == "learning"
+        self.written = spec.written(session)
         self.handed_over = tuple(baseline.handed_over(environ, places))
 
     @property
@@ -53,7 +54,8 @@ class Run:
         """
         session = self.session
         programs = session.get("programs")
-        grants = spec.Grants(self.package, self.places, session["path"], programs)
+        path = session["path"]
+        grants = spec.Grants(self.package, self.places, path, programs, self.written)
         grants.add_baseline()
         grants.add_package()
         if self.learning:
@@ -65,7 +67,7 @@ class Run:
         for folder in self.handed_over:
             grants.add(folder, spec.READ)
         if fifo:
-            grants.add(fifo, landlock.READ_FILE | landlock.WRITE_FILE)
+            grants.add(os.path.realpath(fifo), landlock.READ_FILE | landlock.WRITE_FILE)
         return grants.rights
 
     def header(self) -> dict[str, object]:

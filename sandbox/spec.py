@@ -11,15 +11,24 @@ from __future__ import annotations
 import os
 
 from buildperm.policy import baseline, sensitive
-from buildperm.policy.pattern import absolute, folder, is_literal, resolve, resolve_exec
+from buildperm.policy.pattern import (
+    absolute,
+    folder,
+    is_literal,
+    matches,
+    resolve,
+    resolve_exec,
+    without_token,
+)
 from buildperm.sandbox import landlock
 from buildperm.sandbox.carve import Excluded, covers, cut
+from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from buildperm.sandbox.session import Package
+    from buildperm.sandbox.session import Package, Session
 
 READ = landlock.READ_FILE | landlock.READ_DIR
 EXEC = landlock.EXECUTE | landlock.READ_FILE
@@ -59,6 +68,7 @@ class Grants:
         places: Mapping[str, bytes],
         path: bytes,
         programs: Mapping[str, list[tuple[bytes, bool]]] | None = None,
+        written: Iterable[bytes] = (),
     ) -> None:
         """Begin with nothing granted.
 
@@ -67,6 +77,7 @@ class Grants:
             places: Folders by token.
             path: PATH, for the names of programs.
             programs: What some names have been found to lead to on it.
+            written: The trees that build scripts may write, see `written`.
         """
         self.rights: dict[bytes, int] = {}
         self._package = package
@@ -74,9 +85,10 @@ class Grants:
         self._path = path
         self._programs = programs or {}
         self._sensitive = Excluded(sensitive.existing(places, writing=False))
-        self._writable = [places["OUT_DIR"], places["TMP"]]
+        self._written = list(written)
         for pattern in package["write"]:
-            self._writable += [tree for tree, below in resolve(pattern, places) if below]
+            self._written += [tree for tree, below in resolve(pattern, places) if below]
+        self._writable = [places["OUT_DIR"], places["TMP"], *self._written]
 
     def add_baseline(self) -> None:
         """Grant what every build script may do."""
@@ -188,7 +200,7 @@ class Grants:
         return any(not any(covers(upper, place) for place in mine) for upper in above)
 
     def _planted(self, pattern: str, path: bytes) -> bool:
-        """Tell whether `pattern` led to `path` by a link of the script's own making.
+        """Tell whether `pattern` led to `path` by a link of some script's making.
 
         What a script may write it may also turn into a link, and a grant below there would then
         open whatever it points to in the next run.
@@ -197,21 +209,57 @@ class Grants:
         if not is_literal(head):
             head = head.partition("*")[0].partition("?")[0].rpartition("/")[0]
         start = absolute(head, self._places)
-        if start is None:
+        if start is None or not start.startswith(b"/") or path == start:
             return False
-        inside = [tree for tree in self._writable if covers(tree, start)]
+        if matches(without_token(pattern, self._places) or "", encode(path)):
+            return False  # It takes no link to get there.
+        links = list(_links(start))
+        inside = [tree for tree in self._writable if any(covers(tree, link) for link in links)]
+        if not is_literal(pattern.removesuffix("/**")):  # Links further down, wherever they are.
+            base = os.path.realpath(start)
+            inside += [tree for tree in self._written if covers(base, tree)]
         return bool(inside) and not any(covers(tree, path) for tree in inside)
 
 
-def make_missing(patterns: Iterable[str], places: Mapping[str, bytes]) -> list[bytes]:
+def written(session: Session) -> list[bytes]:
+    """List the trees that the build scripts of a session may write by a grant, without links."""
+    found: list[bytes] = []
+    for folder_, package in session["packages"].items():
+        places = session["places"] | {"MANIFEST_DIR": folder_}
+        for pattern in package["write"]:
+            found += [tree for tree, below in resolve(pattern, places) if below]
+    return found
+
+
+def _links(path: bytes) -> Iterator[bytes]:
+    """Yield where the links lie that the absolute `path` leads through, as the kernel walks it."""
+    walked, pending, left = b"", path.split(b"/")[::-1], 40  # path_resolution(7)
+    while pending and left:
+        name = pending.pop()
+        if name in (b"", b".", b".."):
+            walked = walked.rpartition(b"/")[0] if name == b".." else walked
+            continue
+        walked += b"/" + name
+        if os.path.islink(walked):
+            yield walked
+            left -= 1
+            target = os.readlink(walked)
+            walked = b"" if target.startswith(b"/") else walked.rpartition(b"/")[0]
+            pending += target.split(b"/")[::-1]
+
+
+def make_missing(
+    patterns: Iterable[str], places: Mapping[str, bytes], others: Iterable[bytes] = ()
+) -> list[bytes]:
     """Make the files and folders that exact write grants name and that do not exist yet.
 
     A Landlock rule needs something to hold on to, and the right to make a file holds for a whole
     folder. `FILE` is made as an empty file, `FOLDER/**` as an empty folder, where the folder above
-    exists. Returns what was made; see `remove_unused`.
+    exists, and no link in a tree that it or `others` may write leads away. Returns what was made;
+    see `remove_unused`.
     """
     patterns = list(patterns)
-    trees = [tree for pattern in patterns if (tree := folder(pattern, places))]
+    trees = [*others, *(tree for pattern in patterns if (tree := folder(pattern, places)))]
     made: list[bytes] = []
     for pattern in patterns:
         is_folder = pattern.endswith("/**")

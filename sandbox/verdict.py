@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from buildperm.policy import baseline, environment, sensitive
-from buildperm.policy.pattern import locate, matches
+from buildperm.policy.pattern import locate, matches, without_token
 from buildperm.sandbox import output
 from buildperm.tracer.notation import encode
 
@@ -99,6 +99,7 @@ def judge(
     if found:
         verdict.fail(f"it left in its output folder {_listed(found)}", _DISTRUST)
     if not run.learning:
+        _denied_writes(verdict, run, writer)
         _sensitive(verdict, run, writer, recorder.pids)
     return verdict
 
@@ -108,6 +109,17 @@ def _directives(verdict: Verdict, withheld: list[str], *, learning: bool) -> Non
         verdict.talk.append(f"warning: kept from Cargo: {_listed(withheld)}")
     else:
         verdict.fail(f"it printed directives that it was not granted: {_listed(withheld)}", _REVIEW)
+
+
+def _denied_writes(verdict: Verdict, run: Run, writer: Writer) -> None:
+    """Fail for what was denied and not there yet: Landlock can keep nobody from making that."""
+    rules = [without_token(rule, run.places) for rule in run.package["deny"].get("write", ())]
+    if not rules:
+        return
+    texts = (encode(path) for path in writer.written())
+    found = [text for text in texts if any(rule and matches(rule, text) for rule in rules)]
+    if found:
+        verdict.fail(f"it made what it was denied to write: {_listed(found)}", _DISTRUST)
 
 
 def _sensitive(verdict: Verdict, run: Run, writer: Writer, own: set[int]) -> None:

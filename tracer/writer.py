@@ -31,6 +31,8 @@ TEXT_BYTES = 96 << 20
 REFUSED_TEXT_BYTES = 24 << 20
 PROCESS_TEXT_BYTES = 32 << 20
 
+_MADE = ("renamed", "linked", "symlinked", "directory-made", "node-made")
+
 REUSED = 1 << 22
 """PID_MAX_LIMIT: is added to a process ID for each earlier program that had the same one."""
 
@@ -159,6 +161,17 @@ class Writer:
         for key in self._events:
             match key:
                 case ("opened", _, bytes(path), "read" | "read-write", _, _, True, _):
+                    yield path
+                case _:
+                    pass
+
+    def written(self) -> Iterator[bytes]:
+        """Yield each path that was opened for writing, made, or given to something else."""
+        for key in self._events:
+            match key:
+                case ("opened", _, bytes(path), "write" | "read-write", _, 0, _, _):
+                    yield path
+                case ("changed", _, change, bytes(path), _, 0, _) if change in _MADE:
                     yield path
                 case _:
                     pass

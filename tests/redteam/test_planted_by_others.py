@@ -1,0 +1,93 @@
+"""Links that one script plants where another one's grants lead, or further down than its own."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from buildperm.sandbox import landlock, spec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from buildperm.sandbox.session import Package, Session
+    from tests.sandbox.conftest import Bench
+
+
+def opened(bench: Bench, *, links: dict[str, str], others: list[str]) -> list[bytes]:
+    """List what the bench's grants open while another package holds the write grants `others`."""
+    (bench.workspace / "gen").mkdir(exist_ok=True)
+    (bench.home / "Documents").mkdir()
+    (bench.home / "Documents" / "tax.json").touch()
+    for name, target in links.items():
+        (bench.workspace / name).symlink_to(bench.top / target)
+    session: Session = bench.session("enforcing")
+    package: Package = session["packages"][bytes(bench.package)]
+    other: Package = {**package, "write": others, "read": []}
+    session["packages"][bytes(bench.workspace / "other")] = other
+    places = session["places"] | {
+        "MANIFEST_DIR": bytes(bench.package),
+        "OUT_DIR": bytes(bench.out_dir),
+        "TMP": bytes(bench.unit / "buildperm/scratch"),
+    }
+    grants = spec.Grants(package, places, session["path"], None, spec.written(session))
+    grants.add_package()
+    return [path for path in grants.rights if path.startswith(bytes(bench.top))]
+
+
+@pytest.mark.parametrize("kind", ["read", "write"])
+@pytest.mark.parametrize("pattern", ["gen/x/**", "gen/x/tax.json", "gen/*/tax.json"])
+def test_a_link_that_another_script_planted_widens_no_grant(
+    own_bench: Bench, kind: str, pattern: str
+) -> None:
+    own_bench.grants[kind] = [f"$WORKSPACE/{pattern}"]
+    links = {"gen/x": "home/u/Documents"}
+    assert opened(own_bench, links=links, others=["$WORKSPACE/gen/**"]) == []
+
+
+def test_a_planted_link_behind_a_wildcard_widens_no_grant(own_bench: Bench) -> None:
+    own_bench.grants = {"write": ["$WORKSPACE/gen/**"], "read": ["$WORKSPACE/*/x/*.json"]}
+    links = {"gen/x": "home/u/Documents"}
+    assert opened(own_bench, links=links, others=[]) == [bytes(own_bench.workspace / "gen")]
+
+
+def test_a_planted_link_behind_one_of_the_users_own_widens_no_grant(own_bench: Bench) -> None:
+    (own_bench.top / "data").mkdir()
+    own_bench.grants = {"write": ["$WORKSPACE/data/**"], "read": ["$WORKSPACE/data/x/**"]}
+    links = {"data": "data", "data/x": "home/u/Documents"}
+    assert opened(own_bench, links=links, others=[]) == [bytes(own_bench.top / "data")]
+
+
+def test_links_of_the_users_own_are_followed(own_bench: Bench) -> None:
+    own_bench.grants["read"] = ["$WORKSPACE/docs/**", "$WORKSPACE/d?cs/tax.json"]
+    documents = own_bench.home / "Documents"
+    links = {"docs": "home/u/Documents"}
+    assert opened(own_bench, links=links, others=["$WORKSPACE/crate/gen/**"]) == [
+        bytes(documents),
+        bytes(documents / "tax.json"),
+    ]
+
+
+def test_nothing_is_made_behind_a_link_that_another_script_planted(tmp_path: Path) -> None:
+    home, gen = tmp_path / "home", tmp_path / "ws" / "gen"
+    home.mkdir()
+    gen.mkdir(parents=True)
+    (gen / "sub").symlink_to(home)
+    places = {"WORKSPACE": bytes(tmp_path / "ws")}
+    assert spec.make_missing(["$WORKSPACE/gen/sub/file"], places, [bytes(gen)]) == []
+    assert list(home.iterdir()) == []
+
+
+def test_a_link_that_is_put_there_before_the_rule_is_made_widens_no_grant(tmp_path: Path) -> None:
+    (tmp_path / "home" / "sub").mkdir(parents=True)
+    (tmp_path / "gen").symlink_to(tmp_path / "home")
+    abi = landlock.abi()
+    rules = landlock.ruleset(abi)
+    try:
+        for name in ("gen", "gen/sub"):
+            assert not landlock.allow(rules, bytes(tmp_path / name), landlock.READ_DIR, abi)
+        assert landlock.allow(rules, bytes(tmp_path / "home" / "sub"), landlock.READ_DIR, abi)
+    finally:
+        os.close(rules)
