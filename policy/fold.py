@@ -183,7 +183,9 @@ class _Folding:
         else:
             target = encode(event.address.encode())
         if target:
-            self._tally(event, event.pid, Kind.NET, target, outcome, str(event.use))
+            # `connect(…)` says what was tried; the outcome beside it says whether it came to that.
+            call = {SocketUse.BOUND: "bind", SocketUse.SENT: "sendto"}.get(event.use, "connect")
+            self._tally(event, event.pid, Kind.NET, target, outcome, f"{call}({target})")
 
     def _unix_address(self, address: str) -> str:
         try:

@@ -306,7 +306,7 @@ def test_a_connection_goes_by_its_address(
     access = found[Kind.NET, target]
 
     assert access.outcome is Outcome.REFUSED
-    assert access.example == "connected"
+    assert access.example == f"connect({target})"
     assert bool(access.sensitive) is is_sensitive
 
 
