@@ -83,7 +83,7 @@ def _tell(outcome: BuildRun, workspace: Workspace) -> None:
     if not outcome.offenders:
         for line in text.warnings(outcome.scripts):
             click.echo(line, err=True)
-        click.echo(f"buildperm: {held}, nothing refused.", err=True)
+        click.echo(f"buildperm: {held}, nothing refused but what is denied.", err=True)
         return
     click.echo("")
     for line in text.findings(outcome):
