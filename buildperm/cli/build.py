@@ -107,18 +107,21 @@ def propose(package: Package, accesses: Iterable[Access]) -> list[Proposal]:
         package["crate"],
         package["version"],
         accesses,
-        rules=_rules(
-            {
-                "read": package["read"],
-                "write": package["write"],
-                "exec": package["exec"],
-                "net": package["net"],
-                "env": package["env"],
-                "directives": package["directives"],
-            }
-        ),
+        rules=_rules(granted(package)),
         denials=_rules(package["deny"]),
     )
+
+
+def granted(package: Package) -> dict[str, list[str]]:
+    """Return the patterns that `package` is granted, by kind."""
+    return {
+        "read": package["read"],
+        "write": package["write"],
+        "exec": package["exec"],
+        "net": package["net"],
+        "env": package["env"],
+        "directives": package["directives"],
+    }
 
 
 def package_of(session: Session, path: Path) -> tuple[Package, Recording] | None:

@@ -18,8 +18,8 @@ from rich.text import Text
 from buildperm.cargo.run import Progress, ScriptEnded, ScriptStarted
 from buildperm.policy.proposal import Proposal, Risk
 from buildperm.report.text import count
+from buildperm.tui.wording import GLYPHS
 
-GLYPH = {Risk.CRITICAL: "!!", Risk.HIGH: "!", Risk.MEDIUM: "~", Risk.LOW: "."}
 _STYLE = {Risk.CRITICAL: "bold red", Risk.HIGH: "red", Risk.MEDIUM: "yellow", Risk.LOW: "green"}
 _SHOWN = 3  # Running scripts that are named; the rest is counted.
 
@@ -98,7 +98,9 @@ class BuildProgress:
         line.append(f"{count(self._done, 'build script')} recorded", "bold")
         for risk in reversed(Risk):
             if self._risks[risk]:
-                line.append(f"  {GLYPH[risk]}{self._risks[risk]} {risk.name.lower()}", _STYLE[risk])
+                line.append(
+                    f"  {GLYPHS[risk]}{self._risks[risk]} {risk.name.lower()}", _STYLE[risk]
+                )
         running = sorted(self._running.values(), key=lambda entry: entry[1])
         for name, since in running[:_SHOWN]:
             line.append(f"  ▸ {name} {time.monotonic() - since:.0f}s", "cyan")

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 from buildperm.cargo.held import HeldBuild
 from buildperm.cargo.rerun import Repeated
 from buildperm.cargo.units import Unit
-from buildperm.cli.build import check_network, propose
+from buildperm.cli.build import check_network, granted, propose
 from buildperm.cli.workspace import Workspace
 from buildperm.errors import BuildpermError
 from buildperm.policy import manifest
-from buildperm.policy.combination import combine
 from buildperm.policy.fold import fold
 from buildperm.policy.proposal import Proposal
 from buildperm.sandbox import session as sessions
@@ -85,15 +84,14 @@ class Verification:
 
     def _is_concerned(self, unit: Unit, session: Session) -> bool:
         before, now = (each["packages"][unit.package] for each in (self.build.session, session))
-        return _lists(before) != _lists(now)
+        return (granted(before), before["deny"]) != (granted(now), now["deny"])
 
     def _failure(
         self, package: Package, passed_before: bool, repeated: Repeated, known: frozenset[str]
     ) -> Failure | None:
         missing: tuple[Proposal, ...] = ()
         if repeated.recording is not None:
-            accesses = combine([fold(recording.read(repeated.recording))])
-            missing = tuple(propose(package, accesses))
+            missing = tuple(propose(package, fold(recording.read(repeated.recording))))
         new = tuple(proposal for proposal in missing if proposal.id not in known)
         if repeated.interrupted:
             raise BuildpermError("the verifying run was interrupted")
@@ -105,15 +103,3 @@ class Verification:
         else:
             return None
         return Failure(package["crate"], package["version"], sentence, new)
-
-
-def _lists(package: Package) -> tuple[object, ...]:
-    return (
-        package["read"],
-        package["write"],
-        package["exec"],
-        package["net"],
-        package["env"],
-        package["directives"],
-        package["deny"],
-    )
