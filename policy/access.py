@@ -41,3 +41,4 @@ class Access:
     sensitive: str = ""  # Why it belongs to the sensitive tier; empty if it does not.
     resolved: str = ""  # A program's file, where `target` is its name; portable.
     is_free: bool = False  # It was allowed for a reason of this run: Cargo's own tools, DEP_*.
+    unstable: str = ""  # "in 2 of 3 runs", where repeated runs differed; empty if they did not.

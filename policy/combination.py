@@ -1,8 +1,9 @@
-"""Several runs of one crate's build scripts seen as one: for targets, features and profiles."""
+"""Several runs of build scripts seen as one: of one crate's in several contexts, or of the same."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from buildperm.policy.access import Access, Kind, Outcome
@@ -24,6 +25,17 @@ def combine(runs: Iterable[Iterable[Access]]) -> list[Access]:
     return list(combined.values())
 
 
+def stable(runs: Sequence[Sequence[Access]]) -> list[Access]:
+    """Return the accesses of several runs of the same unit; what was not in all of them says so."""
+    times = Counter(key for run in runs for key in {(one.kind, one.target) for one in run})
+    return [
+        access
+        if (seen := times[access.kind, access.target]) == len(runs)
+        else replace(access, unstable=f"in {seen} of {len(runs)} runs")
+        for access in combine(runs)
+    ]
+
+
 def _both(one: Access, other: Access) -> Access:
     """Add up two runs' share of the same access; the graver outcome stands."""
     chains = tuple(dict.fromkeys(one.chains + other.chains))[:CHAINS_MOST]
@@ -38,4 +50,5 @@ def _both(one: Access, other: Access) -> Access:
         sensitive=one.sensitive or other.sensitive,
         resolved=graver.resolved or one.resolved or other.resolved,
         is_free=one.is_free and other.is_free,
+        unstable=graver.unstable or one.unstable or other.unstable,
     )

@@ -24,6 +24,7 @@ class Decision:
 
     answer: Answer = Answer.UNDECIDED
     rung: int = 0  # Index into Proposal.ladder.
+    elsewhere: bool = False  # Allowed while looking at the same of another crate.
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Picked:
     version: str  # Of the crate: what was said of one version says nothing of another.
     answer: Answer
     choice: tuple[str, ...]  # See `signature`: a rung's place in its ladder may change.
+    elsewhere: bool = False  # As in `Decision`.
 
 
 class Act(StrEnum):

@@ -8,9 +8,7 @@ anything else than was asked for is an error, and nothing has been written.
 
 from __future__ import annotations
 
-import os
-import stat
-import tempfile
+from dataclasses import replace
 from difflib import unified_diff
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,9 @@ from typing import Any
 from buildperm.errors import BuildpermError
 from buildperm.policy import crate_table, manifest
 from buildperm.policy.crate_table import Field
-from buildperm.policy.grants import KINDS, CrateGrants
+from buildperm.policy.grants import KINDS, CrateGrants, Policy
+from buildperm.policy.replacement import replace_file
+from buildperm.policy.version import age
 
 
 def with_grants(
@@ -56,10 +56,10 @@ def with_grants(
         edited = crate_table.added(text, crate, _said(grants))
     bom = manifest.BOM if raw.startswith(manifest.BOM.encode()) else ""
     after = (bom + edited).encode()
-    expected = {**before.crates, key: grants}
+    crates = {**before.crates, key: grants}
     if grants.is_empty():
-        del expected[key]
-    _check(document, after, expected, home, path)
+        del crates[key]
+    _check(document, after, replace(before, crates=crates), home, path)
     return after
 
 
@@ -79,45 +79,13 @@ def write_atomically(path: Path, before: bytes, after: bytes) -> None:
     Raises:
         BuildpermError: It holds something else by now, or cannot be written; it is untouched.
     """
-    real = Path(os.path.realpath(path))
-    temporary: str | None = None
-    try:
-        with real.open("r+b") as file:  # Fails where replacing it would bypass its mode.
-            status = os.fstat(file.fileno())
-            _refuse_changed(path, file.read(), before)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{real.name}.", dir=real.parent)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(after)
-            made = os.fstat(file.fileno())
-            if (status.st_uid, status.st_gid) != (made.st_uid, made.st_gid):
-                os.fchown(file.fileno(), status.st_uid, status.st_gid)
-            os.fchmod(file.fileno(), stat.S_IMODE(status.st_mode))
-            file.flush()
-            os.fsync(file.fileno())
-        _refuse_changed(path, real.read_bytes(), before)
-        os.replace(temporary, real)
-        temporary = None
-        folder = os.open(real.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        raise BuildpermError(
-            f"write {path}: {error.strerror}",
-            hint="Make the file and its folder writable; `--dry-run` only prints the diff.",
-        ) from error
-    finally:
-        if temporary is not None:
-            os.unlink(temporary)
-
-
-def _refuse_changed(path: Path, found: bytes, expected: bytes) -> None:
-    if found != expected:
-        raise BuildpermError(
-            f"{path} was changed by somebody else meanwhile; nothing was written",
-            hint="Run the command again: decisions are kept.",
-        )
+    replace_file(
+        path,
+        before,
+        after,
+        changed_hint="Run the command again: decisions are kept.",
+        failed_hint="Make the file and its folder writable; `--dry-run` only prints the diff.",
+    )
 
 
 def _lines(raw: bytes) -> list[str]:
@@ -130,7 +98,7 @@ def _lines(raw: bytes) -> list[str]:
 def _said(grants: CrateGrants) -> dict[Field, str | list[str]]:
     """Write grants as the fields of a crate's table; what is empty has none."""
     said: dict[Field, str | list[str]] = {
-        ("reviewed",): sorted(grants.reviewed, key=_age),
+        ("reviewed",): sorted(grants.reviewed, key=age),
         ("presets",): sorted(grants.presets),
         ("reason",): grants.reason,
     }
@@ -142,25 +110,17 @@ def _said(grants: CrateGrants) -> dict[Field, str | list[str]]:
     return {field: value for field, value in said.items() if value}
 
 
-def _age(version: str) -> tuple[tuple[int, int | str], ...]:
-    """Order versions by their numbers, a pre-release before its release."""
-    number, dash, rest = version.partition("-")
-    parts = [int(part) if part.isdecimal() else part for part in number.split("+")[0].split(".")]
-    ordered = tuple((0, part) if isinstance(part, int) else (1, part) for part in parts)
-    return (*ordered, (0, "") if dash else (1, ""), (2, rest), (2, number))
-
-
 def _check(
     document: dict[str, Any],
     after: bytes,
-    expected: dict[str, CrateGrants],
+    expected: Policy,
     home: tuple[str, ...],
     path: Path,
 ) -> None:
     """Read an edit back: it must say what was asked for, and all else as before."""
     text, edited = manifest.parse(after, path)
     policy = manifest.policy(text, edited, path)
-    if dict(policy.crates) != expected or _without(edited, home) != _without(document, home):
+    if policy != expected or _without(edited, home) != _without(document, home):
         raise BuildpermError(
             f"{path}: the way its tables are written leaves no room for grants",
             hint=f"Write `[{manifest.dotted(home)}]` as a table of its own and try again.",

@@ -38,6 +38,8 @@ from buildperm.tracer.writer import REUSED
 CHAINS_MOST = 5
 SCRIPT = "build script"
 """How chains call the script itself."""
+STEERS = "it would make rustc, the linker or Cargo run something else"
+"""Why a directive that nobody may give is sensitive."""
 
 _GRAVITY = {Outcome.FAILED: 0, Outcome.DONE: 1, Outcome.REFUSED: 2}
 _COMMAND_MOST = 400  # Characters of a command line that serves as an example.
@@ -213,7 +215,7 @@ class _Folding:
         self._tally(event, 0, Kind.DIRECTIVE, target, outcome, event.value[:_COMMAND_MOST])
         if event.verdict is Verdict.FORBIDDEN:
             tally = self._tallies[Kind.DIRECTIVE, target]
-            tally.sensitive = "it would make rustc, the linker or Cargo run something else"
+            tally.sensitive = STEERS
 
     def _tally(
         self,
@@ -227,9 +229,9 @@ class _Folding:
     ) -> None:
         tally = self._tallies.get((kind, target))
         if tally is None:
-            held = _held(kind, target)
+            why = held(kind, target)
             free = kind is Kind.READ and self._is_handed_over(target)
-            tally = _Tally(outcome, event.at_ns, event.at_ns, held, free, example=example)
+            tally = _Tally(outcome, event.at_ns, event.at_ns, why, free, example=example)
             self._tallies[kind, target] = tally
         else:
             tally.first_ns = min(tally.first_ns, event.at_ns)
@@ -300,7 +302,7 @@ def _outcome(errno: int, *, refused: bool) -> Outcome:
     return Outcome.FAILED if errno else Outcome.DONE
 
 
-def _held(kind: Kind, target: str) -> str:
+def held(kind: Kind, target: str) -> str:
     """Say why a target is in the sensitive tier; empty if it is not."""
     match kind:
         case Kind.READ | Kind.EXEC:

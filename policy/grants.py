@@ -61,6 +61,7 @@ class Policy:
     require: str  # Weakest runtime that may run a build script: one of RUNTIMES.
     crates: Mapping[str, CrateGrants]  # By key.
     manifest: Path  # The Cargo.toml that holds it.
+    contexts: tuple[str, ...] = ()  # Words for Cargo, as for a shell; none: buildperm's own.
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ def append(path: Path, entry: Entry) -> None:
             "crate_version": one.version,
             "answer": str(one.answer),
             "choice": list(one.choice),
+            **({"elsewhere": True} if one.elsewhere else {}),
         }
         for one in entry.picked
     ]
@@ -85,9 +86,10 @@ def _entry(line: bytes) -> Entry | None:
                 str(one["crate_version"]),
                 Answer(one["answer"]),
                 tuple(map(str, one["choice"])),
+                bool(one.get("elsewhere", False)),
             )
             for one in step["picked"]
         )
         return Entry(Act(step["act"]), picked)
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None

@@ -7,8 +7,9 @@ Grants stand in `[workspace.metadata.buildperm]` of the workspace root, or in
 from __future__ import annotations
 
 import json
+import shlex
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -27,7 +28,7 @@ from buildperm.policy.statement import Path as Keys
 
 BOM = "\ufeff"
 
-_TABLE_KEYS = ("version", "require", "crates")
+_TABLE_KEYS = ("version", "require", "contexts", "crates")
 _CRATE_KEYS = ("reviewed", "presets", *KINDS, "deny", "reason")
 
 
@@ -168,6 +169,7 @@ class _Reader:
             require,
             MappingProxyType({key: self.crate(key, said) for key, said in crates.items()}),
             self.path,
+            self.contexts(table),
         )
 
     def check_version(self, table: dict[str, Any]) -> None:
@@ -183,6 +185,24 @@ class _Reader:
                 f"written for a newer buildperm: format {version}, and this one reads {FORMAT}",
                 "Update buildperm.",
             )
+
+    def contexts(self, table: dict[str, Any]) -> tuple[str, ...]:
+        """Read the words for Cargo under which build scripts are to be recorded."""
+        where = (*self.home, "contexts")
+        listed = table.get("contexts", [])
+        self.strings(listed, where)
+        found: dict[tuple[str, ...], str] = {}
+        for index, context in enumerate(listed):
+            try:
+                words = _words(context, found)
+            except ValueError as error:
+                self.fail(
+                    (*where, index),
+                    f"`{shown(context)}`: {error}",
+                    'Write words for Cargo, such as `contexts = ["check", "build --release"]`.',
+                )
+            found[words] = context
+        return tuple(found.values())
 
     def crate(self, key: str, said: object) -> CrateGrants:
         """Read one crate's table."""
@@ -259,13 +279,13 @@ class _Reader:
 
     def table(self, value: object, where: Keys) -> dict[str, Any]:
         if not isinstance(value, dict):
-            self.fail(where, f"must be a table, not {_kind_of(value)}", "Write it as `[table]`.")
+            self.fail(where, f"must be a table, not {kind_of(value)}", "Write it as `[table]`.")
         return value
 
     def string(self, value: object, where: Keys) -> str:
         if not isinstance(value, str):
             self.fail(
-                where, f"must be a string, not {_kind_of(value)}", "Put it in quotation marks."
+                where, f"must be a string, not {kind_of(value)}", "Put it in quotation marks."
             )
         return value
 
@@ -273,7 +293,7 @@ class _Reader:
         """Read a list of strings, each with its place; what stands twice counts once."""
         if not isinstance(value, list):
             self.fail(
-                where, f"must be a list of strings, not {_kind_of(value)}", 'Write `["…", "…"]`.'
+                where, f"must be a list of strings, not {kind_of(value)}", 'Write `["…", "…"]`.'
             )
         found: dict[str, Keys] = {}
         for index, element in enumerate(value):
@@ -281,7 +301,27 @@ class _Reader:
         return found
 
 
-def _kind_of(value: object) -> str:
+def _words(context: str, known: Collection[tuple[str, ...]]) -> tuple[str, ...]:
+    """Split a context as a shell does; `known` are the others.
+
+    Raises:
+        ValueError: It cannot be one; the text says why, as a clause.
+    """
+    if not context.isprintable():
+        raise ValueError("holds characters that cannot be shown")
+    try:
+        words = tuple(shlex.split(context))
+    except ValueError as error:
+        raise ValueError(f"cannot be split into words: {str(error).lower()}") from error
+    if not words or not words[0]:
+        raise ValueError("names no command of Cargo")
+    if words in known:
+        raise ValueError("stands there twice")
+    return words
+
+
+def kind_of(value: object) -> str:
+    """Say in plain words what a parsed TOML value is."""
     match value:
         case bool():
             return "true or false"

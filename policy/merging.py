@@ -1,19 +1,77 @@
-"""What decisions add to a crate's grants, and what they take away."""
+"""What the decisions of a review make of the grants: what they add, and what they take away."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
-from buildperm.policy.access import Kind
+from buildperm.policy import ladder
+from buildperm.policy.access import Access, Kind
+from buildperm.policy.compilation import PINNED
 from buildperm.policy.decision import Answer, Decision
-from buildperm.policy.grants import CrateGrants
+from buildperm.policy.grants import CrateGrants, Policy
 from buildperm.policy.pattern import is_literal, matches
-from buildperm.policy.proposal import Choice, Proposal
+from buildperm.policy.proposal import Choice, Proposal, Standing
+from buildperm.policy.risk import of_rule
 from buildperm.policy.rule import Rule
 
+Decided: TypeAlias = tuple[Proposal, Decision]
 
-def merged(had: CrateGrants, decided: Iterable[tuple[Proposal, Decision]]) -> CrateGrants:
+
+def granted(
+    policy: Policy,
+    decided: Iterable[Decided],
+    settled: Iterable[tuple[str, str]],
+    present: Collection[tuple[str, str]] | None,
+) -> dict[str, CrateGrants]:
+    """Return the crates whose entry in `policy` is to change, by key, with what it is to say.
+
+    See `policy.review.Review` for `settled` and `present`.
+    """
+    crates: dict[str, dict[str, list[Decided]]] = {}
+    settled = tuple(settled)
+    ran = frozenset(settled)
+    for key, version in settled:
+        crates.setdefault(key, {})[version] = []
+    for proposal, decision in decided:
+        versions = crates.setdefault(proposal.crate, {})
+        versions.setdefault(proposal.version, []).append((proposal, decision))
+    changed: dict[str, CrateGrants] = {}
+    for key, versions in crates.items():
+        had = policy.crates.get(key, CrateGrants(key))
+        everything = [each for about in versions.values() for each in about]
+        now = merged(pruned(had, everything), everything)
+        counted = {
+            version
+            for version, about in versions.items()
+            if (_is_asked(about) or ((key, version) in ran and key in policy.crates))
+            and _counts(now, version, about)
+        }
+        reviewed = now.reviewed
+        if counted - reviewed and present is not None:
+            reviewed = frozenset(version for version in reviewed if (key, version) in present)
+        now = replace(now, reviewed=reviewed | counted)
+        if now != had:
+            changed[key] = now
+    return changed
+
+
+def pruned(had: CrateGrants, decided: Iterable[Decided]) -> CrateGrants:
+    """Take away what was found unused and denied; no denial is left behind."""
+    for proposal, decision in decided:
+        if proposal.standing is not Standing.UNUSED or decision.answer is not Answer.DENY:
+            continue
+        if not proposal.version:  # The crate itself is gone, and its whole table with it.
+            return CrateGrants(had.key)
+        choice = proposal.ladder[decision.rung]
+        had = replace(
+            had, presets=had.presets - {choice.preset}, rules=had.rules.difference(choice.rules)
+        )
+    return had
+
+
+def merged(had: CrateGrants, decided: Iterable[Decided]) -> CrateGrants:
     """Return what a crate had together with what was decided about it.
 
     Everything is kept, except that the newest answer about the same rule wins, and that a grant
@@ -21,32 +79,73 @@ def merged(had: CrateGrants, decided: Iterable[tuple[Proposal, Decision]]) -> Cr
     """
     presets, rules, denials = set(had.presets), set(had.rules), set(had.denials)
     for proposal, decision in decided:
+        if proposal.standing not in (Standing.ASKED, Standing.COVERED):
+            continue
         choice = proposal.ladder[decision.rung]
-        if decision.answer is Answer.ALLOW:
+        if decision.answer is Answer.DENY:
+            refused = _refused(proposal, choice)
+            denials |= refused
+            rules = {rule for rule in rules if not any(_within(rule, no) for no in refused)}
+        elif decision.answer is Answer.ALLOW and proposal.standing is Standing.ASKED:
             rules.update(choice.rules)
             denials.difference_update(choice.rules)
             if choice.preset:
                 presets.add(choice.preset)
-        elif decision.answer is Answer.DENY:
-            refused = _refused(proposal, choice)
-            denials |= refused
-            rules = {rule for rule in rules if not any(_within(rule, no) for no in refused)}
     return replace(
         had, presets=frozenset(presets), rules=frozenset(rules), denials=frozenset(denials)
     )
 
 
 def is_settled(proposal: Proposal, decision: Decision) -> bool:
-    """Tell whether nothing is left to say; system calls are only shown, so there never is."""
+    """Tell whether nothing is left to say.
+
+    What is no question never waits for an answer; nor do system calls, which are only shown.
+    """
     if decision.answer in (Answer.ALLOW, Answer.DENY):
+        return True
+    if proposal.standing is not Standing.ASKED:
         return True
     return all(access.kind is Kind.SYSTEM for access in proposal.evidence)
 
 
+def _is_asked(about: Iterable[Decided]) -> bool:
+    return any(proposal.standing is Standing.ASKED for proposal, _ in about)
+
+
+def _counts(now: CrateGrants, version: str, about: Sequence[Decided]) -> bool:
+    """Tell whether a version counts as reviewed: all is said, and a person weighed its risks.
+
+    Risky grants hold for reviewed versions only. A version that asks for nothing, or for what a
+    batch may allow, must not get those of its predecessors, or of the version beside it, by the
+    way; nor must one whose risky proposals were only denied, or allowed along with another
+    crate's.
+    """
+    if not version or not all(is_settled(*each) for each in about):
+        return False
+    if version in now.reviewed:
+        return True
+    allowed = [
+        (proposal, decision)
+        for proposal, decision in about
+        if proposal.standing is Standing.ASKED and decision.answer is Answer.ALLOW
+    ]
+    asked_for = {rule for each, how in allowed for rule in each.ladder[how.rung].rules}
+    if all(of_rule(rule)[0] < PINNED for rule in now.rules - asked_for):
+        return True
+    return any(each.risk >= PINNED and not how.elsewhere for each, how in allowed)
+
+
 def _refused(proposal: Proposal, choice: Choice) -> frozenset[Rule]:
     """Return the rules that denying a proposal stores: of its rung, else exactly what was seen."""
+    if proposal.standing is Standing.COVERED:
+        return exactly(proposal.evidence)
     rules = choice.rules or tuple(Rule(seen.kind, seen.target) for seen in proposal.evidence)
     return frozenset(rule for rule in rules if rule.kind is not Kind.SYSTEM)
+
+
+def exactly(accesses: Iterable[Access]) -> frozenset[Rule]:
+    """Return the rules that are about these accesses, and nothing else."""
+    return frozenset(rule for one in accesses for rule in ladder.exactly(one.kind, [one]).rules)
 
 
 def _within(rule: Rule, denial: Rule) -> bool:

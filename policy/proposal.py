@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 from buildperm.policy.access import Access
 from buildperm.policy.rule import Rule
@@ -16,6 +16,15 @@ class Risk(IntEnum):
     MEDIUM = 1
     HIGH = 2
     CRITICAL = 3
+
+
+class Standing(StrEnum):
+    """Why a proposal is put to a person; only the first kind has to be decided."""
+
+    ASKED = "asked"  # Neither granted nor denied: refused when enforced until it is allowed.
+    COVERED = "covered"  # New since the last review, and granted already by a wider rule.
+    UNUSED = "unused"  # Granted, and no longer made use of: denying it takes the grant away.
+    NEWCOMER = "newcomer"  # A build script that is new and stays within the baseline.
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +50,4 @@ class Proposal:
     reasons: tuple[str, ...]  # One sentence each; never empty.
     evidence: tuple[Access, ...]
     locked: str = ""  # Why it cannot be allowed from here; empty if it can.
+    standing: Standing = Standing.ASKED

@@ -8,11 +8,12 @@ folder, the variables of one library.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
-from buildperm.policy import baseline, ladder, presets, risk
+from buildperm.policy import baseline, ladder, presets, risk, telling
 from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.coverage import Coverage, Granted
 from buildperm.policy.environment import is_baseline
 from buildperm.policy.pattern import matches
 from buildperm.policy.pattern_set import PatternSet
@@ -23,7 +24,6 @@ from buildperm.policy.rule import Rule
 GROUPS_MOST = 3
 """Groups of one kind that are asked about singly; more are put together."""
 
-_REASONS_MOST = 6
 _BY_HAND = (
     "It belongs to the sensitive tier: it can only be granted by hand in Cargo.toml, "
     "as an exact path or name, with a reason."
@@ -77,13 +77,11 @@ def undecided(
     accesses: Iterable[Access], rules: Iterable[Rule] = (), denials: Iterable[Rule] = ()
 ) -> list[Access]:
     """Leave out what needs no decision: baseline, no news, absent, granted, denied."""
-    allowed, refused = _by_kind(rules), _by_kind(denials)
+    allowed, refused = Granted(rules), Coverage(denials)
     return [
         access
         for access in accesses
-        if not is_settled(access)
-        and not _covered(access, allowed)
-        and not _covered(access, refused)
+        if not (is_settled(access) or allowed.covers(access) or refused.covers(access))
     ]
 
 
@@ -121,20 +119,6 @@ def _is_quiet(access: Access) -> bool:
     return _QUIET.covers(access.target)
 
 
-def _by_kind(rules: Iterable[Rule]) -> Mapping[Kind, PatternSet]:
-    patterns: dict[Kind, list[str]] = {}
-    for rule in rules:
-        patterns.setdefault(rule.kind, []).append(rule.pattern)
-    return {kind: PatternSet(found) for kind, found in patterns.items()}
-
-
-def _covered(access: Access, rules: Mapping[Kind, PatternSet]) -> bool:
-    known = rules.get(access.kind)
-    if known is None:
-        return False
-    return known.covers(access.target) or bool(access.resolved and known.covers(access.resolved))
-
-
 class _Asking:
     """The proposals of one crate in the making."""
 
@@ -161,7 +145,7 @@ class _Asking:
                 continue
             groups.setdefault(key, []).append(access)
         for (kind, held, why), group in groups.items():
-            title = _title(kind, group)
+            title = telling.title(kind, group)
             if group[0].sensitive and kind is not Kind.DIRECTIVE:
                 title = f"{title} ({held})"
             self._add(title, group, [ladder.exactly(kind, group)], locked=why)
@@ -174,9 +158,9 @@ class _Asking:
         for preset in narrow_first:
             if not any(_is_anchor(preset, access) for access in left):
                 continue
-            allowed = _by_kind(preset.rules)
-            group = [access for access in left if _covered(access, allowed)]
-            left = [access for access in left if not _covered(access, allowed)]
+            allowed = Coverage(preset.rules)
+            group = [access for access in left if allowed.covers(access)]
+            left = [access for access in left if not allowed.covers(access)]
             self._add_preset(preset, group)
         return left
 
@@ -184,47 +168,49 @@ class _Asking:
         """Ask about files that were read, folder by folder."""
         folder = ladder.folder_of_read([access.target for access in accesses])
         for group in _grouped(accesses, folder):
-            self._add(_title(Kind.READ, group), group, ladder.of_reads(group))
+            self._add(telling.title(Kind.READ, group), group, ladder.of_reads(group))
 
     def writes(self, accesses: Sequence[Access]) -> None:
         """Ask about files that were written, folder by folder."""
         for group in _grouped(accesses, ladder.folder_of_write, most=len(accesses)):
-            self._add(_title(Kind.WRITE, group), group, ladder.of_writes(group))
+            self._add(telling.title(Kind.WRITE, group), group, ladder.of_writes(group))
 
     def programs(self, accesses: Sequence[Access]) -> None:
-        """Ask about programs: each risky one by itself, the others together."""
+        """Ask about programs: the ordinary ones together, the risky ones one by one.
+
+        What lies beside one another in a folder that is not the system's came together, as the
+        parts of a version manager do, and is one question.
+        """
         ordinary: list[Access] = []
-        groups = [ordinary]
+        risky: dict[str, list[Access]] = {}
         for access in accesses:
             if risk.of_access(access)[0] < Risk.HIGH:
                 ordinary.append(access)
             else:
-                groups.append([access])
-        for group in groups:
+                is_elsewhere = access.target.startswith("$")
+                key = access.target.rpartition("/")[0] if is_elsewhere else access.target
+                risky.setdefault(key, []).append(access)
+        for group in (ordinary, *risky.values()):
             if group:
-                self._add(_title(Kind.EXEC, group), group, ladder.of_programs(group))
+                self._add(telling.title(Kind.EXEC, group), group, ladder.of_programs(group))
 
     def variables(self, accesses: Sequence[Access]) -> None:
         """Ask about variables, library by library."""
         for group in _grouped(accesses, ladder.prefix_of(accesses)):
-            self._add(_title(Kind.ENV, group), group, ladder.of_variables(group))
+            self._add(telling.title(Kind.ENV, group), group, ladder.of_variables(group))
 
     def directives(self, accesses: Sequence[Access]) -> None:
         """Ask about directives, key by key."""
         for group in _grouped(accesses, lambda target: target.partition("=")[0]):
-            self._add(_title(Kind.DIRECTIVE, group), group, [ladder.exactly(Kind.DIRECTIVE, group)])
+            self._add(
+                telling.title(Kind.DIRECTIVE, group), group, [ladder.exactly(Kind.DIRECTIVE, group)]
+            )
 
     def _add(
         self, title: str, group: Sequence[Access], choices: Sequence[Choice], *, locked: str = ""
     ) -> None:
-        judged = [risk.of_access(access) for access in group]
-        worst = max(level for level, _ in judged)
-        ordered = sorted(judged, key=lambda item: -item[0])
-        reasons = list(dict.fromkeys(text for _, text in ordered))
+        worst, reasons = telling.reasons(group)
         combined, added = self._combined(group)
-        if len(reasons) > _REASONS_MOST:
-            hidden = len(reasons) - _REASONS_MOST + 1
-            reasons = [*reasons[: _REASONS_MOST - 1], f"And {hidden} more of the same kind."]
         self.proposals.append(
             Proposal(
                 self._id(group[0].kind, [access.target for access in group]),
@@ -233,7 +219,7 @@ class _Asking:
                 title,
                 tuple(choices),
                 max(worst, combined),
-                (*added, *reasons),
+                (*added, *reasons, *telling.unstable(group)),
                 tuple(group),
                 locked,
             )
@@ -261,7 +247,7 @@ class _Asking:
                 preset.title,
                 (choice,),
                 max(level, combined),
-                (*added, *reasons),
+                (*added, *reasons, *telling.unstable(group)),
                 tuple(group),
             )
         )
@@ -299,34 +285,6 @@ def _grouped(
 
 def _worst(accesses: Iterable[Access]) -> Risk:
     return max(risk.of_access(access)[0] for access in accesses)
-
-
-def _title(kind: Kind, group: Sequence[Access]) -> str:
-    """Say in plain words what the accesses do."""
-    names = [access.target for access in group]
-    if kind is Kind.DIRECTIVE:
-        return f"tell Cargo {_listing(names, 'directives')}"
-    if kind is Kind.SYSTEM:
-        return f"call {_listing(names, 'system calls')}"
-    if kind is Kind.ENV:
-        return f"see the environment variable{'s' * (len(names) > 1)} {_listing(names, 'names')}"
-    if kind is Kind.EXEC:
-        return f"run {_listing(names, 'programs')}"
-    if kind is Kind.NET:
-        verb = "listen on" if all(access.example == "bound" for access in group) else "connect to"
-        return f"{verb} {_listing(names, 'addresses')}"
-    verb = "read" if kind is Kind.READ else "write"
-    if len(names) == 1:
-        return f"{verb} {names[0]}"
-    common = _common(names)
-    where = f"below {common}" if common else "in several places"
-    return f"{verb} {len(names)} files {where}"
-
-
-def _listing(names: Sequence[str], what: str) -> str:
-    if len(names) > 4:
-        return f"{', '.join(names[:3])} and {len(names) - 3} more {what}"
-    return ", ".join(names)
 
 
 def _combinations(
@@ -368,14 +326,3 @@ def _combinations(
         return level, reasons
 
     return judge
-
-
-def _common(targets: Sequence[str]) -> str:
-    """Return the deepest folder that all targets lie in; empty if there is none but the root."""
-    first, last = (target.split("/") for target in (min(targets), max(targets)))
-    depth = 0
-    while (
-        depth < min(len(first), len(last)) and first[depth : depth + 1] == last[depth : depth + 1]
-    ):
-        depth += 1
-    return "/".join(first[:depth])

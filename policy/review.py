@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
 from buildperm.errors import BuildpermError
-from buildperm.policy import objection, selection
-from buildperm.policy.compilation import PINNED
+from buildperm.policy import merging, objection, selection
 from buildperm.policy.decision import Act, Answer, Counts, Decision, Entry, Picked, signature
 from buildperm.policy.grants import CrateGrants, Policy
-from buildperm.policy.merging import is_settled, merged
-from buildperm.policy.proposal import Choice, Proposal, Risk
+from buildperm.policy.likeness import Likeness
+from buildperm.policy.merging import is_settled
+from buildperm.policy.proposal import Choice, Proposal, Risk, Standing
 from buildperm.policy.risk import of_rule
 
 BATCH_LIMIT = Risk.MEDIUM
@@ -36,22 +36,30 @@ class Review:
     """
 
     def __init__(
-        self, proposals: Iterable[Proposal], settled: Iterable[tuple[str, str]] = ()
+        self,
+        proposals: Iterable[Proposal],
+        settled: Iterable[tuple[str, str]] = (),
+        present: Collection[tuple[str, str]] | None = None,
     ) -> None:
         """Begin with nothing decided.
 
         Args:
             proposals: In the order in which they are shown.
             settled: Key and version of the crates that ran and ask for nothing.
+            present: Key and version of the crates in Cargo.lock. Where a crate is reviewed in
+                another version, those that are not among them no longer count as reviewed; None
+                keeps all.
 
         Raises:
             ValueError: Two proposals about the same version have the same id.
         """
         self.proposals = _told_apart(proposals)
         self._settled = tuple(settled)
+        self._present = present
         self._by_id = {proposal.id: proposal for proposal in self.proposals}
         if len(self._by_id) != len(self.proposals):
             raise ValueError("two proposals about the same version with the same id")
+        self._likeness = Likeness(self.proposals)
         self._decisions = {proposal.id: Decision() for proposal in self.proposals}
         self._done: list[tuple[_Change, ...]] = []
         self._undone: list[tuple[_Change, ...]] = []
@@ -70,7 +78,7 @@ class Review:
         Raises:
             BuildpermError: It is locked, or the rung allows what no grant may say.
         """
-        decision = replace(self._decisions[proposal_id], answer=Answer.ALLOW)
+        decision = replace(self._decisions[proposal_id], answer=Answer.ALLOW, elsewhere=False)
         self._refuse(self._by_id[proposal_id], decision)
         return self._change({proposal_id: decision})
 
@@ -85,6 +93,44 @@ class Review:
     def clear(self, *ids: str) -> Entry | None:
         """Take back what was decided about proposals, in one step."""
         return self._answer(ids, Answer.UNDECIDED)
+
+    def same(self, proposal_id: str) -> tuple[str, ...]:
+        """Return the other proposals that may be answered along with one: they ask the same.
+
+        They are undecided and not locked, one of their rungs says just what the rung of this one
+        does, and they are neither critical nor riskier than this one. What lies in a crate's own
+        folders is another thing in each crate, whatever it is called.
+        """
+        return tuple(self._alike(proposal_id))
+
+    def _alike(self, proposal_id: str) -> dict[str, int]:
+        """Return the rung of each proposal that `same` is about."""
+        alike = self._likeness.find(self._by_id[proposal_id], self.choice(proposal_id))
+        return {
+            other: rung
+            for other, rung in alike.items()
+            if self._decisions[other].answer is Answer.UNDECIDED
+        }
+
+    def answer_everywhere(self, proposal_id: str, answer: Answer) -> Entry | None:
+        """Give one answer about a proposal and all that `same` returns, in one step.
+
+        A version does not count as reviewed because of what was allowed so where that would put
+        other risky grants in force.
+
+        Raises:
+            BuildpermError: It is to be allowed, and is locked or allows what no grant may say.
+        """
+        proposal = self._by_id[proposal_id]
+        rung = self._decisions[proposal_id].rung
+        self._refuse(proposal, Decision(answer, rung))
+        if proposal.standing is Standing.NEWCOMER:
+            return None
+        along = {
+            other: Decision(answer, at, elsewhere=answer is Answer.ALLOW)
+            for other, at in self._alike(proposal_id).items()
+        }
+        return self._change({proposal_id: Decision(answer, rung), **along})
 
     def accept_up_to(self, risk: Risk, among: Iterable[str] | None = None) -> Entry | None:
         """Allow, in one step, all that is undecided, not locked and of at most this risk.
@@ -116,6 +162,7 @@ class Review:
         choice = proposal.ladder[decision.rung]
         return (
             decision.answer is Answer.UNDECIDED
+            and proposal.standing is Standing.ASKED
             and not proposal.locked
             and _objection(choice) is None
             and proposal.risk <= limit
@@ -176,9 +223,11 @@ class Review:
 
     def add(self, proposals: Iterable[Proposal]) -> None:
         """Take in, undecided, what came up since the review began; what it has already stays."""
-        new = tuple(proposal for proposal in proposals if proposal.id not in self._by_id)
+        everything = _told_apart((*self.proposals, *proposals))
+        new = [proposal for proposal in everything if proposal.id not in self._by_id]
         self._by_id |= {proposal.id: proposal for proposal in new}
         self._decisions |= {proposal.id: Decision() for proposal in new}
+        self._likeness.add(new)
         self.proposals = tuple(self._by_id.values())
 
     def replay(self, entries: Iterable[Entry]) -> None:
@@ -238,7 +287,10 @@ class Review:
         ]
 
     def counts(self, proposals: Iterable[Proposal] | None = None) -> Counts:
-        """Count the answers about all proposals, or about some; system calls ask for none."""
+        """Count the answers about all proposals, or about some.
+
+        Undecided is only what is asked, and system calls ask for no answer.
+        """
         answers: Counter[Answer] = Counter()
         open_by_risk = dict.fromkeys(Risk, 0)
         for proposal in self.proposals if proposals is None else proposals:
@@ -258,39 +310,23 @@ class Review:
     def grants(self, policy: Policy) -> dict[str, CrateGrants]:
         """Return the crates whose entry in `policy` is to change, by key, with what it is to say.
 
-        What a crate had is kept, except that the newest answer about the same rule wins. A version
-        counts as reviewed once everything about it is allowed or denied, unless that alone would
-        put risky grants in force that nobody has looked at with it in mind. A crate that asks for
-        nothing and has no entry gets none.
+        What a crate had is kept, except that the newest answer about the same rule wins, and that
+        an unused grant goes where its removal was wanted. A version counts as reviewed once all
+        that is asked about it is allowed or denied, unless that alone would put risky grants in
+        force that nobody has looked at with it in mind. A crate that asks for nothing and has no
+        entry gets none.
         """
-        versions: dict[tuple[str, str], list[Proposal]] = {key: [] for key in self._settled}
-        for proposal in self.proposals:
-            versions.setdefault((proposal.crate, proposal.version), []).append(proposal)
-        changed: dict[str, CrateGrants] = {}
-        for (key, version), proposals in versions.items():
-            had = changed.get(key) or policy.crates.get(key) or CrateGrants(key)
-            decided = [(proposal, self._decisions[proposal.id]) for proposal in proposals]
-            now = merged(had, decided)
-            complete = all(is_settled(*each) for each in decided)
-            if (
-                complete
-                and (proposals or key in policy.crates)
-                and _may_count(had, version, decided)
-            ):
-                now = replace(now, reviewed=now.reviewed | {version})
-            changed[key] = now
-        return {
-            key: grants
-            for key, grants in changed.items()
-            if grants != policy.crates.get(key, CrateGrants(key))
-        }
+        decided = ((proposal, self._decisions[proposal.id]) for proposal in self.proposals)
+        return merging.granted(policy, decided, self._settled, self._present)
 
     def _restored(self, picked: Picked) -> Decision:
         proposal = self._by_id[picked.id]
+        if proposal.standing is Standing.NEWCOMER:
+            return Decision()
         found = Decision(Answer.LATER) if picked.answer is Answer.LATER else Decision()
         for rung, choice in enumerate(proposal.ladder):
             if signature(choice) == picked.choice:
-                found = Decision(picked.answer, rung)
+                found = Decision(picked.answer, rung, picked.elsewhere)
         try:
             self._refuse(proposal, found)
         except BuildpermError:
@@ -306,11 +342,17 @@ class Review:
         if proposal.locked:
             raise BuildpermError(f"{what}: {proposal.locked}")
         found = _objection(proposal.ladder[decision.rung])
-        if found is not None:
+        if found is not None and proposal.standing is Standing.ASKED:
             raise BuildpermError(f"{what}: {found.what}", hint=found.hint)
 
     def _answer(self, ids: Iterable[str], answer: Answer) -> Entry | None:
-        return self._change({each: replace(self._decisions[each], answer=answer) for each in ids})
+        return self._change(
+            {
+                each: replace(self._decisions[each], answer=answer, elsewhere=False)
+                for each in ids
+                if self._by_id[each].standing is not Standing.NEWCOMER
+            }
+        )
 
     def _change(self, wanted: Mapping[str, Decision]) -> Entry | None:
         """Make a step of what really changes."""
@@ -329,7 +371,9 @@ class Review:
         for each, decision in stands.items():
             proposal = self._by_id[each]
             choice = signature(proposal.ladder[decision.rung])
-            picked.append(Picked(each, proposal.version, decision.answer, choice))
+            picked.append(
+                Picked(each, proposal.version, decision.answer, choice, decision.elsewhere)
+            )
         return Entry(act, tuple(picked))
 
 
@@ -350,16 +394,3 @@ def _objection(choice: Choice) -> objection.Objection | None:
     """Say why a rung cannot become grants, if it cannot."""
     found = (objection.to_grant(rule, reason="") for rule in choice.rules)
     return next((each for each in found if each is not None), None)
-
-
-def _may_count(
-    had: CrateGrants, version: str, decided: Sequence[tuple[Proposal, Decision]]
-) -> bool:
-    """Tell whether a version may count as reviewed without a person having weighed its risks.
-
-    Risky grants hold for reviewed versions only. A new version that asks for nothing, or for what
-    a batch may allow, must not get those of its predecessors by the way.
-    """
-    if version in had.reviewed or not any(of_rule(rule)[0] >= PINNED for rule in had.rules):
-        return True
-    return any(proposal.risk > BATCH_LIMIT for proposal, _ in decided)

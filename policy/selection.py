@@ -1,4 +1,9 @@
-"""The filter language of a review: `kind:exec risk:>=high crate:*-sys -is:allowed some text`."""
+"""The filter language of a review: `kind:exec risk:>=high crate:*-sys -is:allowed some text`.
+
+`standing:asked|covered|unused|newcomer` tells what has to be decided from what is only told;
+`is:undecided` is about the first alone. `is:new` lets through what is new since the last review
+and no question: `standing:covered` and `standing:newcomer`.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +16,12 @@ from typing import TypeAlias
 
 from buildperm.errors import BuildpermError
 from buildperm.policy.access import Kind, Outcome
-from buildperm.policy.proposal import Proposal, Risk
+from buildperm.policy.proposal import Proposal, Risk, Standing
 
 Test: TypeAlias = Callable[[Proposal, str], bool]
 """Whether a proposal, with the answer given to it, is let through."""
 
-FIELDS = ("kind", "risk", "crate", "is", "outcome")
+FIELDS = ("kind", "risk", "crate", "is", "outcome", "standing")
 
 _ANSWERS = {
     "undecided": "undecided",
@@ -24,6 +29,7 @@ _ANSWERS = {
     "denied": "deny",
     "later": "later",
 }
+_NEW = (Standing.COVERED, Standing.NEWCOMER)
 _COMPARISON = re.compile(r"(>=|<=|>|<|=)?(.*)")
 _OPERATORS: dict[str, Callable[[int, int], bool]] = {
     ">=": operator.ge,
@@ -66,13 +72,27 @@ def _test(word: str) -> Test:
                 or fnmatchcase(proposal.crate, pattern)
             )
         case "is":
-            state = _one_of(value, (*_ANSWERS, "locked"), field)
-            if state == "locked":
-                return lambda proposal, _: bool(proposal.locked)
-            return lambda _, answer: answer == _ANSWERS[state]
+            return _state(_one_of(value, (*_ANSWERS, "locked", "new"), field))
+        case "standing":
+            standing = Standing(_one_of(value, tuple(map(str, Standing)), field))
+            return lambda proposal, _: proposal.standing is standing
         case _:
             outcome = Outcome(_one_of(value, tuple(map(str, Outcome)), field))
             return lambda proposal, _: any(seen.outcome is outcome for seen in proposal.evidence)
+
+
+def _state(state: str) -> Test:
+    match state:
+        case "locked":
+            return lambda proposal, _: bool(proposal.locked)
+        case "new":
+            return lambda proposal, _: proposal.standing in _NEW
+        case "undecided":
+            return lambda proposal, answer: (
+                answer == _ANSWERS[state] and proposal.standing is Standing.ASKED
+            )
+        case _:
+            return lambda _, answer: answer == _ANSWERS[state]
 
 
 def _risk(value: str) -> Test:

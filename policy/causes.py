@@ -1,0 +1,205 @@
+"""Causes: why a build script that was reviewed has to be reviewed again, each in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+from buildperm.policy import directive
+from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.environment import withheld_because
+from buildperm.policy.pattern import matches
+from buildperm.policy.pending import Cause
+from buildperm.policy.proposals import undecided
+from buildperm.policy.rule import Rule
+from buildperm.policy.sensitive import why
+from buildperm.policy.snapshot import Inputs, Seen, Snapshot
+from buildperm.tracer.notation import encode
+
+Causes = Iterator[tuple[Cause, str]]
+
+_NAMED_MOST = 5  # Sentences of one kind; the rest is counted.
+_COMMIT_SHOWN = 9  # Digits, as git shows it.
+_SEEN = {
+    Kind.READ: "reading",
+    Kind.WRITE: "writing",
+    Kind.EXEC: "running",
+    Kind.NET: "connecting to",
+    Kind.ENV: "reading the variable",
+    Kind.DIRECTIVE: "telling Cargo",
+    Kind.SYSTEM: "calling",
+}
+
+
+def of_version(before: Snapshot | None, version: str) -> Causes:
+    """Say whether this version is another than the one that was reviewed last, if any was."""
+    if before is None:
+        yield Cause.NEW, "no build script of it was ever reviewed"
+    elif before.version != version:
+        yield Cause.VERSION, f"was {encode(before.version.encode())}"
+
+
+def of_inputs(
+    before: Snapshot, version: str, source: str, now: Inputs, folder: str, absent: str
+) -> Causes:
+    """Say what of that which a build script is made from is not as it was.
+
+    Args:
+        before: How it was reviewed last.
+        version: That it has now.
+        source: Cargo's source string that it has now; empty for a path.
+        now: What it is made from now.
+        folder: Of its package, in portable text.
+        absent: The hash that stands for a file that is not there.
+    """
+    known = before.inputs
+    found: list[tuple[Cause, str]] = []
+    if source != before.source:
+        found.append((Cause.SOURCE, _moved(before.source, source)))
+    elif version == before.version and now.checksum != known.checksum:
+        found.append((Cause.SOURCE, "the same version with another checksum"))
+    files = [
+        (Cause.SOURCE, text)
+        for text in _files(known.files, now.files, folder, absent)
+        if source == before.source  # Else there are none now, or there were none.
+    ]
+    found += _few(files, "file that differs", "files that differ")
+    direct = [
+        (Cause.BUILD_DEPENDENCIES, text)
+        for text in _packages(known.build_dependencies, now.build_dependencies)
+    ]
+    found += _few(direct, "build-dependency that differs", "build-dependencies that differ")
+    if not found and version == before.version and now.digest != known.digest:
+        if now.build_dependencies:
+            found.append((Cause.BUILD_DEPENDENCIES, "what its build-dependencies need has changed"))
+        else:
+            found.append((Cause.SOURCE, "it is made from something else than it was"))
+    yield from found
+
+
+def of_features(before: Collection[str], now: Collection[str]) -> Causes:
+    """Say which of its features are switched on or off that were not when it was reviewed."""
+    changed = [f"+ {_name(name)}" for name in sorted(set(now) - set(before))]
+    changed += [f"- {_name(name)}" for name in sorted(set(before) - set(now))]
+    if changed:
+        yield Cause.FEATURES, f"features: {', '.join(changed)}"
+
+
+def of_context(words: str, *, is_declared: bool) -> Causes:
+    """Say that it was never recorded under a command line."""
+    which = ", which Cargo.toml declares" if is_declared else ""
+    yield Cause.CONTEXT, f"never recorded with `{_line(words)}`{which}"
+
+
+def of_grants(seen: Iterable[Seen], rules: Collection[Rule], denials: Collection[Rule]) -> Causes:
+    """Say what it was seen doing that is neither granted nor denied by now.
+
+    What cannot be granted was shown when it was reviewed, and is no news.
+    """
+    accesses = [_access(each) for each in sorted(seen)]
+    left = undecided([each for each in accesses if not _is_locked(each)], rules, denials)
+    # A program that was run by its name may be granted by its path, which nobody has kept.
+    files = [
+        rule.pattern.rpartition("/")[2]
+        for rule in (*rules, *denials)
+        if rule.kind is Kind.EXEC and "/" in rule.pattern
+    ]
+    found = [
+        (Cause.GRANTS, f"seen {_SEEN[access.kind]} `{access.target}`, which is not granted")
+        for access in left
+        if access.kind is not Kind.EXEC or not any(matches(name, access.target) for name in files)
+    ]
+    yield from _few(found, "access that is not granted", "accesses that are not granted")
+
+
+def _access(seen: Seen) -> Access:
+    return Access(seen.kind, seen.target, seen.outcome, 1, 0, 0, (), sensitive=_sensitive(seen))
+
+
+def _sensitive(seen: Seen) -> str:
+    """Say again what folding said when it was seen."""
+    match seen.kind:
+        case Kind.READ | Kind.EXEC:
+            return why(seen.target, writing=False)
+        case Kind.WRITE:
+            return why(seen.target, writing=True)
+        case Kind.ENV:
+            return withheld_because(seen.target)
+        case Kind.DIRECTIVE:
+            return "forbidden" if _is_forbidden(seen.target) else ""
+        case Kind.NET | Kind.SYSTEM:
+            return ""
+
+
+def _is_forbidden(target: str) -> bool:
+    key, _, value = target.partition("=")
+    try:
+        verdict = directive.judge(key, value, granted=(), denied=(), places={})
+    except ValueError:
+        return True
+    return verdict == directive.FORBIDDEN
+
+
+def _is_locked(access: Access) -> bool:
+    """Tell whether no decision could have allowed the access, and none did by hand."""
+    if access.kind in (Kind.NET, Kind.SYSTEM):
+        return True
+    return bool(access.sensitive) and access.outcome is not Outcome.DONE
+
+
+def _moved(before: str, now: str) -> str:
+    old, _, old_commit = before.partition("#")
+    new, _, new_commit = now.partition("#")
+    if old == new and old_commit and new_commit:
+        commits = (_line(each)[:_COMMIT_SHOWN] for each in (old_commit, new_commit))
+        return f"commit {' -> '.join(commits)}"
+    return f"from {_line(now) or 'a folder'}, was from {_line(before) or 'a folder'}"
+
+
+def _files(
+    before: Mapping[str, str], now: Mapping[str, str], folder: str, absent: str
+) -> Iterator[str]:
+    for path in sorted({*before, *now}):
+        old, new = before.get(path, absent), now.get(path, absent)
+        if old == new:
+            continue
+        name = path.removeprefix(f"{folder}/")
+        yield f"{name} {'is new' if old == absent else 'is gone' if new == absent else 'changed'}"
+
+
+def _packages(before: Collection[str], now: Collection[str]) -> Iterator[str]:
+    """Compare lists of `NAME VERSION`."""
+    old, new = _versions(set(before) - set(now)), _versions(set(now) - set(before))
+    for name in sorted({*old, *new}):
+        if name not in old:
+            yield f"{name} {', '.join(new[name])} is a new build-dependency"
+        elif name not in new:
+            yield f"{name} {', '.join(old[name])} is no build-dependency any more"
+        else:
+            yield f"{name} {', '.join(old[name])} -> {', '.join(new[name])}"
+
+
+def _versions(packages: Iterable[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for package in sorted(packages):
+        name, _, version = package.partition(" ")
+        found.setdefault(_name(name), []).append(_name(version))
+    return found
+
+
+def _few(found: list[tuple[Cause, str]], singular: str, plural: str) -> Iterator[tuple[Cause, str]]:
+    """Name the first few, and say how many more there are."""
+    if len(found) <= _NAMED_MOST + 1:
+        yield from found
+        return
+    yield from found[:_NAMED_MOST]
+    left = len(found) - _NAMED_MOST
+    yield found[0][0], f"and {left} more {singular if left == 1 else plural}"
+
+
+def _name(text: str) -> str:
+    return encode(text.encode("utf-8", "surrogateescape"))
+
+
+def _line(text: str) -> str:
+    """Write only what cannot be shown in notation: words keep their quotation marks."""
+    return text if text.isprintable() else _name(text)

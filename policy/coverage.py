@@ -1,0 +1,59 @@
+"""Coverage: which accesses a set of rules covers, by target or by the program's file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from buildperm.policy import sensitive
+from buildperm.policy.access import Access, Kind
+from buildperm.policy.pattern import is_literal
+from buildperm.policy.pattern_set import PatternSet
+from buildperm.policy.rule import Rule
+
+
+class Coverage:
+    """Rules of all kinds, asked at once."""
+
+    __slots__ = ("_patterns",)
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        patterns: dict[Kind, list[str]] = {}
+        for rule in rules:
+            patterns.setdefault(rule.kind, []).append(rule.pattern)
+        self._patterns = {kind: PatternSet(found) for kind, found in patterns.items()}
+
+    def covers(self, access: Access) -> bool:
+        """Tell whether one of the rules is about the access."""
+        return self.has(access.kind, access.target) or bool(
+            access.resolved and self.has(access.kind, access.resolved)
+        )
+
+    def has(self, kind: Kind, target: str) -> bool:
+        """Tell whether one of the rules is about a target."""
+        known = self._patterns.get(kind)
+        return known is not None and known.covers(target)
+
+
+def yields_to_wildcards(kind: Kind, target: str) -> bool:
+    """Tell whether a wildcard opens a target of the sensitive tier.
+
+    What must not be read is cut out of every folder that is granted. What only must not be written
+    is refused as a pattern when grants are read, so that whatever else a folder covers is meant.
+    """
+    return kind is Kind.WRITE and not sensitive.why(target, writing=False)
+
+
+class Granted:
+    """What grants open: a wildcard is hardly ever enough for the sensitive tier."""
+
+    __slots__ = ("_all", "_exact")
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        everything = tuple(rules)
+        self._all = Coverage(everything)
+        self._exact = Coverage(rule for rule in everything if is_literal(rule.pattern))
+
+    def covers(self, access: Access) -> bool:
+        """Tell whether the access is allowed."""
+        is_open = not access.sensitive or yields_to_wildcards(access.kind, access.target)
+        return (self._all if is_open else self._exact).covers(access)

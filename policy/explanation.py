@@ -1,0 +1,332 @@
+"""Explanations: why a build script may do something, or why it may not.
+
+They say what is enforced, by the same lists and functions that enforce it; nothing is run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeAlias
+
+from buildperm.policy import baseline, directive, environment, presets
+from buildperm.policy.access import Kind
+from buildperm.policy.compilation import effective
+from buildperm.policy.coverage import yields_to_wildcards
+from buildperm.policy.fold import STEERS, held
+from buildperm.policy.grants import CrateGrants
+from buildperm.policy.pattern import TOKENS, is_literal, matches
+from buildperm.policy.pattern_set import PatternSet
+from buildperm.policy.rule import Rule
+from buildperm.tracer.notation import encode
+
+
+@dataclass(frozen=True, slots=True)
+class ByBaseline:
+    """Every build script may do it."""
+
+    pattern: str  # Of the baseline; empty where a reason says it.
+    why: str  # A clause; empty where the pattern says it.
+
+
+@dataclass(frozen=True, slots=True)
+class ByPreset:
+    """A preset that the crate is granted holds a rule for it."""
+
+    preset: str
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class ByRule:
+    """The crate is granted it by a rule of its own."""
+
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class NotInForce:
+    """A grant would allow it, but is withheld from this version."""
+
+    rule: Rule
+    preset: str  # That the rule is part of; empty for one of its own.
+    why: str  # A clause.
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """A person has refused it."""
+
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitive:
+    """It is in the sensitive tier, and no exact grant opens it."""
+
+    why: str  # What it holds.
+    wildcard: Rule | None  # A grant that covers it and cannot open it, being a pattern.
+
+
+@dataclass(frozen=True, slots=True)
+class Never:
+    """No grant can allow it."""
+
+    why: str  # A clause.
+
+
+@dataclass(frozen=True, slots=True)
+class OfNoConcern:
+    """It is refused, and programs that try it do so out of habit and get by without."""
+
+    pattern: str  # Of the baseline's list of such habits.
+
+
+@dataclass(frozen=True, slots=True)
+class NotGranted:
+    """Neither the baseline nor a grant allows it, and nobody has denied it."""
+
+
+Allowed: TypeAlias = ByBaseline | ByPreset | ByRule
+Refused: TypeAlias = NotInForce | Denied | Sensitive | Never | OfNoConcern | NotGranted
+Explanation: TypeAlias = Allowed | Refused
+
+TOOL = "Cargo names it to every script as a tool of this build"
+HANDED_OVER = "another build script of this build handed it over in a `DEP_` variable"
+DOCUMENTED = "Cargo sets it, or tool chains use it by convention"
+HARMLESS = "it makes nobody run anything"
+UNCONNECTED = "this version of buildperm refuses every connection"
+UNOPENED = "no grant opens a system call"
+
+_DESCRIPTORS = "/proc/self/fd/**"  # What it holds open it has already, however it asks again.
+_PATHS = (Kind.READ, Kind.WRITE, Kind.EXEC)
+# Directives are judged by absolute paths; any folders will do that nothing lies in.
+_PLACES = {token: b"/nonexistent/" + token.encode() for token in TOKENS}
+_TOKEN = re.compile(rf"\$({'|'.join(TOKENS)})(?![A-Za-z0-9_])")
+_BASELINE = {
+    Kind.READ: (*baseline.READ, *baseline.WRITE),
+    Kind.WRITE: baseline.WRITE,
+    Kind.EXEC: baseline.EXEC,
+}
+_SETS = {kind: PatternSet(patterns) for kind, patterns in _BASELINE.items()}
+_HABITS = PatternSet(baseline.QUIET)
+
+
+class Explainer:
+    """Explains the accesses of one version of one crate under one set of grants."""
+
+    def __init__(self, grants: CrateGrants | None, version: str) -> None:
+        """Make the grants ready; None is a crate without any."""
+        now = effective(grants, version)
+        own = grants.rules if grants else frozenset()
+        self._own = own
+        self._presets = sorted(grants.presets) if grants else []
+        self._denials = _ByKind(now.denials)
+        # What a crate is granted by itself says more than what a preset brings along.
+        self._rules = _ByKind(sorted(now.rules, key=lambda rule: (rule not in own, rule)))
+        self._withheld = _ByKind(each.rule for each in now.withheld)
+        self._why = {each.rule: each.why for each in now.withheld}
+
+    def explain(
+        self,
+        kind: Kind,
+        target: str,
+        *,
+        resolved: str = "",
+        is_free: bool = False,
+        handed_over: Collection[str] = (),
+    ) -> Explanation:
+        """Say what becomes of an access.
+
+        Args:
+            kind: Of the access.
+            target: In portable text, as in `Access.target`; a directive also with its whole value.
+            resolved: The file behind a program's name, portable; empty if it is not known.
+            is_free: It was allowed for a reason of its run, as in `Access.is_free`; of a directive
+                without its value: that it was harmless.
+            handed_over: Folders that other scripts handed over, portable.
+
+        Raises:
+            ValueError: The target holds a `%` without two hexadecimal digits.
+        """
+        if kind in _PATHS:
+            return self._path(kind, target, resolved, is_free, handed_over)
+        if kind is Kind.ENV:
+            return self._variable(target)
+        if kind is Kind.DIRECTIVE:
+            return self._directive(target, is_free, handed_over)
+        denial = self._denials.first(kind, target)
+        if denial is not None:
+            return Denied(denial)
+        habit = _habit(target)
+        if habit:
+            return OfNoConcern(habit)
+        return Never(UNCONNECTED if kind is Kind.NET else UNOPENED)
+
+    def _path(
+        self, kind: Kind, target: str, resolved: str, is_free: bool, handed_over: Collection[str]
+    ) -> Explanation:
+        why = held(kind, target)
+        if kind is Kind.EXEC and is_free:
+            return ByBaseline("", TOOL)
+        if kind is Kind.READ and not why and (is_free or _is_below(target, handed_over)):
+            return ByBaseline("", HANDED_OVER)
+        denial = self._denials.first(kind, target, resolved)
+        if denial is not None:
+            return Denied(denial)
+        if not why and _SETS[kind].covers(target):
+            return ByBaseline(_first(_BASELINE[kind], target), "")
+        wildcard: Rule | None = None
+        for rule in self._rules.all(kind, target, resolved):
+            if not why or _opens(rule, target):
+                return self._granted(rule)
+            wildcard = wildcard or rule
+        if kind is not Kind.EXEC:
+            habit = _habit(target) if kind is Kind.WRITE or not why else ""
+            if kind is Kind.READ and target in baseline.PASSED_BY:
+                habit = target
+            if habit:
+                return OfNoConcern(habit)
+        for rule in self._withheld.all(kind, target, resolved):
+            if not why or _opens(rule, target):
+                return self._not_in_force(rule)
+        return Sensitive(why, wildcard) if why else NotGranted()
+
+    def _variable(self, name: str) -> Explanation:
+        denial = self._denials.first(Kind.ENV, name)
+        if denial is not None:
+            return Denied(denial)
+        why = environment.withheld_because(name)
+        if not why and environment.is_baseline(name):
+            return ByBaseline("", DOCUMENTED)
+        wildcard: Rule | None = None
+        for rule in self._rules.all(Kind.ENV, name):
+            if not why or is_literal(rule.pattern):
+                return self._granted(rule)
+            wildcard = wildcard or rule
+        for rule in self._withheld.all(Kind.ENV, name):
+            if not why or is_literal(rule.pattern):
+                return self._not_in_force(rule)
+        return Sensitive(why, wildcard) if why else NotGranted()
+
+    def _directive(self, target: str, is_free: bool, handed_over: Collection[str]) -> Explanation:
+        key, _, value = target.partition("=")
+        value = _concrete(value)
+        texts = directive.targets(key, value, _PLACES)
+        denial = self._denials.first(Kind.DIRECTIVE, *texts)
+        if denial is not None:
+            return Denied(denial)
+        if is_free:
+            return ByBaseline("", HARMLESS)
+        granted = {rule.pattern: rule for rule in self._rules.of(Kind.DIRECTIVE)}
+        for rule in self._rules.of(Kind.ENV):
+            if is_literal(rule.pattern):  # Whoever may see it may have Cargo look at it too.
+                granted.setdefault(f"rerun-if-env-changed={rule.pattern}", rule)
+        verdict = directive.judge(
+            key,
+            value,
+            granted=granted,
+            denied=(),
+            places=_PLACES,
+            handed_over=[_concrete(folder).encode() for folder in handed_over],
+        )
+        if verdict == directive.FORBIDDEN:
+            return Never(STEERS)
+        if verdict == directive.FREE:
+            return ByBaseline("", HARMLESS)
+        if verdict == directive.GRANTED:
+            covering = (p for p in granted if any(matches(p, text) for text in texts))
+            return self._granted(granted[next(covering)])
+        rule_withheld = self._withheld.first(Kind.DIRECTIVE, *texts)
+        return self._not_in_force(rule_withheld) if rule_withheld else NotGranted()
+
+    def _granted(self, rule: Rule) -> Explanation:
+        return ByRule(rule) if rule in self._own else ByPreset(self._preset(rule), rule)
+
+    def _not_in_force(self, rule: Rule) -> Explanation:
+        return NotInForce(rule, "" if rule in self._own else self._preset(rule), self._why[rule])
+
+    def _preset(self, rule: Rule) -> str:
+        return next(name for name in self._presets if rule in presets.PRESETS[name].rules)
+
+
+def explain(
+    kind: Kind,
+    target: str,
+    grants: CrateGrants | None,
+    version: str,
+    *,
+    resolved: str = "",
+    is_free: bool = False,
+    handed_over: Collection[str] = (),
+) -> Explanation:
+    """Explain a single access; see `Explainer.explain`.
+
+    Raises:
+        ValueError: The target holds a `%` without two hexadecimal digits.
+    """
+    explainer = Explainer(grants, version)
+    return explainer.explain(
+        kind, target, resolved=resolved, is_free=is_free, handed_over=handed_over
+    )
+
+
+def is_allowed(explanation: Explanation) -> bool:
+    """Tell whether a build script gets what it asks for."""
+    return isinstance(explanation, ByBaseline | ByPreset | ByRule)
+
+
+class _ByKind:
+    """Rules by kind, in order, asked many times."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self._rules: dict[Kind, list[Rule]] = {}
+        for rule in rules:
+            self._rules.setdefault(rule.kind, []).append(rule)
+        self._sets = {
+            kind: PatternSet(rule.pattern for rule in found) for kind, found in self._rules.items()
+        }
+
+    def of(self, kind: Kind) -> Sequence[Rule]:
+        return self._rules.get(kind, ())
+
+    def all(self, kind: Kind, *texts: str) -> list[Rule]:
+        """Return the rules that cover one of `texts`; an empty text is none."""
+        asked = [text for text in texts if text]
+        patterns = self._sets.get(kind)
+        if patterns is None or not any(map(patterns.covers, asked)):
+            return []
+        return [
+            rule for rule in self._rules[kind] if any(matches(rule.pattern, text) for text in asked)
+        ]
+
+    def first(self, kind: Kind, *texts: str) -> Rule | None:
+        found = self.all(kind, *texts)
+        return min(found, key=lambda rule: (not is_literal(rule.pattern), rule)) if found else None
+
+
+def _opens(rule: Rule, target: str) -> bool:
+    """Tell whether a rule that covers a sensitive target opens it."""
+    return is_literal(rule.pattern) or yields_to_wildcards(rule.kind, target)
+
+
+def _is_below(target: str, folders: Collection[str]) -> bool:
+    return any(target == folder or target.startswith(f"{folder}/") for folder in folders)
+
+
+@lru_cache(maxsize=1 << 14)
+def _habit(target: str) -> str:
+    if matches(_DESCRIPTORS, target) and target != "/proc/self/fd":
+        return _DESCRIPTORS
+    return _first(baseline.QUIET, target) if _HABITS.covers(target) else ""
+
+
+def _first(patterns: Iterable[str], target: str) -> str:
+    return next(pattern for pattern in patterns if matches(pattern, target))
+
+
+def _concrete(text: str) -> str:
+    """Write a portable text with the folders that `_PLACES` has for its tokens."""
+    return _TOKEN.sub(lambda found: encode(_PLACES[found[1]]), text)

@@ -1,0 +1,62 @@
+"""Snapshots: what a build script was seen doing when it was reviewed; kept in `buildperm.lock`.
+
+A snapshot grants nothing. It is what a later review and `buildperm check` compare with, and what
+makes a change of behaviour visible in the difference of a pull request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from buildperm.policy.access import Kind, Outcome
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Seen:
+    """One access beyond the baseline, in short: the same on every machine."""
+
+    kind: Kind
+    target: str  # As in `Access.target`.
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Context:
+    """What one run of a build script was for; it may behave otherwise in another."""
+
+    target: str  # Triple.
+    profile: str  # Cargo's: debug or release.
+    features: tuple[str, ...]  # Of its package, sorted.
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What was seen in one context."""
+
+    context: Context
+    runtime: str
+    seen: frozenset[Seen]
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a build script was made from; two that are equal were made from the same."""
+
+    checksum: str  # Of the package file; empty for a path or a git repository.
+    files: Mapping[str, str]  # SHA-256 by portable path, for a package without checksum or commit.
+    build_dependencies: tuple[str, ...]  # The direct ones: `cc 1.2.3`, sorted.
+    digest: str  # SHA-256 over all of that and whatever the build-dependencies depend on.
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One build script in one version, as it was when it was reviewed."""
+
+    crate: str  # Key in Cargo.toml.
+    version: str
+    source: str  # Cargo's source string; empty for a path.
+    inputs: Inputs
+    commands: Mapping[str, tuple[str, ...]]  # Cargo's words to the package's features under them.
+    sightings: tuple[Sighting, ...]  # By context; none where the script took part in no build.
+    unused: frozenset[str] = frozenset()  # Grants not made use of: `exec:perl`, `preset:cc`.

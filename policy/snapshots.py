@@ -1,0 +1,138 @@
+"""Taking, merging and comparing snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+from buildperm.policy.access import Access
+from buildperm.policy.grants import RUNTIMES
+from buildperm.policy.proposals import is_settled
+from buildperm.policy.snapshot import Context, Seen, Sighting, Snapshot
+from buildperm.policy.version import age
+
+
+class Difference(NamedTuple):
+    """What one version was seen doing beside another; each sorted, none in two of them."""
+
+    new: tuple[Seen, ...]
+    gone: tuple[Seen, ...]
+    same: tuple[Seen, ...]
+
+
+def seen(accesses: Iterable[Access]) -> frozenset[Seen]:
+    """Keep what goes beyond the baseline, whether it is granted, denied or neither."""
+    return frozenset(
+        Seen(access.kind, access.target, access.outcome)
+        for access in accesses
+        if not is_settled(access)
+    )
+
+
+def previous(
+    snapshots: Mapping[tuple[str, str], Snapshot], crate: str, version: str
+) -> Snapshot | None:
+    """Return what a crate is compared with: the same version, else the nearest lower, else any.
+
+    Above all lower ones stands the highest of them; without one, the lowest of the higher ones.
+    """
+    versions = [known for name, known in snapshots if name == crate]
+    if not versions:
+        return None
+    now = age(version)
+    lower = [known for known in versions if age(known) <= now]
+    return snapshots[crate, max(lower, key=age) if lower else min(versions, key=age)]
+
+
+def updated(
+    old: Mapping[tuple[str, str], Snapshot],
+    new: Iterable[Snapshot],
+    present: Collection[tuple[str, str]],
+) -> dict[tuple[str, str], Snapshot]:
+    """Return what is known after a review.
+
+    A snapshot made from the same inputs is joined with the older one; any other one replaces it. A
+    version that is not there any more is kept as long as some version of the crate is unknown,
+    which is to be compared with it.
+
+    Args:
+        old: All snapshots before the review.
+        new: Those whose review is settled; several of the same version are joined.
+        present: Crate and version of every package with a build script that is there now.
+    """
+    settled: dict[tuple[str, str], Snapshot] = {}
+    for snapshot in new:
+        key = snapshot.crate, snapshot.version
+        settled[key] = _joined(settled.get(key), snapshot)
+    known = dict(old)
+    for key, snapshot in settled.items():
+        known[key] = _joined(_without(old.get(key), snapshot), snapshot)
+    here = set(present)
+    unsettled = {crate for crate, version in here if (crate, version) not in known}
+    return {key: kept for key, kept in known.items() if key in here or key[0] in unsettled}
+
+
+def compare(previous: Snapshot | None, now: Snapshot) -> Difference:
+    """Tell what is new, gone and the same, each run beside the last one for the same context.
+
+    A context without an earlier run stands beside all earlier runs together. What is new in one
+    context is new, even if it was known from another; what is still seen in one is not gone.
+    """
+    known: dict[Context, frozenset[Seen]] = {}
+    for sighting in previous.sightings if previous else ():
+        known[sighting.context] = known.get(sighting.context, frozenset()) | sighting.seen
+    everything = frozenset[Seen]().union(*known.values())
+    new: set[Seen] = set()
+    gone: set[Seen] = set()
+    there: set[Seen] = set()
+    for sighting in _by_context(now.sightings):
+        earlier = known.get(sighting.context, everything)
+        new |= sighting.seen - earlier
+        gone |= earlier - sighting.seen
+        there |= sighting.seen
+    return Difference(tuple(sorted(new)), tuple(sorted(gone - there)), tuple(sorted(there - new)))
+
+
+def _joined(before: Snapshot | None, now: Snapshot) -> Snapshot:
+    """Put two snapshots of one version together if it was the same build script."""
+    if before is None or (before.source, before.inputs) != (now.source, now.inputs):
+        return replace(now, sightings=_by_context(now.sightings))
+    return replace(
+        now,
+        commands={**before.commands, **now.commands},
+        sightings=_by_context([*before.sightings, *now.sightings]),
+        unused=_unused(before, now),
+    )
+
+
+def _without(before: Snapshot | None, now: Snapshot) -> Snapshot | None:
+    """Leave out the runs that were made again."""
+    if before is None:
+        return None
+    again = {sighting.context for sighting in now.sightings}
+    others = (sighting for sighting in before.sightings if sighting.context not in again)
+    return replace(before, sightings=tuple(others))
+
+
+def _unused(before: Snapshot, now: Snapshot) -> frozenset[str]:
+    """Return what neither made use of; one without any run says nothing about that."""
+    if not before.sightings:
+        return now.unused
+    return before.unused & now.unused if now.sightings else before.unused
+
+
+def _by_context(sightings: Iterable[Sighting]) -> tuple[Sighting, ...]:
+    """Sort sightings; of one context there may be several, for the host and for the target."""
+    found: dict[Context, Sighting] = {}
+    for sighting in sightings:
+        other = found.get(sighting.context)
+        if other is not None:
+            weaker = min(sighting.runtime, other.runtime, key=_strength)
+            sighting = Sighting(sighting.context, weaker, sighting.seen | other.seen)
+        found[sighting.context] = sighting
+    return tuple(found[context] for context in sorted(found))
+
+
+def _strength(runtime: str) -> int:
+    return RUNTIMES.index(runtime) if runtime in RUNTIMES else -1

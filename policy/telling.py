@@ -1,0 +1,73 @@
+"""Telling: what a group of accesses is called, and why it deserves a thought."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from buildperm.policy import risk
+from buildperm.policy.access import Access, Kind
+from buildperm.policy.proposal import Risk
+
+REASONS_MOST = 6
+"""Sentences about single accesses of one group; more are counted."""
+
+
+def title(kind: Kind, group: Sequence[Access]) -> str:
+    """Say in plain words what accesses of one kind do."""
+    names = [access.target for access in group]
+    if kind is Kind.DIRECTIVE:
+        return f"tell Cargo {_listing(names, 'directives')}"
+    if kind is Kind.SYSTEM:
+        return f"call {_listing(names, 'system calls')}"
+    if kind is Kind.ENV:
+        return f"see the environment variable{'s' * (len(names) > 1)} {_listing(names, 'names')}"
+    if kind is Kind.EXEC:
+        return f"run {_listing(names, 'programs')}"
+    if kind is Kind.NET:
+        verb = "listen on" if all(access.example == "bound" for access in group) else "connect to"
+        return f"{verb} {_listing(names, 'addresses')}"
+    verb = "read" if kind is Kind.READ else "write"
+    if len(names) == 1:
+        return f"{verb} {names[0]}"
+    common = _common(names)
+    where = f"below {common}" if common else "in several places"
+    return f"{verb} {len(names)} files {where}"
+
+
+def reasons(group: Iterable[Access]) -> tuple[Risk, list[str]]:
+    """Return the worst risk among accesses, and a sentence for each, the worst first."""
+    ordered = sorted(map(risk.of_access, group), key=lambda judged: -judged[0])
+    told = list(dict.fromkeys(text for _, text in ordered))
+    if len(told) > REASONS_MOST:
+        hidden = len(told) - REASONS_MOST + 1
+        told = [*told[: REASONS_MOST - 1], f"And {hidden} more of the same kind."]
+    return ordered[0][0], told
+
+
+def unstable(group: Iterable[Access]) -> tuple[str, ...]:
+    """Return a sentence about what repeated runs did not agree on; none if they did."""
+    names: dict[str, list[str]] = {}
+    for access in group:
+        if access.unstable:
+            names.setdefault(access.unstable, []).append(f"`{access.target}`")
+    if not names:
+        return ()
+    parts = (f"{how} only: {_listing(found, 'accesses')}" for how, found in sorted(names.items()))
+    return (f"Seen {'; '.join(parts)}.",)
+
+
+def _listing(names: Sequence[str], what: str) -> str:
+    if len(names) > 4:
+        return f"{', '.join(names[:3])} and {len(names) - 3} more {what}"
+    return ", ".join(names)
+
+
+def _common(targets: Sequence[str]) -> str:
+    """Return the deepest folder that all targets lie in; empty if there is none but the root."""
+    first, last = (target.split("/") for target in (min(targets), max(targets)))
+    depth = 0
+    while (
+        depth < min(len(first), len(last)) and first[depth : depth + 1] == last[depth : depth + 1]
+    ):
+        depth += 1
+    return "/".join(first[:depth])

@@ -1,0 +1,94 @@
+"""What snapshots may hold, for properties."""
+
+from __future__ import annotations
+
+import string
+
+from hypothesis import strategies as st
+
+from buildperm.policy.access import Kind, Outcome
+from buildperm.policy.snapshot import Context, Inputs, Seen, Sighting, Snapshot
+from buildperm.tracer.notation import encode
+
+HOSTILE = [
+    b'"]\n[[script]]\ncrate = "evil"',
+    b"\x1b[2J\r\n\x00",
+    "\u202egnp.exe".encode(),
+    b"\xff\xfe'''\"\"\"\\",
+    b"<<<<<<< HEAD",
+    b"a b",
+    "ünï".encode(),
+    b"",
+    b"# x",
+]
+
+hostile = st.one_of(st.sampled_from(HOSTILE), st.binary(max_size=12)).map(encode)
+plain = st.one_of(hostile, st.text(string.printable[:95] + "äß☃", max_size=12))
+said = plain.filter(bool)
+lists = st.lists(plain, max_size=4, unique=True).map(lambda texts: tuple(sorted(texts)))
+digests = st.binary(min_size=32, max_size=32).map(bytes.hex)
+versions = st.sampled_from(["0.9.0", "0.10.0", "1.0.0-rc.1", "1.0.0", "1.0.0+b"])
+seen = st.builds(Seen, st.sampled_from(Kind), plain, st.sampled_from(Outcome))
+few = st.builds(
+    Seen,
+    st.sampled_from([Kind.ENV, Kind.EXEC]),
+    st.sampled_from(["a", "b", "c"]),
+    st.sampled_from([Outcome.DONE, Outcome.REFUSED]),
+)
+contexts = st.builds(
+    Context,
+    st.sampled_from(["x86_64-unknown-linux-gnu", "wasm32-wasip1"]),
+    st.sampled_from(["debug", "release"]),
+    st.sampled_from([(), ("default",), ("default", "tls")]),
+)
+
+
+def sightings(seen: st.SearchStrategy[Seen]) -> st.SearchStrategy[tuple[Sighting, ...]]:
+    """Draw what was seen in a few contexts."""
+    one = st.builds(
+        Sighting,
+        contexts,
+        st.sampled_from(["portable", "full"]),
+        st.frozensets(seen, max_size=6),
+    )
+    several = st.lists(one, max_size=4, unique_by=lambda sighting: sighting.context)
+    return several.map(lambda drawn: tuple(sorted(drawn, key=lambda sighting: sighting.context)))
+
+
+inputs = st.builds(
+    Inputs,
+    checksum=plain,
+    files=st.dictionaries(plain, digests, max_size=3),
+    build_dependencies=lists,
+    digest=digests,
+)
+snapshots = st.builds(
+    Snapshot,
+    crate=said,
+    version=said,
+    source=plain,
+    inputs=inputs,
+    commands=st.dictionaries(plain, lists, max_size=3),
+    sightings=sightings(seen),
+    unused=st.frozensets(plain, max_size=3),
+)
+files = st.lists(snapshots, max_size=5).map(
+    lambda drawn: {(snapshot.crate, snapshot.version): snapshot for snapshot in drawn}
+)
+
+SAME = Inputs("", {}, ("cc 1.2.3",), "0" * 64)
+OTHER = Inputs("", {}, ("cc 1.2.4",), "1" * 64)
+
+related = st.builds(
+    Snapshot,
+    crate=st.sampled_from(["x", "y"]),
+    version=versions,
+    source=st.just(""),
+    inputs=st.sampled_from([SAME, OTHER]),
+    commands=st.dictionaries(
+        st.sampled_from(["check", "build"]), st.sampled_from([(), ("default",)]), max_size=2
+    ),
+    sightings=sightings(few),
+    unused=st.frozensets(st.sampled_from(["exec:a", "exec:b"])),
+)
+"""Snapshots that have much to do with one another."""

@@ -1,0 +1,50 @@
+"""Several runs as one: what they add up to, and what they do not agree on."""
+
+from __future__ import annotations
+
+from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.combination import combine, stable
+
+
+def ran(name: str, outcome: Outcome = Outcome.DONE, unstable: str = "") -> Access:
+    chains = (("build script",),)
+    return Access(Kind.EXEC, name, outcome, 1, 0, 0, chains, unstable=unstable)
+
+
+def test_what_not_every_run_did_says_in_how_many_it_was_seen() -> None:
+    both, once, twice = ran("cc"), ran("perl"), ran("git")
+
+    found = stable([[both, once], [both, twice], [twice, both]])
+
+    assert {access.target: access.unstable for access in found} == {
+        "cc": "",
+        "perl": "in 1 of 3 runs",
+        "git": "in 2 of 3 runs",
+    }
+    assert {access.target: access.count for access in found} == {"cc": 3, "perl": 1, "git": 2}
+
+
+def test_an_outcome_that_varies_is_not_unstable_and_the_graver_one_stands() -> None:
+    (found,) = stable([[ran("cc")], [ran("cc", Outcome.REFUSED)]])
+
+    assert found.outcome is Outcome.REFUSED
+    assert not found.unstable
+
+
+def test_one_run_or_none_agrees_with_itself() -> None:
+    assert stable([[ran("cc"), ran("ld")]]) == [ran("cc"), ran("ld")]
+    assert stable([]) == []
+    assert stable([[], []]) == []
+
+
+def test_a_run_that_did_nothing_counts() -> None:
+    assert [access.unstable for access in stable([[ran("cc")], []])] == ["in 1 of 2 runs"]
+
+
+def test_combining_contexts_keeps_what_one_of_them_was_not_sure_of() -> None:
+    sure, unsure = ran("cc"), ran("cc", unstable="in 2 of 3 runs")
+
+    for runs in ([[sure], [unsure]], [[unsure], [sure]]):
+        (found,) = combine(runs)
+        assert found.unstable == "in 2 of 3 runs"
+        assert found.count == 2
