@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from buildperm.errors import BuildpermError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 _VERSIONS = (3, 4)
@@ -29,6 +30,16 @@ class Lock:
     """All packages of a Cargo.lock, whether they are used on this platform or not."""
 
     packages: tuple[Identity, ...]
+    requirements: Mapping[Identity, tuple[Identity, ...]] = field(default_factory=dict)
+    """What each package depends on, on any platform: for members their tests count too."""
+
+    def find(self, name: str, version: str, source: str) -> Identity | None:
+        """Return the package that is meant; None if it is not there."""
+        wanted = (name, version, source)
+        for identity in self.packages:
+            if (identity.name, identity.version, identity.source) == wanted:
+                return identity
+        return None
 
     def checksum(self, name: str, version: str, source: str) -> str:
         """Return the checksum of a package; empty for a path or a git repository.
@@ -36,11 +47,9 @@ class Lock:
         Raises:
             BuildpermError: The package is from a registry and not listed with its checksum.
         """
-        for identity in self.packages:
-            if (identity.name, identity.version, identity.source) == (name, version, source):
-                if identity.checksum:
-                    return identity.checksum
-                break
+        identity = self.find(name, version, source)
+        if identity is not None and identity.checksum:
+            return identity.checksum
         if source.startswith(("registry+", "sparse+")):
             raise BuildpermError(
                 f"Cargo.lock has no checksum for `{name} {version}` from `{source}`",
@@ -71,9 +80,30 @@ def read(path: Path) -> Lock:
             hint="Delete it and run `cargo generate-lockfile`, or update buildperm.",
         )
     try:
-        return Lock(tuple(_identity(package) for package in described.get("package", [])))
+        listed = described.get("package", [])
+        packages = tuple(_identity(package) for package in listed)
+        return Lock(packages, _requirements(packages, listed))
     except (KeyError, TypeError, AttributeError) as error:
         raise BuildpermError(f"`{path}` is broken: a package without {error}") from error
+
+
+def _requirements(
+    packages: Sequence[Identity], listed: Sequence[Any]
+) -> dict[Identity, tuple[Identity, ...]]:
+    """Find out what is meant by `NAME`, `NAME VERSION` and `NAME VERSION (SOURCE)`."""
+    meant: dict[str, list[Identity]] = {}
+    for identity in packages:
+        # A package leaves out what is not needed to tell it from others, and always the commit.
+        full = f"{identity.name} {identity.version}"
+        source = identity.source.partition("#")[0]
+        for written in (identity.name, full, f"{full} ({source})"):
+            meant.setdefault(written, []).append(identity)
+    return {
+        identity: tuple(
+            found for written in package.get("dependencies", ()) for found in meant.get(written, ())
+        )
+        for identity, package in zip(packages, listed, strict=True)
+    }
 
 
 def _identity(package: Any) -> Identity:  # noqa: ANN401 - TOML

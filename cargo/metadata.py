@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections import deque
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from buildperm.errors import BuildpermError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from buildperm.cargo.toolchain import Toolchain
 
@@ -32,6 +33,10 @@ class Package:
     links: str  # Native library that it claims; empty for none.
     features: tuple[str, ...]  # Those that are switched on, sorted.
     build_scripts: tuple[str, ...]  # Names of its targets of the kind custom-build; mostly one.
+    script_sources: tuple[Path, ...]  # Their main files, below `folder` without links.
+    build_dependencies: frozenset[str]  # Names that it declares, for whatever platform or feature.
+    dev_dependencies: frozenset[str]  # Names that it declares for its tests alone.
+    neighbours: Mapping[str, Path]  # Folders that it declares as dependencies, by name.
 
     @property
     def folder(self) -> Path:
@@ -59,24 +64,34 @@ class Metadata:
         scripted = (package for package in self.packages.values() if package.build_scripts)
         return tuple(sorted(scripted, key=lambda package: (package.name, package.version)))
 
+    def member_names(self) -> tuple[str, ...]:
+        """Return the names of the packages of the workspace, sorted."""
+        return tuple(sorted({self.packages[member].name for member in self.members}))
+
     def chain(self, package_id: str) -> tuple[Package, ...]:
         """Return a shortest way from a member to the package; empty if nothing leads there."""
+        return self.chains([package_id])[package_id]
+
+    def chains(self, package_ids: Iterable[str]) -> dict[str, tuple[Package, ...]]:
+        """Return a shortest way to each of the packages, for the price of one."""
         came_from: dict[str, str] = dict.fromkeys(self.members, "")
         waiting = deque(self.members)
         while waiting:
             current = waiting.popleft()
-            if current == package_id:
-                break
             for dependency in self.dependencies.get(current, ()):
                 if dependency not in came_from:
                     came_from[dependency] = current
                     waiting.append(dependency)
-        if package_id not in came_from:
-            return ()
-        chain = [package_id]
-        while came_from[chain[-1]]:
-            chain.append(came_from[chain[-1]])
-        return tuple(self.packages[step] for step in reversed(chain))
+        return {
+            package_id: self._way(package_id, came_from) if package_id in came_from else ()
+            for package_id in package_ids
+        }
+
+    def _way(self, package_id: str, came_from: Mapping[str, str]) -> tuple[Package, ...]:
+        way = [package_id]
+        while came_from[way[-1]]:
+            way.append(came_from[way[-1]])
+        return tuple(self.packages[step] for step in reversed(way))
 
 
 def read(
@@ -120,7 +135,7 @@ def read(
         said = answered.stderr.decode("utf-8", "replace").strip()
         lines = [line for line in said.splitlines() if line.strip()]
         reason = "\n".join(lines).removeprefix("error: ") or f"exit code {answered.returncode}"
-        raise BuildpermError(f"Cargo cannot read the workspace: {reason}")
+        raise BuildpermError(f"Cargo cannot read the workspace: {reason}", hint=_hint(said))
     try:
         described = json.loads(answered.stdout)
         found = _metadata(described)
@@ -153,16 +168,46 @@ def _metadata(described: Any) -> Metadata:  # noqa: ANN401 - JSON
     )
 
 
+def _hint(said: str) -> str:
+    """Say how to go on where Cargo does not; empty where its own words have to do."""
+    if "--locked was passed" in said or "--frozen was passed" in said:
+        return "Run `cargo check`, which completes Cargo.lock, and commit what changed in it."
+    if "lock file version" in said:
+        return "Update the Rust tool chain, or make Cargo.lock anew with `cargo generate-lockfile`."
+    if "failed to parse lock file" in said:
+        return "Get the committed one back with `git checkout Cargo.lock`, or delete it."
+    return ""
+
+
 def _package(package: Any, node: Any) -> Package:  # noqa: ANN401 - JSON
+    manifest = Path(package["manifest_path"])
+    found = manifest.resolve()
+    scripts = [target for target in package["targets"] if "custom-build" in target["kind"]]
+    kinds: dict[str, set[str]] = {}
+    for dependency in package["dependencies"]:
+        kinds.setdefault(dependency["name"], set()).add(dependency["kind"] or "normal")
     return Package(
         id=package["id"],
         name=package["name"],
         version=package["version"],
         source=package["source"] or "",
-        manifest=Path(package["manifest_path"]).resolve(),
+        manifest=found,
         links=package["links"] or "",
         features=tuple(sorted(node["features"])),
-        build_scripts=tuple(
-            target["name"] for target in package["targets"] if "custom-build" in target["kind"]
+        build_scripts=tuple(script["name"] for script in scripts),
+        script_sources=tuple(
+            _below(found.parent, manifest.parent, script["src_path"]) for script in scripts
         ),
+        build_dependencies=frozenset(name for name, its in kinds.items() if "build" in its),
+        dev_dependencies=frozenset(name for name, its in kinds.items() if its == {"dev"}),
+        neighbours={
+            dependency["name"]: Path(dependency["path"]).resolve()
+            for dependency in package["dependencies"]
+            if dependency.get("path")
+        },
     )
+
+
+def _below(folder: Path, as_written: Path, path: str) -> Path:
+    """Write `path` with the true name of the folder that Cargo reached it through."""
+    return Path(os.path.normpath(folder / os.path.relpath(path, as_written)))

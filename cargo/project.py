@@ -38,6 +38,70 @@ class Project:
     lock: Lock
 
 
+class Projects:
+    """Opens the workspace of one folder in as many contexts as needed; asks nothing twice."""
+
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str], *, locked: bool = False
+    ) -> None:
+        """Prepare for commands that are given in `folder`.
+
+        `locked` has Cargo take Cargo.lock as it is: one that does not fit is an error.
+        """
+        self._folder = folder
+        self._environment = environment
+        self._locked = locked
+        self._toolchains: dict[str, Toolchain] = {}
+        self._metadata: dict[tuple[object, ...], Metadata] = {}
+        self._locks: dict[Path, Lock] = {}
+
+    def open(self, words: Sequence[str], *, default: Sequence[str] = CI) -> Project:
+        """Find out about the command `cargo WORDS`, or `cargo DEFAULT` without words.
+
+        Raises:
+            BuildpermError: There is no tool chain, no usable workspace, or the words cannot be
+                held.
+        """
+        arguments = command_lines.parse(words, default=default)
+        toolchain = self._toolchain(arguments.toolchain)
+        configuration = configurations.read(
+            self._folder, toolchain.cargo_home, self._environment, arguments.configuration
+        )
+        metadata = self._ask(toolchain, arguments, arguments.targets or configuration.targets)
+        lock = self._locks.get(metadata.root)
+        if lock is None:
+            lock = self._locks[metadata.root] = locks.read(metadata.root / "Cargo.lock")
+        return Project(
+            self._folder, self._environment, arguments, toolchain, configuration, metadata, lock
+        )
+
+    def _toolchain(self, name: str) -> Toolchain:
+        known = self._toolchains.get(name)
+        if known is None:
+            known = toolchains.resolve(self._folder, self._environment, name=name)
+            self._toolchains[name] = known
+        return known
+
+    def _ask(
+        self, toolchain: Toolchain, arguments: Arguments, targets: tuple[str, ...]
+    ) -> Metadata:
+        flags = arguments.metadata
+        if self._locked and not {"--locked", "--frozen"}.intersection(flags):
+            flags = (*flags, "--locked")
+        key = toolchain.cargo, arguments.manifest_path, targets, flags
+        known = self._metadata.get(key)
+        if known is None:
+            known = self._metadata[key] = metadatas.read(
+                toolchain,
+                self._folder,
+                self._environment,
+                manifest_path=arguments.manifest_path,
+                targets=targets,
+                flags=flags,
+            )
+        return known
+
+
 def open_project(
     words: Sequence[str],
     folder: Path,
@@ -45,23 +109,9 @@ def open_project(
     *,
     default: Sequence[str] = CI,
 ) -> Project:
-    """Find out about the command `cargo WORDS`, or `cargo DEFAULT` without words, in `folder`.
+    """Find out about one command in `folder`; see `Projects.open`.
 
     Raises:
         BuildpermError: There is no tool chain, no usable workspace, or the words cannot be held.
     """
-    arguments = command_lines.parse(words, default=default)
-    toolchain = toolchains.resolve(folder, environment, name=arguments.toolchain)
-    configuration = configurations.read(
-        folder, toolchain.cargo_home, environment, arguments.configuration
-    )
-    metadata = metadatas.read(
-        toolchain,
-        folder,
-        environment,
-        manifest_path=arguments.manifest_path,
-        targets=arguments.targets or configuration.targets,
-        flags=arguments.metadata,
-    )
-    lock = locks.read(metadata.root / "Cargo.lock")
-    return Project(folder, environment, arguments, toolchain, configuration, metadata, lock)
+    return Projects(folder, environment).open(words, default=default)

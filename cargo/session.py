@@ -6,14 +6,14 @@ import hashlib
 import json
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from buildperm import __version__
+from buildperm.cargo import keys
 from buildperm.errors import BuildpermError, CannotEnforceError
-from buildperm.policy import compilation
-from buildperm.policy.grants import CRATES_IO, key_for, matching
-from buildperm.policy.pattern import locate, resolve_exec
+from buildperm.policy import compilation, sensitive
+from buildperm.policy.environment import looks_secret
+from buildperm.policy.pattern import resolve_exec
 from buildperm.sandbox import hygiene
 from buildperm.sandbox.runtime import RUNTIMES
 from buildperm.sandbox.session import VERSION
@@ -59,7 +59,9 @@ def make(
             hint=f"Set it to {known} if that is enough.",
         )
     prepared = RUNTIMES[policy.require].prepare()
-    places = _places(metadata, toolchain, target, environment)
+    places = keys.places(metadata, toolchain, environment)
+    places["TARGET_DIR"] = os.fsencode(target.folder.resolve())
+    grant_keys = keys.Keys(metadata, lock, policy, places)
     session: Session = {
         "version": VERSION,
         "python": sys.hexversion,
@@ -78,7 +80,7 @@ def make(
         "limits": dict(hygiene.LIMITS),
     }
     for package in metadata.scripted():
-        described = _package(package, metadata, lock, policy, places)
+        described = _package(package, metadata, lock, grant_keys)
         described["digest"] = _digest(session, described)
         session["packages"][os.fsencode(package.folder)] = described
     session["programs"] = _programs(session)
@@ -97,29 +99,8 @@ def _programs(session: Session) -> dict[str, list[tuple[bytes, bool]]]:
     return {name: resolve_exec(name, session["path"], places) for name in sorted(names)}
 
 
-def _places(
-    metadata: Metadata,
-    toolchain: Toolchain,
-    target: TargetDirectory,
-    environment: Mapping[str, str],
-) -> dict[str, bytes]:
-    home = environment.get("HOME")
-    folders = {
-        "WORKSPACE": metadata.root,
-        "TARGET_DIR": target.folder,
-        "CARGO_HOME": toolchain.cargo_home,
-        "SYSROOT": toolchain.sysroot,
-        "HOME": Path(home) if home else Path.home(),
-    }
-    return {token: os.fsencode(folder.resolve()) for token, folder in folders.items()}
-
-
 def _package(
-    package: CargoPackage,
-    metadata: Metadata,
-    lock: Lock,
-    policy: Policy,
-    places: Mapping[str, bytes],
+    package: CargoPackage, metadata: Metadata, lock: Lock, grant_keys: keys.Keys
 ) -> Package:
     for script in package.build_scripts:
         if not script.startswith(_KNOWN_SCRIPTS):
@@ -128,21 +109,7 @@ def _package(
                 "buildperm would not recognise",
                 hint="Update buildperm.",
             )
-    is_member = package.id in metadata.members
-    has_twin = any(
-        identity.name == package.name and identity.source in CRATES_IO for identity in lock.packages
-    )
-    directory = locate(os.fsencode(package.folder), places)
-    grants = matching(
-        policy, package.name, package.version, package.source, is_member, has_twin, directory
-    )
-    key = key_for(
-        package.name,
-        package.source,
-        directory,
-        is_workspace_member=is_member,
-        has_registry_twin=has_twin,
-    )
+    crate, grants = grant_keys.of(package)
     lists = compilation.effective(grants, package.version).lists()
     try:
         checksum = lock.checksum(package.name, package.version, package.source)
@@ -150,7 +117,7 @@ def _package(
         chain = " → ".join(step.name for step in metadata.chain(package.id))
         raise BuildpermError(f"{error.args[0]} ({chain})", hint=error.hint) from error
     return {
-        "crate": grants.key if grants else key,
+        "crate": crate,
         "id": package.id,
         "name": package.name,
         "version": package.version,
@@ -168,9 +135,22 @@ def _package(
 
 def _digest(session: Session, package: Package) -> str:
     """Return what changes whenever a run under this session could go another way than before."""
+    held_to = package
+    if session["profile"] == "learning":
+        # The script may read, run and see nearly everything anyhow: to grant what was seen must not
+        # make every script run again that it was seen in.
+        held_to = package.copy()
+        held_to["read"] = _beyond_learning(package["read"])
+        held_to["exec"] = _beyond_learning(package["exec"])
+        held_to["env"] = [name for name in package["env"] if looks_secret(name)]
     decisive = (
         [session[key] for key in ("buildperm", "profile", "runtime", "landlock_abi")],
-        package,
+        held_to,
     )
     text = json.dumps(decisive, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _beyond_learning(patterns: list[str]) -> list[str]:
+    """Leave the patterns that open something which is refused even while learning."""
+    return [pattern for pattern in patterns if sensitive.opened_by(pattern, writing=False)]

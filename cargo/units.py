@@ -73,6 +73,15 @@ def recorded(
     return sorted(newest.values(), key=lambda unit: unit.folder)
 
 
+def recordings(target_directory: Path) -> list[Path]:
+    """List where the recording of each held run is, or should be; by folder.
+
+    Whatever it was made under; and it may be missing or broken.
+    """
+    folders = (folder / "buildperm" for folder in _units(target_directory))
+    return sorted(folder / "recording.jsonl" for folder in folders if folder.is_dir())
+
+
 def invalidate(target_directory: Path, session: Session, stub: bytes) -> int:
     """Have Cargo do again what must not count as fresh; return how many runs and programs.
 

@@ -1,0 +1,303 @@
+"""What build scripts are made from: their files, packages, and whatever those depend on.
+
+It is told by Cargo.toml, Cargo.lock and the files alone, never by the platform, the features or the
+command at hand, so that everybody who looks at the same commit sees the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from buildperm.cargo import units
+from buildperm.errors import BuildpermError
+from buildperm.policy import manifest
+from buildperm.policy.pattern import locate
+from buildperm.policy.snapshot import Inputs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from buildperm.cargo.lock import Identity, Lock
+    from buildperm.cargo.metadata import Metadata, Package
+
+ABSENT = hashlib.sha256(b"buildperm: no such file").hexdigest()
+"""What stands for the content of a file that is not there."""
+
+_FILES_MOST = 5_000  # Of one package that build scripts depend on; of more only names count.
+_BYTES_MOST = 64 << 20
+_NOT_ITS_OWN = ("Cargo.toml", "CACHEDIR.TAG")  # Marks of other packages and of what was built.
+
+
+def dep_files(target_folder: Path, metadata: Metadata) -> dict[Path, tuple[Path, ...]]:
+    """Find which files each build script was compiled from, by manifest directory.
+
+    They are told by rustc, in `NAME.d` beside each program in the target directory.
+    """
+    packages: dict[Path, list[Package]] = {}
+    for package in metadata.scripted():
+        for source in package.script_sources:
+            packages.setdefault(_true(source), []).append(package)
+    found: dict[Path, dict[Path, None]] = {}
+    for program in units.programs(target_folder):
+        listed = _listed(program.with_name(f"{program.name}.d"), metadata.root)
+        if not all(os.path.lexists(path) for path in listed):
+            continue  # Cargo would have compiled it again, had it been needed.
+        for path in listed:
+            for package in packages.get(_true(path), ()):
+                found.setdefault(package.folder, {}).update(dict.fromkeys(listed))
+    return {folder: tuple(sorted(files)) for folder, files in found.items()}
+
+
+def inputs(
+    metadata: Metadata,
+    lock: Lock,
+    package: Package,
+    places: Mapping[str, bytes],
+    files: Iterable[Path] = (),
+) -> Inputs:
+    """Return what one package's build script is made from; see `Ingredients`.
+
+    Raises:
+        BuildpermError: The package is from a registry, and Cargo.lock has no checksum for it.
+    """
+    return Ingredients(metadata, lock, places).inputs(package, files)
+
+
+class Ingredients:
+    """What the build scripts of one workspace are made from; looks at everything once."""
+
+    def __init__(self, metadata: Metadata, lock: Lock, places: Mapping[str, bytes]) -> None:
+        """Prepare to ask about many packages; `places` are what portable paths are told with."""
+        self._metadata = metadata
+        self._lock = lock
+        # That of one build is not known to others.
+        self._places = {name: place for name, place in places.items() if name != "TARGET_DIR"}
+        self._ordered = sorted(lock.packages)
+        self._numbers = {one: number for number, one in enumerate(self._ordered)}
+        self._requirements: dict[int, frozenset[int]] = {}
+        self._identities = {(one.name, one.version, one.source): one for one in lock.packages}
+        self._packages = {
+            (one.name, one.version, one.source): one for one in metadata.packages.values()
+        }
+        # Cargo tells nothing of what takes no part here: optional, or for another platform.
+        self._folders = _neighbours(metadata)
+        self._described: dict[Identity, list[str]] = {}
+        self._closures: dict[tuple[Identity, ...], list[list[str]]] = {}
+        self._hashes: dict[Path, str] = {}
+
+    def inputs(self, package: Package, files: Iterable[Path] = ()) -> Inputs:
+        """Return what the build script of `package` is made from.
+
+        Args:
+            package: It has a build script.
+            files: What it was compiled from, as far as it is known; its main file always counts.
+
+        Raises:
+            BuildpermError: The package is from a registry, and Cargo.lock has no checksum for it.
+        """
+        checksum = self._lock.checksum(package.name, package.version, package.source)
+        hashes: dict[str, str] = {}
+        if not package.source:
+            for path in sorted({*package.script_sources, *files}):
+                hashes[locate(os.fsencode(path), self._places)] = self._hash(path)
+        direct = self._direct(package)
+        content = {
+            "source": package.source,
+            "checksum": checksum,
+            "files": hashes,
+            "build-dependencies": self._closure(direct),
+        }
+        return Inputs(
+            checksum=checksum,
+            files=hashes,
+            build_dependencies=tuple(sorted({f"{one.name} {one.version}" for one in direct})),
+            digest=_digest(content),
+        )
+
+    def _direct(self, package: Package) -> tuple[Identity, ...]:
+        identity = self._identities.get((package.name, package.version, package.source))
+        required = self._lock.requirements.get(identity, ()) if identity else ()
+        return tuple(one for one in required if one.name in package.build_dependencies)
+
+    def _closure(self, direct: tuple[Identity, ...]) -> list[list[str]]:
+        """Describe all packages that are compiled for the build script."""
+        known = self._closures.get(direct)
+        if known is None:
+            reached = {self._numbers[one] for one in direct}
+            waiting = list(reached)
+            while waiting:
+                new = self._required(waiting.pop()) - reached
+                reached |= new
+                waiting.extend(new)
+            known = [self._describe(self._ordered[number]) for number in sorted(reached)]
+            self._closures[direct] = known
+        return known
+
+    def _required(self, number: int) -> frozenset[int]:
+        """Return what a package needs to be compiled, as numbers: there are many ways to each."""
+        known = self._requirements.get(number)
+        if known is None:
+            identity = self._ordered[number]
+            package = self._packages.get((identity.name, identity.version, identity.source))
+            tests = package.dev_dependencies if package else frozenset()
+            known = self._requirements[number] = frozenset(
+                self._numbers[one]
+                for one in self._lock.requirements.get(identity, ())
+                if one.name not in tests
+            )
+        return known
+
+    def _describe(self, identity: Identity) -> list[str]:
+        known = self._described.get(identity)
+        if known is None:
+            content = ""
+            if not identity.source:
+                package = self._packages.get((identity.name, identity.version, ""))
+                folder = package.folder if package else self._folders.get(identity.name)
+                content = self._tree(folder) if folder else ""
+            known = [identity.name, identity.version, identity.source, identity.checksum, content]
+            self._described[identity] = known
+        return known
+
+    def _tree(self, folder: Path) -> str:
+        """Hash the manifest and the Rust sources of a package that is a folder."""
+        found = {"Cargo.toml": self._manifest(folder / "Cargo.toml")}
+        size = 0
+        for path, its_size in _sources(folder, self._metadata.target_directory):
+            size += its_size
+            within = len(found) <= _FILES_MOST and size <= _BYTES_MOST
+            name = os.fsdecode(os.path.relpath(path, folder))
+            found[name] = self._hash(path) if within else str(its_size)
+        return _digest(found)
+
+    def _manifest(self, path: Path) -> str:
+        if path != self._metadata.manifest:
+            return self._hash(path)
+        # The one with the grants in it, which change with every review.
+        try:
+            raw = path.read_bytes()
+        except OSError:
+            return ABSENT
+        _, document = manifest.parse(raw, path)
+        for table in ("workspace", "package"):
+            if isinstance(document.get(table), dict):
+                document[table].pop("metadata", None)
+        return _digest(document)
+
+    def _hash(self, path: Path) -> str:
+        known = self._hashes.get(path)
+        if known is None:
+            known = self._hashes[path] = _sha256(path)
+        return known
+
+
+def _listed(path: Path, root: Path) -> list[Path]:
+    """Read the dependencies out of a dep-info file of rustc's; none where there is no such file.
+
+    rustc escapes spaces and nothing else, and Cargo reads it the same way.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError:
+        return []
+    rule = next((line for line in lines if b": " in line and not line.startswith(b"#")), b"")
+    names = rule.partition(b": ")[2].replace(b"\\ ", b"\0").split()
+    return [_found(os.fsdecode(name.replace(b"\0", b" ")), root) for name in names]
+
+
+def _found(name: str, root: Path) -> Path:
+    """Make a name absolute: rustc runs in the root of the workspace for what belongs to it."""
+    path = root / name
+    if ".." in path.parts or not path.is_relative_to(root):
+        return _true(path)
+    return path
+
+
+def _true(path: Path) -> Path:
+    """Resolve the links on the way to a file, but not the file."""
+    return Path(os.path.realpath(path.parent)) / path.name
+
+
+def _neighbours(metadata: Metadata) -> dict[str, Path]:
+    """Find the folders that are declared as dependencies anywhere, by name."""
+    packages = metadata.packages.values()
+    known = {name: path for package in packages for name, path in package.neighbours.items()}
+    waiting = list(set(known.values()).difference(package.folder for package in packages))
+    while waiting:
+        folder = waiting.pop()
+        for name, path in _declared(folder):
+            if name not in known:
+                known[name] = (folder / path).resolve()
+                waiting.append(known[name])
+    return known
+
+
+def _declared(folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield the names and paths of the folders that a manifest declares as dependencies."""
+    path = folder / "Cargo.toml"
+    try:
+        _, document = manifest.parse(path.read_bytes(), path)
+    except (OSError, BuildpermError):
+        return  # It takes no part: Cargo has not complained either.
+    for table in (document, *_tables(document.get("target"))):
+        for kind in ("dependencies", "build-dependencies"):
+            for key, wanted in _items(table.get(kind)):
+                if isinstance(wanted, dict) and isinstance(wanted.get("path"), str):
+                    yield str(wanted.get("package", key)), wanted["path"]
+
+
+def _tables(table: object) -> list[dict[str, object]]:
+    return [each for _, each in _items(table) if isinstance(each, dict)]
+
+
+def _items(table: object) -> list[tuple[str, object]]:
+    return list(table.items()) if isinstance(table, dict) else []
+
+
+def _sources(folder: Path, target_directory: Path) -> Iterator[tuple[Path, int]]:
+    """Yield the Rust sources of a package with their size, always in the same order.
+
+    What other packages and builds have below it is left out.
+    """
+    for current, folders, names in os.walk(folder):
+        here = Path(current)
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".")
+            and here / name != target_directory
+            and not any(os.path.lexists(here / name / mark) for mark in _NOT_ITS_OWN)
+        )
+        for name in sorted(names):
+            if name.endswith(".rs"):
+                try:
+                    yield here / name, (here / name).stat().st_size
+                except OSError:
+                    yield here / name, 0
+
+
+def _sha256(path: Path) -> str:
+    """Hash one file; what is no file counts as absent."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (OSError, ValueError):
+        return ABSENT
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return ABSENT
+        with open(descriptor, "rb", closefd=False) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ABSENT
+    finally:
+        os.close(descriptor)
+
+
+def _digest(content: object) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,78 @@
+"""Whose grants are whose: the key of the grant table for each package of a workspace."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from buildperm.policy.grants import CRATES_IO, key_for, matching, parse_key
+from buildperm.policy.pattern import locate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from buildperm.cargo.lock import Lock
+    from buildperm.cargo.metadata import Metadata, Package
+    from buildperm.cargo.toolchain import Toolchain
+    from buildperm.policy.grants import CrateGrants, Policy
+
+
+class Keys:
+    """The keys of one workspace's grant table, found by package."""
+
+    def __init__(
+        self, metadata: Metadata, lock: Lock, policy: Policy, places: Mapping[str, bytes]
+    ) -> None:
+        """Prepare to ask about many packages; `places` are those of `places`."""
+        self._members = frozenset(metadata.members)
+        self._twins = {each.name for each in lock.packages if each.source in CRATES_IO}
+        self._places = places
+        crates: dict[str, dict[str, CrateGrants]] = {}
+        for key, grants in policy.crates.items():
+            crates.setdefault(parse_key(key).name, {})[key] = grants
+        self._by_name = {name: replace(policy, crates=found) for name, found in crates.items()}
+        self._without = replace(policy, crates={})
+
+    def of(self, package: Package) -> tuple[str, CrateGrants | None]:
+        """Return the key that the package goes by, and what is granted to it.
+
+        Without grants it is the key that new ones would get.
+        """
+        is_member = package.id in self._members
+        has_twin = package.name in self._twins
+        directory = locate(os.fsencode(package.folder), self._places)
+        grants = matching(
+            self._by_name.get(package.name, self._without),
+            package.name,
+            package.version,
+            package.source,
+            is_member,
+            has_twin,
+            directory,
+        )
+        if grants is not None:
+            return grants.key, grants
+        key = key_for(
+            package.name,
+            package.source,
+            directory,
+            is_workspace_member=is_member,
+            has_registry_twin=has_twin,
+        )
+        return key, None
+
+
+def places(
+    metadata: Metadata, toolchain: Toolchain, environment: Mapping[str, str]
+) -> dict[str, bytes]:
+    """Return what the tokens of portable paths stand for, but for those of a single build."""
+    home = environment.get("HOME")
+    folders = {
+        "WORKSPACE": metadata.root,
+        "CARGO_HOME": toolchain.cargo_home,
+        "SYSROOT": toolchain.sysroot,
+        "HOME": Path(home) if home else Path.home(),
+    }
+    return {token: os.fsencode(folder.resolve()) for token, folder in folders.items()}
