@@ -1,4 +1,8 @@
-"""The report for machines: one JSON document, described by `report/ci.schema.json`."""
+"""The report for machines: one JSON document, described by `report/ci.schema.json`.
+
+It is also what `report.reading` reads back, on another machine: hence it holds every access that
+proposals are made from, whether this workspace grants it or not.
+"""
 
 from __future__ import annotations
 
@@ -6,27 +10,66 @@ import json
 
 from buildperm import __version__
 from buildperm.policy.access import Access
+from buildperm.policy.pending import Pending
 from buildperm.policy.proposal import Proposal
-from buildperm.report.run import BuildRun, ScriptRun
+from buildperm.report.finding import Finding, Report, worst_first
+from buildperm.report.run import ScriptRun, evidence
 from buildperm.report.text import rule_lines
 
-VERSION = 1
+VERSION = 2
+"""Of the document; it changes when something is removed or means something else."""
 
 
-def document(run: BuildRun, exit_code: int) -> str:
-    """Write `run` as one JSON document with a newline at its end."""
+def document(report: Report) -> str:
+    """Write `report` as one JSON document with a newline at its end."""
+    run = report.run
     content = {
         "version": VERSION,
         "buildperm": __version__,
-        "runtime": run.runtime,
-        "landlock_abi": run.landlock_abi,
-        "kernel": run.kernel,
-        "left_open": list(run.left_open),
-        "cargo_exit": run.cargo_exit,
-        "exit": exit_code,
-        "scripts": [_script(script) for script in run.scripts],
+        "workspace": {"name": report.workspace, "members": list(report.members)},
+        "runtime": run.runtime if run else None,
+        "landlock_abi": run.landlock_abi if run else None,
+        "kernel": run.kernel if run else None,
+        "left_open": list(run.left_open) if run else [],
+        "cargo_exit": run.cargo_exit if run else None,
+        "exit": report.exit_code,
+        "findings": [_finding(finding) for finding in worst_first(report.findings)],
+        "pending": [_pending(pending) for pending in report.pending],
+        "unused": [{"crate": crate, "grant": grant} for crate, grant in report.unused],
+        "scripts": [_script(script) for script in run.scripts] if run else [],
     }
     return json.dumps(content, indent=2) + "\n"
+
+
+def _finding(finding: Finding) -> dict[str, object]:
+    return {
+        "rule": finding.rule,
+        "level": str(finding.level),
+        "crate": finding.crate,
+        "version": finding.version,
+        "title": finding.title,
+        "details": list(finding.details),
+        "way": list(finding.way),
+        "remedy": list(finding.remedy),
+        "command": finding.command,
+        "line": finding.line,
+        "fingerprint": finding.fingerprint,
+        "risk": None if finding.risk is None else finding.risk.name.lower(),
+    }
+
+
+def _pending(pending: Pending) -> dict[str, object]:
+    return {
+        "crate": pending.crate,
+        "name": pending.name,
+        "version": pending.version,
+        "source": pending.source,
+        "before": pending.before,
+        "way": list(pending.way),
+        "causes": [
+            {"cause": str(cause), "sentence": sentence} for cause, sentence in pending.causes
+        ],
+    }
 
 
 def _script(script: ScriptRun) -> dict[str, object]:
@@ -41,11 +84,12 @@ def _script(script: ScriptRun) -> dict[str, object]:
         "dropped": script.dropped,
         "failed": script.failed,
         "failure": script.failure,
-        "findings": [_finding(proposal) for proposal in script.findings],
+        "evidence": [_access(access) for access in evidence(script)],
+        "findings": [_proposal(proposal) for proposal in script.findings],
     }
 
 
-def _finding(proposal: Proposal) -> dict[str, object]:
+def _proposal(proposal: Proposal) -> dict[str, object]:
     return {
         "id": proposal.id,
         "title": proposal.title,
@@ -65,7 +109,11 @@ def _access(access: Access) -> dict[str, object]:
         "target": access.target,
         "outcome": str(access.outcome),
         "count": access.count,
+        "first_ns": access.first_ns,
+        "last_ns": access.last_ns,
         "chains": [list(chain) for chain in access.chains],
         "example": access.example,
         "sensitive": access.sensitive,
+        "resolved": access.resolved,
+        "is_free": access.is_free,
     }

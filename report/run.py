@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from buildperm.policy.access import Access, Kind
 from buildperm.policy.proposal import Proposal
+from buildperm.policy.proposals import is_settled
+
+_TOGETHER = (Kind.NET, Kind.SYSTEM)  # Judged beside what else a script does, even where they fail.
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,7 @@ class ScriptRun:
     failure: str = ""  # Why buildperm itself ended or failed the script; empty if it did not.
     failed: bool = False  # One of its runs did not end well, whoever is to blame.
     dropped: int = 0  # Events beyond the recorder's cap.
+    everything: tuple[Access, ...] = ()  # All that it did or tried; empty where nobody asks.
 
     @property
     def worst(self) -> int:
@@ -44,3 +49,22 @@ class BuildRun:
     def offenders(self) -> tuple[ScriptRun, ...]:
         """The scripts that went beyond their grants, or were failed by buildperm."""
         return tuple(run for run in self.scripts if run.findings or run.failure)
+
+
+def evidence(script: ScriptRun) -> tuple[Access, ...]:
+    """Return the accesses from which the proposals about a script can be made again elsewhere.
+
+    That is all that is beyond the baseline, whether it is granted here or not, and what makes the
+    rest worse: programs that were looked for, secrets that were reached for, programs made by the
+    script. What was allowed for a reason of this run alone is left out.
+    """
+    run = {access.target for access in script.everything if access.kind is Kind.EXEC}
+    return tuple(
+        access
+        for access in script.everything
+        if not is_settled(access)
+        or access.sensitive
+        or access.kind in _TOGETHER
+        or (access.kind is Kind.EXEC and not access.is_free)
+        or (access.kind is Kind.WRITE and access.target in run)
+    )

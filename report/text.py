@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 
 from buildperm.policy.access import Access, Kind, Outcome
 from buildperm.policy.proposal import Choice, Proposal, Risk
+from buildperm.report.finding import Finding, Level, Report, worst_first
+from buildperm.report.printable import printable
 from buildperm.report.run import BuildRun, ScriptRun
 
 _SHOWN = 5  # Accesses listed per finding; the rest is counted.
 
 WORD = {Risk.LOW: "low", Risk.MEDIUM: "medium", Risk.HIGH: "HIGH", Risk.CRITICAL: "CRITICAL"}
+
+# GitHub's runner obeys what looks so on any line of any output; that is often where this goes.
+_COMMAND = re.compile(r"##(?=\[)|^\s*::")
+
+_LEVEL = {Level.ERROR: "ERROR", Level.WARNING: "warning", Level.NOTE: "note"}
 
 
 def count(number: int, singular: str, plural: str = "") -> str:
@@ -29,6 +39,12 @@ def rule_lines(proposal: Proposal, choice: Choice) -> list[str]:
         by_kind.setdefault(rule.kind, []).append(_quoted(rule.pattern))
     lists = (f"{kind} = [{', '.join(patterns)}]" for kind, patterns in by_kind.items())
     return [table, *lists]
+
+
+def undecided(proposal: Proposal) -> str:
+    """Say in one line what is still to be decided, and how grave it is."""
+    risk = proposal.risk.name.lower()
+    return f"undecided: {proposal.crate} {proposal.version}: {proposal.title} ({risk})"
 
 
 def warnings(scripts: Iterable[ScriptRun]) -> Iterator[str]:
@@ -65,12 +81,71 @@ def findings(run: BuildRun) -> Iterator[str]:
         yield ""
 
 
+def of_findings(findings: Iterable[Finding]) -> Iterator[str]:
+    """Tell, line by line, what is to be known about each crate, the gravest crate first."""
+    ranks: dict[tuple[str, str], int] = {}
+    ordered = worst_first(findings)
+    for finding in ordered:
+        ranks.setdefault((finding.crate, finding.version), len(ranks))
+    ordered.sort(key=lambda finding: ranks[finding.crate, finding.version])
+    for (crate, version), about in groupby(ordered, lambda found: (found.crate, found.version)):
+        group = list(about)
+        yield printable(f"{crate} {version}".rstrip())
+        if len(group[0].way) > 1:
+            yield printable(f"  gets in through {' > '.join(group[0].way)}")
+        for finding in group:
+            yield printable(f"  {_LEVEL[finding.level]}: {finding.title}")
+            for detail in finding.details:
+                yield printable(f"      {detail}")
+            if finding.remedy:
+                yield "    would be allowed by:"
+                for line in finding.remedy:
+                    yield printable(f"      {line}")
+            for access in finding.evidence[:1]:
+                what = shlex.quote(f"{access.kind}:{access.target}")
+                yield printable(f"    to see why: buildperm why {shlex.quote(crate)} {what}")
+        for command in dict.fromkeys(finding.command for finding in group if finding.command):
+            yield printable(f"  to go on: {command}")
+        yield ""
+
+
+def document(report: Report) -> str:
+    """Write `report`: a block for each crate, then what it comes to and how to go on."""
+    lines = [*of_findings(report.findings), *_closing(report)]
+    return "".join(f"{_COMMAND.sub(_as_notation, printable(line))}\n" for line in lines)
+
+
+def _as_notation(found: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in found[0].encode())
+
+
+def _closing(report: Report) -> Iterator[str]:
+    run = report.run
+    if run is None:
+        if report.pending:
+            number = count(len(report.pending), "build script")
+            yield f"buildperm: {number} to review; nothing was built."
+    else:
+        held = (
+            f"{count(len(run.scripts), 'build script')} held "
+            f"({run.runtime}, Landlock ABI {run.landlock_abi})"
+        )
+        offenders = len(run.offenders)
+        if offenders:
+            beyond = f"{count(offenders, 'crate')} went beyond what {report.manifest} grants."
+        else:
+            beyond = "nothing refused but what is denied."
+        yield f"buildperm: {held}; {beyond}" if offenders else f"buildperm: {held}, {beyond}"
+    if report.findings:
+        yield "To decide, run `buildperm review`; then commit Cargo.toml and buildperm.lock."
+
+
 def _finding(proposal: Proposal) -> Iterator[str]:
     yield f"  {WORD[proposal.risk]}: {proposal.title}"
     for reason in proposal.reasons:
         yield f"      {reason}"
     for access in proposal.evidence[:_SHOWN]:
-        yield f"    - {_access(access)}"
+        yield f"    - {of_access(access)}"
         for chain in access.chains[:1]:
             yield f"      by {' > '.join(chain)}"
     if len(proposal.evidence) > _SHOWN:
@@ -83,14 +158,16 @@ def _finding(proposal: Proposal) -> Iterator[str]:
             yield f"      {line}"
 
 
-def _access(access: Access) -> str:
+def of_access(access: Access) -> str:
+    """Say what was touched, how that went and how often."""
     outcome = {
         Outcome.DONE: "done, this runtime could not prevent it",
         Outcome.FAILED: "failed of its own",
         Outcome.REFUSED: "refused",
     }[access.outcome]
     times = f", {access.count:,} times" if access.count > 1 else ""
-    return f"{access.kind} {access.target}: {outcome}{times}"
+    unstable = f", {access.unstable}" if access.unstable else ""
+    return f"{access.kind} {access.target}: {outcome}{times}{unstable}"
 
 
 def table(rows: Iterable[tuple[str, ...]]) -> Iterator[str]:

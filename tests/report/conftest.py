@@ -1,11 +1,41 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.pending import Cause, Pending
 from buildperm.policy.proposal import Choice, Proposal, Risk
 from buildperm.policy.rule import Rule
+from buildperm.report import findings
+from buildperm.report.finding import Finding, Level, Report
+from buildperm.report.place import GrantLines
 from buildperm.report.run import BuildRun, ScriptRun
+
+CARGO_TOML = b"""\
+[workspace]
+members = ["app"]
+
+[workspace.dependencies]
+pad = "1"
+
+[workspace.metadata.buildperm]
+version = 1
+
+[workspace.metadata.buildperm.crates.openssl-sys]
+reviewed = ["0.9.104"]
+presets = ["cc"]
+exec = [
+    "make",
+    "perl",
+]
+
+[workspace.metadata.buildperm.crates.ring]
+env = ["RING_*"]
+"""
 
 
 def access(kind: Kind, target: str, outcome: Outcome = Outcome.REFUSED, count: int = 1) -> Access:
@@ -65,3 +95,171 @@ def held() -> BuildRun:
         ),
         cargo_exit=101,
     )
+
+
+def proposal(crate: str, kind: Kind, title: str, *targets: str, risk: Risk, why: str) -> Proposal:
+    """Make a proposal as if a run had been refused `targets`."""
+    return Proposal(
+        id="0123456789ab",
+        crate=crate,
+        version="1.0.0",
+        title=title,
+        ladder=(Choice("exactly", tuple(Rule(kind, target) for target in targets)),),
+        risk=risk,
+        reasons=(why,),
+        evidence=tuple(access(kind, target) for target in targets),
+        locked="No grant opens it." if kind in (Kind.NET, Kind.SYSTEM) else "",
+    )
+
+
+@pytest.fixture
+def every_rule(held: BuildRun) -> Report:
+    """Return a report with at least one finding of each rule."""
+    greedy = ScriptRun(
+        crate="greedy",
+        version="1.0.0",
+        source="registry+x",
+        way=("app", "greedy"),
+        events=7,
+        accesses=7,
+        duration_ns=1_500_000_000,
+        findings=(
+            proposal(
+                "greedy",
+                Kind.NET,
+                "connect to example.org:443",
+                "example.org:443",
+                risk=Risk.HIGH,
+                why="It reaches out.",
+            ),
+            proposal(
+                "greedy",
+                Kind.WRITE,
+                "write $WORKSPACE/src/lib.rs",
+                "$WORKSPACE/src/lib.rs",
+                risk=Risk.HIGH,
+                why="It changes source code.",
+            ),
+            proposal(
+                "greedy",
+                Kind.DIRECTIVE,
+                "tell Cargo rustc-link-arg=-Bx",
+                "rustc-link-arg=-Bx",
+                risk=Risk.HIGH,
+                why="It steers the linker.",
+            ),
+            proposal(
+                "greedy",
+                Kind.SYSTEM,
+                "call ptrace",
+                "ptrace",
+                risk=Risk.HIGH,
+                why="It looks into others.",
+            ),
+            proposal(
+                "greedy",
+                Kind.ENV,
+                "see the environment variables A, B",
+                "A",
+                "B",
+                risk=Risk.LOW,
+                why="They are not Cargo's.",
+            ),
+        ),
+        dropped=1_200,
+    )
+    run = replace(held, scripts=(*held.scripts, greedy))
+    lines = GrantLines(CARGO_TOML, Path("Cargo.toml"))
+    pending = (
+        Pending("fresh", "fresh", "1.0.0", "", "", ("app", "fresh"), ((Cause.NEW, "It is new."),)),
+        Pending(
+            "openssl-sys",
+            "openssl-sys",
+            "0.9.118",
+            "",
+            "0.9.104",
+            ("app", "openssl-sys"),
+            (
+                (Cause.VERSION, "The version changed: 0.9.104 -> 0.9.118."),
+                (Cause.BUILD_DEPENDENCIES, "Built with cc 1.2.4 instead of cc 1.2.3."),
+            ),
+        ),
+    )
+    unused = [("openssl-sys", "0.9.104", ["preset:cc", "exec:perl"]), ("ring", "", ["env:RING_*"])]
+    return Report(
+        run=run,
+        findings=(
+            *findings.of_build(run, lines),
+            *findings.of_pending(pending, lines),
+            *findings.of_unused(unused, lines),
+        ),
+        workspace="demo",
+        manifest="rust/Cargo.toml",
+        exit_code=20,
+        members=("app",),
+        pending=pending,
+        unused=(
+            ("openssl-sys", "exec:perl"),
+            ("openssl-sys", "preset:cc"),
+            ("ring", "env:RING_*"),
+        ),
+    )
+
+
+HOSTILE = (
+    "\x1b[31m|`a``b```{0}[x](y)<script>alert(1)</script> & \r\n::error::forged\u202e"
+    "%0A::add-mask::x \udcff\ud800 ]]> --> \x00 https://example.org @all #1 \\|\\"
+)
+
+
+@pytest.fixture
+def hostile() -> Report:
+    """Return a report in which nothing keeps to what any of its parts should be."""
+    finding = Finding(
+        rule="exec",
+        level=Level.ERROR,
+        crate=HOSTILE,
+        version=HOSTILE,
+        title=HOSTILE,
+        details=(HOSTILE, ""),
+        way=(HOSTILE, HOSTILE),
+        remedy=(HOSTILE,),
+        command=HOSTILE,
+        line=-1,
+        fingerprint="00",
+    )
+    script = ScriptRun(HOSTILE, HOSTILE, HOSTILE, (HOSTILE, HOSTILE), 1, 1, -5, ())
+    run = BuildRun(HOSTILE, 7, HOSTILE, (HOSTILE,), (script,), 1)
+    return Report(run, (finding,), HOSTILE, HOSTILE, 20)
+
+
+def many(number: int, change: Callable[[Finding], Finding] = lambda finding: finding) -> Report:
+    """Make a report of `number` findings about a tenth as many crates."""
+    evidence = (access(Kind.EXEC, "perl"),)
+    made = [
+        change(
+            Finding(
+                rule="exec",
+                level=Level.ERROR if index % 2 else Level.WARNING,
+                crate=f"crate-{index // 10}",
+                version="1.0.0",
+                title=f"crate-{index // 10} 1.0.0 was refused to run program-{index}",
+                details=(
+                    "It runs a program that is found through PATH.",
+                    f"exec program-{index}: refused, by build script > make > program-{index}",
+                ),
+                way=("app", "between", f"crate-{index // 10}"),
+                remedy=(
+                    f"[workspace.metadata.buildperm.crates.crate-{index // 10}]",
+                    f'exec = ["program-{index}"]',
+                ),
+                command="buildperm review",
+                line=index + 1,
+                fingerprint=f"{index:032x}",
+                evidence=evidence,
+                risk=Risk(index % 4),
+            )
+        )
+        for index in range(number)
+    ]
+    return Report(None, tuple(made), "demo", "Cargo.toml", 20)

@@ -1,23 +1,112 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from importlib import resources
+from typing import Any
 
 import jsonschema
+import pytest
 
+from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.pending import Cause, Pending
 from buildperm.report import json as report
+from buildperm.report.finding import Finding, Level, Report
 from buildperm.report.run import BuildRun
 
-SCHEMA = json.loads((resources.files("buildperm.report") / "ci.schema.json").read_text())
+SCHEMA: dict[str, Any] = json.loads(
+    (resources.files("buildperm.report") / "ci.schema.json").read_text()
+)
 
 
-def test_the_document_follows_its_schema(held: BuildRun) -> None:
-    document = json.loads(report.document(held, 20))
+@pytest.fixture
+def told(held: BuildRun) -> Report:
+    """Return a report with something in each of its parts."""
+    curl = Access(
+        Kind.EXEC, "curl", Outcome.REFUSED, 2, 3, 9, (("build script", "sh"),), "curl x", "", "/b/c"
+    )
+    lacking = replace(held.scripts[2], everything=(curl,))
+    return Report(
+        run=replace(held, scripts=(*held.scripts[:2], lacking)),
+        findings=(
+            Finding(
+                rule="exec",
+                level=Level.ERROR,
+                crate="openssl-sys",
+                version="0.9.104",
+                title="openssl-sys 0.9.104 wants to run pkg-config",
+                details=("It runs a program.",),
+                way=("openssl-sys",),
+                remedy=("[workspace]",),
+                command="buildperm review",
+                line=3,
+                fingerprint="00ff",
+            ),
+        ),
+        workspace="here",
+        manifest="Cargo.toml",
+        exit_code=20,
+        members=("app", "openssl-sys"),
+        pending=(
+            Pending("a", "a", "1.0.0", "", "0.9.0", ("a",), ((Cause.VERSION, "0.9.0 -> 1.0.0"),)),
+        ),
+        unused=(("a", "exec:perl"),),
+    )
 
+
+def parsed(told: Report) -> dict[str, Any]:
+    """Return the document of a report, which follows its schema."""
+    document: dict[str, Any] = json.loads(report.document(told))
     jsonschema.Draft202012Validator(SCHEMA).validate(document)
-    assert document["exit"] == 20
-    assert document["cargo_exit"] == 101
-    findings = {script["crate"]: script["findings"] for script in document["scripts"]}
+    return document
+
+
+def test_the_document_follows_its_schema_and_holds_every_part(told: Report) -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+    document = parsed(told)
+
+    assert SCHEMA["properties"]["version"]["const"] == report.VERSION == document["version"]
+    assert (document["exit"], document["cargo_exit"]) == (20, 101)
+    assert document["workspace"] == {"name": "here", "members": ["app", "openssl-sys"]}
+    assert [finding["rule"] for finding in document["findings"]] == ["exec"]
+    assert document["pending"][0]["causes"] == [{"cause": "version", "sentence": "0.9.0 -> 1.0.0"}]
+    assert document["unused"] == [{"crate": "a", "grant": "exec:perl"}]
+
+
+def test_what_a_reader_of_version_1_knew_is_where_it_was(told: Report) -> None:
+    findings = {script["crate"]: script["findings"] for script in parsed(told)["scripts"]}
+
     assert findings["anyhow"] == []
     assert findings["left-padding"][0]["suggested_grants"] == []
     assert len(findings["openssl-sys"][0]["suggested_grants"]) == 2
+    assert findings["openssl-sys"][0]["accesses"][0]["target"] == "pkg-config"
+
+
+def test_all_of_an_access_is_kept_from_which_proposals_are_made(told: Report) -> None:
+    scripts = {script["crate"]: script for script in parsed(told)["scripts"]}
+
+    assert scripts["openssl-sys"]["evidence"] == [
+        {
+            "kind": "exec",
+            "target": "curl",
+            "outcome": "refused",
+            "count": 2,
+            "first_ns": 3,
+            "last_ns": 9,
+            "chains": [["build script", "sh"]],
+            "example": "curl x",
+            "sensitive": "",
+            "resolved": "/b/c",
+            "is_free": False,
+        }
+    ]
+
+
+def test_a_command_that_built_nothing_has_no_run_to_tell_about(told: Report) -> None:
+    document = parsed(replace(told, run=None, exit_code=21))
+
+    assert document["runtime"] is None
+    assert document["cargo_exit"] is None
+    assert document["scripts"] == []
+    assert document["pending"]

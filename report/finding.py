@@ -1,0 +1,73 @@
+"""Findings: what every report tells, one after the other, each in its own format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from buildperm.policy.access import Access
+from buildperm.policy.pending import Pending
+from buildperm.policy.proposal import Risk
+from buildperm.report.run import BuildRun
+
+
+class Level(StrEnum):
+    """How much a finding matters; the words are SARIF's (2.1.0, 3.27.10)."""
+
+    ERROR = "error"  # The command fails because of it.
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that somebody should know, about one crate."""
+
+    rule: str  # Stable: a kind of access, `failed`, `incomplete`, `not-reviewed`, `unused-grant`.
+    level: Level
+    crate: str  # Key in Cargo.toml.
+    version: str
+    title: str  # One sentence without a full stop, in notation where a script had a say in it.
+    details: tuple[str, ...]  # Further sentences: reasons, then evidence with process chains.
+    way: tuple[str, ...]  # How the crate got into the graph, from a workspace member on.
+    remedy: tuple[str, ...]  # Lines of Cargo.toml that would allow it; empty where none do.
+    command: str  # What to run next: `buildperm review`.
+    line: int  # 1-based line of Cargo.toml that it is about: grant, crate table or dependency.
+    fingerprint: str  # Stable over runs, versions and lines; hexadecimal digits.
+    evidence: tuple[Access, ...] = ()
+    risk: Risk | None = None  # None where no access was judged.
+    is_new: bool = False  # About a build script that was never reviewed in any version.
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one command found out; every format is a function from it to a text."""
+
+    run: BuildRun | None  # None where nothing was built.
+    findings: tuple[Finding, ...]
+    workspace: str  # Its name, in notation.
+    manifest: str  # The root Cargo.toml, relative to the repository, with `/`: `Cargo.toml`.
+    exit_code: int  # Of the command: 0 where all is well.
+    members: tuple[str, ...] = ()  # Names of the packages of the workspace, sorted.
+    pending: tuple[Pending, ...] = ()  # Build scripts that were not reviewed as they are now.
+    unused: tuple[tuple[str, str], ...] = ()  # Key in Cargo.toml, and grant: `exec:perl`.
+
+
+def worst_first(findings: Iterable[Finding]) -> list[Finding]:
+    """Sort findings so that what is cut off at the end of a report matters least."""
+    levels = list(Level)
+    return sorted(
+        findings,
+        key=lambda finding: (
+            levels.index(finding.level),
+            # A run that buildperm had to end is as grave as anything that was refused.
+            -(Risk.CRITICAL if finding.rule == "failed" else finding.risk or Risk.LOW),
+            not finding.is_new,
+            finding.crate,
+            finding.version,
+            finding.rule,
+            finding.title,
+            finding.fingerprint,
+        ),
+    )

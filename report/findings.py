@@ -1,0 +1,220 @@
+"""Makes findings: of a run, of what nobody has reviewed, of grants that are not used."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.pending import Cause, Pending
+from buildperm.policy.proposal import Proposal, Standing
+from buildperm.report.finding import Finding, Level
+from buildperm.report.place import GrantLines
+from buildperm.report.printable import shortened
+from buildperm.report.rules import FAILED, INCOMPLETE, NOT_REVIEWED, UNUSED_GRANT
+from buildperm.report.run import BuildRun, ScriptRun
+from buildperm.report.text import count, of_access, rule_lines
+
+REVIEW = "buildperm review"
+"""What to run next, whatever was found."""
+
+_LISTED = 10  # Accesses told in words; all of them are in `Finding.evidence`.
+_TITLE_MOST = 300  # Characters.
+_DETAIL_MOST = 2_000
+_COMMAND_MOST = 200
+_DIGITS = 32
+
+
+def of_build(run: BuildRun, places: GrantLines, *, level: Level = Level.ERROR) -> list[Finding]:
+    """Tell what build scripts did beyond their grants, and where a run or recording is not whole.
+
+    Args:
+        run: What was built.
+        places: Lines of the Cargo.toml that holds the grants.
+        level: Of what was refused or failed; a warning where that shall not fail the command.
+    """
+    found: list[Finding] = []
+    for script in run.scripts:
+        asked = (one for one in script.findings if one.standing is Standing.ASKED)
+        found += (_beyond(script, proposal, places, level) for proposal in asked)
+        found += _not_whole(script, places, level)
+    return _distinct(found)
+
+
+def of_pending(
+    pending: Iterable[Pending], places: GrantLines, *, level: Level = Level.ERROR
+) -> list[Finding]:
+    """Tell which build scripts were not reviewed as they are now."""
+    return _distinct(_not_reviewed(one, places, level) for one in pending)
+
+
+def of_unused(
+    unused: Iterable[tuple[str, str, Iterable[str]]],
+    places: GrantLines,
+    *,
+    level: Level = Level.WARNING,
+    ways: Mapping[tuple[str, str], tuple[str, ...]] | None = None,
+) -> list[Finding]:
+    """Tell which grants were not made use of.
+
+    Args:
+        unused: Crate, version (may be empty), and grants as `Snapshot.unused` has them:
+            `exec:perl`, `preset:cc`.
+        places: Lines of the Cargo.toml that holds the grants.
+        level: An error where unused grants shall fail the command.
+        ways: How crates got into the graph, by crate and version, as far as it is known.
+    """
+    return _distinct(
+        _unused(crate, version, grant, places, level, (ways or {}).get((crate, version), ()))
+        for crate, version, grants in unused
+        for grant in sorted(grants)
+    )
+
+
+def fingerprint(rule: str, crate: str, targets: Iterable[str]) -> str:
+    """Return what stays the same over runs, versions and lines for one thing that was found."""
+    return _hash("\0".join((rule, crate, *sorted(targets))))
+
+
+def _beyond(script: ScriptRun, proposal: Proposal, places: GrantLines, level: Level) -> Finding:
+    who = _named(script.crate, script.version)
+    kinds = [access.kind for access in proposal.evidence]
+    # A tool chain is decided as one; what it reads and sees follows from what is run.
+    kind = Kind.EXEC if Kind.EXEC in kinds else kinds[0]
+    targets = [access.target for access in proposal.evidence]
+    own = [access.target for access in proposal.evidence if access.kind is kind]
+    return Finding(
+        rule=str(kind),
+        level=level,
+        crate=script.crate,
+        version=script.version,
+        title=_title(f"{who} {_how(proposal.evidence)} to {proposal.title}"),
+        details=_details((*proposal.reasons, proposal.locked, *_told(proposal.evidence))),
+        way=script.way,
+        remedy=() if proposal.locked else tuple(rule_lines(proposal, proposal.ladder[0])),
+        command=REVIEW,
+        line=places.of_kind(script.crate, script.version, kind, own, script.way),
+        fingerprint=fingerprint(str(kind), script.crate, targets),
+        evidence=proposal.evidence,
+        risk=proposal.risk,
+    )
+
+
+def _how(evidence: Iterable[Access]) -> str:
+    outcomes = {access.outcome for access in evidence}
+    if Outcome.REFUSED in outcomes:
+        return "was not allowed"
+    return "was able" if Outcome.DONE in outcomes else "tried"
+
+
+def _told(evidence: tuple[Access, ...]) -> Iterator[str]:
+    for access in evidence[:_LISTED]:
+        chain = f", by {' > '.join(access.chains[0])}" if access.chains else ""
+        yield f"{of_access(access)}{chain}"
+        if access.kind is Kind.EXEC and access.example not in ("", access.target):
+            yield f"as {shortened(access.example, _COMMAND_MOST)}"
+    if len(evidence) > _LISTED:
+        yield f"and {len(evidence) - _LISTED:,} more"
+
+
+def _not_whole(script: ScriptRun, places: GrantLines, level: Level) -> Iterator[Finding]:
+    line = places.of_crate(script.crate, script.version, script.way)
+    who = _named(script.crate, script.version)
+    if script.failure:
+        title = _title(f"buildperm failed the build script of {who}: {script.failure}")
+        yield _plain(FAILED, level, script, title, (), line)
+    if script.dropped:
+        title = _title(f"{count(script.dropped, 'event')} did not fit into the recording of {who}")
+        told = ("It was held to its grants all the same, but the list of what it did has gaps.",)
+        yield _plain(INCOMPLETE, Level.WARNING, script, title, told, line)
+
+
+def _plain(
+    rule: str, level: Level, script: ScriptRun, title: str, details: tuple[str, ...], line: int
+) -> Finding:
+    return Finding(
+        rule=rule,
+        level=level,
+        crate=script.crate,
+        version=script.version,
+        title=title,
+        details=details,
+        way=script.way,
+        remedy=(),
+        command=REVIEW,
+        line=line,
+        fingerprint=fingerprint(rule, script.crate, ()),
+    )
+
+
+def _not_reviewed(one: Pending, places: GrantLines, level: Level) -> Finding:
+    who = _named(one.crate, one.version)
+    title = f"{who} has a build script that nobody has reviewed"
+    if not one.is_new:
+        title = f"the build script of {who} was not reviewed as it is now"
+    # That it is new is what the title says.
+    told = [sentence for cause, sentence in one.causes if cause is not Cause.NEW]
+    before = f"{one.before} was reviewed last." if one.before not in ("", one.version) else ""
+    return Finding(
+        rule=NOT_REVIEWED,
+        level=level,
+        crate=one.crate,
+        version=one.version,
+        title=_title(title),
+        details=_details((*told, before)),
+        way=one.way,
+        remedy=(),
+        command=REVIEW,
+        line=places.of_crate(one.crate, one.version, one.way),
+        fingerprint=fingerprint(NOT_REVIEWED, one.crate, ()),
+        is_new=one.is_new,
+    )
+
+
+def _unused(
+    crate: str, version: str, grant: str, places: GrantLines, level: Level, way: tuple[str, ...]
+) -> Finding:
+    kind, _, what = grant.partition(":")
+    return Finding(
+        rule=UNUSED_GRANT,
+        level=level,
+        crate=crate,
+        version=version,
+        title=_title(f"{_named(crate, version)} is granted {kind} {what} and did not use it"),
+        details=(),
+        way=way,
+        remedy=(),
+        command=REVIEW,
+        line=places.of_grant(crate, version, grant, way),
+        fingerprint=fingerprint(UNUSED_GRANT, crate, (grant,)),
+    )
+
+
+def _named(crate: str, version: str) -> str:
+    return f"{crate} {version}" if version else crate
+
+
+def _title(text: str) -> str:
+    return shortened(text, _TITLE_MOST)
+
+
+def _details(lines: Iterable[str]) -> tuple[str, ...]:
+    return tuple(shortened(line, _DETAIL_MOST) for line in lines if line)
+
+
+def _distinct(findings: Iterable[Finding]) -> list[Finding]:
+    """Tell apart findings of one run with the same fingerprint, as two versions of a crate have."""
+    seen: dict[str, int] = {}
+    distinct: list[Finding] = []
+    for finding in findings:
+        number = seen.get(finding.fingerprint, 0)
+        seen[finding.fingerprint] = number + 1
+        if number:
+            finding = replace(finding, fingerprint=_hash(f"{finding.fingerprint}\0{number}"))
+        distinct.append(finding)
+    return distinct
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]

@@ -1,0 +1,135 @@
+"""A patch of Cargo.toml that would allow what was refused: for a person, or a robot, to propose.
+
+It never approves anything. What is risky stays out of force, because `reviewed` is left as it is;
+what only a person may grant by hand is no more than a comment; and every line says who wants it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from buildperm.errors import BuildpermError
+from buildperm.policy import editor, manifest, objection
+from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.compilation import PINNED
+from buildperm.policy.decision import Answer, Decision
+from buildperm.policy.grants import CrateGrants
+from buildperm.policy.merging import merged
+from buildperm.policy.proposal import Proposal, Risk, Standing
+from buildperm.policy.risk import of_rule
+from buildperm.policy.statement import layout
+from buildperm.report.printable import shortened
+
+_SHOWN_MOST = 5  # Accesses told of one proposal; the rest is counted.
+_LINE_MOST = 240  # Characters of a comment.
+_PROPOSED = "proposed by buildperm, nobody has approved this"
+_DID = {
+    Kind.READ: "read",
+    Kind.WRITE: "wrote",
+    Kind.EXEC: "ran",
+    Kind.NET: "connected to",
+    Kind.ENV: "saw",
+    Kind.DIRECTIVE: "told Cargo",
+    Kind.SYSTEM: "called",
+}
+_TRIES = {
+    Kind.READ: "read",
+    Kind.WRITE: "write",
+    Kind.EXEC: "run",
+    Kind.NET: "connect to",
+    Kind.ENV: "see",
+    Kind.DIRECTIVE: "tell Cargo",
+    Kind.SYSTEM: "call",
+}
+
+
+def patch(raw: bytes, proposals: Iterable[Proposal], path: Path, name: str = "Cargo.toml") -> bytes:
+    """Return a unified diff of the Cargo.toml `raw` for `git apply`; empty where nothing was asked.
+
+    Args:
+        raw: The whole file.
+        proposals: What was refused, with the evidence.
+        path: Where the file is; only used in messages.
+        name: The file's path in its repository.
+
+    Raises:
+        BuildpermError: The file cannot hold these grants.
+    """
+    by_crate: dict[str, list[Proposal]] = {}
+    for proposal in proposals:
+        if proposal.standing is Standing.ASKED:
+            by_crate.setdefault(proposal.crate, []).append(proposal)
+    after = raw
+    comments: dict[str, list[str]] = {}
+    for crate, asked in sorted(by_crate.items()):
+        had = manifest.read(after, path).crates.get(crate, CrateGrants(crate))
+        closed = {each.id: why for each in asked if (why := _why_closed(each, had))}
+        allowed = [(each, Decision(Answer.ALLOW)) for each in asked if each.id not in closed]
+        after = editor.with_grants(after, crate, merged(had, allowed), path)
+        comments[crate] = [line for each in asked for line in _comments(each, closed.get(each.id))]
+    commented = _with_comments(after, comments, path)
+    if manifest.parse(commented, path)[1] != manifest.parse(after, path)[1]:
+        raise BuildpermError(
+            f"{path}: the way its tables are written leaves no room for comments",
+            hint=f"Write `[{_home(after, path)}]` as a table of its own and try again.",
+        )
+    return editor.diff(raw, commented, name).encode("utf-8", "surrogateescape")
+
+
+def _why_closed(proposal: Proposal, had: CrateGrants) -> str:
+    """Say why a grant may only be told, not proposed; empty if it may."""
+    narrowest = proposal.ladder[0]
+    if proposal.locked or any(objection.to_grant(rule, reason="") for rule in narrowest.rules):
+        return "only a person can decide about this"
+    if proposal.risk >= Risk.CRITICAL:
+        return "this is too risky for a patch"
+    waits = any(of_rule(rule)[0] >= PINNED for rule in narrowest.rules)
+    if proposal.risk >= PINNED and not (waits and proposal.version not in had.reviewed):
+        return "it would be in force before anybody has reviewed it"
+    return ""
+
+
+def _comments(proposal: Proposal, closed: str | None) -> Iterator[str]:
+    head = f"not proposed by buildperm, {closed}" if closed else _PROPOSED
+    for access in proposal.evidence[:_SHOWN_MOST]:
+        yield _comment(f"{head}: {proposal.crate} {proposal.version} {_deed(access)}")
+    if len(proposal.evidence) > _SHOWN_MOST:
+        yield _comment(f"{head}: {len(proposal.evidence) - _SHOWN_MOST:,} more of the same")
+
+
+def _deed(access: Access) -> str:
+    verb = (
+        _DID[access.kind] if access.outcome is Outcome.DONE else f"tried to {_TRIES[access.kind]}"
+    )
+    times = f" {access.count:,} times" if access.count > 1 else ""
+    chain = f", by {' > '.join(access.chains[0])}" if access.chains else ""
+    return f"{verb} {access.target}{times}{chain}"
+
+
+def _comment(text: str) -> str:
+    return f"# {shortened(text, _LINE_MOST)}"
+
+
+def _with_comments(raw: bytes, comments: Mapping[str, list[str]], path: Path) -> bytes:
+    """Put comments above the tables of their crates, or at the end where a crate has none."""
+    text, document = manifest.parse(raw, path)
+    crates = (*manifest.table_path(document), "crates")
+    newline = "\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n"
+    for crate, lines in comments.items():
+        found = layout(text)
+        statements = found.below((*crates, crate))
+        container = found.container((*crates, crate))
+        first = statements[0] if statements else container
+        block = "".join(line + newline for line in lines)
+        if first is not None and crate in manifest.policy(text, document, path).crates:
+            text = text[: first.start] + block + text[first.start :]
+        else:
+            gap = "" if not text or text.endswith("\n") else newline
+            text = f"{text}{gap}{newline}{block}"
+    bom = manifest.BOM if raw.startswith(manifest.BOM.encode()) else ""
+    return (bom + text).encode()
+
+
+def _home(raw: bytes, path: Path) -> str:
+    return manifest.dotted(manifest.table_path(manifest.parse(raw, path)[1]))

@@ -1,0 +1,134 @@
+"""What the rules of findings mean, for the formats that carry a catalogue of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from buildperm.policy.access import Kind
+from buildperm.report.finding import Level
+
+FAILED = "failed"
+INCOMPLETE = "incomplete"
+NOT_REVIEWED = "not-reviewed"
+UNUSED_GRANT = "unused-grant"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleText:
+    """One rule of findings in words; its name never changes, whatever its words become."""
+
+    rule: str  # As in `Finding.rule`.
+    name: str  # In one word, for lists.
+    short: str  # One sentence.
+    full: str  # What it means, in a few sentences.
+    help: str  # How to go on.
+    level: Level  # Unless a command was told otherwise.
+
+
+_DECIDE = (
+    "Run `buildperm review` on your own machine: it shows what was done, by which programs and "
+    "with what risk, and asks. Commit Cargo.toml and buildperm.lock afterwards. If nobody can say "
+    "why the build script needs this, look at its source before anything is granted."
+)
+_HELD = "It was held to what the workspace grants it, so nothing came of the attempt."
+
+
+def _beyond(kind: Kind, name: str, deed: str, full: str) -> RuleText:
+    return RuleText(
+        str(kind), name, f"A build script {deed} without a grant.", full, _DECIDE, Level.ERROR
+    )
+
+
+CATALOGUE = (
+    _beyond(
+        Kind.READ,
+        "UngrantedRead",
+        "reads files",
+        "The build script reached for files outside its own package, the tool chain and the "
+        f"system's own files. {_HELD}",
+    ),
+    _beyond(
+        Kind.WRITE,
+        "UngrantedWrite",
+        "writes files",
+        "The build script tried to make, change or remove files outside its OUT_DIR, where they "
+        f"may outlive the build or be run later. {_HELD}",
+    ),
+    _beyond(
+        Kind.EXEC,
+        "UngrantedProgram",
+        "runs a program",
+        "The build script tried to run a program that is neither rustc nor Cargo. What such a "
+        f"program does, the build script does. {_HELD}",
+    ),
+    _beyond(
+        Kind.NET,
+        "UngrantedConnection",
+        "uses the network",
+        "The build script tried to connect or to listen: to download what nobody pinned, or to "
+        f"send what it found. {_HELD}",
+    ),
+    _beyond(
+        Kind.ENV,
+        "UngrantedVariable",
+        "sees an environment variable",
+        "The build script reached for environment variables beyond those of Cargo and of the "
+        f"usual tool chains. Variables hold secrets in CI. {_HELD}",
+    ),
+    _beyond(
+        Kind.DIRECTIVE,
+        "UngrantedDirective",
+        "tells Cargo",
+        "The build script printed directives that change how other code is compiled or linked: a "
+        "script that is held can otherwise let rustc or the linker act for it. They were not "
+        "passed on to Cargo.",
+    ),
+    _beyond(
+        Kind.SYSTEM,
+        "RefusedSystemCall",
+        "makes a refused system call",
+        "The build script used a part of the kernel that no grant opens, such as loading modules "
+        "or tracing other processes. Builds work without it.",
+    ),
+    RuleText(
+        FAILED,
+        "FailedByBuildperm",
+        "buildperm failed a build script.",
+        "The build script left its limits in a way that no grant covers: by what it left running, "
+        "by what it put into its OUT_DIR, or by the time and memory it took. Its output was not "
+        "used.",
+        "The message names the reason. Look at the build script's source; `buildperm review` shows "
+        "everything else that it did.",
+        Level.ERROR,
+    ),
+    RuleText(
+        INCOMPLETE,
+        "IncompleteRecording",
+        "A recording does not hold all that a build script did.",
+        "More happened than a recording holds. The build script was held to its grants all the "
+        "same: only the list of what it did is not complete.",
+        "Run the build again. A build script that does this each time does far more than building "
+        "takes: look at its source.",
+        Level.WARNING,
+    ),
+    RuleText(
+        NOT_REVIEWED,
+        "NotReviewed",
+        "A build script was not reviewed as it is now.",
+        "Nobody has seen what the build script does since it, its build-dependencies or its "
+        "features were added or changed. It is held to the grants that there are.",
+        "Run `buildperm review` on your own machine: it runs only what changed, shows how the "
+        "behaviour differs, and asks. Commit Cargo.toml and buildperm.lock afterwards.",
+        Level.ERROR,
+    ),
+    RuleText(
+        UNUSED_GRANT,
+        "UnusedGrant",
+        "A grant is not used.",
+        "The build script may do something that it was not seen doing any more. A later version "
+        "could make use of it without anybody being asked.",
+        "Run `buildperm review`: it proposes to remove the grant.",
+        Level.WARNING,
+    ),
+)
+"""Every rule, in the order in which they are listed."""

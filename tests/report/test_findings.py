@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.pending import Cause, Pending
+from buildperm.policy.proposal import Proposal, Standing
+from buildperm.report import findings
+from buildperm.report.finding import Finding, Level, Report, worst_first
+from buildperm.report.place import GrantLines
+from buildperm.report.rules import CATALOGUE
+from buildperm.report.run import BuildRun
+from tests.report.conftest import CARGO_TOML, access
+
+LINES = GrantLines(CARGO_TOML, Path("Cargo.toml"))
+
+
+def only(found: list[Finding], rule: str) -> Finding:
+    (finding,) = (finding for finding in found if finding.rule == rule)
+    return finding
+
+
+def with_evidence(held: BuildRun, *evidence: Access) -> BuildRun:
+    """Return a run of one script with one proposal about `evidence`."""
+    script = held.scripts[2]
+    proposal = replace(script.findings[0], evidence=evidence)
+    return replace(held, scripts=(replace(script, findings=(proposal,), failure=""),))
+
+
+def test_a_refusal_names_crate_deed_reason_chain_remedy_and_the_next_command(
+    held: BuildRun,
+) -> None:
+    found = only(findings.of_build(held, LINES), "exec")
+
+    assert found.title == "openssl-sys 0.9.104 was not allowed to run pkg-config"
+    assert found.details == (
+        "It runs a program that is found through PATH.",
+        "exec pkg-config: refused, 6 times, by build-script > sh > curl",
+        "as curl x",
+    )
+    assert found.remedy == (
+        "[workspace.metadata.buildperm.crates.openssl-sys]",
+        'presets = ["pkg-config"]',
+    )
+    assert found.command == "buildperm review"
+    assert found.level is Level.ERROR
+    assert len(found.fingerprint) == 32
+
+
+def test_what_no_decision_can_allow_has_no_remedy_and_says_why(held: BuildRun) -> None:
+    found = only(findings.of_build(held, LINES), "read")
+
+    assert found.remedy == ()
+    assert "It can only be granted by hand." in found.details
+
+
+def test_a_run_that_buildperm_failed_and_a_full_recording_are_findings(held: BuildRun) -> None:
+    full = replace(held.scripts[0], dropped=1_000)
+    found = findings.of_build(replace(held, scripts=(full, *held.scripts[1:])), LINES)
+
+    failed = only(found, "failed")
+    assert failed.title == (
+        "buildperm failed the build script of openssl-sys 0.9.104: it left 2 processes running"
+    )
+    assert failed.level is Level.ERROR
+    incomplete = only(found, "incomplete")
+    assert incomplete.title == "1,000 events did not fit into the recording of anyhow 1.0.0"
+    assert incomplete.level is Level.WARNING
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "told"),
+    [
+        ((Outcome.REFUSED, Outcome.DONE), "was not allowed to run"),
+        ((Outcome.DONE, Outcome.FAILED), "was able to run"),
+        ((Outcome.FAILED,), "tried to run"),
+    ],
+)
+def test_the_title_does_not_claim_more_than_happened(
+    held: BuildRun, outcomes: tuple[Outcome, ...], told: str
+) -> None:
+    run = with_evidence(held, *(access(Kind.EXEC, "x", outcome) for outcome in outcomes))
+
+    (found,) = findings.of_build(run, LINES)
+
+    assert told in found.title
+
+
+@pytest.mark.parametrize("standing", [Standing.COVERED, Standing.UNUSED, Standing.NEWCOMER])
+def test_what_does_not_have_to_be_decided_was_not_refused(
+    held: BuildRun, standing: Standing
+) -> None:
+    script = held.scripts[1]
+    proposal: Proposal = replace(script.findings[0], standing=standing)
+    run = replace(held, scripts=(replace(script, findings=(proposal,)),))
+
+    assert findings.of_build(run, LINES) == []
+
+
+def test_a_tool_chain_is_told_as_the_program_that_it_runs(held: BuildRun) -> None:
+    run = with_evidence(held, access(Kind.READ, "/opt/x"), access(Kind.EXEC, "cc"))
+
+    (found,) = findings.of_build(run, LINES)
+
+    assert found.rule == "exec"
+
+
+def test_long_evidence_is_counted_instead_of_listed(held: BuildRun) -> None:
+    run = with_evidence(held, *(access(Kind.READ, f"/opt/{number}") for number in range(1_500)))
+
+    (found,) = findings.of_build(run, LINES)
+
+    assert found.details[-1] == "and 1,490 more"
+    assert len(found.evidence) == 1_500
+
+
+def test_levels_are_what_the_command_says(held: BuildRun) -> None:
+    found = findings.of_build(held, LINES, level=Level.WARNING)
+
+    assert {finding.level for finding in found} == {Level.WARNING}
+
+
+def test_a_new_build_script_is_told_otherwise_than_a_changed_one(every_rule: Report) -> None:
+    new, changed = (one for one in every_rule.findings if one.rule == "not-reviewed")
+
+    assert new.title == "fresh 1.0.0 has a build script that nobody has reviewed"
+    assert changed.title == "the build script of openssl-sys 0.9.118 was not reviewed as it is now"
+    assert changed.details == (
+        "The version changed: 0.9.104 -> 0.9.118.",
+        "Built with cc 1.2.4 instead of cc 1.2.3.",
+        "0.9.104 was reviewed last.",
+    )
+
+
+def test_each_unused_grant_is_a_finding_at_its_own_line(every_rule: Report) -> None:
+    unused = [one for one in every_rule.findings if one.rule == "unused-grant"]
+
+    assert [(one.title, one.line) for one in unused] == [
+        ("openssl-sys 0.9.104 is granted exec perl and did not use it", 15),
+        ("openssl-sys 0.9.104 is granted preset cc and did not use it", 12),
+        ("ring is granted env RING_* and did not use it", 19),
+    ]
+
+
+def test_every_rule_that_findings_have_is_in_the_catalogue(every_rule: Report) -> None:
+    assert {finding.rule for finding in every_rule.findings} == {text.rule for text in CATALOGUE}
+
+
+def test_a_fingerprint_depends_on_rule_crate_and_targets_alone(held: BuildRun) -> None:
+    before = findings.of_build(held, LINES)
+    newer = tuple(
+        replace(script, version="9.9.9", events=1, duration_ns=1) for script in held.scripts
+    )
+    after = findings.of_build(replace(held, scripts=newer), GrantLines(b"", Path("Cargo.toml")))
+
+    assert [one.fingerprint for one in before] == [one.fingerprint for one in after]
+    assert [one.line for one in before] != [one.line for one in after]
+    assert findings.fingerprint("exec", "a", ["x", "y"]) == findings.fingerprint(
+        "exec", "a", ["y", "x"]
+    )
+    different = {
+        findings.fingerprint("exec", "a", ["x"]),
+        findings.fingerprint("read", "a", ["x"]),
+        findings.fingerprint("exec", "b", ["x"]),
+        findings.fingerprint("exec", "a", ["y"]),
+        findings.fingerprint("exec", "a", ["x", "y"]),
+    }
+    assert len(different) == 5
+
+
+def test_no_two_findings_of_one_run_share_a_fingerprint(held: BuildRun) -> None:
+    older = tuple(replace(script, version="0.1.0") for script in held.scripts)
+    found = findings.of_build(replace(held, scripts=(*older, *held.scripts)), LINES)
+    again = findings.of_build(replace(held, scripts=(*older, *held.scripts)), LINES)
+
+    marks = [one.fingerprint for one in found]
+    assert len(set(marks)) == len(marks) == 6
+    assert marks == [one.fingerprint for one in again]
+
+
+def test_what_is_hostile_stays_on_its_line(held: BuildRun) -> None:
+    script = replace(held.scripts[0], failure="x\n::error::forged\x1b[31m\u202e")
+    pending = Pending("a", "a", "1", "", "", (), ((Cause.SOURCE, "line\u2028feed"),))
+
+    (failed,) = findings.of_build(replace(held, scripts=(script,)), LINES)
+    (changed,) = findings.of_pending([pending], LINES)
+
+    assert failed.title.endswith("x%0A::error::forged%1B[31m%E2%80%AE")
+    assert changed.details == ("line%E2%80%A8feed",)
+
+
+def test_the_gravest_findings_come_first(every_rule: Report) -> None:
+    ordered = worst_first(reversed(every_rule.findings))
+
+    assert ordered == worst_first(every_rule.findings)
+    assert {one.rule for one in ordered[:2]} == {"failed", "read"}
+    levels = [one.level for one in ordered]
+    assert levels == sorted(levels, key=list(Level).index)
