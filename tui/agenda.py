@@ -5,20 +5,27 @@ What may be decided, and what a decision means, is for `policy.review` to say.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from buildperm.errors import BuildpermError
 from buildperm.policy.decision import Answer
+from buildperm.policy.proposal import Standing
 from buildperm.policy.review import BATCH_LIMIT
+from buildperm.tui.changes import is_new
 from buildperm.tui.wording import is_unreadable, plural, shown
 
 if TYPE_CHECKING:
+    from buildperm.policy.comparison import Comparison
     from buildperm.policy.decision import Counts, Entry
     from buildperm.policy.proposal import Proposal
     from buildperm.policy.review import Review
     from buildperm.tui.outcome import Journal
+
+
+_OPTIONAL = (Standing.COVERED, Standing.UNUSED)
+"""What may be answered, but need not be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +45,15 @@ class Group:
 class Agenda:
     """The proposals that are shown, in their order, and every step on its way to the journal."""
 
-    def __init__(self, review: Review, journal: Journal) -> None:
+    def __init__(
+        self,
+        review: Review,
+        journal: Journal,
+        comparisons: Mapping[tuple[str, str], Comparison] | None = None,
+    ) -> None:
         self._review = review
         self._journal = journal
+        self._comparisons = comparisons or {}  # By crate and version.
         self._words = ""
         self._shown: tuple[Proposal, ...] = ()
         self._positions: dict[str, int] = {}  # In _shown, by id.
@@ -77,7 +90,7 @@ class Agenda:
             crates.setdefault((proposal.crate, proposal.version), []).append(proposal)
         self._words = words
         self._groups = tuple(
-            Group(crate, version, tuple(proposals))
+            Group(crate, version, tuple(sorted(proposals, key=_is_put_last)))
             for (crate, version), proposals in crates.items()
         )
         self._shown = tuple(each for group in self._groups for each in group.proposals)
@@ -91,9 +104,56 @@ class Agenda:
 
     # Where things stand.
 
+    def comparison(self, group: Group | None) -> Comparison | None:
+        """Return how a crate's build script differs from the last reviewed one, if it is known."""
+        return self._comparisons.get(group.key) if group is not None else None
+
+    def comparison_of(self, proposal: Proposal) -> Comparison | None:
+        """Return how the build script that makes a proposal differs, if it is known."""
+        return self._comparisons.get((proposal.crate, proposal.version))
+
+    @property
+    def has_comparisons(self) -> bool:
+        """Whether there is an earlier review that anything is compared with."""
+        return bool(self._comparisons)
+
+    def is_new(self, group: Group) -> bool:
+        """Tell whether no version of a crate's build script was ever reviewed."""
+        comparison = self.comparison(group)
+        if comparison is not None:
+            return is_new(comparison)
+        return any(each.standing is Standing.NEWCOMER for each in group.proposals)
+
+    def is_due(self, proposal: Proposal) -> bool:
+        """Tell whether a proposal still has to be decided."""
+        return proposal.standing is Standing.ASKED and self._is_undecided(proposal)
+
+    def is_optional(self, proposal: Proposal) -> bool:
+        """Tell whether a proposal may still be answered, but need not be."""
+        return proposal.standing in _OPTIONAL and self._is_undecided(proposal)
+
+    def _is_undecided(self, proposal: Proposal) -> bool:
+        return self.answer(proposal) is Answer.UNDECIDED
+
+    def elsewhere(self, proposal: Proposal) -> tuple[Proposal, ...]:
+        """Return the proposals of other crates that are about the same access."""
+        ids = self._review.same(proposal.id)
+        if not ids:
+            return ()
+        by_id = {each.id: each for each in self._review.proposals}
+        return tuple(by_id[each] for each in ids if each != proposal.id)
+
     def counts(self) -> Counts:
         """Count the answers about everything, shown or not."""
         return self._review.counts()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether everything there is has been looked at and nothing waits for an answer.
+
+        Then there is something to keep even where Cargo.toml stays as it is: what was seen.
+        """
+        return bool(self._review.proposals) and not self._review.counts().open
 
     @property
     def has_answers(self) -> bool:
@@ -119,6 +179,8 @@ class Agenda:
 
     def refusal(self, proposal: Proposal, answer: Answer) -> str:
         """Return why an answer cannot be given about a proposal; empty if it can."""
+        if proposal.standing is Standing.NEWCOMER and answer is not Answer.UNDECIDED:
+            return "Nothing to decide: the build script stays within the baseline."
         if answer is Answer.ALLOW and proposal.locked:
             return shown(proposal.locked)
         if answer is Answer.ALLOW and is_unreadable(proposal):
@@ -126,26 +188,37 @@ class Agenda:
         return ""
 
     def next_undecided(self, proposal: Proposal | None, step: int) -> Proposal | None:
-        """Return the next undecided one of those shown, going round; with -1 the previous one."""
+        """Return the next undecided one of those shown, going round; with -1 the previous one.
+
+        What does not have to be decided comes only where nothing else is left.
+        """
         first = -1 if step > 0 else 0
         start = self._positions.get(proposal.id, first) if proposal is not None else first
-        for distance in range(1, len(self._shown) + 1):
-            candidate = self._shown[(start + step * distance) % len(self._shown)]
-            if self.answer(candidate) is Answer.UNDECIDED:
-                return candidate
+        for is_wanted in (self.is_due, self.is_optional):
+            for distance in range(1, len(self._shown) + 1):
+                candidate = self._shown[(start + step * distance) % len(self._shown)]
+                if is_wanted(candidate):
+                    return candidate
         return None
 
-    def blocked(self, proposal: Proposal | None) -> frozenset[str]:
-        """Return the names of the actions that would do nothing now, the cursor on `proposal`."""
+    def blocked(self, group: Group | None, proposal: Proposal | None) -> frozenset[str]:
+        """Return the names of the actions that would do nothing now, the cursor being there."""
         names: set[str] = set()
         if not self._review.can_undo:
             names.add("undo")
         if not self._review.can_redo:
             names.add("redo")
+        if self.comparison(group) is None:
+            names.add("changes")
         if proposal is None:
-            return frozenset(names | {"step(-1)", "step(1)"})
-        if self.refusal(proposal, Answer.ALLOW):
-            names.add("answer('allow')")
+            return frozenset(names | {"step(-1)", "step(1)", "everywhere"})
+        if not self.elsewhere(proposal):
+            names.add("everywhere")
+        names |= {
+            f"answer('{answer}')"
+            for answer in (Answer.ALLOW, Answer.DENY, Answer.LATER)
+            if self.refusal(proposal, answer)
+        }
         if self.answer(proposal) is Answer.UNDECIDED:
             names.add("answer('undecided')")
         if self.rung(proposal) == 0:
@@ -175,20 +248,37 @@ class Agenda:
             case Answer.UNDECIDED:
                 self._keep(self._review.clear(*ids))
 
+    def decide_everywhere(self, proposal: Proposal, answer: Answer) -> int:
+        """Give the same answer about the same access in all crates, in one step.
+
+        Returns:
+            In how many crates it is answered now.
+
+        Raises:
+            BuildpermError: The answer cannot be given; see `refusal`.
+        """
+        entry = self._review.answer_everywhere(proposal.id, answer)
+        self._keep(entry)
+        return len(entry.picked) if entry is not None else 0
+
     def batch(
         self, proposals: Sequence[Proposal], answer: Answer
     ) -> tuple[tuple[Proposal, ...], list[str]]:
-        """Return those that one answer may be given about together, and what is left out."""
+        """Return those that one answer may be given about together, and what is left out.
+
+        Where some have to be decided, the answer is about these alone: to deny something and to
+        remove a grant that is not used are two thoughts.
+        """
         if answer is Answer.UNDECIDED:
             return tuple(p for p in proposals if self.answer(p) is not Answer.UNDECIDED), []
-        ids = set(self._review.acceptable(BATCH_LIMIT, (each.id for each in proposals)))
-        ids -= {each.id for each in proposals if is_unreadable(each)}
-        taken = tuple(each for each in proposals if each.id in ids)
-        rest = [
-            each
-            for each in proposals
-            if self.answer(each) is Answer.UNDECIDED and each.id not in ids
-        ]
+        waiting = [each for each in proposals if self.is_due(each)]
+        optional = [each for each in proposals if self.is_optional(each)]
+        if optional and not waiting:
+            return self._optional_batch(optional, answer)
+        ids = set(self._review.acceptable(BATCH_LIMIT, (each.id for each in waiting)))
+        ids -= {each.id for each in waiting if is_unreadable(each)}
+        taken = tuple(each for each in waiting if each.id in ids)
+        rest = [each for each in waiting if each.id not in ids]
         risky = [each for each in rest if each.risk > BATCH_LIMIT]
         locked = [each for each in rest if each.risk <= BATCH_LIMIT and each.locked]
         others = len(rest) - len(risky) - len(locked)
@@ -199,7 +289,20 @@ class Agenda:
             told.append(f"Left out: {plural(len(locked), 'proposal')} that cannot be allowed here.")
         if others:
             told.append(f"Left out: {others} whose chosen rule allows more than was seen.")
+        if optional:
+            told.append(f"Left out: {len(optional)} that need no decision.")
         return taken, told
+
+    def _optional_batch(
+        self, proposals: Sequence[Proposal], answer: Answer
+    ) -> tuple[tuple[Proposal, ...], list[str]]:
+        """Return what is removed together where nothing has to be decided: unused grants."""
+        if answer is Answer.ALLOW:
+            return (), ["Nothing here has to be decided; a on each one says that it is fine."]
+        unused = tuple(each for each in proposals if each.standing is Standing.UNUSED)
+        rest = len(proposals) - len(unused)
+        told = [f"Left out: {rest} new and already allowed; deny them one by one."] if rest else []
+        return unused, told
 
     def step(self, proposal: Proposal, by: int) -> None:
         """Choose the next wider rung, or with -1 the next narrower one."""
@@ -233,3 +336,8 @@ class Agenda:
             self.trouble = shown(" ".join(str(error).splitlines()))
         else:
             self.trouble = ""
+
+
+def _is_put_last(proposal: Proposal) -> bool:
+    """Tell whether a proposal stands below the questions of its crate."""
+    return proposal.standing is not Standing.ASKED

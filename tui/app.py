@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -18,12 +19,14 @@ from buildperm.tui.screens.diff import Checked, DiffScreen
 from buildperm.tui.screens.help import HelpScreen
 from buildperm.tui.screens.inbox import InboxScreen
 from buildperm.tui.screens.leave import LeaveScreen
+from buildperm.tui.wording import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from textual.screen import Screen
 
+    from buildperm.policy.comparison import Comparison
     from buildperm.policy.review import Review
     from buildperm.tui.outcome import Journal, Preview, Verify
 
@@ -36,7 +39,9 @@ class ReviewApp(App[Outcome]):
         preview: Makes the edit of Cargo.toml without saving it.
         verify: Runs the build scripts concerned under the new grants, on a thread of its own.
         journal: Hears of every decision as it is made.
+        comparisons: How build scripts differ from the last reviewed ones, by crate and version.
         heading: What is reviewed: the command and the workspace.
+        summary: How much of it needs a person, in a few words.
         scripts: How many build scripts ran, those that need nothing included.
         clock: Seconds, monotonic.
     """
@@ -57,17 +62,24 @@ class ReviewApp(App[Outcome]):
         preview: Preview,
         verify: Verify,
         journal: Journal,
+        comparisons: Mapping[tuple[str, str], Comparison] = MappingProxyType({}),
         heading: str = "",
+        summary: str = "",
         scripts: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
-        self._agenda = Agenda(review, journal)
+        self._agenda = Agenda(review, journal, comparisons)
         self._preview = preview
         self._verify = verify
         self._guard = Guard(clock)
         self._inbox = InboxScreen(
-            self._agenda, self._guard, Guard(clock), heading=heading, scripts=scripts
+            self._agenda,
+            self._guard,
+            Guard(clock),
+            heading=shown(heading),
+            summary=shown(summary),
+            scripts=scripts,
         )
 
     def get_default_screen(self) -> Screen[None]:
@@ -86,14 +98,15 @@ class ReviewApp(App[Outcome]):
     @on(InboxScreen.DiffWanted)
     def show_diff(self) -> None:
         """Open the last look before writing."""
-        screen = DiffScreen(self._guard, self._preview, self._verify, explain)
+        settled = self._agenda.is_settled
+        screen = DiffScreen(self._guard, self._preview, self._verify, explain, settled=settled)
         self.push_screen(screen, self._take_check)
 
     def action_leave(self) -> None:
-        """Ask what to do with the decisions; leave at once where there is none."""
+        """Ask what to do with the decisions; leave at once where there is nothing to keep."""
         counts = self._agenda.counts()
         decided = counts.allowed + counts.denied
-        if not decided:
+        if not (decided or self._agenda.is_settled):
             self.exit(Outcome.KEEP)
         else:
             screen = LeaveScreen(self._guard, decided=decided, undecided=counts.open)

@@ -9,6 +9,7 @@ from textual.message import Message
 
 if TYPE_CHECKING:
     from buildperm.errors import BuildpermError
+    from buildperm.tui.hunks import FileDiff
     from buildperm.tui.outcome import Failure
 
 
@@ -46,3 +47,10 @@ class WorkFailed(Message, bubble=False):
     """Something failed in a way that the user can act on."""
 
     error: BuildpermError
+
+
+@dataclass
+class SourcesCompared(Message, bubble=False):
+    """The sources of a build script have been compared."""
+
+    files: tuple[FileDiff, ...]

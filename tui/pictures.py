@@ -74,7 +74,7 @@ def draw(
             scripts=len({(each.crate, each.version) for each in proposals}),
             clock=itertools.count().__next__,  # No key comes too early here.
         )
-        svg = asyncio.run(_pose(app, SCENES[scene], (columns, rows)))
+        svg = asyncio.run(pose(app, SCENES[scene], (columns, rows)))
         path = folder / f"{scene}-{columns}x{rows}.svg"
         path.write_text(svg, "utf-8")
         drawn.append(path)
@@ -121,7 +121,8 @@ def _preview(review: Review, before: bytes) -> Preview:
     return preview
 
 
-async def _pose(app: ReviewApp, keys: Sequence[str], size: tuple[int, int]) -> str:
+async def pose(app: ReviewApp, keys: Sequence[str], size: tuple[int, int]) -> str:
+    """Press keys and return the picture of what is shown then, as SVG."""
     async with app.run_test(size=size) as pilot:
         await pilot.press(*keys)
         await app.workers.wait_for_complete()

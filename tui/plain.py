@@ -9,7 +9,17 @@ from buildperm.policy import manifest
 from buildperm.policy.access import Kind
 from buildperm.policy.grants import CrateGrants
 from buildperm.policy.presets import PRESETS
-from buildperm.tui.wording import chain_text, outcome_word, plural, risk_word, shown, verb
+from buildperm.policy.proposal import Standing
+from buildperm.tui.wording import (
+    chain_text,
+    outcome_word,
+    plural,
+    risk_word,
+    shown,
+    standing_text,
+    verb,
+    version_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,18 +29,26 @@ if TYPE_CHECKING:
     from buildperm.policy.rule import Rule
 
 
+_WHAT: Final = {
+    Standing.ASKED: "Wants to",
+    Standing.COVERED: "Does",
+    Standing.UNUSED: "Was granted",
+    Standing.NEWCOMER: "New",
+}
 _MOST_ACCESSES: Final = 20
 _MOST_RULES: Final = 300
 
 
 def facts(proposal: Proposal) -> Iterator[str]:
     """Say what there is to know about a proposal, but for its rules."""
-    yield f"Crate: {shown(proposal.crate)} {shown(proposal.version)}"
-    yield f"Wants to: {shown(proposal.title)}"
+    yield f"Crate: {shown(proposal.crate)} {version_text(proposal.version)}"
+    yield f"{_WHAT[proposal.standing]}: {shown(proposal.title)}"
+    if proposal.standing is not Standing.ASKED:
+        yield f"Listed because: {standing_text(proposal.standing)}"
     yield f"Risk: {risk_word(proposal.risk)}"
     for reason in proposal.reasons:
         yield f"Why: {shown(reason)}"
-    if proposal.locked:
+    if proposal.locked and proposal.standing is not Standing.NEWCOMER:
         yield f"Locked: {shown(proposal.locked)}"
     for access in proposal.evidence[:_MOST_ACCESSES]:
         yield from _access_facts(access)
@@ -72,6 +90,8 @@ def explain(before: bytes, after: bytes) -> list[str]:
 def _access_facts(access: Access) -> Iterator[str]:
     times = plural(access.count, "time")
     yield f"Seen: {verb(access.kind)} {shown(access.target)}, {times}, {outcome_word(access)}"
+    if access.unstable:
+        yield f"Not stable: seen {shown(access.unstable)}"
     if access.sensitive:
         yield f"Sensitive: {shown(access.sensitive)}"
     for chain in access.chains:

@@ -6,7 +6,8 @@ from typing import Final
 
 from buildperm.policy.access import Access, Kind, Outcome
 from buildperm.policy.decision import Answer
-from buildperm.policy.proposal import Choice, Proposal, Risk
+from buildperm.policy.proposal import Choice, Proposal, Risk, Standing
+from buildperm.policy.telling import title
 from buildperm.tracer.notation import encode
 
 LONGEST_SHOWN: Final = 10_000
@@ -35,6 +36,21 @@ ANSWER_VERBS: Final = {
     Answer.ALLOW: "allow",
     Answer.DENY: "deny",
     Answer.LATER: "leave for later",
+}
+
+STANDING_GLYPHS: Final = {
+    Standing.ASKED: " ",
+    Standing.COVERED: "≈",
+    Standing.UNUSED: "∅",
+    Standing.NEWCOMER: "+",
+}
+"""Why something is listed must be readable without colour."""
+
+STANDING_WORDS: Final = {
+    Standing.ASKED: "",
+    Standing.COVERED: "covered",
+    Standing.UNUSED: "unused",
+    Standing.NEWCOMER: "new",
 }
 
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
@@ -99,6 +115,48 @@ def chain_text(chain: tuple[str, ...]) -> str:
     """Return a process chain on one line, from the build script on."""
     # A program chooses its own name: it must not be able to look like two.
     return shown(f" {_STEP} ".join(name.replace(_STEP, _ENCODED_STEP) for name in chain))
+
+
+def answer_word(proposal: Proposal, answer: Answer) -> str:
+    """Return how an answer about a proposal is told once it is given."""
+    match proposal.standing, answer:
+        case Standing.UNUSED, Answer.ALLOW:
+            return "kept"
+        case Standing.UNUSED, Answer.DENY:
+            return "removed"
+        case Standing.COVERED, Answer.ALLOW:
+            return "fine"
+        case (Standing.COVERED | Standing.UNUSED | Standing.NEWCOMER) as standing, Answer.UNDECIDED:
+            return STANDING_WORDS[standing]
+        case _:
+            return ANSWER_WORDS[answer]
+
+
+def standing_text(standing: Standing) -> str:
+    """Say what an answer means where none is needed; nothing where one is."""
+    match standing:
+        case Standing.COVERED:
+            return "New, but already allowed by a grant: a is fine with it, d denies it."
+        case Standing.UNUSED:
+            return "Not used any more: d removes the grant, a keeps it."
+        case Standing.NEWCOMER:
+            return "A new build script that stays within the baseline: nothing to decide."
+        case Standing.ASKED:
+            return ""
+
+
+def short_title(proposal: Proposal) -> str:
+    """Return a title for where the standing is told beside it."""
+    if proposal.standing is not Standing.COVERED or not proposal.evidence:
+        return shown(proposal.title)
+    kinds = dict.fromkeys(access.kind for access in proposal.evidence)
+    groups = ([seen for seen in proposal.evidence if seen.kind is kind] for kind in kinds)
+    return shown("; ".join(title(group[0].kind, group) for group in groups))
+
+
+def version_text(version: str) -> str:
+    """Return a version, or what stands for that of a crate that is not there any more."""
+    return shown(version) or "(gone)"
 
 
 def is_unreadable(proposal: Proposal) -> bool:

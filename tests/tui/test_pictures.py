@@ -72,6 +72,18 @@ def test_other_screens(snap_compare: Compare, bench: Bench, keys: tuple[str, ...
     assert snap_compare(bench.app, run_before=pressing(*keys), terminal_size=MIDDLE)
 
 
+@pytest.mark.parametrize("size", [SMALL, MIDDLE], ids=["80x24", "120x36"])
+@pytest.mark.parametrize(
+    "keys",
+    [("equals_sign", "j", "j", "j", "j"), ("n", "n"), ("n", "n", "o"), ("n", "n", "e")],
+    ids=["crates", "proposal", "changes", "everywhere"],
+)
+def test_after_an_update(
+    snap_compare: Compare, after_update: Bench, keys: tuple[str, ...], size: tuple[int, int]
+) -> None:
+    assert snap_compare(after_update.app, run_before=pressing(*keys), terminal_size=size)
+
+
 def test_nothing_to_decide(snap_compare: Compare, make_bench: type[Bench]) -> None:
     assert snap_compare(make_bench([]).app, run_before=pressing(), terminal_size=SMALL)
 

@@ -9,36 +9,43 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
-from buildperm.tui.widgets.line import Line, Piece
+from buildperm.policy.decision import Answer
+from buildperm.tui.widgets.line import Line, Piece, hanging
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.sheet import Sheet
-from buildperm.tui.wording import GLYPHS, plural, risk_word, shown
+from buildperm.tui.wording import ANSWER_VERBS, GLYPHS, plural, risk_word, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from textual.app import ComposeResult
 
     from buildperm.policy.proposal import Proposal
     from buildperm.tui.guard import Guard
 
-_YES, _NO = 0, 1
 
-
-class BatchScreen(ModalScreen[bool]):
-    """Lists the proposals concerned and those left out; dismisses with whether to go on."""
+class BatchScreen(ModalScreen[Answer | None]):
+    """Lists the proposals concerned and those left out; dismisses with the answer, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "confirm", "Yes", id="batch.confirm", tooltip="Decide all that are listed"),
+        Binding(
+            "y", "answer('y')", "Yes", id="batch.confirm", tooltip="Decide all that are listed"
+        ),
+        Binding("a", "answer('a')", "Allow", id="batch.allow", tooltip="Allow all that are listed"),
+        Binding("d", "answer('d')", "Deny", id="batch.deny", tooltip="Deny all that are listed"),
         Binding("escape,n,q", "back", "Back", id="batch.back", tooltip="Decide nothing"),
     ]
 
     def __init__(
-        self, guard: Guard, verb: str, rows: Sequence[tuple[Proposal, str]], left_out: Sequence[str]
+        self,
+        guard: Guard,
+        offers: Mapping[str, Answer],
+        rows: Sequence[tuple[Proposal, str]],
+        left_out: Sequence[str],
     ) -> None:
         super().__init__()
         self._guard = guard
-        self._verb = verb  # "allow", "deny", "leave for later", "clear".
+        self._offers = offers  # What each key stands for: `y` or both of `a` and `d`.
         self._rows = rows  # Each with the rule that would be stored.
         self._left_out = left_out  # One sentence each.
 
@@ -51,7 +58,7 @@ class BatchScreen(ModalScreen[bool]):
     def on_mount(self) -> None:
         """List."""
         rows, answers = self.query_one("#batch-rows", Page), self.query_one("#batch-answers", Page)
-        rows.border_title = f"{self._verb.capitalize()} {plural(len(self._rows), 'proposal')}"
+        rows.border_title = self._heading()
         rows.show(self._row_lines)
         rows.focus()
         answers.can_focus = False
@@ -68,18 +75,27 @@ class BatchScreen(ModalScreen[bool]):
         """Keys pressed so far were not meant for this list."""
         self._guard.hold()
 
-    def action_confirm(self) -> None:
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Hide the keys that stand for nothing here."""
+        return action != "answer" or parameters[0] in self._offers
+
+    def action_answer(self, key: str) -> None:
         """Go on, unless the key came too early to be an answer."""
         if not self._guard.swallows():
-            self.dismiss(True)
+            self.dismiss(self._offers[key])
 
     def action_back(self) -> None:
         """Decide nothing."""
-        self.dismiss(False)
+        self.dismiss(None)
 
     @on(Sheet.Clicked)
     def _answer_clicked(self, clicked: Sheet.Clicked) -> None:
-        self.dismiss(clicked.target == _YES)
+        answers = (*self._offers.values(), None)
+        self.dismiss(answers[clicked.target])
+
+    def _heading(self) -> str:
+        verb = " or ".join(ANSWER_VERBS[answer] for answer in self._offers.values())
+        return f"{verb.capitalize()} {plural(len(self._rows), 'proposal')}"
 
     def _row_lines(self, cells: int) -> Iterator[Line]:
         crate = ""
@@ -99,5 +115,32 @@ class BatchScreen(ModalScreen[bool]):
             yield Line(((sentence, "waiting"),))
         if self._left_out:
             yield Line()
-        yield Line((("  y  ", "accent"), (f"{self._verb} all of these", "strong")), (), _YES)
-        yield Line((("Esc  ", "accent"), ("go back", "")), (), _NO)
+        for number, (key, answer) in enumerate(self._offers.items()):
+            label = (f"{ANSWER_VERBS[answer]} all of these", "strong")
+            yield Line(((f"  {key}  ", "accent"), label), (), number)
+        yield Line((("Esc  ", "accent"), ("go back", "")), (), len(self._offers))
+
+
+class EverywhereScreen(BatchScreen):
+    """Lists the crates that ask for the same access."""
+
+    def _heading(self) -> str:
+        return f"The same in {plural(len(self._rows), 'crate')}"
+
+    def _row_lines(self, cells: int) -> Iterator[Line]:
+        proposal, rule = self._rows[0]
+        word = risk_word(proposal.risk)
+        lead: Piece = (f"{GLYPHS[proposal.risk]} {word}", word)
+        yield from hanging((lead, ("  ", "")), shown(proposal.title), "strong", cells)
+        indent: Piece = (" " * (len(lead[0]) + 2), "")
+        yield from hanging((indent,), rule, "muted", cells)
+        yield Line()
+        for each, _ in self._rows:
+            here = "  this one" if each is proposal else ""
+            yield Line(
+                (
+                    (f"  {shown(each.crate)}", "strong"),
+                    (f" {shown(each.version)}", "muted"),
+                    (here, "accent"),
+                )
+            )

@@ -14,8 +14,9 @@ from textual.widgets import Footer
 from textual.worker import get_current_worker
 
 from buildperm.errors import BuildpermError
+from buildperm.tui.hunks import WHOLE, Hunks, compare
 from buildperm.tui.messages import EditPreviewed, VerifyEnded, VerifyProgressed, WorkFailed
-from buildperm.tui.widgets.difference import added_and_removed, diff_lines, sentence_lines
+from buildperm.tui.widgets.difference import balance_pieces, hunk_lines, sentence_lines
 from buildperm.tui.widgets.line import Line, Piece, hanging
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.wording import plural, shown
@@ -70,13 +71,17 @@ class DiffScreen(Screen[Checked]):
         preview: Preview,
         verify: Verify,
         explain: Callable[[bytes, bytes], Sequence[str]],
+        *,
+        settled: bool = False,
     ) -> None:
         super().__init__()
         self._guard = guard
         self._preview = preview
         self._verify = verify
         self._explain = explain
+        self._settled = settled  # What was seen counts as reviewed, whatever Cargo.toml says.
         self._edit: tuple[bytes, bytes] = (b"", b"")
+        self._hunks = Hunks((), 0, 0)
         self._failures: tuple[Failure, ...] = ()
         self._error: BuildpermError | None = None
         self._progress = (0, 0, "")
@@ -107,9 +112,9 @@ class DiffScreen(Screen[Checked]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Grey out what the stage does not allow."""
         if action in ("write", "verify"):
-            changes = self._edit[0] != self._edit[1]
+            useful = not self._is_unchanged or (action == "write" and self._settled)
             ready = self.stage in ("ready", "verified", "missing")
-            return True if ready and changes else None
+            return True if ready and useful else None
         return True
 
     def action_write(self) -> None:
@@ -134,9 +139,10 @@ class DiffScreen(Screen[Checked]):
 
     @on(EditPreviewed)
     def _show_edit(self, message: EditPreviewed) -> None:
-        self._edit = before, after = message.before, message.after
+        self._edit = message.before, message.after
+        self._hunks = hunks = compare(*self._edit, WHOLE)
         sentences = message.sentences
-        self.query_one("#diff-text", Page).show(lambda cells: diff_lines(before, after, cells))
+        self.query_one("#diff-text", Page).show(lambda cells: hunk_lines(hunks, cells))
         self.query_one("#diff-words", Page).show(lambda cells: sentence_lines(sentences, cells))
         self.stage = "ready"
 
@@ -168,6 +174,11 @@ class DiffScreen(Screen[Checked]):
         self.stage = "verifying"
         self._run_verify()
 
+    @property
+    def _is_unchanged(self) -> bool:
+        """Whether Cargo.toml says already what it would say."""
+        return self._edit[0] == self._edit[1]
+
     @work(thread=True, exclusive=True, group="diff")
     def _make_edit(self) -> None:
         try:
@@ -194,12 +205,10 @@ class DiffScreen(Screen[Checked]):
             self.post_message(VerifyEnded(failures))
 
     def _show_state(self) -> None:
-        added, removed = added_and_removed(*self._edit)
         head = self.query_one("#diff-head", Page)
         head.show(lambda cells: [Line(
             ((" Diff & write ", "title"), (" Cargo.toml", "muted")),
-            ((f"+{added}", "added" if added else "muted"),
-             (f" -{removed} ", "removed" if removed else "muted")),
+            (*balance_pieces(self._hunks.added, self._hunks.removed), (" ", "")),
         )])  # fmt: skip
         state = self.query_one("#diff-state", Page)
         state.show(lambda cells: self._state_lines(cells))
@@ -209,7 +218,13 @@ class DiffScreen(Screen[Checked]):
         match self.stage:
             case "preview":
                 yield Line((("Making the edit …", "muted"),))
-            case "ready" if self._edit[0] == self._edit[1]:
+            case "ready" if self._is_unchanged and self._settled:
+                text = (
+                    "runs the build scripts concerned, then keeps in buildperm.lock what was seen. "
+                    "Cargo.toml stays as it is."
+                )
+                yield from hanging((("w ", "accent"),), text, "", cells)
+            case "ready" if self._is_unchanged:
                 yield Line((("Nothing to write: Cargo.toml says it already.", "strong"),))
             case "ready":
                 yield from hanging(

@@ -13,9 +13,10 @@ from textual.screen import Screen
 from textual.widgets import Footer, Input
 
 from buildperm.policy.decision import Answer
-from buildperm.policy.proposal import Risk
+from buildperm.policy.proposal import Risk, Standing
 from buildperm.tui.keys import INBOX
-from buildperm.tui.screens.batch import BatchScreen
+from buildperm.tui.screens.batch import BatchScreen, EverywhereScreen
+from buildperm.tui.screens.changes import ChangesScreen
 from buildperm.tui.widgets.card import card_lines
 from buildperm.tui.widgets.counts import count_line
 from buildperm.tui.widgets.crates import CrateTree
@@ -56,13 +57,21 @@ class InboxScreen(Screen[None]):
     """The actions that would do nothing now; a change greys them out."""
 
     def __init__(
-        self, agenda: Agenda, guard: Guard, pause: Guard, *, heading: str, scripts: int
+        self,
+        agenda: Agenda,
+        guard: Guard,
+        pause: Guard,
+        *,
+        heading: str,
+        summary: str,
+        scripts: int,
     ) -> None:
         super().__init__()
         self._agenda = agenda
         self._guard = guard  # Against keys meant for another screen.
         self._pause = pause  # Against allowing what came up by itself before it can be read.
         self._heading = heading
+        self._summary = summary
         self._scripts = scripts  # Build scripts that ran, those without proposals included.
         self._filter_is_due = False
         self._told_at: tuple[object, object] = (None, None)  # Where the notice came up.
@@ -72,7 +81,7 @@ class InboxScreen(Screen[None]):
         yield Page(id="counts", classes="bar")
         yield FilterRow(id="filter-row")
         with Container(id="panes"):
-            yield CrateTree(self._agenda.answer, id="tree")
+            yield CrateTree(self._agenda, id="tree")
             yield Page(id="card")
         yield Page(id="notice")
         yield Footer(show_command_palette=False, compact=True)
@@ -117,6 +126,32 @@ class InboxScreen(Screen[None]):
         if not self._guard.swallows():
             marked = [each for each in self._agenda.shown if each.id in self._tree.marks]
             self._ask_batch(Answer(answer), marked or self._agenda.shown)
+
+    def action_everywhere(self) -> None:
+        """Give the same answer about the same access in all crates, after a list of them."""
+        proposal = self._tree.proposal
+        if proposal is None or self._guard.swallows():
+            return
+        if self._pause.swallows():
+            self._tell("This came up by itself and is of high risk: read it, then press e again.")
+            return
+        rows = [
+            (each, self._agenda.rule_text(proposal))
+            for each in (proposal, *self._agenda.elsewhere(proposal))
+        ]
+        offers = {
+            key: answer
+            for key, answer in (("a", Answer.ALLOW), ("d", Answer.DENY))
+            if not self._agenda.refusal(proposal, answer)
+        }
+        screen = EverywhereScreen(self._guard, offers, rows, ())
+        self.app.push_screen(screen, partial(self._take_everywhere, proposal))
+
+    def action_changes(self) -> None:
+        """Show what changed in the build script that the cursor is on."""
+        comparison = self._agenda.comparison(self._tree.group)
+        if comparison is not None:
+            self.app.push_screen(ChangesScreen(comparison))
 
     def action_step(self, by: int) -> None:
         """Choose another rung of the ladder."""
@@ -226,11 +261,11 @@ class InboxScreen(Screen[None]):
             self._tell(" ".join(left_out) or "Nothing here is undecided.")
             return
         rows = [(each, self._agenda.rule_text(each)) for each in taken]
-        screen = BatchScreen(self._guard, ANSWER_VERBS[answer], rows, left_out)
-        self.app.push_screen(screen, partial(self._take_batch, answer, taken))
+        screen = BatchScreen(self._guard, {"y": answer}, rows, left_out)
+        self.app.push_screen(screen, partial(self._take_batch, taken))
 
-    def _take_batch(self, answer: Answer, taken: Sequence[Proposal], agreed: bool | None) -> None:
-        if not agreed:
+    def _take_batch(self, taken: Sequence[Proposal], answer: Answer | None) -> None:
+        if answer is None:
             return
         self._agenda.decide(taken, answer)
         self._tree.marks.clear()
@@ -238,6 +273,15 @@ class InboxScreen(Screen[None]):
         if not self._agenda.trouble:
             count = plural(len(taken), "proposal")
             self._tell(f"{ANSWER_VERBS[answer].capitalize()}: {count}. u takes it back.")
+
+    def _take_everywhere(self, proposal: Proposal, answer: Answer | None) -> None:
+        if answer is None:
+            return
+        count = self._agenda.decide_everywhere(proposal, answer)
+        self._after_answer(proposal)
+        if not self._agenda.trouble:
+            crates = plural(count, "crate")
+            self._tell(f"{ANSWER_VERBS[answer].capitalize()}: in {crates}. u takes it back.")
 
     def _after_answer(self, proposal: Proposal) -> None:
         """Go on to the next undecided proposal, unless an answer was cleared to think again."""
@@ -249,6 +293,10 @@ class InboxScreen(Screen[None]):
                 self._tree.reveal(found)
                 if found.risk >= Risk.HIGH:
                     self._pause.hold()
+                if found.standing is not Standing.ASKED and proposal.standing is Standing.ASKED:
+                    self._tell(
+                        "What has to be decided is decided; w writes. The rest is up to you."
+                    )
         self._show_step()
 
     def _return_to(self, proposal: Proposal | None) -> None:
@@ -270,12 +318,14 @@ class InboxScreen(Screen[None]):
         return self.query_one("#tree", CrateTree)
 
     def _show_counts(self) -> None:
-        line = count_line(self._agenda.counts(), self._heading)
-        self.query_one("#counts", Page).show(lambda cells: [line])
+        counts = self._agenda.counts()
+        self.query_one("#counts", Page).show(
+            lambda cells: [count_line(counts, self._heading, self._summary, cells)]
+        )
 
     def _show_card(self, *, from_top: bool = True) -> None:
         proposal, group = self._tree.proposal, self._tree.group
-        self.blocked = self._agenda.blocked(proposal)
+        self.blocked = self._agenda.blocked(group, proposal)
         writer = partial(card_lines, self._agenda, group, proposal, self._scripts)
         self.query_one("#card", Page).show(writer, from_top=from_top)
 

@@ -61,9 +61,13 @@ class LeaveScreen(ModalScreen[Outcome | None]):
         self._guard.hold()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Grey out writing while nothing is decided."""
-        nothing = action == "answer" and parameters == ("write",) and not self._decided
+        """Grey out writing while nothing is decided that could be."""
+        nothing = action == "answer" and parameters == ("write",) and not self._can_write
         return None if nothing else True
+
+    @property
+    def _can_write(self) -> bool:
+        return bool(self._decided) or not self._undecided
 
     def action_answer(self, outcome: str) -> None:
         """Take the answer, unless it came too early to be one."""
@@ -78,18 +82,18 @@ class LeaveScreen(ModalScreen[Outcome | None]):
     def _answer_clicked(self, clicked: Sheet.Clicked) -> None:
         if clicked.target == len(_ANSWERS):
             self.action_back()
-        elif clicked.target or self._decided:
+        elif clicked.target or self._can_write:
             self.dismiss(_ANSWERS[clicked.target])
 
     def _lines(self, cells: int) -> Iterator[Line]:
         yield Line(((f"{plural(self._decided, 'decision')} made, {self._undecided} left.", ""),))
         yield Line()
-        tone = "accent" if self._decided else "muted"
+        tone = "accent" if self._can_write else "muted"
+        what = "write what is decided to Cargo.toml"
+        if not self._decided and self._can_write:
+            what = "keep in buildperm.lock what was seen"
         yield Line(
-            (
-                ("  w  ", tone),
-                ("write what is decided to Cargo.toml", "" if self._decided else "muted"),
-            ),
+            (("  w  ", tone), (what, "" if self._can_write else "muted")),
             (("diff first", "muted"),),
             0,
         )

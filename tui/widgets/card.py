@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from buildperm.policy.access import Outcome
 from buildperm.policy.decision import Answer
+from buildperm.policy.proposal import Standing
+from buildperm.tui import changes
+from buildperm.tui.widgets.changes import summary_lines, title_pieces
 from buildperm.tui.widgets.line import ANSWER_TONES, Line, Piece, hanging, wrap
 from buildperm.tui.wording import (
     ANSWER_GLYPHS,
-    ANSWER_WORDS,
     GLYPHS,
+    STANDING_GLYPHS,
+    STANDING_WORDS,
     TIMES,
+    answer_word,
     chain_text,
     is_unreadable,
     outcome_word,
     plural,
     risk_word,
+    short_title,
     shown,
+    standing_text,
     verb,
+    version_text,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from buildperm.policy.access import Access
+    from buildperm.policy.comparison import Comparison
     from buildperm.policy.proposal import Choice, Proposal
     from buildperm.tui.agenda import Agenda, Group
 
@@ -42,6 +51,7 @@ class Subject:
     proposal: Proposal
     rung: int  # Index into the ladder.
     answer: Answer
+    elsewhere: int = 0  # How many other crates ask for the same.
 
 
 def card_lines(
@@ -52,45 +62,89 @@ def card_lines(
     def subject(each: Proposal) -> Subject:
         return Subject(each, agenda.rung(each), agenda.answer(each))
 
+    comparison = agenda.comparison(group)
     if proposal is not None:
-        yield from proposal_lines(subject(proposal), cells)
+        others = len(agenda.elsewhere(proposal))
+        yield from proposal_lines(replace(subject(proposal), elsewhere=others), comparison, cells)
     elif group is not None:
-        if not agenda.has_answers:
+        if not (agenda.has_comparisons or agenda.has_answers):
             yield from coach_lines(cells)
         subjects = [subject(each) for each in group.proposals]
-        yield from crate_lines(group.crate, group.version, subjects, cells)
+        yield from crate_lines(group, subjects, comparison, cells)
     else:
         yield from empty_lines(scripts, filtered=agenda.is_filtered, cells=cells)
 
 
-def proposal_lines(subject: Subject, cells: int) -> Iterator[Line]:
+def proposal_lines(subject: Subject, comparison: Comparison | None, cells: int) -> Iterator[Line]:
     """Yield the card of a proposal."""
     proposal = subject.proposal
     yield Line(
-        ((f"{shown(proposal.crate)} {shown(proposal.version)}", "muted"),),
-        ((_answer_text(subject.answer), ANSWER_TONES[subject.answer]),),
+        ((f"{shown(proposal.crate)} {version_text(proposal.version)}", "muted"),),
+        (_answer_piece(subject),),
     )
     yield Line()
     for part in wrap(shown(proposal.title), cells):
         yield Line(((part, "title"),))
     yield from _risk_lines(proposal, cells)
-    if proposal.locked:
+    if comparison is not None:
+        yield from _news_lines(proposal, comparison, cells)
+        yield Line((("o ", "accent"), ("shows what changed in its build script", "muted")))
+    if proposal.standing is not Standing.ASKED:
+        yield Line()
+        lead: Piece = (f"{STANDING_GLYPHS[proposal.standing]} ", "accent")
+        yield from hanging((lead,), standing_text(proposal.standing), "strong", cells)
+    if proposal.locked and proposal.standing is not Standing.NEWCOMER:
         yield Line()
         yield from hanging((("⊘ ", "bad"),), shown(proposal.locked), "strong", cells)
     elif is_unreadable(proposal):
         yield Line()
         text = "It is too long to be shown, so it cannot be allowed from here."
         yield from hanging((("⊘ ", "bad"),), text, "strong", cells)
-    yield Line()
-    yield Line((("Rule", "heading"),), _ladder_keys(subject))
-    for number, choice in enumerate(proposal.ladder):
-        yield from _rung_lines(choice, number, cells, chosen=number == subject.rung)
-    yield Line()
-    yield from _evidence_lines(proposal.evidence, cells)
+    if subject.elsewhere:
+        yield Line()
+        crates = plural(subject.elsewhere, "other crate")
+        yield from hanging(
+            (("e ", "accent"),), f"answers for all: also asked by {crates}", "", cells
+        )
+    if any(choice.rules or choice.preset for choice in proposal.ladder):
+        yield Line()
+        yield Line((("Rule", "heading"),), _ladder_keys(subject))
+        for number, choice in enumerate(proposal.ladder):
+            yield from _rung_lines(
+                choice,
+                number,
+                cells,
+                chosen=number == subject.rung,
+                asked=proposal.standing is Standing.ASKED,
+            )
+    if proposal.evidence:
+        yield Line()
+        yield from _evidence_lines(proposal.evidence, cells)
 
 
-def _answer_text(answer: Answer) -> str:
-    return f"{ANSWER_GLYPHS[answer]} {ANSWER_WORDS[answer]}".strip()
+def _answer_piece(subject: Subject) -> Piece:
+    """Return where the decision stands, in a glyph and a word."""
+    standing, answer = subject.proposal.standing, subject.answer
+    tone = ANSWER_TONES[answer]
+    glyph = ANSWER_GLYPHS[answer]
+    if answer is Answer.UNDECIDED and standing is not Standing.ASKED:
+        glyph, tone = STANDING_GLYPHS[standing], "accent"
+    return f"{glyph} {answer_word(subject.proposal, answer)}".strip(), tone
+
+
+def _news_lines(proposal: Proposal, comparison: Comparison, cells: int) -> Iterator[Line]:
+    """Yield whether what was seen is new, where there is something to compare it with."""
+    if changes.is_new(comparison) or not proposal.evidence:
+        return
+    targets = {(access.kind.value, access.target) for access in proposal.evidence}
+    new = changes.new_in(comparison, targets)
+    before = shown(comparison.before)
+    if new:
+        count = "" if new == len(targets) else f"{new} of {len(targets)} "
+        text = f"{count}new since {before}"
+        yield from hanging((("+ ", "added"),), text, "added", cells)
+    else:
+        yield from hanging((("  ", ""),), f"seen in {before} already", "muted", cells)
 
 
 def _risk_lines(proposal: Proposal, cells: int) -> Iterator[Line]:
@@ -109,7 +163,9 @@ def _ladder_keys(subject: Subject) -> tuple[Piece, ...]:
     return (("[", narrower), (" narrower   ", "muted"), ("]", wider), (" wider", "muted"))
 
 
-def _rung_lines(choice: Choice, number: int, cells: int, *, chosen: bool) -> Iterator[Line]:
+def _rung_lines(
+    choice: Choice, number: int, cells: int, *, chosen: bool, asked: bool
+) -> Iterator[Line]:
     lead: tuple[Piece, ...] = (("● " if chosen else "○ ", "accent" if chosen else "muted"),)
     tone = "strong" if chosen else "muted"
     yield from hanging(lead, shown(choice.title), tone, cells, target=number)
@@ -123,6 +179,8 @@ def _rung_lines(choice: Choice, number: int, cells: int, *, chosen: bool) -> Ite
     if len(choice.rules) > _SHOWN_RULES:
         more = f"… and {len(choice.rules) - _SHOWN_RULES} more; the diff has them all"
         yield Line(((f"    {more}", "muted"),))
+    if not (asked or choice.widening):
+        return  # It is granted already.
     widening = shown(choice.widening) or "Nothing beyond what was seen."
     yield from hanging(
         (("    + " if choice.widening else "    ", "waiting"),), widening, "muted", cells
@@ -147,6 +205,9 @@ def _access_lines(access: Access, cells: int) -> Iterator[Line]:
     )
     yield from hanging(lead, shown(access.target), "", cells)
     indent: Piece = (" " * 13, "")
+    if access.unstable:
+        text = f"not stable: seen {shown(access.unstable)}"
+        yield from hanging((indent, ("~ ", "waiting")), text, "waiting", cells)
     if access.sensitive:
         yield from hanging((indent, ("! ", "high")), shown(access.sensitive), "", cells)
     for chain in access.chains:
@@ -161,30 +222,48 @@ def _access_lines(access: Access, cells: int) -> Iterator[Line]:
 
 
 def crate_lines(
-    crate: str, version: str, subjects: Sequence[Subject], cells: int
+    group: Group, subjects: Sequence[Subject], comparison: Comparison | None, cells: int
 ) -> Iterator[Line]:
-    """Yield the card of a crate: what it would do, and what a decision on it covers."""
-    undecided = [each for each in subjects if each.answer is Answer.UNDECIDED]
-    yield Line(
-        ((f"{shown(crate)} {shown(version)}", "title"),),
-        ((f"{len(undecided)} undecided", "muted"),),
-    )
+    """Yield the card of a crate: what changed, what it would do, what a decision on it covers."""
+    asked = [each for each in subjects if each.proposal.standing is Standing.ASKED]
+    undecided = [each for each in asked if each.answer is Answer.UNDECIDED]
+    right: tuple[Piece, ...] = ((f"{len(undecided)} undecided", "muted"),)
+    if comparison is None:
+        yield Line(((f"{shown(group.crate)} {version_text(group.version)}", "title"),), right)
+    else:
+        yield Line(title_pieces(comparison), right)
+        yield Line()
+        yield from summary_lines(comparison, cells)
     yield Line()
     for subject in subjects[:_SHOWN_PROPOSALS]:
-        risk = subject.proposal.risk
-        yield Line(
-            (
-                (f"{ANSWER_GLYPHS[subject.answer]} ", ANSWER_TONES[subject.answer]),
-                (f"{GLYPHS[risk]:>2}", risk_word(risk)),
-                (" ", ""),
-                (shown(subject.proposal.title), ""),
-            )
-        )
+        yield _subject_line(subject)
     if len(subjects) > _SHOWN_PROPOSALS:
         yield Line(((f"     … and {len(subjects) - _SHOWN_PROPOSALS} more", "muted"),))
     yield Line()
     text = "a, d and s here decide all of the above that are below high risk, after listing them."
+    if all(each.proposal.standing is Standing.NEWCOMER for each in subjects):
+        text = "Nothing to decide here."
+    elif not asked:
+        text = "Nothing has to be decided here; each of the above can be answered."
     yield from hanging((), text, "muted", cells)
+
+
+def _subject_line(subject: Subject) -> Line:
+    """Set one proposal of a crate, those that need no decision with their word."""
+    proposal, standing = subject.proposal, subject.proposal.standing
+    glyph, tone = ANSWER_GLYPHS[subject.answer], ANSWER_TONES[subject.answer]
+    if subject.answer is Answer.UNDECIDED and standing is not Standing.ASKED:
+        glyph, tone = STANDING_GLYPHS[standing], "accent"
+    word = STANDING_WORDS[standing]
+    return Line(
+        (
+            (f"{glyph} ", tone),
+            (f"{GLYPHS[proposal.risk]:>2}", risk_word(proposal.risk)),
+            (" ", ""),
+            (short_title(proposal), "muted" if word else ""),
+        ),
+        ((word, "muted"),) if word else (),
+    )
 
 
 def coach_lines(cells: int) -> Iterator[Line]:

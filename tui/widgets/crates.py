@@ -9,24 +9,38 @@ from textual import on
 from textual.message import Message
 
 from buildperm.policy.decision import Answer
+from buildperm.policy.proposal import Standing
+from buildperm.tui import changes
 from buildperm.tui.keys import TREE
+from buildperm.tui.widgets.changes import NEW_MARK
 from buildperm.tui.widgets.line import ANSWER_TONES, Line, Piece
 from buildperm.tui.widgets.sheet import Sheet
-from buildperm.tui.wording import ANSWER_GLYPHS, GLYPHS, TIMES, risk_word, shown
+from buildperm.tui.wording import (
+    ANSWER_GLYPHS,
+    GLYPHS,
+    STANDING_GLYPHS,
+    STANDING_WORDS,
+    TIMES,
+    risk_word,
+    short_title,
+    shown,
+    version_text,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from textual.binding import BindingType
 
     from buildperm.policy.proposal import Proposal, Risk
-    from buildperm.tui.agenda import Group
+    from buildperm.tui.agenda import Agenda, Group
 
 
 @dataclass(frozen=True, slots=True)
 class _Summary:
-    undecided: int
-    worst: Risk  # Of the undecided, of all where none is undecided.
+    due: int  # How many have to be decided.
+    optional: int  # How many may be.
+    worst: Risk  # Of those that have to be decided, of all where none has.
 
 
 class CrateTree(Sheet, can_focus=True):
@@ -45,14 +59,9 @@ class CrateTree(Sheet, can_focus=True):
             """The tree, so that handlers can select it."""
             return self.tree
 
-    def __init__(
-        self,
-        answer_of: Callable[[Proposal], Answer],
-        *,
-        id: str | None = None,  # noqa: A002
-    ) -> None:
+    def __init__(self, agenda: Agenda, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
-        self._answer_of = answer_of
+        self._agenda = agenda
         self._groups: Sequence[Group] = ()
         self._opened: set[tuple[str, str]] = set()
         self._opened_before: set[tuple[str, str]] | None = None  # While all are open.
@@ -234,36 +243,50 @@ class CrateTree(Sheet, can_focus=True):
     def _summary(self, number: int) -> _Summary:
         if number not in self._summaries:
             proposals = self._groups[number].proposals
-            undecided = [
-                each.risk for each in proposals if self._answer_of(each) is Answer.UNDECIDED
-            ]
-            worst = max(undecided or [each.risk for each in proposals])
-            self._summaries[number] = _Summary(len(undecided), worst)
+            due = [each.risk for each in proposals if self._agenda.is_due(each)]
+            optional = sum(map(self._agenda.is_optional, proposals))
+            worst = max(due or [each.risk for each in proposals])
+            self._summaries[number] = _Summary(len(due), optional, worst)
         return self._summaries[number]
 
     def _crate_line(self, number: int, row: int) -> Line:
         group, summary = self._groups[number], self._summary(number)
         fold = "▾" if group.key in self._opened else "▸"
+        comparison = self._agenda.comparison(group)
+        version = changes.versions(comparison) if comparison else version_text(group.version)
         left: tuple[Piece, ...] = (
-            (f" {fold} ", "muted"), (shown(group.crate), "strong"),
-            (f" {shown(group.version)}", "muted"),
+            (f" {fold} ", "muted"), (shown(group.crate), "strong"), (f" {version}", "muted"),
         )  # fmt: skip
-        word = risk_word(summary.worst)
-        if not summary.undecided:
-            return Line(left, (("done  ✓ ", "good"),), row)
-        right = ((f"{GLYPHS[summary.worst]} {word}", word), (f" {summary.undecided:>3} ", "muted"))
-        return Line(left, right, row)
+        if self._agenda.is_new(group):
+            left = (*left, (f"  {NEW_MARK}", "waiting"))
+        return Line(left, self._state(summary), row)
+
+    @staticmethod
+    def _state(summary: _Summary) -> tuple[Piece, ...]:
+        """Say what is left to do about a crate."""
+        if summary.due:
+            word = risk_word(summary.worst)
+            return (f"{GLYPHS[summary.worst]} {word}", word), (f" {summary.due:>3} ", "muted")
+        if summary.optional:
+            return ((f"to look at {summary.optional:>3} ", "muted"),)
+        return (("done  ✓ ", "good"),)
 
     def _proposal_line(self, proposal: Proposal, row: int) -> Line:
-        answer, word = self._answer_of(proposal), risk_word(proposal.risk)
+        answer, word = self._agenda.answer(proposal), risk_word(proposal.risk)
         waiting = answer is Answer.UNDECIDED
-        glyph = "⊘" if proposal.locked and waiting else ANSWER_GLYPHS[answer]
+        asked = proposal.standing is Standing.ASKED
+        glyph, tone = ANSWER_GLYPHS[answer], ANSWER_TONES[answer]
+        if waiting and not asked:
+            glyph, tone = STANDING_GLYPHS[proposal.standing], "accent"
+        elif waiting and proposal.locked:
+            glyph = "⊘"
         times = sum(access.count for access in proposal.evidence)
         left: tuple[Piece, ...] = (
             ("◆" if proposal.id in self.marks else " ", "accent"),
-            (f"  {glyph} ", ANSWER_TONES[answer]),
-            (f"{GLYPHS[proposal.risk]:>2}", word if waiting else "muted"),
+            (f"  {glyph} ", tone),
+            (f"{GLYPHS[proposal.risk]:>2}", word if waiting and asked else "muted"),
             (" ", ""),
-            (shown(proposal.title), "" if waiting else "muted"),
+            (short_title(proposal), "" if waiting and asked else "muted"),
         )
-        return Line(left, ((f"{times}{TIMES} ", "muted"),), row)
+        right = f"{times}{TIMES} " if asked else f"{STANDING_WORDS[proposal.standing]} "
+        return Line(left, ((right, "muted"),), row)

@@ -1,39 +1,52 @@
-"""What writing would change in Cargo.toml: the unified diff, and the same in plain words."""
+"""Differences on a sheet: unified diffs, and the same in plain words."""
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
 from buildperm.tui.widgets.line import Line, Piece, hanging, wrap
-from buildperm.tui.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from buildperm.tui.hunks import FileDiff, Hunks
+
 _TONES = {"+": "added", "-": "removed", "@": "hunk"}
 
 
-def diff_lines(before: bytes, after: bytes, cells: int) -> Iterator[Line]:
-    """Yield the unified diff, long lines wrapped."""
-    hunks = difflib.unified_diff(_lines(before), _lines(after), lineterm="")
-    for number, text in enumerate(hunks):
-        if number < 2:  # The names of the files: there is one.
-            continue
+def hunk_lines(hunks: Hunks, cells: int) -> Iterator[Line]:
+    """Yield a unified diff, long lines wrapped, and what it does not show."""
+    for text in hunks.lines:
         mark = text[0]
         if mark == "@":
             yield Line(((text, "hunk"),))
             continue
         lead: tuple[Piece, ...] = ((f"{mark} ", _TONES.get(mark, "muted")),)
         yield from hanging(lead, text[1:], _TONES.get(mark, "muted"), cells)
+    for note in hunks.notes:
+        yield from hanging((("~ ", "waiting"),), note, "waiting", cells)
 
 
-def added_and_removed(before: bytes, after: bytes) -> tuple[int, int]:
-    """Return how many lines the diff adds and removes."""
-    hunks = list(difflib.unified_diff(_lines(before), _lines(after), lineterm=""))[2:]
+def file_lines(files: Sequence[FileDiff], cells: int) -> Iterator[Line]:
+    """Yield the diffs of files, each below its name."""
+    for number, file in enumerate(files):
+        if number:
+            yield Line()
+        yield Line(((file.name, "heading"),), counted(file))
+        yield from hunk_lines(file.hunks, cells)
+
+
+def counted(file: FileDiff) -> tuple[Piece, ...]:
+    """Say how many lines of a file were added and removed, and whether it is new or gone."""
+    state: tuple[Piece, ...] = () if file.state == "changed" else ((f"{file.state}  ", "muted"),)
+    return (*state, *balance_pieces(file.hunks.added, file.hunks.removed))
+
+
+def balance_pieces(added: int, removed: int) -> tuple[Piece, ...]:
+    """Say how much came and how much went."""
     return (
-        sum(text.startswith("+") for text in hunks),
-        sum(text.startswith("-") for text in hunks),
+        (f"+{added}", "added" if added else "muted"),
+        (f" -{removed}", "removed" if removed else "muted"),
     )
 
 
@@ -45,10 +58,3 @@ def sentence_lines(sentences: Sequence[str], cells: int) -> Iterator[Line]:
     if not sentences:
         for part in wrap("No grant and no denial changes.", cells):
             yield Line(((part, "muted"),))
-
-
-def _lines(manifest: bytes) -> list[str]:
-    """Return the lines as they can be shown, without their ends."""
-    text = manifest.decode("utf-8", "surrogateescape")
-    lines = text.removesuffix("\n").split("\n")
-    return [shown(line.removesuffix("\r").expandtabs(4)) for line in lines]

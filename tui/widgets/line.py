@@ -39,6 +39,12 @@ class Line:
     right: tuple[Piece, ...] = ()  # Kept whole at the right edge; the left side gives way.
     target: int | None = None  # What a click on the line is about, as its sheet understands it.
 
+    @property
+    def cells(self) -> int:
+        """Return how wide it has to be for nothing to be left out."""
+        gap = 1 if self.right else 0
+        return sum(cell_len(text) for text, _ in (*self.left, *self.right)) + gap
+
 
 def middle(text: str, cells: int) -> str:
     """Shorten `text` to `cells` terminal cells by leaving out its middle."""
