@@ -14,7 +14,13 @@ from buildperm.errors import BuildpermError, ExitCode
 
 _COMMANDS = {
     "learn": "Build once, see what each build script does, decide, write the grants.",
+    "review": "After an update, look at the build scripts that behave differently.",
+    "check": "Without building, say whether every build script is as it was reviewed.",
     "ci": "Build, holding every build script to its grants. Never asks, never writes.",
+    "watch": "Wait for Cargo.lock or Cargo.toml to change, then offer the review.",
+    "show": "Say in plain words what each build script is granted, by whom and since when.",
+    "why": "Say whether a build script may do something, and why, or why not.",
+    "simulate": "Say what a change of the grants would refuse, without building.",
     "demo": "See it at work: a bundled workspace with one crate that misbehaves.",
 }
 

@@ -45,8 +45,8 @@ def check_network(session: Session, policy: Policy) -> None:
     """
     for package in session["packages"].values():
         granted = policy.crates.get(package["crate"])
-        rules = sorted(granted.rules) if granted else ()
-        hosts = [rule.pattern for rule in rules if rule.kind is Kind.NET]
+        found = sorted(granted.rules) if granted else ()
+        hosts = [rule.pattern for rule in found if rule.kind is Kind.NET]
         if hosts:
             raise CannotEnforceError(
                 f"`{package['crate']}` is granted the network ({', '.join(hosts)}), and "
@@ -73,16 +73,39 @@ def scripts(
     runs: dict[bytes, list[Recording]] = {}
     for unit in took_part:
         runs.setdefault(unit.package, []).append(recording.read(unit.recording))
+    ways = ways_to(workspace, (session["packages"][package]["id"] for package in runs))
     found = [
-        appraise(session["packages"][package], recordings, workspace)
+        appraise(
+            session["packages"][package],
+            recordings,
+            combine(fold(each) for each in recordings),
+            ways[session["packages"][package]["id"]],
+        )
         for package, recordings in runs.items()
     ]
     return tuple(sorted(found, key=lambda run: (run.crate, run.version)))
 
 
-def appraise(package: Package, recordings: Sequence[Recording], workspace: Workspace) -> ScriptRun:
-    """Say what one package's build scripts did beyond its grants."""
-    accesses = combine(fold(each) for each in recordings)
+def ways_to(workspace: Workspace, package_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return the names on a shortest way from a member to each of the packages."""
+    chains = workspace.project.metadata.chains(package_ids)
+    return {each: tuple(step.name for step in chain) for each, chain in chains.items()}
+
+
+def appraise(
+    package: Package,
+    recordings: Sequence[Recording],
+    accesses: Sequence[Access],
+    way: tuple[str, ...],
+) -> ScriptRun:
+    """Say what one package's build scripts did beyond its grants.
+
+    Args:
+        package: As in the session that it ran under.
+        recordings: Of all its runs.
+        accesses: All that they did.
+        way: How the package got into the graph.
+    """
     failures = dict.fromkeys(
         reason for each in recordings for reason in (each.end.failure, each.end.voided) if reason
     )
@@ -90,7 +113,7 @@ def appraise(package: Package, recordings: Sequence[Recording], workspace: Works
         crate=package["crate"],
         version=package["version"],
         source=package["source"],
-        way=tuple(step.name for step in workspace.project.metadata.chain(package["id"])),
+        way=way,
         events=sum(event.count for each in recordings for event in each.events),
         accesses=len(accesses),
         duration_ns=sum(each.end.duration_ns for each in recordings),
@@ -98,6 +121,7 @@ def appraise(package: Package, recordings: Sequence[Recording], workspace: Works
         failure="; ".join(failures),
         failed=any(each.end.exit != 0 for each in recordings),
         dropped=sum(each.end.dropped for each in recordings),
+        everything=tuple(accesses),
     )
 
 
@@ -107,8 +131,8 @@ def propose(package: Package, accesses: Iterable[Access]) -> list[Proposal]:
         package["crate"],
         package["version"],
         accesses,
-        rules=_rules(granted(package)),
-        denials=_rules(package["deny"]),
+        rules=rules(granted(package)),
+        denials=rules(package["deny"]),
     )
 
 
@@ -140,5 +164,6 @@ def package_of(session: Session, path: Path) -> tuple[Package, Recording] | None
     return None
 
 
-def _rules(lists: Mapping[str, Sequence[str]]) -> list[Rule]:
+def rules(lists: Mapping[str, Sequence[str]]) -> list[Rule]:
+    """Return the rules that a package's lists in a session stand for."""
     return [Rule(kind, pattern) for kind in KINDS for pattern in lists.get(str(kind), ())]

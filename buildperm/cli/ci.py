@@ -8,92 +8,99 @@ import click
 
 from buildperm.cargo.held import HeldBuild
 from buildperm.cargo.project import CI
-from buildperm.cli.build import Built, run
-from buildperm.cli.workspace import Workspace, open_workspace
+from buildperm.cli import build as builds
+from buildperm.cli.enforcement import Enforcement
+from buildperm.cli.reports import FORMATS, Outputs
+from buildperm.cli.snapshot_file import open_snapshots
+from buildperm.cli.workspace import open_workspace
 from buildperm.errors import ExitCode
-from buildperm.report import json, text
-from buildperm.report.run import BuildRun
 from buildperm.sandbox import selftest
-from buildperm.sandbox.runtime import runtime
 
 
 @click.command("ci")
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="The report on standard output.",
+    type=click.Choice(FORMATS),
+    help="The report on standard output.  [default: text]",
+)
+@click.option(
+    "--report",
+    "reports",
+    multiple=True,
+    metavar="FORMAT=PATH",
+    help="Also write this report; can be given again. PATH `-`, or no PATH, is standard output. "
+    "`github` writes annotations, and the summary to $GITHUB_STEP_SUMMARY.",
+)
+@click.option(
+    "--emit-patch",
+    "patch",
+    metavar="PATH",
+    help="Write a patch of Cargo.toml that proposes what was refused, with the evidence.",
+)
+@click.option(
+    "--require-reviewed",
+    is_flag=True,
+    help="Build nothing, and fail, where a build script was not reviewed as it is now.",
+)
+@click.option(
+    "--deny-unused",
+    is_flag=True,
+    help="Fail where neither this build nor any recorded in buildperm.lock uses a grant.",
+)
+@click.option(
+    "--warn",
+    is_flag=True,
+    help="Only warn: what is not granted is refused, but the exit code is Cargo's own.",
 )
 @click.argument("cargo", nargs=-1, type=click.UNPROCESSED, metavar="[-- CARGO ARGS]")
-def command(*, form: str, cargo: tuple[str, ...]) -> int:
-    """Build, holding every build script to its grants. Never asks, never writes.
+def command(
+    *,
+    form: str | None,
+    reports: tuple[str, ...],
+    patch: str | None,
+    require_reviewed: bool,
+    deny_unused: bool,
+    warn: bool,
+    cargo: tuple[str, ...],
+) -> int:
+    """Build, holding every build script to its grants. Never asks, never decides.
 
     Runs `cargo build`, or whatever you write after `--`, in a target directory of its own. What a
     build script was not granted is refused by the kernel and reported: who, what, through which
     programs, and what would allow it. Cargo's own output stays as it is.
 
-    Exit code: 0 fine, 20 something was refused, 23 this machine cannot hold a build script,
-    130 interrupted, Cargo's own where the build fails for a reason of its own.
+    Exit code, the first that fits: 2 wrong words or unreadable input; 21 not reviewed, and nothing
+    was built (--require-reviewed); 23 this machine cannot hold a build script; 130 interrupted; 20
+    something was refused; Cargo's own where the build fails for a reason of its own; 22 a grant
+    is not used (--deny-unused); 0 fine. With --warn neither 20 nor 21 nor 22.
+
+    All reports are written whatever the exit code, but for 2, 23 and 130.
     """
+    outputs = Outputs(form, reports, patch)
     workspace = open_workspace(cargo, default=CI)
+    snapshots = open_snapshots(workspace)
+    lock = workspace.project.metadata.root / "Cargo.lock"
+    outputs.check((workspace.manifest_path, lock, snapshots.path))
+    enforcement = Enforcement(workspace, snapshots.snapshots, is_warning=warn)
+    if require_reviewed and enforcement.require_reviewed() and not warn:
+        report = enforcement.not_built()
+        outputs.write(report)
+        return report.exit_code
     selftest.check()
     build = HeldBuild(
         workspace.project,
         workspace.policy,
         "enforcing",
         # Standard output is the report's: what Cargo prints there would break the document.
-        on_output=_to_standard_error if form == "json" else None,
+        on_output=_to_standard_error if outputs.is_document else None,
     )
-    built = run(build, workspace, workspace.policy)
+    built = builds.run(build, workspace, workspace.policy)
     if built.finished.interrupted:
         return ExitCode.INTERRUPTED
-    outcome = _outcome(built)
-    exit_code = _exit_code(outcome)
-    if form == "json":
-        click.echo(json.document(outcome, exit_code), nl=False)
-    else:
-        _tell(outcome, workspace)
-    return exit_code
-
-
-def _outcome(built: Built) -> BuildRun:
-    return BuildRun(
-        runtime=built.build.session["runtime"],
-        landlock_abi=built.build.session["landlock_abi"],
-        kernel=built.build.session["kernel"],
-        left_open=runtime(built.build.session["runtime"]).left_open(
-            built.build.session["landlock_abi"]
-        ),
-        scripts=built.scripts,
-        cargo_exit=built.finished.exit_code,
-    )
-
-
-def _exit_code(outcome: BuildRun) -> int:
-    return ExitCode.REFUSED if outcome.offenders else outcome.cargo_exit
-
-
-def _tell(outcome: BuildRun, workspace: Workspace) -> None:
-    held = (
-        f"{text.count(len(outcome.scripts), 'build script')} held "
-        f"({outcome.runtime}, Landlock ABI {outcome.landlock_abi})"
-    )
-    if not outcome.offenders:
-        for line in text.warnings(outcome.scripts):
-            click.echo(line, err=True)
-        click.echo(f"buildperm: {held}, nothing refused but what is denied.", err=True)
-        return
-    click.echo("")
-    for line in text.findings(outcome):
-        click.echo(line)
-    number = len(outcome.offenders)
-    click.echo(
-        f"buildperm: {held}; {text.count(number, 'crate')} went beyond what "
-        f"{workspace.manifest_path.name} grants.\n"
-        "To decide about it, run `buildperm learn` and commit Cargo.toml."
-    )
+    report = enforcement.report(built, deny_unused=deny_unused)
+    outputs.write(report, enforcement.patch(built) if patch is not None else b"")
+    return report.exit_code
 
 
 def _to_standard_error(piece: bytes) -> None:

@@ -6,23 +6,34 @@ so. Where nobody can answer, nothing is asked: what is undecided is listed.
 
 from __future__ import annotations
 
-import difflib
 import sys
 import termios
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TextIO
 
 from buildperm.errors import BuildpermError
 from buildperm.policy.decision import Answer
-from buildperm.policy.proposal import Risk
+from buildperm.policy.proposal import Risk, Standing
+from buildperm.tui import changes
 from buildperm.tui.agenda import Agenda
+from buildperm.tui.hunks import WHOLE, compare
 from buildperm.tui.outcome import Outcome
 from buildperm.tui.plain import explain, facts, rule_facts
-from buildperm.tui.wording import plural, risk_word, shown
+from buildperm.tui.wording import (
+    answer_word,
+    plural,
+    risk_word,
+    shown,
+    standing_text,
+    version_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from buildperm.policy.comparison import Comparison
     from buildperm.policy.proposal import Proposal
     from buildperm.policy.review import Review
     from buildperm.tui.outcome import Failure, Journal, Preview, Verify
@@ -33,10 +44,27 @@ _HELP: Final = (
     "s  leave it for later; an empty answer does the same",
     "[  choose the next narrower rule",
     "]  choose the next wider rule",
+    "ae, de  the same in all crates that ask for the same, where the question says so",
+    "o  print how the sources of the build script differ, where they are compared",
     "u  take the last decision back",
     "q  stop here; nothing is lost",
     "?  this list",
 )
+
+
+_LISTED: Final = {
+    Standing.ASKED: "",
+    Standing.COVERED: "nothing to decide",
+    Standing.UNUSED: "unused grant",
+    Standing.NEWCOMER: "new build script, nothing to decide",
+}
+
+_LATER: Final = {
+    Standing.ASKED: "Left for later; it stays refused.",
+    Standing.COVERED: "Left for later; it stays allowed.",
+    Standing.UNUSED: "Left for later; the grant stays.",
+    Standing.NEWCOMER: "",
+}
 
 
 def ask(
@@ -45,6 +73,9 @@ def ask(
     preview: Preview,
     verify: Verify,
     journal: Journal,
+    comparisons: Mapping[tuple[str, str], Comparison] = MappingProxyType({}),
+    heading: str = "",
+    summary: str = "",
     scripts: int = 0,
     source: TextIO | None = None,
     sink: TextIO | None = None,
@@ -58,12 +89,20 @@ def ask(
         preview: Makes the edit of Cargo.toml without saving it.
         verify: Runs the build scripts concerned under the new grants.
         journal: Hears of every decision as it is made.
+        comparisons: How build scripts differ from the last reviewed ones, by crate and version.
+        heading: What is reviewed: the command and the workspace.
+        summary: How much of it needs a person, in a few words.
         scripts: How many build scripts ran, those that need nothing included.
         source: Where answers come from; standard input unless given.
         sink: Where questions go; standard error unless given.
     """
     conversation = _Conversation(
-        Agenda(review, journal), source or sys.stdin, sink or sys.stderr, preview, verify
+        Agenda(review, journal, comparisons),
+        source or sys.stdin,
+        sink or sys.stderr,
+        preview,
+        verify,
+        ": ".join(shown(part) for part in (heading, summary) if summary and part),
     )
     return conversation.run(scripts)
 
@@ -79,9 +118,13 @@ class _Conversation:
     sink: TextIO
     preview: Preview
     verify: Verify
+    heading: str  # Empty where there is nothing to say before all else.
+    _compared: set[tuple[str, str]] = field(default_factory=set)  # Whose comparison was told.
     _asked: set[str] = field(default_factory=set)  # Ids of what has been left for later.
 
     def run(self, scripts: int) -> Outcome:
+        if self.heading:
+            self._say(f"{self.heading}.")
         if not self.agenda.groups:
             count = plural(scripts, "build script")
             self._say(f"{count} within the baseline: nothing to decide.")
@@ -105,8 +148,10 @@ class _Conversation:
     def _list(self) -> None:
         self._say("No terminal to ask on. Undecided:")
         for proposal in self._undecided():
-            crate = f"{shown(proposal.crate)} {shown(proposal.version)}"
-            self._say(f"{crate}: {shown(proposal.title)} ({risk_word(proposal.risk)})")
+            self._say_comparison(proposal)
+            crate = f"{shown(proposal.crate)} {version_text(proposal.version)}"
+            word = _LISTED[proposal.standing] or risk_word(proposal.risk)
+            self._say(f"{crate}: {shown(proposal.title)} ({word})")
 
     def _undecided(self) -> Iterator[Proposal]:
         """Yield what has not been answered; what was left for later in an earlier session too."""
@@ -121,33 +166,46 @@ class _Conversation:
             waiting = list(self._undecided())
             if not waiting:
                 return
-            if self._ask(waiting[0], len(waiting)) == "q":
+            left = sum(proposal.standing is Standing.ASKED for proposal in waiting)
+            if self._ask(waiting[0], left) == "q":
                 return
 
     def _ask(self, proposal: Proposal, left: int) -> str:
         """Ask about one proposal; return the answer that ended it."""
         self._say("")
-        self._say(f"Left to decide: {left}")
-        self._say(*facts(proposal), *rule_facts(proposal, self.agenda.rung(proposal)))
+        self._say_comparison(proposal)
+        if left:
+            self._say(f"Left to decide: {left}")
+        self._say(*facts(proposal))
+        if proposal.standing is Standing.NEWCOMER:
+            return self._show_newcomer(proposal)
+        self._say(*rule_facts(proposal, self.agenda.rung(proposal)))
+        elsewhere = self.agenda.elsewhere(proposal)
+        offered = "a d s"
+        if elsewhere:
+            offered = "a d s ae de"
+            crates = ", ".join(f"{shown(each.crate)} {shown(each.version)}" for each in elsewhere)
+            self._say(
+                f"The same in {plural(len(elsewhere), 'other crate')}: {crates}",
+                "ae allows and de denies it there too.",
+            )
+        offered += " [ ] o u ? q" if self._can_compare(proposal) else " [ ] u ? q"
         while True:
-            answer = self._answer("a d s [ ] u ? q", flushing=proposal.risk >= Risk.HIGH)
+            answer = self._answer(offered, flushing=proposal.risk >= Risk.HIGH)
             match answer:
-                case "a" | "d":
-                    wanted = Answer.ALLOW if answer == "a" else Answer.DENY
-                    refusal = self.agenda.refusal(proposal, wanted)
-                    if not refusal:
-                        self.agenda.decide([proposal], wanted)
-                        self._say("Allowed." if answer == "a" else "Denied.")
+                case "a" | "d" | "ae" | "de" if len(answer) == 1 or elsewhere:
+                    if self._take(proposal, answer):
                         return answer
-                    self._say(f"Not possible: {refusal}")
                 case "s" | "":
                     self._asked.add(proposal.id)
                     self.agenda.decide([proposal], Answer.LATER)
-                    self._say("Left for later; it stays refused.")
+                    self._say(_LATER[proposal.standing])
                     return "s"
                 case "[" | "]":
                     self.agenda.step(proposal, -1 if answer == "[" else 1)
                     self._say(*rule_facts(proposal, self.agenda.rung(proposal)))
+                case "o" if self._can_compare(proposal):
+                    self._say_sources(proposal)
                 case "u":
                     back = self.agenda.undo()
                     if back is not None:
@@ -160,12 +218,60 @@ class _Conversation:
                 case _:
                     self._say(*_HELP)
 
+    def _take(self, proposal: Proposal, letters: str) -> bool:
+        """Give the answer that the letters stand for; tell whether it could be given."""
+        wanted = Answer.ALLOW if letters[0] == "a" else Answer.DENY
+        refusal = self.agenda.refusal(proposal, wanted)
+        if refusal:
+            self._say(f"Not possible: {refusal}")
+            return False
+        told = answer_word(proposal, wanted).capitalize()
+        if letters.endswith("e"):
+            crates = plural(self.agenda.decide_everywhere(proposal, wanted), "crate")
+            self._say(f"{told}, in {crates}; u takes all of it back.")
+        else:
+            self.agenda.decide([proposal], wanted)
+            self._say(f"{told}.")
+        return True
+
+    def _show_newcomer(self, proposal: Proposal) -> str:
+        """Let a build script be looked at that there is nothing to decide about."""
+        self._asked.add(proposal.id)
+        offered = "o q, Enter goes on" if self._can_compare(proposal) else "q, Enter goes on"
+        while True:
+            match self._answer(offered, flushing=False):
+                case "":
+                    return "s"
+                case "o" if self._can_compare(proposal):
+                    self._say_sources(proposal)
+                case "q":
+                    return "q"
+                case _:
+                    self._say(standing_text(proposal.standing))
+
+    def _can_compare(self, proposal: Proposal) -> bool:
+        comparison = self.agenda.comparison_of(proposal)
+        return comparison is not None and bool(comparison.sources)
+
+    def _say_comparison(self, proposal: Proposal) -> None:
+        """Say what changed in a crate, before anything else is said about it."""
+        key = (proposal.crate, proposal.version)
+        comparison = self.agenda.comparison_of(proposal)
+        if comparison is not None and key not in self._compared:
+            self._compared.add(key)
+            self._say(*changes.facts(comparison))
+
+    def _say_sources(self, proposal: Proposal) -> None:
+        comparison = self.agenda.comparison_of(proposal)
+        if comparison is not None:
+            self._say(*changes.source_lines(comparison))
+
     def _end(self) -> Outcome | None:
         """Show the diff and ask what to do; None goes on deciding."""
         counts = self.agenda.counts()
         self._say("")
         self._say(f"Allowed {counts.allowed}, denied {counts.denied}, undecided {counts.open}.")
-        if not counts.allowed + counts.denied:
+        if not (counts.allowed + counts.denied or self.agenda.is_settled):
             self._say("Nothing is decided, so nothing is written.")
             return Outcome.KEEP
         try:
@@ -193,12 +299,10 @@ class _Conversation:
                     continue
 
     def _show_edit(self, before: bytes, after: bytes) -> None:
+        if before == after:
+            self._say("Cargo.toml stays as it is; w keeps in buildperm.lock what was seen.")
         self._say(*explain(before, after))
-        old, new = (
-            [shown(line.expandtabs(4)) for line in raw.decode("utf-8", "replace").splitlines()]
-            for raw in (before, after)
-        )
-        for line in list(difflib.unified_diff(old, new, lineterm=""))[2:]:
+        for line in compare(before, after, WHOLE).lines:
             self._say(f"    {line}")
 
     def _verified(self) -> Outcome | None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from buildperm.cargo.project import Project, open_project
+from buildperm.cargo.keys import places
+from buildperm.cargo.project import LEARN, Project, Projects
 from buildperm.errors import BuildpermError
 from buildperm.policy import manifest
 from buildperm.policy.grants import Policy
+from buildperm.tracer.notation import encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,17 @@ class Workspace:
     def manifest_path(self) -> Path:
         """Return where the grants are kept."""
         return self.project.metadata.manifest
+
+    @property
+    def name(self) -> str:
+        """Return what reports call it, in notation."""
+        return encode(os.fsencode(self.project.metadata.root.name))
+
+    @property
+    def places(self) -> dict[str, bytes]:
+        """Return what tokens stand for, but for those of a single build."""
+        project = self.project
+        return places(project.metadata, project.toolchain, project.environment)
 
     def check_manifest(self, expected: bytes) -> None:
         """Make sure that Cargo.toml still is what this command last knew it to be.
@@ -45,9 +59,42 @@ def open_workspace(words: Sequence[str], *, default: Sequence[str]) -> Workspace
     Raises:
         BuildpermError: There is no Cargo, no workspace, or something in it is broken.
     """
-    project = open_project(words, _here(), dict(os.environ), default=default)
+    return _open(_projects(), words, default)
+
+
+def open_contexts(words: Sequence[str], *, locked: bool = False) -> list[Workspace]:
+    """Open the workspace for each context that is to be recorded: by words, else as it declares.
+
+    `locked` has Cargo take Cargo.lock as it is: one that does not fit is an error.
+
+    Raises:
+        BuildpermError: There is no Cargo, no workspace, or something in it is broken.
+    """
+    projects = _projects(locked=locked)
+    first = _open(projects, words, LEARN)
+    declared = first.policy.contexts
+    if words or not declared:
+        return [first]
+    return [_open_context(projects, context, first.manifest_path) for context in declared]
+
+
+def _open_context(projects: Projects, context: str, path: Path) -> Workspace:
+    try:
+        return _open(projects, shlex.split(context), LEARN)
+    except BuildpermError as error:
+        raise BuildpermError(
+            f"{path}: `contexts` declares `{context}`: {error.args[0]}", hint=error.hint
+        ) from error
+
+
+def _open(projects: Projects, words: Sequence[str], default: Sequence[str]) -> Workspace:
+    project = projects.open(words, default=default)
     raw = _read(project.metadata.manifest)
     return Workspace(project, raw, manifest.read(raw, project.metadata.manifest))
+
+
+def _projects(*, locked: bool = False) -> Projects:
+    return Projects(_here(), dict(os.environ), locked=locked)
 
 
 def _here() -> Path:

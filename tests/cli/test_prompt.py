@@ -8,6 +8,7 @@ import pty
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -15,13 +16,19 @@ import pytest
 
 from buildperm.cli.prompt import ask
 from buildperm.errors import BuildpermError
-from buildperm.policy import editor, manifest
+from buildperm.policy import editor, manifest, standing
 from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.comparison import Comparison, SourceChange
 from buildperm.policy.decision import Answer, Entry
+from buildperm.policy.grants import CrateGrants
+from buildperm.policy.proposal import Standing
 from buildperm.policy.proposals import propose
 from buildperm.policy.review import Review
+from buildperm.policy.rule import Rule
+from buildperm.policy.snapshot import Seen
 from buildperm.tui.outcome import Failure
 from buildperm.tui.outcome import Outcome as Ending
+from buildperm.tui.wording import standing_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,6 +76,8 @@ class Talk:
         self.entries: list[Entry] = []
         self.failures: list[Sequence[Failure]] = []
         self.trouble: BuildpermError | None = None
+        self.comparisons: dict[tuple[str, str], Comparison] = {}
+        self.heading = self.summary = ""
         self.sink = io.StringIO()
         self.source = Terminal(*answers, listening=listening, echo=self.sink)
 
@@ -78,6 +87,9 @@ class Talk:
             preview=self.preview,
             verify=self.verify,
             journal=self.entries.append,
+            comparisons=self.comparisons,
+            heading=self.heading,
+            summary=self.summary,
             scripts=7,
             source=self.source,
             sink=self.sink,
@@ -282,3 +294,203 @@ def test_plain_text_needs_no_textual_and_no_rich(module: str) -> None:
     )  # fmt: skip
 
     assert told.stdout == "[]\n"
+
+
+# After an update.
+
+GIT = access(Kind.EXEC, "git", "git", example="git describe")
+ASKED = propose("a", "1.1.0", [GIT])[0].title
+PROTO = Rule(Kind.READ, "$WORKSPACE/proto/**")
+
+
+def update_talk(*answers: str, listening: bool = True, last: int | None = None) -> Talk:
+    """Talk about three crates that run git, and about what is no question."""
+    protos = [access(Kind.READ, "$WORKSPACE/proto/a.proto")]
+    seen = [Seen(each.kind, each.target, each.outcome) for each in (GIT, *protos)]
+    granted = CrateGrants("b", rules=frozenset({Rule(Kind.EXEC, "perl"), PROTO}))
+    proposals = [
+        *propose("a", "1.1.0", [GIT]),
+        standing.newcomer("fresh", "0.1.0", ["app", "a", "fresh"]),
+        *propose("b", "2.0.0", [GIT]),
+        *standing.covered("b", "2.0.0", seen, protos, [PROTO]),
+        *standing.removals("b", "2.0.0", granted, ["exec:perl"]),
+        *propose("c", "3.0.0", [GIT]),
+    ]
+    talk = Talk(*answers, listening=listening)
+    talk.review = Review(proposals[:last])
+    change = SourceChange("build.rs", b"fn main() {}\n", b"fn main() { git() }\n")
+    causes = ("was 1.0.0",)
+    done = (seen[0],)
+    compared = [
+        Comparison("a", "1.1.0", "1.0.0", ("app", "a"), causes, done, (), (), (change,)),
+        Comparison(
+            "fresh", "0.1.0", "", ("app", "a", "fresh"), ("new",), (), (), (),
+            (SourceChange("build.rs", None, b"fn main() {}\n"),),
+        ),
+        Comparison("b", "2.0.0", "1.9.0", (), causes, done, (), (), (), "no cache"),
+    ]  # fmt: skip
+    talk.comparisons = {(each.crate, each.version): each for each in compared}
+    return talk
+
+
+def test_what_changed_in_a_crate_is_told_once_before_its_first_question() -> None:
+    talk = update_talk("s", "", "s", "s", "s", "s", "k")
+    talk.run()
+
+    assert talk.said.count("Changed: a 1.0.0 -> 1.1.0") == 1
+    assert talk.said.count("Changed: b 1.9.0 -> 2.0.0") == 1
+    first = talk.said.index("Changed: a 1.0.0 -> 1.1.0")
+    assert talk.said[first + 1 : first + 6] == [
+        "Way into the graph: app > a",
+        "Cause: was 1.0.0",
+        "Beyond the baseline: + 1 new, - 0 gone, 0 same",
+        "    + run git",
+        "Sources: 1 file changed",
+    ]
+    assert "New build script: fresh 0.1.0" in talk.said
+    assert "Sources: not compared: no cache" in talk.said
+    assert all(line.isprintable() for line in talk.said)
+
+
+def test_ae_allows_and_de_denies_everywhere() -> None:
+    for letters, answer, told in (
+        ("ae", Answer.ALLOW, "Allowed, in 3 crates; u takes all of it back."),
+        ("de", Answer.DENY, "Denied, in 3 crates; u takes all of it back."),
+    ):
+        talk = update_talk(letters, "", "q", "k")
+        talk.run()
+
+        git = [each for each in talk.review.proposals if each.title == ASKED]
+        assert [talk.review.decision(each.id).answer for each in git] == [answer] * 3
+        assert told in talk.said
+        assert len(talk.entries) == 1
+
+
+def test_undo_takes_back_an_answer_everywhere() -> None:
+    talk = update_talk("ae", "u", "q", "k")
+    talk.review = Review([each for each in talk.review.proposals if each.crate != "fresh"])
+    talk.run()
+
+    assert talk.review.counts().allowed == 0
+    assert len(talk.entries) == 2
+    assert talk.said.count(f"Wants to: {ASKED}") == 2
+
+
+def test_the_letters_for_everywhere_are_only_offered_where_somebody_else_asks() -> None:
+    talk = update_talk("ae", "de", "s", "k", last=1)
+    talk.run()
+
+    assert "Answer (a d s [ ] o u ? q): ae" in talk.said
+    assert talk.answers() == [Answer.LATER]
+    assert talk.said.count("a  allow the chosen rule") == 2
+
+
+def test_o_prints_the_sources_and_asks_again() -> None:
+    talk = update_talk("o", "s", "o", "", "o", "q", "k")
+    talk.run()
+
+    first = talk.said.index("File: build.rs, +1 -1")
+    assert talk.said[first + 1 : first + 4] == [
+        "    @@ -1 +1 @@",
+        "    -fn main() {}",
+        "    +fn main() { git() }",
+    ]
+    assert "File: build.rs, new, +1 -0" in talk.said
+    assert "a  allow the chosen rule" in talk.said  # No `o` for b: there is nothing to print.
+    assert talk.answers()[0] is Answer.LATER
+
+
+def test_a_newcomer_is_shown_and_takes_no_answer() -> None:
+    talk = update_talk("s", "a", "d", "ae", "", "q", "k")
+    talk.run()
+
+    assert "New: is new, and stays within the baseline" in talk.said
+    assert "Answer (o q, Enter goes on): a" in talk.said
+    assert talk.said.count(standing_text(Standing.NEWCOMER)) == 3
+    assert talk.answers()[1] is Answer.UNDECIDED
+    assert len(talk.entries) == 1
+
+
+def test_what_is_covered_and_what_is_unused_may_be_answered_or_left() -> None:
+    talk = update_talk("a", "", "a", "d", "d", "a", "k")
+    talk.run()
+
+    assert any(line.startswith("Does: new, but already allowed by") for line in talk.said)
+    assert "Was granted: made no use of exec `perl`" in talk.said
+    assert f"Listed because: {standing_text(Standing.COVERED)}" in talk.said
+    assert "Removed." in talk.said
+    assert talk.answers()[3:5] == [Answer.DENY, Answer.DENY]
+
+    left = update_talk("a", "", "a", "", "", "a", "k")
+    left.run()
+    assert "Left for later; it stays allowed." in left.said
+    assert "Left for later; the grant stays." in left.said
+
+
+def test_an_unused_grant_that_is_kept_is_told_so() -> None:
+    talk = update_talk("a", "", "a", "a", "a", "a", "k")
+    talk.run()
+
+    assert "Fine." in talk.said
+    assert "Kept." in talk.said
+
+
+def test_what_has_to_be_decided_is_counted_without_the_rest() -> None:
+    talk = update_talk("a", "", "a", "", "", "a", "k")
+    talk.run()
+
+    assert "3 proposals undecided." in talk.said
+    assert [line for line in talk.said if line.startswith("Left to decide")] == [
+        "Left to decide: 3", *["Left to decide: 2"] * 2, *["Left to decide: 1"] * 3,
+    ]  # fmt: skip
+
+
+def test_without_a_terminal_everything_is_listed_with_what_it_is() -> None:
+    talk = update_talk(listening=False)
+
+    assert talk.run() is Ending.KEEP
+    assert f"a 1.1.0: {ASKED} (medium)" in talk.said
+    assert (
+        "fresh 0.1.0: is new, and stays within the baseline (new build script, nothing to decide)"
+        in talk.said
+    )
+    assert "b 2.0.0: made no use of exec `perl` (unused grant)" in talk.said
+    assert any(line.endswith("(nothing to decide)") for line in talk.said)
+    assert talk.said.count("Changed: b 1.9.0 -> 2.0.0") == 1
+
+
+def test_heading_and_summary_come_first() -> None:
+    talk = update_talk(listening=False)
+    talk.heading, talk.summary = "review \x1b[2J", "3 of 9 build scripts need you"
+    talk.run()
+
+    assert talk.said[0] == "review %1B[2J: 3 of 9 build scripts need you."
+
+
+def test_what_was_only_looked_at_can_be_kept() -> None:
+    """Else a new build script without questions would be put to people for ever."""
+    talk = update_talk("", "w")
+    talk.review = Review([standing.newcomer("fresh", "0.1.0", ["app", "fresh"])])
+
+    assert talk.run() is Ending.WRITE
+    assert "Cargo.toml stays as it is; w keeps in buildperm.lock what was seen." in talk.said
+
+
+def test_nothing_is_written_where_something_waits_and_nothing_is_decided() -> None:
+    talk = update_talk("q")
+
+    assert talk.run() is Ending.KEEP
+    assert "Nothing is decided, so nothing is written." in talk.said
+
+
+def test_hostile_sources_move_no_cursor() -> None:
+    talk = update_talk("o", "q", "k")
+    key = "a", "1.1.0"
+    evil = SourceChange("\x1b[2J.rs", None, b"\x1b]0;x\x07\r\n\xff")
+    talk.comparisons[key] = replace(
+        talk.comparisons[key], causes=("\x1b[2J\u202e",), way=("a\nb",), sources=(evil,)
+    )
+    talk.run()
+
+    assert all(line.isprintable() for line in talk.said)
+    assert any("%1B%5D0;x%07" in line or "%1B]0;x%07" in line for line in talk.said)

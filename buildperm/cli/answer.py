@@ -1,0 +1,223 @@
+"""The answer to one question about a build script: verdict, evidence, what would change it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import NamedTuple
+
+from buildperm.cli import evidence
+from buildperm.cli.asking import Asked
+from buildperm.cli.evidence import Evidence, Run
+from buildperm.cli.lines import Lines
+from buildperm.cli.lookup import Script
+from buildperm.policy import explanation, proposals
+from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.compilation import PINNED
+from buildperm.policy.explanation import (
+    ByBaseline,
+    ByPreset,
+    ByRule,
+    Denied,
+    Explainer,
+    Explanation,
+    Never,
+    NotGranted,
+    NotInForce,
+    Sensitive,
+)
+from buildperm.policy.fold import STEERS, held
+from buildperm.policy.grants import Policy
+from buildperm.policy.proposal import Proposal
+from buildperm.policy.risk import of_rule
+from buildperm.policy.rule import Rule
+from buildperm.policy.snapshot import Sighting, Snapshot
+from buildperm.policy.version import age
+from buildperm.tui.sentences import verdict
+
+
+class Reviewed(NamedTuple):
+    """A run in which the access was seen when it was reviewed."""
+
+    snapshot: Snapshot
+    sighting: Sighting
+    outcome: Outcome
+
+
+class Answer:
+    """One question, answered."""
+
+    def __init__(
+        self,
+        script: Script,
+        policy: Policy,
+        known: Evidence,
+        snapshots: Iterable[Snapshot],
+        lines: Lines,
+        asked: Asked,
+    ) -> None:
+        """Find out what is enforced.
+
+        Args:
+            script: Whom the question is about.
+            policy: All grants of the workspace.
+            known: What it was seen doing.
+            snapshots: Those of `buildperm.lock`, of whatever crate.
+            lines: The Cargo.toml with the grants.
+            asked: What the question is about.
+        """
+        self.script = script
+        self._policy = policy
+        self.known = known
+        self.asked = asked
+        self._lines = lines
+        self._snapshots = [each for each in snapshots if each.crate == script.key]
+        seen = next((each for each in known.accesses() if _is(each, asked)), None)
+        self._resolved = seen.resolved if seen and seen.resolved else asked.resolved
+        self.explanation: Explanation = Explainer(script.grants, script.package.version).explain(
+            asked.kind,
+            asked.whole,
+            resolved=self._resolved,
+            is_free=seen is not None and evidence.was_free(seen),
+            handed_over=known.handed_over(),
+        )
+        self.sentence = verdict(script.key, asked.kind, asked.target, self.explanation)
+
+    @property
+    def rule(self) -> Rule | None:
+        """Return the rule that decides; None where there is none."""
+        match self.explanation:
+            case ByPreset(_, rule) | NotInForce(rule, _, _) | ByRule(rule) | Denied(rule):
+                return rule
+            case Sensitive(_, wildcard):
+                return wildcard
+            case _:
+                return None
+
+    @property
+    def preset(self) -> str:
+        """Return the preset that the deciding rule is part of; empty if none."""
+        match self.explanation:
+            case ByPreset(name, _) | NotInForce(_, name, _):
+                return name
+            case _:
+                return ""
+
+    @property
+    def key(self) -> str:
+        """Return the key of the table that decides: a denial may stand in another."""
+        if isinstance(self.explanation, Denied):
+            return self.script.denier(self._policy, self.explanation.rule)
+        return self.script.key
+
+    @property
+    def line(self) -> int:
+        """Return the line of Cargo.toml that decides, else that of the crate's table, else 0."""
+        key, rule = self.key, self.rule
+        if self.preset:
+            return self._lines.preset(key, self.preset)
+        if rule is not None:
+            is_denial = isinstance(self.explanation, Denied)
+            return self._lines.rule(key, rule, is_denial=is_denial)
+        return self._lines.crate(key)
+
+    @cached_property
+    def proposal(self) -> Proposal | None:
+        """Return what a review would ask, had it just been seen; None if nothing."""
+        asked = self.asked
+        why = "" if asked.kind is Kind.DIRECTIVE else held(asked.kind, asked.target)
+        access = Access(
+            asked.kind,
+            asked.target,
+            Outcome.REFUSED,
+            1,
+            0,
+            0,
+            (),
+            sensitive=STEERS if self.explanation == Never(STEERS) else why,
+            resolved=self._resolved,
+        )
+        if not isinstance(self.explanation, NotGranted | Sensitive):
+            return None
+        made = proposals.propose(self.script.key, self.script.package.version, [access])
+        return made[0] if made else None
+
+    @cached_property
+    def grant(self) -> tuple[str, ...]:
+        """Return the lines of Cargo.toml that would allow it; none if none do."""
+        if self.proposal is None:
+            return ()
+        choice = self.proposal.ladder[0]
+        table, *lists = self._lines.grant(self.proposal, choice)
+        grants, version = self.script.grants, self.script.package.version
+        reviewed = grants.reviewed if grants else frozenset()
+        if version not in reviewed and any(of_rule(rule)[0] >= PINNED for rule in choice.rules):
+            # It would not be in force without.
+            versions = sorted({*reviewed, version}, key=age)
+            lists.insert(0, f"reviewed = [{', '.join(map(_quoted, versions))}]")
+        if isinstance(self.explanation, Sensitive) and not (grants and grants.reason):
+            lists.append('reason = "WHY THIS BUILD SCRIPT NEEDS IT"')
+        return table, *lists
+
+    def reviewed(self) -> Iterator[Reviewed]:
+        """Yield the reviewed runs, of any version, in which it was seen."""
+        for snapshot in sorted(self._snapshots, key=lambda each: age(each.version)):
+            for sighting in snapshot.sightings:
+                for seen in sorted(sighting.seen):
+                    if (seen.kind, seen.target) == (self.asked.kind, self.asked.target):
+                        yield Reviewed(snapshot, sighting, seen.outcome)
+
+    def recorded(self) -> Iterator[tuple[Run, Access]]:
+        """Yield the recordings on this machine in which it was seen."""
+        for run in self.known.runs:
+            for access in run.accesses:
+                if _is(access, self.asked):
+                    yield run, access
+
+    def remedy(self) -> Iterator[str]:
+        """Say what would change the verdict."""
+        key = self.key
+        table, at = self._lines.table(key), self._lines.at(self.line)
+        match self.explanation:
+            case ByRule(rule):
+                yield f"To take it away, remove `{rule.pattern}` from `{rule.kind}` of"
+                yield f"    {table} ({at})."
+                yield _simulate(key, str(rule))
+            case ByPreset(name, _):
+                yield f"To take it away, remove `{name}` from `presets` of"
+                yield f"    {table} ({at})."
+                yield _simulate(key, f"preset:{name}")
+            case Denied(rule):
+                yield f"To allow it, remove `{rule.pattern}` from `deny.{rule.kind}` of"
+                yield f"    {table} ({at})."
+            case NotInForce():
+                yield f"The grant is in {at}. To decide about it, run `buildperm review`."
+            case NotGranted() if self.grant:
+                yield f"To allow it, run `buildperm review`, or write in {self._lines.name}:"
+                yield from (f"    {line}" for line in self.grant)
+            case Sensitive() if self.grant:
+                yield f"To grant it all the same, write by hand in {self._lines.name}:"
+                yield from (f"    {line}" for line in self.grant)
+            case ByBaseline(_, explanation.TOOL | explanation.HANDED_OVER):
+                yield "Nothing in Cargo.toml can change that: the build cannot do without."
+            case found if explanation.is_allowed(found):
+                yield "To keep it from this build script all the same, write a denial:"
+                yield f"    {table}"
+                yield f"    deny = {{ {self.asked.kind} = [{_quoted(self.asked.target)}] }}"
+            case _:
+                yield "Nothing in Cargo.toml can change that."
+
+
+def _is(access: Access, asked: Asked) -> bool:
+    return (access.kind, access.target) == (asked.kind, asked.target)
+
+
+def _simulate(key: str, change: str) -> str:
+    command = f"buildperm simulate {shlex.quote(key)} --remove {shlex.quote(change)}"
+    return f"`{command}` says what else that would refuse."
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

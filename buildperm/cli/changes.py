@@ -1,0 +1,232 @@
+"""What has changed since the last review: comparisons, and proposals that are no questions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from buildperm.cargo import sources
+from buildperm.cargo.keys import Keys
+from buildperm.cli.build import granted, rules
+from buildperm.cli.recorded import Crate, Recorded, Script
+from buildperm.cli.workspace import Workspace
+from buildperm.policy import standing
+from buildperm.policy.comparison import Comparison
+from buildperm.policy.decision import Answer
+from buildperm.policy.grants import Policy, key_for
+from buildperm.policy.merging import is_settled
+from buildperm.policy.pending import Pending
+from buildperm.policy.proposal import Proposal, Standing
+from buildperm.policy.review import Review
+from buildperm.policy.snapshot import Seen, Snapshot
+from buildperm.policy.snapshots import compare, previous
+from buildperm.policy.version import age
+
+Prune = Literal["now", "later", "never"]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """One round of recording beside the snapshots of the last review."""
+
+    recorded: Recorded
+    before: Mapping[Crate, Snapshot]
+    pending: Mapping[Crate, Pending]
+    policy: Policy
+    prune: Prune
+    workspace: Workspace
+    is_first: bool  # Nothing was ever reviewed here: everything is new, so nothing is news.
+
+    def proposals(self) -> Iterator[Proposal]:
+        """Yield what is put to a person, crate by crate, the new build scripts first."""
+        removals = self._removals()
+        for script in self.ordered():
+            yield from script.run.findings
+            if self.is_new(script) and not script.run.findings:
+                yield standing.newcomer(*script.crate, script.run.way)
+            yield from self._covered(script)
+            yield from removals.pop(script.crate[0], ())
+        for rest in removals.values():
+            yield from rest
+
+    def settled(self) -> list[Crate]:
+        """Return the crates that ran well and ask for nothing."""
+        return [
+            script.crate
+            for script in self.recorded.scripts
+            if not (script.run.findings or is_broken(script))
+        ]
+
+    def comparisons(self) -> dict[Crate, Comparison]:
+        """Compare every script that is pending or has changed its behaviour."""
+        return {
+            script.crate: compared
+            for script in self.ordered()
+            if (compared := self._comparison(script)) is not None
+        }
+
+    def snapshots(self, review: Review, unsettled: Collection[Crate]) -> Iterator[Snapshot]:
+        """Yield what counts as reviewed now, with the grants that it did not make use of.
+
+        Args:
+            review: What has been decided.
+            unsettled: Scripts that did not get by with it.
+        """
+        kept = {
+            (proposal.crate, key)
+            for proposal in review.proposals
+            if proposal.standing is Standing.UNUSED
+            and review.decision(proposal.id).answer is Answer.ALLOW
+            for key in standing.keys(proposal)
+        }
+        left = {
+            (each.crate, each.version)
+            for each in review.proposals
+            if not is_settled(each, review.decision(each.id))
+        }
+        left.update(unsettled)
+        left.update(script.crate for script in self.recorded.scripts if is_broken(script))
+        unused = self._unused()
+        for crate, snapshot in self.recorded.snapshots.items():
+            if crate not in left:
+                keys = {key for key in unused.get(crate[0], ()) if (crate[0], key) not in kept}
+                yield replace(snapshot, unused=frozenset(keys))
+
+    def ordered(self) -> list[Script]:
+        """Return the scripts, those first that matter most: people decide those with care."""
+        return sorted(
+            self.recorded.scripts,
+            key=lambda script: (not self.is_new(script), -script.run.worst),
+        )
+
+    def is_new(self, script: Script) -> bool:
+        """Tell whether nothing of it was ever reviewed; in a first session nothing is news."""
+        return not self.is_first and previous(self.before, *script.crate) is None
+
+    def _comparison(self, script: Script) -> Comparison | None:
+        now = self.recorded.snapshots[script.crate]
+        known = previous(self.before, *script.crate)
+        new, gone, same = compare(known, now)
+        found = self.pending.get(script.crate)
+        if self.is_first or not (found or new or gone):
+            return None
+        changed, missing = self._sources(known, script)
+        return Comparison(
+            *script.crate,
+            known.version if known else "",
+            script.run.way,
+            tuple(sentence for _, sentence in found.causes) if found else (),
+            new,
+            gone,
+            same,
+            changed,
+            missing,
+        )
+
+    def _sources(self, known: Snapshot | None, script: Script) -> sources.Compared:
+        for built in self.recorded.builts:
+            package = built.build.project.metadata.packages.get(script.package["id"])
+            if package is not None:
+                files = self.recorded.files.get(package.folder, ())
+                return sources.compare(known, package, files)
+        return (), ""
+
+    def _covered(self, script: Script) -> list[Proposal]:
+        known = previous(self.before, *script.crate)
+        if known is None:
+            return []
+        new, _, _ = compare(known, self.recorded.snapshots[script.crate])
+        grants = self.policy.crates.get(script.crate[0])
+        return standing.covered(
+            *script.crate,
+            new,
+            script.accesses,
+            rules(granted(script.package)),
+            rules(script.package["deny"]),
+            grants.presets if grants else (),
+        )
+
+    def _removals(self) -> dict[str, list[Proposal]]:
+        """Propose what to take away, by key."""
+        if self.prune == "never":
+            return {}
+        found: dict[str, list[Proposal]] = {}
+        for key, unused in self._unused().items():
+            before = self._unused_before(key)
+            proposed = standing.proposed(unused, before, self.prune)
+            versions = [version for crate, version in self.recorded.snapshots if crate == key]
+            version = max(versions, key=age)
+            removals = standing.removals(key, version, self.policy.crates[key], proposed)
+            if removals:
+                found[key] = removals
+        locked = [
+            (each.name, each.version, each.source) for each in self.workspace.project.lock.packages
+        ]
+        for grants in standing.absent(self.policy, locked):
+            found[grants.key] = [standing.gone(grants)]
+        return found
+
+    def _unused(self) -> dict[str, frozenset[str]]:
+        """Find the grants that nothing made use of, by key, where all runs were complete."""
+        found: dict[str, frozenset[str]] = {}
+        for key, grants in self.policy.crates.items():
+            scripts = [script for script in self.recorded.scripts if script.crate[0] == key]
+            if scripts and not any(is_broken(script) for script in scripts):
+                accesses = [access for script in scripts for access in script.accesses]
+                found[key] = standing.unused(grants, accesses, self._elsewhere(key))
+        return found
+
+    def _elsewhere(self, key: str) -> Iterator[Seen]:
+        """Yield what a crate was seen doing in contexts that were not recorded this time."""
+        for (crate, version), snapshot in self.before.items():
+            now = self.recorded.snapshots.get((crate, version))
+            again = {sighting.context for sighting in now.sightings} if now else set()
+            if crate == key and now is not None and now.inputs == snapshot.inputs:
+                for sighting in snapshot.sightings:
+                    if sighting.context not in again:
+                        yield from sighting.seen
+
+    def _unused_before(self, key: str) -> frozenset[str]:
+        """Return what was not made use of before either, if the script has changed since then.
+
+        That is the period of grace: from one change of a script to the next.
+        """
+        found: frozenset[str] = frozenset()
+        for (crate, version), snapshot in self.recorded.snapshots.items():
+            if crate != key:
+                continue
+            known = previous(self.before, crate, version)
+            if known is not None and known.inputs != snapshot.inputs:
+                found |= known.unused
+        return found
+
+
+def is_broken(script: Script) -> bool:
+    """Tell whether a script's recording does not show all that it would do."""
+    return bool(script.run.failure or script.run.failed or script.run.dropped)
+
+
+def present(workspaces: Sequence[Workspace], policy: Policy) -> frozenset[Crate]:
+    """Return key and version of all that has a build script, or may have one elsewhere."""
+    known = set()
+    found = set()
+    for workspace in workspaces:
+        project = workspace.project
+        keys = Keys(project.metadata, project.lock, policy, workspace.places)
+        for package in project.metadata.packages.values():
+            known.add((package.name, package.version, package.source))
+            if package.build_scripts:
+                found.add((keys.of(package)[0], package.version))
+    # A package of another platform may have a build script that somebody else has reviewed.
+    for each in workspaces[0].project.lock.packages:
+        if (each.name, each.version, each.source) not in known:
+            key = key_for(
+                each.name,
+                each.source,
+                "",
+                is_workspace_member=not each.source,
+                has_registry_twin=False,
+            )
+            found.add((key, each.version))
+    return frozenset(found)

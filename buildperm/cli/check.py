@@ -1,0 +1,104 @@
+"""`buildperm check`: without building, whether every build script is as it was reviewed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import click
+
+from buildperm.cargo.pending import combined, pending, stale
+from buildperm.cli.reports import FORMATS, Outputs
+from buildperm.cli.snapshot_file import SnapshotFile, open_snapshots
+from buildperm.cli.workspace import Workspace, open_contexts
+from buildperm.errors import ExitCode
+from buildperm.policy import lock_file
+from buildperm.report import findings
+from buildperm.report.finding import Report
+from buildperm.report.place import GrantLines, in_repository
+from buildperm.report.text import count
+from buildperm.tui.wording import printable
+
+_NAMED_MOST = 5
+
+
+@click.command("check")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    help="The report on standard output.  [default: text]",
+)
+@click.option(
+    "--report",
+    "reports",
+    multiple=True,
+    metavar="FORMAT=PATH",
+    help="Also write this report; can be given again. PATH `-`, or no PATH, is standard output. "
+    "`github` writes annotations, and the summary to $GITHUB_STEP_SUMMARY.",
+)
+@click.argument("cargo", nargs=-1, type=click.UNPROCESSED, metavar="[-- CARGO ARGS]")
+def command(*, form: str | None, reports: tuple[str, ...], cargo: tuple[str, ...]) -> int:
+    """Without building anything, say whether every build script is as it was reviewed.
+
+    Compares Cargo.lock, Cargo.toml and the sources of the workspace with buildperm.lock: build
+    scripts that are new, that changed, whose build-dependencies or features changed, that were
+    never recorded in a context which Cargo.toml declares, and what they were seen doing that is
+    not granted. Nothing is run and nothing is written, so it fits a pre-commit hook and the first
+    step of a CI job.
+
+    Without words after `--` it looks at all that `contexts` in Cargo.toml lists, else at
+    `cargo check --keep-going`.
+
+    Exit code: 0 every build script is as it was reviewed, 21 some are not.
+    """
+    outputs = Outputs(form, reports)
+    workspaces = open_contexts(cargo, locked=True)
+    first = workspaces[0]
+    snapshots = open_snapshots(first)
+    root = first.project.metadata.root
+    outputs.check((first.manifest_path, root / "Cargo.lock", snapshots.path))
+    report = _report(workspaces, snapshots)
+    outputs.write(report)
+    for line in _closing(workspaces, snapshots, len(report.pending)):
+        click.echo(printable(line), err=True)
+    return report.exit_code
+
+
+def _report(workspaces: Sequence[Workspace], snapshots: SnapshotFile) -> Report:
+    first = workspaces[0]
+    found = combined(pending(each.project, each.policy, snapshots.snapshots) for each in workspaces)
+    metadata = first.project.metadata
+    places = GrantLines(first.manifest, first.manifest_path)
+    return Report(
+        run=None,
+        findings=tuple(findings.of_pending(found, places)),
+        workspace=first.name,
+        manifest=in_repository(first.manifest_path),
+        exit_code=ExitCode.NOT_REVIEWED if found else ExitCode.OK,
+        members=metadata.member_names(),
+        pending=tuple(found),
+    )
+
+
+def _closing(
+    workspaces: Sequence[Workspace], snapshots: SnapshotFile, pending_now: int
+) -> Iterator[str]:
+    first = workspaces[0]
+    scripts = {package.id for each in workspaces for package in each.project.metadata.scripted()}
+    total = count(len(scripts), "build script")
+    if pending_now:
+        verb = "needs" if pending_now == 1 else "need"
+        yield f"{pending_now} of {total} {verb} you: run `buildperm review`."
+    else:
+        yield f"{total}, as reviewed."
+    old = stale([each.project for each in workspaces], first.policy, snapshots.snapshots)
+    if old.snapshots:
+        names = [" ".join(each) for each in old.snapshots]
+        yield f"note: {lock_file.NAME} keeps what Cargo.lock has no more: {_listed(names)}"
+    if old.grants:
+        yield f"note: {first.manifest_path.name} grants something to nobody: {_listed(old.grants)}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED_MOST} more" if len(names) > _NAMED_MOST else ""
+    return f"{', '.join(names[:_NAMED_MOST])}{more}"

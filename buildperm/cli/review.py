@@ -1,0 +1,86 @@
+"""`buildperm review`: after an update, ask about the build scripts that behave differently."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import click
+
+from buildperm.cli.changes import Prune
+from buildperm.cli.deciding import Deciding
+from buildperm.cli.interview import ACCEPT, Manner
+from buildperm.cli.workspace import open_contexts
+from buildperm.sandbox import selftest
+
+
+@click.command("review")
+@click.option("--no-tui", is_flag=True, help="Decide with plain text instead of the screens.")
+@click.option(
+    "--accept",
+    type=click.Choice(list(ACCEPT)),
+    default="none",
+    show_default=True,
+    help="Allow what is up to this risk without asking; high and critical are never allowed so.",
+)
+@click.option("--dry-run", is_flag=True, help="Print the diff of Cargo.toml, write nothing.")
+@click.option(
+    "--runs",
+    type=click.IntRange(1, 20),
+    default=1,
+    show_default=True,
+    help="Run each build script so often, and mark what is not the same every time.",
+)
+@click.option(
+    "--prune",
+    type=click.Choice(["now", "later", "never"]),
+    default="later",
+    show_default=True,
+    help="When to propose the removal of a grant that is not made use of: at once, when the build "
+    "script has changed twice without needing it, or never.",
+)
+@click.option(
+    "--from",
+    "report",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    metavar="REPORT",
+    help="Decide about what a JSON report of `buildperm ci` says was refused; builds nothing.",
+)
+@click.argument("cargo", nargs=-1, type=click.UNPROCESSED, metavar="[-- CARGO ARGS]")
+def command(
+    *,
+    no_tui: bool,
+    accept: str,
+    dry_run: bool,
+    runs: int,
+    prune: str,
+    report: str | None,
+    cargo: tuple[str, ...],
+) -> int:
+    """After an update, look at the build scripts that behave differently, and only at those.
+
+    Builds as `buildperm learn` does; Cargo runs again what has changed. What a build script did is
+    compared with what it did when it was reviewed last, which is kept in buildperm.lock. What
+    stays inside harmless grants is carried over without a question; you are asked about the rest,
+    the difference in behaviour first, the difference of the sources beside it.
+
+    Without words after `--` it builds all that `contexts` in Cargo.toml lists, else
+    `cargo check --keep-going`.
+
+    Exit code: 0 all decided, 3 something left undecided, 23 this machine cannot hold a build
+    script, 130 interrupted, Cargo's own where the build fails for a reason of its own.
+    """
+    manner = Manner(
+        "review",
+        no_tui=no_tui,
+        accept=ACCEPT[accept],
+        dry_run=dry_run,
+        runs=runs,
+        prune=cast("Prune", prune),
+    )
+    if report is not None:
+        from buildperm.cli.reported import decide  # Needs nothing of what builds need.
+
+        return decide(report, manner, cargo)
+    workspaces = open_contexts(cargo)
+    selftest.check()
+    return Deciding(workspaces, manner).run()

@@ -1,0 +1,269 @@
+"""What a change of the grants would refuse, told from recordings alone."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.cli.learnt import Learnt, learn
+
+SCHEMA = 'read = ["$WORKSPACE/schema/**"]'
+
+
+@pytest.fixture(scope="module")
+def learnt(tmp_path_factory: pytest.TempPathFactory) -> Learnt:
+    return learn(tmp_path_factory.mktemp("simulate"))
+
+
+def _targets(told: str) -> list[str]:
+    return re.findall(r"^  (?:read|run|see the variable|tell Cargo) `([^`]*)`", told, re.MULTILINE)
+
+
+def test_what_a_preset_allows_is_refused_without_it(learnt: Learnt) -> None:
+    before = {path: path.read_bytes() for path in learnt.folder.glob("*.*")}
+
+    told = learnt.run("simulate", "helper", "--remove", "preset:cc")
+
+    assert told.returncode == 20
+    assert told.stderr == ""
+    assert _targets(told.stdout) == ["cc", "cc"]  # Of both versions: one table is for both.
+    assert "helper 1.0.0: refused without `preset:cc`" in told.stdout
+    assert "      by build script " in told.stdout
+    assert "today allowed: `helper` is granted preset `cc`, which may run `cc`" in told.stdout
+    assert "then refused: neither the baseline nor a grant" in told.stdout
+    assert "1 time by `buildperm learn`" in told.stdout
+    assert "2 accesses would be refused" in told.stdout
+    assert {path: path.read_bytes() for path in learnt.folder.glob("*.*")} == before
+
+
+def test_the_command_that_why_prints_says_what_else(learnt: Learnt) -> None:
+    why = learnt.run("why", "helper@1.0.0", "exec:cc").stdout
+    printed = re.search("`buildperm (simulate .*)` says", why)
+    assert printed
+
+    told = learnt.run(*shlex.split(printed[1]))
+
+    assert told.returncode == 20
+    assert "cc" in _targets(told.stdout)
+
+
+def test_the_document_says_the_same(learnt: Learnt) -> None:
+    document = learnt.document("simulate", "helper", "--remove", "preset:cc")
+
+    assert document["version"] == 1
+    assert document["crate"] == "helper"
+    assert document["removed"] == ["preset:cc"]
+    assert [script["package_version"] for script in document["scripts"]] == ["1.0.0", "2.0.0"]
+    (refused,) = document["scripts"][0]["refused"]
+    assert (refused["kind"], refused["target"]) == ("exec", "cc")
+    assert refused["now"]["because"] == "preset"
+    assert refused["then"]["because"] == "not-granted"
+    assert refused["chains"][0][0] == "build script"
+    (context,) = refused["contexts"]
+    assert (context["profile"], context["command"], context["count"]) == ("debug", "learn", 1)
+    assert document["scripts"][0]["allowed"] == []
+
+
+def test_a_narrower_rule_refuses_the_rest_alone(learnt: Learnt) -> None:
+    with learnt.granting(app=SCHEMA):
+        narrower = "read:$WORKSPACE/schema/**=read:$WORKSPACE/schema/deep/**"
+        told = learnt.run("simulate", "app", "--replace", narrower)
+        same = learnt.run(
+            *("simulate", "app", "--replace"),
+            "read:$WORKSPACE/schema/**=read:$WORKSPACE/schema/a.txt",
+            *("--replace", narrower),
+            *("--replace", "read:$WORKSPACE/schema/**=read:$WORKSPACE/schema/ev*"),
+        )
+
+    assert told.returncode == 20
+    assert "$WORKSPACE/schema/a.txt" in _targets(told.stdout)
+    assert "$WORKSPACE/schema/deep/b.txt" not in told.stdout
+    assert "newly allowed" not in told.stdout
+    assert same.returncode == 0
+    assert "nothing that was seen would be refused" in same.stdout
+    assert "1 recording on this machine" in same.stdout
+
+
+def test_a_wider_rule_says_what_is_newly_allowed(learnt: Learnt) -> None:
+    with learnt.granting(app='read = ["$WORKSPACE/schema/a.txt"]'):
+        change = "read:$WORKSPACE/schema/a.txt=read:$WORKSPACE/schema/**"
+        told = learnt.run("simulate", "app", "--replace", change)
+
+    assert told.returncode == 0
+    assert "allowed with `read:$WORKSPACE/schema/**`" in told.stdout
+    assert "$WORKSPACE/schema/deep/b.txt" in _targets(told.stdout)
+    assert "and 2 accesses newly allowed" in told.stdout
+
+
+def test_a_risky_replacement_is_not_in_force_before_a_review(learnt: Learnt) -> None:
+    with learnt.granting(app='exec = ["perl"]\nreviewed = ["0.1.0"]'):
+        kept = learnt.run("simulate", "app", "--replace", "exec:perl=exec:perl*")
+    with learnt.granting(app=SCHEMA):
+        told = learnt.document("simulate", "app", "--replace", "read:$WORKSPACE/schema/**=exec:sh")
+
+    assert kept.returncode == 0
+    assert {refused["kind"] for refused in told["scripts"][0]["refused"]} == {"read"}
+
+
+def test_a_directive_has_an_equals_sign_of_its_own(learnt: Learnt) -> None:
+    grants = 'reviewed = ["0.1.0"]\ndirectives = ["rustc-link-arg=-Wl,--as-needed"]'
+    with learnt.granting(app=grants):
+        old = "directives:rustc-link-arg=-Wl,--as-needed"
+        told = learnt.run("simulate", "app", "--replace", f"{old}=directives:rustc-link-arg=-lm")
+        same = learnt.run("simulate", "app", "--replace", f"{old}=directive:rustc-link-arg=-Wl,*")
+
+    assert told.returncode == 20
+    assert _targets(told.stdout) == ["rustc-link-arg=-Wl,--as-needed"]
+    assert same.returncode == 0
+
+
+def test_a_denial_goes_before_grants_and_baseline(learnt: Learnt) -> None:
+    granted = learnt.run("simulate", "helper", "--deny", "exec:cc")
+    baseline = learnt.run("simulate", "app", "--deny", "directives:rerun-if-changed=build.rs")
+    bare = learnt.run("simulate", "path+$WORKSPACE/vendored#helper", "--deny", "exec:cc")
+
+    assert granted.returncode == 20
+    assert "then refused: `helper` is denied to run `cc`" in granted.stdout
+    assert baseline.returncode == 20
+    assert "tell Cargo `rerun-if-changed=build.rs`" in baseline.stdout
+    assert bare.returncode == 0
+
+
+def test_what_recordings_do_not_keep_is_said(learnt: Learnt) -> None:
+    told = learnt.run("simulate", "app", "--deny", "directives:rerun-if-changed=nowhere")
+
+    assert told.returncode == 0
+    assert "not every value of `rerun-if-changed` is kept" in told.stderr
+
+
+def test_without_all_its_grants_it_has_the_baseline(learnt: Learnt) -> None:
+    told = learnt.run("simulate", "app", "--remove", "all")
+
+    assert told.returncode == 20
+    assert "RELEASE_CHANNEL" in _targets(told.stdout)
+    assert "$WORKSPACE/other.txt" in _targets(told.stdout)
+    assert "perl" not in _targets(told.stdout)  # Refused today.
+    assert "%1B%5B2J%E2%80%AE" in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["helper", "--remove", "exec:cc"], "It is granted as a part of `preset:cc`"),
+        (["helper", "--remove", "preset:c"], "Did you mean `preset:cc`?"),
+        (["helper", "--remove", "cc"], "Did you mean `preset:cc`?"),
+        (["helper", "--remove", "rubbish"], "Write `exec:perl`"),
+        (
+            ["app", "--remove", "read:$WORKSPACE/other.tx"],
+            "Did you mean `read:$WORKSPACE/other.txt`",
+        ),
+        (["app", "--remove", "exec:perl"], "Granted: `env:RELEASE_CHANNEL`"),
+        (["app", "--remove", "exec:\x1b[2J"], "is not granted `exec:%1B"),
+        (["helper@0.5.0", "--remove", "all"], "is granted nothing"),
+        (["helper"], "nothing is to be changed"),
+        (["helper", "--replace", "preset:cc"], "Write `OLD=NEW`"),
+        (["helper", "--replace", "preset:cc=cc"], "Write `OLD=NEW`"),
+        (["helper", "--replace", "preset:git=preset:cc"], "is not granted `preset:git`"),
+        (["helper", "--replace", "preset:cc=preset:ccc"], "Did you mean `cc`?"),
+        (["helper", "--replace", "preset:cc=read:$HOME/**"], "too much for one grant"),
+        (["helper", "--replace", "preset:cc=read:$HOME/.ssh/id"], "gives no reason"),
+        (["helper", "--replace", "preset:cc=read:../x"], "a relative path has no meaning here"),
+        (["helper", "--replace", "preset:cc=read:$NOWHERE/x"], "is no token"),
+        (["helper", "--replace", "preset:cc=exec:%2"], "two hexadecimal digits"),
+        (["helper", "--deny", "preset:cc"], "a preset cannot be denied"),
+        (["helper", "--deny", "system:bpf"], "is no rule"),
+        (["helper", "--deny", "env:%"], "two hexadecimal digits"),
+        (["helpre", "--remove", "all"], "Did you mean `helper`?"),
+        (["library", "--remove", "all"], "`library` has no build script"),
+        (["helper@9", "--remove", "all"], "`helper@9` is not here"),
+        (["helper", "--remove"], "requires an argument"),
+    ],
+)
+def test_bad_words_say_what_would_do(learnt: Learnt, words: list[str], said: str) -> None:
+    told = learnt.run("simulate", *words)
+
+    assert told.returncode == 2
+    assert told.stdout == ""
+    assert said in told.stderr
+
+
+def test_two_tables_of_one_name_are_told_apart(learnt: Learnt) -> None:
+    keys = "exec = []", "exec = []"
+    with learnt.granting(**dict(zip(("helper@1", "helper@2"), keys, strict=True))):
+        told = learnt.run("simulate", "helper", "--deny", "exec:cc")
+
+    assert told.returncode == 2
+    assert "`helper` means 3 tables of grants here" in told.stderr
+    assert "`helper@1`, `helper@2`" in told.stderr
+
+
+def test_without_recordings_the_lock_file_has_to_do(learnt: Learnt, tmp_path: Path) -> None:
+    copy = learnt.copy(tmp_path / "ws", without=("target",))
+
+    told = copy.run("simulate", "helper", "--remove", "preset:cc")
+
+    assert told.returncode == 20
+    assert "warning: helper 1.0.0: not recorded on this machine" in told.stderr
+    assert _targets(told.stdout) == ["cc", "cc"]
+    assert "(buildperm.lock)" in told.stdout
+    assert "2 runs that buildperm.lock keeps" in told.stdout
+
+
+def test_what_was_never_seen_is_no_answer(learnt: Learnt, tmp_path: Path) -> None:
+    copy = learnt.copy(tmp_path / "ws", without=("target", "buildperm.lock"))
+
+    told = copy.run("simulate", "helper", "--remove", "preset:cc")
+
+    assert told.returncode == 2
+    assert told.stdout == ""
+    assert "nothing was ever recorded of `helper 1.0.0`, `helper 2.0.0`" in told.stderr
+    assert "buildperm learn" in told.stderr
+
+
+def test_a_broken_recording_is_passed_over(learnt: Learnt, tmp_path: Path) -> None:
+    copy = learnt.copy(tmp_path / "ws", without=("buildperm.lock",))
+    (first,), (second,) = (copy.recordings("helper", version) for version in ("1.0.0", "2.0.0"))
+    whole = first.read_bytes()
+    first.write_bytes(whole[: len(whole) // 2])
+
+    told = copy.run("simulate", "helper", "--remove", "preset:cc")
+    second.write_text("\x1b[2J{}\n")
+    none = copy.run("simulate", "helper", "--remove", "preset:cc")
+
+    assert told.returncode == 20
+    assert len(_targets(told.stdout)) == 1
+    assert "recording.jsonl" in told.stderr
+    assert "warning: helper 1.0.0: never recorded" in told.stderr
+    assert none.returncode == 2
+    assert "nothing was ever recorded of" in none.stderr
+
+
+def test_an_incomplete_recording_is_warned_of(learnt: Learnt, tmp_path: Path) -> None:
+    copy = learnt.copy(tmp_path / "ws")
+    (path,) = copy.recordings("app", "0.1.0")
+    *lines, end = path.read_text().splitlines()
+    path.write_text("\n".join([*lines, end.replace('"exit":0', '"exit":101')]) + "\n")
+
+    told = copy.run("simulate", "app", "--deny", "exec:nothing")
+    (copy.folder / "app/build.rs").touch()
+    older = copy.run("simulate", "app", "--deny", "exec:nothing")
+
+    assert told.returncode == 0
+    assert "may not show everything: the script ended with exit code 101" in told.stderr
+    assert "is older than the build script" in older.stderr
+
+
+def test_an_outdated_cargo_lock_is_not_touched(learnt: Learnt, tmp_path: Path) -> None:
+    copy = learnt.copy(tmp_path / "ws")
+    own = copy.folder / "app/Cargo.toml"
+    own.write_text(own.read_text().replace('helper = "1"', 'helper = "2"'))
+    lock = (copy.folder / "Cargo.lock").read_bytes()
+
+    told = copy.run("simulate", "app", "--remove", "all")
+
+    assert told.returncode == 2
+    assert "Run `cargo check`" in told.stderr
+    assert (copy.folder / "Cargo.lock").read_bytes() == lock

@@ -1,0 +1,266 @@
+"""Whether a build script may do something, and why: told of a workspace that was learnt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import buildperm
+from tests.cli.learnt import Learnt, learn
+
+
+@pytest.fixture(scope="module")
+def learnt(tmp_path_factory: pytest.TempPathFactory) -> Learnt:
+    return learn(tmp_path_factory.mktemp("why"))
+
+
+@pytest.mark.parametrize(
+    ("crate", "access", "said"),
+    [
+        ("helper@1.0.0", "exec:cc", "`helper` is granted preset `cc`, which may run `cc`"),
+        ("helper@2", "cc", "`helper` is granted preset `cc`"),
+        ("app", "read:../ws/other.txt", "`app` is granted to read `$WORKSPACE/other.txt`"),
+        ("app", "./other.txt", "`app` is granted to read `$WORKSPACE/other.txt`"),
+        ("app", "$WORKSPACE/schema/../other.txt", "is granted to read `$WORKSPACE/other.txt`"),
+        ("app", "b.txt", "is granted to read `$WORKSPACE/schema/deep/b.txt`"),
+        ("app", "RELEASE_CHANNEL", "granted to see the variable `RELEASE_CHANNEL`"),
+        ("app", "/usr/include/zlib.h", "every build script may read `/usr/"),
+        ("app", "write:$OUT_DIR/x/y", "every build script may write `$OUT_DIR/**`"),
+        ("app", "env:CFLAGS", "Cargo sets it, or tool chains use it"),
+        ("app", "directives:cargo::rustc-cfg=x", "it makes nobody run anything"),
+        ("app", "directive:rerun-if-changed=x", "it makes nobody run anything"),
+    ],
+)
+def test_what_is_allowed_says_by_what(learnt: Learnt, crate: str, access: str, said: str) -> None:
+    told = learnt.run("why", crate, access)
+
+    assert told.returncode == 0
+    assert told.stderr == ""
+    assert told.stdout.startswith("allowed: ")
+    assert said in told.stdout.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("crate", "access", "said"),
+    [
+        ("app", "perl", "neither the baseline nor a grant lets `app` run `perl`"),
+        ("app", "exec:/usr/bin/perl", "neither the baseline nor a grant lets `app` run `perl`"),
+        ("app", "rustc-link-arg", "neither the baseline nor a grant lets `app` tell Cargo"),
+        ("app", "~/.ssh/id_ed25519", "belongs to the sensitive tier"),
+        ("app", "env:GITHUB_TOKEN", "belongs to the sensitive tier"),
+        ("app", "net:crates.io:443", "refuses every connection"),
+        ("app", "net:/run/docker.sock", "nothing can allow"),
+        ("app", "system:bpf", "no grant opens a system call"),
+        ("app", "directives:rustc-env=LD_PRELOAD=x.so", "it would make rustc"),
+        ("app", "read:/tmp", "of no concern"),
+        # The impostor has nothing of what the registry's package is granted.
+        ("path+$WORKSPACE/vendored#helper", "exec:cc", "neither the baseline nor a grant"),
+        ("helper@0.5.0", "exec:cc", "neither the baseline nor a grant"),
+    ],
+)
+def test_what_is_refused_says_why(learnt: Learnt, crate: str, access: str, said: str) -> None:
+    told = learnt.run("why", crate, access)
+
+    assert told.returncode == 20
+    assert told.stderr == ""
+    assert told.stdout.startswith("refused")
+    assert said in told.stdout.splitlines()[0]
+
+
+def test_the_evidence_is_beside_it(learnt: Learnt) -> None:
+    told = learnt.run("why", "helper@2.0.0", "exec:cc").stdout
+
+    assert "helper 2.0.0 gets in through app > library > helper." in told
+    assert "Seen when helper 2.0.0 was reviewed (buildperm.lock): done; " in told
+    assert "Seen 1 time by `buildperm learn` " in told
+    assert "    by build script " in told
+    assert "    for example: cc --version" in told
+    line = 1 + learnt.manifest.read_text().splitlines().index('presets = ["cc"]')
+    assert f"[workspace.metadata.buildperm.crates.helper] (Cargo.toml:{line})." in told
+
+
+def test_what_was_never_seen_says_so(learnt: Learnt) -> None:
+    told = learnt.run("why", "app", "exec:curl").stdout
+
+    assert "Never seen: 1 recording of it on this machine" in told
+
+
+def test_the_lines_that_would_allow_it_do(learnt: Learnt) -> None:
+    told = learnt.run("why", "app", "perl").stdout
+    table, *lines = (
+        line.strip() for line in told.partition("write in Cargo.toml:\n")[2].split("\n")
+    )
+
+    with learnt.granting(app="\n".join(lines)):
+        after = learnt.run("why", "app", "perl")
+
+    assert table == "[workspace.metadata.buildperm.crates.app]"
+    assert "Risk high" in told
+    assert after.returncode == 0
+    assert "is granted to run `perl`" in after.stdout
+
+
+def test_a_grant_that_is_not_in_force_and_a_denial_are_told_with_their_lines(
+    learnt: Learnt,
+) -> None:
+    with learnt.granting(
+        app='exec = ["perl"]\ndeny = { env = ["RELEASE_*"] }',
+        helper='deny = { exec = ["cc"] }',
+        **{"helper@1": 'presets = ["cc"]'},
+    ):
+        lines = learnt.manifest.read_text().splitlines()
+        perl = learnt.run("why", "app", "perl")
+        channel = learnt.run("why", "app", "RELEASE_CHANNEL")
+        elsewhere = learnt.run("why", "helper@1.0.0", "cc")
+        document = learnt.document("why", "helper@1.0.0", "cc")
+
+    assert "not in force: high risk, and version 0.1.0 has not been reviewed" in perl.stdout
+    line = 1 + lines.index('exec = ["perl"]')
+    assert f"Cargo.toml:{line}" in perl.stdout
+    assert "`app` is denied to see the variable `RELEASE_*`" in channel.stdout
+    assert "remove `RELEASE_*` from `deny.env`" in channel.stdout
+    # A denial holds whatever key of the package it stands under, and is to be found there.
+    line = 1 + lines.index('deny = { exec = ["cc"] }')
+    assert f"[workspace.metadata.buildperm.crates.helper] (Cargo.toml:{line})" in elsewhere.stdout
+    assert (document["because"], document["line"]) == ("denied", line)
+
+
+def test_the_document_says_the_same(learnt: Learnt) -> None:
+    document = learnt.document("why", "helper@1.0.0", "exec:cc")
+
+    assert document["version"] == 1
+    assert (document["crate"], document["package_version"]) == ("helper", "1.0.0")
+    assert document["way"] == ["app", "helper"]
+    assert document["access"] == {"kind": "exec", "target": "cc"}
+    assert document["allowed"] is True
+    assert (document["because"], document["preset"]) == ("preset", "cc")
+    assert document["rule"] == {"kind": "exec", "pattern": "cc"}
+    assert [seen["version"] for seen in document["reviewed"]] == ["1.0.0", "2.0.0"]
+    (recorded,) = document["recordings"]
+    assert (recorded["outcome"], recorded["count"]) == ("done", 1)
+    assert recorded["chains"][0][0] == "build script"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["app", ""], "an access has a kind and a target"),
+        (["app", "exec:"], "nothing behind the colon"),
+        (["app", "read:/etc/%zz"], "needs two hexadecimal digits"),
+        (["app", "read:/etc/*"], "is a pattern"),
+        (["app", "$NOWHERE/x"], "`$NOWHERE` is no token"),
+        (["app", "net:crates.io"], "an address has a host and a port"),
+        (["app", "env:A=1"], "goes by its name alone"),
+        (["app", "directives:rustc-cfg"], "has a key and a value"),
+        (["app", "prel"], "Did you mean `perl`?"),
+        (["app", "\x1b[2J"], "was ever recorded"),
+        (["app", "\udcff"], "was ever recorded"),
+        (["app"], "Missing argument"),
+        (["helper", "exec:cc"], "Say which: `helper@0.5.0`, `helper@1.0.0`, `helper@2.0.0`."),
+        (["apq", "exec:cc"], "Did you mean `app`?"),
+        (["library", "exec:cc"], "`library` has no build script"),
+        (["libary", "exec:cc"], "`library` is here, but has no build script"),
+        (["helper@3", "exec:cc"], "`helper@3` is not here"),
+        (["\x1b]0;x", "exec:cc"], "no package with a build script"),
+        (["", "exec:cc"], "no package with a build script"),
+        (["app", "exec:cc", "--", "check", "--manifest-path", "nowhere"], "nowhere"),
+    ],
+)
+def test_bad_words_say_what_would_do(learnt: Learnt, words: list[str], said: str) -> None:
+    told = learnt.run("why", *words)
+
+    assert told.returncode == 2
+    assert told.stdout == ""
+    assert said in told.stderr
+
+
+def test_a_word_for_several_things_lists_them(learnt: Learnt, tmp_path: Path) -> None:
+    copy = learnt.copy(tmp_path / "ws")
+    (path,) = copy.recordings("app", "0.1.0")
+    lines = path.read_text().splitlines(keepends=True)
+    found = next(line for line in lines if '/other.txt"' in line)
+    lines.insert(lines.index(found), found.replace("/other.txt", "/schema/other.txt"))
+    path.write_text("".join(lines))
+
+    told = copy.run("why", "app", "other.txt")
+
+    assert told.returncode == 2
+    assert "`read:$WORKSPACE/other.txt`" in told.stderr
+    assert "`read:$WORKSPACE/schema/other.txt`" in told.stderr
+
+
+def test_packages_that_share_name_and_version_are_told_apart(
+    learnt: Learnt, tmp_path: Path
+) -> None:
+    copy = learnt.copy(tmp_path / "ws", without=("target",))
+    own = copy.folder / "vendored/Cargo.toml"
+    own.write_text(own.read_text().replace("0.5.0", "1.0.0"))
+    copy.registry.cargo("metadata", "--format-version=1", folder=copy.folder)
+
+    told = copy.run("why", "helper@1.0.0", "exec:cc")
+    specs = told.stderr.partition("Say which: ")[2].rstrip(".\n").split(", ")
+    answers = [copy.run("why", spec.strip("`"), "exec:cc") for spec in specs]
+
+    assert told.returncode == 2
+    assert "path+$WORKSPACE/vendored#helper@1.0.0" in told.stderr
+    assert sorted(answer.returncode for answer in answers) == [0, 20]
+
+
+def test_a_hostile_name_is_told_in_notation(learnt: Learnt) -> None:
+    name = "ev%1B%5B2J%E2%80%AEil"
+
+    told = learnt.run("why", "app", name)
+    example = learnt.run("why", "app", "exec:perl")
+
+    assert told.returncode == 0
+    assert f"`$WORKSPACE/schema/{name}`" in told.stdout
+    assert f"for example: perl -e 1 {name}" in example.stdout
+
+
+def test_a_broken_recording_is_warned_of_and_passed_over(learnt: Learnt, tmp_path: Path) -> None:
+    copy = learnt.copy(tmp_path / "ws")
+    (path,) = copy.recordings("helper", "1.0.0")
+    path.write_bytes(path.read_bytes()[:-40])
+
+    told = copy.run("why", "helper@1.0.0", "exec:cc")
+
+    assert told.returncode == 0
+    assert told.stderr.startswith("warning: ")
+    assert "recording.jsonl" in told.stderr
+    assert "Seen when helper 1.0.0 was reviewed" in told.stdout
+    assert "by `buildperm learn`" not in told.stdout
+
+
+def test_an_incomplete_recording_is_told(learnt: Learnt, tmp_path: Path) -> None:
+    copy = learnt.copy(tmp_path / "ws")
+    (path,) = copy.recordings("app", "0.1.0")
+    *lines, end = path.read_text().splitlines()
+    path.write_text("\n".join([*lines, end.replace('"exit":0', '"exit":101')]) + "\n")
+
+    told = copy.run("why", "app", "exec:curl").stdout
+
+    assert "may not show everything: the script ended with exit code 101" in told
+
+
+def test_a_cargo_lock_that_is_out_of_date_or_missing_is_an_error(
+    learnt: Learnt, tmp_path: Path
+) -> None:
+    copy = learnt.copy(tmp_path / "ws", without=("target",))
+    own = copy.folder / "app/Cargo.toml"
+    own.write_text(own.read_text().replace('helper = "1"', 'helper = "2"'))
+    old = copy.run("why", "app", "exec:cc")
+    (copy.folder / "Cargo.lock").unlink()
+    none = copy.run("why", "app", "exec:cc")
+
+    assert old.returncode == none.returncode == 2
+    assert "Run `cargo check`" in old.stderr
+    assert not (copy.folder / "Cargo.lock").exists()
+    assert not (copy.folder / "target").exists()
+
+
+def test_outside_of_a_workspace_it_says_so(tmp_path: Path) -> None:
+    told = buildperm("why", "app", "exec:cc", folder=tmp_path)
+
+    assert told.returncode == 2
+    assert "Cargo.toml" in told.stderr
