@@ -59,7 +59,8 @@ screenshots: $(VENV)/.test needs-cargo
 	cp "$$folder/pictures/card-120x36.svg" screenshots/learn.svg && \
 	cp "$$folder/pictures/card-80x24.svg" screenshots/learn-80x24.svg && \
 	cp "$$folder/pictures/diff-120x36.svg" screenshots/diff.svg && \
-	cp "$$folder/pictures/keys-120x36.svg" screenshots/keys.svg
+	cp "$$folder/pictures/keys-120x36.svg" screenshots/keys.svg && \
+	$(RUN) $(BIN)/python screenshots/review.py screenshots >/dev/null 2>&1
 
 clean:
 	rm -rf $(VENV) build dist ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \
