@@ -41,14 +41,20 @@ def dep_files(target_folder: Path, metadata: Metadata) -> dict[Path, tuple[Path,
     packages: dict[Path, list[Package]] = {}
     for package in metadata.scripted():
         for source in package.script_sources:
-            packages.setdefault(_true(source), []).append(package)
+            packages.setdefault(source, []).append(package)
+    true: dict[Path, Path] = {source: _true(source) for source in packages}
+    by_truth: dict[Path, list[Package]] = {}
+    for source, its in packages.items():
+        by_truth.setdefault(true[source], []).extend(its)
     found: dict[Path, dict[Path, None]] = {}
     for program in units.programs(target_folder):
         listed = _listed(program.with_name(f"{program.name}.d"), metadata.root)
-        if not all(os.path.lexists(path) for path in listed):
+        if not all(map(os.path.lexists, listed)):
             continue  # Cargo would have compiled it again, had it been needed.
         for path in listed:
-            for package in packages.get(_true(path), ()):
+            if path not in true:
+                true[path] = _true(path)
+            for package in by_truth.get(true[path], ()):
                 found.setdefault(package.folder, {}).update(dict.fromkeys(listed))
     return {folder: tuple(sorted(files)) for folder, files in found.items()}
 
@@ -220,7 +226,8 @@ def _found(name: str, root: Path) -> Path:
 
 def _true(path: Path) -> Path:
     """Resolve the links on the way to a file, but not the file."""
-    return Path(os.path.realpath(path.parent)) / path.name
+    folder, name = os.path.split(path)
+    return Path(os.path.realpath(folder), name)
 
 
 def _neighbours(metadata: Metadata) -> dict[str, Path]:

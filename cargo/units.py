@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from buildperm.errors import BuildpermError
 from buildperm.tracer.notation import decode
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _TAIL = 1 << 16  # The last line of a recording is much shorter.
 _PROGRAMS = ("build_script_", "build-script-", "metabuild_", "metabuild-")
 _RUN = "run-build-script-"
+_MARKED = "build-script-"
 _STUB_MARK = b"\n# real: "
 
 
@@ -132,8 +134,9 @@ def programs(target_directory: Path) -> Iterator[Path]:
 
 def _program_folder(unit: Path) -> Path:
     """Return where the program of a unit would be; never OUT_DIR, which is the script's to fill."""
-    kept_beside = any(marker.parent.parent == unit for marker in _linked_markers(unit))
-    return unit / "out" if kept_beside else unit
+    beside = _entries(unit / "fingerprint")
+    is_linked_here = any(entry.name.startswith(_MARKED) for entry in beside)
+    return unit / "out" if is_linked_here else unit
 
 
 def _unit_of(program: Path) -> Path:
@@ -175,12 +178,11 @@ def _linked_markers(unit: Path) -> list[Path]:
 def _markers(unit: Path) -> list[Path]:
     """Return the files that make Cargo take the unit for fresh, of both layouts."""
     old = unit.parent.parent / ".fingerprint" / unit.name
-    names = (_RUN, "build-script-")
     return [
         Path(entry.path)
         for folder in (old, unit / "fingerprint")
         for entry in _entries(folder)
-        if entry.name.startswith(names)
+        if entry.name.startswith((_RUN, _MARKED))
     ]
 
 
@@ -190,6 +192,11 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
             return sorted(entries, key=lambda entry: entry.name)
     except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError as error:
+        raise BuildpermError(
+            f"cannot list `{folder}`: {error.strerror}",
+            hint="Make it a folder that you may read, or remove it.",
+        ) from error
 
 
 def _is_stub(program: Path, stub: bytes) -> bool:

@@ -155,14 +155,13 @@ def _not_reviewed(one: Pending, places: GrantLines, level: Level) -> Finding:
         title = f"the build script of {who} was not reviewed as it is now"
     # That it is new is what the title says.
     told = [sentence for cause, sentence in one.causes if cause is not Cause.NEW]
-    before = f"{one.before} was reviewed last." if one.before not in ("", one.version) else ""
     return Finding(
         rule=NOT_REVIEWED,
         level=level,
         crate=one.crate,
         version=one.version,
         title=_title(title),
-        details=_details((*told, before)),
+        details=_details(told),
         way=one.way,
         remedy=(),
         command=REVIEW,

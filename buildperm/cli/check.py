@@ -59,7 +59,7 @@ def command(*, form: str | None, reports: tuple[str, ...], cargo: tuple[str, ...
     outputs.check((first.manifest_path, root / "Cargo.lock", snapshots.path))
     report = _report(workspaces, snapshots)
     outputs.write(report)
-    for line in _closing(workspaces, snapshots, len(report.pending)):
+    for line in _closing(workspaces, snapshots, report):
         click.echo(printable(line), err=True)
     return report.exit_code
 
@@ -81,19 +81,18 @@ def _report(workspaces: Sequence[Workspace], snapshots: SnapshotFile) -> Report:
 
 
 def _closing(
-    workspaces: Sequence[Workspace], snapshots: SnapshotFile, pending_now: int
+    workspaces: Sequence[Workspace], snapshots: SnapshotFile, report: Report
 ) -> Iterator[str]:
     first = workspaces[0]
     scripts = {package.id for each in workspaces for package in each.project.metadata.scripted()}
     total = count(len(scripts), "build script")
-    if pending_now:
-        verb = "needs" if pending_now == 1 else "need"
-        yield f"{pending_now} of {total} {verb} you: run `buildperm review`."
-    else:
-        yield f"{total}, as reviewed."
+    number = len(report.pending)
+    yield f"{number} of {total} to review." if number else f"{total}, as reviewed."
     old = stale([each.project for each in workspaces], first.policy, snapshots.snapshots)
-    if old.snapshots:
-        names = [" ".join(each) for each in old.snapshots]
+    # What is to be reviewed is compared with its older version, which is kept until then.
+    compared = {each.crate for each in report.pending}
+    names = [" ".join(each) for each in old.snapshots if each[0] not in compared]
+    if names:
         yield f"note: {lock_file.NAME} keeps what Cargo.lock has no more: {_listed(names)}"
     if old.grants:
         yield f"note: {first.manifest_path.name} grants something to nobody: {_listed(old.grants)}"
