@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 import click
 
 from buildperm.cargo.pending import combined, pending, stale
-from buildperm.cli.reports import FORMATS, Outputs
+from buildperm.cli import options
+from buildperm.cli.reports import Outputs
 from buildperm.cli.snapshot_file import SnapshotFile, open_snapshots
 from buildperm.cli.workspace import Workspace, open_contexts
 from buildperm.errors import ExitCode
@@ -22,21 +23,8 @@ _NAMED_MOST = 5
 
 
 @click.command("check")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(FORMATS),
-    help="The report on standard output.  [default: text]",
-)
-@click.option(
-    "--report",
-    "reports",
-    multiple=True,
-    metavar="FORMAT=PATH",
-    help="Also write this report; can be given again. PATH `-`, or no PATH, is standard output. "
-    "`github` writes annotations, and the summary to $GITHUB_STEP_SUMMARY.",
-)
-@click.argument("cargo", nargs=-1, type=click.UNPROCESSED, metavar="[-- CARGO ARGS]")
+@options.reporting
+@options.CARGO
 def command(*, form: str | None, reports: tuple[str, ...], cargo: tuple[str, ...]) -> int:
     """Without building anything, say whether every build script is as it was reviewed.
 

@@ -9,8 +9,9 @@ import click
 from buildperm.cargo.held import HeldBuild
 from buildperm.cargo.project import CI
 from buildperm.cli import build as builds
+from buildperm.cli import options
 from buildperm.cli.enforcement import Enforcement
-from buildperm.cli.reports import FORMATS, Outputs
+from buildperm.cli.reports import Outputs
 from buildperm.cli.snapshot_file import open_snapshots
 from buildperm.cli.workspace import open_workspace
 from buildperm.errors import ExitCode
@@ -18,20 +19,7 @@ from buildperm.sandbox import selftest
 
 
 @click.command("ci")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(FORMATS),
-    help="The report on standard output.  [default: text]",
-)
-@click.option(
-    "--report",
-    "reports",
-    multiple=True,
-    metavar="FORMAT=PATH",
-    help="Also write this report; can be given again. PATH `-`, or no PATH, is standard output. "
-    "`github` writes annotations, and the summary to $GITHUB_STEP_SUMMARY.",
-)
+@options.reporting
 @click.option(
     "--emit-patch",
     "patch",
@@ -53,7 +41,7 @@ from buildperm.sandbox import selftest
     is_flag=True,
     help="Only warn: what is not granted is refused, but the exit code is Cargo's own.",
 )
-@click.argument("cargo", nargs=-1, type=click.UNPROCESSED, metavar="[-- CARGO ARGS]")
+@options.CARGO
 def command(
     *,
     form: str | None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from buildperm.cli import prompt
 from buildperm.cli.changes import Prune
+from buildperm.cli.options import RISKS
 from buildperm.policy.comparison import Comparison
 from buildperm.policy.proposal import Risk
 from buildperm.policy.review import Review
@@ -17,7 +18,7 @@ from buildperm.tui.outcome import Journal, Outcome, Preview, Verify
 if TYPE_CHECKING:
     from buildperm.tui.app import ReviewApp
 
-ACCEPT = {"none": None, "low": Risk.LOW, "medium": Risk.MEDIUM}
+ACCEPT = dict(zip(RISKS, (None, Risk.LOW, Risk.MEDIUM), strict=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from buildperm.cli import options
 from buildperm.cli.deciding import Deciding
 from buildperm.cli.interview import ACCEPT, Manner
 from buildperm.cli.workspace import open_contexts
@@ -11,23 +12,8 @@ from buildperm.sandbox import selftest
 
 
 @click.command("learn")
-@click.option("--no-tui", is_flag=True, help="Decide with plain text instead of the screens.")
-@click.option(
-    "--accept",
-    type=click.Choice(list(ACCEPT)),
-    default="none",
-    show_default=True,
-    help="Allow what is up to this risk without asking; high and critical are never allowed so.",
-)
-@click.option("--dry-run", is_flag=True, help="Print the diff of Cargo.toml, write nothing.")
-@click.option(
-    "--runs",
-    type=click.IntRange(1, 20),
-    default=1,
-    show_default=True,
-    help="Run each build script so often, and mark what is not the same every time.",
-)
-@click.argument("cargo", nargs=-1, type=click.UNPROCESSED, metavar="[-- CARGO ARGS]")
+@options.deciding
+@options.CARGO
 def command(*, no_tui: bool, accept: str, dry_run: bool, runs: int, cargo: tuple[str, ...]) -> int:
     """Build once, see what each build script does, decide, write the grants.
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
+from buildperm.cargo import keys
 from buildperm.cargo.metadata import Package
 from buildperm.cargo.project import Project
 from buildperm.cli.workspace import Workspace, open_contexts
@@ -109,7 +110,7 @@ def look(words: Sequence[str]) -> View:
         workspaces[0],
         tuple(ordered),
         frozenset(names - {script.package.name for script in ordered}),
-        _places(workspaces[0].project),
+        workspaces[0].places,
     )
 
 
@@ -206,7 +207,7 @@ def close(word: str, names: Sequence[str], others: Iterable[str] = ()) -> str:
 
 def _scripts(project: Project, policy: Policy) -> Iterator[Script]:
     metadata, lock = project.metadata, project.lock
-    places = _places(project)
+    places = keys.places(metadata, project.toolchain, project.environment)
     registered = {each.name for each in lock.packages if each.source in CRATES_IO}
     for package in metadata.scripted():
         is_member = package.id in metadata.members
@@ -232,17 +233,6 @@ def _scripts(project: Project, policy: Policy) -> Iterator[Script]:
             is_member,
             has_twin,
         )
-
-
-def _places(project: Project) -> dict[str, bytes]:
-    home = project.environment.get("HOME")
-    folders = {
-        "WORKSPACE": project.metadata.root,
-        "CARGO_HOME": project.toolchain.cargo_home,
-        "SYSROOT": project.toolchain.sysroot,
-        "HOME": Path(home) if home else Path.home(),
-    }
-    return {token: os.fsencode(folder.resolve()) for token, folder in folders.items()}
 
 
 def _told_apart(scripts: Sequence[Script]) -> list[str]:

@@ -11,11 +11,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from buildperm.cli.options import FORMATS
 from buildperm.errors import BuildpermError
 from buildperm.report import github, json, junit, sarif, text
 from buildperm.report.finding import Report
-
-FORMATS = ("text", "json", "sarif", "junit", "github")
 
 _DOCUMENTS = frozenset({"json", "sarif", "junit", "patch"})  # Nothing else may stand beside one.
 _STANDARD_OUTPUT = "-"

@@ -6,6 +6,7 @@ from typing import cast
 
 import click
 
+from buildperm.cli import options
 from buildperm.cli.changes import Prune
 from buildperm.cli.deciding import Deciding
 from buildperm.cli.interview import ACCEPT, Manner
@@ -14,22 +15,7 @@ from buildperm.sandbox import selftest
 
 
 @click.command("review")
-@click.option("--no-tui", is_flag=True, help="Decide with plain text instead of the screens.")
-@click.option(
-    "--accept",
-    type=click.Choice(list(ACCEPT)),
-    default="none",
-    show_default=True,
-    help="Allow what is up to this risk without asking; high and critical are never allowed so.",
-)
-@click.option("--dry-run", is_flag=True, help="Print the diff of Cargo.toml, write nothing.")
-@click.option(
-    "--runs",
-    type=click.IntRange(1, 20),
-    default=1,
-    show_default=True,
-    help="Run each build script so often, and mark what is not the same every time.",
-)
+@options.deciding
 @click.option(
     "--prune",
     type=click.Choice(["now", "later", "never"]),
@@ -45,7 +31,7 @@ from buildperm.sandbox import selftest
     metavar="REPORT",
     help="Decide about what a JSON report of `buildperm ci` says was refused; builds nothing.",
 )
-@click.argument("cargo", nargs=-1, type=click.UNPROCESSED, metavar="[-- CARGO ARGS]")
+@options.CARGO
 def command(
     *,
     no_tui: bool,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import click
 
+from buildperm.cli import options
 from buildperm.cli.blame import Change, blame
 from buildperm.cli.description import Description
 from buildperm.cli.granted import Denial, Grant, Table, tables
@@ -37,14 +38,7 @@ class _Command(click.Command):
 
 
 @click.command("show", cls=_Command)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="The grants on standard output.",
-)
+@options.answering
 @click.argument("crates", nargs=-1, metavar="[CRATE]... [-- CARGO ARGS]")
 @click.pass_context
 def command(context: click.Context, *, form: str, crates: tuple[str, ...]) -> int:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import click
 
-from buildperm.cli import evidence
+from buildperm.cli import evidence, options
 from buildperm.cli.amendment import Amendment, understood
 from buildperm.cli.evidence import Sight
 from buildperm.cli.lookup import Script, View, look, together
@@ -46,16 +46,9 @@ _MOST_CHAINS = 5
     help="Put one grant in the place of another: `read:$WORKSPACE/**=read:$WORKSPACE/proto/**`.",
 )
 @click.option("--deny", multiple=True, metavar="RULE", help="Add a denial: `env:GITHUB_TOKEN`.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="The answer on standard output.",
-)
+@options.answering
 @click.argument("crate")
-@click.argument("cargo", nargs=-1, type=click.UNPROCESSED, metavar="[-- CARGO ARGS]")
+@options.CARGO
 def command(
     *,
     remove: tuple[str, ...],

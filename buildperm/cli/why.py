@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from buildperm.cli import evidence
+from buildperm.cli import evidence, options
 from buildperm.cli.answer import Answer
 from buildperm.cli.asking import Reader
 from buildperm.cli.lines import Lines
@@ -40,17 +40,10 @@ _MOST_RUNS = 6
 
 
 @click.command("why")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="The answer on standard output.",
-)
+@options.answering
 @click.argument("crate")
 @click.argument("access")
-@click.argument("cargo", nargs=-1, type=click.UNPROCESSED, metavar="[-- CARGO ARGS]")
+@options.CARGO
 def command(*, form: str, crate: str, access: str, cargo: tuple[str, ...]) -> int:
     """Say whether a build script may do something, and why, or why not.
 

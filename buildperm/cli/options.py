@@ -1,0 +1,88 @@
+"""Options that several commands have in common, in one wording."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+CARGO = click.argument("cargo", nargs=-1, type=click.UNPROCESSED, metavar="[-- CARGO ARGS]")
+"""All words behind `--`."""
+
+RISKS = ("none", "low", "medium")
+"""Up to which risk something may be allowed without asking."""
+
+FORMATS = ("text", "json", "sarif", "junit", "github")
+"""What a report can be written as."""
+
+
+def deciding(command: Command) -> Command:
+    """Add the options of the commands that have a person decide."""
+    return _all(
+        command,
+        click.option("--no-tui", is_flag=True, help="Decide with plain text, not on screens."),
+        click.option(
+            "--accept",
+            type=click.Choice(RISKS),
+            default="none",
+            show_default=True,
+            help="Allow what is up to this risk without asking; high and critical are never "
+            "allowed so.",
+        ),
+        click.option(
+            "--dry-run", is_flag=True, help="Print the diff of Cargo.toml, write nothing."
+        ),
+        click.option(
+            "--runs",
+            type=click.IntRange(1, 20),
+            default=1,
+            show_default=True,
+            help="Run each build script so often, and mark what is not the same every time.",
+        ),
+    )
+
+
+def reporting(command: Command) -> Command:
+    """Add the options of the commands that leave reports behind."""
+    return _all(
+        command,
+        click.option(
+            "--format",
+            "form",
+            type=click.Choice(FORMATS),
+            help="The report on standard output.  [default: text]",
+        ),
+        click.option(
+            "--report",
+            "reports",
+            multiple=True,
+            metavar="FORMAT=PATH",
+            help="Also write this report; can be given again. PATH `-`, or no PATH, is standard "
+            "output. `github` writes annotations, and the summary to $GITHUB_STEP_SUMMARY.",
+        ),
+    )
+
+
+def answering(command: Command) -> Command:
+    """Add the option of the commands that only answer a question."""
+    return _all(
+        command,
+        click.option(
+            "--format",
+            "form",
+            type=click.Choice(["text", "json"]),
+            default="text",
+            show_default=True,
+            help="The answer on standard output.",
+        ),
+    )
+
+
+def _all(command: Command, *decorators: Callable[[Command], Command]) -> Command:
+    # The last one that is applied is listed first.
+    for decorate in reversed(decorators):
+        command = decorate(command)
+    return command
