@@ -13,7 +13,7 @@ from buildperm.cargo.target import open_target
 from buildperm.errors import BuildpermError, CannotEnforceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from buildperm.cargo.project import Project
@@ -72,8 +72,11 @@ class HeldBuild:
             reports=project.arguments.can_report,
         )
 
-    def run(self) -> Held:
+    def run(self, doubtful: Collection[str] = ()) -> Held:
         """Build, and find the recordings.
+
+        Args:
+            doubtful: Names of packages that are to be compiled again, whatever Cargo thinks.
 
         Raises:
             CannotEnforceError: A build script was found that has no stub.
@@ -83,6 +86,7 @@ class HeldBuild:
             stub = self.target.stub_text()
             self.target.write(self.session)
             try:
+                units.forget(self.target.folder, doubtful)
                 units.invalidate(self.target.folder, self.session, stub)
             except OSError as error:
                 raise BuildpermError(

@@ -48,9 +48,9 @@ def dep_files(target_folder: Path, metadata: Metadata) -> dict[Path, tuple[Path,
         by_truth.setdefault(true[source], []).extend(its)
     found: dict[Path, dict[Path, None]] = {}
     for program in units.programs(target_folder):
-        listed = _listed(program.with_name(f"{program.name}.d"), metadata.root)
-        if not all(map(os.path.lexists, listed)):
-            continue  # Cargo would have compiled it again, had it been needed.
+        told = _listed(program.with_name(f"{program.name}.d"), metadata.root)
+        # An older program may have been compiled from what is not there any more.
+        listed = [path for path in told if os.path.lexists(path)]
         for path in listed:
             if path not in true:
                 true[path] = _true(path)
@@ -108,7 +108,7 @@ class Ingredients:
         """
         checksum = self._lock.checksum(package.name, package.version, package.source)
         hashes: dict[str, str] = {}
-        if not package.source:
+        if self.is_local(package):
             for path in sorted({*package.script_sources, *files}):
                 hashes[locate(os.fsencode(path), self._places)] = self._hash(path)
         direct = self._direct(package)
@@ -118,12 +118,39 @@ class Ingredients:
             "files": hashes,
             "build-dependencies": self._closure(direct),
         }
+        if package.source and hashes:
+            content["vendored"] = self._vendored(package.folder)
         return Inputs(
             checksum=checksum,
             files=hashes,
             build_dependencies=tuple(sorted({f"{one.name} {one.version}" for one in direct})),
             digest=_digest(content),
         )
+
+    def is_local(self, package: Package) -> bool:
+        """Tell whether the files of a package are part of what is committed: a folder, or vendored.
+
+        Cargo.lock has a checksum of what was vendored, but nobody holds the files to it: only to
+        a list of their own, beside them.
+        """
+        if not package.source:
+            return True
+        home = os.fsdecode(self._places.get("CARGO_HOME", b"/nonexistent"))
+        folder = package.folder
+        return folder.is_relative_to(self._metadata.root) and not folder.is_relative_to(home)
+
+    def local(self, package: Package) -> frozenset[str]:
+        """Return the names of the local packages among a package and all that it is built with."""
+        reached = [package]
+        for name, version, source, *_ in self._closure(self._direct(package)):
+            found = self._packages.get((name, version, source))
+            reached += [found] if found else []
+        return frozenset(each.name for each in reached if self.is_local(each))
+
+    def _vendored(self, folder: Path) -> str:
+        """Hash the list that Cargo holds vendored files to, or all of them where there is none."""
+        listed = folder / ".cargo-checksum.json"
+        return self._hash(listed) if listed.is_file() else self._tree(folder)
 
     def _direct(self, package: Package) -> tuple[Identity, ...]:
         identity = self._identities.get((package.name, package.version, package.source))
@@ -162,10 +189,12 @@ class Ingredients:
         known = self._described.get(identity)
         if known is None:
             content = ""
+            package = self._packages.get((identity.name, identity.version, identity.source))
             if not identity.source:
-                package = self._packages.get((identity.name, identity.version, ""))
                 folder = package.folder if package else self._folders.get(identity.name)
                 content = self._tree(folder) if folder else ""
+            elif package is not None and self.is_local(package):
+                content = self._vendored(package.folder)
             known = [identity.name, identity.version, identity.source, identity.checksum, content]
             self._described[identity] = known
         return known
@@ -205,15 +234,16 @@ class Ingredients:
 def _listed(path: Path, root: Path) -> list[Path]:
     """Read the dependencies out of a dep-info file of rustc's; none where there is no such file.
 
-    rustc escapes spaces and nothing else, and Cargo reads it the same way.
+    Each file has a line of its own, behind the rules for all of them: where they stand side by
+    side, a name that ends with a backslash could not be told from the next. rustc escapes spaces
+    and nothing else.
     """
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError:
         return []
-    rule = next((line for line in lines if b": " in line and not line.startswith(b"#")), b"")
-    names = rule.partition(b": ")[2].replace(b"\\ ", b"\0").split()
-    return [_found(os.fsdecode(name.replace(b"\0", b" ")), root) for name in names]
+    names = [line[:-1] for line in lines if line.endswith(b":") and not line.startswith(b"#")]
+    return [_found(os.fsdecode(name.replace(b"\\ ", b" ")), root) for name in names]
 
 
 def _found(name: str, root: Path) -> Path:
@@ -276,7 +306,7 @@ def _sources(folder: Path, target_directory: Path) -> Iterator[tuple[Path, int]]
         folders[:] = sorted(
             name
             for name in folders
-            if not name.startswith(".")
+            if name != ".git"
             and here / name != target_directory
             and not any(os.path.lexists(here / name / mark) for mark in _NOT_ITS_OWN)
         )

@@ -119,6 +119,12 @@ def read(
         command += ["--manifest-path", str(manifest_path)]
     # A build directory that is moved by `--config` cannot be moved back by the environment.
     variables = toolchain.environment(environment) | {"CARGO_BUILD_BUILD_DIR": _SENTINEL}
+    # It asks rustc about the platforms; which program that is, is not for the workspace to say.
+    variables |= {
+        "RUSTC": str(toolchain.rustc),
+        "RUSTC_WRAPPER": "",
+        "RUSTC_WORKSPACE_WRAPPER": "",
+    }
     try:
         answered = subprocess.run(
             [*command, *flags],

@@ -30,6 +30,39 @@ if TYPE_CHECKING:
     """By crate and version, as `policy.lock_file` reads them."""
 
 
+def reviewed_files(places_: Mapping[str, bytes], snapshots: Iterable[Snapshot]) -> Iterator[Path]:
+    """Yield the files that build scripts were made from when they were reviewed, there or not."""
+    for name in dict.fromkeys(name for each in snapshots for name in each.inputs.files):
+        try:
+            path = absolute(name, places_)
+        except ValueError:
+            continue
+        if path is not None:
+            yield Path(os.fsdecode(path))
+
+
+_OF_CONTENT = (Cause.NEW, Cause.VERSION, Cause.SOURCE, Cause.BUILD_DEPENDENCIES)
+
+
+def doubtful(project: Project, found: Iterable[Pending]) -> frozenset[str]:
+    """Return the names of the packages that Cargo may take for fresh although they have changed.
+
+    It goes by the dates of files, which whoever brings older ones chooses, and takes what is
+    vendored for immutable. A recording must be of what is there now.
+    """
+    places_ = places(project.metadata, project.toolchain, project.environment)
+    ingredients = Ingredients(project.metadata, project.lock, places_)
+    packages = {
+        (each.name, each.version, each.source): each for each in project.metadata.scripted()
+    }
+    names: set[str] = set()
+    for each in found:
+        package = packages.get((each.name, each.version, each.source))
+        if package is not None and any(cause in _OF_CONTENT for cause, _ in each.causes):
+            names |= ingredients.local(package)
+    return frozenset(names)
+
+
 @dataclass(frozen=True, slots=True)
 class Stale:
     """What is kept about crates that Cargo.lock has no more; all sorted."""
@@ -153,14 +186,8 @@ class _Looking:
             yield from causes.of_grants(seen, held_to.rules, held_to.denials)
 
     def _inputs(self, package: Package, before: Snapshot) -> Inputs:
-        files: list[Path] = []
-        for name in before.inputs.files if not package.source else ():
-            try:
-                path = absolute(name, self._places)
-            except ValueError:
-                continue
-            if path is not None:
-                files.append(Path(os.fsdecode(path)))
+        is_local = self._ingredients.is_local(package)
+        files = reviewed_files(self._places, [before] if is_local else ())
         return self._ingredients.inputs(package, files)
 
     def _is_declared(self) -> bool:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,6 +109,21 @@ def invalidate(target_directory: Path, session: Session, stub: bytes) -> int:
                 marker.unlink()
             again += 1
     return again
+
+
+def forget(target_directory: Path, names: Collection[str]) -> None:
+    """Have Cargo compile packages again, whatever it takes for fresh.
+
+    Raises:
+        OSError: A file cannot be removed.
+    """
+    for build in _build_folders(target_directory):
+        for entry in _entries(build.parent / ".fingerprint"):
+            if entry.name.rpartition("-")[0] in names:
+                shutil.rmtree(entry.path)
+        for name in names:
+            for unit in _entries(build / name):
+                shutil.rmtree(os.path.join(unit.path, "fingerprint"), ignore_errors=True)
 
 
 def unguarded(target_directory: Path, stub: bytes) -> list[Path]:

@@ -285,6 +285,24 @@ def newcomer(crate: str, version: str, way: Sequence[str]) -> Proposal:
     )
 
 
+def unrun(crate: str, version: str, way: Sequence[str], commands: Iterable[str]) -> Proposal:
+    """Tell of a build script that nobody has seen run: no build that was recorded needs it.
+
+    Args:
+        crate: Its key in Cargo.toml.
+        version: Of the crate.
+        way: How it got into the graph, from a workspace member to the crate itself.
+        commands: The words for Cargo that were recorded.
+    """
+    words = " and ".join(f"`cargo {each}`" for each in sorted(commands))
+    return replace(
+        newcomer(crate, version, way),
+        id=_id(crate, Standing.NEWCOMER, "unrun"),
+        title=f"was not run: {words} does without it",
+        locked="There is nothing to decide until it runs: other builds still call it unreviewed.",
+    )
+
+
 def _removal(
     crate: str,
     version: str,

@@ -41,6 +41,9 @@ class Changes:
     def proposals(self) -> Iterator[Proposal]:
         """Yield what is put to a person, crate by crate, the new build scripts first."""
         removals = self._removals()
+        for crate, snapshot in self.recorded.snapshots.items():
+            if crate in self.pending and not snapshot.sightings and not self.is_first:
+                yield standing.unrun(*crate, self.pending[crate].way, snapshot.commands)
         for script in self.ordered():
             yield from script.run.findings
             if self.is_new(script) and not script.run.findings:
@@ -102,7 +105,8 @@ class Changes:
 
     def is_new(self, script: Script) -> bool:
         """Tell whether nothing of it was ever reviewed; in a first session nothing is news."""
-        return not self.is_first and previous(self.before, *script.crate) is None
+        known = previous(self.before, *script.crate)
+        return not self.is_first and (known is None or not known.sightings)
 
     def _comparison(self, script: Script) -> Comparison | None:
         now = self.recorded.snapshots[script.crate]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import click
 
-from buildperm.cargo.pending import combined, pending
+from buildperm.cargo.pending import combined, doubtful, pending
 from buildperm.cargo.target import open_target
 from buildperm.cli.changes import Changes, present
 from buildperm.cli.interview import Interview, Manner
@@ -70,10 +70,17 @@ class Deciding:
             BuildpermError: A build cannot be held, or a file cannot be written.
         """
         while True:
-            recorded = record(self.workspaces, self.policy, runs=self.manner.runs, tell=_tell)
+            pending_now = self._pending()
+            recorded = record(
+                self.workspaces,
+                self.policy,
+                runs=self.manner.runs,
+                doubtful=self._doubtful(pending_now),
+                tell=_tell,
+            )
             if recorded.interrupted:
                 return ExitCode.INTERRUPTED
-            self._begin(recorded)
+            self._begin(recorded, pending_now)
             outcome = self.decide()
             if self.manner.dry_run:
                 before, after = self.preview()
@@ -113,11 +120,11 @@ class Deciding:
         if entry is not None and not self.manner.dry_run:
             journal.append(self._journal, entry)
 
-    def _begin(self, recorded: Recorded) -> None:
+    def _begin(self, recorded: Recorded, pending_now: Mapping[Crate, Pending]) -> None:
         self.changes = Changes(
             recorded,
             self._lock.snapshots,
-            self._pending(),
+            pending_now,
             self.policy,
             self.manner.prune,
             self._workspace,
@@ -137,6 +144,10 @@ class Deciding:
             for workspace in self.workspaces
         )
         return {(each.crate, each.version): each for each in found}
+
+    def _doubtful(self, pending_now: Mapping[Crate, Pending]) -> frozenset[str]:
+        found = (doubtful(each.project, pending_now.values()) for each in self.workspaces)
+        return frozenset[str]().union(*found)
 
     def decide(self) -> Outcome:
         """Have the last round decided about; return what is to be done with the answers."""

@@ -59,6 +59,13 @@ class Enforcement:
             causes = tuple(cause for cause in each.causes if cause[0] is not Cause.CONTEXT)
             if causes:
                 self._pending += (replace(each, causes=causes),)
+        # What took no part there may take part here, and nobody has seen it run.
+        unseen = {key for key, snapshot in self._snapshots.items() if not snapshot.sightings}
+        if unseen:
+            known = {(each.crate, each.version) for each in self._pending}
+            for each in pending(project, policy, self._snapshots, words=own):
+                key = each.crate, each.version
+                self._pending += (each,) if key in unseen - known else ()
         return bool(self._pending)
 
     def not_built(self) -> Report:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -74,6 +74,7 @@ def record(
     policy: Policy,
     *,
     runs: int = 1,
+    doubtful: Collection[str] = (),
     tell: Callable[[str], None],
 ) -> Recorded:
     """Build in each context under the learning profile.
@@ -82,6 +83,7 @@ def record(
         workspaces: One a context.
         policy: The grants as they are by now.
         runs: How often each script is run: more than once shows what is not stable.
+        doubtful: Names of packages that are compiled again, whatever Cargo takes for fresh.
         tell: Hears what is going on besides the build.
 
     Raises:
@@ -89,7 +91,7 @@ def record(
     """
     gathering = _Gathering()
     for workspace in workspaces:
-        built = _build(workspace, policy)
+        built = _build(workspace, policy, doubtful)
         more = _again(built, runs - 1, tell) if runs > 1 and not built.finished.interrupted else {}
         gathering.add(workspace, built, more)
         if built.finished.interrupted:
@@ -162,7 +164,7 @@ def _together(one: Snapshot, other: Snapshot) -> Snapshot:
     )
 
 
-def _build(workspace: Workspace, policy: Policy) -> Built:
+def _build(workspace: Workspace, policy: Policy, doubtful: Collection[str]) -> Built:
     def appraised(step: ScriptEnded) -> tuple[Proposal, ...]:
         if step.recording is None:
             return ()
@@ -178,7 +180,7 @@ def _build(workspace: Workspace, policy: Policy) -> Built:
             on_output=shown.on_output,
         )
         check_network(build.session, policy)
-        held = build.run()
+        held = build.run(doubtful)
     return Built(build, held.finished, held.units, ())
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from buildperm.cargo.pending import combined, pending
+from buildperm.cargo.pending import combined, pending, reviewed_files
 from buildperm.cargo.watching import Watcher, digests
 from buildperm.cli.snapshot_file import open_snapshots
 from buildperm.cli.workspace import open_contexts
@@ -172,6 +172,7 @@ def _look() -> _State:
     found = combined(pending(each.project, each.policy, snapshots) for each in workspaces)
     files = {metadata.manifest, metadata.root / "Cargo.lock", metadata.root / lock_file.NAME}
     files |= {metadata.packages[member].manifest for member in metadata.members}
+    files |= set(reviewed_files(workspaces[0].places, snapshots.values()))
     return _State(metadata.root, frozenset(files), tuple(found))
 
 
