@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
 
 from buildperm.errors import BuildpermError
 
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _VERSIONS = (3, 4)
+_COMMIT = re.compile(r"#[0-9a-f]{7,64}\Z")
+_ENDING = re.compile(r"[\s#]")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -58,6 +62,24 @@ class Lock:
         return ""
 
 
+def plain(source: str) -> str:
+    """Return Cargo's source string in the form that identities are compared in.
+
+    A Cargo.lock of version 4 encodes the branch of a git repository, `feature%2Fx`, and
+    `cargo metadata` does not. A name that holds such signs itself is decoded to the end, as nobody
+    can tell which of the two wrote it; what would end the branch or the word stays encoded.
+    """
+    head, mark, query = source.partition("?")
+    if not (mark and source.startswith("git+")):
+        return source
+    commit = _COMMIT.search(query)
+    end = commit.start() if commit else len(query)
+    query, rest = query[:end], query[end:]
+    while (decoded := unquote(query)) != query:
+        query = decoded
+    return f"{head}?{_ENDING.sub(lambda found: quote(found[0]), query)}{rest}"
+
+
 def read(path: Path) -> Lock:
     """Read the Cargo.lock at `path`.
 
@@ -95,21 +117,29 @@ def _requirements(
     for identity in packages:
         # A package leaves out what is not needed to tell it from others, and always the commit.
         full = f"{identity.name} {identity.version}"
-        source = identity.source.partition("#")[0]
+        source = identity.source.rpartition("#")[0] or identity.source
         for written in (identity.name, full, f"{full} ({source})"):
             meant.setdefault(written, []).append(identity)
     return {
         identity: tuple(
-            found for written in package.get("dependencies", ()) for found in meant.get(written, ())
+            found
+            for written in package.get("dependencies", ())
+            for found in meant.get(_as_meant(written), ())
         )
         for identity, package in zip(packages, listed, strict=True)
     }
+
+
+def _as_meant(written: str) -> str:
+    """Write a dependency with its source in the plain form."""
+    package, bracket, source = written.partition(" (")
+    return f"{package} ({plain(source.removesuffix(')'))})" if bracket else written
 
 
 def _identity(package: Any) -> Identity:  # noqa: ANN401 - TOML
     return Identity(
         name=str(package["name"]),
         version=str(package["version"]),
-        source=str(package.get("source", "")),
+        source=plain(str(package.get("source", ""))),
         checksum=str(package.get("checksum", "")),
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from buildperm.cargo import lock
 from buildperm.errors import BuildpermError
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ def _package(package: Any, node: Any) -> Package:  # noqa: ANN401 - JSON
         id=package["id"],
         name=package["name"],
         version=package["version"],
-        source=package["source"] or "",
+        source=lock.plain(package["source"] or ""),
         manifest=found,
         links=package["links"] or "",
         features=tuple(sorted(node["features"])),

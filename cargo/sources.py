@@ -15,7 +15,7 @@ import re
 import stat
 import tarfile
 import tomllib
-import zlib
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -30,13 +30,16 @@ if TYPE_CHECKING:
 
 _FILES_MOST = 200
 _FILE_MOST = 1 << 20  # Bytes; a longer source counts as not there.
-_ARCHIVE_MOST = 256 << 20  # Bytes, unpacked.
+_LOOKUPS_MOST = 2_000  # Names that sources mention, for each version.
+_ARCHIVE_MOST = 64 << 20  # Bytes, unpacked.
+_MEMBERS_MOST = 10_000
 _SHORT_COMMIT = 7  # Digits in the name of a checkout of Cargo's.
 
 _MODULE = re.compile(
     rb'^[ \t]*(?:#\[path\s*=\s*"([^"\n]+)"\]\s*)?(?:pub(?:\([^)\n]*\))?\s+)?mod\s+(\w+)\s*;',
     re.MULTILINE,
 )
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _INCLUDE = re.compile(rb'\binclude(?:_str|_bytes)?!\s*[(\[{]\s*"([^"\n]+)"')
 
 Compared = tuple[tuple[SourceChange, ...], str]
@@ -85,27 +88,29 @@ def _before(known: Snapshot, package: Package) -> Sources | None:
     """Find the files of the version that was reviewed last."""
     if package.source.startswith("git+"):
         return _checkout(known, package)
-    folder = package.folder.with_name(f"{package.name}-{known.version}")
+    name = f"{package.name}-{known.version}"
+    if posixpath.basename(name) != name or "\0" in name:
+        return None  # Whatever it leads to is no package of Cargo's.
+    folder = package.folder.with_name(name)
     # What was unpacked to the end has this file: Cargo's `registry/src`.
     if known.version != package.version and (folder / ".cargo-ok").exists():
         return _Folder(folder)
     cache = package.folder.parents[2] / "cache" if len(package.folder.parents) > 2 else None
     if cache is None or cache.parent.name != "registry":
         return None  # Vendored: there is no other version.
-    name = f"{package.name}-{known.version}.crate"
-    return _archive(cache / package.folder.parent.name / name, known.inputs.checksum)
+    return _archive(cache / package.folder.parent.name / f"{name}.crate", known.inputs.checksum)
 
 
 def _checkout(known: Snapshot, package: Package) -> Sources | None:
     """Find a checkout of another commit: `git/checkouts/NAME-HASH/COMMIT`."""
-    commit = known.source.rpartition("#")[2][:_SHORT_COMMIT]
+    commit = known.source.rpartition("#")[2]
     parts = package.folder.parts
-    if not commit or "checkouts" not in parts:
+    if not _COMMIT.fullmatch(commit) or "checkouts" not in parts:
         return None
     at = len(parts) - 1 - parts[::-1].index("checkouts")
     if len(parts) < at + 3:
         return None
-    folder = Path(*parts[: at + 2], commit, *parts[at + 3 :])
+    folder = Path(*parts[: at + 2], commit[:_SHORT_COMMIT], *parts[at + 3 :])
     return _Folder(folder) if (folder / "Cargo.toml").is_file() else None
 
 
@@ -120,19 +125,20 @@ def _archive(path: Path, checksum: str) -> Sources | None:
         if len(unpacked) > _ARCHIVE_MOST:
             return None
         return _Archive(unpacked, path.name.removesuffix(".crate"))
-    except (OSError, EOFError, zlib.error, tarfile.TarError):
+    except Exception:  # tarfile answers odd headers with whatever goes wrong first.
         return None
 
 
 class _Folder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._true = os.path.realpath(folder)
 
     def read(self, name: str) -> bytes | None:
         path = self._folder / name
         try:
             # A link would show what is not part of the package.
-            if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self._folder)):
+            if not Path(os.path.realpath(path)).is_relative_to(self._true):
                 return None
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except (OSError, ValueError):
@@ -148,17 +154,26 @@ class _Folder:
 
 
 class _Archive:
+    """The files of a package file; all of its headers are read at once, so that errors are, too."""
+
     def __init__(self, unpacked: bytes, top: str) -> None:
-        self._file = tarfile.open(fileobj=io.BytesIO(unpacked), mode="r:")  # noqa: SIM115
-        self._top = top
+        self._unpacked = unpacked
+        self._files: dict[str, tuple[int, int]] = {}  # Start and size, by path in the package.
+        with tarfile.open(fileobj=io.BytesIO(unpacked), mode="r:") as archive:
+            for number, entry in enumerate(archive):
+                if number >= _MEMBERS_MOST:
+                    raise tarfile.TarError("more files than a package has")
+                name = entry.name.removeprefix(f"{top}/")
+                self._files.pop(name, None)
+                # The type of a sparse file counts as regular, but what is there are pieces of it.
+                if name != entry.name and entry.isreg() and not entry.issparse():
+                    self._files[name] = entry.offset_data, entry.size
 
     def read(self, name: str) -> bytes | None:
-        try:
-            entry = self._file.getmember(f"{self._top}/{name}")
-        except KeyError:
+        start, size = self._files.get(name, (0, -1))
+        if not 0 <= size <= _FILE_MOST or start + size > len(self._unpacked):
             return None
-        file = self._file.extractfile(entry) if entry.isreg() else None
-        return file.read() if file is not None and entry.size <= _FILE_MOST else None
+        return self._unpacked[start : start + size]
 
 
 def _scripts(sources: Sources) -> list[str]:
@@ -175,31 +190,40 @@ def _scripts(sources: Sources) -> list[str]:
 
 def _closure(sources: Sources, main: Sequence[str]) -> list[str]:
     """Follow `mod` and `include!` as far as they can be read without compiling."""
-    reached: dict[str, None] = {}
+    reached: list[str] = []
+    known: set[str] = set()  # Found or not.
+    mentioned = 0
     waiting = [(name, True) for name in reversed(main) if name]
     while waiting and len(reached) < _FILES_MOST:
         name, is_root = waiting.pop()
-        content = sources.read(name) if name not in reached else None
+        content = sources.read(name) if name not in known else None
+        known.add(name)
         if content is None:
             continue
-        reached[name] = None
-        folder, file = posixpath.split(name)
-        for match in _INCLUDE.finditer(content):
-            _push(waiting, folder, match[1], is_root=True)
-        below = folder if is_root or file == "mod.rs" else name.removesuffix(".rs")
-        for match in _MODULE.finditer(content):
-            if match[1]:
-                _push(waiting, folder, match[1], is_root=True)
-            else:
-                _push(waiting, below, match[2] + b".rs", is_root=False)
-                _push(waiting, below, match[2] + b"/mod.rs", is_root=False)
-    return list(reached)
+        reached.append(name)
+        left = _LOOKUPS_MOST - mentioned
+        found = list(islice(_mentions(name, content, is_root=is_root), left))
+        mentioned += len(found)
+        waiting += (each for each in found if not each[0].startswith(("/", "../")))
+    return reached
 
 
-def _push(waiting: list[tuple[str, bool]], folder: str, name: bytes, *, is_root: bool) -> None:
-    path = posixpath.normpath(posixpath.join(folder, os.fsdecode(name)))
-    if not path.startswith(("/", "../")) and path != "..":
-        waiting.append((path, is_root))
+def _mentions(name: str, content: bytes, *, is_root: bool) -> Iterator[tuple[str, bool]]:
+    """Yield the paths that a file may mean, and whether their own modules lie beside them."""
+    folder, file = posixpath.split(name)
+    for match in _INCLUDE.finditer(content):
+        yield _path(folder, match[1]), True
+    below = folder if is_root or file == "mod.rs" else name.removesuffix(".rs")
+    for match in _MODULE.finditer(content):
+        if match[1]:
+            yield _path(folder, match[1]), True
+        else:
+            yield _path(below, match[2] + b".rs"), False
+            yield _path(below, match[2] + b"/mod.rs"), False
+
+
+def _path(folder: str, name: bytes) -> str:
+    return posixpath.normpath(posixpath.join(folder, os.fsdecode(name)))
 
 
 def _inside(path: Path, folder: Path) -> str:

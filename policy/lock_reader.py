@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 from buildperm.errors import BuildpermError
 from buildperm.policy.access import Kind, Outcome
+from buildperm.policy.grants import parse_key
 from buildperm.policy.manifest import BOM, dotted, kind_of, shown
 from buildperm.policy.snapshot import Context, Inputs, Seen, Sighting, Snapshot
 from buildperm.policy.statement import Path as Keys
@@ -35,6 +36,9 @@ _HEADS = {
 # Categories of Unicode; `isprintable` also objects to what is newer than this Python.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+# What becomes a part of paths further on.
+_VERSION = re.compile(r"\d+\.\d+\.\d+(?:[-+][0-9A-Za-z.+-]+)?", re.ASCII)
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _CONFLICT = re.compile(r"^(?:<{7}|\|{7}|={7}|>{7})(?:[ \r]|$)", re.MULTILINE)
 _LINE = re.compile(r"\(at line (\d+), column \d+\)$")
 
@@ -167,9 +171,9 @@ class _Reader:
                 self.fail(place, "a run of the same target, profile and features is there twice")
             sightings[sighting.context] = sighting
         return Snapshot(
-            crate=self.string(table, where, "crate"),
-            version=self.string(table, where, "version"),
-            source=self.string(table, where, "source", ""),
+            crate=self.key(table, where),
+            version=self.version(table, where),
+            source=self.source(table, where),
             inputs=inputs,
             commands={
                 words: self.strings(commands, (*where, "commands"), words) for words in commands
@@ -252,6 +256,30 @@ class _Reader:
             self.fail(place, "must not be empty")
         if not is_plain(value):
             self.fail(place, f"`{value}` holds what cannot be shown")
+        return value
+
+    def key(self, table: dict[str, Any], where: Keys) -> str:
+        """Return the crate, as a key of the grant table."""
+        value = self.string(table, where, "crate")
+        try:
+            parse_key(value)
+        except ValueError as error:
+            self.fail((*where, "crate"), f"`{value}`: {error}")
+        return value
+
+    def version(self, table: dict[str, Any], where: Keys) -> str:
+        """Return the version of a package."""
+        value = self.string(table, where, "version")
+        if not _VERSION.fullmatch(value):
+            self.fail((*where, "version"), f"`{value}` is no version, such as `1.0.0`")
+        return value
+
+    def source(self, table: dict[str, Any], where: Keys) -> str:
+        """Return Cargo's source string; empty for a path."""
+        value = self.string(table, where, "source", "")
+        _, hash_sign, commit = value.rpartition("#")
+        if hash_sign and not _COMMIT.fullmatch(commit):
+            self.fail((*where, "source"), f"`{commit}` is no commit in hexadecimal digits")
         return value
 
     def digest(self, table: dict[str, Any], where: Keys, key: str) -> str:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from buildperm.policy import ladder
 from buildperm.policy.access import Access, Kind
-from buildperm.policy.compilation import PINNED
+from buildperm.policy.compilation import PINNED, effective
 from buildperm.policy.decision import Answer, Decision
 from buildperm.policy.grants import CrateGrants, Policy
 from buildperm.policy.pattern import is_literal, matches
@@ -46,7 +46,7 @@ def granted(
             version
             for version, about in versions.items()
             if (_is_asked(about) or ((key, version) in ran and key in policy.crates))
-            and _counts(now, version, about)
+            and _counts(had, now, version, about)
         }
         reviewed = now.reviewed
         if counted - reviewed and present is not None:
@@ -58,9 +58,10 @@ def granted(
 
 
 def pruned(had: CrateGrants, decided: Iterable[Decided]) -> CrateGrants:
-    """Take away what was found unused and denied; no denial is left behind."""
+    """Take away what was found unused or dormant and denied; no denial is left behind."""
     for proposal, decision in decided:
-        if proposal.standing is not Standing.UNUSED or decision.answer is not Answer.DENY:
+        is_granted = proposal.standing in (Standing.UNUSED, Standing.DORMANT)
+        if not is_granted or decision.answer is not Answer.DENY:
             continue
         if not proposal.version:  # The crate itself is gone, and its whole table with it.
             return CrateGrants(had.key)
@@ -85,7 +86,7 @@ def merged(had: CrateGrants, decided: Iterable[Decided]) -> CrateGrants:
         if decision.answer is Answer.DENY:
             refused = _refused(proposal, choice)
             denials |= refused
-            rules = {rule for rule in rules if not any(_within(rule, no) for no in refused)}
+            rules = {rule for rule in rules if not any(within(rule, no) for no in refused)}
         elif decision.answer is Answer.ALLOW and proposal.standing is Standing.ASKED:
             rules.update(choice.rules)
             denials.difference_update(choice.rules)
@@ -103,6 +104,8 @@ def is_settled(proposal: Proposal, decision: Decision) -> bool:
     """
     if decision.answer in (Answer.ALLOW, Answer.DENY):
         return True
+    if proposal.standing is Standing.DORMANT:
+        return False
     if proposal.standing is not Standing.ASKED:
         return True
     return all(access.kind is Kind.SYSTEM for access in proposal.evidence)
@@ -112,13 +115,22 @@ def _is_asked(about: Iterable[Decided]) -> bool:
     return any(proposal.standing is Standing.ASKED for proposal, _ in about)
 
 
-def _counts(now: CrateGrants, version: str, about: Sequence[Decided]) -> bool:
+def dormant(grants: CrateGrants, version: str) -> frozenset[Rule]:
+    """Return the risky rules that would come into force for a version if it became reviewed."""
+    if version in grants.reviewed:
+        return frozenset()
+    reviewed = replace(grants, reviewed=grants.reviewed | {version})
+    in_force = effective(reviewed, version).rules & grants.rules
+    return frozenset(rule for rule in in_force if of_rule(rule)[0] >= PINNED)
+
+
+def _counts(had: CrateGrants, now: CrateGrants, version: str, about: Sequence[Decided]) -> bool:
     """Tell whether a version counts as reviewed: all is said, and a person weighed its risks.
 
     Risky grants hold for reviewed versions only. A version that asks for nothing, or for what a
     batch may allow, must not get those of its predecessors, or of the version beside it, by the
     way; nor must one whose risky proposals were only denied, or allowed along with another
-    crate's.
+    crate's. And none must get by a risky answer what was granted before and not shown with it.
     """
     if not version or not all(is_settled(*each) for each in about):
         return False
@@ -129,8 +141,24 @@ def _counts(now: CrateGrants, version: str, about: Sequence[Decided]) -> bool:
         for proposal, decision in about
         if proposal.standing is Standing.ASKED and decision.answer is Answer.ALLOW
     ]
-    asked_for = {rule for each, how in allowed for rule in each.ladder[how.rung].rules}
-    if all(of_rule(rule)[0] < PINNED for rule in now.rules - asked_for):
+    asked_for = {
+        rule
+        for each, how in allowed
+        for choice in each.ladder[: how.rung + 1]  # A rung allows what narrower ones do.
+        for rule in choice.rules
+    }
+    kept = {
+        rule
+        for each, how in about
+        if each.standing is Standing.DORMANT and how.answer is Answer.ALLOW
+        for rule in each.ladder[how.rung].rules
+    }
+    shown = asked_for | kept
+    if any(
+        not any(within(rule, one) for one in shown) for rule in dormant(now, version) & had.rules
+    ):
+        return False
+    if all(of_rule(rule)[0] < PINNED for rule in now.rules - shown):
         return True
     return any(each.risk >= PINNED and not how.elsewhere for each, how in allowed)
 
@@ -148,8 +176,9 @@ def exactly(accesses: Iterable[Access]) -> frozenset[Rule]:
     return frozenset(rule for one in accesses for rule in ladder.exactly(one.kind, [one]).rules)
 
 
-def _within(rule: Rule, denial: Rule) -> bool:
-    if rule == denial:
+def within(rule: Rule, other: Rule) -> bool:
+    """Tell whether a rule is surely about nothing that the other one is not about, too."""
+    if rule == other:
         return True
-    covered = is_literal(rule.pattern) and matches(denial.pattern, rule.pattern)
-    return rule.kind is denial.kind and covered
+    covered = is_literal(rule.pattern) and matches(other.pattern, rule.pattern)
+    return rule.kind is other.kind and covered

@@ -19,9 +19,10 @@ class Risk(IntEnum):
 
 
 class Standing(StrEnum):
-    """Why a proposal is put to a person; only the first kind has to be decided."""
+    """Why a proposal is put to a person; only the first two have to be decided."""
 
     ASKED = "asked"  # Neither granted nor denied: refused when enforced until it is allowed.
+    DORMANT = "dormant"  # Granted, risky, and in force for one more version once that is reviewed.
     COVERED = "covered"  # New since the last review, and granted already by a wider rule.
     UNUSED = "unused"  # Granted, and no longer made use of: denying it takes the grant away.
     NEWCOMER = "newcomer"  # A build script that is new and stays within the baseline.

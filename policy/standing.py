@@ -25,9 +25,11 @@ from buildperm.policy.proposals import is_settled
 from buildperm.policy.risk import of_rule
 from buildperm.policy.rule import Rule
 from buildperm.policy.snapshot import Seen
+from buildperm.policy.version import age
 
 NOT_LOCKED = "is not in Cargo.lock any more"
 _USELESS = "All of it: no run has made use of it."
+_ALONG = "It is in Cargo.toml already, and would be in force for this version too."
 _EITHER = "To deny removes it from Cargo.toml; to allow keeps it."
 _NOTHING = "There is nothing to decide: it stays within what every build script may do."
 _NAMED_MOST = 3  # Rules that one sentence names.
@@ -208,6 +210,48 @@ def removals(
         for choice in choices
         if not set(signature(choice)).isdisjoint(unused_grants)
     ]
+
+
+def dormant(
+    crate: str, version: str, grants: CrateGrants, asked: Iterable[Proposal]
+) -> list[Proposal]:
+    """Ask about each risky grant that a review of this version would put in force by the way.
+
+    Nothing where the version asks for nothing risky: then no answer does that.
+
+    Args:
+        crate: Its key in Cargo.toml.
+        version: Of the crate.
+        grants: What the key says.
+        asked: What the version asks for.
+    """
+    asked = list(asked)
+    narrowest = [rule for proposal in asked for rule in proposal.ladder[0].rules]
+    if all(proposal.risk < compilation.PINNED for proposal in asked):
+        return []
+    return [
+        _dormant(crate, version, rule, grants)
+        for rule in sorted(merging.dormant(grants, version))
+        if not any(merging.within(rule, shown) for shown in narrowest)
+    ]
+
+
+def _dormant(crate: str, version: str, rule: Rule, grants: CrateGrants) -> Proposal:
+    choice = Choice(f"{rule.kind} {rule.pattern}", (rule,), widening=_ALONG)
+    risk, reason = of_rule(rule)
+    known = ", ".join(sorted(grants.reviewed, key=age))
+    who = f"Reviewed with it: {known}." if known else "Nobody has reviewed any version with it."
+    return Proposal(
+        _id(crate, Standing.DORMANT, *signature(choice)),
+        crate,
+        version,
+        f"would get {_named(choice)}, too, which was granted before and not asked for now",
+        (choice,),
+        risk,
+        (reason, who, _EITHER),
+        (),
+        standing=Standing.DORMANT,
+    )
 
 
 def gone(grants: CrateGrants, title: str = NOT_LOCKED) -> Proposal:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from buildperm.tui.outcome import Journal
 
 
+DUE = (Standing.ASKED, Standing.DORMANT)
+"""What has to be answered."""
+
 _OPTIONAL = (Standing.COVERED, Standing.UNUSED)
 """What may be answered, but need not be."""
 
@@ -126,7 +129,7 @@ class Agenda:
 
     def is_due(self, proposal: Proposal) -> bool:
         """Tell whether a proposal still has to be decided."""
-        return proposal.standing is Standing.ASKED and self._is_undecided(proposal)
+        return proposal.standing in DUE and self._is_undecided(proposal)
 
     def is_optional(self, proposal: Proposal) -> bool:
         """Tell whether a proposal may still be answered, but need not be."""

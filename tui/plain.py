@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _WHAT: Final = {
     Standing.ASKED: "Wants to",
+    Standing.DORMANT: "Was granted",
     Standing.COVERED: "Does",
     Standing.UNUSED: "Was granted",
     Standing.NEWCOMER: "New",

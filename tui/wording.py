@@ -40,6 +40,7 @@ ANSWER_VERBS: Final = {
 
 STANDING_GLYPHS: Final = {
     Standing.ASKED: " ",
+    Standing.DORMANT: "↺",
     Standing.COVERED: "≈",
     Standing.UNUSED: "∅",
     Standing.NEWCOMER: "+",
@@ -48,6 +49,7 @@ STANDING_GLYPHS: Final = {
 
 STANDING_WORDS: Final = {
     Standing.ASKED: "",
+    Standing.DORMANT: "dormant",
     Standing.COVERED: "covered",
     Standing.UNUSED: "unused",
     Standing.NEWCOMER: "new",
@@ -120,23 +122,28 @@ def chain_text(chain: tuple[str, ...]) -> str:
 def answer_word(proposal: Proposal, answer: Answer) -> str:
     """Return how an answer about a proposal is told once it is given."""
     match proposal.standing, answer:
-        case Standing.UNUSED, Answer.ALLOW:
+        case ((Standing.UNUSED | Standing.DORMANT), Answer.ALLOW):
             return "kept"
-        case Standing.UNUSED, Answer.DENY:
+        case ((Standing.UNUSED | Standing.DORMANT), Answer.DENY):
             return "removed"
         case Standing.COVERED, Answer.ALLOW:
             return "fine"
-        case (Standing.COVERED | Standing.UNUSED | Standing.NEWCOMER) as standing, Answer.UNDECIDED:
+        case standing, Answer.UNDECIDED if standing is not Standing.ASKED:
             return STANDING_WORDS[standing]
         case _:
             return ANSWER_WORDS[answer]
 
 
 def standing_text(standing: Standing) -> str:
-    """Say what an answer means where none is needed; nothing where one is."""
+    """Say what an answer means where it is not about what was seen; nothing where it is."""
     match standing:
         case Standing.COVERED:
             return "New, but already allowed by a grant: a is fine with it, d denies it."
+        case Standing.DORMANT:
+            return (
+                "In force for this version, too, once it is reviewed: a keeps the grant, d removes "
+                "it. The review waits for an answer."
+            )
         case Standing.UNUSED:
             return "Not used any more: d removes the grant, a keeps it."
         case Standing.NEWCOMER:

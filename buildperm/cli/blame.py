@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from difflib import SequenceMatcher
 from pathlib import Path
 
 from buildperm.tui.wording import printable
 
 _TIMEOUT_S = 20
 _AUTHOR_MOST = 80  # Characters.
+_COMPARED_MOST = 1_000_000  # Lines that differ in the commit, times those in the folder.
 _HEAD = re.compile(r"([0-9a-f]{40,64}) \d+ (\d+)(?: \d+)?")  # git-blame(1), "The Porcelain Format".
 _ZONE = re.compile(r"([+-])(\d\d)(\d\d)")
 # Settings of a repository are no reason to run programs, to fetch, or to leave out what is asked.
@@ -39,11 +41,27 @@ def blame(path: Path, lines: Iterable[int]) -> dict[int, Change]:
     What git cannot tell is left out, and so is everything where there is no git, no repository, or
     the file is not in it. Where history was cut off, the oldest commit there says nothing.
     """
-    wanted = sorted({line for line in lines if line > 0})
-    if not wanted:
-        return {}
+    wanted = {line for line in lines if line > 0}
     real = Path(os.path.realpath(path))
-    ranges = [f"-L{line},{line}" for line in wanted]
+    committed = _git(real.parent, "cat-file", "blob", f"HEAD:./{real.name}") if wanted else b""
+    if not committed:
+        return {}
+    try:
+        now = real.read_bytes().splitlines()
+    except OSError:
+        return {}
+    if max(wanted) > len(now):
+        return {}
+    places = _places(committed.splitlines(), now)
+    if places is None:
+        return {}
+    found = {line: Change("", "", "") for line in wanted if line not in places}
+    ranges = [
+        f"-L{place},{place}" for place in sorted(places[line] for line in wanted - set(found))
+    ]
+    if not ranges:
+        return found
+    # Of a commit, as git would run filters of the repository on what is in the folder.
     said = _git(
         real.parent,
         "blame",
@@ -51,18 +69,46 @@ def blame(path: Path, lines: Iterable[int]) -> dict[int, Change]:
         "--encoding=UTF-8",
         "--no-textconv",
         *ranges,
+        "HEAD",
         "--",
         real.name,
     )
     if not said:
         return {}
-    found, ends = _read(said)
-    if ends and _git(real.parent, "rev-parse", "--is-shallow-repository").strip() != "false":
-        found = {line: change for line, change in found.items() if change.commit not in ends}
-    return found
+    changes, ends = _read(said.decode("utf-8", "surrogateescape"))
+    if ends and _git(real.parent, "rev-parse", "--is-shallow-repository").strip() != b"false":
+        changes = {line: change for line, change in changes.items() if change.commit not in ends}
+    at_place = {line: changes.get(place) for line, place in places.items() if line in wanted}
+    return found | {line: change for line, change in at_place.items() if change is not None}
 
 
-def _git(folder: Path, *words: str) -> str:
+def _places(committed: Sequence[bytes], now: Sequence[bytes]) -> dict[int, int] | None:
+    """Return where each line that is unchanged stands in the commit, both counted from 1.
+
+    None where both differ in more than can be compared in no time.
+    """
+    start = 0
+    for one, other in zip(committed, now, strict=False):
+        if one != other:
+            break
+        start += 1
+    end = 0
+    most = min(len(committed), len(now)) - start
+    while end < most and committed[-1 - end] == now[-1 - end]:
+        end += 1
+    old, new = committed[start : len(committed) - end], now[start : len(now) - end]
+    if len(old) * len(new) > _COMPARED_MOST:
+        return None
+    places = {line: line for line in range(1, start + 1)}
+    shift = len(committed) - len(now)
+    places |= {line: line + shift for line in range(len(now) - end + 1, len(now) + 1)}
+    matcher = SequenceMatcher(None, old, new, autojunk=False)
+    for at, its, size in matcher.get_matching_blocks():
+        places |= {start + its + each: start + at + each for each in range(1, size + 1)}
+    return places
+
+
+def _git(folder: Path, *words: str) -> bytes:
     """Return what git says; empty if it cannot."""
     try:
         ended = subprocess.run(
@@ -76,8 +122,8 @@ def _git(folder: Path, *words: str) -> str:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return "" if ended.returncode else ended.stdout.decode("utf-8", "surrogateescape")
+        return b""
+    return b"" if ended.returncode else ended.stdout
 
 
 def _read(said: str) -> tuple[dict[int, Change], Collection[str]]:

@@ -49,6 +49,7 @@ class Changes:
             if self.is_new(script) and not script.run.findings:
                 yield standing.newcomer(*script.crate, script.run.way)
             yield from self._covered(script)
+            yield from self._dormant(script)
             yield from removals.pop(script.crate[0], ())
         for rest in removals.values():
             yield from rest
@@ -79,7 +80,7 @@ class Changes:
         kept = {
             (proposal.crate, key)
             for proposal in review.proposals
-            if proposal.standing is Standing.UNUSED
+            if proposal.standing in (Standing.UNUSED, Standing.DORMANT)
             and review.decision(proposal.id).answer is Answer.ALLOW
             for key in standing.keys(proposal)
         }
@@ -151,6 +152,12 @@ class Changes:
             grants.presets if grants else (),
         )
 
+    def _dormant(self, script: Script) -> list[Proposal]:
+        grants = self.policy.crates.get(script.crate[0])
+        if grants is None:
+            return []
+        return standing.dormant(*script.crate, grants, script.run.findings)
+
     def _removals(self) -> dict[str, list[Proposal]]:
         """Propose what to take away, by key."""
         if self.prune == "never":
@@ -158,7 +165,7 @@ class Changes:
         found: dict[str, list[Proposal]] = {}
         for key, unused in self._unused().items():
             before = self._unused_before(key)
-            proposed = standing.proposed(unused, before, self.prune)
+            proposed = standing.proposed(unused, before, self.prune) - self._asked_about(key)
             versions = [version for crate, version in self.recorded.snapshots if crate == key]
             version = max(versions, key=age)
             removals = standing.removals(key, version, self.policy.crates[key], proposed)
@@ -170,6 +177,12 @@ class Changes:
         for grants in standing.absent(self.policy, locked):
             found[grants.key] = [standing.gone(grants)]
         return found
+
+    def _asked_about(self, key: str) -> frozenset[str]:
+        """Return the grants of a key that have to be kept or removed anyway."""
+        scripts = (script for script in self.recorded.scripts if script.crate[0] == key)
+        dormant = (each for script in scripts for each in self._dormant(script))
+        return frozenset(grant for each in dormant for grant in standing.keys(each))
 
     def _unused(self) -> dict[str, frozenset[str]]:
         """Find the grants that nothing made use of, by key, where all runs were complete."""

@@ -17,7 +17,7 @@ from buildperm.errors import BuildpermError
 from buildperm.policy.decision import Answer
 from buildperm.policy.proposal import Risk, Standing
 from buildperm.tui import changes
-from buildperm.tui.agenda import Agenda
+from buildperm.tui.agenda import DUE, Agenda
 from buildperm.tui.hunks import WHOLE, compare
 from buildperm.tui.outcome import Outcome
 from buildperm.tui.plain import explain, facts, rule_facts
@@ -54,6 +54,7 @@ _HELP: Final = (
 
 _LISTED: Final = {
     Standing.ASKED: "",
+    Standing.DORMANT: "granted before",
     Standing.COVERED: "nothing to decide",
     Standing.UNUSED: "unused grant",
     Standing.NEWCOMER: "new build script, nothing to decide",
@@ -61,6 +62,7 @@ _LISTED: Final = {
 
 _LATER: Final = {
     Standing.ASKED: "Left for later; it stays refused.",
+    Standing.DORMANT: "Left for later; the version does not count as reviewed.",
     Standing.COVERED: "Left for later; it stays allowed.",
     Standing.UNUSED: "Left for later; the grant stays.",
     Standing.NEWCOMER: "",
@@ -166,7 +168,7 @@ class _Conversation:
             waiting = list(self._undecided())
             if not waiting:
                 return
-            left = sum(proposal.standing is Standing.ASKED for proposal in waiting)
+            left = sum(proposal.standing in DUE for proposal in waiting)
             if self._ask(waiting[0], left) == "q":
                 return
 

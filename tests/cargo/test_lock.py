@@ -52,6 +52,33 @@ def test_a_broken_or_unknown_file_is_one_clear_error(tmp_path: Path, text: str, 
         lock.read(written(tmp_path, text))
 
 
+@pytest.mark.parametrize(
+    ("branch", "plain"),
+    [
+        ("branch=feature%2Fx", "branch=feature/x"),
+        ("branch=feature/x", "branch=feature/x"),
+        ("branch=a%2Bb", "branch=a+b"),
+        ("branch=a%23b", "branch=a%23b"),
+        ("branch=a#b", "branch=a%23b"),
+        ("branch=a%252Fb", "branch=a/b"),
+    ],
+)
+def test_a_branch_is_the_same_however_it_is_written(
+    tmp_path: Path, branch: str, plain: str
+) -> None:
+    source, commit = f"git+https://example.org/a%20b?{branch}", "0123456789" * 4
+    text = entry("a", f'source = "{source}#{commit}"')
+    needed = f'dependencies = ["a 1.0.0 ({source})"]'
+
+    read = lock.read(written(tmp_path, f"version = 4\n{text}{entry('b', needed)}"))
+
+    wanted = f"git+https://example.org/a%20b?{plain}#{commit}"
+    found = read.find("a", "1.0.0", wanted)
+    assert lock.plain(f"{source}#{commit}") == lock.plain(wanted) == wanted
+    assert found is not None
+    assert read.requirements[lock.Identity("b", "1.0.0", "", "")] == (found,)
+
+
 def test_bytes_that_are_no_text_are_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "Cargo.lock").write_bytes(b"version = 4\n# \xff\n")
 

@@ -24,8 +24,10 @@ HOSTILE = [
 
 hostile = st.one_of(st.sampled_from(HOSTILE), st.binary(max_size=12)).map(encode)
 plain = st.one_of(hostile, st.text(string.printable[:95] + "äß☃", max_size=12))
-said = plain.filter(bool)
 lists = st.lists(plain, max_size=4, unique=True).map(lambda texts: tuple(sorted(texts)))
+crates = st.from_regex(r"[a-z][a-z0-9_-]{0,8}", fullmatch=True).flatmap(
+    lambda name: st.sampled_from([name, f"{name}@0.9", f"git+https://example.org/a?b=c%20d#{name}"])
+)
 digests = st.binary(min_size=32, max_size=32).map(bytes.hex)
 versions = st.sampled_from(["0.9.0", "0.10.0", "1.0.0-rc.1", "1.0.0", "1.0.0+b"])
 seen = st.builds(Seen, st.sampled_from(Kind), plain, st.sampled_from(Outcome))
@@ -64,9 +66,9 @@ inputs = st.builds(
 )
 snapshots = st.builds(
     Snapshot,
-    crate=said,
-    version=said,
-    source=plain,
+    crate=crates,
+    version=versions,
+    source=st.sampled_from(["", "registry+https://example.org", f"git+https://x/y?b=z#{'a' * 40}"]),
     inputs=inputs,
     commands=st.dictionaries(plain, lists, max_size=3),
     sightings=sightings(seen),

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buildperm.errors import BuildpermError
+from buildperm.policy import standing
 from buildperm.policy.access import Access, Kind, Outcome
 from buildperm.policy.decision import Answer, Decision
 from buildperm.policy.grants import CrateGrants, Policy
@@ -210,9 +211,11 @@ def test_risky_grants_of_a_crate_hold_for_no_version_that_was_only_answered_alon
     had = CrateGrants("b", frozenset({"0.9.0"}), rules=frozenset({curl}))
     policy = Policy("portable", {"b": had}, Path("Cargo.toml"))
     one, other = proposal("a", risk=Risk.HIGH), proposal("b", risk=Risk.HIGH)
-    along, alone = Review([one, other]), Review([one, other])
+    (shown,) = standing.dormant("b", "1.0.0", had, [other])
+    along, alone = Review([one, other]), Review([one, other, shown])
     along.answer_everywhere(one.id, Answer.ALLOW)
     alone.allow(other.id)
+    alone.allow(shown.id)
 
     assert along.grants(policy)["b"] == replace(had, rules=had.rules | {GIT})
     assert alone.grants(policy)["b"].reviewed == {"0.9.0", "1.0.0"}

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buildperm.errors import BuildpermError
-from buildperm.policy import journal, manifest
+from buildperm.policy import journal, manifest, standing
 from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.compilation import effective
 from buildperm.policy.decision import Act, Answer, Decision, Entry, Picked
 from buildperm.policy.editor import with_grants
 from buildperm.policy.grants import CrateGrants, Policy
@@ -334,7 +335,43 @@ def test_a_new_version_gets_no_risky_grant_of_its_predecessors_by_the_way() -> N
 
     assert quiet.grants(policy) == {}
     assert batch.grants(policy)["x"].reviewed == {"0.9.0"}
-    assert looked_at.grants(policy)["x"].reviewed == {"0.9.0", "1.0.0"}
+    assert looked_at.grants(policy)["x"].reviewed == {"0.9.0"}
+    assert looked_at.grants(EMPTY)["x"].reviewed == {"1.0.0"}
+
+
+def test_a_risky_answer_revives_no_risky_grant_that_was_not_shown_with_it() -> None:
+    curl = Rule(Kind.EXEC, "curl")
+    had = CrateGrants("x", reviewed=frozenset({"0.9.0"}), rules=frozenset({curl}))
+    policy = Policy("portable", {"x": had}, Path("Cargo.toml"))
+    (shown,) = standing.dormant("x", "1.0.0", had, [HIGH])
+    review = Review((HIGH, shown))
+    review.allow(HIGH.id)
+    review.accept_up_to(Risk.MEDIUM)
+
+    assert review.counts().undecided == 1
+    assert review.next_undecided() == shown.id
+    assert curl not in effective(review.grants(policy)["x"], "1.0.0").rules
+    review.later(shown.id)
+    assert review.grants(policy)["x"].reviewed == {"0.9.0"}
+    review.allow(shown.id)
+    assert effective(review.grants(policy)["x"], "1.0.0").rules == {curl, *HIGH.ladder[0].rules}
+    review.deny(shown.id)
+    assert review.grants(policy)["x"] == CrateGrants(
+        "x", reviewed=frozenset({"0.9.0", "1.0.0"}), rules=frozenset(HIGH.ladder[0].rules)
+    )
+
+
+def test_a_narrow_answer_revives_no_wider_grant_and_a_wide_one_needs_no_other() -> None:
+    curl = proposal("curl", kind=Kind.EXEC, risk=Risk.HIGH)
+    narrow, wide = (choice.rules[0] for choice in HIGH.ladder)
+    for rule, rung, counts in ((wide, 0, False), (wide, 1, True), (narrow, 1, True)):
+        had = CrateGrants("x", frozenset({"0.9.0"}), rules=frozenset({rule}))
+        review = Review((HIGH, curl))
+        review.choose(HIGH.id, rung)
+        review.allow(HIGH.id)
+        review.allow(curl.id)
+        now = review.grants(Policy("portable", {"x": had}, Path("Cargo.toml")))["x"]
+        assert ("1.0.0" in now.reviewed) == counts, (rule, rung)
 
 
 def test_two_versions_of_a_crate_are_finished_one_by_one() -> None:

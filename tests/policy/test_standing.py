@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -297,6 +298,28 @@ def test_what_is_unused_is_found_again_by_its_removal() -> None:
 
     found = standing.removals("x", "1.1.0", grants, unused)
     assert {key for each in found for key in signature(each.ladder[0])} == unused
+
+
+def test_a_risky_grant_of_another_version_is_a_question_beside_a_risky_one() -> None:
+    grants = CrateGrants("x", frozenset({"1.0.0"}), rules=frozenset({PERL, PROTO}))
+    risky = propose("x", "1.1.0", [access(Kind.READ, "$HOME/notes.txt", Outcome.REFUSED)])
+    same = propose("x", "1.1.0", [access(Kind.EXEC, "perl", Outcome.REFUSED)])
+    harmless = propose("x", "1.1.0", [access(Kind.READ, "$WORKSPACE/a", Outcome.REFUSED)])
+
+    (found,) = standing.dormant("x", "1.1.0", grants, risky)
+
+    assert found.standing is Standing.DORMANT
+    assert found.ladder[0].rules == (PERL,)
+    assert found.risk is Risk.HIGH
+    assert "Reviewed with it: 1.0.0." in found.reasons
+    assert not standing.dormant("x", "1.0.0", grants, risky)  # In force already.
+    assert not standing.dormant("x", "1.1.0", grants, same)  # Asked about anyway.
+    assert not standing.dormant("x", "1.1.0", grants, harmless)  # Nothing revives it.
+    denied = replace(grants, denials=frozenset({PERL}))
+    assert not standing.dormant("x", "1.1.0", denied, risky)
+    proposed = replace(grants, reviewed=frozenset())
+    (found,) = standing.dormant("x", "1.1.0", proposed, risky)
+    assert "Nobody has reviewed any version with it." in found.reasons
 
 
 def test_a_crate_that_is_gone_is_one_removal_of_its_whole_table() -> None:

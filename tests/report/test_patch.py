@@ -100,6 +100,19 @@ def test_what_would_be_in_force_at_once_is_risky_and_so_only_told(tmp_path: Path
     assert "it would be in force before anybody has reviewed it" in after.decode()
 
 
+def test_a_risky_grant_for_one_version_is_only_told_where_another_is_reviewed(
+    tmp_path: Path,
+) -> None:
+    proposals = asked(access(Kind.EXEC, "curl"), access(Kind.EXEC, "sed"), version="0.2.0")
+
+    after = applied(SAMPLE, patch(SAMPLE, proposals, PATH), tmp_path)
+
+    grants = manifest.read(after, PATH).crates["sample"]
+    assert Rule(Kind.EXEC, "curl") not in effective(grants, "0.1.0").rules
+    assert Rule(Kind.EXEC, "sed") in grants.rules
+    assert "reviewed it: sample 0.2.0 tried to run curl" in after.decode()
+
+
 def test_a_crate_that_has_a_table_keeps_what_it_says_and_gets_its_comments_above_it(
     tmp_path: Path,
 ) -> None:
