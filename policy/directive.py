@@ -16,7 +16,7 @@ from buildperm.tracer.notation import decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 FREE, GRANTED, REFUSED, FORBIDDEN = "free", "granted", "refused", "forbidden"
 
@@ -55,6 +55,8 @@ _WHITE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
     map(chr, range(0x2000, 0x200B))
 )
 
+_TO_SPACE = dict.fromkeys(map(ord, _WHITE), " ")
+
 SYSTEM_LIBRARIES = (
     "/lib/**",
     "/lib32/**",
@@ -68,6 +70,7 @@ SYSTEM_LIBRARIES = (
     "/gnu/store/**",
     "$SYSROOT/**",
 )
+_SEARCH = "rustc-link-search"
 _SEARCH_KINDS = ("dependency", "crate", "native", "framework", "all")
 
 _SEPARATORS = b":;, \t"
@@ -186,12 +189,14 @@ def judge(
     denied: Iterable[str],
     places: Mapping[str, bytes],
     handed_over: Iterable[bytes] = (),
+    suspect: Callable[[bytes], object] | None = None,
 ) -> str:
     """Say what becomes of a directive: free, granted, refused or forbidden.
 
     `key` and `value` are in notation. `granted` and `denied` are patterns of `key=value` with
     portable paths; for `rustc-env` the value's name alone will do. `handed_over` are folders that
-    other build scripts named in `DEP_*`.
+    other build scripts named in `DEP_*`. `suspect` tells whether a folder that a build script has
+    filled is not to be searched for libraries without a grant.
 
     Raises:
         ValueError: Value or pattern hold a `%` without two hexadecimal digits.
@@ -203,6 +208,10 @@ def judge(
     if not parts:
         return FORBIDDEN
     verdicts = {_judge_one(*part, places=places, handed_over=handed_over) for part in parts}
+    if verdicts == {FREE} and suspect is not None:
+        folders = (_searched(value, places) for key, value in parts if key == _SEARCH)
+        if any(suspect(folder) for folder in folders if not _is_system(folder, places)):
+            verdicts = {REFUSED}
     if FORBIDDEN in verdicts:
         return FORBIDDEN
     if verdicts == {FREE}:
@@ -264,20 +273,56 @@ def is_free_search(
     value: str, places: Mapping[str, bytes], handed_over: Iterable[bytes] = ()
 ) -> bool:
     """Tell whether a library search path lies where nobody but the script and the system writes."""
-    kind, equals, rest = value.partition("=")
-    path = decode(rest if equals and kind in _SEARCH_KINDS else value)
-    if not path.startswith(b"/"):
-        path = places.get("MANIFEST_DIR", b"/nowhere") + b"/" + path
-    # `..` behind a link leads elsewhere than it reads: `$OUT_DIR/a/b/link/../../..`.
-    path = os.path.realpath(path) if b".." in path.split(b"/") else os.path.normpath(path)
-    if path.startswith(b"//"):
-        path = path[1:]
+    path = _searched(value, places)
+    if not path:
+        return False
     for folder in handed_over:
         if path == folder or path.startswith(folder + b"/"):
             return True
-    located = locate(path, places)
-    if located.partition("/")[0] in ("$OUT_DIR", "$TMP"):
+    if locate(path, places).partition("/")[0] in ("$OUT_DIR", "$TMP"):
         return True
+    return _is_system(path, places)
+
+
+def leads_out(value: str, places: Mapping[str, bytes]) -> bool:
+    """Tell whether a value names a path outside of script, package and system.
+
+    Asked about metadata, which the build scripts of dependents get as `DEP_*`: they run held to
+    their own grants, and often hand the path on.
+    """
+    raw = decode(value).translate(_TO_ONE).replace(b"=", b":")
+    words = {word[2:] if word[:1] == b"-" else word for word in raw.split(b":")}  # `-I/x`
+    return any(
+        word.startswith(b"/") and not _is_of_package(os.path.normpath(word), places)
+        for word in words
+        if len(word) <= _LONGEST_PATH
+    )
+
+
+def _is_of_package(path: bytes, places: Mapping[str, bytes]) -> bool:
+    own = ("$OUT_DIR", "$TMP", "$MANIFEST_DIR", "$SYSROOT")
+    located = locate(path, places)
+    if located.partition("/")[0] in own:
+        return True
+    return located.startswith("/usr/") or _is_system(path, places)
+
+
+def _searched(value: str, places: Mapping[str, bytes]) -> bytes:
+    """Return the folder that a search path means; empty for a relative one.
+
+    rustc runs in the workspace's folder for some packages and in the package's for others.
+    """
+    kind, equals, rest = value.partition("=")
+    path = decode(rest if equals and kind in _SEARCH_KINDS else value)
+    if not path.startswith(b"/"):
+        return b""
+    # `..` behind a link leads elsewhere than it reads: `$OUT_DIR/a/b/link/../../..`.
+    path = os.path.realpath(path) if b".." in path.split(b"/") else os.path.normpath(path)
+    return path[1:] if path.startswith(b"//") else path
+
+
+def _is_system(path: bytes, places: Mapping[str, bytes]) -> bool:
+    located = locate(path, places)
     return any(matches(pattern, located) for pattern in SYSTEM_LIBRARIES)
 
 
@@ -286,17 +331,23 @@ def _parts(key: str, value: str) -> list[tuple[str, str]]:
     if key != "rustc-flags":
         return [(key, value)]
     parts: list[tuple[str, str]] = []
-    words = decode(value).split()  # The notation hides a tab, at which Cargo splits.
+    # The notation hides a tab, at which Cargo splits.
+    words = _words(decode(value).decode("utf-8", "replace"))
     while words:
         word = words.pop(0)
-        if not word.startswith((b"-l", b"-L")):
+        if not word.startswith(("-l", "-L")):
             return []
-        flag, rest = word[:2], word[2:] or (words.pop(0) if words else b"")
+        flag, rest = word[:2], word[2:] or (words.pop(0) if words else "")
         if not rest:
             return []
-        key = "rustc-link-lib" if flag == b"-l" else "rustc-link-search"
-        parts.append((key, encode(rest)))
+        key = "rustc-link-lib" if flag == "-l" else _SEARCH
+        parts.append((key, encode(rest.encode())))
     return parts
+
+
+def _words(text: str) -> list[str]:
+    """Split as `char::is_whitespace` of Rust does, which knows other characters than Python."""
+    return [word for word in text.translate(_TO_SPACE).split(" ") if word]
 
 
 def _judge_one(
@@ -306,14 +357,14 @@ def _judge_one(
         return FORBIDDEN  # rustc reads further arguments from the file behind the `@`.
     if key == "rustc-link-lib":
         # A name is looked for in the folders that were judged, a path wherever it leads.
-        kind, _, name = value.rpartition("=")
-        return REFUSED if "/" in name or kind.startswith("link-arg") else FREE
+        is_argument = value.startswith("link-arg") and "=" in value
+        return REFUSED if "/" in value or is_argument else FREE
     if key == "rerun-if-env-changed":
         # Cargo keeps the value in its target directory, where other scripts may find it.
         return REFUSED if holds_credential(value) else FREE
     if key in _HARMLESS:
         return FREE
-    if key == "rustc-link-search":
+    if key == _SEARCH:
         return FREE if is_free_search(value, places, handed_over) else REFUSED
     if key == "rustc-env":
         name = value.partition("=")[0]

@@ -4,13 +4,14 @@ A directive can run code in rustc or in the linker, outside every sandbox. So ea
 first, then judged, and what is passed on is exactly the bytes that were judged. A line that is not
 judged to be a directive is only passed on if Cargo cannot take it for one.
 
-Part of the supervisor: imports nothing but built-in modules.
+Part of the supervisor: os and stat only.
 """
 
 from __future__ import annotations
 
 from buildperm.policy import directive
 from buildperm.policy.pattern import is_literal, matches
+from buildperm.sandbox import output
 from buildperm.sandbox.text import clean
 from buildperm.tracer.notation import encode
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from buildperm.sandbox.session import Package
 
 PASSED = ("free", "granted")
+
+MOST_SHADOWS = 3
+"""Libraries of one folder beyond this are not named."""
 
 MOST_NAMED = 1000
 """Directives beyond this are withheld without being named; the recording counts them."""
@@ -44,6 +48,8 @@ class Gate:
         self._denied = package["deny"].get("directives", [])
         self._places = places
         self._handed_over = tuple(handed_over)  # Folders that other scripts named in DEP_*.
+        self._known: dict[bytes, list[str]] = {}  # By folder.
+        self._shadows: list[str] = []  # In the folders of the directive that is being judged.
         self._record = record  # Called with key, value and verdict of each directive.
 
     def pass_on(self, lines: Iterable[bytes]) -> Iterable[bytes]:
@@ -67,6 +73,7 @@ class Gate:
                 yield text + b"\n"
 
     def _judge(self, key: str, value: str) -> str:
+        self._shadows = []
         verdict = directive.judge(
             key,
             value,
@@ -74,13 +81,23 @@ class Gate:
             denied=self._denied,
             places=self._places,
             handed_over=self._handed_over,
+            suspect=self._look_for_shadows,
         )
         self._record(key, value, verdict)
         if verdict not in PASSED:
             texts = directive.targets(key, value, self._places)
             decided = any(matches(rule, text) for rule in self._denied for text in texts)
-            self._withhold(f"{key}={value} ({verdict})", decided=decided)
+            why = f": called like the system's: {', '.join(self._shadows)}" if self._shadows else ""
+            self._withhold(f"{key}={value} ({verdict}{why})", decided=decided)
         return verdict
+
+    def _look_for_shadows(self, folder: bytes) -> bool:
+        """Tell whether a folder would give a linker something else for the system's libraries."""
+        found = self._known.get(folder)
+        if found is None:  # A folder may be full, and named again and again.
+            found = self._known[folder] = output.shadows(folder)[:MOST_SHADOWS]
+        self._shadows += found
+        return bool(found)
 
     def _withhold(self, what: str, *, decided: bool = False) -> None:
         named = self.denied if decided else self.withheld

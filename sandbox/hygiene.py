@@ -1,13 +1,5 @@
 """What a build script inherits: descriptors, session, signals, limits. Everything else is cut off.
 
-Limits, the `limits` of a session, each with its default below:
-
-- `stdout_bytes`: what the script may print for Cargo; beyond it the run fails;
-- `stderr_bytes`: what is passed on of its talk; the rest is left out, the run goes on;
-- `file_bytes`: RLIMIT_FSIZE, the size of any one file it writes;
-- `open_files`: RLIMIT_NOFILE, if it is lower than what the user has;
-- `processes`: how many may live at once, counted by the recorder; beyond it the run fails.
-
 Part of the supervisor: standard library only.
 """
 
@@ -16,6 +8,7 @@ from __future__ import annotations
 import os
 import resource
 
+from buildperm.policy import limits as policy
 from buildperm.sandbox import kernel
 
 TYPE_CHECKING = False
@@ -25,21 +18,7 @@ if TYPE_CHECKING:
 else:
     import _signal
 
-LIMITS = {
-    "stdout_bytes": 64 << 20,
-    "stderr_bytes": 16 << 20,
-    "file_bytes": 16 << 30,
-    "open_files": 65_536,
-    "processes": 4_096,
-}
-"""The default of each limit."""
-
 _LAST_DESCRIPTOR = (1 << 31) - 1
-
-
-def limit(limits: Mapping[str, int], name: str) -> int:
-    """Return the limit `name` of a session, or its default."""
-    return limits.get(name, LIMITS[name])
 
 
 def jobserver(environ: Mapping[bytes, bytes]) -> tuple[list[int], bytes]:
@@ -96,7 +75,9 @@ def set_limits(limits: Mapping[str, int]) -> None:
         ("file_bytes", resource.RLIMIT_FSIZE),
         ("open_files", resource.RLIMIT_NOFILE),
     ):
-        wanted = limit(limits, name)
+        wanted = policy.value(limits, name)
+        if wanted == policy.NONE:
+            continue
         lowered = tuple(
             wanted if now == resource.RLIM_INFINITY else min(now, wanted)
             for now in resource.getrlimit(which)

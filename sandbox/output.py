@@ -1,7 +1,8 @@
 """The scan of OUT_DIR after a run, and the private folders: both walk a tree that is hostile.
 
 Cargo, rustc and the linker use what lies in OUT_DIR without any sandbox. `include_str!` of a link
-that leaves it would embed a credential in the program.
+that leaves it would embed a credential in the program; a `libc.so` there is linked in the place of
+the system's, where the script has Cargo search that folder.
 
 Part of the supervisor: os and stat only.
 """
@@ -16,7 +17,7 @@ from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 DEEPEST = 200
 """Folders inside folders beyond this are not looked into but reported: PATH_MAX is near."""
@@ -24,26 +25,127 @@ DEEPEST = 200
 MOST_NAMED = 20
 """Findings beyond this are not listed."""
 
+MOST_PROGRAMS = 100
+"""Programs beyond this are counted and not listed."""
+
 _KINDS = (
     (stat.S_ISFIFO, "a fifo"),
     (stat.S_ISSOCK, "a socket"),
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
+_BLOCK = 512  # Of st_blocks: inode(7).
+_ANY_EXECUTE = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
+# What gcc and rustc link programs with without being told: glibc, musl, libgcc, C++.
+_SYSTEM_STEMS = frozenset(
+    b"c m mvec pthread dl rt util resolv nsl crypt anl BrokenLocale c_nonshared pthread_nonshared "
+    b"gcc gcc_s gcc_eh unwind atomic stdc++ supc++ c++ c++abi compiler_rt ssp ssp_nonshared".split()
+)
 _SETUID = stat.S_ISUID | stat.S_ISGID
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def scan(out_dir: bytes) -> list[str]:
-    """Name what must not be in `out_dir`, which has to be without links; empty if it is clean."""
-    found: list[str] = []
+class Left:
+    """What a script has left in OUT_DIR."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []  # What must not be there, and why; empty if it is clean.
+        self.programs: list[str] = []  # What the kernel would run, relative, in notation.
+        self.unlisted = 0  # Programs beyond MOST_PROGRAMS.
+        self.size = Size()
+
+
+class Size:
+    """What files take on the disk; one with several names counts once."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self.files = 0
+        self._known: set[tuple[int, int]] = set()
+
+    def add(self, about: os.stat_result) -> None:
+        """Count one entry of a folder."""
+        self.files += 1
+        if about.st_nlink > 1 and not stat.S_ISDIR(about.st_mode):
+            identity = about.st_dev, about.st_ino
+            if identity in self._known:
+                return
+            self._known.add(identity)
+        self.bytes += about.st_blocks * _BLOCK
+
+    def beyond(self, most_bytes: int, most_files: int) -> str:
+        """Name the limit that is exceeded; empty if none is. 0 is no limit."""
+        if 0 < most_bytes < self.bytes:
+            return "output_bytes"
+        return "output_files" if 0 < most_files < self.files else ""
+
+
+def scan(out_dir: bytes) -> Left:
+    """Look through `out_dir`, which has to be without links, after all has ended."""
+    left = Left()
     for path, about in _walk(out_dir):
         why = about if isinstance(about, str) else _why(out_dir, path, about)
-        if why:
-            found.append(f"$OUT_DIR{encode(path[len(out_dir) :])}: {why}")
-            if len(found) >= MOST_NAMED:
-                break
-    return found
+        if why and len(left.found) < MOST_NAMED:
+            left.found.append(f"$OUT_DIR{encode(path[len(out_dir) :])}: {why}")
+        if isinstance(about, str):
+            continue
+        left.size.add(about)
+        if about.st_mode & _ANY_EXECUTE and stat.S_ISREG(about.st_mode) and _is_program(path):
+            if len(left.programs) < MOST_PROGRAMS:
+                left.programs.append(encode(path[len(out_dir) + 1 :]))
+            else:
+                left.unlisted += 1
+    left.programs.sort()
+    return left
+
+
+def beyond(folders: Iterable[bytes], most_bytes: int, most_files: int) -> str:
+    """Name the limit that exceeds what lies in `folders` by now; empty if none does.
+
+    The tree changes meanwhile, so that this is no more than an estimate; `scan` has the last word.
+    """
+    size = Size()
+    for folder in folders:
+        for _, about in _walk(folder):
+            if not isinstance(about, str):
+                size.add(about)
+                found = size.beyond(most_bytes, most_files)
+                if found:
+                    return found
+    return ""
+
+
+def shadows(folder: bytes) -> list[str]:
+    """Name what in `folder` a linker that searches there takes for a library of the system."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []
+    return sorted(encode(name) for name in names if _is_system_library(name))
+
+
+def _is_system_library(name: bytes) -> bool:
+    """Tell whether a file is called like a library that nearly every program is linked with."""
+    if name.startswith((b"ld-linux", b"ld-musl-", b"ld.so", b"ld64.so")):
+        return True
+    if not name.startswith(b"lib"):
+        return False
+    stem, dot, kind = name[3:].partition(b".")
+    return bool(dot) and stem in _SYSTEM_STEMS and kind.partition(b".")[0] in (b"so", b"a")
+
+
+def _is_program(path: bytes) -> bool:
+    """Tell whether the kernel would execute a file: execve(2), ELF and interpreter scripts."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return True  # It may be executed and not be read.
+    try:
+        return os.read(descriptor, 4).startswith((b"\x7fELF", b"#!"))
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
 
 
 def _why(out_dir: bytes, path: bytes, about: os.stat_result) -> str:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 
-from buildperm.policy import baseline, environment, sensitive
+from buildperm.policy import baseline, environment, limits, sensitive
 from buildperm.policy.pattern import locate, matches, without_token
 from buildperm.sandbox import output
+from buildperm.sandbox.progress import quoted
 from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False
@@ -34,6 +35,8 @@ class Verdict:
         self.failure = ""  # Everything that is wrong, in a sentence each; empty if nothing is.
         self.hint = ""
         self.talk: list[str] = []  # What is said without failing.
+        self.programs: list[str] = []  # Executable files in OUT_DIR.
+        self.programs_unlisted = 0
         self._wait_status = wait_status
 
     @property
@@ -55,6 +58,8 @@ class Verdict:
             "voided": recorder.voided,
             "failure": self.failure,
             "unseen": recorder.unseen,
+            "programs": list[object](self.programs),
+            "programs_unlisted": self.programs_unlisted,
         }
 
 
@@ -72,15 +77,26 @@ def judge(
     writer: Writer,
     streams: Streams,
     gate: Gate,
+    exceeded: str = "",
 ) -> Verdict:
-    """Judge a run that has ended and whose output `gate` has read."""
+    """Judge a run that has ended and whose output `gate` has read.
+
+    `exceeded` is the limit for which it was ended; empty if it was not.
+    """
     verdict = Verdict(wait_status)
+    if exceeded:
+        _limit(verdict, run, exceeded)
     if streams.flooded:
-        verdict.fail("it printed more to standard output than a run may", _DISTRUST)
+        _limit(verdict, run, "stdout_bytes")
     if streams.failure:
         verdict.fail(f"its standard output cannot be kept: {streams.failure}")
     if recorder.failure:
-        verdict.fail(recorder.failure, _DISTRUST)
+        if recorder.failure.endswith(" processes at once"):
+            _limit(verdict, run, "processes")
+        else:
+            verdict.fail(recorder.failure, _DISTRUST)
+    if recorder.met_file_limit:
+        _met_file_limit(verdict, run)
     if recorder.voided:
         reason = f"the recording is not complete: {recorder.voided}"
         if run.learning:
@@ -95,13 +111,55 @@ def judge(
         verdict.talk.append(f"kept from Cargo, as was decided: {_listed(gate.denied)}")
     if gate.withheld:
         _directives(verdict, gate.withheld, learning=run.learning)
-    found = output.scan(run.places["OUT_DIR"])
-    if found:
-        verdict.fail(f"it left in its output folder {_listed(found)}", _DISTRUST)
+    left = output.scan(run.places["OUT_DIR"])
+    verdict.programs, verdict.programs_unlisted = left.programs, left.unlisted
+    if left.found:
+        verdict.fail(f"it left in its output folder {_listed(left.found)}", _DISTRUST)
+    most = [limits.value(run.limits, name) for name in ("output_bytes", "output_files")]
+    too_much = left.size.beyond(most[0], most[1])
+    if too_much and not exceeded:
+        _limit(verdict, run, too_much)
     if not run.learning:
         _denied_writes(verdict, run, writer)
         _sensitive(verdict, run, writer, recorder.pids)
     return verdict
+
+
+_BEYOND = {
+    "seconds": "it ran for too long",
+    "processes": "it had too many processes at once",
+    "memory_bytes": "its processes took too much memory",
+    "output_bytes": "it put too much into its output folder",
+    "output_files": "it put too many files into its output folder",
+    "file_bytes": "it tried to write a file that is too large",
+    "stdout_bytes": "it printed more to standard output than a run may",
+}
+
+
+def _limit(verdict: Verdict, run: Run, name: str) -> None:
+    """Fail for a limit: which one, its value, and how to raise it."""
+    said, hint = _of_limit(run, name)
+    verdict.fail(said, hint)
+
+
+def _met_file_limit(verdict: Verdict, run: Run) -> None:
+    """Say what may have made the script fail; one that got over it goes on."""
+    said, hint = _of_limit(run, "file_bytes")
+    if verdict.status:
+        verdict.fail(said, hint)
+    else:
+        verdict.talk.append(f"warning: {said}")
+
+
+def _of_limit(run: Run, name: str) -> tuple[str, str]:
+    key = run.package["crate"]
+    is_bare = all(letter.isascii() and (letter.isalnum() or letter in "-_") for letter in key)
+    table = f"limits.crates.{key if is_bare else quoted(key)}"
+    held = limits.shown(name, limits.value(run.limits, name))
+    return (
+        f"{_BEYOND[name]}: the limit is `{held}`",
+        f"if it has to, raise `{name}` in `[workspace.metadata.buildperm.{table}]` of Cargo.toml",
+    )
 
 
 def _directives(verdict: Verdict, withheld: list[str], *, learning: bool) -> None:

@@ -35,6 +35,10 @@ SECRET = str.split("""
     DATABASE_URL SENTRY_DSN HTTPS_PROXY http_proxy ALL_PROXY LD_PRELOAD LD_AUDIT PYTHONSTARTUP
     PERL5OPT BASH_ENV ENV NODE_OPTIONS GCC_EXEC_PREFIX COMPILER_PATH MY_SECRET my_password
     DB_PASSWD SIGNING_KEY API_KEY STRIPE_API_KEY OPENAI_API_KEY DEPLOY_TOKEN_2 SOMETOKEN
+    CARGO_HTTP_PROXY CARGO_REGISTRY_GLOBAL_CREDENTIAL_PROVIDERS CARGO_REGISTRY_CREDENTIAL_PROVIDER
+    ACTIONS_ID_TOKEN_REQUEST_TOKEN GITHUB_STATE GITHUB_STEP_SUMMARY CI_REGISTRY_PASSWORD AWS_REGION
+    TEST_DATABASE_URL PIP_EXTRA_INDEX_URL GIT_ASKPASS GIT_SSH_COMMAND GNUPGHOME NOTIFY_SOCKET
+    VSCODE_GIT_IPC_HANDLE ARTIFACTORY_URL SONAR_HOST_URL GLIBC_TUNABLES PYTHONUSERBASE
     BASH_FUNC_x%25%25 OPENSSL_SECRET FOO_STATIC_TOKEN PKG_CONFIG_TOKEN
 """)
 ORDINARY = str.split("""
@@ -74,6 +78,23 @@ def test_a_denial_wins_over_everything() -> None:
 @given(st.text(alphabet="ABCKEYTOKN_%2x", max_size=20))
 def test_nothing_that_looks_secret_is_in_the_baseline(name: str) -> None:
     assert not (looks_secret(name) and is_baseline(name))
+
+
+@st.composite
+def _patterns_for(draw: st.DrawFn, name: str) -> str:
+    """Put wildcards into a name so that the pattern still matches it."""
+    characters = list(name)
+    for at in draw(st.sets(st.integers(0, len(name) - 1), min_size=1, max_size=4)):
+        characters[at] = draw(st.sampled_from(["?", "*", "**", f"*{characters[at]}"]))
+    return "".join(characters)
+
+
+@given(st.sampled_from(SECRET).flatmap(lambda n: st.tuples(st.just(n), _patterns_for(n))))
+def test_no_wildcard_opens_a_name_that_looks_secret(drawn: tuple[str, str]) -> None:
+    name, pattern = drawn
+
+    assert not passes(name, learning=True, granted=[pattern, "*", "**"], denied=[])
+    assert not passes(name, learning=False, granted=[pattern, "*", "**"], denied=[])
 
 
 @pytest.mark.parametrize("filler", ["", "X", "A_B", "a/b"])

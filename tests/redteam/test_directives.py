@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from buildperm.policy.directive import judge
+from buildperm.sandbox import output
+from buildperm.tracer.notation import encode
+from tests.sandbox.conftest import compile_c
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Bench
@@ -52,6 +58,118 @@ print("cargo:rustc-link-search=native=" + out + "/a/../a/b")
 )
 def test_a_library_is_named_and_not_pointed_to(value: str) -> None:
     assert judge("rustc-link-lib", value, granted=(), denied=(), places=PLACES) == "refused"
+
+
+_EVIL = """
+#include <stdio.h>
+__attribute__((constructor)) static void evil(void) { puts("evil"); }
+"""
+
+
+def _shadowed(bench: Bench) -> Path:
+    """Fill OUT_DIR with a library that a linker takes for the system's."""
+    compile_c(_EVIL, bench.out_dir / "evil.o", "-c")
+    lib = bench.out_dir / "lib"
+    lib.mkdir()
+    (lib / "libutil.so").write_text(f"INPUT({bench.out_dir}/evil.o)\n")
+    return lib
+
+
+def test_a_library_called_like_the_systems_takes_its_place_where_nobody_looks(
+    own_bench: Bench, tmp_path: Path
+) -> None:
+    lib = _shadowed(own_bench)
+    source = tmp_path / "main.rs"
+    source.write_text("fn main() {}")
+    built = ["rustc", "-Clinker=cc", "-o", str(tmp_path / "main"), str(source)]
+    subprocess.run([*built, f"-Lnative={lib}"], check=True, capture_output=True)
+
+    assert subprocess.run([tmp_path / "main"], check=True, capture_output=True).stdout == b"evil\n"
+
+
+@pytest.mark.parametrize("line", ["rustc-link-search=native={}", "rustc-flags=-L {}"])
+@pytest.mark.parametrize("profile", ["learning", "enforcing"])
+def test_no_folder_is_searched_that_holds_a_library_called_like_the_systems(
+    own_bench: Bench, profile: str, line: str
+) -> None:
+    lib = _shadowed(own_bench)
+    (own_bench.out_dir / "good").mkdir()
+    (own_bench.out_dir / "good/libgood.a").touch()
+    lines = [line.format(folder) for folder in (lib, own_bench.out_dir / "good", "/usr/lib")]
+    body = "".join(f"print({'cargo:' + each!r})\n" for each in lines)
+    placed = own_bench.script(body)
+
+    ended = own_bench.run(placed, "learning" if profile == "learning" else "enforcing")
+
+    assert str(lib).encode() not in ended.stdout
+    assert b"called like the system's: libutil.so" in ended.stderr
+    assert [event["verdict"] for event in ended.of("directive")] == ["refused", "free", "free"]
+    assert ended.status == (0 if profile == "learning" else 1)
+    if profile == "learning":
+        assert ended.stdout == "".join(f"cargo:{each}\n" for each in lines[1:]).encode()
+
+    own_bench.grants["directives"] = [line.format("$OUT_DIR/lib")]
+    assert own_bench.run(placed).status == 0
+
+
+def test_a_script_cannot_hide_such_a_library_in_the_folder_of_another(own_bench: Bench) -> None:
+    lib = _shadowed(own_bench)
+    other = own_bench.target / "debug/build/other-1/out"
+    other.parent.mkdir(parents=True)
+    shutil.copytree(lib, other)
+    own_bench.environment = {"DEP_OTHER_ROOT": str(other)}
+
+    ended = own_bench.run(own_bench.script(f"print('cargo:rustc-link-search={other}')"))
+
+    assert ended.status == 1
+    assert b"called like the system's" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [
+        *((f"lib{stem}.so", True) for stem in ("c", "m", "pthread", "dl", "rt", "gcc_s", "stdc++")),
+        ("libc.so.6", True),
+        ("libc.a", True),
+        ("libgcc.a", True),
+        ("libgcc_eh.a", True),
+        ("ld-linux-x86-64.so.2", True),
+        ("ld-musl-x86_64.so.1", True),
+        ("libcrypto.so", False),
+        ("libmath.a", False),
+        ("libc", False),
+        ("c.so", False),
+        ("libc.o", False),
+        ("libz.so.1", False),
+    ],
+)
+def test_names_of_system_libraries_are_known(tmp_path: Path, name: str, is_one: bool) -> None:
+    (tmp_path / name).touch()
+
+    assert output.shadows(bytes(tmp_path)) == ([name] if is_one else [])
+    assert output.shadows(b"/nowhere") == []
+
+
+@pytest.mark.parametrize("white", ["\u00a0", "\u2003", "\u0085", "\v"])
+def test_no_white_space_that_only_rust_knows_hides_a_search_path(white: str) -> None:
+    value = encode(f"-lm{white}-Lrelative".encode())
+
+    assert judge("rustc-flags", value, granted=(), denied=(), places=PLACES) == "refused"
+
+
+def test_no_sign_behind_a_path_makes_a_name_of_it() -> None:
+    value = "static:+verbatim=/home/evil=z"
+
+    assert judge("rustc-link-lib", value, granted=(), denied=(), places=PLACES) == "refused"
+
+
+def test_no_relative_search_path_is_taken_for_the_output_folder() -> None:
+    """Cargo runs rustc in the workspace's folder, whichever member it is for."""
+    places = PLACES | {"MANIFEST_DIR": b"/ws/a", "OUT_DIR": b"/ws/a/target/build/a/out"}
+    value = "target/build/a/out"
+
+    found = judge("rustc-link-search", value, granted=(), denied=(), places=places)
+    assert found == "refused"
 
 
 def test_cargo_is_not_made_to_write_down_a_secret_that_the_script_may_not_see(
