@@ -32,6 +32,8 @@ else:
     _COUNT, _ARGUMENT, _STACK, _COUNTER, _RESULT = 27, 14, 19, 16, 10
     TRAP, TRAP_LENGTH = b"\xcc", 1
 _CALL = 15  # orig_rax
+# Where a call's arguments are: syscall(2), "Architecture calling conventions".
+_CALLED_WITH = (0, 1, 2, 3, 4, 5) if MACHINE == "aarch64" else (14, 13, 12, 7, 9, 8)
 
 # The index of each register as `push` numbers them: rax rcx rdx rbx rsp rbp rsi rdi, r8 … r15.
 _PUSHED = (10, 11, 12, 5, 19, 4, 13, 14, 9, 8, 7, 6, 3, 2, 1, 0)
@@ -71,8 +73,8 @@ def set_counter(values: list[int], address: int) -> None:
     values[_COUNTER] = address
 
 
-def refuse(tid: int, errno: int) -> bool:
-    """Make the call that `tid` is stopped in fail with `errno` without being made.
+def answer(tid: int, result: int) -> bool:
+    """Have the call that `tid` is stopped in return `result`, -errno to fail, without being made.
 
     seccomp(2), SECCOMP_RET_TRACE: a tracer that sets the number to -1 has the call skipped, and
     its result is what the tracer leaves in the register.
@@ -83,7 +85,7 @@ def refuse(tid: int, errno: int) -> bool:
     values = load(tid)
     if values is None:
         return is_gone()
-    values[_RESULT] = -errno
+    values[_RESULT] = result
     if MACHINE == "aarch64":  # the number has a register set of its own
         vector = ctypes.addressof(_number_vector)
         if request(SETREGSET, tid, NT_ARM_SYSTEM_CALL, vector) == -1:
@@ -91,6 +93,47 @@ def refuse(tid: int, errno: int) -> bool:
     else:
         values[_CALL] = -1
     return store(tid, values) or is_gone()
+
+
+def substitute(tid: int, values: list[int], number: int, arguments: tuple[int, ...]) -> bool:
+    """Have `tid`, stopped in a call by the filter, make another one; `values` are its registers.
+
+    The first argument has to stay the same: aarch64 keeps a copy of it that cannot be reached, for
+    a call that is made again after a signal.
+
+    Returns:
+        False if it could not be done; the thread must then not be let go on.
+    """
+    changed = list(values)
+    for place, argument in zip(_CALLED_WITH, arguments, strict=True):
+        changed[place] = argument
+    if MACHINE == "aarch64":
+        _number.value = number
+        vector = ctypes.addressof(_number_vector)
+        is_set = request(SETREGSET, tid, NT_ARM_SYSTEM_CALL, vector) != -1
+        _number.value = -1
+        if not is_set:
+            return is_gone()
+    else:
+        changed[_CALL] = number
+    return store(tid, changed) or is_gone()
+
+
+def put_back(tid: int, values: list[int], result: int) -> bool:
+    """Undo `substitute` at the exit of the call, and have `tid` find `result`.
+
+    Returns:
+        False if it could not be done; the thread must then not be let go on.
+    """
+    now = load(tid)
+    if now is None:
+        return is_gone()
+    for place in _CALLED_WITH:
+        now[place] = values[place]
+    if MACHINE != "aarch64":
+        now[_CALL] = values[_CALL]
+    now[_RESULT] = result
+    return store(tid, now) or is_gone()
 
 
 def passed(
