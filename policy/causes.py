@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from buildperm.policy import directive
+from buildperm.policy import address, directive
 from buildperm.policy.access import Access, Kind, Outcome
 from buildperm.policy.environment import withheld_because
 from buildperm.policy.pattern import matches
@@ -126,7 +126,9 @@ def _sensitive(seen: Seen) -> str:
             return withheld_because(seen.target)
         case Kind.DIRECTIVE:
             return "forbidden" if _is_forbidden(seen.target) else ""
-        case Kind.NET | Kind.SYSTEM:
+        case Kind.NET:
+            return address.why_held(seen.target)
+        case Kind.SYSTEM:
             return ""
 
 
@@ -141,7 +143,9 @@ def _is_forbidden(target: str) -> bool:
 
 def _is_locked(access: Access) -> bool:
     """Tell whether no decision could have allowed the access, and none did by hand."""
-    if access.kind in (Kind.NET, Kind.SYSTEM):
+    if access.kind is Kind.SYSTEM:
+        return True
+    if access.kind is Kind.NET and address.of_pattern(access.target) is None:
         return True
     return bool(access.sensitive) and access.outcome is not Outcome.DONE
 

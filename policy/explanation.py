@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
-from buildperm.policy import baseline, directive, environment, presets
+from buildperm.policy import address, baseline, directive, environment, presets
 from buildperm.policy.access import Kind
 from buildperm.policy.compilation import effective
 from buildperm.policy.coverage import yields_to_wildcards
@@ -97,7 +97,7 @@ TOOL = "Cargo names it to every script as a tool of this build"
 HANDED_OVER = "another build script of this build handed it over in a `DEP_` variable"
 DOCUMENTED = "Cargo sets it, or tool chains use it by convention"
 HARMLESS = "it makes nobody run anything"
-UNCONNECTED = "this version of buildperm refuses every connection"
+UNCONNECTED = "no grant opens a socket that is a file or a name on this machine"
 UNOPENED = "no grant opens a system call"
 
 _DESCRIPTORS = "/proc/self/fd/**"  # What it holds open it has already, however it asks again.
@@ -163,7 +163,21 @@ class Explainer:
         habit = _habit(target)
         if habit:
             return OfNoConcern(habit)
-        return Never(UNCONNECTED if kind is Kind.NET else UNOPENED)
+        return Never(UNOPENED) if kind is Kind.SYSTEM else self._host(target)
+
+    def _host(self, target: str) -> Explanation:
+        found = address.of_pattern(target)
+        if found is None:
+            return Never(UNCONNECTED)
+        why = held(Kind.NET, target)
+        is_exact = address.packed_address(found[0]) is not None
+        for rule in self._rules.all(Kind.NET, target):
+            if is_literal(rule.pattern) or not is_exact:
+                return self._granted(rule)
+        for rule in self._withheld.all(Kind.NET, target):
+            if is_literal(rule.pattern) or not is_exact:
+                return self._not_in_force(rule)
+        return Sensitive(why, None) if why else NotGranted()
 
     def _path(
         self, kind: Kind, target: str, resolved: str, is_free: bool, handed_over: Collection[str]

@@ -13,7 +13,7 @@ from errno import EEXIST
 from functools import cache
 from typing import assert_never
 
-from buildperm.policy import directive, risk, sensitive
+from buildperm.policy import address, directive, risk, sensitive
 from buildperm.policy.access import Access, Kind, Outcome
 from buildperm.policy.environment import withheld_because
 from buildperm.policy.pattern import locate, which
@@ -56,6 +56,8 @@ class _Tally:
     count: int = 0
     example: str = ""
     resolved: str = ""
+    sent: int = 0
+    received: int = 0
     chains: dict[tuple[str, ...], None] = field(default_factory=dict)
 
 
@@ -95,7 +97,7 @@ class _Folding:
                 tally.first_ns,
                 tally.last_ns,
                 tuple(tally.chains),
-                tally.example,
+                _carried(tally) or tally.example,
                 tally.sensitive,
                 tally.resolved,
                 tally.is_free,
@@ -184,10 +186,15 @@ class _Folding:
             target = self._unix_address(event.address)
         else:
             target = encode(event.address.encode())
-        if target:
+        if target and event.use is SocketUse.CONNECTED:
             # `connect(…)` says what was tried; the outcome beside it says whether it came to that.
-            call = {SocketUse.BOUND: "bind", SocketUse.SENT: "sendto"}.get(event.use, "connect")
-            self._tally(event, event.pid, Kind.NET, target, outcome, f"{call}({target})")
+            self._tally(event, event.pid, Kind.NET, target, outcome, f"connect({target})")
+            tally = self._tallies[Kind.NET, target]
+            tally.sent += event.sent
+            tally.received += event.received
+        elif target:  # No grant lets anybody in, or sends without a connection.
+            call = "bind" if event.use is SocketUse.BOUND else "sendto"
+            self._tally(event, event.pid, Kind.SYSTEM, f"{call}({target})", outcome)
 
     def _unix_address(self, address: str) -> str:
         try:
@@ -206,13 +213,16 @@ class _Folding:
         self._tally(event, event.pid, Kind.ENV, encode(event.name), outcome)
 
     def _directive(self, event: DirectivePrinted) -> None:
-        if event.verdict is Verdict.FREE and event.key != "rustc-env":
+        leads_out = event.key == "metadata" and directive.leads_out(event.value, self._places)
+        if event.verdict is Verdict.FREE and event.key != "rustc-env" and not leads_out:
             target = event.key  # Thousands of files to watch are one access.
         else:
             target = directive.targets(event.key, event.value, self._places)[0]
         refused = event.verdict in (Verdict.REFUSED, Verdict.FORBIDDEN)
         outcome = Outcome.REFUSED if refused else Outcome.DONE
         self._tally(event, 0, Kind.DIRECTIVE, target, outcome, event.value[:_COMMAND_MOST])
+        if leads_out and event.verdict is Verdict.FREE:
+            self._tallies[Kind.DIRECTIVE, target].is_free = True  # Though it has a value.
         if event.verdict is Verdict.FORBIDDEN:
             tally = self._tallies[Kind.DIRECTIVE, target]
             tally.sensitive = STEERS
@@ -296,6 +306,13 @@ class _Folding:
         return chain
 
 
+def _carried(tally: _Tally) -> str:
+    """Say how much went through the door; empty if nothing did."""
+    if not (tally.sent or tally.received):
+        return ""
+    return f"sent {tally.sent:,} bytes, received {tally.received:,}"
+
+
 def _outcome(errno: int, *, refused: bool) -> Outcome:
     if refused:
         return Outcome.REFUSED
@@ -311,7 +328,7 @@ def held(kind: Kind, target: str) -> str:
             return sensitive.why(target, writing=True)
         case Kind.NET:
             is_path = target.startswith(("/", "$", "@"))
-            return sensitive.why(target, writing=False) if is_path else ""
+            return sensitive.why(target, writing=False) if is_path else address.why_held(target)
         case Kind.ENV:
             return withheld_because(target)
         case Kind.DIRECTIVE | Kind.SYSTEM:

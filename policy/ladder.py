@@ -98,6 +98,11 @@ def of_variables(group: Sequence[Access]) -> list[Choice]:
     return [exact, wider] if wider and _covers_all(wider, targets) else [exact]
 
 
+def of_hosts(group: Sequence[Access]) -> list[Choice]:
+    """Allow these hosts; a wider rule for a way out is written by hand."""
+    return [exactly(Kind.NET, group)]
+
+
 def folder_of_read(targets: Iterable[str]) -> Callable[[str], str]:
     """Return a function that tells which folder's files are decided together with a target.
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from buildperm.policy import directive, environment, sensitive
+from buildperm.policy import address, directive, environment, sensitive
 from buildperm.policy.access import Kind
 from buildperm.policy.pattern import TOKENS, is_literal
 from buildperm.policy.rule import Rule
@@ -15,7 +15,6 @@ from buildperm.tracer import notation
 _TOKEN = re.compile(rf"\$(?:{'|'.join(TOKENS)})(?![A-Za-z0-9_])")
 _WORD = re.compile(r"\$\{?([A-Za-z0-9_]*)\}?")
 _WILD = re.compile(r"[*?]+")
-_HOST_AND_PORT = re.compile(r"(?:\*\.)?[A-Za-z0-9_.-]+:\d{1,5}|%5B[0-9A-Fa-f:.]+%5D:\d{1,5}")
 _DIRECTIVE = re.compile(r"[a-z][a-z0-9-]*=.+", re.DOTALL)
 
 # Folders whose whole content is never meant.
@@ -51,7 +50,7 @@ def to_grant(rule: Rule, *, reason: str) -> Objection | None:
         case Kind.EXEC:
             return _path(rule, reason) if is_path else _only_wildcards(pattern, "program")
         case Kind.NET:
-            return _address(pattern)
+            return _address(pattern, reason)
         case Kind.ENV:
             return _variable(pattern, reason)
         case Kind.DIRECTIVE:
@@ -67,6 +66,8 @@ def to_denial(rule: Rule) -> Objection | None:
     for word in _WORD.finditer(rule.pattern):
         if not _TOKEN.match(rule.pattern, word.start()):
             return _unknown_token(word)
+    if rule.kind is Kind.NET and rule.pattern.startswith("["):  # As everybody writes them.
+        return _spelling(rule.pattern.replace("[", "%5B", 1).replace("]", "%5D", 1))
     return _spelling(rule.pattern)
 
 
@@ -173,11 +174,36 @@ def _path(rule: Rule, reason: str) -> Objection | None:
     return None
 
 
-def _address(pattern: str) -> Objection | None:
-    if not _HOST_AND_PORT.fullmatch(pattern) or not 0 < int(pattern.rpartition(":")[2]) < 65536:
+def _address(pattern: str, reason: str) -> Objection | None:
+    found = address.of_pattern(pattern)
+    if found is None:
         return Objection(
             "it is no host with a port",
             "Write `HOST:PORT` or `*.HOST:PORT`, such as `crates.io:443`.",
+        )
+    host, port = found
+    packed = address.packed_address(host)
+    is_wild = pattern.startswith("*.")
+    canonical = f"{'*.' if is_wild else ''}{address.joined(host, port)}"
+    if pattern not in (canonical, notation.encode(canonical.encode())):
+        return Objection("it is not written as it is compared", f"Write `{canonical}`.")
+    if packed is None:
+        if is_wild and "." not in host:
+            return Objection(
+                f"everything below `{host}` is too much for one grant",
+                "Name the host, or a domain that belongs to somebody.",
+            )
+        return None
+    if is_wild:
+        return Objection("an address has nothing below it", f"Write `{canonical[2:]}`.")
+    why = address.why_special(packed)
+    if why in ("unspecified", "multicast") or packed in (b"\xff" * 4, b"\0" * 16):
+        return Objection("it is no address of one machine", "Write the address of one.")
+    held = address.why_held(pattern)
+    if held and not reason:
+        return Objection(
+            f"it is in the sensitive tier ({held}) and its crate gives no reason",
+            'Add `reason = "…"` to the crate, or remove the grant.',
         )
     return None
 

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
-from buildperm.policy import baseline, ladder, presets, risk, telling
+from buildperm.policy import address, baseline, ladder, objection, presets, risk, telling
 from buildperm.policy.access import Access, Kind, Outcome
 from buildperm.policy.coverage import Coverage, Granted
 from buildperm.policy.environment import is_baseline
@@ -29,7 +29,8 @@ _BY_HAND = (
     "as an exact path or name, with a reason."
 )
 _NEVER = "No grant can allow it: it would run code outside the sandbox."
-_NO_NET = "This version refuses all connections; a grant could not be held to its host."
+_NO_SOCKET = "No grant opens a socket that is a file or a name on this machine."
+_NO_ADDRESS = "No grant can allow it: {}."
 _SYSTEM = "No grant opens a system call; builds work without it."
 
 _READ = PatternSet((*baseline.READ, *baseline.WRITE))
@@ -67,6 +68,7 @@ def propose(
         (Kind.WRITE, asking.writes),
         (Kind.EXEC, asking.programs),
         (Kind.ENV, asking.variables),
+        (Kind.NET, asking.hosts),
         (Kind.DIRECTIVE, asking.directives),
     ):
         ask([access for access in left if access.kind is kind])
@@ -136,8 +138,8 @@ class _Asking:
             if access.sensitive:
                 never = access.kind is Kind.DIRECTIVE
                 key = access.kind, access.sensitive, _NEVER if never else _BY_HAND
-            elif access.kind is Kind.NET:
-                key = access.kind, access.target, _NO_NET
+            elif access.kind is Kind.NET and (why := _why_unconnected(access)):
+                key = access.kind, access.target, why
             elif access.kind is Kind.SYSTEM:
                 key = access.kind, "", _SYSTEM
             else:
@@ -199,6 +201,11 @@ class _Asking:
         for group in _grouped(accesses, ladder.prefix_of(accesses)):
             self._add(telling.title(Kind.ENV, group), group, ladder.of_variables(group))
 
+    def hosts(self, accesses: Sequence[Access]) -> None:
+        """Ask about hosts one by one: each is a way out."""
+        for access in accesses:
+            self._add(telling.title(Kind.NET, [access]), [access], ladder.of_hosts([access]))
+
     def directives(self, accesses: Sequence[Access]) -> None:
         """Ask about directives, key by key."""
         for group in _grouped(accesses, lambda target: target.partition("=")[0]):
@@ -255,6 +262,14 @@ class _Asking:
     def _id(self, what: str, targets: Iterable[str]) -> str:
         text = "\n".join((self._crate, what, *sorted(targets)))
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+
+
+def _why_unconnected(access: Access) -> str:
+    """Say why no grant can allow a connection; empty if one can."""
+    if address.of_pattern(access.target) is None:
+        return _NO_SOCKET
+    found = objection.to_grant(Rule(Kind.NET, access.target), reason="")
+    return _NO_ADDRESS.format(found.what) if found else ""
 
 
 def _is_anchor(preset: Preset, access: Access) -> bool:

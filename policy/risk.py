@@ -9,6 +9,7 @@ import tomllib
 from functools import cache, lru_cache
 from importlib.resources import files
 
+from buildperm.policy import address
 from buildperm.policy.access import Access, Kind, Outcome
 from buildperm.policy.directive import LINK_ARGUMENTS
 from buildperm.policy.environment import withheld_because
@@ -96,8 +97,7 @@ def of_rule(rule: Rule) -> tuple[Risk, str]:
         case Kind.EXEC:
             risk, reason = of_program(rule.pattern)
         case Kind.NET:
-            risk = Risk.HIGH
-            reason = "what it reads can leave this machine, and what it gets can change any day"
+            risk, reason = _of_host(rule.pattern)
         case Kind.ENV:
             withheld = withheld_because(rule.pattern)
             risk = Risk.CRITICAL if withheld else Risk.LOW
@@ -168,6 +168,24 @@ def _of_write(pattern: str) -> tuple[Risk, str]:
     return Risk.HIGH, "other programs and later builds see what it writes outside OUT_DIR"
 
 
+def _of_host(pattern: str) -> tuple[Risk, str]:
+    held = address.why_held(pattern)
+    if held:
+        return Risk.CRITICAL, f"it belongs to the sensitive tier: {held}"
+    found = address.of_pattern(pattern)
+    packed = address.packed_address(found[0]) if found else None
+    leaves = "what it reads can leave through this host, and what it gets can change any day"
+    if pattern.startswith("*."):
+        leaves = leaves.replace("this host", "any host below this name")
+    if packed is not None:
+        why = address.why_special(packed)
+        if why == "this machine itself":
+            return Risk.HIGH, f"a service of this machine does what it is asked, and {leaves}"
+        if why:
+            return Risk.HIGH, f"it is in your own network, and {leaves}"
+    return Risk.HIGH, leaves
+
+
 def _of_directive(pattern: str) -> tuple[Risk, str]:
     key, _, value = pattern.partition("=")
     if key in LINK_ARGUMENTS or key == "rustc-flags":
@@ -175,6 +193,8 @@ def _of_directive(pattern: str) -> tuple[Risk, str]:
     if key == "rustc-link-search":
         if "$MANIFEST_DIR/" in value:
             return Risk.MEDIUM, "libraries that came with the crate are linked into your program"
+        if "$OUT_DIR" in value and ".." not in value:
+            return Risk.HIGH, "libraries there are called like the system's, and linked instead"
         return Risk.HIGH, "libraries found there are linked into your program"
     if key == "rustc-link-lib":
         return Risk.HIGH, "a library that is named by its path comes from anywhere"

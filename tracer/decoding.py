@@ -77,7 +77,12 @@ def address(pid: int, tid: int, pointer: int, size: int) -> tuple[str, str] | No
     if size > _ADDRESS_MAX:  # EINVAL: the kernel does not look at it
         return None
     raw = memory.read(tid, pointer, size)
-    if len(raw) < size or size < 2:
+    return None if len(raw) < size else named_address(pid, tid, raw)
+
+
+def named_address(pid: int, tid: int, raw: bytes) -> tuple[str, str] | None:
+    """Return family and address of a struct sockaddr that was read; None if it is too short."""
+    if len(raw) < 2:
         return None
     number = struct.unpack_from("=H", raw)[0]
     return family(number), _written(pid, tid, number, raw)

@@ -105,11 +105,13 @@ class SocketUsed:
     at_ns: int
     pid: int
     use: SocketUse
-    family: str  # inet, inet6, unix, netlink, or the number as text.
+    family: str  # inet, inet6, unix, netlink, or the number as text; host: through the door.
     address: str  # "10.0.0.1:53", "[::1]:80", a unix path in notation, "@name", or the type.
     errno: int
     refused: bool
     count: int = 1
+    sent: int = 0  # Bytes, where they went through the door: all repetitions together.
+    received: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,10 +47,10 @@ def _fields(key: Key) -> str:
                 f'"path":{_text(path)},"requested":{_text(requested)},"argv":{_texts(argv)}'
                 f"{_errno(errno)}{_flag('refused', refused)}"
             )
-        case ("socket", _, use, str(family), str(address), errno, refused):
+        case ("socket", _, use, str(family), str(address), errno, refused, *carried):
             return (
                 f'"use":"{use}","family":{_quoted(family)},"address":{_quoted(address)}'
-                f"{_errno(errno)}{_flag('refused', refused)}"
+                f"{_errno(errno)}{_flag('refused', refused)}{_carried(carried)}"
             )
         case ("call", _, str(name), errno):
             return f'"call":{_quoted(name)},"errno":{errno}'
@@ -69,6 +69,12 @@ def _flag(name: str, is_set: object) -> str:
 
 def _errno(number: object) -> str:
     return f',"errno":{number}' if number else ""
+
+
+def _carried(counts: list[object]) -> str:
+    """Write the bytes of a connection, sent and received."""
+    named = zip(("sent", "received"), counts, strict=False)
+    return "".join(f',"{name}":{count}' for name, count in named if count)
 
 
 def _text(raw: bytes) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from errno import EACCES, ENOENT
+from errno import EACCES, EINPROGRESS, ENOENT, EXDEV
 
 from buildperm.tracer import calls as layouts
 from buildperm.tracer import decoding, location, memory, refusal
@@ -46,6 +46,9 @@ class Observer:
         self._writer = writer
         self._explained: set[tuple[bytes, bytes]] = set()  # Path asked for, where links lead.
         self._directories: dict[bytes, bytes] = {}  # Where directories with `..` lead.
+        self.hides: Callable[[bytes], bool] | None = None  # See Recorder.expect_hull.
+        self.is_written: Callable[[bytes], bool] | None = None  # Likewise.
+        self.by_inner_id: dict[int, int] | None = None  # See Tree.
         self.handlers: dict[int, tuple[Enter, Leave]] = {}
         for number, name in calls.items():
             handler = self._handler(name)
@@ -70,7 +73,7 @@ class Observer:
         descriptor, generalised = location.descriptor, location.generalised
 
         def enter(tid: int, process: Process, stopped: Stopped) -> Seen:
-            path = memory.text(tid, stopped[path_at]) or b""
+            path = self._outer(memory.text(tid, stopped[path_at]) or b"")
             start = stopped[start_at] if start_at else AT_FDCWD
             if name == "openat2":
                 flags = int.from_bytes(memory.read(tid, stopped[flags_at], 8), "little")
@@ -83,7 +86,7 @@ class Observer:
         def leave(tid: int, process: Process, seen: Seen, result: int, refused: bool) -> None:
             path, start, flags = seen
             if result >= 0:
-                found = descriptor(tid, result)
+                found = self._outer(descriptor(tid, result))
                 raced = found != path and differs(tid, process.pid, start, path, found)
                 if not found.startswith(b"/"):
                     found = location.absolute(process.pid, tid, start, path)
@@ -95,7 +98,7 @@ class Observer:
                 request(CONT, tid, None, None)
                 return
             wanted = location.absolute(process.pid, tid, start, path)
-            if -result in refusal.SUSPECT:
+            if -result in refusal.SUSPECT or self._is_hidden(result, wanted):
                 wanted = location.resolved(wanted)
                 refused = refused or refusal.may_open(
                     wanted,
@@ -123,7 +126,7 @@ class Observer:
             start = stopped[where[0] + 1] if where[0] >= 0 else AT_FDCWD
             if where[1] < 0 or not stopped[where[1] + 1]:
                 return start, None  # by descriptor: utimensat(2) with no path
-            return start, memory.text(tid, stopped[where[1] + 1]) or b""
+            return start, self._outer(memory.text(tid, stopped[where[1] + 1]) or b"")
 
         def enter(tid: int, process: Process, stopped: Stopped) -> Seen:
             is_followed = follows or (
@@ -141,8 +144,14 @@ class Observer:
                 origin = b""
             else:
                 origin = _changed_path(tid, process.pid, other, False)
-            if not refused and -result in refusal.SUSPECT:
-                refused = refusal.may_change(change, path, origin)
+            if not refused and (
+                -result in refusal.SUSPECT
+                or self._is_hidden(result, path)
+                or (origin and not is_text and self._is_hidden(result, origin))
+            ):
+                refused = not self._crosses(result, path, origin) and refusal.may_change(
+                    change, path, origin
+                )
             request(CONT, tid, None, None)
             if path.startswith(b"/") and -result < _RESTARTING:
                 self._writer.changed(process, change, path, origin, -min(result, 0), refused)
@@ -154,7 +163,7 @@ class Observer:
         writer = self._writer
 
         def enter(tid: int, process: Process, stopped: Stopped) -> Seen:
-            path = memory.text(tid, stopped[path_at]) or b""
+            path = self._outer(memory.text(tid, stopped[path_at]) or b"")
             start = stopped[start_at] if start_at else AT_FDCWD
             return location.absolute(process.pid, tid, start, path), stopped[argv_at]
 
@@ -167,7 +176,7 @@ class Observer:
                     argv = decoding.arguments(tid, pointer)
                 except OSError:
                     pass  # gone, or unreadable: the next entry will say so
-            if -result in refusal.SUSPECT:
+            if -result in refusal.SUSPECT or self._is_hidden(result, requested):
                 found = location.resolved(requested)
                 refused = refused or refusal.may_execute(found)
             request(CONT, tid, None, None)
@@ -206,10 +215,39 @@ class Observer:
                 return
             family, address = seen
             is_net = family.startswith("inet") and use == "connected"
+            if is_net and result == -EINPROGRESS:  # Only what is granted comes as far as that.
+                result = 0
             refused = refused or (is_net and -result == EACCES)  # landlock(7): ACCESS_NET
             writer.socket(process, use, family, address, -min(result, 0), refused)
 
         return enter, leave
+
+    def _outer(self, path: bytes) -> bytes:
+        """Return `path` with the process in `/proc/N`, as it is numbered within, as it is here."""
+        if self.by_inner_id is None or not path.startswith(b"/proc/"):
+            return path
+        number, slash, rest = path[6:].partition(b"/")
+        outer = self.by_inner_id.get(int(number)) if number.isdigit() else None
+        return path if outer is None else b"/proc/%d" % outer + slash + rest
+
+    def _is_hidden(self, result: int, wanted: bytes) -> bool:
+        """Tell whether a call failed because the hull does not show what `wanted` names outside.
+
+        ENOENT or ENOTDIR, where the kernel outside knows better: the one case in which "it is not
+        there" is the sandbox's answer.
+        """
+        if self.hides is None or -result not in refusal.ABSENT:
+            return False
+        return self.hides(location.resolved(wanted))
+
+    def _crosses(self, result: int, path: bytes, origin: bytes) -> bool:
+        """Tell whether two places that may both be written are only on different mounts.
+
+        rename(2), EXDEV: what happens between a temporary folder and any other on many machines.
+        """
+        if self.is_written is None or -result != EXDEV or not origin:
+            return False
+        return self.is_written(path) and self.is_written(origin)
 
     def _differs(self, tid: int, pid: int, start: int, path: bytes, found: bytes) -> bool:
         """Say whether `found` was opened although `path` was asked for, and no link explains it."""

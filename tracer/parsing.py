@@ -137,6 +137,8 @@ def _socket(fields: Fields) -> SocketUsed:
         fields.number("errno", 0),
         fields.flag("refused"),
         fields.number("count", 1),
+        fields.number("sent", 0),
+        fields.number("received", 0),
     )
 
 

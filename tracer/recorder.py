@@ -18,6 +18,7 @@ import os
 
 from buildperm.tracer import breakpoint as breakpoints
 from buildperm.tracer import ptrace, registers
+from buildperm.tracer.calls import PERFORMED
 from buildperm.tracer.notation import encode
 from buildperm.tracer.observation import Observer, executed
 from buildperm.tracer.ptrace import (
@@ -34,12 +35,54 @@ from buildperm.tracer.tree import SIGKILL, Tree, children, kill
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from buildperm.tracer.observation import Leave, Seen
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    from buildperm.tracer.observation import Leave, Seen, Stopped
     from buildperm.tracer.tree import Process
     from buildperm.tracer.writer import Writer
 
+    Perform: TypeAlias = Callable[[int, Process, Stopped], "int | Made | None"]
+    """Makes a call in the place of a stopped thread; its result, -errno for a failure.
+
+    None leaves the call refused.
+    """
+
 _ERRNO_MAX = 0xFFF  # seccomp(2): SECCOMP_RET_DATA carries more bits than an errno has
 _SIGTRAP = 5
+_SIGXFSZ = 25
+
+
+class Made:
+    """What became of a call that was made in the place of a thread, where that is not a number."""
+
+    __slots__ = ("instead", "is_refused", "result", "seen", "told")
+
+    def __init__(
+        self,
+        result: int,
+        seen: Seen | None,
+        *,
+        is_refused: bool = False,
+        instead: tuple[int, tuple[int, ...]] | None = None,
+        told: Callable[[int], int] = int,
+    ) -> None:
+        """Say what became of it.
+
+        Args:
+            result: Of the call, -errno for a failure; of no meaning where there is an `instead`.
+            seen: The arguments that were judged, as the call's `enter` keeps them, for the
+                recording; None: it is not recorded.
+            is_refused: It was not made, and `result` says so.
+            instead: Number and arguments of a call that the thread makes now, to wait for it.
+            told: Takes the result of that call and returns what the thread is given as that of its
+                own.
+        """
+        self.result = result
+        self.seen = seen
+        self.is_refused = is_refused
+        self.instead = instead
+        self.told = told
 
 
 class Recorder:
@@ -53,18 +96,24 @@ class Recorder:
             calls: Name by number of each call that the filter may stop.
         """
         self.withheld: frozenset[bytes] = frozenset()  # Names kept from the script's environment.
+        self.provided: frozenset[bytes] = frozenset()  # Names put there, of no concern to anybody.
         self.process_limit = 0  # Live processes beyond which the tree is killed; 0: any number.
         self.left_running = 0  # Processes that were still there when the script had ended.
         self.voided = ""  # Why the recording cannot be relied on; empty if it can.
         self.failure = ""  # Why the recorder itself has killed the tree; empty if it has not.
         self.unseen = ""  # Why environment reads could not be seen; empty if they could.
+        self.met_file_limit = False  # A process was told that a file may not grow: RLIMIT_FSIZE.
+        self.performers: dict[int, Perform] = {}  # By call, for those that the filter marks so.
         self._writer = writer
         self._calls = calls
-        self._handlers = Observer(writer, calls).handlers
+        self._observer = Observer(writer, calls)
+        self._handlers = self._observer.handlers
         self._tree = Tree(writer)
         self._threads = self._tree.threads
         self._pending: dict[int, tuple[Leave, Seen, Process]] = {}  # By thread, until its exit.
-        self._root = 0
+        self._root = 0  # The build script; before it has begun, the hull that it is put into.
+        self._hull: set[int] = set()  # Processes that only hold the script.
+        self.has_begun = True  # What is recorded is the script, not its hull.
         self._program = (0, 0)
         self._is_stopping = False
 
@@ -87,6 +136,26 @@ class Recorder:
         self._program = _identity(program)
         self._root = pid
         self._tree.add_root(pid)
+
+    def expect_hull(
+        self,
+        hides: Callable[[bytes], bool] | None = None,
+        is_written: Callable[[bytes], bool] | None = None,
+    ) -> None:
+        """Begin to record only with the first call that stops: what comes before is a hull.
+
+        The filter is put on right before the build script is executed: see `sandbox.inner`.
+
+        Args:
+            hides: Tells of a path without links whether it is not there within although it is
+                outside; None where everything is.
+            is_written: Tells whether it lies on a mount that can be written; there are several.
+        """
+        self._observer.is_written = is_written
+        self.has_begun = False
+        self._observer.hides = hides
+        if hides is not None:
+            self._tree.by_inner_id = self._observer.by_inner_id = {}
 
     def run(self) -> int:
         """Record until the build script has ended, then end what it has left running.
@@ -121,6 +190,11 @@ class Recorder:
         """The IDs of all processes that the tree ever had."""
         return self._tree.pids
 
+    @property
+    def live(self) -> list[int]:
+        """The IDs of the processes that live now."""
+        return [pid for pid in list(self._tree.processes) if pid not in self._hull]
+
     def stop(self) -> None:
         """Kill the tree, so that `run` returns soon; may be called by a signal handler."""
         self._is_stopping = True
@@ -141,16 +215,20 @@ class Recorder:
         elif signal == _SIGTRAP:
             self._trapped(tid, process)
         else:
+            # A tracer is told of ignored signals as well: sig_ignored() in kernel/signal.c.
+            self.met_file_limit |= signal == _SIGXFSZ
             self._resume(tid, process, signal)
 
     def _entered(self, tid: int) -> None:
         """Handle a seccomp stop."""
         process = self._threads.get(tid) or self._tree.adopt(tid)
+        if not self.has_begun:
+            self._begin(process)
         stopped = ptrace.stopped_call(tid)
         if stopped is None:
             return
         handler = self._handlers.get(stopped[0])
-        errno = min(stopped[7], _ERRNO_MAX)
+        errno = stopped[7] & _ERRNO_MAX
         seen = None
         if handler is not None:
             try:
@@ -160,18 +238,71 @@ class Recorder:
             except PermissionError:
                 self._void(process)
         if errno:
-            if not registers.refuse(tid, errno):
+            try:
+                made = self._made_for(tid, process, stopped)
+            except ProcessLookupError:
+                return
+            refused = made is None
+            if isinstance(made, Made):
+                seen, refused = made.seen, made.is_refused
+                if made.instead is not None:
+                    self._make_instead(tid, process, handler, made, made.instead)
+                    return
+                made = made.result
+            result = -errno if made is None else made
+            if not registers.answer(tid, result):
                 kill(tid)
-            elif handler is None or seen is None:
-                request(CONT, tid, None, None)
-                self._writer.call(process, self._calls.get(stopped[0], str(stopped[0])), errno)
+            elif handler is not None and seen is not None:
+                handler[1](tid, process, seen, result, refused)
             else:
-                handler[1](tid, process, seen, -errno, True)
+                request(CONT, tid, None, None)
+                if refused:
+                    self._writer.call(process, self._calls.get(stopped[0], str(stopped[0])), errno)
         elif handler is None or seen is None:
             request(CONT, tid, None, None)
         else:
             self._pending[tid] = handler[1], seen, process
             request(SYSCALL, tid, None, None)
+
+    def _make_instead(
+        self,
+        tid: int,
+        process: Process,
+        handler: tuple[object, Leave] | None,
+        made: Made,
+        instead: tuple[int, tuple[int, ...]],
+    ) -> None:
+        """Have `tid` make another call; at its exit all is as if it had been its own."""
+        before = registers.load(tid)
+        if before is None:
+            return
+        if not registers.substitute(tid, before, *instead):
+            kill(tid)
+            return
+
+        def leave(tid: int, process: Process, seen: Seen, result: int, refused: bool) -> None:
+            result = made.told(result)
+            if not registers.put_back(tid, before, result):
+                kill(tid)
+            elif handler is None or made.seen is None:
+                request(CONT, tid, None, None)
+            else:
+                handler[1](tid, process, seen, result, refused)
+
+        self._pending[tid] = leave, made.seen or (), process
+        request(SYSCALL, tid, None, None)
+
+    def _begin(self, process: Process) -> None:
+        """Note that the build script is about to be executed: all before was its hull."""
+        self.has_begun = True
+        self._hull = self._tree.pids - {process.pid}
+        self._root = process.pid
+        self._tree.begin(process)
+
+    def _made_for(self, tid: int, process: Process, stopped: Stopped) -> int | Made | None:
+        """Make a call in the place of `tid` if it is one of those; None where it stays refused."""
+        performer = self.performers.get(stopped[0]) if stopped[7] & PERFORMED else None
+        return None if performer is None else performer(tid, process, stopped)
 
     def _left(self, tid: int) -> None:
         """Handle the exit stop of a recorded call."""
@@ -186,6 +317,9 @@ class Recorder:
 
     def _executed(self, pid: int) -> None:
         """Handle an exec stop: `pid` is the process, whichever of its threads made the call."""
+        if not self.has_begun:
+            request(CONT, pid, None, None)
+            return
         former = ptrace.message(pid)
         before = self._threads.get(pid) or self._tree.adopt(pid)
         for tid in before.threads - {former}:
@@ -231,7 +365,7 @@ class Recorder:
                 name = b""
                 self._void(process)
             self.unseen = points.unseen
-        if points is not None and name:
+        if points is not None and name and name not in self.provided:
             self._writer.environment(process, name, name in points.names, name in self.withheld)
         self._resume(tid, process, _SIGTRAP if name is None else 0)
 
@@ -267,6 +401,8 @@ class Recorder:
                     if tid not in self._threads:
                         self._tree.adopt(tid)
                 else:
+                    if self._hull and status & 0x7F == SIGKILL and tid in self._tree.processes:
+                        killed.add(tid)  # The end of a hull is the end of all that is in it.
                     self._ended(tid)
             while True:
                 for pid in {*self._tree.processes, *children()}:
@@ -280,7 +416,7 @@ class Recorder:
                 else:
                     self._ended(tid)
         except ChildProcessError:
-            self.left_running = len(killed)
+            self.left_running = len(killed - self._hull)
 
     def _kill_all(self) -> None:
         for pid in list(self._tree.processes):

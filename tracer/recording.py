@@ -47,6 +47,7 @@ class Header:
     places: Mapping[str, bytes]  # Portable token without `$` to absolute path.
     path: bytes = b""  # PATH of the script; empty if not told.
     tools: tuple[bytes, ...] = ()  # Programs of Cargo that could be run, links resolved.
+    left_open: tuple[str, ...] = ()  # What the runtime does not stop, in sentences.
     handed_over: tuple[bytes, ...] = ()  # What other scripts named in DEP_* and could be read.
 
 
@@ -62,6 +63,8 @@ class End:
     voided: str  # Why the recording cannot be relied on; empty if it can.
     failure: str  # Why buildperm failed the run; empty if it did not.
     unseen: str = ""  # Why environment reads could not be seen; empty if they could.
+    programs: tuple[str, ...] = ()  # Executable files that it left, in notation, from OUT_DIR on.
+    programs_unlisted: int = 0  # How many more there are.
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +166,7 @@ def _header(fields: Fields, kind: str, path: Path) -> Header:
         session=fields.text("session"),
         places=fields.places("places"),
         path=decode(fields.text("path", "")),
+        left_open=fields.texts("left_open", []),
         tools=tuple(map(decode, fields.texts("tools", []))),
         handed_over=tuple(map(decode, fields.texts("handed_over", []))),
     )
@@ -178,6 +182,8 @@ def _end(fields: Fields) -> End:
         voided=fields.text("voided"),
         failure=fields.text("failure"),
         unseen=fields.text("unseen", ""),
+        programs=fields.texts("programs", []),
+        programs_unlisted=fields.number("programs_unlisted", 0),
     )
 
 

@@ -3,7 +3,8 @@
 A call that fails with EACCES, EPERM, EXDEV or EROFS is replayed in thought by this process, which
 runs as the same user but outside the sandbox: may *it* do the same to the same path? Nothing is
 opened or changed for that, so a replay has no effect of its own (a FIFO, a tape, a lock).
-ENOENT is never a refusal.
+ENOENT is never a refusal, unless the sandbox is a hull in which not everything is there: then it is
+one where the path is not mounted within and leads to something outside.
 
 Part of the supervisor: standard library only, nothing heavy.
 """
@@ -13,10 +14,13 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
-from errno import EACCES, EPERM, EROFS, EXDEV
+from errno import EACCES, ENOENT, ENOTDIR, EPERM, EROFS, EXDEV
 
 SUSPECT = frozenset((EACCES, EPERM, EXDEV, EROFS))
 """What a sandbox answers. Landlock: landlock(7) EACCES, EXDEV; a read-only bind mount: EROFS."""
+
+ABSENT = frozenset((ENOENT, ENOTDIR))
+"""What a hull answers for all that it does not show; everywhere else they are never a refusal."""
 
 _EVERYTHING = os.geteuid() == 0  # CAP_DAC_OVERRIDE, CAP_FOWNER: capabilities(7)
 
@@ -54,7 +58,7 @@ def may_remove(path: bytes) -> bool:
     unlink(2), EPERM: in a sticky directory that takes owning the file or the directory.
     """
     parent = posixpath.dirname(path)
-    if not _may(parent, os.W_OK | os.X_OK):
+    if not os.path.lexists(path) or not _may(parent, os.W_OK | os.X_OK):
         return False
     try:
         is_sticky = os.stat(parent).st_mode & stat.S_ISVTX

@@ -41,6 +41,8 @@ class Tree:
         self.threads: dict[int, Process] = {}  # By thread ID.
         self.processes: dict[int, Process] = {}  # By process ID.
         self.pids: set[int] = set()  # Of all processes that there ever were.
+        # Process ID by the one that it has in a PID namespace of its own; None: there is none.
+        self.by_inner_id: dict[int, int] | None = None
         self._writer = writer
         self._chains: dict[tuple[int, bytes], int] = {}
         self._early: set[int] = set()  # Seen before they were reported to have been made.
@@ -50,6 +52,11 @@ class Tree:
         """Begin with the process that will execute the build script."""
         self._root = self._add(Process(pid, pid, 0, None))
         return self._root
+
+    def begin(self, process: Process) -> None:
+        """Have `process` be the one that will execute the build script, whoever made it."""
+        process.key, process.chain, process.has_program = process.pid, 0, False
+        self._root = process
 
     def created(self, tid: int, creator: Process) -> None:
         """Enter the thread or process `tid` that `creator` reports to have made.
@@ -124,8 +131,22 @@ class Tree:
     def _add(self, process: Process) -> Process:
         self.processes[process.pid] = process
         self.pids.add(process.pid)
+        if self.by_inner_id is not None:
+            self.by_inner_id[_inner_id(process.pid)] = process.pid
         self.threads[process.pid] = process
         return process
+
+
+def _inner_id(pid: int) -> int:
+    """Return the ID that `pid` has in its own PID namespace: proc_pid_status(5), "NSpid"."""
+    try:
+        with open(b"/proc/%d/status" % pid, "rb") as file:
+            for line in file:
+                if line.startswith(b"NSpid:"):
+                    return int(line.split()[-1])
+    except (OSError, ValueError):
+        pass  # killed meanwhile
+    return pid
 
 
 def kill(pid: int) -> None:

@@ -142,6 +142,34 @@ class Writer:
         key = ("socket", process.chain, use, family, address, errno, refused)
         self._count(key, process.key, refused, len(address))
 
+    def visited(
+        self,
+        process: Process,
+        target: str,
+        errno: int,
+        refused: bool,
+        at_ns: int,
+        count: int,
+        carried: tuple[int, int],
+    ) -> None:
+        """File a `SocketUsed` for what went through the door; each only once.
+
+        Args:
+            process: Who did it.
+            target: Host and port.
+            errno: Why the host could not be reached; 0 if it was.
+            refused: It may not be reached.
+            at_ns: When it happened first, on the clock of the writer.
+            count: How often.
+            carried: Bytes sent and received.
+        """
+        key = ("socket", process.chain, "connected", "host", target, errno, refused, *carried)
+        self._add(key, process.key, refused, len(target))
+        known = self._events.get(key)
+        if known is not None:
+            known[0] = max(0, at_ns - self._start)
+            known[2] = count
+
     def call(self, process: Process, name: str, errno: int) -> None:
         """File a `CallRefused`."""
         self._count(("call", process.chain, name, errno), process.key, True, 0)

@@ -227,7 +227,8 @@ def test_a_program_that_ran_by_its_name_may_be_granted_by_its_path() -> None:
 @pytest.mark.parametrize(
     "one",
     [
-        Seen(Kind.NET, "example.org:443", Outcome.REFUSED),
+        Seen(Kind.NET, "/tmp/socket", Outcome.REFUSED),
+        Seen(Kind.NET, "169.254.169.254:80", Outcome.REFUSED),
         Seen(Kind.SYSTEM, "ptrace", Outcome.REFUSED),
         Seen(Kind.READ, "$HOME/.ssh/id_ed25519", Outcome.REFUSED),
         Seen(Kind.ENV, "GITHUB_TOKEN", Outcome.REFUSED),

@@ -202,6 +202,8 @@ def test_directives_are_explained_as_they_are_judged(
 
 
 PERL = Rule(Kind.EXEC, "perl")
+HOST = Rule(Kind.NET, "crates.io:443")
+BELOW = Rule(Kind.NET, "*.b.test:1")
 SCHEMA = Rule(Kind.READ, "$WORKSPACE/schema/**")
 TOKEN = Rule(Kind.ENV, "MY_TOKEN")
 
@@ -227,7 +229,18 @@ def of(*rules: Rule, denied: tuple[Rule, ...] = (), presets: str = "") -> CrateG
         # What a crate is granted by itself says more.
         (Kind.EXEC, "cc", of(Rule(Kind.EXEC, "cc"), presets="cc"), ByRule(Rule(Kind.EXEC, "cc"))),
         (Kind.EXEC, "perl", of(PERL, denied=(PERL,)), Denied(PERL)),
-        (Kind.NET, "crates.io:443", of(Rule(Kind.NET, "crates.io:443")), Never(UNCONNECTED)),
+        (Kind.NET, "crates.io:443", of(HOST), ByRule(HOST)),
+        (Kind.NET, "crates.io:80", of(HOST), NotGranted()),
+        (Kind.NET, "crates.io:443", of(HOST, denied=(HOST,)), Denied(HOST)),
+        (Kind.NET, "a.b.test:1", of(BELOW), ByRule(BELOW)),
+        (Kind.NET, "1.2.3.4:1", of(Rule(Kind.NET, "*.4:1")), NotGranted()),
+        (
+            Kind.NET,
+            "%5B::1%5D:80",
+            of(Rule(Kind.NET, "[::1]:80")),
+            ByRule(Rule(Kind.NET, "[::1]:80")),
+        ),
+        (Kind.NET, "/tmp/socket", None, Never(UNCONNECTED)),
         (Kind.SYSTEM, "bpf", None, Never(UNOPENED)),
         (Kind.SYSTEM, "unshare", None, OfNoConcern("unshare")),
         (Kind.READ, "/tmp", None, OfNoConcern("/tmp")),

@@ -13,6 +13,7 @@ import pytest
 
 from buildperm.policy.access import Access, Kind, Outcome
 from buildperm.policy.fold import CHAINS_MOST, SCRIPT, fold
+from buildperm.policy.proposals import is_settled
 from buildperm.tracer.event import (
     CallRefused,
     Change,
@@ -291,6 +292,8 @@ def test_the_example_of_git_is_the_command_that_reaches_out() -> None:
     ("family", "address", "target", "is_sensitive"),
     [
         ("inet", "10.0.0.1:53", "10.0.0.1:53", False),
+        ("inet", "169.254.169.254:80", "169.254.169.254:80", True),
+        ("host", "example.org:443", "example.org:443", False),
         ("inet6", "[::1]:80", "%5B::1%5D:80", False),
         ("unix", "/var/run/docker.sock", "/var/run/docker.sock", True),
         ("unix", "/tmp/ssh-x/agent.1", "/tmp/ssh-x/agent.1", True),
@@ -308,6 +311,22 @@ def test_a_connection_goes_by_its_address(
     assert access.outcome is Outcome.REFUSED
     assert access.example == f"connect({target})"
     assert bool(access.sensitive) is is_sensitive
+
+
+def test_a_connection_through_the_door_says_how_much_it_carried() -> None:
+    address = "example.org:443"
+    one = SocketUsed(1, 10, SocketUse.CONNECTED, "host", address, 0, False, 2, 1000, 50_000)
+    other = SocketUsed(2, 11, SocketUse.CONNECTED, "host", address, 0, False, 1, 234, 6_789)
+    access = _fold(one, other)[Kind.NET, "example.org:443"]
+
+    assert (access.outcome, access.count) == (Outcome.DONE, 3)
+    assert access.example == "sent 1,234 bytes, received 56,789"
+
+
+def test_listening_is_a_system_call_that_no_grant_opens() -> None:
+    bound = SocketUsed(1, 10, SocketUse.BOUND, "inet", "0.0.0.0:80", 13, True)
+
+    assert list(_fold(bound)) == [(Kind.SYSTEM, "bind(0.0.0.0:80)")]
 
 
 def test_a_socket_that_is_only_made_is_news_if_it_was_refused() -> None:
@@ -406,3 +425,33 @@ def test_folding_costs_what_there_is_to_fold() -> None:
     )
 
     assert ran.stdout.split() == ["False", "False"]
+
+
+@pytest.mark.parametrize(
+    ("value", "target"),
+    [
+        ("root=/opt/evil", "metadata=root=/opt/evil"),
+        ("include=/home/u/x:/usr/include", "metadata=include=$HOME/x:/usr/include"),
+        ("flags=-I/ws/other -DX", "metadata=flags=-I$WORKSPACE/other -DX"),
+        ("lib=/ws/other/lib", "metadata=lib=$WORKSPACE/other/lib"),
+        ("root=/ws/a/../b", "metadata=root=$MANIFEST_DIR/../b"),
+        ("root=/t/debug/build/a-1/out/include", "metadata"),
+        ("include=/ws/a/include", "metadata"),
+        ("include=/usr/include/openssl", "metadata"),
+        ("version=1.2", "metadata"),
+    ],
+)
+def test_metadata_that_names_what_is_not_its_own_is_kept_whole_and_needs_no_decision(
+    value: str, target: str
+) -> None:
+    (access,) = _fold(DirectivePrinted(1, "metadata", value, Verdict.FREE)).values()
+
+    assert access.target == target
+    assert access.outcome is Outcome.DONE
+    assert is_settled(access)
+
+
+def test_metadata_that_was_denied_is_no_free_access() -> None:
+    (access,) = _fold(DirectivePrinted(1, "metadata", "root=/x", Verdict.REFUSED)).values()
+
+    assert (access.outcome, access.is_free) == (Outcome.REFUSED, False)

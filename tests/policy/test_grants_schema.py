@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from buildperm.policy import manifest
+from buildperm.policy import limits, manifest
 from buildperm.policy.access import Kind
 from buildperm.policy.editor import with_grants
-from buildperm.policy.grants import FORMAT, KINDS, RUNTIMES, CrateGrants
+from buildperm.policy.grants import AUTO, FORMAT, KINDS, RUNTIMES, CrateGrants
 from buildperm.policy.presets import NAMES
 from buildperm.policy.rule import Rule
 
@@ -36,9 +36,26 @@ def test_the_schema_is_one_and_knows_what_the_reader_knows() -> None:
 
     assert SCHEMA["properties"]["version"]["const"] == FORMAT
     assert SCHEMA["properties"]["require"]["enum"] == list(RUNTIMES)
+    assert SCHEMA["properties"]["runtime"]["enum"] == [AUTO, *RUNTIMES]
     assert crate["presets"]["items"]["enum"] == list(NAMES)
     assert set(crate["deny"]["properties"]) == {str(kind) for kind in KINDS}
     assert set(crate) == {"reviewed", "presets", "deny", "reason", *map(str, KINDS)}
+
+
+def test_the_schema_knows_the_limits_and_their_defaults() -> None:
+    known = SCHEMA["$defs"]["limits"]["properties"]
+
+    assert {name: each["default"] for name, each in known.items()} == limits.DEFAULTS
+    assert set(SCHEMA["properties"]["limits"]["properties"]) == {*limits.DEFAULTS, "crates"}
+
+
+@pytest.mark.parametrize("name", limits.DEFAULTS)
+@given(st.integers(-5, limits.MOST + 5))
+def test_reader_and_schema_agree_on_every_limit(name: str, value: int) -> None:
+    raw = f"[workspace.metadata.buildperm]\nversion = 1\nlimits.{name} = {value}\n[workspace]\n"
+    is_valid = not list(VALIDATOR.iter_errors(table(raw.encode())))
+
+    assert is_valid is (limits.objection(name, value) == "")
 
 
 rules = st.frozensets(
@@ -90,6 +107,14 @@ def test_whatever_the_editor_writes_is_valid(grants: CrateGrants) -> None:
         "version = 1\ncrates.'x y' = {}",
         "version = 1\ncrates.'https://a/b#c' = {}",
         "version = 1\ncrates = []",
+        "version = 1\nlimits.second = 1",
+        "version = 1\nlimits.seconds = '1'",
+        "version = 1\nlimits.seconds = -1",
+        "version = 1\nlimits.open_files = 3",
+        "version = 1\nlimits.stdout_bytes = 0",
+        "version = 1\nlimits.file_bytes = 9223372036854775807",
+        "version = 1\nlimits.crates.x.second = 1",
+        "version = 1\nlimits.crates.'x y' = {}",
     ],
 )
 def test_what_the_reader_refuses_by_form_the_schema_refuses_too(said: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-LEAN = ("pattern", "baseline", "sensitive", "sensitive_table", "environment", "directive")
+LEAN = ("pattern", "baseline", "sensitive", "sensitive_table", "environment", "directive", "limits")
 HEAVY = (
     "dataclasses typing json re enum signal socket subprocess threading pathlib tempfile shutil "
     "logging collections functools inspect importlib.resources"

@@ -21,6 +21,7 @@ members = ["a"]
 [workspace.metadata.buildperm]
 version = 1
 require = "full"
+runtime = "portable"
 
 [workspace.metadata.buildperm.crates.openssl-sys]
 reviewed = ["0.9.104", "0.9.105-rc.1+x"]
@@ -64,7 +65,7 @@ def crate(line: str) -> str:
 def test_everything_that_a_crate_can_say_is_read() -> None:
     policy = manifest.read(FULL.encode(), MANIFEST)
 
-    assert policy.require == "full"
+    assert (policy.require, policy.runtime) == ("full", "portable")
     assert policy.manifest == MANIFEST
     assert policy.crates["openssl-sys"] == CrateGrants(
         "openssl-sys",
@@ -110,7 +111,26 @@ def test_everything_that_a_crate_can_say_is_read() -> None:
 def test_no_table_is_no_grants(text: str) -> None:
     policy = manifest.read(text.encode(), MANIFEST)
 
-    assert (policy.require, dict(policy.crates)) == ("portable", {})
+    assert (policy.require, policy.runtime) == ("portable", "portable")
+    assert dict(policy.crates) == {}
+
+
+@pytest.mark.parametrize(
+    ("lines", "meant"),
+    [
+        ('require = "full"', ("full", "full")),
+        ('runtime = "full"', ("portable", "full")),
+        ('require = "full"\nruntime = "auto"', ("full", "auto")),
+    ],
+)
+def test_the_runtime_is_the_one_that_is_required_unless_another_is_named(
+    lines: str, meant: tuple[str, str]
+) -> None:
+    text = f"[workspace.metadata.buildperm]\nversion = 1\n{lines}\n"
+
+    policy = manifest.read(text.encode(), MANIFEST)
+
+    assert (policy.require, policy.runtime) == meant
 
 
 @pytest.mark.parametrize(
@@ -187,6 +207,11 @@ def test_broken_toml_names_its_line(raw: bytes, place: str) -> None:
             "[workspace.metadata.buildperm]\nversion = 1\nrequire = 'fulll'\n[workspace]",
             '3: [workspace.metadata.buildperm] require: unknown runtime "fulll"',
             "`full`",
+        ),
+        (
+            "[workspace.metadata.buildperm]\nversion = 1\nruntime = 'auto '\n[workspace]",
+            '3: [workspace.metadata.buildperm] runtime: unknown runtime "auto "',
+            "`auto`",
         ),
         (
             "[workspace.metadata.buildperm]\nversion = 1\ncrate.x.exec = ['cc']\n[workspace]",
@@ -285,6 +310,14 @@ def test_a_table_that_says_what_cannot_be_names_line_table_key_and_way_out(
         ("exec", "a/b", "relative", "$WORKSPACE/"),
         ("net", "github.com", "no host with a port", "HOST:PORT"),
         ("net", "*:443", "no host with a port", "HOST:PORT"),
+        ("net", "*.com:443", "everything below `com`", "Name the host"),
+        ("net", "*.1.2.3.4:443", "nothing below it", "`1.2.3.4:443`"),
+        ("net", "127.1:443", "no host with a port", "HOST:PORT"),
+        ("net", "GitHub.com:443", "as it is compared", "`github.com:443`"),
+        ("net", "[0:0::1]:443", "as it is compared", "`[::1]:443`"),
+        ("net", "::1:443", "no host with a port", "HOST:PORT"),
+        ("net", "0.0.0.0:443", "no address of one machine", "address of one"),
+        ("net", "169.254.169.254:80", "sensitive tier", "reason"),
         ("net", "github.com:0", "no host with a port", "HOST:PORT"),
         ("net", "github.com:99999", "no host with a port", "HOST:PORT"),
         ("net", "https://github.com:443", "no host with a port", "HOST:PORT"),
@@ -338,3 +371,57 @@ def test_a_wildcard_of_names_is_read_though_secrets_stay_out_of_it() -> None:
         Rule(Kind.ENV, "GITHUB_*"),
         Rule(Kind.ENV, "OPENSSL_*"),
     }
+
+
+LIMITS = """\
+[workspace.metadata.buildperm]
+version = 1
+[workspace.metadata.buildperm.limits]
+seconds = 600
+memory_bytes = 8_589_934_592
+output_files = 0
+[workspace.metadata.buildperm.limits.crates.v8]
+seconds = 14_400
+[workspace.metadata.buildperm.limits.crates."git+https://github.com/a/b#b"]
+[workspace]
+"""
+
+
+def test_limits_are_read_for_all_and_for_single_crates() -> None:
+    policy = manifest.read(LIMITS.encode(), MANIFEST)
+
+    assert policy.limits == {"seconds": 600, "memory_bytes": 8 << 30, "output_files": 0}
+    assert policy.crate_limits == {
+        "v8": {"seconds": 14_400},
+        "git+https://github.com/a/b#b": {},
+    }
+    assert policy.crates == {}
+    assert manifest.read(FULL.encode(), MANIFEST).limits == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("limits.second = 1", "unknown key"),
+        ("limits.seconds = '1'", "must be a whole number, not a string"),
+        ("limits.seconds = 1.5", "must be a whole number"),
+        ("limits.seconds = true", "must be a whole number, not true or false"),
+        ("limits.seconds = -1", "must be between 1 and"),
+        ("limits.stdout_bytes = 0", "must be between 1 and"),
+        ("limits.open_files = 3", "must be between 16 and 4611686018427387903, or 0"),
+        ("limits.file_bytes = 9223372036854775807", "must be between 4096 and"),
+        ("limits = 1", "must be a table"),
+        ("limits.crates = 1", "must be a table"),
+        ("limits.crates.x = 1", "must be a table"),
+        ("limits.crates.'x y' = {}", "not a package"),
+        ("limits.crates.x.crates = {}", "unknown key"),
+        ("crates.x.limits = {}", "unknown key"),
+    ],
+)
+def test_a_limit_that_cannot_be_is_refused_with_its_place(line: str, said: str) -> None:
+    raw = f"[workspace.metadata.buildperm]\nversion = 1\n{line}\n[workspace]\n"
+
+    error = refusal(raw)
+
+    assert said in str(error)
+    assert str(error).startswith("/w/Cargo.toml:3: [workspace.metadata.buildperm")

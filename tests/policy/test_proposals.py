@@ -303,20 +303,41 @@ def test_the_sensitive_tier_is_shown_and_locked(access: Access) -> None:
     assert proposal.reasons
 
 
-def test_connections_and_system_calls_are_shown_and_locked() -> None:
+def test_system_calls_and_sockets_of_this_machine_are_shown_and_locked() -> None:
     proposals = _propose(
-        _access(Kind.NET, "10.0.0.1:443", Outcome.REFUSED),
-        _access(Kind.NET, "10.0.0.2:443", Outcome.REFUSED),
+        _access(Kind.NET, "/tmp/socket", Outcome.REFUSED),
+        _access(Kind.NET, "0.0.0.0:80", Outcome.REFUSED),
         _access(Kind.SYSTEM, "bpf", Outcome.REFUSED),
         _access(Kind.SYSTEM, "ptrace", Outcome.REFUSED),
     )
 
     assert [p.title for p in proposals] == [
         "call bpf, ptrace",
-        "connect to 10.0.0.1:443",
-        "connect to 10.0.0.2:443",
+        "connect to /tmp/socket",
+        "connect to 0.0.0.0:80",
     ]
     assert all(p.locked and p.risk is Risk.HIGH for p in proposals)
+
+
+def test_each_host_is_a_question_of_its_own_that_no_batch_answers() -> None:
+    targets = ["%5B::1%5D:80", "10.0.0.1:443", "crates.io:443"]
+    proposals = _propose(*(_access(Kind.NET, target, Outcome.REFUSED) for target in targets))
+
+    assert [p.title for p in proposals] == [f"connect to {target}" for target in targets]
+    assert not any(p.locked for p in proposals)
+    assert all(p.risk is Risk.HIGH for p in proposals)
+    assert [[choice.rules for choice in p.ladder] for p in proposals] == [
+        [(Rule(Kind.NET, target),)] for target in targets
+    ]
+    assert all("can leave through this host" in p.reasons[0] for p in proposals)
+
+
+def test_where_machines_get_their_credentials_is_for_nobody_but_by_hand() -> None:
+    held = "machines of clouds get their credentials there"
+    proposal = _one(_access(Kind.NET, "169.254.169.254:80", Outcome.REFUSED, held=held))
+
+    assert proposal.locked
+    assert proposal.risk is Risk.CRITICAL
 
 
 def test_a_secret_and_a_way_out_are_worse_together() -> None:

@@ -1,0 +1,44 @@
+"""Ways past the door: races, other protocols, other names."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.sandbox.conftest import compile_c
+from tests.sandbox.test_connection import CHILDREN, Guests
+
+if TYPE_CHECKING:
+    from tests.sandbox.conftest import Bench
+
+FLIPS = 1_000_000
+
+
+@pytest.mark.parametrize("mode", ["flip", "swap"])
+@pytest.mark.parametrize("through", ["address", "door"])
+def test_what_changes_while_a_connection_is_made_leads_nowhere_else(
+    bench: Bench, tmp_path: Path, mode: str, through: str
+) -> None:
+    """621 of 3,000 got through where the call was let go on after its arguments had been read."""
+    program = compile_c(
+        (CHILDREN / "connecting.c").read_text(), tmp_path / "connecting", "-pthread"
+    )
+    with Guests() as granted, Guests() as forbidden:
+        port = 0 if through == "door" else granted.port  # 0: it looks into its environment.
+        (bench.package / "connecting").write_text(f"{mode} {port} {forbidden.port} {FLIPS}")
+        bench.grants = {"net": [f"127.0.0.1:{granted.port}" if port else "example.test:443"]}
+        began = time.monotonic()
+        ended = bench.run(bench.install(program), timeout_s=120)
+        took = time.monotonic() - began
+
+        flips, made, refused, other, elsewhere = map(int, ended.stdout.split())
+        assert flips >= 100_000
+        assert made > 0
+        assert refused > 0
+        assert elsewhere == 0
+        assert forbidden.count == 0
+    assert took < 60
+    print(mode, through, f"{flips=} {made=} {refused=} {other=} {took=:.1f}")
