@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from buildperm.cargo import session as sessions
@@ -13,7 +14,7 @@ from buildperm.cargo.target import open_target
 from buildperm.errors import BuildpermError, CannotEnforceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from buildperm.cargo.project import Project
@@ -117,7 +118,12 @@ class HeldBuild:
         """
         return self.target.write(self._session(policy, profile), name=name)
 
-    def rerun(self, unit: Unit, session: Path) -> Rerun:
+    def rerun(
+        self,
+        unit: Unit,
+        session: Path,
+        changes: Mapping[str, str | None] = MappingProxyType({}),
+    ) -> Rerun:
         """Prepare to run one recorded script again; see `cargo.rerun`.
 
         Raises:
@@ -125,7 +131,7 @@ class HeldBuild:
         """
         name = "-".join(unit.folder.relative_to(self.target.folder).parts)
         scratch = self.target.folder / "buildperm-rerun" / name
-        return Rerun(unit.folder, scratch, session, self.project.environment)
+        return Rerun(unit.folder, scratch, session, self.project.environment, changes)
 
     def _session(self, policy: Policy, profile: Profile) -> Session:
         project = self.project

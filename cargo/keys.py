@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from buildperm.policy.grants import CRATES_IO, key_for, matching, parse_key
+from buildperm.policy.grants import CRATES_IO, CrateGrants, key_for, matching, parse_key
 from buildperm.policy.pattern import locate
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from buildperm.cargo.lock import Lock
     from buildperm.cargo.metadata import Metadata, Package
     from buildperm.cargo.toolchain import Toolchain
-    from buildperm.policy.grants import CrateGrants, Policy
+    from buildperm.policy.grants import Policy
 
 
 class Keys:
@@ -34,34 +34,48 @@ class Keys:
             crates.setdefault(parse_key(key).name, {})[key] = grants
         self._by_name = {name: replace(policy, crates=found) for name, found in crates.items()}
         self._without = replace(policy, crates={})
+        self._limits = policy.crate_limits
+        self._limited = replace(
+            policy, crates={key: CrateGrants(key) for key in policy.crate_limits}
+        )
 
     def of(self, package: Package) -> tuple[str, CrateGrants | None]:
         """Return the key that the package goes by, and what is granted to it.
 
         Without grants it is the key that new ones would get.
         """
-        is_member = package.id in self._members
-        has_twin = package.name in self._twins
-        directory = locate(os.fsencode(package.folder), self._places)
-        grants = matching(
-            self._by_name.get(package.name, self._without),
-            package.name,
-            package.version,
-            package.source,
-            is_member,
-            has_twin,
-            directory,
-        )
+        grants = self._matching(self._by_name.get(package.name, self._without), package)
         if grants is not None:
             return grants.key, grants
         key = key_for(
             package.name,
             package.source,
-            directory,
-            is_workspace_member=is_member,
-            has_registry_twin=has_twin,
+            self._directory(package),
+            is_workspace_member=package.id in self._members,
+            has_registry_twin=package.name in self._twins,
         )
         return key, None
+
+    def limits_of(self, package: Package) -> Mapping[str, int]:
+        """Return the limits that the package has of its own: those under the closest key."""
+        if not self._limits:
+            return {}
+        found = self._matching(self._limited, package)
+        return self._limits[found.key] if found else {}
+
+    def _matching(self, policy: Policy, package: Package) -> CrateGrants | None:
+        return matching(
+            policy,
+            package.name,
+            package.version,
+            package.source,
+            package.id in self._members,
+            package.name in self._twins,
+            self._directory(package),
+        )
+
+    def _directory(self, package: Package) -> str:
+        return locate(os.fsencode(package.folder), self._places)
 
 
 def places(

@@ -12,6 +12,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from buildperm.cargo.run import Build
@@ -42,7 +43,12 @@ class Rerun:
     """One script that is run again; `interrupt` may be called from anywhere while `run` blocks."""
 
     def __init__(
-        self, unit: Path, scratch: Path, session: Path, environment: Mapping[str, str]
+        self,
+        unit: Path,
+        scratch: Path,
+        session: Path,
+        environment: Mapping[str, str],
+        changes: Mapping[str, str | None] = MappingProxyType({}),
     ) -> None:
         """Make everything ready.
 
@@ -53,6 +59,7 @@ class Rerun:
             session: The file that says what to hold the script to.
             environment: Today's. Variables that look like secrets are never stored, but they have
                 to be there for the supervisor to decide about.
+            changes: Variables to set, or with None to leave out, beside what Cargo gave.
 
         Raises:
             BuildpermError: The run was not recorded, or there is no room for another.
@@ -63,13 +70,15 @@ class Rerun:
             (scratch / "out").mkdir(parents=True)
         except OSError as error:
             raise BuildpermError(f"cannot make `{scratch}`: {error.strerror}") from error
-        given = {name: value for name, value in context["env"].items() if name not in _JOBSERVER}
-        variables = {os.fsdecode(name): os.fsdecode(value) for name, value in given.items()}
-        for name, value in environment.items():
-            if looks_secret(encode(os.fsencode(name))):
-                variables.setdefault(name, value)
+        variables = given(unit, environment)
+        for name, value in changes.items():
+            if value is None:
+                variables.pop(name, None)
+            else:
+                variables[name] = value
         variables["OUT_DIR"] = str(scratch / "out")
         variables["BUILDPERM_SESSION"] = str(session)
+        self.out_dir = scratch / "out"
         self._recording = scratch / "buildperm" / "recording.jsonl"
         self._said = bytearray()
         self._build = Build(
@@ -97,6 +106,24 @@ class Rerun:
     def interrupt(self) -> None:
         """End the script; see `Build.interrupt`."""
         self._build.interrupt()
+
+
+def given(unit: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that Cargo gave to a recorded run; secrets as they are today.
+
+    Raises:
+        BuildpermError: The run was not recorded.
+    """
+    context = _context(unit / "buildperm" / "context")
+    found = {
+        os.fsdecode(name): os.fsdecode(value)
+        for name, value in context["env"].items()
+        if name not in _JOBSERVER
+    }
+    for name, value in environment.items():
+        if looks_secret(encode(os.fsencode(name))):
+            found.setdefault(name, value)
+    return found
 
 
 def _context(path: Path) -> Context:

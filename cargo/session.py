@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Literal
 from buildperm import __version__
 from buildperm.cargo import keys
 from buildperm.errors import BuildpermError, CannotEnforceError
-from buildperm.policy import compilation, sensitive
+from buildperm.policy import compilation, limits, sensitive
 from buildperm.policy.environment import looks_secret
 from buildperm.policy.pattern import resolve_exec
-from buildperm.sandbox import hygiene
-from buildperm.sandbox.runtime import RUNTIMES
+from buildperm.sandbox.runtime import choose
 from buildperm.sandbox.session import VERSION
 
 if TYPE_CHECKING:
@@ -27,7 +26,11 @@ if TYPE_CHECKING:
     from buildperm.cargo.target import TargetDirectory
     from buildperm.cargo.toolchain import Toolchain
     from buildperm.policy.grants import Policy
+    from buildperm.sandbox.runtime import Runtime
     from buildperm.sandbox.session import Package, Session
+
+RUNTIME_VARIABLE = "BUILDPERM_RUNTIME"
+"""Says which runtime to use, whatever Cargo.toml says; `require` there counts all the same."""
 
 _KNOWN_SCRIPTS = ("build-script-", "metabuild-")  # What rustc-wrapper.sh looks for.
 
@@ -51,14 +54,7 @@ def make(
         CannotEnforceError: This machine or this version cannot do what the grants require.
         BuildpermError: A package is not in the lock file as Cargo.lock should have it.
     """
-    if policy.require not in RUNTIMES:
-        known = ", ".join(f'"{name}"' for name in RUNTIMES)
-        raise CannotEnforceError(
-            f'`require = "{policy.require}"` in `{policy.manifest}`: this version of buildperm has '
-            f"no such runtime",
-            hint=f"Set it to {known} if that is enough.",
-        )
-    prepared = RUNTIMES[policy.require].prepare()
+    prepared = chosen(policy, environment).prepare()
     places = keys.places(metadata, toolchain, environment)
     places["TARGET_DIR"] = os.fsencode(target.folder.resolve())
     grant_keys = keys.Keys(metadata, lock, policy, places)
@@ -68,6 +64,9 @@ def make(
         "buildperm": __version__,
         "profile": profile,
         "runtime": prepared.runtime,
+        "hull": list(prepared.hull),
+        "mounts": prepared.mounts,
+        "left_open": list(prepared.left_open),
         "landlock_abi": prepared.landlock_abi,
         "kernel": prepared.kernel,
         "filter": prepared.filter,
@@ -77,14 +76,30 @@ def make(
         "rustc_wrapper": os.fsencode(rustc_wrapper),
         "progress": os.fsencode(target.progress),
         "packages": {},
-        "limits": dict(hygiene.LIMITS),
+        "limits": {**limits.DEFAULTS, **policy.limits},
     }
     for package in metadata.scripted():
         described = _package(package, metadata, lock, grant_keys)
+        own = grant_keys.limits_of(package)
+        if own:
+            described["limits"] = dict(own)
         described["digest"] = _digest(session, described)
         session["packages"][os.fsencode(package.folder)] = described
     session["programs"] = _programs(session)
     return session
+
+
+def chosen(policy: Policy, environment: Mapping[str, str]) -> Runtime:
+    """Return the runtime for a workspace: what BUILDPERM_RUNTIME says, else its Cargo.toml.
+
+    Raises:
+        CannotEnforceError: This machine or this version cannot do what is required.
+    """
+    wanted = environment.get(RUNTIME_VARIABLE) or policy.runtime
+    try:
+        return choose(wanted, policy.require)
+    except CannotEnforceError as error:
+        raise CannotEnforceError(f"{policy.manifest}: {error.args[0]}", hint=error.hint) from error
 
 
 def _programs(session: Session) -> dict[str, list[tuple[bytes, bool]]]:
@@ -146,6 +161,7 @@ def _digest(session: Session, package: Package) -> str:
     decisive = (
         [session[key] for key in ("buildperm", "profile", "runtime", "landlock_abi")],
         held_to,
+        {name: held for name, held in session["limits"].items() if held != limits.DEFAULTS[name]},
     )
     text = json.dumps(decisive, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from buildperm.policy.access import Kind
 from buildperm.policy.pattern import TOKENS
@@ -21,6 +22,9 @@ FORMAT = 1
 
 RUNTIMES = ("portable", "full")
 """What `require` may ask for, the weakest first."""
+
+AUTO = "auto"
+"""In `runtime`: the strongest that the machine can run."""
 
 KINDS = (Kind.EXEC, Kind.READ, Kind.WRITE, Kind.NET, Kind.ENV, Kind.DIRECTIVE)
 """The kinds that a crate has a list of, in the order in which they are written."""
@@ -54,6 +58,14 @@ class CrateGrants:
         return self == CrateGrants(self.key)
 
 
+def _nothing() -> Mapping[str, int]:
+    return MappingProxyType({})
+
+
+def _no_tables() -> Mapping[str, Mapping[str, int]]:
+    return MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """The grant table of one workspace."""
@@ -62,6 +74,9 @@ class Policy:
     crates: Mapping[str, CrateGrants]  # By key.
     manifest: Path  # The Cargo.toml that holds it.
     contexts: tuple[str, ...] = ()  # Words for Cargo, as for a shell; none: buildperm's own.
+    limits: Mapping[str, int] = field(default_factory=_nothing)  # By name: see policy.limits.
+    crate_limits: Mapping[str, Mapping[str, int]] = field(default_factory=_no_tables)  # By key.
+    runtime: str = RUNTIMES[0]  # The one to use: one of RUNTIMES, or AUTO.
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,15 +20,15 @@ import tomlkit
 from tomlkit.exceptions import ParseError, TOMLKitError
 
 from buildperm.errors import BuildpermError
-from buildperm.policy import objection, presets
-from buildperm.policy.grants import FORMAT, KINDS, RUNTIMES, CrateGrants, Policy, parse_key
+from buildperm.policy import limits, objection, presets
+from buildperm.policy.grants import AUTO, FORMAT, KINDS, RUNTIMES, CrateGrants, Policy, parse_key
 from buildperm.policy.rule import Rule
 from buildperm.policy.statement import Layout, layout
 from buildperm.policy.statement import Path as Keys
 
 BOM = "\ufeff"
 
-_TABLE_KEYS = ("version", "require", "contexts", "crates")
+_TABLE_KEYS = ("version", "require", "runtime", "contexts", "limits", "crates")
 _CRATE_KEYS = ("reviewed", "presets", *KINDS, "deny", "reason")
 
 
@@ -158,19 +158,30 @@ class _Reader:
         if not table:
             return Policy(RUNTIMES[0], MappingProxyType({}), self.path)
         self.check_version(table)
-        require = RUNTIMES[0]
-        if "require" in table:
-            where = (*self.home, "require")
-            require = self.string(table["require"], where)
-            if require not in RUNTIMES:
-                self.unknown(where, "runtime", require, RUNTIMES)
+        require = self.one_of(table, "require", RUNTIMES, RUNTIMES[0])
         crates = self.table(table.get("crates", {}), (*self.home, "crates"))
+        where = (*self.home, "limits")
+        limited = self.table(table.get("limits", {}), where)
+        by_crate = self.table(limited.get("crates", {}), (*where, "crates"))
         return Policy(
             require,
             MappingProxyType({key: self.crate(key, said) for key, said in crates.items()}),
             self.path,
             self.contexts(table),
+            MappingProxyType(self.limits(limited, where, ("crates",))),
+            MappingProxyType({key: self.crate_limits(key, said) for key, said in by_crate.items()}),
+            self.one_of(table, "runtime", (AUTO, *RUNTIMES), require),
         )
+
+    def one_of(self, table: dict[str, Any], key: str, known: tuple[str, ...], default: str) -> str:
+        """Read the name of a runtime."""
+        if key not in table:
+            return default
+        where = (*self.home, key)
+        name = self.string(table[key], where)
+        if name not in known:
+            self.unknown(where, "runtime", name, known)
+        return name
 
     def check_version(self, table: dict[str, Any]) -> None:
         where = (*self.home, "version")
@@ -204,9 +215,35 @@ class _Reader:
             found[words] = context
         return tuple(found.values())
 
-    def crate(self, key: str, said: object) -> CrateGrants:
-        """Read one crate's table."""
-        where = (*self.home, "crates", key)
+    def crate_limits(self, key: str, said: object) -> dict[str, int]:
+        """Read the limits of one crate's build script."""
+        where = (*self.home, "limits", "crates", key)
+        self.check_key(key, where)
+        return self.limits(self.table(said, where), where)
+
+    def limits(
+        self, table: dict[str, Any], where: Keys, others: tuple[str, ...] = ()
+    ) -> dict[str, int]:
+        """Read a table of limits; `others` are the keys that are none."""
+        self.refuse_unknown(table, where, (*limits.DEFAULTS, *others))
+        found = {}
+        for name, value in table.items():
+            if name in others:
+                continue
+            place = (*where, name)
+            example = f"Write `{name} = {limits.DEFAULTS[name] or 1 << 32}`."
+            if not isinstance(value, int) or isinstance(value, bool):
+                what = f"must be a whole number, not {kind_of(value)}"
+                if isinstance(value, float):
+                    what = "must be a whole number"
+                self.fail(place, what, example)
+            why = limits.objection(name, value)
+            if why:
+                self.fail(place, why, example)
+            found[name] = int(value)
+        return found
+
+    def check_key(self, key: str, where: Keys) -> None:
         try:
             parse_key(key)
         except ValueError as error:
@@ -215,6 +252,11 @@ class _Reader:
                 f"not a package: {shown(str(error))}",
                 "Write `NAME`, `NAME@VERSION`, or `SOURCE#NAME` for what is not from crates.io.",
             )
+
+    def crate(self, key: str, said: object) -> CrateGrants:
+        """Read one crate's table."""
+        where = (*self.home, "crates", key)
+        self.check_key(key, where)
         table = self.table(said, where)
         self.refuse_unknown(table, where, _CRATE_KEYS)
         reason = self.string(table["reason"], (*where, "reason")) if "reason" in table else ""

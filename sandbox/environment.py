@@ -32,8 +32,11 @@ def of_script(
     places: Mapping[str, bytes],
     *,
     learning: bool,
+    door: int = 0,
 ) -> tuple[dict[bytes, bytes], set[bytes]]:
     """Return the script's environment, and the names that exist outside and were withheld.
+
+    `door` is the port of the proxy to what was granted; 0 if there is none.
 
     HOME and what lies in it by convention is private: git fails hard on a configuration file that
     exists and cannot be read, and so may others.
@@ -56,9 +59,16 @@ def of_script(
         own[b"RUSTUP_HOME"] = rustup
     if session["rustc_wrapper"]:
         own[b"RUSTC_WRAPPER"] = session["rustc_wrapper"]
+    if door:
+        own |= of_door(door)
     # What XDG_RUNTIME_DIR holds is sockets and keys of the user's session, never a build's.
     passed.pop(b"XDG_RUNTIME_DIR", None)
     return passed | own, withheld - own.keys()
+
+
+def is_replaced(name: bytes) -> bool:
+    """Tell whether the value that a script sees is never the one that Cargo was started with."""
+    return name.startswith(_OURS) or name in _REPLACED or name in _private(b"", b"")
 
 
 def of_context(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
@@ -68,6 +78,21 @@ def of_context(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
         for name, value in environ.items()
         if not name.startswith(_OURS) and not policy.looks_secret(encode(name))
     }
+
+
+def of_door(port: int) -> dict[bytes, bytes]:
+    """Return what has tools go through the door: libcurl, Python, Go, reqwest, Cargo, Git, npm."""
+    url = b"http://127.0.0.1:%d" % port
+    own: dict[bytes, bytes] = {}
+    for name in (b"HTTP_PROXY", b"HTTPS_PROXY", b"ALL_PROXY"):
+        own[name] = own[name.lower()] = url
+    own[b"NO_PROXY"] = own[b"no_proxy"] = b""
+    own[b"CARGO_HTTP_PROXY"] = url
+    own[b"GIT_CONFIG_COUNT"], own[b"GIT_CONFIG_KEY_0"] = b"1", b"http.proxy"
+    own[b"GIT_CONFIG_VALUE_0"] = url
+    own[b"npm_config_proxy"] = own[b"npm_config_https_proxy"] = url
+    own[b"npm_config_noproxy"] = b""
+    return own
 
 
 def _private(home: bytes, temporary: bytes) -> dict[bytes, bytes]:
@@ -82,5 +107,7 @@ def _private(home: bytes, temporary: bytes) -> dict[bytes, bytes]:
         b"GIT_CONFIG_GLOBAL": b"/dev/null",
         b"GIT_CONFIG_NOSYSTEM": b"1",
         b"GIT_OPTIONAL_LOCKS": b"0",
+        # In `full` each granted folder is a mount of its own, and git would not look above it.
+        b"GIT_DISCOVERY_ACROSS_FILESYSTEM": b"1",
         b"TERM": b"dumb",
     }

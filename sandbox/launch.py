@@ -1,11 +1,21 @@
 """Starts a build script: fork, wait until the recorder holds it, confine, execute.
 
+With a hull, a program of the system that makes a place for what it starts, this takes two steps:
+
+    fork ─▶ descriptors, limits ─▶ execute the hull ─▶ `sandbox.inner` within ─▶ build script
+                                                       Landlock, seccomp
+
+since Landlock would refuse the hull its mounts. What the hull and the interpreter within are
+started with is nothing that the script, or what is in its environment, could have chosen.
+
 Part of the supervisor: standard library only.
 """
 
 from __future__ import annotations
 
+import marshal
 import os
+import sys
 
 from buildperm.sandbox import hygiene, kernel, landlock
 from buildperm.tracer.notation import encode
@@ -16,6 +26,38 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 else:
     import _signal
+
+
+INNER = os.path.join(os.path.dirname(os.path.realpath(os.fsencode(__file__))), b"inner.py")
+PYTHON = os.path.realpath(os.fsencode(sys.executable))  # Of a virtual environment only a link.
+
+
+class Hull:
+    """A program that is put around a build script before it is confined."""
+
+    def __init__(
+        self, words: Sequence[bytes], told: Sequence[bytes] = (), *, own_proc: bool = False
+    ) -> None:
+        """Take what it is started with.
+
+        Args:
+            words: Its absolute path and its arguments. The command that it has to execute in the
+                end is appended.
+            told: More arguments, which bubblewrap reads from a descriptor: a command line can be
+                seen by everybody and has an end.
+            own_proc: `/proc` is another one within.
+        """
+        self.words = list(words)
+        self.told = list(told)
+        self.own_proc = own_proc
+
+
+def needed() -> list[bytes]:
+    """List what has to be there within a hull to run `sandbox.inner`."""
+    return [PYTHON, INNER, *{os.path.realpath(os.fsencode(p)) for p in _PREFIXES}]
+
+
+_PREFIXES = {sys.base_prefix, sys.base_exec_prefix}
 
 
 class Launch:
@@ -31,6 +73,7 @@ class Launch:
         abi: int,
         limits: Mapping[str, int],
         kept: Sequence[int],
+        hull: Hull | None = None,
     ) -> None:
         """Make the Landlock ruleset.
 
@@ -41,8 +84,9 @@ class Launch:
             rights: Landlock rights by path.
             seccomp: The filter.
             abi: Landlock's, as probed.
-            limits: See `sandbox.hygiene`.
+            limits: See `policy.limits`.
             kept: Descriptors of the jobserver.
+            hull: What to put around it; nothing for None.
 
         Raises:
             OSError: Landlock refuses a rule.
@@ -53,9 +97,14 @@ class Launch:
         self._seccomp = seccomp
         self._limits = limits
         self._kept = list(kept)
+        self._hull = hull
+        self._late: list[tuple[bytes, int]] = []  # Rules for what is only there within the hull.
         self._ruleset = landlock.ruleset(abi)
         for path, allowed in rights.items():
-            landlock.allow(self._ruleset, path, allowed, abi)
+            if hull is not None and hull.own_proc and path.startswith(b"/proc/"):
+                self._add_late(path, allowed & landlock.file_rights(abi))
+            else:
+                landlock.allow(self._ruleset, path, allowed, abi)
         self._failure, self._failed = os.pipe2(os.O_CLOEXEC)
         self._waiting, self._go = os.pipe2(os.O_CLOEXEC)
 
@@ -87,6 +136,12 @@ class Launch:
         os.close(self._failure)
         return text.decode("utf-8", "replace")
 
+    def _add_late(self, path: bytes, rights: int) -> None:
+        if not os.path.isdir(path):
+            rights &= landlock.FILE_RIGHTS
+        if rights:
+            self._late.append((path, rights))
+
     def _run(self, parent: int, stdout: int, stderr: int) -> None:
         """Be the child; never returns."""
         try:
@@ -106,15 +161,39 @@ class Launch:
                 os.set_inheritable(descriptor, True)
             hygiene.set_limits(self._limits)
             kernel.control(kernel.PR_SET_NO_NEW_PRIVS, 1)
+            if self._hull is not None:
+                self._enter(self._hull)
             landlock.restrict(self._ruleset)
             kernel.install(self._seccomp)
             os.execve(self._program, self._arguments, self._environment)  # noqa: S606 - no shell
         except OSError as error:
-            what = (
-                f"{error.strerror}"
-                if error.filename is None
-                else (f"execute `{encode(self._program)}`: {error.strerror}")
-            )
+            what = error.strerror or "failed"
+            if error.filename is not None:
+                what = f"execute `{encode(os.fsencode(error.filename))}`: {what}"
             os.write(self._failed, what.encode())
         finally:
             os._exit(127)
+
+    def _enter(self, hull: Hull) -> None:
+        """Execute the hull, with `sandbox.inner` as its command; everything else is in a file."""
+        payload = (
+            *(self._program, self._arguments, self._environment, self._seccomp),
+            *(self._ruleset, self._late, self._failed),
+        )
+        words = list(hull.words)
+        if hull.told:
+            told = _in_memory(b"".join(word + b"\0" for word in hull.told))
+            words += [b"--args", b"%d" % told]
+        words += [PYTHON, b"-IS", INNER, b"%d" % _in_memory(marshal.dumps(payload))]
+        for descriptor in (self._ruleset, self._failed):
+            os.set_inheritable(descriptor, True)
+        os.execve(words[0], words, {})  # noqa: S606 - no shell
+
+
+def _in_memory(content: bytes) -> int:
+    """Return an inheritable descriptor to read `content` from."""
+    descriptor = os.memfd_create("buildperm", 0)
+    while content:
+        content = content[os.write(descriptor, content) :]
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor

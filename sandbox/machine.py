@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -61,3 +62,24 @@ def probe() -> Facts:
         ptrace_scope=_YAMA.read_text().strip() if _YAMA.exists() else "",
         failure=failure,
     )
+
+
+@functools.cache
+def bubblewrap() -> str:
+    """Return the absolute path of bubblewrap on PATH, without links; empty where there is none."""
+    found = shutil.which("bwrap")
+    return os.path.realpath(found) if found else ""
+
+
+@functools.cache
+def probe_hull(program: str) -> str:
+    """Have the bubblewrap `program` do what it has to do for a script; why it fails, or nothing."""
+    command = run_lean("from buildperm.sandbox.probe import hull; hull(*sys.argv[1:])", program)
+    try:
+        ended = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_S, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    if ended.returncode == 0:
+        return ""
+    talk = ended.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+    return talk or f"bubblewrap ended with status {ended.returncode}"

@@ -11,7 +11,7 @@ import os
 import struct
 import sys
 
-from buildperm.sandbox import kernel, landlock
+from buildperm.sandbox import bubblewrap, kernel, landlock, launch
 from buildperm.tracer import ptrace
 
 TYPE_CHECKING = False
@@ -29,6 +29,43 @@ def main() -> None:
     sys.stdout.write(f"landlock {landlock.abi()}\n")
     sys.stdout.write(f"seccomp {_in_child(_install)}\n")
     sys.stdout.write(f"ptrace {_trace()}\n")
+
+
+def hull(program: str) -> None:
+    """Run Python within bubblewrap as a build script is run, but for the recorder; exit as it did.
+
+    Tracing has been tried by itself. A program that is traced gains no privileges from a setuid
+    bit; nor does this one, by no-new-privileges.
+    """
+    rights = dict.fromkeys((b"/usr", b"/lib", b"/lib64", b"/etc/ld.so.cache"), landlock.READ_FILE)
+    rights = {path: landlock.EXECUTE | allowed for path, allowed in rights.items()}
+    for path in launch.needed():
+        rights[path] = landlock.EXECUTE | landlock.READ_FILE | landlock.READ_DIR
+    mounts = bubblewrap.Mounts(rights, (), (), coarse=False)
+    mounts.add_links((b"/lib/", b"/lib64/", launch.PYTHON))
+    around = launch.Hull(
+        [os.fsencode(program)],
+        [*bubblewrap.NAMESPACES, *mounts.words(), b"--chdir", b"/"],
+        own_proc=True,
+    )
+    begun = launch.Launch(
+        launch.PYTHON,
+        [launch.PYTHON, b"-IS", b"-c", b"pass"],
+        {},
+        rights,
+        _ALLOW_ALL,
+        landlock.abi(),
+        {},
+        [],
+        around,
+    )
+    pid = begun.fork(os.dup(1), os.dup(2))
+    begun.release()
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    failure = begun.failure()
+    if failure:
+        sys.stderr.write(failure + "\n")
+    sys.exit(1 if failure or status else 0)
 
 
 def _install() -> None:

@@ -8,11 +8,14 @@ from __future__ import annotations
 import os
 
 from buildperm.policy import baseline
-from buildperm.sandbox import landlock, script, spec
+from buildperm.policy.pattern import absolute
+from buildperm.sandbox import bubblewrap, landlock, launch, network, script, spec
 from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from buildperm.sandbox.session import Package, Session
 
 
@@ -36,8 +39,10 @@ class Run:
         self.places = places
         self.environ = environ
         self.abi = abi  # Landlock's.
+        self.limits = {**session["limits"], **package.get("limits", {})}  # See policy.limits.
         self.learning = session["profile"] == "learning"
         self.written = spec.written(session)
+        self.carved: set[bytes] = set()  # See spec.Grants; after `rights`.
         self.handed_over = tuple(baseline.handed_over(environ, places))
 
     @property
@@ -68,7 +73,39 @@ class Run:
             grants.add(folder, spec.READ)
         if fifo:
             grants.add(os.path.realpath(fifo), landlock.READ_FILE | landlock.WRITE_FILE)
+        self.carved = grants.carved
         return grants.rights
+
+    def hull(
+        self, rights: Mapping[bytes, int], variables: Mapping[bytes, bytes]
+    ) -> tuple[launch.Hull | None, bubblewrap.Mounts | None]:
+        """Return what to put around the script, and what is there within if not all is.
+
+        Args:
+            rights: What `rights` returned.
+            variables: The script's environment: a folder may be named by a link there.
+        """
+        words = self.session.get("hull", [])
+        if not words or not self.session.get("mounts"):
+            return (launch.Hull(words) if words else None), None
+        mounts = bubblewrap.Mounts(rights, launch.needed(), self.carved, coarse=self.learning)
+        named = [path for value in variables.values() for path in value.split(b":")]
+        for pattern in (*baseline.READ, *baseline.EXEC, *self.package["read"]):
+            head = pattern.partition("*")[0]
+            named.append(absolute(head, self.places) or b"")
+        mounts.add_links(path for path in named if path.startswith(b"/"))
+        told = [*bubblewrap.NAMESPACES, *mounts.words(), b"--chdir", os.getcwdb()]
+        if network.is_wanted(self.package, learning=self.learning):
+            told.insert(len(bubblewrap.NAMESPACES), b"--share-net")
+        return launch.Hull(words, told, own_proc=True), mounts
+
+    def left_open(self) -> list[object]:
+        """Return what the runtime does not stop, for this script."""
+        told: list[object] = list(self.session.get("left_open", ()))
+        is_shared = network.is_wanted(self.package, learning=self.learning)
+        if self.session.get("mounts") and is_shared:
+            told.append(bubblewrap.SHARED_NETWORK)
+        return told
 
     def header(self) -> dict[str, object]:
         """Return the first line of the recording."""
@@ -89,6 +126,7 @@ class Run:
             "kernel": session["kernel"],
             "runtime": session["runtime"],
             "landlock_abi": self.abi,
+            "left_open": self.left_open(),
             "mode": session["profile"],
             "buildperm": session["buildperm"],
             "session": package.get("digest", ""),

@@ -1,15 +1,19 @@
-"""Runtimes: ways to hold the process tree of a build script to its grants."""
+"""Runtimes: ways to hold the process tree of a build script to its grants.
+
+How to add one is in CONTRIBUTING.md.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from buildperm.errors import CannotEnforceError
+from buildperm.policy.grants import AUTO
 from buildperm.sandbox import landlock, seccomp
-from buildperm.sandbox.machine import Facts, probe
+from buildperm.sandbox.machine import Facts, bubblewrap, probe, probe_hull
 from buildperm.tracer import calls
 
 
@@ -22,6 +26,16 @@ class Prepared:
     landlock_abi: int
     filter: bytes
     calls: dict[int, str]
+    left_open: tuple[str, ...]
+    hull: tuple[bytes, ...] = ()
+    """A command that is put around each build script before it is confined, by its absolute path.
+
+    It has to execute the words that are appended to it, in a descendant of its own, to leave
+    descriptors open, and to end when that ends. It runs with an empty environment and without
+    having been confined; what it starts confines itself.
+    """
+    mounts: bool = False
+    """`hull` is bubblewrap, and is told what of the file system the script is to find."""
 
 
 class Runtime(Protocol):
@@ -29,11 +43,11 @@ class Runtime(Protocol):
 
     @property
     def name(self) -> str:
-        """The word for it in `require` and in recordings."""
+        """The word for it in `require`, in `runtime` and in recordings."""
         ...
 
     def unavailable(self) -> str | None:
-        """Say why this machine cannot run it, or None where it can."""
+        """Say why this machine cannot run it, with the way out, or None where it can."""
         ...
 
     def left_open(self, landlock_abi: int) -> tuple[str, ...]:
@@ -49,17 +63,25 @@ class Runtime(Protocol):
         ...
 
 
-_ALWAYS_OPEN = (
-    "It sees names, sizes and times of files that it may not read (stat, readlink).",
-    "It changes modes, times and extended attributes of files that belong to you.",
-    "It executes code that it has in memory (memfd); under the same restrictions.",
-    "It uses processor time, memory and disk space as it likes.",
+_MEMORY = "It executes code that it has in memory (memfd); under the same restrictions."
+_LOAD = "It uses processor time, memory and disk space as it likes."
+_NAMES = "It sees names, sizes and times of files that it may not read (stat, readlink)."
+_ATTRIBUTES = (
+    "It changes modes, times and extended attributes of what lies in folders that it may write."
+)
+_NAMES_WITHIN = (
+    "It sees names, sizes and times of what lies in the folders of the system and the tool chain, "
+    "and while learning of nearly all."
 )
 _OPEN_BELOW = {
+    2: "It cannot move files between folders of OUT_DIR: tools that do so fail.",
     3: "It empties files that you may write (truncate).",
-    5: "It sends control commands to devices that it may open.",
-    6: "It sends signals to your other processes, Cargo among them.",
+    4: "Nothing but seccomp keeps it from TCP ports (connect, bind).",
+    5: "It sends control commands to devices that it may open (ioctl).",
+    6: "It sends signals to your other processes, Cargo among them (kill), and nothing but seccomp "
+    "keeps it from unix sockets without a path, such as those of D-Bus and X11.",
 }
+_CLOSED_BY_NAMESPACES = frozenset({6})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +98,7 @@ class Portable:
     def left_open(self, landlock_abi: int) -> tuple[str, ...]:
         """Say what it does not stop with this Landlock ABI, a sentence each."""
         older = tuple(text for version, text in _OPEN_BELOW.items() if landlock_abi < version)
-        return older + _ALWAYS_OPEN
+        return (*older, *_errata(), _NAMES, _MEMORY, _LOAD)
 
     def prepare(self) -> Prepared:
         """Return its part of a session.
@@ -91,19 +113,64 @@ class Portable:
                 hint="Use Linux 5.13 or newer; in a container, allow Landlock and ptrace.",
             )
         numbers: Mapping[str, int] = calls.table()
+        abi = min(probe().landlock_abi, self.cap)
         return Prepared(
             runtime=self.name,
             kernel=os.uname().release,
-            landlock_abi=min(probe().landlock_abi, self.cap),
+            landlock_abi=abi,
             filter=seccomp.build(os.uname().machine, numbers, calls.RECORDED),
             calls=seccomp.stopping(numbers, calls.RECORDED),
+            left_open=self.left_open(abi),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Full:
+    """All of `portable`, within bubblewrap: only what is granted is there, and nobody else."""
+
+    inside: Portable = Portable()
+    name: str = "full"
+
+    def unavailable(self) -> str | None:
+        """Say why this machine cannot run it, or None where it can."""
+        return self.inside.unavailable() or _no_hull()
+
+    def left_open(self, landlock_abi: int) -> tuple[str, ...]:
+        """Say what it does not stop with this Landlock ABI, a sentence each."""
+        older = tuple(
+            text
+            for version, text in _OPEN_BELOW.items()
+            if landlock_abi < version and version not in _CLOSED_BY_NAMESPACES
+        )
+        return (*older, *_errata(), _NAMES_WITHIN, _ATTRIBUTES, _MEMORY, _LOAD)
+
+    def prepare(self) -> Prepared:
+        """Return its part of a session.
+
+        Raises:
+            CannotEnforceError: This machine cannot run it.
+        """
+        prepared = self.inside.prepare()
+        reason = _no_hull()
+        if reason:
+            raise CannotEnforceError(
+                f"the runtime `{self.name}` cannot hold build scripts here: {reason}",
+                hint='Mend that, or do with `require = "portable"` and `runtime = "portable"`.',
+            )
+        return replace(
+            prepared,
+            runtime=self.name,
+            left_open=self.left_open(prepared.landlock_abi),
+            hull=(os.fsencode(bubblewrap()),),
+            mounts=True,
         )
 
 
 portable = Portable()
+full = Full()
 
-RUNTIMES: dict[str, Runtime] = {portable.name: portable}
-"""All runtimes by name; another one is added here, the strongest last."""
+RUNTIMES: dict[str, Runtime] = {portable.name: portable, full.name: full}
+"""All runtimes by name, the weakest first; another one is added here."""
 
 
 def runtime(name: str) -> Runtime:
@@ -116,9 +183,35 @@ def runtime(name: str) -> Runtime:
     if found is None:
         raise CannotEnforceError(
             f"there is no runtime `{name}` in this version",
-            hint=f"Require one of: {', '.join(sorted(RUNTIMES))}.",
+            hint=f"Use one of: {', '.join(sorted(RUNTIMES))}.",
         )
     return found
+
+
+def choose(wanted: str, require: str) -> Runtime:
+    """Return the runtime to use where `wanted` is, at least as strong as `require`.
+
+    Args:
+        wanted: A name, or `auto` for the strongest that this machine can run.
+        require: The weakest that will do.
+
+    Raises:
+        CannotEnforceError: This machine or this version has none such.
+    """
+    names = list(RUNTIMES)
+    least = names.index(runtime(require).name)
+    if wanted != AUTO:
+        chosen = runtime(wanted)
+        if names.index(chosen.name) < least:
+            raise CannotEnforceError(
+                f'`require = "{require}"` asks for more than the runtime `{wanted}`',
+                hint=f'Use `runtime = "{require}"`, or lower `require`.',
+            )
+        return chosen
+    for name in reversed(names[least:]):
+        if name == require or RUNTIMES[name].unavailable() is None:
+            return RUNTIMES[name]  # The last one itself says what it lacks.
+    raise AssertionError(names)
 
 
 def _unavailable(facts: Facts, cap: int) -> str | None:
@@ -141,3 +234,61 @@ def _unavailable(facts: Facts, cap: int) -> str | None:
             "most 1"
         )
     return None
+
+
+def _errata() -> tuple[str, ...]:
+    """Say what a defect of this kernel's Landlock leaves open: landlock.rst, "Errata"."""
+    if landlock.DISCONNECTED in landlock.errata():
+        return ()
+    return ("It may use what somebody moves out of a bind mount while it has it open (Landlock).",)
+
+
+def _no_hull() -> str | None:
+    """Say why bubblewrap cannot make a hull here, with the way out; None where it can."""
+    program = bubblewrap()
+    if not program:
+        return (
+            "bubblewrap is not installed: `apt install bubblewrap`, `dnf install bubblewrap`, or "
+            "whatever your system calls it"
+        )
+    return _explained(probe_hull(program))
+
+
+def _explained(talk: str) -> str | None:
+    """Turn what bubblewrap said when it failed into a reason with a way out; None if it did not."""
+    if not talk:
+        return None
+    if "Unknown option" in talk:
+        return f"bubblewrap is too old; it takes version 0.8: {talk}"
+    for marks, way in _REMEDIES:
+        if any(mark in talk for mark in marks):
+            return f"{talk}: {way}"
+    return talk
+
+
+_REMEDIES = (
+    (
+        # user_namespaces on Ubuntu 23.10 and newer: kernel.apparmor_restrict_unprivileged_userns.
+        ("setting up uid map: Permission denied", "Failed RTM_NEWADDR", "loopback:"),
+        "AppArmor lets only programs with a profile make user namespaces. Give bubblewrap one, "
+        "rather than turn that off: write `abi <abi/4.0>, include <tunables/global> profile bwrap "
+        "/usr/bin/bwrap flags=(unconfined) { userns, }` to /etc/apparmor.d/bwrap, and run "
+        "`apparmor_parser --replace /etc/apparmor.d/bwrap`",
+    ),
+    (
+        ("No permissions to create new namespace", "Creating new namespace failed", "CLONE_NEW"),
+        "this user may not make user namespaces: look at kernel.unprivileged_userns_clone and "
+        "user.max_user_namespaces; a container has to be told, as by `--security-opt "
+        "seccomp=unconfined` or `--privileged`",
+    ),
+    (
+        ("mount proc", "/proc"),
+        "a container that hides parts of /proc lets nobody mount a new one: run it with "
+        "`--security-opt systempaths=unconfined`, or the build outside of it",
+    ),
+    (
+        ("setuid",),
+        "a setuid bubblewrap gains no privileges where it is traced: allow user namespaces, and "
+        "take the bit away",
+    ),
+)

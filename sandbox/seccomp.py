@@ -1,11 +1,12 @@
 """Builds the seccomp filter: which system calls stop for the recorder, and which are refused.
 
-One filter does both. It allows what it does not name, since build tools are diverse, and has three
+One filter does both. It allows what it does not name, since build tools are diverse, and has four
 answers for the rest (seccomp(2), "SECCOMP_SET_MODE_FILTER"):
 
 - `SECCOMP_RET_TRACE` with data 0: the recorder looks at the call, and it goes on;
 - `SECCOMP_RET_TRACE` with an errno: the recorder writes down that it was refused, and makes the
   call fail with that errno. Without a recorder the kernel answers ENOSYS, so it fails closed;
+- the same marked `PERFORMED`: the supervisor may make the call on copied arguments instead;
 - `SECCOMP_RET_ERRNO` for what would blind the recorder, which must not depend on it.
 
 A filter can look at numbers only, never at what a pointer points to, so nothing can change between
@@ -15,11 +16,14 @@ the check and the use.
 from __future__ import annotations
 
 import errno
+import os
+import stat
 import struct
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from buildperm.errors import CannotEnforceError
+from buildperm.tracer.calls import PERFORMED
 
 # include/uapi/linux/audit.h and asm/unistd.h.
 AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -43,6 +47,11 @@ RECORD = _RET_TRACE
 def refused(number: int) -> int:
     """Return the answer that refuses with errno `number` and tells the recorder."""
     return _RET_TRACE | number
+
+
+def performed(number: int) -> int:
+    """Return the answer that has the supervisor make the call, or refuses with errno `number`."""
+    return _RET_TRACE | PERFORMED | number
 
 
 def guarded(number: int) -> int:
@@ -81,6 +90,13 @@ _SOCKET_TYPE = 0xF  # Without SOCK_NONBLOCK and SOCK_CLOEXEC.
 _TCP = 6
 _MSG_FASTOPEN = 0x20000000  # Connects without connect(2), past Landlock's TCP rights.
 
+# Options that take a connection elsewhere than to its address, or make it later: ip(7), ipv6(7),
+# tcp(7). A route of the sender's choice puts another host's address into every packet's header.
+_SOL_IP, _SOL_IPV6 = 0, 41
+_IP_OPTIONS, _IP_TRANSPARENT = 4, 19
+_IPV6_2292PKTOPTIONS, _IPV6_2292RTHDR, _IPV6_RTHDR, _IPV6_TRANSPARENT = 6, 5, 57, 75
+_TCP_REPAIR, _TCP_FASTOPEN_CONNECT, _TCP_ULP = 19, 30, 31
+
 # prctl(2). PR_SET_MM forges /proc/PID/exe and with it the process chains of the recording.
 _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_SET_MM, _PR_SET_PTRACER = 4, 22, 35, 0x59616D61
 _SECCOMP_SET_MODE_STRICT, _SECCOMP_SET_MODE_FILTER = 0, 1
@@ -97,15 +113,27 @@ _SIOC, _SIOC_MASK = 0x8900, 0xFFFFFF00
 # is the script's own; the users' processes are somebody else's.
 _PRIO_USER, _IOPRIO_WHO_USER = 2, 3
 
+# open(2), mknod(2): the ways to a setuid or setgid file that need no chmod.
+_CREATING = os.O_CREAT | 0x400000  # __O_TMPFILE
+_SETUID = stat.S_ISUID | stat.S_ISGID
+
 _PERM = refused(errno.EPERM)
 _ABSENT = refused(errno.ENOSYS)
 _DENIED = refused(errno.EACCES)
 _GUARD = guarded(errno.EPERM)
 _OTHER_PROCESS = (Case(_PERM, (Test(0),)),)
 
+
+def _made_setuid(mode_at: int, flags_at: int = -1) -> tuple[Case, ...]:
+    """Refuse to make a file that is setuid or setgid from its birth."""
+    mode = Test(mode_at, _SETUID)
+    return (Case(_PERM, (mode,) if flags_at < 0 else (Test(flags_at, _CREATING), mode)),)
+
+
 REFUSED_ALWAYS: Mapping[int, tuple[str, ...]] = {
     # Bypasses argument checks and the recorder; libuv and fio fall back.
-    _ABSENT: ("io_uring_setup", "io_uring_enter", "io_uring_register"),
+    # And what ioctl may not set is not set by a newer call.
+    _ABSENT: ("io_uring_setup", "io_uring_enter", "io_uring_register", "file_setattr"),
     _PERM: (
         # Other processes.
         *("ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "kcmp"),
@@ -129,7 +157,15 @@ REFUSED_ALWAYS: Mapping[int, tuple[str, ...]] = {
         *("syslog", "clock_settime", "clock_adjtime", "settimeofday", "adjtimex"),
         *("sethostname", "setdomainname", "vhangup"),
     ),
-    _DENIED: ("connect", "bind", "listen"),
+    _DENIED: ("bind", "listen"),
+    performed(errno.EACCES): (
+        # Where hosts are granted the supervisor connects, see sandbox.connection.
+        "connect",
+        # Within what the script may write the supervisor changes these, see sandbox.guard.
+        *("chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "lchown", "fchown", "fchownat"),
+        *("utime", "utimes", "futimesat", "utimensat", "setxattr", "lsetxattr", "fsetxattr"),
+        *("setxattrat", "removexattr", "lremovexattr", "fremovexattr", "removexattrat"),
+    ),
     # A filter cannot see the flags of clone3; glibc falls back to clone. Not worth a word.
     guarded(errno.ENOSYS): ("clone3",),
 }
@@ -180,6 +216,32 @@ BY_ARGUMENTS: Mapping[str, tuple[Case, ...]] = {
         Case(_DENIED, (Test(3, _MSG_FASTOPEN),)),
         Case(ALLOW),
     ),
+    "setsockopt": (
+        Case(_PERM, (Test(1, values=(_SOL_IP,)), Test(2, values=(_IP_OPTIONS, _IP_TRANSPARENT)))),
+        Case(
+            _PERM,
+            (
+                Test(1, values=(_SOL_IPV6,)),
+                Test(2, values=(_IPV6_2292PKTOPTIONS, _IPV6_2292RTHDR)),
+            ),
+        ),
+        Case(
+            _PERM,
+            (Test(1, values=(_SOL_IPV6,)), Test(2, values=(_IPV6_RTHDR, _IPV6_TRANSPARENT))),
+        ),
+        Case(
+            _PERM,
+            (
+                Test(1, values=(_TCP,)),
+                Test(2, values=(_TCP_REPAIR, _TCP_FASTOPEN_CONNECT, _TCP_ULP)),
+            ),
+        ),
+    ),
+    "open": _made_setuid(2, flags_at=1),
+    "creat": _made_setuid(1),
+    "openat": _made_setuid(3, flags_at=2),
+    "mknod": _made_setuid(1),
+    "mknodat": _made_setuid(2),
     "sendmsg": (Case(_DENIED, (Test(2, _MSG_FASTOPEN),)),),
     "sendmmsg": (Case(_DENIED, (Test(3, _MSG_FASTOPEN),)),),
     "ioctl": (

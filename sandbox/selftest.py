@@ -27,20 +27,22 @@ if TYPE_CHECKING:
 
 _TIMEOUT_S = 60
 _PYTHON = os.path.realpath(sys.executable)  # Not a virtual environment's link to it.
-_BOTH_REFUSED, _READ, _CONNECTED = 0, 3, 4
+_BOTH_REFUSED, _READ, _CONNECTED, _SEEN = 0, 3, 4, 5
 
 _CHILD = f"""\
 import os, socket, sys
 try:
     os.close(os.open(os.environ["DEP_CANARY"], os.O_RDONLY))
     sys.exit({_READ})
-except PermissionError:
+except (PermissionError, FileNotFoundError):
     pass
+if "DEP_HIDES" in os.environ and os.path.lexists(os.environ["DEP_CANARY"]):
+    sys.exit({_SEEN})
 client = socket.socket()
 try:
     client.connect(("127.0.0.1", int(os.environ["DEP_PORT"])))
     sys.exit({_CONNECTED})
-except PermissionError:
+except OSError:
     pass
 """
 _HINT = "Do not build untrusted crates on this machine; it needs Linux 5.13, Landlock and ptrace."
@@ -89,6 +91,8 @@ def _why_not(
 ) -> str:
     if ended.returncode == _READ:
         return "it read a file that it was not granted (Landlock)"
+    if ended.returncode == _SEEN:
+        return "it saw a file that it was not granted (bubblewrap)"
     if ended.returncode == _CONNECTED or has_guest:
         return "it connected to a port (seccomp)"
     if ended.returncode != _BOTH_REFUSED:
@@ -122,6 +126,7 @@ def _run_child(
         "BUILDPERM_SESSION": str(folder / "session"),
         "DEP_CANARY": str(folder / "canary"),
         "DEP_PORT": str(port),
+        **({"DEP_HIDES": "1"} if prepared.mounts else {}),
     }
     ended = subprocess.run(
         [folder / "stub"],
@@ -161,6 +166,9 @@ def _session(folder: Path, package: Path, prepared: Prepared) -> Session:
         "buildperm": __version__,
         "profile": "enforcing",
         "runtime": prepared.runtime,
+        "hull": list(prepared.hull),
+        "mounts": prepared.mounts,
+        "left_open": list(prepared.left_open),
         "landlock_abi": prepared.landlock_abi,
         "kernel": prepared.kernel,
         "filter": prepared.filter,

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         env: list[str]
         directives: list[str]
         deny: dict[str, list[str]]  # By kind.
+        limits: NotRequired[dict[str, int]]  # Of its own, beside those of the session.
         digest: NotRequired[str]  # Of all that decides about its runs: the header's `session`.
 
     class Session(TypedDict):
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
         buildperm: str
         profile: Literal["learning", "enforcing"]
         runtime: str
+        hull: NotRequired[list[bytes]]  # What is put around a script: sandbox.runtime, Prepared.
+        mounts: NotRequired[bool]  # It is bubblewrap, and is told what is to be there.
+        left_open: NotRequired[list[str]]  # What the runtime does not stop, in sentences.
         landlock_abi: int
         kernel: str
         filter: bytes  # The seccomp program, struct sock_filter after struct sock_filter.
@@ -52,7 +56,7 @@ if TYPE_CHECKING:
         rustc_wrapper: bytes  # What build scripts see as RUSTC_WRAPPER; empty: nothing.
         progress: bytes  # File to append one JSON line to at the start and end of each script.
         packages: dict[bytes, Package]  # By manifest directory, without links.
-        limits: dict[str, int]  # See sandbox.hygiene.
+        limits: dict[str, int]  # See policy.limits.
 
 
 VERSION = 1

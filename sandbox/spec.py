@@ -80,6 +80,7 @@ class Grants:
             written: The trees that build scripts may write, see `written`.
         """
         self.rights: dict[bytes, int] = {}
+        self.carved: set[bytes] = set()  # Folders that are granted but for what was cut out.
         self._package = package
         self._places = places
         self._path = path
@@ -116,15 +117,13 @@ class Grants:
             kinds = [(kinds[0][0], READ | landlock.EXECUTE)]
         for denied, rights in kinds:
             excluded = never | Excluded(denied)
-            for path, _ in cut(b"/", excluded):
-                self.add(path, rights)
+            self._add_cut(b"/", excluded, rights)
             for token in _READ_ROOTS:
                 # What the build lives in may be read even if it lies somewhere unusual, such as
                 # the home folder of somebody else.
                 root = self._places.get(token, b"")
                 if excluded.above(root) and not self._is_hidden(root, excluded, _READ_ROOTS):
-                    for path, _ in cut(root, excluded):
-                        self.add(path, rights)
+                    self._add_cut(root, excluded, rights)
 
     def add_tool(self, program: bytes) -> None:
         """Grant to run `program` if it is an absolute path, wherever links lead from there."""
@@ -134,6 +133,13 @@ class Grants:
     def add(self, path: bytes, rights: int) -> None:
         """Grant `rights` on exactly this `path`, and on all below it if it is a folder."""
         self.rights[path] = self.rights.get(path, 0) | rights
+
+    def _add_cut(self, root: bytes, excluded: Excluded, rights: int) -> None:
+        parts = cut(root, excluded)
+        for path, _ in parts:
+            self.add(path, rights)
+        if parts and parts[0][0] != root:
+            self.carved.add(root)
 
     def _add(
         self, kind: str, patterns: Iterable[str], rights: int, *, is_ours: bool = False
@@ -159,8 +165,7 @@ class Grants:
                     continue
                 if below:
                     within = Excluded(sensitive.inside(path) if is_ours else ())
-                    for part, _ in cut(path, hidden | within):
-                        self.add(part, rights)
+                    self._add_cut(path, hidden | within, rights)
                 elif not os.path.isdir(path):
                     self.add(path, rights)
                 elif kind == "read" and not (self._sensitive | denied).below(path):

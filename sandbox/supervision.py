@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import os
 
+from buildperm.policy import limits
 from buildperm.sandbox import environment, hygiene, landlock, output, script, spec
 from buildperm.sandbox.gate import Gate
+from buildperm.sandbox.guard import Guard
 from buildperm.sandbox.launch import Launch
+from buildperm.sandbox.network import Network, unavailable
 from buildperm.sandbox.progress import Progress
 from buildperm.sandbox.run import Run
 from buildperm.sandbox.script import StoppedError
 from buildperm.sandbox.streams import Streams, say
 from buildperm.sandbox.verdict import judge
+from buildperm.sandbox.watch import Watch
 from buildperm.tracer.notation import encode
 from buildperm.tracer.recorder import Recorder
 from buildperm.tracer.writer import Writer
@@ -122,20 +126,36 @@ class Supervisor:
 
         The path is empty where the run was interrupted.
         """
+        network = Network(run.package, run.session["calls"], learning=run.learning)
         variables, withheld = environment.of_script(
-            run.environ, run.session, run.package, run.places, learning=run.learning
+            run.environ,
+            run.session,
+            run.package,
+            run.places,
+            learning=run.learning,
+            door=network.port,
         )
         writer = Writer()
         recorder = Recorder(writer, run.session["calls"])
         recorder.withheld = frozenset(withheld)
-        recorder.process_limit = hygiene.limit(run.session["limits"], "processes")
+        if network.port:
+            recorder.provided = frozenset(environment.of_door(network.port))
+        network.serve(recorder)
+        recorder.process_limit = limits.value(run.limits, "processes")
+        watch = Watch(
+            run.limits,
+            (run.places["OUT_DIR"], run.places["TMP"]),
+            lambda: recorder.live,
+            recorder.stop,
+        )
         self._recorder = recorder
         if self._has_to_end():  # The signal came before there was anything to stop.
             recorder.stop()
         made = spec.make_missing(run.package["write"], run.places, run.written)
         try:
-            wait_status, streams = self._execute(run, program, variables, recorder)
+            wait_status, streams = self._execute(run, program, variables, recorder, watch)
         finally:
+            network.end(writer)
             spec.remove_unused(made)
         if self._has_to_end():
             return _INTERRUPTED, b""
@@ -146,11 +166,11 @@ class Supervisor:
             passed += line
             if self._has_to_end():
                 return _INTERRUPTED, b""
-        verdict = judge(run, wait_status, recorder, writer, streams, gate)
+        verdict = judge(run, wait_status, recorder, writer, streams, gate, watch.exceeded)
         writer.save(run.recording, run.header(), verdict.end(recorder))
         if self._has_to_end():
             return _INTERRUPTED, run.recording
-        for remark in verdict.talk:
+        for remark in (*verdict.talk, *network.remarks):
             self._tell(remark)
         if verdict.failure:
             self._tell(verdict.failure, verdict.hint)
@@ -159,25 +179,38 @@ class Supervisor:
         return verdict.exit_status, run.recording
 
     def _execute(
-        self, run: Run, program: bytes, variables: dict[bytes, bytes], recorder: Recorder
+        self,
+        run: Run,
+        program: bytes,
+        variables: dict[bytes, bytes],
+        recorder: Recorder,
+        watch: Watch,
     ) -> tuple[int, Streams]:
         """Start the script, record it to its end, and return its wait status and its output."""
-        limits = run.session["limits"]
         kept, fifo = hygiene.jobserver(run.environ)
+        rights = run.rights(program, fifo)
+        hull, mounts = run.hull(rights, variables)
+        if hull is not None:
+            if mounts is None:
+                recorder.expect_hull()
+            else:
+                recorder.expect_hull(mounts.hides, mounts.is_written)
+        recorder.performers |= Guard(rights).performers(run.session["calls"])
         launch = Launch(
             program,
             self._arguments,
             variables,
-            run.rights(program, fifo),
+            rights,
             run.session["filter"],
             run.abi,
-            limits,
+            run.limits,
             kept,
+            hull,
         )
         streams = Streams(
             run.places["TMP"],
-            hygiene.limit(limits, "stdout_bytes"),
-            hygiene.limit(limits, "stderr_bytes"),
+            limits.value(run.limits, "stdout_bytes"),
+            limits.value(run.limits, "stderr_bytes"),
             recorder.stop,
         )
         pid = launch.fork(streams.stdout, streams.stderr)
@@ -193,13 +226,23 @@ class Supervisor:
             ) from error
         streams.start()
         launch.release()
-        wait_status = recorder.run()
+        watch.start()
+        try:
+            wait_status = recorder.run()
+        finally:
+            watch.end()
         # All that held the pipes have been reaped; who reads what comes out may take its time.
         while not streams.finish(_LOOK_UP_EVERY_S) and not self._has_to_end():
             pass
         failure = launch.failure()
         if failure:
             raise StoppedError(f"cannot start it: {failure}")
+        if not recorder.has_begun and not self._has_to_end():
+            raise StoppedError(
+                f"the runtime `{run.session['runtime']}` did not come to start it",
+                "run `buildperm` again, so that it looks anew at what this machine can do",
+                _CANNOT_ENFORCE,
+            )
         return wait_status, streams
 
     def _has_to_end(self) -> bool:
@@ -226,10 +269,12 @@ def _check_machine(session: Session, package: Package) -> int:
             _CANNOT_ENFORCE,
         )
     if package["net"]:
-        raise StoppedError(
-            f"it was granted `net` for {', '.join(package['net'])}, and the runtime "
-            f"`{session['runtime']}` cannot hold a script to single hosts",
-            "remove these grants: what it downloads belongs into the workspace, before the build",
-            _CANNOT_ENFORCE,
-        )
+        reason = unavailable()
+        if reason:
+            raise StoppedError(
+                f"it was granted `net` for {', '.join(package['net'])}, and it cannot be held to "
+                f"that here: {reason}",
+                "in a container, allow the system call: `--cap-add SYS_PTRACE`",
+                _CANNOT_ENFORCE,
+            )
     return abi

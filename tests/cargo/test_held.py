@@ -329,7 +329,7 @@ def test_a_target_directory_of_the_users_is_respected(
 def test_a_stronger_runtime_than_there_is_stops_everything(
     desk: Desk, workspace: Workspace
 ) -> None:
-    project = open_project([], workspace(), desk.environment)
+    project = open_project([], workspace(), desk.environment | {"BUILDPERM_RUNTIME": "portable"})
 
     with pytest.raises(CannotEnforceError, match='`require = "full"`'):
         HeldBuild(project, Policy("full", {}, project.metadata.manifest), "enforcing")

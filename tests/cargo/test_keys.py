@@ -199,3 +199,29 @@ def test_of_git_and_of_other_registries_the_source_is_spelled_out() -> None:
         assert key == f"{source.partition('#')[0]}#sys"
         assert matching(policy, "sys", "1.0.0", source, False, True) is not None
         assert matching(policy, "sys", "1.0.0", "git+https://b.org/x#0123", False, False) is None
+
+
+def test_limits_are_those_of_the_closest_key_and_of_no_impostor(
+    registry: Registry, environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    own = folder(tmp_path / "own", "sys")
+    root = registry.application(
+        tmp_path / "ws", dependencies={"sys": "1", "own": own[:-2] + ', package = "sys" }'}
+    )
+    desk = Desk(registry, environment, root)
+    policy = Policy(
+        "portable",
+        {"sys": CrateGrants("sys")},
+        desk.project.metadata.manifest,
+        crate_limits={"sys": {"seconds": 1}, "sys@1": {"seconds": 2}, "sys@2": {"seconds": 3}},
+    )
+    keys = Keys(desk.project.metadata, desk.project.lock, policy, desk.places)
+    (registered,) = (
+        each
+        for each in desk.project.metadata.packages.values()
+        if each.name == "sys" and each.source
+    )
+
+    assert keys.limits_of(registered) == {"seconds": 2}
+    assert keys.limits_of(desk.package("sys", local=True)) == {}
+    assert keys.of(registered)[0] == "sys"

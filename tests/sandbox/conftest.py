@@ -63,9 +63,12 @@ class Bench:
     grants: dict[str, list[str]] = field(default_factory=dict)
     deny: dict[str, list[str]] = field(default_factory=dict)
     limits: dict[str, int] = field(default_factory=dict)
+    own_limits: dict[str, int] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     rustc_wrapper: bytes = b""
     abi: int = landlock.NEWEST
+    hull: list[bytes] = field(default_factory=list)
+    mounts: bool = False
     calls: dict[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -160,6 +163,7 @@ class Bench:
             "env": granted["env"],
             "directives": granted["directives"],
             "deny": dict(self.deny),
+            "limits": dict(self.own_limits),
             "digest": "d1",
         }
         return {
@@ -167,7 +171,9 @@ class Bench:
             "python": self.hexversion(),
             "buildperm": "0.1.0",
             "profile": profile,
-            "runtime": "portable",
+            "runtime": "full" if self.mounts else "portable",
+            "hull": list(self.hull),
+            "mounts": self.mounts,
             "landlock_abi": landlock.abi(self.abi),
             "kernel": os.uname().release,
             "filter": seccomp.build(os.uname().machine, numbers, calls.RECORDED),

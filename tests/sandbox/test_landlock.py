@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
-from buildperm.sandbox import landlock
+from buildperm.sandbox import kernel, landlock
 from buildperm.sandbox.machine import run_lean
 
 if TYPE_CHECKING:
@@ -113,3 +114,22 @@ def test_a_rule_that_cannot_be_added_names_stage_and_path(tmp_path: Path) -> Non
             landlock.restrict(descriptor)
     finally:
         os.close(descriptor)
+
+
+def test_a_seventeenth_sandbox_is_told_from_other_failures() -> None:
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            kernel.control(kernel.PR_SET_NO_NEW_PRIVS, 1)
+            for _ in range(17):
+                landlock.restrict(landlock.ruleset(1))
+        except OSError as error:
+            code = 0 if error.errno == errno.E2BIG and "16 sandboxes" in str(error) else 2
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def test_the_kernel_is_asked_for_its_errata() -> None:
+    assert landlock.errata() <= frozenset(range(1, 33))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import os
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,8 @@ from buildperm.sandbox.runtime import Portable, Prepared, Runtime
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.sandbox.conftest import Bench
 
 CAN_ALL = Facts(
     kernel="6.18",
@@ -109,8 +112,8 @@ def test_a_recorder_that_sees_nothing_is_found_out() -> None:
 
 
 def test_an_unknown_runtime_is_named_with_the_known_ones() -> None:
-    with pytest.raises(CannotEnforceError, match="`full`") as caught:
-        runtime.runtime("full")
+    with pytest.raises(CannotEnforceError, match="`fuller`") as caught:
+        runtime.runtime("fuller")
     assert "portable" in caught.value.hint
 
 
@@ -130,3 +133,88 @@ def test_the_kernel_is_asked_by_doing() -> None:
 
     assert facts.failure == ""
     assert facts.kernel == os.uname().release
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Polite:
+    """All of `portable`, at a lower priority: what it takes to add a runtime."""
+
+    name: str = "polite"
+
+    def unavailable(self) -> str | None:
+        return None if shutil.which("nice") else "there is no nice(1)"
+
+    def left_open(self, landlock_abi: int) -> tuple[str, ...]:
+        return runtime.portable.left_open(landlock_abi)
+
+    def prepare(self) -> Prepared:
+        nice = os.fsencode(os.path.realpath(shutil.which("nice") or ""))
+        prepared = runtime.portable.prepare()
+        return dataclasses.replace(prepared, runtime=self.name, hull=(nice, b"-n", b"7"))
+
+
+def test_another_runtime_takes_one_class(monkeypatch: pytest.MonkeyPatch, bench: Bench) -> None:
+    polite: Runtime = Polite()
+    monkeypatch.setitem(runtime.RUNTIMES, polite.name, polite)
+    selftest.check(runtime.choose("polite", "portable"))
+    bench.hull = list(polite.prepare().hull)
+    (bench.workspace / "secret").write_text("x")
+
+    ended = bench.run(
+        bench.script(
+            "import os, sys\n"
+            "print('cargo:warning=%d' % os.nice(0))\n"
+            "try: open(os.environ['CARGO_MANIFEST_DIR'] + '/../secret')\n"
+            "except PermissionError: sys.exit(5)\n"
+        )
+    )
+
+    assert ended.status == 5, ended.stderr
+    assert ended.stdout == b"cargo:warning=7\n"
+    assert ended.refused("opened") == [str(bench.workspace / "secret")]
+    assert len(ended.of("process")) == 1
+
+
+class Lacking:
+    """A runtime that this machine does not have."""
+
+    name = "full"
+
+    def unavailable(self) -> str | None:
+        return "it is not there"
+
+    def left_open(self, landlock_abi: int) -> tuple[str, ...]:
+        raise AssertionError(landlock_abi)
+
+    def prepare(self) -> Prepared:
+        raise CannotEnforceError("it is not there")
+
+
+def test_auto_takes_the_strongest_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    best = "full" if runtime.full.unavailable() is None else "portable"
+    assert runtime.choose("auto", "portable").name == best
+    assert runtime.choose("portable", "portable") is runtime.portable
+
+    monkeypatch.setitem(runtime.RUNTIMES, "full", Lacking())
+
+    assert runtime.choose("auto", "portable") is runtime.portable
+
+
+def test_below_what_is_required_nothing_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(CannotEnforceError, match='`require = "full"` asks for more') as caught:
+        runtime.choose("portable", "full")
+    assert caught.value.exit_code is ExitCode.CANNOT_ENFORCE
+
+    monkeypatch.setitem(runtime.RUNTIMES, "full", Lacking())
+    for wanted in ("auto", "full"):
+        with pytest.raises(CannotEnforceError, match="it is not there"):
+            runtime.choose(wanted, "full").prepare()
+
+
+@pytest.mark.parametrize("abi", range(1, 8))
+def test_each_right_that_a_kernel_lacks_is_named_by_what_becomes_possible(abi: int) -> None:
+    told = " ".join(runtime.portable.left_open(abi))
+
+    for added, attack in {3: "(truncate)", 4: "TCP", 5: "(ioctl)", 6: "(kill)"}.items():
+        assert (attack in told) == (abi < added)
+    assert "(kill)" not in " ".join(runtime.full.left_open(abi))

@@ -28,13 +28,16 @@ EPERM = """
     swapoff acct quotactl quotactl_fd iopl ioperm syslog clock_settime clock_adjtime settimeofday
     adjtimex sethostname setdomainname vhangup
 """
-ENOSYS = "io_uring_setup io_uring_enter io_uring_register"
-EACCES = "connect bind listen"
+ENOSYS = "io_uring_setup io_uring_enter io_uring_register file_setattr"
+EACCES = "bind listen"
+MADE = """
+    connect chmod fchmod fchmodat fchmodat2 chown lchown fchown fchownat utime utimes futimesat
+    utimensat setxattr lsetxattr fsetxattr setxattrat removexattr lremovexattr fremovexattr
+    removexattrat
+"""
 SEEN = """
     open creat openat openat2 unlink unlinkat rmdir rename renameat renameat2 link linkat symlink
-    symlinkat mkdir mkdirat mknod mknodat truncate chmod fchmodat fchmodat2 fchmod chown lchown
-    fchownat fchown utime utimes futimesat utimensat setxattr lsetxattr fsetxattr setxattrat
-    removexattr lremovexattr fremovexattr removexattrat file_setattr execve execveat
+    symlinkat mkdir mkdirat mknod mknodat truncate execve execveat
 """
 
 
@@ -72,6 +75,10 @@ def told(number: int) -> str:
     return f"told {errno.errorcode[number]}"
 
 
+def made(number: int) -> str:
+    return f"made by the supervisor, else {errno.errorcode[number]}"
+
+
 def silent(number: int) -> str:
     return f"silent {errno.errorcode[number]}"
 
@@ -81,6 +88,8 @@ def read_answer(value: int) -> str:
     action, content = value & 0xFFFF0000, value & 0xFFFF
     if action == 0x7FFF0000:
         return ALLOW
+    if action == 0x7FF00000 and content & 0x8000:  # More than any errno: the recorder's own mark.
+        return made(content & 0x7FFF)
     if action == 0x7FF00000:
         return told(content) if content else RECORD
     assert action == 0x00050000, hex(value)
@@ -91,6 +100,7 @@ BY_NAME = (
     dict.fromkeys(EPERM.split(), told(errno.EPERM))
     | dict.fromkeys(ENOSYS.split(), told(errno.ENOSYS))
     | dict.fromkeys(EACCES.split(), told(errno.EACCES))
+    | dict.fromkeys(MADE.split(), made(errno.EACCES))
     | dict.fromkeys(SEEN.split(), RECORD)
     | {"clone3": silent(errno.ENOSYS)}
 )
@@ -112,6 +122,15 @@ ARGUMENTS: list[tuple[str, tuple[int, ...], str]] = [
     ("seccomp", (1, 8), silent(errno.EPERM)),
     ("seccomp", (HIGH | 1, 8), silent(errno.EPERM)),  # The kernel reads 32 bits.
     ("seccomp", (2,), ALLOW),  # SECCOMP_GET_ACTION_AVAIL
+    *[  # What takes a connection elsewhere, or makes it later.
+        ("setsockopt", (3, level, option), told(errno.EPERM))
+        for level, options in {0: (4, 19), 41: (5, 6, 57, 75), 6: (19, 30, 31)}.items()
+        for option in options
+    ],
+    ("setsockopt", (3, HIGH | 0, 4), told(errno.EPERM)),
+    ("setsockopt", (3, 0, 1), ALLOW),  # IP_TOS
+    ("setsockopt", (3, 1, 4), ALLOW),  # SO_ERROR
+    ("setsockopt", (3, 6, 1), ALLOW),  # TCP_NODELAY
     ("prctl", (4, 0), silent(errno.EPERM)),
     ("prctl", (4, 1), silent(errno.EPERM)),
     ("prctl", (22, 2), silent(errno.EPERM)),
@@ -169,6 +188,41 @@ ARGUMENTS: list[tuple[str, tuple[int, ...], str]] = [
     ("ioprio_set", (1, 77, 5), told(errno.EPERM)),
     ("ioprio_set", (3, 0, 5), told(errno.EPERM)),
 ]
+
+
+CREAT, TMPFILE = 0o100, 0o20200000
+BORN: list[tuple[str, tuple[int, ...], bool]] = [
+    # Call, arguments, whether it makes a file that is setuid or setgid: open(2), mknod(2).
+    ("open", (9, CREAT | 1, 0o4755), True),
+    ("open", (9, CREAT, 0o2644), True),
+    ("open", (9, CREAT, HIGH | 0o2644), True),
+    ("open", (9, TMPFILE | 2, 0o6755), True),
+    ("open", (9, CREAT, 0o1777), False),
+    ("open", (9, TMPFILE | 2, 0o600), False),
+    ("open", (9, 2, 0o7777), False),  # What is in the third register then means nothing.
+    ("open", (9, 0o200000, 0o7777), False),  # O_DIRECTORY, half of O_TMPFILE
+    ("creat", (9, 0o4755), True),
+    ("creat", (9, 0o755), False),
+    ("openat", (3, 9, CREAT | 1, 0o4755), True),
+    ("openat", (3, 9, TMPFILE | 1, 0o2755), True),
+    ("openat", (3, 9, CREAT | 1, 0o755), False),
+    ("openat", (3, 9, 0, 0o4755), False),
+    ("mknod", (9, 0o104755, 0), True),
+    ("mknod", (9, 0o100755, 0), False),
+    ("mknodat", (3, 9, 0o102755, 0), True),
+    ("mknodat", (3, 9, 0o010600, 0), False),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "is_refused"), BORN)
+def test_no_file_is_born_setuid(name: str, arguments: tuple[int, ...], is_refused: bool) -> None:
+    for machine, arch in ARCH.items():
+        numbers = calls.table(machine)
+        if name in numbers:
+            program = seccomp.build(machine, numbers, calls.RECORDED)
+            found = read_answer(evaluate(program, arch, numbers[name], arguments))
+
+            assert found == (told(errno.EPERM) if is_refused else RECORD)
 
 
 def socket_answer(family: int, kind: int, protocol: int) -> str:
@@ -259,7 +313,7 @@ def test_the_names_that_stop_are_those_that_the_filter_stops(
             read_answer(evaluate(program, ARCH[machine], number, arguments))
             for arguments in tried.get(name, [(0,) * 6])
         }
-        stops = any(answer == RECORD or answer.startswith("told") for answer in answers)
+        stops = any(answer == RECORD or answer.startswith(("told", "made")) for answer in answers)
 
         assert stops == (stopping.get(number) == name), name
 

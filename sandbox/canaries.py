@@ -1,0 +1,228 @@
+"""Lets the canaries loose: once without anything, and once in a runtime, and compares.
+
+With the same supervisor, filter and rules as any build script. That each attempt succeeds without
+them is what makes its failure with them mean something.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, cast
+
+from buildperm.errors import CannotEnforceError
+from buildperm.sandbox import landlock, selftest, session, stub
+from buildperm.sandbox.canary import CANARIES, RECORDER, Canary, Outcome, Result, Status
+from buildperm.sandbox.canary_ground import Ground
+from buildperm.sandbox.runtime import Prepared, Runtime
+from buildperm.tracer import calls
+
+_Profile: TypeAlias = Literal["enforcing", "learning"]
+
+_PROFILES: tuple[_Profile, ...] = ("enforcing", "learning")
+_TIMEOUT_S = 60
+_PERMISSION = frozenset({errno.EPERM, errno.EACCES})
+_LONGEST = 300
+_UNDONE = -1  # In the place of an errno: nothing failed, but what was tried has not come about.
+
+
+class _EarlyError(Exception):
+    """The program that makes the attempts has not come to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What one run of the child came to."""
+
+    errors: Mapping[str, int]  # By attempt; 0 where it did what it tried.
+    recording: Sequence[Mapping[str, Any]]  # The lines; empty where it was not recorded.
+    ports: Mapping[str, int]
+
+    def is_allowed(self, canary: Canary) -> bool:
+        """Tell whether the attempt succeeded."""
+        return self.errors.get(canary.tried) == 0
+
+    def error(self, canary: Canary) -> str:
+        """Return the name of the errno with which it failed; empty if it did not."""
+        code = self.errors.get(canary.tried, _UNDONE)
+        return errno.errorcode.get(code, str(code)) if code > 0 else ""
+
+    def outcome(self, canary: Canary) -> Outcome:
+        """Return what became of it, seen by itself."""
+        if self.is_allowed(canary):
+            return Outcome.ALLOWED
+        is_forbidden = self.errors.get(canary.tried) in _PERMISSION
+        return Outcome.REFUSED if is_forbidden else Outcome.ABSENT
+
+    def is_recorded(self, canary: Canary) -> bool:
+        """Tell whether the recorder has seen that it was refused."""
+        kind, *texts = canary.seen
+        texts = [
+            text.format(**{name: f":{port}" for name, port in self.ports.items()}) for text in texts
+        ]
+        return any(
+            line["type"] == kind
+            and (_was_refused(line) or (canary.is_hidden and line.get("errno")))
+            and all(any(text in str(value) for value in line.values()) for text in texts)
+            for line in self.recording
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What one runtime was seen holding on this machine."""
+
+    runtime: str
+    landlock_abi: int
+    results: tuple[Result, ...] = ()
+    failure: str = ""  # Why nothing could be tried.
+
+    def of(self, status: Status) -> tuple[Result, ...]:
+        """Return the results of one status."""
+        return tuple(result for result in self.results if result.status is status)
+
+    @property
+    def reason(self) -> str:
+        """Return why no build script should be trusted to it, in a sentence; empty if it holds."""
+        if self.failure:
+            return self.failure
+        broken = self.of(Status.BROKEN)
+        harmful = [each.canary.attempt for each in broken if not each.canary.is_harmless]
+        harmless = [each.canary.attempt for each in broken if each.canary.is_harmless]
+        parts = []
+        if harmful:
+            parts.append(f"a build script can {'; '.join(harmful)}")
+        if harmless:
+            parts.append(f"a build script cannot {'; '.join(harmless)}")
+        return ", and ".join(parts)
+
+
+def capped(runtime: Runtime, cap: int) -> Runtime:
+    """Have `runtime`, or what it has inside, use no newer Landlock ABI than `cap`."""
+    if cap == landlock.NEWEST:
+        return runtime
+    fields: Any = getattr(runtime, "__dataclass_fields__", {})
+    changed: dict[str, object] = {"cap": cap} if "cap" in fields else {}
+    if "inside" in fields:
+        changed["inside"] = capped(cast("Any", runtime).inside, cap)
+    older: Runtime = replace(cast("Any", runtime), **changed)
+    return older
+
+
+def without(scratch: Path | None = None) -> Trial:
+    """Let the canaries loose with nothing to hold them.
+
+    Raises:
+        CannotEnforceError: They cannot be run.
+    """
+    try:
+        with Ground(scratch, calls.table()) as ground:
+            ended = ground.run(ground.child, {}, _TIMEOUT_S)
+            return _trial(ground, ended, [])
+    except (OSError, KeyError, ValueError, subprocess.TimeoutExpired, _EarlyError) as error:
+        raise CannotEnforceError(
+            f"the canaries could not be run: {error}",
+            hint="Set TMPDIR to a folder in which programs may be run.",
+        ) from error
+
+
+def prove(chosen: Runtime, free: Trial, scratch: Path | None = None) -> Proof:
+    """Let the canaries loose in `chosen`; `free` is what became of them `without` it.
+
+    Raises:
+        CannotEnforceError: This machine cannot run it.
+    """
+    prepared = chosen.prepare()
+    try:
+        with ThreadPoolExecutor(len(_PROFILES)) as pool:
+            held, learning = pool.map(lambda each: _within(prepared, scratch, each), _PROFILES)
+    except (OSError, subprocess.TimeoutExpired, CannotEnforceError, _EarlyError) as error:
+        failure = f"the canaries could not be run: {error}"
+        return Proof(prepared.runtime, prepared.landlock_abi, failure=failure)
+    results = judge(prepared.runtime, prepared.landlock_abi, free, held, learning)
+    return Proof(prepared.runtime, prepared.landlock_abi, results)
+
+
+def judge(
+    runtime: str, landlock_abi: int, free: Trial, held: Trial, learning: Trial
+) -> tuple[Result, ...]:
+    """Compare what became of the canaries with what `runtime` promises with this Landlock ABI."""
+    results = [
+        _result(
+            canary,
+            canary.expected(runtime, landlock_abi),
+            learning if canary.learns else held,
+            free,
+        )
+        for canary in CANARIES
+        if canary is not RECORDER
+    ]
+    unseen = any(result.is_recorded is False for result in results)
+    recorded = Outcome.ALLOWED if unseen else Outcome.REFUSED
+    recorder = Result(RECORDER, Outcome.REFUSED, recorded, "", Outcome.ALLOWED)
+    at = CANARIES.index(RECORDER)
+    return (*results[:at], recorder, *results[at:])
+
+
+def _result(canary: Canary, expected: Outcome, held: Trial, free: Trial) -> Result:
+    alone = free.outcome(canary)
+    if held.is_allowed(canary):
+        return Result(canary, expected, Outcome.ALLOWED, "", alone)
+    is_recorded = held.is_recorded(canary) if canary.seen else None
+    outcome = Outcome.REFUSED
+    if alone is Outcome.ABSENT and not is_recorded:
+        outcome, is_recorded = Outcome.ABSENT, None
+    return Result(canary, expected, outcome, held.error(canary), alone, is_recorded)
+
+
+def _within(prepared: Prepared, scratch: Path | None, profile: _Profile) -> Trial:
+    with Ground(scratch, calls.table()) as ground:
+        placed, path = ground.folder / "stub", ground.folder / "session"
+        placed.write_bytes(stub.stub(b"/nowhere") + b"# real: child\n")
+        placed.chmod(0o700)
+        held = selftest._session(ground.folder, ground.package, prepared)
+        held["profile"] = profile
+        path.write_bytes(session.dump(held))
+        ended = ground.run(placed, {"BUILDPERM_SESSION": str(path)}, _TIMEOUT_S)
+        recorded = ground.unit / "buildperm/recording.jsonl"
+        lines = recorded.read_text().splitlines() if recorded.exists() else []
+        return _trial(ground, ended, [json.loads(line) for line in lines])
+
+
+def _trial(
+    ground: Ground, ended: subprocess.CompletedProcess[bytes], recording: list[dict[str, Any]]
+) -> Trial:
+    errors = ground.attempts()
+    if errors.pop("done", None) is None:
+        talk = ended.stderr.decode(errors="replace").strip().rpartition("\n")[2][-_LONGEST:]
+        raise _EarlyError(
+            f"the program that makes the attempts ended early, with status {ended.returncode}: "
+            f"{talk or 'nothing was said'}"
+        )
+    effects = ground.effects()
+    effects["directive"] = b"LD_PRELOAD" in ended.stdout
+    if recording:
+        failure = str(recording[-1].get("failure", ""))
+        effects["link"] = effects["link"] and "$OUT_DIR/link" not in failure
+        # The run has failed by now for other reasons, so nothing is passed on to Cargo at all.
+        effects["directive"] |= not any(_was_refused(line) for line in _directives(recording))
+    # What happened counts, not what the child was told.
+    for name, happened in effects.items():
+        errors[name] = 0 if happened else errors.get(name) or _UNDONE
+    return Trial(errors, recording, ground.ports())
+
+
+def _directives(recording: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [line for line in recording if line["type"] == "directive"]
+
+
+def _was_refused(line: Mapping[str, Any]) -> bool:
+    """Tell whether a line of a recording is about something that was refused, or hidden."""
+    if line["type"] == "directive":
+        return line["verdict"] in ("refused", "forbidden")
+    return line["type"] == "call" or bool(line.get("refused")) or line.get("errno") == errno.ENOENT

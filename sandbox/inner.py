@@ -1,0 +1,86 @@
+"""The last step into a hull: `python -IS inner.py DESCRIPTOR`, run within it by `sandbox.launch`.
+
+It puts on what has to come last, since no mount could be made under it: Landlock and the seccomp
+filter. Then it becomes the build script. The filter is the very last thing, so the first call that
+stops for the recorder is that execution: that is how the recorder tells the script from its hull.
+
+This file stands alone: within the hull there is nothing of buildperm but it. It starts once per
+build script and is compiled anew each time, so it is short, and it calls libc by `_ctypes`:
+importing `ctypes` takes longer than everything else here.
+
+Part of the supervisor: built-in modules and `_ctypes` only.
+"""
+
+import _ctypes
+import marshal
+import os
+import sys
+from errno import E2BIG
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+else:
+    import _signal
+
+# prctl(2), seccomp(2), landlock_add_rule(2), landlock_restrict_self(2).
+_NO_NEW_PRIVS, _SECCOMP, _MODE_FILTER = 38, 22, 2
+_PRCTL = {"x86_64": 157, "aarch64": 167}
+_ADD_RULE, _RESTRICT_SELF, _BENEATH = 445, 446, 1
+
+_TOO_DEEP = "too many sandboxes are stacked in one another already; build outside of the others"
+
+
+def _call(what: str, number: int, *arguments: object) -> None:
+    """Perform a system call; a number is passed as 32 bits, bytes as a pointer to them."""
+    if _ctypes.call_cdeclfunction(_syscall, (number, *arguments)) != 0:
+        import ctypes  # Only now: why it failed is worth the time.
+
+        if ctypes.CDLL(None, use_errno=True).syscall(number, *arguments) != 0:
+            code = ctypes.get_errno()
+            reason = _TOO_DEEP if code == E2BIG else os.strerror(code)
+            raise OSError(code, f"{what}: {reason}")
+
+
+def main(payload: int) -> None:
+    """Confine this process and become the build script; never returns."""
+    with open(payload, "rb", buffering=0) as file:
+        os.lseek(payload, 0, os.SEEK_SET)
+        told = marshal.loads(file.read())  # noqa: S302 - from the supervisor, see `sandbox.launch`
+    program, arguments, environment, instructions, ruleset, late, failed = told
+    try:
+        # Python ignores them, and execve(2) would keep it so.
+        for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
+            _signal.signal(number, _signal.SIG_DFL)
+        for descriptor in (ruleset, failed):
+            os.set_inheritable(descriptor, False)
+        prctl = _PRCTL[os.uname().machine]
+        _call("no new privileges", prctl, _NO_NEW_PRIVS, 1, 0, 0, 0)
+        for path, rights in late:
+            try:
+                target = os.open(path, os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW)
+            except OSError:
+                continue  # This kernel has no such file.
+            rule = rights.to_bytes(8, "little") + target.to_bytes(4, "little")
+            _call("Landlock: add a rule", _ADD_RULE, ruleset, _BENEATH, rule, 0)
+            os.close(target)
+        _call("Landlock: restrict the process", _RESTRICT_SELF, ruleset, 0)
+        # `struct sock_fprog`; the bytes of an object lie at its end, before a NUL.
+        address = id(instructions) + bytes.__basicsize__ - 1
+        length = (len(instructions) // 8).to_bytes(8, "little")
+        filter_ = length + address.to_bytes(8, "little")
+        _call("seccomp: install the filter", prctl, _SECCOMP, _MODE_FILTER, filter_, 0, 0)
+        os.execve(program, arguments, environment)  # noqa: S606 - no shell
+    except OSError as error:
+        what = error.strerror or "failed"
+        if error.filename is not None:
+            what = f"execute it: {what}"
+        os.write(failed, what.encode())
+    finally:
+        os._exit(127)
+
+
+if __name__ == "__main__":
+    _libc = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]  # dlopen(3): NULL is the program
+    _syscall = _ctypes.dlsym(_libc, "syscall")
+    main(int(sys.argv[1]))

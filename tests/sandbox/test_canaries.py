@@ -1,0 +1,240 @@
+"""The canaries: each can fail, each does where nothing holds it, and none where something does."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from buildperm.errors import CannotEnforceError
+from buildperm.sandbox import canaries, canary_child, landlock
+from buildperm.sandbox.canaries import Proof, Trial
+from buildperm.sandbox.canary import (
+    CANARIES,
+    KERNELS,
+    RECORDER,
+    Canary,
+    Group,
+    Outcome,
+    Result,
+    Status,
+)
+from buildperm.sandbox.runtime import RUNTIMES, Portable, Prepared
+from tests.sandbox.conftest import processes_with
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ABI = landlock.abi()
+# What a kernel may be built without, or an administrator may have forbidden to everybody.
+OPTIONAL = {
+    *("tcp-fast-open", "mptcp", "io-uring", "user-namespace", "mount", "keyring", "inotify"),
+    *("terminal-open", "terminal-type", "process-trace", "process-memory", "supervisor-memory"),
+}
+BY_ABI = {  # What is only refused from this ABI on.
+    3: {"file-truncate"},
+    5: {"device-command"},
+    6: {"process-signal"},
+}
+
+needs_landlock = pytest.mark.skipif(ABI < 1, reason="this kernel has no Landlock")
+
+
+@pytest.fixture(scope="module")
+def free(tmp_path_factory: pytest.TempPathFactory) -> Trial:
+    scratch = tmp_path_factory.mktemp("free")
+    trial = canaries.without(scratch)
+    assert list(scratch.iterdir()) == []
+    return trial
+
+
+@pytest.fixture(scope="module")
+def proof(free: Trial, tmp_path_factory: pytest.TempPathFactory) -> Proof:
+    if ABI < 1:
+        pytest.skip("this kernel has no Landlock")
+    return canaries.prove(Portable(), free, tmp_path_factory.mktemp("held"))
+
+
+def test_every_canary_is_tried_and_every_attempt_is_a_canary() -> None:
+    assert {each.tried for each in CANARIES if each is not RECORDER} == set(canary_child.ATTEMPTS)
+    assert len({each.id for each in CANARIES}) == len(CANARIES)
+
+
+def test_what_belongs_together_stands_together() -> None:
+    groups = [each.group for each in CANARIES]
+
+    assert groups == sorted(groups, key=list(Group).index)
+
+
+@pytest.mark.parametrize("canary", [each for each in CANARIES if each is not RECORDER], ids=str)
+def test_each_attempt_succeeds_where_nothing_holds_it(free: Trial, canary: Canary) -> None:
+    if canary.tried in OPTIONAL and free.outcome(canary) is not Outcome.ALLOWED:
+        pytest.skip(f"this machine has no {canary.id}: {free.error(canary)}")
+
+    assert free.outcome(canary) is Outcome.ALLOWED, free.error(canary)
+
+
+def test_nothing_is_less_than_promised_here(proof: Proof) -> None:
+    assert proof.failure == ""
+    assert proof.of(Status.BROKEN) == ()
+    assert proof.reason == ""
+    assert [each.canary for each in proof.results] == list(CANARIES)
+    assert {each.status for each in proof.results} >= {Status.ENFORCED, Status.WORKS}
+
+
+@pytest.mark.parametrize("name", [name for name in RUNTIMES if name != "portable"])
+def test_every_other_runtime_holds_what_it_promises(free: Trial, name: str) -> None:
+    chosen = RUNTIMES[name]
+    reason = chosen.unavailable()
+    if reason:
+        pytest.skip(f"this machine has no runtime {name}: {reason}")
+
+    found = canaries.prove(chosen, free)
+
+    assert found.failure == ""
+    assert found.of(Status.BROKEN) == ()
+
+
+def test_whatever_was_refused_has_been_recorded(proof: Proof) -> None:
+    told = [each for each in proof.results if each.canary.seen and each.status is Status.ENFORCED]
+
+    assert len(told) > 25
+    assert [each.canary.id for each in told if not each.is_recorded] == []
+
+
+@needs_landlock
+@pytest.mark.parametrize("cap", [abi for abi in KERNELS if abi < ABI])
+def test_an_older_landlock_leaves_open_what_it_is_said_to(free: Trial, cap: int) -> None:
+    found = canaries.prove(Portable(cap), free)
+
+    missing = set[str]().union(*(names for abi, names in BY_ABI.items() if cap < abi))
+    newer = set[str]().union(*BY_ABI.values()) - missing
+    by_id = {each.canary.id: each.status for each in found.results}
+    assert found.landlock_abi == cap
+    assert found.of(Status.BROKEN) == ()
+    assert {by_id[name] for name in missing} <= {Status.OPEN}
+    assert {by_id[name] for name in newer} <= {Status.ENFORCED}
+    assert (by_id["move-own"] is Status.LIMITED) is (cap < 2)
+
+
+@pytest.mark.parametrize("canary", [each for each in CANARIES if not each.is_harmless], ids=str)
+def test_each_canary_can_fail(free: Trial, canary: Canary) -> None:
+    """What happens with nothing to hold it is judged as if a runtime had been there."""
+    if canary.tried in OPTIONAL and free.outcome(canary) is not Outcome.ALLOWED:
+        pytest.skip(f"this machine has no {canary.id}: {free.error(canary)}")
+    (result,) = (each for each in _judged(free, free) if each.canary is canary)
+
+    if canary is RECORDER:  # Nothing was refused, so there was nothing to miss.
+        assert result.status is Status.ENFORCED
+    elif canary.expected("portable", landlock.NEWEST) is Outcome.REFUSED:
+        assert result.status is Status.BROKEN
+    else:
+        assert result.status is Status.OPEN
+
+
+def test_a_harmless_attempt_that_is_refused_is_found_out(free: Trial) -> None:
+    nothing = Trial(dict.fromkeys(free.errors, errno.EACCES), [], free.ports)
+    found = {each.canary.id: each.status for each in _judged(free, nothing)}
+
+    assert {found[each.id] for each in CANARIES if each.is_harmless} == {Status.BROKEN}
+
+
+@needs_landlock
+def test_a_recorder_that_has_not_seen_a_refusal_is_found_out(free: Trial) -> None:
+    nothing = Trial(dict.fromkeys(free.errors, errno.EACCES), [], free.ports)
+    proof = Proof("portable", landlock.NEWEST, _judged(free, nothing))
+    found = {each.canary.id: each for each in proof.results}
+
+    assert found["recorder"].status is Status.BROKEN
+    assert found["file-read"].is_recorded is False
+    assert found["descriptor"].is_recorded is None
+    assert "without being recorded" in proof.reason
+
+
+def test_what_a_machine_does_not_have_is_neither_held_nor_open(free: Trial) -> None:
+    lacking = {"io-uring": errno.ENOSYS, "mptcp": errno.EPROTONOSUPPORT}
+    trial = dataclasses.replace(free, errors={**free.errors, **lacking})
+    found = {each.canary.id: each for each in _judged(trial, trial)}
+
+    assert {found[name].status for name in lacking} == {Status.ABSENT}
+
+
+def test_what_is_forbidden_to_everybody_is_refused_all_the_same(free: Trial) -> None:
+    forbidden = {"inotify": errno.EPERM}
+    trial = dataclasses.replace(free, errors={**free.errors, **forbidden})
+    found = {each.canary.id: each for each in _judged(trial, trial)}
+
+    assert found["inotify"].outcome is Outcome.REFUSED
+    assert found["inotify"].without is Outcome.REFUSED
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Blunt:
+    """A runtime whose filter lets everything pass unseen."""
+
+    name: str = "portable"
+
+    def unavailable(self) -> str | None:
+        return None
+
+    def left_open(self, landlock_abi: int) -> tuple[str, ...]:
+        return (f"everything above {landlock_abi}",)
+
+    def prepare(self) -> Prepared:
+        return dataclasses.replace(Portable().prepare(), filter=b"\x06\0\0\0\0\0\xff\x7f")
+
+
+@needs_landlock
+def test_a_runtime_without_its_filter_is_found_out(free: Trial) -> None:
+    found = canaries.prove(Blunt(), free)
+    broken = {each.canary.id for each in found.of(Status.BROKEN)}
+
+    assert {"udp", "unix-path", "io-uring", "inotify", "recorder"} <= broken | _absent(free)
+    assert "send by UDP" in found.reason
+
+
+@needs_landlock
+def test_a_runtime_that_starts_nothing_is_found_out(free: Trial) -> None:
+    @dataclasses.dataclass(frozen=True, slots=True)
+    class Garbled(Blunt):
+        def prepare(self) -> Prepared:
+            return dataclasses.replace(Portable().prepare(), filter=b"\xff" * 8)
+
+    found = canaries.prove(Garbled(), free)
+
+    assert found.results == ()
+    assert "ended early" in found.failure
+    assert "seccomp" in found.reason
+
+
+def test_a_runtime_that_this_machine_cannot_run_is_not_tried(free: Trial) -> None:
+    with pytest.raises(CannotEnforceError, match="offers no Landlock"):
+        canaries.prove(Portable(cap=0), free)
+
+
+def test_a_folder_in_which_nothing_can_be_made_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CannotEnforceError, match="could not be run") as caught:
+        canaries.without(tmp_path / "nowhere")
+    assert "TMPDIR" in caught.value.hint
+
+
+def test_no_process_stays_behind(monkeypatch: pytest.MonkeyPatch, free: Trial) -> None:
+    mark = os.urandom(16).hex()
+    monkeypatch.setattr("buildperm.sandbox.canary_ground.secrets.token_hex", lambda _: mark)
+
+    canaries.without()
+    if ABI >= 1:
+        canaries.prove(Portable(), free)
+
+    assert processes_with(mark.encode()) == []
+
+
+def _judged(free: Trial, held: Trial) -> tuple[Result, ...]:
+    return canaries.judge("portable", landlock.NEWEST, free, held, held)
+
+
+def _absent(free: Trial) -> set[str]:
+    return {each.id for each in CANARIES if free.errors.get(each.tried)}
