@@ -12,7 +12,7 @@ RUN = env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL
 # As many as have something to do: the tests start real compilers.
 WORKERS = 2
 
-.PHONY: help demo test corpus check format benchmark screenshots clean
+.PHONY: help demo test corpus check format benchmark degradation screenshots matrix clean
 
 help:
 	@echo 'make demo       look at buildperm: records, decides and enforces on the bundled workspace'
@@ -21,7 +21,9 @@ help:
 	@echo 'make check      format, lint, layers, types'
 	@echo 'make format     rewrite the sources as `make check` wants them'
 	@echo 'make benchmark  measure against strace and plain cargo (some minutes)'
+	@echo 'make degradation  write what is open on older kernels into SECURITY.md, by trying'
 	@echo 'make screenshots  draw the pictures in screenshots/ anew, from real recordings'
+	@echo 'make matrix     run the attacks of tests/redteam, and write what came of them into SECURITY.md'
 	@echo 'make clean      remove everything that was made'
 
 demo: $(VENV)/.demo needs-cargo
@@ -48,6 +50,9 @@ benchmark: $(VENV)/.test needs-cargo
 	$(RUN) $(BIN)/python benchmarks/building.py
 	$(RUN) $(BIN)/python benchmarks/startup.py
 
+degradation: $(VENV)/.test
+	$(RUN) $(BIN)/python benchmarks/degradation.py --write
+
 # Real recordings of the demo's workspace, the crate that misbehaves first.
 screenshots: $(VENV)/.test needs-cargo
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
@@ -61,6 +66,10 @@ screenshots: $(VENV)/.test needs-cargo
 	cp "$$folder/pictures/diff-120x36.svg" screenshots/diff.svg && \
 	cp "$$folder/pictures/keys-120x36.svg" screenshots/keys.svg && \
 	$(RUN) $(BIN)/python screenshots/review.py screenshots >/dev/null 2>&1
+
+# As root, or else what only root can try is missing.
+matrix: $(VENV)/.test needs-cargo
+	$(RUN) $(BIN)/python tests/redteam/matrix.py
 
 clean:
 	rm -rf $(VENV) build dist ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \

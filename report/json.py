@@ -84,6 +84,9 @@ def _script(script: ScriptRun) -> dict[str, object]:
         "dropped": script.dropped,
         "failed": script.failed,
         "failure": script.failure,
+        "programs": list(script.programs),
+        "programs_unlisted": script.programs_unlisted,
+        "told_dependents": list(script.told),
         "evidence": [_access(access) for access in evidence(script)],
         "findings": [_proposal(proposal) for proposal in script.findings],
     }

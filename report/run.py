@@ -26,7 +26,19 @@ class ScriptRun:
     failure: str = ""  # Why buildperm itself ended or failed the script; empty if it did not.
     failed: bool = False  # One of its runs did not end well, whoever is to blame.
     dropped: int = 0  # Events beyond the recorder's cap.
+    programs: tuple[str, ...] = ()  # Executable files that it left, in notation, from OUT_DIR on.
+    programs_unlisted: int = 0  # How many more there are.
     everything: tuple[Access, ...] = ()  # All that it did or tried; empty where nobody asks.
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What it tells its dependents that leads out of what is its own: `root=/opt/x`."""
+        mark = "metadata="
+        return tuple(
+            access.target[len(mark) :]
+            for access in self.everything
+            if access.kind is Kind.DIRECTIVE and access.target.startswith(mark)
+        )
 
     @property
     def worst(self) -> int:

@@ -57,6 +57,25 @@ def warnings(scripts: Iterable[ScriptRun]) -> Iterator[str]:
             yield f"warning: {who}: {_dropped(script)}"
 
 
+def notes(scripts: Iterable[ScriptRun]) -> Iterator[str]:
+    """Tell what nobody has to decide about and somebody may want to look at."""
+    for script in scripts:
+        who = f"{script.crate} {script.version}"
+        number = len(script.programs) + script.programs_unlisted
+        if number:
+            named = [f"$OUT_DIR/{path}" for path in script.programs[:_SHOWN]]
+            more = f" and {number - len(named):,} more" if number > len(named) else ""
+            yield printable(
+                f"note: {who} leaves {count(number, 'program')}: {', '.join(named)}{more}"
+            )
+        if script.told:
+            more = f" and {len(script.told) - _SHOWN:,} more" if len(script.told) > _SHOWN else ""
+            told = ", ".join(script.told[:_SHOWN])
+            yield printable(
+                f"note: {who} names to its dependents what is not its own: {told}{more}"
+            )
+
+
 def _dropped(script: ScriptRun) -> str:
     return f"{count(script.dropped, 'event')} did not fit into the recording"
 

@@ -121,6 +121,7 @@ def test_every_file_that_is_no_module_is_known(members: frozenset[str]) -> None:
         "buildperm/policy/risk.toml",
         "buildperm/py.typed",
         "buildperm/report/ci.schema.json",
+        "buildperm/report/doctor.schema.json",
         "buildperm/tracer/recording.schema.json",
         "buildperm/tui/app.tcss",
     }

@@ -21,6 +21,8 @@ _COMMANDS = {
     "show": "Say in plain words what each build script is granted, by whom and since when.",
     "why": "Say whether a build script may do something, and why, or why not.",
     "simulate": "Say what a change of the grants would refuse, without building.",
+    "env-diff": "Run a build script without a variable, and say whether anything differs.",
+    "doctor": "Say what this machine enforces, proven by trying.",
     "demo": "See it at work: a bundled workspace with one crate that misbehaves.",
 }
 
@@ -34,7 +36,7 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        module = importlib.import_module(f"buildperm.cli.{cmd_name}")
+        module = importlib.import_module(f"buildperm.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from buildperm.cargo.held import HeldBuild
 from buildperm.cargo.run import Finished
 from buildperm.cargo.units import Unit
-from buildperm.errors import BuildpermError, CannotEnforceError
+from buildperm.errors import BuildpermError
 from buildperm.policy import proposals
-from buildperm.policy.access import Access, Kind
+from buildperm.policy.access import Access
 from buildperm.policy.combination import combine
 from buildperm.policy.fold import fold
 from buildperm.policy.grants import KINDS, Policy
@@ -37,31 +37,12 @@ class Built:
     scripts: tuple[ScriptRun, ...]
 
 
-def check_network(session: Session, policy: Policy) -> None:
-    """Refuse grants that this version cannot hold, in force for the version at hand or not yet.
-
-    Raises:
-        CannotEnforceError: There is one.
-    """
-    for package in session["packages"].values():
-        granted = policy.crates.get(package["crate"])
-        found = sorted(granted.rules) if granted else ()
-        hosts = [rule.pattern for rule in found if rule.kind is Kind.NET]
-        if hosts:
-            raise CannotEnforceError(
-                f"`{package['crate']}` is granted the network ({', '.join(hosts)}), and "
-                "this version of buildperm cannot hold a connection to one host",
-                hint="Remove its `net` list; vendor what the script downloads.",
-            )
-
-
 def run(build: HeldBuild, workspace: Workspace, policy: Policy) -> Built:
     """Run Cargo and appraise what its build scripts did.
 
     Raises:
         BuildpermError: It cannot be started, or a build script cannot be held.
     """
-    check_network(build.session, policy)
     held = build.run()
     return Built(build, held.finished, held.units, scripts(workspace, build.session, held.units))
 
@@ -121,6 +102,8 @@ def appraise(
         failure="; ".join(failures),
         failed=any(each.end.exit != 0 for each in recordings),
         dropped=sum(each.end.dropped for each in recordings),
+        programs=tuple(sorted({path for each in recordings for path in each.end.programs})),
+        programs_unlisted=max((each.end.programs_unlisted for each in recordings), default=0),
         everything=tuple(accesses),
     )
 

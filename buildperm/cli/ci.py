@@ -41,6 +41,7 @@ from buildperm.sandbox import selftest
     is_flag=True,
     help="Only warn: what is not granted is refused, but the exit code is Cargo's own.",
 )
+@options.held
 @options.CARGO
 def command(
     *,
@@ -75,7 +76,7 @@ def command(
         report = enforcement.not_built()
         outputs.write(report)
         return report.exit_code
-    selftest.check()
+    selftest.check(workspace.runtime)
     build = HeldBuild(
         workspace.project,
         workspace.policy,

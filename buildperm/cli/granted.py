@@ -10,7 +10,6 @@ from buildperm.cli.lookup import Script, View
 from buildperm.policy import standing
 from buildperm.policy.access import Kind
 from buildperm.policy.compilation import Withheld, effective
-from buildperm.policy.explanation import UNCONNECTED
 from buildperm.policy.grants import CrateGrants, Policy, parse_key
 from buildperm.policy.presets import PRESETS
 from buildperm.policy.proposal import Risk
@@ -155,8 +154,6 @@ class _Reading:
             why = why.removeprefix(f"`{rule.pattern}`: ").removesuffix(".")
             found = Grant(rule, "", risk, why, self.lines.rule(grants.key, rule), (), ())
             out = [each for each in withheld if each.rule == rule]
-            if rule.kind is Kind.NET:  # Whatever else is said about it.
-                out = [Withheld(rule, UNCONNECTED)]
             yield replace(found, withheld=tuple(out), unused=_unused(found, reviews))
 
     def _denials(self, grants: CrateGrants, scripts: Iterable[Script]) -> Iterator[Denial]:

@@ -13,6 +13,7 @@ from buildperm.sandbox import selftest
 
 @click.command("learn")
 @options.deciding
+@options.held
 @options.CARGO
 def command(*, no_tui: bool, accept: str, dry_run: bool, runs: int, cargo: tuple[str, ...]) -> int:
     """Build once, see what each build script does, decide, write the grants.
@@ -30,6 +31,6 @@ def command(*, no_tui: bool, accept: str, dry_run: bool, runs: int, cargo: tuple
     script, 130 interrupted, Cargo's own where the build fails for a reason of its own.
     """
     workspaces = open_contexts(cargo)
-    selftest.check()
+    selftest.check(workspaces[0].runtime)
     manner = Manner("learn", no_tui=no_tui, accept=ACCEPT[accept], dry_run=dry_run, runs=runs)
     return Deciding(workspaces, manner).run()

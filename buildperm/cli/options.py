@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+
+from buildperm.policy.grants import AUTO, RUNTIMES
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -43,6 +46,28 @@ def deciding(command: Command) -> Command:
             help="Run each build script so often, and mark what is not the same every time.",
         ),
     )
+
+
+def held(command: Command) -> Command:
+    """Add the option of the commands that run build scripts."""
+    return _all(
+        command,
+        click.option(
+            "--runtime",
+            type=click.Choice([AUTO, *RUNTIMES]),
+            envvar="BUILDPERM_RUNTIME",
+            expose_value=False,
+            callback=_use_runtime,
+            help="What to hold build scripts by; `auto` is the strongest that works here.  "
+            "[default: `runtime` in Cargo.toml, else what `require` says]",
+        ),
+    )
+
+
+def _use_runtime(_context: click.Context, _option: click.Parameter, name: str | None) -> None:
+    # Everything below the command line looks it up there: cargo.session.RUNTIME_VARIABLE.
+    if name is not None:
+        os.environ["BUILDPERM_RUNTIME"] = name
 
 
 def reporting(command: Command) -> Command:

@@ -14,7 +14,7 @@ from buildperm.cargo.inputs import dep_files
 from buildperm.cargo.run import ScriptEnded
 from buildperm.cargo.taking import take
 from buildperm.cargo.units import Unit
-from buildperm.cli.build import Built, appraise, check_network, package_of, propose, ways_to
+from buildperm.cli.build import Built, appraise, package_of, propose, ways_to
 from buildperm.cli.progress import BuildProgress
 from buildperm.cli.workspace import Workspace
 from buildperm.policy.access import Access
@@ -179,7 +179,6 @@ def _build(workspace: Workspace, policy: Policy, doubtful: Collection[str]) -> B
             on_progress=shown.on_progress,
             on_output=shown.on_output,
         )
-        check_network(build.session, policy)
         held = build.run(doubtful)
     return Built(build, held.finished, held.units, ())
 

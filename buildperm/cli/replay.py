@@ -130,7 +130,7 @@ def _explained(explainer: Explainer, sight: Sight, access: Access) -> Explanatio
     if access.kind is Kind.DIRECTIVE and is_free and sight.run is not None:
         # Of harmless ones the values are left out, but for one that serves as an example.
         value = directive.portable(access.example, sight.run.places)
-        whole = f"{access.target}={value}"
+        whole = access.target if "=" in access.target else f"{access.target}={value}"
         denied = explainer.explain(access.kind, whole, is_free=True)
         return denied if isinstance(denied, Denied) else told
     return told

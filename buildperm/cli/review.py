@@ -31,6 +31,7 @@ from buildperm.sandbox import selftest
     metavar="REPORT",
     help="Decide about what a JSON report of `buildperm ci` says was refused; builds nothing.",
 )
+@options.held
 @options.CARGO
 def command(
     *,
@@ -68,5 +69,5 @@ def command(
 
         return decide(report, manner, cargo)
     workspaces = open_contexts(cargo)
-    selftest.check()
+    selftest.check(workspaces[0].runtime)
     return Deciding(workspaces, manner).run()

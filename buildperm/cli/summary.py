@@ -27,6 +27,8 @@ def summary(
     else:
         yield from _differences(changes, comparisons)
     yield from text.warnings(runs)
+    noted = scripts if changes.is_first else [each for each in scripts if each.crate in comparisons]
+    yield from text.notes(script.run for script in noted)
     yield ""
     yield needs(changes, review)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from buildperm.cargo.held import HeldBuild
 from buildperm.cargo.rerun import Repeated
 from buildperm.cargo.units import Unit
-from buildperm.cli.build import check_network, granted, propose
+from buildperm.cli.build import granted, propose
 from buildperm.cli.workspace import Workspace
 from buildperm.errors import BuildpermError
 from buildperm.policy import manifest
@@ -53,7 +53,6 @@ class Verification:
         policy = manifest.read(after, self.workspace.manifest_path)
         path = self.build.other_session(policy, "enforcing", "verify")
         session = sessions.load(os.fsencode(path))
-        check_network(session, policy)
         concerned = [unit for unit in self.units if self._is_concerned(unit, session)]
         reruns = [self.build.rerun(unit, path) for unit in concerned]
         repeated: dict[int, Repeated] = {}

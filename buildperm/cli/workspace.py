@@ -10,9 +10,11 @@ from pathlib import Path
 
 from buildperm.cargo.keys import places
 from buildperm.cargo.project import LEARN, Project, Projects
+from buildperm.cargo.session import chosen
 from buildperm.errors import BuildpermError
 from buildperm.policy import manifest
 from buildperm.policy.grants import Policy
+from buildperm.sandbox.runtime import Runtime
 from buildperm.tracer.notation import encode
 
 
@@ -39,6 +41,15 @@ class Workspace:
         """Return what tokens stand for, but for those of a single build."""
         project = self.project
         return places(project.metadata, project.toolchain, project.environment)
+
+    @property
+    def runtime(self) -> Runtime:
+        """Return what its build scripts are held by.
+
+        Raises:
+            CannotEnforceError: This machine cannot do what is required.
+        """
+        return chosen(self.policy, self.project.environment)
 
     def check_manifest(self, expected: bytes) -> None:
         """Make sure that Cargo.toml still is what this command last knew it to be.

@@ -85,14 +85,13 @@ CRATE = "[workspace.metadata.buildperm.crates.sample]\n"
         (f'version = 1\n{CRATE}read = ["%zz"]\n', 2, "`%zz`", "hint: "),
         (f'version = 1\n{CRATE}presets = ["ccc"]\n', 2, 'preset "ccc"', "Did you mean `cc`?"),
         ('version = 1\nrequire = "fall"\n', 2, 'runtime "fall"', "Did you mean `full`?"),
-        ('version = 1\nrequire = "full"\n', 23, '`require = "full"`', 'Set it to "portable"'),
-        (f'version = 1\n{CRATE}net = ["crates.io:443"]\n', 23, "the network", "`net`"),
         (
-            f'version = 1\n{CRATE}reviewed = ["0.1.0"]\nnet = ["crates.io:443"]\n',
+            'version = 1\nrequire = "full"\nruntime = "portable"\n',
             23,
-            "the network (crates.io:443)",
-            "`net`",
+            '`require = "full"` asks for more',
+            'Use `runtime = "full"`',
         ),
+        (f'version = 1\n{CRATE}net = ["crates.io"]\n', 2, "no host with a port", "`HOST:PORT`"),
     ],
 )
 @BOTH

@@ -49,7 +49,7 @@ def test_what_is_allowed_says_by_what(learnt: Learnt, crate: str, access: str, s
         ("app", "rustc-link-arg", "neither the baseline nor a grant lets `app` tell Cargo"),
         ("app", "~/.ssh/id_ed25519", "belongs to the sensitive tier"),
         ("app", "env:GITHUB_TOKEN", "belongs to the sensitive tier"),
-        ("app", "net:crates.io:443", "refuses every connection"),
+        ("app", "net:crates.io:443", "lets `app` connect to `crates.io:443`"),
         ("app", "net:/run/docker.sock", "nothing can allow"),
         ("app", "system:bpf", "no grant opens a system call"),
         ("app", "directives:rustc-env=LD_PRELOAD=x.so", "it would make rustc"),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import replace
 
+from buildperm.policy.access import Access, Kind, Outcome
 from buildperm.report import text
 from buildperm.report.run import BuildRun
 
@@ -56,3 +57,24 @@ def test_what_did_not_fit_into_a_recording_is_told(held: BuildRun) -> None:
     assert list(text.warnings(held.scripts)) == [
         "warning: openssl-sys 0.9.104: it left 2 processes running"
     ]
+
+
+def test_programs_left_behind_and_foreign_paths_for_dependents_are_noted(held: BuildRun) -> None:
+    told = Access(Kind.DIRECTIVE, "metadata=root=/opt/\x1bx", Outcome.DONE, 1, 0, 0, ())
+    ordinary = replace(told, target="metadata")
+    script = replace(
+        held.scripts[0],
+        programs=tuple(f"bin/{number}" for number in range(100)),
+        programs_unlisted=2000,
+        everything=(told, ordinary),
+    )
+
+    programs, dependents = text.notes([script])
+    (single, _) = text.notes([replace(script, programs=("a\x1b[2J",), programs_unlisted=0)])
+
+    first = "note: anyhow 1.0.0 leaves 2,100 programs: $OUT_DIR/bin/0, "
+    assert programs.startswith(first)
+    assert programs.endswith(" $OUT_DIR/bin/4 and 2,095 more")
+    assert dependents.endswith("what is not its own: root=/opt/%1Bx")
+    assert single == "note: anyhow 1.0.0 leaves 1 program: $OUT_DIR/a%1B[2J"
+    assert list(text.notes(held.scripts)) == []
