@@ -116,7 +116,7 @@ def command(*, value: str | None, form: str, crate: str, name: str, cargo: tuple
     _check(variable)
     view = look(cargo)
     script = one(view, crate)
-    selftest.check()
+    selftest.check(view.workspace.runtime)
     compared = _compare(view, script, variable)
     if compared is None:
         return ExitCode.INTERRUPTED
