@@ -185,7 +185,7 @@ def _within(prepared: Prepared, scratch: Path | None, profile: _Profile) -> Tria
         placed, path = ground.folder / "stub", ground.folder / "session"
         placed.write_bytes(stub.stub(b"/nowhere") + b"# real: child\n")
         placed.chmod(0o700)
-        held = selftest._session(ground.folder, ground.package, prepared)
+        held = selftest.bare_session(ground.folder, ground.package, prepared)
         held["profile"] = profile
         path.write_bytes(session.dump(held))
         ended = ground.run(placed, {"BUILDPERM_SESSION": str(path)}, _TIMEOUT_S)

@@ -118,7 +118,7 @@ def _run_child(
     (folder / "child").chmod(0o700)
     (folder / "stub").write_bytes(stub.stub(os.fsencode(folder / "none")) + b"# real: child\n")
     (folder / "stub").chmod(0o700)
-    (folder / "session").write_bytes(session.dump(_session(folder, package, prepared)))
+    (folder / "session").write_bytes(session.dump(bare_session(folder, package, prepared)))
     variables = {
         "PATH": os.defpath,
         "CARGO_MANIFEST_DIR": str(package),
@@ -142,7 +142,8 @@ def _run_child(
     return ended, [json.loads(line) for line in lines]
 
 
-def _session(folder: Path, package: Path, prepared: Prepared) -> Session:
+def bare_session(folder: Path, package: Path, prepared: Prepared) -> Session:
+    """Return a session with one package that is granted nothing."""
     # The child is a Python program: for it Python takes the place of the Rust toolchain.
     python = os.fsencode(os.path.realpath(sys.base_prefix))
     only: Package = {
