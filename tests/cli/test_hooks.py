@@ -104,6 +104,18 @@ def test_a_commit_waits_for_the_review_and_takes_it_along(repository: Path, path
     assert git(repository, "status", "--porcelain").stdout == ""
 
 
+def test_a_commit_of_nothing_but_a_build_script_waits_for_the_review_too(
+    repository: Path, path: str
+) -> None:
+    (repository / "sample/build.rs").write_text(f"// Changed.\n{HARMLESS}")
+    git(repository, "add", "--all")
+
+    refused = git(repository, "commit", "--message=second", path=path)
+
+    assert refused.returncode != 0
+    assert "build.rs changed" in refused.stderr
+
+
 def test_another_branch_with_other_packages_is_told_at_the_checkout(
     repository: Path, path: str
 ) -> None:
