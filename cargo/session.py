@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Literal
 from buildperm import __version__
 from buildperm.cargo import keys
 from buildperm.errors import BuildpermError, CannotEnforceError
-from buildperm.policy import compilation, limits, sensitive
+from buildperm.policy import baseline, compilation, limits, sensitive
 from buildperm.policy.environment import looks_secret
-from buildperm.policy.pattern import resolve_exec
+from buildperm.policy.pattern import resolve, resolve_exec
 from buildperm.sandbox.runtime import choose
 from buildperm.sandbox.session import VERSION
+from buildperm.tracer.notation import encode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 RUNTIME_VARIABLE = "BUILDPERM_RUNTIME"
 """Says which runtime to use, whatever Cargo.toml says; `require` there counts all the same."""
+
+_SYSTEM = ("/usr/", "/bin/", "/sbin/", "/lib", "/etc/", "/nix/store/", "/gnu/store/")
 
 _KNOWN_SCRIPTS = ("build-script-", "metabuild-")  # What rustc-wrapper.sh looks for.
 
@@ -85,7 +88,7 @@ def make(
             described["limits"] = dict(own)
         described["digest"] = _digest(session, described)
         session["packages"][os.fsencode(package.folder)] = described
-    session["programs"] = _programs(session)
+    session["found"] = _found(session)
     return session
 
 
@@ -102,16 +105,31 @@ def chosen(policy: Policy, environment: Mapping[str, str]) -> Runtime:
         raise CannotEnforceError(f"{policy.manifest}: {error.args[0]}", hint=error.hint) from error
 
 
-def _programs(session: Session) -> dict[str, list[tuple[bytes, bool]]]:
-    """Look all granted and denied names of programs up once, rather than once per script."""
-    names = {
-        pattern
-        for package in session["packages"].values()
-        for pattern in (*package["exec"], *package["deny"].get("exec", ()))
-        if "/" not in pattern and not pattern.startswith("$")
-    }
+def _found(session: Session) -> dict[str, list[tuple[bytes, bool]]]:
+    """Look up once, rather than once per script, what no script can change.
+
+    That is names of programs, and paths in folders of the system that nothing is built in.
+    """
+    granted: set[str] = set()
+    names: set[str] = set()
+    for package in session["packages"].values():
+        denied = package["deny"]
+        granted.update(package["read"], denied.get("read", ()))
+        names.update(package["exec"], denied.get("exec", ()))
     places = session["places"]
-    return {name: resolve_exec(name, session["path"], places) for name in sorted(names)}
+    built_in = tuple(encode(place) for place in places.values())
+    paths = {
+        pattern
+        for pattern in granted | names
+        if pattern.startswith(_SYSTEM) and not pattern.startswith(built_in)
+    }
+    paths.update(path for path in (*baseline.READ, *baseline.EXEC) if path.startswith("/"))
+    found = {
+        name: resolve_exec(name, session["path"], places)
+        for name in sorted(names)
+        if "/" not in name and not name.startswith("$")
+    }
+    return found | {path: resolve(path, places) for path in sorted(paths)}
 
 
 def _package(

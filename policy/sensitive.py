@@ -87,8 +87,7 @@ def existing(places: Mapping[str, bytes], *, writing: bool) -> list[bytes]:
         if os.path.lexists(path):
             found.add(path)
             real = real_path(path)
-            if real:
-                found.add(real[0])
+            found.add(real[0] if real else os.path.realpath(path))
     own = [places[token] for token in ("OUT_DIR", "TMP") if token in places]
     kept: list[bytes] = []
     for path in sorted(found):

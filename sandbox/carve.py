@@ -26,6 +26,14 @@ class Excluded:
         self._all = frozenset(real for path in paths for real in (path, os.path.realpath(path)))
         self._sorted = sorted(self._all)
 
+    @staticmethod
+    def without_links(paths: Iterable[bytes]) -> Excluded:
+        """Take `paths` among which is already all that links among them lead to."""
+        made = Excluded(())
+        made._all = frozenset(paths)
+        made._sorted = sorted(made._all)
+        return made
+
     def __or__(self, other: Excluded) -> Excluded:
         """Return all paths of both."""
         both = Excluded(())

@@ -58,9 +58,8 @@ class Run:
             fifo: The jobserver's; empty if it has none.
         """
         session = self.session
-        programs = session.get("programs")
-        path = session["path"]
-        grants = spec.Grants(self.package, self.places, path, programs, self.written)
+        found = session.get("found")
+        grants = spec.Grants(self.package, self.places, session["path"], found, self.written)
         grants.add_baseline()
         grants.add_package()
         if self.learning:

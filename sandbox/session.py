@@ -52,7 +52,7 @@ if TYPE_CHECKING:
         calls: dict[int, str]  # Number to name of every call that the filter may stop.
         places: dict[str, bytes]  # WORKSPACE, TARGET_DIR, CARGO_HOME, SYSROOT, HOME: no links.
         path: bytes  # PATH for build scripts.
-        programs: NotRequired[dict[str, list[tuple[bytes, bool]]]]  # What names lead to on it.
+        found: NotRequired[dict[str, list[tuple[bytes, bool]]]]  # What patterns lead to, of some.
         rustc_wrapper: bytes  # What build scripts see as RUSTC_WRAPPER; empty: nothing.
         progress: bytes  # File to append one JSON line to at the start and end of each script.
         packages: dict[bytes, Package]  # By manifest directory, without links.

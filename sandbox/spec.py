@@ -67,7 +67,7 @@ class Grants:
         package: Package,
         places: Mapping[str, bytes],
         path: bytes,
-        programs: Mapping[str, list[tuple[bytes, bool]]] | None = None,
+        found: Mapping[str, list[tuple[bytes, bool]]] | None = None,
         written: Iterable[bytes] = (),
     ) -> None:
         """Begin with nothing granted.
@@ -76,7 +76,7 @@ class Grants:
             package: Whose grants are meant.
             places: Folders by token.
             path: PATH, for the names of programs.
-            programs: What some names have been found to lead to on it.
+            found: What some patterns have been found to lead to, names of programs among them.
             written: The trees that build scripts may write, see `written`.
         """
         self.rights: dict[bytes, int] = {}
@@ -84,8 +84,8 @@ class Grants:
         self._package = package
         self._places = places
         self._path = path
-        self._programs = programs or {}
-        self._sensitive = Excluded(sensitive.existing(places, writing=False))
+        self._found = found or {}
+        self._sensitive = Excluded.without_links(sensitive.existing(places, writing=False))
         self._written = list(written)
         for pattern in package["write"]:
             self._written += [tree for tree, below in resolve(pattern, places) if below]
@@ -148,10 +148,7 @@ class Grants:
         denied = Excluded(self._denied(kind))
         excluded: Excluded | None = None
         for pattern in patterns:
-            if kind == "exec":
-                found = self._resolve_exec(pattern)
-            else:
-                found = resolve(pattern, self._places)
+            found = self._resolve(kind, pattern)
             if not found:
                 continue
             if excluded is None:
@@ -173,23 +170,22 @@ class Grants:
                     # where nothing sensitive is among them.
                     self.add(path, landlock.READ_DIR)
 
-    def _resolve_exec(self, pattern: str) -> list[tuple[bytes, bool]]:
-        known = self._programs.get(pattern)
-        return known if known is not None else resolve_exec(pattern, self._path, self._places)
+    def _resolve(self, kind: str, pattern: str) -> list[tuple[bytes, bool]]:
+        known = None if kind == "write" else self._found.get(pattern)
+        if known is not None:
+            return known
+        if kind == "exec":
+            return resolve_exec(pattern, self._path, self._places)
+        return resolve(pattern, self._places)
 
     def _excluded(self, kind: str) -> Excluded:
         if kind != "write":
             return self._sensitive
-        return Excluded(sensitive.existing(self._places, writing=True))
+        return Excluded.without_links(sensitive.existing(self._places, writing=True))
 
     def _denied(self, kind: str) -> frozenset[bytes]:
-        found = []
-        for pattern in self._package["deny"].get(kind, ()):
-            if kind == "exec":
-                found += self._resolve_exec(pattern)
-            else:
-                found += resolve(pattern, self._places)
-        return frozenset(path for path, _ in found)
+        patterns = self._package["deny"].get(kind, ())
+        return frozenset(path for each in patterns for path, _ in self._resolve(kind, each))
 
     def _is_hidden(self, path: bytes, excluded: Excluded, tokens: tuple[str, ...]) -> bool:
         """Tell whether `path` is at or below something excluded.
