@@ -19,6 +19,8 @@ from pathlib import Path
 from held import CRATES, workspace
 from measurement import Variant, describe_machine, interleave, ratios, table
 
+from buildperm.sandbox import runtime as runtimes
+
 BUILDPERM = [sys.executable, "-m", "buildperm"]
 
 
@@ -51,7 +53,11 @@ def main() -> None:
     given = parser.parse_args()
     describe_machine()
     plain = ["cargo", "build", "--workspace", "--quiet"]
-    held = [*BUILDPERM, "ci", "--", "build", "--workspace", "--quiet"]
+    names = [name for name, each in runtimes.RUNTIMES.items() if not each.unavailable()]
+    held = {
+        name: [*BUILDPERM, "ci", "--runtime", name, "--", "build", "--workspace", "--quiet"]
+        for name in names
+    }
     rows = []
     with workspace(CRATES) as copy:
         for name, folder in (("tests/crates", copy), ("tests/crates/system", copy / "system")):
@@ -59,12 +65,13 @@ def main() -> None:
             run([*BUILDPERM, *learn], folder, 3)
             ways = [
                 Variant("cargo build", partial(afresh, plain, folder)),
-                Variant("buildperm ci", partial(afresh, held, folder)),
+                *(Variant(name, partial(afresh, held[name], folder)) for name in names),
             ]
             interleave(ways, given.rounds, title=name)
             rows.append([name, *ratios(ways)])
     title = f"Whole builds from nothing, medians of {given.rounds} rounds in turns"
-    table(title, ["workspace", "cargo build", "buildperm ci"], rows)
+    head = ["workspace", "cargo build", *(f"buildperm ci, `{name}`" for name in names)]
+    table(title, head, rows)
 
 
 if __name__ == "__main__":

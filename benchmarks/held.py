@@ -9,12 +9,14 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from buildperm.cargo import lock, metadata, session, target, toolchain, units
 from buildperm.cargo.run import Build
 from buildperm.policy import manifest
+from buildperm.sandbox import runtime as runtimes
+from buildperm.sandbox import session as sessions
 
 ROOT = Path(__file__).parent.parent
 CRATES = ROOT / "tests" / "crates"
@@ -99,3 +101,19 @@ def scripts(folder: Path, crates: Sequence[str]) -> tuple[Path, dict[str, Script
             environment=given | {b"BUILDPERM_SESSION": os.fsencode(path)},
         )
     return directory.folder / "benchmark", found
+
+
+def as_enforced(script: Script, runtime: str) -> Script:
+    """Return `script` as `buildperm ci` would run it, in the given runtime."""
+    learnt = os.fsdecode(script.environment[b"BUILDPERM_SESSION"])
+    prepared = runtimes.runtime(runtime).prepare()
+    loaded = sessions.load(os.fsencode(learnt))
+    loaded["profile"] = "enforcing"
+    loaded["runtime"] = prepared.runtime
+    loaded["hull"] = list(prepared.hull)
+    loaded["mounts"] = prepared.mounts
+    path = Path(f"{learnt}-{runtime}")
+    path.write_bytes(sessions.dump(loaded))
+    return replace(
+        script, environment=script.environment | {b"BUILDPERM_SESSION": os.fsencode(path)}
+    )

@@ -19,10 +19,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from held import EXAMPLES, Script, scripts, workspace
+from held import EXAMPLES, Script, as_enforced, scripts, workspace
 from measurement import Variant, describe_machine, duration, interleave, ratios, table
+
+from buildperm.cargo.serving import ForkServer
+from buildperm.sandbox import runtime as runtimes
 
 WRAPPER = EXAMPLES.parent / "cargo" / "rustc-wrapper.sh"
 # What Cargo passes for a small library: most calls are like this one.
@@ -46,7 +50,10 @@ TERMINAL_TIMEOUT_S = 60
 
 
 def measure_script(folder: Path, rounds: int) -> list[list[str]]:
-    """Compare a script that does nothing, plain and held: until it begins, and to its end."""
+    """Compare a script that does nothing, plain and enforced: until it begins, and to its end.
+
+    Each runtime twice: as in a build, where a fork server is there, and as under plain Cargo later.
+    """
     (folder / "src").mkdir(parents=True)
     (folder / "Cargo.toml").write_text('[package]\nname = "clock"\nversion = "1.0.0"\n')
     (folder / "src" / "lib.rs").write_text("")
@@ -54,26 +61,38 @@ def measure_script(folder: Path, rounds: int) -> list[list[str]]:
     subprocess.run(["cargo", "generate-lockfile", "--offline", "--quiet"], cwd=folder, check=True)
     runs, found = scripts(folder, ["clock"])
     script = found["clock"]
-    ways = [
-        Variant("plain", lambda: script.run([script.program], runs / "plain" / "out")),
-        Variant("held", lambda: script.run([script.stub], runs / "held" / "out")),
-    ]
-    interleave(ways, rounds, title="a script that does nothing")
-    begins = [Variant("plain", lambda: None), Variant("held", lambda: None)]
-    for _ in range(rounds):
-        for variant, program in zip(begins, (script.program, script.stub), strict=True):
-            variant.seconds.append(_begin(script, program, runs))
+    with contextlib.ExitStack() as servers:
+        started: dict[str, tuple[Script, bytes]] = {"plain": (script, script.program)}
+        for name, runtime in runtimes.RUNTIMES.items():
+            if runtime.unavailable():
+                continue
+            enforced = as_enforced(script, name)
+            started[f"{name}, alone"] = (enforced, script.stub)
+            session = os.fsdecode(enforced.environment[b"BUILDPERM_SESSION"])
+            server = servers.enter_context(ForkServer(session))
+            given = {os.fsencode(k): os.fsencode(v) for k, v in server.environment.items()}
+            served = replace(enforced, environment=enforced.environment | given)
+            started[name] = (served, script.stub)
+        begins = [Variant(name, lambda: None) for name in started]
+        ends = [Variant(name, lambda: None) for name in started]
+        for turn in range(rounds + 1):
+            for begin, end, (script, program) in zip(begins, ends, started.values(), strict=True):
+                began, ended = _run(script, program, runs)
+                if turn > 0:  # The first is for warming up.
+                    begin.seconds.append(began)
+                    end.seconds.append(ended)
     return [
-        ["script, until it begins", *_added(begins)],
-        ["script, until its end is known", *_added(ways)],
+        [f"script in `{variant.name}`, {what}", *_added([ways[0], variant])]
+        for what, ways in (("until it begins", begins), ("to its end", ends))
+        for variant in ways[1:]
     ]
 
 
-def _begin(script: Script, program: bytes, runs: Path) -> float:
-    """Return the seconds from the start of `program` to the first line of the script."""
+def _run(script: Script, program: bytes, runs: Path) -> tuple[float, float]:
+    """Return the seconds from the start of `program` to the first line of the script, and all."""
     started_ns = time.time_ns()
     said = script.run([program], runs / "begin" / "out")
-    return (int(said) - started_ns) / 1e9
+    return (int(said) - started_ns) / 1e9, (time.time_ns() - started_ns) / 1e9
 
 
 def measure_wrapper(folder: Path, rounds: int) -> list[str]:

@@ -71,6 +71,7 @@ class HeldBuild:
             on_progress=on_progress,
             on_output=on_output,
             reports=project.arguments.can_report,
+            serves=True,
         )
 
     def run(self, doubtful: Collection[str] = ()) -> Held:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from buildperm.cargo import launch
+from buildperm.cargo.serving import ForkServer
 from buildperm.errors import BuildpermError, ExitCode
 from buildperm.tracer.notation import decode
 
@@ -79,12 +80,13 @@ class Build:
         on_progress: Callable[[Progress], None] = lambda _: None,
         on_output: Callable[[bytes], None] | None = None,
         reports: bool = False,
+        serves: bool = False,
     ) -> None:
         """Prepare to run `command`.
 
         `progress` is the file that supervisors append to. Cargo's output goes where our own goes,
         or in pieces to `on_output`. `reports` says that Cargo writes JSON messages to its standard
-        output; they are kept from it.
+        output; they are kept from it. `serves`: there is a fork server for many supervisors.
         """
         self._command = list(command)
         self._folder = folder
@@ -93,6 +95,7 @@ class Build:
         self._on_progress = on_progress
         self._on_output = on_output
         self._reports = reports
+        self._serves = serves
         self._units: set[Path] = set()
         self._interruptions = 0
         self._pending = b""  # A line of standard output that has not ended yet.
@@ -117,7 +120,12 @@ class Build:
         if threading.current_thread() is threading.main_thread():
             previous = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
         try:
-            exit_code = self._run()
+            if self._serves:
+                with ForkServer(self._environment["BUILDPERM_SESSION"]) as server:
+                    self._environment |= server.environment
+                    exit_code = self._run(server.ended)
+            else:
+                exit_code = self._run()
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
@@ -136,7 +144,8 @@ class Build:
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self.interrupt()
 
-    def _run(self) -> int:
+    def _run(self, server: int = -1) -> int:
+        """Run Cargo; `server` can be read once the fork server has ended, if there is one."""
         captures = self._on_output is not None
         launcher = [sys.executable, "-IS", launch.__file__, str(os.getpid())]
         try:
@@ -154,7 +163,7 @@ class Build:
             raise BuildpermError(f"cannot run `{self._command[0]}`: {error.strerror}") from error
         ended = os.pidfd_open(cargo.pid)
         try:
-            self._follow(cargo, ended)
+            self._follow(cargo, ended, server)
             if self._interruptions:
                 # Cargo is not reaped yet, so the number of its group cannot mean another one.
                 _kill(cargo.pid, signal.SIGKILL)
@@ -171,9 +180,11 @@ class Build:
         self._tell()
         return status if status >= 0 else 128 - status
 
-    def _follow(self, cargo: subprocess.Popen[bytes], ended: int) -> None:
+    def _follow(self, cargo: subprocess.Popen[bytes], ended: int, server: int) -> None:
         """Pass everything on until Cargo has ended; what outlives it is not waited for."""
         poll = select.poll()
+        if server >= 0:
+            poll.register(server, select.POLLIN)
         poll.register(self._wake, select.POLLIN)
         poll.register(ended, select.POLLIN)
         pipes = {
@@ -196,6 +207,11 @@ class Build:
             if has_ended:
                 self._sort(b"")  # Somebody else may still hold the pipe, and it never ends.
                 return
+            if server in ready:
+                raise BuildpermError(  # Stubs would wait for its reply, and Cargo for them.
+                    "the process that supervises build scripts has been killed",
+                    hint="Free some memory, if that is why, and run the command again.",
+                )
             self._tell()
             if self._wake in ready:
                 os.read(self._wake, 64)

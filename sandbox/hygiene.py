@@ -22,7 +22,21 @@ _LAST_DESCRIPTOR = (1 << 31) - 1
 
 
 def jobserver(environ: Mapping[bytes, bytes]) -> tuple[list[int], bytes]:
-    """Find Cargo's jobserver: its descriptors that are open, and the path of its fifo, if any.
+    """Find Cargo's jobserver: its descriptors that are open, and the path of its fifo, if any."""
+    value = _jobserver(environ)
+    if value.startswith(b"fifo:"):
+        return [], value[5:]
+    return [number for number in jobserver_numbers(environ) if _is_pipe(number)], b""
+
+
+def jobserver_numbers(environ: Mapping[bytes, bytes]) -> list[int]:
+    """List the descriptors that are said to be those of Cargo's jobserver."""
+    parts = _jobserver(environ).split(b",")
+    return [int(part) for part in parts if part.isdigit() and len(part) < 7]
+
+
+def _jobserver(environ: Mapping[bytes, bytes]) -> bytes:
+    """Return where the jobserver is.
 
     CARGO_MAKEFLAGS (or MAKEFLAGS, where Cargo itself runs under make) says
     `--jobserver-auth=R,W` or `--jobserver-auth=fifo:PATH`; older ones `--jobserver-fds=R,W`. The
@@ -34,10 +48,7 @@ def jobserver(environ: Mapping[bytes, bytes]) -> tuple[list[int], bytes]:
         for option in (b"--jobserver-auth=", b"--jobserver-fds="):
             if word.startswith(option):
                 value = word[len(option) :]
-    if value.startswith(b"fifo:"):
-        return [], value[5:]
-    descriptors = [int(part) for part in value.split(b",") if part.isdigit() and len(part) < 7]
-    return [descriptor for descriptor in descriptors if _is_pipe(descriptor)], b""
+    return value
 
 
 def close_but(kept: list[int]) -> None:

@@ -10,11 +10,14 @@ from __future__ import annotations
 import functools
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 
 from buildperm.errors import CannotEnforceError
 from buildperm.tracer.notation import encode
+
+SUPERVISOR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "supervisor.py")
 
 _SHELLS = (b"/bin/sh", b"/bin/bash -p", b"/usr/bin/bash -p", b"/usr/local/bin/bash -p")
 """The quickest first. With `-p`, bash runs no file and no function that the environment names."""
@@ -27,6 +30,23 @@ _STUB = b"""\
 BUILDPERM_FALLBACK=%(session)s
 python=%(python)s
 supervisor=%(supervisor)s
+server=$BUILDPERM_SERVER
+case "$CARGO_MAKEFLAGS $MAKEFLAGS" in
+*[=,][89]*) server= ;;
+esac
+if [ -n "$server" ] && [ -n "$BUILDPERM_SESSION" ] && [ -p "$server/requests" ]; then
+  # A supervisor that is loaded already. The redirections below use 0 and 1 for a while.
+  exec 8<&0 9>&1
+  if %(mkfifo)s -m 600 "$server/$$" 2>/dev/null && echo "$$ $#" >"$server/requests"; then
+    read -r status <"$server/$$"
+    case $status in
+    again) ;;
+    "") exit 1 ;;
+    *) exit "$status" ;;
+    esac
+  fi
+  exec 8<&- 9>&-
+fi
 if [ -x "$python" ] && [ -r "$supervisor" ]; then
   BUILDPERM_PARENT=$PPID
   export BUILDPERM_FALLBACK BUILDPERM_PARENT
@@ -83,7 +103,8 @@ def stub(session_path: bytes) -> bytes:
     values = {
         b"session": session_path,
         b"python": os.fsencode(sys.executable),
-        b"supervisor": os.path.join(os.path.dirname(os.fsencode(__file__)), b"supervisor.py"),
+        b"supervisor": os.fsencode(SUPERVISOR),
+        b"mkfifo": os.fsencode(shutil.which("mkfifo") or "false"),
     }
     for path in values.values():
         if b"\n" in path or b"\0" in path:

@@ -42,7 +42,18 @@ def main(arguments: list[str]) -> NoReturn:
     # The stub's parent is Cargo; it may have ended since, and this process have another parent.
     told = os.environb.get(b"BUILDPERM_PARENT", b"")
     parent = int(told) if told.isdigit() else os.getppid()
-    supervisor = Supervisor([os.fsencode(argument) for argument in arguments])
+    supervise([os.fsencode(argument) for argument in arguments], dict(os.environb), parent)
+
+
+def supervise(arguments: list[bytes], environ: dict[bytes, bytes], parent: int) -> NoReturn:
+    """Supervise the build script whose stub is `arguments[0]`, and exit as it did.
+
+    Args:
+        arguments: The stub as Cargo called it, and what it passed to it.
+        environ: What Cargo gave.
+        parent: The process of which this one is a child, and with which it ends.
+    """
+    supervisor = Supervisor(arguments, environ)
     for signal in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP):
         if _signal.getsignal(signal) is not _signal.SIG_IGN:  # As under nohup(1).
             _signal.signal(signal, supervisor.interrupt)
@@ -56,10 +67,10 @@ def main(arguments: list[str]) -> NoReturn:
 class Supervisor:
     """The run of one script; every way out of `run` has cleaned up behind it."""
 
-    def __init__(self, arguments: list[bytes]) -> None:
-        """Take the stub's path and what Cargo passed to it."""
+    def __init__(self, arguments: list[bytes], environ: dict[bytes, bytes]) -> None:
+        """Take the stub's path with what Cargo passed to it, and the environment that it gave."""
         self._arguments = arguments
-        self._environ = dict(os.environb)
+        self._environ = environ
         self._package: Package | None = None
         self._recorder: Recorder | None = None
         self._is_interrupted = False

@@ -1,5 +1,7 @@
 """The program that a stub starts: `python -IS supervisor.py STUB [ARGUMENT ...]`.
 
+With `--serve FOLDER SESSION` it is the fork server: see `sandbox.server`.
+
 It only finds its package. This file is compiled anew at each start, unlike the modules that it
 imports, so it stays short. `-I` and `-S` leave nothing on the path but the standard library, which
 keeps looking first.
@@ -30,6 +32,11 @@ if __name__ == "__main__":
     levels = 3 if os.path.exists(_beside(own, 2) + "/__init__.py") else 2
     sys.path.append(_beside(own, levels) or "/")
 
-    from buildperm.sandbox.supervision import main
+    if sys.argv[1:2] == ["--serve"]:
+        from buildperm.sandbox import server
 
-    main(sys.argv[1:])
+        server.main(sys.argv[2:])
+    else:
+        from buildperm.sandbox import supervision
+
+        supervision.main(sys.argv[1:])

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -387,32 +388,34 @@ def test_ending_the_command_ends_everything(
     root = workspace(WAITING.format(seconds=seconds))
     with command(root, desk.environment) as started:
         wait_until(lambda: len(running(f"sleep {seconds}")) >= 2)
+        server = server_of(started.pid)
 
         started.send_signal(number)
 
         assert started.wait(timeout=60) == exit_code
     wait_until(lambda: not running(f"sleep {seconds}") and not running(str(root)))
+    wait_until(lambda: not server.folder.exists())
 
 
-@pytest.mark.parametrize("victim", ["cargo check", "supervisor.py"])
-def test_killing_cargo_or_a_supervisor_leaves_nothing_behind(
+@pytest.mark.parametrize("victim", ["cargo", "supervisor", "fork server"])
+def test_killing_any_of_the_processes_leaves_nothing_behind(
     desk: Desk, workspace: Workspace, victim: str
 ) -> None:
     seconds = f"16.1803{len(victim)}"
     root = workspace(WAITING.format(seconds=seconds))
     with command(root, desk.environment) as started:
         wait_until(lambda: len(running(f"sleep {seconds}")) >= 2)
-        (pid,) = (
-            pid
-            for pid in running(victim)
-            if group_of(pid) in {group_of(p) for p in below(started.pid)}
-        )
+        server = server_of(started.pid)
+        (cargo,) = set(below(started.pid)) - {server.pid}
+        (supervisor,) = below(server.pid)
+        assert group_of(supervisor) == cargo  # What is sent to it and all its children, it gets.
 
-        os.kill(pid, signal.SIGKILL)
+        os.kill({"cargo": cargo, "supervisor": supervisor}.get(victim, server.pid), signal.SIGKILL)
 
-        assert started.wait(timeout=60) in (101, 137)
+        assert started.wait(timeout=60) in ((1,) if victim == "fork server" else (101, 137))
     wait_until(lambda: not running(f"sleep {seconds}") and not running(str(root)))
     assert not list(root.glob("target/buildperm/learn/debug/build/*/buildperm/recording.jsonl"))
+    wait_until(lambda: not server.folder.exists())
 
 
 def test_a_script_is_run_again_alone_under_other_grants(desk: Desk, workspace: Workspace) -> None:
@@ -490,6 +493,21 @@ def running(text: str) -> list[int]:
         if text in words.replace(b"\0", b" ").decode(errors="replace"):
             found.append(int(entry.name))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The fork server of a command."""
+
+    pid: int
+    folder: Path
+
+
+def server_of(command: int) -> Server:
+    """Find the fork server of a command."""
+    (pid,) = set(running("supervisor.py --serve")) & set(below(command))
+    words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return Server(pid, Path(os.fsdecode(words[words.index(b"--serve") + 1])))
 
 
 def below(pid: int) -> list[int]:

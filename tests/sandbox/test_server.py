@@ -1,0 +1,244 @@
+"""The fork server: what it serves is supervised as if an interpreter had been started for it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from buildperm.cargo.serving import ForkServer
+from buildperm.sandbox import kernel
+from buildperm.sandbox.request import SERVER
+from buildperm.sandbox.session import dump
+from buildperm.tracer import ptrace
+from tests.sandbox.conftest import Bench, processes_with, wait_until
+
+TELLING = """
+import os, sys
+print("cargo::warning=" + repr(sys.argv[1:]))
+print("cargo::warning=" + os.getcwd())
+print("cargo::warning=%o" % os.umask(0))
+print("cargo::warning=" + repr(os.environb.get(b"CARGO_FEATURE_A.B")))
+print("cargo::warning=" + repr(sys.stdin.read()))
+print("said", file=sys.stderr)
+try:
+    open("/opt")
+except OSError:
+    pass
+sys.exit(int(os.environ["CARGO_FEATURE_STATUS"]))
+"""
+
+
+@pytest.fixture
+def served(own_bench: Bench) -> Iterator[Bench]:
+    """Have a fork server for the bench, ready."""
+    (own_bench.top / "session").touch()
+    with ForkServer(str(own_bench.top / "session")) as server:
+        own_bench.environment |= server.environment
+        assert wait_until((folder_of(own_bench) / "requests").exists)
+        yield own_bench
+
+
+def folder_of(bench: Bench) -> Path:
+    return Path(bench.environment[SERVER])
+
+
+def was_served(bench: Bench, process: subprocess.Popen[bytes]) -> bool:
+    """Tell whether another process than the stub itself was the last supervisor."""
+    return bool(bench.progress_lines()[-1]["pid"] != process.pid)
+
+
+@pytest.mark.parametrize("status", [0, 3])
+def test_a_run_is_the_same_as_without(served: Bench, status: int) -> None:
+    placed = served.script(TELLING)
+    folder = served.environment.pop(SERVER)
+    served.environment["CARGO_FEATURE_A.B"] = "odd"
+    served.environment["CARGO_FEATURE_STATUS"] = str(status)
+    found = []
+    for variables in ({}, {SERVER: folder}):
+        served.environment |= variables
+        process = subprocess.Popen(
+            [placed, "an argument", ""],
+            cwd=start(served),
+            env=served.variables(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            umask=0o27,
+        )
+        said = process.communicate(timeout=60)
+        events = [
+            {name: value for name, value in event.items() if name not in ("at", "pid")}
+            for event in served.events()
+            if event["type"] in ("opened", "executed", "directive", "socket", "changed")
+        ]
+        assert was_served(served, process) == bool(variables)
+        found.append((process.returncode, said, events))
+
+    assert found[0] == found[1]
+    assert found[1][0] == status
+    assert b"said\n" in found[1][1][1]
+    if not status:
+        assert b"cargo::warning=['an argument', '']" in found[1][1][0]
+        assert b"cargo::warning=27" in found[1][1][0]
+
+
+def start(bench: Bench) -> Path:
+    """Write the session; return the folder that Cargo runs the script in."""
+    (bench.top / "session").write_bytes(dump(bench.session("enforcing")))
+    return bench.package
+
+
+def test_the_jobserver_is_passed_on(served: Bench) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"+")
+    served.environment["CARGO_MAKEFLAGS"] = f"-j --jobserver-auth={reading},{writing}"
+    placed = served.script(
+        f"import os\nos.write({writing}, os.read({reading}, 1) + b'!')\n"
+        "print('cargo::warning=ok')\n"
+    )
+
+    process = served.start(placed, pass_fds=(reading, writing))
+    said, _ = process.communicate(timeout=60)
+
+    assert was_served(served, process)
+    assert said == b"cargo::warning=ok\n"
+    assert os.read(reading, 8) == b"+!"
+    os.close(reading)
+    os.close(writing)
+
+
+def test_a_jobserver_where_the_stub_keeps_its_own_is_left_alone(served: Bench) -> None:
+    served.environment["MAKEFLAGS"] = "-j --jobserver-auth=8,9"
+    placed = served.script("print('cargo::warning=ok')\n")
+
+    process = served.start(placed)
+
+    assert process.communicate(timeout=60)[0] == b"cargo::warning=ok\n"
+    assert not was_served(served, process)
+
+
+def test_output_to_a_file_is_not_written_over(served: Bench) -> None:
+    placed = served.script("print('cargo::warning=second')\n")
+    path = served.top / "said"
+
+    with path.open("wb") as file:
+        file.write(b"first\n")
+        file.flush()
+        process = served.start(placed, stdout=file, stderr=subprocess.DEVNULL)
+        assert process.wait(timeout=60) == 0
+
+    assert path.read_bytes() == b"first\ncargo::warning=second\n"
+    assert not was_served(served, process)
+
+
+def test_many_ask_at_once(served: Bench) -> None:
+    placed = served.script("print('cargo::warning=ok')\n")
+    environments = []
+    for at in range(8):
+        out_dir = served.target / f"debug/build/crate-{at + 1}/out"
+        out_dir.mkdir(parents=True, exist_ok=True)
+        environments.append(served.variables() | {"OUT_DIR": str(out_dir)})
+
+    folder = start(served)
+
+    started = [
+        subprocess.Popen([placed], cwd=folder, env=environment, stdout=subprocess.PIPE)
+        for environment in environments
+    ]
+
+    said = [process.communicate(timeout=60)[0] for process in started]
+    assert said == [b"cargo::warning=ok\n"] * 8
+    assert len({line["pid"] for line in served.progress_lines()}) == 8
+    assert wait_until(lambda: os.listdir(folder_of(served)) == ["requests"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_the_end_of_the_stub_is_the_end_of_the_script(served: Bench, number: int) -> None:
+    placed = served.script(f"import time\ntime.sleep(1000 + {number})\n")
+    process = served.start(placed)
+    mark = os.fsencode(served.out_dir)
+    assert wait_until(lambda: is_running(served))
+
+    process.send_signal(number)
+
+    process.communicate(timeout=60)
+    assert process.returncode == -number
+    assert wait_until(lambda: not processes_with(mark))
+
+
+def test_the_end_of_the_server_is_the_end_of_all(own_bench: Bench) -> None:
+    (own_bench.top / "session").touch()
+    with ForkServer(str(own_bench.top / "session")) as server:
+        own_bench.environment |= server.environment
+        assert wait_until((folder_of(own_bench) / "requests").exists)
+        process = own_bench.start(own_bench.script("import time\ntime.sleep(1000)\n"))
+        assert wait_until(lambda: is_running(own_bench))
+
+    process.communicate(timeout=60)
+    assert process.returncode in (1, 130)
+    assert not processes_with(os.fsencode(own_bench.out_dir))
+    assert not folder_of(own_bench).exists()
+
+
+def is_running(bench: Bench) -> bool:
+    """Tell whether the script itself has been started."""
+    real = bench.target / "debug/build/crate-0/build_script_build-0.real"
+    return bool(processes_with(os.fsencode(real)))
+
+
+def filtered() -> None:
+    kernel.control(kernel.PR_SET_NO_NEW_PRIVS, 1)
+    kernel.install((0x7FFF0000 << 32 | 6).to_bytes(8, "little"))  # BPF_RET: allow.
+
+
+def test_who_is_filtered_is_not_served(served: Bench) -> None:
+    placed = served.script("print('cargo::warning=ok')\n")
+
+    process = served.start(placed, preexec_fn=filtered)
+    said, _ = process.communicate(timeout=60)
+
+    assert not was_served(served, process)
+    assert said == b"cargo::warning=ok\n"
+
+
+def test_who_is_traced_is_not_served(served: Bench) -> None:
+    asking = subprocess.Popen(
+        [sys.executable, "-c", "input(); print(open(input()).readline())"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=served.variables(),
+        text=True,
+    )
+    reply = folder_of(served) / str(asking.pid)
+    os.mkfifo(reply)
+    ptrace.seize(asking.pid)
+    (folder_of(served) / "requests").write_text(f"{asking.pid} 0\n")
+
+    said, _ = asking.communicate(f"\n{reply}\n", timeout=60)
+
+    assert said == "again\n\n"
+
+
+@pytest.mark.parametrize(
+    "request_of",
+    [
+        lambda pid: f"{pid} 0\n",
+        lambda pid: f"{pid} 99\n",
+        lambda pid: f"{pid}\n1 1 1\n-1 0\nx y\n" + "0" * 70_000 + f" 0\n{pid} 0\n",
+    ],
+)
+def test_who_is_no_stub_is_not_served(served: Bench, request_of: Callable[[int], str]) -> None:
+    reply = folder_of(served) / str(os.getpid())
+    os.mkfifo(reply)
+
+    with (folder_of(served) / "requests").open("w") as requests:
+        requests.write(request_of(os.getpid()))
+
+    with reply.open() as file:
+        assert file.readline() == "again\n"
