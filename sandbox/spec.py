@@ -85,7 +85,8 @@ class Grants:
         self._places = places
         self._path = path
         self._found = found or {}
-        self._sensitive = Excluded.without_links(sensitive.existing(places, writing=False))
+        self._home = Excluded.without_links(_within_home(places))
+        self._sensitive = self._existing(writing=False)
         self._written = list(written)
         for pattern in package["write"]:
             self._written += [tree for tree, below in resolve(pattern, places) if below]
@@ -181,7 +182,11 @@ class Grants:
     def _excluded(self, kind: str) -> Excluded:
         if kind != "write":
             return self._sensitive
-        return Excluded.without_links(sensitive.existing(self._places, writing=True))
+        return self._existing(writing=True)
+
+    def _existing(self, *, writing: bool) -> Excluded:
+        found = sensitive.existing(self._places, writing=writing)
+        return Excluded.without_links(found) | self._home
 
     def _denied(self, kind: str) -> frozenset[bytes]:
         patterns = self._package["deny"].get(kind, ())
@@ -220,6 +225,17 @@ class Grants:
             base = os.path.realpath(start)
             inside += [tree for tree in self._written if covers(base, tree)]
         return bool(inside) and not any(covers(tree, path) for tree in inside)
+
+
+def _within_home(places: Mapping[str, bytes]) -> list[bytes]:
+    """Name something in the home folder, there or not, so that never all of it is one rule.
+
+    A rule holds for what will be made later, too, and keys are made there.
+    """
+    home = places.get("HOME", b"")
+    if not home or home in (places.get("WORKSPACE"), places.get("MANIFEST_DIR")):
+        return []
+    return [home.rstrip(b"/") + b"/.ssh"]
 
 
 def written(session: Session) -> list[bytes]:

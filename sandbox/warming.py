@@ -35,7 +35,10 @@ def warm_up(path: bytes, folder: bytes) -> None:
         run = Run(loaded, package, places, environ, abi)
         for _ in range(_ROUNDS):
             rights = run.rights(b"/", b"")
-            environment.of_script(environ, loaded, package, places, learning=run.learning)
+            variables, _ = environment.of_script(
+                environ, loaded, package, places, learning=run.learning
+            )
+            run.hull(rights, variables)
             Recorder(Writer(), loaded["calls"])
             Guard(rights).performers(loaded["calls"])
             ruleset = landlock.ruleset(abi)

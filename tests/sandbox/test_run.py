@@ -717,3 +717,36 @@ def test_a_run_that_cannot_be_held_is_told_to_the_command(own_bench: Bench) -> N
     own_bench.run(own_bench.script("pass"), preexec_fn=refuse_getfd)
 
     assert own_bench.progress_lines()[-1]["exit"] == 23
+
+
+LATER = """
+import os, sys, time
+home = os.path.join(os.environ["CARGO_MANIFEST_DIR"], "../../home/u")
+os.mkdir(os.environ["OUT_DIR"] + "/ready")
+while not os.path.exists(home + "/later"):
+    time.sleep(0.01)
+for path in ("early/file", "later/key"):
+    try:
+        print("cargo::warning=" + open(os.path.join(home, path)).read())
+    except OSError as error:
+        print("cargo::warning=" + error.strerror)
+"""
+
+
+@pytest.mark.parametrize("profile", ["learning", "enforcing"])
+def test_the_home_folder_is_never_opened_as_a_whole(own_bench: Bench, profile: str) -> None:
+    """A rule for a folder holds for what is made in it afterwards, keys among it."""
+    own_bench.grants["read"] = ["$HOME/**"]
+    shutil.rmtree(own_bench.cargo_home)  # Nothing in it is sensitive yet.
+    (own_bench.home / "early").mkdir()
+    (own_bench.home / "early/file").write_text("granted")
+    placed = own_bench.script(LATER)
+    process = own_bench.start(placed, "learning" if profile == "learning" else "enforcing")
+    assert wait_until((own_bench.out_dir / "ready").exists)
+
+    (own_bench.home / "new").mkdir()
+    (own_bench.home / "new/key").write_text("secret")
+    (own_bench.home / "new").rename(own_bench.home / "later")
+
+    said, _ = process.communicate(timeout=60)
+    assert said == b"cargo::warning=granted\ncargo::warning=Permission denied\n"
