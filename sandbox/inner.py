@@ -1,25 +1,24 @@
-"""The last step into a hull: `python -IS inner.py DESCRIPTOR`, run within it by `sandbox.launch`.
+"""The last step into a hull: an interpreter within it runs this code, given by `sandbox.launch`.
 
 It puts on what has to come last, since no mount could be made under it: Landlock and the seccomp
 filter. Then it becomes the build script. The filter is the very last thing, so the first call that
 stops for the recorder is that execution: that is how the recorder tells the script from its hull.
 
-This file stands alone: within the hull there is nothing of buildperm but it. It starts once per
-build script and is compiled anew each time, so it is short, and it calls libc by `_ctypes`:
-importing `ctypes` takes longer than everything else here.
+Within the hull there is nothing of buildperm: the compiled code comes through the same descriptor
+as what it is told. It runs once per build script, so it imports neither `os` nor `ctypes`, which
+take longer than everything else here.
 
 Part of the supervisor: built-in modules and `_ctypes` only.
 """
 
 import _ctypes
-import marshal
-import os
-import sys
+import posix
 from errno import E2BIG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
+    from typing import Any
 else:
     import _signal
 
@@ -31,6 +30,10 @@ _ADD_RULE, _RESTRICT_SELF, _BENEATH = 445, 446, 1
 _TOO_DEEP = "too many sandboxes are stacked in one another already; build outside of the others"
 
 
+_libc = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]  # dlopen(3): NULL is the program itself
+_syscall = _ctypes.dlsym(_libc, "syscall")
+
+
 def _call(what: str, number: int, *arguments: object) -> None:
     """Perform a system call; a number is passed as 32 bits, bytes as a pointer to them."""
     if _ctypes.call_cdeclfunction(_syscall, (number, *arguments)) != 0:
@@ -38,49 +41,45 @@ def _call(what: str, number: int, *arguments: object) -> None:
 
         if ctypes.CDLL(None, use_errno=True).syscall(number, *arguments) != 0:
             code = ctypes.get_errno()
-            reason = _TOO_DEEP if code == E2BIG else os.strerror(code)
+            reason = _TOO_DEEP if code == E2BIG else posix.strerror(code)
             raise OSError(code, f"{what}: {reason}")
 
 
-def main(payload: int) -> None:
-    """Confine this process and become the build script; never returns."""
-    with open(payload, "rb", buffering=0) as file:
-        os.lseek(payload, 0, os.SEEK_SET)
-        told = marshal.loads(file.read())  # noqa: S302 - from the supervisor, see `sandbox.launch`
+def main(told: "tuple[Any, ...]") -> None:
+    """Confine this process and become the build script; never returns.
+
+    Args:
+        told: Program, arguments, environment, the seccomp program, the descriptor of the Landlock
+            ruleset, rules to be added to it as (path, rights), and a descriptor to tell failures.
+    """
     program, arguments, environment, instructions, ruleset, late, failed = told
     try:
         # Python ignores them, and execve(2) would keep it so.
         for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
             _signal.signal(number, _signal.SIG_DFL)
         for descriptor in (ruleset, failed):
-            os.set_inheritable(descriptor, False)
-        prctl = _PRCTL[os.uname().machine]
+            posix.set_inheritable(descriptor, False)
+        prctl = _PRCTL[posix.uname().machine]
         _call("no new privileges", prctl, _NO_NEW_PRIVS, 1, 0, 0, 0)
         for path, rights in late:
             try:
-                target = os.open(path, os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW)
+                target = posix.open(path, posix.O_PATH | posix.O_CLOEXEC | posix.O_NOFOLLOW)
             except OSError:
                 continue  # This kernel has no such file.
             rule = rights.to_bytes(8, "little") + target.to_bytes(4, "little")
             _call("Landlock: add a rule", _ADD_RULE, ruleset, _BENEATH, rule, 0)
-            os.close(target)
+            posix.close(target)
         _call("Landlock: restrict the process", _RESTRICT_SELF, ruleset, 0)
         # `struct sock_fprog`; the bytes of an object lie at its end, before a NUL.
         address = id(instructions) + bytes.__basicsize__ - 1
         length = (len(instructions) // 8).to_bytes(8, "little")
         filter_ = length + address.to_bytes(8, "little")
         _call("seccomp: install the filter", prctl, _SECCOMP, _MODE_FILTER, filter_, 0, 0)
-        os.execve(program, arguments, environment)  # noqa: S606 - no shell
+        posix.execve(program, arguments, environment)
     except OSError as error:
         what = error.strerror or "failed"
         if error.filename is not None:
             what = f"execute it: {what}"
-        os.write(failed, what.encode())
+        posix.write(failed, what.encode())
     finally:
-        os._exit(127)
-
-
-if __name__ == "__main__":
-    _libc = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]  # dlopen(3): NULL is the program
-    _syscall = _ctypes.dlsym(_libc, "syscall")
-    main(int(sys.argv[1]))
+        posix._exit(127)

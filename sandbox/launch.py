@@ -24,11 +24,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
     from collections.abc import Mapping, Sequence
+    from importlib.abc import SourceLoader
+    from types import CodeType
 else:
     import _signal
 
 
-INNER = os.path.join(os.path.dirname(os.path.realpath(os.fsencode(__file__))), b"inner.py")
+_START = (
+    b"import marshal,posix;c,t=marshal.loads(posix.read(%d,%d));g={'__name__':'inner'};exec(c,g);"
+    b"g['main'](t)"
+)
+"""Runs what the memory file behind a descriptor holds: the code of `sandbox.inner`, and what it is
+told."""
+
 PYTHON = os.path.realpath(os.fsencode(sys.executable))  # Of a virtual environment only a link.
 
 
@@ -54,7 +62,7 @@ class Hull:
 
 def needed() -> list[bytes]:
     """List what has to be there within a hull to run `sandbox.inner`."""
-    return [PYTHON, INNER, *{os.path.realpath(os.fsencode(p)) for p in _PREFIXES}]
+    return [PYTHON, *{os.path.realpath(os.fsencode(p)) for p in _PREFIXES}]
 
 
 _PREFIXES = {sys.base_prefix, sys.base_exec_prefix}
@@ -184,10 +192,21 @@ class Launch:
         if hull.told:
             told = _in_memory(b"".join(word + b"\0" for word in hull.told))
             words += [b"--args", b"%d" % told]
-        words += [PYTHON, b"-IS", INNER, b"%d" % _in_memory(marshal.dumps(payload))]
+        content = marshal.dumps((code_within(), payload))
+        words += [PYTHON, b"-ISc", _START % (_in_memory(content), len(content))]
         for descriptor in (self._ruleset, self._failed):
             os.set_inheritable(descriptor, True)
         os.execve(words[0], words, {})  # noqa: S606 - no shell
+
+
+def code_within() -> CodeType:
+    """Return the compiled code of `sandbox.inner`, kept beside it by the import system."""
+    from buildperm.sandbox import inner
+
+    loader: SourceLoader = inner.__loader__  # type: ignore[assignment]  # for the import system
+    code = loader.get_code(inner.__name__)
+    assert code is not None  # That would be a module without a source.
+    return code
 
 
 def _in_memory(content: bytes) -> int:

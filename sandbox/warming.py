@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from buildperm.sandbox import environment, landlock, session
+from buildperm.sandbox import environment, landlock, launch, session
 from buildperm.sandbox.guard import Guard
 from buildperm.sandbox.run import Run
 from buildperm.tracer.recorder import Recorder
@@ -38,7 +38,8 @@ def warm_up(path: bytes, folder: bytes) -> None:
             variables, _ = environment.of_script(
                 environ, loaded, package, places, learning=run.learning
             )
-            run.hull(rights, variables)
+            if run.hull(rights, variables)[0] is not None:
+                launch.code_within()
             Recorder(Writer(), loaded["calls"])
             Guard(rights).performers(loaded["calls"])
             ruleset = landlock.ruleset(abi)
