@@ -81,16 +81,16 @@ _LONGEST_PATH = 4096  # PATH_MAX
 _STEERING_EXACT_TEXT = """
     PATH HOME PWD OLDPWD TMP TMPDIR TEMP SHELL ENV BASH_ENV IFS OUT_DIR LIBRARY_PATH CPATH
     C_INCLUDE_PATH CPLUS_INCLUDE_PATH OBJC_INCLUDE_PATH COMPILER_PATH GCC_EXEC_PREFIX
-    COLLECT_GCC COLLECT_GCC_OPTIONS COLLECT_LTO_WRAPPER CC CXX LD AR AS LDFLAGS CFLAGS
+    CC CXX LD AR AS LDFLAGS CFLAGS
     CXXFLAGS CPPFLAGS DEPENDENCIES_OUTPUT SUNPRO_DEPENDENCIES SDKROOT LDEMULATION LDOPTS
     MAKEFLAGS MFLAGS NODE_OPTIONS RUBYOPT RUBYLIB JAVA_TOOL_OPTIONS SSLKEYLOGFILE TERMINFO
     GLIBC_TUNABLES GCONV_PATH LOCPATH NLSPATH MALLOC_TRACE RESOLV_HOST_CONF HOSTALIASES
     LOCALDOMAIN TZDIR EDITOR VISUAL PAGER BROWSER
     SHELLOPTS BASHOPTS PS4 MALLOC_CONF _JAVA_OPTIONS JDK_JAVA_OPTIONS DEVELOPER_DIR
-    OPENSSL_CONF OPENSSL_MODULES OPENSSL_ENGINES QEMU_SET_ENV QEMU_LD_PREFIX
+    OPENSSL_CONF OPENSSL_MODULES OPENSSL_ENGINES LPATH LANG LANGUAGE LC_ALL LC_MESSAGES
     """
 # PS4: bash runs what is in it before each command where SHELLOPTS says `xtrace`; sh is often bash,
-# and the rustc wrapper a shell script.
+# and the rustc wrapper a shell script. LANGUAGE names a folder with messages, wherever it is.
 _STEERING_EXACT = frozenset(_STEERING_EXACT_TEXT.split())
 _STEERING_BEGINNINGS = (
     "LD_",
@@ -106,10 +106,27 @@ _STEERING_BEGINNINGS = (
     "CARGO",
     "__CARGO",
     "GCC_",
+    # Linkers and the compilers that call them: LLD_REPRODUCE and CC_PRINT_OPTIONS_FILE are written
+    # to, whatever they name.
     "CCC_",
+    "CC_PRINT_",
+    "CC_LOG_",
     "CLANG_",
+    "COLLECT_",
+    "OFFLOAD_TARGET_",
     "LLVM_",
+    "LLD_",
     "MOLD_",
+    "WILD_",
+    "ZIG_",
+    # What stands in for rustc beside the wrapper.
+    "CLIPPY_",
+    "DYLINT_",
+    "MIRI",
+    # Where rustc itself runs emulated, these have the emulator load code.
+    "QEMU_",
+    "BOX64_",
+    "BOX86_",
     "PYTHON",
     "PERL",
     "BASH_FUNC_",
@@ -121,6 +138,8 @@ _STEERING_BEGINNINGS = (
     "DISTCC_",
     "ICECC",
     "NIX_",  # Its compilers are shell scripts that take flags from the environment.
+    "GUIX_",
+    "HOMEBREW_",
     "SPACK_",
     "EM_",
     "EMCC_",

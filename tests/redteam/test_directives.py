@@ -36,6 +36,28 @@ def test_a_variable_that_makes_a_shell_or_a_compiler_run_code_is_forbidden(name:
     assert judge("rustc-env", f"{name}=x", granted=(), denied=(), places=PLACES) == "forbidden"
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "LLD_REPRODUCE",
+        "CC_PRINT_OPTIONS_FILE",
+        "COLLECT_AS_OPTIONS",
+        "OFFLOAD_TARGET_NAMES",
+        "LPATH",
+        "LANGUAGE",
+        "QEMU_PLUGIN",
+        "QEMU_LOG_FILENAME",
+        "ZIG_GLOBAL_CACHE_DIR",
+        "CLIPPY_ARGS",
+        "DYLINT_LIBS",
+        "HOMEBREW_CC",
+    ],
+)
+def test_a_variable_that_leads_a_linker_elsewhere_is_forbidden(name: str) -> None:
+    # LLD_REPRODUCE=FILE had the linker that rustc comes with write a new FILE, whichever it was.
+    assert judge("rustc-env", f"{name}=x", granted=(), denied=(), places=PLACES) == "forbidden"
+
+
 def test_a_tab_hides_no_search_path_in_rustc_flags(own_bench: Bench) -> None:
     passed = _passed(own_bench, "print('cargo:rustc-flags=-lm\\t-L/home/evil')")
     assert b"/home/evil" not in passed
