@@ -72,6 +72,7 @@ SYSTEM_LIBRARIES = (
 )
 _SEARCH = "rustc-link-search"
 _SEARCH_KINDS = ("dependency", "crate", "native", "framework", "all")
+_NO_CRATES = ("native", "framework")  # Where rustc looks for no crates; without a kind it does.
 
 _SEPARATORS = b":;, \t"
 _TO_ONE = bytes.maketrans(_SEPARATORS, b":" * len(_SEPARATORS))
@@ -209,13 +210,15 @@ def judge(
     places: Mapping[str, bytes],
     handed_over: Iterable[bytes] = (),
     suspect: Callable[[bytes], object] | None = None,
+    poses: Callable[[bytes], object] | None = None,
 ) -> str:
     """Say what becomes of a directive: free, granted, refused or forbidden.
 
     `key` and `value` are in notation. `granted` and `denied` are patterns of `key=value` with
     portable paths; for `rustc-env` the value's name alone will do. `handed_over` are folders that
     other build scripts named in `DEP_*`. `suspect` tells whether a folder that a build script has
-    filled is not to be searched for libraries without a grant.
+    filled is not to be searched for libraries without a grant, `poses` whether one is never to be
+    searched for crates.
 
     Raises:
         ValueError: Value or pattern hold a `%` without two hexadecimal digits.
@@ -231,6 +234,11 @@ def judge(
         folders = (_searched(value, places) for key, value in parts if key == _SEARCH)
         if any(suspect(folder) for folder in folders if not _is_system(folder, places)):
             verdicts = {REFUSED}
+    if poses is not None:
+        searched = (value for key, value in parts if key == _SEARCH and _holds_crates(value))
+        folders = (_searched(value, places) for value in searched)
+        if any(poses(folder) for folder in folders if folder and not _is_system(folder, places)):
+            return FORBIDDEN
     if FORBIDDEN in verdicts:
         return FORBIDDEN
     if verdicts == {FREE}:
@@ -338,6 +346,12 @@ def _searched(value: str, places: Mapping[str, bytes]) -> bytes:
     # `..` behind a link leads elsewhere than it reads: `$OUT_DIR/a/b/link/../../..`.
     path = os.path.realpath(path) if b".." in path.split(b"/") else os.path.normpath(path)
     return path[1:] if path.startswith(b"//") else path
+
+
+def _holds_crates(value: str) -> bool:
+    """Tell whether rustc looks for crates where it is told to search."""
+    kind, equals, _ = value.partition("=")
+    return not (equals and kind in _NO_CRATES)
 
 
 def _is_system(path: bytes, places: Mapping[str, bytes]) -> bool:

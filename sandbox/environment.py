@@ -25,6 +25,18 @@ _REPLACED = (
 )
 
 
+def as_given(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """Return the environment that Cargo has given: the stub keeps from us where to find libraries.
+
+    Other build scripts have a say in that, and this process is not confined.
+    """
+    given = dict(environ)
+    given.pop(b"LD_LIBRARY_PATH", None)
+    if (libraries := given.get(b"BUILDPERM_LIBRARIES")) is not None:
+        given[b"LD_LIBRARY_PATH"] = libraries
+    return given
+
+
 def of_script(
     environ: Mapping[bytes, bytes],
     session: Session,

@@ -48,8 +48,8 @@ class Gate:
         self._denied = package["deny"].get("directives", [])
         self._places = places
         self._handed_over = tuple(handed_over)  # Folders that other scripts named in DEP_*.
-        self._known: dict[bytes, list[str]] = {}  # By folder.
-        self._shadows: list[str] = []  # In the folders of the directive that is being judged.
+        self._known: dict[tuple[str, bytes], list[str]] = {}  # By question and folder.
+        self._suspects: dict[str, list[str]] = {}  # Of the directive that is being judged.
         self._record = record  # Called with key, value and verdict of each directive.
 
     def pass_on(self, lines: Iterable[bytes]) -> Iterable[bytes]:
@@ -73,7 +73,7 @@ class Gate:
                 yield text + b"\n"
 
     def _judge(self, key: str, value: str) -> str:
-        self._shadows = []
+        self._suspects = {}
         verdict = directive.judge(
             key,
             value,
@@ -81,22 +81,26 @@ class Gate:
             denied=self._denied,
             places=self._places,
             handed_over=self._handed_over,
-            suspect=self._look_for_shadows,
+            suspect=lambda folder: self._look(folder, "like the system's", output.shadows),
+            poses=lambda folder: self._look(folder, "like compiled crates", output.posing),
         )
         self._record(key, value, verdict)
         if verdict not in PASSED:
             texts = directive.targets(key, value, self._places)
             decided = any(matches(rule, text) for rule in self._denied for text in texts)
-            why = f": called like the system's: {', '.join(self._shadows)}" if self._shadows else ""
+            why = "".join(
+                f": called {like}: {', '.join(names)}" for like, names in self._suspects.items()
+            )
             self._withhold(f"{key}={value} ({verdict}{why})", decided=decided)
         return verdict
 
-    def _look_for_shadows(self, folder: bytes) -> bool:
-        """Tell whether a folder would give a linker something else for the system's libraries."""
-        found = self._known.get(folder)
+    def _look(self, folder: bytes, like: str, find: Callable[[bytes], list[str]]) -> bool:
+        """Tell whether a folder holds what would be taken for something else: for `like`."""
+        found = self._known.get((like, folder))
         if found is None:  # A folder may be full, and named again and again.
-            found = self._known[folder] = output.shadows(folder)[:MOST_SHADOWS]
-        self._shadows += found
+            found = self._known[like, folder] = find(folder)[:MOST_SHADOWS]
+        if found:
+            self._suspects.setdefault(like, []).extend(found)
         return bool(found)
 
     def _withhold(self, what: str, *, decided: bool = False) -> None:

@@ -36,11 +36,24 @@ _KINDS = (
 )
 _BLOCK = 512  # Of st_blocks: inode(7).
 _ANY_EXECUTE = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
-# What gcc and rustc link programs with without being told: glibc, musl, libgcc, C++.
+# What gcc and rustc link programs with without being told: glibc, musl, libgcc, C++. And what a
+# shell is made of, which runs stubs: Cargo has it look for its libraries in these folders first.
 _SYSTEM_STEMS = frozenset(
     b"c m mvec pthread dl rt util resolv nsl crypt anl BrokenLocale c_nonshared pthread_nonshared "
-    b"gcc gcc_s gcc_eh unwind atomic stdc++ supc++ c++ c++abi compiler_rt ssp ssp_nonshared".split()
+    b"gcc gcc_s gcc_eh unwind atomic stdc++ supc++ c++ c++abi compiler_rt ssp ssp_nonshared "
+    b"tinfo tinfow ncurses ncursesw readline history".split()
 )
+_NAME_SERVICE = b"libnss_"  # nss(5): any program may load these to find out who its user is.
+# Below a folder that it searches ld.so(8) looks here first: "Hardware capabilities". Without the
+# first, which has folders of any name in it, these may lie within each other, before glibc 2.37.
+_BY_HARDWARE = b"glibc-hwcaps"
+_HARDWARE = frozenset(
+    b"tls x86_64 haswell xeon_phi avx512_1 i386 i486 i586 i686 sse2 cmov acpi nosegneg "
+    b"aarch64 atomics".split()
+)
+_HARDWARE_MOST = 1000  # Folders; more are none that anybody needs.
+_EXTRA = 16  # Hexadecimal digits with which Cargo tells the files of crates apart.
+_HEXADECIMAL = frozenset(b"0123456789abcdef")
 _SETUID = stat.S_ISUID | stat.S_ISGID
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -117,16 +130,57 @@ def beyond(folders: Iterable[bytes], most_bytes: int, most_files: int) -> str:
 
 def shadows(folder: bytes) -> list[str]:
     """Name what in `folder` a linker that searches there takes for a library of the system."""
+    found: list[str] = []
+    pending = [b""]
+    for _ in range(_HARDWARE_MOST):
+        if not pending:
+            break
+        below = pending.pop()
+        is_by_hardware = below.endswith(_BY_HARDWARE + b"/")
+        for name in _names(folder + b"/" + below):
+            if _is_system_library(name):
+                found.append(encode(below + name))
+            elif is_by_hardware or name in _HARDWARE or name == _BY_HARDWARE:
+                pending.append(below + name + b"/")
+    else:
+        found += (encode(each) for each in pending)
+    return sorted(found)
+
+
+def posing(folder: bytes) -> list[str]:
+    """Name what in `folder` rustc, searching there, may take for a crate that Cargo has compiled.
+
+    Of several files that seem to be the same crate it takes the last that it finds, and loads it
+    into itself where it is one of procedural macros.
+    """
+    return sorted(encode(name) for name in _names(folder) if _is_called_like_crate(name))
+
+
+def _names(folder: bytes) -> list[bytes]:
     try:
-        names = os.listdir(folder)
+        return os.listdir(folder)
     except OSError:
         return []
-    return sorted(encode(name) for name in names if _is_system_library(name))
+
+
+def _is_called_like_crate(name: bytes) -> bool:
+    """Tell whether a file is called as Cargo has rustc call what it makes: `libserde-0123….rlib`.
+
+    The kind of file that rustc looks for ends the name; between it and the digits anything may be.
+    """
+    if not name.startswith(b"lib") or not name.endswith((b".so", b".rlib", b".rmeta")):
+        return False
+    return any(
+        len(piece) >= _EXTRA and _HEXADECIMAL.issuperset(piece[:_EXTRA])
+        for piece in name.split(b"-")[1:]
+    )
 
 
 def _is_system_library(name: bytes) -> bool:
     """Tell whether a file is called like a library that nearly every program is linked with."""
     if name.startswith((b"ld-linux", b"ld-musl-", b"ld.so", b"ld64.so")):
+        return True
+    if name.startswith(_NAME_SERVICE) and b".so" in name:
         return True
     if not name.startswith(b"lib"):
         return False

@@ -22,6 +22,7 @@ SUPERVISOR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "superviso
 _SHELLS = (b"/bin/sh", b"/bin/bash -p", b"/usr/bin/bash -p", b"/usr/local/bin/bash -p")
 """The quickest first. With `-p`, bash runs no file and no function that the environment names."""
 
+_SEARCHED = b"LD_LIBRARY_PATH"
 _PROBE = {b"A.B": b"kept", b"A-B": b"kept", b"PATH": os.fsencode(os.defpath)}
 
 _STUB = b"""\
@@ -30,6 +31,12 @@ _STUB = b"""\
 BUILDPERM_FALLBACK=%(session)s
 python=%(python)s
 supervisor=%(supervisor)s
+# Cargo has programs look for libraries in folders that other build scripts have filled.
+unset BUILDPERM_LIBRARIES
+if [ -n "${LD_LIBRARY_PATH+set}" ]; then
+  export BUILDPERM_LIBRARIES="$LD_LIBRARY_PATH"
+  %(libraries)s
+fi
 server=$BUILDPERM_SERVER
 case "$CARGO_MAKEFLAGS $MAKEFLAGS" in
 *[=,][89]*) server= ;;
@@ -100,7 +107,9 @@ def stub(session_path: bytes) -> bytes:
         CannotEnforceError: There is no shell to run it.
         ValueError: One of the paths holds a line break, which no stub can.
     """
+    libraries = _libraries(os.environb.get(_SEARCHED, b""))
     values = {
+        b"libraries": libraries,
         b"session": session_path,
         b"python": os.fsencode(sys.executable),
         b"supervisor": os.fsencode(SUPERVISOR),
@@ -110,7 +119,32 @@ def stub(session_path: bytes) -> bytes:
         if b"\n" in path or b"\0" in path:
             raise ValueError(f"a path with a line break: {encode(path)}")
     quoted = {name: _quoted(path) for name, path in values.items()}
-    return _STUB % {b"shell": shell(), **quoted}
+    searched = _SEARCHED + b"=" + quoted.pop(b"libraries")
+    if not libraries:
+        searched = b"unset " + _SEARCHED
+    return _STUB % {b"shell": shell(), b"libraries": searched, **quoted}
+
+
+@functools.cache
+def _libraries(own: bytes) -> bytes:
+    """Return what this interpreter needs of `own`, where it looks for libraries: mostly nothing.
+
+    Some are installed where nobody looks, and come with a variable that says so.
+    """
+    if not own:
+        return b""
+    try:
+        ran = subprocess.run(
+            [sys.executable, "-IS", "-c", "import _socket, ctypes, select"],
+            env={},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return own
+    return own if ran.returncode else b""
 
 
 def _quoted(path: bytes) -> bytes:

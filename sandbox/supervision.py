@@ -42,7 +42,8 @@ def main(arguments: list[str]) -> NoReturn:
     # The stub's parent is Cargo; it may have ended since, and this process have another parent.
     told = os.environb.get(b"BUILDPERM_PARENT", b"")
     parent = int(told) if told.isdigit() else os.getppid()
-    supervise([os.fsencode(argument) for argument in arguments], dict(os.environb), parent)
+    environ = environment.as_given(os.environb)
+    supervise([os.fsencode(argument) for argument in arguments], environ, parent)
 
 
 def supervise(arguments: list[bytes], environ: dict[bytes, bytes], parent: int) -> NoReturn:

@@ -1,0 +1,165 @@
+"""Folders of a build script that programs outside of the sandbox then load libraries from.
+
+Cargo has what it runs look for libraries where build scripts say: the build scripts of whatever
+build-depends on them, which are our stubs, and rustc where it loads procedural macros.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from buildperm.sandbox import output, stub
+from tests.sandbox.conftest import compile_c
+
+if TYPE_CHECKING:
+    from tests.sandbox.conftest import Bench
+
+_LOADED = """
+#include <fcntl.h>
+__attribute__((constructor)) static void loaded(void) { creat("MARK", 0600); }
+"""
+
+
+def _library(path: Path, mark: Path) -> Path:
+    """Make a library that makes a file when it is loaded."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    source = _LOADED.replace("MARK", str(mark))
+    return compile_c(source, path, "-shared", "-fPIC", f"-Wl,-soname,{path.name}")
+
+
+def _libraries_of(program: Path) -> list[str]:
+    """List the names of all that a program is linked with, but for the C library's own."""
+    told = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout
+    names = (line.split()[0] for line in told.splitlines() if "=> /" in line)
+    return [name for name in names if not name.startswith(("libc.", "libm."))]
+
+
+def test_a_supervisor_loads_nothing_from_where_cargo_says_libraries_are(bench: Bench) -> None:
+    # The library of a build-dependency's script took Python's place, and ran without a sandbox.
+    names = _libraries_of(bench.python)
+    if not names:
+        pytest.skip("Python is linked with nothing but the C library")
+    planted, mark = bench.target / "debug/build/other-1/out", bench.top / "loaded"
+    for name in names:
+        _library(planted / name, mark)
+    bench.environment = {"LD_LIBRARY_PATH": str(planted)}
+    unheld = subprocess.run([bench.python, "-IS", "-c", ""], env=bench.environment, check=False)
+    assert mark.exists() or unheld.returncode  # Loaded, or looked through for what it lacks.
+    mark.unlink(missing_ok=True)
+
+    script = bench.top / "script.sh"  # The script itself is to load them: it is confined.
+    script.write_text('#!/bin/sh\necho "$LD_LIBRARY_PATH"\n')
+    script.chmod(0o755)
+
+    ended = bench.run(bench.install(script), "learning")
+
+    assert not mark.exists()
+    assert ended.stdout == f"{planted}\n".encode()
+
+
+@pytest.mark.parametrize("given", [None, "", "/nowhere:"])
+def test_a_script_sees_where_libraries_are_as_cargo_said(
+    own_bench: Bench, given: str | None
+) -> None:
+    own_bench.environment = {} if given is None else {"LD_LIBRARY_PATH": given}
+    body = "import os\nprint(os.environ.get('LD_LIBRARY_PATH'), *sorted(os.environ))"
+
+    ended = own_bench.run(own_bench.script(body))
+
+    assert ended.stdout.decode().startswith(f"{given} ")
+    assert b"BUILDPERM" not in ended.stdout
+
+
+def test_a_python_that_needs_to_be_told_where_its_libraries_are_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\n[ "$LD_LIBRARY_PATH" = /its/own ]\n')
+    python.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(python))
+    stub._libraries.cache_clear()
+
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/its/own")
+    assert b"LD_LIBRARY_PATH=/its/own\n" in stub.stub(b"/session")
+    python.write_text("#!/bin/sh\n")
+    stub._libraries.cache_clear()
+    assert b"unset LD_LIBRARY_PATH\n" in stub.stub(b"/session")
+    stub._libraries.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "glibc-hwcaps/x86-64-v2/libc.so.6",
+        "glibc-hwcaps/a-later-one/libm.so",
+        "haswell/libc.so.6",
+        "tls/haswell/avx512_1/x86_64/libpthread.so.0",
+        "libtinfo.so.6",
+        "libreadline.so.8",
+        "libnss_files.so.2",
+    ],
+)
+def test_what_a_shell_would_load_is_called_like_the_systems(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+
+    assert output.shadows(bytes(tmp_path)) == [name]
+
+
+def test_a_library_in_another_folder_is_none_of_the_systems(tmp_path: Path) -> None:
+    for name in ("sysroot/libc.a", "nss/libnss3.so", "libnss3.so", "glibc-hwcaps"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+
+    assert output.shadows(bytes(tmp_path)) == []
+
+
+def test_folders_for_hardware_without_an_end_are_named(tmp_path: Path) -> None:
+    for name in ("x86_64", "tls"):
+        os.symlink(".", tmp_path / name)
+
+    assert output.shadows(bytes(tmp_path)) != []
+
+
+@pytest.mark.parametrize("kind", ["", "all=", "dependency=", "crate="])
+@pytest.mark.parametrize("grants", [[], ["rustc-link-search=**"]])
+@pytest.mark.parametrize(
+    "name",
+    ["libpm-2c61cc1d30490ca0.so", "libpm-2c61cc1d30490ca0x.rlib", "libpm-0123456789abcdef.rmeta"],
+)
+def test_no_folder_is_searched_for_crates_that_holds_one_called_like_cargos(
+    own_bench: Bench, kind: str, name: str, grants: list[str]
+) -> None:
+    # rustc took it for the procedural macros of a dependency, and loaded it into itself.
+    (own_bench.out_dir / name).touch()
+    own_bench.grants = {"directives": grants}
+    line = f"cargo:rustc-link-search={kind}{own_bench.out_dir}"
+
+    ended = own_bench.run(own_bench.script(f"print({line!r})"))
+
+    assert ended.status == 1
+    assert ended.stdout == b""
+    assert b"(forbidden: called like compiled crates: %s)" % name.encode() in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("libpm-2c61cc1d30490ca0.so", "native="),
+        ("libSDL2-2.0.so", ""),
+        ("libautocfg_2c61cc1d30490ca0_0.rmeta", ""),
+        ("libopenblas-0cf96a72.so", ""),
+        ("pm-2c61cc1d30490ca0.so", ""),
+    ],
+)
+def test_other_libraries_are_searched_for(own_bench: Bench, name: str, kind: str) -> None:
+    (own_bench.out_dir / name).touch()
+    line = f"cargo:rustc-link-search={kind}{own_bench.out_dir}"
+
+    assert own_bench.run(own_bench.script(f"print({line!r})")).stdout == f"{line}\n".encode()
