@@ -12,7 +12,7 @@ from __future__ import annotations
 from buildperm.policy import directive
 from buildperm.policy.pattern import is_literal, matches
 from buildperm.sandbox import output
-from buildperm.sandbox.text import clean
+from buildperm.sandbox.text import clean, disarmed
 from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from buildperm.sandbox.session import Package
 
 PASSED = ("free", "granted")
+
+_SHOWN = ("warning", "error")  # What Cargo does with them is to show them.
 
 MOST_SHADOWS = 3
 """Libraries of one folder beyond this are not named."""
@@ -66,11 +68,11 @@ class Gate:
                 if text.decode("utf-8", "replace").strip().startswith("cargo:"):
                     self._withhold(f"{encode(text)} (not understood)")
                 else:
-                    yield text + b"\n"
+                    yield disarmed(text) + b"\n"
                 continue
             key, value = encode(parsed[0]), encode(parsed[1])
             if self._judge(key, value) in PASSED:
-                yield text + b"\n"
+                yield (disarmed(text) if key in _SHOWN else text) + b"\n"
 
     def _judge(self, key: str, value: str) -> str:
         self._suspects = {}

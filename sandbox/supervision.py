@@ -17,6 +17,7 @@ from buildperm.sandbox.progress import Progress
 from buildperm.sandbox.run import Run
 from buildperm.sandbox.script import StoppedError
 from buildperm.sandbox.streams import Streams, say
+from buildperm.sandbox.text import disarmed
 from buildperm.sandbox.verdict import judge
 from buildperm.sandbox.watch import Watch
 from buildperm.tracer.notation import encode
@@ -186,7 +187,8 @@ class Supervisor:
             self._tell(remark)
         if verdict.failure:
             self._tell(verdict.failure, verdict.hint)
-        elif not say(bytes(passed), 1):
+        # Where the script failed, Cargo shows what it printed, and does nothing else with it.
+        elif not say(_shown(bytes(passed)) if verdict.exit_status else bytes(passed), 1):
             return _INTERRUPTED, run.recording  # Cargo is gone.
         return verdict.exit_status, run.recording
 
@@ -267,7 +269,11 @@ class Supervisor:
         text = f"buildperm: {who}{message}\n"
         if hint:
             text += f"  hint: {hint}\n"
-        say(text.encode("utf-8", "backslashreplace"))
+        say(_shown(text.encode("utf-8", "backslashreplace")))
+
+
+def _shown(text: bytes) -> bytes:
+    return b"\n".join(disarmed(line) for line in text.split(b"\n"))
 
 
 def _check_machine(session: Session, package: Package) -> int:

@@ -6,6 +6,7 @@ Part of the supervisor: imports nothing.
 from __future__ import annotations
 
 _CONTROL = bytes(byte for byte in range(0x20) if byte != 0x09) + b"\x7f"
+_LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _PARAMETERS = bytes(range(0x20, 0x40))  # ECMA-48: parameter and intermediate bytes of a CSI.
 
 
@@ -22,6 +23,25 @@ def clean(line: bytes) -> bytes:
         return line
     kept = "".join(map(_visible, line.decode("utf-8", "ignore")))
     return kept.encode("utf-8")
+
+
+def disarmed(line: bytes) -> bytes:
+    """Return a cleaned line that no CI service obeys, for what a person is to read.
+
+    GitHub's runner obeys what begins with `::` behind white space, and `##[` anywhere; others
+    `##vso[` and `##teamcity[`. The report is a line of the same log.
+    """
+    text = line.lstrip()
+    if text.startswith(b"::"):
+        line = line[: len(line) - len(text)] + b"%3A%3A" + text[2:]
+    if b"##" not in line:
+        return line
+    first, *others = line.split(b"##")
+    pieces = [first]
+    for piece in others:
+        is_command = piece.lstrip(b"#").lstrip(_LETTERS).startswith(b"[")
+        pieces += (b"%23%23" if is_command else b"##", piece)
+    return b"".join(pieces)
 
 
 def _parts(line: bytes) -> list[bytes]:

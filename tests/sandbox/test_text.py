@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buildperm.sandbox.text import clean
+from buildperm.sandbox.text import clean, disarmed
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,32 @@ def test_what_was_cleaned_is_harmless_text_and_stays_as_it_is(raw: bytes) -> Non
 
     assert clean(cleaned) == cleaned
     assert all(character.isprintable() or character == "\t" for character in cleaned.decode())
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        (b"::set-output name=a::b", b"%3A%3Aset-output name=a::b"),
+        (b" \t ::stop-commands::x", b" \t %3A%3Astop-commands::x"),
+        (b"a ##[add-mask]b", b"a %23%23[add-mask]b"),
+        (b"##vso[task.setvariable variable=a]b", b"%23%23vso[task.setvariable variable=a]b"),
+        (b"##teamcity[x]##[y]", b"%23%23teamcity[x]%23%23[y]"),
+        (b"###[x]", b"%23%23#[x]"),
+        (b"####[x]", b"##%23%23[x]"),
+        (b"## A title [1]", b"## A title [1]"),
+        (b"std::vec, a:: b", b"std::vec, a:: b"),
+        (b"#[derive(Debug)]", b"#[derive(Debug)]"),
+        (b"", b""),
+    ],
+)
+def test_what_a_ci_service_would_obey_is_disarmed(line: bytes, shown: bytes) -> None:
+    assert disarmed(line) == shown
+    assert disarmed(shown) == shown
+
+
+@given(st.text("#[:a ").map(str.encode))
+def test_nothing_that_is_disarmed_is_a_command(line: bytes) -> None:
+    shown = disarmed(line)
+    assert b"##[" not in shown
+    assert b"##a[" not in shown
+    assert not shown.lstrip().startswith(b"::")
