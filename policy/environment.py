@@ -193,8 +193,10 @@ _WITHHELD_EXACT = {
     "UV_INDEX_URL": _SERVICE,
     "CCACHE_REMOTE_STORAGE": _SERVICE,
     "CCACHE_SECONDARY_STORAGE": _SERVICE,
-    "SCCACHE_REDIS": _SERVICE,
-    "SCCACHE_MEMCACHED": _SERVICE,
+    "NIX_CONFIG": _SERVICE,  # access-tokens: nix.conf(5)
+    "VCPKG_BINARY_SOURCES": _SERVICE,  # With the key of a storage in it.
+    "X_VCPKG_ASSET_SOURCES": _SERVICE,
+    "GOPROXY": _SERVICE,
     "CURL_HOME": _SERVICE,
     "WGETRC": _SERVICE,
     "CARGO_REGISTRY_GLOBAL_CREDENTIAL_PROVIDERS": _SERVICE,
@@ -231,6 +233,12 @@ _WITHHELD_BEGINNINGS = {
     "DOCKER_": _SERVICE,
     "KUBERNETES_": _SERVICE,
     "VAULT_": _SERVICE,
+    "SCCACHE_REDIS": _SERVICE,
+    "SCCACHE_MEMCACHED": _SERVICE,
+    "GIT_CONFIG_COUNT": _SERVICE,  # http.extraHeader: git(1) "GIT_CONFIG_COUNT"
+    "GIT_CONFIG_KEY_": _SERVICE,
+    "GIT_CONFIG_VALUE_": _SERVICE,
+    "GIT_CONFIG_PARAMETERS": _SERVICE,
     "SENTRY_": _SERVICE,
     "NPM_CONFIG_": _SERVICE,
     "TWINE_": _SERVICE,
@@ -248,6 +256,7 @@ _WITHHELD_BEGINNINGS = {
     "DYLD_INSERT_": _STEERING,
     "BASH_FUNC_": _STEERING,
 }
+_WITHHELD_ENDINGS = ("DATABASE_URL", "CONNECTION_STRING", "WEBHOOK_URL")
 _ORDINARY = ("AWS_LC_",)  # A library that is called so; everything else of AWS_ is withheld.
 _REVISION_TEXT = """
     GITHUB_ACTIONS GITHUB_SHA GITHUB_REF GITHUB_REF_NAME GITHUB_REF_TYPE GITHUB_RUN_ID
@@ -282,7 +291,7 @@ def withheld_because(name: str) -> str:
             return held
     if any(piece in upper for piece in _PIECES) or not _WORDS.isdisjoint(_words(upper)):
         return _SECRET
-    if upper.endswith("DATABASE_URL"):
+    if upper.endswith(_WITHHELD_ENDINGS):
         return _SERVICE
     if upper.endswith("_PROXY") and upper != "NO_PROXY":
         return "a proxy's address can hold a password"
