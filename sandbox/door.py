@@ -47,6 +47,15 @@ if TYPE_CHECKING:
             """Whether it has made up its mind."""
             ...
 
+        @property
+        def waits(self) -> bool:
+            """Whether the server has to say something first."""
+            ...
+
+        def hear(self, data: bytes) -> None:
+            """Take notice of what the server says."""
+            ...
+
         def feed(self, data: bytes) -> bytes:
             """Return what may go on by now; raises a RefusedError."""
             ...
@@ -314,9 +323,8 @@ class Door:
                 is_shut = True
                 server.shutdown(_SHUT_WR)
             poll = select.poll()
-            for_client = (select.POLLIN if hears_client and not to_server else 0) | (
-                select.POLLOUT if to_client else 0
-            )
+            wants_more = hears_client and not to_server and not gate.waits
+            for_client = (select.POLLIN if wants_more else 0) | (select.POLLOUT if to_client else 0)
             for_server = (select.POLLIN if hears_server and not to_client else 0) | (
                 select.POLLOUT if to_server else 0
             )
@@ -329,7 +337,7 @@ class Door:
             if not ready:
                 return
             at_client, at_server = ready.get(client.fileno(), 0), ready.get(server.fileno(), 0)
-            if at_client & ~select.POLLOUT and hears_client and not to_server:
+            if at_client & ~select.POLLOUT and wants_more:
                 data = client.recv(_CHUNK)
                 hears_client = bool(data)
                 if data:
@@ -340,6 +348,8 @@ class Door:
                 data = server.recv(_CHUNK)
                 hears_server = bool(data)
                 to_client += data
+                gate.hear(data)
+                to_server += gate.feed(b"")  # What was waiting for that.
                 with self._lock:
                     visit.received += len(data)
             if to_server and at_server:
@@ -379,12 +389,19 @@ class Door:
 
 
 class Tunnel:
-    """The gate of a CONNECT: nothing passes before a name in TLS is known to be the right one."""
+    """The gate of a CONNECT: nothing passes before a name in TLS is known to be the right one.
+
+    A server may ask for a second greeting and then goes by the name in that, so that what it
+    answers to the first is waited for.
+    """
 
     def __init__(self, request: Request) -> None:
         self.is_open = False
+        self.waits = False
         self._request = request
         self._held = b""
+        self._heard = b""  # From the server, while it is waited for.
+        self._is_second = False
 
     def feed(self, data: bytes) -> bytes:
         """Return what may go on by now.
@@ -392,32 +409,66 @@ class Tunnel:
         Raises:
             RefusedError: It is meant for another host.
         """
-        if self.is_open:
-            return data
         self._held += data
+        if self.is_open:
+            return self._let_go(len(self._held))
+        if self.waits or not self._held:
+            return b""
+        try:
+            return self._read()
+        except HelloError as error:
+            raise RefusedError(str(error)) from error
+
+    def _read(self) -> bytes:
+        passing = b""
+        if self._is_second:
+            passing = self._let_go(hello.before_second(self._held))
+            if not self._held or hello.is_skipped(self._held):
+                return passing
+        elif self._held[0] != HANDSHAKE:
+            if self._request.port == _TLS_PORT:
+                raise RefusedError("port 443 is for TLS only")
+            self.is_open = True
+            return self._let_go(len(self._held))
+        name = hello.server_name(self._held)
+        if name is None:
+            return passing
+        self._compare(name)
+        if self._is_second:
+            self.is_open = True
+            return passing + self._let_go(len(self._held))
+        self.waits = True
+        return self._let_go(hello.end(self._held))
+
+    def hear(self, data: bytes) -> None:
+        """Look into the answer to the first greeting."""
+        if not self.waits:
+            return
+        self._heard += data
+        asks_again = hello.asks_again(self._heard)
+        if asks_again is not None or not data or len(self._heard) > hello.HELLO_MOST:
+            self.waits, self._heard = False, b""
+            self._is_second = bool(asks_again)
+            self.is_open = not self._is_second
+
+    def _let_go(self, size: int) -> bytes:
+        passing, self._held = self._held[:size], self._held[size:]
+        return passing
+
+    def _compare(self, name: str) -> None:
         request = self._request
-        if self._held[0] == HANDSHAKE:
-            try:
-                name = hello.server_name(self._held)
-            except HelloError as error:
-                raise RefusedError(str(error)) from error
-            if name is None:
-                return b""
-            is_literal = address.packed_address(request.host) is not None
-            # RFC 6066, 3: addresses are not named; whoever names none at all cannot be checked.
-            if name != request.host and (name or not is_literal):
-                meant = address.joined(name, request.port) if address.is_name(name) else ""
-                said = f"`{name}`" if meant else "no host"
-                raise RefusedError(f"it asks for {said} in TLS", meant)
-        elif request.port == _TLS_PORT:
-            raise RefusedError("port 443 is for TLS only")
-        self.is_open = True
-        held, self._held = self._held, b""
-        return held
+        is_literal = address.packed_address(request.host) is not None
+        # RFC 6066, 3: addresses are not named; whoever names none at all cannot be checked.
+        if name != request.host and (name or not is_literal):
+            meant = address.joined(name, request.port) if address.is_name(name) else ""
+            said = f"`{name}`" if meant else "no host"
+            raise RefusedError(f"it asks for {said} in TLS", meant)
 
 
 class Single:
     """The gate of a plain request: its body passes, and nothing after it."""
+
+    waits = False
 
     def __init__(self, request: Request) -> None:
         self._body = Body(request.length)
@@ -426,6 +477,9 @@ class Single:
     def is_open(self) -> bool:
         """It knows what it wants to know from the head."""
         return True
+
+    def hear(self, data: bytes) -> None:
+        """Take no notice: what a server says changes nothing."""
 
     def feed(self, data: bytes) -> bytes:
         """Return what belongs to the request.

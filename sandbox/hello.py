@@ -1,7 +1,8 @@
-"""Reads the first message of a TLS client, to know whom it wants to talk to.
+"""Reads the first messages of a TLS client, to know whom it wants to talk to.
 
-RFC 8446, 4.1.2 and 5.1; RFC 6066, 3. What is not exactly in the form given there is refused: a
-server that reads it another way than this must not be led elsewhere.
+There are two where the server asks for another: RFC 8446, 4.1.2, 4.1.4 and 5.1; RFC 6066, 3. What
+is not exactly in the form given there is refused: a server that reads it another way than this must
+not be led elsewhere.
 
 Part of the supervisor, once a script is given the network: built-in modules only.
 """
@@ -14,7 +15,10 @@ HELLO_MOST = 32_768
 
 _RECORD_MOST = 16_384
 _RECORDS_MOST = 256
-_CLIENT_HELLO = 1
+_CLIENT_HELLO, _SERVER_HELLO = 1, 2
+_CHANGE_CIPHER_SPEC, _APPLICATION_DATA = 0x14, 0x17
+# What a server says in the place of something random: RFC 8446, 4.1.3.
+_RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 _SERVER_NAME = 0
 _HOST_NAME = 0
 
@@ -52,6 +56,75 @@ def server_name(data: bytes) -> str | None:
     Raises:
         HelloError: It is not a greeting, or one that could be read in several ways.
     """
+    found = _message(data)
+    return None if found is None else _name_in(found[0][4:])
+
+
+def end(data: bytes) -> int:
+    """Return where the records of a greeting end that `server_name` has read."""
+    found = _message(data)
+    return len(data) if found is None else found[1]
+
+
+def before_second(data: bytes) -> int:
+    """Return how much of `data` is whole records that may stand before a second greeting.
+
+    A server that has asked for one leaves them out: early data, and a change of ciphers for the
+    sake of old routers (RFC 8446, 4.2.10 and D.4).
+    """
+    at = 0
+    while is_skipped(data[at:]):
+        header = data[at : at + 5]
+        after = at + 5 + int.from_bytes(header[3:5], "big")
+        if len(header) < 5 or after > len(data):
+            break
+        at = after
+    return at
+
+
+def is_skipped(data: bytes) -> bool:
+    """Tell whether a record begins that `before_second` leaves out.
+
+    Raises:
+        HelloError: It is longer than any.
+    """
+    if data[:1] not in (bytes((_CHANGE_CIPHER_SPEC,)), bytes((_APPLICATION_DATA,))):
+        return False
+    if int.from_bytes(data[3:5], "big") > _RECORD_MOST + 256:  # RFC 8446, 5.2
+        raise HelloError("its TLS records are of no allowed size")
+    return True
+
+
+def asks_again(data: bytes) -> bool | None:
+    """Tell whether a server asks for another greeting. None: more is needed.
+
+    The server is one that was granted: it is not expected to deceive.
+    """
+    message = b""
+    at = 0
+    while True:
+        if message[:1] not in (b"", bytes((_SERVER_HELLO,))):
+            return False
+        if len(message) >= 38:
+            return message[6:38] == _RETRY  # After type, length and version.
+        header = data[at : at + 5]
+        if header[:1] not in (b"", bytes((HANDSHAKE,))):
+            return False
+        if len(header) < 5:
+            return None
+        piece = data[at + 5 : at + 5 + int.from_bytes(header[3:5], "big")]
+        if not piece and len(data) > at + 5:
+            return False
+        message += piece
+        at += 5 + int.from_bytes(header[3:5], "big")
+
+
+def _message(data: bytes) -> tuple[bytes, int] | None:
+    """Return the greeting at the beginning of `data`, and where its records end.
+
+    Raises:
+        HelloError: It is not a greeting.
+    """
     message = b""
     at = records = 0
     while True:
@@ -64,7 +137,7 @@ def server_name(data: bytes) -> str | None:
             if len(message) > 4 + size:
                 raise HelloError("something follows its TLS greeting in the same record")
             if len(message) == 4 + size:
-                return _name_in(message[4:])
+                return message, at
         header = data[at : at + 5]
         if header[:1] not in (b"", bytes((HANDSHAKE,))) or header[1:2] not in (b"", b"\3"):
             raise HelloError("it does not speak TLS")

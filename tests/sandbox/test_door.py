@@ -36,6 +36,7 @@ class Hall:
     denied: list[str] = field(default_factory=list)
     leads_to: list[str] = field(default_factory=lambda: [PUBLIC])
     answers: bytes = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok"
+    greets: bytes = b"\x16\x03\x03\0\x2a\2\0\0\x26\3\3" + bytes(36)  # In TLS.
     dialled: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     heard: bytes = b""  # By the host.
@@ -59,6 +60,8 @@ class Hall:
         with guest:
             answered = False
             while data := guest.recv(1 << 16):
+                if not self.heard and data[0] == hello.HANDSHAKE:
+                    guest.sendall(self.greets)
                 self.heard += data
                 if self.answers and not answered and b"\r\n\r\n" in self.heard:
                     answered = True
@@ -166,7 +169,7 @@ def test_a_tunnel_for_the_granted_name_gets_through() -> None:
             client.sendall(said[at : at + 7])
         client.sendall(b"encrypted")
         client.shutdown(socket.SHUT_WR)
-        assert everything(client) == b""
+        assert everything(client) == hall.greets
         (visit,) = hall.visits()
 
     assert hall.heard == said + b"encrypted"
@@ -673,6 +676,115 @@ def test_gates_are_what_decides() -> None:
         single.feed(b"x")
 
 
+# A server that asks for a second greeting: RFC 8446, 4.1.4.
+
+CHANGE = b"\x14\x03\x03\0\1\1"
+EARLY = b"\x17\x03\x03\0\5early"
+
+
+def asking(folder: Path) -> tuple[bytes, bytes, bytes, list[str]]:
+    """Return both greetings of a real client, the server's answer, and whom the server took."""
+    taken: list[str] = []
+    there = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    there.load_cert_chain(certificate(folder), folder / "key.pem")
+    there.set_ecdh_curve("secp384r1")
+    there.sni_callback = lambda _socket, name, _context: taken.append(name)
+    here = ssl.create_default_context()
+    ours, theirs = (ssl.MemoryBIO(), ssl.MemoryBIO()), (ssl.MemoryBIO(), ssl.MemoryBIO())
+    client = here.wrap_bio(*ours, server_hostname=NAME)
+    server = there.wrap_bio(*theirs, server_side=True)
+
+    def goes_on(side: ssl.SSLObject) -> None:
+        with contextlib.suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+
+    goes_on(client)
+    first = ours[1].read()
+    theirs[0].write(first)
+    goes_on(server)
+    answer = theirs[1].read()
+    ours[0].write(answer)
+    goes_on(client)
+    second = ours[1].read()
+    theirs[0].write(second.replace(NAME.encode(), b"elsewhere.te"))
+    goes_on(server)
+    return first, answer, second, taken
+
+
+def led(first: bytes, answer: bytes, second: bytes, *, size: int = 1 << 16) -> tuple[bytes, Tunnel]:
+    """Return what goes through a tunnel that is fed in pieces of some size."""
+    tunnel = Tunnel(parse(connect(f"{NAME}:443")))
+    passed = b""
+    for at in range(0, len(first), size):
+        passed += tunnel.feed(first[at : at + size])
+    for at in range(0, len(answer), size):
+        tunnel.hear(answer[at : at + size])
+        passed += tunnel.feed(b"")
+    for at in range(0, len(second), size):
+        passed += tunnel.feed(second[at : at + size])
+    return passed, tunnel
+
+
+def test_a_server_goes_by_the_name_in_the_second_greeting(tmp_path: Path) -> None:
+    assert asking(tmp_path)[3] == [NAME, "elsewhere.te"]
+
+
+@pytest.mark.parametrize("size", [1, 7, 1 << 16])
+@pytest.mark.parametrize("before", [b"", CHANGE, EARLY + CHANGE + EARLY])
+def test_the_name_in_the_second_greeting_is_compared_too(
+    tmp_path: Path, before: bytes, size: int
+) -> None:
+    first, answer, second, _ = asking(tmp_path)
+    second = before + second.removeprefix(CHANGE)
+    other = second.replace(NAME.encode(), b"elsewhere.te")
+
+    passed, tunnel = led(first, answer, second + b"more", size=size)
+    assert passed == first + second + b"more"
+    assert tunnel.is_open
+    with pytest.raises(RefusedError, match=r"it asks for `elsewhere\.te` in TLS"):
+        led(first, answer, other, size=size)
+    with pytest.raises(RefusedError, match="elsewhere"):  # Said before it was asked for.
+        led(first + other, answer, b"", size=size)
+
+
+def test_no_piece_of_another_record_is_taken_for_the_second_greeting(tmp_path: Path) -> None:
+    first, answer, second, _ = asking(tmp_path)
+    inside = second.removeprefix(CHANGE)
+    other = inside.replace(NAME.encode(), b"elsewhere.te")
+    wrapped = b"\x17\x03\x03" + struct.pack("!H", 100 + len(inside)) + bytes(100)
+
+    for size in (1, 105, 1 << 16):
+        with pytest.raises(RefusedError, match="elsewhere"):
+            led(first, answer, wrapped + inside + other, size=size)
+    with pytest.raises(RefusedError, match="no allowed size"):
+        led(first, answer, b"\x17\x03\x03\xff\xff")
+    with pytest.raises(RefusedError, match="does not speak TLS"):
+        led(first, answer, b"GET / HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"\x16\x03\x03\0\x2a\2\0\0\x26\3\3" + bytes(36),
+        b"\x15\x03\x03\0\2\2\x28",  # An alert.
+        b"\x16\x03\x03\0\4\x0e\0\0\0",
+        b"\x16\x03\x03\0\0\x16",
+        b"220 hello\r\n",
+    ],
+)
+def test_after_any_other_answer_everything_passes(answer: bytes) -> None:
+    first = greeting(NAME)
+    assert led(first + b"held", answer, b"later")[0] == first + b"heldlater"
+    if answer[0] == hello.HANDSHAKE:
+        assert led(first + b"held", answer[:4], b"later")[0] == first  # Nothing yet.
+
+
+@given(st.binary(max_size=200))
+def test_whatever_a_server_answers_is_read(data: bytes) -> None:
+    assert hello.asks_again(data) in (None, False)
+    assert hello.asks_again(b"\x16\x03\x03\0\x2a\2\0\0\x26" + data) in (None, False)
+
+
 # With real clients.
 
 
@@ -691,10 +803,13 @@ def certificate(folder: Path) -> Path:
     return made
 
 
-def test_a_tls_session_goes_through_unchanged(tmp_path: Path) -> None:
+@pytest.mark.parametrize("again", [False, True])
+def test_a_tls_session_goes_through_unchanged(tmp_path: Path, again: bool) -> None:
     made = certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(made, tmp_path / "key.pem")
+    if again:  # No client offers a key for this curve before it is asked.
+        context.set_ecdh_curve("secp384r1")
     hall = Hall()
 
     def host(guest: socket.socket) -> None:
