@@ -89,9 +89,11 @@ _STEERING_EXACT_TEXT = """
     LOCALDOMAIN TZDIR EDITOR VISUAL PAGER BROWSER
     SHELLOPTS BASHOPTS PS4 MALLOC_CONF _JAVA_OPTIONS JDK_JAVA_OPTIONS DEVELOPER_DIR
     OPENSSL_CONF OPENSSL_MODULES OPENSSL_ENGINES LPATH LANG LANGUAGE LC_ALL LC_MESSAGES
+    BINUTILS_ROOT GNUTARGET FORCE_LLD_DIAGNOSTICS_CRASH FORCE_CLANG_DIAGNOSTICS_CRASH
     """
 # PS4: bash runs what is in it before each command where SHELLOPTS says `xtrace`; sh is often bash,
-# and the rustc wrapper a shell script. LANGUAGE names a folder with messages, wherever it is.
+# and the rustc wrapper a shell script. LANGUAGE names a folder with messages, wherever it is,
+# and BINUTILS_ROOT one with programs and specifications for gcc.
 _STEERING_EXACT = frozenset(_STEERING_EXACT_TEXT.split())
 _STEERING_BEGINNINGS = (
     "LD_",
@@ -123,7 +125,8 @@ _STEERING_BEGINNINGS = (
     # What stands in for rustc beside the wrapper.
     "CLIPPY_",
     "DYLINT_",
-    "MIRI",
+    "MIRI_",
+    "MIRIFLAGS",
     # Where rustc itself runs emulated, these have the emulator load code.
     "QEMU_",
     "BOX64_",

@@ -44,6 +44,8 @@ def test_a_variable_that_makes_a_shell_or_a_compiler_run_code_is_forbidden(name:
         "COLLECT_AS_OPTIONS",
         "OFFLOAD_TARGET_NAMES",
         "LPATH",
+        "BINUTILS_ROOT",
+        "GNUTARGET",
         "LANGUAGE",
         "QEMU_PLUGIN",
         "QEMU_LOG_FILENAME",

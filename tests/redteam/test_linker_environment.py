@@ -1,0 +1,71 @@
+"""What a linker is asked to do by variables, which a build script may have set for rustc."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from buildperm.policy.directive import steers
+from tests.sandbox.conftest import compile_c
+
+_TOLD = """
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+extern char **environ;
+static char *told(const char *name) {
+  char line[400];
+  int log = open("LOG", O_WRONLY | O_CREAT | O_APPEND, 0600);
+  int size = snprintf(line, sizeof line, "%s %s\\n", program_invocation_short_name, name);
+  write(log, line, size < sizeof line ? size : sizeof line - 1);
+  close(log);
+  size_t length = strlen(name);
+  for (char **each = environ; *each; each++)
+    if (!strncmp(*each, name, length) && (*each)[length] == '=') return *each + length + 1;
+  return NULL;
+}
+char *getenv(const char *name) { return told(name); }
+char *secure_getenv(const char *name) { return told(name); }
+"""
+# How it looks, and what is printed about it; Windows.
+HARMLESS = str.split("""
+    CI TERM COLORTERM NO_COLOR CLICOLOR CLICOLOR_FORCE COLUMNS LIBCTF_DEBUG VCINSTALLDIR
+    SOURCE_DATE_EPOCH TZ
+""")
+
+
+@pytest.mark.parametrize("options", [[], ["-Clinker-features=-lld"], ["-Clink-arg=-flto"]])
+def test_no_variable_that_a_linker_looks_for_can_be_set(tmp_path: Path, options: list[str]) -> None:
+    # BINUTILS_ROOT had gcc read a specification of how to link from OUT_DIR, and run what it said.
+    log = tmp_path / "log"
+    library = compile_c(
+        _TOLD.replace("LOG", str(log)), tmp_path / "told.so", "-shared", "-fPIC", "-w"
+    )
+    source = tmp_path / "main.rs"
+    source.write_text('fn main() { println!("{}", 1); }\n')
+    rustc = shutil.which("rustc")
+    assert rustc is not None
+    sysroot = subprocess.run(
+        [rustc, "--print", "sysroot"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    linked = subprocess.run(
+        [f"{sysroot}/bin/rustc", "-g", *options, "-o", tmp_path / "main", source],
+        env={**os.environ, "LD_PRELOAD": str(library)},
+        check=False,
+        capture_output=True,
+    )
+    if linked.returncode:
+        pytest.skip("rustc is of another opinion about linkers")
+
+    lines = (line.split() for line in log.read_text().splitlines())
+    asked = {name: program for program, name in lines}
+
+    assert "collect2" in asked.values() or "cc" in asked.values()
+    assert {name for name in asked if not steers(name)} <= set(HARMLESS), asked
