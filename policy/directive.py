@@ -227,7 +227,7 @@ def judge(
         ValueError: Value or pattern hold a `%` without two hexadecimal digits.
     """
     texts = targets(key, value, places)
-    if any(matches(pattern, text) for pattern in denied for text in texts):
+    if is_denied(key, value, denied=denied, places=places):
         return REFUSED
     parts = _parts(key, value)
     if not parts:
@@ -248,6 +248,18 @@ def judge(
         return FREE
     by_grant = any(matches(pattern, text) for pattern in granted for text in texts)
     return GRANTED if by_grant else REFUSED
+
+
+def is_denied(key: str, value: str, *, denied: Iterable[str], places: Mapping[str, bytes]) -> bool:
+    """Tell whether a person has refused a directive, or a part of one that has several."""
+    texts = with_parts(key, value, places)
+    return any(matches(pattern, text) for pattern in denied for text in texts)
+
+
+def with_parts(key: str, value: str, places: Mapping[str, bytes]) -> tuple[str, ...]:
+    """Return what denials are held against: `targets`, of each part of `rustc-flags`, too."""
+    written = dict.fromkeys(((key, value), *_parts(key, value)))
+    return tuple(text for part in written for text in targets(*part, places))
 
 
 def targets(key: str, value: str, places: Mapping[str, bytes]) -> tuple[str, ...]:

@@ -229,7 +229,7 @@ class Explainer:
         key, _, value = target.partition("=")
         value = _concrete(value)
         texts = directive.targets(key, value, _PLACES)
-        denial = self._denials.first(Kind.DIRECTIVE, *texts)
+        denial = self._denials.first(Kind.DIRECTIVE, *directive.with_parts(key, value, _PLACES))
         if denial is not None:
             return Denied(denial)
         if is_free:

@@ -10,7 +10,7 @@ Part of the supervisor: os and stat only.
 from __future__ import annotations
 
 from buildperm.policy import directive
-from buildperm.policy.pattern import is_literal, matches
+from buildperm.policy.pattern import is_literal
 from buildperm.sandbox import output
 from buildperm.sandbox.text import clean, disarmed
 from buildperm.tracer.notation import encode
@@ -88,8 +88,7 @@ class Gate:
         )
         self._record(key, value, verdict)
         if verdict not in PASSED:
-            texts = directive.targets(key, value, self._places)
-            decided = any(matches(rule, text) for rule in self._denied for text in texts)
+            decided = directive.is_denied(key, value, denied=self._denied, places=self._places)
             why = "".join(
                 f": called {like}: {', '.join(names)}" for like, names in self._suspects.items()
             )

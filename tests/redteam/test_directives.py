@@ -217,3 +217,14 @@ def test_a_line_full_of_slashes_is_judged_in_no_time() -> None:
     began = time.monotonic()
     judge("metadata", "=/" * 50_000, granted=(), denied=(), places=PLACES)
     assert time.monotonic() - began < 5  # It took minutes.
+
+
+@pytest.mark.parametrize("denied", ["rustc-link-lib=evil", "rustc-link-search=native=/usr/lib/x"])
+def test_what_was_denied_is_not_had_by_another_spelling(own_bench: Bench, denied: str) -> None:
+    own_bench.deny = {"directives": [denied]}
+    body = "print('cargo:rustc-flags=-l m -l evil -L native=/usr/lib/x')"
+
+    ended = own_bench.run(own_bench.script(body))
+
+    assert b"evil" not in ended.stdout
+    assert [event["verdict"] for event in ended.of("directive")] == ["refused"]
