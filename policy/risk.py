@@ -194,7 +194,7 @@ def _of_directive(pattern: str) -> tuple[Risk, str]:
         if "$MANIFEST_DIR/" in value:
             return Risk.MEDIUM, "libraries that came with the crate are linked into your program"
         if "$OUT_DIR" in value and ".." not in value:
-            return Risk.HIGH, "libraries there are called like the system's, and linked instead"
+            return Risk.HIGH, "libraries there stand in for the system's, or give the linker orders"
         return Risk.HIGH, "libraries found there are linked into your program"
     if key == "rustc-link-lib":
         return Risk.HIGH, "a library that is named by its path comes from anywhere"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from buildperm.policy import directive
 from buildperm.policy.pattern import is_literal
-from buildperm.sandbox import output
+from buildperm.sandbox import linkable, output
 from buildperm.sandbox.text import clean, disarmed
 from buildperm.tracer.notation import encode
 
@@ -51,6 +51,7 @@ class Gate:
         self._places = places
         self._handed_over = tuple(handed_over)  # Folders that other scripts named in DEP_*.
         self._known: dict[tuple[str, bytes], list[str]] = {}  # By question and folder.
+        self._search = linkable.Search()
         self._suspects: dict[str, list[str]] = {}  # Of the directive that is being judged.
         self._record = record  # Called with key, value and verdict of each directive.
 
@@ -83,25 +84,29 @@ class Gate:
             denied=self._denied,
             places=self._places,
             handed_over=self._handed_over,
-            suspect=lambda folder: self._look(folder, "like the system's", output.shadows),
-            poses=lambda folder: self._look(folder, "like compiled crates", output.posing),
+            suspect=self._is_suspect,
+            poses=lambda folder: self._look(folder, "called like compiled crates", output.posing),
         )
         self._record(key, value, verdict)
         if verdict not in PASSED:
             decided = directive.is_denied(key, value, denied=self._denied, places=self._places)
-            why = "".join(
-                f": called {like}: {', '.join(names)}" for like, names in self._suspects.items()
-            )
+            why = "".join(f": {what}: {', '.join(names)}" for what, names in self._suspects.items())
             self._withhold(f"{key}={value} ({verdict}{why})", decided=decided)
         return verdict
 
-    def _look(self, folder: bytes, like: str, find: Callable[[bytes], list[str]]) -> bool:
-        """Tell whether a folder holds what would be taken for something else: for `like`."""
-        found = self._known.get((like, folder))
+    def _is_suspect(self, folder: bytes) -> bool:
+        """Tell whether a linker that searches a folder would do what nobody has granted."""
+        return self._look(folder, "called like the system's", output.shadows) or self._look(
+            folder, "not only linked", self._search.commanding
+        )
+
+    def _look(self, folder: bytes, what: str, find: Callable[[bytes], list[str]]) -> bool:
+        """Tell whether a folder holds what is `what`."""
+        found = self._known.get((what, folder))
         if found is None:  # A folder may be full, and named again and again.
-            found = self._known[like, folder] = find(folder)[:MOST_SHADOWS]
+            found = self._known[what, folder] = find(folder)[:MOST_SHADOWS]
         if found:
-            self._suspects.setdefault(like, []).extend(found)
+            self._suspects.setdefault(what, []).extend(found)
         return bool(found)
 
     def _withhold(self, what: str, *, decided: bool = False) -> None:
