@@ -143,7 +143,12 @@ CANARIES: tuple[Canary, ...] = (
     Canary("file-stat", _FILES, "see that a file outside exists, and how big", NEVER, _full(1)),
     Canary("program-run", _FILES, "run a program outside", seen=("executed", "/program")),
     Canary("memory-run", _FILES, "run a program that it holds in memory", NEVER),
-    Canary("device-command", _FILES, "send commands to a device that it may read", 5),
+    Canary(
+        "device-command",
+        _FILES,
+        "send commands to a device that it may read",
+        seen=("call", "ioctl"),
+    ),
     Canary("tcp-connect", _NETWORK, "connect by TCP", seen=("socket", "connected", "{tcp}")),
     Canary("tcp-listen", _NETWORK, "wait for connections", seen=("socket", "bound", "inet")),
     Canary(

@@ -103,11 +103,17 @@ _SECCOMP_SET_MODE_STRICT, _SECCOMP_SET_MODE_FILTER = 0, 1
 
 _TIOCSTI, _TIOCLINUX, _TIOCSETD = 0x5412, 0x541C, 0x5423  # ioctl_tty(2).
 
-# Attributes of files that need not be open for writing: root makes a file immutable so, for ever.
-# And all of netdevice(7), with which root sets up the network through any socket.
-_FS_IOC_SETFLAGS, _FS_IOC_FSSETXATTR, _FS_IOC_SETVERSION = 0x40086602, 0x401C5820, 0x40087602
-_FS_IOC_ENABLE_VERITY = 0x40806685
-_SIOC, _SIOC_MASK = 0x8900, 0xFFFFFF00
+# What ioctl(2) may do. A file system does whatever it likes there, past Landlock and on files that
+# are only open for reading: btrfs makes, fills and removes folders (ioctl_btrfs(2)), others set
+# attributes and keys, root freezes or shuts down all of it. netdevice(7) sets up the network. So
+# it takes a name: all of ioctl_tty(2), where those that act on every file are as well (FIONBIO,
+# FIOCLEX), what only tells something, and ioctl_ficlone(2), which needs a file open for writing.
+_IOCTL_TYPE, _TTY = 0xFF00, ord("T") << 8
+_FICLONE, _FICLONERANGE = 0x40049409, 0x4020940D
+_FIGETBSZ, _FS_IOC_FIEMAP, _FS_IOC_GETFLAGS = 0x2, 0xC020660B, 0x80086601
+_FS_IOC_GETVERSION, _FS_IOC_FSGETXATTR = 0x80087601, 0x801C581F
+_FS_IOC_GETFSLABEL, _FS_IOC_GETFSUUID, _FS_IOC_GETFSSYSFSPATH = 0x81009431, 0x80111500, 0x80811501
+_PIDFD_GET_INFO, _WITHOUT_SIZE = 0xFF0B, 0xFFFF  # Its structure grows.
 
 # getpriority(2), ioprio_set(2): for 0 the first two mean the caller and its process group, which
 # is the script's own; the users' processes are somebody else's.
@@ -246,9 +252,14 @@ BY_ARGUMENTS: Mapping[str, tuple[Case, ...]] = {
     "sendmmsg": (Case(_DENIED, (Test(3, _MSG_FASTOPEN),)),),
     "ioctl": (
         Case(_PERM, (Test(1, values=(_TIOCSTI, _TIOCLINUX, _TIOCSETD)),)),
-        Case(_PERM, (Test(1, values=(_FS_IOC_SETFLAGS, _FS_IOC_FSSETXATTR)),)),
-        Case(_PERM, (Test(1, values=(_FS_IOC_SETVERSION, _FS_IOC_ENABLE_VERITY)),)),
-        Case(_PERM, (Test(1, _SIOC_MASK, (_SIOC,)),)),
+        Case(ALLOW, (Test(1, _IOCTL_TYPE, (_TTY,)),)),
+        Case(ALLOW, (Test(1, values=(_FICLONE, _FICLONERANGE)),)),
+        Case(ALLOW, (Test(1, values=(_FIGETBSZ, _FS_IOC_FIEMAP, _FS_IOC_GETFLAGS)),)),
+        Case(ALLOW, (Test(1, values=(_FS_IOC_GETVERSION, _FS_IOC_FSGETXATTR)),)),
+        Case(ALLOW, (Test(1, values=(_FS_IOC_GETFSLABEL, _FS_IOC_GETFSUUID)),)),
+        Case(ALLOW, (Test(1, values=(_FS_IOC_GETFSSYSFSPATH,)),)),
+        Case(ALLOW, (Test(1, _WITHOUT_SIZE, (_PIDFD_GET_INFO,)),)),
+        Case(_PERM),
     ),
     "prlimit64": _OTHER_PROCESS,
     "sched_setaffinity": _OTHER_PROCESS,

@@ -88,13 +88,21 @@ def test_the_document_follows_its_schema_and_names_every_canary(tmp_path: Path) 
 def test_an_older_landlock_is_named_by_what_it_lets_pass(tmp_path: Path) -> None:
     if landlock.abi() < 6:
         pytest.skip("this kernel has no Landlock ABI 6")
-    ended = buildperm("doctor", "--format", "json", "--landlock-abi", "2", folder=tmp_path)
+    useless = tmp_path / "bin/bwrap"  # The real one would hold these, too.
+    useless.parent.mkdir()
+    useless.write_text("#!/bin/sh\nexit 1\n")
+    useless.chmod(0o755)
+    ended = buildperm(
+        *("doctor", "--format", "json", "--landlock-abi", "2"),
+        folder=tmp_path,
+        extra={"PATH": f"{useless.parent}:{os.environ['PATH']}"},
+    )
 
     document = _document(ended)
     assert document["exit"] == 0
     lacks = {lack["what"]: lack for lack in document["lacks"]}
-    assert "send commands to a device that it may read" in lacks["Landlock ABI 5"]["possible"]
-    assert lacks["Landlock ABI 5"]["remedy"] == "Use Linux 6.10 or newer."
+    assert "end your other process" in lacks["Landlock ABI 6"]["possible"]
+    assert lacks["Landlock ABI 6"]["remedy"] == "Use Linux 6.12 or newer."
     assert _canaries(document)["file-truncate"] == "open"
     assert _canaries(document)["file-read"] == "enforced"
 

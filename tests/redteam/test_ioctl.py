@@ -40,6 +40,52 @@ tries("set", lambda: fcntl.ioctl(file, {number}, bytes(32)))
     assert _said(bench, body) == ["set 1"], name
 
 
+BTRFS_SUBVOL_CREATE, BTRFS_SNAP_CREATE_V2, BTRFS_SNAP_DESTROY = 0x5000940E, 0x50009417, 0x5000940F
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "size"),
+    [
+        # On btrfs a script planted a folder full of files so, `.cargo/config.toml` among them,
+        # wherever it could list: no right of Landlock is asked for.
+        ("BTRFS_IOC_SUBVOL_CREATE", BTRFS_SUBVOL_CREATE, 4096),
+        ("BTRFS_IOC_SNAP_CREATE_V2", BTRFS_SNAP_CREATE_V2, 4096),
+        ("BTRFS_IOC_SNAP_DESTROY", BTRFS_SNAP_DESTROY, 4096),
+        ("FS_IOC_SET_ENCRYPTION_POLICY", 0x800C6613, 64),
+        ("FS_IOC_ADD_ENCRYPTION_KEY", 0xC0506617, 256),
+        ("EXT4_IOC_SETVERSION", 0x40086604, 8),
+    ],
+)
+def test_a_folder_that_may_be_listed_takes_no_commands(
+    bench: Bench, name: str, number: int, size: int
+) -> None:
+    body = f"""
+folder = os.open(os.environ["CARGO_MANIFEST_DIR"], os.O_RDONLY)
+tries("command", lambda: fcntl.ioctl(folder, {number}, bytearray({size})))
+"""
+    assert _said(bench, body) == ["command 1"], name
+
+
+def test_what_only_tells_something_or_copies_is_left_to_the_file_system(bench: Bench) -> None:
+    body = """
+name = os.environ["OUT_DIR"] + "/file"
+file, pipe = open(name, "wb+"), os.pipe()
+for number, target, argument in (
+    *((n, file, bytes(64)) for n in (0x2, 0xC020660B, 0x80086601, 0x80087601, 0x801C581F)),
+    *((n, file, bytes(256)) for n in (0x81009431, 0x80111500, 0x80811501)),
+    (0x40049409, file, os.open(name, os.O_RDONLY)),
+    *((n, pipe[0], bytes(4)) for n in (0x5421, 0x541B)),
+    (0x5451, pipe[0], 0),
+    (0x5401, file, bytes(64)),
+):
+    try:
+        fcntl.ioctl(target, number, argument)
+    except OSError as error:
+        if error.errno == 1: print(hex(number))
+"""
+    assert _said(bench, body) == []
+
+
 def test_no_socket_sets_up_the_network(bench: Bench) -> None:
     body = """
 request = struct.pack("16sh22x", b"lo", 0)

@@ -36,7 +36,6 @@ OPTIONAL = {
 }
 BY_ABI = {  # What is only refused from this ABI on.
     3: {"file-truncate"},
-    5: {"device-command"},
     6: {"process-signal"},
 }
 

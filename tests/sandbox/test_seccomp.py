@@ -160,6 +160,27 @@ ARGUMENTS: list[tuple[str, tuple[int, ...], str]] = [
     ("ioctl", (0, 0x541C), told(errno.EPERM)),
     ("ioctl", (0, 0x5423), told(errno.EPERM)),
     *[
+        ("ioctl", (3, command), ALLOW)
+        for command in (
+            *(0x541B, 0x5421, 0x5451, 0x802C542A),  # FIONREAD, FIONBIO, FIOCLEX, TCGETS2
+            *(0x40049409, 0x4020940D),  # FICLONE, FICLONERANGE
+            *(0x2, 0xC020660B, 0x80086601, 0x80087601, 0x801C581F),  # What a file is like.
+            *(0x81009431, 0x80111500, 0x80811501),  # And its file system.
+            *(0xC040FF0B, 0xC050FF0B),  # PIDFD_GET_INFO
+        )
+    ],
+    *[
+        ("ioctl", (3, command), told(errno.EPERM))
+        for command in (
+            *(0x40086602, 0x401C5820, 0x40087602, 0x40086604, 0x40806685),  # Attributes.
+            *(0x5000940E, 0x50009417, 0x50009401, 0x5000940F),  # btrfs: make, copy, remove.
+            *(0xC0045877, 0x8004587D, 0xC0185879, 0x41009432),  # FIFREEZE, shutdown, FITRIM, label
+            *(0x800C6613, 0xC0506617),  # fscrypt: policy, key
+            *(0x8913, 0x8914),  # SIOCGIFFLAGS, SIOCSIFFLAGS
+            *(0x80045200, 0xFF03, 0xC0189436, 0),
+        )
+    ],
+    *[
         (name, (0,), ALLOW)
         for name in (
             "prlimit64",
