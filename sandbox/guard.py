@@ -37,7 +37,7 @@ from errno import (
     EROFS,
 )
 
-from buildperm.sandbox import kernel, landlock
+from buildperm.sandbox import hygiene, kernel, landlock
 from buildperm.tracer import calls as layouts
 from buildperm.tracer import memory
 from buildperm.tracer.location import AT_FDCWD
@@ -241,7 +241,8 @@ class Guard:
             frozenset((*os.getgroups(), os.getegid())),
             privileged=os.geteuid() == 0,
         )
-        self._identity = _identity(b"/proc/self")
+        # What a script is started with: see `sandbox.launch`.
+        self._identity = _identity(b"/proc/self", hygiene.CAPABILITIES)
         self._root = _root(b"/proc/self")
         self._known: dict[int, tuple[Caller, bool]] = {}  # By thread.
 
@@ -605,12 +606,17 @@ def _root(process: bytes) -> tuple[object, ...]:
     return os.readlink(process + b"/ns/mnt"), about.st_dev, about.st_ino
 
 
-def _identity(process: bytes) -> tuple[bytes, ...]:
-    """Tell what a process may do: its user namespace, users, groups and capabilities."""
+def _identity(process: bytes, capabilities: int = -1) -> tuple[bytes, ...]:
+    """Tell what a process may do: its user namespace, users, groups, and its `capabilities`."""
     with open(process + b"/status", "rb", buffering=0) as file:
         lines = file.read().split(b"\n")
-    kept = (b"Uid:", b"Gid:", b"Groups:", b"CapEff:")
-    return (os.readlink(process + b"/ns/user"), *(line for line in lines if line.startswith(kept)))
+    found = [os.readlink(process + b"/ns/user")]
+    for line in lines:
+        if line.startswith((b"Uid:", b"Gid:", b"Groups:")):
+            found.append(line)
+        elif line.startswith(b"CapEff:"):
+            found.append(b"%x" % (int(line[7:], 16) & capabilities))
+    return tuple(found)
 
 
 def _upwards(path: bytes) -> Iterator[bytes]:

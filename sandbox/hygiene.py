@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 else:
     import _signal
 
+CAPABILITIES = 1 << 0 | 1 << 1 | 1 << 3 | 1 << 6 | 1 << 7
+"""What is left of root's: CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_SETGID, CAP_SETUID.
+
+With these a build in a container handles files of other users, and may become one. The others are
+about the machine: its network, its limits, its file systems, its processors. capabilities(7)
+"""
+
 _LAST_DESCRIPTOR = (1 << 31) - 1
 
 

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 else:
     import _signal
 
-# prctl(2), seccomp(2), landlock_add_rule(2), landlock_restrict_self(2).
+# prctl(2), seccomp(2), capget(2), landlock_add_rule(2), landlock_restrict_self(2).
 _NO_NEW_PRIVS, _SECCOMP, _MODE_FILTER = 38, 22, 2
 _PRCTL = {"x86_64": 157, "aarch64": 167}
+_CAPGET, _CAPSET = {"x86_64": (125, 126), "aarch64": (90, 91)}[os.uname().machine]
+_CAPABILITY_VERSION_3 = 0x20080522
 _ADD_RULE, _RESTRICT_SELF, _BENEATH = 445, 446, 1
 
 _TOO_DEEP = "too many sandboxes are stacked in one another already; build outside of the others"
@@ -45,14 +47,27 @@ def _call(what: str, number: int, *arguments: object) -> None:
             raise OSError(code, f"{what}: {reason}")
 
 
+def _keep(capabilities: int) -> None:
+    """Give up all others: `sandbox.kernel` does the same where there is no hull."""
+    header = _CAPABILITY_VERSION_3.to_bytes(8, "little")
+    sets = bytes(24)  # The kernel writes into it.
+    _call("read the capabilities", _CAPGET, header, sets)
+    permitted = [int.from_bytes(sets[start : start + 4], "little") for start in (4, 16)]
+    kept = [permitted[0] & capabilities, permitted[1] & capabilities >> 32]
+    if kept != permitted:
+        new = b"".join(part.to_bytes(4, "little") * 2 + bytes(4) for part in kept)
+        _call("give up capabilities", _CAPSET, header, new)
+
+
 def main(told: "tuple[Any, ...]") -> None:
     """Confine this process and become the build script; never returns.
 
     Args:
         told: Program, arguments, environment, the seccomp program, the descriptor of the Landlock
-            ruleset, rules to be added to it as (path, rights), and a descriptor to tell failures.
+            ruleset, rules to be added to it as (path, rights), a descriptor to tell failures, and
+            the capabilities to keep.
     """
-    program, arguments, environment, instructions, ruleset, late, failed = told
+    program, arguments, environment, instructions, ruleset, late, failed, capabilities = told
     try:
         # Python ignores them, and execve(2) would keep it so.
         for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
@@ -61,6 +76,7 @@ def main(told: "tuple[Any, ...]") -> None:
             posix.set_inheritable(descriptor, False)
         prctl = _PRCTL[posix.uname().machine]
         _call("no new privileges", prctl, _NO_NEW_PRIVS, 1, 0, 0, 0)
+        _keep(capabilities)
         for path, rights in late:
             try:
                 target = posix.open(path, posix.O_PATH | posix.O_CLOEXEC | posix.O_NOFOLLOW)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import struct
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
@@ -14,6 +15,7 @@ PR_SET_SECCOMP = 22
 PR_SET_NO_NEW_PRIVS = 38
 SECCOMP_MODE_FILTER = 2
 
+_CAPABILITY_VERSION_3 = 0x20080522  # capget(2)
 _CLOSE_RANGE = 436  # The same number on every architecture: asm-generic/unistd.h.
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -60,6 +62,26 @@ def install(program: bytes) -> None:
     filter_ = _Program(len(program) // 8, ctypes.addressof(instructions))
     if _libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.addressof(filter_), 0, 0) != 0:
         raise failure("seccomp: install the filter")
+
+
+def keep_capabilities(kept: int) -> None:
+    """Give up all capabilities but those in the set `kept`; there may be fewer than that.
+
+    With no-new-privileges on, executing a program does not bring them back, not even to root:
+    prctl(2), PR_SET_NO_NEW_PRIVS.
+
+    Raises:
+        OSError: The kernel refuses.
+    """
+    header = ctypes.create_string_buffer(struct.pack("=Ii", _CAPABILITY_VERSION_3, 0), 8)
+    sets = ctypes.create_string_buffer(24)  # Effective, permitted, inheritable; low, then high.
+    if _libc.capget(header, sets) != 0:
+        raise failure("read the capabilities")
+    low, high = struct.unpack_from("=4xI8xI", sets)
+    left = (low | high << 32) & kept
+    struct.pack_into("=6I", sets, 0, *(left & 0xFFFFFFFF,) * 2, 0, *(left >> 32,) * 2, 0)
+    if _libc.capset(header, sets) != 0:
+        raise failure("give up capabilities")
 
 
 def close_range(first: int, last: int) -> None:

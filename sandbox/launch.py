@@ -3,7 +3,7 @@
 With a hull, a program of the system that makes a place for what it starts, this takes two steps:
 
     fork ─▶ descriptors, limits ─▶ execute the hull ─▶ `sandbox.inner` within ─▶ build script
-                                                       Landlock, seccomp
+                                                       capabilities, Landlock, seccomp
 
 since Landlock would refuse the hull its mounts. What the hull and the interpreter within are
 started with is nothing that the script, or what is in its environment, could have chosen.
@@ -171,6 +171,7 @@ class Launch:
             kernel.control(kernel.PR_SET_NO_NEW_PRIVS, 1)
             if self._hull is not None:
                 self._enter(self._hull)
+            kernel.keep_capabilities(hygiene.CAPABILITIES)
             landlock.restrict(self._ruleset)
             kernel.install(self._seccomp)
             os.execve(self._program, self._arguments, self._environment)  # noqa: S606 - no shell
@@ -186,7 +187,7 @@ class Launch:
         """Execute the hull, with `sandbox.inner` as its command; everything else is in a file."""
         payload = (
             *(self._program, self._arguments, self._environment, self._seccomp),
-            *(self._ruleset, self._late, self._failed),
+            *(self._ruleset, self._late, self._failed, hygiene.CAPABILITIES),
         )
         words = list(hull.words)
         if hull.told:

@@ -1,0 +1,79 @@
+"""What root can do to the machine without any file: a build script that root runs cannot."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.sandbox.conftest import Bench
+
+pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root has something to give up")
+
+ATTEMPTS = """\
+import os, resource, socket, sys
+def tries(name, call):
+    try:
+        call()
+        print(name, "done")
+    except OSError as error:
+        print(name, error.errno)
+    except ValueError:  # What setrlimit makes of EPERM.
+        print(name, 1)
+"""
+
+
+def _said(bench: Bench, body: str) -> list[str]:
+    ended = bench.run(bench.script(f"{ATTEMPTS}{body}os._exit(sys.stdout.flush() or 0)"))
+    assert ended.status == 0, ended.stderr
+    return [line.decode() for line in ended.stdout.splitlines()]
+
+
+def test_roots_script_cannot_do_to_the_machine_what_root_can(own_bench: Bench) -> None:
+    # A firewall was replaced through a TCP socket that was connected to nobody.
+    own_bench.limits = {"file_bytes": 1 << 20}
+    body = """
+endless = (resource.RLIM_INFINITY,) * 2
+tries("firewall", lambda: socket.socket().setsockopt(0, 64, bytes(96)))  # IPT_SO_SET_REPLACE
+tries("mark", lambda: socket.socket().setsockopt(1, 36, 1))  # SO_MARK
+tries("core", lambda: resource.setrlimit(resource.RLIMIT_CORE, endless))
+tries("size", lambda: resource.setrlimit(resource.RLIMIT_FSIZE, endless))
+tries("realtime", lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50)))
+tries("nice", lambda: os.setpriority(os.PRIO_PROCESS, 0, -20))
+"""
+    refused = ["firewall 1", "mark 1", "core 1", "size 1", "realtime 1", "nice 13"]
+
+    assert _said(own_bench, body) == refused
+
+
+def test_roots_script_still_handles_files_of_others(own_bench: Bench) -> None:
+    inherited = own_bench.package / "of-somebody"
+    inherited.write_text("x")
+    inherited.chmod(0o600)
+    os.chown(inherited, 1234, 1234)
+    body = """
+out = os.environ["OUT_DIR"]
+tries("read", lambda: open(os.environ["CARGO_MANIFEST_DIR"] + "/of-somebody").read())
+open(out + "/given", "w").close()
+tries("give", lambda: os.chown(out + "/given", 1234, 1234))
+tries("mode", lambda: os.chmod(out + "/given", 0o600))
+tries("write", lambda: open(out + "/given", "w").close())
+tries("leave", lambda: os.setgroups([]) or os.setresgid(1234, 1234, 1234))
+tries("become", lambda: os.setresuid(1234, 1234, 1234))
+"""
+    assert _said(own_bench, body) == [
+        f"{each} done" for each in ("read", "give", "mode", "write", "leave", "become")
+    ]
+    assert (own_bench.out_dir / "given").stat().st_uid == 1234
+
+
+def test_a_hull_that_leaves_root_its_privileges_makes_no_difference(own_bench: Bench) -> None:
+    own_bench.hull = [b"/usr/bin/env"]
+    body = """
+tries("firewall", lambda: socket.socket().setsockopt(0, 64, bytes(96)))
+open(os.environ["OUT_DIR"] + "/given", "w").close()
+tries("give", lambda: os.chown(os.environ["OUT_DIR"] + "/given", 1234, 1234))
+"""
+    assert _said(own_bench, body) == ["firewall 1", "give done"]
