@@ -103,6 +103,11 @@ _SECCOMP_SET_MODE_STRICT, _SECCOMP_SET_MODE_FILTER = 0, 1
 
 _TIOCSTI, _TIOCLINUX, _TIOCSETD = 0x5412, 0x541C, 0x5423  # ioctl_tty(2).
 
+# fcntl(2): a lease keeps everybody else waiting who opens the file, by default for 45 seconds, and
+# takes no right to write; the other tells what happens in a folder. F_SETDELEG (fcntl.h, Linux
+# 6.19) is a lease on a folder.
+_F_SETLEASE, _F_NOTIFY, _F_SETDELEG = 1024, 1026, 1040
+
 # What ioctl(2) may do. A file system does whatever it likes there, past Landlock and on files that
 # are only open for reading: btrfs makes, fills and removes folders (ioctl_btrfs(2)), others set
 # attributes and keys, root freezes or shuts down all of it. netdevice(7) sets up the network. So
@@ -261,6 +266,7 @@ BY_ARGUMENTS: Mapping[str, tuple[Case, ...]] = {
         Case(ALLOW, (Test(1, _WITHOUT_SIZE, (_PIDFD_GET_INFO,)),)),
         Case(_PERM),
     ),
+    "fcntl": (Case(_PERM, (Test(1, values=(_F_SETLEASE, _F_NOTIFY, _F_SETDELEG)),)),),
     "prlimit64": _OTHER_PROCESS,
     "sched_setaffinity": _OTHER_PROCESS,
     "sched_setattr": _OTHER_PROCESS,

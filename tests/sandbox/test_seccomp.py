@@ -180,6 +180,9 @@ ARGUMENTS: list[tuple[str, tuple[int, ...], str]] = [
             *(0x80045200, 0xFF03, 0xC0189436, 0),
         )
     ],
+    *[("fcntl", (3, command), told(errno.EPERM)) for command in (1024, 1026, 1040, HIGH | 1024)],
+    # F_DUPFD to F_SETLKW, F_GETLEASE, F_OFD_SETLK, F_DUPFD_CLOEXEC, F_SETPIPE_SZ, F_ADD_SEALS
+    *[("fcntl", (3, command), ALLOW) for command in (*range(8), 1025, 37, 1030, 1031, 1033)],
     *[
         (name, (0,), ALLOW)
         for name in (
