@@ -142,6 +142,8 @@ ARGUMENTS: list[tuple[str, tuple[int, ...], str]] = [
     ("socketpair", (1, 1), ALLOW),
     ("socketpair", (1, 0x80801), ALLOW),
     ("socketpair", (1, 5), ALLOW),
+    ("socketpair", (2, 1), told(errno.EACCES)),
+    ("socketpair", (30, 5), told(errno.EACCES)),  # TIPC
     ("socketpair", (1, 2), told(errno.EACCES)),
     ("socketpair", (1, 0x80002), told(errno.EACCES)),
     ("socketpair", (1, 3), told(errno.EACCES)),
