@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     None leaves the call refused.
     """
 
+THREADS = 4
+"""How many threads there may be for each process of the limit: a thread takes a process ID, too."""
+
 _ERRNO_MAX = 0xFFF  # seccomp(2): SECCOMP_RET_DATA carries more bits than an errno has
 _SIGTRAP = 5
 _SIGXFSZ = 25
@@ -97,7 +100,7 @@ class Recorder:
         """
         self.withheld: frozenset[bytes] = frozenset()  # Names kept from the script's environment.
         self.provided: frozenset[bytes] = frozenset()  # Names put there, of no concern to anybody.
-        self.process_limit = 0  # Live processes beyond which the tree is killed; 0: any number.
+        self.process_limit = 0  # Live processes beyond which the tree is killed: THREADS; 0: any.
         self.left_running = 0  # Processes that were still there when the script had ended.
         self.voided = ""  # Why the recording cannot be relied on; empty if it can.
         self.failure = ""  # Why the recorder itself has killed the tree; empty if it has not.
@@ -341,10 +344,16 @@ class Recorder:
             self._tree.created(made, process)
             if self._is_stopping:
                 self._kill_all()
-            elif 0 < self.process_limit < len(self._tree.processes):
+            elif self._has_too_many():
                 self.failure = f"more than {self.process_limit} processes at once"
                 self.stop()
         self._resume(tid, process, 0)
+
+    def _has_too_many(self) -> bool:
+        most = self.process_limit
+        if not most:
+            return False
+        return most < len(self._tree.processes) or most * THREADS < len(self._threads)
 
     def _started(self, tid: int, process: Process) -> None:
         """Handle the first stop of a thread, or the end of its group-stop."""

@@ -34,12 +34,19 @@ for _ in range(200):
     if os.fork() == 0: signal.pause()
 signal.pause()
 """
+THREADS = """\
+import signal, threading
+threading.stack_size(65536)
+for _ in range(250): threading.Thread(target=signal.pause, daemon=True).start()
+signal.pause()
+"""
 SWELLS = "import signal\nheld = b'x' * (96 << 20)\nwhile True: signal.pause()\n"
 PRINTS = "import os\nwhile True: os.write(1, b'x' * 65536)\n"
 
 ENDING = [
     ("seconds", 1, FOREVER, "it ran for too long: the limit is `seconds = 1`"),
     ("processes", 50, SPAWNS, "too many processes at once: the limit is `processes = 50`"),
+    ("processes", 50, THREADS, "too many processes at once: the limit is `processes = 50`"),
     ("memory_bytes", 64 * MIB, SWELLS, "the limit is `memory_bytes = 67108864 (64 MiB)`"),
     ("output_bytes", 2 * MIB, GROWS, "the limit is `output_bytes = 2097152 (2 MiB)`"),
     ("output_files", 100, GROWS, "the limit is `output_files = 100`"),
@@ -79,6 +86,10 @@ for _ in range(20):  # One after the other, so never more than two at once.
 os.mkdir(out + "/d")
 open(out + "/d/a", "wb").write(bytes(1 << 20))
 for number in range(30): os.link(out + "/d/a", out + "/b"); os.unlink(out + "/b")
+import threading
+threads = [threading.Thread(target=str) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
 print("cargo:rustc-cfg=a")
 """
 
