@@ -230,7 +230,7 @@ def _walk(top: bytes) -> Iterator[tuple[bytes, os.stat_result | str]]:
                     except FileNotFoundError:
                         continue
                     yield entry.path, about
-                    if stat.S_ISDIR(about.st_mode):
+                    if stat.S_ISDIR(about.st_mode) and depth < DEEPEST:
                         pending.append((entry.path, depth + 1))
         except FileNotFoundError:
             continue
@@ -239,7 +239,6 @@ def _walk(top: bytes) -> Iterator[tuple[bytes, os.stat_result | str]]:
             continue
         if depth >= DEEPEST:
             yield folder, "too many folders inside each other"
-            return
 
 
 def empty(path: bytes) -> None:

@@ -122,6 +122,30 @@ def test_what_is_left_behind_quickly_counts_all_the_same(own_bench: Bench) -> No
     assert ended.of("end")[0]["failure"]
 
 
+HIDES = """\
+import os, time
+out = os.environ["OUT_DIR"]
+os.mkdir(out + "/m")
+for letter in "abcxyz":
+    os.mkdir(out + "/" + letter)
+    os.chdir(out + "/" + letter)
+    for _ in range(210): os.mkdir("d"); os.chdir("d")
+for number in range(100_000):
+    with open(out + f"/m/{number}", "wb") as file: file.write(bytes(65536))
+    time.sleep(0.001)
+"""
+
+
+def test_folders_too_deep_to_look_into_hide_nothing_beside_them(own_bench: Bench) -> None:
+    own_bench.limits = {"output_bytes": 2 * MIB}
+
+    ended = own_bench.run(own_bench.script(HIDES))
+
+    assert ended.status == 128 + signal.SIGKILL
+    assert "the limit is `output_bytes = 2097152 (2 MiB)`" in ended.stderr.decode()
+    assert "too many folders inside each other" in ended.stderr.decode()
+
+
 SPARSE = 'import os; os.truncate(os.open(os.environ["OUT_DIR"] + "/a", 0o101), 8 << 40)'
 SWALLOWED = f"try: {SPARSE.partition('; ')[2]}\nexcept OSError: pass\n"
 
