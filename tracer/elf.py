@@ -9,8 +9,9 @@ Part of the supervisor: standard library only, nothing heavy.
 from __future__ import annotations
 
 import os
-import stat
 import struct
+
+from buildperm.tracer import location
 
 _SECTION = struct.Struct("<IIQQQQIIQQ")  # Elf64_Shdr
 _SEGMENT = struct.Struct("<IIQQQQQQ")  # Elf64_Phdr
@@ -31,13 +32,11 @@ class Image:
         """Open `path`.
 
         Raises:
-            OSError: It cannot be read.
+            OSError: It cannot be read, or is no file but a device or the like.
             ValueError: It is not such a file.
         """
-        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        self._header = b""
-        if stat.S_ISREG(os.fstat(self._file).st_mode):
-            self._header = os.pread(self._file, 64, 0)
+        self._file = location.opened(path)
+        self._header = os.pread(self._file, 64, 0)
         if len(self._header) < 64 or not self._header.startswith(b"\x7fELF\x02\x01"):
             os.close(self._file)
             raise ValueError("not a 64-bit ELF file")

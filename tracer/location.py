@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 import posixpath
-from errno import ENAMETOOLONG
+import stat
+from errno import EINVAL, ENAMETOOLONG
 
 AT_FDCWD = -100  # openat(2)
 TOO_LONG = b"..."
@@ -97,6 +98,26 @@ def parent_resolved(path: bytes) -> bytes:
     if name in (b"", b".", b".."):
         return resolved(path)
     return posixpath.join(resolved(head), name)
+
+
+def opened(path: bytes) -> int:
+    """Open the regular file at `path` for reading, and return its descriptor.
+
+    This process may open what a script may not, and what is at `path` can have changed since it was
+    looked at. Opening a device does something to it, and reading from a pipe takes from others. So
+    the file is only named at first (open(2), O_PATH), and then opened by that name.
+
+    Raises:
+        OSError: It cannot be read, or is something else: EINVAL.
+    """
+    file = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            raise OSError(EINVAL, os.strerror(EINVAL))
+        # O_NONBLOCK: not even a lease of somebody's is waited for, fcntl(2).
+        return os.open(b"/proc/self/fd/%d" % file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    finally:
+        os.close(file)
 
 
 def _walked(path: bytes) -> bytes:

@@ -303,7 +303,7 @@ def _changed_path(tid: int, pid: int, target: tuple[int, bytes | None], is_follo
 def _interpreter(path: bytes) -> bytes:
     """Return the interpreter that the first line of `path` names; empty if there is none."""
     try:
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        file = location.opened(path)
     except OSError:
         return b""
     try:
