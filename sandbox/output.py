@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import stat
 
-from buildperm.sandbox.carve import covers
+from buildperm.sandbox.carve import covers, links
 from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False
@@ -205,6 +205,9 @@ def _is_program(path: bytes) -> bool:
 def _why(out_dir: bytes, path: bytes, about: os.stat_result) -> str:
     mode = about.st_mode
     if stat.S_ISLNK(mode):
+        # Of what is in /proc, the same name leads every process somewhere else.
+        if any(covers(b"/proc", link) for link in links(path)):
+            return "a link through /proc"
         target = os.path.realpath(path)
         if covers(out_dir, target):
             return ""

@@ -21,12 +21,12 @@ from buildperm.policy.pattern import (
     without_token,
 )
 from buildperm.sandbox import landlock
-from buildperm.sandbox.carve import Excluded, covers, cut
+from buildperm.sandbox.carve import Excluded, covers, cut, links
 from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from buildperm.sandbox.session import Package, Session
 
@@ -219,8 +219,8 @@ class Grants:
             return False
         if matches(without_token(pattern, self._places) or "", encode(path)):
             return False  # It takes no link to get there.
-        links = list(_links(start))
-        inside = [tree for tree in self._writable if any(covers(tree, link) for link in links)]
+        passed = list(links(start))
+        inside = [tree for tree in self._writable if any(covers(tree, link) for link in passed)]
         if not is_literal(pattern.removesuffix("/**")):  # Links further down, wherever they are.
             base = os.path.realpath(start)
             inside += [tree for tree in self._written if covers(base, tree)]
@@ -246,23 +246,6 @@ def written(session: Session) -> list[bytes]:
         for pattern in package["write"]:
             found += [tree for tree, below in resolve(pattern, places) if below]
     return found
-
-
-def _links(path: bytes) -> Iterator[bytes]:
-    """Yield where the links lie that the absolute `path` leads through, as the kernel walks it."""
-    walked, pending, left = b"", path.split(b"/")[::-1], 40  # path_resolution(7)
-    while pending and left:
-        name = pending.pop()
-        if name in (b"", b".", b".."):
-            walked = walked.rpartition(b"/")[0] if name == b".." else walked
-            continue
-        walked += b"/" + name
-        if os.path.islink(walked):
-            yield walked
-            left -= 1
-            target = os.readlink(walked)
-            walked = b"" if target.startswith(b"/") else walked.rpartition(b"/")[0]
-            pending += target.split(b"/")[::-1]
 
 
 def make_missing(

@@ -111,6 +111,10 @@ def test_a_granted_directive_passes(own_bench: Bench) -> None:
     ("body", "finding"),
     [
         ('os.symlink("/etc/passwd", out + "/d/l")', "$OUT_DIR/d/l: a link that leaves it"),
+        (  # From the folder of the package it leads to $OUT_DIR/d, from that of rustc elsewhere.
+            'os.symlink("/proc/self/cwd/../target/debug/build/crate-1/out/d", out + "/l")',
+            "$OUT_DIR/l: a link through /proc",
+        ),
         ('os.symlink("../../../nothing", out + "/l")', "$OUT_DIR/l: a link that leaves it"),
         ('os.mkfifo(out + "/f")', "$OUT_DIR/f: a fifo"),
         ("born_with(0o4755)", "$OUT_DIR/s: a setuid or setgid"),
