@@ -4,8 +4,8 @@
 `[workspace.metadata.buildperm.limits.crates.KEY]` for those of one crate.
 
 - `seconds`: how long it may run; time in which buildperm itself was stopped does not count;
-- `processes`: how many may live at once, counted by the recorder, with up to four times as many
-  threads among them all;
+- `processes`: how many may live at once, counted by the recorder, with those that have ended and
+  that nobody has waited for, and with up to four times as many threads among them all;
 - `memory_bytes`: what all its processes may hold in memory together, looked at every second;
 - `output_bytes`, `output_files`: what may lie in OUT_DIR and in its temporary folder, on disk;
 - `file_bytes`: the size of any one file it writes: setrlimit(2), RLIMIT_FSIZE;

@@ -344,16 +344,14 @@ class Recorder:
             self._tree.created(made, process)
             if self._is_stopping:
                 self._kill_all()
-            elif self._has_too_many():
+            elif self._is_beyond_limit():
                 self.failure = f"more than {self.process_limit} processes at once"
                 self.stop()
         self._resume(tid, process, 0)
 
-    def _has_too_many(self) -> bool:
+    def _is_beyond_limit(self) -> bool:
         most = self.process_limit
-        if not most:
-            return False
-        return most < len(self._tree.processes) or most * THREADS < len(self._threads)
+        return most > 0 and self._tree.is_beyond(most, most * THREADS)
 
     def _started(self, tid: int, process: Process) -> None:
         """Handle the first stop of a thread, or the end of its group-stop."""

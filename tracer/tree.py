@@ -41,6 +41,7 @@ class Tree:
         self.threads: dict[int, Process] = {}  # By thread ID.
         self.processes: dict[int, Process] = {}  # By process ID.
         self.pids: set[int] = set()  # Of all processes that there ever were.
+        self._ended: set[int] = set()  # Of those that have ended; whoever made them may not know.
         # Process ID by the one that it has in a PID namespace of its own; None: there is none.
         self.by_inner_id: dict[int, int] | None = None
         self._writer = writer
@@ -109,6 +110,18 @@ class Tree:
             process.chain = self._chains.setdefault(step, len(self._chains) + 1)
         return process
 
+    def is_beyond(self, processes: int, threads: int) -> bool:
+        """Tell whether there are more than so many, with what has ended and nobody has waited for.
+
+        wait(2), "zombie": that takes a process ID as well.
+        """
+        living = len(self.processes)
+        if processes < living or threads < len(self.threads):
+            return True
+        if processes < living + len(self._ended):
+            self._ended = {pid for pid in self._ended if os.path.exists(b"/proc/%d" % pid)}
+        return processes < living + len(self._ended)
+
     def remove(self, tid: int) -> None:
         """Forget a thread that has ended."""
         process = self.threads.pop(tid, None)
@@ -118,6 +131,7 @@ class Tree:
         process.threads.discard(tid)
         if not process.threads and self.processes.get(process.pid) is process:
             del self.processes[process.pid]
+            self._ended.add(process.pid)
 
     def _enter(self, tid: int, creator: Process) -> Process:
         if os.path.exists(b"/proc/%d/task/%d" % (creator.pid, tid)):
@@ -130,6 +144,7 @@ class Tree:
 
     def _add(self, process: Process) -> Process:
         self.processes[process.pid] = process
+        self._ended.discard(process.pid)
         self.pids.add(process.pid)
         if self.by_inner_id is not None:
             self.by_inner_id[_inner_id(process.pid)] = process.pid

@@ -40,6 +40,14 @@ threading.stack_size(65536)
 for _ in range(250): threading.Thread(target=signal.pause, daemon=True).start()
 signal.pause()
 """
+ZOMBIES = """\
+import os, signal
+for _ in range(200):
+    pid = os.fork()
+    if pid == 0: os._exit(0)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+signal.pause()
+"""
 SWELLS = "import signal\nheld = b'x' * (96 << 20)\nwhile True: signal.pause()\n"
 PRINTS = "import os\nwhile True: os.write(1, b'x' * 65536)\n"
 
@@ -47,6 +55,7 @@ ENDING = [
     ("seconds", 1, FOREVER, "it ran for too long: the limit is `seconds = 1`"),
     ("processes", 50, SPAWNS, "too many processes at once: the limit is `processes = 50`"),
     ("processes", 50, THREADS, "too many processes at once: the limit is `processes = 50`"),
+    ("processes", 50, ZOMBIES, "too many processes at once: the limit is `processes = 50`"),
     ("memory_bytes", 64 * MIB, SWELLS, "the limit is `memory_bytes = 67108864 (64 MiB)`"),
     ("output_bytes", 2 * MIB, GROWS, "the limit is `output_bytes = 2097152 (2 MiB)`"),
     ("output_files", 100, GROWS, "the limit is `output_files = 100`"),
