@@ -148,8 +148,12 @@ def _made_setuid(mode_at: int, flags_at: int = -1) -> tuple[Case, ...]:
 
 REFUSED_ALWAYS: Mapping[int, tuple[str, ...]] = {
     # Bypasses argument checks and the recorder; libuv and fio fall back.
-    # And what ioctl may not set is not set by a newer call.
-    _ABSENT: ("io_uring_setup", "io_uring_enter", "io_uring_register", "file_setattr"),
+    # What ioctl may not set is not set by a newer call, and what is not readable in /proc is not
+    # told by one: mounts. Nor is what is not writable there written: labels.
+    _ABSENT: (
+        *("io_uring_setup", "io_uring_enter", "io_uring_register"),
+        *("file_setattr", "listmount", "statmount", "lsm_set_self_attr"),
+    ),
     _PERM: (
         # Other processes.
         *("ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "kcmp"),

@@ -28,7 +28,10 @@ EPERM = """
     swapoff acct quotactl quotactl_fd iopl ioperm syslog clock_settime clock_adjtime settimeofday
     adjtimex sethostname setdomainname vhangup
 """
-ENOSYS = "io_uring_setup io_uring_enter io_uring_register file_setattr"
+ENOSYS = """
+    io_uring_setup io_uring_enter io_uring_register file_setattr listmount statmount
+    lsm_set_self_attr
+"""
 EACCES = "bind listen"
 MADE = """
     connect chmod fchmod fchmodat fchmodat2 chown lchown fchown fchownat utime utimes futimesat
