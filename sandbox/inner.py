@@ -25,7 +25,7 @@ else:
 # prctl(2), seccomp(2), capget(2), landlock_add_rule(2), landlock_restrict_self(2).
 _NO_NEW_PRIVS, _SECCOMP, _MODE_FILTER = 38, 22, 2
 _PRCTL = {"x86_64": 157, "aarch64": 167}
-_CAPGET, _CAPSET = {"x86_64": (125, 126), "aarch64": (90, 91)}[os.uname().machine]
+_CAPGET, _CAPSET = {"x86_64": (125, 126), "aarch64": (90, 91)}[posix.uname().machine]
 _CAPABILITY_VERSION_3 = 0x20080522
 _ADD_RULE, _RESTRICT_SELF, _BENEATH = 445, 446, 1
 
