@@ -122,6 +122,13 @@ def _of_machine(here: Surroundings) -> Iterator[Lack]:
         if facts.ptrace_scope in ("2", "3"):
             remedy = "Set kernel.yama.ptrace_scope to 1, which lets a process trace its children."
         yield Lack("ptrace", ("do anything without being recorded",), remedy, stops=True)
+    if here.hosts:
+        yield Lack(
+            "a door to granted hosts",
+            (),
+            "Build scripts that were granted hosts (`net`) are not run here. In a container, let "
+            "its seccomp profile allow pidfd_getfd, or add the capability SYS_PTRACE.",
+        )
 
 
 def _of_kernel(runtimes: tuple[Trialled, ...]) -> Iterator[Lack]:

@@ -61,6 +61,7 @@ def document(diagnosis: Diagnosis) -> str:
             "seccomp": not facts.seccomp_errno,
             "ptrace": not facts.ptrace_errno,
             "ptrace_scope": facts.ptrace_scope,
+            "hosts": not here.hosts,
             "user_namespaces": not here.user_namespaces,
             "bubblewrap": here.bubblewrap or None,
             "containers": list(here.containers),
@@ -127,6 +128,7 @@ def _facts(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
     yield "seccomp", "refused" if facts.seccomp_errno else "yes"
     yield "ptrace", "refused" if facts.ptrace_errno else "yes"
     yield "Yama ptrace_scope", facts.ptrace_scope or "no Yama"
+    yield "grants of hosts", here.hosts or "can be held"
     yield "user namespaces", here.user_namespaces or "yes"
     yield "bubblewrap", here.bubblewrap or "missing"
     yield "container", ", ".join(here.containers) or "no sign of one"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from buildperm.errors import CannotEnforceError
-from buildperm.sandbox import landlock, stub
+from buildperm.sandbox import landlock, network, stub
 from buildperm.sandbox.canaries import Trial
 from buildperm.sandbox.canary import CANARIES, Outcome
 from buildperm.sandbox.machine import Facts, bubblewrap, probe
@@ -43,6 +43,7 @@ class Surroundings:
     facts: Facts
     kernel: str  # Its release, without what does not look like one.
     landlock_errata: tuple[int, ...]  # Those that are mended; none where the kernel does not tell.
+    hosts: str  # Why grants of hosts cannot be held; empty where they can.
     user_namespaces: str  # Why there are none for this user; empty where there are.
     restricts_user_namespaces: bool  # By AppArmor, as Ubuntu does.
     bubblewrap: str  # Its version; empty where there is none.
@@ -59,6 +60,7 @@ def look(free: Trial | None, environ: Mapping[str, str]) -> Surroundings:
         facts=facts,
         kernel=_release(facts.kernel),
         landlock_errata=tuple(sorted(landlock.errata())),
+        hosts=network.unavailable(),
         user_namespaces=_namespaces(free),
         restricts_user_namespaces=_read(_APPARMOR).strip() == "1",
         bubblewrap=_bubblewrap(),

@@ -197,6 +197,25 @@ def test_without_user_namespaces_the_weaker_runtime_is_used(tmp_path: Path) -> N
         assert not lack["stops"]
 
 
+def test_it_says_where_granted_hosts_cannot_be_reached(tmp_path: Path) -> None:
+    code = "from tests.sandbox.test_connection import refuse_getfd; refuse_getfd()"
+    launcher = (
+        *(sys.executable, "-c"),
+        f"import os, sys; sys.path.insert(0, {str(ROOT)!r}); {code}; "
+        "os.execv(sys.argv[1], sys.argv[1:])",
+    )
+
+    document = _document(
+        buildperm("doctor", "--format", "json", folder=tmp_path, launcher=launcher)
+    )
+
+    assert document["machine"]["hosts"] is False
+    (lack,) = (one for one in document["lacks"] if one["what"] == "a door to granted hosts")
+    assert "pidfd_getfd" in lack["remedy"]
+    assert document["exit"] == 0
+    assert _document(buildperm("doctor", "--format", "json", folder=tmp_path))["machine"]["hosts"]
+
+
 def test_grants_that_cannot_be_read_are_an_error_of_their_own(tmp_path: Path) -> None:
     workspace = member(tmp_path / "workspace", "fn main() {}\n")
     manifest = workspace / "Cargo.toml"
@@ -326,6 +345,7 @@ def _broken(message: str) -> Diagnosis:
             facts=facts,
             kernel=f"6.1-{getpass.getuser()}",
             landlock_errata=(),
+            hosts="",
             user_namespaces="",
             restricts_user_namespaces=False,
             bubblewrap="",
