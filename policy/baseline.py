@@ -187,8 +187,14 @@ QUIET = (
     "unshare",
     "inotify_init",
     "inotify_init1",
+    # Programs that confine themselves, such as file(1); a filter with a listener is no habit.
+    "prctl(PR_SET_SECCOMP)",
+    "seccomp(SECCOMP_SET_MODE_FILTER)",
 )
-"""What programs touch out of habit: having been refused it hurts nobody and asks nothing."""
+"""What programs touch out of habit: having been refused it hurts nobody and asks nothing.
+
+It is listed all the same: see `report.run.evidence`.
+"""
 
 PASSED_BY = frozenset({"/etc/ssl/private"})
 """Sensitive folders that are listed, in vain, by whoever looks through /usr/lib for a library.

@@ -7,7 +7,10 @@ answers for the rest (seccomp(2), "SECCOMP_SET_MODE_FILTER"):
 - `SECCOMP_RET_TRACE` with an errno: the recorder writes down that it was refused, and makes the
   call fail with that errno. Without a recorder the kernel answers ENOSYS, so it fails closed;
 - the same marked `PERFORMED`: the supervisor may make the call on copied arguments instead;
-- `SECCOMP_RET_ERRNO` for what would blind the recorder, which must not depend on it.
+- `SECCOMP_RET_ERRNO` for what is not worth a word.
+
+What would blind the recorder is refused in the second way as well, so that it is told: the recorder
+reads nothing to do so (see `tracer.recorder`), and a call whose answer cannot be put ends the tree.
 
 Calls newer than this module do not exist for a script: nobody has thought about them yet, and the
 likes of setxattrat and file_setattr went past the guard of attributes until they were named.
@@ -26,10 +29,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from buildperm.errors import CannotEnforceError
-from buildperm.tracer.calls import PERFORMED
+from buildperm.tracer.calls import FOREIGN, PERFORMED
 
 # include/uapi/linux/audit.h and asm/unistd.h.
 AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+_X32 = 0x40000000  # __X32_SYSCALL_BIT: x32 calls have the x86-64 architecture value.
 
 NEWEST = 469
 """The number of the newest call that is known here, on every architecture: file_setattr."""
@@ -60,7 +64,7 @@ def performed(number: int) -> int:
 
 
 def guarded(number: int) -> int:
-    """Return the answer that refuses with errno `number`, recorder or not."""
+    """Return the answer that refuses with errno `number` and tells nobody."""
     return _RET_ERRNO | number
 
 
@@ -136,7 +140,6 @@ _SETUID = stat.S_ISUID | stat.S_ISGID
 _PERM = refused(errno.EPERM)
 _ABSENT = refused(errno.ENOSYS)
 _DENIED = refused(errno.EACCES)
-_GUARD = guarded(errno.EPERM)
 _OTHER_PROCESS = (Case(_PERM, (Test(0),)),)
 
 
@@ -193,18 +196,18 @@ REFUSED_ALWAYS: Mapping[int, tuple[str, ...]] = {
 
 BY_ARGUMENTS: Mapping[str, tuple[Case, ...]] = {
     "clone": (
-        Case(_GUARD, (Test(0, _CLONE_PTRACE | _CLONE_UNTRACED),)),
+        Case(_PERM, (Test(0, _CLONE_PTRACE | _CLONE_UNTRACED),)),
         Case(_PERM, (Test(0, _CLONE_NEW),)),
     ),
     # Every filter of the script's own: one with a listener could answer calls before they stop,
     # and of two filters that answer TRACE the newer one's data counts, so that a script could turn
     # "refuse" into "look and let pass" (kernel/seccomp.c, seccomp_run_filters).
     "seccomp": (
-        Case(_GUARD, (Test(0, values=(_SECCOMP_SET_MODE_STRICT, _SECCOMP_SET_MODE_FILTER)),)),
+        Case(_PERM, (Test(0, values=(_SECCOMP_SET_MODE_STRICT, _SECCOMP_SET_MODE_FILTER)),)),
     ),
     "prctl": (
         Case(
-            _GUARD,
+            _PERM,
             (Test(0, values=(_PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_SET_MM, _PR_SET_PTRACER)),),
         ),
     ),
@@ -304,17 +307,20 @@ def build(arch: str, numbers: Mapping[str, int], recorded: Collection[str]) -> b
             f"no system call filter for processors of type `{arch}`",
             hint="Build on x86-64 or aarch64.",
         )
-    # Calls of another architecture have other numbers: x86 programs on x86-64 by `int 0x80`. Those
-    # of x32 have the value of x86-64, and a bit that makes them greater than all others.
-    foreign = _instruction(_RETURN, guarded(errno.ENOSYS))
+    # Calls of another architecture have other numbers: x86 programs on x86-64 by `int 0x80`. On
+    # aarch64 their registers have another layout, which the recorder does not know.
+    answer = refused(errno.ENOSYS) | FOREIGN if arch == "x86_64" else guarded(errno.ENOSYS)
+    foreign = _instruction(_RETURN, answer)
     program = [
         _instruction(_LOAD, _ARCH_AT),
         _instruction(_EQUAL, AUDIT_ARCH[arch], 1, 0),
         foreign,
         _instruction(_LOAD, _NUMBER_AT),
-        _instruction(_AT_LEAST, NEWEST + 1, 0, 1),
-        foreign,
     ]
+    if arch == "x86_64":
+        program += [_instruction(_AT_LEAST, _X32, 0, 1), foreign]
+    unknown = _instruction(_RETURN, guarded(errno.ENOSYS))
+    program += [_instruction(_AT_LEAST, NEWEST + 1, 0, 1), unknown]
     by_answer: dict[bytes, list[int]] = {}
     for name, cases in _cases(recorded).items():
         if name in numbers:

@@ -20,6 +20,9 @@ It is made on arguments that were copied, so that nothing can change between che
 of the data is the errno with which the call fails where nobody makes it.
 """
 
+FOREIGN = 0x4000
+"""In the same data: the number belongs to another architecture, and means nothing here."""
+
 NONE = -1
 """In the place of any other argument: the call has no such argument."""
 

@@ -15,6 +15,10 @@ from buildperm.tracer.notation import encode
 ARGUMENTS = 64  # How many arguments of a program are kept,
 ARGUMENTS_SIZE = 4096  # and how many bytes of them.
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _O_PATH = 0o10000000  # asm-generic/fcntl.h; the same on x86-64 and aarch64
 _O_TMPFILE = 0o20000000  # __O_TMPFILE, which is O_TMPFILE without O_DIRECTORY
 _O_NOATIME = 0o1000000
@@ -33,6 +37,18 @@ _TYPES = {
     int(_socket.SOCK_SEQPACKET): "seqpacket",
 }
 _TYPE_MASK = 0xF  # socket(2): SOCK_NONBLOCK and SOCK_CLOEXEC are above it
+
+# Arguments for which a call is refused that is otherwise let pass, by call: which one it is, and
+# what its values are called. clone(2), fcntl(2), prctl(2), seccomp(2).
+_CLONE_FLAGS = {0x00800000: "CLONE_UNTRACED", 0x00002000: "CLONE_PTRACE"}
+_NAMED: dict[str, tuple[int, dict[int, str]]] = {
+    "prctl": (
+        0,
+        {4: "PR_SET_DUMPABLE", 22: "PR_SET_SECCOMP", 35: "PR_SET_MM", 0x59616D61: "PR_SET_PTRACER"},
+    ),
+    "seccomp": (0, {0: "SECCOMP_SET_MODE_STRICT", 1: "SECCOMP_SET_MODE_FILTER"}),
+}
+_NEW_LISTENER = 0x8  # SECCOMP_FILTER_FLAG_NEW_LISTENER
 
 _MODES = ("read", "write", "read-write", "read-write")  # O_ACCMODE; 3 is "for ioctl only"
 
@@ -65,6 +81,24 @@ def socket_type(number: int) -> str:
     """Return the word for a type of socket, or its number."""
     kind = number & _TYPE_MASK
     return _TYPES.get(kind, str(kind))
+
+
+def refused_call(name: str, stopped: Sequence[int]) -> str:
+    """Return what a call is named that the filter refuses: with the argument that it is for.
+
+    Args:
+        name: Of the call.
+        stopped: Its number, then its arguments.
+    """
+    if name == "clone":
+        flags = [text for flag, text in _CLONE_FLAGS.items() if stopped[1] & flag]
+        return f"clone({flags[0]})" if flags else name
+    # Without a filter it only asks whether the kernel knows the flag, as libseccomp does.
+    if name == "seccomp" and stopped[1] & 1 and stopped[2] & _NEW_LISTENER and stopped[3]:
+        return "seccomp(SECCOMP_FILTER_FLAG_NEW_LISTENER)"
+    at, values = _NAMED.get(name, (0, {}))
+    value = values.get(stopped[at + 1] & 0xFFFFFFFF)
+    return f"{name}({value})" if value else name
 
 
 def address(pid: int, tid: int, pointer: int, size: int) -> tuple[str, str] | None:

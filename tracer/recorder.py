@@ -18,7 +18,8 @@ import os
 
 from buildperm.tracer import breakpoint as breakpoints
 from buildperm.tracer import ptrace, registers
-from buildperm.tracer.calls import PERFORMED
+from buildperm.tracer.calls import FOREIGN, PERFORMED
+from buildperm.tracer.decoding import refused_call
 from buildperm.tracer.notation import encode
 from buildperm.tracer.observation import Observer, executed
 from buildperm.tracer.ptrace import (
@@ -230,6 +231,9 @@ class Recorder:
         stopped = ptrace.stopped_call(tid)
         if stopped is None:
             return
+        if stopped[7] & FOREIGN:
+            self._refuse_foreign(tid, process, stopped)
+            return
         handler = self._handlers.get(stopped[0])
         errno = stopped[7] & _ERRNO_MAX
         seen = None
@@ -260,12 +264,24 @@ class Recorder:
             else:
                 request(CONT, tid, None, None)
                 if refused:
-                    self._writer.call(process, self._calls.get(stopped[0], str(stopped[0])), errno)
+                    name = self._calls.get(stopped[0], str(stopped[0]))
+                    self._writer.call(process, refused_call(name, stopped), errno)
         elif handler is None or seen is None:
             request(CONT, tid, None, None)
         else:
             self._pending[tid] = handler[1], seen, process
             request(SYSCALL, tid, None, None)
+
+    def _refuse_foreign(self, tid: int, process: Process, stopped: Stopped) -> None:
+        """Refuse a call of another architecture, whose number says nothing here."""
+        errno = stopped[7] & _ERRNO_MAX
+        if not registers.answer_foreign(tid, -errno):
+            kill(tid)
+            return
+        request(CONT, tid, None, None)
+        # `__X32_SYSCALL_BIT`: x32 calls are 64-bit calls with other numbers.
+        name = "x32 call" if stopped[0] & 0x40000000 else "i386 call"
+        self._writer.call(process, name, errno)
 
     def _make_instead(
         self,

@@ -16,6 +16,7 @@ from buildperm.tracer.ptrace import (
     GETREGSET,
     NT_ARM_SYSTEM_CALL,
     NT_PRSTATUS,
+    POKEUSER,
     SETREGSET,
     is_gone,
     request,
@@ -93,6 +94,21 @@ def answer(tid: int, result: int) -> bool:
     else:
         values[_CALL] = -1
     return store(tid, values) or is_gone()
+
+
+def answer_foreign(tid: int, result: int) -> bool:
+    """Do as `answer` does for a call of another architecture; only on x86-64.
+
+    A 32-bit program has fewer registers, which GETREGSET gives in another layout. To a 64-bit
+    tracer struct user (sys/user.h) is the same whatever it traces: ptrace(2), PTRACE_POKEUSER.
+
+    Returns:
+        False if it could not be done; the thread must then not be let go on.
+    """
+    for place, value in ((_RESULT, result), (_CALL, -1)):
+        if request(POKEUSER, tid, 8 * place, value & 0xFFFFFFFFFFFFFFFF) == -1:
+            return is_gone()
+    return True
 
 
 def substitute(tid: int, values: list[int], number: int, arguments: tuple[int, ...]) -> bool:
