@@ -187,6 +187,9 @@ QUIET = (
     "unshare",
     "inotify_init",
     "inotify_init1",
+    # libc asks the kernel which addresses the machine has, before it looks up a name: netlink(7).
+    "socket(netlink, dgram)",
+    "socket(netlink, raw)",
     # Programs that confine themselves, such as file(1); a filter with a listener is no habit.
     "prctl(PR_SET_SECCOMP)",
     "seccomp(SECCOMP_SET_MODE_FILTER)",

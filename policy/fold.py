@@ -43,7 +43,6 @@ STEERS = "it would make rustc, the linker or Cargo run something else"
 
 _GRAVITY = {Outcome.FAILED: 0, Outcome.DONE: 1, Outcome.REFUSED: 2}
 _COMMAND_MOST = 400  # Characters of a command line that serves as an example.
-_QUIET_FAMILIES = ("netlink",)  # Asked by libc before it looks up a name; tells nobody anything.
 
 
 @dataclass(slots=True)
@@ -178,7 +177,7 @@ class _Folding:
     def _socket(self, event: SocketUsed) -> None:
         outcome = _outcome(event.errno, refused=event.refused)
         if event.use is SocketUse.CREATED:
-            if event.refused and event.family not in _QUIET_FAMILIES:
+            if event.refused:
                 call = f"socket({encode(event.family.encode())}, {encode(event.address.encode())})"
                 self._tally(event, event.pid, Kind.SYSTEM, call, outcome)
             return

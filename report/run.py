@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from buildperm.policy.access import Access, Kind
+from buildperm.policy.access import Access, Kind, Outcome
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.proposals import is_settled
 
@@ -68,13 +68,15 @@ def evidence(script: ScriptRun) -> tuple[Access, ...]:
 
     That is all that is beyond the baseline, whether it is granted here or not, and what makes the
     rest worse: programs that were looked for, secrets that were reached for, programs made by the
-    script. What was allowed for a reason of this run alone is left out.
+    script. What was allowed for a reason of this run alone is left out. Nothing that was refused is,
+    not even what programs try out of habit and nobody is asked about: `/dev/tty`.
     """
     run = {access.target for access in script.everything if access.kind is Kind.EXEC}
     return tuple(
         access
         for access in script.everything
         if not is_settled(access)
+        or access.outcome is Outcome.REFUSED
         or access.sensitive
         or access.kind in _TOGETHER
         or (access.kind is Kind.EXEC and not access.is_free)

@@ -334,7 +334,10 @@ def test_a_socket_that_is_only_made_is_news_if_it_was_refused() -> None:
     refused = SocketUsed(1, 10, SocketUse.CREATED, "inet", "dgram", 1, True)
     netlink = SocketUsed(1, 10, SocketUse.CREATED, "netlink", "raw", 1, True)
 
-    assert list(_fold(made, refused, netlink)) == [(Kind.SYSTEM, "socket(inet, dgram)")]
+    assert list(_fold(made, refused, netlink)) == [
+        (Kind.SYSTEM, "socket(inet, dgram)"),
+        (Kind.SYSTEM, "socket(netlink, raw)"),
+    ]
 
 
 def test_environment_reads_of_absent_names_are_no_access() -> None:

@@ -103,6 +103,31 @@ def test_all_of_an_access_is_kept_from_which_proposals_are_made(told: Report) ->
     ]
 
 
+def test_what_was_refused_is_told_even_if_it_asks_nothing(told: Report) -> None:
+    """And what was allowed as it is for every script is not."""
+    assert told.run is not None
+    (script,) = (each for each in told.run.scripts if each.crate == "anyhow")
+    chains = (("build script", "sh"),)
+    everything = tuple(
+        Access(kind, target, outcome, 1, 0, 0, chains)
+        for kind, target, outcome in (
+            (Kind.WRITE, "/dev/tty", Outcome.REFUSED),
+            (Kind.SYSTEM, "socket(netlink, raw)", Outcome.REFUSED),
+            (Kind.READ, "/etc", Outcome.REFUSED),
+            (Kind.READ, "/usr/include/stdio.h", Outcome.DONE),
+        )
+    )
+    told = replace(told, run=replace(told.run, scripts=(replace(script, everything=everything),)))
+
+    (written,) = parsed(told)["scripts"]
+
+    assert written["findings"] == []
+    assert [(each["target"], each["chains"]) for each in written["evidence"]] == [
+        (target, [["build script", "sh"]])
+        for target in ("/dev/tty", "socket(netlink, raw)", "/etc")
+    ]
+
+
 def test_a_command_that_built_nothing_has_no_run_to_tell_about(told: Report) -> None:
     document = parsed(replace(told, run=None, exit_code=21))
 
