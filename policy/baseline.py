@@ -190,6 +190,8 @@ QUIET = (
     # libc asks the kernel which addresses the machine has, before it looks up a name: netlink(7).
     "socket(netlink, dgram)",
     "socket(netlink, raw)",
+    # `ulimit -c unlimited`: nothing else is lost by it.
+    "setrlimit(RLIMIT_CORE)",
     # Programs that confine themselves, such as file(1); a filter with a listener is no habit.
     "prctl(PR_SET_SECCOMP)",
     "seccomp(SECCOMP_SET_MODE_FILTER)",

@@ -68,8 +68,8 @@ def evidence(script: ScriptRun) -> tuple[Access, ...]:
 
     That is all that is beyond the baseline, whether it is granted here or not, and what makes the
     rest worse: programs that were looked for, secrets that were reached for, programs made by the
-    script. What was allowed for a reason of this run alone is left out. Nothing that was refused is,
-    not even what programs try out of habit and nobody is asked about: `/dev/tty`.
+    script. What was allowed for a reason of this run alone is left out. Nothing that was refused
+    is, not even what programs try out of habit and nobody is asked about: `/dev/tty`.
     """
     run = {access.target for access in script.everything if access.kind is Kind.EXEC}
     return tuple(

@@ -39,7 +39,7 @@ from buildperm.policy import address
 from buildperm.sandbox import kernel
 from buildperm.sandbox.network import PIDFD_GETFD
 from buildperm.tracer import decoding, memory
-from buildperm.tracer.recorder import Made
+from buildperm.tracer.made import Made
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

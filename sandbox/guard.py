@@ -47,8 +47,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from buildperm.tracer.made import Perform
     from buildperm.tracer.observation import Stopped
-    from buildperm.tracer.recorder import Perform
     from buildperm.tracer.tree import Process
 
 _WRITING = landlock.WRITE_FILE | landlock.MAKE_REG

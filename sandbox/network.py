@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from buildperm.sandbox.connection import Connector
     from buildperm.sandbox.door import Door
     from buildperm.sandbox.session import Package
+    from buildperm.tracer.made import Made
     from buildperm.tracer.observation import Stopped
-    from buildperm.tracer.recorder import Made, Recorder
+    from buildperm.tracer.recorder import Recorder
     from buildperm.tracer.tree import Process
     from buildperm.tracer.writer import Writer
 

@@ -133,6 +133,12 @@ _PIDFD_GET_INFO, _WITHOUT_SIZE = 0xFF0B, 0xFFFF  # Its structure grows.
 # is the script's own; the users' processes are somebody else's.
 _PRIO_USER, _IOPRIO_WHO_USER = 2, 3
 
+# fcntl(2): have the kernel send signals in one's place, long after anybody has looked; a program
+# that wants them itself has poll(2). FIOSETOWN and SIOCSPGRP do the same by ioctl: see _SIOC.
+_F_SETOWN, _F_SETOWN_EX = 8, 15
+
+_RLIMIT_CORE = 4  # getrlimit(2)
+
 # open(2), mknod(2): the ways to a setuid or setgid file that need no chmod.
 _CREATING = os.O_CREAT | 0x400000  # __O_TMPFILE
 _SETUID = stat.S_ISUID | stat.S_ISGID
@@ -279,8 +285,24 @@ BY_ARGUMENTS: Mapping[str, tuple[Case, ...]] = {
         Case(ALLOW, (Test(1, _WITHOUT_SIZE, (_PIDFD_GET_INFO,)),)),
         Case(_PERM),
     ),
-    "fcntl": (Case(_PERM, (Test(1, values=(_F_SETLEASE, _F_NOTIFY, _F_SETDELEG)),)),),
-    "prlimit64": _OTHER_PROCESS,
+    # A signal to one's own process group is nobody else's affair: the session is the script's own.
+    # To everybody (-1) kill(2) says "done" even if it may signal nobody; in a PID namespace that is
+    # the script's own affair again, and what its first process group is called: see killpg(3).
+    "kill": (
+        Case(performed(errno.EPERM), (Test(0, values=(0xFFFFFFFF,)),)),
+        Case(RECORD, (Test(0),)),
+        Case(ALLOW),
+    ),
+    "fcntl": (
+        Case(_PERM, (Test(1, values=(_F_SETLEASE, _F_NOTIFY, _F_SETDELEG)),)),
+        Case(_PERM, (Test(1, values=(_F_SETOWN, _F_SETOWN_EX)),)),
+    ),
+    # What was lowered before the script began cannot be raised by it; to be told who has tried.
+    "setrlimit": (Case(RECORD, (Test(0, values=(_RLIMIT_CORE,)),)),),
+    "prlimit64": (
+        *_OTHER_PROCESS,
+        Case(RECORD, (Test(1, values=(_RLIMIT_CORE,)), Test(2, whole=True))),
+    ),
     "sched_setaffinity": _OTHER_PROCESS,
     "sched_setattr": _OTHER_PROCESS,
     "sched_setparam": _OTHER_PROCESS,

@@ -106,10 +106,28 @@ SOCKETS: dict[str, tuple[str, int, int]] = {
     "sendmmsg": ("sent", 1, NONE),
 }
 
+SIGNALS: dict[str, str] = {
+    # By name: what its first argument is.
+    "kill": "process",
+    "rt_sigqueueinfo": "process",
+    "tgkill": "process",
+    "rt_tgsigqueueinfo": "process",
+    "tkill": "thread",
+    "pidfd_open": "process",  # Signals nobody yet; where the process cannot be seen it ends here.
+    "pidfd_send_signal": "descriptor",
+}
+
+CORE_LIMITS = ("setrlimit", "prlimit64")
+"""Calls that stop where they set the limit of core dumps."""
+
+CORE_LIMIT = "setrlimit(RLIMIT_CORE)"
+"""What both are called where that was refused: libc makes the first by the second."""
+
 RECORDED: tuple[str, ...] = (
     *OPENS,
     *CHANGES,
     *EXECUTIONS,
+    *SIGNALS,
     "socket",
     "connect",
     "bind",

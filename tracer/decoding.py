@@ -42,6 +42,7 @@ _TYPE_MASK = 0xF  # socket(2): SOCK_NONBLOCK and SOCK_CLOEXEC are above it
 # what its values are called. clone(2), fcntl(2), prctl(2), seccomp(2).
 _CLONE_FLAGS = {0x00800000: "CLONE_UNTRACED", 0x00002000: "CLONE_PTRACE"}
 _NAMED: dict[str, tuple[int, dict[int, str]]] = {
+    "fcntl": (1, {8: "F_SETOWN", 15: "F_SETOWN_EX"}),
     "prctl": (
         0,
         {4: "PR_SET_DUMPABLE", 22: "PR_SET_SECCOMP", 35: "PR_SET_MM", 0x59616D61: "PR_SET_PTRACER"},

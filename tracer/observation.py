@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from errno import EACCES, EINPROGRESS, ENOENT, EXDEV
+from errno import EACCES, EINPROGRESS, ENOENT, EPERM, EXDEV
 
 from buildperm.tracer import calls as layouts
 from buildperm.tracer import decoding, location, memory, refusal
@@ -64,6 +64,8 @@ class Observer:
             return self._execution_handler(name)
         if name in layouts.SOCKETS:
             return self._socket_handler(name)
+        if name in layouts.CORE_LIMITS:
+            return self._core_limit_handler(name)
         return None
 
     def _open_handler(self, name: str) -> tuple[Enter, Leave]:
@@ -219,6 +221,19 @@ class Observer:
                 result = 0
             refused = refused or (is_net and -result == EACCES)  # landlock(7): ACCESS_NET
             writer.socket(process, use, family, address, -min(result, 0), refused)
+
+        return enter, leave
+
+    def _core_limit_handler(self, name: str) -> tuple[Enter, Leave]:
+        def enter(_tid: int, _process: Process, stopped: Stopped) -> Seen:
+            return ()
+
+        def leave(tid: int, process: Process, _seen: Seen, result: int, refused: bool) -> None:
+            request(CONT, tid, None, None)
+            if refused:  # By the filter: it was another process's.
+                self._writer.call(process, name, -result)
+            elif result == -EPERM:  # setrlimit(2): above what the script was left with.
+                self._writer.call(process, layouts.CORE_LIMIT, EPERM)
 
         return enter, leave
 

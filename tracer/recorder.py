@@ -17,9 +17,10 @@ import gc
 import os
 
 from buildperm.tracer import breakpoint as breakpoints
-from buildperm.tracer import ptrace, registers
+from buildperm.tracer import ptrace, registers, signalling
 from buildperm.tracer.calls import FOREIGN, PERFORMED
 from buildperm.tracer.decoding import refused_call
+from buildperm.tracer.made import Made
 from buildperm.tracer.notation import encode
 from buildperm.tracer.observation import Observer, executed
 from buildperm.tracer.ptrace import (
@@ -37,17 +38,11 @@ from buildperm.tracer.tree import SIGKILL, Tree, children, kill
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypeAlias
 
+    from buildperm.tracer.made import Perform
     from buildperm.tracer.observation import Leave, Seen, Stopped
     from buildperm.tracer.tree import Process
     from buildperm.tracer.writer import Writer
-
-    Perform: TypeAlias = Callable[[int, Process, Stopped], "int | Made | None"]
-    """Makes a call in the place of a stopped thread; its result, -errno for a failure.
-
-    None leaves the call refused.
-    """
 
 THREADS = 4
 """How many threads there may be for each process of the limit: a thread takes a process ID, too."""
@@ -55,38 +50,6 @@ THREADS = 4
 _ERRNO_MAX = 0xFFF  # seccomp(2): SECCOMP_RET_DATA carries more bits than an errno has
 _SIGTRAP = 5
 _SIGXFSZ = 25
-
-
-class Made:
-    """What became of a call that was made in the place of a thread, where that is not a number."""
-
-    __slots__ = ("instead", "is_refused", "result", "seen", "told")
-
-    def __init__(
-        self,
-        result: int,
-        seen: Seen | None,
-        *,
-        is_refused: bool = False,
-        instead: tuple[int, tuple[int, ...]] | None = None,
-        told: Callable[[int], int] = int,
-    ) -> None:
-        """Say what became of it.
-
-        Args:
-            result: Of the call, -errno for a failure; of no meaning where there is an `instead`.
-            seen: The arguments that were judged, as the call's `enter` keeps them, for the
-                recording; None: it is not recorded.
-            is_refused: It was not made, and `result` says so.
-            instead: Number and arguments of a call that the thread makes now, to wait for it.
-            told: Takes the result of that call and returns what the thread is given as that of its
-                own.
-        """
-        self.result = result
-        self.seen = seen
-        self.is_refused = is_refused
-        self.instead = instead
-        self.told = told
 
 
 class Recorder:
@@ -113,6 +76,9 @@ class Recorder:
         self._observer = Observer(writer, calls)
         self._handlers = self._observer.handlers
         self._tree = Tree(writer)
+        self._handlers |= signalling.handlers(
+            calls, writer, self._tree, lambda pid: pid in self._hull
+        )
         self._threads = self._tree.threads
         self._pending: dict[int, tuple[Leave, Seen, Process]] = {}  # By thread, until its exit.
         self._root = 0  # The build script; before it has begun, the hull that it is put into.
@@ -160,6 +126,7 @@ class Recorder:
         self._observer.hides = hides
         if hides is not None:
             self._tree.by_inner_id = self._observer.by_inner_id = {}
+            self.performers |= signalling.performers(self._calls)
 
     def run(self) -> int:
         """Record until the build script has ended, then end what it has left running.

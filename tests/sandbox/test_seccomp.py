@@ -39,6 +39,7 @@ MADE = """
     removexattrat
 """
 SEEN = """
+    rt_sigqueueinfo tgkill rt_tgsigqueueinfo tkill pidfd_open pidfd_send_signal
     open creat openat openat2 unlink unlinkat rmdir rename renameat renameat2 link linkat symlink
     symlinkat mkdir mkdirat mknod mknodat truncate execve execveat
 """
@@ -166,6 +167,27 @@ ARGUMENTS: list[tuple[str, tuple[int, ...], str]] = [
     ("sendmsg", (3, 0x1000, 0x20004000), told(errno.EACCES)),
     ("sendmmsg", (3, 0x1000, 1, 0), ALLOW),
     ("sendmmsg", (3, 0x1000, 1, 0x20000000), told(errno.EACCES)),
+    ("kill", (0, 15), ALLOW),  # The caller's own process group.
+    ("kill", (HIGH, 15), ALLOW),
+    ("kill", (77, 0), RECORD),
+    ("kill", (0xFFFFFFFE, 15), RECORD),
+    ("kill", (0xFFFFFFFF, 15), made(errno.EPERM)),
+    ("kill", ((1 << 64) - 1, 0), made(errno.EPERM)),
+    ("fcntl", (3, 2, 1), ALLOW),  # F_SETFD
+    ("fcntl", (3, 9), ALLOW),  # F_GETOWN
+    ("fcntl", (3, 8, 77), told(errno.EPERM)),
+    ("fcntl", (3, HIGH | 15, 0x1000), told(errno.EPERM)),
+    *[
+        (name, arguments, answer)
+        for name, before in (("setrlimit", ()), ("prlimit64", (0,)))
+        for arguments, answer in (
+            ((*before, 4, 0x1000, 0), RECORD),
+            ((*before, 4, HIGH, 0), RECORD),
+            ((*before, 7, 0x1000, 0), ALLOW),
+        )
+    ],
+    ("prlimit64", (0, 4, 0, 0x1000), ALLOW),  # Asks.
+    ("prlimit64", (77, 4, 0x1000), told(errno.EPERM)),
     ("ioctl", (0, 0x5401), ALLOW),  # TCGETS
     ("ioctl", (0, 0x5412), told(errno.EPERM)),
     ("ioctl", (0, HIGH | 0x5412), told(errno.EPERM)),

@@ -5,15 +5,20 @@ from __future__ import annotations
 import errno
 import os
 import platform
+import re
 import struct
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.sandbox.conftest import compile_c
+from buildperm.sandbox import landlock, machine
+from tests.sandbox.conftest import OTHER_UID, USERS, compile_c, make_bench
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.sandbox.conftest import Bench
 
 CHILDREN = Path(__file__).parents[1] / "children"
@@ -89,3 +94,148 @@ def test_a_32_bit_program_gets_nothing_done_and_the_recorder_goes_on(own_bench: 
         own_bench.out_dir / "made"
     )
     assert ended.status == 0
+
+
+SIGNALLING = """\
+import ctypes, errno, os, signal, sys, threading, time
+libc = ctypes.CDLL(None, use_errno=True)
+of_machine = {"x86_64": (200, 234, 129, 297, 72), "aarch64": (130, 131, 138, 240, 25)}
+TKILL, TGKILL, SIGQUEUE, TGSIGQUEUE, FCNTL = of_machine[os.uname().machine]
+victim, group = int(os.environ["CARGO_FEATURE_VICTIM"]), int(os.environ["CARGO_FEATURE_GROUP"])
+information = ctypes.create_string_buffer(128)
+ctypes.c_int.from_buffer(information, 8).value = -1  # si_code: SI_QUEUE
+def call(*arguments):
+    if libc.syscall(*arguments) < 0:
+        raise OSError(ctypes.get_errno(), "")
+def attempt(name, do):
+    try:
+        do()
+        print(name, 0, file=sys.stderr, flush=True)
+    except OSError as error:
+        print(name, error.errno, file=sys.stderr, flush=True)
+"""
+STRANGER = """\
+attempt("kill", lambda: os.kill(victim, signal.SIGUSR1))
+attempt("group", lambda: os.kill(-group, signal.SIGUSR1))
+attempt("all", lambda: os.kill(-1, 0))
+attempt("tkill", lambda: call(TKILL, victim, signal.SIGUSR1))
+attempt("tgkill", lambda: call(TGKILL, victim, victim, signal.SIGUSR1))
+attempt("queue", lambda: call(SIGQUEUE, victim, signal.SIGUSR1, information))
+attempt("tgqueue", lambda: call(TGSIGQUEUE, victim, victim, signal.SIGUSR1, information))
+attempt("parent", lambda: os.kill(os.getppid(), 0))
+attempt("pidfd", lambda: signal.pidfd_send_signal(os.pidfd_open(victim), signal.SIGUSR1))
+reading, writing = os.pipe()
+attempt("owner", lambda: call(FCNTL, reading, 8, victim))
+"""
+OWN = """\
+child = os.fork()
+if not child:
+    signal.pause()
+attempt("kill", lambda: os.kill(child, 0))
+attempt("child-of-child", lambda: os.kill(os.getpid(), 0))
+attempt("self", lambda: call(TGKILL, os.getpid(), threading.get_native_id(), 0))
+thread = threading.Thread(target=time.sleep, args=(0.2,))
+thread.start()
+attempt("thread", lambda: call(TKILL, thread.native_id, 0))
+attempt("queue", lambda: call(SIGQUEUE, os.getpid(), 0, information))
+attempt("group", lambda: os.killpg(os.getpgrp(), 0))
+attempt("own-group", lambda: os.kill(0, 0))
+attempt("pidfd", lambda: signal.pidfd_send_signal(os.pidfd_open(child), signal.SIGTERM))
+os.waitpid(child, 0)
+attempt("gone", lambda: os.kill(child, 0))
+"""
+
+
+@pytest.fixture(params=[(user, state) for user in USERS for state in ("portable", "full")])
+def held(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """Make a bench for each user and each runtime."""
+    user, state = request.param
+    for bench in make_bench(user):
+        if state == "full":
+            found = machine.bubblewrap()
+            why_not = machine.probe_hull(found) if found else "it is not installed"
+            if why_not:
+                pytest.skip(f"bubblewrap is unusable: {why_not}")
+            bench.hull, bench.mounts = [os.fsencode(found)], True
+        yield bench
+
+
+def _tried(stderr: bytes) -> dict[str, int]:
+    return {
+        name: int(number) for name, number in re.findall(r"^(\S+) (\d+)$", stderr.decode(), re.M)
+    }
+
+
+def _may_raise_limits() -> bool:
+    """Tell whether this process has CAP_SYS_RESOURCE: capabilities(7), proc_pid_status(5)."""
+    status = Path("/proc/self/status").read_text()
+    return bool(int(status.partition("CapEff:")[2].split()[0], 16) >> 24 & 1)
+
+
+def test_signals_to_others_are_refused_and_told(held: Bench) -> None:
+    if landlock.abi(landlock.NEWEST) < 6:
+        pytest.skip("no LANDLOCK_SCOPE_SIGNAL")
+    user = OTHER_UID if held.uid else None
+    with subprocess.Popen(["sleep", "60"], start_new_session=True, user=user) as victim:
+        pid = str(victim.pid)
+        held.environment = {"CARGO_FEATURE_VICTIM": pid, "CARGO_FEATURE_GROUP": pid}
+
+        ended = held.run(held.script(SIGNALLING + STRANGER))
+
+        is_alive = victim.poll() is None
+        victim.kill()
+    assert is_alive
+    others = errno.ESRCH if held.mounts else errno.EPERM
+    pidfd = "pidfd_open" if held.mounts else "pidfd_send_signal"
+    told = {
+        # Attempt: how it is told, and its errno.
+        "kill": ("kill", others),
+        "group": ("kill", others),
+        "all": ("kill", errno.ESRCH if held.mounts else errno.EPERM),
+        "tkill": ("tkill", others),
+        "tgkill": ("tgkill", others),
+        "queue": ("rt_sigqueueinfo", others),
+        "tgqueue": ("rt_tgsigqueueinfo", others),
+        "parent": ("kill", errno.EPERM),
+        "pidfd": (pidfd, others),
+        "owner": ("fcntl(F_SETOWN)", errno.EPERM),
+    }
+    assert _tried(ended.stderr) == {name: number for name, (_, number) in told.items()}
+    if held.mounts:
+        del told["tkill"]  # A number of a thread says too little about who was meant.
+        del told["all"]  # Nobody but the script is there.
+    calls = {(call["call"], call["errno"]): call.get("count", 1) for call in ended.of("call")}
+    assert calls == {each: list(told.values()).count(each) for each in told.values()}
+
+
+def test_signals_within_the_tree_arrive_and_are_nobodys_affair(held: Bench) -> None:
+    held.environment = {"CARGO_FEATURE_VICTIM": "1", "CARGO_FEATURE_GROUP": "1"}
+
+    ended = held.run(held.script(SIGNALLING + OWN))
+
+    tried = _tried(ended.stderr)
+    assert tried.pop("gone") == errno.ESRCH
+    assert len(tried) == 8
+    assert {name for name, number in tried.items() if number} == set()
+    assert ended.of("call") == []
+    assert ended.status == 0
+
+
+def test_raising_the_limit_of_core_dumps_is_told_and_lowering_it_is_not(bench: Bench) -> None:
+    script = bench.script(
+        "import resource\n"
+        "resource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n"
+        "resource.getrlimit(resource.RLIMIT_CORE)\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))\n"
+        "try:\n"
+        "    resource.setrlimit(resource.RLIMIT_CORE, (1, 1))\n"
+        "except ValueError:\n"
+        "    print('cargo:rustc-cfg=refused')\n"
+    )
+
+    ended = bench.run(script)
+
+    is_privileged = not bench.uid and _may_raise_limits()
+    expected = [] if is_privileged else [("setrlimit(RLIMIT_CORE)", errno.EPERM)]
+    assert [(call["call"], call["errno"]) for call in ended.of("call")] == expected
+    assert (b"refused" in ended.stdout) != is_privileged

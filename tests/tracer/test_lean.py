@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-LEAN = ("recorder", "writer", "calls", "refusal", "notation", "breakpoint")
+LEAN = ("recorder", "writer", "calls", "refusal", "notation", "breakpoint", "signalling")
 FORBIDDEN = {
     "dataclasses",
     "enum",
