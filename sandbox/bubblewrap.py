@@ -123,7 +123,7 @@ class Mounts:
 
         What lies in a folder that is covered counts, the cover itself does not.
         """
-        if path in self._passed or path.startswith((b"/proc/", b"/dev/")):
+        if path in self._passed or path in _DEVICES or path.startswith(b"/proc/"):
             return False
         if path in self._binds or path in self._links or path in self._masks:
             return False
