@@ -492,6 +492,7 @@ class Arena:
         target = re.sub(r"\(127\.0\.0\.1:[1-9]\d*\)$", "(127.0.0.1:TCP)", target)
         target = target.replace(f"/proc/{self.victim}/", "/proc/VICTIM/")
         target = re.sub(r"^/proc/\d+/", "/proc/PID/", target)
+        target = re.sub(r"^/dev/pts/\d+$", "/dev/pts/N", target)
         return re.sub(r"-[0-9a-f]{16}/", "-HASH/", target)
 
     def _profile_folder(self) -> Path:

@@ -31,6 +31,7 @@ class Attack:
     portable: str  # An errno, a word of `arms`, or one of those above.
     full: str
     reported: str = ""  # Kind and target as buildperm reports it; empty where it is not listed.
+    reported_full: str = ""  # Likewise in `full`, where that is something else.
     only: str = ""  # The user who can do it at all; empty for everybody.
     steals: bool = False  # Where it succeeds, a secret is in what the attacker says.
     kernel: str = ""  # What not every kernel has: without it nothing can be attacked.
@@ -121,7 +122,7 @@ ATTACKS = (
     _call(7, "ptrace", "trace another process", "ptrace", stops="L S B"),
     Attack(
         *("pidfd-getfd", 8, "take a descriptor out of another process", "L S B"),
-        *("EPERM", "ESRCH"),
+        *("EPERM", "ESRCH", "system pidfd_getfd", "system pidfd_open"),
         steals=True,
     ),
     Attack(
@@ -172,7 +173,10 @@ ATTACKS = (
         *(14, "fingerprints", "forge Cargo's fingerprints"),
         "$TARGET_DIR/debug/.fingerprint/planted",
     ),
-    Attack("other-outputs", 14, "change compiled crates", "L B", "EACCES", "ENOENT"),
+    Attack(
+        *("other-outputs", 14, "change compiled crates", "L B", "EACCES", "ENOENT"),
+        reported="read $TARGET_DIR/debug/deps",
+    ),
     _made(15, "git-hook", "make a Git hook", "$WORKSPACE/.git/hooks/post-checkout", "ENOENT"),
     _made(15, "envrc", "make `.envrc`", "$WORKSPACE/.envrc"),
     _made(15, "makefile", "append to a Makefile", "$WORKSPACE/Makefile", "ENOENT"),
@@ -245,10 +249,12 @@ ATTACKS = (
     _call(28, "io-uring", "io_uring", "io_uring_setup", errno="ENOSYS"),
     Attack(
         *("int-80", 29, "32-bit calls by `int 0x80`", "S", "ENOSYS", "ENOSYS"),
+        reported="system i386 call",
         kernel="32-bit programs",
     ),
     Attack(
         *("x32", 30, "x32 calls", "S", "ENOSYS", "ENOSYS"),
+        reported="system x32 call",
         kernel="x32",
     ),
     Attack(
@@ -286,7 +292,7 @@ ATTACKS = (
         reported="system socket(17, raw)",
         only="root",
     ),
-    _call(39, "netlink", "make a netlink socket", "", errno="EAFNOSUPPORT"),
+    _call(39, "netlink", "make a netlink socket", "socket(netlink, raw)", errno="EAFNOSUPPORT"),
     _call(39, "vsock", "make a vsock socket", "socket(40, stream)", errno="EAFNOSUPPORT"),
     Attack(
         *("af-alg", 39, "make an AF_ALG socket", "S", "EAFNOSUPPORT", "EAFNOSUPPORT"),
@@ -307,19 +313,35 @@ ATTACKS = (
         errno="EACCES",
         stops="S B",
     ),
-    Attack("kill", 47, "kill another process", "L S B", "EPERM", "ESRCH"),
-    Attack("stop", 47, "stop another process", "L S B", "EPERM", "ESRCH"),
-    Attack("signal", 47, "signal another process", "L S B", "EPERM", "ESRCH"),
-    Attack("signal-parent", 47, "signal Cargo or the recorder", "L S B", "EPERM", "EPERM"),
-    Attack("pidfd-signal", 47, "signal by descriptor", "L S B", "EPERM", "ESRCH"),
-    Attack("signal-by-owner", 47, "have the kernel signal (F_SETOWN)", "L B", NOTHING, "ESRCH"),
+    *(
+        Attack(id_, 47, f"{verb} another process", "L S B", "EPERM", "ESRCH", "system kill")
+        for id_, verb in (("kill", "kill"), ("stop", "stop"), ("signal", "signal"))
+    ),
+    _call(47, "signal-parent", "signal Cargo or the recorder", "kill", stops="L S B"),
+    Attack(
+        *("pidfd-signal", 47, "signal by descriptor", "L S B", "EPERM", "ESRCH"),
+        *("system pidfd_send_signal", "system pidfd_open"),
+    ),
+    _call(
+        47,
+        "signal-by-owner",
+        "have the kernel signal (F_SETOWN)",
+        "fcntl(F_SETOWN)",
+        stops="L S B",
+    ),
     _call(48, "prlimit", "limit another process", "prlimit64", stops="S B"),
     _call(48, "setpriority", "slow another process down", "setpriority", stops="S B"),
     Attack("daemon", 49, "outlive the build", "H B", NOTHING, NOTHING),
     Attack("double-fork", 50, "outlive it by a double fork", "H B", NOTHING, NOTHING),
-    _call(51, "untraced-child", "start a child that is not traced", ""),
-    _call(52, "own-listener", "answer calls by its own filter", ""),
-    _call(53, "undumpable", "make itself unreadable (PR_SET_DUMPABLE)", ""),
+    _call(51, "untraced-child", "start a child that is not traced", "clone(CLONE_UNTRACED)"),
+    _call(
+        *(52, "own-listener", "answer calls by its own filter"),
+        "seccomp(SECCOMP_FILTER_FLAG_NEW_LISTENER)",
+    ),
+    _call(
+        *(53, "undumpable", "make itself unreadable (PR_SET_DUMPABLE)"),
+        "prctl(PR_SET_DUMPABLE)",
+    ),
     Attack(
         *("exec-only", 54, "run a program that cannot be read", "P", FAILS, FAILS),
         only="ordinary",
@@ -328,9 +350,17 @@ ATTACKS = (
         *("recorder-memory", 55, "open the recorder's memory", "L S", "EACCES", "EACCES"),
         reported="read /proc/PID/mem",
     ),
-    Attack("tiocsti", 58, "type into the terminal (TIOCSTI)", "S H", "EACCES", "ENOENT"),
-    Attack("tty-write", 59, "write to /dev/tty", "L H", "EACCES", "ENOENT"),
-    Attack("pts-write", 59, "write to the terminal's device", "L H", "EACCES", "ENOENT"),
+    Attack(
+        *("tiocsti", 58, "type into the terminal (TIOCSTI)", "S H", "EACCES", "ENOENT"),
+        reported="read /dev/tty",
+    ),
+    _file(59, "tty-write", "write to /dev/tty", "/dev/tty", kind="write", stops="L H"),
+    _file(
+        *(59, "pts-write", "write to the terminal's device"),
+        "/dev/pts/N",
+        kind="write",
+        stops="L H",
+    ),
     Attack("escapes", 60, "control characters in warnings", "P", NOTHING, NOTHING),
     _file(
         *(61, "newline-in-path", "a path that looks like TOML"),
@@ -412,6 +442,7 @@ ATTACKS = (
     ),
     Attack(
         *("core-dump", 74, "raise the limit of core dumps", "H", "EPERM", "EPERM"),
+        reported="system setrlimit(RLIMIT_CORE)",
         only="ordinary",
     ),
     Attack(
