@@ -77,6 +77,7 @@ class Policy:
     limits: Mapping[str, int] = field(default_factory=_nothing)  # By name: see policy.limits.
     crate_limits: Mapping[str, Mapping[str, int]] = field(default_factory=_no_tables)  # By key.
     runtime: str = RUNTIMES[0]  # The one to use: one of RUNTIMES, or AUTO.
+    shared: tuple[str, ...] = ()  # Write patterns that are meant for several crates, as written.
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ import tomlkit
 from tomlkit.exceptions import ParseError, TOMLKitError
 
 from buildperm.errors import BuildpermError
-from buildperm.policy import limits, objection, presets
+from buildperm.policy import limits, objection, presets, sharing
+from buildperm.policy.access import Kind
 from buildperm.policy.grants import AUTO, FORMAT, KINDS, RUNTIMES, CrateGrants, Policy, parse_key
 from buildperm.policy.rule import Rule
 from buildperm.policy.statement import Layout, layout
@@ -28,7 +29,7 @@ from buildperm.policy.statement import Path as Keys
 
 BOM = "\ufeff"
 
-_TABLE_KEYS = ("version", "require", "runtime", "contexts", "limits", "crates")
+_TABLE_KEYS = ("version", "require", "runtime", "contexts", "shared", "limits", "crates")
 _CRATE_KEYS = ("reviewed", "presets", *KINDS, "deny", "reason")
 
 
@@ -42,11 +43,34 @@ def read(raw: bytes, path: Path) -> Policy:
     Raises:
         BuildpermError: The file is no TOML, or its grant table says what cannot be.
     """
-    return policy(*parse(raw, path), path)
+    text, document = parse(raw, path)
+    found = policy(text, document, path)
+    refuse_unshared(found, text, document)
+    return found
+
+
+def refuse_unshared(found: Policy, text: str, document: Mapping[str, Any]) -> None:
+    """Object to what two crates may write without anybody saying that it is meant.
+
+    Raises:
+        BuildpermError: There is such a place.
+    """
+    unmeant = sharing.conflict(sharing.claims(found), [sharing.area(each) for each in found.shared])
+    if unmeant is None:
+        return
+    home = table_path(document)
+    table: Any = document
+    where = (*home, "crates", unmeant.second.key, str(Kind.WRITE))
+    for key in where:
+        table = table[key]
+    place = (*where, table.index(unmeant.second.pattern))
+    _Reader(found.manifest, text, home).fail(
+        place, shown(unmeant.what), shown(unmeant.hint(dotted(home), unmeant.narrower.pattern))
+    )
 
 
 def policy(text: str, document: dict[str, Any], path: Path) -> Policy:
-    """Read the grants in a Cargo.toml that has been parsed.
+    """Read the grants in a Cargo.toml that has been parsed; whether they go together is left open.
 
     Raises:
         BuildpermError: Its grant table says what cannot be.
@@ -171,7 +195,18 @@ class _Reader:
             MappingProxyType(self.limits(limited, where, ("crates",))),
             MappingProxyType({key: self.crate_limits(key, said) for key, said in by_crate.items()}),
             self.one_of(table, "runtime", (AUTO, *RUNTIMES), require),
+            self.shared(table),
         )
+
+    def shared(self, table: dict[str, Any]) -> tuple[str, ...]:
+        """Read what several crates are meant to write."""
+        listed = self.strings(table.get("shared", []), (*self.home, "shared"))
+        for pattern, place in listed.items():
+            rule = Rule(Kind.WRITE, pattern)
+            found = objection.to_sharing(rule)
+            if found is not None:
+                self.object_to(rule, place, found)
+        return tuple(listed)
 
     def one_of(self, table: dict[str, Any], key: str, known: tuple[str, ...], default: str) -> str:
         """Read the name of a runtime."""

@@ -10,6 +10,7 @@ from buildperm.policy import address, directive, environment, sensitive
 from buildperm.policy.access import Kind
 from buildperm.policy.pattern import TOKENS, is_literal
 from buildperm.policy.rule import Rule
+from buildperm.policy.sharing import is_own
 from buildperm.tracer import notation
 
 _TOKEN = re.compile(rf"\$(?:{'|'.join(TOKENS)})(?![A-Za-z0-9_])")
@@ -57,6 +58,16 @@ def to_grant(rule: Rule, *, reason: str) -> Objection | None:
             return _directive(pattern)
         case Kind.SYSTEM:
             return Objection("no grant opens a system call", "Remove it.")
+
+
+def to_sharing(rule: Rule) -> Objection | None:
+    """Say why what `rule` allows to be written cannot be meant for several crates.
+
+    It grants nothing: whether it is in the sensitive tier is for the grants themselves to say.
+    """
+    if is_own(rule.pattern):
+        return Objection("each crate has another one", "Remove it.")
+    return to_grant(rule, reason="each grant gives its own")
 
 
 def to_denial(rule: Rule) -> Objection | None:

@@ -63,7 +63,9 @@ def patch(raw: bytes, proposals: Iterable[Proposal], path: Path, name: str = "Ca
     after = raw
     comments: dict[str, list[str]] = {}
     for crate, asked in sorted(by_crate.items()):
-        had = manifest.read(after, path).crates.get(crate, CrateGrants(crate))
+        # Whether two crates ask to write the same is for the person who applies it to say.
+        policy = manifest.policy(*manifest.parse(after, path), path)
+        had = policy.crates.get(crate, CrateGrants(crate))
         closed = {each.id: why for each in asked if (why := _why_closed(each, had))}
         allowed = [(each, Decision(Answer.ALLOW)) for each in asked if each.id not in closed]
         after = editor.with_grants(after, crate, merged(had, allowed), path)

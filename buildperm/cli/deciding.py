@@ -103,6 +103,8 @@ class Deciding:
         after = self._raw
         for key, grants in self.review.grants(self.policy).items():
             after = editor.with_grants(after, key, grants, self._workspace.manifest_path)
+        if after != self._raw:
+            self._workspace.read(after)
         return self._raw, after
 
     def verify(self, progress: Callable[[int, int, str], bool]) -> list[Failure]:

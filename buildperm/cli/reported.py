@@ -100,6 +100,8 @@ class _Reported:
         after = raw
         for key, grants in self._review.grants(self._workspace.policy).items():
             after = editor.with_grants(after, key, grants, self._workspace.manifest_path)
+        if after != raw:
+            self._workspace.read(after)
         return raw, after
 
     def _verify(self, progress: Progress) -> list[Failure]:

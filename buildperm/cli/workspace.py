@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from buildperm.cargo import sharing
 from buildperm.cargo.keys import places
 from buildperm.cargo.project import LEARN, Project, Projects
 from buildperm.cargo.session import chosen
@@ -50,6 +51,17 @@ class Workspace:
             CannotEnforceError: This machine cannot do what is required.
         """
         return chosen(self.policy, self.project.environment)
+
+    def read(self, raw: bytes) -> Policy:
+        """Read what Cargo.toml says, or would say, about these packages.
+
+        Raises:
+            BuildpermError: It says what cannot be.
+        """
+        policy = manifest.read(raw, self.manifest_path)
+        document = manifest.parse(raw, self.manifest_path)[1]
+        sharing.check(self.project, policy, self.places, document)
+        return policy
 
     def check_manifest(self, expected: bytes) -> None:
         """Make sure that Cargo.toml still is what this command last knew it to be.
@@ -101,7 +113,10 @@ def _open_context(projects: Projects, context: str, path: Path) -> Workspace:
 def _open(projects: Projects, words: Sequence[str], default: Sequence[str]) -> Workspace:
     project = projects.open(words, default=default)
     raw = _read(project.metadata.manifest)
-    return Workspace(project, raw, manifest.read(raw, project.metadata.manifest))
+    path = project.metadata.manifest
+    found = Workspace(project, raw, manifest.policy(*manifest.parse(raw, path), path))
+    found.read(raw)
+    return found
 
 
 def _projects(*, locked: bool = False) -> Projects:
