@@ -39,8 +39,10 @@ from errno import (
 
 from buildperm.sandbox import hygiene, kernel, landlock
 from buildperm.tracer import calls as layouts
-from buildperm.tracer import memory
+from buildperm.tracer import location, memory
 from buildperm.tracer.location import AT_FDCWD
+from buildperm.tracer.made import Made
+from buildperm.tracer.observation import changed
 from buildperm.tracer.ptrace import libc
 
 TYPE_CHECKING = False
@@ -299,7 +301,7 @@ class Guard:
             pids = process.pid, tid
             return _find(pids, start, path, is_followed=is_followed, is_ours=is_ours)
 
-        def perform(tid: int, process: Process, stopped: Stopped) -> int | None:
+        def perform(tid: int, process: Process, stopped: Stopped) -> int | Made | None:
             try:
                 change = read(tid, stopped[1:7])
                 if isinstance(change, Times) and change.is_nothing:
@@ -307,9 +309,14 @@ class Guard:
                 caller, is_ours = self._look(tid)
                 file = find(tid, process, stopped[1:7], is_ours=is_ours)
                 try:
-                    return self._make(tid, file, change, caller, is_ours=is_ours)
+                    name = _name(tid, file, is_ours=is_ours)
+                    result = self._make(tid, file, change, caller, is_ours=is_ours)
                 finally:
                     os.close(file)
+                refused = result is None
+                result = -EACCES if result is None else result
+                # The path may lead elsewhere by now; this is what the change was about.
+                return Made(result, changed(name), is_refused=refused)
             except FailedError as failed:
                 return -failed.code if failed.code else None
             except ProcessLookupError:
@@ -617,6 +624,15 @@ def _identity(process: bytes, capabilities: int = -1) -> tuple[bytes, ...]:
         elif line.startswith(b"CapEff:"):
             found.append(b"%x" % (int(line[7:], 16) & capabilities))
     return tuple(found)
+
+
+def _name(tid: int, file: int, *, is_ours: bool) -> bytes:
+    """Return the path of what a descriptor names, as the thread `tid` would say it."""
+    name = location.descriptor(os.getpid(), file)
+    if is_ours:
+        return name
+    top = os.readlink(b"/proc/%d/root" % tid).rstrip(b"/")
+    return name[len(top) :] if name.startswith(top + b"/") else name
 
 
 def _upwards(path: bytes) -> Iterator[bytes]:

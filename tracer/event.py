@@ -82,6 +82,7 @@ class PathChanged:
     errno: int
     refused: bool
     count: int = 1
+    raced: bool = False  # The names led elsewhere before the call: it may have been about that.
 
 
 @dataclass(frozen=True, slots=True)

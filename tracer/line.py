@@ -37,10 +37,10 @@ def _fields(key: Key) -> str:
                 f'"path":{_text(path)},"mode":"{mode}"{_flag("creates", creates)}'
                 f"{_errno(errno)}{_flag('refused', refused)}{_flag('raced', raced)}"
             )
-        case ("changed", _, change, bytes(path), bytes(other), errno, refused):
+        case ("changed", _, change, bytes(path), bytes(other), errno, refused, raced):
             return (
                 f'"change":"{change}","path":{_text(path)},"other":{_text(other)}'
-                f"{_errno(errno)}{_flag('refused', refused)}"
+                f"{_errno(errno)}{_flag('refused', refused)}{_flag('raced', raced)}"
             )
         case ("executed", _, bytes(path), bytes(requested), tuple(argv), errno, refused):
             return (

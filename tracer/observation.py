@@ -130,22 +130,34 @@ class Observer:
                 return start, None  # by descriptor: utimensat(2) with no path
             return start, self._outer(memory.text(tid, stopped[where[1] + 1]) or b"")
 
-        def enter(tid: int, process: Process, stopped: Stopped) -> Seen:
+        def named(tid: int, pid: int, arguments: Seen) -> tuple[bytes, bytes]:
+            target, other, is_followed = arguments
+            path = _changed_path(tid, pid, target, is_followed)
+            if is_text or other[1] is None:
+                return path, other[1] or b""
+            return path, _changed_path(tid, pid, other, False)
+
+        def arguments(tid: int, stopped: Stopped) -> Seen:
             is_followed = follows or (
                 flags_at >= 0 and not stopped[flags_at + 1] & _AT_SYMLINK_NOFOLLOW
             )
             other = (AT_FDCWD, None) if other_place[1] < 0 else copied(tid, stopped, other_place)
             return copied(tid, stopped, place), other, is_followed
 
+        def enter(tid: int, process: Process, stopped: Stopped) -> Seen:
+            given = arguments(tid, stopped)
+            # A call that the filter answers is not made by the script: nothing can come between.
+            return given, None if stopped[7] else (stopped, named(tid, process.pid, given))
+
         def leave(tid: int, process: Process, seen: Seen, result: int, refused: bool) -> None:
-            target, other, is_followed = seen
-            path = _changed_path(tid, process.pid, target, is_followed)
-            if is_text:
-                origin = other[1] or b""
-            elif other[1] is None:
-                origin = b""
-            else:
-                origin = _changed_path(tid, process.pid, other, False)
+            given, before = seen
+            path, origin = before if given is None else named(tid, process.pid, given)
+            raced = False
+            if given is not None and before is not None and result >= 0:
+                try:
+                    raced = (given, (path, origin)) != (arguments(tid, before[0]), before[1])
+                except OSError:
+                    pass  # gone
             if not refused and (
                 -result in refusal.SUSPECT
                 or self._is_hidden(result, path)
@@ -156,7 +168,7 @@ class Observer:
                 )
             request(CONT, tid, None, None)
             if path.startswith(b"/") and -result < _RESTARTING:
-                self._writer.changed(process, change, path, origin, -min(result, 0), refused)
+                self._writer.changed(process, change, path, origin, -min(result, 0), refused, raced)
 
         return enter, leave
 
@@ -305,6 +317,11 @@ def executed(pid: int, seen: Seen | None) -> tuple[bytes, bytes, tuple[bytes, ..
     program = location.program(pid)
     requested = program if seen is None else seen[0]
     return program or requested, requested, decoding.command_line(pid)
+
+
+def changed(path: bytes) -> Seen:
+    """Return what an `enter` would keep of a change whose file is known for certain."""
+    return None, (path, b"")
 
 
 def _changed_path(tid: int, pid: int, target: tuple[int, bytes | None], is_followed: bool) -> bytes:

@@ -111,6 +111,7 @@ def _changed(fields: Fields) -> PathChanged:
         fields.number("errno", 0),
         fields.flag("refused"),
         fields.number("count", 1),
+        fields.flag("raced"),
     )
 
 

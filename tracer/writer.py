@@ -115,10 +115,17 @@ class Writer:
             self._add(key, process.key, refused, len(path))
 
     def changed(
-        self, process: Process, change: str, path: bytes, other: bytes, errno: int, refused: bool
+        self,
+        process: Process,
+        change: str,
+        path: bytes,
+        other: bytes,
+        errno: int,
+        refused: bool,
+        raced: bool,
     ) -> None:
         """File a `PathChanged`."""
-        key = ("changed", process.chain, change, path, other, errno, refused)
+        key = ("changed", process.chain, change, path, other, errno, refused, raced)
         self._count(key, process.key, refused, len(path) + len(other))
 
     def executed(
@@ -199,7 +206,7 @@ class Writer:
             match key:
                 case ("opened", _, bytes(path), "write" | "read-write", _, 0, _, _):
                     yield path
-                case ("changed", _, change, bytes(path), _, 0, _) if change in _MADE:
+                case ("changed", _, change, bytes(path), _, 0, _, _) if change in _MADE:
                     yield path
                 case _:
                     pass

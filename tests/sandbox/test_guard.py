@@ -21,12 +21,15 @@ import pytest
 from buildperm.sandbox import machine
 from buildperm.sandbox.guard import Guard
 from buildperm.sandbox.spec import OWN
-from buildperm.tracer import calls
+from buildperm.tracer import calls, observation
+from buildperm.tracer.made import Made
 from buildperm.tracer.tree import Process
 from tests.sandbox.conftest import USERS, Bench, make_bench, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from buildperm.tracer.observation import Seen
 
 BWRAP = machine.bubblewrap()
 WHY_NOT = machine.probe_hull(BWRAP) if BWRAP else "it is not installed"
@@ -914,23 +917,33 @@ time.sleep(600)
             *pointers, _, outside = map(int, child.stdout.readline().split())
             process = Process(child.pid, child.pid, 0, None)
             answers = {}
+            told = {}
             for path, address in zip(paths, pointers, strict=True):
                 (root / "w/in/f").chmod(0o600)
                 arguments = (NUMBERS["fchmodat"], 0xFFFFFF9C, address, 0o640, 0, 0, 0, 0)
-                answer = perform(child.pid, process, arguments)
+                answer, told[path] = _told(perform(child.pid, process, arguments))
                 mode = stat.S_IMODE((root / "w/in/f").stat().st_mode)
                 assert (answer == 0) == (mode == 0o640), path
                 answers[path] = answer
             relative = dict(zip(paths, pointers, strict=True))["f"]
-            by_folder = perform(
-                child.pid, process, (NUMBERS["fchmodat"], outside, relative, 0o640, 0, 0, 0, 0)
-            )
+            arguments = (NUMBERS["fchmodat"], outside, relative, 0o640, 0, 0, 0, 0)
+            by_folder, _ = _told(perform(child.pid, process, arguments))
         finally:
             child.kill()
 
     works = {"/w/in/f", "f", "../in/f", "absolute", "up", "../../../../w/in/f", "/w/in/absolute"}
     works |= {"/proc/self/fd/3"}
     assert {path for path, answer in answers.items() if answer == 0} == works
+    # Told as the process would say it, wherever its root is.
+    assert {told[path] for path in works} == {observation.changed(b"/w/in/f")}
+    assert {told[path] for path in ("/w/out/f", "away")} == {observation.changed(b"/w/out/f")}
     assert answers["missing"] == -errno.ENOENT
     assert answers["/w/out/f"] is answers["../out/f"] is answers["away"] is by_folder is None
     assert stat.S_IMODE((root / "w/out/f").stat().st_mode) == 0o600
+
+
+def _told(answer: int | Made | None) -> tuple[int | None, Seen | None]:
+    """Return the result of a call, None where it was refused, and what the recording is told."""
+    if isinstance(answer, Made):
+        return None if answer.is_refused else answer.result, answer.seen
+    return answer, None

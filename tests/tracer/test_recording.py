@@ -53,7 +53,10 @@ flags = st.booleans()
 families = st.sampled_from(["inet", "unix", "38"])
 events = st.one_of(
     st.builds(FileOpened, times, pids, raw, st.sampled_from(OpenMode), flags, errnos, flags, flags),
-    st.builds(PathChanged, times, pids, st.sampled_from(Change), raw, raw, errnos, flags),
+    st.builds(
+        *(PathChanged, times, pids, st.sampled_from(Change), raw, raw, errnos, flags),
+        raced=flags,
+    ),
     st.builds(Executed, times, pids, raw, raw, argvs, errnos, flags),
     st.builds(
         SocketUsed, times, pids, st.sampled_from(SocketUse), families, notation, errnos, flags
@@ -72,8 +75,8 @@ def file(writer: Writer, event: Event) -> None:
     match event:
         case FileOpened(_, _, path, mode, creates, errno, refused, raced):
             writer.opened(live, path, mode, creates, errno, refused, raced)
-        case PathChanged(_, _, change, path, other, errno, refused):
-            writer.changed(live, change, path, other, errno, refused)
+        case PathChanged(_, _, change, path, other, errno, refused, _, raced):
+            writer.changed(live, change, path, other, errno, refused, raced)
         case Executed(_, _, path, requested, argv, errno, refused):
             writer.executed(live, path, requested, argv, errno, refused)
         case SocketUsed(_, _, use, family, address, errno, refused):
