@@ -1,5 +1,6 @@
 /* One thread changes a path between allowed and forbidden, byte by byte in place, while the other
- * one makes calls with it. Says how often what happened. */
+ * one makes calls with it, until it has changed during as many of them as is wanted. Says how often
+ * what happened. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char path[4096];
@@ -29,9 +31,10 @@ static void *flip(void *nothing)
 int main(void)
 {
     const char *out = getenv("OUT_DIR"), *what = getenv("CARGO_FEATURE_STD");
-    const char *calls = getenv("NUM_JOBS");
-    long wanted = atol(calls), allowed = 0, refused = 0, missing = 0, forbidden = 0, other = 0;
+    long wanted = atol(getenv("NUM_JOBS")), allowed = 0, refused = 0, missing = 0, forbidden = 0, other = 0;
+    long raced = 0;
     int is_rename = !strcmp(what, "rename"), is_source = !strcmp(what, "source");
+    int is_mode = !strcmp(what, "mode");
     char mine[4096], byte;
     pthread_t thread;
 
@@ -42,9 +45,11 @@ int main(void)
     if (is_rename)
         close(open(mine, O_WRONLY | O_CREAT, 0600));
     pthread_create(&thread, NULL, flip, NULL);
-    for (long i = 0; i < wanted; i++) {
+    for (long i = 0; raced < wanted && i < 20 * wanted; i++) {
         if (is_rename || is_source) {
+            long before = flips;
             int done = is_rename ? rename(mine, path) : rename(path, mine);
+            raced += flips != before;
             if (done == 0) {
                 char back[4096];
                 snprintf(back, sizeof back, "%s/%s", out, is_rename ? "there" : "file");
@@ -54,8 +59,18 @@ int main(void)
                     forbidden++;
                 continue;
             }
+        } else if (is_mode) {
+            long before = flips;
+            int done = chmod(path, 0600);
+            raced += flips != before;
+            if (done == 0) {
+                allowed++; /* The other file is looked at from outside. */
+                continue;
+            }
         } else {
+            long before = flips;
             int file = open(path, O_RDWR);
+            raced += flips != before;
             if (file >= 0) {
                 if (read(file, &byte, 1) == 1 && byte == 'a')
                     allowed++;
@@ -74,7 +89,7 @@ int main(void)
     }
     is_over = 1;
     pthread_join(thread, NULL);
-    fprintf(stderr, "%ld %ld %ld %ld %ld %ld\n", (long)flips, allowed, refused, missing, forbidden,
-            other);
+    fprintf(stderr, "%ld %ld %ld %ld %ld %ld %ld\n", (long)flips, raced, allowed, refused, missing,
+            forbidden, other);
     return 0;
 }
