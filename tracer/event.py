@@ -82,7 +82,7 @@ class PathChanged:
     errno: int
     refused: bool
     count: int = 1
-    raced: bool = False  # The names led elsewhere before the call: it may have been about that.
+    raced: bool = False  # Rename and link: the names led elsewhere before, and may be meant.
 
 
 @dataclass(frozen=True, slots=True)

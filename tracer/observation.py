@@ -123,6 +123,8 @@ class Observer:
         follows = name in layouts.FOLLOWING
         flags_at = layouts.FLAGS.get(name, layouts.NONE)
         is_text = change == "symlinked"
+        # Only of these it matters which two went together; looking twice costs as much again.
+        has_two = change in ("renamed", "linked")
 
         def copied(tid: int, stopped: Stopped, where: tuple[int, int]) -> tuple[int, bytes | None]:
             start = stopped[where[0] + 1] if where[0] >= 0 else AT_FDCWD
@@ -144,20 +146,30 @@ class Observer:
             other = (AT_FDCWD, None) if other_place[1] < 0 else copied(tid, stopped, other_place)
             return copied(tid, stopped, place), other, is_followed
 
+        def differs(
+            tid: int, given: Seen, now: tuple[bytes, bytes], stopped: Stopped, before: Seen
+        ) -> bool:
+            try:
+                return now != before or arguments(tid, stopped) != given
+            except OSError:
+                return False  # gone
+
         def enter(tid: int, process: Process, stopped: Stopped) -> Seen:
             given = arguments(tid, stopped)
-            # A call that the filter answers is not made by the script: nothing can come between.
-            return given, None if stopped[7] else (stopped, named(tid, process.pid, given))
+            # What the filter answers is not made by the script: nothing can come between.
+            if stopped[7] or not has_two:
+                return given, None
+            return given, (stopped, named(tid, process.pid, given))
 
         def leave(tid: int, process: Process, seen: Seen, result: int, refused: bool) -> None:
             given, before = seen
-            path, origin = before if given is None else named(tid, process.pid, given)
             raced = False
-            if given is not None and before is not None and result >= 0:
-                try:
-                    raced = (given, (path, origin)) != (arguments(tid, before[0]), before[1])
-                except OSError:
-                    pass  # gone
+            if given is None:  # See `changed`.
+                path, origin = before
+            else:
+                path, origin = named(tid, process.pid, given)
+                if before is not None and result >= 0:
+                    raced = differs(tid, given, (path, origin), *before)
             if not refused and (
                 -result in refusal.SUSPECT
                 or self._is_hidden(result, path)
