@@ -17,6 +17,7 @@ from buildperm.policy.pattern import is_literal, matches
 from buildperm.policy.proposal import Risk
 from buildperm.policy.rule import Rule
 from buildperm.policy.sensitive import opened_by, why
+from buildperm.tracer.calls import SIGNALS
 
 _REACHING_OUT = frozenset(
     ("fetch", "clone", "pull", "push", "ls-remote", "submodule", "remote-https", "archive")
@@ -76,6 +77,8 @@ def of_access(access: Access) -> tuple[Risk, str]:
             Risk.CRITICAL,
             f"`{access.target}` belongs to the sensitive tier: {access.sensitive}.",
         )
+    if access.kind is Kind.SYSTEM and access.target in SIGNALS:
+        return Risk.HIGH, f"`{access.target}`: it was about a process that is not its own."
     if access.kind is Kind.SYSTEM:
         return Risk.HIGH, f"`{access.target}` is a system call that no build needs."
     risk, reason = of_rule(Rule(access.kind, access.target))

@@ -109,3 +109,16 @@ def test_a_write_that_happened_all_the_same_says_so() -> None:
     assert done[0] is refused[0] is Risk.HIGH
     assert "could not prevent" in done[1]
     assert "could not prevent" not in refused[1]
+
+
+@pytest.mark.parametrize(
+    ("call", "reason"),
+    [
+        ("kill", "`kill`: it was about a process that is not its own."),
+        ("pidfd_open", "`pidfd_open`: it was about a process that is not its own."),
+        ("bpf", "`bpf` is a system call that no build needs."),
+    ],
+)
+def test_what_is_wrong_with_a_call_is_said_of_those_that_are_common(call: str, reason: str) -> None:
+    refused = _access(Kind.SYSTEM, call, outcome=Outcome.REFUSED)
+    assert risk.of_access(refused) == (Risk.HIGH, reason)
