@@ -41,6 +41,7 @@ int main(int argc, char **argv) {
         raise(SIGSTOP);
         usleep(100000); /* or it has stopped again before it was seen to continue */
         raise(SIGSTOP);
+        usleep(100000); /* or it has ended before it was seen to continue */
         _exit(5);
     }
     for (int at = 0; at < 2; at++) {

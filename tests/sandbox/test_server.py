@@ -209,7 +209,7 @@ def test_who_is_filtered_is_not_served(served: Bench) -> None:
 
 def test_who_is_traced_is_not_served(served: Bench) -> None:
     asking = subprocess.Popen(
-        [sys.executable, "-c", "input(); print(open(input()).readline())"],
+        [sys.executable, "-c", "print(input(), flush=True); print(open(input()).readline())"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=served.variables(),
@@ -217,10 +217,15 @@ def test_who_is_traced_is_not_served(served: Bench) -> None:
     )
     reply = folder_of(served) / str(asking.pid)
     os.mkfifo(reply)
+    assert asking.stdin is not None
+    assert asking.stdout is not None
+    asking.stdin.write("begun\n")
+    asking.stdin.flush()
+    assert asking.stdout.readline() == "begun\n"  # Or it would stop at its own execution.
     ptrace.seize(asking.pid)
     (folder_of(served) / "requests").write_text(f"{asking.pid} 0\n")
 
-    said, _ = asking.communicate(f"\n{reply}\n", timeout=60)
+    said, _ = asking.communicate(f"{reply}\n", timeout=60)
 
     assert said == "again\n\n"
 
