@@ -120,7 +120,8 @@ class Bench:
         kept = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("CARGO_", "RUST", "BUILDPERM_")) or name == "CARGO_HOME"
+            if not name.startswith(("CARGO_", "RUST", "BUILDPERM_"))
+            or name in ("CARGO_HOME", "RUSTUP_HOME")
         }
         ran = subprocess.run(
             ["cargo", "check", "--offline", "--all-targets", "--keep-going"],

@@ -387,6 +387,7 @@ for name in ("security.capability", "trusted.x"):
     if os.getuid(): os.stat(f)
 """
     found = run(bench, body)
+    subprocess.run(["chmod", "-R", "u+rwX", str(bench.out_dir)], check=True)
     subprocess.run(["rm", "-rf", str(bench.out_dir)], check=True)
     bench.out_dir.mkdir()
     bench.owned()
@@ -836,6 +837,7 @@ def test_tools_leave_what_they_leave_without_a_guard(
     assert ended.stderr == b"", ended.stderr.decode()
     guarded = survey(any_bench.out_dir / "d", work.dates)
     noise = [e for e in ended.of("changed") if e.get("refused")]
+    subprocess.run(["chmod", "-R", "u+rwX", str(any_bench.out_dir)], check=True)
     subprocess.run(["rm", "-rf", str(any_bench.out_dir)], check=True)
     any_bench.out_dir.mkdir()
     any_bench.owned()
