@@ -28,9 +28,6 @@ SERVER = "BUILDPERM_SERVER"
 _SPARE = 256  # Descriptors from here on: those of a jobserver are among the first few.
 
 
-_KEPT = {0: 8, 1: 9}  # Where the stub keeps what it has been given for standard streams.
-
-
 class RefusedError(Exception):
     """It is not served; the stub starts an interpreter of its own."""
 
@@ -38,12 +35,13 @@ class RefusedError(Exception):
 class Request:
     """A stub that waits to be served."""
 
-    def __init__(self, pid: int, arguments: int, folder: bytes) -> None:
+    def __init__(self, pid: int, arguments: int, kept: tuple[int, int], folder: bytes) -> None:
         """Look at the stub.
 
         Args:
             pid: Its process.
             arguments: How many of its last arguments Cargo gave to the build script.
+            kept: Where the stub keeps what it was given for standard input and output.
             folder: The server's.
 
         Raises:
@@ -53,6 +51,7 @@ class Request:
         self._opened: dict[int, int] = {}  # What it has open, by number, as opened here.
         self.handle = os.pidfd_open(pid)  # First: what is read after that is of this process.
         self.parent_handle = self._folder = -1
+        self._kept = kept
         try:
             self._look(pid, arguments, folder)
         except BaseException:
@@ -117,7 +116,7 @@ class Request:
         written from its beginning, and a socket cannot be opened: those are refused.
         """
         for number in {0, 1, 2, *hygiene.jobserver_numbers(self._environ)}:
-            there = _KEPT.get(number, number)
+            there = self._kept[number] if number < 2 else number
             path = b"/proc/%d/fd/%d" % (pid, there)
             try:
                 kind = os.stat(path).st_mode

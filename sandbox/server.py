@@ -6,7 +6,7 @@ folder asks it, and waits:
 
     stub                                        server                      worker
     mkfifo FOLDER/PID
-    "PID ARGUMENTS" ──▶ FOLDER/requests ──▶ looks at /proc/PID, forks ──▶ supervises, as ever
+    "PID …" ──▶ FOLDER/requests ──▶ looks at /proc/PID, forks ────────▶ supervises, as ever
     reads FOLDER/PID ◀── its exit status ──────── reaps ◀────────────────────── ends
 
 The worker is in the stub's process group, so that a signal to Cargo and all that it has started
@@ -37,7 +37,7 @@ REQUESTS = b"requests"
 AGAIN = b"again"
 """The reply to a stub that has to start an interpreter of its own."""
 
-_LONGEST = 24  # A request: a process ID and a number of arguments.
+_LONGEST = 32  # A request: a process ID and three small numbers.
 _PATIENCE_S = 5.0  # From asking the workers to end to SIGKILL.
 
 
@@ -86,20 +86,20 @@ class Server:
                     self._end()
                     return
                 if descriptor == self._requests:
-                    for pid, arguments in self._asked():
-                        self._serve(pid, arguments)
+                    for asked in self._asked():
+                        self._serve(*asked)
                 elif descriptor in self._jobs:  # It may have gone with another one just now.
                     self._happened(descriptor)
 
-    def _asked(self) -> Iterator[tuple[int, int]]:
-        """Yield process and number of arguments of each request that has come."""
+    def _asked(self) -> Iterator[tuple[int, ...]]:
+        """Yield the numbers of each request that has come: see `sandbox.request`."""
         *lines, self._rest = (self._rest + os.read(self._requests, 1 << 16)).split(b"\n")
         for line in lines:
-            pid, _, arguments = line.partition(b" ")
-            if pid.isdigit() and arguments.isdigit() and len(line) <= _LONGEST:
-                yield int(pid), int(arguments)
+            numbers = line.split(b" ")
+            if len(numbers) == 4 and len(line) <= _LONGEST and all(map(bytes.isdigit, numbers)):
+                yield tuple(map(int, numbers))
 
-    def _serve(self, pid: int, arguments: int) -> None:
+    def _serve(self, pid: int, arguments: int, stdin: int, stdout: int) -> None:
         path = self._folder + b"/%d" % pid
         try:
             flags = os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -107,7 +107,7 @@ class Server:
         except OSError:
             return  # It has gone, or never was.
         try:
-            request = Request(pid, arguments, self._folder)
+            request = Request(pid, arguments, (stdin, stdout), self._folder)
         except (OSError, ValueError, LookupError, RefusedError):
             self._refuse(job, pid)
             return

@@ -38,13 +38,16 @@ if [ -n "${LD_LIBRARY_PATH+set}" ]; then
   %(libraries)s
 fi
 server=$BUILDPERM_SERVER
-case "$CARGO_MAKEFLAGS $MAKEFLAGS" in
-*[=,][89]*) server= ;;
-esac
 if [ -n "$server" ] && [ -n "$BUILDPERM_SESSION" ] && [ -p "$server/requests" ]; then
-  # A supervisor that is loaded already. The redirections below use 0 and 1 for a while.
-  exec 8<&0 9>&1
-  if %(mkfifo)s -m 600 "$server/$$" 2>/dev/null && echo "$$ $#" >"$server/requests"; then
+  # A supervisor that is loaded already. The redirections below use 0 and 1 for a while, so what
+  # these are is kept where no jobserver is.
+  case "$CARGO_MAKEFLAGS $MAKEFLAGS" in
+  *[=,][67]*[=,][89]*|*[=,][89]*[=,][67]*) kept= ;;
+  *[=,][67]*) exec 8<&0 9>&1; kept="8 9" ;;
+  *) exec 6<&0 7>&1; kept="6 7" ;;
+  esac
+  if [ -n "$kept" ] && %(mkfifo)s -m 600 "$server/$$" 2>/dev/null &&
+    echo "$$ $# $kept" >"$server/requests"; then
     read -r status <"$server/$$"
     case $status in
     again) ;;
@@ -52,7 +55,6 @@ if [ -n "$server" ] && [ -n "$BUILDPERM_SESSION" ] && [ -p "$server/requests" ];
     *) exit "$status" ;;
     esac
   fi
-  exec 8<&- 9>&-
 fi
 if [ -x "$python" ] && [ -r "$supervisor" ]; then
   BUILDPERM_PARENT=$PPID

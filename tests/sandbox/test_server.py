@@ -113,14 +113,40 @@ def test_the_jobserver_is_passed_on(served: Bench) -> None:
     os.close(writing)
 
 
-def test_a_jobserver_where_the_stub_keeps_its_own_is_left_alone(served: Bench) -> None:
-    served.environment["MAKEFLAGS"] = "-j --jobserver-auth=8,9"
-    placed = served.script("print('cargo::warning=ok')\n")
+@pytest.mark.parametrize(
+    ("reading", "writing", "is_served"),
+    [(3, 4, True), (8, 9, True), (6, 7, True), (60, 61, True), (6, 9, False)],
+)
+def test_a_jobserver_may_be_where_the_stub_would_keep_its_own(
+    served: Bench, reading: int, writing: int, is_served: bool
+) -> None:
+    served.environment["CARGO_MAKEFLAGS"] = (
+        f"-j --jobserver-fds={reading},{writing} --jobserver-auth={reading},{writing}"
+    )
+    pipe = os.pipe()
+    os.write(pipe[1], b"+")
+    placed = served.script(
+        f"import os\nos.write({writing}, os.read({reading}, 1) + b'!')\n"
+        "print('cargo::warning=ok')\n"
+    )
+    shell = f"exec {{0}}<&{pipe[0]} {{1}}>&{pipe[1]}; exec {placed}"
 
-    process = served.start(placed)
+    process = subprocess.Popen(
+        ["bash", "-c", shell.format(reading, writing)],
+        cwd=start(served),
+        env=served.variables(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        pass_fds=pipe,
+    )
+    said, _ = process.communicate(timeout=60)
 
-    assert process.communicate(timeout=60)[0] == b"cargo::warning=ok\n"
-    assert not was_served(served, process)
+    assert said == b"cargo::warning=ok\n"
+    assert os.read(pipe[0], 8) == b"+!"
+    assert was_served(served, process) == is_served
+    for descriptor in pipe:
+        os.close(descriptor)
 
 
 def test_output_to_a_file_is_not_written_over(served: Bench) -> None:
@@ -148,7 +174,13 @@ def test_many_ask_at_once(served: Bench) -> None:
     folder = start(served)
 
     started = [
-        subprocess.Popen([placed], cwd=folder, env=environment, stdout=subprocess.PIPE)
+        subprocess.Popen(
+            [placed],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         for environment in environments
     ]
 
@@ -223,7 +255,7 @@ def test_who_is_traced_is_not_served(served: Bench) -> None:
     asking.stdin.flush()
     assert asking.stdout.readline() == "begun\n"  # Or it would stop at its own execution.
     ptrace.seize(asking.pid)
-    (folder_of(served) / "requests").write_text(f"{asking.pid} 0\n")
+    (folder_of(served) / "requests").write_text(f"{asking.pid} 0 0 1\n")
 
     said, _ = asking.communicate(f"{reply}\n", timeout=60)
 
@@ -233,9 +265,10 @@ def test_who_is_traced_is_not_served(served: Bench) -> None:
 @pytest.mark.parametrize(
     "request_of",
     [
-        lambda pid: f"{pid} 0\n",
-        lambda pid: f"{pid} 99\n",
-        lambda pid: f"{pid}\n1 1 1\n-1 0\nx y\n" + "0" * 70_000 + f" 0\n{pid} 0\n",
+        lambda pid: f"{pid} 0 0 1\n",
+        lambda pid: f"{pid} 99 0 1\n",
+        lambda pid: f"{pid} 0 999999 1\n",
+        lambda pid: f"{pid}\n1 1 1\n-1 0 0 1\nx y z 1\n" + "0" * 70_000 + f" 0 0 1\n{pid} 0 0 1\n",
     ],
 )
 def test_who_is_no_stub_is_not_served(served: Bench, request_of: Callable[[int], str]) -> None:
