@@ -73,6 +73,10 @@ SYSTEM_LIBRARIES = (
 _SEARCH = "rustc-link-search"
 _SEARCH_KINDS = ("dependency", "crate", "native", "framework", "all")
 _NO_CRATES = ("native", "framework")  # Where rustc looks for no crates; without a kind it does.
+# Cargo has programs search these folders too, outside of the sandbox. In LD_LIBRARY_PATH `;` parts
+# folders as well as `:` does, and `$LIB` stands for another name: ld.so(8). What is loaded is then
+# not in the folder that was looked into.
+_MISREAD = frozenset(b":;$")
 
 _SEPARATORS = b":;, \t"
 _TO_ONE = bytes.maketrans(_SEPARATORS, b":" * len(_SEPARATORS))
@@ -363,6 +367,15 @@ def _searched(value: str, places: Mapping[str, bytes]) -> bytes:
     return path[1:] if path.startswith(b"//") else path
 
 
+def _is_misread(value: str, places: Mapping[str, bytes]) -> bool:
+    """Tell whether a loader of programs takes a folder for others, by what a script called it.
+
+    Where the build itself lies is nobody's choice but the user's.
+    """
+    named = locate(_searched(value, places), places).partition("/")[2]
+    return not _MISREAD.isdisjoint(decode(named))
+
+
 def _holds_crates(value: str) -> bool:
     """Tell whether rustc looks for crates where it is told to search."""
     kind, equals, _ = value.partition("=")
@@ -413,6 +426,8 @@ def _judge_one(
     if key in _HARMLESS:
         return FREE
     if key == _SEARCH:
+        if _is_misread(value, places):
+            return FORBIDDEN
         return FREE if is_free_search(value, places, handed_over) else REFUSED
     if key == "rustc-env":
         name = value.partition("=")[0]

@@ -163,3 +163,45 @@ def test_other_libraries_are_searched_for(own_bench: Bench, name: str, kind: str
     line = f"cargo:rustc-link-search={kind}{own_bench.out_dir}"
 
     assert own_bench.run(own_bench.script(f"print({line!r})")).stdout == f"{line}\n".encode()
+
+
+@pytest.mark.parametrize("grants", [[], ["rustc-link-search=**"]])
+@pytest.mark.parametrize("line", ["rustc-link-search=native={}", "rustc-flags=-L {}"])
+@pytest.mark.parametrize(
+    ("searched", "loaded"), [("$PLATFORM", "x86_64"), ("${LIB}", ""), ("sub;{out}/b", "b")]
+)
+def test_no_folder_is_searched_that_a_loader_takes_for_another(
+    own_bench: Bench, searched: str, loaded: str, line: str, grants: list[str]
+) -> None:
+    # The shell of the next stub loaded what was never looked at, and ran it without a sandbox.
+    out_dir = own_bench.out_dir
+    folder = f"{out_dir}/{searched.replace('{out}', str(out_dir))}"
+    os.makedirs(folder)
+    if loaded:
+        _library(out_dir / loaded / "libtinfo.so.6", own_bench.top / "loaded")
+    own_bench.grants = {"directives": grants}
+    text = f"cargo:{line.format(folder)}"
+
+    ended = own_bench.run(own_bench.script(f"print({text!r})"))
+
+    assert ended.status == 1
+    assert ended.stdout == b""
+    assert b"(forbidden)" in ended.stderr
+
+
+@pytest.mark.parametrize("searched", ["{top}/x/$PLATFORM", "{top}/nothing;{top}/x/x86_64"])
+def test_a_loader_does_take_these_folders_for_others(searched: str, tmp_path: Path) -> None:
+    if os.uname().machine != "x86_64":
+        pytest.skip("$PLATFORM is another word on another machine")
+    _library(tmp_path / "x/x86_64/libtinfo.so.6", tmp_path / "loaded")
+    path = searched.format(top=tmp_path)
+    told = subprocess.run(
+        ["/bin/true"],
+        env={"LD_LIBRARY_PATH": path, "LD_DEBUG": "libs", "LD_PRELOAD": "libtinfo.so.6"},
+        capture_output=True,
+        check=True,
+    )
+    if b"find library" not in told.stderr:
+        pytest.skip("this loader is not glibc's")
+
+    assert (tmp_path / "loaded").exists()
