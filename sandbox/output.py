@@ -43,6 +43,9 @@ _SYSTEM_STEMS = frozenset(
     b"gcc gcc_s gcc_eh unwind atomic stdc++ supc++ c++ c++abi compiler_rt ssp ssp_nonshared "
     b"tinfo tinfow ncurses ncursesw readline history".split()
 )
+# What a shell loads as it starts beyond what it is linked with: to find out who its user is, where
+# systemd knows users and SHELL is not set, and to read the character sets of East Asia: gconv(5).
+_LOADED_STEMS = frozenset(b"cap CNS GB ISOIR165 JIS JISX0213 KSC".split())
 _NAME_SERVICE = b"libnss_"  # nss(5): any program may load these to find out who its user is.
 # Below a folder that it searches ld.so(8) looks here first: "Hardware capabilities". Without the
 # first, which has folders of any name in it, these may lie within each other, before glibc 2.37.
@@ -185,7 +188,10 @@ def _is_system_library(name: bytes) -> bool:
     if not name.startswith(b"lib"):
         return False
     stem, dot, kind = name[3:].partition(b".")
-    return bool(dot) and stem in _SYSTEM_STEMS and kind.partition(b".")[0] in (b"so", b"a")
+    kind = kind.partition(b".")[0] if dot else b""
+    if stem in _LOADED_STEMS:
+        return kind == b"so"
+    return stem in _SYSTEM_STEMS and kind in (b"so", b"a")
 
 
 def _is_program(path: bytes) -> bool:

@@ -102,6 +102,8 @@ def test_a_python_that_needs_to_be_told_where_its_libraries_are_is_told(
         "libtinfo.so.6",
         "libreadline.so.8",
         "libnss_files.so.2",
+        "libcap.so.2",
+        "libJIS.so",
     ],
 )
 def test_what_a_shell_would_load_is_called_like_the_systems(tmp_path: Path, name: str) -> None:
@@ -112,8 +114,26 @@ def test_what_a_shell_would_load_is_called_like_the_systems(tmp_path: Path, name
     assert output.shadows(bytes(tmp_path)) == [name]
 
 
+def test_what_modules_need_that_a_shell_loads_is_called_like_the_systems(tmp_path: Path) -> None:
+    # bash asks who its user is as it starts: libnss_systemd was loaded, and for it a libcap that a
+    # build script had made, before the stub's first line.
+    modules = [
+        module
+        for folder in (Path("/lib"), Path("/lib64"), *Path("/lib").glob("*-linux-gnu"))
+        for pattern in ("libnss_systemd.so.2", "gconv/*.so")
+        for module in folder.glob(pattern)
+    ]
+    names = {name for module in modules for name in _libraries_of(module)}
+    if not names:
+        pytest.skip("no MODULES that need more than the C library")
+    for name in names:
+        (tmp_path / name).touch()
+
+    assert set(output.shadows(bytes(tmp_path))) == names
+
+
 def test_a_library_in_another_folder_is_none_of_the_systems(tmp_path: Path) -> None:
-    for name in ("sysroot/libc.a", "nss/libnss3.so", "libnss3.so", "glibc-hwcaps"):
+    for name in ("sysroot/libc.a", "libcap.a", "nss/libnss3.so", "libnss3.so", "glibc-hwcaps"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
 
