@@ -31,11 +31,11 @@ else:
 
 
 _START = (
-    b"import marshal,posix;c,t=marshal.loads(posix.read(%d,%d));g={'__name__':'inner'};exec(c,g);"
-    b"g['main'](t)"
+    b"import marshal,posix;f=%d;c,t=marshal.loads(posix.read(f,%d));posix.close(f);"
+    b"g={'__name__':'inner'};exec(c,g);g['main'](t)"
 )
 """Runs what the memory file behind a descriptor holds: the code of `sandbox.inner`, and what it is
-told."""
+told. The script does not get that file."""
 
 PYTHON = os.path.realpath(os.fsencode(sys.executable))  # Of a virtual environment only a link.
 

@@ -192,6 +192,21 @@ def test_the_recording_shows_the_script_and_nothing_of_its_hull(full: Bench) -> 
     assert header["runtime"] == "full"
 
 
+def test_a_script_gets_no_descriptor_of_what_starts_it(full: Bench) -> None:
+    # The code that started it, its filter and its environment lay in one that could be written.
+    body = """
+import os
+for number in range(3, 1000):
+    try:
+        os.fstat(number)
+    except OSError:
+        continue
+    print("cargo::warning=open:", number)
+print("cargo::warning=looked")
+"""
+    assert full.run(full.script(body)).stdout == b"cargo::warning=looked\n"
+
+
 def test_what_is_left_running_is_ended_and_counted(full: Bench) -> None:
     ended = full.run(
         full.script(
