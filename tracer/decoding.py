@@ -187,7 +187,10 @@ def _written(pid: int, tid: int, number: int, raw: bytes) -> str:
         path = name.split(b"\0", 1)[0]
         if not path:
             return ""
-        return encode(location.absolute(pid, tid, location.AT_FDCWD, path))
+        # Nothing has been connected that could be asked, and a name can be written so that it looks
+        # like another one: `/proc/self/root/run/docker.sock`, `/run/nscd/../docker.sock`.
+        named = location.absolute(pid, tid, location.AT_FDCWD, path)
+        return encode(location.resolved(named) if named.startswith(b"/") else named)
     if number == _socket.AF_NETLINK and len(raw) >= 12:
         port, groups = struct.unpack_from("=II", raw, 4)
         return f"{port}:{groups}"
