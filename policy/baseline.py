@@ -175,9 +175,6 @@ QUIET = (
     "/run/systemd/userdb/**",
     "/var/run/systemd/userdb/**",
     "/etc/gitconfig",
-    # git refreshes its index wherever it can, and does without where it cannot.
-    "$WORKSPACE/.git/index.lock",
-    "**/.git/index.lock",
     "/etc/gnutls/**",
     "/var/lib/dpkg/arch*",
     "io_uring_setup",
@@ -196,10 +193,46 @@ QUIET = (
     "prctl(PR_SET_SECCOMP)",
     "seccomp(SECCOMP_SET_MODE_FILTER)",
 )
-"""What programs touch out of habit: having been refused it hurts nobody and asks nothing.
+"""What programs read or call out of habit: having been refused it hurts nobody and asks nothing.
 
 It is listed all the same: see `report.run.evidence`.
 """
+
+QUIET_WRITES = (
+    "/proc/self/**",
+    "/proc/thread-self/**",
+    "/dev/tty",
+    "/dev/ptmx",
+    "/dev/stdin",
+    "/dev/stdout",
+    "/dev/stderr",
+    "/dev/fd",
+    # tmpfile(3) asks for a file without a name there, before it tries anything else.
+    "/dev/shm",  # noqa: S108
+    "/tmp",  # noqa: S108
+    "/var/tmp",  # noqa: S108
+    # How libselinux asks, whatever about.
+    "/sys/fs/selinux/access",
+    "/sys/fs/selinux/context",
+    "/sys/fs/selinux/create",
+    # git refreshes its index wherever it can, and does without where it cannot.
+    "$WORKSPACE/.git/index.lock",
+    "**/.git/index.lock",
+)
+"""What programs try to write out of habit.
+
+Little that is looked at by habit is: nobody writes `/proc/sys/kernel/core_pattern`,
+`/etc/gitconfig` or another terminal without meaning it.
+"""
+
+QUIET_SOCKETS = (
+    "/run/nscd/**",
+    "/var/run/nscd/**",
+    "/var/lib/sss/**",
+    "/run/systemd/userdb/**",
+    "/var/run/systemd/userdb/**",
+)
+"""Where libc asks for users and hosts."""
 
 PASSED_BY = frozenset({"/etc/ssl/private"})
 """Sensitive folders that are listed, in vain, by whoever looks through /usr/lib for a library.

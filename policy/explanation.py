@@ -111,7 +111,13 @@ _BASELINE = {
     Kind.EXEC: baseline.EXEC,
 }
 _SETS = {kind: PatternSet(patterns) for kind, patterns in _BASELINE.items()}
-_HABITS = PatternSet(baseline.QUIET)
+_HABITS = {
+    Kind.READ: baseline.QUIET,
+    Kind.WRITE: baseline.QUIET_WRITES,
+    Kind.NET: baseline.QUIET_SOCKETS,
+    Kind.SYSTEM: baseline.QUIET,
+}
+_HABIT_SETS = {kind: PatternSet(patterns) for kind, patterns in _HABITS.items()}
 
 
 class Explainer:
@@ -160,7 +166,7 @@ class Explainer:
         denial = self._denials.first(kind, target)
         if denial is not None:
             return Denied(denial)
-        habit = _habit(target)
+        habit = _habit(kind, target)
         if habit:
             return OfNoConcern(habit)
         return Never(UNOPENED) if kind is Kind.SYSTEM else self._host(target)
@@ -198,7 +204,7 @@ class Explainer:
                 return self._granted(rule)
             wildcard = wildcard or rule
         if kind is not Kind.EXEC:
-            habit = _habit(target) if kind is Kind.WRITE or not why else ""
+            habit = _habit(kind, target) if kind is Kind.WRITE or not why else ""
             if kind is Kind.READ and target in baseline.PASSED_BY:
                 habit = target
             if habit:
@@ -331,10 +337,10 @@ def _is_below(target: str, folders: Collection[str]) -> bool:
 
 
 @lru_cache(maxsize=1 << 14)
-def _habit(target: str) -> str:
+def _habit(kind: Kind, target: str) -> str:
     if matches(_DESCRIPTORS, target) and target != "/proc/self/fd":
         return _DESCRIPTORS
-    return _first(baseline.QUIET, target) if _HABITS.covers(target) else ""
+    return _first(_HABITS[kind], target) if _HABIT_SETS[kind].covers(target) else ""
 
 
 def _first(patterns: Iterable[str], target: str) -> str:

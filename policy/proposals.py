@@ -36,7 +36,12 @@ _SYSTEM = "No grant opens a system call; builds work without it."
 _READ = PatternSet((*baseline.READ, *baseline.WRITE))
 _WRITE = PatternSet(baseline.WRITE)
 _EXEC = PatternSet(baseline.EXEC)
-_QUIET = PatternSet(baseline.QUIET)
+_QUIET = {
+    Kind.READ: PatternSet(baseline.QUIET),
+    Kind.WRITE: PatternSet(baseline.QUIET_WRITES),
+    Kind.NET: PatternSet(baseline.QUIET_SOCKETS),
+    Kind.SYSTEM: PatternSet(baseline.QUIET),
+}
 # Opened by this name it was a pipe or a socket that the script has already, such as Cargo's
 # jobserver; for a file the kernel would have told its path.
 _OWN_DESCRIPTORS = "/proc/self/fd/"
@@ -118,7 +123,7 @@ def _is_quiet(access: Access) -> bool:
         return True
     if access.kind is Kind.WRITE and access.outcome is Outcome.DONE:
         return False
-    return _QUIET.covers(access.target)
+    return _QUIET[access.kind].covers(access.target)
 
 
 class _Asking:

@@ -47,6 +47,31 @@ def _access(kind: Kind, target: str, outcome: Outcome) -> Access:
             _access(Kind.SYSTEM, "seccomp(SECCOMP_FILTER_FLAG_NEW_LISTENER)", Outcome.REFUSED),
             id="a program confines itself",
         ),
+        *(
+            # Nobody was told of these: they were tried, and what only looks is a habit.
+            pytest.param(
+                _access(Kind.READ, target, Outcome.REFUSED),
+                _access(Kind.WRITE, target, Outcome.REFUSED),
+                id=f"{target} is looked at",
+            )
+            for target in (
+                "/proc/sys/kernel/yama/ptrace_scope",
+                "/sys/fs/cgroup/release_agent",
+                "/dev/pts/3",
+                "/etc",
+                "/var/lib/dpkg/arch",
+            )
+        ),
+        pytest.param(
+            _access(Kind.WRITE, "$WORKSPACE/.git/index.lock", Outcome.REFUSED),
+            _access(Kind.WRITE, "/etc/gitconfig", Outcome.REFUSED),
+            id="git refreshes its index",
+        ),
+        pytest.param(
+            _access(Kind.NET, "/run/nscd/socket", Outcome.REFUSED),
+            _access(Kind.NET, "/proc/self/agent", Outcome.REFUSED),
+            id="libc asks for users",
+        ),
     ],
 )
 def test_a_habit_is_no_news_and_its_neighbour_is(habit: Access, news: Access) -> None:
