@@ -250,18 +250,28 @@ def handed_over(environ: Mapping[bytes, bytes], places: Mapping[str, bytes]) -> 
     are resolved. The list is sorted and holds nothing twice.
     """
     found: set[bytes] = set()
-    outside = {"TARGET_DIR": places["TARGET_DIR"]} if "TARGET_DIR" in places else {}
     for name, value in environ.items():
-        if not name.startswith(b"DEP_") or b"/" not in value or b"\0" in value:
-            continue
-        for part in (value, *value.split(b":")):
-            if not part.startswith(b"/"):
-                continue
-            try:
-                real = os.path.realpath(part, strict=True)
-            except OSError:
-                continue
-            portable = locate(real, outside)
-            if any(matches(pattern, portable) for pattern in _BUILD_OUTPUT):
-                found.add(real)
+        if name.startswith(b"DEP_"):
+            found.update(path for path in outputs(value, places) if os.path.lexists(path))
     return sorted(found)
+
+
+def outputs(value: bytes, places: Mapping[str, bytes]) -> set[bytes]:
+    """Find the paths in a value that lie in output folders of build scripts, there or not.
+
+    Links are resolved.
+    """
+    if b"/" not in value or b"\0" in value:
+        return set()
+    parts = {part for part in (value, *value.split(b":")) if part.startswith(b"/")}
+    real = {os.path.realpath(part) for part in parts}
+    return {path for path in real if output_of(path, places)}
+
+
+def output_of(path: bytes, places: Mapping[str, bytes]) -> str:
+    """Name the output folder of a build script in which `path` lies; empty if it is in none."""
+    target = locate(path, {"TARGET_DIR": places["TARGET_DIR"]} if "TARGET_DIR" in places else {})
+    if not any(matches(pattern, target) for pattern in _BUILD_OUTPUT):
+        return ""
+    above, mark, below = target.partition("/build/")
+    return above + mark + f"{below}/".partition("/out/")[0]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 
+from buildperm.policy import baseline
 from buildperm.policy.environment import holds_credential
 from buildperm.policy.pattern import locate, matches
 from buildperm.tracer.notation import decode, encode
@@ -330,6 +331,20 @@ def is_free_search(
     return _is_system(path, places)
 
 
+def _is_ones_own(value: str, places: Mapping[str, bytes], handed_over: Iterable[bytes]) -> bool:
+    """Tell whether metadata names no output folder of a script that may be running now.
+
+    Dependents may read what it names, and have Cargo search it for libraries: so each script hands
+    over its own folder, which nobody changes any more, and what it was handed itself.
+    """
+    named = baseline.outputs(decode(value).partition(b"=")[2], places)
+    if not named:
+        return True
+    own = places.get("OUT_DIR", b"")
+    known = {baseline.output_of(folder, places) for folder in (own, *handed_over)}
+    return all(baseline.output_of(path, places) in known for path in named)
+
+
 def leads_out(value: str, places: Mapping[str, bytes]) -> bool:
     """Tell whether a value names a path outside of script, package and system.
 
@@ -423,6 +438,8 @@ def _judge_one(
     if key == "rerun-if-env-changed":
         # Cargo keeps the value in its target directory, where other scripts may find it.
         return REFUSED if holds_credential(value) else FREE
+    if key == "metadata":
+        return FREE if _is_ones_own(value, places, handed_over) else REFUSED
     if key in _HARMLESS:
         return FREE
     if key == _SEARCH:

@@ -205,4 +205,6 @@ def _of_directive(pattern: str) -> tuple[Risk, str]:
         return Risk.HIGH, "Cargo keeps what looks like a secret in its target directory"
     if key == "rustc-env":
         return Risk.MEDIUM, "its name is like one that steers tools, though it is only embedded"
+    if key == "metadata":
+        return Risk.HIGH, "what another script is still making is searched for libraries and read"
     return Risk.HIGH, "it is a directive that buildperm does not know"

@@ -225,3 +225,32 @@ def test_a_loader_does_take_these_folders_for_others(searched: str, tmp_path: Pa
         pytest.skip("this loader is not glibc's")
 
     assert (tmp_path / "loaded").exists()
+
+
+@pytest.mark.parametrize(
+    ("named", "handed_over", "passes"),
+    [
+        ("other-1/out", (), False),
+        ("not-yet-1/out/lib", (), False),
+        ("crate-1/out/../../other-1/out", (), False),
+        ("x:{build}/other-1/out", (), False),
+        ("z-1/out", (), False),
+        ("z-1/out", ("z-1/out/include",), True),
+        ("crate-1/out/lib", (), True),
+    ],
+)
+def test_a_script_hands_over_what_is_its_own_or_was_handed_to_it(
+    own_bench: Bench, named: str, handed_over: tuple[str, ...], *, passes: bool
+) -> None:
+    # One that was still running was searched for libraries: its folder held none when that was
+    # judged, and one for the shell of the next stub when it ended.
+    build = own_bench.target / "debug/build"
+    for name in ("other-1/out", "z-1/out/include"):
+        (build / name).mkdir(parents=True)
+    own_bench.environment = {f"DEP_Z_{at}": f"{build}/{one}" for at, one in enumerate(handed_over)}
+    line = f"cargo::metadata=root={build}/{named.format(build=build)}"
+
+    ended = own_bench.run(own_bench.script(f"print({line!r})"))
+
+    assert ended.stdout == (f"{line}\n".encode() if passes else b"")
+    assert ended.status == (0 if passes else 1)
