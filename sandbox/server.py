@@ -195,6 +195,10 @@ def main(arguments: list[str]) -> None:
     `arguments[1]` is the session that most requests will be about.
     """
     folder, session = map(os.fsencode, arguments)
-    server = Server(folder)
+    try:
+        server = Server(folder)
+    except OSError:  # No room there. Who asks for the server finds none, and does without.
+        os.read(0, 1)
+        return
     warm_up(session, folder)
     server.run(0)

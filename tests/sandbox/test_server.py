@@ -15,6 +15,7 @@ from buildperm.cargo.serving import ForkServer
 from buildperm.sandbox import kernel
 from buildperm.sandbox.request import SERVER
 from buildperm.sandbox.session import dump
+from buildperm.sandbox.stub import SUPERVISOR
 from buildperm.tracer import ptrace
 from tests.sandbox.conftest import Bench, processes_with, wait_until
 
@@ -216,6 +217,18 @@ def test_the_end_of_the_server_is_the_end_of_all(own_bench: Bench) -> None:
     assert process.returncode in (1, 130)
     assert not processes_with(os.fsencode(own_bench.out_dir))
     assert not folder_of(own_bench).exists()
+
+
+def test_a_server_that_cannot_be_made_is_nobodys_end(tmp_path: Path) -> None:
+    # What has been killed takes the build with it: stubs would wait for its reply.
+    where = str(tmp_path / "nowhere")
+    command = [sys.executable, "-IS", SUPERVISOR, "--serve", where, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as server:
+        with pytest.raises(subprocess.TimeoutExpired):
+            server.wait(1)
+        assert server.communicate(timeout=10)[1] == b""
+
+    assert server.returncode == 0
 
 
 def is_running(bench: Bench) -> bool:
