@@ -26,13 +26,14 @@ _OPTIMISED_END = b"lto_"  # Quicker to look for; nearly no file holds it.
 _THIN = b"!<thin>\n"
 # Of sections, in objects of whatever format: gcc, lto-streamer.h. These are never compressed.
 _OPTIMISED = (b".gnu.lto_", b".gnu.offload_lto_")
-# Commands by which a script opens other files (ld, "Linker Scripts"); they are in upper case only.
-_OPENING = (b"INPUT", b"GROUP", b"INCLUDE", b"STARTUP", b"SECTIONS")
+# Commands by which a script opens other files, or has them looked for where nobody looked through
+# (ld, "Linker Scripts"); they are in upper case only.
+_OPENING = (b"INPUT", b"GROUP", b"INCLUDE", b"STARTUP", b"SECTIONS", b"SEARCH_DIR")
 _COMMANDS = frozenset(
-    b"ASSERT ENTRY EXTERN FORCE_COMMON_ALLOCATION FORCE_GROUP_ALLOCATION GROUP HIDDEN INCLUDE "
-    b"INHIBIT_COMMON_ALLOCATION INPUT INSERT LD_FEATURE MAP MEMORY NOCROSSREFS NOCROSSREFS_TO "
-    b"OUTPUT OUTPUT_ARCH OUTPUT_FORMAT OVERWRITE_SECTIONS PHDRS PROVIDE PROVIDE_HIDDEN "
-    b"REGION_ALIAS SEARCH_DIR SECTIONS STARTUP TARGET VERSION".split()
+    b"ASSERT ENTRY EXTERN FLOAT FORCE_COMMON_ALLOCATION FORCE_GROUP_ALLOCATION GROUP HIDDEN HLL "
+    b"INCLUDE INHIBIT_COMMON_ALLOCATION INPUT INSERT LD_FEATURE MAP MEMORY NOCROSSREFS "
+    b"NOCROSSREFS_TO NOFLOAT OPTION OUTPUT OUTPUT_ARCH OUTPUT_FORMAT OVERWRITE_SECTIONS PHDRS "
+    b"PROVIDE PROVIDE_HIDDEN REGION_ALIAS SEARCH_DIR SECTIONS STARTUP SYSLIB TARGET VERSION".split()
 )
 _WHITE = b" \t\r\n\f\v;"
 _ENDS = b" \t\r\n\f\v;({="  # Of the first word; a sign such as `+` may be a part of it.

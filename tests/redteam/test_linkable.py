@@ -93,6 +93,11 @@ def test_no_folder_is_searched_that_holds_orders_for_the_linker(
         b"SECTIONS { .text : { x.o(.text) } }",
         b"VERSION { x { global: *; }; }; STARTUP(x.o)",
         b"PROVIDE(x = 1); INPUT(x.o)",
+        b"FLOAT INPUT(x.o)",
+        b"NOFLOAT GROUP(x.o)",
+        b"HLL() INPUT(x.o)",
+        b"SYSLIB(x) INPUT(x.o)",
+        b'SEARCH_DIR("/somewhere/else")',
         b"/*" + b"x" * (1 << 20) + b"*/ INPUT(x.o)",
         b"!<thin>\n",
         b"!<arch>\n" + b"x" * ((1 << 20) - 12) + b".gnu.lto_.symtab.0",
@@ -128,6 +133,33 @@ def test_a_file_that_gives_none_is_searched(tmp_path: Path, content: bytes) -> N
     (tmp_path / "nowhere").symlink_to("/nowhere")
 
     assert linkable.Search().commanding(bytes(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    "orders", ["FLOAT INPUT({}/libdeep.a)", "HLL() INPUT({}/libdeep.a)", "SEARCH_DIR({})"]
+)
+def test_a_linker_takes_such_orders(tmp_path: Path, orders: str) -> None:
+    # Nobody has looked into the folder that they lead to: only one that is named is looked into.
+    deep = tmp_path / "deep"
+    deep.mkdir()
+    (deep / "deep.c").write_text("int deep(void) { return 7; }\n")
+    (tmp_path / "main.c").write_text("int deep(void);\nint main(void) { return deep(); }\n")
+    subprocess.run(["cc", "-c", "deep.c"], cwd=deep, check=True)
+    subprocess.run(["ar", "rcs", "libdeep.a", "deep.o"], cwd=deep, check=True)
+    (tmp_path / "libx.a").write_text(orders.format(deep))
+
+    command = ["cc", "main.c", "-L.", "-lx", "-o", "main"]
+    linked = subprocess.run(
+        [*command, "-ldeep"] if "SEARCH" in orders else command,
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+    )
+
+    if linked.returncode:
+        pytest.skip("this LINKER is of another kind")
+    assert subprocess.run([tmp_path / "main"], check=False).returncode == 7
+    assert linkable.Search().commanding(bytes(tmp_path)) == ["libx.a"]
 
 
 def test_a_file_of_nothing_but_comments_is_read_in_no_time(tmp_path: Path) -> None:
