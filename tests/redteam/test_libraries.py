@@ -125,7 +125,7 @@ def test_what_modules_need_that_a_shell_loads_is_called_like_the_systems(tmp_pat
     ]
     names = {name for module in modules for name in _libraries_of(module)}
     if not names:
-        pytest.skip("no MODULES that need more than the C library")
+        pytest.skip("no modules that need more than the C library")
     for name in names:
         (tmp_path / name).touch()
 
@@ -222,7 +222,7 @@ def test_a_loader_does_take_these_folders_for_others(searched: str, tmp_path: Pa
         check=True,
     )
     if b"find library" not in told.stderr:
-        pytest.skip("this loader is not glibc's")
+        pytest.skip("the loader is not glibc's")
 
     assert (tmp_path / "loaded").exists()
 

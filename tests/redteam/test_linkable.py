@@ -157,7 +157,7 @@ def test_a_linker_takes_such_orders(tmp_path: Path, orders: str) -> None:
     )
 
     if linked.returncode:
-        pytest.skip("this LINKER is of another kind")
+        pytest.skip("the linker is of another kind")
     assert subprocess.run([tmp_path / "main"], check=False).returncode == 7
     assert linkable.Search().commanding(bytes(tmp_path)) == ["libx.a"]
 
