@@ -32,7 +32,7 @@ def as_given(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
     """
     given = dict(environ)
     given.pop(b"LD_LIBRARY_PATH", None)
-    if (libraries := given.get(b"BUILDPERM_LIBRARIES")) is not None:
+    if libraries := given.get(b"BUILDPERM_LIBRARIES"):
         given[b"LD_LIBRARY_PATH"] = libraries
     return given
 

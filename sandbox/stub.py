@@ -22,21 +22,22 @@ SUPERVISOR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "superviso
 _SHELLS = (b"/bin/sh", b"/bin/bash -p", b"/usr/bin/bash -p", b"/usr/local/bin/bash -p")
 """The quickest first. With `-p`, bash runs no file and no function that the environment names."""
 
+_ENV = b"/usr/bin/env"
 _SEARCHED = b"LD_LIBRARY_PATH"
 _PROBE = {b"A.B": b"kept", b"A-B": b"kept", b"PATH": os.fsencode(os.defpath)}
 
 _STUB = b"""\
-#!%(shell)s
+#!%(interpreter)s
 # buildperm: stands in place of a build script and runs it held to what it was granted.
 BUILDPERM_FALLBACK=%(session)s
 python=%(python)s
 supervisor=%(supervisor)s
 # Cargo has programs look for libraries in folders that other build scripts have filled.
-unset BUILDPERM_LIBRARIES
+%(forget)s
 if [ -n "${LD_LIBRARY_PATH+set}" ]; then
   export BUILDPERM_LIBRARIES="$LD_LIBRARY_PATH"
-  %(libraries)s
 fi
+%(libraries)s
 server=$BUILDPERM_SERVER
 if [ -n "$server" ] && [ -n "$BUILDPERM_SESSION" ] && [ -p "$server/requests" ]; then
   # A supervisor that is loaded already. The redirections below use 0 and 1 for a while, so what
@@ -98,6 +99,35 @@ def shell() -> bytes:
     )
 
 
+@functools.cache
+def _interpreter() -> bytes:
+    """Return what follows `#!` in a stub: the shell, and env(1) before it where that can do it.
+
+    Cargo names folders that other build scripts have filled in LD_LIBRARY_PATH, and a shell loads
+    libraries before it runs a line: what it is linked with, and what its getpwuid(3) is configured
+    to ask. env needs libc, and no more, and keeps the variable from the shell.
+
+    Raises:
+        CannotEnforceError: There is no shell.
+    """
+    words = shell()
+    set_aside = b"-S -u LD_LIBRARY_PATH BUILDPERM_LIBRARIES=${LD_LIBRARY_PATH} " + words
+    try:
+        ran = subprocess.run(
+            [_ENV, set_aside, b"-c", b"exec env"],  # As the kernel does: execve(2).
+            env=_PROBE | {_SEARCHED: b"/nowhere at all"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return words
+    found = set(ran.stdout.split(b"\n"))
+    works = {b"BUILDPERM_LIBRARIES=/nowhere at all", b"A.B=kept", b"A-B=kept"} <= found
+    return _ENV + b" " + set_aside if works and _SEARCHED not in ran.stdout else words
+
+
 def stub(session_path: bytes) -> bytes:
     """Return the text of the stub.
 
@@ -121,10 +151,17 @@ def stub(session_path: bytes) -> bytes:
         if b"\n" in path or b"\0" in path:
             raise ValueError(f"a path with a line break: {encode(path)}")
     quoted = {name: _quoted(path) for name, path in values.items()}
-    searched = _SEARCHED + b"=" + quoted.pop(b"libraries")
+    searched = b"export " + _SEARCHED + b"=" + quoted.pop(b"libraries")
     if not libraries:
         searched = b"unset " + _SEARCHED
-    return _STUB % {b"shell": shell(), b"libraries": searched, **quoted}
+    interpreter = _interpreter()
+    forget = b"unset BUILDPERM_LIBRARIES" if interpreter == shell() else b":"
+    return _STUB % {
+        b"interpreter": interpreter,
+        b"forget": forget,
+        b"libraries": searched,
+        **quoted,
+    }
 
 
 @functools.cache
