@@ -12,12 +12,13 @@ RUN = env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL
 # As many as have something to do: the tests start real compilers.
 WORKERS = 2
 
-.PHONY: help demo test corpus check format benchmark degradation screenshots matrix clean
+.PHONY: help demo test corpus races check format benchmark degradation screenshots matrix clean
 
 help:
 	@echo 'make demo       look at buildperm: records, decides and enforces on the bundled workspace'
 	@echo 'make test       run the tests, but for the real crates'
 	@echo 'make corpus     run the tests that take minutes: real crates from the registry, long races'
+	@echo 'make races      race paths during 100,000 calls of each kind (some ten minutes)'
 	@echo 'make check      format, lint, layers, types'
 	@echo 'make format     rewrite the sources as `make check` wants them'
 	@echo 'make benchmark  measure against strace and plain cargo (some minutes)'
@@ -30,10 +31,13 @@ demo: $(VENV)/.demo needs-cargo
 	@$(RUN) $(BIN)/buildperm demo
 
 test: $(VENV)/.test needs-cargo
-	$(RUN) $(BIN)/python -m pytest -n $(WORKERS) -m 'not corpus' $(PYTEST)
+	$(RUN) $(BIN)/python -m pytest -n $(WORKERS) -m 'not corpus and not races' $(PYTEST)
 
 corpus: $(VENV)/.test needs-cargo
 	$(RUN) $(BIN)/python -m pytest -m corpus $(PYTEST)
+
+races: $(VENV)/.test needs-cargo
+	$(RUN) $(BIN)/python -m pytest -m races $(PYTEST)
 
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .

@@ -26,7 +26,7 @@ def test_a_path_that_flips_during_a_call_never_leads_where_it_may_not(
     _race(own_bench, way, raced)
 
 
-@pytest.mark.corpus
+@pytest.mark.races
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("way", RACED)
 def test_nor_does_it_in_a_hundred_thousand_calls_during_each_of_which_it_has_flipped(
