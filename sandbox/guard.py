@@ -277,7 +277,7 @@ class Guard:
             return kind(tid, arguments, values_at)
 
         def find(tid: int, process: Process, arguments: Stopped, *, is_ours: bool) -> int:
-            start = _signed(arguments[start_at]) if start_at >= 0 else AT_FDCWD
+            start = location.signed(arguments[start_at]) if start_at >= 0 else AT_FDCWD
             flags = arguments[flags_at] & 0xFFFFFFFF if flags_at >= 0 else 0
             is_followed = follows or (flags_at >= 0 and not flags & _NOFOLLOW)
             if path_at < 0:
@@ -642,9 +642,3 @@ def _upwards(path: bytes) -> Iterator[bytes]:
         if path == b"/":
             return
         path = path.rpartition(b"/")[0] or b"/"
-
-
-def _signed(number: int) -> int:
-    """Read a register as the `int` that the kernel takes it for."""
-    number &= 0xFFFFFFFF
-    return number - 0x100000000 if number & 0x80000000 else number

@@ -37,7 +37,7 @@ def program(pid: int) -> bytes:
 
 def directory(pid: int, number: int) -> bytes:
     """Return the directory that a path relative to the descriptor `number` starts from."""
-    if _signed(number) == AT_FDCWD:
+    if signed(number) == AT_FDCWD:
         return _magic(b"/proc/%d/cwd" % pid)
     return descriptor(pid, number & 0xFFFFFFFF)
 
@@ -173,7 +173,7 @@ def _ancestor(link: bytes) -> bytes:
         return posixpath.join(path, TOO_LONG) if path else b""
 
 
-def _signed(number: int) -> int:
+def signed(number: int) -> int:
     """Read a register as the `int` that the kernel takes it for."""
     number &= 0xFFFFFFFF
     return number - 0x100000000 if number & 0x80000000 else number

@@ -13,6 +13,7 @@ import os
 from errno import EPERM, ESRCH
 
 from buildperm.tracer import calls as layouts
+from buildperm.tracer import location
 from buildperm.tracer.made import Made
 from buildperm.tracer.ptrace import CONT, request
 
@@ -62,7 +63,7 @@ def _handler(
     kind = layouts.SIGNALS[name]
 
     def enter(tid: int, process: Process, stopped: Stopped) -> Seen | None:
-        target = _signed(stopped[1])
+        target = location.signed(stopped[1])
         if kind == "descriptor":
             target = _behind(tid, target)
         elif tree.by_inner_id is not None:
@@ -114,9 +115,3 @@ def _may_signal(target: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _signed(number: int) -> int:
-    """Read a register as the `int` that the kernel takes it for."""
-    number &= 0xFFFFFFFF
-    return number - 0x100000000 if number & 0x80000000 else number
