@@ -36,10 +36,7 @@ class Excluded:
 
     def __or__(self, other: Excluded) -> Excluded:
         """Return all paths of both."""
-        both = Excluded(())
-        both._all = self._all | other._all
-        both._sorted = sorted(both._all)
-        return both
+        return Excluded.without_links(self._all | other._all)
 
     def above(self, path: bytes) -> list[bytes]:
         """List what is `path` or a folder above it."""
