@@ -7,45 +7,33 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.redteam.attempts import said
+
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Bench
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root has something to give up")
-
-ATTEMPTS = """\
-import os, resource, socket, sys
-def tries(name, call):
-    try:
-        call()
-        print(name, "done")
-    except OSError as error:
-        print(name, error.errno)
-    except ValueError:  # What setrlimit makes of EPERM.
-        print(name, 1)
-"""
-
-
-def _said(bench: Bench, body: str) -> list[str]:
-    ended = bench.run(bench.script(f"{ATTEMPTS}{body}os._exit(sys.stdout.flush() or 0)"))
-    assert ended.status == 0, ended.stderr
-    return [line.decode() for line in ended.stdout.splitlines()]
 
 
 def test_roots_script_cannot_do_to_the_machine_what_root_can(own_bench: Bench) -> None:
     # A firewall was replaced through a TCP socket that was connected to nobody.
     own_bench.limits = {"file_bytes": 1 << 20}
     body = """
-endless = (resource.RLIM_INFINITY,) * 2
+def raises(which):
+    try:
+        resource.setrlimit(which, (resource.RLIM_INFINITY,) * 2)
+    except ValueError as error:  # What Python makes of EPERM here.
+        raise PermissionError(1, str(error)) from error
 tries("firewall", lambda: socket.socket().setsockopt(0, 64, bytes(96)))  # IPT_SO_SET_REPLACE
 tries("mark", lambda: socket.socket().setsockopt(1, 36, 1))  # SO_MARK
-tries("core", lambda: resource.setrlimit(resource.RLIMIT_CORE, endless))
-tries("size", lambda: resource.setrlimit(resource.RLIMIT_FSIZE, endless))
+tries("core", lambda: raises(resource.RLIMIT_CORE))
+tries("size", lambda: raises(resource.RLIMIT_FSIZE))
 tries("realtime", lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50)))
 tries("nice", lambda: os.setpriority(os.PRIO_PROCESS, 0, -20))
 """
     refused = ["firewall 1", "mark 1", "core 1", "size 1", "realtime 1", "nice 13"]
 
-    assert _said(own_bench, body) == refused
+    assert said(own_bench, body) == refused
 
 
 def test_roots_script_still_handles_files_of_others(own_bench: Bench) -> None:
@@ -63,7 +51,7 @@ tries("write", lambda: open(out + "/given", "w").close())
 tries("leave", lambda: os.setgroups([]) or os.setresgid(1234, 1234, 1234))
 tries("become", lambda: os.setresuid(1234, 1234, 1234))
 """
-    assert _said(own_bench, body) == [
+    assert said(own_bench, body) == [
         f"{each} done" for each in ("read", "give", "mode", "write", "leave", "become")
     ]
     assert (own_bench.out_dir / "given").stat().st_uid == 1234
@@ -76,4 +64,4 @@ tries("firewall", lambda: socket.socket().setsockopt(0, 64, bytes(96)))
 open(os.environ["OUT_DIR"] + "/given", "w").close()
 tries("give", lambda: os.chown(os.environ["OUT_DIR"] + "/given", 1234, 1234))
 """
-    assert _said(own_bench, body) == ["firewall 1", "give done"]
+    assert said(own_bench, body) == ["firewall 1", "give done"]

@@ -6,23 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.redteam.attempts import said
+
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Bench
-
-PRELUDE = """\
-import fcntl, os, socket, struct, sys
-def tries(name, call):
-    try:
-        call()
-        print(name, "done")
-    except OSError as error:
-        print(name, error.errno)
-"""
-
-
-def _said(bench: Bench, body: str) -> list[str]:
-    ended = bench.run(bench.script(f"{PRELUDE}{body}os._exit(sys.stdout.flush() or 0)"))
-    return [line.decode() for line in ended.stdout.splitlines()]
 
 
 @pytest.mark.parametrize(
@@ -37,7 +24,7 @@ def test_a_file_that_is_only_readable_keeps_its_attributes(
 file = open(os.environ["CARGO_MANIFEST_DIR"] + "/victim")
 tries("set", lambda: fcntl.ioctl(file, {number}, bytes(32)))
 """
-    assert _said(bench, body) == ["set 1"], name
+    assert said(bench, body) == ["set 1"], name
 
 
 BTRFS_SUBVOL_CREATE, BTRFS_SNAP_CREATE_V2, BTRFS_SNAP_DESTROY = 0x5000940E, 0x50009417, 0x5000940F
@@ -63,7 +50,7 @@ def test_a_folder_that_may_be_listed_takes_no_commands(
 folder = os.open(os.environ["CARGO_MANIFEST_DIR"], os.O_RDONLY)
 tries("command", lambda: fcntl.ioctl(folder, {number}, bytearray({size})))
 """
-    assert _said(bench, body) == ["command 1"], name
+    assert said(bench, body) == ["command 1"], name
 
 
 def test_what_only_tells_something_or_copies_is_left_to_the_file_system(bench: Bench) -> None:
@@ -83,7 +70,7 @@ for number, target, argument in (
     except OSError as error:
         if error.errno == 1: print(hex(number))
 """
-    assert _said(bench, body) == []
+    assert said(bench, body) == []
 
 
 def test_no_socket_sets_up_the_network(bench: Bench) -> None:
@@ -91,4 +78,4 @@ def test_no_socket_sets_up_the_network(bench: Bench) -> None:
 request = struct.pack("16sh22x", b"lo", 0)
 tries("SIOCGIFFLAGS", lambda: fcntl.ioctl(socket.socket(), 0x8913, request))
 """
-    assert _said(bench, body) == ["SIOCGIFFLAGS 1"]
+    assert said(bench, body) == ["SIOCGIFFLAGS 1"]

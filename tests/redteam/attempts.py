@@ -1,0 +1,25 @@
+"""What a build script tries, one thing after the other, and what came of each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.sandbox.conftest import Bench
+
+_PRELUDE = """\
+import fcntl, os, resource, socket, struct, sys
+def tries(name, call):
+    try:
+        call()
+        print(name, "done")
+    except OSError as error:
+        print(name, error.errno)
+"""
+
+
+def said(bench: Bench, body: str) -> list[str]:
+    """Run `body`, Python that calls `tries(NAME, FUNCTION)`; a line `NAME done|ERRNO` for each."""
+    ended = bench.run(bench.script(f"{_PRELUDE}{body}os._exit(sys.stdout.flush() or 0)"))
+    assert ended.status == 0, ended.stderr
+    return [line.decode() for line in ended.stdout.splitlines()]
