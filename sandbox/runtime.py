@@ -12,7 +12,7 @@ from typing import Protocol
 
 from buildperm.errors import CannotEnforceError
 from buildperm.policy.grants import AUTO
-from buildperm.sandbox import landlock, seccomp
+from buildperm.sandbox import landlock, seccomp, stub
 from buildperm.sandbox.machine import Facts, bubblewrap, probe, probe_hull
 from buildperm.tracer import calls
 
@@ -98,7 +98,7 @@ class Portable:
     def left_open(self, landlock_abi: int) -> tuple[str, ...]:
         """Say what it does not stop with this Landlock ABI, a sentence each."""
         older = tuple(text for version, text in _OPEN_BELOW.items() if landlock_abi < version)
-        return (*older, *_errata(), _NAMES, _MEMORY, _LOAD)
+        return (*older, *_errata(), *_stubs(), _NAMES, _MEMORY, _LOAD)
 
     def prepare(self) -> Prepared:
         """Return its part of a session.
@@ -142,7 +142,7 @@ class Full:
             for version, text in _OPEN_BELOW.items()
             if landlock_abi < version and version not in _CLOSED_BY_NAMESPACES
         )
-        return (*older, *_errata(), _NAMES_WITHIN, _ATTRIBUTES, _MEMORY, _LOAD)
+        return (*older, *_errata(), *_stubs(), _NAMES_WITHIN, _ATTRIBUTES, _MEMORY, _LOAD)
 
     def prepare(self) -> Prepared:
         """Return its part of a session.
@@ -241,6 +241,16 @@ def _errata() -> tuple[str, ...]:
     if landlock.DISCONNECTED in landlock.errata():
         return ()
     return ("It may use what somebody moves out of a bind mount while it has it open (Landlock).",)
+
+
+def _stubs() -> tuple[str, ...]:
+    """Say what is open where nothing keeps the libraries of build scripts from a stub's shell."""
+    try:
+        if stub.keeps_libraries_away():
+            return ()
+    except CannotEnforceError:
+        return ()  # No script is run at all, and whoever makes the stub says so.
+    return ("It may name folders of libraries for the shell of a stub (`env` here has no `-S`).",)
 
 
 def _no_hull() -> str | None:

@@ -128,6 +128,15 @@ def _interpreter() -> bytes:
     return _ENV + b" " + set_aside if works and _SEARCHED not in ran.stdout else words
 
 
+def keeps_libraries_away() -> bool:
+    """Tell whether a stub's shell is started without LD_LIBRARY_PATH.
+
+    Raises:
+        CannotEnforceError: There is no shell.
+    """
+    return _interpreter() != shell()
+
+
 def stub(session_path: bytes) -> bytes:
     """Return the text of the stub.
 
@@ -154,10 +163,9 @@ def stub(session_path: bytes) -> bytes:
     searched = b"export " + _SEARCHED + b"=" + quoted.pop(b"libraries")
     if not libraries:
         searched = b"unset " + _SEARCHED
-    interpreter = _interpreter()
-    forget = b"unset BUILDPERM_LIBRARIES" if interpreter == shell() else b":"
+    forget = b":" if keeps_libraries_away() else b"unset BUILDPERM_LIBRARIES"
     return _STUB % {
-        b"interpreter": interpreter,
+        b"interpreter": _interpreter(),
         b"forget": forget,
         b"libraries": searched,
         **quoted,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildperm.errors import CannotEnforceError, ExitCode
-from buildperm.sandbox import machine, runtime, selftest
+from buildperm.sandbox import machine, runtime, selftest, stub
 from buildperm.sandbox.machine import Facts
 from buildperm.sandbox.runtime import Portable, Prepared, Runtime
 
@@ -218,3 +218,26 @@ def test_each_right_that_a_kernel_lacks_is_named_by_what_becomes_possible(abi: i
     for added, attack in {3: "(truncate)", 4: "TCP", 5: "(ioctl)", 6: "(kill)"}.items():
         assert (attack in told) == (abi < added)
     assert "(kill)" not in " ".join(runtime.full.left_open(abi))
+
+
+@pytest.mark.parametrize("name", ["portable", "full"])
+def test_what_an_older_env_cannot_keep_from_a_shell_is_said(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = runtime.runtime(name).left_open(7)
+    without = tmp_path / "env"
+    without.write_text("#!/bin/sh\nexit 125\n")  # As busybox answers to `-S`.
+    without.chmod(0o755)
+    monkeypatch.setattr(stub, "_ENV", os.fsencode(without))
+    stub._interpreter.cache_clear()
+    try:
+        found = runtime.runtime(name).left_open(7)
+        text = stub.stub(b"/session")
+    finally:
+        monkeypatch.undo()
+        stub._interpreter.cache_clear()
+
+    (said,) = set(found) - set(known)
+    assert "libraries" in said
+    assert text.startswith(b"#!" + stub.shell() + b"\n")
+    assert b"unset BUILDPERM_LIBRARIES\n" in text
