@@ -123,6 +123,9 @@ CORE_LIMITS = ("setrlimit", "prlimit64")
 CORE_LIMIT = "setrlimit(RLIMIT_CORE)"
 """What both are called where that was refused: libc makes the first by the second."""
 
+ASKS_AFFINITY, SETS_AFFINITY = "sched_getaffinity", "sched_setaffinity"
+"""Calls that stop for the sake of `tracer.handover`, and are not recorded."""
+
 RECORDED: tuple[str, ...] = (
     *OPENS,
     *CHANGES,
@@ -132,8 +135,10 @@ RECORDED: tuple[str, ...] = (
     "connect",
     "bind",
     "sendto",
+    ASKS_AFFINITY,
+    SETS_AFFINITY,
 )
-"""The calls that the recorder wants to see at their exit; sendto only with an address."""
+"""The calls that the recorder wants to see; sendto only with an address."""
 
 SUPPLEMENT: dict[str, int] = {
     # Since Linux 5.0 a new call has the same number everywhere (x86-64 and aarch64 included):

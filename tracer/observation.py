@@ -16,7 +16,6 @@ from errno import EACCES, EINPROGRESS, ENOENT, EPERM, EXDEV
 from buildperm.tracer import calls as layouts
 from buildperm.tracer import decoding, location, memory, refusal
 from buildperm.tracer.location import AT_FDCWD, TOO_LONG
-from buildperm.tracer.ptrace import CONT, request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,8 +41,11 @@ _CACHED = 8192  # Entries of a cache before it is emptied.
 class Observer:
     """Knows for each call number how to read it."""
 
-    def __init__(self, writer: Writer, calls: dict[int, str]) -> None:
+    def __init__(
+        self, writer: Writer, calls: dict[int, str], resume: Callable[[int], None]
+    ) -> None:
         self._writer = writer
+        self._resume = resume
         self._explained: set[tuple[bytes, bytes]] = set()  # Path asked for, where links lead.
         self._directories: dict[bytes, bytes] = {}  # Where directories with `..` lead.
         self.hides: Callable[[bytes], bool] | None = None  # See Recorder.expect_hull.
@@ -70,6 +72,7 @@ class Observer:
 
     def _open_handler(self, name: str) -> tuple[Enter, Leave]:
         start_at, path_at, flags_at = (index + 1 for index in layouts.OPENS[name])
+        resume = self._resume
         writer, differs, failed = self._writer, self._differs, self._failed_path
         mode, creates = decoding.mode, decoding.creates
         descriptor, generalised = location.descriptor, location.generalised
@@ -92,12 +95,12 @@ class Observer:
                 raced = found != path and differs(tid, process.pid, start, path, found)
                 if not found.startswith(b"/"):
                     found = location.absolute(process.pid, tid, start, path)
-                request(CONT, tid, None, None)
+                resume(tid)
                 found = generalised(process.pid, found)
                 writer.opened(process, found, mode(flags), creates(flags), 0, False, raced)
                 return
             if -result >= _RESTARTING:
-                request(CONT, tid, None, None)
+                resume(tid)
                 return
             wanted = location.absolute(process.pid, tid, start, path)
             if -result in refusal.SUSPECT or self._is_hidden(result, wanted):
@@ -109,9 +112,9 @@ class Observer:
                     creating=creates(flags),
                     owning=decoding.owning(flags),
                 )
-                request(CONT, tid, None, None)
+                resume(tid)
             else:
-                request(CONT, tid, None, None)
+                resume(tid)
                 wanted = failed(wanted)
             wanted = generalised(process.pid, wanted)
             writer.opened(process, wanted, mode(flags), creates(flags), -result, refused, False)
@@ -120,6 +123,7 @@ class Observer:
 
     def _change_handler(self, name: str) -> tuple[Enter, Leave]:
         change, place, other_place = layouts.CHANGES[name]
+        resume = self._resume
         follows = name in layouts.FOLLOWING
         flags_at = layouts.FLAGS.get(name, layouts.NONE)
         is_text = change == "symlinked"
@@ -178,7 +182,7 @@ class Observer:
                 refused = not self._crosses(result, path, origin) and refusal.may_change(
                     change, path, origin
                 )
-            request(CONT, tid, None, None)
+            resume(tid)
             if path.startswith(b"/") and -result < _RESTARTING:
                 self._writer.changed(process, change, path, origin, -min(result, 0), refused, raced)
 
@@ -186,7 +190,7 @@ class Observer:
 
     def _execution_handler(self, name: str) -> tuple[Enter, Leave]:
         start_at, path_at, argv_at = (index + 1 for index in layouts.EXECUTIONS[name])
-        writer = self._writer
+        writer, resume = self._writer, self._resume
 
         def enter(tid: int, process: Process, stopped: Stopped) -> Seen:
             path = self._outer(memory.text(tid, stopped[path_at]) or b"")
@@ -205,7 +209,7 @@ class Observer:
             if -result in refusal.SUSPECT or self._is_hidden(result, requested):
                 found = location.resolved(requested)
                 refused = refused or refusal.may_execute(found)
-            request(CONT, tid, None, None)
+            resume(tid)
             if -result < _RESTARTING:
                 writer.executed(process, found, requested, argv, -min(result, 0), refused)
             if (
@@ -219,7 +223,7 @@ class Observer:
 
     def _socket_handler(self, name: str) -> tuple[Enter, Leave]:
         use, address_at, size_at = layouts.SOCKETS[name]
-        writer = self._writer
+        writer, resume = self._writer, self._resume
 
         def enter(tid: int, process: Process, stopped: Stopped) -> Seen | None:
             if name == "socket":
@@ -236,7 +240,7 @@ class Observer:
             return seen or ("0", "")
 
         def leave(tid: int, process: Process, seen: Seen, result: int, refused: bool) -> None:
-            request(CONT, tid, None, None)
+            resume(tid)
             if -result >= _RESTARTING:
                 return
             family, address = seen
@@ -249,11 +253,13 @@ class Observer:
         return enter, leave
 
     def _core_limit_handler(self, name: str) -> tuple[Enter, Leave]:
+        resume = self._resume
+
         def enter(_tid: int, _process: Process, stopped: Stopped) -> Seen:
             return ()
 
         def leave(tid: int, process: Process, _seen: Seen, result: int, refused: bool) -> None:
-            request(CONT, tid, None, None)
+            resume(tid)
             if refused:  # By the filter: it was another process's.
                 self._writer.call(process, name, -result)
             elif result == -EPERM:  # setrlimit(2): above what the script was left with.

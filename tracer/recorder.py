@@ -18,8 +18,9 @@ import os
 
 from buildperm.tracer import breakpoint as breakpoints
 from buildperm.tracer import ptrace, registers, signalling
-from buildperm.tracer.calls import FOREIGN, PERFORMED
+from buildperm.tracer.calls import EXECUTIONS, FOREIGN, PERFORMED, SETS_AFFINITY
 from buildperm.tracer.decoding import refused_call
+from buildperm.tracer.handover import Handover
 from buildperm.tracer.made import Made
 from buildperm.tracer.notation import encode
 from buildperm.tracer.observation import Observer, executed
@@ -73,12 +74,19 @@ class Recorder:
         self.performers: dict[int, Perform] = {}  # By call, for those that the filter marks so.
         self._writer = writer
         self._calls = calls
-        self._observer = Observer(writer, calls)
+        self._handover = Handover()
+        self._observer = Observer(writer, calls, self._handover.resume)
         self._handlers = self._observer.handlers
         self._tree = Tree(writer)
         self._handlers |= signalling.handlers(
-            calls, writer, self._tree, lambda pid: pid in self._hull
+            calls,
+            writer,
+            self._tree,
+            lambda pid: pid in self._hull,
+            self._handover.resume,
         )
+        self._executions = {number for number, name in calls.items() if name in EXECUTIONS}
+        self._affinities = {number for number, name in calls.items() if name == SETS_AFFINITY}
         self._threads = self._tree.threads
         self._pending: dict[int, tuple[Leave, Seen, Process]] = {}  # By thread, until its exit.
         self._root = 0  # The build script; before it has begun, the hull that it is put into.
@@ -106,6 +114,7 @@ class Recorder:
         self._program = _identity(program)
         self._root = pid
         self._tree.add_root(pid)
+        self._handover.begin(pid)
 
     def expect_hull(
         self,
@@ -137,6 +146,12 @@ class Recorder:
         if self._is_stopping:
             self._kill_all()
         gc.disable()  # hundreds of thousands of tuples and no cycles: it would only cost time
+        try:
+            return self._loop()
+        finally:
+            self._handover.end()
+
+    def _loop(self) -> int:
         wait = os.waitpid
         while True:
             try:
@@ -201,6 +216,8 @@ class Recorder:
         if stopped[7] & FOREIGN:
             self._refuse_foreign(tid, process, stopped)
             return
+        if stopped[0] in self._affinities:
+            self._handover.end()
         handler = self._handlers.get(stopped[0])
         errno = stopped[7] & _ERRNO_MAX
         seen = None
@@ -237,7 +254,10 @@ class Recorder:
             request(CONT, tid, None, None)
         else:
             self._pending[tid] = handler[1], seen, process
-            request(SYSCALL, tid, None, None)
+            if stopped[0] in self._executions:
+                request(SYSCALL, tid, None, None)
+            else:
+                self._handover.enter(tid)
 
     def _refuse_foreign(self, tid: int, process: Process, stopped: Stopped) -> None:
         """Refuse a call of another architecture, whose number says nothing here."""
@@ -310,6 +330,7 @@ class Recorder:
         before = self._threads.get(pid) or self._tree.adopt(pid)
         for tid in before.threads - {former}:
             self._pending.pop(tid, None)
+            self._handover.gone(tid)
         pending = self._pending.pop(former, None)
         program, requested, argv = executed(pid, pending and pending[1])
         if program:
@@ -340,6 +361,7 @@ class Recorder:
         """Handle the first stop of a thread, or the end of its group-stop."""
         if self._is_stopping:
             self._kill_all()
+        self._handover.made(tid)
         self._resume(tid, process, 0)
 
     def _trapped(self, tid: int, process: Process) -> None:
@@ -370,6 +392,7 @@ class Recorder:
             process.breakpoints.forget(tid)
         self._tree.remove(tid)
         self._pending.pop(tid, None)
+        self._handover.gone(tid)
 
     def _void(self, process: Process) -> None:
         if not self.voided:

@@ -15,7 +15,6 @@ from errno import EPERM, ESRCH
 from buildperm.tracer import calls as layouts
 from buildperm.tracer import location
 from buildperm.tracer.made import Made
-from buildperm.tracer.ptrace import CONT, request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +27,11 @@ if TYPE_CHECKING:
 
 
 def handlers(
-    calls: Mapping[int, str], writer: Writer, tree: Tree, is_hull: Callable[[int], bool]
+    calls: Mapping[int, str],
+    writer: Writer,
+    tree: Tree,
+    is_hull: Callable[[int], bool],
+    resume: Callable[[int], None],
 ) -> dict[int, tuple[Enter, Leave]]:
     """Return what reads those of `calls`, names by number, that signal.
 
@@ -37,9 +40,10 @@ def handlers(
         writer: Where events go.
         tree: Who belongs to the script.
         is_hull: Tells whether a process of the tree only holds the script.
+        resume: Lets a stopped thread go on.
     """
     return {
-        number: _handler(name, writer, tree, is_hull)
+        number: _handler(name, writer, tree, is_hull, resume)
         for number, name in calls.items()
         if name in layouts.SIGNALS
     }
@@ -58,7 +62,11 @@ def performers(calls: Mapping[int, str]) -> dict[int, Perform]:
 
 
 def _handler(
-    name: str, writer: Writer, tree: Tree, is_hull: Callable[[int], bool]
+    name: str,
+    writer: Writer,
+    tree: Tree,
+    is_hull: Callable[[int], bool],
+    resume: Callable[[int], None],
 ) -> tuple[Enter, Leave]:
     kind = layouts.SIGNALS[name]
 
@@ -80,7 +88,7 @@ def _handler(
         elif result == -ESRCH and kind == "process" and tree.by_inner_id is not None:
             # Nobody has that number within, nor ever had: somebody outside was meant.
             refused = target != -1 and abs(target) not in tree.pids and _may_signal(target)
-        request(CONT, tid, None, None)
+        resume(tid)
         if refused:
             writer.call(process, name, -result)
 

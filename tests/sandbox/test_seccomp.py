@@ -41,7 +41,7 @@ MADE = """
 SEEN = """
     rt_sigqueueinfo tgkill rt_tgsigqueueinfo tkill pidfd_open pidfd_send_signal
     open creat openat openat2 unlink unlinkat rmdir rename renameat renameat2 link linkat symlink
-    symlinkat mkdir mkdirat mknod mknodat truncate execve execveat
+    symlinkat mkdir mkdirat mknod mknodat truncate execve execveat sched_getaffinity
 """
 
 
@@ -221,12 +221,12 @@ ARGUMENTS: list[tuple[str, tuple[int, ...], str]] = [
         (name, (0,), ALLOW)
         for name in (
             "prlimit64",
-            "sched_setaffinity",
             "sched_setattr",
             "sched_setparam",
             "sched_setscheduler",
         )
     ],
+    ("sched_setaffinity", (0,), RECORD),
     *[
         (name, (77,), told(errno.EPERM))
         for name in (
