@@ -28,36 +28,6 @@ about the machine: its network, its limits, its file systems, its processors. ca
 _LAST_DESCRIPTOR = (1 << 31) - 1
 
 
-def jobserver(environ: Mapping[bytes, bytes]) -> tuple[list[int], bytes]:
-    """Find Cargo's jobserver: its descriptors that are open, and the path of its fifo, if any."""
-    value = _jobserver(environ)
-    if value.startswith(b"fifo:"):
-        return [], value[5:]
-    return [number for number in jobserver_numbers(environ) if _is_pipe(number)], b""
-
-
-def jobserver_numbers(environ: Mapping[bytes, bytes]) -> list[int]:
-    """List the descriptors that are said to be those of Cargo's jobserver."""
-    parts = _jobserver(environ).split(b",")
-    return [int(part) for part in parts if part.isdigit() and len(part) < 7]
-
-
-def _jobserver(environ: Mapping[bytes, bytes]) -> bytes:
-    """Return where the jobserver is.
-
-    CARGO_MAKEFLAGS (or MAKEFLAGS, where Cargo itself runs under make) says
-    `--jobserver-auth=R,W` or `--jobserver-auth=fifo:PATH`; older ones `--jobserver-fds=R,W`. The
-    last one counts: make's manual, "POSIX Jobserver".
-    """
-    flags = environ.get(b"CARGO_MAKEFLAGS") or environ.get(b"MAKEFLAGS", b"")
-    value = b""
-    for word in flags.split():
-        for option in (b"--jobserver-auth=", b"--jobserver-fds="):
-            if word.startswith(option):
-                value = word[len(option) :]
-    return value
-
-
 def close_but(kept: list[int]) -> None:
     """Close all descriptors from 3 on but those in `kept`."""
     first = 3
@@ -101,11 +71,3 @@ def set_limits(limits: Mapping[str, int]) -> None:
             for now in resource.getrlimit(which)
         )
         resource.setrlimit(which, (lowered[0], lowered[1]))
-
-
-def _is_pipe(descriptor: int) -> bool:
-    """Tell whether an inherited descriptor is a pipe; anything else is no jobserver."""
-    try:
-        return os.fstat(descriptor).st_mode & 0o170000 == 0o010000
-    except OSError:
-        return False

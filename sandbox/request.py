@@ -14,7 +14,7 @@ import fcntl
 import os
 import stat
 
-from buildperm.sandbox import hygiene
+from buildperm.sandbox import hygiene, jobserver
 from buildperm.sandbox.environment import as_given
 from buildperm.sandbox.supervision import supervise
 
@@ -118,7 +118,7 @@ class Request:
         By way of /proc a pipe is the same pipe, and a device the same device. A file would be
         written from its beginning, and a socket cannot be opened: those are refused.
         """
-        for number in {0, 1, 2, *hygiene.jobserver_numbers(self._environ)}:
+        for number in {0, 1, 2, *jobserver.numbers(self._environ)}:
             there = self._kept[number] if number < 2 else number
             path = b"/proc/%d/fd/%d" % (pid, there)
             try:

@@ -149,6 +149,13 @@ _DENIED = refused(errno.EACCES)
 _OTHER_PROCESS = (Case(_PERM, (Test(0),)),)
 
 
+_ONE_BYTE = (
+    # By a descriptor from 3 on: a shell's `read` goes through standard input byte by byte.
+    Case(RECORD, (Test(0, 0xFFFFFFFC), Test(2, values=(1,)))),
+    Case(RECORD, (Test(0, values=(3,)), Test(2, values=(1,)))),
+)
+
+
 def _made_setuid(mode_at: int, flags_at: int = -1) -> tuple[Case, ...]:
     """Refuse to make a file that is setuid or setgid from its birth."""
     mode = Test(mode_at, _SETUID)
@@ -303,6 +310,9 @@ BY_ARGUMENTS: Mapping[str, tuple[Case, ...]] = {
         *_OTHER_PROCESS,
         Case(RECORD, (Test(1, values=(_RLIMIT_CORE,)), Test(2, whole=True))),
     ),
+    # A token of a job server: see `tracer.tokens`.
+    "read": _ONE_BYTE,
+    "write": _ONE_BYTE,
     "sched_setaffinity": _OTHER_PROCESS,
     "sched_setattr": _OTHER_PROCESS,
     "sched_setparam": _OTHER_PROCESS,

@@ -11,6 +11,7 @@ from buildperm.policy import limits
 from buildperm.sandbox import environment, hygiene, landlock, output, script, spec
 from buildperm.sandbox.gate import Gate
 from buildperm.sandbox.guard import Guard
+from buildperm.sandbox.jobserver import Jobserver
 from buildperm.sandbox.launch import Launch
 from buildperm.sandbox.network import Network, unavailable
 from buildperm.sandbox.progress import Progress
@@ -201,8 +202,9 @@ class Supervisor:
         watch: Watch,
     ) -> tuple[int, Streams]:
         """Start the script, record it to its end, and return its wait status and its output."""
-        kept, fifo = hygiene.jobserver(run.environ)
-        rights = run.rights(program, fifo)
+        server = Jobserver(run.environ)
+        recorder.count_tokens(server.pipe)
+        rights = run.rights(program, server.fifo)
         hull, mounts = run.hull(rights, variables)
         if hull is not None:
             if mounts is None:
@@ -218,7 +220,7 @@ class Supervisor:
             run.session["filter"],
             run.abi,
             run.limits,
-            kept,
+            server.kept,
             hull,
         )
         streams = Streams(
@@ -245,6 +247,8 @@ class Supervisor:
             wait_status = recorder.run()
         finally:
             watch.end()
+            tokens = recorder.tokens
+            tokens.settled = server.settle(bytes(tokens.taken), tokens.excess)
         # All that held the pipes have been reaped; who reads what comes out may take its time.
         while not streams.finish(_LOOK_UP_EVERY_S) and not self._has_to_end():
             pass

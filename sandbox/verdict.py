@@ -55,6 +55,7 @@ class Verdict:
             "status": self._wait_status,
             "exit": self.exit_status,
             "left_running": recorder.left_running,
+            "tokens": recorder.tokens.settled,
             "voided": recorder.voided,
             "failure": self.failure,
             "unseen": recorder.unseen,
@@ -107,6 +108,8 @@ def judge(
         number = recorder.left_running
         plural = "" if number == 1 else "es"
         verdict.talk.append(f"warning: ended {number} process{plural} that it left running")
+    if recorder.tokens.settled:
+        verdict.talk.append(_of_tokens(recorder.tokens.settled))
     if gate.denied:
         verdict.talk.append(f"kept from Cargo, as was decided: {_listed(gate.denied)}")
     if gate.withheld:
@@ -123,6 +126,14 @@ def judge(
         _denied_writes(verdict, run, writer)
         _sensitive(verdict, run, writer, recorder.pids)
     return verdict
+
+
+def _of_tokens(settled: int) -> str:
+    number = abs(settled)
+    tokens = "a token" if number == 1 else f"{number} tokens"
+    if settled > 0:
+        return f"warning: put back {tokens} of Cargo's job server that it had kept"
+    return f"warning: took {tokens} out of Cargo's job server that it had put in"
 
 
 _BEYOND = {

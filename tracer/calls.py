@@ -123,6 +123,9 @@ CORE_LIMITS = ("setrlimit", "prlimit64")
 CORE_LIMIT = "setrlimit(RLIMIT_CORE)"
 """What both are called where that was refused: libc makes the first by the second."""
 
+TOKENS = ("read", "write")
+"""Calls that stop where they move one byte, as whoever takes part in a job server does."""
+
 ASKS_AFFINITY, SETS_AFFINITY = "sched_getaffinity", "sched_setaffinity"
 """Calls that stop for the sake of `tracer.handover`, and are not recorded."""
 

@@ -18,7 +18,7 @@ import os
 
 from buildperm.tracer import breakpoint as breakpoints
 from buildperm.tracer import ptrace, registers, signalling
-from buildperm.tracer.calls import EXECUTIONS, FOREIGN, PERFORMED, SETS_AFFINITY
+from buildperm.tracer.calls import EXECUTIONS, FOREIGN, PERFORMED, SETS_AFFINITY, TOKENS
 from buildperm.tracer.decoding import refused_call
 from buildperm.tracer.handover import Handover
 from buildperm.tracer.made import Made
@@ -34,6 +34,7 @@ from buildperm.tracer.ptrace import (
     WALL,
     request,
 )
+from buildperm.tracer.tokens import Tokens
 from buildperm.tracer.tree import SIGKILL, Tree, children, kill
 
 TYPE_CHECKING = False
@@ -85,8 +86,11 @@ class Recorder:
             lambda pid: pid in self._hull,
             self._handover.resume,
         )
-        self._executions = {number for number, name in calls.items() if name in EXECUTIONS}
+        # At the exit of one it may be another thread; the others wait as long as they like.
+        patient = {*EXECUTIONS, *TOKENS}
+        self._patient = {number for number, name in calls.items() if name in patient}
         self._affinities = {number for number, name in calls.items() if name == SETS_AFFINITY}
+        self.tokens = Tokens(None, self._handover.resume)  # Of Cargo's job server.
         self._threads = self._tree.threads
         self._pending: dict[int, tuple[Leave, Seen, Process]] = {}  # By thread, until its exit.
         self._root = 0  # The build script; before it has begun, the hull that it is put into.
@@ -115,6 +119,11 @@ class Recorder:
         self._root = pid
         self._tree.add_root(pid)
         self._handover.begin(pid)
+
+    def count_tokens(self, pipe: tuple[int, int] | None) -> None:
+        """Count what the tree takes from a job server, given by device and inode."""
+        self.tokens = Tokens(pipe, self._handover.resume)
+        self._handlers |= self.tokens.handlers(self._calls)
 
     def expect_hull(
         self,
@@ -254,7 +263,7 @@ class Recorder:
             request(CONT, tid, None, None)
         else:
             self._pending[tid] = handler[1], seen, process
-            if stopped[0] in self._executions:
+            if stopped[0] in self._patient:
                 request(SYSCALL, tid, None, None)
             else:
                 self._handover.enter(tid)

@@ -65,6 +65,7 @@ class End:
     unseen: str = ""  # Why environment reads could not be seen; empty if they could.
     programs: tuple[str, ...] = ()  # Executable files that it left, in notation, from OUT_DIR on.
     programs_unlisted: int = 0  # How many more there are.
+    tokens: int = 0  # Put back into Cargo's job server; less than 0: taken out of it.
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +185,7 @@ def _end(fields: Fields) -> End:
         unseen=fields.text("unseen", ""),
         programs=fields.texts("programs", []),
         programs_unlisted=fields.number("programs_unlisted", 0),
+        tokens=fields.number("tokens", 0),
     )
 
 

@@ -354,6 +354,19 @@ def test_make_takes_part_in_cargos_jobserver(full: Bench) -> None:
     os.close(writing)
 
 
+def test_what_is_kept_of_the_jobserver_is_put_back(full: Bench) -> None:
+    reading, writing = os.pipe()
+    os.fchown(reading, full.uid or os.getuid(), -1)
+    os.write(writing, b"abc")
+    full.environment["CARGO_MAKEFLAGS"] = f"-j --jobserver-auth={reading},{writing}"
+    placed = full.script(f"import os\nos.read({reading}, 1); os.read({reading}, 1)\n")
+
+    ended = full.run(placed, pass_fds=(reading, writing))
+
+    assert ended.events[-1]["tokens"] == 2
+    assert sorted(os.read(reading, 10)) == list(b"abc")
+
+
 def test_the_self_test_holds_and_sees_that_what_is_not_granted_is_not_there(tmp_path: Path) -> None:
     selftest.check(runtime.full, tmp_path)
 

@@ -228,6 +228,12 @@ ARGUMENTS: list[tuple[str, tuple[int, ...], str]] = [
     ],
     ("sched_setaffinity", (0,), RECORD),
     *[
+        (name, (descriptor, 0x1000, count), RECORD if descriptor >= 3 and count == 1 else ALLOW)
+        for name in ("read", "write")
+        for descriptor in (0, 1, 2, 3, 4, 5, 7, 8, 255, 256, 1 << 20)
+        for count in (0, 1, 2, 3, 4096)
+    ],
+    *[
         (name, (77,), told(errno.EPERM))
         for name in (
             "prlimit64",

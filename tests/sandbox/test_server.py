@@ -100,7 +100,7 @@ def test_the_jobserver_is_passed_on(served: Bench) -> None:
     os.write(writing, b"+")
     served.environment["CARGO_MAKEFLAGS"] = f"-j --jobserver-auth={reading},{writing}"
     placed = served.script(
-        f"import os\nos.write({writing}, os.read({reading}, 1) + b'!')\n"
+        f"import os\nos.write({writing}, os.read({reading}, 2) + b'!')\n"
         "print('cargo::warning=ok')\n"
     )
 
@@ -110,6 +110,21 @@ def test_the_jobserver_is_passed_on(served: Bench) -> None:
     assert was_served(served, process)
     assert said == b"cargo::warning=ok\n"
     assert os.read(reading, 8) == b"+!"
+    os.close(reading)
+    os.close(writing)
+
+
+def test_what_a_script_keeps_of_the_jobserver_is_put_back(served: Bench) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"ab")
+    served.environment["CARGO_MAKEFLAGS"] = f"-j --jobserver-auth={reading},{writing}"
+    placed = served.script(f"import os\nos.read({reading}, 1)\n")
+
+    process = served.start(placed, pass_fds=(reading, writing))
+    process.communicate(timeout=60)
+
+    assert was_served(served, process)
+    assert sorted(os.read(reading, 8)) == list(b"ab")
     os.close(reading)
     os.close(writing)
 
@@ -127,7 +142,7 @@ def test_a_jobserver_may_be_where_the_stub_would_keep_its_own(
     pipe = os.pipe()
     os.write(pipe[1], b"+")
     placed = served.script(
-        f"import os\nos.write({writing}, os.read({reading}, 1) + b'!')\n"
+        f"import os\nos.write({writing}, os.read({reading}, 2) + b'!')\n"
         "print('cargo::warning=ok')\n"
     )
     shell = f"exec {{0}}<&{pipe[0]} {{1}}>&{pipe[1]}; exec {placed}"

@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-LEAN = ("recorder", "writer", "calls", "refusal", "notation", "breakpoint", "signalling")
+LEAN = (
+    "recorder",
+    "writer",
+    "calls",
+    "refusal",
+    "notation",
+    "breakpoint",
+    "signalling",
+    "handover",
+    "tokens",
+)
 FORBIDDEN = {
     "dataclasses",
     "enum",

@@ -142,14 +142,22 @@ def test_header_and_end_are_read_back(tmp_path: Path) -> None:
     path = tmp_path / "recording.jsonl"
     ticks = iter((1000, 4000))
     places = {"OUT_DIR": "/o%0At", "HOME": "/home/é"}
-    end = {**END, "status": 256, "exit": 1, "left_running": 2, "voided": 'a "b"', "unseen": "c\\"}
+    end = {
+        **END,
+        "status": 256,
+        "exit": 1,
+        "left_running": 2,
+        "tokens": -3,
+        "voided": 'a "b"',
+        "unseen": "c\\",
+    }
 
     Writer(lambda: next(ticks)).save(os.fsencode(path), {**HEADER, "places": places}, end)
 
     read = recording.read(path)
     assert read.header.places == {"OUT_DIR": b"/o\nt", "HOME": "/home/é".encode()}
     assert read.header.features == ("default",)
-    assert read.end == recording.End(256, 1, 3000, 2, 0, 'a "b"', "", "c\\")
+    assert read.end == recording.End(256, 1, 3000, 2, 0, 'a "b"', "", "c\\", tokens=-3)
     assert path.stat().st_mode & 0o777 == 0o600
     assert os.listdir(tmp_path) == ["recording.jsonl"]
 
