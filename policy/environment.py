@@ -278,6 +278,19 @@ def withheld_because(name: str) -> str:
 
     `name` is in notation. Names that Cargo itself sets are never withheld.
     """
+    known = _known.get(name)
+    if known is None:
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        known = _known[name] = _withheld_because(name)
+    return known
+
+
+_known: dict[str, str] = {}  # Each script is given much the same variables.
+_MOST_KNOWN = 10_000
+
+
+def _withheld_because(name: str) -> str:
     upper = name.upper()
     if upper in ("PWD", "OLDPWD") or upper in _REVISION:
         return ""

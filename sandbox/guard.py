@@ -585,11 +585,9 @@ def _open(path: bytes) -> int:
 def _walk(start: int, path: bytes, resolve: int, *, is_followed: bool) -> int:
     """Open `path` by openat2(2) without opening what is there."""
     flags = os.O_PATH | os.O_CLOEXEC | (0 if is_followed else os.O_NOFOLLOW)
-    how = ctypes.create_string_buffer(struct.pack("=3Q", flags, 0, resolve), 24)
-    name = ctypes.create_string_buffer(path)
-    where = ctypes.addressof(name), ctypes.addressof(how)
+    how = struct.pack("=3Q", flags, 0, resolve)
     for _ in range(_ATTEMPTS):
-        file = kernel.call(_OPENAT2, start, *where, 24)
+        file = kernel.call(_OPENAT2, start, path, how, len(how))
         if file >= 0:
             return file
         code = ctypes.get_errno()

@@ -35,9 +35,14 @@ def failure(stage: str) -> OSError:
     return OSError(number, f"{stage}: {os.strerror(number)}")
 
 
-def call(number: int, *arguments: int) -> int:
-    """Perform system call `number`; -1 where it fails, `failure` then tells why."""
-    result: int = _libc.syscall(ctypes.c_long(number), *map(ctypes.c_long, arguments))
+def call(number: int, *arguments: int | bytes) -> int:
+    """Perform system call `number`; -1 where it fails, `failure` then tells why.
+
+    Bytes are passed as a pointer to them, for the kernel to read, with a NUL behind.
+    """
+    long = ctypes.c_long
+    given = [argument if isinstance(argument, bytes) else long(argument) for argument in arguments]
+    result: int = _libc.syscall(long(number), *given)
     return result
 
 

@@ -9,7 +9,6 @@ Part of the supervisor: standard library only.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import stat
@@ -52,6 +51,7 @@ _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # On every architect
 _CREATE_RULESET_VERSION, _CREATE_RULESET_ERRATA = 1, 2
 # openat2(2), which every Landlock kernel knows.
 _OPENAT2, _AT_FDCWD, _RESOLVE_NO_SYMLINKS = 437, -100, 0x04
+_HOW = struct.pack("=QQQ", os.O_PATH | os.O_CLOEXEC, 0, _RESOLVE_NO_SYMLINKS)
 _RULE_PATH_BENEATH = 1
 
 
@@ -109,8 +109,7 @@ def ruleset(version: int) -> int:
         OSError: The kernel has no Landlock, or it is switched off.
     """
     content = attributes(version)
-    buffer = ctypes.create_string_buffer(content, len(content))
-    descriptor = kernel.call(_CREATE_RULESET, ctypes.addressof(buffer), len(content), 0)
+    descriptor = kernel.call(_CREATE_RULESET, content, len(content), 0)
     if descriptor < 0:
         raise kernel.failure("Landlock: create the ruleset")
     os.set_inheritable(descriptor, False)
@@ -128,12 +127,9 @@ def allow(descriptor: int, path: bytes, rights: int, version: int) -> bool:
     Raises:
         OSError: The kernel refuses the rule.
     """
-    name = ctypes.create_string_buffer(path)
-    how = struct.pack("=QQQ", os.O_PATH | os.O_CLOEXEC, 0, _RESOLVE_NO_SYMLINKS)
-    where = ctypes.create_string_buffer(how, len(how))
-    target = kernel.call(
-        _OPENAT2, _AT_FDCWD, ctypes.addressof(name), ctypes.addressof(where), len(how)
-    )
+    if b"\0" in path:
+        return False  # Such a path names nothing.
+    target = kernel.call(_OPENAT2, _AT_FDCWD, path, _HOW, len(_HOW))
     if target < 0:
         error = kernel.failure(f"Landlock: open `{encode(path)}`")
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ELOOP):
@@ -146,9 +142,7 @@ def allow(descriptor: int, path: bytes, rights: int, version: int) -> bool:
         if not rights:
             return False
         beneath = struct.pack("=Qi", rights, target)  # Packed: landlock.h.
-        buffer = ctypes.create_string_buffer(beneath, len(beneath))
-        address = ctypes.addressof(buffer)
-        if kernel.call(_ADD_RULE, descriptor, _RULE_PATH_BENEATH, address, 0) != 0:
+        if kernel.call(_ADD_RULE, descriptor, _RULE_PATH_BENEATH, beneath, 0) != 0:
             raise kernel.failure(f"Landlock: add the rule for `{encode(path)}`")
     finally:
         os.close(target)

@@ -5,10 +5,11 @@ is done once, while Cargo is still finding out what there is to do. A stub that 
 folder asks it, and waits:
 
     stub                                        server                      worker
-    mkfifo FOLDER/PID
-    "PID …" ──▶ FOLDER/requests ──▶ looks at /proc/PID, forks ────────▶ supervises, as ever
-    reads FOLDER/PID ◀── its exit status ──────── reaps ◀────────────────────── ends
+    makes FOLDER/7.taken
+    "PID … 7" ──▶ FOLDER/requests ──▶ looks at /proc/PID, forks ──────▶ supervises, as ever
+    reads FOLDER/7 ◀── its exit status ────────── reaps ◀────────────────────── ends
 
+The fifos for replies are there from the beginning: making one would take the shell a program.
 The worker is in the stub's process group, so that a signal to Cargo and all that it has started
 reaches it. It is ended when the stub, the stub's Cargo, or the server is. A stub that cannot be
 served is told so, and starts an interpreter of its own, as it does where there is no server.
@@ -24,7 +25,7 @@ import os
 import select
 import time
 
-from buildperm.sandbox.request import RefusedError, Request
+from buildperm.sandbox.request import PLACES, RefusedError, Request
 from buildperm.sandbox.warming import warm_up
 
 TYPE_CHECKING = False
@@ -37,7 +38,9 @@ REQUESTS = b"requests"
 AGAIN = b"again"
 """The reply to a stub that has to start an interpreter of its own."""
 
-_LONGEST = 32  # A request: a process ID and three small numbers.
+_TAKEN = b".taken"  # After the name of a fifo for replies; made by the stub that has it.
+
+_LONGEST = 32  # A request: a process ID and four small numbers.
 _PATIENCE_S = 5.0  # From asking the workers to end to SIGKILL.
 
 
@@ -48,7 +51,7 @@ class _Job:
 
     def __init__(self, reply: int, path: bytes) -> None:
         self.reply = reply  # What the stub reads; open until it is gone, or it might come too late.
-        self.path = path
+        self.path = path  # Of the fifo.
         self.worker = 0  # Its process; 0: there is none, or no more.
         self.handles: dict[int, str] = {}  # pidfd to whose: `worker`, `stub` or `parent`.
 
@@ -57,15 +60,18 @@ class Server:
     """The fork server of one run of Cargo."""
 
     def __init__(self, folder: bytes) -> None:
-        """Make the fifo in the empty `folder`, which is nobody else's.
+        """Make the fifos in the empty `folder`, which is nobody else's.
 
         Raises:
             OSError: It cannot be made.
         """
         self._folder = folder
         self._jobs: dict[int, _Job] = {}  # By handle.
+        self._used: set[bytes] = set()  # Fifos for replies.
         self._poll = select.poll()
         self._rest = b""
+        for place in range(1, PLACES + 1):
+            os.mkfifo(folder + b"/%d" % place, 0o600)
         made = folder + b"/.new"
         os.mkfifo(made, 0o600)
         # For writing, too, so that it never comes to an end: fifo(7).
@@ -96,16 +102,19 @@ class Server:
         *lines, self._rest = (self._rest + os.read(self._requests, 1 << 16)).split(b"\n")
         for line in lines:
             numbers = line.split(b" ")
-            if len(numbers) == 4 and len(line) <= _LONGEST and all(map(bytes.isdigit, numbers)):
+            if len(numbers) == 5 and len(line) <= _LONGEST and all(map(bytes.isdigit, numbers)):
                 yield tuple(map(int, numbers))
 
-    def _serve(self, pid: int, arguments: int, stdin: int, stdout: int) -> None:
-        path = self._folder + b"/%d" % pid
+    def _serve(self, pid: int, arguments: int, stdin: int, stdout: int, place: int) -> None:
+        path = self._folder + b"/%d" % place
+        if path in self._used:
+            return  # It was somebody else who took it.
         try:
             flags = os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
             job = _Job(os.open(path, flags), path)
         except OSError:
-            return  # It has gone, or never was.
+            return  # There is none.
+        self._used.add(path)
         try:
             request = Request(pid, arguments, (stdin, stdout), self._folder)
         except (OSError, ValueError, LookupError, RefusedError):
@@ -164,10 +173,11 @@ class Server:
         for handle in list(job.handles):
             self._drop(job, handle)
         os.close(job.reply)
+        self._used.discard(job.path)
         try:
-            os.unlink(job.path)
+            os.unlink(job.path + _TAKEN)
         except FileNotFoundError:
-            pass  # The stub has taken it away itself.
+            pass  # Nobody had taken it.
 
     def _end(self) -> None:
         """End every worker, and remove the folder."""

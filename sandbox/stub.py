@@ -10,11 +10,11 @@ from __future__ import annotations
 import functools
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 
 from buildperm.errors import CannotEnforceError
+from buildperm.sandbox.request import PLACES
 from buildperm.tracer.notation import encode
 
 SUPERVISOR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "supervisor.py")
@@ -47,9 +47,16 @@ if [ -n "$server" ] && [ -n "$BUILDPERM_SESSION" ] && [ -p "$server/requests" ];
   *[=,][67]*) exec 8<&0 9>&1; kept="8 9" ;;
   *) exec 6<&0 7>&1; kept="6 7" ;;
   esac
-  if [ -n "$kept" ] && %(mkfifo)s -m 600 "$server/$$" 2>/dev/null &&
-    echo "$$ $# $kept" >"$server/requests"; then
-    read -r status <"$server/$$"
+  # One of the places for replies: the first that nobody has taken.
+  place=0 taken=
+  set -C
+  while [ -n "$kept" ] && [ -z "$taken" ] && [ $place -lt %(places)d ]; do
+    place=$((place + 1))
+    if { true >"$server/$place.taken"; } 2>/dev/null; then taken=$place; fi
+  done
+  set +C
+  if [ -n "$taken" ] && echo "$$ $# $kept $taken" >"$server/requests"; then
+    read -r status <"$server/$taken"
     case $status in
     again) ;;
     "") exit 1 ;;
@@ -154,7 +161,6 @@ def stub(session_path: bytes) -> bytes:
         b"session": session_path,
         b"python": os.fsencode(sys.executable),
         b"supervisor": os.fsencode(SUPERVISOR),
-        b"mkfifo": os.fsencode(shutil.which("mkfifo") or "false"),
     }
     for path in values.values():
         if b"\n" in path or b"\0" in path:
@@ -167,6 +173,7 @@ def stub(session_path: bytes) -> bytes:
     return _STUB % {
         b"interpreter": _interpreter(),
         b"forget": forget,
+        b"places": PLACES,
         b"libraries": searched,
         **quoted,
     }

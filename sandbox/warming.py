@@ -38,6 +38,7 @@ def warm_up(path: bytes, folder: bytes) -> None:
             variables, _ = environment.of_script(
                 environ, loaded, package, places, learning=run.learning
             )
+            environment.of_context(environ)
             if run.hull(rights, variables)[0] is not None:
                 launch.code_within()
             Recorder(Writer(), loaded["calls"])

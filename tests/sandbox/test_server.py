@@ -13,7 +13,7 @@ import pytest
 
 from buildperm.cargo.serving import ForkServer
 from buildperm.sandbox import kernel
-from buildperm.sandbox.request import SERVER
+from buildperm.sandbox.request import PLACES, SERVER
 from buildperm.sandbox.session import dump
 from buildperm.sandbox.stub import SUPERVISOR
 from buildperm.tracer import ptrace
@@ -203,7 +203,36 @@ def test_many_ask_at_once(served: Bench) -> None:
     said = [process.communicate(timeout=60)[0] for process in started]
     assert said == [b"cargo::warning=ok\n"] * 8
     assert len({line["pid"] for line in served.progress_lines()}) == 8
-    assert wait_until(lambda: os.listdir(folder_of(served)) == ["requests"])
+    assert wait_until(lambda: not list(folder_of(served).glob("*.taken")))
+
+
+def test_who_finds_no_place_for_the_reply_does_without(served: Bench) -> None:
+    placed = served.script("print('cargo::warning=ok')\n")
+    for place in range(1, PLACES):
+        (folder_of(served) / f"{place}.taken").touch()
+    last = folder_of(served) / f"{PLACES}.taken"
+
+    def run() -> tuple[bytes, bool]:
+        process = served.start(placed)
+        said, _ = process.communicate(timeout=60)
+        return said, was_served(served, process)
+
+    assert run() == (b"cargo::warning=ok\n", True)
+    assert wait_until(lambda: not last.exists())
+    last.touch()
+    assert run() == (b"cargo::warning=ok\n", False)
+
+
+def test_a_place_is_one_stubs_only(served: Bench) -> None:
+    placed = served.script("import time\ntime.sleep(2)\nprint('cargo::warning=ok')\n")
+    process = served.start(placed)
+    assert wait_until(lambda: is_running(served))
+
+    (folder_of(served) / "requests").write_text(f"{os.getpid()} 0 0 1 1\n")
+
+    said, _ = process.communicate(timeout=60)
+    assert (said, process.returncode) == (b"cargo::warning=ok\n", 0)
+    assert was_served(served, process)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
@@ -275,15 +304,14 @@ def test_who_is_traced_is_not_served(served: Bench) -> None:
         env=served.variables(),
         text=True,
     )
-    reply = folder_of(served) / str(asking.pid)
-    os.mkfifo(reply)
+    reply = folder_of(served) / "7"
     assert asking.stdin is not None
     assert asking.stdout is not None
     asking.stdin.write("begun\n")
     asking.stdin.flush()
     assert asking.stdout.readline() == "begun\n"  # Or it would stop at its own execution.
     ptrace.seize(asking.pid)
-    (folder_of(served) / "requests").write_text(f"{asking.pid} 0 0 1\n")
+    (folder_of(served) / "requests").write_text(f"{asking.pid} 0 0 1 7\n")
 
     said, _ = asking.communicate(f"{reply}\n", timeout=60)
 
@@ -293,15 +321,18 @@ def test_who_is_traced_is_not_served(served: Bench) -> None:
 @pytest.mark.parametrize(
     "request_of",
     [
-        lambda pid: f"{pid} 0 0 1\n",
-        lambda pid: f"{pid} 99 0 1\n",
-        lambda pid: f"{pid} 0 999999 1\n",
-        lambda pid: f"{pid}\n1 1 1\n-1 0 0 1\nx y z 1\n" + "0" * 70_000 + f" 0 0 1\n{pid} 0 0 1\n",
+        lambda pid: f"{pid} 0 0 1 7\n",
+        lambda pid: f"{pid} 99 0 1 7\n",
+        lambda pid: f"{pid} 0 999999 1 7\n",
+        lambda pid: (
+            f"{pid}\n1 1 1 1\n-1 0 0 1 7\nx y z 1 7\n{pid} 0 0 1\n{pid} 0 0 1 65\n{pid} 0 0 1 0\n"
+            + "0" * 70_000
+            + f" 0 0 1 7\n{pid} 0 0 1 7\n"
+        ),
     ],
 )
 def test_who_is_no_stub_is_not_served(served: Bench, request_of: Callable[[int], str]) -> None:
-    reply = folder_of(served) / str(os.getpid())
-    os.mkfifo(reply)
+    reply = folder_of(served) / "7"
 
     with (folder_of(served) / "requests").open("w") as requests:
         requests.write(request_of(os.getpid()))
