@@ -23,46 +23,40 @@ class Jobserver:
         self.fifo = value[5:] if is_fifo else b""  # Its path; empty: it has none.
         self.kept = [] if is_fifo else [n for n in numbers(environ) if _pipe(n)]  # Descriptors.
         self.pipe: tuple[int, int] | None = None  # Device and inode; None: there is none to use.
-        self._ends: tuple[bytes, bytes] = (self.fifo, self.fifo)
+        self._end = -1
         if is_fifo:
-            self.pipe = _pipe(self.fifo)
+            self._hold_fifo()
         elif len(self.kept) == 2:
             reading, writing = map(_pipe, self.kept)
             self.pipe = reading if reading == writing else None
-            self._ends = (b"/proc/self/fd/%d" % self.kept[0], b"/proc/self/fd/%d" % self.kept[1])
+            self._end = self.kept[1]
 
-    def settle(self, taken: bytes, excess: int) -> int:
-        """Put back the tokens in `taken`, and take out as many as there are in excess.
-
-        Waits for nothing: what is in excess may be in use just now.
-
-        Returns:
-            How many have been put in; less than 0 for those taken out.
-        """
-        if self.pipe is None:
-            return 0
-        put = self._moved(1, taken) if taken else 0
-        return put - (self._moved(0, excess) if excess else 0)
-
-    def _moved(self, end: int, what: bytes | int) -> int:
-        """Read so many bytes, or write these; how many that was.
+    def put_back(self, tokens: bytes) -> int:
+        """Write `tokens`, without waiting for room; return how many that were.
 
         An own description is opened, so that nobody else's calls stop waiting: pipe(7), O_NONBLOCK.
         """
-        flags = os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
-        moved = 0
+        if self.pipe is None or not tokens:
+            return 0
+        flags = os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            own = os.open(self._ends[end], flags | (os.O_WRONLY if end else os.O_RDONLY))
+            own = os.open(b"/proc/self/fd/%d" % self._end, flags)
         except OSError:
             return 0  # Cargo is gone.
         try:
-            if _pipe(own) == self.pipe:
-                moved = os.write(own, what) if isinstance(what, bytes) else len(os.read(own, what))
+            return os.write(own, tokens)
         except OSError:
-            pass  # There is no room, or nothing to be had.
+            return 0
         finally:
             os.close(own)
-        return moved
+
+    def _hold_fifo(self) -> None:
+        """Hold on to the fifo itself: what is found under its name later may be the script's."""
+        try:
+            self._end = os.open(self.fifo, os.O_PATH | os.O_CLOEXEC)
+        except OSError:
+            return
+        self.pipe = _pipe(self._end)
 
 
 def numbers(environ: Mapping[bytes, bytes]) -> list[int]:
@@ -87,10 +81,10 @@ def _named(environ: Mapping[bytes, bytes]) -> bytes:
     return value
 
 
-def _pipe(where: int | bytes) -> tuple[int, int] | None:
-    """Return device and inode of a descriptor or path that is a pipe; None for anything else."""
+def _pipe(descriptor: int) -> tuple[int, int] | None:
+    """Return device and inode of a pipe; None where the descriptor is anything else."""
     try:
-        found = os.stat(where)
+        found = os.fstat(descriptor)
     except OSError:
         return None
     return (found.st_dev, found.st_ino) if stat.S_ISFIFO(found.st_mode) else None

@@ -29,7 +29,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from buildperm.errors import CannotEnforceError
-from buildperm.tracer.calls import FOREIGN, PERFORMED
+from buildperm.tracer.calls import FOREIGN, MOST_TOKENS, PERFORMED
 
 # include/uapi/linux/audit.h and asm/unistd.h.
 AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -149,10 +149,10 @@ _DENIED = refused(errno.EACCES)
 _OTHER_PROCESS = (Case(_PERM, (Test(0),)),)
 
 
-_ONE_BYTE = (
+_FEW_BYTES = (
     # By a descriptor from 3 on: a shell's `read` goes through standard input byte by byte.
-    Case(RECORD, (Test(0, 0xFFFFFFFC), Test(2, values=(1,)))),
-    Case(RECORD, (Test(0, values=(3,)), Test(2, values=(1,)))),
+    Case(RECORD, (Test(0, 0xFFFFFFFC), Test(2, ~MOST_TOKENS & 0xFFFFFFFF, (0,)))),
+    Case(RECORD, (Test(0, values=(3,)), Test(2, ~MOST_TOKENS & 0xFFFFFFFF, (0,)))),
 )
 
 
@@ -310,9 +310,9 @@ BY_ARGUMENTS: Mapping[str, tuple[Case, ...]] = {
         *_OTHER_PROCESS,
         Case(RECORD, (Test(1, values=(_RLIMIT_CORE,)), Test(2, whole=True))),
     ),
-    # A token of a job server: see `tracer.tokens`.
-    "read": _ONE_BYTE,
-    "write": _ONE_BYTE,
+    # Tokens of a job server: see `tracer.tokens`.
+    "read": _FEW_BYTES,
+    "write": _FEW_BYTES,
     "sched_setaffinity": _OTHER_PROCESS,
     "sched_setattr": _OTHER_PROCESS,
     "sched_setparam": _OTHER_PROCESS,

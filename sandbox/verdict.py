@@ -109,7 +109,9 @@ def judge(
         plural = "" if number == 1 else "es"
         verdict.talk.append(f"warning: ended {number} process{plural} that it left running")
     if recorder.tokens.settled:
-        verdict.talk.append(_of_tokens(recorder.tokens.settled))
+        number = recorder.tokens.settled
+        tokens = "a token" if number == 1 else f"{number} tokens"
+        verdict.talk.append(f"warning: put back {tokens} of Cargo's job server that it had kept")
     if gate.denied:
         verdict.talk.append(f"kept from Cargo, as was decided: {_listed(gate.denied)}")
     if gate.withheld:
@@ -126,14 +128,6 @@ def judge(
         _denied_writes(verdict, run, writer)
         _sensitive(verdict, run, writer, recorder.pids)
     return verdict
-
-
-def _of_tokens(settled: int) -> str:
-    number = abs(settled)
-    tokens = "a token" if number == 1 else f"{number} tokens"
-    if settled > 0:
-        return f"warning: put back {tokens} of Cargo's job server that it had kept"
-    return f"warning: took {tokens} out of Cargo's job server that it had put in"
 
 
 _BEYOND = {

@@ -124,9 +124,13 @@ CORE_LIMIT = "setrlimit(RLIMIT_CORE)"
 """What both are called where that was refused: libc makes the first by the second."""
 
 TOKENS = ("read", "write")
-"""Calls that stop where they move one byte, as whoever takes part in a job server does."""
+"""Calls that stop where they move a few bytes, as whoever takes part in a job server does."""
 
-ASKS_AFFINITY, SETS_AFFINITY = "sched_getaffinity", "sched_setaffinity"
+MOST_TOKENS = 15
+"""As many bytes at once; make and Rust move one, scripts/jobserver-exec of Linux eight."""
+
+ASKS_AFFINITY = "sched_getaffinity"
+SETS_AFFINITY = ("sched_setaffinity", "sched_setattr", "sched_setscheduler")
 """Calls that stop for the sake of `tracer.handover`, and are not recorded."""
 
 RECORDED: tuple[str, ...] = (
@@ -139,7 +143,7 @@ RECORDED: tuple[str, ...] = (
     "bind",
     "sendto",
     ASKS_AFFINITY,
-    SETS_AFFINITY,
+    *SETS_AFFINITY,
 )
 """The calls that the recorder wants to see; sendto only with an address."""
 

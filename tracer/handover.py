@@ -11,7 +11,8 @@ The script never sees it. Within a call it cannot look, and after it the recorde
 has taken the hold away: woken with SCHED_BATCH a thread does not take the processor from others
 (sched(7)), and so it could only run before that where the recorder's own time is up just then.
 What is made in such a moment is widened before it begins, and sched_getaffinity(2) stops, so that
-whoever asks is told what is true. A script that sets affinities itself is left alone from then on.
+whoever asks is told what is true. A script that sets affinities or policies itself is left alone
+from then on.
 
 Part of the supervisor: standard library only, nothing heavy.
 """
@@ -69,7 +70,13 @@ class Handover:
         if not self._is_active:
             return
         self._is_active = False
-        for tid in (0, *self._narrowed):
+        self._left = 0
+        _set(0, _MASK_SIZE, self._all)
+        self.widen()
+
+    def widen(self) -> None:
+        """Hold no thread any more, whether it is in a call or not, until the next one."""
+        for tid in self._narrowed:
             _set(tid, _MASK_SIZE, self._all)
         self._narrowed.clear()
 
@@ -96,7 +103,11 @@ class Handover:
             _set(tid, _MASK_SIZE, self._all)
 
     def made(self, tid: int) -> None:
-        """Take a hold away that `tid`, which has not run yet, may have been born with."""
+        """Take a hold away that `tid` was born with, or got as another thread of this number.
+
+        It has not run yet, or not since execve(2) made it the first thread of its process.
+        """
+        self._narrowed.discard(tid)
         if self._is_active:
             _set(tid, _MASK_SIZE, self._all)
 

@@ -18,7 +18,14 @@ import os
 
 from buildperm.tracer import breakpoint as breakpoints
 from buildperm.tracer import ptrace, registers, signalling
-from buildperm.tracer.calls import EXECUTIONS, FOREIGN, PERFORMED, SETS_AFFINITY, TOKENS
+from buildperm.tracer.calls import (
+    ASKS_AFFINITY,
+    EXECUTIONS,
+    FOREIGN,
+    PERFORMED,
+    SETS_AFFINITY,
+    TOKENS,
+)
 from buildperm.tracer.decoding import refused_call
 from buildperm.tracer.handover import Handover
 from buildperm.tracer.made import Made
@@ -89,7 +96,9 @@ class Recorder:
         # At the exit of one it may be another thread; the others wait as long as they like.
         patient = {*EXECUTIONS, *TOKENS}
         self._patient = {number for number, name in calls.items() if name in patient}
-        self._affinities = {number for number, name in calls.items() if name == SETS_AFFINITY}
+        affinities = {ASKS_AFFINITY: self._handover.widen}
+        affinities |= dict.fromkeys(SETS_AFFINITY, self._handover.end)
+        self._affinities = {n: affinities[name] for n, name in calls.items() if name in affinities}
         self.tokens = Tokens(None, self._handover.resume)  # Of Cargo's job server.
         self._threads = self._tree.threads
         self._pending: dict[int, tuple[Leave, Seen, Process]] = {}  # By thread, until its exit.
@@ -226,7 +235,7 @@ class Recorder:
             self._refuse_foreign(tid, process, stopped)
             return
         if stopped[0] in self._affinities:
-            self._handover.end()
+            self._affinities[stopped[0]]()
         handler = self._handlers.get(stopped[0])
         errno = stopped[7] & _ERRNO_MAX
         seen = None
@@ -335,6 +344,7 @@ class Recorder:
         if not self.has_begun:
             request(CONT, pid, None, None)
             return
+        self._handover.made(pid)
         former = ptrace.message(pid)
         before = self._threads.get(pid) or self._tree.adopt(pid)
         for tid in before.threads - {former}:

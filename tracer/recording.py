@@ -65,7 +65,7 @@ class End:
     unseen: str = ""  # Why environment reads could not be seen; empty if they could.
     programs: tuple[str, ...] = ()  # Executable files that it left, in notation, from OUT_DIR on.
     programs_unlisted: int = 0  # How many more there are.
-    tokens: int = 0  # Put back into Cargo's job server; less than 0: taken out of it.
+    tokens: int = 0  # Of Cargo's job server, that it had kept and that were put back.
 
 
 @dataclass(frozen=True, slots=True)

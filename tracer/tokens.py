@@ -1,8 +1,8 @@
 """Counts the tokens of Cargo's job server that a build script's processes take and give back.
 
 Whoever starts a job more takes a byte out of a pipe, and puts it back when the job has ended:
-make's manual, "POSIX Jobserver". All that take part read and write one byte at a time, and the
-filter stops nothing else. A process that is killed has no time to put anything back.
+make's manual, "POSIX Jobserver". They read and write one byte at a time, few of them some more, and
+the filter stops nothing else. A process that is killed has no time to put anything back.
 
 Part of the supervisor: standard library only, nothing heavy.
 """
@@ -33,8 +33,7 @@ class Tokens:
             resume: Lets a stopped thread go on.
         """
         self.taken = bytearray()  # As they were: make's manual wants the same ones back.
-        self.excess = 0  # How many were put in that nobody had taken.
-        self.settled = 0  # Put back in the tree's place; less than 0: taken out again.
+        self.settled = 0  # How many were put back in the tree's place.
         self._pipe = pipe
         self._resume = resume
 
@@ -49,31 +48,27 @@ class Tokens:
         try:
             found = os.stat(b"/proc/%d/fd/%d" % (tid, stopped[1] & 0xFFFFFFFF))
         except OSError:
-            return None  # No such descriptor, or the thread is gone.
+            return None  # No such descriptor, the thread is gone, or its program is unreadable.
         return (stopped[2],) if (found.st_dev, found.st_ino) == self._pipe else None
 
     def _enter_write(self, tid: int, process: Process, stopped: Stopped) -> Seen | None:
         seen = self._enter(tid, process, stopped)
-        return seen and (memory.read(tid, stopped[2], 1),)
+        return seen and (memory.read(tid, seen[0], stopped[3] & layouts.MOST_TOKENS),)
 
     def _read(self, tid: int, _process: Process, seen: Seen, result: int, _refused: bool) -> None:
-        token = b""
-        if result == 1:
+        if result > 0:
             try:
-                token = memory.read(tid, seen[0], 1)
+                tokens = memory.read(tid, seen[0], result)
             except OSError:
-                pass  # Killed meanwhile.
-            self.taken += token or b"+"
+                tokens = b""  # Killed meanwhile.
+            self.taken += tokens.ljust(result, b"+")
         self._resume(tid)
 
     def _written(
         self, tid: int, _process: Process, seen: Seen, result: int, _refused: bool
     ) -> None:
         self._resume(tid)
-        if result != 1:
-            return
-        if not self.taken:
-            self.excess += 1
-            return
-        at = self.taken.find(seen[0])
-        del self.taken[at if seen[0] and at >= 0 else -1]
+        for token in seen[0][: max(0, result)]:
+            if self.taken:  # Else it was read otherwise.
+                at = self.taken.find(token)
+                del self.taken[at if at >= 0 else -1]

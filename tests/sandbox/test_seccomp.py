@@ -221,17 +221,15 @@ ARGUMENTS: list[tuple[str, tuple[int, ...], str]] = [
         (name, (0,), ALLOW)
         for name in (
             "prlimit64",
-            "sched_setattr",
             "sched_setparam",
-            "sched_setscheduler",
         )
     ],
-    ("sched_setaffinity", (0,), RECORD),
+    *[(f"sched_set{what}", (0,), RECORD) for what in ("affinity", "attr", "scheduler")],
     *[
-        (name, (descriptor, 0x1000, count), RECORD if descriptor >= 3 and count == 1 else ALLOW)
+        (name, (descriptor, 0x1000, count), RECORD if descriptor >= 3 and count <= 15 else ALLOW)
         for name in ("read", "write")
         for descriptor in (0, 1, 2, 3, 4, 5, 7, 8, 255, 256, 1 << 20)
-        for count in (0, 1, 2, 3, 4096)
+        for count in (0, 1, 2, 8, 15, 16, 17, 31, 4096, (1 << 32) - 1)
     ],
     *[
         (name, (77,), told(errno.EPERM))

@@ -125,3 +125,28 @@ def test_a_program_may_use_the_processors_that_it_always_could(
 
     assert recorded.stdout == b"0\n"
     assert recorded.recording.end.exit == 0
+
+
+def test_a_thread_in_a_call_may_be_asked_about(
+    record: Record, child: Callable[..., Path], tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "fifo")
+
+    recorded = record(child("affinity"), "blocked", tmp_path / "fifo")
+
+    assert recorded.stdout == b"0\n"
+
+
+def test_a_child_of_who_takes_the_processor_from_others_is_free(
+    record: Record, child: Callable[..., Path]
+) -> None:
+    for _ in range(20):
+        assert record(child("affinity"), "policy").stdout == b"0\n"
+
+
+@several
+def test_a_thread_that_executes_is_free(record: Record, child: Callable[..., Path]) -> None:
+    """Linked so that nothing stops before it asks."""
+    recorded = record(child("affinity", "-static"), "executing", "100")
+
+    assert recorded.stdout == b"0\n"

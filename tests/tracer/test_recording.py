@@ -147,7 +147,7 @@ def test_header_and_end_are_read_back(tmp_path: Path) -> None:
         "status": 256,
         "exit": 1,
         "left_running": 2,
-        "tokens": -3,
+        "tokens": 3,
         "voided": 'a "b"',
         "unseen": "c\\",
     }
@@ -157,7 +157,7 @@ def test_header_and_end_are_read_back(tmp_path: Path) -> None:
     read = recording.read(path)
     assert read.header.places == {"OUT_DIR": b"/o\nt", "HOME": "/home/é".encode()}
     assert read.header.features == ("default",)
-    assert read.end == recording.End(256, 1, 3000, 2, 0, 'a "b"', "", "c\\", tokens=-3)
+    assert read.end == recording.End(256, 1, 3000, 2, 0, 'a "b"', "", "c\\", tokens=3)
     assert path.stat().st_mode & 0o777 == 0o600
     assert os.listdir(tmp_path) == ["recording.jsonl"]
 
