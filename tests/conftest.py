@@ -1,9 +1,10 @@
-"""Turns skipped tests into failures where the machine has to have what they need."""
+"""Turns skipped tests into failures where the machine has to have what they need, and more."""
 
 from __future__ import annotations
 
 import os
 import re
+import signal
 from collections.abc import Generator
 
 import pytest
@@ -14,6 +15,10 @@ _MISSING = re.compile(
     "|".join(rf"\bno {re.escape(name)}\b|\b{re.escape(name)} is\b" for name in _REQUIRED) or "(?!)",
     re.IGNORECASE,
 )
+
+# A shell has what it starts in the background ignore it, and so would whatever is interrupted here.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
