@@ -26,9 +26,6 @@ _ACCESS_MODE = os.O_RDONLY | os.O_WRONLY | os.O_RDWR
 SERVER = "BUILDPERM_SERVER"
 """The variable by which stubs find the server's folder."""
 
-PLACES = 64
-"""How many stubs can wait for replies at once; others start an interpreter of their own."""
-
 _SPARE = 256  # Descriptors from here on: those of a jobserver are among the first few.
 
 

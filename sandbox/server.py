@@ -25,7 +25,7 @@ import os
 import select
 import time
 
-from buildperm.sandbox.request import PLACES, RefusedError, Request
+from buildperm.sandbox.request import RefusedError, Request
 from buildperm.sandbox.warming import warm_up
 
 TYPE_CHECKING = False
@@ -37,6 +37,9 @@ REQUESTS = b"requests"
 
 AGAIN = b"again"
 """The reply to a stub that has to start an interpreter of its own."""
+
+PLACES = 64
+"""How many stubs can wait for replies at once; others start an interpreter of their own."""
 
 _TAKEN = b".taken"  # After the name of a fifo for replies; made by the stub that has it.
 

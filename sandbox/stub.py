@@ -14,7 +14,6 @@ import subprocess
 import sys
 
 from buildperm.errors import CannotEnforceError
-from buildperm.sandbox.request import PLACES
 from buildperm.tracer.notation import encode
 
 SUPERVISOR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "supervisor.py")
@@ -48,11 +47,11 @@ if [ -n "$server" ] && [ -n "$BUILDPERM_SESSION" ] && [ -p "$server/requests" ];
   *) exec 6<&0 7>&1; kept="6 7" ;;
   esac
   # One of the places for replies: the first that nobody has taken.
-  place=0 taken=
+  place=1 taken=
   set -C
-  while [ -n "$kept" ] && [ -z "$taken" ] && [ $place -lt %(places)d ]; do
-    place=$((place + 1))
+  while [ -n "$kept" ] && [ -z "$taken" ] && [ -p "$server/$place" ]; do
     if { true >"$server/$place.taken"; } 2>/dev/null; then taken=$place; fi
+    place=$((place + 1))
   done
   set +C
   if [ -n "$taken" ] && echo "$$ $# $kept $taken" >"$server/requests"; then
@@ -173,7 +172,6 @@ def stub(session_path: bytes) -> bytes:
     return _STUB % {
         b"interpreter": _interpreter(),
         b"forget": forget,
-        b"places": PLACES,
         b"libraries": searched,
         **quoted,
     }

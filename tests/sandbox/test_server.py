@@ -13,7 +13,8 @@ import pytest
 
 from buildperm.cargo.serving import ForkServer
 from buildperm.sandbox import kernel
-from buildperm.sandbox.request import PLACES, SERVER
+from buildperm.sandbox.request import SERVER
+from buildperm.sandbox.server import PLACES
 from buildperm.sandbox.session import dump
 from buildperm.sandbox.stub import SUPERVISOR
 from buildperm.tracer import ptrace
@@ -100,7 +101,7 @@ def test_the_jobserver_is_passed_on(served: Bench) -> None:
     os.write(writing, b"+")
     served.environment["CARGO_MAKEFLAGS"] = f"-j --jobserver-auth={reading},{writing}"
     placed = served.script(
-        f"import os\nos.write({writing}, os.read({reading}, 2) + b'!')\n"
+        f"import os\nos.write({writing}, os.read({reading}, 1) + b'!')\n"
         "print('cargo::warning=ok')\n"
     )
 
@@ -142,7 +143,7 @@ def test_a_jobserver_may_be_where_the_stub_would_keep_its_own(
     pipe = os.pipe()
     os.write(pipe[1], b"+")
     placed = served.script(
-        f"import os\nos.write({writing}, os.read({reading}, 2) + b'!')\n"
+        f"import os\nos.write({writing}, os.read({reading}, 1) + b'!')\n"
         "print('cargo::warning=ok')\n"
     )
     shell = f"exec {{0}}<&{pipe[0]} {{1}}>&{pipe[1]}; exec {placed}"

@@ -32,3 +32,11 @@ def test_any_path_survives_the_shell(tmp_path: Path, name: str) -> None:
 def test_a_path_with_a_line_break_is_refused() -> None:
     with pytest.raises(ValueError, match="a%0Ab"):
         stub(b"/a\nb")
+
+
+def test_whoever_writes_stubs_does_not_load_the_supervisor() -> None:
+    supervisor = "buildperm.sandbox.supervision"
+    program = f"import sys, buildperm.sandbox.stub; print('{supervisor}' in sys.modules)"
+    listed = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+
+    assert listed.stdout == b"False\n"
