@@ -22,7 +22,15 @@ from __future__ import annotations
 import ctypes
 import os
 
+from buildperm.tracer.calls import ASKS_AFFINITY, SETS_AFFINITY
 from buildperm.tracer.ptrace import CONT, SYSCALL, libc, request
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from buildperm.tracer.observation import Enter, Leave, Seen, Stopped
+    from buildperm.tracer.tree import Process
 
 _TURN = 64  # Calls on one processor, before the scheduler may choose another one.
 _MASK_SIZE = 1024  # Bytes: one bit for each processor that Linux can have, NR_CPUS.
@@ -51,6 +59,22 @@ class Handover:
         self._at = 0  # Where the bit in the narrow mask is.
         self._left = 0  # Of the turn; 0: the recorder is not held to a processor.
         self._narrowed: set[int] = set()  # Threads in a call.
+
+    def handlers(self, calls: Mapping[int, str]) -> dict[int, tuple[Enter, Leave]]:
+        """Return what is done at those of `calls`, names by number, that are about affinity."""
+
+        def done_at(entry: Callable[[], None]) -> tuple[Enter, Leave]:
+            def enter(_tid: int, _process: Process, _stopped: Stopped) -> Seen | None:
+                entry()
+                return None  # Not recorded.
+
+            def leave(tid: int, _process: Process, _seen: Seen, _result: int, _no: bool) -> None:
+                self.resume(tid)
+
+            return enter, leave
+
+        ways = {ASKS_AFFINITY: self.widen} | dict.fromkeys(SETS_AFFINITY, self.end)
+        return {number: done_at(ways[name]) for number, name in calls.items() if name in ways}
 
     def begin(self, pid: int) -> None:
         """Begin with the child `pid`, which has executed nothing yet; it will make all others."""

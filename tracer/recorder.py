@@ -18,14 +18,7 @@ import os
 
 from buildperm.tracer import breakpoint as breakpoints
 from buildperm.tracer import ptrace, registers, signalling
-from buildperm.tracer.calls import (
-    ASKS_AFFINITY,
-    EXECUTIONS,
-    FOREIGN,
-    PERFORMED,
-    SETS_AFFINITY,
-    TOKENS,
-)
+from buildperm.tracer.calls import EXECUTIONS, FOREIGN, PERFORMED, TOKENS
 from buildperm.tracer.decoding import refused_call
 from buildperm.tracer.handover import Handover
 from buildperm.tracer.made import Made
@@ -93,12 +86,10 @@ class Recorder:
             lambda pid: pid in self._hull,
             self._handover.resume,
         )
+        self._handlers |= self._handover.handlers(calls)
         # At the exit of one it may be another thread; the others wait as long as they like.
         patient = {*EXECUTIONS, *TOKENS}
         self._patient = {number for number, name in calls.items() if name in patient}
-        affinities = {ASKS_AFFINITY: self._handover.widen}
-        affinities |= dict.fromkeys(SETS_AFFINITY, self._handover.end)
-        self._affinities = {n: affinities[name] for n, name in calls.items() if name in affinities}
         self.tokens = Tokens(None, self._handover.resume)  # Of Cargo's job server.
         self._threads = self._tree.threads
         self._pending: dict[int, tuple[Leave, Seen, Process]] = {}  # By thread, until its exit.
@@ -234,8 +225,6 @@ class Recorder:
         if stopped[7] & FOREIGN:
             self._refuse_foreign(tid, process, stopped)
             return
-        if stopped[0] in self._affinities:
-            self._affinities[stopped[0]]()
         handler = self._handlers.get(stopped[0])
         errno = stopped[7] & _ERRNO_MAX
         seen = None
