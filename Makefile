@@ -17,8 +17,8 @@ WORKERS = 2
 help:
 	@echo 'make demo       look at buildperm: records, decides and enforces on the bundled workspace'
 	@echo 'make test       run the tests, but for the real crates'
-	@echo 'make corpus     run the tests that take minutes: real crates from the registry, long races'
-	@echo 'make races      race paths during 100,000 calls of each kind (some ten minutes)'
+	@echo 'make corpus     run the tests that take minutes: real crates from the registry'
+	@echo 'make races      race paths during 100,000 calls of each kind (some minutes)'
 	@echo 'make check      format, lint, layers, types'
 	@echo 'make format     rewrite the sources as `make check` wants them'
 	@echo 'make benchmark  measure against strace and plain cargo (some minutes)'

@@ -1,4 +1,4 @@
-"""Turns skipped tests into failures where the machine has to have what they need, and more."""
+"""Fails tests that were skipped for lack of what has to be there, and lets interrupts through."""
 
 from __future__ import annotations
 
