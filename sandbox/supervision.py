@@ -203,7 +203,8 @@ class Supervisor:
     ) -> tuple[int, Streams]:
         """Start the script, record it to its end, and return its wait status and its output."""
         server = Jobserver(run.environ)
-        recorder.count_tokens(server.pipe)
+        if server.pipe is not None:
+            recorder.count_tokens(server.pipe)
         rights = run.rights(program, server.fifo)
         hull, mounts = run.hull(rights, variables)
         if hull is not None:

@@ -90,7 +90,7 @@ class Recorder:
         # At the exit of one it may be another thread; the others wait as long as they like.
         patient = {*EXECUTIONS, *TOKENS}
         self._patient = {number for number, name in calls.items() if name in patient}
-        self.tokens = Tokens(None, self._handover.resume)  # Of Cargo's job server.
+        self.tokens = Tokens(self._handover.resume)  # Of Cargo's job server.
         self._threads = self._tree.threads
         self._pending: dict[int, tuple[Leave, Seen, Process]] = {}  # By thread, until its exit.
         self._root = 0  # The build script; before it has begun, the hull that it is put into.
@@ -120,10 +120,9 @@ class Recorder:
         self._tree.add_root(pid)
         self._handover.begin(pid)
 
-    def count_tokens(self, pipe: tuple[int, int] | None) -> None:
+    def count_tokens(self, pipe: tuple[int, int]) -> None:
         """Count what the tree takes from a job server, given by device and inode."""
-        self.tokens = Tokens(pipe, self._handover.resume)
-        self._handlers |= self.tokens.handlers(self._calls)
+        self._handlers |= self.tokens.handlers(self._calls, pipe)
 
     def expect_hull(
         self,

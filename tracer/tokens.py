@@ -25,22 +25,21 @@ if TYPE_CHECKING:
 class Tokens:
     """What has been taken from one job server, and not been given back."""
 
-    def __init__(self, pipe: tuple[int, int] | None, resume: Callable[[int], None]) -> None:
-        """Begin with nothing.
-
-        Args:
-            pipe: Device and inode of the job server; None: there is none.
-            resume: Lets a stopped thread go on.
-        """
+    def __init__(self, resume: Callable[[int], None]) -> None:
+        """Begin with nothing; `resume` lets a stopped thread go on."""
         self.taken = bytearray()  # As they were: make's manual wants the same ones back.
         self.settled = 0  # How many were put back in the tree's place.
-        self._pipe = pipe
+        self._pipe = (0, 0)
         self._resume = resume
 
-    def handlers(self, calls: Mapping[int, str]) -> dict[int, tuple[Enter, Leave]]:
-        """Return what reads those of `calls`, names by number, that move tokens."""
-        if self._pipe is None:
-            return {}
+    def handlers(
+        self, calls: Mapping[int, str], pipe: tuple[int, int]
+    ) -> dict[int, tuple[Enter, Leave]]:
+        """Return what reads those of `calls`, names by number, that move tokens.
+
+        `pipe` is the device and inode of the job server.
+        """
+        self._pipe = pipe
         ways = {"read": (self._enter, self._read), "write": (self._enter_write, self._written)}
         return {number: ways[name] for number, name in calls.items() if name in layouts.TOKENS}
 
