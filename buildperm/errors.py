@@ -22,7 +22,7 @@ class ExitCode(IntEnum):
     UNUSED = 22
     """A grant was not used, and `--deny-unused` was given."""
     CANNOT_ENFORCE = 23
-    """This machine cannot enforce what is required."""
+    """This machine cannot enforce what is required, or a build script has no stub."""
     INTERRUPTED = 130
     """Ctrl+C or SIGTERM."""
 
@@ -42,6 +42,6 @@ class BuildpermError(Exception):
 
 
 class CannotEnforceError(BuildpermError):
-    """The machine lacks what the grants require; nothing has been run."""
+    """The machine lacks what the grants require; a build script that may have run is named."""
 
     exit_code = ExitCode.CANNOT_ENFORCE

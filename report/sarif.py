@@ -178,7 +178,7 @@ def _notifications(report: Report, left_out: list[Finding]) -> Iterator[dict[str
         yield _notification(
             Level.WARNING,
             f"Cargo ended with exit code {report.run.cargo_exit}: build scripts that come later "
-            "have not been run.",
+            "may not have been run.",
         )
     if report.exit_code not in _DONE:
         yield _notification(
