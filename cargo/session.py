@@ -12,8 +12,9 @@ from buildperm import __version__
 from buildperm.cargo import keys
 from buildperm.errors import BuildpermError, CannotEnforceError
 from buildperm.policy import baseline, compilation, limits, sensitive
+from buildperm.policy.containment import Containment
 from buildperm.policy.environment import looks_secret
-from buildperm.policy.pattern import resolve, resolve_exec
+from buildperm.sandbox import spec
 from buildperm.sandbox.runtime import choose
 from buildperm.sandbox.session import VERSION
 from buildperm.tracer.notation import encode
@@ -88,6 +89,11 @@ def make(
             described["limits"] = dict(own)
         described["digest"] = _digest(session, described)
         session["packages"][os.fsencode(package.folder)] = described
+    session["foreign"] = sorted(
+        os.fsencode(package.folder)
+        for package in metadata.packages.values()
+        if package.source and not package.build_scripts
+    )
     session["found"] = _found(session)
     return session
 
@@ -108,7 +114,8 @@ def chosen(policy: Policy, environment: Mapping[str, str]) -> Runtime:
 def _found(session: Session) -> dict[str, list[tuple[bytes, bool]]]:
     """Look up once, rather than once per script, what no script can change.
 
-    That is names of programs, and paths in folders of the system that nothing is built in.
+    That is names of programs, and paths in folders of the system that nothing is built in. What
+    links lead away from is left to each supervisor to refuse.
     """
     granted: set[str] = set()
     names: set[str] = set()
@@ -124,12 +131,15 @@ def _found(session: Session) -> dict[str, list[tuple[bytes, bool]]]:
         if pattern.startswith(_SYSTEM) and not pattern.startswith(built_in)
     }
     paths.update(path for path in (*baseline.READ, *baseline.EXEC) if path.startswith("/"))
+    containment = Containment(places, spec.filled(session))
     found = {
-        name: resolve_exec(name, session["path"], places)
+        name: containment.within("exec", name, session["path"])
         for name in sorted(names)
         if "/" not in name and not name.startswith("$")
     }
-    return found | {path: resolve(path, places) for path in sorted(paths)}
+    found |= {path: containment.within("read", path) for path in sorted(paths)}
+    left_out = {pattern for _, pattern in containment.left_out}
+    return {pattern: paths for pattern, paths in found.items() if pattern not in left_out}
 
 
 def _package(

@@ -17,7 +17,7 @@ from buildperm.tracer.notation import decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 TOKENS = (
     "OUT_DIR",
@@ -115,11 +115,21 @@ def folder(pattern: str, places: Mapping[str, bytes]) -> bytes | None:
 
 
 def resolve(pattern: str, places: Mapping[str, bytes]) -> list[tuple[bytes, bool]]:
-    """Find the existing paths that a path pattern grants, links resolved.
+    """Find the existing paths that a path pattern leads to, links resolved.
 
     True beside a path: the folder and everything below it is meant. What does not exist is left
     out, and so is everything where the pattern's token stands for nothing or where the pattern
-    holds `.`, `..` or an empty component.
+    holds `.`, `..` or an empty component. Links lead anywhere: what of it may be granted is told
+    by `policy.containment`.
+
+    Raises:
+        ValueError: The pattern holds a `%` without two hexadecimal digits.
+    """
+    return list(dict.fromkeys((real, below) for _, real, below in leads(pattern, places)))
+
+
+def leads(pattern: str, places: Mapping[str, bytes]) -> Iterator[tuple[bytes, bytes, bool]]:
+    """Yield what `resolve` finds, each with the path as it was named, links unresolved, before it.
 
     Raises:
         ValueError: The pattern holds a `%` without two hexadecimal digits.
@@ -127,20 +137,17 @@ def resolve(pattern: str, places: Mapping[str, bytes]) -> list[tuple[bytes, bool
     below = pattern.endswith("/**")
     base = pattern[:-3] if below else pattern
     if not _NOT_FOLLOWED.isdisjoint(base.split("/")[1:]):
-        return []
+        return
+    found: Iterable[bytes]
     if is_literal(base):
         literal = absolute(base, places)
-        if literal is None:
-            return []
-        found: Iterator[bytes] | list[bytes] = [literal or b"/"]
+        found = () if literal is None else (literal or b"/",)
     else:
         found = _expand(base, places)
-    paths: dict[tuple[bytes, bool], None] = {}
     for path in found:
         real = real_path(path)
         if real and (real[1] or not below):
-            paths[real[0], below] = None
-    return list(paths)
+            yield path, real[0], below
 
 
 def real_path(path: bytes) -> tuple[bytes, bool] | None:
@@ -169,7 +176,7 @@ def real_path(path: bytes) -> tuple[bytes, bool] | None:
 def resolve_exec(
     pattern: str, path_variable: bytes, places: Mapping[str, bytes]
 ) -> list[tuple[bytes, bool]]:
-    """Find the programs that an exec pattern grants, links resolved: names through PATH.
+    """Find the programs that an exec pattern leads to, links resolved: names through PATH.
 
     A literal name gives the one program that execvp(3) would start, a pattern of names every
     program on PATH that it covers.
@@ -177,15 +184,29 @@ def resolve_exec(
     Raises:
         ValueError: The pattern holds a `%` without two hexadecimal digits.
     """
+    found = exec_leads(pattern, path_variable, places)
+    return list(dict.fromkeys((real, below) for _, real, below in found))
+
+
+def exec_leads(
+    pattern: str, path_variable: bytes, places: Mapping[str, bytes]
+) -> Iterator[tuple[bytes, bytes, bool]]:
+    """Yield what `resolve_exec` finds, each with the path as it was named before it.
+
+    Raises:
+        ValueError: The pattern holds a `%` without two hexadecimal digits.
+    """
     if "/" in pattern or pattern.startswith("$"):
-        return resolve(pattern, places)
+        yield from leads(pattern, places)
+        return
     if is_literal(pattern):
         program = which(decode(pattern), path_variable)
         real = real_path(program) if program else None
-        return [real] if real else []
+        if program and real:
+            yield program, *real
+        return
     head = decode(_compile(pattern)[0])
     literal = decode(max(pattern.replace("?", "*").split("*"), key=len))
-    found: dict[tuple[bytes, bool], None] = {}
     for directory, names in _programs(path_variable):
         if head:
             names = names[bisect_left(names, head) : bisect_left(names, head + b"\xff")]
@@ -194,8 +215,7 @@ def resolve_exec(
                 program = directory + name
                 real = real_path(program) if _is_program(program) else None
                 if real:
-                    found[real] = None
-    return list(found)
+                    yield program, *real
 
 
 def which(name: bytes, path_variable: bytes) -> bytes | None:

@@ -24,7 +24,7 @@ class Level(StrEnum):
 class Finding:
     """One thing that somebody should know, about one crate."""
 
-    rule: str  # Stable: a kind of access, `failed`, `incomplete`, `not-reviewed`, `unused-grant`.
+    rule: str  # Stable: a kind of access, `failed`, `incomplete`, `leads-out` ….
     level: Level
     crate: str  # Key in Cargo.toml.
     version: str

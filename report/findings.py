@@ -12,8 +12,8 @@ from buildperm.policy.proposal import Proposal, Standing
 from buildperm.report.finding import Finding, Level
 from buildperm.report.place import GrantLines
 from buildperm.report.printable import shortened
-from buildperm.report.rules import FAILED, INCOMPLETE, NOT_REVIEWED, UNUSED_GRANT
-from buildperm.report.run import BuildRun, ScriptRun
+from buildperm.report.rules import FAILED, INCOMPLETE, LEADS_OUT, NOT_REVIEWED, UNUSED_GRANT
+from buildperm.report.run import BuildRun, LeftOut, ScriptRun
 from buildperm.report.text import count, of_access, rule_lines
 
 REVIEW = "buildperm review"
@@ -39,6 +39,7 @@ def of_build(run: BuildRun, places: GrantLines, *, level: Level = Level.ERROR) -
         asked = (one for one in script.findings if one.standing is Standing.ASKED)
         found += (_beyond(script, proposal, places, level) for proposal in asked)
         found += _not_whole(script, places, level)
+        found += (_leads_out(script, one, places) for one in script.left_out)
     return _distinct(found)
 
 
@@ -90,7 +91,14 @@ def _beyond(script: ScriptRun, proposal: Proposal, places: GrantLines, level: Le
         crate=script.crate,
         version=script.version,
         title=_title(f"{who} {_how(proposal.evidence)} to {proposal.title}"),
-        details=_details((*proposal.reasons, proposal.locked, *_told(proposal.evidence))),
+        details=_details(
+            (
+                *proposal.reasons,
+                proposal.locked,
+                *_told(proposal.evidence),
+                *_not_opened(script, proposal.evidence),
+            )
+        ),
         way=script.way,
         remedy=() if proposal.locked else tuple(rule_lines(proposal, proposal.ladder[0])),
         command=REVIEW,
@@ -116,6 +124,31 @@ def _told(evidence: tuple[Access, ...]) -> Iterator[str]:
             yield f"as {shortened(access.example, _COMMAND_MOST)}"
     if len(evidence) > _LISTED:
         yield f"and {len(evidence) - _LISTED:,} more"
+
+
+def _not_opened(script: ScriptRun, evidence: Iterable[Access]) -> Iterator[str]:
+    """Say which grants look as if they allowed it."""
+    told = list(evidence)
+    for one in script.left_out:
+        if any(map(one.is_about, told)):
+            yield f"{one}."
+
+
+def _leads_out(script: ScriptRun, one: LeftOut, places: GrantLines) -> Finding:
+    grant = f"{one.rule.kind}:{one.rule.pattern}"
+    return Finding(
+        rule=LEADS_OUT,
+        level=Level.WARNING,
+        crate=script.crate,
+        version=script.version,
+        title=_title(f"{_named(script.crate, script.version)}: {one}"),
+        details=_details((one.remedy,)),
+        way=script.way,
+        remedy=(),
+        command="",
+        line=places.of_grant(script.crate, script.version, grant, script.way),
+        fingerprint=fingerprint(LEADS_OUT, script.crate, (grant,)),
+    )
 
 
 def _not_whole(script: ScriptRun, places: GrantLines, level: Level) -> Iterator[Finding]:

@@ -87,6 +87,9 @@ def _script(script: ScriptRun) -> dict[str, object]:
         "programs": list(script.programs),
         "programs_unlisted": script.programs_unlisted,
         "told_dependents": list(script.told),
+        "left_out": {
+            f"{one.rule.kind} {one.rule.pattern}": one.leads_to for one in script.left_out
+        },
         "evidence": [_access(access) for access in evidence(script)],
         "findings": [_proposal(proposal) for proposal in script.findings],
     }

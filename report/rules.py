@@ -9,6 +9,7 @@ from buildperm.report.finding import Level
 
 FAILED = "failed"
 INCOMPLETE = "incomplete"
+LEADS_OUT = "leads-out"
 NOT_REVIEWED = "not-reviewed"
 UNUSED_GRANT = "unused-grant"
 
@@ -109,6 +110,15 @@ CATALOGUE = (
         "same: only the list of what it did is not complete.",
         "Run the build again. A build script that does this each time does far more than building "
         "takes: look at its source.",
+        Level.WARNING,
+    ),
+    RuleText(
+        LEADS_OUT,
+        "GrantLeadsOut",
+        "A grant does not open what a link leads to.",
+        "A link leads out of the folder that the grant is about. Whoever fills a folder may put a "
+        "link there, so that what lies behind it is not granted by that.",
+        "Find out who made the link. If it is meant, grant the path that it leads to.",
         Level.WARNING,
     ),
     RuleText(

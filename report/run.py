@@ -7,8 +7,37 @@ from dataclasses import dataclass
 from buildperm.policy.access import Access, Kind, Outcome
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.proposals import is_settled
+from buildperm.policy.rule import Rule
 
 _TOGETHER = (Kind.NET, Kind.SYSTEM)  # Judged beside what else a script does, even where they fail.
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LeftOut:
+    """A grant that does not open what a link leads to: see `policy.containment`."""
+
+    rule: Rule
+    leads_to: str  # Portable.
+
+    def is_about(self, access: Access) -> bool:
+        """Tell whether an access is one that the grant would be taken to allow."""
+        inside = access.target == self.leads_to or access.target.startswith(f"{self.leads_to}/")
+        return inside and access.kind is self.rule.kind
+
+    def __str__(self) -> str:
+        return (
+            f"`{self.rule.kind} {self.rule.pattern}` does not open `{self.leads_to}`: a link leads "
+            "there, out of the folder that the grant is about"
+        )
+
+    @property
+    def remedy(self) -> str:
+        """Say how to go on, in a sentence."""
+        below = "/**" if self.rule.pattern.endswith("/**") else ""
+        return (
+            f"Find out who made the link. If it is meant, grant `{self.leads_to}{below}` by its "
+            "own path."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +58,7 @@ class ScriptRun:
     programs: tuple[str, ...] = ()  # Executable files that it left, in notation, from OUT_DIR on.
     programs_unlisted: int = 0  # How many more there are.
     everything: tuple[Access, ...] = ()  # All that it did or tried; empty where nobody asks.
+    left_out: tuple[LeftOut, ...] = ()  # What its grants do not open; sorted.
 
     @property
     def told(self) -> tuple[str, ...]:

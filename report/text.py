@@ -55,6 +55,8 @@ def warnings(scripts: Iterable[ScriptRun]) -> Iterator[str]:
             yield f"warning: {who}: {script.failure}"
         if script.dropped:
             yield f"warning: {who}: {_dropped(script)}"
+        for one in script.left_out:
+            yield printable(f"warning: {who}: {one}. {one.remedy}")
 
 
 def notes(scripts: Iterable[ScriptRun]) -> Iterator[str]:

@@ -10,12 +10,7 @@ from _bisect import bisect_left
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-
-def covers(upper: bytes, path: bytes) -> bool:
-    """Tell whether `path` is `upper` or below it; both absolute."""
-    return path == upper or path.startswith(upper if upper == b"/" else upper + b"/")
+    from collections.abc import Iterable
 
 
 class Excluded:
@@ -97,20 +92,3 @@ def cut(root: bytes, excluded: Excluded) -> list[tuple[bytes, bool]]:
         except OSError:
             continue  # Whoever may not list it gets nothing of it.
     return found
-
-
-def links(path: bytes) -> Iterator[bytes]:
-    """Yield where the links lie that the absolute `path` leads through, as the kernel walks it."""
-    walked, pending, left = b"", path.split(b"/")[::-1], 40  # path_resolution(7)
-    while pending and left:
-        name = pending.pop()
-        if name in (b"", b".", b".."):
-            walked = walked.rpartition(b"/")[0] if name == b".." else walked
-            continue
-        walked += b"/" + name
-        if os.path.islink(walked):
-            yield walked
-            left -= 1
-            target = os.readlink(walked)
-            walked = b"" if target.startswith(b"/") else walked.rpartition(b"/")[0]
-            pending += target.split(b"/")[::-1]

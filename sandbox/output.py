@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import stat
 
-from buildperm.sandbox.carve import covers, links
+from buildperm.policy.containment import covers, links
 from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False

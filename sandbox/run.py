@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from buildperm.policy import baseline
+from buildperm.policy import baseline, containment
 from buildperm.policy.pattern import absolute
 from buildperm.sandbox import bubblewrap, landlock, launch, network, script, spec
 from buildperm.tracer.notation import encode
@@ -41,8 +41,9 @@ class Run:
         self.abi = abi  # Landlock's.
         self.limits = {**session["limits"], **package.get("limits", {})}  # See policy.limits.
         self.learning = session["profile"] == "learning"
-        self.written = spec.written(session)
+        self.filled = spec.filled(session)
         self.carved: set[bytes] = set()  # See spec.Grants; after `rights`.
+        self.left_out: Mapping[tuple[str, str], bytes] = {}  # Likewise.
         self.handed_over = tuple(baseline.handed_over(environ, places))
 
     @property
@@ -59,7 +60,7 @@ class Run:
         """
         session = self.session
         found = session.get("found")
-        grants = spec.Grants(self.package, self.places, session["path"], found, self.written)
+        grants = spec.Grants(self.package, self.places, session["path"], found, self.filled)
         grants.add_baseline()
         grants.add_package()
         if self.learning:
@@ -73,6 +74,7 @@ class Run:
         if fifo:
             grants.add(os.path.realpath(fifo), landlock.READ_FILE | landlock.WRITE_FILE)
         self.carved = grants.carved
+        self.left_out = grants.left_out
         return grants.rights
 
     def hull(
@@ -90,6 +92,8 @@ class Run:
         mounts = bubblewrap.Mounts(rights, launch.needed(), self.carved, coarse=self.learning)
         named = [path for value in variables.values() for path in value.split(b":")]
         for pattern in (*baseline.READ, *baseline.EXEC, *self.package["read"]):
+            if ("read", pattern) in self.left_out:
+                continue  # Nothing of what lies behind the link is shown.
             head = pattern.partition("*")[0]
             named.append(absolute(head, self.places) or b"")
         mounts.add_links(path for path in named if path.startswith(b"/"))
@@ -133,4 +137,5 @@ class Run:
             "path": encode(session["path"]),
             "tools": tools,
             "handed_over": handed_over,
+            "left_out": containment.told(self.left_out),
         }

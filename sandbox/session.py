@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         rustc_wrapper: bytes  # What build scripts see as RUSTC_WRAPPER; empty: nothing.
         progress: bytes  # File to append one JSON line to at the start and end of each script.
         packages: dict[bytes, Package]  # By manifest directory, without links.
+        foreign: NotRequired[list[bytes]]  # Folders of the others that are from elsewhere.
         limits: dict[str, int]  # See policy.limits.
 
 

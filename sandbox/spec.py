@@ -11,18 +11,10 @@ from __future__ import annotations
 import os
 
 from buildperm.policy import baseline, sensitive
-from buildperm.policy.pattern import (
-    absolute,
-    folder,
-    is_literal,
-    matches,
-    resolve,
-    resolve_exec,
-    without_token,
-)
+from buildperm.policy.containment import Containment, covers
+from buildperm.policy.pattern import absolute, folder, is_literal, resolve, resolve_exec
 from buildperm.sandbox import landlock
-from buildperm.sandbox.carve import Excluded, covers, cut, links
-from buildperm.tracer.notation import encode
+from buildperm.sandbox.carve import Excluded, cut
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +60,7 @@ class Grants:
         places: Mapping[str, bytes],
         path: bytes,
         found: Mapping[str, list[tuple[bytes, bool]]] | None = None,
-        written: Iterable[bytes] = (),
+        filled: Iterable[bytes] = (),
     ) -> None:
         """Begin with nothing granted.
 
@@ -77,7 +69,7 @@ class Grants:
             places: Folders by token.
             path: PATH, for the names of programs.
             found: What some patterns have been found to lead to, names of programs among them.
-            written: The trees that build scripts may write, see `written`.
+            filled: The trees that somebody else than the user fills, see `filled`.
         """
         self.rights: dict[bytes, int] = {}
         self.carved: set[bytes] = set()  # Folders that are granted but for what was cut out.
@@ -87,10 +79,12 @@ class Grants:
         self._found = found or {}
         self._home = Excluded.without_links(_within_home(places))
         self._sensitive = self._existing(writing=False)
-        self._written = list(written)
-        for pattern in package["write"]:
-            self._written += [tree for tree, below in resolve(pattern, places) if below]
-        self._writable = [places["OUT_DIR"], places["TMP"], *self._written]
+        self._containment = Containment(places, filled)
+
+    @property
+    def left_out(self) -> Mapping[tuple[str, str], bytes]:
+        """What grants do not open because links lead out of their folders: see `Containment`."""
+        return self._containment.left_out
 
     def add_baseline(self) -> None:
         """Grant what every build script may do."""
@@ -149,7 +143,7 @@ class Grants:
         denied = Excluded(self._denied(kind))
         excluded: Excluded | None = None
         for pattern in patterns:
-            found = self._resolve(kind, pattern)
+            found = self._within(kind, pattern)
             if not found:
                 continue
             if excluded is None:
@@ -159,7 +153,7 @@ class Grants:
             named = absolute(pattern, self._places) if is_literal(pattern) else None
             hidden = denied if named and excluded.above(named) else excluded
             for path, below in found:
-                if self._planted(pattern, path) or self._is_hidden(path, hidden, roots):
+                if self._is_hidden(path, hidden, roots):
                     continue
                 if below:
                     within = Excluded(sensitive.inside(path) if is_ours else ())
@@ -171,7 +165,16 @@ class Grants:
                     # where nothing sensitive is among them.
                     self.add(path, landlock.READ_DIR)
 
+    def _within(self, kind: str, pattern: str) -> list[tuple[bytes, bool]]:
+        """Find what a grant may open."""
+        known = None if kind == "write" else self._found.get(pattern)
+        if known is not None:
+            return known
+        path = self._path if kind == "exec" else None
+        return self._containment.within(kind, pattern, path)
+
     def _resolve(self, kind: str, pattern: str) -> list[tuple[bytes, bool]]:
+        """Find what a denial is about."""
         known = None if kind == "write" else self._found.get(pattern)
         if known is not None:
             return known
@@ -205,27 +208,6 @@ class Grants:
         mine = [place for place in places if covers(place, path)]
         return any(not any(covers(upper, place) for place in mine) for upper in above)
 
-    def _planted(self, pattern: str, path: bytes) -> bool:
-        """Tell whether `pattern` led to `path` by a link of some script's making.
-
-        What a script may write it may also turn into a link, and a grant below there would then
-        open whatever it points to in the next run.
-        """
-        head = pattern.removesuffix("/**")
-        if not is_literal(head):
-            head = head.partition("*")[0].partition("?")[0].rpartition("/")[0]
-        start = absolute(head, self._places)
-        if start is None or not start.startswith(b"/") or path == start:
-            return False
-        if matches(without_token(pattern, self._places) or "", encode(path)):
-            return False  # It takes no link to get there.
-        passed = list(links(start))
-        inside = [tree for tree in self._writable if any(covers(tree, link) for link in passed)]
-        if not is_literal(pattern.removesuffix("/**")):  # Links further down, wherever they are.
-            base = os.path.realpath(start)
-            inside += [tree for tree in self._written if covers(base, tree)]
-        return bool(inside) and not any(covers(tree, path) for tree in inside)
-
 
 def _within_home(places: Mapping[str, bytes]) -> list[bytes]:
     """Name something in the home folder, there or not, so that never all of it is one rule.
@@ -238,37 +220,48 @@ def _within_home(places: Mapping[str, bytes]) -> list[bytes]:
     return [home.rstrip(b"/") + b"/.ssh"]
 
 
-def written(session: Session) -> list[bytes]:
-    """List the trees that the build scripts of a session may write by a grant, without links."""
-    found: list[bytes] = []
+def filled(session: Session) -> list[bytes]:
+    """List the trees that somebody else than the user fills, without links.
+
+    Those are packages that Cargo has got from elsewhere, and what build scripts may write by a
+    grant: whoever fills a tree makes the links in it.
+    """
+    found = [folder_ for folder_, package in session["packages"].items() if package["source"]]
+    found += session.get("foreign", ())
+    written: list[bytes] = []
     for folder_, package in session["packages"].items():
         places = session["places"] | {"MANIFEST_DIR": folder_}
         for pattern in package["write"]:
-            found += [tree for tree, below in resolve(pattern, places) if below]
-    return found
+            # Not what a link leads to that is not followed.
+            trees = Containment(places, found).within("write", pattern)
+            written += [tree for tree, below in trees if below]
+    return [*found, *written]
 
 
 def make_missing(
-    patterns: Iterable[str], places: Mapping[str, bytes], others: Iterable[bytes] = ()
+    patterns: Iterable[str], places: Mapping[str, bytes], filled: Iterable[bytes] = ()
 ) -> list[bytes]:
     """Make the files and folders that exact write grants name and that do not exist yet.
 
     A Landlock rule needs something to hold on to, and the right to make a file holds for a whole
     folder. `FILE` is made as an empty file, `FOLDER/**` as an empty folder, where the folder above
-    exists, and no link in a tree that it or `others` may write leads away. Returns what was made;
-    see `remove_unused`.
+    exists and may be granted; `filled` is as for `Grants`. Returns what was made; see
+    `remove_unused`.
     """
-    patterns = list(patterns)
-    trees = [*others, *(tree for pattern in patterns if (tree := folder(pattern, places)))]
+    containment = Containment(places, filled)
     made: list[bytes] = []
     for pattern in patterns:
         is_folder = pattern.endswith("/**")
         path = folder(pattern, places) if is_folder else None
         if not is_folder and is_literal(pattern):
             path = absolute(pattern, places)
-        if not path or os.path.lexists(path) or _leads_out(path, trees):
+        if not path or os.path.lexists(path):
             continue
-        path = os.path.realpath(os.path.dirname(path)) + b"/" + os.path.basename(path)
+        above, name = os.path.split(path)
+        parent = os.path.realpath(above)
+        if not containment.holds(pattern, above, parent):
+            continue
+        path = parent.rstrip(b"/") + b"/" + name
         try:
             if is_folder:
                 os.mkdir(path)
@@ -294,9 +287,3 @@ def remove_unused(made: Iterable[bytes]) -> None:
                 os.unlink(path)
         except OSError:
             continue
-
-
-def _leads_out(path: bytes, trees: Iterable[bytes]) -> bool:
-    """Tell whether `path` lies in a tree that a script may write, but leads elsewhere by a link."""
-    inside = [os.path.realpath(tree) for tree in trees if covers(tree, path)]
-    return bool(inside) and not any(covers(tree, os.path.realpath(path)) for tree in inside)

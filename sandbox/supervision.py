@@ -165,7 +165,7 @@ class Supervisor:
         self._recorder = recorder
         if self._has_to_end():  # The signal came before there was anything to stop.
             recorder.stop()
-        made = spec.make_missing(run.package["write"], run.places, run.written)
+        made = spec.make_missing(run.package["write"], run.places, run.filled)
         try:
             wait_status, streams = self._execute(run, program, variables, recorder, watch)
         finally:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from buildperm.policy import baseline, environment, limits, sensitive
+from buildperm.policy import baseline, containment, environment, limits, sensitive
 from buildperm.policy.pattern import locate, matches, without_token
 from buildperm.sandbox import output
 from buildperm.sandbox.progress import quoted
@@ -104,6 +104,11 @@ def judge(
             verdict.talk.append(f"warning: {reason}")
         else:
             verdict.fail(reason, _DISTRUST)
+    for grant, real in containment.told(run.left_out).items():
+        verdict.talk.append(
+            f"warning: `{grant}` does not open `{real}`: a link leads there, out of the folder "
+            "that the grant is about"
+        )
     if recorder.left_running:
         number = recorder.left_running
         plural = "" if number == 1 else "es"

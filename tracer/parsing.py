@@ -56,8 +56,9 @@ class Fields:
                 raise TypeError(f"`{name}` holds something else than texts")
         return tuple(listed)
 
-    def places(self, name: str) -> dict[str, bytes]:
-        return {token: decode(place) for token, place in self._checked(name, dict, None).items()}
+    def places(self, name: str, default: dict[str, str] | None = None) -> dict[str, bytes]:
+        found = self._checked(name, dict, default)
+        return {token: decode(place) for token, place in found.items()}
 
     def _checked(self, name: str, kind: type[_T], default: _T | None) -> _T:
         value = self._fields.get(name, default)

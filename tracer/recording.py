@@ -49,6 +49,7 @@ class Header:
     tools: tuple[bytes, ...] = ()  # Programs of Cargo that could be run, links resolved.
     left_open: tuple[str, ...] = ()  # What the runtime does not stop, in sentences.
     handed_over: tuple[bytes, ...] = ()  # What other scripts named in DEP_* and could be read.
+    left_out: Mapping[str, bytes] = field(default_factory=dict)  # See policy.containment, `told`.
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,7 @@ def _header(fields: Fields, kind: str, path: Path) -> Header:
         left_open=fields.texts("left_open", []),
         tools=tuple(map(decode, fields.texts("tools", []))),
         handed_over=tuple(map(decode, fields.texts("handed_over", []))),
+        left_out=fields.places("left_out", {}),
     )
 
 

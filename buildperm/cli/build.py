@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +12,14 @@ from buildperm.cargo.run import Finished
 from buildperm.cargo.units import Unit
 from buildperm.errors import BuildpermError
 from buildperm.policy import proposals
-from buildperm.policy.access import Access
+from buildperm.policy.access import Access, Kind
 from buildperm.policy.combination import combine
 from buildperm.policy.fold import fold
 from buildperm.policy.grants import KINDS, Policy
+from buildperm.policy.pattern import locate
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.rule import Rule
-from buildperm.report.run import ScriptRun
+from buildperm.report.run import LeftOut, ScriptRun
 from buildperm.tracer import recording
 from buildperm.tracer.recording import Recording
 
@@ -105,7 +106,14 @@ def appraise(
         programs=tuple(sorted({path for each in recordings for path in each.end.programs})),
         programs_unlisted=max((each.end.programs_unlisted for each in recordings), default=0),
         everything=tuple(accesses),
+        left_out=tuple(sorted({one for each in recordings for one in _left_out(each)})),
     )
+
+
+def _left_out(recorded: Recording) -> Iterator[LeftOut]:
+    for text, real in recorded.header.left_out.items():
+        kind, _, pattern = text.partition(" ")
+        yield LeftOut(Rule(Kind(kind), pattern), locate(real, recorded.header.places))
 
 
 def propose(package: Package, accesses: Iterable[Access]) -> list[Proposal]:

@@ -32,7 +32,7 @@ def opened(bench: Bench, *, links: dict[str, str], others: list[str]) -> list[by
         "OUT_DIR": bytes(bench.out_dir),
         "TMP": bytes(bench.unit / "buildperm/scratch"),
     }
-    grants = spec.Grants(package, places, session["path"], None, spec.written(session))
+    grants = spec.Grants(package, places, session["path"], None, spec.filled(session))
     grants.add_package()
     return [path for path in grants.rights if path.startswith(bytes(bench.top))]
 
@@ -55,18 +55,32 @@ def test_a_planted_link_behind_a_wildcard_widens_no_grant(own_bench: Bench) -> N
 
 def test_a_planted_link_behind_one_of_the_users_own_widens_no_grant(own_bench: Bench) -> None:
     (own_bench.top / "data").mkdir()
-    own_bench.grants = {"write": ["$WORKSPACE/data/**"], "read": ["$WORKSPACE/data/x/**"]}
+    data = f"{own_bench.top}/data"
+    own_bench.grants = {"write": [f"{data}/**"], "read": ["$WORKSPACE/data/x/**", f"{data}/x/**"]}
     links = {"data": "data", "data/x": "home/u/Documents"}
     assert opened(own_bench, links=links, others=[]) == [bytes(own_bench.top / "data")]
 
 
-def test_links_of_the_users_own_are_followed(own_bench: Bench) -> None:
-    own_bench.grants["read"] = ["$WORKSPACE/docs/**", "$WORKSPACE/d?cs/tax.json"]
+def test_links_of_the_users_own_are_followed_where_they_stay_in_the_folder(
+    own_bench: Bench,
+) -> None:
+    own_bench.grants["read"] = ["$HOME/docs/**", "$HOME/d?cs/tax.json", "$WORKSPACE/docs/**"]
     documents = own_bench.home / "Documents"
+    (own_bench.home / "docs").symlink_to("Documents")
     links = {"docs": "home/u/Documents"}
     assert opened(own_bench, links=links, others=["$WORKSPACE/crate/gen/**"]) == [
         bytes(documents),
         bytes(documents / "tax.json"),
+    ]
+
+
+def test_links_of_the_machine_are_followed_where_no_token_is(own_bench: Bench) -> None:
+    current = own_bench.top / "current"
+    current.symlink_to("home/u/Documents")
+    own_bench.grants["read"] = [f"{current}/**", f"{current}/tax.json"]
+    found = opened(own_bench, links={}, others=[])
+    assert found == [
+        bytes(own_bench.home / "Documents" / name).rstrip(b"/") for name in ("", "tax.json")
     ]
 
 

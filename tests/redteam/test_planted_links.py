@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from buildperm.sandbox import spec
 
 if TYPE_CHECKING:
@@ -33,11 +35,21 @@ def test_nothing_is_removed_behind_a_link_that_a_script_planted(tmp_path: Path) 
     assert (home / "file").exists()
 
 
-def test_what_a_link_of_the_users_own_leads_to_is_made_and_removed(tmp_path: Path) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "ws").mkdir()
+@pytest.mark.parametrize(
+    ("pattern", "is_made"),
+    [("$WORKSPACE/gen/file", False), ("$WORKSPACE/own/file", True), ("{}/machine/file", True)],
+)
+def test_what_a_link_leads_to_within_its_folder_is_made_and_removed(
+    tmp_path: Path, pattern: str, *, is_made: bool
+) -> None:
+    for name in ("elsewhere", "ws/true"):
+        (tmp_path / name).mkdir(parents=True)
     (tmp_path / "ws" / "gen").symlink_to(tmp_path / "elsewhere")
-    made = spec.make_missing(["$WORKSPACE/gen/file"], {"WORKSPACE": bytes(tmp_path / "ws")})
-    assert (tmp_path / "elsewhere" / "file").exists()
+    (tmp_path / "ws" / "own").symlink_to("true")
+    (tmp_path / "machine").symlink_to("elsewhere")
+    places = {"WORKSPACE": bytes(tmp_path / "ws")}
+    made = spec.make_missing([pattern.format(tmp_path)], places)
+    there = [(tmp_path / name / "file").exists() for name in ("elsewhere", "ws/true")]
+    assert any(there) == bool(made) == is_made
     spec.remove_unused(made)
-    assert not (tmp_path / "elsewhere" / "file").exists()
+    assert not list(tmp_path.rglob("file"))

@@ -13,7 +13,7 @@ from buildperm.policy.rule import Rule
 from buildperm.report import findings
 from buildperm.report.finding import Finding, Level, Report
 from buildperm.report.place import GrantLines
-from buildperm.report.run import BuildRun, ScriptRun
+from buildperm.report.run import BuildRun, LeftOut, ScriptRun
 
 CARGO_TOML = b"""\
 [workspace]
@@ -167,6 +167,7 @@ def every_rule(held: BuildRun) -> Report:
             ),
         ),
         dropped=1_200,
+        left_out=(LeftOut(Rule(Kind.WRITE, "$MANIFEST_DIR/gen/**"), "$WORKSPACE/other/gen"),),
     )
     run = replace(held, scripts=(*held.scripts, greedy))
     lines = GrantLines(CARGO_TOML, Path("Cargo.toml"))

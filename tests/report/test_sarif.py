@@ -81,6 +81,7 @@ def test_ids_of_rules_are_what_people_have_written_into_their_filters() -> None:
         "buildperm/system",
         "buildperm/failed",
         "buildperm/incomplete",
+        "buildperm/leads-out",
         "buildperm/not-reviewed",
         "buildperm/unused-grant",
     ]
