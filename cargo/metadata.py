@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from buildperm.cargo import lock
 from buildperm.errors import BuildpermError
+from buildperm.policy import revision
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -38,6 +39,11 @@ class Package:
     build_dependencies: frozenset[str]  # Names that it declares, for whatever platform or feature.
     dev_dependencies: frozenset[str]  # Names that it declares for its tests alone.
     neighbours: Mapping[str, Path]  # Folders that it declares as dependencies, by name.
+
+    @property
+    def revision(self) -> str:
+        """Return what of it a person can have reviewed: see `policy.revision`."""
+        return revision.of(self.version, self.source)
 
     @property
     def folder(self) -> Path:

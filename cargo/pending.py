@@ -182,7 +182,7 @@ class _Looking:
             yield from causes.of_context(self._words, is_declared=self._is_declared())
         seen = {each for sighting in before.sightings for each in sighting.seen}
         if seen:
-            held_to = compilation.effective(grants, package.version)
+            held_to = compilation.effective(grants, package.revision)
             yield from causes.of_grants(seen, held_to.rules, held_to.denials)
 
     def _inputs(self, package: Package, before: Snapshot) -> Inputs:

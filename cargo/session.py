@@ -153,7 +153,7 @@ def _package(
                 hint="Update buildperm.",
             )
     crate, grants = grant_keys.of(package)
-    lists = compilation.effective(grants, package.version).lists()
+    lists = compilation.effective(grants, package.revision).lists()
     try:
         checksum = lock.checksum(package.name, package.version, package.source)
     except BuildpermError as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from buildperm.policy import presets
+from buildperm.policy import revision as revisions
 from buildperm.policy.access import Kind
 from buildperm.policy.grants import KINDS, CrateGrants
 from buildperm.policy.overlap import overlap
@@ -16,7 +17,7 @@ from buildperm.policy.risk import of_rule
 from buildperm.policy.rule import Rule
 
 PINNED = Risk.HIGH
-"""From this risk on, a rule applies to reviewed versions only; below it, it outlives an update."""
+"""From this risk on, a rule applies to reviewed revisions only; below it, it outlives an update."""
 
 # Landlock cannot refuse a part of what it allows, so a grant that a denial cuts into is withheld as
 # a whole. Names of variables and directives are judged one by one, where both lists are at hand.
@@ -45,7 +46,7 @@ class Withheld:
 
 @dataclass(frozen=True, slots=True)
 class Effective:
-    """What one version of a crate may really do beyond the baseline."""
+    """What one revision of a crate may really do beyond the baseline."""
 
     rules: frozenset[Rule] = frozenset()
     denials: frozenset[Rule] = frozenset()
@@ -65,14 +66,17 @@ class Effective:
         )
 
 
-def effective(grants: CrateGrants | None, version: str) -> Effective:
-    """Return what `grants` allow this version of their crate; None allows the baseline alone."""
+def effective(grants: CrateGrants | None, revision: str) -> Effective:
+    """Return what `grants` allow this revision of their crate; None allows the baseline alone.
+
+    `revision` is as `policy.revision` has it: of a Git repository, a version alone is none.
+    """
     if grants is None:
         return Effective()
     rules = grants.rules | presets.expand(grants.presets)
     withheld: list[Withheld] = []
     for rule in sorted(rules):
-        why = _why_withheld(rule, grants, version)
+        why = _why_withheld(rule, grants, revision)
         if why:
             withheld.append(Withheld(rule, why))
     return Effective(rules - {each.rule for each in withheld}, grants.denials, tuple(withheld))
@@ -84,7 +88,7 @@ def digest(effective: Effective) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _why_withheld(rule: Rule, grants: CrateGrants, version: str) -> str:
+def _why_withheld(rule: Rule, grants: CrateGrants, revision: str) -> str:
     for denial in sorted(grants.denials):
         if denial == rule:
             return "it is denied"
@@ -95,13 +99,22 @@ def _why_withheld(rule: Rule, grants: CrateGrants, version: str) -> str:
         ):
             return f"it cannot be held without `{denial.pattern}`, which is denied"
     if (
-        version in grants.reviewed or rule not in grants.rules
+        revision in grants.reviewed or rule not in grants.rules
     ):  # Presets are of medium risk at most.
         return ""
     assessed, _ = of_rule(rule)
     if assessed >= PINNED:
-        return f"{assessed.name.lower()} risk, and version {version} has not been reviewed"
+        return f"{assessed.name.lower()} risk, and {_not_reviewed(grants, revision)}"
     return ""
+
+
+def _not_reviewed(grants: CrateGrants, revision: str) -> str:
+    """Say of which revision nobody has seen what it does, as a clause."""
+    told = f"version {revisions.in_words(revision)} has not been reviewed"
+    alone = revisions.version(revision)
+    if alone != revision and alone in grants.reviewed:
+        told += f": `{alone}` in `reviewed` names no commit; `buildperm review` writes it"
+    return told
 
 
 def _patterns(rules: frozenset[Rule], kind: Kind) -> list[str]:

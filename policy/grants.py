@@ -47,7 +47,7 @@ class CrateGrants:
     """What one key of the grant table says."""
 
     key: str  # As written: `openssl-sys`, `openssl-sys@0.9`, `git+https://…#name`.
-    reviewed: frozenset[str] = frozenset()  # Versions whose behaviour a person has seen.
+    reviewed: frozenset[str] = frozenset()  # Revisions whose behaviour a person has seen.
     presets: frozenset[str] = frozenset()
     rules: frozenset[Rule] = frozenset()
     denials: frozenset[Rule] = frozenset()

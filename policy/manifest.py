@@ -21,6 +21,7 @@ from tomlkit.exceptions import ParseError, TOMLKitError
 
 from buildperm.errors import BuildpermError
 from buildperm.policy import limits, objection, presets, sharing
+from buildperm.policy import revision as revisions
 from buildperm.policy.access import Kind
 from buildperm.policy.grants import AUTO, FORMAT, KINDS, RUNTIMES, CrateGrants, Policy, parse_key
 from buildperm.policy.rule import Rule
@@ -311,16 +312,20 @@ class _Reader:
                 self.unknown(place, "preset", preset, presets.NAMES)
         reviewed = self.strings(table.get("reviewed", []), (*where, "reviewed"))
         for version, place in reviewed.items():
-            self.check_reviewed(version, place)
+            self.check_reviewed(version, place, key)
         return CrateGrants(
             key, frozenset(reviewed), frozenset(named), frozenset(rules), frozenset(denials), reason
         )
 
-    def check_reviewed(self, version: str, place: Keys) -> None:
+    def check_reviewed(self, revision: str, place: Keys, key: str) -> None:
+        version = revisions.version(revision)
         try:
             whole = parse_key(f"x@{version}").version.count(".") >= 2
         except ValueError:
             whole = False
+        found = revisions.objection(revision, parse_key(key).source) if whole else None
+        if found is not None:
+            self.fail(place, f"`{shown(revision)}`: {found[0]}", found[1])
         if not whole:
             self.fail(
                 place,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -24,10 +24,11 @@ def granted(
     decided: Iterable[Decided],
     settled: Iterable[tuple[str, str]],
     present: Collection[tuple[str, str]] | None,
+    revisions: Mapping[tuple[str, str], str] | None = None,
 ) -> dict[str, CrateGrants]:
     """Return the crates whose entry in `policy` is to change, by key, with what it is to say.
 
-    See `policy.review.Review` for `settled` and `present`.
+    See `policy.review.Review` for `settled`, `present` and `revisions`.
     """
     crates: dict[str, dict[str, list[Decided]]] = {}
     settled = tuple(settled)
@@ -42,15 +43,16 @@ def granted(
         had = policy.crates.get(key, CrateGrants(key))
         everything = [each for about in versions.values() for each in about]
         now = merged(pruned(had, everything), everything)
+        named = {each: (revisions or {}).get((key, each), each) for each in versions}
         counted = {
-            version
+            named[version]
             for version, about in versions.items()
             if (_is_asked(about) or ((key, version) in ran and key in policy.crates))
-            and _counts(had, now, version, about)
+            and _counts(had, now, named[version], about)
         }
         reviewed = now.reviewed
         if counted - reviewed and present is not None:
-            reviewed = frozenset(version for version in reviewed if (key, version) in present)
+            reviewed = frozenset(each for each in reviewed if (key, each) in present)
         now = replace(now, reviewed=reviewed | counted)
         if now != had:
             changed[key] = now
@@ -115,26 +117,26 @@ def _is_asked(about: Iterable[Decided]) -> bool:
     return any(proposal.standing is Standing.ASKED for proposal, _ in about)
 
 
-def dormant(grants: CrateGrants, version: str) -> frozenset[Rule]:
-    """Return the risky rules that would come into force for a version if it became reviewed."""
-    if version in grants.reviewed:
+def dormant(grants: CrateGrants, revision: str) -> frozenset[Rule]:
+    """Return the risky rules that would come into force for a revision if it became reviewed."""
+    if revision in grants.reviewed:
         return frozenset()
-    reviewed = replace(grants, reviewed=grants.reviewed | {version})
-    in_force = effective(reviewed, version).rules & grants.rules
+    reviewed = replace(grants, reviewed=grants.reviewed | {revision})
+    in_force = effective(reviewed, revision).rules & grants.rules
     return frozenset(rule for rule in in_force if of_rule(rule)[0] >= PINNED)
 
 
-def _counts(had: CrateGrants, now: CrateGrants, version: str, about: Sequence[Decided]) -> bool:
-    """Tell whether a version counts as reviewed: all is said, and a person weighed its risks.
+def _counts(had: CrateGrants, now: CrateGrants, revision: str, about: Sequence[Decided]) -> bool:
+    """Tell whether a revision counts as reviewed: all is said, and a person weighed its risks.
 
     Risky grants hold for reviewed versions only. A version that asks for nothing, or for what a
     batch may allow, must not get those of its predecessors, or of the version beside it, by the
     way; nor must one whose risky proposals were only denied, or allowed along with another
     crate's. And none must get by a risky answer what was granted before and not shown with it.
     """
-    if not version or not all(is_settled(*each) for each in about):
+    if not revision or not all(is_settled(*each) for each in about):
         return False
-    if version in now.reviewed:
+    if revision in now.reviewed:
         return True
     allowed = [
         (proposal, decision)
@@ -155,7 +157,7 @@ def _counts(had: CrateGrants, now: CrateGrants, version: str, about: Sequence[De
     }
     shown = asked_for | kept
     if any(
-        not any(within(rule, one) for one in shown) for rule in dormant(now, version) & had.rules
+        not any(within(rule, one) for one in shown) for rule in dormant(now, revision) & had.rules
     ):
         return False
     if all(of_rule(rule)[0] < PINNED for rule in now.rules - shown):

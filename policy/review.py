@@ -40,15 +40,17 @@ class Review:
         proposals: Iterable[Proposal],
         settled: Iterable[tuple[str, str]] = (),
         present: Collection[tuple[str, str]] | None = None,
+        revisions: Mapping[tuple[str, str], str] | None = None,
     ) -> None:
         """Begin with nothing decided.
 
         Args:
             proposals: In the order in which they are shown.
             settled: Key and version of the crates that ran and ask for nothing.
-            present: Key and version of the crates in Cargo.lock. Where a crate is reviewed in
-                another version, those that are not among them no longer count as reviewed; None
-                keeps all.
+            present: Key and revision of the crates in Cargo.lock. Where a crate is reviewed in
+                another one, those that are not among them no longer count as reviewed; None keeps
+                all.
+            revisions: What counts as reviewed then, by key and version; the version by default.
 
         Raises:
             ValueError: Two proposals about the same version have the same id.
@@ -56,6 +58,7 @@ class Review:
         self.proposals = _told_apart(proposals)
         self._settled = tuple(settled)
         self._present = present
+        self._revisions = dict(revisions or {})
         self._by_id = {proposal.id: proposal for proposal in self.proposals}
         if len(self._by_id) != len(self.proposals):
             raise ValueError("two proposals about the same version with the same id")
@@ -239,7 +242,8 @@ class Review:
             stands = {
                 picked.id: self._restored(picked)
                 for picked in entry.picked
-                if picked.id in self._by_id and self._by_id[picked.id].version == picked.version
+                if picked.id in self._by_id
+                and self._revision(self._by_id[picked.id]) == picked.version
             }
             stands = {each: now for each, now in stands.items() if now != self._decisions[each]}
             if not stands:
@@ -317,7 +321,10 @@ class Review:
         entry gets none.
         """
         decided = ((proposal, self._decisions[proposal.id]) for proposal in self.proposals)
-        return merging.granted(policy, decided, self._settled, self._present)
+        return merging.granted(policy, decided, self._settled, self._present, self._revisions)
+
+    def _revision(self, proposal: Proposal) -> str:
+        return self._revisions.get((proposal.crate, proposal.version), proposal.version)
 
     def _restored(self, picked: Picked) -> Decision:
         proposal = self._by_id[picked.id]
@@ -372,7 +379,7 @@ class Review:
             proposal = self._by_id[each]
             choice = signature(proposal.ladder[decision.rung])
             picked.append(
-                Picked(each, proposal.version, decision.answer, choice, decision.elsewhere)
+                Picked(each, self._revision(proposal), decision.answer, choice, decision.elsewhere)
             )
         return Entry(act, tuple(picked))
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from buildperm.policy import compilation, merging, telling
+from buildperm.policy import compilation, merging, revision, telling
 from buildperm.policy.access import Access, Kind, Outcome
 from buildperm.policy.coverage import Coverage
 from buildperm.policy.covering import Covering, preset_choice
@@ -213,7 +213,11 @@ def removals(
 
 
 def dormant(
-    crate: str, version: str, grants: CrateGrants, asked: Iterable[Proposal]
+    crate: str,
+    version: str,
+    grants: CrateGrants,
+    asked: Iterable[Proposal],
+    source: str = "",
 ) -> list[Proposal]:
     """Ask about each risky grant that a review of this version would put in force by the way.
 
@@ -224,6 +228,7 @@ def dormant(
         version: Of the crate.
         grants: What the key says.
         asked: What the version asks for.
+        source: Cargo's source string of the crate.
     """
     asked = list(asked)
     narrowest = [rule for proposal in asked for rule in proposal.ladder[0].rules]
@@ -231,7 +236,7 @@ def dormant(
         return []
     return [
         _dormant(crate, version, rule, grants)
-        for rule in sorted(merging.dormant(grants, version))
+        for rule in sorted(merging.dormant(grants, revision.of(version, source)))
         if not any(merging.within(rule, shown) for shown in narrowest)
     ]
 
@@ -239,7 +244,7 @@ def dormant(
 def _dormant(crate: str, version: str, rule: Rule, grants: CrateGrants) -> Proposal:
     choice = Choice(f"{rule.kind} {rule.pattern}", (rule,), widening=_ALONG)
     risk, reason = of_rule(rule)
-    known = ", ".join(sorted(grants.reviewed, key=age))
+    known = ", ".join(map(revision.in_words, sorted(grants.reviewed, key=age)))
     who = f"Reviewed with it: {known}." if known else "Nobody has reviewed any version with it."
     return Proposal(
         _id(crate, Standing.DORMANT, *signature(choice)),

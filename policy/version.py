@@ -13,9 +13,9 @@ Age: TypeAlias = tuple[tuple[_Identifier, ...], bool, tuple[_Identifier, ...], s
 def age(version: str) -> Age:
     """Return what versions are sorted by: numbers as numbers, a pre-release before its release.
 
-    Versions that differ in build metadata alone are sorted by its text.
+    Versions that differ in build metadata or commit alone are sorted by their text.
     """
-    whole, _, build = version.partition("+")
+    whole, _, build = version.partition("#")[0].partition("+")
     number, dash, pre_release = whole.partition("-")
     before = _identifiers(pre_release) if dash else ()
     return _identifiers(number), not dash, before, build, version

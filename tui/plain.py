@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from buildperm.policy import manifest
+from buildperm.policy import manifest, revision
 from buildperm.policy.access import Kind
 from buildperm.policy.grants import CrateGrants
 from buildperm.policy.presets import PRESETS
@@ -112,9 +112,9 @@ def _changes(crate: str, old: CrateGrants, new: CrateGrants) -> Iterator[str]:
     yield from _rules("-", f"{crate} may no longer", old.rules - new.rules)
     yield from _rules("-", f"{crate} is no longer denied to", old.denials - new.denials)
     for version in sorted(new.reviewed - old.reviewed):
-        yield f"+ {crate} {version} counts as reviewed"
+        yield f"+ {crate} {revision.in_words(version)} counts as reviewed"
     for version in sorted(old.reviewed - new.reviewed):
-        yield f"- {crate} {version} no longer counts as reviewed"
+        yield f"- {crate} {revision.in_words(version)} no longer counts as reviewed"
 
 
 def _rules(mark: str, who: str, rules: Iterable[Rule]) -> Iterator[str]:

@@ -76,7 +76,7 @@ class Answer:
         self._snapshots = [each for each in snapshots if each.crate == script.key]
         seen = next((each for each in known.accesses() if _is(each, asked)), None)
         self._resolved = seen.resolved if seen and seen.resolved else asked.resolved
-        self.explanation: Explanation = Explainer(script.grants, script.package.version).explain(
+        self.explanation: Explanation = Explainer(script.grants, script.package.revision).explain(
             asked.kind,
             asked.whole,
             resolved=self._resolved,
@@ -151,7 +151,7 @@ class Answer:
             return ()
         choice = self.proposal.ladder[0]
         table, *lists = self._lines.grant(self.proposal, choice)
-        grants, version = self.script.grants, self.script.package.version
+        grants, version = self.script.grants, self.script.package.revision
         reviewed = grants.reviewed if grants else frozenset()
         if version not in reviewed and any(of_rule(rule)[0] >= PINNED for rule in choice.rules):
             # It would not be in force without.

@@ -11,7 +11,7 @@ from buildperm.cargo.keys import Keys
 from buildperm.cli.build import granted, rules
 from buildperm.cli.recorded import Crate, Recorded, Script
 from buildperm.cli.workspace import Workspace
-from buildperm.policy import standing
+from buildperm.policy import revision, standing
 from buildperm.policy.comparison import Comparison
 from buildperm.policy.decision import Answer
 from buildperm.policy.grants import Policy, key_for
@@ -156,7 +156,7 @@ class Changes:
         grants = self.policy.crates.get(script.crate[0])
         if grants is None:
             return []
-        return standing.dormant(*script.crate, grants, script.run.findings)
+        return standing.dormant(*script.crate, grants, script.run.findings, script.run.source)
 
     def _removals(self) -> dict[str, list[Proposal]]:
         """Propose what to take away, by key."""
@@ -224,17 +224,17 @@ def is_broken(script: Script) -> bool:
     return bool(script.run.failure or script.run.failed or script.run.dropped)
 
 
-def present(workspaces: Sequence[Workspace], policy: Policy) -> frozenset[Crate]:
-    """Return key and version of all that has a build script, or may have one elsewhere."""
+def present(workspaces: Sequence[Workspace], policy: Policy) -> dict[Crate, str]:
+    """Return the revision of all that has a build script, or may have one elsewhere."""
     known = set()
-    found = set()
+    found: dict[Crate, str] = {}
     for workspace in workspaces:
         project = workspace.project
         keys = Keys(project.metadata, project.lock, policy, workspace.places)
         for package in project.metadata.packages.values():
             known.add((package.name, package.version, package.source))
             if package.build_scripts:
-                found.add((keys.of(package)[0], package.version))
+                found[keys.of(package)[0], package.version] = package.revision
     # A package of another platform may have a build script that somebody else has reviewed.
     for each in workspaces[0].project.lock.packages:
         if (each.name, each.version, each.source) not in known:
@@ -245,5 +245,5 @@ def present(workspaces: Sequence[Workspace], policy: Policy) -> frozenset[Crate]
                 is_workspace_member=not each.source,
                 has_registry_twin=False,
             )
-            found.add((key, each.version))
-    return frozenset(found)
+            found[key, each.version] = revision.of(each.version, each.source)
+    return found

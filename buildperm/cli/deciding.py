@@ -133,10 +133,16 @@ class Deciding:
             is_first=self._lock.raw is None,
         )
         self.comparisons = self.changes.comparisons()
-        self.review = Review(self.changes.proposals(), self.changes.settled(), self._present())
+        revisions = self._present()
+        self.review = Review(
+            self.changes.proposals(),
+            self.changes.settled(),
+            {(crate, named) for (crate, _), named in revisions.items()},
+            revisions,
+        )
         self.review.replay(journal.read(self._journal))
 
-    def _present(self) -> frozenset[Crate]:
+    def _present(self) -> dict[Crate, str]:
         return present(self.workspaces, self.policy)
 
     def _pending(self) -> dict[Crate, Pending]:

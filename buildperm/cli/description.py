@@ -10,7 +10,7 @@ from buildperm.cli import evidence
 from buildperm.cli.blame import Change
 from buildperm.cli.granted import Grant, Table
 from buildperm.cli.lines import Lines
-from buildperm.policy import lock_file
+from buildperm.policy import lock_file, revision
 from buildperm.policy.access import Kind, Outcome
 from buildperm.policy.compilation import Withheld
 from buildperm.policy.presets import PRESETS
@@ -54,7 +54,7 @@ class Description:
             yield f"  reason: {shown(table.reason)}"
             yield f"      {self._at(table.reason_line)}"
         for version, line in table.reviewed:
-            yield f"  {version} was reviewed"
+            yield f"  {revision.in_words(version)} was reviewed"
             yield f"      {self._at(line)}"
         if self.is_asked:
             yield from _seen(table)

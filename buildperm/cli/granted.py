@@ -135,7 +135,7 @@ class _Reading:
         withheld = dict.fromkeys(
             each
             for script in scripts
-            for each in effective(script.grants, script.package.version).withheld
+            for each in effective(script.grants, script.package.revision).withheld
         )
         here = {script.package.version for script in scripts}
         reviews = [snapshot for snapshot in snapshots if snapshot.version in here]

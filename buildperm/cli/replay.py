@@ -51,9 +51,9 @@ class Stage:
 
     def replay(self, script: Script, known: Evidence, then: CrateGrants | None) -> Replay:
         """Hold all that is known of `script` against other grants."""
-        version = script.package.version
+        revision = script.package.revision
         new = then.denials if then else frozenset()
-        before, after = Explainer(script.grants, version), Explainer(then, version)
+        before, after = Explainer(script.grants, revision), Explainer(then, revision)
         found: dict[tuple[Kind, str, Explanation, Explanation], list[tuple[Sight, Access]]] = {}
         for sight in self._sights(script, known):
             for access in sight.accesses:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,7 +15,7 @@ from buildperm.cli.build import propose
 from buildperm.cli.interview import Interview, Manner
 from buildperm.cli.workspace import Workspace, open_workspace
 from buildperm.errors import ExitCode
-from buildperm.policy import compilation, editor, journal, manifest, proposals
+from buildperm.policy import compilation, editor, journal, manifest, proposals, revision
 from buildperm.policy.decision import Entry
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.review import Review
@@ -22,6 +23,9 @@ from buildperm.report import reading, text
 from buildperm.report.counterpart import here
 from buildperm.tui.outcome import Failure, Outcome, Progress
 from buildperm.tui.wording import printable
+
+if TYPE_CHECKING:
+    from buildperm.sandbox.session import Package
 
 _JOURNAL = "buildperm-journal-report.jsonl"
 
@@ -51,7 +55,12 @@ class _Reported:
         self._found = found
         self._journal = open_target(project.metadata, "learn").folder / _JOURNAL
         asked = [each for package, script in found for each in propose(package, script.accesses)]
-        self._review = Review(sorted(asked, key=lambda proposal: -proposal.risk))
+        self._review = Review(
+            sorted(asked, key=lambda proposal: -proposal.risk),
+            revisions={
+                (package["crate"], package["version"]): _revision(package) for package, _ in found
+            },
+        )
 
     def run(self) -> int:
         for stranger in self._strangers:
@@ -110,7 +119,7 @@ class _Reported:
         known = {proposal.id for proposal in self._review.proposals}
         failures = []
         for number, (package, script) in enumerate(self._found, 1):
-            held = compilation.effective(policy.crates.get(package["crate"]), package["version"])
+            held = compilation.effective(policy.crates.get(package["crate"]), _revision(package))
             missing: tuple[Proposal, ...] = tuple(
                 proposal
                 for proposal in proposals.propose(
@@ -138,6 +147,10 @@ class _Reported:
     def _note(self, entry: Entry | None) -> None:
         if entry is not None and not self._manner.dry_run:
             journal.append(self._journal, entry)
+
+
+def _revision(package: Package) -> str:
+    return revision.of(package["version"], package["source"])
 
 
 def _tell(line: str) -> None:
