@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 
-from buildperm.policy.pattern import exec_leads, leads, locate
+from buildperm.policy.pattern import absolute, exec_leads, is_literal, leads, locate
 from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False
@@ -83,7 +83,18 @@ class Containment:
                 found[real, below] = None
             else:
                 self.left_out[kind, pattern] = real
+        if not found and pattern.startswith("$"):
+            self._note_missing(kind, pattern)
         return list(found)
+
+    def _note_missing(self, kind: str, pattern: str) -> None:
+        """Note a pattern of one path where that is not there, and would be made elsewhere."""
+        base = pattern.removesuffix("/**")
+        path = absolute(base, self._places) if is_literal(base) else None
+        if path:
+            real = os.path.realpath(path)
+            if not self.holds(pattern, path, real):
+                self.left_out[kind, pattern] = real
 
     def holds(self, pattern: str, named: bytes, real: bytes) -> bool:
         """Tell whether what a pattern names may be opened where it really lies.

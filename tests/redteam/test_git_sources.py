@@ -1,0 +1,187 @@
+"""A Git source whose next commit, of the same version, makes more of what was granted to it."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Timer
+
+import pytest
+
+from tests.cli.conftest import buildperm, environment, is_orderly
+
+WRITES = """
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    let _ = std::fs::write("src/gen/out.txt", "made");
+}
+"""
+MANIFEST = '[package]\nname = "{}"\nversion = "0.1.0"\nedition = "2021"\n'
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A workspace that depends on a crate in a Git repository, and a project of somebody else's."""
+
+    top: Path
+    extra: Mapping[str, str]
+
+    @property
+    def repository(self) -> Path:
+        return self.top / "repository"
+
+    @property
+    def workspace(self) -> Path:
+        return self.top / "ws"
+
+    @property
+    def victim(self) -> Path:
+        return self.top / "victim"
+
+    @property
+    def manifest(self) -> str:
+        return (self.workspace / "Cargo.toml").read_text()
+
+    def git(self, *words: str) -> str:
+        """Run git in the repository."""
+        identity = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+        told = subprocess.run(
+            ["git", *identity, *words],
+            cwd=self.repository,
+            check=True,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"},
+        )
+        return told.stdout.strip()
+
+    def commit(self) -> str:
+        """Make a commit of all that is there, have the workspace use it, and return it."""
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", "next", "--allow-empty")
+        subprocess.run(
+            ["cargo", "update"],
+            cwd=self.workspace,
+            check=True,
+            capture_output=True,
+            env=environment({**self.extra, "CARGO_NET_OFFLINE": "false"}),
+        )
+        return self.git("rev-parse", "HEAD")
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        told = buildperm(*words, folder=self.workspace, extra=self.extra)
+        assert is_orderly(told.stderr), told.stderr
+        return told
+
+    def learn(self) -> str:
+        """Allow whatever `learn` asks about, as a person would; return what was said."""
+        ours, theirs = pty.openpty()
+        child = subprocess.Popen(
+            [sys.executable, "-m", "buildperm", "learn", "--no-tui"],
+            cwd=self.workspace,
+            env=environment(self.extra),
+            stdin=theirs,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        told = ""
+        ended = Timer(120, child.kill)  # Should it ask what nobody has foreseen.
+        ended.start()
+        try:
+            assert child.stderr is not None
+            while letter := child.stderr.read(1):
+                told += letter.decode(errors="replace")
+                if told.endswith("): ") and "Answer (" in told[-40:]:
+                    os.write(ours, b"w\n" if "Answer (w" in told[-40:] else b"a\n")
+        finally:
+            ended.cancel()
+            child.kill()
+            child.communicate()
+            os.close(ours)
+            os.close(theirs)
+        return told
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Make it: the crate writes into its own sources, which is granted to its first commit."""
+    here = World(tmp_path, {"CARGO_HOME": str(tmp_path / "cargo-home")})
+    for folder in (here.repository / "src/gen", here.workspace / "src", here.victim):
+        folder.mkdir(parents=True)
+    (here.repository / "Cargo.toml").write_text(MANIFEST.format("codegen"))
+    (here.repository / "build.rs").write_text(WRITES)
+    (here.repository / "src/lib.rs").touch()
+    (here.repository / "src/gen/kept").touch()
+    (here.workspace / "src/lib.rs").touch()
+    (here.workspace / "Cargo.toml").write_text(
+        MANIFEST.format("app")
+        + f'[dependencies]\ncodegen = {{ git = "file://{here.repository}" }}\n[workspace]\n'
+    )
+    here.git("init", "-q", "-b", "main")
+    return here
+
+
+def test_the_next_commit_of_a_git_source_makes_no_more_of_its_grants(world: World) -> None:
+    first = world.commit()
+    told = world.learn()
+    key = f"git+file://{world.repository}#codegen"
+    assert f'crates."{key}"]\nreviewed = ["0.1.0#{first}"]\nwrite = [' in world.manifest, told
+    assert world.run("ci").returncode == 0  # The honest neighbour: as it was reviewed.
+    assert world.run("check").returncode == 0
+
+    # The next commit, of the same version, makes a link of what it may write.
+    for file in (world.repository / "src/gen").iterdir():
+        file.unlink()
+    (world.repository / "src/gen").rmdir()
+    (world.repository / "src/gen").symlink_to(world.victim)
+    second = world.commit()
+
+    assert world.run("check").returncode == 21
+    held = world.run("ci")
+    assert held.returncode == 20, held.stderr
+    assert f"write {world.victim}/out.txt: refused" in held.stdout + held.stderr
+    world.run("review", "--no-tui", "--accept", "medium")
+    assert list(world.victim.iterdir()) == []
+    why = world.run("why", "codegen", "write:$MANIFEST_DIR/src/gen/out.txt").stdout
+    assert why.startswith("refused: neither the baseline nor a grant")
+    assert f"{world.victim}/out.txt" in why
+    shown = world.run("show", "codegen").stdout
+    assert f"version 0.1.0 (commit {second[:12]}) has not been reviewed" in shown
+
+    # Nor does it help that somebody has reviewed that commit: the link leads out of the package.
+    (world.workspace / "Cargo.toml").write_text(world.manifest.replace(first, second))
+    held = world.run("ci")
+    assert held.returncode == 20, held.stderr
+    said = held.stdout + held.stderr
+    assert f"does not open `{world.victim}" in said
+    assert "grant `" in said
+    assert list(world.victim.iterdir()) == []
+
+
+def test_a_version_alone_says_nothing_of_a_git_source(world: World) -> None:
+    commit = world.commit()
+    key = f"git+file://{world.repository}#codegen"
+    grants = (
+        '[workspace.metadata.buildperm]\nversion = 1\n[workspace.metadata.buildperm.crates."{}"]\n'
+        'reviewed = ["{}"]\nwrite = ["$MANIFEST_DIR/src/gen/**"]\n'
+    )
+    path, plain = world.workspace / "Cargo.toml", world.manifest
+
+    path.write_text(plain + grants.format(key, "0.1.0"))
+    held = world.run("ci")
+    assert held.returncode == 20, held.stderr
+    shown = world.run("show", "codegen").stdout
+    assert "names no commit; `buildperm review` writes it" in shown
+
+    path.write_text(plain + grants.format(key, f"0.1.0#{commit[:12]}"))
+    assert "no whole commit" in world.run("ci").stderr
+    path.write_text(plain + grants.format("app", f"0.1.0#{commit}"))
+    assert "only a package from a Git repository" in world.run("ci").stderr
+
+    path.write_text(plain + grants.format(key, f"0.1.0#{commit}"))
+    assert world.run("ci").returncode == 0
