@@ -127,7 +127,7 @@ def contained(path: bytes, places: Mapping[str, bytes]) -> str:
     """
     text = locate(path, places)
     place = home(text, places)
-    if place is None:
+    if place is None or b"\0" in path:
         return text
     real = os.path.realpath(path)
     return text if covers(place, real) else locate(real, places)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 
 from buildperm.policy import baseline
+from buildperm.policy.containment import contained
 from buildperm.policy.environment import holds_credential
 from buildperm.policy.pattern import locate, matches
 from buildperm.tracer.notation import decode, encode
@@ -72,6 +73,7 @@ SYSTEM_LIBRARIES = (
     "$SYSROOT/**",
 )
 _SEARCH = "rustc-link-search"
+_FOLLOWED = (_SEARCH, "rustc-link-lib", "rustc-flags", *LINK_ARGUMENTS)
 _SEARCH_KINDS = ("dependency", "crate", "native", "framework", "all")
 _NO_CRATES = ("native", "framework")  # Where rustc looks for no crates; without a kind it does.
 # Cargo has programs search these folders too, outside of the sandbox. In LD_LIBRARY_PATH `;` parts
@@ -262,21 +264,36 @@ def is_denied(key: str, value: str, *, denied: Iterable[str], places: Mapping[st
 
 
 def with_parts(key: str, value: str, places: Mapping[str, bytes]) -> tuple[str, ...]:
-    """Return what denials are held against: `targets`, of each part of `rustc-flags`, too."""
-    written = dict.fromkeys(((key, value), *_parts(key, value)))
-    return tuple(text for part in written for text in targets(*part, places))
+    """Return what denials are held against: `targets`, of each part of `rustc-flags`, too.
+
+    A denial is about a path as it is written and about where that leads.
+    """
+    texts: dict[str, None] = {}
+    for part in dict.fromkeys(((key, value), *_parts(key, value))):
+        texts.update(dict.fromkeys(targets(*part, places)))
+        texts[f"{part[0]}={portable(part[1], places)}"] = None
+    return tuple(texts)
 
 
 def targets(key: str, value: str, places: Mapping[str, bytes]) -> tuple[str, ...]:
-    """Return what patterns of directives are held against, the narrowest portable text first."""
-    whole = f"{key}={portable(value, places)}"
+    """Return what patterns of directives are held against, the narrowest portable text first.
+
+    Where rustc or the linker look for files, a path by which a link leads out of its token's folder
+    is written as the one that it leads to.
+    """
+    write = contained if key in _FOLLOWED else locate
+    whole = f"{key}={portable(value, places, write)}"
     if key == "rustc-env":
         return f"{key}={value.partition('=')[0]}", whole
     return (whole,)
 
 
-def portable(value: str, places: Mapping[str, bytes]) -> str:
-    """Replace the folders of `places` in a directive's value by their tokens."""
+def portable(
+    value: str,
+    places: Mapping[str, bytes],
+    write: Callable[[bytes, Mapping[str, bytes]], str] = locate,
+) -> str:
+    """Replace the folders of `places` in a directive's value by their tokens, with `write`."""
     raw = decode(value)
     separated = raw.translate(_TO_ONE) + b":"
     written: list[str] = []
@@ -286,8 +303,9 @@ def portable(value: str, places: Mapping[str, bytes]) -> str:
         if _begins_path(raw, start, at):
             if end < start:  # What a script prints is long: look for each end once.
                 end = separated.find(b":", start)
-            located = locate(raw[start:end], places) if end - start <= _LONGEST_PATH else ""
-            if located.startswith("$"):
+            path = raw[start:end]
+            located = write(path, places) if len(path) <= _LONGEST_PATH else ""
+            if located.startswith("$") or (located and located != encode(path)):
                 written += (encode(raw[at:start]), located)
                 at = end
         start = raw.find(b"/", max(start + 1, at))

@@ -15,6 +15,7 @@ from typing import assert_never
 
 from buildperm.policy import address, directive, risk, sensitive
 from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.containment import contained
 from buildperm.policy.environment import withheld_because
 from buildperm.policy.pattern import locate, which
 from buildperm.tracer.event import (
@@ -280,7 +281,10 @@ class _Folding:
             elif found is not None and os.path.realpath(found) == real:
                 known = encode(name), real
             else:
-                known = self._target(path), real
+                text = self._target(path)
+                is_inside = not text.startswith("$") or contained(path, self._places) == text
+                # A grant of a path opens nothing that a link leads to out of its token's folder.
+                known = (text if is_inside else portable), real
             self._programs[path] = known
         return known
 

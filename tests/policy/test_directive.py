@@ -133,7 +133,7 @@ def test_what_cargo_should_not_do_is_forbidden(key: str, value: str) -> None:
         (
             "rustc-link-search",
             "/t/debug/build/a-1/out/../../b-1/out",
-            "rustc-link-search=$OUT_DIR/../../b-1/out",
+            "rustc-link-search=$TARGET_DIR/debug/build/b-1/out",
         ),
         ("rustc-flags", "-L /opt/x", "rustc-flags=-L /opt/x"),
         ("rustc-env", "RUSTC_VERSION=1.95", "rustc-env=RUSTC_VERSION"),
