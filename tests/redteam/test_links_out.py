@@ -15,6 +15,7 @@ from buildperm.policy import directive
 from buildperm.policy.containment import Containment, contained
 from buildperm.policy.fold import fold
 from buildperm.policy.pattern import locate
+from buildperm.sandbox import machine
 from buildperm.tracer import recording
 from tests.redteam.attempts import said
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.sandbox.conftest import Bench
+
+BWRAP = machine.bubblewrap()
+WHY_NOT = machine.probe_hull(BWRAP) if BWRAP else "it is not installed"
 
 _TOOL = "#!/bin/sh\nexit 0\n"
 _BODY = """
@@ -97,28 +101,45 @@ def outcomes(bench: Bench, cases: tuple[tuple[str, str, str], ...]) -> dict[str,
     return {line.partition(" ")[0]: line.partition(" ")[2] for line in lines}
 
 
-def test_what_a_link_leads_to_out_of_its_folder_is_refused(own_bench: Bench) -> None:
-    found = outcomes(own_bench, OUT)
+def test_what_a_link_leads_to_out_of_its_folder_is_refused(bench: Bench) -> None:
+    found = outcomes(bench, OUT)
 
     assert found == {f"{kind}:{path}": "13" for kind, _, path in OUT}
-    assert sorted(file.name for file in (own_bench.top / "other/gen").iterdir()) == ["data", "tool"]
-    assert (own_bench.top / "other/gen/data").read_text() == "data"
-    kept = recording.read(own_bench.recording)
-    told = {f"{kind} {pattern.format(ws=own_bench.workspace)}" for kind, pattern, _ in OUT}
+    assert sorted(file.name for file in (bench.top / "other/gen").iterdir()) == ["data", "tool"]
+    assert (bench.top / "other/gen/data").read_text() == "data"
+    kept = recording.read(bench.recording)
+    told = {f"{kind} {pattern.format(ws=bench.workspace)}" for kind, pattern, _ in OUT}
     assert set(kept.header.left_out) == told
-    package = own_bench.session("enforcing")["packages"][bytes(own_bench.package)]
+    package = bench.session("enforcing")["packages"][bytes(bench.package)]
     asked = propose(package, fold(kept))
     offered = {rule.pattern for each in asked for rule in each.ladder[0].rules}
-    assert f"{own_bench.top}/other/gen/tool" in offered
-    assert f"{own_bench.top}/other/gen/data" in offered
+    assert f"{bench.top}/other/gen/tool" in offered
+    assert f"{bench.top}/other/gen/data" in offered
     assert not any("/out" in pattern for pattern in offered)
 
 
-def test_what_a_link_leads_to_within_its_folder_is_granted(own_bench: Bench) -> None:
-    found = outcomes(own_bench, IN)
+def test_what_a_link_leads_to_within_its_folder_is_granted(bench: Bench) -> None:
+    found = outcomes(bench, IN)
 
     assert found == {f"{kind}:{path}": "done" for kind, _, path in IN}
-    assert recording.read(own_bench.recording).header.left_out == {}
+    assert recording.read(bench.recording).header.left_out == {}
+
+
+@pytest.mark.skipif(bool(WHY_NOT), reason=f"bubblewrap is unusable: {WHY_NOT}")
+def test_nothing_of_it_is_there_within_the_hull(own_bench: Bench) -> None:
+    own_bench.hull, own_bench.mounts = [os.fsencode(BWRAP)], True
+
+    found = outcomes(own_bench, OUT)
+
+    assert "done" not in found.values()
+    assert not (own_bench.top / "other/gen/new").exists()
+
+
+@pytest.mark.skipif(bool(WHY_NOT), reason=f"bubblewrap is unusable: {WHY_NOT}")
+def test_links_within_a_folder_lead_there_within_the_hull(own_bench: Bench) -> None:
+    own_bench.hull, own_bench.mounts = [os.fsencode(BWRAP)], True
+
+    assert outcomes(own_bench, IN) == {f"{kind}:{path}": "done" for kind, _, path in IN}
 
 
 def test_a_denial_is_about_what_links_lead_to(own_bench: Bench) -> None:
