@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from buildperm.cargo.keys import Keys
 from buildperm.errors import BuildpermError
 from buildperm.policy.access import Kind
+from buildperm.policy.containment import Containment
 from buildperm.policy.manifest import dotted, table_path
 from buildperm.policy.pattern import absolute, locate
 from buildperm.policy.sharing import Area, Claim, area, conflict
@@ -67,9 +68,12 @@ def _claims(project: Project, policy: Policy, places: Mapping[str, bytes]) -> It
 
 
 def _real(pattern: str, places: Mapping[str, bytes]) -> Area | None:
-    """Return what a pattern names here, links resolved as far as it is there; None if nothing."""
+    """Return what a pattern opens here, links resolved as far as it is there; None if nothing."""
     named = area(pattern)
     path = absolute(named.path, places)
     if path is None or not path.startswith(b"/"):
         return None  # Of a single build, which only its own script writes.
-    return Area(encode(os.path.realpath(path)), named.is_folder)
+    real = os.path.realpath(path)
+    if not Containment(places, ()).holds(pattern, path, real):
+        return None  # Nobody gets what a link leads to from there.
+    return Area(encode(real), named.is_folder)

@@ -13,8 +13,15 @@ from __future__ import annotations
 
 import os
 
-from buildperm.policy.pattern import absolute, exec_leads, is_literal, leads, locate
-from buildperm.tracer.notation import encode
+from buildperm.policy.pattern import (
+    absolute,
+    exec_leads,
+    is_literal,
+    leads,
+    locate,
+    without_token,
+)
+from buildperm.tracer.notation import decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -131,6 +138,25 @@ def contained(path: bytes, places: Mapping[str, bytes]) -> str:
         return text
     real = os.path.realpath(path)
     return text if covers(place, real) else locate(real, places)
+
+
+def followed(pattern: str, places: Mapping[str, bytes]) -> list[str]:
+    """Write what a denial of paths is about: with the folder of its token, and where links lead.
+
+    What is denied need not be there yet; links are followed up to the first wildcard.
+    """
+    text = without_token(pattern, places)
+    if text is None:
+        return []
+    components = text.split("/")
+    literal = 0
+    while literal < len(components) and is_literal(components[literal]):
+        literal += 1
+    head = decode("/".join(components[:literal]))
+    if not head.startswith(b"/") or b"\0" in head:
+        return [text]
+    real = encode(os.path.realpath(head)).rstrip("/")
+    return list(dict.fromkeys((text, "/".join((real, *components[literal:])))))
 
 
 def told(left_out: Mapping[tuple[str, str], bytes]) -> dict[str, object]:

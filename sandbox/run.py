@@ -44,6 +44,12 @@ class Run:
         self.filled = spec.filled(session)
         self.carved: set[bytes] = set()  # See spec.Grants; after `rights`.
         self.left_out: Mapping[tuple[str, str], bytes] = {}  # Likewise.
+        # Before the script can move a link on the way.
+        self.denied_writes = [
+            text
+            for pattern in package["deny"].get("write", ())
+            for text in containment.followed(pattern, places)
+        ]
         self.handed_over = tuple(baseline.handed_over(environ, places))
 
     @property

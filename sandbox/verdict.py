@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from buildperm.policy import baseline, containment, environment, limits, sensitive
-from buildperm.policy.pattern import locate, matches, without_token
+from buildperm.policy.pattern import locate, matches
 from buildperm.sandbox import output
 from buildperm.sandbox.progress import quoted
 from buildperm.tracer.notation import encode
@@ -181,11 +181,10 @@ def _directives(verdict: Verdict, withheld: list[str], *, learning: bool) -> Non
 
 def _denied_writes(verdict: Verdict, run: Run, writer: Writer) -> None:
     """Fail for what was denied and not there yet: Landlock can keep nobody from making that."""
-    rules = [without_token(rule, run.places) for rule in run.package["deny"].get("write", ())]
-    if not rules:
+    if not run.denied_writes:
         return
     texts = (encode(path) for path in writer.written())
-    found = [text for text in texts if any(rule and matches(rule, text) for rule in rules)]
+    found = [text for text in texts if any(matches(rule, text) for rule in run.denied_writes)]
     if found:
         verdict.fail(f"it made what it was denied to write: {_listed(found)}", _DISTRUST)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -10,7 +11,9 @@ from buildperm.cli.lookup import Script, View
 from buildperm.policy import standing
 from buildperm.policy.access import Kind
 from buildperm.policy.compilation import Withheld, effective
+from buildperm.policy.containment import Containment
 from buildperm.policy.grants import CrateGrants, Policy, parse_key
+from buildperm.policy.pattern import locate
 from buildperm.policy.presets import PRESETS
 from buildperm.policy.proposal import Risk
 from buildperm.policy.risk import of_rule
@@ -135,7 +138,10 @@ class _Reading:
         withheld = dict.fromkeys(
             each
             for script in scripts
-            for each in effective(script.grants, script.package.revision).withheld
+            for each in (
+                *effective(script.grants, script.package.revision).withheld,
+                *self._led_out(script),
+            )
         )
         here = {script.package.version for script in scripts}
         reviews = [snapshot for snapshot in snapshots if snapshot.version in here]
@@ -155,6 +161,19 @@ class _Reading:
             found = Grant(rule, "", risk, why, self.lines.rule(grants.key, rule), (), ())
             out = [each for each in withheld if each.rule == rule]
             yield replace(found, withheld=tuple(out), unused=_unused(found, reviews))
+
+    def _led_out(self, script: Script) -> Iterator[Withheld]:
+        """Yield the rules that open nothing here because links lead out of their folders."""
+        places = {**self.view.places, "MANIFEST_DIR": os.fsencode(script.package.folder)}
+        packages = self.view.workspace.project.metadata.packages.values()
+        foreign = [os.fsencode(each.folder) for each in packages if each.source]
+        containment = Containment(places, foreign)
+        for rule in sorted(script.grants.rules) if script.grants else ():
+            if rule.kind in (Kind.READ, Kind.WRITE) or rule.pattern.startswith(("/", "$")):
+                containment.within(rule.kind, rule.pattern)
+        for (kind, pattern), real in sorted(containment.left_out.items()):
+            why = f"a link leads to `{locate(real, places)}`, out of the folder that it is about"
+            yield Withheld(Rule(Kind(kind), pattern), why)
 
     def _denials(self, grants: CrateGrants, scripts: Iterable[Script]) -> Iterator[Denial]:
         found = dict.fromkeys(grants.denials, grants.key)

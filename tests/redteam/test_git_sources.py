@@ -159,6 +159,7 @@ def test_the_next_commit_of_a_git_source_makes_no_more_of_its_grants(world: Worl
     assert held.returncode == 20, held.stderr
     said = held.stdout + held.stderr
     assert f"does not open `{world.victim}" in said
+    assert "a link leads to `" in world.run("show", "codegen").stdout
     assert "grant `" in said
     assert list(world.victim.iterdir()) == []
 
@@ -184,4 +185,12 @@ def test_a_version_alone_says_nothing_of_a_git_source(world: World) -> None:
     assert "only a package from a Git repository" in world.run("ci").stderr
 
     path.write_text(plain + grants.format(key, f"0.1.0#{commit}"))
+    assert world.run("ci").returncode == 0
+
+    # A commit like any other is asked about, and then it is the one that counts.
+    (world.repository / "README").write_text("more")
+    new = world.commit()
+    assert world.run("ci").returncode == 20
+    told = world.learn()
+    assert f'reviewed = ["0.1.0#{new}"]' in world.manifest, told
     assert world.run("ci").returncode == 0

@@ -151,6 +151,18 @@ def test_a_denial_is_about_what_links_lead_to(own_bench: Bench) -> None:
     assert not (other / "gen/new").exists()
 
 
+def test_a_denial_of_what_is_not_there_yet_is_about_what_links_lead_to(own_bench: Bench) -> None:
+    lay(own_bench)
+    own_bench.grants = {"write": [f"{own_bench.top}/other/**"]}
+    own_bench.deny = {"write": ["$WORKSPACE/out/new"]}
+    path = own_bench.top / "other/gen/new"
+
+    ended = own_bench.run(own_bench.script(f"open({str(path)!r}, 'w')"))
+
+    assert ended.status != 0
+    assert f"it made what it was denied to write: {path}" in ended.stderr.decode()
+
+
 def test_a_workspace_that_is_reached_by_a_link_is_as_any_other(
     tmp_path: Path, own_bench: Bench
 ) -> None:
