@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from buildperm import __version__
 from buildperm.cargo import keys
 from buildperm.errors import BuildpermError, CannotEnforceError
-from buildperm.policy import baseline, compilation, limits, sensitive
+from buildperm.policy import baseline, compilation, limits, sensitive, tier
 from buildperm.policy.containment import Containment
 from buildperm.policy.environment import looks_secret
 from buildperm.sandbox import spec
@@ -95,7 +95,23 @@ def make(
         if package.source and not package.build_scripts
     )
     session["found"] = _found(session)
+    _look(session, metadata, environment)
     return session
+
+
+def _look(session: Session, metadata: Metadata, environment: Mapping[str, str]) -> None:
+    """Find, once rather than once per script, what of this machine is sensitive."""
+    session["tier"] = tier.find(
+        session["places"],
+        session["path"],
+        {os.fsencode(name): os.fsencode(value) for name, value in environment.items()},
+        {os.fsencode(each.folder): not each.source for each in metadata.packages.values()},
+    )
+    if session["tier"]["is_short"]:
+        session["left_open"].append(
+            f"The workspace has more than {tier.LOOKED_AT_MOST:,} files or 4,000 that may be keys: "
+            "what lies deeper was not looked at."
+        )
 
 
 def chosen(policy: Policy, environment: Mapping[str, str]) -> Runtime:

@@ -13,7 +13,7 @@ from errno import EEXIST
 from functools import cache
 from typing import assert_never
 
-from buildperm.policy import address, directive, risk, sensitive
+from buildperm.policy import address, directive, risk, sensitive, tier
 from buildperm.policy.access import Access, Kind, Outcome
 from buildperm.policy.containment import contained
 from buildperm.policy.environment import withheld_because
@@ -74,6 +74,8 @@ class _Folding:
         header = recording.header
         self._places = header.places
         self._path = header.path or os.environb.get(b"PATH", b"")
+        self._held = header.held
+        self._reasons: dict[tuple[bytes, bool], str] = {}
         self._tools = frozenset(header.tools)
         self._handed_over = tuple(locate(path, header.places) for path in header.handed_over)
         self._processes = recording.processes
@@ -136,8 +138,24 @@ class _Folding:
         example = "" if target.startswith("/") else encode(event.path)
         if event.mode is not OpenMode.WRITE:
             self._tally(event, event.pid, Kind.READ, target, outcome, example)
+            self._judge(Kind.READ, target, event.path, refused=event.refused)
         if event.mode is not OpenMode.READ or event.creates:
             self._tally(event, event.pid, Kind.WRITE, target, outcome, example)
+
+    def _judge(self, kind: Kind, target: str, path: bytes, *, refused: bool) -> None:
+        """Say of an access that it is sensitive for what was found on this machine."""
+        tally = self._tallies[kind, target]
+        if tally.sensitive or not (self._held or refused):
+            return
+        reason = self._reasons.get((path, refused))
+        if reason is None:
+            reason = tier.why(path, self._held)
+            # What was refused is told by the name that was asked for, which may lead elsewhere.
+            real = os.path.realpath(path) if refused else path
+            if real != path and not reason:
+                reason = tier.why(real, self._held) or held(kind, self._target(real))
+            self._reasons[path, refused] = reason
+        tally.sensitive = reason
 
     def _changed(self, event: PathChanged) -> None:
         if event.change is Change.DIRECTORY_MADE and event.errno == EEXIST:

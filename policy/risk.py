@@ -38,7 +38,7 @@ _READ = (  # The first that covers a path counts; all are folders.
     ("$CARGO_HOME/git/checkouts/**", Risk.LOW, "it is the source of another crate"),
     ("$CARGO_HOME/**", Risk.MEDIUM, "it is in Cargo's own folder"),
     ("$TARGET_DIR/**", Risk.MEDIUM, "it is what other crates and build scripts produced"),
-    ("$HOME/**", Risk.HIGH, "it is in your home folder"),
+    ("$HOME/**", Risk.HIGH, "it is in your home folder, which is closed while learning"),
     ("/usr/**", Risk.LOW, "it is part of the operating system"),
     ("/opt/**", Risk.MEDIUM, "it is installed software"),
     ("/etc/**", Risk.MEDIUM, "it is a setting of this machine"),

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import os
 
+from buildperm.policy import keyfiles, leads, search
 from buildperm.policy.pattern import absolute, matches, real_path
 from buildperm.policy.sensitive_table import (
+    BEGINNING_HOME,
     BELOW_HOME,
     FILES,
     FOLDERS,
@@ -26,13 +28,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_FOLDER_NAMES = frozenset(FOLDERS)
-_NAMES = frozenset(name.encode() for name in (*FOLDERS, *FILES))
+_FOLDERS = {name.lower(): held for name, held in FOLDERS.items()}
+_FILES = {name.lower(): held for name, held in FILES.items()}
+_FOLDER_NAMES = frozenset(_FOLDERS)
+_NAMES = frozenset(name.encode() for name in search.REASONS)
 _HOME_HEADS = tuple({path.partition("/")[0] for path, _ in BELOW_HOME})
+_BEGINNINGS = tuple(beginning for beginning, _ in BEGINNING_HOME)
 _READ_HEADS = tuple(pattern.partition("*")[0].rstrip("/") for pattern, _ in ROOTED_READ)
 _WRITE_HEADS = tuple(pattern.partition("*")[0].rstrip("/") for pattern, _ in ROOTED_WRITE)
-_SAMPLES = ("example", "sample", "template", "dist", "defaults", "schema")
 _OWN = ("$OUT_DIR", "$TMP")
+# What is published or is the system's: keys in there are for tests, or everybody's.
+_PUBLISHED = (
+    *("$MANIFEST_DIR/", "$SYSROOT/", "$TARGET_DIR/", "$CARGO_HOME/registry/", "$CARGO_HOME/git/"),
+    *("/usr/", "/bin/", "/sbin/", "/lib", "/nix/store/", "/gnu/store/", "/proc/", "/sys/"),
+    *("/etc/ssl/", "/etc/pki/", "/etc/ca-certificates/", "/dev/", "@"),
+)
 _LOOKED_AT_MOST_INSIDE, _DEEPEST = 20_000, 64
 _LOOKED_AT_MOST = 2_000  # Directory entries, when looking through the workspace.
 
@@ -61,6 +71,10 @@ def opened_by(pattern: str, *, writing: bool) -> str:
     if direct or head == pattern:
         return direct
     components = pattern.split("/")
+    if not pattern.startswith(_PUBLISHED):  # `$WORKSPACE/**/*.p12`
+        named = keyfiles.by_name(components[-1].replace("*", "x").replace("?", "x"))
+        if named:
+            return named
     above = ["/".join(components[:length]) for length in range(1, len(components))]
     above = [folder for folder in above if "*" in folder or "?" in folder]
     for target, reason in _samples(writing=writing):
@@ -87,7 +101,9 @@ def existing(places: Mapping[str, bytes], *, writing: bool) -> list[bytes]:
         if os.path.lexists(path):
             found.add(path)
             real = real_path(path)
-            found.add(real[0] if real else os.path.realpath(path))
+            led = real[0] if real else os.path.realpath(path)
+            if led == path or leads.is_closed(led, places):
+                found.add(led)
     own = [places[token] for token in ("OUT_DIR", "TMP") if token in places]
     kept: list[bytes] = []
     for path in sorted(found):
@@ -102,23 +118,36 @@ def existing(places: Mapping[str, bytes], *, writing: bool) -> list[bytes]:
 
 def inside(tree: bytes) -> list[bytes]:
     """List what has a sensitive name anywhere in a tree that a person granted, within reason."""
-    return list(_named_so(tree, _DEEPEST, _LOOKED_AT_MOST_INSIDE, is_ours=True))
+    return list(search.named_so(tree, _DEEPEST, _LOOKED_AT_MOST_INSIDE, is_ours=True))
+
+
+def known(places: Mapping[str, bytes]) -> Iterator[bytes]:
+    """Yield the known places for reading that exist here, links among them unresolved."""
+    return filter(os.path.lexists, _candidates(places, writing=False))
 
 
 def _why_read(target: str) -> str:
-    components = target.split("/")
+    components = target.lower().split("/")
     if not _FOLDER_NAMES.isdisjoint(components):
-        return next(FOLDERS[component] for component in components if component in FOLDERS)
+        return next(_FOLDERS[component] for component in components if component in _FOLDERS)
     name = components[-1]
-    reason = FILES.get(name, "")
+    reason = _FILES.get(name, "") or _FILES.get(keyfiles.plain(name), "")
     if reason:
         return reason
-    if _is_environment_file(name):
-        return "a file of settings that usually holds passwords"
+    if name.startswith(".") and keyfiles.is_environment_file(keyfiles.plain(name)):
+        return keyfiles.SETTINGS
+    if "/" in target and not target.startswith(_PUBLISHED):
+        reason = keyfiles.by_name(name)
+        if reason or keyfiles.is_cargo_settings(components):
+            return reason or keyfiles.CARGO_SETTINGS
+    components = target.split("/")
     if target.startswith("$HOME/"):
         below = target[6:]
         for path, held in BELOW_HOME if below.startswith(_HOME_HEADS) else ():
             if below == path or below.startswith(path + "/"):
+                return held
+        for beginning, held in BEGINNING_HOME if below.startswith(_BEGINNINGS) else ():
+            if below.startswith(beginning):
                 return held
         return ""
     if target.startswith("/proc/"):
@@ -154,12 +183,6 @@ def _why_written(target: str) -> str:
     return ""
 
 
-def _is_environment_file(name: str) -> bool:
-    if name == ".env":
-        return True
-    return name.startswith(".env.") and not name.rpartition(".")[2].startswith(_SAMPLES)
-
-
 def _samples(*, writing: bool) -> Iterator[tuple[str, str]]:
     """Yield one target for everything in the tier that lies at a known place."""
     for name, reason in (*FOLDERS.items(), *FILES.items(), *BELOW_HOME):
@@ -170,7 +193,7 @@ def _samples(*, writing: bool) -> Iterator[tuple[str, str]]:
         if "/private/" not in pattern:
             yield pattern.replace("/**", "/x").replace("*", "x"), reason
     yield "/proc/1/environ", "another process: its memory and environment"
-    yield "$WORKSPACE/.env", "a file of settings that usually holds passwords"
+    yield "$WORKSPACE/.env", keyfiles.SETTINGS
     if writing:
         for pattern, reason in ROOTED_WRITE:
             yield pattern.replace("/**", "/x").replace("*", "x"), reason
@@ -185,7 +208,12 @@ def _candidates(places: Mapping[str, bytes], *, writing: bool) -> Iterator[bytes
         base = home.rstrip(b"/") + b"/"
         present = set(_listing(home))
         for entry in present:
-            if entry in _NAMES or _is_environment_file(entry.decode("utf-8", "replace")):
+            name = entry.decode("utf-8", "replace").lower()
+            if (
+                name.encode() in _NAMES
+                or keyfiles.is_environment_file(name)
+                or name.startswith(_BEGINNINGS)
+            ):
                 yield base + entry
         for below, _ in BELOW_HOME:
             if below.partition("/")[0].encode() in present:
@@ -241,39 +269,7 @@ def _below_workspace(places: Mapping[str, bytes]) -> Iterator[bytes]:
     for root in dict.fromkeys((workspace, places.get("MANIFEST_DIR", b""))):
         is_ours = bool(workspace) and (root + b"/").startswith(workspace + b"/")
         if root:
-            yield from _named_so(root, 3, _LOOKED_AT_MOST, is_ours=is_ours)
-
-
-def _named_so(root: bytes, levels: int, budget: int, *, is_ours: bool) -> Iterator[bytes]:
-    """Yield what has a sensitive name, level by level, until `budget` entries were looked at."""
-    level = [root]
-    for _ in range(levels):
-        below: list[bytes] = []
-        for entry in (entry for directory in level for entry in _entries(directory)):
-            budget -= 1
-            if budget < 0:
-                return
-            name = entry.name
-            is_hidden = name.startswith(b".")
-            if (is_ours and name in _NAMES) or (
-                is_hidden and _is_environment_file(name.decode("utf-8", "replace"))
-            ):
-                yield entry.path
-            elif (
-                not is_hidden
-                and name not in (b"target", b"node_modules")
-                and entry.is_dir(follow_symlinks=False)
-            ):
-                below.append(entry.path)
-        level = below
-
-
-def _entries(directory: bytes) -> Iterator[os.DirEntry[bytes]]:
-    try:
-        with os.scandir(directory) as entries:
-            yield from entries
-    except OSError:
-        return
+            yield from search.named_so(root, 3, _LOOKED_AT_MOST, is_ours=is_ours)
 
 
 def _listing(directory: bytes) -> list[bytes]:

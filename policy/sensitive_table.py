@@ -7,6 +7,7 @@ from __future__ import annotations
 
 _CLOUD = "cloud credentials"
 _REGISTRY = "credentials of a package registry"
+_CARGO = "Cargo's settings, which may hold tokens"
 _BROWSER = "a browser's profile: passwords and sessions"
 _MAIL = "mail and its passwords"
 _KEYRING = "a keyring or password store"
@@ -15,6 +16,8 @@ _HISTORY = "a history of what you typed"
 _DATABASE = "passwords of databases"
 _CHAT = "sessions of a messenger"
 _CI = "the machine's CI service"
+_ASSISTANT = "sessions and keys of a coding assistant"
+_EDITOR = "an editor's state: sessions, histories, keys of extensions"
 
 FOLDERS = {  # By the name of any component; the folder itself counts as well.
     ".ssh": "ssh keys and known hosts",
@@ -53,9 +56,9 @@ FOLDERS = {  # By the name of any component; the folder itself counts as well.
     ".dogecoin": _WALLET,
     ".exodus": _WALLET,
     ".solana": _WALLET,
-    ".claude": "sessions and keys of a coding assistant",
-    ".codex": "sessions and keys of a coding assistant",
-    ".gemini": "sessions and keys of a coding assistant",
+    ".claude": _ASSISTANT,
+    ".codex": _ASSISTANT,
+    ".gemini": _ASSISTANT,
     "_runner_file_commands": _CI,
     ".X11-unix": "the display: whoever reaches it sees and types everything",
 }
@@ -101,6 +104,15 @@ FILES = {
     ".mysql_history": _HISTORY,
     ".sqlite_history": _HISTORY,
     ".rediscli_history": _HISTORY,
+    ".duckdb_history": _HISTORY,
+    ".mongorc.js": _DATABASE,
+    ".dbshell": _HISTORY,
+    ".mycli-history": _HISTORY,
+    ".pgcli-history": _HISTORY,
+    ".php_history": _HISTORY,
+    ".julia_history": _HISTORY,
+    ".scala_history": _HISTORY,
+    ".gdb_history": _HISTORY,
     ".lesshst": _HISTORY,
     ".viminfo": _HISTORY,
     ".wget-hsts": _HISTORY,
@@ -110,6 +122,53 @@ FILES = {
     "system_bus_socket": "D-Bus: it starts programs outside the sandbox",
     "S.gpg-agent": "the GnuPG agent",
 }
+_CLOUD_TOOLS = (
+    *("fly", "vercel", "com.vercel.cli", "netlify", "heroku", "supabase", "wrangler", "railway"),
+    *("render", "scaleway", "scw", "exoscale", "linode-cli", "vultr-cli", "civo", "ovh", "upcloud"),
+    *("configstore", "firebase", "pulumi", "terraform.d", "hashicorp", "vault"),
+    *("eksctl", "k9s", "lens", "kube", "flux", "flyctl", "akamai", "cloudflared", "tailscale"),
+    *("neonctl", "turso", "planetscale", "mongodb", "snowflake", "dbt", "databricks", "infisical"),
+    *("doppler", "1password", "bitwarden", "bitwarden-cli", "Bitwarden CLI", "rbw", "sentry-cli"),
+    *("huggingface", "wandb", "replicate", "modal", "lightning", "kaggle", "gspread", "gws"),
+    *("nuget", "composer", "yarn", "pnpm", "npm", "uv", "jfrog", "cosign", "oras", "regctl"),
+    *("hf", "b2", "s3cmd", "s5cmd", "minio", "mc", "restic", "borg", "kopia", "duplicity"),
+)
+_ASSISTANTS = (
+    *("claude", "Claude", "codex", "gemini", "cursor", "Cursor", "opencode", "crush", "goose"),
+    *("aider", "amp", "zed", "windsurf", "Windsurf", "io.datasette.llm", "openai", "anthropic"),
+    *("fabric", "mods", "aichat", "shell_gpt", "gptme", "continue", "cody", "tabnine", "TabNine"),
+)
+_ASSISTANT_FOLDERS = (
+    *(".cursor", ".continue", ".copilot", ".codeium", ".windsurf", ".tabnine", ".tabby-client"),
+    *(".amp", ".opencode", ".crush", ".goose", ".qwen", ".kiro", ".roo", ".cline", ".cody"),
+    *(".ollama/id_ed25519", ".openai", ".anthropic", ".llm", ".grok", ".factory", ".augment"),
+    *(".local/share/opencode", ".local/share/goose", ".local/share/io.datasette.llm"),
+    *(".local/share/amp", ".local/share/crush", ".local/share/zed", ".cache/github-copilot"),
+)
+_BROWSERS = (
+    *("google-chrome-beta", "google-chrome-unstable", "vivaldi-snapshot", "opera-beta"),
+    *("librewolf", "zen", "Arc", "arc", "thorium", "qutebrowser", "falkon", "epiphany", "nyxt"),
+    *("yandex-browser", "yandex-browser-beta", "naver-whale", "iridium", "ungoogled-chromium"),
+    *("microsoft-edge-beta", "microsoft-edge-dev", "net.imput.helium", "chrome-remote-desktop"),
+)
+_EDITORS = (
+    *("Code", "Code - Insiders", "Code - OSS", "VSCodium", "VSCodium - Insiders", "JetBrains"),
+    *("sublime-text", "sublime-text-3", "Trae", "Kiro", "Void", "Theia", "Positron"),
+)
+_EDITOR_FOLDERS = (
+    *(".local/share/nvim/shada", ".local/state/nvim", ".local/share/JetBrains", ".cache/JetBrains"),
+    *(".local/share/code-server", ".emacs.d/auth", ".atom", ".lapce", ".local/share/lapce-stable"),
+)
+BEGINNING_HOME = (  # What names in the home folder begin with.
+    (".claude", _ASSISTANT),
+    (".aider", _ASSISTANT),
+    (".vscode", _EDITOR),
+    (".cursor-", _EDITOR),
+    (".zen", _BROWSER),
+    (".opera", _BROWSER),
+    (".vivaldi", _BROWSER),
+    (".config_opera", _BROWSER),
+)
 BELOW_HOME = (  # Below the home folder; beside each what it holds.
     (".config/gh", "GitHub credentials"),
     (".config/hub", "GitHub credentials"),
@@ -177,6 +236,13 @@ BELOW_HOME = (  # Below the home folder; beside each what it holds.
     (".local/state/bash", _HISTORY),
     (".local/state/zsh", _HISTORY),
     (".gem/credentials", _REGISTRY),
+    *((f".config/{name}", _CLOUD) for name in _CLOUD_TOOLS),
+    *((f".config/{name}", _ASSISTANT) for name in _ASSISTANTS),
+    *((name, _ASSISTANT) for name in _ASSISTANT_FOLDERS),
+    *((f".config/{name}", _BROWSER) for name in _BROWSERS),
+    *((f".cache/{name}", _BROWSER) for name in _BROWSERS),
+    *((f".config/{name}", _EDITOR) for name in _EDITORS),
+    *((name, _EDITOR) for name in _EDITOR_FOLDERS),
     (".m2/settings.xml", _REGISTRY),
     (".m2/settings-security.xml", _REGISTRY),
     (".gradle/gradle.properties", _REGISTRY),
@@ -185,15 +251,14 @@ BELOW_HOME = (  # Below the home folder; beside each what it holds.
     (".cache/mozilla", _BROWSER),
     (".cache/google-chrome", _BROWSER),
     (".cache/chromium", _BROWSER),
-    ("snap/firefox", _BROWSER),
-    ("snap/chromium", _BROWSER),
-    ("snap/thunderbird", _MAIL),
+    ("snap", "data of desktop programs"),
     (".var/app", "data of desktop programs"),
     ("Mail", _MAIL),
     ("Maildir", _MAIL),
 )
 ROOTED_READ = (  # Patterns that hold for reading and, as everything here, for writing.
     ("$CARGO_HOME/credentials*", _REGISTRY),
+    ("$CARGO_HOME/config*", _CARGO),
     ("/etc/shadow*", "password hashes"),
     ("/etc/gshadow*", "password hashes"),
     ("/etc/sudoers", "who may become root"),

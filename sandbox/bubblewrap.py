@@ -114,6 +114,12 @@ class Mounts:
         for path in paths:
             self._follow(path, known, 40)  # path_resolution(7)
 
+    def cover(self, paths: Iterable[bytes]) -> None:
+        """Show the files at `paths`, without links, as empty ones."""
+        for path in paths:
+            if path not in self._binds and not self.hides(path) and os.path.isfile(path):
+                self._masks[path] = False
+
     def __len__(self) -> int:
         """Count what is mounted."""
         return len(self._binds) + len(self._masks)

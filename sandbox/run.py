@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from buildperm.policy import baseline, containment
+from buildperm.policy import baseline, containment, tier
 from buildperm.policy.pattern import absolute
 from buildperm.sandbox import bubblewrap, landlock, launch, network, script, spec
 from buildperm.tracer.notation import encode
@@ -42,7 +42,11 @@ class Run:
         self.limits = {**session["limits"], **package.get("limits", {})}  # See policy.limits.
         self.learning = session["profile"] == "learning"
         self.filled = spec.filled(session)
+        self.tier = session.get("tier") or _look(session, places, environ)
+        closed = tier.closed_to(self.tier, places["MANIFEST_DIR"])
+        self.held = {path: self.tier["held"][path] for path in closed}
         self.carved: set[bytes] = set()  # See spec.Grants; after `rights`.
+        self.covered: set[bytes] = set()
         self.left_out: Mapping[tuple[str, str], bytes] = {}  # Likewise.
         # Before the script can move a link on the way.
         self.denied_writes = [
@@ -66,7 +70,9 @@ class Run:
         """
         session = self.session
         found = session.get("found")
-        grants = spec.Grants(self.package, self.places, session["path"], found, self.filled)
+        grants = spec.Grants(
+            self.package, self.places, session["path"], found, self.filled, self.tier
+        )
         grants.add_baseline()
         grants.add_package()
         if self.learning:
@@ -79,7 +85,7 @@ class Run:
             grants.add(folder, spec.READ)
         if fifo:
             grants.add(os.path.realpath(fifo), landlock.READ_FILE | landlock.WRITE_FILE)
-        self.carved = grants.carved
+        self.carved, self.covered = grants.carved, grants.covered
         self.left_out = grants.left_out
         return grants.rights
 
@@ -96,6 +102,7 @@ class Run:
         if not words or not self.session.get("mounts"):
             return (launch.Hull(words) if words else None), None
         mounts = bubblewrap.Mounts(rights, launch.needed(), self.carved, coarse=self.learning)
+        mounts.cover(self.covered - set(rights))
         named = [path for value in variables.values() for path in value.split(b":")]
         for pattern in (*baseline.READ, *baseline.EXEC, *self.package["read"]):
             if ("read", pattern) in self.left_out:
@@ -144,4 +151,11 @@ class Run:
             "tools": tools,
             "handed_over": handed_over,
             "left_out": containment.told(self.left_out),
+            "held": {encode(path): why for path, why in self.held.items()},
         }
+
+
+def _look(session: Session, places: dict[str, bytes], environ: dict[bytes, bytes]) -> tier.Tier:
+    """Find what the command that wrote the session did not."""
+    packages = {folder: not each["source"] for folder, each in session["packages"].items()}
+    return tier.find(places, session["path"], environ, packages)

@@ -16,6 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal, NotRequired, TypedDict
 
+    from buildperm.policy.tier import Tier
+
     class Package(TypedDict):
         """One package that has a build script, and what it was granted."""
 
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
         places: dict[str, bytes]  # WORKSPACE, TARGET_DIR, CARGO_HOME, SYSROOT, HOME: no links.
         path: bytes  # PATH for build scripts.
         found: NotRequired[dict[str, list[tuple[bytes, bool]]]]  # What patterns lead to, of some.
+        tier: NotRequired[Tier]  # What a look at this machine has found to be sensitive.
         rustc_wrapper: bytes  # What build scripts see as RUSTC_WRAPPER; empty: nothing.
         progress: bytes  # File to append one JSON line to at the start and end of each script.
         packages: dict[bytes, Package]  # By manifest directory, without links.

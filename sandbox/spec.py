@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from buildperm.policy import baseline, sensitive
+from buildperm.policy import baseline, sensitive, tier
 from buildperm.policy.containment import Containment, covers
 from buildperm.policy.pattern import absolute, folder, is_literal, resolve, resolve_exec
 from buildperm.sandbox import landlock
@@ -20,6 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from buildperm.policy.tier import Tier
     from buildperm.sandbox.session import Package, Session
 
 READ = landlock.READ_FILE | landlock.READ_DIR
@@ -48,6 +49,7 @@ _NEVER_LEARNT = (
 )
 
 _READ_ROOTS = ("OUT_DIR", "TMP", "MANIFEST_DIR", "WORKSPACE", "TARGET_DIR", "SYSROOT")
+_LISTED_ROOTS = ("MANIFEST_DIR", "WORKSPACE")
 _WRITE_ROOTS = ("OUT_DIR", "TMP", "MANIFEST_DIR", "WORKSPACE")
 
 
@@ -61,6 +63,7 @@ class Grants:
         path: bytes,
         found: Mapping[str, list[tuple[bytes, bool]]] | None = None,
         filled: Iterable[bytes] = (),
+        found_tier: Tier | None = None,
     ) -> None:
         """Begin with nothing granted.
 
@@ -70,14 +73,18 @@ class Grants:
             path: PATH, for the names of programs.
             found: What some patterns have been found to lead to, names of programs among them.
             filled: The trees that somebody else than the user fills, see `filled`.
+            found_tier: What `policy.tier` has found; nothing if not told.
         """
         self.rights: dict[bytes, int] = {}
         self.carved: set[bytes] = set()  # Folders that are granted but for what was cut out.
+        self.covered: set[bytes] = set()  # Files in folders that can be listed all the same.
         self._package = package
         self._places = places
         self._path = path
         self._found = found or {}
-        self._home = Excluded.without_links(_within_home(places))
+        self._tier = found_tier or tier.NOTHING
+        self._held = Excluded.without_links(tier.closed_to(self._tier, places["MANIFEST_DIR"]))
+        self._home = Excluded.without_links(_within_home(places)) | self._held
         self._sensitive = self._existing(writing=False)
         self._containment = Containment(places, filled)
 
@@ -102,23 +109,33 @@ class Grants:
         """Grant what a person granted to this package."""
         self._add("read", self._package["read"], READ, is_ours=True)
         self._add("exec", self._package["exec"], EXEC)
+        before = set(self.rights)
         self._add("write", self._package["write"], WRITE, is_ours=True)
+        for path in set(self.rights) - before:  # Made since its package was cut into pieces.
+            if covers(self._places["MANIFEST_DIR"], path) and not self._sensitive.above(path):
+                self.add(path, READ)
 
     def add_learning(self) -> None:
         """Grant reading and running of everything outside the sensitive tier."""
         never = self._sensitive | Excluded(_NEVER_LEARNT)
+        homes = Excluded.without_links(self._tier["homes"])
         kinds = [(self._denied("read"), READ), (self._denied("exec"), landlock.EXECUTE)]
         if kinds[0][0] == kinds[1][0]:  # Mostly nothing: one walk does for both.
             kinds = [(kinds[0][0], READ | landlock.EXECUTE)]
         for denied, rights in kinds:
             excluded = never | Excluded(denied)
-            self._add_cut(b"/", excluded, rights)
+            self._add_cut(b"/", excluded | homes, rights)
             for token in _READ_ROOTS:
                 # What the build lives in may be read even if it lies somewhere unusual, such as
                 # the home folder of somebody else.
                 root = self._places.get(token, b"")
-                if excluded.above(root) and not self._is_hidden(root, excluded, _READ_ROOTS):
+                if (excluded | homes).above(root) and not self._is_hidden(
+                    root, excluded, _READ_ROOTS
+                ):
                     self._add_cut(root, excluded, rights)
+            for place in self._tier["open"]:
+                if not self._is_hidden(place, excluded, _READ_ROOTS):
+                    self._add_cut(place, excluded, rights)
 
     def add_tool(self, program: bytes) -> None:
         """Grant to run `program` if it is an absolute path, wherever links lead from there."""
@@ -129,12 +146,23 @@ class Grants:
         """Grant `rights` on exactly this `path`, and on all below it if it is a folder."""
         self.rights[path] = self.rights.get(path, 0) | rights
 
-    def _add_cut(self, root: bytes, excluded: Excluded, rights: int) -> None:
+    def _add_cut(
+        self, root: bytes, excluded: Excluded, rights: int, *, can_list: bool = True
+    ) -> None:
         parts = cut(root, excluded)
         for path, _ in parts:
             self.add(path, rights)
         if parts and parts[0][0] != root:
             self.carved.add(root)
+            # To list a folder is to list all below it. Where nothing but files was cut out, that
+            # tells no more than their names, in a folder that is the build's own.
+            within = excluded.below(root)
+            if can_list and self._is_own(root) and not any(map(os.path.isdir, within)):
+                self.add(root, landlock.READ_DIR)
+                self.covered.update(within)
+
+    def _is_own(self, root: bytes) -> bool:
+        return any(covers(self._places.get(token, b"\0"), root) for token in _LISTED_ROOTS)
 
     def _add(
         self, kind: str, patterns: Iterable[str], rights: int, *, is_ours: bool = False
@@ -157,7 +185,10 @@ class Grants:
                     continue
                 if below:
                     within = Excluded(sensitive.inside(path) if is_ours else ())
-                    self._add_cut(path, hidden | within, rights)
+                    # A home folder that lies in one of the system's is no part of that.
+                    homes = [home for home in self._tier["homes"] if home != path]
+                    within |= Excluded.without_links(home for home in homes if covers(path, home))
+                    self._add_cut(path, hidden | within, rights, can_list=kind == "read")
                 elif not os.path.isdir(path):
                     self.add(path, rights)
                 elif kind == "read" and not (self._sensitive | denied).below(path):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from buildperm.policy import baseline, containment, environment, limits, sensitive
+from buildperm.policy import baseline, containment, environment, limits, sensitive, tier
 from buildperm.policy.pattern import locate, matches
 from buildperm.sandbox import output
 from buildperm.sandbox.progress import quoted
@@ -198,7 +198,7 @@ def _sensitive(verdict: Verdict, run: Run, writer: Writer, own: set[int]) -> Non
             if number.isdigit() and int(number) in own:
                 continue  # Its own, or a child's: refused as well, but nobody's secret.
         target = locate(path, run.places)
-        why = sensitive.why(target, writing=False)
+        why = sensitive.why(target, writing=False) or _found(path, run)
         if why and target not in baseline.PASSED_BY and not _is_denied(run, "read", target):
             reads.append(f"{target} ({why})")
     if reads:
@@ -211,6 +211,11 @@ def _sensitive(verdict: Verdict, run: Run, writer: Writer, own: set[int]) -> Non
     ]
     if asked:
         verdict.fail(f"it asked for the environment variables {_listed(asked)}", _REVIEW)
+
+
+def _found(path: bytes, run: Run) -> str:
+    """Say why a file that was refused is in the tier by what was found on this machine."""
+    return tier.why(path, run.held) or tier.why(os.path.realpath(path), run.held)
 
 
 def _is_denied(run: Run, kind: str, target: str) -> bool:

@@ -60,6 +60,14 @@ class Fields:
         found = self._checked(name, dict, default)
         return {token: decode(place) for token, place in found.items()}
 
+    def reasons(self, name: str) -> dict[bytes, str]:
+        """Read texts by path; none where there is no such field."""
+        read = {decode(path): text for path, text in self._checked(name, dict, {}).items()}
+        for text in read.values():
+            if type(text) is not str:
+                raise TypeError(f"`{name}` holds something else than texts")
+        return read
+
     def _checked(self, name: str, kind: type[_T], default: _T | None) -> _T:
         value = self._fields.get(name, default)
         if type(value) is not kind:

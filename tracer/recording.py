@@ -50,6 +50,7 @@ class Header:
     left_open: tuple[str, ...] = ()  # What the runtime does not stop, in sentences.
     handed_over: tuple[bytes, ...] = ()  # What other scripts named in DEP_* and could be read.
     left_out: Mapping[str, bytes] = field(default_factory=dict)  # See policy.containment, `told`.
+    held: Mapping[bytes, str] = field(default_factory=dict)  # Paths that are sensitive, and why.
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +173,7 @@ def _header(fields: Fields, kind: str, path: Path) -> Header:
         tools=tuple(map(decode, fields.texts("tools", []))),
         handed_over=tuple(map(decode, fields.texts("handed_over", []))),
         left_out=fields.places("left_out", {}),
+        held=fields.reasons("held"),
     )
 
 

@@ -30,7 +30,7 @@ READ = str.split("""
 NOT_READ = str.split("""
     $HOME/.bashrc $HOME/projects/x $WORKSPACE/Cargo.toml $WORKSPACE/.git/HEAD
     $WORKSPACE/.env.example $WORKSPACE/.env.sample $WORKSPACE/.environment $WORKSPACE/src/env
-    $CARGO_HOME/config.toml $CARGO_HOME/registry/src/x/lib.rs $OUT_DIR/.env $TMP/home/.netrc
+    $CARGO_HOME/registry/src/x/lib.rs $OUT_DIR/.env $TMP/home/.netrc
     $OUT_DIR/.ssh/id_rsa /etc/passwd /etc/ssl/certs/x.pem /etc/ssl/openssl.cnf /proc/self/maps
     /proc/cpuinfo /usr/bin/cc /dev/null /dev/tty /home /tmp/x /run/nscd/socket OPENSSL_DIR
     github.com:443 cc
