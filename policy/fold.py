@@ -151,7 +151,8 @@ class _Folding:
         if reason is None:
             reason = tier.why(path, self._held)
             # What was refused is told by the name that was asked for, which may lead elsewhere.
-            real = os.path.realpath(path) if refused else path
+            is_link = refused and not path.startswith(b"/proc/")
+            real = os.path.realpath(path) if is_link else path
             if real != path and not reason:
                 reason = tier.why(real, self._held) or held(kind, self._target(real))
             self._reasons[path, refused] = reason

@@ -242,7 +242,7 @@ def _is_public(bare: str, text: bytes, size: int) -> bool:
     labels = _labels(text)
     if labels:
         return _PUBLIC_BLOCKS.issuperset(labels)
-    if text[:1] == b"\x30":
+    if _der_length(text) == size:
         return not _is_private_der(text)
     # Data of other programs is called so, too; keys are small.
     return bare.endswith(".key") and size > _SMALL
@@ -252,6 +252,16 @@ def _labels(text: bytes) -> list[bytes]:
     """List what blocks there are: `-----BEGIN CERTIFICATE-----`."""
     pieces = text.split(b"-----BEGIN ")[1:]
     return [piece.partition(b"-----")[0].strip() for piece in pieces]
+
+
+def _der_length(text: bytes) -> int:
+    """Return how long a DER sequence says that it is with its header (X.690, 8.1.3); 0 if none."""
+    if text[:1] != b"\x30" or len(text) < 8:
+        return 0
+    count = text[1] & 0x7F
+    if text[1] < 0x80:
+        return 2 + count
+    return 2 + count + int.from_bytes(text[2 : 2 + count], "big")
 
 
 def _is_private_der(text: bytes) -> bool:

@@ -13,6 +13,7 @@ import os
 from buildperm.policy import home, leads, search, sensitive
 from buildperm.policy.leads import covers
 from buildperm.policy.pattern import locate
+from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ def find(
             that was published.
     """
     held: dict[bytes, str] = {}
+    if places.get("HOME") == b"/":
+        held |= {path: _reason(path, places) for path in _known(places)}
     for link, real, reason in _led(places, environ, packages):
         held.setdefault(real, f"`{locate(link, places)}` leads here: {reason}")
     for name, reason in _NAMED.items():
@@ -147,9 +150,7 @@ def _led(
 ) -> Iterable[tuple[bytes, bytes, str]]:
     """Yield each link of the tier, where it leads, and what the tier holds there."""
     kept = list(packages)
-    pending = [
-        (path, sensitive.why(locate(path, places), writing=False)) for path in _known(places)
-    ]
+    pending = [(path, _reason(path, places)) for path in _known(places)]
     entered = 0
     seen: set[bytes] = set()
     while pending:
@@ -172,10 +173,19 @@ def _led(
                 pending.append((target, reason))
 
 
+def _reason(path: bytes, places: Mapping[str, bytes]) -> str:
+    target = locate(path, places)
+    # Where the home folder is `/`, no path is called after it.
+    in_home = f"$HOME{encode(path)}" if places.get("HOME") == b"/" else target
+    return sensitive.why(target, writing=False) or sensitive.why(in_home, writing=False)
+
+
 def _known(places: Mapping[str, bytes]) -> list[bytes]:
     """List the known places whose links count: not those of the system."""
-    above = [places[token] for token in ("HOME", "CARGO_HOME", "WORKSPACE") if token in places]
-    return [path for path in sensitive.known(places) if any(covers(each, path) for each in above)]
+    above = [places.get(token, b"") for token in ("HOME", "CARGO_HOME", "WORKSPACE")]
+    # Where the home folder is `/`, as in some containers, its own are `/.ssh` and the like.
+    heads = tuple(b"/." if each == b"/" else each.rstrip(b"/") + b"/" for each in above if each)
+    return [path for path in sensitive.known(places) if path.startswith(heads)]
 
 
 def _is_for_tests(path: bytes, root: bytes) -> bool:

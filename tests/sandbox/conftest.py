@@ -73,7 +73,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         for folder in (self.package, self.out_dir, self.home, self.cargo_home, self.sysroot):
-            folder.mkdir(parents=True)
+            folder.mkdir(parents=True, exist_ok=True)
         (self.workspace / "Cargo.toml").write_text("[workspace]\n")
         (self.package / "Cargo.toml").write_text("[package]\n")
 
