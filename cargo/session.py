@@ -9,9 +9,9 @@ import sys
 from typing import TYPE_CHECKING, Literal
 
 from buildperm import __version__
-from buildperm.cargo import keys
+from buildperm.cargo import keys, owned
 from buildperm.errors import BuildpermError, CannotEnforceError
-from buildperm.policy import baseline, compilation, limits, sensitive, tier
+from buildperm.policy import baseline, compilation, layout, limits, sensitive, tier
 from buildperm.policy.containment import Containment
 from buildperm.policy.environment import looks_secret
 from buildperm.sandbox import spec
@@ -77,6 +77,8 @@ def make(
         "calls": prepared.calls,
         "places": places,
         "path": os.fsencode(toolchain.path(environment.get("PATH", os.defpath))),
+        "owned": owned.folders(metadata, toolchain, environment),
+        "homes": owned.homes(),
         "rustc_wrapper": os.fsencode(rustc_wrapper),
         "progress": os.fsencode(target.progress),
         "packages": {},
@@ -95,6 +97,8 @@ def make(
         if package.source and not package.build_scripts
     )
     session["found"] = _found(session)
+    if not toolchain.is_alone():
+        session["found"] |= {folder: [] for folder in layout.LISTED}
     _look(session, metadata, environment)
     return session
 
@@ -146,7 +150,8 @@ def _found(session: Session) -> dict[str, list[tuple[bytes, bool]]]:
         for pattern in granted | names
         if pattern.startswith(_SYSTEM) and not pattern.startswith(built_in)
     }
-    paths.update(path for path in (*baseline.READ, *baseline.EXEC) if path.startswith("/"))
+    fixed = ("/", "$SYSROOT")
+    paths.update(path for path in (*baseline.READ, *baseline.EXEC) if path.startswith(fixed))
     containment = Containment(places, spec.filled(session))
     found = {
         name: containment.within("exec", name, session["path"])

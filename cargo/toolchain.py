@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildperm.errors import BuildpermError
+from buildperm.policy.layout import PROGRAMS, SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,6 +47,16 @@ class Toolchain:
             environment["RUSTUP_HOME"] = str(self.rustup_home)
             environment["RUSTUP_TOOLCHAIN"] = self.name
         return environment
+
+    def is_alone(self) -> bool:
+        """Tell whether its folder holds nothing but Rust: rustup's do."""
+        if self.sysroot in {Path(os.fsdecode(folder)) for folder in SHARED}:
+            return False
+        try:
+            names = os.listdir(self.sysroot / "bin")
+        except OSError:
+            return False
+        return all(f"$SYSROOT/bin/{name}" in PROGRAMS for name in names)
 
     def path(self, base: str) -> str:
         """Return the PATH `base`, with this tool chain first where proxies would be found instead.

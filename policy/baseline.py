@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from buildperm.policy import layout
 from buildperm.policy.pattern import locate, matches
 
 TYPE_CHECKING = False
@@ -17,7 +18,9 @@ READ = (
     "$MANIFEST_DIR/**",
     "$OUT_DIR/**",
     "$TMP/**",
-    "$SYSROOT/**",
+    *layout.FILES,
+    *layout.LISTED,
+    # Of these not what belongs to somebody: `sandbox.owners`.
     "/usr/**",
     "/bin/**",
     "/sbin/**",
@@ -109,7 +112,7 @@ WRITE = (
 """What may be written, made, renamed and removed."""
 
 EXEC = (
-    "$SYSROOT/**",
+    *layout.PROGRAMS,
     # execve(2) checks the loader of a program as well as the program.
     "/lib64/ld-linux-x86-64.so.2",
     "/lib/ld-linux-x86-64.so.2",
@@ -150,6 +153,13 @@ QUIET = (
     "/",
     "/etc",
     "/opt",
+    # Homes may lie in them, and whoever may list a folder may list all below.
+    "/usr",
+    "/usr/local",
+    "$SYSROOT",
+    "$SYSROOT/bin",
+    "$SYSROOT/lib",
+    "$SYSROOT/lib64",
     "/tmp",  # noqa: S108
     "/var/tmp",  # noqa: S108
     # LD_LIBRARY_PATH, as Cargo sets it, leads programs that look for libraries to these folders.

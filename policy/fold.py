@@ -13,11 +13,12 @@ from errno import EEXIST
 from functools import cache
 from typing import assert_never
 
-from buildperm.policy import address, directive, risk, sensitive, tier
+from buildperm.policy import address, baseline, directive, risk, sensitive, tier
 from buildperm.policy.access import Access, Kind, Outcome
 from buildperm.policy.containment import contained
 from buildperm.policy.environment import withheld_because
 from buildperm.policy.pattern import locate, which
+from buildperm.policy.pattern_set import PatternSet
 from buildperm.tracer.event import (
     CallRefused,
     Change,
@@ -42,6 +43,7 @@ SCRIPT = "build script"
 STEERS = "it would make rustc, the linker or Cargo run something else"
 """Why a directive that nobody may give is sensitive."""
 
+_READ = PatternSet(baseline.READ)
 _GRAVITY = {Outcome.FAILED: 0, Outcome.DONE: 1, Outcome.REFUSED: 2}
 _COMMAND_MOST = 400  # Characters of a command line that serves as an example.
 
@@ -73,6 +75,9 @@ class _Folding:
     def __init__(self, recording: Recording) -> None:
         header = recording.header
         self._places = header.places
+        self._foreign = frozenset(header.foreign)
+        self._around = dict(header.places)
+        self._around.pop("MANIFEST_DIR", None)
         self._path = header.path or os.environb.get(b"PATH", b"")
         self._held = header.held
         self._reasons: dict[tuple[bytes, bool], str] = {}
@@ -136,10 +141,14 @@ class _Folding:
         outcome = _outcome(event.errno, refused=event.refused)
         target = self._target(event.path)
         example = "" if target.startswith("/") else encode(event.path)
+        writes = event.mode is not OpenMode.READ or event.creates
         if event.mode is not OpenMode.WRITE:
-            self._tally(event, event.pid, Kind.READ, target, outcome, example)
+            read = outcome
+            if writes and outcome is Outcome.REFUSED and _READ.covers(target):
+                read = Outcome.DONE  # It was the writing that was refused.
+            self._tally(event, event.pid, Kind.READ, target, read, example)
             self._judge(Kind.READ, target, event.path, refused=event.refused)
-        if event.mode is not OpenMode.READ or event.creates:
+        if writes:
             self._tally(event, event.pid, Kind.WRITE, target, outcome, example)
 
     def _judge(self, kind: Kind, target: str, path: bytes, *, refused: bool) -> None:
@@ -279,13 +288,23 @@ class _Folding:
     def _target(self, path: bytes) -> str:
         target = self._targets.get(path)
         if target is None:
-            target = locate(path, self._places)
+            # What lies in the package's folder and is not its own is called as others call it.
+            places = self._around if self._is_foreign(path) else self._places
+            target = locate(path, places)
             if target.startswith("/proc/"):
                 pid, slash, rest = target[6:].partition("/")
                 if pid in self._pids:
                     target = f"/proc/self{slash}{rest}"
             self._targets[path] = target
         return target
+
+    def _is_foreign(self, path: bytes) -> bool:
+        end = len(path) if self._foreign else 0
+        while end > 0:
+            if path[:end] in self._foreign:
+                return True
+            end = path.rfind(b"/", 0, end)
+        return False
 
     def _program(self, path: bytes) -> tuple[str, bytes]:
         """Return how a grant would call a program, by name where PATH leads to it, and its file."""

@@ -25,7 +25,7 @@ _PROGRAMS = {"/bin", "/gnu/store", "/lib", "/lib64", "/nix/store", "/opt", "/sbi
 _PROGRAMS |= {f"/usr/{name}" for name in ("bin", "lib", "libexec", "local", "local/bin", "sbin")}
 _TOO_WIDE = {
     Kind.READ: _WIDE,
-    Kind.EXEC: _WIDE | _PROGRAMS,
+    Kind.EXEC: _WIDE | _PROGRAMS | {"$SYSROOT"},
     Kind.WRITE: _WIDE | _PROGRAMS | {"$WORKSPACE", "$MANIFEST_DIR", "$TARGET_DIR", "$SYSROOT"},
 }
 

@@ -13,6 +13,7 @@ import os
 import stat
 from _bisect import bisect_left  # The module around it would be the dearest part.
 
+from buildperm.policy.layout import FILES, LISTED, SHARED
 from buildperm.tracer.notation import decode, encode
 
 TYPE_CHECKING = False
@@ -26,10 +27,12 @@ TOKENS = (
     "WORKSPACE",
     "TARGET_DIR",
     "CARGO_HOME",
-    "SYSROOT",
     "HOME",
+    "SYSROOT",
 )
 """Every token, first the one that wins where two stand for the same folder."""
+
+_TOOLS = TOKENS[-1]
 
 VISITED_MOST = 20_000
 """Directory entries that expanding one pattern looks at; beyond them it grants less, never more."""
@@ -67,21 +70,37 @@ def is_literal(pattern: str) -> bool:
 
 
 def locate(path: bytes, places: Mapping[str, bytes]) -> str:
-    """Write the absolute `path` portably: the longest token, then the rest in notation."""
+    """Write the absolute `path` portably: the longest token, then the rest in notation.
+
+    `$SYSROOT` is for what a tool chain consists of, and no token is for what is the system's: what
+    lies in `/usr` is called the same where HOME is `/` or the tool chain is a distribution's.
+    """
     best, length = "", 0
     for token in TOKENS:
         place = places.get(token, b"")
-        if token == "HOME" and place == b"/":  # noqa: S105 - of a path
-            continue  # Some containers have none: then nothing is called after it.
         if len(place) > length and path.startswith(place):
             end = len(place)
-            if len(path) == end or path[end] == 0x2F or place == b"/":
+            if (len(path) == end or path[end] == 0x2F or place == b"/") and (
+                (token != _TOOLS and place not in SHARED) or _is_in(token, place, path)
+            ):
                 best, length = token, end
     if not best:
         return encode(path)
     if places[best] == b"/":
         length = 0
     return f"${best}{encode(path[length:])}"
+
+
+def _is_in(token: str, place: bytes, path: bytes) -> bool:
+    """Tell whether `path`, in the folder of a token, is what that token is for."""
+    rest = path[len(place) :].lstrip(b"/")
+    shared = SHARED.get(place)
+    if token != _TOOLS:
+        return bool(rest) and rest.partition(b"/")[0] not in (shared or ())
+    text = f"$SYSROOT/{encode(rest)}".rstrip("/")
+    if shared is None and text in LISTED:
+        return True
+    return text.startswith("$SYSROOT/lib/rustlib/") or any(matches(each, text) for each in FILES)
 
 
 def absolute(text: str, places: Mapping[str, bytes]) -> bytes | None:

@@ -105,17 +105,25 @@ def is_settled(access: Access) -> bool:
         return True
     match access.kind:
         case Kind.READ:
-            return _READ.covers(access.target) or _is_quiet(access)
+            return _is_baseline(access, _READ) or _is_quiet(access)
         case Kind.WRITE:
             return _WRITE.covers(access.target) or _is_quiet(access)
         case Kind.EXEC:
-            return _EXEC.covers(access.target)
+            return _is_baseline(access, _EXEC)
         case Kind.ENV:
             return access.outcome is not Outcome.REFUSED and is_baseline(access.target)
         case Kind.DIRECTIVE:
             return access.outcome is not Outcome.REFUSED
         case Kind.NET | Kind.SYSTEM:
             return _is_quiet(access)
+
+
+def _is_baseline(access: Access, allowed: PatternSet) -> bool:
+    """Tell whether everybody may do it, and could.
+
+    What was refused lies behind a link, or in a folder of the system that is somebody's.
+    """
+    return access.outcome is not Outcome.REFUSED and allowed.covers(access.target)
 
 
 def _is_quiet(access: Access) -> bool:

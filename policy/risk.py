@@ -9,7 +9,7 @@ import tomllib
 from functools import cache, lru_cache
 from importlib.resources import files
 
-from buildperm.policy import address
+from buildperm.policy import address, layout
 from buildperm.policy.access import Access, Kind, Outcome
 from buildperm.policy.directive import LINK_ARGUMENTS
 from buildperm.policy.environment import withheld_because
@@ -33,7 +33,8 @@ _READ = (  # The first that covers a path counts; all are folders.
     ("$MANIFEST_DIR/**", Risk.LOW, "it is part of the crate"),
     ("$OUT_DIR/**", Risk.LOW, "it is the script's own output"),
     ("$TMP/**", Risk.LOW, "it is the script's own temporary file"),
-    ("$SYSROOT/**", Risk.LOW, "it is part of the Rust toolchain"),
+    *((each, Risk.LOW, "it is part of the Rust toolchain") for each in layout.FILES),
+    ("$SYSROOT/**", Risk.MEDIUM, "it lies beside the Rust toolchain"),
     ("$CARGO_HOME/registry/src/**", Risk.LOW, "it is the published source of another crate"),
     ("$CARGO_HOME/git/checkouts/**", Risk.LOW, "it is the source of another crate"),
     ("$CARGO_HOME/**", Risk.MEDIUM, "it is in Cargo's own folder"),
@@ -48,7 +49,7 @@ _READ = (  # The first that covers a path counts; all are folders.
 _EXEC = (
     ("$OUT_DIR/**", Risk.MEDIUM, "it is a program that the script has made itself"),
     ("$TMP/**", Risk.MEDIUM, "it is a program that the script has made itself"),
-    ("$SYSROOT/**", Risk.LOW, "it is part of the Rust toolchain"),
+    *((each, Risk.LOW, "it is part of the Rust toolchain") for each in layout.PROGRAMS),
     ("$CARGO_HOME/bin/rustfmt", Risk.LOW, "it is part of the Rust toolchain"),
     ("$CARGO_HOME/bin/rustc", Risk.MEDIUM, "it compiles, inside the same limits as the script"),
     ("$CARGO_HOME/bin/rustdoc", Risk.MEDIUM, "it compiles, inside the same limits as the script"),

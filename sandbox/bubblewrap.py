@@ -91,12 +91,16 @@ class Mounts:
         self._links: dict[bytes, bytes] = {}
         self._passed: set[bytes] = {b"/"}  # Folders that exist only because of what lies in them.
         self._carved = frozenset(carved)
+        self._listed = self._carved & rights.keys()  # With all that is not granted covered.
         wanted = dict.fromkeys(needed, False)
         for path, granted in rights.items():
             wanted[path] = wanted.get(path, False) or bool(granted & _CHANGES)
         for path in sorted(wanted):
             is_written = wanted[path]
             if path.startswith(b"/proc/") or self._has(path, written=is_written):
+                continue
+            if path in self._listed:
+                self._passed.update((path, *_above(path)))
                 continue
             try:
                 is_there = not stat.S_ISLNK(os.lstat(path).st_mode)
@@ -180,6 +184,8 @@ class Mounts:
     def _add_folders(self, *, coarse: bool) -> None:
         """Look through the folders on the way: what else is there, and is it shorter to cover it.
 
+        What may be listed is mounted as it is, and what is not granted in it covered.
+
         The root itself is always made anew.
         """
         within: dict[bytes, list[bytes]] = {}
@@ -210,8 +216,9 @@ class Mounts:
                                 hidden[entry.path] = entry.is_dir(follow_symlinks=False)
                 except OSError:
                     pass  # Whoever may not list it was granted nothing of it by carving.
-            is_shorter = coarse and is_carved and len(hidden) < len(granted)
-            if is_shorter and folder != b"/" and not _is_shared(folder):
+            is_whole = folder in self._listed
+            is_whole = is_whole or (coarse and is_carved and len(hidden) < len(granted))
+            if is_whole and folder != b"/" and not _is_shared(folder):
                 if not is_shown:
                     self._binds[folder] = False
                 self._masks.update(hidden)

@@ -9,7 +9,7 @@ import os
 
 from buildperm.policy import baseline, containment, tier
 from buildperm.policy.pattern import absolute
-from buildperm.sandbox import bubblewrap, landlock, launch, network, script, spec
+from buildperm.sandbox import bubblewrap, landlock, launch, network, owners, script, spec
 from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False
@@ -47,6 +47,7 @@ class Run:
         self.held = {path: self.tier["held"][path] for path in closed}
         self.carved: set[bytes] = set()  # See spec.Grants; after `rights`.
         self.covered: set[bytes] = set()
+        self.foreign: set[bytes] = set()
         self.left_out: Mapping[tuple[str, str], bytes] = {}  # Likewise.
         # Before the script can move a link on the way.
         self.denied_writes = [
@@ -71,7 +72,13 @@ class Run:
         session = self.session
         found = session.get("found")
         grants = spec.Grants(
-            self.package, self.places, session["path"], found, self.filled, self.tier
+            self.package,
+            self.places,
+            session["path"],
+            found,
+            self.filled,
+            self.tier,
+            owners.of_session(session, self.places),
         )
         grants.add_baseline()
         grants.add_package()
@@ -86,6 +93,7 @@ class Run:
         if fifo:
             grants.add(os.path.realpath(fifo), landlock.READ_FILE | landlock.WRITE_FILE)
         self.carved, self.covered = grants.carved, grants.covered
+        self.foreign = grants.foreign
         self.left_out = grants.left_out
         return grants.rights
 
@@ -152,6 +160,7 @@ class Run:
             "handed_over": handed_over,
             "left_out": containment.told(self.left_out),
             "held": {encode(path): why for path, why in self.held.items()},
+            "foreign": [encode(folder) for folder in sorted(self.foreign)],
         }
 
 

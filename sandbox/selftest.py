@@ -144,7 +144,7 @@ def _run_child(
 
 def bare_session(folder: Path, package: Path, prepared: Prepared) -> Session:
     """Return a session with one package that is granted nothing."""
-    # The child is a Python program: for it Python takes the place of the Rust toolchain.
+    # The child is a Python program: for it Python's folder takes the place of the Rust toolchain.
     python = os.fsencode(os.path.realpath(sys.base_prefix))
     only: Package = {
         "crate": "self-test",
@@ -182,6 +182,7 @@ def bare_session(folder: Path, package: Path, prepared: Prepared) -> Session:
             "HOME": os.fsencode(folder),
         },
         "path": os.fsencode(os.defpath),
+        "found": {"$SYSROOT/lib/rustlib/**": [(python, True)]},
         "rustc_wrapper": os.fsencode(_PYTHON),
         "progress": b"",
         "packages": {os.fsencode(package): only},

@@ -56,6 +56,8 @@ if TYPE_CHECKING:
         path: bytes  # PATH for build scripts.
         found: NotRequired[dict[str, list[tuple[bytes, bool]]]]  # What patterns lead to, of some.
         tier: NotRequired[Tier]  # What a look at this machine has found to be sensitive.
+        owned: NotRequired[list[bytes]]  # Folders that are somebody's: sandbox.owners.
+        homes: NotRequired[list[bytes]]  # Of people, besides HOME.
         rustc_wrapper: bytes  # What build scripts see as RUSTC_WRAPPER; empty: nothing.
         progress: bytes  # File to append one JSON line to at the start and end of each script.
         packages: dict[bytes, Package]  # By manifest directory, without links.

@@ -15,6 +15,7 @@ from buildperm.policy.containment import Containment, covers
 from buildperm.policy.pattern import absolute, folder, is_literal, resolve, resolve_exec
 from buildperm.sandbox import landlock
 from buildperm.sandbox.carve import Excluded, cut
+from buildperm.sandbox.owners import Owners
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Grants:
         found: Mapping[str, list[tuple[bytes, bool]]] | None = None,
         filled: Iterable[bytes] = (),
         found_tier: Tier | None = None,
+        owners: Owners | None = None,
     ) -> None:
         """Begin with nothing granted.
 
@@ -74,10 +76,13 @@ class Grants:
             found: What some patterns have been found to lead to, names of programs among them.
             filled: The trees that somebody else than the user fills, see `filled`.
             found_tier: What `policy.tier` has found; nothing if not told.
+            owners: Whose the folders of this machine are.
         """
         self.rights: dict[bytes, int] = {}
         self.carved: set[bytes] = set()  # Folders that are granted but for what was cut out.
         self.covered: set[bytes] = set()  # Files in folders that can be listed all the same.
+        self.foreign: set[bytes] = set()  # What was cut out of the baseline as somebody else's.
+        self._owners = owners or Owners(places)
         self._package = package
         self._places = places
         self._path = path
@@ -95,8 +100,8 @@ class Grants:
 
     def add_baseline(self) -> None:
         """Grant what every build script may do."""
-        self._add("read", baseline.READ, READ)
-        self._add("exec", baseline.EXEC, EXEC)
+        self._add("read", baseline.READ, READ, is_baseline=True)
+        self._add("exec", baseline.EXEC, EXEC, is_baseline=True)
         for device in _DEVICES:
             self.add(device, READ | MODIFY | landlock.IOCTL_DEV)
         for token in ("OUT_DIR", "TMP"):
@@ -165,7 +170,13 @@ class Grants:
         return any(covers(self._places.get(token, b"\0"), root) for token in _LISTED_ROOTS)
 
     def _add(
-        self, kind: str, patterns: Iterable[str], rights: int, *, is_ours: bool = False
+        self,
+        kind: str,
+        patterns: Iterable[str],
+        rights: int,
+        *,
+        is_ours: bool = False,
+        is_baseline: bool = False,
     ) -> None:
         roots = _WRITE_ROOTS if kind == "write" else _READ_ROOTS
         denied = Excluded(self._denied(kind))
@@ -183,7 +194,9 @@ class Grants:
             for path, below in found:
                 if self._is_hidden(path, hidden, roots):
                     continue
-                if below:
+                if below and is_baseline:
+                    self._add_tree(path, hidden, rights)
+                elif below:
                     within = Excluded(sensitive.inside(path) if is_ours else ())
                     # A home folder that lies in one of the system's is no part of that.
                     homes = [home for home in self._tier["homes"] if home != path]
@@ -191,6 +204,8 @@ class Grants:
                     self._add_cut(path, hidden | within, rights, can_list=kind == "read")
                 elif not os.path.isdir(path):
                     self.add(path, rights)
+                elif is_baseline and self._owners.shares(path):
+                    continue
                 elif kind == "read" and not (self._sensitive | denied).below(path):
                     # The right to list holds for the folders below as well, so it is only given
                     # where nothing sensitive is among them.
@@ -203,6 +218,19 @@ class Grants:
             return known
         path = self._path if kind == "exec" else None
         return self._containment.within(kind, pattern, path)
+
+    def _add_tree(self, tree: bytes, hidden: Excluded, rights: int) -> None:
+        """Grant a tree of the baseline, but for what in it is somebody else's."""
+        others = self._owners.others(tree)
+        foreign = others.below(tree)
+        can_list = bool(rights & landlock.READ_DIR)
+        if not foreign:
+            self._add_cut(tree, hidden, rights, can_list=can_list)
+            return
+        self.foreign.update(foreign)
+        self._add_cut(tree, hidden | others, rights, can_list=can_list)
+        if can_list and self._owners.may_list(tree):
+            self.add(tree, landlock.READ_DIR)
 
     def _resolve(self, kind: str, pattern: str) -> list[tuple[bytes, bool]]:
         """Find what a denial is about."""

@@ -51,6 +51,7 @@ class Header:
     handed_over: tuple[bytes, ...] = ()  # What other scripts named in DEP_* and could be read.
     left_out: Mapping[str, bytes] = field(default_factory=dict)  # See policy.containment, `told`.
     held: Mapping[bytes, str] = field(default_factory=dict)  # Paths that are sensitive, and why.
+    foreign: tuple[bytes, ...] = ()  # In the package or the system's, but somebody else's.
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +175,7 @@ def _header(fields: Fields, kind: str, path: Path) -> Header:
         handed_over=tuple(map(decode, fields.texts("handed_over", []))),
         left_out=fields.places("left_out", {}),
         held=fields.reasons("held"),
+        foreign=tuple(map(decode, fields.texts("foreign", []))),
     )
 
 

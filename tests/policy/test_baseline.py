@@ -17,7 +17,9 @@ from buildperm.policy.pattern import is_literal, matches
         "$MANIFEST_DIR/src/lib.rs",
         "$OUT_DIR/a.o",
         "$TMP/tmp/cc1.s",
-        "$SYSROOT/lib/libstd.so",
+        "$SYSROOT/lib/rustlib/x86_64-unknown-linux-gnu/lib/libstd-1.rlib",
+        "$SYSROOT/lib/librustc_driver-1.so",
+        "$SYSROOT/bin/rustc",
         "/usr/include/stdio.h",
         "/lib/x86_64-linux-gnu/libc.so.6",
         "/etc/ld.so.cache",
@@ -44,6 +46,9 @@ def test_every_script_may_read_its_own_and_the_systems_files(target: str) -> Non
         "$CARGO_HOME/credentials.toml",
         "/dev/mem",
         "/opt/x",
+        "$SYSROOT/bin/git",
+        "$SYSROOT/lib/python3/site.py",
+        "$SYSROOT/src/app/secret",
     ],
 )
 def test_nothing_else_is_readable(target: str) -> None:
@@ -65,7 +70,9 @@ def test_only_the_own_folders_and_devices_are_writable() -> None:
 
 def test_the_baseline_never_walks_through_large_folders() -> None:
     for pattern in baseline.READ + baseline.WRITE + baseline.EXEC:
-        folder = pattern.removesuffix("/**").rpartition("/")[0]
+        # A tool chain knows few targets; Debian's libraries are beside those of its own machine.
+        known = pattern.replace("rustlib/*", "rustlib").replace("*-linux-*", "linux")
+        folder = known.removesuffix("/**").rpartition("/")[0]
         assert is_literal(folder), pattern
         assert "**" not in pattern.removesuffix("/**"), pattern
 

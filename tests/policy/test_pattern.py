@@ -174,8 +174,33 @@ def test_the_longest_token_is_written(path: bytes, text: str) -> None:
 
 
 def test_a_place_that_is_the_root_covers_everything() -> None:
-    assert locate(b"/etc/x", {"WORKSPACE": b"/"}) == "$WORKSPACE/etc/x"
-    assert absolute("$WORKSPACE/etc/x", {"WORKSPACE": b"/"}) == b"/etc/x"
+    assert locate(b"/app/x", {"WORKSPACE": b"/"}) == "$WORKSPACE/app/x"
+    assert absolute("$WORKSPACE/app/x", {"WORKSPACE": b"/"}) == b"/app/x"
+
+
+@pytest.mark.parametrize("token", ["HOME", "WORKSPACE", "CARGO_HOME", "SYSROOT", "MANIFEST_DIR"])
+@pytest.mark.parametrize("place", [b"/", b"/usr", b"/usr/local"])
+def test_what_is_the_systems_is_called_the_same_whose_folder_it_may_be_in(
+    token: str, place: bytes
+) -> None:
+    for path in ("/usr/lib/x.so", "/usr/local/bin/cc", "/usr", "/usr/bin/cc", "/etc/shadow"):
+        assert locate(path.encode(), {token: place}) == path
+
+
+def test_the_rest_of_a_folder_that_the_system_shares_is_somebodys() -> None:
+    assert locate(b"/usr/src/x", {"HOME": b"/usr"}) == "$HOME/src/x"
+    assert locate(b"/.ssh/id", {"HOME": b"/", "SYSROOT": b"/usr"}) == "$HOME/.ssh/id"
+    assert locate(b"/usr/local/x", {"SYSROOT": b"/usr/local", "HOME": b"/usr"}) == "/usr/local/x"
+
+
+@pytest.mark.parametrize("sysroot", [b"/usr", b"/home/me/.rustup/toolchains/t", b"/opt/all"])
+def test_a_tool_chain_is_called_the_same_wherever_it_lies(sysroot: bytes) -> None:
+    places = {"SYSROOT": sysroot, "HOME": b"/home/me"}
+    own = ("bin/rustfmt", "lib/rustlib/x/bin/rust-lld", "lib/rustlib", "lib/librustc_driver-1.so")
+    for name in own:
+        assert locate(sysroot + b"/" + name.encode(), places) == f"$SYSROOT/{name}"
+    for name in ("bin/cc", "lib/python3/x", "src/x"):
+        assert not locate(sysroot + b"/" + name.encode(), places).startswith("$SYSROOT")
 
 
 def test_an_unknown_token_stands_for_nothing() -> None:

@@ -55,7 +55,13 @@ def _rungs(proposal: Proposal) -> list[list[str]]:
     "access",
     [
         *_reads("$MANIFEST_DIR/build.rs", "/usr/include/stdio.h", "$OUT_DIR/x", "/etc/ld.so.cache"),
-        *_reads("/proc/self/maps", "/dev/tty", "/", "$SYSROOT/lib/x", "$TARGET_DIR/debug/deps"),
+        *_reads(
+            "/proc/self/maps",
+            "/dev/tty",
+            "/",
+            "$SYSROOT/lib/librustc_driver-1.so",
+            "$TARGET_DIR/debug/deps",
+        ),
         *(_access(Kind.WRITE, target) for target in ("$OUT_DIR/x", "$TMP/x", "/dev/null")),
         *_runs("$SYSROOT/bin/rustc", "/lib64/ld-linux-x86-64.so.2"),
         *(_access(Kind.ENV, name) for name in ("OUT_DIR", "CC", "DEP_Z_ROOT", "OPENSSL_DIR")),

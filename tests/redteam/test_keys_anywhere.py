@@ -113,7 +113,7 @@ def test_a_package_lists_its_folder_and_reads_its_test_keys(bench: Bench) -> Non
     listed = [bench.package, bench.package / "tests", bench.package / "tests/data"]
 
     for profile in ("learning", "enforcing"):
-        read = was_read(bench, fixture, own, others, *listed, profile=profile)  # type: ignore[arg-type]  # both are profiles
+        read = was_read(bench, fixture, own, others, *listed, profile=profile)
         assert read == [fixture, *listed]
 
 
@@ -122,4 +122,4 @@ def test_a_published_package_reads_its_own_keys(own_bench: Bench) -> None:
     planted(own_bench.package / ".cargo-checksum.json", "{}")  # As `cargo vendor` does.
 
     for profile in ("learning", "enforcing"):
-        assert was_read(own_bench, *keys, profile=profile) == keys  # type: ignore[arg-type]  # as above
+        assert was_read(own_bench, *keys, profile=profile) == keys
