@@ -49,6 +49,9 @@ FILES = (
 )
 """What a Rust tool chain consists of, whatever else lies in the same folder."""
 
+PROBED = "$SYSROOT/lib/**/*.so*"
+"""Where the loader looks for the libraries of the tool chain's programs: they name `../lib`."""
+
 LISTED = ("$SYSROOT", "$SYSROOT/bin", "$SYSROOT/lib")
 """Folders that may be listed where nothing but the tool chain is in them."""
 

@@ -13,7 +13,7 @@ import os
 import stat
 from _bisect import bisect_left  # The module around it would be the dearest part.
 
-from buildperm.policy.layout import FILES, LISTED, SHARED
+from buildperm.policy.layout import FILES, LISTED, PROBED, SHARED
 from buildperm.tracer.notation import decode, encode
 
 TYPE_CHECKING = False
@@ -98,7 +98,7 @@ def _is_in(token: str, place: bytes, path: bytes) -> bool:
     if token != _TOOLS:
         return bool(rest) and rest.partition(b"/")[0] not in (shared or ())
     text = f"$SYSROOT/{encode(rest)}".rstrip("/")
-    if shared is None and text in LISTED:
+    if shared is None and (text in LISTED or matches(PROBED, text)):
         return True
     return text.startswith("$SYSROOT/lib/rustlib/") or any(matches(each, text) for each in FILES)
 

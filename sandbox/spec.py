@@ -81,7 +81,7 @@ class Grants:
         self.rights: dict[bytes, int] = {}
         self.carved: set[bytes] = set()  # Folders that are granted but for what was cut out.
         self.covered: set[bytes] = set()  # Files in folders that can be listed all the same.
-        self.foreign: set[bytes] = set()  # What was cut out of the baseline as somebody else's.
+        self.foreign: set[bytes] = set()  # In the folder of the package, and not its own.
         self._owners = owners or Owners(places)
         self._package = package
         self._places = places
@@ -227,7 +227,8 @@ class Grants:
         if not foreign:
             self._add_cut(tree, hidden, rights, can_list=can_list)
             return
-        self.foreign.update(foreign)
+        if tree == self._places.get("MANIFEST_DIR"):
+            self.foreign = set(foreign)
         self._add_cut(tree, hidden | others, rights, can_list=can_list)
         if can_list and self._owners.may_list(tree):
             self.add(tree, landlock.READ_DIR)

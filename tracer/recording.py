@@ -51,7 +51,7 @@ class Header:
     handed_over: tuple[bytes, ...] = ()  # What other scripts named in DEP_* and could be read.
     left_out: Mapping[str, bytes] = field(default_factory=dict)  # See policy.containment, `told`.
     held: Mapping[bytes, str] = field(default_factory=dict)  # Paths that are sensitive, and why.
-    foreign: tuple[bytes, ...] = ()  # In the package or the system's, but somebody else's.
+    foreign: tuple[bytes, ...] = ()  # What lies in the package's folder and is not its own.
 
 
 @dataclass(frozen=True, slots=True)
