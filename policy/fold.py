@@ -154,7 +154,7 @@ class _Folding:
     def _judge(self, kind: Kind, target: str, path: bytes, *, refused: bool) -> None:
         """Say of an access that it is sensitive for what was found on this machine."""
         tally = self._tallies[kind, target]
-        if tally.sensitive or not (self._held or refused):
+        if tally.sensitive:
             return
         reason = self._reasons.get((path, refused))
         if reason is None:
@@ -164,6 +164,7 @@ class _Folding:
             real = os.path.realpath(path) if is_link else path
             if real != path and not reason:
                 reason = tier.why(real, self._held) or held(kind, self._target(real))
+            reason = reason or sensitive.why_content(target, path)
             self._reasons[path, refused] = reason
         tally.sensitive = reason
 

@@ -10,6 +10,16 @@ from __future__ import annotations
 
 import os
 
+from buildperm.policy import repository
+from buildperm.policy.home_table import (
+    CACHES,
+    FILES,
+    OPEN,
+    SEARCH_PATHS,
+    TOOL_BEGINNINGS,
+    TOOL_ENDINGS,
+    TOOLS,
+)
 from buildperm.policy.leads import SYSTEM, covers, outermost
 
 TYPE_CHECKING = False
@@ -17,178 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 _XDG = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME")
-_OPEN = (  # Folders of tool chains, and of what they have downloaded, built and cached.
-    *(".rustup", ".cargo/bin", ".cargo/registry", ".cargo/git", ".elan", ".juliaup", ".swiftly"),
-    *(
-        ".pyenv",
-        ".virtualenvs",
-        ".venvs",
-        ".rye/py",
-        ".rye/shims",
-        ".rye/tools",
-        ".pixi/envs",
-        ".local/share/virtualenvs",
-    ),
-    *("miniconda3", "anaconda3", "miniforge3", "mambaforge", "micromamba", "miniconda", "anaconda"),
-    *(".conda/envs", ".conda/pkgs", ".local/share/mamba", ".local/share/uv", ".local/share/pipx"),
-    *(".nvm", ".volta", ".fnm", ".nodenv", ".n", ".nodebrew", ".npm-global", ".npm-packages"),
-    *(".local/share/fnm", ".local/share/pnpm", ".pnpm-store", ".bun/bin", ".bun/install/global"),
-    *(".deno/bin", ".local/share/nvm", ".local/share/node", ".yarn/bin", ".yarn/berry/cache"),
-    *(".rbenv", ".rvm", ".chruby", ".rubies", ".gem/ruby", ".local/share/gem/ruby"),
-    *(".sdkman/candidates", ".jenv", ".jdks", ".jabba", ".gradle/caches", ".gradle/wrapper"),
-    *(".gradle/jdks", ".gradle/native", ".m2/repository", ".m2/wrapper"),
-    *(".ivy2/cache", ".sbt/boot", ".coursier/cache", ".cache/coursier", ".konan"),
-    *(
-        ".asdf",
-        ".local/share/mise",
-        ".local/share/rtx",
-        ".proto",
-        ".moon",
-        ".local/share/aquaproj-aqua",
-    ),
-    *("go/pkg", "go/bin", ".go", ".goenv", ".gvm", ".local/share/go", "sdk"),
-    *(".ghcup", ".cabal/bin", ".cabal/lib", ".cabal/packages", ".cabal/store", ".stack/programs"),
-    *(
-        ".stack/snapshots",
-        ".opam",
-        ".local/state/cabal",
-        ".local/share/ghcup",
-        ".nimble/pkgs2",
-        ".choosenim",
-    ),
-    *(
-        ".conan/data",
-        ".conan/profiles",
-        ".conan2/p",
-        ".conan2/profiles",
-        "vcpkg",
-        ".vcpkg",
-        ".cache/vcpkg",
-    ),
-    *(
-        ".local/bin",
-        ".local/sbin",
-        ".local/lib",
-        ".local/lib64",
-        ".local/libexec",
-        ".local/include",
-    ),
-    *(".local/opt", ".local/share/pkgconfig", ".local/share/cmake", ".local/share/aclocal"),
-    *(".local/share/man", ".local/share/locale", ".local/share/swiftly", ".local/share/rustup"),
-    *(".local/share/cargo/bin", ".local/share/cargo/registry", ".local/share/cargo/git"),
-    *(".nix-profile", ".local/state/nix", ".nix-defexpr", ".guix-profile", ".config/guix/current"),
-    *(".linuxbrew", "emsdk", ".emsdk", "Android/Sdk", "android-sdk", "Android/sdk", ".android-ndk"),
-    *(".platformio/packages", ".platformio/tools", ".espressif", "esp", ".arduino15/packages"),
-    *(".zvm", ".zig", ".zigup", ".wasmer/bin", ".wasmer/lib", ".wasmtime/bin"),
-    *(".wasi-sdk", "wasi-sdk", ".foundry/bin", ".svm", ".solcx", ".aztec/bin", ".sp1", ".risc0"),
-    *(".dotnet/sdk", ".dotnet/shared", ".dotnet/host", ".dotnet/packs", ".dotnet/tools"),
-    *(".local/share/solana/install", ".dotnet/dotnet", ".nuget/packages", ".julia/artifacts"),
-    *(
-        ".julia/packages",
-        ".julia/juliaup",
-        ".perlbrew/perls",
-        "perl5",
-        ".plenv",
-        ".luarocks/lib",
-        ".luarocks/share",
-    ),
-    *(".luaver", ".phpenv", ".swiftenv", ".crenv", ".xmake", ".xrepo", "spack"),
-    *(".tfenv", ".pkgx", ".local/pkgx", ".devbox", ".texlive", ".TinyTeX", "texmf", ".fonts"),
-    *(
-        ".local/share/fonts",
-        "x-tools",
-        "toolchains",
-        ".toolchains",
-        "opt/cross",
-        ".ccache",
-        ".sccache",
-    ),
-)
-_CACHES = (  # Below XDG_CACHE_HOME.
-    *("ccache", "sccache", "pip", "uv", "zig", "go-build", "bazel", "bazelisk", "clangd", "deno"),
-    *("cargo", "rust", "rustc", "cargo-zigbuild", "cargo-xwin", "xwin", "node-gyp", "node", "yarn"),
-    *(
-        "pnpm",
-        "electron",
-        "vcpkg",
-        "meson",
-        "cmake",
-        "conan",
-        "emscripten",
-        "wasm-pack",
-        ".wasm-pack",
-    ),
-    *(
-        "nix",
-        "guix",
-        "bindgen",
-        "dotslash",
-        "cpm",
-        "CPM",
-        "protobuf",
-        "buf",
-        "gopls",
-        "mise",
-        "pypoetry",
-    ),
-    *(
-        "fontconfig",
-        "mesa_shader_cache",
-        "lima",
-        "hipcc",
-        "comgr",
-        "nvidia",
-        "torch/kernels",
-        "pixi",
-    ),
-    *(
-        "rattler",
-        "julia",
-        "ghcup",
-        "hie-bios",
-        "cabal",
-        "opam",
-        "coursier",
-        "ort.pyke.io",
-        "vulkan",
-    ),
-)
-_FILES = (  # What programs look for in every folder above the one they work in.
-    *("rustfmt.toml", ".rustfmt.toml", "clippy.toml", ".clippy.toml", "rust-toolchain"),
-    *("rust-toolchain.toml", ".clang-format", ".clang-tidy", ".editorconfig", ".tool-versions"),
-    *(
-        ".node-version",
-        ".nvmrc",
-        ".python-version",
-        ".ruby-version",
-        ".java-version",
-        ".go-version",
-    ),
-    *(".ignore", ".gitignore", ".gitattributes", ".bazelversion", ".flake8", ".style.yapf"),
-)
-_SEARCH_PATHS = (
-    *("PATH", "LD_LIBRARY_PATH", "LIBRARY_PATH", "CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH"),
-    *("PKG_CONFIG_PATH", "PKG_CONFIG_LIBDIR", "CMAKE_PREFIX_PATH", "CMAKE_MODULE_PATH"),
-    *("ACLOCAL_PATH", "PYTHONPATH", "PERL5LIB", "GOPATH", "NODE_PATH", "CMAKE_PROGRAM_PATH"),
-)
-_TOOLS = (  # Variables that name a program or a folder of a tool chain.
-    *("CC", "CXX", "AR", "LD", "NM", "RANLIB", "AS", "STRIP", "OBJCOPY", "CLANG_PATH", "NVCC"),
-    *("LIBCLANG_PATH", "LLVM_CONFIG_PATH", "PROTOC", "PROTOC_INCLUDE", "PYTHON", "PYTHON3"),
-    *("PYO3_PYTHON", "CMAKE", "NINJA", "PKG_CONFIG", "RUSTC", "RUSTDOC", "RUSTFMT", "CARGO"),
-    *("RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "RUSTUP_HOME", "VIRTUAL_ENV", "CONDA_PREFIX"),
-    *("JAVA_HOME", "ANDROID_HOME", "ANDROID_SDK_ROOT", "ANDROID_NDK", "ANDROID_NDK_HOME"),
-    *("ANDROID_NDK_ROOT", "NDK_HOME", "GOROOT", "PYENV_ROOT", "NVM_DIR", "VOLTA_HOME", "EMSDK"),
-    *("EM_CACHE", "WASI_SDK_PATH", "WASI_SYSROOT", "VCPKG_ROOT", "CUDA_PATH", "CUDA_HOME"),
-    *("CUDA_ROOT", "LIBTORCH", "ORT_LIB_LOCATION", "VULKAN_SDK", "SYSROOT", "SDKROOT", "QMAKE"),
-    *("CCACHE_DIR", "SCCACHE_DIR", "GOCACHE", "GOMODCACHE", "HOMEBREW_PREFIX", "SDKMAN_DIR"),
-    *("ASDF_DATA_DIR", "MISE_DATA_DIR", "RBENV_ROOT", "FNM_DIR", "PNPM_HOME", "DOTNET_ROOT"),
-)
-_TOOL_ENDINGS = (
-    *("_LIB_DIR", "_INCLUDE_DIR", "_SYSROOT", "_SYSROOT_DIR", "_LIB_PATH", "_LIBRARY_PATH"),
-    *("_LINKER", "_PREFIX", "_INCLUDE_PATH", "_NDK", "_SDK", "_TOOLCHAIN", "_INSTALL_DIR"),
-    *("OPENSSL_DIR", "_SYS_DIR", "_TOOLCHAIN_FILE"),
-)
-_TOOL_BEGINNINGS = ("CC_", "CXX_", "AR_", "LLVM_SYS_", "LIBCLANG_", "PKG_CONFIG_PATH_")
 _PROGRAMS = (b"bin", b"sbin", b"shims", b"libexec", b"lib", b"lib64", b"include")
 _PARTS = (b"bin", b"sbin", b"lib", b"lib32", b"lib64", b"libexec", b"include", b"share", b"etc")
 _PROJECT = (b".git", b".hg", b".svn", b".jj", b"Cargo.toml", b"package.json", b".env")
@@ -236,18 +74,19 @@ def opened(
         return []
     home = places.get("HOME", b"")
     cargo_home = places.get("CARGO_HOME", home + b"/.cargo")
-    named = [home + b"/" + each.encode() for each in (*_OPEN, *_FILES)]
+    named = [home + b"/" + each.encode() for each in (*OPEN, *FILES)]
     named += [cargo_home + each for each in (b"/bin", b"/registry", b"/git")]
     for name, below in (("XDG_CACHE_HOME", b"/.cache"), ("XDG_DATA_HOME", b"/.local/share")):
         folder = environ.get(name.encode(), b"") or home + below
         if name == "XDG_CACHE_HOME":
-            named += [folder + b"/" + each.encode() for each in _CACHES]
+            named += [folder + b"/" + each.encode() for each in CACHES]
         elif folder != home + below:
             named += [
                 folder + b"/" + each.removeprefix(".local/share/").encode()
-                for each in _OPEN
+                for each in OPEN
                 if each.startswith(".local/share/")
             ]
+    named += repository.folders(places.get("WORKSPACE", b"/"))
     named += _tools(environ, path, homes)
     found: set[bytes] = set()
     for each in named:
@@ -263,9 +102,9 @@ def _tools(environ: Mapping[bytes, bytes], path: bytes, homes: list[bytes]) -> I
     folders: dict[bytes, None] = dict.fromkeys(path.split(b":"))
     for raw, value in environ.items():
         name = raw.decode("ascii", "replace")
-        if name in _SEARCH_PATHS:
+        if name in SEARCH_PATHS:
             folders.update(dict.fromkeys(value.split(b":")))
-        elif name in _TOOLS or name.endswith(_TOOL_ENDINGS) or name.startswith(_TOOL_BEGINNINGS):
+        elif name in TOOLS or name.endswith(TOOL_ENDINGS) or name.startswith(TOOL_BEGINNINGS):
             for word in value.split():
                 if word.startswith(b"/"):
                     folders[word] = None

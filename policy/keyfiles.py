@@ -69,6 +69,7 @@ _COPIES = (
     *(".tmp", ".new", ".prev", ".previous", ".disabled", ".off", ".rpmsave", ".rpmnew"),
     *(".dpkg-old", ".dpkg-dist", ".dpkg-new", "-old", "-bak", "-backup"),
 )
+_DOTTED = ("dot_", "dot-")
 _SSH = ("id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "id_xmss")
 _PUBLIC = (".pub", ".crt", ".cer", ".csr", ".crl", ".enc", ".gpg", ".age", ".asc", ".sops", ".md")
 
@@ -170,6 +171,10 @@ def plain(name: str) -> str:
             shorter = name[1:-1]
         elif name.startswith(".#"):  # Emacs's lock, and CVS's copies.
             shorter = name[2:]
+        elif name.startswith(_DOTTED):  # stow(8) --dotfiles, and chezmoi.
+            shorter = f".{name[4:]}"
+        elif name.startswith(("private_", "encrypted_")) and len(name) > len("encrypted_"):
+            shorter = name.partition("_")[2]
         elif name.endswith((".swp", ".swo", ".swn")) and name.startswith("."):
             shorter = name[1:-4]
         elif name.endswith(_COPIES):
@@ -190,6 +195,11 @@ def is_unsure(name: str) -> bool:
     if bare.endswith((".json", ".txt", ".yml", ".yaml", ".identity")):
         return True
     return not dot or not stem  # `deploy_key`, `.secret-key`.
+
+
+def may_be_key(name: str) -> bool:
+    """Tell whether a file is called like a key, though others are called so, too."""
+    return plain(name).endswith((".pem", ".key", ".der", ".asc", ".age"))
 
 
 def by_content(path: bytes) -> str:

@@ -46,10 +46,11 @@ class Search:
         self._reads = _READ_MOST
         self._skipped = frozenset(skipped)
 
-    def keys(self, root: bytes) -> Iterator[tuple[bytes, str]]:
+    def keys(self, root: bytes, levels: int = 1_000) -> Iterator[tuple[bytes, str]]:
         """Yield what is sensitive by its name or its content below `root`, and why."""
         level = [root]
-        while level:
+        while level and levels:
+            levels -= 1
             below: list[bytes] = []
             for folder in level:
                 entries = list(_entries(folder))
@@ -75,12 +76,12 @@ class Search:
         if raw[raw.rfind(b".") :] in _ORDINARY:
             return ""
         name = raw.decode("utf-8", "replace")
-        known = REASONS.get(name.lower(), "")
+        known = REASONS.get(name.lower(), "") or REASONS.get(keyfiles.plain(name), "")
         if known or entry.is_dir(follow_symlinks=False):
             return known
         if is_settings and keyfiles.plain(name) in ("config", "config.toml"):
             return keyfiles.CARGO_SETTINGS
-        known = keyfiles.by_name(name) or REASONS.get(keyfiles.plain(name), "")
+        known = keyfiles.by_name(name)
         if known or not keyfiles.is_unsure(name):
             return known
         self._reads -= 1

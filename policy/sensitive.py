@@ -43,6 +43,10 @@ _PUBLISHED = (
     *("/usr/", "/bin/", "/sbin/", "/lib", "/nix/store/", "/gnu/store/", "/proc/", "/sys/"),
     *("/etc/ssl/", "/etc/pki/", "/etc/ca-certificates/", "/dev/", "@"),
 )
+CARGO_SETTINGS = tuple(
+    f"/.cargo/{name}".encode()
+    for name in ("config", "config.toml", "credentials", "credentials.toml")
+)
 _LOOKED_AT_MOST_INSIDE, _DEEPEST = 20_000, 64
 _LOOKED_AT_MOST = 2_000  # Directory entries, when looking through the workspace.
 
@@ -119,6 +123,17 @@ def existing(places: Mapping[str, bytes], *, writing: bool) -> list[bytes]:
 def inside(tree: bytes) -> list[bytes]:
     """List what has a sensitive name anywhere in a tree that a person granted, within reason."""
     return list(search.named_so(tree, _DEEPEST, _LOOKED_AT_MOST_INSIDE, is_ours=True))
+
+
+def why_content(target: str, path: bytes) -> str:
+    """Say why a file is in the tier that was read, by a look into it; empty if it is not.
+
+    Only what is called like a key is looked into, and not what is published.
+    """
+    name = target.rpartition("/")[2]
+    if target.startswith(_PUBLISHED) or target.partition("/")[0] in _OWN:
+        return ""
+    return keyfiles.by_content(path) if keyfiles.may_be_key(name) else ""
 
 
 def known(places: Mapping[str, bytes]) -> Iterator[bytes]:

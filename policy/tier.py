@@ -9,8 +9,9 @@ Part of the supervisor: imports nothing but built-in modules.
 from __future__ import annotations
 
 import os
+import stat
 
-from buildperm.policy import home, leads, search, sensitive
+from buildperm.policy import home, keyfiles, leads, search, sensitive
 from buildperm.policy.leads import covers
 from buildperm.policy.pattern import locate
 from buildperm.tracer.notation import encode
@@ -36,6 +37,7 @@ LOOKED_AT_MOST = 50_000
 """Entries of the workspace that are looked at."""
 
 _LINKS_MOST = 4_000  # Entries of one sensitive folder, when looking for links.
+_ABOVE_MOST = 2_000  # Entries of each folder above the workspace.
 _ENTERED_MOST = 64  # Folders that links of the tier lead to, in which more links are looked for.
 _TESTS = frozenset(
     b"test tests testing testdata test_data test-data fixtures fixture examples example benches "
@@ -118,6 +120,7 @@ def find(
             if _is_for_tests(real, root):
                 own.append(real)
     homes = home.closed(places, environ)
+    held |= {path: why for path, why in _above(workspace, homes) if path not in held}
     opened = home.opened(homes, places, environ, path)
     opened += [folder for folder in packages if any(covers(each, folder) for each in homes)]
     return {
@@ -127,6 +130,25 @@ def find(
         "open": leads.outermost(opened),
         "is_short": look.is_short,
     }
+
+
+def _above(workspace: bytes, homes: Iterable[bytes]) -> Iterable[tuple[bytes, str]]:
+    """Yield the keys that lie directly in the folders above the workspace, and Cargo's settings.
+
+    Not in those that are closed anyhow, nor in those that everybody uses, such as /tmp.
+    """
+    folder = workspace.rpartition(b"/")[0]
+    while folder and not any(covers(each, folder) for each in homes):
+        for settings in sensitive.CARGO_SETTINGS:
+            if os.path.lexists(folder + settings):
+                yield os.path.realpath(folder + settings), keyfiles.CARGO_SETTINGS
+        try:
+            is_shared = bool(os.stat(folder).st_mode & stat.S_ISVTX)
+        except OSError:
+            is_shared = True
+        if not is_shared and not covers(b"/usr", folder):
+            yield from search.Search(_ABOVE_MOST).keys(folder, 1)
+        folder = folder.rpartition(b"/")[0]
 
 
 def closed_to(tier: Tier, folder: bytes) -> list[bytes]:

@@ -168,3 +168,37 @@ def test_a_home_folder_that_is_none_keeps_nobody_from_building(where: bytes) -> 
 
     assert all(path.startswith(b"/.") for path in found["held"])  # `/.ssh`, if it is there.
     assert found["open"] == []
+
+
+def _git(*words: str, folder: Path) -> None:
+    settings = ["user.name=x", "user.email=x@example.org", "init.defaultBranch=main"]
+    settings += ["safe.directory=*", "commit.gpgsign=false"]
+    own = [word for setting in settings for word in ("-c", setting)]
+    subprocess.run(["git", *own, *words], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("is_worktree", [False, True])
+def test_git_finds_the_repository_around_a_workspace(at_home: AtHome, is_worktree: bool) -> None:
+    top = at_home.home / "projects"
+    other = at_home.home / "private"
+    for folder in (top, other):
+        folder.mkdir(exist_ok=True)
+        _git("init", folder=folder)
+        _git("commit", "--allow-empty", "-m", "x", folder=folder)
+    needed = [top / ".git/HEAD", top / ".git/config"]
+    if is_worktree:
+        _git("worktree", "add", "--detach", "../tree", folder=top)
+        (at_home.workspace / ".git").write_text((at_home.home / "tree/.git").read_text())
+        named = top / ".git/worktrees/tree"
+        (named / "gitdir").write_text(f"{at_home.workspace}/.git\n")
+        needed.append(named / "HEAD")
+
+    private = [other / ".git/config", planted(top / "other.txt")]
+    assert was_read(at_home, *needed, *private) == needed
+
+
+def test_a_file_that_claims_another_repository_opens_nothing(at_home: AtHome) -> None:
+    other = planted(at_home.home / "private/.git/HEAD")
+    (at_home.workspace / ".git").write_text(f"gitdir: {other.parent}\n")
+
+    assert was_read(at_home, other) == []

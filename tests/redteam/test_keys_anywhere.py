@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from buildperm.policy import sensitive, tier
 from tests.redteam.test_tier_links import linked, planted, was_read
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ _NAMES = str.split("""
     gcp_credentials.json config/secrets.yml config/db-secrets.yaml .htpasswd .pgpass .my.cnf
     kubeconfig local.settings.json rclone.conf AuthKey_X.p8 docker.env .envrc .netrc _netrc
     .dockercfg .docker/config.json terraform.rc .npmrc .pypirc app.mobileprovision crate/prod.pem
+    dot_netrc dotfiles/private_dot_ssh/config dotfiles/dot-aws/x
 """)
 _CONTENTS = {
     "ci/deploy_key": "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n",
@@ -123,3 +125,26 @@ def test_a_published_package_reads_its_own_keys(own_bench: Bench) -> None:
 
     for profile in ("learning", "enforcing"):
         assert was_read(own_bench, *keys, profile=profile) == keys
+
+
+def test_keys_beside_the_workspace_are_not_read(own_bench: Bench) -> None:
+    # As in /srv/build, where no home folder is.
+    keys = [own_bench.top / name for name in (".env", "deploy.key", ".cargo/config.toml")]
+    assert was_read(own_bench, *map(planted, keys), plain := planted(own_bench.top / "x")) == [
+        plain
+    ]
+
+
+def test_a_key_that_is_made_later_is_told_of(own_bench: Bench) -> None:
+    # It is there when the command has looked already.
+    key = own_bench.workspace / "certs/late.pem"
+    looked = tier.find(
+        {**own_bench.session("learning")["places"]},
+        b"/usr/bin:/bin",
+        {},
+        {bytes(own_bench.package): True},
+    )
+    planted(key, _PRIVATE)
+    assert looked["held"] == {}
+    assert sensitive.why_content("$WORKSPACE/certs/late.pem", bytes(key)) == "a private key"
+    assert sensitive.why_content("$MANIFEST_DIR/tests/late.pem", bytes(key)) == ""
