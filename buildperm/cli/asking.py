@@ -13,6 +13,7 @@ from buildperm.cli.lookup import Script, View, close
 from buildperm.errors import BuildpermError
 from buildperm.policy import directive
 from buildperm.policy.access import Access, Kind
+from buildperm.policy.containment import contained
 from buildperm.policy.pattern import TOKENS, locate, which
 from buildperm.tracer.notation import decode, encode
 
@@ -141,7 +142,11 @@ class Reader:
         found = which(name, self._path)
         if found is not None and os.path.realpath(found) == real:
             return Asked(Kind.EXEC, encode(name), portable)
-        return Asked(Kind.EXEC, self._portable(path))
+        text = self._portable(path)
+        leads_out = text.startswith("$") and all(
+            contained(path, known) != text for known in self._places
+        )
+        return Asked(Kind.EXEC, portable if leads_out else text)
 
     def _directive(self, text: str, word: str) -> Asked:
         text = text.removeprefix("cargo::").removeprefix("cargo:")
@@ -154,7 +159,8 @@ class Reader:
         places = self._places[0]
         value = _TOKEN.sub(lambda found: encode(places[found[1]]), value)
         key, value = encode(decode(key)), encode(decode(value))
-        portable = _best([directive.portable(value, known) for known in self._places])
+        written = [directive.targets(key, value, known)[-1] for known in self._places]
+        portable = _best([whole.partition("=")[2] for whole in written])
         short = directive.targets(key, portable, {})[0]
         return Asked(Kind.DIRECTIVE, short, value=f"{key}={portable}")
 

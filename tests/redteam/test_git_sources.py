@@ -47,6 +47,10 @@ class World:
     def manifest(self) -> str:
         return (self.workspace / "Cargo.toml").read_text()
 
+    @property
+    def key(self) -> str:
+        return f"git+file://{self.repository}#codegen"
+
     def git(self, *words: str) -> str:
         """Run git in the repository."""
         identity = ("-c", "user.name=t", "-c", "user.email=t@example.org")
@@ -126,71 +130,71 @@ def world(tmp_path: Path) -> World:
     return here
 
 
+GRANTS = """
+[workspace.metadata.buildperm]
+version = 1
+[workspace.metadata.buildperm.crates."{}"]
+reviewed = ["{}"]
+write = ["$MANIFEST_DIR/src/gen/**"]
+"""
+
+
 def test_the_next_commit_of_a_git_source_makes_no_more_of_its_grants(world: World) -> None:
     first = world.commit()
-    told = world.learn()
-    key = f"git+file://{world.repository}#codegen"
-    assert f'crates."{key}"]\nreviewed = ["0.1.0#{first}"]\nwrite = [' in world.manifest, told
-    assert world.run("ci").returncode == 0  # The honest neighbour: as it was reviewed.
-    assert world.run("check").returncode == 0
-
+    path, plain = world.workspace / "Cargo.toml", world.manifest
+    path.write_text(plain + GRANTS.format(world.key, f"0.1.0#{first}"))
     # The next commit, of the same version, makes a link of what it may write.
-    for file in (world.repository / "src/gen").iterdir():
-        file.unlink()
+    (world.repository / "src/gen/kept").unlink()
     (world.repository / "src/gen").rmdir()
     (world.repository / "src/gen").symlink_to(world.victim)
     second = world.commit()
 
-    assert world.run("check").returncode == 21
     held = world.run("ci")
     assert held.returncode == 20, held.stderr
-    assert f"write {world.victim}/out.txt: refused" in held.stdout + held.stderr
+    assert "/victim/out.txt: refused" in held.stdout + held.stderr
     world.run("review", "--no-tui", "--accept", "medium")
     assert list(world.victim.iterdir()) == []
-    why = world.run("why", "codegen", "write:$MANIFEST_DIR/src/gen/out.txt").stdout
-    assert why.startswith("refused: neither the baseline nor a grant")
-    assert f"{world.victim}/out.txt" in why
     shown = world.run("show", "codegen").stdout
     assert f"version 0.1.0 (commit {second[:12]}) has not been reviewed" in shown
+    assert "a link leads to `" in shown
 
     # Nor does it help that somebody has reviewed that commit: the link leads out of the package.
-    (world.workspace / "Cargo.toml").write_text(world.manifest.replace(first, second))
+    path.write_text(plain + GRANTS.format(world.key, f"0.1.0#{second}"))
     held = world.run("ci")
     assert held.returncode == 20, held.stderr
     said = held.stdout + held.stderr
-    assert f"does not open `{world.victim}" in said
-    assert "a link leads to `" in world.run("show", "codegen").stdout
-    assert "grant `" in said
+    assert "`write $MANIFEST_DIR/src/gen/**` does not open `" in said
+    assert "/victim/**` by its own path." in said
     assert list(world.victim.iterdir()) == []
+    why = world.run("why", "codegen", "write:$MANIFEST_DIR/src/gen/out.txt").stdout
+    assert why.startswith("refused: neither the baseline nor a grant")
+    assert "/victim/out.txt" in why
 
 
-def test_a_version_alone_says_nothing_of_a_git_source(world: World) -> None:
+def test_what_counts_as_reviewed_of_a_git_source_is_a_commit(world: World) -> None:
     commit = world.commit()
-    key = f"git+file://{world.repository}#codegen"
-    grants = (
-        '[workspace.metadata.buildperm]\nversion = 1\n[workspace.metadata.buildperm.crates."{}"]\n'
-        'reviewed = ["{}"]\nwrite = ["$MANIFEST_DIR/src/gen/**"]\n'
-    )
     path, plain = world.workspace / "Cargo.toml", world.manifest
+    for key, reviewed, wrong in (
+        (world.key, f"0.1.0#{commit[:12]}", "no whole commit"),
+        ("app", f"0.1.0#{commit}", "only a package from a Git repository"),
+    ):
+        path.write_text(plain + GRANTS.format(key, reviewed))
+        told = world.run("check")
+        assert told.returncode == 2
+        assert wrong in told.stderr
 
-    path.write_text(plain + grants.format(key, "0.1.0"))
-    held = world.run("ci")
-    assert held.returncode == 20, held.stderr
+    path.write_text(plain + GRANTS.format(world.key, "0.1.0"))
+    assert world.run("ci").returncode == 20
     shown = world.run("show", "codegen").stdout
     assert "names no commit; `buildperm review` writes it" in shown
-
-    path.write_text(plain + grants.format(key, f"0.1.0#{commit[:12]}"))
-    assert "no whole commit" in world.run("ci").stderr
-    path.write_text(plain + grants.format("app", f"0.1.0#{commit}"))
-    assert "only a package from a Git repository" in world.run("ci").stderr
-
-    path.write_text(plain + grants.format(key, f"0.1.0#{commit}"))
+    told_then = world.learn()
+    assert f'crates."{world.key}"]\nreviewed = ["0.1.0#{commit}"]\n' in world.manifest, told_then
     assert world.run("ci").returncode == 0
 
     # A commit like any other is asked about, and then it is the one that counts.
     (world.repository / "README").write_text("more")
     new = world.commit()
+    assert world.run("check").returncode == 21
     assert world.run("ci").returncode == 20
-    told = world.learn()
-    assert f'reviewed = ["0.1.0#{new}"]' in world.manifest, told
-    assert world.run("ci").returncode == 0
+    told_then = world.learn()
+    assert f'reviewed = ["0.1.0#{new}"]' in world.manifest, told_then
