@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING
 
 from buildperm.cargo.run import Build
 from buildperm.errors import BuildpermError
-from buildperm.policy.environment import looks_secret
-from buildperm.tracer.notation import encode
+from buildperm.sandbox.environment import is_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,7 +120,7 @@ def given(unit: Path, environment: Mapping[str, str]) -> dict[str, str]:
         if name not in _JOBSERVER
     }
     for name, value in environment.items():
-        if looks_secret(encode(os.fsencode(name))):
+        if is_secret(os.fsencode(name), os.fsencode(value)):
             found.setdefault(name, value)
     return found
 

@@ -180,7 +180,7 @@ def _package(
     except BuildpermError as error:
         chain = " → ".join(step.name for step in metadata.chain(package.id))
         raise BuildpermError(f"{error.args[0]} ({chain})", hint=error.hint) from error
-    return {
+    described: Package = {
         "crate": crate,
         "id": package.id,
         "name": package.name,
@@ -195,6 +195,10 @@ def _package(
         "directives": lists["directives"],
         "deny": lists["deny"],
     }
+    secrets = compilation.by_hand(grants, package.version)
+    if secrets:
+        described["secrets"] = secrets
+    return described
 
 
 def _digest(session: Session, package: Package) -> str:

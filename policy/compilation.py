@@ -12,6 +12,7 @@ from buildperm.policy import revision as revisions
 from buildperm.policy.access import Kind
 from buildperm.policy.grants import KINDS, CrateGrants
 from buildperm.policy.overlap import overlap
+from buildperm.policy.pattern import is_literal
 from buildperm.policy.proposal import Risk
 from buildperm.policy.risk import of_rule
 from buildperm.policy.rule import Rule
@@ -80,6 +81,17 @@ def effective(grants: CrateGrants | None, revision: str) -> Effective:
         if why:
             withheld.append(Withheld(rule, why))
     return Effective(rules - {each.rule for each in withheld}, grants.denials, tuple(withheld))
+
+
+def by_hand(grants: CrateGrants | None, version: str) -> list[str]:
+    """Return the variables that this version of a crate may see though their values hold a secret.
+
+    Somebody has named them exactly and given a reason, as for all of the sensitive tier.
+    """
+    if grants is None or not grants.reason or version not in grants.reviewed:
+        return []
+    named = (rule.pattern for rule in grants.rules if rule.kind is Kind.ENV)
+    return sorted(name for name in named if is_literal(name))
 
 
 def digest(effective: Effective) -> str:

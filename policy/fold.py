@@ -239,7 +239,11 @@ class _Folding:
             outcome = Outcome.DONE
         else:
             return
-        self._tally(event, event.pid, Kind.ENV, encode(event.name), outcome)
+        name = encode(event.name)
+        self._tally(event, event.pid, Kind.ENV, name, outcome)
+        if event.withheld and event.secret:
+            tally = self._tallies[Kind.ENV, name]
+            tally.sensitive = tally.sensitive or event.secret
 
     def _directive(self, event: DirectivePrinted) -> None:
         leads_out = event.key == "metadata" and directive.leads_out(event.value, self._places)

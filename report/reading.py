@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeGuard, TypeVar
 
 from buildperm.errors import BuildpermError
-from buildperm.policy import directive
+from buildperm.policy import directive, values
 from buildperm.policy.access import Access, Kind, Outcome
 from buildperm.policy.combination import CHAINS_MOST, combine
 from buildperm.policy.fold import STEERS, held
@@ -37,6 +37,7 @@ _SENTENCE_MOST = 4_000
 _STEPS_MOST = 1_000  # Of a process chain, of a way through the dependency graph.
 _NUMBER_MOST = 1 << 63
 _TOKEN = re.compile(rf"\$(?:{'|'.join(TOKENS)})(?![A-Za-z0-9_])")
+_BY_VALUE = frozenset(values.HOLDS + kind for kind in values.KINDS)
 _STANDARD_INPUT = "-"
 _AGAIN = "Make it again: `buildperm ci --report json=PATH`."
 
@@ -75,6 +76,11 @@ def read(path: Path | str) -> ReportedBuild:
     """
     place = "standard input" if str(path) == _STANDARD_INPUT else str(path)
     return _Reader(place).build(_load(_raw(path, place), place))
+
+
+def _by_value(kind: Kind, said: object) -> str:
+    """Return what the report says about a variable's value, which is not here; empty if nothing."""
+    return said if kind is Kind.ENV and isinstance(said, str) and said in _BY_VALUE else ""
 
 
 def sensitive_because(kind: Kind, target: str) -> str:
@@ -229,7 +235,7 @@ class _Reader:
                 for place, chain in self._list(table, "chains", f"{at}.chains")[:CHAINS_MOST]
             ),
             example=self._text(table, "example", f"{at}.example", _TARGET_MOST),
-            sensitive=sensitive_because(kind, target),
+            sensitive=sensitive_because(kind, target) or _by_value(kind, table.get("sensitive")),
             resolved=self._notation(table, "resolved", f"{at}.resolved") if resolved else "",
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from buildperm.policy import environment as policy
+from buildperm.policy import makeflags, values
 from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False
@@ -23,6 +24,28 @@ _REPLACED = (
     # would wait for it for ever.
     *(b"CARGO_TARGET_DIR", b"CARGO_BUILD_BUILD_DIR"),
 )
+
+# What Cargo takes from the package and from where things lie (Cargo book, "Environment variables
+# Cargo sets for build scripts"): whatever that looks like, a crate has chosen it, or it is a path.
+_OF_PACKAGE_TEXT = b"""
+    CARGO_MANIFEST_DIR CARGO_MANIFEST_LINKS CARGO_MANIFEST_PATH OUT_DIR
+    CARGO_PKG_AUTHORS CARGO_PKG_DESCRIPTION CARGO_PKG_HOMEPAGE CARGO_PKG_LICENSE
+    CARGO_PKG_LICENSE_FILE CARGO_PKG_NAME CARGO_PKG_README CARGO_PKG_REPOSITORY
+    CARGO_PKG_RUST_VERSION CARGO_PKG_VERSION CARGO_PKG_VERSION_MAJOR CARGO_PKG_VERSION_MINOR
+    CARGO_PKG_VERSION_PATCH CARGO_PKG_VERSION_PRE
+    """
+_OF_PACKAGE = frozenset(_OF_PACKAGE_TEXT.split())
+
+
+class Kept:
+    """What is kept from a script of the variables that Cargo has given."""
+
+    __slots__ = ("names", "secrets")
+
+    def __init__(self) -> None:
+        self.names: set[bytes] = set()  # That exist outside, and do not reach it.
+        # By name, what of its value is why: `values.KINDS`, or that a part was left out.
+        self.secrets: dict[bytes, str] = {}
 
 
 def as_given(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
@@ -45,8 +68,8 @@ def of_script(
     *,
     learning: bool,
     door: int = 0,
-) -> tuple[dict[bytes, bytes], set[bytes]]:
-    """Return the script's environment, and the names that exist outside and were withheld.
+) -> tuple[dict[bytes, bytes], Kept]:
+    """Return the script's environment, and what was kept from it.
 
     `door` is the port of the proxy to what was granted; 0 if there is none.
 
@@ -54,15 +77,26 @@ def of_script(
     exists and cannot be read, and so may others.
     """
     granted, denied = package["env"], package["deny"].get("env", [])
+    by_hand = package.get("secrets", ())
     passed: dict[bytes, bytes] = {}
-    withheld: set[bytes] = set()
+    kept = Kept()
     for name, value in environ.items():
         if name.startswith(_OURS) or name in _REPLACED:
             continue
-        if policy.passes(encode(name), learning=learning, granted=granted, denied=denied):
-            passed[name] = value
+        text = encode(name)
+        passes = policy.passes(text, learning=learning, granted=granted, denied=denied)
+        # A name that looks like a secret's passes by a grant for just that.
+        if text in by_hand or policy.looks_secret(text):
+            left: bytes | None = value
+            why = ""
         else:
-            withheld.add(name)
+            left, why = _without_secrets(name, value)
+        if passes and left is not None:
+            passed[name] = left
+        else:
+            kept.names.add(name)
+        if why and (passes or left is None):
+            kept.secrets[name] = why
     own = _private(places["TMP"] + b"/home", places["TMP"] + b"/tmp")
     own[b"PATH"] = session["path"]
     own[b"CARGO_HOME"] = places["CARGO_HOME"]
@@ -75,7 +109,19 @@ def of_script(
         own |= of_door(door)
     # What XDG_RUNTIME_DIR holds is sockets and keys of the user's session, never a build's.
     passed.pop(b"XDG_RUNTIME_DIR", None)
-    return passed | own, withheld - own.keys()
+    kept.names -= own.keys()
+    kept.secrets = {name: why for name, why in kept.secrets.items() if name not in own}
+    return passed | own, kept
+
+
+def _without_secrets(name: bytes, value: bytes) -> tuple[bytes | None, str]:
+    """Return what of a value may be known, None for nothing of it; and what has been left out."""
+    if name in _OF_PACKAGE or name in _private(b"", b""):
+        return value, ""
+    left = makeflags.left(name, value)
+    why = "" if left.split() == value.split() else makeflags.DEFINITIONS
+    kind = values.secret(left)
+    return (None, values.HOLDS + kind) if kind else (left, why)
 
 
 def is_replaced(name: bytes) -> bool:
@@ -85,11 +131,19 @@ def is_replaced(name: bytes) -> bool:
 
 def of_context(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
     """Return what is kept of Cargo's environment to run the same script again: no secrets."""
-    return {
-        name: value
-        for name, value in environ.items()
-        if not name.startswith(_OURS) and not policy.looks_secret(encode(name))
-    }
+    stored = {}
+    for name, value in environ.items():
+        if name.startswith(_OURS) or policy.looks_secret(encode(name)):
+            continue
+        left, _ = _without_secrets(name, value)
+        if left is not None:
+            stored[name] = left
+    return stored
+
+
+def is_secret(name: bytes, value: bytes) -> bool:
+    """Tell whether a variable is not kept to run a script again: by its name or its value."""
+    return policy.looks_secret(encode(name)) or _without_secrets(name, value)[0] is None
 
 
 def of_door(port: int) -> dict[bytes, bytes]:

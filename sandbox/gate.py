@@ -53,6 +53,7 @@ class Gate:
         self._known: dict[tuple[str, bytes], list[str]] = {}  # By question and folder.
         self._search = linkable.Search()
         self._suspects: dict[str, list[str]] = {}  # Of the directive that is being judged.
+        self.secrets: frozenset[str] = frozenset()  # Variables whose values hold some, in notation.
         self._record = record  # Called with key, value and verdict of each directive.
 
     def pass_on(self, lines: Iterable[bytes]) -> Iterable[bytes]:
@@ -87,6 +88,8 @@ class Gate:
             suspect=self._is_suspect,
             poses=lambda folder: self._look(folder, "called like compiled crates", output.posing),
         )
+        if key == "rerun-if-env-changed" and value in self.secrets and verdict == directive.FREE:
+            verdict = directive.REFUSED  # Cargo keeps the value in its target directory.
         self._record(key, value, verdict)
         if verdict not in PASSED:
             decided = directive.is_denied(key, value, denied=self._denied, places=self._places)

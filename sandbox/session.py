@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         env: list[str]
         directives: list[str]
         deny: dict[str, list[str]]  # By kind.
+        secrets: NotRequired[list[str]]  # Of `env`, what passes though its value holds a secret.
         limits: NotRequired[dict[str, int]]  # Of its own, beside those of the session.
         digest: NotRequired[str]  # Of all that decides about its runs: the header's `session`.
 

@@ -141,7 +141,7 @@ class Supervisor:
         The path is empty where the run was interrupted.
         """
         network = Network(run.package, run.session["calls"], learning=run.learning)
-        variables, withheld = environment.of_script(
+        variables, kept = environment.of_script(
             run.environ,
             run.session,
             run.package,
@@ -151,7 +151,8 @@ class Supervisor:
         )
         writer = Writer()
         recorder = Recorder(writer, run.session["calls"])
-        recorder.withheld = frozenset(withheld)
+        recorder.withheld = frozenset(kept.names)
+        recorder.secrets = kept.secrets
         if network.port:
             recorder.provided = frozenset(environment.of_door(network.port))
         network.serve(recorder)
@@ -174,6 +175,7 @@ class Supervisor:
         if self._has_to_end():
             return _INTERRUPTED, b""
         gate = Gate(run.package, run.places, run.handed_over, writer.directive)
+        gate.secrets = frozenset(map(encode, kept.secrets))
         # Judged as a whole before Cargo sees the first byte.
         passed = bytearray()
         for line in gate.pass_on(streams.lines()):

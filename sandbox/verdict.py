@@ -15,6 +15,8 @@ from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from buildperm.sandbox.gate import Gate
     from buildperm.sandbox.run import Run
     from buildperm.sandbox.streams import Streams
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 
 _FAILED = 1
 _MOST_NAMED = 10
+_BY_VALUE = (
+    "name it in `env` of its grants, with a `reason`, or deny it there, or take the secret out of "
+    "the value"
+)
 _REVIEW = "run `buildperm learn` to see what it wanted and to decide"
 _DISTRUST = "find out why it does that before you build it again"
 
@@ -131,7 +137,7 @@ def judge(
         _limit(verdict, run, too_much)
     if not run.learning:
         _denied_writes(verdict, run, writer)
-        _sensitive(verdict, run, writer, recorder.pids)
+        _sensitive(verdict, run, writer, recorder.pids, recorder.secrets)
     return verdict
 
 
@@ -189,7 +195,9 @@ def _denied_writes(verdict: Verdict, run: Run, writer: Writer) -> None:
         verdict.fail(f"it made what it was denied to write: {_listed(found)}", _DISTRUST)
 
 
-def _sensitive(verdict: Verdict, run: Run, writer: Writer, own: set[int]) -> None:
+def _sensitive(
+    verdict: Verdict, run: Run, writer: Writer, own: set[int], secrets: Mapping[bytes, str]
+) -> None:
     """Fail for reads of the sensitive tier that were refused, whatever the script made of it."""
     reads = []
     for path in writer.refused_reads():
@@ -203,14 +211,15 @@ def _sensitive(verdict: Verdict, run: Run, writer: Writer, own: set[int]) -> Non
             reads.append(f"{target} ({why})")
     if reads:
         verdict.fail(f"it tried to read {_listed(reads)}", _DISTRUST)
-    names = [encode(name) for name in writer.withheld_names()]
+    names = {encode(name): secrets.get(name, "") for name in writer.withheld_names()}
     asked = [
-        name
-        for name in names
-        if environment.looks_secret(name) and not _is_denied(run, "env", name)
+        f"{name} ({why})" if why else name
+        for name, why in names.items()
+        if (why or environment.looks_secret(name)) and not _is_denied(run, "env", name)
     ]
     if asked:
-        verdict.fail(f"it asked for the environment variables {_listed(asked)}", _REVIEW)
+        hint = _BY_VALUE if any(names.values()) else _REVIEW
+        verdict.fail(f"it asked for the environment variables {_listed(asked)}", hint)
 
 
 def _found(path: bytes, run: Run) -> str:

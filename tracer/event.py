@@ -136,6 +136,7 @@ class EnvironmentRead:
     present: bool  # The script got a value.
     withheld: bool  # It exists outside and was kept from the script.
     count: int = 1
+    secret: str = ""  # What of its value was kept from the script; empty if that is not why.
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,9 +54,10 @@ def _fields(key: Key) -> str:
             )
         case ("call", _, str(name), errno):
             return f'"call":{_quoted(name)},"errno":{errno}'
-        case ("environment", _, bytes(name), present, withheld):
+        case ("environment", _, bytes(name), present, withheld, str(secret)):
             flags = _flag("present", present) + _flag("withheld", withheld)
-            return f'"name":{_text(name)}{flags}'
+            why = f',"secret":{_quoted(secret)}' if secret else ""
+            return f'"name":{_text(name)}{flags}{why}'
         case ("directive", str(name), str(text), verdict):
             return f'"key":{_quoted(name)},"value":{_quoted(text)},"verdict":"{verdict}"'
         case _:

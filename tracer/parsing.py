@@ -170,6 +170,7 @@ def _environment(fields: Fields) -> EnvironmentRead:
         fields.flag("present"),
         fields.flag("withheld"),
         fields.number("count", 1),
+        fields.text("secret", ""),
     )
 
 

@@ -39,7 +39,7 @@ from buildperm.tracer.tree import SIGKILL, Tree, children, kill
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from buildperm.tracer.made import Perform
     from buildperm.tracer.observation import Leave, Seen, Stopped
@@ -65,6 +65,7 @@ class Recorder:
             calls: Name by number of each call that the filter may stop.
         """
         self.withheld: frozenset[bytes] = frozenset()  # Names kept from the script's environment.
+        self.secrets: Mapping[bytes, str] = {}  # By name, what of a value was kept from it.
         self.provided: frozenset[bytes] = frozenset()  # Names put there, of no concern to anybody.
         self.process_limit = 0  # Live processes beyond which the tree is killed: THREADS; 0: any.
         self.left_running = 0  # Processes that were still there when the script had ended.
@@ -385,7 +386,13 @@ class Recorder:
                 self._void(process)
             self.unseen = points.unseen
         if points is not None and name and name not in self.provided:
-            self._writer.environment(process, name, name in points.names, name in self.withheld)
+            self._writer.environment(
+                process,
+                name,
+                name in points.names,
+                name in self.withheld,
+                self.secrets.get(name, ""),
+            )
         self._resume(tid, process, _SIGTRAP if name is None else 0)
 
     def _resume(self, tid: int, process: Process, signal: int) -> None:

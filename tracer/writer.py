@@ -181,10 +181,12 @@ class Writer:
         """File a `CallRefused`."""
         self._count(("call", process.chain, name, errno), process.key, True, 0)
 
-    def environment(self, process: Process, name: bytes, present: bool, withheld: bool) -> None:
+    def environment(
+        self, process: Process, name: bytes, present: bool, withheld: bool, secret: str = ""
+    ) -> None:
         """File an `EnvironmentRead`."""
-        key = ("environment", process.chain, name, present, withheld)
-        self._count(key, process.key, False, len(name))
+        key = ("environment", process.chain, name, present, withheld, secret)
+        self._count(key, process.key, False, len(name) + len(secret))
 
     def directive(self, key: str, value: str, verdict: str) -> None:
         """File a `DirectivePrinted`; `key` and `value` are in notation."""
@@ -215,7 +217,7 @@ class Writer:
         """Yield each variable that was asked for, exists outside, and was kept from the script."""
         for key in self._events:
             match key:
-                case ("environment", _, bytes(name), _, True):
+                case ("environment", _, bytes(name), _, True, _):
                     yield name
                 case _:
                     pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Iterable, Iterator
 from functools import cached_property
@@ -13,9 +14,9 @@ from buildperm.cli.asking import Asked
 from buildperm.cli.evidence import Evidence, Run
 from buildperm.cli.lines import Lines
 from buildperm.cli.lookup import Script
-from buildperm.policy import explanation, proposals
+from buildperm.policy import explanation, makeflags, proposals, values
 from buildperm.policy.access import Access, Kind, Outcome
-from buildperm.policy.compilation import PINNED
+from buildperm.policy.compilation import PINNED, by_hand
 from buildperm.policy.explanation import (
     ByBaseline,
     ByPreset,
@@ -30,11 +31,13 @@ from buildperm.policy.explanation import (
 )
 from buildperm.policy.fold import STEERS, held
 from buildperm.policy.grants import Policy
+from buildperm.policy.pattern import is_literal
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.risk import of_rule
 from buildperm.policy.rule import Rule
 from buildperm.policy.snapshot import Sighting, Snapshot
 from buildperm.policy.version import age
+from buildperm.tracer.notation import decode
 from buildperm.tui.sentences import verdict
 
 
@@ -83,7 +86,24 @@ class Answer:
             is_free=seen is not None and evidence.was_free(seen),
             handed_over=known.handed_over(),
         )
+        if asked.kind is Kind.ENV:
+            self._judge_value(seen)
         self.sentence = verdict(script.key, asked.kind, asked.target, self.explanation)
+
+    def _judge_value(self, seen: Access | None) -> None:
+        """Take back that a variable may be seen where its value, then or today, holds a secret."""
+        grants, version, name = self.script.grants, self.script.package.version, self.asked.target
+        is_open = isinstance(self.explanation, NotGranted) or explanation.is_allowed(
+            self.explanation
+        )
+        if name in by_hand(grants, version) or not is_open:
+            return
+        why = seen.sensitive if seen is not None else ""
+        value = os.environb.get(decode(name))
+        kind = "" if value is None else values.secret(makeflags.left(decode(name), value))
+        if why or kind:
+            wildcard = None if self.rule and is_literal(self.rule.pattern) else self.rule
+            self.explanation = Sensitive(why or values.HOLDS + kind, wildcard)
 
     @property
     def rule(self) -> Rule | None:
@@ -123,6 +143,10 @@ class Answer:
             return self._lines.rule(key, rule, is_denial=is_denial)
         return self._lines.crate(key)
 
+    @property
+    def _why(self) -> str:
+        return self.explanation.why if isinstance(self.explanation, Sensitive) else ""
+
     @cached_property
     def proposal(self) -> Proposal | None:
         """Return what a review would ask, had it just been seen; None if nothing."""
@@ -136,7 +160,7 @@ class Answer:
             0,
             0,
             (),
-            sensitive=STEERS if self.explanation == Never(STEERS) else why,
+            sensitive=STEERS if self.explanation == Never(STEERS) else why or self._why,
             resolved=self._resolved,
         )
         if not isinstance(self.explanation, NotGranted | Sensitive):
@@ -153,11 +177,13 @@ class Answer:
         table, *lists = self._lines.grant(self.proposal, choice)
         grants, version = self.script.grants, self.script.package.revision
         reviewed = grants.reviewed if grants else frozenset()
-        if version not in reviewed and any(of_rule(rule)[0] >= PINNED for rule in choice.rules):
+        is_sensitive = isinstance(self.explanation, Sensitive)
+        is_pinned = is_sensitive or any(of_rule(rule)[0] >= PINNED for rule in choice.rules)
+        if version not in reviewed and is_pinned:
             # It would not be in force without.
             versions = sorted({*reviewed, version}, key=age)
             lists.insert(0, f"reviewed = [{', '.join(map(_quoted, versions))}]")
-        if isinstance(self.explanation, Sensitive) and not (grants and grants.reason):
+        if is_sensitive and not (grants and grants.reason):
             lists.append('reason = "WHY THIS BUILD SCRIPT NEEDS IT"')
         return table, *lists
 

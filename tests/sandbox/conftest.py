@@ -62,6 +62,7 @@ class Bench:
     python: Path  # Runs the supervisor.
     grants: dict[str, list[str]] = field(default_factory=dict)
     deny: dict[str, list[str]] = field(default_factory=dict)
+    secrets: list[str] = field(default_factory=list)
     limits: dict[str, int] = field(default_factory=dict)
     own_limits: dict[str, int] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
@@ -163,6 +164,7 @@ class Bench:
             "env": granted["env"],
             "directives": granted["directives"],
             "deny": dict(self.deny),
+            "secrets": list(self.secrets),
             "limits": dict(self.own_limits),
             "digest": "d1",
         }
