@@ -14,7 +14,7 @@ from buildperm.errors import BuildpermError, CannotEnforceError
 from buildperm.policy import baseline, compilation, layout, limits, sensitive, tier
 from buildperm.policy.containment import Containment
 from buildperm.policy.environment import looks_secret
-from buildperm.sandbox import spec
+from buildperm.sandbox import spec, stub
 from buildperm.sandbox.runtime import choose
 from buildperm.sandbox.session import VERSION
 from buildperm.tracer.notation import encode
@@ -79,6 +79,7 @@ def make(
         "path": os.fsencode(toolchain.path(environment.get("PATH", os.defpath))),
         "owned": owned.folders(metadata, toolchain, environment),
         "homes": owned.homes(),
+        "loaded": sorted(stub.loaded()),
         "rustc_wrapper": os.fsencode(rustc_wrapper),
         "progress": os.fsencode(target.progress),
         "packages": {},
@@ -91,7 +92,7 @@ def make(
             described["limits"] = dict(own)
         described["digest"] = _digest(session, described)
         session["packages"][os.fsencode(package.folder)] = described
-    session["foreign"] = sorted(
+    session["fetched"] = sorted(
         os.fsencode(package.folder)
         for package in metadata.packages.values()
         if package.source and not package.build_scripts
@@ -215,6 +216,7 @@ def _digest(session: Session, package: Package) -> str:
         [session[key] for key in ("buildperm", "profile", "runtime", "landlock_abi")],
         held_to,
         {name: held for name, held in session["limits"].items() if held != limits.DEFAULTS[name]},
+        [name.hex() for name in session.get("loaded", ())],
     )
     text = json.dumps(decisive, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

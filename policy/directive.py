@@ -221,6 +221,7 @@ def judge(
     handed_over: Iterable[bytes] = (),
     suspect: Callable[[bytes], object] | None = None,
     poses: Callable[[bytes], object] | None = None,
+    preempts: Callable[[bytes], object] | None = None,
 ) -> str:
     """Say what becomes of a directive: free, granted, refused or forbidden.
 
@@ -228,7 +229,7 @@ def judge(
     portable paths; for `rustc-env` the value's name alone will do. `handed_over` are folders that
     other build scripts named in `DEP_*`. `suspect` tells whether a folder that a build script has
     filled is not to be searched for libraries without a grant, `poses` whether one is never to be
-    searched for crates.
+    searched for crates, `preempts` whether one is never to be searched at all.
 
     Raises:
         ValueError: Value or pattern hold a `%` without two hexadecimal digits.
@@ -244,6 +245,10 @@ def judge(
         folders = (_searched(value, places) for key, value in parts if key == _SEARCH)
         if any(suspect(folder) for folder in folders if not _is_system(folder, places)):
             verdicts = {REFUSED}
+    if preempts is not None:
+        folders = (_searched(value, places) for key, value in parts if key == _SEARCH)
+        if any(preempts(folder) for folder in folders if folder and not _is_system(folder, places)):
+            return FORBIDDEN
     if poses is not None:
         searched = (value for key, value in parts if key == _SEARCH and _holds_crates(value))
         folders = (_searched(value, places) for value in searched)

@@ -54,6 +54,7 @@ class Gate:
         self._search = linkable.Search()
         self._suspects: dict[str, list[str]] = {}  # Of the directive that is being judged.
         self.secrets: frozenset[str] = frozenset()  # Variables whose values hold some, in notation.
+        self.loaded: frozenset[bytes] = frozenset()  # Libraries that no folder may hold.
         self._record = record  # Called with key, value and verdict of each directive.
 
     def pass_on(self, lines: Iterable[bytes]) -> Iterable[bytes]:
@@ -87,6 +88,7 @@ class Gate:
             handed_over=self._handed_over,
             suspect=self._is_suspect,
             poses=lambda folder: self._look(folder, "called like compiled crates", output.posing),
+            preempts=self._preempts,
         )
         if key == "rerun-if-env-changed" and value in self.secrets and verdict == directive.FREE:
             verdict = directive.REFUSED  # Cargo keeps the value in its target directory.
@@ -102,6 +104,11 @@ class Gate:
         return self._look(folder, "called like the system's", output.shadows) or self._look(
             folder, "not only linked", self._search.commanding
         )
+
+    def _preempts(self, folder: bytes) -> bool:
+        """Tell whether what starts the next stub would find its libraries in a folder."""
+        what = "loaded before any sandbox is made"
+        return self._look(folder, what, lambda searched: output.holding(searched, self.loaded))
 
     def _look(self, folder: bytes, what: str, find: Callable[[bytes], list[str]]) -> bool:
         """Tell whether a folder holds what is `what`."""

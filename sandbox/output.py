@@ -17,7 +17,7 @@ from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
 DEEPEST = 200
 """Folders inside folders beyond this are not looked into but reported: PATH_MAX is near."""
@@ -133,6 +133,16 @@ def beyond(folders: Iterable[bytes], most_bytes: int, most_files: int) -> str:
 
 def shadows(folder: bytes) -> list[str]:
     """Name what in `folder` a linker that searches there takes for a library of the system."""
+    return _searched(folder, _is_system_library)
+
+
+def holding(folder: bytes, names: Collection[bytes]) -> list[str]:
+    """Name what in `folder` a loader that searches there takes for one of the libraries `names`."""
+    return _searched(folder, names.__contains__)
+
+
+def _searched(folder: bytes, is_found: Callable[[bytes], bool]) -> list[str]:
+    """Name what is found in `folder` and where a loader looks first: ld.so(8)."""
     found: list[str] = []
     pending = [b""]
     for _ in range(_HARDWARE_MOST):
@@ -141,7 +151,7 @@ def shadows(folder: bytes) -> list[str]:
         below = pending.pop()
         is_by_hardware = below.endswith(_BY_HARDWARE + b"/")
         for name in _names(folder + b"/" + below):
-            if _is_system_library(name):
+            if is_found(name):
                 found.append(encode(below + name))
             elif is_by_hardware or name in _HARDWARE or name == _BY_HARDWARE:
                 pending.append(below + name + b"/")

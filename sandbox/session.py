@@ -59,10 +59,11 @@ if TYPE_CHECKING:
         tier: NotRequired[Tier]  # What a look at this machine has found to be sensitive.
         owned: NotRequired[list[bytes]]  # Folders that are somebody's: sandbox.owners.
         homes: NotRequired[list[bytes]]  # Of people, besides HOME.
+        loaded: NotRequired[list[bytes]]  # Libraries that are looked for as a stub is started.
         rustc_wrapper: bytes  # What build scripts see as RUSTC_WRAPPER; empty: nothing.
         progress: bytes  # File to append one JSON line to at the start and end of each script.
         packages: dict[bytes, Package]  # By manifest directory, without links.
-        foreign: NotRequired[list[bytes]]  # Folders of the others that are from elsewhere.
+        fetched: NotRequired[list[bytes]]  # Folders of the others that are from elsewhere.
         limits: dict[str, int]  # See policy.limits.
 
 

@@ -287,7 +287,7 @@ def filled(session: Session) -> list[bytes]:
     grant: whoever fills a tree makes the links in it.
     """
     found = [folder_ for folder_, package in session["packages"].items() if package["source"]]
-    found += session.get("foreign", ())
+    found += session.get("fetched", ())
     written: list[bytes] = []
     for folder_, package in session["packages"].items():
         places = session["places"] | {"MANIFEST_DIR": folder_}

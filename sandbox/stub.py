@@ -14,6 +14,7 @@ import subprocess
 import sys
 
 from buildperm.errors import CannotEnforceError
+from buildperm.sandbox import needed
 from buildperm.tracer.notation import encode
 
 SUPERVISOR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "supervisor.py")
@@ -23,6 +24,7 @@ _SHELLS = (b"/bin/sh", b"/bin/bash -p", b"/usr/bin/bash -p", b"/usr/local/bin/ba
 
 _ENV = b"/usr/bin/env"
 _SEARCHED = b"LD_LIBRARY_PATH"
+_SET_ASIDE = b"-S -u LD_LIBRARY_PATH BUILDPERM_LIBRARIES=${LD_LIBRARY_PATH} "
 _PROBE = {b"A.B": b"kept", b"A-B": b"kept", b"PATH": os.fsencode(os.defpath)}
 
 _STUB = b"""\
@@ -111,13 +113,14 @@ def _interpreter() -> bytes:
 
     Cargo names folders that other build scripts have filled in LD_LIBRARY_PATH, and a shell loads
     libraries before it runs a line: what it is linked with, and what its getpwuid(3) is configured
-    to ask. env needs libc, and no more, and keeps the variable from the shell.
+    to ask. env mostly needs libc, and no more, and keeps the variable from the shell. What it does
+    need no build script may bring along: see `loaded`.
 
     Raises:
         CannotEnforceError: There is no shell.
     """
     words = shell()
-    set_aside = b"-S -u LD_LIBRARY_PATH BUILDPERM_LIBRARIES=${LD_LIBRARY_PATH} " + words
+    set_aside = _SET_ASIDE + words
     try:
         ran = subprocess.run(
             [_ENV, set_aside, b"-c", b"exec env"],  # As the kernel does: execve(2).
@@ -132,6 +135,31 @@ def _interpreter() -> bytes:
     found = set(ran.stdout.split(b"\n"))
     works = {b"BUILDPERM_LIBRARIES=/nowhere at all", b"A.B=kept", b"A-B=kept"} <= found
     return _ENV + b" " + set_aside if works and _SEARCHED not in ran.stdout else words
+
+
+@functools.cache
+def loaded() -> frozenset[bytes]:
+    """Return the names of all libraries that are looked for before a stub's first line.
+
+    Raises:
+        CannotEnforceError: There is no shell, or what is looked for cannot be told.
+    """
+    words = shell()
+    program, command = words.split()[0], [*words.split(), b"-c", b":"]
+    if keeps_libraries_away():
+        # The shell is not asked: it has the variable no more.
+        program, command = _ENV, [_ENV, _SET_ASIDE + b"LD_DEBUG= " + words, b"-c", b":"]
+    try:
+        names = needed.of(program) | needed.observed(command)
+        if program != _ENV:  # Some shells ask who their user is.
+            names |= needed.of_modules(program)
+    except needed.UnknownError as error:
+        raise CannotEnforceError(
+            f"cannot tell which libraries `{encode(program)}` loads as it starts a build script's "
+            f"stub, while other build scripts have a say in that: {error}",
+            hint="Install the `env` of GNU coreutils as your system packages it.",
+        ) from error
+    return names
 
 
 def keeps_libraries_away() -> bool:

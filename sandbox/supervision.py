@@ -175,6 +175,7 @@ class Supervisor:
         if self._has_to_end():
             return _INTERRUPTED, b""
         gate = Gate(run.package, run.places, run.handed_over, writer.directive)
+        gate.loaded = frozenset(run.session.get("loaded", ()))
         gate.secrets = frozenset(map(encode, kept.secrets))
         # Judged as a whole before Cargo sees the first byte.
         passed = bytearray()

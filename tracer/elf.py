@@ -17,10 +17,13 @@ _SECTION = struct.Struct("<IIQQQQIIQQ")  # Elf64_Shdr
 _SEGMENT = struct.Struct("<IIQQQQQQ")  # Elf64_Phdr
 _SYMBOL = struct.Struct("<IBBHQQ")  # Elf64_Sym
 _SYMTAB, _DYNSYM = 2, 11  # sh_type
-_LOAD, _INTERPRETER = 1, 3  # p_type
+_LOAD, _DYNAMIC, _INTERPRETER = 1, 2, 3  # p_type
+_NEEDED, _STRINGS = 1, 5  # d_tag: DT_NEEDED, DT_STRTAB
+_ENTRY = struct.Struct("<qQ")  # Elf64_Dyn
 _FUNCTION = 2  # STT_FUNC, lower half of st_info
 _TABLE_MAX = 32 << 20  # Bytes of one table that are looked at.
 _HEADERS_MAX = 4096
+_NAME_MAX = 4096  # Bytes of the name of a library, with the zero at its end.
 
 
 class Image:
@@ -48,6 +51,43 @@ class Image:
     def is_static(self) -> bool:
         """Say whether no loader has to run before it."""
         return all(segment[0] != _INTERPRETER for segment in self._table(32, 54, _SEGMENT))
+
+    def interpreter(self) -> bytes:
+        """Return the path of the loader that has to run before it; empty if none has."""
+        for kind, _, offset, _, _, size, *_ in self._table(32, 54, _SEGMENT):
+            if kind == _INTERPRETER:
+                return self._read(offset, size).partition(b"\0")[0]
+        return b""
+
+    def needed(self) -> list[bytes]:
+        """Return the names of the libraries that it is linked with.
+
+        Raises:
+            ValueError: Its tables do not add up.
+        """
+        segments = self._table(32, 54, _SEGMENT)
+        dynamic = next((segment for segment in segments if segment[0] == _DYNAMIC), None)
+        if dynamic is None:
+            return []
+        raw = self._read(dynamic[2], dynamic[5])
+        entries = list(_ENTRY.iter_unpack(raw[: len(raw) // _ENTRY.size * _ENTRY.size]))
+        address = next((value for tag, value in entries if tag == _STRINGS), -1)
+        names = []
+        for tag, value in entries:
+            if tag == 0:  # DT_NULL ends it.
+                break
+            if tag == _NEEDED:
+                names.append(self._text(segments, address + value))
+        return names
+
+    def _text(self, segments: list[tuple[int, ...]], address: int) -> bytes:
+        """Return the text at an address."""
+        for kind, _, offset, first, _, size, *_ in segments:
+            if kind == _LOAD and first <= address < first + size:
+                text, end, _ = self._read(offset + address - first, _NAME_MAX).partition(b"\0")
+                if text and end:
+                    return text
+        raise ValueError("a name of a library that is not there")
 
     def lowest(self) -> int:
         """Return the address that its first byte wants to be mapped at."""

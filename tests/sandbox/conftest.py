@@ -63,6 +63,7 @@ class Bench:
     grants: dict[str, list[str]] = field(default_factory=dict)
     deny: dict[str, list[str]] = field(default_factory=dict)
     secrets: list[str] = field(default_factory=list)
+    loaded: list[bytes] = field(default_factory=list)
     limits: dict[str, int] = field(default_factory=dict)
     own_limits: dict[str, int] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
@@ -188,6 +189,7 @@ class Bench:
                 "HOME": os.fsencode(self.home),
             },
             "path": b"/usr/bin:/bin",
+            "loaded": list(self.loaded),
             "rustc_wrapper": self.rustc_wrapper,
             "progress": os.fsencode(self.progress),
             "packages": {os.fsencode(self.package): package},

@@ -1,0 +1,185 @@
+"""Libraries that a program loads which starts a stub, where that is not the `env` of most systems.
+
+Some are linked with more than libc: those of uutils, and of coreutils made into one program.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from buildperm.sandbox import needed, stub
+from tests.cli.conftest import environment, member
+from tests.sandbox.conftest import Bench, compile_c
+
+_NAME = "libextra.so.1"
+_ENV = """
+#include <unistd.h>
+int extra(void);
+int main(int count, char **words) { extra(); execv("/usr/bin/env", words); return 127; }
+"""
+_SYSTEMS = "int extra(void) { return 0; }"
+_PLANTED = """
+#include <fcntl.h>
+__attribute__((constructor)) static void loaded(void) { creat("MARK", 0600); }
+int extra(void) { return 0; }
+"""
+# As where the program lies elsewhere: nothing but its path is another one.
+_RUN = """
+import sys
+from buildperm.sandbox import stub
+stub._ENV = sys.argv.pop(1).encode()
+sys.argv[0] = "buildperm"
+from buildperm.__main__ import main
+sys.exit(main())
+"""
+_BUILD = """
+fn main() {
+    let out = std::env::var("OUT_DIR").unwrap();
+    std::fs::write(format!("{out}/NAME"), include_bytes!("planted")).unwrap();
+    println!("cargo::rustc-link-search=native={out}");
+}
+"""
+_QUIET = 'fn main() { println!("cargo::rerun-if-changed=build.rs"); }'
+
+
+def _library(source: str, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return compile_c(source, path, "-shared", "-fPIC", f"-Wl,-soname,{_NAME}")
+
+
+@pytest.fixture(scope="module")
+def env(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make an `env` that is linked with a library of the system's."""
+    folder = tmp_path_factory.mktemp("system")
+    folder.chmod(0o755)
+    library = _library(_SYSTEMS, folder / _NAME)
+    return compile_c(_ENV, folder / "env", str(library), f"-Wl,-rpath,{folder}")
+
+
+def _workspace(folder: Path, name: str, mark: Path) -> Path:
+    """Make a member that hands a library called `name` to whatever runs next."""
+    workspace = member(folder / "ws", _QUIET)
+    other = member(folder / "other", _BUILD.replace("NAME", name), "planting") / "planting"
+    other.rename(workspace / "planting")
+    _library(_PLANTED.replace("MARK", str(mark)), workspace / "planting/planted")
+    manifest = workspace / "sample/Cargo.toml"
+    table = '[build-dependencies]\nplanting = { path = "../planting" }\n'
+    manifest.write_text(manifest.read_text() + table)
+    (workspace / "planting/planted.c").unlink()
+    (workspace / "Cargo.toml").write_text(
+        '[workspace]\nmembers = ["sample", "planting"]\nresolver = "2"\n'
+    )
+    return workspace
+
+
+def _ci(env: Path, workspace: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", _RUN, str(env), "ci"],
+        cwd=workspace,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_no_script_brings_along_what_starts_the_next_stub(env: Path, tmp_path: Path) -> None:
+    mark = tmp_path / "loaded"
+    workspace = _workspace(tmp_path, _NAME, mark)
+
+    ended = _ci(env, workspace)
+
+    assert not mark.exists()
+    assert ended.returncode == 20, ended.stderr
+    assert f"loaded before any sandbox is made: {_NAME}" in ended.stderr
+
+
+def test_a_library_that_nothing_of_ours_loads_may_be_brought_along(
+    env: Path, tmp_path: Path
+) -> None:
+    mark = tmp_path / "loaded"
+    workspace = _workspace(tmp_path, "libother.so.1", mark)
+
+    ended = _ci(env, workspace)
+
+    assert ended.returncode == 0, ended.stderr
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("name", ["libc.so.6", "glibc-hwcaps/x86-64-v3/libc.so.6"])
+@pytest.mark.parametrize("line", ["rustc-link-search=native={}", "rustc-flags=-L {}"])
+def test_no_grant_opens_a_folder_with_what_starts_the_next_stub(
+    own_bench: Bench, name: str, line: str
+) -> None:
+    planted = own_bench.out_dir / name
+    planted.parent.mkdir(parents=True, exist_ok=True)
+    planted.touch()
+    own_bench.loaded = sorted(stub.loaded())
+    own_bench.grants = {"directives": ["rustc-link-search=**", "rustc-flags=**"]}
+    text = f"cargo:{line.format(own_bench.out_dir)}"
+
+    ended = own_bench.run(own_bench.script(f"print({text!r})"))
+
+    assert ended.stdout == b""
+    assert ended.status == 1
+    assert b"(forbidden" in ended.stderr
+
+
+def test_where_it_cannot_be_told_no_script_is_run(tmp_path: Path) -> None:
+    mark = tmp_path / "loaded"
+    workspace = _workspace(tmp_path, "libother.so.1", mark)
+    # It works as an `env`, but is no program of a kind that can be looked into.
+    env = compile_c(_ENV.replace("extra();", ""), tmp_path / "env", "-static")
+    text = bytearray(env.read_bytes())
+    text[4:6] = b"\x01\x01"  # As if for 32 bits: elf(5), EI_CLASS, which the kernel passes over.
+    env.write_bytes(text)
+
+    ended = _ci(env, workspace)
+
+    assert ended.returncode == 23, ended.stderr
+    assert "cannot tell which libraries" in ended.stderr
+    assert not list(workspace.glob("target/**/recording.jsonl"))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"text", b"\x7fELF\x02\x01" + bytes(58), b"#!\n", b"#!/x"]
+)
+def test_what_is_no_program_is_not_taken_for_one_without_libraries(
+    tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "env"
+    path.write_bytes(content)
+    if content.startswith(b"\x7fELF"):
+        assert needed.of(bytes(path)) == frozenset()  # Without any loader, as static ones.
+        return
+
+    with pytest.raises(needed.UnknownError):
+        needed.of(bytes(path))
+
+
+def test_names_are_those_that_the_loader_looks_for(env: Path, tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    script.write_text(f"#!{env} -S sh\n")
+
+    found = needed.of(bytes(env))
+
+    assert _NAME.encode() in found
+    assert any(name.startswith(b"libc.") for name in found)
+    assert needed.of(bytes(script)) == found
+    assert (
+        needed.of(bytes(compile_c("int main(void) {}", tmp_path / "s", "-static"))) == frozenset()
+    )
+    if b"find library" in _debugged(env):
+        assert needed.observed([bytes(env), b"true"]) >= found - {b"ld-linux-x86-64.so.2"}
+
+
+def _debugged(program: Path) -> bytes:
+    ran = subprocess.run(
+        [program, "true"], env={"LD_DEBUG": "libs"}, capture_output=True, check=False
+    )
+    return ran.stderr
