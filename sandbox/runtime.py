@@ -93,7 +93,7 @@ class Portable:
 
     def unavailable(self) -> str | None:
         """Say why this machine cannot run it, or None where it can."""
-        return _unavailable(probe(), self.cap)
+        return _unavailable(probe(), self.cap) or _unknown()
 
     def left_open(self, landlock_abi: int) -> tuple[str, ...]:
         """Say what it does not stop with this Landlock ABI, a sentence each."""
@@ -106,6 +106,7 @@ class Portable:
         Raises:
             CannotEnforceError: This machine cannot run it.
         """
+        stub.loaded()  # Says itself what is missing.
         reason = self.unavailable()
         if reason:
             raise CannotEnforceError(
@@ -241,6 +242,19 @@ def _errata() -> tuple[str, ...]:
     if landlock.DISCONNECTED in landlock.errata():
         return ()
     return ("It may use what somebody moves out of a bind mount while it has it open (Landlock).",)
+
+
+def _unknown() -> str | None:
+    """Say why it cannot be told what runs before a sandbox is made; None where it can."""
+    try:
+        stub.shell()
+    except CannotEnforceError:
+        return None  # Said where the shell of stubs is.
+    try:
+        stub.loaded()
+    except CannotEnforceError as error:
+        return f"{error.args[0]}; install the `env` of GNU coreutils as your system packages it"
+    return None
 
 
 def _stubs() -> tuple[str, ...]:

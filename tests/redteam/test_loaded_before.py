@@ -28,7 +28,7 @@ __attribute__((constructor)) static void loaded(void) { creat("MARK", 0600); }
 int extra(void) { return 0; }
 """
 # As where the program lies elsewhere: nothing but its path is another one.
-_RUN = """
+_STARTED = """
 import sys
 from buildperm.sandbox import stub
 stub._ENV = sys.argv.pop(1).encode()
@@ -76,9 +76,9 @@ def _workspace(folder: Path, name: str, mark: Path) -> Path:
     return workspace
 
 
-def _ci(env: Path, workspace: Path) -> subprocess.CompletedProcess[str]:
+def _run(env: Path, workspace: Path, word: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", _RUN, str(env), "ci"],
+        [sys.executable, "-c", _STARTED, str(env), word],
         cwd=workspace,
         env=environment(),
         stdin=subprocess.DEVNULL,
@@ -92,7 +92,7 @@ def test_no_script_brings_along_what_starts_the_next_stub(env: Path, tmp_path: P
     mark = tmp_path / "loaded"
     workspace = _workspace(tmp_path, _NAME, mark)
 
-    ended = _ci(env, workspace)
+    ended = _run(env, workspace, "ci")
 
     assert not mark.exists()
     assert ended.returncode == 20, ended.stderr
@@ -105,7 +105,7 @@ def test_a_library_that_nothing_of_ours_loads_may_be_brought_along(
     mark = tmp_path / "loaded"
     workspace = _workspace(tmp_path, "libother.so.1", mark)
 
-    ended = _ci(env, workspace)
+    ended = _run(env, workspace, "ci")
 
     assert ended.returncode == 0, ended.stderr
     assert not mark.exists()
@@ -139,9 +139,11 @@ def test_where_it_cannot_be_told_no_script_is_run(tmp_path: Path) -> None:
     text[4:6] = b"\x01\x01"  # As if for 32 bits: elf(5), EI_CLASS, which the kernel passes over.
     env.write_bytes(text)
 
-    ended = _ci(env, workspace)
+    ended = _run(env, workspace, "ci")
+    told = _run(env, workspace, "doctor")
 
-    assert ended.returncode == 23, ended.stderr
+    assert "not available: cannot tell which libraries" in told.stdout
+    assert told.returncode == ended.returncode == 23, ended.stderr
     assert "cannot tell which libraries" in ended.stderr
     assert not list(workspace.glob("target/**/recording.jsonl"))
 
