@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _MARK = b"buildperm: rustc wrapper"  # In the second line of our own wrapper.
 _DEEPEST_INCLUDE = 16
 
+CARGOS_OWN = ("CARGO_BIN_NAME", "CARGO_CRATE_NAME", "CARGO_TARGET_TMPDIR")
+"""Variables that must mean what Cargo means by them: our wrapper tells build scripts by them."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
@@ -65,7 +68,7 @@ def _refuse_ours(layer: _Layer) -> None:
     """Refuse an `[env]` that would tell our wrapper to put no stub, or a stub to hold to less."""
     table = layer.settings.get("env")
     for name in table if isinstance(table, dict) else ():
-        if name == "CARGO_BIN_NAME" or name.startswith("BUILDPERM_"):
+        if name in CARGOS_OWN or name.startswith("BUILDPERM_"):
             raise BuildpermError(
                 f"Cargo's configuration in `{layer.root}` sets `{name}` for build scripts",
                 hint="Remove it from `[env]`: scripts could run without being held.",

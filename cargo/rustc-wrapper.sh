@@ -2,13 +2,22 @@
 # buildperm: rustc wrapper
 #
 # Cargo calls this in place of rustc: `$0 RUSTC ARGUMENTS`, or `$0 OTHER_WRAPPER RUSTC ARGUMENTS`.
-# Everything is passed on. When it was a build script that rustc linked, a stub takes its place
-# before Cargo can run it; the program is kept beside it as NAME.real. If that cannot be done there
-# is no program at all, and the build fails: a build script never runs without the stub.
+# Everything is passed on as it is. When it was a build script that rustc linked, a stub takes its
+# place before Cargo can run it; the program is kept beside it as NAME.real. If that cannot be done
+# there is no program at all, and the build fails: a build script never runs without the stub.
 #
-#   BUILDPERM_RUSTC_WRAPPER   the wrapper that would be in use without buildperm; may be empty
+# Crates and RUSTFLAGS put words of their own among the arguments, and only rustc knows what it
+# makes of them. So nothing is decided by these. What is compiled is said by CARGO_CRATE_NAME and by
+# the first two words behind the programs, which Cargo writes (its `build_base_args`), and by where
+# it is put: Cargo runs build scripts from folders of their own, in which it compiles nothing else,
+# or, in its new layout, no other program that lacks CARGO_BIN_NAME and CARGO_TARGET_TMPDIR. And
+# whatever program rustc has left there when it is done gets a stub, by whatever option it came.
+#
+#   BUILDPERM_TARGET          the target directory, without links: nothing outside of it is touched
 #   BUILDPERM_STUB            the stub, but for its last line
+#   BUILDPERM_RUSTC_WRAPPER   the wrapper that would be in use without buildperm; may be empty
 #
+# In a target directory these are written above, so that no configuration can say otherwise.
 # Fork nothing on the way that nearly every call takes.
 
 case " $*" in
@@ -16,73 +25,140 @@ case " $*" in
 *) exec ${BUILDPERM_RUSTC_WRAPPER:+"$BUILDPERM_RUSTC_WRAPPER"} "$@" ;;
 esac
 
-name='' kind='' folder='' suffix='' emitted=link testing='' option=''
+pass() { exec ${BUILDPERM_RUSTC_WRAPPER:+"$BUILDPERM_RUSTC_WRAPPER"} "$@"; }
+
+refuse() { # WHAT HINT; neither may hold a word that a crate chose
+    echo "buildperm: refused to compile for \`${CARGO_PKG_NAME:-an unknown package}\`: $1" >&2
+    echo "  $2" >&2
+    exit 1
+}
+
+words=0 first='' named='' folder='' folders=0 is_program='' is_check='' previous=''
 
 note() {
-    case $option in
-    --crate-name) name=$1 ;;
-    --crate-type) kind=$1 ;;
+    words=$((words + 1))
+    case $words in
+    1) first=$1 ;;
+    2) [ "$first" != --crate-name ] || named=$1 ;;
+    esac
+    case $previous in
     --out-dir) folder=$1 ;;
-    --emit) emitted=$1 ;;
-    -C | --codegen) case $1 in extra-filename=*) suffix=${1#*=} ;; esac ;;
+    --crate-type) [ "$1" != bin ] || is_program=yes ;;
     esac
     case $1 in
-    --crate-name=*) name=${1#*=} ;;
-    --crate-type=*) kind=${1#*=} ;;
-    --out-dir=*) folder=${1#*=} ;;
-    --emit=*) emitted=${1#*=} ;;
-    -Cextra-filename=* | --codegen=extra-filename=*) suffix=${1#*extra-filename=} ;;
-    --test) testing=yes ;;
+    --out-dir | --out-dir=*) folders=$((folders + 1)) ;;
+    --emit=dep-info,metadata) is_check=yes ;;
     esac
-    option=$1
+    previous=$1
 }
 
 for argument in "$@"; do
     case $argument in
     @*) # A crate can have Cargo pass on such a word among others, in `check-cfg` of its `[lints]`.
-        if [ $# -gt 3 ]; then
-            echo "buildperm: refused: rustc would read further arguments from \`${argument#@}\`" >&2
-            exit 1
-        fi
+        [ $# -le 3 ] || refuse "rustc would read further arguments from a file behind an \`@\`" \
+            "Remove that word from \`check-cfg\` in Cargo.toml, or from RUSTFLAGS."
         # Cargo writes one argument a line into a file when they are too many for execve(2).
         while IFS= read -r line || [ -n "$line" ]; do note "$line"; done <"${argument#@}"
         ;;
-    *) note "$argument" ;;
+    -*) note "$argument" ;;
+    *) [ "$words" -eq 0 ] || note "$argument" ;; # Before any option they are programs.
     esac
 done
 
-# Cargo names a program by CARGO_BIN_NAME when it compiles one, but never a build script.
-script=
-case $name,${kind:-bin},$testing,${CARGO_BIN_NAME:-} in
-build_script_*,bin,, | metabuild_*,bin,,) case ,$emitted, in *,link,* | *,link=*) script=yes ;; esac ;;
-esac
-[ "$script" ] || exec ${BUILDPERM_RUSTC_WRAPPER:+"$BUILDPERM_RUSTC_WRAPPER"} "$@"
+is_script() { case $1 in build_script_* | metabuild_*) ;; *) return 1 ;; esac }
 
-program=${folder:-.}/$name$suffix
-fresh=$program.stub.$$
+# Before Cargo 1.45 there is no such variable. Calls that are for no unit have neither.
+crate=${CARGO_CRATE_NAME-$named}
+is_script "$crate" || is_script "$named" || pass "$@"
+[ "$crate" = "$named" ] ||
+    refuse "CARGO_CRATE_NAME and \`--crate-name\` are for different crates" \
+        "Remove CARGO_CRATE_NAME from \`[env]\` of Cargo's configuration, or use another Cargo."
+# Cargo says it once, and rustc takes it once. Where it is there twice, one of both is a crate's.
+[ "$folders" -eq 1 ] || refuse "\`--out-dir\` is there $folders times, instead of once" \
+    "Remove it from RUSTFLAGS, from \`build.rustflags\`, or from \`check-cfg\` in Cargo.toml."
+
+target=${BUILDPERM_TARGET:-/nowhere}
+inner=${folder#"$target"/}
+is_inside=
+if [ "$inner" != "$folder" ] && [ "$(cd -P -- "$folder" && pwd -P)" = "$folder" ]; then
+    is_inside=yes
+fi
+[ "$is_inside" ] || refuse "a build script would be put outside of the target directory" \
+    "Build with the target directory that buildperm has set: CARGO_TARGET_DIR."
+
+place=unknown
+case ${inner%/*} in */build) place=script ;; esac         # PROFILE/build/PKG-HASH
+case ${inner%/*/*/out} in */build) place=unit ;; esac     # PROFILE/build/PKG/HASH/out
+case $inner in */deps | */examples) place=elsewhere ;; esac # Cargo runs no build script from there.
+case $place in
+script) ;;
+elsewhere) pass "$@" ;;
+*) # Programs, examples and tests may be called like build scripts, too, and have one of these.
+    [ -z "${CARGO_BIN_NAME+set}${CARGO_TARGET_TMPDIR+set}" ] || pass "$@"
+    [ "$place" = unit ] ||
+        refuse "this Cargo puts build scripts into folders that buildperm does not know" \
+            "Use another version of Cargo, or a newer one of buildperm."
+    ;;
+esac
+
+# What these programs load must not come from the folders of build scripts, which rustc looks into.
+alone() { (unset LD_LIBRARY_PATH && exec "$@"); }
+
+programs() { # Sets `$found` to the first program in the folder that is no stub of this call.
+    found=
+    for found in "$folder"/build[-_]script[-_]* "$folder"/metabuild[-_]*; do
+        case ${found##*/} in
+        *.*) ;; # NAME.d, NAME.real, and NAME.stub.PID of a wrapper that was killed.
+        *) case "$stubs/" in *"/${found##*/}/"*) ;; *) if [ -e "$found" ] || [ -h "$found" ]; then
+            return
+        fi ;; esac ;;
+        esac
+    done
+    found=
+}
+
+clear() {
+    while programs && [ "$found" ]; do alone rm -f -- "$found" || return; done
+}
 
 fail() {
-    echo "buildperm: $1: the build script is removed, it must not run without its stub" >&2
-    rm -f -- "$program" "$fresh"
+    echo "buildperm: $1: the build script of \`${CARGO_PKG_NAME:-an unknown package}\`" \
+        "is removed, it must not run without its stub" >&2
+    [ -z "${2:-}" ] || echo "  $2" >&2
+    stubs=
+    clear
+    [ -z "$fresh" ] || alone rm -f -- "$fresh"
     exit 1
 }
 
-trap 'rm -f -- "$program" "$fresh"; exit 1' HUP INT TERM
-[ -f "${BUILDPERM_STUB:-}" ] || fail "no stub at \`${BUILDPERM_STUB:-}\`"
-cp -- "$BUILDPERM_STUB" "$fresh" || fail "cannot write \`$fresh\`"
+stubs='' fresh=''
+trap 'stubs=; clear; [ -z "$fresh" ] || alone rm -f -- "$fresh"; exit 1' HUP INT TERM
+{ [ -f "${BUILDPERM_STUB:-}" ] && [ -r "$BUILDPERM_STUB" ]; } || fail "there is no stub"
 # The old stub has a second name, which Cargo runs: a linker must not write through it.
-rm -f -- "$program" || fail "cannot remove \`$program\`"
+clear || fail "cannot remove an old one in \`$folder\`"
 
 ${BUILDPERM_RUSTC_WRAPPER:+"$BUILDPERM_RUSTC_WRAPPER"} "$@"
 status=$?
 if [ "$status" -ne 0 ]; then
-    rm -f -- "$program" "$fresh"
+    clear
     exit "$status"
 fi
 
-{ [ -f "$program" ] && [ ! -h "$program" ]; } || fail "rustc left no program at \`$program\`"
-# Written last, so that the stub is newer than whatever the program was linked from.
-echo "# real: $name$suffix.real" >>"$fresh" || fail "cannot write \`$fresh\`"
-# Between these two there is no program at all: Cargo would link it again.
-mv -f -- "$program" "$program.real" || fail "cannot rename \`$program\`"
-mv -f -- "$fresh" "$program" || fail "cannot rename \`$fresh\`"
+while programs && [ "$found" ]; do
+    case $found in *[[:cntrl:]]*) fail "rustc left a program with an odd name" ;; esac
+    { [ -f "$found" ] && [ ! -h "$found" ]; } || fail "rustc left no program at \`$found\`"
+    fresh=$found.stub.$$
+    alone rm -f -- "$fresh" || fail "cannot remove \`$fresh\`"
+    alone cp -- "$BUILDPERM_STUB" "$fresh" || fail "cannot write \`$fresh\`"
+    # Written last, so that the stub is newer than whatever the program was linked from.
+    echo "# real: ${found##*/}.real" >>"$fresh" || fail "cannot write \`$fresh\`"
+    # Between these two there is no program at all: Cargo would link it again.
+    alone mv -f -- "$found" "$found.real" || fail "cannot rename \`$found\`"
+    alone mv -f -- "$fresh" "$found" || fail "cannot rename \`$fresh\`"
+    stubs=$stubs/${found##*/}
+done
+
+# A library may be called like a build script. It leaves no program, and needs none.
+[ "$stubs" ] || [ -z "$is_program" ] || [ "$is_check" ] ||
+    fail "rustc left no program" \
+        "Look for \`-o\`, \`--emit\`, \`--print\` and \`-Z\` in RUSTFLAGS and \`build.rustflags\`."

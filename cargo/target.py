@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from buildperm.cargo.configuration import CARGOS_OWN
 from buildperm.errors import BuildpermError
 from buildperm.sandbox import session as sessions
 from buildperm.sandbox.stub import shell, stub
@@ -72,6 +74,26 @@ class TargetDirectory:
                 hint="Build in a folder without a line break in its name.",
             ) from error
 
+    def wrapper_text(self, wrapped: bytes) -> bytes:
+        """Return what Cargo is to call in place of rustc.
+
+        It holds what it has to know, so that nothing that Cargo may be told to put into the
+        environment has a say in it.
+
+        Args:
+            wrapped: The wrapper that would be in use without buildperm; empty for none.
+        """
+        _, mark, script = _WRAPPER.read_bytes().split(b"\n", 2)
+        values = {
+            b"BUILDPERM_TARGET": os.fsencode(self.folder),
+            b"BUILDPERM_STUB": os.fsencode(self.stub),
+            b"BUILDPERM_RUSTC_WRAPPER": wrapped,
+        }
+        # For a shell that passes on every variable to rustc.
+        head = [b"#!" + shell(), mark]
+        head += [name + b"=" + _quoted(value) for name, value in values.items()]
+        return b"\n".join([*head, script])
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other commands out; the kernel lets go even if this one is killed.
@@ -110,7 +132,7 @@ class TargetDirectory:
             if not name:
                 _write(self.progress, b"", 0o600)
                 _write(self.stub, self.stub_text(), 0o700)
-                _write(self.wrapper, _wrapper(), 0o700)
+                _write(self.wrapper, self.wrapper_text(session["rustc_wrapper"]), 0o700)
             _write(path, sessions.dump(session), 0o600)
         except OSError as error:
             raise _unusable(self.folder, error) from error
@@ -124,14 +146,14 @@ class TargetDirectory:
         `rustc_wrapper` is the wrapper that would be in use without buildperm; empty for none.
         """
         variables = toolchain.environment(base)
-        variables.pop("CARGO_BIN_NAME", None)  # Must mean what Cargo means by it: see the wrapper.
+        for name in CARGOS_OWN:
+            variables.pop(name, None)
         return variables | {
             "CARGO_TARGET_DIR": str(self.folder),
             "CARGO_BUILD_BUILD_DIR": str(self.folder),
             "RUSTC_WRAPPER": str(self.wrapper),
             "BUILDPERM_RUSTC_WRAPPER": rustc_wrapper,
             "BUILDPERM_SESSION": str(self.session),
-            "BUILDPERM_STUB": str(self.stub),
         }
 
 
@@ -157,10 +179,9 @@ def open_target(metadata: Metadata, name: Literal["learn", "ci"]) -> TargetDirec
     return TargetDirectory(folder.resolve())
 
 
-def _wrapper() -> bytes:
-    """Return the wrapper for a shell that passes on every variable to rustc."""
-    _, script = _WRAPPER.read_bytes().split(b"\n", 1)
-    return b"#!" + shell() + b"\n" + script
+def _quoted(value: bytes) -> bytes:
+    """Return what a shell takes for exactly these bytes."""
+    return os.fsencode(shlex.quote(os.fsdecode(value)))
 
 
 def _unusable(folder: Path, error: OSError) -> BuildpermError:

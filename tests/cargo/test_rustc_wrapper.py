@@ -46,6 +46,7 @@ class Kit:
         self.script_log = folder / "script.log"
         self.variables = toolchain.environment(environment) | {
             "RUSTC_WRAPPER": str(self.wrapper),
+            "BUILDPERM_TARGET": str(folder.parent.resolve()),
             "BUILDPERM_STUB": str(self.stub),
             "STUB_LOG": str(self.stub_log),
             "SCRIPT_LOG": str(self.script_log),
@@ -168,8 +169,8 @@ def test_without_a_stub_there_is_no_build_script_at_all(
 
 def test_arguments_in_a_file_are_understood(kit: Kit, tmp_path: Path) -> None:
     (tmp_path / "build.rs").write_text("fn main() {}")
-    out = tmp_path / "out put"
-    out.mkdir()
+    out = tmp_path / "out put/debug/build/a-1"
+    out.mkdir(parents=True)
     words = tmp_path / "words"
     words.write_text(
         f"--crate-name\nbuild_script_build\n{tmp_path}/build.rs\n--crate-type\nbin\n"
@@ -187,20 +188,76 @@ def test_arguments_in_a_file_are_understood(kit: Kit, tmp_path: Path) -> None:
     assert os.access(out / "build_script_build-abc.real", os.X_OK)
 
 
-def test_joined_options_in_another_order_are_understood(kit: Kit, tmp_path: Path) -> None:
-    (tmp_path / "build.rs").write_text("fn main() {}")
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("--out-dir", "X/debug/build/b-1"), "2 times"),
+        (("--out-dir=X/debug/build/b-1",), "2 times"),
+        (("--check-cfg", "--out-dir"), "2 times"),
+    ],
+)
+def test_a_folder_that_is_there_twice_is_refused(
+    kit: Kit, tmp_path: Path, words: tuple[str, ...], why: str
+) -> None:
+    ran = _compiles(kit, tmp_path, tmp_path / "debug/build/a-1", *words)
 
-    subprocess.run(
-        [
-            *(kit.wrapper, kit.toolchain.rustc, "--crate-type=bin", "--emit=link"),
-            *(f"--out-dir={tmp_path}", "-Cextra-filename=-x", "--crate-name=build_script_b"),
-            tmp_path / "build.rs",
-        ],
-        env=kit.variables,
-        check=True,
+    assert ran.returncode == 1
+    assert why in ran.stderr
+    assert not any(path.is_file() for path in (tmp_path / "debug").rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("folder", "why"),
+    [
+        ("debug/build/../../..", "outside of the target directory"),
+        ("debug/build/link", "outside of the target directory"),
+        ("debug/build/a-1/", "outside of the target directory"),
+        ("debug/scripts/a-1", "does not know"),
+        ("", "outside of the target directory"),
+    ],
+)
+def test_no_folder_but_those_of_build_scripts_is_touched(
+    kit: Kit, tmp_path: Path, folder: str, why: str
+) -> None:
+    outside = tmp_path / "outside"
+    for each in (outside, tmp_path / "debug/build/a-1", tmp_path / "debug/scripts/a-1"):
+        each.mkdir(parents=True)
+    (tmp_path / "debug/build/link").symlink_to(outside)
+    for each in (outside, tmp_path, tmp_path.parent):
+        (each / "build_script_b").write_text("kept")
+
+    ran = _compiles(kit, tmp_path, f"{tmp_path}/{folder}" if folder else "")
+
+    assert ran.returncode == 1
+    assert why in ran.stderr
+    for each in (outside, tmp_path, tmp_path.parent):
+        assert (each / "build_script_b").read_text() == "kept"
+    (tmp_path.parent / "build_script_b").unlink()
+
+
+def test_a_crate_that_cargo_calls_otherwise_is_refused(kit: Kit, tmp_path: Path) -> None:
+    (tmp_path / "debug/build/a-1").mkdir(parents=True)
+
+    ran = _compiles(kit, tmp_path, tmp_path / "debug/build/a-1", CARGO_CRATE_NAME="a")
+
+    assert ran.returncode == 1
+    assert "different crates" in ran.stderr
+
+
+def _compiles(
+    kit: Kit, root: Path, folder: Path | str, *words: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Call the wrapper as Cargo does, with `words` at the end."""
+    (root / "build.rs").write_text("fn main() {}")
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    said = ("--crate-name", "build_script_b", str(root / "build.rs"), "--crate-type", "bin")
+    return subprocess.run(
+        [kit.wrapper, kit.toolchain.rustc, *said, "--out-dir", str(folder), *words],
+        env=kit.variables | {"BUILDPERM_TARGET": str(root.resolve())} | variables,
+        capture_output=True,
+        text=True,
+        check=False,
     )
-
-    assert "# real: build_script_b-x.real" in (tmp_path / "build_script_b-x").read_text()
 
 
 def test_a_failing_compiler_is_reported_as_it_is(kit: Kit, workspace: Workspace) -> None:
