@@ -42,8 +42,8 @@ _HARMLESS = (
     "rustc-check-cfg",
     "rustc-link-lib",
 )
-_ARGUMENTS = ("rustc-cfg", "rustc-check-cfg", "rustc-link-lib", "rustc-link-search")
-"""Keys whose values are words of their own on the command line of rustc."""
+_ARGUMENTS = ("rustc-cfg", "rustc-check-cfg", "rustc-link-lib", "rustc-link-search", "rustc-env")
+"""Keys whose values are words of their own on a command line, or name a variable."""
 # With one colon Cargo knows these keys only, and takes everything else for metadata.
 _OLD_KEYS = (
     *(key.encode() for key in LINK_ARGUMENTS),
@@ -100,7 +100,8 @@ _STEERING_EXACT_TEXT = """
     """
 # PS4: bash runs what is in it before each command where SHELLOPTS says `xtrace`; sh is often bash,
 # and the rustc wrapper a shell script. LANGUAGE names a folder with messages, wherever it is,
-# and BINUTILS_ROOT one with programs and specifications for gcc.
+# and BINUTILS_ROOT one with programs and specifications for gcc. CARGO_CRATE_NAME tells our wrapper
+# what is compiled.
 _STEERING_EXACT = frozenset(_STEERING_EXACT_TEXT.split())
 _STEERING_BEGINNINGS = (
     "LD_",
@@ -329,7 +330,7 @@ def _begins_path(raw: bytes, slash: int, at: int) -> bool:
 def steers(name: str) -> bool:
     """Tell whether an environment variable changes what rustc or its children do."""
     upper = name.upper()
-    if any(matches(pattern, upper) for pattern in _EMBEDDED):
+    if upper != "CARGO_CRATE_NAME" and any(matches(pattern, upper) for pattern in _EMBEDDED):
         return False
     return (
         not name
@@ -449,11 +450,28 @@ def _words(text: str) -> list[str]:
     return [word for word in text.translate(_TO_SPACE).split(" ") if word]
 
 
+def _is_misplaced(key: str, value: str) -> bool:
+    """Tell whether a word, or what rustc makes of it, is no value where it is read as a word.
+
+    rustc and gcc read further arguments from the file behind an `@`, wherever it stands. A word
+    that begins with `-` is an option for whoever does not know that the one before takes a value:
+    wrappers of rustc, and linkers, which get the path of a search path as a word of its own.
+    """
+    text = decode(value).decode("utf-8", "replace")
+    kind, equals, rest = text.partition("=")
+    words = [text]
+    if key == _SEARCH and kind in _SEARCH_KINDS:
+        words.append(rest)
+    elif key == "rustc-link-lib" and not kind.startswith("link-arg"):
+        words += (rest if equals else kind).split(":")  # KIND:MODIFIERS=NAME:NEW_NAME
+    return any(word.lstrip(_WHITE).startswith(("-", "@")) for word in words)
+
+
 def _judge_one(
     key: str, value: str, *, places: Mapping[str, bytes], handed_over: Iterable[bytes]
 ) -> str:
-    if key in _ARGUMENTS and decode(value).startswith(b"@"):
-        return FORBIDDEN  # rustc reads further arguments from the file behind the `@`.
+    if key in _ARGUMENTS and _is_misplaced(key, value):
+        return FORBIDDEN
     if key == "rustc-link-lib":
         # A name is looked for in the folders that were judged, a path wherever it leads.
         is_argument = value.startswith("link-arg") and "=" in value
