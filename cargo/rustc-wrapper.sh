@@ -8,10 +8,10 @@
 #
 # Crates and RUSTFLAGS put words of their own among the arguments, and only rustc knows what it
 # makes of them. So nothing is decided by these. What is compiled is said by CARGO_CRATE_NAME and by
-# the first two words behind the programs, which Cargo writes (its `build_base_args`), and by where
-# it is put: Cargo runs build scripts from folders of their own, in which it compiles nothing else,
-# or, in its new layout, no other program that lacks CARGO_BIN_NAME and CARGO_TARGET_TMPDIR. And
-# whatever program rustc has left there when it is done gets a stub, by whatever option it came.
+# the words up to the first `--emit`, which Cargo writes (its `build_base_args`), and by where it is
+# put: Cargo runs build scripts from folders of their own, in which it compiles nothing else, or, in
+# its new layout, no other program that lacks CARGO_BIN_NAME and CARGO_TARGET_TMPDIR. And whatever
+# program rustc has left there when it is done gets a stub, by whatever option it came.
 #
 #   BUILDPERM_TARGET          the target directory, without links: nothing outside of it is touched
 #   BUILDPERM_STUB            the stub, but for its last line
@@ -33,7 +33,7 @@ refuse() { # WHAT HINT; neither may hold a word that a crate chose
     exit 1
 }
 
-words=0 first='' named='' folder='' folders=0 is_program='' is_check='' previous=''
+words=0 first='' named='' folder='' folders=0 is_program='' emitted='' previous=''
 
 note() {
     words=$((words + 1))
@@ -43,11 +43,11 @@ note() {
     esac
     case $previous in
     --out-dir) folder=$1 ;;
-    --crate-type) [ "$1" != bin ] || is_program=yes ;;
+    --crate-type) [ "$emitted$1" != bin ] || is_program=yes ;;
     esac
     case $1 in
     --out-dir | --out-dir=*) folders=$((folders + 1)) ;;
-    --emit=dep-info,metadata) is_check=yes ;;
+    --emit=*) emitted=${emitted:-$1} ;; # Behind the first one crates have a say.
     esac
     previous=$1
 }
@@ -95,6 +95,7 @@ script) ;;
 elsewhere) pass "$@" ;;
 *) # Programs, examples and tests may be called like build scripts, too, and have one of these.
     [ -z "${CARGO_BIN_NAME+set}${CARGO_TARGET_TMPDIR+set}" ] || pass "$@"
+    [ "$is_program" ] || pass "$@" # A library, or its tests.
     [ "$place" = unit ] ||
         refuse "this Cargo puts build scripts into folders that buildperm does not know" \
             "Use another version of Cargo, or a newer one of buildperm."
@@ -158,7 +159,6 @@ while programs && [ "$found" ]; do
     stubs=$stubs/${found##*/}
 done
 
-# A library may be called like a build script. It leaves no program, and needs none.
-[ "$stubs" ] || [ -z "$is_program" ] || [ "$is_check" ] ||
+[ "$stubs" ] || [ -z "$is_program" ] || [ "$emitted" = --emit=dep-info,metadata ] ||
     fail "rustc left no program" \
         "Look for \`-o\`, \`--emit\`, \`--print\` and \`-Z\` in RUSTFLAGS and \`build.rustflags\`."

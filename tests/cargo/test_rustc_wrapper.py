@@ -139,17 +139,124 @@ def test_the_wrapper_that_was_there_is_called_for_every_crate(
     assert kit.stubs_run() == 2
 
 
-def test_a_program_that_is_named_like_a_build_script_is_left_alone(
-    kit: Kit, workspace: Workspace
+@pytest.mark.parametrize("layout", ["old", "new"])
+def test_what_is_only_named_like_a_build_script_is_left_alone(
+    request: pytest.FixtureRequest,
+    environment: dict[str, str],
+    tmp_path: Path,
+    workspace: Workspace,
+    layout: str,
 ) -> None:
-    root = workspace(None)
+    toolchain = request.getfixturevalue("toolchain" if layout == "old" else "nightly")
+    kit = Kit(tmp_path / "kit", environment, toolchain)
+    root = workspace(MARKING)
     manifest = root / "Cargo.toml"
-    manifest.write_text(
-        manifest.read_text() + '[[bin]]\nname = "build_script_tool"\npath = "src/main.rs"\n'
-    )
+    names = {"bin": "tool", "example": "shown", "test": "tested", "bench": "timed"}
+    tables = [
+        f'[[{kind}]]\nname = "build_script_{name}"\npath = "src/main.rs"\nharness = false\n'
+        for kind, name in names.items()
+    ]
+    library = '[lib]\nname = "build_script_library"\n'
+    manifest.write_text(manifest.read_text() + library + "".join(tables))
     (root / "src" / "main.rs").write_text('fn main() { println!("mine"); }')
+    new = ["-Zbuild-dir-new-layout"] if layout == "new" else []
 
-    assert kit.cargo(root, "run", "-q").stdout == "mine\n"
+    ran = kit.cargo(root, "test", "--all-targets", *new)
+    compiled = kit.cargo(root, "run", "-q", "--bin", "build_script_tool", *new)
+
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.count("mine\n") == 4
+    assert compiled.stdout == "mine\n"
+    assert kit.stubs_run() == 1
+    assert not kit.script_log.exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "builds"),
+    [
+        (("--emit=asm",), True),
+        (("--emit", "llvm-ir,obj", "--cfg", "build_script_x", "-Csave-temps"), True),
+        (("-Cextra-filename=-x",), False),  # Cargo looks for another.
+        (("-Cextra-filename=",), False),
+        (("-o", "{root}/elsewhere"), False),
+        (("@{root}/words",), False),
+        (("--print=link-args", "--check-cfg", 'cfg(a, values("--out-dir=x", "-"))'), True),
+    ],
+)
+def test_no_flag_makes_a_build_script_run_without_its_stub(
+    kit: Kit, workspace: Workspace, flags: tuple[str, ...], builds: bool
+) -> None:
+    root = workspace(MARKING)
+    (root / "words").write_text("--emit=asm\n")
+    words = [each.replace("{root}", str(root)) for each in flags]
+
+    ran = kit.cargo(root, CARGO_ENCODED_RUSTFLAGS="\x1f".join(words))
+
+    assert not kit.script_log.exists()
+    assert (ran.returncode == 0) == builds, ran.stderr
+    assert kit.stubs_run() == builds
+
+
+def test_a_flag_that_leaves_no_program_is_said(kit: Kit, workspace: Workspace) -> None:
+    root = workspace(MARKING)
+
+    ran = kit.cargo(root, RUSTFLAGS="-Zno-link", RUSTC_BOOTSTRAP="1")
+
+    assert ran.returncode == 101
+    assert "build script of `app` is removed" in ran.stderr
+    assert "RUSTFLAGS" in ran.stderr
+
+
+@pytest.mark.parametrize("name", ["x.rs", "tools/make-it_all.rs", "-odd.rs", "bäume.rs"])
+def test_build_scripts_of_other_names_get_the_stub(
+    kit: Kit, workspace: Workspace, name: str
+) -> None:
+    root = workspace(None, {"other": MARKING})
+    folder = root / "crates/other"
+    script = folder / name
+    script.parent.mkdir(exist_ok=True)
+    (folder / "build.rs").rename(script)
+    manifest = folder / "Cargo.toml"
+    manifest.write_text(manifest.read_text().replace("edition", f'build = "{name}"\nedition', 1))
+
+    ran = kit.cargo(root, "check", "--target", kit.toolchain.host)
+
+    assert ran.returncode == 0, ran.stderr
+    assert kit.stubs_run() == 1
+    assert not kit.script_log.exists()
+
+
+@pytest.mark.parametrize("new", [(), ("-Zbuild-dir-new-layout",)])
+def test_several_build_scripts_and_generated_ones_get_stubs(
+    tmp_path: Path,
+    environment: dict[str, str],
+    nightly: Toolchain,
+    workspace: Workspace,
+    new: tuple[str, ...],
+) -> None:
+    kit = Kit(tmp_path / "kit", environment, nightly)
+    root = workspace(None, {"several": MARKING, "generated": None, "library": None})
+    several, generated = root / "crates/several", root / "crates/generated"
+    (several / "other.rs").write_text(MARKING)
+    _edit(several, "multiple-build-scripts", 'build = ["build.rs", "other.rs"]')
+    _edit(generated, "metabuild", 'metabuild = ["library"]')
+    with (generated / "Cargo.toml").open("a") as file:
+        file.write('[build-dependencies]\nlibrary = { path = "../library" }\n')
+    marking = MARKING.replace("fn main", "pub fn metabuild")
+    (root / "crates/library/src/lib.rs").write_text(marking)
+
+    ran = kit.cargo(root, "check", *new)
+
+    assert ran.returncode == 0, ran.stderr
+    assert kit.stubs_run() == 3
+    assert not kit.script_log.exists()
+
+
+def _edit(folder: Path, feature: str, line: str) -> None:
+    """Have a manifest use an unstable feature of Cargo."""
+    manifest = folder / "Cargo.toml"
+    text = manifest.read_text().replace("edition", f"{line}\nedition", 1)
+    manifest.write_text(f'cargo-features = ["{feature}"]\n{text}')
 
 
 @pytest.mark.parametrize("broken", ["missing", "unset"])
