@@ -43,6 +43,7 @@ class Configuration:
 
     rustc_wrapper: str  # Program that Cargo would call rustc through; empty for none.
     targets: tuple[str, ...]  # `build.target`: what is built for where no `--target` is given.
+    aliases: frozenset[str] = frozenset()  # Words that Cargo takes for others.
 
 
 def read(
@@ -61,6 +62,7 @@ def read(
     return Configuration(
         rustc_wrapper=_wrapper(given, files, folder, environment),
         targets=_targets(given, files, environment),
+        aliases=_aliases([*given, *files], environment),
     )
 
 
@@ -109,6 +111,15 @@ def _targets(
     return ()
 
 
+def _aliases(layers: Sequence[_Layer], environment: Mapping[str, str]) -> frozenset[str]:
+    """Return the names in `[alias]`, in lower case where they come from the environment."""
+    tables = (layer.settings.get("alias") for layer in layers)
+    named = {name for table in tables if isinstance(table, dict) for name in table}
+    mark = "CARGO_ALIAS_"
+    named |= {name[len(mark) :].lower() for name in environment if name.startswith(mark)}
+    return frozenset(named)
+
+
 def _program(value: str, root: Path) -> str:
     """Make a path with a slash absolute; a bare name is for PATH."""
     return str(root / value) if "/" in value else value
@@ -145,9 +156,13 @@ def _given(argument: str, folder: Path) -> list[_Layer]:
     if (folder / argument).is_file():
         return _load(folder / argument)
     try:
-        return [_Layer(folder, tomllib.loads(argument))]
-    except tomllib.TOMLDecodeError:
-        return []  # Cargo itself will say what is wrong with it.
+        settings = tomllib.loads(argument)
+    except tomllib.TOMLDecodeError as error:  # Cargo may know a newer TOML.
+        raise BuildpermError(
+            f"cannot understand `--config {argument}`: {error}",
+            hint="Name a file, or write KEY=VALUE in TOML 1.0.",
+        ) from error
+    return [_Layer(folder, settings), *_included(settings, folder)]
 
 
 def _load(path: Path, depth: int = 0) -> list[_Layer]:
@@ -158,12 +173,24 @@ def _load(path: Path, depth: int = 0) -> list[_Layer]:
         raise BuildpermError(f"cannot read `{path}`: {error.strerror}") from error
     except ValueError as error:
         raise BuildpermError(f"`{path}` is broken: {error}") from error
-    layers = [_Layer(path.parent.parent, settings)]
+    return [_Layer(path.parent.parent, settings), *_included(settings, path.parent, depth)]
+
+
+def _included(settings: Mapping[str, Any], folder: Path, depth: int = 0) -> list[_Layer]:
+    """Read what settings include; paths are relative to `folder`, the last one counts most."""
+    layers = []
     included = settings.get("include", [])
     for item in reversed(included if isinstance(included, list) else [included]):
         name = item.get("path") if isinstance(item, dict) else item
-        if isinstance(name, str) and depth < _DEEPEST_INCLUDE:
-            other = Path(os.path.normpath(path.parent / name))
-            if other.is_file():
-                layers += _load(other, depth + 1)
+        if not isinstance(name, str):
+            continue  # Cargo itself will say what is wrong with it.
+        if depth >= _DEEPEST_INCLUDE:
+            raise BuildpermError(
+                f"`{folder}` has files of Cargo's configuration that include each other more than "
+                f"{_DEEPEST_INCLUDE} times",
+                hint="Put what they say into fewer files.",
+            )
+        other = Path(os.path.normpath(folder / name))
+        if other.exists():
+            layers += _load(other, depth + 1)
     return layers

@@ -11,6 +11,7 @@ from buildperm.cargo import configuration as configurations
 from buildperm.cargo import lock as locks
 from buildperm.cargo import metadata as metadatas
 from buildperm.cargo import toolchain as toolchains
+from buildperm.errors import BuildpermError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 LEARN = ("check", "--keep-going")
 CI = ("build",)
+ALIASED = frozenset(["b", "c", "clippy", "d", "r", "t"])
+"""Commands that a configuration can give another meaning: Cargo's own short words are aliases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ class Projects:
         configuration = configurations.read(
             self._folder, toolchain.cargo_home, self._environment, arguments.configuration
         )
+        _refuse_alias(arguments.command, configuration)
         metadata = self._ask(toolchain, arguments, arguments.targets or configuration.targets)
         lock = self._locks.get(metadata.root)
         if lock is None:
@@ -100,6 +104,19 @@ class Projects:
                 flags=flags,
             )
         return known
+
+
+def _refuse_alias(command: str, configuration: Configuration) -> None:
+    """Refuse a command that is understood as one of Cargo's own and that Cargo takes for another.
+
+    Only those that are programs of their own in Cargo itself cannot be an alias: see the Cargo
+    book, "Configuration", `[alias]`.
+    """
+    if command in ALIASED and command in configuration.aliases:
+        raise BuildpermError(
+            f"`cargo {command}` is an alias in Cargo's configuration",
+            hint="Write out what it stands for, or remove it from `[alias]`.",
+        )
 
 
 def open_project(

@@ -7,12 +7,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildperm.cargo import configuration
+from buildperm.cargo.project import open_project
 from buildperm.errors import BuildpermError
+from tests.cargo.conftest import environment, package
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-OURS = ("CARGO_BIN_NAME", "BUILDPERM_SESSION", "BUILDPERM_STUB", "BUILDPERM_RUSTC_WRAPPER")
+__all__ = ["environment"]
+
+OURS = (
+    *("CARGO_BIN_NAME", "CARGO_CRATE_NAME", "CARGO_TARGET_TMPDIR"),
+    *("BUILDPERM_SESSION", "BUILDPERM_STUB", "BUILDPERM_TARGET", "BUILDPERM_RUSTC_WRAPPER"),
+)
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -30,7 +37,59 @@ def test_neither_can_the_command_line(tmp_path: Path) -> None:
         configuration.read(tmp_path, tmp_path, {}, ['env.CARGO_BIN_NAME="x"'])
 
 
+def test_neither_can_a_file_that_the_command_line_includes(tmp_path: Path) -> None:
+    (tmp_path / "more.toml").write_text('[env]\nCARGO_BIN_NAME = "x"\n')
+    with pytest.raises(BuildpermError, match="CARGO_BIN_NAME"):
+        configuration.read(tmp_path, tmp_path, {}, ['include=["more.toml"]'])
+
+
 def test_other_variables_are_nobodys_business(tmp_path: Path) -> None:
     (tmp_path / ".cargo").mkdir()
     (tmp_path / ".cargo" / "config.toml").write_text('[env]\nCC = "gcc"\n')
     assert configuration.read(tmp_path, tmp_path / "home", {}).rustc_wrapper == ""
+
+
+@pytest.mark.parametrize("given", ['env={CARGO_BIN_NAME="x",}', "/dev/null/x"])
+def test_what_only_cargo_understands_on_the_command_line_is_an_error(
+    tmp_path: Path, given: str
+) -> None:
+    # A comma at the end of a table is TOML 1.1, which newer versions of Cargo read.
+    with pytest.raises(BuildpermError, match="cannot understand"):
+        configuration.read(tmp_path, tmp_path, {}, [given])
+
+
+def test_no_file_is_included_too_deep_to_be_looked_into(tmp_path: Path) -> None:
+    (tmp_path / ".cargo").mkdir()
+    for number in range(30):
+        name = f"{number}.toml" if number else "config.toml"
+        text = f'include = ["{number + 1}.toml"]\n'
+        (tmp_path / ".cargo" / name).write_text(text)
+    (tmp_path / ".cargo/30.toml").write_text('[env]\nCARGO_BIN_NAME = "x"\n')
+    with pytest.raises(BuildpermError, match="include each other"):
+        configuration.read(tmp_path, tmp_path / "home", {})
+
+
+@pytest.mark.parametrize("command", ["b", "clippy", "t"])
+@pytest.mark.parametrize("place", ["file", "variable"])
+def test_no_alias_makes_another_command_of_what_was_understood(
+    tmp_path: Path, environment: dict[str, str], command: str, place: str
+) -> None:
+    # `[alias] b = "build --target-dir elsewhere"`: a user's alias comes before Cargo's own `b`.
+    package(tmp_path / "ws", "app", None, tail="[workspace]\n")
+    (tmp_path / "ws/.cargo").mkdir()
+    if place == "file":
+        (tmp_path / "ws/.cargo/config.toml").write_text(f'[alias]\n{command} = "version"\n')
+    else:
+        environment[f"CARGO_ALIAS_{command.upper()}"] = "version"
+    with pytest.raises(BuildpermError, match="alias"):
+        open_project([command], tmp_path / "ws", environment)
+
+
+def test_an_alias_that_is_not_used_is_nobodys_business(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    package(tmp_path / "ws", "app", None, tail="[workspace]\n")
+    (tmp_path / "ws/.cargo").mkdir()
+    (tmp_path / "ws/.cargo/config.toml").write_text('[alias]\nb = "fix"\nbuild = "fix"\n')
+    assert open_project(["build"], tmp_path / "ws", environment).arguments.command == "build"
+    assert open_project(["c"], tmp_path / "ws", environment).arguments.command == "c"

@@ -59,9 +59,7 @@ fn main() {
 """
 
 
-def _member(
-    workspace: Path, name: str, build: str | None, source: str = "", more: str = ""
-) -> None:
+def _member(workspace: Path, name: str, build: str, source: str = "") -> None:
     folder = workspace / name
     (folder / "src").mkdir(parents=True)
     (folder / "Cargo.toml").write_text(
@@ -136,7 +134,7 @@ def test_a_library_is_compiled_whatever_its_flags_say(tmp_path: Path) -> None:
     (tmp_path / "debug/build/a-1/build_script_x").mkdir(parents=True)
     victim = tmp_path / "debug/build/a-1/build_script_victim"
     victim.write_text("mine")
-    words = ["--crate-name", "a", "src/lib.rs", "--crate-type", "lib", "--out-dir", tmp_path]
+    words = ["--crate-name", "a", "src/lib.rs", "--crate-type", "lib", "--out-dir", str(tmp_path)]
     for each in (
         "--crate-name=build_script_victim",
         "--crate-name=build_script_x/../build_script_victim",
