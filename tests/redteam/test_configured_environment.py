@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+import subprocess
+from pathlib import Path
 
 import pytest
 
 from buildperm.cargo import configuration
 from buildperm.cargo.project import open_project
+from buildperm.cargo.target import TargetDirectory
+from buildperm.cargo.toolchain import Toolchain
 from buildperm.errors import BuildpermError
-from tests.cargo.conftest import environment, package
+from tests.cargo.conftest import environment, package, toolchain
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-__all__ = ["environment"]
+__all__ = ["environment", "toolchain"]
 
 OURS = (
     *("CARGO_BIN_NAME", "CARGO_CRATE_NAME", "CARGO_TARGET_TMPDIR"),
@@ -93,3 +94,23 @@ def test_an_alias_that_is_not_used_is_nobodys_business(
     (tmp_path / "ws/.cargo/config.toml").write_text('[alias]\nb = "fix"\nbuild = "fix"\n')
     assert open_project(["build"], tmp_path / "ws", environment).arguments.command == "build"
     assert open_project(["c"], tmp_path / "ws", environment).arguments.command == "c"
+
+
+def test_what_is_inherited_means_nothing_to_the_wrapper(
+    tmp_path: Path, environment: dict[str, str], toolchain: Toolchain
+) -> None:
+    # Whoever runs `buildperm` below Cargo or rustc has these in the environment.
+    directory = TargetDirectory(tmp_path / "it's")
+    inherited = environment | dict.fromkeys(OURS, "x")
+
+    told = directory.environment(toolchain, inherited, rustc_wrapper="sccache")
+    lines = directory.wrapper_text(b"sccache").split(b"\n")
+
+    assert not {"CARGO_BIN_NAME", "CARGO_CRATE_NAME", "CARGO_TARGET_TMPDIR"} & set(told)
+    assert b"buildperm: rustc wrapper" in lines[1]
+    asked = "\n".join(os.fsdecode(line) for line in lines[:5])
+    asked += '\nprintf "%s\\n" "$BUILDPERM_TARGET" "$BUILDPERM_STUB" "$BUILDPERM_RUSTC_WRAPPER"'
+    said = subprocess.run(
+        ["sh", "-c", asked], env=told, capture_output=True, text=True, check=True
+    ).stdout
+    assert said == f"{tmp_path}/it's\n{tmp_path}/it's/buildperm-stub\nsccache\n"
