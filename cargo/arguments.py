@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildperm.errors import BuildpermError
+from buildperm.policy.version import age
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,6 +18,11 @@ _REPORTING = frozenset(["b", "build", "c", "check", "clippy", "d", "doc", "rustc
 # The rest of what can be held. Not `fix`, which calls rustc without its wrapper for the workspace's
 # own packages, and no command from elsewhere, which may set wrappers and folders of its own.
 _HELD = _REPORTING | {"bench", "r", "run", "t", "test"}
+# Commands with `--keep-going`. `test` and `bench` have lost it before it was stable: theirs is
+# `--no-fail-fast`, which is about tests, not about what is built for them (rust-lang/cargo#12478).
+_GOING_ON = _REPORTING | {"r", "run"}
+_GO_ON = "--keep-going"
+_GOES_ON_SINCE = "1.74.0"
 _VALUED = {  # Short or odd spellings of the options below, and whether metadata takes them too.
     "-F": "--features",
     "--features": "--features",
@@ -47,16 +53,28 @@ class Arguments:
 
     @property
     def can_report(self) -> bool:
-        """Say whether Cargo can be asked for JSON without the user noticing."""
-        return self.command in _REPORTING and not self.message_format
+        """Say whether Cargo can be asked for JSON without the user noticing, or is asked anyway."""
+        is_json = all(each.startswith("json") for each in self.message_format.split(","))
+        return self.command in _REPORTING and (is_json or not self.message_format)
 
-    def reporting(self) -> tuple[str, ...]:
-        """Return the words that also make Cargo report its units in JSON, if it can."""
-        if not self.can_report:
-            return self.words
-        at = self.words.index(self.command) + 1
-        wanted = "--message-format=json-render-diagnostics"
-        return (*self.words[:at], wanted, *self.words[at:])
+    def keeps_going(self, cargo_version: str) -> bool:
+        """Say whether Cargo goes on when a build script fails, or can be told to."""
+        if self.command not in _GOING_ON:
+            return False
+        return _GO_ON in _before_program(self.words) or age(cargo_version) >= age(_GOES_ON_SINCE)
+
+    def reporting(self, *, keeps_going: bool) -> tuple[str, ...]:
+        """Return the words that also make Cargo report its units in JSON, if it can.
+
+        `keeps_going` adds what has it come to everything that does not depend on what fails.
+        """
+        more = []
+        if self.can_report and not self.message_format:
+            more.append("--message-format=json-render-diagnostics")
+        if keeps_going and _GO_ON not in _before_program(self.words):
+            more.append(_GO_ON)
+        at = self.words.index(self.command) + 1 if more else 0
+        return (*self.words[:at], *more, *self.words[at:])
 
 
 def parse(words: Sequence[str], *, default: Sequence[str]) -> Arguments:
@@ -111,7 +129,7 @@ def parse(words: Sequence[str], *, default: Sequence[str]) -> Arguments:
         metadata=tuple(metadata),
         targets=tuple(filter(None, values.get("--target", []))),
         configuration=tuple(values.get("--config", [])),
-        message_format=values.get("--message-format", [""])[-1],
+        message_format=",".join(values.get("--message-format", [])),
     )
 
 

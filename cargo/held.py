@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from buildperm.cargo import session as sessions
 from buildperm.cargo import units
+from buildperm.cargo.messages import Messages
 from buildperm.cargo.rerun import Rerun
 from buildperm.cargo.run import Build, Finished
 from buildperm.cargo.target import open_target
@@ -59,8 +61,9 @@ class HeldBuild:
         self.project = project
         self.target = open_target(project.metadata, _FOLDERS[profile])
         self.session = self._session(policy, profile)
+        keeps_going = project.arguments.keeps_going(project.toolchain.cargo_version)
         self._build = Build(
-            [str(project.toolchain.cargo), *project.arguments.reporting()],
+            [str(project.toolchain.cargo), *project.arguments.reporting(keeps_going=keeps_going)],
             project.folder,
             self.target.environment(
                 project.toolchain,
@@ -70,7 +73,8 @@ class HeldBuild:
             self.target.progress,
             on_progress=on_progress,
             on_output=on_output,
-            reports=project.arguments.can_report,
+            messages=self._messages(),
+            keeps_going=keeps_going,
             serves=True,
         )
 
@@ -103,9 +107,31 @@ class HeldBuild:
                     f"`{unguarded[0]}` has no stub, and may have run without one",
                     hint="Treat this machine as if the script had run with your rights.",
                 )
+            self._check_recordings(finished)
             among = finished.units if finished.is_complete else None
             found = units.recorded(self.target.folder, self.session, among=among)
         return Held(finished, tuple(found))
+
+    def _messages(self) -> Messages | None:
+        arguments = self.project.arguments
+        if not arguments.can_report:
+            return None
+        keeps = bool(arguments.message_format)
+        return Messages(partial(units.unit_of, self.target.folder), keeps=keeps)
+
+    def _check_recordings(self, finished: Finished) -> None:
+        """Make sure that it is known what each run did which took part.
+
+        Raises:
+            CannotEnforceError: A recording is missing or broken, though its script has ended.
+        """
+        lost = [] if finished.interrupted else units.lacking(self.session, finished.units)
+        if lost:
+            raise CannotEnforceError(
+                f"what the build script in `{lost[0]}` did is not known: its recording is missing, "
+                "broken, or not of this build",
+                hint="Find out what else writes there; run the command again to record it anew.",
+            )
 
     def interrupt(self) -> None:
         """End the build; see `Build.interrupt`."""

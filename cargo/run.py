@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import FrameType
 
+    from buildperm.cargo.messages import Messages
+
 _TICK_MS = 100  # How often the progress file is looked at.
 _GRACE_S = 2.0  # From the first interruption to SIGKILL.
+_CARGO_FAILED = 101  # What it exits with where something did not build.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -59,7 +62,7 @@ class Finished:
     exit_code: int  # Cargo's own; 128 and the number of the signal that killed it; 130.
     interrupted: bool
     units: frozenset[Path]  # Folders of the build script runs that took part, fresh ones too.
-    is_complete: bool  # All of them are in `units`: Cargo was asked, and nothing failed.
+    is_complete: bool  # All of them are in `units`: Cargo told of all that it came to.
 
 
 class Build:
@@ -79,14 +82,16 @@ class Build:
         *,
         on_progress: Callable[[Progress], None] = lambda _: None,
         on_output: Callable[[bytes], None] | None = None,
-        reports: bool = False,
+        messages: Messages | None = None,
+        keeps_going: bool = False,
         serves: bool = False,
     ) -> None:
         """Prepare to run `command`.
 
         `progress` is the file that supervisors append to. Cargo's output goes where our own goes,
-        or in pieces to `on_output`. `reports` says that Cargo writes JSON messages to its standard
-        output; they are kept from it. `serves`: there is a fork server for many supervisors.
+        or in pieces to `on_output`. `messages` takes Cargo's JSON messages out of its standard
+        output, where it writes any. `keeps_going`: it comes to all that it can, whatever fails.
+        `serves`: there is a fork server for many supervisors.
         """
         self._command = list(command)
         self._folder = folder
@@ -94,11 +99,11 @@ class Build:
         self._progress = _Tail(progress)
         self._on_progress = on_progress
         self._on_output = on_output
-        self._reports = reports
+        self._messages = messages
+        self._keeps_going = keeps_going
         self._serves = serves
-        self._units: set[Path] = set()
+        self._units: set[Path] = set()  # Told by supervisors.
         self._interruptions = 0
-        self._pending = b""  # A line of standard output that has not ended yet.
         self._wake = self._woken = -1  # A pipe while it runs.
 
     def interrupt(self) -> None:
@@ -137,9 +142,15 @@ class Build:
         return Finished(
             exit_code=ExitCode.INTERRUPTED if interrupted else exit_code,
             interrupted=interrupted,
-            units=frozenset(self._units),
-            is_complete=self._reports and exit_code == 0 and not interrupted,
+            units=frozenset(self._units | (self._messages.units if self._messages else set())),
+            is_complete=not interrupted and self._has_told_all(exit_code),
         )
+
+    def _has_told_all(self, exit_code: int) -> bool:
+        """Say whether Cargo has told of every run that it came to, fresh ones too."""
+        if self._messages is None or self._messages.is_unclear:
+            return False
+        return exit_code == 0 or (self._keeps_going and exit_code == _CARGO_FAILED)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self.interrupt()
@@ -154,7 +165,7 @@ class Build:
                 cwd=self._folder,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE if captures or self._reports else None,
+                stdout=subprocess.PIPE if captures or self._messages else None,
                 stderr=subprocess.PIPE if captures else None,
                 close_fds=False,  # Ours are closed anyway; what make gave us is for Cargo too.
                 process_group=0,
@@ -205,7 +216,7 @@ class Build:
                     poll.unregister(descriptor)
                     del pipes[descriptor]
             if has_ended:
-                self._sort(b"")  # Somebody else may still hold the pipe, and it never ends.
+                self._sort(None)  # Somebody else may still hold the pipe, and it never ends.
                 return
             if server in ready:
                 raise BuildpermError(  # Stubs would wait for its reply, and Cargo for them.
@@ -229,8 +240,8 @@ class Build:
                 piece = os.read(descriptor, 1 << 16)
             except BlockingIOError:
                 return True
-            if is_stdout and self._reports:
-                self._sort(piece)
+            if is_stdout:
+                self._sort(piece or None)
             else:
                 self._write(piece)
             if not piece:
@@ -238,27 +249,13 @@ class Build:
             if not to_the_end:
                 return True
 
-    def _sort(self, piece: bytes) -> None:
-        """Keep Cargo's messages, pass on other lines; an empty piece is the end."""
-        *lines, self._pending = (self._pending + piece).split(b"\n")
-        for line in lines:
-            if not self._take(line):
-                self._write(line + b"\n")
-        if not piece:
-            self._write(self._pending)
-            self._pending = b""
-
-    def _take(self, line: bytes) -> bool:
-        """Say whether `line` is a message of Cargo's; note the runs of build scripts."""
-        if not line.startswith(b'{"reason":'):
-            return False
-        try:
-            message = json.loads(line)
-        except ValueError:
-            return False
-        if message["reason"] == "build-script-executed":
-            self._units.add(Path(message["out_dir"]).parent)
-        return True
+    def _sort(self, piece: bytes | None) -> None:
+        """Pass on what Cargo wrote to its standard output but for messages; None is the end."""
+        if self._messages is None:
+            self._write(piece or b"")
+            return
+        for text in self._messages.finish() if piece is None else self._messages.sort(piece):
+            self._write(text)
 
     def _write(self, piece: bytes) -> None:
         if self._on_output is not None:
@@ -323,7 +320,7 @@ def _step(line: bytes) -> Progress | None:
                 )
             case _:
                 return None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

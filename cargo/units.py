@@ -47,7 +47,6 @@ class Unit:
     profile: str
     features: tuple[str, ...]
     status: int  # What the supervisor told Cargo.
-    modified_ns: int
 
     @property
     def recording(self) -> Path:
@@ -58,22 +57,52 @@ class Unit:
 def recorded(
     target_directory: Path, session: Session, *, among: Collection[Path] | None = None
 ) -> list[Unit]:
-    """Find the complete recordings made under `session`, the newest of each unit, by folder.
+    """Find the complete recordings made under `session`, by folder.
+
+    One script may be run several times in a build with nothing to tell these runs apart: for the
+    host and for the target, or at two levels of optimisation. Each of them counts.
 
     `among` are the folders of the runs that took part in a build; None for all that there are.
     """
-    newest: dict[tuple[bytes, str, str, tuple[str, ...]], Unit] = {}
-    wanted = None if among is None else {os.path.realpath(folder) for folder in among}
-    for folder in _units(target_directory):
-        if wanted is not None and os.path.realpath(folder) not in wanted:
-            continue
-        unit = _read(folder, session)
-        if unit is None:
-            continue
-        key = (unit.package, unit.target, unit.profile, unit.features)
-        if key not in newest or newest[key].modified_ns < unit.modified_ns:
-            newest[key] = unit
-    return sorted(newest.values(), key=lambda unit: unit.folder)
+    folders = _units(target_directory) if among is None else among
+    found = (_read(folder, session) for folder in folders)
+    return sorted((unit for unit in found if unit is not None), key=lambda unit: unit.folder)
+
+
+def lacking(session: Session, folders: Collection[Path]) -> list[Path]:
+    """Return those of `folders` whose run has no complete recording made under `session`."""
+    return sorted(folder for folder in folders if _read(folder, session) is None)
+
+
+def unit_of(target_directory: Path, out_dir: str) -> Path | None:
+    """Return the folder of the run whose OUT_DIR is called so; None where there is no such run.
+
+    Somebody may have made the name up. It has to be spelt as Cargo spells it: from the target
+    directory on, with no link on the way.
+    """
+    head = f"{target_directory}/"
+    parts = out_dir.removeprefix(head).split("/")
+    is_spelt_so = out_dir.startswith(head) and parts[-1] == "out" and not {"", ".", ".."} & {*parts}
+    if not is_spelt_so or "\0" in out_dir:
+        return None
+    match parts:
+        case [_, "build", _, _] | [_, _, "build", _, _]:
+            is_shaped_so = True
+        case [_, "build", _, unit, _] | [_, _, "build", _, unit, _]:
+            is_shaped_so = _is_hash(unit)
+        case _:
+            is_shaped_so = False
+    folder = target_directory.joinpath(*parts[:-1])
+    try:
+        is_there = is_shaped_so and os.path.realpath(folder) == str(folder) and _has_run(folder)
+    except (OSError, ValueError):  # A name that no file can have.
+        return None
+    return folder if is_there else None
+
+
+def _has_run(folder: Path) -> bool:
+    is_held = (folder / "buildperm").is_dir()
+    return is_held or any(marker.name.startswith(_RUN) for marker in _markers(folder))
 
 
 def recordings(target_directory: Path) -> list[Path]:
@@ -167,9 +196,12 @@ def _units(target_directory: Path) -> Iterator[Path]:
                 continue
             yield Path(package.path)
             for unit in _entries(Path(package.path)):
-                is_hash = len(unit.name) == 16 and set(unit.name) <= set("0123456789abcdef")
-                if is_hash and unit.is_dir(follow_symlinks=False):
+                if _is_hash(unit.name) and unit.is_dir(follow_symlinks=False):
                     yield Path(unit.path)
+
+
+def _is_hash(name: str) -> bool:
+    return len(name) == 16 and set(name) <= set("0123456789abcdef")
 
 
 def _build_folders(target_directory: Path) -> Iterator[Path]:
@@ -234,7 +266,6 @@ def _read(folder: Path, session: Session) -> Unit | None:
     """Read head and tail of a recording; None if it is incomplete or made under other terms."""
     try:
         with (folder / "buildperm" / "recording.jsonl").open("rb") as file:
-            modified_ns = os.fstat(file.fileno()).st_mtime_ns
             header: Any = json.loads(file.readline())
             file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
             end: Any = json.loads(file.read().rstrip(b"\n").rpartition(b"\n")[2])
@@ -252,9 +283,8 @@ def _read(folder: Path, session: Session) -> Unit | None:
             package=manifest_dir,
             target=str(header["target"]),
             profile=str(header["profile"]),
-            features=tuple(map(str, header["features"])),
+            features=tuple(sorted(map(str, header["features"]))),
             status=int(end["exit"]),
-            modified_ns=modified_ns,
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None

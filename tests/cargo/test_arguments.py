@@ -90,7 +90,7 @@ def test_options_before_a_command_stay_where_they_are() -> None:
 def test_messages_are_asked_for_right_behind_the_command() -> None:
     arguments = parse(["--offline", "clippy", "--", "-D", "warnings"], default=["check"])
 
-    assert arguments.reporting() == (
+    assert arguments.reporting(keeps_going=False) == (
         *("--offline", "clippy", "--message-format=json-render-diagnostics"),
         *("--", "-D", "warnings"),
     )
@@ -100,4 +100,43 @@ def test_messages_are_asked_for_right_behind_the_command() -> None:
     "words", [["run"], ["test"], ["bench"], ["build", "--message-format", "short"]]
 )
 def test_messages_are_not_asked_for_where_output_is_somebody_elses(words: list[str]) -> None:
-    assert parse(words, default=["check"]).reporting() == tuple(words)
+    arguments = parse(words, default=["check"])
+
+    assert not arguments.can_report
+    assert arguments.reporting(keeps_going=False) == tuple(words)
+
+
+def test_messages_that_are_asked_for_are_not_asked_for_twice() -> None:
+    words = ("build", "--message-format=json,json-diagnostic-short")
+    arguments = parse(words, default=["check"])
+
+    assert arguments.can_report
+    assert arguments.reporting(keeps_going=False) == words
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["b", "build", "c", "check", "clippy", "d", "doc", "r", "run", "rustc", "rustdoc"],
+    ids=str,
+)
+def test_cargo_is_told_to_go_on_where_it_can(command: str) -> None:
+    arguments = parse([command, "-v", "--", "--keep-going"], default=["check"])
+
+    assert arguments.keeps_going("1.74.0")
+    assert arguments.keeps_going("1.97.0-nightly")
+    assert not arguments.keeps_going("1.73.1")
+    words = arguments.reporting(keeps_going=True)
+    assert words[: words.index("--")].count("--keep-going") == 1
+    assert words[0] == command
+
+
+@pytest.mark.parametrize("command", ["t", "test", "bench"])
+def test_what_does_not_know_the_option_is_not_given_it(command: str) -> None:
+    assert not parse([command], default=["check"]).keeps_going("1.95.0")
+
+
+def test_who_has_said_it_does_not_say_it_twice() -> None:
+    arguments = parse(["check", "--keep-going", "-Zunstable-options"], default=["check"])
+
+    assert arguments.keeps_going("1.70.0")
+    assert arguments.reporting(keeps_going=True).count("--keep-going") == 1

@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from buildperm.cargo.messages import Messages
 from buildperm.cargo.run import Build, Progress, ScriptEnded, ScriptStarted
+
+RAN = '{"reason":"build-script-executed","package_id":"a","out_dir":"/t/build/a-1/out"}'
+STRANGE = '{"reason":"build-script-executed","package_id":"a","out_dir":"/elsewhere/out"}'
+
+
+def known(out_dir: str) -> Path | None:
+    return Path("/t/build/a-1") if out_dir == "/t/build/a-1/out" else None
 
 
 @pytest.fixture
@@ -18,7 +26,9 @@ def progress(tmp_path: Path) -> Path:
     return tmp_path / "progress"
 
 
-def shell(text: str, progress: Path, *, reports: bool = False) -> tuple[Build, bytearray]:
+def shell(
+    text: str, progress: Path, *, messages: Messages | None = None, keeps_going: bool = False
+) -> tuple[Build, bytearray]:
     """Prepare a shell script; its captured output ends up in the second value."""
     output = bytearray()
     build = Build(
@@ -27,7 +37,8 @@ def shell(text: str, progress: Path, *, reports: bool = False) -> tuple[Build, b
         dict(os.environ),
         progress,
         on_output=output.extend,
-        reports=reports,
+        messages=messages,
+        keeps_going=keeps_going,
     )
     return build, output
 
@@ -49,10 +60,8 @@ def test_output_is_captured_to_its_end(progress: Path) -> None:
 
 
 def test_messages_of_cargo_are_kept_and_other_lines_passed_on(progress: Path) -> None:
-    message = '{"reason":"build-script-executed","out_dir":"/t/build/a-1/out"}'
-    build, output = shell(
-        f"echo before; echo '{message}'; echo '{{not json'; printf 'no end'", progress, reports=True
-    )
+    text = f"echo before; echo '{RAN}'; echo '{{not json'; printf 'no end'"
+    build, output = shell(text, progress, messages=Messages(known))
 
     finished = build.run()
 
@@ -61,11 +70,31 @@ def test_messages_of_cargo_are_kept_and_other_lines_passed_on(progress: Path) ->
     assert output == b"before\n{not json\nno end"
 
 
+@pytest.mark.parametrize(
+    ("status", "keeps_going", "is_complete"),
+    [(0, False, True), (101, True, True), (101, False, False), (1, True, False)],
+)
+def test_cargo_has_told_all_if_nothing_stopped_it(
+    progress: Path, status: int, keeps_going: bool, is_complete: bool
+) -> None:
+    build, _ = shell(f"exit {status}", progress, messages=Messages(known), keeps_going=keeps_going)
+
+    assert build.run().is_complete is is_complete
+
+
+def test_what_cannot_be_understood_does_not_count_as_all_told(progress: Path) -> None:
+    build, output = shell(f"echo '{STRANGE}'", progress, messages=Messages(known))
+
+    assert not build.run().is_complete
+    assert output.decode() == f"{STRANGE}\n"
+
+
 def test_output_that_is_not_captured_goes_where_ours_goes(
     progress: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["/bin/sh", "-c", 'echo out; echo \'{"reason":"x"}\'; echo err >&2']
-    Build(command, progress.parent, dict(os.environ), progress, reports=True).run()
+    command = ["/bin/sh", "-c", f"echo out; echo '{RAN}'; echo err >&2"]
+    messages = Messages(known)
+    Build(command, progress.parent, dict(os.environ), progress, messages=messages).run()
 
     assert capfd.readouterr() == ("out\n", "err\n")
 
