@@ -23,6 +23,9 @@ _HELD = _REPORTING | {"bench", "r", "run", "t", "test"}
 _GOING_ON = _REPORTING | {"r", "run"}
 _GO_ON = "--keep-going"
 _GOES_ON_SINCE = "1.74.0"
+_TESTING = frozenset({"bench", "t", "test"})
+_TEST_ONLY = frozenset({"--doc", "--no-fail-fast", "--no-run"})
+_SELECTING = ("--lib", "--bin", "--example", "--test", "--bench", "--all-targets")
 _VALUED = {  # Short or odd spellings of the options below, and whether metadata takes them too.
     "-F": "--features",
     "--features": "--features",
@@ -35,6 +38,10 @@ _VALUED = {  # Short or odd spellings of the options below, and whether metadata
     "--color": "--color",
     "-C": "-C",
 }
+_OTHER_VALUED = frozenset(  # Those that matter to nobody here.
+    {"-p", "--package", "--exclude", "--bin", "--example", "--test", "--bench", "-j", "--jobs"}
+    | {"--profile", "--lockfile-path", "--artifact-dir"}
+)
 _PLAIN = frozenset({"--all-features", "--no-default-features", "--locked", "--offline", "--frozen"})
 
 
@@ -75,6 +82,34 @@ class Arguments:
             more.append(_GO_ON)
         at = self.words.index(self.command) + 1 if more else 0
         return (*self.words[:at], *more, *self.words[at:])
+
+    @property
+    def is_testing(self) -> bool:
+        """Say whether it is a command that builds tests and runs them, in no special format."""
+        return self.command in _TESTING and not self.message_format
+
+    def surveys(self, cargo_version: str, *, fails: bool) -> dict[tuple[str, ...], bool]:
+        """Return what tells of the same build as these words, which are of a test command.
+
+        Unless it is known to fail, the first command builds the same and runs nothing. The last one
+        keeps going, if Cargo can: it is `build`, with the options that both have. The value says
+        whether a command keeps going.
+        """
+        before, report = _before_program(self.words), "--message-format=json-render-diagnostics"
+        at = before.index(self.command) + 1
+        no_run = [] if "--no-run" in before else ["--no-run"]
+        found: dict[tuple[str, ...], bool] = {}
+        if not fails:
+            found[*before[:at], *no_run, report, *before[at:]] = False
+        if age(cargo_version) < age(_GOES_ON_SINCE):
+            return found
+        options = [word for word in _only_options(before) if word not in _TEST_ONLY]
+        if not any(word.startswith(_SELECTING) for word in options):
+            options.append("--benches" if self.command == "bench" else "--tests")
+        if self.command == "bench" and not any(word.startswith("--profile") for word in options):
+            options.append("--profile=bench")
+        found["build", _GO_ON, report, *options] = True
+        return found
 
 
 def parse(words: Sequence[str], *, default: Sequence[str]) -> Arguments:
@@ -136,6 +171,17 @@ def parse(words: Sequence[str], *, default: Sequence[str]) -> Arguments:
 def _before_program(words: Sequence[str]) -> Sequence[str]:
     """Leave out what is meant for the program that Cargo runs."""
     return words[: words.index("--")] if "--" in words else words
+
+
+def _only_options(words: Sequence[str]) -> Iterator[str]:
+    """Leave out the command, and names of tests."""
+    rest = iter(words)
+    for word in rest:
+        if word in _VALUED or word in _OTHER_VALUED:
+            yield word
+            yield next(rest, "")
+        elif word.startswith("-"):
+            yield word
 
 
 def _options(words: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
@@ -12,11 +12,12 @@ from buildperm.cargo import units
 from buildperm.cargo.messages import Messages
 from buildperm.cargo.rerun import Rerun
 from buildperm.cargo.run import Build, Finished
+from buildperm.cargo.survey import Survey
 from buildperm.cargo.target import open_target
 from buildperm.errors import BuildpermError, CannotEnforceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from buildperm.cargo.project import Project
@@ -61,22 +62,13 @@ class HeldBuild:
         self.project = project
         self.target = open_target(project.metadata, _FOLDERS[profile])
         self.session = self._session(policy, profile)
-        keeps_going = project.arguments.keeps_going(project.toolchain.cargo_version)
-        self._build = Build(
-            [str(project.toolchain.cargo), *project.arguments.reporting(keeps_going=keeps_going)],
-            project.folder,
-            self.target.environment(
-                project.toolchain,
-                project.environment,
-                rustc_wrapper=project.configuration.rustc_wrapper,
-            ),
-            self.target.progress,
-            on_progress=on_progress,
-            on_output=on_output,
-            messages=self._messages(),
-            keeps_going=keeps_going,
-            serves=True,
-        )
+        self._on_progress = on_progress
+        self._on_output = on_output
+        self._is_interrupted = False
+        arguments = project.arguments
+        keeps_going = arguments.keeps_going(project.toolchain.cargo_version)
+        words = arguments.reporting(keeps_going=keeps_going)
+        self._build = self._prepared(words, keeps_going=keeps_going, reports=arguments.can_report)
 
     def run(self, doubtful: Collection[str] = ()) -> Held:
         """Build, and find the recordings.
@@ -85,7 +77,8 @@ class HeldBuild:
             doubtful: Names of packages that are to be compiled again, whatever Cargo thinks.
 
         Raises:
-            CannotEnforceError: A build script was found that has no stub.
+            CannotEnforceError: A build script was found that has no stub, or it is not known what
+                one did.
             BuildpermError: Another command is at work, or a file cannot be written.
         """
         with self.target.locked():
@@ -100,41 +93,88 @@ class HeldBuild:
                     hint="Run `cargo clean`.",
                 ) from error
             finished = self._build.run()
-            unguarded = units.unguarded(self.target.folder, stub)
-            if unguarded:
-                raise CannotEnforceError(
-                    f"this Cargo builds scripts in a way that buildperm does not know: "
-                    f"`{unguarded[0]}` has no stub, and may have run without one",
-                    hint="Treat this machine as if the script had run with your rights.",
-                )
-            self._check_recordings(finished)
-            among = finished.units if finished.is_complete else None
+            self._check(finished, stub)
+            finished, earlier = self._surveyed(finished)
+            self._check(finished, stub)
+            among = finished.units | earlier if finished.is_complete else None
             found = units.recorded(self.target.folder, self.session, among=among)
         return Held(finished, tuple(found))
 
-    def _messages(self) -> Messages | None:
-        arguments = self.project.arguments
-        if not arguments.can_report:
-            return None
-        keeps = bool(arguments.message_format)
-        return Messages(partial(units.unit_of, self.target.folder), keeps=keeps)
+    def _prepared(
+        self, words: Sequence[str], *, keeps_going: bool, reports: bool, is_heard: bool = True
+    ) -> Build:
+        """Prepare to run Cargo; `is_heard` says whether anybody wants to know what it says."""
+        project = self.project
+        keeps = bool(project.arguments.message_format)
+        unit_of = partial(units.unit_of, self.target.folder)
+        return Build(
+            [str(project.toolchain.cargo), *words],
+            project.folder,
+            self.target.environment(
+                project.toolchain,
+                project.environment,
+                rustc_wrapper=project.configuration.rustc_wrapper,
+            ),
+            self.target.progress,
+            on_progress=self._on_progress,
+            on_output=self._on_output if is_heard else lambda _: None,
+            messages=Messages(unit_of, keeps=keeps) if reports else None,
+            keeps_going=keeps_going,
+            serves=True,
+        )
 
-    def _check_recordings(self, finished: Finished) -> None:
-        """Make sure that it is known what each run did which took part.
+    def _surveyed(self, finished: Finished) -> tuple[Finished, set[Path]]:
+        """Have a second look where Cargo cannot tell what took part."""
+        arguments = self.project.arguments
+        if finished.is_complete or finished.interrupted or not arguments.is_testing:
+            return finished, set()
+        known = {unit.folder for unit in units.recorded(self.target.folder, self.session)}
+        if finished.exit_code == 0 and known <= finished.ran:
+            return replace(finished, is_complete=True), set()
+
+        def start(words: Sequence[str], keeps_going: bool) -> Build:
+            self.target.forget_progress()
+            self._build = self._prepared(
+                words, keeps_going=keeps_going, reports=True, is_heard=keeps_going
+            )
+            if self._is_interrupted:
+                self._build.interrupt()
+            return self._build
+
+        survey = Survey(self.target.folder, start)
+        ran = units.recorded(self.target.folder, self.session, among=finished.ran)
+        words = arguments.surveys(
+            self.project.toolchain.cargo_version, fails=any(unit.status for unit in ran)
+        )
+        return survey.complete(finished, words), survey.earlier
+
+    def _check(self, finished: Finished, stub: bytes) -> None:
+        """Make sure that every script was held, and that it is known what each run did.
 
         Raises:
-            CannotEnforceError: A recording is missing or broken, though its script has ended.
+            CannotEnforceError: It is not so.
         """
-        lost = [] if finished.interrupted else units.lacking(self.session, finished.units)
-        if lost:
+        unguarded = units.unguarded(self.target.folder, stub)
+        if unguarded:
             raise CannotEnforceError(
-                f"what the build script in `{lost[0]}` did is not known: its recording is missing, "
-                "broken, or not of this build",
-                hint="Find out what else writes there; run the command again to record it anew.",
+                f"this Cargo builds scripts in a way that buildperm does not know: "
+                f"`{unguarded[0]}` has no stub, and may have run without one",
+                hint="Treat this machine as if the script had run with your rights.",
+            )
+        if finished.interrupted:
+            return
+        lost = units.lacking(self.session, finished.units)
+        if lost or finished.overwritten:
+            why = "missing, broken, or not of this build" if lost else "overwritten by another run"
+            raise CannotEnforceError(
+                f"what the build script in `{[*lost, *finished.overwritten][0]}` did is not known: "
+                f"its recording is {why}",
+                hint="Find out what else is at work there, and run the command again.",
             )
 
     def interrupt(self) -> None:
         """End the build; see `Build.interrupt`."""
+        self._is_interrupted = True
         self._build.interrupt()
 
     def other_session(self, policy: Policy, profile: Profile, name: str) -> Path:

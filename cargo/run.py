@@ -62,6 +62,8 @@ class Finished:
     exit_code: int  # Cargo's own; 128 and the number of the signal that killed it; 130.
     interrupted: bool
     units: frozenset[Path]  # Folders of the build script runs that took part, fresh ones too.
+    ran: frozenset[Path]  # Those of them that were not fresh.
+    overwritten: frozenset[Path]  # Those that ran twice, so that what one run did is not known.
     is_complete: bool  # All of them are in `units`: Cargo told of all that it came to.
 
 
@@ -102,7 +104,8 @@ class Build:
         self._messages = messages
         self._keeps_going = keeps_going
         self._serves = serves
-        self._units: set[Path] = set()  # Told by supervisors.
+        self._ran: set[Path] = set()  # As supervisors tell.
+        self._overwritten: set[Path] = set()
         self._interruptions = 0
         self._wake = self._woken = -1  # A pipe while it runs.
 
@@ -142,7 +145,9 @@ class Build:
         return Finished(
             exit_code=ExitCode.INTERRUPTED if interrupted else exit_code,
             interrupted=interrupted,
-            units=frozenset(self._units | (self._messages.units if self._messages else set())),
+            units=frozenset(self._ran | (self._messages.units if self._messages else set())),
+            ran=frozenset(self._ran),
+            overwritten=frozenset(self._overwritten),
             is_complete=not interrupted and self._has_told_all(exit_code),
         )
 
@@ -271,7 +276,8 @@ class Build:
             if step is None:
                 continue
             if isinstance(step, ScriptEnded) and step.recording is not None:
-                self._units.add(step.recording.parent.parent)
+                folder = step.recording.parent.parent
+                (self._overwritten if folder in self._ran else self._ran).add(folder)
             self._on_progress(step)
 
 

@@ -138,6 +138,17 @@ class TargetDirectory:
             raise _unusable(self.folder, error) from error
         return path
 
+    def forget_progress(self) -> None:
+        """Empty the file that supervisors append to, for another run of Cargo.
+
+        Raises:
+            BuildpermError: It cannot be written.
+        """
+        try:
+            _write(self.progress, b"", 0o600)
+        except OSError as error:
+            raise _unusable(self.folder, error) from error
+
     def environment(
         self, toolchain: Toolchain, base: Mapping[str, str], *, rustc_wrapper: str
     ) -> dict[str, str]:

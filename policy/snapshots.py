@@ -73,6 +73,18 @@ def updated(
     return {key: kept for key, kept in known.items() if key in here or key[0] in unsettled}
 
 
+def by_context(sightings: Iterable[Sighting]) -> tuple[Sighting, ...]:
+    """Sort sightings, and unite those of one context: runs that nothing else tells apart."""
+    found: dict[Context, Sighting] = {}
+    for sighting in sightings:
+        other = found.get(sighting.context)
+        if other is not None:
+            weaker = min(sighting.runtime, other.runtime, key=_strength)
+            sighting = Sighting(sighting.context, weaker, sighting.seen | other.seen)
+        found[sighting.context] = sighting
+    return tuple(found[context] for context in sorted(found))
+
+
 def compare(previous: Snapshot | None, now: Snapshot) -> Difference:
     """Tell what is new, gone and the same, each run beside the last one for the same context.
 
@@ -86,7 +98,7 @@ def compare(previous: Snapshot | None, now: Snapshot) -> Difference:
     new: set[Seen] = set()
     gone: set[Seen] = set()
     there: set[Seen] = set()
-    for sighting in _by_context(now.sightings):
+    for sighting in by_context(now.sightings):
         earlier = known.get(sighting.context, everything)
         new |= sighting.seen - earlier
         gone |= earlier - sighting.seen
@@ -97,19 +109,23 @@ def compare(previous: Snapshot | None, now: Snapshot) -> Difference:
 def _joined(before: Snapshot | None, now: Snapshot) -> Snapshot:
     """Put two snapshots of one version together if it was the same build script."""
     if before is None or (before.source, before.inputs) != (now.source, now.inputs):
-        return replace(now, sightings=_by_context(now.sightings))
+        return replace(now, sightings=by_context(now.sightings))
     return replace(
         now,
         commands={**before.commands, **now.commands},
-        sightings=_by_context([*before.sightings, *now.sightings]),
+        sightings=by_context([*before.sightings, *now.sightings]),
         unused=_unused(before, now),
     )
 
 
 def _without(before: Snapshot | None, now: Snapshot) -> Snapshot | None:
-    """Leave out the runs that were made again."""
-    if before is None:
-        return None
+    """Leave out the runs that were made again.
+
+    Which of Cargo's commands a run was part of is not kept. As long as there is one that was not
+    given again, what it has shown in the same context must not be lost.
+    """
+    if before is None or not set(before.commands) <= set(now.commands):
+        return before
     again = {sighting.context for sighting in now.sightings}
     others = (sighting for sighting in before.sightings if sighting.context not in again)
     return replace(before, sightings=tuple(others))
@@ -120,18 +136,6 @@ def _unused(before: Snapshot, now: Snapshot) -> frozenset[str]:
     if not before.sightings:
         return now.unused
     return before.unused & now.unused if now.sightings else before.unused
-
-
-def _by_context(sightings: Iterable[Sighting]) -> tuple[Sighting, ...]:
-    """Sort sightings; of one context there may be several, for the host and for the target."""
-    found: dict[Context, Sighting] = {}
-    for sighting in sightings:
-        other = found.get(sighting.context)
-        if other is not None:
-            weaker = min(sighting.runtime, other.runtime, key=_strength)
-            sighting = Sighting(sighting.context, weaker, sighting.seen | other.seen)
-        found[sighting.context] = sighting
-    return tuple(found[context] for context in sorted(found))
 
 
 def _strength(runtime: str) -> int:

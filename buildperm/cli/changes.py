@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from buildperm.cargo import sources
 from buildperm.cargo.keys import Keys
-from buildperm.cli.build import granted, rules
+from buildperm.cli.build import granted, propose, rules
 from buildperm.cli.recorded import Crate, Recorded, Script
 from buildperm.cli.workspace import Workspace
 from buildperm.policy import revision, standing
@@ -53,6 +53,21 @@ class Changes:
             yield from removals.pop(script.crate[0], ())
         for rest in removals.values():
             yield from rest
+
+    def asked_before(self, unanswered: Iterable[Proposal]) -> Iterator[Proposal]:
+        """Yield what an earlier round has asked, nobody has answered, and is still not granted.
+
+        A build script that has not done it again has done it all the same.
+        """
+        scripts = {script.crate: script for script in self.recorded.scripts}
+        for each in unanswered:
+            script = scripts.get((each.crate, each.version))
+            if script is None:
+                yield each
+                continue
+            known = {finding.id for finding in script.run.findings}
+            again = propose(script.package, each.evidence)
+            yield from (proposal for proposal in again if proposal.id not in known)
 
     def settled(self) -> list[Crate]:
         """Return the crates that ran well and ask for nothing."""
@@ -187,6 +202,8 @@ class Changes:
     def _unused(self) -> dict[str, frozenset[str]]:
         """Find the grants that nothing made use of, by key, where all runs were complete."""
         found: dict[str, frozenset[str]] = {}
+        if self.recorded.exit_code:
+            return found  # A run that Cargo has not come to may be what a grant is for.
         for key, grants in self.policy.crates.items():
             scripts = [script for script in self.recorded.scripts if script.crate[0] == key]
             if scripts and not any(is_broken(script) for script in scripts):

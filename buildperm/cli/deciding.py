@@ -22,6 +22,7 @@ from buildperm.policy.comparison import Comparison
 from buildperm.policy.decision import Entry
 from buildperm.policy.grants import Policy
 from buildperm.policy.pending import Pending
+from buildperm.policy.proposal import Proposal
 from buildperm.policy.review import Review
 from buildperm.report import text
 from buildperm.tui.outcome import Failure, Outcome
@@ -49,6 +50,7 @@ class Deciding:
         target = open_target(self._workspace.project.metadata, "learn")
         self._journal = target.folder / "buildperm-journal.jsonl"
         self._failures: list[Failure] = []  # Of the last verifying run.
+        self._unanswered: list[Proposal] = []  # Of all rounds before this one.
         self.changes: Changes
         self.comparisons: dict[Crate, Comparison] = {}
         self.review: Review
@@ -95,6 +97,7 @@ class Deciding:
             stopped_short = any(script.run.failed for script in recorded.scripts)
             if not self._write() or not stopped_short:
                 return self._exit_code()
+            self._unanswered = list(self.review.select("is:undecided standing:asked"))
             _tell("A build script had failed; going on under the new grants.")
 
     def preview(self) -> tuple[bytes, bytes]:
@@ -133,10 +136,13 @@ class Deciding:
             is_first=self._lock.raw is None,
         )
         self.comparisons = self.changes.comparisons()
+        proposals = [*self.changes.proposals(), *self.changes.asked_before(self._unanswered)]
+        asked = {(each.crate, each.version) for each in proposals}
+        settled = [crate for crate in self.changes.settled() if crate not in asked]
         revisions = self._present()
         self.review = Review(
-            self.changes.proposals(),
-            self.changes.settled(),
+            proposals,
+            settled,
             {(crate, named) for (crate, _), named in revisions.items()},
             revisions,
         )

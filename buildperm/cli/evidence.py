@@ -60,7 +60,7 @@ class Sight:
 class Evidence:
     """Everything that is known of what one build script does."""
 
-    runs: tuple[Run, ...]  # The newest of each context and mode; the newest first.
+    runs: tuple[Run, ...]  # All that are kept, also where several are of one context; newest first.
     snapshot: Snapshot | None  # Of this version, from `buildperm.lock`.
 
     @property
@@ -101,7 +101,7 @@ def gather(
         warn: Hears one line about each recording that cannot be used.
     """
     wanted = list(scripts)
-    found: dict[tuple[str, Path, Context], list[tuple[float, Path]]] = {}
+    runs: dict[str, list[Run]] = {}
     for target in targets:
         for path in units.recordings(target):
             try:
@@ -110,14 +110,9 @@ def gather(
                 warn(_unusable(path, error))
                 continue
             for script in wanted:
-                if _is_of(header, script):
-                    key = script.package.id, target, header.context
-                    found.setdefault(key, []).append((modified_s, path))
-    runs: dict[str, list[Run]] = {}
-    for (package, _, context), recorded in found.items():
-        run = _newest(recorded, context, warn)
-        if run is not None:
-            runs.setdefault(package, []).append(run)
+                run = _run(path, modified_s, header, warn) if _is_of(header, script) else None
+                if run is not None:
+                    runs.setdefault(script.package.id, []).append(run)
     return {
         script.package.id: Evidence(
             tuple(sorted(runs.get(script.package.id, ()), key=lambda run: -run.modified_s)),
@@ -159,27 +154,23 @@ def _access(seen: Seen) -> Access:
     )
 
 
-def _newest(
-    recorded: list[tuple[float, Path]], context: Context, warn: Callable[[str], None]
-) -> Run | None:
-    """Read the newest recording of one context that can be read."""
-    for modified_s, path in sorted(recorded, reverse=True):
-        try:
-            found = recording.read(path)
-        except RecordingError as error:
-            warn(_unusable(path, error))
-            continue
-        header = found.header
-        return Run(
-            context,
-            header.mode,
-            modified_s,
-            tuple(fold(found)),
-            tuple(locate(folder, header.places) for folder in header.handed_over),
-            header.places,
-            _incomplete(found),
-        )
-    return None
+def _run(path: Path, modified_s: float, header: _Header, warn: Callable[[str], None]) -> Run | None:
+    """Read a whole recording; None where it cannot be."""
+    try:
+        found = recording.read(path)
+    except RecordingError as error:
+        warn(_unusable(path, error))
+        return None
+    places = found.header.places
+    return Run(
+        header.context,
+        found.header.mode,
+        modified_s,
+        tuple(fold(found)),
+        tuple(locate(folder, places) for folder in found.header.handed_over),
+        places,
+        _incomplete(found),
+    )
 
 
 def _incomplete(found: Recording) -> str:

@@ -17,15 +17,17 @@ from buildperm.cargo.units import Unit
 from buildperm.cli.build import Built, appraise, package_of, propose, ways_to
 from buildperm.cli.progress import BuildProgress
 from buildperm.cli.workspace import Workspace
+from buildperm.errors import BuildpermError
 from buildperm.policy.access import Access
 from buildperm.policy.combination import combine, stable
 from buildperm.policy.fold import fold
 from buildperm.policy.grants import Policy
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.snapshot import Context, Sighting, Snapshot
-from buildperm.policy.snapshots import seen
+from buildperm.policy.snapshots import by_context, seen
 from buildperm.report.run import ScriptRun
 from buildperm.tracer import recording
+from buildperm.tracer.notation import encode
 from buildperm.tracer.recording import Recording
 
 if TYPE_CHECKING:
@@ -155,12 +157,11 @@ class _Gathering:
 
 
 def _together(one: Snapshot, other: Snapshot) -> Snapshot:
-    """Unite what two builds of one round saw of a build script."""
-    sightings = {sighting.context: sighting for sighting in (*one.sightings, *other.sightings)}
+    """Unite what two builds of one round saw of a build script, maybe in the same context."""
     return replace(
         one,
         commands={**one.commands, **other.commands},
-        sightings=tuple(sightings[context] for context in sorted(sightings)),
+        sightings=by_context([*one.sightings, *other.sightings]),
     )
 
 
@@ -186,7 +187,8 @@ def _build(workspace: Workspace, policy: Policy, doubtful: Collection[str]) -> B
 def _again(built: Built, times: int, tell: Callable[[str], None]) -> dict[Path, list[Recording]]:
     """Run each script `times` more; return the recordings by unit.
 
-    A run that leaves none is left out: what it would have shown was shown before.
+    Raises:
+        BuildpermError: One of these runs left no recording, so that nobody knows what it did.
     """
     if not built.units:
         return {}
@@ -196,10 +198,21 @@ def _again(built: Built, times: int, tell: Callable[[str], None]) -> dict[Path, 
         found = []
         for _ in range(times):
             repeated = built.build.rerun(unit, built.build.target.session).run()
-            if repeated.recording is not None:
-                found.append(recording.read(repeated.recording))
+            if repeated.recording is None:
+                package = built.build.session["packages"][unit.package]
+                raise BuildpermError(
+                    f"the build script of {package['crate']} {package['version']} was run again "
+                    f"and left no recording: {_last_line(repeated.output)}",
+                    hint="Run the command again.",
+                )
+            found.append(recording.read(repeated.recording))
         return found
 
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         recordings = list(pool.map(repeat, built.units))
     return {unit.folder: found for unit, found in zip(built.units, recordings, strict=True)}
+
+
+def _last_line(output: str) -> str:
+    lines = [line for line in output.splitlines() if line.strip()]
+    return encode(lines[-1].encode()) if lines else "it said nothing"

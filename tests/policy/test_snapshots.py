@@ -86,6 +86,17 @@ def test_a_run_of_another_context_stays_and_commands_are_united() -> None:
     (joined,) = updated(by_key(old), [new], {("x", "1.0.0")}).values()
 
     assert joined.commands == {"check": (), "build": ("default",)}
+    assert {one.context: one.seen for one in joined.sightings} == {
+        DEBUG: {CC, CURL},  # What `check` has shown is not what `build` has shown.
+        RELEASE: {HOME},
+    }
+
+
+def test_a_run_that_is_made_again_takes_the_place_of_the_former_one() -> None:
+    old = snapshot(debug={CC}, release={HOME})
+
+    (joined,) = updated(by_key(old), [snapshot(debug={CURL})], {("x", "1.0.0")}).values()
+
     assert {one.context: one.seen for one in joined.sightings} == {DEBUG: {CURL}, RELEASE: {HOME}}
 
 
@@ -222,9 +233,13 @@ def test_an_update_loses_nothing_of_the_same_inputs(
         earlier = kept.sightings if kept else ()
         assert joined.inputs == one.inputs
         assert {sighting.context for sighting in (*earlier, *one.sightings)} == set(runs)
-        assert all(runs[sighting.context] == sighting for sighting in one.sightings)
+        assert all(runs[sighting.context].seen >= sighting.seen for sighting in one.sightings)
         again = {sighting.context for sighting in one.sightings}
-        assert all(runs[each.context] == each for each in earlier if each.context not in again)
+        if kept is None or set(kept.commands) <= set(one.commands):
+            assert all(runs[sighting.context] == sighting for sighting in one.sightings)
+            assert all(runs[each.context] == each for each in earlier if each.context not in again)
+        else:
+            assert all(runs[each.context].seen >= each.seen for each in earlier)
         assert joined.commands == {**(kept.commands if kept else {}), **one.commands}
         assert not joined.unused - (one.unused | (kept.unused if kept else frozenset()))
     untouched = set(after) - {(one.crate, one.version) for one in new}

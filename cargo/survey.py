@@ -1,0 +1,87 @@
+"""The second look after `cargo test` and `cargo bench`, which cannot be asked while they run.
+
+Their standard output belongs to the tests, and they stop at the first build script that fails. So
+Cargo is run again without running any test: to hear which runs took part, and if something did not
+build, to come to everything that can be built.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from buildperm.errors import BuildpermError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from buildperm.cargo.run import Build, Finished
+
+_KEPT = "buildperm-earlier"
+
+
+class Survey:
+    """Goes after one run of Cargo; `earlier` are copies of recordings that were made anew."""
+
+    def __init__(
+        self, target_directory: Path, start: Callable[[Sequence[str], bool], Build]
+    ) -> None:
+        """Begin.
+
+        Args:
+            target_directory: Of the held build.
+            start: Prepares to run Cargo with some words; whether these have it keep going.
+        """
+        self.earlier: set[Path] = set()
+        self._folder = target_directory / _KEPT
+        self._start = start
+
+    def complete(self, finished: Finished, commands: Mapping[tuple[str, ...], bool]) -> Finished:
+        """Find out what is missing from `finished`.
+
+        Args:
+            finished: How the first run ended.
+            commands: What to run until one has told all, and whether it keeps going.
+
+        Raises:
+            BuildpermError: Cargo cannot be run, or a recording not be copied.
+        """
+        shutil.rmtree(self._folder, ignore_errors=True)
+        for look, (words, keeps_going) in enumerate(commands.items()):
+            kept = self._keep(finished.units, self._folder / str(look))
+            looked = self._start(words, keeps_going).run()
+            self.earlier |= {copy for folder, copy in kept.items() if folder in looked.ran}
+            finished = replace(
+                finished,
+                exit_code=looked.exit_code if looked.interrupted else finished.exit_code,
+                interrupted=looked.interrupted,
+                units=finished.units | looked.units,
+                ran=finished.ran | looked.ran,
+                overwritten=looked.overwritten,
+                is_complete=looked.is_complete,
+            )
+            if looked.interrupted or looked.is_complete:
+                break
+        return finished
+
+    def _keep(self, folders: Iterable[Path], place: Path) -> dict[Path, Path]:
+        """Copy recordings, as a script that is always run again makes another one."""
+        kept = {}
+        for folder in folders:
+            copy = place / "-".join(folder.relative_to(self._folder.parent).parts)
+            try:
+                (copy / "buildperm").mkdir(parents=True)
+                for name in ("recording.jsonl", "context"):
+                    # No more than a second name: whoever makes another one replaces the first.
+                    os.link(folder / "buildperm" / name, copy / "buildperm" / name)
+            except FileNotFoundError:
+                continue  # Whether it should be there is seen elsewhere.
+            except OSError as error:
+                raise BuildpermError(
+                    f"cannot keep the recording in `{folder}`: {error.strerror}"
+                ) from error
+            kept[folder] = copy
+        return kept

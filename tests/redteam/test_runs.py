@@ -1,0 +1,273 @@
+"""Build scripts that hid one of their runs behind another, and macros that spoke for Cargo.
+
+Cargo may run one script several times in a build, with nothing in a recording to tell these runs
+apart: for the host and for the target, here, where OPT_LEVEL differs.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import buildperm, is_orderly
+
+TWO_FACED = """
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    if std::env::var("OPT_LEVEL").as_deref() == Ok("0") {
+        let _ = std::fs::read("../secret.txt");
+    } else {
+        std::thread::sleep(std::time::Duration::from_millis(1500)); // This run is the newest.
+    }
+}
+"""
+HONEST = """
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rustc-env=BUILT={}", std::env::var("OPT_LEVEL").unwrap());
+}
+"""
+SECRET = "$WORKSPACE/secret.txt"
+
+
+def crate(folder: Path, build: str = "", *, manifest: str = "", source: str = "") -> None:
+    """Write a package that is called as its folder; `manifest` goes below its first lines."""
+    (folder / "src").mkdir(parents=True)
+    head = f'[package]\nname = "{folder.name}"\nversion = "0.1.0"\nedition = "2021"\n'
+    (folder / "Cargo.toml").write_text(head + manifest)
+    (folder / "src/lib.rs").write_text(source)
+    if build:
+        (folder / "build.rs").write_text(build)
+
+
+def workspace(folder: Path, *members: str, contexts: str = "") -> Path:
+    listed = ", ".join(f'"{member}"' for member in members)
+    metadata = f"\n[workspace.metadata.buildperm]\nversion = 1\n{contexts}\n" if contexts else ""
+    folder.mkdir(exist_ok=True)
+    (folder / "Cargo.toml").write_text(
+        f'[workspace]\nmembers = [{listed}]\nresolver = "2"\n'
+        f"[profile.dev.build-override]\nopt-level = 1\n{metadata}"
+    )
+    return folder
+
+
+def learnt(folder: Path) -> str:
+    """Return what is kept of the reviewed runs."""
+    return (folder / "buildperm.lock").read_text()
+
+
+@pytest.fixture(scope="module")
+def twice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a workspace whose member depends on two crates for the target and for the host."""
+    folder = workspace(tmp_path_factory.mktemp("twice") / "ws", "app")
+    (folder / "secret.txt").write_text("secret")
+    both = "".join(f'{name} = {{ path = "../{name}" }}\n' for name in ("two-faced", "honest"))
+    crate(
+        folder / "app",
+        "fn main() {}",
+        manifest=f"[dependencies]\n{both}[build-dependencies]\n{both}",
+    )
+    crate(folder / "two-faced", TWO_FACED)
+    crate(folder / "honest", HONEST)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def refused(twice: Path) -> str:
+    """Return what `ci` says about it."""
+    told = buildperm("ci", folder=twice)
+    assert told.returncode == 20, told.stdout + told.stderr
+    return told.stdout
+
+
+def test_a_run_does_not_hide_another_that_is_older(twice: Path, refused: str) -> None:
+    assert "two-faced" in refused
+    assert SECRET in refused
+    assert "honest" not in refused
+
+    again = buildperm("ci", folder=twice)  # Everything is fresh.
+
+    assert again.returncode == 20
+    assert SECRET in again.stdout
+
+
+def test_all_runs_are_asked_about_once_kept_and_told(twice: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "ws"
+    shutil.copytree(twice, folder, ignore=shutil.ignore_patterns("target"))
+    asked = buildperm("learn", "--no-tui", folder=folder)
+    assert asked.returncode == 3, asked.stderr
+    assert "1 decision left undecided" in asked.stderr
+    assert buildperm("check", folder=folder).returncode == 21
+
+    decided = buildperm("learn", "--no-tui", "--accept", "medium", folder=folder)
+
+    assert decided.returncode == 0, decided.stderr
+    assert f'"read {SECRET}"' in learnt(folder)
+    assert buildperm("check", folder=folder).returncode == 0
+    assert buildperm("ci", folder=folder).returncode == 0
+    why = buildperm("why", "two-faced", f"read:{SECRET}", folder=folder)
+    assert "Seen 1 time by `buildperm learn`" in why.stdout
+    rule = f"read:{SECRET}"
+    simulated = buildperm("simulate", "two-faced", "--remove", rule, folder=folder)
+    assert simulated.returncode == 20
+    assert "1 access would be refused" in simulated.stdout
+
+
+def test_what_one_context_shows_is_not_replaced_by_what_another_does(tmp_path: Path) -> None:
+    contexts = 'contexts = ["check -p first", "check -p second"]'
+    folder = workspace(tmp_path / "ws", "first", "second", contexts=contexts)
+    (folder / "secret.txt").write_text("secret")
+    depends = 'two-faced = { path = "../two-faced" }\n'
+    crate(folder / "first", manifest=f"[dependencies]\n{depends}")
+    crate(folder / "second", "fn main() {}", manifest=f"[build-dependencies]\n{depends}")
+    crate(folder / "two-faced", TWO_FACED)
+
+    told = buildperm("learn", "--no-tui", "--accept", "medium", folder=folder)
+
+    assert told.returncode == 0, told.stderr
+    assert f'"read {SECRET}"' in learnt(folder)
+    reviewed = buildperm("review", "--no-tui", "--", "check", "-p", "second", folder=folder)
+    assert reviewed.returncode == 0, reviewed.stderr
+    assert f'"read {SECRET}"' in learnt(folder)
+
+
+def test_a_run_that_fails_is_not_forgotten_for_one_that_does_not(tmp_path: Path) -> None:
+    folder = workspace(tmp_path / "ws", "turncoat", "reader")
+    (folder / "note.txt").write_text("x")
+    crate(
+        folder / "turncoat",
+        """
+        fn main() {
+            let kept = format!("{}/seen", std::env::var("OUT_DIR").unwrap());
+            if std::fs::metadata(&kept).is_err() {
+                std::fs::write(&kept, "").unwrap();
+                let _ = std::fs::write("../planted", "");
+                std::process::exit(1);
+            }
+        }
+        """,
+    )
+    crate(folder / "reader", 'fn main() { std::fs::read("../note.txt").unwrap(); }')
+
+    told = buildperm("learn", "--no-tui", "--accept", "low", folder=folder)
+
+    assert "going on under the new grants" in told.stderr  # The second round is harmless.
+    assert told.returncode == 3, told.stderr
+    assert "1 decision left undecided" in told.stderr
+    assert 'crate = "turncoat"' not in learnt(folder)
+    assert buildperm("check", folder=folder).returncode == 21
+
+
+def test_one_look_shows_all_that_fail(tmp_path: Path) -> None:
+    names = ("first", "second", "third")
+    folder = workspace(tmp_path / "ws", *names)
+    (folder / "secret.txt").write_text("secret")
+    for name in names:
+        crate(folder / name, 'fn main() { std::fs::read("../secret.txt").unwrap(); }')
+
+    for words in (["build", "-j1"], ["test", "-j1"]):
+        told = buildperm("ci", "--", *words, folder=folder)
+
+        assert told.returncode == 20, told.stderr
+        assert [name for name in names if name in told.stdout] == list(names)
+
+
+def test_a_run_that_took_no_part_is_no_finding(tmp_path: Path) -> None:
+    folder = workspace(tmp_path / "ws", "app")
+    (folder / "secret.txt").write_text("secret")
+    crate(
+        folder / "app",
+        """
+        fn main() {
+            if std::env::var_os("CARGO_FEATURE_BAD").is_some() {
+                let _ = std::fs::read("../secret.txt");
+            }
+        }
+        """,
+        manifest="[features]\nbad = []\n",
+    )
+
+    told = [
+        buildperm("ci", "--", *words, folder=folder).returncode
+        for words in (["build", "--features", "bad"], ["build"], ["test"])
+    ]
+    (folder / "app/src/lib.rs").write_text("no Rust")
+    told.append(buildperm("ci", folder=folder).returncode)
+
+    assert told == [20, 0, 0, 101]
+
+
+MACRO = r"""
+use std::io::Write;
+#[proc_macro]
+pub fn speak(_: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    if let Ok(said) = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/said")) {
+        std::io::stdout().write_all(&said).unwrap();
+    }
+    if std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/wipe")).exists() {
+        let out = std::env::var("OUT_DIR").unwrap();
+        let _ = std::fs::remove_dir_all(format!("{out}/../buildperm"));
+    }
+    proc_macro::TokenStream::new()
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def speaking(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a workspace with a macro that prints its file `said`."""
+    folder = workspace(tmp_path_factory.mktemp("speaking") / "ws", "app", "macros")
+    (folder / "secret.txt").write_text("secret")
+    crate(
+        folder / "app",
+        'fn main() { let _ = std::fs::read("../secret.txt"); }',
+        manifest='[dependencies]\nmacros = { path = "../macros" }\n',
+        source="macros::speak!();\n",
+    )
+    crate(folder / "macros", manifest="[lib]\nproc-macro = true\n", source=MACRO)
+    return folder
+
+
+def speak(folder: Path, said: bytes) -> None:
+    (folder / "macros/said").write_bytes(said)
+    with (folder / "app/src/lib.rs").open("a") as file:
+        file.write("\n")  # Has it expanded anew.
+
+
+def test_a_macro_cannot_break_what_reads_cargos_messages(speaking: Path) -> None:
+    start = b'{"reason":"build-script-executed"'
+    lines = [
+        start + b"}",
+        start + b',"package_id":"app","out_dir":["/etc"]}',
+        start + b',"package_id":"app","out_dir":"/etc/out"}',
+        start + b',"package_id":"app","out_dir":"\\ud800\\u0000/out"}',
+        start + b',"package_id":"app","out_dir":' + b"[" * 100_000,
+        b'{"reason":"hello","harmless":true}',
+        b'{"reason":17}',
+        b"harmless",
+    ]
+    speak(speaking, b"\n".join(lines) + b"\n")
+
+    told = buildperm("ci", folder=speaking)
+
+    assert is_orderly(told.stderr), told.stderr
+    assert told.returncode == 20, told.stderr  # For what the script did, and nothing else.
+    said = told.stdout.encode().split(b"\n")
+    assert [line for line in lines if line in said] == lines
+    assert SECRET in told.stdout
+
+
+def test_a_recording_that_somebody_removed_does_not_count_as_harmless(speaking: Path) -> None:
+    (speaking / "macros/wipe").write_text("")
+    speak(speaking, b"")
+    (speaking / "app/build.rs").write_text((speaking / "app/build.rs").read_text() + "\n")
+
+    told = buildperm("ci", folder=speaking)
+    (speaking / "macros/wipe").unlink()
+    again = buildperm("ci", folder=speaking)
+
+    assert told.returncode == 23, told.stdout + told.stderr
+    assert "recording is missing" in told.stderr
+    assert again.returncode == 20
