@@ -68,7 +68,7 @@ class Arguments:
         """Say whether Cargo goes on when a build script fails, or can be told to."""
         if self.command not in _GOING_ON:
             return False
-        return _GO_ON in _before_program(self.words) or age(cargo_version) >= age(_GOES_ON_SINCE)
+        return _GO_ON in _before_program(self.words) or _is_known(cargo_version)
 
     def reporting(self, *, keeps_going: bool) -> tuple[str, ...]:
         """Return the words that also make Cargo report its units in JSON, if it can.
@@ -101,7 +101,7 @@ class Arguments:
         found: dict[tuple[str, ...], bool] = {}
         if not fails:
             found[*before[:at], *no_run, report, *before[at:]] = False
-        if age(cargo_version) < age(_GOES_ON_SINCE):
+        if not _is_known(cargo_version):
             return found
         options = [word for word in _only_options(before) if word not in _TEST_ONLY]
         if not any(word.startswith(_SELECTING) for word in options):
@@ -166,6 +166,11 @@ def parse(words: Sequence[str], *, default: Sequence[str]) -> Arguments:
         configuration=tuple(values.get("--config", [])),
         message_format=",".join(values.get("--message-format", [])),
     )
+
+
+def _is_known(cargo_version: str) -> bool:
+    """Say whether this Cargo has a stable `--keep-going`; empty is one that tells no version."""
+    return bool(cargo_version) and age(cargo_version) >= age(_GOES_ON_SINCE)
 
 
 def _before_program(words: Sequence[str]) -> Sequence[str]:

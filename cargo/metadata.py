@@ -152,7 +152,7 @@ def read(
     try:
         described = json.loads(answered.stdout)
         found = _metadata(described)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise BuildpermError(f"`cargo metadata` answered something unknown: {error}") from error
     if described.get("build_directory", _SENTINEL) != _SENTINEL:
         raise BuildpermError(

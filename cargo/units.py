@@ -20,7 +20,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from buildperm.errors import BuildpermError
 from buildperm.tracer.notation import decode
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from buildperm.sandbox.session import Session
 
-_TAIL = 1 << 16  # The last line of a recording is much shorter.
+_PIECE = 1 << 16  # More than most recordings have in their last line.
 _PROGRAMS = ("build_script_", "build-script-", "metabuild_", "metabuild-")
 _RUN = "run-build-script-"
 _MARKED = "build-script-"
@@ -267,8 +267,7 @@ def _read(folder: Path, session: Session) -> Unit | None:
     try:
         with (folder / "buildperm" / "recording.jsonl").open("rb") as file:
             header: Any = json.loads(file.readline())
-            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
-            end: Any = json.loads(file.read().rstrip(b"\n").rpartition(b"\n")[2])
+            end: Any = json.loads(_last_line(file))
         manifest_dir = decode(header["places"]["MANIFEST_DIR"])
         package = session["packages"][manifest_dir]
         now = (package["name"], package["version"], package["source"], package["checksum"])
@@ -288,3 +287,14 @@ def _read(folder: Path, session: Session) -> Unit | None:
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def _last_line(file: BinaryIO) -> bytes:
+    """Return the last line. It can be long: it names programs that the script has left."""
+    at = file.seek(0, os.SEEK_END)
+    found = b""
+    while at > 0 and b"\n" not in found.rstrip(b"\n"):
+        length = min(at, max(_PIECE, len(found)))  # Twice as much each time.
+        at = file.seek(at - length)
+        found = file.read(length) + found
+    return found.rstrip(b"\n").rpartition(b"\n")[2]

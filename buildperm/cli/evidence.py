@@ -25,8 +25,6 @@ from buildperm.tracer import recording
 from buildperm.tracer.notation import decode
 from buildperm.tracer.recording import Recording, RecordingError
 
-_HEADER_MOST = 1 << 20  # Bytes of a first line.
-
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -199,7 +197,7 @@ def _header(path: Path) -> _Header:
         RecordingError: It cannot be used.
     """
     with path.open("rb") as file:
-        line = file.readline(_HEADER_MOST)
+        line = file.readline()
     try:
         said: Any = json.loads(line)
         places = {token: decode(place) for token, place in said["places"].items()}

@@ -125,6 +125,7 @@ def test_cargo_is_told_to_go_on_where_it_can(command: str) -> None:
     assert arguments.keeps_going("1.74.0")
     assert arguments.keeps_going("1.97.0-nightly")
     assert not arguments.keeps_going("1.73.1")
+    assert not arguments.keeps_going("")
     words = arguments.reporting(keeps_going=True)
     assert words[: words.index("--")].count("--keep-going") == 1
     assert words[0] == command
@@ -140,3 +141,41 @@ def test_who_has_said_it_does_not_say_it_twice() -> None:
 
     assert arguments.keeps_going("1.70.0")
     assert arguments.reporting(keeps_going=True).count("--keep-going") == 1
+
+
+REPORT = "--message-format=json-render-diagnostics"
+
+
+def test_what_a_test_command_builds_is_asked_for_without_a_test() -> None:
+    words = ["--offline", "test", "-p", "app", "--no-fail-fast", "name", "--", "--nocapture"]
+    arguments = parse(["test", *words[2:4], "--offline", *words[4:]], default=["check"])
+
+    assert arguments.is_testing
+    assert list(arguments.surveys("1.95.0", fails=False).items()) == [
+        (("test", "--no-run", REPORT, "-p", "app", "--offline", "--no-fail-fast", "name"), False),
+        (("build", "--keep-going", REPORT, "-p", "app", "--offline", "--tests"), True),
+    ]
+    assert len(arguments.surveys("1.73.0", fails=False)) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "built"),
+    [
+        (["bench"], ["--benches", "--profile=bench"]),
+        (["bench", "--profile", "fast", "--lib"], ["--profile", "fast", "--lib"]),
+        (["t", "--doc", "-j", "2"], ["-j", "2", "--tests"]),
+        (["test", "--no-run", "--test=one"], ["--test=one"]),
+        (["test", "--bin", "one", "two", "-Ffast"], ["--bin", "one", "-Ffast"]),
+    ],
+)
+def test_what_fails_is_built_by_a_command_that_keeps_going(
+    words: list[str], built: list[str]
+) -> None:
+    surveys = parse(words, default=["check"]).surveys("1.95.0", fails=True)
+
+    assert surveys == {("build", "--keep-going", REPORT, *built): True}
+
+
+def test_a_test_command_with_a_format_of_its_own_is_left_alone() -> None:
+    assert not parse(["test", "--message-format=json"], default=["check"]).is_testing
+    assert not parse(["build"], default=["check"]).is_testing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from buildperm.errors import BuildpermError, CannotEnforceError
 from buildperm.policy.access import Kind
 from buildperm.policy.grants import CrateGrants, Policy
 from buildperm.policy.rule import Rule
+from buildperm.tracer.notation import encode
 from tests.cargo.conftest import QUIET, Workspace, package, vendor
 
 READING = """fn main() {
@@ -293,6 +295,85 @@ def test_cargos_options_reach_cargo_and_find_their_packages(
     assert [unit.package for unit in held.units] == [os.fsencode(root / "crates" / "one")]
     assert held.units[0].profile == "release"
     assert f"ci/{toolchain.host}/release/build" in str(held.units[0].folder)
+
+
+def test_runs_that_nothing_tells_apart_all_count(desk: Desk, workspace: Workspace) -> None:
+    root = workspace(None, {"both": QUIET})
+    manifest = root / "Cargo.toml"
+    both = '[build-dependencies]\nboth = { path = "crates/both" }\n'
+    profile = "[profile.dev.build-override]\nopt-level = 1\n"
+    manifest.write_text(manifest.read_text().replace("[workspace]", f"{both}{profile}[workspace]"))
+    (root / "build.rs").write_text(QUIET)
+
+    held = desk.build(root)
+
+    folder = os.fsencode(root / "crates/both")
+    one, other = [unit for unit in held.units if unit.package == folder]
+    assert (one.target, one.profile, one.features) == (other.target, other.profile, other.features)
+    assert desk.build(root).units == held.units
+
+
+def test_tests_are_looked_at_again_and_no_run_takes_the_place_of_another(
+    desk: Desk, workspace: Workspace
+) -> None:
+    changing = """fn main() {
+        let seen = format!("{}/seen", std::env::var("OUT_DIR").unwrap());
+        if std::fs::metadata(&seen).is_err() {
+            let _ = std::fs::read("../../note.txt");
+        }
+        std::fs::write(seen, "").unwrap();
+        println!("cargo::rerun-if-changed=absent"); // So that it is run every time.
+    }
+    """
+    root = workspace(QUIET, {"changing": changing})
+    (root / "note.txt").write_text("hello")
+    desk.build(root, "enforcing", "check")
+
+    held = desk.build(root, "enforcing", "test", "--release")
+
+    assert held.finished.is_complete
+    assert held.finished.exit_code == 0
+    assert {unit.profile for unit in held.units} == {"release"}
+    read = [b"note.txt" in unit.recording.read_bytes() for unit in held.units]
+    assert sorted(read) == [False, False, True]  # Once more, and then it behaved.
+
+
+@pytest.mark.parametrize("name", ["recording.jsonl", "."])
+def test_a_recording_that_is_lost_while_cargo_builds_is_an_error(
+    desk: Desk, workspace: Workspace, name: str
+) -> None:
+    root = workspace(QUIET)
+
+    def lose(step: Progress) -> None:
+        if isinstance(step, ScriptEnded) and step.recording is not None:
+            lost = step.recording.parent / name
+            shutil.rmtree(lost) if lost.is_dir() else lost.unlink()
+
+    build = desk.prepare(root)
+    build._build._on_progress = lose  # Whoever else it may be.
+
+    with pytest.raises(CannotEnforceError, match="is not known: its recording is missing"):
+        build.run()
+
+
+def test_a_run_whose_recording_another_one_has_replaced_is_an_error(
+    desk: Desk, workspace: Workspace
+) -> None:
+    root = workspace(QUIET)
+    (unit,) = desk.build(root).units
+    (root / "build.rs").write_text(f"{QUIET}\n")
+    build = desk.prepare(root)
+
+    def repeat(step: Progress) -> None:
+        if isinstance(step, ScriptEnded) and step.pid:
+            said = '{"event":"ended","crate":"app","version":"0.1.0","pid":0,"exit":0,"recording":'
+            with build.target.progress.open("a") as file:
+                file.write(f'{said}"{encode(os.fsencode(unit.recording))}","duration_ns":1}}\n')
+
+    build._build._on_progress = repeat
+
+    with pytest.raises(CannotEnforceError, match="overwritten by another run"):
+        build.run()
 
 
 def test_units_of_another_set_of_features_are_not_part_of_a_build(

@@ -160,12 +160,33 @@ def test_a_run_that_fails_is_not_forgotten_for_one_that_does_not(tmp_path: Path)
     assert buildperm("check", folder=folder).returncode == 21
 
 
+LITTERING = r"""
+use std::os::unix::fs::PermissionsExt;
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    let _ = std::fs::read("../secret.txt");
+    // A recording ends with the names of programs, here of some hundred thousand bytes.
+    let mut folder = std::env::var("OUT_DIR").unwrap();
+    for _ in 0..4 {
+        folder += &format!("/{}", "\u{1}".repeat(250));
+    }
+    std::fs::create_dir_all(&folder).unwrap();
+    for each in 0..100 {
+        let program = format!("{folder}/{each}");
+        std::fs::write(&program, "#!/bin/sh").unwrap();
+        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+    }
+}
+"""
+
+
 def test_one_look_shows_all_that_fail(tmp_path: Path) -> None:
-    names = ("first", "second", "third")
+    names = ("first", "fourth", "second", "third")
     folder = workspace(tmp_path / "ws", *names)
     (folder / "secret.txt").write_text("secret")
     for name in names:
         crate(folder / name, 'fn main() { std::fs::read("../secret.txt").unwrap(); }')
+    (folder / "fourth/build.rs").write_text(LITTERING)
 
     for words in (["build", "-j1"], ["test", "-j1"]):
         told = buildperm("ci", "--", *words, folder=folder)
