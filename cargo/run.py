@@ -64,6 +64,7 @@ class Finished:
     units: frozenset[Path]  # Folders of the build script runs that took part, fresh ones too.
     ran: frozenset[Path]  # Those of them that were not fresh.
     overwritten: frozenset[Path]  # Those that ran twice, so that what one run did is not known.
+    unended: tuple[tuple[str, str], ...]  # Crates with versions whose script's end nobody told.
     is_complete: bool  # All of them are in `units`: Cargo told of all that it came to.
 
 
@@ -106,6 +107,7 @@ class Build:
         self._serves = serves
         self._ran: set[Path] = set()  # As supervisors tell.
         self._overwritten: set[Path] = set()
+        self._running: dict[int, tuple[str, str]] = {}  # By supervisor.
         self._interruptions = 0
         self._wake = self._woken = -1  # A pipe while it runs.
 
@@ -148,6 +150,7 @@ class Build:
             units=frozenset(self._ran | (self._messages.units if self._messages else set())),
             ran=frozenset(self._ran),
             overwritten=frozenset(self._overwritten),
+            unended=tuple(sorted(set(self._running.values()))),
             is_complete=not interrupted and self._has_told_all(exit_code),
         )
 
@@ -275,10 +278,18 @@ class Build:
             step = _step(line)
             if step is None:
                 continue
-            if isinstance(step, ScriptEnded) and step.recording is not None:
-                folder = step.recording.parent.parent
-                (self._overwritten if folder in self._ran else self._ran).add(folder)
+            self._note(step)
             self._on_progress(step)
+
+    def _note(self, step: Progress) -> None:
+        match step:
+            case ScriptStarted():
+                self._running[step.pid] = step.crate, step.version
+            case ScriptEnded():
+                self._running.pop(step.pid, None)
+                if step.recording is not None:
+                    folder = step.recording.parent.parent
+                    (self._overwritten if folder in self._ran else self._ran).add(folder)
 
 
 class _Tail:

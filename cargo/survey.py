@@ -61,6 +61,7 @@ class Survey:
                 units=finished.units | looked.units,
                 ran=finished.ran | looked.ran,
                 overwritten=looked.overwritten,
+                unended=tuple(sorted({*finished.unended, *looked.unended})),
                 is_complete=looked.is_complete,
             )
             if looked.interrupted or looked.is_complete:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from buildperm.sandbox.session import Package, Session
 
 
+_LOST = "something ended the process that recorded it, so that nobody knows what it did"
+
+
 @dataclass(frozen=True, slots=True)
 class Built:
     """A finished run of Cargo."""
@@ -45,14 +48,18 @@ def run(build: HeldBuild, workspace: Workspace, policy: Policy) -> Built:
         BuildpermError: It cannot be started, or a build script cannot be held.
     """
     held = build.run()
-    return Built(build, held.finished, held.units, scripts(workspace, build.session, held.units))
+    found = scripts(workspace, build.session, held.units, unended(build.session, held.finished))
+    return Built(build, held.finished, held.units, found)
 
 
 def scripts(
-    workspace: Workspace, session: Session, took_part: Iterable[Unit]
+    workspace: Workspace, session: Session, took_part: Iterable[Unit], lost: Collection[bytes] = ()
 ) -> tuple[ScriptRun, ...]:
-    """Put together, for each package, what its recorded runs did beyond its grants."""
-    runs: dict[bytes, list[Recording]] = {}
+    """Put together, for each package, what its recorded runs did beyond its grants.
+
+    `lost` are the packages of which a run came to no end that anybody told of.
+    """
+    runs: dict[bytes, list[Recording]] = {package: [] for package in lost}
     for unit in took_part:
         runs.setdefault(unit.package, []).append(recording.read(unit.recording))
     ways = ways_to(workspace, (session["packages"][package]["id"] for package in runs))
@@ -62,10 +69,25 @@ def scripts(
             recordings,
             combine(fold(each) for each in recordings),
             ways[session["packages"][package]["id"]],
+            is_lost=package in lost,
         )
         for package, recordings in runs.items()
     ]
     return tuple(sorted(found, key=lambda run: (run.crate, run.version)))
+
+
+def unended(session: Session, finished: Finished) -> list[bytes]:
+    """Return the packages of which a build script was started and never came to its end.
+
+    Something has ended its supervisor, and what it did until then is not recorded.
+    """
+    if finished.interrupted:
+        return []
+    return [
+        folder
+        for folder, package in session["packages"].items()
+        if (package["crate"], package["version"]) in finished.unended
+    ]
 
 
 def ways_to(workspace: Workspace, package_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
@@ -79,6 +101,8 @@ def appraise(
     recordings: Sequence[Recording],
     accesses: Sequence[Access],
     way: tuple[str, ...],
+    *,
+    is_lost: bool = False,
 ) -> ScriptRun:
     """Say what one package's build scripts did beyond its grants.
 
@@ -87,10 +111,13 @@ def appraise(
         recordings: Of all its runs.
         accesses: All that they did.
         way: How the package got into the graph.
+        is_lost: One more run of it was not recorded to its end.
     """
     failures = dict.fromkeys(
         reason for each in recordings for reason in (each.end.failure, each.end.voided) if reason
     )
+    if is_lost:
+        failures[_LOST] = None
     return ScriptRun(
         crate=package["crate"],
         version=package["version"],
@@ -101,7 +128,7 @@ def appraise(
         duration_ns=sum(each.end.duration_ns for each in recordings),
         findings=tuple(propose(package, accesses)),
         failure="; ".join(failures),
-        failed=any(each.end.exit != 0 for each in recordings),
+        failed=is_lost or any(each.end.exit != 0 for each in recordings),
         dropped=sum(each.end.dropped for each in recordings),
         programs=tuple(sorted({path for each in recordings for path in each.end.programs})),
         programs_unlisted=max((each.end.programs_unlisted for each in recordings), default=0),

@@ -125,7 +125,9 @@ class Changes:
         return not self.is_first and (known is None or not known.sightings)
 
     def _comparison(self, script: Script) -> Comparison | None:
-        now = self.recorded.snapshots[script.crate]
+        now = self.recorded.snapshots.get(script.crate)
+        if now is None:
+            return None  # No run of it was recorded to its end.
         known = previous(self.before, *script.crate)
         new, gone, same = compare(known, now)
         found = self.pending.get(script.crate)
@@ -153,10 +155,10 @@ class Changes:
         return (), ""
 
     def _covered(self, script: Script) -> list[Proposal]:
-        known = previous(self.before, *script.crate)
-        if known is None:
+        known, now = previous(self.before, *script.crate), self.recorded.snapshots.get(script.crate)
+        if known is None or now is None:
             return []
-        new, _, _ = compare(known, self.recorded.snapshots[script.crate])
+        new, _, _ = compare(known, now)
         grants = self.policy.crates.get(script.crate[0])
         return standing.covered(
             *script.crate,

@@ -14,7 +14,7 @@ from buildperm.cargo.inputs import dep_files
 from buildperm.cargo.run import ScriptEnded
 from buildperm.cargo.taking import take
 from buildperm.cargo.units import Unit
-from buildperm.cli.build import Built, appraise, package_of, propose, ways_to
+from buildperm.cli.build import Built, appraise, package_of, propose, unended, ways_to
 from buildperm.cli.progress import BuildProgress
 from buildperm.cli.workspace import Workspace
 from buildperm.errors import BuildpermError
@@ -108,6 +108,7 @@ class _Gathering:
         self._builts: list[Built] = []
         self._packages: dict[Crate, Package] = {}
         self._ways: dict[str, tuple[str, ...]] = {}  # By Cargo's package ID.
+        self._lost: set[Crate] = set()  # One of its runs was not recorded to its end.
         self._recordings: dict[Crate, list[Recording]] = {}
         self._accesses: dict[Crate, list[list[Access]]] = {}
         self._snapshots: dict[Crate, Snapshot] = {}
@@ -129,7 +130,14 @@ class _Gathering:
             self._packages[crate] = package
             self._recordings.setdefault(crate, []).extend(recordings)
             self._accesses.setdefault(crate, []).append(accesses)
-        ids = (session["packages"][unit.package]["id"] for unit in built.units)
+        lost = unended(session, built.finished)
+        for folder in lost:
+            package = session["packages"][folder]
+            crate = package["crate"], package["version"]
+            self._packages[crate] = package
+            self._lost.add(crate)
+        folders = {*lost, *(unit.package for unit in built.units)}
+        ids = (session["packages"][folder]["id"] for folder in folders)
         self._ways |= ways_to(workspace, ids)
         self._builts.append(built)
         files = dep_files(built.build.target.folder, workspace.project.metadata)
@@ -149,9 +157,9 @@ class _Gathering:
     def recorded(self) -> Recorded:
         scripts = []
         for crate, package in sorted(self._packages.items()):
-            accesses = combine(self._accesses[crate])
-            way = self._ways[package["id"]]
-            run = appraise(package, self._recordings[crate], accesses, way)
+            accesses = combine(self._accesses.get(crate, ()))
+            recordings, way = self._recordings.get(crate, []), self._ways[package["id"]]
+            run = appraise(package, recordings, accesses, way, is_lost=crate in self._lost)
             scripts.append(Script(package, run, tuple(accesses)))
         return Recorded(tuple(self._builts), tuple(scripts), self._snapshots, self._files)
 

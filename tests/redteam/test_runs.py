@@ -6,12 +6,16 @@ apart: for the host and for the target, here, where OPT_LEVEL differs.
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import buildperm, is_orderly
+from tests.cli.conftest import buildperm, is_orderly, kill_group, start
 
 TWO_FACED = """
 fn main() {
@@ -29,6 +33,7 @@ fn main() {
     println!("cargo::rustc-env=BUILT={}", std::env::var("OPT_LEVEL").unwrap());
 }
 """
+WAITING = b"31.4159"  # Seconds; nobody waits for so long.
 SECRET = "$WORKSPACE/secret.txt"
 
 
@@ -292,3 +297,52 @@ def test_a_recording_that_somebody_removed_does_not_count_as_harmless(speaking: 
     assert told.returncode == 23, told.stdout + told.stderr
     assert "recording is missing" in told.stderr
     assert again.returncode == 20
+
+
+def children(pid: int) -> list[int]:
+    try:
+        return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def words(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def supervisors(command: int) -> Iterator[int]:
+    """Yield those processes that supervise a script which waits."""
+    for server in children(command):
+        for supervisor in children(server):
+            programs = (each for script in children(supervisor) for each in children(script))
+            if any(WAITING in words(program) for program in programs):
+                yield supervisor
+
+
+def test_a_run_whose_supervisor_was_killed_is_a_finding(tmp_path: Path) -> None:
+    folder = workspace(tmp_path / "ws", "killer", "other")
+    waiting = f'std::process::Command::new("sleep").arg("{WAITING.decode()}").status().unwrap();'
+    crate(folder / "killer", f"fn main() {{ {waiting} }}")
+    crate(folder / "other", "fn main() {}")
+    table = '[workspace.metadata.buildperm.crates.killer]\nexec = ["sleep"]\n'
+    manifest = folder / "Cargo.toml"
+    manifest.write_text(
+        f"{manifest.read_text()}[workspace.metadata.buildperm]\nversion = 1\n{table}"
+    )
+
+    for command, status in (("ci", 20), ("learn", 101)):
+        started = start(command, folder=folder)
+        try:
+            while not (found := list(supervisors(started.pid))):
+                assert started.poll() is None
+                time.sleep(0.05)
+            os.kill(found[0], signal.SIGKILL)
+            said = b"".join(started.communicate(timeout=120)).decode()
+        finally:
+            kill_group(started)
+        assert started.returncode == status, said
+        assert "killer 0.1.0: something ended the process that recorded it" in said
+    assert 'crate = "killer"' not in learnt(folder)
