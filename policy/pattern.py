@@ -38,6 +38,9 @@ VISITED_MOST = 20_000
 """Directory entries that expanding one pattern looks at; beyond them it grants less, never more."""
 
 _ONE, _STAR, _ACROSS, _BELOW, _BETWEEN, _ABOVE = "?", "*", "**", "/**", "/**/", "**/"
+WILDCARDS = frozenset((_ONE, _STAR, _ACROSS, _BELOW, _BETWEEN, _ABOVE))
+"""What the parts of a pattern are that are not literal; none of them can be literal text."""
+
 _NOT_FOLLOWED = frozenset(("", ".", ".."))
 _compiled: dict[str, tuple[str, tuple[str, ...]]] = {}
 _listed: dict[bytes, list[tuple[bytes, list[bytes]]]] = {}
@@ -62,6 +65,16 @@ def matches(pattern: str, text: str) -> bool:
         if not places:
             return False
     return len(text) in places
+
+
+def parts(pattern: str) -> tuple[str, ...]:
+    """Cut a pattern into literal text and wildcards, which are those of `WILDCARDS`.
+
+    Raises:
+        ValueError: The pattern holds a `%` without two hexadecimal digits.
+    """
+    head, rest = _compiled.get(pattern) or _compile(pattern)
+    return (head, *rest)
 
 
 def is_literal(pattern: str) -> bool:

@@ -11,6 +11,17 @@ from buildperm.policy.proposal import Risk
 REASONS_MOST = 6
 """Sentences about single accesses of one group; more are counted."""
 
+MAY = {
+    Kind.READ: "read",
+    Kind.WRITE: "write",
+    Kind.EXEC: "run",
+    Kind.NET: "connect to",
+    Kind.ENV: "see the variable",
+    Kind.DIRECTIVE: "tell Cargo",
+    Kind.SYSTEM: "call",
+}
+"""What an access of each kind does, as it follows "may"."""
+
 
 def title(kind: Kind, group: Sequence[Access]) -> str:
     """Say in plain words what accesses of one kind do."""

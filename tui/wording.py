@@ -7,7 +7,7 @@ from typing import Final
 from buildperm.policy.access import Access, Kind, Outcome
 from buildperm.policy.decision import Answer
 from buildperm.policy.proposal import Choice, Proposal, Risk, Standing
-from buildperm.policy.telling import title
+from buildperm.policy.telling import MAY, title
 from buildperm.tracer.notation import encode
 
 LONGEST_SHOWN: Final = 10_000
@@ -63,16 +63,6 @@ _ENCODED_STEP: Final = "".join(f"%{byte:02X}" for byte in _STEP.encode())
 
 _ANY: Final = ("utf-8", "surrogateescape")
 
-_MAY: Final = {
-    Kind.READ: "read",
-    Kind.WRITE: "write",
-    Kind.EXEC: "run",
-    Kind.NET: "connect to",
-    Kind.ENV: "see the variable",
-    Kind.DIRECTIVE: "tell Cargo",
-    Kind.SYSTEM: "call",
-}
-
 _DONE: Final = {Outcome.DONE: "done", Outcome.FAILED: "failed", Outcome.REFUSED: "refused"}
 
 
@@ -83,7 +73,7 @@ def risk_word(risk: Risk) -> str:
 
 def verb(kind: Kind) -> str:
     """Return what an access of `kind` does, as it follows "may"."""
-    return _MAY[kind]
+    return MAY[kind]
 
 
 def outcome_word(access: Access) -> str:

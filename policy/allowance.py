@@ -1,0 +1,78 @@
+"""Allowances: what one table of grants comes to, asked whether it holds a rule of another one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from buildperm.policy.access import Kind
+from buildperm.policy.compilation import PINNED, effective
+from buildperm.policy.inclusion import contains
+from buildperm.policy.grants import CrateGrants
+from buildperm.policy.pattern import is_literal
+from buildperm.policy.presets import PRESETS
+from buildperm.policy.proposal import Risk
+from buildperm.policy.risk import of_rule
+from buildperm.policy.rule import Rule
+
+_REVIEWED = "0.0.0"  # Any version: as if a person had seen that one.
+
+
+class RuleSet:
+    """Rules, asked whether one of them covers all that another rule does."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self._rules = frozenset(rules)
+        self._wide: dict[Kind, list[str]] = {}
+        for rule in sorted(self._rules):
+            if not is_literal(rule.pattern):
+                self._wide.setdefault(rule.kind, []).append(rule.pattern)
+
+    def covers(self, rule: Rule) -> bool:
+        """Tell whether one of the rules covers all that `rule` does.
+
+        No wildcard opens the sensitive tier, so that a rule in it is covered by itself alone.
+        """
+        if rule in self._rules:
+            return True
+        if rule.kind not in self._wide or of_rule(rule)[0] is Risk.CRITICAL:
+            return False
+        return any(
+            contains(pattern, rule.pattern)
+            for pattern in self._wide[rule.kind]
+            # A name is looked up on PATH, so that no pattern of names means a path.
+            if rule.kind is not Kind.EXEC or _is_path(pattern) == _is_path(rule.pattern)
+        )
+
+
+class Allowance:
+    """One table of grants, with presets expanded and without what its denials take away."""
+
+    def __init__(self, grants: CrateGrants | None) -> None:
+        self._grants = grants or CrateGrants("")
+        seen = replace(self._grants, reviewed=frozenset({_REVIEWED}))
+        self._in_force = effective(seen, _REVIEWED).rules
+        self.own = self._grants.rules & self._in_force
+        pinned = frozenset(rule for rule in self.own if self.is_pinned(rule))
+        self._pinned = RuleSet(pinned)
+        self._lasting = RuleSet(self._in_force - pinned)
+
+    def is_pinned(self, rule: Rule) -> bool:
+        """Tell whether a rule of the table's own holds for reviewed versions alone."""
+        return rule in self._grants.rules and of_rule(rule)[0] >= PINNED
+
+    def of_preset(self, name: str) -> frozenset[Rule]:
+        """Return what is in force of a preset."""
+        return self._in_force.intersection(PRESETS[name].rules)
+
+    def has_lasting(self, rule: Rule) -> bool:
+        """Tell whether the table allows all that `rule` does, in every version."""
+        return self._lasting.covers(rule)
+
+    def has_pinned(self, rule: Rule) -> bool:
+        """Tell whether the table allows all that `rule` does, in reviewed versions."""
+        return self._pinned.covers(rule)
+
+
+def _is_path(pattern: str) -> bool:
+    return "/" in pattern or pattern.startswith("$")

@@ -1,0 +1,248 @@
+"""Widening: what one grant table allows and another one did not, to whom, and by whose reason.
+
+Tables are not compared by their text but by what they come to: for each package that a key of
+either means, in each of its versions, presets expanded and denials taken out. What an earlier rule
+covers is not wider; nor is a table that was renamed, moved, sorted or commented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from buildperm.policy import limits
+from buildperm.policy.allowance import Allowance
+from buildperm.policy.inclusion import contains
+from buildperm.policy.grants import AUTO, RUNTIMES, CrateGrants, Policy
+from buildperm.policy.presets import PRESETS
+from buildperm.policy.proposal import Risk
+from buildperm.policy.risk import of_rule
+from buildperm.policy.rule import Rule
+from buildperm.policy.sharing import area
+from buildperm.policy.subjects import Subject, Tables, subjects
+from buildperm.policy.telling import MAY
+
+EVERYBODY = "all build scripts"
+"""Whom a change is about that is no single crate's; no package has such a name."""
+
+_STRENGTH = (RUNTIMES[0], AUTO, *RUNTIMES[1:])  # What `auto` comes to depends on the machine.
+_NAMED_MOST = 5
+
+_Limits: TypeAlias = tuple[str, Mapping[str, int]] | None  # With the key of their table.
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that is wider than it was; with the two sides exchanged, narrower."""
+
+    key: str  # Of the grant table, or EVERYBODY.
+    item: str  # What it is about, in short: `read:/etc/x`, `preset:cc`, `limit seconds`.
+    what: str  # A clause that follows the key: "may run `perl`".
+    why: tuple[str, ...]  # Sentences: the risk, the reason that the table gives.
+    risk: Risk | None  # None where no rule was judged.
+    place: tuple[str, ...]  # Keys from the grant table on, to where it stands.
+
+    def __str__(self) -> str:
+        return self.item if self.key == EVERYBODY else f"{self.key} {self.item}"
+
+
+def wider(
+    before: Policy, after: Policy, locked: Iterable[tuple[str, str]], context: str
+) -> list[Change]:
+    """Return what `after` allows and `before` does not, the gravest first.
+
+    Called with the two exchanged it returns what has become narrower.
+
+    Args:
+        before: The grants that are the reference.
+        after: Those that are compared with it.
+        locked: Name and version of the packages in Cargo.lock, of both sides.
+        context: What is checked where a table declares no contexts.
+    """
+    old, new = Tables(before), Tables(after)
+    both = list(subjects((old, new), locked))
+    found = [
+        *_of_everybody(before, after, context),
+        *_of_crates(old, new, both),
+        *_of_limits(before, after, ((old.limits(each), new.limits(each)) for each in both)),
+    ]
+    return sorted(found, key=lambda change: (-(change.risk or Risk.LOW), change.key, change.item))
+
+
+def _of_everybody(before: Policy, after: Policy, context: str) -> Iterator[Change]:
+    for name, was, now in (
+        ("require", before.require, after.require),
+        ("runtime", before.runtime, after.runtime),
+    ):
+        if _STRENGTH.index(now) < _STRENGTH.index(was):
+            what = f"may be held by less: `{name}` was `{was}` and is `{now}`"
+            yield _plain(EVERYBODY, name, what, (name,))
+    known = [area(pattern) for pattern in before.shared]
+    for pattern in after.shared:
+        if not any(each.holds(area(pattern)) for each in known):
+            what = f"that may write `{pattern}` may change what others have made there"
+            yield _plain(EVERYBODY, f"shared {pattern}", what, ("shared",))
+    declared = after.contexts or (context,)
+    for words in before.contexts or (context,):
+        if words not in declared:
+            what = f"are not looked at with `{words}` any more"
+            yield _plain(EVERYBODY, f"context {words}", what, ("contexts",))
+    for name in limits.DEFAULTS:
+        yield from _of_limit(EVERYBODY, name, before.limits, after.limits, ("limits", name))
+
+
+def _of_limit(
+    key: str, name: str, was: Mapping[str, int], now: Mapping[str, int], place: tuple[str, ...]
+) -> Iterator[Change]:
+    old, new = limits.value(was, name), limits.value(now, name)
+    if new != old and old != limits.NONE and (new == limits.NONE or new > old):
+        shown = limits.shown(name, new) if new else f"no limit for `{name}`"
+        what = f"may use more: {shown}, and it was {limits.shown(name, old)}"
+        yield _plain(key, f"limit {name}", what, place)
+
+
+def _of_limits(
+    before: Policy, after: Policy, both: Iterable[tuple[_Limits, _Limits]]
+) -> Iterator[Change]:
+    """Yield limits of single crates; what follows from those of all alone is told there."""
+    found: dict[str, Change] = {}
+    for was, now in both:
+        own = {**(was[1] if was else {}), **(now[1] if now else {})}
+        key = (now or was or ("", {}))[0]
+        old = {**before.limits, **(was[1] if was else {})}
+        new = {**after.limits, **(now[1] if now else {})}
+        for name in own:
+            place = ("limits", "crates", key, name)
+            for change in _of_limit(key, name, old, new, place):
+                found.setdefault(str(change), change)
+    yield from found.values()
+
+
+def _of_crates(before: Tables, after: Tables, both: Iterable[Subject]) -> Iterator[Change]:
+    """Yield what single crates may, once for each key however many packages it means."""
+    compared: dict[tuple[CrateGrants | None, CrateGrants], _Beyond] = {}
+    by_key: dict[str, list[_Meant]] = {}
+    undenied: dict[tuple[str, str], Change] = {}
+    for subject in both:
+        was, now = before.grants(subject), after.grants(subject)
+        for change in _not_denied(was, now):
+            undenied.setdefault((change.key, change.item), change)
+        if now is None:
+            continue
+        pair = was, now
+        if pair not in compared:
+            compared[pair] = _beyond(was, now)
+        by_key.setdefault(now.key, []).append(_Meant(subject, now, compared[pair]))
+    yield from undenied.values()
+    for key in sorted(by_key):
+        yield from _of_crate(by_key[key])
+
+
+@dataclass(frozen=True, slots=True)
+class _Beyond:
+    """What one table allows beyond another."""
+
+    items: frozenset[str | Rule]  # Names of presets, and rules.
+    pinned: frozenset[Rule]  # Granted before; held to the versions that are reviewed.
+    reviewed: frozenset[str]  # Entries that are new.
+
+
+class _Meant(NamedTuple):
+    subject: Subject
+    table: CrateGrants
+    beyond: _Beyond
+
+
+def _beyond(was: CrateGrants | None, now: CrateGrants) -> _Beyond:
+    old, new = Allowance(was), Allowance(now)
+    items: set[str | Rule] = {
+        name for name in now.presets if not all(map(old.has_lasting, new.of_preset(name)))
+    }
+    pinned = set()
+    for rule in new.own:
+        if old.has_lasting(rule):
+            continue
+        if new.is_pinned(rule) and old.has_pinned(rule):
+            pinned.add(rule)
+        else:
+            items.add(rule)
+    known = was.reviewed if was else frozenset[str]()
+    return _Beyond(frozenset(items), frozenset(pinned), now.reviewed - known)
+
+
+def _of_crate(meant: Collection[_Meant]) -> Iterator[Change]:
+    table = next(iter(meant)).table
+    items = frozenset[str | Rule]().union(*(each.beyond.items for each in meant))
+    for item in sorted(items, key=str):
+        yield _granted(table, item, _scope(item, meant))
+    told: set[tuple[str, Rule]] = set()
+    for each in meant:
+        for entry in sorted(each.beyond.reviewed):
+            if entry.partition("#")[0] != each.subject.version:
+                continue
+            for rule in sorted(each.beyond.pinned - items):
+                if (entry, rule) not in told:
+                    told.add((entry, rule))
+                    scope = f" in version {entry}, too, which is new in `reviewed`"
+                    yield _granted(table, rule, scope)
+
+
+def _scope(item: str | Rule, meant: Collection[_Meant]) -> str:
+    """Say for whom of all that a key means something is new; nothing if for everybody."""
+    whose = [each.subject for each in meant if item in each.beyond.items]
+    others = [each.subject for each in meant if item not in each.beyond.items]
+    if not others:
+        return ""
+    if {each.version for each in whose}.isdisjoint(each.version for each in others):
+        names = [each.versions for each in whose]
+    elif {each.origin for each in whose}.isdisjoint(each.origin for each in others):
+        names = [each.origin for each in whose]
+    else:
+        names = [f"{each.versions} {each.origin}" for each in whose]
+    return f" ({_listed(names)})"
+
+
+def _granted(table: CrateGrants, item: str | Rule, scope: str) -> Change:
+    reason = (f"The reason that Cargo.toml gives: {table.reason}",) if table.reason else ()
+    if isinstance(item, str):
+        preset = PRESETS[item]
+        return Change(
+            table.key,
+            f"preset:{item}",
+            f"may use the preset `{item}`{scope}",
+            (f"{preset.risk.name.lower()} risk: {preset.why}", *reason),
+            preset.risk,
+            ("crates", table.key, "presets"),
+        )
+    risk, why = of_rule(item)
+    return Change(
+        table.key,
+        str(item),
+        f"may {MAY[item.kind]} `{item.pattern}`{scope}",
+        (f"{risk.name.lower()} risk: {why}", *reason),
+        risk,
+        ("crates", table.key, str(item.kind)),
+    )
+
+
+def _not_denied(was: CrateGrants | None, now: CrateGrants | None) -> Iterator[Change]:
+    if was is None:
+        return
+    still = now.denials if now else frozenset[Rule]()
+    key = now.key if now else was.key
+    for rule in sorted(was.denials - still):
+        kept = (each.pattern for each in still if each.kind is rule.kind)
+        if not any(contains(pattern, rule.pattern) for pattern in kept):
+            what = f"is not denied any more to {MAY[rule.kind]} `{rule.pattern}`"
+            yield _plain(key, f"deny {rule}", what, ("crates", key))
+
+
+def _plain(key: str, item: str, what: str, place: tuple[str, ...]) -> Change:
+    return Change(key, item, what, (), None, place)
+
+
+def _listed(names: Iterable[str]) -> str:
+    all_ = list(dict.fromkeys(names))
+    more = f" and {len(all_) - _NAMED_MOST} more" if len(all_) > _NAMED_MOST else ""
+    return f"{', '.join(all_[:_NAMED_MOST])}{more}"
