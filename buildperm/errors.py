@@ -18,7 +18,7 @@ class ExitCode(IntEnum):
     REFUSED = 20
     """A build script tried what it was not granted."""
     NOT_REVIEWED = 21
-    """A build script runs that nobody has reviewed."""
+    """Nobody has reviewed a build script as it is now, or grants are wider than `--against` has."""
     UNUSED = 22
     """A grant was not used, and `--deny-unused` was given."""
     CANNOT_ENFORCE = 23

@@ -87,14 +87,25 @@ def read(path: Path) -> Lock:
         BuildpermError: It is missing, broken, or of a version that is not known.
     """
     try:
-        described = tomllib.loads(path.read_bytes().decode())
+        raw = path.read_bytes()
     except FileNotFoundError as error:
         raise BuildpermError(
             f"no `{path}`", hint="Run `cargo generate-lockfile` to make one."
         ) from error
     except OSError as error:
         raise BuildpermError(f"cannot read `{path}`: {error.strerror}") from error
-    except ValueError as error:  # No TOML, or no UTF-8.
+    return parsed(raw, path)
+
+
+def parsed(raw: bytes, path: Path) -> Lock:
+    """Read a whole Cargo.lock; `path` is only used in messages.
+
+    Raises:
+        BuildpermError: It is broken, or of a version that is not known.
+    """
+    try:
+        described = tomllib.loads(raw.decode())
+    except (ValueError, RecursionError) as error:  # No TOML, or no UTF-8.
         raise BuildpermError(f"`{path}` is broken: {error}") from error
     if described.get("version") not in _VERSIONS:
         raise BuildpermError(

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from buildperm.policy.access import Kind
 from buildperm.policy.compilation import PINNED, effective
-from buildperm.policy.inclusion import contains
 from buildperm.policy.grants import CrateGrants
+from buildperm.policy.inclusion import contains
 from buildperm.policy.pattern import is_literal
 from buildperm.policy.presets import PRESETS
 from buildperm.policy.proposal import Risk

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -104,6 +104,23 @@ def compare(previous: Snapshot | None, now: Snapshot) -> Difference:
         gone |= earlier - sighting.seen
         there |= sighting.seen
     return Difference(tuple(sorted(new)), tuple(sorted(gone - there)), tuple(sorted(there - new)))
+
+
+def claimed(
+    before: Mapping[tuple[str, str], Snapshot], after: Mapping[tuple[str, str], Snapshot]
+) -> Iterator[tuple[Snapshot, Snapshot | None, Difference]]:
+    """Yield what counts as reviewed in `after` and did not in `before`, beside what it was then.
+
+    That is what was made from something else, or was seen doing something else.
+    """
+    for (crate, version), now in sorted(after.items()):
+        then = previous(before, crate, version)
+        same = before.get((crate, version))
+        difference = compare(then, now)
+        if same is None or (same.source, same.inputs) != (now.source, now.inputs):
+            yield now, then, difference
+        elif difference.new or difference.gone:
+            yield now, same, difference
 
 
 def _joined(before: Snapshot | None, now: Snapshot) -> Snapshot:

@@ -13,8 +13,8 @@ from typing import NamedTuple, TypeAlias
 
 from buildperm.policy import limits
 from buildperm.policy.allowance import Allowance
-from buildperm.policy.inclusion import contains
 from buildperm.policy.grants import AUTO, RUNTIMES, CrateGrants, Policy
+from buildperm.policy.inclusion import contains
 from buildperm.policy.presets import PRESETS
 from buildperm.policy.proposal import Risk
 from buildperm.policy.risk import of_rule

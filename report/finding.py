@@ -24,9 +24,9 @@ class Level(StrEnum):
 class Finding:
     """One thing that somebody should know, about one crate."""
 
-    rule: str  # Stable: a kind of access, `failed`, `incomplete`, `leads-out` ….
+    rule: str  # Stable: a kind of access, or one of those in `report.rules`.
     level: Level
-    crate: str  # Key in Cargo.toml.
+    crate: str  # Key in Cargo.toml, or `all build scripts`.
     version: str
     title: str  # One sentence without a full stop, in notation where a script had a say in it.
     details: tuple[str, ...]  # Further sentences: reasons, then evidence with process chains.

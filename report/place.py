@@ -67,6 +67,19 @@ class GrantLines:
         name, _, what = grant.partition(":")
         return self._of_list(crate, version, _PRESETS if name == "preset" else name, (what,), way)
 
+    def of_setting(self, place: Sequence[str], member: str = "") -> int:
+        """Return the line of what stands at `place` in the grant table, of what is around it, or 1.
+
+        `member` tells which one is meant of a list of strings.
+        """
+        path: Keys = (*self._home, *place)
+        written = _at(self._document, path)
+        if isinstance(written, list) and member in written:
+            path = (*path, written.index(member))
+        while path and path not in self._layout.places:
+            path = path[:-1]
+        return self._line(path)
+
     def _of_list(
         self, crate: str, version: str, name: str, members: Iterable[str], way: Sequence[str]
     ) -> int:

@@ -12,6 +12,8 @@ INCOMPLETE = "incomplete"
 LEADS_OUT = "leads-out"
 NOT_REVIEWED = "not-reviewed"
 UNUSED_GRANT = "unused-grant"
+WIDER_GRANT = "wider-grant"
+NEWLY_REVIEWED = "newly-reviewed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,27 @@ CATALOGUE = (
         "could make use of it without anybody being asked.",
         "Run `buildperm review`: it proposes to remove the grant.",
         Level.WARNING,
+    ),
+    RuleText(
+        WIDER_GRANT,
+        "WiderGrant",
+        "The grants are wider than in the commit that they are compared with.",
+        "With this change a build script may do more, is held by less, or is looked at less, or "
+        "what was granted to one package goes to another one. The change brings its own "
+        "permission along: that it is granted now says nothing.",
+        "Somebody else than its author looks at what is new, and why; that its build script was "
+        "seen doing it is in the difference of buildperm.lock. Who agrees says so with "
+        "`--allow-wider`, or merges in spite of it.",
+        Level.ERROR,
+    ),
+    RuleText(
+        NEWLY_REVIEWED,
+        "NewlyReviewed",
+        "A build script counts as reviewed since this change.",
+        "The change brings a new entry of buildperm.lock along: its author says to have looked at "
+        "what this build script does. It grants nothing.",
+        "Look at what is new in it, and whether its author is one who may say so.",
+        Level.NOTE,
     ),
 )
 """Every rule, in the order in which they are listed."""

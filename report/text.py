@@ -12,6 +12,7 @@ from buildperm.policy.access import Access, Kind, Outcome
 from buildperm.policy.proposal import Choice, Proposal, Risk
 from buildperm.report.finding import Finding, Level, Report, worst_first
 from buildperm.report.printable import printable
+from buildperm.report.rules import WIDER_GRANT
 from buildperm.report.run import BuildRun, ScriptRun
 
 _SHOWN = 5  # Accesses listed per finding; the rest is counted.
@@ -20,6 +21,8 @@ WORD = {Risk.LOW: "low", Risk.MEDIUM: "medium", Risk.HIGH: "HIGH", Risk.CRITICAL
 
 # GitHub's runner obeys what looks so on any line of any output; that is often where this goes.
 _COMMAND = re.compile(r"##(?=\[)|^\s*::")
+
+_CONSENT = "somebody else than the author has to agree."
 
 _LEVEL = {Level.ERROR: "ERROR", Level.WARNING: "warning", Level.NOTE: "note"}
 
@@ -157,7 +160,10 @@ def _closing(report: Report) -> Iterator[str]:
         else:
             beyond = "nothing refused but what is denied."
         yield f"buildperm: {held}; {beyond}" if offenders else f"buildperm: {held}, {beyond}"
-    if report.findings:
+    wider = sum(finding.rule == WIDER_GRANT for finding in report.findings)
+    if wider:
+        yield f"buildperm: the grants are wider in {count(wider, 'place')}; {_CONSENT}"
+    if any(finding.command for finding in report.findings):
         yield "To decide, run `buildperm review`; then commit Cargo.toml and buildperm.lock."
 
 

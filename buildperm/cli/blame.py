@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from difflib import SequenceMatcher
 from pathlib import Path
 
+from buildperm.cli import git
 from buildperm.tui.wording import printable
 
-_TIMEOUT_S = 20
 _AUTHOR_MOST = 80  # Characters.
 _COMPARED_MOST = 1_000_000  # Lines that differ in the commit, times those in the folder.
 _HEAD = re.compile(r"([0-9a-f]{40,64}) \d+ (\d+)(?: \d+)?")  # git-blame(1), "The Porcelain Format".
 _ZONE = re.compile(r"([+-])(\d\d)(\d\d)")
-# Settings of a repository are no reason to run programs, to fetch, or to leave out what is asked.
-_GIT = ("git", "-c", "core.fsmonitor=false", "-c", "blame.showRoot=false")
-_ENVIRONMENT = {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,20 +106,8 @@ def _places(committed: Sequence[bytes], now: Sequence[bytes]) -> dict[int, int] 
 
 def _git(folder: Path, *words: str) -> bytes:
     """Return what git says; empty if it cannot."""
-    try:
-        ended = subprocess.run(
-            [*_GIT, *words],
-            cwd=folder,
-            env={**os.environ, **_ENVIRONMENT},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return b""
-    return b"" if ended.returncode else ended.stdout
+    answer = git.ask(folder, "-c", "blame.showRoot=false", *words)
+    return answer.said if answer.is_good else b""
 
 
 def _read(said: str) -> tuple[dict[int, Change], Collection[str]]:

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 import click
 
 from buildperm.cargo.pending import combined, pending, stale
+from buildperm.cli import against as comparison
 from buildperm.cli import options
+from buildperm.cli.against import Compared
 from buildperm.cli.reports import Outputs
 from buildperm.cli.snapshot_file import SnapshotFile, open_snapshots
 from buildperm.cli.workspace import Workspace, open_contexts
@@ -24,8 +26,16 @@ _NAMED_MOST = 5
 
 @click.command("check")
 @options.reporting
+@options.comparing
 @options.CARGO
-def command(*, form: str | None, reports: tuple[str, ...], cargo: tuple[str, ...]) -> int:
+def command(
+    *,
+    form: str | None,
+    reports: tuple[str, ...],
+    against: str | None,
+    allow_wider: bool,
+    cargo: tuple[str, ...],
+) -> int:
     """Without building anything, say whether every build script is as it was reviewed.
 
     Compares Cargo.lock, Cargo.toml and the sources of the workspace with buildperm.lock: build
@@ -37,7 +47,13 @@ def command(*, form: str | None, reports: tuple[str, ...], cargo: tuple[str, ...
     Without words after `--` it looks at all that `contexts` in Cargo.toml lists, else at
     `cargo check --keep-going`.
 
-    Exit code: 0 every build script is as it was reviewed, 21 some are not.
+    A pull request can bring its own grants along, and say that they are reviewed. With --against
+    the grants are compared with those of another commit, or rather with where the branch left it:
+    what may be done now that might not be done there, by whom, and for what reason. What counts as
+    reviewed since is listed, too, and lets nothing fail: it grants nothing.
+
+    Exit code: 0 every build script is as it was reviewed, 21 some are not, or the grants are wider
+    than in the commit of --against; 2 there is no such commit, or its grants cannot be read.
     """
     outputs = Outputs(form, reports)
     workspaces = open_contexts(cargo, locked=True)
@@ -45,24 +61,28 @@ def command(*, form: str | None, reports: tuple[str, ...], cargo: tuple[str, ...
     snapshots = open_snapshots(first)
     root = first.project.metadata.root
     outputs.check((first.manifest_path, root / "Cargo.lock", snapshots.path))
-    report = _report(workspaces, snapshots)
+    compared = comparison.compare(first, snapshots, against, allow_wider=allow_wider)
+    fails = compared.fails(allow_wider=allow_wider)
+    report = _report(workspaces, snapshots, compared, fails=fails)
     outputs.write(report)
-    for line in _closing(workspaces, snapshots, report):
+    for line in (*_closing(workspaces, snapshots, report), *compared.notes):
         click.echo(printable(line), err=True)
     return report.exit_code
 
 
-def _report(workspaces: Sequence[Workspace], snapshots: SnapshotFile) -> Report:
+def _report(
+    workspaces: Sequence[Workspace], snapshots: SnapshotFile, compared: Compared, *, fails: bool
+) -> Report:
     first = workspaces[0]
     found = combined(pending(each.project, each.policy, snapshots.snapshots) for each in workspaces)
     metadata = first.project.metadata
     places = GrantLines(first.manifest, first.manifest_path)
     return Report(
         run=None,
-        findings=tuple(findings.of_pending(found, places)),
+        findings=(*findings.of_pending(found, places), *compared.findings),
         workspace=first.name,
         manifest=in_repository(first.manifest_path),
-        exit_code=ExitCode.NOT_REVIEWED if found else ExitCode.OK,
+        exit_code=ExitCode.NOT_REVIEWED if found or fails else ExitCode.OK,
         members=metadata.member_names(),
         pending=tuple(found),
     )

@@ -8,6 +8,7 @@ import click
 
 from buildperm.cargo.held import HeldBuild
 from buildperm.cargo.project import CI
+from buildperm.cli import against as comparison
 from buildperm.cli import build as builds
 from buildperm.cli import options
 from buildperm.cli.enforcement import Enforcement
@@ -16,6 +17,7 @@ from buildperm.cli.snapshot_file import open_snapshots
 from buildperm.cli.workspace import open_workspace
 from buildperm.errors import ExitCode
 from buildperm.sandbox import selftest
+from buildperm.tui.wording import printable
 
 
 @click.command("ci")
@@ -41,6 +43,7 @@ from buildperm.sandbox import selftest
     is_flag=True,
     help="Only warn: what is not granted is refused, but the exit code is Cargo's own.",
 )
+@options.comparing
 @options.held
 @options.CARGO
 def command(
@@ -51,6 +54,8 @@ def command(
     require_reviewed: bool,
     deny_unused: bool,
     warn: bool,
+    against: str | None,
+    allow_wider: bool,
     cargo: tuple[str, ...],
 ) -> int:
     """Build, holding every build script to its grants. Never asks, never decides.
@@ -59,10 +64,14 @@ def command(
     build script was not granted is refused by the kernel and reported: who, what, through which
     programs, and what would allow it. Cargo's own output stays as it is.
 
-    Exit code, the first that fits: 2 wrong words or unreadable input; 21 not reviewed, and nothing
-    was built (--require-reviewed); 23 this machine cannot hold a build script; 130 interrupted; 20
-    something was refused; Cargo's own where the build fails for a reason of its own; 22 a grant
-    is not used (--deny-unused); 0 fine. With --warn neither 20 nor 21 nor 22.
+    With --against nothing is built where the grants have become wider than in another commit:
+    a pull request can bring its own permission along. See `buildperm check --help`.
+
+    Exit code, the first that fits: 2 wrong words or unreadable input; 21 not reviewed, or wider,
+    and nothing was built (--require-reviewed, --against); 23 this machine cannot hold a build
+    script; 130 interrupted; 20 something was refused; Cargo's own where the build fails for a
+    reason of its own; 22 a grant is not used (--deny-unused); 0 fine. With --warn neither 20 nor 21
+    nor 22.
 
     All reports are written whatever the exit code, but for 2, 23 and 130.
     """
@@ -71,8 +80,16 @@ def command(
     snapshots = open_snapshots(workspace)
     lock = workspace.project.metadata.root / "Cargo.lock"
     outputs.check((workspace.manifest_path, lock, snapshots.path))
-    enforcement = Enforcement(workspace, snapshots.snapshots, is_warning=warn)
-    if require_reviewed and enforcement.require_reviewed() and not warn:
+    compared = comparison.compare(
+        workspace, snapshots, against, allow_wider=allow_wider, is_warning=warn
+    )
+    for line in compared.notes:
+        click.echo(printable(line), err=True)
+    enforcement = Enforcement(
+        workspace, snapshots.snapshots, is_warning=warn, beside=compared.findings
+    )
+    stops = require_reviewed and enforcement.require_reviewed()
+    if (stops or compared.fails(allow_wider=allow_wider)) and not warn:
         report = enforcement.not_built()
         outputs.write(report)
         return report.exit_code

@@ -26,19 +26,28 @@ Snapshots = Mapping[tuple[str, str], Snapshot]
 class Enforcement:
     """Appraises one `buildperm ci`."""
 
-    def __init__(self, workspace: Workspace, snapshots: Snapshots, *, is_warning: bool) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        snapshots: Snapshots,
+        *,
+        is_warning: bool,
+        beside: tuple[Finding, ...] = (),
+    ) -> None:
         """Begin with what is known before anything is built.
 
         Args:
             workspace: What is built.
             snapshots: What build scripts were seen doing when they were reviewed.
             is_warning: Findings do not fail the command.
+            beside: What else is to be reported.
         """
         self._workspace = workspace
         self._snapshots = snapshots
         self._level = Level.WARNING if is_warning else Level.ERROR
         self._places = GrantLines(workspace.manifest, workspace.manifest_path)
         self._pending: tuple[Pending, ...] = ()
+        self._beside = beside
 
     def require_reviewed(self) -> bool:
         """Find the build scripts that were not reviewed as they are now; tell whether there are.
@@ -136,7 +145,7 @@ class Enforcement:
     ) -> Report:
         return Report(
             run=run,
-            findings=tuple(found),
+            findings=(*found, *self._beside),
             workspace=self._workspace.name,
             manifest=in_repository(self._workspace.manifest_path),
             exit_code=int(exit_code),

@@ -91,6 +91,24 @@ def reporting(command: Command) -> Command:
     )
 
 
+def comparing(command: Command) -> Command:
+    """Add the options of the commands that compare grants with those of another commit."""
+    return _all(
+        command,
+        click.option(
+            "--against",
+            metavar="COMMIT",
+            help="Also compare the grants with those of another commit, such as origin/main, and "
+            "fail where they have become wider.",
+        ),
+        click.option(
+            "--allow-wider",
+            is_flag=True,
+            help="With --against: only warn of what has become wider.",
+        ),
+    )
+
+
 def answering(command: Command) -> Command:
     """Add the option of the commands that only answer a question."""
     return _all(

@@ -10,7 +10,9 @@ from buildperm.policy.access import Access, Kind, Outcome
 from buildperm.policy.pending import Cause, Pending
 from buildperm.policy.proposal import Choice, Proposal, Risk
 from buildperm.policy.rule import Rule
-from buildperm.report import findings
+from buildperm.policy.snapshot import Context, Inputs, Seen, Sighting, Snapshot
+from buildperm.policy.widening import EVERYBODY, Change
+from buildperm.report import findings, widened
 from buildperm.report.finding import Finding, Level, Report
 from buildperm.report.place import GrantLines
 from buildperm.report.run import BuildRun, LeftOut, ScriptRun
@@ -112,6 +114,34 @@ def proposal(crate: str, kind: Kind, title: str, *targets: str, risk: Risk, why:
     )
 
 
+_AGAINST = "main (0123456789ab)"
+_WIDER = (
+    Change(
+        "openssl-sys",
+        "exec:perl",
+        "may run `perl`",
+        ("high risk: it interprets.", "The reason that Cargo.toml gives: configures"),
+        Risk.HIGH,
+        ("crates", "openssl-sys", "exec"),
+    ),
+    Change(
+        EVERYBODY, "limit seconds", "may use more: seconds = 9", (), None, ("limits", "seconds")
+    ),
+)
+_FRESH = Snapshot(
+    "fresh",
+    "1.0.0",
+    "",
+    Inputs("", {}, (), "0" * 64),
+    {},
+    (
+        Sighting(
+            Context("t", "debug", ()), "portable", frozenset({Seen(Kind.EXEC, "cc", Outcome.DONE)})
+        ),
+    ),
+)
+
+
 @pytest.fixture
 def every_rule(held: BuildRun) -> Report:
     """Return a report with at least one finding of each rule."""
@@ -193,6 +223,8 @@ def every_rule(held: BuildRun) -> Report:
             *findings.of_build(run, lines),
             *findings.of_pending(pending, lines),
             *findings.of_unused(unused, lines),
+            *widened.of_wider(_WIDER, lines, _AGAINST, level=Level.ERROR),
+            *widened.of_claimed({}, {("fresh", "1.0.0"): _FRESH}, lines, _AGAINST),
         ),
         workspace="demo",
         manifest="rust/Cargo.toml",

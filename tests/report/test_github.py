@@ -85,9 +85,8 @@ def test_every_rule_has_its_annotation_and_its_place_in_the_summary(
 
     crates = {finding.crate for finding in found}
     assert len(annotated) == len(crates)
-    assert {name for name, *_ in annotated} == {
-        "error" if found[0].level is Level.ERROR else "warning"
-    }
+    words = {Level.ERROR: "error", Level.WARNING: "warning", Level.NOTE: "notice"}
+    assert {name for name, *_ in annotated} == {words[found[0].level]}
     for finding in found:
         assert finding.title in shown
         assert f"buildperm/{rule}" in shown

@@ -84,6 +84,8 @@ def test_ids_of_rules_are_what_people_have_written_into_their_filters() -> None:
         "buildperm/leads-out",
         "buildperm/not-reviewed",
         "buildperm/unused-grant",
+        "buildperm/wider-grant",
+        "buildperm/newly-reviewed",
     ]
 
 

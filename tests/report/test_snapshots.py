@@ -40,8 +40,12 @@ def about(report: Report, rule: str) -> Report:
     """Return what is left of `report` where only the findings of one rule are made."""
     found = tuple(one for one in report.findings if one.rule == rule)
     crates = {(one.crate, one.version) for one in found}
-    if rule == "not-reviewed":
-        return replace(report, run=None, findings=found, unused=(), exit_code=21)
+    if rule in ("not-reviewed", "wider-grant", "newly-reviewed"):
+        exit_code = 0 if rule == "newly-reviewed" else 21
+        pending = report.pending if rule == "not-reviewed" else ()
+        return replace(
+            report, run=None, findings=found, pending=pending, unused=(), exit_code=exit_code
+        )
     assert report.run is not None
     scripts = []
     for script in report.run.scripts:

@@ -1,0 +1,235 @@
+"""`--against COMMIT`: what the grants allow that they did not allow in another commit."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import click
+
+from buildperm.cargo import lock as locks
+from buildperm.cargo import origin
+from buildperm.cargo.lock import Lock
+from buildperm.cargo.project import LEARN
+from buildperm.cli import reference
+from buildperm.cli.reference import Reference
+from buildperm.cli.snapshot_file import SnapshotFile
+from buildperm.cli.workspace import Workspace
+from buildperm.errors import BuildpermError
+from buildperm.policy import lock_file, manifest
+from buildperm.policy.grants import RUNTIMES, Policy
+from buildperm.policy.widening import EVERYBODY, Change, wider
+from buildperm.report.finding import Finding, Level
+from buildperm.report.place import GrantLines
+from buildperm.report.text import count
+from buildperm.report.widened import of_claimed, of_wider
+
+_MANIFEST = "Cargo.toml"
+_LOCK = "Cargo.lock"
+_NAMED_MOST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The grants of a workspace beside those of another commit."""
+
+    findings: tuple[Finding, ...]
+    is_wider: bool
+    notes: tuple[str, ...]  # Lines of talk.
+
+    def fails(self, *, allow_wider: bool) -> bool:
+        """Tell whether the command fails because of it."""
+        return self.is_wider and not allow_wider
+
+
+NOTHING = Compared((), is_wider=False, notes=())
+"""What comes of it where nobody asks."""
+
+
+def compare(
+    workspace: Workspace,
+    snapshots: SnapshotFile,
+    against: str | None,
+    *,
+    allow_wider: bool,
+    is_warning: bool = False,
+) -> Compared:
+    """Compare the grants of `workspace` with those of the commit `against`; None for none.
+
+    Args:
+        workspace: As it is in the folder, committed or not.
+        snapshots: Its buildperm.lock.
+        against: The name of a commit.
+        allow_wider: What became wider is only a warning.
+        is_warning: So is everything.
+
+    Raises:
+        BuildpermError: There is no such commit, or what was granted in it cannot be read.
+        UsageError: `allow_wider` says nothing without a commit.
+    """
+    if against is None:
+        if allow_wider:
+            raise click.UsageError("--allow-wider says something only with --against COMMIT")
+        return NOTHING
+    root = workspace.project.metadata.root
+    found = reference.find(root, against)
+    known = found.files((_MANIFEST, _LOCK, lock_file.NAME))
+    level = Level.WARNING if allow_wider or is_warning else Level.ERROR
+    return _Comparison(workspace, snapshots, found, known).result(level)
+
+
+class _Comparison:
+    """One workspace beside one commit."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        snapshots: SnapshotFile,
+        reference: Reference,
+        known: Mapping[str, bytes],
+    ) -> None:
+        self._workspace = workspace
+        self._snapshots = snapshots
+        self._reference = reference
+        self._known = known
+        self._notes: list[str] = []
+        self._before = self._policy()
+        self._lock = self._locked()
+
+    def result(self, level: Level) -> Compared:
+        project, policy = self._workspace.project, self._workspace.policy
+        locked = {
+            (each.name, each.version)
+            for each in (*project.lock.packages, *(self._lock.packages if self._lock else ()))
+        }
+        context = shlex.join(LEARN)
+        found = wider(self._before, policy, locked, context)
+        if self._lock is not None:
+            found += origin.elsewhere(project, self._before, policy, self._lock)
+        found += self._moved()
+        narrower = wider(policy, self._before, locked, context)
+        said = str(self._reference)
+        if self._reference.is_base:
+            said = f"{said}, where this branch began"
+        places = GrantLines(self._workspace.manifest, self._workspace.manifest_path)
+        told = [
+            *of_wider(found, places, said, level=level),
+            *self._claimed(places, said),
+        ]
+        return Compared(tuple(told), bool(found), tuple(self._talk(found, narrower, said)))
+
+    def _talk(
+        self, found: Sequence[Change], narrower: Sequence[Change], said: str
+    ) -> Iterator[str]:
+        for each in (self._reference.note, *self._notes):
+            if each:
+                yield f"note: {each}"
+        if narrower:
+            more = f" and {len(narrower) - _NAMED_MOST} more"
+            names = ", ".join(map(str, narrower[:_NAMED_MOST]))
+            yield f"narrower: {names}{more if len(narrower) > _NAMED_MOST else ''}"
+        number = f"wider in {count(len(found), 'place')}" if found else "not wider"
+        yield f"Grants compared with {said}: {number}."
+
+    def _policy(self) -> Policy:
+        """Read what was granted; nothing where there was no Cargo.toml."""
+        raw, place = self._known.get(_MANIFEST), self._place(_MANIFEST)
+        if raw is None:
+            self._notes.append(f"there is no {place}: everything that is granted is new")
+            return Policy(RUNTIMES[0], MappingProxyType({}), place)
+        with _there(place):
+            return manifest.policy(*manifest.parse(raw, place), place)
+
+    def _locked(self) -> Lock | None:
+        raw, place = self._known.get(_LOCK), self._place(_LOCK)
+        if raw is None:
+            self._notes.append(f"there is no {place}: where packages came from is not compared")
+            return None
+        with _there(place):
+            return locks.parsed(raw, place)
+
+    def _claimed(self, places: GrantLines, said: str) -> Iterator[Finding]:
+        """Tell what counts as reviewed since; it grants nothing, so that nothing fails by it."""
+        raw, place = self._known.get(lock_file.NAME), self._place(lock_file.NAME)
+        if raw is None:
+            self._notes.append(f"there is no {place}: all that counts as reviewed is new")
+            return
+        try:
+            before = lock_file.parsed(raw, place)
+        except BuildpermError as error:
+            self._notes.append(f"{error.args[0]}: what counts as reviewed since is not listed")
+            return
+        yield from of_claimed(before, self._snapshots.snapshots, places, said)
+
+    def _place(self, name: str) -> Path:
+        return self._reference.place(self._reference.prefix + name.encode())
+
+    def _moved(self) -> Iterator[Change]:
+        """Tell of grants that stood in another file and are not in force there any more.
+
+        What they required and limited cannot be compared, as it was for another workspace. It is
+        looked for where this Cargo.toml had none.
+        """
+        raw = self._known.get(_MANIFEST)
+        if raw is not None and _table(raw):
+            return
+        own = self._reference.prefix + _MANIFEST.encode()
+        top = Path(os.path.realpath(self._reference.folder))
+        for _ in range(self._reference.prefix.count(b"/")):
+            top = top.parent
+        for path, content in sorted(self._reference.manifests().items()):
+            if path == own or not _table(content):
+                continue
+            try:
+                now = (top / os.fsdecode(path)).read_bytes()
+            except OSError:
+                now = b""
+            if not _table(now) or _root(now) != _root(content):
+                what = f"had grants in {self._reference.place(path)}, which cannot be compared"
+                item = f"root {path.decode('utf-8', 'replace')}"
+                yield Change(EVERYBODY, item, what, (), None, ())
+
+
+@contextmanager
+def _there(place: Path) -> Iterator[None]:
+    """Say of what is wrong that it is so in the other commit, where nothing can be mended.
+
+    Raises:
+        BuildpermError: Something is.
+    """
+    try:
+        yield
+    except BuildpermError as error:
+        raise BuildpermError(
+            f"{error.args[0]}; so the grants cannot be compared with `{place}`",
+            hint="Mend it there first, or look at what changes in the grants by yourself and leave "
+            "out `--against`.",
+        ) from error
+
+
+def _table(raw: bytes) -> object:
+    """Return the grant table of a Cargo.toml; None where it has none."""
+    document = _document(raw)
+    table: Any = document
+    for key in manifest.table_path(document):
+        table = table.get(key) if isinstance(table, dict) else None
+    return table or None
+
+
+def _root(raw: bytes) -> object:
+    """Return the workspace that a Cargo.toml says to belong to; None where it says nothing."""
+    package = _document(raw).get("package")
+    return package.get("workspace") if isinstance(package, dict) else None
+
+
+def _document(raw: bytes) -> dict[str, Any]:
+    try:
+        return manifest.parse(raw, Path(_MANIFEST))[1]
+    except BuildpermError:
+        return {}
