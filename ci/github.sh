@@ -48,6 +48,45 @@ unheeded() {
     return "$status"
 }
 
+# against: prints the commit that grants are compared with; nothing where they are not.
+against() {
+    local branch depth=()
+    case $INPUT_AGAINST in
+        auto) ;;
+        off) return 0 ;;
+        '' | *[[:cntrl:]]* | -*) fail 'the input against must be `auto`, `off` or the name of a commit' ;;
+        *)
+            printf '%s' "$INPUT_AGAINST"
+            return 0
+            ;;
+    esac
+    # Only a pull request has a base. The tip of its branch as it is now; where it left it, if the
+    # history is here, is for buildperm to find.
+    [[ -n ${GITHUB_BASE_REF:-} ]] || return 0
+    branch=refs/remotes/origin/$GITHUB_BASE_REF
+    if [[ $(trusted git rev-parse --is-shallow-repository) != false ]]; then
+        depth=(--depth=1)
+    fi
+    if ! trusted git -c core.hooksPath=/dev/null fetch --quiet --no-tags --no-recurse-submodules \
+        "${depth[@]}" origin "+refs/heads/$GITHUB_BASE_REF:$branch" >&2; then
+        # With all of its history, as by `fetch-depth: 0`, it has just been fetched.
+        if [[ ${#depth[@]} -gt 0 ]] ||
+            ! trusted git rev-parse --quiet --verify "$branch^{commit}" >&2; then
+            fail "cannot fetch the base branch to compare the grants with: check out with \
+\`fetch-depth: 0\`, or set the input against to \`off\`"
+        fi
+    fi
+    printf '%s' "$branch"
+}
+
+# trusted COMMAND…: runs it with git taking the checkout for ours, whoever owns it: in a container
+# that is often another user. Nothing that the checkout says is run for it.
+trusted() {
+    local number=${GIT_CONFIG_COUNT:-0}
+    env "GIT_CONFIG_COUNT=$((number + 1))" "GIT_CONFIG_KEY_$number=safe.directory" \
+        "GIT_CONFIG_VALUE_$number=$GITHUB_WORKSPACE" "$@"
+}
+
 install() {
     local python folder
     [[ $(uname -s) == Linux ]] || fail 'buildperm holds build scripts on Linux only'
@@ -64,7 +103,7 @@ install() {
 }
 
 hold() {
-    local folder sarif json junit status=0 options=() reports words=()
+    local folder sarif json junit reference status=0 options=() compared=() git=() reports words=()
     folder=$(mktemp -d "$RUNNER_TEMP/buildperm.XXXXXX")
     sarif=$(place "${INPUT_SARIF:-$folder/buildperm.sarif}")
     json=$(place "${INPUT_JSON:-$folder/buildperm.json}")
@@ -81,19 +120,26 @@ sys.stdout.write("".join(f"{word}\0" for word in shlex.split(os.environ["INPUT_A
     mapfile -d '' -t words <"$folder/words"
     if is_on DENY_UNUSED; then options+=(--deny-unused); fi
     if is_on WARN; then options+=(--warn); fi
+    reference=$(against)
+    if [[ -n $reference ]]; then
+        git=(trusted)
+        compared+=(--against "$reference")
+        if is_on ALLOW_WIDER; then compared+=(--allow-wider); fi
+        options+=("${compared[@]}")
+    fi
     if is_on REQUIRE_REVIEWED; then
         options+=(--require-reviewed)
         # Not this build alone, but everything that Cargo.toml declares.
         if ! is_on WARN; then
-            unheeded env "GITHUB_STEP_SUMMARY=$folder/summary" "$BUILDPERM" check "${reports[@]}" ||
-                status=$?
+            unheeded "${git[@]}" env "GITHUB_STEP_SUMMARY=$folder/summary" \
+                "$BUILDPERM" check "${compared[@]}" "${reports[@]}" || status=$?
             if [[ $status == "$NOT_REVIEWED" ]]; then
                 cat "$folder/summary" >>"$GITHUB_STEP_SUMMARY"
             fi
         fi
     fi
     if [[ $status == 0 ]]; then
-        unheeded "$BUILDPERM" ci "${options[@]}" "${reports[@]}" -- "${words[@]}" || status=$?
+        unheeded "${git[@]}" "$BUILDPERM" ci "${options[@]}" "${reports[@]}" -- "${words[@]}" || status=$?
     fi
     if [[ -s $folder/annotations ]]; then
         cat "$folder/annotations"

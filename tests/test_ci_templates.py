@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from tests.cli.conftest import buildperm, environment, member
+from tests.cli.test_against import commit, git
 from tests.report import test_junit as junit
 from tests.report import test_sarif as sarif
 from tests.report.test_github import commands
@@ -64,7 +65,12 @@ def workspace(tmp_path: Path) -> Callable[[str], Path]:
 
 
 def step(
-    name: str, workspace: Path, temporary: Path, said: Mapping[str, str], action: Path = ROOT
+    name: str,
+    workspace: Path,
+    temporary: Path,
+    said: Mapping[str, str],
+    action: Path = ROOT,
+    event: Mapping[str, str] | None = None,
 ) -> Step:
     """Run a step of the action as GitHub's runner does, in a copy of what it lends to one.
 
@@ -74,6 +80,7 @@ def step(
         temporary: Folder for everything else.
         said: What the workflow says under `with`, and `command` for the output of the first step.
         action: Where the action was checked out to.
+        event: Variables of the event that started the workflow.
     """
     inputs: dict[str, str] = {key: each["default"] for key, each in ACTION["inputs"].items()}
     assert set(said) <= {*inputs, "command"}
@@ -102,7 +109,9 @@ def step(
                 **variables,
                 "GITHUB_ACTIONS": "true",
                 "GITHUB_ACTION_PATH": str(action),
+                "GITHUB_WORKSPACE": str(workspace),
                 "RUNNER_TEMP": str(temporary),
+                **(event or {}),
             }
         ),
         stdin=subprocess.DEVNULL,
@@ -116,11 +125,13 @@ def step(
     return Step(ended.returncode, ended.stdout.decode(), outputs, summary)
 
 
-def hold(workspace: Path, temporary: Path, **said: str) -> Step:
+def hold(
+    workspace: Path, temporary: Path, event: Mapping[str, str] | None = None, /, **said: str
+) -> Step:
     """Run the second step with the command of this environment."""
     command = str(Path(sysconfig.get_path("scripts")) / "buildperm")
     inputs = {key.replace("_", "-"): value for key, value in said.items()}
-    return step("hold", workspace, temporary, {"command": command, **inputs})
+    return step("hold", workspace, temporary, {"command": command, **inputs}, event=event)
 
 
 def heeded(said: str) -> list[str]:
@@ -346,6 +357,10 @@ def test_a_grant_that_nothing_uses_fails_the_step_where_that_is_asked_for(
         ({"junit": "x\x1b[31m"}, "one printable line"),
         ({"json": "none/x.json"}, "cannot write the report"),
         ({"args": "build --target-dir elsewhere"}, "cannot be chosen"),
+        ({"against": ""}, "the input against must be"),
+        ({"against": "--output=x"}, "the input against must be"),
+        ({"against": "nope"}, "no such commit"),
+        ({"allow_wider": "y", "against": "HEAD"}, "the input allow_wider must be"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -372,6 +387,119 @@ def test_no_input_is_expanded(workspace: Callable[[str], Path], tmp_path: Path, 
     assert done.code != 0, done.said
     assert "planted" not in os.listdir(folder)
     assert f"unexpected argument '{word.split()[0].replace(';', ';')}'" in done.said
+
+
+@pytest.fixture
+def pull_request(workspace: Callable[[str], Path], tmp_path: Path) -> Path:
+    """Make a pull request that grants to itself what its build script does; return a clone of it.
+
+    It is as shallow as actions/checkout leaves it, and says to be reviewed.
+    """
+    origin = workspace(HARMLESS)
+    (origin / ".gitignore").write_text("target\n")
+    assert buildperm("learn", "--no-tui", folder=origin).returncode == 0
+    git(origin, "checkout", "--quiet", "-b", "main")
+    commit(origin)
+    git(origin, "checkout", "--quiet", "-b", "request")
+    (origin / "sample/build.rs").write_text(READS)
+    learned = buildperm("review", "--no-tui", "--accept", "medium", folder=origin)
+    assert learned.returncode == 0, learned.stderr
+    commit(origin)
+    clone = tmp_path / "clone"
+    url = origin.parent.as_uri()
+    git(tmp_path, "clone", "--quiet", "--depth=1", "--branch=request", url, str(clone))
+    return clone
+
+
+REQUEST = {"GITHUB_EVENT_NAME": "pull_request", "GITHUB_BASE_REF": "main"}
+
+
+def test_a_pull_request_is_compared_with_its_base_without_being_asked(
+    pull_request: Path, tmp_path: Path
+) -> None:
+    inputs = {"working_directory": "rust"}
+
+    pushed = hold(pull_request, tmp_path / "pushed", **inputs)
+    shutil.rmtree(pull_request / "rust/target")
+    stopped = hold(pull_request, tmp_path / "stopped", REQUEST, **inputs)
+    nothing_built = not list(pull_request.glob("rust/target/**/build-script-build"))
+    allowed = hold(pull_request, tmp_path / "allowed", REQUEST, allow_wider="true", **inputs)
+    off = hold(pull_request, tmp_path / "off", REQUEST, against="off", **inputs)
+
+    assert pushed.code == 0, pushed.said
+    assert stopped.code == 21, stopped.said
+    assert nothing_built
+    assert heeded(stopped.said) == ["error", "notice"]
+    assert "wider: sample may read" in stopped.summary
+    assert json.loads(Path(stopped.outputs["json"]).read_text())["exit"] == 21
+    assert allowed.code == 0, allowed.said
+    assert heeded(allowed.said) == ["warning", "notice"]
+    assert off.code == 0, off.said
+    assert "wider" not in off.said
+
+
+def test_a_base_that_cannot_be_fetched_stops_the_step(pull_request: Path, tmp_path: Path) -> None:
+    for branch in ("gone", "-x", "$(touch planted)"):
+        done = hold(
+            pull_request,
+            tmp_path / "runner",
+            {**REQUEST, "GITHUB_BASE_REF": branch},
+            working_directory="rust",
+        )
+
+        assert done.code == 2, done.said
+        assert heeded(done.said) == ["error"]
+        assert "fetch-depth: 0" in done.said
+    assert not list(pull_request.glob("**/planted"))
+
+
+def test_a_checkout_with_history_needs_no_second_fetch(pull_request: Path, tmp_path: Path) -> None:
+    git(
+        pull_request,
+        "fetch",
+        "--quiet",
+        "--unshallow",
+        "origin",
+        "+refs/heads/*:refs/remotes/origin/*",
+    )
+    git(pull_request, "remote", "set-url", "origin", "file:///nonexistent")
+
+    done = hold(pull_request, tmp_path / "runner", REQUEST, working_directory="rust")
+
+    assert done.code == 21, done.said
+    assert "wider: sample may read" in done.said
+    assert "this clone is shallow" not in done.said
+
+
+def test_a_merge_request_is_compared_with_its_base_without_being_asked(
+    pull_request: Path, tmp_path: Path
+) -> None:
+    origin = tmp_path / "repository"
+    base = git(origin, "rev-parse", "main")
+    git(origin, "config", "uploadpack.allowAnySHA1InWant", "true")  # As GitLab has it.
+    options = {"BUILDPERM_FOLDER": "rust", "CI_MERGE_REQUEST_DIFF_BASE_SHA": base}
+
+    stopped = gitlab(pull_request, tmp_path, **options)
+    nothing_built = not (pull_request / "rust/target").exists()
+    allowed = gitlab(
+        pull_request,
+        tmp_path,
+        **options,
+        BUILDPERM_OPTIONS="--require-reviewed --allow-wider",
+    )
+    off = gitlab(pull_request, tmp_path, **options, BUILDPERM_AGAINST="off")
+    lost = gitlab(
+        pull_request, tmp_path, BUILDPERM_FOLDER="rust", CI_MERGE_REQUEST_DIFF_BASE_SHA="0" * 40
+    )
+
+    assert stopped.returncode == 21, stopped.stdout + stopped.stderr
+    assert nothing_built
+    assert "wider: sample may read" in stopped.stdout
+    junit.SCHEMA.validate((pull_request / "buildperm.xml").read_text())
+    assert allowed.returncode == 0, allowed.stderr
+    assert off.returncode == 0, off.stderr
+    assert lost.returncode == 2, lost.stderr
+    assert "GIT_DEPTH" in lost.stderr
 
 
 def gitlab(folder: Path, tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
