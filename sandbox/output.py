@@ -13,6 +13,7 @@ import os
 import stat
 
 from buildperm.policy.containment import covers, links
+from buildperm.sandbox.hardware import is_searched
 from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False
@@ -47,14 +48,7 @@ _SYSTEM_STEMS = frozenset(
 # systemd knows users and SHELL is not set, and to read the character sets of East Asia: gconv(5).
 _LOADED_STEMS = frozenset(b"cap CNS GB ISOIR165 JIS JISX0213 KSC".split())
 _NAME_SERVICE = b"libnss_"  # nss(5): any program may load these to find out who its user is.
-# Below a folder that it searches ld.so(8) looks here first: "Hardware capabilities". Without the
-# first, which has folders of any name in it, these may lie within each other, before glibc 2.37.
-_BY_HARDWARE = b"glibc-hwcaps"
-_HARDWARE = frozenset(
-    b"tls x86_64 haswell xeon_phi avx512_1 i386 i486 i586 i686 sse2 cmov acpi nosegneg "
-    b"aarch64 atomics".split()
-)
-_HARDWARE_MOST = 1000  # Folders; more are none that anybody needs.
+_HARDWARE_MOST = 1000  # Folders that a loader searches; more are none that anybody needs.
 _EXTRA = 16  # Hexadecimal digits with which Cargo tells the files of crates apart.
 _HEXADECIMAL = frozenset(b"0123456789abcdef")
 _SETUID = stat.S_ISUID | stat.S_ISGID
@@ -149,11 +143,10 @@ def _searched(folder: bytes, is_found: Callable[[bytes], bool]) -> list[str]:
         if not pending:
             break
         below = pending.pop()
-        is_by_hardware = below.endswith(_BY_HARDWARE + b"/")
         for name in _names(folder + b"/" + below):
             if is_found(name):
                 found.append(encode(below + name))
-            elif is_by_hardware or name in _HARDWARE or name == _BY_HARDWARE:
+            elif is_searched(name, below):
                 pending.append(below + name + b"/")
     else:
         found += (encode(each) for each in pending)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildperm.sandbox import output, stub
+from buildperm.sandbox import hardware, output, stub
 from tests.sandbox.conftest import compile_c
 
 if TYPE_CHECKING:
@@ -102,6 +102,13 @@ def test_a_python_that_needs_to_be_told_where_its_libraries_are_is_told(
         "glibc-hwcaps/a-later-one/libm.so",
         "haswell/libc.so.6",
         "tls/haswell/avx512_1/x86_64/libpthread.so.0",
+        "xeon_phi/libdl.so.2",
+        "i686/sse2/libc.so.6",
+        "v8l/neon/libc.so.6",
+        "aarch64/atomics/libc.so.6",
+        "power9/libc.so.6",
+        "glibc-hwcaps/power10/libc.so.6",
+        "z15/libc.so.6",
         "libtinfo.so.6",
         "libreadline.so.8",
         "libnss_files.so.2",
@@ -212,22 +219,51 @@ def test_no_folder_is_searched_that_a_loader_takes_for_another(
     assert b"(forbidden)" in ended.stderr
 
 
-@pytest.mark.parametrize("searched", ["{top}/x/$PLATFORM", "{top}/nothing;{top}/x/x86_64"])
-def test_a_loader_does_take_these_folders_for_others(searched: str, tmp_path: Path) -> None:
-    if os.uname().machine != "x86_64":
-        pytest.skip("$PLATFORM is another word on another machine")
-    _library(tmp_path / "x/x86_64/libtinfo.so.6", tmp_path / "loaded")
-    path = searched.format(top=tmp_path)
+def _searched(path: str) -> list[str]:
+    """List the folders in which this machine's loader looks for what is loaded from `path`."""
     told = subprocess.run(
         ["/bin/true"],
-        env={"LD_LIBRARY_PATH": path, "LD_DEBUG": "libs", "LD_PRELOAD": "libtinfo.so.6"},
+        env={"LD_LIBRARY_PATH": path, "LD_DEBUG": "libs", "LD_PRELOAD": "libnowhere.so"},
         capture_output=True,
         check=True,
     )
-    if b"find library" not in told.stderr:
-        pytest.skip("the loader is not glibc's")
+    for line in told.stderr.splitlines():
+        _, mark, rest = line.partition(b"search path=")
+        if mark and rest.rstrip().endswith(b"(LD_LIBRARY_PATH)"):
+            return os.fsdecode(rest.split(b"\t")[0]).split(":")
+    pytest.skip("the loader does not say where it looks: it is not glibc's")
 
+
+@pytest.mark.parametrize("word", ["$PLATFORM", "${PLATFORM}", "$LIB"])
+def test_a_loader_does_take_these_folders_for_others(word: str, tmp_path: Path) -> None:
+    # Which ones depends on processor and libc: `haswell` on one, `x86_64` on the next.
+    taken = Path(_searched(f"{tmp_path}/{word}")[-1])  # Those for hardware come before it.
+
+    assert "$" not in str(taken)
+    assert word != "$PLATFORM" or taken.name.encode() in hardware.NAMES
+    _library(taken / "libtinfo.so.6", tmp_path / "loaded")
+    subprocess.run(
+        ["/bin/true"],
+        env={"LD_LIBRARY_PATH": f"{tmp_path}/{word}", "LD_PRELOAD": "libtinfo.so.6"},
+        check=True,
+    )
     assert (tmp_path / "loaded").exists()
+
+
+def test_wherever_this_loader_looks_is_looked_through(tmp_path: Path) -> None:
+    folders = [Path(each) for each in _searched(str(tmp_path))]
+    assert tmp_path in folders
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "libm.so.6").touch()
+
+    found = output.shadows(bytes(tmp_path))
+
+    assert {tmp_path / name for name in found} == {folder / "libm.so.6" for folder in folders}
+
+
+def test_a_loader_takes_a_semicolon_for_the_end_of_a_folder(tmp_path: Path) -> None:
+    assert f"{tmp_path}/b" in _searched(f"{tmp_path}/a;{tmp_path}/b")
 
 
 @pytest.mark.parametrize(
