@@ -159,6 +159,7 @@ def test_another_runtime_takes_one_class(monkeypatch: pytest.MonkeyPatch, bench:
     selftest.check(runtime.choose("polite", "portable"))
     bench.hull = list(polite.prepare().hull)
     (bench.workspace / "secret").write_text("x")
+    lower = min(19, os.nice(0) + 7)  # The tests themselves may run at a lower one.
 
     ended = bench.run(
         bench.script(
@@ -170,7 +171,7 @@ def test_another_runtime_takes_one_class(monkeypatch: pytest.MonkeyPatch, bench:
     )
 
     assert ended.status == 5, ended.stderr
-    assert ended.stdout == b"cargo:warning=7\n"
+    assert ended.stdout == b"cargo:warning=%d\n" % lower
     assert ended.refused("opened") == [str(bench.workspace / "secret")]
     assert len(ended.of("process")) == 1
 
