@@ -1,13 +1,14 @@
-"""Fails tests that were skipped for lack of what has to be there, and lets interrupts through."""
+"""Settles the surroundings, and fails tests that were skipped for lack of what has to be there."""
 
 from __future__ import annotations
 
 import os
 import re
-import signal
 from collections.abc import Generator
 
 import pytest
+
+from tests import surroundings
 
 _REQUIRED = [name for name in os.environ.get("BUILDPERM_REQUIRE", "").split(",") if name]
 # Reasons are worded so: "this kernel has no Landlock", "strace is not installed".
@@ -16,9 +17,13 @@ _MISSING = re.compile(
     re.IGNORECASE,
 )
 
-# A shell has what it starts in the background ignore it, and so would whatever is interrupted here.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# Before anything is imported or started that looks around.
+_MADE = surroundings.settle()
+
+
+def pytest_unconfigure() -> None:
+    """Remove what has been made for all tests."""
+    surroundings.unsettle(_MADE)
 
 
 @pytest.hookimpl(wrapper=True)

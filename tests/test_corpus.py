@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from tests import surroundings
+
 ROOT = Path(__file__).parent.parent
 CRATES = ROOT / "tests" / "crates"
 MOST_DECISIONS = 6
@@ -80,9 +82,7 @@ def workspace(
 
 
 def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    unwanted = ("CARGO_TARGET_DIR", "RUSTC_WRAPPER")
-    environment = {name: value for name, value in os.environ.items() if name not in unwanted}
-    environment["PYTHONPATH"] = str(ROOT)
+    environment = {**os.environ, **surroundings.registries(), "PYTHONPATH": str(ROOT)}
     return subprocess.run(
         command,
         cwd=folder,

@@ -22,6 +22,7 @@ from buildperm.policy.access import Kind
 from buildperm.policy.editor import diff, with_grants, write_atomically
 from buildperm.policy.grants import CrateGrants
 from buildperm.policy.rule import Rule
+from tests import surroundings
 
 SOME = CrateGrants(
     "openssl-sys",
@@ -344,7 +345,7 @@ def test_any_series_of_edits_says_what_was_asked_for(name: str, series: list[Cra
 
 def real_manifests() -> list[Path]:
     """Find Cargo.toml files that people wrote, as registries keep them beside the normalised."""
-    home = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
+    home = Path(surroundings.registries()["CARGO_HOME"])
     found = sorted(home.glob("registry/src/*/*/Cargo.toml*"))
     return random.Random(1).sample(found, min(len(found), 20))
 
