@@ -12,13 +12,20 @@ RUN = env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL
 # As many as have something to do: the tests start real compilers.
 WORKERS = 2
 
-.PHONY: help demo test corpus races check format benchmark degradation screenshots matrix clean
+# What a shell has set for Python and pytest is not part of the tests; tests/surroundings.py sees to
+# all the rest. Work is stolen rather than dealt out, so that what a module makes is made once.
+TESTS = $(RUN) -u PYTEST_ADDOPTS -u PYTEST_PLUGINS -u PYTHONWARNINGS -u PYTHONOPTIMIZE -u PYTHONPATH \
+	-u PYTHONDONTWRITEBYTECODE LC_ALL=C.UTF-8 $(BIN)/python -m pytest
+PARALLEL = -n $(WORKERS) --dist worksteal
+
+.PHONY: help demo test test-all corpus races check format benchmark degradation screenshots matrix clean
 
 help:
 	@echo 'make demo       look at buildperm: records, decides and enforces on the bundled workspace'
-	@echo 'make test       run the tests, but for the real crates'
-	@echo 'make corpus     run the tests that take minutes: real crates from the registry'
-	@echo 'make races      race paths during 100,000 calls of each kind (some minutes)'
+	@echo 'make test       run the tests: each feature, in some minutes'
+	@echo 'make test-all   run them and all others: whole tables, the attacks, races, real crates'
+	@echo 'make corpus     run only those that build real crates from the registry (some minutes)'
+	@echo 'make races      run only those that race paths in 100,000 calls of each kind (some minutes)'
 	@echo 'make check      format, lint, layers, types'
 	@echo 'make format     rewrite the sources as `make check` wants them'
 	@echo 'make benchmark  measure against strace and plain cargo (some minutes)'
@@ -31,13 +38,19 @@ demo: $(VENV)/.demo needs-cargo
 	@$(RUN) $(BIN)/buildperm demo
 
 test: $(VENV)/.test needs-cargo
-	$(RUN) $(BIN)/python -m pytest -n $(WORKERS) -m 'not corpus and not races' $(PYTEST)
+	$(TESTS) $(PARALLEL) -m 'not slow and not matrix and not corpus and not races' $(PYTEST)
+
+# What `make test` has run is not run again: make knows that it has, in `make test test-all` as well.
+test-all: test
+	$(TESTS) $(PARALLEL) -m '(slow or matrix) and not corpus and not races' $(PYTEST)
+	$(TESTS) -m races $(PYTEST)
+	$(TESTS) -m corpus $(PYTEST)
 
 corpus: $(VENV)/.test needs-cargo
-	$(RUN) $(BIN)/python -m pytest -m corpus $(PYTEST)
+	$(TESTS) -m corpus $(PYTEST)
 
 races: $(VENV)/.test needs-cargo
-	$(RUN) $(BIN)/python -m pytest -m races $(PYTEST)
+	$(TESTS) -m races $(PYTEST)
 
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from buildperm.tracer import calls
 from tests.sandbox.conftest import USERS, make_bench
 
 if TYPE_CHECKING:
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
 PRELUDE = """\
 import ctypes, os, socket, sys
 libc = ctypes.CDLL(None, use_errno=True)
-top, out, pkg = sys.argv[0], os.environ["OUT_DIR"], os.environ["CARGO_MANIFEST_DIR"]
+out, pkg = os.environ["OUT_DIR"], os.environ["CARGO_MANIFEST_DIR"]
 ws = os.path.dirname(pkg)
 top = os.path.dirname(ws)
-home = top + "/home/u"
+home, planted = top + "/home/u", os.path.basename(top) + "-planted"
 victim = int(open(pkg + "/victim").read())
-def call(number, *arguments):
-    if libc.syscall(number, *arguments) < 0:
+def call(name, *arguments):
+    if libc.syscall(numbers[name], *arguments) < 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
 def run(*command):
@@ -97,7 +98,7 @@ libc.prctl(38, 1, 0, 0, 0)
 rule = ctypes.create_string_buffer(b"\\x06\\0\\0\\0\\0\\0\\xff\\x7f", 8)
 class Program(ctypes.Structure):
     _fields_ = [("n", ctypes.c_ushort), ("p", ctypes.c_void_p)]
-call(317, 1, 0, ctypes.byref(Program(1, ctypes.addressof(rule))))"""
+call('seccomp', 1, 0, ctypes.byref(Program(1, ctypes.addressof(rule))))"""
 OTHER = 'open(top + "/other/file").read()'
 
 ATTEMPTS = [
@@ -158,8 +159,8 @@ ATTEMPTS = [
     refused("open to truncate", 'os.open(ws + "/Cargo.toml", os.O_RDONLY | os.O_TRUNC)'),
     refused("plant a Cargo configuration", 'os.mkdir(ws + "/.cargo")'),
     refused("remove a file", 'os.unlink(ws + "/b")'),
-    refused("write the temporary folder of all", 'open("/tmp/buildperm-planted", "w")'),
-    refused("write shared memory", 'open("/dev/shm/buildperm-planted", "w")'),
+    refused("write the temporary folder of all", 'open("/tmp/" + planted, "w")'),
+    refused("write shared memory", 'open("/dev/shm/" + planted, "w")'),
     refused("write beside OUT_DIR", 'open(os.path.dirname(out) + "/output", "w")'),
     refused("write its own recording", 'open(os.path.dirname(out) + "/buildperm/context", "w")'),
     refused("move a file into OUT_DIR", 'os.rename(ws + "/b", out + "/b")'),
@@ -229,12 +230,12 @@ ATTEMPTS = [
     allowed("signal itself", "os.kill(os.getpid(), 0)"),
     refused("change the limits of Cargo", "import resource; resource.prlimit(victim, 7)"),
     allowed("change its own limits", "import resource; resource.setrlimit(7, (64, 64))"),
-    refused("slow Cargo down", "os.setpriority(os.PRIO_PROCESS, victim, 5)"),
-    refused("trace Cargo", "call(101, 16, victim, 0, 0)"),
-    refused("make a user namespace", "call(272, 0x10000000)"),
-    refused("watch folders", "call(294, 0)"),
-    refused("use io_uring", "call(425, 1, (ctypes.c_char * 120)())"),
-    refused("hide from the recorder", "call(157, 4, 0, 0, 0)"),
+    refused("slow Cargo down", "os.setpriority(os.PRIO_PROCESS, victim, os.nice(0) + 1)"),
+    refused("trace Cargo", "call('ptrace', 16, victim, 0, 0)"),
+    refused("make a user namespace", "call('unshare', 0x10000000)"),
+    refused("watch folders", "call('inotify_init1', 0)"),
+    refused("use io_uring", "call('io_uring_setup', 1, (ctypes.c_char * 120)())"),
+    refused("hide from the recorder", "call('prctl', 4, 0, 0, 0)"),
     refused("install a filter of its own", FILTER),
     refused(
         "inject into a terminal", 'import fcntl; fcntl.ioctl(0, 0x5412, b"x")', control="nobody"
@@ -296,7 +297,7 @@ def servers(bench: Bench) -> Iterator[Callable[[], bool]]:
 @contextlib.contextmanager
 def victim(bench: Bench) -> Iterator[None]:
     """Have another process of the same user, as Cargo is one."""
-    with subprocess.Popen([*bench.as_user(), "sleep", "60"]) as process:
+    with subprocess.Popen([*bench.as_user(), "sleep", "600"]) as process:
         (bench.package / "victim").write_text(str(process.pid))
         try:
             yield
@@ -355,7 +356,7 @@ def run_together(bench: Bench, attempts: list[Attempt]) -> Ended:
 
 def script(attempts: list[Attempt]) -> str:
     """Write the script that makes `attempts`, with one line of output for each."""
-    text = PRELUDE
+    text = f"numbers = {dict(calls.table())!r}\n{PRELUDE}"
     for attempt in attempts:
         body = "".join(f"        {line}\n" for line in attempt.body.splitlines())
         text += f"if os.fork() == 0:\n    try:\n{body}{EPILOGUE}os.wait()\n"
@@ -384,6 +385,6 @@ def test_what_is_refused_works_without_a_sandbox(bench: Bench, attempt: Attempt)
         )
 
     assert ended.stdout == b"done\n", ended
-    for planted in ("/tmp/buildperm-planted", "/dev/shm/buildperm-planted"):
+    for folder in ("/tmp", "/dev/shm"):
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(planted)
+            os.unlink(f"{folder}/{bench.top.name}-planted")
