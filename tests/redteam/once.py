@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,13 @@ def once(
         else:
             time.sleep(0.05)
     return wanted.read_text()
+
+
+def wanted(items: Iterable[pytest.Item]) -> set[tuple[str, str]]:
+    """List the users and states that some test of this run is about; no other has to be made."""
+    given = [getattr(item, "callspec", None) for item in items]
+    cases = [each.params for each in given if each is not None]
+    return {(each["user"], each["state"]) for each in cases if each.keys() >= {"user", "state"}}
 
 
 def _path(shared: Path, name: str) -> Path:

@@ -1,12 +1,14 @@
 """What honest build scripts do works under each runtime, and makes the same files.
 
-A sandbox that refused everything would pass every test of attacks.
+A sandbox that refused everything would pass every test of attacks. `make test` does it as an
+ordinary user in `portable`; what is marked `matrix` is all the rest.
 """
 
 from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -14,23 +16,46 @@ import pytest
 from buildperm.sandbox.runtime import RUNTIMES
 from tests.redteam.arena import WITHOUT, states, users
 from tests.redteam.honest import WORKLOADS, Built, build
-from tests.redteam.once import once
+from tests.redteam.once import once, wanted
 
 HELD = [state for state in states() if state != WITHOUT]
 
 
-def _built(factory: pytest.TempPathFactory, user: str, state: str) -> Built:
-    reason = None if state == WITHOUT else RUNTIMES[state].unavailable()
-    if reason:
-        name = "bubblewrap" if state == "full" else "Landlock"
-        pytest.skip(f"{name} is not usable here: {reason}")
-    makers = {
-        f"honest-{user}-{state}": partial(_build, user, state)
-        for state in states()
+_QUICK = ("ordinary", (WITHOUT, "portable"))
+
+Building = Callable[[str, str], Built]
+
+
+@pytest.fixture(scope="session")
+def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Building:
+    """Return what builds as a user in a state, once for each of those that this run is about."""
+
+    def build_once(user: str, state: str) -> Built:
+        reason = None if state == WITHOUT else RUNTIMES[state].unavailable()
+        if reason:
+            name = "bubblewrap" if state == "full" else "Landlock"
+            pytest.skip(f"{name} is not usable here: {reason}")
+        makers = {
+            f"honest-{user}-{state}": partial(_build, user, state)
+            for user, state in sorted(wanted(request.session.items) | {(user, state)})
+            if state == WITHOUT or RUNTIMES[state].unavailable() is None
+        }
+        return Built.load(once(tmp_path_factory, f"honest-{user}-{state}", makers))
+
+    return build_once
+
+
+def _cases(states: list[str]) -> list[object]:
+    """List user and state."""
+    return [
+        pytest.param(
+            *(user, state),
+            id=f"{user}-{state}",
+            marks=[] if user == _QUICK[0] and state in _QUICK[1] else [pytest.mark.matrix],
+        )
         for user in users()
-        if state == WITHOUT or RUNTIMES[state].unavailable() is None
-    }
-    return Built.load(once(factory, f"honest-{user}-{state}", makers))
+        for state in states
+    ]
 
 
 def _build(user: str, state: str) -> str:
@@ -50,33 +75,30 @@ def _needs(workload: str) -> None:
             pytest.skip("pkg-config is not told of zlib")
 
 
-@pytest.mark.parametrize("state", [WITHOUT, *HELD])
-@pytest.mark.parametrize("user", list(users()))
+@pytest.mark.parametrize(("user", "state"), _cases([WITHOUT, *HELD]))
 @pytest.mark.parametrize("workload", WORKLOADS)
 def test_the_workload_does_what_it_is_for(
-    tmp_path_factory: pytest.TempPathFactory, user: str, state: str, workload: str
+    built: Building, user: str, state: str, workload: str
 ) -> None:
     _needs(workload)
-    built = _built(tmp_path_factory, user, state)
-    assert built.outcomes.get(workload) == "", built.said
+    came = built(user, state)
+    assert came.outcomes.get(workload) == "", came.said
 
 
-@pytest.mark.parametrize("state", HELD)
-@pytest.mark.parametrize("user", list(users()))
+@pytest.mark.parametrize(("user", "state"), _cases(HELD))
 def test_its_files_are_the_same_as_without_a_sandbox(
-    tmp_path_factory: pytest.TempPathFactory, user: str, state: str
+    built: Building, user: str, state: str
 ) -> None:
-    free = _built(tmp_path_factory, user, WITHOUT)
-    held = _built(tmp_path_factory, user, state)
+    free = built(user, WITHOUT)
+    held = built(user, state)
     assert len(free.files) > 40
     assert held.files == free.files
 
 
-@pytest.mark.parametrize("state", HELD)
-@pytest.mark.parametrize("user", list(users()))
+@pytest.mark.parametrize(("user", "state"), _cases(HELD))
 def test_nothing_that_it_does_is_refused_or_asked_about(
-    tmp_path_factory: pytest.TempPathFactory, user: str, state: str
+    built: Building, user: str, state: str
 ) -> None:
-    built = _built(tmp_path_factory, user, state)
-    assert built.accesses == []
-    assert built.exit == 0, built.said
+    came = built(user, state)
+    assert came.accesses == []
+    assert came.exit == 0, came.said

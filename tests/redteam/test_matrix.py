@@ -1,6 +1,7 @@
 """Every attack of the catalogue, by a real build script run by cargo: first where nobody stops it.
 
-An attack that does not succeed without a sandbox proves nothing, so it fails its test.
+An attack that does not succeed without a sandbox proves nothing, so it fails its test. `make test`
+tries the attacks as an ordinary user in `portable`; what is marked `matrix` is all the rest.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import platform
+from collections.abc import Iterable
 from functools import partial
 
 import pytest
@@ -17,7 +19,7 @@ from tests.redteam import matrix
 from tests.redteam.arena import WITHOUT, Measured, measure, states, users
 from tests.redteam.catalogue import ATTACKS, OPEN, Attack
 from tests.redteam.matrix import cell
-from tests.redteam.once import once
+from tests.redteam.once import once, wanted
 
 USERS = list(users())
 HELD = [state for state in states() if state != WITHOUT]
@@ -31,44 +33,67 @@ _UNLISTED = {
 }
 _YAMA = ("proc-mem-read", "recorder-memory", "proc-environ", "proc-mem-write", "pidfd-getfd")
 
-Measuring = dict[tuple[str, str], Measured]
+_QUICK = ("ordinary", "portable")
 
 
-def _cases() -> list[object]:
+class Measuring:
+    """Measures each state once, and only those that some test of this run is about."""
+
+    def __init__(self, factory: pytest.TempPathFactory, wanted: set[tuple[str, str]]) -> None:
+        self._factory = factory
+        self._wanted = wanted
+        self._known: dict[tuple[str, str], Measured] = {}
+
+    def __call__(self, user: str, state: str) -> Measured:
+        """Return what came of a state; the test is skipped where there is no such state."""
+        if (user, state) not in self._known:
+            _skip_without(state)
+            makers = {
+                f"{user}-{state}": partial(_measure, user, state)
+                for user, state in sorted(self._wanted | {(user, state)})
+                if state == WITHOUT or RUNTIMES[state].unavailable() is None
+            }
+            text = once(self._factory, f"{user}-{state}", makers)
+            self._known[user, state] = Measured.load(text)
+        return self._known[user, state]
+
+
+def _marks(user: str, state: str, attack: Attack | None = None) -> list[pytest.MarkDecorator]:
+    marks = [] if (user, state) == _QUICK else [pytest.mark.matrix]
+    if attack is not None and attack.id in _OF_ROOT and os.getuid() != 0:
+        # In `full` a recorder may read what its own user may not: the namespace is its.
+        marks.append(pytest.mark.skip(reason="no root: only it can make programs of root's"))
+    return marks
+
+
+def _cases(states: list[str], attacks: Iterable[Attack] = ATTACKS) -> list[object]:
+    """List user, state and attack."""
     return [
         pytest.param(
-            user,
-            attack,
-            id=f"{user}-{attack.id}",
-            # In `full` a recorder may read what its own user may not: the namespace is its.
-            marks=pytest.mark.skipif(
-                attack.id in _OF_ROOT and os.getuid() != 0,
-                reason="no root: only it can make programs of root's",
-            ),
+            *(user, state, attack),
+            id=f"{user}-{state}-{attack.id}",
+            marks=_marks(user, state, attack),
         )
         for user in USERS
-        for attack in ATTACKS
+        for state in states
+        for attack in attacks
         if attack.only in ("", user)
     ]
 
 
+def _states(states: list[str]) -> list[object]:
+    """List user and state."""
+    return [
+        pytest.param(user, state, id=f"{user}-{state}", marks=_marks(user, state))
+        for user in USERS
+        for state in states
+    ]
+
+
 @pytest.fixture(scope="session")
-def known() -> Measuring:
-    """Keep what this process has read already."""
-    return {}
-
-
-def _measured(factory: pytest.TempPathFactory, known: Measuring, user: str, state: str) -> Measured:
-    if (user, state) not in known:
-        _skip_without(state)
-        makers = {
-            f"{user}-{state}": partial(_measure, user, state)
-            for state in states()
-            for user in users()
-            if state == WITHOUT or RUNTIMES[state].unavailable() is None
-        }
-        known[user, state] = Measured.load(once(factory, f"{user}-{state}", makers))
-    return known[user, state]
+def measured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Measuring:
+    """Return what measures."""
+    return Measuring(tmp_path_factory, wanted(request.session.items))
 
 
 def _measure(user: str, state: str) -> str:
@@ -82,11 +107,11 @@ def _skip_without(state: str) -> None:
         pytest.skip(f"{name} is not usable here: {reason}")
 
 
-@pytest.mark.parametrize(("user", "attack"), _cases())
+@pytest.mark.parametrize(("user", "state", "attack"), _cases([WITHOUT]))
 def test_the_attack_succeeds_where_nobody_stops_it(
-    tmp_path_factory: pytest.TempPathFactory, known: Measuring, user: str, attack: Attack
+    measured: Measuring, user: str, state: str, attack: Attack
 ) -> None:
-    found = cell(attack, _measured(tmp_path_factory, known, user, WITHOUT))
+    found = cell(attack, measured(user, state))
     if found != OPEN and attack.kernel:
         pytest.skip(f"this kernel has no {attack.kernel}")
     if found != OPEN and user != "root" and attack.id in _YAMA and _is_yama_strict():
@@ -94,63 +119,51 @@ def test_the_attack_succeeds_where_nobody_stops_it(
     assert found == OPEN
 
 
-@pytest.mark.parametrize("state", HELD)
-@pytest.mark.parametrize(("user", "attack"), _cases())
+@pytest.mark.parametrize(("user", "state", "attack"), _cases(HELD))
 def test_the_attack_fails_as_declared(
-    tmp_path_factory: pytest.TempPathFactory,
-    known: Measuring,
-    user: str,
-    attack: Attack,
-    state: str,
+    measured: Measuring, user: str, state: str, attack: Attack
 ) -> None:
-    measured = _measured(tmp_path_factory, known, user, state)
-    assert cell(attack, measured) == getattr(attack, state)
+    came = measured(user, state)
+    assert cell(attack, came) == getattr(attack, state)
     # No word of a secret anywhere, whatever was said or not.
-    assert measured.secret not in measured.outcomes.get(attack.id, ("", ""))[1]
+    assert came.secret not in came.outcomes.get(attack.id, ("", ""))[1]
 
 
-@pytest.mark.parametrize("state", HELD)
 @pytest.mark.parametrize(
-    ("user", "attack"),
-    [case for case in _cases() if case.values[1].reported],  # type: ignore[attr-defined]
+    ("user", "state", "attack"), _cases(HELD, [each for each in ATTACKS if each.reported])
 )
 def test_the_report_lists_the_attempt(
-    tmp_path_factory: pytest.TempPathFactory,
-    known: Measuring,
-    user: str,
-    attack: Attack,
-    state: str,
+    measured: Measuring, user: str, state: str, attack: Attack
 ) -> None:
     if attack.id in _OF_X86 and platform.machine() != "x86_64":
         pytest.skip("no such calls on this processor")
-    measured = _measured(tmp_path_factory, known, user, state)
     reported = attack.reported_full if state == "full" and attack.reported_full else attack.reported
     kind, _, target = reported.partition(" ")
     # Where something was to be made, its folder may be what is told.
     targets = {target, os.path.dirname(target)} if kind == "write" else {target}
-    told = [access for access in measured.accesses if access[0] == kind and access[1] in targets]
+    accesses = measured(user, state).accesses
+    told = [access for access in accesses if access[0] == kind and access[1] in targets]
     assert told
     if getattr(attack, state) != OPEN:
         assert {"refused", "failed"} & {outcome for _, _, outcome in told}
 
 
-@pytest.mark.parametrize("state", HELD)
-@pytest.mark.parametrize("user", USERS)
+@pytest.mark.parametrize(("user", "state"), _states(HELD))
 def test_no_secret_is_left_behind_and_the_build_fails(
-    tmp_path_factory: pytest.TempPathFactory, known: Measuring, user: str, state: str
+    measured: Measuring, user: str, state: str
 ) -> None:
-    measured = _measured(tmp_path_factory, known, user, state)
-    assert measured.leaks == []
-    assert measured.exit == 20
-    assert f"({state}, Landlock ABI" in measured.said
-    assert "credentials.toml" in measured.failures["attacker"]
+    came = measured(user, state)
+    assert came.leaks == []
+    assert came.exit == 20
+    assert f"({state}, Landlock ABI" in came.said
+    assert "credentials.toml" in came.failures["attacker"]
 
 
-@pytest.mark.parametrize("user", USERS)
+@pytest.mark.parametrize(("user", "state"), _states([WITHOUT]))
 def test_without_a_sandbox_secrets_are_found_where_they_are_looked_for(
-    tmp_path_factory: pytest.TempPathFactory, known: Measuring, user: str
+    measured: Measuring, user: str, state: str
 ) -> None:
-    assert _measured(tmp_path_factory, known, user, WITHOUT).leaks
+    assert measured(user, state).leaks
 
 
 def test_whatever_is_refused_is_listed() -> None:
@@ -165,13 +178,11 @@ def test_each_attack_has_a_name_of_its_own() -> None:
     assert len({attack.id for attack in ATTACKS}) == len(ATTACKS)
 
 
-def test_the_table_in_the_documentation_is_what_was_measured(
-    tmp_path_factory: pytest.TempPathFactory, known: Measuring
-) -> None:
+@pytest.mark.matrix
+def test_the_table_in_the_documentation_is_what_was_measured(measured: Measuring) -> None:
     if "root" not in USERS:
         pytest.skip("no root: some rows are only tried as root")
-    cells = matrix.cells(lambda user, state: _measured(tmp_path_factory, known, user, state))
-    assert matrix.in_document(matrix.SECURITY.read_text()) == matrix.rows(cells)
+    assert matrix.in_document(matrix.SECURITY.read_text()) == matrix.rows(matrix.cells(measured))
 
 
 def test_a_table_is_put_between_its_markers() -> None:
