@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,18 @@ if TYPE_CHECKING:
 
 SOURCE = Path(__file__).with_name("flipping.c").read_text()
 RACED = {"open": 10_000, "rename": 4_000, "source": 4_000, "mode": 4_000}
-MANY = 100_000
+FEW, MANY = 1_000, 100_000
 FLIPS = 100_000  # At the least; it is millions, and many during each call that counts.
 
 
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize(("way", "raced"), RACED.items())
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("way", "raced"),
+    [
+        *((way, FEW) for way in RACED),
+        *(pytest.param(way, raced, marks=pytest.mark.slow) for way, raced in RACED.items()),
+    ],
+)
 def test_a_path_that_flips_during_a_call_never_leads_where_it_may_not(
     own_bench: Bench, way: str, raced: int
 ) -> None:
@@ -51,7 +58,9 @@ def _race(bench: Bench, way: str, wanted: int) -> None:
     flips, raced, allowed, refused, missing, forbidden, unknown = map(int, said.split())
     assert forbidden == 0
     assert unknown == 0
-    assert raced == wanted <= allowed + refused + missing
+    # On one processor few paths flip during a call; each that does is judged all the same.
+    assert raced == wanted or len(os.sched_getaffinity(0)) == 1
+    assert raced <= allowed + refused + missing
     assert flips >= FLIPS
     assert min(allowed, refused) > wanted // 100  # Both sides were met, again and again.
     assert sorted(path.name for path in other.iterdir()) == ["file"]
