@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Generator
@@ -24,6 +25,35 @@ _MADE = surroundings.settle()
 def pytest_unconfigure() -> None:
     """Remove what has been made for all tests."""
     surroundings.unsettle(_MADE)
+
+
+@pytest.hookimpl(tryfirst=True)  # Before pytest chooses by markers.
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow all cases of a test but those that `quick` leaves: they lie evenly apart.
+
+    Where root runs the tests, those of a script of root's beside the same of an ordinary user's.
+    """
+    for _, group in itertools.groupby(items, lambda item: item.nodeid.partition("[")[0]):
+        cases = list(group)
+        mark = cases[0].get_closest_marker("quick")
+        if mark is not None:
+            (most,) = mark.args
+            left = {number * len(cases) // most for number in range(most)}
+            for number, case in enumerate(cases):
+                if number not in left:
+                    case.add_marker(pytest.mark.slow)
+    if os.getuid() == 0:
+        for item in items:
+            if _is_of_root_once_more(item):
+                item.add_marker(pytest.mark.slow)
+
+
+def _is_of_root_once_more(item: pytest.Item) -> bool:
+    """Tell whether a case is another one's, which runs as an ordinary user: `USERS`, as root."""
+    given = getattr(item, "callspec", None)
+    params = given.params.values() if given is not None else ()
+    values = [value[0] if isinstance(value, tuple) and value else value for value in params]
+    return any(isinstance(value, str) and value.split("-")[0] == "own" for value in values)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -183,6 +183,7 @@ def test_the_scripts_stop_at_what_fails() -> None:
             subprocess.run(["sh", "-n"], input=lines, text=True, check=True, timeout=10)
 
 
+@pytest.mark.slow
 def test_the_first_step_installs_the_checkout_and_the_command_works(tmp_path: Path) -> None:
     """It is the real pip that installs a real copy of this tree, but without an index.
 
@@ -307,6 +308,7 @@ def test_what_is_not_reviewed_is_not_built(
     assert "buildperm/not-reviewed" in done.summary
 
 
+@pytest.mark.slow
 def test_with_warn_only_cargo_fails_the_step(
     workspace: Callable[[str], Path], tmp_path: Path
 ) -> None:
@@ -319,6 +321,7 @@ def test_with_warn_only_cargo_fails_the_step(
     assert len(json.loads(Path(done.outputs["sarif"]).read_text())["runs"][0]["results"]) == 2
 
 
+@pytest.mark.slow
 def test_a_build_that_fails_of_its_own_keeps_cargos_code_and_its_reports(
     workspace: Callable[[str], Path], tmp_path: Path
 ) -> None:
@@ -331,6 +334,7 @@ def test_a_build_that_fails_of_its_own_keeps_cargos_code_and_its_reports(
     assert json.loads(Path(done.outputs["json"]).read_text())["cargo_exit"] == 101
 
 
+@pytest.mark.slow
 def test_a_grant_that_nothing_uses_fails_the_step_where_that_is_asked_for(
     workspace: Callable[[str], Path], tmp_path: Path
 ) -> None:
@@ -364,6 +368,7 @@ def test_a_grant_that_nothing_uses_fails_the_step_where_that_is_asked_for(
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
+@pytest.mark.quick(3)
 def test_inputs_that_mean_nothing_stop_the_step_before_it_builds(
     workspace: Callable[[str], Path], tmp_path: Path, said: dict[str, str], message: str
 ) -> None:
@@ -379,6 +384,7 @@ def test_inputs_that_mean_nothing_stop_the_step_before_it_builds(
 
 
 @pytest.mark.parametrize("word", ["$(touch planted)", "`touch planted`", "; touch planted", "*"])
+@pytest.mark.quick(2)
 def test_no_input_is_expanded(workspace: Callable[[str], Path], tmp_path: Path, word: str) -> None:
     folder = workspace(READS)
 
@@ -551,6 +557,7 @@ def test_the_job_of_gitlab_passes_where_everything_is_granted_and_reviewed(
     assert json.loads((folder / "buildperm.json").read_text())["exit"] == 0
 
 
+@pytest.mark.slow
 def test_the_job_of_gitlab_builds_nothing_that_is_not_reviewed(
     workspace: Callable[[str], Path], tmp_path: Path
 ) -> None:

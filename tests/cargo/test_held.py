@@ -162,6 +162,7 @@ def test_the_new_layout_is_held_fresh_and_run_again_too(desk: Desk, workspace: W
 
 
 @pytest.mark.parametrize("damage", ["truncated", "removed", "foreign"])
+@pytest.mark.quick(1)
 def test_a_damaged_recording_is_made_again(desk: Desk, workspace: Workspace, damage: str) -> None:
     root = workspace(QUIET)
     (unit,) = desk.build(root).units
@@ -462,6 +463,7 @@ def test_from_a_worker_thread_it_runs_and_can_be_interrupted(
 @pytest.mark.parametrize(
     ("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)]
 )
+@pytest.mark.quick(2)
 def test_ending_the_command_ends_everything(
     desk: Desk, workspace: Workspace, number: int, exit_code: int
 ) -> None:

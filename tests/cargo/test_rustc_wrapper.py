@@ -378,6 +378,7 @@ def test_a_failing_compiler_is_reported_as_it_is(kit: Kit, workspace: Workspace)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.quick(1)
 def test_killed_at_any_point_it_leaves_no_program_that_cargo_runs_unguarded(
     kit: Kit, workspace: Workspace, number: int
 ) -> None:

@@ -95,6 +95,7 @@ CRATE = "[workspace.metadata.buildperm.crates.sample]\n"
     ],
 )
 @BOTH
+@pytest.mark.quick(15)
 def test_a_grant_table_that_cannot_be(
     tmp_path: Path, command: tuple[str, ...], table: str, code: int, said: str, hint: str
 ) -> None:
@@ -123,6 +124,7 @@ def test_a_lock_file_that_is_broken(tmp_path: Path) -> None:
     ],
 )
 @BOTH
+@pytest.mark.quick(4)
 def test_a_kernel_that_cannot_hold_anybody(
     tmp_path: Path, command: tuple[str, ...], call: str, error: str, said: str
 ) -> None:
@@ -144,6 +146,7 @@ def test_the_launcher_that_refuses_system_calls_lets_all_others_through(tmp_path
 
 @pytest.mark.parametrize("missing", ["cargo", "rustc"])
 @BOTH
+@pytest.mark.quick(2)
 def test_a_machine_without_rust(tmp_path: Path, command: tuple[str, ...], missing: str) -> None:
     folder = member(tmp_path / "ws", MARKS)
     programs = tmp_path / "bin"

@@ -43,6 +43,7 @@ def others(manifest: Path) -> object:
 
 
 @pytest.mark.parametrize("body", [READS, LISTS], ids=["file", "folder"])
+@pytest.mark.quick(1)
 def test_a_file_to_read_is_granted_by_its_exact_name(tmp_path: Path, body: str) -> None:
     folder = member(tmp_path / "ws", script(body))
     nasty = os.path.join(os.fsencode(folder), NASTY)
@@ -133,6 +134,7 @@ def test_the_name_of_a_variable_and_the_value_of_a_directive(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     "name", [PRINTABLE, "tab\tand\x1b]0;escape\x07", "\u202egnp.exe"], ids=["quotes", "raw", "bidi"]
 )
+@pytest.mark.quick(1)
 def test_a_workspace_in_a_folder_of_any_name(tmp_path: Path, name: str) -> None:
     folder = member(tmp_path / name, 'fn main() { std::fs::read_to_string("../data").unwrap(); }')
     (folder / "data").write_text("x")
@@ -158,6 +160,7 @@ def test_a_workspace_in_a_folder_of_any_name(tmp_path: Path, name: str) -> None:
     ids=["line-break", "no-utf8", "braces", "bracket"],
 )
 @BOTH
+@pytest.mark.quick(4)
 def test_a_workspace_that_cannot_be_built_where_it_is(
     tmp_path: Path, command: tuple[str, ...], name: bytes, said: str
 ) -> None:

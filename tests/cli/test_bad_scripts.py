@@ -39,6 +39,7 @@ def runs_below(folder: Path) -> list[str]:
     ids=["no-rust", "exit", "panic", "signal"],
 )
 @BOTH
+@pytest.mark.quick(4)
 def test_a_script_that_fails_of_its_own_passes_on_cargos_code(
     tmp_path: Path, command: tuple[str, ...], build: str, said: str
 ) -> None:

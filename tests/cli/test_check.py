@@ -123,6 +123,7 @@ def _context(folder: Path) -> None:
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )
+@pytest.mark.quick(4)
 def test_every_change_is_told_until_it_is_reviewed(
     workspace: Path, change: Callable[[Path], None], told: str
 ) -> None:
@@ -195,6 +196,7 @@ def _conflict(text: str) -> str:
 
 @pytest.mark.parametrize("command", [("check",), ("review", "--no-tui"), ("ci",), ("show",)])
 @pytest.mark.parametrize("harm", [_newer, _half, _conflict], ids=lambda harm: harm.__name__)
+@pytest.mark.quick(4)
 def test_a_lock_file_of_cargos_that_is_no_good_is_one_clear_error(
     workspace: Path, harm: Callable[[str], str], command: tuple[str, ...]
 ) -> None:
@@ -237,6 +239,7 @@ def test_a_lock_file_that_does_not_fit_is_left_for_cargo_to_complete(workspace: 
     ],
     ids=["newer", "half", "conflict"],
 )
+@pytest.mark.quick(4)
 def test_a_lock_file_of_ours_that_is_no_good_is_one_clear_error(
     workspace: Path, harm: Callable[[str], str], said: str, command: tuple[str, ...]
 ) -> None:

@@ -213,6 +213,7 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )
 @pytest.mark.parametrize("command", [("ci",), ("learn", "--no-tui")], ids=["ci", "learn"])
+@pytest.mark.quick(8)
 def test_a_damaged_file_is_made_anew(
     learned: Path, command: tuple[str, ...], name: str, harm: Callable[[Path], None]
 ) -> None:
@@ -248,6 +249,7 @@ def test_a_recording_that_is_damaged_in_the_middle_is_named(learned: Path) -> No
 
 
 @pytest.mark.parametrize("harm", [_cut, _garble, _clear], ids=lambda harm: harm.__name__)
+@pytest.mark.quick(1)
 def test_a_journal_that_is_damaged_loses_no_more_than_its_lines(
     tmp_path: Path, harm: Callable[[Path], None]
 ) -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import buildperm
 
 
@@ -20,6 +22,7 @@ def test_the_demo_steals_without_buildperm_and_not_with_it(tmp_path: Path) -> No
     assert not list(tmp_path.iterdir())  # It cleans up behind itself.
 
 
+@pytest.mark.slow
 def test_the_demo_leaves_its_folder_when_asked_to(tmp_path: Path) -> None:
     shown = buildperm(
         "demo", "--no-tui", "--keep", folder=tmp_path, extra={"TMPDIR": str(tmp_path)}

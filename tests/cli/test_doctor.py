@@ -116,6 +116,7 @@ def test_an_older_landlock_is_named_by_what_it_lets_pass(tmp_path: Path) -> None
         ("seccomp", "EINVAL", "seccomp filters", "seccomp filters are refused"),
     ],
 )
+@pytest.mark.quick(2)
 def test_what_is_missing_is_told_with_what_follows_from_it(
     tmp_path: Path, call: str, number: str, lack: str, said: str
 ) -> None:

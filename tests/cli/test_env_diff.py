@@ -101,6 +101,7 @@ def test_a_variable_that_matters_is_told_with_everything_that_it_changes(workspa
 @pytest.mark.parametrize(
     ("name", "asked"), [("ASKED_FOR_NOTHING", True), ("ONLY_SAID", False), ("NEVER_TOUCHED", False)]
 )
+@pytest.mark.quick(1)
 def test_a_variable_that_does_not_matter_is_told_to_be_so(
     workspace: Path, name: str, asked: bool
 ) -> None:

@@ -213,6 +213,7 @@ def _plain(folder: Path) -> str:
 
 
 @pytest.mark.parametrize("script", [_plain, _odd], ids=["plain", "odd"])
+@pytest.mark.quick(1)
 def test_no_name_of_a_file_hides_another(
     registry: Registry, tmp_path: Path, script: Callable[[Path], str]
 ) -> None:

@@ -116,6 +116,7 @@ def test_a_commit_of_nothing_but_a_build_script_waits_for_the_review_too(
     assert "build.rs changed" in refused.stderr
 
 
+@pytest.mark.slow
 def test_another_branch_with_other_packages_is_told_at_the_checkout(
     repository: Path, path: str
 ) -> None:

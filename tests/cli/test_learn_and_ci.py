@@ -155,6 +155,7 @@ def test_a_crate_within_the_baseline_needs_no_entry(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [("learn", "--no-tui"), ("ci",)])
+@pytest.mark.quick(1)
 def test_a_build_that_fails_of_its_own_passes_on_cargos_code(
     tmp_path: Path, command: tuple[str, ...]
 ) -> None:
@@ -170,6 +171,7 @@ def test_a_build_that_fails_of_its_own_passes_on_cargos_code(
 
 @pytest.mark.parametrize("command", [("learn", "--no-tui"), ("ci",)])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.quick(2)
 def test_an_interruption_ends_everything_and_writes_nothing(
     tmp_path: Path, command: tuple[str, ...], number: signal.Signals
 ) -> None:

@@ -266,6 +266,7 @@ def test_what_was_reviewed_is_built(tmp_path: Path) -> None:
         (("--report", "github", "--report", "sarif"), "one document, not `github` and `sarif`"),
     ],
 )
+@pytest.mark.quick(6)
 def test_reports_that_cannot_be_written_stop_the_command_before_it_builds(
     tmp_path: Path, words: tuple[str, ...], said: str
 ) -> None:
@@ -371,6 +372,7 @@ def _newer(report: bytes) -> bytes:
     ],
     ids=["cut in half", "without its end", "newer", "empty", "XML", "another workspace"],
 )
+@pytest.mark.quick(3)
 def test_a_report_that_cannot_be_used_is_one_clear_error(
     told: Told, tmp_path: Path, change: Callable[[bytes], bytes], said: str
 ) -> None:

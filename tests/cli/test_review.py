@@ -165,6 +165,7 @@ def test_a_grant_that_is_not_used_has_a_period_of_grace(learned: Path) -> None:
 
 
 @pytest.mark.parametrize(("prune", "is_proposed"), [("now", True), ("never", False)])
+@pytest.mark.quick(1)
 def test_who_wants_so_is_told_at_once_or_never(
     learned: Path, prune: str, is_proposed: bool
 ) -> None:
@@ -254,6 +255,7 @@ def test_a_recording_from_a_newer_buildperm_is_named(learned: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["Cargo.toml", "buildperm.lock"])
+@pytest.mark.quick(1)
 def test_what_somebody_else_writes_meanwhile_is_not_lost(learned: Path, name: str) -> None:
     _bump(learned, WAITS, "0.1.1")
     for left in learned.glob("target/buildperm/*/debug/build/*/out/up"):

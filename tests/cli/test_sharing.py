@@ -48,6 +48,7 @@ def workspace(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("words", [("check",), CI, LEARN, ("review", "--no-tui")])
+@pytest.mark.quick(2)
 def test_an_overlap_stops_the_command(workspace: Path, words: tuple[str, ...]) -> None:
     told = buildperm(*words, folder=workspace)
 

@@ -252,6 +252,7 @@ def test_git_says_nothing_where_it_cannot(tmp_path: Path, monkeypatch: pytest.Mo
         (["--", "check", "--manifest-path", "nowhere"], "nowhere"),
     ],
 )
+@pytest.mark.quick(3)
 def test_bad_words_say_what_would_do(learnt: Learnt, words: list[str], said: str) -> None:
     told = learnt.run("show", *words)
 

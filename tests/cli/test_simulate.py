@@ -182,6 +182,7 @@ def test_without_all_its_grants_it_has_the_baseline(learnt: Learnt) -> None:
         (["helper", "--remove"], "requires an argument"),
     ],
 )
+@pytest.mark.quick(5)
 def test_bad_words_say_what_would_do(learnt: Learnt, words: list[str], said: str) -> None:
     told = learnt.run("simulate", *words)
 

@@ -294,6 +294,7 @@ def test_an_update_within_its_grants_is_carried_over_without_a_question(
     assert _known(workspace) == ["channel 1.0.1"]
 
 
+@pytest.mark.slow
 def test_a_yanked_version_in_the_lock_file_is_reviewed_like_any(
     registry: Registry, tmp_path: Path
 ) -> None:
@@ -307,6 +308,7 @@ def test_a_yanked_version_in_the_lock_file_is_reviewed_like_any(
     assert _known(workspace) == ["channel 1.0.0"]
 
 
+@pytest.mark.slow
 def test_a_build_script_that_is_gone_leaves_its_entry_with_it(
     registry: Registry, tmp_path: Path
 ) -> None:
@@ -344,6 +346,7 @@ def test_a_crate_under_another_name_is_a_new_one(registry: Registry, tmp_path: P
     assert _known(workspace) == ["canal 1.0.0"]
 
 
+@pytest.mark.slow
 def test_two_versions_of_one_crate_are_two_build_scripts(
     registry: Registry, tmp_path: Path
 ) -> None:
@@ -367,6 +370,7 @@ def test_two_versions_of_one_crate_are_two_build_scripts(
     assert _known(workspace) == ["channel 1.0.1", "channel 2.0.0"]
 
 
+@pytest.mark.slow
 def test_another_commit_of_a_git_dependency_is_another_build_script(
     registry: Registry, tmp_path: Path
 ) -> None:

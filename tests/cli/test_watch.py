@@ -137,6 +137,7 @@ def test_a_manifest_that_is_being_edited_is_one_line_and_waiting_goes_on(workspa
     assert told[3] == "sample/Cargo.toml changed: nothing to review"
 
 
+@pytest.mark.slow
 def test_a_branch_with_other_packages_is_told_once(workspace: Path) -> None:
     if shutil.which("git") is None:
         pytest.skip("no git")
@@ -184,6 +185,7 @@ def test_a_branch_with_other_packages_is_told_once(workspace: Path) -> None:
     assert told[3] == ""
 
 
+@pytest.mark.slow
 def test_a_review_elsewhere_is_told_and_offers_nothing(workspace: Path) -> None:
     _bump(workspace, "0.2.0")
     with watching(workspace) as watch:

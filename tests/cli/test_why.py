@@ -32,6 +32,7 @@ def learnt(tmp_path_factory: pytest.TempPathFactory) -> Learnt:
         ("app", "directive:rerun-if-changed=x", "it makes nobody run anything"),
     ],
 )
+@pytest.mark.quick(6)
 def test_what_is_allowed_says_by_what(learnt: Learnt, crate: str, access: str, said: str) -> None:
     told = learnt.run("why", crate, access)
 
@@ -59,6 +60,7 @@ def test_what_is_allowed_says_by_what(learnt: Learnt, crate: str, access: str, s
         ("helper@0.5.0", "exec:cc", "neither the baseline nor a grant"),
     ],
 )
+@pytest.mark.quick(6)
 def test_what_is_refused_says_why(learnt: Learnt, crate: str, access: str, said: str) -> None:
     told = learnt.run("why", crate, access)
 
@@ -167,6 +169,7 @@ def test_the_document_says_the_same(learnt: Learnt) -> None:
         (["app", "exec:cc", "--", "check", "--manifest-path", "nowhere"], "nowhere"),
     ],
 )
+@pytest.mark.quick(5)
 def test_bad_words_say_what_would_do(learnt: Learnt, words: list[str], said: str) -> None:
     told = learnt.run("why", *words)
 

@@ -86,6 +86,7 @@ def test_a_hostile_report_is_clean_in_every_format(
 
 @DOCUMENTS
 @given(report=REPORTS)
+@pytest.mark.quick(3)
 def test_every_format_is_clean_whatever_a_report_holds(
     report: Report, write: Callable[[Report], str]
 ) -> None:

@@ -244,6 +244,7 @@ def test_a_long_message_is_cut_before_the_sentence_that_helps(every_rule: Report
     assert len(result["properties"]["details"]) <= 50
 
 
+@pytest.mark.slow
 def test_ten_thousand_findings_are_all_there() -> None:
     results = parsed(many(10_000))["results"]
 

@@ -399,6 +399,7 @@ async def test_undecided_ones_come_first_and_then_what_may_be_answered(
 
 
 @pytest.mark.parametrize(("key", "word"), [("a", "kept"), ("d", "removed"), ("s", "later")])
+@pytest.mark.quick(1)
 async def test_an_answer_about_an_unused_grant_is_told_as_what_it_does(
     after_update: Bench, key: str, word: str
 ) -> None:
@@ -425,6 +426,7 @@ async def test_what_is_covered_may_be_denied(after_update: Bench) -> None:
 
 
 @pytest.mark.parametrize("key", ["a", "d", "s"])
+@pytest.mark.quick(1)
 async def test_a_newcomer_takes_no_answer_and_says_why(after_update: Bench, key: str) -> None:
     async with after_update.app.run_test(size=WIDE) as pilot:
         await pilot.press("j", "j", "l", "j")

@@ -173,6 +173,7 @@ async def test_leaving_a_verifying_run_tells_it_to_stop(
 @pytest.mark.parametrize(
     ("key", "outcome"), [("k", Outcome.KEEP), ("q", Outcome.KEEP), ("x", Outcome.DISCARD)]
 )
+@pytest.mark.quick(1)
 async def test_leaving_asks_and_keeps_by_default(bench: Bench, key: str, outcome: Outcome) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("n", "a", "q")

@@ -59,6 +59,7 @@ def pressing(*keys: str) -> Callable[[Pilot[Outcome]], Awaitable[None]]:
     [(), ("j", "j", "j", "j", "]"), ("slash", *"risk:c", "enter", "n")],
     ids=["start", "ladder", "locked"],
 )
+@pytest.mark.quick(3)
 def test_inbox(
     snap_compare: Compare, bench: Bench, keys: tuple[str, ...], size: tuple[int, int]
 ) -> None:
@@ -78,6 +79,7 @@ def test_other_screens(snap_compare: Compare, bench: Bench, keys: tuple[str, ...
     [("equals_sign", "j", "j", "j", "j"), ("n", "n"), ("n", "n", "o"), ("n", "n", "e")],
     ids=["crates", "proposal", "changes", "everywhere"],
 )
+@pytest.mark.quick(4)
 def test_after_an_update(
     snap_compare: Compare, after_update: Bench, keys: tuple[str, ...], size: tuple[int, int]
 ) -> None:

@@ -37,6 +37,7 @@ def crowd(one: Proposal, crates: int) -> list[Proposal]:
 
 
 @pytest.mark.parametrize("crates", [1, 250])
+@pytest.mark.quick(1)
 async def test_a_key_press_sets_as_many_lines_as_are_in_view(
     make_bench: type[Bench],
     proposals: list[Proposal],
