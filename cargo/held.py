@@ -163,6 +163,13 @@ class HeldBuild:
             )
         if finished.interrupted:
             return
+        if finished.unheld:
+            crate, version = finished.unheld[0]
+            raise CannotEnforceError(
+                f"the build script of `{crate}` {version} could not be held to its grants, and was "
+                "not run",
+                hint="See what it said above, and `buildperm doctor`.",
+            )
         lost = units.lacking(self.session, finished.units)
         if lost or finished.overwritten:
             why = "missing, broken, or not of this build" if lost else "overwritten by another run"

@@ -65,6 +65,7 @@ class Finished:
     ran: frozenset[Path]  # Those of them that were not fresh.
     overwritten: frozenset[Path]  # Those that ran twice, so that what one run did is not known.
     unended: tuple[tuple[str, str], ...]  # Crates with versions whose script's end nobody told.
+    unheld: tuple[tuple[str, str], ...]  # Those whose script could not be held, and was not run.
     is_complete: bool  # All of them are in `units`: Cargo told of all that it came to.
 
 
@@ -107,6 +108,7 @@ class Build:
         self._serves = serves
         self._ran: set[Path] = set()  # As supervisors tell.
         self._overwritten: set[Path] = set()
+        self._unheld: set[tuple[str, str]] = set()
         self._running: dict[int, tuple[str, str]] = {}  # By supervisor.
         self._interruptions = 0
         self._wake = self._woken = -1  # A pipe while it runs.
@@ -151,6 +153,7 @@ class Build:
             ran=frozenset(self._ran),
             overwritten=frozenset(self._overwritten),
             unended=tuple(sorted(set(self._running.values()))),
+            unheld=tuple(sorted(self._unheld)),
             is_complete=not interrupted and self._has_told_all(exit_code),
         )
 
@@ -287,6 +290,8 @@ class Build:
                 self._running[step.pid] = step.crate, step.version
             case ScriptEnded():
                 self._running.pop(step.pid, None)
+                if step.recording is None and step.exit_code == ExitCode.CANNOT_ENFORCE:
+                    self._unheld.add((step.crate, step.version))
                 if step.recording is not None:
                     folder = step.recording.parent.parent
                     (self._overwritten if folder in self._ran else self._ran).add(folder)

@@ -377,6 +377,17 @@ def test_a_run_whose_recording_another_one_has_replaced_is_an_error(
         build.run()
 
 
+def test_a_script_that_cannot_be_held_when_it_is_to_start_is_an_error_of_its_own(
+    desk: Desk, workspace: Workspace
+) -> None:
+    build = desk.prepare(workspace(QUIET))
+    build.session["landlock_abi"] = 99  # As if the kernel had been another one when it began.
+
+    with pytest.raises(CannotEnforceError, match=r"`app` 0\.1\.0 could not be held"):
+        build.run()
+    assert "Landlock ABI 99 was there when the build began" in desk.text
+
+
 def test_units_of_another_set_of_features_are_not_part_of_a_build(
     desk: Desk, workspace: Workspace
 ) -> None:
