@@ -95,7 +95,8 @@ def make(
     session["fetched"] = sorted(
         os.fsencode(package.folder)
         for package in metadata.packages.values()
-        if package.source and not package.build_scripts
+        if not package.build_scripts
+        and (package.source or not package.folder.is_relative_to(metadata.root))
     )
     session["found"] = _found(session)
     if not toolchain.is_alone():
@@ -175,7 +176,8 @@ def _package(
                 hint="Update buildperm.",
             )
     crate, grants = grant_keys.of(package)
-    lists = compilation.effective(grants, package.revision).lists()
+    effective = compilation.effective(grants, package.revision)
+    lists = effective.lists()
     try:
         checksum = lock.checksum(package.name, package.version, package.source)
     except BuildpermError as error:
@@ -195,6 +197,9 @@ def _package(
         "env": lists["env"],
         "directives": lists["directives"],
         "deny": lists["deny"],
+        "withheld": {
+            f"{each.rule.kind} {each.rule.pattern}": each.why for each in effective.withheld
+        },
     }
     secrets = compilation.by_hand(grants, package.version)
     if secrets:
@@ -204,11 +209,11 @@ def _package(
 
 def _digest(session: Session, package: Package) -> str:
     """Return what changes whenever a run under this session could go another way than before."""
-    held_to = package
+    held_to = package.copy()
+    held_to.pop("withheld", None)
     if session["profile"] == "learning":
         # The script may read, run and see nearly everything anyhow: to grant what was seen must not
         # make every script run again that it was seen in.
-        held_to = package.copy()
         held_to["read"] = _beyond_learning(package["read"])
         held_to["exec"] = _beyond_learning(package["exec"])
         held_to["env"] = [name for name in package["env"] if looks_secret(name)]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.pattern import matches
 from buildperm.policy.pending import Cause, Pending
 from buildperm.policy.proposal import Proposal, Standing
 from buildperm.report.finding import Finding, Level
@@ -132,6 +133,9 @@ def _not_opened(script: ScriptRun, evidence: Iterable[Access]) -> Iterator[str]:
     for one in script.left_out:
         if any(map(one.is_about, told)):
             yield f"{one}."
+    for rule, why in ((each.rule, each.why) for each in script.withheld):
+        if any(each.kind is rule.kind and matches(rule.pattern, each.target) for each in told):
+            yield f"`{rule.kind} {rule.pattern}` is granted and not in force: {why}."
 
 
 def _leads_out(script: ScriptRun, one: LeftOut, places: GrantLines) -> Finding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.compilation import Withheld
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.proposals import is_settled
 from buildperm.policy.rule import Rule
@@ -59,6 +60,7 @@ class ScriptRun:
     programs_unlisted: int = 0  # How many more there are.
     everything: tuple[Access, ...] = ()  # All that it did or tried; empty where nobody asks.
     left_out: tuple[LeftOut, ...] = ()  # What its grants do not open; sorted.
+    withheld: tuple[Withheld, ...] = ()  # Its grants that are not in force.
 
     @property
     def told(self) -> tuple[str, ...]:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         deny: dict[str, list[str]]  # By kind.
         secrets: NotRequired[list[str]]  # Of `env`, what passes though its value holds a secret.
         limits: NotRequired[dict[str, int]]  # Of its own, beside those of the session.
+        withheld: NotRequired[dict[str, str]]  # Grants not in force, `KIND PATTERN`, and why.
         digest: NotRequired[str]  # Of all that decides about its runs: the header's `session`.
 
     class Session(TypedDict):
@@ -63,7 +64,7 @@ if TYPE_CHECKING:
         rustc_wrapper: bytes  # What build scripts see as RUSTC_WRAPPER; empty: nothing.
         progress: bytes  # File to append one JSON line to at the start and end of each script.
         packages: dict[bytes, Package]  # By manifest directory, without links.
-        fetched: NotRequired[list[bytes]]  # Folders of the others that are from elsewhere.
+        fetched: NotRequired[list[bytes]]  # Folders of others that are not of the workspace.
         limits: dict[str, int]  # See policy.limits.
 
 

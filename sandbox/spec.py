@@ -283,11 +283,15 @@ def _within_home(places: Mapping[str, bytes]) -> list[bytes]:
 def filled(session: Session) -> list[bytes]:
     """List the trees that somebody else than the user fills, without links.
 
-    Those are packages that Cargo has got from elsewhere, and what build scripts may write by a
-    grant: whoever fills a tree makes the links in it.
+    Those are packages that are not a part of the workspace, what Cargo has got from elsewhere, and
+    what build scripts may write by a grant: whoever fills a tree makes the links in it.
     """
-    found = [folder_ for folder_, package in session["packages"].items() if package["source"]]
+    workspace, cargo_home = session["places"]["WORKSPACE"], session["places"]["CARGO_HOME"]
+    found = [os.path.realpath(cargo_home + below) for below in (b"/registry/src", b"/git")]
     found += session.get("fetched", ())
+    for folder_, package in session["packages"].items():
+        if package["source"] or not covers(workspace, folder_):
+            found.append(folder_)
     written: list[bytes] = []
     for folder_, package in session["packages"].items():
         places = session["places"] | {"MANIFEST_DIR": folder_}

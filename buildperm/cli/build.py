@@ -14,6 +14,7 @@ from buildperm.errors import BuildpermError
 from buildperm.policy import proposals
 from buildperm.policy.access import Access, Kind
 from buildperm.policy.combination import combine
+from buildperm.policy.compilation import Withheld
 from buildperm.policy.fold import fold
 from buildperm.policy.grants import KINDS, Policy
 from buildperm.policy.pattern import locate
@@ -133,14 +134,21 @@ def appraise(
         programs=tuple(sorted({path for each in recordings for path in each.end.programs})),
         programs_unlisted=max((each.end.programs_unlisted for each in recordings), default=0),
         everything=tuple(accesses),
+        withheld=tuple(
+            Withheld(_rule(text), why) for text, why in package.get("withheld", {}).items()
+        ),
         left_out=tuple(sorted({one for each in recordings for one in _left_out(each)})),
     )
 
 
 def _left_out(recorded: Recording) -> Iterator[LeftOut]:
     for text, real in recorded.header.left_out.items():
-        kind, _, pattern = text.partition(" ")
-        yield LeftOut(Rule(Kind(kind), pattern), locate(real, recorded.header.places))
+        yield LeftOut(_rule(text), locate(real, recorded.header.places))
+
+
+def _rule(text: str) -> Rule:
+    kind, _, pattern = text.partition(" ")
+    return Rule(Kind(kind), pattern)
 
 
 def propose(package: Package, accesses: Iterable[Access]) -> list[Proposal]:

@@ -165,8 +165,12 @@ class _Reading:
     def _led_out(self, script: Script) -> Iterator[Withheld]:
         """Yield the rules that open nothing here because links lead out of their folders."""
         places = {**self.view.places, "MANIFEST_DIR": os.fsencode(script.package.folder)}
-        packages = self.view.workspace.project.metadata.packages.values()
-        foreign = [os.fsencode(each.folder) for each in packages if each.source]
+        metadata = self.view.workspace.project.metadata
+        foreign = [
+            os.fsencode(each.folder)
+            for each in metadata.packages.values()
+            if each.source or not each.folder.is_relative_to(metadata.root)
+        ]
         containment = Containment(places, foreign)
         for rule in sorted(script.grants.rules) if script.grants else ():
             if rule.kind in (Kind.READ, Kind.WRITE) or rule.pattern.startswith(("/", "$")):

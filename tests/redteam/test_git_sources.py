@@ -184,7 +184,9 @@ def test_what_counts_as_reviewed_of_a_git_source_is_a_commit(world: World) -> No
         assert wrong in told.stderr
 
     path.write_text(plain + GRANTS.format(world.key, "0.1.0"))
-    assert world.run("ci").returncode == 20
+    held = world.run("ci")
+    assert held.returncode == 20
+    assert "is granted and not in force: high risk, and version 0.1.0 (commit " in held.stdout
     shown = world.run("show", "codegen").stdout
     assert "names no commit; `buildperm review` writes it" in shown
     told_then = world.learn()

@@ -16,23 +16,28 @@ if TYPE_CHECKING:
     from tests.sandbox.conftest import Bench
 
 
-def opened(bench: Bench, *, links: dict[str, str], others: list[str]) -> list[bytes]:
-    """List what the bench's grants open while another package holds the write grants `others`."""
+def opened(
+    bench: Bench, *, links: dict[str, str], others: list[str], package: Path | None = None
+) -> list[bytes]:
+    """List what the bench's grants open while another package holds the write grants `others`.
+
+    The other one lies in the workspace, unless `package` says where.
+    """
     (bench.workspace / "gen").mkdir(exist_ok=True)
     (bench.home / "Documents").mkdir()
     (bench.home / "Documents" / "tax.json").touch()
     for name, target in links.items():
         (bench.workspace / name).symlink_to(bench.top / target)
     session: Session = bench.session("enforcing")
-    package: Package = session["packages"][bytes(bench.package)]
-    other: Package = {**package, "write": others, "read": []}
-    session["packages"][bytes(bench.workspace / "other")] = other
+    own: Package = session["packages"][bytes(bench.package)]
+    other: Package = {**own, "write": others, "read": []}
+    session["packages"][bytes(package or bench.workspace / "other")] = other
     places = session["places"] | {
         "MANIFEST_DIR": bytes(bench.package),
         "OUT_DIR": bytes(bench.out_dir),
         "TMP": bytes(bench.unit / "buildperm/scratch"),
     }
-    grants = spec.Grants(package, places, session["path"], None, spec.filled(session))
+    grants = spec.Grants(own, places, session["path"], None, spec.filled(session))
     grants.add_package()
     return [path for path in grants.rights if path.startswith(bytes(bench.top))]
 
@@ -105,3 +110,17 @@ def test_a_link_that_is_put_there_before_the_rule_is_made_widens_no_grant(tmp_pa
         assert landlock.allow(rules, bytes(tmp_path / "home" / "sub"), landlock.READ_DIR, abi)
     finally:
         os.close(rules)
+
+
+@pytest.mark.parametrize("kind", ["read", "write"])
+@pytest.mark.parametrize("place", ["dependency", "home/u/.cargo/git/checkouts/x/1"])
+def test_a_link_in_a_package_from_elsewhere_widens_no_grant(
+    own_bench: Bench, kind: str, place: str
+) -> None:
+    # Whatever the grant is called by, the link is one of the package's making.
+    package = own_bench.top / place
+    package.mkdir(parents=True)
+    (package / "gen").symlink_to(own_bench.home / "Documents")
+    spelled = f"{package}/gen/**".replace(str(own_bench.home), "$HOME")
+    own_bench.grants[kind] = [f"{package}/gen/**", f"{package}/gen/tax.json", spelled]
+    assert opened(own_bench, links={}, others=[], package=package) == []
