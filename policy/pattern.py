@@ -113,6 +113,8 @@ def _is_in(token: str, place: bytes, path: bytes) -> bool:
     text = f"$SYSROOT/{encode(rest)}".rstrip("/")
     if shared is None and (text in LISTED or matches(PROBED, text)):
         return True
+    if place.rpartition(b"/")[0].endswith(b"/toolchains"):
+        return True  # rustup's, with nothing else in it.
     return text.startswith("$SYSROOT/lib/rustlib/") or any(matches(each, text) for each in FILES)
 
 

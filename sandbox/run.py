@@ -135,7 +135,10 @@ class Run:
         """Return the first line of the recording."""
         package, session, environ = self.package, self.session, self.environ
         named = (*map(environ.get, _TOOLS), session["rustc_wrapper"])
-        tools: list[object] = [encode(os.path.realpath(tool)) for tool in named if tool]
+        # Older versions of Cargo say `rustc`, and leave it to PATH.
+        tools: list[object] = [
+            encode(os.path.realpath(tool)) for tool in named if tool and tool.startswith(b"/")
+        ]
         handed_over: list[object] = [encode(folder) for folder in self.handed_over]
         return {
             "crate": package["crate"],

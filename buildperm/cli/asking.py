@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from buildperm.cargo import owned
 from buildperm.cli.evidence import Run
 from buildperm.cli.lookup import Script, View, close
 from buildperm.errors import BuildpermError
@@ -15,6 +16,7 @@ from buildperm.policy import directive
 from buildperm.policy.access import Access, Kind
 from buildperm.policy.containment import contained
 from buildperm.policy.pattern import TOKENS, locate, which
+from buildperm.sandbox.owners import Owners
 from buildperm.tracer.notation import decode, encode
 
 _KINDS = {str(kind): kind for kind in Kind} | {"directive": Kind.DIRECTIVE}
@@ -68,6 +70,8 @@ class Reader:
             known = {token: run.places[token] for token in own if token in run.places}
             self._places.append({**fixed, **known})
         project = view.workspace.project
+        told = owned.folders(project.metadata, project.toolchain, project.environment)
+        self._foreign = Owners(fixed, told).others(fixed["MANIFEST_DIR"])
         self._path = os.fsencode(
             project.toolchain.path(project.environment.get("PATH", os.defpath))
         )
@@ -181,7 +185,11 @@ class Reader:
         return os.path.normpath(os.path.join(self._folder, decode(text)))
 
     def _portable(self, path: bytes) -> str:
-        return _best([locate(path, places) for places in self._places])
+        if not self._foreign.above(path):
+            return _best([locate(path, places) for places in self._places])
+        # In the folder of the package, and not its own: `policy.fold` calls it so, too.
+        hidden = {"MANIFEST_DIR": b""}
+        return _best([locate(path, {**places, **hidden}) for places in self._places])
 
 
 def _best(written: Sequence[str]) -> str:
