@@ -143,11 +143,11 @@ class _Folding:
         example = "" if target.startswith("/") else encode(event.path)
         writes = event.mode is not OpenMode.READ or event.creates
         if event.mode is not OpenMode.WRITE:
-            read = outcome
-            if writes and outcome is Outcome.REFUSED and _READ.covers(target):
+            read, asked = outcome, self._read_target(event.path)
+            if writes and outcome is Outcome.REFUSED and _READ.covers(asked):
                 read = Outcome.DONE  # It was the writing that was refused.
-            self._tally(event, event.pid, Kind.READ, target, read, example)
-            self._judge(Kind.READ, target, event.path, refused=event.refused)
+            self._tally(event, event.pid, Kind.READ, asked, read, example)
+            self._judge(Kind.READ, asked, event.path, refused=event.refused)
         if writes:
             self._tally(event, event.pid, Kind.WRITE, target, outcome, example)
 
@@ -179,7 +179,7 @@ class _Folding:
                 self._tally(event, event.pid, Kind.WRITE, target, outcome, example)
         if event.change is Change.LINKED and event.other.startswith(b"/"):
             # Under its new name the file can be read by whoever may read there.
-            self._tally(event, event.pid, Kind.READ, self._target(event.other), outcome)
+            self._tally(event, event.pid, Kind.READ, self._read_target(event.other), outcome)
 
     @staticmethod
     def _changed_paths(event: PathChanged) -> tuple[bytes, ...]:
@@ -293,15 +293,19 @@ class _Folding:
     def _target(self, path: bytes) -> str:
         target = self._targets.get(path)
         if target is None:
-            # What lies in the package's folder and is not its own is called as others call it.
-            places = self._around if self._is_foreign(path) else self._places
-            target = locate(path, places)
+            target = locate(path, self._places)
             if target.startswith("/proc/"):
                 pid, slash, rest = target[6:].partition("/")
                 if pid in self._pids:
                     target = f"/proc/self{slash}{rest}"
             self._targets[path] = target
         return target
+
+    def _read_target(self, path: bytes) -> str:
+        """Call what lies in the package's folder, and is not its own to read, as others call it."""
+        if self._is_foreign(path):
+            return locate(path, self._around)
+        return self._target(path)
 
     def _is_foreign(self, path: bytes) -> bool:
         end = len(path) if self._foreign else 0

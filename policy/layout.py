@@ -14,9 +14,11 @@ SHARED = {
         b"bin boot dev etc gnu home lib lib32 lib64 libx32 lost+found media mnt nix opt proc root "
         b"run sbin snap srv sys tmp usr var".split()
     ),
-    b"/usr": frozenset(b"bin include lib lib32 lib64 libexec libx32 local sbin share".split()),
+    b"/usr": frozenset(
+        b"bin etc games include lib lib32 lib64 libexec libx32 local sbin share".split()
+    ),
     b"/usr/local": frozenset(
-        b"bin include lib lib32 lib64 libexec libx32 sbin share".split(),
+        b"bin etc games include lib lib32 lib64 libexec libx32 sbin share".split(),
     ),
 }
 """Folders that may be somebody's home, workspace or tool chain, and what in them is the system's.

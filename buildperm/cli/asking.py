@@ -103,14 +103,14 @@ class Reader:
             )
         match kind:
             case Kind.READ | Kind.WRITE:
-                return Asked(kind, self._file(text, word))
+                return Asked(kind, self._file(text, word, kind))
             case Kind.EXEC:
                 return self._program(text, word)
             case Kind.DIRECTIVE:
                 return self._directive(text, word)
             case Kind.NET:
                 if text.startswith(("/", "$")):
-                    return Asked(kind, self._file(text, word))
+                    return Asked(kind, self._file(text, word, kind))
                 if not text.rpartition(":")[2].isdecimal():
                     raise BuildpermError(
                         f"`{word}`: an address has a host and a port", hint="Write `net:HOST:PORT`."
@@ -126,8 +126,8 @@ class Reader:
         _refuse_wildcards(text, word)
         return Asked(kind, encode(decode(text)))
 
-    def _file(self, text: str, word: str) -> str:
-        return self._portable(os.path.realpath(self._absolute(text, word)))
+    def _file(self, text: str, word: str, kind: Kind) -> str:
+        return self._portable(os.path.realpath(self._absolute(text, word)), kind)
 
     def _program(self, text: str, word: str) -> Asked:
         """Call a program as `policy.fold` does: by its name, where PATH leads to it."""
@@ -184,10 +184,10 @@ class Reader:
             return self._places[0][token] + slash.encode() + decode(rest)
         return os.path.normpath(os.path.join(self._folder, decode(text)))
 
-    def _portable(self, path: bytes) -> str:
-        if not self._foreign.above(path):
+    def _portable(self, path: bytes, kind: Kind = Kind.EXEC) -> str:
+        if kind is not Kind.READ or not self._foreign.above(path):
             return _best([locate(path, places) for places in self._places])
-        # In the folder of the package, and not its own: `policy.fold` calls it so, too.
+        # In the folder of the package, and not its own to read: `policy.fold` calls it so, too.
         hidden = {"MANIFEST_DIR": b""}
         return _best([locate(path, {**places, **hidden}) for places in self._places])
 

@@ -58,6 +58,7 @@ def _recording(
     path: bytes = b"/usr/bin:/bin",
     tools: tuple[bytes, ...] = (),
     handed_over: tuple[bytes, ...] = (),
+    foreign: tuple[bytes, ...] = (),
 ) -> Recording:
     header = Header(
         crate="a",
@@ -79,6 +80,7 @@ def _recording(
         path=path,
         tools=tools,
         handed_over=handed_over,
+        foreign=foreign,
     )
     end = End(0, 0, 0, 0, 0, "", "")
     return Recording(header, {process.pid: process for process in processes}, tuple(events), end)
@@ -458,3 +460,40 @@ def test_metadata_that_was_denied_is_no_free_access() -> None:
     (access,) = _fold(DirectivePrinted(1, "metadata", "root=/x", Verdict.REFUSED)).values()
 
     assert (access.outcome, access.is_free) == (Outcome.REFUSED, False)
+
+
+def _asked(path: bytes, mode: OpenMode, *, refused: bool = False) -> FileOpened:
+    errno = EACCES if refused else 0
+    return FileOpened(1, 10, path, mode, False, errno, refused, False)
+
+
+def test_what_lies_in_a_package_and_is_not_its_own_is_read_as_the_workspaces() -> None:
+    events = [
+        _asked(b"/ws/a/.git/config", OpenMode.READ),
+        _asked(b"/ws/a/.gitignore", OpenMode.READ),
+        _asked(b"/ws/a/.git/index", OpenMode.WRITE),
+    ]
+
+    found = fold(_recording(events, foreign=(b"/ws/a/.git", b"/ws/a/part")))
+
+    assert [(access.kind, access.target, is_settled(access)) for access in found] == [
+        (Kind.READ, "$WORKSPACE/a/.git/config", False),
+        (Kind.READ, "$MANIFEST_DIR/.gitignore", True),
+        (Kind.WRITE, "$MANIFEST_DIR/.git/index", False),
+    ]
+
+
+def test_a_refused_read_is_news_though_everybody_may_read_what_it_is_called() -> None:
+    # A link in the package leads out of it, or a folder among the system's is somebody's.
+    for path in (b"/ws/a/link", b"/usr/home/you/letter"):
+        (access,) = fold(_recording([_asked(path, OpenMode.READ, refused=True)]))
+        assert not is_settled(access)
+
+
+def test_where_everybody_may_read_it_was_the_writing_that_was_refused() -> None:
+    found = fold(_recording([_asked(b"/usr/lib/x", OpenMode.READ_WRITE, refused=True)]))
+
+    assert [(access.kind, access.outcome, is_settled(access)) for access in found] == [
+        (Kind.READ, Outcome.DONE, True),
+        (Kind.WRITE, Outcome.REFUSED, False),
+    ]
