@@ -115,8 +115,8 @@ class Ground:
 
     @property
     def _key(self) -> Path:
-        """A file of the sensitive tier, where the folder of everything is the user's home."""
-        return self.folder / ".ssh/id_ed25519"
+        """A file of the sensitive tier, where `home` is the user's."""
+        return self.folder / "home/.ssh/id_ed25519"
 
     @property
     def child(self) -> Path:
@@ -186,7 +186,7 @@ class Ground:
         for name in _FILES:
             (self.outside / name).write_text(self.secret if name == "secret" else _CONTENT)
             (self.outside / name).chmod(0o600)
-        self._key.parent.mkdir(mode=0o700)
+        self._key.parent.mkdir(parents=True, mode=0o700)
         for path, content in (
             (self._key, self.secret.encode()),
             (self.outside / "program", _exits()),

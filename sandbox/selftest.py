@@ -179,7 +179,7 @@ def bare_session(folder: Path, package: Path, prepared: Prepared) -> Session:
             "TARGET_DIR": os.fsencode(folder / "unit"),
             "CARGO_HOME": os.fsencode(folder),
             "SYSROOT": python,
-            "HOME": os.fsencode(folder),
+            "HOME": os.fsencode(folder / "home"),
         },
         "path": os.fsencode(os.defpath),
         "found": {"$SYSROOT/lib/rustlib/**": [(python, True)]},
