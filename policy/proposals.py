@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
-from buildperm.policy import address, baseline, ladder, objection, presets, risk, telling
+from buildperm.policy import address, baseline, keyfiles, ladder, objection, presets, risk, telling
 from buildperm.policy.access import Access, Kind, Outcome
 from buildperm.policy.coverage import Coverage, Granted
 from buildperm.policy.environment import is_baseline
@@ -99,6 +99,8 @@ def is_settled(access: Access) -> bool:
             return True
         if access.kind is Kind.EXEC and access.outcome is Outcome.FAILED:
             return True  # Looked for along PATH, which may lead through anybody's folders.
+        if access.sensitive == keyfiles.CARGO_SETTINGS and access.outcome is Outcome.FAILED:
+            return True  # Cargo, and whoever asks it, looks for them in every folder above.
         # A probe of the sensitive tier is news even if nothing was there.
         return access.kind is Kind.WRITE and _is_quiet(access)
     if access.outcome is Outcome.FAILED or access.is_free:

@@ -1,13 +1,15 @@
 """What belongs to the sensitive tier: names and places, and what each of them holds.
 
-Part of the supervisor: imports nothing.
+Part of the supervisor: imports nothing but built-in modules.
 """
 
 from __future__ import annotations
 
+from buildperm.policy.keyfiles import CARGO_SETTINGS
+
 _CLOUD = "cloud credentials"
 _REGISTRY = "credentials of a package registry"
-_CARGO = "Cargo's settings, which may hold tokens"
+_CARGO = CARGO_SETTINGS
 _BROWSER = "a browser's profile: passwords and sessions"
 _MAIL = "mail and its passwords"
 _KEYRING = "a keyring or password store"

@@ -244,7 +244,8 @@ ATTEMPTS = [
     # Learning: reads and programs outside the sensitive tier, nothing else.
     learning("read the workspace", 'open(ws + "/Cargo.toml").read()', works=True),
     learning("read anywhere", OTHER, works=True),
-    learning("read notes", 'open(home + "/notes").read()', works=True),
+    learning("read notes", 'open(home + "/notes").read()', works=False),
+    learning("read a tool in a closed home", 'open(home + "/.local/lib/x").read()', works=True),
     learning("read a key", READ_KEY, works=False),
     learning("read a key through a link", 'open(home + "/innocent").read()', works=False),
     learning(
@@ -266,6 +267,8 @@ def furnish(bench: Bench) -> None:
     (bench.home / ".ssh").mkdir()
     (bench.home / ".ssh/id_rsa").write_text("PRIVATE")
     (bench.home / "notes").write_text("notes")
+    (bench.home / ".local/lib").mkdir(parents=True)
+    (bench.home / ".local/lib/x").write_text("x")
     (bench.home / "innocent").symlink_to(".ssh/id_rsa")
     (bench.top / "other").mkdir()
     (bench.unit / "buildperm/scratch/home").mkdir(parents=True)
