@@ -36,7 +36,7 @@ _LISTED_MOST = 2_000  # Entries of one folder of PATH in the home folder.
 def closed(places: Mapping[str, bytes], environ: Mapping[bytes, bytes]) -> list[bytes]:
     """List the folders that are closed while learning: HOME, and where XDG_* put parts of it.
 
-    None that is the workspace, or has the system in it, as where a container has no home (`/`).
+    None that lies in the workspace, or has the system in it: some containers have no home but `/`.
     """
     named = [places.get("HOME", b"")]
     for name in _XDG:
@@ -46,7 +46,8 @@ def closed(places: Mapping[str, bytes], environ: Mapping[bytes, bytes]) -> list[
     for folder in named:
         if not folder.startswith(b"/") or any(covers(other, folder) for other in found):
             continue
-        if folder in (places.get("WORKSPACE"), places.get("MANIFEST_DIR")) or any(
+        building = [places[token] for token in ("WORKSPACE", "MANIFEST_DIR") if token in places]
+        if any(covers(place, folder) for place in building) or any(
             covers(folder, system) or (covers(system, folder) and not _is_apart(folder))
             for system in (*SYSTEM, b"/etc")
         ):

@@ -37,6 +37,7 @@ LOOKED_AT_MOST = 50_000
 """Entries of the workspace that are looked at."""
 
 _LINKS_MOST = 4_000  # Entries of one sensitive folder, when looking for links.
+_INSIDE_MOST = 20_000  # Entries of a tree that was granted.
 _ABOVE_MOST = 2_000  # Entries of each folder above the workspace.
 _ENTERED_MOST = 64  # Folders that links of the tier lead to, in which more links are looked for.
 _TESTS = frozenset(
@@ -153,8 +154,22 @@ def _above(workspace: bytes, homes: Iterable[bytes]) -> Iterable[tuple[bytes, st
 
 def closed_to(tier: Tier, folder: bytes) -> list[bytes]:
     """List what is closed to the script of the package in `folder`: not its own test keys."""
-    own = {path for path in tier["own"] if covers(folder, path)}
+    own = {path for path in tier["own"] if covers(folder, path) and _is_for_tests(path, folder)}
     return [path for path in tier["held"] if path not in own]
+
+
+def inside(tree: bytes, places: Mapping[str, bytes]) -> list[bytes]:
+    """List the keys anywhere in a tree that a person granted, within reason.
+
+    Files of the workspace are looked into once for a whole command; what is published or is the
+    system's holds none.
+    """
+    published = [places.get("CARGO_HOME", b"\0") + name for name in (b"/registry", b"/git")]
+    published += [places.get(token, b"\0") for token in ("WORKSPACE", "TARGET_DIR", "SYSROOT")]
+    published += [*leads.SYSTEM, b"/etc", b"/opt"]
+    if any(covers(each, tree) for each in published):
+        return sensitive.inside(tree)
+    return [path for path, _ in search.Search(_INSIDE_MOST).keys(tree)]
 
 
 def why(path: bytes, held: Mapping[bytes, str]) -> str:

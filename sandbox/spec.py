@@ -197,7 +197,7 @@ class Grants:
                 if below and is_baseline:
                     self._add_tree(path, hidden, rights)
                 elif below:
-                    within = Excluded(sensitive.inside(path) if is_ours else ())
+                    within = Excluded(tier.inside(path, self._places) if is_ours else ())
                     # A home folder that lies in one of the system's is no part of that.
                     homes = [home for home in self._tier["homes"] if home != path]
                     within |= Excluded.without_links(home for home in homes if covers(path, home))

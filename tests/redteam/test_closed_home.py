@@ -98,10 +98,11 @@ def test_what_path_leads_to_is_a_tool_chain(at_home: AtHome) -> None:
 def test_a_file_of_the_home_folder_is_opened_by_a_grant(at_home: AtHome) -> None:
     model, other = planted(at_home.home / "data/model.bin"), planted(at_home.home / "data/other")
     whole = planted(at_home.home / "more/deep/file")
+    key = planted(at_home.home / "more/deep/prod.pem", "-----BEGIN PRIVATE KEY-----")
     at_home.grants["read"] = ["$HOME/data/model.bin", "$HOME/more/**"]
 
-    assert was_read(at_home, model, other, whole) == [model, whole]
-    assert was_read(at_home, model, other, whole, profile="enforcing") == [model, whole]
+    assert was_read(at_home, model, other, whole, key) == [model, whole]
+    assert was_read(at_home, model, other, whole, key, profile="enforcing") == [model, whole]
 
 
 def test_what_is_closed_is_recorded_as_refused(at_home: AtHome) -> None:
@@ -153,6 +154,7 @@ def test_a_dotfiles_repository_can_be_a_workspace(at_home: AtHome) -> None:
         ({"HOME": b"/", "WORKSPACE": b"/work"}, []),
         ({"HOME": b"/usr", "WORKSPACE": b"/work"}, []),
         ({"HOME": b"/work", "WORKSPACE": b"/work"}, []),
+        ({"HOME": b"/work/.home", "WORKSPACE": b"/work"}, []),
         ({"HOME": b"", "WORKSPACE": b"/work"}, []),
         ({"WORKSPACE": b"/work"}, []),
         ({"HOME": b"/nonexistent", "WORKSPACE": b"/work"}, [b"/nonexistent"]),
