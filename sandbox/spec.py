@@ -134,9 +134,8 @@ class Grants:
                 # What the build lives in may be read even if it lies somewhere unusual, such as
                 # the home folder of somebody else.
                 root = self._places.get(token, b"")
-                if (excluded | homes).above(root) and not self._is_hidden(
-                    root, excluded, _READ_ROOTS
-                ):
+                is_cut = token in _LISTED_ROOTS or (excluded | homes).above(root)
+                if root and is_cut and not self._is_hidden(root, excluded, _READ_ROOTS):
                     self._add_cut(root, excluded, rights)
             for place in self._tier["open"]:
                 if not self._is_hidden(place, excluded, _READ_ROOTS):

@@ -117,6 +117,7 @@ def test_a_package_lists_its_folder_and_reads_its_test_keys(bench: Bench) -> Non
     for profile in ("learning", "enforcing"):
         read = was_read(bench, fixture, own, others, *listed, profile=profile)
         assert read == [fixture, *listed]
+    assert was_read(bench, others, bench.workspace) == [bench.workspace]
 
 
 def test_a_published_package_reads_its_own_keys(own_bench: Bench) -> None:
