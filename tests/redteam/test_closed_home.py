@@ -149,15 +149,15 @@ def test_a_dotfiles_repository_can_be_a_workspace(at_home: AtHome) -> None:
     ("places", "closed"),
     [
         ({"HOME": b"/home/me", "WORKSPACE": b"/home/me/ws"}, [b"/home/me"]),
-        ({"HOME": b"/root", "WORKSPACE": b"/work"}, [b"/root"]),
+        ({"HOME": b"/root", "WORKSPACE": b"/builds"}, [b"/root"]),
         ({"HOME": b"/usr/home/me", "WORKSPACE": b"/usr/home/me/ws"}, [b"/usr/home/me"]),
-        ({"HOME": b"/", "WORKSPACE": b"/work"}, []),
-        ({"HOME": b"/usr", "WORKSPACE": b"/work"}, []),
-        ({"HOME": b"/work", "WORKSPACE": b"/work"}, []),
-        ({"HOME": b"/work/.home", "WORKSPACE": b"/work"}, []),
-        ({"HOME": b"", "WORKSPACE": b"/work"}, []),
-        ({"WORKSPACE": b"/work"}, []),
-        ({"HOME": b"/nonexistent", "WORKSPACE": b"/work"}, [b"/nonexistent"]),
+        ({"HOME": b"/", "WORKSPACE": b"/builds"}, []),
+        ({"HOME": b"/usr", "WORKSPACE": b"/builds"}, []),
+        ({"HOME": b"/builds", "WORKSPACE": b"/builds"}, []),
+        ({"HOME": b"/builds/.home", "WORKSPACE": b"/builds"}, []),
+        ({"HOME": b"", "WORKSPACE": b"/builds"}, []),
+        ({"WORKSPACE": b"/builds"}, []),
+        ({"HOME": b"/nonexistent", "WORKSPACE": b"/builds"}, [b"/nonexistent"]),
     ],
 )
 def test_which_folder_is_a_home(places: dict[str, bytes], closed: list[bytes]) -> None:
