@@ -90,7 +90,7 @@ def of_script(
             left: bytes | None = value
             why = ""
         else:
-            left, why = _without_secrets(name, value)
+            left, why = without_secrets(name, value)
         if passes and left is not None:
             passed[name] = left
         else:
@@ -114,19 +114,20 @@ def of_script(
     return passed | own, kept
 
 
-def _without_secrets(name: bytes, value: bytes) -> tuple[bytes | None, str]:
+def without_secrets(name: bytes, value: bytes) -> tuple[bytes | None, str]:
     """Return what of a value may be known, None for nothing of it; and what has been left out."""
-    if name in _OF_PACKAGE or name in _private(b"", b""):
+    if name in _OF_PACKAGE or name in _PRIVATE:
         return value, ""
-    left = makeflags.left(name, value)
-    why = "" if left.split() == value.split() else makeflags.DEFINITIONS
+    left, why = makeflags.left(name, value), ""
+    if left is not value and left.split() != value.split():
+        why = makeflags.DEFINITIONS
     kind = values.secret(left)
     return (None, values.HOLDS + kind) if kind else (left, why)
 
 
 def is_replaced(name: bytes) -> bool:
     """Tell whether the value that a script sees is never the one that Cargo was started with."""
-    return name.startswith(_OURS) or name in _REPLACED or name in _private(b"", b"")
+    return name.startswith(_OURS) or name in _REPLACED or name in _PRIVATE
 
 
 def of_context(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
@@ -135,7 +136,7 @@ def of_context(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
     for name, value in environ.items():
         if name.startswith(_OURS) or policy.looks_secret(encode(name)):
             continue
-        left, _ = _without_secrets(name, value)
+        left, _ = without_secrets(name, value)
         if left is not None:
             stored[name] = left
     return stored
@@ -143,7 +144,7 @@ def of_context(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
 
 def is_secret(name: bytes, value: bytes) -> bool:
     """Tell whether a variable is not kept to run a script again: by its name or its value."""
-    return policy.looks_secret(encode(name)) or _without_secrets(name, value)[0] is None
+    return policy.looks_secret(encode(name)) or without_secrets(name, value)[0] is None
 
 
 def of_door(port: int) -> dict[bytes, bytes]:
@@ -177,3 +178,6 @@ def _private(home: bytes, temporary: bytes) -> dict[bytes, bytes]:
         b"GIT_DISCOVERY_ACROSS_FILESYSTEM": b"1",
         b"TERM": b"dumb",
     }
+
+
+_PRIVATE = frozenset(_private(b"", b""))

@@ -46,7 +46,8 @@ class Gate:
         self.denied: list[str] = []  # Likewise, where a person has decided already.
         # Whoever may see a variable may have Cargo look at it too.
         seen = (f"rerun-if-env-changed={name}" for name in package["env"] if is_literal(name))
-        self._granted = [*package["directives"], *seen]
+        self._directives = package["directives"]
+        self._granted = [*self._directives, *seen]
         self._denied = package["deny"].get("directives", [])
         self._places = places
         self._handed_over = tuple(handed_over)  # Folders that other scripts named in DEP_*.
@@ -90,14 +91,18 @@ class Gate:
             poses=lambda folder: self._look(folder, "called like compiled crates", output.posing),
             preempts=self._preempts,
         )
-        if key == "rerun-if-env-changed" and value in self.secrets and verdict == directive.FREE:
-            verdict = directive.REFUSED  # Cargo keeps the value in its target directory.
+        if key == "rerun-if-env-changed" and verdict in PASSED and self._is_noted(value):
+            verdict = directive.REFUSED
         self._record(key, value, verdict)
         if verdict not in PASSED:
             decided = directive.is_denied(key, value, denied=self._denied, places=self._places)
             why = "".join(f": {what}: {', '.join(names)}" for what, names in self._suspects.items())
             self._withhold(f"{key}={value} ({verdict}{why})", decided=decided)
         return verdict
+
+    def _is_noted(self, name: str) -> bool:
+        """Tell whether Cargo would keep a secret in its target directory: a variable's value."""
+        return name in self.secrets and f"rerun-if-env-changed={name}" not in self._directives
 
     def _is_suspect(self, folder: bytes) -> bool:
         """Tell whether a linker that searches a folder would do what nobody has granted."""

@@ -21,7 +21,7 @@ from buildperm.policy.access import Access, Kind
 from buildperm.policy.effect import Difference, Effect
 from buildperm.report.text import count
 from buildperm.sandbox import selftest
-from buildperm.sandbox.environment import is_replaced
+from buildperm.sandbox.environment import is_replaced, without_secrets
 from buildperm.tracer.notation import encode
 from buildperm.tui.wording import outcome_word, printable, shown
 
@@ -179,6 +179,7 @@ def _compare(view: View, script: Script, variable: Variable) -> list[Compared] |
             before = rerun.given(unit.folder, workspace.project.environment).get(variable.name)
             if before is None and variable.value is None:
                 continue
+            _check_values(build, script, package, variable, before)
             _tell(
                 f"Running the build script of {script.title} {_CONTROLS + 1} times ({_of(unit)})."
             )
@@ -209,6 +210,21 @@ def _check_visible(build: HeldBuild, script: Script, package: bytes, variable: V
         f"{why or 'it is denied'}",
         hint=f"See `buildperm why {script.key} env:{variable.shown}`.",
     )
+
+
+def _check_values(
+    build: HeldBuild, script: Script, package: bytes, variable: Variable, before: str | None
+) -> None:
+    if variable.name in build.session["packages"][package].get("secrets", ()):
+        return
+    name = os.fsencode(variable.name)
+    for value in (before, variable.value):
+        kept = None if value is None else without_secrets(name, os.fsencode(value))
+        if kept is not None and kept[0] is None:
+            raise BuildpermError(
+                f"`{variable.shown}` never reaches the build script of `{script.title}`: {kept[1]}",
+                hint=f"See `buildperm why {script.key} env:{variable.shown}`.",
+            )
 
 
 def _compared(unit: Unit, before: str | None, trials: list[Trial], variable: Variable) -> Compared:

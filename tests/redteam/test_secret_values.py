@@ -114,11 +114,15 @@ def test_cargo_is_not_asked_to_note_down_a_value_that_holds_a_secret(own_bench: 
     placed = own_bench.script("\n".join(f"print({line!r})" for line in lines))
 
     learnt = own_bench.run(placed, "learning")
+    own_bench.grants = {"directives": ["rerun-if-env-changed=*"], "env": ["CFLAGS"]}
     enforced = own_bench.run(placed)
+    own_bench.grants = {"directives": ["rerun-if-env-changed=CFLAGS"]}
+    granted = own_bench.run(placed)
 
     assert learnt.stdout == f"{lines[1]}\n".encode()
     assert enforced.status == 1
     assert b"rerun-if-env-changed=CFLAGS (refused)" in enforced.stderr
+    assert granted.stdout == "".join(f"{line}\n" for line in lines).encode()
 
 
 def test_makes_definitions_stay_with_make(own_bench: Bench) -> None:
