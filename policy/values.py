@@ -28,6 +28,7 @@ KINDS = (KEY, LOGIN, TOKEN, PASSWORD, WEBHOOK)
 _SHORTEST = 8  # Bytes; `a://b:c@` is the shortest that is found.
 
 _DIGITS = frozenset(b"0123456789")
+_HEXADECIMAL = frozenset(b"0123456789abcdefABCDEF")
 _LETTERS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _WORD = _LETTERS | _DIGITS
 _URL_SAFE = _WORD | frozenset(b"-_")  # Of base64url, without the padding.
@@ -49,13 +50,13 @@ _PEM, _PEM_MOST = b"-----BEGIN", 64
 _PEM_BASE64 = b"LS0tLS1CRUdJTi"
 
 # Words before `=` or `:` that say what comes behind. Only passwords are short.
-_PASSWORD_WORDS = (b"password", b"passwd", b"passphrase", b"passcode", b"pwd")
+_PASSWORD_WORDS = (b"password", b"passwd", b"passphrase", b"passcode", b"pwd", b"pass")
 _TOKEN_WORDS = (
     *(b"token", b"secret", b"bearer", b"authorization", b"credential", b"credentials"),
     *(b"apikey", b"api_key", b"api-key", b"accesskey", b"access_key", b"access-key"),
     *(b"accountkey", b"account_key", b"secretkey", b"secret_key", b"secret-key"),
     *(b"private_key", b"privatekey", b"private-key", b"signing_key", b"sig"),
-    *(b"sas", b"pat", b"authkey", b"auth_key", b"_auth", b"jwt", b"encryption_key"),
+    *(b"sas", b"pat", b"authkey", b"auth_key", b"_auth", b'"auth', b"jwt", b"encryption_key"),
 )
 # Each of the above holds one of these, which is quicker to find out.
 _HINTS_TEXT = b"pass pwd token secret key auth bearer cred sig sas pat jwt"
@@ -93,6 +94,9 @@ def _secret(value: bytes) -> str:
         return KEY
     plain = value.replace(b"\\/", b"/")  # As JSON may write it.
     lower = plain.lower()
+    if b"%40" in plain:  # An address within another one: RFC 3986, 2.1.
+        plain += b" " + _unquoted(plain)
+        lower = plain.lower()
     if b"@" in plain and (_holds_login(plain) or _holds_bare_login(plain)):
         return LOGIN
     if tokens.found(plain):
@@ -128,10 +132,12 @@ def _is_encoded_key(value: bytes, at: int) -> bool:
 def _holds_login(value: bytes) -> bool:
     """Tell whether there is a URL with a password, or with a token for a name: RFC 3986, 3.2.1."""
     return any(
-        _is_login(word, at + 3, word.rfind(b"@"))
+        _is_login(word, at + 2, word.rfind(b"@"))
         for word in value.translate(_TO_ADDRESSES).split(b" ")
-        if b"://" in word and b"@" in word
-        for at in _places(word, b"://")
+        if b"//" in word and b"@" in word
+        for at in _places(word, b"//")
+        if at == 0
+        or word[at - 1] in b":=,;(["  # `//user:pass@host` takes the scheme from elsewhere.
     )
 
 
@@ -146,6 +152,16 @@ def _is_login(word: bytes, start: int, last: int) -> bool:
     # A password that holds one of the characters at which this ended.
     _, colon, port = authority.partition(b":")
     return last > end and bool(colon and port) and not _DIGITS.issuperset(port)
+
+
+def _unquoted(value: bytes) -> bytes:
+    first, *rest = value.split(b"%")
+    return first + b"".join(
+        bytes.fromhex(piece[:2].decode()) + piece[2:]
+        if len(piece) > 1 and _HEXADECIMAL.issuperset(piece[:2])
+        else b"%" + piece
+        for piece in rest
+    )
 
 
 def _holds_bare_login(value: bytes) -> bool:
@@ -185,7 +201,7 @@ def _said(value: bytes, lower: bytes) -> str:
     if not any(hint in lower for hint in _HINTS):
         return ""
     words = lower.translate(_TO_WORDS).split()
-    if b"machine" in words and b"password" in words and b"login" in words:  # netrc(5)
+    if b"password" in words and b"login" in words:  # netrc(5)
         return PASSWORD
     for kinds, kind in ((_PASSWORD_WORDS, PASSWORD), (_TOKEN_WORDS, TOKEN)):
         for word in kinds:
@@ -239,8 +255,11 @@ def _behind(value: bytes, first: int, end: int) -> bytes:
     spaced = at
     while at < len(value) and value[at] in b" \t":
         at += 1
+    typed = _end(value, at + 1, _LETTERS)  # CMake's `-DTOKEN:STRING=…`
     if value[at : at + 1] == b"=":
         at += 1
+    elif value[at : at + 1] == b":" and at + 1 < typed and value[typed : typed + 1] == b"=":
+        at = typed + 1
     elif value[at : at + 1] == b":" and value[at + 1 : at + 2] not in (b":", b"/"):
         at += 1
         if not is_quoted and value[at : at + 1] not in (b" ", b"\t"):
