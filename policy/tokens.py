@@ -80,6 +80,10 @@ _BEGINNINGS: tuple[tuple[bytes, frozenset[int], int], ...] = (
     (b"lsv2_sk_", _URL_SAFE, 20),
 )
 _MIXED = frozenset((b"sk-", b"cio", b"npm_", b"hf_", b"r8_"))  # Only with digits: else words.
+_BY_FIRST = {
+    first: tuple(each for each in _BEGINNINGS if each[0][0] == first)
+    for first in {each[0][0] for each in _BEGINNINGS}
+}
 _STARTS = (*(each for each, _, _ in _BEGINNINGS), b"eyJ", b"SG.")
 _MARKS = tuple(each for each in _STARTS if each[-1:] in b"_-.")  # No name begins so.
 _FIRST = frozenset(each.translate(_TO_PIECES).split()[0] for each in _STARTS if not each.isalnum())
@@ -114,7 +118,7 @@ def _starts(word: bytes) -> Iterator[int]:
 def _is_token_at(word: bytes, at: int) -> bool:
     if not word.startswith(_STARTS, at):
         return False
-    for beginning, alphabet, least in _BEGINNINGS:
+    for beginning, alphabet, least in _BY_FIRST.get(word[at], ()):
         if word.startswith(beginning, at):
             start = at + len(beginning)
             end = _end(word, start, alphabet)
