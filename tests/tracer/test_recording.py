@@ -62,7 +62,9 @@ events = st.one_of(
         SocketUsed, times, pids, st.sampled_from(SocketUse), families, notation, errnos, flags
     ),
     st.builds(CallRefused, times, pids, st.sampled_from(["ptrace", "mount"]), errnos),
-    st.builds(EnvironmentRead, times, pids, raw, flags, flags),
+    st.builds(
+        EnvironmentRead, times, pids, raw, flags, flags, secret=st.sampled_from(["", "a token"])
+    ),
     st.builds(DirectivePrinted, times, notation, notation, st.sampled_from(Verdict)),
 )
 
@@ -83,8 +85,8 @@ def file(writer: Writer, event: Event) -> None:
             writer.socket(live, use, family, address, errno, refused)
         case CallRefused(_, _, call, errno):
             writer.call(live, call, errno)
-        case EnvironmentRead(_, _, name, present, withheld):
-            writer.environment(live, name, present, withheld)
+        case EnvironmentRead(_, _, name, present, withheld, _, secret):
+            writer.environment(live, name, present, withheld, secret)
         case DirectivePrinted(_, key, value, verdict):
             writer.directive(key, value, verdict)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 from pathlib import Path
@@ -130,4 +131,7 @@ def test_a_hostile_image_is_one_without_functions(
     assert image.function(b"getenv") >= 0
     assert image.lowest() is not None
     assert image.is_static() in (True, False)
+    assert isinstance(image.interpreter(), bytes)
+    with contextlib.suppress(ValueError):
+        image.needed()
     image.close()
