@@ -134,7 +134,7 @@ def test_where_it_cannot_be_told_no_script_is_run(tmp_path: Path) -> None:
     mark = tmp_path / "loaded"
     workspace = _workspace(tmp_path, "libother.so.1", mark)
     # It works as an `env`, but is no program of a kind that can be looked into.
-    env = compile_c(_ENV.replace("extra();", ""), tmp_path / "env", "-static")
+    env = compile_c(_ENV.replace("extra();", ""), tmp_path / "env")
     text = bytearray(env.read_bytes())
     text[4:6] = b"\x01\x01"  # As if for 32 bits: elf(5), EI_CLASS, which the kernel passes over.
     env.write_bytes(text)
@@ -174,7 +174,8 @@ def test_names_are_those_that_the_loader_looks_for(env: Path, tmp_path: Path) ->
     assert any(name.startswith(b"libc.") for name in found)
     assert needed.of(bytes(script)) == found
     assert (
-        needed.of(bytes(compile_c("int main(void) {}", tmp_path / "s", "-static"))) == frozenset()
+        needed.of(bytes(compile_c("void _start(void) {}", tmp_path / "s", "-static", "-nostdlib")))
+        == frozenset()
     )
     if b"find library" in _debugged(env):
         assert needed.observed([bytes(env), b"true"]) >= found - {b"ld-linux-x86-64.so.2"}
