@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 _MARK = b"buildperm: rustc wrapper"  # In the second line of our own wrapper.
 _DEEPEST_INCLUDE = 16
 
-CARGOS_OWN = ("CARGO_BIN_NAME", "CARGO_CRATE_NAME", "CARGO_TARGET_TMPDIR")
-"""Variables that must mean what Cargo means by them: our wrapper tells build scripts by them."""
+CARGOS_OWN = ("CARGO_BIN_NAME", "CARGO_CRATE_NAME", "CARGO_TARGET_TMPDIR", "CARGO_MANIFEST_DIR")
+"""Variables that must mean what Cargo means by them.
+
+Our wrapper tells build scripts by them, and a supervisor whose script it runs.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,9 +27,10 @@ esac
 
 pass() { exec ${BUILDPERM_RUSTC_WRAPPER:+"$BUILDPERM_RUSTC_WRAPPER"} "$@"; }
 
+say() { printf '%s\n' "$@" >&2; } # echo(1) may take a backslash for more than it is.
+
 refuse() { # WHAT HINT; neither may hold a word that a crate chose
-    echo "buildperm: refused to compile for \`${CARGO_PKG_NAME:-an unknown package}\`: $1" >&2
-    echo "  $2" >&2
+    say "buildperm: refused to compile for \`${CARGO_PKG_NAME:-an unknown package}\`: $1" "  $2"
     exit 1
 }
 
@@ -123,9 +124,8 @@ clear() {
 }
 
 fail() {
-    echo "buildperm: $1: the build script of \`${CARGO_PKG_NAME:-an unknown package}\`" \
-        "is removed, it must not run without its stub" >&2
-    [ -z "${2:-}" ] || echo "  $2" >&2
+    say "buildperm: $1: the build script of \`${CARGO_PKG_NAME:-an unknown package}\` is removed, \
+it must not run without its stub" ${2:+"  $2"}
     stubs=
     clear
     [ -z "$fresh" ] || alone rm -f -- "$fresh"
@@ -149,10 +149,11 @@ while programs && [ "$found" ]; do
     case $found in *[[:cntrl:]]*) fail "rustc left a program with an odd name" ;; esac
     { [ -f "$found" ] && [ ! -h "$found" ]; } || fail "rustc left no program at \`$found\`"
     fresh=$found.stub.$$
-    alone rm -f -- "$fresh" || fail "cannot remove \`$fresh\`"
+    { [ ! -e "$fresh" ] && [ ! -h "$fresh" ]; } || alone rm -f -- "$fresh" ||
+        fail "cannot remove \`$fresh\`"
     alone cp -- "$BUILDPERM_STUB" "$fresh" || fail "cannot write \`$fresh\`"
     # Written last, so that the stub is newer than whatever the program was linked from.
-    echo "# real: ${found##*/}.real" >>"$fresh" || fail "cannot write \`$fresh\`"
+    printf '# real: %s.real\n' "${found##*/}" >>"$fresh" || fail "cannot write \`$fresh\`"
     # Between these two there is no program at all: Cargo would link it again.
     alone mv -f -- "$found" "$found.real" || fail "cannot rename \`$found\`"
     alone mv -f -- "$fresh" "$found" || fail "cannot rename \`$fresh\`"

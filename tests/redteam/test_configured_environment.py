@@ -18,7 +18,7 @@ from tests.cargo.conftest import environment, package, toolchain
 __all__ = ["environment", "toolchain"]
 
 OURS = (
-    *("CARGO_BIN_NAME", "CARGO_CRATE_NAME", "CARGO_TARGET_TMPDIR"),
+    *("CARGO_BIN_NAME", "CARGO_CRATE_NAME", "CARGO_TARGET_TMPDIR", "CARGO_MANIFEST_DIR"),
     *("BUILDPERM_SESSION", "BUILDPERM_STUB", "BUILDPERM_TARGET", "BUILDPERM_RUSTC_WRAPPER"),
 )
 
@@ -106,7 +106,7 @@ def test_what_is_inherited_means_nothing_to_the_wrapper(
     told = directory.environment(toolchain, inherited, rustc_wrapper="sccache")
     lines = directory.wrapper_text(b"sccache").split(b"\n")
 
-    assert not {"CARGO_BIN_NAME", "CARGO_CRATE_NAME", "CARGO_TARGET_TMPDIR"} & set(told)
+    assert not set(told) & set(OURS[:4])
     assert b"buildperm: rustc wrapper" in lines[1]
     asked = "\n".join(os.fsdecode(line) for line in lines[:5])
     asked += '\nprintf "%s\\n" "$BUILDPERM_TARGET" "$BUILDPERM_STUB" "$BUILDPERM_RUSTC_WRAPPER"'
