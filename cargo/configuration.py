@@ -47,6 +47,7 @@ class Configuration:
     rustc_wrapper: str  # Program that Cargo would call rustc through; empty for none.
     targets: tuple[str, ...]  # `build.target`: what is built for where no `--target` is given.
     aliases: frozenset[str] = frozenset()  # Words that Cargo takes for others.
+    unclear: tuple[str, ...] = ()  # Values of `--config` that only Cargo understands, if anybody.
 
 
 def read(
@@ -58,7 +59,8 @@ def read(
         BuildpermError: A file is broken, or sets a variable that is ours.
     """
     folder = folder.resolve()
-    given = [layer for argument in reversed(arguments) for layer in _given(argument, folder)]
+    understood = {argument: _given(argument, folder) for argument in arguments}
+    given = [layer for argument in reversed(arguments) for layer in understood[argument] or ()]
     files = [layer for path in _files(folder, cargo_home) for layer in _load(path)]
     for layer in (*given, *files):
         _refuse_ours(layer)
@@ -66,6 +68,7 @@ def read(
         rustc_wrapper=_wrapper(given, files, folder, environment),
         targets=_targets(given, files, environment),
         aliases=_aliases([*given, *files], environment),
+        unclear=tuple(argument for argument, layers in understood.items() if layers is None),
     )
 
 
@@ -154,17 +157,14 @@ def _files(folder: Path, cargo_home: Path) -> Iterator[Path]:
                 break
 
 
-def _given(argument: str, folder: Path) -> list[_Layer]:
-    """Read one `--config`: a file, or KEY=VALUE."""
+def _given(argument: str, folder: Path) -> list[_Layer] | None:
+    """Read one `--config`: a file, or KEY=VALUE; None if it is neither, or newer TOML."""
     if (folder / argument).is_file():
         return _load(folder / argument)
     try:
         settings = tomllib.loads(argument)
-    except tomllib.TOMLDecodeError as error:  # Cargo may know a newer TOML.
-        raise BuildpermError(
-            f"cannot understand `--config {argument}`: {error}",
-            hint="Name a file, or write KEY=VALUE in TOML 1.0.",
-        ) from error
+    except tomllib.TOMLDecodeError:
+        return None
     return [_Layer(folder, settings), *_included(settings, folder)]
 
 

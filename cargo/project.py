@@ -72,6 +72,11 @@ class Projects:
         )
         _refuse_alias(arguments.command, configuration)
         metadata = self._ask(toolchain, arguments, arguments.targets or configuration.targets)
+        for value in configuration.unclear:  # Had Cargo not understood it either, it would say so.
+            raise BuildpermError(
+                f"cannot understand `--config {value}`",
+                hint="Name a file, or write KEY=VALUE in TOML 1.0.",
+            )
         lock = self._locks.get(metadata.root)
         if lock is None:
             lock = self._locks[metadata.root] = locks.read(metadata.root / "Cargo.lock")

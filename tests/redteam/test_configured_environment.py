@@ -50,13 +50,20 @@ def test_other_variables_are_nobodys_business(tmp_path: Path) -> None:
     assert configuration.read(tmp_path, tmp_path / "home", {}).rustc_wrapper == ""
 
 
-@pytest.mark.parametrize("given", ['env={CARGO_BIN_NAME="x",}', "/dev/null/x"])
 def test_what_only_cargo_understands_on_the_command_line_is_an_error(
-    tmp_path: Path, given: str
+    tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    # A comma at the end of a table is TOML 1.1, which newer versions of Cargo read.
-    with pytest.raises(BuildpermError, match="cannot understand"):
-        configuration.read(tmp_path, tmp_path, {}, [given])
+    # A pipe may hold anything, `[env]` too, and can be read only once.
+    package(tmp_path, "app", None, tail="[workspace]\n")
+    (tmp_path / "more").write_text('[env]\nCARGO_BIN_NAME = "x"\n')
+    reader, writer = os.pipe()
+    os.close(writer)  # What Cargo reads there is nothing; we do not look.
+    try:
+        words = ["build", "--config", f"/proc/{os.getpid()}/fd/{reader}"]
+        with pytest.raises(BuildpermError, match="cannot understand"):
+            open_project(words, tmp_path, environment)
+    finally:
+        os.close(reader)
 
 
 def test_no_file_is_included_too_deep_to_be_looked_into(tmp_path: Path) -> None:
