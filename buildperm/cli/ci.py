@@ -62,7 +62,8 @@ def command(
 
     Runs `cargo build`, or whatever you write after `--`, in a target directory of its own. What a
     build script was not granted is refused by the kernel and reported: who, what, through which
-    programs, and what would allow it. Cargo's own output stays as it is.
+    programs, and what would allow it. Cargo's own output stays as it is. It is told to keep going
+    where it can, so that one run shows all that there is to see.
 
     With --against nothing is built where the grants have become wider than in another commit:
     a pull request can bring its own permission along. See `buildperm check --help`.

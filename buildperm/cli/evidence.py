@@ -19,7 +19,7 @@ from buildperm.policy.access import Access, Kind, Outcome
 from buildperm.policy.combination import combine
 from buildperm.policy.fold import fold, held
 from buildperm.policy.pattern import locate
-from buildperm.policy.snapshot import Context, Seen, Snapshot
+from buildperm.policy.snapshot import Context, Seen, Sighting, Snapshot
 from buildperm.report.text import count
 from buildperm.tracer import recording
 from buildperm.tracer.notation import decode
@@ -66,13 +66,21 @@ class Evidence:
         """Tell whether nothing was ever seen of it."""
         return not self.runs and (self.snapshot is None or not self.snapshot.sightings)
 
+    @property
+    def unrecorded(self) -> tuple[Sighting, ...]:
+        """Return what the snapshot tells of contexts that there is no recording of."""
+        recorded = {run.context for run in self.runs}
+        sightings = self.snapshot.sightings if self.snapshot else ()
+        return tuple(each for each in sightings if each.context not in recorded)
+
     def sights(self) -> list[Sight]:
-        """Return what it did: by the recordings, or where there are none by the snapshot."""
-        if self.runs:
-            return [Sight(run.context, run.accesses, run.handed_over, run) for run in self.runs]
+        """Return what it did: by the recordings, and by the snapshot where there are none."""
         return [
-            Sight(sighting.context, tuple(map(_access, sorted(sighting.seen))), (), None)
-            for sighting in (self.snapshot.sightings if self.snapshot else ())
+            *(Sight(run.context, run.accesses, run.handed_over, run) for run in self.runs),
+            *(
+                Sight(sighting.context, tuple(map(_access, sorted(sighting.seen))), (), None)
+                for sighting in self.unrecorded
+            ),
         ]
 
     def accesses(self) -> list[Access]:

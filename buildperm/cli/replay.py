@@ -17,6 +17,7 @@ from buildperm.policy.grants import CrateGrants
 from buildperm.policy.pattern import matches
 from buildperm.policy.proposals import is_settled
 from buildperm.policy.rule import Rule
+from buildperm.report.text import count
 
 _ORDER = (Kind.EXEC, Kind.READ, Kind.WRITE, Kind.ENV, Kind.DIRECTIVE, Kind.NET, Kind.SYSTEM)
 
@@ -90,10 +91,11 @@ class Stage:
             if _is_older(run, script):
                 self._warn(f"{title}: {which} is older than the build script")
             yield sight
-        if not known.runs and not known.is_empty:
+        if known.unrecorded:
+            which = f"{count(len(known.unrecorded), 'context')} " if known.runs else ""
             self._warn(
-                f"{title}: not recorded on this machine; told by buildperm.lock, which leaves out "
-                "who did it, and what every build script may do"
+                f"{title}: {which}not recorded on this machine; told by buildperm.lock, which "
+                "leaves out who did it, and what every build script may do"
             )
 
     def _resolved(self, script: Script, accesses: Iterable[Access]) -> Iterator[Access]:

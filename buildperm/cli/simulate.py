@@ -149,11 +149,7 @@ def _text(key: str, amendment: Amendment, replays: Sequence[Replay]) -> Iterator
 
 def _sources(replays: Sequence[Replay]) -> str:
     runs = [run for replay in replays for run in replay.known.runs]
-    kept = sum(
-        len(replay.known.snapshot.sightings)
-        for replay in replays
-        if not replay.known.runs and replay.known.snapshot
-    )
+    kept = sum(len(replay.known.unrecorded) for replay in replays)
     parts = []
     if runs:
         newest = evidence.age(max(run.modified_s for run in runs))

@@ -213,6 +213,27 @@ def test_without_recordings_the_lock_file_has_to_do(learnt: Learnt, tmp_path: Pa
     assert "2 runs that buildperm.lock keeps" in told.stdout
 
 
+def test_the_lock_file_tells_of_contexts_that_are_not_recorded(
+    learnt: Learnt, tmp_path: Path
+) -> None:
+    copy = learnt.copy(tmp_path / "ws")
+    lock = copy.folder / "buildperm.lock"
+    # As if `helper` ran the compiler for a release, and for nothing that is recorded here.
+    lock.write_text(lock.read_text().replace('profile = "debug"', 'profile = "release"'))
+    for version in ("1.0.0", "2.0.0"):
+        (recorded,) = copy.recordings("helper", version)
+        lines = recorded.read_text().splitlines(keepends=True)
+        recorded.write_text("".join(line for line in lines if '"type":"executed"' not in line))
+
+    told = copy.run("simulate", "helper", "--remove", "preset:cc")
+
+    assert told.returncode == 20
+    assert "warning: helper 1.0.0: 1 context not recorded on this machine" in told.stderr
+    assert _targets(told.stdout) == ["cc", "cc"]
+    assert "2 recordings on this machine" in told.stdout
+    assert "2 runs that buildperm.lock keeps" in told.stdout
+
+
 def test_what_was_never_seen_is_no_answer(learnt: Learnt, tmp_path: Path) -> None:
     copy = learnt.copy(tmp_path / "ws", without=("target", "buildperm.lock"))
 
