@@ -95,9 +95,11 @@ class HeldBuild:
             finished = self._build.run()
             self._check(finished, stub)
             finished, earlier = self._surveyed(finished)
-            self._check(finished, stub)
-            among = finished.units | earlier if finished.is_complete else None
+            if earlier is not None:
+                self._check(finished, stub)
+            among = finished.units if finished.is_complete else None
             found = units.recorded(self.target.folder, self.session, among=among)
+            found += units.recorded(self.target.folder, self.session, among=earlier or ())
         return Held(finished, tuple(found))
 
     def _prepared(
@@ -123,14 +125,17 @@ class HeldBuild:
             serves=True,
         )
 
-    def _surveyed(self, finished: Finished) -> tuple[Finished, set[Path]]:
-        """Have a second look where Cargo cannot tell what took part."""
+    def _surveyed(self, finished: Finished) -> tuple[Finished, set[Path] | None]:
+        """Have a second look where Cargo cannot tell what took part.
+
+        Also return what is kept of runs that were made again meanwhile; None without such a look.
+        """
         arguments = self.project.arguments
         if finished.is_complete or finished.interrupted or not arguments.is_testing:
-            return finished, set()
+            return finished, None
         known = {unit.folder for unit in units.recorded(self.target.folder, self.session)}
         if finished.exit_code == 0 and known <= finished.ran:
-            return replace(finished, is_complete=True), set()
+            return replace(finished, is_complete=True), None
 
         def start(words: Sequence[str], keeps_going: bool) -> Build:
             self.target.forget_progress()

@@ -76,8 +76,7 @@ class Survey:
             try:
                 (copy / "buildperm").mkdir(parents=True)
                 for name in ("recording.jsonl", "context"):
-                    # No more than a second name: whoever makes another one replaces the first.
-                    os.link(folder / "buildperm" / name, copy / "buildperm" / name)
+                    _copy(folder / "buildperm" / name, copy / "buildperm" / name)
             except FileNotFoundError:
                 continue  # Whether it should be there is seen elsewhere.
             except OSError as error:
@@ -86,3 +85,13 @@ class Survey:
                 ) from error
             kept[folder] = copy
         return kept
+
+
+def _copy(file: Path, to: Path) -> None:
+    """Give a file a second name: whoever makes another one replaces the first."""
+    try:
+        os.link(file, to)
+    except FileNotFoundError:
+        raise
+    except OSError:  # Not every file system can do that.
+        shutil.copyfile(file, to)
