@@ -62,7 +62,10 @@ against() {
     esac
     # Only a pull request has a base. The tip of its branch as it is now; where it left it, if the
     # history is here, is for buildperm to find.
-    [[ -n ${GITHUB_BASE_REF:-} ]] || return 0
+    if [[ -z ${GITHUB_BASE_REF:-} ]]; then
+        [[ ${GITHUB_EVENT_NAME:-} != pull_request* ]] || fail 'GitHub names no base branch'
+        return 0
+    fi
     branch=refs/remotes/origin/$GITHUB_BASE_REF
     if [[ $(trusted git rev-parse --is-shallow-repository) != false ]]; then
         depth=(--depth=1)

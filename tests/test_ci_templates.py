@@ -445,7 +445,7 @@ def test_a_pull_request_is_compared_with_its_base_without_being_asked(
 
 
 def test_a_base_that_cannot_be_fetched_stops_the_step(pull_request: Path, tmp_path: Path) -> None:
-    for branch in ("gone", "-x", "$(touch planted)"):
+    for branch in ("gone", "-x", "$(touch planted)", ""):
         done = hold(
             pull_request,
             tmp_path / "runner",
@@ -455,7 +455,7 @@ def test_a_base_that_cannot_be_fetched_stops_the_step(pull_request: Path, tmp_pa
 
         assert done.code == 2, done.said
         assert heeded(done.said) == ["error"]
-        assert "fetch-depth: 0" in done.said
+        assert ("fetch-depth: 0" if branch else "no base branch") in done.said
     assert not list(pull_request.glob("**/planted"))
 
 
@@ -498,9 +498,13 @@ def test_a_merge_request_is_compared_with_its_base_without_being_asked(
         pull_request, tmp_path, BUILDPERM_FOLDER="rust", CI_MERGE_REQUEST_DIFF_BASE_SHA="0" * 40
     )
 
+    unnamed = gitlab(pull_request, tmp_path, CI_PIPELINE_SOURCE="merge_request_event")
+
     assert stopped.returncode == 21, stopped.stdout + stopped.stderr
     assert nothing_built
     assert "wider: sample may read" in stopped.stdout
+    assert unnamed.returncode == 2
+    assert GITLAB["rules"][0] == {"if": '$CI_PIPELINE_SOURCE == "merge_request_event"'}
     junit.SCHEMA.validate((pull_request / "buildperm.xml").read_text())
     assert allowed.returncode == 0, allowed.stderr
     assert off.returncode == 0, off.stderr

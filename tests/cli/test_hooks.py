@@ -14,6 +14,12 @@ from tests.cli.conftest import EXAMPLES, buildperm, environment, member
 
 HOOKS = EXAMPLES / "hooks"
 HARMLESS = "fn main() {}\n"
+GRANTS = """
+[workspace.metadata.buildperm]
+version = 1
+[workspace.metadata.buildperm.crates.sample]
+exec = ["perl"]
+"""
 IDENTITY = ["-c", "user.name=a", "-c", "user.email=a@localhost"]
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="no git")
@@ -122,16 +128,19 @@ def test_another_branch_with_other_packages_is_told_at_the_checkout(
 ) -> None:
     git(repository, "checkout", "--quiet", "-b", "other")
     _bump(repository)
+    with (repository / "Cargo.toml").open("a") as file:
+        file.write(GRANTS)
     git(repository, "commit", "--quiet", "--all", "--no-verify", "--message=second")
     back = git(repository, "checkout", "main")
     there = git(repository, "checkout", "other", path=path)
     same = git(repository, "checkout", "-b", "third")
-    file = git(repository, "checkout", "main", "--", "Cargo.lock")
+    taken = git(repository, "checkout", "main", "--", "Cargo.lock")
 
     assert (back.returncode, there.returncode) == (0, 0)
     assert "sample 0.2.0" in there.stderr
+    assert "wider: sample may run `perl`" in there.stderr  # Whoever wrote it has granted it.
     assert "buildperm" in back.stderr  # It is not on PATH, and git goes on all the same.
-    assert "buildperm" not in same.stderr + file.stderr
+    assert "buildperm" not in same.stderr + taken.stderr
 
 
 @pytest.mark.parametrize("name", ["pre-commit", "post-checkout"])
