@@ -46,7 +46,7 @@ class Answer:
 
     code: int
     said: bytes
-    complaint: str  # The last line of its messages; anything may be in it.
+    complaint: str  # What it says is wrong, in one line; anything may be in it.
 
     @property
     def is_good(self) -> bool:
@@ -72,4 +72,5 @@ def ask(folder: Path, *words: str | bytes, given: bytes = b"") -> Answer:
     except (OSError, subprocess.TimeoutExpired) as error:
         return Answer(126, b"", str(error))
     lines = ended.stderr.decode("utf-8", "replace").strip().splitlines()
-    return Answer(ended.returncode, ended.stdout, lines[-1] if lines else "")
+    fatal = [line.removeprefix("fatal: ") for line in lines if line.startswith("fatal: ")]
+    return Answer(ended.returncode, ended.stdout, next(iter(fatal or lines[-1:]), ""))
