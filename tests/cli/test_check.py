@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,14 +21,21 @@ fn main() {
 SCHEMA = Path(__file__).parents[2] / "report/ci.schema.json"
 
 
-@pytest.fixture
-def workspace(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def reviewed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a workspace whose one build script is reviewed."""
-    folder = member(tmp_path / "ws", READS)
+    folder = member(tmp_path_factory.mktemp("reviewed") / "ws", READS)
     (folder / "data.txt").write_text("data")
     learned = buildperm(*LEARN, folder=folder)
     assert learned.returncode == 0, learned.stderr
     return folder
+
+
+@pytest.fixture
+def workspace(reviewed: Path, tmp_path: Path) -> Path:
+    """Return a copy of it without what was built: that is all there is in a fresh clone."""
+    unbuilt = shutil.ignore_patterns("target")
+    return Path(shutil.copytree(reviewed, tmp_path / "ws", ignore=unbuilt))
 
 
 def _edit(path: Path, old: str, new: str) -> None:
