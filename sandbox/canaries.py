@@ -190,7 +190,7 @@ def _within(prepared: Prepared, scratch: Path | None, profile: _Profile) -> Tria
         path.write_bytes(session.dump(held))
         ended = ground.run(placed, {"BUILDPERM_SESSION": str(path)}, _TIMEOUT_S)
         recorded = ground.unit / "buildperm/recording.jsonl"
-        lines = recorded.read_text().splitlines() if recorded.exists() else []
+        lines = recorded.read_text(encoding="utf-8").splitlines() if recorded.exists() else []
         return _trial(ground, ended, [json.loads(line) for line in lines])
 
 

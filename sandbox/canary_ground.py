@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import secrets
 import shutil
 import signal
@@ -318,7 +319,9 @@ def _opened(path: Path, stack: ExitStack) -> int:
 def _high(path: Path, stack: ExitStack) -> int:
     """Open `path` with a number that no other file of the child gets."""
     with path.open("rb") as file:
-        descriptor = fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, _HIGH)
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        high = _HIGH if most == resource.RLIM_INFINITY else min(_HIGH, most // 2)
+        descriptor = fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, high)
     stack.callback(os.close, descriptor)
     return descriptor
 

@@ -26,8 +26,6 @@ _ACCESS_MODE = os.O_RDONLY | os.O_WRONLY | os.O_RDWR
 SERVER = "BUILDPERM_SERVER"
 """The variable by which stubs find the server's folder."""
 
-_SPARE = 256  # Descriptors from here on: those of a jobserver are among the first few.
-
 
 class RefusedError(Exception):
     """It is not served; the stub starts an interpreter of its own."""
@@ -101,14 +99,18 @@ class Request:
             os.setpgid(0, self._group)
             os.fchdir(self._folder)
             os.umask(self._umask)
+            above = max(self._opened) + 1  # As few as there have to be: `ulimit -n` may be low.
             spare = {
-                number: fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, _SPARE)
+                number: fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, above)
                 for number, opened in self._opened.items()
             }
             for number, opened in spare.items():
                 os.dup2(opened, number, inheritable=number <= 2)
             hygiene.close_but(list(spare))
             supervise(self._arguments, self._environ, server)
+        except OSError as error:
+            said = f"buildperm: the supervisor cannot be started: {error.strerror}\n"
+            os.write(2, said.encode())  # The server's own, or the stub's already.
         finally:
             os._exit(1)
 

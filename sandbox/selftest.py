@@ -21,6 +21,7 @@ from buildperm.errors import CannotEnforceError
 from buildperm.sandbox import session, stub
 from buildperm.sandbox.machine import Facts, probe
 from buildperm.sandbox.runtime import Prepared, Runtime, portable
+from buildperm.tracer.notation import encode
 
 if TYPE_CHECKING:
     from buildperm.sandbox.session import Package, Session
@@ -74,7 +75,8 @@ def check(chosen: Runtime | None = None, scratch: Path | None = None) -> Facts:
         raise CannotEnforceError(f"the self-test could not be run: {error}", hint=_HINT) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    reason = _why_not(ended, recording, str(folder / "canary"), has_guest=has_guest)
+    canary = encode(os.fsencode(folder / "canary"))
+    reason = _why_not(ended, recording, canary, has_guest=has_guest)
     if reason:
         raise CannotEnforceError(
             f"the runtime `{chosen.name}` does not hold a test program here: {reason}", hint=_HINT
@@ -114,7 +116,7 @@ def _run_child(
     package.mkdir()
     out_dir.mkdir(parents=True)
     (folder / "canary").write_text("canary")
-    (folder / "child").write_text(f"#!{_PYTHON} -IS\n{_CHILD}")
+    (folder / "child").write_bytes(os.fsencode(f"#!{_PYTHON} -IS\n{_CHILD}"))
     (folder / "child").chmod(0o700)
     (folder / "stub").write_bytes(stub.stub(os.fsencode(folder / "none")) + b"# real: child\n")
     (folder / "stub").chmod(0o700)
@@ -138,7 +140,7 @@ def _run_child(
         check=False,
     )
     path = folder / "unit/buildperm/recording.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return ended, [json.loads(line) for line in lines]
 
 

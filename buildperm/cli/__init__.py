@@ -10,6 +10,7 @@ from typing import NoReturn
 import click
 
 from buildperm import __version__
+from buildperm.cli import process
 from buildperm.errors import BuildpermError, ExitCode
 
 _COMMANDS = {
@@ -62,6 +63,7 @@ def _group() -> None:
 
 def main() -> NoReturn:
     """Run the command line; the only place where errors become messages and exit codes."""
+    process.settle()
     try:
         status = _group.main(standalone_mode=False)
     except BuildpermError as error:

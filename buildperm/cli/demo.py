@@ -136,7 +136,7 @@ def _environment(folder: Path, workspace: Path, thief: _Thief) -> dict[str, str]
     for name, content in ((".ssh/id_ed25519", _KEY), (".aws/credentials", _CREDENTIALS)):
         secret = home / name
         secret.parent.mkdir(parents=True, mode=0o700)
-        secret.write_text(content)
+        secret.write_text(content, encoding="utf-8")
         secret.chmod(0o600)
     rust = toolchain.resolve(workspace, os.environ)
     environment = rust.environment(os.environ)
