@@ -68,7 +68,7 @@ class Layout:
             self.workspace / ".git/config",
             self.workspace / "target/debug/other",
             self.target / "debug/other",
-            self.cargo_home / "config.toml",
+            self.cargo_home / "notes.txt",
             self.cargo_home / "registry/src/index/other-1.0.0/lib.rs",
             self.home / "notes.txt",
         )
@@ -155,7 +155,7 @@ def test_what_is_somebodys_in_the_systems_folders_is_not_the_systems(
     layout = Layout(system / "app", system / "home", system / "cargo", system / "built")
     attacks = [
         *_in(layout.workspace, "notes.txt", "src/lib.rs", "Cargo.toml", "target/debug/other"),
-        *_in(layout.cargo_home, "config.toml", "registry/src/index/other-1.0.0/lib.rs"),
+        *_in(layout.cargo_home, "notes.txt", "registry/src/index/other-1.0.0/lib.rs"),
         *_in(layout.home, "notes.txt"),
         *_in(layout.target, "debug/other"),
     ]
@@ -199,7 +199,7 @@ def test_what_lies_in_the_folder_of_a_package_is_not_all_its_own(
     layout = Layout(top, top, top / ".cargo-home", top / "built")
     attacks = [
         *_in(top, ".git/config", "target/debug/other", "part/src/lib.rs", "built/debug/other"),
-        *_in(layout.cargo_home, "config.toml", "registry/src/index/other-1.0.0/lib.rs"),
+        *_in(layout.cargo_home, "notes.txt", "registry/src/index/other-1.0.0/lib.rs"),
     ]
     honest = _in(top, "notes.txt", "src/lib.rs", "Cargo.toml")
     layout.root = {"reads": attacks + honest, "lists": [".", "src"]}
@@ -260,7 +260,7 @@ def test_a_distributions_tool_chain_is_its_files(
 ) -> None:
     layout = Layout(tmp_path / "app", tmp_path / "home", prefix / "cargo", tmp_path / "built")
     layout.toolchain = prefix
-    attacks = [*_in(prefix, "share/other.txt"), *_in(layout.cargo_home, "config.toml")]
+    attacks = [*_in(prefix, "share/other.txt"), *_in(layout.cargo_home, "notes.txt")]
     tools = [name for name in ("rustc", "rustdoc", "cargo") if (prefix / "bin" / name).exists()]
     honest = _in(prefix, *(f"bin/{name}" for name in tools))
     layout.member = {"reads": attacks + honest, "runs": [*_in(prefix, "bin/other"), *honest]}
