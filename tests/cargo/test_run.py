@@ -133,7 +133,7 @@ def test_a_program_that_ignores_the_first_interruption_is_killed(progress: Path)
     worker.join()
 
     assert (finished.exit_code, finished.interrupted) == (130, True)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 50  # It would have slept for 60.
 
 
 def test_a_second_interruption_is_not_kind(progress: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +155,7 @@ def test_an_interruption_before_the_beginning_is_not_forgotten(progress: Path) -
     finished = build.run()
 
     assert finished.exit_code == 130
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 50  # It would have slept for 60.
 
 
 def test_an_interruption_after_the_end_does_nothing(progress: Path) -> None:
@@ -182,7 +182,7 @@ def interrupting(build: Build, output: bytearray, *, times: int = 1) -> threadin
     """Interrupt `build` from a thread as soon as it has said something."""
 
     def work() -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not output and time.monotonic() < deadline:
             time.sleep(0.02)
         for _ in range(times):

@@ -118,11 +118,11 @@ def test_names_without_end_are_looked_up_in_no_time(unpacked: Path) -> None:
         (unpacked / f"m{number}.rs").write_text(f"/*{names}*/")
     modules = "".join(f"mod m{number};\n" for number in range(8))
     (unpacked / "build.rs").write_text(f"{modules}fn main() {{}}\n/*{names}*/")
-    began = time.monotonic()
+    began = time.process_time()  # Others may be busy.
 
     found, _ = sources.compare(None, package(unpacked))
 
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
     assert "build.rs" in [change.name for change in found]
 
 

@@ -445,11 +445,12 @@ class Arena:
         effects["unlink"] = not (workspace / "notes/removed").exists()
         for attack, number in (("signal", 10), ("pidfd-signal", 12), ("signal-by-owner", 23)):
             path = self.effects / f"signal-{number}"
-            effects[attack] = wait_until(path.exists, 10 if self.state == WITHOUT else 0.2)
+            effects[attack] = wait_until(path.exists, 60 if self.state == WITHOUT else 0.2)
         effects["kill"] = processes.state(processes.expendable) == "Z"
         effects["stop"] = processes.state(processes.stoppable) == "T"
         effects["prlimit"] = processes.is_limited()
-        effects["setpriority"] = processes.nice(processes.victim) == 19
+        if processes.priority < 19:  # Where the tests have the lowest there is none below it.
+            effects["setpriority"] = processes.nice(processes.victim) == 19
         effects["tiocsti"] = terminal.typed() > 0
         shown = terminal.shown()
         for attack in ("tty-write", "pts-write"):
@@ -461,7 +462,8 @@ class Arena:
             effects["chown"] = (home / "meta/owner").stat().st_uid == 1
         for attack in ("daemon", "double-fork"):
             effects[attack] = any(
-                _is_locked(path) for path in built.glob(f"build/attacker*/out/{attack}.lock")
+                _is_locked(path, 0.2 if self.state == WITHOUT else 20)
+                for path in built.glob(f"build/attacker*/out/{attack}.lock")
             )
         for path in built.glob("build/attacker*/out"):
             (path / "stop").touch()
@@ -576,9 +578,10 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def _is_locked(path: Path) -> bool:
+def _is_locked(path: Path, most_s: float) -> bool:
+    """Tell whether somebody holds a lock; one who is ended loses it a moment later."""
     with path.open() as file:
-        deadline = time.monotonic() + 0.2
+        deadline = time.monotonic() + most_s
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -214,9 +214,9 @@ def test_cargo_looks_at_a_secret_that_the_script_was_granted(own_bench: Bench) -
 
 
 def test_a_line_full_of_slashes_is_judged_in_no_time() -> None:
-    began = time.monotonic()
+    began = time.process_time()  # Others may be busy.
     judge("metadata", "=/" * 50_000, granted=(), denied=(), places=PLACES)
-    assert time.monotonic() - began < 5  # It took minutes.
+    assert time.process_time() - began < 5  # It took minutes.
 
 
 @pytest.mark.parametrize("denied", ["rustc-link-lib=evil", "rustc-link-search=native=/usr/lib/x"])

@@ -164,10 +164,10 @@ def test_a_linker_takes_such_orders(tmp_path: Path, orders: str) -> None:
 
 def test_a_file_of_nothing_but_comments_is_read_in_no_time(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"/**/ #\n" * 300_000 + b"INPUT(x)")
-    began = time.monotonic()
+    began = time.process_time()  # Others may be busy.
 
     assert linkable.Search().commanding(bytes(tmp_path)) == ["x"]
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_nobody_waits_for_a_fifo_or_names_everything(tmp_path: Path) -> None:

@@ -40,5 +40,5 @@ def test_what_changes_while_a_connection_is_made_leads_nowhere_else(
         assert refused > 0
         assert elsewhere == 0
         assert forbidden.count == 0
-    assert took < 60
+    assert took < 120
     print(mode, through, f"{flips=} {made=} {refused=} {other=} {took=:.1f}")

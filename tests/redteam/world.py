@@ -148,6 +148,7 @@ class Processes:
         )
         sleeping = [*as_user, "sleep", "600"]
         self._others = [subprocess.Popen(sleeping) for _ in range(3)]
+        self.priority = self.nice(self.victim)  # Before anything is done to it: `nice make test`.
 
     @property
     def victim(self) -> int:

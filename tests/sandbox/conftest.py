@@ -271,7 +271,7 @@ def compile_c(source: str, program: Path, *flags: str) -> Path:
     return program
 
 
-def wait_until(holds: Callable[[], bool], timeout_s: float = 10) -> bool:
+def wait_until(holds: Callable[[], bool], timeout_s: float = 60) -> bool:
     """Look again and again whether `holds()`, for as long as `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:

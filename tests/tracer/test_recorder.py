@@ -195,7 +195,7 @@ def test_stop_ends_a_tree_that_would_run_for_ever(
     recorded = record(child("spawning"), "bomb", "10", stop_after_s=1)
 
     assert recorded.recording.end.exit == -signal.SIGKILL
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
 
 
 def test_stops_and_signals_reach_the_child_as_without_a_recorder(
