@@ -178,10 +178,11 @@ def _policy(chain: Toolchain) -> Policy | None:
 def _names() -> Iterator[str]:
     """Yield what a report must not tell: who this is, on which machine, in which folder."""
     found = [os.uname().nodename, os.uname().nodename.partition(".")[0]]
-    try:
-        found += [getpass.getuser(), str(Path.home())]
-    except (KeyError, OSError, RuntimeError, ImportError):
-        pass  # A user without a name.
+    for ask in (getpass.getuser, lambda: str(Path.home())):
+        try:
+            found.append(ask())
+        except (KeyError, OSError, RuntimeError, ImportError):
+            pass  # A user without a name, or without a home.
     try:
         found.append(str(Path.cwd()))
     except OSError:

@@ -456,7 +456,7 @@ def test_the_session_is_for_its_owner_only(desk: Desk, workspace: Workspace) -> 
 def test_from_a_worker_thread_it_runs_and_can_be_interrupted(
     desk: Desk, workspace: Workspace
 ) -> None:
-    seconds = "31.41592"
+    seconds = f"31.41592{os.getpid()}"
     build = desk.prepare(workspace(WAITING.format(seconds=seconds)), "learning")
     ended: list[Held] = []
     worker = threading.Thread(target=lambda: ended.append(build.run()))
@@ -478,7 +478,7 @@ def test_from_a_worker_thread_it_runs_and_can_be_interrupted(
 def test_ending_the_command_ends_everything(
     desk: Desk, workspace: Workspace, number: int, exit_code: int
 ) -> None:
-    seconds = f"27.1828{number}"
+    seconds = f"27.1828{number}{os.getpid()}"
     root = workspace(WAITING.format(seconds=seconds))
     with command(root, desk.environment) as started:
         wait_until(lambda: len(running(f"sleep {seconds}")) >= 2)
@@ -495,7 +495,7 @@ def test_ending_the_command_ends_everything(
 def test_killing_any_of_the_processes_leaves_nothing_behind(
     desk: Desk, workspace: Workspace, victim: str
 ) -> None:
-    seconds = f"16.1803{len(victim)}"
+    seconds = f"16.1803{len(victim)}{os.getpid()}"  # Whoever else runs the tests has another.
     root = workspace(WAITING.format(seconds=seconds))
     with command(root, desk.environment) as started:
         wait_until(lambda: len(running(f"sleep {seconds}")) >= 2)

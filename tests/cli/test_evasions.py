@@ -52,7 +52,9 @@ def _vendored(registry: Registry, workspace: Path) -> dict[str, str]:
     """Do what `cargo vendor` does; return the variables for Cargo."""
     for archive in registry.folder.glob("*.crate"):
         with tarfile.open(archive) as file:
-            file.extractall(workspace / "vendor", filter="data")
+            if hasattr(tarfile, "data_filter"):  # Python 3.11.4, and what distributions mend.
+                file.extraction_filter = tarfile.data_filter
+            file.extractall(workspace / "vendor")
         folder = workspace / "vendor" / archive.name.removesuffix(".crate")
         files = {
             path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()

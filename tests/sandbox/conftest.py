@@ -243,7 +243,7 @@ class Bench:
         self,
         placed: Path,
         profile: Literal["learning", "enforcing"] = "enforcing",
-        timeout_s: float = 60,
+        timeout_s: float = 240,
         **options: Any,  # noqa: ANN401 - for Popen, which takes anything
     ) -> Ended:
         """Run the stub at `placed` to its end."""

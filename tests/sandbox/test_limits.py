@@ -85,7 +85,7 @@ def test_a_limit_ends_the_run_and_says_how_to_raise_it(
 
 def test_what_is_within_its_limits_is_left_alone(own_bench: Bench) -> None:
     own_bench.limits = {name: max(limits.LEAST.get(name, 1), 64 * MIB) for name in limits.DEFAULTS}
-    own_bench.limits |= {"seconds": 60, "processes": 3, "output_files": 3}
+    own_bench.limits |= {"seconds": 600, "processes": 3, "output_files": 3}
     body = """\
 import os, sys
 out = os.environ["OUT_DIR"]
