@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from buildperm.cargo.toolchain import home
 from buildperm.policy.grants import CRATES_IO, CrateGrants, key_for, matching, parse_key
 from buildperm.policy.pattern import locate
 
@@ -82,11 +82,10 @@ def places(
     metadata: Metadata, toolchain: Toolchain, environment: Mapping[str, str]
 ) -> dict[str, bytes]:
     """Return what the tokens of portable paths stand for, but for those of a single build."""
-    home = environment.get("HOME")
     folders = {
         "WORKSPACE": metadata.root,
         "CARGO_HOME": toolchain.cargo_home,
         "SYSROOT": toolchain.sysroot,
-        "HOME": Path(home) if home else Path.home(),
+        "HOME": home(environment),
     }
     return {token: os.fsencode(folder.resolve()) for token, folder in folders.items()}

@@ -149,8 +149,23 @@ def _home(environment: Mapping[str, str], variable: str, default: str, folder: P
     value = environment.get(variable)
     if value:
         return (folder / value).resolve()
-    home = environment.get("HOME")
-    return ((Path(home) if home else Path.home()) / default).resolve()
+    return (home(environment) / default).resolve()
+
+
+def home(environment: Mapping[str, str]) -> Path:
+    """Return the home folder, as Cargo finds it: HOME, or what the user database says.
+
+    Raises:
+        BuildpermError: There is none; what is sensitive in it could not be told from the rest.
+    """
+    named = environment.get("HOME")
+    try:
+        return Path(named) if named else Path.home()
+    except RuntimeError:
+        raise BuildpermError(
+            "this user has no home folder: HOME is not set, and the user database names none",
+            hint="Set HOME; an empty folder will do.",
+        ) from None
 
 
 def _fields(described: str) -> dict[str, str]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,19 @@ def test_a_failing_rustc_is_quoted(tmp_path: Path) -> None:
 def program(path: Path, text: str) -> None:
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
+
+
+def test_a_user_without_a_home_is_told_what_to_do(
+    tmp_path: Path, environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(_uid: int) -> None:
+        raise KeyError("uid not found")
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    homeless = {name: value for name, value in environment.items() if name != "HOME"}
+
+    with pytest.raises(BuildpermError, match="no home folder") as caught:
+        toolchains.home(homeless)
+    assert "Set HOME" in caught.value.hint
+    assert toolchains.home({"HOME": str(tmp_path)}) == tmp_path

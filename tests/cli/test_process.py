@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 from pathlib import Path
 
@@ -21,6 +22,14 @@ def within(setting: str) -> list[str]:
     return [bash, "-c", f'{setting}\nexec "$@"', "bash"]
 
 
+def _is_known() -> bool:
+    try:
+        return bool(pwd.getpwuid(os.getuid()))
+    except KeyError:
+        return False  # As in a container: nobody has written down who this is.
+
+
+_HAS_NAME = _is_known()
 SETTINGS = {
     "standard input is closed": "exec <&-",
     "few files may be open": "ulimit -n 64",
@@ -29,7 +38,7 @@ SETTINGS = {
     "nobody else may read": "umask 077",
     "everybody may write": "umask 000",
     "no locale": "export LC_ALL=C PYTHONUTF8=0",
-    "no home": "unset HOME TERM",
+    "no home": f"unset {'HOME ' if _HAS_NAME else ''}TERM",
     "a late turn": "renice -n 19 $BASHPID > /dev/null",
     "temporary files lie far away": 'export TMPDIR="$FAR"',
 }
