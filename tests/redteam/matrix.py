@@ -14,6 +14,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from buildperm.sandbox.runtime import RUNTIMES
+from tests import surroundings
 from tests.redteam.arena import WITHOUT, Measured, measure, states, users
 from tests.redteam.catalogue import ATTACKS, FAILS, NOTHING, OPEN, Attack
 
@@ -106,6 +107,7 @@ def main() -> None:
         if reason:
             sys.exit(f"the runtime `{name}` cannot be measured here: {reason}")
     known: dict[tuple[str, str], Measured] = {}
+    made = surroundings.settle()
 
     def measured(user: str, state: str) -> Measured:
         if (user, state) not in known:
@@ -113,6 +115,7 @@ def main() -> None:
         return known[user, state]
 
     table = rows(cells(measured))
+    surroundings.unsettle(made)
     SECURITY.write_text(replaced(SECURITY.read_text(), table))
     sys.stdout.write(f"{len(table) - 2} attacks written to {SECURITY}\n")
 
