@@ -21,7 +21,7 @@ TWO_FACED = """
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     if std::env::var("OPT_LEVEL").as_deref() == Ok("0") {
-        let _ = std::fs::read("../secret.txt");
+        let _ = std::fs::read("../elsewhere.txt");
     }
 }
 """
@@ -34,7 +34,7 @@ fn main() {
 }
 """
 WAITING = b"31.4159"  # Seconds; nobody waits for so long.
-SECRET = "$WORKSPACE/secret.txt"
+SECRET = "$WORKSPACE/elsewhere.txt"
 
 
 def crate(folder: Path, build: str = "", *, manifest: str = "", source: str = "") -> None:
@@ -67,7 +67,7 @@ def learnt(folder: Path) -> str:
 def twice(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a workspace whose member depends on two crates for the target and for the host."""
     folder = workspace(tmp_path_factory.mktemp("twice") / "ws", "app")
-    (folder / "secret.txt").write_text("secret")
+    (folder / "elsewhere.txt").write_text("secret")
     both = "".join(f'{name} = {{ path = "../{name}" }}\n' for name in ("two-faced", "honest"))
     crate(
         folder / "app",
@@ -123,7 +123,7 @@ def test_all_runs_are_asked_about_once_kept_and_told(twice: Path, tmp_path: Path
 def test_what_one_context_shows_is_not_replaced_by_what_another_does(tmp_path: Path) -> None:
     contexts = 'contexts = ["check -p first", "check -p second"]'
     folder = workspace(tmp_path / "ws", "first", "second", contexts=contexts)
-    (folder / "secret.txt").write_text("secret")
+    (folder / "elsewhere.txt").write_text("secret")
     depends = 'two-faced = { path = "../two-faced" }\n'
     crate(folder / "first", manifest=f"[dependencies]\n{depends}")
     crate(folder / "second", "fn main() {}", manifest=f"[build-dependencies]\n{depends}")
@@ -169,7 +169,7 @@ LITTERING = r"""
 use std::os::unix::fs::PermissionsExt;
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    let _ = std::fs::read("../secret.txt");
+    let _ = std::fs::read("../elsewhere.txt");
     // A recording ends with the names of programs, here of some hundred thousand bytes.
     let mut folder = std::env::var("OUT_DIR").unwrap();
     for _ in 0..4 {
@@ -188,9 +188,9 @@ fn main() {
 def test_one_look_shows_all_that_fail(tmp_path: Path) -> None:
     names = ("first", "fourth", "second", "third")
     folder = workspace(tmp_path / "ws", *names)
-    (folder / "secret.txt").write_text("secret")
+    (folder / "elsewhere.txt").write_text("secret")
     for name in names:
-        crate(folder / name, 'fn main() { std::fs::read("../secret.txt").unwrap(); }')
+        crate(folder / name, 'fn main() { std::fs::read("../elsewhere.txt").unwrap(); }')
     (folder / "fourth/build.rs").write_text(LITTERING)
 
     for words in (["build", "-j1"], ["test", "-j1"]):
@@ -202,13 +202,13 @@ def test_one_look_shows_all_that_fail(tmp_path: Path) -> None:
 
 def test_a_run_that_took_no_part_is_no_finding(tmp_path: Path) -> None:
     folder = workspace(tmp_path / "ws", "app")
-    (folder / "secret.txt").write_text("secret")
+    (folder / "elsewhere.txt").write_text("secret")
     crate(
         folder / "app",
         """
         fn main() {
             if std::env::var_os("CARGO_FEATURE_BAD").is_some() {
-                let _ = std::fs::read("../secret.txt");
+                let _ = std::fs::read("../elsewhere.txt");
             }
         }
         """,
@@ -245,10 +245,10 @@ pub fn speak(_: proc_macro::TokenStream) -> proc_macro::TokenStream {
 def speaking(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a workspace with a macro that prints its file `said`."""
     folder = workspace(tmp_path_factory.mktemp("speaking") / "ws", "app", "macros")
-    (folder / "secret.txt").write_text("secret")
+    (folder / "elsewhere.txt").write_text("secret")
     crate(
         folder / "app",
-        'fn main() { let _ = std::fs::read("../secret.txt"); }',
+        'fn main() { let _ = std::fs::read("../elsewhere.txt"); }',
         manifest='[dependencies]\nmacros = { path = "../macros" }\n',
         source="macros::speak!();\n",
     )
