@@ -16,13 +16,13 @@ class ExitCode(IntEnum):
     UNDECIDED = 3
     """Proposals are left that nobody has allowed or denied."""
     REFUSED = 20
-    """A build script tried what it was not granted."""
+    """A build script tried what it was not granted, or was failed by buildperm."""
     NOT_REVIEWED = 21
     """Nobody has reviewed a build script as it is now, or grants are wider than `--against` has."""
     UNUSED = 22
     """A grant was not used, and `--deny-unused` was given."""
     CANNOT_ENFORCE = 23
-    """This machine cannot enforce what is required, or a build script has no stub."""
+    """A build script could not be held, or it is not known whether one was, or what it did."""
     INTERRUPTED = 130
     """Ctrl+C or SIGTERM."""
 
@@ -42,6 +42,6 @@ class BuildpermError(Exception):
 
 
 class CannotEnforceError(BuildpermError):
-    """The machine lacks what the grants require; a build script that may have run is named."""
+    """Something cannot be held, or is not known to have been; the message says which, and what."""
 
     exit_code = ExitCode.CANNOT_ENFORCE

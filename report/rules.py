@@ -33,7 +33,7 @@ _DECIDE = (
     "with what risk, and asks. Commit Cargo.toml and buildperm.lock afterwards. If nobody can say "
     "why the build script needs this, look at its source before anything is granted."
 )
-_HELD = "It was held to what the workspace grants it, so nothing came of the attempt."
+_HELD = "It was held to what the workspace grants it; the message says where that did not stop it."
 
 
 def _beyond(kind: Kind, name: str, deed: str, full: str) -> RuleText:

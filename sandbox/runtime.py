@@ -65,7 +65,10 @@ class Runtime(Protocol):
 
 _MEMORY = "It executes code that it has in memory (memfd); under the same restrictions."
 _LOAD = "It uses processor time, memory and disk space as it likes."
-_NAMES = "It sees names, sizes and times of files that it may not read (stat, readlink)."
+_NAMES = (
+    "It sees names, sizes, modes, owners and times of files that it may not read (stat, readlink), "
+    "and how full file systems are (statfs)."
+)
 _ATTRIBUTES = (
     "It changes modes, times and extended attributes of what lies in folders that it may write."
 )

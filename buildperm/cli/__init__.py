@@ -17,7 +17,7 @@ _COMMANDS = {
     "learn": "Build once, see what each build script does, decide, write the grants.",
     "review": "After an update, look at the build scripts that behave differently.",
     "check": "Without building, say whether every build script is as it was reviewed.",
-    "ci": "Build, holding every build script to its grants. Never asks, never writes.",
+    "ci": "Build, holding every build script to its grants. Never asks, never writes grants.",
     "watch": "Wait for Cargo.lock or Cargo.toml to change, then offer the review.",
     "show": "Say in plain words what each build script is granted, by whom and since when.",
     "why": "Say whether a build script may do something, and why, or why not.",
@@ -56,8 +56,9 @@ def _group() -> None:
     """Hold Cargo build scripts to what you granted them.
 
     A build script (build.rs) can do anything that you can: read your keys, call home, rewrite your
-    sources. buildperm runs each one in a sandbox, records what it really does, asks you about what
-    is out of the ordinary, keeps your answers in Cargo.toml, and holds every build to them.
+    sources. buildperm runs each one in a sandbox, records what it does, asks you about what is out
+    of the ordinary, keeps your answers in Cargo.toml, and holds the builds that you run under it to
+    them. What is left open is listed in SECURITY.md, and by `buildperm doctor` for this machine.
     """
 
 

@@ -41,8 +41,8 @@ def command(
     Compares Cargo.lock, Cargo.toml and the sources of the workspace with buildperm.lock: build
     scripts that are new, that changed, whose build-dependencies or features changed, that were
     never recorded in a context which Cargo.toml declares, and what they were seen doing that is
-    not granted. Nothing is run and nothing is written, so it fits a pre-commit hook and the first
-    step of a CI job.
+    not granted. Nothing is built, and no file but a report is written, so it fits a pre-commit hook
+    and the first step of a CI job.
 
     Without words after `--` it looks at all that `contexts` in Cargo.toml lists, else at
     `cargo check --keep-going`.

@@ -61,18 +61,18 @@ def command(
     """Build, holding every build script to its grants. Never asks, never decides.
 
     Runs `cargo build`, or whatever you write after `--`, in a target directory of its own. What a
-    build script was not granted is refused by the kernel and reported: who, what, through which
-    programs, and what would allow it. Cargo's own output stays as it is. It is told to keep going
-    where it can, so that one run shows all that there is to see.
+    build script was not granted is refused and reported, but for what SECURITY.md lists: who, what,
+    through which programs, and what would allow it. Cargo's own output stays as it is. It is told
+    to keep going where it can, so that one run shows as much as it can.
 
     With --against nothing is built where the grants have become wider than in another commit:
     a pull request can bring its own permission along. See `buildperm check --help`.
 
     Exit code, the first that fits: 2 wrong words or unreadable input; 21 not reviewed, or wider,
-    and nothing was built (--require-reviewed, --against); 23 this machine cannot hold a build
-    script; 130 interrupted; 20 something was refused; Cargo's own where the build fails for a
-    reason of its own; 22 a grant is not used (--deny-unused); 0 fine. With --warn neither 20 nor 21
-    nor 22.
+    and nothing was built (--require-reviewed, --against); 23 a build script could not be held, or
+    it is not known whether one was, or what it did; 130 interrupted; 20 something was refused, or a
+    build script was failed; Cargo's own where the build fails for a reason of its own; 22 a grant
+    is not used (--deny-unused); 0 fine. With --warn neither 20 nor 21 nor 22.
 
     All reports are written whatever the exit code, but for 2, 23 and 130.
     """

@@ -67,8 +67,8 @@ def command(*, no_tui: bool, keep: bool) -> int:
     """See it at work: a bundled workspace with one crate that misbehaves.
 
     Builds a copy of it in a temporary folder: first with plain cargo, then with `buildperm learn`,
-    then with `buildperm ci`. Works offline with nothing but cargo and a C compiler, and touches
-    nothing outside that folder: the keys that get stolen are planted for the purpose.
+    then with `buildperm ci`. Works offline with nothing but cargo and a C compiler, and changes
+    nothing of yours outside that folder: the keys that get stolen are planted for the purpose.
     """
     folder = Path(tempfile.mkdtemp(prefix="buildperm-demo-"))
     thief = _Thief()

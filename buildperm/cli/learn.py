@@ -20,15 +20,17 @@ def command(*, no_tui: bool, accept: str, dry_run: bool, runs: int, cargo: tuple
 
     Runs `cargo check --keep-going`, or whatever you write after `--`, in a target directory of its
     own, each build script recorded inside a sandbox: it may read and run what it likes, except for
-    keys, tokens and the like, but write only where build scripts should, and reach no network.
-    Then you decide about what is out of the ordinary; the scripts concerned run once more under
-    your decisions; and these are written to Cargo.toml. Most crates need no decision at all. What
-    the build scripts were seen doing is kept in buildperm.lock, for `buildperm review`.
+    keys, tokens and the like, and your home folder but for the tool chains in it; but write only
+    where build scripts should, and reach no network. Then you decide about what is out of the
+    ordinary; the scripts concerned run once more under your decisions; and these are written to
+    Cargo.toml. Many crates need no decision at all. What the build scripts were seen doing is kept
+    in buildperm.lock, for `buildperm review`.
 
-    Quitting at any moment loses no decision and writes nothing.
+    Quitting before that keeps your decisions for the next time, and changes neither file.
 
-    Exit code: 0 all decided, 3 something left undecided, 23 this machine cannot hold a build
-    script, 130 interrupted, Cargo's own where the build fails for a reason of its own.
+    Exit code: 0 all decided, 3 something left undecided, 23 a build script could not be held, or it
+    is not known whether one was, or what it did; 130 interrupted, Cargo's own where the build fails
+    for a reason of its own.
     """
     workspaces = open_contexts(cargo)
     selftest.check(workspaces[0].runtime)

@@ -53,8 +53,9 @@ def command(
     Without words after `--` it builds all that `contexts` in Cargo.toml lists, else
     `cargo check --keep-going`.
 
-    Exit code: 0 all decided, 3 something left undecided, 23 this machine cannot hold a build
-    script, 130 interrupted, Cargo's own where the build fails for a reason of its own.
+    Exit code: 0 all decided, 3 something left undecided, 23 a build script could not be held, or it
+    is not known whether one was, or what it did; 130 interrupted, Cargo's own where the build fails
+    for a reason of its own.
     """
     manner = Manner(
         "review",

@@ -62,8 +62,8 @@ def command(
 
     CRATE is a name, a name with its version (`openssl-sys@0.9.104`), or a key of the grant table.
     What its build script was seen doing is held against the changed grants: the recordings on this
-    machine, or where there are none what buildperm.lock keeps. Nothing is run and nothing is
-    written.
+    machine, and what buildperm.lock keeps of contexts that are not recorded on it. Nothing is built
+    and nothing is written.
 
     Exit code: 0 nothing would be refused that is allowed today, 20 something would.
     """

@@ -50,7 +50,7 @@ def command(*, form: str, crate: str, access: str, cargo: tuple[str, ...]) -> in
     CRATE is a name, a name with its version (`openssl-sys@0.9.104`), or a key of the grant table.
     ACCESS is `exec:perl`, `read:/etc/ssl/openssl.cnf`, `write:PATH`, `env:NAME`, `net:HOST:PORT` or
     `directives:rustc-env=NAME`; a path alone means reading it, and a single word is looked for
-    among what was recorded. Nothing is run and nothing is written.
+    among what was recorded. Nothing is built and nothing is written.
 
     Exit code: 0 it is allowed, 20 it is refused.
     """
