@@ -41,6 +41,7 @@ class Verdict:
         self.failure = ""  # Everything that is wrong, in a sentence each; empty if nothing is.
         self.hint = ""
         self.talk: list[str] = []  # What is said without failing.
+        self.voided = ""  # Why the recording cannot be relied on; empty if it can.
         self.programs: list[str] = []  # Executable files in OUT_DIR.
         self.programs_unlisted = 0
         self._wait_status = wait_status
@@ -62,7 +63,7 @@ class Verdict:
             "exit": self.exit_status,
             "left_running": recorder.left_running,
             "tokens": recorder.tokens.settled,
-            "voided": recorder.voided,
+            "voided": self.voided,
             "failure": self.failure,
             "unseen": recorder.unseen,
             "programs": list[object](self.programs),
@@ -104,8 +105,9 @@ def judge(
             verdict.fail(recorder.failure, _DISTRUST)
     if recorder.met_file_limit:
         _met_file_limit(verdict, run)
-    if recorder.voided:
-        reason = f"the recording is not complete: {recorder.voided}"
+    verdict.voided = recorder.voided or _lost(writer)
+    if verdict.voided:
+        reason = f"the recording is not complete: {verdict.voided}"
         if run.learning:
             verdict.talk.append(f"warning: {reason}")
         else:
@@ -185,6 +187,14 @@ def _directives(verdict: Verdict, withheld: list[str], *, learning: bool) -> Non
         verdict.fail(f"it printed directives that it was not granted: {_listed(withheld)}", _REVIEW)
 
 
+def _lost(writer: Writer) -> str:
+    """Say that something refused is not in the recording: a flood of others may be there for it."""
+    if not writer.lost:
+        return ""
+    attempts = "attempt" if writer.lost == 1 else "attempts"
+    return f"{writer.lost:,} refused {attempts} did not fit"
+
+
 def _denied_writes(verdict: Verdict, run: Run, writer: Writer) -> None:
     """Fail for what was denied and not there yet: Landlock can keep nobody from making that."""
     if not run.denied_writes:
@@ -193,6 +203,12 @@ def _denied_writes(verdict: Verdict, run: Run, writer: Writer) -> None:
     found = [text for text in texts if any(matches(rule, text) for rule in run.denied_writes)]
     if found:
         verdict.fail(f"it made what it was denied to write: {_listed(found)}", _DISTRUST)
+    elif writer.lost_writes:
+        verdict.fail(
+            "it may have made what it was denied to write: it wrote more than fits into a "
+            "recording",
+            _DISTRUST,
+        )
 
 
 def _sensitive(

@@ -66,6 +66,8 @@ class Writer:
         processes: int = PROCESSES,
     ) -> None:
         self.dropped = 0  # Events that did not fit, repetitions included.
+        self.lost = 0  # Those of them that were refused.
+        self.lost_writes = 0  # Those of them of which `written` should have told.
         self.refused = 0  # Refused events, repetitions included.
         self._clock = clock
         self._start = clock()
@@ -186,7 +188,11 @@ class Writer:
     ) -> None:
         """File an `EnvironmentRead`."""
         key = ("environment", process.chain, name, present, withheld, secret)
-        self._count(key, process.key, False, len(name) + len(secret))
+        known = self._events.get(key)
+        if known is not None:
+            known[2] += 1
+        else:
+            self._add(key, process.key, False, len(name) + len(secret), is_withheld=withheld)
 
     def directive(self, key: str, value: str, verdict: str) -> None:
         """File a `DirectivePrinted`; `key` and `value` are in notation."""
@@ -205,13 +211,9 @@ class Writer:
     def written(self) -> Iterator[bytes]:
         """Yield each path that was opened for writing, made, or given to something else."""
         for key in self._events:
-            match key:
-                case ("opened", _, bytes(path), "write" | "read-write", _, 0, _, _):
-                    yield path
-                case ("changed", _, change, bytes(path), _, 0, _, _) if change in _MADE:
-                    yield path
-                case _:
-                    pass
+            path = _written(key)
+            if path is not None:
+                yield path
 
     def withheld_names(self) -> Iterator[bytes]:
         """Yield each variable that was asked for, exists outside, and was kept from the script."""
@@ -256,18 +258,34 @@ class Writer:
             known[2] += 1
             self.refused += refused
 
-    def _add(self, key: Key, process: int, refused: bool, size: int) -> None:
+    def _add(
+        self, key: Key, process: int, refused: bool, size: int, *, is_withheld: bool = False
+    ) -> None:
         self.refused += refused
-        if (self._refusals if refused else self._ordinary).take(size):
+        is_refusal = refused or is_withheld
+        if (self._refusals if is_refusal else self._ordinary).take(size):
             self._events[key] = [self._clock() - self._start, process, 1]
         else:
             self.dropped += 1
+            self.lost += is_refusal
+            self.lost_writes += _written(key) is not None
 
     def _lines(self) -> Iterator[str]:
         for key, (parent, program, argv) in self._processes.items():
             yield line.process(key, parent, program, argv)
         for fields, (at, pid, count) in self._events.items():
             yield line.event(fields, at, pid, count)
+
+
+def _written(key: Key) -> bytes | None:
+    """Return what an event has opened for writing, made, or given to something else, if it has."""
+    match key:
+        case ("opened", _, bytes(path), "write" | "read-write", _, 0, _, _):
+            return path
+        case ("changed", _, change, bytes(path), _, 0, _, _) if change in _MADE:
+            return path
+        case _:
+            return None
 
 
 def put(made: bytes, path: bytes) -> None:
