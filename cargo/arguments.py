@@ -122,7 +122,7 @@ def parse(words: Sequence[str], *, default: Sequence[str]) -> Arguments:
     toolchain = given.pop(0)[1:] if given[0].startswith("+") else ""
     if not given:
         given = list(default)
-    elif given[0].startswith("-") and not _REPORTING.intersection(_before_program(given)):
+    elif given[0].startswith("-") and _HELD.isdisjoint(_no_options(given)):
         given = [*default, *given]  # `-- --release`: options for what would be run anyway.
     values: dict[str, list[str]] = {}
     metadata: list[str] = []
@@ -186,6 +186,16 @@ def _only_options(words: Sequence[str]) -> Iterator[str]:
             yield word
             yield next(rest, "")
         elif word.startswith("-"):
+            yield word
+
+
+def _no_options(words: Sequence[str]) -> Iterator[str]:
+    """Leave out options and their values, which may be called like commands: `--features doc`."""
+    rest = iter(_before_program(words))
+    for word in rest:
+        if word in _VALUED or word in _OTHER_VALUED:
+            next(rest, "")
+        elif not word.startswith("-"):
             yield word
 
 

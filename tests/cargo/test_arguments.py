@@ -72,12 +72,26 @@ def test_commands_that_go_around_the_wrapper_are_refused(words: list[str]) -> No
         parse(words, default=["check"])
 
 
-@pytest.mark.parametrize("words", [["--release"], ["-p", "app", "--offline"], ["-q", "--", "x"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--release"],
+        ["-p", "app", "--offline"],
+        ["-q", "--", "check"],
+        ["--features", "doc"],
+        ["-F", "c", "-p", "check", "--test", "build"],
+    ],
+)
 def test_options_alone_are_for_the_command_that_is_run_anyway(words: list[str]) -> None:
     arguments = parse(words, default=["check", "--keep-going"])
 
     assert arguments.command == "check"
     assert arguments.words == ("check", "--keep-going", *words)
+
+
+@pytest.mark.parametrize("words", [["-q", "test"], ["--color", "always", "run", "--features", "d"]])
+def test_a_command_behind_options_is_found(words: list[str]) -> None:
+    assert parse(words, default=["check"]).words == tuple(words)
 
 
 def test_options_before_a_command_stay_where_they_are() -> None:
