@@ -64,7 +64,7 @@ class Finished:
     units: frozenset[Path]  # Folders of the build script runs that took part, fresh ones too.
     ran: frozenset[Path]  # Those of them that were not fresh.
     overwritten: frozenset[Path]  # Those that ran twice, so that what one run did is not known.
-    unended: tuple[tuple[str, str], ...]  # Crates with versions whose script's end nobody told.
+    unended: tuple[tuple[str, str], ...]  # Crates with versions of which a run was not recorded.
     unheld: tuple[tuple[str, str], ...]  # Those whose script could not be held, and was not run.
     is_complete: bool  # All of them are in `units`: Cargo told of all that it came to.
 
@@ -110,6 +110,7 @@ class Build:
         self._overwritten: set[Path] = set()
         self._unheld: set[tuple[str, str]] = set()
         self._running: dict[int, tuple[str, str]] = {}  # By supervisor.
+        self._unrecorded: set[tuple[str, str]] = set()
         self._interruptions = 0
         self._wake = self._woken = -1  # A pipe while it runs.
 
@@ -152,7 +153,7 @@ class Build:
             units=frozenset(self._ran | (self._messages.units if self._messages else set())),
             ran=frozenset(self._ran),
             overwritten=frozenset(self._overwritten),
-            unended=tuple(sorted(set(self._running.values()))),
+            unended=tuple(sorted({*self._running.values(), *self._unrecorded})),
             unheld=tuple(sorted(self._unheld)),
             is_complete=not interrupted and self._has_told_all(exit_code),
         )
@@ -290,9 +291,11 @@ class Build:
                 self._running[step.pid] = step.crate, step.version
             case ScriptEnded():
                 self._running.pop(step.pid, None)
-                if step.recording is None and step.exit_code == ExitCode.CANNOT_ENFORCE:
-                    self._unheld.add((step.crate, step.version))
-                if step.recording is not None:
+                if step.recording is None:
+                    is_unheld = step.exit_code == ExitCode.CANNOT_ENFORCE
+                    missing = self._unheld if is_unheld else self._unrecorded
+                    missing.add((step.crate, step.version))
+                else:
                     folder = step.recording.parent.parent
                     (self._overwritten if folder in self._ran else self._ran).add(folder)
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from buildperm.sandbox.session import Package, Session
 
 
-_LOST = "something ended the process that recorded it, so that nobody knows what it did"
+_LOST = "a run of it was not recorded to its end, so that nobody knows what it did"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def scripts(
 def unended(session: Session, finished: Finished) -> list[bytes]:
     """Return the packages of which a build script was started and never came to its end.
 
-    Something has ended its supervisor, and what it did until then is not recorded.
+    Something has ended its supervisor, or the disk is full: what it did is not recorded.
     """
     if finished.interrupted:
         return []

@@ -344,5 +344,24 @@ def test_a_run_whose_supervisor_was_killed_is_a_finding(tmp_path: Path) -> None:
         finally:
             kill_group(started)
         assert started.returncode == status, said
-        assert "killer 0.1.0: something ended the process that recorded it" in said
+        assert "killer 0.1.0: a run of it was not recorded to its end" in said
     assert 'crate = "killer"' not in learnt(folder)
+
+
+def test_a_run_whose_recording_cannot_be_written_is_a_finding(tmp_path: Path) -> None:
+    folder = workspace(tmp_path / "ws", "filling", "other")
+    (folder / "secret.txt").write_text("secret")
+    crate(folder / "filling", 'fn main() { let _ = std::fs::read("../secret.txt"); }')
+    crate(folder / "other", "fn main() {}")
+
+    for command, status in (("ci", 20), ("learn", 101)):
+        buildperm(command, folder=folder)
+        (recording,) = folder.glob(f"target/buildperm/{command}/debug/build/filling-*/*/*.jsonl")
+        recording.unlink()
+        recording.mkdir()  # As good as a disk that the script has filled.
+        told = buildperm(command, folder=folder)
+
+        said = told.stdout + told.stderr
+        assert told.returncode == status, said
+        assert "filling 0.1.0: a run of it was not recorded to its end" in said
+    assert 'crate = "filling"' not in learnt(folder)
