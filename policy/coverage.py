@@ -9,6 +9,7 @@ from buildperm.policy.access import Access, Kind
 from buildperm.policy.pattern import is_literal
 from buildperm.policy.pattern_set import PatternSet
 from buildperm.policy.rule import Rule
+from buildperm.policy.sensitive_table import BUILT
 
 
 class Coverage:
@@ -55,5 +56,8 @@ class Granted:
 
     def covers(self, access: Access) -> bool:
         """Tell whether the access is allowed."""
-        is_open = not access.sensitive or yields_to_wildcards(access.kind, access.target)
+        is_open = not access.sensitive or (
+            # Where Cargo builds is for the machine to say: see `sensitive.built_in`.
+            access.sensitive != BUILT and yields_to_wildcards(access.kind, access.target)
+        )
         return (self._all if is_open else self._exact).covers(access)

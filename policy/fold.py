@@ -19,6 +19,7 @@ from buildperm.policy.containment import contained
 from buildperm.policy.environment import withheld_because
 from buildperm.policy.pattern import locate, which
 from buildperm.policy.pattern_set import PatternSet
+from buildperm.policy.sensitive_table import BUILT
 from buildperm.tracer.event import (
     CallRefused,
     Change,
@@ -80,6 +81,8 @@ class _Folding:
         self._around.pop("MANIFEST_DIR", None)
         self._path = header.path or os.environb.get(b"PATH", b"")
         self._held = header.held
+        built = sensitive.built_in(header.places)
+        self._built_in = locate(built, header.places) if built else ""
         self._reasons: dict[tuple[bytes, bool], str] = {}
         self._tools = frozenset(header.tools)
         self._handed_over = tuple(locate(path, header.places) for path in header.handed_over)
@@ -260,6 +263,11 @@ class _Folding:
             tally = self._tallies[Kind.DIRECTIVE, target]
             tally.sensitive = STEERS
 
+    def _why_built(self, kind: Kind, target: str) -> str:
+        """Say why a file is in the tier that lies where Cargo builds; empty if it is not."""
+        is_there = self._built_in and f"{target}/".startswith(f"{self._built_in}/")
+        return BUILT if kind is Kind.WRITE and is_there else ""
+
     def _tally(
         self,
         event: Event,
@@ -272,7 +280,7 @@ class _Folding:
     ) -> None:
         tally = self._tallies.get((kind, target))
         if tally is None:
-            why = held(kind, target)
+            why = held(kind, target) or self._why_built(kind, target)
             free = kind is Kind.READ and self._is_handed_over(target)
             tally = _Tally(outcome, event.at_ns, event.at_ns, why, free, example=example)
             self._tallies[kind, target] = tally

@@ -141,6 +141,18 @@ def known(places: Mapping[str, bytes]) -> Iterator[bytes]:
     return filter(os.path.lexists, _candidates(places, writing=False))
 
 
+def built_in(places: Mapping[str, bytes]) -> bytes:
+    """Return where Cargo builds without buildperm: `$WORKSPACE/target`, or wherever it was told to.
+
+    Ours lies in there, too: see `cargo.target.open_target`. Empty where the workspace does.
+    """
+    above, _, name = places.get("TARGET_DIR", b"").rpartition(b"/")
+    found = above.removesuffix(b"/buildperm")
+    if name not in (b"learn", b"ci") or not found or found == above:
+        return b""
+    return b"" if leads.covers(found, places.get("WORKSPACE", b"")) else found
+
+
 def _why_read(target: str) -> str:
     components = target.lower().split("/")
     if not _FOLDER_NAMES.isdisjoint(components):
@@ -240,6 +252,9 @@ def _candidates(places: Mapping[str, bytes], *, writing: bool) -> Iterator[bytes
             yield from _concrete(pattern, places, listings)
     yield from _below_workspace(places)
     if writing:
+        built = built_in(places)
+        if built:
+            yield built
         for token in ("WORKSPACE", "MANIFEST_DIR"):
             if token in places:
                 for later in (*LATER_FILES, ".git", ".cargo", ".vscode", ".idea", ".github"):
@@ -258,6 +273,11 @@ def _concrete(
         return
     base = pattern.removesuffix("/**")
     if base == "/root" and (places.get("HOME", b"") + b"/").startswith(b"/root/"):
+        return
+    if base.startswith("$") and "/" not in base:
+        place = absolute(base, places)
+        if place:
+            yield place
         return
     folder, _, name = base.rpartition("/")
     above = absolute(folder, places)

@@ -329,11 +329,12 @@ ROOTED_READ = (  # Patterns that hold for reading and, as everything here, for w
     ("/root/**", "somebody else's home folder"),
 )
 _RUNS_LATER = "it runs later, outside the sandbox"
+BUILT = f"what Cargo built: {_RUNS_LATER}"
 ROOTED_WRITE = (
     ("$CARGO_HOME/**", "Cargo's own folder: programs, settings and sources of other crates"),
     ("$SYSROOT/**", "the Rust toolchain"),
     ("$TARGET_DIR/**", "what other crates and build scripts produced, or buildperm's own files"),
-    ("$WORKSPACE/target/**", f"what Cargo built: {_RUNS_LATER}"),
+    ("$WORKSPACE/target/**", BUILT),
     ("$WORKSPACE/.git/**", f"git's own folder: {_RUNS_LATER}"),
     ("$WORKSPACE/.cargo/**", "Cargo's settings: they can start any program"),
     ("$HOME/bin/**", f"a program of yours: {_RUNS_LATER}"),

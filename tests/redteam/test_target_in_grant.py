@@ -1,0 +1,68 @@
+"""Folders that a script may write by a grant, and in which Cargo builds or keeps its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import buildperm
+from tests.redteam.test_runs import crate, workspace
+
+GRANT = """
+[workspace.metadata.buildperm]
+version = 1
+
+[workspace.metadata.buildperm.crates.writer]
+reviewed = ["0.1.0"]
+write = ["$WORKSPACE/gen/**"]
+"""
+WRITER = """
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    std::fs::write("../gen/own/x.txt", "").unwrap();
+    for path in std::fs::read_to_string("wishes").unwrap().lines() {
+        let _ = std::fs::OpenOptions::new().append(true).create(true).open(path);
+        let _ = std::fs::write(path, "overwritten");
+    }
+}
+"""
+OURS = "built/buildperm/ci/buildperm-rustc-wrapper"
+
+
+@pytest.mark.parametrize(
+    ("victim", "told"),
+    [
+        (OURS, "$TARGET_DIR/buildperm-rustc-wrapper"),
+        ("built/buildperm/learn/x", "$WORKSPACE/gen/built/buildperm/learn/x"),
+        ("built/debug/app", "$WORKSPACE/gen/built/debug/app"),
+        ("cargo/bin/tool", "$CARGO_HOME/bin/tool"),
+    ],
+)
+def test_a_granted_folder_is_not_what_cargo_keeps_in_it(
+    tmp_path: Path, victim: str, told: str
+) -> None:
+    folder = workspace(tmp_path / "ws", "writer")
+    with (folder / "Cargo.toml").open("a") as file:
+        file.write(GRANT)
+    crate(folder / "writer", WRITER)
+    aim = folder / "gen" / victim
+    aim.parent.mkdir(parents=True)
+    (folder / "gen/own").mkdir()
+    if victim != OURS:
+        aim.write_text("harmless")
+    places = {"CARGO_TARGET_DIR": "built", "CARGO_HOME": "cargo"}
+    extra = {name: str(folder / "gen" / below) for name, below in places.items()}
+
+    (folder / "writer/wishes").write_text("")
+    allowed = buildperm("ci", folder=folder, extra=extra)
+    assert allowed.returncode == 0, allowed.stdout + allowed.stderr
+    before = aim.read_text()
+    (folder / "writer/wishes").write_text(str(aim))
+    (folder / "writer/build.rs").write_text(f"{WRITER}\n")
+    refused = buildperm("ci", folder=folder, extra=extra)
+
+    assert refused.returncode == 20, refused.stdout + refused.stderr
+    assert told in refused.stdout
+    assert aim.read_text() == before
+    assert (folder / "gen/own/x.txt").exists()
