@@ -201,7 +201,7 @@ def _package(
             f"{each.rule.kind} {each.rule.pattern}": each.why for each in effective.withheld
         },
     }
-    secrets = compilation.by_hand(grants, package.version)
+    secrets = compilation.by_hand(grants, package.revision)
     if secrets:
         described["secrets"] = secrets
     return described

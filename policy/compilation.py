@@ -83,12 +83,12 @@ def effective(grants: CrateGrants | None, revision: str) -> Effective:
     return Effective(rules - {each.rule for each in withheld}, grants.denials, tuple(withheld))
 
 
-def by_hand(grants: CrateGrants | None, version: str) -> list[str]:
-    """Return the variables that this version of a crate may see though their values hold a secret.
+def by_hand(grants: CrateGrants | None, revision: str) -> list[str]:
+    """Return the variables that this revision of a crate may see though their values hold a secret.
 
     Somebody has named them exactly and given a reason, as for all of the sensitive tier.
     """
-    if grants is None or not grants.reason or version not in grants.reviewed:
+    if grants is None or not grants.reason or revision not in grants.reviewed:
         return []
     named = (rule.pattern for rule in grants.rules if rule.kind is Kind.ENV)
     return sorted(name for name in named if is_literal(name))

@@ -92,11 +92,12 @@ class Answer:
 
     def _judge_value(self, seen: Access | None) -> None:
         """Take back that a variable may be seen where its value, then or today, holds a secret."""
-        grants, version, name = self.script.grants, self.script.package.version, self.asked.target
+        grants, revision = self.script.grants, self.script.package.revision
+        name = self.asked.target
         is_open = isinstance(self.explanation, NotGranted) or explanation.is_allowed(
             self.explanation
         )
-        if name in by_hand(grants, version) or not is_open:
+        if name in by_hand(grants, revision) or not is_open:
             return
         why = seen.sensitive if seen is not None else ""
         value = os.environb.get(decode(name))

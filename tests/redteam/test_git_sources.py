@@ -7,7 +7,7 @@ import pty
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Timer
 
@@ -200,3 +200,41 @@ def test_what_counts_as_reviewed_of_a_git_source_is_a_commit(world: World) -> No
     assert world.run("ci").returncode == 20
     told_then = world.learn()
     assert f'reviewed = ["0.1.0#{new}"]' in world.manifest, told_then
+
+
+READS_VARIABLE = """
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    let _ = std::env::var("MIRROR");
+}
+"""
+SECRET_GRANT = """
+[workspace.metadata.buildperm]
+version = 1
+[workspace.metadata.buildperm.crates."{}"]
+reviewed = ["{}"]
+env = ["MIRROR"]
+reason = "it fetches from there"
+"""
+
+
+def test_a_secret_that_one_commit_may_see_is_kept_from_the_next(world: World) -> None:
+    (world.repository / "build.rs").write_text(READS_VARIABLE)
+    first = world.commit()
+    secret = {"MIRROR": "https://me:hunter2hunter2@mirror.example.org/"}
+    world = replace(world, extra={**world.extra, **secret})
+    path, plain = world.workspace / "Cargo.toml", world.manifest
+
+    path.write_text(plain + SECRET_GRANT.format(world.key, f"0.1.0#{first}"))
+    told = world.run("ci")
+    assert told.returncode == 0, told.stdout
+    assert world.run("why", "codegen", "env:MIRROR").stdout.startswith("allowed")
+
+    (world.repository / "README").write_text("more")
+    world.commit()
+    for reviewed in (f"0.1.0#{first}", "0.1.0"):
+        path.write_text(plain + SECRET_GRANT.format(world.key, reviewed))
+        told = world.run("ci")
+        assert told.returncode == 20, told.stdout
+        assert "MIRROR" in told.stdout
+        assert not world.run("why", "codegen", "env:MIRROR").stdout.startswith("allowed")
