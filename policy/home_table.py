@@ -66,7 +66,13 @@ OPEN = (  # Folders of tool chains, and of what they have downloaded, built and 
     *(".local/share/cargo/bin", ".local/share/cargo/registry", ".local/share/cargo/git"),
     *(".nix-profile", ".local/state/nix", ".nix-defexpr", ".guix-profile", ".config/guix/current"),
     *(".linuxbrew", "emsdk", ".emsdk", "Android/Sdk", "android-sdk", "Android/sdk", ".android-ndk"),
-    *(".platformio/packages", ".platformio/tools", ".espressif", "esp", ".arduino15/packages"),
+    *(
+        ".platformio/packages",
+        ".platformio/tools",
+        ".espressif",
+        "esp/esp-idf",
+        ".arduino15/packages",
+    ),
     *(".zvm", ".zig", ".zigup", ".wasmer/bin", ".wasmer/lib", ".wasmtime/bin"),
     *(".wasi-sdk", "wasi-sdk", ".foundry/bin", ".svm", ".solcx", ".aztec/bin", ".sp1", ".risc0"),
     *(".dotnet/sdk", ".dotnet/shared", ".dotnet/host", ".dotnet/packs", ".dotnet/tools"),
@@ -93,7 +99,19 @@ OPEN = (  # Folders of tool chains, and of what they have downloaded, built and 
     ),
 )
 CACHES = (  # Below XDG_CACHE_HOME.
-    *("ccache", "sccache", "pip", "uv", "zig", "go-build", "bazel", "bazelisk", "clangd", "deno"),
+    *(
+        "ccache",
+        "sccache",
+        "pip",
+        "uv",
+        "zig",
+        "go-build",
+        "bazel",
+        "bazelisk",
+        "clangd",
+        "deno/npm",
+    ),
+    *("deno/deps", "deno/remote", "deno/gen", "deno/dl"),  # Not what programs have stored there.
     *("cargo", "rust", "rustc", "cargo-zigbuild", "cargo-xwin", "xwin", "node-gyp", "node", "yarn"),
     *(
         "pnpm",
@@ -169,6 +187,7 @@ TOOLS = (  # Variables that name a program or a folder of a tool chain.
     *("EM_CACHE", "WASI_SDK_PATH", "WASI_SYSROOT", "VCPKG_ROOT", "CUDA_PATH", "CUDA_HOME"),
     *("CUDA_ROOT", "LIBTORCH", "ORT_LIB_LOCATION", "VULKAN_SDK", "SYSROOT", "SDKROOT", "QMAKE"),
     *("CCACHE_DIR", "SCCACHE_DIR", "GOCACHE", "GOMODCACHE", "HOMEBREW_PREFIX", "SDKMAN_DIR"),
+    *("IDF_PATH", "IDF_TOOLS_PATH"),
     *("ASDF_DATA_DIR", "MISE_DATA_DIR", "RBENV_ROOT", "FNM_DIR", "PNPM_HOME", "DOTNET_ROOT"),
 )
 TOOL_ENDINGS = (

@@ -172,6 +172,8 @@ BEGINNING_HOME = (  # What names in the home folder begin with.
     (".config_opera", _BROWSER),
 )
 BELOW_HOME = (  # Below the home folder; beside each what it holds.
+    (".npm-global/etc/npmrc", _REGISTRY),
+    (".npm-packages/etc/npmrc", _REGISTRY),
     (".config/gh", "GitHub credentials"),
     (".config/hub", "GitHub credentials"),
     (".config/glab-cli", "GitLab credentials"),

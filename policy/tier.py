@@ -39,6 +39,7 @@ LOOKED_AT_MOST = 50_000
 _LINKS_MOST = 4_000  # Entries of one sensitive folder, when looking for links.
 _INSIDE_MOST = 20_000  # Entries of a tree that was granted.
 _ABOVE_MOST = 2_000  # Entries of each folder above the workspace.
+_TOOL_MOST, _TOOL_LEVELS = 2_000, 2  # Of each folder that stays open in a home folder.
 _ENTERED_MOST = 64  # Folders that links of the tier lead to, in which more links are looked for.
 _TESTS = frozenset(
     b"test tests testing testdata test_data test-data fixtures fixture examples example benches "
@@ -123,6 +124,8 @@ def find(
     homes = home.closed(places, environ)
     held |= {path: why for path, why in _above(workspace, homes) if path not in held}
     opened = home.opened(homes, places, environ, path)
+    for place in opened:
+        held |= {key: why for key, why in _kept_in(place, places) if key not in held}
     opened += [folder for folder in packages if any(covers(each, folder) for each in homes)]
     return {
         "held": held,
@@ -150,6 +153,15 @@ def _above(workspace: bytes, homes: Iterable[bytes]) -> Iterable[tuple[bytes, st
         if not is_shared and not covers(b"/usr", folder):
             yield from search.Search(_ABOVE_MOST).keys(folder, 1)
         folder = folder.rpartition(b"/")[0]
+
+
+def _kept_in(place: bytes, places: Mapping[str, bytes]) -> Iterable[tuple[bytes, str]]:
+    """Yield the keys that a tool keeps at the top of its tool chain: `~/.nvm/.npmrc`."""
+    published = [places.get("CARGO_HOME", b"\0") + name for name in (b"/registry", b"/git")]
+    if not any(covers(each, place) for each in (*published, places.get("SYSROOT", b"\0"))):
+        for key, why in search.Search(_TOOL_MOST).keys(place, _TOOL_LEVELS):
+            if not os.path.islink(key):
+                yield key, why
 
 
 def closed_to(tier: Tier, folder: bytes) -> list[bytes]:

@@ -51,6 +51,8 @@ _PRIVATE = str.split("""
     .claude.json .claude/x .codex/auth.json .aider.conf.yml .cursor/mcp.json .continue/config.json
     .vscode/argv.json .config/Code/x .config/gh/hosts.yml .librewolf/p/logins.json .zen/p/key4.db
     .config/vivaldi/x .var/app/x snap/firefox/x .cargo/config.toml .cargo/credentials.toml
+    .moon/credentials.json .local/share/uv/credentials/credentials.toml .nvm/.npmrc .pyenv/.env
+    .local/opt/x/secret.key esp/hello/sdkconfig .cache/deno/location_data/x .npm-global/etc/npmrc
     .cargo/env .wrangler/config .ollama/history .dotnet/corefx/cryptography/x509stores/my/a.pfx
 """)
 _NEEDED = str.split("""
@@ -59,6 +61,7 @@ _NEEDED = str.split("""
     .nvm/versions/node/v22/bin/node .volta/tools/x .sdkman/candidates/java/x go/pkg/mod/x/go.mod
     .local/bin/tool .local/lib/libx.so .local/include/x.h .local/share/pkgconfig/x.pc
     .conan2/p/b/x vcpkg/installed/x64-linux/lib/x .cache/ccache/0/x .cache/sccache/0/x
+    esp/esp-idf/tools/x .nvm/README .cache/deno/npm/x
     miniconda3/envs/e/lib/x .conda/envs/e/lib/x Android/Sdk/ndk/27/source.properties
     emsdk/upstream/emscripten/emcc.py .opam/default/lib/x .ghcup/ghc/9/lib/x .clang-format
 """)
