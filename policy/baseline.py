@@ -102,6 +102,9 @@ READ = (
 )
 """Files that may be read and folders that may be listed."""
 
+NOT_OWN = ("$MANIFEST_DIR/.git/**",)
+"""What the first pattern of `READ` covers and every script has to be granted: `sandbox.owners`."""
+
 WRITE = (
     "$OUT_DIR/**",
     "$TMP/**",

@@ -111,6 +111,7 @@ _BASELINE = {
     Kind.EXEC: baseline.EXEC,
 }
 _SETS = {kind: PatternSet(patterns) for kind, patterns in _BASELINE.items()}
+_NOT_OWN = PatternSet(baseline.NOT_OWN)
 _HABITS = {
     Kind.READ: baseline.QUIET,
     Kind.WRITE: baseline.QUIET_WRITES,
@@ -196,7 +197,8 @@ class Explainer:
         denial = self._denials.first(kind, target, resolved)
         if denial is not None:
             return Denied(denial)
-        if not why and _SETS[kind].covers(target):
+        is_own = kind is not Kind.READ or not _NOT_OWN.covers(target)
+        if not why and is_own and _SETS[kind].covers(target):
             return ByBaseline(_first(_BASELINE[kind], target), "")
         wildcard: Rule | None = None
         for rule in self._rules.all(kind, target, resolved):

@@ -45,6 +45,7 @@ STEERS = "it would make rustc, the linker or Cargo run something else"
 """Why a directive that nobody may give is sensitive."""
 
 _READ = PatternSet(baseline.READ)
+_NOT_OWN = PatternSet(baseline.NOT_OWN)
 _GRAVITY = {Outcome.FAILED: 0, Outcome.DONE: 1, Outcome.REFUSED: 2}
 _COMMAND_MOST = 400  # Characters of a command line that serves as an example.
 
@@ -310,10 +311,15 @@ class _Folding:
         return target
 
     def _read_target(self, path: bytes) -> str:
-        """Call what lies in the package's folder, and is not its own to read, as others call it."""
-        if self._is_foreign(path):
-            return locate(path, self._around)
-        return self._target(path)
+        """Call what lies in the package's folder, and is not its own to read, as others call it.
+
+        Git's folder of the package alone is called after the package, as the preset `git` does.
+        """
+        if not self._is_foreign(path):
+            return self._target(path)
+        around, target = locate(path, self._around), self._target(path)
+        is_alone = not around.startswith("$WORKSPACE/.git") and _NOT_OWN.covers(target)
+        return target if is_alone else around
 
     def _is_foreign(self, path: bytes) -> bool:
         end = len(path) if self._foreign else 0

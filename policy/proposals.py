@@ -34,6 +34,7 @@ _NO_ADDRESS = "No grant can allow it: {}."
 _SYSTEM = "No grant opens a system call; builds work without it."
 
 _READ = PatternSet((*baseline.READ, *baseline.WRITE))
+_NOT_OWN = PatternSet(baseline.NOT_OWN)
 _WRITE = PatternSet(baseline.WRITE)
 _EXEC = PatternSet(baseline.EXEC)
 _QUIET = {
@@ -107,7 +108,8 @@ def is_settled(access: Access) -> bool:
         return True
     match access.kind:
         case Kind.READ:
-            return _is_baseline(access, _READ) or _is_quiet(access)
+            is_own = not _NOT_OWN.covers(access.target)
+            return (is_own and _is_baseline(access, _READ)) or _is_quiet(access)
         case Kind.WRITE:
             return _WRITE.covers(access.target) or _is_quiet(access)
         case Kind.EXEC:

@@ -23,12 +23,10 @@ _REACHING_OUT = frozenset(
     ("fetch", "clone", "pull", "push", "ls-remote", "submodule", "remote-https", "archive")
 )
 
+_GIT = "git's folder: its settings can hold a token on CI services"
 _READ = (  # The first that covers a path counts; all are folders.
-    (
-        "$WORKSPACE/.git/**",
-        Risk.MEDIUM,
-        "git's folder: its settings can hold a token on CI services",
-    ),
+    ("$WORKSPACE/.git/**", Risk.MEDIUM, _GIT),
+    ("$MANIFEST_DIR/.git/**", Risk.MEDIUM, _GIT),
     ("$WORKSPACE/**", Risk.LOW, "it is part of your workspace"),
     ("$MANIFEST_DIR/**", Risk.LOW, "it is part of the crate"),
     ("$OUT_DIR/**", Risk.LOW, "it is the script's own output"),

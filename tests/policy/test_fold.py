@@ -472,14 +472,16 @@ def test_what_lies_in_a_package_and_is_not_its_own_is_read_as_the_workspaces() -
         _asked(b"/ws/a/.git/config", OpenMode.READ),
         _asked(b"/ws/a/.gitignore", OpenMode.READ),
         _asked(b"/ws/a/.git/index", OpenMode.WRITE),
+        _asked(b"/ws/a/part/x", OpenMode.READ),
     ]
 
     found = fold(_recording(events, foreign=(b"/ws/a/.git", b"/ws/a/part")))
 
     assert [(access.kind, access.target, is_settled(access)) for access in found] == [
-        (Kind.READ, "$WORKSPACE/a/.git/config", False),
+        (Kind.READ, "$MANIFEST_DIR/.git/config", False),  # As the preset `git` calls it.
         (Kind.READ, "$MANIFEST_DIR/.gitignore", True),
         (Kind.WRITE, "$MANIFEST_DIR/.git/index", False),
+        (Kind.READ, "$WORKSPACE/a/part/x", False),
     ]
 
 

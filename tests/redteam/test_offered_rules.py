@@ -1,0 +1,55 @@
+"""What `learn` offers has to hold afterwards: a batch allowed it, and then `ci` refused it."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import buildperm
+
+_MANIFEST = '[package]\nname = "{}"\nversion = "0.1.0"\nedition = "2021"\n'
+_SCRIPT = "fn main() {{ {} }}\n"
+
+
+def _crate(folder: Path, name: str, script: str, more: str = "") -> None:
+    (folder / "src").mkdir(parents=True)
+    (folder / "src/lib.rs").touch()
+    (folder / "Cargo.toml").write_text(_MANIFEST.format(name) + more)
+    (folder / "build.rs").write_text(_SCRIPT.format(script))
+
+
+def _passes(workspace: Path, runtime: str = "portable") -> None:
+    """Allow what a batch may, and expect everybody to be content with it."""
+    extra = {"CARGO_HOME": str(workspace.parent / "cargo-home")}
+    for words in (("learn", "--no-tui", "--accept", "medium"), ("ci",)):
+        told = buildperm(*words, "--runtime", runtime, folder=workspace, extra=extra)
+        assert told.returncode == 0, told.stdout + told.stderr
+    told = buildperm("check", folder=workspace, extra=extra)
+    assert told.returncode == 0, told.stdout
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_package_with_a_repository_of_its_own_asks_for_git_alone(
+    tmp_path: Path, inside: bool
+) -> None:
+    workspace = tmp_path / "ws"
+    other = (workspace if inside else tmp_path) / "dep"
+    describes = (
+        'println!("cargo::rerun-if-changed=build.rs");'
+        'std::fs::read(".git/HEAD").unwrap();'
+        'let told = std::process::Command::new("git").args(["rev-parse", "HEAD"]).output();'
+        "assert!(told.unwrap().status.success());"
+    )
+    _crate(other, "dep", describes)
+    identity = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+    for words in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "x")):
+        subprocess.run(["git", *identity, *words], cwd=other, check=True)
+    where = "dep" if inside else "../dep"
+    _crate(workspace, "app", "", f'[dependencies]\ndep = {{ path = "{where}" }}\n[workspace]\n')
+
+    _passes(workspace)
+    granted = (workspace / "Cargo.toml").read_text().partition("metadata.buildperm.crates.")[2]
+    assert 'presets = ["git"]' in granted
+    assert "read =" not in granted
