@@ -161,12 +161,14 @@ class Grants:
             # To list a folder is to list all below it. Where nothing but files was cut out, that
             # tells no more than their names, in a folder that is the build's own.
             within = excluded.below(root)
-            if can_list and self._is_own(root) and not any(map(os.path.isdir, within)):
+            if can_list and self._may_list(root, within):
                 self.add(root, landlock.READ_DIR)
                 self.covered.update(within)
 
-    def _is_own(self, root: bytes) -> bool:
-        return any(covers(self._places.get(token, b"\0"), root) for token in _LISTED_ROOTS)
+    def _may_list(self, root: bytes, within: Iterable[bytes]) -> bool:
+        """Tell whether `root` may be listed although what is `within` is closed."""
+        is_own = any(covers(self._places.get(token, b"\0"), root) for token in _LISTED_ROOTS)
+        return is_own and not any(map(os.path.isdir, within))
 
     def _add(
         self,
@@ -205,10 +207,13 @@ class Grants:
                     self.add(path, rights)
                 elif is_baseline and self._owners.shares(path):
                     continue
-                elif kind == "read" and not (self._sensitive | denied).below(path):
+                elif kind == "read":
                     # The right to list holds for the folders below as well, so it is only given
                     # where nothing sensitive is among them.
-                    self.add(path, landlock.READ_DIR)
+                    closed = (self._sensitive | denied).below(path)
+                    if not closed or self._may_list(path, closed):
+                        self.add(path, landlock.READ_DIR)
+                        self.covered.update(closed)
 
     def _within(self, kind: str, pattern: str) -> list[tuple[bytes, bool]]:
         """Find what a grant may open."""

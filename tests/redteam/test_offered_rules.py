@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import buildperm
+from tests.redteam.test_layouts import RUNTIMES
 
 _MANIFEST = '[package]\nname = "{}"\nversion = "0.1.0"\nedition = "2021"\n'
 _SCRIPT = "fn main() {{ {} }}\n"
@@ -28,6 +29,17 @@ def _passes(workspace: Path, runtime: str = "portable") -> None:
         assert told.returncode == 0, told.stdout + told.stderr
     told = buildperm("check", folder=workspace, extra=extra)
     assert told.returncode == 0, told.stdout
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_workspace_with_settings_in_it_can_be_listed(tmp_path: Path, runtime: str) -> None:
+    workspace = tmp_path / "ws"
+    lists = 'println!("cargo::rerun-if-changed=build.rs"); std::fs::read_dir("..").unwrap();'
+    _crate(workspace / "member", "member", lists)
+    (workspace / "Cargo.toml").write_text('[workspace]\nmembers = ["member"]\nresolver = "2"\n')
+    (workspace / ".env").write_text("PASSWORD=x")
+
+    _passes(workspace, runtime)
 
 
 @pytest.mark.parametrize("inside", [True, False])
