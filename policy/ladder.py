@@ -16,6 +16,7 @@ EXACT_MOST = 20
 
 # Cargo's hash of a unit, as in `build/zlib-sys-0123456789abcdef/out`.
 _HASH = re.compile(r"(?<=-)[0-9a-f]{16}(?=/|$)")
+_HISTORY = re.compile(r".*?/\.git(?=/objects/)")
 _OUTPUT_FOLDER = re.compile(r"\$TARGET_DIR/.*?/out(?=/|$)")
 _BUILD_OUTPUT = re.compile(r"(\$TARGET_DIR)/.*?(/build/[^/]+(?:/[^/]+)?/out)(?=/|$)")
 
@@ -28,7 +29,7 @@ def exactly(kind: Kind, group: Iterable[Access]) -> Choice:
 
 def of_reads(group: Sequence[Access]) -> list[Choice]:
     """Allow these files, then the folders directly around them, then everything below."""
-    exact = exactly(Kind.READ, group)
+    exact = _with_history(exactly(Kind.READ, group))
     targets = [rule.pattern for rule in exact.rules]
     above = _above(targets)
     parents = {target if target in above else _parent(target) for target in targets}
@@ -52,6 +53,22 @@ def of_reads(group: Sequence[Access]) -> list[Choice]:
     if len(exact.rules) > EXACT_MOST and fitting:
         return _distinct(fitting)
     return _distinct([exact, *fitting])
+
+
+def _with_history(exact: Choice) -> Choice:
+    """Take git's folder as a whole where its objects were read: each commit has others."""
+    found = map(_HISTORY.match, (rule.pattern for rule in exact.rules))
+    folders = sorted({f"{each[0]}/**" for each in found if each})
+    whole = PatternSet(folders)
+    left = [rule for rule in exact.rules if not whole.covers(rule.pattern)]
+    rules = tuple(sorted((*(Rule(Kind.READ, folder) for folder in folders), *left)))
+    if not folders or any(objection.to_grant(rule, reason="") for rule in rules):
+        return exact
+    named = ", ".join(folder.removesuffix("/**") for folder in folders)
+    title = f"everything below {named}" + (f" and {len(left)} more" if left else "")
+    return Choice(
+        title, rules, "", "Allows all of git's history, as the next commit has new files."
+    )
 
 
 def of_writes(group: Sequence[Access]) -> list[Choice]:

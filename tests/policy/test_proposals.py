@@ -193,6 +193,15 @@ def test_no_rung_widens_to_a_root(target: str) -> None:
     assert _rungs(_one(*_reads(target))) == [[target]]
 
 
+def test_gits_objects_are_granted_with_all_of_its_folder() -> None:
+    # The next commit has other ones, so that a grant of these would hold for this one alone.
+    top = "/src/repository/.git"
+    proposal = _one(*_reads(*(f"{top}/{name}" for name in ("HEAD", "index", "objects/a1/b2"))))
+
+    assert _rungs(proposal)[0] == [f"{top}/**"]
+    assert "next commit" in proposal.ladder[0].widening
+
+
 def test_many_files_are_granted_by_folder() -> None:
     proposal = _one(*_reads(*(f"$WORKSPACE/proto/{n}.proto" for n in range(40))))
 
