@@ -33,6 +33,7 @@ _NO_SOCKET = "No grant opens a socket that is a file or a name on this machine."
 _NO_ADDRESS = "No grant can allow it: {}."
 _SYSTEM = "No grant opens a system call; builds work without it."
 
+_OPENED = frozenset((Kind.READ, Kind.WRITE, Kind.EXEC))
 _READ = PatternSet((*baseline.READ, *baseline.WRITE))
 _NOT_OWN = PatternSet(baseline.NOT_OWN)
 _WRITE = PatternSet(baseline.WRITE)
@@ -90,6 +91,34 @@ def undecided(
         access
         for access in accesses
         if not (is_settled(access) or allowed.covers(access) or refused.covers(access))
+    ]
+
+
+def unopened(
+    accesses: Iterable[Access], rules: Iterable[Rule] = (), denials: Iterable[Rule] = ()
+) -> list[Access]:
+    """Leave what was refused though `rules` cover it, in runs that were held to them.
+
+    A grant opens less than its text says where something in it is closed, and nothing that was made
+    beside what is closed since the script has started.
+    """
+    everything = list(accesses)
+    allowed, refused = Granted(rules), Coverage(denials)
+    # Who opens a file to read and write it, and may not write it, is refused both.
+    wrote = {
+        access.target
+        for access in everything
+        if access.kind is Kind.WRITE and access.outcome is Outcome.REFUSED
+    }
+    return [
+        access
+        for access in everything
+        if access.outcome is Outcome.REFUSED
+        and access.kind in _OPENED
+        and not (access.kind is Kind.READ and access.target in wrote)
+        and not is_settled(access)
+        and allowed.covers(access)
+        and not refused.covers(access)
     ]
 
 

@@ -13,7 +13,14 @@ from buildperm.policy.proposal import Proposal, Standing
 from buildperm.report.finding import Finding, Level
 from buildperm.report.place import GrantLines
 from buildperm.report.printable import shortened
-from buildperm.report.rules import FAILED, INCOMPLETE, LEADS_OUT, NOT_REVIEWED, UNUSED_GRANT
+from buildperm.report.rules import (
+    FAILED,
+    INCOMPLETE,
+    LEADS_OUT,
+    NOT_REVIEWED,
+    UNOPENED,
+    UNUSED_GRANT,
+)
 from buildperm.report.run import BuildRun, LeftOut, ScriptRun
 from buildperm.report.text import count, of_access, rule_lines
 
@@ -41,6 +48,7 @@ def of_build(run: BuildRun, places: GrantLines, *, level: Level = Level.ERROR) -
         found += (_beyond(script, proposal, places, level) for proposal in asked)
         found += _not_whole(script, places, level)
         found += (_leads_out(script, one, places) for one in script.left_out)
+        found += _unopened(script, places)
     return _distinct(found)
 
 
@@ -153,6 +161,17 @@ def _leads_out(script: ScriptRun, one: LeftOut, places: GrantLines) -> Finding:
         line=places.of_grant(script.crate, script.version, grant, script.way),
         fingerprint=fingerprint(LEADS_OUT, script.crate, (grant,)),
     )
+
+
+def _unopened(script: ScriptRun, places: GrantLines) -> Iterator[Finding]:
+    if script.unopened:
+        (first, *more) = script.unopened
+        also = f" and {count(len(more), 'more access', 'more accesses')}" if more else ""
+        who = _named(script.crate, script.version)
+        title = _title(f"{who}: {first.kind} {first.target}{also} refused, though granted")
+        line = places.of_crate(script.crate, script.version, script.way)
+        told = tuple(_told(script.unopened))
+        yield replace(_plain(UNOPENED, Level.WARNING, script, title, told, line), command="")
 
 
 def _not_whole(script: ScriptRun, places: GrantLines, level: Level) -> Iterator[Finding]:

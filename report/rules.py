@@ -10,6 +10,7 @@ from buildperm.report.finding import Level
 FAILED = "failed"
 INCOMPLETE = "incomplete"
 LEADS_OUT = "leads-out"
+UNOPENED = "not-opened"
 NOT_REVIEWED = "not-reviewed"
 UNUSED_GRANT = "unused-grant"
 WIDER_GRANT = "wider-grant"
@@ -121,6 +122,17 @@ CATALOGUE = (
         "A link leads out of the folder that the grant is about. Whoever fills a folder may put a "
         "link there, so that what lies behind it is not granted by that.",
         "Find out who made the link. If it is meant, grant the path that it leads to.",
+        Level.WARNING,
+    ),
+    RuleText(
+        UNOPENED,
+        "GrantNotOpened",
+        "What a grant covers was refused.",
+        "A grant opens less than its text says where something in its folder is closed: keys, what "
+        "is denied, what is somebody else's. Then new files beside that are closed as well, and a "
+        "folder with such folders in it cannot be listed.",
+        "Look whether the build needs it. If so, grant the file, or a folder with nothing closed "
+        "in it, or keep the keys elsewhere.",
         Level.WARNING,
     ),
     RuleText(

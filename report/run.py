@@ -61,6 +61,7 @@ class ScriptRun:
     everything: tuple[Access, ...] = ()  # All that it did or tried; empty where nobody asks.
     left_out: tuple[LeftOut, ...] = ()  # What its grants do not open; sorted.
     withheld: tuple[Withheld, ...] = ()  # Its grants that are not in force.
+    unopened: tuple[Access, ...] = ()  # What was refused though its grants cover it.
 
     @property
     def told(self) -> tuple[str, ...]:

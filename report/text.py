@@ -157,6 +157,8 @@ def _closing(report: Report) -> Iterator[str]:
         offenders = len(run.offenders)
         if offenders:
             beyond = f"{count(offenders, 'crate')} went beyond what {report.manifest} grants."
+        elif any(script.unopened for script in run.scripts):
+            beyond = "nothing refused but what is denied, or granted and closed all the same."
         else:
             beyond = "nothing refused but what is denied."
         yield f"buildperm: {held}; {beyond}" if offenders else f"buildperm: {held}, {beyond}"

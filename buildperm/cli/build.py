@@ -138,7 +138,16 @@ def appraise(
             Withheld(_rule(text), why) for text, why in package.get("withheld", {}).items()
         ),
         left_out=tuple(sorted({one for each in recordings for one in _left_out(each)})),
+        unopened=tuple(_unopened(package, recordings, accesses)),
     )
+
+
+def _unopened(
+    package: Package, recordings: Sequence[Recording], accesses: Iterable[Access]
+) -> list[Access]:
+    if not all(each.header.mode == "enforcing" for each in recordings):
+        return []  # It was granted since.
+    return proposals.unopened(accesses, rules(granted(package)), rules(package["deny"]))
 
 
 def _left_out(recorded: Recording) -> Iterator[LeftOut]:

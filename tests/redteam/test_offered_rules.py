@@ -65,3 +65,21 @@ def test_a_package_with_a_repository_of_its_own_asks_for_git_alone(
     granted = (workspace / "Cargo.toml").read_text().partition("metadata.buildperm.crates.")[2]
     assert 'presets = ["git"]' in granted
     assert "read =" not in granted
+
+
+def test_what_a_grant_covers_and_does_not_open_is_told(tmp_path: Path) -> None:
+    workspace = tmp_path / "ws"
+    writes = 'let _ = std::fs::write("../gen/new.rs", ""); std::fs::write("../gen/a", "").unwrap();'
+    _crate(workspace / "member", "member", writes)
+    (workspace / "gen").mkdir()
+    (workspace / "gen/a").touch()
+    (workspace / "gen/prod.p12").touch()  # Around it nothing can be made.
+    grants = "[workspace.metadata.buildperm]\nversion = 1\n"
+    grants += "[workspace.metadata.buildperm.crates.member]\n"
+    grants += 'reviewed = ["0.1.0"]\nwrite = ["$WORKSPACE/gen/**"]\n'
+    (workspace / "Cargo.toml").write_text(f'[workspace]\nmembers = ["member"]\n{grants}')
+    told = buildperm("ci", folder=workspace, extra={"CARGO_HOME": str(tmp_path / "cargo-home")})
+
+    assert told.returncode == 0, told.stderr
+    assert "warning: member 0.1.0: write $WORKSPACE/gen/new.rs refused, though gra" in told.stdout
+    assert "nothing refused but what is denied, or granted and closed" in told.stdout + told.stderr

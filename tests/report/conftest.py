@@ -198,6 +198,17 @@ def every_rule(held: BuildRun) -> Report:
         ),
         dropped=1_200,
         left_out=(LeftOut(Rule(Kind.WRITE, "$MANIFEST_DIR/gen/**"), "$WORKSPACE/other/gen"),),
+        unopened=(
+            Access(
+                Kind.WRITE,
+                "$WORKSPACE/gen/new.rs",
+                Outcome.REFUSED,
+                1,
+                0,
+                0,
+                (("build script", "protoc"),),
+            ),
+        ),
     )
     run = replace(held, scripts=(*held.scripts, greedy))
     lines = GrantLines(CARGO_TOML, Path("Cargo.toml"))

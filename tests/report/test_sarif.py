@@ -82,6 +82,7 @@ def test_ids_of_rules_are_what_people_have_written_into_their_filters() -> None:
         "buildperm/failed",
         "buildperm/incomplete",
         "buildperm/leads-out",
+        "buildperm/not-opened",
         "buildperm/not-reviewed",
         "buildperm/unused-grant",
         "buildperm/wider-grant",
