@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from buildperm.policy import limits
+from buildperm.policy import revision as revisions
+from buildperm.policy.access import Kind
 from buildperm.policy.allowance import Allowance
+from buildperm.policy.compilation import by_hand
 from buildperm.policy.grants import AUTO, RUNTIMES, CrateGrants, Policy
 from buildperm.policy.inclusion import contains
 from buildperm.policy.presets import PRESETS
@@ -146,6 +149,8 @@ class _Beyond:
     items: frozenset[str | Rule]  # Names of presets, and rules.
     pinned: frozenset[Rule]  # Granted before; held to the versions that are reviewed.
     reviewed: frozenset[str]  # Entries that are new.
+    values: frozenset[tuple[str, str]]
+    """Entries of `reviewed`, and variables that are seen there though they hold a secret."""
 
 
 class _Meant(NamedTuple):
@@ -168,7 +173,13 @@ def _beyond(was: CrateGrants | None, now: CrateGrants) -> _Beyond:
         else:
             items.add(rule)
     known = was.reviewed if was else frozenset[str]()
-    return _Beyond(frozenset(items), frozenset(pinned), now.reviewed - known)
+    values = {
+        (entry, name)
+        for entry in now.reviewed
+        for name in set(by_hand(now, entry)).difference(by_hand(was, entry))
+        if not new.is_pinned(Rule(Kind.ENV, name))  # Which is told as a rule.
+    }
+    return _Beyond(frozenset(items), frozenset(pinned), now.reviewed - known, frozenset(values))
 
 
 def _of_crate(meant: Collection[_Meant]) -> Iterator[Change]:
@@ -186,6 +197,29 @@ def _of_crate(meant: Collection[_Meant]) -> Iterator[Change]:
                     told.add((entry, rule))
                     scope = f" in version {entry}, too, which is new in `reviewed`"
                     yield _granted(table, rule, scope)
+    yield from _of_values(table, meant)
+
+
+def _of_values(table: CrateGrants, meant: Collection[_Meant]) -> Iterator[Change]:
+    """Yield the variables whose values are handed over by now though they hold a secret."""
+    found: dict[str, set[str]] = {}
+    for each in meant:
+        for entry, name in each.beyond.values:
+            if entry.partition("#")[0] == each.subject.version:
+                found.setdefault(name, set()).add(entry)
+    for name, entries in sorted(found.items()):
+        scope = _listed(f"version {revisions.in_words(entry)}" for entry in sorted(entries))
+        yield Change(
+            table.key,
+            f"value:{name}",
+            f"may see the variable `{name}` even where its value holds a secret ({scope})",
+            (
+                "critical risk: named exactly, with a `reason`, for a version in `reviewed`.",
+                *_reason(table),
+            ),
+            Risk.CRITICAL,
+            ("crates", table.key, str(Kind.ENV)),
+        )
 
 
 def _scope(item: str | Rule, meant: Collection[_Meant]) -> str:
@@ -204,7 +238,7 @@ def _scope(item: str | Rule, meant: Collection[_Meant]) -> str:
 
 
 def _granted(table: CrateGrants, item: str | Rule, scope: str) -> Change:
-    reason = (f"The reason that Cargo.toml gives: {table.reason}",) if table.reason else ()
+    reason = _reason(table)
     if isinstance(item, str):
         preset = PRESETS[item]
         return Change(
@@ -224,6 +258,10 @@ def _granted(table: CrateGrants, item: str | Rule, scope: str) -> Change:
         risk,
         ("crates", table.key, str(item.kind)),
     )
+
+
+def _reason(table: CrateGrants) -> tuple[str, ...]:
+    return (f"The reason that Cargo.toml gives: {table.reason}",) if table.reason else ()
 
 
 def _not_denied(was: CrateGrants | None, now: CrateGrants | None) -> Iterator[Change]:

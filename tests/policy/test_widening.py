@@ -148,6 +148,21 @@ WIDER = {
         crate('env = ["AWS_*", "AWS_SECRET_ACCESS_KEY"]\nreason = "x"'),
         "foo may see the variable `AWS_SECRET_ACCESS_KEY`",
     ),
+    "a reason, by which a secret in a value passes": (
+        crate('env = ["MY_SETTING"]\nreviewed = ["1.2.3"]'),
+        crate('env = ["MY_SETTING"]\nreviewed = ["1.2.3"]\nreason = "x"'),
+        "foo may see the variable `MY_SETTING` even where its value holds a secret (version 1.2.3)",
+    ),
+    "a version in which a secret in a value passes": (
+        crate('env = ["MY_SETTING"]\nreviewed = ["0.9.4"]\nreason = "x"'),
+        crate('env = ["MY_SETTING"]\nreviewed = ["0.9.4", "1.2.3"]\nreason = "x"'),
+        "foo may see the variable `MY_SETTING` even where its value holds a secret (version 1.2.3)",
+    ),
+    "an exact name, by which a secret in a value passes": (
+        crate('env = ["MY_*"]\nreviewed = ["1.2.3"]\nreason = "x"'),
+        crate('env = ["MY_SETTING"]\nreviewed = ["1.2.3"]\nreason = "x"'),
+        "foo may see the variable `MY_SETTING` even where its value holds a secret (version 1.2.3)",
+    ),
     "a path where names were granted": (
         crate('exec = ["perl*"]'),
         crate('exec = ["perl*", "$WORKSPACE/perl"]'),
