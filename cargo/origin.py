@@ -14,6 +14,7 @@ from buildperm.policy.proposal import Risk
 from buildperm.policy.subjects import Subject, Tables
 from buildperm.policy.widening import Change
 
+_CRATES_IO = "crates.io"
 _PLAIN_NAMES = "a plain name in the grant table means either"
 
 
@@ -75,8 +76,11 @@ def _moved(subject: Subject, now: Identity, former: Iterable[Identity], key: str
             is_same_version = was.version == now.version and was.checksum and now.checksum
             if is_same_version and was.checksum != now.checksum:
                 return f"now grants to other code: {now.version} has another checksum in Cargo.lock"
-    if _origin(now) in origins:
+    # Beside its twin at crates.io, which is gone, the folder went by a key of its own.
+    had_twin = not now.source and not parse_key(key).source and _CRATES_IO in origins
+    if _origin(now) in origins and not had_twin:
         return ""
+    origins.pop(_origin(now), None)
     if origins:
         came = ", ".join(sorted(origins.values()))
         return f"now grants to other code: {now.name} is {subject.origin}, and was {came}"
@@ -87,7 +91,7 @@ def _moved(subject: Subject, now: Identity, former: Iterable[Identity], key: str
 
 def _origin(package: Identity) -> str:
     """Return what is the same for the same package in another version or commit."""
-    return "crates.io" if package.source in CRATES_IO else package.source.partition("#")[0]
+    return _CRATES_IO if package.source in CRATES_IO else package.source.partition("#")[0]
 
 
 def _grants_something(grants: CrateGrants | None) -> bool:

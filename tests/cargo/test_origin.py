@@ -77,6 +77,16 @@ def test_a_folder_that_takes_the_name_of_what_is_gone_is_told(project: Project) 
     assert "foo is new, and from $WORKSPACE/foo" in found
 
 
+def test_a_folder_whose_twin_is_gone_is_told(project: Project) -> None:
+    before, after = locked(MEMBER, PUBLISHED), locked(MEMBER)
+    spelled = ("path+$WORKSPACE/foo#foo",)  # Which means the folder, twin or not.
+
+    (found,) = told(project, before, after)
+
+    assert "foo is from $WORKSPACE/foo, and was from crates.io" in found
+    assert told(project, before, after, spelled) == []
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [
