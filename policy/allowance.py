@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
+from buildperm.policy import keyfiles
 from buildperm.policy.access import Kind
 from buildperm.policy.compilation import PINNED, effective
 from buildperm.policy.grants import CrateGrants
@@ -21,7 +22,9 @@ _REVIEWED = "0.0.0"  # Any version: as if a person had seen that one.
 class RuleSet:
     """Rules, asked whether one of them covers all that another rule does."""
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    def __init__(self, rules: Iterable[Rule], keys: Collection[str] = ()) -> None:
+        """Prepare to ask; `keys` are exact paths that no wildcard opens, as a look has shown."""
+        self._keys = keys
         self._rules = frozenset(rules)
         self._wide: dict[Kind, list[str]] = {}
         for rule in sorted(self._rules):
@@ -31,12 +34,17 @@ class RuleSet:
     def covers(self, rule: Rule) -> bool:
         """Tell whether one of the rules covers all that `rule` does.
 
-        No wildcard opens the sensitive tier, so that a rule in it is covered by itself alone.
+        No wildcard opens the sensitive tier, so that a rule in it is covered by itself alone; and
+        so is what may be a key by its name, as not everybody has it to look into.
         """
         if rule in self._rules:
             return True
         if rule.kind not in self._wide or of_rule(rule)[0] is Risk.CRITICAL:
             return False
+        if _is_exact_path(rule):
+            name = rule.pattern.rpartition("/")[2]
+            if rule.pattern in self._keys or keyfiles.may_be_key(name):
+                return False
         return any(
             contains(pattern, rule.pattern)
             for pattern in self._wide[rule.kind]
@@ -48,14 +56,15 @@ class RuleSet:
 class Allowance:
     """One table of grants, with presets expanded and without what its denials take away."""
 
-    def __init__(self, grants: CrateGrants | None) -> None:
+    def __init__(self, grants: CrateGrants | None, keys: Collection[str] = ()) -> None:
+        """Prepare to ask; `keys` as for a `RuleSet`."""
         self._grants = grants or CrateGrants("")
         seen = replace(self._grants, reviewed=frozenset({_REVIEWED}))
         self._in_force = effective(seen, _REVIEWED).rules
         self.own = self._grants.rules & self._in_force
         pinned = frozenset(rule for rule in self.own if self.is_pinned(rule))
-        self._pinned = RuleSet(pinned)
-        self._lasting = RuleSet(self._in_force - pinned)
+        self._pinned = RuleSet(pinned, keys)
+        self._lasting = RuleSet(self._in_force - pinned, keys)
 
     def is_pinned(self, rule: Rule) -> bool:
         """Tell whether a rule of the table's own holds for reviewed versions alone."""
@@ -72,6 +81,17 @@ class Allowance:
     def has_pinned(self, rule: Rule) -> bool:
         """Tell whether the table allows all that `rule` does, in reviewed versions."""
         return self._pinned.covers(rule)
+
+
+def exact_paths(grants: Iterable[CrateGrants]) -> frozenset[str]:
+    """Return the paths that tables name exactly: those by which the sensitive tier is opened."""
+    rules = (rule for each in grants for rule in each.rules)
+    return frozenset(rule.pattern for rule in rules if _is_exact_path(rule))
+
+
+def _is_exact_path(rule: Rule) -> bool:
+    is_file = rule.kind in (Kind.READ, Kind.WRITE, Kind.EXEC)
+    return is_file and is_literal(rule.pattern) and _is_path(rule.pattern)
 
 
 def _is_path(pattern: str) -> bool:

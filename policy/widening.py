@@ -51,7 +51,11 @@ class Change:
 
 
 def wider(
-    before: Policy, after: Policy, locked: Iterable[tuple[str, str]], context: str
+    before: Policy,
+    after: Policy,
+    locked: Iterable[tuple[str, str]],
+    context: str,
+    keys: Collection[str] = (),
 ) -> list[Change]:
     """Return what `after` allows and `before` does not, the gravest first.
 
@@ -62,12 +66,13 @@ def wider(
         after: Those that are compared with it.
         locked: Name and version of the packages in Cargo.lock, of both sides.
         context: What is checked where a table declares no contexts.
+        keys: Those of `exact_paths` that lead to a key on this machine: see `RuleSet`.
     """
     old, new = Tables(before), Tables(after)
     both = list(subjects((old, new), locked))
     found = [
         *_of_everybody(before, after, context),
-        *_of_crates(old, new, both),
+        *_of_crates(old, new, both, keys),
         *_of_limits(before, after, ((old.limits(each), new.limits(each)) for each in both)),
     ]
     return sorted(found, key=lambda change: (-(change.risk or Risk.LOW), change.key, change.item))
@@ -122,7 +127,9 @@ def _of_limits(
     yield from found.values()
 
 
-def _of_crates(before: Tables, after: Tables, both: Iterable[Subject]) -> Iterator[Change]:
+def _of_crates(
+    before: Tables, after: Tables, both: Iterable[Subject], keys: Collection[str]
+) -> Iterator[Change]:
     """Yield what single crates may, once for each key however many packages it means."""
     compared: dict[tuple[CrateGrants | None, CrateGrants], _Beyond] = {}
     by_key: dict[str, list[_Meant]] = {}
@@ -135,7 +142,7 @@ def _of_crates(before: Tables, after: Tables, both: Iterable[Subject]) -> Iterat
             continue
         pair = was, now
         if pair not in compared:
-            compared[pair] = _beyond(was, now)
+            compared[pair] = _beyond(was, now, keys)
         by_key.setdefault(now.key, []).append(_Meant(subject, now, compared[pair]))
     yield from undenied.values()
     for key in sorted(by_key):
@@ -159,8 +166,8 @@ class _Meant(NamedTuple):
     beyond: _Beyond
 
 
-def _beyond(was: CrateGrants | None, now: CrateGrants) -> _Beyond:
-    old, new = Allowance(was), Allowance(now)
+def _beyond(was: CrateGrants | None, now: CrateGrants, keys: Collection[str]) -> _Beyond:
+    old, new = Allowance(was, keys), Allowance(now, keys)
     items: set[str | Rule] = {
         name for name in now.presets if not all(map(old.has_lasting, new.of_preset(name)))
     }

@@ -23,7 +23,10 @@ from buildperm.cli.snapshot_file import SnapshotFile
 from buildperm.cli.workspace import Workspace
 from buildperm.errors import BuildpermError
 from buildperm.policy import lock_file, manifest
+from buildperm.policy.allowance import exact_paths
 from buildperm.policy.grants import RUNTIMES, Policy
+from buildperm.policy.keyfiles import by_content
+from buildperm.policy.pattern import absolute
 from buildperm.policy.widening import EVERYBODY, Change, wider
 from buildperm.report.finding import Finding, Level
 from buildperm.report.place import GrantLines
@@ -109,11 +112,12 @@ class _Comparison:
             for each in (*project.lock.packages, *(self._lock.packages if self._lock else ()))
         }
         context = shlex.join(LEARN)
-        found = wider(self._before, policy, locked, context)
+        keys = self._keys()
+        found = wider(self._before, policy, locked, context, keys)
         if self._lock is not None:
             found += origin.elsewhere(project, self._before, policy, self._lock)
         found += self._moved()
-        narrower = wider(policy, self._before, locked, context)
+        narrower = wider(policy, self._before, locked, context, keys)
         said = str(self._reference)
         if self._reference.is_base:
             said = f"{said}, where this branch began"
@@ -136,6 +140,15 @@ class _Comparison:
             yield f"narrower: {names}{more if len(narrower) > _NAMED_MOST else ''}"
         number = f"wider in {count(len(found), 'place')}" if found else "not wider"
         yield f"Grants compared with {said}: {number}."
+
+    def _keys(self) -> frozenset[str]:
+        """Return the paths granted by name that lead to a key here, which no wildcard opens."""
+        tables = (*self._before.crates.values(), *self._workspace.policy.crates.values())
+        places = self._workspace.places
+        found = ((each, absolute(each, places)) for each in exact_paths(tables))
+        return frozenset(
+            pattern for pattern, path in found if path and by_content(os.path.realpath(path))
+        )
 
     def _policy(self) -> Policy:
         """Read what was granted; nothing where there was no Cargo.toml."""

@@ -138,6 +138,22 @@ def test_what_is_wider_is_told_with_reason_place_and_reference(workspace: Path) 
     assert lines[found["line"] - 1].startswith("net = ")
 
 
+def test_a_key_that_the_wildcard_did_not_open_is_told(workspace: Path) -> None:
+    proto = workspace / "proto"
+    proto.mkdir()
+    (proto / "deploy").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n")
+    (proto / "a.txt").write_text("message A")
+    text = (workspace / "Cargo.toml").read_text()
+    named = '$WORKSPACE/proto/**", "$WORKSPACE/proto/a.txt", "$WORKSPACE/proto/deploy'
+    (workspace / "Cargo.toml").write_text(text.replace("$WORKSPACE/proto/**", named))
+
+    told = check(workspace)
+
+    assert told.returncode == 21, told.stderr
+    assert told.stdout.count("wider: ") == 1
+    assert "wider: sample may read `$WORKSPACE/proto/deploy`" in told.stdout
+
+
 def test_what_is_allowed_to_be_wider_is_a_warning(workspace: Path) -> None:
     add(workspace, 'exec = ["perl"]\n')
 

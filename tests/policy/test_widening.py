@@ -163,6 +163,11 @@ WIDER = {
         crate('env = ["MY_SETTING"]\nreviewed = ["1.2.3"]\nreason = "x"'),
         "foo may see the variable `MY_SETTING` even where its value holds a secret (version 1.2.3)",
     ),
+    "a key, by its name, that a wildcard does not open": (
+        crate(WIDE),
+        crate(WIDE.replace("**", "prod.pem") + '\nreason = "x"'),
+        "foo may read `$WORKSPACE/proto/prod.pem`",
+    ),
     "a path where names were granted": (
         crate('exec = ["perl*"]'),
         crate('exec = ["perl*", "$WORKSPACE/perl"]'),
