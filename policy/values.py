@@ -56,6 +56,7 @@ _TOKEN_WORDS = (
     *(b"apikey", b"api_key", b"api-key", b"accesskey", b"access_key", b"access-key"),
     *(b"accountkey", b"account_key", b"secretkey", b"secret_key", b"secret-key"),
     *(b"private_key", b"privatekey", b"private-key", b"signing_key", b"sig"),
+    b"amz-signature",
     *(b"sas", b"pat", b"authkey", b"auth_key", b"_auth", b'"auth', b"jwt", b"encryption_key"),
 )
 # Each of the above holds one of these, which is quicker to find out.
@@ -66,6 +67,7 @@ _NO_VALUES = frozenset(
     b"disabled enabled plain string str int bool char".split()
 )
 _LONGEST_NAME = 64  # Bytes before the word that are looked at.
+_LOOKED_AT_MOST = 256  # Bytes behind it, which no component of a path has.
 _HIDDEN = frozenset(b"*xX.")  # What somebody has put in the place of a password.
 _SHORTEST_PASSWORD = 3
 _SHORTEST_TOKEN = 6  # With digits; without there are words of that length.
@@ -112,14 +114,19 @@ def _holds_key(value: bytes) -> bool:
             return True
     if b"-K" in value and any(each in value for each in _KEYS):
         return True
-    return any(_is_encoded_key(value, at) for at in _places(value, _PEM_BASE64))
+    end = 0
+    for at in _places(value, _PEM_BASE64):
+        is_within = at < end  # The whole of it has been looked at; only how it begins may differ.
+        end = max(end, _end(value, at, _BASE64)) if not is_within else end
+        if _is_encoded_key(value[at : at + _PEM_MOST * 2 if is_within else end]):
+            return True
+    return False
 
 
-def _is_encoded_key(value: bytes, at: int) -> bool:
-    """Tell whether base64 from `at` on is a key; what cannot be read is taken for one."""
+def _is_encoded_key(text: bytes) -> bool:
+    """Tell whether base64 is a key; what cannot be read is taken for one."""
     import binascii
 
-    text = value[at : _end(value, at, _BASE64)]
     text = text.replace(b"\\n", b"").replace(b"\\r", b"").translate(None, b"\r\n\\=")
     text = text.replace(b"-", b"+").replace(b"_", b"/")
     try:
@@ -231,7 +238,7 @@ def _is_said_at(value: bytes, lower: bytes, start: int, end: int, kind: str) -> 
     while first and lower[first - 1] in _NAME and start - first < _LONGEST_NAME:
         first -= 1
     name = value[first:start]
-    camel = value[start : start + 1].isupper() and value[start + 1 : end].islower()
+    camel = value[start : start + 1].isupper() and not value[start:end].isupper()
     if name and name[-1] in _WORD and not camel and not name.startswith(b"-D"):
         return False  # `mytoken`; but `authToken`.
     text = _behind(value, first, end)
@@ -242,7 +249,9 @@ def _is_said_at(value: bytes, lower: bytes, start: int, end: int, kind: str) -> 
         least = _SHORTEST_TOKEN if kind == PASSWORD else _SHORTEST_DEFINED
         return has_both and len(text) >= least
     if kind == PASSWORD:
-        return len(text) >= _SHORTEST_PASSWORD
+        # `-Rpass=inline`, `-mllvm -debug-pass=Structure`: compilers have passes, too.
+        of_compiler = lower[start:end] == b"pass" and name[:1] == b"-" and name[1:2].isalpha()
+        return len(text) >= _SHORTEST_PASSWORD and (has_both or not of_compiler)
     return len(text) >= (_SHORTEST_TOKEN if has_both else _SHORTEST_WORDY)
 
 
@@ -255,7 +264,9 @@ def _behind(value: bytes, first: int, end: int) -> bytes:
     spaced = at
     while at < len(value) and value[at] in b" \t":
         at += 1
-    typed = _end(value, at + 1, _LETTERS)  # CMake's `-DTOKEN:STRING=…`
+    typed = (
+        at + 1 + _end(value[at + 1 : at + _LONGEST_NAME], 0, _LETTERS)
+    )  # CMake's `-DTOKEN:STRING=…`
     if value[at : at + 1] == b"=":
         at += 1
     elif value[at : at + 1] == b":" and at + 1 < typed and value[typed : typed + 1] == b"=":
@@ -265,12 +276,17 @@ def _behind(value: bytes, first: int, end: int) -> bytes:
         if not is_quoted and value[at : at + 1] not in (b" ", b"\t"):
             return b""  # Folders in a list, a port, a tag.
     elif at > spaced and value[first : first + 2] == b"--":
-        return value[at : _until(value, at, _VALUE_ENDS)]  # `--token …`
+        return _given(value, at)  # `--token …`
     else:
         return b""
     while at < len(value) and (value[at] in b" \t" or value[at] in _QUOTES or value[at] == 0x5C):
         at += 1
-    return value[at : _until(value, at, _VALUE_ENDS)]
+    return _given(value, at)
+
+
+def _given(value: bytes, at: int) -> bytes:
+    text = value[at : at + _LOOKED_AT_MOST]
+    return text[: _until(text, 0, _VALUE_ENDS)]
 
 
 def _is_given(text: bytes) -> bool:

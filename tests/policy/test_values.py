@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 
 import pytest
 from hypothesis import given
@@ -110,6 +111,8 @@ TOKENS = [
     "{authToken: abcd1234}",
     "--token abcd1234",
     "--api-key=abcd1234",
+    "Endpoint=sb://x.example/;SharedAccessKeyName=Root;SharedAccessKey=abcd1234abcd1234=",
+    "https://x.example/a?X-Amz-Expires=9&X-Amz-Signature=aaaa1111bbbb2222",
     "DefaultEndpointsProtocol=https;AccountName=x;AccountKey=abcd1234==;EndpointSuffix=y",
     "//registry.example.com/:_authToken=abcd1234efgh",
 ]
@@ -185,6 +188,7 @@ HONEST = [
     "author=me license=MIT compat=1 signature: std::string_view",
     "std::token::Kind token::first",
     "auth: oauth2",
+    "-mllvm -debug-pass=Structure -fplugin-arg-x-pass=all",
     "-Rpass=inline -Rpass-missed=loop -fpass-plugin=/usr/lib/x.so",
     "/usr//lib/x@1:/opt//y:z@w.example",
     "https://example.com/%40scope/x:y 100%",
@@ -241,3 +245,29 @@ def test_any_bytes_are_judged(value: bytes) -> None:
 @given(st.text(alphabet="ab1/:@. ", max_size=40), st.text(alphabet="ab1/:. ,;\"'", max_size=40))
 def test_no_surroundings_hide_an_address(before: str, after: str) -> None:
     assert secret(f"{before} https://user:sesame1@example.com {after}".encode()) == LOGIN
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        b"pass=${",
+        b"pass=/a/",
+        b"Pass",
+        b"token={{",
+        b"LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t",
+        b"bearer ",
+        b"@:///",
+        b"eyJ.a.",
+    ],
+)
+def test_to_judge_a_long_value_takes_no_longer_than_its_length_does(piece: bytes) -> None:
+    """Crates choose values, of DEP_* say; Linux takes 128 KiB of each: execve(2), "Limits"."""
+    began = time.process_time()
+    for _ in range(4):
+        secret(piece * (16_000 // len(piece)) + b"." * _)
+    short = time.process_time() - began
+    began = time.process_time()
+    secret(piece * (128_000 // len(piece)))
+    long = time.process_time() - began
+
+    assert long < 40 * max(short / 4, 0.001)
