@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
@@ -102,6 +102,7 @@ class _Comparison:
         self._reference = reference
         self._known = known
         self._notes: list[str] = []
+        self._was_root = self._is_root()
         self._before = self._policy()
         self._lock = self._locked()
 
@@ -153,9 +154,15 @@ class _Comparison:
     def _policy(self) -> Policy:
         """Read what was granted; nothing where there was no Cargo.toml."""
         raw, place = self._known.get(_MANIFEST), self._place(_MANIFEST)
+        nothing = Policy(RUNTIMES[0], MappingProxyType({}), place)
         if raw is None:
             self._notes.append(f"there is no {place}: everything that is granted is new")
-            return Policy(RUNTIMES[0], MappingProxyType({}), place)
+            return nothing
+        if not self._was_root:
+            self._notes.append(
+                f"{place} belonged to another workspace: what it granted was not in force"
+            )
+            return nothing
         with _there(place):
             return manifest.policy(*manifest.parse(raw, place), place)
 
@@ -186,18 +193,19 @@ class _Comparison:
     def _moved(self) -> Iterator[Change]:
         """Tell of grants that stood in another file and are not in force there any more.
 
-        What they required and limited cannot be compared, as it was for another workspace. It is
-        looked for where this Cargo.toml had none.
+        What they required and limited cannot be compared, as it was for another workspace. Where
+        this Cargo.toml had grants in force, it is looked for those around what was taken in.
         """
         raw = self._known.get(_MANIFEST)
-        if raw is not None and _table(raw):
-            return
+        had = raw is not None and self._was_root and _table(raw)
         own = self._reference.prefix + _MANIFEST.encode()
         top = Path(os.path.realpath(self._reference.folder))
         for _ in range(self._reference.prefix.count(b"/")):
             top = top.parent
         for path, content in sorted(self._reference.manifests().items()):
             if path == own or not _table(content):
+                continue
+            if had and not self._took_from((top / os.fsdecode(path)).parent):
                 continue
             try:
                 now = (top / os.fsdecode(path)).read_bytes()
@@ -207,6 +215,30 @@ class _Comparison:
                 what = f"had grants in {self._reference.place(path)}, which cannot be compared"
                 item = f"root {path.decode('utf-8', 'replace')}"
                 yield Change(EVERYBODY, item, what, (), None, ())
+
+    def _took_from(self, folder: Path) -> bool:
+        """Tell whether a member that lies elsewhere than the workspace lies in `folder`."""
+        metadata = self._workspace.project.metadata
+        root = Path(os.path.realpath(metadata.root))
+        members = (metadata.packages[each].folder for each in metadata.members)
+        real = (Path(os.path.realpath(each)) for each in members)
+        return any(each.is_relative_to(folder) and not each.is_relative_to(root) for each in real)
+
+    def _is_root(self) -> bool:
+        """Tell whether Cargo.toml was the root of a workspace there, as Cargo looks for it.
+
+        Of what is none the grants are not in force: whatever it says may have come in unnoticed.
+        """
+        raw = self._known.get(_MANIFEST)
+        if raw is None or not _table(raw) or "workspace" in _document(raw):
+            return True
+        if _root(raw) is not None:
+            return False
+        for content, way in self._reference.above():
+            workspace = _document(content).get("workspace")
+            if isinstance(workspace, dict) and not _is_excluded(workspace, os.fsdecode(way)):
+                return False
+        return True
 
 
 @contextmanager
@@ -239,6 +271,19 @@ def _root(raw: bytes) -> object:
     """Return the workspace that a Cargo.toml says to belong to; None where it says nothing."""
     package = _document(raw).get("package")
     return package.get("workspace") if isinstance(package, dict) else None
+
+
+def _is_excluded(workspace: dict[str, Any], way: str) -> bool:
+    """Tell whether a workspace leaves out the package in `way`: Cargo book, "members"."""
+    path = PurePosixPath(way)
+    members = (PurePosixPath(each.strip("/")) for each in _strings(workspace.get("members")))
+    named = [each for each in members if each.parts and path.match(str(each))]
+    left = (PurePosixPath(os.path.normpath(each)) for each in _strings(workspace.get("exclude")))
+    return not named and any(path.is_relative_to(each) for each in left)
+
+
+def _strings(listed: object) -> list[str]:
+    return [each for each in listed if isinstance(each, str)] if isinstance(listed, list) else []
 
 
 def _document(raw: bytes) -> dict[str, Any]:

@@ -68,6 +68,26 @@ class Reference:
                 )
         return known
 
+    def above(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield every Cargo.toml above the folder, the nearest first, and the way down from it.
+
+        Raises:
+            BuildpermError: Git cannot tell.
+        """
+        folders = self.prefix.split(b"/")[:-1]
+        ways = [
+            (b"/".join([*folders[:depth], b"Cargo.toml"]), b"/".join(folders[depth:]))
+            for depth in range(len(folders))
+        ]
+        if not ways:
+            return
+        entries = self._entries(*(path for path, _ in ways))
+        blobs = {entry.path: entry.blob for entry in entries if entry.size <= LARGEST}
+        content = self._read(blobs.values())
+        for path, way in reversed(ways):
+            if path in blobs:
+                yield content[blobs[path]], way
+
     def manifests(self) -> dict[bytes, bytes]:
         """Return every Cargo.toml of the commit that has grants in it, by its path.
 

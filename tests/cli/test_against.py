@@ -283,6 +283,96 @@ def test_grants_that_stood_in_another_file_are_not_forgotten(workspace: Path) ->
     assert "had grants in main:Cargo.toml, which cannot be compared" in told.stdout
 
 
+def package(folder: Path, grants: str, more: str = "") -> None:
+    """Make a package with grants of its own."""
+    (folder / "src").mkdir(parents=True)
+    (folder / "src/lib.rs").touch()
+    home = grants.replace("workspace.", "package.")
+    (folder / "Cargo.toml").write_text(
+        f'[package]\nname = "inner"\nversion = "0.1.0"\nedition = "2021"\n{more}\n{home}'
+    )
+
+
+PERL = f'{GRANTS}{SAMPLE}exec = ["perl"]\n'
+
+
+def test_grants_of_a_package_that_was_no_root_were_not_in_force(workspace: Path) -> None:
+    """Nobody was told of them, as they granted nothing: not until the package is a root."""
+    git(workspace, "switch", "--quiet", "main")
+    text = (workspace / "Cargo.toml").read_text()
+    (workspace / "Cargo.toml").write_text(text.replace('["sample"]', '["sample", "inner"]'))
+    package(workspace / "inner", PERL)
+    (workspace / "Cargo.lock").unlink()
+    subprocess.run(["cargo", "generate-lockfile", "--offline"], cwd=workspace, check=True)
+    commit(workspace, "unnoticed")
+    git(workspace, "switch", "--quiet", "--create", "away")
+    shutil.move(workspace / "sample", workspace / "inner")
+    (workspace / "Cargo.toml").write_text(text.replace('["sample"]', '[]\nexclude = ["inner"]'))
+    inner = (workspace / "inner/Cargo.toml").read_text()
+    (workspace / "inner/Cargo.toml").write_text(
+        inner.replace("package.metadata", "workspace.metadata")
+        + '[workspace]\nmembers = ["sample"]\n'
+    )
+    subprocess.run(["cargo", "generate-lockfile", "--offline"], cwd=workspace / "inner", check=True)
+
+    told = check(workspace / "inner")
+
+    assert told.returncode == 21, told.stderr
+    assert "wider: sample may run `perl`" in told.stdout
+    assert "belonged to another workspace" in told.stderr
+
+
+def test_grants_of_a_workspace_that_takes_another_one_in_are_not_all(workspace: Path) -> None:
+    git(workspace, "switch", "--quiet", "main")
+    (workspace / "Cargo.toml").write_text(
+        f'{GRANTS}require = "full"\n[workspace]\nexclude = ["inner"]\nmembers = ["sample"]\n'
+    )
+    package(workspace / "inner", PERL, "[workspace]")
+    inner = (workspace / "inner/Cargo.toml").read_text()
+    (workspace / "inner/Cargo.toml").write_text(inner.replace("package.m", "workspace.m"))
+    commit(workspace, "an example with grants of its own")
+    git(workspace, "switch", "--quiet", "--create", "away")
+    honest = check(workspace)
+    (workspace / "Cargo.toml").write_text(
+        '[package]\nname = "outer"\nversion = "0.1.0"\nworkspace = "inner"\n'
+        '[dependencies]\nsample = { path = "sample" }\n[lib]\npath = "sample/src/lib.rs"\n'
+    )
+    manifest = (workspace / "sample/Cargo.toml").read_text()
+    manifest = manifest.replace("[package]", '[package]\nworkspace = "../inner"')
+    (workspace / "sample/Cargo.toml").write_text(manifest)
+    inner = (workspace / "inner/Cargo.toml").read_text()
+    (workspace / "inner/Cargo.toml").write_text(
+        inner.replace("[workspace]", '[workspace]\nmembers = ["..", "../sample"]')
+    )
+    subprocess.run(["cargo", "generate-lockfile", "--offline"], cwd=workspace, check=True)
+
+    told = check(workspace)
+
+    assert honest.returncode == 0, honest.stderr
+    assert told.returncode == 21, told.stderr
+    assert "had grants in main:Cargo.toml, which cannot be compared" in told.stdout
+
+
+def test_a_package_beside_a_workspace_keeps_grants_of_its_own(workspace: Path) -> None:
+    git(workspace, "switch", "--quiet", "main")
+    text = (workspace / "Cargo.toml").read_text()
+    (workspace / "Cargo.toml").write_text(
+        text.replace('["sample"]', '["sample"]\nexclude = ["inner"]')
+    )
+    package(workspace / "inner", PERL)
+    lock = LOCK.replace("sample", "inner")
+    (workspace / "inner/Cargo.lock").write_text(lock)
+    commit(workspace, "beside")
+    git(workspace, "switch", "--quiet", "--create", "more")
+    add(workspace / "inner", "# more\n")
+    add(workspace, 'env = ["MY_*"]\n')
+
+    told = check(workspace / "inner")
+
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "not wider" in told.stderr
+
+
 def broken(folder: Path) -> None:
     add(folder, "[[[\n")
 
