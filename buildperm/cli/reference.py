@@ -23,6 +23,9 @@ _ALL_MOST = 64 << 20  # Bytes of all manifests that are looked through.
 _MANIFESTS_MOST = 2_000
 _OBJECT = re.compile(rb"([0-9a-f]{40,64}) (\w+) (\d+)")  # git-cat-file(1), "Batch Output".
 _ENTRY = re.compile(rb"(\d+) (\w+) ([0-9a-f]{40,64}) +(\d+|-)\t(.*)", re.DOTALL)  # git-ls-tree(1).
+_HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # No branch or tag can stand in its place.
+# gitrevisions(7), "<refname>": git takes the first that is there, and a tag comes with a fetch.
+_WAYS = ("refs/tags/{}", "refs/heads/{}", "refs/remotes/{}", "refs/remotes/{}/HEAD")
 _LINK = b"120000"
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _SHOWN = 12  # Digits of a commit.
@@ -215,12 +218,21 @@ def find(folder: Path, name: str) -> Reference:
 
 def _commits(folder: Path, name: str, *, is_shallow: bool) -> tuple[str, str]:
     """Return the hash of the named commit, and that of HEAD: empty where there is none yet."""
-    given = f"{name}^{{commit}}\nHEAD^{{commit}}\n".encode("utf-8", "surrogateescape")
+    full = [way.format(name) for way in _WAYS]
+    asked = "".join(f"{each}^{{commit}}\n" for each in (name, "HEAD", *full))
+    given = asked.encode("utf-8", "surrogateescape")
     answer = git.ask(folder, "cat-file", "--batch-check", given=given)
-    found = [_OBJECT.fullmatch(line) for line in answer.said.split(b"\n")[:2]]
+    lines = answer.said.split(b"\n")[: len(full) + 2]
+    found = [_OBJECT.fullmatch(line) for line in lines]
     hashes = [each[1].decode() if each and each[2] == b"commit" else "" for each in found]
-    if not answer.is_good or len(hashes) < 2:
+    if not answer.is_good or len(hashes) < len(full) + 2:
         raise _unable(name, answer)
+    meant = {each: commit for each, commit in zip(full, hashes[2:], strict=True) if commit}
+    if hashes[0] and not _HASH.fullmatch(name) and {*meant.values()} - {hashes[0]}:
+        raise BuildpermError(
+            f"`--against {name}` means several commits: {', '.join(meant)}",
+            hint="Write out which one: `--against refs/remotes/origin/main`.",
+        )
     if not hashes[0]:
         branch = shlex.quote(name.removeprefix("origin/"))
         way = f"`git fetch origin {branch}`"

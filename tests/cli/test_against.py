@@ -437,6 +437,23 @@ def test_what_names_no_commit_is_refused(workspace: Path) -> None:
         assert "planted" not in os.listdir(workspace)
 
 
+def test_a_name_that_means_several_commits_is_refused(workspace: Path, tmp_path: Path) -> None:
+    """Git takes a tag before a branch, and gets tags along with what is fetched."""
+    git(tmp_path, "clone", "--quiet", workspace.as_uri(), "clone")
+    clone = tmp_path / "clone"
+    add(clone, 'exec = ["perl"]\n')
+    commit(clone)
+    git(clone, "tag", "origin/main")
+
+    told = check(clone, against="origin/main")
+    in_full = check(clone, against="refs/remotes/origin/main")
+    by_hash = check(clone, against=git(clone, "rev-parse", "refs/remotes/origin/main"))
+
+    assert told.returncode == 2, told.stdout + told.stderr
+    assert "means several commits: refs/tags/origin/main, refs/remotes/origin/main" in told.stderr
+    assert in_full.returncode == by_hash.returncode == 21, in_full.stderr
+
+
 def test_a_folder_in_no_repository_is_one_clear_error(workspace: Path) -> None:
     shutil.rmtree(workspace / ".git")
 
