@@ -136,7 +136,7 @@ stubs='' fresh=''
 trap 'stubs=; clear; [ -z "$fresh" ] || alone rm -f -- "$fresh"; exit 1' HUP INT TERM
 { [ -f "${BUILDPERM_STUB:-}" ] && [ -r "$BUILDPERM_STUB" ]; } || fail "there is no stub"
 # The old stub has a second name, which Cargo runs: a linker must not write through it.
-clear || fail "cannot remove an old one in \`$folder\`"
+clear || fail "cannot remove an old one"
 
 ${BUILDPERM_RUSTC_WRAPPER:+"$BUILDPERM_RUSTC_WRAPPER"} "$@"
 status=$?
@@ -146,17 +146,17 @@ if [ "$status" -ne 0 ]; then
 fi
 
 while programs && [ "$found" ]; do
-    case $found in *[[:cntrl:]]*) fail "rustc left a program with an odd name" ;; esac
-    { [ -f "$found" ] && [ ! -h "$found" ]; } || fail "rustc left no program at \`$found\`"
+    case ${found##*/} in *[[:cntrl:]]*) fail "rustc left a program with an odd name" ;; esac
+    { [ -f "$found" ] && [ ! -h "$found" ]; } || fail "rustc left no program at \`${found##*/}\`"
     fresh=$found.stub.$$
     { [ ! -e "$fresh" ] && [ ! -h "$fresh" ]; } || alone rm -f -- "$fresh" ||
-        fail "cannot remove \`$fresh\`"
-    alone cp -- "$BUILDPERM_STUB" "$fresh" || fail "cannot write \`$fresh\`"
+        fail "cannot remove \`${fresh##*/}\`"
+    alone cp -- "$BUILDPERM_STUB" "$fresh" || fail "cannot write \`${fresh##*/}\`"
     # Written last, so that the stub is newer than whatever the program was linked from.
-    printf '# real: %s.real\n' "${found##*/}" >>"$fresh" || fail "cannot write \`$fresh\`"
+    printf '# real: %s.real\n' "${found##*/}" >>"$fresh" || fail "cannot write \`${fresh##*/}\`"
     # Between these two there is no program at all: Cargo would link it again.
-    alone mv -f -- "$found" "$found.real" || fail "cannot rename \`$found\`"
-    alone mv -f -- "$fresh" "$found" || fail "cannot rename \`$fresh\`"
+    alone mv -f -- "$found" "$found.real" || fail "cannot rename \`${found##*/}\`"
+    alone mv -f -- "$fresh" "$found" || fail "cannot rename \`${fresh##*/}\`"
     stubs=$stubs/${found##*/}
 done
 
