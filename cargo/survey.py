@@ -62,6 +62,7 @@ class Survey:
                 ran=finished.ran | looked.ran,
                 overwritten=looked.overwritten,
                 unended=tuple(sorted({*finished.unended, *looked.unended})),
+                unheld=tuple(sorted({*finished.unheld, *looked.unheld})),
                 is_complete=looked.is_complete,
             )
             if looked.interrupted or looked.is_complete:

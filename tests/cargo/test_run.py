@@ -6,12 +6,14 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from buildperm.cargo.messages import Messages
 from buildperm.cargo.run import Build, Progress, ScriptEnded, ScriptStarted
+from buildperm.cargo.survey import Survey
 
 RAN = '{"reason":"build-script-executed","package_id":"a","out_dir":"/t/build/a-1/out"}'
 STRANGE = '{"reason":"build-script-executed","package_id":"a","out_dir":"/elsewhere/out"}'
@@ -192,3 +194,21 @@ def interrupting(build: Build, output: bytearray, *, times: int = 1) -> threadin
     worker = threading.Thread(target=work)
     worker.start()
     return worker
+
+
+def test_a_second_look_forgets_no_script_that_could_not_be_held(progress: Path) -> None:
+    def ended(crate: str, status: int) -> str:
+        said = f'"event":"ended","crate":"{crate}","version":"1.0.0","pid":1,"exit":{status}'
+        line = f'{{{said},"recording":"","duration_ns":1}}'
+        return f"echo '{line}' >>'{progress}'; exit 101"
+
+    def start(words: Sequence[str], _: bool) -> Build:
+        progress.write_text("")
+        return shell(words[0], progress)[0]
+
+    first = shell(ended("first", 23), progress)[0].run()
+    looks = {(ended("second", 23),): False, (ended("third", 1),): True}
+    finished = Survey(progress.parent, start).complete(first, looks)
+
+    assert finished.unheld == (("first", "1.0.0"), ("second", "1.0.0"))
+    assert finished.unended == (("third", "1.0.0"),)
