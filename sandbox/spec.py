@@ -195,6 +195,8 @@ class Grants:
             for path, below in found:
                 if self._is_hidden(path, hidden, roots):
                     continue
+                if kind == "write" and below and path == self._places.get("WORKSPACE"):
+                    continue  # By another name than `$WORKSPACE/**`, which is no grant either.
                 if below and is_baseline:
                     self._add_tree(path, hidden, rights)
                 elif below:
@@ -202,6 +204,9 @@ class Grants:
                     # A home folder that lies in one of the system's is no part of that.
                     homes = [home for home in self._tier["homes"] if home != path]
                     within |= Excluded.without_links(home for home in homes if covers(path, home))
+                    if kind == "write":
+                        # Nor are the sources, which go by tokens of their own: `/srv/**`.
+                        within |= Excluded.without_links(self._sources_below(path))
                     self._add_cut(path, hidden | within, rights, can_list=kind == "read")
                 elif not os.path.isdir(path):
                     self.add(path, rights)
@@ -214,6 +219,10 @@ class Grants:
                     if not closed or self._may_list(path, closed):
                         self.add(path, landlock.READ_DIR)
                         self.covered.update(closed)
+
+    def _sources_below(self, folder_: bytes) -> list[bytes]:
+        places = (self._places.get(token, b"") for token in _LISTED_ROOTS)
+        return [place for place in places if place != folder_ and covers(folder_, place)]
 
     def _within(self, kind: str, pattern: str) -> list[tuple[bytes, bool]]:
         """Find what a grant may open."""

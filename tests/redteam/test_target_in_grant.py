@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.cli.conftest import buildperm
 from tests.redteam.test_runs import crate, workspace
+
+if TYPE_CHECKING:
+    from tests.sandbox.conftest import Bench
 
 GRANT = """
 [workspace.metadata.buildperm]
@@ -66,3 +70,25 @@ def test_a_granted_folder_is_not_what_cargo_keeps_in_it(
     assert told in refused.stdout
     assert aim.read_text() == before
     assert (folder / "gen/own/x.txt").exists()
+
+
+@pytest.mark.parametrize("granted", ["", "/ws"])
+def test_a_granted_folder_does_not_open_the_workspace_in_it(own_bench: Bench, granted: str) -> None:
+    own_bench.grants["write"] = [f"{own_bench.top}{granted}/**"]
+    beside, source = own_bench.top / "beside.txt", own_bench.workspace / "other/src/lib.rs"
+    source.parent.mkdir(parents=True)
+    for file in (beside, source):
+        file.write_text("as before")
+
+    ended = own_bench.run(
+        own_bench.script(
+            f"for path in ({str(beside)!r}, {str(source)!r}, {str(source)!r} + '.new'):\n"
+            "    try: open(path, 'w').close()\n"
+            "    except PermissionError: pass\n"
+        )
+    )
+
+    assert ended.status == 0, ended.stderr
+    assert source.read_text() == "as before"
+    assert not source.with_name("lib.rs.new").exists()
+    assert beside.read_text() == ("as before" if granted else "")
