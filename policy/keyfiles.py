@@ -75,6 +75,10 @@ _PUBLIC = (".pub", ".crt", ".cer", ".csr", ".crl", ".enc", ".gpg", ".age", ".asc
 
 UNSURE = (".pem", ".key", ".der", ".asc", ".gpg", ".pgp", ".age", ".crt", ".cer", ".cert", ".conf")
 """Endings of files that are keys or are not, as their content says."""
+_HOLDERS = (  # Endings of files that hold a key among other things, or are one by an odd name.
+    *(".json", ".txt", ".yml", ".yaml", ".properties", ".ini", ".cfg", ".identity"),
+    *(".private", ".priv", ".prv", ".rsa", ".dsa", ".ecdsa", ".ed25519", ".openssh", ".pkcs1"),
+)
 LOOKED_INTO_MOST = 1 << 16
 """Bytes of a file that are looked at."""
 _SMALL = 1 << 14  # Bytes that a key in a file of another name has at most.
@@ -192,7 +196,7 @@ def is_unsure(name: str) -> bool:
     stem, dot, _ = bare.rpartition(".")
     if bare.endswith(UNSURE):
         return True
-    if bare.endswith((".json", ".txt", ".yml", ".yaml", ".identity")):
+    if bare.endswith(_HOLDERS):
         return True
     return not dot or not stem  # `deploy_key`, `.secret-key`.
 

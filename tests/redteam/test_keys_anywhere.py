@@ -31,6 +31,8 @@ _CONTENTS = {
     "release.asc": "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQ\n",
     "project-1a2b3c.json": '{"type": "service_account", "private_key": "x"}',
     "both.crt": _PUBLIC + _PRIVATE,
+    "deploy/rsa.private": _PRIVATE,
+    "conf/application-prod.properties": "jwt.key=" + _PRIVATE,
     "random.key": "0123456789abcdef0123456789abcdef\n",
     "wg-office.conf": "[Interface]\nPrivateKey = abc\n",
 }
@@ -57,6 +59,7 @@ _ORDINARY = {
     "keymap.toml": "a = 1",
     "config/settings.toml": "a = 1",
     ".cargo/audit.toml": "a = 1",
+    "conf/application.properties": "a = 1",
     "Makefile": "all:",
 }
 
