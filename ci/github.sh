@@ -93,14 +93,15 @@ trusted() {
 install() {
     local python folder
     [[ $(uname -s) == Linux ]] || fail 'buildperm holds build scripts on Linux only'
+    # -P: no module is taken from the folder that this runs in, which is the checkout.
     for python in python3 python3.{14,13,12,11} ''; do
         [[ -z $python ]] && fail 'no Python 3.11 or newer with venv: run actions/setup-python first'
-        "$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' \
+        "$python" -P -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' \
             2>/dev/null && break
     done
     folder=$(mktemp -d "$RUNNER_TEMP/buildperm.XXXXXX")
-    "$python" -m venv "$folder"
-    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "$GITHUB_ACTION_PATH"
+    "$python" -P -m venv "$folder"
+    "$folder/bin/python" -P -m pip install --quiet --disable-pip-version-check "$GITHUB_ACTION_PATH"
     "$folder/bin/buildperm" --version
     output command "$folder/bin/buildperm"
 }
@@ -116,7 +117,7 @@ hold() {
         reports+=(--report "junit=$junit")
     fi
     # Quotes as in a shell, but nothing is expanded.
-    "${BUILDPERM%/*}/python" -c '
+    "${BUILDPERM%/*}/python" -P -c '
 import os, shlex, sys
 sys.stdout.write("".join(f"{word}\0" for word in shlex.split(os.environ["INPUT_ARGS"])))
 ' >"$folder/words" 2>/dev/null || fail 'the input args has a quote that is not closed'

@@ -395,6 +395,38 @@ def test_no_input_is_expanded(workspace: Callable[[str], Path], tmp_path: Path, 
     assert f"unexpected argument '{word.split()[0].replace(';', ';')}'" in done.said
 
 
+MODULES = ("shlex", "ensurepip", "venv", "pip", "runpy", "sysconfig", "signal")
+
+
+def plant(folder: Path) -> None:
+    """Put modules of Python's names into a checkout, as a pull request may."""
+    for name in MODULES:
+        (folder / f"{name}.py").write_text("open('planted', 'w').close()\n")
+
+
+def test_no_module_of_the_checkout_is_run(workspace: Callable[[str], Path], tmp_path: Path) -> None:
+    folder = workspace(HARMLESS)
+    plant(folder)
+    plant(folder.parent)
+    plant(tmp_path)
+    action = tmp_path / "action"  # With nothing to install: pip says so, once it is started.
+    shutil.copytree(ROOT / "ci", action / "ci")
+
+    path = without_buildperm(tmp_path / "bin", "sh", "mktemp")
+    (tmp_path / "bin/python3").symlink_to(os.path.realpath(sys.executable))
+
+    held = hold(folder, tmp_path / "runner", require_reviewed="false")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PIP_NO_INDEX", "1")
+        installed = step("install", folder.parent, tmp_path / "second", {}, action)
+        job = gitlab(folder, tmp_path, PATH=path, BUILDPERM_SOURCE=str(action))
+
+    assert held.code == 0, held.said
+    assert "pyproject.toml" in installed.said, installed.said
+    assert "pyproject.toml" in job.stderr, job.stderr
+    assert not list(tmp_path.rglob("planted"))
+
+
 @pytest.fixture
 def pull_request(workspace: Callable[[str], Path], tmp_path: Path) -> Path:
     """Make a pull request that grants to itself what its build script does; return a clone of it.
@@ -602,8 +634,8 @@ def test_the_job_of_gitlab_installs_what_it_is_told_and_nothing_else(tmp_path: P
     stub.write_text(
         "#!/bin/sh\n"
         f'printf "%s\\n" "$*" >>"{notes}"\n'
-        'if [ "$2" = venv ]; then mkdir "$3/bin"; cp "$0" "$3/bin/python"\n'
-        'elif [ "$2" = pip ]; then cp "$0" "${0%/*}/buildperm"; fi\n'
+        'if [ "$3" = venv ]; then mkdir "$4/bin"; cp "$0" "$4/bin/python"\n'
+        'elif [ "$3" = pip ]; then cp "$0" "${0%/*}/buildperm"; fi\n'
     )
     stub.chmod(0o755)
     source = "git+https://example.org/a b/buildperm@0123456; exit 9"
@@ -611,9 +643,9 @@ def test_the_job_of_gitlab_installs_what_it_is_told_and_nothing_else(tmp_path: P
     done = gitlab(tmp_path, tmp_path, PATH=path, TMPDIR=str(tmp_path), BUILDPERM_SOURCE=source)
 
     asked = notes.read_text().splitlines()
-    assert asked[0] == "-c import ensurepip, venv"
-    assert asked[1].startswith(f"-m venv {tmp_path}/")
-    assert asked[2] == f"-m pip install -q --disable-pip-version-check {source}"
+    assert asked[0] == "-P -c import ensurepip, venv"
+    assert asked[1].startswith(f"-P -m venv {tmp_path}/")
+    assert asked[2] == f"-P -m pip install -q --disable-pip-version-check {source}"
     assert asked[3] == "--version"
     assert asked[4].startswith("check --report=json=")
     assert asked[5].startswith("ci --report=json=")
