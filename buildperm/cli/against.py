@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
@@ -118,6 +118,12 @@ class _Comparison:
         if self._lock is not None:
             found += origin.elsewhere(project, self._before, policy, self._lock)
         found += self._moved()
+        known_already = {(each.key, each.item) for each in found}
+        found += (
+            each
+            for each in self._after_merge(locked, context, keys)
+            if (each.key, each.item) not in known_already
+        )
         narrower = wider(policy, self._before, locked, context, keys)
         said = str(self._reference)
         if self._reference.is_base:
@@ -150,6 +156,26 @@ class _Comparison:
         return frozenset(
             pattern for pattern, path in found if path and by_content(os.path.realpath(path))
         )
+
+    def _after_merge(
+        self, locked: Collection[tuple[str, str]], context: str, keys: Collection[str]
+    ) -> Iterator[Change]:
+        """Tell what a merge would grant that was taken back since this branch began.
+
+        A branch that writes it down a second time, elsewhere, is not wider than its base.
+        """
+        both = self._reference.merged(_MANIFEST, self._workspace.manifest)
+        if both is None:
+            return
+        place = self._place(_MANIFEST)
+        try:
+            merged, theirs = (manifest.policy(*manifest.parse(raw, place), place) for raw in both)
+        except BuildpermError as error:
+            self._notes.append(f"{error.args[0]}: what a merge would grant is not compared")
+            return
+        for each in wider(theirs, merged, locked, context, keys):
+            what = f"{each.what}, once it is merged: it was taken back meanwhile"
+            yield replace(each, what=what)
 
     def _policy(self) -> Policy:
         """Read what was granted; nothing where there was no Cargo.toml."""

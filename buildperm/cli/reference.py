@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from buildperm.cli import git
 from buildperm.errors import BuildpermError
@@ -41,6 +42,7 @@ class Reference:
     commit: str  # What is compared with: a hash.
     is_base: bool  # It is where the branch began, and not the commit of that name.
     note: str  # Why it is not the one that was to be expected; empty where it is.
+    tip: str  # The commit of that name: a hash.
 
     def __str__(self) -> str:
         return f"{self.name} ({self.commit[:_SHOWN]})"
@@ -50,6 +52,27 @@ class Reference:
         return Path(
             f"{self.name}:{path if isinstance(path, str) else path.decode('utf-8', 'replace')}"
         )
+
+    def merged(self, name: str, content: bytes) -> tuple[bytes, bytes] | None:
+        """Return a file as a merge would make it, and as the named commit has it.
+
+        None where the base is that commit, where one of both has no such file, or where they
+        conflict, so that a person has to look.
+
+        Raises:
+            BuildpermError: One was no ordinary file, is too large, or git cannot tell.
+        """
+        if not self.is_base:
+            return None
+        theirs = replace(self, commit=self.tip).files([name]).get(name)
+        base = self.files([name]).get(name)
+        if base is None or theirs is None:
+            return None
+        with TemporaryDirectory() as folder:
+            for each, raw in (("ours", content), ("base", base), ("theirs", theirs)):
+                (Path(folder) / each).write_bytes(raw)
+            made = git.ask(Path(folder), "merge-file", "-p", "ours", "base", "theirs")
+        return (made.said, theirs) if made.is_good else None
 
     def files(self, names: Sequence[str]) -> dict[str, bytes]:
         """Return the content of files beside Cargo.toml; what was not there is left out.
@@ -213,7 +236,7 @@ def find(folder: Path, name: str) -> Reference:
     commit, head = _commits(folder, name, is_shallow=is_shallow)
     base, note = _base(folder, name, commit, head, is_shallow=is_shallow)
     prefix = prefix.removesuffix(b"\n")
-    return Reference(folder, prefix, name, base, base != commit, note)
+    return Reference(folder, prefix, name, base, base != commit, note, commit)
 
 
 def _commits(folder: Path, name: str, *, is_shallow: bool) -> tuple[str, str]:

@@ -209,6 +209,38 @@ def clone(workspace: Path, to: Path, *words: str) -> Path:
     return to
 
 
+def test_what_was_taken_back_and_would_come_in_by_a_merge_is_wider(workspace: Path) -> None:
+    """It is not wider than where the branch began, and a merge keeps the second table."""
+    path, plain = workspace / "Cargo.toml", (workspace / "Cargo.toml").read_text()
+    git(workspace, "switch", "--quiet", "main")
+    path.write_text(plain.replace("[", "# Much\n# between\n# both\n[", 1))
+    path.write_text(path.read_text().replace(SAMPLE, f'{SAMPLE}exec = ["perl"]\n'))
+    commit(workspace, "granted")
+    git(workspace, "switch", "--quiet", "--create", "sly")
+    add(workspace, "\n# more\n# of it\n# below\n")
+    path.write_text(
+        SAMPLE.replace(".sample", '."sample@0.1"')
+        + 'exec = ["perl"]\nread = ["$WORKSPACE/proto/**"]\n\n'
+        + path.read_text()
+    )
+    commit(workspace, "the same again")
+    git(workspace, "switch", "--quiet", "main")
+    path.write_text(path.read_text().replace('exec = ["perl"]\n', ""))
+    commit(workspace, "taken back")
+    git(workspace, "switch", "--quiet", "--create", "honest", "HEAD~1")
+    add(workspace, "# honest\n")
+    commit(workspace, "honest")
+    honest = check(workspace)
+    git(workspace, "switch", "--quiet", "sly")
+
+    told = check(workspace)
+
+    assert honest.returncode == 0, honest.stdout + honest.stderr
+    assert told.returncode == 21, told.stderr
+    assert "sample@0.1 may run `perl`" in told.stdout
+    assert "once it is merged: it was taken back meanwhile" in told.stdout
+
+
 def test_a_shallow_clone_says_how_to_get_the_commit_and_never_guesses_a_base(
     workspace: Path, tmp_path: Path
 ) -> None:
