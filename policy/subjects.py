@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from buildperm.policy.grants import CRATES_IO, CrateGrants, PackageSpec, Policy, matching, parse_key
 
-_UNKNOWN = "4294967291"  # A number that no version has; it stands for every other one.
+_UNKNOWN = "~"  # What no key can name and no version has; it stands for every other number.
 _FOLDER = "path+"
 _OF_WORKSPACE = "$WORKSPACE"
 

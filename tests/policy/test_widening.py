@@ -118,6 +118,11 @@ WIDER = {
         crate(WIDE),
         "foo may read `$WORKSPACE/proto/**` (version 1.2.3, every other version)",
     ),
+    "a key that names a version which nobody has": (
+        "",
+        crate('exec = ["perl"]') + crate("", "foo@4294967291"),
+        "foo may run `perl`",
+    ),
     "a closer key": (
         crate(WIDE),
         crate(WIDE) + crate(WIDE + '\nexec = ["perl"]', "foo@1"),
