@@ -6,7 +6,7 @@ that no key of the tables tells apart: `every other version`, `versions 0.9`, `v
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from buildperm.policy.grants import CRATES_IO, CrateGrants, PackageSpec, Policy, matching, parse_key
@@ -42,7 +42,14 @@ class Subject:
 class Tables:
     """The tables of one policy, asked for packages."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, folders: Collection[str] | None = None) -> None:
+        """Prepare to ask.
+
+        Args:
+            policy: With the tables.
+            folders: Names by which plain keys mean a folder of the workspace; None for all.
+        """
+        self._folders = folders
         self._empty = replace(policy, crates={})
         self._grants = self._by_name(policy.crates)
         self._limits = policy.crate_limits
@@ -64,13 +71,15 @@ class Tables:
         return (found.key, self._limits[found.key]) if found else None
 
     def _of(self, tables: Mapping[str, Policy], subject: Subject) -> CrateGrants | None:
+        # Only a folder that its own key names can be told from what plain keys mean.
+        is_spelled = self._folders is not None and bool(subject.directory)
         return matching(
             tables.get(subject.name, self._empty),
             subject.name,
             subject.version,
             subject.source,
             subject.is_member,
-            has_registry_twin=False,
+            has_registry_twin=is_spelled and subject.name not in (self._folders or ()),
             directory=subject.directory,
         )
 

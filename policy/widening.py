@@ -56,6 +56,7 @@ def wider(
     locked: Iterable[tuple[str, str]],
     context: str,
     keys: Collection[str] = (),
+    folders: tuple[Collection[str] | None, Collection[str] | None] = (None, None),
 ) -> list[Change]:
     """Return what `after` allows and `before` does not, the gravest first.
 
@@ -67,8 +68,9 @@ def wider(
         locked: Name and version of the packages in Cargo.lock, of both sides.
         context: What is checked where a table declares no contexts.
         keys: Those of `exact_paths` that lead to a key on this machine: see `RuleSet`.
+        folders: Names by which plain keys meant a folder, and do now: see `Tables`.
     """
-    old, new = Tables(before), Tables(after)
+    old, new = Tables(before, folders[0]), Tables(after, folders[1])
     both = list(subjects((old, new), locked))
     found = [
         *_of_everybody(before, after, context),

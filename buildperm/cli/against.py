@@ -24,7 +24,7 @@ from buildperm.cli.workspace import Workspace
 from buildperm.errors import BuildpermError
 from buildperm.policy import lock_file, manifest
 from buildperm.policy.allowance import exact_paths
-from buildperm.policy.grants import RUNTIMES, Policy
+from buildperm.policy.grants import CRATES_IO, RUNTIMES, Policy
 from buildperm.policy.keyfiles import by_content
 from buildperm.policy.pattern import absolute
 from buildperm.policy.widening import EVERYBODY, Change, wider
@@ -114,17 +114,18 @@ class _Comparison:
         }
         context = shlex.join(LEARN)
         keys = self._keys()
-        found = wider(self._before, policy, locked, context, keys)
+        folders = self._folders(self._lock or project.lock), self._folders(project.lock)
+        found = wider(self._before, policy, locked, context, keys, folders)
         if self._lock is not None:
             found += origin.elsewhere(project, self._before, policy, self._lock)
         found += self._moved()
         known_already = {(each.key, each.item) for each in found}
         found += (
             each
-            for each in self._after_merge(locked, context, keys)
+            for each in self._after_merge(locked, context, keys, folders)
             if (each.key, each.item) not in known_already
         )
-        narrower = wider(policy, self._before, locked, context, keys)
+        narrower = wider(policy, self._before, locked, context, keys, folders[::-1])
         said = str(self._reference)
         if self._reference.is_base:
             said = f"{said}, where this branch began"
@@ -148,6 +149,14 @@ class _Comparison:
         number = f"wider in {count(len(found), 'place')}" if found else "not wider"
         yield f"Grants compared with {said}: {number}."
 
+    def _folders(self, lock: Lock) -> frozenset[str]:
+        """Return the members that go by a plain key with that Cargo.lock."""
+        metadata = self._workspace.project.metadata
+        members = {metadata.packages[each].name for each in metadata.members}
+        folders = {each.name for each in lock.packages if not each.source}
+        twins = {each.name for each in lock.packages if each.source in CRATES_IO}
+        return frozenset(members & folders - twins)
+
     def _keys(self) -> frozenset[str]:
         """Return the paths granted by name that lead to a key here, which no wildcard opens."""
         tables = (*self._before.crates.values(), *self._workspace.policy.crates.values())
@@ -158,7 +167,11 @@ class _Comparison:
         )
 
     def _after_merge(
-        self, locked: Collection[tuple[str, str]], context: str, keys: Collection[str]
+        self,
+        locked: Collection[tuple[str, str]],
+        context: str,
+        keys: Collection[str],
+        folders: tuple[Collection[str], Collection[str]],
     ) -> Iterator[Change]:
         """Tell what a merge would grant that was taken back since this branch began.
 
@@ -173,7 +186,7 @@ class _Comparison:
         except BuildpermError as error:
             self._notes.append(f"{error.args[0]}: what a merge would grant is not compared")
             return
-        for each in wider(theirs, merged, locked, context, keys):
+        for each in wider(theirs, merged, locked, context, keys, folders):
             what = f"{each.what}, once it is merged: it was taken back meanwhile"
             yield replace(each, what=what)
 

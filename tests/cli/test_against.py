@@ -154,6 +154,35 @@ def test_a_key_that_the_wildcard_did_not_open_is_told(workspace: Path) -> None:
     assert "wider: sample may read `$WORKSPACE/proto/deploy`" in told.stdout
 
 
+def test_a_folder_is_not_what_a_plain_key_means_at_crates_io(workspace: Path) -> None:
+    git(workspace, "switch", "--quiet", "main")
+    text = (workspace / "Cargo.toml").read_text()
+    text = text.replace('["sample"]', '["sample"]\nexclude = ["inner"]')
+    table = "[workspace.metadata.buildperm.crates.'{}']\nexec = [\"perl\"]\n"
+    (workspace / "Cargo.toml").write_text(text + table.format("inner"))
+    commit(workspace, "granted to the one at crates.io")
+    git(workspace, "switch", "--quiet", "--create", "away")
+    package(workspace / "inner", "", "[workspace]")
+    add(workspace, "[dependencies]\ninner = { path = '../inner' }\n", "sample/Cargo.toml")
+    add(workspace, table.format("path+$WORKSPACE/inner#inner"))
+    subprocess.run(["cargo", "generate-lockfile", "--offline"], cwd=workspace, check=True)
+
+    told = check(workspace)
+    # For a member it is only another way to write it.
+    git(workspace, "switch", "--quiet", "--discard-changes", "main")
+    text = (
+        (workspace / "Cargo.toml")
+        .read_text()
+        .replace("sample]", "'path+$WORKSPACE/sample#sample']")
+    )
+    (workspace / "Cargo.toml").write_text(text)
+    honest = check(workspace)
+
+    assert told.returncode == 21, told.stderr
+    assert "wider: path+$WORKSPACE/inner#inner may run `perl`" in told.stdout
+    assert "not wider" in honest.stderr, honest.stdout
+
+
 def test_what_is_allowed_to_be_wider_is_a_warning(workspace: Path) -> None:
     add(workspace, 'exec = ["perl"]\n')
 
