@@ -207,7 +207,10 @@ def test_a_second_look_forgets_no_script_that_could_not_be_held(progress: Path) 
         return shell(words[0], progress)[0]
 
     first = shell(ended("first", 23), progress)[0].run()
-    looks = {(ended("second", 23),): False, (ended("third", 1),): True}
+    looks: dict[tuple[str, ...], bool] = {
+        (ended("second", 23),): False,
+        (ended("third", 1),): True,
+    }
     finished = Survey(progress.parent, start).complete(first, looks)
 
     assert finished.unheld == (("first", "1.0.0"), ("second", "1.0.0"))
