@@ -68,6 +68,12 @@ class _Automaton:
         at = self.last
         self.unnamed[at] = (False, self.add())
 
+    def apart(self) -> int:
+        """Go on in a state of its own, and return the one before: what follows may loop."""
+        at = self.last
+        self.free[at].append(self.add())
+        return at
+
     def run(self, *, with_slash: bool) -> None:
         at = self.last
         self.unnamed[at] = (with_slash, at)
@@ -117,11 +123,12 @@ def _automaton(pattern: str) -> _Automaton:
                 made.free[start].append(made.last)
             case "/**/":  # A slash, or anything between two.
                 made.symbol(_SLASH)
-                between = made.last
+                between = made.apart()
                 made.run(with_slash=True)
                 made.symbol(_SLASH)
                 made.free[between].append(made.last)
             case _:  # `**/`: nothing, or anything and a slash.
+                made.apart()
                 made.run(with_slash=True)
                 made.symbol(_SLASH)
                 made.free[start].append(made.last)

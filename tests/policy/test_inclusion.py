@@ -49,6 +49,10 @@ def test_what_is_narrower_is_contained(wide: str, narrow: str) -> None:
         ("$W/a*", "$W/b*"),
         ("*.example.org:443", "*.example.org:80"),
         ("/usr/**", "$HOME/**"),
+        ("$W/**/a", "$W/*a"),
+        ("$W/**/a", "$W/**/*a"),
+        ("$W/**/?", "$W/**/??"),
+        ("**/a*", "b?a*"),
     ],
 )
 def test_what_looks_alike_is_not_contained(one: str, other: str) -> None:
@@ -58,6 +62,7 @@ def test_what_looks_alike_is_not_contained(one: str, other: str) -> None:
 @given(_patterns, _patterns, _texts)
 @example("a/**", "a/**/", "a")
 @example("**/a", "**/**/a", "a")
+@example("/**/?", "/**/??", "/ab")
 def test_what_is_contained_covers_nothing_else(wide: str, narrow: str, text: str) -> None:
     if contains(wide, narrow) and matches(narrow, text):
         assert matches(wide, text)
