@@ -232,7 +232,13 @@ class Deciding:
             _tell(f"not settled: {failure.crate} {failure.version} {failure.sentence}")
         if left or self._failures:
             return ExitCode.UNDECIDED
-        return self.recorded.exit_code
+        if self.recorded.exit_code:
+            return self.recorded.exit_code
+        broken = [script for script in self.recorded.scripts if script.run.failure]
+        for script in broken:
+            who = f"{script.run.crate} {script.run.version}"
+            _tell(f"not settled: {who} does not count as reviewed: {script.run.failure}")
+        return ExitCode.UNDECIDED if broken else ExitCode.OK
 
 
 def _tell(line: str) -> None:
