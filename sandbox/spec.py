@@ -195,8 +195,9 @@ class Grants:
             for path, below in found:
                 if self._is_hidden(path, hidden, roots):
                     continue
-                if kind == "write" and below and path == self._places.get("WORKSPACE"):
-                    continue  # By another name than `$WORKSPACE/**`, which is no grant either.
+                is_all = below and path == self._places.get("WORKSPACE")
+                if kind == "write" and is_all and pattern != "$WORKSPACE/**":
+                    continue  # What is refused under that name is no grant under another.
                 if below and is_baseline:
                     self._add_tree(path, hidden, rights)
                 elif below:
