@@ -41,4 +41,5 @@ class Access:
     sensitive: str = ""  # Why it belongs to the sensitive tier; empty if it does not.
     resolved: str = ""  # A program's file, where `target` is its name; portable.
     is_free: bool = False  # It was allowed for a reason of this run: Cargo's own tools, DEP_*.
+    is_folder: bool = False  # A folder was to be made there.
     unstable: str = ""  # "in 2 of 3 runs", where repeated runs differed; empty if they did not.

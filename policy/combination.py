@@ -50,5 +50,6 @@ def _both(one: Access, other: Access) -> Access:
         sensitive=one.sensitive or other.sensitive,
         resolved=graver.resolved or one.resolved or other.resolved,
         is_free=one.is_free and other.is_free,
+        is_folder=one.is_folder or other.is_folder,
         unstable=graver.unstable or one.unstable or other.unstable,
     )

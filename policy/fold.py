@@ -60,6 +60,7 @@ class _Tally:
     count: int = 0
     example: str = ""
     resolved: str = ""
+    is_folder: bool = False
     sent: int = 0
     received: int = 0
     chains: dict[tuple[str, ...], None] = field(default_factory=dict)
@@ -112,6 +113,7 @@ class _Folding:
                 tally.sensitive,
                 tally.resolved,
                 tally.is_free,
+                tally.is_folder,
             )
             for (kind, target), tally in ordered
         ]
@@ -181,6 +183,8 @@ class _Folding:
                 target = self._target(path)
                 example = "" if target.startswith("/") else encode(path)
                 self._tally(event, event.pid, Kind.WRITE, target, outcome, example)
+                if event.change is Change.DIRECTORY_MADE:
+                    self._tallies[Kind.WRITE, target].is_folder = True
         if event.change is Change.LINKED and event.other.startswith(b"/"):
             # Under its new name the file can be read by whoever may read there.
             self._tally(event, event.pid, Kind.READ, self._read_target(event.other), outcome)

@@ -73,8 +73,8 @@ def _with_history(exact: Choice) -> Choice:
 
 def of_writes(group: Sequence[Access]) -> list[Choice]:
     """Allow these files, then everything in their folder."""
-    exact = exactly(Kind.WRITE, group)
-    targets = [rule.pattern for rule in exact.rules]
+    exact = _with_content(exactly(Kind.WRITE, group), group)
+    targets = [rule.pattern.removesuffix("/**") for rule in exact.rules]
     below = _choice(
         Kind.WRITE,
         {f"{folder_of_write(target)}/**" for target in targets},
@@ -85,6 +85,19 @@ def of_writes(group: Sequence[Access]) -> list[Choice]:
     if wider and (len(exact.rules) > EXACT_MOST or not _above(targets).isdisjoint(targets)):
         return wider  # Folders can only be granted with what is in them.
     return _distinct([exact, *wider])
+
+
+def _with_content(exact: Choice, group: Iterable[Access]) -> Choice:
+    """Grant a folder that is to be made with what is in it: an exact rule is one for a file."""
+    folders = sorted({f"{_portable(each.target)}/**" for each in group if each.is_folder})
+    whole = PatternSet(folders)
+    left = [rule for rule in exact.rules if not whole.covers(rule.pattern)]
+    rules = tuple(sorted((*(Rule(Kind.WRITE, folder) for folder in folders), *left)))
+    if not folders or any(objection.to_grant(rule, reason="") for rule in rules):
+        return exact
+    named = ", ".join(folder.removesuffix("/**") for folder in folders)
+    title = f"everything below {named}" + (f" and {len(left)} more" if left else "")
+    return Choice(title, rules, "", "")
 
 
 def of_programs(group: Sequence[Access]) -> list[Choice]:

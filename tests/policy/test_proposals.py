@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -254,6 +255,15 @@ def test_a_folder_that_is_made_is_granted_with_what_is_in_it() -> None:
     patterns = [pattern for p in _propose(*accesses) for rung in _rungs(p) for pattern in rung]
 
     assert "$WORKSPACE/x/gen/**" in patterns
+
+
+def test_a_folder_that_could_not_be_made_is_granted_as_one() -> None:
+    # What would be in it nobody has seen: the script could not go on.
+    made = replace(_access(Kind.WRITE, "$WORKSPACE/gen", Outcome.REFUSED), is_folder=True)
+
+    assert _rungs(_one(made))[0] == ["$WORKSPACE/gen/**"]
+    beside = _access(Kind.WRITE, "$WORKSPACE/a.h", Outcome.REFUSED)
+    assert _rungs(_one(made, beside))[0] == ["$WORKSPACE/a.h", "$WORKSPACE/gen/**"]
 
 
 def test_a_file_beside_the_manifest_is_granted_by_its_exact_path_only() -> None:

@@ -101,7 +101,8 @@ class World:
             while letter := child.stderr.read(1):
                 told += letter.decode(errors="replace")
                 if told.endswith("): ") and "Answer (" in told[-40:]:
-                    os.write(ours, b"w\n" if "Answer (w" in told[-40:] else b"a\n")
+                    goes_on = b"\n" if "Enter goes on" in told[-40:] else b"a\n"
+                    os.write(ours, b"w\n" if "Answer (w" in told[-40:] else goes_on)
         finally:
             ended.cancel()
             child.kill()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import buildperm
+from tests.redteam.test_git_sources import World
 from tests.redteam.test_layouts import RUNTIMES
 
 _MANIFEST = '[package]\nname = "{}"\nversion = "0.1.0"\nedition = "2021"\n'
@@ -83,3 +84,15 @@ def test_what_a_grant_covers_and_does_not_open_is_told(tmp_path: Path) -> None:
     assert told.returncode == 0, told.stderr
     assert "warning: member 0.1.0: write $WORKSPACE/gen/new.rs refused, though gra" in told.stdout
     assert "nothing refused but what is denied, or granted and closed" in told.stdout + told.stderr
+
+
+def test_a_folder_that_was_to_be_made_can_be_filled_once_it_is_granted(tmp_path: Path) -> None:
+    here = World(tmp_path, {"CARGO_HOME": str(tmp_path / "cargo-home")})
+    makes = 'std::fs::create_dir_all("../gen").unwrap(); std::fs::write("../gen/a", "").unwrap();'
+    _crate(here.workspace / "member", "member", makes)
+    (here.workspace / "Cargo.toml").write_text('[workspace]\nmembers = ["member"]\n')
+
+    told = here.learn()
+    assert 'write = ["$WORKSPACE/gen/**"]' in here.manifest, told
+    assert here.run("ci").returncode == 0
+    assert (here.workspace / "gen/a").is_file()
