@@ -53,7 +53,8 @@ def command(
     reviewed since is listed, too, and lets nothing fail: it grants nothing.
 
     Exit code: 0 every build script is as it was reviewed, 21 some are not, or the grants are wider
-    than in the commit of --against; 2 there is no such commit, or its grants cannot be read.
+    than in the commit of --against; 2 there is no such commit, its name means
+    several, or its grants cannot be read.
     """
     outputs = Outputs(form, reports)
     workspaces = open_contexts(cargo, locked=True)
