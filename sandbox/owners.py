@@ -39,6 +39,7 @@ class Owners:
             homes: Home folders besides that of `places`.
         """
         self._own = places.get("MANIFEST_DIR", b"")
+        self._owned = frozenset(owned) - {places.get("WORKSPACE", b"")}
         named = {places[token] for token in _TOKENS if places.get(token)}
         self._homes = Excluded.without_links(_apart({*homes, places.get("HOME", b"")}))
         self._all = Excluded.without_links(_apart({*named, *owned})) | self._homes
@@ -49,6 +50,10 @@ class Owners:
         if tree == self._own:
             found.update(_beside(tree))
         return Excluded.without_links(found)
+
+    def is_others(self, folder: bytes) -> bool:
+        """Tell whether `folder` is one of another package, or one more that is somebody's."""
+        return folder in self._owned and folder != self._own
 
     def shares(self, folder: bytes) -> bool:
         """Tell whether there is, or may be, somebody else's in `folder`."""

@@ -198,6 +198,8 @@ class Grants:
                 is_all = below and path == self._places.get("WORKSPACE")
                 if kind == "write" and is_all and pattern != "$WORKSPACE/**":
                     continue  # What is refused under that name is no grant under another.
+                if kind == "write" and below and self._owners.is_others(path):
+                    continue  # Another package's build script and manifest are in it.
                 if below and is_baseline:
                     self._add_tree(path, hidden, rights)
                 elif below:
@@ -206,7 +208,8 @@ class Grants:
                     homes = [home for home in self._tier["homes"] if home != path]
                     within |= Excluded.without_links(home for home in homes if covers(path, home))
                     if kind == "write":
-                        # Nor are the sources, which go by tokens of their own: `/srv/**`.
+                        # Nor are sources, which go by tokens of their own (`/srv/**`), nor those of
+                        # other packages: their build scripts run later.
                         within |= Excluded.without_links(self._sources_below(path))
                     self._add_cut(path, hidden | within, rights, can_list=kind == "read")
                 elif not os.path.isdir(path):
@@ -223,7 +226,8 @@ class Grants:
 
     def _sources_below(self, folder_: bytes) -> list[bytes]:
         places = (self._places.get(token, b"") for token in _LISTED_ROOTS)
-        return [place for place in places if place != folder_ and covers(folder_, place)]
+        own = [place for place in places if place != folder_ and covers(folder_, place)]
+        return [*own, *self._owners.others(folder_).below(folder_)]
 
     def _within(self, kind: str, pattern: str) -> list[tuple[bytes, bool]]:
         """Find what a grant may open."""

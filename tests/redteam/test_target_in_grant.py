@@ -92,3 +92,22 @@ def test_a_granted_folder_does_not_open_the_workspace_in_it(own_bench: Bench, gr
     assert source.read_text() == "as before"
     assert not source.with_name("lib.rs.new").exists()
     assert beside.read_text() == ("as before" if granted else "")
+
+
+@pytest.mark.parametrize("granted", ["$WORKSPACE/parts/**", "$WORKSPACE/parts/victim/**"])
+def test_a_granted_folder_is_not_the_packages_in_it(tmp_path: Path, granted: str) -> None:
+    folder = workspace(tmp_path / "ws", "writer", "parts/victim")
+    with (folder / "Cargo.toml").open("a") as file:
+        file.write(GRANT.replace("$WORKSPACE/gen/**", f'{granted}", "$WORKSPACE/gen/own/**'))
+    crate(folder / "writer", WRITER)
+    crate(folder / "parts/victim", "fn main() {}")
+    (folder / "gen/own").mkdir(parents=True)
+    victims = [folder / "parts/victim" / name for name in ("build.rs", "Cargo.toml", "src/lib.rs")]
+    before = [path.read_text() for path in victims]
+    (folder / "writer/wishes").write_text("\n".join(map(str, victims)))
+
+    refused = buildperm("ci", folder=folder)
+
+    assert [path.read_text() for path in victims] == before
+    assert "parts/victim/build.rs" in refused.stdout, refused.stdout + refused.stderr
+    assert (folder / "gen/own/x.txt").exists()
