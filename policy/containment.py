@@ -15,6 +15,7 @@ import os
 
 from buildperm.policy.pattern import (
     absolute,
+    covers,
     exec_leads,
     is_literal,
     leads,
@@ -28,11 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 _LINKS_MOST = 40  # path_resolution(7)
-
-
-def covers(upper: bytes, path: bytes) -> bool:
-    """Tell whether `path` is `upper` or below it; both absolute."""
-    return path == upper or path.startswith(upper if upper == b"/" else upper + b"/")
 
 
 def links(path: bytes) -> Iterator[bytes]:

@@ -20,7 +20,8 @@ from buildperm.policy.home_table import (
     TOOL_ENDINGS,
     TOOLS,
 )
-from buildperm.policy.leads import SYSTEM, covers, outermost
+from buildperm.policy.leads import SYSTEM, outermost
+from buildperm.policy.pattern import covers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

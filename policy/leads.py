@@ -16,6 +16,7 @@ import os
 import stat
 
 from buildperm.policy import keyfiles
+from buildperm.policy.pattern import covers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,11 +29,6 @@ SYSTEM = (
 """Folders of the operating system that hold nobody's secrets: everybody may read what is there."""
 
 _BUILT_IN = ("WORKSPACE", "MANIFEST_DIR", "TARGET_DIR", "CARGO_HOME", "SYSROOT", "HOME")
-
-
-def covers(upper: bytes, path: bytes) -> bool:
-    """Tell whether `path` is `upper` or below it; both absolute."""
-    return path == upper or path.startswith(upper.rstrip(b"/") + b"/")
 
 
 def outermost(paths: Iterable[bytes]) -> list[bytes]:

@@ -77,6 +77,11 @@ def parts(pattern: str) -> tuple[str, ...]:
     return (head, *rest)
 
 
+def covers(upper: bytes, path: bytes) -> bool:
+    """Tell whether `path` is `upper` or below it; both absolute, without a slash at their end."""
+    return path == upper or path.startswith(upper if upper == b"/" else upper + b"/")
+
+
 def is_literal(pattern: str) -> bool:
     """Tell whether `pattern` names exactly one thing."""
     return "*" not in pattern and "?" not in pattern

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from buildperm.policy.leads import covers
+from buildperm.policy.pattern import covers
 
 _MOST = 4096  # Bytes of a `.git` file: gitrepository-layout(5).
 

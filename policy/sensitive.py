@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 
 from buildperm.policy import keyfiles, leads, search
-from buildperm.policy.pattern import absolute, matches, real_path
+from buildperm.policy.pattern import absolute, covers, matches, real_path
 from buildperm.policy.sensitive_table import (
     BEGINNING_HOME,
     BELOW_HOME,
@@ -150,7 +150,7 @@ def built_in(places: Mapping[str, bytes]) -> bytes:
     found = above.removesuffix(b"/buildperm")
     if name not in (b"learn", b"ci") or not found or found == above:
         return b""
-    return b"" if leads.covers(found, places.get("WORKSPACE", b"")) else found
+    return b"" if covers(found, places.get("WORKSPACE", b"")) else found
 
 
 def _why_read(target: str) -> str:

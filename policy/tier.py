@@ -12,8 +12,7 @@ import os
 import stat
 
 from buildperm.policy import home, keyfiles, leads, search, sensitive
-from buildperm.policy.leads import covers
-from buildperm.policy.pattern import locate
+from buildperm.policy.pattern import covers, locate
 from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False

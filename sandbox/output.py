@@ -12,7 +12,8 @@ from __future__ import annotations
 import os
 import stat
 
-from buildperm.policy.containment import covers, links
+from buildperm.policy.containment import links
+from buildperm.policy.pattern import covers
 from buildperm.sandbox.hardware import is_searched
 from buildperm.tracer.notation import encode
 

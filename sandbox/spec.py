@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 
 from buildperm.policy import baseline, sensitive, tier
-from buildperm.policy.containment import Containment, covers
-from buildperm.policy.pattern import absolute, folder, is_literal, resolve, resolve_exec
+from buildperm.policy.containment import Containment
+from buildperm.policy.pattern import absolute, covers, folder, is_literal, resolve, resolve_exec
 from buildperm.sandbox import landlock
 from buildperm.sandbox.carve import Excluded, cut
 from buildperm.sandbox.owners import Owners

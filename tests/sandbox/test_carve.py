@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from buildperm.policy.containment import covers
+from buildperm.policy.pattern import covers
 from buildperm.sandbox.carve import Excluded, carve
 
 if TYPE_CHECKING:
