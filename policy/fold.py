@@ -17,7 +17,7 @@ from buildperm.policy import address, baseline, directive, risk, sensitive, tier
 from buildperm.policy.access import Access, Kind, Outcome
 from buildperm.policy.containment import contained
 from buildperm.policy.environment import withheld_because
-from buildperm.policy.pattern import locate, which
+from buildperm.policy.pattern import locate, nearest, which
 from buildperm.policy.pattern_set import PatternSet
 from buildperm.policy.sensitive_table import BUILT
 from buildperm.tracer.event import (
@@ -79,10 +79,12 @@ class _Folding:
         header = recording.header
         self._places = header.places
         self._foreign = frozenset(header.foreign)
+        self._foreign_longest = max(map(len, self._foreign), default=0)
         self._around = dict(header.places)
         self._around.pop("MANIFEST_DIR", None)
         self._path = header.path or os.environb.get(b"PATH", b"")
         self._held = header.held
+        self._held_longest = max(map(len, self._held), default=0)
         built = sensitive.built_in(header.places)
         self._built_in = locate(built, header.places) if built else ""
         self._reasons: dict[tuple[bytes, bool], str] = {}
@@ -164,12 +166,13 @@ class _Folding:
             return
         reason = self._reasons.get((path, refused))
         if reason is None:
-            reason = tier.why(path, self._held)
+            reason = tier.why(path, self._held, self._held_longest)
             # What was refused is told by the name that was asked for, which may lead elsewhere.
             is_link = refused and not path.startswith(b"/proc/")
             real = os.path.realpath(path) if is_link else path
             if real != path and not reason:
-                reason = tier.why(real, self._held) or held(kind, self._target(real))
+                reason = tier.why(real, self._held, self._held_longest)
+                reason = reason or held(kind, self._target(real))
             reason = reason or sensitive.why_content(target, path)
             self._reasons[path, refused] = reason
         tally.sensitive = reason
@@ -319,19 +322,11 @@ class _Folding:
 
         Git's folder of the package alone is called after the package, as the preset `git` does.
         """
-        if not self._is_foreign(path):
+        if nearest(path, self._foreign, self._foreign_longest) is None:
             return self._target(path)
         around, target = locate(path, self._around), self._target(path)
         is_alone = not around.startswith("$WORKSPACE/.git") and _NOT_OWN.covers(target)
         return target if is_alone else around
-
-    def _is_foreign(self, path: bytes) -> bool:
-        end = len(path) if self._foreign else 0
-        while end > 0:
-            if path[:end] in self._foreign:
-                return True
-            end = path.rfind(b"/", 0, end)
-        return False
 
     def _program(self, path: bytes) -> tuple[str, bytes]:
         """Return how a grant would call a program, by name where PATH leads to it, and its file."""

@@ -18,7 +18,7 @@ from buildperm.tracer.notation import decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
 TOKENS = (
     "OUT_DIR",
@@ -80,6 +80,19 @@ def parts(pattern: str) -> tuple[str, ...]:
 def covers(upper: bytes, path: bytes) -> bool:
     """Tell whether `path` is `upper` or below it; both absolute, without a slash at their end."""
     return path == upper or path.startswith(upper if upper == b"/" else upper + b"/")
+
+
+def nearest(path: bytes, folders: Container[bytes], longest: int) -> bytes | None:
+    """Return which of `folders` the absolute `path` is, or lies in most closely; None if in none.
+
+    `longest` is the length of the longest of them: a path can have thousands of components.
+    """
+    end = len(path) if len(path) <= longest else path.rfind(b"/", 0, longest + 1)
+    while end > 0:
+        if path[:end] in folders:
+            return path[:end]
+        end = path.rfind(b"/", 0, end)
+    return None
 
 
 def is_literal(pattern: str) -> bool:

@@ -12,7 +12,7 @@ import os
 import stat
 
 from buildperm.policy import home, keyfiles, leads, search, sensitive
-from buildperm.policy.pattern import covers, locate
+from buildperm.policy.pattern import covers, locate, nearest
 from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False
@@ -92,7 +92,8 @@ def find(
     """
     held: dict[bytes, str] = {}
     if places.get("HOME") == b"/":
-        held |= {path: _reason(path, places) for path in _known(places)}
+        reasons = ((path, _reason(path, places)) for path in _known(places))
+        held |= {path: reason for path, reason in reasons if reason}
     for link, real, reason in _led(places, environ, packages):
         held.setdefault(real, f"`{locate(link, places)}` leads here: {reason}")
     for name, reason in _NAMED.items():
@@ -183,14 +184,15 @@ def inside(tree: bytes, places: Mapping[str, bytes]) -> list[bytes]:
     return [path for path, _ in search.Search(_INSIDE_MOST).keys(tree)]
 
 
-def why(path: bytes, held: Mapping[bytes, str]) -> str:
-    """Say why `path`, without links, is in the tier by what was found; empty if it is not."""
-    while path not in ("", b"", b"/"):
-        reason = held.get(path, "")
-        if reason:
-            return reason
-        path = path.rpartition(b"/")[0]
-    return ""
+def why(path: bytes, held: Mapping[bytes, str], longest: int | None = None) -> str:
+    """Say why `path`, without links, is in the tier by what was found; empty if it is not.
+
+    `longest` is the length of the longest path in `held`, for who asks often.
+    """
+    if longest is None:
+        longest = max(map(len, held), default=0)
+    found = nearest(path, held, longest)
+    return held[found] if found is not None else ""
 
 
 def _led(

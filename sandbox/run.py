@@ -45,6 +45,7 @@ class Run:
         self.tier = session.get("tier") or _look(session, places, environ)
         closed = tier.closed_to(self.tier, places["MANIFEST_DIR"])
         self.held = {path: self.tier["held"][path] for path in closed}
+        self.held_longest = max(map(len, self.held), default=0)
         self.carved: set[bytes] = set()  # See spec.Grants; after `rights`.
         self.covered: set[bytes] = set()
         self.foreign: set[bytes] = set()

@@ -240,7 +240,8 @@ def _sensitive(
 
 def _found(path: bytes, run: Run) -> str:
     """Say why a file that was refused is in the tier by what was found on this machine."""
-    return tier.why(path, run.held) or tier.why(os.path.realpath(path), run.held)
+    real = os.path.realpath(path)
+    return tier.why(path, run.held, run.held_longest) or tier.why(real, run.held, run.held_longest)
 
 
 def _is_denied(run: Run, kind: str, target: str) -> bool:
