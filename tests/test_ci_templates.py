@@ -404,6 +404,7 @@ def plant(folder: Path) -> None:
         (folder / f"{name}.py").write_text("open('planted', 'w').close()\n")
 
 
+@pytest.mark.slow
 def test_no_module_of_the_checkout_is_run(workspace: Callable[[str], Path], tmp_path: Path) -> None:
     folder = workspace(HARMLESS)
     plant(folder)

@@ -326,6 +326,7 @@ def test_it_holds_for_another_user_as_well(tmp_path_factory: pytest.TempPathFact
     assert alone["file-read"] == alone["process-signal"] == alone["daemon"] == "allowed"
 
 
+@pytest.mark.slow
 def test_what_security_says_of_older_kernels_is_what_happens() -> None:
     if landlock.abi() < landlock.NEWEST:
         pytest.skip(f"this kernel has no Landlock ABI {landlock.NEWEST}")

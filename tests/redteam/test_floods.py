@@ -48,6 +48,7 @@ def test_a_flood_of_refused_attempts_fails_the_run(
     assert (b"did not fit" in ended.stderr) == bool(status)
 
 
+@pytest.mark.slow
 def test_a_flood_of_habits_hides_no_attempt(tmp_path: Path) -> None:
     folder = workspace(tmp_path / "ws", "flooding", "other")
     (folder / ".git").mkdir()

@@ -172,6 +172,7 @@ def test_the_next_commit_of_a_git_source_makes_no_more_of_its_grants(world: Worl
     assert "/victim/out.txt" in why
 
 
+@pytest.mark.slow
 def test_what_counts_as_reviewed_of_a_git_source_is_a_commit(world: World) -> None:
     commit = world.commit()
     path, plain = world.workspace / "Cargo.toml", world.manifest

@@ -149,6 +149,7 @@ def system() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.quick(1)
 def test_what_is_somebodys_in_the_systems_folders_is_not_the_systems(
     system: Path, runtime: str
 ) -> None:
@@ -175,6 +176,7 @@ def test_what_is_somebodys_in_the_systems_folders_is_not_the_systems(
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.quick(1)
 def test_an_honest_build_in_the_systems_folders_goes_on_working(system: Path, runtime: str) -> None:
     # The layout of the official images: /usr/src/app, /usr/local/cargo, a home elsewhere.
     with tempfile.TemporaryDirectory() as home:
@@ -191,6 +193,7 @@ def test_an_honest_build_in_the_systems_folders_goes_on_working(system: Path, ru
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.quick(1)
 def test_what_lies_in_the_folder_of_a_package_is_not_all_its_own(
     tmp_path: Path, runtime: str
 ) -> None:
@@ -255,6 +258,7 @@ def prefix(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.quick(1)
 def test_a_distributions_tool_chain_is_its_files(
     tmp_path: Path, prefix: Path, runtime: str
 ) -> None:

@@ -33,6 +33,7 @@ def _passes(workspace: Path, runtime: str = "portable") -> None:
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.quick(1)
 def test_a_workspace_with_settings_in_it_can_be_listed(tmp_path: Path, runtime: str) -> None:
     workspace = tmp_path / "ws"
     lists = 'println!("cargo::rerun-if-changed=build.rs"); std::fs::read_dir("..").unwrap();'
@@ -44,6 +45,7 @@ def test_a_workspace_with_settings_in_it_can_be_listed(tmp_path: Path, runtime: 
 
 
 @pytest.mark.parametrize("inside", [True, False])
+@pytest.mark.quick(1)
 def test_a_package_with_a_repository_of_its_own_asks_for_git_alone(
     tmp_path: Path, inside: bool
 ) -> None:

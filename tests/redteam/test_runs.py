@@ -200,6 +200,7 @@ def test_one_look_shows_all_that_fail(tmp_path: Path) -> None:
         assert [name for name in names if name in told.stdout] == list(names)
 
 
+@pytest.mark.slow
 def test_a_run_that_took_no_part_is_no_finding(tmp_path: Path) -> None:
     folder = workspace(tmp_path / "ws", "app")
     (folder / "elsewhere.txt").write_text("secret")
@@ -348,6 +349,7 @@ def test_a_run_whose_supervisor_was_killed_is_a_finding(tmp_path: Path) -> None:
     assert 'crate = "killer"' not in learnt(folder)
 
 
+@pytest.mark.slow
 def test_a_run_whose_recording_cannot_be_written_is_a_finding(tmp_path: Path) -> None:
     folder = workspace(tmp_path / "ws", "filling", "other")
     (folder / "secret.txt").write_text("secret")

@@ -43,6 +43,7 @@ OURS = "built/buildperm/ci/buildperm-rustc-wrapper"
         ("cargo/bin/tool", "$CARGO_HOME/bin/tool"),
     ],
 )
+@pytest.mark.quick(1)
 def test_a_granted_folder_is_not_what_cargo_keeps_in_it(
     tmp_path: Path, victim: str, told: str
 ) -> None:
@@ -95,6 +96,7 @@ def test_a_granted_folder_does_not_open_the_workspace_in_it(own_bench: Bench, gr
 
 
 @pytest.mark.parametrize("granted", ["$WORKSPACE/parts/**", "$WORKSPACE/parts/victim/**"])
+@pytest.mark.quick(1)
 def test_a_granted_folder_is_not_the_packages_in_it(tmp_path: Path, granted: str) -> None:
     folder = workspace(tmp_path / "ws", "writer", "parts/victim")
     with (folder / "Cargo.toml").open("a") as file:
