@@ -9,8 +9,8 @@ PYTHONS = $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11
 # Make's own variables would reach cargo, which then looks for a job server that is not there.
 RUN = env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL
 
-# As many as have something to do: the tests start real compilers.
-WORKERS = 2
+# One more than newcomers have processors: whoever waits for a compiler leaves one to the others.
+WORKERS = 3
 
 # What a shell has set for Python and pytest is not part of the tests; tests/surroundings.py sees to
 # all the rest. Work is stolen rather than dealt out, so that what a module makes is made once.
