@@ -59,16 +59,8 @@ def _with_history(exact: Choice) -> Choice:
     """Take git's folder as a whole where its objects were read: each commit has others."""
     found = map(_HISTORY.match, (rule.pattern for rule in exact.rules))
     folders = sorted({f"{each[0]}/**" for each in found if each})
-    whole = PatternSet(folders)
-    left = [rule for rule in exact.rules if not whole.covers(rule.pattern)]
-    rules = tuple(sorted((*(Rule(Kind.READ, folder) for folder in folders), *left)))
-    if not folders or any(objection.to_grant(rule, reason="") for rule in rules):
-        return exact
-    named = ", ".join(folder.removesuffix("/**") for folder in folders)
-    title = f"everything below {named}" + (f" and {len(left)} more" if left else "")
-    return Choice(
-        title, rules, "", "Allows all of git's history, as the next commit has new files."
-    )
+    widening = "Allows all of git's history, as the next commit has new files."
+    return _by_folder(exact, Kind.READ, folders, widening)
 
 
 def of_writes(group: Sequence[Access]) -> list[Choice]:
@@ -90,14 +82,19 @@ def of_writes(group: Sequence[Access]) -> list[Choice]:
 def _with_content(exact: Choice, group: Iterable[Access]) -> Choice:
     """Grant a folder that is to be made with what is in it: an exact rule is one for a file."""
     folders = sorted({f"{_portable(each.target)}/**" for each in group if each.is_folder})
+    return _by_folder(exact, Kind.WRITE, folders, "")
+
+
+def _by_folder(exact: Choice, kind: Kind, folders: list[str], widening: str) -> Choice:
+    """Put `folders`, each as `FOLDER/**`, in place of the rules that they cover, if they can be."""
     whole = PatternSet(folders)
     left = [rule for rule in exact.rules if not whole.covers(rule.pattern)]
-    rules = tuple(sorted((*(Rule(Kind.WRITE, folder) for folder in folders), *left)))
+    rules = tuple(sorted((*(Rule(kind, folder) for folder in folders), *left)))
     if not folders or any(objection.to_grant(rule, reason="") for rule in rules):
         return exact
     named = ", ".join(folder.removesuffix("/**") for folder in folders)
     title = f"everything below {named}" + (f" and {len(left)} more" if left else "")
-    return Choice(title, rules, "", "")
+    return Choice(title, rules, "", widening)
 
 
 def of_programs(group: Sequence[Access]) -> list[Choice]:
