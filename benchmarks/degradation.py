@@ -17,10 +17,11 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from buildperm.sandbox import canaries, landlock
-from buildperm.sandbox.canaries import Trial
+from buildperm.sandbox import canaries
+from buildperm.sandbox.canaries import CanaryRun
 from buildperm.sandbox.canary import CANARIES, KERNELS
 from buildperm.sandbox.runtime import RUNTIMES, Runtime
+from buildperm.supervisor import landlock
 
 ROOT = Path(__file__).parent.parent
 SECURITY = ROOT / "SECURITY.md"
@@ -64,7 +65,7 @@ def told() -> dict[str, Told]:
     return found
 
 
-def _within(runtime: Runtime, free: Trial) -> dict[str, str]:
+def _within(runtime: Runtime, free: CanaryRun) -> dict[str, str]:
     if runtime.unavailable():
         return {}
     proof = canaries.prove(runtime, free)

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from buildperm.cargo import lock, metadata, session, target, toolchain, units
-from buildperm.cargo.run import Build
+from buildperm.cargo import lock, metadata, session_maker, target_directory, toolchain, units
+from buildperm.cargo.cargo_process import Build
 from buildperm.policy import manifest
 from buildperm.sandbox import runtime as runtimes
-from buildperm.sandbox import session as sessions
+from buildperm.supervisor import session as sessions
 
 ROOT = Path(__file__).parent.parent
 CRATES = ROOT / "tests" / "crates"
@@ -70,8 +70,8 @@ def scripts(folder: Path, crates: Sequence[str]) -> tuple[Path, dict[str, Script
     rust = toolchain.resolve(folder, environment)
     described = metadata.read(rust, folder, environment)
     where = described.manifest
-    directory = target.open_target(described, "learn")
-    written = session.make(
+    directory = target_directory.open_target(described, "learn")
+    written = session_maker.make(
         described,
         lock.read(folder / "Cargo.lock"),
         manifest.read(where.read_bytes(), where),

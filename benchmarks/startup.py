@@ -25,7 +25,7 @@ from pathlib import Path
 from held import EXAMPLES, Script, as_enforced, scripts, workspace
 from measurement import Variant, describe_machine, duration, interleave, ratios, table
 
-from buildperm.cargo.serving import ForkServer
+from buildperm.cargo.fork_server_client import ForkServer
 from buildperm.sandbox import runtime as runtimes
 
 WRAPPER = EXAMPLES.parent / "cargo" / "rustc-wrapper.sh"

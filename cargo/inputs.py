@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from buildperm.cargo import units
 from buildperm.errors import BuildpermError
 from buildperm.policy import manifest
-from buildperm.policy.pattern import locate
 from buildperm.policy.snapshot import Inputs
+from buildperm.rules.pattern import locate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

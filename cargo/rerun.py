@@ -15,14 +15,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from buildperm.cargo.run import Build
+from buildperm.cargo.cargo_process import Build
 from buildperm.errors import BuildpermError
-from buildperm.sandbox.environment import is_secret
+from buildperm.supervisor.environment import is_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from buildperm.sandbox.script import Context
+    from buildperm.supervisor.script import ScriptContext
 
 # The jobserver of a Cargo that has ended: make and cc would wait for its tokens, or complain.
 _JOBSERVER = frozenset({b"CARGO_MAKEFLAGS", b"MAKEFLAGS", b"MFLAGS", b"MAKELEVEL"})
@@ -125,9 +125,9 @@ def given(unit: Path, environment: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def _context(path: Path) -> Context:
+def _context(path: Path) -> ScriptContext:
     try:
-        context: Context = marshal.loads(path.read_bytes())  # noqa: S302 - our own file
+        context: ScriptContext = marshal.loads(path.read_bytes())  # noqa: S302 - our own file
         fits = context["argv"] and context["cwd"] and isinstance(context["env"], dict)
     except (OSError, EOFError, ValueError, TypeError, KeyError):
         fits = False

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from buildperm.cargo.run import Build, Finished
+    from buildperm.cargo.cargo_process import Build, Finished
 
 _KEPT = "buildperm-earlier"
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildperm.errors import BuildpermError
-from buildperm.policy.layout import PROGRAMS, SHARED
+from buildperm.rules.layout import PROGRAMS, SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

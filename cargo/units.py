@@ -28,7 +28,7 @@ from buildperm.tracer.notation import decode
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from buildperm.sandbox.session import Session
+    from buildperm.supervisor.session import Session
 
 _PIECE = 1 << 16  # More than most recordings have in their last line.
 _PROGRAMS = ("build_script_", "build-script-", "metabuild_", "metabuild-")

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from buildperm.policy import keyfiles
 from buildperm.policy.access import Kind
 from buildperm.policy.compilation import PINNED, effective
 from buildperm.policy.grants import CrateGrants
 from buildperm.policy.inclusion import contains
-from buildperm.policy.pattern import is_literal
 from buildperm.policy.presets import PRESETS
 from buildperm.policy.proposal import Risk
 from buildperm.policy.risk import of_rule
 from buildperm.policy.rule import Rule
+from buildperm.rules import keyfiles
+from buildperm.rules.pattern import is_literal
 
 _REVIEWED = "0.0.0"  # Any version: as if a person had seen that one.
 

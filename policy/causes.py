@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from buildperm.policy import address, directive
 from buildperm.policy.access import Access, Kind, Outcome
-from buildperm.policy.environment import withheld_because
-from buildperm.policy.pattern import matches
-from buildperm.policy.pending import Cause
+from buildperm.policy.pending_review import Cause
 from buildperm.policy.proposals import undecided
 from buildperm.policy.rule import Rule
-from buildperm.policy.sensitive import why
 from buildperm.policy.snapshot import Inputs, Seen, Snapshot
+from buildperm.rules import address, directive
+from buildperm.rules.pattern import matches
+from buildperm.rules.sensitive import why
+from buildperm.rules.variables import withheld_because
 from buildperm.tracer.notation import encode
 
 Causes = Iterator[tuple[Cause, str]]

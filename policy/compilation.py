@@ -12,10 +12,10 @@ from buildperm.policy import revision as revisions
 from buildperm.policy.access import Kind
 from buildperm.policy.grants import KINDS, CrateGrants
 from buildperm.policy.overlap import overlap
-from buildperm.policy.pattern import is_literal
 from buildperm.policy.proposal import Risk
 from buildperm.policy.risk import of_rule
 from buildperm.policy.rule import Rule
+from buildperm.rules.pattern import is_literal
 
 PINNED = Risk.HIGH
 """From this risk on, a rule applies to reviewed revisions only; below it, it outlives an update."""

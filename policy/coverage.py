@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from buildperm.policy import sensitive
 from buildperm.policy.access import Access, Kind
-from buildperm.policy.pattern import is_literal
 from buildperm.policy.pattern_set import PatternSet
 from buildperm.policy.rule import Rule
-from buildperm.policy.sensitive_table import BUILT
+from buildperm.rules import sensitive
+from buildperm.rules.pattern import is_literal
+from buildperm.rules.sensitive_table import BUILT
 
 
 class Coverage:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import tomlkit
 
-from buildperm.policy import listing
+from buildperm.policy import string_list
 from buildperm.policy.grants import FORMAT, KINDS
 from buildperm.policy.manifest import dotted
-from buildperm.policy.statement import Layout, Statement, layout
+from buildperm.policy.toml_statement import Layout, Statement, layout
 
 if TYPE_CHECKING:
     from tomlkit.items import Item
@@ -112,9 +112,9 @@ def _replaced(found: Layout, path: tuple[str, ...], value: Value) -> str:
     text = found.text
     start, end = found.values[path]
     if isinstance(value, str):
-        return text[:start] + listing.literal(value) + text[end:]
+        return text[:start] + string_list.literal(value) + text[end:]
     line = text.rfind("\n", 0, start) + 1
-    new = listing.rewritten(
+    new = string_list.rewritten(
         text[start:end],
         value,
         before=0 if found.container(path) else start - line,
@@ -218,7 +218,7 @@ def _assignments(said: Mapping[Field, Any], newline: str) -> list[str]:
     lines: list[str] = []
     for key, value in _nested(said).items():
         text = f"{key} = {_rendered(value, len(key) + 3, newline, '')}"
-        if isinstance(value, dict) and len(text) > listing.WIDTH:
+        if isinstance(value, dict) and len(text) > string_list.WIDTH:
             for kind, patterns in value.items():
                 name = f"{key}.{kind}"
                 lines.append(f"{name} = {_rendered(patterns, len(name) + 3, newline, '')}")
@@ -229,11 +229,11 @@ def _assignments(said: Mapping[Field, Any], newline: str) -> list[str]:
 
 def _rendered(value: Value | dict[str, list[str]], before: int, newline: str, indent: str) -> str:
     if isinstance(value, str):
-        return listing.literal(value)
+        return string_list.literal(value)
     if isinstance(value, dict):
-        inner = [f"{key} = [{', '.join(map(listing.literal, value[key]))}]" for key in value]
+        inner = [f"{key} = [{', '.join(map(string_list.literal, value[key]))}]" for key in value]
         return f"{{ {', '.join(inner)} }}"
-    return listing.written(value, before=before, newline=newline, indent=indent)
+    return string_list.written(value, before=before, newline=newline, indent=indent)
 
 
 def _rank(field: Sequence[str]) -> tuple[int, ...]:

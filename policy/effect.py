@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class EffectDifference:
     """One thing that is otherwise with the change."""
 
     item: str
@@ -22,7 +22,7 @@ class Difference:
 class Effect:
     """What a change does to one aspect of a run: its files, its directives, its accesses."""
 
-    differences: tuple[Difference, ...]
+    differences: tuple[EffectDifference, ...]
     unstable: tuple[str, ...]  # Not compared: not even the runs without the change agree on it.
 
 
@@ -48,7 +48,7 @@ def compare(
         if item not in first and group(item) in restless:
             unstable.add(item)
             continue
-        differences.append(Difference(item, before, after))
+        differences.append(EffectDifference(item, before, after))
     return Effect(tuple(differences), tuple(sorted(unstable)))
 
 

@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
-from buildperm.policy import address, baseline, directive, environment, presets
+from buildperm.policy import presets
 from buildperm.policy.access import Kind
 from buildperm.policy.compilation import effective
 from buildperm.policy.coverage import yields_to_wildcards
 from buildperm.policy.fold import STEERS, held
 from buildperm.policy.grants import CrateGrants
-from buildperm.policy.pattern import TOKENS, is_literal, matches
 from buildperm.policy.pattern_set import PatternSet
 from buildperm.policy.rule import Rule
+from buildperm.rules import address, baseline, directive, variables
+from buildperm.rules.pattern import TOKENS, is_literal, matches
 from buildperm.tracer.notation import encode
 
 
@@ -220,8 +221,8 @@ class Explainer:
         denial = self._denials.first(Kind.ENV, name)
         if denial is not None:
             return Denied(denial)
-        why = environment.withheld_because(name)
-        if not why and environment.is_baseline(name):
+        why = variables.withheld_because(name)
+        if not why and variables.is_baseline(name):
             return ByBaseline("", DOCUMENTED)
         wildcard: Rule | None = None
         for rule in self._rules.all(Kind.ENV, name):

@@ -13,14 +13,17 @@ from errno import EEXIST
 from functools import cache
 from typing import assert_never
 
-from buildperm.policy import address, baseline, directive, risk, sensitive, tier
+from buildperm.policy import risk
 from buildperm.policy.access import Access, Kind, Outcome
-from buildperm.policy.containment import contained
-from buildperm.policy.environment import withheld_because
-from buildperm.policy.pattern import locate, nearest, which
 from buildperm.policy.pattern_set import PatternSet
-from buildperm.policy.sensitive_table import BUILT
-from buildperm.tracer.event import (
+from buildperm.rules import address, baseline, directive, sensitive, tier
+from buildperm.rules.containment import contained
+from buildperm.rules.pattern import locate, nearest, which
+from buildperm.rules.sensitive_table import BUILT
+from buildperm.rules.variables import withheld_because
+from buildperm.tracer.notation import decode, encode
+from buildperm.tracer.recorder.writer import REUSED
+from buildperm.tracer.recording.event import (
     CallRefused,
     Change,
     DirectivePrinted,
@@ -34,9 +37,7 @@ from buildperm.tracer.event import (
     SocketUsed,
     Verdict,
 )
-from buildperm.tracer.notation import decode, encode
-from buildperm.tracer.recording import Recording
-from buildperm.tracer.writer import REUSED
+from buildperm.tracer.recording.reader import Recording
 
 CHAINS_MOST = 5
 SCRIPT = "build script"

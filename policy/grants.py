@@ -14,8 +14,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from buildperm.policy.access import Kind
-from buildperm.policy.pattern import TOKENS
 from buildperm.policy.rule import Rule
+from buildperm.rules.pattern import TOKENS
 
 FORMAT = 1
 """Version of the grant table that this version of buildperm reads and writes."""
@@ -74,7 +74,7 @@ class Policy:
     crates: Mapping[str, CrateGrants]  # By key.
     manifest: Path  # The Cargo.toml that holds it.
     contexts: tuple[str, ...] = ()  # Words for Cargo, as for a shell; none: buildperm's own.
-    limits: Mapping[str, int] = field(default_factory=_nothing)  # By name: see policy.limits.
+    limits: Mapping[str, int] = field(default_factory=_nothing)  # By name: see rules.limits.
     crate_limits: Mapping[str, Mapping[str, int]] = field(default_factory=_no_tables)  # By key.
     runtime: str = RUNTIMES[0]  # The one to use: one of RUNTIMES, or AUTO.
     shared: tuple[str, ...] = ()  # Write patterns that are meant for several crates, as written.

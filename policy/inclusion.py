@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from buildperm.policy import pattern as patterns
-from buildperm.policy.pattern import WILDCARDS, is_literal, matches
+from buildperm.rules import pattern as patterns
+from buildperm.rules.pattern import WILDCARDS, is_literal, matches
 
 LONGEST = 4_096
 """Characters of a pattern; of a longer one only an equal one is known to cover it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from buildperm.policy import objection
+from buildperm.policy import validation
 from buildperm.policy.access import Access, Kind
 from buildperm.policy.pattern_set import PatternSet
 from buildperm.policy.proposal import Choice
@@ -90,7 +90,7 @@ def _by_folder(exact: Choice, kind: Kind, folders: list[str], widening: str) -> 
     whole = PatternSet(folders)
     left = [rule for rule in exact.rules if not whole.covers(rule.pattern)]
     rules = tuple(sorted((*(Rule(kind, folder) for folder in folders), *left)))
-    if not folders or any(objection.to_grant(rule, reason="") for rule in rules):
+    if not folders or any(validation.to_grant(rule, reason="") for rule in rules):
         return exact
     named = ", ".join(folder.removesuffix("/**") for folder in folders)
     title = f"everything below {named}" + (f" and {len(left)} more" if left else "")
@@ -180,7 +180,7 @@ def prefix_of(accesses: Iterable[Access]) -> Callable[[str], str]:
 def _choice(kind: Kind, patterns: Iterable[str], title: str, widening: str) -> Choice | None:
     """Make a rung, unless one of its rules could not stand."""
     rules = tuple(sorted({Rule(kind, pattern) for pattern in patterns}))
-    if not rules or any(objection.to_grant(rule, reason="") for rule in rules):
+    if not rules or any(validation.to_grant(rule, reason="") for rule in rules):
         return None
     named = ", ".join(rule.pattern.removesuffix("/**").removesuffix("/*") for rule in rules[:3])
     more = f" and {len(rules) - 3} more" if len(rules) > 3 else ""

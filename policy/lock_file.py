@@ -12,11 +12,11 @@ from pathlib import Path
 
 from buildperm.errors import BuildpermError
 from buildperm.policy import lock_reader
-from buildperm.policy.listing import WIDTH
 from buildperm.policy.lock_reader import FORMAT, is_digest, is_plain, short
 from buildperm.policy.manifest import shown
 from buildperm.policy.replacement import replace_file
 from buildperm.policy.snapshot import Sighting, Snapshot
+from buildperm.policy.string_list import WIDTH
 from buildperm.policy.version import age
 
 NAME = "buildperm.lock"

@@ -22,8 +22,8 @@ from buildperm.policy.access import Kind, Outcome
 from buildperm.policy.grants import parse_key
 from buildperm.policy.manifest import BOM, dotted, kind_of, shown
 from buildperm.policy.snapshot import Context, Inputs, Seen, Sighting, Snapshot
-from buildperm.policy.statement import Path as Keys
-from buildperm.policy.statement import layout
+from buildperm.policy.toml_statement import Path as Keys
+from buildperm.policy.toml_statement import layout
 
 FORMAT = 1
 """Version of the format that this version of buildperm reads and writes."""
@@ -75,7 +75,7 @@ def parsed(raw: bytes, path: Path) -> dict[tuple[str, str], Snapshot]:
     Raises:
         BuildpermError: It is not what buildperm writes; the message names the line.
     """
-    reader = _Reader(path)
+    reader = _LockReader(path)
     try:
         reader.text = raw.decode().removeprefix(BOM)
     except UnicodeDecodeError as error:
@@ -90,7 +90,7 @@ def parsed(raw: bytes, path: Path) -> dict[tuple[str, str], Snapshot]:
 
 
 @dataclass(slots=True)
-class _Reader:
+class _LockReader:
     """Turns the parsed file into snapshots and knows where in the file everything is."""
 
     path: Path

@@ -20,13 +20,14 @@ import tomlkit
 from tomlkit.exceptions import ParseError, TOMLKitError
 
 from buildperm.errors import BuildpermError
-from buildperm.policy import limits, objection, presets, sharing
+from buildperm.policy import presets, validation, write_conflicts
 from buildperm.policy import revision as revisions
 from buildperm.policy.access import Kind
 from buildperm.policy.grants import AUTO, FORMAT, KINDS, RUNTIMES, CrateGrants, Policy, parse_key
 from buildperm.policy.rule import Rule
-from buildperm.policy.statement import Layout, layout
-from buildperm.policy.statement import Path as Keys
+from buildperm.policy.toml_statement import Layout, layout
+from buildperm.policy.toml_statement import Path as Keys
+from buildperm.rules import limits
 
 BOM = "\ufeff"
 
@@ -56,7 +57,9 @@ def refuse_unshared(found: Policy, text: str, document: Mapping[str, Any]) -> No
     Raises:
         BuildpermError: There is such a place.
     """
-    unmeant = sharing.conflict(sharing.claims(found), [sharing.area(each) for each in found.shared])
+    unmeant = write_conflicts.conflict(
+        write_conflicts.claims(found), [write_conflicts.area(each) for each in found.shared]
+    )
     if unmeant is None:
         return
     home = table_path(document)
@@ -65,7 +68,7 @@ def refuse_unshared(found: Policy, text: str, document: Mapping[str, Any]) -> No
     for key in where:
         table = table[key]
     place = (*where, table.index(unmeant.second.pattern))
-    _Reader(found.manifest, text, home).fail(
+    _ManifestReader(found.manifest, text, home).fail(
         place, shown(unmeant.what), shown(unmeant.hint(dotted(home), unmeant.narrower.pattern))
     )
 
@@ -77,7 +80,7 @@ def policy(text: str, document: dict[str, Any], path: Path) -> Policy:
         BuildpermError: Its grant table says what cannot be.
     """
     home = table_path(document)
-    reader = _Reader(path, text, home)
+    reader = _ManifestReader(path, text, home)
     reader.refuse_misplaced(document)
     table: object = document
     for depth, key in enumerate(home):
@@ -140,7 +143,7 @@ def dotted(keys: Keys) -> str:
 
 
 @dataclass(slots=True)
-class _Reader:
+class _ManifestReader:
     """Turns the parsed table into a Policy and knows where in the file it is."""
 
     path: Path
@@ -204,7 +207,7 @@ class _Reader:
         listed = self.strings(table.get("shared", []), (*self.home, "shared"))
         for pattern, place in listed.items():
             rule = Rule(Kind.WRITE, pattern)
-            found = objection.to_sharing(rule)
+            found = validation.to_sharing(rule)
             if found is not None:
                 self.object_to(rule, place, found)
         return tuple(listed)
@@ -298,12 +301,12 @@ class _Reader:
         reason = self.string(table["reason"], (*where, "reason")) if "reason" in table else ""
         rules = self.rules(table, where)
         for rule, place in rules.items():
-            found = objection.to_grant(rule, reason=reason)
+            found = validation.to_grant(rule, reason=reason)
             if found is not None:
                 self.object_to(rule, place, found)
         denials = self.rules(self.denied(table, where), (*where, "deny"))
         for rule, place in denials.items():
-            found = objection.to_denial(rule)
+            found = validation.to_denial(rule)
             if found is not None:
                 self.object_to(rule, place, found)
         named = self.strings(table.get("presets", []), (*where, "presets"))
@@ -346,7 +349,7 @@ class _Reader:
                 found[Rule(kind, pattern)] = place
         return found
 
-    def object_to(self, rule: Rule, place: Keys, found: objection.Objection) -> NoReturn:
+    def object_to(self, rule: Rule, place: Keys, found: validation.Objection) -> NoReturn:
         self.fail(place, f"`{shown(rule.pattern)}`: {shown(found.what)}", shown(found.hint))
 
     def refuse_unknown(self, table: dict[str, Any], where: Keys, known: tuple[str, ...]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from buildperm.policy.pattern import is_literal, matches
+from buildperm.rules.pattern import is_literal, matches
 from buildperm.tracer.notation import encode
 
 

@@ -18,7 +18,7 @@ class Risk(IntEnum):
     CRITICAL = 3
 
 
-class Standing(StrEnum):
+class Reason(StrEnum):
     """Why a proposal is put to a person; only the first two have to be decided."""
 
     ASKED = "asked"  # Neither granted nor denied: refused when enforced until it is allowed.
@@ -51,4 +51,4 @@ class Proposal:
     reasons: tuple[str, ...]  # One sentence each; never empty.
     evidence: tuple[Access, ...]
     locked: str = ""  # Why it cannot be allowed from here; empty if it can.
-    standing: Standing = Standing.ASKED
+    standing: Reason = Reason.ASKED

@@ -11,15 +11,16 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
-from buildperm.policy import address, baseline, keyfiles, ladder, objection, presets, risk, telling
+from buildperm.policy import ladder, presets, risk, summaries, validation
 from buildperm.policy.access import Access, Kind, Outcome
 from buildperm.policy.coverage import Coverage, Granted
-from buildperm.policy.environment import is_baseline
-from buildperm.policy.pattern import matches
 from buildperm.policy.pattern_set import PatternSet
 from buildperm.policy.presets import Preset
 from buildperm.policy.proposal import Choice, Proposal, Risk
 from buildperm.policy.rule import Rule
+from buildperm.rules import address, baseline, keyfiles
+from buildperm.rules.pattern import matches
+from buildperm.rules.variables import is_baseline
 
 GROUPS_MOST = 3
 """Groups of one kind that are asked about singly; more are put together."""
@@ -193,7 +194,7 @@ class _Asking:
                 continue
             groups.setdefault(key, []).append(access)
         for (kind, held, why), group in groups.items():
-            title = telling.title(kind, group)
+            title = summaries.title(kind, group)
             if group[0].sensitive and kind is not Kind.DIRECTIVE:
                 title = f"{title} ({held})"
             self._add(title, group, [ladder.exactly(kind, group)], locked=why)
@@ -216,12 +217,12 @@ class _Asking:
         """Ask about files that were read, folder by folder."""
         folder = ladder.folder_of_read([access.target for access in accesses])
         for group in _grouped(accesses, folder):
-            self._add(telling.title(Kind.READ, group), group, ladder.of_reads(group))
+            self._add(summaries.title(Kind.READ, group), group, ladder.of_reads(group))
 
     def writes(self, accesses: Sequence[Access]) -> None:
         """Ask about files that were written, folder by folder."""
         for group in _grouped(accesses, ladder.folder_of_write, most=len(accesses)):
-            self._add(telling.title(Kind.WRITE, group), group, ladder.of_writes(group))
+            self._add(summaries.title(Kind.WRITE, group), group, ladder.of_writes(group))
 
     def programs(self, accesses: Sequence[Access]) -> None:
         """Ask about programs: the ordinary ones together, the risky ones one by one.
@@ -240,29 +241,31 @@ class _Asking:
                 risky.setdefault(key, []).append(access)
         for group in (ordinary, *risky.values()):
             if group:
-                self._add(telling.title(Kind.EXEC, group), group, ladder.of_programs(group))
+                self._add(summaries.title(Kind.EXEC, group), group, ladder.of_programs(group))
 
     def variables(self, accesses: Sequence[Access]) -> None:
         """Ask about variables, library by library."""
         for group in _grouped(accesses, ladder.prefix_of(accesses)):
-            self._add(telling.title(Kind.ENV, group), group, ladder.of_variables(group))
+            self._add(summaries.title(Kind.ENV, group), group, ladder.of_variables(group))
 
     def hosts(self, accesses: Sequence[Access]) -> None:
         """Ask about hosts one by one: each is a way out."""
         for access in accesses:
-            self._add(telling.title(Kind.NET, [access]), [access], ladder.of_hosts([access]))
+            self._add(summaries.title(Kind.NET, [access]), [access], ladder.of_hosts([access]))
 
     def directives(self, accesses: Sequence[Access]) -> None:
         """Ask about directives, key by key."""
         for group in _grouped(accesses, lambda target: target.partition("=")[0]):
             self._add(
-                telling.title(Kind.DIRECTIVE, group), group, [ladder.exactly(Kind.DIRECTIVE, group)]
+                summaries.title(Kind.DIRECTIVE, group),
+                group,
+                [ladder.exactly(Kind.DIRECTIVE, group)],
             )
 
     def _add(
         self, title: str, group: Sequence[Access], choices: Sequence[Choice], *, locked: str = ""
     ) -> None:
-        worst, reasons = telling.reasons(group)
+        worst, reasons = summaries.reasons(group)
         combined, added = self._combined(group)
         self.proposals.append(
             Proposal(
@@ -272,7 +275,7 @@ class _Asking:
                 title,
                 tuple(choices),
                 max(worst, combined),
-                (*added, *reasons, *telling.unstable(group)),
+                (*added, *reasons, *summaries.unstable(group)),
                 tuple(group),
                 locked,
             )
@@ -300,7 +303,7 @@ class _Asking:
                 preset.title,
                 (choice,),
                 max(level, combined),
-                (*added, *reasons, *telling.unstable(group)),
+                (*added, *reasons, *summaries.unstable(group)),
                 tuple(group),
             )
         )
@@ -314,7 +317,7 @@ def _why_unconnected(access: Access) -> str:
     """Say why no grant can allow a connection; empty if one can."""
     if address.of_pattern(access.target) is None:
         return _NO_SOCKET
-    found = objection.to_grant(Rule(Kind.NET, access.target), reason="")
+    found = validation.to_grant(Rule(Kind.NET, access.target), reason="")
     return _NO_ADDRESS.format(found.what) if found else ""
 
 

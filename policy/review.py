@@ -13,12 +13,12 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from buildperm.errors import BuildpermError
-from buildperm.policy import merging, objection, selection
+from buildperm.policy import merging, selection, validation
 from buildperm.policy.decision import Act, Answer, Counts, Decision, Entry, Picked, signature
+from buildperm.policy.equivalence import Likeness
 from buildperm.policy.grants import CrateGrants, Policy
-from buildperm.policy.likeness import Likeness
 from buildperm.policy.merging import is_settled
-from buildperm.policy.proposal import Choice, Proposal, Risk, Standing
+from buildperm.policy.proposal import Choice, Proposal, Reason, Risk
 from buildperm.policy.risk import of_rule
 
 BATCH_LIMIT = Risk.MEDIUM
@@ -127,7 +127,7 @@ class Review:
         proposal = self._by_id[proposal_id]
         rung = self._decisions[proposal_id].rung
         self._refuse(proposal, Decision(answer, rung))
-        if proposal.standing is Standing.NEWCOMER:
+        if proposal.standing is Reason.NEWCOMER:
             return None
         along = {
             other: Decision(answer, at, elsewhere=answer is Answer.ALLOW)
@@ -165,7 +165,7 @@ class Review:
         choice = proposal.ladder[decision.rung]
         return (
             decision.answer is Answer.UNDECIDED
-            and proposal.standing is Standing.ASKED
+            and proposal.standing is Reason.ASKED
             and not proposal.locked
             and _objection(choice) is None
             and proposal.risk <= limit
@@ -328,7 +328,7 @@ class Review:
 
     def _restored(self, picked: Picked) -> Decision:
         proposal = self._by_id[picked.id]
-        if proposal.standing is Standing.NEWCOMER:
+        if proposal.standing is Reason.NEWCOMER:
             return Decision()
         found = Decision(Answer.LATER) if picked.answer is Answer.LATER else Decision()
         for rung, choice in enumerate(proposal.ladder):
@@ -349,7 +349,7 @@ class Review:
         if proposal.locked:
             raise BuildpermError(f"{what}: {proposal.locked}")
         found = _objection(proposal.ladder[decision.rung])
-        if found is not None and proposal.standing is Standing.ASKED:
+        if found is not None and proposal.standing is Reason.ASKED:
             raise BuildpermError(f"{what}: {found.what}", hint=found.hint)
 
     def _answer(self, ids: Iterable[str], answer: Answer) -> Entry | None:
@@ -357,7 +357,7 @@ class Review:
             {
                 each: replace(self._decisions[each], answer=answer, elsewhere=False)
                 for each in ids
-                if self._by_id[each].standing is not Standing.NEWCOMER
+                if self._by_id[each].standing is not Reason.NEWCOMER
             }
         )
 
@@ -397,7 +397,7 @@ def _told_apart(proposals: Iterable[Proposal]) -> tuple[Proposal, ...]:
     return tuple(apart)
 
 
-def _objection(choice: Choice) -> objection.Objection | None:
+def _objection(choice: Choice) -> validation.Objection | None:
     """Say why a rung cannot become grants, if it cannot."""
-    found = (objection.to_grant(rule, reason="") for rule in choice.rules)
+    found = (validation.to_grant(rule, reason="") for rule in choice.rules)
     return next((each for each in found if each is not None), None)

@@ -9,15 +9,15 @@ import tomllib
 from functools import cache, lru_cache
 from importlib.resources import files
 
-from buildperm.policy import address, layout
 from buildperm.policy.access import Access, Kind, Outcome
-from buildperm.policy.directive import LINK_ARGUMENTS
-from buildperm.policy.environment import withheld_because
-from buildperm.policy.pattern import is_literal, matches
 from buildperm.policy.proposal import Risk
 from buildperm.policy.rule import Rule
-from buildperm.policy.sensitive import opened_by, why
-from buildperm.tracer.calls import SIGNALS
+from buildperm.rules import address, layout
+from buildperm.rules.directive import LINK_ARGUMENTS
+from buildperm.rules.pattern import is_literal, matches
+from buildperm.rules.sensitive import opened_by, why
+from buildperm.rules.variables import withheld_because
+from buildperm.tracer.syscall_table import SIGNALS
 
 _REACHING_OUT = frozenset(
     ("fetch", "clone", "pull", "push", "ls-remote", "submodule", "remote-https", "archive")

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from buildperm.errors import BuildpermError
 from buildperm.policy.access import Kind, Outcome
-from buildperm.policy.proposal import Proposal, Risk, Standing
+from buildperm.policy.proposal import Proposal, Reason, Risk
 
 Test: TypeAlias = Callable[[Proposal, str], bool]
 """Whether a proposal, with the answer given to it, is let through."""
@@ -29,7 +29,7 @@ _ANSWERS = {
     "denied": "deny",
     "later": "later",
 }
-_NEW = (Standing.COVERED, Standing.NEWCOMER)
+_NEW = (Reason.COVERED, Reason.NEWCOMER)
 _COMPARISON = re.compile(r"(>=|<=|>|<|=)?(.*)")
 _OPERATORS: dict[str, Callable[[int, int], bool]] = {
     ">=": operator.ge,
@@ -74,7 +74,7 @@ def _test(word: str) -> Test:
         case "is":
             return _state(_one_of(value, (*_ANSWERS, "locked", "new"), field))
         case "standing":
-            standing = Standing(_one_of(value, tuple(map(str, Standing)), field))
+            standing = Reason(_one_of(value, tuple(map(str, Reason)), field))
             return lambda proposal, _: proposal.standing is standing
         case _:
             outcome = Outcome(_one_of(value, tuple(map(str, Outcome)), field))
@@ -89,7 +89,7 @@ def _state(state: str) -> Test:
             return lambda proposal, _: proposal.standing in _NEW
         case "undecided":
             return lambda proposal, answer: (
-                answer == _ANSWERS[state] and proposal.standing is Standing.ASKED
+                answer == _ANSWERS[state] and proposal.standing is Reason.ASKED
             )
         case _:
             return lambda _, answer: answer == _ANSWERS[state]

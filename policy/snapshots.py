@@ -13,7 +13,7 @@ from buildperm.policy.snapshot import Context, Seen, Sighting, Snapshot
 from buildperm.policy.version import age
 
 
-class Difference(NamedTuple):
+class SnapshotDifference(NamedTuple):
     """What one version was seen doing beside another; each sorted, none in two of them."""
 
     new: tuple[Seen, ...]
@@ -85,7 +85,7 @@ def by_context(sightings: Iterable[Sighting]) -> tuple[Sighting, ...]:
     return tuple(found[context] for context in sorted(found))
 
 
-def compare(previous: Snapshot | None, now: Snapshot) -> Difference:
+def compare(previous: Snapshot | None, now: Snapshot) -> SnapshotDifference:
     """Tell what is new, gone and the same, each run beside the last one for the same context.
 
     A context without an earlier run stands beside all earlier runs together. What is new in one
@@ -103,12 +103,14 @@ def compare(previous: Snapshot | None, now: Snapshot) -> Difference:
         new |= sighting.seen - earlier
         gone |= earlier - sighting.seen
         there |= sighting.seen
-    return Difference(tuple(sorted(new)), tuple(sorted(gone - there)), tuple(sorted(there - new)))
+    return SnapshotDifference(
+        tuple(sorted(new)), tuple(sorted(gone - there)), tuple(sorted(there - new))
+    )
 
 
 def claimed(
     before: Mapping[tuple[str, str], Snapshot], after: Mapping[tuple[str, str], Snapshot]
-) -> Iterator[tuple[Snapshot, Snapshot | None, Difference]]:
+) -> Iterator[tuple[Snapshot, Snapshot | None, SnapshotDifference]]:
     """Yield what counts as reviewed in `after` and did not in `before`, beside what it was then.
 
     That is what was made from something else, or was seen doing something else.

@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from buildperm.policy import limits
 from buildperm.policy import revision as revisions
 from buildperm.policy.access import Kind
 from buildperm.policy.allowance import Allowance
@@ -22,9 +21,10 @@ from buildperm.policy.presets import PRESETS
 from buildperm.policy.proposal import Risk
 from buildperm.policy.risk import of_rule
 from buildperm.policy.rule import Rule
-from buildperm.policy.sharing import area
 from buildperm.policy.subjects import Subject, Tables, subjects
-from buildperm.policy.telling import MAY
+from buildperm.policy.summaries import MAY
+from buildperm.policy.write_conflicts import area
+from buildperm.rules import limits
 
 EVERYBODY = "all build scripts"
 """Whom a change is about that is no single crate's; no package has such a name."""
@@ -36,7 +36,7 @@ _Limits: TypeAlias = tuple[str, Mapping[str, int]] | None  # With the key of the
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class WiderGrant:
     """One thing that is wider than it was; with the two sides exchanged, narrower."""
 
     key: str  # Of the grant table, or EVERYBODY.
@@ -57,7 +57,7 @@ def wider(
     context: str,
     keys: Collection[str] = (),
     folders: tuple[Collection[str] | None, Collection[str] | None] = (None, None),
-) -> list[Change]:
+) -> list[WiderGrant]:
     """Return what `after` allows and `before` does not, the gravest first.
 
     Called with the two exchanged it returns what has become narrower.
@@ -80,7 +80,7 @@ def wider(
     return sorted(found, key=lambda change: (-(change.risk or Risk.LOW), change.key, change.item))
 
 
-def _of_everybody(before: Policy, after: Policy, context: str) -> Iterator[Change]:
+def _of_everybody(before: Policy, after: Policy, context: str) -> Iterator[WiderGrant]:
     for name, was, now in (
         ("require", before.require, after.require),
         ("runtime", before.runtime, after.runtime),
@@ -104,7 +104,7 @@ def _of_everybody(before: Policy, after: Policy, context: str) -> Iterator[Chang
 
 def _of_limit(
     key: str, name: str, was: Mapping[str, int], now: Mapping[str, int], place: tuple[str, ...]
-) -> Iterator[Change]:
+) -> Iterator[WiderGrant]:
     old, new = limits.value(was, name), limits.value(now, name)
     if new != old and old != limits.NONE and (new == limits.NONE or new > old):
         shown = limits.shown(name, new) if new else f"no limit for `{name}`"
@@ -114,9 +114,9 @@ def _of_limit(
 
 def _of_limits(
     before: Policy, after: Policy, both: Iterable[tuple[_Limits, _Limits]]
-) -> Iterator[Change]:
+) -> Iterator[WiderGrant]:
     """Yield limits of single crates; what follows from those of all alone is told there."""
-    found: dict[str, Change] = {}
+    found: dict[str, WiderGrant] = {}
     for was, now in both:
         own = {**(was[1] if was else {}), **(now[1] if now else {})}
         key = (now or was or ("", {}))[0]
@@ -131,11 +131,11 @@ def _of_limits(
 
 def _of_crates(
     before: Tables, after: Tables, both: Iterable[Subject], keys: Collection[str]
-) -> Iterator[Change]:
+) -> Iterator[WiderGrant]:
     """Yield what single crates may, once for each key however many packages it means."""
     compared: dict[tuple[CrateGrants | None, CrateGrants], _Beyond] = {}
     by_key: dict[str, list[_Meant]] = {}
-    undenied: dict[tuple[str, str], Change] = {}
+    undenied: dict[tuple[str, str], WiderGrant] = {}
     for subject in both:
         was, now = before.grants(subject), after.grants(subject)
         for change in _not_denied(was, now):
@@ -191,7 +191,7 @@ def _beyond(was: CrateGrants | None, now: CrateGrants, keys: Collection[str]) ->
     return _Beyond(frozenset(items), frozenset(pinned), now.reviewed - known, frozenset(values))
 
 
-def _of_crate(meant: Collection[_Meant]) -> Iterator[Change]:
+def _of_crate(meant: Collection[_Meant]) -> Iterator[WiderGrant]:
     table = next(iter(meant)).table
     items = frozenset[str | Rule]().union(*(each.beyond.items for each in meant))
     for item in sorted(items, key=str):
@@ -209,7 +209,7 @@ def _of_crate(meant: Collection[_Meant]) -> Iterator[Change]:
     yield from _of_values(table, meant)
 
 
-def _of_values(table: CrateGrants, meant: Collection[_Meant]) -> Iterator[Change]:
+def _of_values(table: CrateGrants, meant: Collection[_Meant]) -> Iterator[WiderGrant]:
     """Yield the variables whose values are handed over by now though they hold a secret."""
     found: dict[str, set[str]] = {}
     for each in meant:
@@ -218,7 +218,7 @@ def _of_values(table: CrateGrants, meant: Collection[_Meant]) -> Iterator[Change
                 found.setdefault(name, set()).add(entry)
     for name, entries in sorted(found.items()):
         scope = _listed(f"version {revisions.in_words(entry)}" for entry in sorted(entries))
-        yield Change(
+        yield WiderGrant(
             table.key,
             f"value:{name}",
             f"may see the variable `{name}` even where its value holds a secret ({scope})",
@@ -246,11 +246,11 @@ def _scope(item: str | Rule, meant: Collection[_Meant]) -> str:
     return f" ({_listed(names)})"
 
 
-def _granted(table: CrateGrants, item: str | Rule, scope: str) -> Change:
+def _granted(table: CrateGrants, item: str | Rule, scope: str) -> WiderGrant:
     reason = _reason(table)
     if isinstance(item, str):
         preset = PRESETS[item]
-        return Change(
+        return WiderGrant(
             table.key,
             f"preset:{item}",
             f"may use the preset `{item}`{scope}",
@@ -259,7 +259,7 @@ def _granted(table: CrateGrants, item: str | Rule, scope: str) -> Change:
             ("crates", table.key, "presets"),
         )
     risk, why = of_rule(item)
-    return Change(
+    return WiderGrant(
         table.key,
         str(item),
         f"may {MAY[item.kind]} `{item.pattern}`{scope}",
@@ -273,7 +273,7 @@ def _reason(table: CrateGrants) -> tuple[str, ...]:
     return (f"The reason that Cargo.toml gives: {table.reason}",) if table.reason else ()
 
 
-def _not_denied(was: CrateGrants | None, now: CrateGrants | None) -> Iterator[Change]:
+def _not_denied(was: CrateGrants | None, now: CrateGrants | None) -> Iterator[WiderGrant]:
     if was is None:
         return
     still = now.denials if now else frozenset[Rule]()
@@ -285,8 +285,8 @@ def _not_denied(was: CrateGrants | None, now: CrateGrants | None) -> Iterator[Ch
             yield _plain(key, f"deny {rule}", what, ("crates", key))
 
 
-def _plain(key: str, item: str, what: str, place: tuple[str, ...]) -> Change:
-    return Change(key, item, what, (), None, place)
+def _plain(key: str, item: str, what: str, place: tuple[str, ...]) -> WiderGrant:
+    return WiderGrant(key, item, what, (), None, place)
 
 
 def _listed(names: Iterable[str]) -> str:

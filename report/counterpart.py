@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 from buildperm.errors import BuildpermError
 from buildperm.policy.access import Access
 from buildperm.policy.combination import combine
-from buildperm.policy.pattern import locate
-from buildperm.report.reading import ReportedBuild, ReportedScript, sensitive_because
+from buildperm.report.json_reader import ReportedBuild, ReportedScript, sensitive_because
+from buildperm.rules.pattern import locate
 from buildperm.tracer.notation import decode
 
 if TYPE_CHECKING:
-    from buildperm.sandbox.session import Package, Session
+    from buildperm.supervisor.session import Session, SessionPackage
 
 
 def here(
     reported: ReportedBuild, session: Session, members: Collection[str]
-) -> tuple[list[tuple[Package, ReportedScript]], list[str]]:
+) -> tuple[list[tuple[SessionPackage, ReportedScript]], list[str]]:
     """Find the packages of this workspace that a report is about, with what it says they did.
 
     Also returns a sentence for each build script that this workspace does not have so. Paths are
@@ -39,7 +39,7 @@ def here(
             f"{_listed(reported.members)}; this one has {_listed(sorted(members))}",
             hint="Run the command in a checkout of that workspace.",
         )
-    found: list[tuple[Package, ReportedScript]] = []
+    found: list[tuple[SessionPackage, ReportedScript]] = []
     strangers: list[str] = []
     for script in reported.scripts:
         package = _package(script, session)
@@ -57,7 +57,7 @@ def here(
     return found, strangers
 
 
-def _package(script: ReportedScript, session: Session) -> Package | None:
+def _package(script: ReportedScript, session: Session) -> SessionPackage | None:
     wanted = script.name, script.version, script.source
     fitting = [
         package

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from buildperm.sandbox.canaries import Proof
-from buildperm.sandbox.canary import CANARIES, KERNELS, Canary, Outcome, Status
-from buildperm.sandbox.surroundings import Surroundings
+from buildperm.sandbox.canary import CANARIES, KERNELS, Canary, CanaryOutcome, Status
+from buildperm.sandbox.machine_facts import Surroundings
 
 _PATH = re.compile(r"(?<![\w.])/[^\s`'\",;:()]+")
 _HIDDEN = "[...]"
@@ -75,7 +75,7 @@ class Diagnosis:
     def anonymous(self, names: Iterable[str]) -> Diagnosis:
         """Return it without any path, and without `names`, wherever a message may hold them.
 
-        The facts cannot hold any: see `sandbox.surroundings`.
+        The facts cannot hold any: see `sandbox.machine_facts`.
         """
         hidden = sorted({name for name in names if name}, key=len, reverse=True)
 
@@ -163,4 +163,4 @@ def _differing(weaker: Trialled, stronger: str) -> tuple[str, ...]:
 
 def _differs(canary: Canary, weaker: str, stronger: str, abi: int) -> bool:
     outcomes = canary.expected(weaker, abi), canary.expected(stronger, abi)
-    return outcomes == (Outcome.ALLOWED, Outcome.REFUSED)
+    return outcomes == (CanaryOutcome.ALLOWED, CanaryOutcome.REFUSED)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from buildperm.policy.access import Access
-from buildperm.policy.pending import Pending
+from buildperm.policy.pending_review import Pending
 from buildperm.policy.proposal import Risk
-from buildperm.report.run import BuildRun
+from buildperm.report.build_run import BuildRun
 
 
 class Level(StrEnum):
@@ -24,7 +24,7 @@ class Level(StrEnum):
 class Finding:
     """One thing that somebody should know, about one crate."""
 
-    rule: str  # Stable: a kind of access, or one of those in `report.rules`.
+    rule: str  # Stable: a kind of access, or one of those in `report.rule_catalogue`.
     level: Level
     crate: str  # Key in Cargo.toml, or `all build scripts`.
     version: str

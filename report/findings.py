@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from buildperm.policy.access import Access, Kind, Outcome
-from buildperm.policy.pattern import matches
-from buildperm.policy.pending import Cause, Pending
-from buildperm.policy.proposal import Proposal, Standing
+from buildperm.policy.pending_review import Cause, Pending
+from buildperm.policy.proposal import Proposal, Reason
+from buildperm.printable import shortened
+from buildperm.report.build_run import BuildRun, LeftOut, ScriptRun
 from buildperm.report.finding import Finding, Level
-from buildperm.report.place import GrantLines
-from buildperm.report.printable import shortened
-from buildperm.report.rules import (
+from buildperm.report.manifest_place import GrantLines
+from buildperm.report.rule_catalogue import (
     FAILED,
     INCOMPLETE,
     LEADS_OUT,
@@ -21,8 +21,8 @@ from buildperm.report.rules import (
     UNOPENED,
     UNUSED_GRANT,
 )
-from buildperm.report.run import BuildRun, LeftOut, ScriptRun
 from buildperm.report.text import count, of_access, rule_lines
+from buildperm.rules.pattern import matches
 
 REVIEW = "buildperm review"
 """What to run next, whatever was found."""
@@ -44,7 +44,7 @@ def of_build(run: BuildRun, places: GrantLines, *, level: Level = Level.ERROR) -
     """
     found: list[Finding] = []
     for script in run.scripts:
-        asked = (one for one in script.findings if one.standing is Standing.ASKED)
+        asked = (one for one in script.findings if one.standing is Reason.ASKED)
         found += (_beyond(script, proposal, places, level) for proposal in asked)
         found += _not_whole(script, places, level)
         found += (_leads_out(script, one, places) for one in script.left_out)

@@ -4,10 +4,10 @@
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
+from buildperm.printable import printable, shortened
 from buildperm.report import markdown
+from buildperm.report.build_run import BuildRun
 from buildperm.report.finding import Finding, Level, Report, worst_first
-from buildperm.report.printable import printable, shortened
-from buildperm.report.run import BuildRun
 from buildperm.report.text import count
 
 ANNOTATIONS_MOST = 10

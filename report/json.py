@@ -1,6 +1,6 @@
 """The report for machines: one JSON document, described by `report/ci.schema.json`.
 
-It is also what `report.reading` reads back, on another machine: hence it holds every access that
+`report.json_reader` reads it back on another machine, which is why it holds every access that
 proposals are made from, whether this workspace grants it or not.
 """
 
@@ -10,10 +10,10 @@ import json
 
 from buildperm import __version__
 from buildperm.policy.access import Access
-from buildperm.policy.pending import Pending
+from buildperm.policy.pending_review import Pending
 from buildperm.policy.proposal import Proposal
+from buildperm.report.build_run import ScriptRun, evidence
 from buildperm.report.finding import Finding, Report, worst_first
-from buildperm.report.run import ScriptRun, evidence
 from buildperm.report.text import rule_lines
 
 VERSION = 2

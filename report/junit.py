@@ -9,10 +9,10 @@ from __future__ import annotations
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from buildperm import __version__
+from buildperm.printable import printable, shortened
+from buildperm.report.build_run import ScriptRun
 from buildperm.report.finding import Finding, Level, Report, worst_first
-from buildperm.report.printable import printable, shortened
-from buildperm.report.rules import FAILED
-from buildperm.report.run import ScriptRun
+from buildperm.report.rule_catalogue import FAILED
 from buildperm.report.text import count
 
 _LINE_MOST = 2_000  # Characters.

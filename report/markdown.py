@@ -10,7 +10,7 @@ import html
 import re
 from collections.abc import Iterable
 
-from buildperm.report.printable import shortened
+from buildperm.printable import shortened
 
 _BACKTICKS = re.compile("`+")
 

@@ -10,16 +10,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from buildperm.errors import BuildpermError
-from buildperm.policy import editor, manifest, objection
+from buildperm.policy import editor, manifest, validation
 from buildperm.policy.access import Access, Kind, Outcome
 from buildperm.policy.compilation import PINNED
 from buildperm.policy.decision import Answer, Decision
 from buildperm.policy.grants import CrateGrants
 from buildperm.policy.merging import merged
-from buildperm.policy.proposal import Proposal, Risk, Standing
+from buildperm.policy.proposal import Proposal, Reason, Risk
 from buildperm.policy.risk import of_rule
-from buildperm.policy.statement import layout
-from buildperm.report.printable import shortened
+from buildperm.policy.toml_statement import layout
+from buildperm.printable import shortened
 
 _SHOWN_MOST = 5  # Accesses told of one proposal; the rest is counted.
 _LINE_MOST = 240  # Characters of a comment.
@@ -58,7 +58,7 @@ def patch(raw: bytes, proposals: Iterable[Proposal], path: Path, name: str = "Ca
     """
     by_crate: dict[str, list[Proposal]] = {}
     for proposal in proposals:
-        if proposal.standing is Standing.ASKED:
+        if proposal.standing is Reason.ASKED:
             by_crate.setdefault(proposal.crate, []).append(proposal)
     after = raw
     comments: dict[str, list[str]] = {}
@@ -82,7 +82,7 @@ def patch(raw: bytes, proposals: Iterable[Proposal], path: Path, name: str = "Ca
 def _why_closed(proposal: Proposal, had: CrateGrants) -> str:
     """Say why a grant may only be told, not proposed; empty if it may."""
     narrowest = proposal.ladder[0]
-    if proposal.locked or any(objection.to_grant(rule, reason="") for rule in narrowest.rules):
+    if proposal.locked or any(validation.to_grant(rule, reason="") for rule in narrowest.rules):
         return "only a person can decide about this"
     if proposal.risk >= Risk.CRITICAL:
         return "this is too risky for a patch"

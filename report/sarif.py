@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator
 from buildperm import __version__
 from buildperm.errors import ExitCode
 from buildperm.policy.proposal import Risk
+from buildperm.printable import printable, shortened
 from buildperm.report import markdown
+from buildperm.report.build_run import BuildRun
 from buildperm.report.finding import Finding, Level, Report, worst_first
-from buildperm.report.place import uri
-from buildperm.report.printable import printable, shortened
-from buildperm.report.rules import CATALOGUE, RuleText
-from buildperm.report.run import BuildRun
+from buildperm.report.manifest_place import uri
+from buildperm.report.rule_catalogue import CATALOGUE, RuleText
 from buildperm.report.text import count
 
 SCHEMA = (

@@ -10,10 +10,10 @@ from itertools import groupby
 
 from buildperm.policy.access import Access, Kind, Outcome
 from buildperm.policy.proposal import Choice, Proposal, Risk
+from buildperm.printable import printable
+from buildperm.report.build_run import BuildRun, ScriptRun
 from buildperm.report.finding import Finding, Level, Report, worst_first
-from buildperm.report.printable import printable
-from buildperm.report.rules import WIDER_GRANT
-from buildperm.report.run import BuildRun, ScriptRun
+from buildperm.report.rule_catalogue import WIDER_GRANT
 
 _SHOWN = 5  # Accesses listed per finding; the rest is counted.
 

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from buildperm.policy.lock_reader import short
 from buildperm.policy.snapshot import Snapshot
 from buildperm.policy.snapshots import claimed
-from buildperm.policy.widening import EVERYBODY, Change
+from buildperm.policy.widening import EVERYBODY, WiderGrant
+from buildperm.printable import shortened
 from buildperm.report.finding import Finding, Level
 from buildperm.report.findings import fingerprint
-from buildperm.report.place import GrantLines
-from buildperm.report.printable import shortened
-from buildperm.report.rules import NEWLY_REVIEWED, WIDER_GRANT
+from buildperm.report.manifest_place import GrantLines
+from buildperm.report.rule_catalogue import NEWLY_REVIEWED, WIDER_GRANT
 
 _TITLE_MOST = 300  # Characters.
 _DETAIL_MOST = 2_000
@@ -22,7 +22,7 @@ Snapshots = Mapping[tuple[str, str], Snapshot]
 
 
 def of_wider(
-    changes: Iterable[Change], places: GrantLines, against: str, *, level: Level
+    changes: Iterable[WiderGrant], places: GrantLines, against: str, *, level: Level
 ) -> Iterator[Finding]:
     """Tell what became wider.
 

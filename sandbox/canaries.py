@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
 from buildperm.errors import CannotEnforceError
-from buildperm.sandbox import landlock, selftest, session, stub
-from buildperm.sandbox.canary import CANARIES, RECORDER, Canary, Outcome, Result, Status
+from buildperm.sandbox import selftest, stub
+from buildperm.sandbox.canary import CANARIES, RECORDER, Canary, CanaryOutcome, Result, Status
 from buildperm.sandbox.canary_ground import Ground
 from buildperm.sandbox.runtime import Prepared, Runtime
-from buildperm.tracer import calls
+from buildperm.supervisor import landlock, session
+from buildperm.tracer import syscall_table
 
 _Profile: TypeAlias = Literal["enforcing", "learning"]
 
@@ -36,7 +37,7 @@ class _EarlyError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class CanaryRun:
     """What one run of the child came to."""
 
     errors: Mapping[str, int]  # By attempt; 0 where it did what it tried.
@@ -52,12 +53,12 @@ class Trial:
         code = self.errors.get(canary.tried, _UNDONE)
         return errno.errorcode.get(code, str(code)) if code > 0 else ""
 
-    def outcome(self, canary: Canary) -> Outcome:
+    def outcome(self, canary: Canary) -> CanaryOutcome:
         """Return what became of it, seen by itself."""
         if self.is_allowed(canary):
-            return Outcome.ALLOWED
+            return CanaryOutcome.ALLOWED
         is_forbidden = self.errors.get(canary.tried) in _PERMISSION
-        return Outcome.REFUSED if is_forbidden else Outcome.ABSENT
+        return CanaryOutcome.REFUSED if is_forbidden else CanaryOutcome.ABSENT
 
     def is_recorded(self, canary: Canary) -> bool:
         """Tell whether the recorder has seen that it was refused."""
@@ -114,14 +115,14 @@ def capped(runtime: Runtime, cap: int) -> Runtime:
     return older
 
 
-def without(scratch: Path | None = None) -> Trial:
+def without(scratch: Path | None = None) -> CanaryRun:
     """Let the canaries loose with nothing to hold them.
 
     Raises:
         CannotEnforceError: They cannot be run.
     """
     try:
-        with Ground(scratch, calls.table()) as ground:
+        with Ground(scratch, syscall_table.table()) as ground:
             ended = ground.run(ground.child, {}, _TIMEOUT_S)
             return _trial(ground, ended, [])
     except (OSError, KeyError, ValueError, subprocess.TimeoutExpired, _EarlyError) as error:
@@ -131,7 +132,7 @@ def without(scratch: Path | None = None) -> Trial:
         ) from error
 
 
-def prove(chosen: Runtime, free: Trial, scratch: Path | None = None) -> Proof:
+def prove(chosen: Runtime, free: CanaryRun, scratch: Path | None = None) -> Proof:
     """Let the canaries loose in `chosen`; `free` is what became of them `without` it.
 
     Raises:
@@ -149,7 +150,7 @@ def prove(chosen: Runtime, free: Trial, scratch: Path | None = None) -> Proof:
 
 
 def judge(
-    runtime: str, landlock_abi: int, free: Trial, held: Trial, learning: Trial
+    runtime: str, landlock_abi: int, free: CanaryRun, held: CanaryRun, learning: CanaryRun
 ) -> tuple[Result, ...]:
     """Compare what became of the canaries with what `runtime` promises with this Landlock ABI."""
     results = [
@@ -163,25 +164,25 @@ def judge(
         if canary is not RECORDER
     ]
     unseen = any(result.is_recorded is False for result in results)
-    recorded = Outcome.ALLOWED if unseen else Outcome.REFUSED
-    recorder = Result(RECORDER, Outcome.REFUSED, recorded, "", Outcome.ALLOWED)
+    recorded = CanaryOutcome.ALLOWED if unseen else CanaryOutcome.REFUSED
+    recorder = Result(RECORDER, CanaryOutcome.REFUSED, recorded, "", CanaryOutcome.ALLOWED)
     at = CANARIES.index(RECORDER)
     return (*results[:at], recorder, *results[at:])
 
 
-def _result(canary: Canary, expected: Outcome, held: Trial, free: Trial) -> Result:
+def _result(canary: Canary, expected: CanaryOutcome, held: CanaryRun, free: CanaryRun) -> Result:
     alone = free.outcome(canary)
     if held.is_allowed(canary):
-        return Result(canary, expected, Outcome.ALLOWED, "", alone)
+        return Result(canary, expected, CanaryOutcome.ALLOWED, "", alone)
     is_recorded = held.is_recorded(canary) if canary.seen else None
-    outcome = Outcome.REFUSED
-    if alone is Outcome.ABSENT and not is_recorded:
-        outcome, is_recorded = Outcome.ABSENT, None
+    outcome = CanaryOutcome.REFUSED
+    if alone is CanaryOutcome.ABSENT and not is_recorded:
+        outcome, is_recorded = CanaryOutcome.ABSENT, None
     return Result(canary, expected, outcome, held.error(canary), alone, is_recorded)
 
 
-def _within(prepared: Prepared, scratch: Path | None, profile: _Profile) -> Trial:
-    with Ground(scratch, calls.table()) as ground:
+def _within(prepared: Prepared, scratch: Path | None, profile: _Profile) -> CanaryRun:
+    with Ground(scratch, syscall_table.table()) as ground:
         placed, path = ground.folder / "stub", ground.folder / "session"
         placed.write_bytes(stub.stub(b"/nowhere") + b"# real: child\n")
         placed.chmod(0o700)
@@ -196,7 +197,7 @@ def _within(prepared: Prepared, scratch: Path | None, profile: _Profile) -> Tria
 
 def _trial(
     ground: Ground, ended: subprocess.CompletedProcess[bytes], recording: list[dict[str, Any]]
-) -> Trial:
+) -> CanaryRun:
     errors = ground.attempts()
     if errors.pop("done", None) is None:
         talk = ended.stderr.decode(errors="replace").strip().rpartition("\n")[2][-_LONGEST:]
@@ -214,7 +215,7 @@ def _trial(
     # What happened counts, not what the child was told.
     for name, happened in effects.items():
         errors[name] = 0 if happened else errors.get(name) or _UNDONE
-    return Trial(errors, recording, ground.ports())
+    return CanaryRun(errors, recording, ground.ports())
 
 
 def _directives(recording: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ KERNELS = {1: "5.13", 2: "5.19", 3: "6.2", 4: "6.7", 5: "6.10", 6: "6.12", 7: "6
 _NO_OTHERS: Mapping[str, int] = MappingProxyType({})
 
 
-class Group(StrEnum):
+class CanaryGroup(StrEnum):
     """What an attempt is about; the order is that of reports."""
 
     FILES = "files"
@@ -34,7 +34,7 @@ class Group(StrEnum):
     WORKS = "has to work"
 
 
-class Outcome(StrEnum):
+class CanaryOutcome(StrEnum):
     """What became of an attempt."""
 
     ALLOWED = "allowed"
@@ -58,7 +58,7 @@ class Canary:
     """One attempt, and from which Landlock ABI on it is refused, or, if harmless, works."""
 
     id: str
-    group: Group
+    group: CanaryGroup
     attempt: str  # In the infinitive: "read a file …".
     since: int = 0  # In the runtime `portable`; 0: whatever the ABI.
     others: Mapping[str, int] = field(default_factory=lambda: _NO_OTHERS)  # By other runtime.
@@ -69,17 +69,17 @@ class Canary:
     @property
     def is_harmless(self) -> bool:
         """Tell whether it has to be allowed."""
-        return self.group is Group.WORKS
+        return self.group is CanaryGroup.WORKS
 
     @property
     def tried(self) -> str:
         """Return the name of the attempt in `sandbox.canary_child`."""
         return self.learns or self.id
 
-    def expected(self, runtime: str, landlock_abi: int) -> Outcome:
+    def expected(self, runtime: str, landlock_abi: int) -> CanaryOutcome:
         """Return what `runtime` has to make of it."""
         holds = landlock_abi >= self.others.get(runtime, self.since)
-        return Outcome.ALLOWED if holds is self.is_harmless else Outcome.REFUSED
+        return CanaryOutcome.ALLOWED if holds is self.is_harmless else CanaryOutcome.REFUSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,24 +87,26 @@ class Result:
     """What became of one canary in one runtime."""
 
     canary: Canary
-    expected: Outcome
-    outcome: Outcome
+    expected: CanaryOutcome
+    outcome: CanaryOutcome
     error: str  # The errno, as ENOENT; empty where the attempt did not fail.
-    without: Outcome  # What becomes of it without buildperm: the canary proves nothing if refused.
+    without: (
+        CanaryOutcome  # What becomes of it without buildperm: the canary proves nothing if refused.
+    )
     is_recorded: bool | None = None  # None where there is nothing that the recorder would see.
 
     @property
     def status(self) -> Status:
         """Return what it means."""
-        if self.outcome is Outcome.ABSENT:
+        if self.outcome is CanaryOutcome.ABSENT:
             return Status.ABSENT
         if self.canary.is_harmless:
-            if self.outcome is Outcome.ALLOWED:
+            if self.outcome is CanaryOutcome.ALLOWED:
                 return Status.WORKS
-            return Status.LIMITED if self.expected is Outcome.REFUSED else Status.BROKEN
-        if self.outcome is Outcome.REFUSED:
+            return Status.LIMITED if self.expected is CanaryOutcome.REFUSED else Status.BROKEN
+        if self.outcome is CanaryOutcome.REFUSED:
             return Status.ENFORCED
-        return Status.OPEN if self.expected is Outcome.ALLOWED else Status.BROKEN
+        return Status.OPEN if self.expected is CanaryOutcome.ALLOWED else Status.BROKEN
 
 
 def _full(since: int) -> Mapping[str, int]:
@@ -112,12 +114,17 @@ def _full(since: int) -> Mapping[str, int]:
     return MappingProxyType({"full": since})
 
 
-RECORDER = Canary("recorder", Group.RECORDER, "do any of this without being recorded")
+RECORDER = Canary("recorder", CanaryGroup.RECORDER, "do any of this without being recorded")
 """Not an attempt of its own: it is refused if whatever else was refused has been seen."""
 
-_FILES, _NETWORK, _PROCESSES = Group.FILES, Group.NETWORK, Group.PROCESSES
-_KERNEL, _INHERITED, _LEFT, _WORKS = Group.KERNEL, Group.INHERITED, Group.LEFT, Group.WORKS
-_LEARNING = Group.LEARNING
+_FILES, _NETWORK, _PROCESSES = CanaryGroup.FILES, CanaryGroup.NETWORK, CanaryGroup.PROCESSES
+_KERNEL, _INHERITED, _LEFT, _WORKS = (
+    CanaryGroup.KERNEL,
+    CanaryGroup.INHERITED,
+    CanaryGroup.LEFT,
+    CanaryGroup.WORKS,
+)
+_LEARNING = CanaryGroup.LEARNING
 
 CANARIES: tuple[Canary, ...] = (
     Canary("file-read", _FILES, "read a file outside", seen=("opened", "/secret")),

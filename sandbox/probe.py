@@ -11,8 +11,8 @@ import os
 import struct
 import sys
 
-from buildperm.sandbox import bubblewrap, kernel, landlock, launch
-from buildperm.tracer import ptrace
+from buildperm.supervisor import bubblewrap, landlock, launch, syscalls
+from buildperm.tracer.recorder import ptrace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ def hull(program: str) -> None:
 
 
 def _install() -> None:
-    kernel.control(kernel.PR_SET_NO_NEW_PRIVS, 1)
-    kernel.install(_ALLOW_ALL)
+    syscalls.control(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+    syscalls.install(_ALLOW_ALL)
 
 
 def _in_child(attempt: Callable[[], None]) -> int:

@@ -12,9 +12,10 @@ from typing import Protocol
 
 from buildperm.errors import CannotEnforceError
 from buildperm.policy.grants import AUTO
-from buildperm.sandbox import landlock, seccomp, stub
+from buildperm.sandbox import seccomp, stub
 from buildperm.sandbox.machine import Facts, bubblewrap, probe, probe_hull
-from buildperm.tracer import calls
+from buildperm.supervisor import landlock
+from buildperm.tracer import syscall_table as calls
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ answers for the rest (seccomp(2), "SECCOMP_SET_MODE_FILTER"):
 - `SECCOMP_RET_ERRNO` for what is not worth a word.
 
 What would blind the recorder is refused in the second way as well, so that it is told: the recorder
-reads nothing to do so (see `tracer.recorder`), and a call whose answer cannot be put ends the tree.
+reads nothing to do so (`tracer.recorder.loop`). A call whose answer cannot be put ends the tree.
 
 Calls newer than this module do not exist for a script: nobody has thought about them yet, and the
 likes of setxattrat and file_setattr went past the guard of attributes until they were named.
@@ -29,7 +29,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from buildperm.errors import CannotEnforceError
-from buildperm.tracer.calls import FOREIGN, MOST_TOKENS, PERFORMED
+from buildperm.tracer.syscall_table import FOREIGN, MOST_TOKENS, PERFORMED
 
 # include/uapi/linux/audit.h and asm/unistd.h.
 AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -195,9 +195,9 @@ REFUSED_ALWAYS: Mapping[int, tuple[str, ...]] = {
     ),
     _DENIED: ("bind", "listen"),
     performed(errno.EACCES): (
-        # Where hosts are granted the supervisor connects, see sandbox.connection.
+        # Where hosts are granted the supervisor connects, see supervisor.brokered_connect.
         "connect",
-        # Within what the script may write the supervisor changes these, see sandbox.guard.
+        # Within what the script may write the supervisor changes these: metadata_guard.
         *("chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "lchown", "fchown", "fchownat"),
         *("utime", "utimes", "futimesat", "utimensat", "setxattr", "lsetxattr", "fsetxattr"),
         *("setxattrat", "removexattr", "lremovexattr", "fremovexattr", "removexattrat"),
@@ -310,7 +310,7 @@ BY_ARGUMENTS: Mapping[str, tuple[Case, ...]] = {
         *_OTHER_PROCESS,
         Case(RECORD, (Test(1, values=(_RLIMIT_CORE,)), Test(2, whole=True))),
     ),
-    # Tokens of a job server: see `tracer.tokens`.
+    # Tokens of a job server: see `tracer.recorder.jobserver_tokens`.
     "read": _FEW_BYTES,
     "write": _FEW_BYTES,
     "sched_setaffinity": _OTHER_PROCESS,

@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from buildperm import __version__
 from buildperm.errors import CannotEnforceError
-from buildperm.sandbox import session, stub
+from buildperm.sandbox import stub
 from buildperm.sandbox.machine import Facts, probe
 from buildperm.sandbox.runtime import Prepared, Runtime, portable
+from buildperm.supervisor import session
 from buildperm.tracer.notation import encode
 
 if TYPE_CHECKING:
-    from buildperm.sandbox.session import Package, Session
+    from buildperm.supervisor.session import Session, SessionPackage
 
 _TIMEOUT_S = 60
 _PYTHON = os.path.realpath(sys.executable)  # Not a virtual environment's link to it.
@@ -148,7 +149,7 @@ def bare_session(folder: Path, package: Path, prepared: Prepared) -> Session:
     """Return a session with one package that is granted nothing."""
     # The child is a Python program: for it Python's folder takes the place of the Rust toolchain.
     python = os.fsencode(os.path.realpath(sys.base_prefix))
-    only: Package = {
+    only: SessionPackage = {
         "crate": "self-test",
         "id": "self-test",
         "name": "self-test",

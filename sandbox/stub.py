@@ -14,10 +14,12 @@ import subprocess
 import sys
 
 from buildperm.errors import CannotEnforceError
-from buildperm.sandbox import needed
+from buildperm.sandbox import needed_libraries
 from buildperm.tracer.notation import encode
 
-SUPERVISOR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "supervisor.py")
+SUPERVISOR = os.path.join(
+    os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "supervisor", "main.py"
+)
 
 _SHELLS = (b"/bin/sh", b"/bin/bash -p", b"/usr/bin/bash -p", b"/usr/local/bin/bash -p")
 """The quickest first. With `-p`, bash runs no file and no function that the environment names."""
@@ -150,10 +152,10 @@ def loaded() -> frozenset[bytes]:
         # The shell is not asked: it has the variable no more.
         program, command = _ENV, [_ENV, _SET_ASIDE + b"LD_DEBUG= " + words, b"-c", b":"]
     try:
-        names = needed.of(program) | needed.observed(command)
+        names = needed_libraries.of(program) | needed_libraries.observed(command)
         if program != _ENV:  # Some shells ask who their user is.
-            names |= needed.of_modules(program)
-    except needed.UnknownError as error:
+            names |= needed_libraries.of_modules(program)
+    except needed_libraries.UnknownError as error:
         raise CannotEnforceError(
             f"cannot tell which libraries `{encode(program)}` loads as it starts a build script's "
             f"stub, while other build scripts have a say in that: {error}",

@@ -13,11 +13,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from buildperm.cli.deciding import Deciding
-from buildperm.cli.interview import Manner
-from buildperm.cli.workspace import open_contexts
+from buildperm.presentation.front_end import ReviewEnd
 from buildperm.tui import pictures
-from buildperm.tui.outcome import Outcome
+from buildperm.workflow.interaction import ReviewOptions
+from buildperm.workflow.learning import Deciding
+from buildperm.workflow.workspace import open_contexts
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
@@ -68,12 +68,12 @@ class Drawing(Deciding):
 
     folder: Path
 
-    def decide(self) -> Outcome:
+    def decide(self) -> ReviewEnd:
         """Draw everything, and leave it undecided."""
         for scene, keys in SCENES.items():
             svg = asyncio.run(pictures.pose(self.interview().app(), keys, SIZE))
             (self.folder / f"{scene}.svg").write_text(svg, "utf-8")
-        return Outcome.KEEP
+        return ReviewEnd.KEEP
 
 
 def publish(registry: Registry, folder: Path) -> Path:
@@ -116,7 +116,7 @@ def main() -> None:
         learn = [sys.executable, "-m", "buildperm", "learn", "--no-tui", "--accept", "medium"]
         subprocess.run(learn, check=True, stdin=subprocess.DEVNULL)
         update(registry, workspace)
-        drawing = Drawing(open_contexts(()), Manner("review"))
+        drawing = Drawing(open_contexts(()), ReviewOptions("review"))
         drawing.folder = target
         drawing.run()
 

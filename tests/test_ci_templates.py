@@ -18,12 +18,12 @@ import jsonschema
 import pytest
 import yaml
 
-from tests.cli.conftest import buildperm, environment, member
-from tests.cli.test_against import commit, git
+from tests.command import buildperm, environment, member
 from tests.report import test_junit as junit
 from tests.report import test_sarif as sarif
 from tests.report.test_github import commands
 from tests.report.test_json import SCHEMA
+from tests.workflow.test_grant_comparison import commit, git
 
 ROOT = Path(__file__).parent.parent
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))

@@ -14,7 +14,20 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = ("cargo", "policy", "report", "sandbox", "tracer", "tui")  # Linked into buildperm/.
+FOLDERS = (  # Linked into buildperm/.
+    *(
+        "cargo",
+        "policy",
+        "presentation",
+        "report",
+        "rules",
+        "sandbox",
+        "supervisor",
+        "tracer",
+        "tui",
+    ),
+    "workflow",
+)
 EXAMPLES = "buildperm/examples"
 
 
@@ -100,7 +113,7 @@ def test_every_module_of_every_layer_is_in_the_wheel(
     shipped = {name for name in members if name.endswith(".py")}
 
     assert shipped - modules == {
-        f"buildperm/{name}.py" for name in ("__init__", "__main__", "errors")
+        f"buildperm/{name}.py" for name in ("__init__", "__main__", "errors", "printable")
     }
     assert modules <= shipped
 
@@ -122,7 +135,7 @@ def test_every_file_that_is_no_module_is_known(members: frozenset[str]) -> None:
         "buildperm/py.typed",
         "buildperm/report/ci.schema.json",
         "buildperm/report/doctor.schema.json",
-        "buildperm/tracer/recording.schema.json",
+        "buildperm/tracer/recording/recording.schema.json",
         "buildperm/tui/app.tcss",
     }
 

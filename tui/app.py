@@ -11,15 +11,15 @@ from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 
-from buildperm.tui.agenda import Agenda
-from buildperm.tui.guard import Guard
-from buildperm.tui.outcome import Outcome
-from buildperm.tui.plain import explain
+from buildperm.presentation.agenda import Agenda
+from buildperm.presentation.facts import explain
+from buildperm.presentation.front_end import ReviewEnd
+from buildperm.presentation.wording import shown
+from buildperm.tui.key_guard import KeyGuard
 from buildperm.tui.screens.diff import Checked, DiffScreen
 from buildperm.tui.screens.help import HelpScreen
 from buildperm.tui.screens.inbox import InboxScreen
 from buildperm.tui.screens.leave import LeaveScreen
-from buildperm.tui.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
     from buildperm.policy.comparison import Comparison
     from buildperm.policy.review import Review
-    from buildperm.tui.outcome import Journal, Preview, Verify
+    from buildperm.presentation.front_end import Journal, Preview, Verify
 
 
-class ReviewApp(App[Outcome]):
+class ReviewApp(App[ReviewEnd]):
     """Lets a person decide; `run` returns the outcome, None where the terminal went away.
 
     Args:
@@ -72,11 +72,11 @@ class ReviewApp(App[Outcome]):
         self._agenda = Agenda(review, journal, comparisons)
         self._preview = preview
         self._verify = verify
-        self._guard = Guard(clock)
+        self._guard = KeyGuard(clock)
         self._inbox = InboxScreen(
             self._agenda,
             self._guard,
-            Guard(clock),
+            KeyGuard(clock),
             heading=shown(heading),
             summary=shown(summary),
             scripts=scripts,
@@ -107,7 +107,7 @@ class ReviewApp(App[Outcome]):
         counts = self._agenda.counts()
         decided = counts.allowed + counts.denied
         if not (decided or self._agenda.is_settled):
-            self.exit(Outcome.KEEP)
+            self.exit(ReviewEnd.KEEP)
         else:
             screen = LeaveScreen(self._guard, decided=decided, undecided=counts.open)
             self.push_screen(screen, self._take_outcome)
@@ -126,15 +126,15 @@ class ReviewApp(App[Outcome]):
         if checked is None:
             return
         if checked.writing:
-            self.exit(Outcome.WRITE)
+            self.exit(ReviewEnd.WRITE)
             return
         new = [each for failure in checked.failures for each in failure.proposals]
         if new:
             self._agenda.add(new)
             self._inbox.refill()
 
-    def _take_outcome(self, outcome: Outcome | None) -> None:
-        if outcome is Outcome.WRITE:
+    def _take_outcome(self, outcome: ReviewEnd | None) -> None:
+        if outcome is ReviewEnd.WRITE:
             if not isinstance(self.screen, DiffScreen):
                 self.show_diff()
         elif outcome is not None:

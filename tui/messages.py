@@ -9,8 +9,8 @@ from textual.message import Message
 
 if TYPE_CHECKING:
     from buildperm.errors import BuildpermError
-    from buildperm.tui.hunks import FileDiff
-    from buildperm.tui.outcome import Failure
+    from buildperm.presentation.front_end import Failure
+    from buildperm.presentation.unified_diff import FileDiff
 
 
 @dataclass

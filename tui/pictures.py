@@ -17,7 +17,7 @@ from buildperm.policy import editor, manifest
 from buildperm.policy.fold import fold
 from buildperm.policy.proposals import propose
 from buildperm.policy.review import Review
-from buildperm.tracer import recording
+from buildperm.tracer.recording import reader
 from buildperm.tui.app import ReviewApp
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from buildperm.policy.access import Access
     from buildperm.policy.proposal import Proposal
-    from buildperm.tui.outcome import Preview
+    from buildperm.presentation.front_end import Preview
 
 SIZES: Final = ((80, 24), (120, 36), (200, 50))
 """Columns and rows."""
@@ -100,7 +100,7 @@ def proposals_of(paths: Iterable[Path]) -> list[Proposal]:
     """
     crates: dict[tuple[str, str], list[Access]] = {}
     for path in paths:
-        recorded = recording.read(path)
+        recorded = reader.read(path)
         key = recorded.header.crate, recorded.header.crate_version
         crates.setdefault(key, []).extend(fold(recorded))
     return [

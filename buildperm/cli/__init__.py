@@ -10,7 +10,7 @@ from typing import NoReturn
 import click
 
 from buildperm import __version__
-from buildperm.cli import process
+from buildperm.cli import process_setup
 from buildperm.errors import BuildpermError, ExitCode
 
 _COMMANDS = {
@@ -64,7 +64,7 @@ def _group() -> None:
 
 def main() -> NoReturn:
     """Run the command line; the only place where errors become messages and exit codes."""
-    process.settle()
+    process_setup.settle()
     try:
         status = _group.main(standalone_mode=False)
     except BuildpermError as error:
@@ -90,7 +90,7 @@ def main() -> NoReturn:
 
 def _tell(message: str) -> None:
     """Write a message that may repeat what others have named or said: nothing raw gets through."""
-    from buildperm.tui.wording import printable  # Not needed where nothing goes wrong.
+    from buildperm.presentation.wording import printable  # Not needed where nothing goes wrong.
 
     lines = message.expandtabs(4).split("\n")
     sys.stderr.write("\n".join(map(printable, lines)))

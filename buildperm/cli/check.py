@@ -6,20 +6,20 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from buildperm.cargo.pending import combined, pending, stale
-from buildperm.cli import against as comparison
+from buildperm.cargo.pending_search import combined, pending, stale
 from buildperm.cli import options
-from buildperm.cli.against import Compared
-from buildperm.cli.reports import Outputs
-from buildperm.cli.snapshot_file import SnapshotFile, open_snapshots
-from buildperm.cli.workspace import Workspace, open_contexts
 from buildperm.errors import ExitCode
 from buildperm.policy import lock_file
+from buildperm.presentation.wording import printable
 from buildperm.report import findings
 from buildperm.report.finding import Report
-from buildperm.report.place import GrantLines, in_repository
+from buildperm.report.manifest_place import GrantLines, in_repository
 from buildperm.report.text import count
-from buildperm.tui.wording import printable
+from buildperm.workflow import grant_comparison as comparison
+from buildperm.workflow.grant_comparison import ComparedGrants
+from buildperm.workflow.report_files import Outputs
+from buildperm.workflow.snapshot_file import SnapshotFile, open_snapshots
+from buildperm.workflow.workspace import Workspace, open_contexts
 
 _NAMED_MOST = 5
 
@@ -72,7 +72,11 @@ def command(
 
 
 def _report(
-    workspaces: Sequence[Workspace], snapshots: SnapshotFile, compared: Compared, *, fails: bool
+    workspaces: Sequence[Workspace],
+    snapshots: SnapshotFile,
+    compared: ComparedGrants,
+    *,
+    fails: bool,
 ) -> Report:
     first = workspaces[0]
     found = combined(pending(each.project, each.policy, snapshots.snapshots) for each in workspaces)

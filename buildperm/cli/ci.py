@@ -6,18 +6,18 @@ import sys
 
 import click
 
-from buildperm.cargo.held import HeldBuild
+from buildperm.cargo.held_build import HeldBuild
 from buildperm.cargo.project import CI
-from buildperm.cli import against as comparison
-from buildperm.cli import build as builds
 from buildperm.cli import options
-from buildperm.cli.enforcement import Enforcement
-from buildperm.cli.reports import Outputs
-from buildperm.cli.snapshot_file import open_snapshots
-from buildperm.cli.workspace import open_workspace
 from buildperm.errors import ExitCode
+from buildperm.presentation.wording import printable
 from buildperm.sandbox import selftest
-from buildperm.tui.wording import printable
+from buildperm.workflow import build_outcome as builds
+from buildperm.workflow import grant_comparison as comparison
+from buildperm.workflow.enforcement import Enforcement
+from buildperm.workflow.report_files import Outputs
+from buildperm.workflow.snapshot_file import open_snapshots
+from buildperm.workflow.workspace import open_workspace
 
 
 @click.command("ci")

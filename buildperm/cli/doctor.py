@@ -18,11 +18,12 @@ from buildperm.errors import BuildpermError, CannotEnforceError, ExitCode
 from buildperm.policy import manifest
 from buildperm.policy.grants import RUNTIMES as STRENGTH
 from buildperm.policy.grants import Policy
-from buildperm.report import doctor
+from buildperm.report import diagnosis_text
 from buildperm.report.diagnosis import Diagnosis, Required, Trialled
-from buildperm.sandbox import canaries, landlock, machine, surroundings
-from buildperm.sandbox.canaries import Trial
+from buildperm.sandbox import canaries, machine, machine_facts
+from buildperm.sandbox.canaries import CanaryRun
 from buildperm.sandbox.runtime import RUNTIMES, Runtime, choose
+from buildperm.supervisor import landlock
 
 _TIMEOUT_S = 30
 _SHORTEST = 3  # A shorter name is hidden only where that would not spoil every other word.
@@ -73,9 +74,11 @@ def command(*, form: str, is_report: bool, cap: int) -> int:
         )
     diagnosis = _diagnose(cap)
     if is_report:
-        said = doctor.markdown(diagnosis.anonymous(_names()))
+        said = diagnosis_text.markdown(diagnosis.anonymous(_names()))
     else:
-        said = doctor.document(diagnosis) if form == "json" else doctor.text(diagnosis)
+        said = (
+            diagnosis_text.document(diagnosis) if form == "json" else diagnosis_text.text(diagnosis)
+        )
     sys.stdout.write(said)
     sys.stdout.flush()
     required = diagnosis.required
@@ -92,7 +95,7 @@ def _diagnose(cap: int) -> Diagnosis:
     free, failure = _without()
     runtimes = tuple(_tried(canaries.capped(one, cap), free, failure) for one in RUNTIMES.values())
     required = _required(policy, runtimes)
-    here = surroundings.look(free, os.environ)
+    here = machine_facts.look(free, os.environ)
     capped = min(here.facts.landlock_abi, cap)
     here = dataclasses.replace(here, facts=dataclasses.replace(here.facts, landlock_abi=capped))
     return Diagnosis(
@@ -105,7 +108,7 @@ def _diagnose(cap: int) -> Diagnosis:
     )
 
 
-def _without() -> tuple[Trial | None, str]:
+def _without() -> tuple[CanaryRun | None, str]:
     """Let the canaries loose with nothing to hold them; if they cannot run, also say why."""
     if machine.probe().failure:
         return None, ""  # The runtimes say so.
@@ -115,7 +118,7 @@ def _without() -> tuple[Trial | None, str]:
         return None, f"{error.args[0]} ({error.hint})"
 
 
-def _tried(runtime: Runtime, free: Trial | None, failure: str) -> Trialled:
+def _tried(runtime: Runtime, free: CanaryRun | None, failure: str) -> Trialled:
     reason = runtime.unavailable() or failure
     if reason or free is None:
         return Trialled(runtime.name, reason or "the canaries could not be run", None, ())

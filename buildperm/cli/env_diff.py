@@ -10,20 +10,21 @@ from dataclasses import dataclass
 import click
 
 from buildperm.cargo import rerun, units
-from buildperm.cargo.held import HeldBuild
-from buildperm.cargo.trial import Trial, attempt
+from buildperm.cargo.held_build import HeldBuild
+from buildperm.cargo.run_effects import RunEffects, attempt
 from buildperm.cargo.units import Unit
 from buildperm.cli import options
-from buildperm.cli.lookup import Script, View, look, one
 from buildperm.errors import BuildpermError, ExitCode
-from buildperm.policy import effect, environment
+from buildperm.policy import effect
 from buildperm.policy.access import Access, Kind
-from buildperm.policy.effect import Difference, Effect
+from buildperm.policy.effect import Effect, EffectDifference
+from buildperm.presentation.wording import outcome_word, printable, shown
 from buildperm.report.text import count
+from buildperm.rules import variables
 from buildperm.sandbox import selftest
-from buildperm.sandbox.environment import is_replaced, without_secrets
+from buildperm.supervisor.environment import is_replaced, without_secrets
 from buildperm.tracer.notation import encode
-from buildperm.tui.wording import outcome_word, printable, shown
+from buildperm.workflow.script_lookup import FoundScript, View, look, one
 
 VERSION = 1
 """Of the JSON document."""
@@ -56,13 +57,13 @@ class Variable:
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class ComparedRuns:
     """One recorded run of the script, run again with and without the change."""
 
     unit: Unit
     before: str | None  # The variable's value in the recorded run; None where it had none.
-    control: Trial
-    changed: Trial
+    control: RunEffects
+    changed: RunEffects
     exit_is_stable: bool
     is_asked_for: bool  # The script asked libc for the variable.
     files: Effect
@@ -151,7 +152,7 @@ def _check(variable: Variable) -> None:
         )
 
 
-def _compare(view: View, script: Script, variable: Variable) -> list[Compared] | None:
+def _compare(view: View, script: FoundScript, variable: Variable) -> list[ComparedRuns] | None:
     """Run everything; None where a person has interrupted it.
 
     Raises:
@@ -198,13 +199,15 @@ def _compare(view: View, script: Script, variable: Variable) -> list[Compared] |
     return compared
 
 
-def _check_visible(build: HeldBuild, script: Script, package: bytes, variable: Variable) -> None:
+def _check_visible(
+    build: HeldBuild, script: FoundScript, package: bytes, variable: Variable
+) -> None:
     held = build.session["packages"][package]
-    if environment.passes(
+    if variables.passes(
         variable.shown, learning=True, granted=held["env"], denied=held["deny"].get("env", [])
     ):
         return
-    why = environment.withheld_because(variable.shown)
+    why = variables.withheld_because(variable.shown)
     raise BuildpermError(
         f"`{variable.shown}` never reaches the build script of `{script.title}`: "
         f"{why or 'it is denied'}",
@@ -213,7 +216,7 @@ def _check_visible(build: HeldBuild, script: Script, package: bytes, variable: V
 
 
 def _check_values(
-    build: HeldBuild, script: Script, package: bytes, variable: Variable, before: str | None
+    build: HeldBuild, script: FoundScript, package: bytes, variable: Variable, before: str | None
 ) -> None:
     if variable.name in build.session["packages"][package].get("secrets", ()):
         return
@@ -227,9 +230,11 @@ def _check_values(
             )
 
 
-def _compared(unit: Unit, before: str | None, trials: list[Trial], variable: Variable) -> Compared:
+def _compared(
+    unit: Unit, before: str | None, trials: list[RunEffects], variable: Variable
+) -> ComparedRuns:
     first, second, changed = trials
-    return Compared(
+    return ComparedRuns(
         unit,
         before,
         first,
@@ -242,7 +247,7 @@ def _compared(unit: Unit, before: str | None, trials: list[Trial], variable: Var
     )
 
 
-def _done(trial: Trial, variable: Variable) -> dict[str, str]:
+def _done(trial: RunEffects, variable: Variable) -> dict[str, str]:
     """Return what a run touched and how that went, but for what has to be otherwise."""
     return {
         f"{access.kind} {access.target}": outcome_word(access)
@@ -278,7 +283,7 @@ def _of(unit: Unit) -> str:
     return f"{unit.target} {unit.profile}{features}"
 
 
-def _text(script: Script, variable: Variable, compared: list[Compared]) -> Iterator[str]:
+def _text(script: FoundScript, variable: Variable, compared: list[ComparedRuns]) -> Iterator[str]:
     """Answer in plain lines, the verdict first."""
     differs = any(each.differs for each in compared)
     if differs:
@@ -295,7 +300,7 @@ def _text(script: Script, variable: Variable, compared: list[Compared]) -> Itera
         yield from _told(each)
 
 
-def _told(compared: Compared) -> Iterator[str]:
+def _told(compared: ComparedRuns) -> Iterator[str]:
     control, changed = compared.control, compared.changed
     if compared.exit_differs:
         yield f"  exit code: {control.exit_code}, with the change {changed.exit_code}"
@@ -329,7 +334,7 @@ def _told(compared: Compared) -> Iterator[str]:
             yield f"  no recording of the run {who}: what it did and told Cargo is not known"
 
 
-def _line(difference: Difference) -> str:
+def _line(difference: EffectDifference) -> str:
     if not difference.before:
         return f"new: {difference.item} ({difference.after})"
     if not difference.after:
@@ -337,7 +342,7 @@ def _line(difference: Difference) -> str:
     return f"changed: {difference.item} ({difference.before}; with the change {difference.after})"
 
 
-def _last_words(trial: Trial) -> list[str]:
+def _last_words(trial: RunEffects) -> list[str]:
     """Return what a failed run said: its beginning, where a panic tells why, and its end."""
     if not trial.exit_code:
         return []
@@ -348,7 +353,9 @@ def _last_words(trial: Trial) -> list[str]:
     return [*said[:_HEAD], f"({len(said) - _HEAD - _TAIL} lines left out)", *said[-_TAIL:]]
 
 
-def _document(script: Script, variable: Variable, compared: list[Compared]) -> dict[str, object]:
+def _document(
+    script: FoundScript, variable: Variable, compared: list[ComparedRuns]
+) -> dict[str, object]:
     """Answer in one JSON document."""
     package = script.package
     return {

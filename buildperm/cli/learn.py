@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from buildperm.cli import options
-from buildperm.cli.deciding import Deciding
-from buildperm.cli.interview import ACCEPT, Manner
-from buildperm.cli.workspace import open_contexts
 from buildperm.sandbox import selftest
+from buildperm.workflow.interaction import ACCEPT, ReviewOptions
+from buildperm.workflow.learning import Deciding
+from buildperm.workflow.workspace import open_contexts
 
 
 @click.command("learn")
@@ -34,5 +34,7 @@ def command(*, no_tui: bool, accept: str, dry_run: bool, runs: int, cargo: tuple
     """
     workspaces = open_contexts(cargo)
     selftest.check(workspaces[0].runtime)
-    manner = Manner("learn", no_tui=no_tui, accept=ACCEPT[accept], dry_run=dry_run, runs=runs)
+    manner = ReviewOptions(
+        "learn", no_tui=no_tui, accept=ACCEPT[accept], dry_run=dry_run, runs=runs
+    )
     return Deciding(workspaces, manner).run()

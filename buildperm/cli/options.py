@@ -65,7 +65,7 @@ def held(command: Command) -> Command:
 
 
 def _use_runtime(_context: click.Context, _option: click.Parameter, name: str | None) -> None:
-    # Everything below the command line looks it up there: cargo.session.RUNTIME_VARIABLE.
+    # Everything below the command line looks it up there: cargo.session_maker.RUNTIME_VARIABLE.
     if name is not None:
         os.environ["BUILDPERM_RUNTIME"] = name
 

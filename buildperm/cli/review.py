@@ -7,11 +7,11 @@ from typing import cast
 import click
 
 from buildperm.cli import options
-from buildperm.cli.changes import Prune
-from buildperm.cli.deciding import Deciding
-from buildperm.cli.interview import ACCEPT, Manner
-from buildperm.cli.workspace import open_contexts
 from buildperm.sandbox import selftest
+from buildperm.workflow.interaction import ACCEPT, ReviewOptions
+from buildperm.workflow.learning import Deciding
+from buildperm.workflow.review_changes import Prune
+from buildperm.workflow.workspace import open_contexts
 
 
 @click.command("review")
@@ -57,7 +57,7 @@ def command(
     is not known whether one was, or what it did; 130 interrupted, Cargo's own where the build fails
     for a reason of its own.
     """
-    manner = Manner(
+    manner = ReviewOptions(
         "review",
         no_tui=no_tui,
         accept=ACCEPT[accept],
@@ -66,7 +66,7 @@ def command(
         prune=cast("Prune", prune),
     )
     if report is not None:
-        from buildperm.cli.reported import decide  # Needs nothing of what builds need.
+        from buildperm.workflow.report_review import decide  # Needs nothing of what builds need.
 
         return decide(report, manner, cargo)
     workspaces = open_contexts(cargo)

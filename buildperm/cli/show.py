@@ -9,18 +9,18 @@ from dataclasses import dataclass
 import click
 
 from buildperm.cli import options
-from buildperm.cli.blame import Change, blame
-from buildperm.cli.description import Description
-from buildperm.cli.granted import Denial, Grant, Table, tables
-from buildperm.cli.lines import Lines
-from buildperm.cli.lookup import Script, View, look, matched, several
 from buildperm.errors import ExitCode
 from buildperm.policy import lock_file
 from buildperm.policy.grants import parse_key
 from buildperm.policy.presets import PRESETS
+from buildperm.presentation import sentences
+from buildperm.presentation.wording import printable, risk_word
 from buildperm.report.text import count
-from buildperm.tui import sentences
-from buildperm.tui.wording import printable, risk_word
+from buildperm.workflow.grant_description import Description
+from buildperm.workflow.grant_inventory import Denial, Grant, Table, tables
+from buildperm.workflow.line_history import LineChange, blame
+from buildperm.workflow.manifest_lines import Lines
+from buildperm.workflow.script_lookup import FoundScript, View, look, matched, several
 
 VERSION = 1
 """Of the JSON document."""
@@ -73,12 +73,12 @@ def command(context: click.Context, *, form: str, crates: tuple[str, ...]) -> in
     return ExitCode.OK
 
 
-def _meant(view: View, words: Sequence[str]) -> tuple[list[Script], list[str]]:
+def _meant(view: View, words: Sequence[str]) -> tuple[list[FoundScript], list[str]]:
     """Return the build scripts and the keys that `words` mean; all keys where there are none."""
     known = sorted(view.workspace.policy.crates)
     if not words:
         return list(view.scripts), known
-    scripts: dict[str, Script] = {}
+    scripts: dict[str, FoundScript] = {}
     keys: dict[str, None] = {}
     for word in words:
         here = matched(view.scripts, word)
@@ -105,7 +105,7 @@ def _closing(number: int, bare: int) -> Iterator[str]:
 class _Writing:
     """Writes tables as documents."""
 
-    changes: Mapping[int, Change]  # By line of Cargo.toml.
+    changes: Mapping[int, LineChange]  # By line of Cargo.toml.
     is_asked: bool  # Certain crates were asked for.
 
     def table(self, table: Table) -> dict[str, object]:

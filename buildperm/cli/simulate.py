@@ -9,20 +9,21 @@ from datetime import UTC, datetime
 
 import click
 
-from buildperm.cli import evidence, options
-from buildperm.cli.amendment import Amendment, understood
-from buildperm.cli.evidence import Sight
-from buildperm.cli.lookup import Script, View, look, together
-from buildperm.cli.replay import Replay, Shift, Stage
+from buildperm.cli import options
 from buildperm.cli.why import BECAUSE
 from buildperm.errors import BuildpermError, ExitCode
 from buildperm.policy import lock_file
 from buildperm.policy.access import Access
 from buildperm.policy.explanation import Explanation
 from buildperm.policy.grants import CrateGrants, Policy
+from buildperm.presentation import sentences
+from buildperm.presentation.wording import chain_text, printable, shown
 from buildperm.report.text import count
-from buildperm.tui import sentences
-from buildperm.tui.wording import chain_text, printable, shown
+from buildperm.workflow import evidence
+from buildperm.workflow.evidence import Sight
+from buildperm.workflow.grant_change import Amendment, understood
+from buildperm.workflow.replay import Replay, Shift, Stage
+from buildperm.workflow.script_lookup import FoundScript, View, look, together
 
 VERSION = 1
 """Of the JSON document."""
@@ -125,7 +126,7 @@ def _replays(view: View, then: Policy, key: str, warnings: dict[str, None]) -> l
     return replays
 
 
-def _titles(scripts: Sequence[Script]) -> str:
+def _titles(scripts: Sequence[FoundScript]) -> str:
     return ", ".join(f"`{script.title}`" for script in scripts)
 
 

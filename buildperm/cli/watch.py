@@ -14,15 +14,15 @@ from pathlib import Path
 
 import click
 
-from buildperm.cargo.pending import combined, pending, reviewed_files
-from buildperm.cargo.watching import Watcher, digests
-from buildperm.cli.snapshot_file import open_snapshots
-from buildperm.cli.workspace import open_contexts
+from buildperm.cargo.file_watch import Watcher, digests
+from buildperm.cargo.pending_search import combined, pending, reviewed_files
 from buildperm.errors import BuildpermError, ExitCode
 from buildperm.policy import lock_file
-from buildperm.policy.pending import Pending
+from buildperm.policy.pending_review import Pending
+from buildperm.presentation.wording import printable
 from buildperm.report import text
-from buildperm.tui.wording import printable
+from buildperm.workflow.snapshot_file import open_snapshots
+from buildperm.workflow.workspace import open_contexts
 
 _MOST_NAMED = 3  # Files in one line; more are counted.
 _MOST_LOOKS = 3  # In a row, while files keep changing.
@@ -46,7 +46,7 @@ def command(*, no_tui: bool, poll: bool) -> int:
     Exit code: 130 once it is interrupted, which is how it ends.
     """
     is_asking = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
-    watch = _Watch(is_asking=is_asking, options=["--no-tui"] if no_tui else [])
+    watch = _LockWatch(is_asking=is_asking, options=["--no-tui"] if no_tui else [])
     return watch.run(polling=poll)
 
 
@@ -63,7 +63,7 @@ class _State:
         return frozenset((each.crate, each.version) for each in self.pending)
 
 
-class _Watch:
+class _LockWatch:
     """One `buildperm watch`: what it has told so far, and what it was told from."""
 
     def __init__(self, *, is_asking: bool, options: Sequence[str]) -> None:

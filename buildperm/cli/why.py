@@ -9,16 +9,17 @@ from pathlib import Path
 
 import click
 
-from buildperm.cli import evidence, options
-from buildperm.cli.answer import Answer
-from buildperm.cli.asking import Reader
-from buildperm.cli.lines import Lines
-from buildperm.cli.lookup import look, one
+from buildperm.cli import options
 from buildperm.errors import ExitCode
 from buildperm.policy import lock_file
 from buildperm.policy.explanation import NotGranted, is_allowed
+from buildperm.presentation.wording import chain_text, outcome_word, printable, shown
 from buildperm.report.text import count
-from buildperm.tui.wording import chain_text, outcome_word, printable, shown
+from buildperm.workflow import evidence
+from buildperm.workflow.manifest_lines import Lines
+from buildperm.workflow.query import QueryReader
+from buildperm.workflow.query_result import QueryResult
+from buildperm.workflow.script_lookup import look, one
 
 VERSION = 1
 """Of the JSON document."""
@@ -58,9 +59,9 @@ def command(*, form: str, crate: str, access: str, cargo: tuple[str, ...]) -> in
     script = one(view, crate)
     snapshots = lock_file.read(view.workspace.project.metadata.root / lock_file.NAME)
     known = evidence.gather([script], view.targets, snapshots, _warn)[script.package.id]
-    asked = Reader(view, script, known.runs, Path.cwd()).read(access, known.accesses())
+    asked = QueryReader(view, script, known.runs, Path.cwd()).read(access, known.accesses())
     lines = Lines(view.workspace.manifest, view.workspace.manifest_path)
-    answer = Answer(script, view.workspace.policy, known, snapshots.values(), lines, asked)
+    answer = QueryResult(script, view.workspace.policy, known, snapshots.values(), lines, asked)
     if form == "json":
         click.echo(json.dumps(_document(answer), indent=2))
     else:
@@ -69,7 +70,7 @@ def command(*, form: str, crate: str, access: str, cargo: tuple[str, ...]) -> in
     return ExitCode.OK if is_allowed(answer.explanation) else ExitCode.REFUSED
 
 
-def _text(answer: Answer) -> Iterator[str]:
+def _text(answer: QueryResult) -> Iterator[str]:
     """Answer in plain lines, the verdict first."""
     yield f"{answer.sentence}."
     if answer.proposal is not None and isinstance(answer.explanation, NotGranted):
@@ -83,7 +84,7 @@ def _text(answer: Answer) -> Iterator[str]:
     yield from answer.remedy()
 
 
-def _seen(answer: Answer) -> Iterator[str]:
+def _seen(answer: QueryResult) -> Iterator[str]:
     reviewed, recorded, runs = list(answer.reviewed()), list(answer.recorded()), answer.known.runs
     for snapshot, sighting, outcome in reviewed:
         yield (
@@ -117,7 +118,7 @@ def _seen(answer: Answer) -> Iterator[str]:
             )
 
 
-def _document(answer: Answer) -> dict[str, object]:
+def _document(answer: QueryResult) -> dict[str, object]:
     """Answer in one JSON document."""
     package, rule, proposal = answer.script.package, answer.rule, answer.proposal
     return {

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildperm.policy import directive
-from buildperm.sandbox.gate import Gate
+from buildperm.rules import directive
+from buildperm.supervisor.directive_gate import DirectiveGate
 from buildperm.tracer.notation import decode
 
 if TYPE_CHECKING:
-    from buildperm.sandbox.session import Package
+    from buildperm.supervisor.session import SessionPackage
 
 _TARGETS = ("lib", "bin", "example", "test", "bench")
 _PRINTS = r"""
@@ -381,7 +381,7 @@ def test_cargo_gets_from_the_gate_what_was_judged_and_nothing_else(
             passed.append((decode(key).decode(), decode(value).decode()))
 
     # Everything that can be granted is.
-    package: Package = {
+    package: SessionPackage = {
         "crate": "x",
         "id": "x",
         "name": "x",
@@ -396,7 +396,7 @@ def test_cargo_gets_from_the_gate_what_was_judged_and_nothing_else(
         "directives": [f"{key}=**" for key in _GRANTABLE],
         "deny": {},
     }
-    gate = Gate(package, {"OUT_DIR": b"/o", "MANIFEST_DIR": b"/m"}, (), record)
+    gate = DirectiveGate(package, {"OUT_DIR": b"/o", "MANIFEST_DIR": b"/m"}, (), record)
     printed = b"".join(gate.pass_on(lines))
 
     assert passed

@@ -12,8 +12,8 @@ import pytest
 
 from buildperm.cargo import inputs as made_from
 from buildperm.cargo import lock as locks
+from buildperm.cargo.grant_keys import places
 from buildperm.cargo.inputs import ABSENT, Ingredients, dep_files
-from buildperm.cargo.keys import places
 from buildperm.cargo.lock import Lock
 from buildperm.cargo.metadata import Package
 from buildperm.cargo.project import Project, open_project

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.cli.conftest import LEARN, buildperm, is_orderly
+from tests.command import LEARN, buildperm, is_orderly
 from tests.registry import Registry
 
 HOSTILE = "ev\x1b[2J\u202eil"

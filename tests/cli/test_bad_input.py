@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import CI, LEARN, buildperm, is_orderly, member
+from tests.command import CI, LEARN, buildperm, is_orderly, member
 
 MARKS = 'fn main() { std::fs::write(std::env::var("OUT_DIR").unwrap() + "/ran", "").unwrap(); }\n'
 DENYING = str(Path(__file__).with_name("denying.py"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import CI, LEARN, buildperm, is_orderly, member
+from tests.command import CI, LEARN, buildperm, is_orderly, member
 
 BOTH = pytest.mark.parametrize("command", [LEARN, CI], ids=["learn", "ci"])
 

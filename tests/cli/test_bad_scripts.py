@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import CI, LEARN, buildperm, is_orderly, kill_group, member, start
+from tests.command import CI, LEARN, buildperm, is_orderly, kill_group, member, start
 
 BOTH = pytest.mark.parametrize("command", [LEARN, CI], ids=["learn", "ci"])
 SLEEP = "loop { std::thread::sleep(std::time::Duration::from_secs(1)); }"

@@ -10,7 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from tests.cli.conftest import LEARN, buildperm, is_orderly, member
+from tests.command import LEARN, buildperm, is_orderly, member
 
 READS = """
 fn main() {

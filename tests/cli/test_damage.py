@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import CI, LEARN, buildperm, is_orderly, kill_group, member, start
+from tests.command import CI, LEARN, buildperm, is_orderly, kill_group, member, start
 
 BOTH = pytest.mark.parametrize("command", [LEARN, CI], ids=["learn", "ci"])
 READS = 'fn main() { std::fs::read_to_string("../data.txt").unwrap(); }'

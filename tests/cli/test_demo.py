@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import buildperm
+from tests.command import buildperm
 
 
 def test_the_demo_steals_without_buildperm_and_not_with_it(tmp_path: Path) -> None:

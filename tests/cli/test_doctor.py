@@ -17,12 +17,12 @@ import pytest
 
 from buildperm.errors import ExitCode
 from buildperm.report.diagnosis import Diagnosis, Required, Trialled
-from buildperm.sandbox import landlock
 from buildperm.sandbox.canaries import Proof
 from buildperm.sandbox.canary import CANARIES
 from buildperm.sandbox.machine import Facts
-from buildperm.sandbox.surroundings import Surroundings
-from tests.cli.conftest import buildperm, environment, is_orderly, member
+from buildperm.sandbox.machine_facts import Surroundings
+from buildperm.supervisor import landlock
+from tests.command import buildperm, environment, is_orderly, member
 
 ROOT = Path(__file__).parents[2]
 DENYING = str(Path(__file__).with_name("denying.py"))
@@ -199,7 +199,7 @@ def test_without_user_namespaces_the_weaker_runtime_is_used(tmp_path: Path) -> N
 
 
 def test_it_says_where_granted_hosts_cannot_be_reached(tmp_path: Path) -> None:
-    code = "from tests.sandbox.test_connection import refuse_getfd; refuse_getfd()"
+    code = "from tests.supervisor.test_brokered_connect import refuse_getfd; refuse_getfd()"
     launcher = (
         *(sys.executable, "-c"),
         f"import os, sys; sys.path.insert(0, {str(ROOT)!r}); {code}; "

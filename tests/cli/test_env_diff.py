@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from buildperm.policy import effect
-from tests.cli.conftest import LEARN, buildperm, is_orderly, member
+from tests.command import LEARN, buildperm, is_orderly, member
 
 _SCRIPT = r"""
 use std::{env, fs, path::PathBuf, time::SystemTime};

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import LEARN, buildperm, environment
+from tests.command import LEARN, buildperm, environment
 from tests.registry import Registry
 
 QUIET = 'fn main() { println!("cargo::rerun-if-changed=build.rs"); }\n'

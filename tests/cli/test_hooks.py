@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import EXAMPLES, buildperm, environment, member
+from tests.command import EXAMPLES, buildperm, environment, member
 
 HOOKS = EXAMPLES / "hooks"
 HARMLESS = "fn main() {}\n"

@@ -11,7 +11,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from tests.cli.conftest import buildperm, copy_examples, kill_group, member, start
+from tests.command import buildperm, copy_examples, kill_group, member, start
 from tests.report.test_json import SCHEMA
 
 NOTHING = "fn main() {}\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import buildperm, is_orderly, member
+from tests.command import buildperm, is_orderly, member
 
 _GREEDY = """
 use std::{env, fs, path::PathBuf};

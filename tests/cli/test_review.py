@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import LEARN, buildperm, is_orderly, kill_group, member, start
 from tests.cli.test_damage import WAITS, until_up
+from tests.command import LEARN, buildperm, is_orderly, kill_group, member, start
 
 REVIEW = ("review", "--no-tui")
 ACCEPT = ("--accept", "medium")

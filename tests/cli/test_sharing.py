@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import CI, LEARN, buildperm, environment, is_orderly, member
+from tests.command import CI, LEARN, buildperm, environment, is_orderly, member
 
 WRITES = """
 fn main() {

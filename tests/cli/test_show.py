@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from buildperm.cli.blame import Change, blame
-from tests.cli.conftest import is_orderly
+from buildperm.workflow.line_history import LineChange, blame
 from tests.cli.learnt import Learnt, learn
+from tests.command import is_orderly
 
 DATE = "2026-08-01T23:30:00 -0500"
 
@@ -237,7 +237,7 @@ def test_git_says_nothing_where_it_cannot(tmp_path: Path, monkeypatch: pytest.Mo
         2: "2026-08-01 by Ada Lovelace",
     }
     assert str(linked[2]) == "2026-08-01 by Ada Lovelace"
-    assert str(Change("", "", "")) == "not committed yet"
+    assert str(LineChange("", "", "")) == "not committed yet"
 
 
 @pytest.mark.parametrize(

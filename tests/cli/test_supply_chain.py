@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import buildperm, is_orderly
+from tests.command import buildperm, is_orderly
 from tests.registry import Registry
 
 CANARY = "canary-5b0c8d7e"

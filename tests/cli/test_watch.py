@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import buildperm, environment, is_orderly, kill_group, member
+from tests.command import buildperm, environment, is_orderly, kill_group, member
 
 LONG_S = 60  # Until a test gives up.
 SHORT_S = 2  # In which a line that is on its way arrives: quiet for 0.5 s, then `cargo metadata`.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import buildperm
 from tests.cli.learnt import Learnt, learn
+from tests.command import buildperm
 
 
 @pytest.fixture(scope="module")

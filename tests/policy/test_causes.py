@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from buildperm.policy import causes
 from buildperm.policy.access import Access, Kind, Outcome
-from buildperm.policy.environment import withheld_because
-from buildperm.policy.pending import Cause
+from buildperm.policy.pending_review import Cause
 from buildperm.policy.presets import PRESETS
 from buildperm.policy.proposals import undecided
 from buildperm.policy.rule import Rule
 from buildperm.policy.snapshot import Inputs, Seen, Snapshot
 from buildperm.policy.snapshots import seen
+from buildperm.rules.variables import withheld_because
 from tests.policy import drawing
 
 CRATES_IO = "registry+https://github.com/rust-lang/crates.io-index"

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from buildperm.policy import directive, environment
 from buildperm.policy.access import Access, Kind, Outcome
 from buildperm.policy.compilation import effective
 from buildperm.policy.explanation import (
@@ -31,11 +30,13 @@ from buildperm.policy.explanation import (
 )
 from buildperm.policy.fold import STEERS, held
 from buildperm.policy.grants import CrateGrants
-from buildperm.policy.objection import to_denial, to_grant
-from buildperm.policy.pattern import TOKENS, is_literal
 from buildperm.policy.presets import NAMES
 from buildperm.policy.proposals import undecided
 from buildperm.policy.rule import Rule
+from buildperm.policy.validation import to_denial, to_grant
+from buildperm.rules import directive
+from buildperm.rules import variables as environment
+from buildperm.rules.pattern import TOKENS, is_literal
 from buildperm.tracer.notation import encode
 
 VERSION = "1.0.0"

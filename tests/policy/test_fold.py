@@ -14,7 +14,8 @@ import pytest
 from buildperm.policy.access import Access, Kind, Outcome
 from buildperm.policy.fold import CHAINS_MOST, SCRIPT, fold
 from buildperm.policy.proposals import is_settled
-from buildperm.tracer.event import (
+from buildperm.tracer.recorder.writer import REUSED
+from buildperm.tracer.recording.event import (
     CallRefused,
     Change,
     DirectivePrinted,
@@ -24,13 +25,12 @@ from buildperm.tracer.event import (
     FileOpened,
     OpenMode,
     PathChanged,
-    Process,
+    RecordedProcess,
     SocketUse,
     SocketUsed,
     Verdict,
 )
-from buildperm.tracer.recording import End, Header, Recording
-from buildperm.tracer.writer import REUSED
+from buildperm.tracer.recording.reader import End, Header, Recording
 
 PLACES = {
     "OUT_DIR": b"/t/debug/build/a-1/out",
@@ -44,16 +44,16 @@ PLACES = {
 }
 PROGRAM = b"/t/debug/build/a-1/buildperm/program"
 TREE = (
-    Process(10, 0, PROGRAM, (PROGRAM,)),
-    Process(11, 10, b"/usr/bin/gcc-12", (b"cc", b"-c")),
-    Process(12, 11, b"", ()),
-    Process(13, 12, b"/usr/lib/gcc/cc1", (b"cc1",)),
+    RecordedProcess(10, 0, PROGRAM, (PROGRAM,)),
+    RecordedProcess(11, 10, b"/usr/bin/gcc-12", (b"cc", b"-c")),
+    RecordedProcess(12, 11, b"", ()),
+    RecordedProcess(13, 12, b"/usr/lib/gcc/cc1", (b"cc1",)),
 )
 
 
 def _recording(
     events: Sequence[Event],
-    processes: Sequence[Process] = TREE,
+    processes: Sequence[RecordedProcess] = TREE,
     *,
     path: bytes = b"/usr/bin:/bin",
     tools: tuple[bytes, ...] = (),
@@ -126,7 +126,7 @@ def test_the_same_target_is_one_access_with_everybody_who_touched_it() -> None:
 
 
 def test_no_more_chains_are_kept_than_can_be_read() -> None:
-    tree = [TREE[0], *(Process(n, 10, b"/bin/p%d" % n, ()) for n in range(20, 40))]
+    tree = [TREE[0], *(RecordedProcess(n, 10, b"/bin/p%d" % n, ()) for n in range(20, 40))]
     found = _fold(*(_opened(b"/ws/x", pid=n) for n in range(20, 40)), processes=tree)
 
     assert len(found[Kind.READ, "$WORKSPACE/x"].chains) == CHAINS_MOST
@@ -389,7 +389,7 @@ def test_a_refused_call_is_shown_as_such() -> None:
 
 
 def test_the_own_process_tree_is_told_from_other_processes() -> None:
-    tree = [*TREE, Process(11 + REUSED, 11, b"/bin/x", ())]
+    tree = [*TREE, RecordedProcess(11 + REUSED, 11, b"/bin/x", ())]
     found = _fold(
         _opened(b"/proc/11/maps", pid=11),
         _opened(b"/proc/13/task/13/stat", pid=13),
@@ -415,7 +415,7 @@ def test_hostile_text_stays_in_the_notation() -> None:
 
 
 def test_a_broken_process_tree_does_not_hang() -> None:
-    loop = (Process(1, 2, b"/bin/a", ()), Process(2, 1, b"/bin/b", ()))
+    loop = (RecordedProcess(1, 2, b"/bin/a", ()), RecordedProcess(2, 1, b"/bin/b", ()))
 
     assert _fold(_opened(b"/ws/x", pid=1), _opened(b"/ws/x", pid=77), processes=loop)
 

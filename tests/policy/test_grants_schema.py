@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from buildperm.policy import limits, manifest
+from buildperm.policy import manifest
 from buildperm.policy.access import Kind
 from buildperm.policy.editor import with_grants
 from buildperm.policy.grants import AUTO, FORMAT, KINDS, RUNTIMES, CrateGrants
 from buildperm.policy.presets import NAMES
 from buildperm.policy.rule import Rule
+from buildperm.rules import limits
 
 SCHEMA: dict[str, Any] = json.loads(
     files("buildperm.policy").joinpath("grants.schema.json").read_text("utf-8")

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from buildperm.policy.inclusion import contains
-from buildperm.policy.pattern import matches
+from buildperm.rules.pattern import matches
 
 _PIECES = ["a", "b", "/", "/", "*", "**", "?", "%2A", "/**", "/**/", "**/"]
 _patterns = st.lists(st.sampled_from(_PIECES), min_size=1, max_size=6).map("".join)

@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from buildperm.policy.overlap import overlap
-from buildperm.policy.pattern import matches
+from buildperm.rules.pattern import matches
 
 
 @pytest.mark.parametrize(

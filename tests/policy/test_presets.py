@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from buildperm.policy import baseline, environment, objection, presets, sensitive
+from buildperm.policy import presets, validation
 from buildperm.policy.access import Kind
-from buildperm.policy.pattern import matches, resolve_exec
 from buildperm.policy.presets import PRESETS
 from buildperm.policy.proposal import Risk
+from buildperm.rules import baseline, sensitive, variables
+from buildperm.rules.pattern import matches, resolve_exec
 
 
 def test_the_first_presets_are_there() -> None:
@@ -41,7 +42,7 @@ def test_no_preset_opens_the_sensitive_tier(name: str) -> None:
         assert not sensitive.why(rule.pattern, writing=writing), rule
         if "/" in rule.pattern:
             assert not sensitive.opened_by(rule.pattern, writing=writing), rule
-        assert rule.kind is not Kind.ENV or not environment.looks_secret(rule.pattern)
+        assert rule.kind is not Kind.ENV or not variables.looks_secret(rule.pattern)
         assert rule.kind in (Kind.READ, Kind.EXEC, Kind.WRITE, Kind.ENV)
         assert rule.kind is not Kind.WRITE or rule.pattern.startswith(("$OUT_DIR/", "$TMP/"))
 
@@ -49,7 +50,7 @@ def test_no_preset_opens_the_sensitive_tier(name: str) -> None:
 @pytest.mark.parametrize("name", presets.NAMES)
 def test_a_person_could_have_granted_each_rule(name: str) -> None:
     for rule in PRESETS[name].rules:
-        assert objection.to_grant(rule, reason="") is None, rule
+        assert validation.to_grant(rule, reason="") is None, rule
 
 
 @pytest.mark.parametrize("name", presets.NAMES)

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buildperm.policy import objection, presets
+from buildperm.policy import presets, validation
 from buildperm.policy.access import Access, Kind, Outcome
-from buildperm.policy.pattern import matches
 from buildperm.policy.proposal import Proposal, Risk
 from buildperm.policy.proposals import propose, undecided
 from buildperm.policy.rule import Rule
+from buildperm.rules.pattern import matches
 
 
 def _access(
@@ -453,7 +453,7 @@ def test_every_undecided_access_is_asked_about_once_and_every_rung_settles_it(
         if not proposal.locked:
             for choice in proposal.ladder:
                 for rule in choice.rules:
-                    assert objection.to_grant(rule, reason="") is None, rule
+                    assert validation.to_grant(rule, reason="") is None, rule
             for narrow, wide in pairwise(proposal.ladder):
                 for rule in narrow.rules:
                     assert any(matches(each.pattern, rule.pattern) for each in wide.rules)

@@ -15,8 +15,9 @@ from buildperm.policy.access import Access, Kind, Outcome
 from buildperm.policy.fold import SCRIPT, fold
 from buildperm.policy.proposal import Proposal, Risk
 from buildperm.policy.proposals import propose
-from buildperm.tracer import calls, recording
+from buildperm.tracer import syscall_table
 from buildperm.tracer.notation import encode
+from buildperm.tracer.recording import reader
 
 HARNESS = Path(__file__).parents[1] / "tracer" / "harness.py"
 
@@ -44,8 +45,8 @@ class Workspace:
         """Record `script`, a shell program, and fold what it did."""
         program = self.root / "target/debug/build/a-1/buildperm/program"
         shutil.copy2(os.path.realpath("/bin/sh"), program)
-        numbers = calls.table()
-        known = [name for name in calls.RECORDED if name in numbers]
+        numbers = syscall_table.table()
+        known = [name for name in syscall_table.RECORDED if name in numbers]
         environment = {
             os.fsencode(token): place for token, place in self.places.items() if token != "HOME"
         }
@@ -70,7 +71,7 @@ class Workspace:
             timeout=60,
             capture_output=True,
         )
-        return fold(recording.read(self.root / "recording.jsonl"))
+        return fold(reader.read(self.root / "recording.jsonl"))
 
     def propose(self, script: str) -> list[Proposal]:
         """Record `script` and propose what is beyond the baseline."""

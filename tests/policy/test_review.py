@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buildperm.errors import BuildpermError
-from buildperm.policy import journal, manifest, standing
+from buildperm.policy import journal, manifest, reasons
 from buildperm.policy.access import Access, Kind, Outcome
 from buildperm.policy.compilation import effective
 from buildperm.policy.decision import Act, Answer, Decision, Entry, Picked
@@ -343,7 +343,7 @@ def test_a_risky_answer_revives_no_risky_grant_that_was_not_shown_with_it() -> N
     curl = Rule(Kind.EXEC, "curl")
     had = CrateGrants("x", reviewed=frozenset({"0.9.0"}), rules=frozenset({curl}))
     policy = Policy("portable", {"x": had}, Path("Cargo.toml"))
-    (shown,) = standing.dormant("x", "1.0.0", had, [HIGH])
+    (shown,) = reasons.dormant("x", "1.0.0", had, [HIGH])
     review = Review((HIGH, shown))
     review.allow(HIGH.id)
     review.accept_up_to(Risk.MEDIUM)

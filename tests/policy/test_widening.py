@@ -9,7 +9,7 @@ import pytest
 
 from buildperm.policy import manifest
 from buildperm.policy.grants import Policy
-from buildperm.policy.widening import EVERYBODY, Change, wider
+from buildperm.policy.widening import EVERYBODY, WiderGrant, wider
 
 _HOME = "[workspace.metadata.buildperm]\nversion = 1\n"
 _CONTEXT = "check --keep-going"
@@ -25,7 +25,7 @@ def policy(text: str) -> Policy:
     )
 
 
-def between(before: str, after: str) -> list[Change]:
+def between(before: str, after: str) -> list[WiderGrant]:
     return wider(policy(before), policy(after), _LOCKED, _CONTEXT)
 
 

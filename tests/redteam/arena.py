@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from buildperm.sandbox.runtime import RUNTIMES
+from tests.bench import OTHER_UID, SYSTEM_PYTHON, wait_until
 from tests.redteam.world import SENT, Processes, Servers, Terminal
-from tests.sandbox.conftest import OTHER_UID, SYSTEM_PYTHON, wait_until
 
 CRATES = Path(__file__).with_name("crates")
 REPOSITORY = Path(__file__).parents[2]

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.sandbox.conftest import bench, own_bench
+from tests.bench import bench, own_bench
 
 __all__ = ["bench", "own_bench"]

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from buildperm.cargo import target
-from buildperm.policy.directive import judge
+from buildperm.cargo import target_directory
+from buildperm.rules.directive import judge
 from buildperm.tracer.notation import encode
 
 PLACES = {"OUT_DIR": b"/t/build/a/out", "MANIFEST_DIR": b"/ws/a", "TARGET_DIR": b"/t"}
-WRAPPER = Path(target.__file__).with_name("rustc-wrapper.sh")
+WRAPPER = Path(target_directory.__file__).with_name("rustc-wrapper.sh")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from tests.redteam.attempts import said
 
 if TYPE_CHECKING:
-    from tests.sandbox.conftest import Bench
+    from tests.bench import Bench
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root has something to give up")
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from buildperm.policy import home, tier
+from buildperm.rules import home, tier
+from tests.bench import OTHER_UID, SYSTEM_PYTHON, USERS, Bench
 from tests.redteam.test_tier_links import linked, planted, was_read
-from tests.sandbox.conftest import OTHER_UID, SYSTEM_PYTHON, USERS, Bench
 
 
 class AtHome(Bench):

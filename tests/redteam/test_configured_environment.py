@@ -10,7 +10,7 @@ import pytest
 
 from buildperm.cargo import configuration
 from buildperm.cargo.project import open_project
-from buildperm.cargo.target import TargetDirectory
+from buildperm.cargo.target_directory import TargetDirectory
 from buildperm.cargo.toolchain import Toolchain
 from buildperm.errors import BuildpermError
 from tests.cargo.conftest import environment, package, toolchain

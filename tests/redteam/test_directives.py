@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildperm.policy.directive import judge
-from buildperm.sandbox import output
+from buildperm.rules.directive import judge
+from buildperm.supervisor import out_dir
 from buildperm.tracer.notation import encode
-from tests.sandbox.conftest import compile_c
+from tests.bench import compile_c
 
 if TYPE_CHECKING:
-    from tests.sandbox.conftest import Bench
+    from tests.bench import Bench
 
 PLACES = {"OUT_DIR": b"/t/build/a/out", "MANIFEST_DIR": b"/ws/a", "TARGET_DIR": b"/t"}
 
@@ -170,8 +170,8 @@ def test_a_script_cannot_hide_such_a_library_in_the_folder_of_another(own_bench:
 def test_names_of_system_libraries_are_known(tmp_path: Path, name: str, is_one: bool) -> None:
     (tmp_path / name).touch()
 
-    assert output.shadows(bytes(tmp_path)) == ([name] if is_one else [])
-    assert output.shadows(b"/nowhere") == []
+    assert out_dir.shadows(bytes(tmp_path)) == ([name] if is_one else [])
+    assert out_dir.shadows(b"/nowhere") == []
 
 
 @pytest.mark.parametrize("white", ["\u00a0", "\u2003", "\u0085", "\v"])

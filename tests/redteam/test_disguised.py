@@ -8,10 +8,10 @@ import pytest
 
 from buildperm.policy.fold import fold
 from buildperm.policy.proposals import undecided
-from buildperm.tracer import recording
+from buildperm.tracer.recording import reader
 
 if TYPE_CHECKING:
-    from tests.sandbox.conftest import Bench
+    from tests.bench import Bench
 
 _CONNECTS = """\
 import socket, sys
@@ -33,5 +33,5 @@ def test_a_socket_is_told_by_where_its_name_leads(bench: Bench, way: str) -> Non
     ended = bench.run(bench.script(_CONNECTS.format(name)))
 
     assert ended.stdout == b"cargo::warning=13\n"
-    asked = undecided(fold(recording.read(bench.recording)))
+    asked = undecided(fold(reader.read(bench.recording)))
     assert str(agent) in [access.target for access in asked]

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.conftest import buildperm
+from tests.command import buildperm
 from tests.redteam.test_runs import crate, learnt, workspace
 
 if TYPE_CHECKING:
-    from tests.sandbox.conftest import Bench
+    from tests.bench import Bench
 
 REFUSED = """
 import os

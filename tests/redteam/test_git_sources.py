@@ -13,7 +13,7 @@ from threading import Timer
 
 import pytest
 
-from tests.cli.conftest import buildperm, environment, is_orderly
+from tests.command import buildperm, environment, is_orderly
 
 WRITES = """
 fn main() {

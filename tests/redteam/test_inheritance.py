@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.sandbox.conftest import processes_with, wait_until
+from tests.bench import processes_with, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.sandbox.conftest import Bench
+    from tests.bench import Bench
 
 _TIOCSTI = Path("/proc/sys/dev/tty/legacy_tiocsti")
 

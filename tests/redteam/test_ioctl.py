@@ -9,7 +9,7 @@ import pytest
 from tests.redteam.attempts import said
 
 if TYPE_CHECKING:
-    from tests.sandbox.conftest import Bench
+    from tests.bench import Bench
 
 
 @pytest.mark.parametrize(

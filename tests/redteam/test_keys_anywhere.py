@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from buildperm.policy import sensitive, tier
+from buildperm.rules import sensitive, tier
 from tests.redteam.test_tier_links import linked, planted, was_read
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.sandbox.conftest import Bench
+    from tests.bench import Bench
 
 _PRIVATE = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA\n-----END PRIVATE KEY-----\n"
 _PUBLIC = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"

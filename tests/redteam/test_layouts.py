@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from buildperm.sandbox.machine import bubblewrap, probe_hull
-from tests.sandbox.conftest import compile_c
+from tests.bench import compile_c
 
 _BWRAP = bubblewrap()
 _WHY_NOT = probe_hull(_BWRAP) if _BWRAP else "it is not installed"

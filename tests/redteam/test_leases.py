@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.sandbox.conftest import wait_until
+from tests.bench import wait_until
 
 if TYPE_CHECKING:
-    from tests.sandbox.conftest import Bench
+    from tests.bench import Bench
 
 LEASES = """\
 import fcntl, os, signal

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildperm.sandbox import hardware, output, stub
-from tests.sandbox.conftest import compile_c
+from buildperm.sandbox import stub
+from buildperm.supervisor import hwcaps
+from buildperm.supervisor import out_dir as output
+from tests.bench import compile_c
 
 if TYPE_CHECKING:
-    from tests.sandbox.conftest import Bench
+    from tests.bench import Bench
 
 _LOADED = """
 #include <fcntl.h>
@@ -240,7 +242,7 @@ def test_a_loader_does_take_these_folders_for_others(word: str, tmp_path: Path) 
     taken = Path(_searched(f"{tmp_path}/{word}")[-1])  # Those for hardware come before it.
 
     assert "$" not in str(taken)
-    assert word != "$PLATFORM" or taken.name.encode() in hardware.NAMES
+    assert word != "$PLATFORM" or taken.name.encode() in hwcaps.NAMES
     _library(taken / "libtinfo.so.6", tmp_path / "loaded")
     subprocess.run(
         ["/bin/true"],

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildperm.sandbox import linkable
+from buildperm.supervisor import linker_inputs
 
 if TYPE_CHECKING:
-    from tests.sandbox.conftest import Bench
+    from tests.bench import Bench
 
 
 def _optimised(folder: Path, written: Path) -> Path:
@@ -108,7 +108,7 @@ def test_no_folder_is_searched_that_holds_orders_for_the_linker(
 def test_a_file_that_gives_orders_is_known(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x").write_bytes(content)
 
-    assert linkable.Search().commanding(bytes(tmp_path)) == ["x"]
+    assert linker_inputs.LinkerSearch().commanding(bytes(tmp_path)) == ["x"]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_file_that_gives_none_is_searched(tmp_path: Path, content: bytes) -> N
     (tmp_path / "folder").mkdir()
     (tmp_path / "nowhere").symlink_to("/nowhere")
 
-    assert linkable.Search().commanding(bytes(tmp_path)) == []
+    assert linker_inputs.LinkerSearch().commanding(bytes(tmp_path)) == []
 
 
 @pytest.mark.parametrize(
@@ -159,14 +159,14 @@ def test_a_linker_takes_such_orders(tmp_path: Path, orders: str) -> None:
     if linked.returncode:
         pytest.skip("the linker is of another kind")
     assert subprocess.run([tmp_path / "main"], check=False).returncode == 7
-    assert linkable.Search().commanding(bytes(tmp_path)) == ["libx.a"]
+    assert linker_inputs.LinkerSearch().commanding(bytes(tmp_path)) == ["libx.a"]
 
 
 def test_a_file_of_nothing_but_comments_is_read_in_no_time(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"/**/ #\n" * 300_000 + b"INPUT(x)")
     began = time.process_time()  # Others may be busy.
 
-    assert linkable.Search().commanding(bytes(tmp_path)) == ["x"]
+    assert linker_inputs.LinkerSearch().commanding(bytes(tmp_path)) == ["x"]
     assert time.process_time() - began < 5
 
 
@@ -175,14 +175,14 @@ def test_nobody_waits_for_a_fifo_or_names_everything(tmp_path: Path) -> None:
     for number in range(50):
         (tmp_path / str(number)).write_text("INPUT(x)")
 
-    assert len(linkable.Search().commanding(bytes(tmp_path))) == 20
-    assert linkable.Search().commanding(b"/nowhere") == []
+    assert len(linker_inputs.LinkerSearch().commanding(bytes(tmp_path))) == 20
+    assert linker_inputs.LinkerSearch().commanding(b"/nowhere") == []
 
 
 def test_what_is_too_much_to_look_through_is_taken_for_orders(tmp_path: Path) -> None:
     for name in ("a", "b", "c"):
         (tmp_path / name).write_bytes(bytes(50))
 
-    search = linkable.Search(120)
+    search = linker_inputs.LinkerSearch(120)
     assert search.commanding(bytes(tmp_path)) == ["c"]
     assert search.commanding(bytes(tmp_path)) == ["a", "b", "c"]

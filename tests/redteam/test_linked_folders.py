@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.cli.conftest import buildperm, is_orderly, member
+from tests.command import buildperm, is_orderly, member
 
 WRITES = """
 fn main() {{

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from buildperm.policy.directive import steers
-from tests.sandbox.conftest import compile_c
+from buildperm.rules.directive import steers
+from tests.bench import compile_c
 
 _TOLD = """
 #define _GNU_SOURCE

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildperm.cli.build import propose
-from buildperm.policy import directive
-from buildperm.policy.containment import Containment, contained
 from buildperm.policy.fold import fold
-from buildperm.policy.pattern import locate
+from buildperm.rules import directive
+from buildperm.rules.containment import Containment, contained
+from buildperm.rules.pattern import locate
 from buildperm.sandbox import machine
-from buildperm.tracer import recording
+from buildperm.tracer.recording import reader
+from buildperm.workflow.build_outcome import propose
 from tests.redteam.attempts import said
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.sandbox.conftest import Bench
+    from tests.bench import Bench
 
 BWRAP = machine.bubblewrap()
 WHY_NOT = machine.probe_hull(BWRAP) if BWRAP else "it is not installed"
@@ -107,7 +107,7 @@ def test_what_a_link_leads_to_out_of_its_folder_is_refused(bench: Bench) -> None
     assert found == {f"{kind}:{path}": "13" for kind, _, path in OUT}
     assert sorted(file.name for file in (bench.top / "other/gen").iterdir()) == ["data", "tool"]
     assert (bench.top / "other/gen/data").read_text() == "data"
-    kept = recording.read(bench.recording)
+    kept = reader.read(bench.recording)
     told = {f"{kind} {pattern.format(ws=bench.workspace)}" for kind, pattern, _ in OUT}
     assert set(kept.header.left_out) == told
     package = bench.session("enforcing")["packages"][bytes(bench.package)]
@@ -122,7 +122,7 @@ def test_what_a_link_leads_to_within_its_folder_is_granted(bench: Bench) -> None
     found = outcomes(bench, IN)
 
     assert found == {f"{kind}:{path}": "done" for kind, _, path in IN}
-    assert recording.read(bench.recording).header.left_out == {}
+    assert reader.read(bench.recording).header.left_out == {}
 
 
 @pytest.mark.skipif(bool(WHY_NOT), reason=f"bubblewrap is unusable: {WHY_NOT}")

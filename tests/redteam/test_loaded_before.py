@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from buildperm.sandbox import needed, stub
-from tests.cli.conftest import environment, member
-from tests.sandbox.conftest import Bench, compile_c
+from buildperm.sandbox import needed_libraries, stub
+from tests.bench import Bench, compile_c
+from tests.command import environment, member
 
 _NAME = "libextra.so.1"
 _ENV = """
@@ -157,28 +157,32 @@ def test_what_is_no_program_is_not_taken_for_one_without_libraries(
     path = tmp_path / "env"
     path.write_bytes(content)
     if content.startswith(b"\x7fELF"):
-        assert needed.of(bytes(path)) == frozenset()  # Without any loader, as static ones.
+        assert (
+            needed_libraries.of(bytes(path)) == frozenset()
+        )  # Without any loader, as static ones.
         return
 
-    with pytest.raises(needed.UnknownError):
-        needed.of(bytes(path))
+    with pytest.raises(needed_libraries.UnknownError):
+        needed_libraries.of(bytes(path))
 
 
 def test_names_are_those_that_the_loader_looks_for(env: Path, tmp_path: Path) -> None:
     script = tmp_path / "script"
     script.write_text(f"#!{env} -S sh\n")
 
-    found = needed.of(bytes(env))
+    found = needed_libraries.of(bytes(env))
 
     assert _NAME.encode() in found
     assert any(name.startswith(b"libc.") for name in found)
-    assert needed.of(bytes(script)) == found
+    assert needed_libraries.of(bytes(script)) == found
     assert (
-        needed.of(bytes(compile_c("void _start(void) {}", tmp_path / "s", "-static", "-nostdlib")))
+        needed_libraries.of(
+            bytes(compile_c("void _start(void) {}", tmp_path / "s", "-static", "-nostdlib"))
+        )
         == frozenset()
     )
     if b"find library" in _debugged(env):
-        assert needed.observed([bytes(env), b"true"]) >= found - {b"ld-linux-x86-64.so.2"}
+        assert needed_libraries.observed([bytes(env), b"true"]) >= found - {b"ld-linux-x86-64.so.2"}
 
 
 def _debugged(program: Path) -> bytes:

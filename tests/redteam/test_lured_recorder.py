@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from tests.sandbox.conftest import compile_c
+from tests.bench import compile_c
 
 if TYPE_CHECKING:
-    from tests.sandbox.conftest import Bench
+    from tests.bench import Bench
 
 SWAPS = r"""
 #define _GNU_SOURCE

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.sandbox.conftest import compile_c
-from tests.sandbox.test_connection import CHILDREN, Guests
+from tests.bench import compile_c
+from tests.supervisor.test_brokered_connect import CHILDREN, Guests
 
 if TYPE_CHECKING:
-    from tests.sandbox.conftest import Bench
+    from tests.bench import Bench
 
 FLIPS = 1_000_000
 

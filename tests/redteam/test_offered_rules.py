@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import buildperm
+from tests.command import buildperm
 from tests.redteam.test_git_sources import World
 from tests.redteam.test_layouts import RUNTIMES
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildperm.sandbox import landlock, spec
+from buildperm.supervisor import landlock, landlock_rules
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from buildperm.sandbox.session import Package, Session
-    from tests.sandbox.conftest import Bench
+    from buildperm.supervisor.session import Session, SessionPackage
+    from tests.bench import Bench
 
 
 def opened(
@@ -29,15 +29,17 @@ def opened(
     for name, target in links.items():
         (bench.workspace / name).symlink_to(bench.top / target)
     session: Session = bench.session("enforcing")
-    own: Package = session["packages"][bytes(bench.package)]
-    other: Package = {**own, "write": others, "read": []}
+    own: SessionPackage = session["packages"][bytes(bench.package)]
+    other: SessionPackage = {**own, "write": others, "read": []}
     session["packages"][bytes(package or bench.workspace / "other")] = other
     places = session["places"] | {
         "MANIFEST_DIR": bytes(bench.package),
         "OUT_DIR": bytes(bench.out_dir),
         "TMP": bytes(bench.unit / "buildperm/scratch"),
     }
-    grants = spec.Grants(own, places, session["path"], None, spec.filled(session))
+    grants = landlock_rules.LandlockRights(
+        own, places, session["path"], None, landlock_rules.filled(session)
+    )
     grants.add_package()
     return [path for path in grants.rights if path.startswith(bytes(bench.top))]
 
@@ -95,7 +97,7 @@ def test_nothing_is_made_behind_a_link_that_another_script_planted(tmp_path: Pat
     gen.mkdir(parents=True)
     (gen / "sub").symlink_to(home)
     places = {"WORKSPACE": bytes(tmp_path / "ws")}
-    assert spec.make_missing(["$WORKSPACE/gen/sub/file"], places, [bytes(gen)]) == []
+    assert landlock_rules.make_missing(["$WORKSPACE/gen/sub/file"], places, [bytes(gen)]) == []
     assert list(home.iterdir()) == []
 
 

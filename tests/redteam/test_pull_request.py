@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import buildperm, environment, member
-from tests.cli.test_against import commit, git
+from tests.command import buildperm, environment, member
+from tests.workflow.test_grant_comparison import commit, git
 
 ROOT = Path(__file__).parents[2]
 LEAKS = """

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.sandbox.conftest import compile_c
+from tests.bench import compile_c
 
 if TYPE_CHECKING:
-    from tests.sandbox.conftest import Bench
+    from tests.bench import Bench
 
 SOURCE = Path(__file__).with_name("flipping.c").read_text()
 RACED = {"open": 10_000, "rename": 4_000, "source": 4_000, "mode": 4_000}

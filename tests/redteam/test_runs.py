@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import buildperm, is_orderly, kill_group, start
+from tests.command import buildperm, is_orderly, kill_group, start
 
 TWO_FACED = """
 fn main() {

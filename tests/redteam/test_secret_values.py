@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.conftest import LEARN, buildperm, environment, member
-from tests.sandbox.conftest import Bench, Ended, compile_c
+from tests.bench import Bench, Ended, compile_c
+from tests.command import LEARN, buildperm, environment, member
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from buildperm.policy import sensitive
+from buildperm.rules import sensitive
 
 if TYPE_CHECKING:
-    from tests.sandbox.conftest import Bench
+    from tests.bench import Bench
 
 READER = """\
 import os, sys

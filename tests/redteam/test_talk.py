@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.sandbox.conftest import Bench
+    from tests.bench import Bench
 
 _ORDERS = ("::set-output name=a::b", "  ::stop-commands::x", "x ##[add-mask]b", "##vso[x]y")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tests.cli.conftest import buildperm, member
+from tests.command import buildperm, member
 from tests.redteam.test_tier_links import linked, planted
 
 _PRIVATE = "-----BEGIN PRIVATE KEY-----\nplanted\n"

@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.sandbox.conftest import Bench
+    from tests.bench import Bench
 
 _KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nplanted\n"
 _READER = """\

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import buildperm
+from tests.command import buildperm
 
 ERASES = r"""
 fn main() {

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from buildperm.policy.access import Access, Kind, Outcome
-from buildperm.policy.pending import Cause, Pending
+from buildperm.policy.pending_review import Cause, Pending
 from buildperm.policy.proposal import Choice, Proposal, Risk
 from buildperm.policy.rule import Rule
 from buildperm.policy.snapshot import Context, Inputs, Seen, Sighting, Snapshot
-from buildperm.policy.widening import EVERYBODY, Change
+from buildperm.policy.widening import EVERYBODY, WiderGrant
 from buildperm.report import findings, widened
+from buildperm.report.build_run import BuildRun, LeftOut, ScriptRun
 from buildperm.report.finding import Finding, Level, Report
-from buildperm.report.place import GrantLines
-from buildperm.report.run import BuildRun, LeftOut, ScriptRun
+from buildperm.report.manifest_place import GrantLines
 
 CARGO_TOML = b"""\
 [workspace]
@@ -116,7 +116,7 @@ def proposal(crate: str, kind: Kind, title: str, *targets: str, risk: Risk, why:
 
 _AGAINST = "main (0123456789ab)"
 _WIDER = (
-    Change(
+    WiderGrant(
         "openssl-sys",
         "exec:perl",
         "may run `perl`",
@@ -124,7 +124,7 @@ _WIDER = (
         Risk.HIGH,
         ("crates", "openssl-sys", "exec"),
     ),
-    Change(
+    WiderGrant(
         EVERYBODY, "limit seconds", "may use more: seconds = 9", (), None, ("limits", "seconds")
     ),
 )

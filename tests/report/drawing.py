@@ -7,9 +7,9 @@ from itertools import cycle
 from hypothesis import strategies as st
 
 from buildperm.policy.proposal import Risk
+from buildperm.report.build_run import BuildRun, ScriptRun
 from buildperm.report.finding import Finding, Level, Report
-from buildperm.report.rules import CATALOGUE
-from buildperm.report.run import BuildRun, ScriptRun
+from buildperm.report.rule_catalogue import CATALOGUE
 
 _PIECES = [
     *("::", "::error::", "::stop-commands::x", "##[error]", "##[add-mask]x", "%", "%0A", "%3A"),

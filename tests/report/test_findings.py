@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from buildperm.policy.access import Access, Kind, Outcome
-from buildperm.policy.pending import Cause, Pending
-from buildperm.policy.proposal import Proposal, Standing
+from buildperm.policy.pending_review import Cause, Pending
+from buildperm.policy.proposal import Proposal, Reason
 from buildperm.report import findings
+from buildperm.report.build_run import BuildRun
 from buildperm.report.finding import Finding, Level, Report, worst_first
-from buildperm.report.place import GrantLines
-from buildperm.report.rules import CATALOGUE
-from buildperm.report.run import BuildRun
+from buildperm.report.manifest_place import GrantLines
+from buildperm.report.rule_catalogue import CATALOGUE
 from tests.report.conftest import CARGO_TOML, access
 
 LINES = GrantLines(CARGO_TOML, Path("Cargo.toml"))
@@ -89,10 +89,8 @@ def test_the_title_does_not_claim_more_than_happened(
     assert told in found.title
 
 
-@pytest.mark.parametrize("standing", [Standing.COVERED, Standing.UNUSED, Standing.NEWCOMER])
-def test_what_does_not_have_to_be_decided_was_not_refused(
-    held: BuildRun, standing: Standing
-) -> None:
+@pytest.mark.parametrize("standing", [Reason.COVERED, Reason.UNUSED, Reason.NEWCOMER])
+def test_what_does_not_have_to_be_decided_was_not_refused(held: BuildRun, standing: Reason) -> None:
     script = held.scripts[1]
     proposal: Proposal = replace(script.findings[0], standing=standing)
     run = replace(held, scripts=(replace(script, findings=(proposal,)),))

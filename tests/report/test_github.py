@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
+from buildperm.printable import printable
 from buildperm.report import github, text
 from buildperm.report.finding import Finding, Level, Report
-from buildperm.report.printable import printable
-from buildperm.report.rules import CATALOGUE
+from buildperm.report.rule_catalogue import CATALOGUE
 from tests.report.conftest import many
 from tests.report.drawing import REPORTS
 from tests.report.rendering import code, escaped, tokens

@@ -9,10 +9,10 @@ import jsonschema
 import pytest
 
 from buildperm.policy.access import Access, Kind, Outcome
-from buildperm.policy.pending import Cause, Pending
+from buildperm.policy.pending_review import Cause, Pending
 from buildperm.report import json as report
+from buildperm.report.build_run import BuildRun
 from buildperm.report.finding import Finding, Level, Report
-from buildperm.report.run import BuildRun
 
 SCHEMA: dict[str, Any] = json.loads(
     (resources.files("buildperm.report") / "ci.schema.json").read_text()

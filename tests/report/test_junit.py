@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from xmlschema import XMLSchema
 
+from buildperm.printable import printable
 from buildperm.report import junit
+from buildperm.report.build_run import BuildRun
 from buildperm.report.finding import Finding, Level, Report
-from buildperm.report.printable import printable
-from buildperm.report.rules import CATALOGUE
-from buildperm.report.run import BuildRun
+from buildperm.report.rule_catalogue import CATALOGUE
 from tests.report.conftest import many
 from tests.report.drawing import REPORTS
 

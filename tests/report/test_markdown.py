@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from buildperm.printable import printable
 from buildperm.report import markdown
-from buildperm.report.printable import printable
 from tests.report.drawing import TEXTS
 from tests.report.rendering import code, escaped, tokens
 

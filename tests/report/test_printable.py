@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from buildperm.printable import ELLIPSIS, printable, shortened
 from buildperm.report import github, json, junit, sarif, text
 from buildperm.report.finding import Report
-from buildperm.report.printable import ELLIPSIS, printable, shortened
 from buildperm.tracer.notation import decode, encode
 from tests.report.drawing import REPORTS, TEXTS
 

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from jsonschema import Draft7Validator
 
+from buildperm.printable import printable
 from buildperm.report import findings, sarif
+from buildperm.report.build_run import BuildRun
 from buildperm.report.finding import Finding, Level, Report
-from buildperm.report.place import GrantLines
-from buildperm.report.printable import printable
-from buildperm.report.rules import CATALOGUE
-from buildperm.report.run import BuildRun
+from buildperm.report.manifest_place import GrantLines
+from buildperm.report.rule_catalogue import CATALOGUE
 from tests.report.conftest import CARGO_TOML, many
 from tests.report.drawing import REPORTS
 from tests.report.rendering import code, escaped

@@ -15,7 +15,7 @@ from syrupy.extensions.single_file import SingleFileSnapshotExtension
 from buildperm import __version__
 from buildperm.report import github, json, text
 from buildperm.report.finding import Report
-from buildperm.report.rules import CATALOGUE
+from buildperm.report.rule_catalogue import CATALOGUE
 from tests.report.test_json import parsed
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from buildperm.policy.access import Access, Kind, Outcome
 from buildperm.report import text
-from buildperm.report.run import BuildRun
+from buildperm.report.build_run import BuildRun
 
 
 def test_a_finding_names_crate_version_way_access_chain_and_the_rule_that_allows_it(

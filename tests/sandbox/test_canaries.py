@@ -10,20 +10,21 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildperm.errors import CannotEnforceError
-from buildperm.sandbox import canaries, canary_child, landlock
-from buildperm.sandbox.canaries import Proof, Trial
+from buildperm.sandbox import canaries, canary_child
+from buildperm.sandbox.canaries import CanaryRun, Proof
 from buildperm.sandbox.canary import (
     CANARIES,
     KERNELS,
     RECORDER,
     Canary,
-    Group,
-    Outcome,
+    CanaryGroup,
+    CanaryOutcome,
     Result,
     Status,
 )
 from buildperm.sandbox.runtime import RUNTIMES, Portable, Prepared
-from tests.sandbox.conftest import processes_with
+from buildperm.supervisor import landlock
+from tests.bench import processes_with
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +44,7 @@ needs_landlock = pytest.mark.skipif(ABI < 1, reason="this kernel has no Landlock
 
 
 @pytest.fixture(scope="module")
-def free(tmp_path_factory: pytest.TempPathFactory) -> Trial:
+def free(tmp_path_factory: pytest.TempPathFactory) -> CanaryRun:
     scratch = tmp_path_factory.mktemp("free")
     trial = canaries.without(scratch)
     assert list(scratch.iterdir()) == []
@@ -51,7 +52,7 @@ def free(tmp_path_factory: pytest.TempPathFactory) -> Trial:
 
 
 @pytest.fixture(scope="module")
-def proof(free: Trial, tmp_path_factory: pytest.TempPathFactory) -> Proof:
+def proof(free: CanaryRun, tmp_path_factory: pytest.TempPathFactory) -> Proof:
     if ABI < 1:
         pytest.skip("this kernel has no Landlock")
     return canaries.prove(Portable(), free, tmp_path_factory.mktemp("held"))
@@ -65,15 +66,15 @@ def test_every_canary_is_tried_and_every_attempt_is_a_canary() -> None:
 def test_what_belongs_together_stands_together() -> None:
     groups = [each.group for each in CANARIES]
 
-    assert groups == sorted(groups, key=list(Group).index)
+    assert groups == sorted(groups, key=list(CanaryGroup).index)
 
 
 @pytest.mark.parametrize("canary", [each for each in CANARIES if each is not RECORDER], ids=str)
-def test_each_attempt_succeeds_where_nothing_holds_it(free: Trial, canary: Canary) -> None:
-    if canary.tried in OPTIONAL and free.outcome(canary) is not Outcome.ALLOWED:
+def test_each_attempt_succeeds_where_nothing_holds_it(free: CanaryRun, canary: Canary) -> None:
+    if canary.tried in OPTIONAL and free.outcome(canary) is not CanaryOutcome.ALLOWED:
         pytest.skip(f"this machine has no {canary.id}: {free.error(canary)}")
 
-    assert free.outcome(canary) is Outcome.ALLOWED, free.error(canary)
+    assert free.outcome(canary) is CanaryOutcome.ALLOWED, free.error(canary)
 
 
 def test_nothing_is_less_than_promised_here(proof: Proof) -> None:
@@ -85,7 +86,7 @@ def test_nothing_is_less_than_promised_here(proof: Proof) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in RUNTIMES if name != "portable"])
-def test_every_other_runtime_holds_what_it_promises(free: Trial, name: str) -> None:
+def test_every_other_runtime_holds_what_it_promises(free: CanaryRun, name: str) -> None:
     chosen = RUNTIMES[name]
     reason = chosen.unavailable()
     if reason:
@@ -106,7 +107,7 @@ def test_whatever_was_refused_has_been_recorded(proof: Proof) -> None:
 
 @needs_landlock
 @pytest.mark.parametrize("cap", [abi for abi in KERNELS if abi < ABI])
-def test_an_older_landlock_leaves_open_what_it_is_said_to(free: Trial, cap: int) -> None:
+def test_an_older_landlock_leaves_open_what_it_is_said_to(free: CanaryRun, cap: int) -> None:
     found = canaries.prove(Portable(cap), free)
 
     missing = set[str]().union(*(names for abi, names in BY_ABI.items() if cap < abi))
@@ -120,30 +121,30 @@ def test_an_older_landlock_leaves_open_what_it_is_said_to(free: Trial, cap: int)
 
 
 @pytest.mark.parametrize("canary", [each for each in CANARIES if not each.is_harmless], ids=str)
-def test_each_canary_can_fail(free: Trial, canary: Canary) -> None:
+def test_each_canary_can_fail(free: CanaryRun, canary: Canary) -> None:
     """What happens with nothing to hold it is judged as if a runtime had been there."""
-    if canary.tried in OPTIONAL and free.outcome(canary) is not Outcome.ALLOWED:
+    if canary.tried in OPTIONAL and free.outcome(canary) is not CanaryOutcome.ALLOWED:
         pytest.skip(f"this machine has no {canary.id}: {free.error(canary)}")
     (result,) = (each for each in _judged(free, free) if each.canary is canary)
 
     if canary is RECORDER:  # Nothing was refused, so there was nothing to miss.
         assert result.status is Status.ENFORCED
-    elif canary.expected("portable", landlock.NEWEST) is Outcome.REFUSED:
+    elif canary.expected("portable", landlock.NEWEST) is CanaryOutcome.REFUSED:
         assert result.status is Status.BROKEN
     else:
         assert result.status is Status.OPEN
 
 
-def test_a_harmless_attempt_that_is_refused_is_found_out(free: Trial) -> None:
-    nothing = Trial(dict.fromkeys(free.errors, errno.EACCES), [], free.ports)
+def test_a_harmless_attempt_that_is_refused_is_found_out(free: CanaryRun) -> None:
+    nothing = CanaryRun(dict.fromkeys(free.errors, errno.EACCES), [], free.ports)
     found = {each.canary.id: each.status for each in _judged(free, nothing)}
 
     assert {found[each.id] for each in CANARIES if each.is_harmless} == {Status.BROKEN}
 
 
 @needs_landlock
-def test_a_recorder_that_has_not_seen_a_refusal_is_found_out(free: Trial) -> None:
-    nothing = Trial(dict.fromkeys(free.errors, errno.EACCES), [], free.ports)
+def test_a_recorder_that_has_not_seen_a_refusal_is_found_out(free: CanaryRun) -> None:
+    nothing = CanaryRun(dict.fromkeys(free.errors, errno.EACCES), [], free.ports)
     proof = Proof("portable", landlock.NEWEST, _judged(free, nothing))
     found = {each.canary.id: each for each in proof.results}
 
@@ -153,7 +154,7 @@ def test_a_recorder_that_has_not_seen_a_refusal_is_found_out(free: Trial) -> Non
     assert "without being recorded" in proof.reason
 
 
-def test_what_a_machine_does_not_have_is_neither_held_nor_open(free: Trial) -> None:
+def test_what_a_machine_does_not_have_is_neither_held_nor_open(free: CanaryRun) -> None:
     lacking = {"io-uring": errno.ENOSYS, "mptcp": errno.EPROTONOSUPPORT}
     trial = dataclasses.replace(free, errors={**free.errors, **lacking})
     found = {each.canary.id: each for each in _judged(trial, trial)}
@@ -161,13 +162,13 @@ def test_what_a_machine_does_not_have_is_neither_held_nor_open(free: Trial) -> N
     assert {found[name].status for name in lacking} == {Status.ABSENT}
 
 
-def test_what_is_forbidden_to_everybody_is_refused_all_the_same(free: Trial) -> None:
+def test_what_is_forbidden_to_everybody_is_refused_all_the_same(free: CanaryRun) -> None:
     forbidden = {"inotify": errno.EPERM}
     trial = dataclasses.replace(free, errors={**free.errors, **forbidden})
     found = {each.canary.id: each for each in _judged(trial, trial)}
 
-    assert found["inotify"].outcome is Outcome.REFUSED
-    assert found["inotify"].without is Outcome.REFUSED
+    assert found["inotify"].outcome is CanaryOutcome.REFUSED
+    assert found["inotify"].without is CanaryOutcome.REFUSED
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -187,7 +188,7 @@ class Blunt:
 
 
 @needs_landlock
-def test_a_runtime_without_its_filter_is_found_out(free: Trial) -> None:
+def test_a_runtime_without_its_filter_is_found_out(free: CanaryRun) -> None:
     found = canaries.prove(Blunt(), free)
     broken = {each.canary.id for each in found.of(Status.BROKEN)}
 
@@ -196,7 +197,7 @@ def test_a_runtime_without_its_filter_is_found_out(free: Trial) -> None:
 
 
 @needs_landlock
-def test_a_runtime_that_starts_nothing_is_found_out(free: Trial) -> None:
+def test_a_runtime_that_starts_nothing_is_found_out(free: CanaryRun) -> None:
     @dataclasses.dataclass(frozen=True, slots=True)
     class Garbled(Blunt):
         def prepare(self) -> Prepared:
@@ -209,7 +210,7 @@ def test_a_runtime_that_starts_nothing_is_found_out(free: Trial) -> None:
     assert "seccomp" in found.reason
 
 
-def test_a_runtime_that_this_machine_cannot_run_is_not_tried(free: Trial) -> None:
+def test_a_runtime_that_this_machine_cannot_run_is_not_tried(free: CanaryRun) -> None:
     with pytest.raises(CannotEnforceError, match="offers no Landlock"):
         canaries.prove(Portable(cap=0), free)
 
@@ -220,7 +221,7 @@ def test_a_folder_in_which_nothing_can_be_made_is_named(tmp_path: Path) -> None:
     assert "TMPDIR" in caught.value.hint
 
 
-def test_no_process_stays_behind(monkeypatch: pytest.MonkeyPatch, free: Trial) -> None:
+def test_no_process_stays_behind(monkeypatch: pytest.MonkeyPatch, free: CanaryRun) -> None:
     mark = os.urandom(16).hex()
     monkeypatch.setattr("buildperm.sandbox.canary_ground.secrets.token_hex", lambda _: mark)
 
@@ -231,9 +232,9 @@ def test_no_process_stays_behind(monkeypatch: pytest.MonkeyPatch, free: Trial) -
     assert processes_with(mark.encode()) == []
 
 
-def _judged(free: Trial, held: Trial) -> tuple[Result, ...]:
+def _judged(free: CanaryRun, held: CanaryRun) -> tuple[Result, ...]:
     return canaries.judge("portable", landlock.NEWEST, free, held, held)
 
 
-def _absent(free: Trial) -> set[str]:
+def _absent(free: CanaryRun) -> set[str]:
     return {each.id for each in CANARIES if free.errors.get(each.tried)}

@@ -14,12 +14,12 @@ from buildperm.errors import CannotEnforceError, ExitCode
 from buildperm.sandbox import machine, runtime, selftest, stub
 from buildperm.sandbox.machine import Facts
 from buildperm.sandbox.runtime import Portable, Prepared, Runtime
-from buildperm.tracer import calls
+from buildperm.tracer import syscall_table
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.sandbox.conftest import Bench
+    from tests.bench import Bench
 
 CAN_ALL = Facts(
     kernel="6.18",
@@ -100,7 +100,7 @@ def test_a_recorder_that_sees_nothing_is_found_out() -> None:
         code.to_bytes(2, "little") + bytes([true, false]) + value.to_bytes(4, "little")
         for code, true, false, value in [
             (0x20, 0, 0, 0),
-            (0x15, 0, 1, calls.table()["connect"]),
+            (0x15, 0, 1, syscall_table.table()["connect"]),
             (0x06, 0, 0, 0x5000D),
             (0x06, 0, 0, 0x7FFF0000),
         ]

@@ -35,7 +35,7 @@ def test_a_path_with_a_line_break_is_refused() -> None:
 
 
 def test_whoever_writes_stubs_does_not_load_the_supervisor() -> None:
-    supervisor = "buildperm.sandbox.supervision"
+    supervisor = "buildperm.supervisor.supervision"
     program = f"import sys, buildperm.sandbox.stub; print('{supervisor}' in sys.modules)"
     listed = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
 

@@ -14,8 +14,8 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from buildperm.tracer.recorder import Recorder
-from buildperm.tracer.writer import Writer
+from buildperm.tracer.recorder.loop import Recorder
+from buildperm.tracer.recorder.writer import Writer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from buildperm.policy import editor, manifest
 from buildperm.policy.access import Access, Kind, Outcome
 from buildperm.policy.comparison import Comparison, SourceChange
 from buildperm.policy.decision import Answer, Entry
-from buildperm.policy.proposal import Choice, Proposal, Risk, Standing
+from buildperm.policy.proposal import Choice, Proposal, Reason, Risk
 from buildperm.policy.review import Review
 from buildperm.policy.rule import Rule
 from buildperm.policy.snapshot import Seen
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from textual.pilot import Pilot
 
     from buildperm.errors import BuildpermError
-    from buildperm.tui.outcome import Failure, Progress, Verify
-    from buildperm.tui.outcome import Outcome as Ending
+    from buildperm.presentation.front_end import Failure, Progress, Verify
+    from buildperm.presentation.front_end import ReviewEnd as Ending
 
 SCRIPT = "build-script-build"
 
@@ -60,7 +60,7 @@ def proposal(
     evidence: Sequence[Access],
     *ladder: Choice,
     locked: str = "",
-    standing: Standing = Standing.ASKED,
+    standing: Reason = Reason.ASKED,
 ) -> Proposal:
     """Make a proposal; without a ladder the accesses themselves are the only rung."""
     exact = Choice("exactly this", tuple(Rule(each.kind, each.target) for each in evidence))
@@ -231,21 +231,21 @@ def updated() -> tuple[list[Proposal], dict[tuple[str, str], Comparison]]:
         proposal("atomic-shim", "1.0.0", "is new, and stays within the baseline", Risk.LOW,
                  "It got into the graph by app → tokio → atomic-shim.", [],
                  Choice("nothing beyond the baseline", ()), locked="There is nothing to decide.",
-                 standing=Standing.NEWCOMER),
+                 standing=Reason.NEWCOMER),
         proposal("arrayref", "0.3.10", *runs),
         proposal("prost-build", "0.14.2", "new, but already allowed by `$WORKSPACE/proto/**`: read "
                  "2 files below $WORKSPACE/proto", Risk.LOW, "It is part of your workspace.",
-                 proto, beside, standing=Standing.COVERED),
+                 proto, beside, standing=Reason.COVERED),
         proposal("prost-build", "0.14.2", *runs),
         proposal("shadow-rs", "1.5.0", *runs),
         proposal("shadow-rs", "1.5.0", "see the environment variable CI_JOB", Risk.LOW,
                  "An ordinary variable, read only.", [access(Kind.ENV, "CI_JOB")]),
         proposal("shadow-rs", "1.5.0", "made no use of exec `perl`", Risk.HIGH,
                  "`perl`: it runs whatever text it is given.", [],
-                 exactly(Kind.EXEC, "perl", title="exec perl"), standing=Standing.UNUSED),
+                 exactly(Kind.EXEC, "perl", title="exec perl"), standing=Reason.UNUSED),
         proposal("gone-sys", "", "is not in Cargo.lock any more", Risk.MEDIUM,
                  "`ld`: linkers are large programs.", [],
-                 exactly(Kind.EXEC, "ld", title="its whole table"), standing=Standing.UNUSED),
+                 exactly(Kind.EXEC, "ld", title="its whole table"), standing=Reason.UNUSED),
     ]  # fmt: skip
     done = [Seen(Kind.EXEC, "git", Outcome.DONE)]
     protos = [Seen(Kind.READ, each.target, Outcome.DONE) for each in proto]

@@ -23,19 +23,20 @@ from buildperm.policy.explanation import (
     OfNoConcern,
     Sensitive,
 )
-from buildperm.policy.proposal import Risk, Standing
+from buildperm.policy.proposal import Reason, Risk
 from buildperm.policy.review import Review
 from buildperm.policy.rule import Rule
 from buildperm.policy.snapshot import Seen
+from buildperm.presentation import behaviour as changes
+from buildperm.presentation import sentences
+from buildperm.presentation.agenda import Agenda
+from buildperm.presentation.front_end import ReviewEnd as Ending
+from buildperm.presentation.unified_diff import MOST_IN_ALL, MOST_LINES, compare, compare_files
 from buildperm.tracer.notation import encode
-from buildperm.tui import changes, sentences
-from buildperm.tui.agenda import Agenda
-from buildperm.tui.hunks import MOST_IN_ALL, MOST_LINES, compare, compare_files
-from buildperm.tui.outcome import Outcome as Ending
 from buildperm.tui.screens.batch import EverywhereScreen
-from buildperm.tui.screens.changes import ChangesScreen
+from buildperm.tui.screens.comparison_screen import ChangesScreen
 from buildperm.tui.screens.inbox import InboxScreen
-from buildperm.tui.widgets.changes import (
+from buildperm.tui.widgets.comparison_lines import (
     balance_pieces,
     behaviour_lines,
     origin_lines,
@@ -43,7 +44,7 @@ from buildperm.tui.widgets.changes import (
     title_pieces,
 )
 from buildperm.tui.widgets.counts import count_line
-from buildperm.tui.widgets.line import Line
+from buildperm.tui.widgets.styled_line import Line
 from tests.tui.conftest import SUMMARY, updated
 
 if TYPE_CHECKING:
@@ -421,7 +422,7 @@ async def test_what_is_covered_may_be_denied(after_update: Bench) -> None:
 
         await pilot.press("d")
 
-    (denied,) = (p for p in after_update.review.proposals if p.standing is Standing.COVERED)
+    (denied,) = (p for p in after_update.review.proposals if p.standing is Reason.COVERED)
     assert after_update.review.decision(denied.id).answer is Answer.DENY
 
 
@@ -685,7 +686,7 @@ def test_questions_stand_above_the_rest_of_a_crate() -> None:
     desk, _ = agenda()
 
     (prost,) = (group for group in desk.groups if group.crate == "prost-build")
-    assert [each.standing for each in prost.proposals] == [Standing.ASKED, Standing.COVERED]
+    assert [each.standing for each in prost.proposals] == [Reason.ASKED, Reason.COVERED]
 
 
 def test_what_is_answered_everywhere_is_counted() -> None:
@@ -717,7 +718,7 @@ def test_an_answer_that_was_given_along_is_no_look_of_its_own() -> None:
 
 def nothing_asked() -> tuple[list[Proposal], dict[tuple[str, str], Comparison]]:
     proposals, comparisons = updated()
-    return [each for each in proposals if each.standing is not Standing.ASKED], comparisons
+    return [each for each in proposals if each.standing is not Reason.ASKED], comparisons
 
 
 @pytest.mark.parametrize("keys", [("w",), ("q", "w")], ids=["write", "leave"])

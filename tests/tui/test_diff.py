@@ -9,7 +9,7 @@ import pytest
 
 from buildperm.errors import BuildpermError
 from buildperm.policy.proposal import Risk
-from buildperm.tui.outcome import Failure, Outcome
+from buildperm.presentation.front_end import Failure, ReviewEnd
 from buildperm.tui.screens.diff import DiffScreen
 from buildperm.tui.screens.inbox import InboxScreen
 from buildperm.tui.screens.leave import LeaveScreen
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from textual.pilot import Pilot
 
     from buildperm.policy.proposal import Proposal
-    from buildperm.tui.outcome import Progress
+    from buildperm.presentation.front_end import Progress
     from tests.tui.conftest import Bench
 
 WIDE = (120, 36)
 
 
-async def settle(pilot: Pilot[Outcome]) -> None:
+async def settle(pilot: Pilot[ReviewEnd]) -> None:
     """Wait until no thread works for the screen and its messages have arrived."""
     await pilot.app.workers.wait_for_complete()
     await pilot.pause()
@@ -52,7 +52,7 @@ async def test_writing_verifies_first_and_then_leaves(bench: Bench) -> None:
         await pilot.press("w")
         await settle(pilot)
 
-    assert bench.outcome() is Outcome.WRITE
+    assert bench.outcome() is ReviewEnd.WRITE
     assert len(bench.verified) == 1
     assert b"pkg-config" in bench.verified[0]
 
@@ -101,7 +101,7 @@ async def test_a_second_informed_press_writes_what_does_not_pass(
         await settle(pilot)
         await pilot.press("w")
 
-    assert bench.outcome() is Outcome.WRITE
+    assert bench.outcome() is ReviewEnd.WRITE
 
 
 async def test_nothing_to_write_is_said_and_w_does_nothing(bench: Bench) -> None:
@@ -171,10 +171,12 @@ async def test_leaving_a_verifying_run_tells_it_to_stop(
 
 
 @pytest.mark.parametrize(
-    ("key", "outcome"), [("k", Outcome.KEEP), ("q", Outcome.KEEP), ("x", Outcome.DISCARD)]
+    ("key", "outcome"), [("k", ReviewEnd.KEEP), ("q", ReviewEnd.KEEP), ("x", ReviewEnd.DISCARD)]
 )
 @pytest.mark.quick(1)
-async def test_leaving_asks_and_keeps_by_default(bench: Bench, key: str, outcome: Outcome) -> None:
+async def test_leaving_asks_and_keeps_by_default(
+    bench: Bench, key: str, outcome: ReviewEnd
+) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("n", "a", "q")
         assert bench.is_at(LeaveScreen)
@@ -202,7 +204,7 @@ async def test_control_c_twice_keeps(bench: Bench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("n", "a", "ctrl+c", "ctrl+c")
 
-    assert bench.outcome() is Outcome.KEEP
+    assert bench.outcome() is ReviewEnd.KEEP
 
 
 async def test_risky_grants_are_written_once_they_were_allowed_one_by_one(bench: Bench) -> None:

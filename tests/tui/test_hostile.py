@@ -13,9 +13,9 @@ from rich.style import Style
 from buildperm.policy.access import Kind
 from buildperm.policy.proposal import Choice, Risk
 from buildperm.policy.rule import Rule
+from buildperm.presentation.wording import chain_text, shown
 from buildperm.tracer.notation import encode
-from buildperm.tui.widgets.line import Line, hanging, middle, strip, wrap
-from buildperm.tui.wording import chain_text, shown
+from buildperm.tui.widgets.styled_line import Line, hanging, middle, strip, wrap
 
 if TYPE_CHECKING:
     import pytest

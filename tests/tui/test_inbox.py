@@ -10,7 +10,7 @@ from textual.widgets import Input
 
 from buildperm.errors import BuildpermError
 from buildperm.policy.decision import Act, Answer, Entry
-from buildperm.tui.outcome import Outcome
+from buildperm.presentation.front_end import ReviewEnd
 from buildperm.tui.screens.batch import BatchScreen
 from buildperm.tui.screens.inbox import InboxScreen
 
@@ -274,7 +274,7 @@ async def test_nothing_to_decide_is_said_and_q_leaves(make_bench: type[Bench]) -
 
         await pilot.press("q")
 
-    assert bench.outcome() is Outcome.KEEP
+    assert bench.outcome() is ReviewEnd.KEEP
 
 
 async def test_a_journal_that_cannot_be_written_is_told_and_the_answer_stands(

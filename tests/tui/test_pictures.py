@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from textual.pilot import Pilot
 
     from buildperm.policy.proposal import Proposal
-    from buildperm.tui.outcome import Outcome
+    from buildperm.presentation.front_end import ReviewEnd
     from tests.tui.conftest import Bench
 
 SMALL, MIDDLE = (80, 24), (120, 36)
@@ -34,18 +34,18 @@ class Compare(Protocol):
 
     def __call__(
         self,
-        app: App[Outcome],
+        app: App[ReviewEnd],
         *,
-        run_before: Callable[[Pilot[Outcome]], Awaitable[None]],
+        run_before: Callable[[Pilot[ReviewEnd]], Awaitable[None]],
         terminal_size: tuple[int, int],
     ) -> bool:
         """Compare the picture of an application after some keys with the one that is kept."""
 
 
-def pressing(*keys: str) -> Callable[[Pilot[Outcome]], Awaitable[None]]:
+def pressing(*keys: str) -> Callable[[Pilot[ReviewEnd]], Awaitable[None]]:
     """Press keys and wait for what they set going."""
 
-    async def press(pilot: Pilot[Outcome]) -> None:
+    async def press(pilot: Pilot[ReviewEnd]) -> None:
         await pilot.press(*keys)
         await pilot.app.workers.wait_for_complete()
         await pilot.pause()

@@ -12,7 +12,7 @@ from buildperm.tui.widgets.crates import CrateTree
 
 if TYPE_CHECKING:
     from buildperm.policy.proposal import Proposal
-    from buildperm.tui.widgets.line import Line
+    from buildperm.tui.widgets.styled_line import Line
     from tests.tui.conftest import Bench
 
 WIDE = (120, 36)

@@ -10,10 +10,10 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from buildperm.policy.decision import Answer
-from buildperm.tui.widgets.line import Line, Piece, hanging
+from buildperm.presentation.wording import ANSWER_VERBS, GLYPHS, plural, risk_word, shown
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.sheet import Sheet
-from buildperm.tui.wording import ANSWER_VERBS, GLYPHS, plural, risk_word, shown
+from buildperm.tui.widgets.styled_line import Line, Piece, hanging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from buildperm.policy.proposal import Proposal
-    from buildperm.tui.guard import Guard
+    from buildperm.tui.key_guard import KeyGuard
 
 
 class BatchScreen(ModalScreen[Answer | None]):
@@ -38,7 +38,7 @@ class BatchScreen(ModalScreen[Answer | None]):
 
     def __init__(
         self,
-        guard: Guard,
+        guard: KeyGuard,
         offers: Mapping[str, Answer],
         rows: Sequence[tuple[Proposal, str]],
         left_out: Sequence[str],

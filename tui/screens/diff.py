@@ -14,20 +14,20 @@ from textual.widgets import Footer
 from textual.worker import get_current_worker
 
 from buildperm.errors import BuildpermError
-from buildperm.tui.hunks import WHOLE, Hunks, compare
+from buildperm.presentation.unified_diff import WHOLE, Hunks, compare
+from buildperm.presentation.wording import plural, shown
 from buildperm.tui.messages import EditPreviewed, VerifyEnded, VerifyProgressed, WorkFailed
 from buildperm.tui.widgets.difference import balance_pieces, hunk_lines, sentence_lines
-from buildperm.tui.widgets.line import Line, Piece, hanging
 from buildperm.tui.widgets.page import Page
-from buildperm.tui.wording import plural, shown
+from buildperm.tui.widgets.styled_line import Line, Piece, hanging
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from textual.app import ComposeResult
 
-    from buildperm.tui.guard import Guard
-    from buildperm.tui.outcome import Failure, Preview, Verify
+    from buildperm.presentation.front_end import Failure, Preview, Verify
+    from buildperm.tui.key_guard import KeyGuard
 
 _MOST_STATE_LINES: Final = 12
 
@@ -67,7 +67,7 @@ class DiffScreen(Screen[Checked]):
 
     def __init__(
         self,
-        guard: Guard,
+        guard: KeyGuard,
         preview: Preview,
         verify: Verify,
         explain: Callable[[bytes, bytes], Sequence[str]],

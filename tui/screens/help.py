@@ -8,8 +8,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
-from buildperm.tui.widgets.line import Line, hanging
 from buildperm.tui.widgets.page import Page
+from buildperm.tui.widgets.styled_line import Line, hanging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

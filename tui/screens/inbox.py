@@ -13,18 +13,18 @@ from textual.screen import Screen
 from textual.widgets import Footer, Input
 
 from buildperm.policy.decision import Answer
-from buildperm.policy.proposal import Risk, Standing
-from buildperm.tui.keys import INBOX
+from buildperm.policy.proposal import Reason, Risk
+from buildperm.presentation.wording import ANSWER_VERBS, plural
+from buildperm.tui.bindings import INBOX
 from buildperm.tui.screens.batch import BatchScreen, EverywhereScreen
-from buildperm.tui.screens.changes import ChangesScreen
+from buildperm.tui.screens.comparison_screen import ChangesScreen
 from buildperm.tui.widgets.card import card_lines
 from buildperm.tui.widgets.counts import count_line
 from buildperm.tui.widgets.crates import CrateTree
 from buildperm.tui.widgets.filter import FilterInput, FilterRow
-from buildperm.tui.widgets.line import Line
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.sheet import Sheet
-from buildperm.tui.wording import ANSWER_VERBS, plural
+from buildperm.tui.widgets.styled_line import Line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
     from buildperm.policy.proposal import Proposal
-    from buildperm.tui.agenda import Agenda
-    from buildperm.tui.guard import Guard
+    from buildperm.presentation.agenda import Agenda
+    from buildperm.tui.key_guard import KeyGuard
 
 
 class InboxScreen(Screen[None]):
@@ -59,8 +59,8 @@ class InboxScreen(Screen[None]):
     def __init__(
         self,
         agenda: Agenda,
-        guard: Guard,
-        pause: Guard,
+        guard: KeyGuard,
+        pause: KeyGuard,
         *,
         heading: str,
         summary: str,
@@ -293,7 +293,7 @@ class InboxScreen(Screen[None]):
                 self._tree.reveal(found)
                 if found.risk >= Risk.HIGH:
                     self._pause.hold()
-                if found.standing is not Standing.ASKED and proposal.standing is Standing.ASKED:
+                if found.standing is not Reason.ASKED and proposal.standing is Reason.ASKED:
                     self._tell(
                         "What has to be decided is decided; w writes. The rest is up to you."
                     )

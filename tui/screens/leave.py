@@ -9,23 +9,23 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
-from buildperm.tui.outcome import Outcome
-from buildperm.tui.widgets.line import Line
+from buildperm.presentation.front_end import ReviewEnd
+from buildperm.presentation.wording import plural
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.sheet import Sheet
-from buildperm.tui.wording import plural
+from buildperm.tui.widgets.styled_line import Line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from textual.app import ComposeResult
 
-    from buildperm.tui.guard import Guard
+    from buildperm.tui.key_guard import KeyGuard
 
-_ANSWERS = (Outcome.WRITE, Outcome.KEEP, Outcome.DISCARD)
+_ANSWERS = (ReviewEnd.WRITE, ReviewEnd.KEEP, ReviewEnd.DISCARD)
 
 
-class LeaveScreen(ModalScreen[Outcome | None]):
+class LeaveScreen(ModalScreen[ReviewEnd | None]):
     """Asks what to do with the decisions; None goes back to them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -38,7 +38,7 @@ class LeaveScreen(ModalScreen[Outcome | None]):
         Binding("escape", "back", "Back", id="leave.back", tooltip="Go back to the proposals"),
     ]  # fmt: skip
 
-    def __init__(self, guard: Guard, *, decided: int, undecided: int) -> None:
+    def __init__(self, guard: KeyGuard, *, decided: int, undecided: int) -> None:
         super().__init__()
         self._guard = guard
         self._decided = decided
@@ -72,7 +72,7 @@ class LeaveScreen(ModalScreen[Outcome | None]):
     def action_answer(self, outcome: str) -> None:
         """Take the answer, unless it came too early to be one."""
         if not self._guard.swallows():
-            self.dismiss(Outcome(outcome))
+            self.dismiss(ReviewEnd(outcome))
 
     def action_back(self) -> None:
         """Stay."""

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from buildperm.policy.access import Outcome
 from buildperm.policy.decision import Answer
-from buildperm.policy.proposal import Standing
-from buildperm.tui import changes
-from buildperm.tui.widgets.changes import summary_lines, title_pieces
-from buildperm.tui.widgets.line import ANSWER_TONES, Line, Piece, hanging, wrap
-from buildperm.tui.wording import (
+from buildperm.policy.proposal import Reason
+from buildperm.presentation import behaviour
+from buildperm.presentation.wording import (
     ANSWER_GLYPHS,
     GLYPHS,
     STANDING_GLYPHS,
@@ -29,6 +27,8 @@ from buildperm.tui.wording import (
     verb,
     version_text,
 )
+from buildperm.tui.widgets.comparison_lines import summary_lines, title_pieces
+from buildperm.tui.widgets.styled_line import ANSWER_TONES, Line, Piece, hanging, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from buildperm.policy.access import Access
     from buildperm.policy.comparison import Comparison
     from buildperm.policy.proposal import Choice, Proposal
-    from buildperm.tui.agenda import Agenda, Group
+    from buildperm.presentation.agenda import Agenda, ProposalGroup
 
 _SHOWN_ACCESSES: Final = 200
 _SHOWN_PROPOSALS: Final = 200
@@ -45,7 +45,7 @@ _OUTCOME_TONES: Final = {Outcome.DONE: "muted", Outcome.FAILED: "muted", Outcome
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class CardSubject:
     """A proposal and where its decision stands."""
 
     proposal: Proposal
@@ -55,12 +55,12 @@ class Subject:
 
 
 def card_lines(
-    agenda: Agenda, group: Group | None, proposal: Proposal | None, scripts: int, cells: int
+    agenda: Agenda, group: ProposalGroup | None, proposal: Proposal | None, scripts: int, cells: int
 ) -> Iterator[Line]:
     """Yield the card of a proposal, else of a crate, else of an empty list."""
 
-    def subject(each: Proposal) -> Subject:
-        return Subject(each, agenda.rung(each), agenda.answer(each))
+    def subject(each: Proposal) -> CardSubject:
+        return CardSubject(each, agenda.rung(each), agenda.answer(each))
 
     comparison = agenda.comparison(group)
     if proposal is not None:
@@ -75,7 +75,9 @@ def card_lines(
         yield from empty_lines(scripts, filtered=agenda.is_filtered, cells=cells)
 
 
-def proposal_lines(subject: Subject, comparison: Comparison | None, cells: int) -> Iterator[Line]:
+def proposal_lines(
+    subject: CardSubject, comparison: Comparison | None, cells: int
+) -> Iterator[Line]:
     """Yield the card of a proposal."""
     proposal = subject.proposal
     yield Line(
@@ -89,11 +91,11 @@ def proposal_lines(subject: Subject, comparison: Comparison | None, cells: int) 
     if comparison is not None:
         yield from _news_lines(proposal, comparison, cells)
         yield Line((("o ", "accent"), ("shows what changed in its build script", "muted")))
-    if proposal.standing is not Standing.ASKED:
+    if proposal.standing is not Reason.ASKED:
         yield Line()
         lead: Piece = (f"{STANDING_GLYPHS[proposal.standing]} ", "accent")
         yield from hanging((lead,), standing_text(proposal.standing), "strong", cells)
-    if proposal.locked and proposal.standing is not Standing.NEWCOMER:
+    if proposal.locked and proposal.standing is not Reason.NEWCOMER:
         yield Line()
         yield from hanging((("⊘ ", "bad"),), shown(proposal.locked), "strong", cells)
     elif is_unreadable(proposal):
@@ -115,29 +117,29 @@ def proposal_lines(subject: Subject, comparison: Comparison | None, cells: int) 
                 number,
                 cells,
                 chosen=number == subject.rung,
-                asked=proposal.standing is Standing.ASKED,
+                asked=proposal.standing is Reason.ASKED,
             )
     if proposal.evidence:
         yield Line()
         yield from _evidence_lines(proposal.evidence, cells)
 
 
-def _answer_piece(subject: Subject) -> Piece:
+def _answer_piece(subject: CardSubject) -> Piece:
     """Return where the decision stands, in a glyph and a word."""
     standing, answer = subject.proposal.standing, subject.answer
     tone = ANSWER_TONES[answer]
     glyph = ANSWER_GLYPHS[answer]
-    if answer is Answer.UNDECIDED and standing is not Standing.ASKED:
+    if answer is Answer.UNDECIDED and standing is not Reason.ASKED:
         glyph, tone = STANDING_GLYPHS[standing], "accent"
     return f"{glyph} {answer_word(subject.proposal, answer)}".strip(), tone
 
 
 def _news_lines(proposal: Proposal, comparison: Comparison, cells: int) -> Iterator[Line]:
     """Yield whether what was seen is new, where there is something to compare it with."""
-    if changes.is_new(comparison) or not proposal.evidence:
+    if behaviour.is_new(comparison) or not proposal.evidence:
         return
     targets = {(access.kind.value, access.target) for access in proposal.evidence}
-    new = changes.new_in(comparison, targets)
+    new = behaviour.new_in(comparison, targets)
     before = shown(comparison.before)
     if new:
         count = "" if new == len(targets) else f"{new} of {len(targets)} "
@@ -155,7 +157,7 @@ def _risk_lines(proposal: Proposal, cells: int) -> Iterator[Line]:
         lead = ((" " * sum(len(text) for text, _ in lead), ""),)
 
 
-def _ladder_keys(subject: Subject) -> tuple[Piece, ...]:
+def _ladder_keys(subject: CardSubject) -> tuple[Piece, ...]:
     if len(subject.proposal.ladder) < 2:
         return ()
     narrower = "accent" if subject.rung > 0 else "muted"
@@ -222,10 +224,10 @@ def _access_lines(access: Access, cells: int) -> Iterator[Line]:
 
 
 def crate_lines(
-    group: Group, subjects: Sequence[Subject], comparison: Comparison | None, cells: int
+    group: ProposalGroup, subjects: Sequence[CardSubject], comparison: Comparison | None, cells: int
 ) -> Iterator[Line]:
     """Yield the card of a crate: what changed, what it would do, what a decision on it covers."""
-    asked = [each for each in subjects if each.proposal.standing is Standing.ASKED]
+    asked = [each for each in subjects if each.proposal.standing is Reason.ASKED]
     undecided = [each for each in asked if each.answer is Answer.UNDECIDED]
     right: tuple[Piece, ...] = ((f"{len(undecided)} undecided", "muted"),)
     if comparison is None:
@@ -241,18 +243,18 @@ def crate_lines(
         yield Line(((f"     … and {len(subjects) - _SHOWN_PROPOSALS} more", "muted"),))
     yield Line()
     text = "a, d and s here decide all of the above that are below high risk, after listing them."
-    if all(each.proposal.standing is Standing.NEWCOMER for each in subjects):
+    if all(each.proposal.standing is Reason.NEWCOMER for each in subjects):
         text = "Nothing to decide here."
     elif not asked:
         text = "Nothing has to be decided here; each of the above can be answered."
     yield from hanging((), text, "muted", cells)
 
 
-def _subject_line(subject: Subject) -> Line:
+def _subject_line(subject: CardSubject) -> Line:
     """Set one proposal of a crate, those that need no decision with their word."""
     proposal, standing = subject.proposal, subject.proposal.standing
     glyph, tone = ANSWER_GLYPHS[subject.answer], ANSWER_TONES[subject.answer]
-    if subject.answer is Answer.UNDECIDED and standing is not Standing.ASKED:
+    if subject.answer is Answer.UNDECIDED and standing is not Reason.ASKED:
         glyph, tone = STANDING_GLYPHS[standing], "accent"
     word = STANDING_WORDS[standing]
     return Line(

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from buildperm.policy.decision import Answer
 from buildperm.policy.proposal import Risk
-from buildperm.tui.widgets.line import Line, Piece
-from buildperm.tui.wording import ANSWER_GLYPHS, GLYPHS, risk_word
+from buildperm.presentation.wording import ANSWER_GLYPHS, GLYPHS, risk_word
+from buildperm.tui.widgets.styled_line import Line, Piece
 
 if TYPE_CHECKING:
     from buildperm.policy.decision import Counts

@@ -9,13 +9,9 @@ from textual import on
 from textual.message import Message
 
 from buildperm.policy.decision import Answer
-from buildperm.policy.proposal import Standing
-from buildperm.tui import changes
-from buildperm.tui.keys import TREE
-from buildperm.tui.widgets.changes import NEW_MARK
-from buildperm.tui.widgets.line import ANSWER_TONES, Line, Piece
-from buildperm.tui.widgets.sheet import Sheet
-from buildperm.tui.wording import (
+from buildperm.policy.proposal import Reason
+from buildperm.presentation import behaviour
+from buildperm.presentation.wording import (
     ANSWER_GLYPHS,
     GLYPHS,
     STANDING_GLYPHS,
@@ -26,6 +22,10 @@ from buildperm.tui.wording import (
     shown,
     version_text,
 )
+from buildperm.tui.bindings import TREE
+from buildperm.tui.widgets.comparison_lines import NEW_MARK
+from buildperm.tui.widgets.sheet import Sheet
+from buildperm.tui.widgets.styled_line import ANSWER_TONES, Line, Piece
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
     from buildperm.policy.proposal import Proposal, Risk
-    from buildperm.tui.agenda import Agenda, Group
+    from buildperm.presentation.agenda import Agenda, ProposalGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class CrateTree(Sheet, can_focus=True):
     def __init__(self, agenda: Agenda, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self._agenda = agenda
-        self._groups: Sequence[Group] = ()
+        self._groups: Sequence[ProposalGroup] = ()
         self._opened: set[tuple[str, str]] = set()
         self._opened_before: set[tuple[str, str]] | None = None  # While all are open.
         self._rows: list[tuple[int, int]] = []  # Group and proposal; -1 for the crate itself.
@@ -72,7 +72,7 @@ class CrateTree(Sheet, can_focus=True):
         """Ids of the marked proposals."""
 
     @property
-    def group(self) -> Group | None:
+    def group(self) -> ProposalGroup | None:
         """The crate that the cursor is on or in."""
         return self._groups[self._rows[self._cursor][0]] if self._rows else None
 
@@ -84,7 +84,7 @@ class CrateTree(Sheet, can_focus=True):
         group, number = self._rows[self._cursor]
         return self._groups[group].proposals[number] if number >= 0 else None
 
-    def fill(self, groups: Sequence[Group], *, opening: bool = False) -> None:
+    def fill(self, groups: Sequence[ProposalGroup], *, opening: bool = False) -> None:
         """Show other groups, the cursor staying on what it is on as far as that is shown.
 
         With `opening` all of them are open until groups are shown without it again.
@@ -224,7 +224,7 @@ class CrateTree(Sheet, can_focus=True):
         self.refresh()
         self.post_message(self.Moved(self))
 
-    def _row_of(self, wanted: Group) -> int:
+    def _row_of(self, wanted: ProposalGroup) -> int:
         """Return the row of a crate, 0 where it is not shown."""
         for row, (group, index) in enumerate(self._rows):
             if index < 0 and self._groups[group].key == wanted.key:
@@ -253,7 +253,7 @@ class CrateTree(Sheet, can_focus=True):
         group, summary = self._groups[number], self._summary(number)
         fold = "▾" if group.key in self._opened else "▸"
         comparison = self._agenda.comparison(group)
-        version = changes.versions(comparison) if comparison else version_text(group.version)
+        version = behaviour.versions(comparison) if comparison else version_text(group.version)
         left: tuple[Piece, ...] = (
             (f" {fold} ", "muted"), (shown(group.crate), "strong"), (f" {version}", "muted"),
         )  # fmt: skip
@@ -274,7 +274,7 @@ class CrateTree(Sheet, can_focus=True):
     def _proposal_line(self, proposal: Proposal, row: int) -> Line:
         answer, word = self._agenda.answer(proposal), risk_word(proposal.risk)
         waiting = answer is Answer.UNDECIDED
-        asked = proposal.standing is Standing.ASKED
+        asked = proposal.standing is Reason.ASKED
         glyph, tone = ANSWER_GLYPHS[answer], ANSWER_TONES[answer]
         if waiting and not asked:
             glyph, tone = STANDING_GLYPHS[proposal.standing], "accent"

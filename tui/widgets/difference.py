@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from buildperm.tui.widgets.line import Line, Piece, hanging, wrap
+from buildperm.tui.widgets.styled_line import Line, Piece, hanging, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from buildperm.tui.hunks import FileDiff, Hunks
+    from buildperm.presentation.unified_diff import FileDiff, Hunks
 
 _TONES = {"+": "added", "-": "removed", "@": "hunk"}
 

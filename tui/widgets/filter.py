@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.containers import Horizontal
 from textual.widgets import Input, Label
 
-from buildperm.tui.keys import FILTER
+from buildperm.tui.bindings import FILTER
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from buildperm.tui.widgets.line import Line
 from buildperm.tui.widgets.sheet import Sheet
+from buildperm.tui.widgets.styled_line import Line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

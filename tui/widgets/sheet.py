@@ -10,7 +10,7 @@ from textual.geometry import Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 
-from buildperm.tui.widgets.line import Line, strip
+from buildperm.tui.widgets.styled_line import Line, strip
 
 if TYPE_CHECKING:
     from textual import events

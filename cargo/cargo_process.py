@@ -1,0 +1,356 @@
+"""Runs Cargo, follows the build scripts it runs, and ends everything when told to."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from buildperm.cargo import die_with_parent
+from buildperm.cargo.fork_server_client import ForkServer
+from buildperm.errors import BuildpermError, ExitCode
+from buildperm.tracer.notation import decode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from types import FrameType
+
+    from buildperm.cargo.message_stream import Messages
+
+_TICK_MS = 100  # How often the progress file is looked at.
+_GRACE_S = 2.0  # From the first interruption to SIGKILL.
+_CARGO_FAILED = 101  # What it exits with where something did not build.
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptStarted:
+    """A supervisor is about to start a build script."""
+
+    crate: str  # Key in Cargo.toml.
+    version: str
+    pid: int  # Of the supervisor: tells apart scripts of one crate that run at the same time.
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptEnded:
+    """A build script has ended, and its recording is complete."""
+
+    crate: str
+    version: str
+    pid: int
+    exit_code: int  # What Cargo was told.
+    recording: Path | None  # None where there was nothing to record or no way to write it.
+    duration_ns: int
+
+
+Progress: TypeAlias = ScriptStarted | ScriptEnded
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a run of Cargo ended."""
+
+    exit_code: int  # Cargo's own; 128 and the number of the signal that killed it; 130.
+    interrupted: bool
+    units: frozenset[Path]  # Folders of the build script runs that took part, fresh ones too.
+    ran: frozenset[Path]  # Those of them that were not fresh.
+    overwritten: frozenset[Path]  # Those that ran twice, so that what one run did is not known.
+    unended: tuple[tuple[str, str], ...]  # Crates with versions of which a run was not recorded.
+    unheld: tuple[tuple[str, str], ...]  # Those whose script could not be held, and was not run.
+    is_complete: bool  # All of them are in `units`: Cargo told of all that it came to.
+
+
+class Build:
+    """One run of Cargo in a process group of its own.
+
+    `run` blocks; `interrupt` may be called from anywhere else, a signal handler included. In the
+    main thread `run` also takes SIGINT, SIGTERM and SIGHUP as interruptions. The kernel kills Cargo
+    as soon as the thread that called `run` is gone, however that happened.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        folder: Path,
+        environment: Mapping[str, str],
+        progress: Path,
+        *,
+        on_progress: Callable[[Progress], None] = lambda _: None,
+        on_output: Callable[[bytes], None] | None = None,
+        messages: Messages | None = None,
+        keeps_going: bool = False,
+        serves: bool = False,
+    ) -> None:
+        """Prepare to run `command`.
+
+        `progress` is the file that supervisors append to. Cargo's output goes where our own goes,
+        or in pieces to `on_output`. `messages` takes Cargo's JSON messages out of its standard
+        output, where it writes any. `keeps_going`: it comes to all that it can, whatever fails.
+        `serves`: there is a fork server for many supervisors.
+        """
+        self._command = list(command)
+        self._folder = folder
+        self._environment = dict(environment)
+        self._progress = _Tail(progress)
+        self._on_progress = on_progress
+        self._on_output = on_output
+        self._messages = messages
+        self._keeps_going = keeps_going
+        self._serves = serves
+        self._ran: set[Path] = set()  # As supervisors tell.
+        self._overwritten: set[Path] = set()
+        self._unheld: set[tuple[str, str]] = set()
+        self._running: dict[int, tuple[str, str]] = {}  # By supervisor.
+        self._unrecorded: set[tuple[str, str]] = set()
+        self._interruptions = 0
+        self._wake = self._woken = -1  # A pipe while it runs.
+
+    def interrupt(self) -> None:
+        """End Cargo and all that it has started: kindly at first, at once when called again."""
+        self._interruptions += 1
+        try:
+            os.write(self._woken, b"!")
+        except OSError:
+            pass  # The pipe is full, so the wake-up is on its way; or nothing runs now.
+
+    def run(self) -> Finished:
+        """Run Cargo to its end.
+
+        Raises:
+            BuildpermError: It cannot be started.
+        """
+        self._wake, self._woken = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        previous = {}
+        if threading.current_thread() is threading.main_thread():
+            previous = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
+        try:
+            if self._serves:
+                with ForkServer(self._environment["BUILDPERM_SESSION"]) as server:
+                    self._environment |= server.environment
+                    exit_code = self._run(server.ended)
+            else:
+                exit_code = self._run()
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+            woken, self._woken = self._woken, -1  # First: a late `interrupt` must hit nothing else.
+            os.close(woken)
+            os.close(self._wake)
+            self._progress.close()
+        interrupted = self._interruptions > 0
+        return Finished(
+            exit_code=ExitCode.INTERRUPTED if interrupted else exit_code,
+            interrupted=interrupted,
+            units=frozenset(self._ran | (self._messages.units if self._messages else set())),
+            ran=frozenset(self._ran),
+            overwritten=frozenset(self._overwritten),
+            unended=tuple(sorted({*self._running.values(), *self._unrecorded})),
+            unheld=tuple(sorted(self._unheld)),
+            is_complete=not interrupted and self._has_told_all(exit_code),
+        )
+
+    def _has_told_all(self, exit_code: int) -> bool:
+        """Say whether Cargo has told of every run that it came to, fresh ones too."""
+        if self._messages is None or self._messages.is_unclear:
+            return False
+        return exit_code == 0 or (self._keeps_going and exit_code == _CARGO_FAILED)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self.interrupt()
+
+    def _run(self, server: int = -1) -> int:
+        """Run Cargo; `server` can be read once the fork server has ended, if there is one."""
+        captures = self._on_output is not None
+        launcher = [sys.executable, "-IS", die_with_parent.__file__, str(os.getpid())]
+        try:
+            cargo = subprocess.Popen(
+                launcher + self._command,
+                cwd=self._folder,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if captures or self._messages else None,
+                stderr=subprocess.PIPE if captures else None,
+                close_fds=False,  # Ours are closed anyway; what make gave us is for Cargo too.
+                process_group=0,
+            )
+        except OSError as error:
+            raise BuildpermError(f"cannot run `{self._command[0]}`: {error.strerror}") from error
+        ended = os.pidfd_open(cargo.pid)
+        try:
+            self._follow(cargo, ended, server)
+            if self._interruptions:
+                # Cargo is not reaped yet, so the number of its group cannot mean another one.
+                _kill(cargo.pid, signal.SIGKILL)
+            status = cargo.wait()
+        except BaseException:
+            _kill(cargo.pid, signal.SIGKILL)
+            cargo.wait()
+            raise
+        finally:
+            os.close(ended)
+            for pipe in (cargo.stdout, cargo.stderr):
+                if pipe is not None:
+                    pipe.close()
+        self._tell()
+        return status if status >= 0 else 128 - status
+
+    def _follow(self, cargo: subprocess.Popen[bytes], ended: int, server: int) -> None:
+        """Pass everything on until Cargo has ended; what outlives it is not waited for."""
+        poll = select.poll()
+        if server >= 0:
+            poll.register(server, select.POLLIN)
+        poll.register(self._wake, select.POLLIN)
+        poll.register(ended, select.POLLIN)
+        pipes = {
+            pipe.fileno(): pipe is cargo.stdout for pipe in (cargo.stdout, cargo.stderr) if pipe
+        }
+        for descriptor in pipes:
+            os.set_blocking(descriptor, False)
+            poll.register(descriptor, select.POLLIN)
+        sent = 0
+        deadline = 0.0
+        while True:
+            ready = {descriptor for descriptor, _ in poll.poll(_TICK_MS)}
+            has_ended = ended in ready
+            for descriptor in list(pipes):
+                if not has_ended and descriptor not in ready:
+                    continue
+                if not self._pump(descriptor, is_stdout=pipes[descriptor], to_the_end=has_ended):
+                    poll.unregister(descriptor)
+                    del pipes[descriptor]
+            if has_ended:
+                self._sort(None)  # Somebody else may still hold the pipe, and it never ends.
+                return
+            if server in ready:
+                raise BuildpermError(  # Stubs would wait for its reply, and Cargo for them.
+                    "the process that supervises build scripts has been killed",
+                    hint="Free some memory, if that is why, and run the command again.",
+                )
+            self._tell()
+            if self._wake in ready:
+                os.read(self._wake, 64)
+            if self._interruptions > sent:
+                _kill(cargo.pid, signal.SIGINT if sent == 0 else signal.SIGKILL)
+                deadline = deadline or time.monotonic() + _GRACE_S
+                sent = self._interruptions
+            elif deadline and time.monotonic() > deadline:
+                _kill(cargo.pid, signal.SIGKILL)
+
+    def _pump(self, descriptor: int, *, is_stdout: bool, to_the_end: bool) -> bool:
+        """Pass on what Cargo wrote; say whether there may be more."""
+        while True:
+            try:
+                piece = os.read(descriptor, 1 << 16)
+            except BlockingIOError:
+                return True
+            if is_stdout:
+                self._sort(piece or None)
+            else:
+                self._write(piece)
+            if not piece:
+                return False
+            if not to_the_end:
+                return True
+
+    def _sort(self, piece: bytes | None) -> None:
+        """Pass on what Cargo wrote to its standard output but for messages; None is the end."""
+        if self._messages is None:
+            self._write(piece or b"")
+            return
+        for text in self._messages.finish() if piece is None else self._messages.sort(piece):
+            self._write(text)
+
+    def _write(self, piece: bytes) -> None:
+        if self._on_output is not None:
+            if piece:
+                self._on_output(piece)
+            return
+        while piece:
+            piece = piece[os.write(sys.stdout.fileno(), piece) :]
+
+    def _tell(self) -> None:
+        for line in self._progress.lines():
+            step = _step(line)
+            if step is None:
+                continue
+            self._note(step)
+            self._on_progress(step)
+
+    def _note(self, step: Progress) -> None:
+        match step:
+            case ScriptStarted():
+                self._running[step.pid] = step.crate, step.version
+            case ScriptEnded():
+                self._running.pop(step.pid, None)
+                if step.recording is None:
+                    is_unheld = step.exit_code == ExitCode.CANNOT_ENFORCE
+                    missing = self._unheld if is_unheld else self._unrecorded
+                    missing.add((step.crate, step.version))
+                else:
+                    folder = step.recording.parent.parent
+                    (self._overwritten if folder in self._ran else self._ran).add(folder)
+
+
+class _Tail:
+    """The lines that others append to a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = -1
+        self._rest = b""
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines that are new and complete."""
+        if self._descriptor < 0:
+            try:
+                self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                return
+        while piece := os.read(self._descriptor, 1 << 16):
+            *complete, self._rest = (self._rest + piece).split(b"\n")
+            yield from complete
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def _step(line: bytes) -> Progress | None:
+    """Read one line of the progress file; those of a newer format are left out."""
+    try:
+        said = json.loads(line)
+        crate, version, pid = str(said["crate"]), str(said["version"]), int(said["pid"])
+        match said["event"]:
+            case "started":
+                return ScriptStarted(crate, version, pid)
+            case "ended":
+                recording = os.fsdecode(decode(said["recording"]))
+                return ScriptEnded(
+                    crate=crate,
+                    version=version,
+                    pid=pid,
+                    exit_code=int(said["exit"]),
+                    recording=Path(recording) if recording else None,
+                    duration_ns=int(said["duration_ns"]),
+                )
+            case _:
+                return None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _kill(group: int, number: int) -> None:
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        pass  # Everybody has gone.

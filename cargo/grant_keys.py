@@ -1,0 +1,91 @@
+"""Whose grants are whose: the key of the grant table for each package of a workspace."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from buildperm.cargo.toolchain import home
+from buildperm.policy.grants import CRATES_IO, CrateGrants, key_for, matching, parse_key
+from buildperm.rules.pattern import locate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from buildperm.cargo.lock import Lock
+    from buildperm.cargo.metadata import Metadata, Package
+    from buildperm.cargo.toolchain import Toolchain
+    from buildperm.policy.grants import Policy
+
+
+class Keys:
+    """The keys of one workspace's grant table, found by package."""
+
+    def __init__(
+        self, metadata: Metadata, lock: Lock, policy: Policy, places: Mapping[str, bytes]
+    ) -> None:
+        """Prepare to ask about many packages; `places` are those of `places`."""
+        self._members = frozenset(metadata.members)
+        self._twins = {each.name for each in lock.packages if each.source in CRATES_IO}
+        self._places = places
+        crates: dict[str, dict[str, CrateGrants]] = {}
+        for key, grants in policy.crates.items():
+            crates.setdefault(parse_key(key).name, {})[key] = grants
+        self._by_name = {name: replace(policy, crates=found) for name, found in crates.items()}
+        self._without = replace(policy, crates={})
+        self._limits = policy.crate_limits
+        self._limited = replace(
+            policy, crates={key: CrateGrants(key) for key in policy.crate_limits}
+        )
+
+    def of(self, package: Package) -> tuple[str, CrateGrants | None]:
+        """Return the key that the package goes by, and what is granted to it.
+
+        Without grants it is the key that new ones would get.
+        """
+        grants = self._matching(self._by_name.get(package.name, self._without), package)
+        if grants is not None:
+            return grants.key, grants
+        key = key_for(
+            package.name,
+            package.source,
+            self._directory(package),
+            is_workspace_member=package.id in self._members,
+            has_registry_twin=package.name in self._twins,
+        )
+        return key, None
+
+    def limits_of(self, package: Package) -> Mapping[str, int]:
+        """Return the limits that the package has of its own: those under the closest key."""
+        if not self._limits:
+            return {}
+        found = self._matching(self._limited, package)
+        return self._limits[found.key] if found else {}
+
+    def _matching(self, policy: Policy, package: Package) -> CrateGrants | None:
+        return matching(
+            policy,
+            package.name,
+            package.version,
+            package.source,
+            package.id in self._members,
+            package.name in self._twins,
+            self._directory(package),
+        )
+
+    def _directory(self, package: Package) -> str:
+        return locate(os.fsencode(package.folder), self._places)
+
+
+def places(
+    metadata: Metadata, toolchain: Toolchain, environment: Mapping[str, str]
+) -> dict[str, bytes]:
+    """Return what the tokens of portable paths stand for, but for those of a single build."""
+    folders = {
+        "WORKSPACE": metadata.root,
+        "CARGO_HOME": toolchain.cargo_home,
+        "SYSROOT": toolchain.sysroot,
+        "HOME": home(environment),
+    }
+    return {token: os.fsencode(folder.resolve()) for token, folder in folders.items()}

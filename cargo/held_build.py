@@ -1,0 +1,226 @@
+"""A build held to its grants, from a project and a policy to the recordings of its scripts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+
+from buildperm.cargo import session_maker as sessions
+from buildperm.cargo import units
+from buildperm.cargo.cargo_process import Build, Finished
+from buildperm.cargo.message_stream import Messages
+from buildperm.cargo.rerun import Rerun
+from buildperm.cargo.survey import Survey
+from buildperm.cargo.target_directory import open_target
+from buildperm.errors import BuildpermError, CannotEnforceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from pathlib import Path
+
+    from buildperm.cargo.cargo_process import Progress
+    from buildperm.cargo.project import Project
+    from buildperm.cargo.units import Unit
+    from buildperm.policy.grants import Policy
+    from buildperm.supervisor.session import Session
+
+Profile = Literal["learning", "enforcing"]
+_FOLDERS: dict[Profile, Literal["learn", "ci"]] = {"learning": "learn", "enforcing": "ci"}
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """How a held build went."""
+
+    finished: Finished
+    units: tuple[Unit, ...]  # The runs that took part, fresh ones too, with their recordings.
+
+
+class HeldBuild:
+    """One held build; `interrupt` may be called from anywhere while `run` blocks.
+
+    Making it writes nothing but an empty folder. It can be run once.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        policy: Policy,
+        profile: Profile,
+        *,
+        on_progress: Callable[[Progress], None] = lambda _: None,
+        on_output: Callable[[bytes], None] | None = None,
+    ) -> None:
+        """Make the session.
+
+        Raises:
+            BuildpermError: This machine cannot enforce the policy, or the target directory or the
+                lock file cannot be used.
+        """
+        self.project = project
+        self.target = open_target(project.metadata, _FOLDERS[profile])
+        self.session = self._session(policy, profile)
+        self._on_progress = on_progress
+        self._on_output = on_output
+        self._is_interrupted = False
+        arguments = project.arguments
+        keeps_going = arguments.keeps_going(project.toolchain.cargo_version)
+        words = arguments.reporting(keeps_going=keeps_going)
+        self._build = self._prepared(words, keeps_going=keeps_going, reports=arguments.can_report)
+
+    def run(self, doubtful: Collection[str] = ()) -> Held:
+        """Build, and find the recordings.
+
+        Args:
+            doubtful: Names of packages that are to be compiled again, whatever Cargo thinks.
+
+        Raises:
+            CannotEnforceError: A build script was found that has no stub, or it is not known what
+                one did.
+            BuildpermError: Another command is at work, or a file cannot be written.
+        """
+        with self.target.locked():
+            stub = self.target.stub_text()
+            self.target.write(self.session)
+            try:
+                units.forget(self.target.folder, doubtful)
+                units.invalidate(self.target.folder, self.session, stub)
+            except OSError as error:
+                raise BuildpermError(
+                    f"cannot remove `{error.filename}`: {error.strerror}",
+                    hint="Run `cargo clean`.",
+                ) from error
+            finished = self._build.run()
+            self._check(finished, stub)
+            finished, earlier = self._surveyed(finished)
+            if earlier is not None:
+                self._check(finished, stub)
+            among = finished.units if finished.is_complete else None
+            found = units.recorded(self.target.folder, self.session, among=among)
+            found += units.recorded(self.target.folder, self.session, among=earlier or ())
+        return Held(finished, tuple(found))
+
+    def _prepared(
+        self, words: Sequence[str], *, keeps_going: bool, reports: bool, is_heard: bool = True
+    ) -> Build:
+        """Prepare to run Cargo; `is_heard` says whether anybody wants to know what it says."""
+        project = self.project
+        keeps = bool(project.arguments.message_format)
+        unit_of = partial(units.unit_of, self.target.folder)
+        return Build(
+            [str(project.toolchain.cargo), *words],
+            project.folder,
+            self.target.environment(
+                project.toolchain,
+                project.environment,
+                rustc_wrapper=project.configuration.rustc_wrapper,
+            ),
+            self.target.progress,
+            on_progress=self._on_progress,
+            on_output=self._on_output if is_heard else lambda _: None,
+            messages=Messages(unit_of, keeps=keeps) if reports else None,
+            keeps_going=keeps_going,
+            serves=True,
+        )
+
+    def _surveyed(self, finished: Finished) -> tuple[Finished, set[Path] | None]:
+        """Have a second look where Cargo cannot tell what took part.
+
+        Also return what is kept of runs that were made again meanwhile; None without such a look.
+        """
+        arguments = self.project.arguments
+        if finished.is_complete or finished.interrupted or not arguments.is_testing:
+            return finished, None
+        known = {unit.folder for unit in units.recorded(self.target.folder, self.session)}
+        if finished.exit_code == 0 and known <= finished.ran:
+            return replace(finished, is_complete=True), None
+
+        def start(words: Sequence[str], keeps_going: bool) -> Build:
+            self.target.forget_progress()
+            self._build = self._prepared(
+                words, keeps_going=keeps_going, reports=True, is_heard=keeps_going
+            )
+            if self._is_interrupted:
+                self._build.interrupt()
+            return self._build
+
+        survey = Survey(self.target.folder, start)
+        ran = units.recorded(self.target.folder, self.session, among=finished.ran)
+        words = arguments.surveys(
+            self.project.toolchain.cargo_version, fails=any(unit.status for unit in ran)
+        )
+        return survey.complete(finished, words), survey.earlier
+
+    def _check(self, finished: Finished, stub: bytes) -> None:
+        """Make sure that every script was held, and that it is known what each run did.
+
+        Raises:
+            CannotEnforceError: It is not so.
+        """
+        unguarded = units.unguarded(self.target.folder, stub)
+        if unguarded:
+            raise CannotEnforceError(
+                f"this Cargo builds scripts in a way that buildperm does not know: "
+                f"`{unguarded[0]}` has no stub, and may have run without one",
+                hint="Treat this machine as if the script had run with your rights.",
+            )
+        if finished.interrupted:
+            return
+        if finished.unheld:
+            crate, version = finished.unheld[0]
+            raise CannotEnforceError(
+                f"the build script of `{crate}` {version} could not be held to its grants, and was "
+                "not run",
+                hint="See what it said above, and `buildperm doctor`.",
+            )
+        lost = units.lacking(self.session, finished.units)
+        if lost or finished.overwritten:
+            why = "missing, broken, or not of this build" if lost else "overwritten by another run"
+            raise CannotEnforceError(
+                f"what the build script in `{[*lost, *finished.overwritten][0]}` did is not known: "
+                f"its recording is {why}",
+                hint="Find out what else is at work there, and run the command again.",
+            )
+
+    def interrupt(self) -> None:
+        """End the build; see `Build.interrupt`."""
+        self._is_interrupted = True
+        self._build.interrupt()
+
+    def other_session(self, policy: Policy, profile: Profile, name: str) -> Path:
+        """Write a session for another policy or profile; return its file, for `cargo.rerun`.
+
+        Raises:
+            BuildpermError: It cannot be enforced, or not be written.
+        """
+        return self.target.write(self._session(policy, profile), name=name)
+
+    def rerun(
+        self,
+        unit: Unit,
+        session: Path,
+        changes: Mapping[str, str | None] = MappingProxyType({}),
+    ) -> Rerun:
+        """Prepare to run one recorded script again; see `cargo.rerun`.
+
+        Raises:
+            BuildpermError: Its context does not fit any more.
+        """
+        name = "-".join(unit.folder.relative_to(self.target.folder).parts)
+        scratch = self.target.folder / "buildperm-rerun" / name
+        return Rerun(unit.folder, scratch, session, self.project.environment, changes)
+
+    def _session(self, policy: Policy, profile: Profile) -> Session:
+        project = self.project
+        return sessions.make(
+            project.metadata,
+            project.lock,
+            policy,
+            project.toolchain,
+            self.target,
+            project.environment,
+            profile=profile,
+            rustc_wrapper=project.configuration.rustc_wrapper,
+        )

@@ -1,0 +1,100 @@
+"""Where packages come from now and came from before: grants that go to other code by that."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+
+from buildperm.cargo.grant_keys import places
+from buildperm.cargo.lock import Identity, Lock
+from buildperm.cargo.project import Project
+from buildperm.policy.grants import CRATES_IO, CrateGrants, Policy, parse_key
+from buildperm.policy.proposal import Risk
+from buildperm.policy.subjects import Subject, Tables
+from buildperm.policy.widening import WiderGrant
+from buildperm.rules.pattern import locate
+
+_CRATES_IO = "crates.io"
+_PLAIN_NAMES = "a plain name in the grant table means either"
+
+
+def elsewhere(project: Project, before: Policy, after: Policy, known: Lock) -> list[WiderGrant]:
+    """Return what was granted to other code, and goes to a package of Cargo.lock now.
+
+    What a table grants that is new itself is left out: that is told anyway.
+
+    Args:
+        project: The workspace.
+        before: The grants that are the reference.
+        after: Those that there are now.
+        known: The Cargo.lock that was there beside the former.
+    """
+    names = {parse_key(key).name for key in after.crates}
+    old, new = Tables(before), Tables(after)
+    former: dict[str, list[Identity]] = {}
+    for package in known.packages:
+        former.setdefault(package.name, []).append(package)
+    found = []
+    for subject, package in _subjects(project, names):
+        now, was = new.grants(subject), old.grants(subject)
+        if _grants_something(now) and _grants_something(was):
+            assert now is not None
+            what = _moved(subject, package, former.get(package.name, ()), now.key)
+            if what:
+                place = ("crates", now.key)
+                found.append(
+                    WiderGrant(now.key, f"origin {package.name}", what, (), Risk.HIGH, place)
+                )
+    return found
+
+
+def _subjects(project: Project, names: Iterable[str]) -> Iterator[tuple[Subject, Identity]]:
+    wanted = set(names)
+    twins = {each.name for each in project.lock.packages if each.source in CRATES_IO}
+    folders = _folders(project)
+    for package in project.lock.packages:
+        if package.name not in wanted or (not package.source and package.name in twins):
+            continue  # With a twin at crates.io a folder goes by its own key, which names it.
+        directory = "" if package.source else folders.get((package.name, package.version), "")
+        yield Subject(package.name, package.version, "", package.source, directory), package
+
+
+def _folders(project: Project) -> Mapping[tuple[str, str], str]:
+    tokens = places(project.metadata, project.toolchain, project.environment)
+    return {
+        (each.name, each.version): locate(os.fsencode(each.folder), tokens)
+        for each in project.metadata.packages.values()
+        if not each.source
+    }
+
+
+def _moved(subject: Subject, now: Identity, former: Iterable[Identity], key: str) -> str:
+    """Say how a package is other code than it was; empty if it is not."""
+    origins = {}
+    for was in former:
+        origin = Subject(was.name, was.version, "", was.source, "")
+        origins[_origin(was)] = origin.origin
+        if _origin(was) == _origin(now):
+            is_same_version = was.version == now.version and was.checksum and now.checksum
+            if is_same_version and was.checksum != now.checksum:
+                return f"now grants to other code: {now.version} has another checksum in Cargo.lock"
+    # Beside its twin at crates.io, which is gone, the folder went by a key of its own.
+    had_twin = not now.source and not parse_key(key).source and _CRATES_IO in origins
+    if _origin(now) in origins and not had_twin:
+        return ""
+    origins.pop(_origin(now), None)
+    if origins:
+        came = ", ".join(sorted(origins.values()))
+        return f"now grants to other code: {now.name} is {subject.origin}, and was {came}"
+    if not now.source and not parse_key(key).source:
+        return f"now grants to other code: {now.name} is new, and {subject.origin}; {_PLAIN_NAMES}"
+    return ""
+
+
+def _origin(package: Identity) -> str:
+    """Return what is the same for the same package in another version or commit."""
+    return _CRATES_IO if package.source in CRATES_IO else package.source.partition("#")[0]
+
+
+def _grants_something(grants: CrateGrants | None) -> bool:
+    return grants is not None and bool(grants.rules or grants.presets)

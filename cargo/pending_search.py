@@ -1,0 +1,212 @@
+"""Finds the build scripts that were not reviewed as they are now, without building anything."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from buildperm.cargo.arguments import parse
+from buildperm.cargo.grant_keys import Keys, places
+from buildperm.cargo.inputs import ABSENT, Ingredients
+from buildperm.cargo.project import LEARN
+from buildperm.errors import BuildpermError
+from buildperm.policy import causes, compilation, reasons
+from buildperm.policy.grants import CrateGrants, Policy, parse_key
+from buildperm.policy.pending_review import Cause, Pending
+from buildperm.policy.snapshots import previous
+from buildperm.rules.pattern import absolute, locate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from buildperm.cargo.metadata import Package
+    from buildperm.cargo.project import Project
+    from buildperm.policy.snapshot import Inputs, Snapshot
+
+    Snapshots = Mapping[tuple[str, str], Snapshot]
+    """By crate and version, as `policy.lock_file` reads them."""
+
+
+def reviewed_files(places_: Mapping[str, bytes], snapshots: Iterable[Snapshot]) -> Iterator[Path]:
+    """Yield the files that build scripts were made from when they were reviewed, there or not."""
+    for name in dict.fromkeys(name for each in snapshots for name in each.inputs.files):
+        try:
+            path = absolute(name, places_)
+        except ValueError:
+            continue
+        if path is not None:
+            yield Path(os.fsdecode(path))
+
+
+_OF_CONTENT = (Cause.NEW, Cause.VERSION, Cause.SOURCE, Cause.BUILD_DEPENDENCIES)
+
+
+def doubtful(project: Project, found: Iterable[Pending]) -> frozenset[str]:
+    """Return the names of the packages that Cargo may take for fresh although they have changed.
+
+    It goes by the dates of files, which whoever brings older ones chooses, and takes what is
+    vendored for immutable. A recording must be of what is there now.
+    """
+    places_ = places(project.metadata, project.toolchain, project.environment)
+    ingredients = Ingredients(project.metadata, project.lock, places_)
+    packages = {
+        (each.name, each.version, each.source): each for each in project.metadata.scripted()
+    }
+    names: set[str] = set()
+    for each in found:
+        package = packages.get((each.name, each.version, each.source))
+        if package is not None and any(cause in _OF_CONTENT for cause, _ in each.causes):
+            names |= ingredients.local(package)
+    return frozenset(names)
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """What is kept about crates that Cargo.lock has no more; all sorted."""
+
+    snapshots: tuple[tuple[str, str], ...]  # Crate and version.
+    grants: tuple[str, ...]  # Keys of the grant table.
+
+
+def pending(
+    project: Project, policy: Policy, snapshots: Snapshots, *, words: str = ""
+) -> list[Pending]:
+    """Find what has to be reviewed in one context, the new build scripts first, then by crate.
+
+    Args:
+        project: The workspace in that context.
+        policy: Its grants.
+        snapshots: How its build scripts were when they were reviewed.
+        words: What the context goes by; empty for the words of the project.
+
+    Raises:
+        BuildpermError: Cargo.lock lacks the checksum of a package.
+    """
+    return _Looking(project, policy, snapshots, words or shlex.join(project.arguments.words)).all()
+
+
+def combined(contexts: Iterable[Iterable[Pending]]) -> list[Pending]:
+    """Put together what is pending in several contexts, each build script once."""
+    found: dict[tuple[str, str, str], Pending] = {}
+    for context in contexts:
+        for each in context:
+            key = each.crate, each.version, each.source
+            known = found.get(key)
+            if known is not None:
+                each = replace(known, causes=tuple(dict.fromkeys(known.causes + each.causes)))
+            found[key] = each
+    return _ordered(found.values())
+
+
+def stale(projects: Sequence[Project], policy: Policy, snapshots: Snapshots) -> Stale:
+    """Find what is kept for nothing; the projects are one workspace in several contexts."""
+    locked = {(each.name, each.version, each.source) for each in projects[0].lock.packages}
+    scripted: set[tuple[str, str, str]] = set()
+    plain: set[tuple[str, str, str]] = set()
+    for project in projects:
+        for each in project.metadata.packages.values():
+            known = scripted if each.build_scripts else plain
+            known.add((each.name, each.version, each.source))
+    versions: dict[str, list[tuple[str, str, str]]] = {}
+    for package in locked - (plain - scripted):
+        versions.setdefault(package[1], []).append(package)
+    gone = (key for key in snapshots if not _is_there(key[0], versions.get(key[1], ())))
+    unused = (grants.key for grants in reasons.absent(policy, locked))
+    return Stale(tuple(sorted(gone)), tuple(sorted(unused)))
+
+
+def _is_there(crate: str, packages: Iterable[tuple[str, str, str]]) -> bool:
+    """Tell whether a key means one of the packages."""
+    reviewed = CrateGrants(crate, reviewed=frozenset({""}))
+    try:
+        return not reasons.absent(Policy("", {crate: reviewed}, Path()), packages)
+    except ValueError:
+        return False
+
+
+class _Looking:
+    """One look at a workspace in one context."""
+
+    def __init__(self, project: Project, policy: Policy, snapshots: Snapshots, words: str) -> None:
+        self._metadata = project.metadata
+        self._policy = policy
+        self._words = words
+        self._places = places(project.metadata, project.toolchain, project.environment)
+        self._keys = Keys(project.metadata, project.lock, policy, self._places)
+        self._ingredients = Ingredients(project.metadata, project.lock, self._places)
+        # A key that has got a version since, or lost it, still means the same crate.
+        self._snapshots = {
+            (_without_version(crate), version): snapshot
+            for (crate, version), snapshot in snapshots.items()
+        }
+
+    def all(self) -> list[Pending]:
+        found: list[tuple[Package, str, Snapshot | None, list[tuple[Cause, str]]]] = []
+        for package in self._metadata.scripted():
+            crate, grants = self._keys.of(package)
+            before = previous(self._snapshots, _without_version(crate), package.version)
+            why = list(self._causes(package, grants, before))
+            if why:
+                found.append((package, crate, before, why))
+        ways = self._metadata.chains(package.id for package, *_ in found)
+        return _ordered(
+            Pending(
+                crate=crate,
+                name=package.name,
+                version=package.version,
+                source=package.source,
+                before=before.version if before else "",
+                way=tuple(step.name for step in ways[package.id]),
+                causes=tuple(why),
+            )
+            for package, crate, before, why in found
+        )
+
+    def _causes(
+        self, package: Package, grants: CrateGrants | None, before: Snapshot | None
+    ) -> Iterator[tuple[Cause, str]]:
+        yield from causes.of_version(before, package.version)
+        if before is None:
+            return
+        folder = locate(os.fsencode(package.folder), self._places)
+        now = self._inputs(package, before)
+        yield from causes.of_inputs(before, package.version, package.source, now, folder, ABSENT)
+        if self._words in before.commands:
+            yield from causes.of_features(before.commands[self._words], package.features)
+        if package.version != before.version:
+            return  # Whatever else there is to say is about another version.
+        if self._words not in before.commands:
+            yield from causes.of_context(self._words, is_declared=self._is_declared())
+        seen = {each for sighting in before.sightings for each in sighting.seen}
+        if seen:
+            held_to = compilation.effective(grants, package.revision)
+            yield from causes.of_grants(seen, held_to.rules, held_to.denials)
+
+    def _inputs(self, package: Package, before: Snapshot) -> Inputs:
+        is_local = self._ingredients.is_local(package)
+        files = reviewed_files(self._places, [before] if is_local else ())
+        return self._ingredients.inputs(package, files)
+
+    def _is_declared(self) -> bool:
+        for context in self._policy.contexts:
+            try:
+                words = parse(shlex.split(context), default=LEARN).words
+            except (BuildpermError, ValueError):
+                continue
+            if shlex.join(words) == self._words:
+                return True
+        return False
+
+
+def _ordered(found: Iterable[Pending]) -> list[Pending]:
+    return sorted(found, key=lambda each: (not each.is_new, each.crate, each.version))
+
+
+def _without_version(key: str) -> str:
+    try:
+        return str(replace(parse_key(key), version=""))
+    except ValueError:
+        return key

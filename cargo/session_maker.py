@@ -1,0 +1,235 @@
+"""Makes the session of a command: who may do what, for every supervisor of one run of Cargo."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Literal
+
+from buildperm import __version__
+from buildperm.cargo import grant_keys as keys
+from buildperm.cargo import owned_folders
+from buildperm.errors import BuildpermError, CannotEnforceError
+from buildperm.policy import compilation
+from buildperm.rules import baseline, layout, limits, sensitive, tier
+from buildperm.rules.containment import Containment
+from buildperm.rules.variables import looks_secret
+from buildperm.sandbox import stub
+from buildperm.sandbox.runtime import choose
+from buildperm.supervisor import landlock_rules
+from buildperm.supervisor.session import VERSION
+from buildperm.tracer.notation import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from buildperm.cargo.lock import Lock
+    from buildperm.cargo.metadata import Metadata
+    from buildperm.cargo.metadata import Package as CargoPackage
+    from buildperm.cargo.target_directory import TargetDirectory
+    from buildperm.cargo.toolchain import Toolchain
+    from buildperm.policy.grants import Policy
+    from buildperm.sandbox.runtime import Runtime
+    from buildperm.supervisor.session import Session, SessionPackage
+
+RUNTIME_VARIABLE = "BUILDPERM_RUNTIME"
+"""Says which runtime to use, whatever Cargo.toml says; `require` there counts all the same."""
+
+_SYSTEM = ("/usr/", "/bin/", "/sbin/", "/lib", "/etc/", "/nix/store/", "/gnu/store/")
+
+_KNOWN_SCRIPTS = ("build-script-", "metabuild-")  # What rustc-wrapper.sh looks for.
+
+
+def make(
+    metadata: Metadata,
+    lock: Lock,
+    policy: Policy,
+    toolchain: Toolchain,
+    target: TargetDirectory,
+    environment: Mapping[str, str],
+    *,
+    profile: Literal["learning", "enforcing"],
+    rustc_wrapper: str = "",
+) -> Session:
+    """Put together what supervisors need to know.
+
+    `environment` is the user's; `rustc_wrapper` is what build scripts are to see as RUSTC_WRAPPER.
+
+    Raises:
+        CannotEnforceError: This machine or this version cannot do what the grants require.
+        BuildpermError: A package is not in the lock file as Cargo.lock should have it.
+    """
+    prepared = chosen(policy, environment).prepare()
+    places = keys.places(metadata, toolchain, environment)
+    places["TARGET_DIR"] = os.fsencode(target.folder.resolve())
+    grant_keys = keys.Keys(metadata, lock, policy, places)
+    session: Session = {
+        "version": VERSION,
+        "python": sys.hexversion,
+        "buildperm": __version__,
+        "profile": profile,
+        "runtime": prepared.runtime,
+        "hull": list(prepared.hull),
+        "mounts": prepared.mounts,
+        "left_open": list(prepared.left_open),
+        "landlock_abi": prepared.landlock_abi,
+        "kernel": prepared.kernel,
+        "filter": prepared.filter,
+        "calls": prepared.calls,
+        "places": places,
+        "path": os.fsencode(toolchain.path(environment.get("PATH", os.defpath))),
+        "owned": owned_folders.folders(metadata, toolchain, environment),
+        "homes": owned_folders.homes(),
+        "loaded": sorted(stub.loaded()),
+        "rustc_wrapper": os.fsencode(rustc_wrapper),
+        "progress": os.fsencode(target.progress),
+        "packages": {},
+        "limits": {**limits.DEFAULTS, **policy.limits},
+    }
+    for package in metadata.scripted():
+        described = _package(package, metadata, lock, grant_keys)
+        own = grant_keys.limits_of(package)
+        if own:
+            described["limits"] = dict(own)
+        described["digest"] = _digest(session, described)
+        session["packages"][os.fsencode(package.folder)] = described
+    session["fetched"] = sorted(
+        os.fsencode(package.folder)
+        for package in metadata.packages.values()
+        if not package.build_scripts
+        and (package.source or not package.folder.is_relative_to(metadata.root))
+    )
+    session["found"] = _found(session)
+    if not toolchain.is_alone():
+        session["found"] |= {folder: [] for folder in layout.LISTED}
+    _look(session, metadata, environment)
+    return session
+
+
+def _look(session: Session, metadata: Metadata, environment: Mapping[str, str]) -> None:
+    """Find, once rather than once per script, what of this machine is sensitive."""
+    session["tier"] = tier.find(
+        session["places"],
+        session["path"],
+        {os.fsencode(name): os.fsencode(value) for name, value in environment.items()},
+        {os.fsencode(each.folder): not each.source for each in metadata.packages.values()},
+    )
+    if session["tier"]["is_short"]:
+        session["left_open"].append(
+            f"The workspace has more than {tier.LOOKED_AT_MOST:,} files or 4,000 that may be keys: "
+            "what lies deeper was not looked at."
+        )
+
+
+def chosen(policy: Policy, environment: Mapping[str, str]) -> Runtime:
+    """Return the runtime for a workspace: what BUILDPERM_RUNTIME says, else its Cargo.toml.
+
+    Raises:
+        CannotEnforceError: This machine or this version cannot do what is required.
+    """
+    wanted = environment.get(RUNTIME_VARIABLE) or policy.runtime
+    try:
+        return choose(wanted, policy.require)
+    except CannotEnforceError as error:
+        raise CannotEnforceError(f"{policy.manifest}: {error.args[0]}", hint=error.hint) from error
+
+
+def _found(session: Session) -> dict[str, list[tuple[bytes, bool]]]:
+    """Look up once, rather than once per script, what no script can change.
+
+    That is names of programs, and paths in folders of the system that nothing is built in. What
+    links lead away from is left to each supervisor to refuse.
+    """
+    granted: set[str] = set()
+    names: set[str] = set()
+    for package in session["packages"].values():
+        denied = package["deny"]
+        granted.update(package["read"], denied.get("read", ()))
+        names.update(package["exec"], denied.get("exec", ()))
+    places = session["places"]
+    built_in = tuple(encode(place) for place in places.values())
+    paths = {
+        pattern
+        for pattern in granted | names
+        if pattern.startswith(_SYSTEM) and not pattern.startswith(built_in)
+    }
+    fixed = ("/", "$SYSROOT")
+    paths.update(path for path in (*baseline.READ, *baseline.EXEC) if path.startswith(fixed))
+    containment = Containment(places, landlock_rules.filled(session))
+    found = {
+        name: containment.within("exec", name, session["path"])
+        for name in sorted(names)
+        if "/" not in name and not name.startswith("$")
+    }
+    found |= {path: containment.within("read", path) for path in sorted(paths)}
+    left_out = {pattern for _, pattern in containment.left_out}
+    return {pattern: paths for pattern, paths in found.items() if pattern not in left_out}
+
+
+def _package(
+    package: CargoPackage, metadata: Metadata, lock: Lock, grant_keys: keys.Keys
+) -> SessionPackage:
+    for script in package.build_scripts:
+        if not script.startswith(_KNOWN_SCRIPTS):
+            raise CannotEnforceError(
+                f"the build script `{script}` of `{package.name}` has a name that this version of "
+                "buildperm would not recognise",
+                hint="Update buildperm.",
+            )
+    crate, grants = grant_keys.of(package)
+    effective = compilation.effective(grants, package.revision)
+    lists = effective.lists()
+    try:
+        checksum = lock.checksum(package.name, package.version, package.source)
+    except BuildpermError as error:
+        chain = " → ".join(step.name for step in metadata.chain(package.id))
+        raise BuildpermError(f"{error.args[0]} ({chain})", hint=error.hint) from error
+    described: SessionPackage = {
+        "crate": crate,
+        "id": package.id,
+        "name": package.name,
+        "version": package.version,
+        "source": package.source,
+        "checksum": checksum,
+        "read": lists["read"],
+        "write": lists["write"],
+        "exec": lists["exec"],
+        "net": lists["net"],
+        "env": lists["env"],
+        "directives": lists["directives"],
+        "deny": lists["deny"],
+        "withheld": {
+            f"{each.rule.kind} {each.rule.pattern}": each.why for each in effective.withheld
+        },
+    }
+    secrets = compilation.by_hand(grants, package.revision)
+    if secrets:
+        described["secrets"] = secrets
+    return described
+
+
+def _digest(session: Session, package: SessionPackage) -> str:
+    """Return what changes whenever a run under this session could go another way than before."""
+    held_to = package.copy()
+    held_to.pop("withheld", None)
+    if session["profile"] == "learning":
+        # The script may read, run and see nearly everything anyhow: to grant what was seen must not
+        # make every script run again that it was seen in.
+        held_to["read"] = _beyond_learning(package["read"])
+        held_to["exec"] = _beyond_learning(package["exec"])
+        held_to["env"] = [name for name in package["env"] if looks_secret(name)]
+    decisive = (
+        [session[key] for key in ("buildperm", "profile", "runtime", "landlock_abi")],
+        held_to,
+        {name: held for name, held in session["limits"].items() if held != limits.DEFAULTS[name]},
+        [name.hex() for name in session.get("loaded", ())],
+    )
+    text = json.dumps(decisive, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _beyond_learning(patterns: list[str]) -> list[str]:
+    """Leave the patterns that open something which is refused even while learning."""
+    return [pattern for pattern in patterns if sensitive.opened_by(pattern, writing=False)]

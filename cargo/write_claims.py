@@ -1,0 +1,79 @@
+"""Whether two packages may write the same place, whatever it is called in Cargo.toml.
+
+`$MANIFEST_DIR` of one package is `$WORKSPACE/NAME` of another, and links lead anywhere; so this
+compares what the tokens stand for, package by package; `policy.write_conflicts` compares text.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from buildperm.cargo.grant_keys import Keys
+from buildperm.errors import BuildpermError
+from buildperm.policy.access import Kind
+from buildperm.policy.manifest import dotted, table_path
+from buildperm.policy.write_conflicts import Area, Claim, area, conflict
+from buildperm.rules.containment import Containment
+from buildperm.rules.pattern import absolute, locate
+from buildperm.tracer.notation import decode, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from buildperm.cargo.project import Project
+    from buildperm.policy.grants import Policy
+
+
+def check(
+    project: Project, policy: Policy, places: Mapping[str, bytes], document: Mapping[str, Any]
+) -> None:
+    """Make sure that no two packages may write the same, unless that is said to be meant.
+
+    Args:
+        project: Whose packages.
+        policy: What they are granted.
+        places: What tokens stand for, but for those of a single build.
+        document: The Cargo.toml that the grants are from.
+
+    Raises:
+        BuildpermError: Two may.
+    """
+    claims = list(_claims(project, policy, places))
+    shared = [named for each in policy.shared if (named := _real(each, places)) is not None]
+    found = conflict(claims, shared)
+    if found is not None:
+        real = found.narrower.area
+        both = locate(decode(real.path), places) + ("/**" if real.is_folder else "")
+        raise BuildpermError(
+            f"{policy.manifest}: `{found.second.key}`: write: {found.what}",
+            hint=found.hint(dotted(table_path(document)), both),
+        )
+
+
+def _claims(project: Project, policy: Policy, places: Mapping[str, bytes]) -> Iterator[Claim]:
+    if not any(rule.kind is Kind.WRITE for each in policy.crates.values() for rule in each.rules):
+        return  # As in nearly every workspace.
+    keys = Keys(project.metadata, project.lock, policy, places)
+    for package in project.metadata.scripted():
+        key, grants = keys.of(package)
+        folder = os.fsencode(package.folder)
+        who = f"{package.source or encode(folder)}#{package.name}"
+        own = {**places, "MANIFEST_DIR": folder}
+        for rule in sorted(grants.rules) if grants else ():
+            real = _real(rule.pattern, own) if rule.kind is Kind.WRITE else None
+            if real is not None:
+                yield Claim(who, key, rule.pattern, real)
+
+
+def _real(pattern: str, places: Mapping[str, bytes]) -> Area | None:
+    """Return what a pattern opens here, links resolved as far as it is there; None if nothing."""
+    named = area(pattern)
+    path = absolute(named.path, places)
+    if path is None or not path.startswith(b"/"):
+        return None  # Of a single build, which only its own script writes.
+    real = os.path.realpath(path)
+    if not Containment(places, ()).holds(pattern, path, real):
+        return None  # Nobody gets what a link leads to from there.
+    return Area(encode(real), named.is_folder)

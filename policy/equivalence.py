@@ -1,0 +1,42 @@
+"""Likeness: the same question about several crates, so that one answer will do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from buildperm.policy.decision import signature
+from buildperm.policy.proposal import Choice, Proposal, Reason, Risk
+
+_OWN_FOLDERS = ("$MANIFEST_DIR", "$OUT_DIR", "$TMP")
+
+
+class Likeness:
+    """Proposals by what their rungs say."""
+
+    def __init__(self, proposals: Iterable[Proposal]) -> None:
+        self._rungs: dict[tuple[str, ...], dict[str, tuple[Proposal, int]]] = {}
+        self.add(proposals)
+
+    def add(self, proposals: Iterable[Proposal]) -> None:
+        """Take in more proposals; what is no question, or is locked, is like nothing."""
+        for proposal in proposals:
+            if proposal.standing is Reason.ASKED and not proposal.locked:
+                for rung, choice in enumerate(proposal.ladder):
+                    known = self._rungs.setdefault(signature(choice), {})
+                    known.setdefault(proposal.id, (proposal, rung))
+
+    def find(self, proposal: Proposal, choice: Choice) -> dict[str, int]:
+        """Return, by id, the rung of each other proposal that says just what `choice` does.
+
+        Left out is what is critical or riskier than `proposal`, and what is another thing in each
+        crate because it lies in the crate's own folders.
+        """
+        said = signature(choice)
+        is_own = any(folder in rule.pattern for rule in choice.rules for folder in _OWN_FOLDERS)
+        if not said or is_own or proposal.standing is not Reason.ASKED:
+            return {}
+        return {
+            each: rung
+            for each, (other, rung) in self._rungs.get(said, {}).items()
+            if each != proposal.id and other.risk <= min(proposal.risk, Risk.HIGH)
+        }

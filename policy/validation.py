@@ -1,0 +1,250 @@
+"""Why a grant cannot stand: a pattern that says nothing, too much, or what nobody may grant."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from buildperm.policy.access import Kind
+from buildperm.policy.rule import Rule
+from buildperm.policy.write_conflicts import is_own
+from buildperm.rules import address, directive, sensitive, variables
+from buildperm.rules.pattern import TOKENS, is_literal
+from buildperm.tracer import notation
+
+_TOKEN = re.compile(rf"\$(?:{'|'.join(TOKENS)})(?![A-Za-z0-9_])")
+_WORD = re.compile(r"\$\{?([A-Za-z0-9_]*)\}?")
+_WILD = re.compile(r"[*?]+")
+_DIRECTIVE = re.compile(r"[a-z][a-z0-9-]*=.+", re.DOTALL)
+
+# Folders whose whole content is never meant.
+_WIDE = {"/", "$HOME", "$CARGO_HOME", "/boot", "/dev", "/etc", "/home", "/media", "/mnt", "/proc"}
+_WIDE |= {"/root", "/run", "/sys", "/tmp", "/var", "/var/lib", "/var/run", "/var/tmp"}  # noqa: S108
+_PROGRAMS = {"/bin", "/gnu/store", "/lib", "/lib64", "/nix/store", "/opt", "/sbin", "/usr"}
+_PROGRAMS |= {f"/usr/{name}" for name in ("bin", "lib", "libexec", "local", "local/bin", "sbin")}
+_TOO_WIDE = {
+    Kind.READ: _WIDE,
+    Kind.EXEC: _WIDE | _PROGRAMS | {"$SYSROOT"},
+    Kind.WRITE: _WIDE | _PROGRAMS | {"$WORKSPACE", "$MANIFEST_DIR", "$TARGET_DIR", "$SYSROOT"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """What is wrong with a grant or a denial, and the way out."""
+
+    what: str  # A clause that begins in lower case.
+    hint: str  # One imperative sentence.
+
+
+def to_grant(rule: Rule, *, reason: str) -> Objection | None:
+    """Say why `rule` cannot be granted; `reason` is what its crate gives as one."""
+    pattern = rule.pattern
+    is_path = rule.kind in (Kind.READ, Kind.WRITE) or (rule.kind is Kind.EXEC and _is_path(pattern))
+    found = (_form(pattern) if is_path and pattern else None) or to_denial(rule)
+    if found is not None:
+        return found
+    match rule.kind:
+        case Kind.READ | Kind.WRITE:
+            return _path(rule, reason)
+        case Kind.EXEC:
+            return _path(rule, reason) if is_path else _only_wildcards(pattern, "program")
+        case Kind.NET:
+            return _address(pattern, reason)
+        case Kind.ENV:
+            return _variable(pattern, reason)
+        case Kind.DIRECTIVE:
+            return _directive(pattern)
+        case Kind.SYSTEM:
+            return Objection("no grant opens a system call", "Remove it.")
+
+
+def to_sharing(rule: Rule) -> Objection | None:
+    """Say why what `rule` allows to be written cannot be meant for several crates.
+
+    It grants nothing: whether it is in the sensitive tier is for the grants themselves to say.
+    """
+    if is_own(rule.pattern):
+        return Objection("each crate has another one", "Remove it.")
+    return to_grant(rule, reason="each grant gives its own")
+
+
+def to_denial(rule: Rule) -> Objection | None:
+    """Say why `rule` cannot be read as a pattern at all; as a denial nothing is too wide."""
+    if not rule.pattern:
+        return Objection("the pattern is empty", "Remove it.")
+    for word in _WORD.finditer(rule.pattern):
+        if not _TOKEN.match(rule.pattern, word.start()):
+            return _unknown_token(word)
+    if rule.kind is Kind.NET and rule.pattern.startswith("["):  # As everybody writes them.
+        return _spelling(rule.pattern.replace("[", "%5B", 1).replace("]", "%5D", 1))
+    return _spelling(rule.pattern)
+
+
+def _is_path(pattern: str) -> bool:
+    return "/" in pattern or pattern.startswith(("$", "~", "."))
+
+
+def _spelling(pattern: str) -> Objection | None:
+    """Object to text that the notation would have written otherwise: it would match nothing."""
+    canonical = ""
+    at = 0
+    for plain in (*re.finditer(rf"{_TOKEN.pattern}|{_WILD.pattern}", pattern), None):
+        literal = pattern[at : plain.start() if plain else len(pattern)]
+        try:
+            raw = notation.decode(literal)
+        except ValueError:
+            return Objection(
+                "`%` begins a byte and needs two hexadecimal digits",
+                "Write `%25` where a percent sign is meant.",
+            )
+        if b"\0" in raw:
+            return Objection("`%00` cannot be part of a name", "Remove it.")
+        canonical += notation.encode(raw) + (plain.group() if plain else "")
+        at = plain.end() if plain else at
+    if canonical != pattern:
+        return Objection("it is not in the notation of recordings", f"Write `{canonical}`.")
+    return None
+
+
+def _unknown_token(word: re.Match[str]) -> Objection:
+    close = get_close_matches(word[1].upper(), TOKENS, 1, 0.5)
+    if close:
+        return Objection(f"`{word[0]}` is no token", f"Write `${close[0]}`.")
+    tokens = " ".join(f"${token}" for token in TOKENS)
+    return Objection(
+        f"`{word[0]}` is no token",
+        f"Use one of {tokens}, or write `%24` where a dollar sign is meant.",
+    )
+
+
+def _form(pattern: str) -> Objection | None:
+    """Object to a path that is not absolute, or not in its shortest form."""
+    head, *components = pattern.split("/")
+    if head.startswith("~"):
+        return Objection("`~` is not expanded", "Write `$HOME` instead.")
+    token = _TOKEN.match(head)
+    word = _WORD.match(head)
+    if word and not token:
+        return _unknown_token(word)
+    if token:
+        if token.end() < len(head):
+            return Objection("a token is a folder of its own", f"Put a `/` after `{token[0]}`.")
+    elif head:
+        return Objection(
+            "a relative path has no meaning here",
+            "Begin it with a token such as `$WORKSPACE/`, or with `/`.",
+        )
+    if ".." in components or "." in components:
+        return Objection("`.` and `..` are not followed", "Write the path that is meant.")
+    if components and components[-1] == "" and pattern != "/":
+        return Objection(
+            "it ends in `/`", "Write `FOLDER/**` for a folder with everything below it."
+        )
+    if "" in components[:-1]:
+        return Objection("it holds an empty component", "Write one `/` for `//`.")
+    return None
+
+
+def _path(rule: Rule, reason: str) -> Objection | None:
+    pattern, writing = rule.pattern, rule.kind is Kind.WRITE
+    components = pattern.split("/")
+    literal = next((n for n, part in enumerate(components) if not is_literal(part)), None)
+    if literal is not None:
+        base = "/".join(components[:literal]) or "/"
+        tail = components[literal:]
+        everything = any("**" in part for part in tail) or (
+            rule.kind is Kind.EXEC and not _WILD.sub("", tail[-1])
+        )
+        if everything and base in _TOO_WIDE[rule.kind]:
+            return Objection(
+                f"everything below `{base}` is too much for one grant",
+                "Name the folder or the files that are needed.",
+            )
+        if writing and tail != ["**"]:
+            return Objection(
+                "what may be written is one file, or a folder with everything below it",
+                "Write the file's path, or `FOLDER/**`.",
+            )
+        opened = sensitive.opened_by(pattern, writing=writing)
+        if opened:
+            return Objection(
+                f"a wildcard cannot open the sensitive tier ({opened})",
+                "Name what is needed by its exact path, with a `reason`.",
+            )
+        return None
+    if pattern in _TOO_WIDE[rule.kind] and writing:
+        return Objection("it is a folder that everybody uses", "Name a file.")
+    held = sensitive.why(pattern, writing=writing)
+    if held and not reason:
+        return Objection(
+            f"it is in the sensitive tier ({held}) and its crate gives no reason",
+            'Add `reason = "…"` to the crate, or remove the grant.',
+        )
+    return None
+
+
+def _address(pattern: str, reason: str) -> Objection | None:
+    found = address.of_pattern(pattern)
+    if found is None:
+        return Objection(
+            "it is no host with a port",
+            "Write `HOST:PORT` or `*.HOST:PORT`, such as `crates.io:443`.",
+        )
+    host, port = found
+    packed = address.packed_address(host)
+    is_wild = pattern.startswith("*.")
+    canonical = f"{'*.' if is_wild else ''}{address.joined(host, port)}"
+    if pattern not in (canonical, notation.encode(canonical.encode())):
+        return Objection("it is not written as it is compared", f"Write `{canonical}`.")
+    if packed is None:
+        if is_wild and "." not in host:
+            return Objection(
+                f"everything below `{host}` is too much for one grant",
+                "Name the host, or a domain that belongs to somebody.",
+            )
+        return None
+    if is_wild:
+        return Objection("an address has nothing below it", f"Write `{canonical[2:]}`.")
+    why = address.why_special(packed)
+    if why in ("unspecified", "multicast") or packed in (b"\xff" * 4, b"\0" * 16):
+        return Objection("it is no address of one machine", "Write the address of one.")
+    held = address.why_held(pattern)
+    if held and not reason:
+        return Objection(
+            f"it is in the sensitive tier ({held}) and its crate gives no reason",
+            'Add `reason = "…"` to the crate, or remove the grant.',
+        )
+    return None
+
+
+def _variable(pattern: str, reason: str) -> Objection | None:
+    if "=" in pattern:
+        return Objection("a variable is granted by its name alone", "Remove `=` and the value.")
+    if is_literal(pattern) and variables.looks_secret(pattern) and not reason:
+        return Objection(
+            "its name looks like a secret's and its crate gives no reason",
+            'Add `reason = "…"` to the crate, or remove the grant.',
+        )
+    return _only_wildcards(pattern, "variable")
+
+
+def _directive(pattern: str) -> Objection | None:
+    key, _, value = pattern.partition("=")
+    if not _DIRECTIVE.fullmatch(pattern):
+        return Objection(
+            "it is no directive with a value", "Write `KEY=VALUE`, such as `rustc-link-arg=-lm`."
+        )
+    if directive.judge(key, value, granted=[pattern], denied=[], places={}) == "forbidden":
+        return Objection(
+            "no build script may tell Cargo this",
+            "Remove it: it would steer tools outside the sandbox.",
+        )
+    return _only_wildcards(value, "value")
+
+
+def _only_wildcards(pattern: str, what: str) -> Objection | None:
+    if _WILD.sub("", pattern):
+        return None
+    return Objection(f"it means every {what}", f"Name the {what}s that are needed.")

@@ -1,0 +1,1 @@
+"""What screens and plain text share: wording, agenda, sentences, prompts. Knows no textual."""

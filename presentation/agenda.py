@@ -1,0 +1,346 @@
+"""What the screens and the plain-text questions ask of a review; knows no terminal.
+
+What may be decided, and what a decision means, is for `policy.review` to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from buildperm.errors import BuildpermError
+from buildperm.policy.decision import Answer
+from buildperm.policy.proposal import Reason
+from buildperm.policy.review import BATCH_LIMIT
+from buildperm.presentation.behaviour import is_new
+from buildperm.presentation.wording import is_unreadable, plural, shown
+
+if TYPE_CHECKING:
+    from buildperm.policy.comparison import Comparison
+    from buildperm.policy.decision import Counts, Entry
+    from buildperm.policy.proposal import Proposal
+    from buildperm.policy.review import Review
+    from buildperm.presentation.front_end import Journal
+
+
+DUE = (Reason.ASKED, Reason.DORMANT)
+"""What has to be answered."""
+
+_OPTIONAL = (Reason.COVERED, Reason.UNUSED)
+"""What may be answered, but need not be."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalGroup:
+    """One crate in one version, with those of its proposals that the filter lets through."""
+
+    crate: str
+    version: str
+    proposals: tuple[Proposal, ...]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from all others."""
+        return self.crate, self.version
+
+
+class Agenda:
+    """The proposals that are shown, in their order, and every step on its way to the journal."""
+
+    def __init__(
+        self,
+        review: Review,
+        journal: Journal,
+        comparisons: Mapping[tuple[str, str], Comparison] | None = None,
+    ) -> None:
+        self._review = review
+        self._journal = journal
+        self._comparisons = comparisons or {}  # By crate and version.
+        self._words = ""
+        self._shown: tuple[Proposal, ...] = ()
+        self._positions: dict[str, int] = {}  # In _shown, by id.
+        self._groups: tuple[ProposalGroup, ...] = ()
+        self.trouble = ""
+        """Why the latest step did not reach the journal; empty if it did."""
+        self.filter("")
+
+    # What is shown.
+
+    @property
+    def groups(self) -> tuple[ProposalGroup, ...]:
+        """The crates that are shown, in the order of their first proposal."""
+        return self._groups
+
+    @property
+    def shown(self) -> tuple[Proposal, ...]:
+        """The proposals that are shown, crate by crate."""
+        return self._shown
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether there are proposals that are not shown."""
+        return bool(self._words.strip())
+
+    def filter(self, words: str) -> str:
+        """Show what a filter lets through; return what is wrong with it, else nothing."""
+        try:
+            selected = self._review.select(words)
+        except BuildpermError as error:
+            return shown(" ".join(str(error).splitlines()))
+        crates: dict[tuple[str, str], list[Proposal]] = {}
+        for proposal in selected:
+            crates.setdefault((proposal.crate, proposal.version), []).append(proposal)
+        self._words = words
+        self._groups = tuple(
+            ProposalGroup(crate, version, tuple(sorted(proposals, key=_is_put_last)))
+            for (crate, version), proposals in crates.items()
+        )
+        self._shown = tuple(each for group in self._groups for each in group.proposals)
+        self._positions = {each.id: number for number, each in enumerate(self._shown)}
+        return ""
+
+    def add(self, proposals: Sequence[Proposal]) -> None:
+        """Show proposals that have come up meanwhile, and everything else again."""
+        self._review.add(proposals)
+        self.filter("")
+
+    # Where things stand.
+
+    def comparison(self, group: ProposalGroup | None) -> Comparison | None:
+        """Return how a crate's build script differs from the last reviewed one, if it is known."""
+        return self._comparisons.get(group.key) if group is not None else None
+
+    def comparison_of(self, proposal: Proposal) -> Comparison | None:
+        """Return how the build script that makes a proposal differs, if it is known."""
+        return self._comparisons.get((proposal.crate, proposal.version))
+
+    @property
+    def has_comparisons(self) -> bool:
+        """Whether there is an earlier review that anything is compared with."""
+        return bool(self._comparisons)
+
+    def is_new(self, group: ProposalGroup) -> bool:
+        """Tell whether no version of a crate's build script was ever reviewed."""
+        comparison = self.comparison(group)
+        if comparison is not None:
+            return is_new(comparison)
+        return any(each.standing is Reason.NEWCOMER for each in group.proposals)
+
+    def is_due(self, proposal: Proposal) -> bool:
+        """Tell whether a proposal still has to be decided."""
+        return proposal.standing in DUE and self._is_undecided(proposal)
+
+    def is_optional(self, proposal: Proposal) -> bool:
+        """Tell whether a proposal may still be answered, but need not be."""
+        return proposal.standing in _OPTIONAL and self._is_undecided(proposal)
+
+    def _is_undecided(self, proposal: Proposal) -> bool:
+        return self.answer(proposal) is Answer.UNDECIDED
+
+    def elsewhere(self, proposal: Proposal) -> tuple[Proposal, ...]:
+        """Return the proposals of other crates that are about the same access."""
+        ids = self._review.same(proposal.id)
+        if not ids:
+            return ()
+        by_id = {each.id: each for each in self._review.proposals}
+        return tuple(by_id[each] for each in ids if each != proposal.id)
+
+    def counts(self) -> Counts:
+        """Count the answers about everything, shown or not."""
+        return self._review.counts()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether everything there is has been looked at and nothing waits for an answer.
+
+        Then there is something to keep even where Cargo.toml stays as it is: what was seen.
+        """
+        return bool(self._review.proposals) and not self._review.counts().open
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether anything has been said yet."""
+        return any(self.answer(proposal) is not Answer.UNDECIDED for proposal in self._shown)
+
+    def answer(self, proposal: Proposal) -> Answer:
+        """Return what has been said about a proposal."""
+        return self._review.decision(proposal.id).answer
+
+    def rung(self, proposal: Proposal) -> int:
+        """Return the index of the rung of its ladder that is chosen."""
+        return self._review.decision(proposal.id).rung
+
+    def rule_text(self, proposal: Proposal) -> str:
+        """Return the chosen rung in the words of Cargo.toml."""
+        choice = self._review.choice(proposal.id)
+        parts = [f"preset {choice.preset}"] if choice.preset else []
+        for kind in dict.fromkeys(rule.kind for rule in choice.rules):
+            patterns = (rule.pattern for rule in choice.rules if rule.kind is kind)
+            parts.append(f"{kind.value} {', '.join(patterns)}")
+        return shown("; ".join(parts))
+
+    def refusal(self, proposal: Proposal, answer: Answer) -> str:
+        """Return why an answer cannot be given about a proposal; empty if it can."""
+        if proposal.standing is Reason.NEWCOMER and answer is not Answer.UNDECIDED:
+            return "Nothing to decide: the build script stays within the baseline."
+        if answer is Answer.ALLOW and proposal.locked:
+            return shown(proposal.locked)
+        if answer is Answer.ALLOW and is_unreadable(proposal):
+            return "It is too long to be shown, and what cannot be read cannot be allowed."
+        return ""
+
+    def next_undecided(self, proposal: Proposal | None, step: int) -> Proposal | None:
+        """Return the next undecided one of those shown, going round; with -1 the previous one.
+
+        What does not have to be decided comes only where nothing else is left.
+        """
+        first = -1 if step > 0 else 0
+        start = self._positions.get(proposal.id, first) if proposal is not None else first
+        for is_wanted in (self.is_due, self.is_optional):
+            for distance in range(1, len(self._shown) + 1):
+                candidate = self._shown[(start + step * distance) % len(self._shown)]
+                if is_wanted(candidate):
+                    return candidate
+        return None
+
+    def blocked(self, group: ProposalGroup | None, proposal: Proposal | None) -> frozenset[str]:
+        """Return the names of the actions that would do nothing now, the cursor being there."""
+        names: set[str] = set()
+        if not self._review.can_undo:
+            names.add("undo")
+        if not self._review.can_redo:
+            names.add("redo")
+        if self.comparison(group) is None:
+            names.add("changes")
+        if proposal is None:
+            return frozenset(names | {"step(-1)", "step(1)", "everywhere"})
+        if not self.elsewhere(proposal):
+            names.add("everywhere")
+        names |= {
+            f"answer('{answer}')"
+            for answer in (Answer.ALLOW, Answer.DENY, Answer.LATER)
+            if self.refusal(proposal, answer)
+        }
+        if self.answer(proposal) is Answer.UNDECIDED:
+            names.add("answer('undecided')")
+        if self.rung(proposal) == 0:
+            names.add("step(-1)")
+        if self.rung(proposal) == len(proposal.ladder) - 1:
+            names.add("step(1)")
+        return frozenset(names)
+
+    # What is decided.
+
+    def decide(self, proposals: Sequence[Proposal], answer: Answer) -> None:
+        """Give one answer about proposals, in one step; several are only allowed up to a risk.
+
+        Raises:
+            BuildpermError: The answer cannot be given; see `refusal`.
+        """
+        ids = tuple(proposal.id for proposal in proposals)
+        match answer:
+            case Answer.ALLOW if len(ids) == 1:
+                self._keep(self._review.allow(ids[0]))
+            case Answer.ALLOW:
+                self._keep(self._review.accept_up_to(BATCH_LIMIT, ids))
+            case Answer.DENY:
+                self._keep(self._review.deny(*ids))
+            case Answer.LATER:
+                self._keep(self._review.later(*ids))
+            case Answer.UNDECIDED:
+                self._keep(self._review.clear(*ids))
+
+    def decide_everywhere(self, proposal: Proposal, answer: Answer) -> int:
+        """Give the same answer about the same access in all crates, in one step.
+
+        Returns:
+            In how many crates it is answered now.
+
+        Raises:
+            BuildpermError: The answer cannot be given; see `refusal`.
+        """
+        entry = self._review.answer_everywhere(proposal.id, answer)
+        self._keep(entry)
+        return len(entry.picked) if entry is not None else 0
+
+    def batch(
+        self, proposals: Sequence[Proposal], answer: Answer
+    ) -> tuple[tuple[Proposal, ...], list[str]]:
+        """Return those that one answer may be given about together, and what is left out.
+
+        Where some have to be decided, the answer is about these alone: to deny something and to
+        remove a grant that is not used are two thoughts.
+        """
+        if answer is Answer.UNDECIDED:
+            return tuple(p for p in proposals if self.answer(p) is not Answer.UNDECIDED), []
+        waiting = [each for each in proposals if self.is_due(each)]
+        optional = [each for each in proposals if self.is_optional(each)]
+        if optional and not waiting:
+            return self._optional_batch(optional, answer)
+        ids = set(self._review.acceptable(BATCH_LIMIT, (each.id for each in waiting)))
+        ids -= {each.id for each in waiting if is_unreadable(each)}
+        taken = tuple(each for each in waiting if each.id in ids)
+        rest = [each for each in waiting if each.id not in ids]
+        risky = [each for each in rest if each.risk > BATCH_LIMIT]
+        locked = [each for each in rest if each.risk <= BATCH_LIMIT and each.locked]
+        others = len(rest) - len(risky) - len(locked)
+        told = []
+        if risky:
+            told.append(f"Left out: {len(risky)} of high or critical risk; decide them one by one.")
+        if locked:
+            told.append(f"Left out: {plural(len(locked), 'proposal')} that cannot be allowed here.")
+        if others:
+            told.append(f"Left out: {others} whose chosen rule allows more than was seen.")
+        if optional:
+            told.append(f"Left out: {len(optional)} that need no decision.")
+        return taken, told
+
+    def _optional_batch(
+        self, proposals: Sequence[Proposal], answer: Answer
+    ) -> tuple[tuple[Proposal, ...], list[str]]:
+        """Return what is removed together where nothing has to be decided: unused grants."""
+        if answer is Answer.ALLOW:
+            return (), ["Nothing here has to be decided; a on each one says that it is fine."]
+        unused = tuple(each for each in proposals if each.standing is Reason.UNUSED)
+        rest = len(proposals) - len(unused)
+        told = [f"Left out: {rest} new and already allowed; deny them one by one."] if rest else []
+        return unused, told
+
+    def step(self, proposal: Proposal, by: int) -> None:
+        """Choose the next wider rung, or with -1 the next narrower one."""
+        step = self._review.widen if by > 0 else self._review.narrow
+        self._keep(step(proposal.id))
+
+    def choose(self, proposal: Proposal, rung: int) -> None:
+        """Choose a rung."""
+        self._keep(self._review.choose(proposal.id, rung))
+
+    def undo(self) -> Proposal | None:
+        """Take the last step back; return a proposal that it was about."""
+        return self._concerned(self._review.undo())
+
+    def redo(self) -> Proposal | None:
+        """Take the step again that was taken back; return a proposal that it is about."""
+        return self._concerned(self._review.redo())
+
+    def _concerned(self, entry: Entry | None) -> Proposal | None:
+        """Keep a step; return the first shown proposal that it is about, if one is shown."""
+        self._keep(entry)
+        ids = {picked.id for picked in entry.picked} if entry is not None else set()
+        return next((proposal for proposal in self._shown if proposal.id in ids), None)
+
+    def _keep(self, entry: Entry | None) -> None:
+        if entry is None:
+            return
+        try:
+            self._journal(entry)
+        except BuildpermError as error:
+            self.trouble = shown(" ".join(str(error).splitlines()))
+        else:
+            self.trouble = ""
+
+
+def _is_put_last(proposal: Proposal) -> bool:
+    """Tell whether a proposal stands below the questions of its crate."""
+    return proposal.standing is not Reason.ASKED

@@ -1,0 +1,125 @@
+"""Grants and proposals in plain words, one fact a line; knows no terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from buildperm.policy import manifest, revision
+from buildperm.policy.access import Kind
+from buildperm.policy.grants import CrateGrants
+from buildperm.policy.presets import PRESETS
+from buildperm.policy.proposal import Reason
+from buildperm.presentation.wording import (
+    chain_text,
+    outcome_word,
+    plural,
+    risk_word,
+    shown,
+    standing_text,
+    verb,
+    version_text,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from buildperm.policy.access import Access
+    from buildperm.policy.proposal import Proposal
+    from buildperm.policy.rule import Rule
+
+
+_WHAT: Final = {
+    Reason.ASKED: "Wants to",
+    Reason.DORMANT: "Was granted",
+    Reason.COVERED: "Does",
+    Reason.UNUSED: "Was granted",
+    Reason.NEWCOMER: "New",
+}
+_MOST_ACCESSES: Final = 20
+_MOST_RULES: Final = 300
+
+
+def facts(proposal: Proposal) -> Iterator[str]:
+    """Say what there is to know about a proposal, but for its rules."""
+    yield f"Crate: {shown(proposal.crate)} {version_text(proposal.version)}"
+    yield f"{_WHAT[proposal.standing]}: {shown(proposal.title)}"
+    if proposal.standing is not Reason.ASKED:
+        yield f"Listed because: {standing_text(proposal.standing)}"
+    yield f"Risk: {risk_word(proposal.risk)}"
+    for reason in proposal.reasons:
+        yield f"Why: {shown(reason)}"
+    if proposal.locked and proposal.standing is not Reason.NEWCOMER:
+        yield f"Locked: {shown(proposal.locked)}"
+    for access in proposal.evidence[:_MOST_ACCESSES]:
+        yield from _access_facts(access)
+    if len(proposal.evidence) > _MOST_ACCESSES:
+        yield f"Seen: {len(proposal.evidence) - _MOST_ACCESSES} more"
+
+
+def rule_facts(proposal: Proposal, rung: int) -> Iterator[str]:
+    """Say how it could be allowed, and what the chosen rung of the ladder stands for."""
+    for number, choice in enumerate(proposal.ladder):
+        mark = ", chosen" if number == rung else ""
+        yield f"Rule {number + 1} of {len(proposal.ladder)}{mark}: {shown(choice.title)}"
+    choice = proposal.ladder[rung]
+    if choice.preset:
+        yield f"Allows: preset {shown(choice.preset)}"
+    for rule in choice.rules[:_MOST_RULES]:
+        yield f"Allows: {rule.kind.value} {shown(rule.pattern)}"
+    if len(choice.rules) > _MOST_RULES:
+        yield f"Allows: {len(choice.rules) - _MOST_RULES} more of this kind"
+    if choice.widening:
+        yield f"Beyond what was seen: {shown(choice.widening)}"
+
+
+def explain(before: bytes, after: bytes) -> list[str]:
+    """Say what changes between two versions of a Cargo.toml, each sentence behind `+` or `-`.
+
+    Raises:
+        BuildpermError: One of them cannot be read.
+    """
+    path = Path("Cargo.toml")
+    old, new = manifest.read(before, path).crates, manifest.read(after, path).crates
+    sentences: list[str] = []
+    for crate in sorted(old.keys() | new.keys()):
+        nothing = CrateGrants(crate)
+        sentences += _changes(shown(crate), old.get(crate, nothing), new.get(crate, nothing))
+    return sentences
+
+
+def _access_facts(access: Access) -> Iterator[str]:
+    times = plural(access.count, "time")
+    yield f"Seen: {verb(access.kind)} {shown(access.target)}, {times}, {outcome_word(access)}"
+    if access.unstable:
+        yield f"Not stable: seen {shown(access.unstable)}"
+    if access.sensitive:
+        yield f"Sensitive: {shown(access.sensitive)}"
+    for chain in access.chains:
+        yield f"By: {chain_text(chain)}"
+    if access.example and access.example != access.target:
+        what = "Command" if access.kind is Kind.EXEC else "Example"
+        yield f"{what}: {shown(access.example)}"
+
+
+def _changes(crate: str, old: CrateGrants, new: CrateGrants) -> Iterator[str]:
+    for preset in sorted(new.presets - old.presets):
+        yield f"+ {crate} may {PRESETS[preset].title} (preset {preset})"
+    yield from _rules("+", f"{crate} may", new.rules - old.rules)
+    yield from _rules("+", f"{crate} must not", new.denials - old.denials)
+    for preset in sorted(old.presets - new.presets):
+        yield f"- {crate} may no longer {PRESETS[preset].title} (preset {preset})"
+    yield from _rules("-", f"{crate} may no longer", old.rules - new.rules)
+    yield from _rules("-", f"{crate} is no longer denied to", old.denials - new.denials)
+    for version in sorted(new.reviewed - old.reviewed):
+        yield f"+ {crate} {revision.in_words(version)} counts as reviewed"
+    for version in sorted(old.reviewed - new.reviewed):
+        yield f"- {crate} {revision.in_words(version)} no longer counts as reviewed"
+
+
+def _rules(mark: str, who: str, rules: Iterable[Rule]) -> Iterator[str]:
+    kinds: dict[Kind, list[str]] = {}
+    for rule in sorted(rules):
+        kinds.setdefault(rule.kind, []).append(shown(rule.pattern))
+    for kind, patterns in kinds.items():
+        yield f"{mark} {who} {verb(kind)} {', '.join(patterns)}"

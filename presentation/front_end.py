@@ -1,0 +1,71 @@
+"""How a review ended, and what its owner lends it to work with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from buildperm.policy.decision import Entry
+    from buildperm.policy.proposal import Proposal
+
+
+class ReviewEnd(StrEnum):
+    """What the person wants done with the decisions; the review itself never writes."""
+
+    WRITE = "write"  # Write what is decided to Cargo.toml, as it was shown in the diff.
+    KEEP = "keep"  # Write nothing; the journal keeps the decisions for the next time.
+    DISCARD = "discard"  # Write nothing and forget the decisions.
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A build script that does not get by with what has been granted."""
+
+    crate: str
+    version: str
+    sentence: str  # What happened, in notation where the script had a say in it.
+    proposals: tuple[Proposal, ...] = ()  # What it wanted besides; they join the review.
+
+
+class Progress(Protocol):
+    """Hears how far a verifying run has come."""
+
+    def __call__(self, done: int, total: int, crate: str, /) -> bool:
+        """Show it, and return whether anybody is still waiting for the outcome."""
+
+
+class Preview(Protocol):
+    """Makes the edit without saving it."""
+
+    def __call__(self) -> tuple[bytes, bytes]:
+        """Return Cargo.toml as it is and as it would be.
+
+        Raises:
+            BuildpermError: The file cannot be read, or was changed meanwhile.
+        """
+
+
+class Verify(Protocol):
+    """Runs the build scripts concerned under the grants as they would be."""
+
+    def __call__(self, progress: Progress, /) -> Sequence[Failure]:
+        """Block until they have run; called on a thread of its own.
+
+        Raises:
+            BuildpermError: They cannot be run.
+        """
+
+
+class Journal(Protocol):
+    """Keeps every step of a review as it is made."""
+
+    def __call__(self, entry: Entry, /) -> None:
+        """Keep one step.
+
+        Raises:
+            BuildpermError: It cannot be kept.
+        """

@@ -1,0 +1,79 @@
+"""Grants and explanations as sentences: what a build script may do, and why, or why not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from buildperm.policy.access import Kind
+from buildperm.policy.explanation import (
+    ByBaseline,
+    ByPreset,
+    ByRule,
+    Denied,
+    Never,
+    NotGranted,
+    NotInForce,
+    OfNoConcern,
+    Sensitive,
+)
+from buildperm.policy.presets import PRESETS
+from buildperm.presentation.wording import shown, verb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from buildperm.policy.explanation import Explanation
+    from buildperm.policy.rule import Rule
+
+
+def deed(kind: Kind, targets: Iterable[str]) -> str:
+    """Say what an access does, as it follows "may": "read `/etc/hosts`"."""
+    return f"{verb(kind)} {', '.join(f'`{shown(target)}`' for target in targets)}"
+
+
+def preset(name: str) -> str:
+    """Say what a preset lets a build script do, as it follows "may"."""
+    return f"{PRESETS[name].title} (preset `{name}`)"
+
+
+def verdict(crate: str, kind: Kind, target: str, explanation: Explanation) -> str:
+    """Say whether a crate may do something, and why, in one sentence without a full stop."""
+    who, what = f"`{shown(crate)}`", deed(kind, [target])
+    match explanation:
+        case ByBaseline(pattern, ""):
+            return f"allowed: every build script may {deed(kind, [pattern])}"
+        case ByBaseline(_, why):
+            return f"allowed: every build script may {what}: {why}"
+        case ByPreset(name, rule):
+            return f"allowed: {who} is granted preset `{name}`, which may {_rule(rule)}"
+        case ByRule(rule):
+            return f"allowed: {who} is granted to {_rule(rule)}"
+        case NotInForce(rule, "", why):
+            return (
+                f"refused: {who} is granted to {_rule(rule)}, but that is not in force: "
+                f"{shown(why)}"
+            )
+        case NotInForce(rule, name, why):
+            return (
+                f"refused: {who} is granted preset `{name}`, which may {_rule(rule)}, but that is "
+                f"not in force: {shown(why)}"
+            )
+        case Denied(rule):
+            return f"refused: {who} is denied to {_rule(rule)}"
+        case Sensitive(why, wildcard):
+            reason = f"refused: `{shown(target)}` belongs to the sensitive tier ({shown(why)})"
+            if wildcard is None:
+                return f"{reason}, which only an exact grant with a reason opens"
+            return f"{reason}, which the wildcard `{shown(wildcard.pattern)}` cannot open"
+        case Never(why):
+            return f"refused: nothing can allow {who} to {what}: {shown(why)}"
+        case OfNoConcern(_):
+            return f"refused, and of no concern: programs try to {what} out of habit, in vain"
+        case NotGranted():
+            return f"refused: neither the baseline nor a grant lets {who} {what}"
+        case _:
+            assert_never(explanation)
+
+
+def _rule(rule: Rule) -> str:
+    return deed(rule.kind, [rule.pattern])

@@ -1,0 +1,167 @@
+"""Words, glyphs and shortenings that the screens and the plain text share; knows no terminal."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.decision import Answer
+from buildperm.policy.proposal import Choice, Proposal, Reason, Risk
+from buildperm.policy.summaries import MAY, title
+from buildperm.tracer.notation import encode
+
+LONGEST_SHOWN: Final = 10_000
+"""Characters: what is longer is not shown, and what is not shown cannot be allowed."""
+
+GLYPHS: Final = {Risk.LOW: ".", Risk.MEDIUM: "~", Risk.HIGH: "!", Risk.CRITICAL: "!!"}
+"""Risk must be readable without colour."""
+
+ANSWER_GLYPHS: Final = {
+    Answer.UNDECIDED: " ",
+    Answer.ALLOW: "✓",
+    Answer.DENY: "✗",
+    Answer.LATER: "↷",
+}
+"""What stands for an answer where there is no room for the word."""
+
+ANSWER_WORDS: Final = {
+    Answer.UNDECIDED: "undecided",
+    Answer.ALLOW: "allowed",
+    Answer.DENY: "denied",
+    Answer.LATER: "later",
+}
+
+ANSWER_VERBS: Final = {
+    Answer.UNDECIDED: "clear",
+    Answer.ALLOW: "allow",
+    Answer.DENY: "deny",
+    Answer.LATER: "leave for later",
+}
+
+STANDING_GLYPHS: Final = {
+    Reason.ASKED: " ",
+    Reason.DORMANT: "↺",
+    Reason.COVERED: "≈",
+    Reason.UNUSED: "∅",
+    Reason.NEWCOMER: "+",
+}
+"""Why something is listed must be readable without colour."""
+
+STANDING_WORDS: Final = {
+    Reason.ASKED: "",
+    Reason.DORMANT: "dormant",
+    Reason.COVERED: "covered",
+    Reason.UNUSED: "unused",
+    Reason.NEWCOMER: "new",
+}
+
+TIMES: Final = "\N{MULTIPLICATION SIGN}"
+
+_STEP: Final = "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}"
+
+_ENCODED_STEP: Final = "".join(f"%{byte:02X}" for byte in _STEP.encode())
+
+_ANY: Final = ("utf-8", "surrogateescape")
+
+_DONE: Final = {Outcome.DONE: "done", Outcome.FAILED: "failed", Outcome.REFUSED: "refused"}
+
+
+def risk_word(risk: Risk) -> str:
+    """Return one of the four words: low, medium, high, critical."""
+    return risk.name.lower()
+
+
+def verb(kind: Kind) -> str:
+    """Return what an access of `kind` does, as it follows "may"."""
+    return MAY[kind]
+
+
+def outcome_word(access: Access) -> str:
+    """Return how it went."""
+    return _DONE[access.outcome]
+
+
+def plural(count: int, noun: str) -> str:
+    """Return "1 crate", "2 crates"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def shown(text: str) -> str:
+    """Return `text` fit for a terminal, or what stands in for it where nobody could read it all."""
+    if len(text) > LONGEST_SHOWN:
+        return f"(not shown: {len(text):,} characters)"
+    return printable(text)
+
+
+def printable(text: str) -> str:
+    """Return `text` with what no terminal should see in notation, where it is not so already."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else encode(character.encode(*_ANY))
+        for character in text
+    )
+
+
+def chain_text(chain: tuple[str, ...]) -> str:
+    """Return a process chain on one line, from the build script on."""
+    # A program chooses its own name: it must not be able to look like two.
+    return shown(f" {_STEP} ".join(name.replace(_STEP, _ENCODED_STEP) for name in chain))
+
+
+def answer_word(proposal: Proposal, answer: Answer) -> str:
+    """Return how an answer about a proposal is told once it is given."""
+    match proposal.standing, answer:
+        case ((Reason.UNUSED | Reason.DORMANT), Answer.ALLOW):
+            return "kept"
+        case ((Reason.UNUSED | Reason.DORMANT), Answer.DENY):
+            return "removed"
+        case Reason.COVERED, Answer.ALLOW:
+            return "fine"
+        case standing, Answer.UNDECIDED if standing is not Reason.ASKED:
+            return STANDING_WORDS[standing]
+        case _:
+            return ANSWER_WORDS[answer]
+
+
+def standing_text(standing: Reason) -> str:
+    """Say what an answer means where it is not about what was seen; nothing where it is."""
+    match standing:
+        case Reason.COVERED:
+            return "New, but already allowed by a grant: a is fine with it, d denies it."
+        case Reason.DORMANT:
+            return (
+                "In force for this version, too, once it is reviewed: a keeps the grant, d removes "
+                "it. The review waits for an answer."
+            )
+        case Reason.UNUSED:
+            return "Not used any more: d removes the grant, a keeps it."
+        case Reason.NEWCOMER:
+            return "A new build script that stays within the baseline: nothing to decide."
+        case Reason.ASKED:
+            return ""
+
+
+def short_title(proposal: Proposal) -> str:
+    """Return a title for where the standing is told beside it."""
+    if proposal.standing is not Reason.COVERED or not proposal.evidence:
+        return shown(proposal.title)
+    kinds = dict.fromkeys(access.kind for access in proposal.evidence)
+    groups = ([seen for seen in proposal.evidence if seen.kind is kind] for kind in kinds)
+    return shown("; ".join(title(group[0].kind, group) for group in groups))
+
+
+def version_text(version: str) -> str:
+    """Return a version, or what stands for that of a crate that is not there any more."""
+    return shown(version) or "(gone)"
+
+
+def is_unreadable(proposal: Proposal) -> bool:
+    """Tell whether something that an approval would stand for is too long to be shown."""
+    return len(proposal.title) > LONGEST_SHOWN or any(
+        len(text) > LONGEST_SHOWN for choice in proposal.ladder for text in _texts(choice)
+    )
+
+
+def _texts(choice: Choice) -> tuple[str, ...]:
+    return (choice.title, choice.widening, *(rule.pattern for rule in choice.rules))

@@ -1,0 +1,117 @@
+"""What one run of Cargo under buildperm came to, ready to be told to people and machines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.compilation import Withheld
+from buildperm.policy.proposal import Proposal
+from buildperm.policy.proposals import is_settled
+from buildperm.policy.rule import Rule
+
+_TOGETHER = (Kind.NET, Kind.SYSTEM)  # Judged beside what else a script does, even where they fail.
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LeftOut:
+    """A grant that does not open what a link leads to: see `rules.containment`."""
+
+    rule: Rule
+    leads_to: str  # Portable.
+
+    def is_about(self, access: Access) -> bool:
+        """Tell whether an access is one that the grant would be taken to allow."""
+        inside = access.target == self.leads_to or access.target.startswith(f"{self.leads_to}/")
+        return inside and access.kind is self.rule.kind
+
+    def __str__(self) -> str:
+        return (
+            f"`{self.rule.kind} {self.rule.pattern}` does not open `{self.leads_to}`: a link leads "
+            "there, out of the folder that the grant is about"
+        )
+
+    @property
+    def remedy(self) -> str:
+        """Say how to go on, in a sentence."""
+        below = "/**" if self.rule.pattern.endswith("/**") else ""
+        return (
+            f"Find out who made the link. If it is meant, grant `{self.leads_to}{below}` by its "
+            "own path."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptRun:
+    """One build script's run."""
+
+    crate: str  # Key in Cargo.toml.
+    version: str
+    source: str  # Cargo's source string; empty for a path.
+    way: tuple[str, ...]  # How the crate got into the graph, from a workspace member on.
+    events: int  # With repetitions.
+    accesses: int
+    duration_ns: int
+    findings: tuple[Proposal, ...]  # What it did or tried beyond its grants.
+    failure: str = ""  # Why buildperm itself ended or failed the script; empty if it did not.
+    failed: bool = False  # One of its runs did not end well, whoever is to blame.
+    dropped: int = 0  # Events beyond the recorder's cap.
+    programs: tuple[str, ...] = ()  # Executable files that it left, in notation, from OUT_DIR on.
+    programs_unlisted: int = 0  # How many more there are.
+    everything: tuple[Access, ...] = ()  # All that it did or tried; empty where nobody asks.
+    left_out: tuple[LeftOut, ...] = ()  # What its grants do not open; sorted.
+    withheld: tuple[Withheld, ...] = ()  # Its grants that are not in force.
+    unopened: tuple[Access, ...] = ()  # What was refused though its grants cover it.
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What it tells its dependents that leads out of what is its own: `root=/opt/x`."""
+        mark = "metadata="
+        return tuple(
+            access.target[len(mark) :]
+            for access in self.everything
+            if access.kind is Kind.DIRECTIVE and access.target.startswith(mark)
+        )
+
+    @property
+    def worst(self) -> int:
+        """The highest risk among the findings; -1 where there is none."""
+        return max((finding.risk for finding in self.findings), default=-1)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRun:
+    """One run of Cargo."""
+
+    runtime: str
+    landlock_abi: int
+    kernel: str
+    left_open: tuple[str, ...]  # What this runtime does not prevent, in sentences.
+    scripts: tuple[ScriptRun, ...]
+    cargo_exit: int
+
+    @property
+    def offenders(self) -> tuple[ScriptRun, ...]:
+        """The scripts that went beyond their grants, or were failed by buildperm."""
+        return tuple(run for run in self.scripts if run.findings or run.failure)
+
+
+def evidence(script: ScriptRun) -> tuple[Access, ...]:
+    """Return the accesses from which the proposals about a script can be made again elsewhere.
+
+    That is all that is beyond the baseline, whether it is granted here or not, and what makes the
+    rest worse: programs that were looked for, secrets that were reached for, programs made by the
+    script. What was allowed for a reason of this run alone is left out. Nothing that was refused
+    is, not even what programs try out of habit and nobody is asked about: `/dev/tty`.
+    """
+    run = {access.target for access in script.everything if access.kind is Kind.EXEC}
+    return tuple(
+        access
+        for access in script.everything
+        if not is_settled(access)
+        or access.outcome is Outcome.REFUSED
+        or access.sensitive
+        or access.kind in _TOGETHER
+        or (access.kind is Kind.EXEC and not access.is_free)
+        or (access.kind is Kind.WRITE and access.target in run)
+    )

@@ -1,0 +1,249 @@
+"""A diagnosis in words, as one JSON document, and as Markdown for a report of a bug."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
+from buildperm import __version__
+from buildperm.printable import printable
+from buildperm.report.diagnosis import Diagnosis, Lack, Trialled
+from buildperm.report.text import count
+from buildperm.sandbox.canaries import Proof
+from buildperm.sandbox.canary import CanaryOutcome, Result, Status
+
+VERSION = 1
+"""Of the document; it changes when something is removed or means something else."""
+
+GLYPHS = {
+    Status.ENFORCED: "✓",
+    Status.OPEN: "○",
+    Status.WORKS: "✓",
+    Status.LIMITED: "○",
+    Status.ABSENT: "-",
+    Status.BROKEN: "✗",
+}
+WORDS = {
+    Status.ENFORCED: "refused",
+    Status.OPEN: "open",
+    Status.WORKS: "works",
+    Status.LIMITED: "refused, although harmless",
+    Status.ABSENT: "not on this machine",
+    Status.BROKEN: "BROKEN",
+}
+
+
+def text(diagnosis: Diagnosis) -> str:
+    """Write it in plain lines, each of which can be understood by itself."""
+    lines = ["This machine", *(f"  {name}: {value}" for name, value in _facts(diagnosis)), ""]
+    for one in diagnosis.runtimes:
+        lines += [*_runtime(one), ""]
+    lacks = list(diagnosis.lacks())
+    if lacks:
+        lines += ["What is missing here", *(line for lack in lacks for line in _lack(lack)), ""]
+    lines.append(_closing(diagnosis))
+    return "".join(printable(line) + "\n" for line in lines)
+
+
+def document(diagnosis: Diagnosis) -> str:
+    """Write it as one JSON document, described by `report/doctor.schema.json`."""
+    here, facts = diagnosis.surroundings, diagnosis.surroundings.facts
+    required = diagnosis.required
+    content = {
+        "version": VERSION,
+        "buildperm": __version__,
+        "machine": {
+            "kernel": here.kernel,
+            "processor": facts.machine,
+            "landlock_abi": facts.landlock_abi,
+            "landlock_errata": list(here.landlock_errata),
+            "seccomp": not facts.seccomp_errno,
+            "ptrace": not facts.ptrace_errno,
+            "ptrace_scope": facts.ptrace_scope,
+            "hosts": not here.hosts,
+            "user_namespaces": not here.user_namespaces,
+            "bubblewrap": here.bubblewrap or None,
+            "containers": list(here.containers),
+            "root": here.is_root,
+            "python": here.python,
+            "shell": here.shell or None,
+            "cargo": diagnosis.cargo or None,
+            "rustc": diagnosis.rustc or None,
+        },
+        "runtimes": [_runtime_object(one) for one in diagnosis.runtimes],
+        "lacks": [
+            {
+                "what": lack.what,
+                "possible": list(lack.possible),
+                "remedy": lack.remedy,
+                "stops": lack.stops,
+            }
+            for lack in diagnosis.lacks()
+        ],
+        "required": {
+            "weakest": required.runtime,
+            "wanted": required.wanted,
+            "chosen": required.chosen or None,
+            "declared": required.is_declared,
+            "met": not required.reason,
+            "reason": required.reason,
+        },
+        "exit": diagnosis.exit_code,
+    }
+    return json.dumps(content, indent=2) + "\n"
+
+
+def markdown(diagnosis: Diagnosis) -> str:
+    """Write it as one block for a report of a bug; nothing in it tells who or where somebody is."""
+    lines = [
+        "<details><summary>buildperm doctor</summary>",
+        "",
+        "| fact | value |",
+        "|---|---|",
+        *(f"| {name} | {_cell(value)} |" for name, value in _facts(diagnosis)),
+    ]
+    for one in diagnosis.runtimes:
+        lines += ["", f"Runtime `{one.name}`: {_cell(_summary(one))}"]
+        if one.proof is not None and one.proof.results:
+            lines += [
+                "",
+                "| canary | expected | outcome | without | errno | recorded | status |",
+                "|---|---|---|---|---|---|---|",
+                *(_row(result) for result in one.proof.results),
+            ]
+    lines += ["", _cell(_closing(diagnosis)), "", "</details>"]
+    return "\n".join(map(printable, lines)) + "\n"
+
+
+def _facts(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
+    here, facts = diagnosis.surroundings, diagnosis.surroundings.facts
+    yield "buildperm", __version__
+    yield "kernel", f"Linux {here.kernel}, {facts.machine}"
+    if facts.failure:
+        yield "kernel's answers", "it could not be asked"
+    errata = ", ".join(map(str, here.landlock_errata))
+    mended = f", errata mended: {errata}" if errata else ""
+    yield "Landlock", f"ABI {facts.landlock_abi}{mended}" if facts.landlock_abi else "missing"
+    yield "seccomp", "refused" if facts.seccomp_errno else "yes"
+    yield "ptrace", "refused" if facts.ptrace_errno else "yes"
+    yield "Yama ptrace_scope", facts.ptrace_scope or "no Yama"
+    yield "grants of hosts", here.hosts or "can be held"
+    yield "user namespaces", here.user_namespaces or "yes"
+    yield "bubblewrap", here.bubblewrap or "missing"
+    yield "container", ", ".join(here.containers) or "no sign of one"
+    yield "user", "root" if here.is_root else "not root"
+    yield "python", here.python
+    yield "shell of stubs", here.shell or "missing: install bash"
+    yield "cargo", diagnosis.cargo or "missing"
+    yield "rustc", diagnosis.rustc or "missing"
+
+
+def _runtime(one: Trialled) -> Iterator[str]:
+    yield f"Runtime {one.name}: {_summary(one)}"
+    if one.proof is None:
+        return
+    for group, results in groupby(one.proof.results, key=lambda result: result.canary.group):
+        yield f"  {group}"
+        yield from (f"    {_line(result)}" for result in results)
+    if one.left_open and not one.proof.failure:
+        yield "  what it leaves open, in its own words"
+        yield from (f"    {sentence}" for sentence in one.left_open)
+
+
+def _summary(one: Trialled) -> str:
+    if one.unavailable:
+        return f"not available: {one.unavailable}"
+    proof = one.proof
+    if proof is None or proof.failure:
+        return f"BROKEN: {one.reason}"
+    numbers = [
+        f"{len(proof.of(Status.ENFORCED))} refused",
+        f"{len(proof.of(Status.OPEN))} open as declared",
+    ]
+    absent = len(proof.of(Status.ABSENT))
+    if absent:
+        numbers.append(f"{absent} not possible on this machine")
+    harmless = [result for result in proof.results if result.canary.is_harmless]
+    works = sum(result.status is Status.WORKS for result in harmless)
+    attempts = count(len(proof.results) - len(harmless), "attempt")
+    broken = len(proof.of(Status.BROKEN))
+    verdict = f"{broken} BROKEN" if broken else "none broken"
+    return (
+        f"Landlock ABI {proof.landlock_abi}, {attempts}: {', '.join(numbers)}, {verdict}; "
+        f"{works} of {len(harmless)} harmless ones work"
+    )
+
+
+def _line(result: Result) -> str:
+    said = f"{GLYPHS[result.status]} {WORDS[result.status]}: {result.canary.attempt}"
+    remarks = []
+    if result.status is Status.BROKEN:
+        remarks.append(f"it was {result.outcome}")
+    if result.error:
+        remarks.append(result.error)
+    if result.is_recorded is False:
+        remarks.append("NOT recorded")
+    if result.outcome is CanaryOutcome.REFUSED and result.without is not CanaryOutcome.ALLOWED:
+        remarks.append("refused here without buildperm as well")
+    return f"{said} ({', '.join(remarks)})" if remarks else said
+
+
+def _lack(lack: Lack) -> Iterator[str]:
+    yield f"  {lack.what}"
+    possible = "; ".join(lack.possible)
+    if lack.stops:
+        yield "    Without it buildperm runs no build script. With nothing in its place one can:"
+    else:
+        yield "    Without it a build script can:"
+    yield f"      {possible or 'nothing more'}"
+    yield f"    {lack.remedy}"
+
+
+def _closing(diagnosis: Diagnosis) -> str:
+    required = diagnosis.required
+    where = f"what this workspace requires (`{required.runtime}`)" if required.is_declared else ""
+    if required.reason:
+        return f"{where.capitalize() or 'What every build needs'} is NOT met: {required.reason}"
+    chosen = f"Builds use the runtime `{required.chosen}` here, and it holds what it promises"
+    return f"{chosen}: {where} is met." if where else f"{chosen}."
+
+
+def _runtime_object(one: Trialled) -> dict[str, object]:
+    proof = one.proof
+    return {
+        "name": one.name,
+        "available": not one.unavailable,
+        "reason": one.reason,
+        "landlock_abi": None if proof is None else proof.landlock_abi,
+        "canaries": [] if proof is None else list(_canaries(proof)),
+        "left_open": list(one.left_open),
+    }
+
+
+def _canaries(proof: Proof) -> Iterable[dict[str, object]]:
+    for result in proof.results:
+        yield {
+            "id": result.canary.id,
+            "group": str(result.canary.group),
+            "attempt": result.canary.attempt,
+            "expected": str(result.expected),
+            "outcome": str(result.outcome),
+            "without": str(result.without),
+            "errno": result.error or None,
+            "recorded": result.is_recorded,
+            "status": str(result.status),
+        }
+
+
+def _row(result: Result) -> str:
+    recorded = {None: "", True: "yes", False: "**no**"}[result.is_recorded]
+    status = f"**{result.status}**" if result.status is Status.BROKEN else result.status
+    return (
+        f"| {result.canary.id} | {result.expected} | {result.outcome} | {result.without} "
+        f"| {result.error} | {recorded} | {status} |"
+    )
+
+
+def _cell(value: str) -> str:
+    return value.replace("|", r"\|").replace("<", "&lt;")

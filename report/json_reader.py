@@ -1,0 +1,319 @@
+"""Reads a JSON report back, to decide here about what was refused elsewhere.
+
+A report comes from a machine that nobody here controls and repeats what build scripts have chosen.
+So nothing in it is taken for granted: everything has a size and a type, names are what the notation
+writes, and all that judges is thrown away. Whether an access is sensitive is found out anew, no
+access is free, and proposals are made from this workspace's own grants. A forged report can make
+somebody look at something; what a person may allow is the same as without it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NoReturn, TypeGuard, TypeVar
+
+from buildperm.errors import BuildpermError
+from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.combination import CHAINS_MOST, combine
+from buildperm.policy.fold import STEERS, held
+from buildperm.policy.grants import parse_key
+from buildperm.report.json import VERSION
+from buildperm.rules import directive, secret_values
+from buildperm.rules.pattern import TOKENS
+from buildperm.tracer.notation import decode, encode
+
+BYTES_MOST = 64 << 20
+"""A report that is longer is not read."""
+
+_PARTS_MOST = 4_000_000  # Commas and brackets: each costs far more memory than its one byte.
+_NAME_MOST = 1_000  # Characters of names and versions.
+_TARGET_MOST = 3 * 4096 + 100  # Of a path in notation, PATH_MAX bytes long.
+_SENTENCE_MOST = 4_000
+_STEPS_MOST = 1_000  # Of a process chain, of a way through the dependency graph.
+_NUMBER_MOST = 1 << 63
+_TOKEN = re.compile(rf"\$(?:{'|'.join(TOKENS)})(?![A-Za-z0-9_])")
+_BY_VALUE = frozenset(secret_values.HOLDS + kind for kind in secret_values.KINDS)
+_STANDARD_INPUT = "-"
+_AGAIN = "Make it again: `buildperm ci --report json=PATH`."
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedScript:
+    """What a report says one build script did."""
+
+    crate: str  # Key in the Cargo.toml of there.
+    name: str
+    version: str
+    source: str  # Cargo's source string; empty for a path.
+    accesses: tuple[Access, ...]  # Judged anew.
+    failure: str  # Why buildperm failed the script there; empty if it did not.
+    dropped: int  # Events that did not fit into a recording there.
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedBuild:
+    """A report that has been read."""
+
+    place: str  # Where it is, for messages.
+    buildperm: str  # Version that wrote it.
+    workspace: str  # Name of the workspace's folder there.
+    members: tuple[str, ...]  # Names of the packages of the workspace.
+    scripts: tuple[ReportedScript, ...]  # By crate and version, each once.
+
+
+def read(path: Path | str) -> ReportedBuild:
+    """Read the JSON report at `path`, or on standard input for `-`.
+
+    Raises:
+        BuildpermError: It cannot be read, is no such report, or was written by another version.
+    """
+    place = "standard input" if str(path) == _STANDARD_INPUT else str(path)
+    return _ReportReader(place).build(_load(_raw(path, place), place))
+
+
+def _by_value(kind: Kind, said: object) -> str:
+    """Return what the report says about a variable's value, which is not here; empty if nothing."""
+    return said if kind is Kind.ENV and isinstance(said, str) and said in _BY_VALUE else ""
+
+
+def sensitive_because(kind: Kind, target: str) -> str:
+    """Say why an access is sensitive, from nothing but what it is."""
+    if kind is Kind.DIRECTIVE:
+        key, equals, value = target.partition("=")
+        judged = directive.judge(key, value, granted=(), denied=(), places={})
+        return STEERS if equals and judged == directive.FORBIDDEN else ""
+    return held(kind, target)
+
+
+def _raw(path: Path | str, place: str) -> bytes:
+    try:
+        if str(path) == _STANDARD_INPUT:
+            raw = sys.stdin.buffer.read(BYTES_MOST + 1)
+        else:
+            with open(path, "rb") as file:
+                raw = file.read(BYTES_MOST + 1)
+    except (OSError, ValueError) as error:  # A NUL in the path is a ValueError.
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise BuildpermError(
+            f"cannot read the report {place}: {why}",
+            hint="Name the file that `buildperm ci --report json=PATH` has written.",
+        ) from error
+    if len(raw) > BYTES_MOST or sum(map(raw.count, (b",", b"[", b"{"))) > _PARTS_MOST:
+        raise BuildpermError(
+            f"{place} is too long for a report of a build",
+            hint=f"Reports of at most {BYTES_MOST >> 20} MiB are read.",
+        )
+    return raw
+
+
+def _load(raw: bytes, place: str) -> object:
+    if not raw.strip():
+        raise BuildpermError(f"{place} is empty", hint=_AGAIN)
+    try:
+        text = raw.decode()
+        loaded: object = json.loads(text, parse_constant=_no_constant)
+    except UnicodeDecodeError as error:
+        raise BuildpermError(
+            f"{place} is no report: not UTF-8 (byte {error.start})", hint=_AGAIN
+        ) from error
+    except RecursionError as error:
+        raise BuildpermError(f"{place} is no report: nested too deeply", hint=_AGAIN) from error
+    except json.JSONDecodeError as error:
+        if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated"):
+            what = f"it ends in line {error.lineno}, before it is complete"
+        else:
+            what = f"{error.msg} in line {error.lineno}"
+        raise BuildpermError(f"{place} is no complete report: {what}", hint=_AGAIN) from error
+    except ValueError as error:  # A number of thousands of digits, NaN.
+        raise BuildpermError(f"{place} is no report: {error}", hint=_AGAIN) from error
+    return loaded
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"`{name}` is no number")
+
+
+class _ReportReader:
+    """Takes a loaded document apart; every mistake names its place."""
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+
+    def build(self, loaded: object) -> ReportedBuild:
+        document = self._document(loaded)
+        workspace = self._table(document, "workspace", "workspace")
+        scripts: dict[tuple[str, str, str], ReportedScript] = {}
+        for at, each in self._list(document, "scripts", "scripts"):
+            script = self._script(each, at)
+            key = script.crate, script.version, script.source
+            known = scripts.get(key)
+            if known is not None:
+                accesses = tuple(combine([known.accesses, script.accesses]))
+                script = replace(script, accesses=accesses)
+            scripts[key] = script
+        return ReportedBuild(
+            self._place,
+            self._text(document, "buildperm", "buildperm", _NAME_MOST),
+            self._text(workspace, "name", "workspace.name", _NAME_MOST),
+            self._texts(workspace, "members", "workspace.members", _NAME_MOST),
+            tuple(scripts[key] for key in sorted(scripts)),
+        )
+
+    def _document(self, loaded: object) -> dict[str, Any]:
+        if not isinstance(loaded, dict) or "version" not in loaded:
+            raise BuildpermError(
+                f"{self._place} is no report of `buildperm ci`: it has no `version`", hint=_AGAIN
+            )
+        version = loaded["version"]
+        if isinstance(version, str):  # SARIF has "2.1.0".
+            raise BuildpermError(
+                f"{self._place} is no JSON report of `buildperm ci`, but something else in JSON",
+                hint=_AGAIN,
+            )
+        if not _is_number(version) or version < 1:
+            self._fail("version", "must be a whole number")
+        if version > VERSION:
+            raise BuildpermError(
+                f"{self._place} was written by a newer buildperm: report version "
+                f"{version}, and this one reads {VERSION}",
+                hint="Update buildperm.",
+            )
+        if version < VERSION:
+            raise BuildpermError(
+                f"{self._place} was written by an older buildperm: report version "
+                f"{version} does not hold what decisions need",
+                hint="Update the buildperm that wrote it, and make it again.",
+            )
+        return loaded
+
+    def _script(self, said: object, at: str) -> ReportedScript:
+        table = self._is_table(said, at)
+        crate = self._text(table, "crate", f"{at}.crate", _SENTENCE_MOST)
+        version = self._text(table, "version", f"{at}.version", _NAME_MOST)
+        try:
+            name = parse_key(crate).name
+            is_whole = parse_key(f"x@{version}").version.count(".") >= 2
+        except ValueError:
+            is_whole = False
+        if not is_whole:
+            self._fail(at, "names no package with a version")
+        accesses = [
+            self._access(each, place)
+            for place, each in self._list(table, "evidence", f"{at}.evidence")
+        ]
+        return ReportedScript(
+            crate,
+            name,
+            version,
+            self._text(table, "source", f"{at}.source", _SENTENCE_MOST),
+            tuple(combine([accesses])),
+            self._text(table, "failure", f"{at}.failure", _SENTENCE_MOST),
+            self._number(table, "dropped", f"{at}.dropped"),
+        )
+
+    def _access(self, said: object, at: str) -> Access:
+        table = self._is_table(said, at)
+        kind = self._one_of(table, "kind", at, Kind)
+        target = self._notation(table, "target", f"{at}.target")
+        resolved = table.get("resolved", "")
+        return Access(
+            kind=kind,
+            target=target,
+            outcome=self._one_of(table, "outcome", at, Outcome),
+            count=max(1, self._number(table, "count", f"{at}.count")),
+            first_ns=self._number(table, "first_ns", f"{at}.first_ns"),
+            last_ns=self._number(table, "last_ns", f"{at}.last_ns"),
+            chains=tuple(
+                self._strings(chain, place, _NAME_MOST)
+                for place, chain in self._list(table, "chains", f"{at}.chains")[:CHAINS_MOST]
+            ),
+            example=self._text(table, "example", f"{at}.example", _TARGET_MOST),
+            sensitive=sensitive_because(kind, target) or _by_value(kind, table.get("sensitive")),
+            resolved=self._notation(table, "resolved", f"{at}.resolved") if resolved else "",
+        )
+
+    def _one_of(self, table: dict[str, Any], key: str, at: str, known: Callable[[str], _T]) -> _T:
+        said = self._text(table, key, f"{at}.{key}", _NAME_MOST)
+        try:
+            return known(said)
+        except ValueError:
+            self._fail(f"{at}.{key}", f"`{said}` is unknown to this version")
+
+    def _notation(self, table: dict[str, Any], key: str, at: str) -> str:
+        """Read what must be as `policy.fold` writes targets: exactly one thing, in one spelling."""
+        said = table.get(key)
+        if not isinstance(said, str) or not 0 < len(said) <= _TARGET_MOST:
+            self._fail(at, "must be a string of reasonable length")
+        try:
+            fits = all(encode(decode(piece)) == piece for piece in _TOKEN.split(said))
+        except (ValueError, UnicodeError):
+            fits = False
+        if not fits:
+            self._fail(at, "is not in the notation of recordings")
+        return said
+
+    def _text(self, table: dict[str, Any], key: str, at: str, most: int) -> str:
+        return self._string(table.get(key), at, most)
+
+    def _texts(self, table: dict[str, Any], key: str, at: str, most: int) -> tuple[str, ...]:
+        return self._strings(table.get(key), at, most)
+
+    def _strings(self, said: object, at: str, most: int) -> tuple[str, ...]:
+        return tuple(
+            self._string(each, place, most)
+            for place, each in self._elements(said, at)[:_STEPS_MOST]
+        )
+
+    def _string(self, said: object, at: str, most: int) -> str:
+        """Read text that is shown and decides nothing: what no terminal should see is encoded."""
+        if not isinstance(said, str):
+            self._fail(at, "must be a string")
+        if len(said) > most:
+            self._fail(at, f"is too long: {len(said):,} characters")
+        if said.isprintable():
+            return said
+        try:
+            return "".join(
+                character if character.isprintable() else encode(character.encode())
+                for character in said
+            )
+        except UnicodeError:
+            self._fail(at, "is no Unicode")
+
+    def _number(self, table: dict[str, Any], key: str, at: str) -> int:
+        said = table.get(key)
+        if not _is_number(said) or not 0 <= said < _NUMBER_MOST:
+            self._fail(at, "must be a whole number that is not negative")
+        return int(said)
+
+    def _table(self, table: dict[str, Any], key: str, at: str) -> dict[str, Any]:
+        return self._is_table(table.get(key), at)
+
+    def _is_table(self, said: object, at: str) -> dict[str, Any]:
+        if not isinstance(said, dict):
+            self._fail(at, "must be an object")
+        return said
+
+    def _list(self, table: dict[str, Any], key: str, at: str) -> list[tuple[str, object]]:
+        return self._elements(table.get(key), at)
+
+    def _elements(self, said: object, at: str) -> list[tuple[str, object]]:
+        if not isinstance(said, list):
+            self._fail(at, "must be a list")
+        return [(f"{at}[{number}]", each) for number, each in enumerate(said)]
+
+    def _fail(self, at: str, what: str) -> NoReturn:
+        raise BuildpermError(
+            f"{self._place} is no report of `buildperm ci`: `{at}` {what}", hint=_AGAIN
+        )
+
+
+def _is_number(said: object) -> TypeGuard[int]:
+    return isinstance(said, int) and not isinstance(said, bool)

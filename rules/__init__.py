@@ -1,0 +1,1 @@
+"""What the trusted base has to know of the rules: patterns, addresses, variables, directives."""

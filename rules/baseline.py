@@ -1,0 +1,290 @@
+"""What every build script may do without a grant, and which refusals are no news.
+
+Part of the supervisor: imports nothing but built-in modules.
+"""
+
+from __future__ import annotations
+
+import os
+
+from buildperm.rules import layout
+from buildperm.rules.pattern import locate, matches
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+READ = (
+    "$MANIFEST_DIR/**",
+    "$OUT_DIR/**",
+    "$TMP/**",
+    *layout.FILES,
+    *layout.LISTED,
+    # Of these not what belongs to somebody: `supervisor.ownership`.
+    "/usr/**",
+    "/bin/**",
+    "/sbin/**",
+    "/lib/**",
+    "/lib32/**",
+    "/lib64/**",
+    "/libx32/**",
+    "/nix/store/**",
+    "/gnu/store/**",
+    # Of /etc only what tells programs how this machine is set up; no secret, no other machine.
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d/**",
+    "/etc/ld.so.preload",
+    "/etc/alternatives/**",
+    "/etc/clang/**",
+    "/etc/cmake/**",
+    "/etc/crypto-policies/**",
+    "/etc/debian_version",
+    "/etc/fonts/**",
+    "/etc/gai.conf",
+    "/etc/group",
+    "/etc/host.conf",
+    "/etc/inputrc",
+    "/etc/issue",
+    "/etc/localtime",
+    "/etc/locale.alias",
+    "/etc/locale.conf",
+    "/etc/default/locale",
+    "/etc/lsb-release",
+    "/etc/magic",
+    "/etc/magic.mime",
+    "/etc/mime.types",
+    "/etc/nsswitch.conf",
+    "/etc/os-release",
+    "/etc/passwd",
+    "/etc/perl/**",
+    "/etc/pkgconfig/**",
+    "/etc/pki/tls/cert.pem",
+    "/etc/pki/tls/certs/**",
+    "/etc/pki/tls/openssl.cnf",
+    "/etc/pki/ca-trust/**",
+    "/etc/protocols",
+    "/etc/python3*/**",
+    "/etc/redhat-release",
+    "/etc/alpine-release",
+    "/etc/arch-release",
+    "/etc/services",
+    "/etc/ssl/cert.pem",
+    "/etc/ssl/certs/**",
+    "/etc/ssl/openssl.cnf",
+    "/etc/ca-certificates/**",
+    "/etc/ca-certificates.conf",
+    "/etc/terminfo/**",
+    "/etc/timezone",
+    "/proc/cpuinfo",
+    "/proc/filesystems",
+    "/proc/loadavg",
+    "/proc/meminfo",
+    "/proc/stat",
+    "/proc/uptime",
+    "/proc/version",
+    "/proc/sys/kernel/cap_last_cap",
+    "/proc/sys/kernel/osrelease",
+    "/proc/sys/kernel/random/**",
+    "/proc/sys/vm/overcommit_memory",
+    "/proc/sys/vm/mmap_min_addr",
+    "/sys/devices/system/cpu/**",
+    "/sys/devices/system/node/**",
+    "/sys/fs/cgroup/cpu.max",
+    "/sys/fs/cgroup/memory.max",
+    "/sys/kernel/mm/transparent_hugepage/enabled",
+    "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size",
+    "/dev/null",
+    "/dev/zero",
+    "/dev/full",
+    "/dev/random",
+    "/dev/urandom",
+)
+"""Files that may be read and folders that may be listed."""
+
+NOT_OWN = ("$MANIFEST_DIR/.git/**",)
+"""The first pattern of `READ` covers these; scripts need a grant: `supervisor.ownership`."""
+
+WRITE = (
+    "$OUT_DIR/**",
+    "$TMP/**",
+    "/dev/null",
+    "/dev/zero",
+    "/dev/full",
+)
+"""What may be written, made, renamed and removed."""
+
+EXEC = (
+    *layout.PROGRAMS,
+    # execve(2) checks the loader of a program as well as the program.
+    "/lib64/ld-linux-x86-64.so.2",
+    "/lib/ld-linux-x86-64.so.2",
+    "/lib64/ld-lsb-x86-64.so.*",
+    "/libx32/ld-linux-x32.so.2",
+    "/lib/ld-linux.so.2",
+    "/lib/ld-linux-aarch64.so.1",
+    "/lib64/ld-linux-aarch64.so.1",
+    "/lib/ld-linux-armhf.so.3",
+    "/lib/ld-linux-riscv64-lp64d.so.1",
+    "/lib64/ld-linux-loongarch-lp64d.so.1",
+    "/lib64/ld64.so.1",
+    "/lib64/ld64.so.2",
+    "/lib/ld64.so.1",
+    "/lib/ld-musl-x86_64.so.1",
+    "/lib/ld-musl-aarch64.so.1",
+    "/lib/ld-musl-i386.so.1",
+    "/lib/ld-musl-armhf.so.1",
+    "/lib/ld-musl-riscv64.so.1",
+)
+"""Programs that may be run; the supervisor adds the script itself."""
+
+QUIET = (
+    "/proc/self",
+    "/proc/self/**",
+    "/proc/thread-self/**",
+    "/proc",
+    "/proc/sys/**",
+    "/dev/tty",
+    "/dev/ptmx",
+    "/dev/pts/**",
+    "/dev",
+    "/dev/shm",  # noqa: S108
+    "/dev/stdin",
+    "/dev/stdout",
+    "/dev/stderr",
+    "/dev/fd",
+    "/",
+    "/etc",
+    "/opt",
+    # Homes may lie in them, and whoever may list a folder may list all below.
+    "/usr",
+    "/usr/local",
+    "$SYSROOT",
+    "$SYSROOT/bin",
+    "$SYSROOT/lib",
+    "$SYSROOT/lib64",
+    "/tmp",  # noqa: S108
+    "/var/tmp",  # noqa: S108
+    # LD_LIBRARY_PATH, as Cargo sets it, leads programs that look for libraries to these folders.
+    "$TARGET_DIR",
+    "$TARGET_DIR/debug",
+    "$TARGET_DIR/release",
+    "$TARGET_DIR/*/debug",
+    "$TARGET_DIR/*/release",
+    "$TARGET_DIR/*/deps",
+    "$TARGET_DIR/*/*/deps",
+    "/etc/ssl",
+    "/etc/pki",
+    "/etc/pki/tls",
+    "/sys",
+    "/sys/fs/cgroup/**",
+    "/sys/fs/selinux/**",
+    "/selinux/**",
+    "/etc/selinux/**",
+    "/run/nscd/**",
+    "/var/run/nscd/**",
+    "/var/cache/nscd/**",
+    "/var/lib/sss/**",
+    "/run/systemd/userdb/**",
+    "/var/run/systemd/userdb/**",
+    "/etc/gitconfig",
+    "/etc/gnutls/**",
+    "/var/lib/dpkg/arch*",
+    "io_uring_setup",
+    "io_uring_enter",
+    "io_uring_register",
+    "clone3",
+    "unshare",
+    "inotify_init",
+    "inotify_init1",
+    # libc asks the kernel which addresses the machine has, before it looks up a name: netlink(7).
+    "socket(netlink, dgram)",
+    "socket(netlink, raw)",
+    # `ulimit -c unlimited`: nothing else is lost by it.
+    "setrlimit(RLIMIT_CORE)",
+    # Programs that confine themselves, such as file(1); a filter with a listener is no habit.
+    "prctl(PR_SET_SECCOMP)",
+    "seccomp(SECCOMP_SET_MODE_FILTER)",
+)
+"""What programs read or call out of habit: having been refused it hurts nobody and asks nothing.
+
+It is listed all the same: see `report.build_run.evidence`.
+"""
+
+QUIET_WRITES = (
+    "/proc/self/**",
+    "/proc/thread-self/**",
+    "/dev/tty",
+    "/dev/ptmx",
+    "/dev/stdin",
+    "/dev/stdout",
+    "/dev/stderr",
+    "/dev/fd",
+    # tmpfile(3) asks for a file without a name there, before it tries anything else.
+    "/dev/shm",  # noqa: S108
+    "/tmp",  # noqa: S108
+    "/var/tmp",  # noqa: S108
+    # How libselinux asks, whatever about.
+    "/sys/fs/selinux/access",
+    "/sys/fs/selinux/context",
+    "/sys/fs/selinux/create",
+    # git refreshes its index wherever it can, and does without where it cannot.
+    "$WORKSPACE/.git/index.lock",
+    "**/.git/index.lock",
+)
+"""What programs try to write out of habit.
+
+Little that is looked at by habit is: nobody writes `/proc/sys/kernel/core_pattern`,
+`/etc/gitconfig` or another terminal without meaning it.
+"""
+
+QUIET_SOCKETS = (
+    "/run/nscd/**",
+    "/var/run/nscd/**",
+    "/var/lib/sss/**",
+    "/run/systemd/userdb/**",
+    "/var/run/systemd/userdb/**",
+)
+"""Where libc asks for users and hosts."""
+
+PASSED_BY = frozenset({"/etc/ssl/private"})
+"""Sensitive folders that are listed, in vain, by whoever looks through /usr/lib for a library.
+
+Links lead there: `/usr/lib/ssl/private`. What is in them stays news.
+"""
+
+_BUILD_OUTPUT = ("$TARGET_DIR/**/build/*/out/**", "$TARGET_DIR/**/build/*/*/out/**")
+
+
+def handed_over(environ: Mapping[bytes, bytes], places: Mapping[str, bytes]) -> list[bytes]:
+    """List the existing paths that other build scripts handed to this one through `DEP_*`.
+
+    Only what lies in the output folder of a build script of this target directory counts; links
+    are resolved. The list is sorted and holds nothing twice.
+    """
+    found: set[bytes] = set()
+    for name, value in environ.items():
+        if name.startswith(b"DEP_"):
+            found.update(path for path in outputs(value, places) if os.path.lexists(path))
+    return sorted(found)
+
+
+def outputs(value: bytes, places: Mapping[str, bytes]) -> set[bytes]:
+    """Find the paths in a value that lie in output folders of build scripts, there or not.
+
+    Links are resolved.
+    """
+    if b"/" not in value or b"\0" in value:
+        return set()
+    parts = {part for part in (value, *value.split(b":")) if part.startswith(b"/")}
+    real = {os.path.realpath(part) for part in parts}
+    return {path for path in real if output_of(path, places)}
+
+
+def output_of(path: bytes, places: Mapping[str, bytes]) -> str:
+    """Name the output folder of a build script in which `path` lies; empty if it is in none."""
+    target = locate(path, {"TARGET_DIR": places["TARGET_DIR"]} if "TARGET_DIR" in places else {})
+    if not any(matches(pattern, target) for pattern in _BUILD_OUTPUT):
+        return ""
+    above, mark, below = target.partition("/build/")
+    return above + mark + f"{below}/".partition("/out/")[0]

@@ -1,0 +1,188 @@
+"""Containment: a grant of a path opens nothing that a link leads to from there out of its folder.
+
+Whoever fills a folder may put a link there: a package's next commit, a build script in an earlier
+run. So what a pattern leads to has to lie, after all links are followed, in the folder that its
+token stands for. A pattern without a token means a path of this machine, whose own links are
+followed, as `/bin` is one nearly everywhere; not so a link in a tree that packages or build scripts
+fill. Denials are not held to this: they are about whatever links lead to.
+
+Part of the supervisor: imports nothing but built-in modules.
+"""
+
+from __future__ import annotations
+
+import os
+
+from buildperm.rules.pattern import (
+    absolute,
+    covers,
+    exec_leads,
+    is_literal,
+    leads,
+    locate,
+    without_token,
+)
+from buildperm.tracer.notation import decode, encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+_LINKS_MOST = 40  # path_resolution(7)
+
+
+def links(path: bytes) -> Iterator[bytes]:
+    """Yield where the links lie that the absolute `path` leads through, as the kernel walks it."""
+    return iter(_walk(path)[0])
+
+
+def home(pattern: str, places: Mapping[str, bytes]) -> bytes | None:
+    """Return the folder, without links, that a pattern's token stands for; None without one."""
+    if not pattern.startswith("$"):
+        return None
+    place = places.get(pattern[1:].partition("/")[0])
+    return None if place is None else os.path.realpath(place)
+
+
+class Containment:
+    """What may be granted of that which patterns lead to."""
+
+    def __init__(self, places: Mapping[str, bytes], filled: Iterable[bytes]) -> None:
+        """Prepare.
+
+        Args:
+            places: Folders by token.
+            filled: Trees, without links, that somebody else than the user fills: packages from
+                elsewhere, and what build scripts may write.
+        """
+        self.left_out: dict[tuple[str, str], bytes] = {}
+        """Where links lead to by kind and pattern of what was left out."""
+        self._places = places
+        self._filled = [*filled]
+        target = places.get("TARGET_DIR")
+        if target:
+            self._filled.append(target)
+
+    def within(
+        self, kind: str, pattern: str, path_variable: bytes | None = None
+    ) -> list[tuple[bytes, bool]]:
+        """Find what a pattern may open, as `pattern.resolve` does, and note what it may not.
+
+        Args:
+            kind: Of the grant, for `left_out`.
+            pattern: Of paths, or, with a PATH, of programs.
+            path_variable: PATH; None if the pattern is one of paths.
+
+        Raises:
+            ValueError: The pattern holds a `%` without two hexadecimal digits.
+        """
+        found: dict[tuple[bytes, bool], None] = {}
+        if path_variable is None:
+            led = leads(pattern, self._places)
+        else:
+            led = exec_leads(pattern, path_variable, self._places)
+        for named, real, below in led:
+            if self.holds(pattern, named, real):
+                found[real, below] = None
+            else:
+                self.left_out[kind, pattern] = real
+        if not found and pattern.startswith("$"):
+            self._note_missing(kind, pattern)
+        return list(found)
+
+    def _note_missing(self, kind: str, pattern: str) -> None:
+        """Note a pattern of one path where that is not there, and would be made elsewhere."""
+        base = pattern.removesuffix("/**")
+        path = absolute(base, self._places) if is_literal(base) else None
+        if path:
+            real = os.path.realpath(path)
+            if not self.holds(pattern, path, real):
+                self.left_out[kind, pattern] = real
+
+    def holds(self, pattern: str, named: bytes, real: bytes) -> bool:
+        """Tell whether what a pattern names may be opened where it really lies.
+
+        Args:
+            pattern: As granted.
+            named: An absolute path that it is about.
+            real: The same, links followed.
+        """
+        place = home(pattern, self._places)
+        if place is not None and not covers(place, real):
+            return False
+        if named == real:
+            return True
+        passed, end = _walk(named)
+        if end != real:
+            return False  # Somebody is changing the links on the way just now.
+        filled = self._filled
+        if place is None and "/" in pattern and "WORKSPACE" in self._places:
+            filled = [*filled, self._places["WORKSPACE"]]
+        return not any(
+            covers(tree, link) and not covers(tree, real) for link in passed for tree in filled
+        )
+
+
+def contained(path: bytes, places: Mapping[str, bytes]) -> str:
+    """Write an absolute path portably: with its token only if links do not lead out of its folder.
+
+    So that a rule about the text is one about what is really there.
+    """
+    text = locate(path, places)
+    place = home(text, places)
+    if place is None or b"\0" in path:
+        return text
+    real = os.path.realpath(path)
+    return text if covers(place, real) else locate(real, places)
+
+
+def followed(pattern: str, places: Mapping[str, bytes]) -> list[str]:
+    """Write what a denial of paths is about: with the folder of its token, and where links lead.
+
+    What is denied need not be there yet; links are followed up to the first wildcard.
+    """
+    text = without_token(pattern, places)
+    if text is None:
+        return []
+    components = text.split("/")
+    literal = 0
+    while literal < len(components) and is_literal(components[literal]):
+        literal += 1
+    head = decode("/".join(components[:literal]))
+    if not head.startswith(b"/") or b"\0" in head:
+        return [text]
+    real = encode(os.path.realpath(head)).rstrip("/")
+    return list(dict.fromkeys((text, "/".join((real, *components[literal:])))))
+
+
+def told(left_out: Mapping[tuple[str, str], bytes]) -> dict[str, object]:
+    """Write what was left out as a recording does: `KIND PATTERN` to where links lead."""
+    return {f"{kind} {pattern}": encode(real) for (kind, pattern), real in sorted(left_out.items())}
+
+
+def _walk(path: bytes) -> tuple[list[bytes], bytes]:
+    """Return where links lie on the way of an absolute path, and where it ends."""
+    passed: list[bytes] = []
+    walked, pending = b"", path.split(b"/")[::-1]
+    while pending:
+        name = pending.pop()
+        if name in (b"", b".", b".."):
+            walked = walked.rpartition(b"/")[0] if name == b".." else walked
+            continue
+        step = walked + b"/" + name
+        target = _target(step) if len(passed) < _LINKS_MOST else b""
+        if not target:
+            walked = step
+            continue
+        passed.append(step)
+        walked = b"" if target.startswith(b"/") else walked
+        pending += target.split(b"/")[::-1]
+    return passed, walked or b"/"
+
+
+def _target(path: bytes) -> bytes:
+    """Return what a link says; empty if it is none."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return b""

@@ -1,0 +1,314 @@
+"""The sensitive tier: what no batch, no widening and no preset can ever grant.
+
+Reading covers what identifies a person or a machine to others; writing covers what runs later.
+Targets are portable text. Most rules go by the names of path components, so that they hold
+whichever token a path happens to be written with.
+
+Part of the supervisor: imports nothing but built-in modules.
+"""
+
+from __future__ import annotations
+
+import os
+
+from buildperm.rules import key_search, keyfiles, sensitive_links
+from buildperm.rules.pattern import absolute, covers, matches, real_path
+from buildperm.rules.sensitive_table import (
+    BEGINNING_HOME,
+    BELOW_HOME,
+    FILES,
+    FOLDERS,
+    LATER_FILES,
+    LATER_FOLDERS,
+    ROOTED_READ,
+    ROOTED_WRITE,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_FOLDERS = {name.lower(): held for name, held in FOLDERS.items()}
+_FILES = {name.lower(): held for name, held in FILES.items()}
+_FOLDER_NAMES = frozenset(_FOLDERS)
+_NAMES = frozenset(name.encode() for name in key_search.REASONS)
+_HOME_HEADS = tuple({path.partition("/")[0] for path, _ in BELOW_HOME})
+_BEGINNINGS = tuple(beginning for beginning, _ in BEGINNING_HOME)
+_READ_HEADS = tuple(pattern.partition("*")[0].rstrip("/") for pattern, _ in ROOTED_READ)
+_WRITE_HEADS = tuple(pattern.partition("*")[0].rstrip("/") for pattern, _ in ROOTED_WRITE)
+_OWN = ("$OUT_DIR", "$TMP")
+# What is published or is the system's: keys in there are for tests, or everybody's.
+_PUBLISHED = (
+    *("$MANIFEST_DIR/", "$SYSROOT/", "$TARGET_DIR/", "$CARGO_HOME/registry/", "$CARGO_HOME/git/"),
+    *("/usr/", "/bin/", "/sbin/", "/lib", "/nix/store/", "/gnu/store/", "/proc/", "/sys/"),
+    *("/etc/ssl/", "/etc/pki/", "/etc/ca-certificates/", "/dev/", "@"),
+)
+CARGO_SETTINGS = tuple(
+    f"/.cargo/{name}".encode()
+    for name in ("config", "config.toml", "credentials", "credentials.toml")
+)
+_LOOKED_AT_MOST_INSIDE, _DEEPEST = 20_000, 64
+_LOOKED_AT_MOST = 2_000  # Directory entries, when looking through the workspace.
+
+
+def why(target: str, *, writing: bool) -> str:
+    """Say in a few words why `target` is in the sensitive tier; empty if it is not.
+
+    `target` is a path, or the name of an environment variable or a host with its port, which are
+    never in it: names of variables are judged by `rules.variables`.
+    """
+    token, _, _ = target.partition("/")
+    if token in _OWN:
+        return ""
+    return _why_read(target) or (_why_written(target) if writing else "")
+
+
+def opened_by(pattern: str, *, writing: bool) -> str:
+    """Say what of the sensitive tier a path pattern with wildcards would open; empty if nothing.
+
+    Judges the pattern alone; what exists on this machine is told by `existing`.
+    """
+    head = pattern
+    for wildcard in "*?":
+        head = head.partition(wildcard)[0]
+    direct = why(pattern.removesuffix("/**"), writing=writing) or why(head, writing=writing)
+    if direct or head == pattern:
+        return direct
+    components = pattern.split("/")
+    if not pattern.startswith(_PUBLISHED):  # `$WORKSPACE/**/*.p12`
+        named = keyfiles.by_name(components[-1].replace("*", "x").replace("?", "x"))
+        if named:
+            return named
+    above = ["/".join(components[:length]) for length in range(1, len(components))]
+    above = [folder for folder in above if "*" in folder or "?" in folder]
+    for target, reason in _samples(writing=writing):
+        if not target.startswith(head):
+            continue
+        if matches(pattern, target):
+            return reason
+        # A wildcard may also stand for a sensitive folder on the way: `$HOME/.s*/config`.
+        if any(matches(folder, target) for folder in above):
+            reason = why(f"{target}/x", writing=writing)
+            if reason:
+                return reason
+    return ""
+
+
+def existing(places: Mapping[str, bytes], *, writing: bool) -> list[bytes]:
+    """List the sensitive paths that exist here, links resolved where they lead elsewhere.
+
+    Finds by a look at each known place, so it is quick, and says nothing about files of the same
+    names further down. A path below another of the list is left out; the list is sorted.
+    """
+    found: set[bytes] = set()
+    for path in _candidates(places, writing=writing):
+        if os.path.lexists(path):
+            found.add(path)
+            real = real_path(path)
+            led = real[0] if real else os.path.realpath(path)
+            if led == path or sensitive_links.is_closed(led, places):
+                found.add(led)
+    own = [places[token] for token in ("OUT_DIR", "TMP") if token in places]
+    kept: list[bytes] = []
+    for path in sorted(found):
+        if kept and path.startswith(kept[-1] + b"/"):
+            continue
+        if path != b"/" and not any(
+            path == place or path.startswith(place + b"/") for place in own
+        ):
+            kept.append(path)
+    return kept
+
+
+def inside(tree: bytes) -> list[bytes]:
+    """List what has a sensitive name anywhere in a tree that a person granted, within reason."""
+    return list(key_search.named_so(tree, _DEEPEST, _LOOKED_AT_MOST_INSIDE, is_ours=True))
+
+
+def why_content(target: str, path: bytes) -> str:
+    """Say why a file is in the tier that was read, by a look into it; empty if it is not.
+
+    Only what is called like a key is looked into, and not what is published.
+    """
+    name = target.rpartition("/")[2]
+    if target.startswith(_PUBLISHED) or target.partition("/")[0] in _OWN:
+        return ""
+    return keyfiles.by_content(path) if keyfiles.may_be_key(name) else ""
+
+
+def known(places: Mapping[str, bytes]) -> Iterator[bytes]:
+    """Yield the known places for reading that exist here, links among them unresolved."""
+    return filter(os.path.lexists, _candidates(places, writing=False))
+
+
+def built_in(places: Mapping[str, bytes]) -> bytes:
+    """Return where Cargo builds without buildperm: `$WORKSPACE/target`, or wherever it was told to.
+
+    Ours lies in there too: `cargo.target_directory.open_target`. Empty where the workspace does.
+    """
+    above, _, name = places.get("TARGET_DIR", b"").rpartition(b"/")
+    found = above.removesuffix(b"/buildperm")
+    if name not in (b"learn", b"ci") or not found or found == above:
+        return b""
+    return b"" if covers(found, places.get("WORKSPACE", b"")) else found
+
+
+def _why_read(target: str) -> str:
+    components = target.lower().split("/")
+    if not _FOLDER_NAMES.isdisjoint(components):
+        return next(_FOLDERS[component] for component in components if component in _FOLDERS)
+    name = components[-1]
+    reason = _FILES.get(name, "") or _FILES.get(keyfiles.plain(name), "")
+    if reason:
+        return reason
+    if name.startswith(".") and keyfiles.is_environment_file(keyfiles.plain(name)):
+        return keyfiles.SETTINGS
+    if "/" in target and not target.startswith(_PUBLISHED):
+        reason = keyfiles.by_name(name)
+        if reason or keyfiles.is_cargo_settings(components):
+            return reason or keyfiles.CARGO_SETTINGS
+    components = target.split("/")
+    if target.startswith("$HOME/"):
+        below = target[6:]
+        for path, held in BELOW_HOME if below.startswith(_HOME_HEADS) else ():
+            if below == path or below.startswith(path + "/"):
+                return held
+        for beginning, held in BEGINNING_HOME if below.startswith(_BEGINNINGS) else ():
+            if below.startswith(beginning):
+                return held
+        return ""
+    if target.startswith("/proc/"):
+        if components[2].isdecimal():
+            return "another process: its memory and environment"
+    elif target.startswith(("/run/host", "/run/WSL")):
+        return "the machine around the container"
+    if target.startswith(_READ_HEADS):
+        for pattern, held in ROOTED_READ:
+            if matches(pattern, target):
+                return held
+    return ""
+
+
+def _why_written(target: str) -> str:
+    if target in ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty"):
+        return ""
+    components = target.split("/")
+    name = components[-1]
+    reason = LATER_FILES.get(name, "")
+    if reason:
+        return reason
+    for component in components:
+        reason = LATER_FOLDERS.get(component, "")
+        if reason:
+            return reason
+    if target.startswith("$WORKSPACE/") and name.endswith(".rs"):
+        return "the source of another crate"
+    if target.startswith(_WRITE_HEADS):
+        for pattern, held in ROOTED_WRITE:
+            if matches(pattern, target):
+                return held
+    return ""
+
+
+def _samples(*, writing: bool) -> Iterator[tuple[str, str]]:
+    """Yield one target for everything in the tier that lies at a known place."""
+    for name, reason in (*FOLDERS.items(), *FILES.items(), *BELOW_HOME):
+        yield f"$HOME/{name}", reason
+    for pattern, reason in ROOTED_READ:
+        # Folders called `private` are closed to all but root, and `existing` finds them: a grant of
+        # the public certificates beside them need not fail.
+        if "/private/" not in pattern:
+            yield pattern.replace("/**", "/x").replace("*", "x"), reason
+    yield "/proc/1/environ", "another process: its memory and environment"
+    yield "$WORKSPACE/.env", keyfiles.SETTINGS
+    if writing:
+        for pattern, reason in ROOTED_WRITE:
+            yield pattern.replace("/**", "/x").replace("*", "x"), reason
+        for token in ("$WORKSPACE", "$MANIFEST_DIR"):
+            for name, reason in LATER_FILES.items():
+                yield f"{token}/{name}", reason
+
+
+def _candidates(places: Mapping[str, bytes], *, writing: bool) -> Iterator[bytes]:
+    home = places.get("HOME", b"")
+    if home:
+        base = home.rstrip(b"/") + b"/"
+        present = set(_listing(home))
+        for entry in present:
+            name = entry.decode("utf-8", "replace").lower()
+            if (
+                name.encode() in _NAMES
+                or keyfiles.is_environment_file(name)
+                or name.startswith(_BEGINNINGS)
+            ):
+                yield base + entry
+        for below, _ in BELOW_HOME:
+            if below.partition("/")[0].encode() in present:
+                yield base + below.encode()
+    rooted = ROOTED_READ + ROOTED_WRITE if writing else ROOTED_READ
+    listings: dict[bytes, list[bytes]] = {}
+    for pattern, _ in rooted:
+        if not pattern.startswith("@"):
+            yield from _concrete(pattern, places, listings)
+    yield from _below_workspace(places)
+    if writing:
+        built = built_in(places)
+        if built:
+            yield built
+        for token in ("WORKSPACE", "MANIFEST_DIR"):
+            if token in places:
+                for later in (*LATER_FILES, ".git", ".cargo", ".vscode", ".idea", ".github"):
+                    yield places[token] + b"/" + later.encode()
+
+
+def _concrete(
+    pattern: str, places: Mapping[str, bytes], listings: dict[bytes, list[bytes]]
+) -> Iterator[bytes]:
+    """Yield what a rooted pattern may stand for; only the last component is expanded."""
+    if pattern == "/home/*/**":
+        ours = places.get("HOME", b"")
+        for entry in _listing(b"/home"):
+            if ours != b"/home/" + entry and not ours.startswith(b"/home/" + entry + b"/"):
+                yield b"/home/" + entry
+        return
+    base = pattern.removesuffix("/**")
+    if base == "/root" and (places.get("HOME", b"") + b"/").startswith(b"/root/"):
+        return
+    if base.startswith("$") and "/" not in base:
+        place = absolute(base, places)
+        if place:
+            yield place
+        return
+    folder, _, name = base.rpartition("/")
+    above = absolute(folder, places)
+    if above is None:
+        return
+    if "*" not in name:
+        yield above + b"/" + name.encode() if folder else b"/" + name.encode()
+        return
+    if above not in listings:
+        listings[above] = _listing(above or b"/")
+    head = name.partition("*")[0].encode()
+    for entry in listings[above]:
+        if entry.startswith(head) and matches(name, entry.decode("ascii", "replace")):
+            yield above + b"/" + entry
+
+
+def _below_workspace(places: Mapping[str, bytes]) -> Iterator[bytes]:
+    """Yield what has a sensitive name in the workspace and in the package, two folders deep.
+
+    In a package from elsewhere, which brought its files along, only `.env` files count; and however
+    many there are, the workspace is looked through all the same.
+    """
+    workspace = places.get("WORKSPACE", b"")
+    for root in dict.fromkeys((workspace, places.get("MANIFEST_DIR", b""))):
+        is_ours = bool(workspace) and (root + b"/").startswith(workspace + b"/")
+        if root:
+            yield from key_search.named_so(root, 3, _LOOKED_AT_MOST, is_ours=is_ours)
+
+
+def _listing(directory: bytes) -> list[bytes]:
+    try:
+        return sorted(os.listdir(directory))
+    except OSError:
+        return []

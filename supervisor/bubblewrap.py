@@ -1,0 +1,286 @@
+"""The hull of the runtime `full`: bubblewrap's mounts, made from the rights that Landlock gets.
+
+There is one truth, `Run.rights`: path to Landlock rights. What it names is there, under the same
+name as outside; what it lets be changed can be written; nothing else exists. Landlock rules hold on
+to files, not to names, so those made outside hold for the same files mounted inside. Only `/proc`
+is another one there, and its rules are added within (`supervisor.wrapper_exec`).
+
+While learning the rights are "all but the sensitive tier", cut around each secret: hundreds of
+paths, and bubblewrap's time grows with their square (50: 6 ms, 100: 33 ms, 200: 120 ms). So where a
+folder has more that is granted than what is not, all of it is mounted and what is not granted is
+covered: folders by an empty one, files by `/dev/null`. Their names can be seen then, and what is in
+them is not even there. Landlock refuses them all the same.
+
+Part of the supervisor: standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from buildperm.supervisor import landlock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_CHANGES = (
+    landlock.WRITE_FILE
+    | landlock.TRUNCATE
+    | landlock.REMOVE_DIR
+    | landlock.REMOVE_FILE
+    | landlock.MAKE_CHAR
+    | landlock.MAKE_DIR
+    | landlock.MAKE_REG
+    | landlock.MAKE_SOCK
+    | landlock.MAKE_FIFO
+    | landlock.MAKE_BLOCK
+    | landlock.MAKE_SYM
+)
+
+_DEVICES = {  # null(4), proc_pid_fd(5): what every program expects beside the devices.
+    b"/dev/fd": b"/proc/self/fd",
+    b"/dev/stdin": b"/proc/self/fd/0",
+    b"/dev/stdout": b"/proc/self/fd/1",
+    b"/dev/stderr": b"/proc/self/fd/2",
+}
+
+NAMESPACES = (
+    # `--unshare-all` goes on without a user namespace where there is none; `--unshare-user` fails.
+    *(b"--unshare-all", b"--unshare-user", b"--disable-userns"),
+    # Root keeps no privilege in its namespace either.
+    *(b"--cap-drop", b"ALL", b"--die-with-parent", b"--new-session"),
+)
+"""What is asked of bubblewrap for every script."""
+
+
+SHARED_NETWORK = (
+    "It shares the network of the machine, as there is a door to hosts: only Landlock and seccomp "
+    "keep it from other ports and from unix sockets without a path."
+)
+"""What is left open for a script with a door: see `supervisor.network`.
+
+What is connected on its behalf is a socket that it made itself, in the network that it is in.
+"""
+
+
+class Mounts:
+    """What is there within the hull."""
+
+    def __init__(
+        self,
+        rights: Mapping[bytes, int],
+        needed: Iterable[bytes],
+        carved: Iterable[bytes],
+        *,
+        coarse: bool,
+    ) -> None:
+        """Decide what to mount.
+
+        Args:
+            rights: Landlock rights by path.
+            needed: Paths without links that have to be there although the script has no right to
+                them: what it takes to start it.
+            carved: Folders of which all is granted but for what was cut out: links in them, which
+                are nobody's right, lead on.
+            coarse: Cover what is not granted where that takes fewer mounts.
+        """
+        self._binds: dict[bytes, bool] = {}  # Path to whether it can be written.
+        self._masks: dict[bytes, bool] = {}  # Path to whether it is a folder.
+        self._links: dict[bytes, bytes] = {}
+        self._passed: set[bytes] = {b"/"}  # Folders that exist only because of what lies in them.
+        self._carved = frozenset(carved)
+        self._listed = self._carved & rights.keys()  # With all that is not granted covered.
+        wanted = dict.fromkeys(needed, False)
+        for path, granted in rights.items():
+            wanted[path] = wanted.get(path, False) or bool(granted & _CHANGES)
+        for path in sorted(wanted):
+            is_written = wanted[path]
+            if path.startswith(b"/proc/") or self._has(path, written=is_written):
+                continue
+            if path in self._listed:
+                self._passed.update((path, *_above(path)))
+                continue
+            try:
+                is_there = not stat.S_ISLNK(os.lstat(path).st_mode)
+            except OSError:
+                is_there = False  # Its rule is idle as well.
+            if is_there:
+                self._binds[path] = is_written
+        for path in self._binds:
+            self._passed.update(_above(path))
+        self._add_folders(coarse=coarse)
+
+    def add_links(self, paths: Iterable[bytes]) -> None:
+        """Have the links on the way to each of the absolute `paths`, so that they lead there."""
+        known: set[bytes] = set()
+        for path in paths:
+            self._follow(path, known, 40)  # path_resolution(7)
+
+    def cover(self, paths: Iterable[bytes]) -> None:
+        """Show the files at `paths`, without links, as empty ones."""
+        for path in paths:
+            if path not in self._binds and not self.hides(path) and os.path.isfile(path):
+                self._masks[path] = False
+
+    def __len__(self) -> int:
+        """Count what is mounted."""
+        return len(self._binds) + len(self._masks)
+
+    def hides(self, path: bytes) -> bool:
+        """Tell whether what `path`, without links, names outside is not there within.
+
+        What lies in a folder that is covered counts, the cover itself does not.
+        """
+        if path in self._passed or path in _DEVICES or path.startswith(b"/proc/"):
+            return False
+        if path in self._binds or path in self._links or path in self._masks:
+            return False
+        for upper in _above(path):
+            if upper in self._masks:
+                return True
+            if upper in self._binds:
+                return False
+        return True
+
+    def is_written(self, path: bytes) -> bool:
+        """Tell whether `path`, without links, lies on a mount that can be written."""
+        for upper in (path, *_above(path)):
+            if upper in self._masks:
+                return False
+            if upper in self._binds:
+                return self._binds[upper]
+        return False
+
+    def words(self) -> list[bytes]:
+        """Return what bubblewrap has to be told."""
+        words = [b"--proc", b"/proc"]
+        for path in sorted({*self._binds, *self._masks, *self._links}):
+            if path in self._binds:
+                # `-try`: what is gone since, such as another's temporary file, is not missed.
+                how = b"--bind-try" if self._binds[path] else b"--ro-bind-try"
+                words += [b"--dev-bind-try" if path.startswith(b"/dev/") else how, path, path]
+            elif path in self._links:
+                words += [b"--symlink", self._links[path], path]
+            elif self._masks[path]:
+                words += [b"--tmpfs", path]
+            else:
+                words += [b"--ro-bind", b"/dev/null", path]
+        for path, target in _DEVICES.items():
+            words += [b"--symlink", target, path]
+        for path in (b"/tmp", b"/var/tmp"):
+            if self.hides(path):
+                words += [b"--dir", path]
+        return [*words, b"--remount-ro", b"/"]
+
+    def _has(self, path: bytes, *, written: bool) -> bool:
+        """Tell whether a mount above shows `path` already, in that way."""
+        for upper in _above(path):
+            if upper in self._binds and upper not in self._masks:
+                return self._binds[upper] or not written
+        return False
+
+    def _add_folders(self, *, coarse: bool) -> None:
+        """Look through the folders on the way: what else is there, and is it shorter to cover it.
+
+        What may be listed is mounted as it is, and what is not granted in it covered.
+
+        The root itself is always made anew.
+        """
+        within: dict[bytes, list[bytes]] = {}
+        for path in self._passed - {b"/"}:
+            within.setdefault(os.path.dirname(path), []).append(path)
+        whole = frozenset(self._binds)  # In these, everything is granted.
+        pending = [(b"/", False)]
+        while pending:
+            folder, is_shown = pending.pop()
+            if folder in (b"/proc", b"/dev") or any(
+                up in whole for up in (folder, *_above(folder))
+            ):
+                continue
+            is_carved = folder in self._carved or any(up in self._carved for up in _above(folder))
+            further = within.get(folder, [])
+            granted: list[bytes] = []
+            hidden: dict[bytes, bool] = {}
+            links: list[bytes] = []
+            if is_carved or is_shown:
+                try:
+                    with os.scandir(folder) as entries:
+                        for entry in entries:
+                            if entry.is_symlink():
+                                links.append(entry.path)
+                            elif entry.path in self._binds:
+                                granted.append(entry.path)
+                            elif entry.path not in self._passed:
+                                hidden[entry.path] = entry.is_dir(follow_symlinks=False)
+                except OSError:
+                    pass  # Whoever may not list it was granted nothing of it by carving.
+            is_whole = folder in self._listed
+            is_whole = is_whole or (coarse and is_carved and len(hidden) < len(granted))
+            if is_whole and folder != b"/" and not _is_shared(folder):
+                if not is_shown:
+                    self._binds[folder] = False
+                self._masks.update(hidden)
+                for path in granted:
+                    if not self._binds[path]:
+                        del self._binds[path]
+                pending += [(path, True) for path in further]
+                continue
+            if is_shown:
+                self._masks[folder] = True
+            for link in links:
+                self._link(link)
+            pending += [(path, False) for path in further]
+
+    def _link(self, path: bytes) -> None:
+        try:
+            self._links[path] = os.readlink(path)
+        except OSError:
+            pass  # Gone meanwhile.
+
+    def _follow(self, path: bytes, known: set[bytes], left: int) -> None:
+        """Walk `path` as the kernel does; `known` are no links, `left` is how many may follow."""
+        walked = b""
+        names = path.split(b"/")
+        for index, name in enumerate(names):
+            if name in (b"", b".", b".."):
+                walked = walked.rpartition(b"/")[0] if name == b".." else walked
+                continue
+            walked += b"/" + name
+            if walked in known:
+                continue
+            try:
+                target = os.readlink(walked)
+            except OSError:
+                known.add(walked)
+                continue
+            if self.hides(walked):
+                self._links[walked] = target
+                self._passed.update(_above(walked))
+            start = b"" if target.startswith(b"/") else walked.rpartition(b"/")[0] + b"/"
+            if left:
+                self._follow(b"/".join((start + target, *names[index + 1 :])), known, left - 1)
+            return
+
+
+def _is_shared(folder: bytes) -> bool:
+    """Tell whether everybody puts files into `folder` and takes them away, as with /tmp.
+
+    What is to be covered has to be there, still, when it is.
+    """
+    try:
+        return bool(os.stat(folder).st_mode & stat.S_ISVTX)
+    except OSError:
+        return False
+
+
+def _above(path: bytes) -> list[bytes]:
+    """List the folders above `path`, the nearest first."""
+    found = []
+    end = path.rfind(b"/")
+    while end > 0:
+        found.append(path[:end])
+        end = path.rfind(b"/", 0, end)
+    found.append(b"/")
+    return found

@@ -1,0 +1,130 @@
+"""The directive gate: what of a build script's standard output Cargo gets to see.
+
+A directive can run code in rustc or in the linker, outside every sandbox. So each line is cleaned
+first, then judged, and what is passed on is exactly the bytes that were judged. A line that is not
+judged to be a directive is only passed on if Cargo cannot take it for one.
+
+Part of the supervisor: os and stat only.
+"""
+
+from __future__ import annotations
+
+from buildperm.rules import directive
+from buildperm.rules.pattern import is_literal
+from buildperm.supervisor import linker_inputs, out_dir
+from buildperm.supervisor.terminal_text import clean, disarmed
+from buildperm.tracer.notation import encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from buildperm.supervisor.session import SessionPackage
+
+PASSED = ("free", "granted")
+
+_SHOWN = ("warning", "error")  # What Cargo does with them is to show them.
+
+MOST_SHADOWS = 3
+"""Libraries of one folder beyond this are not named."""
+
+MOST_NAMED = 1000
+"""Directives beyond this are withheld without being named; the recording counts them."""
+
+
+class DirectiveGate:
+    """Judges the lines of one run, in the order in which they were printed."""
+
+    def __init__(
+        self,
+        package: SessionPackage,
+        places: Mapping[str, bytes],
+        handed_over: Iterable[bytes],
+        record: Callable[[str, str, str], None],
+    ) -> None:
+        self.withheld: list[str] = []  # `key=value (verdict)`, in notation.
+        self.denied: list[str] = []  # Likewise, where a person has decided already.
+        # Whoever may see a variable may have Cargo look at it too.
+        seen = (f"rerun-if-env-changed={name}" for name in package["env"] if is_literal(name))
+        self._directives = package["directives"]
+        self._granted = [*self._directives, *seen]
+        self._denied = package["deny"].get("directives", [])
+        self._places = places
+        self._handed_over = tuple(handed_over)  # Folders that other scripts named in DEP_*.
+        self._known: dict[tuple[str, bytes], list[str]] = {}  # By question and folder.
+        self._search = linker_inputs.LinkerSearch()
+        self._suspects: dict[str, list[str]] = {}  # Of the directive that is being judged.
+        self.secrets: frozenset[str] = frozenset()  # Variables whose values hold some, in notation.
+        self.loaded: frozenset[bytes] = frozenset()  # Libraries that no folder may hold.
+        self._record = record  # Called with key, value and verdict of each directive.
+
+    def pass_on(self, lines: Iterable[bytes]) -> Iterable[bytes]:
+        """Yield what Cargo may see of `lines`, each with its newline."""
+        for line in lines:
+            if not line:
+                yield b"\n"
+                continue
+            text = clean(line)
+            parsed = directive.parse(text)
+            if parsed is None:
+                # Cargo trims a line before it looks for a directive, and ignores one that is not
+                # UTF-8, which this one may have been before it was cleaned.
+                if text.decode("utf-8", "replace").strip().startswith("cargo:"):
+                    self._withhold(f"{encode(text)} (not understood)")
+                else:
+                    yield disarmed(text) + b"\n"
+                continue
+            key, value = encode(parsed[0]), encode(parsed[1])
+            if self._judge(key, value) in PASSED:
+                yield (disarmed(text) if key in _SHOWN else text) + b"\n"
+
+    def _judge(self, key: str, value: str) -> str:
+        self._suspects = {}
+        verdict = directive.judge(
+            key,
+            value,
+            granted=self._granted,
+            denied=self._denied,
+            places=self._places,
+            handed_over=self._handed_over,
+            suspect=self._is_suspect,
+            poses=lambda folder: self._look(folder, "called like compiled crates", out_dir.posing),
+            preempts=self._preempts,
+        )
+        if key == "rerun-if-env-changed" and verdict in PASSED and self._is_noted(value):
+            verdict = directive.REFUSED
+        self._record(key, value, verdict)
+        if verdict not in PASSED:
+            decided = directive.is_denied(key, value, denied=self._denied, places=self._places)
+            why = "".join(f": {what}: {', '.join(names)}" for what, names in self._suspects.items())
+            self._withhold(f"{key}={value} ({verdict}{why})", decided=decided)
+        return verdict
+
+    def _is_noted(self, name: str) -> bool:
+        """Tell whether Cargo would keep a secret in its target directory: a variable's value."""
+        return name in self.secrets and f"rerun-if-env-changed={name}" not in self._directives
+
+    def _is_suspect(self, folder: bytes) -> bool:
+        """Tell whether a linker that searches a folder would do what nobody has granted."""
+        return self._look(folder, "called like the system's", out_dir.shadows) or self._look(
+            folder, "not only linked", self._search.commanding
+        )
+
+    def _preempts(self, folder: bytes) -> bool:
+        """Tell whether what starts the next stub would find its libraries in a folder."""
+        what = "loaded before any sandbox is made"
+        return self._look(folder, what, lambda searched: out_dir.holding(searched, self.loaded))
+
+    def _look(self, folder: bytes, what: str, find: Callable[[bytes], list[str]]) -> bool:
+        """Tell whether a folder holds what is `what`."""
+        found = self._known.get((what, folder))
+        if found is None:  # A folder may be full, and named again and again.
+            found = self._known[what, folder] = find(folder)[:MOST_SHADOWS]
+        if found:
+            self._suspects.setdefault(what, []).extend(found)
+        return bool(found)
+
+    def _withhold(self, what: str, *, decided: bool = False) -> None:
+        named = self.denied if decided else self.withheld
+        if len(named) < MOST_NAMED:
+            named.append(what)

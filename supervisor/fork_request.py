@@ -1,0 +1,152 @@
+"""What a stub asks the fork server for, as the kernel tells it; see `supervisor.fork_server`.
+
+Nothing is believed of a request but which process made it. What to supervise, with which
+environment and where is read from /proc. A process that is traced or filtered is a build script or
+one of its children, and is not served.
+
+Part of the supervisor: standard library only.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]  # typeshed has no stub for it
+import fcntl
+import os
+import stat
+
+from buildperm.supervisor import hardening, jobserver
+from buildperm.supervisor.environment import as_given
+from buildperm.supervisor.supervision import supervise
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+_ACCESS_MODE = os.O_RDONLY | os.O_WRONLY | os.O_RDWR
+SERVER = "BUILDPERM_SERVER"
+"""The variable by which stubs find the server's folder."""
+
+
+class ForkRefusedError(Exception):
+    """It is not served; the stub starts an interpreter of its own."""
+
+
+class ForkRequest:
+    """A stub that waits to be served."""
+
+    def __init__(self, pid: int, arguments: int, kept: tuple[int, int], folder: bytes) -> None:
+        """Look at the stub.
+
+        Args:
+            pid: Its process.
+            arguments: How many of its last arguments Cargo gave to the build script.
+            kept: Where the stub keeps what it was given for standard input and output.
+            folder: The server's.
+
+        Raises:
+            RefusedError: It is not one to serve.
+            OSError: It is gone, or cannot be looked at.
+        """
+        self._opened: dict[int, int] = {}  # What it has open, by number, as opened here.
+        self.handle = os.pidfd_open(pid)  # First: what is read after that is of this process.
+        self.parent_handle = self._folder = -1
+        self._kept = kept
+        try:
+            self._look(pid, arguments, folder)
+        except BaseException:
+            self.close()
+            for handle in (self.handle, self.parent_handle):
+                if handle >= 0:
+                    os.close(handle)
+            raise
+
+    def _look(self, pid: int, arguments: int, folder: bytes) -> None:
+        status, own = _status(b"%d" % pid), _status(b"self")
+        if status[b"TracerPid"] != b"0" or status.get(b"Seccomp") != own.get(b"Seccomp"):
+            raise ForkRefusedError("it is held itself")
+        if status[b"Uid"] != own[b"Uid"]:
+            raise ForkRefusedError("it is somebody else's")
+        self._umask = int(status[b"Umask"], 8)
+        self._group = os.getpgid(pid)
+        words = _read(b"/proc/%d/cmdline" % pid).split(b"\0")[:-1]
+        if arguments + 2 > len(words):  # The shell, its own argument if any, the stub.
+            raise ForkRefusedError("it is no stub")
+        self._arguments = words[len(words) - arguments - 1 :]
+        pairs = _read(b"/proc/%d/environ" % pid).split(b"\0")[:-1]
+        self._environ = {
+            name: value for name, mark, value in (pair.partition(b"=") for pair in pairs) if mark
+        }
+        if b"BUILDPERM_LIBRARIES" in self._environ:  # Kept from the stub's shell: see there.
+            self._environ = as_given(self._environ)
+        if self._environ.get(SERVER.encode()) != folder:
+            raise ForkRefusedError("it is of another build")
+        flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+        self._folder = os.open(b"/proc/%d/cwd" % pid, flags)
+        self._open_descriptors(pid)
+        self.parent_handle = os.pidfd_open(int(status[b"PPid"]))
+
+    def close(self) -> None:
+        """Close all but the handles of the stub and of its parent."""
+        for descriptor in (self._folder, *self._opened.values()):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._folder, self._opened = -1, {}
+
+    def become(self, server: int) -> NoReturn:
+        """Be the supervisor of the stub, in a child of the process `server`; never returns."""
+        try:
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+            os.setpgid(0, self._group)
+            os.fchdir(self._folder)
+            os.umask(self._umask)
+            above = max(self._opened) + 1  # As few as there have to be: `ulimit -n` may be low.
+            spare = {
+                number: fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, above)
+                for number, opened in self._opened.items()
+            }
+            for number, opened in spare.items():
+                os.dup2(opened, number, inheritable=number <= 2)
+            hardening.close_but(list(spare))
+            supervise(self._arguments, self._environ, server)
+        except OSError as error:
+            said = f"buildperm: the supervisor cannot be started: {error.strerror}\n"
+            os.write(2, said.encode())  # The server's own, or the stub's already.
+        finally:
+            os._exit(1)
+
+    def _open_descriptors(self, pid: int) -> None:
+        """Open what the stub has open: the standard streams and Cargo's jobserver.
+
+        By way of /proc a pipe is the same pipe, and a device the same device. A file would be
+        written from its beginning, and a socket cannot be opened: those are refused.
+        """
+        for number in {0, 1, 2, *jobserver.numbers(self._environ)}:
+            there = self._kept[number] if number < 2 else number
+            path = b"/proc/%d/fd/%d" % (pid, there)
+            try:
+                kind = os.stat(path).st_mode
+            except FileNotFoundError:
+                if number > 2:
+                    continue  # Cargo has not passed it on.
+                raise
+            if not stat.S_ISFIFO(kind) and not (number <= 2 and stat.S_ISCHR(kind)):
+                if number > 2:
+                    continue  # Anything else is no jobserver.
+                raise ForkRefusedError("it does not write to a pipe")
+            told = _read(b"/proc/%d/fdinfo/%d" % (pid, there))  # proc_pid_fdinfo(5)
+            flags = int(told.partition(b"flags:")[2].split(None, 1)[0], 8)
+            # Opening a pipe waits for its other end: fifo(7).
+            mode = flags & _ACCESS_MODE | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+            self._opened[number] = os.open(path, mode)
+            os.set_blocking(self._opened[number], not flags & os.O_NONBLOCK)
+
+
+def _status(process: bytes) -> dict[bytes, bytes]:
+    """Read proc_pid_status(5)."""
+    lines = _read(b"/proc/" + process + b"/status").split(b"\n")
+    return {name: value.strip() for name, _, value in (line.partition(b":") for line in lines)}
+
+
+def _read(path: bytes) -> bytes:
+    with open(path, "rb", buffering=0) as file:
+        return file.read()

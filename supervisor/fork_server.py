@@ -1,0 +1,217 @@
+"""The fork server: one process per run of Cargo that has the supervisor loaded, and forks it.
+
+Starting an interpreter and importing the supervisor takes longer than most build scripts do, so it
+is done once, while Cargo is still finding out what there is to do. A stub that finds the server's
+folder asks it, and waits:
+
+    stub                                        server                      worker
+    makes FOLDER/7.taken
+    "PID … 7" ──▶ FOLDER/requests ──▶ looks at /proc/PID, forks ──────▶ supervises, as ever
+    reads FOLDER/7 ◀── its exit status ────────── reaps ◀────────────────────── ends
+
+The fifos for replies are there from the beginning: making one would take the shell a program.
+The worker is in the stub's process group, so that a signal to Cargo and all that it has started
+reaches it. It is ended when the stub, the stub's Cargo, or the server is. A stub that cannot be
+served is told so, and starts an interpreter of its own, as it does where there is no server.
+
+Part of the supervisor: standard library only.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]  # typeshed has no stub for it
+import gc
+import os
+import select
+import time
+
+from buildperm.supervisor.fork_request import ForkRefusedError, ForkRequest
+from buildperm.supervisor.prewarm import warm_up
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REQUESTS = b"requests"
+"""The fifo in the server's folder that stubs write to. It is there once the server is ready."""
+
+AGAIN = b"again"
+"""The reply to a stub that has to start an interpreter of its own."""
+
+PLACES = 64
+"""How many stubs can wait for replies at once; others start an interpreter of their own."""
+
+_TAKEN = b".taken"  # After the name of a fifo for replies; made by the stub that has it.
+
+_LONGEST = 32  # A request: a process ID and four small numbers.
+_PATIENCE_S = 5.0  # From asking the workers to end to SIGKILL.
+
+
+class _Job:
+    """A stub that has asked, until it is gone."""
+
+    __slots__ = ("handles", "path", "reply", "worker")
+
+    def __init__(self, reply: int, path: bytes) -> None:
+        self.reply = reply  # What the stub reads; open until it is gone, or it might come too late.
+        self.path = path  # Of the fifo.
+        self.worker = 0  # Its process; 0: there is none, or no more.
+        self.handles: dict[int, str] = {}  # pidfd to whose: `worker`, `stub` or `parent`.
+
+
+class Server:
+    """The fork server of one run of Cargo."""
+
+    def __init__(self, folder: bytes) -> None:
+        """Make the fifos in the empty `folder`, which is nobody else's.
+
+        Raises:
+            OSError: It cannot be made.
+        """
+        self._folder = folder
+        self._jobs: dict[int, _Job] = {}  # By handle.
+        self._used: set[bytes] = set()  # Fifos for replies.
+        self._poll = select.poll()
+        self._rest = b""
+        for place in range(1, PLACES + 1):
+            os.mkfifo(folder + b"/%d" % place, 0o600)
+        made = folder + b"/.new"
+        os.mkfifo(made, 0o600)
+        # For writing, too, so that it never comes to an end: fifo(7).
+        self._requests = os.open(made, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        os.rename(made, folder + b"/" + REQUESTS)
+
+    def run(self, lifeline: int) -> None:
+        """Serve until `lifeline` comes to its end; then end what is still running."""
+        gc.collect()
+        gc.freeze()  # What was imported is not looked through, and so not copied, in each worker.
+        self._poll.register(self._requests, select.POLLIN)
+        self._poll.register(lifeline, select.POLLIN)
+        while True:
+            for descriptor, _ in self._poll.poll():
+                if descriptor == lifeline:
+                    self._poll.unregister(lifeline)
+                    self._poll.unregister(self._requests)
+                    self._end()
+                    return
+                if descriptor == self._requests:
+                    for asked in self._asked():
+                        self._serve(*asked)
+                elif descriptor in self._jobs:  # It may have gone with another one just now.
+                    self._happened(descriptor)
+
+    def _asked(self) -> Iterator[tuple[int, ...]]:
+        """Yield the numbers of each request that has come: see `supervisor.fork_request`."""
+        *lines, self._rest = (self._rest + os.read(self._requests, 1 << 16)).split(b"\n")
+        for line in lines:
+            numbers = line.split(b" ")
+            if len(numbers) == 5 and len(line) <= _LONGEST and all(map(bytes.isdigit, numbers)):
+                yield tuple(map(int, numbers))
+
+    def _serve(self, pid: int, arguments: int, stdin: int, stdout: int, place: int) -> None:
+        path = self._folder + b"/%d" % place
+        if path in self._used:
+            return  # It was somebody else who took it.
+        try:
+            flags = os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+            job = _Job(os.open(path, flags), path)
+        except OSError:
+            return  # There is none.
+        self._used.add(path)
+        try:
+            request = ForkRequest(pid, arguments, (stdin, stdout), self._folder)
+        except (OSError, ValueError, LookupError, ForkRefusedError):
+            self._refuse(job, pid)
+            return
+        server = os.getpid()
+        try:
+            worker = os.fork()
+        except OSError:
+            request.close()
+            os.close(request.handle)
+            os.close(request.parent_handle)
+            self._refuse(job, pid)
+            return
+        if worker == 0:
+            request.become(server)
+        request.close()
+        job.worker = worker
+        self._watch(job, os.pidfd_open(worker), "worker")
+        self._watch(job, request.handle, "stub")
+        self._watch(job, request.parent_handle, "parent")
+
+    def _refuse(self, job: _Job, pid: int) -> None:
+        os.write(job.reply, AGAIN + b"\n")
+        try:
+            self._watch(job, os.pidfd_open(pid), "stub")
+        except OSError:
+            self._forget(job)
+
+    def _watch(self, job: _Job, handle: int, whose: str) -> None:
+        job.handles[handle] = whose
+        self._jobs[handle] = job
+        self._poll.register(handle, select.POLLIN)
+
+    def _happened(self, handle: int) -> None:
+        """Act upon the end of the process behind `handle`."""
+        job = self._jobs[handle]
+        whose = job.handles[handle]
+        self._drop(job, handle)
+        if whose == "worker":
+            _, status = os.waitpid(job.worker, 0)
+            job.worker = 0
+            code = os.waitstatus_to_exitcode(status)
+            os.write(job.reply, b"%d\n" % (code if code >= 0 else 128 - code))
+        elif job.worker:
+            os.kill(job.worker, _signal.SIGTERM)  # It tidies up behind itself.
+        if not job.worker and "stub" not in job.handles.values():
+            self._forget(job)
+
+    def _drop(self, job: _Job, handle: int) -> None:
+        self._poll.unregister(handle)
+        os.close(handle)
+        del self._jobs[handle], job.handles[handle]
+
+    def _forget(self, job: _Job) -> None:
+        for handle in list(job.handles):
+            self._drop(job, handle)
+        os.close(job.reply)
+        self._used.discard(job.path)
+        try:
+            os.unlink(job.path + _TAKEN)
+        except FileNotFoundError:
+            pass  # Nobody had taken it.
+
+    def _end(self) -> None:
+        """End every worker, and remove the folder."""
+        deadline = time.monotonic() + _PATIENCE_S
+        jobs = set(self._jobs.values())
+        for signal in (_signal.SIGTERM, _signal.SIGKILL):
+            for job in jobs:
+                if job.worker:
+                    os.kill(job.worker, signal)
+            while any(job.worker for job in jobs):
+                left_ms = int((deadline - time.monotonic()) * 1000)
+                if signal == _signal.SIGTERM and left_ms <= 0:
+                    break
+                for handle, _ in self._poll.poll(max(0, left_ms) or None):
+                    if handle in self._jobs:
+                        self._happened(handle)
+        for name in os.listdir(self._folder):
+            os.unlink(self._folder + b"/" + name)
+        os.rmdir(self._folder)
+
+
+def main(arguments: list[str]) -> None:
+    """Be the server in the folder `arguments[0]`, until standard input comes to its end.
+
+    `arguments[1]` is the session that most requests will be about.
+    """
+    folder, session = map(os.fsencode, arguments)
+    try:
+        server = Server(folder)
+    except OSError:  # No room there. Who asks for the server finds none, and does without.
+        os.read(0, 1)
+        return
+    warm_up(session, folder)
+    server.run(0)

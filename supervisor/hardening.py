@@ -1,0 +1,73 @@
+"""What a build script inherits: descriptors, session, signals, limits. Everything else is cut off.
+
+Part of the supervisor: standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+
+from buildperm.rules import limits as policy
+from buildperm.supervisor import syscalls
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+    from collections.abc import Mapping
+else:
+    import _signal
+
+CAPABILITIES = 1 << 0 | 1 << 1 | 1 << 3 | 1 << 6 | 1 << 7
+"""What is left of root's: CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_SETGID, CAP_SETUID.
+
+With these a build in a container handles files of other users, and may become one. The others are
+about the machine: its network, its limits, its file systems, its processors. capabilities(7)
+"""
+
+_LAST_DESCRIPTOR = (1 << 31) - 1
+
+
+def close_but(kept: list[int]) -> None:
+    """Close all descriptors from 3 on but those in `kept`."""
+    first = 3
+    for descriptor in sorted(set(kept)):
+        if descriptor >= first:
+            syscalls.close_range(first, descriptor - 1)
+            first = descriptor + 1
+    syscalls.close_range(first, _LAST_DESCRIPTOR)
+
+
+def die_with_parent(parent: int, signal: int) -> bool:
+    """Have the kernel send `signal` when the parent dies; False if it is gone already.
+
+    The parent, whose process ID the caller took before, may die before prctl(2), PR_SET_PDEATHSIG,
+    takes hold; nothing would then be sent.
+    """
+    syscalls.control(syscalls.PR_SET_PDEATHSIG, signal)
+    return os.getppid() == parent
+
+
+def default_signals() -> None:
+    """Undo what Python does to signals: ignored ones would stay ignored over execve(2)."""
+    for signal in (_signal.SIGPIPE, _signal.SIGXFSZ, _signal.SIGINT, _signal.SIGTERM):
+        _signal.signal(signal, _signal.SIG_DFL)
+    _signal.signal(_signal.SIGHUP, _signal.SIG_DFL)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+
+
+def set_limits(limits: Mapping[str, int]) -> None:
+    """Set the resource limits: no core dump, which would hold what the script held in memory."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for name, which in (
+        ("file_bytes", resource.RLIMIT_FSIZE),
+        ("open_files", resource.RLIMIT_NOFILE),
+    ):
+        wanted = policy.value(limits, name)
+        if wanted == policy.NONE:
+            continue
+        lowered = tuple(
+            wanted if now == resource.RLIM_INFINITY else min(now, wanted)
+            for now in resource.getrlimit(which)
+        )
+        resource.setrlimit(which, (lowered[0], lowered[1]))

@@ -1,0 +1,371 @@
+"""From what a build script is granted to Landlock rules: the learning and the enforcing profile.
+
+Both profiles are the same table of paths with rights; learning adds reading and running of
+everything outside the sensitive tier.
+
+Part of the supervisor: standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+
+from buildperm.rules import baseline, sensitive, tier
+from buildperm.rules.containment import Containment
+from buildperm.rules.pattern import absolute, covers, folder, is_literal, resolve, resolve_exec
+from buildperm.supervisor import landlock
+from buildperm.supervisor.exclusion import Excluded, cut
+from buildperm.supervisor.ownership import Owners
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from buildperm.rules.tier import Tier
+    from buildperm.supervisor.session import Session, SessionPackage
+
+READ = landlock.READ_FILE | landlock.READ_DIR
+EXEC = landlock.EXECUTE | landlock.READ_FILE
+MODIFY = landlock.WRITE_FILE | landlock.TRUNCATE
+WRITE = (
+    MODIFY
+    | landlock.REMOVE_DIR
+    | landlock.REMOVE_FILE
+    | landlock.MAKE_DIR
+    | landlock.MAKE_REG
+    | landlock.MAKE_SYM
+)
+OWN = READ | WRITE | landlock.MAKE_SOCK | landlock.MAKE_FIFO | landlock.REFER
+"""For OUT_DIR and $TMP. Only there may files move between folders: nothing comes from outside."""
+
+_DEVICES = (b"/dev/null", b"/dev/zero", b"/dev/full")  # An ioctl on these changes nothing.
+
+_NEVER_LEARNT = (
+    # Of these only the leaves that the baseline names: others hold memory and environments of
+    # other processes, whole disks, and the kernel's insides.
+    *(b"/proc", b"/dev", b"/sys/kernel/debug", b"/sys/kernel/tracing", b"/sys/kernel/security"),
+    *(b"/sys/fs/bpf", b"/sys/fs/pstore", b"/sys/firmware", b"/boot"),
+    # Sockets, keys and secrets; portable text cannot name what is not there yet.
+    *(b"/run/user", b"/run/secrets", b"/run/credentials", b"/run/dbus", b"/run/lock"),
+)
+
+_READ_ROOTS = ("OUT_DIR", "TMP", "MANIFEST_DIR", "WORKSPACE", "TARGET_DIR", "SYSROOT")
+_LISTED_ROOTS = ("MANIFEST_DIR", "WORKSPACE")
+_WRITE_ROOTS = ("OUT_DIR", "TMP", "MANIFEST_DIR", "WORKSPACE")
+
+
+class LandlockRights:
+    """The rights that a script gets, by path; a path that is there twice gets both."""
+
+    def __init__(
+        self,
+        package: SessionPackage,
+        places: Mapping[str, bytes],
+        path: bytes,
+        found: Mapping[str, list[tuple[bytes, bool]]] | None = None,
+        filled: Iterable[bytes] = (),
+        found_tier: Tier | None = None,
+        owners: Owners | None = None,
+    ) -> None:
+        """Begin with nothing granted.
+
+        Args:
+            package: Whose grants are meant.
+            places: Folders by token.
+            path: PATH, for the names of programs.
+            found: What some patterns have been found to lead to, names of programs among them.
+            filled: The trees that somebody else than the user fills, see `filled`.
+            found_tier: What `rules.tier` has found; nothing if not told.
+            owners: Whose the folders of this machine are.
+        """
+        self.rights: dict[bytes, int] = {}
+        self.carved: set[bytes] = set()  # Folders that are granted but for what was cut out.
+        self.covered: set[bytes] = set()  # Files in folders that can be listed all the same.
+        self.foreign: set[bytes] = set()  # In the folder of the package, and not its own.
+        self._owners = owners or Owners(places)
+        self._package = package
+        self._places = places
+        self._path = path
+        self._found = found or {}
+        self._tier = found_tier or tier.NOTHING
+        self._held = Excluded.without_links(tier.closed_to(self._tier, places["MANIFEST_DIR"]))
+        self._home = Excluded.without_links(_within_home(places)) | self._held
+        self._sensitive = self._existing(writing=False)
+        self._containment = Containment(places, filled)
+
+    @property
+    def left_out(self) -> Mapping[tuple[str, str], bytes]:
+        """What grants do not open because links lead out of their folders: see `Containment`."""
+        return self._containment.left_out
+
+    def add_baseline(self) -> None:
+        """Grant what every build script may do."""
+        self._add("read", baseline.READ, READ, is_baseline=True)
+        self._add("exec", baseline.EXEC, EXEC, is_baseline=True)
+        for device in _DEVICES:
+            self.add(device, READ | MODIFY | landlock.IOCTL_DEV)
+        for token in ("OUT_DIR", "TMP"):
+            self.add(self._places[token], OWN)
+        for pattern in baseline.WRITE:
+            if not pattern.startswith(("$OUT_DIR", "$TMP")) and is_literal(pattern):
+                self.add(absolute(pattern, self._places) or b"/dev/null", MODIFY)
+
+    def add_package(self) -> None:
+        """Grant what a person granted to this package."""
+        self._add("read", self._package["read"], READ, is_ours=True)
+        self._add("exec", self._package["exec"], EXEC)
+        before = set(self.rights)
+        self._add("write", self._package["write"], WRITE, is_ours=True)
+        for path in set(self.rights) - before:  # Made since its package was cut into pieces.
+            if covers(self._places["MANIFEST_DIR"], path) and not self._sensitive.above(path):
+                self.add(path, READ)
+
+    def add_learning(self) -> None:
+        """Grant reading and running of everything outside the sensitive tier."""
+        never = self._sensitive | Excluded(_NEVER_LEARNT)
+        homes = Excluded.without_links(self._tier["homes"])
+        kinds = [(self._denied("read"), READ), (self._denied("exec"), landlock.EXECUTE)]
+        if kinds[0][0] == kinds[1][0]:  # Mostly nothing: one walk does for both.
+            kinds = [(kinds[0][0], READ | landlock.EXECUTE)]
+        for denied, rights in kinds:
+            excluded = never | Excluded(denied)
+            self._add_cut(b"/", excluded | homes, rights)
+            for token in _READ_ROOTS:
+                # What the build lives in may be read even if it lies somewhere unusual, such as
+                # the home folder of somebody else.
+                root = self._places.get(token, b"")
+                is_cut = token in _LISTED_ROOTS or (excluded | homes).above(root)
+                if root and is_cut and not self._is_hidden(root, excluded, _READ_ROOTS):
+                    self._add_cut(root, excluded, rights)
+            for place in self._tier["open"]:
+                if not self._is_hidden(place, excluded, _READ_ROOTS):
+                    self._add_cut(place, excluded, rights)
+
+    def add_tool(self, program: bytes) -> None:
+        """Grant to run `program` if it is an absolute path, wherever links lead from there."""
+        if program.startswith(b"/"):
+            self.add(os.path.realpath(program), EXEC)
+
+    def add(self, path: bytes, rights: int) -> None:
+        """Grant `rights` on exactly this `path`, and on all below it if it is a folder."""
+        self.rights[path] = self.rights.get(path, 0) | rights
+
+    def _add_cut(
+        self, root: bytes, excluded: Excluded, rights: int, *, can_list: bool = True
+    ) -> None:
+        parts = cut(root, excluded)
+        for path, _ in parts:
+            self.add(path, rights)
+        if parts and parts[0][0] != root:
+            self.carved.add(root)
+            # To list a folder is to list all below it. Where nothing but files was cut out, that
+            # tells no more than their names, in a folder that is the build's own.
+            within = excluded.below(root)
+            if can_list and self._may_list(root, within):
+                self.add(root, landlock.READ_DIR)
+                self.covered.update(within)
+
+    def _may_list(self, root: bytes, within: Iterable[bytes]) -> bool:
+        """Tell whether `root` may be listed although what is `within` is closed."""
+        is_own = any(covers(self._places.get(token, b"\0"), root) for token in _LISTED_ROOTS)
+        return is_own and not any(map(os.path.isdir, within))
+
+    def _add(
+        self,
+        kind: str,
+        patterns: Iterable[str],
+        rights: int,
+        *,
+        is_ours: bool = False,
+        is_baseline: bool = False,
+    ) -> None:
+        roots = _WRITE_ROOTS if kind == "write" else _READ_ROOTS
+        denied = Excluded(self._denied(kind))
+        excluded: Excluded | None = None
+        for pattern in patterns:
+            found = self._within(kind, pattern)
+            if not found:
+                continue
+            if excluded is None:
+                excluded = self._excluded(kind) | denied
+            # An exact grant of a sensitive file opens exactly that file: it was made by hand. A
+            # link of an innocent name that leads to one does not.
+            named = absolute(pattern, self._places) if is_literal(pattern) else None
+            hidden = denied if named and excluded.above(named) else excluded
+            for path, below in found:
+                if self._is_hidden(path, hidden, roots):
+                    continue
+                is_all = below and path == self._places.get("WORKSPACE")
+                if kind == "write" and is_all and pattern != "$WORKSPACE/**":
+                    continue  # What is refused under that name is no grant under another.
+                if kind == "write" and below and self._owners.is_others(path):
+                    continue  # Another package's build script and manifest are in it.
+                if below and is_baseline:
+                    self._add_tree(path, hidden, rights)
+                elif below:
+                    within = Excluded(tier.inside(path, self._places) if is_ours else ())
+                    # A home folder that lies in one of the system's is no part of that.
+                    homes = [home for home in self._tier["homes"] if home != path]
+                    within |= Excluded.without_links(home for home in homes if covers(path, home))
+                    if kind == "write":
+                        # Nor are sources, which go by tokens of their own (`/srv/**`), nor those of
+                        # other packages: their build scripts run later.
+                        within |= Excluded.without_links(self._sources_below(path))
+                    self._add_cut(path, hidden | within, rights, can_list=kind == "read")
+                elif not os.path.isdir(path):
+                    self.add(path, rights)
+                elif is_baseline and self._owners.shares(path):
+                    continue
+                elif kind == "read":
+                    # The right to list holds for the folders below as well, so it is only given
+                    # where nothing sensitive is among them.
+                    closed = (self._sensitive | denied).below(path)
+                    if not closed or self._may_list(path, closed):
+                        self.add(path, landlock.READ_DIR)
+                        self.covered.update(closed)
+
+    def _sources_below(self, folder_: bytes) -> list[bytes]:
+        places = (self._places.get(token, b"") for token in _LISTED_ROOTS)
+        own = [place for place in places if place != folder_ and covers(folder_, place)]
+        return [*own, *self._owners.others(folder_).below(folder_)]
+
+    def _within(self, kind: str, pattern: str) -> list[tuple[bytes, bool]]:
+        """Find what a grant may open."""
+        known = None if kind == "write" else self._found.get(pattern)
+        if known is not None:
+            return known
+        path = self._path if kind == "exec" else None
+        return self._containment.within(kind, pattern, path)
+
+    def _add_tree(self, tree: bytes, hidden: Excluded, rights: int) -> None:
+        """Grant a tree of the baseline, but for what in it is somebody else's."""
+        others = self._owners.others(tree)
+        foreign = others.below(tree)
+        can_list = bool(rights & landlock.READ_DIR)
+        if not foreign:
+            self._add_cut(tree, hidden, rights, can_list=can_list)
+            return
+        if tree == self._places.get("MANIFEST_DIR"):
+            self.foreign = set(foreign)
+        self._add_cut(tree, hidden | others, rights, can_list=can_list)
+        if can_list and self._owners.may_list(tree):
+            self.add(tree, landlock.READ_DIR)
+
+    def _resolve(self, kind: str, pattern: str) -> list[tuple[bytes, bool]]:
+        """Find what a denial is about."""
+        known = None if kind == "write" else self._found.get(pattern)
+        if known is not None:
+            return known
+        if kind == "exec":
+            return resolve_exec(pattern, self._path, self._places)
+        return resolve(pattern, self._places)
+
+    def _excluded(self, kind: str) -> Excluded:
+        if kind != "write":
+            return self._sensitive
+        return self._existing(writing=True)
+
+    def _existing(self, *, writing: bool) -> Excluded:
+        found = sensitive.existing(self._places, writing=writing)
+        return Excluded.without_links(found) | self._home
+
+    def _denied(self, kind: str) -> frozenset[bytes]:
+        patterns = self._package["deny"].get(kind, ())
+        return frozenset(path for each in patterns for path, _ in self._resolve(kind, each))
+
+    def _is_hidden(self, path: bytes, excluded: Excluded, tokens: tuple[str, ...]) -> bool:
+        """Tell whether `path` is at or below something excluded.
+
+        That does not count where the build itself lies in it: a workspace in `/srv` or in somebody
+        else's home is one that a person chose to build.
+        """
+        above = excluded.above(path)
+        if not above:
+            return False
+        places = [self._places[token] for token in tokens if token in self._places]
+        mine = [place for place in places if covers(place, path)]
+        return any(not any(covers(upper, place) for place in mine) for upper in above)
+
+
+def _within_home(places: Mapping[str, bytes]) -> list[bytes]:
+    """Name something in the home folder, there or not, so that never all of it is one rule.
+
+    A rule holds for what will be made later, too, and keys are made there.
+    """
+    home = places.get("HOME", b"")
+    if not home or home in (places.get("WORKSPACE"), places.get("MANIFEST_DIR")):
+        return []
+    return [home.rstrip(b"/") + b"/.ssh"]
+
+
+def filled(session: Session) -> list[bytes]:
+    """List the trees that somebody else than the user fills, without links.
+
+    Those are packages that are not a part of the workspace, what Cargo has got from elsewhere, and
+    what build scripts may write by a grant: whoever fills a tree makes the links in it.
+    """
+    workspace, cargo_home = session["places"]["WORKSPACE"], session["places"]["CARGO_HOME"]
+    found = [os.path.realpath(cargo_home + below) for below in (b"/registry/src", b"/git")]
+    found += session.get("fetched", ())
+    for folder_, package in session["packages"].items():
+        if package["source"] or not covers(workspace, folder_):
+            found.append(folder_)
+    written: list[bytes] = []
+    for folder_, package in session["packages"].items():
+        places = session["places"] | {"MANIFEST_DIR": folder_}
+        for pattern in package["write"]:
+            # Not what a link leads to that is not followed.
+            trees = Containment(places, found).within("write", pattern)
+            written += [tree for tree, below in trees if below]
+    return [*found, *written]
+
+
+def make_missing(
+    patterns: Iterable[str], places: Mapping[str, bytes], filled: Iterable[bytes] = ()
+) -> list[bytes]:
+    """Make the files and folders that exact write grants name and that do not exist yet.
+
+    A Landlock rule needs something to hold on to, and the right to make a file holds for a whole
+    folder. `FILE` is made as an empty file, `FOLDER/**` as an empty folder, where the folder above
+    exists and may be granted; `filled` is as for `LandlockRights`. Returns what was made; see
+    `remove_unused`.
+    """
+    containment = Containment(places, filled)
+    made: list[bytes] = []
+    for pattern in patterns:
+        is_folder = pattern.endswith("/**")
+        path = folder(pattern, places) if is_folder else None
+        if not is_folder and is_literal(pattern):
+            path = absolute(pattern, places)
+        if not path or os.path.lexists(path):
+            continue
+        above, name = os.path.split(path)
+        parent = os.path.realpath(above)
+        if not containment.holds(pattern, above, parent):
+            continue
+        path = parent.rstrip(b"/") + b"/" + name
+        try:
+            if is_folder:
+                os.mkdir(path)
+            else:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+                os.close(os.open(path, flags, 0o666))
+        except OSError:
+            continue  # Not possible for this user either: the script will see the same.
+        made.append(path)
+    return made
+
+
+def remove_unused(made: Iterable[bytes]) -> None:
+    """Remove what `make_missing` made and the script left empty."""
+    for path in made:
+        parent = os.path.dirname(path)
+        if os.path.realpath(parent) != parent:
+            continue  # The script has put a link there: what is behind it is not ours.
+        try:
+            if os.path.isdir(path) and not os.path.islink(path):
+                os.rmdir(path)
+            elif os.lstat(path).st_size == 0:
+                os.unlink(path)
+        except OSError:
+            continue

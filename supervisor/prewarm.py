@@ -1,0 +1,51 @@
+"""Goes through the first steps of a run once, in the fork server, for the sake of those to come.
+
+Python finds out what code does as it runs it, and keeps patterns that it has compiled; a worker
+inherits all that. What these steps find out is thrown away: each run asks the machine anew.
+
+Part of the supervisor: standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+
+from buildperm.supervisor import environment, landlock, launch, session
+from buildperm.supervisor.metadata_guard import MetadataGuard
+from buildperm.supervisor.run import Run
+from buildperm.tracer.recorder.loop import Recorder
+from buildperm.tracer.recorder.writer import Writer
+
+_ROUNDS = 3  # The interpreter looks at code that is run again.
+
+
+def warm_up(path: bytes, folder: bytes) -> None:
+    """Do what a supervisor does before it starts a script, for no script.
+
+    Args:
+        path: The session's file.
+        folder: Takes the place of OUT_DIR, and of all that is private.
+    """
+    environ = dict(os.environb)
+    try:
+        loaded = session.load(path)
+        manifest_dir, package = next(iter(loaded["packages"].items()))
+        places = loaded["places"] | {"MANIFEST_DIR": manifest_dir, "OUT_DIR": folder, "TMP": folder}
+        abi = loaded["landlock_abi"]
+        run = Run(loaded, package, places, environ, abi)
+        for _ in range(_ROUNDS):
+            rights = run.rights(b"/", b"")
+            variables, _ = environment.of_script(
+                environ, loaded, package, places, learning=run.learning
+            )
+            environment.of_context(environ)
+            if run.hull(rights, variables)[0] is not None:
+                launch.code_within()
+            Recorder(Writer(), loaded["calls"])
+            MetadataGuard(rights).performers(loaded["calls"])
+            ruleset = landlock.ruleset(abi)
+            for granted, allowed in rights.items():
+                landlock.allow(ruleset, granted, allowed, abi)
+            os.close(ruleset)
+    except (OSError, ValueError, LookupError, StopIteration):
+        return  # Whatever it is, the first run will meet it, and say so.

@@ -1,0 +1,182 @@
+"""What stays the same while one build script runs, and what it makes of the session.
+
+Part of the supervisor: standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+
+from buildperm.rules import baseline, containment, tier
+from buildperm.rules.pattern import absolute
+from buildperm.supervisor import (
+    bubblewrap,
+    landlock,
+    landlock_rules,
+    launch,
+    network,
+    ownership,
+    script,
+)
+from buildperm.tracer.notation import encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from buildperm.supervisor.session import Session, SessionPackage
+
+
+_TOOLS = (b"RUSTC", b"RUSTDOC", b"CARGO")
+"""Variables of Cargo that name programs which every script may run."""
+
+
+class Run:
+    """One run: session, package, places, and the environment that Cargo gave."""
+
+    def __init__(
+        self,
+        session: Session,
+        package: SessionPackage,
+        places: dict[str, bytes],
+        environ: dict[bytes, bytes],
+        abi: int,
+    ) -> None:
+        self.session = session
+        self.package = package
+        self.places = places
+        self.environ = environ
+        self.abi = abi  # Landlock's.
+        self.limits = {**session["limits"], **package.get("limits", {})}  # See rules.limits.
+        self.learning = session["profile"] == "learning"
+        self.filled = landlock_rules.filled(session)
+        self.tier = session.get("tier") or _look(session, places, environ)
+        closed = tier.closed_to(self.tier, places["MANIFEST_DIR"])
+        self.held = {path: self.tier["held"][path] for path in closed}
+        self.held_longest = max(map(len, self.held), default=0)
+        self.carved: set[bytes] = set()  # See spec.LandlockRights; after `rights`.
+        self.covered: set[bytes] = set()
+        self.foreign: set[bytes] = set()
+        self.left_out: Mapping[tuple[str, str], bytes] = {}  # Likewise.
+        # Before the script can move a link on the way.
+        self.denied_writes = [
+            text
+            for pattern in package["deny"].get("write", ())
+            for text in containment.followed(pattern, places)
+        ]
+        self.handed_over = tuple(baseline.handed_over(environ, places))
+
+    @property
+    def recording(self) -> bytes:
+        """The path of the recording."""
+        return script.unit(self.places["OUT_DIR"]) + b"/recording.jsonl"
+
+    def rights(self, program: bytes, fifo: bytes) -> dict[bytes, int]:
+        """Return the Landlock rights by path.
+
+        Args:
+            program: The real build script.
+            fifo: The jobserver's; empty if it has none.
+        """
+        session = self.session
+        found = session.get("found")
+        grants = landlock_rules.LandlockRights(
+            self.package,
+            self.places,
+            session["path"],
+            found,
+            self.filled,
+            self.tier,
+            ownership.of_session(session, self.places),
+        )
+        grants.add_baseline()
+        grants.add_package()
+        if self.learning:
+            grants.add_learning()
+        grants.add(program, landlock_rules.EXEC)
+        for name in _TOOLS:
+            grants.add_tool(self.environ.get(name, b""))
+        grants.add_tool(self.session["rustc_wrapper"])
+        for folder in self.handed_over:
+            grants.add(folder, landlock_rules.READ)
+        if fifo:
+            grants.add(os.path.realpath(fifo), landlock.READ_FILE | landlock.WRITE_FILE)
+        self.carved, self.covered = grants.carved, grants.covered
+        self.foreign = grants.foreign
+        self.left_out = grants.left_out
+        return grants.rights
+
+    def hull(
+        self, rights: Mapping[bytes, int], variables: Mapping[bytes, bytes]
+    ) -> tuple[launch.Hull | None, bubblewrap.Mounts | None]:
+        """Return what to put around the script, and what is there within if not all is.
+
+        Args:
+            rights: What `rights` returned.
+            variables: The script's environment: a folder may be named by a link there.
+        """
+        words = self.session.get("hull", [])
+        if not words or not self.session.get("mounts"):
+            return (launch.Hull(words) if words else None), None
+        mounts = bubblewrap.Mounts(rights, launch.needed(), self.carved, coarse=self.learning)
+        mounts.cover(self.covered - set(rights))
+        named = [path for value in variables.values() for path in value.split(b":")]
+        for pattern in (*baseline.READ, *baseline.EXEC, *self.package["read"]):
+            if ("read", pattern) in self.left_out:
+                continue  # Nothing of what lies behind the link is shown.
+            head = pattern.partition("*")[0]
+            named.append(absolute(head, self.places) or b"")
+        mounts.add_links(path for path in named if path.startswith(b"/"))
+        told = [*bubblewrap.NAMESPACES, *mounts.words(), b"--chdir", os.getcwdb()]
+        if network.is_wanted(self.package, learning=self.learning):
+            told.insert(len(bubblewrap.NAMESPACES), b"--share-net")
+        return launch.Hull(words, told, own_proc=True), mounts
+
+    def left_open(self) -> list[object]:
+        """Return what the runtime does not stop, for this script."""
+        told: list[object] = list(self.session.get("left_open", ()))
+        is_shared = network.is_wanted(self.package, learning=self.learning)
+        if self.session.get("mounts") and is_shared:
+            told.append(bubblewrap.SHARED_NETWORK)
+        return told
+
+    def header(self) -> dict[str, object]:
+        """Return the first line of the recording."""
+        package, session, environ = self.package, self.session, self.environ
+        named = (*map(environ.get, _TOOLS), session["rustc_wrapper"])
+        # Older versions of Cargo say `rustc`, and leave it to PATH.
+        tools: list[object] = [
+            encode(os.path.realpath(tool)) for tool in named if tool and tool.startswith(b"/")
+        ]
+        handed_over: list[object] = [encode(folder) for folder in self.handed_over]
+        return {
+            "crate": package["crate"],
+            "name": package["name"],
+            "crate_version": package["version"],
+            "source": package["source"],
+            "checksum": package["checksum"],
+            "target": encode(environ.get(b"TARGET", b"")),
+            "host": encode(environ.get(b"HOST", b"")),
+            "profile": encode(environ.get(b"PROFILE", b"")),
+            "features": script.features(environ),
+            "kernel": session["kernel"],
+            "runtime": session["runtime"],
+            "landlock_abi": self.abi,
+            "left_open": self.left_open(),
+            "mode": session["profile"],
+            "buildperm": session["buildperm"],
+            "session": package.get("digest", ""),
+            "places": {token: encode(path) for token, path in self.places.items()},
+            "path": encode(session["path"]),
+            "tools": tools,
+            "handed_over": handed_over,
+            "left_out": containment.told(self.left_out),
+            "held": {encode(path): why for path, why in self.held.items()},
+            "foreign": [encode(folder) for folder in sorted(self.foreign)],
+        }
+
+
+def _look(session: Session, places: dict[str, bytes], environ: dict[bytes, bytes]) -> tier.Tier:
+    """Find what the command that wrote the session did not."""
+    packages = {folder: not each["source"] for folder, each in session["packages"].items()}
+    return tier.find(places, session["path"], environ, packages)

@@ -1,0 +1,62 @@
+"""Tells the command that runs Cargo which build script has started and ended: JSON Lines.
+
+Part of the supervisor: os and time only.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from buildperm.supervisor.session import SessionPackage
+
+
+class RunNotices:
+    """The lines of one run; each is one write to a file opened for appending, so none mix."""
+
+    def __init__(self, path: bytes, package: SessionPackage) -> None:
+        self._path = path  # Empty: nobody listens.
+        self._who = f'"crate":{quoted(package["crate"])},"version":{quoted(package["version"])}'
+        self._began_ns = time.monotonic_ns()
+
+    def started(self) -> None:
+        """Tell that the script is about to run."""
+        self._append(
+            f'{{"event":"started",{self._who},"pid":{os.getpid()},"at":{int(time.time())}}}\n'
+        )
+
+    def ended(self, exit_status: int, recording: str) -> None:
+        """Tell what the supervisor returns, and where the recording is, in notation."""
+        duration_ns = time.monotonic_ns() - self._began_ns
+        self._append(
+            f'{{"event":"ended",{self._who},"pid":{os.getpid()},"exit":{exit_status},'
+            f'"recording":{quoted(recording)},"duration_ns":{duration_ns}}}\n'
+        )
+
+    def _append(self, line: str) -> None:
+        if not self._path:
+            return
+        try:
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            descriptor = os.open(self._path, flags, 0o600)
+            try:
+                os.write(descriptor, line.encode())
+            finally:
+                os.close(descriptor)
+        except OSError:
+            pass  # The command is gone; its build goes on and is recorded all the same.
+
+
+def quoted(text: str) -> str:
+    """Write `text` as a JSON string: RFC 8259, section 7."""
+    if '"' in text or "\\" in text:
+        text = text.replace("\\", "\\\\").replace('"', '\\"')
+    if not text.isprintable():
+        text = "".join(
+            character if character.isprintable() else f"\\u{ord(character):04x}"
+            for character in text
+            if ord(character) < 0x10000
+        )
+    return f'"{text}"'

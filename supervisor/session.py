@@ -1,0 +1,96 @@
+"""What a command tells its supervisors: one file for one run of Cargo, written before it starts.
+
+The file is `marshal`ed: the supervisor that reads it starts once per build script, and importing
+`json` alone would cost it more than everything it does with the file. It is written by the command
+and read by the same Python only; it lies outside every grant.
+
+Part of the supervisor: imports nothing but built-in modules.
+"""
+
+from __future__ import annotations
+
+import marshal
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal, NotRequired, TypedDict
+
+    from buildperm.rules.tier import Tier
+
+    class SessionPackage(TypedDict):
+        """One package that has a build script, and what it was granted."""
+
+        crate: str  # Key in Cargo.toml.
+        id: str  # Cargo's package ID.
+        name: str
+        version: str
+        source: str  # Cargo's source string; empty for a path.
+        checksum: str  # From Cargo.lock; empty where there is none.
+        read: list[str]  # Patterns, presets expanded, without the baseline.
+        write: list[str]
+        exec: list[str]
+        net: list[str]
+        env: list[str]
+        directives: list[str]
+        deny: dict[str, list[str]]  # By kind.
+        secrets: NotRequired[list[str]]  # Of `env`, what passes though its value holds a secret.
+        limits: NotRequired[dict[str, int]]  # Of its own, beside those of the session.
+        withheld: NotRequired[dict[str, str]]  # Grants not in force, `KIND PATTERN`, and why.
+        digest: NotRequired[str]  # Of all that decides about its runs: the header's `session`.
+
+    class Session(TypedDict):
+        """Everything a supervisor needs to know that is the same for a whole run of Cargo."""
+
+        version: int
+        python: int  # sys.hexversion of the writer.
+        buildperm: str
+        profile: Literal["learning", "enforcing"]
+        runtime: str
+        hull: NotRequired[list[bytes]]  # What is put around a script: sandbox.runtime, Prepared.
+        mounts: NotRequired[bool]  # It is bubblewrap, and is told what is to be there.
+        left_open: NotRequired[list[str]]  # What the runtime does not stop, in sentences.
+        landlock_abi: int
+        kernel: str
+        filter: bytes  # The seccomp program, struct sock_filter after struct sock_filter.
+        calls: dict[int, str]  # Number to name of every call that the filter may stop.
+        places: dict[str, bytes]  # WORKSPACE, TARGET_DIR, CARGO_HOME, SYSROOT, HOME: no links.
+        path: bytes  # PATH for build scripts.
+        found: NotRequired[dict[str, list[tuple[bytes, bool]]]]  # What patterns lead to, of some.
+        tier: NotRequired[Tier]  # What a look at this machine has found to be sensitive.
+        owned: NotRequired[list[bytes]]  # Folders that are somebody's: supervisor.ownership.
+        homes: NotRequired[list[bytes]]  # Of people, besides HOME.
+        loaded: NotRequired[list[bytes]]  # Libraries that are looked for as a stub is started.
+        rustc_wrapper: bytes  # What build scripts see as RUSTC_WRAPPER; empty: nothing.
+        progress: bytes  # File to append one JSON line to at the start and end of each script.
+        packages: dict[bytes, SessionPackage]  # By manifest directory, without links.
+        fetched: NotRequired[list[bytes]]  # Folders of others that are not of the workspace.
+        limits: dict[str, int]  # See rules.limits.
+
+
+VERSION = 1
+
+
+def dump(session: Session) -> bytes:
+    """Serialise `session` for `load`."""
+    return marshal.dumps(session)  # type: ignore[arg-type]  # typeshed knows no TypedDict
+
+
+def load(path: bytes) -> Session:
+    """Read the session at `path`.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is not a session, or was written by another Python or buildperm.
+    """
+    with open(path, "rb") as file:
+        raw = file.read()
+    try:
+        session = marshal.loads(raw)  # noqa: S302 - our own file, see above
+        fits = session["version"] == VERSION and session["python"] == sys.hexversion
+    except (EOFError, TypeError, KeyError, ValueError) as error:
+        raise ValueError("not a session file") from error
+    if not fits:
+        raise ValueError("written by another version of buildperm or Python")
+    loaded: Session = session
+    return loaded

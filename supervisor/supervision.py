@@ -1,0 +1,306 @@
+"""One run of one build script from the stub to Cargo: prepare, confine, record, judge, pass on.
+
+Part of the supervisor: standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+
+from buildperm.rules import limits
+from buildperm.supervisor import environment, hardening, landlock, landlock_rules, out_dir, script
+from buildperm.supervisor.directive_gate import DirectiveGate
+from buildperm.supervisor.jobserver import Jobserver
+from buildperm.supervisor.launch import Launch
+from buildperm.supervisor.metadata_guard import MetadataGuard
+from buildperm.supervisor.network import Network, unavailable
+from buildperm.supervisor.resource_watch import ResourceWatch
+from buildperm.supervisor.run import Run
+from buildperm.supervisor.run_notices import RunNotices
+from buildperm.supervisor.script import StoppedError
+from buildperm.supervisor.streams import Streams, say
+from buildperm.supervisor.terminal_text import disarmed
+from buildperm.supervisor.verdict import judge
+from buildperm.tracer.notation import encode
+from buildperm.tracer.recorder.loop import Recorder
+from buildperm.tracer.recorder.writer import Writer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+    from typing import NoReturn
+
+    from buildperm.supervisor.session import Session, SessionPackage
+else:
+    import _signal
+
+_CANNOT_ENFORCE = 23  # buildperm.errors.ExitCode, which is too heavy to import here.
+_INTERRUPTED = 130
+_LOOK_UP_EVERY_S = 0.5
+
+
+def main(arguments: list[str]) -> NoReturn:
+    """Supervise the build script whose stub is `arguments[0]`, and exit as it did."""
+    # The stub's parent is Cargo; it may have ended since, and this process have another parent.
+    told = os.environb.get(b"BUILDPERM_PARENT", b"")
+    parent = int(told) if told.isdigit() else os.getppid()
+    environ = environment.as_given(os.environb)
+    supervise([os.fsencode(argument) for argument in arguments], environ, parent)
+
+
+def supervise(arguments: list[bytes], environ: dict[bytes, bytes], parent: int) -> NoReturn:
+    """Supervise the build script whose stub is `arguments[0]`, and exit as it did.
+
+    Args:
+        arguments: The stub as Cargo called it, and what it passed to it.
+        environ: What Cargo gave.
+        parent: The process of which this one is a child, and with which it ends.
+    """
+    supervisor = Supervisor(arguments, environ)
+    for signal in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP):
+        if _signal.getsignal(signal) is not _signal.SIG_IGN:  # As under nohup(1).
+            _signal.signal(signal, supervisor.interrupt)
+    # Cargo killed with SIGKILL cannot tell; the kernel does.
+    if not hardening.die_with_parent(parent, _signal.SIGTERM):
+        os._exit(_INTERRUPTED)
+    # Nothing is left to do then that the interpreter's own way out would be needed for.
+    os._exit(supervisor.run())
+
+
+class Supervisor:
+    """The run of one script; every way out of `run` has cleaned up behind it."""
+
+    def __init__(self, arguments: list[bytes], environ: dict[bytes, bytes]) -> None:
+        """Take the stub's path with what Cargo passed to it, and the environment that it gave."""
+        self._arguments = arguments
+        self._environ = environ
+        self._package: SessionPackage | None = None
+        self._recorder: Recorder | None = None
+        self._is_interrupted = False
+
+    def interrupt(self, _number: int, _frame: object) -> None:
+        """Note a signal that asks for an end, and kill the tree: a signal handler."""
+        self._is_interrupted = True
+        if self._recorder is not None:
+            self._recorder.stop()
+
+    def run(self) -> int:
+        """Do everything, and return what to exit with."""
+        try:
+            return self._run()
+        except StoppedError as stopped:
+            self._tell(str(stopped), stopped.hint)
+            return stopped.exit_status
+        except OSError as error:
+            self._tell(f"the supervisor failed: {error}")
+            return 1
+
+    def _run(self) -> int:
+        if not self._arguments:
+            raise StoppedError("no build script is named", "start it through Cargo")
+        program = script.real_program(os.path.abspath(self._arguments[0]))
+        session = script.load_session(self._environ)
+        package, manifest_dir = script.find_package(session, self._environ)
+        self._package = package
+        progress = RunNotices(session["progress"], package)
+        progress.started()
+        status, recording = 1, b""
+        try:
+            status, recording = self._prepared(session, package, manifest_dir, program)
+        except StoppedError as stopped:
+            status = stopped.exit_status
+            raise
+        finally:
+            progress.ended(status, encode(recording))
+        return status
+
+    def _prepared(
+        self, session: Session, package: SessionPackage, manifest_dir: bytes, program: bytes
+    ) -> tuple[int, bytes]:
+        """Make room for the run and do it; what to exit with, and the path of its recording."""
+        abi = _check_machine(session, package)
+        places = script.find_places(session, self._environ, manifest_dir)
+        script.make_private(places)
+        run = Run(session, package, places, self._environ, abi)
+        try:
+            context: script.ScriptContext = {
+                "env": environment.of_context(self._environ),
+                "cwd": os.getcwdb(),
+                "argv": self._arguments,
+                "out_dir": places["OUT_DIR"],
+                "program": program,
+            }
+            script.write_context(places, context)
+            return self._supervise(run, program)
+        finally:
+            out_dir.remove(places["TMP"])
+
+    def _supervise(self, run: Run, program: bytes) -> tuple[int, bytes]:
+        """Run the script recorded and judge it; what to exit with, and the path of its recording.
+
+        The path is empty where the run was interrupted.
+        """
+        network = Network(run.package, run.session["calls"], learning=run.learning)
+        variables, kept = environment.of_script(
+            run.environ,
+            run.session,
+            run.package,
+            run.places,
+            learning=run.learning,
+            door=network.port,
+        )
+        writer = Writer()
+        recorder = Recorder(writer, run.session["calls"])
+        recorder.withheld = frozenset(kept.names)
+        recorder.secrets = kept.secrets
+        if network.port:
+            recorder.provided = frozenset(environment.of_door(network.port))
+        network.serve(recorder)
+        recorder.process_limit = limits.value(run.limits, "processes")
+        watch = ResourceWatch(
+            run.limits,
+            (run.places["OUT_DIR"], run.places["TMP"]),
+            lambda: recorder.live,
+            recorder.stop,
+        )
+        self._recorder = recorder
+        if self._has_to_end():  # The signal came before there was anything to stop.
+            recorder.stop()
+        made = landlock_rules.make_missing(run.package["write"], run.places, run.filled)
+        try:
+            wait_status, streams = self._execute(run, program, variables, recorder, watch)
+        finally:
+            network.end(writer)
+            landlock_rules.remove_unused(made)
+        if self._has_to_end():
+            return _INTERRUPTED, b""
+        gate = DirectiveGate(run.package, run.places, run.handed_over, writer.directive)
+        gate.loaded = frozenset(run.session.get("loaded", ()))
+        gate.secrets = frozenset(map(encode, kept.secrets))
+        # Judged as a whole before Cargo sees the first byte.
+        passed = bytearray()
+        for line in gate.pass_on(streams.lines()):
+            passed += line
+            if self._has_to_end():
+                return _INTERRUPTED, b""
+        verdict = judge(run, wait_status, recorder, writer, streams, gate, watch.exceeded)
+        writer.save(run.recording, run.header(), verdict.end(recorder))
+        if self._has_to_end():
+            return _INTERRUPTED, run.recording
+        for remark in (*verdict.talk, *network.remarks):
+            self._tell(remark)
+        if verdict.failure:
+            self._tell(verdict.failure, verdict.hint)
+        # Where the script failed, Cargo shows what it printed, and does nothing else with it.
+        elif not say(_shown(bytes(passed)) if verdict.exit_status else bytes(passed), 1):
+            return _INTERRUPTED, run.recording  # Cargo is gone.
+        return verdict.exit_status, run.recording
+
+    def _execute(
+        self,
+        run: Run,
+        program: bytes,
+        variables: dict[bytes, bytes],
+        recorder: Recorder,
+        watch: ResourceWatch,
+    ) -> tuple[int, Streams]:
+        """Start the script, record it to its end, and return its wait status and its output."""
+        server = Jobserver(run.environ)
+        if server.pipe is not None:
+            recorder.count_tokens(server.pipe)
+        rights = run.rights(program, server.fifo)
+        hull, mounts = run.hull(rights, variables)
+        if hull is not None:
+            if mounts is None:
+                recorder.expect_hull()
+            else:
+                recorder.expect_hull(mounts.hides, mounts.is_written)
+        recorder.performers |= MetadataGuard(rights).performers(run.session["calls"])
+        launch = Launch(
+            program,
+            self._arguments,
+            variables,
+            rights,
+            run.session["filter"],
+            run.abi,
+            run.limits,
+            server.kept,
+            hull,
+        )
+        streams = Streams(
+            run.places["TMP"],
+            limits.value(run.limits, "stdout_bytes"),
+            limits.value(run.limits, "stderr_bytes"),
+            recorder.stop,
+        )
+        pid = launch.fork(streams.stdout, streams.stderr)
+        try:
+            recorder.attach(pid, program)
+        except OSError as error:
+            os.kill(pid, _signal.SIGKILL)
+            raise StoppedError(
+                f"cannot record: {error}",
+                "allow ptrace: `--cap-add SYS_PTRACE` in a container, or kernel.yama.ptrace_scope "
+                "at most 1",
+                _CANNOT_ENFORCE,
+            ) from error
+        streams.start()
+        launch.release()
+        watch.start()
+        try:
+            wait_status = recorder.run()
+        finally:
+            watch.end()
+            tokens = recorder.tokens
+            tokens.settled = server.put_back(bytes(tokens.taken))
+        # All that held the pipes have been reaped; who reads what comes out may take its time.
+        while not streams.finish(_LOOK_UP_EVERY_S) and not self._has_to_end():
+            pass
+        failure = launch.failure()
+        if failure:
+            raise StoppedError(f"cannot start it: {failure}")
+        if not recorder.has_begun and not self._has_to_end():
+            raise StoppedError(
+                f"the runtime `{run.session['runtime']}` did not come to start it",
+                "run `buildperm` again, so that it looks anew at what this machine can do",
+                _CANNOT_ENFORCE,
+            )
+        return wait_status, streams
+
+    def _has_to_end(self) -> bool:
+        return self._is_interrupted
+
+    def _tell(self, message: str, hint: str = "") -> None:
+        who = ""
+        if self._package is not None:
+            who = f"build script of {self._package['name']} {self._package['version']}: "
+        text = f"buildperm: {who}{message}\n"
+        if hint:
+            text += f"  hint: {hint}\n"
+        say(_shown(text.encode("utf-8", "backslashreplace")))
+
+
+def _shown(text: bytes) -> bytes:
+    return b"\n".join(disarmed(line) for line in text.split(b"\n"))
+
+
+def _check_machine(session: Session, package: SessionPackage) -> int:
+    """Return the Landlock ABI to use, if the run can be held to its grants at all."""
+    promised = session["landlock_abi"]
+    abi = landlock.abi(promised)
+    if abi < max(1, promised):
+        raise StoppedError(
+            f"Landlock ABI {promised} was there when the build began, now it is {abi or 'missing'}",
+            "run `buildperm` again, so that it looks anew at what this machine can do",
+            _CANNOT_ENFORCE,
+        )
+    if package["net"]:
+        reason = unavailable()
+        if reason:
+            raise StoppedError(
+                f"it was granted `net` for {', '.join(package['net'])}, and it cannot be held to "
+                f"that here: {reason}",
+                "in a container, allow the system call: `--cap-add SYS_PTRACE`",
+                _CANNOT_ENFORCE,
+            )
+    return abi

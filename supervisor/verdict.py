@@ -1,0 +1,255 @@
+"""What becomes of a run that has ended: whether Cargo may go on with what it left behind.
+
+Part of the supervisor: standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+
+from buildperm.rules import baseline, containment, limits, sensitive, tier, variables
+from buildperm.rules.pattern import locate, matches
+from buildperm.supervisor import out_dir
+from buildperm.supervisor.run_notices import quoted
+from buildperm.tracer.notation import encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from buildperm.supervisor.directive_gate import DirectiveGate
+    from buildperm.supervisor.run import Run
+    from buildperm.supervisor.streams import Streams
+    from buildperm.tracer.recorder.loop import Recorder
+    from buildperm.tracer.recorder.writer import Writer
+
+_FAILED = 1
+_MOST_NAMED = 10
+_BY_VALUE = (
+    "name it in `env` of its grants, with a `reason`, or deny it there, or take the secret out of "
+    "the value"
+)
+_REVIEW = "run `buildperm learn` to see what it wanted and to decide"
+_DISTRUST = "find out why it does that before you build it again"
+
+
+class RunVerdict:
+    """The reasons why a run fails although the script may say that it went well."""
+
+    def __init__(self, wait_status: int) -> None:
+        self.status = exit_status(wait_status)  # The script's own; see `exit_status`.
+        self.failure = ""  # Everything that is wrong, in a sentence each; empty if nothing is.
+        self.hint = ""
+        self.talk: list[str] = []  # What is said without failing.
+        self.voided = ""  # Why the recording cannot be relied on; empty if it can.
+        self.programs: list[str] = []  # Executable files in OUT_DIR.
+        self.programs_unlisted = 0
+        self._wait_status = wait_status
+
+    @property
+    def exit_status(self) -> int:
+        """What the supervisor exits with."""
+        return (self.status or _FAILED) if self.failure else self.status
+
+    def fail(self, reason: str, hint: str = "") -> None:
+        """Add a reason to fail; the first hint stays."""
+        self.failure = f"{self.failure}; {reason}" if self.failure else reason
+        self.hint = self.hint or hint
+
+    def end(self, recorder: Recorder) -> dict[str, object]:
+        """Return the last line of the recording."""
+        return {
+            "status": self._wait_status,
+            "exit": self.exit_status,
+            "left_running": recorder.left_running,
+            "tokens": recorder.tokens.settled,
+            "voided": self.voided,
+            "failure": self.failure,
+            "unseen": recorder.unseen,
+            "programs": list[object](self.programs),
+            "programs_unlisted": self.programs_unlisted,
+        }
+
+
+def exit_status(wait_status: int) -> int:
+    """Return the exit status, 128 and the signal's number for a death by signal, as shells do."""
+    if os.WIFSIGNALED(wait_status):
+        return 128 + os.WTERMSIG(wait_status)
+    return os.WEXITSTATUS(wait_status)
+
+
+def judge(
+    run: Run,
+    wait_status: int,
+    recorder: Recorder,
+    writer: Writer,
+    streams: Streams,
+    gate: DirectiveGate,
+    exceeded: str = "",
+) -> RunVerdict:
+    """Judge a run that has ended and whose output `gate` has read.
+
+    `exceeded` is the limit for which it was ended; empty if it was not.
+    """
+    verdict = RunVerdict(wait_status)
+    if exceeded:
+        _limit(verdict, run, exceeded)
+    if streams.flooded:
+        _limit(verdict, run, "stdout_bytes")
+    if streams.failure:
+        verdict.fail(f"its standard output cannot be kept: {streams.failure}")
+    if recorder.failure:
+        if recorder.failure.endswith(" processes at once"):
+            _limit(verdict, run, "processes")
+        else:
+            verdict.fail(recorder.failure, _DISTRUST)
+    if recorder.met_file_limit:
+        _met_file_limit(verdict, run)
+    verdict.voided = recorder.voided or _lost(writer)
+    if verdict.voided:
+        reason = f"the recording is not complete: {verdict.voided}"
+        if run.learning:
+            verdict.talk.append(f"warning: {reason}")
+        else:
+            verdict.fail(reason, _DISTRUST)
+    for grant, real in containment.told(run.left_out).items():
+        verdict.talk.append(
+            f"warning: `{grant}` does not open `{real}`: a link leads there, out of the folder "
+            "that the grant is about"
+        )
+    if recorder.left_running:
+        number = recorder.left_running
+        plural = "" if number == 1 else "es"
+        verdict.talk.append(f"warning: ended {number} process{plural} that it left running")
+    if recorder.tokens.settled:
+        number = recorder.tokens.settled
+        tokens = "a token" if number == 1 else f"{number} tokens"
+        verdict.talk.append(f"warning: put back {tokens} of Cargo's job server that it had kept")
+    if gate.denied:
+        verdict.talk.append(f"kept from Cargo, as was decided: {_listed(gate.denied)}")
+    if gate.withheld:
+        _directives(verdict, gate.withheld, learning=run.learning)
+    left = out_dir.scan(run.places["OUT_DIR"])
+    verdict.programs, verdict.programs_unlisted = left.programs, left.unlisted
+    if left.found:
+        verdict.fail(f"it left in its output folder {_listed(left.found)}", _DISTRUST)
+    most = [limits.value(run.limits, name) for name in ("output_bytes", "output_files")]
+    too_much = left.size.beyond(most[0], most[1])
+    if too_much and not exceeded:
+        _limit(verdict, run, too_much)
+    if not run.learning:
+        _denied_writes(verdict, run, writer)
+        _sensitive(verdict, run, writer, recorder.pids, recorder.secrets)
+    return verdict
+
+
+_BEYOND = {
+    "seconds": "it ran for too long",
+    "processes": "it had too many processes at once",
+    "memory_bytes": "its processes took too much memory",
+    "output_bytes": "it put too much into its output folder",
+    "output_files": "it put too many files into its output folder",
+    "file_bytes": "it tried to write a file that is too large",
+    "stdout_bytes": "it printed more to standard output than a run may",
+}
+
+
+def _limit(verdict: RunVerdict, run: Run, name: str) -> None:
+    """Fail for a limit: which one, its value, and how to raise it."""
+    said, hint = _of_limit(run, name)
+    verdict.fail(said, hint)
+
+
+def _met_file_limit(verdict: RunVerdict, run: Run) -> None:
+    """Say what may have made the script fail; one that got over it goes on."""
+    said, hint = _of_limit(run, "file_bytes")
+    if verdict.status:
+        verdict.fail(said, hint)
+    else:
+        verdict.talk.append(f"warning: {said}")
+
+
+def _of_limit(run: Run, name: str) -> tuple[str, str]:
+    key = run.package["crate"]
+    is_bare = all(letter.isascii() and (letter.isalnum() or letter in "-_") for letter in key)
+    table = f"limits.crates.{key if is_bare else quoted(key)}"
+    held = limits.shown(name, limits.value(run.limits, name))
+    return (
+        f"{_BEYOND[name]}: the limit is `{held}`",
+        f"if it has to, raise `{name}` in `[workspace.metadata.buildperm.{table}]` of Cargo.toml",
+    )
+
+
+def _directives(verdict: RunVerdict, withheld: list[str], *, learning: bool) -> None:
+    if learning:
+        verdict.talk.append(f"warning: kept from Cargo: {_listed(withheld)}")
+    else:
+        verdict.fail(f"it printed directives that it was not granted: {_listed(withheld)}", _REVIEW)
+
+
+def _lost(writer: Writer) -> str:
+    """Say that something refused is not in the recording: a flood of others may be there for it."""
+    if not writer.lost:
+        return ""
+    attempts = "attempt" if writer.lost == 1 else "attempts"
+    return f"{writer.lost:,} refused {attempts} did not fit"
+
+
+def _denied_writes(verdict: RunVerdict, run: Run, writer: Writer) -> None:
+    """Fail for what was denied and not there yet: Landlock can keep nobody from making that."""
+    if not run.denied_writes:
+        return
+    texts = (encode(path) for path in writer.written())
+    found = [text for text in texts if any(matches(rule, text) for rule in run.denied_writes)]
+    if found:
+        verdict.fail(f"it made what it was denied to write: {_listed(found)}", _DISTRUST)
+    elif writer.lost_writes:
+        verdict.fail(
+            "it may have made what it was denied to write: it wrote more than fits into a "
+            "recording",
+            _DISTRUST,
+        )
+
+
+def _sensitive(
+    verdict: RunVerdict, run: Run, writer: Writer, own: set[int], secrets: Mapping[bytes, str]
+) -> None:
+    """Fail for reads of the sensitive tier that were refused, whatever the script made of it."""
+    reads = []
+    for path in writer.refused_reads():
+        if path.startswith(b"/proc/"):
+            number = path[6:].partition(b"/")[0]
+            if number.isdigit() and int(number) in own:
+                continue  # Its own, or a child's: refused as well, but nobody's secret.
+        target = locate(path, run.places)
+        why = sensitive.why(target, writing=False) or _found(path, run)
+        if why and target not in baseline.PASSED_BY and not _is_denied(run, "read", target):
+            reads.append(f"{target} ({why})")
+    if reads:
+        verdict.fail(f"it tried to read {_listed(reads)}", _DISTRUST)
+    names = {encode(name): secrets.get(name, "") for name in writer.withheld_names()}
+    asked = [
+        f"{name} ({why})" if why else name
+        for name, why in names.items()
+        if (why or variables.looks_secret(name)) and not _is_denied(run, "env", name)
+    ]
+    if asked:
+        hint = _BY_VALUE if any(names.values()) else _REVIEW
+        verdict.fail(f"it asked for the environment variables {_listed(asked)}", hint)
+
+
+def _found(path: bytes, run: Run) -> str:
+    """Say why a file that was refused is in the tier by what was found on this machine."""
+    real = os.path.realpath(path)
+    return tier.why(path, run.held, run.held_longest) or tier.why(real, run.held, run.held_longest)
+
+
+def _is_denied(run: Run, kind: str, target: str) -> bool:
+    """Tell whether a person has decided already that the script goes without `target`."""
+    return any(matches(rule, target) for rule in run.package["deny"].get(kind, ()))
+
+
+def _listed(items: list[str]) -> str:
+    unique = sorted(set(items))
+    text = ", ".join(unique[:_MOST_NAMED])
+    return f"{text} and {len(unique) - _MOST_NAMED} more" if len(unique) > _MOST_NAMED else text

@@ -1,0 +1,74 @@
+"""Two packages that may write the same place under two names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from buildperm.cargo import write_claims
+from buildperm.cargo.grant_keys import places
+from buildperm.cargo.project import open_project
+from buildperm.errors import BuildpermError
+from buildperm.policy import manifest
+from tests.cargo.conftest import QUIET, Workspace
+
+GRANTS = """
+[workspace.metadata.buildperm]
+version = 1
+{shared}
+[workspace.metadata.buildperm.crates.app]
+write = ["{first}"]
+[workspace.metadata.buildperm.crates.other]
+write = ["{second}"]
+"""
+
+
+def check(
+    root: Path, environment: Mapping[str, str], first: str, second: str, shared: str = ""
+) -> None:
+    """Check the grants of two packages, the second of which lies in `crates/other`."""
+    path = root / "Cargo.toml"
+    said = f'shared = ["{shared}"]' if shared else ""
+    raw = path.read_bytes() + GRANTS.format(first=first, second=second, shared=said).encode()
+    path.write_bytes(raw)
+    policy = manifest.read(raw, path)
+    project = open_project([], root, environment, default=["check"])
+    found = places(project.metadata, project.toolchain, project.environment)
+    write_claims.check(project, policy, found, manifest.parse(raw, path)[1])
+
+
+@pytest.fixture
+def root(workspace: Workspace) -> Path:
+    return workspace(QUIET, {"other": QUIET})
+
+
+def test_a_folder_of_the_workspace_may_be_anothers_own(
+    root: Path, environment: Mapping[str, str]
+) -> None:
+    with pytest.raises(BuildpermError, match="`app` may write there, too") as caught:
+        check(root, environment, "$WORKSPACE/crates/other/gen/**", "$MANIFEST_DIR/gen/x.txt")
+    assert 'add `shared = ["$WORKSPACE/crates/other/gen/x.txt"]`' in caught.value.hint
+
+
+def test_a_link_may_lead_to_it(root: Path, environment: Mapping[str, str]) -> None:
+    (root / "made").mkdir()
+    (root / "linked").symlink_to("made")
+    with pytest.raises(BuildpermError, match="may write there, too"):
+        check(root, environment, "$WORKSPACE/made/**", "$WORKSPACE/linked/**")
+
+
+def test_it_may_be_meant(root: Path, environment: Mapping[str, str]) -> None:
+    check(
+        *(root, environment),
+        *("$WORKSPACE/crates/other/gen/**", "$MANIFEST_DIR/gen/x.txt"),
+        shared="$WORKSPACE/crates/other/gen/**",
+    )
+
+
+@pytest.mark.parametrize("second", ["$OUT_DIR/**", "$MANIFEST_DIR/gen/**", "$TMP/**"])
+def test_what_is_each_ones_own_is_no_ones_affair(
+    root: Path, environment: Mapping[str, str], second: str
+) -> None:
+    check(root, environment, second, second)

@@ -1,0 +1,92 @@
+"""What a group of accesses is called, and why it deserves a thought."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from buildperm.policy import risk, summaries
+from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.proposal import Risk
+
+
+def accesses(kind: Kind, *targets: str, example: str = "") -> list[Access]:
+    return [Access(kind, target, Outcome.DONE, 1, 0, 0, (), example) for target in targets]
+
+
+@pytest.mark.parametrize(
+    ("kind", "targets", "title"),
+    [
+        (Kind.READ, ["/etc/hosts"], "read /etc/hosts"),
+        (Kind.READ, ["/a/b/c", "/a/b/d/e"], "read 2 files below /a/b"),
+        (Kind.READ, ["/a/b", "/a/b/c"], "read 2 files below /a/b"),
+        (Kind.READ, ["/a/bc/x", "/a/bd/x"], "read 2 files below /a"),
+        (Kind.READ, ["/a/x", "/b/x"], "read 2 files in several places"),
+        (Kind.READ, ["$WORKSPACE/x", "$HOME/x"], "read 2 files in several places"),
+        (Kind.WRITE, ["$WORKSPACE/x", "$WORKSPACE/y"], "write 2 files below $WORKSPACE"),
+        (Kind.EXEC, ["a", "b", "c", "d"], "run a, b, c, d"),
+        (Kind.EXEC, ["a", "b", "c", "d", "e"], "run a, b, c and 2 more programs"),
+        (Kind.ENV, ["A"], "see the environment variable A"),
+        (Kind.ENV, ["A", "B"], "see the environment variables A, B"),
+        (Kind.SYSTEM, ["ptrace"], "call ptrace"),
+        (Kind.DIRECTIVE, ["rustc-cfg=x"], "tell Cargo rustc-cfg=x"),
+        (Kind.NET, ["a.b:1"], "connect to a.b:1"),
+    ],
+)
+def test_a_group_is_called_by_what_it_does(kind: Kind, targets: list[str], title: str) -> None:
+    assert summaries.title(kind, accesses(kind, *targets)) == title
+
+
+def test_a_socket_that_waits_for_others_is_called_so() -> None:
+    bound = accesses(Kind.NET, "0.0.0.0:80", example="bound")
+
+    assert summaries.title(Kind.NET, bound) == "listen on 0.0.0.0:80"
+    assert summaries.title(Kind.NET, [*bound, *accesses(Kind.NET, "a.b:1")]).startswith(
+        "connect to"
+    )
+
+
+paths = st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map(
+    lambda parts: "/" + "/".join(parts)
+)
+
+
+@given(st.lists(paths, min_size=2, max_size=5, unique=True))
+def test_a_common_folder_is_one_that_holds_everything(targets: list[str]) -> None:
+    title = summaries.title(Kind.READ, accesses(Kind.READ, *targets))
+
+    folder = title.partition(" below ")[2]
+    for target in targets:
+        assert target == folder or target.startswith(f"{folder}/")
+
+
+def test_the_worst_reason_comes_first_and_each_only_once() -> None:
+    group = [*accesses(Kind.READ, "/usr/a", "$HOME/b"), *accesses(Kind.READ, "$HOME/b")]
+
+    worst, told = summaries.reasons(group)
+
+    assert worst is Risk.HIGH
+    assert told == [risk.of_access(group[1])[1], risk.of_access(group[0])[1]]
+
+
+def test_of_many_reasons_the_rest_is_counted() -> None:
+    def told(count: int) -> list[str]:
+        return summaries.reasons(accesses(Kind.READ, *(f"/usr/{n}" for n in range(count))))[1]
+
+    assert len(told(summaries.REASONS_MOST)) == summaries.REASONS_MOST
+    assert "And" not in told(summaries.REASONS_MOST)[-1]
+    assert len(told(100)) == summaries.REASONS_MOST
+    assert told(100)[-1] == "And 95 more of the same kind."
+
+
+def test_what_repeated_runs_do_not_agree_on_is_one_sentence() -> None:
+    one, other, steady = accesses(Kind.READ, "/a", "/b", "/c")
+    some, few = "in 2 of 3 runs", "in 1 of 3 runs"
+
+    assert summaries.unstable([steady]) == ()
+    assert summaries.unstable(
+        [replace(one, unstable=some), steady, replace(other, unstable=few)]
+    ) == ("Seen in 1 of 3 runs only: `/b`; in 2 of 3 runs only: `/a`.",)

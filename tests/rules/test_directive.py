@@ -1,0 +1,201 @@
+"""Directives: read as Cargo reads them, judged before Cargo sees them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from buildperm.rules.directive import judge, parse, portable, steers, targets
+from buildperm.tracer.notation import encode
+
+PLACES = {
+    "OUT_DIR": b"/t/debug/build/a-1/out",
+    "TMP": b"/t/debug/build/a-1/buildperm/scratch",
+    "MANIFEST_DIR": b"/ws/a",
+    "WORKSPACE": b"/ws",
+    "TARGET_DIR": b"/t",
+}
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        (b"cargo:rustc-env=A=b", (b"rustc-env", b"A=b")),
+        (b"cargo::rustc-env=A=b", (b"rustc-env", b"A=b")),
+        (b"  cargo::rustc-env=A=b \r\n", (b"rustc-env", b"A=b")),
+        ("\u2003cargo::rustc-env=A=b\u3000".encode(), (b"rustc-env", b"A=b")),
+        (b"cargo:root=/x", (b"metadata", b"root=/x")),
+        (b"cargo:error=x", (b"metadata", b"error=x")),
+        (b"cargo::error=x", (b"error", b"x")),
+        (b"cargo::metadata=root=/x", (b"metadata", b"root=/x")),
+        (b"cargo:metadata=x", (b"metadata", b"metadata=x")),
+        (b"cargo::unknown=x", (b"unknown", b"x")),
+        (b"cargo::rustc-env", (b"rustc-env", b"")),
+        (b"cargo:rustc-link-arg-bin=b=-s", (b"rustc-link-arg-bin", b"b=-s")),
+        (b"cargo:rustc-cdylib-link-arg=-s", (b"rustc-cdylib-link-arg", b"-s")),
+        (b"cargo: rustc-env=A=b", (b"metadata", b" rustc-env=A=b")),
+        (b"Cargo:rustc-env=A=b", None),
+        (b"hello", None),
+        (b"x cargo:rustc-env=A=b", None),
+        (b"\x1ccargo:rustc-env=A=b", None),
+        (b"cargo:rustc-env=A=\xff", None),
+        (b"", None),
+    ],
+)
+def test_a_line_is_read_as_cargo_reads_it(line: bytes, found: tuple[bytes, bytes] | None) -> None:
+    assert parse(line) == found
+
+
+def _judge(
+    key: str, value: str, granted: tuple[str, ...] = (), denied: tuple[str, ...] = ()
+) -> str:
+    return judge(key, value, granted=granted, denied=denied, places=PLACES)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("rerun-if-changed", "build.rs"),
+        ("rerun-if-env-changed", "CC"),
+        ("rerun-if-env-changed", "GCC_EXEC_PREFIX"),  # As the crate cc prints it.
+        ("warning", "anything%1B"),
+        ("error", "anything"),
+        ("metadata", "root=/x"),
+        ("rustc-cfg", "feature=%22x%22"),
+        ("rustc-check-cfg", "cfg(x)"),
+        ("rustc-link-lib", "static=z"),
+        ("rustc-env", "VERSION=1"),
+        ("rustc-env", "VERGEN_GIT_SHA=abc"),
+        ("rustc-link-search", "/t/debug/build/a-1/out"),
+        ("rustc-link-search", "native=/t/debug/build/a-1/out/lib"),
+        ("rustc-link-search", "native=/usr/lib/x86_64-linux-gnu"),
+        ("rustc-link-search", "/lib64"),
+        ("rustc-flags", "-l z -L native=/usr/lib"),
+        ("rustc-flags", "-lz"),
+    ],
+)
+def test_harmless_directives_are_free(key: str, value: str) -> None:
+    assert _judge(key, value) == "free"
+    assert _judge(key, value, denied=(f"{key}=**",)) == "refused"
+
+
+@pytest.mark.parametrize(
+    "name",
+    str.split("""
+    LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT DYLD_INSERT_LIBRARIES PATH HOME TMPDIR RUSTC
+    RUSTC_WRAPPER RUSTC_BOOTSTRAP RUSTFLAGS RUSTUP_TOOLCHAIN CARGO CARGO_ENCODED_RUSTFLAGS
+    CARGO_BUILD_RUSTC GCC_EXEC_PREFIX COMPILER_PATH LIBRARY_PATH CPATH PYTHONPATH PERL5LIB
+    HTTPS_PROXY OUT_DIR CC ld_preload GIT_DIR GLIBC_TUNABLES BUILDPERM_SESSION BASH_ENV
+"""),
+)
+def test_variables_that_steer_tools_are_never_allowed(name: str) -> None:
+    assert steers(name)
+    assert _judge("rustc-env", f"{name}=x", granted=(f"rustc-env={name}", "**")) == "forbidden"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("unknown-key", "x"),
+        ("rustc-env", ""),
+        ("rustc-env", "=x"),
+        ("rustc-flags", "-C linker=/tmp/x"),
+        ("rustc-flags", "-l"),
+        ("rustc-flags", ""),
+    ],
+)
+def test_what_cargo_should_not_do_is_forbidden(key: str, value: str) -> None:
+    assert _judge(key, value, granted=("**",)) == "forbidden"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "grant"),
+    [
+        ("rustc-link-arg", "-Wl,-s", "rustc-link-arg=-Wl,-s"),
+        ("rustc-link-arg-bins", "-lm", "rustc-link-arg-bins=-lm"),
+        ("rustc-link-arg-bin", "b=-lm", "rustc-link-arg-bin=b=*"),
+        ("rustc-link-arg-tests", "-x", "rustc-link-arg-tests=-x"),
+        ("rustc-link-arg-examples", "-x", "rustc-link-arg-examples=-x"),
+        ("rustc-link-arg-benches", "-x", "rustc-link-arg-benches=-x"),
+        ("rustc-link-arg-cdylib", "-x", "rustc-link-arg-cdylib=-x"),
+        ("rustc-cdylib-link-arg", "-x", "rustc-cdylib-link-arg=-x"),
+        ("rustc-link-arg", "-B/t/debug/build/a-1/out", "rustc-link-arg=-B$OUT_DIR"),
+        (
+            "rustc-link-arg",
+            "-Wl,--version-script=/ws/a/x.map",
+            "rustc-link-arg=-Wl,--version-script=$MANIFEST_DIR/x.map",
+        ),
+        ("rustc-link-search", "native=/ws/a/lib", "rustc-link-search=native=$MANIFEST_DIR/lib"),
+        ("rustc-link-search", "/ws/lib", "rustc-link-search=$WORKSPACE/**"),
+        ("rustc-link-search", "/opt/x", "rustc-link-search=/opt/x"),
+        ("rustc-link-search", "lib", "rustc-link-search=lib"),
+        (
+            "rustc-link-search",
+            "/t/debug/build/a-1/out/../../b-1/out",
+            "rustc-link-search=$TARGET_DIR/debug/build/b-1/out",
+        ),
+        ("rustc-flags", "-L /opt/x", "rustc-flags=-L /opt/x"),
+        ("rustc-env", "RUSTC_VERSION=1.95", "rustc-env=RUSTC_VERSION"),
+        ("rustc-env", "CARGO_PKG_VERSION=1", "rustc-env=CARGO_PKG_VERSION=1"),
+    ],
+)
+def test_risky_directives_need_a_grant(key: str, value: str, grant: str) -> None:
+    assert _judge(key, value) == "refused"
+    assert _judge(key, value, granted=("rustc-link-arg=-other",)) == "refused"
+    assert _judge(key, value, granted=(grant,)) == "granted"
+    assert _judge(key, value, granted=(grant,), denied=(grant,)) == "refused"
+
+
+def test_folders_that_other_scripts_hand_over_may_be_searched() -> None:
+    handed = (b"/t/debug/build/z-1/out",)
+    for value, verdict in (
+        ("native=/t/debug/build/z-1/out/lib", "free"),
+        ("/t/debug/build/z-1/out", "free"),
+        ("/t/debug/build/z-1/outer", "refused"),
+        ("/t/debug/build/z-1/out/../../y-1/out", "refused"),
+    ):
+        found = judge(
+            "rustc-link-search",
+            value,
+            granted=[],
+            denied=[],
+            places=PLACES,
+            handed_over=handed,
+        )
+        assert found == verdict
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("/ws/a/lib", "$MANIFEST_DIR/lib"),
+        ("native=/ws/lib", "native=$WORKSPACE/lib"),
+        ("-L/t/debug/build/a-1/out", "-L$OUT_DIR"),
+        ("-Wl,-rpath,/ws/lib:/ws/a", "-Wl,-rpath,$WORKSPACE/lib:$MANIFEST_DIR"),
+        ("-T/ws/a/link.x", "-T$MANIFEST_DIR/link.x"),
+        ("x/ws/a", "x/ws/a"),
+        ("-/ws/a", "-/ws/a"),
+        ("/wsx", "/wsx"),
+        ("/ws/%24HOME", "$WORKSPACE/%24HOME"),
+        ("%24WORKSPACE/x", "%24WORKSPACE/x"),
+        ("", ""),
+    ],
+)
+def test_values_are_written_portably(value: str, written: str) -> None:
+    assert portable(value, PLACES) == written
+    assert targets("rustc-link-arg", value, PLACES) == (f"rustc-link-arg={written}",)
+
+
+@given(st.binary(max_size=40))
+def test_any_line_can_be_read_and_judged(line: bytes) -> None:
+    for raw in (line, b"cargo:" + line, b"cargo::" + line, b"cargo:rustc-link-search=" + line):
+        found = parse(raw)
+        if found:
+            key, value = map(encode, found)
+            assert _judge(key, value) in ("free", "refused", "forbidden")
+
+
+@given(st.binary(max_size=20))
+def test_no_text_around_a_name_makes_a_steering_variable_free(raw: bytes) -> None:
+    assert _judge("rustc-env", f"LD_PRELOAD={encode(raw)}") == "forbidden"

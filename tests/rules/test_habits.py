@@ -1,0 +1,79 @@
+"""What ordinary tools do on the way, in the sensitive tier too; what must stay news beside it."""
+
+from __future__ import annotations
+
+import pytest
+
+from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.proposals import is_settled
+from buildperm.rules import sensitive
+
+
+def _access(kind: Kind, target: str, outcome: Outcome) -> Access:
+    held = sensitive.why(target, writing=kind is Kind.WRITE)
+    return Access(kind, target, outcome, 1, 0, 0, (("build script",),), sensitive=held)
+
+
+@pytest.mark.parametrize(
+    ("habit", "news"),
+    [
+        pytest.param(
+            _access(Kind.READ, "/etc/ssl/private", Outcome.REFUSED),
+            _access(Kind.READ, "/etc/ssl/private/server.key", Outcome.REFUSED),
+            id="bindgen lists all folders below /usr/lib, whose links lead elsewhere",
+        ),
+        pytest.param(
+            _access(Kind.EXEC, "/home/somebody/bin/cc", Outcome.FAILED),
+            _access(Kind.EXEC, "/home/somebody/bin/cc", Outcome.DONE),
+            id="a program is looked for along PATH",
+        ),
+        pytest.param(
+            _access(Kind.WRITE, "/proc/self/fd/9", Outcome.DONE),
+            _access(Kind.WRITE, "/proc/1/fd/9", Outcome.DONE),
+            id="the jobserver is opened again by its descriptor",
+        ),
+        pytest.param(
+            _access(Kind.WRITE, "/dev/tty", Outcome.REFUSED),
+            _access(Kind.WRITE, "/dev/tty1", Outcome.REFUSED),
+            id="a program would rather ask its user than read its input",
+        ),
+        pytest.param(
+            _access(Kind.SYSTEM, "socket(netlink, raw)", Outcome.REFUSED),
+            _access(Kind.SYSTEM, "socket(17, raw)", Outcome.REFUSED),
+            id="libc asks which addresses there are before it looks up a name",
+        ),
+        pytest.param(
+            _access(Kind.SYSTEM, "seccomp(SECCOMP_SET_MODE_FILTER)", Outcome.REFUSED),
+            _access(Kind.SYSTEM, "seccomp(SECCOMP_FILTER_FLAG_NEW_LISTENER)", Outcome.REFUSED),
+            id="a program confines itself",
+        ),
+        *(
+            # Nobody was told of these: they were tried, and what only looks is a habit.
+            pytest.param(
+                _access(Kind.READ, target, Outcome.REFUSED),
+                _access(Kind.WRITE, target, Outcome.REFUSED),
+                id=f"{target} is looked at",
+            )
+            for target in (
+                "/proc/sys/kernel/yama/ptrace_scope",
+                "/sys/fs/cgroup/release_agent",
+                "/dev/pts/3",
+                "/etc",
+                "/var/lib/dpkg/arch",
+            )
+        ),
+        pytest.param(
+            _access(Kind.WRITE, "$WORKSPACE/.git/index.lock", Outcome.REFUSED),
+            _access(Kind.WRITE, "/etc/gitconfig", Outcome.REFUSED),
+            id="git refreshes its index",
+        ),
+        pytest.param(
+            _access(Kind.NET, "/run/nscd/socket", Outcome.REFUSED),
+            _access(Kind.NET, "/proc/self/agent", Outcome.REFUSED),
+            id="libc asks for users",
+        ),
+    ],
+)
+def test_a_habit_is_no_news_and_its_neighbour_is(habit: Access, news: Access) -> None:
+    assert is_settled(habit)
+    assert not is_settled(news)

@@ -1,0 +1,521 @@
+"""The runtime `full`: what is not granted is not there, and what is needed works as before."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from buildperm.sandbox import machine, runtime, selftest
+from buildperm.supervisor import bubblewrap, landlock
+from tests.bench import USERS, Bench, compile_c, make_bench, processes_with, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BWRAP = machine.bubblewrap()
+WHY_NOT = machine.probe_hull(BWRAP) if BWRAP else "it is not installed"
+pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=f"bubblewrap is unusable: {WHY_NOT}")
+
+
+@pytest.fixture(params=USERS)
+def full(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """Make a bench whose scripts run within bubblewrap, for one user or another."""
+    for bench in make_bench(str(request.param)):
+        bench.hull, bench.mounts = [os.fsencode(BWRAP)], True
+        yield bench
+
+
+TRY = """\
+import os, sys
+def attempt(name, do):
+    try:
+        do()
+    except OSError as error:
+        print(f"cargo:warning={name} {os.strerror(error.errno)}")
+    else:
+        print(f"cargo:warning={name} done")
+ws = os.environ["CARGO_MANIFEST_DIR"] + "/.."
+"""
+
+
+def said(stdout: bytes) -> dict[str, str]:
+    """Return what a script built on TRY said came of each attempt."""
+    lines = [line.removeprefix("cargo:warning=") for line in stdout.decode().splitlines()]
+    return dict(line.split(" ", 1) for line in lines)
+
+
+def test_what_is_not_granted_is_not_there_and_is_reported_as_refused(full: Bench) -> None:
+    (full.workspace / "notes.txt").write_text("x")
+    (full.workspace / "tools").mkdir()
+    tool = full.workspace / "tools/tool"
+    tool.write_text("#!/bin/sh\n")
+    tool.chmod(0o755)
+    placed = full.script(
+        TRY
+        + """
+attempt("stat", lambda: os.stat(ws + "/notes.txt"))
+attempt("open", lambda: open(ws + "/notes.txt"))
+attempt("write", lambda: open(ws + "/new.txt", "w"))
+attempt("mkdir", lambda: os.mkdir(ws + "/folder"))
+attempt("remove", lambda: os.unlink(ws + "/notes.txt"))
+attempt("rename", lambda: os.rename(ws + "/notes.txt", os.environ["OUT_DIR"] + "/n"))
+attempt("exec", lambda: os.execv(ws + "/tools/tool", ["tool"]))
+attempt("absent", lambda: open(ws + "/absent.txt"))
+attempt("own", lambda: open("Cargo.toml"))
+attempt("out", lambda: open(os.environ["OUT_DIR"] + "/made", "w"))
+"""
+    )
+
+    ended = full.run(placed)
+
+    assert ended.status == 0, ended.stderr
+    results = said(ended.stdout)
+    assert results.pop("own") == results.pop("out") == "done"
+    assert results["rename"] in ("Invalid cross-device link", "No such file or directory")
+    del results["rename"]
+    assert set(results.values()) <= {"No such file or directory", "Read-only file system"}
+    top = str(full.workspace)
+    assert set(ended.refused("opened")) == {f"{top}/notes.txt", f"{top}/new.txt"}
+    assert set(ended.refused("executed")) == {str(tool), "/usr/bin/dash"}  # Its interpreter, too.
+    changes = {(e["change"], e["path"]) for e in ended.of("changed") if e.get("refused")}
+    assert changes == {
+        ("directory-made", f"{top}/folder"),
+        ("removed", f"{top}/notes.txt"),
+        ("renamed", f"{full.out_dir}/n"),
+    }
+
+
+def test_neither_other_processes_nor_the_network_nor_sockets_without_a_path_are_there(
+    full: Bench,
+) -> None:
+    with socket.socket(socket.AF_UNIX) as server, socket.create_server(("127.0.0.1", 0)) as port:
+        server.bind(f"\0buildperm-{os.getpid()}")
+        server.listen()
+        placed = full.script(
+            TRY
+            + f"""
+import socket
+attempt("abstract", lambda: socket.socket(socket.AF_UNIX).connect("\\0buildperm-{os.getpid()}"))
+attempt("port", lambda: socket.socket().connect(("127.0.0.1", {port.getsockname()[1]})))
+attempt("other", lambda: os.stat("/proc/{os.getpid()}"))
+attempt("kill", lambda: os.kill({os.getpid()}, 0))
+attempt("users", lambda: os.stat("/home"))
+print("cargo:warning=pid", os.getpid())
+print("cargo:warning=net", os.readlink("/proc/self/ns/net") if False else os.path.exists("/sys"))
+"""
+        )
+        ended = full.run(placed)
+
+    results = said(ended.stdout)
+    assert ended.status == 0, ended.stderr
+    assert "done" not in results.values()
+    assert results["other"] == "No such file or directory"
+    assert results["kill"] == "No such process"
+    assert int(results["pid"]) < 10
+
+
+@pytest.mark.parametrize("profile", ["enforcing", "learning"])
+def test_neither_a_new_namespace_nor_a_privilege_is_to_be_had(full: Bench, profile: str) -> None:
+    placed = full.script(
+        TRY
+        + """
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+def user():
+    if libc.unshare(0x10000000) != 0:
+        raise OSError(ctypes.get_errno(), "")
+attempt("user", user)
+attempt("hostname", lambda: __import__("socket").sethostname("x"))
+"""
+    )
+    full.grants["read"] = ["/proc/self/status"]
+
+    ended = full.run(placed, profile)  # type: ignore[arg-type]  # one of the two
+
+    assert set(said(ended.stdout).values()) == {"Operation not permitted"}
+
+
+def test_modes_can_be_changed_only_where_something_may_be_written(full: Bench) -> None:
+    placed = full.script(
+        TRY
+        + """
+attempt("own", lambda: os.chmod("Cargo.toml", 0o777))
+attempt("workspace", lambda: os.chmod(ws + "/Cargo.toml", 0o777))
+open(os.environ["OUT_DIR"] + "/made", "w").close()
+attempt("out", lambda: os.chmod(os.environ["OUT_DIR"] + "/made", 0o600))
+"""
+    )
+
+    ended = full.run(placed)
+
+    results = said(ended.stdout)
+    assert results["out"] == "done"
+    assert results["own"] in ("Read-only file system", "Permission denied")
+    assert results["workspace"] in ("No such file or directory", "Permission denied")
+    assert full.package.joinpath("Cargo.toml").stat().st_mode & 0o777 != 0o777
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "wait_status"),
+    [
+        ("sys.exit(0)", 0, 0),
+        ("sys.exit(7)", 7, 7 << 8),
+        ("os.abort()", 128 + signal.SIGABRT, signal.SIGABRT),
+        ("os.kill(os.getpid(), 9)", 137, 9),
+        ("os.kill(os.getpid(), 15)", 143, 15),
+    ],
+)
+def test_how_a_script_ends_is_what_cargo_is_told(
+    full: Bench, body: str, status: int, wait_status: int
+) -> None:
+    ended = full.run(full.script(f"import os, sys\n{body}\n"))
+
+    assert ended.status == status
+    assert ended.events[-1]["status"] == wait_status
+
+
+def test_the_recording_shows_the_script_and_nothing_of_its_hull(full: Bench) -> None:
+    ended = full.run(full.script("import os\nos.system('true; true')\n"), "learning")
+
+    programs = [(line["parent"], line["argv"][0]) for line in ended.of("process")]
+    assert [name for _, name in programs] == ["/usr/bin/python3", "sh"]
+    assert programs[0][0] == 0
+    assert "bwrap" not in json.dumps(ended.events)
+    header = ended.events[0]
+    assert header["runtime"] == "full"
+
+
+def test_a_script_gets_no_descriptor_of_what_starts_it(full: Bench) -> None:
+    # The code that started it, its filter and its environment lay in one that could be written.
+    body = """
+import os
+for number in range(3, 1000):
+    try:
+        os.fstat(number)
+    except OSError:
+        continue
+    print("cargo::warning=open:", number)
+print("cargo::warning=looked")
+"""
+    assert full.run(full.script(body)).stdout == b"cargo::warning=looked\n"
+
+
+def test_what_is_left_running_is_ended_and_counted(full: Bench) -> None:
+    ended = full.run(
+        full.script(
+            "import os, time\n"
+            "for _ in range(3):\n"
+            "    if os.fork() == 0:\n"
+            "        os.setsid()\n"
+            "        time.sleep(1000)\n"
+        )
+    )
+
+    assert ended.events[-1]["left_running"] == 3
+
+
+def test_a_killed_supervisor_leaves_no_process(full: Bench) -> None:
+    mark = f"left-{full.top.name}"
+    placed = full.script(
+        "import os, sys, time\n"
+        "os.fork()\n"
+        f"sys.argv.append('{mark}')\n"
+        f"os.execv('/bin/sh', ['sh', '-c', 'while :; do :; done', '{mark}'])\n"
+    )
+    full.grants["exec"] = ["/usr/bin/dash", "/bin/sh"]
+    process = full.start(placed)
+    try:
+        assert wait_until(lambda: len(processes_with(mark.encode())) >= 2)
+    finally:
+        process.kill()
+        process.communicate()
+
+    assert wait_until(lambda: not processes_with(mark.encode()))
+    assert not processes_with(os.fsencode(full.top))
+
+
+def test_its_own_process_is_called_so_whatever_number_it_sees(full: Bench) -> None:
+    placed = full.script(
+        TRY
+        + """
+attempt("self", lambda: open("/proc/self/environ"))
+attempt("number", lambda: open(f"/proc/{os.getpid()}/environ"))
+child = os.fork()
+if child == 0:
+    attempt("parent", lambda: open(f"/proc/{os.getppid()}/environ"))
+    sys.stdout.flush()
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+    )
+
+    ended = full.run(placed)
+
+    assert ended.status == 0, ended.stderr  # Nobody's secret.
+    pid = ended.of("process")[0]["pid"]
+    assert set(ended.refused("opened")) == {"/proc/self/environ", f"/proc/{pid}/environ"}
+
+
+def test_a_workspace_is_found_by_a_link_too(full: Bench) -> None:
+    link = full.top / "link"
+    link.symlink_to(full.workspace)
+    full.environment |= {"OUT_DIR": str(link / full.out_dir.relative_to(full.workspace))}
+    full.environment |= {"CARGO_MANIFEST_DIR": str(link / "crate")}
+
+    ended = full.run(
+        full.script(
+            "import os\nopen(os.environ['CARGO_MANIFEST_DIR'] + '/Cargo.toml')\n"
+            "open(os.environ['OUT_DIR'] + '/made', 'w')\n"
+        )
+    )
+
+    assert ended.status == 0, ended.stderr
+    assert full.out_dir.joinpath("made").exists()
+
+
+def test_a_hull_that_cannot_be_made_runs_nothing(full: Bench) -> None:
+    full.hull = [b"/bin/false"]
+
+    ended = full.run(full.script("open('ran', 'w')\n"))
+
+    assert ended.status == 23
+    assert b"did not come to start it" in ended.stderr
+    assert ended.events == []
+
+
+TOOLS: list[tuple[str, list[str], str]] = [
+    (
+        "cc",
+        ["cc"],
+        "cd $OUT_DIR && echo 'int f(void){return 0;}' >a.c && cc -c a.c && ar rcs liba.a a.o && "
+        "echo 'int f(void);int main(void){return f();}' >m.c && cc m.c -L. -la -o m && ld -r a.o "
+        "-o r.o",
+    ),
+    ("perl", ["perl"], "perl -MFile::Spec -e 'print STDERR File::Spec->tmpdir'"),
+    ("pkg-config", ["pkg-config"], "pkg-config --libs zlib"),
+    ("git", ["git"], "git -C $CARGO_MANIFEST_DIR rev-parse HEAD"),
+    (
+        "cmake",
+        ["cmake", "cc", "make"],
+        "cd $OUT_DIR && printf 'cmake_minimum_required(VERSION 3.0)\\nproject(x C)\\ninclude("
+        "CheckSymbolExists)\\ncheck_symbol_exists(printf stdio.h P)\\nif(NOT P)\\nmessage(FATAL_"
+        "ERROR no)\\nendif()' >CMakeLists.txt && cmake -B b . >&2",
+    ),
+]
+PRESETS = {
+    "cc": ["cc", "gcc*", "ar", "ld*", "as", "collect2", "cc1", "**/cc1", "**/collect2"],
+}
+
+
+@pytest.mark.parametrize(("tool", "command"), [(tool, command) for tool, _, command in TOOLS])
+@pytest.mark.parametrize("profile", ["learning"])
+def test_tools_work(full: Bench, tool: str, command: str, profile: str) -> None:
+    if shutil.which(tool) is None:
+        pytest.skip(f"no {tool}")
+    if tool == "git":
+        for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "x"]):
+            identity = ["-c", "user.name=x", "-c", "user.email=x@x"]
+            subprocess.run(["git", *identity, *words], cwd=full.package, check=True)
+    script = full.top / "script.sh"
+    script.write_text(f"#!/bin/sh -e\n{command}\n")
+    script.chmod(0o755)
+
+    ended = full.run(full.install(script), profile)  # type: ignore[arg-type]  # one of the two
+
+    assert ended.status == 0, ended.stderr
+
+
+def test_make_takes_part_in_cargos_jobserver(full: Bench) -> None:
+    if shutil.which("make") is None:
+        pytest.skip("no make")
+    (full.package / "Makefile").write_text(
+        'all: a b c\na b c:\n\t@test "$(findstring jobserver,$(MAKEFLAGS))"; echo $@ >&2\n'
+    )
+    reading, writing = os.pipe()
+    os.write(writing, b"++")
+    full.environment["CARGO_MAKEFLAGS"] = f"-j --jobserver-auth={reading},{writing}"
+    script = full.top / "script.sh"
+    script.write_text('#!/bin/sh -e\nMAKEFLAGS="$CARGO_MAKEFLAGS" make all\n')
+    script.chmod(0o755)
+
+    ended = full.run(full.install(script), "learning", pass_fds=(reading, writing))
+
+    assert ended.status == 0, ended.stderr
+    assert b"jobserver unavailable" not in ended.stderr
+    assert len(os.read(reading, 10)) == 2
+    os.close(reading)
+    os.close(writing)
+
+
+def test_what_is_kept_of_the_jobserver_is_put_back(full: Bench) -> None:
+    reading, writing = os.pipe()
+    os.fchown(reading, full.uid or os.getuid(), -1)
+    os.write(writing, b"abc")
+    full.environment["CARGO_MAKEFLAGS"] = f"-j --jobserver-auth={reading},{writing}"
+    placed = full.script(f"import os\nos.read({reading}, 1); os.read({reading}, 1)\n")
+
+    ended = full.run(placed, pass_fds=(reading, writing))
+
+    assert ended.events[-1]["tokens"] == 2
+    assert sorted(os.read(reading, 10)) == list(b"abc")
+
+
+def test_the_self_test_holds_and_sees_that_what_is_not_granted_is_not_there(tmp_path: Path) -> None:
+    selftest.check(runtime.full, tmp_path)
+
+
+def test_mounts_are_what_landlock_allows(tmp_path: Path) -> None:
+    top = os.fsencode(os.path.realpath(tmp_path))
+    for name in ("package/src", "out/deep", "other"):
+        (tmp_path / name).mkdir(parents=True)
+    rights = {
+        top + b"/package": landlock.READ_FILE,
+        top + b"/package/src": landlock.READ_FILE,
+        top + b"/package/gone": landlock.READ_FILE,
+        top + b"/out": landlock.READ_FILE | landlock.WRITE_FILE,
+        top + b"/out/deep": landlock.READ_FILE | landlock.MAKE_REG,
+        b"/proc/cpuinfo": landlock.READ_FILE,
+        b"/dev/null": landlock.READ_FILE | landlock.WRITE_FILE,
+    }
+
+    mounts = bubblewrap.Mounts(rights, (), (), coarse=False)
+
+    words = mounts.words()
+    assert len(mounts) == 3
+    at = words.index(top + b"/out")
+    assert words[at - 1 : at + 2] == [b"--bind-try", top + b"/out", top + b"/out"]
+    assert words[words.index(top + b"/package") - 1] == b"--ro-bind-try"
+    assert words[words.index(b"/dev/null") - 1] == b"--dev-bind-try"
+    assert words[-2:] == [b"--remount-ro", b"/"]
+    assert mounts.hides(top + b"/other")
+    assert not mounts.hides(top + b"/package/src/lib.rs")
+    assert not mounts.hides(top)
+    assert not mounts.hides(b"/proc/1/environ")
+
+
+@pytest.mark.parametrize("coarse", [False, True])
+def test_what_is_granted_as_a_whole_is_not_looked_through(tmp_path: Path, *, coarse: bool) -> None:
+    top = os.fsencode(os.path.realpath(tmp_path))
+    for name in ("whole/deep/out", "whole/deep/other", "secret"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "whole/deep/link").symlink_to("other")
+    for number in range(3):
+        (tmp_path / f"other{number}").mkdir()
+    others = [top + b"/other%d" % number for number in range(3)]
+    rights = {
+        **dict.fromkeys(others, landlock.READ_FILE),
+        top + b"/whole": landlock.READ_FILE,
+        top + b"/whole/deep/out": landlock.READ_FILE | landlock.WRITE_FILE,
+    }
+
+    mounts = bubblewrap.Mounts(rights, (), {top}, coarse=coarse)
+
+    assert len(mounts) == (3 if coarse else 5)
+    assert b"--symlink" not in mounts.words()[: mounts.words().index(b"/proc/self/fd") - 1]
+    assert not mounts.hides(top + b"/whole/deep/other")
+    assert mounts.hides(top + b"/secret/key")
+
+
+def test_a_folder_with_few_secrets_is_mounted_whole_and_they_are_covered(tmp_path: Path) -> None:
+    top = os.fsencode(os.path.realpath(tmp_path))
+    for name in ("a", "b", "c", "d/e", "secret"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "d/key").touch()
+    (tmp_path / "link").symlink_to("a")
+    granted = [top + b"/" + name for name in (b"a", b"b", b"c", b"d/e")]
+    rights = dict.fromkeys(granted, landlock.READ_FILE)
+    rights[top + b"/a"] |= landlock.WRITE_FILE
+
+    mounts = bubblewrap.Mounts(rights, (), {top}, coarse=True)
+
+    words = mounts.words()
+    assert words[words.index(top) - 1 : words.index(top) + 2] == [b"--ro-bind-try", top, top]
+    assert words[words.index(top + b"/a") - 1] == b"--bind-try"
+    assert words[words.index(top + b"/secret") - 1] == b"--tmpfs"
+    assert mounts.hides(top + b"/secret/key")
+    assert not mounts.hides(top + b"/b/file")
+    assert mounts.hides(top + b"/d/key")
+    fine = bubblewrap.Mounts(rights, (), {top}, coarse=False)
+    assert fine.hides(top + b"/secret")
+    assert fine.words()[fine.words().index(top + b"/link") - 2] == b"--symlink"
+    assert not fine.hides(top + b"/link")
+
+
+def test_files_move_between_the_temporary_folder_and_the_output(full: Bench) -> None:
+    """Two mounts, so what would be one step takes a copy; nobody is asked about that."""
+    placed = full.script(
+        TRY
+        + """
+import shutil
+there = os.environ["TMPDIR"] + "/x"
+open(there, "w").close()
+attempt("rename", lambda: os.rename(there, os.environ["OUT_DIR"] + "/x"))
+attempt("move", lambda: shutil.move(there, os.environ["OUT_DIR"] + "/x"))
+"""
+    )
+
+    ended = full.run(placed)
+
+    assert said(ended.stdout)["move"] == "done"
+    assert ended.refused("changed") == []
+
+
+def test_what_the_hull_says_is_explained() -> None:
+    explained = runtime._explained
+    assert explained("") is None
+    for talk, way in [
+        ("bwrap: setting up uid map: Permission denied", "userns, }"),
+        ("bwrap: loopback: Failed RTM_NEWADDR: Operation not permitted", "apparmor_parser"),
+        ("bwrap: Unknown option --disable-userns", "version 0.8"),
+        ("bwrap: No permissions to create new namespace, likely because", "max_user_namespaces"),
+        ("bwrap: Can't mount proc on /newroot/proc: Operation not permitted", "systempaths"),
+    ]:
+        assert way in str(explained(talk)), talk
+
+
+def test_what_starts_the_script_is_nothing_that_its_environment_chose(full: Bench) -> None:
+    library = compile_c(
+        '#include <stdio.h>\n__attribute__((constructor)) void f(void){puts("cargo:warning=x");}',
+        full.top / "evil.so",
+        *("-shared", "-fPIC"),
+    )
+    shutil.move(library, full.package / "evil.so")
+    full.grants["env"] = ["LD_PRELOAD"]
+    environment = full.variables() | {"LD_LIBRARY_PATH": str(full.package)}
+
+    ended = full.run(full.script("print('cargo:warning=ran')\n"), env=environment)
+
+    assert ended.stdout.splitlines() == [b"cargo:warning=ran"]
+
+
+def test_a_jobserver_with_a_name_is_there_under_its_name(full: Bench) -> None:
+    fifo = full.top / "jobs"
+    os.mkfifo(fifo)
+    full.environment["CARGO_MAKEFLAGS"] = f"-j2 --jobserver-auth=fifo:{fifo}"
+
+    ended = full.run(
+        full.script(
+            f"import os; fd = os.open('{fifo}', os.O_RDWR)\n"
+            "os.write(fd, b'+'); print(os.read(fd, 1))"
+        )
+    )
+
+    assert (ended.status, ended.stdout) == (0, b"b'+'\n"), ended.stderr
+
+
+@pytest.mark.parametrize("folder", ["/tmp", "/var/tmp", "/home", "/root", "/dev/shm"])
+def test_nothing_can_be_left_in_folders_of_everybody(full: Bench, folder: str) -> None:
+    name = f"{folder}/left-{full.top.name}"
+
+    ended = full.run(full.script(TRY + f"attempt('write', lambda: open('{name}', 'w'))\n"))
+
+    assert said(ended.stdout)["write"] != "done"
+    assert not os.path.lexists(name)  # A user may not even be able to look.

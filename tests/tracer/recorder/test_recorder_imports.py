@@ -1,0 +1,52 @@
+"""What the supervisor imports: it starts once per build script, so every module counts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+LEAN = (
+    "recorder.loop",
+    "recorder.writer",
+    "syscall_table",
+    "recorder.refusal",
+    "notation",
+    "recorder.breakpoint",
+    "recorder.signalling",
+    "recorder.cpu_affinity",
+    "recorder.jobserver_tokens",
+)
+FORBIDDEN = {
+    "dataclasses",
+    "enum",
+    "json",
+    "logging",
+    "pathlib",
+    "ptrace",
+    "re",
+    "shutil",
+    "signal",
+    "socket",
+    "subprocess",
+    "tempfile",
+    "threading",
+    "typing",
+}
+
+
+@pytest.mark.parametrize("module", LEAN)
+def test_a_lean_module_imports_nothing_heavy(module: str) -> None:
+    program = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); before = set(sys.modules);"
+        f"import buildperm.tracer.{module}; print(*sorted(set(sys.modules) - before))"
+    )
+    listed = subprocess.run(
+        [sys.executable, "-ISc", program], capture_output=True, text=True, check=True
+    ).stdout.split()
+
+    assert f"buildperm.tracer.{module}" in listed
+    assert not FORBIDDEN & set(listed)

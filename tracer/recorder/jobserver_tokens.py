@@ -1,0 +1,73 @@
+"""Counts the tokens of Cargo's job server that a build script's processes take and give back.
+
+Whoever starts a job more takes a byte out of a pipe, and puts it back when the job has ended:
+make's manual, "POSIX Jobserver". They read and write one byte at a time, few of them some more, and
+the filter stops nothing else. A process that is killed has no time to put anything back.
+
+Part of the supervisor: standard library only, nothing heavy.
+"""
+
+from __future__ import annotations
+
+import os
+
+from buildperm.tracer import syscall_table as layouts
+from buildperm.tracer.recorder import memory
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from buildperm.tracer.recorder.observation import Enter, Leave, Seen, Stopped
+    from buildperm.tracer.recorder.process_tree import Process
+
+
+class Tokens:
+    """What has been taken from one job server, and not been given back."""
+
+    def __init__(self, resume: Callable[[int], None]) -> None:
+        """Begin with nothing; `resume` lets a stopped thread go on."""
+        self.taken = bytearray()  # As they were: make's manual wants the same ones back.
+        self.settled = 0  # How many were put back in the tree's place.
+        self._pipe = (0, 0)
+        self._resume = resume
+
+    def handlers(
+        self, calls: Mapping[int, str], pipe: tuple[int, int]
+    ) -> dict[int, tuple[Enter, Leave]]:
+        """Return what reads those of `calls`, names by number, that move tokens.
+
+        `pipe` is the device and inode of the job server.
+        """
+        self._pipe = pipe
+        ways = {"read": (self._enter, self._read), "write": (self._enter_write, self._written)}
+        return {number: ways[name] for number, name in calls.items() if name in layouts.TOKENS}
+
+    def _enter(self, tid: int, _process: Process, stopped: Stopped) -> Seen | None:
+        try:
+            found = os.stat(b"/proc/%d/fd/%d" % (tid, stopped[1] & 0xFFFFFFFF))
+        except OSError:
+            return None  # No such descriptor, the thread is gone, or its program is unreadable.
+        return (stopped[2],) if (found.st_dev, found.st_ino) == self._pipe else None
+
+    def _enter_write(self, tid: int, process: Process, stopped: Stopped) -> Seen | None:
+        seen = self._enter(tid, process, stopped)
+        return seen and (memory.read(tid, seen[0], stopped[3] & layouts.MOST_TOKENS),)
+
+    def _read(self, tid: int, _process: Process, seen: Seen, result: int, _refused: bool) -> None:
+        if result > 0:
+            try:
+                tokens = memory.read(tid, seen[0], result)
+            except OSError:
+                tokens = b""  # Killed meanwhile.
+            self.taken += tokens.ljust(result, b"+")
+        self._resume(tid)
+
+    def _written(
+        self, tid: int, _process: Process, seen: Seen, result: int, _refused: bool
+    ) -> None:
+        self._resume(tid)
+        for token in seen[0][: max(0, result)]:
+            if self.taken:  # Else it was read otherwise.
+                at = self.taken.find(token)
+                del self.taken[at if at >= 0 else -1]

@@ -1,0 +1,458 @@
+"""Records a process tree: a loop over the stops of ptrace(2), one thread, no state elsewhere.
+
+    running ──filter──▶ seccomp stop ──PTRACE_SYSCALL──▶ exit stop ──PTRACE_CONT──▶ running
+                           │ refused: number -1, result -errno ──PTRACE_CONT──▶ running
+                           └ execve that succeeds ──▶ exec stop ──PTRACE_CONT──▶ running
+
+Enforcement does not depend on what is read here; refusing a call that the filter has marked does
+not read anything either.
+
+Part of the supervisor: standard library only, nothing heavy.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]  # typeshed has no stub for it
+import gc
+import os
+
+from buildperm.tracer.notation import encode
+from buildperm.tracer.recorder import breakpoint as breakpoints
+from buildperm.tracer.recorder import ptrace, registers, signalling
+from buildperm.tracer.recorder.brokered import BrokeredCall
+from buildperm.tracer.recorder.cpu_affinity import CpuAffinity
+from buildperm.tracer.recorder.decoding import refused_call
+from buildperm.tracer.recorder.jobserver_tokens import Tokens
+from buildperm.tracer.recorder.observation import Observer, executed
+from buildperm.tracer.recorder.process_tree import SIGKILL, Tree, children, kill
+from buildperm.tracer.recorder.ptrace import (
+    AT_EXIT,
+    AT_FILTER,
+    CONT,
+    LISTEN,
+    SINGLESTEP,
+    SYSCALL,
+    WALL,
+    request,
+)
+from buildperm.tracer.syscall_table import EXECUTIONS, FOREIGN, PERFORMED, TOKENS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from buildperm.tracer.recorder.brokered import Broker
+    from buildperm.tracer.recorder.observation import Leave, Seen, Stopped
+    from buildperm.tracer.recorder.process_tree import Process
+    from buildperm.tracer.recorder.writer import Writer
+
+THREADS = 4
+"""How many threads there may be for each process of the limit: a thread takes a process ID, too."""
+
+_ERRNO_MAX = 0xFFF  # seccomp(2): SECCOMP_RET_DATA carries more bits than an errno has
+_SIGTRAP = 5
+_SIGXFSZ = 25
+
+
+class Recorder:
+    """Traces one build script and everything that it starts, and reaps every child there is."""
+
+    def __init__(self, writer: Writer, calls: dict[int, str]) -> None:
+        """Prepare to record.
+
+        Args:
+            writer: Where events go.
+            calls: Name by number of each call that the filter may stop.
+        """
+        self.withheld: frozenset[bytes] = frozenset()  # Names kept from the script's environment.
+        self.secrets: Mapping[bytes, str] = {}  # By name, what of a value was kept from it.
+        self.provided: frozenset[bytes] = frozenset()  # Names put there, of no concern to anybody.
+        self.process_limit = 0  # Live processes beyond which the tree is killed: THREADS; 0: any.
+        self.left_running = 0  # Processes that were still there when the script had ended.
+        self.voided = ""  # Why the recording cannot be relied on; empty if it can.
+        self.failure = ""  # Why the recorder itself has killed the tree; empty if it has not.
+        self.unseen = ""  # Why environment reads could not be seen; empty if they could.
+        self.met_file_limit = False  # A process was told that a file may not grow: RLIMIT_FSIZE.
+        self.performers: dict[int, Broker] = {}  # By call, for those that the filter marks so.
+        self._writer = writer
+        self._calls = calls
+        self._handover = CpuAffinity()
+        self._observer = Observer(writer, calls, self._handover.resume)
+        self._handlers = self._observer.handlers
+        self._tree = Tree(writer)
+        self._handlers |= signalling.handlers(
+            calls,
+            writer,
+            self._tree,
+            lambda pid: pid in self._hull,
+            self._handover.resume,
+        )
+        self._handlers |= self._handover.handlers(calls)
+        # At the exit of one it may be another thread; the others wait as long as they like.
+        patient = {*EXECUTIONS, *TOKENS}
+        self._patient = {number for number, name in calls.items() if name in patient}
+        self.tokens = Tokens(self._handover.resume)  # Of Cargo's job server.
+        self._threads = self._tree.threads
+        self._pending: dict[int, tuple[Leave, Seen, Process]] = {}  # By thread, until its exit.
+        self._root = 0  # The build script; before it has begun, the hull that it is put into.
+        self._hull: set[int] = set()  # Processes that only hold the script.
+        self.has_begun = True  # What is recorded is the script, not its hull.
+        self._program = (0, 0)
+        self._is_stopping = False
+
+    def attach(self, pid: int, program: bytes) -> None:
+        """Begin to trace the child `pid`, which has not confined itself or executed anything yet.
+
+        Also hides this process from its tree and makes it the parent of orphans.
+
+        Args:
+            pid: A child of this process, which waits for this to return.
+            program: The file whose environment reads are recorded wherever it is executed.
+
+        Raises:
+            OSError: ptrace is refused here.
+        """
+        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)  # wait(2): no status where it is ignored
+        ptrace.seize(pid)
+        ptrace.hide()
+        ptrace.adopt_orphans()
+        self._program = _identity(program)
+        self._root = pid
+        self._tree.add_root(pid)
+        self._handover.begin(pid)
+
+    def count_tokens(self, pipe: tuple[int, int]) -> None:
+        """Count what the tree takes from a job server, given by device and inode."""
+        self._handlers |= self.tokens.handlers(self._calls, pipe)
+
+    def expect_hull(
+        self,
+        hides: Callable[[bytes], bool] | None = None,
+        is_written: Callable[[bytes], bool] | None = None,
+    ) -> None:
+        """Begin to record only with the first call that stops: what comes before is a hull.
+
+        The filter is put on right before the build script is executed: `supervisor.wrapper_exec`.
+
+        Args:
+            hides: Tells of a path without links whether it is not there within although it is
+                outside; None where everything is.
+            is_written: Tells whether it lies on a mount that can be written; there are several.
+        """
+        self._observer.is_written = is_written
+        self.has_begun = False
+        self._observer.hides = hides
+        if hides is not None:
+            self._tree.by_inner_id = self._observer.by_inner_id = {}
+            self.performers |= signalling.performers(self._calls)
+
+    def run(self) -> int:
+        """Record until the build script has ended, then end what it has left running.
+
+        Returns:
+            The script's wait status: wait(2).
+        """
+        if self._is_stopping:
+            self._kill_all()
+        gc.disable()  # hundreds of thousands of tuples and no cycles: it would only cost time
+        try:
+            return self._loop()
+        finally:
+            self._handover.end()
+
+    def _loop(self) -> int:
+        wait = os.waitpid
+        while True:
+            try:
+                tid, status = wait(-1, WALL)
+            except ChildProcessError:
+                self.voided = self.voided or "the build script was reaped by somebody else"
+                return SIGKILL
+            if status == AT_FILTER:
+                self._entered(tid)
+            elif status == AT_EXIT:
+                self._left(tid)
+            elif status & 0xFF == 0x7F:
+                self._stopped(tid, status)
+            else:
+                self._ended(tid)
+                if tid == self._root:
+                    self._end_rest()
+                    return status
+
+    @property
+    def pids(self) -> set[int]:
+        """The IDs of all processes that the tree ever had."""
+        return self._tree.pids
+
+    @property
+    def live(self) -> list[int]:
+        """The IDs of the processes that live now."""
+        return [pid for pid in list(self._tree.processes) if pid not in self._hull]
+
+    def stop(self) -> None:
+        """Kill the tree, so that `run` returns soon; may be called by a signal handler."""
+        self._is_stopping = True
+        self._kill_all()
+
+    def _stopped(self, tid: int, status: int) -> None:
+        """Handle any other stop: ptrace(2), "Stopped states"."""
+        event, signal = status >> 16, status >> 8 & 0xFF
+        process = self._threads.get(tid) or self._tree.adopt(tid)
+        if event == ptrace.EVENT_EXEC:
+            self._executed(tid)
+        elif event in (ptrace.EVENT_FORK, ptrace.EVENT_VFORK, ptrace.EVENT_CLONE):
+            self._made(tid, process)
+        elif event == ptrace.EVENT_STOP and signal != _SIGTRAP:  # a group-stop; SIGCONT ends it
+            request(LISTEN, tid, None, None)
+        elif event:
+            self._started(tid, process)
+        elif signal == _SIGTRAP:
+            self._trapped(tid, process)
+        else:
+            # A tracer is told of ignored signals as well: sig_ignored() in kernel/signal.c.
+            self.met_file_limit |= signal == _SIGXFSZ
+            self._resume(tid, process, signal)
+
+    def _entered(self, tid: int) -> None:
+        """Handle a seccomp stop."""
+        process = self._threads.get(tid) or self._tree.adopt(tid)
+        if not self.has_begun:
+            self._begin(process)
+        stopped = ptrace.stopped_call(tid)
+        if stopped is None:
+            return
+        if stopped[7] & FOREIGN:
+            self._refuse_foreign(tid, process, stopped)
+            return
+        handler = self._handlers.get(stopped[0])
+        errno = stopped[7] & _ERRNO_MAX
+        seen = None
+        if handler is not None:
+            try:
+                seen = handler[0](tid, process, stopped)
+            except ProcessLookupError:
+                return
+            except PermissionError:
+                self._void(process)
+        if errno:
+            try:
+                made = self._made_for(tid, process, stopped)
+            except ProcessLookupError:
+                return
+            refused = made is None
+            if isinstance(made, BrokeredCall):
+                seen, refused = made.seen, made.is_refused
+                if made.instead is not None:
+                    self._make_instead(tid, process, handler, made, made.instead)
+                    return
+                made = made.result
+            result = -errno if made is None else made
+            if not registers.answer(tid, result):
+                kill(tid)
+            elif handler is not None and seen is not None:
+                handler[1](tid, process, seen, result, refused)
+            else:
+                request(CONT, tid, None, None)
+                if refused:
+                    name = self._calls.get(stopped[0], str(stopped[0]))
+                    self._writer.call(process, refused_call(name, stopped), errno)
+        elif handler is None or seen is None:
+            request(CONT, tid, None, None)
+        else:
+            self._pending[tid] = handler[1], seen, process
+            if stopped[0] in self._patient:
+                request(SYSCALL, tid, None, None)
+            else:
+                self._handover.enter(tid)
+
+    def _refuse_foreign(self, tid: int, process: Process, stopped: Stopped) -> None:
+        """Refuse a call of another architecture, whose number says nothing here."""
+        errno = stopped[7] & _ERRNO_MAX
+        if not registers.answer_foreign(tid, -errno):
+            kill(tid)
+            return
+        request(CONT, tid, None, None)
+        # `__X32_SYSCALL_BIT`: x32 calls are 64-bit calls with other numbers.
+        name = "x32 call" if stopped[0] & 0x40000000 else "i386 call"
+        self._writer.call(process, name, errno)
+
+    def _make_instead(
+        self,
+        tid: int,
+        process: Process,
+        handler: tuple[object, Leave] | None,
+        made: BrokeredCall,
+        instead: tuple[int, tuple[int, ...]],
+    ) -> None:
+        """Have `tid` make another call; at its exit all is as if it had been its own."""
+        before = registers.load(tid)
+        if before is None:
+            return
+        if not registers.substitute(tid, before, *instead):
+            kill(tid)
+            return
+
+        def leave(tid: int, process: Process, seen: Seen, result: int, refused: bool) -> None:
+            result = made.told(result)
+            if not registers.put_back(tid, before, result):
+                kill(tid)
+            elif handler is None or made.seen is None:
+                request(CONT, tid, None, None)
+            else:
+                handler[1](tid, process, seen, result, refused)
+
+        self._pending[tid] = leave, made.seen or (), process
+        request(SYSCALL, tid, None, None)
+
+    def _begin(self, process: Process) -> None:
+        """Note that the build script is about to be executed: all before was its hull."""
+        self.has_begun = True
+        self._hull = self._tree.pids - {process.pid}
+        self._root = process.pid
+        self._tree.begin(process)
+
+    def _made_for(self, tid: int, process: Process, stopped: Stopped) -> int | BrokeredCall | None:
+        """Make a call in the place of `tid` if it is one of those; None where it stays refused."""
+        performer = self.performers.get(stopped[0]) if stopped[7] & PERFORMED else None
+        return None if performer is None else performer(tid, process, stopped)
+
+    def _left(self, tid: int) -> None:
+        """Handle the exit stop of a recorded call."""
+        pending = self._pending.pop(tid, None)
+        if pending is None:
+            request(CONT, tid, None, None)
+            return
+        result = ptrace.stopped_result(tid)
+        if result is not None:
+            leave, seen, process = pending
+            leave(tid, process, seen, result, False)
+
+    def _executed(self, pid: int) -> None:
+        """Handle an exec stop: `pid` is the process, whichever of its threads made the call."""
+        if not self.has_begun:
+            request(CONT, pid, None, None)
+            return
+        self._handover.made(pid)
+        former = ptrace.message(pid)
+        before = self._threads.get(pid) or self._tree.adopt(pid)
+        for tid in before.threads - {former}:
+            self._pending.pop(tid, None)
+            self._handover.gone(tid)
+        pending = self._pending.pop(former, None)
+        program, requested, argv = executed(pid, pending and pending[1])
+        if program:
+            self._writer.executed(before, program, requested, argv, 0, False)
+        process = self._tree.executed(pid, former, program, argv)
+        process.breakpoints = None
+        if program and _identity(b"/proc/%d/exe" % pid) == self._program:
+            process.breakpoints = breakpoints.arm(pid)
+        request(CONT, pid, None, None)
+
+    def _made(self, tid: int, process: Process) -> None:
+        """Handle the report of a new thread or process."""
+        made = ptrace.message(tid)
+        if made:
+            self._tree.created(made, process)
+            if self._is_stopping:
+                self._kill_all()
+            elif self._is_beyond_limit():
+                self.failure = f"more than {self.process_limit} processes at once"
+                self.stop()
+        self._resume(tid, process, 0)
+
+    def _is_beyond_limit(self) -> bool:
+        most = self.process_limit
+        return most > 0 and self._tree.is_beyond(most, most * THREADS)
+
+    def _started(self, tid: int, process: Process) -> None:
+        """Handle the first stop of a thread, or the end of its group-stop."""
+        if self._is_stopping:
+            self._kill_all()
+        self._handover.made(tid)
+        self._resume(tid, process, 0)
+
+    def _trapped(self, tid: int, process: Process) -> None:
+        """Handle SIGTRAP, which is a breakpoint of ours or the program's own affair."""
+        points = process.breakpoints
+        name = None
+        if points is not None:
+            try:
+                name = points.trapped(process.pid, tid)
+            except ProcessLookupError:
+                return
+            except OSError:
+                name = b""
+                self._void(process)
+            self.unseen = points.unseen
+        if points is not None and name and name not in self.provided:
+            self._writer.environment(
+                process,
+                name,
+                name in points.names,
+                name in self.withheld,
+                self.secrets.get(name, ""),
+            )
+        self._resume(tid, process, _SIGTRAP if name is None else 0)
+
+    def _resume(self, tid: int, process: Process, signal: int) -> None:
+        points = process.breakpoints
+        is_stepping = points is not None and points.is_stepping(tid)
+        request(SINGLESTEP if is_stepping else CONT, tid, None, signal)
+
+    def _ended(self, tid: int) -> None:
+        process = self._threads.get(tid)
+        if process is not None and process.breakpoints is not None:
+            process.breakpoints.forget(tid)
+        self._tree.remove(tid)
+        self._pending.pop(tid, None)
+        self._handover.gone(tid)
+
+    def _void(self, process: Process) -> None:
+        if not self.voided:
+            self.voided = (
+                f"process {process.pid} could no longer be read: `{encode(process.program)}`"
+            )
+
+    def _end_rest(self) -> None:
+        """Kill and reap until no child is left, daemons included, and count them."""
+        killed: set[int] = set()
+        try:
+            while True:  # what has ended by itself by now is not counted
+                tid, status = os.waitpid(-1, WALL | os.WNOHANG)
+                if not tid:
+                    break
+                if status == AT_EXIT:
+                    self._left(tid)  # it has been done, so it is recorded
+                elif status & 0xFF == 0x7F:
+                    if tid not in self._threads:
+                        self._tree.adopt(tid)
+                else:
+                    if self._hull and status & 0x7F == SIGKILL and tid in self._tree.processes:
+                        killed.add(tid)  # The end of a hull is the end of all that is in it.
+                    self._ended(tid)
+            while True:
+                for pid in {*self._tree.processes, *children()}:
+                    killed.add(pid)
+                    kill(pid)
+                tid, status = os.waitpid(-1, WALL)
+                if status & 0xFF == 0x7F:
+                    kill(tid)
+                    if tid not in self._threads:
+                        self._tree.adopt(tid)
+                else:
+                    self._ended(tid)
+        except ChildProcessError:
+            self.left_running = len(killed - self._hull)
+
+    def _kill_all(self) -> None:
+        for pid in list(self._tree.processes):
+            kill(pid)
+
+
+def _identity(path: bytes) -> tuple[int, int]:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return (0, 0)
+    return status.st_dev, status.st_ino

@@ -1,0 +1,126 @@
+"""Reads what a traced process has in its memory, never across a page that is not there.
+
+Part of the supervisor: standard library only, nothing heavy.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+from errno import EFAULT, EPERM, ESRCH
+
+from buildperm.tracer.recorder.ptrace import libc
+
+PAGE = os.sysconf("SC_PAGESIZE")
+PATH_MAX = 4096  # limits.h: bytes of a path that the kernel takes, its NUL included.
+
+_CAPACITY = 8192
+_buffer = ctypes.create_string_buffer(_CAPACITY + 1)
+_view = memoryview(_buffer).cast("B")
+_vectors = (ctypes.c_size_t * 6)()  # struct iovec: one local, then two remote
+_local = ctypes.addressof(_vectors)
+_remote = _local + 2 * ctypes.sizeof(ctypes.c_size_t)
+_vectors[0] = ctypes.addressof(_buffer)
+_readv = libc.process_vm_readv
+_readv.argtypes = (
+    ctypes.c_int,
+    ctypes.c_void_p,
+    ctypes.c_ulong,
+    ctypes.c_void_p,
+    ctypes.c_ulong,
+    ctypes.c_ulong,
+)
+_readv.restype = ctypes.c_ssize_t
+
+
+def read(tid: int, address: int, size: int) -> bytes:
+    """Return up to `size` (at most 8192) bytes; fewer where a page is not mapped.
+
+    Raises:
+        PermissionError: The process has made itself, or the kernel has made it, unreadable.
+        ProcessLookupError: It is gone.
+    """
+    return bytes(_view[: _fill(tid, address, min(size, _CAPACITY))])
+
+
+def text(tid: int, address: int, limit: int = PATH_MAX) -> bytes | None:
+    """Return the bytes before the NUL at or after `address`, or None where the kernel would fault.
+
+    A text of `limit` bytes or more is cut there.
+
+    Raises:
+        PermissionError, ProcessLookupError: As for `read`.
+    """
+    got = _fill(tid, address, min(512, limit))
+    if not got:
+        return None
+    _buffer[got] = b"\0"
+    start = _buffer.value
+    if len(start) < got:
+        return start
+    while len(start) < limit:  # page after page: the last one may be the end of the mapping
+        got = _fill(tid, address + len(start), min(PAGE, limit - len(start)))
+        if not got:
+            return None
+        _buffer[got] = b"\0"
+        piece = _buffer.value
+        start += piece
+        if len(piece) < got:
+            break
+    return start
+
+
+def words(tid: int, address: int, count: int) -> list[int]:
+    """Return up to `count` machine words before a zero word.
+
+    Raises:
+        PermissionError, ProcessLookupError: As for `read`.
+    """
+    raw = read(tid, address, count * 8)
+    found: list[int] = []
+    for (word,) in struct.iter_unpack("=Q", raw[: len(raw) & ~7]):
+        if not word:
+            break
+        found.append(word)
+    return found
+
+
+def _fill(tid: int, address: int, size: int) -> int:
+    """Read into the buffer, in two pieces split at the first page boundary; return the bytes.
+
+    process_vm_readv(2), RETURN VALUE: a partial transfer never splits a piece.
+    """
+    first = min(size, PAGE - address % PAGE)
+    _vectors[1] = size
+    _vectors[2] = address
+    _vectors[3] = first
+    _vectors[4] = address + first
+    _vectors[5] = size - first
+    got: int = _readv(tid, _local, 1, _remote, 2 if size > first else 1, 0)
+    if got >= 0:
+        return got
+    code = ctypes.get_errno()
+    if code == EFAULT:
+        return 0
+    if code == ESRCH:
+        raise ProcessLookupError(code, os.strerror(code))
+    return _fill_from_file(tid, address, size)
+
+
+def _fill_from_file(tid: int, address: int, size: int) -> int:
+    """Read by /proc/TID/mem, where a container's own filter refuses process_vm_readv."""
+    try:
+        file = os.open(b"/proc/%d/mem" % tid, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise ProcessLookupError(ESRCH, os.strerror(ESRCH)) from error
+    except OSError as error:
+        raise PermissionError(EPERM, os.strerror(EPERM)) from error
+    try:
+        piece = os.pread(file, size, address)
+    except (OSError, OverflowError):  # not mapped: proc_pid_mem(5)
+        return 0
+    finally:
+        os.close(file)
+    _view[: len(piece)] = piece
+    return len(piece)

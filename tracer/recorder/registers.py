@@ -1,0 +1,198 @@
+"""The registers of a stopped thread: the only place that knows one processor from another.
+
+A snapshot is a list of 64-bit words in the kernel's order (struct user_regs_struct on x86-64,
+struct user_pt_regs on aarch64), so that it can be changed and put back.
+
+Part of the supervisor: standard library only, nothing heavy.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+
+from buildperm.tracer.recorder.ptrace import (
+    GETREGSET,
+    NT_ARM_SYSTEM_CALL,
+    NT_PRSTATUS,
+    POKEUSER,
+    SETREGSET,
+    is_gone,
+    request,
+)
+
+MACHINE = os.uname().machine
+
+TRAP: bytes  # The breakpoint instruction.
+TRAP_LENGTH: int  # By how much the program counter has gone past it when it stops.
+if MACHINE == "aarch64":
+    _COUNT, _ARGUMENT, _STACK, _COUNTER, _RESULT = 34, 0, 31, 32, 0
+    TRAP, TRAP_LENGTH = b"\x00\x00\x20\xd4", 0
+else:
+    _COUNT, _ARGUMENT, _STACK, _COUNTER, _RESULT = 27, 14, 19, 16, 10
+    TRAP, TRAP_LENGTH = b"\xcc", 1
+_CALL = 15  # orig_rax
+# Where a call's arguments are: syscall(2), "Architecture calling conventions".
+_CALLED_WITH = (0, 1, 2, 3, 4, 5) if MACHINE == "aarch64" else (14, 13, 12, 7, 9, 8)
+
+# The index of each register as `push` numbers them: rax rcx rdx rbx rsp rbp rsi rdi, r8 … r15.
+_PUSHED = (10, 11, 12, 5, 19, 4, 13, 14, 9, 8, 7, 6, 3, 2, 1, 0)
+
+_layout = struct.Struct(f"={_COUNT}Q")
+_buffer = ctypes.create_string_buffer(_layout.size)
+_number = ctypes.c_int(-1)
+_vector = (ctypes.c_size_t * 2)(ctypes.addressof(_buffer), _layout.size)  # struct iovec
+_number_vector = (ctypes.c_size_t * 2)(ctypes.addressof(_number), ctypes.sizeof(_number))
+
+
+def load(tid: int) -> list[int] | None:
+    """Return the registers of `tid`, or None if it is gone."""
+    if request(GETREGSET, tid, NT_PRSTATUS, ctypes.addressof(_vector)) == -1:
+        return None
+    return list(_layout.unpack(_buffer))
+
+
+def store(tid: int, values: list[int]) -> bool:
+    """Put `values` back; False if `tid` is gone."""
+    _layout.pack_into(_buffer, 0, *(value & 0xFFFFFFFFFFFFFFFF for value in values))
+    return bool(request(SETREGSET, tid, NT_PRSTATUS, ctypes.addressof(_vector)) != -1)
+
+
+def first_argument(values: list[int]) -> int:
+    """Return what a function that has just been entered was given first."""
+    return values[_ARGUMENT]
+
+
+def counter(values: list[int]) -> int:
+    """Return the program counter."""
+    return values[_COUNTER]
+
+
+def set_counter(values: list[int], address: int) -> None:
+    """Make the thread go on at `address`."""
+    values[_COUNTER] = address
+
+
+def answer(tid: int, result: int) -> bool:
+    """Have the call that `tid` is stopped in return `result`, -errno to fail, without being made.
+
+    seccomp(2), SECCOMP_RET_TRACE: a tracer that sets the number to -1 has the call skipped, and
+    its result is what the tracer leaves in the register.
+
+    Returns:
+        False if it could not be done; the thread must then not be let go on.
+    """
+    values = load(tid)
+    if values is None:
+        return is_gone()
+    values[_RESULT] = result
+    if MACHINE == "aarch64":  # the number has a register set of its own
+        vector = ctypes.addressof(_number_vector)
+        if request(SETREGSET, tid, NT_ARM_SYSTEM_CALL, vector) == -1:
+            return is_gone()
+    else:
+        values[_CALL] = -1
+    return store(tid, values) or is_gone()
+
+
+def answer_foreign(tid: int, result: int) -> bool:
+    """Do as `answer` does for a call of another architecture; only on x86-64.
+
+    A 32-bit program has fewer registers, which GETREGSET gives in another layout. To a 64-bit
+    tracer struct user (sys/user.h) is the same whatever it traces: ptrace(2), PTRACE_POKEUSER.
+
+    Returns:
+        False if it could not be done; the thread must then not be let go on.
+    """
+    for place, value in ((_RESULT, result), (_CALL, -1)):
+        if request(POKEUSER, tid, 8 * place, value & 0xFFFFFFFFFFFFFFFF) == -1:
+            return is_gone()
+    return True
+
+
+def substitute(tid: int, values: list[int], number: int, arguments: tuple[int, ...]) -> bool:
+    """Have `tid`, stopped in a call by the filter, make another one; `values` are its registers.
+
+    The first argument has to stay the same: aarch64 keeps a copy of it that cannot be reached, for
+    a call that is made again after a signal.
+
+    Returns:
+        False if it could not be done; the thread must then not be let go on.
+    """
+    changed = list(values)
+    for place, argument in zip(_CALLED_WITH, arguments, strict=True):
+        changed[place] = argument
+    if MACHINE == "aarch64":
+        _number.value = number
+        vector = ctypes.addressof(_number_vector)
+        is_set = request(SETREGSET, tid, NT_ARM_SYSTEM_CALL, vector) != -1
+        _number.value = -1
+        if not is_set:
+            return is_gone()
+    else:
+        changed[_CALL] = number
+    return store(tid, changed) or is_gone()
+
+
+def put_back(tid: int, values: list[int], result: int) -> bool:
+    """Undo `substitute` at the exit of the call, and have `tid` find `result`.
+
+    Returns:
+        False if it could not be done; the thread must then not be let go on.
+    """
+    now = load(tid)
+    if now is None:
+        return is_gone()
+    for place in _CALLED_WITH:
+        now[place] = values[place]
+    if MACHINE != "aarch64":
+        now[_CALL] = values[_CALL]
+    now[_RESULT] = result
+    return store(tid, now) or is_gone()
+
+
+def passed(
+    code: bytes, address: int, values: list[int], machine: str = MACHINE
+) -> tuple[list[int], bytes] | None:
+    """Do by hand the instruction that a breakpoint covers, where it is one that starts functions.
+
+    Args:
+        code: The first eight bytes of the function, as they are without the breakpoint.
+        address: Where it starts.
+        values: The registers on entry.
+        machine: As `uname -m` says.
+
+    Returns:
+        The registers after it, and the bytes to write at the stack pointer; None where the
+        instruction is another one and has to be stepped over.
+    """
+    after = list(values)
+    if machine == "aarch64":
+        word = int.from_bytes(code[:4], "little")
+        if word in (0xD503245F, 0xD503201F):  # bti c, nop
+            after[32] = address + 4
+            return after, b""
+        if word & 0xFFC003E0 == 0xA98003E0:  # stp Xt, Xu, [sp, #offset]!
+            offset = (word >> 15 & 0x7F) - (word >> 14 & 0x80)
+            pair = [values[index] if index < 31 else 0 for index in (word & 31, word >> 10 & 31)]
+            after[31] = values[31] + 8 * offset
+            after[32] = address + 4
+            return after, struct.pack("=2Q", *pair)
+        return None
+    if code.startswith(b"\xf3\x0f\x1e\xfa"):  # endbr64
+        after[16] = address + 4
+        return after, b""
+    wide = code[0] == 0x41
+    opcode = code[1] if wide else code[0]
+    if 0x50 <= opcode <= 0x57:  # push
+        pushed = values[_PUSHED[opcode - 0x50 + 8 * wide]]
+        after[19] = values[19] - 8
+        after[16] = address + 1 + wide
+        return after, struct.pack("=Q", pushed)
+    return None
+
+
+def stack(values: list[int]) -> int:
+    """Return the stack pointer."""
+    return values[_STACK]

@@ -1,0 +1,125 @@
+"""Tells which signals were kept from leaving the process tree, and who would have sent them.
+
+Landlock keeps them in (landlock(7), LANDLOCK_SCOPE_SIGNAL), and in a PID namespace nobody else has
+a number. A signal within the tree is not looked at any further; what is said of one to somebody
+else is what the kernel has answered.
+
+Part of the supervisor: standard library only, nothing heavy.
+"""
+
+from __future__ import annotations
+
+import os
+from errno import EPERM, ESRCH
+
+from buildperm.tracer import syscall_table as layouts
+from buildperm.tracer.recorder import location
+from buildperm.tracer.recorder.brokered import BrokeredCall
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from buildperm.tracer.recorder.brokered import Broker
+    from buildperm.tracer.recorder.observation import Enter, Leave, Seen, Stopped
+    from buildperm.tracer.recorder.process_tree import Process, Tree
+    from buildperm.tracer.recorder.writer import Writer
+
+
+def handlers(
+    calls: Mapping[int, str],
+    writer: Writer,
+    tree: Tree,
+    is_hull: Callable[[int], bool],
+    resume: Callable[[int], None],
+) -> dict[int, tuple[Enter, Leave]]:
+    """Return what reads those of `calls`, names by number, that signal.
+
+    Args:
+        calls: All that stop.
+        writer: Where events go.
+        tree: Who belongs to the script.
+        is_hull: Tells whether a process of the tree only holds the script.
+        resume: Lets a stopped thread go on.
+    """
+    return {
+        number: _handler(name, writer, tree, is_hull, resume)
+        for number, name in calls.items()
+        if name in layouts.SIGNALS
+    }
+
+
+def performers(calls: Mapping[int, str]) -> dict[int, Broker]:
+    """Return what lets a signal to everybody pass: only for a tree in a PID namespace of its own.
+
+    Everybody is then the script and the hull around it, which Landlock guards.
+    """
+
+    def perform(_tid: int, _process: Process, stopped: Stopped) -> BrokeredCall:
+        return BrokeredCall(0, None, instead=(stopped[0], tuple(stopped[1:7])))
+
+    return {number: perform for number, name in calls.items() if name == "kill"}
+
+
+def _handler(
+    name: str,
+    writer: Writer,
+    tree: Tree,
+    is_hull: Callable[[int], bool],
+    resume: Callable[[int], None],
+) -> tuple[Enter, Leave]:
+    kind = layouts.SIGNALS[name]
+
+    def enter(tid: int, process: Process, stopped: Stopped) -> Seen | None:
+        target = location.signed(stopped[1])
+        if kind == "descriptor":
+            target = _behind(tid, target)
+        elif tree.by_inner_id is not None:
+            target = _outer(target, tree.by_inner_id)
+        own = target in tree.processes if kind == "process" else target in tree.threads
+        if kind == "process" and target < 0:  # A process group is called like its first member.
+            own = -target in tree.processes
+        return None if own and not is_hull(abs(target)) else (target,)
+
+    def leave(tid: int, process: Process, seen: Seen, result: int, refused: bool) -> None:
+        (target,) = seen
+        if not refused and result == -EPERM:
+            refused = not target or _may_signal(target)
+        elif result == -ESRCH and kind == "process" and tree.by_inner_id is not None:
+            # Nobody has that number within, nor ever had: somebody outside was meant.
+            refused = target != -1 and abs(target) not in tree.pids and _may_signal(target)
+        resume(tid)
+        if refused:
+            writer.call(process, name, -result)
+
+    return enter, leave
+
+
+def _outer(target: int, by_inner_id: dict[int, int]) -> int:
+    """Return the number here of what has the number `target` within; itself if nobody has it."""
+    outer = by_inner_id.get(abs(target), abs(target))
+    return -outer if target < 0 else outer
+
+
+def _behind(tid: int, number: int) -> int:
+    """Return the process behind the pidfd `number` of a thread; 0 if it cannot be told.
+
+    proc_pid_fdinfo(5), "Pid": as numbered in the PID namespace of /proc, which is ours.
+    """
+    try:
+        with open(b"/proc/%d/fdinfo/%d" % (tid, number), "rb") as file:
+            for line in file:
+                if line.startswith(b"Pid:"):
+                    return max(0, int(line[4:]))
+    except (OSError, ValueError):
+        pass  # No descriptor, or gone.
+    return 0
+
+
+def _may_signal(target: int) -> bool:
+    """Tell whether this process, which is not confined, might: kill(2), signal 0 does nothing."""
+    try:
+        os.kill(target, 0)
+    except OSError:
+        return False
+    return True

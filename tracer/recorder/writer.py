@@ -1,0 +1,304 @@
+"""Collects what happened and writes it as a recording: JSON Lines, see recording.schema.json.
+
+The same thing done by the same chain of programs with the same outcome is one line with a count,
+so that ten million opens are no more than a few. What is kept is bounded in number and in bytes;
+refused events have bounds of their own, so that nobody can hide one behind a flood of others.
+
+Part of the supervisor: standard library only, nothing heavy.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from buildperm.tracer.recorder import json_line
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from buildperm.tracer.recorder.json_line import Key
+    from buildperm.tracer.recorder.process_tree import Process
+
+VERSION = 1
+"""Of the format. A reader refuses newer ones."""
+
+EVENTS = 250_000
+REFUSED_EVENTS = 50_000
+PROCESSES = 50_000
+TEXT_BYTES = 96 << 20
+REFUSED_TEXT_BYTES = 24 << 20
+PROCESS_TEXT_BYTES = 32 << 20
+
+_MADE = ("renamed", "linked", "symlinked", "directory-made", "node-made")
+
+REUSED = 1 << 22
+"""PID_MAX_LIMIT: is added to a process ID for each earlier program that had the same one."""
+
+
+class _Budget:
+    """How much more may be kept."""
+
+    __slots__ = ("entries", "size")
+
+    def __init__(self, entries: int, size: int) -> None:
+        self.entries = entries
+        self.size = size
+
+    def take(self, size: int) -> bool:
+        if self.entries <= 0 or self.size < size:
+            return False
+        self.entries -= 1
+        self.size -= size
+        return True
+
+
+class Writer:
+    """One recording in the making."""
+
+    def __init__(
+        self,
+        clock: Callable[[], int] = time.monotonic_ns,
+        *,
+        events: int = EVENTS,
+        refused_events: int = REFUSED_EVENTS,
+        processes: int = PROCESSES,
+    ) -> None:
+        self.dropped = 0  # Events that did not fit, repetitions included.
+        self.lost = 0  # Those of them that were refused.
+        self.lost_writes = 0  # Those of them of which `written` should have told.
+        self.refused = 0  # Refused events, repetitions included.
+        self._clock = clock
+        self._start = clock()
+        self._events: dict[Key, list[int]] = {}  # To time of the first, its process, count.
+        self._processes: dict[int, tuple[int, bytes, tuple[bytes, ...]]] = {}
+        self._ordinary = _Budget(events, TEXT_BYTES)
+        self._refusals = _Budget(refused_events, REFUSED_TEXT_BYTES)
+        self._tree = _Budget(processes, PROCESS_TEXT_BYTES)
+
+    def process(self, pid: int, parent: int, program: bytes, argv: tuple[bytes, ...]) -> int:
+        """Enter a program that has just been executed.
+
+        Args:
+            pid: Its process ID.
+            parent: The key of the program that made the process; 0 for the build script.
+            program: The file that it was executed from.
+            argv: Its arguments.
+
+        Returns:
+            The key that its events go by; its parent's where there is no more room for it.
+        """
+        if not self._tree.take(len(program) + sum(map(len, argv))) and parent:
+            self.dropped += 1
+            return parent
+        while pid in self._processes:
+            pid += REUSED
+        self._processes[pid] = (parent, program, argv)
+        return pid
+
+    def opened(
+        self,
+        process: Process,
+        path: bytes,
+        mode: str,
+        creates: bool,
+        errno: int,
+        refused: bool,
+        raced: bool,
+    ) -> None:
+        """File a `FileOpened`."""
+        key = ("opened", process.chain, path, mode, creates, errno, refused, raced)
+        known = self._events.get(key)
+        if known is not None:
+            known[2] += 1
+            self.refused += refused
+        else:
+            self._add(key, process.key, refused, len(path))
+
+    def changed(
+        self,
+        process: Process,
+        change: str,
+        path: bytes,
+        other: bytes,
+        errno: int,
+        refused: bool,
+        raced: bool,
+    ) -> None:
+        """File a `PathChanged`."""
+        key = ("changed", process.chain, change, path, other, errno, refused, raced)
+        self._count(key, process.key, refused, len(path) + len(other))
+
+    def executed(
+        self,
+        process: Process,
+        path: bytes,
+        requested: bytes,
+        argv: tuple[bytes, ...],
+        errno: int,
+        refused: bool,
+    ) -> None:
+        """File an `Executed`."""
+        key = ("executed", process.chain, path, requested, argv, errno, refused)
+        size = len(path) + len(requested) + sum(map(len, argv))
+        self._count(key, process.key, refused, size)
+
+    def socket(
+        self, process: Process, use: str, family: str, address: str, errno: int, refused: bool
+    ) -> None:
+        """File a `SocketUsed`; `address` is in notation."""
+        key = ("socket", process.chain, use, family, address, errno, refused)
+        self._count(key, process.key, refused, len(address))
+
+    def visited(
+        self,
+        process: Process,
+        target: str,
+        errno: int,
+        refused: bool,
+        at_ns: int,
+        count: int,
+        carried: tuple[int, int],
+    ) -> None:
+        """File a `SocketUsed` for what went through the door; each only once.
+
+        Args:
+            process: Who did it.
+            target: Host and port.
+            errno: Why the host could not be reached; 0 if it was.
+            refused: It may not be reached.
+            at_ns: When it happened first, on the clock of the writer.
+            count: How often.
+            carried: Bytes sent and received.
+        """
+        key = ("socket", process.chain, "connected", "host", target, errno, refused, *carried)
+        self._add(key, process.key, refused, len(target))
+        known = self._events.get(key)
+        if known is not None:
+            known[0] = max(0, at_ns - self._start)
+            known[2] = count
+
+    def call(self, process: Process, name: str, errno: int) -> None:
+        """File a `CallRefused`."""
+        self._count(("call", process.chain, name, errno), process.key, True, 0)
+
+    def environment(
+        self, process: Process, name: bytes, present: bool, withheld: bool, secret: str = ""
+    ) -> None:
+        """File an `EnvironmentRead`."""
+        key = ("environment", process.chain, name, present, withheld, secret)
+        known = self._events.get(key)
+        if known is not None:
+            known[2] += 1
+        else:
+            self._add(key, process.key, False, len(name) + len(secret), is_withheld=withheld)
+
+    def directive(self, key: str, value: str, verdict: str) -> None:
+        """File a `DirectivePrinted`; `key` and `value` are in notation."""
+        refused = verdict in ("refused", "forbidden")
+        self._count(("directive", key, value, verdict), 0, refused, len(key) + len(value))
+
+    def refused_reads(self) -> Iterator[bytes]:
+        """Yield each path that the sandbox refused to have opened for reading."""
+        for key in self._events:
+            match key:
+                case ("opened", _, bytes(path), "read" | "read-write", _, _, True, _):
+                    yield path
+                case _:
+                    pass
+
+    def written(self) -> Iterator[bytes]:
+        """Yield each path that was opened for writing, made, or given to something else."""
+        for key in self._events:
+            path = _written(key)
+            if path is not None:
+                yield path
+
+    def withheld_names(self) -> Iterator[bytes]:
+        """Yield each variable that was asked for, exists outside, and was kept from the script."""
+        for key in self._events:
+            match key:
+                case ("environment", _, bytes(name), _, True, _):
+                    yield name
+                case _:
+                    pass
+
+    def duration_ns(self) -> int:
+        """Return how long the recording has been going on."""
+        return self._clock() - self._start
+
+    def save(self, path: bytes, header: Mapping[str, object], end: Mapping[str, object]) -> None:
+        """Write everything to `path`, whole or not at all.
+
+        Args:
+            path: Where to; what is there is replaced.
+            header: The fields of the first line but `type` and `version`: texts, numbers, lists and
+                dictionaries of them.
+            end: The fields of the last line but `type`, `duration_ns` and `dropped`.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        first = {"type": "header", "version": VERSION, **header}
+        last = {"type": "end", "duration_ns": self.duration_ns(), "dropped": self.dropped, **end}
+        made = path + b".new"
+        with open(made, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.write(json_line.value(first) + "\n")
+            file.writelines(self._lines())
+            file.write(json_line.value(last) + "\n")
+        put(made, path)
+
+    def _count(self, key: Key, process: int, refused: bool, size: int) -> None:
+        known = self._events.get(key)
+        if known is None:
+            self._add(key, process, refused, size)
+        else:
+            known[2] += 1
+            self.refused += refused
+
+    def _add(
+        self, key: Key, process: int, refused: bool, size: int, *, is_withheld: bool = False
+    ) -> None:
+        self.refused += refused
+        is_refusal = refused or is_withheld
+        if (self._refusals if is_refusal else self._ordinary).take(size):
+            self._events[key] = [self._clock() - self._start, process, 1]
+        else:
+            self.dropped += 1
+            self.lost += is_refusal
+            self.lost_writes += _written(key) is not None
+
+    def _lines(self) -> Iterator[str]:
+        for key, (parent, program, argv) in self._processes.items():
+            yield json_line.process(key, parent, program, argv)
+        for fields, (at, pid, count) in self._events.items():
+            yield json_line.event(fields, at, pid, count)
+
+
+def _written(key: Key) -> bytes | None:
+    """Return what an event has opened for writing, made, or given to something else, if it has."""
+    match key:
+        case ("opened", _, bytes(path), "write" | "read-write", _, 0, _, _):
+            return path
+        case ("changed", _, change, bytes(path), _, 0, _, _) if change in _MADE:
+            return path
+        case _:
+            return None
+
+
+def put(made: bytes, path: bytes) -> None:
+    """Move the finished file `made` to `path`; a reader finds the old one, none, or the new one.
+
+    Replacing a file would make ext4 write the new one out at once, which takes longer than most
+    build scripts: ext4(5), "auto_da_alloc". A recording that is missing is made again.
+
+    Raises:
+        OSError: It cannot be moved.
+    """
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    os.rename(made, path)

@@ -1,0 +1,1 @@
+"""Reads recordings back, once the supervisor that wrote them is gone."""

@@ -1,0 +1,127 @@
+"""What changed in one build script: its behaviour, and the diff of its sources beside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on, work
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.screen import Screen
+from textual.widgets import Footer
+from textual.worker import get_current_worker
+
+from buildperm.presentation import behaviour as changes
+from buildperm.presentation.unified_diff import FileDiff, compare_files
+from buildperm.tui.messages import SourcesCompared
+from buildperm.tui.widgets.comparison_lines import (
+    balance_pieces,
+    behaviour_lines,
+    origin_lines,
+    title_pieces,
+)
+from buildperm.tui.widgets.difference import file_lines
+from buildperm.tui.widgets.page import Page
+from buildperm.tui.widgets.styled_line import Line, Piece, wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from textual.app import ComposeResult
+
+    from buildperm.policy.comparison import Comparison
+
+
+class ChangesScreen(Screen[None]):
+    """Shows a comparison; decides nothing."""
+
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,o", "back", "Back", id="changes.back", tooltip="Go back to the proposals"),
+        Binding("down,j", "scroll(1)", "Down", id="changes.down", show=False, tooltip="Next line"),
+        Binding("up,k", "scroll(-1)", "Up", id="changes.up", show=False, tooltip="Previous line"),
+        Binding("tab", "app.focus_next", "Other pane", id="changes.next",
+                tooltip="Scroll the other one: behaviour or sources"),
+        Binding("question_mark,f1", "app.help", "Help", id="changes.help",
+                tooltip="List every key"),
+        Binding("q", "app.leave", "Quit", id="changes.leave",
+                tooltip="Leave, with a choice of what to do with the decisions"),
+        Binding("ctrl+c,ctrl+q", "app.leave", "Quit", id="changes.interrupt", show=False),
+    ]  # fmt: skip
+
+    def __init__(self, comparison: Comparison) -> None:
+        super().__init__()
+        self._comparison = comparison
+
+    def compose(self) -> ComposeResult:
+        """Lay out behaviour and sources below the head."""
+        yield Page(id="changes-head", classes="bar")
+        with Container(id="changes-panes"):
+            yield Page(id="changes-behaviour")
+            yield Page(id="changes-sources")
+        yield Footer(show_command_palette=False, compact=True)
+
+    def on_mount(self) -> None:
+        """Show what is known, and start comparing the sources."""
+        head = self.query_one("#changes-head", Page)
+        head.can_focus = False
+        head.show(self._head_lines)
+        behaviour = self.query_one("#changes-behaviour", Page)
+        behaviour.border_title = "Beyond the baseline"
+        behaviour.show(self._behaviour_lines)
+        sources = self.query_one("#changes-sources", Page)
+        sources.border_title = "Sources of the build script"
+        sources.focus()
+        if self._comparison.sources:
+            sources.show(lambda cells: [Line((("Comparing …", "muted"),))])
+            self._compare_sources()
+        else:
+            sources.show(self._without_sources)
+
+    def action_back(self) -> None:
+        """Go back."""
+        self.workers.cancel_node(self)
+        self.dismiss(None)
+
+    def action_scroll(self, by: int) -> None:
+        """Scroll the pane that has the focus by lines."""
+        if isinstance(self.focused, Page):
+            self.focused.scroll_relative(y=by, animate=False)
+
+    @on(SourcesCompared)
+    def _show_sources(self, message: SourcesCompared) -> None:
+        files = message.files
+        page = self.query_one("#changes-sources", Page)
+        added = sum(file.hunks.added for file in files)
+        removed = sum(file.hunks.removed for file in files)
+        page.border_subtitle = f"+{added} -{removed}"
+        page.show(lambda cells: file_lines(files, cells))
+
+    @work(thread=True, exclusive=True, group="changes")
+    def _compare_sources(self) -> None:
+        worker = get_current_worker()
+        files: list[FileDiff] = []
+        for file in compare_files(self._comparison.sources):
+            if worker.is_cancelled:
+                return
+            files.append(file)
+        self.post_message(SourcesCompared(tuple(files)))
+
+    def _head_lines(self, cells: int) -> Iterator[Line]:
+        title = title_pieces(self._comparison)
+        right: tuple[Piece, ...] = (*balance_pieces(self._comparison), (" ", ""))
+        head = Line(((" What changed  ", "title"), *title), right)
+        yield head if head.cells <= cells else Line(((" ", ""), *title), right)
+
+    def _behaviour_lines(self, cells: int) -> Iterator[Line]:
+        origin = tuple(origin_lines(self._comparison, cells))
+        yield from origin
+        if origin:
+            yield Line()
+        yield from behaviour_lines(self._comparison, cells)
+
+    def _without_sources(self, cells: int) -> Iterator[Line]:
+        text = changes.sources_text(self._comparison).removeprefix("Sources: ").capitalize()
+        for part in wrap(f"{text}.", cells):
+            yield Line(((part, "muted"),))

@@ -1,0 +1,81 @@
+"""A comparison on a sheet: what became of a build script since it was reviewed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from buildperm.presentation import behaviour
+from buildperm.presentation.wording import shown
+from buildperm.tui.widgets.styled_line import Line, Piece, hanging
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from buildperm.policy.comparison import Comparison
+
+NEW_MARK: Final = "+ new"
+"""Stands behind a crate whose build script was never reviewed."""
+
+_TONES: Final = {"+": "added", "-": "removed"}
+_LABEL: Final = 7  # Cells: the longest label and a space.
+
+
+def title_pieces(comparison: Comparison) -> tuple[Piece, ...]:
+    """Name the crate and the versions that are compared."""
+    pieces: tuple[Piece, ...] = (
+        (shown(comparison.crate), "title"),
+        (f" {behaviour.versions(comparison)}", "title"),
+    )
+    if behaviour.is_new(comparison):
+        return (*pieces, ("  ", ""), ("+ new build script", "waiting"))
+    return pieces
+
+
+def origin_lines(comparison: Comparison, cells: int) -> Iterator[Line]:
+    """Yield how the crate got here, and why it was looked at again."""
+    if comparison.way:
+        yield from hanging((_label("way"),), behaviour.way_text(comparison), "", cells)
+    lead = _label("cause")
+    for cause in comparison.causes:
+        yield from hanging((lead,), shown(cause), "", cells)
+        lead = _label("")
+
+
+def balance_pieces(comparison: Comparison) -> tuple[Piece, ...]:
+    """Say how many accesses are new, gone and the same."""
+    pieces: list[Piece] = []
+    for mark, word, count in behaviour.balance(comparison):
+        if pieces:
+            pieces.append(("   ", ""))
+        text = f"{mark} {count} {word}".lstrip()
+        pieces.append((text, _TONES.get(mark, "muted") if count else "muted"))
+    return tuple(pieces)
+
+
+def summary_lines(comparison: Comparison, cells: int) -> Iterator[Line]:
+    """Yield what a card says of a comparison."""
+    yield from origin_lines(comparison, cells)
+    yield Line((_label("seen"), *balance_pieces(comparison)))
+    text = behaviour.sources_text(comparison).removeprefix("Sources: ")
+    yield from hanging((_label("source"),), text, "", cells)
+    yield Line((_label(""), ("o ", "accent"), ("shows all of it", "muted")))
+
+
+def behaviour_lines(comparison: Comparison, cells: int) -> Iterator[Line]:
+    """Yield each access behind `+`, `-` or nothing, the new ones first."""
+    empty = True
+    before = ""
+    for mark, text in behaviour.behaviour(comparison):
+        if not empty and mark != before:
+            yield Line()
+        empty, before = False, mark
+        tone = _TONES.get(mark, "muted")
+        yield from hanging(((f"{mark} ", tone),), text, tone, cells)
+    if empty:
+        yield from hanging(
+            (), "Nothing beyond the baseline, neither now nor before.", "muted", cells
+        )
+
+
+def _label(text: str) -> Piece:
+    return f"{text:<{_LABEL}}", "muted"

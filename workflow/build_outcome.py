@@ -1,0 +1,204 @@
+"""What came of one run of Cargo with every build script held."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from buildperm.cargo.cargo_process import Finished
+from buildperm.cargo.held_build import HeldBuild
+from buildperm.cargo.units import Unit
+from buildperm.errors import BuildpermError
+from buildperm.policy import proposals
+from buildperm.policy.access import Access, Kind
+from buildperm.policy.combination import combine
+from buildperm.policy.compilation import Withheld
+from buildperm.policy.fold import fold
+from buildperm.policy.grants import KINDS, Policy
+from buildperm.policy.proposal import Proposal
+from buildperm.policy.rule import Rule
+from buildperm.report.build_run import LeftOut, ScriptRun
+from buildperm.rules.pattern import locate
+from buildperm.tracer.recording import reader
+from buildperm.tracer.recording.reader import Recording
+
+if TYPE_CHECKING:
+    from buildperm.supervisor.session import Session, SessionPackage
+    from buildperm.workflow.workspace import Workspace
+
+
+_LOST = "a run of it was not recorded to its end, so that nobody knows what it did"
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A finished run of Cargo."""
+
+    build: HeldBuild
+    finished: Finished
+    units: tuple[Unit, ...]  # The recorded runs that took part.
+    scripts: tuple[ScriptRun, ...]
+
+
+def run(build: HeldBuild, workspace: Workspace, policy: Policy) -> Built:
+    """Run Cargo and appraise what its build scripts did.
+
+    Raises:
+        BuildpermError: It cannot be started, or a build script cannot be held.
+    """
+    held = build.run()
+    found = scripts(workspace, build.session, held.units, unended(build.session, held.finished))
+    return Built(build, held.finished, held.units, found)
+
+
+def scripts(
+    workspace: Workspace, session: Session, took_part: Iterable[Unit], lost: Collection[bytes] = ()
+) -> tuple[ScriptRun, ...]:
+    """Put together, for each package, what its recorded runs did beyond its grants.
+
+    `lost` are the packages of which a run came to no end that anybody told of.
+    """
+    runs: dict[bytes, list[Recording]] = {package: [] for package in lost}
+    for unit in took_part:
+        runs.setdefault(unit.package, []).append(reader.read(unit.recording))
+    ways = ways_to(workspace, (session["packages"][package]["id"] for package in runs))
+    found = [
+        appraise(
+            session["packages"][package],
+            recordings,
+            combine(fold(each) for each in recordings),
+            ways[session["packages"][package]["id"]],
+            is_lost=package in lost,
+        )
+        for package, recordings in runs.items()
+    ]
+    return tuple(sorted(found, key=lambda run: (run.crate, run.version)))
+
+
+def unended(session: Session, finished: Finished) -> list[bytes]:
+    """Return the packages of which a build script was started and never came to its end.
+
+    Something has ended its supervisor, or the disk is full: what it did is not recorded.
+    """
+    if finished.interrupted:
+        return []
+    return [
+        folder
+        for folder, package in session["packages"].items()
+        if (package["crate"], package["version"]) in finished.unended
+    ]
+
+
+def ways_to(workspace: Workspace, package_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return the names on a shortest way from a member to each of the packages."""
+    chains = workspace.project.metadata.chains(package_ids)
+    return {each: tuple(step.name for step in chain) for each, chain in chains.items()}
+
+
+def appraise(
+    package: SessionPackage,
+    recordings: Sequence[Recording],
+    accesses: Sequence[Access],
+    way: tuple[str, ...],
+    *,
+    is_lost: bool = False,
+) -> ScriptRun:
+    """Say what one package's build scripts did beyond its grants.
+
+    Args:
+        package: As in the session that it ran under.
+        recordings: Of all its runs.
+        accesses: All that they did.
+        way: How the package got into the graph.
+        is_lost: One more run of it was not recorded to its end.
+    """
+    failures = dict.fromkeys(
+        reason for each in recordings for reason in (each.end.failure, each.end.voided) if reason
+    )
+    if is_lost:
+        failures[_LOST] = None
+    return ScriptRun(
+        crate=package["crate"],
+        version=package["version"],
+        source=package["source"],
+        way=way,
+        events=sum(event.count for each in recordings for event in each.events),
+        accesses=len(accesses),
+        duration_ns=sum(each.end.duration_ns for each in recordings),
+        findings=tuple(propose(package, accesses)),
+        failure="; ".join(failures),
+        failed=is_lost or any(each.end.exit != 0 for each in recordings),
+        dropped=sum(each.end.dropped for each in recordings),
+        programs=tuple(sorted({path for each in recordings for path in each.end.programs})),
+        programs_unlisted=max((each.end.programs_unlisted for each in recordings), default=0),
+        everything=tuple(accesses),
+        withheld=tuple(
+            Withheld(_rule(text), why) for text, why in package.get("withheld", {}).items()
+        ),
+        left_out=tuple(sorted({one for each in recordings for one in _left_out(each)})),
+        unopened=tuple(_unopened(package, recordings, accesses)),
+    )
+
+
+def _unopened(
+    package: SessionPackage, recordings: Sequence[Recording], accesses: Iterable[Access]
+) -> list[Access]:
+    if not all(each.header.mode == "enforcing" for each in recordings):
+        return []  # It was granted since.
+    return proposals.unopened(accesses, rules(granted(package)), rules(package["deny"]))
+
+
+def _left_out(recorded: Recording) -> Iterator[LeftOut]:
+    for text, real in recorded.header.left_out.items():
+        yield LeftOut(_rule(text), locate(real, recorded.header.places))
+
+
+def _rule(text: str) -> Rule:
+    kind, _, pattern = text.partition(" ")
+    return Rule(Kind(kind), pattern)
+
+
+def propose(package: SessionPackage, accesses: Iterable[Access]) -> list[Proposal]:
+    """Make the proposals for what `package` is neither granted nor denied."""
+    return proposals.propose(
+        package["crate"],
+        package["version"],
+        accesses,
+        rules=rules(granted(package)),
+        denials=rules(package["deny"]),
+    )
+
+
+def granted(package: SessionPackage) -> dict[str, list[str]]:
+    """Return the patterns that `package` is granted, by kind."""
+    return {
+        "read": package["read"],
+        "write": package["write"],
+        "exec": package["exec"],
+        "net": package["net"],
+        "env": package["env"],
+        "directives": package["directives"],
+    }
+
+
+def package_of(session: Session, path: Path) -> tuple[SessionPackage, Recording] | None:
+    """Read a fresh recording and find whose it is; None where it cannot be read yet."""
+    try:
+        found = reader.read(path)
+    except BuildpermError:
+        return None  # Ended before it was complete; the end of the build tells.
+    for package in session["packages"].values():
+        if (package["crate"], package["version"], package["source"]) == (
+            found.header.crate,
+            found.header.crate_version,
+            found.header.source,
+        ):
+            return package, found
+    return None
+
+
+def rules(lists: Mapping[str, Sequence[str]]) -> list[Rule]:
+    """Return the rules that a package's lists in a session stand for."""
+    return [Rule(kind, pattern) for kind in KINDS for pattern in lists.get(str(kind), ())]

@@ -1,0 +1,81 @@
+"""What `learn` and `review` say before they ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from buildperm.policy.comparison import Comparison
+from buildperm.policy.proposal import Proposal, Reason
+from buildperm.policy.review import Review
+from buildperm.report import text
+from buildperm.workflow.recorded_build import Crate, RecordedScript
+from buildperm.workflow.review_changes import Changes
+
+
+def summary(
+    changes: Changes, review: Review, comparisons: Mapping[Crate, Comparison]
+) -> Iterator[str]:
+    """Say what has been recorded: everything in a first session, later what is no longer so."""
+    scripts = changes.recorded.scripts
+    if not scripts:
+        yield "No build script has run."
+        return
+    runs = [script.run for script in scripts]
+    yield ""
+    if changes.is_first:
+        yield from text.summary(runs)
+    else:
+        yield from _differences(changes, comparisons)
+    yield from text.warnings(runs)
+    noted = scripts if changes.is_first else [each for each in scripts if each.crate in comparisons]
+    yield from text.notes(script.run for script in noted)
+    yield ""
+    yield needs(changes, review)
+
+
+def needs(changes: Changes, review: Review) -> str:
+    """Say how many build scripts need a person, and because of how much."""
+    scripts = changes.recorded.scripts
+    asking = [each for each in review.proposals if each.standing is Reason.ASKED]
+    total = text.count(len(scripts), "build script")
+    if not asking:
+        return f"{total}, all within the baseline and their grants: nothing to decide."
+    crates = {(proposal.crate, proposal.version) for proposal in asking}
+    accesses = sum(len(proposal.evidence) for proposal in asking)
+    verb = "needs" if len(crates) == 1 else "need"
+    return (
+        f"{len(crates)} of {total} {verb} you: {text.count(len(asking), 'decision')} about "
+        f"{text.count(accesses, 'access', 'accesses')}."
+    )
+
+
+def _differences(changes: Changes, comparisons: Mapping[Crate, Comparison]) -> Iterator[str]:
+    same = 0
+    for script in changes.ordered():
+        compared = comparisons.get(script.crate)
+        if compared is None:
+            same += not script.run.findings
+            continue
+        yield _headline(script, compared)
+        if len(compared.way) > 1 and not compared.before:
+            yield f"  gets in through {' > '.join(compared.way)}"
+        for cause in compared.causes if compared.before else ():
+            yield f"  {cause}"
+    if same:
+        yield f"{text.count(same, 'build script')} as reviewed."
+
+
+def _headline(script: RecordedScript, compared: Comparison) -> str:
+    asked = _decisions(script.run.findings)
+    if not compared.before:
+        return f"{compared.crate} {compared.version}: a new build script; {asked}"
+    version = compared.version
+    versions = version if compared.before == version else f"{compared.before} -> {version}"
+    if not (compared.new or compared.gone):
+        return f"{compared.crate} {versions}: does what it did; {asked}"
+    moved = f"{len(compared.new)} new, {len(compared.gone)} gone, {len(compared.same)} as before"
+    return f"{compared.crate} {versions}: {moved}; {asked}"
+
+
+def _decisions(findings: tuple[Proposal, ...]) -> str:
+    return text.count(len(findings), "decision") if findings else "carried over"

@@ -1,0 +1,167 @@
+"""What one enforced build came to: findings, the exit code, a patch that would change it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from buildperm.cargo.pending_search import pending
+from buildperm.cargo.project import LEARN
+from buildperm.errors import ExitCode
+from buildperm.policy import reasons
+from buildperm.policy.pending_review import Cause, Pending
+from buildperm.policy.snapshot import Snapshot
+from buildperm.report import findings, patch
+from buildperm.report.build_run import BuildRun, ScriptRun
+from buildperm.report.finding import Finding, Level, Report
+from buildperm.report.manifest_place import GrantLines, in_repository
+from buildperm.sandbox.runtime import runtime
+from buildperm.workflow.build_outcome import Built
+from buildperm.workflow.workspace import Workspace
+
+Snapshots = Mapping[tuple[str, str], Snapshot]
+
+
+class Enforcement:
+    """Appraises one `buildperm ci`."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        snapshots: Snapshots,
+        *,
+        is_warning: bool,
+        beside: tuple[Finding, ...] = (),
+    ) -> None:
+        """Begin with what is known before anything is built.
+
+        Args:
+            workspace: What is built.
+            snapshots: What build scripts were seen doing when they were reviewed.
+            is_warning: Findings do not fail the command.
+            beside: What else is to be reported.
+        """
+        self._workspace = workspace
+        self._snapshots = snapshots
+        self._level = Level.WARNING if is_warning else Level.ERROR
+        self._places = GrantLines(workspace.manifest, workspace.manifest_path)
+        self._pending: tuple[Pending, ...] = ()
+        self._beside = beside
+
+    def require_reviewed(self) -> bool:
+        """Find the build scripts that were not reviewed as they are now; tell whether there are.
+
+        Raises:
+            BuildpermError: It cannot be found out.
+        """
+        project, policy = self._workspace.project, self._workspace.policy
+        own = shlex.join(project.arguments.words)
+        reviewed = {words for each in self._snapshots.values() for words in each.commands}
+        if own in reviewed or own in policy.contexts:
+            self._pending = tuple(pending(project, policy, self._snapshots))
+            return bool(self._pending)
+        # What is built here is not what is reviewed, as `build` beside `check`: a script counts as
+        # reviewed where nothing but that differs.
+        words = policy.contexts[0] if policy.contexts else shlex.join(LEARN)
+        for each in pending(project, policy, self._snapshots, words=words):
+            causes = tuple(cause for cause in each.causes if cause[0] is not Cause.CONTEXT)
+            if causes:
+                self._pending += (replace(each, causes=causes),)
+        # What took no part there may take part here, and nobody has seen it run.
+        unseen = {key for key, snapshot in self._snapshots.items() if not snapshot.sightings}
+        if unseen:
+            known = {(each.crate, each.version) for each in self._pending}
+            for each in pending(project, policy, self._snapshots, words=own):
+                key = each.crate, each.version
+                self._pending += (each,) if key in unseen - known else ()
+        return bool(self._pending)
+
+    def not_built(self) -> Report:
+        """Report that nothing was built, because something was not reviewed."""
+        return self._report(None, self._not_reviewed(), ExitCode.NOT_REVIEWED)
+
+    def report(self, built: Built, *, deny_unused: bool) -> Report:
+        """Report what came of a build."""
+        run = _run(built)
+        found = [
+            *findings.of_build(run, self._places, level=self._level),
+            *self._not_reviewed(),
+        ]
+        exit_code = run.cargo_exit
+        if run.offenders and self._level is Level.ERROR:
+            exit_code = ExitCode.REFUSED
+        # A build that failed may not have come to the script that uses a grant.
+        unused = list(self._unused(built)) if deny_unused and run.cargo_exit == 0 else []
+        if unused:
+            found += findings.of_unused(unused, self._places, level=self._level)
+            if exit_code == 0 and self._level is Level.ERROR:
+                exit_code = ExitCode.UNUSED
+        told = [(crate, grant) for crate, _, grants in unused for grant in sorted(grants)]
+        return self._report(run, found, exit_code, told)
+
+    def patch(self, built: Built) -> bytes:
+        """Return a patch of Cargo.toml that proposes what was refused.
+
+        Raises:
+            BuildpermError: Cargo.toml cannot hold it.
+        """
+        path = self._workspace.manifest_path
+        asked = [proposal for script in built.scripts for proposal in script.findings]
+        return patch.patch(self._workspace.manifest, asked, path, in_repository(path))
+
+    def _not_reviewed(self) -> list[Finding]:
+        return findings.of_pending(self._pending, self._places, level=self._level)
+
+    def _unused(self, built: Built) -> Iterator[tuple[str, str, frozenset[str]]]:
+        """Yield crate, versions and grants of everything that nothing makes use of."""
+        scripts: dict[str, list[ScriptRun]] = {}
+        for script in built.scripts:
+            scripts.setdefault(script.crate, []).append(script)
+        for key, grants in sorted(self._workspace.policy.crates.items()):
+            here = scripts.get(key, [])
+            if any(script.failed or script.failure or script.dropped for script in here):
+                continue  # What is missing from it may be what the grant is for.
+            unused = reasons.unused(
+                grants,
+                [access for script in here for access in script.everything],
+                [
+                    seen
+                    for (crate, _), snapshot in self._snapshots.items()
+                    if crate == key
+                    for sighting in snapshot.sightings
+                    for seen in sighting.seen
+                ],
+            )
+            if unused:
+                yield key, ", ".join(script.version for script in here), unused
+
+    def _report(
+        self,
+        run: BuildRun | None,
+        found: list[Finding],
+        exit_code: int,
+        unused: list[tuple[str, str]] | None = None,
+    ) -> Report:
+        return Report(
+            run=run,
+            findings=(*found, *self._beside),
+            workspace=self._workspace.name,
+            manifest=in_repository(self._workspace.manifest_path),
+            exit_code=int(exit_code),
+            members=self._workspace.project.metadata.member_names(),
+            pending=self._pending,
+            unused=tuple(unused or ()),
+        )
+
+
+def _run(built: Built) -> BuildRun:
+    session = built.build.session
+    return BuildRun(
+        runtime=session["runtime"],
+        landlock_abi=session["landlock_abi"],
+        kernel=session["kernel"],
+        left_open=runtime(session["runtime"]).left_open(session["landlock_abi"]),
+        scripts=built.scripts,
+        cargo_exit=built.finished.exit_code,
+    )

@@ -1,0 +1,241 @@
+"""What build scripts were seen doing: the recordings on this machine, else `buildperm.lock`.
+
+Recordings count whatever they were made under, as long as they are of the same package: a change of
+the grants does not change what a script wanted.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from buildperm.cargo import units
+from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.combination import combine
+from buildperm.policy.fold import fold, held
+from buildperm.policy.snapshot import Context, Seen, Sighting, Snapshot
+from buildperm.report.text import count
+from buildperm.rules.pattern import locate
+from buildperm.tracer.notation import decode
+from buildperm.tracer.recording import reader
+from buildperm.tracer.recording.reader import Recording, RecordingError
+from buildperm.workflow.script_lookup import FoundScript
+
+
+@dataclass(frozen=True, slots=True)
+class SeenRun:
+    """One recorded run of a build script on this machine."""
+
+    context: Context
+    mode: str  # learning or enforcing.
+    modified_s: float  # Seconds since 1970.
+    accesses: tuple[Access, ...]
+    handed_over: tuple[str, ...]  # Folders of other scripts that it could read, portable.
+    places: Mapping[str, bytes]  # Folders by token, as they were then.
+    incomplete: str  # Why it may not show everything; empty if it does.
+
+    @property
+    def command(self) -> str:
+        """Return the command that leaves such recordings."""
+        return "learn" if self.mode == "learning" else "ci"
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a build script did in one context."""
+
+    context: Context
+    accesses: tuple[Access, ...]
+    handed_over: tuple[str, ...]  # Folders of other scripts that it could read, portable.
+    run: SeenRun | None  # None where only `buildperm.lock` tells.
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything that is known of what one build script does."""
+
+    runs: tuple[
+        SeenRun, ...
+    ]  # All that are kept, also where several are of one context; newest first.
+    snapshot: Snapshot | None  # Of this version, from `buildperm.lock`.
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether nothing was ever seen of it."""
+        return not self.runs and (self.snapshot is None or not self.snapshot.sightings)
+
+    @property
+    def unrecorded(self) -> tuple[Sighting, ...]:
+        """Return what the snapshot tells of contexts that there is no recording of."""
+        recorded = {run.context for run in self.runs}
+        sightings = self.snapshot.sightings if self.snapshot else ()
+        return tuple(each for each in sightings if each.context not in recorded)
+
+    def sights(self) -> list[Sight]:
+        """Return what it did: by the recordings, and by the snapshot where there are none."""
+        return [
+            *(Sight(run.context, run.accesses, run.handed_over, run) for run in self.runs),
+            *(
+                Sight(sighting.context, tuple(map(_access, sorted(sighting.seen))), (), None)
+                for sighting in self.unrecorded
+            ),
+        ]
+
+    def accesses(self) -> list[Access]:
+        """Return what it did in all contexts together."""
+        return combine(sight.accesses for sight in self.sights())
+
+    def handed_over(self) -> tuple[str, ...]:
+        """Return the folders that other scripts handed to it, portable."""
+        return tuple(dict.fromkeys(folder for run in self.runs for folder in run.handed_over))
+
+
+def gather(
+    scripts: Iterable[FoundScript],
+    targets: Iterable[Path],
+    snapshots: Mapping[tuple[str, str], Snapshot],
+    warn: Callable[[str], None],
+) -> dict[str, Evidence]:
+    """Return what is known of each of `scripts`, by package ID.
+
+    Args:
+        scripts: Whose recordings are wanted.
+        targets: Target directories of held builds, there or not.
+        snapshots: Those of `buildperm.lock`.
+        warn: Hears one line about each recording that cannot be used.
+    """
+    wanted = list(scripts)
+    runs: dict[str, list[SeenRun]] = {}
+    for target in targets:
+        for path in units.recordings(target):
+            try:
+                modified_s, header = path.stat().st_mtime, _header(path)
+            except (OSError, RecordingError) as error:
+                warn(_unusable(path, error))
+                continue
+            for script in wanted:
+                run = _run(path, modified_s, header, warn) if _is_of(header, script) else None
+                if run is not None:
+                    runs.setdefault(script.package.id, []).append(run)
+    return {
+        script.package.id: Evidence(
+            tuple(sorted(runs.get(script.package.id, ()), key=lambda run: -run.modified_s)),
+            snapshots.get((script.key, script.package.version)),
+        )
+        for script in wanted
+    }
+
+
+def was_free(access: Access) -> bool:
+    """Tell whether an access was allowed for a reason that only its run can tell."""
+    return access.is_free or (
+        # Harmless directives are kept without their values.
+        access.kind is Kind.DIRECTIVE
+        and access.outcome is Outcome.DONE
+        and "=" not in access.target
+    )
+
+
+def age(modified_s: float) -> str:
+    """Say how long ago a moment was."""
+    seconds = max(0, int(time.time() - modified_s))
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= length:
+            return f"{count(seconds // length, unit)} ago"
+    return f"{count(seconds, 'second')} ago"
+
+
+def named(context: Context) -> str:
+    """Say what a run was for."""
+    features = f", features {', '.join(context.features)}" if context.features else ""
+    return f"{context.target} {context.profile}{features}"
+
+
+def _access(seen: Seen) -> Access:
+    """Turn what a snapshot keeps back into an access, as far as that goes."""
+    return Access(
+        seen.kind, seen.target, seen.outcome, 1, 0, 0, (), sensitive=held(seen.kind, seen.target)
+    )
+
+
+def _run(
+    path: Path, modified_s: float, header: _SnapshotHeader, warn: Callable[[str], None]
+) -> SeenRun | None:
+    """Read a whole recording; None where it cannot be."""
+    try:
+        found = reader.read(path)
+    except RecordingError as error:
+        warn(_unusable(path, error))
+        return None
+    places = found.header.places
+    return SeenRun(
+        header.context,
+        found.header.mode,
+        modified_s,
+        tuple(fold(found)),
+        tuple(locate(folder, places) for folder in found.header.handed_over),
+        places,
+        _incomplete(found),
+    )
+
+
+def _incomplete(found: Recording) -> str:
+    if found.end.voided:
+        return found.end.voided
+    if found.end.dropped:
+        return f"{count(found.end.dropped, 'event')} did not fit into the recording"
+    if found.end.exit != 0:
+        return f"the script ended with exit code {found.end.exit}"
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class _SnapshotHeader:
+    """As much of a recording's first line as tells whose it is."""
+
+    identity: tuple[str, str, str, str]  # Name, version, source, checksum.
+    directory: str  # Of the manifest, portable.
+    context: Context
+
+
+def _header(path: Path) -> _SnapshotHeader:
+    """Read only whose run it is: a recording can be long.
+
+    Raises:
+        RecordingError: It cannot be used.
+    """
+    with path.open("rb") as file:
+        line = file.readline()
+    try:
+        said: Any = json.loads(line)
+        places = {token: decode(place) for token, place in said["places"].items()}
+        directory = locate(places.pop("MANIFEST_DIR"), places)
+        identity = (
+            str(said["name"]),
+            str(said["crate_version"]),
+            str(said["source"]),
+            str(said["checksum"]),
+        )
+        features = tuple(sorted(map(str, said["features"])))
+        context = Context(str(said["target"]), str(said["profile"]), features)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        reader.read(path)  # Says what is wrong with it in its own words.
+        raise RecordingError(f"the recording `{path}` has no header") from error
+    return _SnapshotHeader(identity, directory, context)
+
+
+def _is_of(header: _SnapshotHeader, script: FoundScript) -> bool:
+    package = script.package
+    now = package.name, package.version, package.source, script.checksum
+    # Of packages without a source there may be several that share name and version.
+    return header.identity == now and bool(package.source or header.directory == script.directory)
+
+
+def _unusable(path: Path, error: OSError | RecordingError) -> str:
+    if isinstance(error, OSError):
+        return f"no recording in `{path.parent}`: {error.strerror}"
+    return str(error.args[0])

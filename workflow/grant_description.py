@@ -1,0 +1,131 @@
+"""Grants in plain lines: who may do what, why, since when, and what of it is not in force."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+
+from buildperm.policy import lock_file, revision
+from buildperm.policy.access import Kind, Outcome
+from buildperm.policy.compilation import Withheld
+from buildperm.policy.presets import PRESETS
+from buildperm.policy.snapshot import Seen
+from buildperm.presentation import sentences
+from buildperm.presentation.wording import risk_word, shown
+from buildperm.workflow import evidence
+from buildperm.workflow.grant_inventory import Grant, Table
+from buildperm.workflow.line_history import LineChange
+from buildperm.workflow.manifest_lines import Lines
+
+_MOST_SEEN = 12  # Targets on one line.
+_MOST_WITHHELD = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """Describes tables of grants."""
+
+    lines: Lines
+    changes: Mapping[int, LineChange]  # By line of Cargo.toml.
+    is_asked: bool  # Certain crates were asked for.
+
+    def text(self, found: Iterable[Table]) -> Iterator[str]:
+        for table in found:
+            yield from self._table(table)
+            yield ""
+
+    def _table(self, table: Table) -> Iterator[str]:
+        yield _title(table)
+        for way in dict.fromkeys(script.way for script in table.scripts):
+            if len(way) > 1:
+                yield f"  gets in through {' > '.join(way)}"
+        if table.idle:
+            yield f"  not in force: {table.idle} ({self.lines.at(table.line)})"
+        for grant in table.grants:
+            yield from self._grant(grant)
+        for denial in table.denials:
+            yield f"  may not {sentences.deed(denial.rule.kind, [denial.rule.pattern])}"
+            other = f" [{shown(denial.key)}]" if denial.key != table.key else ""
+            yield f"      {self._at(denial.line)}{other}"
+        if not (table.grants or table.denials):
+            yield "  is granted nothing beyond the baseline"
+        if table.reason:
+            yield f"  reason: {shown(table.reason)}"
+            yield f"      {self._at(table.reason_line)}"
+        for version, line in table.reviewed:
+            yield f"  {revision.in_words(version)} was reviewed"
+            yield f"      {self._at(line)}"
+        if self.is_asked:
+            yield from _seen(table)
+
+    def _grant(self, grant: Grant) -> Iterator[str]:
+        if grant.rule is None:
+            yield f"  may {sentences.preset(grant.preset)}"
+        else:
+            yield f"  may {sentences.deed(grant.rule.kind, [grant.rule.pattern])}"
+        yield f"      {self._at(grant.line)}"
+        yield f"      {risk_word(grant.risk)} risk: {shown(grant.why)}"
+        if grant.rule is None and self.is_asked:
+            preset = PRESETS[grant.preset]
+            yield f"      covers {preset.covers}"
+            yield f"      leaves out {preset.leaves_out}"
+        for why, group in groupby(sorted(grant.withheld, key=_why), key=_why):
+            yield f"      not in force{_parts(grant, group)}: {shown(why)}"
+        if grant.unused:
+            yield f"      not made use of when {', '.join(grant.unused)} was reviewed"
+
+    def _at(self, line: int) -> str:
+        change = self.changes.get(line)
+        return f"{self.lines.at(line)}, {change}" if change else self.lines.at(line)
+
+
+def _title(table: Table) -> str:
+    packages = dict.fromkeys(script.title for script in table.scripts)
+    named = ", ".join(packages)
+    names = {script.package.name for script in table.scripts}
+    if names <= {table.key} and named:
+        versions = dict.fromkeys(script.package.version for script in table.scripts)
+        return f"{table.key} {', '.join(versions)}"
+    return f"{shown(table.key)}: {named}" if named else shown(table.key)
+
+
+def _why(withheld: Withheld) -> str:
+    return withheld.why
+
+
+def _parts(grant: Grant, group: Iterable[Withheld]) -> str:
+    """Say which part of a preset is meant; nothing where it is the whole of a rule."""
+    if grant.rule is not None:
+        return ""
+    named = [f"`{shown(each.rule.pattern)}`" for each in group]
+    more = f" and {len(named) - _MOST_WITHHELD} more" if len(named) > _MOST_WITHHELD else ""
+    return f" for {', '.join(named[:_MOST_WITHHELD])}{more}"
+
+
+def _seen(table: Table) -> Iterator[str]:
+    """Say what was seen when it was reviewed, context by context."""
+    for snapshot in table.snapshots:
+        for sighting in snapshot.sightings:
+            yield (
+                f"  seen when {snapshot.version} was reviewed ({lock_file.NAME}): "
+                f"{evidence.named(sighting.context)}, runtime {shown(sighting.runtime)}"
+            )
+            if not sighting.seen:
+                yield "      nothing beyond the baseline"
+            for (outcome, kind), group in groupby(
+                sorted(sorted(sighting.seen), key=_how), key=_how
+            ):
+                targets = [seen.target for seen in group]
+                more = len(targets) - _MOST_SEEN
+                told = "" if outcome is Outcome.DONE else f"{outcome}: "
+                told += sentences.deed(kind, targets[:_MOST_SEEN])
+                yield f"      {told}{f' and {more} more' if more > 0 else ''}"
+    versions = {snapshot.version for snapshot in table.snapshots if snapshot.sightings}
+    for version in dict.fromkeys(script.package.version for script in table.scripts):
+        if version not in versions:
+            yield f"  {version} was seen in no build that was reviewed ({lock_file.NAME})"
+
+
+def _how(seen: Seen) -> tuple[Outcome, Kind]:
+    return seen.outcome, seen.kind

@@ -1,0 +1,215 @@
+"""What each table of Cargo.toml grants, to whom, and how much of that is in force."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from buildperm.policy import reasons
+from buildperm.policy.access import Kind
+from buildperm.policy.compilation import Withheld, effective
+from buildperm.policy.grants import CrateGrants, Policy, parse_key
+from buildperm.policy.presets import PRESETS
+from buildperm.policy.proposal import Risk
+from buildperm.policy.risk import of_rule
+from buildperm.policy.rule import Rule
+from buildperm.policy.snapshot import Snapshot
+from buildperm.policy.version import age
+from buildperm.rules.containment import Containment
+from buildperm.rules.pattern import locate
+from buildperm.workflow.manifest_lines import Lines
+from buildperm.workflow.script_lookup import FoundScript, View
+
+_ORDER = (Kind.EXEC, Kind.READ, Kind.WRITE, Kind.ENV, Kind.DIRECTIVE, Kind.NET)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A rule or a preset that a table grants."""
+
+    rule: Rule | None  # None for a preset.
+    preset: str  # Empty for a rule.
+    risk: Risk
+    why: str  # A clause.
+    line: int  # Of Cargo.toml.
+    withheld: tuple[Withheld, ...]  # What of it is not in force.
+    unused: tuple[str, ...]  # Versions whose last review saw no use of it.
+
+    def __str__(self) -> str:
+        return str(self.rule) if self.rule else f"preset:{self.preset}"
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """A rule that the build scripts of a table are denied."""
+
+    rule: Rule
+    key: str  # Of the table that says so.
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table of grants, or what stands in for it where a build script has none."""
+
+    key: str
+    line: int  # 0 where there is no such table.
+    scripts: tuple[FoundScript, ...]  # Whose grants it holds.
+    grants: tuple[Grant, ...]
+    denials: tuple[Denial, ...]
+    reviewed: tuple[tuple[str, int], ...]  # Versions, each with its line.
+    reason: str
+    reason_line: int
+    idle: str  # Why it grants nothing to anybody, as a clause; empty where it does.
+    snapshots: tuple[Snapshot, ...]  # Of its key, the oldest version first.
+
+    def lines(self) -> Iterator[int]:
+        """Yield the lines of Cargo.toml that it is told by."""
+        yield self.line
+        yield self.reason_line
+        yield from (line for _, line in self.reviewed)
+        yield from (grant.line for grant in self.grants)
+        yield from (denial.line for denial in self.denials)
+
+
+def tables(
+    view: View,
+    lines: Lines,
+    snapshots: Mapping[tuple[str, str], Snapshot],
+    scripts: Collection[FoundScript],
+    keys: Iterable[str],
+) -> list[Table]:
+    """Put together what is granted under `keys`, of which there may be no table.
+
+    Args:
+        view: The workspace.
+        lines: The Cargo.toml with the grants.
+        snapshots: Those of `buildperm.lock`.
+        scripts: The build scripts that are wanted.
+        keys: Of tables; each once.
+    """
+    policy = view.workspace.policy
+    packages = view.workspace.project.lock.packages
+    locked = [(package.name, package.version, package.source) for package in packages]
+    reading = _Reading(view, policy, lines, locked)
+    return [
+        reading.table(
+            key,
+            tuple(script for script in scripts if script.key == key),
+            sorted(
+                (found for (crate, _), found in snapshots.items() if crate == key),
+                key=lambda found: age(found.version),
+            ),
+        )
+        for key in keys
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    view: View
+    policy: Policy
+    lines: Lines
+    locked: Collection[tuple[str, str, str]]  # Name, version, source of each package.
+
+    def table(self, key: str, scripts: tuple[FoundScript, ...], snapshots: list[Snapshot]) -> Table:
+        said = self.policy.crates.get(key)
+        grants = said or CrateGrants(key)
+        return Table(
+            key,
+            self.lines.crate(key) if said else 0,
+            scripts,
+            tuple(self._grants(grants, scripts, snapshots)),
+            tuple(self._denials(grants, scripts)),
+            tuple(
+                (version, self.lines.reviewed(key, version))
+                for version in sorted(grants.reviewed, key=age)
+            ),
+            grants.reason,
+            self.lines.reason(key),
+            self._idle(said) if said and not scripts else "",
+            tuple(snapshots),
+        )
+
+    def _grants(
+        self, grants: CrateGrants, scripts: Iterable[FoundScript], snapshots: Iterable[Snapshot]
+    ) -> Iterator[Grant]:
+        withheld = dict.fromkeys(
+            each
+            for script in scripts
+            for each in (
+                *effective(script.grants, script.package.revision).withheld,
+                *self._led_out(script),
+            )
+        )
+        here = {script.package.version for script in scripts}
+        reviews = [snapshot for snapshot in snapshots if snapshot.version in here]
+        for name in sorted(grants.presets):
+            preset = PRESETS[name]
+            line = self.lines.preset(grants.key, name)
+            found = Grant(None, name, preset.risk, preset.why, line, (), ())
+            out = [
+                each
+                for each in withheld
+                if each.rule in preset.rules and each.rule not in grants.rules
+            ]
+            yield replace(found, withheld=tuple(out), unused=_unused(found, reviews))
+        for rule in sorted(grants.rules, key=lambda rule: (_ORDER.index(rule.kind), rule)):
+            risk, why = of_rule(rule)
+            why = why.removeprefix(f"`{rule.pattern}`: ").removesuffix(".")
+            found = Grant(rule, "", risk, why, self.lines.rule(grants.key, rule), (), ())
+            out = [each for each in withheld if each.rule == rule]
+            yield replace(found, withheld=tuple(out), unused=_unused(found, reviews))
+
+    def _led_out(self, script: FoundScript) -> Iterator[Withheld]:
+        """Yield the rules that open nothing here because links lead out of their folders."""
+        places = {**self.view.places, "MANIFEST_DIR": os.fsencode(script.package.folder)}
+        metadata = self.view.workspace.project.metadata
+        foreign = [
+            os.fsencode(each.folder)
+            for each in metadata.packages.values()
+            if each.source or not each.folder.is_relative_to(metadata.root)
+        ]
+        containment = Containment(places, foreign)
+        for rule in sorted(script.grants.rules) if script.grants else ():
+            if rule.kind in (Kind.READ, Kind.WRITE) or rule.pattern.startswith(("/", "$")):
+                containment.within(rule.kind, rule.pattern)
+        for (kind, pattern), real in sorted(containment.left_out.items()):
+            why = f"a link leads to `{locate(real, places)}`, out of the folder that it is about"
+            yield Withheld(Rule(Kind(kind), pattern), why)
+
+    def _denials(self, grants: CrateGrants, scripts: Iterable[FoundScript]) -> Iterator[Denial]:
+        found = dict.fromkeys(grants.denials, grants.key)
+        for script in scripts:
+            for rule in script.grants.denials if script.grants else ():
+                found.setdefault(rule, script.denier(self.policy, rule))
+        for rule, key in sorted(found.items(), key=lambda item: (_ORDER.index(item[0].kind), item)):
+            yield Denial(rule, key, self.lines.rule(key, rule, is_denial=True))
+
+    def _idle(self, grants: CrateGrants) -> str:
+        """Say why a table holds the grants of no build script."""
+        alone = replace(self.policy, crates={grants.key: grants})
+        closer = {
+            script.key
+            for script in self.view.scripts
+            if script.under(alone) is not None and script.key != grants.key
+        }
+        if closer:
+            named = ", ".join(f"`{key}`" for key in sorted(closer))
+            return f"{named} holds what is granted instead; only its denials count"
+        name = parse_key(grants.key).name
+        if reasons.absent(replace(alone, crates={grants.key: _asking(grants)}), self.locked):
+            return "Cargo.lock has no such package"
+        if name in self.view.unscripted:
+            return f"`{name}` has no build script here"
+        return "no build script here is meant by it"
+
+
+def _asking(grants: CrateGrants) -> CrateGrants:
+    """Have a table of denials alone looked for as well."""
+    return replace(grants, reviewed=grants.reviewed or frozenset({"0.0.0"}))
+
+
+def _unused(grant: Grant, reviews: Iterable[Snapshot]) -> tuple[str, ...]:
+    return tuple(review.version for review in reviews if str(grant) in review.unused)

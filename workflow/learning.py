@@ -1,0 +1,245 @@
+"""What `learn` and `review` do: record, ask, verify, write, until nothing new turns up."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+
+import click
+
+from buildperm.cargo.pending_search import combined, doubtful, pending
+from buildperm.cargo.target_directory import open_target
+from buildperm.errors import ExitCode
+from buildperm.policy import editor, journal, manifest
+from buildperm.policy.comparison import Comparison
+from buildperm.policy.decision import Entry
+from buildperm.policy.grants import Policy
+from buildperm.policy.pending_review import Pending
+from buildperm.policy.proposal import Proposal
+from buildperm.policy.review import Review
+from buildperm.presentation.front_end import Failure, ReviewEnd
+from buildperm.presentation.wording import printable
+from buildperm.report import text
+from buildperm.workflow.build_summary import needs, summary
+from buildperm.workflow.interaction import Interaction, ReviewOptions
+from buildperm.workflow.recorded_build import Crate, Recorded, record
+from buildperm.workflow.review_changes import Changes, present
+from buildperm.workflow.snapshot_file import open_snapshots
+from buildperm.workflow.verification import Verification
+from buildperm.workflow.workspace import Workspace
+
+
+class Deciding:
+    """One `learn` or `review`: as many rounds as it takes until nothing new turns up."""
+
+    def __init__(self, workspaces: Sequence[Workspace], manner: ReviewOptions) -> None:
+        """Read what was reviewed before.
+
+        Args:
+            workspaces: The workspace as each context sees it; never empty.
+            manner: How the command wants things done.
+
+        Raises:
+            BuildpermError: `buildperm.lock` cannot be read.
+        """
+        self.workspaces = workspaces
+        self.manner = manner
+        self._workspace = workspaces[0]
+        self._raw = self._workspace.manifest  # Cargo.toml as this command has left it.
+        self._lock = open_snapshots(self._workspace)
+        target = open_target(self._workspace.project.metadata, "learn")
+        self._journal = target.folder / "buildperm-journal.jsonl"
+        self._failures: list[Failure] = []  # Of the last verifying run.
+        self._unanswered: list[Proposal] = []  # Of all rounds before this one.
+        self.changes: Changes
+        self.comparisons: dict[Crate, Comparison] = {}
+        self.review: Review
+
+    @property
+    def policy(self) -> Policy:
+        """Return the grants as this command has left them."""
+        return manifest.read(self._raw, self._workspace.manifest_path)
+
+    @property
+    def recorded(self) -> Recorded:
+        """Return what the last round has recorded."""
+        return self.changes.recorded
+
+    def run(self) -> int:
+        """Go through it all; return the exit code.
+
+        Raises:
+            BuildpermError: A build cannot be held, or a file cannot be written.
+        """
+        while True:
+            pending_now = self._pending()
+            recorded = record(
+                self.workspaces,
+                self.policy,
+                runs=self.manner.runs,
+                doubtful=self._doubtful(pending_now),
+                tell=_tell,
+            )
+            if recorded.interrupted:
+                return ExitCode.INTERRUPTED
+            self._begin(recorded, pending_now)
+            outcome = self.decide()
+            if self.manner.dry_run:
+                before, after = self.preview()
+                click.echo(editor.diff(before, after), nl=False)
+                return self._exit_code()
+            if outcome is ReviewEnd.DISCARD:
+                self._journal.unlink(missing_ok=True)
+                return self._exit_code()
+            if outcome is ReviewEnd.KEEP:
+                _tell(f"Nothing written; {self._journal} keeps the decisions for the next time.")
+                return self._exit_code()
+            stopped_short = any(script.run.failed for script in recorded.scripts)
+            if not self._write() or not stopped_short:
+                return self._exit_code()
+            self._unanswered = list(self.review.select("is:undecided standing:asked"))
+            _tell("A build script had failed; going on under the new grants.")
+
+    def preview(self) -> tuple[bytes, bytes]:
+        """Return Cargo.toml as it is and as it would be."""
+        self._workspace.check_manifest(self._raw)
+        after = self._raw
+        for key, grants in self.review.grants(self.policy).items():
+            after = editor.with_grants(after, key, grants, self._workspace.manifest_path)
+        if after != self._raw:
+            self._workspace.read(after)
+        return self._raw, after
+
+    def verify(self, progress: Callable[[int, int, str], bool]) -> list[Failure]:
+        """Run the scripts concerned under the grants as they would be."""
+        known = frozenset(proposal.id for proposal in self.review.proposals)
+        after = self.preview()[1]
+        self._failures = []
+        for workspace, built in zip(self.workspaces, self.recorded.builts, strict=True):
+            verification = Verification(workspace, built.build, built.units)
+            self._failures += verification.run(after, known, progress)
+        return self._failures
+
+    def note(self, entry: Entry | None) -> None:
+        """Keep one step of the review."""
+        if entry is not None and not self.manner.dry_run:
+            journal.append(self._journal, entry)
+
+    def _begin(self, recorded: Recorded, pending_now: Mapping[Crate, Pending]) -> None:
+        self.changes = Changes(
+            recorded,
+            self._lock.snapshots,
+            pending_now,
+            self.policy,
+            self.manner.prune,
+            self._workspace,
+            is_first=self._lock.raw is None,
+        )
+        self.comparisons = self.changes.comparisons()
+        proposals = [*self.changes.proposals(), *self.changes.asked_before(self._unanswered)]
+        asked = {(each.crate, each.version) for each in proposals}
+        settled = [crate for crate in self.changes.settled() if crate not in asked]
+        revisions = self._present()
+        self.review = Review(
+            proposals,
+            settled,
+            {(crate, named) for (crate, _), named in revisions.items()},
+            revisions,
+        )
+        self.review.replay(journal.read(self._journal))
+
+    def _present(self) -> dict[Crate, str]:
+        return present(self.workspaces, self.policy)
+
+    def _pending(self) -> dict[Crate, Pending]:
+        """Find out why each script has to be reviewed."""
+        found = combined(
+            pending(workspace.project, self.policy, self._lock.snapshots)
+            for workspace in self.workspaces
+        )
+        return {(each.crate, each.version): each for each in found}
+
+    def _doubtful(self, pending_now: Mapping[Crate, Pending]) -> frozenset[str]:
+        found = (doubtful(each.project, pending_now.values()) for each in self.workspaces)
+        return frozenset[str]().union(*found)
+
+    def decide(self) -> ReviewEnd:
+        """Have the last round decided about; return what is to be done with the answers."""
+        if self.manner.accept is not None:
+            self.note(self.review.accept_up_to(self.manner.accept))
+        for line in summary(self.changes, self.review, self.comparisons):
+            _tell(line)
+        if not self.review.proposals:
+            return ReviewEnd.WRITE
+        answered = self.review.counts().undecided == 0 and self.manner.accept is not None
+        if sys.stdin.isatty() and not answered and not self.manner.dry_run:
+            return self.interview().hold(self.manner)
+        if not self.manner.dry_run:
+            self._verify_unasked()
+        for proposal in self.review.select("is:undecided standing:asked"):
+            _tell(text.undecided(proposal))
+        for proposal in self.review.select("-standing:asked"):
+            _tell(f"note: {proposal.crate} {proposal.version}: {proposal.title}")
+        return ReviewEnd.WRITE
+
+    def interview(self) -> Interaction:
+        """Return what there is to ask a person about the last round."""
+        return Interaction(
+            self.review,
+            self.preview,
+            self.verify,
+            self.note,
+            f"{self.manner.name}  {self._workspace.project.metadata.root.name}",
+            needs(self.changes, self.review),
+            len(self.recorded.scripts),
+            self.comparisons,
+        )
+
+    def _verify_unasked(self) -> None:
+        """Verify what has been accepted; accept what turns up meanwhile likewise."""
+        while self.review.counts().allowed or self.review.counts().denied:
+            failures = self.verify(lambda done, total, crate: True)
+            new = [proposal for failure in failures for proposal in failure.proposals]
+            if not new:
+                return
+            self.review.add(new)
+            accept = self.manner.accept
+            if accept is None or self.review.accept_up_to(accept) is None:
+                return
+
+    def _write(self) -> bool:
+        """Write grants and snapshots; say whether that changed any grant."""
+        before, after = self.preview()
+        if after != before:
+            editor.write_atomically(self._workspace.manifest_path, before, after)
+            _tell(f"Wrote the grants to {self._workspace.manifest_path}.")
+        self._raw = after
+        unsettled = frozenset((failure.crate, failure.version) for failure in self._failures)
+        self._lock = self._lock.with_reviewed(
+            self.changes.snapshots(self.review, unsettled), self._present()
+        )
+        self._journal.unlink(missing_ok=True)
+        return after != before
+
+    def _exit_code(self) -> int:
+        left = self.review.counts().open
+        if left:
+            _tell(
+                f"{text.count(left, 'decision')} left undecided: `buildperm ci` refuses what they "
+                f"are about; `buildperm {self.manner.name}` asks again."
+            )
+        for failure in self._failures:
+            _tell(f"not settled: {failure.crate} {failure.version} {failure.sentence}")
+        if left or self._failures:
+            return ExitCode.UNDECIDED
+        if self.recorded.exit_code:
+            return self.recorded.exit_code
+        broken = [script for script in self.recorded.scripts if script.run.failure]
+        for script in broken:
+            who = f"{script.run.crate} {script.run.version}"
+            _tell(f"not settled: {who} does not count as reviewed: {script.run.failure}")
+        return ExitCode.UNDECIDED if broken else ExitCode.OK
+
+
+def _tell(line: str) -> None:
+    click.echo(printable(line), err=True)

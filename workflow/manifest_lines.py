@@ -1,0 +1,76 @@
+"""Where in Cargo.toml a grant stands, and how one would be written there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from buildperm.policy import manifest
+from buildperm.policy.proposal import Choice, Proposal
+from buildperm.policy.rule import Rule
+from buildperm.policy.toml_statement import Path as Keys
+from buildperm.policy.toml_statement import layout
+from buildperm.report.text import rule_lines
+
+
+class Lines:
+    """One Cargo.toml that holds grants, by line."""
+
+    def __init__(self, raw: bytes, path: Path) -> None:
+        """Find everything in it.
+
+        Raises:
+            BuildpermError: It is no TOML.
+        """
+        text, self._document = manifest.parse(raw, path)
+        self._layout = layout(text)
+        self._home = manifest.table_path(self._document)
+        self.name = path.name
+
+    def crate(self, key: str) -> int:
+        """Return the line of a crate's table; 0 if it has none."""
+        return self._line((*self._home, "crates", key), exactly=True)
+
+    def rule(self, key: str, rule: Rule, *, is_denial: bool = False) -> int:
+        """Return the line of a rule that a crate has; 0 if it has none such."""
+        where: Keys = ("deny", str(rule.kind)) if is_denial else (str(rule.kind),)
+        return self._element(key, where, rule.pattern)
+
+    def preset(self, key: str, name: str) -> int:
+        """Return the line on which a crate is granted a preset; 0 if it is not."""
+        return self._element(key, ("presets",), name)
+
+    def reviewed(self, key: str, version: str) -> int:
+        """Return the line on which a version counts as reviewed; 0 if it does not."""
+        return self._element(key, ("reviewed",), version)
+
+    def reason(self, key: str) -> int:
+        """Return the line of a crate's reason; 0 if it gives none."""
+        return self._line((*self._home, "crates", key, "reason"), exactly=True)
+
+    def table(self, key: str) -> str:
+        """Return the header of a crate's table, there or not."""
+        return f"[{manifest.dotted((*self._home, 'crates', key))}]"
+
+    def grant(self, proposal: Proposal, choice: Choice) -> list[str]:
+        """Write the lines that a choice stands for, with the header they go under."""
+        return [self.table(proposal.crate), *rule_lines(proposal, choice)[1:]]
+
+    def at(self, line: int) -> str:
+        """Say where a line is: `Cargo.toml:12`."""
+        return f"{self.name}:{line}" if line else self.name
+
+    def _element(self, key: str, where: Keys, value: str) -> int:
+        table: Any = self._document
+        path = (*self._home, "crates", key, *where)
+        for step in path:
+            table = table.get(step) if isinstance(table, dict) else None
+        if not isinstance(table, Sequence) or value not in table:
+            return 0
+        return self._line((*path, table.index(value)))
+
+    def _line(self, path: Keys, *, exactly: bool = False) -> int:
+        if exactly and path not in self._layout.places:
+            return 0
+        return self._layout.line(path)

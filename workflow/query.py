@@ -1,0 +1,236 @@
+"""What the user asks about: `exec:perl`, `read:/etc/hosts`, a path, or a word that was recorded."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from buildperm.cargo import owned_folders
+from buildperm.errors import BuildpermError
+from buildperm.policy.access import Access, Kind
+from buildperm.rules import directive
+from buildperm.rules.containment import contained
+from buildperm.rules.pattern import TOKENS, locate, which
+from buildperm.supervisor.ownership import Owners
+from buildperm.tracer.notation import decode, encode
+from buildperm.workflow.evidence import SeenRun
+from buildperm.workflow.script_lookup import FoundScript, View, close
+
+_KINDS = {str(kind): kind for kind in Kind} | {"directive": Kind.DIRECTIVE}
+_KIND = re.compile(rf"({'|'.join(_KINDS)}):(.*)", re.DOTALL)
+_TOKEN = re.compile(rf"\$({'|'.join(TOKENS)})(?![A-Za-z0-9_])")
+_BYTE = re.compile("%(?![0-9A-Fa-f]{2})")
+_MOST = 10
+_WAYS = (
+    "Say of which kind it is: `exec:perl`, `read:/etc/hosts`, `write:$WORKSPACE/x`, `env:NAME`, "
+    "`net:host:443`, `directives:rustc-env=NAME`."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One access, in portable text."""
+
+    kind: Kind
+    target: str
+    resolved: str = ""  # The file behind a program's name here; empty if there is none.
+    value: str = ""  # A directive with its whole value, where `target` leaves that out.
+
+    @property
+    def whole(self) -> str:
+        """Return what rules are held against."""
+        return self.value or self.target
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.target}"
+
+
+class QueryReader:
+    """Reads what is asked about one build script."""
+
+    def __init__(
+        self, view: View, script: FoundScript, runs: Iterable[SeenRun], folder: Path
+    ) -> None:
+        """Find out about folders.
+
+        Args:
+            view: The workspace.
+            script: Whose accesses are asked about.
+            runs: Its recordings.
+            folder: Where the command was given.
+        """
+        fixed = {token: b"/nonexistent/" + token.encode() for token in TOKENS}
+        fixed |= {**view.places, "MANIFEST_DIR": os.fsencode(script.package.folder)}
+        self._places: list[Mapping[str, bytes]] = [
+            {**fixed, "TARGET_DIR": os.fsencode(target)} for target in view.targets
+        ]
+        for run in runs:
+            own = ("OUT_DIR", "TMP", "TARGET_DIR")
+            known = {token: run.places[token] for token in own if token in run.places}
+            self._places.append({**fixed, **known})
+        project = view.workspace.project
+        told = owned_folders.folders(project.metadata, project.toolchain, project.environment)
+        self._foreign = Owners(fixed, told).others(fixed["MANIFEST_DIR"])
+        self._path = os.fsencode(
+            project.toolchain.path(project.environment.get("PATH", os.defpath))
+        )
+        self._folder = os.fsencode(folder)
+
+    def read(self, word: str, recorded: Sequence[Access]) -> Asked:
+        """Understand `word`; what names no kind is looked for among what was `recorded`.
+
+        Raises:
+            BuildpermError: It is none, or could mean several.
+        """
+        if not word:
+            raise BuildpermError("an access has a kind and a target", hint=_WAYS)
+        found = _KIND.fullmatch(word)
+        if found:
+            return self._of_kind(_KINDS[found[1]], found[2], word)
+        if "/" in word or word.startswith(("~", "$")) or word in (".", ".."):
+            return self._of_kind(Kind.READ, word, word)
+        return _looked_up(word, recorded)
+
+    def _of_kind(self, kind: Kind, text: str, word: str) -> Asked:
+        if not text:
+            raise BuildpermError(f"`{word}`: nothing behind the colon", hint=_WAYS)
+        broken = _BYTE.search(text)
+        if broken:
+            raise BuildpermError(
+                f"`{word}`: `%` begins a byte and needs two hexadecimal digits",
+                hint="Write `%25` where a percent sign is meant.",
+            )
+        match kind:
+            case Kind.READ | Kind.WRITE:
+                return Asked(kind, self._file(text, word, kind))
+            case Kind.EXEC:
+                return self._program(text, word)
+            case Kind.DIRECTIVE:
+                return self._directive(text, word)
+            case Kind.NET:
+                if text.startswith(("/", "$")):
+                    return Asked(kind, self._file(text, word, kind))
+                if not text.rpartition(":")[2].isdecimal():
+                    raise BuildpermError(
+                        f"`{word}`: an address has a host and a port", hint="Write `net:HOST:PORT`."
+                    )
+            case Kind.ENV:
+                if "=" in text:
+                    raise BuildpermError(
+                        f"`{word}`: a variable goes by its name alone",
+                        hint=f"Ask about `env:{text.partition('=')[0]}`.",
+                    )
+            case Kind.SYSTEM:
+                pass
+        _refuse_wildcards(text, word)
+        return Asked(kind, encode(decode(text)))
+
+    def _file(self, text: str, word: str, kind: Kind) -> str:
+        return self._portable(os.path.realpath(self._absolute(text, word)), kind)
+
+    def _program(self, text: str, word: str) -> Asked:
+        """Call a program as `policy.fold` does: by its name, where PATH leads to it."""
+        if "/" not in text and not text.startswith(("$", "~", ".")):
+            _refuse_wildcards(text, word)
+            name = decode(text)
+            found = which(name, self._path)
+            resolved = self._portable(os.path.realpath(found)) if found else ""
+            return Asked(Kind.EXEC, encode(name), resolved)
+        path = self._absolute(text, word)
+        real = os.path.realpath(path)
+        portable = self._portable(real)
+        if portable.startswith("$SYSROOT/"):
+            return Asked(Kind.EXEC, portable)
+        name = os.path.basename(path)
+        found = which(name, self._path)
+        if found is not None and os.path.realpath(found) == real:
+            return Asked(Kind.EXEC, encode(name), portable)
+        text = self._portable(path)
+        leads_out = text.startswith("$") and all(
+            contained(path, known) != text for known in self._places
+        )
+        return Asked(Kind.EXEC, portable if leads_out else text)
+
+    def _directive(self, text: str, word: str) -> Asked:
+        text = text.removeprefix("cargo::").removeprefix("cargo:")
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise BuildpermError(
+                f"`{word}`: a directive has a key and a value",
+                hint="Write `directives:KEY=VALUE`, such as `directives:rustc-link-arg=-lm`.",
+            )
+        places = self._places[0]
+        value = _TOKEN.sub(lambda found: encode(places[found[1]]), value)
+        key, value = encode(decode(key)), encode(decode(value))
+        written = [directive.targets(key, value, known)[-1] for known in self._places]
+        portable = _best([whole.partition("=")[2] for whole in written])
+        short = directive.targets(key, portable, {})[0]
+        return Asked(Kind.DIRECTIVE, short, value=f"{key}={portable}")
+
+    def _absolute(self, text: str, word: str) -> bytes:
+        """Read a path as a person writes it, or as reports do."""
+        _refuse_wildcards(text, word)
+        if text.startswith("~/") or text == "~":
+            text = f"$HOME{text[1:]}"
+        if text.startswith("$"):
+            token, slash, rest = text[1:].partition("/")
+            if token not in TOKENS:
+                raise BuildpermError(
+                    f"`{word}`: `${token}` is no token",
+                    hint=f"Use one of {' '.join(f'${each}' for each in TOKENS)}, or an absolute "
+                    "path.",
+                )
+            return self._places[0][token] + slash.encode() + decode(rest)
+        return os.path.normpath(os.path.join(self._folder, decode(text)))
+
+    def _portable(self, path: bytes, kind: Kind = Kind.EXEC) -> str:
+        if kind is not Kind.READ or not self._foreign.above(path):
+            return _best([locate(path, places) for places in self._places])
+        # In the folder of the package, and not its own to read: `policy.fold` calls it so, too.
+        hidden = {"MANIFEST_DIR": b""}
+        return _best([locate(path, {**places, **hidden}) for places in self._places])
+
+
+def _best(written: Sequence[str]) -> str:
+    """Return the text whose tokens say most: OUT_DIR lies in the target directory."""
+    for token in ("$OUT_DIR", "$TMP", "$TARGET_DIR"):
+        for text in written:
+            if token in text:
+                return text
+    return written[0]
+
+
+def _looked_up(word: str, recorded: Sequence[Access]) -> Asked:
+    try:
+        name = encode(decode(word))
+    except ValueError:
+        name = encode(word.encode("utf-8", "surrogateescape"))
+    exact = [access for access in recorded if _is_called(access, name)]
+    found = exact or [access for access in recorded if access.target.rpartition("/")[2] == name]
+    if len(found) == 1:
+        return Asked(found[0].kind, found[0].target, found[0].resolved)
+    if found:
+        listed = ", ".join(f"`{each.kind}:{each.target}`" for each in found[:_MOST])
+        more = f" and {len(found) - _MOST} more" if len(found) > _MOST else ""
+        raise BuildpermError(f"`{word}` may mean several things", hint=f"Say {listed}{more}.")
+    names = [access.target for access in recorded if "/" not in access.target]
+    hint = close(word, names) if recorded else ""
+    alike = f" {hint}" if hint.startswith("Did") else ""
+    raise BuildpermError(f"nothing called `{word}` was ever recorded", hint=_WAYS + alike)
+
+
+def _is_called(access: Access, name: str) -> bool:
+    if access.kind is not Kind.DIRECTIVE:
+        return access.target == name
+    key, _, value = access.target.partition("=")
+    return name in (access.target, key, value)
+
+
+def _refuse_wildcards(text: str, word: str) -> None:
+    if "*" in text or "?" in text:
+        raise BuildpermError(
+            f"`{word}` is a pattern", hint="Ask about one thing that a build script may touch."
+        )

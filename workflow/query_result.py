@@ -1,0 +1,251 @@
+"""The answer to one question about a build script: verdict, evidence, what would change it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import NamedTuple
+
+from buildperm.policy import explanation, proposals
+from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.compilation import PINNED, by_hand
+from buildperm.policy.explanation import (
+    ByBaseline,
+    ByPreset,
+    ByRule,
+    Denied,
+    Explainer,
+    Explanation,
+    Never,
+    NotGranted,
+    NotInForce,
+    Sensitive,
+)
+from buildperm.policy.fold import STEERS, held
+from buildperm.policy.grants import Policy
+from buildperm.policy.proposal import Proposal
+from buildperm.policy.risk import of_rule
+from buildperm.policy.rule import Rule
+from buildperm.policy.snapshot import Sighting, Snapshot
+from buildperm.policy.version import age
+from buildperm.presentation.sentences import verdict
+from buildperm.rules import makeflags, secret_values
+from buildperm.rules.pattern import is_literal
+from buildperm.tracer.notation import decode
+from buildperm.workflow import evidence
+from buildperm.workflow.evidence import Evidence, SeenRun
+from buildperm.workflow.manifest_lines import Lines
+from buildperm.workflow.query import Asked
+from buildperm.workflow.script_lookup import FoundScript
+
+
+class Reviewed(NamedTuple):
+    """A run in which the access was seen when it was reviewed."""
+
+    snapshot: Snapshot
+    sighting: Sighting
+    outcome: Outcome
+
+
+class QueryResult:
+    """One question, answered."""
+
+    def __init__(
+        self,
+        script: FoundScript,
+        policy: Policy,
+        known: Evidence,
+        snapshots: Iterable[Snapshot],
+        lines: Lines,
+        asked: Asked,
+    ) -> None:
+        """Find out what is enforced.
+
+        Args:
+            script: Whom the question is about.
+            policy: All grants of the workspace.
+            known: What it was seen doing.
+            snapshots: Those of `buildperm.lock`, of whatever crate.
+            lines: The Cargo.toml with the grants.
+            asked: What the question is about.
+        """
+        self.script = script
+        self._policy = policy
+        self.known = known
+        self.asked = asked
+        self._lines = lines
+        self._snapshots = [each for each in snapshots if each.crate == script.key]
+        seen = next((each for each in known.accesses() if _is(each, asked)), None)
+        self._resolved = seen.resolved if seen and seen.resolved else asked.resolved
+        self.explanation: Explanation = Explainer(script.grants, script.package.revision).explain(
+            asked.kind,
+            asked.whole,
+            resolved=self._resolved,
+            is_free=seen is not None and evidence.was_free(seen),
+            handed_over=known.handed_over(),
+        )
+        if asked.kind is Kind.ENV:
+            self._judge_value(seen)
+        self.sentence = verdict(script.key, asked.kind, asked.target, self.explanation)
+
+    def _judge_value(self, seen: Access | None) -> None:
+        """Take back that a variable may be seen where its value, then or today, holds a secret."""
+        grants, revision = self.script.grants, self.script.package.revision
+        name = self.asked.target
+        is_open = isinstance(self.explanation, NotGranted) or explanation.is_allowed(
+            self.explanation
+        )
+        if name in by_hand(grants, revision) or not is_open:
+            return
+        why = seen.sensitive if seen is not None else ""
+        value = os.environb.get(decode(name))
+        kind = "" if value is None else secret_values.secret(makeflags.left(decode(name), value))
+        if why or kind:
+            wildcard = None if self.rule and is_literal(self.rule.pattern) else self.rule
+            self.explanation = Sensitive(why or secret_values.HOLDS + kind, wildcard)
+
+    @property
+    def rule(self) -> Rule | None:
+        """Return the rule that decides; None where there is none."""
+        match self.explanation:
+            case ByPreset(_, rule) | NotInForce(rule, _, _) | ByRule(rule) | Denied(rule):
+                return rule
+            case Sensitive(_, wildcard):
+                return wildcard
+            case _:
+                return None
+
+    @property
+    def preset(self) -> str:
+        """Return the preset that the deciding rule is part of; empty if none."""
+        match self.explanation:
+            case ByPreset(name, _) | NotInForce(_, name, _):
+                return name
+            case _:
+                return ""
+
+    @property
+    def key(self) -> str:
+        """Return the key of the table that decides: a denial may stand in another."""
+        if isinstance(self.explanation, Denied):
+            return self.script.denier(self._policy, self.explanation.rule)
+        return self.script.key
+
+    @property
+    def line(self) -> int:
+        """Return the line of Cargo.toml that decides, else that of the crate's table, else 0."""
+        key, rule = self.key, self.rule
+        if self.preset:
+            return self._lines.preset(key, self.preset)
+        if rule is not None:
+            is_denial = isinstance(self.explanation, Denied)
+            return self._lines.rule(key, rule, is_denial=is_denial)
+        return self._lines.crate(key)
+
+    @property
+    def _why(self) -> str:
+        return self.explanation.why if isinstance(self.explanation, Sensitive) else ""
+
+    @cached_property
+    def proposal(self) -> Proposal | None:
+        """Return what a review would ask, had it just been seen; None if nothing."""
+        asked = self.asked
+        why = "" if asked.kind is Kind.DIRECTIVE else held(asked.kind, asked.target)
+        access = Access(
+            asked.kind,
+            asked.target,
+            Outcome.REFUSED,
+            1,
+            0,
+            0,
+            (),
+            sensitive=STEERS if self.explanation == Never(STEERS) else why or self._why,
+            resolved=self._resolved,
+        )
+        if not isinstance(self.explanation, NotGranted | Sensitive):
+            return None
+        made = proposals.propose(self.script.key, self.script.package.version, [access])
+        return made[0] if made else None
+
+    @cached_property
+    def grant(self) -> tuple[str, ...]:
+        """Return the lines of Cargo.toml that would allow it; none if none do."""
+        if self.proposal is None:
+            return ()
+        choice = self.proposal.ladder[0]
+        table, *lists = self._lines.grant(self.proposal, choice)
+        grants, version = self.script.grants, self.script.package.revision
+        reviewed = grants.reviewed if grants else frozenset()
+        is_sensitive = isinstance(self.explanation, Sensitive)
+        is_pinned = is_sensitive or any(of_rule(rule)[0] >= PINNED for rule in choice.rules)
+        if version not in reviewed and is_pinned:
+            # It would not be in force without.
+            versions = sorted({*reviewed, version}, key=age)
+            lists.insert(0, f"reviewed = [{', '.join(map(_quoted, versions))}]")
+        if is_sensitive and not (grants and grants.reason):
+            lists.append('reason = "WHY THIS BUILD SCRIPT NEEDS IT"')
+        return table, *lists
+
+    def reviewed(self) -> Iterator[Reviewed]:
+        """Yield the reviewed runs, of any version, in which it was seen."""
+        for snapshot in sorted(self._snapshots, key=lambda each: age(each.version)):
+            for sighting in snapshot.sightings:
+                for seen in sorted(sighting.seen):
+                    if (seen.kind, seen.target) == (self.asked.kind, self.asked.target):
+                        yield Reviewed(snapshot, sighting, seen.outcome)
+
+    def recorded(self) -> Iterator[tuple[SeenRun, Access]]:
+        """Yield the recordings on this machine in which it was seen."""
+        for run in self.known.runs:
+            for access in run.accesses:
+                if _is(access, self.asked):
+                    yield run, access
+
+    def remedy(self) -> Iterator[str]:
+        """Say what would change the verdict."""
+        key = self.key
+        table, at = self._lines.table(key), self._lines.at(self.line)
+        match self.explanation:
+            case ByRule(rule):
+                yield f"To take it away, remove `{rule.pattern}` from `{rule.kind}` of"
+                yield f"    {table} ({at})."
+                yield _simulate(key, str(rule))
+            case ByPreset(name, _):
+                yield f"To take it away, remove `{name}` from `presets` of"
+                yield f"    {table} ({at})."
+                yield _simulate(key, f"preset:{name}")
+            case Denied(rule):
+                yield f"To allow it, remove `{rule.pattern}` from `deny.{rule.kind}` of"
+                yield f"    {table} ({at})."
+            case NotInForce():
+                yield f"The grant is in {at}. To decide about it, run `buildperm review`."
+            case NotGranted() if self.grant:
+                yield f"To allow it, run `buildperm review`, or write in {self._lines.name}:"
+                yield from (f"    {line}" for line in self.grant)
+            case Sensitive() if self.grant:
+                yield f"To grant it all the same, write by hand in {self._lines.name}:"
+                yield from (f"    {line}" for line in self.grant)
+            case ByBaseline(_, explanation.TOOL | explanation.HANDED_OVER):
+                yield "Nothing in Cargo.toml can change that: the build cannot do without."
+            case found if explanation.is_allowed(found):
+                yield "To keep it from this build script all the same, write a denial:"
+                yield f"    {table}"
+                yield f"    deny = {{ {self.asked.kind} = [{_quoted(self.asked.target)}] }}"
+            case _:
+                yield "Nothing in Cargo.toml can change that."
+
+
+def _is(access: Access, asked: Asked) -> bool:
+    return (access.kind, access.target) == (asked.kind, asked.target)
+
+
+def _simulate(key: str, change: str) -> str:
+    command = f"buildperm simulate {shlex.quote(key)} --remove {shlex.quote(change)}"
+    return f"`{command}` says what else that would refuse."
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

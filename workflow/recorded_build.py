@@ -1,0 +1,226 @@
+"""What the build scripts of a workspace did, in every context that was asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from buildperm.cargo.cargo_process import ScriptEnded
+from buildperm.cargo.held_build import HeldBuild
+from buildperm.cargo.inputs import dep_files
+from buildperm.cargo.snapshotting import take
+from buildperm.cargo.units import Unit
+from buildperm.errors import BuildpermError
+from buildperm.policy.access import Access
+from buildperm.policy.combination import combine, stable
+from buildperm.policy.fold import fold
+from buildperm.policy.grants import Policy
+from buildperm.policy.proposal import Proposal
+from buildperm.policy.snapshot import Context, Sighting, Snapshot
+from buildperm.policy.snapshots import by_context, seen
+from buildperm.report.build_run import ScriptRun
+from buildperm.tracer.notation import encode
+from buildperm.tracer.recording import reader
+from buildperm.tracer.recording.reader import Recording
+from buildperm.workflow.build_outcome import Built, appraise, package_of, propose, unended, ways_to
+from buildperm.workflow.build_progress import BuildProgress
+from buildperm.workflow.workspace import Workspace
+
+if TYPE_CHECKING:
+    from buildperm.supervisor.session import SessionPackage
+
+Crate = tuple[str, str]
+"""Key in Cargo.toml, and version."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedScript:
+    """Everything that one package's build script did in all contexts together."""
+
+    package: SessionPackage  # As in the session that it ran under last.
+    run: ScriptRun
+    accesses: tuple[Access, ...]
+
+    @property
+    def crate(self) -> Crate:
+        """Return what it goes by."""
+        return self.run.crate, self.run.version
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One round of recording: a build in each context, until one is interrupted."""
+
+    builts: tuple[Built, ...]
+    scripts: tuple[RecordedScript, ...]  # By crate and version.
+    snapshots: Mapping[Crate, Snapshot]  # Of all that the builds account for.
+    files: Mapping[Path, tuple[Path, ...]]  # What scripts were compiled from, by package folder.
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a person has ended it."""
+        return any(built.finished.interrupted for built in self.builts)
+
+    @property
+    def exit_code(self) -> int:
+        """Return the first exit code of Cargo that is not 0, else 0."""
+        return next((code for built in self.builts if (code := built.finished.exit_code)), 0)
+
+
+def record(
+    workspaces: Iterable[Workspace],
+    policy: Policy,
+    *,
+    runs: int = 1,
+    doubtful: Collection[str] = (),
+    tell: Callable[[str], None],
+) -> Recorded:
+    """Build in each context under the learning profile.
+
+    Args:
+        workspaces: One a context.
+        policy: The grants as they are by now.
+        runs: How often each script is run: more than once shows what is not stable.
+        doubtful: Names of packages that are compiled again, whatever Cargo takes for fresh.
+        tell: Hears what is going on besides the build.
+
+    Raises:
+        BuildpermError: A build cannot be started, or a build script cannot be held.
+    """
+    gathering = _Gathering()
+    for workspace in workspaces:
+        built = _build(workspace, policy, doubtful)
+        more = _again(built, runs - 1, tell) if runs > 1 and not built.finished.interrupted else {}
+        gathering.add(workspace, built, more)
+        if built.finished.interrupted:
+            break
+    return gathering.recorded()
+
+
+class _Gathering:
+    """Puts several builds together."""
+
+    def __init__(self) -> None:
+        self._builts: list[Built] = []
+        self._packages: dict[Crate, SessionPackage] = {}
+        self._ways: dict[str, tuple[str, ...]] = {}  # By Cargo's package ID.
+        self._lost: set[Crate] = set()  # One of its runs was not recorded to its end.
+        self._recordings: dict[Crate, list[Recording]] = {}
+        self._accesses: dict[Crate, list[list[Access]]] = {}
+        self._snapshots: dict[Crate, Snapshot] = {}
+        self._files: dict[Path, tuple[Path, ...]] = {}
+
+    def add(
+        self, workspace: Workspace, built: Built, more: Mapping[Path, Sequence[Recording]]
+    ) -> None:
+        session = built.build.session
+        sightings: dict[bytes, list[Sighting]] = {}
+        for unit in built.units:
+            package = session["packages"][unit.package]
+            crate = package["crate"], package["version"]
+            recordings = [reader.read(unit.recording), *more.get(unit.folder, ())]
+            accesses = stable([fold(each) for each in recordings])
+            context = Context(unit.target, unit.profile, unit.features)
+            sighting = Sighting(context, session["runtime"], seen(accesses))
+            sightings.setdefault(unit.package, []).append(sighting)
+            self._packages[crate] = package
+            self._recordings.setdefault(crate, []).extend(recordings)
+            self._accesses.setdefault(crate, []).append(accesses)
+        lost = unended(session, built.finished)
+        for folder in lost:
+            package = session["packages"][folder]
+            crate = package["crate"], package["version"]
+            self._packages[crate] = package
+            self._lost.add(crate)
+        folders = {*lost, *(unit.package for unit in built.units)}
+        ids = (session["packages"][folder]["id"] for folder in folders)
+        self._ways |= ways_to(workspace, ids)
+        self._builts.append(built)
+        files = dep_files(built.build.target.folder, workspace.project.metadata)
+        self._files |= files
+        taken = take(
+            workspace.project,
+            session,
+            sightings,
+            files,
+            complete=built.finished.exit_code == 0,
+        )
+        for snapshot in taken:
+            crate = snapshot.crate, snapshot.version
+            known = self._snapshots.get(crate)
+            self._snapshots[crate] = _together(known, snapshot) if known else snapshot
+
+    def recorded(self) -> Recorded:
+        scripts = []
+        for crate, package in sorted(self._packages.items()):
+            accesses = combine(self._accesses.get(crate, ()))
+            recordings, way = self._recordings.get(crate, []), self._ways[package["id"]]
+            run = appraise(package, recordings, accesses, way, is_lost=crate in self._lost)
+            scripts.append(RecordedScript(package, run, tuple(accesses)))
+        return Recorded(tuple(self._builts), tuple(scripts), self._snapshots, self._files)
+
+
+def _together(one: Snapshot, other: Snapshot) -> Snapshot:
+    """Unite what two builds of one round saw of a build script, maybe in the same context."""
+    return replace(
+        one,
+        commands={**one.commands, **other.commands},
+        sightings=by_context([*one.sightings, *other.sightings]),
+    )
+
+
+def _build(workspace: Workspace, policy: Policy, doubtful: Collection[str]) -> Built:
+    def appraised(step: ScriptEnded) -> tuple[Proposal, ...]:
+        if step.recording is None:
+            return ()
+        found = package_of(build.session, step.recording)
+        return tuple(propose(found[0], fold(found[1]))) if found else ()
+
+    with BuildProgress(appraised) as shown:
+        build = HeldBuild(
+            workspace.project,
+            policy,
+            "learning",
+            on_progress=shown.on_progress,
+            on_output=shown.on_output,
+        )
+        held = build.run(doubtful)
+    return Built(build, held.finished, held.units, ())
+
+
+def _again(built: Built, times: int, tell: Callable[[str], None]) -> dict[Path, list[Recording]]:
+    """Run each script `times` more; return the recordings by unit.
+
+    Raises:
+        BuildpermError: One of these runs left no recording, so that nobody knows what it did.
+    """
+    if not built.units:
+        return {}
+    tell(f"Running {len(built.units)} build scripts again, {times} times each.")
+
+    def repeat(unit: Unit) -> list[Recording]:
+        found = []
+        for _ in range(times):
+            repeated = built.build.rerun(unit, built.build.target.session).run()
+            if repeated.recording is None:
+                package = built.build.session["packages"][unit.package]
+                raise BuildpermError(
+                    f"the build script of {package['crate']} {package['version']} was run again "
+                    f"and left no recording: {_last_line(repeated.output)}",
+                    hint="Run the command again.",
+                )
+            found.append(reader.read(repeated.recording))
+        return found
+
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        recordings = list(pool.map(repeat, built.units))
+    return {unit.folder: found for unit, found in zip(built.units, recordings, strict=True)}
+
+
+def _last_line(output: str) -> str:
+    lines = [line for line in output.splitlines() if line.strip()]
+    return encode(lines[-1].encode()) if lines else "it said nothing"

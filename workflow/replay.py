@@ -1,0 +1,150 @@
+"""What was seen of build scripts, held against other grants: what is refused then, what allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.combination import combine
+from buildperm.policy.explanation import Denied, Explainer, Explanation, is_allowed
+from buildperm.policy.grants import CrateGrants
+from buildperm.policy.proposals import is_settled
+from buildperm.policy.rule import Rule
+from buildperm.report.text import count
+from buildperm.rules import directive
+from buildperm.rules.pattern import matches
+from buildperm.workflow.evidence import Evidence, SeenRun, Sight, named, was_free
+from buildperm.workflow.query import QueryReader
+from buildperm.workflow.script_lookup import FoundScript, View
+
+_ORDER = (Kind.EXEC, Kind.READ, Kind.WRITE, Kind.ENV, Kind.DIRECTIVE, Kind.NET, Kind.SYSTEM)
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """An access that changed grants would judge otherwise."""
+
+    access: Access  # Of all contexts together.
+    now: Explanation
+    then: Explanation
+    seen: tuple[tuple[Sight, Access], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """One build script, held against changed grants."""
+
+    script: FoundScript
+    known: Evidence
+    refused: tuple[Shift, ...]  # Allowed now.
+    allowed: tuple[Shift, ...]  # Refused now.
+
+
+class Stage:
+    """Where recordings are replayed; nothing is run."""
+
+    def __init__(self, view: View, warn: Callable[[str], None]) -> None:
+        """Prepare; `warn` hears what may make the answer wrong, in whole lines."""
+        self._view = view
+        self._warn = warn
+
+    def replay(self, script: FoundScript, known: Evidence, then: CrateGrants | None) -> Replay:
+        """Hold all that is known of `script` against other grants."""
+        revision = script.package.revision
+        new = then.denials if then else frozenset()
+        before, after = Explainer(script.grants, revision), Explainer(then, revision)
+        found: dict[tuple[Kind, str, Explanation, Explanation], list[tuple[Sight, Access]]] = {}
+        for sight in self._sights(script, known):
+            for access in sight.accesses:
+                if access.outcome is Outcome.FAILED and is_settled(access):
+                    continue  # Nothing was there.
+                told = [_explained(each, sight, access) for each in (before, after)]
+                if is_allowed(told[0]) != is_allowed(told[1]):
+                    key = access.kind, access.target, told[0], told[1]
+                    found.setdefault(key, []).append((sight, access))
+                elif is_allowed(told[1]):
+                    self._doubt(script, access, new)
+        shifts = [
+            Shift(combine([access] for _, access in seen)[0], now, after_, tuple(seen))
+            for (_, _, now, after_), seen in found.items()
+        ]
+        shifts.sort(key=lambda each: (_ORDER.index(each.access.kind), each.access.target))
+        return Replay(
+            script,
+            known,
+            tuple(each for each in shifts if is_allowed(each.now)),
+            tuple(each for each in shifts if is_allowed(each.then)),
+        )
+
+    def _sights(self, script: FoundScript, known: Evidence) -> Iterator[Sight]:
+        title = script.title
+        for sight in known.sights():
+            run = sight.run
+            if run is None:
+                yield replace(sight, accesses=tuple(self._resolved(script, sight.accesses)))
+                continue
+            which = f"the recording of `buildperm {run.command}` for {named(run.context)}"
+            if run.incomplete:
+                self._warn(f"{title}: {which} may not show everything: {run.incomplete}")
+            if _is_older(run, script):
+                self._warn(f"{title}: {which} is older than the build script")
+            yield sight
+        if known.unrecorded:
+            which = f"{count(len(known.unrecorded), 'context')} " if known.runs else ""
+            self._warn(
+                f"{title}: {which}not recorded on this machine; told by buildperm.lock, which "
+                "leaves out who did it, and what every build script may do"
+            )
+
+    def _resolved(self, script: FoundScript, accesses: Iterable[Access]) -> Iterator[Access]:
+        """Find the programs behind names, which a snapshot does not keep: as PATH is now."""
+        reader = QueryReader(self._view, script, (), Path.cwd())
+        for access in accesses:
+            if access.kind is Kind.EXEC and "/" not in access.target:
+                asked = reader.read(f"{Kind.EXEC}:{access.target}", ())
+                access = replace(access, resolved=asked.resolved)
+            yield access
+
+    def _doubt(self, script: FoundScript, access: Access, denials: Iterable[Rule]) -> None:
+        """Say so where recordings do not keep what a denial is about."""
+        if access.kind is not Kind.DIRECTIVE or "=" in access.target:
+            return
+        for rule in denials:
+            key, _, _ = rule.pattern.partition("=")
+            if rule.kind is Kind.DIRECTIVE and matches(key, access.target):
+                self._warn(
+                    f"{script.title}: not every value of `{access.target}` is kept, so that "
+                    f"`{rule}` may refuse more than is told"
+                )
+
+
+def _explained(explainer: Explainer, sight: Sight, access: Access) -> Explanation:
+    is_free = was_free(access)
+    told = explainer.explain(
+        access.kind,
+        access.target,
+        resolved=access.resolved,
+        is_free=is_free,
+        handed_over=sight.handed_over,
+    )
+    if access.kind is Kind.DIRECTIVE and is_free and sight.run is not None:
+        # Of harmless ones the values are left out, but for one that serves as an example.
+        value = directive.portable(access.example, sight.run.places)
+        whole = access.target if "=" in access.target else f"{access.target}={value}"
+        denied = explainer.explain(access.kind, whole, is_free=True)
+        return denied if isinstance(denied, Denied) else told
+    return told
+
+
+def _is_older(run: SeenRun, script: FoundScript) -> bool:
+    """Tell whether a build script of one's own was changed since; others never change."""
+    if script.package.source:
+        return False
+    try:
+        return any(
+            source.stat().st_mtime > run.modified_s for source in script.package.script_sources
+        )
+    except OSError:
+        return True

@@ -1,0 +1,157 @@
+"""`buildperm review --from`: decide here about what a build elsewhere was refused."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from buildperm.cargo.held_build import HeldBuild
+from buildperm.cargo.project import LEARN
+from buildperm.cargo.target_directory import open_target
+from buildperm.errors import ExitCode
+from buildperm.policy import compilation, editor, journal, manifest, proposals, revision
+from buildperm.policy.decision import Entry
+from buildperm.policy.proposal import Proposal
+from buildperm.policy.review import Review
+from buildperm.presentation.front_end import Failure, Progress, ReviewEnd
+from buildperm.presentation.wording import printable
+from buildperm.report import json_reader, text
+from buildperm.report.counterpart import here
+from buildperm.workflow.build_outcome import propose
+from buildperm.workflow.interaction import Interaction, ReviewOptions
+from buildperm.workflow.workspace import Workspace, open_workspace
+
+if TYPE_CHECKING:
+    from buildperm.supervisor.session import SessionPackage
+
+_JOURNAL = "buildperm-journal-report.jsonl"
+
+
+def decide(report: str, manner: ReviewOptions, words: Sequence[str]) -> int:
+    """Ask about what the JSON report at `report` says was refused; write what is decided.
+
+    Nothing is built, so what is allowed is only held against the report, and `buildperm.lock` stays
+    as it is: this machine has seen nothing.
+
+    Raises:
+        BuildpermError: The report cannot be used, or the grants cannot be written.
+    """
+    return _Reported(report, manner, words).run()
+
+
+class _Reported:
+    """One report that is decided about."""
+
+    def __init__(self, report: str, manner: ReviewOptions, words: Sequence[str]) -> None:
+        self._manner = manner
+        self._workspace: Workspace = open_workspace(words, default=LEARN)
+        project = self._workspace.project
+        session = HeldBuild(project, self._workspace.policy, "learning").session
+        members = {project.metadata.packages[each].name for each in project.metadata.members}
+        found, self._strangers = here(json_reader.read(report), session, members)
+        self._found = found
+        self._journal = open_target(project.metadata, "learn").folder / _JOURNAL
+        asked = [each for package, script in found for each in propose(package, script.accesses)]
+        self._review = Review(
+            sorted(asked, key=lambda proposal: -proposal.risk),
+            revisions={
+                (package["crate"], package["version"]): _revision(package) for package, _ in found
+            },
+        )
+
+    def run(self) -> int:
+        for stranger in self._strangers:
+            _tell(f"left out: {stranger}")
+        self._review.replay(journal.read(self._journal))
+        if self._manner.accept is not None:
+            self._note(self._review.accept_up_to(self._manner.accept))
+        number = text.count(len(self._review.proposals), "decision")
+        summary = f"{text.count(len(self._found), 'build script')} of the report: {number}."
+        _tell(summary)
+        outcome = ReviewEnd.WRITE
+        if self._review.counts().undecided and sys.stdin.isatty() and not self._manner.dry_run:
+            interview = Interaction(
+                self._review,
+                self._preview,
+                self._verify,
+                self._note,
+                f"review  {self._workspace.project.metadata.root.name}, from a report",
+                summary,
+                len(self._found),
+            )
+            outcome = interview.hold(self._manner)
+        return self._end(outcome)
+
+    def _end(self, outcome: ReviewEnd) -> int:
+        before, after = self._preview()
+        if self._manner.dry_run:
+            click.echo(editor.diff(before, after), nl=False)
+        elif outcome is ReviewEnd.KEEP:
+            _tell(f"Nothing written; {self._journal} keeps the decisions for the next time.")
+        else:
+            if outcome is ReviewEnd.WRITE and after != before:
+                editor.write_atomically(self._workspace.manifest_path, before, after)
+                _tell(
+                    f"Wrote the grants to {self._workspace.manifest_path}. They were not tried "
+                    "here: `buildperm ci` does."
+                )
+            self._journal.unlink(missing_ok=True)
+        for proposal in self._review.select("is:undecided"):
+            _tell(text.undecided(proposal))
+        return ExitCode.UNDECIDED if self._review.counts().open else ExitCode.OK
+
+    def _preview(self) -> tuple[bytes, bytes]:
+        raw = self._workspace.manifest
+        self._workspace.check_manifest(raw)
+        after = raw
+        for key, grants in self._review.grants(self._workspace.policy).items():
+            after = editor.with_grants(after, key, grants, self._workspace.manifest_path)
+        if after != raw:
+            self._workspace.read(after)
+        return raw, after
+
+    def _verify(self, progress: Progress) -> list[Failure]:
+        """Hold what the report says against the grants as they would be."""
+        policy = manifest.read(self._preview()[1], self._workspace.manifest_path)
+        known = {proposal.id for proposal in self._review.proposals}
+        failures = []
+        for number, (package, script) in enumerate(self._found, 1):
+            held = compilation.effective(policy.crates.get(package["crate"]), _revision(package))
+            missing: tuple[Proposal, ...] = tuple(
+                proposal
+                for proposal in proposals.propose(
+                    package["crate"],
+                    package["version"],
+                    script.accesses,
+                    held.rules,
+                    held.denials,
+                )
+                if proposal.id not in known
+            )
+            if missing:
+                failures.append(
+                    Failure(
+                        package["crate"],
+                        package["version"],
+                        "needs more than what is granted so far",
+                        missing,
+                    )
+                )
+            if not progress(number, len(self._found), package["crate"]):
+                return []
+        return failures
+
+    def _note(self, entry: Entry | None) -> None:
+        if entry is not None and not self._manner.dry_run:
+            journal.append(self._journal, entry)
+
+
+def _revision(package: SessionPackage) -> str:
+    return revision.of(package["version"], package["source"])
+
+
+def _tell(line: str) -> None:
+    click.echo(printable(line), err=True)

@@ -1,0 +1,268 @@
+"""What has changed since the last review: comparisons, and proposals that are no questions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from buildperm.cargo import source_versions
+from buildperm.cargo.grant_keys import Keys
+from buildperm.policy import reasons, revision
+from buildperm.policy.comparison import Comparison
+from buildperm.policy.decision import Answer
+from buildperm.policy.grants import Policy, key_for
+from buildperm.policy.merging import is_settled
+from buildperm.policy.pending_review import Pending
+from buildperm.policy.proposal import Proposal, Reason
+from buildperm.policy.review import Review
+from buildperm.policy.snapshot import Seen, Snapshot
+from buildperm.policy.snapshots import compare, previous
+from buildperm.policy.version import age
+from buildperm.workflow.build_outcome import granted, propose, rules
+from buildperm.workflow.recorded_build import Crate, Recorded, RecordedScript
+from buildperm.workflow.workspace import Workspace
+
+Prune = Literal["now", "later", "never"]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """One round of recording beside the snapshots of the last review."""
+
+    recorded: Recorded
+    before: Mapping[Crate, Snapshot]
+    pending: Mapping[Crate, Pending]
+    policy: Policy
+    prune: Prune
+    workspace: Workspace
+    is_first: bool  # Nothing was ever reviewed here: everything is new, so nothing is news.
+
+    def proposals(self) -> Iterator[Proposal]:
+        """Yield what is put to a person, crate by crate, the new build scripts first."""
+        removals = self._removals()
+        for crate, snapshot in self.recorded.snapshots.items():
+            if crate in self.pending and not snapshot.sightings and not self.is_first:
+                yield reasons.unrun(*crate, self.pending[crate].way, snapshot.commands)
+        for script in self.ordered():
+            yield from script.run.findings
+            if self.is_new(script) and not script.run.findings:
+                yield reasons.newcomer(*script.crate, script.run.way)
+            yield from self._covered(script)
+            yield from self._dormant(script)
+            yield from removals.pop(script.crate[0], ())
+        for rest in removals.values():
+            yield from rest
+
+    def asked_before(self, unanswered: Iterable[Proposal]) -> Iterator[Proposal]:
+        """Yield what an earlier round has asked, nobody has answered, and is still not granted.
+
+        A build script that has not done it again has done it all the same.
+        """
+        scripts = {script.crate: script for script in self.recorded.scripts}
+        for each in unanswered:
+            script = scripts.get((each.crate, each.version))
+            if script is None:
+                yield each
+                continue
+            known = {finding.id for finding in script.run.findings}
+            again = propose(script.package, each.evidence)
+            yield from (proposal for proposal in again if proposal.id not in known)
+
+    def settled(self) -> list[Crate]:
+        """Return the crates that ran well and ask for nothing."""
+        return [
+            script.crate
+            for script in self.recorded.scripts
+            if not (script.run.findings or is_broken(script))
+        ]
+
+    def comparisons(self) -> dict[Crate, Comparison]:
+        """Compare every script that is pending or has changed its behaviour."""
+        return {
+            script.crate: compared
+            for script in self.ordered()
+            if (compared := self._comparison(script)) is not None
+        }
+
+    def snapshots(self, review: Review, unsettled: Collection[Crate]) -> Iterator[Snapshot]:
+        """Yield what counts as reviewed now, with the grants that it did not make use of.
+
+        Args:
+            review: What has been decided.
+            unsettled: Scripts that did not get by with it.
+        """
+        kept = {
+            (proposal.crate, key)
+            for proposal in review.proposals
+            if proposal.standing in (Reason.UNUSED, Reason.DORMANT)
+            and review.decision(proposal.id).answer is Answer.ALLOW
+            for key in reasons.keys(proposal)
+        }
+        left = {
+            (each.crate, each.version)
+            for each in review.proposals
+            if not is_settled(each, review.decision(each.id))
+        }
+        left.update(unsettled)
+        left.update(script.crate for script in self.recorded.scripts if is_broken(script))
+        unused = self._unused()
+        for crate, snapshot in self.recorded.snapshots.items():
+            if crate not in left:
+                keys = {key for key in unused.get(crate[0], ()) if (crate[0], key) not in kept}
+                yield replace(snapshot, unused=frozenset(keys))
+
+    def ordered(self) -> list[RecordedScript]:
+        """Return the scripts, those first that matter most: people decide those with care."""
+        return sorted(
+            self.recorded.scripts,
+            key=lambda script: (not self.is_new(script), -script.run.worst),
+        )
+
+    def is_new(self, script: RecordedScript) -> bool:
+        """Tell whether nothing of it was ever reviewed; in a first session nothing is news."""
+        known = previous(self.before, *script.crate)
+        return not self.is_first and (known is None or not known.sightings)
+
+    def _comparison(self, script: RecordedScript) -> Comparison | None:
+        now = self.recorded.snapshots.get(script.crate)
+        if now is None:
+            return None  # No run of it was recorded to its end.
+        known = previous(self.before, *script.crate)
+        new, gone, same = compare(known, now)
+        found = self.pending.get(script.crate)
+        if self.is_first or not (found or new or gone):
+            return None
+        changed, missing = self._sources(known, script)
+        return Comparison(
+            *script.crate,
+            known.version if known else "",
+            script.run.way,
+            tuple(sentence for _, sentence in found.causes) if found else (),
+            new,
+            gone,
+            same,
+            changed,
+            missing,
+        )
+
+    def _sources(self, known: Snapshot | None, script: RecordedScript) -> source_versions.Compared:
+        for built in self.recorded.builts:
+            package = built.build.project.metadata.packages.get(script.package["id"])
+            if package is not None:
+                files = self.recorded.files.get(package.folder, ())
+                return source_versions.compare(known, package, files)
+        return (), ""
+
+    def _covered(self, script: RecordedScript) -> list[Proposal]:
+        known, now = previous(self.before, *script.crate), self.recorded.snapshots.get(script.crate)
+        if known is None or now is None:
+            return []
+        new, _, _ = compare(known, now)
+        grants = self.policy.crates.get(script.crate[0])
+        return reasons.covered(
+            *script.crate,
+            new,
+            script.accesses,
+            rules(granted(script.package)),
+            rules(script.package["deny"]),
+            grants.presets if grants else (),
+        )
+
+    def _dormant(self, script: RecordedScript) -> list[Proposal]:
+        grants = self.policy.crates.get(script.crate[0])
+        if grants is None:
+            return []
+        return reasons.dormant(*script.crate, grants, script.run.findings, script.run.source)
+
+    def _removals(self) -> dict[str, list[Proposal]]:
+        """Propose what to take away, by key."""
+        if self.prune == "never":
+            return {}
+        found: dict[str, list[Proposal]] = {}
+        for key, unused in self._unused().items():
+            before = self._unused_before(key)
+            proposed = reasons.proposed(unused, before, self.prune) - self._asked_about(key)
+            versions = [version for crate, version in self.recorded.snapshots if crate == key]
+            version = max(versions, key=age)
+            removals = reasons.removals(key, version, self.policy.crates[key], proposed)
+            if removals:
+                found[key] = removals
+        locked = [
+            (each.name, each.version, each.source) for each in self.workspace.project.lock.packages
+        ]
+        for grants in reasons.absent(self.policy, locked):
+            found[grants.key] = [reasons.gone(grants)]
+        return found
+
+    def _asked_about(self, key: str) -> frozenset[str]:
+        """Return the grants of a key that have to be kept or removed anyway."""
+        scripts = (script for script in self.recorded.scripts if script.crate[0] == key)
+        dormant = (each for script in scripts for each in self._dormant(script))
+        return frozenset(grant for each in dormant for grant in reasons.keys(each))
+
+    def _unused(self) -> dict[str, frozenset[str]]:
+        """Find the grants that nothing made use of, by key, where all runs were complete."""
+        found: dict[str, frozenset[str]] = {}
+        if self.recorded.exit_code:
+            return found  # A run that Cargo has not come to may be what a grant is for.
+        for key, grants in self.policy.crates.items():
+            scripts = [script for script in self.recorded.scripts if script.crate[0] == key]
+            if scripts and not any(is_broken(script) for script in scripts):
+                accesses = [access for script in scripts for access in script.accesses]
+                found[key] = reasons.unused(grants, accesses, self._elsewhere(key))
+        return found
+
+    def _elsewhere(self, key: str) -> Iterator[Seen]:
+        """Yield what a crate was seen doing in contexts that were not recorded this time."""
+        for (crate, version), snapshot in self.before.items():
+            now = self.recorded.snapshots.get((crate, version))
+            again = {sighting.context for sighting in now.sightings} if now else set()
+            if crate == key and now is not None and now.inputs == snapshot.inputs:
+                for sighting in snapshot.sightings:
+                    if sighting.context not in again:
+                        yield from sighting.seen
+
+    def _unused_before(self, key: str) -> frozenset[str]:
+        """Return what was not made use of before either, if the script has changed since then.
+
+        That is the period of grace: from one change of a script to the next.
+        """
+        found: frozenset[str] = frozenset()
+        for (crate, version), snapshot in self.recorded.snapshots.items():
+            if crate != key:
+                continue
+            known = previous(self.before, crate, version)
+            if known is not None and known.inputs != snapshot.inputs:
+                found |= known.unused
+        return found
+
+
+def is_broken(script: RecordedScript) -> bool:
+    """Tell whether a script's recording does not show all that it would do."""
+    return bool(script.run.failure or script.run.failed or script.run.dropped)
+
+
+def present(workspaces: Sequence[Workspace], policy: Policy) -> dict[Crate, str]:
+    """Return the revision of all that has a build script, or may have one elsewhere."""
+    known = set()
+    found: dict[Crate, str] = {}
+    for workspace in workspaces:
+        project = workspace.project
+        keys = Keys(project.metadata, project.lock, policy, workspace.places)
+        for package in project.metadata.packages.values():
+            known.add((package.name, package.version, package.source))
+            if package.build_scripts:
+                found[keys.of(package)[0], package.version] = package.revision
+    # A package of another platform may have a build script that somebody else has reviewed.
+    for each in workspaces[0].project.lock.packages:
+        if (each.name, each.version, each.source) not in known:
+            key = key_for(
+                each.name,
+                each.source,
+                "",
+                is_workspace_member=not each.source,
+                has_registry_twin=False,
+            )
+            found[key, each.version] = revision.of(each.version, each.source)
+    return found

@@ -1,0 +1,244 @@
+"""Which build script the user means, in a workspace that is only looked at."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+
+from buildperm.cargo import grant_keys as keys
+from buildperm.cargo.metadata import Package
+from buildperm.cargo.project import Project
+from buildperm.errors import BuildpermError
+from buildperm.policy.grants import CRATES_IO, CrateGrants, Policy, key_for, matching
+from buildperm.policy.rule import Rule
+from buildperm.report.text import count
+from buildperm.rules.pattern import locate
+from buildperm.workflow.workspace import Workspace, open_contexts
+
+_MOST_NAMED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class FoundScript:
+    """A package with a build script, and what it is granted."""
+
+    package: Package
+    key: str  # In Cargo.toml: that of its grants, or that which new ones would go under.
+    grants: CrateGrants | None  # As they hold for this package; None where there are none.
+    checksum: str  # From Cargo.lock; empty where there is none.
+    directory: str  # Of its manifest, portable.
+    way: tuple[str, ...]  # How it got into the graph, from a workspace member on.
+    is_member: bool
+    has_twin: bool  # The graph has a crates.io package of its name.
+
+    @property
+    def title(self) -> str:
+        """Return what it is called in a sentence."""
+        return f"{self.package.name} {self.package.version}"
+
+    @property
+    def spec(self) -> str:
+        """Return what means this package and no other, much like Cargo's package ID spec."""
+        source = self.package.source.partition("#")[0] or f"path+{self.directory}"
+        return f"{source}#{self.package.name}@{self.package.version}"
+
+    def under(self, policy: Policy) -> CrateGrants | None:
+        """Return what another policy would grant it."""
+        package = self.package
+        return matching(
+            policy,
+            package.name,
+            package.version,
+            package.source,
+            self.is_member,
+            self.has_twin,
+            self.directory,
+        )
+
+    def denier(self, policy: Policy, rule: Rule) -> str:
+        """Return the key that denies `rule` to this package: its own, else any that means it."""
+        for key in (self.key, *policy.crates):
+            grants = policy.crates.get(key)
+            if (
+                grants
+                and rule in grants.denials
+                and self.under(replace(policy, crates={key: grants}))
+            ):
+                return key
+        return self.key
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A workspace as one of these commands sees it: in all contexts together."""
+
+    workspace: Workspace  # In the first context.
+    scripts: tuple[FoundScript, ...]  # By name and version.
+    unscripted: frozenset[str]  # Names of packages without a build script.
+    places: Mapping[str, bytes]  # Folders by token, as far as they are the same for all scripts.
+
+    @property
+    def targets(self) -> tuple[Path, ...]:
+        """Return the target directories that hold recordings, there or not."""
+        above = self.workspace.project.metadata.target_directory / "buildperm"
+        return above / "learn", above / "ci"
+
+
+def look(words: Sequence[str]) -> View:
+    """Look at the workspace as Cargo would build it; Cargo.lock is not touched.
+
+    Without words for Cargo, all contexts count that Cargo.toml declares.
+
+    Raises:
+        BuildpermError: There is no Cargo, no workspace, Cargo.lock is out of date, or something in
+            it is broken.
+    """
+    workspaces = open_contexts(words, locked=True)
+    scripts: dict[str, FoundScript] = {}
+    names: set[str] = set()
+    for workspace in workspaces:
+        names |= {package.name for package in workspace.project.metadata.packages.values()}
+        for script in _scripts(workspace.project, workspace.policy):
+            scripts.setdefault(script.package.id, script)
+    ordered = sorted(
+        scripts.values(), key=lambda script: (script.package.name, script.package.version)
+    )
+    return View(
+        workspaces[0],
+        tuple(ordered),
+        frozenset(names - {script.package.name for script in ordered}),
+        workspaces[0].places,
+    )
+
+
+def one(view: View, word: str) -> FoundScript:
+    """Return the build script that `word` means: a name, a key of Cargo.toml, or `name@version`.
+
+    Raises:
+        BuildpermError: It means none, or several.
+    """
+    found = several(view, word)
+    if len(found) > 1:
+        specs = [f"`{spec}`" for spec in _told_apart(found)[:_MOST_NAMED]]
+        raise BuildpermError(
+            f"`{word}` means {count(len(found), 'build script')} here",
+            hint=f"Say which: {', '.join(specs)}.",
+        )
+    return found[0]
+
+
+def together(view: View, word: str) -> str:
+    """Return the key in Cargo.toml that `word` means, there or not, whatever else it is for.
+
+    Raises:
+        BuildpermError: It means none, or several.
+    """
+    found = several(view, word)
+    if any(script.key == word for script in found):
+        return word  # As Cargo.toml has it, where an impostor's key is another.
+    keys = list(dict.fromkeys(script.key for script in found))
+    if len(keys) > 1:
+        specs = [f"`{key}`" for key in keys[:_MOST_NAMED]]
+        raise BuildpermError(
+            f"`{word}` means {count(len(keys), 'table')} of grants here",
+            hint=f"Say which: {', '.join(specs)}.",
+        )
+    return keys[0]
+
+
+def several(view: View, word: str) -> list[FoundScript]:
+    """Return the build scripts that `word` means; at least one.
+
+    Raises:
+        BuildpermError: It means none.
+    """
+    found = matched(view.scripts, word)
+    if found:
+        return found
+    name = word.rpartition("#")[2].partition("@")[0]
+    if name in view.unscripted:
+        raise BuildpermError(
+            f"`{name}` has no build script, so there is nothing to hold it to",
+            hint="Ask about a package that has one; `buildperm show` lists those with grants.",
+        )
+    versions = [script.package.version for script in view.scripts if script.package.name == name]
+    if versions and name != word:
+        raise BuildpermError(
+            f"`{word}` is not here, but `{name}` in version {', '.join(versions)}",
+            hint=f"Ask for `{name}@{versions[0]}`.",
+        )
+    raise BuildpermError(
+        f"no package with a build script is called `{word}`",
+        hint=close(word, [script.package.name for script in view.scripts], view.unscripted),
+    )
+
+
+def matched(scripts: Iterable[FoundScript], word: str) -> list[FoundScript]:
+    """Return the build scripts that a name, key, `name@version` or spec means; maybe none."""
+    listed = list(scripts)
+    name, _, version = word.partition("@")
+    found = [script for script in listed if word in (script.package.name, script.key, script.spec)]
+    return found or [
+        script
+        for script in listed
+        if version
+        and script.package.name == name
+        and (script.package.version == version or script.package.version.startswith(f"{version}."))
+    ]
+
+
+def close(word: str, names: Sequence[str], others: Iterable[str] = ()) -> str:
+    """Return a hint with the names that look most like `word`."""
+    alike = get_close_matches(word, list(dict.fromkeys(names)), 3)
+    if alike:
+        return f"Did you mean {' or '.join(f'`{name}`' for name in alike)}?"
+    if get_close_matches(word, list(others), 1):
+        alike = get_close_matches(word, list(others), 1)
+        return f"`{alike[0]}` is here, but has no build script."
+    if names:
+        listed = sorted(set(names))
+        more = f" and {len(listed) - _MOST_NAMED} more" if len(listed) > _MOST_NAMED else ""
+        return f"There are {', '.join(listed[:_MOST_NAMED])}{more}."
+    return "No package here has a build script."
+
+
+def _scripts(project: Project, policy: Policy) -> Iterator[FoundScript]:
+    metadata, lock = project.metadata, project.lock
+    places = keys.places(metadata, project.toolchain, project.environment)
+    registered = {each.name for each in lock.packages if each.source in CRATES_IO}
+    for package in metadata.scripted():
+        is_member = package.id in metadata.members
+        has_twin = package.name in registered
+        directory = locate(os.fsencode(package.folder), places)
+        grants = matching(
+            policy, package.name, package.version, package.source, is_member, has_twin, directory
+        )
+        key = key_for(
+            package.name,
+            package.source,
+            directory,
+            is_workspace_member=is_member,
+            has_registry_twin=has_twin,
+        )
+        yield FoundScript(
+            package,
+            grants.key if grants else key,
+            grants,
+            lock.checksum(package.name, package.version, package.source),
+            directory,
+            tuple(step.name for step in metadata.chain(package.id)),
+            is_member,
+            has_twin,
+        )
+
+
+def _told_apart(scripts: Sequence[FoundScript]) -> list[str]:
+    """Write each so that it means no other."""
+    short = [f"{script.package.name}@{script.package.version}" for script in scripts]
+    return [
+        spec if short.count(spec) == 1 else script.spec
+        for spec, script in zip(short, scripts, strict=True)
+    ]

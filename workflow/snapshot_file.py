@@ -1,0 +1,49 @@
+"""`buildperm.lock` as one command finds and leaves it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from buildperm.policy import lock_file
+from buildperm.policy.snapshot import Snapshot
+from buildperm.policy.snapshots import updated
+from buildperm.workflow.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotFile:
+    """The snapshots of a workspace, and the bytes that they were read from."""
+
+    path: Path
+    raw: bytes | None  # None where there is no file.
+    snapshots: Mapping[tuple[str, str], Snapshot]  # By crate and version.
+
+    def with_reviewed(
+        self, reviewed: Iterable[Snapshot], present: Collection[tuple[str, str]]
+    ) -> SnapshotFile:
+        """Write what counts as reviewed now; return the file as it is then.
+
+        Args:
+            reviewed: Snapshots of the build scripts about which everything is decided.
+            present: Crate and version of every package with a build script that is there now.
+
+        Raises:
+            BuildpermError: The file was changed meanwhile, or cannot be written.
+        """
+        # One without any build script says that there was none, so that the first one is news.
+        after = updated(self.snapshots, reviewed, present)
+        lock_file.write(self.path, self.raw, lock_file.text(after))
+        return SnapshotFile(self.path, lock_file.content(self.path), after)
+
+
+def open_snapshots(workspace: Workspace) -> SnapshotFile:
+    """Read the snapshots of `workspace`.
+
+    Raises:
+        BuildpermError: The file cannot be read.
+    """
+    path = workspace.project.metadata.root / lock_file.NAME
+    raw = lock_file.content(path)
+    return SnapshotFile(path, raw, {} if raw is None else lock_file.parsed(raw, path))

@@ -1,0 +1,76 @@
+"""Git, asked in a repository that nobody trusts: nothing of it is run, and nothing is fetched."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+_TIMEOUT_S = 20
+# Settings of a repository are no reason to run programs, to fetch, or to show other objects than
+# those that are asked for. Paths are no patterns.
+_GIT = (
+    "git",
+    "--no-pager",
+    "--no-replace-objects",
+    "--literal-pathspecs",
+    "-c",
+    "core.fsmonitor=false",
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "protocol.allow=never",  # Git before 2.45 does not know GIT_NO_LAZY_FETCH.
+)
+_ENVIRONMENT = {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0"}
+# A hook has them set for its own repository: `git rev-parse --local-env-vars`. Which repository is
+# meant is said by the folder. Settings and where objects are stay as they are.
+_OF_ANOTHER = frozenset(
+    {
+        "GIT_DIR",
+        "GIT_WORK_TREE",
+        "GIT_PREFIX",
+        "GIT_INDEX_FILE",
+        "GIT_COMMON_DIR",
+        "GIT_GRAFT_FILE",
+        "GIT_REPLACE_REF_BASE",
+        "GIT_SHALLOW_FILE",
+        "GIT_NAMESPACE",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GitOutput:
+    """What git said, and how it ended."""
+
+    code: int
+    said: bytes
+    complaint: str  # What it says is wrong, in one line; anything may be in it.
+
+    @property
+    def is_good(self) -> bool:
+        """Tell whether git did what it was asked."""
+        return self.code == 0
+
+
+def ask(folder: Path, *words: str | bytes, given: bytes = b"") -> GitOutput:
+    """Run git in `folder`; `given` is its standard input. It never fails by an exception."""
+    kept = {name: value for name, value in os.environ.items() if name not in _OF_ANOTHER}
+    try:
+        ended = subprocess.run(
+            [*_GIT, *words],
+            cwd=folder,
+            env={**kept, **_ENVIRONMENT},
+            input=given,
+            capture_output=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except FileNotFoundError:
+        return GitOutput(127, b"", "there is no git")
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return GitOutput(126, b"", str(error))
+    lines = ended.stderr.decode("utf-8", "replace").strip().splitlines()
+    fatal = [line.removeprefix("fatal: ") for line in lines if line.startswith("fatal: ")]
+    return GitOutput(ended.returncode, ended.stdout, next(iter(fatal or lines[-1:]), ""))

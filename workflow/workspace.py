@@ -1,0 +1,140 @@
+"""What every command has to know first: the project and its grants."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from buildperm.cargo import write_claims
+from buildperm.cargo.grant_keys import places
+from buildperm.cargo.project import LEARN, Project, Projects
+from buildperm.cargo.session_maker import chosen
+from buildperm.errors import BuildpermError
+from buildperm.policy import manifest
+from buildperm.policy.grants import Policy
+from buildperm.sandbox.runtime import Runtime
+from buildperm.tracer.notation import encode
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A Cargo workspace as one command finds it."""
+
+    project: Project
+    manifest: bytes  # The Cargo.toml that holds the grants, as it was read.
+    policy: Policy
+
+    @property
+    def manifest_path(self) -> Path:
+        """Return where the grants are kept."""
+        return self.project.metadata.manifest
+
+    @property
+    def name(self) -> str:
+        """Return what reports call it, in notation."""
+        return encode(os.fsencode(self.project.metadata.root.name))
+
+    @property
+    def places(self) -> dict[str, bytes]:
+        """Return what tokens stand for, but for those of a single build."""
+        project = self.project
+        return places(project.metadata, project.toolchain, project.environment)
+
+    @property
+    def runtime(self) -> Runtime:
+        """Return what its build scripts are held by.
+
+        Raises:
+            CannotEnforceError: This machine cannot do what is required.
+        """
+        return chosen(self.policy, self.project.environment)
+
+    def read(self, raw: bytes) -> Policy:
+        """Read what Cargo.toml says, or would say, about these packages.
+
+        Raises:
+            BuildpermError: It says what cannot be.
+        """
+        policy = manifest.read(raw, self.manifest_path)
+        document = manifest.parse(raw, self.manifest_path)[1]
+        write_claims.check(self.project, policy, self.places, document)
+        return policy
+
+    def check_manifest(self, expected: bytes) -> None:
+        """Make sure that Cargo.toml still is what this command last knew it to be.
+
+        Raises:
+            BuildpermError: It is not, or cannot be read.
+        """
+        if _read(self.manifest_path) != expected:
+            raise BuildpermError(
+                f"{self.manifest_path} was changed meanwhile; nothing has been written",
+                hint="Run the command again: the decisions are kept.",
+            )
+
+
+def open_workspace(words: Sequence[str], *, default: Sequence[str]) -> Workspace:
+    """Find out everything about the workspace that the words for Cargo are about.
+
+    Raises:
+        BuildpermError: There is no Cargo, no workspace, or something in it is broken.
+    """
+    return _open(_projects(), words, default)
+
+
+def open_contexts(words: Sequence[str], *, locked: bool = False) -> list[Workspace]:
+    """Open the workspace for each context that is to be recorded: by words, else as it declares.
+
+    `locked` has Cargo take Cargo.lock as it is: one that does not fit is an error.
+
+    Raises:
+        BuildpermError: There is no Cargo, no workspace, or something in it is broken.
+    """
+    projects = _projects(locked=locked)
+    first = _open(projects, words, LEARN)
+    declared = first.policy.contexts
+    if words or not declared:
+        return [first]
+    return [_open_context(projects, context, first.manifest_path) for context in declared]
+
+
+def _open_context(projects: Projects, context: str, path: Path) -> Workspace:
+    try:
+        return _open(projects, shlex.split(context), LEARN)
+    except BuildpermError as error:
+        raise BuildpermError(
+            f"{path}: `contexts` declares `{context}`: {error.args[0]}", hint=error.hint
+        ) from error
+
+
+def _open(projects: Projects, words: Sequence[str], default: Sequence[str]) -> Workspace:
+    project = projects.open(words, default=default)
+    raw = _read(project.metadata.manifest)
+    path = project.metadata.manifest
+    found = Workspace(project, raw, manifest.policy(*manifest.parse(raw, path), path))
+    found.read(raw)
+    return found
+
+
+def _projects(*, locked: bool = False) -> Projects:
+    return Projects(_here(), dict(os.environ), locked=locked)
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise BuildpermError(
+            f"the current folder cannot be used: {error.strerror}",
+            hint="Change to the folder of a Cargo workspace.",
+        ) from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BuildpermError(f"cannot read {path}: {error.strerror}") from error
