@@ -20,7 +20,7 @@ class Likeness:
     def add(self, proposals: Iterable[Proposal]) -> None:
         """Take in more proposals; what is no question, or is locked, is like nothing."""
         for proposal in proposals:
-            if proposal.standing is Reason.ASKED and not proposal.locked:
+            if proposal.reason is Reason.ASKED and not proposal.locked:
                 for rung, choice in enumerate(proposal.ladder):
                     known = self._rungs.setdefault(signature(choice), {})
                     known.setdefault(proposal.id, (proposal, rung))
@@ -33,7 +33,7 @@ class Likeness:
         """
         said = signature(choice)
         is_own = any(folder in rule.pattern for rule in choice.rules for folder in _OWN_FOLDERS)
-        if not said or is_own or proposal.standing is not Reason.ASKED:
+        if not said or is_own or proposal.reason is not Reason.ASKED:
             return {}
         return {
             each: rung

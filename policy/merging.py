@@ -62,7 +62,7 @@ def granted(
 def pruned(had: CrateGrants, decided: Iterable[Decided]) -> CrateGrants:
     """Take away what was found unused or dormant and denied; no denial is left behind."""
     for proposal, decision in decided:
-        is_granted = proposal.standing in (Reason.UNUSED, Reason.DORMANT)
+        is_granted = proposal.reason in (Reason.UNUSED, Reason.DORMANT)
         if not is_granted or decision.answer is not Answer.DENY:
             continue
         if not proposal.version:  # The crate itself is gone, and its whole table with it.
@@ -82,14 +82,14 @@ def merged(had: CrateGrants, decided: Iterable[Decided]) -> CrateGrants:
     """
     presets, rules, denials = set(had.presets), set(had.rules), set(had.denials)
     for proposal, decision in decided:
-        if proposal.standing not in (Reason.ASKED, Reason.COVERED):
+        if proposal.reason not in (Reason.ASKED, Reason.COVERED):
             continue
         choice = proposal.ladder[decision.rung]
         if decision.answer is Answer.DENY:
             refused = _refused(proposal, choice)
             denials |= refused
             rules = {rule for rule in rules if not any(within(rule, no) for no in refused)}
-        elif decision.answer is Answer.ALLOW and proposal.standing is Reason.ASKED:
+        elif decision.answer is Answer.ALLOW and proposal.reason is Reason.ASKED:
             rules.update(choice.rules)
             denials.difference_update(choice.rules)
             if choice.preset:
@@ -106,15 +106,15 @@ def is_settled(proposal: Proposal, decision: Decision) -> bool:
     """
     if decision.answer in (Answer.ALLOW, Answer.DENY):
         return True
-    if proposal.standing is Reason.DORMANT:
+    if proposal.reason is Reason.DORMANT:
         return False
-    if proposal.standing is not Reason.ASKED:
+    if proposal.reason is not Reason.ASKED:
         return True
     return all(access.kind is Kind.SYSTEM for access in proposal.evidence)
 
 
 def _is_asked(about: Iterable[Decided]) -> bool:
-    return any(proposal.standing is Reason.ASKED for proposal, _ in about)
+    return any(proposal.reason is Reason.ASKED for proposal, _ in about)
 
 
 def dormant(grants: CrateGrants, revision: str) -> frozenset[Rule]:
@@ -141,7 +141,7 @@ def _counts(had: CrateGrants, now: CrateGrants, revision: str, about: Sequence[D
     allowed = [
         (proposal, decision)
         for proposal, decision in about
-        if proposal.standing is Reason.ASKED and decision.answer is Answer.ALLOW
+        if proposal.reason is Reason.ASKED and decision.answer is Answer.ALLOW
     ]
     asked_for = {
         rule
@@ -152,7 +152,7 @@ def _counts(had: CrateGrants, now: CrateGrants, revision: str, about: Sequence[D
     kept = {
         rule
         for each, how in about
-        if each.standing is Reason.DORMANT and how.answer is Answer.ALLOW
+        if each.reason is Reason.DORMANT and how.answer is Answer.ALLOW
         for rule in each.ladder[how.rung].rules
     }
     shown = asked_for | kept
@@ -167,7 +167,7 @@ def _counts(had: CrateGrants, now: CrateGrants, revision: str, about: Sequence[D
 
 def _refused(proposal: Proposal, choice: Choice) -> frozenset[Rule]:
     """Return the rules that denying a proposal stores: of its rung, else exactly what was seen."""
-    if proposal.standing is Reason.COVERED:
+    if proposal.reason is Reason.COVERED:
         return exactly(proposal.evidence)
     rules = choice.rules or tuple(Rule(seen.kind, seen.target) for seen in proposal.evidence)
     return frozenset(rule for rule in rules if rule.kind is not Kind.SYSTEM)

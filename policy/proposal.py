@@ -48,7 +48,7 @@ class Proposal:
     title: str  # What it would do, in plain words: "run the C compiler".
     ladder: tuple[Choice, ...]  # Narrowest portable first; never empty.
     risk: Risk
-    reasons: tuple[str, ...]  # One sentence each; never empty.
+    notes: tuple[str, ...]  # What speaks for the risk, and what else to know; never empty.
     evidence: tuple[Access, ...]
     locked: str = ""  # Why it cannot be allowed from here; empty if it can.
-    standing: Reason = Reason.ASKED
+    reason: Reason = Reason.ASKED

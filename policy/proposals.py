@@ -265,7 +265,7 @@ class _Asking:
     def _add(
         self, title: str, group: Sequence[Access], choices: Sequence[Choice], *, locked: str = ""
     ) -> None:
-        worst, reasons = summaries.reasons(group)
+        worst, notes = summaries.risk_notes(group)
         combined, added = self._combined(group)
         self.proposals.append(
             Proposal(
@@ -275,19 +275,19 @@ class _Asking:
                 title,
                 tuple(choices),
                 max(worst, combined),
-                (*added, *reasons, *summaries.unstable(group)),
+                (*added, *notes, *summaries.unstable(group)),
                 tuple(group),
                 locked,
             )
         )
 
     def _add_preset(self, preset: Preset, group: Sequence[Access]) -> None:
-        reasons = [f"Preset {preset.name}: {preset.why}."]
+        notes = [f"Preset {preset.name}: {preset.why}."]
         level = preset.risk
         for access in group:
             if access.kind is Kind.EXEC and risk.reaches_out(access.example):
                 level = Risk.HIGH
-                reasons.append(risk.of_access(access)[1])
+                notes.append(risk.of_access(access)[1])
         combined, added = self._combined(group)
         choice = Choice(
             f"preset {preset.name}",
@@ -303,7 +303,7 @@ class _Asking:
                 preset.title,
                 (choice,),
                 max(level, combined),
-                (*added, *reasons, *summaries.unstable(group)),
+                (*added, *notes, *summaries.unstable(group)),
                 tuple(group),
             )
         )
@@ -369,24 +369,24 @@ def _combinations(
     written = {access.target for access in everything if access.kind is Kind.WRITE}
 
     def judge(group: Sequence[Access]) -> tuple[Risk, list[str]]:
-        level, reasons = Risk.LOW, []
+        level, notes = Risk.LOW, []
         if secrets and exits and any((one.kind, one.target) in involved for one in group):
             level = Risk.CRITICAL
-            reasons.append(
+            notes.append(
                 f"Together with the rest of what this crate does, it can steal: it reaches for "
                 f"`{secrets[0].target}` and for `{exits[0].target}`."
             )
         runs_made = [one for one in group if one.kind is Kind.EXEC and one.target in written]
         if runs_made:
-            reasons.append(f"`{runs_made[0].target}`: it was written by the script before it ran.")
+            notes.append(f"`{runs_made[0].target}`: it was written by the script before it ran.")
             if exits:
                 level = Risk.CRITICAL
-                reasons.append(f"It may be a download: the script reaches for `{exits[0].target}`.")
+                notes.append(f"It may be a download: the script reaches for `{exits[0].target}`.")
         if any(
             one.kind is Kind.DIRECTIVE and one.sensitive and "=LD_" in one.target for one in group
         ):
             level = Risk.CRITICAL
-            reasons.append("It would load a library of its choice into rustc and the linker.")
-        return level, reasons
+            notes.append("It would load a library of its choice into rustc and the linker.")
+        return level, notes
 
     return judge

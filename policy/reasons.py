@@ -1,7 +1,7 @@
-"""Standing: what a person should hear about a crate that is no question.
+"""Proposals that are no question: what a person should hear about a crate all the same.
 
-What is new but granted already by something wider, grants that nothing makes use of any more, and
-build scripts that are new and stay within the baseline.
+Accesses that are new but granted already by something wider, grants that nothing uses any more,
+and build scripts that are new and stay within the baseline.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _covered(
     done = [
         summaries.title(kind, [access for access in group if access.kind is kind]) for kind in kinds
     ]
-    risk, reasons = summaries.reasons(group)
+    risk, notes = summaries.risk_notes(group)
     targets = sorted(f"{access.kind} {access.target}" for access in group)
     return Proposal(
         _id(crate, Reason.COVERED, *signature(choice), *targets),
@@ -95,9 +95,9 @@ def _covered(
         f"new, but already allowed by {by}: {'; '.join(done)}",
         (choice,),
         risk,
-        (*reasons, *summaries.unstable(group), *_loss(group, grants)),
+        (*notes, *summaries.unstable(group), *_loss(group, grants)),
         tuple(group),
-        standing=Reason.COVERED,
+        reason=Reason.COVERED,
     )
 
 
@@ -255,7 +255,7 @@ def _dormant(crate: str, version: str, rule: Rule, grants: CrateGrants) -> Propo
         risk,
         (reason, who, _EITHER),
         (),
-        standing=Reason.DORMANT,
+        reason=Reason.DORMANT,
     )
 
 
@@ -366,7 +366,7 @@ def _removal(
     names = sorted({choice.preset, *presets} - {""})
     risks = [risk for risk, _ in judged] + [PRESETS[name].risk for name in names]
     told = [f"Preset {name}: {PRESETS[name].why}." for name in names]
-    told += [text for _, text in judged[: summaries.REASONS_MOST]]
+    told += [text for _, text in judged[: summaries.NOTES_MOST]]
     return Proposal(
         _id(crate, Reason.UNUSED, title, *signature(choice)),
         crate,
@@ -376,7 +376,7 @@ def _removal(
         max(risks, default=Risk.LOW),
         (*told, *extra, _EITHER),
         (),
-        standing=Reason.UNUSED,
+        reason=Reason.UNUSED,
     )
 
 

@@ -127,7 +127,7 @@ class Review:
         proposal = self._by_id[proposal_id]
         rung = self._decisions[proposal_id].rung
         self._refuse(proposal, Decision(answer, rung))
-        if proposal.standing is Reason.NEWCOMER:
+        if proposal.reason is Reason.NEWCOMER:
             return None
         along = {
             other: Decision(answer, at, elsewhere=answer is Answer.ALLOW)
@@ -165,7 +165,7 @@ class Review:
         choice = proposal.ladder[decision.rung]
         return (
             decision.answer is Answer.UNDECIDED
-            and proposal.standing is Reason.ASKED
+            and proposal.reason is Reason.ASKED
             and not proposal.locked
             and _objection(choice) is None
             and proposal.risk <= limit
@@ -328,7 +328,7 @@ class Review:
 
     def _restored(self, picked: Picked) -> Decision:
         proposal = self._by_id[picked.id]
-        if proposal.standing is Reason.NEWCOMER:
+        if proposal.reason is Reason.NEWCOMER:
             return Decision()
         found = Decision(Answer.LATER) if picked.answer is Answer.LATER else Decision()
         for rung, choice in enumerate(proposal.ladder):
@@ -349,7 +349,7 @@ class Review:
         if proposal.locked:
             raise BuildpermError(f"{what}: {proposal.locked}")
         found = _objection(proposal.ladder[decision.rung])
-        if found is not None and proposal.standing is Reason.ASKED:
+        if found is not None and proposal.reason is Reason.ASKED:
             raise BuildpermError(f"{what}: {found.what}", hint=found.hint)
 
     def _answer(self, ids: Iterable[str], answer: Answer) -> Entry | None:
@@ -357,7 +357,7 @@ class Review:
             {
                 each: replace(self._decisions[each], answer=answer, elsewhere=False)
                 for each in ids
-                if self._by_id[each].standing is not Reason.NEWCOMER
+                if self._by_id[each].reason is not Reason.NEWCOMER
             }
         )
 

@@ -1,8 +1,8 @@
 """The filter language of a review: `kind:exec risk:>=high crate:*-sys -is:allowed some text`.
 
-`standing:asked|covered|unused|newcomer` tells what has to be decided from what is only told;
+`reason:asked|covered|unused|newcomer` tells what has to be decided from what is only told;
 `is:undecided` is about the first alone. `is:new` lets through what is new since the last review
-and no question: `standing:covered` and `standing:newcomer`.
+and no question: `reason:covered` and `reason:newcomer`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ from buildperm.policy.proposal import Proposal, Reason, Risk
 Test: TypeAlias = Callable[[Proposal, str], bool]
 """Whether a proposal, with the answer given to it, is let through."""
 
-FIELDS = ("kind", "risk", "crate", "is", "outcome", "standing")
+FIELDS = ("kind", "risk", "crate", "is", "outcome", "reason")
+
+_RENAMED = {"standing": "reason"}
+"""Older words for fields, taken for one more version by those who have them in their fingers."""
 
 _ANSWERS = {
     "undecided": "undecided",
@@ -55,6 +58,7 @@ def _test(word: str) -> Test:
         inner = _test(word[1:])
         return lambda proposal, answer: not inner(proposal, answer)
     field, colon, value = word.partition(":")
+    field = _RENAMED.get(field, field)
     if not colon or field not in FIELDS:
         text = word.casefold()
         return lambda proposal, _: text in _text(proposal)
@@ -73,9 +77,9 @@ def _test(word: str) -> Test:
             )
         case "is":
             return _state(_one_of(value, (*_ANSWERS, "locked", "new"), field))
-        case "standing":
-            standing = Reason(_one_of(value, tuple(map(str, Reason)), field))
-            return lambda proposal, _: proposal.standing is standing
+        case "reason":
+            reason = Reason(_one_of(value, tuple(map(str, Reason)), field))
+            return lambda proposal, _: proposal.reason is reason
         case _:
             outcome = Outcome(_one_of(value, tuple(map(str, Outcome)), field))
             return lambda proposal, _: any(seen.outcome is outcome for seen in proposal.evidence)
@@ -86,10 +90,10 @@ def _state(state: str) -> Test:
         case "locked":
             return lambda proposal, _: bool(proposal.locked)
         case "new":
-            return lambda proposal, _: proposal.standing in _NEW
+            return lambda proposal, _: proposal.reason in _NEW
         case "undecided":
             return lambda proposal, answer: (
-                answer == _ANSWERS[state] and proposal.standing is Reason.ASKED
+                answer == _ANSWERS[state] and proposal.reason is Reason.ASKED
             )
         case _:
             return lambda _, answer: answer == _ANSWERS[state]

@@ -8,7 +8,7 @@ from buildperm.policy import risk
 from buildperm.policy.access import Access, Kind
 from buildperm.policy.proposal import Risk
 
-REASONS_MOST = 6
+NOTES_MOST = 6
 """Sentences about single accesses of one group; more are counted."""
 
 MAY = {
@@ -45,13 +45,13 @@ def title(kind: Kind, group: Sequence[Access]) -> str:
     return f"{verb} {len(names)} files {where}"
 
 
-def reasons(group: Iterable[Access]) -> tuple[Risk, list[str]]:
+def risk_notes(group: Iterable[Access]) -> tuple[Risk, list[str]]:
     """Return the worst risk among accesses, and a sentence for each, the worst first."""
     ordered = sorted(map(risk.of_access, group), key=lambda judged: -judged[0])
     told = list(dict.fromkeys(text for _, text in ordered))
-    if len(told) > REASONS_MOST:
-        hidden = len(told) - REASONS_MOST + 1
-        told = [*told[: REASONS_MOST - 1], f"And {hidden} more of the same kind."]
+    if len(told) > NOTES_MOST:
+        hidden = len(told) - NOTES_MOST + 1
+        told = [*told[: NOTES_MOST - 1], f"And {hidden} more of the same kind."]
     return ordered[0][0], told
 
 

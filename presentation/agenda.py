@@ -125,15 +125,15 @@ class Agenda:
         comparison = self.comparison(group)
         if comparison is not None:
             return is_new(comparison)
-        return any(each.standing is Reason.NEWCOMER for each in group.proposals)
+        return any(each.reason is Reason.NEWCOMER for each in group.proposals)
 
     def is_due(self, proposal: Proposal) -> bool:
         """Tell whether a proposal still has to be decided."""
-        return proposal.standing in DUE and self._is_undecided(proposal)
+        return proposal.reason in DUE and self._is_undecided(proposal)
 
     def is_optional(self, proposal: Proposal) -> bool:
         """Tell whether a proposal may still be answered, but need not be."""
-        return proposal.standing in _OPTIONAL and self._is_undecided(proposal)
+        return proposal.reason in _OPTIONAL and self._is_undecided(proposal)
 
     def _is_undecided(self, proposal: Proposal) -> bool:
         return self.answer(proposal) is Answer.UNDECIDED
@@ -182,7 +182,7 @@ class Agenda:
 
     def refusal(self, proposal: Proposal, answer: Answer) -> str:
         """Return why an answer cannot be given about a proposal; empty if it can."""
-        if proposal.standing is Reason.NEWCOMER and answer is not Answer.UNDECIDED:
+        if proposal.reason is Reason.NEWCOMER and answer is not Answer.UNDECIDED:
             return "Nothing to decide: the build script stays within the baseline."
         if answer is Answer.ALLOW and proposal.locked:
             return shown(proposal.locked)
@@ -302,7 +302,7 @@ class Agenda:
         """Return what is removed together where nothing has to be decided: unused grants."""
         if answer is Answer.ALLOW:
             return (), ["Nothing here has to be decided; a on each one says that it is fine."]
-        unused = tuple(each for each in proposals if each.standing is Reason.UNUSED)
+        unused = tuple(each for each in proposals if each.reason is Reason.UNUSED)
         rest = len(proposals) - len(unused)
         told = [f"Left out: {rest} new and already allowed; deny them one by one."] if rest else []
         return unused, told
@@ -343,4 +343,4 @@ class Agenda:
 
 def _is_put_last(proposal: Proposal) -> bool:
     """Tell whether a proposal stands below the questions of its crate."""
-    return proposal.standing is not Reason.ASKED
+    return proposal.reason is not Reason.ASKED

@@ -14,9 +14,9 @@ from buildperm.presentation.wording import (
     chain_text,
     outcome_word,
     plural,
+    reason_text,
     risk_word,
     shown,
-    standing_text,
     verb,
     version_text,
 )
@@ -43,13 +43,13 @@ _MOST_RULES: Final = 300
 def facts(proposal: Proposal) -> Iterator[str]:
     """Say what there is to know about a proposal, but for its rules."""
     yield f"Crate: {shown(proposal.crate)} {version_text(proposal.version)}"
-    yield f"{_WHAT[proposal.standing]}: {shown(proposal.title)}"
-    if proposal.standing is not Reason.ASKED:
-        yield f"Listed because: {standing_text(proposal.standing)}"
+    yield f"{_WHAT[proposal.reason]}: {shown(proposal.title)}"
+    if proposal.reason is not Reason.ASKED:
+        yield f"Listed because: {reason_text(proposal.reason)}"
     yield f"Risk: {risk_word(proposal.risk)}"
-    for reason in proposal.reasons:
-        yield f"Why: {shown(reason)}"
-    if proposal.locked and proposal.standing is not Reason.NEWCOMER:
+    for note in proposal.notes:
+        yield f"Why: {shown(note)}"
+    if proposal.locked and proposal.reason is not Reason.NEWCOMER:
         yield f"Locked: {shown(proposal.locked)}"
     for access in proposal.evidence[:_MOST_ACCESSES]:
         yield from _access_facts(access)

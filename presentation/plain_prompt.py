@@ -24,9 +24,9 @@ from buildperm.presentation.unified_diff import WHOLE, compare
 from buildperm.presentation.wording import (
     answer_word,
     plural,
+    reason_text,
     risk_word,
     shown,
-    standing_text,
     version_text,
 )
 
@@ -152,7 +152,7 @@ class _Conversation:
         for proposal in self._undecided():
             self._say_comparison(proposal)
             crate = f"{shown(proposal.crate)} {version_text(proposal.version)}"
-            word = _LISTED[proposal.standing] or risk_word(proposal.risk)
+            word = _LISTED[proposal.reason] or risk_word(proposal.risk)
             self._say(f"{crate}: {shown(proposal.title)} ({word})")
 
     def _undecided(self) -> Iterator[Proposal]:
@@ -168,7 +168,7 @@ class _Conversation:
             waiting = list(self._undecided())
             if not waiting:
                 return
-            left = sum(proposal.standing in DUE for proposal in waiting)
+            left = sum(proposal.reason in DUE for proposal in waiting)
             if self._ask(waiting[0], left) == "q":
                 return
 
@@ -179,7 +179,7 @@ class _Conversation:
         if left:
             self._say(f"Left to decide: {left}")
         self._say(*facts(proposal))
-        if proposal.standing is Reason.NEWCOMER:
+        if proposal.reason is Reason.NEWCOMER:
             return self._show_newcomer(proposal)
         self._say(*rule_facts(proposal, self.agenda.rung(proposal)))
         elsewhere = self.agenda.elsewhere(proposal)
@@ -201,7 +201,7 @@ class _Conversation:
                 case "s" | "":
                     self._asked.add(proposal.id)
                     self.agenda.decide([proposal], Answer.LATER)
-                    self._say(_LATER[proposal.standing])
+                    self._say(_LATER[proposal.reason])
                     return "s"
                 case "[" | "]":
                     self.agenda.step(proposal, -1 if answer == "[" else 1)
@@ -249,7 +249,7 @@ class _Conversation:
                 case "q":
                     return "q"
                 case _:
-                    self._say(standing_text(proposal.standing))
+                    self._say(reason_text(proposal.reason))
 
     def _can_compare(self, proposal: Proposal) -> bool:
         comparison = self.agenda.comparison_of(proposal)

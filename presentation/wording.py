@@ -38,7 +38,7 @@ ANSWER_VERBS: Final = {
     Answer.LATER: "leave for later",
 }
 
-STANDING_GLYPHS: Final = {
+REASON_GLYPHS: Final = {
     Reason.ASKED: " ",
     Reason.DORMANT: "↺",
     Reason.COVERED: "≈",
@@ -47,7 +47,7 @@ STANDING_GLYPHS: Final = {
 }
 """Why something is listed must be readable without colour."""
 
-STANDING_WORDS: Final = {
+REASON_WORDS: Final = {
     Reason.ASKED: "",
     Reason.DORMANT: "dormant",
     Reason.COVERED: "covered",
@@ -111,22 +111,22 @@ def chain_text(chain: tuple[str, ...]) -> str:
 
 def answer_word(proposal: Proposal, answer: Answer) -> str:
     """Return how an answer about a proposal is told once it is given."""
-    match proposal.standing, answer:
+    match proposal.reason, answer:
         case ((Reason.UNUSED | Reason.DORMANT), Answer.ALLOW):
             return "kept"
         case ((Reason.UNUSED | Reason.DORMANT), Answer.DENY):
             return "removed"
         case Reason.COVERED, Answer.ALLOW:
             return "fine"
-        case standing, Answer.UNDECIDED if standing is not Reason.ASKED:
-            return STANDING_WORDS[standing]
+        case reason, Answer.UNDECIDED if reason is not Reason.ASKED:
+            return REASON_WORDS[reason]
         case _:
             return ANSWER_WORDS[answer]
 
 
-def standing_text(standing: Reason) -> str:
+def reason_text(reason: Reason) -> str:
     """Say what an answer means where it is not about what was seen; nothing where it is."""
-    match standing:
+    match reason:
         case Reason.COVERED:
             return "New, but already allowed by a grant: a is fine with it, d denies it."
         case Reason.DORMANT:
@@ -143,8 +143,8 @@ def standing_text(standing: Reason) -> str:
 
 
 def short_title(proposal: Proposal) -> str:
-    """Return a title for where the standing is told beside it."""
-    if proposal.standing is not Reason.COVERED or not proposal.evidence:
+    """Return a title for where the reason is told beside it."""
+    if proposal.reason is not Reason.COVERED or not proposal.evidence:
         return shown(proposal.title)
     kinds = dict.fromkeys(access.kind for access in proposal.evidence)
     groups = ([seen for seen in proposal.evidence if seen.kind is kind] for kind in kinds)

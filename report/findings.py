@@ -44,7 +44,7 @@ def of_build(run: BuildRun, places: GrantLines, *, level: Level = Level.ERROR) -
     """
     found: list[Finding] = []
     for script in run.scripts:
-        asked = (one for one in script.findings if one.standing is Reason.ASKED)
+        asked = (one for one in script.findings if one.reason is Reason.ASKED)
         found += (_beyond(script, proposal, places, level) for proposal in asked)
         found += _not_whole(script, places, level)
         found += (_leads_out(script, one, places) for one in script.left_out)
@@ -102,7 +102,7 @@ def _beyond(script: ScriptRun, proposal: Proposal, places: GrantLines, level: Le
         title=_title(f"{who} {_how(proposal.evidence)} to {proposal.title}"),
         details=_details(
             (
-                *proposal.reasons,
+                *proposal.notes,
                 proposal.locked,
                 *_told(proposal.evidence),
                 *_not_opened(script, proposal.evidence),

@@ -100,7 +100,7 @@ def _proposal(proposal: Proposal) -> dict[str, object]:
         "id": proposal.id,
         "title": proposal.title,
         "risk": proposal.risk.name.lower(),
-        "reasons": list(proposal.reasons),
+        "reasons": list(proposal.notes),
         "locked": proposal.locked,
         "accesses": [_access(access) for access in proposal.evidence],
         "suggested_grants": []

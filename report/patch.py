@@ -58,7 +58,7 @@ def patch(raw: bytes, proposals: Iterable[Proposal], path: Path, name: str = "Ca
     """
     by_crate: dict[str, list[Proposal]] = {}
     for proposal in proposals:
-        if proposal.standing is Reason.ASKED:
+        if proposal.reason is Reason.ASKED:
             by_crate.setdefault(proposal.crate, []).append(proposal)
     after = raw
     comments: dict[str, list[str]] = {}

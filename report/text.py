@@ -171,8 +171,8 @@ def _closing(report: Report) -> Iterator[str]:
 
 def _finding(proposal: Proposal) -> Iterator[str]:
     yield f"  {WORD[proposal.risk]}: {proposal.title}"
-    for reason in proposal.reasons:
-        yield f"      {reason}"
+    for note in proposal.notes:
+        yield f"      {note}"
     for access in proposal.evidence[:_SHOWN]:
         yield f"    - {of_access(access)}"
         for chain in access.chains[:1]:

@@ -36,7 +36,7 @@ def summary(
 def needs(changes: Changes, review: Review) -> str:
     """Say how many build scripts need a person, and because of how much."""
     scripts = changes.recorded.scripts
-    asking = [each for each in review.proposals if each.standing is Reason.ASKED]
+    asking = [each for each in review.proposals if each.reason is Reason.ASKED]
     total = text.count(len(scripts), "build script")
     if not asking:
         return f"{total}, all within the baseline and their grants: nothing to decide."

@@ -97,7 +97,7 @@ class Deciding:
             stopped_short = any(script.run.failed for script in recorded.scripts)
             if not self._write() or not stopped_short:
                 return self._exit_code()
-            self._unanswered = list(self.review.select("is:undecided standing:asked"))
+            self._unanswered = list(self.review.select("is:undecided reason:asked"))
             _tell("A build script had failed; going on under the new grants.")
 
     def preview(self) -> tuple[bytes, bytes]:
@@ -176,9 +176,9 @@ class Deciding:
             return self.interview().hold(self.manner)
         if not self.manner.dry_run:
             self._verify_unasked()
-        for proposal in self.review.select("is:undecided standing:asked"):
+        for proposal in self.review.select("is:undecided reason:asked"):
             _tell(text.undecided(proposal))
-        for proposal in self.review.select("-standing:asked"):
+        for proposal in self.review.select("-reason:asked"):
             _tell(f"note: {proposal.crate} {proposal.version}: {proposal.title}")
         return ReviewEnd.WRITE
 

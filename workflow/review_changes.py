@@ -95,7 +95,7 @@ class Changes:
         kept = {
             (proposal.crate, key)
             for proposal in review.proposals
-            if proposal.standing in (Reason.UNUSED, Reason.DORMANT)
+            if proposal.reason in (Reason.UNUSED, Reason.DORMANT)
             and review.decision(proposal.id).answer is Answer.ALLOW
             for key in reasons.keys(proposal)
         }

@@ -75,7 +75,7 @@ def _text(answer: QueryResult) -> Iterator[str]:
     yield f"{answer.sentence}."
     if answer.proposal is not None and isinstance(answer.explanation, NotGranted):
         risk = answer.proposal.risk.name.lower()
-        yield f"Risk {risk}: {shown(answer.proposal.reasons[0])}"
+        yield f"Risk {risk}: {shown(answer.proposal.notes[0])}"
     if len(answer.script.way) > 1:
         yield f"{answer.script.title} gets in through {' > '.join(answer.script.way)}."
     yield ""
@@ -136,7 +136,7 @@ def _document(answer: QueryResult) -> dict[str, object]:
         "preset": answer.preset,
         "line": answer.line,
         "risk": proposal.risk.name.lower() if proposal else "",
-        "reasons": list(proposal.reasons) if proposal else [],
+        "reasons": list(proposal.notes) if proposal else [],
         "suggested_grants": ["\n".join(answer.grant)] if answer.grant else [],
         "reviewed": [
             {

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buildperm.errors import BuildpermError
-from buildperm.policy import reasons as standing
+from buildperm.policy import reasons
 from buildperm.policy.access import Access, Kind, Outcome
 from buildperm.policy.decision import Answer, Decision
 from buildperm.policy.equivalence import Likeness
@@ -28,7 +28,7 @@ def proposal(
     *choices: Choice,
     risk: Risk = Risk.MEDIUM,
     locked: str = "",
-    standing: Reason = Reason.ASKED,
+    reason: Reason = Reason.ASKED,
     version: str = "1.0.0",
     what: str = "",
 ) -> Proposal:
@@ -39,7 +39,7 @@ def proposal(
     ]
     return Proposal(
         f"{crate}-{version}-{what}", crate, version, what or "run git", ladder, risk, ("why",),
-        tuple(seen), locked, standing,
+        tuple(seen), locked, reason,
     )  # fmt: skip
 
 
@@ -128,8 +128,8 @@ def test_what_was_answered_before_keeps_its_answer() -> None:
         proposal("b", risk=Risk.HIGH),
         proposal("b", risk=Risk.CRITICAL),
         proposal("b", locked="by hand only"),
-        proposal("b", standing=Reason.COVERED),
-        proposal("b", standing=Reason.UNUSED),
+        proposal("b", reason=Reason.COVERED),
+        proposal("b", reason=Reason.UNUSED),
     ],
     ids=["riskier", "critical", "locked", "covered", "unused"],
 )
@@ -165,15 +165,15 @@ def test_what_lies_in_a_folder_of_each_crate_is_another_thing_in_each(rule: Rule
     assert Review([one, other]).same(one.id) == ()
 
 
-@pytest.mark.parametrize("standing", [Reason.COVERED, Reason.UNUSED, Reason.NEWCOMER])
-def test_what_is_no_question_is_answered_alone(standing: Reason) -> None:
-    one = proposal("a", standing=standing)
-    review = Review([one, proposal("b"), proposal("c", standing=standing)])
+@pytest.mark.parametrize("reason", [Reason.COVERED, Reason.UNUSED, Reason.NEWCOMER])
+def test_what_is_no_question_is_answered_alone(reason: Reason) -> None:
+    one = proposal("a", reason=reason)
+    review = Review([one, proposal("b"), proposal("c", reason=reason)])
 
     assert review.same(one.id) == ()
     entry = review.answer_everywhere(one.id, Answer.DENY)
-    assert (entry is None) is (standing is Reason.NEWCOMER)
-    assert review.counts().denied == (standing is not Reason.NEWCOMER)
+    assert (entry is None) is (reason is Reason.NEWCOMER)
+    assert review.counts().denied == (reason is not Reason.NEWCOMER)
 
 
 def test_nothing_is_allowed_everywhere_that_cannot_be_allowed_here() -> None:
@@ -211,7 +211,7 @@ def test_risky_grants_of_a_crate_hold_for_no_version_that_was_only_answered_alon
     had = CrateGrants("b", frozenset({"0.9.0"}), rules=frozenset({curl}))
     policy = Policy("portable", {"b": had}, Path("Cargo.toml"))
     one, other = proposal("a", risk=Risk.HIGH), proposal("b", risk=Risk.HIGH)
-    (shown,) = standing.dormant("b", "1.0.0", had, [other])
+    (shown,) = reasons.dormant("b", "1.0.0", had, [other])
     along, alone = Review([one, other]), Review([one, other, shown])
     along.answer_everywhere(one.id, Answer.ALLOW)
     alone.allow(other.id)
@@ -239,8 +239,8 @@ choices = st.sampled_from(
 )
 drawn = st.lists(
     st.builds(
-        lambda crate, version, ladder, risk, locked, standing: (
-            crate, version, tuple(ladder), risk, locked, standing,
+        lambda crate, version, ladder, risk, locked, reason: (
+            crate, version, tuple(ladder), risk, locked, reason,
         ),
         st.sampled_from("abcd"),
         st.sampled_from(["1.0.0", "2.0.0"]),
@@ -260,10 +260,10 @@ def test_one_answer_everywhere_says_the_same_everywhere(
 ) -> None:
     proposals = [
         proposal(
-            crate, *ladder, risk=risk, locked=locked, standing=standing,
+            crate, *ladder, risk=risk, locked=locked, reason=reason,
             version=version, what=str(number),
         )
-        for number, (crate, version, ladder, risk, locked, standing) in enumerate(parts)
+        for number, (crate, version, ladder, risk, locked, reason) in enumerate(parts)
     ]  # fmt: skip
     review = Review(proposals)
     one = data.draw(st.sampled_from(proposals))

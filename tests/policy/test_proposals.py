@@ -325,7 +325,7 @@ def test_the_sensitive_tier_is_shown_and_locked(access: Access) -> None:
     assert proposal.locked
     assert proposal.risk is Risk.CRITICAL
     assert proposal.ladder
-    assert proposal.reasons
+    assert proposal.notes
 
 
 def test_system_calls_and_sockets_of_this_machine_are_shown_and_locked() -> None:
@@ -354,7 +354,7 @@ def test_each_host_is_a_question_of_its_own_that_no_batch_answers() -> None:
     assert [[choice.rules for choice in p.ladder] for p in proposals] == [
         [(Rule(Kind.NET, target),)] for target in targets
     ]
-    assert all("can leave through this host" in p.reasons[0] for p in proposals)
+    assert all("can leave through this host" in p.notes[0] for p in proposals)
 
 
 def test_where_machines_get_their_credentials_is_for_nobody_but_by_hand() -> None:
@@ -373,7 +373,7 @@ def test_a_secret_and_a_way_out_are_worse_together() -> None:
 
     assert alone.risk is Risk.HIGH
     assert [p.risk for p in together] == [Risk.CRITICAL, Risk.CRITICAL]
-    assert all("steal" in p.reasons[0] for p in together)
+    assert all("steal" in p.notes[0] for p in together)
 
 
 def test_running_what_was_just_written_says_so() -> None:
@@ -382,14 +382,14 @@ def test_running_what_was_just_written_says_so() -> None:
     downloaded = _propose(written, *_runs("$OUT_DIR/x", "curl"))
 
     assert proposal.risk is Risk.MEDIUM
-    assert any("written by the script" in reason for reason in proposal.reasons)
+    assert any("written by the script" in reason for reason in proposal.notes)
     assert [p.risk for p in downloaded] == [Risk.CRITICAL, Risk.HIGH]
 
 
 def test_a_library_for_the_compiler_says_what_it_would_do() -> None:
     preload = _access(Kind.DIRECTIVE, "rustc-env=LD_PRELOAD", Outcome.REFUSED, held="steers")
 
-    assert any("load a library" in reason for reason in _one(preload).reasons)
+    assert any("load a library" in reason for reason in _one(preload).notes)
 
 
 def test_ids_are_stable_and_different() -> None:
@@ -445,7 +445,7 @@ def test_every_undecided_access_is_asked_about_once_and_every_rung_settles_it(
     assert sorted(asked, key=str) == sorted(undecided(found), key=str)
     assert len({proposal.id for proposal in proposals}) == len(proposals)
     for proposal in proposals:
-        assert proposal.reasons
+        assert proposal.notes
         assert proposal.title
         for choice in proposal.ladder:
             rules = presets.expand((choice.preset,)) if choice.preset else choice.rules

@@ -65,7 +65,7 @@ def test_what_a_wide_grant_allows_already_is_listed_once() -> None:
 
     (proposal,) = covered(files, PROTO)
 
-    assert proposal.standing is Reason.COVERED
+    assert proposal.reason is Reason.COVERED
     assert proposal.title == (
         "new, but already allowed by `$WORKSPACE/proto/**`: read 3 files below $WORKSPACE/proto"
     )
@@ -74,7 +74,7 @@ def test_what_a_wide_grant_allows_already_is_listed_once() -> None:
     assert proposal.evidence == tuple(files)
     assert (proposal.crate, proposal.version) == ("x", "1.1.0")
     assert proposal.risk is Risk.LOW
-    assert any("part of your workspace" in reason for reason in proposal.reasons)
+    assert any("part of your workspace" in reason for reason in proposal.notes)
 
 
 def test_only_what_is_new_is_listed() -> None:
@@ -175,8 +175,8 @@ def test_a_denial_says_what_it_takes_with_it() -> None:
     (file,) = covered(reads("$WORKSPACE/proto/a.proto"), PROTO)
     (variable,) = covered([access(Kind.ENV, "MYLIB_DIR")], Rule(Kind.ENV, "MYLIB_*"))
 
-    assert any("`$WORKSPACE/proto/**` out of force" in reason for reason in file.reasons)
-    assert not any("out of force" in reason for reason in variable.reasons)
+    assert any("`$WORKSPACE/proto/**` out of force" in reason for reason in file.notes)
+    assert not any("out of force" in reason for reason in variable.notes)
 
 
 def test_an_id_stays_as_long_as_grant_and_accesses_do() -> None:
@@ -197,7 +197,7 @@ def test_what_repeated_runs_do_not_agree_on_is_said() -> None:
 
     (proposal,) = covered([file], PROTO)
 
-    assert "Seen in 2 of 3 runs only: `$WORKSPACE/proto/a.proto`." in proposal.reasons
+    assert "Seen in 2 of 3 runs only: `$WORKSPACE/proto/a.proto`." in proposal.notes
 
 
 def granted(*rules: Rule, presets: str = "", key: str = "x") -> CrateGrants:
@@ -283,10 +283,10 @@ def test_each_unused_grant_is_a_removal_of_its_own() -> None:
         "made no use of preset `cc`",
     ]
     assert {key for proposal in removals for key in reasons.keys(proposal)} == unused
-    assert {proposal.standing for proposal in removals} == {Reason.UNUSED}
+    assert {proposal.reason for proposal in removals} == {Reason.UNUSED}
     assert len({proposal.id for proposal in removals}) == 3
     assert [proposal.risk for proposal in removals] == [Risk.HIGH, Risk.HIGH, Risk.MEDIUM]
-    assert all(proposal.reasons and not proposal.evidence for proposal in removals)
+    assert all(proposal.notes and not proposal.evidence for proposal in removals)
     assert removals[0].ladder[0].rules == (Rule(Kind.EXEC, "curl"),)
     assert removals[2].ladder[0].preset == "cc"
 
@@ -308,10 +308,10 @@ def test_a_risky_grant_of_another_version_is_a_question_beside_a_risky_one() -> 
 
     (found,) = reasons.dormant("x", "1.1.0", grants, risky)
 
-    assert found.standing is Reason.DORMANT
+    assert found.reason is Reason.DORMANT
     assert found.ladder[0].rules == (PERL,)
     assert found.risk is Risk.HIGH
-    assert "Reviewed with it: 1.0.0." in found.reasons
+    assert "Reviewed with it: 1.0.0." in found.notes
     assert not reasons.dormant("x", "1.0.0", grants, risky)  # In force already.
     assert not reasons.dormant("x", "1.1.0", grants, same)  # Asked about anyway.
     assert not reasons.dormant("x", "1.1.0", grants, harmless)  # Nothing revives it.
@@ -319,7 +319,7 @@ def test_a_risky_grant_of_another_version_is_a_question_beside_a_risky_one() -> 
     assert not reasons.dormant("x", "1.1.0", denied, risky)
     proposed = replace(grants, reviewed=frozenset())
     (found,) = reasons.dormant("x", "1.1.0", proposed, risky)
-    assert "Nobody has reviewed any version with it." in found.reasons
+    assert "Nobody has reviewed any version with it." in found.notes
 
 
 def test_a_crate_that_is_gone_is_one_removal_of_its_whole_table() -> None:
@@ -336,12 +336,12 @@ def test_a_crate_that_is_gone_is_one_removal_of_its_whole_table() -> None:
 
     assert (proposal.crate, proposal.version) == ("x", "")
     assert proposal.title == "is not in Cargo.lock any more"
-    assert proposal.standing is Reason.UNUSED
+    assert proposal.reason is Reason.UNUSED
     assert proposal.risk is Risk.HIGH
     assert proposal.ladder[0].rules == (PERL, PROTO)
     assert "preset cc" in proposal.ladder[0].title
-    assert "Its denials would go as well." in proposal.reasons
-    assert "Its reason was: made for us" in proposal.reasons
+    assert "Its denials would go as well." in proposal.notes
+    assert "Its reason was: made for us" in proposal.notes
     assert reasons.gone(CrateGrants("x", frozenset({"1.0.0"}))).risk is Risk.LOW
 
 
@@ -379,12 +379,12 @@ def test_a_table_of_denials_alone_is_a_precaution_and_stays() -> None:
 def test_a_newcomer_says_how_it_got_in_and_that_nothing_is_to_be_decided() -> None:
     proposal = reasons.newcomer("x", "1.1.0", ["app", "middle", "x"])
 
-    assert proposal.standing is Reason.NEWCOMER
+    assert proposal.reason is Reason.NEWCOMER
     assert proposal.title == "is new, and stays within the baseline"
-    assert proposal.reasons == ("It got into the graph by app → middle → x.",)
+    assert proposal.notes == ("It got into the graph by app → middle → x.",)
     assert "nothing to decide" in proposal.locked
     assert proposal.ladder == (Choice("nothing beyond the baseline", ()),)
-    assert reasons.newcomer("x", "1.1.0", []).reasons
+    assert reasons.newcomer("x", "1.1.0", []).notes
 
 
 def test_what_is_risky_and_withheld_is_asked_again_and_never_covered() -> None:

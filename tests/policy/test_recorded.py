@@ -153,5 +153,5 @@ def test_a_program_that_the_script_made_says_so(workspace: Workspace) -> None:
     )
     made = next(p for p in proposals if "$OUT_DIR/made" in p.title)
 
-    assert any("written by the script" in reason for reason in made.reasons)
+    assert any("written by the script" in reason for reason in made.notes)
     assert any(access.kind is Kind.EXEC for access in made.evidence)

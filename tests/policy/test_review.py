@@ -239,6 +239,10 @@ def test_counts() -> None:
         ("preset", (COMPILER,)),
         ("zzz", ()),
         ("kind:read is:undecided -is:locked", (MEDIUM,)),
+        ("reason:asked", ALL),
+        ("reason:unused", ()),
+        ("-standing:asked", ()),
+        ("risk:high standing:asked", (HIGH,)),
     ],
 )
 def test_the_filter_language(words: str, expected: tuple[Proposal, ...]) -> None:

@@ -66,7 +66,7 @@ def test_a_common_folder_is_one_that_holds_everything(targets: list[str]) -> Non
 def test_the_worst_reason_comes_first_and_each_only_once() -> None:
     group = [*accesses(Kind.READ, "/usr/a", "$HOME/b"), *accesses(Kind.READ, "$HOME/b")]
 
-    worst, told = summaries.reasons(group)
+    worst, told = summaries.risk_notes(group)
 
     assert worst is Risk.HIGH
     assert told == [risk.of_access(group[1])[1], risk.of_access(group[0])[1]]
@@ -74,11 +74,11 @@ def test_the_worst_reason_comes_first_and_each_only_once() -> None:
 
 def test_of_many_reasons_the_rest_is_counted() -> None:
     def told(count: int) -> list[str]:
-        return summaries.reasons(accesses(Kind.READ, *(f"/usr/{n}" for n in range(count))))[1]
+        return summaries.risk_notes(accesses(Kind.READ, *(f"/usr/{n}" for n in range(count))))[1]
 
-    assert len(told(summaries.REASONS_MOST)) == summaries.REASONS_MOST
-    assert "And" not in told(summaries.REASONS_MOST)[-1]
-    assert len(told(100)) == summaries.REASONS_MOST
+    assert len(told(summaries.NOTES_MOST)) == summaries.NOTES_MOST
+    assert "And" not in told(summaries.NOTES_MOST)[-1]
+    assert len(told(100)) == summaries.NOTES_MOST
     assert told(100)[-1] == "And 95 more of the same kind."
 
 

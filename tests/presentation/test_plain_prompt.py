@@ -28,7 +28,7 @@ from buildperm.policy.snapshot import Seen
 from buildperm.presentation.front_end import Failure
 from buildperm.presentation.front_end import ReviewEnd as Ending
 from buildperm.presentation.plain_prompt import ask
-from buildperm.presentation.wording import standing_text
+from buildperm.presentation.wording import reason_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -406,7 +406,7 @@ def test_a_newcomer_is_shown_and_takes_no_answer() -> None:
 
     assert "New: is new, and stays within the baseline" in talk.said
     assert "Answer (o q, Enter goes on): a" in talk.said
-    assert talk.said.count(standing_text(Reason.NEWCOMER)) == 3
+    assert talk.said.count(reason_text(Reason.NEWCOMER)) == 3
     assert talk.answers()[1] is Answer.UNDECIDED
     assert len(talk.entries) == 1
 
@@ -417,7 +417,7 @@ def test_what_is_covered_and_what_is_unused_may_be_answered_or_left() -> None:
 
     assert any(line.startswith("Does: new, but already allowed by") for line in talk.said)
     assert "Was granted: made no use of exec `perl`" in talk.said
-    assert f"Listed because: {standing_text(Reason.COVERED)}" in talk.said
+    assert f"Listed because: {reason_text(Reason.COVERED)}" in talk.said
     assert "Removed." in talk.said
     assert talk.answers()[3:5] == [Answer.DENY, Answer.DENY]
 

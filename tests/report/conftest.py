@@ -59,7 +59,7 @@ def held() -> BuildRun:
             Choice("pkg-config", (Rule(Kind.EXEC, "pkg-config"),)),
         ),
         risk=Risk.MEDIUM,
-        reasons=("It runs a program that is found through PATH.",),
+        notes=("It runs a program that is found through PATH.",),
         evidence=(access(Kind.EXEC, "pkg-config", count=6),),
     )
     stealing = Proposal(
@@ -69,7 +69,7 @@ def held() -> BuildRun:
         title="read keys",
         ladder=(Choice("exactly this", (Rule(Kind.READ, "$HOME/.ssh/id_ed25519"),)),),
         risk=Risk.CRITICAL,
-        reasons=("It holds a private key.",),
+        notes=("It holds a private key.",),
         evidence=tuple(access(Kind.READ, f"$HOME/.ssh/id_{number}") for number in range(9)),
         locked="It can only be granted by hand.",
     )
@@ -108,7 +108,7 @@ def proposal(crate: str, kind: Kind, title: str, *targets: str, risk: Risk, why:
         title=title,
         ladder=(Choice("exactly", tuple(Rule(kind, target) for target in targets)),),
         risk=risk,
-        reasons=(why,),
+        notes=(why,),
         evidence=tuple(access(kind, target) for target in targets),
         locked="No grant opens it." if kind in (Kind.NET, Kind.SYSTEM) else "",
     )

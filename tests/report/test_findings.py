@@ -89,10 +89,10 @@ def test_the_title_does_not_claim_more_than_happened(
     assert told in found.title
 
 
-@pytest.mark.parametrize("standing", [Reason.COVERED, Reason.UNUSED, Reason.NEWCOMER])
-def test_what_does_not_have_to_be_decided_was_not_refused(held: BuildRun, standing: Reason) -> None:
+@pytest.mark.parametrize("reason", [Reason.COVERED, Reason.UNUSED, Reason.NEWCOMER])
+def test_what_does_not_have_to_be_decided_was_not_refused(held: BuildRun, reason: Reason) -> None:
     script = held.scripts[1]
-    proposal: Proposal = replace(script.findings[0], standing=standing)
+    proposal: Proposal = replace(script.findings[0], reason=reason)
     run = replace(held, scripts=(replace(script, findings=(proposal,)),))
 
     assert findings.of_build(run, LINES) == []

@@ -422,7 +422,7 @@ async def test_what_is_covered_may_be_denied(after_update: Bench) -> None:
 
         await pilot.press("d")
 
-    (denied,) = (p for p in after_update.review.proposals if p.standing is Reason.COVERED)
+    (denied,) = (p for p in after_update.review.proposals if p.reason is Reason.COVERED)
     assert after_update.review.decision(denied.id).answer is Answer.DENY
 
 
@@ -513,7 +513,7 @@ async def test_a_batch_removes_unused_grants_only_where_nothing_has_to_be_decide
         await pilot.press("D")
         assert "that need no decision" in after_update.text("#batch-answers")
         assert "perl" not in after_update.text("#batch-rows")
-        await pilot.press("escape", "slash", *"standing:unused", "enter", "D")
+        await pilot.press("escape", "slash", *"reason:unused", "enter", "D")
         assert "perl" in after_update.text("#batch-rows")
 
         await pilot.press("y")
@@ -686,7 +686,7 @@ def test_questions_stand_above_the_rest_of_a_crate() -> None:
     desk, _ = agenda()
 
     (prost,) = (group for group in desk.groups if group.crate == "prost-build")
-    assert [each.standing for each in prost.proposals] == [Reason.ASKED, Reason.COVERED]
+    assert [each.reason for each in prost.proposals] == [Reason.ASKED, Reason.COVERED]
 
 
 def test_what_is_answered_everywhere_is_counted() -> None:
@@ -718,7 +718,7 @@ def test_an_answer_that_was_given_along_is_no_look_of_its_own() -> None:
 
 def nothing_asked() -> tuple[list[Proposal], dict[tuple[str, str], Comparison]]:
     proposals, comparisons = updated()
-    return [each for each in proposals if each.standing is not Reason.ASKED], comparisons
+    return [each for each in proposals if each.reason is not Reason.ASKED], comparisons
 
 
 @pytest.mark.parametrize("keys", [("w",), ("q", "w")], ids=["write", "leave"])

@@ -44,7 +44,7 @@ def hostile(proposal: Proposal, text: str) -> Proposal:
         proposal,
         crate=text,
         title=text,
-        reasons=(text,),
+        notes=(text,),
         evidence=(access,),
         ladder=(Choice(text, (rule,)), Choice(text, (rule, rule), widening=text)),
     )

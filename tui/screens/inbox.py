@@ -293,7 +293,7 @@ class InboxScreen(Screen[None]):
                 self._tree.reveal(found)
                 if found.risk >= Risk.HIGH:
                     self._pause.hold()
-                if found.standing is not Reason.ASKED and proposal.standing is Reason.ASKED:
+                if found.reason is not Reason.ASKED and proposal.reason is Reason.ASKED:
                     self._tell(
                         "What has to be decided is decided; w writes. The rest is up to you."
                     )

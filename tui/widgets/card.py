@@ -12,18 +12,18 @@ from buildperm.presentation import behaviour
 from buildperm.presentation.wording import (
     ANSWER_GLYPHS,
     GLYPHS,
-    STANDING_GLYPHS,
-    STANDING_WORDS,
+    REASON_GLYPHS,
+    REASON_WORDS,
     TIMES,
     answer_word,
     chain_text,
     is_unreadable,
     outcome_word,
     plural,
+    reason_text,
     risk_word,
     short_title,
     shown,
-    standing_text,
     verb,
     version_text,
 )
@@ -91,11 +91,11 @@ def proposal_lines(
     if comparison is not None:
         yield from _news_lines(proposal, comparison, cells)
         yield Line((("o ", "accent"), ("shows what changed in its build script", "muted")))
-    if proposal.standing is not Reason.ASKED:
+    if proposal.reason is not Reason.ASKED:
         yield Line()
-        lead: Piece = (f"{STANDING_GLYPHS[proposal.standing]} ", "accent")
-        yield from hanging((lead,), standing_text(proposal.standing), "strong", cells)
-    if proposal.locked and proposal.standing is not Reason.NEWCOMER:
+        lead: Piece = (f"{REASON_GLYPHS[proposal.reason]} ", "accent")
+        yield from hanging((lead,), reason_text(proposal.reason), "strong", cells)
+    if proposal.locked and proposal.reason is not Reason.NEWCOMER:
         yield Line()
         yield from hanging((("⊘ ", "bad"),), shown(proposal.locked), "strong", cells)
     elif is_unreadable(proposal):
@@ -117,7 +117,7 @@ def proposal_lines(
                 number,
                 cells,
                 chosen=number == subject.rung,
-                asked=proposal.standing is Reason.ASKED,
+                asked=proposal.reason is Reason.ASKED,
             )
     if proposal.evidence:
         yield Line()
@@ -126,11 +126,11 @@ def proposal_lines(
 
 def _answer_piece(subject: CardSubject) -> Piece:
     """Return where the decision stands, in a glyph and a word."""
-    standing, answer = subject.proposal.standing, subject.answer
+    reason, answer = subject.proposal.reason, subject.answer
     tone = ANSWER_TONES[answer]
     glyph = ANSWER_GLYPHS[answer]
-    if answer is Answer.UNDECIDED and standing is not Reason.ASKED:
-        glyph, tone = STANDING_GLYPHS[standing], "accent"
+    if answer is Answer.UNDECIDED and reason is not Reason.ASKED:
+        glyph, tone = REASON_GLYPHS[reason], "accent"
     return f"{glyph} {answer_word(subject.proposal, answer)}".strip(), tone
 
 
@@ -152,8 +152,8 @@ def _news_lines(proposal: Proposal, comparison: Comparison, cells: int) -> Itera
 def _risk_lines(proposal: Proposal, cells: int) -> Iterator[Line]:
     word = risk_word(proposal.risk)
     lead: tuple[Piece, ...] = ((f"{GLYPHS[proposal.risk]} {word}", word), ("  ", ""))
-    for reason in proposal.reasons:
-        yield from hanging(lead, shown(reason), "", cells)
+    for note in proposal.notes:
+        yield from hanging(lead, shown(note), "", cells)
         lead = ((" " * sum(len(text) for text, _ in lead), ""),)
 
 
@@ -227,7 +227,7 @@ def crate_lines(
     group: ProposalGroup, subjects: Sequence[CardSubject], comparison: Comparison | None, cells: int
 ) -> Iterator[Line]:
     """Yield the card of a crate: what changed, what it would do, what a decision on it covers."""
-    asked = [each for each in subjects if each.proposal.standing is Reason.ASKED]
+    asked = [each for each in subjects if each.proposal.reason is Reason.ASKED]
     undecided = [each for each in asked if each.answer is Answer.UNDECIDED]
     right: tuple[Piece, ...] = ((f"{len(undecided)} undecided", "muted"),)
     if comparison is None:
@@ -243,7 +243,7 @@ def crate_lines(
         yield Line(((f"     … and {len(subjects) - _SHOWN_PROPOSALS} more", "muted"),))
     yield Line()
     text = "a, d and s here decide all of the above that are below high risk, after listing them."
-    if all(each.proposal.standing is Reason.NEWCOMER for each in subjects):
+    if all(each.proposal.reason is Reason.NEWCOMER for each in subjects):
         text = "Nothing to decide here."
     elif not asked:
         text = "Nothing has to be decided here; each of the above can be answered."
@@ -252,11 +252,11 @@ def crate_lines(
 
 def _subject_line(subject: CardSubject) -> Line:
     """Set one proposal of a crate, those that need no decision with their word."""
-    proposal, standing = subject.proposal, subject.proposal.standing
+    proposal, reason = subject.proposal, subject.proposal.reason
     glyph, tone = ANSWER_GLYPHS[subject.answer], ANSWER_TONES[subject.answer]
-    if subject.answer is Answer.UNDECIDED and standing is not Reason.ASKED:
-        glyph, tone = STANDING_GLYPHS[standing], "accent"
-    word = STANDING_WORDS[standing]
+    if subject.answer is Answer.UNDECIDED and reason is not Reason.ASKED:
+        glyph, tone = REASON_GLYPHS[reason], "accent"
+    word = REASON_WORDS[reason]
     return Line(
         (
             (f"{glyph} ", tone),

@@ -14,8 +14,8 @@ from buildperm.presentation import behaviour
 from buildperm.presentation.wording import (
     ANSWER_GLYPHS,
     GLYPHS,
-    STANDING_GLYPHS,
-    STANDING_WORDS,
+    REASON_GLYPHS,
+    REASON_WORDS,
     TIMES,
     risk_word,
     short_title,
@@ -274,10 +274,10 @@ class CrateTree(Sheet, can_focus=True):
     def _proposal_line(self, proposal: Proposal, row: int) -> Line:
         answer, word = self._agenda.answer(proposal), risk_word(proposal.risk)
         waiting = answer is Answer.UNDECIDED
-        asked = proposal.standing is Reason.ASKED
+        asked = proposal.reason is Reason.ASKED
         glyph, tone = ANSWER_GLYPHS[answer], ANSWER_TONES[answer]
         if waiting and not asked:
-            glyph, tone = STANDING_GLYPHS[proposal.standing], "accent"
+            glyph, tone = REASON_GLYPHS[proposal.reason], "accent"
         elif waiting and proposal.locked:
             glyph = "⊘"
         times = sum(access.count for access in proposal.evidence)
@@ -288,5 +288,5 @@ class CrateTree(Sheet, can_focus=True):
             (" ", ""),
             (short_title(proposal), "" if waiting and asked else "muted"),
         )
-        right = f"{times}{TIMES} " if asked else f"{STANDING_WORDS[proposal.standing]} "
+        right = f"{times}{TIMES} " if asked else f"{REASON_WORDS[proposal.reason]} "
         return Line(left, ((right, "muted"),), row)
