@@ -45,7 +45,7 @@ from buildperm.tui.widgets.comparison_lines import (
 )
 from buildperm.tui.widgets.counts import count_line
 from buildperm.tui.widgets.styled_line import Line
-from tests.tui.conftest import SUMMARY, updated
+from tests.tui.proposals import SUMMARY, updated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
     from buildperm.policy.explanation import Explanation
     from buildperm.policy.proposal import Proposal
-    from tests.tui.conftest import Bench
+    from tests.tui.review_bench import ReviewBench
 
 SMALL, WIDE = (80, 24), (120, 36)
 CC = Seen(Kind.EXEC, "cc", Outcome.DONE)
@@ -316,14 +316,16 @@ def test_the_header_says_how_much_needs_a_person_at_every_width() -> None:
 # The inbox after an update.
 
 
-async def test_the_summary_is_in_the_header(after_update: Bench) -> None:
+async def test_the_summary_is_in_the_header(after_update: ReviewBench) -> None:
     async with after_update.app.run_test(size=SMALL):
         assert "4 of 212 build scripts need you: 5 decisions about 7 accesses" in (
             after_update.pixels()
         )
 
 
-async def test_crates_are_told_with_versions_and_what_is_left_to_do(after_update: Bench) -> None:
+async def test_crates_are_told_with_versions_and_what_is_left_to_do(
+    after_update: ReviewBench,
+) -> None:
     async with after_update.app.run_test(size=WIDE) as pilot:
         await pilot.press("equals_sign")
         tree = [" ".join(line.split()) for line in after_update.text("#tree").splitlines()]
@@ -337,7 +339,9 @@ async def test_crates_are_told_with_versions_and_what_is_left_to_do(after_update
     assert "∅ ! made no use of exec `perl` unused" in tree
 
 
-async def test_nobody_is_taken_for_new_here_who_has_reviewed_before(after_update: Bench) -> None:
+async def test_nobody_is_taken_for_new_here_who_has_reviewed_before(
+    after_update: ReviewBench,
+) -> None:
     async with after_update.app.run_test(size=WIDE) as pilot:
         assert "New here?" not in after_update.text("#card")
 
@@ -347,7 +351,7 @@ async def test_nobody_is_taken_for_new_here_who_has_reviewed_before(after_update
         assert "New here?" not in after_update.text("#card")
 
 
-async def test_the_card_of_a_crate_says_what_changed_in_it(after_update: Bench) -> None:
+async def test_the_card_of_a_crate_says_what_changed_in_it(after_update: ReviewBench) -> None:
     async with after_update.app.run_test(size=WIDE) as pilot:
         await pilot.press("j", "j", "j")
         card = after_update.text("#card").splitlines()
@@ -361,7 +365,7 @@ async def test_the_card_of_a_crate_says_what_changed_in_it(after_update: Bench) 
     assert "source 1 file changed" in told
 
 
-async def test_the_card_of_a_proposal_says_whether_it_is_new(after_update: Bench) -> None:
+async def test_the_card_of_a_proposal_says_whether_it_is_new(after_update: ReviewBench) -> None:
     proposals, comparisons = updated()
     known = comparisons["shadow-rs", "1.5.0"]
     async with after_update.app.run_test(size=WIDE) as pilot:
@@ -380,7 +384,7 @@ async def test_the_card_of_a_proposal_says_whether_it_is_new(after_update: Bench
 
 
 async def test_undecided_ones_come_first_and_then_what_may_be_answered(
-    after_update: Bench,
+    after_update: ReviewBench,
 ) -> None:
     async with after_update.app.run_test(size=WIDE) as pilot:
         await pilot.press("n")
@@ -402,7 +406,7 @@ async def test_undecided_ones_come_first_and_then_what_may_be_answered(
 @pytest.mark.parametrize(("key", "word"), [("a", "kept"), ("d", "removed"), ("s", "later")])
 @pytest.mark.quick(1)
 async def test_an_answer_about_an_unused_grant_is_told_as_what_it_does(
-    after_update: Bench, key: str, word: str
+    after_update: ReviewBench, key: str, word: str
 ) -> None:
     async with after_update.app.run_test(size=WIDE) as pilot:
         await pilot.press("end", "l", "j")
@@ -414,7 +418,7 @@ async def test_an_answer_about_an_unused_grant_is_told_as_what_it_does(
         assert word in after_update.text("#card").splitlines()[0]
 
 
-async def test_what_is_covered_may_be_denied(after_update: Bench) -> None:
+async def test_what_is_covered_may_be_denied(after_update: ReviewBench) -> None:
     async with after_update.app.run_test(size=WIDE) as pilot:
         await pilot.press("slash", *"is:new", "enter")
         await pilot.press("end")
@@ -428,7 +432,7 @@ async def test_what_is_covered_may_be_denied(after_update: Bench) -> None:
 
 @pytest.mark.parametrize("key", ["a", "d", "s"])
 @pytest.mark.quick(1)
-async def test_a_newcomer_takes_no_answer_and_says_why(after_update: Bench, key: str) -> None:
+async def test_a_newcomer_takes_no_answer_and_says_why(after_update: ReviewBench, key: str) -> None:
     async with after_update.app.run_test(size=WIDE) as pilot:
         await pilot.press("j", "j", "l", "j")
         assert after_update.under_cursor() == "is new, and stays within the baseline"
@@ -442,7 +446,7 @@ async def test_a_newcomer_takes_no_answer_and_says_why(after_update: Bench, key:
 
 
 async def test_the_same_is_decided_in_all_crates_after_a_list_in_one_step(
-    after_update: Bench,
+    after_update: ReviewBench,
 ) -> None:
     async with after_update.app.run_test(size=WIDE) as pilot:
         await pilot.press("n", "n")
@@ -471,7 +475,9 @@ async def test_the_same_is_decided_in_all_crates_after_a_list_in_one_step(
 
 
 @pytest.mark.parametrize(("key", "answered"), [("d", "deny"), ("escape", "")])
-async def test_the_list_may_be_denied_or_left(after_update: Bench, key: str, answered: str) -> None:
+async def test_the_list_may_be_denied_or_left(
+    after_update: ReviewBench, key: str, answered: str
+) -> None:
     async with after_update.app.run_test(size=WIDE) as pilot:
         await pilot.press("n", "n", "e", key)
 
@@ -479,7 +485,7 @@ async def test_the_list_may_be_denied_or_left(after_update: Bench, key: str, ans
         assert after_update.answers() == ({"run git": answered} if answered else {})
 
 
-async def test_where_nobody_else_asks_the_key_does_nothing(after_update: Bench) -> None:
+async def test_where_nobody_else_asks_the_key_does_nothing(after_update: ReviewBench) -> None:
     async with after_update.app.run_test(size=WIDE) as pilot:
         await pilot.press("n")
         assert after_update.app.screen.check_action("everywhere", ()) is None
@@ -490,7 +496,7 @@ async def test_where_nobody_else_asks_the_key_does_nothing(after_update: Bench) 
 
 
 async def test_what_cannot_be_allowed_is_only_offered_to_be_denied_everywhere(
-    make_bench: type[Bench],
+    make_bench: type[ReviewBench],
 ) -> None:
     proposals, _ = updated()
     locked = dataclasses.replace(proposals[2], locked="by hand only")
@@ -507,7 +513,7 @@ async def test_what_cannot_be_allowed_is_only_offered_to_be_denied_everywhere(
 
 
 async def test_a_batch_removes_unused_grants_only_where_nothing_has_to_be_decided(
-    after_update: Bench,
+    after_update: ReviewBench,
 ) -> None:
     async with after_update.app.run_test(size=WIDE) as pilot:
         await pilot.press("D")
@@ -527,7 +533,7 @@ async def test_a_batch_removes_unused_grants_only_where_nothing_has_to_be_decide
 # The changes screen.
 
 
-async def test_the_sources_are_shown_beside_the_behaviour(after_update: Bench) -> None:
+async def test_the_sources_are_shown_beside_the_behaviour(after_update: ReviewBench) -> None:
     async with after_update.app.run_test(size=WIDE) as pilot:
         await pilot.press("n", "n", "o")
         await settle(pilot)
@@ -551,7 +557,7 @@ async def test_the_sources_are_shown_beside_the_behaviour(after_update: Bench) -
         assert after_update.answers() == {}
 
 
-async def test_at_80_columns_one_pane_is_above_the_other(after_update: Bench) -> None:
+async def test_at_80_columns_one_pane_is_above_the_other(after_update: ReviewBench) -> None:
     async with after_update.app.run_test(size=SMALL) as pilot:
         await pilot.press("o")
         await settle(pilot)
@@ -566,7 +572,7 @@ async def test_at_80_columns_one_pane_is_above_the_other(after_update: Bench) ->
         assert "+ new build script" in top
 
 
-async def test_what_there_is_nothing_to_compare_with_is_said(after_update: Bench) -> None:
+async def test_what_there_is_nothing_to_compare_with_is_said(after_update: ReviewBench) -> None:
     async with after_update.app.run_test(size=WIDE) as pilot:
         await pilot.press("n", "n", "n", "o")
         await settle(pilot)
@@ -576,7 +582,9 @@ async def test_what_there_is_nothing_to_compare_with_is_said(after_update: Bench
         )
 
 
-async def test_there_is_nothing_to_show_where_nothing_is_compared(after_update: Bench) -> None:
+async def test_there_is_nothing_to_show_where_nothing_is_compared(
+    after_update: ReviewBench,
+) -> None:
     async with after_update.app.run_test(size=WIDE) as pilot:
         await pilot.press("end")
         assert after_update.app.screen.check_action("changes", ()) is None
@@ -586,7 +594,7 @@ async def test_there_is_nothing_to_show_where_nothing_is_compared(after_update: 
         assert after_update.is_at(InboxScreen)
 
 
-async def test_each_pane_scrolls_by_itself(make_bench: type[Bench]) -> None:
+async def test_each_pane_scrolls_by_itself(make_bench: type[ReviewBench]) -> None:
     proposals, comparisons = updated()
     key = "arrayref", "0.3.10"
     many = tuple(Seen(Kind.ENV, f"A_{number:03}", Outcome.DONE) for number in range(200))
@@ -609,7 +617,7 @@ async def test_each_pane_scrolls_by_itself(make_bench: type[Bench]) -> None:
         assert "see the variable A_199" in bench.pixels()
 
 
-async def test_hostile_sources_and_names_are_only_text(make_bench: type[Bench]) -> None:
+async def test_hostile_sources_and_names_are_only_text(make_bench: type[ReviewBench]) -> None:
     proposals, _ = updated()
     seen = Seen(Kind.READ, HOSTILE, Outcome.DONE)
     found = Comparison(
@@ -723,7 +731,7 @@ def nothing_asked() -> tuple[list[Proposal], dict[tuple[str, str], Comparison]]:
 
 @pytest.mark.parametrize("keys", [("w",), ("q", "w")], ids=["write", "leave"])
 async def test_what_was_only_looked_at_can_be_kept(
-    make_bench: type[Bench], keys: tuple[str, ...]
+    make_bench: type[ReviewBench], keys: tuple[str, ...]
 ) -> None:
     """Else a new build script without questions would be put to people for ever."""
     proposals, comparisons = nothing_asked()
@@ -740,7 +748,9 @@ async def test_what_was_only_looked_at_can_be_kept(
     assert bench.outcome() is Ending.WRITE
 
 
-async def test_leaving_what_was_only_looked_at_asks_what_to_do(make_bench: type[Bench]) -> None:
+async def test_leaving_what_was_only_looked_at_asks_what_to_do(
+    make_bench: type[ReviewBench],
+) -> None:
     bench = make_bench(nothing_asked()[0])
     async with bench.app.run_test(size=SMALL) as pilot:
         await pilot.press("q")
@@ -751,7 +761,7 @@ async def test_leaving_what_was_only_looked_at_asks_what_to_do(make_bench: type[
 
 
 async def test_nothing_is_written_where_something_waits_and_nothing_is_decided(
-    after_update: Bench,
+    after_update: ReviewBench,
 ) -> None:
     async with after_update.app.run_test(size=SMALL) as pilot:
         await pilot.press("w")

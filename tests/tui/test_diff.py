@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from buildperm.policy.proposal import Proposal
     from buildperm.presentation.front_end import Progress
-    from tests.tui.conftest import Bench
+    from tests.tui.review_bench import ReviewBench
 
 WIDE = (120, 36)
 
@@ -32,7 +32,7 @@ async def settle(pilot: Pilot[ReviewEnd]) -> None:
     await pilot.pause()
 
 
-async def test_the_diff_is_shown_in_toml_and_in_plain_words(bench: Bench) -> None:
+async def test_the_diff_is_shown_in_toml_and_in_plain_words(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("n", "a", "d", "v")
         await settle(pilot)
@@ -43,7 +43,7 @@ async def test_the_diff_is_shown_in_toml_and_in_plain_words(bench: Bench) -> Non
         assert "+ openssl-sys must not run perl" in bench.text("#diff-words")
 
 
-async def test_writing_verifies_first_and_then_leaves(bench: Bench) -> None:
+async def test_writing_verifies_first_and_then_leaves(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("n", "a", "w")
         await settle(pilot)
@@ -57,7 +57,7 @@ async def test_writing_verifies_first_and_then_leaves(bench: Bench) -> None:
     assert b"pkg-config" in bench.verified[0]
 
 
-async def test_only_verifying_stays(bench: Bench) -> None:
+async def test_only_verifying_stays(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("n", "a", "w")
         await settle(pilot)
@@ -69,7 +69,7 @@ async def test_only_verifying_stays(bench: Bench) -> None:
 
 
 async def test_what_is_missing_is_shown_and_joins_the_inbox(
-    make_bench: type[Bench], proposals: list[Proposal]
+    make_bench: type[ReviewBench], proposals: list[Proposal]
 ) -> None:
     late = proposals.pop(1)
     failure = Failure("openssl-sys", "0.9.104", "was refused: run perl", (late,))
@@ -90,7 +90,7 @@ async def test_what_is_missing_is_shown_and_joins_the_inbox(
 
 
 async def test_a_second_informed_press_writes_what_does_not_pass(
-    make_bench: type[Bench], proposals: list[Proposal]
+    make_bench: type[ReviewBench], proposals: list[Proposal]
 ) -> None:
     """A script that fails because it was denied something can still be denied it."""
     bench = make_bench(proposals, failures=[Failure("zstd-sys", "2.0.13", "exit status 1")])
@@ -104,7 +104,7 @@ async def test_a_second_informed_press_writes_what_does_not_pass(
     assert bench.outcome() is ReviewEnd.WRITE
 
 
-async def test_nothing_to_write_is_said_and_w_does_nothing(bench: Bench) -> None:
+async def test_nothing_to_write_is_said_and_w_does_nothing(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("w")
         await settle(pilot)
@@ -117,7 +117,7 @@ async def test_nothing_to_write_is_said_and_w_does_nothing(bench: Bench) -> None
         assert bench.is_at(DiffScreen)
 
 
-async def test_an_edit_that_cannot_be_made_is_told_with_its_way_out(bench: Bench) -> None:
+async def test_an_edit_that_cannot_be_made_is_told_with_its_way_out(bench: ReviewBench) -> None:
     bench.trouble = BuildpermError("Cargo.toml was changed meanwhile", hint="Run it again.")
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("n", "a", "w")
@@ -131,7 +131,7 @@ async def test_an_edit_that_cannot_be_made_is_told_with_its_way_out(bench: Bench
 
 
 async def test_keys_pressed_while_the_diff_opens_do_not_write(
-    make_bench: type[Bench], proposals: list[Proposal]
+    make_bench: type[ReviewBench], proposals: list[Proposal]
 ) -> None:
     bench = make_bench(proposals, step_s=0.0)
     async with bench.app.run_test(size=WIDE) as pilot:
@@ -144,7 +144,7 @@ async def test_keys_pressed_while_the_diff_opens_do_not_write(
 
 
 async def test_leaving_a_verifying_run_tells_it_to_stop(
-    make_bench: type[Bench], proposals: list[Proposal]
+    make_bench: type[ReviewBench], proposals: list[Proposal]
 ) -> None:
     left = threading.Event()
     told: list[bool] = []
@@ -175,7 +175,7 @@ async def test_leaving_a_verifying_run_tells_it_to_stop(
 )
 @pytest.mark.quick(1)
 async def test_leaving_asks_and_keeps_by_default(
-    bench: Bench, key: str, outcome: ReviewEnd
+    bench: ReviewBench, key: str, outcome: ReviewEnd
 ) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("n", "a", "q")
@@ -191,7 +191,7 @@ async def test_leaving_asks_and_keeps_by_default(
     assert bench.verified == []
 
 
-async def test_writing_on_the_way_out_goes_through_the_diff(bench: Bench) -> None:
+async def test_writing_on_the_way_out_goes_through_the_diff(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("n", "a", "q", "w")
         await settle(pilot)
@@ -200,14 +200,16 @@ async def test_writing_on_the_way_out_goes_through_the_diff(bench: Bench) -> Non
         assert bench.outcome() is None
 
 
-async def test_control_c_twice_keeps(bench: Bench) -> None:
+async def test_control_c_twice_keeps(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("n", "a", "ctrl+c", "ctrl+c")
 
     assert bench.outcome() is ReviewEnd.KEEP
 
 
-async def test_risky_grants_are_written_once_they_were_allowed_one_by_one(bench: Bench) -> None:
+async def test_risky_grants_are_written_once_they_were_allowed_one_by_one(
+    bench: ReviewBench,
+) -> None:
     risky = [each for each in bench.review.proposals if each.risk >= Risk.HIGH]
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("slash", *"perl", "enter", "n", "a", "w")

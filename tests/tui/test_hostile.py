@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pytest
 
     from buildperm.policy.proposal import Proposal
-    from tests.tui.conftest import Bench
+    from tests.tui.review_bench import ReviewBench
 
 WIDE = (120, 36)
 NAMES = [
@@ -51,7 +51,7 @@ def hostile(proposal: Proposal, text: str) -> Proposal:
 
 
 async def test_names_in_notation_reach_the_screen_as_letters(
-    make_bench: type[Bench], proposals: list[Proposal]
+    make_bench: type[ReviewBench], proposals: list[Proposal]
 ) -> None:
     names = [encode(name) for name in NAMES]
     bench = make_bench(
@@ -69,7 +69,7 @@ async def test_names_in_notation_reach_the_screen_as_letters(
 
 
 async def test_markup_in_titles_and_reasons_is_only_text(
-    make_bench: type[Bench], proposals: list[Proposal]
+    make_bench: type[ReviewBench], proposals: list[Proposal]
 ) -> None:
     text = "[bold red]x[/] [@click=app.bell]y[/] $primary [/] {{x}}"
     bench = make_bench([hostile(proposals[0], text)])
@@ -82,7 +82,7 @@ async def test_markup_in_titles_and_reasons_is_only_text(
 
 
 async def test_what_has_been_forgotten_to_be_encoded_is_still_no_control_sequence(
-    make_bench: type[Bench], proposals: list[Proposal]
+    make_bench: type[ReviewBench], proposals: list[Proposal]
 ) -> None:
     bench = make_bench([hostile(proposals[0], "\x1b[2J\x07\u202e")])
     async with bench.app.run_test(size=WIDE) as pilot:
@@ -93,7 +93,7 @@ async def test_what_has_been_forgotten_to_be_encoded_is_still_no_control_sequenc
 
 
 async def test_what_is_too_long_to_be_shown_cannot_be_allowed(
-    make_bench: type[Bench], proposals: list[Proposal]
+    make_bench: type[ReviewBench], proposals: list[Proposal]
 ) -> None:
     bench = make_bench([hostile(proposals[0], "x" * 10_001)])
     async with bench.app.run_test(size=WIDE) as pilot:
@@ -107,7 +107,7 @@ async def test_what_is_too_long_to_be_shown_cannot_be_allowed(
 
 
 async def test_a_long_value_is_shortened_in_the_tree_and_whole_on_the_card(
-    make_bench: type[Bench], proposals: list[Proposal]
+    make_bench: type[ReviewBench], proposals: list[Proposal]
 ) -> None:
     path = "read /opt/" + "deep/" * 60 + "needle.txt"
     bench = make_bench([dataclasses.replace(proposals[0], title=path)])
@@ -172,7 +172,7 @@ def test_hanging_lines_fit(text: str, cells: int) -> None:
 
 
 async def test_risk_is_a_glyph_and_a_word_without_any_colour(
-    make_bench: type[Bench], proposals: list[Proposal], monkeypatch: pytest.MonkeyPatch
+    make_bench: type[ReviewBench], proposals: list[Proposal], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     glyphs = {Risk.LOW: ".", Risk.MEDIUM: "~", Risk.HIGH: "!", Risk.CRITICAL: "!!"}

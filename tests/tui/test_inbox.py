@@ -16,12 +16,14 @@ from buildperm.tui.screens.inbox import InboxScreen
 
 if TYPE_CHECKING:
     from buildperm.policy.proposal import Proposal
-    from tests.tui.conftest import Bench
+    from tests.tui.review_bench import ReviewBench
 
 WIDE = (120, 36)
 
 
-async def test_a_fresh_review_begins_on_a_crate_with_five_lines_for_newcomers(bench: Bench) -> None:
+async def test_a_fresh_review_begins_on_a_crate_with_five_lines_for_newcomers(
+    bench: ReviewBench,
+) -> None:
     async with bench.app.run_test(size=WIDE):
         assert bench.under_cursor() == ""
         card = bench.text("#card")
@@ -31,7 +33,7 @@ async def test_a_fresh_review_begins_on_a_crate_with_five_lines_for_newcomers(be
         assert crate.startswith("openssl-sys 0.9.104")
 
 
-async def test_the_header_counts_what_is_left_by_risk(bench: Bench) -> None:
+async def test_the_header_counts_what_is_left_by_risk(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         assert "undecided 14 · allow 0 · deny 0 · !!3 !4 ~1 .6" in bench.text("#counts")
 
@@ -40,7 +42,9 @@ async def test_the_header_counts_what_is_left_by_risk(bench: Bench) -> None:
         assert "undecided 13 · allow 1 · deny 0 · !!3 !4 ~0 .6" in bench.text("#counts")
 
 
-async def test_each_answer_goes_on_to_the_next_undecided_and_into_the_journal(bench: Bench) -> None:
+async def test_each_answer_goes_on_to_the_next_undecided_and_into_the_journal(
+    bench: ReviewBench,
+) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("n")
         assert bench.under_cursor() == "run pkg-config"
@@ -54,7 +58,7 @@ async def test_each_answer_goes_on_to_the_next_undecided_and_into_the_journal(be
         assert [entry.act for entry in bench.entries] == [Act.DECIDE] * 3
 
 
-async def test_clearing_stays_where_it_is(bench: Bench) -> None:
+async def test_clearing_stays_where_it_is(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("j", "a", "k", "delete")
 
@@ -62,7 +66,9 @@ async def test_clearing_stays_where_it_is(bench: Bench) -> None:
         assert bench.under_cursor() == "run pkg-config"
 
 
-async def test_brackets_step_on_the_ladder_and_the_card_says_what_is_wider(bench: Bench) -> None:
+async def test_brackets_step_on_the_ladder_and_the_card_says_what_is_wider(
+    bench: ReviewBench,
+) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("j", "j", "j", "j", "]", "]", "]", "[")
 
@@ -71,7 +77,7 @@ async def test_brackets_step_on_the_ladder_and_the_card_says_what_is_wider(bench
         assert "Also 2 files that were not seen." in bench.text("#card")
 
 
-async def test_a_click_on_a_rung_chooses_it(bench: Bench) -> None:
+async def test_a_click_on_a_rung_chooses_it(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("j", "j", "j")
         card = bench.text("#card").splitlines()
@@ -82,7 +88,7 @@ async def test_a_click_on_a_rung_chooses_it(bench: Bench) -> None:
         assert bench.rung() == 1
 
 
-async def test_undo_and_redo_go_back_to_what_they_were_about(bench: Bench) -> None:
+async def test_undo_and_redo_go_back_to_what_they_were_about(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("n", "a", "d", "u", "u")
         assert bench.answers() == {}
@@ -93,7 +99,7 @@ async def test_undo_and_redo_go_back_to_what_they_were_about(bench: Bench) -> No
         assert bench.answers() == {"run pkg-config": "allow"}
 
 
-async def test_a_locked_proposal_cannot_be_allowed_but_denied(bench: Bench) -> None:
+async def test_a_locked_proposal_cannot_be_allowed_but_denied(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("slash", *"priv", "enter", "n")
         assert "sensitive tier" in bench.text("#card")
@@ -105,7 +111,7 @@ async def test_a_locked_proposal_cannot_be_allowed_but_denied(bench: Bench) -> N
         assert bench.answers() == {"read a private key": "deny"}
 
 
-async def test_a_crate_is_answered_without_what_is_risky_after_a_list(bench: Bench) -> None:
+async def test_a_crate_is_answered_without_what_is_risky_after_a_list(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("a")
         assert bench.is_at(BatchScreen)
@@ -120,14 +126,14 @@ async def test_a_crate_is_answered_without_what_is_risky_after_a_list(bench: Ben
         assert len(bench.entries) == 1  # One step, so one undo.
 
 
-async def test_no_reflex_confirms_a_list(bench: Bench) -> None:
+async def test_no_reflex_confirms_a_list(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("A", "enter", "space", "a", "A", "d", "escape")
 
         assert bench.answers() == {}
 
 
-async def test_marked_proposals_are_answered_together(bench: Bench) -> None:
+async def test_marked_proposals_are_answered_together(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("j", "space", "j", "space", "A", "y")
 
@@ -136,7 +142,7 @@ async def test_marked_proposals_are_answered_together(bench: Bench) -> None:
         }  # fmt: skip
 
 
-async def test_shown_means_what_the_filter_lets_through(bench: Bench) -> None:
+async def test_shown_means_what_the_filter_lets_through(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("slash", *"kind:ex", "enter", "A", "y")
 
@@ -144,7 +150,7 @@ async def test_shown_means_what_the_filter_lets_through(bench: Bench) -> None:
         assert [bench.review.counts().allowed] == [4]
 
 
-async def test_a_filter_is_live_and_escape_shows_everything_again(bench: Bench) -> None:
+async def test_a_filter_is_live_and_escape_shows_everything_again(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("slash", *"risk:c")
         assert "telemetry-helper" in bench.text("#tree")
@@ -155,7 +161,7 @@ async def test_a_filter_is_live_and_escape_shows_everything_again(bench: Bench) 
         assert "ring" in bench.text("#tree")
 
 
-async def test_a_filter_that_means_nothing_says_so_and_changes_nothing(bench: Bench) -> None:
+async def test_a_filter_that_means_nothing_says_so_and_changes_nothing(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         before = bench.text("#tree")
 
@@ -165,14 +171,14 @@ async def test_a_filter_that_means_nothing_says_so_and_changes_nothing(bench: Be
         assert bench.text("#tree") == before
 
 
-async def test_letters_typed_into_the_filter_decide_nothing(bench: Bench) -> None:
+async def test_letters_typed_into_the_filter_decide_nothing(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("n", "slash", *"adsuAD")
 
         assert bench.answers() == {}
 
 
-async def test_enter_opens_and_closes_a_crate_and_decides_nothing(bench: Bench) -> None:
+async def test_enter_opens_and_closes_a_crate_and_decides_nothing(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         before = bench.text("#tree").count("\n")
         await pilot.press("enter")
@@ -185,7 +191,7 @@ async def test_enter_opens_and_closes_a_crate_and_decides_nothing(bench: Bench) 
 
 
 async def test_keys_that_come_with_the_screen_are_not_answers(
-    make_bench: type[Bench], proposals: list[Proposal]
+    make_bench: type[ReviewBench], proposals: list[Proposal]
 ) -> None:
     """They were typed while Cargo was building."""
     bench = make_bench(proposals, step_s=0.0)
@@ -200,7 +206,7 @@ async def test_keys_that_come_with_the_screen_are_not_answers(
 
 
 async def test_what_came_up_by_itself_is_not_allowed_by_a_key_that_is_held_down(
-    make_bench: type[Bench], proposals: list[Proposal]
+    make_bench: type[ReviewBench], proposals: list[Proposal]
 ) -> None:
     """A key that repeats goes on being swallowed; one pressed after a look does not."""
     bench = make_bench(proposals, step_s=0.0)
@@ -220,7 +226,7 @@ async def test_what_came_up_by_itself_is_not_allowed_by_a_key_that_is_held_down(
         assert bench.answers()["run perl"] == "allow"
 
 
-async def test_what_cannot_do_anything_is_greyed_out(bench: Bench) -> None:
+async def test_what_cannot_do_anything_is_greyed_out(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         screen = bench.app.screen
         assert screen.check_action("undo", ()) is None
@@ -232,7 +238,7 @@ async def test_what_cannot_do_anything_is_greyed_out(bench: Bench) -> None:
         assert screen.check_action("step", (1,)) is None  # One rung.
 
 
-async def test_every_key_has_an_id_and_a_tooltip_and_is_in_the_palette(bench: Bench) -> None:
+async def test_every_key_has_an_id_and_a_tooltip_and_is_in_the_palette(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("n", "a", "u")
         screen = bench.app.screen
@@ -255,7 +261,7 @@ async def test_every_key_has_an_id_and_a_tooltip_and_is_in_the_palette(bench: Be
         assert len(shown) <= 9
 
 
-async def test_help_lists_every_key(bench: Bench) -> None:
+async def test_help_lists_every_key(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("question_mark")
         listed = bench.text("#help-keys")
@@ -267,7 +273,7 @@ async def test_help_lists_every_key(bench: Bench) -> None:
         assert bench.is_at(InboxScreen)
 
 
-async def test_nothing_to_decide_is_said_and_q_leaves(make_bench: type[Bench]) -> None:
+async def test_nothing_to_decide_is_said_and_q_leaves(make_bench: type[ReviewBench]) -> None:
     bench = make_bench([])
     async with bench.app.run_test(size=WIDE) as pilot:
         assert "all 23 build scripts stay within the baseline" in bench.text("#card")
@@ -278,7 +284,7 @@ async def test_nothing_to_decide_is_said_and_q_leaves(make_bench: type[Bench]) -
 
 
 async def test_a_journal_that_cannot_be_written_is_told_and_the_answer_stands(
-    make_bench: type[Bench], proposals: list[Proposal]
+    make_bench: type[ReviewBench], proposals: list[Proposal]
 ) -> None:
     def full(entry: Entry) -> None:
         raise BuildpermError("write journal: no space left on device")
@@ -291,7 +297,7 @@ async def test_a_journal_that_cannot_be_written_is_told_and_the_answer_stands(
         assert bench.answers() == {"run pkg-config": "allow"}
 
 
-async def test_a_tiny_terminal_shows_the_list_then_the_card(bench: Bench) -> None:
+async def test_a_tiny_terminal_shows_the_list_then_the_card(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=(60, 18)) as pilot:
         assert bench.displays("#tree")
         assert not bench.displays("#card")
@@ -311,7 +317,7 @@ async def test_a_tiny_terminal_shows_the_list_then_the_card(bench: Bench) -> Non
     ("size", "beside"), [((100, 30), True), ((99, 30), False), ((80, 24), False)]
 )
 async def test_the_card_is_beside_the_tree_where_there_is_room(
-    bench: Bench, size: tuple[int, int], beside: bool
+    bench: ReviewBench, size: tuple[int, int], beside: bool
 ) -> None:
     async with bench.app.run_test(size=size) as pilot:
         await pilot.pause()
@@ -322,7 +328,7 @@ async def test_the_card_is_beside_the_tree_where_there_is_room(
 
 
 async def test_a_review_that_goes_on_begins_at_what_is_undecided(
-    make_bench: type[Bench], proposals: list[Proposal]
+    make_bench: type[ReviewBench], proposals: list[Proposal]
 ) -> None:
     bench = make_bench(proposals)
     bench.review.allow(proposals[0].id)
@@ -332,7 +338,7 @@ async def test_a_review_that_goes_on_begins_at_what_is_undecided(
 
 
 async def test_two_versions_of_a_crate_are_two_lines_that_open_by_themselves(
-    make_bench: type[Bench], proposals: list[Proposal]
+    make_bench: type[ReviewBench], proposals: list[Proposal]
 ) -> None:
     old = replace(proposals[0], id="0" * 12, version="0.8.0")
     bench = make_bench([proposals[0], old])
@@ -346,7 +352,7 @@ async def test_two_versions_of_a_crate_are_two_lines_that_open_by_themselves(
         assert bench.review.decision(proposals[0].id).answer is Answer.UNDECIDED
 
 
-async def test_a_click_selects_and_a_second_one_does_what_enter_does(bench: Bench) -> None:
+async def test_a_click_selects_and_a_second_one_does_what_enter_does(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.click("#tree", offset=(10, 2))
         assert bench.under_cursor() == "run pkg-config"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from buildperm.policy.proposal import Proposal
     from buildperm.presentation.front_end import ReviewEnd
-    from tests.tui.conftest import Bench
+    from tests.tui.review_bench import ReviewBench
 
 SMALL, MIDDLE = (80, 24), (120, 36)
 
@@ -61,7 +61,7 @@ def pressing(*keys: str) -> Callable[[Pilot[ReviewEnd]], Awaitable[None]]:
 )
 @pytest.mark.quick(3)
 def test_inbox(
-    snap_compare: Compare, bench: Bench, keys: tuple[str, ...], size: tuple[int, int]
+    snap_compare: Compare, bench: ReviewBench, keys: tuple[str, ...], size: tuple[int, int]
 ) -> None:
     assert snap_compare(bench.app, run_before=pressing(*keys), terminal_size=size)
 
@@ -69,7 +69,7 @@ def test_inbox(
 @pytest.mark.parametrize(
     "keys", [("A",), ("j", "a", "q"), ("j", "a", "d", "w")], ids=["several", "leave", "diff"]
 )
-def test_other_screens(snap_compare: Compare, bench: Bench, keys: tuple[str, ...]) -> None:
+def test_other_screens(snap_compare: Compare, bench: ReviewBench, keys: tuple[str, ...]) -> None:
     assert snap_compare(bench.app, run_before=pressing(*keys), terminal_size=MIDDLE)
 
 
@@ -81,17 +81,17 @@ def test_other_screens(snap_compare: Compare, bench: Bench, keys: tuple[str, ...
 )
 @pytest.mark.quick(4)
 def test_after_an_update(
-    snap_compare: Compare, after_update: Bench, keys: tuple[str, ...], size: tuple[int, int]
+    snap_compare: Compare, after_update: ReviewBench, keys: tuple[str, ...], size: tuple[int, int]
 ) -> None:
     assert snap_compare(after_update.app, run_before=pressing(*keys), terminal_size=size)
 
 
-def test_nothing_to_decide(snap_compare: Compare, make_bench: type[Bench]) -> None:
+def test_nothing_to_decide(snap_compare: Compare, make_bench: type[ReviewBench]) -> None:
     assert snap_compare(make_bench([]).app, run_before=pressing(), terminal_size=SMALL)
 
 
 def test_without_colours(
-    snap_compare: Compare, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    snap_compare: Compare, bench: ReviewBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     app = type(bench)(bench.review.proposals).app
@@ -100,7 +100,7 @@ def test_without_colours(
 
 
 def test_hostile_names(
-    snap_compare: Compare, make_bench: type[Bench], proposals: list[Proposal]
+    snap_compare: Compare, make_bench: type[ReviewBench], proposals: list[Proposal]
 ) -> None:
     name = encode(b"\x1b[2J\n\xffrisk: low" + "\u202e漢字[b]".encode() * 12)
     choice = Choice(f"read {name}", (Rule(Kind.READ, name),), widening=name)

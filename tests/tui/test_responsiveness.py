@@ -13,7 +13,7 @@ from buildperm.tui.widgets.crates import CrateTree
 if TYPE_CHECKING:
     from buildperm.policy.proposal import Proposal
     from buildperm.tui.widgets.styled_line import Line
-    from tests.tui.conftest import Bench
+    from tests.tui.review_bench import ReviewBench
 
 WIDE = (120, 36)
 ROWS = 36
@@ -39,7 +39,7 @@ def crowd(one: Proposal, crates: int) -> list[Proposal]:
 @pytest.mark.parametrize("crates", [1, 250])
 @pytest.mark.quick(1)
 async def test_a_key_press_sets_as_many_lines_as_are_in_view(
-    make_bench: type[Bench],
+    make_bench: type[ReviewBench],
     proposals: list[Proposal],
     monkeypatch: pytest.MonkeyPatch,
     crates: int,
@@ -64,7 +64,7 @@ async def test_a_key_press_sets_as_many_lines_as_are_in_view(
 
 
 async def test_a_crate_has_no_lines_before_it_is_opened(
-    make_bench: type[Bench], proposals: list[Proposal]
+    make_bench: type[ReviewBench], proposals: list[Proposal]
 ) -> None:
     bench = make_bench(crowd(proposals[0], 250))
     async with bench.app.run_test(size=WIDE):
@@ -72,7 +72,7 @@ async def test_a_crate_has_no_lines_before_it_is_opened(
 
 
 async def test_letters_typed_fast_are_filtered_for_once(
-    make_bench: type[Bench], proposals: list[Proposal], monkeypatch: pytest.MonkeyPatch
+    make_bench: type[ReviewBench], proposals: list[Proposal], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench = make_bench(crowd(proposals[0], 250))
     asked: list[str] = []
