@@ -1,0 +1,5 @@
+"""Real children under a real recorder, for every test here."""
+
+from tests.tracer.record import child, record
+
+__all__ = ["child", "record"]
