@@ -26,7 +26,7 @@ from buildperm.policy.access import Kind
 from buildperm.policy.grants import CrateGrants, Policy
 from buildperm.policy.rule import Rule
 from buildperm.tracer.notation import encode
-from tests.cargo.conftest import QUIET, Workspace, package, vendor
+from tests.cargo.workspaces import QUIET, Workspace, package, vendor
 
 READING = """fn main() {
     println!("cargo::rerun-if-changed=build.rs");

@@ -7,7 +7,7 @@ import pytest
 from buildperm.cargo import metadata
 from buildperm.cargo.toolchain import Toolchain
 from buildperm.errors import BuildpermError, ExitCode
-from tests.cargo.conftest import QUIET, Workspace, vendor
+from tests.cargo.workspaces import QUIET, Workspace, vendor
 
 
 def test_packages_with_build_scripts_are_found(

@@ -13,7 +13,7 @@ import pytest
 
 from buildperm.cargo import configuration
 from buildperm.cargo.toolchain import Toolchain
-from tests.cargo.conftest import Workspace
+from tests.cargo.workspaces import Workspace
 
 WRAPPER = Path(configuration.__file__).with_name("rustc-wrapper.sh")
 STUB = """#!/bin/sh

@@ -12,7 +12,7 @@ from buildperm.cargo.grant_keys import places
 from buildperm.cargo.project import open_project
 from buildperm.errors import BuildpermError
 from buildperm.policy import manifest
-from tests.cargo.conftest import QUIET, Workspace
+from tests.cargo.workspaces import QUIET, Workspace
 
 GRANTS = """
 [workspace.metadata.buildperm]

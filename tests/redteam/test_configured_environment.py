@@ -13,7 +13,7 @@ from buildperm.cargo.project import open_project
 from buildperm.cargo.target_directory import TargetDirectory
 from buildperm.cargo.toolchain import Toolchain
 from buildperm.errors import BuildpermError
-from tests.cargo.conftest import environment, package, toolchain
+from tests.cargo.workspaces import environment, package, toolchain
 
 __all__ = ["environment", "toolchain"]
 
