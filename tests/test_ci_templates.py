@@ -19,11 +19,8 @@ import pytest
 import yaml
 
 from tests.command import buildperm, environment, member
-from tests.report import test_junit as junit
-from tests.report import test_sarif as sarif
-from tests.report.test_github import commands
-from tests.report.test_json import SCHEMA
-from tests.workflow.test_grant_comparison import commit, git
+from tests.git_repository import commit, git
+from tests.report.documents import CI_SCHEMA, JUNIT_SCHEMA, SARIF_VALIDATOR, parse_commands
 
 ROOT = Path(__file__).parent.parent
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
@@ -139,7 +136,7 @@ def heeded(said: str) -> list[str]:
     names: list[str] = []
     token = ""
     for line in said.splitlines():
-        for name, _, message in commands(line):
+        for name, _, message in parse_commands(line):
             if token:
                 token = "" if name == token else token
             elif name == "stop-commands":
@@ -263,12 +260,12 @@ def test_a_workspace_that_keeps_to_its_grants_passes(
     assert "%23%23[add-mask]harmless" in done.said  # Said by the script, and obeyed by nobody.
     assert "Finished `release` profile [optimized + debuginfo]" in done.said
     log = json.loads(Path(done.outputs["sarif"]).read_text())
-    sarif.VALIDATOR.validate(log)
+    SARIF_VALIDATOR.validate(log)
     assert log["runs"][0]["results"] == []
     report = json.loads(Path(done.outputs["json"]).read_text())
-    jsonschema.Draft202012Validator(SCHEMA).validate(report)
+    jsonschema.Draft202012Validator(CI_SCHEMA).validate(report)
     assert (report["exit"], report["cargo_exit"]) == (0, 0)
-    junit.SCHEMA.validate((folder / "made.xml").read_text())
+    JUNIT_SCHEMA.validate((folder / "made.xml").read_text())
     assert done.summary.count("## buildperm: `rust`") == 1
     assert "Nothing to report." in done.summary
 
@@ -282,10 +279,10 @@ def test_what_is_refused_fails_the_step_with_annotations_and_reports(
 
     assert done.code == 20, done.said
     assert heeded(done.said) == ["error"]
-    (annotation,) = (each for each in commands(done.said) if each[0] == "error")
+    (annotation,) = (each for each in parse_commands(done.said) if each[0] == "error")
     assert annotation[1]["file"] == "rust/Cargo.toml"
     assert Path(done.outputs["sarif"]) == folder / "made.sarif"
-    sarif.VALIDATOR.validate(json.loads((folder / "made.sarif").read_text()))
+    SARIF_VALIDATOR.validate(json.loads((folder / "made.sarif").read_text()))
     assert json.loads(Path(done.outputs["json"]).read_text())["exit"] == 20
     assert "read $WORKSPACE/data.txt: refused" in done.summary
     assert "buildperm review --from" in done.said
@@ -303,7 +300,7 @@ def test_what_is_not_reviewed_is_not_built(
     assert heeded(done.said) == ["error"]
     assert not list(folder.glob("target/**/build-script-build"))
     log = json.loads(Path(done.outputs["sarif"]).read_text())
-    sarif.VALIDATOR.validate(log)
+    SARIF_VALIDATOR.validate(log)
     assert [each["ruleId"] for each in log["runs"][0]["results"]] == ["buildperm/not-reviewed"]
     assert "buildperm/not-reviewed" in done.summary
 
@@ -538,7 +535,7 @@ def test_a_merge_request_is_compared_with_its_base_without_being_asked(
     assert "wider: sample may read" in stopped.stdout
     assert unnamed.returncode == 2
     assert GITLAB["rules"][0] == {"if": '$CI_PIPELINE_SOURCE == "merge_request_event"'}
-    junit.SCHEMA.validate((pull_request / "buildperm.xml").read_text())
+    JUNIT_SCHEMA.validate((pull_request / "buildperm.xml").read_text())
     assert allowed.returncode == 0, allowed.stderr
     assert off.returncode == 0, off.stderr
     assert lost.returncode == 2, lost.stderr
@@ -573,10 +570,10 @@ def test_the_job_of_gitlab_keeps_the_reports_that_it_writes(
     assert done.returncode == 20, done.stderr
     kept = GITLAB["artifacts"]
     assert kept["when"] == "always"  # Those of a job that failed are the ones that matter.
-    junit.SCHEMA.validate((repository / kept["reports"]["junit"]).read_text())
+    JUNIT_SCHEMA.validate((repository / kept["reports"]["junit"]).read_text())
     (path,) = kept["paths"]
     report = json.loads((repository / path).read_text())
-    jsonschema.Draft202012Validator(SCHEMA).validate(report)
+    jsonschema.Draft202012Validator(CI_SCHEMA).validate(report)
     assert report["exit"] == 20
 
 
@@ -605,7 +602,7 @@ def test_the_job_of_gitlab_builds_nothing_that_is_not_reviewed(
 
     assert done.returncode == 21, done.stdout + done.stderr
     assert not list(folder.glob("target/**/build-script-build"))
-    junit.SCHEMA.validate((folder / "buildperm.xml").read_text())
+    JUNIT_SCHEMA.validate((folder / "buildperm.xml").read_text())
     warned = gitlab(folder, tmp_path, BUILDPERM_OPTIONS="--require-reviewed --warn")
     assert warned.returncode == 0, warned.stderr
 

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from tests.command import buildperm, copy_examples, kill_group, member, start
-from tests.report.test_json import SCHEMA
+from tests.report.documents import CI_SCHEMA
 
 NOTHING = "fn main() {}\n"
 READS_OUTSIDE = """
@@ -60,7 +60,7 @@ def test_the_misbehaving_example_is_refused_and_told_apart(tmp_path: Path) -> No
     assert learned.returncode == 3, learned.stderr
     assert held.returncode == 20, held.stderr
     report = json.loads(held.stdout)
-    jsonschema.Draft202012Validator(SCHEMA).validate(report)
+    jsonschema.Draft202012Validator(CI_SCHEMA).validate(report)
     offenders = [script for script in report["scripts"] if script["findings"]]
     assert [script["crate"] for script in offenders] == ["left-padding"]
     targets = {

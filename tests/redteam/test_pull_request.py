@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.command import buildperm, environment, member
-from tests.workflow.test_grant_comparison import commit, git
+from tests.git_repository import commit, git
 
 ROOT = Path(__file__).parents[2]
 LEAKS = """

@@ -13,7 +13,7 @@ from buildperm.report.build_run import BuildRun
 from buildperm.report.finding import Finding, Level, Report, worst_first
 from buildperm.report.manifest_place import GrantLines
 from buildperm.report.rule_catalogue import CATALOGUE
-from tests.report.conftest import CARGO_TOML, access
+from tests.report.reports import CARGO_TOML, access
 
 LINES = GrantLines(CARGO_TOML, Path("Cargo.toml"))
 

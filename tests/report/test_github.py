@@ -12,50 +12,16 @@ from buildperm.printable import printable
 from buildperm.report import github, text
 from buildperm.report.finding import Finding, Level, Report
 from buildperm.report.rule_catalogue import CATALOGUE
-from tests.report.conftest import many
+from tests.report.documents import parse_commands
 from tests.report.drawing import REPORTS
 from tests.report.rendering import code, escaped, tokens
-
-Command = tuple[str, dict[str, str], str]  # Name, properties, message.
+from tests.report.reports import many
 
 _REJECTED = 1 << 20  # Bytes of a summary from which on GitHub shows nothing of it.
 
 
-def commands(output: str) -> list[Command]:
-    """Read `output` line by line, as GitHub's runner looks for workflow commands.
-
-    It knows two notations: `::name key=value::message` at the beginning of a line, and an older
-    `##[name key=value]message` anywhere in it, which counts only where the first does not.
-    """
-    found: list[Command] = []
-    for line in re.split(r"\r\n|\r|\n", output):
-        new = re.match(r"\s*::([^ :]+)(?: ((?:(?!::).)*))?::(.*)", line)
-        if new:
-            name, properties, message = new.groups()
-            pairs = dict(
-                pair.split("=", 1) for pair in (properties or "").strip().split(",") if pair
-            )
-            read = {key: _unescaped(value) for key, value in pairs.items()}
-            found.append((name, read, _unescaped(message)))
-        elif old := re.search(r"##\[([^\] ]+)[^\]]*\](.*)", line):
-            found.append((f"old {old[1]}", {}, old[2]))
-    return found
-
-
-def _unescaped(text: str) -> str:
-    for escaped_as, character in (
-        ("0D", "\r"),
-        ("0A", "\n"),
-        ("3A", ":"),
-        ("2C", ","),
-        ("25", "%"),
-    ):
-        text = text.replace(f"%{escaped_as}", character)
-    return text
-
-
 def test_an_annotation_stands_at_the_grant_and_says_all_in_its_message(every_rule: Report) -> None:
-    found = commands(github.annotations(every_rule))
+    found = parse_commands(github.annotations(every_rule))
 
     (read,) = (each for each in found if "read keys" in each[1]["title"])
     assert read[0] == "error"
@@ -80,7 +46,7 @@ def test_every_rule_has_its_annotation_and_its_place_in_the_summary(
     found = tuple(one for one in every_rule.findings if one.rule == rule)
     report = replace(every_rule, findings=found)
 
-    annotated = commands(github.annotations(report))
+    annotated = parse_commands(github.annotations(report))
     shown = code(github.summary(report))
 
     crates = {finding.crate for finding in found}
@@ -94,7 +60,7 @@ def test_every_rule_has_its_annotation_and_its_place_in_the_summary(
 
 
 def test_findings_of_one_crate_and_rule_are_one_annotation(every_rule: Report) -> None:
-    found = commands(github.annotations(every_rule))
+    found = parse_commands(github.annotations(every_rule))
 
     unused = [each for each in found if "openssl-sys 0.9.104 is granted" in each[1]["title"]]
     assert len(unused) == 1
@@ -139,7 +105,7 @@ def test_the_summary_unfolds_each_crate_with_evidence_and_remedy(every_rule: Rep
 
 
 def test_a_hostile_report_gives_no_command_but_ours_and_no_markup(hostile: Report) -> None:
-    (found,) = commands(github.annotations(hostile))
+    (found,) = parse_commands(github.annotations(hostile))
     title = printable(hostile.findings[0].title)
 
     assert found[0] == "error"
@@ -154,7 +120,7 @@ def test_a_hostile_report_gives_no_command_but_ours_and_no_markup(hostile: Repor
 def test_whatever_is_in_a_report_every_line_is_one_of_our_commands(report: Report) -> None:
     output = github.annotations(report)
 
-    found = commands(output)
+    found = parse_commands(output)
     groups = {(finding.crate, finding.rule) for finding in report.findings}
     assert len(found) == len(groups) == len(output.splitlines())
     titles = {printable(f"buildperm: {finding.title}").rstrip() for finding in report.findings}
@@ -183,7 +149,7 @@ def test_whatever_is_in_a_report_the_summary_shows_it_as_code(report: Report) ->
 
 @given(REPORTS)
 def test_the_text_that_may_stand_beside_the_annotations_holds_no_command(report: Report) -> None:
-    assert commands(text.document(report)) == []
+    assert parse_commands(text.document(report)) == []
 
 
 def test_an_older_workflow_command_in_a_text_is_written_in_notation(every_rule: Report) -> None:
@@ -205,7 +171,7 @@ def test_annotations_keep_to_what_github_shows_and_count_the_others() -> None:
 
     output = github.annotations(many(10_000, mixed))
 
-    names = [name for name, *_ in commands(output)]
+    names = [name for name, *_ in parse_commands(output)]
     assert names == ["error"] * 10 + ["warning"] * 10
     (told,) = (line for line in output.splitlines() if not line.startswith("::"))
     assert told.startswith("buildperm: 1,980 annotations more left out, as GitHub shows 10 ")
@@ -213,14 +179,14 @@ def test_annotations_keep_to_what_github_shows_and_count_the_others() -> None:
 
 @pytest.mark.parametrize("level", Level)
 def test_no_level_takes_the_annotations_of_another(level: Level) -> None:
-    found = commands(github.annotations(of_level(level)))
+    found = parse_commands(github.annotations(of_level(level)))
 
     assert len(found) == github.ANNOTATIONS_MOST == 10
     assert len({properties["title"] for _, properties, _ in found}) == 10
 
 
 def test_the_gravest_are_those_that_are_annotated() -> None:
-    found = commands(github.annotations(many(10_000)))
+    found = parse_commands(github.annotations(many(10_000)))
 
     # `many` gives the highest of four risks to each fourth finding, which is an error.
     numbers = [int(re.findall(r"program-(\d+)", each[1]["title"])[0]) for each in found]

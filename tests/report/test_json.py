@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from importlib import resources
-from typing import Any
 
 import jsonschema
 import pytest
@@ -13,10 +10,7 @@ from buildperm.policy.pending_review import Cause, Pending
 from buildperm.report import json as report
 from buildperm.report.build_run import BuildRun
 from buildperm.report.finding import Finding, Level, Report
-
-SCHEMA: dict[str, Any] = json.loads(
-    (resources.files("buildperm.report") / "ci.schema.json").read_text()
-)
+from tests.report.documents import CI_SCHEMA, parse_json
 
 
 @pytest.fixture
@@ -54,19 +48,12 @@ def told(held: BuildRun) -> Report:
     )
 
 
-def parsed(told: Report) -> dict[str, Any]:
-    """Return the document of a report, which follows its schema."""
-    document: dict[str, Any] = json.loads(report.document(told))
-    jsonschema.Draft202012Validator(SCHEMA).validate(document)
-    return document
-
-
 def test_the_document_follows_its_schema_and_holds_every_part(told: Report) -> None:
-    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.Draft202012Validator.check_schema(CI_SCHEMA)
 
-    document = parsed(told)
+    document = parse_json(told)
 
-    assert SCHEMA["properties"]["version"]["const"] == report.VERSION == document["version"]
+    assert CI_SCHEMA["properties"]["version"]["const"] == report.VERSION == document["version"]
     assert (document["exit"], document["cargo_exit"]) == (20, 101)
     assert document["workspace"] == {"name": "here", "members": ["app", "openssl-sys"]}
     assert [finding["rule"] for finding in document["findings"]] == ["exec"]
@@ -75,7 +62,7 @@ def test_the_document_follows_its_schema_and_holds_every_part(told: Report) -> N
 
 
 def test_what_a_reader_of_version_1_knew_is_where_it_was(told: Report) -> None:
-    findings = {script["crate"]: script["findings"] for script in parsed(told)["scripts"]}
+    findings = {script["crate"]: script["findings"] for script in parse_json(told)["scripts"]}
 
     assert findings["anyhow"] == []
     assert findings["left-padding"][0]["suggested_grants"] == []
@@ -84,7 +71,7 @@ def test_what_a_reader_of_version_1_knew_is_where_it_was(told: Report) -> None:
 
 
 def test_all_of_an_access_is_kept_from_which_proposals_are_made(told: Report) -> None:
-    scripts = {script["crate"]: script for script in parsed(told)["scripts"]}
+    scripts = {script["crate"]: script for script in parse_json(told)["scripts"]}
 
     assert scripts["openssl-sys"]["evidence"] == [
         {
@@ -119,7 +106,7 @@ def test_what_was_refused_is_told_even_if_it_asks_nothing(told: Report) -> None:
     )
     told = replace(told, run=replace(told.run, scripts=(replace(script, everything=everything),)))
 
-    (written,) = parsed(told)["scripts"]
+    (written,) = parse_json(told)["scripts"]
 
     assert written["findings"] == []
     assert [(each["target"], each["chains"]) for each in written["evidence"]] == [
@@ -129,7 +116,7 @@ def test_what_was_refused_is_told_even_if_it_asks_nothing(told: Report) -> None:
 
 
 def test_a_command_that_built_nothing_has_no_run_to_tell_about(told: Report) -> None:
-    document = parsed(replace(told, run=None, exit_code=21))
+    document = parse_json(replace(told, run=None, exit_code=21))
 
     assert document["runtime"] is None
     assert document["cargo_exit"] is None

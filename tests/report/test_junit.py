@@ -3,52 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
-from xml.etree.ElementTree import Element, fromstring
+from xml.etree.ElementTree import Element
 
 import pytest
 from hypothesis import given
-from xmlschema import XMLSchema
 
 from buildperm.printable import printable
 from buildperm.report import junit
 from buildperm.report.build_run import BuildRun
 from buildperm.report.finding import Finding, Level, Report
 from buildperm.report.rule_catalogue import CATALOGUE
-from tests.report.conftest import many
+from tests.report.documents import outcomes, parse_junit
 from tests.report.drawing import REPORTS
-
-SCHEMA = XMLSchema(Path(__file__).parent / "schemas/junit-10.xsd")
-
-
-def parsed(report: Report) -> Element:
-    """Return the one suite of a report's document, which follows the schema and counts right."""
-    document = junit.document(report)
-    SCHEMA.validate(document)
-    root = fromstring(document)
-    (suite,) = root
-    cases = suite.findall("testcase")
-    for name, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
-        assert suite.get(name) == str(len(suite.findall(f"testcase/{tag}")))
-    assert suite.get("tests") == str(len(cases))
-    assert {name: root.get(name) for name in ("tests", "failures", "errors", "time")} == {
-        name: suite.get(name) for name in ("tests", "failures", "errors", "time")
-    }
-    for case in cases:
-        # What Jenkins takes and stricter readers do not: more than one outcome of one case.
-        assert sum(case.find(tag) is not None for tag in ("failure", "error", "skipped")) <= 1
-        assert len(case.findall("system-out")) <= 1
-    return suite
-
-
-def outcomes(suite: Element) -> dict[str, str]:
-    """Return what is written as the outcome of each test case: empty where it passes."""
-    return {
-        f"{case.get('classname')} {case.get('name')}": next(
-            (child.tag for child in case if child.tag != "system-out"), ""
-        )
-        for case in suite.findall("testcase")
-    }
+from tests.report.reports import many
 
 
 def only(suite: Element, crate: str) -> Element:
@@ -57,7 +24,7 @@ def only(suite: Element, crate: str) -> Element:
 
 
 def test_every_build_script_is_a_test_case_with_one_outcome(every_rule: Report) -> None:
-    suite = parsed(every_rule)
+    suite = parse_junit(every_rule)
 
     assert suite.get("name") == "demo"
     assert outcomes(suite) == {
@@ -73,7 +40,7 @@ def test_every_build_script_is_a_test_case_with_one_outcome(every_rule: Report) 
 
 
 def test_a_failure_says_why_and_how_to_go_on(every_rule: Report) -> None:
-    failure = only(parsed(every_rule), "left-padding").find("failure")
+    failure = only(parse_junit(every_rule), "left-padding").find("failure")
 
     assert failure is not None
     assert failure.get("type") == "buildperm/read"
@@ -88,7 +55,7 @@ def test_a_failure_says_why_and_how_to_go_on(every_rule: Report) -> None:
 
 
 def test_what_would_allow_it_is_in_the_failure(every_rule: Report) -> None:
-    (error,) = parsed(every_rule).iter("error")
+    (error,) = parse_junit(every_rule).iter("error")
 
     assert '    presets = ["pkg-config"]' in (error.text or "").splitlines()
     assert (error.get("message") or "").endswith(" (and 2 more)")
@@ -100,13 +67,13 @@ def test_a_report_of_one_rule_alone_is_valid(every_rule: Report, rule: str) -> N
 
     written = junit.document(replace(every_rule, findings=found))
 
-    parsed(replace(every_rule, findings=found))
+    parse_junit(replace(every_rule, findings=found))
     for finding in found:
         assert f": {finding.title}\n" in written or f'message="{finding.title}' in written
 
 
 def test_the_way_into_the_graph_and_the_size_of_a_run_are_told(every_rule: Report) -> None:
-    case = only(parsed(every_rule), "greedy")
+    case = only(parse_junit(every_rule), "greedy")
 
     assert case.get("time") == "1.500"
     told = (case.findtext("system-out") or "").splitlines()
@@ -117,7 +84,7 @@ def test_the_way_into_the_graph_and_the_size_of_a_run_are_told(every_rule: Repor
 def test_what_lets_nothing_fail_lets_no_test_fail(every_rule: Report) -> None:
     warned = tuple(replace(one, level=Level.WARNING) for one in every_rule.findings)
 
-    suite = parsed(replace(every_rule, findings=warned))
+    suite = parse_junit(replace(every_rule, findings=warned))
 
     assert (suite.get("failures"), suite.get("errors")) == ("0", "0")
     assert set(outcomes(suite).values()) == {"", "skipped"}
@@ -128,26 +95,26 @@ def test_what_lets_nothing_fail_lets_no_test_fail(every_rule: Report) -> None:
 def test_a_report_of_nothing_has_a_passed_test_for_each_script(held: BuildRun) -> None:
     quiet = replace(held, scripts=held.scripts[:1], cargo_exit=0)
 
-    suite = parsed(Report(quiet, (), "demo", "Cargo.toml", 0))
+    suite = parse_junit(Report(quiet, (), "demo", "Cargo.toml", 0))
 
     assert outcomes(suite) == {"anyhow 1.0.0": ""}
     properties = {each.get("name"): each.get("value") for each in suite.iter("property")}
     assert properties["runtime"] == "portable"
     assert properties["exit"] == "0"
-    parsed(Report(replace(quiet, scripts=()), (), "", "Cargo.toml", 0))
+    parse_junit(Report(replace(quiet, scripts=()), (), "", "Cargo.toml", 0))
 
 
 def test_a_command_that_built_nothing_has_a_failure_for_each_script(every_rule: Report) -> None:
     found = tuple(one for one in every_rule.findings if one.rule == "not-reviewed")
 
-    suite = parsed(Report(None, found, "demo", "Cargo.toml", 21))
+    suite = parse_junit(Report(None, found, "demo", "Cargo.toml", 21))
 
     assert outcomes(suite) == {"fresh 1.0.0": "failure", "openssl-sys 0.9.118": "failure"}
     assert "kernel" not in {each.get("name") for each in suite.iter("property")}
 
 
 def test_a_hostile_report_is_valid(hostile: Report) -> None:
-    suite = parsed(hostile)
+    suite = parse_junit(hostile)
 
     (case,) = suite.findall("testcase")
     title = printable(hostile.findings[0].title)
@@ -157,7 +124,7 @@ def test_a_hostile_report_is_valid(hostile: Report) -> None:
 
 @given(REPORTS)
 def test_whatever_is_in_a_report_the_document_is_valid_and_whole(report: Report) -> None:
-    suite = parsed(report)
+    suite = parse_junit(report)
 
     written = "".join(suite.itertext())
     for finding in report.findings:
@@ -166,7 +133,7 @@ def test_whatever_is_in_a_report_the_document_is_valid_and_whole(report: Report)
 
 
 def test_ten_thousand_findings_are_all_counted() -> None:
-    suite = parsed(many(10_000))
+    suite = parse_junit(many(10_000))
 
     assert suite.get("tests") == "1000"
     written = "".join(suite.itertext())
@@ -180,7 +147,7 @@ def test_one_script_with_ten_thousand_findings_is_told_at_a_bounded_length() -> 
     report = many(10_000, of_one_crate)
 
     written = junit.document(report)
-    suite = parsed(report)
+    suite = parse_junit(report)
     assert outcomes(suite) == {"one 1.0.0": "failure"}
     assert written.count("error: crate-") == 10_000
     assert len(written) < 10 << 20

@@ -6,7 +6,6 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,25 +17,12 @@ from buildperm.report.build_run import BuildRun
 from buildperm.report.finding import Finding, Level, Report
 from buildperm.report.manifest_place import GrantLines
 from buildperm.report.rule_catalogue import CATALOGUE
-from tests.report.conftest import CARGO_TOML, many
+from tests.report.documents import SARIF_SCHEMA, parse_sarif
 from tests.report.drawing import REPORTS
 from tests.report.rendering import code, escaped
+from tests.report.reports import CARGO_TOML, many
 
-SCHEMA: dict[str, Any] = json.loads(
-    (Path(__file__).parent / "schemas/sarif-2.1.0.json").read_text("utf-8")
-)
-VALIDATOR = Draft7Validator(SCHEMA)
 LINES = CARGO_TOML.decode().splitlines()
-
-
-def parsed(report: Report) -> dict[str, Any]:
-    """Return the one run of a report's log, which follows the schema."""
-    log: dict[str, Any] = json.loads(sarif.document(report))
-    VALIDATOR.validate(log)
-    assert log["version"] == "2.1.0"
-    (run,) = log["runs"]
-    assert isinstance(run, dict)
-    return run
 
 
 def plain(text: str) -> str:
@@ -49,15 +35,17 @@ def plain(text: str) -> str:
 def marks(found: list[Finding]) -> list[tuple[str, dict[str, str]]]:
     """Return what an alert is recognised by, of each finding."""
     report = Report(None, tuple(found), "demo", "Cargo.toml", 20)
-    return [(each["ruleId"], each["partialFingerprints"]) for each in parsed(report)["results"]]
+    return [
+        (each["ruleId"], each["partialFingerprints"]) for each in parse_sarif(report)["results"]
+    ]
 
 
 def test_every_rule_of_the_catalogue_is_there_once_and_found_by_its_results(
     every_rule: Report,
 ) -> None:
-    Draft7Validator.check_schema(SCHEMA)
+    Draft7Validator.check_schema(SARIF_SCHEMA)
 
-    run = parsed(every_rule)
+    run = parse_sarif(every_rule)
 
     rules = run["tool"]["driver"]["rules"]
     assert [rule["id"] for rule in rules] == [f"buildperm/{text.rule}" for text in CATALOGUE]
@@ -94,14 +82,16 @@ def test_ids_of_rules_are_what_people_have_written_into_their_filters() -> None:
 def test_a_report_of_one_rule_alone_is_valid(every_rule: Report, rule: str) -> None:
     found = tuple(one for one in every_rule.findings if one.rule == rule)
 
-    results = parsed(replace(every_rule, findings=found))["results"]
+    results = parse_sarif(replace(every_rule, findings=found))["results"]
 
     assert [each["ruleId"] for each in results] == [f"buildperm/{rule}"] * len(found)
     assert [each["level"] for each in results] == [str(one.level) for one in found]
 
 
 def test_a_finding_says_who_did_what_how_it_got_in_and_how_to_go_on(every_rule: Report) -> None:
-    (read,) = (one for one in parsed(every_rule)["results"] if one["ruleId"] == "buildperm/read")
+    (read,) = (
+        one for one in parse_sarif(every_rule)["results"] if one["ruleId"] == "buildperm/read"
+    )
 
     text = plain(read["message"]["text"])
     assert text.startswith(
@@ -134,7 +124,7 @@ def test_a_finding_stands_at_the_line_that_decides_it(
 ) -> None:
     (place,) = (
         each["locations"][0]
-        for each in parsed(every_rule)["results"]
+        for each in parse_sarif(every_rule)["results"]
         if each["ruleId"] == f"buildperm/{rule}" and each["properties"]["crate"] == crate
     )
 
@@ -172,7 +162,7 @@ def test_what_people_filter_by_does_not_depend_on_the_order_of_findings(every_ru
 
 
 def test_a_report_of_nothing_is_a_run_that_found_nothing(held: BuildRun) -> None:
-    run = parsed(Report(replace(held, scripts=(), cargo_exit=0), (), "demo", "Cargo.toml", 0))
+    run = parse_sarif(Report(replace(held, scripts=(), cargo_exit=0), (), "demo", "Cargo.toml", 0))
 
     assert run["results"] == []  # Not left out: then nothing would have been looked for (3.14.23).
     (invocation,) = run["invocations"]
@@ -183,7 +173,7 @@ def test_a_report_of_nothing_is_a_run_that_found_nothing(held: BuildRun) -> None
 def test_a_command_that_built_nothing_says_so(every_rule: Report) -> None:
     report = replace(every_rule, run=None, exit_code=21)
 
-    run = parsed(report)
+    run = parse_sarif(report)
 
     assert run["invocations"][0]["exitCode"] == 21
     assert run["invocations"][0]["executionSuccessful"]
@@ -194,7 +184,7 @@ def test_a_build_that_cargo_ended_is_told_beside_the_findings(every_rule: Report
     assert every_rule.run is not None
     failed = replace(every_rule, exit_code=101)
 
-    (invocation,) = parsed(failed)["invocations"]
+    (invocation,) = parse_sarif(failed)["invocations"]
 
     assert not invocation["executionSuccessful"]
     told = [each["message"]["text"] for each in invocation["toolExecutionNotifications"]]
@@ -202,7 +192,7 @@ def test_a_build_that_cargo_ended_is_told_beside_the_findings(every_rule: Report
 
 
 def test_a_hostile_report_is_valid_and_its_text_is_only_text(hostile: Report) -> None:
-    (result,) = parsed(hostile)["results"]
+    (result,) = parse_sarif(hostile)["results"]
 
     assert hostile.findings[0].title.startswith("\x1b[31m|`a``b```{0}[x](y)")
     assert plain(result["message"]["text"]).startswith("%1B[31m|`a``b```{0}[x](y)<script>")
@@ -211,7 +201,7 @@ def test_a_hostile_report_is_valid_and_its_text_is_only_text(hostile: Report) ->
 
 @given(REPORTS)
 def test_whatever_is_in_a_report_the_log_is_valid(report: Report) -> None:
-    run = parsed(report)
+    run = parse_sarif(report)
 
     assert len(run["results"]) == len(report.findings)
     for result in run["results"]:
@@ -227,7 +217,7 @@ def test_whatever_is_in_a_report_the_log_is_valid(report: Report) -> None:
 @given(REPORTS)
 def test_the_markdown_of_a_finding_shows_all_of_it(report: Report) -> None:
     for finding in report.findings:
-        (result,) = parsed(replace(report, findings=(finding,)))["results"]
+        (result,) = parse_sarif(replace(report, findings=(finding,)))["results"]
         shown = "\n".join(code(result["message"]["markdown"].replace("{{", "{").replace("}}", "}")))
 
         for text in (finding.title, *finding.details, *finding.remedy, finding.command):
@@ -237,7 +227,7 @@ def test_the_markdown_of_a_finding_shows_all_of_it(report: Report) -> None:
 def test_a_long_message_is_cut_before_the_sentence_that_helps(every_rule: Report) -> None:
     long = replace(every_rule.findings[0], details=("[" * 3_000,) * 40, title="{" * 3_000)
 
-    (result,) = parsed(replace(every_rule, findings=(long,)))["results"]
+    (result,) = parse_sarif(replace(every_rule, findings=(long,)))["results"]
 
     text = result["message"]["text"]
     assert len(text) <= sarif.TEXT_MOST
@@ -247,7 +237,7 @@ def test_a_long_message_is_cut_before_the_sentence_that_helps(every_rule: Report
 
 @pytest.mark.slow
 def test_ten_thousand_findings_are_all_there() -> None:
-    results = parsed(many(10_000))["results"]
+    results = parse_sarif(many(10_000))["results"]
 
     assert len(results) == 10_000
     assert len({each["partialFingerprints"]["buildperm/v1"] for each in results}) == 10_000
@@ -270,6 +260,6 @@ def test_levels_are_those_of_the_findings(every_rule: Report) -> None:
     for level in Level:
         found = (replace(every_rule.findings[0], level=level),)
 
-        (result,) = parsed(replace(every_rule, findings=found))["results"]
+        (result,) = parse_sarif(replace(every_rule, findings=found))["results"]
 
         assert result["level"] == str(level)

@@ -16,7 +16,7 @@ from buildperm import __version__
 from buildperm.report import github, json, text
 from buildperm.report.finding import Report
 from buildperm.report.rule_catalogue import CATALOGUE
-from tests.report.test_json import parsed
+from tests.report.documents import parse_json
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -73,7 +73,7 @@ def about(report: Report, rule: str) -> Report:
 
 def written(report: Report) -> bytes:
     """Return the JSON report, which follows its schema, without the version of today."""
-    parsed(report)
+    parse_json(report)
     own = f'"buildperm": "{__version__}"'
     document = json.document(report)
     assert document.count(own) == 1

@@ -11,7 +11,7 @@ import pytest
 
 from buildperm.errors import BuildpermError
 from buildperm.workflow import base_commit
-from tests.workflow.test_grant_comparison import commit, git
+from tests.git_repository import commit, git
 
 FILES = ("Cargo.toml", "Cargo.lock")
 

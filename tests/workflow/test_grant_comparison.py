@@ -13,41 +13,14 @@ import jsonschema
 import pytest
 
 from tests.command import LEARN, buildperm, is_orderly, member
+from tests.git_repository import commit, git
 
 SCHEMA = Path(__file__).parents[2] / "report/ci.schema.json"
 GRANTS = "[workspace.metadata.buildperm]\nversion = 1\n"
 SAMPLE = "[workspace.metadata.buildperm.crates.sample]\n"
 LOCK = 'version = 4\n\n[[package]]\nname = "sample"\nversion = "0.1.0"\n'
-_IDENTITY = {
-    "GIT_CONFIG_GLOBAL": "/dev/null",
-    "GIT_CONFIG_SYSTEM": "/dev/null",
-    "GIT_AUTHOR_NAME": "a",
-    "GIT_AUTHOR_EMAIL": "a@localhost",
-    "GIT_COMMITTER_NAME": "a",
-    "GIT_COMMITTER_EMAIL": "a@localhost",
-}
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="no git")
-
-
-def git(folder: Path, *words: str) -> str:
-    done = subprocess.run(
-        ["git", *words],
-        cwd=folder,
-        env={**os.environ, **_IDENTITY},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    return done.stdout.strip()
-
-
-def commit(folder: Path, message: str = "more") -> str:
-    git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--allow-empty", "--message", message)
-    return git(folder, "rev-parse", "HEAD")
 
 
 def add(folder: Path, text: str, name: str = "Cargo.toml") -> None:

@@ -19,11 +19,14 @@ from buildperm.policy import manifest
 from buildperm.policy.access import Kind
 from buildperm.policy.rule import Rule
 from tests.command import buildperm, is_orderly, member
-from tests.report import test_junit as junit
-from tests.report import test_sarif as sarif
+from tests.report.documents import (
+    CI_SCHEMA,
+    JUNIT_SCHEMA,
+    SARIF_VALIDATOR,
+    outcomes,
+    parse_commands,
+)
 from tests.report.rendering import code, escaped
-from tests.report.test_github import commands
-from tests.report.test_json import SCHEMA
 
 READS_AND_WRITES = """
 fn main() {
@@ -107,7 +110,7 @@ def test_the_command_fails_and_says_to_people_what_was_refused(told: Told) -> No
 def test_the_json_report_follows_its_schema(told: Told) -> None:
     report = loaded(told)
 
-    jsonschema.Draft202012Validator(SCHEMA).validate(report)
+    jsonschema.Draft202012Validator(CI_SCHEMA).validate(report)
     assert (report["exit"], report["cargo_exit"]) == (20, 0)
     assert report["workspace"] == {"name": "rust", "members": ["sample"]}
     assert {finding["rule"] for finding in report["findings"]} == {"read", "write"}
@@ -122,7 +125,7 @@ def test_the_sarif_report_follows_its_schema_and_names_the_file_from_its_reposit
 ) -> None:
     log = json.loads(told.sarif.read_text())
 
-    sarif.VALIDATOR.validate(log)
+    SARIF_VALIDATOR.validate(log)
     results = log["runs"][0]["results"]
     assert {result["ruleId"] for result in results} == {"buildperm/read", "buildperm/write"}
     places = [result["locations"][0]["physicalLocation"] for result in results]
@@ -133,13 +136,13 @@ def test_the_sarif_report_follows_its_schema_and_names_the_file_from_its_reposit
 def test_the_junit_report_follows_its_schema(told: Told) -> None:
     document = told.junit.read_text()
 
-    junit.SCHEMA.validate(document)
+    JUNIT_SCHEMA.validate(document)
     (suite,) = fromstring(document)
-    assert junit.outcomes(suite) == {"sample 0.1.0": "failure"}
+    assert outcomes(suite) == {"sample 0.1.0": "failure"}
 
 
 def test_github_gets_annotations_and_its_summary_keeps_what_was_there(told: Told) -> None:
-    found = commands(told.ended.stdout)
+    found = parse_commands(told.ended.stdout)
 
     assert [name for name, *_ in found] == ["error", "error"]
     assert all(properties["file"] == "rust/Cargo.toml" for _, properties, _ in found)
@@ -181,7 +184,7 @@ def test_with_warn_the_exit_code_is_cargos_and_nothing_is_an_error(told: Told) -
 
     assert ended.returncode == 0, ended.stderr
     log = json.loads(ended.stdout)
-    sarif.VALIDATOR.validate(log)
+    SARIF_VALIDATOR.validate(log)
     assert [result["level"] for result in log["runs"][0]["results"]] == ["warning", "warning"]
     assert not (told.workspace / "planted.txt").exists()
 
@@ -205,7 +208,7 @@ def test_a_grant_that_nothing_uses_fails_only_where_that_is_asked_for(granted: P
     assert json.loads(plain.stdout)["findings"] == []
     assert asked.returncode == 22, asked.stderr
     report = json.loads(asked.stdout)
-    jsonschema.Draft202012Validator(SCHEMA).validate(report)
+    jsonschema.Draft202012Validator(CI_SCHEMA).validate(report)
     assert report["unused"] == [{"crate": "sample", "grant": "exec:perl"}]
     (finding,) = report["findings"]
     line = (granted / "Cargo.toml").read_text().splitlines()[finding["line"] - 1]
@@ -225,13 +228,13 @@ def test_what_nobody_has_reviewed_is_not_even_built(tmp_path: Path) -> None:
     assert not has_built(workspace)
     assert "nothing was built" in ended.stdout
     report = json.loads(named["json"].read_text())
-    jsonschema.Draft202012Validator(SCHEMA).validate(report)
+    jsonschema.Draft202012Validator(CI_SCHEMA).validate(report)
     assert (report["exit"], report["runtime"], report["scripts"]) == (21, None, [])
     assert [each["crate"] for each in report["pending"]] == ["sample"]
     log = json.loads(named["sarif"].read_text())
-    sarif.VALIDATOR.validate(log)
+    SARIF_VALIDATOR.validate(log)
     assert [each["ruleId"] for each in log["runs"][0]["results"]] == ["buildperm/not-reviewed"]
-    junit.SCHEMA.validate(named["junit"].read_text())
+    JUNIT_SCHEMA.validate(named["junit"].read_text())
 
 
 def test_what_was_reviewed_is_built(tmp_path: Path) -> None:
