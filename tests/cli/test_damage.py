@@ -7,24 +7,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.cli.waiting_script import WAITS, until_up
 from tests.command import CI, LEARN, buildperm, is_orderly, kill_group, member, start
 
 BOTH = pytest.mark.parametrize("command", [LEARN, CI], ids=["learn", "ci"])
 READS = 'fn main() { std::fs::read_to_string("../data.txt").unwrap(); }'
-WAITS = """
-fn main() {
-    std::fs::write(std::env::var("OUT_DIR").unwrap() + "/up", "").unwrap();
-    while !std::path::Path::new("go").exists() {
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    let _ = std::fs::read_to_string("../data.txt");
-}"""
 WRITE = """
 import os, sys
 from pathlib import Path
@@ -41,15 +33,6 @@ try:
 except BuildpermError as error:
     sys.exit(str(error))
 """
-
-
-def until_up(folder: Path, running: subprocess.Popen[bytes]) -> None:
-    """Wait until the build script that `WAITS` runs."""
-    deadline = time.monotonic() + 60
-    while not list(folder.glob("target/buildperm/*/debug/build/*/out/up")):
-        assert time.monotonic() < deadline, "the build script did not start"
-        assert running.poll() is None, running.communicate()[1].decode()
-        time.sleep(0.02)
 
 
 @pytest.fixture

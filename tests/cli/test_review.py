@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.test_damage import WAITS, until_up
+from tests.cli.waiting_script import WAITS, until_up
 from tests.command import LEARN, buildperm, is_orderly, kill_group, member, start
 
 REVIEW = ("review", "--no-tui")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.command import buildperm
-from tests.redteam.test_runs import crate, learnt, workspace
+from tests.redteam.packages import crate, learnt, workspace
 
 if TYPE_CHECKING:
     from tests.bench import Bench

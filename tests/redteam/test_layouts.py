@@ -19,12 +19,8 @@ from typing import Any
 
 import pytest
 
-from buildperm.sandbox.machine import bubblewrap, probe_hull
 from tests.bench import compile_c
-
-_BWRAP = bubblewrap()
-_WHY_NOT = probe_hull(_BWRAP) if _BWRAP else "it is not installed"
-RUNTIMES = ["portable", *([] if _WHY_NOT else ["full"])]
+from tests.redteam.runtimes import RUNTIMES
 
 _SCRIPT = """
 use std::{{fs, process::Command}};

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.bench import compile_c
-from tests.supervisor.test_brokered_connect import CHILDREN, Guests
+from tests.programs import CHILDREN
+from tests.supervisor.counting_server import CountingServer
 
 if TYPE_CHECKING:
     from tests.bench import Bench
@@ -26,7 +27,7 @@ def test_what_changes_while_a_connection_is_made_leads_nowhere_else(
     program = compile_c(
         (CHILDREN / "connecting.c").read_text(), tmp_path / "connecting", "-pthread"
     )
-    with Guests() as granted, Guests() as forbidden:
+    with CountingServer() as granted, CountingServer() as forbidden:
         port = 0 if through == "door" else granted.port  # 0: it looks into its environment.
         (bench.package / "connecting").write_text(f"{mode} {port} {forbidden.port} {FLIPS}")
         bench.grants = {"net": [f"127.0.0.1:{granted.port}" if port else "example.test:443"]}

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.command import buildperm
-from tests.redteam.test_git_sources import World
-from tests.redteam.test_layouts import RUNTIMES
+from tests.redteam.git_dependency import GitDependency
+from tests.redteam.runtimes import RUNTIMES
 
 _MANIFEST = '[package]\nname = "{}"\nversion = "0.1.0"\nedition = "2021"\n'
 _SCRIPT = "fn main() {{ {} }}\n"
@@ -89,7 +89,7 @@ def test_what_a_grant_covers_and_does_not_open_is_told(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_was_to_be_made_can_be_filled_once_it_is_granted(tmp_path: Path) -> None:
-    here = World(tmp_path, {"CARGO_HOME": str(tmp_path / "cargo-home")})
+    here = GitDependency(tmp_path, {"CARGO_HOME": str(tmp_path / "cargo-home")})
     makes = 'std::fs::create_dir_all("../gen").unwrap(); std::fs::write("../gen/a", "").unwrap();'
     _crate(here.workspace / "member", "member", makes)
     (here.workspace / "Cargo.toml").write_text('[workspace]\nmembers = ["member"]\n')

@@ -2,48 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.redteam.reading import linked, planted, was_read
 
+if TYPE_CHECKING:
     from tests.bench import Bench
 
 _KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nplanted\n"
-_READER = """\
-import os, sys
-for path in {paths!r}:
-    try:
-        os.listdir(path) if os.path.isdir(path) else open(path, "rb").read()
-        sys.stderr.write("read " + path + "\\n")
-    except OSError:
-        sys.stderr.write("refused " + path + "\\n")
-os._exit(0)
-"""
-
-
-def planted(path: Path, text: str = "planted") -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    return path
-
-
-def linked(path: Path, target: Path | str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.symlink_to(target)
-    return path
-
-
-def was_read(
-    bench: Bench, *paths: Path, profile: Literal["learning", "enforcing"] = "learning"
-) -> list[Path]:
-    """Let a build script try all of `paths`; return those that it could read."""
-    placed = bench.script(_READER.format(paths=[str(path) for path in paths]))
-    said = bench.run(placed, profile).stderr.decode().splitlines()
-    told = {line.partition(" ")[2]: line.startswith("read ") for line in said}
-    return [path for path in paths if told[str(path)]]
 
 
 def test_where_links_in_sensitive_folders_lead_is_not_read_while_learning(bench: Bench) -> None:

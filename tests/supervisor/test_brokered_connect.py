@@ -8,7 +8,6 @@ import errno
 import os
 import shutil
 import socket
-import struct
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -17,13 +16,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildperm.supervisor import syscalls
 from tests.bench import compile_c, wait_until
+from tests.programs import CHILDREN
+from tests.supervisor.counting_server import CountingServer
+from tests.supervisor.refused_calls import refuse_pidfd_getfd
 
 if TYPE_CHECKING:
     from tests.bench import Bench, Ended
-
-CHILDREN = Path(__file__).parent.parent / "children"
 
 PRELUDE = """\
 import ctypes, errno, os, select, socket, struct, sys, threading
@@ -35,49 +34,14 @@ def tell(*words):
 """
 
 
-class Guests:
-    """A server that counts who comes; it answers what it is told with `ok`."""
-
-    def __init__(self, family: int = socket.AF_INET, host: str = "127.0.0.1") -> None:
-        self.socket = socket.socket(family)
-        self.socket.bind((host, 0))
-        self.socket.listen(1000)
-        self.port: int = self.socket.getsockname()[1]
-        self.count = 0
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                guest, _ = self.socket.accept()
-                self.count += 1
-                threading.Thread(target=self._answer, args=(guest,), daemon=True).start()
-
-    @staticmethod
-    def _answer(guest: socket.socket) -> None:
-        with contextlib.suppress(OSError), guest:
-            while b"\n" not in (piece := guest.recv(1000)):
-                if not piece:
-                    return  # It has gone without a question.
-            guest.sendall(b"HTTP/1.0 200 OK\r\n\r\nok")
-
-    def __enter__(self) -> Guests:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):
-            self.socket.shutdown(socket.SHUT_RDWR)
-        self.socket.close()
-
-
 @pytest.fixture
-def guests() -> Iterator[Guests]:
-    with Guests() as found:
+def guests() -> Iterator[CountingServer]:
+    with CountingServer() as found:
         yield found
 
 
 def attempt(
-    bench: Bench, guests: Guests, body: str, *more: str, profile: str = "enforcing"
+    bench: Bench, guests: CountingServer, body: str, *more: str, profile: str = "enforcing"
 ) -> Ended:
     """Run `body` with a grant for the server and for `more`."""
     with socket.socket() as closed:
@@ -118,7 +82,7 @@ ASK = 's.sendall(b"x\\n"); tell(s.makefile("rb").read().split()[-1].decode())'
     ],
 )
 def test_a_granted_address_is_connected_to_as_ever(
-    bench: Bench, guests: Guests, body: str, told: str
+    bench: Bench, guests: CountingServer, body: str, told: str
 ) -> None:
     ended = attempt(bench, guests, body)
 
@@ -129,7 +93,7 @@ def test_a_granted_address_is_connected_to_as_ever(
 
 
 def test_ipv6_is_connected_to(bench: Bench) -> None:
-    with Guests(socket.AF_INET6, "::1") as guests:
+    with CountingServer(socket.AF_INET6, "::1") as guests:
         (bench.package / "port").write_text("")
         body = f's = socket.socket(socket.AF_INET6); s.connect(("::1", port)); {ASK}'
         ended = attempt(bench, guests, body, f"[::1]:{guests.port}")
@@ -138,7 +102,7 @@ def test_ipv6_is_connected_to(bench: Bench) -> None:
 
 
 def test_a_granted_address_where_nobody_listens_refuses_the_connection(
-    bench: Bench, guests: Guests
+    bench: Bench, guests: CountingServer
 ) -> None:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
@@ -210,7 +174,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_grant_opens_nothing_else(own_bench: Bench, guests: Guests, name: str) -> None:
+def test_a_grant_opens_nothing_else(own_bench: Bench, guests: CountingServer, name: str) -> None:
     body = "".join(f"    {line}\n" for line in REFUSED[name].splitlines())
     whole = (
         f"try:\n{body}except OSError as error: tell('refused', error.errno)\nelse: tell('done')\n"
@@ -221,7 +185,7 @@ def test_a_grant_opens_nothing_else(own_bench: Bench, guests: Guests, name: str)
     assert ended.stdout.startswith(b"refused"), ended
 
 
-def test_the_table_is_refused_to_another_user_too(bench: Bench, guests: Guests) -> None:
+def test_the_table_is_refused_to_another_user_too(bench: Bench, guests: CountingServer) -> None:
     text = ""
     for name, attempted in REFUSED.items():
         body = "".join(f"        {line}\n" for line in attempted.splitlines())
@@ -232,7 +196,7 @@ def test_the_table_is_refused_to_another_user_too(bench: Bench, guests: Guests) 
     assert (ended.status, ended.stdout) == (0, b""), ended
 
 
-def test_without_a_grant_there_is_no_door(bench: Bench, guests: Guests) -> None:
+def test_without_a_grant_there_is_no_door(bench: Bench, guests: CountingServer) -> None:
     (bench.package / "ports").write_text(f"{guests.port} 1")
     placed = bench.script(
         PRELUDE + "tell([name for name in os.environ if 'proxy' in name.lower()])\n"
@@ -245,7 +209,7 @@ def test_without_a_grant_there_is_no_door(bench: Bench, guests: Guests) -> None:
     assert guests.count == 0
 
 
-def test_a_script_finds_the_door_by_its_environment(bench: Bench, guests: Guests) -> None:
+def test_a_script_finds_the_door_by_its_environment(bench: Bench, guests: CountingServer) -> None:
     body = (
         "import urllib.request\n"
         'tell(urllib.request.urlopen(f"http://127.0.0.1:{port}/").read().decode())\n'
@@ -272,7 +236,9 @@ def test_a_script_finds_the_door_by_its_environment(bench: Bench, guests: Guests
     assert not [each for each in ended.of("environment") if "PROXY" in each["name"].upper()]
 
 
-def test_while_learning_hosts_are_known_by_their_names(bench: Bench, guests: Guests) -> None:
+def test_while_learning_hosts_are_known_by_their_names(
+    bench: Bench, guests: CountingServer
+) -> None:
     (bench.package / "ports").write_text(f"{guests.port} 1")
     placed = bench.script(
         PRELUDE + "import subprocess\n"
@@ -287,7 +253,9 @@ def test_while_learning_hosts_are_known_by_their_names(bench: Bench, guests: Gue
     assert guests.count == 0
 
 
-def test_a_script_that_was_denied_a_host_behaves_as_it_did(bench: Bench, guests: Guests) -> None:
+def test_a_script_that_was_denied_a_host_behaves_as_it_did(
+    bench: Bench, guests: CountingServer
+) -> None:
     (bench.package / "ports").write_text(f"{guests.port} 1")
     bench.deny = {"net": ["index.example.test:443"]}
     bench.grants = {"exec": ["curl"]}
@@ -302,7 +270,7 @@ def test_a_script_that_was_denied_a_host_behaves_as_it_did(bench: Bench, guests:
 
 
 def test_another_process_of_this_machine_cannot_use_the_door(
-    own_bench: Bench, guests: Guests
+    own_bench: Bench, guests: CountingServer
 ) -> None:
     body = (
         'door = int(os.environ["http_proxy"].rpartition(":")[2])\n'
@@ -326,24 +294,13 @@ def test_another_process_of_this_machine_cannot_use_the_door(
     assert guests.count == 1
 
 
-def refuse_getfd() -> None:
-    """Be in a container whose filter lets nobody copy descriptors, as Docker's does."""
-    number, refused = 438, 0x00050000 | errno.EPERM
-    program = struct.pack("=HBBI", 0x20, 0, 0, 0) + struct.pack("=HBBI", 0x15, 0, 1, number)
-    program += struct.pack("=HBBI", 0x06, 0, 0, refused) + struct.pack(
-        "=HBBI", 0x06, 0, 0, 0x7FFF0000
-    )
-    syscalls.control(syscalls.PR_SET_NO_NEW_PRIVS, 1)
-    syscalls.install(program)
-
-
 def test_where_descriptors_cannot_be_copied_a_grant_is_not_held_and_nothing_runs(
     own_bench: Bench,
 ) -> None:
     own_bench.grants = {"net": ["github.com:443"]}
     placed = own_bench.script("open(__import__('os').environ['OUT_DIR'] + '/ran', 'w')")
 
-    ended = own_bench.run(placed, preexec_fn=refuse_getfd)
+    ended = own_bench.run(placed, preexec_fn=refuse_pidfd_getfd)
 
     assert ended.status == 23
     assert b"github.com:443" in ended.stderr
@@ -359,7 +316,7 @@ def test_where_descriptors_cannot_be_copied_learning_goes_on_without_a_door(
         "print([name for name in os.environ if 'proxy' in name.lower()])\n"
         "print(socket.socket().connect_ex(('127.0.0.1', 9)))"
     )
-    ended = own_bench.run(placed, "learning", preexec_fn=refuse_getfd)
+    ended = own_bench.run(placed, "learning", preexec_fn=refuse_pidfd_getfd)
 
     assert ended.stdout.decode().split() == ["[]", "13"]
 
@@ -452,7 +409,7 @@ def test_a_time_limit_for_sending_ends_the_wait(own_bench: Bench) -> None:
 
 
 def test_a_thread_with_descriptors_of_its_own_is_connected(
-    own_bench: Bench, guests: Guests
+    own_bench: Bench, guests: CountingServer
 ) -> None:
     """clone(2): threads do not have to share their table of descriptors."""
     assert ctypes.sizeof(ctypes.c_void_p) == 8
@@ -471,7 +428,7 @@ def test_a_thread_with_descriptors_of_its_own_is_connected(
 
 
 @pytest.mark.skipif(shutil.which("bwrap") is None, reason="bwrap is not installed")
-def test_within_bubblewrap_it_is_the_same(bench: Bench, guests: Guests) -> None:
+def test_within_bubblewrap_it_is_the_same(bench: Bench, guests: CountingServer) -> None:
     """The sockets are the script's own, so that they have to be of the machine's network."""
     bench.hull, bench.mounts = [os.fsencode(shutil.which("bwrap") or "")], True
     body = (

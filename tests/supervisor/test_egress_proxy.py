@@ -7,7 +7,6 @@ import functools
 import socket
 import ssl
 import struct
-import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,9 +22,9 @@ from buildperm.supervisor.egress_proxy import Door, EgressRefusedError, Single, 
 from buildperm.supervisor.http_request import HeadError, parse
 from buildperm.supervisor.tls_hello import HelloError
 from buildperm.tracer.recorder.process_tree import Process
+from tests.supervisor.certificate import NAME, certificate
 
 PUBLIC = "93.184.215.14"
-NAME = "example.test"
 
 
 @dataclass
@@ -786,21 +785,6 @@ def test_whatever_a_server_answers_is_read(data: bytes) -> None:
 
 
 # With real clients.
-
-
-def certificate(folder: Path) -> Path:
-    """Make a certificate for NAME, with its key beside it."""
-    made = folder / "certificate.pem"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
-            *("-nodes", "-days", "2", "-subj", f"/CN={NAME}", "-addext"),
-            *(f"subjectAltName=DNS:{NAME}", "-keyout", folder / "key.pem", "-out", made),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return made
 
 
 @pytest.mark.parametrize("again", [False, True])

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.bench import USERS, Bench, make_bench, wait_until
-from tests.supervisor.test_egress_proxy import NAME, certificate
+from tests.supervisor.certificate import NAME, certificate
 
 if TYPE_CHECKING:
     from tests.bench import Ended

@@ -26,6 +26,7 @@ from buildperm.tracer.recorder import observation
 from buildperm.tracer.recorder.brokered import BrokeredCall
 from buildperm.tracer.recorder.process_tree import Process
 from tests.bench import USERS, Bench, make_bench, wait_until
+from tests.programs import CHILDREN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 BWRAP = machine.bubblewrap()
 WHY_NOT = machine.probe_hull(BWRAP) if BWRAP else "it is not installed"
-CHILDREN = Path(__file__).parent.parent / "children"
 NUMBERS = syscall_table.table()
 GUARDED = [
     name

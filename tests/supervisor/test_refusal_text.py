@@ -16,13 +16,13 @@ import pytest
 from buildperm.sandbox import machine
 from buildperm.supervisor import landlock
 from tests.bench import OTHER_UID, USERS, compile_c, make_bench
+from tests.programs import CHILDREN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.bench import Bench
 
-CHILDREN = Path(__file__).parents[1] / "children"
 
 BLINDING = {
     # Attempt of tests/children/blinding.c: how it is told, and its errno.

@@ -18,7 +18,7 @@ import pytest
 from buildperm.supervisor import launch
 from buildperm.supervisor.session import dump
 from tests.bench import processes_with, wait_until
-from tests.supervisor.test_brokered_connect import refuse_getfd
+from tests.supervisor.refused_calls import refuse_pidfd_getfd
 
 if TYPE_CHECKING:
     from tests.bench import Bench
@@ -719,7 +719,7 @@ def test_one_line_as_long_as_all_that_may_be_printed_is_judged_at_once(own_bench
 def test_a_run_that_cannot_be_held_is_told_to_the_command(own_bench: Bench) -> None:
     own_bench.grants = {"net": ["github.com:443"]}
 
-    own_bench.run(own_bench.script("pass"), preexec_fn=refuse_getfd)
+    own_bench.run(own_bench.script("pass"), preexec_fn=refuse_pidfd_getfd)
 
     assert own_bench.progress_lines()[-1]["exit"] == 23
 

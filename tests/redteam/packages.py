@@ -1,0 +1,31 @@
+"""Workspaces that are written by hand, and what is kept of the reviewed runs in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def crate(folder: Path, build: str = "", *, manifest: str = "", source: str = "") -> None:
+    """Write a package that is called as its folder; `manifest` goes below its first lines."""
+    (folder / "src").mkdir(parents=True)
+    head = f'[package]\nname = "{folder.name}"\nversion = "0.1.0"\nedition = "2021"\n'
+    (folder / "Cargo.toml").write_text(head + manifest)
+    (folder / "src/lib.rs").write_text(source)
+    if build:
+        (folder / "build.rs").write_text(build)
+
+
+def workspace(folder: Path, *members: str, contexts: str = "") -> Path:
+    listed = ", ".join(f'"{member}"' for member in members)
+    metadata = f"\n[workspace.metadata.buildperm]\nversion = 1\n{contexts}\n" if contexts else ""
+    folder.mkdir(exist_ok=True)
+    (folder / "Cargo.toml").write_text(
+        f'[workspace]\nmembers = [{listed}]\nresolver = "2"\n'
+        f"[profile.dev.build-override]\nopt-level = 1\n{metadata}"
+    )
+    return folder
+
+
+def learnt(folder: Path) -> str:
+    """Return what is kept of the reviewed runs."""
+    return (folder / "buildperm.lock").read_text()
