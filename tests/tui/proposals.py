@@ -39,11 +39,11 @@ def proposal(
     version: str,
     title: str,
     risk: Risk,
-    reason: str,
+    note: str,
     evidence: Sequence[Access],
     *ladder: Choice,
     locked: str = "",
-    standing: Reason = Reason.ASKED,
+    reason: Reason = Reason.ASKED,
 ) -> Proposal:
     """Make a proposal; without a ladder the accesses themselves are the only rung."""
     exact = Choice("exactly this", tuple(Rule(each.kind, each.target) for each in evidence))
@@ -55,10 +55,10 @@ def proposal(
         title,
         ladder or (exact,),
         risk,
-        (reason,),
+        (note,),
         tuple(evidence),
         locked,
-        standing,
+        reason,
     )
 
 
@@ -189,7 +189,7 @@ fn main() {
 
 
 def updated() -> tuple[list[Proposal], dict[tuple[str, str], Comparison]]:
-    """Return what a review after an update shows: every standing, and how scripts differ."""
+    """Return what a review after an update shows: every reason, and how scripts differ."""
     git = [access(Kind.EXEC, "git", chain=("git",), example="git describe --tags --always --dirty")]
     runs = ("run git", Risk.MEDIUM, "git reads whatever its settings say.", git)
     proto = [access(Kind.READ, f"$WORKSPACE/proto/{name}.proto") for name in ("pay", "user")]
@@ -215,21 +215,21 @@ def updated() -> tuple[list[Proposal], dict[tuple[str, str], Comparison]]:
         proposal("atomic-shim", "1.0.0", "is new, and stays within the baseline", Risk.LOW,
                  "It got into the graph by app → tokio → atomic-shim.", [],
                  Choice("nothing beyond the baseline", ()), locked="There is nothing to decide.",
-                 standing=Reason.NEWCOMER),
+                 reason=Reason.NEWCOMER),
         proposal("arrayref", "0.3.10", *runs),
         proposal("prost-build", "0.14.2", "new, but already allowed by `$WORKSPACE/proto/**`: read "
                  "2 files below $WORKSPACE/proto", Risk.LOW, "It is part of your workspace.",
-                 proto, beside, standing=Reason.COVERED),
+                 proto, beside, reason=Reason.COVERED),
         proposal("prost-build", "0.14.2", *runs),
         proposal("shadow-rs", "1.5.0", *runs),
         proposal("shadow-rs", "1.5.0", "see the environment variable CI_JOB", Risk.LOW,
                  "An ordinary variable, read only.", [access(Kind.ENV, "CI_JOB")]),
         proposal("shadow-rs", "1.5.0", "made no use of exec `perl`", Risk.HIGH,
                  "`perl`: it runs whatever text it is given.", [],
-                 exactly(Kind.EXEC, "perl", title="exec perl"), standing=Reason.UNUSED),
+                 exactly(Kind.EXEC, "perl", title="exec perl"), reason=Reason.UNUSED),
         proposal("gone-sys", "", "is not in Cargo.lock any more", Risk.MEDIUM,
                  "`ld`: linkers are large programs.", [],
-                 exactly(Kind.EXEC, "ld", title="its whole table"), standing=Reason.UNUSED),
+                 exactly(Kind.EXEC, "ld", title="its whole table"), reason=Reason.UNUSED),
     ]  # fmt: skip
     done = [Seen(Kind.EXEC, "git", Outcome.DONE)]
     protos = [Seen(Kind.READ, each.target, Outcome.DONE) for each in proto]
