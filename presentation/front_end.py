@@ -1,16 +1,18 @@
-"""How a review ended, and what its owner lends it to work with."""
+"""The seam to the front ends: what is put to a person, what a front end may call, how it ends."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from buildperm.policy.comparison import Comparison
     from buildperm.policy.decision import Entry
     from buildperm.policy.proposal import Proposal
+    from buildperm.policy.review import Review
 
 
 class ReviewEnd(StrEnum):
@@ -69,3 +71,24 @@ class Journal(Protocol):
         Raises:
             BuildpermError: It cannot be kept.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewSession:
+    """What is put to a person, and what happens with the answers."""
+
+    review: Review
+    preview: Preview
+    verify: Verify
+    journal: Journal
+    heading: str  # The command and the workspace.
+    summary: str  # How many build scripts need a person.
+    scripts: int  # How many ran, those that need nothing included.
+    comparisons: Mapping[tuple[str, str], Comparison] = field(default_factory=dict)
+
+
+class FrontEnd(Protocol):
+    """Asks a person: on the screens, or in plain text."""
+
+    def conduct(self, session: ReviewSession, /) -> ReviewEnd:
+        """Ask until the person has had enough; return what is to be done."""

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from buildperm.policy.comparison import Comparison
     from buildperm.policy.proposal import Proposal
     from buildperm.policy.review import Review
-    from buildperm.presentation.front_end import Failure, Journal, Preview, Verify
+    from buildperm.presentation.front_end import Failure, Journal, Preview, ReviewSession, Verify
 
 _HELP: Final = (
     "a  allow the chosen rule",
@@ -84,7 +84,7 @@ def ask(
 ) -> ReviewEnd:
     """Ask about everything undecided, show the diff, verify; return what is to be done.
 
-    Without a terminal on `source` it only lists what is undecided and returns `Outcome.KEEP`.
+    Without a terminal on `source` it only lists what is undecided and returns `ReviewEnd.KEEP`.
 
     Args:
         review: What is decided here.
@@ -107,6 +107,21 @@ def ask(
         ": ".join(shown(part) for part in (heading, summary) if summary and part),
     )
     return conversation.run(scripts)
+
+
+class PlainPrompt:
+    """The front end in plain text, on standard input and standard error."""
+
+    def conduct(self, session: ReviewSession, /) -> ReviewEnd:
+        """Ask until the person has had enough; return what is to be done."""
+        return ask(
+            session.review,
+            preview=session.preview,
+            verify=session.verify,
+            journal=session.journal,
+            scripts=session.scripts,
+            comparisons=session.comparisons,
+        )
 
 
 class _PromptEndedError(Exception):
@@ -338,7 +353,7 @@ class _Conversation:
         """Return one answer; what was typed before the question is thrown away where it matters.
 
         Raises:
-            _StoppedError: The person has closed the terminal or pressed Ctrl+D.
+            _PromptEndedError: The person has closed the terminal or pressed Ctrl+D.
         """
         if flushing:
             self._flush()

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from buildperm.presentation.front_end import ReviewEnd
 from buildperm.tui import pictures
-from buildperm.workflow.interaction import ReviewOptions
-from buildperm.workflow.learning import Deciding
+from buildperm.tui.app import ReviewApp
+from buildperm.workflow.learning import Learning
+from buildperm.workflow.review_options import ReviewOptions
 from buildperm.workflow.workspace import open_contexts
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
@@ -63,7 +64,7 @@ fn main() {
 HARMLESS = "fn main() {}\n"
 
 
-class Drawing(Deciding):
+class Drawing(Learning):
     """A review that draws its screens instead of asking."""
 
     folder: Path
@@ -71,7 +72,7 @@ class Drawing(Deciding):
     def decide(self) -> ReviewEnd:
         """Draw everything, and leave it undecided."""
         for scene, keys in SCENES.items():
-            svg = asyncio.run(pictures.pose(self.interview().app(), keys, SIZE))
+            svg = asyncio.run(pictures.pose(ReviewApp.of(self.session()), keys, SIZE))
             (self.folder / f"{scene}.svg").write_text(svg, "utf-8")
         return ReviewEnd.KEEP
 
@@ -116,7 +117,7 @@ def main() -> None:
         learn = [sys.executable, "-m", "buildperm", "learn", "--no-tui", "--accept", "medium"]
         subprocess.run(learn, check=True, stdin=subprocess.DEVNULL)
         update(registry, workspace)
-        drawing = Drawing(open_contexts(()), ReviewOptions("review"))
+        drawing = Drawing(open_contexts(()), ReviewOptions("review"), None)
         drawing.folder = target
         drawing.run()
 

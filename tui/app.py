@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from buildperm.policy.comparison import Comparison
     from buildperm.policy.review import Review
-    from buildperm.presentation.front_end import Journal, Preview, Verify
+    from buildperm.presentation.front_end import Journal, Preview, ReviewSession, Verify
 
 
 class ReviewApp(App[ReviewEnd]):
@@ -80,6 +80,20 @@ class ReviewApp(App[ReviewEnd]):
             heading=shown(heading),
             summary=shown(summary),
             scripts=scripts,
+        )
+
+    @classmethod
+    def of(cls, session: ReviewSession) -> ReviewApp:
+        """Return the application that puts a session to a person."""
+        return cls(
+            session.review,
+            preview=session.preview,
+            verify=session.verify,
+            journal=session.journal,
+            heading=session.heading,
+            summary=session.summary,
+            scripts=session.scripts,
+            comparisons=session.comparisons,
         )
 
     def get_default_screen(self) -> Screen[None]:
@@ -139,3 +153,11 @@ class ReviewApp(App[ReviewEnd]):
                 self.show_diff()
         elif outcome is not None:
             self.exit(outcome)
+
+
+class Screens:
+    """The front end on the whole terminal."""
+
+    def conduct(self, session: ReviewSession, /) -> ReviewEnd:
+        """Ask until the person has had enough; return what is to be done."""
+        return ReviewApp.of(session).run() or ReviewEnd.KEEP

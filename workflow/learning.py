@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 
 import click
@@ -17,33 +16,40 @@ from buildperm.policy.grants import Policy
 from buildperm.policy.pending_review import Pending
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.review import Review
-from buildperm.presentation.front_end import Failure, ReviewEnd
+from buildperm.presentation.front_end import Failure, FrontEnd, ReviewEnd, ReviewSession
 from buildperm.presentation.wording import printable
 from buildperm.report import text
 from buildperm.workflow.build_summary import needs, summary
-from buildperm.workflow.interaction import Interaction, ReviewOptions
 from buildperm.workflow.recorded_build import Crate, Recorded, record
 from buildperm.workflow.review_changes import Changes, present
+from buildperm.workflow.review_options import ReviewOptions
 from buildperm.workflow.snapshot_file import open_snapshots
 from buildperm.workflow.verification import Verification
 from buildperm.workflow.workspace import Workspace
 
 
-class Deciding:
+class Learning:
     """One `learn` or `review`: as many rounds as it takes until nothing new turns up."""
 
-    def __init__(self, workspaces: Sequence[Workspace], manner: ReviewOptions) -> None:
+    def __init__(
+        self,
+        workspaces: Sequence[Workspace],
+        options: ReviewOptions,
+        front_end: FrontEnd | None,
+    ) -> None:
         """Read what was reviewed before.
 
         Args:
             workspaces: The workspace as each context sees it; never empty.
-            manner: How the command wants things done.
+            options: What the command line says.
+            front_end: Asks the person; None where there is nobody to ask.
 
         Raises:
             BuildpermError: `buildperm.lock` cannot be read.
         """
         self.workspaces = workspaces
-        self.manner = manner
+        self.options = options
+        self._front_end = front_end
         self._workspace = workspaces[0]
         self._raw = self._workspace.manifest  # Cargo.toml as this command has left it.
         self._lock = open_snapshots(self._workspace)
@@ -76,7 +82,7 @@ class Deciding:
             recorded = record(
                 self.workspaces,
                 self.policy,
-                runs=self.manner.runs,
+                runs=self.options.runs,
                 doubtful=self._doubtful(pending_now),
                 tell=_tell,
             )
@@ -84,7 +90,7 @@ class Deciding:
                 return ExitCode.INTERRUPTED
             self._begin(recorded, pending_now)
             outcome = self.decide()
-            if self.manner.dry_run:
+            if self.options.dry_run:
                 before, after = self.preview()
                 click.echo(editor.diff(before, after), nl=False)
                 return self._exit_code()
@@ -120,9 +126,9 @@ class Deciding:
             self._failures += verification.run(after, known, progress)
         return self._failures
 
-    def note(self, entry: Entry | None) -> None:
+    def keep(self, entry: Entry | None) -> None:
         """Keep one step of the review."""
-        if entry is not None and not self.manner.dry_run:
+        if entry is not None and not self.options.dry_run:
             journal.append(self._journal, entry)
 
     def _begin(self, recorded: Recorded, pending_now: Mapping[Crate, Pending]) -> None:
@@ -131,7 +137,7 @@ class Deciding:
             self._lock.snapshots,
             pending_now,
             self.policy,
-            self.manner.prune,
+            self.options.prune,
             self._workspace,
             is_first=self._lock.raw is None,
         )
@@ -165,16 +171,16 @@ class Deciding:
 
     def decide(self) -> ReviewEnd:
         """Have the last round decided about; return what is to be done with the answers."""
-        if self.manner.accept is not None:
-            self.note(self.review.accept_up_to(self.manner.accept))
+        if self.options.accept is not None:
+            self.keep(self.review.accept_up_to(self.options.accept))
         for line in summary(self.changes, self.review, self.comparisons):
             _tell(line)
         if not self.review.proposals:
             return ReviewEnd.WRITE
-        answered = self.review.counts().undecided == 0 and self.manner.accept is not None
-        if sys.stdin.isatty() and not answered and not self.manner.dry_run:
-            return self.interview().hold(self.manner)
-        if not self.manner.dry_run:
+        answered = self.review.counts().undecided == 0 and self.options.accept is not None
+        if self._front_end is not None and not answered and not self.options.dry_run:
+            return self._front_end.conduct(self.session())
+        if not self.options.dry_run:
             self._verify_unasked()
         for proposal in self.review.select("is:undecided reason:asked"):
             _tell(text.undecided(proposal))
@@ -182,14 +188,14 @@ class Deciding:
             _tell(f"note: {proposal.crate} {proposal.version}: {proposal.title}")
         return ReviewEnd.WRITE
 
-    def interview(self) -> Interaction:
+    def session(self) -> ReviewSession:
         """Return what there is to ask a person about the last round."""
-        return Interaction(
+        return ReviewSession(
             self.review,
             self.preview,
             self.verify,
-            self.note,
-            f"{self.manner.name}  {self._workspace.project.metadata.root.name}",
+            self.keep,
+            f"{self.options.command}  {self._workspace.project.metadata.root.name}",
             needs(self.changes, self.review),
             len(self.recorded.scripts),
             self.comparisons,
@@ -203,7 +209,7 @@ class Deciding:
             if not new:
                 return
             self.review.add(new)
-            accept = self.manner.accept
+            accept = self.options.accept
             if accept is None or self.review.accept_up_to(accept) is None:
                 return
 
@@ -226,7 +232,7 @@ class Deciding:
         if left:
             _tell(
                 f"{text.count(left, 'decision')} left undecided: `buildperm ci` refuses what they "
-                f"are about; `buildperm {self.manner.name}` asks again."
+                f"are about; `buildperm {self.options.command}` asks again."
             )
         for failure in self._failures:
             _tell(f"not settled: {failure.crate} {failure.version} {failure.sentence}")

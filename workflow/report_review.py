@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -16,12 +15,18 @@ from buildperm.policy import compilation, editor, journal, manifest, proposals, 
 from buildperm.policy.decision import Entry
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.review import Review
-from buildperm.presentation.front_end import Failure, Progress, ReviewEnd
+from buildperm.presentation.front_end import (
+    Failure,
+    FrontEnd,
+    Progress,
+    ReviewEnd,
+    ReviewSession,
+)
 from buildperm.presentation.wording import printable
 from buildperm.report import json_reader, text
 from buildperm.report.counterpart import here
 from buildperm.workflow.build_outcome import propose
-from buildperm.workflow.interaction import Interaction, ReviewOptions
+from buildperm.workflow.review_options import ReviewOptions
 from buildperm.workflow.workspace import Workspace, open_workspace
 
 if TYPE_CHECKING:
@@ -30,7 +35,9 @@ if TYPE_CHECKING:
 _JOURNAL = "buildperm-journal-report.jsonl"
 
 
-def decide(report: str, manner: ReviewOptions, words: Sequence[str]) -> int:
+def decide(
+    report: str, options: ReviewOptions, words: Sequence[str], front_end: FrontEnd | None
+) -> int:
     """Ask about what the JSON report at `report` says was refused; write what is decided.
 
     Nothing is built, so what is allowed is only held against the report, and `buildperm.lock` stays
@@ -39,14 +46,21 @@ def decide(report: str, manner: ReviewOptions, words: Sequence[str]) -> int:
     Raises:
         BuildpermError: The report cannot be used, or the grants cannot be written.
     """
-    return _Reported(report, manner, words).run()
+    return _ReportReview(report, options, words, front_end).run()
 
 
-class _Reported:
+class _ReportReview:
     """One report that is decided about."""
 
-    def __init__(self, report: str, manner: ReviewOptions, words: Sequence[str]) -> None:
-        self._manner = manner
+    def __init__(
+        self,
+        report: str,
+        options: ReviewOptions,
+        words: Sequence[str],
+        front_end: FrontEnd | None,
+    ) -> None:
+        self._options = options
+        self._front_end = front_end
         self._workspace: Workspace = open_workspace(words, default=LEARN)
         project = self._workspace.project
         session = HeldBuild(project, self._workspace.policy, "learning").session
@@ -66,14 +80,15 @@ class _Reported:
         for stranger in self._strangers:
             _tell(f"left out: {stranger}")
         self._review.replay(journal.read(self._journal))
-        if self._manner.accept is not None:
-            self._note(self._review.accept_up_to(self._manner.accept))
+        if self._options.accept is not None:
+            self._note(self._review.accept_up_to(self._options.accept))
         number = text.count(len(self._review.proposals), "decision")
         summary = f"{text.count(len(self._found), 'build script')} of the report: {number}."
         _tell(summary)
         outcome = ReviewEnd.WRITE
-        if self._review.counts().undecided and sys.stdin.isatty() and not self._manner.dry_run:
-            interview = Interaction(
+        is_asking = self._review.counts().undecided and not self._options.dry_run
+        if is_asking and self._front_end is not None:
+            session = ReviewSession(
                 self._review,
                 self._preview,
                 self._verify,
@@ -82,12 +97,12 @@ class _Reported:
                 summary,
                 len(self._found),
             )
-            outcome = interview.hold(self._manner)
+            outcome = self._front_end.conduct(session)
         return self._end(outcome)
 
     def _end(self, outcome: ReviewEnd) -> int:
         before, after = self._preview()
-        if self._manner.dry_run:
+        if self._options.dry_run:
             click.echo(editor.diff(before, after), nl=False)
         elif outcome is ReviewEnd.KEEP:
             _tell(f"Nothing written; {self._journal} keeps the decisions for the next time.")
@@ -145,7 +160,7 @@ class _Reported:
         return failures
 
     def _note(self, entry: Entry | None) -> None:
-        if entry is not None and not self._manner.dry_run:
+        if entry is not None and not self._options.dry_run:
             journal.append(self._journal, entry)
 
 

@@ -6,8 +6,8 @@ import click
 
 from buildperm.cli import options
 from buildperm.sandbox import selftest
-from buildperm.workflow.interaction import ACCEPT, ReviewOptions
-from buildperm.workflow.learning import Deciding
+from buildperm.workflow.learning import Learning
+from buildperm.workflow.review_options import ReviewOptions
 from buildperm.workflow.workspace import open_contexts
 
 
@@ -34,7 +34,5 @@ def command(*, no_tui: bool, accept: str, dry_run: bool, runs: int, cargo: tuple
     """
     workspaces = open_contexts(cargo)
     selftest.check(workspaces[0].runtime)
-    manner = ReviewOptions(
-        "learn", no_tui=no_tui, accept=ACCEPT[accept], dry_run=dry_run, runs=runs
-    )
-    return Deciding(workspaces, manner).run()
+    wanted = ReviewOptions("learn", accept=options.RISKS[accept], dry_run=dry_run, runs=runs)
+    return Learning(workspaces, wanted, options.front_end(no_tui=no_tui)).run()

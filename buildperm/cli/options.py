@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from buildperm.policy.grants import AUTO, RUNTIMES
+from buildperm.policy.proposal import Risk
+
+if TYPE_CHECKING:
+    from buildperm.presentation.front_end import FrontEnd, ReviewEnd, ReviewSession
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 CARGO = click.argument("cargo", nargs=-1, type=click.UNPROCESSED, metavar="[-- CARGO ARGS]")
 """All words behind `--`."""
 
-RISKS = ("none", "low", "medium")
+RISKS = {"none": None, "low": Risk.LOW, "medium": Risk.MEDIUM}
 """Up to which risk something may be allowed without asking."""
 
 FORMATS = ("text", "json", "sarif", "junit", "github")
@@ -29,7 +34,7 @@ def deciding(command: Command) -> Command:
         click.option("--no-tui", is_flag=True, help="Decide with plain text, not on screens."),
         click.option(
             "--accept",
-            type=click.Choice(RISKS),
+            type=click.Choice(list(RISKS)),
             default="none",
             show_default=True,
             help="Allow what is up to this risk without asking; high and critical are never "
@@ -46,6 +51,29 @@ def deciding(command: Command) -> Command:
             help="Run each build script so often, and mark what is not the same every time.",
         ),
     )
+
+
+class _LazyScreens:
+    """The screens, imported when they are needed: textual takes 0.2 s."""
+
+    def conduct(self, session: ReviewSession, /) -> ReviewEnd:
+        from buildperm.tui.app import Screens
+
+        return Screens().conduct(session)
+
+
+def front_end(*, no_tui: bool) -> FrontEnd | None:
+    """Choose how a person is asked; None where nobody can answer.
+
+    The screens need a terminal for everything; without one, or with `--no-tui`, it is plain text.
+    """
+    if not sys.stdin.isatty():
+        return None
+    if not no_tui and sys.stdout.isatty() and sys.stderr.isatty():
+        return _LazyScreens()
+    from buildperm.presentation.plain_prompt import PlainPrompt
+
+    return PlainPrompt()
 
 
 def held(command: Command) -> Command:

@@ -8,9 +8,9 @@ import click
 
 from buildperm.cli import options
 from buildperm.sandbox import selftest
-from buildperm.workflow.interaction import ACCEPT, ReviewOptions
-from buildperm.workflow.learning import Deciding
+from buildperm.workflow.learning import Learning
 from buildperm.workflow.review_changes import Prune
+from buildperm.workflow.review_options import ReviewOptions
 from buildperm.workflow.workspace import open_contexts
 
 
@@ -57,18 +57,18 @@ def command(
     is not known whether one was, or what it did; 130 interrupted, Cargo's own where the build fails
     for a reason of its own.
     """
-    manner = ReviewOptions(
+    wanted = ReviewOptions(
         "review",
-        no_tui=no_tui,
-        accept=ACCEPT[accept],
+        accept=options.RISKS[accept],
         dry_run=dry_run,
         runs=runs,
         prune=cast("Prune", prune),
     )
+    front_end = options.front_end(no_tui=no_tui)
     if report is not None:
         from buildperm.workflow.report_review import decide  # Needs nothing of what builds need.
 
-        return decide(report, manner, cargo)
+        return decide(report, wanted, cargo, front_end)
     workspaces = open_contexts(cargo)
     selftest.check(workspaces[0].runtime)
-    return Deciding(workspaces, manner).run()
+    return Learning(workspaces, wanted, front_end).run()

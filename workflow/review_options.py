@@ -1,0 +1,19 @@
+"""How `learn` and `review` are to go about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from buildperm.policy.proposal import Risk
+from buildperm.workflow.review_changes import Prune
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewOptions:
+    """What the command line says about one review."""
+
+    command: str  # `learn` or `review`.
+    accept: Risk | None = None  # Up to this risk it is allowed without asking; None: nothing is.
+    dry_run: bool = False  # Write nothing.
+    runs: int = 1  # How often each build script is run.
+    prune: Prune = "never"
