@@ -110,7 +110,7 @@ def as_enforced(script: Script, runtime: str) -> Script:
     loaded = sessions.load(os.fsencode(learnt))
     loaded["profile"] = "enforcing"
     loaded["runtime"] = prepared.runtime
-    loaded["hull"] = list(prepared.hull)
+    loaded["sandbox_wrapper"] = list(prepared.wrapper)
     loaded["mounts"] = prepared.mounts
     path = Path(f"{learnt}-{runtime}")
     path.write_bytes(sessions.dump(loaded))

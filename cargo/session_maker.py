@@ -71,7 +71,7 @@ def make(
         "buildperm": __version__,
         "profile": profile,
         "runtime": prepared.runtime,
-        "hull": list(prepared.hull),
+        "sandbox_wrapper": list(prepared.wrapper),
         "mounts": prepared.mounts,
         "left_open": list(prepared.left_open),
         "landlock_abi": prepared.landlock_abi,

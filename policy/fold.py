@@ -371,7 +371,7 @@ class _Folding:
 
 
 def _carried(tally: _Tally) -> str:
-    """Say how much went through the door; empty if nothing did."""
+    """Say how much went through the egress proxy; empty if nothing did."""
     if not (tally.sent or tally.received):
         return ""
     return f"sent {tally.sent:,} bytes, received {tally.received:,}"

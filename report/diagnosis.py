@@ -124,7 +124,7 @@ def _of_machine(here: Surroundings) -> Iterator[Lack]:
         yield Lack("ptrace", ("do anything without being recorded",), remedy, stops=True)
     if here.hosts:
         yield Lack(
-            "a door to granted hosts",
+            "an egress proxy to granted hosts",
             (),
             "Build scripts that were granted hosts (`net`) are not run here. In a container, let "
             "its seccomp profile allow pidfd_getfd, or add the capability SYS_PTRACE.",

@@ -124,7 +124,7 @@ def without(scratch: Path | None = None) -> CanaryRun:
     try:
         with Ground(scratch, syscall_table.table()) as ground:
             ended = ground.run(ground.child, {}, _TIMEOUT_S)
-            return _trial(ground, ended, [])
+            return _canary_run(ground, ended, [])
     except (OSError, KeyError, ValueError, subprocess.TimeoutExpired, _EarlyError) as error:
         raise CannotEnforceError(
             f"the canaries could not be run: {error}",
@@ -192,10 +192,10 @@ def _within(prepared: Prepared, scratch: Path | None, profile: _Profile) -> Cana
         ended = ground.run(placed, {"BUILDPERM_SESSION": str(path)}, _TIMEOUT_S)
         recorded = ground.unit / "buildperm/recording.jsonl"
         lines = recorded.read_text(encoding="utf-8").splitlines() if recorded.exists() else []
-        return _trial(ground, ended, [json.loads(line) for line in lines])
+        return _canary_run(ground, ended, [json.loads(line) for line in lines])
 
 
-def _trial(
+def _canary_run(
     ground: Ground, ended: subprocess.CompletedProcess[bytes], recording: list[dict[str, Any]]
 ) -> CanaryRun:
     errors = ground.attempts()

@@ -72,9 +72,11 @@ def bubblewrap() -> str:
 
 
 @functools.cache
-def probe_hull(program: str) -> str:
+def probe_wrapper(program: str) -> str:
     """Have the bubblewrap `program` do what it has to do for a script; why it fails, or nothing."""
-    command = run_lean("from buildperm.sandbox.probe import hull; hull(*sys.argv[1:])", program)
+    command = run_lean(
+        "from buildperm.sandbox.probe import wrapper; wrapper(*sys.argv[1:])", program
+    )
     try:
         ended = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_S, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:

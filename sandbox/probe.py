@@ -31,7 +31,7 @@ def main() -> None:
     sys.stdout.write(f"ptrace {_trace()}\n")
 
 
-def hull(program: str) -> None:
+def wrapper(program: str) -> None:
     """Run Python within bubblewrap as a build script is run, but for the recorder; exit as it did.
 
     Tracing has been tried by itself. A program that is traced gains no privileges from a setuid
@@ -43,7 +43,7 @@ def hull(program: str) -> None:
         rights[path] = landlock.EXECUTE | landlock.READ_FILE | landlock.READ_DIR
     mounts = bubblewrap.Mounts(rights, (), (), coarse=False)
     mounts.add_links((b"/lib/", b"/lib64/", launch.PYTHON))
-    around = launch.Hull(
+    around = launch.SandboxWrapper(
         [os.fsencode(program)],
         [*bubblewrap.NAMESPACES, *mounts.words(), b"--chdir", b"/"],
         own_proc=True,

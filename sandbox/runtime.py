@@ -13,7 +13,7 @@ from typing import Protocol
 from buildperm.errors import CannotEnforceError
 from buildperm.policy.grants import AUTO
 from buildperm.sandbox import seccomp, stub
-from buildperm.sandbox.machine import Facts, bubblewrap, probe, probe_hull
+from buildperm.sandbox.machine import Facts, bubblewrap, probe, probe_wrapper
 from buildperm.supervisor import landlock
 from buildperm.tracer import syscall_table as calls
 
@@ -28,15 +28,15 @@ class Prepared:
     filter: bytes
     calls: dict[int, str]
     left_open: tuple[str, ...]
-    hull: tuple[bytes, ...] = ()
-    """A command that is put around each build script before it is confined, by its absolute path.
+    wrapper: tuple[bytes, ...] = ()
+    """The command around each build script before it is confined, by its absolute path.
 
-    It has to execute the words that are appended to it, in a descendant of its own, to leave
-    descriptors open, and to end when that ends. It runs with an empty environment and without
-    having been confined; what it starts confines itself.
+    It has to execute the words appended to it in a descendant of its own, leave descriptors open,
+    and end when that descendant ends. It runs unconfined, with an empty environment; what it starts
+    confines itself.
     """
     mounts: bool = False
-    """`hull` is bubblewrap, and is told what of the file system the script is to find."""
+    """`wrapper` is bubblewrap, and gets arguments for what the script finds in the file system."""
 
 
 class Runtime(Protocol):
@@ -138,7 +138,7 @@ class Full:
 
     def unavailable(self) -> str | None:
         """Say why this machine cannot run it, or None where it can."""
-        return self.inside.unavailable() or _no_hull()
+        return self.inside.unavailable() or _no_wrapper()
 
     def left_open(self, landlock_abi: int) -> tuple[str, ...]:
         """Say what it does not stop with this Landlock ABI, a sentence each."""
@@ -156,17 +156,17 @@ class Full:
             CannotEnforceError: This machine cannot run it.
         """
         prepared = self.inside.prepare()
-        reason = _no_hull()
+        reason = _no_wrapper()
         if reason:
             raise CannotEnforceError(
                 f"the runtime `{self.name}` cannot hold build scripts here: {reason}",
-                hint='Mend that, or do with `require = "portable"` and `runtime = "portable"`.',
+                hint='Fix that, or set `require = "portable"` and `runtime = "portable"`.',
             )
         return replace(
             prepared,
             runtime=self.name,
             left_open=self.left_open(prepared.landlock_abi),
-            hull=(os.fsencode(bubblewrap()),),
+            wrapper=(os.fsencode(bubblewrap()),),
             mounts=True,
         )
 
@@ -271,15 +271,15 @@ def _stubs() -> tuple[str, ...]:
     return ("It may name folders of libraries for the shell of a stub (`env` here has no `-S`).",)
 
 
-def _no_hull() -> str | None:
-    """Say why bubblewrap cannot make a hull here, with the way out; None where it can."""
+def _no_wrapper() -> str | None:
+    """Say why bubblewrap cannot wrap a script here, with the way out; None where it can."""
     program = bubblewrap()
     if not program:
         return (
             "bubblewrap is not installed: `apt install bubblewrap`, `dnf install bubblewrap`, or "
             "whatever your system calls it"
         )
-    return _explained(probe_hull(program))
+    return _explained(probe_wrapper(program))
 
 
 def _explained(talk: str) -> str | None:

@@ -6,7 +6,7 @@ answers for the rest (seccomp(2), "SECCOMP_SET_MODE_FILTER"):
 - `SECCOMP_RET_TRACE` with data 0: the recorder looks at the call, and it goes on;
 - `SECCOMP_RET_TRACE` with an errno: the recorder writes down that it was refused, and makes the
   call fail with that errno. Without a recorder the kernel answers ENOSYS, so it fails closed;
-- the same marked `PERFORMED`: the supervisor may make the call on copied arguments instead;
+- the same marked `BROKERED`: the supervisor may make the call on copied arguments instead;
 - `SECCOMP_RET_ERRNO` for what is not worth a word.
 
 What would blind the recorder is refused in the second way as well, so that it is told: the recorder
@@ -29,7 +29,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from buildperm.errors import CannotEnforceError
-from buildperm.tracer.syscall_table import FOREIGN, MOST_TOKENS, PERFORMED
+from buildperm.tracer.syscall_table import BROKERED, FOREIGN, MOST_TOKENS
 
 # include/uapi/linux/audit.h and asm/unistd.h.
 AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -58,9 +58,9 @@ def refused(number: int) -> int:
     return _RET_TRACE | number
 
 
-def performed(number: int) -> int:
+def brokered(number: int) -> int:
     """Return the answer that has the supervisor make the call, or refuses with errno `number`."""
-    return _RET_TRACE | PERFORMED | number
+    return _RET_TRACE | BROKERED | number
 
 
 def guarded(number: int) -> int:
@@ -194,7 +194,7 @@ REFUSED_ALWAYS: Mapping[int, tuple[str, ...]] = {
         *("sethostname", "setdomainname", "vhangup"),
     ),
     _DENIED: ("bind", "listen"),
-    performed(errno.EACCES): (
+    brokered(errno.EACCES): (
         # Where hosts are granted the supervisor connects, see supervisor.brokered_connect.
         "connect",
         # Within what the script may write the supervisor changes these: metadata_guard.
@@ -296,7 +296,7 @@ BY_ARGUMENTS: Mapping[str, tuple[Case, ...]] = {
     # To everybody (-1) kill(2) says "done" even if it may signal nobody; in a PID namespace that is
     # the script's own affair again, and what its first process group is called: see killpg(3).
     "kill": (
-        Case(performed(errno.EPERM), (Test(0, values=(0xFFFFFFFF,)),)),
+        Case(brokered(errno.EPERM), (Test(0, values=(0xFFFFFFFF,)),)),
         Case(RECORD, (Test(0),)),
         Case(ALLOW),
     ),

@@ -170,7 +170,7 @@ def bare_session(folder: Path, package: Path, prepared: Prepared) -> Session:
         "buildperm": __version__,
         "profile": "enforcing",
         "runtime": prepared.runtime,
-        "hull": list(prepared.hull),
+        "sandbox_wrapper": list(prepared.wrapper),
         "mounts": prepared.mounts,
         "left_open": list(prepared.left_open),
         "landlock_abi": prepared.landlock_abi,

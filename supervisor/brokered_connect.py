@@ -1,4 +1,4 @@
-"""Makes connect(2) in the place of a build script: to the door, or to an address that was granted.
+"""Makes connect(2) for a build script: to the egress proxy, or to an address that was granted.
 
 The address is copied once, judged, and written anew for the kernel; the socket is the script's own,
 of which this process gets a descriptor too (pidfd_getfd(2)). What a thread of the script does to
@@ -39,13 +39,14 @@ from buildperm.rules import address
 from buildperm.supervisor import syscalls
 from buildperm.supervisor.network import PIDFD_GETFD
 from buildperm.tracer.recorder import decoding, memory
-from buildperm.tracer.recorder.brokered import BrokeredCall
+from buildperm.tracer.recorder.brokered import Refused, Result, Substitute
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from buildperm.supervisor.egress_proxy import Door
+    from buildperm.supervisor.egress_proxy import EgressProxy
+    from buildperm.tracer.recorder.brokered import Answer
     from buildperm.tracer.recorder.observation import Stopped
     from buildperm.tracer.recorder.process_tree import Process
 
@@ -61,23 +62,23 @@ class Connector:
     """Judges and makes the connections of one run."""
 
     def __init__(
-        self, door: Door, granted: Iterable[str], denied: Iterable[str], sendto: int
+        self, proxy: EgressProxy, granted: Iterable[str], denied: Iterable[str], sendto: int
     ) -> None:
         """Prepare.
 
         Args:
-            door: The proxy.
+            proxy: The egress proxy.
             granted: Patterns of hosts with ports; addresses among them may be connected to.
             denied: Patterns that count for more.
             sendto: The number of that call.
         """
-        self._door = door
+        self._proxy = proxy
         self._granted = tuple(granted)
         self._denied = tuple(denied)
         self._sendto = sendto
 
-    def perform(self, tid: int, process: Process, stopped: Stopped) -> BrokeredCall:
-        """Make the connect(2) that `tid` is stopped in, or refuse it."""
+    def connect(self, tid: int, process: Process, stopped: Stopped) -> Answer:
+        """Make or refuse the connection for which `tid` is stopped."""
         size = stopped[3] & 0xFFFFFFFF
         try:
             raw = memory.read(tid, stopped[2], size) if 2 <= size <= 128 else b""
@@ -85,14 +86,14 @@ class Connector:
             raw = b""
         seen = decoding.named_address(process.pid, tid, raw) or ("0", "")
         if not 2 <= size <= 128 or len(raw) < size:
-            return BrokeredCall(-(EINVAL if size > 128 or size < 2 else EFAULT), seen)
+            return Result(-(EINVAL if size > 128 or size < 2 else EFAULT), seen)
         place = _place(raw)
         if place is None:
-            return BrokeredCall(-EACCES, seen, is_refused=True)
+            return Refused(EACCES, seen)
         packed, port, family = place
-        is_door = packed == _LOOPBACK and port == self._door.port
-        if not is_door and not self._is_granted(packed, port):
-            return BrokeredCall(-EACCES, seen, is_refused=True)
+        is_to_proxy = packed == _LOOPBACK and port == self._proxy.port
+        if not is_to_proxy and not self._is_granted(packed, port):
+            return Refused(EACCES, seen)
         descriptor = stopped[1] & 0xFFFFFFFF
         try:
             copy = _taken(tid, process.pid, descriptor)
@@ -100,21 +101,21 @@ class Connector:
             if error.errno == ESRCH:
                 raise ProcessLookupError(ESRCH, os.strerror(ESRCH)) from error
             if error.errno == EBADF:
-                return BrokeredCall(-EBADF, seen)
-            return BrokeredCall(-EACCES, seen, is_refused=True)
+                return Result(-EBADF, seen)
+            return Refused(EACCES, seen)
         try:
             connected = _tcp(copy)
         except OSError as error:
             os.close(copy)
             code = error.errno or EACCES
-            return BrokeredCall(-code, seen, is_refused=code == EACCES)
+            return Refused(code, seen) if code == EACCES else Result(-code, seen)
         try:
             if connected.family != family:  # An IPv4 address in IPv6 clothes has its family.
-                return BrokeredCall(-EAFNOSUPPORT, seen)
+                return Result(-EAFNOSUPPORT, seen)
             text = _socket.inet_ntop(family, packed if family == _socket.AF_INET else _wide(packed))
-            if is_door:
-                return self._to_door(connected, text, port, process, descriptor)
-            return self._made(connected, text, port, seen, descriptor, lambda: None)
+            if is_to_proxy:
+                return self._to_proxy(connected, text, port, process, descriptor)
+            return self._connect(connected, text, port, seen, descriptor, lambda: None)
         finally:
             connected.close()
 
@@ -122,36 +123,36 @@ class Connector:
         target = address.joined(address.written(packed), port)
         return address.is_granted(target, self._granted, self._denied)
 
-    def _to_door(
+    def _to_proxy(
         self, connected: _socket.socket, text: str, port: int, process: Process, descriptor: int
-    ) -> BrokeredCall:
-        """Connect to the door, which is told before from which port.
+    ) -> Result | Substitute:
+        """Connect to the egress proxy, which is told first from which port the connection comes.
 
-        The door records where it led. A socket that was bound here stays bound if it comes to
-        nothing, which no script will notice.
+        The proxy records the host. If the connection fails, a socket that was bound here stays
+        bound, which no script will notice.
         """
         try:
             connected.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 0)
             connected.bind((text, 0))
         except OSError as error:
             if error.errno != EINVAL:  # It has been bound by an earlier attempt.
-                return BrokeredCall(-(error.errno or EACCES), None)
+                return Result(-(error.errno or EACCES), None)
         try:
             own = connected.getsockname()[1]
             connected.getpeername()
         except OSError:
             pass
         else:
-            return BrokeredCall(-EISCONN, None)
-        door = self._door
+            return Result(-EISCONN, None)
+        proxy = self._proxy
         if connected.getsockopt(_socket.IPPROTO_TCP, _TCP_INFO, 1)[0] != _SYN_SENT:
-            door.expect(own, process)  # Once for each connection: it is not asked for again.
-        made = self._made(connected, text, port, None, descriptor, lambda: door.forget(own))
-        if made.instead is None and made.result not in (0, -EINPROGRESS, -EALREADY):
-            door.forget(own)
-        return made
+            proxy.expect(own, process)  # Once for each connection: it is not asked for again.
+        answer = self._connect(connected, text, port, None, descriptor, lambda: proxy.forget(own))
+        if isinstance(answer, Result) and answer.value not in (0, -EINPROGRESS, -EALREADY):
+            proxy.forget(own)
+        return answer
 
-    def _made(
+    def _connect(
         self,
         connected: _socket.socket,
         text: str,
@@ -159,8 +160,8 @@ class Connector:
         seen: tuple[str, str] | None,
         descriptor: int,
         failed: Callable[[], None],
-    ) -> BrokeredCall:
-        """Connect; where that takes its time, have the thread wait if it would have."""
+    ) -> Result | Substitute:
+        """Connect; where that takes time, a thread that would have waited waits."""
         fileno = connected.fileno()
         is_blocking = os.get_blocking(fileno)
         try:
@@ -176,9 +177,9 @@ class Connector:
             if is_blocking:
                 os.set_blocking(fileno, True)
         if not is_blocking or code not in (EINPROGRESS, EALREADY):
-            return BrokeredCall(-code, seen)
+            return Result(-code, seen)
 
-        def told(result: int) -> int:
+        def translate(result: int) -> int:
             if result == -EAGAIN:  # SO_SNDTIMEO: socket(7)
                 return -EINPROGRESS
             if result < 0 and -result < 512:  # From there on it is made again: ERESTARTSYS.
@@ -187,7 +188,7 @@ class Connector:
             return min(result, 0)
 
         waiting = (descriptor, 0, 0, _MSG_NOSIGNAL, 0, 0)
-        return BrokeredCall(0, seen, instead=(self._sendto, waiting), told=told)
+        return Substitute(self._sendto, waiting, seen, translate)
 
 
 def _place(raw: bytes) -> tuple[bytes, int, int] | None:

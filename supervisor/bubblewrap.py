@@ -1,4 +1,4 @@
-"""The hull of the runtime `full`: bubblewrap's mounts, made from the rights that Landlock gets.
+"""The sandbox wrapper of the runtime `full`: bubblewrap's mounts, made from the Landlock rights.
 
 There is one truth, `Run.rights`: path to Landlock rights. What it names is there, under the same
 name as outside; what it lets be changed can be written; nothing else exists. Landlock rules hold on
@@ -56,23 +56,23 @@ NAMESPACES = (
 
 
 SHARED_NETWORK = (
-    "It shares the network of the machine, as there is a door to hosts: only Landlock and seccomp "
-    "keep it from other ports and from unix sockets without a path."
+    "It shares the network of the machine, as there is an egress proxy: only Landlock and "
+    "seccomp keep it from other ports and from unix sockets without a path."
 )
-"""What is left open for a script with a door: see `supervisor.network`.
+"""What is left open for a script with an egress proxy: see `supervisor.network`.
 
-What is connected on its behalf is a socket that it made itself, in the network that it is in.
+A brokered connect(2) uses the script's own socket, so it happens in the script's own network.
 """
 
 
 class Mounts:
-    """What is there within the hull."""
+    """What exists inside of the sandbox wrapper."""
 
     def __init__(
         self,
         rights: Mapping[bytes, int],
         needed: Iterable[bytes],
-        carved: Iterable[bytes],
+        with_exclusions: Iterable[bytes],
         *,
         coarse: bool,
     ) -> None:
@@ -82,16 +82,18 @@ class Mounts:
             rights: Landlock rights by path.
             needed: Paths without links that have to be there although the script has no right to
                 them: what it takes to start it.
-            carved: Folders of which all is granted but for what was cut out: links in them, which
-                are nobody's right, lead on.
+            with_exclusions: Folders that are granted but for what is excluded. Links in them, for
+                which there are no rights, still lead on.
             coarse: Cover what is not granted where that takes fewer mounts.
         """
         self._binds: dict[bytes, bool] = {}  # Path to whether it can be written.
         self._masks: dict[bytes, bool] = {}  # Path to whether it is a folder.
         self._links: dict[bytes, bytes] = {}
         self._passed: set[bytes] = {b"/"}  # Folders that exist only because of what lies in them.
-        self._carved = frozenset(carved)
-        self._listed = self._carved & rights.keys()  # With all that is not granted covered.
+        self._with_exclusions = frozenset(with_exclusions)
+        self._listed = (
+            self._with_exclusions & rights.keys()
+        )  # With all that is not granted covered.
         wanted = dict.fromkeys(needed, False)
         for path, granted in rights.items():
             wanted[path] = wanted.get(path, False) or bool(granted & _CHANGES)
@@ -199,12 +201,14 @@ class Mounts:
                 up in whole for up in (folder, *_above(folder))
             ):
                 continue
-            is_carved = folder in self._carved or any(up in self._carved for up in _above(folder))
+            has_exclusions = folder in self._with_exclusions or any(
+                up in self._with_exclusions for up in _above(folder)
+            )
             further = within.get(folder, [])
             granted: list[bytes] = []
             hidden: dict[bytes, bool] = {}
             links: list[bytes] = []
-            if is_carved or is_shown:
+            if has_exclusions or is_shown:
                 try:
                     with os.scandir(folder) as entries:
                         for entry in entries:
@@ -215,9 +219,9 @@ class Mounts:
                             elif entry.path not in self._passed:
                                 hidden[entry.path] = entry.is_dir(follow_symlinks=False)
                 except OSError:
-                    pass  # Whoever may not list it was granted nothing of it by carving.
+                    pass  # Who may not list it gets nothing of it, however it is split.
             is_whole = folder in self._listed
-            is_whole = is_whole or (coarse and is_carved and len(hidden) < len(granted))
+            is_whole = is_whole or (coarse and has_exclusions and len(hidden) < len(granted))
             if is_whole and folder != b"/" and not _is_shared(folder):
                 if not is_shown:
                     self._binds[folder] = False

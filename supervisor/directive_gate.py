@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from buildperm.rules import directive
 from buildperm.rules.pattern import is_literal
-from buildperm.supervisor import linker_inputs, out_dir
+from buildperm.supervisor import library_names, linker_inputs
 from buildperm.supervisor.terminal_text import clean, disarmed
 from buildperm.tracer.notation import encode
 
@@ -88,7 +88,9 @@ class DirectiveGate:
             places=self._places,
             handed_over=self._handed_over,
             suspect=self._is_suspect,
-            poses=lambda folder: self._look(folder, "called like compiled crates", out_dir.posing),
+            poses=lambda folder: self._look(
+                folder, "called like compiled crates", library_names.crate_files
+            ),
             preempts=self._preempts,
         )
         if key == "rerun-if-env-changed" and verdict in PASSED and self._is_noted(value):
@@ -106,14 +108,16 @@ class DirectiveGate:
 
     def _is_suspect(self, folder: bytes) -> bool:
         """Tell whether a linker that searches a folder would do what nobody has granted."""
-        return self._look(folder, "called like the system's", out_dir.shadows) or self._look(
-            folder, "not only linked", self._search.commanding
-        )
+        return self._look(
+            folder, "called like the system's", library_names.system_libraries
+        ) or self._look(folder, "not only linked", self._search.commanding)
 
     def _preempts(self, folder: bytes) -> bool:
         """Tell whether what starts the next stub would find its libraries in a folder."""
         what = "loaded before any sandbox is made"
-        return self._look(folder, what, lambda searched: out_dir.holding(searched, self.loaded))
+        return self._look(
+            folder, what, lambda searched: library_names.named_libraries(searched, self.loaded)
+        )
 
     def _look(self, folder: bytes, what: str, find: Callable[[bytes], list[str]]) -> bool:
         """Tell whether a folder holds what is `what`."""

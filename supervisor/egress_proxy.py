@@ -102,7 +102,7 @@ class Visit:
         self.received = 0
 
 
-class Door:
+class EgressProxy:
     """The proxy of one run; `close` says who went where."""
 
     def __init__(

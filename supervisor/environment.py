@@ -67,11 +67,11 @@ def of_script(
     places: Mapping[str, bytes],
     *,
     learning: bool,
-    door: int = 0,
+    proxy_port: int = 0,
 ) -> tuple[dict[bytes, bytes], Kept]:
     """Return the script's environment, and what was kept from it.
 
-    `door` is the port of the proxy to what was granted; 0 if there is none.
+    `proxy_port` is where the egress proxy listens; 0 if there is none.
 
     HOME and what lies in it by convention is private: git fails hard on a configuration file that
     exists and cannot be read, and so may others.
@@ -105,8 +105,8 @@ def of_script(
         own[b"RUSTUP_HOME"] = rustup
     if session["rustc_wrapper"]:
         own[b"RUSTC_WRAPPER"] = session["rustc_wrapper"]
-    if door:
-        own |= of_door(door)
+    if proxy_port:
+        own |= of_proxy(proxy_port)
     # What XDG_RUNTIME_DIR holds is sockets and keys of the user's session, never a build's.
     passed.pop(b"XDG_RUNTIME_DIR", None)
     kept.names -= own.keys()
@@ -147,8 +147,8 @@ def is_secret(name: bytes, value: bytes) -> bool:
     return policy.looks_secret(encode(name)) or without_secrets(name, value)[0] is None
 
 
-def of_door(port: int) -> dict[bytes, bytes]:
-    """Return what has tools go through the door: libcurl, Python, Go, reqwest, Cargo, Git, npm."""
+def of_proxy(port: int) -> dict[bytes, bytes]:
+    """Return what sends tools through the proxy: libcurl, Python, Go, reqwest, Cargo, Git, npm."""
     url = b"http://127.0.0.1:%d" % port
     own: dict[bytes, bytes] = {}
     for name in (b"HTTP_PROXY", b"HTTPS_PROXY", b"ALL_PROXY"):

@@ -1,4 +1,4 @@
-"""Cuts the sensitive paths out of a tree that is granted: Landlock cannot deny inside a grant.
+"""Splits a granted tree around excluded paths: Landlock cannot deny anything inside a grant.
 
 Part of the supervisor: standard library only.
 """
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Excluded:
-    """Paths to cut out, with what links among them lead to, for quick looks around a path."""
+    """Excluded paths and what links among them lead to, for quick looks around a path."""
 
     def __init__(self, paths: Iterable[bytes]) -> None:
         """Take the absolute `paths`; a link does not hide the secret that it points to."""
@@ -52,22 +52,16 @@ class Excluded:
         return [other for other in self._sorted[first:last] if other != b"/"]
 
 
-def carve(root: bytes, excluded: Excluded) -> list[tuple[bytes, bool]]:
+def remainder(root: bytes, excluded: Excluded) -> list[tuple[bytes, bool]]:
     """List what to grant so that all of `root` is granted but for `excluded`: (path, is a folder).
 
-    `root` itself where nothing excluded is in it; nothing where it is or lies below an excluded
-    path. `root` has to be without links.
-    """
-    return [] if excluded.above(root) else cut(root, excluded)
+    This is `root` itself where it holds nothing excluded. `root` has to be without links; what is
+    excluded at or above it does not count.
 
-
-def cut(root: bytes, excluded: Excluded) -> list[tuple[bytes, bool]]:
-    """Do as `carve` does, but look at nothing that is excluded at or above `root`.
-
-    Where something excluded is in a folder, its children are looked at in their turn, and the
-    folder itself cannot be listed by whoever gets the grant: the right to list a folder holds for
-    all folders below it. Links are left out there, since a rule for a link would be one for what it
-    points to; following one needs no right.
+    Where a folder holds something excluded, its children are looked at in turn, and the folder
+    itself cannot be listed by whoever gets the grant: the right to list a folder holds for all
+    folders below it. Links are left out there. A rule for a link would be a rule for its target,
+    and following a link needs no right.
     """
     if not excluded.below(root):
         return [(root, os.path.isdir(root))] if os.path.lexists(root) else []

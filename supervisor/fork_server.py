@@ -26,7 +26,7 @@ import select
 import time
 
 from buildperm.supervisor.fork_request import ForkRefusedError, ForkRequest
-from buildperm.supervisor.prewarm import warm_up
+from buildperm.supervisor.prewarm import prewarm
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -213,5 +213,5 @@ def main(arguments: list[str]) -> None:
     except OSError:  # No room there. Who asks for the server finds none, and does without.
         os.read(0, 1)
         return
-    warm_up(session, folder)
+    prewarm(session, folder)
     server.run(0)

@@ -14,8 +14,8 @@ from buildperm.rules import baseline, sensitive, tier
 from buildperm.rules.containment import Containment
 from buildperm.rules.pattern import absolute, covers, folder, is_literal, resolve, resolve_exec
 from buildperm.supervisor import landlock
-from buildperm.supervisor.exclusion import Excluded, cut
-from buildperm.supervisor.ownership import Owners
+from buildperm.supervisor.exclusion import Excluded, remainder
+from buildperm.supervisor.ownership import Ownership
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class LandlockRights:
         found: Mapping[str, list[tuple[bytes, bool]]] | None = None,
         filled: Iterable[bytes] = (),
         found_tier: Tier | None = None,
-        owners: Owners | None = None,
+        ownership: Ownership | None = None,
     ) -> None:
         """Begin with nothing granted.
 
@@ -76,13 +76,13 @@ class LandlockRights:
             found: What some patterns have been found to lead to, names of programs among them.
             filled: The trees that somebody else than the user fills, see `filled`.
             found_tier: What `rules.tier` has found; nothing if not told.
-            owners: Whose the folders of this machine are.
+            ownership: Whose the folders of this machine are.
         """
         self.rights: dict[bytes, int] = {}
-        self.carved: set[bytes] = set()  # Folders that are granted but for what was cut out.
+        self.with_exclusions: set[bytes] = set()  # Folders granted but for what is excluded.
         self.covered: set[bytes] = set()  # Files in folders that can be listed all the same.
         self.foreign: set[bytes] = set()  # In the folder of the package, and not its own.
-        self._owners = owners or Owners(places)
+        self._ownership = ownership or Ownership(places)
         self._package = package
         self._places = places
         self._path = path
@@ -153,11 +153,11 @@ class LandlockRights:
     def _add_cut(
         self, root: bytes, excluded: Excluded, rights: int, *, can_list: bool = True
     ) -> None:
-        parts = cut(root, excluded)
+        parts = remainder(root, excluded)
         for path, _ in parts:
             self.add(path, rights)
         if parts and parts[0][0] != root:
-            self.carved.add(root)
+            self.with_exclusions.add(root)
             # To list a folder is to list all below it. Where nothing but files was cut out, that
             # tells no more than their names, in a folder that is the build's own.
             within = excluded.below(root)
@@ -198,7 +198,7 @@ class LandlockRights:
                 is_all = below and path == self._places.get("WORKSPACE")
                 if kind == "write" and is_all and pattern != "$WORKSPACE/**":
                     continue  # What is refused under that name is no grant under another.
-                if kind == "write" and below and self._owners.is_others(path):
+                if kind == "write" and below and self._ownership.is_others(path):
                     continue  # Another package's build script and manifest are in it.
                 if below and is_baseline:
                     self._add_tree(path, hidden, rights)
@@ -214,7 +214,7 @@ class LandlockRights:
                     self._add_cut(path, hidden | within, rights, can_list=kind == "read")
                 elif not os.path.isdir(path):
                     self.add(path, rights)
-                elif is_baseline and self._owners.shares(path):
+                elif is_baseline and self._ownership.shares(path):
                     continue
                 elif kind == "read":
                     # The right to list holds for the folders below as well, so it is only given
@@ -227,7 +227,7 @@ class LandlockRights:
     def _sources_below(self, folder_: bytes) -> list[bytes]:
         places = (self._places.get(token, b"") for token in _LISTED_ROOTS)
         own = [place for place in places if place != folder_ and covers(folder_, place)]
-        return [*own, *self._owners.others(folder_).below(folder_)]
+        return [*own, *self._ownership.others(folder_).below(folder_)]
 
     def _within(self, kind: str, pattern: str) -> list[tuple[bytes, bool]]:
         """Find what a grant may open."""
@@ -239,7 +239,7 @@ class LandlockRights:
 
     def _add_tree(self, tree: bytes, hidden: Excluded, rights: int) -> None:
         """Grant a tree of the baseline, but for what in it is somebody else's."""
-        others = self._owners.others(tree)
+        others = self._ownership.others(tree)
         foreign = others.below(tree)
         can_list = bool(rights & landlock.READ_DIR)
         if not foreign:
@@ -248,7 +248,7 @@ class LandlockRights:
         if tree == self._places.get("MANIFEST_DIR"):
             self.foreign = set(foreign)
         self._add_cut(tree, hidden | others, rights, can_list=can_list)
-        if can_list and self._owners.may_list(tree):
+        if can_list and self._ownership.may_list(tree):
             self.add(tree, landlock.READ_DIR)
 
     def _resolve(self, kind: str, pattern: str) -> list[tuple[bytes, bool]]:

@@ -1,12 +1,12 @@
-"""Starts a build script: fork, wait until the recorder holds it, confine, execute.
+"""Starts a build script: fork, wait until the recorder is attached, confine, execute.
 
-With a hull, a program of the system that makes a place for what it starts, this takes two steps:
+With a sandbox wrapper, a command of the system such as bubblewrap, this takes two steps:
 
     fork ─▶ descriptors, limits ─▶ execute the wrapper ─▶ `wrapper_exec` within ─▶ build script
                                                        capabilities, Landlock, seccomp
 
-since Landlock would refuse the hull its mounts. What the hull and the interpreter within are
-started with is nothing that the script, or what is in its environment, could have chosen.
+since Landlock would refuse the wrapper its mounts. The wrapper and the interpreter inside get no
+argument and no variable that the script, or its environment, could have chosen.
 
 Part of the supervisor: standard library only.
 """
@@ -40,8 +40,8 @@ told. The script does not get that file."""
 PYTHON = os.path.realpath(os.fsencode(sys.executable))  # Of a virtual environment only a link.
 
 
-class Hull:
-    """A program that is put around a build script before it is confined."""
+class SandboxWrapper:
+    """The command around a build script, started before the script is confined."""
 
     def __init__(
         self, words: Sequence[bytes], told: Sequence[bytes] = (), *, own_proc: bool = False
@@ -61,7 +61,7 @@ class Hull:
 
 
 def needed() -> list[bytes]:
-    """List what has to be there within a hull to run `supervisor.wrapper_exec`."""
+    """List what has to exist inside a sandbox wrapper to run `supervisor.wrapper_exec`."""
     return [PYTHON, *{os.path.realpath(os.fsencode(p)) for p in _PREFIXES}]
 
 
@@ -81,7 +81,7 @@ class Launch:
         abi: int,
         limits: Mapping[str, int],
         kept: Sequence[int],
-        hull: Hull | None = None,
+        wrapper: SandboxWrapper | None = None,
     ) -> None:
         """Make the Landlock ruleset.
 
@@ -94,7 +94,7 @@ class Launch:
             abi: Landlock's, as probed.
             limits: See `rules.limits`.
             kept: Descriptors of the jobserver.
-            hull: What to put around it; nothing for None.
+            wrapper: The command around it; None for none.
 
         Raises:
             OSError: Landlock refuses a rule.
@@ -105,11 +105,11 @@ class Launch:
         self._seccomp = seccomp
         self._limits = limits
         self._kept = list(kept)
-        self._hull = hull
-        self._late: list[tuple[bytes, int]] = []  # Rules for what is only there within the hull.
+        self._wrapper = wrapper
+        self._late: list[tuple[bytes, int]] = []  # Rules for what is only there within the wrapper.
         self._ruleset = landlock.ruleset(abi)
         for path, allowed in rights.items():
-            if hull is not None and hull.own_proc and path.startswith(b"/proc/"):
+            if wrapper is not None and wrapper.own_proc and path.startswith(b"/proc/"):
                 self._add_late(path, allowed & landlock.file_rights(abi))
             else:
                 landlock.allow(self._ruleset, path, allowed, abi)
@@ -169,8 +169,8 @@ class Launch:
                 os.set_inheritable(descriptor, True)
             hardening.set_limits(self._limits)
             syscalls.control(syscalls.PR_SET_NO_NEW_PRIVS, 1)
-            if self._hull is not None:
-                self._enter(self._hull)
+            if self._wrapper is not None:
+                self._enter(self._wrapper)
             syscalls.keep_capabilities(hardening.CAPABILITIES)
             landlock.restrict(self._ruleset)
             syscalls.install(self._seccomp)
@@ -183,15 +183,15 @@ class Launch:
         finally:
             os._exit(127)
 
-    def _enter(self, hull: Hull) -> None:
+    def _enter(self, wrapper: SandboxWrapper) -> None:
         """Execute the wrapper, with `wrapper_exec` as its command; all else is in a file."""
         payload = (
             *(self._program, self._arguments, self._environment, self._seccomp),
             *(self._ruleset, self._late, self._failed, hardening.CAPABILITIES),
         )
-        words = list(hull.words)
-        if hull.told:
-            told = _in_memory(b"".join(word + b"\0" for word in hull.told))
+        words = list(wrapper.words)
+        if wrapper.told:
+            told = _in_memory(b"".join(word + b"\0" for word in wrapper.told))
             words += [b"--args", b"%d" % told]
         content = marshal.dumps((code_within(), payload))
         words += [PYTHON, b"-ISc", _START % (_in_memory(content), len(content))]

@@ -40,7 +40,7 @@ from errno import (
 from buildperm.supervisor import hardening, landlock, syscalls
 from buildperm.tracer import syscall_table as layouts
 from buildperm.tracer.recorder import location, memory
-from buildperm.tracer.recorder.brokered import BrokeredCall
+from buildperm.tracer.recorder.brokered import Refused, Result
 from buildperm.tracer.recorder.location import AT_FDCWD
 from buildperm.tracer.recorder.observation import changed
 from buildperm.tracer.recorder.ptrace import libc
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from buildperm.tracer.recorder.brokered import Broker
-    from buildperm.tracer.recorder.observation import Stopped
+    from buildperm.tracer.recorder.observation import Seen, Stopped
     from buildperm.tracer.recorder.process_tree import Process
 
 _WRITING = landlock.WRITE_FILE | landlock.MAKE_REG
@@ -248,17 +248,17 @@ class MetadataGuard:
         self._root = _root(b"/proc/self")
         self._known: dict[int, tuple[Caller, bool]] = {}  # By thread.
 
-    def performers(self, calls: Mapping[int, str]) -> dict[int, Broker]:
+    def brokers(self, calls: Mapping[int, str]) -> dict[int, Broker]:
         """Return what makes each of those among `calls`, names by number, that are guarded."""
         kinds = {"mode-changed", "owner-changed", "times-changed", "attribute-changed"}
         return {
-            number: self._performer(name)
+            number: self._broker(name)
             for number, name in calls.items()
             if name in layouts.CHANGES and layouts.CHANGES[name][0] in kinds
             if name != "file_setattr"  # The filter refuses it: what its flags mean is endless.
         }
 
-    def _performer(self, name: str) -> Broker:
+    def _broker(self, name: str) -> Broker:
         change_kind, (start_at, path_at), _ = layouts.CHANGES[name]
         flags_at = layouts.FLAGS.get(name, layouts.NONE)
         follows = name in layouts.FOLLOWING
@@ -301,11 +301,13 @@ class MetadataGuard:
             pids = process.pid, tid
             return _find(pids, start, path, is_followed=is_followed, is_ours=is_ours)
 
-        def perform(tid: int, process: Process, stopped: Stopped) -> int | BrokeredCall | None:
+        def broker(
+            tid: int, process: Process, stopped: Stopped, seen: Seen | None
+        ) -> Result | Refused:
             try:
                 change = read(tid, stopped[1:7])
                 if isinstance(change, Times) and change.is_nothing:
-                    return 0
+                    return Result(0, seen)
                 caller, is_ours = self._look(tid)
                 file = find(tid, process, stopped[1:7], is_ours=is_ours)
                 try:
@@ -313,18 +315,17 @@ class MetadataGuard:
                     result = self._make(tid, file, change, caller, is_ours=is_ours)
                 finally:
                     os.close(file)
-                refused = result is None
-                result = -EACCES if result is None else result
                 # The path may lead elsewhere by now; this is what the change was about.
-                return BrokeredCall(result, changed(name), is_refused=refused)
+                seen = changed(name)
+                return Refused(EACCES, seen) if result is None else Result(result, seen)
             except FailedError as failed:
-                return -failed.code if failed.code else None
+                return Result(-failed.code, seen) if failed.code else Refused(EACCES, seen)
             except ProcessLookupError:
                 raise
             except OSError:
-                return None  # The process cannot be looked into, or is gone.
+                return Refused(EACCES, seen)  # The process cannot be looked into, or is gone.
 
-        return perform
+        return broker
 
     def _make(
         self,

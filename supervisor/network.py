@@ -1,6 +1,6 @@
-"""The network of one run: none, or a door to what was granted.
+"""The network of one run: none, or an egress proxy to what was granted.
 
-What every script that is recorded has to pay is a socket; the rest is imported when it is used.
+Every recorded script pays for one socket; the rest is imported when it is used.
 
 Part of the supervisor: standard library only.
 """
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from buildperm.supervisor.brokered_connect import Connector
-    from buildperm.supervisor.egress_proxy import Door
+    from buildperm.supervisor.egress_proxy import EgressProxy
     from buildperm.supervisor.session import SessionPackage
-    from buildperm.tracer.recorder.brokered import BrokeredCall
+    from buildperm.tracer.recorder.brokered import Answer
     from buildperm.tracer.recorder.loop import Recorder
-    from buildperm.tracer.recorder.observation import Stopped
+    from buildperm.tracer.recorder.observation import Seen, Stopped
     from buildperm.tracer.recorder.process_tree import Process
     from buildperm.tracer.recorder.writer import Writer
 
@@ -47,10 +47,10 @@ def unavailable() -> str:
 
 
 def is_wanted(package: SessionPackage, *, learning: bool) -> bool:
-    """Tell whether there is to be a door for a script.
+    """Tell whether a script gets an egress proxy.
 
-    One that is learnt about gets one that leads nowhere, so that it can be seen which hosts it asks
-    for; so does one that was denied some, as it would behave otherwise without.
+    While learning the proxy leads nowhere, and shows which hosts the script asks for. A script that
+    was denied hosts gets one too: without it, the script would behave differently.
     """
     return learning or bool(package["net"] or package["deny"].get("net"))
 
@@ -61,15 +61,15 @@ class Network:
     def __init__(
         self, package: SessionPackage, calls: Mapping[int, str], *, learning: bool
     ) -> None:
-        """Find a port for the door, where there is to be one."""
+        """Find a port for the egress proxy, where there is one."""
         self._granted = package["net"]
         self._denied = package["deny"].get("net", [])
         self._numbers = {name: number for number, name in calls.items()}
         self._listener: _socket.socket | None = None
         self._connector: Connector | None = None
-        self._door: Door | None = None
+        self._proxy: EgressProxy | None = None
         self.remarks: list[str] = []  # What a person should know that no event tells.
-        self.port = 0  # Of the door; 0 if there is none.
+        self.port = 0  # Of the proxy; 0 if there is none.
         if is_wanted(package, learning=learning) and not unavailable():
             self._listener = _socket.socket(
                 _socket.AF_INET, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC
@@ -78,14 +78,14 @@ class Network:
             self.port = self._listener.getsockname()[1]
 
     def serve(self, recorder: Recorder) -> None:
-        """Have the calls of a script performed that lead to the door."""
+        """Broker the script's connect(2), which leads to the proxy."""
         if self.port:
-            recorder.performers[self._numbers["connect"]] = self._connect
+            recorder.brokers[self._numbers["connect"]] = self._connect
 
     def end(self, writer: Writer) -> None:
-        """Close the door and write down where it led; the script has ended."""
-        if self._door is not None:
-            for visit in self._door.close():
+        """Close the proxy and record where it led; the script has ended."""
+        if self._proxy is not None:
+            for visit in self._proxy.close():
                 writer.visited(
                     visit.process,
                     visit.target,
@@ -95,23 +95,23 @@ class Network:
                     visit.count,
                     (visit.sent, visit.received),
                 )
-            self.remarks = self._door.remarks
+            self.remarks = self._proxy.remarks
         if self._listener is not None:
             self._listener.close()
 
-    def _connect(self, tid: int, process: Process, stopped: Stopped) -> BrokeredCall:
-        return self._opened().perform(tid, process, stopped)
+    def _connect(self, tid: int, process: Process, stopped: Stopped, _seen: Seen | None) -> Answer:
+        return self._opened().connect(tid, process, stopped)
 
     def _opened(self) -> Connector:
-        """Start the door when somebody first connects to anything."""
+        """Start the proxy at the first connect(2) to anything."""
         if self._connector is None:
             from buildperm.supervisor.brokered_connect import Connector
-            from buildperm.supervisor.egress_proxy import Door
+            from buildperm.supervisor.egress_proxy import EgressProxy
 
             assert self._listener is not None
-            self._door = Door(self._listener, self._granted, self._denied)
-            self._door.start()
+            self._proxy = EgressProxy(self._listener, self._granted, self._denied)
+            self._proxy.start()
             self._connector = Connector(
-                self._door, self._granted, self._denied, self._numbers["sendto"]
+                self._proxy, self._granted, self._denied, self._numbers["sendto"]
             )
         return self._connector

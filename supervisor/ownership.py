@@ -25,7 +25,7 @@ _TOKENS = ("WORKSPACE", "TARGET_DIR", "CARGO_HOME", "HOME")
 _BUILT = b"CACHEDIR.TAG"  # Cargo puts it into every target directory.
 
 
-class Owners:
+class Ownership:
     """The folders of a machine that are somebody's, for quick looks into a tree."""
 
     def __init__(
@@ -69,9 +69,9 @@ class Owners:
         return not self._homes.below(tree)
 
 
-def of_session(session: Session, places: Mapping[str, bytes]) -> Owners:
-    """Return the owners of a session's folders, for a run with these `places`."""
-    return Owners(places, session.get("owned", ()), session.get("homes", ()))
+def of_session(session: Session, places: Mapping[str, bytes]) -> Ownership:
+    """Return who owns the folders of a session, for a run with these `places`."""
+    return Ownership(places, session.get("owned", ()), session.get("homes", ()))
 
 
 def _apart(folders: Iterable[bytes]) -> set[bytes]:

@@ -19,7 +19,7 @@ from buildperm.tracer.recorder.writer import Writer
 _ROUNDS = 3  # The interpreter looks at code that is run again.
 
 
-def warm_up(path: bytes, folder: bytes) -> None:
+def prewarm(path: bytes, folder: bytes) -> None:
     """Do what a supervisor does before it starts a script, for no script.
 
     Args:
@@ -39,10 +39,10 @@ def warm_up(path: bytes, folder: bytes) -> None:
                 environ, loaded, package, places, learning=run.learning
             )
             environment.of_context(environ)
-            if run.hull(rights, variables)[0] is not None:
+            if run.wrapper(rights, variables)[0] is not None:
                 launch.code_within()
             Recorder(Writer(), loaded["calls"])
-            MetadataGuard(rights).performers(loaded["calls"])
+            MetadataGuard(rights).brokers(loaded["calls"])
             ruleset = landlock.ruleset(abi)
             for granted, allowed in rights.items():
                 landlock.allow(ruleset, granted, allowed, abi)

@@ -1,6 +1,6 @@
-"""Watches a run that goes on, once a second: its time, its memory, what it has put on the disk.
+"""Watches a run once a second: its time, its memory, its disk space.
 
-The recorder is in waitpid(2) meanwhile, so this is done by a signal handler: setitimer(2).
+The recorder is in waitpid(2) meanwhile, so a signal handler does this: setitimer(2).
 
 Part of the supervisor: standard library only.
 """
@@ -11,12 +11,15 @@ import os
 import time
 
 from buildperm.rules import limits as policy
-from buildperm.supervisor import out_dir
+from buildperm.supervisor import disk_usage
+from buildperm.tracer.recorder.run_end import TimedOut, TooMuchMemory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
     from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from buildperm.tracer.recorder.run_end import LimitExceeded
 else:
     import _signal
 
@@ -26,7 +29,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class ResourceWatch:
-    """The limits of one run that somebody has to look after."""
+    """The limits of one run that the kernel does not enforce."""
 
     def __init__(
         self,
@@ -45,7 +48,7 @@ class ResourceWatch:
             stop: Called, again and again, once a limit is exceeded.
             clock: In seconds.
         """
-        self.exceeded = ""  # Name of the limit; empty as long as none is.
+        self.stop_cause: LimitExceeded | None = None  # None as long as no limit is exceeded.
         self._seconds = policy.value(limits, "seconds")
         self._memory = policy.value(limits, "memory_bytes")
         self._bytes = policy.value(limits, "output_bytes")
@@ -75,22 +78,22 @@ class ResourceWatch:
         # While this process itself is stopped, as by Ctrl+Z, nobody's time counts.
         self._spent += min(now - self._last, 2 * _EVERY_S)
         self._last = now
-        if not self.exceeded:
-            self.exceeded = self._found(now)
-        if self.exceeded:
+        if self.stop_cause is None:
+            self.stop_cause = self._found(now)
+        if self.stop_cause is not None:
             self._stop()
 
-    def _found(self, now: float) -> str:
+    def _found(self, now: float) -> LimitExceeded | None:
         if self._seconds and self._spent >= self._seconds:
-            return "seconds"
+            return TimedOut()
         if self._memory and _resident(self._processes()) > self._memory:
-            return "memory_bytes"
+            return TooMuchMemory()
         if now >= self._look_at and (self._bytes or self._files):
-            found = out_dir.beyond(self._folders, self._bytes, self._files)
+            found = disk_usage.excess(self._folders, self._bytes, self._files)
             after = self._clock()
             self._look_at = after + max(_EVERY_S, _SHARE * (after - now))
             return found
-        return ""
+        return None
 
     def _on_signal(self, _number: int, _frame: object) -> None:
         self.look()

@@ -54,7 +54,7 @@ class Run:
         closed = tier.closed_to(self.tier, places["MANIFEST_DIR"])
         self.held = {path: self.tier["held"][path] for path in closed}
         self.held_longest = max(map(len, self.held), default=0)
-        self.carved: set[bytes] = set()  # See spec.LandlockRights; after `rights`.
+        self.with_exclusions: set[bytes] = set()  # See LandlockRights; filled by `rights`.
         self.covered: set[bytes] = set()
         self.foreign: set[bytes] = set()
         self.left_out: Mapping[tuple[str, str], bytes] = {}  # Likewise.
@@ -101,24 +101,26 @@ class Run:
             grants.add(folder, landlock_rules.READ)
         if fifo:
             grants.add(os.path.realpath(fifo), landlock.READ_FILE | landlock.WRITE_FILE)
-        self.carved, self.covered = grants.carved, grants.covered
+        self.with_exclusions, self.covered = grants.with_exclusions, grants.covered
         self.foreign = grants.foreign
         self.left_out = grants.left_out
         return grants.rights
 
-    def hull(
+    def wrapper(
         self, rights: Mapping[bytes, int], variables: Mapping[bytes, bytes]
-    ) -> tuple[launch.Hull | None, bubblewrap.Mounts | None]:
+    ) -> tuple[launch.SandboxWrapper | None, bubblewrap.Mounts | None]:
         """Return what to put around the script, and what is there within if not all is.
 
         Args:
             rights: What `rights` returned.
             variables: The script's environment: a folder may be named by a link there.
         """
-        words = self.session.get("hull", [])
+        words = self.session.get("sandbox_wrapper", [])
         if not words or not self.session.get("mounts"):
-            return (launch.Hull(words) if words else None), None
-        mounts = bubblewrap.Mounts(rights, launch.needed(), self.carved, coarse=self.learning)
+            return (launch.SandboxWrapper(words) if words else None), None
+        mounts = bubblewrap.Mounts(
+            rights, launch.needed(), self.with_exclusions, coarse=self.learning
+        )
         mounts.cover(self.covered - set(rights))
         named = [path for value in variables.values() for path in value.split(b":")]
         for pattern in (*baseline.READ, *baseline.EXEC, *self.package["read"]):
@@ -130,7 +132,7 @@ class Run:
         told = [*bubblewrap.NAMESPACES, *mounts.words(), b"--chdir", os.getcwdb()]
         if network.is_wanted(self.package, learning=self.learning):
             told.insert(len(bubblewrap.NAMESPACES), b"--share-net")
-        return launch.Hull(words, told, own_proc=True), mounts
+        return launch.SandboxWrapper(words, told, own_proc=True), mounts
 
     def left_open(self) -> list[object]:
         """Return what the runtime does not stop, for this script."""

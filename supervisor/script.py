@@ -9,8 +9,7 @@ import marshal
 import os
 import stat
 
-from buildperm.supervisor import out_dir as output
-from buildperm.supervisor import session
+from buildperm.supervisor import private_folder, session
 from buildperm.tracer.notation import encode
 from buildperm.tracer.recorder.writer import put
 
@@ -153,7 +152,7 @@ def make_private(places: Mapping[str, bytes]) -> None:
     scratch = places["TMP"]
     try:
         os.makedirs(os.path.dirname(scratch), mode=0o700, exist_ok=True)
-        output.empty(scratch)
+        private_folder.empty(scratch)
         os.mkdir(scratch + b"/home", 0o700)
         os.mkdir(scratch + b"/tmp", 0o700)
     except OSError as error:

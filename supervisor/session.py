@@ -47,8 +47,8 @@ if TYPE_CHECKING:
         buildperm: str
         profile: Literal["learning", "enforcing"]
         runtime: str
-        hull: NotRequired[list[bytes]]  # What is put around a script: sandbox.runtime, Prepared.
-        mounts: NotRequired[bool]  # It is bubblewrap, and is told what is to be there.
+        sandbox_wrapper: NotRequired[list[bytes]]  # The command around a script: sandbox.runtime.
+        mounts: NotRequired[bool]  # It is bubblewrap, and gets arguments for its mounts.
         left_open: NotRequired[list[str]]  # What the runtime does not stop, in sentences.
         landlock_abi: int
         kernel: str
@@ -68,7 +68,7 @@ if TYPE_CHECKING:
         limits: dict[str, int]  # See rules.limits.
 
 
-VERSION = 1
+VERSION = 2
 
 
 def dump(session: Session) -> bytes:

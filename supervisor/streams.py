@@ -12,6 +12,7 @@ import os
 import select
 
 from buildperm.supervisor.terminal_text import clean, disarmed
+from buildperm.tracer.recorder.run_end import StdoutLost, TooMuchPrinted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,16 +32,15 @@ class Streams:
 
         Args:
             folder: Where there is space for `stdout_bytes`.
-            stdout_bytes: Beyond it `flooded` is set, `on_flood` is called once, and the rest is
-                thrown away.
+            stdout_bytes: Beyond it `stop_cause` is set, `on_flood` is called once, and the rest
+                is thrown away.
             stderr_bytes: Beyond it the rest is thrown away, and a line says so.
             on_flood: Called on the reading thread.
 
         Raises:
             OSError: `folder` cannot be written to.
         """
-        self.flooded = False
-        self.failure = ""  # Why standard output could not be held back, such as a full disk.
+        self.stop_cause: TooMuchPrinted | StdoutLost | None = None
         self.stdout, self._stdout = _pipe()
         self.stderr, self._stderr = _pipe()
         self._held = _unlinked(folder)
@@ -103,10 +103,10 @@ class Streams:
         self._done.release()
 
     def _hold(self, chunk: bytes) -> None:
-        if self.flooded or self.failure:
+        if self.stop_cause is not None:
             return
         if len(chunk) > self._left:
-            self.flooded = True
+            self.stop_cause = TooMuchPrinted()
             self._on_flood()
             return
         self._left -= len(chunk)
@@ -116,7 +116,7 @@ class Streams:
                 self._size += written
                 chunk = chunk[written:]
         except OSError as error:
-            self.failure = error.strerror or "cannot write"
+            self.stop_cause = StdoutLost(error.strerror or "cannot write")
             self._on_flood()
 
     def _talk(self, chunk: bytes) -> None:

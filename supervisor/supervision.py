@@ -8,7 +8,14 @@ from __future__ import annotations
 import os
 
 from buildperm.rules import limits
-from buildperm.supervisor import environment, hardening, landlock, landlock_rules, out_dir, script
+from buildperm.supervisor import (
+    environment,
+    hardening,
+    landlock,
+    landlock_rules,
+    private_folder,
+    script,
+)
 from buildperm.supervisor.directive_gate import DirectiveGate
 from buildperm.supervisor.jobserver import Jobserver
 from buildperm.supervisor.launch import Launch
@@ -133,7 +140,7 @@ class Supervisor:
             script.write_context(places, context)
             return self._supervise(run, program)
         finally:
-            out_dir.remove(places["TMP"])
+            private_folder.remove(places["TMP"])
 
     def _supervise(self, run: Run, program: bytes) -> tuple[int, bytes]:
         """Run the script recorded and judge it; what to exit with, and the path of its recording.
@@ -147,14 +154,14 @@ class Supervisor:
             run.package,
             run.places,
             learning=run.learning,
-            door=network.port,
+            proxy_port=network.port,
         )
         writer = Writer()
         recorder = Recorder(writer, run.session["calls"])
         recorder.withheld = frozenset(kept.names)
         recorder.secrets = kept.secrets
         if network.port:
-            recorder.provided = frozenset(environment.of_door(network.port))
+            recorder.provided = frozenset(environment.of_proxy(network.port))
         network.serve(recorder)
         recorder.process_limit = limits.value(run.limits, "processes")
         watch = ResourceWatch(
@@ -183,7 +190,7 @@ class Supervisor:
             passed += line
             if self._has_to_end():
                 return _INTERRUPTED, b""
-        verdict = judge(run, wait_status, recorder, writer, streams, gate, watch.exceeded)
+        verdict = judge(run, wait_status, recorder, writer, streams, gate, watch)
         writer.save(run.recording, run.header(), verdict.end(recorder))
         if self._has_to_end():
             return _INTERRUPTED, run.recording
@@ -209,13 +216,13 @@ class Supervisor:
         if server.pipe is not None:
             recorder.count_tokens(server.pipe)
         rights = run.rights(program, server.fifo)
-        hull, mounts = run.hull(rights, variables)
-        if hull is not None:
+        wrapper, mounts = run.wrapper(rights, variables)
+        if wrapper is not None:
             if mounts is None:
-                recorder.expect_hull()
+                recorder.expect_wrapper()
             else:
-                recorder.expect_hull(mounts.hides, mounts.is_written)
-        recorder.performers |= MetadataGuard(rights).performers(run.session["calls"])
+                recorder.expect_wrapper(mounts.hides, mounts.is_written)
+        recorder.brokers |= MetadataGuard(rights).brokers(run.session["calls"])
         launch = Launch(
             program,
             self._arguments,
@@ -225,7 +232,7 @@ class Supervisor:
             run.abi,
             run.limits,
             server.kept,
-            hull,
+            wrapper,
         )
         streams = Streams(
             run.places["TMP"],

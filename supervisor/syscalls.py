@@ -36,7 +36,7 @@ def failure(stage: str) -> OSError:
 
 
 def call(number: int, *arguments: int | bytes) -> int:
-    """Perform system call `number`; -1 where it fails, `failure` then tells why.
+    """Make system call `number`; -1 where it fails, and `failure` then tells why.
 
     Bytes are passed as a pointer to them, for the kernel to read, with a NUL behind.
     """
@@ -47,7 +47,7 @@ def call(number: int, *arguments: int | bytes) -> int:
 
 
 def control(option: int, *arguments: int) -> None:
-    """Perform prctl(2).
+    """Call prctl(2).
 
     Raises:
         OSError: The kernel refuses.

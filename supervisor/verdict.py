@@ -12,15 +12,18 @@ from buildperm.rules.pattern import locate, matches
 from buildperm.supervisor import out_dir
 from buildperm.supervisor.run_notices import quoted
 from buildperm.tracer.notation import encode
+from buildperm.tracer.recorder.run_end import StdoutLost, script_end, sentence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from buildperm.supervisor.directive_gate import DirectiveGate
+    from buildperm.supervisor.resource_watch import ResourceWatch
     from buildperm.supervisor.run import Run
     from buildperm.supervisor.streams import Streams
     from buildperm.tracer.recorder.loop import Recorder
+    from buildperm.tracer.recorder.run_end import LimitExceeded
     from buildperm.tracer.recorder.writer import Writer
 
 _FAILED = 1
@@ -37,7 +40,7 @@ class RunVerdict:
     """The reasons why a run fails although the script may say that it went well."""
 
     def __init__(self, wait_status: int) -> None:
-        self.status = exit_status(wait_status)  # The script's own; see `exit_status`.
+        self.status = script_end(wait_status).exit_status  # The script's own.
         self.failure = ""  # Everything that is wrong, in a sentence each; empty if nothing is.
         self.hint = ""
         self.talk: list[str] = []  # What is said without failing.
@@ -71,13 +74,6 @@ class RunVerdict:
         }
 
 
-def exit_status(wait_status: int) -> int:
-    """Return the exit status, 128 and the signal's number for a death by signal, as shells do."""
-    if os.WIFSIGNALED(wait_status):
-        return 128 + os.WTERMSIG(wait_status)
-    return os.WEXITSTATUS(wait_status)
-
-
 def judge(
     run: Run,
     wait_status: int,
@@ -85,24 +81,15 @@ def judge(
     writer: Writer,
     streams: Streams,
     gate: DirectiveGate,
-    exceeded: str = "",
+    watch: ResourceWatch,
 ) -> RunVerdict:
-    """Judge a run that has ended and whose output `gate` has read.
-
-    `exceeded` is the limit for which it was ended; empty if it was not.
-    """
+    """Judge a run that has ended and whose output `gate` has read."""
     verdict = RunVerdict(wait_status)
-    if exceeded:
-        _limit(verdict, run, exceeded)
-    if streams.flooded:
-        _limit(verdict, run, "stdout_bytes")
-    if streams.failure:
-        verdict.fail(f"its standard output cannot be kept: {streams.failure}")
-    if recorder.failure:
-        if recorder.failure.endswith(" processes at once"):
-            _limit(verdict, run, "processes")
-        else:
-            verdict.fail(recorder.failure, _DISTRUST)
+    for cause in (watch.stop_cause, streams.stop_cause, recorder.stop_cause):
+        if isinstance(cause, StdoutLost):
+            verdict.fail(sentence(cause))
+        elif cause is not None:
+            _limit(verdict, run, cause)
     if recorder.met_file_limit:
         _met_file_limit(verdict, run)
     verdict.voided = recorder.voided or _lost(writer)
@@ -134,48 +121,37 @@ def judge(
     if left.found:
         verdict.fail(f"it left in its output folder {_listed(left.found)}", _DISTRUST)
     most = [limits.value(run.limits, name) for name in ("output_bytes", "output_files")]
-    too_much = left.size.beyond(most[0], most[1])
-    if too_much and not exceeded:
-        _limit(verdict, run, too_much)
+    excess = left.usage.excess(most[0], most[1])
+    if excess is not None and watch.stop_cause is None:
+        _limit(verdict, run, excess)
     if not run.learning:
         _denied_writes(verdict, run, writer)
         _sensitive(verdict, run, writer, recorder.pids, recorder.secrets)
     return verdict
 
 
-_BEYOND = {
-    "seconds": "it ran for too long",
-    "processes": "it had too many processes at once",
-    "memory_bytes": "its processes took too much memory",
-    "output_bytes": "it put too much into its output folder",
-    "output_files": "it put too many files into its output folder",
-    "file_bytes": "it tried to write a file that is too large",
-    "stdout_bytes": "it printed more to standard output than a run may",
-}
-
-
-def _limit(verdict: RunVerdict, run: Run, name: str) -> None:
+def _limit(verdict: RunVerdict, run: Run, cause: LimitExceeded) -> None:
     """Fail for a limit: which one, its value, and how to raise it."""
-    said, hint = _of_limit(run, name)
+    said, hint = _of_limit(run, cause.limit, sentence(cause))
     verdict.fail(said, hint)
 
 
 def _met_file_limit(verdict: RunVerdict, run: Run) -> None:
     """Say what may have made the script fail; one that got over it goes on."""
-    said, hint = _of_limit(run, "file_bytes")
+    said, hint = _of_limit(run, "file_bytes", "it tried to write a file that is too large")
     if verdict.status:
         verdict.fail(said, hint)
     else:
         verdict.talk.append(f"warning: {said}")
 
 
-def _of_limit(run: Run, name: str) -> tuple[str, str]:
+def _of_limit(run: Run, name: str, excess: str) -> tuple[str, str]:
     key = run.package["crate"]
     is_bare = all(letter.isascii() and (letter.isalnum() or letter in "-_") for letter in key)
     table = f"limits.crates.{key if is_bare else quoted(key)}"
     held = limits.shown(name, limits.value(run.limits, name))
     return (
-        f"{_BEYOND[name]}: the limit is `{held}`",
+        f"{excess}: the limit is `{held}`",
         f"if it has to, raise `{name}` in `[workspace.metadata.buildperm.{table}]` of Cargo.toml",
     )
 

@@ -1,12 +1,13 @@
-"""The last step into a hull: an interpreter within it runs this code, given by `supervisor.launch`.
+"""The last step of a sandbox wrapper: an interpreter inside runs this code for `supervisor.launch`.
 
-It puts on what has to come last, since no mount could be made under it: Landlock and the seccomp
-filter. Then it becomes the build script. The filter is the very last thing, so the first call that
-stops for the recorder is that execution: that is how the recorder tells the script from its hull.
+It applies what has to come last, since no mount could be made under it: Landlock and the seccomp
+filter. Then it becomes the build script. The filter comes last of all, so the first call that stops
+for the recorder is the execution of the script. This is how the recorder tells the script from its
+sandbox wrapper.
 
-Within the hull there is nothing of buildperm: the compiled code comes through the same descriptor
-as what it is told. It runs once per build script, so it imports neither `os` nor `ctypes`, which
-take longer than everything else here.
+No file of buildperm exists inside: the compiled code and its arguments come through a descriptor.
+The code runs once per build script, so it imports neither `os` nor `ctypes`, which take longer than
+everything else here.
 
 Part of the supervisor: built-in modules and `_ctypes` only.
 """
@@ -37,7 +38,7 @@ _syscall = _ctypes.dlsym(_libc, "syscall")
 
 
 def _call(what: str, number: int, *arguments: object) -> None:
-    """Perform a system call; a number is passed as 32 bits, bytes as a pointer to them."""
+    """Make a system call; a number is passed as 32 bits, bytes as a pointer to them."""
     if _ctypes.call_cdeclfunction(_syscall, (number, *arguments)) != 0:
         import ctypes  # Only now: why it failed is worth the time.
 
@@ -48,7 +49,7 @@ def _call(what: str, number: int, *arguments: object) -> None:
 
 
 def _keep(capabilities: int) -> None:
-    """Give up all others: `supervisor.syscalls` does the same where there is no hull."""
+    """Give up all others: `supervisor.syscalls` does the same where there is no sandbox wrapper."""
     header = _CAPABILITY_VERSION_3.to_bytes(8, "little")
     sets = bytes(24)  # The kernel writes into it.
     _call("read the capabilities", _CAPGET, header, sets)

@@ -70,7 +70,7 @@ class Bench:
     environment: dict[str, str] = field(default_factory=dict)
     rustc_wrapper: bytes = b""
     abi: int = landlock.NEWEST
-    hull: list[bytes] = field(default_factory=list)
+    wrapper: list[bytes] = field(default_factory=list)
     mounts: bool = False
     calls: dict[int, str] = field(default_factory=dict)
 
@@ -176,7 +176,7 @@ class Bench:
             "buildperm": "0.1.0",
             "profile": profile,
             "runtime": "full" if self.mounts else "portable",
-            "hull": list(self.hull),
+            "sandbox_wrapper": list(self.wrapper),
             "mounts": self.mounts,
             "landlock_abi": landlock.abi(self.abi),
             "kernel": os.uname().release,

@@ -13,7 +13,7 @@ import os
 CWD = -1
 """In the place of a descriptor argument: relative paths start from the working directory."""
 
-PERFORMED = 0x8000
+BROKERED = 0x8000
 """In the data that the filter gives with a stop: the call may be made by the supervisor instead.
 
 It is made on arguments that were copied, so that nothing can change between check and use. The rest

@@ -14,7 +14,7 @@ from buildperm.policy.access import Access, Kind
 from buildperm.rules import directive
 from buildperm.rules.containment import contained
 from buildperm.rules.pattern import TOKENS, locate, which
-from buildperm.supervisor.ownership import Owners
+from buildperm.supervisor.ownership import Ownership
 from buildperm.tracer.notation import decode, encode
 from buildperm.workflow.evidence import SeenRun
 from buildperm.workflow.script_lookup import FoundScript, View, close
@@ -73,7 +73,7 @@ class QueryReader:
             self._places.append({**fixed, **known})
         project = view.workspace.project
         told = owned_folders.folders(project.metadata, project.toolchain, project.environment)
-        self._foreign = Owners(fixed, told).others(fixed["MANIFEST_DIR"])
+        self._foreign = Ownership(fixed, told).others(fixed["MANIFEST_DIR"])
         self._path = os.fsencode(
             project.toolchain.path(project.environment.get("PATH", os.defpath))
         )

@@ -211,7 +211,9 @@ def test_it_says_where_granted_hosts_cannot_be_reached(tmp_path: Path) -> None:
     )
 
     assert document["machine"]["hosts"] is False
-    (lack,) = (one for one in document["lacks"] if one["what"] == "a door to granted hosts")
+    (lack,) = (
+        one for one in document["lacks"] if one["what"] == "an egress proxy to granted hosts"
+    )
     assert "pidfd_getfd" in lack["remedy"]
     assert document["exit"] == 0
     assert _document(buildperm("doctor", "--format", "json", folder=tmp_path))["machine"]["hosts"]

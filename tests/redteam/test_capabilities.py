@@ -57,8 +57,10 @@ tries("become", lambda: os.setresuid(1234, 1234, 1234))
     assert (own_bench.out_dir / "given").stat().st_uid == 1234
 
 
-def test_a_hull_that_leaves_root_its_privileges_makes_no_difference(own_bench: Bench) -> None:
-    own_bench.hull = [b"/usr/bin/env"]
+def test_a_sandbox_wrapper_that_leaves_root_its_privileges_makes_no_difference(
+    own_bench: Bench,
+) -> None:
+    own_bench.wrapper = [b"/usr/bin/env"]
     body = """
 tries("firewall", lambda: socket.socket().setsockopt(0, 64, bytes(96)))
 open(os.environ["OUT_DIR"] + "/given", "w").close()

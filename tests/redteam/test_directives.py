@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildperm.rules.directive import judge
-from buildperm.supervisor import out_dir
+from buildperm.supervisor import library_names
 from buildperm.tracer.notation import encode
 from tests.bench import compile_c
 
@@ -170,8 +170,8 @@ def test_a_script_cannot_hide_such_a_library_in_the_folder_of_another(own_bench:
 def test_names_of_system_libraries_are_known(tmp_path: Path, name: str, is_one: bool) -> None:
     (tmp_path / name).touch()
 
-    assert out_dir.shadows(bytes(tmp_path)) == ([name] if is_one else [])
-    assert out_dir.shadows(b"/nowhere") == []
+    assert library_names.system_libraries(bytes(tmp_path)) == ([name] if is_one else [])
+    assert library_names.system_libraries(b"/nowhere") == []
 
 
 @pytest.mark.parametrize("white", ["\u00a0", "\u2003", "\u0085", "\v"])

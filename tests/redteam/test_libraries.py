@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildperm.sandbox import stub
-from buildperm.supervisor import hwcaps
-from buildperm.supervisor import out_dir as output
+from buildperm.supervisor import hwcaps, library_names
 from tests.bench import compile_c
 
 if TYPE_CHECKING:
@@ -123,7 +122,7 @@ def test_what_a_shell_would_load_is_called_like_the_systems(tmp_path: Path, name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
 
-    assert output.shadows(bytes(tmp_path)) == [name]
+    assert library_names.system_libraries(bytes(tmp_path)) == [name]
 
 
 def test_what_modules_need_that_a_shell_loads_is_called_like_the_systems(tmp_path: Path) -> None:
@@ -141,7 +140,7 @@ def test_what_modules_need_that_a_shell_loads_is_called_like_the_systems(tmp_pat
     for name in names:
         (tmp_path / name).touch()
 
-    assert set(output.shadows(bytes(tmp_path))) == names
+    assert set(library_names.system_libraries(bytes(tmp_path))) == names
 
 
 def test_a_library_in_another_folder_is_none_of_the_systems(tmp_path: Path) -> None:
@@ -149,14 +148,14 @@ def test_a_library_in_another_folder_is_none_of_the_systems(tmp_path: Path) -> N
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
 
-    assert output.shadows(bytes(tmp_path)) == []
+    assert library_names.system_libraries(bytes(tmp_path)) == []
 
 
 def test_folders_for_hardware_without_an_end_are_named(tmp_path: Path) -> None:
     for name in ("x86_64", "tls"):
         os.symlink(".", tmp_path / name)
 
-    assert output.shadows(bytes(tmp_path)) != []
+    assert library_names.system_libraries(bytes(tmp_path)) != []
 
 
 @pytest.mark.parametrize("kind", ["", "all=", "dependency=", "crate="])
@@ -259,7 +258,7 @@ def test_wherever_this_loader_looks_is_looked_through(tmp_path: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "libm.so.6").touch()
 
-    found = output.shadows(bytes(tmp_path))
+    found = library_names.system_libraries(bytes(tmp_path))
 
     assert {tmp_path / name for name in found} == {folder / "libm.so.6" for folder in folders}
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.bench import Bench
 
 BWRAP = machine.bubblewrap()
-WHY_NOT = machine.probe_hull(BWRAP) if BWRAP else "it is not installed"
+WHY_NOT = machine.probe_wrapper(BWRAP) if BWRAP else "it is not installed"
 
 _TOOL = "#!/bin/sh\nexit 0\n"
 _BODY = """
@@ -126,8 +126,8 @@ def test_what_a_link_leads_to_within_its_folder_is_granted(bench: Bench) -> None
 
 
 @pytest.mark.skipif(bool(WHY_NOT), reason=f"bubblewrap is unusable: {WHY_NOT}")
-def test_nothing_of_it_is_there_within_the_hull(own_bench: Bench) -> None:
-    own_bench.hull, own_bench.mounts = [os.fsencode(BWRAP)], True
+def test_nothing_of_it_is_there_within_the_sandbox_wrapper(own_bench: Bench) -> None:
+    own_bench.wrapper, own_bench.mounts = [os.fsencode(BWRAP)], True
 
     found = outcomes(own_bench, OUT)
 
@@ -136,8 +136,8 @@ def test_nothing_of_it_is_there_within_the_hull(own_bench: Bench) -> None:
 
 
 @pytest.mark.skipif(bool(WHY_NOT), reason=f"bubblewrap is unusable: {WHY_NOT}")
-def test_links_within_a_folder_lead_there_within_the_hull(own_bench: Bench) -> None:
-    own_bench.hull, own_bench.mounts = [os.fsencode(BWRAP)], True
+def test_links_within_a_folder_lead_there_within_the_sandbox_wrapper(own_bench: Bench) -> None:
+    own_bench.wrapper, own_bench.mounts = [os.fsencode(BWRAP)], True
 
     assert outcomes(own_bench, IN) == {f"{kind}:{path}": "done" for kind, _, path in IN}
 

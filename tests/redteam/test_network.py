@@ -1,4 +1,4 @@
-"""Ways past the door: races, other protocols, other names."""
+"""Ways past the egress proxy: races, other protocols, other names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FLIPS = 1_000_000
 
 
 @pytest.mark.parametrize("mode", ["flip", "swap"])
-@pytest.mark.parametrize("through", ["address", "door"])
+@pytest.mark.parametrize("through", ["address", "proxy"])
 def test_what_changes_while_a_connection_is_made_leads_nowhere_else(
     bench: Bench, tmp_path: Path, mode: str, through: str
 ) -> None:
@@ -28,7 +28,7 @@ def test_what_changes_while_a_connection_is_made_leads_nowhere_else(
         (CHILDREN / "connecting.c").read_text(), tmp_path / "connecting", "-pthread"
     )
     with CountingServer() as granted, CountingServer() as forbidden:
-        port = 0 if through == "door" else granted.port  # 0: it looks into its environment.
+        port = 0 if through == "proxy" else granted.port  # 0: it looks into its environment.
         (bench.package / "connecting").write_text(f"{mode} {port} {forbidden.port} {FLIPS}")
         bench.grants = {"net": [f"127.0.0.1:{granted.port}" if port else "example.test:443"]}
         began = time.monotonic()

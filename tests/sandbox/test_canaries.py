@@ -46,9 +46,9 @@ needs_landlock = pytest.mark.skipif(ABI < 1, reason="this kernel has no Landlock
 @pytest.fixture(scope="module")
 def free(tmp_path_factory: pytest.TempPathFactory) -> CanaryRun:
     scratch = tmp_path_factory.mktemp("free")
-    trial = canaries.without(scratch)
+    run = canaries.without(scratch)
     assert list(scratch.iterdir()) == []
-    return trial
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -156,16 +156,16 @@ def test_a_recorder_that_has_not_seen_a_refusal_is_found_out(free: CanaryRun) ->
 
 def test_what_a_machine_does_not_have_is_neither_held_nor_open(free: CanaryRun) -> None:
     lacking = {"io-uring": errno.ENOSYS, "mptcp": errno.EPROTONOSUPPORT}
-    trial = dataclasses.replace(free, errors={**free.errors, **lacking})
-    found = {each.canary.id: each for each in _judged(trial, trial)}
+    run = dataclasses.replace(free, errors={**free.errors, **lacking})
+    found = {each.canary.id: each for each in _judged(run, run)}
 
     assert {found[name].status for name in lacking} == {Status.ABSENT}
 
 
 def test_what_is_forbidden_to_everybody_is_refused_all_the_same(free: CanaryRun) -> None:
     forbidden = {"inotify": errno.EPERM}
-    trial = dataclasses.replace(free, errors={**free.errors, **forbidden})
-    found = {each.canary.id: each for each in _judged(trial, trial)}
+    run = dataclasses.replace(free, errors={**free.errors, **forbidden})
+    found = {each.canary.id: each for each in _judged(run, run)}
 
     assert found["inotify"].outcome is CanaryOutcome.REFUSED
     assert found["inotify"].without is CanaryOutcome.REFUSED

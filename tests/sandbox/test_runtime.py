@@ -149,14 +149,14 @@ class Polite:
     def prepare(self) -> Prepared:
         nice = os.fsencode(os.path.realpath(shutil.which("nice") or ""))
         prepared = runtime.portable.prepare()
-        return dataclasses.replace(prepared, runtime=self.name, hull=(nice, b"-n", b"7"))
+        return dataclasses.replace(prepared, runtime=self.name, wrapper=(nice, b"-n", b"7"))
 
 
 def test_another_runtime_takes_one_class(monkeypatch: pytest.MonkeyPatch, bench: Bench) -> None:
     polite: Runtime = Polite()
     monkeypatch.setitem(runtime.RUNTIMES, polite.name, polite)
     selftest.check(runtime.choose("polite", "portable"))
-    bench.hull = list(polite.prepare().hull)
+    bench.wrapper = list(polite.prepare().wrapper)
     (bench.workspace / "secret").write_text("x")
     lower = min(19, os.nice(0) + 7)  # The tests themselves may run at a lower one.
 

@@ -166,7 +166,7 @@ REFUSED = {
         'if libc.connect(s.fileno(), struct.pack("=H", 2) + struct.pack("!H", port), 4):\n'
         "    raise OSError(ctypes.get_errno(), 'no')"
     ),
-    "the door from outside of its address": (
+    "the proxy from outside of its address": (
         'door = int(os.environ["http_proxy"].rpartition(":")[2])\n'
         's = socket.socket(); s.connect(("127.0.0.2", door))'
     ),
@@ -227,7 +227,7 @@ def test_a_script_finds_the_door_by_its_environment(bench: Bench, guests: Counti
     assert reached["received"] > 0
     assert refused["address"] == "example.test:80"
     assert refused["refused"]
-    # The way to the door itself is nobody's concern, nor are the variables that show it.
+    # The way to the proxy itself is nobody's concern, nor are the variables that show it.
     assert not [
         each
         for each in ended.of("socket")
@@ -430,7 +430,7 @@ def test_a_thread_with_descriptors_of_its_own_is_connected(
 @pytest.mark.skipif(shutil.which("bwrap") is None, reason="bwrap is not installed")
 def test_within_bubblewrap_it_is_the_same(bench: Bench, guests: CountingServer) -> None:
     """The sockets are the script's own, so that they have to be of the machine's network."""
-    bench.hull, bench.mounts = [os.fsencode(shutil.which("bwrap") or "")], True
+    bench.wrapper, bench.mounts = [os.fsencode(shutil.which("bwrap") or "")], True
     body = (
         f"s = socket.socket(); s.connect(here); {ASK}\n"
         "import urllib.request\n"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BWRAP = machine.bubblewrap()
-WHY_NOT = machine.probe_hull(BWRAP) if BWRAP else "it is not installed"
+WHY_NOT = machine.probe_wrapper(BWRAP) if BWRAP else "it is not installed"
 pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=f"bubblewrap is unusable: {WHY_NOT}")
 
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=f"bubblewrap is unusable: 
 def full(request: pytest.FixtureRequest) -> Iterator[Bench]:
     """Make a bench whose scripts run within bubblewrap, for one user or another."""
     for bench in make_bench(str(request.param)):
-        bench.hull, bench.mounts = [os.fsencode(BWRAP)], True
+        bench.wrapper, bench.mounts = [os.fsencode(BWRAP)], True
         yield bench
 
 
@@ -182,7 +182,7 @@ def test_how_a_script_ends_is_what_cargo_is_told(
     assert ended.events[-1]["status"] == wait_status
 
 
-def test_the_recording_shows_the_script_and_nothing_of_its_hull(full: Bench) -> None:
+def test_the_recording_shows_the_script_and_nothing_of_its_sandbox_wrapper(full: Bench) -> None:
     ended = full.run(full.script("import os\nos.system('true; true')\n"), "learning")
 
     programs = [(line["parent"], line["argv"][0]) for line in ended.of("process")]
@@ -281,8 +281,8 @@ def test_a_workspace_is_found_by_a_link_too(full: Bench) -> None:
     assert full.out_dir.joinpath("made").exists()
 
 
-def test_a_hull_that_cannot_be_made_runs_nothing(full: Bench) -> None:
-    full.hull = [b"/bin/false"]
+def test_a_sandbox_wrapper_that_cannot_be_made_runs_nothing(full: Bench) -> None:
+    full.wrapper = [b"/bin/false"]
 
     ended = full.run(full.script("open('ran', 'w')\n"))
 
@@ -468,7 +468,7 @@ attempt("move", lambda: shutil.move(there, os.environ["OUT_DIR"] + "/x"))
     assert ended.refused("changed") == []
 
 
-def test_what_the_hull_says_is_explained() -> None:
+def test_what_the_sandbox_wrapper_says_is_explained() -> None:
     explained = runtime._explained
     assert explained("") is None
     for talk, way in [

@@ -1,4 +1,4 @@
-"""The door by itself: what a client has to say to be let through, and what the host gets of it."""
+"""The egress proxy by itself: what a client has to say to pass, and what the host gets of it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from buildperm.rules import address
 from buildperm.supervisor import http_request, tls_hello
-from buildperm.supervisor.egress_proxy import Door, EgressRefusedError, Single, Tunnel, Visit
+from buildperm.supervisor.egress_proxy import EgressProxy, EgressRefusedError, Single, Tunnel, Visit
 from buildperm.supervisor.http_request import HeadError, parse
 from buildperm.supervisor.tls_hello import HelloError
 from buildperm.tracer.recorder.process_tree import Process
@@ -29,7 +29,7 @@ PUBLIC = "93.184.215.14"
 
 @dataclass
 class Hall:
-    """A door, a host behind it on this machine, and what happened."""
+    """An egress proxy, a host behind it on this machine, and what happened."""
 
     granted: list[str] = field(default_factory=lambda: [f"{NAME}:443", f"{NAME}:80"])
     denied: list[str] = field(default_factory=list)
@@ -40,7 +40,7 @@ class Hall:
     asked: list[str] = field(default_factory=list)
     heard: bytes = b""  # By the host.
     process: Process = field(default_factory=lambda: Process(1, 1, 0, None))
-    door: Door | None = None
+    proxy: EgressProxy | None = None
 
     def resolve(self, name: str, port: int) -> list[bytes]:
         self.asked.append(f"{name}:{port}")
@@ -68,27 +68,27 @@ class Hall:
                     guest.shutdown(socket.SHUT_WR)
 
     @contextlib.contextmanager
-    def opened(self) -> Iterator[Door]:
+    def opened(self) -> Iterator[EgressProxy]:
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
-            self.door = Door(listener, self.granted, self.denied, self.resolve, self.dial)
-            self.door.start()
+            self.proxy = EgressProxy(listener, self.granted, self.denied, self.resolve, self.dial)
+            self.proxy.start()
             try:
-                yield self.door
+                yield self.proxy
             finally:
-                self.door.close()
+                self.proxy.close()
 
     def client(self) -> socket.socket:
-        assert self.door is not None
+        assert self.proxy is not None
         client = socket.socket()
         client.settimeout(10)
         client.bind(("127.0.0.1", 0))
-        self.door.expect(client.getsockname()[1], self.process)
-        client.connect(("127.0.0.1", self.door.port))
+        self.proxy.expect(client.getsockname()[1], self.process)
+        client.connect(("127.0.0.1", self.proxy.port))
         return client
 
     def says(self, *pieces: bytes) -> bytes:
-        """Say `pieces` to the door, and return all of its answer."""
+        """Say `pieces` to the proxy, and return all of its answer."""
         with self.client() as client:
             first, *others = pieces
             client.sendall(first)
@@ -99,8 +99,8 @@ class Hall:
             return answer + everything(client)
 
     def visits(self) -> list[Visit]:
-        assert self.door is not None
-        return self.door.close()
+        assert self.proxy is not None
+        return self.proxy.close()
 
     def told(self) -> list[tuple[str, bool]]:
         return sorted((visit.target, visit.refused) for visit in self.visits())
@@ -224,7 +224,7 @@ SPECIAL = [
 @pytest.mark.parametrize("where", SPECIAL)
 def test_a_name_that_leads_to_a_special_address_is_refused(where: str) -> None:
     hall = Hall(leads_to=[where])
-    with hall.opened() as door:
+    with hall.opened() as proxy:
         answer = hall.says(connect(f"{NAME}:443"))
 
         assert answer.startswith(b"HTTP/1.1 403 ")
@@ -233,7 +233,7 @@ def test_a_name_that_leads_to_a_special_address_is_refused(where: str) -> None:
     assert packed is not None
     assert (target, is_refused) == (address.joined(address.written(packed), 443), True)
     assert hall.dialled == []
-    assert any("has to be granted as an address" in remark for remark in door.remarks)
+    assert any("has to be granted as an address" in remark for remark in proxy.remarks)
 
 
 @pytest.mark.parametrize("where", ["1.1.1.1", "172.32.0.1", "100.128.0.1", "2606:4700::1111"])
@@ -255,11 +255,11 @@ def test_the_address_that_was_checked_is_the_one_that_is_dialled() -> None:
 
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        hall.door = Door(listener, hall.granted, (), resolve, hall.dial)
-        hall.door.start()
+        hall.proxy = EgressProxy(listener, hall.granted, (), resolve, hall.dial)
+        hall.proxy.start()
         assert hall.says(connect(f"{NAME}:443"), b"x").startswith(OPEN)
         assert hall.says(connect(f"{NAME}:443")).startswith(b"HTTP/1.1 403 ")
-        hall.door.close()
+        hall.proxy.close()
     assert hall.dialled == [f"{PUBLIC}:443"]
 
 
@@ -303,7 +303,7 @@ def test_an_address_in_disguise_is_no_name(host: str) -> None:
 
 def test_another_process_of_this_machine_is_not_served() -> None:
     hall = Hall()
-    with hall.opened() as door, socket.create_connection(("127.0.0.1", door.port)) as stranger:
+    with hall.opened() as proxy, socket.create_connection(("127.0.0.1", proxy.port)) as stranger:
         stranger.settimeout(10)
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             stranger.sendall(fetch(f"http://{NAME}/", NAME))
@@ -314,7 +314,7 @@ def test_another_process_of_this_machine_is_not_served() -> None:
 
 def test_a_port_counts_once() -> None:
     hall = Hall()
-    with hall.opened() as door:
+    with hall.opened() as proxy:
         with hall.client() as client:
             port = client.getsockname()[1]
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -322,7 +322,7 @@ def test_a_port_counts_once() -> None:
             stranger.settimeout(10)
             stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             stranger.bind(("127.0.0.1", port))
-            stranger.connect(("127.0.0.1", door.port))
+            stranger.connect(("127.0.0.1", proxy.port))
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 stranger.sendall(fetch(f"http://{NAME}/", NAME))
             assert everything(stranger) == b""
@@ -349,12 +349,12 @@ def test_a_port_counts_once() -> None:
 )
 def test_what_is_not_meant_for_the_host_does_not_reach_it(first: bytes, why: str) -> None:
     hall = Hall(answers=b"")
-    with hall.opened() as door:
+    with hall.opened() as proxy:
         assert hall.says(connect(f"{NAME}:443"), first) == OPEN
         told = hall.told()
 
     assert hall.heard == b""
-    assert any(why in remark for remark in door.remarks), door.remarks
+    assert any(why in remark for remark in proxy.remarks), proxy.remarks
     if "other.test" in why:
         assert ("other.test:443", True) in told
 
@@ -496,12 +496,12 @@ def test_visits_are_added_up_by_who_where_and_how() -> None:
 def test_a_host_that_cannot_be_reached_is_no_refusal() -> None:
     hall = Hall()
     with hall.opened(), pytest.MonkeyPatch.context() as patch:
-        assert hall.door is not None
+        assert hall.proxy is not None
 
         def dial(packed: bytes, port: int, timeout_s: float) -> socket.socket:
             raise ConnectionRefusedError(111, "Connection refused")
 
-        patch.setattr(hall.door, "_dial", dial)
+        patch.setattr(hall.proxy, "_dial", dial)
         assert hall.says(connect(f"{NAME}:443")).startswith(b"HTTP/1.1 502 ")
         (visit,) = hall.visits()
     assert (visit.errno, visit.refused) == (111, False)

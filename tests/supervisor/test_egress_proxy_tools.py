@@ -1,4 +1,4 @@
-"""Real tools through the door, by name: in a network of two machines that are made for the test."""
+"""Real tools through the egress proxy, by name: in a network of two machines made for the test."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.supervisor.certificate import NAME, certificate
 if TYPE_CHECKING:
     from tests.bench import Ended
 
-# Public addresses, so that the door takes them for such; they exist between two namespaces only.
+# Public addresses, so that the proxy takes them for such; they exist between two namespaces only.
 HERE, THERE, PRIVATE = "9.9.9.1", "9.9.9.9", "10.77.0.9"
 SERVER = """\
 import http.server, os, ssl, sys, threading

@@ -1,4 +1,4 @@
-"""Cutting paths out of a tree that is granted."""
+"""Splitting a granted tree around what is excluded."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from buildperm.rules.pattern import covers
-from buildperm.supervisor.exclusion import Excluded, carve
+from buildperm.supervisor.exclusion import Excluded, remainder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ PATHS = st.lists(NAMES, min_size=1, max_size=4).map(b"/".join)
 def test_a_tree_without_anything_excluded_is_granted_whole(tmp_path: Path) -> None:
     root = os.fsencode(tmp_path)
 
-    assert carve(root, Excluded([b"/elsewhere", root + b"x", root + b"-"])) == [(root, True)]
+    assert remainder(root, Excluded([b"/elsewhere", root + b"x", root + b"-"])) == [(root, True)]
 
 
 def test_what_is_beside_an_excluded_file_is_granted(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_what_is_beside_an_excluded_file_is_granted(tmp_path: Path) -> None:
     (tmp_path / "opt").mkdir()
     root = os.fsencode(tmp_path)
 
-    found = carve(root, Excluded([root + b"/u/.ssh"]))
+    found = remainder(root, Excluded([root + b"/u/.ssh"]))
 
     assert sorted(found) == [
         (root + b"/opt", True),
@@ -41,21 +41,21 @@ def test_what_is_beside_an_excluded_file_is_granted(tmp_path: Path) -> None:
     ]
 
 
-def test_the_whole_file_system_can_be_carved() -> None:
-    found = carve(b"/", Excluded([b"/proc", b"/etc/passwd"]))
+def test_the_whole_file_system_can_be_split() -> None:
+    found = remainder(b"/", Excluded([b"/proc", b"/etc/passwd"]))
 
     assert (b"/usr", True) in found
     assert (b"/etc/group", False) in found
     assert {b"/", b"/proc", b"/etc", b"/etc/passwd"}.isdisjoint(path for path, _ in found)
-    assert carve(b"/usr", Excluded([b"/"])) == []
+    assert Excluded([b"/"]).above(b"/usr") == [b"/"]
 
 
 def test_a_root_in_an_excluded_folder_is_not_granted(tmp_path: Path) -> None:
     root = os.fsencode(tmp_path)
 
-    assert carve(root, Excluded([root])) == []
-    assert carve(root, Excluded([os.path.dirname(root)])) == []
-    assert carve(root + b"/missing", Excluded([])) == []
+    assert Excluded([root]).above(root) == [root]
+    assert Excluded([os.path.dirname(root)]).above(root) == [os.path.dirname(root)]
+    assert remainder(root + b"/missing", Excluded([])) == []
 
 
 def test_a_link_beside_an_excluded_file_is_left_out(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_link_beside_an_excluded_file_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "innocent").symlink_to(".ssh")
     root = os.fsencode(tmp_path)
 
-    assert carve(root, Excluded([root + b"/.ssh"])) == []
+    assert remainder(root, Excluded([root + b"/.ssh"])) == []
 
 
 def test_what_an_excluded_link_points_to_is_excluded_too(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_what_an_excluded_link_points_to_is_excluded_too(tmp_path: Path) -> None
     (tmp_path / ".netrc").symlink_to("dotfiles/netrc")
     root = os.fsencode(tmp_path.resolve())
 
-    found = carve(root, Excluded([root + b"/.netrc"]))
+    found = remainder(root, Excluded([root + b"/.netrc"]))
 
     assert found == [(root + b"/dotfiles/vimrc", False)]
 
@@ -94,7 +94,7 @@ def test_everything_but_the_excluded_is_granted(files: set[bytes], excluded: set
         os.makedirs(root, exist_ok=True)
         hidden = [root + b"/" + name for name in excluded]
 
-        granted = [path for path, _ in carve(root, Excluded(hidden))]
+        granted = [path for path, _ in remainder(root, Excluded(hidden))]
 
         for path in made:
             is_hidden = any(covers(other, path) for other in hidden)

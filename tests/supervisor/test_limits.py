@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildperm.rules import limits
-from buildperm.supervisor import out_dir
+from buildperm.supervisor import disk_usage, out_dir
 from buildperm.supervisor.resource_watch import ResourceWatch
+from buildperm.tracer.recorder.run_end import TimedOut, TooManyFiles, TooMuchOutput
 from tests.bench import processes_with
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ def test_time_in_which_the_supervisor_was_stopped_does_not_count(tmp_path: Path)
         now += 1
         watch.look()
     assert stopped
-    assert watch.exceeded == "seconds"
+    assert isinstance(watch.stop_cause, TimedOut)
 
 
 def test_the_first_limit_that_is_exceeded_is_the_one_that_is_told(tmp_path: Path) -> None:
@@ -218,7 +219,7 @@ def test_the_first_limit_that_is_exceeded_is_the_one_that_is_told(tmp_path: Path
         now += 1
         watch.look()
 
-    assert watch.exceeded == "output_files"
+    assert isinstance(watch.stop_cause, TooManyFiles)
     assert len(stopped) == 9  # Whatever is made meanwhile has to end too.
 
 
@@ -232,11 +233,11 @@ def test_a_file_with_many_names_counts_once_and_a_sparse_one_by_what_it_takes(
         file.truncate(1 << 30)
     folder = os.fsencode(tmp_path)
 
-    assert out_dir.beyond([folder], 3 * MIB, 0) == ""
-    assert out_dir.beyond([folder], MIB // 2, 0) == "output_bytes"
-    assert out_dir.beyond([folder], 0, 6) == "output_files"
-    assert out_dir.beyond([folder], 0, 7) == ""
-    assert out_dir.scan(folder).size.files == 7
+    assert disk_usage.excess([folder], 3 * MIB, 0) is None
+    assert isinstance(disk_usage.excess([folder], MIB // 2, 0), TooMuchOutput)
+    assert isinstance(disk_usage.excess([folder], 0, 6), TooManyFiles)
+    assert disk_usage.excess([folder], 0, 7) is None
+    assert out_dir.scan(folder).usage.files == 7
 
 
 @pytest.mark.parametrize(

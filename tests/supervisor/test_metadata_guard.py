@@ -23,7 +23,7 @@ from buildperm.supervisor.landlock_rules import OWN
 from buildperm.supervisor.metadata_guard import MetadataGuard
 from buildperm.tracer import syscall_table
 from buildperm.tracer.recorder import observation
-from buildperm.tracer.recorder.brokered import BrokeredCall
+from buildperm.tracer.recorder.brokered import Refused, Result, Substitute
 from buildperm.tracer.recorder.process_tree import Process
 from tests.bench import USERS, Bench, make_bench, wait_until
 from tests.programs import CHILDREN
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from buildperm.tracer.recorder.observation import Seen
 
 BWRAP = machine.bubblewrap()
-WHY_NOT = machine.probe_hull(BWRAP) if BWRAP else "it is not installed"
+WHY_NOT = machine.probe_wrapper(BWRAP) if BWRAP else "it is not installed"
 NUMBERS = syscall_table.table()
 GUARDED = [
     name
@@ -130,7 +130,7 @@ def any_bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
         pytest.skip(f"bubblewrap is unusable: {WHY_NOT}")
     for made in make_bench(user):
         if runtime == "full":
-            made.hull, made.mounts = [os.fsencode(BWRAP)], True
+            made.wrapper, made.mounts = [os.fsencode(BWRAP)], True
         yield made
 
 
@@ -911,7 +911,7 @@ time.sleep(600)
     assert guard._folders == {}  # Not there for this process: nothing may be changed.
     about = (root / "w/in").stat()
     guard._folders[b"/w/in"] = about.st_dev, about.st_ino
-    perform = guard.performers({NUMBERS["fchmodat"]: "fchmodat"})[NUMBERS["fchmodat"]]
+    broker = guard.brokers({NUMBERS["fchmodat"]: "fchmodat"})[NUMBERS["fchmodat"]]
     with subprocess.Popen(
         ["/usr/bin/python3", "-IS", "-c", program, *paths], stdout=subprocess.PIPE
     ) as child:
@@ -924,13 +924,13 @@ time.sleep(600)
             for path, address in zip(paths, pointers, strict=True):
                 (root / "w/in/f").chmod(0o600)
                 arguments = (NUMBERS["fchmodat"], 0xFFFFFF9C, address, 0o640, 0, 0, 0, 0)
-                answer, told[path] = _told(perform(child.pid, process, arguments))
+                answer, told[path] = _told(broker(child.pid, process, arguments, None))
                 mode = stat.S_IMODE((root / "w/in/f").stat().st_mode)
                 assert (answer == 0) == (mode == 0o640), path
                 answers[path] = answer
             relative = dict(zip(paths, pointers, strict=True))["f"]
             arguments = (NUMBERS["fchmodat"], outside, relative, 0o640, 0, 0, 0, 0)
-            by_folder, _ = _told(perform(child.pid, process, arguments))
+            by_folder, _ = _told(broker(child.pid, process, arguments, None))
         finally:
             child.kill()
 
@@ -945,8 +945,7 @@ time.sleep(600)
     assert stat.S_IMODE((root / "w/out/f").stat().st_mode) == 0o600
 
 
-def _told(answer: int | BrokeredCall | None) -> tuple[int | None, Seen | None]:
+def _told(answer: Result | Refused | Substitute) -> tuple[int | None, Seen | None]:
     """Return the result of a call, None where it was refused, and what the recording is told."""
-    if isinstance(answer, BrokeredCall):
-        return None if answer.is_refused else answer.result, answer.seen
-    return answer, None
+    assert not isinstance(answer, Substitute)
+    return None if isinstance(answer, Refused) else answer.value, answer.seen

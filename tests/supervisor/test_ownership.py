@@ -9,7 +9,7 @@ import pytest
 
 from buildperm.cargo import owned_folders
 from buildperm.rules.layout import SHARED
-from buildperm.supervisor.ownership import Owners
+from buildperm.supervisor.ownership import Ownership
 
 
 def others(
@@ -19,7 +19,7 @@ def others(
     known = {token: os.fsencode(folder) for token, folder in places.items()}
     if own:
         known["MANIFEST_DIR"] = os.fsencode(own)
-    told = Owners(known, (), [os.fsencode(home) for home in homes])
+    told = Ownership(known, (), [os.fsencode(home) for home in homes])
     return {os.fsdecode(path) for path in told.others(os.fsencode(tree)).below(os.fsencode(tree))}
 
 
@@ -39,7 +39,7 @@ def test_what_lies_deeper_than_a_tree_of_the_system_is_not_the_systems() -> None
 @pytest.mark.parametrize("folder", ["/", "/home/me", "/usr/sbin", "/usr/lib", "/bin", "/opt"])
 @pytest.mark.parametrize("token", ["HOME", "WORKSPACE", "CARGO_HOME"])
 def test_a_tree_of_the_system_is_deeper_than_what_it_lies_in(token: str, folder: str) -> None:
-    told = Owners({token: os.fsencode(folder)})
+    told = Ownership({token: os.fsencode(folder)})
     assert not told.others(b"/usr").below(b"/usr")
     assert not told.others(b"/lib64").below(b"/lib64")
 
@@ -75,7 +75,7 @@ def test_a_package_in_the_root_of_the_machine_has_nothing_of_the_machine() -> No
 
 
 def test_folders_with_homes_in_them_cannot_be_listed() -> None:
-    told = Owners({"HOME": b"/usr/home/me", "WORKSPACE": b"/usr/src/app"}, (), [b"/srv/you"])
+    told = Ownership({"HOME": b"/usr/home/me", "WORKSPACE": b"/usr/src/app"}, (), [b"/srv/you"])
 
     assert not told.may_list(b"/usr")
     assert told.may_list(b"/usr/src")

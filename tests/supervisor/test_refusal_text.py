@@ -154,10 +154,10 @@ def held(request: pytest.FixtureRequest) -> Iterator[Bench]:
     for bench in make_bench(user):
         if state == "full":
             found = machine.bubblewrap()
-            why_not = machine.probe_hull(found) if found else "it is not installed"
+            why_not = machine.probe_wrapper(found) if found else "it is not installed"
             if why_not:
                 pytest.skip(f"bubblewrap is unusable: {why_not}")
-            bench.hull, bench.mounts = [os.fsencode(found)], True
+            bench.wrapper, bench.mounts = [os.fsencode(found)], True
         yield bench
 
 

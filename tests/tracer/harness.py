@@ -15,6 +15,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 from buildperm.tracer.recorder.loop import Recorder
+from buildperm.tracer.recorder.run_end import sentence
 from buildperm.tracer.recorder.writer import Writer
 
 TYPE_CHECKING = False
@@ -98,7 +99,7 @@ def main(spec: dict[str, Any]) -> int:
         "exit": os.waitstatus_to_exitcode(status),
         "left_running": recorder.left_running,
         "voided": recorder.voided,
-        "failure": recorder.failure,
+        "failure": sentence(recorder.stop_cause) if recorder.stop_cause else "",
         "unseen": recorder.unseen,
     }
     writer.save(spec["recording"], header, end)

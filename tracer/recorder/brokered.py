@@ -1,4 +1,4 @@
-"""What became of a call that was made in the place of a thread, where that is not a number.
+"""What a broker answers for a system call that it was asked to make for a stopped thread.
 
 Part of the supervisor: standard library only, nothing heavy.
 """
@@ -13,40 +13,49 @@ if TYPE_CHECKING:
     from buildperm.tracer.recorder.observation import Seen, Stopped
     from buildperm.tracer.recorder.process_tree import Process
 
-    Broker: TypeAlias = Callable[[int, Process, Stopped], "int | BrokeredCall | None"]
-    """Makes a call in the place of a stopped thread; its result, -errno for a failure.
+    Answer: TypeAlias = "Result | Refused | Substitute"
+    Broker: TypeAlias = Callable[[int, Process, Stopped, Seen | None], Answer]
+    """Makes the call in which a thread is stopped.
 
-    None leaves the call refused.
+    It gets the thread, its process, the stop, and the arguments that the recorder has read, or
+    None. `seen` of the answer goes into the recording in their place: the arguments that were
+    judged. None leaves the call out of the recording.
     """
 
 
-class BrokeredCall:
-    """What became of a call that was made in the place of a thread, where that is not a number."""
+class Result:
+    """The call was made, or fails as the kernel would have let it fail."""
 
-    __slots__ = ("instead", "is_refused", "result", "seen", "told")
+    __slots__ = ("seen", "value")
+
+    def __init__(self, value: int, seen: Seen | None) -> None:
+        self.value = value  # -errno for a failure.
+        self.seen = seen
+
+
+class Refused:
+    """The call was not made."""
+
+    __slots__ = ("errno", "seen")
+
+    def __init__(self, errno: int, seen: Seen | None) -> None:
+        self.errno = errno  # With which it fails.
+        self.seen = seen
+
+
+class Substitute:
+    """The thread makes another call now, in the place of its own."""
+
+    __slots__ = ("arguments", "number", "seen", "translate")
 
     def __init__(
         self,
-        result: int,
+        number: int,
+        arguments: tuple[int, ...],
         seen: Seen | None,
-        *,
-        is_refused: bool = False,
-        instead: tuple[int, tuple[int, ...]] | None = None,
-        told: Callable[[int], int] = int,
+        translate: Callable[[int], int] = int,
     ) -> None:
-        """Say what became of it.
-
-        Args:
-            result: Of the call, -errno for a failure; of no meaning where there is an `instead`.
-            seen: The arguments that were judged, as the call's `enter` keeps them, for the
-                recording; None: it is not recorded.
-            is_refused: It was not made, and `result` says so.
-            instead: Number and arguments of a call that the thread makes now, to wait for it.
-            told: Takes the result of that call and returns what the thread is given as that of its
-                own.
-        """
-        self.result = result
+        self.number = number
+        self.arguments = arguments
         self.seen = seen
-        self.is_refused = is_refused
-        self.instead = instead
-        self.told = told
+        self.translate = translate  # From the result of this call to that of the thread's own.

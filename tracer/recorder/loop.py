@@ -19,7 +19,7 @@ import os
 from buildperm.tracer.notation import encode
 from buildperm.tracer.recorder import breakpoint as breakpoints
 from buildperm.tracer.recorder import ptrace, registers, signalling
-from buildperm.tracer.recorder.brokered import BrokeredCall
+from buildperm.tracer.recorder.brokered import Refused, Result, Substitute
 from buildperm.tracer.recorder.cpu_affinity import CpuAffinity
 from buildperm.tracer.recorder.decoding import refused_call
 from buildperm.tracer.recorder.jobserver_tokens import Tokens
@@ -35,13 +35,14 @@ from buildperm.tracer.recorder.ptrace import (
     WALL,
     request,
 )
-from buildperm.tracer.syscall_table import EXECUTIONS, FOREIGN, PERFORMED, TOKENS
+from buildperm.tracer.recorder.run_end import TooManyProcesses
+from buildperm.tracer.syscall_table import BROKERED, EXECUTIONS, FOREIGN, TOKENS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from buildperm.tracer.recorder.brokered import Broker
+    from buildperm.tracer.recorder.brokered import Answer, Broker
     from buildperm.tracer.recorder.observation import Leave, Seen, Stopped
     from buildperm.tracer.recorder.process_tree import Process
     from buildperm.tracer.recorder.writer import Writer
@@ -70,10 +71,10 @@ class Recorder:
         self.process_limit = 0  # Live processes beyond which the tree is killed: THREADS; 0: any.
         self.left_running = 0  # Processes that were still there when the script had ended.
         self.voided = ""  # Why the recording cannot be relied on; empty if it can.
-        self.failure = ""  # Why the recorder itself has killed the tree; empty if it has not.
+        self.stop_cause: TooManyProcesses | None = None  # Why the recorder itself killed the tree.
         self.unseen = ""  # Why environment reads could not be seen; empty if they could.
         self.met_file_limit = False  # A process was told that a file may not grow: RLIMIT_FSIZE.
-        self.performers: dict[int, Broker] = {}  # By call, for those that the filter marks so.
+        self.brokers: dict[int, Broker] = {}  # By call, for those that the filter marks so.
         self._writer = writer
         self._calls = calls
         self._handover = CpuAffinity()
@@ -84,7 +85,7 @@ class Recorder:
             calls,
             writer,
             self._tree,
-            lambda pid: pid in self._hull,
+            lambda pid: pid in self._wrapper_pids,
             self._handover.resume,
         )
         self._handlers |= self._handover.handlers(calls)
@@ -94,9 +95,9 @@ class Recorder:
         self.tokens = Tokens(self._handover.resume)  # Of Cargo's job server.
         self._threads = self._tree.threads
         self._pending: dict[int, tuple[Leave, Seen, Process]] = {}  # By thread, until its exit.
-        self._root = 0  # The build script; before it has begun, the hull that it is put into.
-        self._hull: set[int] = set()  # Processes that only hold the script.
-        self.has_begun = True  # What is recorded is the script, not its hull.
+        self._root = 0  # The build script; before it has begun, the sandbox wrapper around it.
+        self._wrapper_pids: set[int] = set()  # Processes that only hold the script.
+        self.has_begun = True  # What is recorded is the script, not its wrapper.
         self._program = (0, 0)
         self._is_stopping = False
 
@@ -125,12 +126,12 @@ class Recorder:
         """Count what the tree takes from a job server, given by device and inode."""
         self._handlers |= self.tokens.handlers(self._calls, pipe)
 
-    def expect_hull(
+    def expect_wrapper(
         self,
         hides: Callable[[bytes], bool] | None = None,
         is_written: Callable[[bytes], bool] | None = None,
     ) -> None:
-        """Begin to record only with the first call that stops: what comes before is a hull.
+        """Record only from the first call that stops: what comes before is a sandbox wrapper.
 
         The filter is put on right before the build script is executed: `supervisor.wrapper_exec`.
 
@@ -144,7 +145,7 @@ class Recorder:
         self._observer.hides = hides
         if hides is not None:
             self._tree.by_inner_id = self._observer.by_inner_id = {}
-            self.performers |= signalling.performers(self._calls)
+            self.brokers |= signalling.brokers(self._calls)
 
     def run(self) -> int:
         """Record until the build script has ended, then end what it has left running.
@@ -188,7 +189,7 @@ class Recorder:
     @property
     def live(self) -> list[int]:
         """The IDs of the processes that live now."""
-        return [pid for pid in list(self._tree.processes) if pid not in self._hull]
+        return [pid for pid in list(self._tree.processes) if pid not in self._wrapper_pids]
 
     def stop(self) -> None:
         """Kill the tree, so that `run` returns soon; may be called by a signal handler."""
@@ -236,27 +237,14 @@ class Recorder:
             except PermissionError:
                 self._void(process)
         if errno:
-            try:
-                made = self._made_for(tid, process, stopped)
-            except ProcessLookupError:
-                return
-            refused = made is None
-            if isinstance(made, BrokeredCall):
-                seen, refused = made.seen, made.is_refused
-                if made.instead is not None:
-                    self._make_instead(tid, process, handler, made, made.instead)
+            broker = self.brokers.get(stopped[0]) if stopped[7] & BROKERED else None
+            answer: Answer = Refused(errno, seen)
+            if broker is not None:
+                try:
+                    answer = broker(tid, process, stopped, seen)
+                except ProcessLookupError:
                     return
-                made = made.result
-            result = -errno if made is None else made
-            if not registers.answer(tid, result):
-                kill(tid)
-            elif handler is not None and seen is not None:
-                handler[1](tid, process, seen, result, refused)
-            else:
-                request(CONT, tid, None, None)
-                if refused:
-                    name = self._calls.get(stopped[0], str(stopped[0]))
-                    self._writer.call(process, refused_call(name, stopped), errno)
+            self._answer(tid, process, stopped, handler, answer)
         elif handler is None or seen is None:
             request(CONT, tid, None, None)
         else:
@@ -277,45 +265,66 @@ class Recorder:
         name = "x32 call" if stopped[0] & 0x40000000 else "i386 call"
         self._writer.call(process, name, errno)
 
-    def _make_instead(
+    def _answer(
+        self,
+        tid: int,
+        process: Process,
+        stopped: Stopped,
+        handler: tuple[object, Leave] | None,
+        answer: Answer,
+    ) -> None:
+        """Give `tid` the answer to a call that is not made as it is."""
+        match answer:
+            case Substitute():
+                self._substitute(tid, process, handler, answer)
+                return
+            case Result():
+                value, refused = answer.value, False
+            case Refused():
+                value, refused = -answer.errno, True
+        if not registers.answer(tid, value):
+            kill(tid)
+        elif handler is not None and answer.seen is not None:
+            handler[1](tid, process, answer.seen, value, refused)
+        else:
+            request(CONT, tid, None, None)
+            if refused:
+                name = self._calls.get(stopped[0], str(stopped[0]))
+                self._writer.call(process, refused_call(name, stopped), -value)
+
+    def _substitute(
         self,
         tid: int,
         process: Process,
         handler: tuple[object, Leave] | None,
-        made: BrokeredCall,
-        instead: tuple[int, tuple[int, ...]],
+        other: Substitute,
     ) -> None:
         """Have `tid` make another call; at its exit all is as if it had been its own."""
         before = registers.load(tid)
         if before is None:
             return
-        if not registers.substitute(tid, before, *instead):
+        if not registers.substitute(tid, before, other.number, other.arguments):
             kill(tid)
             return
 
         def leave(tid: int, process: Process, seen: Seen, result: int, refused: bool) -> None:
-            result = made.told(result)
+            result = other.translate(result)
             if not registers.put_back(tid, before, result):
                 kill(tid)
-            elif handler is None or made.seen is None:
+            elif handler is None or other.seen is None:
                 request(CONT, tid, None, None)
             else:
                 handler[1](tid, process, seen, result, refused)
 
-        self._pending[tid] = leave, made.seen or (), process
+        self._pending[tid] = leave, other.seen or (), process
         request(SYSCALL, tid, None, None)
 
     def _begin(self, process: Process) -> None:
-        """Note that the build script is about to be executed: all before was its hull."""
+        """Note that the build script is about to be executed: all before was its wrapper."""
         self.has_begun = True
-        self._hull = self._tree.pids - {process.pid}
+        self._wrapper_pids = self._tree.pids - {process.pid}
         self._root = process.pid
         self._tree.begin(process)
-
-    def _made_for(self, tid: int, process: Process, stopped: Stopped) -> int | BrokeredCall | None:
-        """Make a call in the place of `tid` if it is one of those; None where it stays refused."""
-        performer = self.performers.get(stopped[0]) if stopped[7] & PERFORMED else None
-        return None if performer is None else performer(tid, process, stopped)
 
     def _left(self, tid: int) -> None:
         """Handle the exit stop of a recorded call."""
@@ -357,7 +366,7 @@ class Recorder:
             if self._is_stopping:
                 self._kill_all()
             elif self._is_beyond_limit():
-                self.failure = f"more than {self.process_limit} processes at once"
+                self.stop_cause = TooManyProcesses()
                 self.stop()
         self._resume(tid, process, 0)
 
@@ -428,8 +437,9 @@ class Recorder:
                     if tid not in self._threads:
                         self._tree.adopt(tid)
                 else:
-                    if self._hull and status & 0x7F == SIGKILL and tid in self._tree.processes:
-                        killed.add(tid)  # The end of a hull is the end of all that is in it.
+                    was_killed = status & 0x7F == SIGKILL and tid in self._tree.processes
+                    if self._wrapper_pids and was_killed:
+                        killed.add(tid)  # When the wrapper ends, so does all that is in it.
                     self._ended(tid)
             while True:
                 for pid in {*self._tree.processes, *children()}:
@@ -443,7 +453,7 @@ class Recorder:
                 else:
                     self._ended(tid)
         except ChildProcessError:
-            self.left_running = len(killed - self._hull)
+            self.left_running = len(killed - self._wrapper_pids)
 
     def _kill_all(self) -> None:
         for pid in list(self._tree.processes):

@@ -48,7 +48,7 @@ class Observer:
         self._resume = resume
         self._explained: set[tuple[bytes, bytes]] = set()  # Path asked for, where links lead.
         self._directories: dict[bytes, bytes] = {}  # Where directories with `..` lead.
-        self.hides: Callable[[bytes], bool] | None = None  # See Recorder.expect_hull.
+        self.hides: Callable[[bytes], bool] | None = None  # See Recorder.expect_wrapper.
         self.is_written: Callable[[bytes], bool] | None = None  # Likewise.
         self.by_inner_id: dict[int, int] | None = None  # See Tree.
         self.handlers: dict[int, tuple[Enter, Leave]] = {}
@@ -276,7 +276,7 @@ class Observer:
         return path if outer is None else b"/proc/%d" % outer + slash + rest
 
     def _is_hidden(self, result: int, wanted: bytes) -> bool:
-        """Tell whether a call failed because the hull does not show what `wanted` names outside.
+        """Tell whether a call failed because the wrapper does not show what `wanted` names outside.
 
         ENOENT or ENOTDIR, where the kernel outside knows better: the one case in which "it is not
         there" is the sandbox's answer.

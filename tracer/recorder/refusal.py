@@ -3,7 +3,7 @@
 A call that fails with EACCES, EPERM, EXDEV or EROFS is replayed in thought by this process, which
 runs as the same user but outside the sandbox: may *it* do the same to the same path? Nothing is
 opened or changed for that, so a replay has no effect of its own (a FIFO, a tape, a lock).
-ENOENT is never a refusal, unless the sandbox is a hull in which not everything is there: then it is
+ENOENT is never a refusal, unless a sandbox wrapper does not show everything: then it is
 one where the path is not mounted within and leads to something outside.
 
 Part of the supervisor: standard library only, nothing heavy.
@@ -20,7 +20,7 @@ SUSPECT = frozenset((EACCES, EPERM, EXDEV, EROFS))
 """What a sandbox answers. Landlock: landlock(7) EACCES, EXDEV; a read-only bind mount: EROFS."""
 
 ABSENT = frozenset((ENOENT, ENOTDIR))
-"""What a hull answers for all that it does not show; everywhere else they are never a refusal."""
+"""What a sandbox wrapper answers for what it does not show; elsewhere they are never a refusal."""
 
 _EVERYTHING = os.geteuid() == 0  # CAP_DAC_OVERRIDE, CAP_FOWNER: capabilities(7)
 

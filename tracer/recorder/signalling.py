@@ -14,7 +14,7 @@ from errno import EPERM, ESRCH
 
 from buildperm.tracer import syscall_table as layouts
 from buildperm.tracer.recorder import location
-from buildperm.tracer.recorder.brokered import BrokeredCall
+from buildperm.tracer.recorder.brokered import Substitute
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def handlers(
     calls: Mapping[int, str],
     writer: Writer,
     tree: Tree,
-    is_hull: Callable[[int], bool],
+    is_wrapper: Callable[[int], bool],
     resume: Callable[[int], None],
 ) -> dict[int, tuple[Enter, Leave]]:
     """Return what reads those of `calls`, names by number, that signal.
@@ -39,33 +39,33 @@ def handlers(
         calls: All that stop.
         writer: Where events go.
         tree: Who belongs to the script.
-        is_hull: Tells whether a process of the tree only holds the script.
+        is_wrapper: Tells whether a process of the tree only holds the script.
         resume: Lets a stopped thread go on.
     """
     return {
-        number: _handler(name, writer, tree, is_hull, resume)
+        number: _handler(name, writer, tree, is_wrapper, resume)
         for number, name in calls.items()
         if name in layouts.SIGNALS
     }
 
 
-def performers(calls: Mapping[int, str]) -> dict[int, Broker]:
+def brokers(calls: Mapping[int, str]) -> dict[int, Broker]:
     """Return what lets a signal to everybody pass: only for a tree in a PID namespace of its own.
 
-    Everybody is then the script and the hull around it, which Landlock guards.
+    Everybody is then the script and the sandbox wrapper, which Landlock guards.
     """
 
-    def perform(_tid: int, _process: Process, stopped: Stopped) -> BrokeredCall:
-        return BrokeredCall(0, None, instead=(stopped[0], tuple(stopped[1:7])))
+    def broker(_tid: int, _process: Process, stopped: Stopped, _seen: Seen | None) -> Substitute:
+        return Substitute(stopped[0], tuple(stopped[1:7]), None)
 
-    return {number: perform for number, name in calls.items() if name == "kill"}
+    return {number: broker for number, name in calls.items() if name == "kill"}
 
 
 def _handler(
     name: str,
     writer: Writer,
     tree: Tree,
-    is_hull: Callable[[int], bool],
+    is_wrapper: Callable[[int], bool],
     resume: Callable[[int], None],
 ) -> tuple[Enter, Leave]:
     kind = layouts.SIGNALS[name]
@@ -79,7 +79,7 @@ def _handler(
         own = target in tree.processes if kind == "process" else target in tree.threads
         if kind == "process" and target < 0:  # A process group is called like its first member.
             own = -target in tree.processes
-        return None if own and not is_hull(abs(target)) else (target,)
+        return None if own and not is_wrapper(abs(target)) else (target,)
 
     def leave(tid: int, process: Process, seen: Seen, result: int, refused: bool) -> None:
         (target,) = seen

@@ -161,7 +161,7 @@ class Writer:
         count: int,
         carried: tuple[int, int],
     ) -> None:
-        """File a `SocketUsed` for what went through the door; each only once.
+        """File a `SocketUsed` for what went through the egress proxy; each only once.
 
         Args:
             process: Who did it.

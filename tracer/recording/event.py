@@ -106,12 +106,12 @@ class SocketUsed:
     at_ns: int
     pid: int
     use: SocketUse
-    family: str  # inet, inet6, unix, netlink, or the number as text; host: through the door.
+    family: str  # inet, inet6, unix, netlink, or the number as text; host: by the proxy.
     address: str  # "10.0.0.1:53", "[::1]:80", a unix path in notation, "@name", or the type.
     errno: int
     refused: bool
     count: int = 1
-    sent: int = 0  # Bytes, where they went through the door: all repetitions together.
+    sent: int = 0  # Bytes through the egress proxy: all repetitions together.
     received: int = 0
 
 

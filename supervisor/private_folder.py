@@ -1,0 +1,70 @@
+"""Makes and removes private folders that a build script has filled: the tree is hostile.
+
+Part of the supervisor: os and stat only.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from buildperm.supervisor.tree_walk import DEEPEST
+
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_moved: list[bytes] = []
+
+
+def empty(path: bytes) -> None:
+    """Make `path` an empty folder that only its owner may enter.
+
+    Raises:
+        OSError: It cannot be removed or made.
+    """
+    remove(path)
+    os.mkdir(path, 0o700)
+
+
+def remove(path: bytes) -> None:
+    """Remove `path` and all below it; links are removed, not followed.
+
+    Folders that forbid entry are opened up. What lies deeper than descriptors or PATH_MAX allow is
+    moved up first.
+
+    Raises:
+        OSError: Something cannot be removed.
+    """
+    try:
+        parent = os.open(os.path.dirname(path), _FOLDER_FLAGS)
+    except FileNotFoundError:
+        return
+    try:
+        _remove_in(parent, os.path.basename(path), 0, parent)
+        # What was moved up carries names of ours.
+        while _moved:
+            _remove_in(parent, _moved.pop(), 0, parent)
+    finally:
+        os.close(parent)
+
+
+def _remove_in(folder: int, name: bytes, depth: int, top: int) -> None:
+    try:
+        about = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    if not stat.S_ISDIR(about.st_mode):
+        os.unlink(name, dir_fd=folder)
+        return
+    if about.st_mode & stat.S_IRWXU != stat.S_IRWXU:
+        os.chmod(name, 0o700, dir_fd=folder)
+    if depth >= DEEPEST:
+        away = b".deep-%d-%d" % (os.getpid(), about.st_ino)
+        os.rename(name, away, src_dir_fd=folder, dst_dir_fd=top)
+        _moved.append(away)
+        return
+    inside = os.open(name, _FOLDER_FLAGS, dir_fd=folder)
+    try:
+        for child in os.listdir(inside):
+            _remove_in(inside, os.fsencode(child), depth + 1, top)
+    finally:
+        os.close(inside)
+    os.rmdir(name, dir_fd=folder)
