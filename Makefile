@@ -86,7 +86,7 @@ screenshots: $(VENV)/.test needs-cargo
 
 # As root, or else what only root can try is missing.
 matrix: $(VENV)/.test needs-cargo
-	$(RUN) $(BIN)/python tests/redteam/matrix.py
+	$(RUN) $(BIN)/python tests/redteam/attack_matrix.py
 
 clean:
 	rm -rf $(VENV) build dist ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 SECURITY = ROOT / "SECURITY.md"
 BEGIN, END = "<!-- made by `make degradation` -->", "<!-- end -->"
 
-_DENYING = [sys.executable, str(ROOT / "tests/cli/denying.py")]
+_REFUSE_CALL = [sys.executable, str(ROOT / "tests/children/refuse_call.py")]
 _DOCTOR = [sys.executable, "-m", "buildperm", "doctor", "--format", "json"]
 _NO_NAMESPACES = [
     *("unshare", "--user", "--map-root-user", "sh", "-c"),
@@ -60,8 +60,8 @@ def told() -> dict[str, Told]:
                 for name, runtime in RUNTIMES.items()
             }
     found["no user namespaces"] = _without(_NO_NAMESPACES)
-    found["no Landlock"] = _without([*_DENYING, "landlock_create_ruleset", "ENOSYS"])
-    found["no ptrace"] = _without([*_DENYING, "ptrace", "EPERM"])
+    found["no Landlock"] = _without([*_REFUSE_CALL, "landlock_create_ruleset", "ENOSYS"])
+    found["no ptrace"] = _without([*_REFUSE_CALL, "ptrace", "EPERM"])
     return found
 
 

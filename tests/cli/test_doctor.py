@@ -23,9 +23,10 @@ from buildperm.sandbox.machine import Facts
 from buildperm.sandbox.machine_facts import Surroundings
 from buildperm.supervisor import landlock
 from tests.command import buildperm, environment, is_orderly, member
+from tests.programs import CHILDREN
 
 ROOT = Path(__file__).parents[2]
-DENYING = str(Path(__file__).with_name("denying.py"))
+REFUSE_CALL = str(CHILDREN / "refuse_call.py")
 SCHEMA = json.loads((resources.files("buildperm.report") / "doctor.schema.json").read_text())
 SYSTEM_PYTHON = Path("/usr/bin/python3")
 OTHER_UID = "2000"
@@ -120,7 +121,7 @@ def test_an_older_landlock_is_named_by_what_it_lets_pass(tmp_path: Path) -> None
 def test_what_is_missing_is_told_with_what_follows_from_it(
     tmp_path: Path, call: str, number: str, lack: str, said: str
 ) -> None:
-    launcher = (sys.executable, DENYING, call, number)
+    launcher = (sys.executable, REFUSE_CALL, call, number)
     ended = buildperm("doctor", "--format", "json", folder=tmp_path, launcher=launcher)
 
     assert ended.returncode == ExitCode.CANNOT_ENFORCE
@@ -136,7 +137,7 @@ def test_what_is_missing_is_told_with_what_follows_from_it(
 
 
 def test_what_is_missing_is_told_in_words_too(tmp_path: Path) -> None:
-    launcher = (sys.executable, DENYING, "ptrace", "EPERM")
+    launcher = (sys.executable, REFUSE_CALL, "ptrace", "EPERM")
     ended = buildperm("doctor", folder=tmp_path, launcher=launcher)
 
     assert ended.returncode == ExitCode.CANNOT_ENFORCE
@@ -199,12 +200,7 @@ def test_without_user_namespaces_the_weaker_runtime_is_used(tmp_path: Path) -> N
 
 
 def test_it_says_where_granted_hosts_cannot_be_reached(tmp_path: Path) -> None:
-    code = "from tests.supervisor.test_brokered_connect import refuse_getfd; refuse_getfd()"
-    launcher = (
-        *(sys.executable, "-c"),
-        f"import os, sys; sys.path.insert(0, {str(ROOT)!r}); {code}; "
-        "os.execv(sys.argv[1], sys.argv[1:])",
-    )
+    launcher = (sys.executable, REFUSE_CALL, "pidfd_getfd", "EPERM")
 
     document = _document(
         buildperm("doctor", "--format", "json", folder=tmp_path, launcher=launcher)

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from buildperm.workflow.line_history import LineChange, blame
-from tests.cli.learnt import Learnt, learn
+from tests.cli.learnt_workspace import LearntWorkspace, learn
 from tests.command import is_orderly
 
 DATE = "2026-08-01T23:30:00 -0500"
 
 
 @pytest.fixture(scope="module")
-def learnt(tmp_path_factory: pytest.TempPathFactory) -> Learnt:
+def learnt(tmp_path_factory: pytest.TempPathFactory) -> LearntWorkspace:
     return learn(tmp_path_factory.mktemp("show"))
 
 
@@ -38,7 +38,7 @@ def git(folder: Path, *words: str, author: str = "Ada Lovelace") -> str:
 
 
 @pytest.fixture
-def repository(learnt: Learnt) -> Iterator[Path]:
+def repository(learnt: LearntWorkspace) -> Iterator[Path]:
     """Have the workspace be in a repository, with nothing in it yet."""
     git(learnt.folder, "init", "--quiet")
     yield learnt.folder
@@ -55,7 +55,7 @@ def _crate(document: Any, key: str) -> Any:  # noqa: ANN401 - JSON
     return next(crate for crate in document["crates"] if crate["crate"] == key)
 
 
-def test_without_words_everybody_with_grants_is_told(learnt: Learnt) -> None:
+def test_without_words_everybody_with_grants_is_told(learnt: LearntWorkspace) -> None:
     before = {path: path.stat().st_mtime_ns for path in learnt.folder.rglob("*")}
 
     told = learnt.run("show")
@@ -82,7 +82,7 @@ def test_without_words_everybody_with_grants_is_told(learnt: Learnt) -> None:
     assert {path: path.stat().st_mtime_ns for path in learnt.folder.rglob("*")} == before
 
 
-def test_of_a_crate_it_is_told_what_was_seen(learnt: Learnt) -> None:
+def test_of_a_crate_it_is_told_what_was_seen(learnt: LearntWorkspace) -> None:
     told = learnt.run("show", "helper", "app")
 
     assert told.returncode == 0
@@ -98,7 +98,7 @@ def test_of_a_crate_it_is_told_what_was_seen(learnt: Learnt) -> None:
     assert "without grants" not in told.stdout
 
 
-def test_a_version_or_a_key_means_just_that(learnt: Learnt) -> None:
+def test_a_version_or_a_key_means_just_that(learnt: LearntWorkspace) -> None:
     version = learnt.document("show", "helper@2")
     key = learnt.document("show", "path+$WORKSPACE/vendored#helper")
 
@@ -106,7 +106,7 @@ def test_a_version_or_a_key_means_just_that(learnt: Learnt) -> None:
     assert [crate["crate"] for crate in key["crates"]] == ["path+$WORKSPACE/vendored#helper"]
 
 
-def test_the_document_says_the_same(learnt: Learnt) -> None:
+def test_the_document_says_the_same(learnt: LearntWorkspace) -> None:
     document = learnt.document("show")
     asked = learnt.document("show", "helper")
 
@@ -133,7 +133,7 @@ def test_the_document_says_the_same(learnt: Learnt) -> None:
     assert seen[0]["accesses"] == [{"kind": "exec", "target": "cc", "outcome": "done"}]
 
 
-def test_what_is_not_in_force_says_why(learnt: Learnt) -> None:
+def test_what_is_not_in_force_says_why(learnt: LearntWorkspace) -> None:
     with learnt.granting(
         app='exec = ["perl"]\nnet = ["crates.io:443"]',
         gone='exec = ["perl"]\nreason = "it was needed"',
@@ -168,7 +168,7 @@ def test_what_is_not_in_force_says_why(learnt: Learnt) -> None:
     assert denied["line"] > 0
 
 
-def test_what_was_not_made_use_of_is_told(learnt: Learnt, tmp_path: Path) -> None:
+def test_what_was_not_made_use_of_is_told(learnt: LearntWorkspace, tmp_path: Path) -> None:
     copy = learnt.copy(tmp_path / "ws", without=("target",))
     lock = copy.folder / "buildperm.lock"
     lock.write_text(
@@ -181,7 +181,7 @@ def test_what_was_not_made_use_of_is_told(learnt: Learnt, tmp_path: Path) -> Non
     assert "not made use of when 1.0.0 was reviewed" in told
 
 
-def test_the_last_commit_of_a_line_is_told(learnt: Learnt, repository: Path) -> None:
+def test_the_last_commit_of_a_line_is_told(learnt: LearntWorkspace, repository: Path) -> None:
     hostile = "Eve \x1b[31m\u202e`$(x)"
     untracked = learnt.run("show")
     git(repository, "add", "Cargo.toml", author=hostile)
@@ -253,7 +253,7 @@ def test_git_says_nothing_where_it_cannot(tmp_path: Path, monkeypatch: pytest.Mo
     ],
 )
 @pytest.mark.quick(3)
-def test_bad_words_say_what_would_do(learnt: Learnt, words: list[str], said: str) -> None:
+def test_bad_words_say_what_would_do(learnt: LearntWorkspace, words: list[str], said: str) -> None:
     told = learnt.run("show", *words)
 
     assert told.returncode == 2
@@ -261,14 +261,14 @@ def test_bad_words_say_what_would_do(learnt: Learnt, words: list[str], said: str
     assert said in told.stderr
 
 
-def test_words_for_cargo_count_after_two_dashes(learnt: Learnt) -> None:
+def test_words_for_cargo_count_after_two_dashes(learnt: LearntWorkspace) -> None:
     told = learnt.run("show", "app", "--", "build", "--release")
 
     assert told.returncode == 0
     assert told.stdout.startswith("app 0.1.0\n")
 
 
-def test_where_nothing_is_granted_it_says_so(learnt: Learnt) -> None:
+def test_where_nothing_is_granted_it_says_so(learnt: LearntWorkspace) -> None:
     with learnt.granting():
         told = learnt.run("show")
         document = learnt.document("show")
@@ -278,7 +278,7 @@ def test_where_nothing_is_granted_it_says_so(learnt: Learnt) -> None:
     assert (document["crates"], document["without_grants"]) == ([], 4)
 
 
-def test_broken_files_are_errors_with_a_place(learnt: Learnt, tmp_path: Path) -> None:
+def test_broken_files_are_errors_with_a_place(learnt: LearntWorkspace, tmp_path: Path) -> None:
     with learnt.granting(app='exec = ["perl"'):
         broken = learnt.run("show")
     with learnt.granting(app='read = ["../x"]'):

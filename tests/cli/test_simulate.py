@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.learnt import Learnt, learn
+from tests.cli.learnt_workspace import LearntWorkspace, learn
 
 SCHEMA = 'read = ["$WORKSPACE/schema/**"]'
 
 
 @pytest.fixture(scope="module")
-def learnt(tmp_path_factory: pytest.TempPathFactory) -> Learnt:
+def learnt(tmp_path_factory: pytest.TempPathFactory) -> LearntWorkspace:
     return learn(tmp_path_factory.mktemp("simulate"))
 
 
@@ -22,7 +22,7 @@ def _targets(told: str) -> list[str]:
     return re.findall(r"^  (?:read|run|see the variable|tell Cargo) `([^`]*)`", told, re.MULTILINE)
 
 
-def test_what_a_preset_allows_is_refused_without_it(learnt: Learnt) -> None:
+def test_what_a_preset_allows_is_refused_without_it(learnt: LearntWorkspace) -> None:
     before = {path: path.read_bytes() for path in learnt.folder.glob("*.*")}
 
     told = learnt.run("simulate", "helper", "--remove", "preset:cc")
@@ -39,7 +39,7 @@ def test_what_a_preset_allows_is_refused_without_it(learnt: Learnt) -> None:
     assert {path: path.read_bytes() for path in learnt.folder.glob("*.*")} == before
 
 
-def test_the_command_that_why_prints_says_what_else(learnt: Learnt) -> None:
+def test_the_command_that_why_prints_says_what_else(learnt: LearntWorkspace) -> None:
     why = learnt.run("why", "helper@1.0.0", "exec:cc").stdout
     printed = re.search("`buildperm (simulate .*)` says", why)
     assert printed
@@ -50,7 +50,7 @@ def test_the_command_that_why_prints_says_what_else(learnt: Learnt) -> None:
     assert "cc" in _targets(told.stdout)
 
 
-def test_the_document_says_the_same(learnt: Learnt) -> None:
+def test_the_document_says_the_same(learnt: LearntWorkspace) -> None:
     document = learnt.document("simulate", "helper", "--remove", "preset:cc")
 
     assert document["version"] == 1
@@ -67,7 +67,7 @@ def test_the_document_says_the_same(learnt: Learnt) -> None:
     assert document["scripts"][0]["allowed"] == []
 
 
-def test_a_narrower_rule_refuses_the_rest_alone(learnt: Learnt) -> None:
+def test_a_narrower_rule_refuses_the_rest_alone(learnt: LearntWorkspace) -> None:
     with learnt.granting(app=SCHEMA):
         narrower = "read:$WORKSPACE/schema/**=read:$WORKSPACE/schema/deep/**"
         told = learnt.run("simulate", "app", "--replace", narrower)
@@ -87,7 +87,7 @@ def test_a_narrower_rule_refuses_the_rest_alone(learnt: Learnt) -> None:
     assert "1 recording on this machine" in same.stdout
 
 
-def test_a_wider_rule_says_what_is_newly_allowed(learnt: Learnt) -> None:
+def test_a_wider_rule_says_what_is_newly_allowed(learnt: LearntWorkspace) -> None:
     with learnt.granting(app='read = ["$WORKSPACE/schema/a.txt"]'):
         change = "read:$WORKSPACE/schema/a.txt=read:$WORKSPACE/schema/**"
         told = learnt.run("simulate", "app", "--replace", change)
@@ -98,7 +98,7 @@ def test_a_wider_rule_says_what_is_newly_allowed(learnt: Learnt) -> None:
     assert "and 2 accesses newly allowed" in told.stdout
 
 
-def test_a_risky_replacement_is_not_in_force_before_a_review(learnt: Learnt) -> None:
+def test_a_risky_replacement_is_not_in_force_before_a_review(learnt: LearntWorkspace) -> None:
     with learnt.granting(app='exec = ["perl"]\nreviewed = ["0.1.0"]'):
         kept = learnt.run("simulate", "app", "--replace", "exec:perl=exec:perl*")
     with learnt.granting(app=SCHEMA):
@@ -108,7 +108,7 @@ def test_a_risky_replacement_is_not_in_force_before_a_review(learnt: Learnt) -> 
     assert {refused["kind"] for refused in told["scripts"][0]["refused"]} == {"read"}
 
 
-def test_a_directive_has_an_equals_sign_of_its_own(learnt: Learnt) -> None:
+def test_a_directive_has_an_equals_sign_of_its_own(learnt: LearntWorkspace) -> None:
     grants = 'reviewed = ["0.1.0"]\ndirectives = ["rustc-link-arg=-Wl,--as-needed"]'
     with learnt.granting(app=grants):
         old = "directives:rustc-link-arg=-Wl,--as-needed"
@@ -120,7 +120,7 @@ def test_a_directive_has_an_equals_sign_of_its_own(learnt: Learnt) -> None:
     assert same.returncode == 0
 
 
-def test_a_denial_goes_before_grants_and_baseline(learnt: Learnt) -> None:
+def test_a_denial_goes_before_grants_and_baseline(learnt: LearntWorkspace) -> None:
     granted = learnt.run("simulate", "helper", "--deny", "exec:cc")
     baseline = learnt.run("simulate", "app", "--deny", "directives:rerun-if-changed=build.rs")
     bare = learnt.run("simulate", "path+$WORKSPACE/vendored#helper", "--deny", "exec:cc")
@@ -132,14 +132,14 @@ def test_a_denial_goes_before_grants_and_baseline(learnt: Learnt) -> None:
     assert bare.returncode == 0
 
 
-def test_what_recordings_do_not_keep_is_said(learnt: Learnt) -> None:
+def test_what_recordings_do_not_keep_is_said(learnt: LearntWorkspace) -> None:
     told = learnt.run("simulate", "app", "--deny", "directives:rerun-if-changed=nowhere")
 
     assert told.returncode == 0
     assert "not every value of `rerun-if-changed` is kept" in told.stderr
 
 
-def test_without_all_its_grants_it_has_the_baseline(learnt: Learnt) -> None:
+def test_without_all_its_grants_it_has_the_baseline(learnt: LearntWorkspace) -> None:
     told = learnt.run("simulate", "app", "--remove", "all")
 
     assert told.returncode == 20
@@ -183,7 +183,7 @@ def test_without_all_its_grants_it_has_the_baseline(learnt: Learnt) -> None:
     ],
 )
 @pytest.mark.quick(5)
-def test_bad_words_say_what_would_do(learnt: Learnt, words: list[str], said: str) -> None:
+def test_bad_words_say_what_would_do(learnt: LearntWorkspace, words: list[str], said: str) -> None:
     told = learnt.run("simulate", *words)
 
     assert told.returncode == 2
@@ -191,7 +191,7 @@ def test_bad_words_say_what_would_do(learnt: Learnt, words: list[str], said: str
     assert said in told.stderr
 
 
-def test_two_tables_of_one_name_are_told_apart(learnt: Learnt) -> None:
+def test_two_tables_of_one_name_are_told_apart(learnt: LearntWorkspace) -> None:
     keys = "exec = []", "exec = []"
     with learnt.granting(**dict(zip(("helper@1", "helper@2"), keys, strict=True))):
         told = learnt.run("simulate", "helper", "--deny", "exec:cc")
@@ -201,7 +201,9 @@ def test_two_tables_of_one_name_are_told_apart(learnt: Learnt) -> None:
     assert "`helper@1`, `helper@2`" in told.stderr
 
 
-def test_without_recordings_the_lock_file_has_to_do(learnt: Learnt, tmp_path: Path) -> None:
+def test_without_recordings_the_lock_file_has_to_do(
+    learnt: LearntWorkspace, tmp_path: Path
+) -> None:
     copy = learnt.copy(tmp_path / "ws", without=("target",))
 
     told = copy.run("simulate", "helper", "--remove", "preset:cc")
@@ -214,7 +216,7 @@ def test_without_recordings_the_lock_file_has_to_do(learnt: Learnt, tmp_path: Pa
 
 
 def test_the_lock_file_tells_of_contexts_that_are_not_recorded(
-    learnt: Learnt, tmp_path: Path
+    learnt: LearntWorkspace, tmp_path: Path
 ) -> None:
     copy = learnt.copy(tmp_path / "ws")
     lock = copy.folder / "buildperm.lock"
@@ -234,7 +236,7 @@ def test_the_lock_file_tells_of_contexts_that_are_not_recorded(
     assert "2 runs that buildperm.lock keeps" in told.stdout
 
 
-def test_what_was_never_seen_is_no_answer(learnt: Learnt, tmp_path: Path) -> None:
+def test_what_was_never_seen_is_no_answer(learnt: LearntWorkspace, tmp_path: Path) -> None:
     copy = learnt.copy(tmp_path / "ws", without=("target", "buildperm.lock"))
 
     told = copy.run("simulate", "helper", "--remove", "preset:cc")
@@ -245,7 +247,7 @@ def test_what_was_never_seen_is_no_answer(learnt: Learnt, tmp_path: Path) -> Non
     assert "buildperm learn" in told.stderr
 
 
-def test_a_broken_recording_is_passed_over(learnt: Learnt, tmp_path: Path) -> None:
+def test_a_broken_recording_is_passed_over(learnt: LearntWorkspace, tmp_path: Path) -> None:
     copy = learnt.copy(tmp_path / "ws", without=("buildperm.lock",))
     (first,), (second,) = (copy.recordings("helper", version) for version in ("1.0.0", "2.0.0"))
     whole = first.read_bytes()
@@ -263,7 +265,7 @@ def test_a_broken_recording_is_passed_over(learnt: Learnt, tmp_path: Path) -> No
     assert "nothing was ever recorded of" in none.stderr
 
 
-def test_an_incomplete_recording_is_warned_of(learnt: Learnt, tmp_path: Path) -> None:
+def test_an_incomplete_recording_is_warned_of(learnt: LearntWorkspace, tmp_path: Path) -> None:
     copy = learnt.copy(tmp_path / "ws")
     (path,) = copy.recordings("app", "0.1.0")
     *lines, end = path.read_text().splitlines()
@@ -278,7 +280,7 @@ def test_an_incomplete_recording_is_warned_of(learnt: Learnt, tmp_path: Path) ->
     assert "is older than the build script" in older.stderr
 
 
-def test_an_outdated_cargo_lock_is_not_touched(learnt: Learnt, tmp_path: Path) -> None:
+def test_an_outdated_cargo_lock_is_not_touched(learnt: LearntWorkspace, tmp_path: Path) -> None:
     copy = learnt.copy(tmp_path / "ws")
     own = copy.folder / "app/Cargo.toml"
     own.write_text(own.read_text().replace('helper = "1"', 'helper = "2"'))

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.learnt import Learnt, learn
+from tests.cli.learnt_workspace import LearntWorkspace, learn
 from tests.command import buildperm
 
 
 @pytest.fixture(scope="module")
-def learnt(tmp_path_factory: pytest.TempPathFactory) -> Learnt:
+def learnt(tmp_path_factory: pytest.TempPathFactory) -> LearntWorkspace:
     return learn(tmp_path_factory.mktemp("why"))
 
 
@@ -33,7 +33,9 @@ def learnt(tmp_path_factory: pytest.TempPathFactory) -> Learnt:
     ],
 )
 @pytest.mark.quick(6)
-def test_what_is_allowed_says_by_what(learnt: Learnt, crate: str, access: str, said: str) -> None:
+def test_what_is_allowed_says_by_what(
+    learnt: LearntWorkspace, crate: str, access: str, said: str
+) -> None:
     told = learnt.run("why", crate, access)
 
     assert told.returncode == 0
@@ -61,7 +63,9 @@ def test_what_is_allowed_says_by_what(learnt: Learnt, crate: str, access: str, s
     ],
 )
 @pytest.mark.quick(6)
-def test_what_is_refused_says_why(learnt: Learnt, crate: str, access: str, said: str) -> None:
+def test_what_is_refused_says_why(
+    learnt: LearntWorkspace, crate: str, access: str, said: str
+) -> None:
     told = learnt.run("why", crate, access)
 
     assert told.returncode == 20
@@ -70,7 +74,7 @@ def test_what_is_refused_says_why(learnt: Learnt, crate: str, access: str, said:
     assert said in told.stdout.splitlines()[0]
 
 
-def test_the_evidence_is_beside_it(learnt: Learnt) -> None:
+def test_the_evidence_is_beside_it(learnt: LearntWorkspace) -> None:
     told = learnt.run("why", "helper@2.0.0", "exec:cc").stdout
 
     assert "helper 2.0.0 gets in through app > library > helper." in told
@@ -82,13 +86,13 @@ def test_the_evidence_is_beside_it(learnt: Learnt) -> None:
     assert f"[workspace.metadata.buildperm.crates.helper] (Cargo.toml:{line})." in told
 
 
-def test_what_was_never_seen_says_so(learnt: Learnt) -> None:
+def test_what_was_never_seen_says_so(learnt: LearntWorkspace) -> None:
     told = learnt.run("why", "app", "exec:curl").stdout
 
     assert "Never seen: 1 recording of it on this machine" in told
 
 
-def test_the_lines_that_would_allow_it_do(learnt: Learnt) -> None:
+def test_the_lines_that_would_allow_it_do(learnt: LearntWorkspace) -> None:
     told = learnt.run("why", "app", "perl").stdout
     table, *lines = (
         line.strip() for line in told.partition("write in Cargo.toml:\n")[2].split("\n")
@@ -104,7 +108,7 @@ def test_the_lines_that_would_allow_it_do(learnt: Learnt) -> None:
 
 
 def test_a_grant_that_is_not_in_force_and_a_denial_are_told_with_their_lines(
-    learnt: Learnt,
+    learnt: LearntWorkspace,
 ) -> None:
     with learnt.granting(
         app='exec = ["perl"]\ndeny = { env = ["RELEASE_*"] }',
@@ -128,7 +132,7 @@ def test_a_grant_that_is_not_in_force_and_a_denial_are_told_with_their_lines(
     assert (document["because"], document["line"]) == ("denied", line)
 
 
-def test_the_document_says_the_same(learnt: Learnt) -> None:
+def test_the_document_says_the_same(learnt: LearntWorkspace) -> None:
     document = learnt.document("why", "helper@1.0.0", "exec:cc")
 
     assert document["version"] == 1
@@ -170,7 +174,7 @@ def test_the_document_says_the_same(learnt: Learnt) -> None:
     ],
 )
 @pytest.mark.quick(5)
-def test_bad_words_say_what_would_do(learnt: Learnt, words: list[str], said: str) -> None:
+def test_bad_words_say_what_would_do(learnt: LearntWorkspace, words: list[str], said: str) -> None:
     told = learnt.run("why", *words)
 
     assert told.returncode == 2
@@ -178,7 +182,7 @@ def test_bad_words_say_what_would_do(learnt: Learnt, words: list[str], said: str
     assert said in told.stderr
 
 
-def test_a_word_for_several_things_lists_them(learnt: Learnt, tmp_path: Path) -> None:
+def test_a_word_for_several_things_lists_them(learnt: LearntWorkspace, tmp_path: Path) -> None:
     copy = learnt.copy(tmp_path / "ws")
     (path,) = copy.recordings("app", "0.1.0")
     lines = path.read_text().splitlines(keepends=True)
@@ -194,7 +198,7 @@ def test_a_word_for_several_things_lists_them(learnt: Learnt, tmp_path: Path) ->
 
 
 def test_packages_that_share_name_and_version_are_told_apart(
-    learnt: Learnt, tmp_path: Path
+    learnt: LearntWorkspace, tmp_path: Path
 ) -> None:
     copy = learnt.copy(tmp_path / "ws", without=("target",))
     own = copy.folder / "vendored/Cargo.toml"
@@ -210,7 +214,7 @@ def test_packages_that_share_name_and_version_are_told_apart(
     assert sorted(answer.returncode for answer in answers) == [0, 20]
 
 
-def test_a_hostile_name_is_told_in_notation(learnt: Learnt) -> None:
+def test_a_hostile_name_is_told_in_notation(learnt: LearntWorkspace) -> None:
     name = "ev%1B%5B2J%E2%80%AEil"
 
     told = learnt.run("why", "app", name)
@@ -221,7 +225,9 @@ def test_a_hostile_name_is_told_in_notation(learnt: Learnt) -> None:
     assert f"for example: perl -e 1 {name}" in example.stdout
 
 
-def test_a_broken_recording_is_warned_of_and_passed_over(learnt: Learnt, tmp_path: Path) -> None:
+def test_a_broken_recording_is_warned_of_and_passed_over(
+    learnt: LearntWorkspace, tmp_path: Path
+) -> None:
     copy = learnt.copy(tmp_path / "ws")
     (path,) = copy.recordings("helper", "1.0.0")
     path.write_bytes(path.read_bytes()[:-40])
@@ -235,7 +241,7 @@ def test_a_broken_recording_is_warned_of_and_passed_over(learnt: Learnt, tmp_pat
     assert "by `buildperm learn`" not in told.stdout
 
 
-def test_an_incomplete_recording_is_told(learnt: Learnt, tmp_path: Path) -> None:
+def test_an_incomplete_recording_is_told(learnt: LearntWorkspace, tmp_path: Path) -> None:
     copy = learnt.copy(tmp_path / "ws")
     (path,) = copy.recordings("app", "0.1.0")
     *lines, end = path.read_text().splitlines()
@@ -247,7 +253,7 @@ def test_an_incomplete_recording_is_told(learnt: Learnt, tmp_path: Path) -> None
 
 
 def test_a_cargo_lock_that_is_out_of_date_or_missing_is_an_error(
-    learnt: Learnt, tmp_path: Path
+    learnt: LearntWorkspace, tmp_path: Path
 ) -> None:
     copy = learnt.copy(tmp_path / "ws", without=("target",))
     own = copy.folder / "app/Cargo.toml"

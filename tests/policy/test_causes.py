@@ -17,7 +17,7 @@ from buildperm.policy.rule import Rule
 from buildperm.policy.snapshot import Inputs, Seen, Snapshot
 from buildperm.policy.snapshots import seen
 from buildperm.rules.variables import withheld_because
-from tests.policy import drawing
+from tests.policy import snapshot_strategies
 
 CRATES_IO = "registry+https://github.com/rust-lang/crates.io-index"
 GIT = "git+https://example.org/x?branch=main"
@@ -160,12 +160,16 @@ def test_what_build_dependencies_need_is_told_where_nothing_else_is() -> None:
     ]
 
 
-@given(drawing.inputs, drawing.versions, st.sampled_from(["", CRATES_IO, f"{GIT}#01"]))
+@given(
+    snapshot_strategies.inputs,
+    snapshot_strategies.versions,
+    st.sampled_from(["", CRATES_IO, f"{GIT}#01"]),
+)
 def test_what_is_made_from_the_same_has_no_cause(inputs: Inputs, version: str, source: str) -> None:
     assert of_inputs(before(version, source, inputs), inputs, version) == []
 
 
-@given(drawing.inputs, drawing.inputs)
+@given(snapshot_strategies.inputs, snapshot_strategies.inputs)
 def test_whatever_differs_is_told_in_a_printable_line(then: Inputs, now: Inputs) -> None:
     found = of_inputs(before(source="", inputs=then), now)
 

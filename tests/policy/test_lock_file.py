@@ -16,7 +16,7 @@ from buildperm.errors import BuildpermError, ExitCode
 from buildperm.policy import lock_file
 from buildperm.policy.access import Kind, Outcome
 from buildperm.policy.snapshot import Context, Inputs, Seen, Sighting, Snapshot
-from tests.policy import drawing
+from tests.policy import snapshot_strategies
 
 LOCK = Path("/w/buildperm.lock")
 Snapshots = dict[tuple[str, str], Snapshot]
@@ -133,7 +133,7 @@ def test_a_long_list_has_a_line_for_each_element() -> None:
     assert lines[-1] == "]"
 
 
-@given(drawing.files)
+@given(snapshot_strategies.files)
 def test_whatever_is_written_is_read_back_and_has_one_text(snapshots: Snapshots) -> None:
     raw = lock_file.text(snapshots)
     found = lock_file.parsed(raw, LOCK)

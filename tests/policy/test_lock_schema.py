@@ -17,7 +17,7 @@ from buildperm.policy import lock_file
 from buildperm.policy.access import Kind, Outcome
 from buildperm.policy.lock_reader import FORMAT
 from buildperm.policy.snapshot import Snapshot
-from tests.policy import drawing
+from tests.policy import snapshot_strategies
 
 SCHEMA: dict[str, Any] = json.loads(
     files("buildperm.policy").joinpath("lock.schema.json").read_text("utf-8")
@@ -50,7 +50,7 @@ def test_the_schema_is_one_and_knows_what_the_reader_knows() -> None:
     assert pattern == f"^({kinds})({others})? "
 
 
-@given(drawing.files)
+@given(snapshot_strategies.files)
 def test_whatever_is_written_is_valid(snapshots: dict[tuple[str, str], Snapshot]) -> None:
     written = tomllib.loads(lock_file.text(snapshots).decode())
 

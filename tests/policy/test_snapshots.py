@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from buildperm.policy.access import Access, Kind, Outcome
 from buildperm.policy.snapshot import Context, Seen, Sighting, Snapshot
 from buildperm.policy.snapshots import compare, previous, seen, updated
-from tests.policy import drawing
-from tests.policy.drawing import OTHER, SAME, related
+from tests.policy import snapshot_strategies
+from tests.policy.snapshot_strategies import OTHER, SAME, related
 
 DEBUG = Context("x86_64-unknown-linux-gnu", "debug", ())
 RELEASE = Context("x86_64-unknown-linux-gnu", "release", ())
@@ -212,7 +212,9 @@ def test_a_script_that_did_the_same_differs_in_nothing(now: Snapshot) -> None:
 
 olds = st.lists(related, max_size=6).map(lambda drawn: by_key(*drawn))
 news = st.lists(related, max_size=4, unique_by=lambda one: (one.crate, one.version))
-presents = st.frozensets(st.tuples(st.sampled_from(["x", "y", "z"]), drawing.versions), max_size=6)
+presents = st.frozensets(
+    st.tuples(st.sampled_from(["x", "y", "z"]), snapshot_strategies.versions), max_size=6
+)
 
 
 @given(olds, news, presents)

@@ -2,7 +2,7 @@
 
 The rows are those of the catalogue that the design was made from. Missing are those that nothing
 can stop (44, 56, 57), races (45 and 46, which have tests of their own) and overlapping grants (85),
-which are no build script's doing: `tests/cli/test_sharing.py`.
+which are no build script's doing: `tests/cli/test_shared_folders.py`.
 An attack is carried out by `crates/arms`, and has to succeed where nobody stops it.
 """
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.redteam.attempts import said
+from tests.redteam.attempted_calls import said
 
 if TYPE_CHECKING:
     from tests.bench import Bench

@@ -13,7 +13,7 @@ import pytest
 
 from buildperm.rules import home, tier
 from tests.bench import OTHER_UID, SYSTEM_PYTHON, USERS, Bench
-from tests.redteam.reading import linked, planted, was_read
+from tests.redteam.sensitive_files import linked, planted, was_read
 
 
 class AtHome(Bench):

@@ -17,7 +17,7 @@ from buildperm.rules.pattern import locate
 from buildperm.sandbox import machine
 from buildperm.tracer.recording import reader
 from buildperm.workflow.build_outcome import propose
-from tests.redteam.attempts import said
+from tests.redteam.attempted_calls import said
 
 if TYPE_CHECKING:
     from pathlib import Path

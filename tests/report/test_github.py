@@ -13,8 +13,8 @@ from buildperm.report import github, text
 from buildperm.report.finding import Finding, Level, Report
 from buildperm.report.rule_catalogue import CATALOGUE
 from tests.report.documents import parse_commands
-from tests.report.drawing import REPORTS
-from tests.report.rendering import code, escaped, tokens
+from tests.report.rendered_markdown import code, escaped, tokens
+from tests.report.report_strategies import REPORTS
 from tests.report.reports import many
 
 _REJECTED = 1 << 20  # Bytes of a summary from which on GitHub shows nothing of it.

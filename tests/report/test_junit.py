@@ -14,7 +14,7 @@ from buildperm.report.build_run import BuildRun
 from buildperm.report.finding import Finding, Level, Report
 from buildperm.report.rule_catalogue import CATALOGUE
 from tests.report.documents import outcomes, parse_junit
-from tests.report.drawing import REPORTS
+from tests.report.report_strategies import REPORTS
 from tests.report.reports import many
 
 

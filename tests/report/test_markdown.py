@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from buildperm.printable import printable
 from buildperm.report import markdown
-from tests.report.drawing import TEXTS
-from tests.report.rendering import code, escaped, tokens
+from tests.report.rendered_markdown import code, escaped, tokens
+from tests.report.report_strategies import TEXTS
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from buildperm.report.finding import Finding, Level, Report
 from buildperm.report.manifest_place import GrantLines
 from buildperm.report.rule_catalogue import CATALOGUE
 from tests.report.documents import SARIF_SCHEMA, parse_sarif
-from tests.report.drawing import REPORTS
-from tests.report.rendering import code, escaped
+from tests.report.rendered_markdown import code, escaped
+from tests.report.report_strategies import REPORTS
 from tests.report.reports import CARGO_TOML, many
 
 LINES = CARGO_TOML.decode().splitlines()

@@ -26,7 +26,7 @@ from tests.report.documents import (
     outcomes,
     parse_commands,
 )
-from tests.report.rendering import code, escaped
+from tests.report.rendered_markdown import code, escaped
 
 READS_AND_WRITES = """
 fn main() {

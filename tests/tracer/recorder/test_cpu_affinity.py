@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.tracer.record import Record
+    from tests.tracer.recorded_child import Record
 
 ALL = os.sched_getaffinity(0)
 

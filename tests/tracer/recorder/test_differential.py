@@ -18,7 +18,7 @@ from buildperm.tracer.recording.event import Executed, FileOpened, PathChanged
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.tracer.record import Record, Recorded
+    from tests.tracer.recorded_child import Record, Recorded
 
 _LINE = re.compile(r"(\w+)\((.*)\) += -?\d+(?:<(.*)>)?(?: (E[A-Z0-9]+) .*| \(.*)?$")
 _TEXT = re.compile(r'(?:(?:AT_FDCWD|\d+)<([^>]*)>, )?"((?:\\x[0-9a-f]{2})*)"')

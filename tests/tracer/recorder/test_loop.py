@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from buildperm.tracer.recording.event import Event
-    from tests.tracer.record import Record, Recorded
+    from tests.tracer.recorded_child import Record, Recorded
 
 HOSTNAME = b"/etc/hostname"
 

@@ -13,7 +13,7 @@ from buildperm.tracer.recording.event import Executed, FileOpened, PathChanged
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.tracer.record import Record, Recorded
+    from tests.tracer.recorded_child import Record, Recorded
 
 SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/dev")
 

@@ -32,12 +32,12 @@ from buildperm.tracer.recording.event import (
     Verdict,
 )
 from buildperm.tracer.recording.reader import RecordingError
-from tests.tracer.record import HEADER
+from tests.tracer.recorded_child import HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.tracer.record import Record
+    from tests.tracer.recorded_child import Record
 
 SCHEMA = json.loads((Path(reader.__file__).parent / "recording.schema.json").read_text())
 VALIDATOR = Draft202012Validator(SCHEMA)

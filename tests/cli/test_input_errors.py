@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.command import CI, LEARN, buildperm, is_orderly, member
+from tests.programs import CHILDREN
 
 MARKS = 'fn main() { std::fs::write(std::env::var("OUT_DIR").unwrap() + "/ran", "").unwrap(); }\n'
-DENYING = str(Path(__file__).with_name("denying.py"))
+REFUSE_CALL = str(CHILDREN / "refuse_call.py")
 BOTH = pytest.mark.parametrize("command", [LEARN, CI], ids=["learn", "ci"])
 
 
@@ -128,14 +129,14 @@ def test_a_lock_file_that_is_broken(tmp_path: Path) -> None:
 def test_a_kernel_that_cannot_hold_anybody(
     tmp_path: Path, command: tuple[str, ...], call: str, error: str, said: str
 ) -> None:
-    launcher = [sys.executable, DENYING, call, error]
+    launcher = [sys.executable, REFUSE_CALL, call, error]
     folder = member(tmp_path / "ws", MARKS)
 
     refuse(folder, command, code=23, said=said, hint="hint: ", launcher=launcher)
 
 
 def test_the_launcher_that_refuses_system_calls_lets_all_others_through(tmp_path: Path) -> None:
-    launcher = [sys.executable, DENYING, "nothing", "EPERM"]
+    launcher = [sys.executable, REFUSE_CALL, "nothing", "EPERM"]
     folder = member(tmp_path / "ws", MARKS)
 
     held = buildperm("ci", folder=folder, launcher=launcher)

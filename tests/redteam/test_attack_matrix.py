@@ -15,11 +15,11 @@ from functools import partial
 import pytest
 
 from buildperm.sandbox.runtime import RUNTIMES
-from tests.redteam import matrix
-from tests.redteam.arena import WITHOUT, Measured, measure, states, users
+from tests.redteam import attack_matrix
+from tests.redteam.attack_matrix import cell
+from tests.redteam.attack_run import WITHOUT, Measured, measure, states, users
 from tests.redteam.catalogue import ATTACKS, OPEN, Attack
-from tests.redteam.matrix import cell
-from tests.redteam.once import once, wanted
+from tests.redteam.worker_cache import once, wanted
 
 USERS = list(users())
 HELD = [state for state in states() if state != WITHOUT]
@@ -182,15 +182,17 @@ def test_each_attack_has_a_name_of_its_own() -> None:
 def test_the_table_in_the_documentation_is_what_was_measured(measured: Measuring) -> None:
     if "root" not in USERS:
         pytest.skip("no root: some rows are only tried as root")
-    assert matrix.in_document(matrix.SECURITY.read_text()) == matrix.rows(matrix.cells(measured))
+    assert attack_matrix.in_document(attack_matrix.SECURITY.read_text()) == attack_matrix.rows(
+        attack_matrix.cells(measured)
+    )
 
 
 def test_a_table_is_put_between_its_markers() -> None:
-    text = f"before\n{matrix.BEGIN}\nold\n{matrix.END}\nafter\n"
-    put = matrix.replaced(text, ["| a |", "| b |"])
-    assert put.startswith(f"before\n{matrix.BEGIN}\n")
-    assert put.endswith(f"{matrix.END}\nafter\n")
-    assert matrix.in_document(put) == ["| a |", "| b |"]
+    text = f"before\n{attack_matrix.BEGIN}\nold\n{attack_matrix.END}\nafter\n"
+    put = attack_matrix.replaced(text, ["| a |", "| b |"])
+    assert put.startswith(f"before\n{attack_matrix.BEGIN}\n")
+    assert put.endswith(f"{attack_matrix.END}\nafter\n")
+    assert attack_matrix.in_document(put) == ["| a |", "| b |"]
     assert "old" not in put
 
 

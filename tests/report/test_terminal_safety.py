@@ -13,7 +13,7 @@ from buildperm.printable import ELLIPSIS, printable, shortened
 from buildperm.report import github, json, junit, sarif, text
 from buildperm.report.finding import Report
 from buildperm.tracer.notation import decode, encode
-from tests.report.drawing import REPORTS, TEXTS
+from tests.report.report_strategies import REPORTS, TEXTS
 
 DOCUMENTS = pytest.mark.parametrize(
     "write",

@@ -1,7 +1,7 @@
-"""Writes the table of attacks into SECURITY.md: `python tests/redteam/matrix.py`, some seconds.
+"""Writes the table of attacks into SECURITY.md; `make matrix` runs it, in some seconds.
 
-What stands there is what was measured on the machine that did it, as the ordinary user, and as root
-what only root can try. `tests/redteam/test_matrix.py` compares it with what its own machine does.
+The table says what was measured on the machine that wrote it: as the ordinary user, and, where only
+root can try, as root. `test_attack_matrix.py` compares it with what its own machine does.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if __name__ == "__main__":
 
 from buildperm.sandbox.runtime import RUNTIMES
 from tests import surroundings
-from tests.redteam.arena import WITHOUT, Measured, measure, states, users
+from tests.redteam.attack_run import WITHOUT, Measured, measure, states, users
 from tests.redteam.catalogue import ATTACKS, FAILS, NOTHING, OPEN, Attack
 
 SECURITY = Path(__file__).parents[2] / "SECURITY.md"

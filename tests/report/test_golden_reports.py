@@ -1,7 +1,7 @@
 """The reports for people and for machines, to the byte, for each kind of finding.
 
-After a change on purpose: `python -m pytest tests/report/test_snapshots.py --snapshot-update`; the
-difference of `__snapshots__` is what readers will notice.
+After a change on purpose: `python -m pytest tests/report/test_golden_reports.py --snapshot-update`.
+The difference of `__snapshots__` is what readers will notice.
 """
 
 from __future__ import annotations

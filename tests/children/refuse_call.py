@@ -1,6 +1,7 @@
-"""Runs a program on a kernel that refuses one system call: `denying.py CALL ERRNO PROGRAM ARGS…`.
+"""Runs a program on a kernel that refuses one system call.
 
-The refusal is the kernel's own, by a seccomp filter, and holds for everything that is started.
+`refuse_call.py CALL ERRNO PROGRAM ARGS…`. The refusal is the kernel's own, by a seccomp filter, and
+holds for everything that is started.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ _MODE_FILTER = 2
 _CALLS = {  # Numbers by machine, syscalls(2), and the first argument where only that one counts.
     "landlock_create_ruleset": ({"x86_64": 444, "aarch64": 444}, None),
     "nothing": ({"x86_64": 0xFFFF, "aarch64": 0xFFFF}, None),
+    "pidfd_getfd": ({"x86_64": 438, "aarch64": 438}, None),
     "ptrace": ({"x86_64": 101, "aarch64": 117}, None),
     "seccomp": ({"x86_64": 157, "aarch64": 167}, _PR_SET_SECCOMP),  # By way of prctl(2).
 }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.redteam.reading import linked, planted, was_read
+from tests.redteam.sensitive_files import linked, planted, was_read
 
 if TYPE_CHECKING:
     from tests.bench import Bench

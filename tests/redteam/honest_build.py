@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.redteam import arena
-from tests.redteam.arena import CRATES, WITHOUT
+from tests.redteam import attack_run
+from tests.redteam.attack_run import CRATES, WITHOUT
 
 WORKLOADS = (
     *("cc", "cmake", "configure", "perl", "python", "git", "pkg-config", "make", "libclang"),
@@ -51,11 +51,11 @@ class Built:
 
 def build(user: str, state: str) -> Built:
     """Build it as `user`, without a sandbox or held by a runtime."""
-    uid = arena.users()[user]
+    uid = attack_run.users()[user]
     top = Path("/tmp", f"buildperm-honest-{secrets.token_hex(6)}")
     top.mkdir(mode=0o755)
     try:
-        with arena.toolchain(uid) as rust:
+        with attack_run.toolchain(uid) as rust:
             return _build(top, uid, rust, state)
     finally:
         if "REDTEAM_KEEP" not in os.environ:
@@ -76,7 +76,7 @@ def _build(top: Path, uid: int, rust: Path, state: str) -> Built:
         ids = ["--reuid", str(uid), "--regid", str(uid), "--clear-groups"]
         as_user = ["setpriv", *ids]
     environment = {
-        "PATH": f"{rust}/bin:{arena.PATH}",
+        "PATH": f"{rust}/bin:{attack_run.PATH}",
         "HOME": str(home),
         "CARGO_HOME": str(home / ".cargo"),
         "CARGO_NET_OFFLINE": "true",
@@ -87,12 +87,12 @@ def _build(top: Path, uid: int, rust: Path, state: str) -> Built:
     if as_user:
         subprocess.run(["chown", "-R", f"{uid}:{uid}", str(top)], check=True)
     if as_user or "PYTHONPATH" in os.environ:
-        environment["PYTHONPATH"] = arena.python_path()
+        environment["PYTHONPATH"] = attack_run.python_path()
     report = top / "report.json"
     if state == WITHOUT:
         command = ["cargo", "build"]
     else:
-        command = arena.command_of_buildperm(is_other=bool(as_user))
+        command = attack_run.command_of_buildperm(is_other=bool(as_user))
         command += ["ci", "--report", f"json={report}"]
     ended = subprocess.run(
         [*as_user, *command],

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from tests.command import buildperm, member
-from tests.redteam.reading import linked, planted
+from tests.redteam.sensitive_files import linked, planted
 
 _PRIVATE = "-----BEGIN PRIVATE KEY-----\nplanted\n"
 _BUILD = r"""

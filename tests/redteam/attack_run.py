@@ -25,7 +25,7 @@ from typing import Any
 
 from buildperm.sandbox.runtime import RUNTIMES
 from tests.bench import OTHER_UID, SYSTEM_PYTHON, wait_until
-from tests.redteam.world import SENT, Processes, Servers, Terminal
+from tests.redteam.attack_targets import SENT, Processes, Servers, Terminal
 
 CRATES = Path(__file__).with_name("crates")
 REPOSITORY = Path(__file__).parents[2]

@@ -43,7 +43,7 @@ fn main() {
 
 
 @dataclass(frozen=True, slots=True)
-class Learnt:
+class LearntWorkspace:
     """A workspace with what it takes to run commands in it."""
 
     folder: Path
@@ -82,10 +82,10 @@ class Learnt:
         finally:
             self.manifest.write_bytes(before)
 
-    def copy(self, to: Path, *, without: tuple[str, ...] = ()) -> Learnt:
+    def copy(self, to: Path, *, without: tuple[str, ...] = ()) -> LearntWorkspace:
         """Copy the workspace, with dates and recordings but for what is left out."""
         shutil.copytree(self.folder, to, ignore=shutil.ignore_patterns(*without))
-        return Learnt(to, self.registry)
+        return LearntWorkspace(to, self.registry)
 
     def recordings(self, package: str, version: str) -> list[Path]:
         """Return the recordings of a package."""
@@ -94,7 +94,7 @@ class Learnt:
         return [path for path in found if f'"crate_version":"{version}"' in path.read_text()]
 
 
-def learn(folder: Path) -> Learnt:
+def learn(folder: Path) -> LearntWorkspace:
     """Make the workspace and learn it."""
     registry = Registry(folder / "registry")
     for version in ("1.0.0", "2.0.0"):
@@ -121,7 +121,7 @@ def learn(folder: Path) -> Learnt:
     for file in ("a.txt", "deep/b.txt", HOSTILE):
         (workspace / "schema" / file).write_text("x")
     (workspace / "other.txt").write_text("x")
-    learnt = Learnt(workspace, registry)
+    learnt = LearntWorkspace(workspace, registry)
     told = learnt.run(*LEARN, extra={"RELEASE_CHANNEL": "beta"})
     assert told.returncode == 3, told.stderr
     return learnt

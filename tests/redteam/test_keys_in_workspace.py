@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from buildperm.rules import sensitive, tier
-from tests.redteam.reading import linked, planted, was_read
+from tests.redteam.sensitive_files import linked, planted, was_read
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,9 +14,9 @@ from functools import partial
 import pytest
 
 from buildperm.sandbox.runtime import RUNTIMES
-from tests.redteam.arena import WITHOUT, states, users
-from tests.redteam.honest import WORKLOADS, Built, build
-from tests.redteam.once import once, wanted
+from tests.redteam.attack_run import WITHOUT, states, users
+from tests.redteam.honest_build import WORKLOADS, Built, build
+from tests.redteam.worker_cache import once, wanted
 
 HELD = [state for state in states() if state != WITHOUT]
 
