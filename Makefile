@@ -18,7 +18,8 @@ TESTS = $(RUN) -u PYTEST_ADDOPTS -u PYTEST_PLUGINS -u PYTHONWARNINGS -u PYTHONOP
 	-u PYTHONDONTWRITEBYTECODE LC_ALL=C.UTF-8 $(BIN)/python -m pytest
 PARALLEL = -n $(WORKERS) --dist worksteal
 
-.PHONY: help demo test test-all corpus races check format benchmark degradation screenshots matrix clean
+.PHONY: help demo test test-all corpus races check format benchmark degradation screenshots matrix architecture \
+	clean
 
 help:
 	@echo 'make demo       look at buildperm: records, decides and enforces on the bundled workspace'
@@ -32,6 +33,7 @@ help:
 	@echo 'make degradation  write what is open on older kernels into SECURITY.md, by trying'
 	@echo 'make screenshots  draw the pictures in screenshots/ anew, from real recordings'
 	@echo 'make matrix     run the attacks of tests/redteam, and write what came of them into SECURITY.md'
+	@echo 'make architecture  write contracts and modules into ARCHITECTURE.md'
 	@echo 'make clean      remove everything that was made'
 
 demo: $(VENV)/.demo needs-cargo
@@ -87,6 +89,9 @@ screenshots: $(VENV)/.test needs-cargo
 # As root, or else what only root can try is missing.
 matrix: $(VENV)/.test needs-cargo
 	$(RUN) $(BIN)/python tests/redteam/attack_matrix.py
+
+architecture: $(VENV)/.test
+	$(RUN) $(BIN)/python tests/architecture.py
 
 clean:
 	rm -rf $(VENV) build dist ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \

@@ -181,12 +181,14 @@ def test_the_source_distribution_holds_the_documents_and_no_links(distributions:
 
     assert not [entry.name for entry in entries if entry.issym()]
     assert {
+        "ARCHITECTURE.md",
         "CHANGELOG.md",
         "CONTRIBUTING.md",
         "HOW_IT_WORKS.md",
         "LICENSE",
         "README.md",
         "SECURITY.md",
+        "docs/commands.md",
         "pyproject.toml",
         "buildperm/tracer/notation.py",
     } <= names
