@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from buildperm.cargo.grant_keys import Keys
 from buildperm.errors import BuildpermError
-from buildperm.policy.access import Kind
+from buildperm.policy.kinds import Kind
 from buildperm.policy.manifest import dotted, table_path
 from buildperm.policy.write_conflicts import Area, Claim, area, conflict
 from buildperm.rules.containment import Containment

@@ -5,17 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-
-class Kind(StrEnum):
-    """What an access does; each is a list of its own in Cargo.toml but for `system`."""
-
-    READ = "read"
-    WRITE = "write"
-    EXEC = "exec"
-    NET = "net"
-    ENV = "env"
-    DIRECTIVE = "directives"
-    SYSTEM = "system"  # A system call that no grant opens; only ever shown.
+from buildperm.policy.kinds import Kind
 
 
 class Outcome(StrEnum):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from buildperm.policy.access import Kind
 from buildperm.policy.compilation import PINNED, effective
 from buildperm.policy.grants import CrateGrants
 from buildperm.policy.inclusion import contains
+from buildperm.policy.kinds import Kind
 from buildperm.policy.presets import PRESETS
 from buildperm.policy.proposal import Risk
 from buildperm.policy.risk import of_rule

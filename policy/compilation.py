@@ -9,8 +9,8 @@ from typing import TypedDict
 
 from buildperm.policy import presets
 from buildperm.policy import revision as revisions
-from buildperm.policy.access import Kind
-from buildperm.policy.grants import KINDS, CrateGrants
+from buildperm.policy.grants import CrateGrants
+from buildperm.policy.kinds import GRANTABLE, Kind
 from buildperm.policy.overlap import overlap
 from buildperm.policy.proposal import Risk
 from buildperm.policy.risk import of_rule
@@ -55,7 +55,7 @@ class Effective:
 
     def lists(self) -> Lists:
         """Write it as a session's package does."""
-        denied = {str(kind): _patterns(self.denials, kind) for kind in KINDS}
+        denied = {str(kind): _patterns(self.denials, kind) for kind in GRANTABLE}
         return Lists(
             read=_patterns(self.rules, Kind.READ),
             write=_patterns(self.rules, Kind.WRITE),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from buildperm.policy.access import Access, Kind
+from buildperm.policy.access import Access
+from buildperm.policy.kinds import Kind
 from buildperm.policy.pattern_set import PatternSet
 from buildperm.policy.rule import Rule
 from buildperm.rules import sensitive

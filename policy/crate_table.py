@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import tomlkit
 
 from buildperm.policy import string_list
-from buildperm.policy.grants import FORMAT, KINDS
+from buildperm.policy.grants import FORMAT
+from buildperm.policy.kinds import GRANTABLE
 from buildperm.policy.manifest import dotted
 from buildperm.policy.toml_statement import Layout, Statement, layout
 
@@ -25,7 +26,7 @@ Field: TypeAlias = tuple[str, ...]
 
 Value: TypeAlias = str | list[str]
 
-_ORDER = ("reviewed", "presets", *KINDS, "deny", "reason")
+_ORDER = ("reviewed", "presets", *GRANTABLE, "deny", "reason")
 
 
 def added(text: str, crate: tuple[str, ...], said: Mapping[Field, Value]) -> str:

@@ -16,7 +16,8 @@ from typing import Any
 from buildperm.errors import BuildpermError
 from buildperm.policy import crate_table, manifest
 from buildperm.policy.crate_table import Field
-from buildperm.policy.grants import KINDS, CrateGrants, Policy
+from buildperm.policy.grants import CrateGrants, Policy
+from buildperm.policy.kinds import GRANTABLE
 from buildperm.policy.replacement import replace_file
 from buildperm.policy.version import age
 
@@ -102,7 +103,7 @@ def _said(grants: CrateGrants) -> dict[Field, str | list[str]]:
         ("presets",): sorted(grants.presets),
         ("reason",): grants.reason,
     }
-    for kind in KINDS:
+    for kind in GRANTABLE:
         said[str(kind),] = sorted(rule.pattern for rule in grants.rules if rule.kind is kind)
         said["deny", str(kind)] = sorted(
             rule.pattern for rule in grants.denials if rule.kind is kind

@@ -12,11 +12,11 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from buildperm.policy import presets
-from buildperm.policy.access import Kind
 from buildperm.policy.compilation import effective
 from buildperm.policy.coverage import yields_to_wildcards
 from buildperm.policy.fold import STEERS, held
 from buildperm.policy.grants import CrateGrants
+from buildperm.policy.kinds import Kind
 from buildperm.policy.pattern_set import PatternSet
 from buildperm.policy.rule import Rule
 from buildperm.rules import address, baseline, directive, variables

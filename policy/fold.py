@@ -14,7 +14,8 @@ from functools import cache
 from typing import assert_never
 
 from buildperm.policy import risk
-from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.access import Access, Outcome
+from buildperm.policy.kinds import Kind
 from buildperm.policy.pattern_set import PatternSet
 from buildperm.rules import address, baseline, directive, sensitive, tier
 from buildperm.rules.containment import contained

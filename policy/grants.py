@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from buildperm.policy.access import Kind
 from buildperm.policy.rule import Rule
 from buildperm.rules.pattern import TOKENS
 
@@ -25,9 +24,6 @@ RUNTIMES = ("portable", "full")
 
 AUTO = "auto"
 """In `runtime`: the strongest that the machine can run."""
-
-KINDS = (Kind.EXEC, Kind.READ, Kind.WRITE, Kind.NET, Kind.ENV, Kind.DIRECTIVE)
-"""The kinds that a crate has a list of, in the order in which they are written."""
 
 CRATES_IO = frozenset({"registry+https://github.com/rust-lang/crates.io-index"})
 """What Cargo calls the default registry in metadata and lock file, by whatever protocol it asks."""

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from buildperm.policy import validation
-from buildperm.policy.access import Access, Kind
+from buildperm.policy.access import Access
+from buildperm.policy.kinds import Kind
 from buildperm.policy.pattern_set import PatternSet
 from buildperm.policy.proposal import Choice
 from buildperm.policy.rule import Rule

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from buildperm.errors import BuildpermError
-from buildperm.policy.access import Kind, Outcome
+from buildperm.policy.access import Outcome
 from buildperm.policy.grants import parse_key
+from buildperm.policy.kinds import Kind
 from buildperm.policy.manifest import BOM, dotted, kind_of, shown
 from buildperm.policy.snapshot import Context, Inputs, Seen, Sighting, Snapshot
 from buildperm.policy.toml_statement import Path as Keys

@@ -22,8 +22,8 @@ from tomlkit.exceptions import ParseError, TOMLKitError
 from buildperm.errors import BuildpermError
 from buildperm.policy import presets, validation, write_conflicts
 from buildperm.policy import revision as revisions
-from buildperm.policy.access import Kind
-from buildperm.policy.grants import AUTO, FORMAT, KINDS, RUNTIMES, CrateGrants, Policy, parse_key
+from buildperm.policy.grants import AUTO, FORMAT, RUNTIMES, CrateGrants, Policy, parse_key
+from buildperm.policy.kinds import GRANTABLE, Kind
 from buildperm.policy.rule import Rule
 from buildperm.policy.toml_statement import Layout, layout
 from buildperm.policy.toml_statement import Path as Keys
@@ -32,7 +32,7 @@ from buildperm.rules import limits
 BOM = "\ufeff"
 
 _TABLE_KEYS = ("version", "require", "runtime", "contexts", "shared", "limits", "crates")
-_CRATE_KEYS = ("reviewed", "presets", *KINDS, "deny", "reason")
+_CRATE_KEYS = ("reviewed", "presets", *GRANTABLE, "deny", "reason")
 
 
 def read(raw: bytes, path: Path) -> Policy:
@@ -338,13 +338,13 @@ class _ManifestReader:
 
     def denied(self, table: dict[str, Any], where: Keys) -> dict[str, Any]:
         denied = self.table(table.get("deny", {}), (*where, "deny"))
-        self.refuse_unknown(denied, (*where, "deny"), KINDS)
+        self.refuse_unknown(denied, (*where, "deny"), GRANTABLE)
         return denied
 
     def rules(self, table: dict[str, Any], where: Keys) -> dict[Rule, Keys]:
         """Read the lists of every kind that `table` has, each rule with its place."""
         found: dict[Rule, Keys] = {}
-        for kind in KINDS:
+        for kind in GRANTABLE:
             for pattern, place in self.strings(table.get(kind, []), (*where, str(kind))).items():
                 found[Rule(kind, pattern)] = place
         return found

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from buildperm.policy import ladder
-from buildperm.policy.access import Access, Kind
+from buildperm.policy.access import Access
 from buildperm.policy.compilation import PINNED, effective
 from buildperm.policy.decision import Answer, Decision
 from buildperm.policy.grants import CrateGrants, Policy
+from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Choice, Proposal, Reason
 from buildperm.policy.risk import of_rule
 from buildperm.policy.rule import Rule

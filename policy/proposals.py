@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
 from buildperm.policy import ladder, presets, risk, summaries, validation
-from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.access import Access, Outcome
 from buildperm.policy.coverage import Coverage, Granted
+from buildperm.policy.kinds import Kind
 from buildperm.policy.pattern_set import PatternSet
 from buildperm.policy.presets import Preset
 from buildperm.policy.proposal import Choice, Proposal, Risk

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Literal
 
 from buildperm.policy import compilation, merging, revision, summaries
-from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.access import Access, Outcome
 from buildperm.policy.coverage import Coverage
 from buildperm.policy.decision import signature
 from buildperm.policy.grants import CrateGrants, Policy, matching, parse_key
 from buildperm.policy.implied_grants import Covering, preset_choice
+from buildperm.policy.kinds import Kind
 from buildperm.policy.pattern_set import PatternSet
 from buildperm.policy.presets import PRESETS, expand
 from buildperm.policy.proposal import Choice, Proposal, Reason, Risk

@@ -9,7 +9,8 @@ import tomllib
 from functools import cache, lru_cache
 from importlib.resources import files
 
-from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.access import Access, Outcome
+from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Risk
 from buildperm.policy.rule import Rule
 from buildperm.rules import address, layout

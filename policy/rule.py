@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from buildperm.policy.access import Kind
+from buildperm.policy.kinds import Kind
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -15,7 +15,8 @@ from fnmatch import fnmatchcase
 from typing import TypeAlias
 
 from buildperm.errors import BuildpermError
-from buildperm.policy.access import Kind, Outcome
+from buildperm.policy.access import Outcome
+from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Proposal, Reason, Risk
 
 Test: TypeAlias = Callable[[Proposal, str], bool]

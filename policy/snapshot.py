@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from buildperm.policy.access import Kind, Outcome
+from buildperm.policy.access import Outcome
+from buildperm.policy.kinds import Kind
 
 
 @dataclass(frozen=True, slots=True, order=True)

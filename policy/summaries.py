@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from buildperm.policy import risk
-from buildperm.policy.access import Access, Kind
+from buildperm.policy.access import Access
+from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Risk
 
 NOTES_MOST = 6

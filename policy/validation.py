@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from buildperm.policy.access import Kind
+from buildperm.policy.kinds import Kind
 from buildperm.policy.rule import Rule
 from buildperm.policy.write_conflicts import is_own
 from buildperm.rules import address, directive, sensitive, variables

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from buildperm.policy import revision as revisions
-from buildperm.policy.access import Kind
 from buildperm.policy.allowance import Allowance
 from buildperm.policy.compilation import by_hand
 from buildperm.policy.grants import AUTO, RUNTIMES, CrateGrants, Policy
 from buildperm.policy.inclusion import contains
+from buildperm.policy.kinds import Kind
 from buildperm.policy.presets import PRESETS
 from buildperm.policy.proposal import Risk
 from buildperm.policy.risk import of_rule

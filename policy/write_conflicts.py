@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from buildperm.policy.access import Kind
 from buildperm.policy.grants import Policy, parse_key
+from buildperm.policy.kinds import Kind
 
 _BELOW = "/**"
 _OWN = ("$OUT_DIR", "$TMP", "$MANIFEST_DIR")

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from buildperm.policy import manifest, revision
-from buildperm.policy.access import Kind
 from buildperm.policy.grants import CrateGrants
+from buildperm.policy.kinds import Kind
 from buildperm.policy.presets import PRESETS
 from buildperm.policy.proposal import Reason
 from buildperm.presentation.wording import (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from buildperm.policy.access import Kind
 from buildperm.policy.explanation import (
     ByBaseline,
     ByPreset,
@@ -16,6 +15,7 @@ from buildperm.policy.explanation import (
     OfNoConcern,
     Sensitive,
 )
+from buildperm.policy.kinds import Kind
 from buildperm.policy.presets import PRESETS
 from buildperm.presentation.wording import shown, verb
 

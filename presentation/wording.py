@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.access import Access, Outcome
 from buildperm.policy.decision import Answer
+from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Choice, Proposal, Reason, Risk
 from buildperm.policy.summaries import MAY, title
 from buildperm.tracer.notation import encode

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.access import Access, Outcome
 from buildperm.policy.compilation import Withheld
+from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.proposals import is_settled
 from buildperm.policy.rule import Rule

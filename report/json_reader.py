@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeGuard, TypeVar
 
 from buildperm.errors import BuildpermError
-from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.access import Access, Outcome
 from buildperm.policy.combination import CHAINS_MOST, combine
 from buildperm.policy.fold import STEERS, held
 from buildperm.policy.grants import parse_key
+from buildperm.policy.kinds import Kind
 from buildperm.report.json import VERSION
 from buildperm.rules import directive, secret_values
 from buildperm.rules.pattern import TOKENS

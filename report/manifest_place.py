@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import quote
 
 from buildperm.policy import manifest
-from buildperm.policy.access import Kind
 from buildperm.policy.grants import PackageSpec, parse_key
+from buildperm.policy.kinds import Kind
 from buildperm.policy.toml_statement import Path as Keys
 from buildperm.policy.toml_statement import layout
 from buildperm.printable import printable

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from buildperm.errors import BuildpermError
 from buildperm.policy import editor, manifest, validation
-from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.access import Access, Outcome
 from buildperm.policy.compilation import PINNED
 from buildperm.policy.decision import Answer, Decision
 from buildperm.policy.grants import CrateGrants
+from buildperm.policy.kinds import Kind
 from buildperm.policy.merging import merged
 from buildperm.policy.proposal import Proposal, Reason, Risk
 from buildperm.policy.risk import of_rule

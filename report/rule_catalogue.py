@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from buildperm.policy.access import Kind
+from buildperm.policy.kinds import Kind
 from buildperm.report.finding import Level
 
 FAILED = "failed"

@@ -8,7 +8,8 @@ import shlex
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.access import Access, Outcome
+from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Choice, Proposal, Risk
 from buildperm.printable import printable
 from buildperm.report.build_run import BuildRun, ScriptRun

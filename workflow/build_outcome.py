@@ -12,11 +12,12 @@ from buildperm.cargo.held_build import HeldBuild
 from buildperm.cargo.units import Unit
 from buildperm.errors import BuildpermError
 from buildperm.policy import proposals
-from buildperm.policy.access import Access, Kind
+from buildperm.policy.access import Access
 from buildperm.policy.combination import combine
 from buildperm.policy.compilation import Withheld
 from buildperm.policy.fold import fold
-from buildperm.policy.grants import KINDS, Policy
+from buildperm.policy.grants import Policy
+from buildperm.policy.kinds import GRANTABLE, Kind
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.rule import Rule
 from buildperm.report.build_run import LeftOut, ScriptRun
@@ -201,4 +202,4 @@ def package_of(session: Session, path: Path) -> tuple[SessionPackage, Recording]
 
 def rules(lists: Mapping[str, Sequence[str]]) -> list[Rule]:
     """Return the rules that a package's lists in a session stand for."""
-    return [Rule(kind, pattern) for kind in KINDS for pattern in lists.get(str(kind), ())]
+    return [Rule(kind, pattern) for kind in GRANTABLE for pattern in lists.get(str(kind), ())]

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from buildperm.cargo import units
-from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.access import Access, Outcome
 from buildperm.policy.combination import combine
 from buildperm.policy.fold import fold, held
+from buildperm.policy.kinds import Kind
 from buildperm.policy.snapshot import Context, Seen, Sighting, Snapshot
 from buildperm.report.text import count
 from buildperm.rules.pattern import locate

@@ -9,15 +9,15 @@ from difflib import get_close_matches
 
 from buildperm.errors import BuildpermError
 from buildperm.policy import presets, validation
-from buildperm.policy.access import Kind
-from buildperm.policy.grants import KINDS, CrateGrants
+from buildperm.policy.grants import CrateGrants
+from buildperm.policy.kinds import GRANTABLE, Kind
 from buildperm.policy.presets import PRESETS
 from buildperm.policy.rule import Rule
 from buildperm.rules.pattern import is_literal, matches
 
 _ALL = "all"
 _PRESET = "preset"
-_KINDS = {str(kind): kind for kind in KINDS} | {"directive": Kind.DIRECTIVE}
+_KINDS = {str(kind): kind for kind in GRANTABLE} | {"directive": Kind.DIRECTIVE}
 _WORD = re.compile(rf"({'|'.join(_KINDS)}|{_PRESET}):(.+)", re.DOTALL)
 _BETWEEN = re.compile(rf"=(?=(?:{'|'.join(_KINDS)}|{_PRESET}):)")
 _WAYS = "Write `exec:perl`, `preset:cc`, `read:$WORKSPACE/x/**`, or `all`."

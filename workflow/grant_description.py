@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from buildperm.policy import lock_file, revision
-from buildperm.policy.access import Kind, Outcome
+from buildperm.policy.access import Outcome
 from buildperm.policy.compilation import Withheld
+from buildperm.policy.kinds import Kind
 from buildperm.policy.presets import PRESETS
 from buildperm.policy.snapshot import Seen
 from buildperm.presentation import sentences

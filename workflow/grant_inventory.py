@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from buildperm.policy import reasons
-from buildperm.policy.access import Kind
 from buildperm.policy.compilation import Withheld, effective
 from buildperm.policy.grants import CrateGrants, Policy, parse_key
+from buildperm.policy.kinds import Kind
 from buildperm.policy.presets import PRESETS
 from buildperm.policy.proposal import Risk
 from buildperm.policy.risk import of_rule

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from buildperm.cargo import owned_folders
 from buildperm.errors import BuildpermError
-from buildperm.policy.access import Access, Kind
+from buildperm.policy.access import Access
+from buildperm.policy.kinds import Kind
 from buildperm.rules import directive
 from buildperm.rules.containment import contained
 from buildperm.rules.pattern import TOKENS, locate, which

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from buildperm.policy import explanation, proposals
-from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.access import Access, Outcome
 from buildperm.policy.compilation import PINNED, by_hand
 from buildperm.policy.explanation import (
     ByBaseline,
@@ -26,6 +26,7 @@ from buildperm.policy.explanation import (
 )
 from buildperm.policy.fold import STEERS, held
 from buildperm.policy.grants import Policy
+from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.risk import of_rule
 from buildperm.policy.rule import Rule

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.access import Access, Outcome
 from buildperm.policy.combination import combine
 from buildperm.policy.explanation import Denied, Explainer, Explanation, is_allowed
 from buildperm.policy.grants import CrateGrants
+from buildperm.policy.kinds import Kind
 from buildperm.policy.proposals import is_settled
 from buildperm.policy.rule import Rule
 from buildperm.report.text import count

@@ -16,8 +16,9 @@ from buildperm.cargo.units import Unit
 from buildperm.cli import options
 from buildperm.errors import BuildpermError, ExitCode
 from buildperm.policy import effect
-from buildperm.policy.access import Access, Kind
+from buildperm.policy.access import Access
 from buildperm.policy.effect import Effect, EffectDifference
+from buildperm.policy.kinds import Kind
 from buildperm.presentation.wording import outcome_word, printable, shown
 from buildperm.report.text import count
 from buildperm.rules import variables

@@ -11,8 +11,8 @@ import pytest
 from buildperm.cargo.grant_keys import Keys, places
 from buildperm.cargo.metadata import Package
 from buildperm.cargo.project import Project, open_project
-from buildperm.policy.access import Kind
 from buildperm.policy.grants import CrateGrants, Policy, key_for, matching, parse_key
+from buildperm.policy.kinds import Kind
 from buildperm.policy.rule import Rule
 from tests.registry import Registry
 

@@ -22,8 +22,8 @@ from buildperm.cargo.project import open_project
 from buildperm.cargo.rerun import Rerun
 from buildperm.cargo.toolchain import Toolchain
 from buildperm.errors import BuildpermError, CannotEnforceError
-from buildperm.policy.access import Kind
 from buildperm.policy.grants import CrateGrants, Policy
+from buildperm.policy.kinds import Kind
 from buildperm.policy.rule import Rule
 from buildperm.tracer.notation import encode
 from tests.cargo.workspaces import QUIET, Workspace, package, vendor

@@ -15,8 +15,9 @@ from buildperm.cargo.session_maker import make
 from buildperm.cargo.snapshotting import take
 from buildperm.cargo.target_directory import open_target
 from buildperm.policy import lock_file
-from buildperm.policy.access import Kind, Outcome
+from buildperm.policy.access import Outcome
 from buildperm.policy.grants import CrateGrants, Policy
+from buildperm.policy.kinds import Kind
 from buildperm.policy.pending_review import Cause, Pending
 from buildperm.policy.rule import Rule
 from buildperm.policy.snapshot import Context, Seen, Sighting, Snapshot

@@ -6,7 +6,8 @@ import string
 
 from hypothesis import strategies as st
 
-from buildperm.policy.access import Kind, Outcome
+from buildperm.policy.access import Outcome
+from buildperm.policy.kinds import Kind
 from buildperm.policy.snapshot import Context, Inputs, Seen, Sighting, Snapshot
 from buildperm.tracer.notation import encode
 

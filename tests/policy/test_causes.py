@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buildperm.policy import causes
-from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.access import Access, Outcome
+from buildperm.policy.kinds import Kind
 from buildperm.policy.pending_review import Cause
 from buildperm.policy.presets import PRESETS
 from buildperm.policy.proposals import undecided

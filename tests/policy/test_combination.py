@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.access import Access, Outcome
 from buildperm.policy.combination import combine, stable
+from buildperm.policy.kinds import Kind
 
 
 def ran(name: str, outcome: Outcome = Outcome.DONE, unstable: str = "") -> Access:

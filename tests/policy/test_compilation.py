@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from buildperm.policy.access import Kind
 from buildperm.policy.compilation import Effective, digest, effective
 from buildperm.policy.grants import CrateGrants
+from buildperm.policy.kinds import Kind
 from buildperm.policy.presets import PRESETS, expand
 from buildperm.policy.risk import of_rule
 from buildperm.policy.rule import Rule

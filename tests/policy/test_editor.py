@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from buildperm.errors import BuildpermError
 from buildperm.policy import manifest
-from buildperm.policy.access import Kind
 from buildperm.policy.editor import diff, with_grants, write_atomically
 from buildperm.policy.grants import CrateGrants
+from buildperm.policy.kinds import Kind
 from buildperm.policy.rule import Rule
 from tests import surroundings
 

@@ -15,6 +15,7 @@ from buildperm.policy.access import Access, Kind, Outcome
 from buildperm.policy.decision import Answer, Decision
 from buildperm.policy.equivalence import Likeness
 from buildperm.policy.grants import CrateGrants, Policy
+from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Choice, Proposal, Reason, Risk
 from buildperm.policy.review import Review
 from buildperm.policy.rule import Rule

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.access import Access, Outcome
 from buildperm.policy.compilation import effective
 from buildperm.policy.explanation import (
     HANDED_OVER,
@@ -30,6 +30,7 @@ from buildperm.policy.explanation import (
 )
 from buildperm.policy.fold import STEERS, held
 from buildperm.policy.grants import CrateGrants
+from buildperm.policy.kinds import Kind
 from buildperm.policy.presets import NAMES
 from buildperm.policy.proposals import undecided
 from buildperm.policy.rule import Rule

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.access import Access, Outcome
 from buildperm.policy.fold import CHAINS_MOST, SCRIPT, fold
+from buildperm.policy.kinds import Kind
 from buildperm.policy.proposals import is_settled
 from buildperm.tracer.recorder.writer import REUSED
 from buildperm.tracer.recording.event import (

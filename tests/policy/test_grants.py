@@ -7,8 +7,8 @@ from types import MappingProxyType
 
 import pytest
 
-from buildperm.policy.access import Kind
 from buildperm.policy.grants import CrateGrants, Policy, key_for, matching, parse_key
+from buildperm.policy.kinds import Kind
 from buildperm.policy.rule import Rule
 
 CRATES_IO = "registry+https://github.com/rust-lang/crates.io-index"

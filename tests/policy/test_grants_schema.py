@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from buildperm.policy import manifest
-from buildperm.policy.access import Kind
 from buildperm.policy.editor import with_grants
-from buildperm.policy.grants import AUTO, FORMAT, KINDS, RUNTIMES, CrateGrants
+from buildperm.policy.grants import AUTO, FORMAT, RUNTIMES, CrateGrants
+from buildperm.policy.kinds import GRANTABLE, Kind
 from buildperm.policy.presets import NAMES
 from buildperm.policy.rule import Rule
 from buildperm.rules import limits
@@ -39,8 +39,8 @@ def test_the_schema_is_one_and_knows_what_the_reader_knows() -> None:
     assert SCHEMA["properties"]["require"]["enum"] == list(RUNTIMES)
     assert SCHEMA["properties"]["runtime"]["enum"] == [AUTO, *RUNTIMES]
     assert crate["presets"]["items"]["enum"] == list(NAMES)
-    assert set(crate["deny"]["properties"]) == {str(kind) for kind in KINDS}
-    assert set(crate) == {"reviewed", "presets", "deny", "reason", *map(str, KINDS)}
+    assert set(crate["deny"]["properties"]) == {str(kind) for kind in GRANTABLE}
+    assert set(crate) == {"reviewed", "presets", "deny", "reason", *map(str, GRANTABLE)}
 
 
 def test_the_schema_knows_the_limits_and_their_defaults() -> None:

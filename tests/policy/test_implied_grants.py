@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buildperm.policy import ladder
-from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.access import Access, Outcome
 from buildperm.policy.coverage import Coverage, Granted
 from buildperm.policy.implied_grants import Covering, preset_choice
+from buildperm.policy.kinds import Kind
 from buildperm.policy.presets import PRESETS, expand
 from buildperm.policy.rule import Rule
 from buildperm.rules.pattern import is_literal, matches

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from buildperm.errors import BuildpermError, ExitCode
 from buildperm.policy import lock_file
-from buildperm.policy.access import Kind, Outcome
+from buildperm.policy.access import Outcome
+from buildperm.policy.kinds import Kind
 from buildperm.policy.snapshot import Context, Inputs, Seen, Sighting, Snapshot
 from tests.policy import snapshot_strategies
 

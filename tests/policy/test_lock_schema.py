@@ -14,7 +14,8 @@ from jsonschema import Draft202012Validator
 
 from buildperm.errors import BuildpermError
 from buildperm.policy import lock_file
-from buildperm.policy.access import Kind, Outcome
+from buildperm.policy.access import Outcome
+from buildperm.policy.kinds import Kind
 from buildperm.policy.lock_reader import FORMAT
 from buildperm.policy.snapshot import Snapshot
 from tests.policy import snapshot_strategies

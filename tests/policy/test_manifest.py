@@ -8,8 +8,8 @@ import pytest
 
 from buildperm.errors import BuildpermError, ExitCode
 from buildperm.policy import manifest
-from buildperm.policy.access import Kind
 from buildperm.policy.grants import CrateGrants
+from buildperm.policy.kinds import Kind
 from buildperm.policy.rule import Rule
 
 MANIFEST = Path("/w/Cargo.toml")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from buildperm.policy import presets, validation
-from buildperm.policy.access import Kind
+from buildperm.policy.kinds import Kind
 from buildperm.policy.presets import PRESETS
 from buildperm.policy.proposal import Risk
 from buildperm.rules import baseline, sensitive, variables

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from buildperm.policy import reasons
-from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.access import Access, Outcome
 from buildperm.policy.compilation import effective
 from buildperm.policy.decision import signature
 from buildperm.policy.grants import CrateGrants, Policy
+from buildperm.policy.kinds import Kind
 from buildperm.policy.presets import PRESETS
 from buildperm.policy.proposal import Choice, Proposal, Reason, Risk
 from buildperm.policy.proposals import propose

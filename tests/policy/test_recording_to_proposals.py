@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.access import Access, Outcome
 from buildperm.policy.fold import SCRIPT, fold
+from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Proposal, Risk
 from buildperm.policy.proposals import propose
 from buildperm.tracer import syscall_table

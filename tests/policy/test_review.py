@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from buildperm.errors import BuildpermError
 from buildperm.policy import journal, manifest, reasons
-from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.access import Access, Outcome
 from buildperm.policy.compilation import effective
 from buildperm.policy.decision import Act, Answer, Decision, Entry, Picked
 from buildperm.policy.editor import with_grants
 from buildperm.policy.grants import CrateGrants, Policy
+from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Choice, Proposal, Risk
 from buildperm.policy.review import Review
 from buildperm.policy.rule import Rule

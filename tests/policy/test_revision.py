@@ -7,9 +7,9 @@ from importlib.resources import files
 import pytest
 
 from buildperm.policy import merging, revision
-from buildperm.policy.access import Kind
 from buildperm.policy.compilation import effective
 from buildperm.policy.grants import CrateGrants
+from buildperm.policy.kinds import Kind
 from buildperm.policy.rule import Rule
 from buildperm.policy.version import age
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from buildperm.policy import presets, risk
-from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.access import Access, Outcome
+from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Risk
 from buildperm.policy.rule import Rule
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.access import Access, Outcome
+from buildperm.policy.kinds import Kind
 from buildperm.policy.snapshot import Context, Seen, Sighting, Snapshot
 from buildperm.policy.snapshots import compare, previous, seen, updated
 from tests.policy import snapshot_strategies

@@ -16,10 +16,11 @@ import pytest
 
 from buildperm.errors import BuildpermError
 from buildperm.policy import editor, manifest, reasons
-from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.access import Access, Outcome
 from buildperm.policy.comparison import Comparison, SourceChange
 from buildperm.policy.decision import Answer, Entry
 from buildperm.policy.grants import CrateGrants
+from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Reason
 from buildperm.policy.proposals import propose
 from buildperm.policy.review import Review
@@ -252,7 +253,8 @@ def test_what_is_typed_before_a_risky_question_is_thrown_away() -> None:
     program = textwrap.dedent("""
         import sys, time
         from buildperm.presentation.plain_prompt import ask
-        from buildperm.policy.access import Access, Kind, Outcome
+        from buildperm.policy.access import Access, Outcome
+        from buildperm.policy.kinds import Kind
         from buildperm.policy.proposals import propose
         from buildperm.policy.review import Review
         seen = [Access(Kind.EXEC, "perl", Outcome.DONE, 1, 0, 1, (("script",),))]

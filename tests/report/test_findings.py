@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.access import Access, Outcome
+from buildperm.policy.kinds import Kind
 from buildperm.policy.pending_review import Cause, Pending
 from buildperm.policy.proposal import Proposal, Reason
 from buildperm.report import findings

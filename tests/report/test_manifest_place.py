@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buildperm.errors import BuildpermError
-from buildperm.policy.access import Kind
+from buildperm.policy.kinds import Kind
 from buildperm.report.manifest_place import GrantLines, in_repository, uri
 
 PATH = Path("Cargo.toml")

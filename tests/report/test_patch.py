@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buildperm.policy import manifest
-from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.access import Access, Outcome
 from buildperm.policy.compilation import effective
 from buildperm.policy.fold import held
+from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.proposals import propose
 from buildperm.policy.rule import Rule

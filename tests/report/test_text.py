@@ -3,7 +3,8 @@ from __future__ import annotations
 import tomllib
 from dataclasses import replace
 
-from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.access import Access, Outcome
+from buildperm.policy.kinds import Kind
 from buildperm.report import text
 from buildperm.report.build_run import BuildRun
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.access import Access, Outcome
+from buildperm.policy.kinds import Kind
 from buildperm.policy.proposals import is_settled
 from buildperm.rules import sensitive
 

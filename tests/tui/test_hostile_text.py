@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.style import Style
 
-from buildperm.policy.access import Kind
+from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Choice, Risk
 from buildperm.policy.rule import Rule
 from buildperm.presentation.wording import chain_text, shown

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from buildperm.policy.access import Kind
+from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Choice
 from buildperm.policy.rule import Rule
 from buildperm.tracer.notation import encode

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from buildperm.policy.access import Kind, Outcome
+from buildperm.policy.access import Outcome
 from buildperm.policy.comparison import Comparison, SourceChange
 from buildperm.policy.decision import Act, Answer, Decision
 from buildperm.policy.explanation import (
@@ -23,6 +23,7 @@ from buildperm.policy.explanation import (
     OfNoConcern,
     Sensitive,
 )
+from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Reason, Risk
 from buildperm.policy.review import Review
 from buildperm.policy.rule import Rule

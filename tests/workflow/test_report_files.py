@@ -16,7 +16,7 @@ import jsonschema
 import pytest
 
 from buildperm.policy import manifest
-from buildperm.policy.access import Kind
+from buildperm.policy.kinds import Kind
 from buildperm.policy.rule import Rule
 from tests.command import buildperm, is_orderly, member
 from tests.report.documents import (
