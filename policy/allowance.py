@@ -90,8 +90,7 @@ def exact_paths(grants: Iterable[CrateGrants]) -> frozenset[str]:
 
 
 def _is_exact_path(rule: Rule) -> bool:
-    is_file = rule.kind in (Kind.READ, Kind.WRITE, Kind.EXEC)
-    return is_file and is_literal(rule.pattern) and _is_path(rule.pattern)
+    return rule.kind.is_file and is_literal(rule.pattern) and _is_path(rule.pattern)
 
 
 def _is_path(pattern: str) -> bool:

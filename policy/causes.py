@@ -9,26 +9,16 @@ from buildperm.policy.kinds import Kind
 from buildperm.policy.pending_review import Cause
 from buildperm.policy.proposals import undecided
 from buildperm.policy.rule import Rule
+from buildperm.policy.sensitivity import why_sensitive
 from buildperm.policy.snapshot import Inputs, Seen, Snapshot
 from buildperm.rules import address, directive
 from buildperm.rules.pattern import matches
-from buildperm.rules.sensitive import why
-from buildperm.rules.variables import withheld_because
 from buildperm.tracer.notation import encode
 
 Causes = Iterator[tuple[Cause, str]]
 
 _NAMED_MOST = 5  # Sentences of one kind; the rest is counted.
 _COMMIT_SHOWN = 9  # Digits, as git shows it.
-_SEEN = {
-    Kind.READ: "reading",
-    Kind.WRITE: "writing",
-    Kind.EXEC: "running",
-    Kind.NET: "connecting to",
-    Kind.ENV: "reading the variable",
-    Kind.DIRECTIVE: "telling Cargo",
-    Kind.SYSTEM: "calling",
-}
 
 
 def of_version(before: Snapshot | None, version: str) -> Causes:
@@ -105,7 +95,7 @@ def of_grants(seen: Iterable[Seen], rules: Collection[Rule], denials: Collection
         if rule.kind is Kind.EXEC and "/" in rule.pattern
     ]
     found = [
-        (Cause.GRANTS, f"seen {_SEEN[access.kind]} `{access.target}`, which is not granted")
+        (Cause.GRANTS, f"seen {access.kind.traits.gerund} `{access.target}`, which is not granted")
         for access in left
         if access.kind is not Kind.EXEC or not any(matches(name, access.target) for name in files)
     ]
@@ -118,19 +108,9 @@ def _access(seen: Seen) -> Access:
 
 def _sensitive(seen: Seen) -> str:
     """Say again what folding said when it was seen."""
-    match seen.kind:
-        case Kind.READ | Kind.EXEC:
-            return why(seen.target, writing=False)
-        case Kind.WRITE:
-            return why(seen.target, writing=True)
-        case Kind.ENV:
-            return withheld_because(seen.target)
-        case Kind.DIRECTIVE:
-            return "forbidden" if _is_forbidden(seen.target) else ""
-        case Kind.NET:
-            return address.why_held(seen.target)
-        case Kind.SYSTEM:
-            return ""
+    if seen.kind is Kind.DIRECTIVE:
+        return "forbidden" if _is_forbidden(seen.target) else ""
+    return why_sensitive(seen.kind, seen.target)
 
 
 def _is_forbidden(target: str) -> bool:

@@ -10,7 +10,7 @@ from typing import TypedDict
 from buildperm.policy import presets
 from buildperm.policy import revision as revisions
 from buildperm.policy.grants import CrateGrants
-from buildperm.policy.kinds import GRANTABLE, Kind
+from buildperm.policy.kinds import GRANTABLE, Kind, Syntax
 from buildperm.policy.overlap import overlap
 from buildperm.policy.proposal import Risk
 from buildperm.policy.risk import of_rule
@@ -22,7 +22,7 @@ PINNED = Risk.HIGH
 
 # Landlock cannot refuse a part of what it allows, so a grant that a denial cuts into is withheld as
 # a whole. Names of variables and directives are judged one by one, where both lists are at hand.
-_UNDIVIDED = (Kind.READ, Kind.WRITE, Kind.EXEC, Kind.NET)
+_UNDIVIDED = (Syntax.PATH, Syntax.PROGRAM, Syntax.ADDRESS)
 
 
 class Lists(TypedDict):
@@ -106,7 +106,7 @@ def _why_withheld(rule: Rule, grants: CrateGrants, revision: str) -> str:
             return "it is denied"
         if (
             rule.kind is denial.kind
-            and rule.kind in _UNDIVIDED
+            and rule.kind.traits.syntax in _UNDIVIDED
             and overlap(rule.pattern, denial.pattern)
         ):
             return f"it cannot be held without `{denial.pattern}`, which is denied"

@@ -12,13 +12,14 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from buildperm.policy import presets
+from buildperm.policy.baseline_patterns import ALLOWED, HABITS, NOT_OWN
 from buildperm.policy.compilation import effective
 from buildperm.policy.coverage import yields_to_wildcards
-from buildperm.policy.fold import STEERS, held
 from buildperm.policy.grants import CrateGrants
-from buildperm.policy.kinds import Kind
+from buildperm.policy.kinds import Kind, Syntax
 from buildperm.policy.pattern_set import PatternSet
 from buildperm.policy.rule import Rule
+from buildperm.policy.sensitivity import STEERS, why_sensitive
 from buildperm.rules import address, baseline, directive, variables
 from buildperm.rules.pattern import TOKENS, is_literal, matches
 from buildperm.tracer.notation import encode
@@ -102,24 +103,9 @@ UNCONNECTED = "no grant opens a socket that is a file or a name on this machine"
 UNOPENED = "no grant opens a system call"
 
 _DESCRIPTORS = "/proc/self/fd/**"  # What it holds open it has already, however it asks again.
-_PATHS = (Kind.READ, Kind.WRITE, Kind.EXEC)
 # Directives are judged by absolute paths; any folders will do that nothing lies in.
 _PLACES = {token: b"/nonexistent/" + token.encode() for token in TOKENS}
 _TOKEN = re.compile(rf"\$({'|'.join(TOKENS)})(?![A-Za-z0-9_])")
-_BASELINE = {
-    Kind.READ: (*baseline.READ, *baseline.WRITE),
-    Kind.WRITE: baseline.WRITE,
-    Kind.EXEC: baseline.EXEC,
-}
-_SETS = {kind: PatternSet(patterns) for kind, patterns in _BASELINE.items()}
-_NOT_OWN = PatternSet(baseline.NOT_OWN)
-_HABITS = {
-    Kind.READ: baseline.QUIET,
-    Kind.WRITE: baseline.QUIET_WRITES,
-    Kind.NET: baseline.QUIET_SOCKETS,
-    Kind.SYSTEM: baseline.QUIET,
-}
-_HABIT_SETS = {kind: PatternSet(patterns) for kind, patterns in _HABITS.items()}
 
 
 class Explainer:
@@ -159,30 +145,36 @@ class Explainer:
         Raises:
             ValueError: The target holds a `%` without two hexadecimal digits.
         """
-        if kind in _PATHS:
-            return self._path(kind, target, resolved, is_free, handed_over)
-        if kind is Kind.ENV:
-            return self._variable(target)
-        if kind is Kind.DIRECTIVE:
-            return self._directive(target, is_free, handed_over)
+        match kind.traits.syntax:
+            case Syntax.PATH | Syntax.PROGRAM:
+                return self._path(kind, target, resolved, is_free, handed_over)
+            case Syntax.VARIABLE:
+                return self._variable(kind, target)
+            case Syntax.DIRECTIVE:
+                return self._directive(target, is_free, handed_over)
+            case Syntax.ADDRESS:
+                return self._unopened(kind, target) or self._host(kind, target)
+            case Syntax.CALL:
+                return self._unopened(kind, target) or Never(UNOPENED)
+
+    def _unopened(self, kind: Kind, target: str) -> Refused | None:
+        """Say why it is refused before any grant is looked at; None if it is not."""
         denial = self._denials.first(kind, target)
         if denial is not None:
             return Denied(denial)
         habit = _habit(kind, target)
-        if habit:
-            return OfNoConcern(habit)
-        return Never(UNOPENED) if kind is Kind.SYSTEM else self._host(target)
+        return OfNoConcern(habit) if habit else None
 
-    def _host(self, target: str) -> Explanation:
+    def _host(self, kind: Kind, target: str) -> Explanation:
         found = address.of_pattern(target)
         if found is None:
             return Never(UNCONNECTED)
-        why = held(Kind.NET, target)
+        why = why_sensitive(kind, target)
         is_exact = address.packed_address(found[0]) is not None
-        for rule in self._rules.all(Kind.NET, target):
+        for rule in self._rules.all(kind, target):
             if is_literal(rule.pattern) or not is_exact:
                 return self._granted(rule)
-        for rule in self._withheld.all(Kind.NET, target):
+        for rule in self._withheld.all(kind, target):
             if is_literal(rule.pattern) or not is_exact:
                 return self._not_in_force(rule)
         return Sensitive(why, None) if why else NotGranted()
@@ -190,7 +182,7 @@ class Explainer:
     def _path(
         self, kind: Kind, target: str, resolved: str, is_free: bool, handed_over: Collection[str]
     ) -> Explanation:
-        why = held(kind, target)
+        why = why_sensitive(kind, target)
         if kind is Kind.EXEC and is_free:
             return ByBaseline("", TOOL)
         if kind is Kind.READ and not why and (is_free or _is_below(target, handed_over)):
@@ -198,9 +190,9 @@ class Explainer:
         denial = self._denials.first(kind, target, resolved)
         if denial is not None:
             return Denied(denial)
-        is_own = kind is not Kind.READ or not _NOT_OWN.covers(target)
-        if not why and is_own and _SETS[kind].covers(target):
-            return ByBaseline(_first(_BASELINE[kind], target), "")
+        is_own = kind is not Kind.READ or not NOT_OWN.covers(target)
+        if not why and is_own and ALLOWED[kind].covers(target):
+            return ByBaseline(_first(kind.traits.baseline, target), "")
         wildcard: Rule | None = None
         for rule in self._rules.all(kind, target, resolved):
             if not why or _opens(rule, target):
@@ -217,19 +209,19 @@ class Explainer:
                 return self._not_in_force(rule)
         return Sensitive(why, wildcard) if why else NotGranted()
 
-    def _variable(self, name: str) -> Explanation:
-        denial = self._denials.first(Kind.ENV, name)
+    def _variable(self, kind: Kind, name: str) -> Explanation:
+        denial = self._denials.first(kind, name)
         if denial is not None:
             return Denied(denial)
         why = variables.withheld_because(name)
         if not why and variables.is_baseline(name):
             return ByBaseline("", DOCUMENTED)
         wildcard: Rule | None = None
-        for rule in self._rules.all(Kind.ENV, name):
+        for rule in self._rules.all(kind, name):
             if not why or is_literal(rule.pattern):
                 return self._granted(rule)
             wildcard = wildcard or rule
-        for rule in self._withheld.all(Kind.ENV, name):
+        for rule in self._withheld.all(kind, name):
             if not why or is_literal(rule.pattern):
                 return self._not_in_force(rule)
         return Sensitive(why, wildcard) if why else NotGranted()
@@ -343,7 +335,7 @@ def _is_below(target: str, folders: Collection[str]) -> bool:
 def _habit(kind: Kind, target: str) -> str:
     if matches(_DESCRIPTORS, target) and target != "/proc/self/fd":
         return _DESCRIPTORS
-    return _first(_HABITS[kind], target) if _HABIT_SETS[kind].covers(target) else ""
+    return _first(kind.traits.habits, target) if HABITS[kind].covers(target) else ""
 
 
 def _first(patterns: Iterable[str], target: str) -> str:

@@ -17,11 +17,11 @@ from buildperm.policy import risk
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.pattern_set import PatternSet
-from buildperm.rules import address, baseline, directive, sensitive, tier
+from buildperm.policy.sensitivity import STEERS, why_sensitive
+from buildperm.rules import baseline, directive, sensitive, tier
 from buildperm.rules.containment import contained
 from buildperm.rules.pattern import locate, nearest, which
 from buildperm.rules.sensitive_table import BUILT
-from buildperm.rules.variables import withheld_because
 from buildperm.tracer.notation import decode, encode
 from buildperm.tracer.recorder.writer import REUSED
 from buildperm.tracer.recording.event import (
@@ -43,8 +43,6 @@ from buildperm.tracer.recording.reader import Recording
 CHAINS_MOST = 5
 SCRIPT = "build script"
 """How chains call the script itself."""
-STEERS = "it would make rustc, the linker or Cargo run something else"
-"""Why a directive that nobody may give is sensitive."""
 
 _READ = PatternSet(baseline.READ)
 _NOT_OWN = PatternSet(baseline.NOT_OWN)
@@ -174,7 +172,7 @@ class _Folding:
             real = os.path.realpath(path) if is_link else path
             if real != path and not reason:
                 reason = tier.why(real, self._held, self._held_longest)
-                reason = reason or held(kind, self._target(real))
+                reason = reason or why_sensitive(kind, self._target(real))
             reason = reason or sensitive.why_content(target, path)
             self._reasons[path, refused] = reason
         tally.sensitive = reason
@@ -290,7 +288,7 @@ class _Folding:
     ) -> None:
         tally = self._tallies.get((kind, target))
         if tally is None:
-            why = held(kind, target) or self._why_built(kind, target)
+            why = why_sensitive(kind, target) or self._why_built(kind, target)
             free = kind is Kind.READ and self._is_handed_over(target)
             tally = _Tally(outcome, event.at_ns, event.at_ns, why, free, example=example)
             self._tallies[kind, target] = tally
@@ -382,22 +380,6 @@ def _outcome(errno: int, *, refused: bool) -> Outcome:
     if refused:
         return Outcome.REFUSED
     return Outcome.FAILED if errno else Outcome.DONE
-
-
-def held(kind: Kind, target: str) -> str:
-    """Say why a target is in the sensitive tier; empty if it is not."""
-    match kind:
-        case Kind.READ | Kind.EXEC:
-            return sensitive.why(target, writing=False)
-        case Kind.WRITE:
-            return sensitive.why(target, writing=True)
-        case Kind.NET:
-            is_path = target.startswith(("/", "$", "@"))
-            return sensitive.why(target, writing=False) if is_path else address.why_held(target)
-        case Kind.ENV:
-            return withheld_because(target)
-        case Kind.DIRECTIVE | Kind.SYSTEM:
-            return ""
 
 
 @cache

@@ -198,15 +198,7 @@ def _distinct(choices: Iterable[Choice]) -> list[Choice]:
 
 
 def _exact_title(kind: Kind, count: int) -> str:
-    noun = {
-        Kind.READ: "file",
-        Kind.WRITE: "file",
-        Kind.EXEC: "program",
-        Kind.NET: "address",
-        Kind.ENV: "variable",
-        Kind.DIRECTIVE: "directive",
-        Kind.SYSTEM: "call",
-    }[kind]
+    noun = kind.traits.noun
     if count == 1:
         return f"exactly this {noun}"
     return f"exactly these {count} {noun}{'es' if noun.endswith('s') else 's'}"

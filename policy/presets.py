@@ -6,7 +6,7 @@ import tomllib
 from dataclasses import dataclass
 from importlib.resources import files
 
-from buildperm.policy.kinds import Kind
+from buildperm.policy.kinds import GRANTABLE
 from buildperm.policy.proposal import Risk
 from buildperm.policy.rule import Rule
 
@@ -39,11 +39,7 @@ def _load() -> dict[str, Preset]:
             table["leaves_out"],
             tuple(table["anchor"]),
             tuple(
-                sorted(
-                    Rule(kind, pattern)
-                    for kind in (Kind.READ, Kind.WRITE, Kind.EXEC, Kind.ENV)
-                    for pattern in table.get(kind, ())
-                )
+                sorted(Rule(kind, pattern) for kind in GRANTABLE for pattern in table.get(kind, ()))
             ),
         )
         for name, table in tomllib.loads(text).items()

@@ -13,9 +13,9 @@ from itertools import pairwise
 
 from buildperm.policy import ladder, presets, risk, summaries, validation
 from buildperm.policy.access import Access, Outcome
+from buildperm.policy.baseline_patterns import ALLOWED, HABITS, NOT_OWN
 from buildperm.policy.coverage import Coverage, Granted
-from buildperm.policy.kinds import Kind
-from buildperm.policy.pattern_set import PatternSet
+from buildperm.policy.kinds import GRANTABLE, Kind, Syntax
 from buildperm.policy.presets import Preset
 from buildperm.policy.proposal import Choice, Proposal, Risk
 from buildperm.policy.rule import Rule
@@ -35,17 +35,6 @@ _NO_SOCKET = "No grant opens a socket that is a file or a name on this machine."
 _NO_ADDRESS = "No grant can allow it: {}."
 _SYSTEM = "No grant opens a system call; builds work without it."
 
-_OPENED = frozenset((Kind.READ, Kind.WRITE, Kind.EXEC))
-_READ = PatternSet((*baseline.READ, *baseline.WRITE))
-_NOT_OWN = PatternSet(baseline.NOT_OWN)
-_WRITE = PatternSet(baseline.WRITE)
-_EXEC = PatternSet(baseline.EXEC)
-_QUIET = {
-    Kind.READ: PatternSet(baseline.QUIET),
-    Kind.WRITE: PatternSet(baseline.QUIET_WRITES),
-    Kind.NET: PatternSet(baseline.QUIET_SOCKETS),
-    Kind.SYSTEM: PatternSet(baseline.QUIET),
-}
 # Opened by this name it was a pipe or a socket that the script has already, such as Cargo's
 # jobserver; for a file the kernel would have told its path.
 _OWN_DESCRIPTORS = "/proc/self/fd/"
@@ -72,15 +61,8 @@ def propose(
     asking = _Asking(crate, version, everything)
     left = asking.locked(pending)
     left = asking.presets(left)
-    for kind, ask in (
-        (Kind.READ, asking.reads),
-        (Kind.WRITE, asking.writes),
-        (Kind.EXEC, asking.programs),
-        (Kind.ENV, asking.variables),
-        (Kind.NET, asking.hosts),
-        (Kind.DIRECTIVE, asking.directives),
-    ):
-        ask([access for access in left if access.kind is kind])
+    for kind in GRANTABLE:
+        asking.about(kind, [access for access in left if access.kind is kind])
     return sorted(asking.proposals, key=lambda proposal: (-proposal.risk, proposal.title))
 
 
@@ -116,7 +98,7 @@ def unopened(
         access
         for access in everything
         if access.outcome is Outcome.REFUSED
-        and access.kind in _OPENED
+        and access.kind.is_file
         and not (access.kind is Kind.READ and access.target in wrote)
         and not is_settled(access)
         and allowed.covers(access)
@@ -137,28 +119,30 @@ def is_settled(access: Access) -> bool:
         return access.kind is Kind.WRITE and _is_quiet(access)
     if access.outcome is Outcome.FAILED or access.is_free:
         return True
-    match access.kind:
-        case Kind.READ:
-            is_own = not _NOT_OWN.covers(access.target)
-            return (is_own and _is_baseline(access, _READ)) or _is_quiet(access)
-        case Kind.WRITE:
-            return _WRITE.covers(access.target) or _is_quiet(access)
-        case Kind.EXEC:
-            return _is_baseline(access, _EXEC)
-        case Kind.ENV:
-            return access.outcome is not Outcome.REFUSED and is_baseline(access.target)
-        case Kind.DIRECTIVE:
-            return access.outcome is not Outcome.REFUSED
-        case Kind.NET | Kind.SYSTEM:
+    is_refused = access.outcome is Outcome.REFUSED
+    match access.kind.traits.syntax:
+        case Syntax.PATH if access.kind is Kind.WRITE:
+            return ALLOWED[access.kind].covers(access.target) or _is_quiet(access)
+        case Syntax.PATH:
+            is_own = access.kind is not Kind.READ or not NOT_OWN.covers(access.target)
+            return (is_own and _is_baseline(access)) or _is_quiet(access)
+        case Syntax.PROGRAM:
+            return _is_baseline(access)
+        case Syntax.VARIABLE:
+            return not is_refused and is_baseline(access.target)
+        case Syntax.DIRECTIVE:
+            return not is_refused
+        case Syntax.ADDRESS | Syntax.CALL:
             return _is_quiet(access)
 
 
-def _is_baseline(access: Access, allowed: PatternSet) -> bool:
+def _is_baseline(access: Access) -> bool:
     """Tell whether everybody may do it, and could.
 
     What was refused lies behind a link, or in a folder of the system that is somebody's.
     """
-    return access.outcome is not Outcome.REFUSED and allowed.covers(access.target)
+    is_refused = access.outcome is Outcome.REFUSED
+    return not is_refused and ALLOWED[access.kind].covers(access.target)
 
 
 def _is_quiet(access: Access) -> bool:
@@ -166,7 +150,7 @@ def _is_quiet(access: Access) -> bool:
         return True
     if access.kind is Kind.WRITE and access.outcome is Outcome.DONE:
         return False
-    return _QUIET[access.kind].covers(access.target)
+    return HABITS[access.kind].covers(access.target)
 
 
 class _Asking:
@@ -214,6 +198,22 @@ class _Asking:
             self._add_preset(preset, group)
         return left
 
+    def about(self, kind: Kind, accesses: Sequence[Access]) -> None:
+        """Ask about the accesses of one kind."""
+        match kind:
+            case Kind.READ:
+                self.reads(accesses)
+            case Kind.WRITE:
+                self.writes(accesses)
+            case Kind.EXEC:
+                self.programs(accesses)
+            case Kind.ENV:
+                self.variables(accesses)
+            case Kind.NET:
+                self.hosts(accesses)
+            case _:
+                self.exactly(kind, accesses)
+
     def reads(self, accesses: Sequence[Access]) -> None:
         """Ask about files that were read, folder by folder."""
         folder = ladder.folder_of_read([access.target for access in accesses])
@@ -254,14 +254,10 @@ class _Asking:
         for access in accesses:
             self._add(summaries.title(Kind.NET, [access]), [access], ladder.of_hosts([access]))
 
-    def directives(self, accesses: Sequence[Access]) -> None:
-        """Ask about directives, key by key."""
+    def exactly(self, kind: Kind, accesses: Sequence[Access]) -> None:
+        """Ask about what is allowed as it was seen or not at all, key by key."""
         for group in _grouped(accesses, lambda target: target.partition("=")[0]):
-            self._add(
-                summaries.title(Kind.DIRECTIVE, group),
-                group,
-                [ladder.exactly(Kind.DIRECTIVE, group)],
-            )
+            self._add(summaries.title(kind, group), group, [ladder.exactly(kind, group)])
 
     def _add(
         self, title: str, group: Sequence[Access], choices: Sequence[Choice], *, locked: str = ""

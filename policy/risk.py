@@ -107,8 +107,8 @@ def of_rule(rule: Rule) -> tuple[Risk, str]:
             reason = withheld or "an ordinary variable, read only"
         case Kind.DIRECTIVE:
             risk, reason = _of_directive(rule.pattern)
-        case Kind.SYSTEM:
-            risk, reason = Risk.HIGH, "no build needs this system call"
+        case _:
+            risk, reason = Risk.HIGH, rule.kind.traits.default_risk
     return risk, f"`{rule.pattern}`: {reason}."
 
 

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from buildperm.errors import BuildpermError
 from buildperm.policy.access import Outcome
-from buildperm.policy.kinds import Kind
+from buildperm.policy.kinds import WORDS, Kind
 from buildperm.policy.proposal import Proposal, Reason, Risk
 
 Test: TypeAlias = Callable[[Proposal, str], bool]
@@ -65,8 +65,7 @@ def _test(word: str) -> Test:
         return lambda proposal, _: text in _text(proposal)
     match field:
         case "kind":
-            kinds = {str(kind): kind for kind in Kind} | {"directive": Kind.DIRECTIVE}
-            kind = kinds[_one_of(value, tuple(kinds), field)]
+            kind = WORDS[_one_of(value, tuple(WORDS), field)]
             return lambda proposal, _: kind in _kinds(proposal)
         case "risk":
             return _risk(value)

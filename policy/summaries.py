@@ -6,39 +6,31 @@ from collections.abc import Iterable, Sequence
 
 from buildperm.policy import risk
 from buildperm.policy.access import Access
-from buildperm.policy.kinds import Kind
+from buildperm.policy.kinds import Kind, Syntax
 from buildperm.policy.proposal import Risk
 
 NOTES_MOST = 6
 """Sentences about single accesses of one group; more are counted."""
 
-MAY = {
-    Kind.READ: "read",
-    Kind.WRITE: "write",
-    Kind.EXEC: "run",
-    Kind.NET: "connect to",
-    Kind.ENV: "see the variable",
-    Kind.DIRECTIVE: "tell Cargo",
-    Kind.SYSTEM: "call",
-}
-"""What an access of each kind does, as it follows "may"."""
-
 
 def title(kind: Kind, group: Sequence[Access]) -> str:
     """Say in plain words what accesses of one kind do."""
     names = [access.target for access in group]
-    if kind is Kind.DIRECTIVE:
-        return f"tell Cargo {_listing(names, 'directives')}"
-    if kind is Kind.SYSTEM:
-        return f"call {_listing(names, 'system calls')}"
-    if kind is Kind.ENV:
-        return f"see the environment variable{'s' * (len(names) > 1)} {_listing(names, 'names')}"
-    if kind is Kind.EXEC:
-        return f"run {_listing(names, 'programs')}"
-    if kind is Kind.NET:
-        verb = "listen on" if all(access.example == "bound" for access in group) else "connect to"
-        return f"{verb} {_listing(names, 'addresses')}"
-    verb = "read" if kind is Kind.READ else "write"
+    traits = kind.traits
+    match traits.syntax:
+        case Syntax.PATH:
+            return _of_files(traits.verb, names)
+        case Syntax.VARIABLE:
+            return (
+                f"see the environment variable{'s' * (len(names) > 1)} {_listing(names, 'names')}"
+            )
+        case Syntax.ADDRESS if all(access.example == "bound" for access in group):
+            return f"listen on {_listing(names, traits.plural)}"
+        case _:
+            return f"{traits.verb} {_listing(names, traits.plural)}"
+
+
+def _of_files(verb: str, names: Sequence[str]) -> str:
     if len(names) == 1:
         return f"{verb} {names[0]}"
     common = _common(names)

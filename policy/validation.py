@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from buildperm.policy.kinds import Kind
+from buildperm.policy.kinds import Kind, Syntax
 from buildperm.policy.rule import Rule
 from buildperm.policy.write_conflicts import is_own
 from buildperm.rules import address, directive, sensitive, variables
@@ -17,17 +17,6 @@ _TOKEN = re.compile(rf"\$(?:{'|'.join(TOKENS)})(?![A-Za-z0-9_])")
 _WORD = re.compile(r"\$\{?([A-Za-z0-9_]*)\}?")
 _WILD = re.compile(r"[*?]+")
 _DIRECTIVE = re.compile(r"[a-z][a-z0-9-]*=.+", re.DOTALL)
-
-# Folders whose whole content is never meant.
-_WIDE = {"/", "$HOME", "$CARGO_HOME", "/boot", "/dev", "/etc", "/home", "/media", "/mnt", "/proc"}
-_WIDE |= {"/root", "/run", "/sys", "/tmp", "/var", "/var/lib", "/var/run", "/var/tmp"}  # noqa: S108
-_PROGRAMS = {"/bin", "/gnu/store", "/lib", "/lib64", "/nix/store", "/opt", "/sbin", "/usr"}
-_PROGRAMS |= {f"/usr/{name}" for name in ("bin", "lib", "libexec", "local", "local/bin", "sbin")}
-_TOO_WIDE = {
-    Kind.READ: _WIDE,
-    Kind.EXEC: _WIDE | _PROGRAMS | {"$SYSROOT"},
-    Kind.WRITE: _WIDE | _PROGRAMS | {"$WORKSPACE", "$MANIFEST_DIR", "$TARGET_DIR", "$SYSROOT"},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,22 +30,25 @@ class Objection:
 def to_grant(rule: Rule, *, reason: str) -> Objection | None:
     """Say why `rule` cannot be granted; `reason` is what its crate gives as one."""
     pattern = rule.pattern
-    is_path = rule.kind in (Kind.READ, Kind.WRITE) or (rule.kind is Kind.EXEC and _is_path(pattern))
+    syntax = rule.kind.traits.syntax
+    is_path = syntax is Syntax.PATH or (syntax is Syntax.PROGRAM and _is_path(pattern))
     found = (_form(pattern) if is_path and pattern else None) or to_denial(rule)
     if found is not None:
         return found
-    match rule.kind:
-        case Kind.READ | Kind.WRITE:
+    match syntax:
+        case Syntax.PATH:
             return _path(rule, reason)
-        case Kind.EXEC:
-            return _path(rule, reason) if is_path else _only_wildcards(pattern, "program")
-        case Kind.NET:
+        case Syntax.PROGRAM:
+            return (
+                _path(rule, reason) if is_path else _only_wildcards(pattern, rule.kind.traits.noun)
+            )
+        case Syntax.ADDRESS:
             return _address(pattern, reason)
-        case Kind.ENV:
+        case Syntax.VARIABLE:
             return _variable(pattern, reason)
-        case Kind.DIRECTIVE:
+        case Syntax.DIRECTIVE:
             return _directive(pattern)
-        case Kind.SYSTEM:
+        case Syntax.CALL:
             return Objection("no grant opens a system call", "Remove it.")
 
 
@@ -77,7 +69,9 @@ def to_denial(rule: Rule) -> Objection | None:
     for word in _WORD.finditer(rule.pattern):
         if not _TOKEN.match(rule.pattern, word.start()):
             return _unknown_token(word)
-    if rule.kind is Kind.NET and rule.pattern.startswith("["):  # As everybody writes them.
+    if rule.kind.traits.syntax is Syntax.ADDRESS and rule.pattern.startswith(
+        "["
+    ):  # As everybody writes them.
         return _spelling(rule.pattern.replace("[", "%5B", 1).replace("]", "%5D", 1))
     return _spelling(rule.pattern)
 
@@ -149,15 +143,16 @@ def _form(pattern: str) -> Objection | None:
 
 def _path(rule: Rule, reason: str) -> Objection | None:
     pattern, writing = rule.pattern, rule.kind is Kind.WRITE
+    syntax = rule.kind.traits.syntax
     components = pattern.split("/")
     literal = next((n for n, part in enumerate(components) if not is_literal(part)), None)
     if literal is not None:
         base = "/".join(components[:literal]) or "/"
         tail = components[literal:]
         everything = any("**" in part for part in tail) or (
-            rule.kind is Kind.EXEC and not _WILD.sub("", tail[-1])
+            syntax is Syntax.PROGRAM and not _WILD.sub("", tail[-1])
         )
-        if everything and base in _TOO_WIDE[rule.kind]:
+        if everything and base in rule.kind.traits.too_wide:
             return Objection(
                 f"everything below `{base}` is too much for one grant",
                 "Name the folder or the files that are needed.",
@@ -174,7 +169,7 @@ def _path(rule: Rule, reason: str) -> Objection | None:
                 "Name what is needed by its exact path, with a `reason`.",
             )
         return None
-    if pattern in _TOO_WIDE[rule.kind] and writing:
+    if pattern in rule.kind.traits.too_wide and writing:
         return Objection("it is a folder that everybody uses", "Name a file.")
     held = sensitive.why(pattern, writing=writing)
     if held and not reason:

@@ -22,7 +22,6 @@ from buildperm.policy.proposal import Risk
 from buildperm.policy.risk import of_rule
 from buildperm.policy.rule import Rule
 from buildperm.policy.subjects import Subject, Tables, subjects
-from buildperm.policy.summaries import MAY
 from buildperm.policy.write_conflicts import area
 from buildperm.rules import limits
 
@@ -262,7 +261,7 @@ def _granted(table: CrateGrants, item: str | Rule, scope: str) -> WiderGrant:
     return WiderGrant(
         table.key,
         str(item),
-        f"may {MAY[item.kind]} `{item.pattern}`{scope}",
+        f"may {item.kind.traits.may()} `{item.pattern}`{scope}",
         (f"{risk.name.lower()} risk: {why}", *reason),
         risk,
         ("crates", table.key, str(item.kind)),
@@ -281,7 +280,7 @@ def _not_denied(was: CrateGrants | None, now: CrateGrants | None) -> Iterator[Wi
     for rule in sorted(was.denials - still):
         kept = (each.pattern for each in still if each.kind is rule.kind)
         if not any(contains(pattern, rule.pattern) for pattern in kept):
-            what = f"is not denied any more to {MAY[rule.kind]} `{rule.pattern}`"
+            what = f"is not denied any more to {rule.kind.traits.may()} `{rule.pattern}`"
             yield _plain(key, f"deny {rule}", what, ("crates", key))
 
 

@@ -8,7 +8,7 @@ from buildperm.policy.access import Access, Outcome
 from buildperm.policy.decision import Answer
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Choice, Proposal, Reason, Risk
-from buildperm.policy.summaries import MAY, title
+from buildperm.policy.summaries import title
 from buildperm.tracer.notation import encode
 
 LONGEST_SHOWN: Final = 10_000
@@ -74,7 +74,7 @@ def risk_word(risk: Risk) -> str:
 
 def verb(kind: Kind) -> str:
     """Return what an access of `kind` does, as it follows "may"."""
-    return MAY[kind]
+    return kind.traits.may()
 
 
 def outcome_word(access: Access) -> str:

@@ -20,9 +20,9 @@ from typing import Any, NoReturn, TypeGuard, TypeVar
 from buildperm.errors import BuildpermError
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.combination import CHAINS_MOST, combine
-from buildperm.policy.fold import STEERS, held
 from buildperm.policy.grants import parse_key
 from buildperm.policy.kinds import Kind
+from buildperm.policy.sensitivity import STEERS, why_sensitive
 from buildperm.report.json import VERSION
 from buildperm.rules import directive, secret_values
 from buildperm.rules.pattern import TOKENS
@@ -90,7 +90,7 @@ def sensitive_because(kind: Kind, target: str) -> str:
         key, equals, value = target.partition("=")
         judged = directive.judge(key, value, granted=(), denied=(), places={})
         return STEERS if equals and judged == directive.FORBIDDEN else ""
-    return held(kind, target)
+    return why_sensitive(kind, target)
 
 
 def _raw(path: Path | str, place: str) -> bytes:

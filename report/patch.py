@@ -15,7 +15,6 @@ from buildperm.policy.access import Access, Outcome
 from buildperm.policy.compilation import PINNED
 from buildperm.policy.decision import Answer, Decision
 from buildperm.policy.grants import CrateGrants
-from buildperm.policy.kinds import Kind
 from buildperm.policy.merging import merged
 from buildperm.policy.proposal import Proposal, Reason, Risk
 from buildperm.policy.risk import of_rule
@@ -25,24 +24,6 @@ from buildperm.printable import shortened
 _SHOWN_MOST = 5  # Accesses told of one proposal; the rest is counted.
 _LINE_MOST = 240  # Characters of a comment.
 _PROPOSED = "proposed by buildperm, nobody has approved this"
-_DID = {
-    Kind.READ: "read",
-    Kind.WRITE: "wrote",
-    Kind.EXEC: "ran",
-    Kind.NET: "connected to",
-    Kind.ENV: "saw",
-    Kind.DIRECTIVE: "told Cargo",
-    Kind.SYSTEM: "called",
-}
-_TRIES = {
-    Kind.READ: "read",
-    Kind.WRITE: "write",
-    Kind.EXEC: "run",
-    Kind.NET: "connect to",
-    Kind.ENV: "see",
-    Kind.DIRECTIVE: "tell Cargo",
-    Kind.SYSTEM: "call",
-}
 
 
 def patch(raw: bytes, proposals: Iterable[Proposal], path: Path, name: str = "Cargo.toml") -> bytes:
@@ -104,7 +85,9 @@ def _comments(proposal: Proposal, closed: str | None) -> Iterator[str]:
 
 def _deed(access: Access) -> str:
     verb = (
-        _DID[access.kind] if access.outcome is Outcome.DONE else f"tried to {_TRIES[access.kind]}"
+        access.kind.traits.past
+        if access.outcome is Outcome.DONE
+        else f"tried to {access.kind.traits.verb}"
     )
     times = f" {access.count:,} times" if access.count > 1 else ""
     chain = f", by {' > '.join(access.chains[0])}" if access.chains else ""

@@ -34,66 +34,22 @@ _DECIDE = (
     "with what risk, and asks. Commit Cargo.toml and buildperm.lock afterwards. If nobody can say "
     "why the build script needs this, look at its source before anything is granted."
 )
-_HELD = "It was held to what the workspace grants it; the message says where that did not stop it."
 
 
-def _beyond(kind: Kind, name: str, deed: str, full: str) -> RuleText:
+def _beyond(kind: Kind) -> RuleText:
+    said = kind.traits.finding
     return RuleText(
-        str(kind), name, f"A build script {deed} without a grant.", full, _DECIDE, Level.ERROR
+        str(kind),
+        said.name,
+        f"A build script {said.deed} without a grant.",
+        said.text,
+        _DECIDE,
+        Level.ERROR,
     )
 
 
 CATALOGUE = (
-    _beyond(
-        Kind.READ,
-        "UngrantedRead",
-        "reads files",
-        "The build script reached for files outside its own package, the tool chain and the "
-        f"system's own files. {_HELD}",
-    ),
-    _beyond(
-        Kind.WRITE,
-        "UngrantedWrite",
-        "writes files",
-        "The build script tried to make, change or remove files outside its OUT_DIR, where they "
-        f"may outlive the build or be run later. {_HELD}",
-    ),
-    _beyond(
-        Kind.EXEC,
-        "UngrantedProgram",
-        "runs a program",
-        "The build script tried to run a program that is neither rustc nor Cargo. What such a "
-        f"program does, the build script does. {_HELD}",
-    ),
-    _beyond(
-        Kind.NET,
-        "UngrantedConnection",
-        "uses the network",
-        "The build script tried to connect or to listen: to download what nobody pinned, or to "
-        f"send what it found. {_HELD}",
-    ),
-    _beyond(
-        Kind.ENV,
-        "UngrantedVariable",
-        "sees an environment variable",
-        "The build script reached for environment variables beyond those of Cargo and of the "
-        f"usual tool chains. Variables hold secrets in CI. {_HELD}",
-    ),
-    _beyond(
-        Kind.DIRECTIVE,
-        "UngrantedDirective",
-        "tells Cargo",
-        "The build script printed directives that change how other code is compiled or linked: a "
-        "script that is held can otherwise let rustc or the linker act for it. They were not "
-        "passed on to Cargo.",
-    ),
-    _beyond(
-        Kind.SYSTEM,
-        "RefusedSystemCall",
-        "makes a refused system call",
-        "The build script used a part of the kernel that no grant opens, such as loading modules "
-        "or tracing other processes. Builds work without it.",
-    ),
+    *map(_beyond, Kind),
     RuleText(
         FAILED,
         "FailedByBuildperm",

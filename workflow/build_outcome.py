@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from buildperm.cargo.cargo_process import Finished
 from buildperm.cargo.held_build import HeldBuild
@@ -174,14 +174,8 @@ def propose(package: SessionPackage, accesses: Iterable[Access]) -> list[Proposa
 
 def granted(package: SessionPackage) -> dict[str, list[str]]:
     """Return the patterns that `package` is granted, by kind."""
-    return {
-        "read": package["read"],
-        "write": package["write"],
-        "exec": package["exec"],
-        "net": package["net"],
-        "env": package["env"],
-        "directives": package["directives"],
-    }
+    lists = cast("Mapping[str, list[str]]", package)  # Its other values are not looked at.
+    return {kind: lists[kind] for kind in map(str, GRANTABLE) if kind in lists}
 
 
 def package_of(session: Session, path: Path) -> tuple[SessionPackage, Recording] | None:

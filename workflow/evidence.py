@@ -16,8 +16,9 @@ from typing import Any
 from buildperm.cargo import units
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.combination import combine
-from buildperm.policy.fold import fold, held
+from buildperm.policy.fold import fold
 from buildperm.policy.kinds import Kind
+from buildperm.policy.sensitivity import why_sensitive
 from buildperm.policy.snapshot import Context, Seen, Sighting, Snapshot
 from buildperm.report.text import count
 from buildperm.rules.pattern import locate
@@ -159,7 +160,14 @@ def named(context: Context) -> str:
 def _access(seen: Seen) -> Access:
     """Turn what a snapshot keeps back into an access, as far as that goes."""
     return Access(
-        seen.kind, seen.target, seen.outcome, 1, 0, 0, (), sensitive=held(seen.kind, seen.target)
+        seen.kind,
+        seen.target,
+        seen.outcome,
+        1,
+        0,
+        0,
+        (),
+        sensitive=why_sensitive(seen.kind, seen.target),
     )
 
 

@@ -10,14 +10,14 @@ from difflib import get_close_matches
 from buildperm.errors import BuildpermError
 from buildperm.policy import presets, validation
 from buildperm.policy.grants import CrateGrants
-from buildperm.policy.kinds import GRANTABLE, Kind
+from buildperm.policy.kinds import GRANTABLE, WORDS
 from buildperm.policy.presets import PRESETS
 from buildperm.policy.rule import Rule
 from buildperm.rules.pattern import is_literal, matches
 
 _ALL = "all"
 _PRESET = "preset"
-_KINDS = {str(kind): kind for kind in GRANTABLE} | {"directive": Kind.DIRECTIVE}
+_KINDS = {word: kind for word, kind in WORDS.items() if kind in GRANTABLE}
 _WORD = re.compile(rf"({'|'.join(_KINDS)}|{_PRESET}):(.+)", re.DOTALL)
 _BETWEEN = re.compile(rf"=(?=(?:{'|'.join(_KINDS)}|{_PRESET}):)")
 _WAYS = "Write `exec:perl`, `preset:cc`, `read:$WORKSPACE/x/**`, or `all`."

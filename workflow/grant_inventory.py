@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from buildperm.policy import reasons
 from buildperm.policy.compilation import Withheld, effective
 from buildperm.policy.grants import CrateGrants, Policy, parse_key
-from buildperm.policy.kinds import Kind
+from buildperm.policy.kinds import LISTED, Kind
 from buildperm.policy.presets import PRESETS
 from buildperm.policy.proposal import Risk
 from buildperm.policy.risk import of_rule
@@ -20,8 +20,6 @@ from buildperm.rules.containment import Containment
 from buildperm.rules.pattern import locate
 from buildperm.workflow.manifest_lines import Lines
 from buildperm.workflow.script_lookup import FoundScript, View
-
-_ORDER = (Kind.EXEC, Kind.READ, Kind.WRITE, Kind.ENV, Kind.DIRECTIVE, Kind.NET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +153,7 @@ class _Reading:
                 if each.rule in preset.rules and each.rule not in grants.rules
             ]
             yield replace(found, withheld=tuple(out), unused=_unused(found, reviews))
-        for rule in sorted(grants.rules, key=lambda rule: (_ORDER.index(rule.kind), rule)):
+        for rule in sorted(grants.rules, key=lambda rule: (LISTED.index(rule.kind), rule)):
             risk, why = of_rule(rule)
             why = why.removeprefix(f"`{rule.pattern}`: ").removesuffix(".")
             found = Grant(rule, "", risk, why, self.lines.rule(grants.key, rule), (), ())
@@ -184,7 +182,7 @@ class _Reading:
         for script in scripts:
             for rule in script.grants.denials if script.grants else ():
                 found.setdefault(rule, script.denier(self.policy, rule))
-        for rule, key in sorted(found.items(), key=lambda item: (_ORDER.index(item[0].kind), item)):
+        for rule, key in sorted(found.items(), key=lambda item: (LISTED.index(item[0].kind), item)):
             yield Denial(rule, key, self.lines.rule(key, rule, is_denial=True))
 
     def _idle(self, grants: CrateGrants) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from buildperm.cargo import owned_folders
 from buildperm.errors import BuildpermError
 from buildperm.policy.access import Access
-from buildperm.policy.kinds import Kind
+from buildperm.policy.kinds import WORDS, Kind, Syntax
 from buildperm.rules import directive
 from buildperm.rules.containment import contained
 from buildperm.rules.pattern import TOKENS, locate, which
@@ -20,8 +20,7 @@ from buildperm.tracer.notation import decode, encode
 from buildperm.workflow.evidence import SeenRun
 from buildperm.workflow.script_lookup import FoundScript, View, close
 
-_KINDS = {str(kind): kind for kind in Kind} | {"directive": Kind.DIRECTIVE}
-_KIND = re.compile(rf"({'|'.join(_KINDS)}):(.*)", re.DOTALL)
+_KIND = re.compile(rf"({'|'.join(WORDS)}):(.*)", re.DOTALL)
 _TOKEN = re.compile(rf"\$({'|'.join(TOKENS)})(?![A-Za-z0-9_])")
 _BYTE = re.compile("%(?![0-9A-Fa-f]{2})")
 _MOST = 10
@@ -90,7 +89,7 @@ class QueryReader:
             raise BuildpermError("an access has a kind and a target", hint=_WAYS)
         found = _KIND.fullmatch(word)
         if found:
-            return self._of_kind(_KINDS[found[1]], found[2], word)
+            return self._of_kind(WORDS[found[1]], found[2], word)
         if "/" in word or word.startswith(("~", "$")) or word in (".", ".."):
             return self._of_kind(Kind.READ, word, word)
         return _looked_up(word, recorded)
@@ -104,27 +103,27 @@ class QueryReader:
                 f"`{word}`: `%` begins a byte and needs two hexadecimal digits",
                 hint="Write `%25` where a percent sign is meant.",
             )
-        match kind:
-            case Kind.READ | Kind.WRITE:
+        match kind.traits.syntax:
+            case Syntax.PATH:
                 return Asked(kind, self._file(text, word, kind))
-            case Kind.EXEC:
+            case Syntax.PROGRAM:
                 return self._program(text, word)
-            case Kind.DIRECTIVE:
+            case Syntax.DIRECTIVE:
                 return self._directive(text, word)
-            case Kind.NET:
+            case Syntax.ADDRESS:
                 if text.startswith(("/", "$")):
                     return Asked(kind, self._file(text, word, kind))
                 if not text.rpartition(":")[2].isdecimal():
                     raise BuildpermError(
                         f"`{word}`: an address has a host and a port", hint="Write `net:HOST:PORT`."
                     )
-            case Kind.ENV:
+            case Syntax.VARIABLE:
                 if "=" in text:
                     raise BuildpermError(
                         f"`{word}`: a variable goes by its name alone",
                         hint=f"Ask about `env:{text.partition('=')[0]}`.",
                     )
-            case Kind.SYSTEM:
+            case Syntax.CALL:
                 pass
         _refuse_wildcards(text, word)
         return Asked(kind, encode(decode(text)))

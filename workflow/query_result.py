@@ -24,12 +24,12 @@ from buildperm.policy.explanation import (
     NotInForce,
     Sensitive,
 )
-from buildperm.policy.fold import STEERS, held
 from buildperm.policy.grants import Policy
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.risk import of_rule
 from buildperm.policy.rule import Rule
+from buildperm.policy.sensitivity import STEERS, why_sensitive
 from buildperm.policy.snapshot import Sighting, Snapshot
 from buildperm.policy.version import age
 from buildperm.presentation.sentences import verdict
@@ -154,7 +154,7 @@ class QueryResult:
     def proposal(self) -> Proposal | None:
         """Return what a review would ask, had it just been seen; None if nothing."""
         asked = self.asked
-        why = "" if asked.kind is Kind.DIRECTIVE else held(asked.kind, asked.target)
+        why = why_sensitive(asked.kind, asked.target)
         access = Access(
             asked.kind,
             asked.target,

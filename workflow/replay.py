@@ -10,7 +10,7 @@ from buildperm.policy.access import Access, Outcome
 from buildperm.policy.combination import combine
 from buildperm.policy.explanation import Denied, Explainer, Explanation, is_allowed
 from buildperm.policy.grants import CrateGrants
-from buildperm.policy.kinds import Kind
+from buildperm.policy.kinds import LISTED, Kind
 from buildperm.policy.proposals import is_settled
 from buildperm.policy.rule import Rule
 from buildperm.report.text import count
@@ -19,8 +19,6 @@ from buildperm.rules.pattern import matches
 from buildperm.workflow.evidence import Evidence, SeenRun, Sight, named, was_free
 from buildperm.workflow.query import QueryReader
 from buildperm.workflow.script_lookup import FoundScript, View
-
-_ORDER = (Kind.EXEC, Kind.READ, Kind.WRITE, Kind.ENV, Kind.DIRECTIVE, Kind.NET, Kind.SYSTEM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,7 @@ class Stage:
             Shift(combine([access] for _, access in seen)[0], now, after_, tuple(seen))
             for (_, _, now, after_), seen in found.items()
         ]
-        shifts.sort(key=lambda each: (_ORDER.index(each.access.kind), each.access.target))
+        shifts.sort(key=lambda each: (LISTED.index(each.access.kind), each.access.target))
         return Replay(
             script,
             known,

@@ -28,12 +28,12 @@ from buildperm.policy.explanation import (
     explain,
     is_allowed,
 )
-from buildperm.policy.fold import STEERS, held
 from buildperm.policy.grants import CrateGrants
 from buildperm.policy.kinds import Kind
 from buildperm.policy.presets import NAMES
 from buildperm.policy.proposals import undecided
 from buildperm.policy.rule import Rule
+from buildperm.policy.sensitivity import STEERS, why_sensitive
 from buildperm.policy.validation import to_denial, to_grant
 from buildperm.rules import directive
 from buildperm.rules import variables as environment
@@ -124,7 +124,7 @@ def granted(kind: Kind, asked: st.SearchStrategy[str]) -> st.SearchStrategy[Crat
 def accessed(kind: Kind, target: str, told: Explanation, *, resolved: str = "") -> Access:
     """Make the access of a run that went as it was explained."""
     outcome = Outcome.DONE if is_allowed(told) else Outcome.REFUSED
-    why = held(kind, target)
+    why = why_sensitive(kind, target)
     return Access(kind, target, outcome, 1, 0, 0, (), sensitive=why, resolved=resolved)
 
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from buildperm.errors import BuildpermError
 from buildperm.policy import proposals
 from buildperm.policy.access import Access, Outcome
-from buildperm.policy.fold import STEERS
 from buildperm.policy.kinds import Kind
 from buildperm.policy.review import Review
+from buildperm.policy.sensitivity import STEERS
 from buildperm.report import counterpart, json_reader
 from buildperm.report import json as report
 from buildperm.report.build_run import BuildRun, ScriptRun, evidence

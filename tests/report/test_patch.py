@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from buildperm.policy import manifest
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.compilation import effective
-from buildperm.policy.fold import held
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.proposals import propose
 from buildperm.policy.rule import Rule
+from buildperm.policy.sensitivity import why_sensitive
 from buildperm.report.patch import patch
 
 PATH = Path("Cargo.toml")
@@ -29,7 +29,7 @@ SAMPLE = (
 
 
 def access(kind: Kind, target: str, count: int = 1, chain: tuple[str, ...] = ("sh",)) -> Access:
-    why = held(kind, target)
+    why = why_sensitive(kind, target)
     chains = (("build script", *chain),)
     return Access(kind, target, Outcome.REFUSED, count, 1, 2, chains, "", why)
 

@@ -1,0 +1,16 @@
+"""The baseline's patterns, made ready to be asked about many targets."""
+
+from __future__ import annotations
+
+from buildperm.policy.kinds import Kind
+from buildperm.policy.pattern_set import PatternSet
+from buildperm.rules import baseline
+
+ALLOWED = {kind: PatternSet(kind.traits.baseline) for kind in Kind}
+"""What every build script may do."""
+
+HABITS = {kind: PatternSet(kind.traits.habits) for kind in Kind}
+"""What programs try out of habit, and get by without."""
+
+NOT_OWN = PatternSet(baseline.NOT_OWN)
+"""What `ALLOWED` covers though it belongs to somebody else."""
