@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from buildperm.errors import BuildpermError
 from buildperm.policy import reasons
-from buildperm.policy.access import Access, Kind, Outcome
+from buildperm.policy.access import Access, Outcome
 from buildperm.policy.decision import Answer, Decision
 from buildperm.policy.equivalence import Likeness
 from buildperm.policy.grants import CrateGrants, Policy
