@@ -1,9 +1,9 @@
-"""A diagnosis in words, as one JSON document, and as Markdown for a report of a bug."""
+"""A diagnosis in words, as one document, and as Markdown for a report of a bug."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import groupby
 
 from buildperm import __version__
@@ -34,23 +34,35 @@ WORDS = {
 }
 
 
-def text(diagnosis: Diagnosis) -> str:
-    """Write it in plain lines, each of which can be understood by itself."""
+@dataclass(frozen=True, slots=True)
+class DiagnosisResult:
+    """A diagnosis as the answer of a command."""
+
+    diagnosis: Diagnosis
+
+    def lines(self) -> Iterable[str]:
+        """Tell it in plain lines, each of which can be understood by itself."""
+        return _lines(self.diagnosis)
+
+    def document(self) -> dict[str, object]:
+        """Tell it as one document, described by `report/doctor.schema.json`."""
+        return _document(self.diagnosis)
+
+
+def _lines(diagnosis: Diagnosis) -> list[str]:
     lines = ["This machine", *(f"  {name}: {value}" for name, value in _facts(diagnosis)), ""]
     for one in diagnosis.runtimes:
         lines += [*_runtime(one), ""]
     lacks = list(diagnosis.lacks())
     if lacks:
         lines += ["What is missing here", *(line for lack in lacks for line in _lack(lack)), ""]
-    lines.append(_closing(diagnosis))
-    return "".join(printable(line) + "\n" for line in lines)
+    return [*lines, _closing(diagnosis)]
 
 
-def document(diagnosis: Diagnosis) -> str:
-    """Write it as one JSON document, described by `report/doctor.schema.json`."""
+def _document(diagnosis: Diagnosis) -> dict[str, object]:
     here, facts = diagnosis.surroundings, diagnosis.surroundings.facts
     required = diagnosis.required
-    content = {
+    return {
         "version": VERSION,
         "buildperm": __version__,
         "machine": {
@@ -91,7 +103,6 @@ def document(diagnosis: Diagnosis) -> str:
         },
         "exit": diagnosis.exit_code,
     }
-    return json.dumps(content, indent=2) + "\n"
 
 
 def markdown(diagnosis: Diagnosis) -> str:

@@ -16,8 +16,7 @@ from buildperm.policy.access import Access
 from buildperm.policy.combination import combine
 from buildperm.policy.compilation import Withheld
 from buildperm.policy.fold import fold
-from buildperm.policy.grants import Policy
-from buildperm.policy.kinds import GRANTABLE, Kind
+from buildperm.policy.grants import KINDS
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.rule import Rule
 from buildperm.report.build_run import LeftOut, ScriptRun
@@ -34,8 +33,8 @@ _LOST = "a run of it was not recorded to its end, so that nobody knows what it d
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
-    """A finished run of Cargo."""
+class BuildOutcome:
+    """A finished run of Cargo, and what its build scripts did."""
 
     build: HeldBuild
     finished: Finished
@@ -43,7 +42,7 @@ class Built:
     scripts: tuple[ScriptRun, ...]
 
 
-def run(build: HeldBuild, workspace: Workspace, policy: Policy) -> Built:
+def run(build: HeldBuild, workspace: Workspace) -> BuildOutcome:
     """Run Cargo and appraise what its build scripts did.
 
     Raises:
@@ -51,7 +50,7 @@ def run(build: HeldBuild, workspace: Workspace, policy: Policy) -> Built:
     """
     held = build.run()
     found = scripts(workspace, build.session, held.units, unended(build.session, held.finished))
-    return Built(build, held.finished, held.units, found)
+    return BuildOutcome(build, held.finished, held.units, found)
 
 
 def scripts(

@@ -17,7 +17,7 @@ from buildperm.report.build_run import BuildRun, ScriptRun
 from buildperm.report.finding import Finding, Level, Report
 from buildperm.report.manifest_place import GrantLines, in_repository
 from buildperm.sandbox.runtime import runtime
-from buildperm.workflow.build_outcome import Built
+from buildperm.workflow.build_outcome import BuildOutcome
 from buildperm.workflow.workspace import Workspace
 
 Snapshots = Mapping[tuple[str, str], Snapshot]
@@ -32,7 +32,7 @@ class Enforcement:
         snapshots: Snapshots,
         *,
         is_warning: bool,
-        beside: tuple[Finding, ...] = (),
+        other_findings: tuple[Finding, ...] = (),
     ) -> None:
         """Begin with what is known before anything is built.
 
@@ -40,14 +40,14 @@ class Enforcement:
             workspace: What is built.
             snapshots: What build scripts were seen doing when they were reviewed.
             is_warning: Findings do not fail the command.
-            beside: What else is to be reported.
+            other_findings: What else is to be reported.
         """
         self._workspace = workspace
         self._snapshots = snapshots
         self._level = Level.WARNING if is_warning else Level.ERROR
         self._places = GrantLines(workspace.manifest, workspace.manifest_path)
         self._pending: tuple[Pending, ...] = ()
-        self._beside = beside
+        self._other_findings = other_findings
 
     def require_reviewed(self) -> bool:
         """Find the build scripts that were not reviewed as they are now; tell whether there are.
@@ -81,7 +81,7 @@ class Enforcement:
         """Report that nothing was built, because something was not reviewed."""
         return self._report(None, self._not_reviewed(), ExitCode.NOT_REVIEWED)
 
-    def report(self, built: Built, *, deny_unused: bool) -> Report:
+    def report(self, built: BuildOutcome, *, deny_unused: bool) -> Report:
         """Report what came of a build."""
         run = _run(built)
         found = [
@@ -100,7 +100,7 @@ class Enforcement:
         told = [(crate, grant) for crate, _, grants in unused for grant in sorted(grants)]
         return self._report(run, found, exit_code, told)
 
-    def patch(self, built: Built) -> bytes:
+    def patch(self, built: BuildOutcome) -> bytes:
         """Return a patch of Cargo.toml that proposes what was refused.
 
         Raises:
@@ -113,7 +113,7 @@ class Enforcement:
     def _not_reviewed(self) -> list[Finding]:
         return findings.of_pending(self._pending, self._places, level=self._level)
 
-    def _unused(self, built: Built) -> Iterator[tuple[str, str, frozenset[str]]]:
+    def _unused(self, built: BuildOutcome) -> Iterator[tuple[str, str, frozenset[str]]]:
         """Yield crate, versions and grants of everything that nothing makes use of."""
         scripts: dict[str, list[ScriptRun]] = {}
         for script in built.scripts:
@@ -145,7 +145,7 @@ class Enforcement:
     ) -> Report:
         return Report(
             run=run,
-            findings=(*found, *self._beside),
+            findings=(*found, *self._other_findings),
             workspace=self._workspace.name,
             manifest=in_repository(self._workspace.manifest_path),
             exit_code=int(exit_code),
@@ -155,7 +155,7 @@ class Enforcement:
         )
 
 
-def _run(built: Built) -> BuildRun:
+def _run(built: BuildOutcome) -> BuildRun:
     session = built.build.session
     return BuildRun(
         runtime=session["runtime"],

@@ -11,8 +11,6 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
-import click
-
 from buildperm.cargo import lock as locks
 from buildperm.cargo import package_origin
 from buildperm.cargo.lock import Lock
@@ -74,11 +72,8 @@ def compare(
 
     Raises:
         BuildpermError: There is no such commit, or what was granted in it cannot be read.
-        UsageError: `allow_wider` says nothing without a commit.
     """
     if against is None:
-        if allow_wider:
-            raise click.UsageError("--allow-wider says something only with --against COMMIT")
         return NOTHING
     root = workspace.project.metadata.root
     found = reference.find(root, against)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-import click
-
 from buildperm.cargo.pending_search import combined, doubtful, pending
 from buildperm.cargo.target_directory import open_target
 from buildperm.errors import ExitCode
@@ -16,8 +14,8 @@ from buildperm.policy.grants import Policy
 from buildperm.policy.pending_review import Pending
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.review import Review
+from buildperm.presentation import console
 from buildperm.presentation.front_end import Failure, FrontEnd, ReviewEnd, ReviewSession
-from buildperm.presentation.wording import printable
 from buildperm.report import text
 from buildperm.workflow.build_summary import needs, summary
 from buildperm.workflow.recorded_build import Crate, Recorded, record
@@ -84,7 +82,7 @@ class Learning:
                 self.policy,
                 runs=self.options.runs,
                 doubtful=self._doubtful(pending_now),
-                tell=_tell,
+                tell=console.tell,
             )
             if recorded.interrupted:
                 return ExitCode.INTERRUPTED
@@ -92,19 +90,21 @@ class Learning:
             outcome = self.decide()
             if self.options.dry_run:
                 before, after = self.preview()
-                click.echo(editor.diff(before, after), nl=False)
+                console.write(editor.diff(before, after))
                 return self._exit_code()
             if outcome is ReviewEnd.DISCARD:
                 self._journal.unlink(missing_ok=True)
                 return self._exit_code()
             if outcome is ReviewEnd.KEEP:
-                _tell(f"Nothing written; {self._journal} keeps the decisions for the next time.")
+                console.tell(
+                    f"Nothing written; {self._journal} keeps the decisions for the next time."
+                )
                 return self._exit_code()
             stopped_short = any(script.run.failed for script in recorded.scripts)
             if not self._write() or not stopped_short:
                 return self._exit_code()
             self._unanswered = list(self.review.select("is:undecided reason:asked"))
-            _tell("A build script had failed; going on under the new grants.")
+            console.tell("A build script had failed; going on under the new grants.")
 
     def preview(self) -> tuple[bytes, bytes]:
         """Return Cargo.toml as it is and as it would be."""
@@ -174,7 +174,7 @@ class Learning:
         if self.options.accept is not None:
             self.keep(self.review.accept_up_to(self.options.accept))
         for line in summary(self.changes, self.review, self.comparisons):
-            _tell(line)
+            console.tell(line)
         if not self.review.proposals:
             return ReviewEnd.WRITE
         answered = self.review.counts().undecided == 0 and self.options.accept is not None
@@ -183,9 +183,9 @@ class Learning:
         if not self.options.dry_run:
             self._verify_unasked()
         for proposal in self.review.select("is:undecided reason:asked"):
-            _tell(text.undecided(proposal))
+            console.tell(text.undecided(proposal))
         for proposal in self.review.select("-reason:asked"):
-            _tell(f"note: {proposal.crate} {proposal.version}: {proposal.title}")
+            console.tell(f"note: {proposal.crate} {proposal.version}: {proposal.title}")
         return ReviewEnd.WRITE
 
     def session(self) -> ReviewSession:
@@ -218,7 +218,7 @@ class Learning:
         before, after = self.preview()
         if after != before:
             editor.write_atomically(self._workspace.manifest_path, before, after)
-            _tell(f"Wrote the grants to {self._workspace.manifest_path}.")
+            console.tell(f"Wrote the grants to {self._workspace.manifest_path}.")
         self._raw = after
         unsettled = frozenset((failure.crate, failure.version) for failure in self._failures)
         self._lock = self._lock.with_reviewed(
@@ -230,12 +230,12 @@ class Learning:
     def _exit_code(self) -> int:
         left = self.review.counts().open
         if left:
-            _tell(
+            console.tell(
                 f"{text.count(left, 'decision')} left undecided: `buildperm ci` refuses what they "
                 f"are about; `buildperm {self.options.command}` asks again."
             )
         for failure in self._failures:
-            _tell(f"not settled: {failure.crate} {failure.version} {failure.sentence}")
+            console.tell(f"not settled: {failure.crate} {failure.version} {failure.sentence}")
         if left or self._failures:
             return ExitCode.UNDECIDED
         if self.recorded.exit_code:
@@ -243,9 +243,5 @@ class Learning:
         broken = [script for script in self.recorded.scripts if script.run.failure]
         for script in broken:
             who = f"{script.run.crate} {script.run.version}"
-            _tell(f"not settled: {who} does not count as reviewed: {script.run.failure}")
+            console.tell(f"not settled: {who} does not count as reviewed: {script.run.failure}")
         return ExitCode.UNDECIDED if broken else ExitCode.OK
-
-
-def _tell(line: str) -> None:
-    click.echo(printable(line), err=True)

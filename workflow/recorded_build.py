@@ -22,12 +22,19 @@ from buildperm.policy.grants import Policy
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.snapshot import Context, Sighting, Snapshot
 from buildperm.policy.snapshots import by_context, seen
+from buildperm.presentation.build_progress import BuildProgress
 from buildperm.report.build_run import ScriptRun
 from buildperm.tracer.notation import encode
 from buildperm.tracer.recording import reader
 from buildperm.tracer.recording.reader import Recording
-from buildperm.workflow.build_outcome import Built, appraise, package_of, propose, unended, ways_to
-from buildperm.workflow.build_progress import BuildProgress
+from buildperm.workflow.build_outcome import (
+    BuildOutcome,
+    appraise,
+    package_of,
+    propose,
+    unended,
+    ways_to,
+)
 from buildperm.workflow.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -55,7 +62,7 @@ class RecordedScript:
 class Recorded:
     """One round of recording: a build in each context, until one is interrupted."""
 
-    builts: tuple[Built, ...]
+    builts: tuple[BuildOutcome, ...]
     scripts: tuple[RecordedScript, ...]  # By crate and version.
     snapshots: Mapping[Crate, Snapshot]  # Of all that the builds account for.
     files: Mapping[Path, tuple[Path, ...]]  # What scripts were compiled from, by package folder.
@@ -105,7 +112,7 @@ class _Gathering:
     """Puts several builds together."""
 
     def __init__(self) -> None:
-        self._builts: list[Built] = []
+        self._builts: list[BuildOutcome] = []
         self._packages: dict[Crate, SessionPackage] = {}
         self._ways: dict[str, tuple[str, ...]] = {}  # By Cargo's package ID.
         self._lost: set[Crate] = set()  # One of its runs was not recorded to its end.
@@ -115,7 +122,7 @@ class _Gathering:
         self._files: dict[Path, tuple[Path, ...]] = {}
 
     def add(
-        self, workspace: Workspace, built: Built, more: Mapping[Path, Sequence[Recording]]
+        self, workspace: Workspace, built: BuildOutcome, more: Mapping[Path, Sequence[Recording]]
     ) -> None:
         session = built.build.session
         sightings: dict[bytes, list[Sighting]] = {}
@@ -173,7 +180,7 @@ def _together(one: Snapshot, other: Snapshot) -> Snapshot:
     )
 
 
-def _build(workspace: Workspace, policy: Policy, doubtful: Collection[str]) -> Built:
+def _build(workspace: Workspace, policy: Policy, doubtful: Collection[str]) -> BuildOutcome:
     def appraised(step: ScriptEnded) -> tuple[Proposal, ...]:
         if step.recording is None:
             return ()
@@ -189,10 +196,12 @@ def _build(workspace: Workspace, policy: Policy, doubtful: Collection[str]) -> B
             on_output=shown.on_output,
         )
         held = build.run(doubtful)
-    return Built(build, held.finished, held.units, ())
+    return BuildOutcome(build, held.finished, held.units, ())
 
 
-def _again(built: Built, times: int, tell: Callable[[str], None]) -> dict[Path, list[Recording]]:
+def _again(
+    built: BuildOutcome, times: int, tell: Callable[[str], None]
+) -> dict[Path, list[Recording]]:
     """Run each script `times` more; return the recordings by unit.
 
     Raises:

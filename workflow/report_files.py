@@ -7,31 +7,38 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from buildperm.cli.options import FORMATS
 from buildperm.errors import BuildpermError
-from buildperm.report import github, json, junit, sarif, text
 from buildperm.report.finding import Report
+from buildperm.report.formats import FORMATS, Appendix, ReportFormat
 
-_DOCUMENTS = frozenset({"json", "sarif", "junit", "patch"})  # Nothing else may stand beside one.
 _STANDARD_OUTPUT = "-"
-_SUMMARY = "GITHUB_STEP_SUMMARY"
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _ELSEWHERE = "Name a file in a folder that is there and that you may write."
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
-    """One report in one format."""
+class ReportOutput:
+    """One report in one format, or the patch."""
 
-    form: str  # One of FORMATS, or `patch`.
+    format: ReportFormat | None  # None for the patch.
     path: Path | None  # None for standard output.
 
+    @property
+    def name(self) -> str:
+        """Return what messages call it."""
+        return self.format.name if self.format else "patch"
 
-class Outputs:
+    @property
+    def is_alone(self) -> bool:
+        """Tell whether nothing may stand beside it."""
+        return self.path is None and (self.format is None or self.format.is_exclusive)
+
+
+class ReportOutputs:
     """All reports that one command was asked for."""
 
     def __init__(self, form: str | None, reports: Sequence[str], patch: str | None = None) -> None:
@@ -47,16 +54,22 @@ class Outputs:
         """
         asked = [_output(words) for words in reports]
         if patch is not None:
-            asked.append(_placed("patch", patch))
-        if form is not None or not any(_is_alone(one) for one in asked):
-            asked.insert(0, Output(form or "text", None))
+            asked.append(ReportOutput(None, _path(patch)))
+        if form is not None or not any(one.is_alone for one in asked):
+            unasked = next(iter(FORMATS))
+            asked.insert(0, ReportOutput(_format(form or unasked, f"--format {form}"), None))
         self._all = tuple(dict.fromkeys(asked))
         _refuse_mixtures(self._all)
 
     @property
     def is_document(self) -> bool:
         """Tell whether standard output is for one document alone."""
-        return any(_is_alone(one) for one in self._all)
+        return any(one.is_alone for one in self._all)
+
+    @property
+    def has_patch(self) -> bool:
+        """Tell whether a patch is wanted."""
+        return any(one.format is None for one in self._all)
 
     def check(self, kept: Collection[Path]) -> None:
         """Make sure that every report can be written; nothing is left behind.
@@ -71,13 +84,12 @@ class Outputs:
             if output.path is not None:
                 if os.path.realpath(output.path) in map(os.path.realpath, kept):
                     raise BuildpermError(
-                        f"the report `{output.form}` cannot replace {output.path}",
+                        f"the report `{output.name}` cannot replace {output.path}",
                         hint="Name another file.",
                     )
                 _check(output.path)
-        summary = self._summary()
-        if summary is not None:
-            _check(summary)
+        for _, path in self._appendices():
+            _check(path)
 
     def write(self, report: Report, patch: bytes = b"") -> None:
         """Write every report; one that fails keeps none of the others back.
@@ -87,12 +99,12 @@ class Outputs:
         """
         failed: BuildpermError | None = None
         for output in self._all:
-            content = patch if output.form == "patch" else _content(output.form, report).encode()
+            content = output.format.document(report).encode() if output.format else patch
             try:
                 if output.path is None:
                     # A person who is told that all is well is told beside the data.
-                    is_talk = output.form == "text" and not report.findings
-                    stream = sys.stderr if is_talk else sys.stdout
+                    is_prose = output.format is not None and output.format.is_prose
+                    stream = sys.stderr if is_prose and not report.findings else sys.stdout
                     stream.buffer.write(content)
                     stream.buffer.flush()
                 else:
@@ -101,77 +113,65 @@ class Outputs:
                 if isinstance(error, BrokenPipeError):
                     raise
                 failed = _unwritable(output.path or Path("standard output"), error)
-        summary = self._summary()
-        if summary is not None:
+        for appendix, path in self._appendices():
             try:
-                with summary.open("ab") as file:
-                    file.write(github.summary(report).encode())
+                with path.open("ab") as file:
+                    file.write(appendix.document(report).encode())
             except OSError as error:
-                failed = _unwritable(summary, error)
+                failed = _unwritable(path, error)
         if failed is not None:
             raise failed
 
-    def _summary(self) -> Path | None:
-        """Return the file that GitHub shows as the summary of a step."""
-        path = os.environ.get(_SUMMARY)
-        wanted = any(output.form == "github" for output in self._all)
-        return Path(path) if path and wanted else None
+    def _appendices(self) -> Iterator[tuple[Appendix, Path]]:
+        """Yield what is appended to files that the environment names: a summary for GitHub."""
+        formats = {output.format.name: output.format for output in self._all if output.format}
+        for each in formats.values():
+            path = os.environ.get(each.appendix.variable) if each.appendix else None
+            if each.appendix and path:
+                yield each.appendix, Path(path)
 
 
-def _output(words: str) -> Output:
-    form, equals, path = words.partition("=")
-    if form not in FORMATS:
-        raise BuildpermError(
-            f"`--report {words}`: no report is called `{form}`",
-            hint=f"Use one of: {', '.join(FORMATS)}.",
-        )
+def _output(words: str) -> ReportOutput:
+    name, equals, path = words.partition("=")
+    found = _format(name, f"--report {words}")
     if equals and not path:
         raise BuildpermError(
             f"`--report {words}`: the path is missing",
-            hint=f"Write `--report {form}=PATH`, or `-` for standard output.",
+            hint=f"Write `--report {name}=PATH`, or `-` for standard output.",
         )
-    return _placed(form, path or _STANDARD_OUTPUT)
+    return ReportOutput(found, _path(path or _STANDARD_OUTPUT))
 
 
-def _placed(form: str, path: str) -> Output:
-    return Output(form, None if path == _STANDARD_OUTPUT else Path(path))
+def _format(name: str, option: str) -> ReportFormat:
+    found = FORMATS.get(name)
+    if found is None:
+        raise BuildpermError(
+            f"`{option}`: no report is called `{name}`", hint=f"Use one of: {', '.join(FORMATS)}."
+        )
+    return found
 
 
-def _is_alone(output: Output) -> bool:
-    return output.path is None and output.form in _DOCUMENTS
+def _path(word: str) -> Path | None:
+    return None if word == _STANDARD_OUTPUT else Path(word)
 
 
-def _refuse_mixtures(outputs: Sequence[Output]) -> None:
+def _refuse_mixtures(outputs: Sequence[ReportOutput]) -> None:
     on_standard_output = [one for one in outputs if one.path is None]
-    if len(on_standard_output) > 1 and any(map(_is_alone, on_standard_output)):
-        names = " and ".join(f"`{one.form}`" for one in on_standard_output)
+    if len(on_standard_output) > 1 and any(one.is_alone for one in on_standard_output):
+        names = " and ".join(f"`{one.name}`" for one in on_standard_output)
         raise BuildpermError(
             f"standard output can hold one document, not {names}",
             hint="Write one of them to a file: `--report FORMAT=PATH`.",
         )
-    places: dict[str, Output] = {}
+    places: dict[str, ReportOutput] = {}
     for output in outputs:
         if output.path is not None:
             other = places.setdefault(os.path.realpath(output.path), output)
             if other is not output:
                 raise BuildpermError(
-                    f"`{other.form}` and `{output.form}` would both go to {output.path}",
+                    f"`{other.name}` and `{output.name}` would both go to {output.path}",
                     hint="Name a file of its own for each report.",
                 )
-
-
-def _content(form: str, report: Report) -> str:
-    match form:
-        case "json":
-            return json.document(report)
-        case "sarif":
-            return sarif.document(report)
-        case "junit":
-            return junit.document(report)
-        case "github":
-            return github.annotations(report)
-        case _:
-            return text.document(report)
 
 
 def _check(path: Path) -> None:

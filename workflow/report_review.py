@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import click
-
 from buildperm.cargo.held_build import HeldBuild
 from buildperm.cargo.project import LEARN
 from buildperm.cargo.target_directory import open_target
@@ -15,6 +13,7 @@ from buildperm.policy import compilation, editor, journal, manifest, proposals, 
 from buildperm.policy.decision import Entry
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.review import Review
+from buildperm.presentation import console
 from buildperm.presentation.front_end import (
     Failure,
     FrontEnd,
@@ -22,7 +21,6 @@ from buildperm.presentation.front_end import (
     ReviewEnd,
     ReviewSession,
 )
-from buildperm.presentation.wording import printable
 from buildperm.report import json_reader, text
 from buildperm.report.counterpart import here
 from buildperm.workflow.build_outcome import propose
@@ -78,13 +76,13 @@ class _ReportReview:
 
     def run(self) -> int:
         for stranger in self._strangers:
-            _tell(f"left out: {stranger}")
+            console.tell(f"left out: {stranger}")
         self._review.replay(journal.read(self._journal))
         if self._options.accept is not None:
             self._note(self._review.accept_up_to(self._options.accept))
         number = text.count(len(self._review.proposals), "decision")
         summary = f"{text.count(len(self._found), 'build script')} of the report: {number}."
-        _tell(summary)
+        console.tell(summary)
         outcome = ReviewEnd.WRITE
         is_asking = self._review.counts().undecided and not self._options.dry_run
         if is_asking and self._front_end is not None:
@@ -103,19 +101,19 @@ class _ReportReview:
     def _end(self, outcome: ReviewEnd) -> int:
         before, after = self._preview()
         if self._options.dry_run:
-            click.echo(editor.diff(before, after), nl=False)
+            console.write(editor.diff(before, after))
         elif outcome is ReviewEnd.KEEP:
-            _tell(f"Nothing written; {self._journal} keeps the decisions for the next time.")
+            console.tell(f"Nothing written; {self._journal} keeps the decisions for the next time.")
         else:
             if outcome is ReviewEnd.WRITE and after != before:
                 editor.write_atomically(self._workspace.manifest_path, before, after)
-                _tell(
+                console.tell(
                     f"Wrote the grants to {self._workspace.manifest_path}. They were not tried "
                     "here: `buildperm ci` does."
                 )
             self._journal.unlink(missing_ok=True)
         for proposal in self._review.select("is:undecided"):
-            _tell(text.undecided(proposal))
+            console.tell(text.undecided(proposal))
         return ExitCode.UNDECIDED if self._review.counts().open else ExitCode.OK
 
     def _preview(self) -> tuple[bytes, bytes]:
@@ -166,7 +164,3 @@ class _ReportReview:
 
 def _revision(package: SessionPackage) -> str:
     return revision.of(package["version"], package["source"])
-
-
-def _tell(line: str) -> None:
-    click.echo(printable(line), err=True)

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
-from buildperm.cargo.held_build import HeldBuild
-from buildperm.cargo.project import CI
 from buildperm.cli import options
-from buildperm.errors import ExitCode
-from buildperm.presentation.wording import printable
-from buildperm.sandbox import selftest
-from buildperm.workflow import build_outcome as builds
-from buildperm.workflow import grant_comparison as comparison
-from buildperm.workflow.enforcement import Enforcement
-from buildperm.workflow.report_files import Outputs
-from buildperm.workflow.snapshot_file import open_snapshots
-from buildperm.workflow.workspace import open_workspace
+from buildperm.workflow.enforced_build import EnforcementOptions, build
+from buildperm.workflow.report_files import ReportOutputs
 
 
 @click.command("ci")
@@ -76,40 +65,12 @@ def command(
 
     All reports are written whatever the exit code, but for 2, 23 and 130.
     """
-    outputs = Outputs(form, reports, patch)
-    workspace = open_workspace(cargo, default=CI)
-    snapshots = open_snapshots(workspace)
-    lock = workspace.project.metadata.root / "Cargo.lock"
-    outputs.check((workspace.manifest_path, lock, snapshots.path))
-    compared = comparison.compare(
-        workspace, snapshots, against, allow_wider=allow_wider, is_warning=warn
+    options.check_comparing(against, allow_wider=allow_wider)
+    wanted = EnforcementOptions(
+        against,
+        allow_wider=allow_wider,
+        require_reviewed=require_reviewed,
+        deny_unused=deny_unused,
+        is_warning=warn,
     )
-    for line in compared.notes:
-        click.echo(printable(line), err=True)
-    enforcement = Enforcement(
-        workspace, snapshots.snapshots, is_warning=warn, beside=compared.findings
-    )
-    stops = require_reviewed and enforcement.require_reviewed()
-    if (stops or compared.fails(allow_wider=allow_wider)) and not warn:
-        report = enforcement.not_built()
-        outputs.write(report)
-        return report.exit_code
-    selftest.check(workspace.runtime)
-    build = HeldBuild(
-        workspace.project,
-        workspace.policy,
-        "enforcing",
-        # Standard output is the report's: what Cargo prints there would break the document.
-        on_output=_to_standard_error if outputs.is_document else None,
-    )
-    built = builds.run(build, workspace, workspace.policy)
-    if built.finished.interrupted:
-        return ExitCode.INTERRUPTED
-    report = enforcement.report(built, deny_unused=deny_unused)
-    outputs.write(report, enforcement.patch(built) if patch is not None else b"")
-    return report.exit_code
-
-
-def _to_standard_error(piece: bytes) -> None:
-    sys.stderr.buffer.write(piece)
-    sys.stderr.buffer.flush()
+    return build(cargo, ReportOutputs(form, reports, patch), wanted)

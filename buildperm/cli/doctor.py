@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
-import getpass
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-
 import click
 
-from buildperm.cargo import toolchain
-from buildperm.cargo.toolchain import Toolchain
-from buildperm.errors import BuildpermError, CannotEnforceError, ExitCode
-from buildperm.policy import manifest
-from buildperm.policy.grants import RUNTIMES as STRENGTH
-from buildperm.policy.grants import Policy
-from buildperm.report import diagnosis_text
-from buildperm.report.diagnosis import Diagnosis, Required, Trialled
-from buildperm.sandbox import canaries, machine, machine_facts
-from buildperm.sandbox.canaries import CanaryRun
-from buildperm.sandbox.runtime import RUNTIMES, Runtime, choose
+from buildperm.cli import options
+from buildperm.errors import BuildpermError, CannotEnforceError
+from buildperm.presentation import console
+from buildperm.report.diagnosis_text import DiagnosisResult, markdown
 from buildperm.supervisor import landlock
-
-_TIMEOUT_S = 30
-_SHORTEST = 3  # A shorter name is hidden only where that would not spoil every other word.
-_SEE = "What is missing, and the way out, is said above."
+from buildperm.workflow.examination import examine, private_words
 
 
 @click.command("doctor")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="What is written to standard output.",
-)
+@options.answering("What is written to standard output.")
 @click.option(
     "--report",
     "is_report",
@@ -67,128 +42,19 @@ def command(*, form: str, is_report: bool, cap: int) -> int:
 
     Exit code: 0 what is required is enforced, 23 it is not.
     """
-    if is_report and form != "text":
+    if is_report and form != options.UNASKED:
         raise BuildpermError(
             "`--report` is Markdown; it has no other format",
             hint="Leave out either `--report` or `--format`.",
         )
-    diagnosis = _diagnose(cap)
+    diagnosis = examine(landlock_abi=cap)
     if is_report:
-        said = diagnosis_text.markdown(diagnosis.anonymous(_names()))
+        console.write(markdown(diagnosis.anonymous(private_words())))
     else:
-        said = (
-            diagnosis_text.document(diagnosis) if form == "json" else diagnosis_text.text(diagnosis)
-        )
-    sys.stdout.write(said)
-    sys.stdout.flush()
+        options.answer(DiagnosisResult(diagnosis), form)
     required = diagnosis.required
     if required.reason:
         raise CannotEnforceError(
             f"this machine does not enforce what is required: {required.reason}", hint=required.hint
         )
     return diagnosis.exit_code
-
-
-def _diagnose(cap: int) -> Diagnosis:
-    chain = _toolchain()
-    policy = _policy(chain) if chain else None
-    free, failure = _without()
-    runtimes = tuple(_tried(canaries.capped(one, cap), free, failure) for one in RUNTIMES.values())
-    required = _required(policy, runtimes)
-    here = machine_facts.look(free, os.environ)
-    capped = min(here.facts.landlock_abi, cap)
-    here = dataclasses.replace(here, facts=dataclasses.replace(here.facts, landlock_abi=capped))
-    return Diagnosis(
-        surroundings=here,
-        cargo=chain.cargo_version if chain else "",
-        rustc=chain.rustc_version if chain else "",
-        runtimes=runtimes,
-        required=required,
-        exit_code=ExitCode.CANNOT_ENFORCE if required.reason else ExitCode.OK,
-    )
-
-
-def _without() -> tuple[CanaryRun | None, str]:
-    """Let the canaries loose with nothing to hold them; if they cannot run, also say why."""
-    if machine.probe().failure:
-        return None, ""  # The runtimes say so.
-    try:
-        return canaries.without(), ""
-    except CannotEnforceError as error:
-        return None, f"{error.args[0]} ({error.hint})"
-
-
-def _tried(runtime: Runtime, free: CanaryRun | None, failure: str) -> Trialled:
-    reason = runtime.unavailable() or failure
-    if reason or free is None:
-        return Trialled(runtime.name, reason or "the canaries could not be run", None, ())
-    try:
-        proof = canaries.prove(runtime, free)
-    except CannotEnforceError as error:
-        return Trialled(runtime.name, error.args[0], None, ())
-    return Trialled(runtime.name, "", proof, runtime.left_open(proof.landlock_abi))
-
-
-def _required(policy: Policy | None, runtimes: tuple[Trialled, ...]) -> Required:
-    """Tell whether the runtime that a build uses here holds, and is strong enough."""
-    weakest, wanted = (policy.require, policy.runtime) if policy else (STRENGTH[0], STRENGTH[0])
-    is_declared = policy is not None
-    try:
-        chosen = choose(wanted, weakest).name
-    except CannotEnforceError as error:
-        return Required(weakest, wanted, "", is_declared, error.args[0], error.hint)
-    (one,) = (each for each in runtimes if each.name == chosen)
-    if one.unavailable:
-        return Required(weakest, wanted, "", is_declared, one.unavailable, _SEE)
-    hint = "Do not build untrusted crates on this machine." if one.reason else ""
-    return Required(weakest, wanted, chosen, is_declared, one.reason, hint)
-
-
-def _toolchain() -> Toolchain | None:
-    """Find the tool chain without having rustup install one."""
-    try:
-        folder = Path.cwd()
-        environment = dict(os.environ) | {"RUSTUP_AUTO_INSTALL": "0"}
-        return toolchain.resolve(folder, environment)
-    except (BuildpermError, OSError):
-        return None
-
-
-def _policy(chain: Toolchain) -> Policy | None:
-    """Read the grants of the workspace that this is called in; None where it is called in none.
-
-    Raises:
-        BuildpermError: There are some, and they are broken.
-    """
-    command = [str(chain.cargo), "locate-project", "--workspace", "--message-format", "plain"]
-    try:
-        told = subprocess.run(
-            command,
-            env=chain.environment(os.environ),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
-        path = Path(os.fsdecode(told.stdout.rstrip(b"\n")))
-        if told.returncode != 0 or not path.is_absolute():
-            return None
-        return manifest.read(path.read_bytes(), path)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-
-
-def _names() -> Iterator[str]:
-    """Yield what a report must not tell: who this is, on which machine, in which folder."""
-    found = [os.uname().nodename, os.uname().nodename.partition(".")[0]]
-    for ask in (getpass.getuser, lambda: str(Path.home())):
-        try:
-            found.append(ask())
-        except (KeyError, OSError, RuntimeError, ImportError):
-            pass  # A user without a name, or without a home.
-    try:
-        found.append(str(Path.cwd()))
-    except OSError:
-        pass
-    yield from (name for name in found if len(name) >= _SHORTEST)
-    yield from (value for value in os.environ.values() if len(value) > 2 * _SHORTEST)

@@ -11,6 +11,8 @@ import click
 
 from buildperm.policy.grants import AUTO, RUNTIMES
 from buildperm.policy.proposal import Risk
+from buildperm.presentation import console
+from buildperm.report.answer_formats import ANSWER_FORMATS, CommandResult
 
 if TYPE_CHECKING:
     from buildperm.presentation.front_end import FrontEnd, ReviewEnd, ReviewSession
@@ -22,9 +24,6 @@ CARGO = click.argument("cargo", nargs=-1, type=click.UNPROCESSED, metavar="[-- C
 
 RISKS = {"none": None, "low": Risk.LOW, "medium": Risk.MEDIUM}
 """Up to which risk something may be allowed without asking."""
-
-FORMATS = ("text", "json", "sarif", "junit", "github")
-"""What a report can be written as."""
 
 
 def deciding(command: Command) -> Command:
@@ -100,13 +99,16 @@ def _use_runtime(_context: click.Context, _option: click.Parameter, name: str | 
 
 def reporting(command: Command) -> Command:
     """Add the options of the commands that leave reports behind."""
+    from buildperm.report.formats import FORMATS  # Most commands leave none.
+
+    remarks = (f" {each.help}" for each in FORMATS.values() if each.help)
     return _all(
         command,
         click.option(
             "--format",
             "form",
-            type=click.Choice(FORMATS),
-            help="The report on standard output.  [default: text]",
+            type=click.Choice(list(FORMATS)),
+            help=f"The report on standard output.  [default: {next(iter(FORMATS))}]",
         ),
         click.option(
             "--report",
@@ -114,7 +116,7 @@ def reporting(command: Command) -> Command:
             multiple=True,
             metavar="FORMAT=PATH",
             help="Also write this report; can be given again. PATH `-`, or no PATH, is standard "
-            "output. `github` writes annotations, and the summary to $GITHUB_STEP_SUMMARY.",
+            f"output.{''.join(remarks)}",
         ),
     )
 
@@ -137,19 +139,35 @@ def comparing(command: Command) -> Command:
     )
 
 
-def answering(command: Command) -> Command:
+def check_comparing(against: str | None, *, allow_wider: bool) -> None:
+    """Refuse what says nothing.
+
+    Raises:
+        UsageError: What may be wider is said, and than what is not.
+    """
+    if allow_wider and against is None:
+        raise click.UsageError("--allow-wider says something only with --against COMMIT")
+
+
+UNASKED = next(iter(ANSWER_FORMATS))
+"""How an answer is written where nothing else is asked for."""
+
+
+def answering(what: str = "The answer on standard output.") -> Callable[[Command], Command]:
     """Add the option of the commands that only answer a question."""
-    return _all(
-        command,
-        click.option(
-            "--format",
-            "form",
-            type=click.Choice(["text", "json"]),
-            default="text",
-            show_default=True,
-            help="The answer on standard output.",
-        ),
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(list(ANSWER_FORMATS)),
+        default=UNASKED,
+        show_default=True,
+        help=what,
     )
+
+
+def answer(result: CommandResult, form: str) -> None:
+    """Write what a command has found out to standard output."""
+    console.write(ANSWER_FORMATS[form](result))
 
 
 def _all(command: Command, *decorators: Callable[[Command], Command]) -> Command:

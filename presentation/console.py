@@ -1,0 +1,40 @@
+"""Lines on the standard streams: data on standard output, talk on standard error.
+
+Whatever others have named is fit for a terminal here, whoever calls.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Final, Literal
+
+from buildperm.printable import printable
+
+Emphasis = Literal["bold", "red", "green"]
+
+_CODES: Final[dict[Emphasis, int]] = {"bold": 1, "red": 31, "green": 32}  # ECMA-48, "SGR".
+
+
+def say(line: str, *, emphasis: Emphasis | None = None) -> None:
+    """Write a line of data; emphasis is for a terminal only."""
+    text = printable(line)
+    if emphasis is not None and sys.stdout.isatty():
+        text = f"\x1b[{_CODES[emphasis]}m{text}\x1b[0m"
+    write(f"{text}\n")
+
+
+def tell(line: str) -> None:
+    """Write a line of talk."""
+    sys.stderr.write(f"{printable(line)}\n")
+    sys.stderr.flush()
+
+
+def warn(line: str) -> None:
+    """Write a line of talk about what may make the data wrong."""
+    tell(f"warning: {line}")
+
+
+def write(text: str) -> None:
+    """Write data as it is: a diff, or what was made fit before."""
+    sys.stdout.write(text)
+    sys.stdout.flush()

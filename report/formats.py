@@ -1,0 +1,50 @@
+"""What the report of a build can be written as: one entry a format.
+
+`--format` and `--report`, their help, and what is written follow from this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from buildperm.report import github, json, junit, sarif, text
+from buildperm.report.finding import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Appendix:
+    """What a format also appends to a file that an environment variable names."""
+
+    variable: str
+    document: Callable[[Report], str]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFormat:
+    """One way to write a report."""
+
+    name: str
+    document: Callable[[Report], str]
+    is_exclusive: bool = False  # On standard output it stands alone, or nobody can parse it.
+    is_prose: bool = False  # For a person, who is told on standard error that all is well.
+    appendix: Appendix | None = None
+    help: str = ""  # A sentence for `--help`, where there is more to know than the name.
+
+
+FORMATS = {
+    each.name: each
+    for each in (
+        ReportFormat("text", text.document, is_prose=True),
+        ReportFormat("json", json.document, is_exclusive=True),
+        ReportFormat("sarif", sarif.document, is_exclusive=True),
+        ReportFormat("junit", junit.document, is_exclusive=True),
+        ReportFormat(
+            "github",
+            github.annotations,
+            appendix=Appendix("GITHUB_STEP_SUMMARY", github.summary),
+            help="`github` writes annotations, and the summary to $GITHUB_STEP_SUMMARY.",
+        ),
+    )
+}
+"""By name, in the order in which they are offered; the first is what is written unasked."""

@@ -1,0 +1,87 @@
+"""What `ci` does: build with every build script held to its grants, and report."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from buildperm.cargo.held_build import HeldBuild
+from buildperm.cargo.project import CI
+from buildperm.errors import ExitCode
+from buildperm.presentation import console
+from buildperm.sandbox import selftest
+from buildperm.workflow import build_outcome
+from buildperm.workflow.enforcement import Enforcement
+from buildperm.workflow.grant_comparison import compare
+from buildperm.workflow.report_files import ReportOutputs
+from buildperm.workflow.snapshot_file import open_snapshots
+from buildperm.workflow.workspace import open_workspace
+
+
+@dataclass(frozen=True, slots=True)
+class EnforcementOptions:
+    """What the command line says about one enforced build."""
+
+    against: str | None  # The commit with which the grants are compared; None for none.
+    allow_wider: bool  # What has become wider is only a warning.
+    require_reviewed: bool  # Build nothing where a build script was not reviewed.
+    deny_unused: bool  # Fail where a grant is not used.
+    is_warning: bool  # Findings do not fail the command.
+
+
+def build(words: Sequence[str], outputs: ReportOutputs, options: EnforcementOptions) -> int:
+    """Build, and report; return the exit code.
+
+    Args:
+        words: For Cargo.
+        outputs: Where the reports go.
+        options: What the command line says.
+
+    Raises:
+        BuildpermError: A build script cannot be held, or a report cannot be written.
+    """
+    workspace = open_workspace(words, default=CI)
+    snapshots = open_snapshots(workspace)
+    lock = workspace.project.metadata.root / "Cargo.lock"
+    outputs.check((workspace.manifest_path, lock, snapshots.path))
+    compared = compare(
+        workspace,
+        snapshots,
+        options.against,
+        allow_wider=options.allow_wider,
+        is_warning=options.is_warning,
+    )
+    for line in compared.notes:
+        console.tell(line)
+    enforcement = Enforcement(
+        workspace,
+        snapshots.snapshots,
+        is_warning=options.is_warning,
+        other_findings=compared.findings,
+    )
+    is_unreviewed = options.require_reviewed and enforcement.require_reviewed()
+    is_wider = compared.fails(allow_wider=options.allow_wider)
+    if (is_unreviewed or is_wider) and not options.is_warning:
+        report = enforcement.not_built()
+        outputs.write(report)
+        return report.exit_code
+    selftest.check(workspace.runtime)
+    held = HeldBuild(
+        workspace.project,
+        workspace.policy,
+        "enforcing",
+        # Standard output is the report's: what Cargo prints there would break the document.
+        on_output=_to_standard_error if outputs.is_document else None,
+    )
+    outcome = build_outcome.run(held, workspace)
+    if outcome.finished.interrupted:
+        return ExitCode.INTERRUPTED
+    report = enforcement.report(outcome, deny_unused=options.deny_unused)
+    outputs.write(report, enforcement.patch(outcome) if outputs.has_patch else b"")
+    return report.exit_code
+
+
+def _to_standard_error(piece: bytes) -> None:
+    sys.stderr.buffer.write(piece)
+    sys.stderr.buffer.flush()

@@ -1,0 +1,137 @@
+"""What `doctor` does: finds out by trying what this machine enforces."""
+
+from __future__ import annotations
+
+import dataclasses
+import getpass
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from buildperm.cargo import toolchain
+from buildperm.cargo.toolchain import Toolchain
+from buildperm.errors import BuildpermError, CannotEnforceError, ExitCode
+from buildperm.policy import manifest
+from buildperm.policy.grants import RUNTIMES as STRENGTH
+from buildperm.policy.grants import Policy
+from buildperm.report.diagnosis import Diagnosis, Required, Trialled
+from buildperm.sandbox import canaries, machine, machine_facts
+from buildperm.sandbox.canaries import CanaryRun
+from buildperm.sandbox.runtime import RUNTIMES, Runtime, choose
+
+_TIMEOUT_S = 30
+_SHORTEST = 3  # A shorter name is hidden only where that would not spoil every other word.
+_SEE = "What is missing, and the way out, is said above."
+
+
+def examine(*, landlock_abi: int) -> Diagnosis:
+    """Find out what this machine enforces, by trying; no newer Landlock ABI than this is used.
+
+    Raises:
+        BuildpermError: The grants of the workspace here are broken.
+    """
+    chain = _toolchain()
+    policy = _policy(chain) if chain else None
+    free, failure = _without()
+    runtimes = tuple(
+        _tried(canaries.capped(one, landlock_abi), free, failure) for one in RUNTIMES.values()
+    )
+    required = _required(policy, runtimes)
+    here = machine_facts.look(free, os.environ)
+    capped = min(here.facts.landlock_abi, landlock_abi)
+    here = dataclasses.replace(here, facts=dataclasses.replace(here.facts, landlock_abi=capped))
+    return Diagnosis(
+        surroundings=here,
+        cargo=chain.cargo_version if chain else "",
+        rustc=chain.rustc_version if chain else "",
+        runtimes=runtimes,
+        required=required,
+        exit_code=ExitCode.CANNOT_ENFORCE if required.reason else ExitCode.OK,
+    )
+
+
+def _without() -> tuple[CanaryRun | None, str]:
+    """Let the canaries loose with nothing to hold them; if they cannot run, also say why."""
+    if machine.probe().failure:
+        return None, ""  # The runtimes say so.
+    try:
+        return canaries.without(), ""
+    except CannotEnforceError as error:
+        return None, f"{error.args[0]} ({error.hint})"
+
+
+def _tried(runtime: Runtime, free: CanaryRun | None, failure: str) -> Trialled:
+    reason = runtime.unavailable() or failure
+    if reason or free is None:
+        return Trialled(runtime.name, reason or "the canaries could not be run", None, ())
+    try:
+        proof = canaries.prove(runtime, free)
+    except CannotEnforceError as error:
+        return Trialled(runtime.name, error.args[0], None, ())
+    return Trialled(runtime.name, "", proof, runtime.left_open(proof.landlock_abi))
+
+
+def _required(policy: Policy | None, runtimes: tuple[Trialled, ...]) -> Required:
+    """Tell whether the runtime that a build uses here holds, and is strong enough."""
+    weakest, wanted = (policy.require, policy.runtime) if policy else (STRENGTH[0], STRENGTH[0])
+    is_declared = policy is not None
+    try:
+        chosen = choose(wanted, weakest).name
+    except CannotEnforceError as error:
+        return Required(weakest, wanted, "", is_declared, error.args[0], error.hint)
+    (one,) = (each for each in runtimes if each.name == chosen)
+    if one.unavailable:
+        return Required(weakest, wanted, "", is_declared, one.unavailable, _SEE)
+    hint = "Do not build untrusted crates on this machine." if one.reason else ""
+    return Required(weakest, wanted, chosen, is_declared, one.reason, hint)
+
+
+def _toolchain() -> Toolchain | None:
+    """Find the tool chain without having rustup install one."""
+    try:
+        folder = Path.cwd()
+        environment = dict(os.environ) | {"RUSTUP_AUTO_INSTALL": "0"}
+        return toolchain.resolve(folder, environment)
+    except (BuildpermError, OSError):
+        return None
+
+
+def _policy(chain: Toolchain) -> Policy | None:
+    """Read the grants of the workspace that this is called in; None where it is called in none.
+
+    Raises:
+        BuildpermError: There are some, and they are broken.
+    """
+    command = [str(chain.cargo), "locate-project", "--workspace", "--message-format", "plain"]
+    try:
+        told = subprocess.run(
+            command,
+            env=chain.environment(os.environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+        path = Path(os.fsdecode(told.stdout.rstrip(b"\n")))
+        if told.returncode != 0 or not path.is_absolute():
+            return None
+        return manifest.read(path.read_bytes(), path)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+
+
+def private_words() -> Iterator[str]:
+    """Yield what a report must not tell: who this is, on which machine, in which folder."""
+    found = [os.uname().nodename, os.uname().nodename.partition(".")[0]]
+    for ask in (getpass.getuser, lambda: str(Path.home())):
+        try:
+            found.append(ask())
+        except (KeyError, OSError, RuntimeError, ImportError):
+            pass  # A user without a name, or without a home.
+    try:
+        found.append(str(Path.cwd()))
+    except OSError:
+        pass
+    yield from (name for name in found if len(name) >= _SHORTEST)
+    yield from (value for value in os.environ.values() if len(value) > 2 * _SHORTEST)

@@ -1,0 +1,100 @@
+"""Tables of grants as parts of a JSON document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from buildperm.policy.presets import PRESETS
+from buildperm.presentation import sentences
+from buildperm.presentation.wording import risk_word
+from buildperm.workflow.grant_inventory import Denial, Grant, Table
+from buildperm.workflow.line_history import LineChange
+
+
+@dataclass(frozen=True, slots=True)
+class GrantDocument:
+    """Writes tables of grants as objects."""
+
+    changes: Mapping[int, LineChange]  # By line of Cargo.toml.
+    is_asked: bool  # Certain crates were asked for.
+
+    def table(self, table: Table) -> dict[str, object]:
+        """Write one table."""
+        told: dict[str, object] = {
+            "crate": table.key,
+            **self._place(table.line),
+            "packages": [
+                {
+                    "name": script.package.name,
+                    "version": script.package.version,
+                    "source": script.package.source,
+                    "way": list(script.way),
+                }
+                for script in table.scripts
+            ],
+            "not_in_force": table.idle,
+            "grants": [self._grant(grant) for grant in table.grants],
+            "denials": [self._denial(denial) for denial in table.denials],
+            "reviewed": [
+                {"version": version, **self._place(line)} for version, line in table.reviewed
+            ],
+            "reason": {"text": table.reason, **self._place(table.reason_line)},
+        }
+        if self.is_asked:
+            told["seen"] = [
+                {
+                    "version": snapshot.version,
+                    "target": sighting.context.target,
+                    "profile": sighting.context.profile,
+                    "features": list(sighting.context.features),
+                    "runtime": sighting.runtime,
+                    "accesses": [
+                        {
+                            "kind": str(seen.kind),
+                            "target": seen.target,
+                            "outcome": str(seen.outcome),
+                        }
+                        for seen in sorted(sighting.seen)
+                    ],
+                }
+                for snapshot in table.snapshots
+                for sighting in snapshot.sightings
+            ]
+        return told
+
+    def _grant(self, grant: Grant) -> dict[str, object]:
+        preset = PRESETS.get(grant.preset)
+        return {
+            "kind": str(grant.rule.kind) if grant.rule else "preset",
+            "pattern": grant.rule.pattern if grant.rule else grant.preset,
+            "may": preset.title if preset else _deed(grant),
+            "covers": preset.covers if preset else "",
+            "leaves_out": preset.leaves_out if preset else "",
+            "risk": risk_word(grant.risk),
+            "why": grant.why,
+            **self._place(grant.line),
+            "not_in_force": [
+                {"kind": str(each.rule.kind), "pattern": each.rule.pattern, "why": each.why}
+                for each in grant.withheld
+            ],
+            "unused_in": list(grant.unused),
+        }
+
+    def _denial(self, denial: Denial) -> dict[str, object]:
+        return {
+            "kind": str(denial.rule.kind),
+            "pattern": denial.rule.pattern,
+            "crate": denial.key,
+            **self._place(denial.line),
+        }
+
+    def _place(self, line: int) -> dict[str, object]:
+        """Write a line of Cargo.toml, and its last change: null where git cannot tell."""
+        change = self.changes.get(line)
+        told = change and {"commit": change.commit, "date": change.date, "author": change.author}
+        return {"line": line, "changed": told}
+
+
+def _deed(grant: Grant) -> str:
+    return sentences.deed(grant.rule.kind, [grant.rule.pattern]) if grant.rule else ""

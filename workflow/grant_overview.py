@@ -1,0 +1,103 @@
+"""The answer of `show`, for people and for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from buildperm.policy import lock_file
+from buildperm.policy.grants import parse_key
+from buildperm.report.text import count
+from buildperm.workflow.grant_description import Description
+from buildperm.workflow.grant_document import GrantDocument
+from buildperm.workflow.grant_inventory import Table, tables
+from buildperm.workflow.line_history import LineChange, blame
+from buildperm.workflow.manifest_lines import Lines
+from buildperm.workflow.script_lookup import FoundScript, View, look, matched, several
+
+VERSION = 1
+"""Of the JSON document."""
+
+
+@dataclass(frozen=True, slots=True)
+class GrantOverview:
+    """What build scripts are granted."""
+
+    manifest: Path
+    manifest_lines: Lines
+    tables: tuple[Table, ...]
+    changes: Mapping[int, LineChange]  # By line of Cargo.toml.
+    without_grants: int  # Build scripts.
+    is_asked: bool  # Certain crates were asked for.
+
+    @classmethod
+    def of(cls, words: Sequence[str], crates: Sequence[str]) -> GrantOverview:
+        """Find out what `crates` are granted, or all where there are none.
+
+        Args:
+            words: For Cargo.
+            crates: Names, names with versions, or keys of the grant table.
+
+        Raises:
+            BuildpermError: One of them is not here, or something is broken.
+        """
+        view = look(words)
+        workspace = view.workspace
+        snapshots = lock_file.read(workspace.project.metadata.root / lock_file.NAME)
+        lines = Lines(workspace.manifest, workspace.manifest_path)
+        scripts, keys = _meant(view, crates)
+        found = tables(view, lines, snapshots, scripts, keys)
+        return cls(
+            workspace.manifest_path,
+            lines,
+            tuple(found),
+            blame(workspace.manifest_path, (line for table in found for line in table.lines())),
+            sum(script.grants is None for script in view.scripts),
+            is_asked=bool(crates),
+        )
+
+    def lines(self) -> Iterator[str]:
+        """Tell it in plain lines, table by table."""
+        described = Description(self.manifest_lines, self.changes, is_asked=self.is_asked)
+        yield from described.text(self.tables)
+        if not self.is_asked:
+            yield from _closing(len(self.tables), self.without_grants)
+
+    def document(self) -> dict[str, object]:
+        """Tell it in one document."""
+        written = GrantDocument(self.changes, is_asked=self.is_asked)
+        return {
+            "version": VERSION,
+            "manifest": str(self.manifest),
+            "crates": [written.table(table) for table in self.tables],
+            "without_grants": self.without_grants,
+        }
+
+
+def _meant(view: View, words: Sequence[str]) -> tuple[list[FoundScript], list[str]]:
+    """Return the build scripts and the keys that `words` mean; all keys where there are none."""
+    known = sorted(view.workspace.policy.crates)
+    if not words:
+        return list(view.scripts), known
+    scripts: dict[str, FoundScript] = {}
+    keys: dict[str, None] = {}
+    for word in words:
+        here = matched(view.scripts, word)
+        there = [key for key in known if word in (key, parse_key(key).name)]
+        if not there:
+            here = several(view, word)
+        scripts.update({script.package.id: script for script in here})
+        keys.update(dict.fromkeys([*(script.key for script in here), *there]))
+    return list(scripts.values()), list(keys)
+
+
+def _closing(number: int, bare: int) -> Iterator[str]:
+    if not number:
+        yield "No build script is granted anything."
+    if bare:
+        other = " other" if number else ""
+        yield (
+            f"{count(bare, f'{other} build script'.strip())} without grants: within the baseline, "
+            "which is what every build script may do."
+        )

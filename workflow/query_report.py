@@ -1,0 +1,167 @@
+"""The answer of `why`, for people and for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from buildperm.policy import lock_file
+from buildperm.policy.explanation import NotGranted, is_allowed
+from buildperm.presentation import console
+from buildperm.presentation.wording import chain_text, outcome_word, shown
+from buildperm.report.text import count
+from buildperm.workflow import evidence
+from buildperm.workflow.manifest_lines import Lines
+from buildperm.workflow.query import QueryReader
+from buildperm.workflow.query_result import QueryResult
+from buildperm.workflow.script_lookup import look, one
+
+VERSION = 1
+"""Of the JSON document."""
+
+BECAUSE = {
+    "ByBaseline": "baseline",
+    "ByPreset": "preset",
+    "ByRule": "rule",
+    "NotInForce": "not-in-force",
+    "Denied": "denied",
+    "Sensitive": "sensitive",
+    "Never": "never",
+    "OfNoConcern": "of-no-concern",
+    "NotGranted": "not-granted",
+}
+"""What the JSON document calls each explanation."""
+
+_MOST_RUNS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class QueryReport:
+    """One question about a build script, answered."""
+
+    result: QueryResult
+
+    @classmethod
+    def of(cls, words: Sequence[str], crate: str, access: str, folder: Path) -> QueryReport:
+        """Find the answer; nothing is built and nothing is written.
+
+        Args:
+            words: For Cargo.
+            crate: Whose build script is meant.
+            access: What it may or may not do.
+            folder: Where the command was given.
+
+        Raises:
+            BuildpermError: It is not clear what is meant, or something is broken.
+        """
+        view = look(words)
+        script = one(view, crate)
+        snapshots = lock_file.read(view.workspace.project.metadata.root / lock_file.NAME)
+        known = evidence.gather([script], view.targets, snapshots, console.warn)[script.package.id]
+        asked = QueryReader(view, script, known.runs, folder).read(access, known.accesses())
+        lines = Lines(view.workspace.manifest, view.workspace.manifest_path)
+        return cls(
+            QueryResult(script, view.workspace.policy, known, snapshots.values(), lines, asked)
+        )
+
+    @property
+    def is_allowed(self) -> bool:
+        """Tell whether the build script may do it."""
+        return is_allowed(self.result.explanation)
+
+    def lines(self) -> Iterator[str]:
+        """Answer in plain lines, the verdict first."""
+        yield f"{self.result.sentence}."
+        if self.result.proposal is not None and isinstance(self.result.explanation, NotGranted):
+            risk = self.result.proposal.risk.name.lower()
+            yield f"Risk {risk}: {shown(self.result.proposal.reasons[0])}"
+        if len(self.result.script.way) > 1:
+            way = " > ".join(self.result.script.way)
+            yield f"{self.result.script.title} gets in through {way}."
+        yield ""
+        yield from _seen(self.result)
+        yield ""
+        yield from self.result.remedy()
+
+    def document(self) -> dict[str, object]:
+        """Answer in one JSON document."""
+        package, rule, proposal = self.result.script.package, self.result.rule, self.result.proposal
+        return {
+            "version": VERSION,
+            "crate": self.result.script.key,
+            "name": package.name,
+            "package_version": package.version,
+            "source": package.source,
+            "way": list(self.result.script.way),
+            "access": {"kind": str(self.result.asked.kind), "target": self.result.asked.target},
+            "allowed": is_allowed(self.result.explanation),
+            "because": BECAUSE[type(self.result.explanation).__name__],
+            "sentence": self.result.sentence,
+            "rule": {"kind": str(rule.kind), "pattern": rule.pattern} if rule else None,
+            "preset": self.result.preset,
+            "line": self.result.line,
+            "risk": proposal.risk.name.lower() if proposal else "",
+            "reasons": list(proposal.reasons) if proposal else [],
+            "suggested_grants": ["\n".join(self.result.grant)] if self.result.grant else [],
+            "reviewed": [
+                {
+                    "version": snapshot.version,
+                    "target": sighting.context.target,
+                    "profile": sighting.context.profile,
+                    "features": list(sighting.context.features),
+                    "outcome": str(outcome),
+                }
+                for snapshot, sighting, outcome in self.result.reviewed()
+            ],
+            "recordings": [
+                {
+                    "command": run.command,
+                    "target": run.context.target,
+                    "profile": run.context.profile,
+                    "features": list(run.context.features),
+                    "at": datetime.fromtimestamp(run.modified_s, UTC).isoformat("T", "seconds"),
+                    "outcome": str(access.outcome),
+                    "count": access.count,
+                    "chains": [list(chain) for chain in access.chains],
+                    "example": access.example,
+                }
+                for run, access in self.result.recorded()
+            ],
+            "recorded_runs": len(self.result.known.runs),
+        }
+
+
+def _seen(result: QueryResult) -> Iterator[str]:
+    reviewed, recorded, runs = list(result.reviewed()), list(result.recorded()), result.known.runs
+    for snapshot, sighting, outcome in reviewed:
+        yield (
+            f"Seen when {snapshot.crate} {snapshot.version} was reviewed ({lock_file.NAME}): "
+            f"{outcome}; {evidence.named(sighting.context)}"
+        )
+    for run, access in recorded[:_MOST_RUNS]:
+        yield (
+            f"Seen {count(access.count, 'time')} by `buildperm {run.command}` "
+            f"{evidence.age(run.modified_s)}: {outcome_word(access)}; {evidence.named(run.context)}"
+        )
+        for chain in access.chains:
+            yield f"    by {chain_text(chain)}"
+        if access.example and access.example != access.target:
+            yield f"    for example: {shown(access.example)}"
+    if len(recorded) > _MOST_RUNS:
+        yield f"Seen in {len(recorded) - _MOST_RUNS} more recordings."
+    if not (reviewed or recorded):
+        yield (
+            f"Never seen: {count(len(runs), 'recording')} of it on this machine, the newest made "
+            f"{evidence.age(runs[0].modified_s)}, and {lock_file.NAME} hold no such access."
+            if runs
+            else "Never seen: this build script was not recorded on this machine, and "
+            f"{lock_file.NAME} holds no such access."
+        )
+    for run in runs:
+        if run.incomplete:
+            yield (
+                f"The recording of `buildperm {run.command}` may not show everything: "
+                f"{shown(run.incomplete)}."
+            )

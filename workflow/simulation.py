@@ -1,0 +1,105 @@
+"""What `simulate` does: holds what build scripts were seen doing against changed grants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from buildperm.errors import BuildpermError
+from buildperm.policy import lock_file
+from buildperm.policy.grants import CrateGrants, Policy
+from buildperm.presentation import console
+from buildperm.workflow import evidence
+from buildperm.workflow.grant_change import Amendment, understood
+from buildperm.workflow.replay import Replay, Stage
+from buildperm.workflow.script_lookup import FoundScript, View, look, together
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """A change of one crate's grants, and what it would mean."""
+
+    key: str  # Of the grants, in Cargo.toml.
+    change: Amendment
+    replays: tuple[Replay, ...]  # One a build script.
+    warnings: tuple[str, ...]  # What may make the answer wrong.
+
+    @property
+    def refuses(self) -> bool:
+        """Tell whether anything would be refused that is allowed today."""
+        return any(each.refused for each in self.replays)
+
+
+def simulate(
+    words: Sequence[str],
+    crate: str,
+    *,
+    remove: Sequence[str],
+    replaced: Sequence[str],
+    deny: Sequence[str],
+) -> Simulation:
+    """Find out what a change would mean; nothing is built and nothing is written.
+
+    Args:
+        words: For Cargo.
+        crate: Whose grants are meant.
+        remove: Grants to take away, or `all`.
+        replaced: Pairs `OLD=NEW`.
+        deny: Rules to deny.
+
+    Raises:
+        BuildpermError: It is not clear what is meant, or nothing was ever recorded.
+    """
+    view = look(words)
+    key = together(view, crate)
+    policy = view.workspace.policy
+    grants = policy.crates.get(key, CrateGrants(key))
+    change = understood(grants, remove, replaced, deny)
+    warnings: dict[str, None] = {}
+    replays = _replays(view, _amended(policy, change.of(grants)), key, warnings)
+    return Simulation(key, change, tuple(replays), tuple(warnings))
+
+
+def _amended(policy: Policy, grants: CrateGrants) -> Policy:
+    crates = {**policy.crates, grants.key: grants}
+    if grants.is_empty():
+        del crates[grants.key]  # As the editor does: another table may hold then.
+    return replace(policy, crates=crates)
+
+
+def _replays(view: View, then: Policy, key: str, warnings: dict[str, None]) -> list[Replay]:
+    """Replay whatever is known of the build scripts that the change is about.
+
+    Raises:
+        BuildpermError: Nothing is known, so that nobody can say.
+    """
+    scripts = [
+        script
+        for script in view.scripts
+        if script.key == key or script.under(then) != script.grants
+    ]
+    snapshots = lock_file.read(view.workspace.project.metadata.root / lock_file.NAME)
+    stage = Stage(view, lambda line: warnings.setdefault(line))
+    known = evidence.gather(
+        scripts, view.targets, snapshots, lambda line: warnings.setdefault(line)
+    )
+    unknown = [script for script in scripts if known[script.package.id].is_empty]
+    replays = [
+        stage.replay(script, known[script.package.id], script.under(then))
+        for script in scripts
+        if script not in unknown
+    ]
+    if unknown and not any(replay.refused for replay in replays):
+        for warning in warnings:
+            console.warn(warning)
+        raise BuildpermError(
+            f"nothing was ever recorded of {_titles(unknown)}: nobody can say what is refused",
+            hint="Run `buildperm learn`, which records it.",
+        )
+    for script in unknown:
+        warnings.setdefault(f"{script.title}: never recorded, so that nothing is known of it")
+    return replays
+
+
+def _titles(scripts: Sequence[FoundScript]) -> str:
+    return ", ".join(f"`{script.title}`" for script in scripts)

@@ -1,0 +1,258 @@
+"""What `env-diff` does: runs a build script with and without a variable, and compares."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from buildperm.cargo import rerun, units
+from buildperm.cargo.held_build import HeldBuild
+from buildperm.cargo.run_effects import RunEffects, attempt
+from buildperm.cargo.units import Unit
+from buildperm.errors import BuildpermError
+from buildperm.policy import effect
+from buildperm.policy.access import Access, Kind
+from buildperm.policy.effect import Effect
+from buildperm.presentation import console
+from buildperm.presentation.wording import outcome_word
+from buildperm.rules import variables
+from buildperm.sandbox import selftest
+from buildperm.supervisor.environment import is_replaced, without_secrets
+from buildperm.tracer.notation import encode
+from buildperm.workflow.script_lookup import FoundScript, View, look, one
+
+_CONTROLS = 2
+_NEEDED = ("OUT_DIR", "CARGO_MANIFEST_DIR")  # By the supervisor, to find out whose script it is.
+_PRIVATE = ("$TMP", "$TMP/")  # Removed after the run, and full of names made up on the way.
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """What is changed about the environment."""
+
+    name: str
+    value: str | None  # None: it is taken away.
+
+    @property
+    def how(self) -> str:
+        """Say how a run is changed."""
+        if self.value is None:
+            return f"without `{self.shown}`"
+        return f"with `{self.shown}={encode(os.fsencode(self.value))}`"
+
+    @property
+    def shown(self) -> str:
+        """Return the name in notation."""
+        return encode(os.fsencode(self.name))
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedRuns:
+    """One recorded run of the script, run again with and without the change."""
+
+    unit: Unit
+    before: str | None  # The variable's value in the recorded run; None where it had none.
+    control: RunEffects
+    changed: RunEffects
+    exit_is_stable: bool
+    is_asked_for: bool  # The script asked libc for the variable.
+    files: Effect
+    directives: Effect
+    accesses: Effect
+
+    @property
+    def aspects(self) -> tuple[tuple[str, Effect], ...]:
+        """Return what is compared besides the exit code, with how it is called."""
+        return (
+            ("output folder", self.files),
+            ("told Cargo", self.directives),
+            ("did", self.accesses),
+        )
+
+    @property
+    def exit_differs(self) -> bool:
+        """Tell whether it ends otherwise."""
+        return self.exit_is_stable and self.control.exit_code != self.changed.exit_code
+
+    @property
+    def differs(self) -> bool:
+        """Tell whether the change makes any difference."""
+        return self.exit_differs or any(each.differences for _, each in self.aspects)
+
+    @property
+    def is_stable(self) -> bool:
+        """Tell whether the script does the same twice if nothing is changed."""
+        return self.exit_is_stable and not any(each.unstable for _, each in self.aspects)
+
+
+def _check(variable: Variable) -> None:
+    """Object to what would change nothing, or everything.
+
+    Raises:
+        BuildpermError: The variable cannot be changed.
+    """
+    name = variable.name
+    if not name or "=" in name or "\0" in name or "\0" in (variable.value or ""):
+        raise BuildpermError(
+            f"`{variable.shown}` is no name of a variable", hint="Write its name alone: `MY_DIR`."
+        )
+    if name in _NEEDED:
+        raise BuildpermError(
+            f"without `{name}` as Cargo has set it no build script can be held",
+            hint="Ask about a variable that is the script's own affair.",
+        )
+    if is_replaced(os.fsencode(name)):
+        raise BuildpermError(
+            f"`{variable.shown}` is set by buildperm itself, the same for every build script",
+            hint="Ask about a variable that Cargo or you have set.",
+        )
+
+
+def compare(
+    words: Sequence[str], crate: str, variable: Variable
+) -> tuple[FoundScript, list[ComparedRuns]] | None:
+    """Run a build script with and without a change; None where a person has interrupted it.
+
+    Args:
+        words: For Cargo.
+        crate: Whose build script is meant.
+        variable: What is changed.
+
+    Raises:
+        BuildpermError: Nothing was recorded, or the variable never reaches the script.
+    """
+    _check(variable)
+    view = look(words)
+    script = one(view, crate)
+    selftest.check(view.workspace.runtime)
+    compared = _compare(view, script, variable)
+    return None if compared is None else (script, compared)
+
+
+def _compare(view: View, script: FoundScript, variable: Variable) -> list[ComparedRuns] | None:
+    workspace = view.workspace
+    build = HeldBuild(workspace.project, workspace.policy, "learning")
+    with build.target.locked():
+        session = build.other_session(workspace.policy, "learning", "env-diff")
+        package = os.fsencode(script.package.folder)
+        found = [
+            unit
+            for unit in units.recorded(build.target.folder, build.session)
+            if unit.package == package
+        ]
+        if not found:
+            raise BuildpermError(
+                f"no run of the build script of `{script.title}` is recorded under the grants of "
+                "today",
+                hint="Run `buildperm learn` first.",
+            )
+        _check_visible(build, script, package, variable)
+        compared = []
+        for unit in found:
+            before = rerun.given(unit.folder, workspace.project.environment).get(variable.name)
+            if before is None and variable.value is None:
+                continue
+            _check_values(build, script, package, variable, before)
+            console.tell(
+                f"Running the build script of {script.title} {_CONTROLS + 1} times "
+                f"({context_of(unit)})."
+            )
+            trials = []
+            for changes in (*({},) * _CONTROLS, {variable.name: variable.value}):
+                trials.append(attempt(build.rerun(unit, session, changes)))
+                if trials[-1].interrupted:
+                    return None
+            compared.append(_compared(unit, before, trials, variable))
+    if not compared:
+        raise BuildpermError(
+            f"`{variable.shown}` was not set when the build script of `{script.title}` was "
+            "recorded, so that there is nothing to remove",
+            hint="Say what to set it to: `--value VALUE`.",
+        )
+    return compared
+
+
+def _check_visible(
+    build: HeldBuild, script: FoundScript, package: bytes, variable: Variable
+) -> None:
+    held = build.session["packages"][package]
+    if variables.passes(
+        variable.shown, learning=True, granted=held["env"], denied=held["deny"].get("env", [])
+    ):
+        return
+    why = variables.withheld_because(variable.shown)
+    raise BuildpermError(
+        f"`{variable.shown}` never reaches the build script of `{script.title}`: "
+        f"{why or 'it is denied'}",
+        hint=f"See `buildperm why {script.key} env:{variable.shown}`.",
+    )
+
+
+def _check_values(
+    build: HeldBuild, script: FoundScript, package: bytes, variable: Variable, before: str | None
+) -> None:
+    if variable.name in build.session["packages"][package].get("secrets", ()):
+        return
+    name = os.fsencode(variable.name)
+    for value in (before, variable.value):
+        kept = None if value is None else without_secrets(name, os.fsencode(value))
+        if kept is not None and kept[0] is None:
+            raise BuildpermError(
+                f"`{variable.shown}` never reaches the build script of `{script.title}`: {kept[1]}",
+                hint=f"See `buildperm why {script.key} env:{variable.shown}`.",
+            )
+
+
+def _compared(
+    unit: Unit, before: str | None, trials: list[RunEffects], variable: Variable
+) -> ComparedRuns:
+    first, second, changed = trials
+    return ComparedRuns(
+        unit,
+        before,
+        first,
+        changed,
+        first.exit_code == second.exit_code,
+        any(_is_about(access, variable) for trial in trials for access in trial.accesses),
+        effect.compare(first.files, second.files, changed.files, group=_folder),
+        effect.compare(*(effect.counted(trial.directives) for trial in trials), group=_key),
+        effect.compare(*(_done(trial, variable) for trial in trials), group=_place),
+    )
+
+
+def _done(trial: RunEffects, variable: Variable) -> dict[str, str]:
+    """Return what a run touched and how that went, but for what has to be otherwise."""
+    return {
+        f"{access.kind} {access.target}": outcome_word(access)
+        for access in trial.accesses
+        if not _is_about(access, variable)
+        # What was printed is compared line by line.
+        and access.kind is not Kind.DIRECTIVE
+        and not (access.target == _PRIVATE[0] or access.target.startswith(_PRIVATE[1]))
+    }
+
+
+def _is_about(access: Access, variable: Variable) -> bool:
+    return access.kind is Kind.ENV and access.target == variable.shown
+
+
+def _folder(item: str) -> str:
+    return item.rpartition("/")[0]
+
+
+def _place(item: str) -> str:
+    """Return the kind of an access and the folder it is about; a name is told apart by itself."""
+    return _folder(item) or item
+
+
+def _key(item: str) -> str:
+    """Return what directives are told apart by: the key, and for `rustc-env` the name."""
+    key, _, value = item.partition("=")
+    return f"{key}={value.partition('=')[0]}" if key == "rustc-env" else key
+
+
+def context_of(unit: Unit) -> str:
+    """Say what a recorded run was for."""
+    features = f", features {', '.join(unit.features)}" if unit.features else ""
+    return f"{unit.target} {unit.profile}{features}"
