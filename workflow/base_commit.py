@@ -33,7 +33,7 @@ _SHOWN = 12  # Digits of a commit.
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class BaseCommit:
     """One commit of the repository that a folder is in."""
 
     folder: Path
@@ -206,7 +206,7 @@ class _TreeEntry:
     size: int  # Bytes.
 
 
-def find(folder: Path, name: str) -> Reference:
+def find(folder: Path, name: str) -> BaseCommit:
     """Find the commit that the grants in `folder` are compared with.
 
     It is where HEAD and the named commit part, so that a branch is not told of what others have
@@ -238,7 +238,7 @@ def find(folder: Path, name: str) -> Reference:
     commit, head = _commits(folder, name, is_shallow=is_shallow)
     base, note = _base(folder, name, commit, head, is_shallow=is_shallow)
     prefix = prefix.removesuffix(b"\n")
-    return Reference(folder, prefix, name, base, base != commit, note, commit)
+    return BaseCommit(folder, prefix, name, base, base != commit, note, commit)
 
 
 def _commits(folder: Path, name: str, *, is_shallow: bool) -> tuple[str, str]:
