@@ -16,7 +16,7 @@ from buildperm.policy.access import Access
 from buildperm.policy.combination import combine
 from buildperm.policy.compilation import Withheld
 from buildperm.policy.fold import fold
-from buildperm.policy.grants import KINDS
+from buildperm.policy.kinds import GRANTABLE, Kind
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.rule import Rule
 from buildperm.report.build_run import LeftOut, ScriptRun

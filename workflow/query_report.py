@@ -76,7 +76,7 @@ class QueryReport:
         yield f"{self.result.sentence}."
         if self.result.proposal is not None and isinstance(self.result.explanation, NotGranted):
             risk = self.result.proposal.risk.name.lower()
-            yield f"Risk {risk}: {shown(self.result.proposal.reasons[0])}"
+            yield f"Risk {risk}: {shown(self.result.proposal.notes[0])}"
         if len(self.result.script.way) > 1:
             way = " > ".join(self.result.script.way)
             yield f"{self.result.script.title} gets in through {way}."
@@ -103,7 +103,7 @@ class QueryReport:
             "preset": self.result.preset,
             "line": self.result.line,
             "risk": proposal.risk.name.lower() if proposal else "",
-            "reasons": list(proposal.reasons) if proposal else [],
+            "reasons": list(proposal.notes) if proposal else [],
             "suggested_grants": ["\n".join(self.result.grant)] if self.result.grant else [],
             "reviewed": [
                 {

@@ -12,8 +12,9 @@ from buildperm.cargo.run_effects import RunEffects, attempt
 from buildperm.cargo.units import Unit
 from buildperm.errors import BuildpermError
 from buildperm.policy import effect
-from buildperm.policy.access import Access, Kind
+from buildperm.policy.access import Access
 from buildperm.policy.effect import Effect
+from buildperm.policy.kinds import Kind
 from buildperm.presentation import console
 from buildperm.presentation.wording import outcome_word
 from buildperm.rules import variables
