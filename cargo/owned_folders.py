@@ -9,11 +9,14 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from buildperm.supervisor.ownership import Ownership
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from buildperm.cargo.metadata import Metadata
     from buildperm.cargo.toolchain import Toolchain
+    from buildperm.supervisor.exclusion import Excluded
 
 _PASSWD = Path("/etc/passwd")
 _UID_MIN = 1000  # login.defs(5): of people, not of services.
@@ -41,6 +44,11 @@ def folders(
     return sorted(
         os.fsencode(path) for path in real if cargo_home == path or cargo_home not in path.parents
     )
+
+
+def foreign(places: Mapping[str, bytes], owned: Iterable[bytes]) -> Excluded:
+    """Return what lies in the package's folder, MANIFEST_DIR of `places`, and is not its own."""
+    return Ownership(places, owned).others(places["MANIFEST_DIR"])
 
 
 def homes(passwd: Path = _PASSWD) -> list[bytes]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from buildperm.cargo.cargo_process import Build
 from buildperm.errors import BuildpermError
-from buildperm.supervisor.environment import is_secret
+from buildperm.rules.script_variables import is_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -23,7 +23,6 @@ from buildperm.rules.containment import contained
 from buildperm.rules.pattern import locate, nearest, which
 from buildperm.rules.sensitive_table import BUILT
 from buildperm.tracer.notation import decode, encode
-from buildperm.tracer.recorder.writer import REUSED
 from buildperm.tracer.recording.event import (
     CallRefused,
     Change,
@@ -39,6 +38,7 @@ from buildperm.tracer.recording.event import (
     Verdict,
 )
 from buildperm.tracer.recording.reader import Recording
+from buildperm.tracer.recording_format import REUSED
 
 CHAINS_MOST = 5
 SCRIPT = "build script"

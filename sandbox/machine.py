@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import buildperm
+from buildperm.supervisor import landlock
+
+NEWEST_LANDLOCK_ABI = landlock.NEWEST
+"""The newest Landlock ABI whose rights are known here."""
 
 _TIMEOUT_S = 30
 _YAMA = Path("/proc/sys/kernel/yama/ptrace_scope")

@@ -15,7 +15,6 @@ from buildperm.policy.kinds import WORDS, Kind, Syntax
 from buildperm.rules import directive
 from buildperm.rules.containment import contained
 from buildperm.rules.pattern import TOKENS, locate, which
-from buildperm.supervisor.ownership import Ownership
 from buildperm.tracer.notation import decode, encode
 from buildperm.workflow.evidence import SeenRun
 from buildperm.workflow.script_lookup import FoundScript, View, close
@@ -73,7 +72,7 @@ class QueryReader:
             self._places.append({**fixed, **known})
         project = view.workspace.project
         told = owned_folders.folders(project.metadata, project.toolchain, project.environment)
-        self._foreign = Ownership(fixed, told).others(fixed["MANIFEST_DIR"])
+        self._foreign = owned_folders.foreign(fixed, told)
         self._path = os.fsencode(
             project.toolchain.path(project.environment.get("PATH", os.defpath))
         )

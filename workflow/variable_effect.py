@@ -18,8 +18,8 @@ from buildperm.policy.kinds import Kind
 from buildperm.presentation import console
 from buildperm.presentation.wording import outcome_word
 from buildperm.rules import variables
+from buildperm.rules.script_variables import is_replaced, without_secrets
 from buildperm.sandbox import selftest
-from buildperm.supervisor.environment import is_replaced, without_secrets
 from buildperm.tracer.notation import encode
 from buildperm.workflow.script_lookup import FoundScript, View, look, one
 

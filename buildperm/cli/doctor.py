@@ -8,7 +8,7 @@ from buildperm.cli import options
 from buildperm.errors import BuildpermError, CannotEnforceError
 from buildperm.presentation import console
 from buildperm.report.diagnosis_text import DiagnosisResult, markdown
-from buildperm.supervisor import landlock
+from buildperm.sandbox import machine
 from buildperm.workflow.examination import examine, private_words
 
 
@@ -23,8 +23,8 @@ from buildperm.workflow.examination import examine, private_words
 @click.option(
     "--landlock-abi",
     "cap",
-    type=click.IntRange(0, landlock.NEWEST),
-    default=landlock.NEWEST,
+    type=click.IntRange(0, machine.NEWEST_LANDLOCK_ABI),
+    default=machine.NEWEST_LANDLOCK_ABI,
     hidden=True,
     help="Use no newer Landlock ABI than this, as if the kernel were older.",
 )

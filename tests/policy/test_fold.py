@@ -15,7 +15,6 @@ from buildperm.policy.access import Access, Outcome
 from buildperm.policy.fold import CHAINS_MOST, SCRIPT, fold
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposals import is_settled
-from buildperm.tracer.recorder.writer import REUSED
 from buildperm.tracer.recording.event import (
     CallRefused,
     Change,
@@ -32,6 +31,7 @@ from buildperm.tracer.recording.event import (
     Verdict,
 )
 from buildperm.tracer.recording.reader import End, Header, Recording
+from buildperm.tracer.recording_format import REUSED
 
 PLACES = {
     "OUT_DIR": b"/t/debug/build/a-1/out",

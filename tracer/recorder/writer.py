@@ -13,6 +13,7 @@ import os
 import time
 
 from buildperm.tracer.recorder import json_line
+from buildperm.tracer.recording_format import REUSED, VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 
     from buildperm.tracer.recorder.json_line import Key
     from buildperm.tracer.recorder.process_tree import Process
-
-VERSION = 1
-"""Of the format. A reader refuses newer ones."""
 
 EVENTS = 250_000
 REFUSED_EVENTS = 50_000
@@ -32,9 +30,6 @@ REFUSED_TEXT_BYTES = 24 << 20
 PROCESS_TEXT_BYTES = 32 << 20
 
 _MADE = ("renamed", "linked", "symlinked", "directory-made", "node-made")
-
-REUSED = 1 << 22
-"""PID_MAX_LIMIT: is added to a process ID for each earlier program that had the same one."""
 
 
 class _Budget:

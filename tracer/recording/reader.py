@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from buildperm.errors import BuildpermError
 from buildperm.tracer.notation import decode
-from buildperm.tracer.recorder.writer import VERSION
 from buildperm.tracer.recording.parser import Fields, event, process
+from buildperm.tracer.recording_format import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

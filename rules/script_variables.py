@@ -1,0 +1,71 @@
+"""Variables of a build script that are replaced, and what of the others holds a secret.
+
+Part of the supervisor: imports nothing but built-in modules.
+"""
+
+from __future__ import annotations
+
+from buildperm.rules import makeflags, secret_values
+from buildperm.rules import variables as policy
+from buildperm.tracer.notation import encode
+
+OURS = b"BUILDPERM_"
+REPLACED = (
+    *(b"RUSTC_WRAPPER", b"CARGO_HOME", b"RUSTUP_HOME", b"PATH"),
+    # They name a held build's own target directory, which Cargo keeps locked: a script that runs
+    # Cargo would wait for it for ever.
+    *(b"CARGO_TARGET_DIR", b"CARGO_BUILD_BUILD_DIR"),
+)
+
+# What Cargo takes from the package and from its folders (Cargo book, "Environment variables Cargo
+# sets for build scripts"): whatever it looks like, a crate has chosen it, or it is a path.
+_OF_PACKAGE_TEXT = b"""
+    CARGO_MANIFEST_DIR CARGO_MANIFEST_LINKS CARGO_MANIFEST_PATH OUT_DIR
+    CARGO_PKG_AUTHORS CARGO_PKG_DESCRIPTION CARGO_PKG_HOMEPAGE CARGO_PKG_LICENSE
+    CARGO_PKG_LICENSE_FILE CARGO_PKG_NAME CARGO_PKG_README CARGO_PKG_REPOSITORY
+    CARGO_PKG_RUST_VERSION CARGO_PKG_VERSION CARGO_PKG_VERSION_MAJOR CARGO_PKG_VERSION_MINOR
+    CARGO_PKG_VERSION_PATCH CARGO_PKG_VERSION_PRE
+    """
+_OF_PACKAGE = frozenset(_OF_PACKAGE_TEXT.split())
+
+
+def private(home: bytes, temporary: bytes) -> dict[bytes, bytes]:
+    """Return what makes a home private: XDG Base Directory Specification, git(1); no colours."""
+    return {
+        b"HOME": home,
+        b"TMPDIR": temporary,
+        b"XDG_CACHE_HOME": home + b"/.cache",
+        b"XDG_CONFIG_HOME": home + b"/.config",
+        b"XDG_DATA_HOME": home + b"/.local/share",
+        b"XDG_STATE_HOME": home + b"/.local/state",
+        b"GIT_CONFIG_GLOBAL": b"/dev/null",
+        b"GIT_CONFIG_NOSYSTEM": b"1",
+        b"GIT_OPTIONAL_LOCKS": b"0",
+        # In `full` each granted folder is a mount, and git would not look above it.
+        b"GIT_DISCOVERY_ACROSS_FILESYSTEM": b"1",
+        b"TERM": b"dumb",
+    }
+
+
+_PRIVATE = frozenset(private(b"", b""))
+
+
+def without_secrets(name: bytes, value: bytes) -> tuple[bytes | None, str]:
+    """Return what may be known of a value, None for nothing; and what was left out."""
+    if name in _OF_PACKAGE or name in _PRIVATE:
+        return value, ""
+    left, why = makeflags.left(name, value), ""
+    if left is not value and left.split() != value.split():
+        why = makeflags.DEFINITIONS
+    kind = secret_values.secret(left)
+    return (None, secret_values.HOLDS + kind) if kind else (left, why)
+
+
+def is_replaced(name: bytes) -> bool:
+    """Tell whether a script never sees the value with which Cargo was started."""
+    return name.startswith(OURS) or name in REPLACED or name in _PRIVATE
+
+
+def is_secret(name: bytes, value: bytes) -> bool:
+    """Tell whether a variable is not stored for a rerun: by its name or its value."""
+    return policy.looks_secret(encode(name)) or without_secrets(name, value)[0] is None

@@ -1,0 +1,10 @@
+"""What the writer and the readers of recordings agree on.
+
+Part of the supervisor: imports nothing.
+"""
+
+VERSION = 1
+"""Of the format. A reader refuses newer ones."""
+
+REUSED = 1 << 22
+"""PID_MAX_LIMIT: is added to a process ID for each earlier program that had the same one."""
