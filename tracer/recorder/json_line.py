@@ -5,13 +5,27 @@ Part of the supervisor: standard library only, nothing heavy.
 
 from __future__ import annotations
 
+from buildperm.tracer.fields import (
+    BYTE_STRINGS,
+    BYTES,
+    EVENTS,
+    FLAG,
+    NAME,
+    NUMBER,
+    TEXT,
+    WITHOUT_PROCESS,
+    WORD,
+)
 from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TypeAlias
+    from collections.abc import Callable
+    from typing import Any, TypeAlias
 
-    Key: TypeAlias = tuple[object, ...]
+    from buildperm.tracer.fields import Field
+
+    Key: TypeAlias = tuple[Any, ...]
     """What tells one event from another: its type, its chain of programs, its own fields."""
 
 
@@ -24,58 +38,15 @@ def process(key: int, parent: int, program: bytes, argv: tuple[bytes, ...]) -> s
 
 
 def event(key: Key, at: int, pid: int, count: int) -> str:
-    """Write an event; false, errno 0 and count 1 are left out."""
+    """Write an event as `tracer.fields` says; `pid` is of no meaning in one without a process."""
+    head, has_process, writers = _EVENTS[key[0]]
+    pairs = zip(writers, key[2:], strict=True)
+    fields = "".join(
+        [write(value) for (write, is_optional), value in pairs if value or not is_optional]
+    )
+    where = f'{at},"pid":{pid}' if has_process else at
     times = f',"count":{count}' if count > 1 else ""
-    where = f'"at":{at}' if key[0] == "directive" else f'"at":{at},"pid":{pid}'
-    return f'{{"type":"{key[0]}",{where},{_fields(key)}{times}}}\n'
-
-
-def _fields(key: Key) -> str:
-    match key:
-        case ("opened", _, bytes(path), mode, creates, errno, refused, raced):
-            return (
-                f'"path":{_text(path)},"mode":"{mode}"{_flag("creates", creates)}'
-                f"{_errno(errno)}{_flag('refused', refused)}{_flag('raced', raced)}"
-            )
-        case ("changed", _, change, bytes(path), bytes(other), errno, refused, raced):
-            return (
-                f'"change":"{change}","path":{_text(path)},"other":{_text(other)}'
-                f"{_errno(errno)}{_flag('refused', refused)}{_flag('raced', raced)}"
-            )
-        case ("executed", _, bytes(path), bytes(requested), tuple(argv), errno, refused):
-            return (
-                f'"path":{_text(path)},"requested":{_text(requested)},"argv":{_texts(argv)}'
-                f"{_errno(errno)}{_flag('refused', refused)}"
-            )
-        case ("socket", _, use, str(family), str(address), errno, refused, *carried):
-            return (
-                f'"use":"{use}","family":{_quoted(family)},"address":{_quoted(address)}'
-                f"{_errno(errno)}{_flag('refused', refused)}{_carried(carried)}"
-            )
-        case ("call", _, str(name), errno):
-            return f'"call":{_quoted(name)},"errno":{errno}'
-        case ("environment", _, bytes(name), present, withheld, str(secret)):
-            flags = _flag("present", present) + _flag("withheld", withheld)
-            why = f',"secret":{_quoted(secret)}' if secret else ""
-            return f'"name":{_text(name)}{flags}{why}'
-        case ("directive", str(name), str(text), verdict):
-            return f'"key":{_quoted(name)},"value":{_quoted(text)},"verdict":"{verdict}"'
-        case _:
-            raise AssertionError(key)
-
-
-def _flag(name: str, is_set: object) -> str:
-    return f',"{name}":true' if is_set else ""
-
-
-def _errno(number: object) -> str:
-    return f',"errno":{number}' if number else ""
-
-
-def _carried(counts: list[object]) -> str:
-    """Write the bytes of a connection, sent and received."""
-    named = zip(("sent", "received"), counts, strict=False)
-    return "".join(f',"{name}":{count}' for name, count in named if count)
+    return f"{head}{where}{fields}{times}}}\n"
 
 
 def _text(raw: bytes) -> str:
@@ -111,3 +82,34 @@ def value(given: object) -> str:
     if isinstance(given, bool):
         return "true" if given else "false"
     return str(given) if isinstance(given, int) else _quoted(str(given))
+
+
+def _field(field: Field) -> tuple[Callable[[Any], str], bool]:
+    """Return what writes one field of an event, and whether it is left out where it says nothing.
+
+    The comma before it is part of it.
+    """
+    start = f',"{field.name}":'
+    if field.kind == BYTES:  # Nearly every event has one: without a call in between.
+        return lambda given: f'{start}"{encode(given)}"', field.is_optional
+    if field.kind == WORD:
+        return (start + '"{}"').format, field.is_optional
+    write = _WRITERS[field.kind]
+    return lambda given: start + write(given), field.is_optional
+
+
+_WRITERS: dict[str, Callable[[Any], str]] = {
+    BYTE_STRINGS: _texts,
+    NAME: _quoted,
+    TEXT: _quoted,
+    NUMBER: str,
+    FLAG: lambda _: "true",  # Left out if false.
+}
+_EVENTS = {
+    kind: (
+        f'{{"type":"{kind}","at":',
+        kind not in WITHOUT_PROCESS,
+        tuple(map(_field, fields)),
+    )
+    for kind, fields in EVENTS.items()
+}

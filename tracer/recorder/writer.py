@@ -1,8 +1,7 @@
 """Collects what happened and writes it as a recording: JSON Lines, see recording.schema.json.
 
 The same thing done by the same chain of programs with the same outcome is one line with a count,
-so that ten million opens are no more than a few. What is kept is bounded in number and in bytes;
-refused events have bounds of their own, so that nobody can hide one behind a flood of others.
+so that ten million opens are no more than a few. What is kept is bounded: see `budget`.
 
 Part of the supervisor: standard library only, nothing heavy.
 """
@@ -12,7 +11,8 @@ from __future__ import annotations
 import os
 import time
 
-from buildperm.tracer.recorder import json_line
+from buildperm.tracer.recorder import budget, json_line
+from buildperm.tracer.recorder.budget import Budget
 from buildperm.tracer.recording_format import REUSED, VERSION
 
 TYPE_CHECKING = False
@@ -22,31 +22,8 @@ if TYPE_CHECKING:
     from buildperm.tracer.recorder.json_line import Key
     from buildperm.tracer.recorder.process_tree import Process
 
-EVENTS = 250_000
-REFUSED_EVENTS = 50_000
-PROCESSES = 50_000
-TEXT_BYTES = 96 << 20
-REFUSED_TEXT_BYTES = 24 << 20
-PROCESS_TEXT_BYTES = 32 << 20
 
 _MADE = ("renamed", "linked", "symlinked", "directory-made", "node-made")
-
-
-class _Budget:
-    """How much more may be kept."""
-
-    __slots__ = ("entries", "size")
-
-    def __init__(self, entries: int, size: int) -> None:
-        self.entries = entries
-        self.size = size
-
-    def take(self, size: int) -> bool:
-        if self.entries <= 0 or self.size < size:
-            return False
-        self.entries -= 1
-        self.size -= size
-        return True
 
 
 class Writer:
@@ -56,9 +33,9 @@ class Writer:
         self,
         clock: Callable[[], int] = time.monotonic_ns,
         *,
-        events: int = EVENTS,
-        refused_events: int = REFUSED_EVENTS,
-        processes: int = PROCESSES,
+        events: int = budget.EVENTS,
+        refused_events: int = budget.REFUSED_EVENTS,
+        processes: int = budget.PROCESSES,
     ) -> None:
         self.dropped = 0  # Events that did not fit, repetitions included.
         self.lost = 0  # Those of them that were refused.
@@ -68,9 +45,9 @@ class Writer:
         self._start = clock()
         self._events: dict[Key, list[int]] = {}  # To time of the first, its process, count.
         self._processes: dict[int, tuple[int, bytes, tuple[bytes, ...]]] = {}
-        self._ordinary = _Budget(events, TEXT_BYTES)
-        self._refusals = _Budget(refused_events, REFUSED_TEXT_BYTES)
-        self._tree = _Budget(processes, PROCESS_TEXT_BYTES)
+        self._ordinary = Budget(events, budget.TEXT_BYTES)
+        self._refusals = Budget(refused_events, budget.REFUSED_TEXT_BYTES)
+        self._tree = Budget(processes, budget.PROCESS_TEXT_BYTES)
 
     def process(self, pid: int, parent: int, program: bytes, argv: tuple[bytes, ...]) -> int:
         """Enter a program that has just been executed.
@@ -109,7 +86,7 @@ class Writer:
             known[2] += 1
             self.refused += refused
         else:
-            self._add(key, process.key, refused, len(path))
+            self._add(key, process.key, refused)
 
     def changed(
         self,
@@ -123,7 +100,7 @@ class Writer:
     ) -> None:
         """File a `PathChanged`."""
         key = ("changed", process.chain, change, path, other, errno, refused, raced)
-        self._count(key, process.key, refused, len(path) + len(other))
+        self._count(key, process.key, refused)
 
     def executed(
         self,
@@ -136,15 +113,14 @@ class Writer:
     ) -> None:
         """File an `Executed`."""
         key = ("executed", process.chain, path, requested, argv, errno, refused)
-        size = len(path) + len(requested) + sum(map(len, argv))
-        self._count(key, process.key, refused, size)
+        self._count(key, process.key, refused)
 
     def socket(
         self, process: Process, use: str, family: str, address: str, errno: int, refused: bool
     ) -> None:
         """File a `SocketUsed`; `address` is in notation."""
-        key = ("socket", process.chain, use, family, address, errno, refused)
-        self._count(key, process.key, refused, len(address))
+        key = ("socket", process.chain, use, family, address, errno, refused, 0, 0)
+        self._count(key, process.key, refused)
 
     def visited(
         self,
@@ -168,15 +144,15 @@ class Writer:
             carried: Bytes sent and received.
         """
         key = ("socket", process.chain, "connected", "host", target, errno, refused, *carried)
-        self._add(key, process.key, refused, len(target))
+        self._add(key, process.key, refused)
         known = self._events.get(key)
         if known is not None:
             known[0] = max(0, at_ns - self._start)
             known[2] = count
 
-    def call(self, process: Process, name: str, errno: int) -> None:
+    def call(self, process: Process, call: str, errno: int) -> None:
         """File a `CallRefused`."""
-        self._count(("call", process.chain, name, errno), process.key, True, 0)
+        self._count(("call", process.chain, call, errno), process.key, True)
 
     def environment(
         self, process: Process, name: bytes, present: bool, withheld: bool, secret: str = ""
@@ -187,18 +163,18 @@ class Writer:
         if known is not None:
             known[2] += 1
         else:
-            self._add(key, process.key, False, len(name) + len(secret), is_withheld=withheld)
+            self._add(key, process.key, False, is_withheld=withheld)
 
     def directive(self, key: str, value: str, verdict: str) -> None:
         """File a `DirectivePrinted`; `key` and `value` are in notation."""
         refused = verdict in ("refused", "forbidden")
-        self._count(("directive", key, value, verdict), 0, refused, len(key) + len(value))
+        self._count(("directive", 0, key, value, verdict), 0, refused)
 
     def refused_reads(self) -> Iterator[bytes]:
         """Yield each path that the sandbox refused to have opened for reading."""
         for key in self._events:
             match key:
-                case ("opened", _, bytes(path), "read" | "read-write", _, _, True, _):
+                case ("opened", _, bytes(path), "read" | "read-write", _, _, True, *_):
                     yield path
                 case _:
                     pass
@@ -214,7 +190,7 @@ class Writer:
         """Yield each variable that was asked for, exists outside, and was kept from the script."""
         for key in self._events:
             match key:
-                case ("environment", _, bytes(name), _, True, _):
+                case ("environment", _, bytes(name), _, True, *_):
                     yield name
                 case _:
                     pass
@@ -245,20 +221,18 @@ class Writer:
             file.write(json_line.value(last) + "\n")
         put(made, path)
 
-    def _count(self, key: Key, process: int, refused: bool, size: int) -> None:
+    def _count(self, key: Key, process: int, refused: bool) -> None:
         known = self._events.get(key)
         if known is None:
-            self._add(key, process, refused, size)
+            self._add(key, process, refused)
         else:
             known[2] += 1
             self.refused += refused
 
-    def _add(
-        self, key: Key, process: int, refused: bool, size: int, *, is_withheld: bool = False
-    ) -> None:
+    def _add(self, key: Key, process: int, refused: bool, *, is_withheld: bool = False) -> None:
         self.refused += refused
         is_refusal = refused or is_withheld
-        if (self._refusals if is_refusal else self._ordinary).take(size):
+        if (self._refusals if is_refusal else self._ordinary).take(budget.SIZES[key[0]](key)):
             self._events[key] = [self._clock() - self._start, process, 1]
         else:
             self.dropped += 1
@@ -275,9 +249,9 @@ class Writer:
 def _written(key: Key) -> bytes | None:
     """Return what an event has opened for writing, made, or given to something else, if it has."""
     match key:
-        case ("opened", _, bytes(path), "write" | "read-write", _, 0, _, _):
+        case ("opened", _, bytes(path), "write" | "read-write", _, 0, *_):
             return path
-        case ("changed", _, change, bytes(path), _, 0, _, _) if change in _MADE:
+        case ("changed", _, change, bytes(path), _, 0, *_) if change in _MADE:
             return path
         case _:
             return None

@@ -1,15 +1,16 @@
 """What a traced process did, one dataclass per kind of event.
 
 The supervisor never makes these: it writes recordings with `tracer.recorder.writer`. All that
-comes later reads them back as the types below. `count` folds repetitions: the same thing done by
-the same chain of programs with the same outcome is one event, dated by its first occurrence.
+comes later reads them back as the types below. Their fields are those of `tracer.fields`, which a
+test checks. `count` folds repetitions: the same thing done by the same chain of programs with the
+same outcome is one event, dated by its first occurrence.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 
 class OpenMode(StrEnum):
@@ -59,6 +60,7 @@ class Verdict(StrEnum):
 class FileOpened:
     """A path that was opened, or that somebody tried to open."""
 
+    TYPE: ClassVar = "opened"
     at_ns: int  # Nanoseconds of CLOCK_MONOTONIC since the recording began.
     pid: int  # As the recorder sees it.
     path: bytes  # Absolute. The kernel's own answer where it succeeded, /proc/self for its own.
@@ -74,6 +76,7 @@ class FileOpened:
 class PathChanged:
     """A change of the file system, or the attempt."""
 
+    TYPE: ClassVar = "changed"
     at_ns: int
     pid: int
     change: Change
@@ -89,6 +92,7 @@ class PathChanged:
 class Executed:
     """A program that was started, or that somebody tried to start."""
 
+    TYPE: ClassVar = "executed"
     at_ns: int
     pid: int  # Of the process that started it; of the build script for its own start.
     path: bytes  # The resolved file (`/proc/PID/exe`) where it succeeded; interpreter for `#!`.
@@ -103,6 +107,7 @@ class Executed:
 class SocketUsed:
     """A use of a socket that leaves the process tree."""
 
+    TYPE: ClassVar = "socket"
     at_ns: int
     pid: int
     use: SocketUse
@@ -119,6 +124,7 @@ class SocketUsed:
 class CallRefused:
     """A system call that the filter refuses whatever its arguments point to."""
 
+    TYPE: ClassVar = "call"
     at_ns: int
     pid: int
     call: str
@@ -130,6 +136,7 @@ class CallRefused:
 class EnvironmentRead:
     """A variable that the build script asked libc's `getenv` for."""
 
+    TYPE: ClassVar = "environment"
     at_ns: int
     pid: int
     name: bytes
@@ -143,6 +150,7 @@ class EnvironmentRead:
 class DirectivePrinted:
     """A line of standard output that tells Cargo to do something."""
 
+    TYPE: ClassVar = "directive"
     at_ns: int
     key: str  # `rustc-env`, in notation.
     value: str  # In notation.

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import fields as fields_of
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
+from buildperm.tracer import fields as table
 from buildperm.tracer.notation import decode
-from buildperm.tracer.recording.event import (
-    CallRefused,
-    Change,
-    DirectivePrinted,
-    EnvironmentRead,
-    Event,
-    Executed,
-    FileOpened,
-    OpenMode,
-    PathChanged,
-    RecordedProcess,
-    SocketUse,
-    SocketUsed,
-    Verdict,
-)
+from buildperm.tracer.recording.event import Event, RecordedProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Mapping
 
 _T = TypeVar("_T")
 
@@ -30,12 +18,12 @@ _T = TypeVar("_T")
 class Fields:
     """One line, with its fields checked as they are asked for."""
 
-    __slots__ = ("_fields",)
+    __slots__ = ("line",)
 
-    def __init__(self, fields: object) -> None:
-        if not isinstance(fields, dict):
+    def __init__(self, line: object) -> None:
+        if not isinstance(line, dict):
             raise TypeError("it is not an object")
-        self._fields: dict[str, Any] = fields
+        self.line: dict[str, Any] = line
 
     def text(self, name: str, default: str | None = None) -> str:
         return self._checked(name, str, default)
@@ -50,11 +38,7 @@ class Fields:
         return self._checked(name, bool, False)
 
     def texts(self, name: str, default: list[str] | None = None) -> tuple[str, ...]:
-        listed = self._checked(name, list, default)
-        for text in listed:
-            if type(text) is not str:
-                raise TypeError(f"`{name}` holds something else than texts")
-        return tuple(listed)
+        return tuple(_texts(name, self._checked(name, list, default)))
 
     def places(self, name: str, default: dict[str, str] | None = None) -> dict[str, bytes]:
         found = self._checked(name, dict, default)
@@ -62,17 +46,13 @@ class Fields:
 
     def reasons(self, name: str) -> dict[bytes, str]:
         """Read texts by path; none where there is no such field."""
-        read = {decode(path): text for path, text in self._checked(name, dict, {}).items()}
-        for text in read.values():
-            if type(text) is not str:
-                raise TypeError(f"`{name}` holds something else than texts")
-        return read
+        given = self._checked(name, dict, {})
+        return dict(zip(map(decode, given), _texts(name, given.values()), strict=True))
 
     def _checked(self, name: str, kind: type[_T], default: _T | None) -> _T:
-        value = self._fields.get(name, default)
+        value = self.line.get(name, default)
         if type(value) is not kind:
-            problem = "is not" if name in self._fields else "is missing or not"
-            raise TypeError(f"`{name}` {problem} of type {kind.__name__}")
+            raise _mistyped(self.line, name, kind)
         return value
 
 
@@ -83,7 +63,9 @@ def event(kind: str, fields: Fields) -> Event:
         ValueError, TypeError: Something is wrong with it.
         KeyError: There is no such kind.
     """
-    return _EVENTS[kind](fields)
+    make, readers = _EVENTS[kind]
+    line = fields.line
+    return make(*[read(line) for read in readers])
 
 
 def process(fields: Fields) -> RecordedProcess:
@@ -98,100 +80,78 @@ def process(fields: Fields) -> RecordedProcess:
     )
 
 
-def _opened(fields: Fields) -> FileOpened:
-    return FileOpened(
-        fields.number("at"),
-        fields.number("pid"),
-        fields.raw("path"),
-        OpenMode(fields.text("mode")),
-        fields.flag("creates"),
-        fields.number("errno", 0),
-        fields.flag("refused"),
-        fields.flag("raced"),
-        fields.number("count", 1),
-    )
+def _readers(cls: type[Event]) -> list[Callable[[Mapping[str, Any]], Any]]:
+    """Return what reads each field of an event out of a line, in the order of its class."""
+    hints = get_type_hints(cls)
+    listed = {field.name: field for field in table.EVENTS[cls.TYPE]}
+    shared = {
+        "at_ns": _plain("at", int, None),
+        "pid": _plain("pid", int, None),
+        "count": _plain("count", int, 1),
+    }
+    return [
+        shared.get(field.name) or _reader(listed[field.name], hints[field.name])
+        for field in fields_of(cls)
+    ]
 
 
-def _changed(fields: Fields) -> PathChanged:
-    return PathChanged(
-        fields.number("at"),
-        fields.number("pid"),
-        Change(fields.text("change")),
-        fields.raw("path"),
-        fields.raw("other"),
-        fields.number("errno", 0),
-        fields.flag("refused"),
-        fields.number("count", 1),
-        fields.flag("raced"),
-    )
+def _reader(field: table.Field, hint: Callable[[str], Any]) -> Callable[[Mapping[str, Any]], Any]:
+    """Return what reads one field; `hint` is its type in the class of the event."""
+    name = field.name
+    if field.kind == table.FLAG:
+        return _plain(name, bool, False)
+    if field.kind == table.NUMBER:
+        return _plain(name, int, 0 if field.is_optional else None)
+    if field.kind == table.BYTE_STRINGS:
+        read_list = _plain(name, list, [] if field.is_optional else None)
+        return lambda line: tuple(map(decode, _texts(name, read_list(line))))
+    default = "" if field.is_optional else None
+    if field.kind == table.BYTES:
+        return _converted(name, decode, default)
+    if field.kind == table.WORD:
+        return _converted(name, hint, default)
+    return _plain(name, str, default)
 
 
-def _executed(fields: Fields) -> Executed:
-    return Executed(
-        fields.number("at"),
-        fields.number("pid"),
-        fields.raw("path"),
-        fields.raw("requested"),
-        tuple(map(decode, fields.texts("argv"))),
-        fields.number("errno", 0),
-        fields.flag("refused"),
-        fields.number("count", 1),
-    )
+def _converted(
+    name: str, convert: Callable[[str], _T], default: str | None
+) -> Callable[[Mapping[str, Any]], _T]:
+    """Return what reads a field that is a text in the line."""
+
+    def read(line: Mapping[str, Any]) -> _T:
+        text = line.get(name, default)
+        if type(text) is not str:
+            raise _mistyped(line, name, str)
+        return convert(text)
+
+    return read
 
 
-def _socket(fields: Fields) -> SocketUsed:
-    return SocketUsed(
-        fields.number("at"),
-        fields.number("pid"),
-        SocketUse(fields.text("use")),
-        fields.text("family"),
-        fields.text("address"),
-        fields.number("errno", 0),
-        fields.flag("refused"),
-        fields.number("count", 1),
-        fields.number("sent", 0),
-        fields.number("received", 0),
-    )
+def _plain(name: str, kind: type[_T], default: _T | None) -> Callable[[Mapping[str, Any]], _T]:
+    """Return what reads a field that is of type `kind` in the line, too."""
+
+    def read(line: Mapping[str, Any]) -> _T:
+        value = line.get(name, default)
+        if type(value) is not kind:
+            raise _mistyped(line, name, kind)
+        return value
+
+    return read
 
 
-def _call(fields: Fields) -> CallRefused:
-    return CallRefused(
-        fields.number("at"),
-        fields.number("pid"),
-        fields.text("call"),
-        fields.number("errno", 0),
-        fields.number("count", 1),
-    )
+def _texts(name: str, given: Collection[Any]) -> Collection[str]:
+    """Return the values of the field `name`, all of which have to be texts."""
+    for text in given:
+        if type(text) is not str:
+            raise TypeError(f"`{name}` holds something else than texts")
+    return given
 
 
-def _environment(fields: Fields) -> EnvironmentRead:
-    return EnvironmentRead(
-        fields.number("at"),
-        fields.number("pid"),
-        fields.raw("name"),
-        fields.flag("present"),
-        fields.flag("withheld"),
-        fields.number("count", 1),
-        fields.text("secret", ""),
-    )
+def _mistyped(line: Mapping[str, Any], name: str, kind: type) -> TypeError:
+    problem = "is not" if name in line else "is missing or not"
+    return TypeError(f"`{name}` {problem} of type {kind.__name__}")
 
 
-def _directive(fields: Fields) -> DirectivePrinted:
-    return DirectivePrinted(
-        fields.number("at"),
-        fields.text("key"),
-        fields.text("value"),
-        Verdict(fields.text("verdict")),
-        fields.number("count", 1),
-    )
-
-
-_EVENTS: dict[str, Callable[[Fields], Event]] = {
-    "opened": _opened,
-    "changed": _changed,
-    "executed": _executed,
-    "socket": _socket,
-    "call": _call,
-    "environment": _environment,
-    "directive": _directive,
+_EVENTS: dict[str, tuple[Callable[..., Event], list[Callable[[Mapping[str, Any]], Any]]]] = {
+    cls.TYPE: (cls, _readers(cls)) for cls in get_args(Event)
 }

@@ -11,9 +11,11 @@ import pytest
 ROOT = Path(__file__).parents[3]
 LEAN = (
     "recorder.loop",
+    "recorder.budget",
     "recorder.writer",
     "syscall_table",
     "recorder.refusal",
+    "fields",
     "notation",
     "recorder.breakpoint",
     "recorder.signalling",
