@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 CHILDREN = Path(__file__).parent / "children"
+_PLACE = re.compile("__([A-Z]+(?:_[A-Z]+)*)__")
 
 
-def program(name: str, **values: str) -> str:
+def program_text(name: str, **values: str) -> str:
     """Return the text of a program, with a value in the place of each `__NAME__` in it.
 
     Raises:
-        ValueError: The program has no such place.
+        ValueError: The places of the program are others than those that have a value.
     """
     text = (CHILDREN / name).read_text()
-    for key, value in values.items():
-        if f"__{key}__" not in text:
-            raise ValueError(f"{name} has no __{key}__")
-        text = text.replace(f"__{key}__", value)
-    return text
+    places = set(_PLACE.findall(text))
+    if places != values.keys():
+        raise ValueError(f"{name} has the places {places}, not {set(values)}")
+    return _PLACE.sub(lambda place: values[place[1]], text)

@@ -10,7 +10,7 @@ import pytest
 from buildperm.errors import ExitCode
 from buildperm.policy import selection
 from buildperm.policy.access import Outcome
-from buildperm.policy.grants import KINDS
+from buildperm.policy.kinds import GRANTABLE
 from buildperm.policy.presets import NAMES
 from buildperm.policy.proposal import Reason, Risk
 from buildperm.rules.limits import DEFAULTS
@@ -56,7 +56,7 @@ def test_every_limit_is_explained_with_its_default() -> None:
 def test_every_kind_of_grant_is_explained() -> None:
     told = [quoted(row[0])[0] for row in table("cargo-toml.md", "key")]
 
-    assert {str(kind) for kind in KINDS} | {"presets", "deny", "reviewed", "reason"} == set(told)
+    assert {str(kind) for kind in GRANTABLE} | {"presets", "deny", "reviewed", "reason"} == set(told)
 
 
 def test_every_preset_and_every_token_is_named() -> None:
@@ -77,7 +77,7 @@ def test_every_word_of_the_filter_is_explained_and_understood() -> None:
 
     fields = {"reason" if field == "standing" else field for field in selection.FIELDS}
     assert {word.partition(":")[0] for word in words if ":" in word} == fields
-    assert {str(kind) for kind in KINDS} <= values
+    assert {str(kind) for kind in GRANTABLE} <= values
     assert {risk.name.lower() for risk in Risk} <= values
     assert {str(outcome) for outcome in Outcome} <= values
     assert reasons == [str(reason) for reason in Reason]

@@ -27,6 +27,7 @@ from buildperm.policy.kinds import Kind
 from buildperm.policy.rule import Rule
 from buildperm.tracer.notation import encode
 from tests.cargo.workspaces import QUIET, Workspace, package, vendor
+from tests.programs import program_text
 
 READING = """fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -43,16 +44,7 @@ WAITING = """fn main() {{
     shell.args(["-c", "sleep {seconds} & sleep {seconds}"]).status().unwrap();
 }}
 """
-RUNNER = """
-import os, sys
-from pathlib import Path
-from buildperm.cargo.held_build import HeldBuild
-from buildperm.cargo.project import open_project
-from buildperm.policy.grants import Policy
-project = open_project([], Path(sys.argv[1]), os.environ, default=["check", "-q"])
-held = HeldBuild(project, Policy("portable", {}, project.metadata.manifest), "learning")
-sys.exit(held.run().finished.exit_code)
-"""
+RUNNER = program_text("held_build.py")
 
 
 class Desk:
@@ -317,15 +309,7 @@ def test_runs_that_nothing_tells_apart_all_count(desk: Desk, workspace: Workspac
 def test_tests_are_looked_at_again_and_no_run_takes_the_place_of_another(
     desk: Desk, workspace: Workspace
 ) -> None:
-    changing = """fn main() {
-        let seen = format!("{}/seen", std::env::var("OUT_DIR").unwrap());
-        if std::fs::metadata(&seen).is_err() {
-            let _ = std::fs::read("../../note.txt");
-        }
-        std::fs::write(seen, "").unwrap();
-        println!("cargo::rerun-if-changed=absent"); // So that it is run every time.
-    }
-    """
+    changing = program_text("reads_once.rs")
     root = workspace(QUIET, {"changing": changing})
     (root / "note.txt").write_text("hello")
     desk.build(root, "enforcing", "check")

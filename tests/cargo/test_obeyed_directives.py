@@ -21,50 +21,14 @@ import pytest
 from buildperm.rules import directive
 from buildperm.supervisor.directive_gate import DirectiveGate
 from buildperm.tracer.notation import decode
+from tests.programs import program_text
 
 if TYPE_CHECKING:
     from buildperm.supervisor.session import SessionPackage
 
 _TARGETS = ("lib", "bin", "example", "test", "bench")
-_PRINTS = r"""
-use std::io::Write;
-fn main() {
-    println!("cargo:rerun-if-changed=printed");
-    std::io::stdout().write_all(&std::fs::read("printed").unwrap()).unwrap();
-}
-"""
-_TELLS = r"""
-fn main() {
-    let found: Vec<String> = std::env::vars()
-        .filter(|(name, _)| name.starts_with("DEP_"))
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
-    std::fs::write(std::env::var("NOTES").unwrap() + "/dependent", found.join("\n")).unwrap();
-}
-"""
-_WRAPPER = """\
-#!{python} -IS
-import json, os, sys
-arguments = sys.argv[1:]
-name = arguments[arguments.index("--crate-name") + 1] if "--crate-name" in arguments else "___"
-if name in ("___", "build_script_build"):
-    os.execvp(arguments[0], arguments)
-noted = {{"name": name, "arguments": arguments, "environment": dict(os.environ)}}
-with open(os.environ["NOTES"] + f"/rustc-{{os.getpid()}}", "w") as file:
-    json.dump(noted, file)
-if name != "sample" or "lib" not in arguments:
-    sys.exit(1)  # It does not have to be compiled.
-# The other targets wait for the library; it is compiled without what was said about it.
-kept, words = [], iter(arguments)
-for word in words:
-    value = next(words) if word in ("-l", "-L", "-C", "--cfg", "--check-cfg") else None
-    if value is None:
-        kept.append(word)
-    elif word == "-C" and not value.startswith("link-arg"):
-        kept += [word, value]
-variables = {{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}}
-os.execvpe(kept[0], kept, variables)
-"""
+_PRINTS = program_text("prints_file.rs")
+_TELLS = program_text("notes_dependencies.rs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +66,7 @@ class Bench:
             '[dependencies]\nsample = { path = "../sample" }\n'
         )
         self.wrapper = folder / "wrapper"
-        self.wrapper.write_text(_WRAPPER.format(python=sys.executable))
+        self.wrapper.write_text(program_text("noting_rustc.py", PYTHON=sys.executable))
         self.wrapper.chmod(0o755)
         self._quiet: dict[str, str] = {}
         self._quiet = self.run(b"").environment

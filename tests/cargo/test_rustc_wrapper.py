@@ -14,6 +14,7 @@ import pytest
 from buildperm.cargo import configuration
 from buildperm.cargo.toolchain import Toolchain
 from tests.cargo.workspaces import Workspace
+from tests.programs import program_text
 
 WRAPPER = Path(configuration.__file__).with_name("rustc-wrapper.sh")
 STUB = """#!/bin/sh
@@ -21,13 +22,7 @@ echo "stub $(dirname "$0")" >>"$STUB_LOG"
 real=$(sed -n 's/^# real: //p' "$0")
 test -x "$(dirname "$0")/$real" || exit 1
 """
-MARKING = """use std::io::Write;
-fn main() {
-    let mut log = std::fs::OpenOptions::new().append(true).create(true)
-        .open(std::env::var("SCRIPT_LOG").unwrap()).unwrap();
-    writeln!(log, "unguarded").unwrap();
-}
-"""
+MARKING = program_text("appends_to_log.rs")
 
 
 class Kit:

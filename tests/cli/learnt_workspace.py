@@ -17,24 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.command import LEARN, buildperm, is_orderly
+from tests.programs import program_text
 from tests.registry import Registry
 
 HOSTILE = "ev\x1b[2J\u202eil"
 """Part of a file's name, and an argument."""
 
-_APP = r"""
-fn main() {
-    for file in ["a.txt", "deep/b.txt", "ev\u{1b}[2J\u{202e}il"] {
-        let _ = std::fs::read(format!("../schema/{file}"));
-    }
-    let _ = std::fs::read("../other.txt");
-    let _ = std::process::Command::new("perl").args(["-e", "1", "ev\u{1b}[2J\u{202e}il"]).status();
-    let _ = std::env::var("RELEASE_CHANNEL");
-    println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed=../schema/a.txt");
-    println!("cargo::rustc-link-arg=-Wl,--as-needed");
-}
-"""
+_APP = program_text("reads_and_runs.rs")
 _HELPER = r"""
 fn main() {
     let _ = std::process::Command::new("cc").arg("--version").output();

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.command import CI, LEARN, buildperm, is_orderly, kill_group, member, start
+from tests.programs import program_text
 
 BOTH = pytest.mark.parametrize("command", [LEARN, CI], ids=["learn", "ci"])
 SLEEP = "loop { std::thread::sleep(std::time::Duration::from_secs(1)); }"
@@ -62,15 +63,7 @@ def test_a_script_that_fails_of_its_own_passes_on_cargos_code(
 def test_a_script_with_a_child_that_never_ends_is_ended_with_it(
     tmp_path: Path, command: tuple[str, ...], number: signal.Signals
 ) -> None:
-    build = f"""
-    fn main() {{
-        if std::env::args().nth(1).is_none() {{
-            {CHILD}"child").spawn().unwrap();
-        }} else {{
-            std::fs::write(std::env::var("OUT_DIR").unwrap() + "/up", "").unwrap();
-        }}
-        {SLEEP}
-    }}"""
+    build = program_text("child_without_end.rs")
     folder = member(tmp_path / "ws", build)
     before = (folder / "Cargo.toml").read_bytes()
     running = start(*command, folder=folder)
@@ -98,13 +91,7 @@ def test_a_script_with_a_child_that_never_ends_is_ended_with_it(
 def test_a_flood_on_standard_output_fails_the_run(
     tmp_path: Path, command: tuple[str, ...], code: int
 ) -> None:
-    build = """
-    use std::io::Write;
-    fn main() {
-        let line = [b'x'; 1 << 20];
-        let mut out = std::io::stdout();
-        loop { out.write_all(&line).unwrap(); out.write_all(b"\\n").unwrap(); }
-    }"""
+    build = program_text("floods_stdout.rs")
     folder = member(tmp_path / "ws", build)
     before = (folder / "Cargo.toml").read_bytes()
 
@@ -117,12 +104,7 @@ def test_a_flood_on_standard_output_fails_the_run(
 
 
 def test_a_flood_on_standard_error_is_cut_and_the_build_goes_on(tmp_path: Path) -> None:
-    build = """
-    use std::io::Write;
-    fn main() {
-        let line = [b'x'; 1 << 20];
-        for _ in 0..40 { std::io::stderr().write_all(&line).unwrap(); }
-    }"""
+    build = program_text("floods_stderr.rs")
     folder = member(tmp_path / "ws", build)
 
     held = buildperm("ci", "--", "-vv", folder=folder)
@@ -136,18 +118,7 @@ def test_a_flood_on_standard_error_is_cut_and_the_build_goes_on(tmp_path: Path) 
 def test_two_hundred_children_at_once_are_no_reason_to_fail(
     tmp_path: Path, command: tuple[str, ...]
 ) -> None:
-    build = f"""
-    fn main() {{
-        if std::env::args().nth(1).is_some() {{
-            std::io::stdin().read_line(&mut String::new()).unwrap();
-            return;
-        }}
-        let children: Vec<_> = (0..200)
-            .map(|_| {CHILD}"child").stdin(std::process::Stdio::piped()).spawn().unwrap())
-            .collect();
-        for mut child in children {{ assert!(child.wait().unwrap().success()); }}
-        println!("cargo::warning=all done");
-    }}"""
+    build = program_text("many_children.rs")
     folder = member(tmp_path / "ws", build)
 
     told = buildperm(*command, folder=folder)
@@ -161,12 +132,7 @@ def test_two_hundred_children_at_once_are_no_reason_to_fail(
 def test_a_daemon_is_ended_with_the_script_that_left_it(
     tmp_path: Path, command: tuple[str, ...]
 ) -> None:
-    build = f"""
-    fn main() {{
-        if std::env::args().nth(1).is_some() {{ {SLEEP} }}
-        use std::process::Stdio;
-        {CHILD}"daemon").stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
-    }}"""
+    build = program_text("leaves_child.rs")
     folder = member(tmp_path / "ws", build)
 
     told = buildperm(*command, "--", "check", "-vv", folder=folder)
@@ -177,16 +143,7 @@ def test_a_daemon_is_ended_with_the_script_that_left_it(
 
 
 def test_more_names_than_a_recording_holds_are_told(tmp_path: Path) -> None:
-    build = """
-    fn main() {
-        // Long, so that fewer of them fill a recording: absent, so that nobody looks at the length.
-        let long = "x/".repeat(1900);
-        let mut found = 0;
-        for number in 0..30_000u32 {
-            found += std::fs::File::open(format!("/none/{long}{number}")).is_ok() as u32;
-        }
-        println!("cargo::warning=found {found}");
-    }"""
+    build = program_text("many_attempts.rs")
     folder = member(tmp_path / "ws", build)
 
     told = buildperm(*LEARN, folder=folder)

@@ -14,25 +14,11 @@ import pytest
 
 from tests.cli.waiting_script import WAITS, until_up
 from tests.command import CI, LEARN, buildperm, is_orderly, kill_group, member, start
+from tests.programs import program_text
 
 BOTH = pytest.mark.parametrize("command", [LEARN, CI], ids=["learn", "ci"])
 READS = 'fn main() { std::fs::read_to_string("../data.txt").unwrap(); }'
-WRITE = """
-import os, sys
-from pathlib import Path
-from buildperm.errors import BuildpermError
-from buildperm.policy.editor import write_atomically
-
-path = Path(sys.argv[1])
-if os.getuid() == 0:
-    os.setgroups([])
-    os.setgid(2000)
-    os.setuid(2000)
-try:
-    write_atomically(path, path.read_bytes(), b"after")
-except BuildpermError as error:
-    sys.exit(str(error))
-"""
+WRITE = program_text("writes_atomically.py")
 
 
 @pytest.fixture

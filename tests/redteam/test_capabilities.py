@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.programs import program_text
 from tests.redteam.attempted_calls import said
 
 if TYPE_CHECKING:
@@ -18,19 +19,7 @@ pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root has somethin
 def test_roots_script_cannot_do_to_the_machine_what_root_can(own_bench: Bench) -> None:
     # A firewall was replaced through a TCP socket that was connected to nobody.
     own_bench.limits = {"file_bytes": 1 << 20}
-    body = """
-def raises(which):
-    try:
-        resource.setrlimit(which, (resource.RLIM_INFINITY,) * 2)
-    except ValueError as error:  # What Python makes of EPERM here.
-        raise PermissionError(1, str(error)) from error
-tries("firewall", lambda: socket.socket().setsockopt(0, 64, bytes(96)))  # IPT_SO_SET_REPLACE
-tries("mark", lambda: socket.socket().setsockopt(1, 36, 1))  # SO_MARK
-tries("core", lambda: raises(resource.RLIMIT_CORE))
-tries("size", lambda: raises(resource.RLIMIT_FSIZE))
-tries("realtime", lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50)))
-tries("nice", lambda: os.setpriority(os.PRIO_PROCESS, 0, -20))
-"""
+    body = program_text("needs_capabilities.py")
     refused = ["firewall 1", "mark 1", "core 1", "size 1", "realtime 1", "nice 13"]
 
     assert said(own_bench, body) == refused
@@ -41,16 +30,7 @@ def test_roots_script_still_handles_files_of_others(own_bench: Bench) -> None:
     inherited.write_text("x")
     inherited.chmod(0o600)
     os.chown(inherited, 1234, 1234)
-    body = """
-out = os.environ["OUT_DIR"]
-tries("read", lambda: open(os.environ["CARGO_MANIFEST_DIR"] + "/of-somebody").read())
-open(out + "/given", "w").close()
-tries("give", lambda: os.chown(out + "/given", 1234, 1234))
-tries("mode", lambda: os.chmod(out + "/given", 0o600))
-tries("write", lambda: open(out + "/given", "w").close())
-tries("leave", lambda: os.setgroups([]) or os.setresgid(1234, 1234, 1234))
-tries("become", lambda: os.setresuid(1234, 1234, 1234))
-"""
+    body = program_text("changes_ownership.py")
     assert said(own_bench, body) == [
         f"{each} done" for each in ("read", "give", "mode", "write", "leave", "become")
     ]

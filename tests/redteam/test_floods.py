@@ -8,31 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.command import buildperm
+from tests.programs import program_text
 from tests.redteam.packages import crate, learnt, workspace
 
 if TYPE_CHECKING:
     from tests.bench import Bench
 
-REFUSED = """
-import os
-folder = os.open('..', os.O_PATH)
-for at in range({number}):
-    try: os.symlink('x' * 4000, f'{{at}}', dir_fd=folder)
-    except OSError: pass
-try: open('../note.txt')
-except OSError: pass
-"""
-HABITS = """
-fn main() {
-    for (length, number) in [(4000, 7_000), (400, 20), (40, 20), (4, 20)] {
-        for at in 0..number {
-            let target = format!("{at:0>length$}");
-            let _ = std::os::unix::fs::symlink(target, "../.git/index.lock");
-        }
-    }
-    let _ = std::fs::write(format!("../{:p>200}", "planted"), "");
-}
-"""
+HABITS = program_text("hides_among_habits.rs")
 """Git does that wherever it is, so that nobody is asked about it."""
 
 
@@ -42,7 +24,9 @@ def test_a_flood_of_refused_attempts_fails_the_run(
 ) -> None:
     (own_bench.workspace / "note.txt").write_text("x")
 
-    ended = own_bench.run(own_bench.script(REFUSED.format(number=number)))
+    ended = own_bench.run(
+        own_bench.script(program_text("hides_among_refusals.py", NUMBER=str(number)))
+    )
 
     assert ended.status == status
     assert (b"did not fit" in ended.stderr) == bool(status)

@@ -20,24 +20,8 @@ from typing import Any
 import pytest
 
 from tests.bench import compile_c
+from tests.programs import program_text
 from tests.redteam.runtimes import RUNTIMES
-
-_SCRIPT = """
-use std::{{fs, process::Command}};
-fn tell(what: &str, path: &str, done: bool) {{
-    println!("cargo::warning={{what}} {{path}} {{}}", if done {{ "done" }} else {{ "refused" }});
-}}
-fn main() {{
-    let reads: &[&str] = &{reads};
-    let lists: &[&str] = &{lists};
-    let runs: &[&str] = &{runs};
-    for path in reads {{ tell("read", path, fs::read(path).is_ok()); }}
-    for path in lists {{ tell("list", path, fs::read_dir(path).is_ok()); }}
-    for path in runs {{ tell("run", path, Command::new(path).arg("-vV").output().is_ok()); }}
-    let rustc = std::env::var("RUSTC").unwrap();
-    tell("run", "RUSTC", Command::new(rustc).arg("-vV").output().is_ok());
-}}
-"""
 
 
 @dataclass(slots=True)
@@ -79,7 +63,11 @@ class Layout:
         (folder / "Cargo.toml").write_text(text)
         (folder / "src/lib.rs").write_text("")
         words = {each: json.dumps(tried.get(each, [])) for each in ("reads", "lists", "runs")}
-        (folder / "build.rs").write_text(_SCRIPT.format(**words))
+        (folder / "build.rs").write_text(
+            program_text(
+                "tries_folders.rs", READS=words["reads"], LISTS=words["lists"], RUNS=words["runs"]
+            )
+        )
 
     def ci(self, *words: str) -> Ran:
         """Run `buildperm ci`."""

@@ -16,16 +16,10 @@ from pathlib import Path
 import pytest
 
 from tests.command import buildperm, is_orderly, kill_group, start
+from tests.programs import program_text
 from tests.redteam.packages import crate, learnt, workspace
 
-TWO_FACED = """
-fn main() {
-    println!("cargo::rerun-if-changed=build.rs");
-    if std::env::var("OPT_LEVEL").as_deref() == Ok("0") {
-        let _ = std::fs::read("../elsewhere.txt");
-    }
-}
-"""
+TWO_FACED = program_text("two_faced.rs")
 ONE_FACE = ("-p", "two-faced")
 """Runs it for the target alone: whatever is built after that, this run is the older one."""
 HONEST = """
@@ -118,16 +112,7 @@ def test_a_run_that_fails_is_not_forgotten_for_one_that_does_not(tmp_path: Path)
     (folder / "note.txt").write_text("x")
     crate(
         folder / "turncoat",
-        """
-        fn main() {
-            let kept = format!("{}/seen", std::env::var("OUT_DIR").unwrap());
-            if std::fs::metadata(&kept).is_err() {
-                std::fs::write(&kept, "").unwrap();
-                let _ = std::fs::write("../planted", "");
-                std::process::exit(1);
-            }
-        }
-        """,
+        program_text("turncoat.rs"),
     )
     crate(folder / "reader", 'fn main() { std::fs::read("../note.txt").unwrap(); }')
 
@@ -140,24 +125,7 @@ def test_a_run_that_fails_is_not_forgotten_for_one_that_does_not(tmp_path: Path)
     assert buildperm("check", folder=folder).returncode == 21
 
 
-LITTERING = r"""
-use std::os::unix::fs::PermissionsExt;
-fn main() {
-    println!("cargo::rerun-if-changed=build.rs");
-    let _ = std::fs::read("../elsewhere.txt");
-    // A recording ends with the names of programs, here of some hundred thousand bytes.
-    let mut folder = std::env::var("OUT_DIR").unwrap();
-    for _ in 0..4 {
-        folder += &format!("/{}", "\u{1}".repeat(250));
-    }
-    std::fs::create_dir_all(&folder).unwrap();
-    for each in 0..100 {
-        let program = format!("{folder}/{each}");
-        std::fs::write(&program, "#!/bin/sh").unwrap();
-        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
-    }
-}
-"""
+LITTERING = program_text("long_program_names.rs")
 
 
 def test_one_look_shows_all_that_fail(tmp_path: Path) -> None:
@@ -181,13 +149,7 @@ def test_a_run_that_took_no_part_is_no_finding(tmp_path: Path) -> None:
     (folder / "elsewhere.txt").write_text("secret")
     crate(
         folder / "app",
-        """
-        fn main() {
-            if std::env::var_os("CARGO_FEATURE_BAD").is_some() {
-                let _ = std::fs::read("../elsewhere.txt");
-            }
-        }
-        """,
+        program_text("reads_with_feature.rs"),
         manifest="[features]\nbad = []\n",
     )
 
@@ -201,20 +163,7 @@ def test_a_run_that_took_no_part_is_no_finding(tmp_path: Path) -> None:
     assert told == [20, 0, 0, 101]
 
 
-MACRO = r"""
-use std::io::Write;
-#[proc_macro]
-pub fn speak(_: proc_macro::TokenStream) -> proc_macro::TokenStream {
-    if let Ok(said) = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/said")) {
-        std::io::stdout().write_all(&said).unwrap();
-    }
-    if std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/wipe")).exists() {
-        let out = std::env::var("OUT_DIR").unwrap();
-        let _ = std::fs::remove_dir_all(format!("{out}/../buildperm"));
-    }
-    proc_macro::TokenStream::new()
-}
-"""
+MACRO = program_text("speaking_macro.rs")
 
 
 @pytest.fixture(scope="module")

@@ -8,21 +8,10 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from buildperm.rules import sensitive
+from tests.programs import program_text
 
 if TYPE_CHECKING:
     from tests.bench import Bench
-
-READER = """\
-import os, sys
-ws = os.path.dirname(os.environ["CARGO_MANIFEST_DIR"])
-for path in {paths!r}:
-    try:
-        open(ws + "/" + path).read()
-        sys.stderr.write("read " + path + "\\n")
-    except OSError:
-        sys.stderr.write("refused " + path + "\\n")
-os._exit(0)
-"""
 
 
 def _read(
@@ -32,7 +21,9 @@ def _read(
         place = bench.workspace / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text("planted")
-    ended = bench.run(bench.script(READER.format(paths=paths)), profile)
+    ended = bench.run(
+        bench.script(program_text("reads_workspace_paths.py", PATHS=repr(paths))), profile
+    )
     said = ended.stderr.decode().splitlines()
     read = [line.removeprefix("read ") for line in said if line.startswith("read ")]
     refused = [line.removeprefix("refused ") for line in said if line.startswith("refused ")]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.bench import processes_with, wait_until
+from tests.programs import program_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,51 +26,10 @@ if TYPE_CHECKING:
 _TIOCSTI = Path("/proc/sys/dev/tty/legacy_tiocsti")
 
 # The descriptor is told by its number, as an attacker would try all of them.
-_READS_DESCRIPTOR = """\
-import os
-found = b""
-for descriptor in range(3, 256):
-    try:
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        found += os.read(descriptor, 4096)
-    except OSError:
-        pass
-print("SECRET" if b"inherited-secret" in found else "nothing", flush=True)
-"""
-_DAEMON = """\
-import os, time
-if os.fork() == 0:
-    os.setsid()
-    if os.fork() == 0:
-        for descriptor in range(256):
-            try: os.close(descriptor)
-            except OSError: pass
-        time.sleep(600)
-    os._exit(0)
-os.wait()
-"""
-_WRITES_TERMINAL = """\
-import os
-try:
-    os.write(os.open("/dev/tty", os.O_WRONLY), b"\\x1b]0;owned\\x07")
-except OSError:
-    pass
-for descriptor in range(256):
-    try:
-        if os.isatty(descriptor): os.write(descriptor, b"\\x1b]0;owned\\x07")
-    except OSError:
-        pass
-"""
-_INJECTS = """\
-import fcntl, os
-descriptors = list(range(256))
-try: descriptors.append(os.open("/dev/tty", os.O_RDWR))
-except OSError: pass
-for descriptor in descriptors:
-    for character in b"owned\\n":
-        try: fcntl.ioctl(descriptor, 0x5412, bytes([character]))
-        except OSError: break
-"""
+_READS_DESCRIPTOR = program_text("reads_descriptors.py")
+_DAEMON = program_text("leaves_daemon.py")
+_WRITES_TERMINAL = program_text("writes_to_terminal.py")
+_INJECTS = program_text("injects_input.py")
 
 
 def _without(bench: Bench, body: str, **options: object) -> subprocess.Popen[bytes]:

@@ -5,25 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.bench import wait_until
+from tests.programs import program_text
 
 if TYPE_CHECKING:
     from tests.bench import Bench
 
-LEASES = """\
-import fcntl, os, signal
-signal.signal(signal.SIGIO, signal.SIG_IGN)
-package, out = os.environ["CARGO_MANIFEST_DIR"], os.environ["OUT_DIR"]
-file, folder = os.open(package + "/victim", os.O_RDONLY), os.open(package, os.O_RDONLY)
-for command, target, argument in (
-    (fcntl.F_SETLEASE, file, fcntl.F_WRLCK), (fcntl.F_NOTIFY, folder, fcntl.DN_CREATE),
-):
-    try:
-        fcntl.fcntl(target, command, argument)
-    except OSError as error:
-        print(f"cargo:warning={command} {error.errno}", flush=True)
-os.close(os.open(out + "/ready", os.O_CREAT | os.O_WRONLY))
-while not os.path.exists(package + "/done"): pass
-"""
+LEASES = program_text("takes_leases.py")
 
 
 def test_nobody_has_to_wait_for_a_file_that_a_script_may_only_read(bench: Bench) -> None:

@@ -5,15 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.command import buildperm, is_orderly, member
+from tests.programs import program_text
 
-WRITES = """
-fn main() {{
-    println!("cargo::rerun-if-changed=build.rs");
-    assert!(std::fs::read_to_string("linked/data").is_ok());
-    std::fs::write(std::env::var("OUT_DIR").unwrap() + "/made", "made").unwrap();
-    let _ = std::fs::write("../{}/made", "made");
-}}
-"""
 GRANTS = """
 [workspace.metadata.buildperm]
 version = 1
@@ -31,7 +24,7 @@ def test_only_what_leads_out_of_its_folder_is_refused_and_by_its_own_path_it_is_
 ) -> None:
     true, disk, elsewhere = tmp_path / "true", tmp_path / "disk", tmp_path / "elsewhere"
     for name, into in (("honest", "gen"), ("led", "x")):
-        member(true, WRITES.format(into), name)
+        member(true, program_text("writes_beside.rs", INTO=into), name)
         (true / name / "true").mkdir()
         (true / name / "true/data").touch()
         (true / name / "linked").symlink_to("true")

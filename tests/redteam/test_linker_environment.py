@@ -11,29 +11,8 @@ import pytest
 
 from buildperm.rules.directive import steers
 from tests.bench import compile_c
+from tests.programs import program_text
 
-_TOLD = """
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-extern char **environ;
-static char *told(const char *name) {
-  char line[400];
-  int log = open("LOG", O_WRONLY | O_CREAT | O_APPEND, 0600);
-  int size = snprintf(line, sizeof line, "%s %s\\n", program_invocation_short_name, name);
-  write(log, line, size < sizeof line ? size : sizeof line - 1);
-  close(log);
-  size_t length = strlen(name);
-  for (char **each = environ; *each; each++)
-    if (!strncmp(*each, name, length) && (*each)[length] == '=') return *each + length + 1;
-  return NULL;
-}
-char *getenv(const char *name) { return told(name); }
-char *secure_getenv(const char *name) { return told(name); }
-"""
 # How it looks, and what is printed about it; Windows.
 HARMLESS = str.split("""
     CI TERM COLORTERM NO_COLOR CLICOLOR CLICOLOR_FORCE COLUMNS LIBCTF_DEBUG VCINSTALLDIR
@@ -46,7 +25,7 @@ def test_no_variable_that_a_linker_looks_for_can_be_set(tmp_path: Path, options:
     # BINUTILS_ROOT had gcc read a specification of how to link from OUT_DIR, and run what it said.
     log = tmp_path / "log"
     library = compile_c(
-        _TOLD.replace("LOG", str(log)), tmp_path / "told.so", "-shared", "-fPIC", "-w"
+        program_text("logs_getenv.c", LOG=str(log)), tmp_path / "told.so", "-shared", "-fPIC", "-w"
     )
     source = tmp_path / "main.rs"
     source.write_text('fn main() { println!("{}", 1); }\n')

@@ -17,6 +17,7 @@ from buildperm.rules.pattern import locate
 from buildperm.sandbox import machine
 from buildperm.tracer.recording import reader
 from buildperm.workflow.build_outcome import propose
+from tests.programs import program_text
 from tests.redteam.attempted_calls import said
 
 if TYPE_CHECKING:
@@ -28,15 +29,7 @@ BWRAP = machine.bubblewrap()
 WHY_NOT = machine.probe_wrapper(BWRAP) if BWRAP else "it is not installed"
 
 _TOOL = "#!/bin/sh\nexit 0\n"
-_BODY = """
-import subprocess
-def reads(path):
-    return lambda: open(path).read()
-def writes(path):
-    return lambda: open(path, "w").write("made")
-def runs(path):
-    return lambda: subprocess.run([path], check=True)
-"""
+_BODY = program_text("file_calls.py")
 
 
 def lay(bench: Bench) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.bench import compile_c
+from tests.programs import CHILDREN
 
 if TYPE_CHECKING:
     from tests.bench import Bench
 
-SOURCE = Path(__file__).with_name("flipping.c").read_text()
+SOURCE = (CHILDREN / "flipping_paths.c").read_text()
 RACED = {"open": 10_000, "rename": 4_000, "source": 4_000, "mode": 4_000}
 FEW, MANY = 1_000, 100_000
 FLIPS = 100_000  # At the least; it is millions, and many during each call that counts.

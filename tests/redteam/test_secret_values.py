@@ -14,6 +14,7 @@ import pytest
 
 from tests.bench import Bench, Ended, compile_c
 from tests.command import LEARN, buildperm, environment, member
+from tests.programs import program_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,23 +46,12 @@ HONEST = {
     "CARGO_BUILD_REV": "0123456789abcdef0123456789abcdef01234567",
     "CARGO_ENCODED_RUSTFLAGS": "--remap-path-prefix=/a/secret=b",
 }
-_PRINTING = """
-#include <stdio.h>
-#include <stdlib.h>
-extern char **environ;
-int main(void) {
-    char *const names[] = {NAMES};
-    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) getenv(names[i]);
-    for (char **each = environ; *each; each++) puts(*each);
-    return 0;
-}
-"""
 
 
 def _printing(bench: Bench, names: Iterable[str]) -> Path:
     """Install a script that asks for `names`, and prints all that there is."""
     listed = ", ".join(json.dumps(name) for name in names)
-    program = compile_c(_PRINTING.replace("NAMES", listed), bench.top / "printing")
+    program = compile_c(program_text("prints_environment.c", NAMES=listed), bench.top / "printing")
     return bench.install(program)
 
 
@@ -157,19 +147,7 @@ def test_makes_definitions_stay_with_make(own_bench: Bench) -> None:
     assert "secret" not in asked["CARGO_MAKEFLAGS"]
 
 
-_BUILD = """
-use std::process::Command;
-fn main() {
-    println!("cargo::rerun-if-changed=build.rs");
-    let out = std::env::var("OUT_DIR").unwrap();
-    let seen: Vec<_> = std::env::vars().map(|(n, v)| format!("{n}={v}")).collect();
-    std::fs::write(format!("{out}/seen"), seen.join("\\n")).unwrap();
-    for name in ["CFLAGS", "MAKEFLAGS", "OPENSSL_DIR"] { let _ = std::env::var(name); }
-    std::fs::write(format!("{out}/Makefile"), "a b:\\n\\t@echo $@ >$@\\nall: a b\\n").unwrap();
-    let made = Command::new("make").args(["-C", &out, "all"]).output().unwrap();
-    assert!(made.status.success() && !made.stderr.windows(7).any(|w| w == b"warning"), "{made:?}");
-}
-"""
+_BUILD = program_text("runs_make.rs")
 
 
 def test_make_drives_a_build_and_keeps_its_token(tmp_path: Path) -> None:

@@ -6,24 +6,11 @@ import os
 from pathlib import Path
 
 from tests.command import buildperm, member
+from tests.programs import program_text
 from tests.redteam.sensitive_files import linked, planted
 
 _PRIVATE = "-----BEGIN PRIVATE KEY-----\nplanted\n"
-_BUILD = r"""
-fn main() {
-    let top = std::path::Path::new("..");
-    let home = std::path::Path::new(env!("PLANTED_HOME"));
-    for name in [
-        "certs/prod.pem", "id.p12", "deploy/master.key", ".vault_pass", ".cargo/config.toml",
-        "certs/ca.pem", "schema.txt",
-    ] {
-        let _ = std::fs::read(top.join(name));
-    }
-    for name in ["dotfiles/work", "data/model.bin", ".cargo/config.toml"] {
-        let _ = std::fs::read(home.join(name));
-    }
-}
-"""
+_BUILD = program_text("reads_secrets.rs")
 
 
 def test_nothing_of_the_tier_is_accepted_in_a_batch(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from buildperm.sandbox import needed_libraries, stub
 from tests.bench import Bench, compile_c
 from tests.command import environment, member
+from tests.programs import program_text
 
 _NAME = "libextra.so.1"
 _ENV = """
@@ -28,14 +29,7 @@ __attribute__((constructor)) static void loaded(void) { creat("MARK", 0600); }
 int extra(void) { return 0; }
 """
 # As where the program lies elsewhere: nothing but its path is another one.
-_STARTED = """
-import sys
-from buildperm.sandbox import stub
-stub._ENV = sys.argv.pop(1).encode()
-sys.argv[0] = "buildperm"
-from buildperm.__main__ import main
-sys.exit(main())
-"""
+_STARTED = program_text("buildperm_with_env.py")
 _BUILD = """
 fn main() {
     let out = std::env::var("OUT_DIR").unwrap();

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.command import buildperm
+from tests.programs import program_text
 from tests.redteam.packages import crate, workspace
 
 if TYPE_CHECKING:
@@ -21,16 +22,7 @@ version = 1
 reviewed = ["0.1.0"]
 write = ["$WORKSPACE/gen/**"]
 """
-WRITER = """
-fn main() {
-    println!("cargo::rerun-if-changed=build.rs");
-    std::fs::write("../gen/own/x.txt", "").unwrap();
-    for path in std::fs::read_to_string("wishes").unwrap().lines() {
-        let _ = std::fs::OpenOptions::new().append(true).create(true).open(path);
-        let _ = std::fs::write(path, "overwritten");
-    }
-}
-"""
+WRITER = program_text("writes_wishes.rs")
 OURS = "built/buildperm/ci/buildperm-rustc-wrapper"
 
 

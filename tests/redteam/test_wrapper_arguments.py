@@ -14,36 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.command import buildperm
+from tests.programs import program_text
 
-ERASES = r"""
-fn main() {
-    println!("cargo::rerun-if-changed=build.rs");
-    let out = std::env::var("OUT_DIR").unwrap();
-    std::fs::create_dir_all(format!("{out}/build_script_x")).unwrap();
-    let victim = format!("{}/../precious", std::env::var("CARGO_MANIFEST_DIR").unwrap());
-    let up = "../".repeat(out.matches('/').count() + 1);
-    for word in [
-        &format!("--crate-name=build_script_x/{up}{victim}"),
-        "--crate-type=bin",
-        "--emit=link",
-        &format!("--out-dir={out}"),
-        "-Cextra-filename=",
-    ] {
-        println!("cargo::rustc-cfg={word}");
-    }
-}
-"""
-HONEST = r"""
-fn main() {
-    println!("cargo::rerun-if-changed=build.rs");
-    let values = r#"values("--crate-name=x", "@x", "-", "ä b")"#;
-    println!("cargo::rustc-check-cfg=cfg(mark, {values})");
-    for value in ["--crate-name=x", "@x", "-", "ä b"] {
-        println!("cargo::rustc-cfg=mark=\"{value}\"");
-    }
-    println!("cargo::rustc-env=FLAGS=--crate-type=bin @x");
-}
-"""
+ERASES = program_text("erases.rs")
+HONEST = program_text("odd_cfg_values.rs")
 # It does not compile unless each of them has arrived.
 ARRIVED = r"""
 #[cfg(not(all(mark = "--crate-name=x", mark = "@x", mark = "-", mark = "ä b")))]

@@ -307,7 +307,7 @@ def numbers(machine: str) -> Mapping[str, int]:
 
 
 @pytest.fixture
-def program(machine: str, numbers: Mapping[str, int]) -> bytes:
+def program_text(machine: str, numbers: Mapping[str, int]) -> bytes:
     return seccomp.build(machine, numbers, syscall_table.RECORDED)
 
 

@@ -17,21 +17,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.bench import compile_c, wait_until
-from tests.programs import CHILDREN
+from tests.programs import CHILDREN, program_text
 from tests.supervisor.counting_server import CountingServer
 from tests.supervisor.refused_calls import refuse_pidfd_getfd
 
 if TYPE_CHECKING:
     from tests.bench import Bench, Ended
 
-PRELUDE = """\
-import ctypes, errno, os, select, socket, struct, sys, threading
-out, pkg = os.environ["OUT_DIR"], os.environ["CARGO_MANIFEST_DIR"]
-port, closed = map(int, open(pkg + "/ports").read().split())
-here = ("127.0.0.1", port)
-def tell(*words):
-    print(*words, flush=True)
-"""
+PRELUDE = program_text("connections.py")
 
 
 @pytest.fixture
@@ -210,14 +203,7 @@ def test_without_a_grant_there_is_no_door(bench: Bench, guests: CountingServer) 
 
 
 def test_a_script_finds_the_door_by_its_environment(bench: Bench, guests: CountingServer) -> None:
-    body = (
-        "import urllib.request\n"
-        'tell(urllib.request.urlopen(f"http://127.0.0.1:{port}/").read().decode())\n'
-        "try:\n"
-        '    urllib.request.urlopen("http://example.test/")\n'
-        "except OSError as error: tell(error.code)\n"
-        "os.getenv('HTTP_PROXY')\n"
-    )
+    body = program_text("fetches.py")
     ended = attempt(bench, guests, body)
 
     assert ended.stdout.decode().split() == ["ok", "403"], ended
@@ -272,17 +258,11 @@ def test_a_script_that_was_denied_a_host_behaves_as_it_did(
 def test_another_process_of_this_machine_cannot_use_the_door(
     own_bench: Bench, guests: CountingServer
 ) -> None:
-    body = (
-        'door = int(os.environ["http_proxy"].rpartition(":")[2])\n'
-        "import urllib.request\n"
-        'urllib.request.urlopen(f"http://127.0.0.1:{port}/").read()\n'
-        'open(out + "/door", "w").write(str(door)); os.rename(out + "/door", out + "/its-door")\n'
-        'import time\nwhile not os.path.exists(pkg + "/go"): time.sleep(0.01)\n'
-    )
     (own_bench.package / "ports").write_text(f"{guests.port} 1")
     own_bench.grants = {"net": [f"127.0.0.1:{guests.port}"]}
-    with own_bench.start(own_bench.script(PRELUDE + body)) as process:
-        said = own_bench.out_dir / "its-door"
+    placed = own_bench.script(PRELUDE + program_text("shows_proxy.py"))
+    with own_bench.start(placed) as process:
+        said = own_bench.out_dir / "proxy-port"
         assert wait_until(said.exists)
         with socket.create_connection(("127.0.0.1", int(said.read_text()))) as stranger:
             stranger.settimeout(10)
@@ -352,16 +332,7 @@ def test_the_recorder_does_not_wait_for_a_server(own_bench: Bench) -> None:
     with crowded() as server:
         port = server.getsockname()[1]
         own_bench.grants = {"net": [f"127.0.0.1:{port}"]}
-        body = (
-            "import os, socket, threading, time\n"
-            f"s = socket.socket(); at = ('127.0.0.1', {port})\n"
-            "t = threading.Thread(target=s.connect, args=(at,))\n"
-            "t.start(); time.sleep(0.3)\n"
-            "for n in range(20): open(os.environ['OUT_DIR'] + f'/{n}', 'w').close()\n"
-            "print(t.is_alive(), flush=True)\n"
-            "open(os.environ['OUT_DIR'] + '/alive', 'w').close()\n"
-            "t.join(); print(s.getpeername()[1])\n"
-        )
+        body = program_text("connects_slowly.py", PORT=str(port))
         with own_bench.start(own_bench.script(body)) as process:
             assert wait_until((own_bench.out_dir / "alive").exists)
             admit(server)

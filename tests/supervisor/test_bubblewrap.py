@@ -16,6 +16,7 @@ import pytest
 from buildperm.sandbox import machine, runtime, selftest
 from buildperm.supervisor import bubblewrap, landlock
 from tests.bench import USERS, Bench, compile_c, make_bench, processes_with, wait_until
+from tests.programs import program_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,17 +34,7 @@ def full(request: pytest.FixtureRequest) -> Iterator[Bench]:
         yield bench
 
 
-TRY = """\
-import os, sys
-def attempt(name, do):
-    try:
-        do()
-    except OSError as error:
-        print(f"cargo:warning={name} {os.strerror(error.errno)}")
-    else:
-        print(f"cargo:warning={name} done")
-ws = os.environ["CARGO_MANIFEST_DIR"] + "/.."
-"""
+TRY = program_text("attempts.py")
 
 
 def said(stdout: bytes) -> dict[str, str]:
@@ -58,21 +49,7 @@ def test_what_is_not_granted_is_not_there_and_is_reported_as_refused(full: Bench
     tool = full.workspace / "tools/tool"
     tool.write_text("#!/bin/sh\n")
     tool.chmod(0o755)
-    placed = full.script(
-        TRY
-        + """
-attempt("stat", lambda: os.stat(ws + "/notes.txt"))
-attempt("open", lambda: open(ws + "/notes.txt"))
-attempt("write", lambda: open(ws + "/new.txt", "w"))
-attempt("mkdir", lambda: os.mkdir(ws + "/folder"))
-attempt("remove", lambda: os.unlink(ws + "/notes.txt"))
-attempt("rename", lambda: os.rename(ws + "/notes.txt", os.environ["OUT_DIR"] + "/n"))
-attempt("exec", lambda: os.execv(ws + "/tools/tool", ["tool"]))
-attempt("absent", lambda: open(ws + "/absent.txt"))
-attempt("own", lambda: open("Cargo.toml"))
-attempt("out", lambda: open(os.environ["OUT_DIR"] + "/made", "w"))
-"""
-    )
+    placed = full.script(TRY + program_text("changes_files.py"))
 
     ended = full.run(placed)
 
@@ -101,16 +78,9 @@ def test_neither_other_processes_nor_the_network_nor_sockets_without_a_path_are_
         server.listen()
         placed = full.script(
             TRY
-            + f"""
-import socket
-attempt("abstract", lambda: socket.socket(socket.AF_UNIX).connect("\\0buildperm-{os.getpid()}"))
-attempt("port", lambda: socket.socket().connect(("127.0.0.1", {port.getsockname()[1]})))
-attempt("other", lambda: os.stat("/proc/{os.getpid()}"))
-attempt("kill", lambda: os.kill({os.getpid()}, 0))
-attempt("users", lambda: os.stat("/home"))
-print("cargo:warning=pid", os.getpid())
-print("cargo:warning=net", os.readlink("/proc/self/ns/net") if False else os.path.exists("/sys"))
-"""
+            + program_text(
+                "reaches_outside.py", PID=str(os.getpid()), PORT=str(port.getsockname()[1])
+            )
         )
         ended = full.run(placed)
 
@@ -124,18 +94,7 @@ print("cargo:warning=net", os.readlink("/proc/self/ns/net") if False else os.pat
 
 @pytest.mark.parametrize("profile", ["enforcing", "learning"])
 def test_neither_a_new_namespace_nor_a_privilege_is_to_be_had(full: Bench, profile: str) -> None:
-    placed = full.script(
-        TRY
-        + """
-import ctypes
-libc = ctypes.CDLL(None, use_errno=True)
-def user():
-    if libc.unshare(0x10000000) != 0:
-        raise OSError(ctypes.get_errno(), "")
-attempt("user", user)
-attempt("hostname", lambda: __import__("socket").sethostname("x"))
-"""
-    )
+    placed = full.script(TRY + program_text("makes_namespaces.py"))
     full.grants["read"] = ["/proc/self/status"]
 
     ended = full.run(placed, profile)  # type: ignore[arg-type]  # one of the two
@@ -195,16 +154,7 @@ def test_the_recording_shows_the_script_and_nothing_of_its_sandbox_wrapper(full:
 
 def test_a_script_gets_no_descriptor_of_what_starts_it(full: Bench) -> None:
     # The code that started it, its filter and its environment lay in one that could be written.
-    body = """
-import os
-for number in range(3, 1000):
-    try:
-        os.fstat(number)
-    except OSError:
-        continue
-    print("cargo::warning=open:", number)
-print("cargo::warning=looked")
-"""
+    body = program_text("finds_descriptors.py")
     assert full.run(full.script(body)).stdout == b"cargo::warning=looked\n"
 
 
@@ -243,19 +193,7 @@ def test_a_killed_supervisor_leaves_no_process(full: Bench) -> None:
 
 
 def test_its_own_process_is_called_so_whatever_number_it_sees(full: Bench) -> None:
-    placed = full.script(
-        TRY
-        + """
-attempt("self", lambda: open("/proc/self/environ"))
-attempt("number", lambda: open(f"/proc/{os.getpid()}/environ"))
-child = os.fork()
-if child == 0:
-    attempt("parent", lambda: open(f"/proc/{os.getppid()}/environ"))
-    sys.stdout.flush()
-    os._exit(0)
-os.waitpid(child, 0)
-"""
-    )
+    placed = full.script(TRY + program_text("reads_proc.py"))
 
     ended = full.run(placed)
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.bench import USERS, Bench, make_bench, wait_until
+from tests.programs import program_text
 from tests.supervisor.certificate import NAME, certificate
 
 if TYPE_CHECKING:
@@ -27,21 +28,7 @@ if TYPE_CHECKING:
 
 # Public addresses, so that the proxy takes them for such; they exist between two namespaces only.
 HERE, THERE, PRIVATE = "9.9.9.1", "9.9.9.9", "10.77.0.9"
-SERVER = """\
-import http.server, os, ssl, sys, threading
-folder, certificate, key = sys.argv[1:4]
-class Handler(http.server.SimpleHTTPRequestHandler):
-    def __init__(self, *a): super().__init__(*a, directory=folder)
-    def log_message(self, *a): pass
-context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-context.load_cert_chain(certificate, key)
-for port in (443, 80):
-    server = http.server.ThreadingHTTPServer(("", port), Handler)
-    if port == 443:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever).start()
-open(folder + "/ready", "w").close()
-"""
+SERVER = program_text("web_server.py")
 
 pytestmark = [
     pytest.mark.skipif(os.getuid() != 0, reason="only root makes networks"),
@@ -199,16 +186,7 @@ def inside(request: pytest.FixtureRequest, machine: int) -> Iterator[Inside]:
 def script(inside: Inside, site: Path, body: str) -> Ended:
     shutil.copy(site / "certificate.pem", inside.package / "ca.pem")
     inside.grants.setdefault("net", [f"{NAME}:443", f"{NAME}:80"])
-    prelude = (
-        "import os, subprocess, sys\n"
-        "ca = os.environ['CARGO_MANIFEST_DIR'] + '/ca.pem'; out = os.environ['OUT_DIR']\n"
-        f"url = 'https://{NAME}'; bin = {str(toolchain())!r} + '/bin/'\n"
-        "def run(*command, **more):\n"
-        "    ended = subprocess.run(command, env=os.environ | more, capture_output=True)\n"
-        "    sys.stderr.buffer.write(ended.stdout[-500:] + ended.stderr)\n"
-        "    print(ended.returncode, len(ended.stdout), flush=True)\n"
-        "    return ended.stdout\n"
-    )
+    prelude = program_text("runs_tools.py", NAME=NAME, TOOLCHAIN=repr(str(toolchain())))
     inside.environment = {"PATH": os.environ["PATH"]}
     return inside.run(inside.script(prelude + body), "learning")
 
@@ -224,15 +202,7 @@ TOOLS = {
     ),
     "git": "run('git', 'ls-remote', url + '/repo.git', GIT_SSL_CAINFO=ca)",
     "git clone": "run('git', 'clone', url + '/repo.git', out + '/r', GIT_SSL_CAINFO=ca)",
-    "cargo": (
-        "os.makedirs(out + '/p/src'); open(out + '/p/src/lib.rs', 'w').close()\n"
-        'manifest = \'[package]\\nname = "p"\\nversion = "0.1.0"\\n[workspace]\\n\'\n'
-        'manifest += \'[dependencies]\\nfoo = { version = "1", registry = "r" }\\n\'\n'
-        "open(out + '/p/Cargo.toml', 'w').write(manifest)\n"
-        "run(bin + 'cargo', 'fetch', '--manifest-path', out + '/p/Cargo.toml',\n"
-        "    CARGO_HTTP_CAINFO=ca, CARGO_REGISTRIES_R_INDEX='sparse+' + url + '/index/',\n"
-        "    CARGO_HOME=out + '/home', RUSTC=bin + 'rustc')"
-    ),
+    "cargo": program_text("builds_with_cargo.py"),
     "npm": (
         "run('npm', 'view', 'foo', 'version', '--registry', url + '/npm/', npm_config_cafile=ca,\n"
         "    npm_config_update_notifier='false')"

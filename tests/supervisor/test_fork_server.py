@@ -19,21 +19,9 @@ from buildperm.supervisor.fork_server import PLACES
 from buildperm.supervisor.session import dump
 from buildperm.tracer.recorder import ptrace
 from tests.bench import Bench, processes_with, wait_until
+from tests.programs import program_text
 
-TELLING = """
-import os, sys
-print("cargo::warning=" + repr(sys.argv[1:]))
-print("cargo::warning=" + os.getcwd())
-print("cargo::warning=%o" % os.umask(0))
-print("cargo::warning=" + repr(os.environb.get(b"CARGO_FEATURE_A.B")))
-print("cargo::warning=" + repr(sys.stdin.read()))
-print("said", file=sys.stderr)
-try:
-    open("/opt")
-except OSError:
-    pass
-sys.exit(int(os.environ["CARGO_FEATURE_STATUS"]))
-"""
+TELLING = program_text("tells_surroundings.py")
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildperm.supervisor.jobserver import Jobserver
+from tests.programs import program_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -152,13 +153,7 @@ def test_tokens_that_it_keeps_are_put_back(bench: Bench, pipe: tuple[int, int], 
             id="reads elsewhere",
         ),
         pytest.param(
-            "from threading import Thread\n"
-            "for _ in range(9): Thread(target=os.read, args=(R, 1), daemon=True).start()\n"
-            "time.sleep(0.5)\n"
-            "for token in b'abc': os.write(W, bytes([token]))\n"
-            "time.sleep(0.5)\n"
-            "for token in b'abc': os.write(W, bytes([token]))\n"
-            "time.sleep(0.5); os._exit(0)",
+            program_text("waits_for_tokens.py"),
             id="waits in vain",
         ),
     ],

@@ -13,6 +13,7 @@ from buildperm.supervisor import disk_usage, out_dir
 from buildperm.supervisor.resource_watch import ResourceWatch
 from buildperm.tracer.recorder.run_end import TimedOut, TooManyFiles, TooMuchOutput
 from tests.bench import processes_with
+from tests.programs import program_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,14 +42,7 @@ threading.stack_size(65536)
 for _ in range(250): threading.Thread(target=signal.pause, daemon=True).start()
 signal.pause()
 """
-ZOMBIES = """\
-import os, signal
-for _ in range(200):
-    pid = os.fork()
-    if pid == 0: os._exit(0)
-    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-signal.pause()
-"""
+ZOMBIES = program_text("zombies.py")
 SWELLS = "import signal\nheld = b'x' * (96 << 20)\nwhile True: signal.pause()\n"
 PRINTS = "import os\nwhile True: os.write(1, b'x' * 65536)\n"
 
@@ -87,21 +81,7 @@ def test_a_limit_ends_the_run_and_says_how_to_raise_it(
 def test_what_is_within_its_limits_is_left_alone(own_bench: Bench) -> None:
     own_bench.limits = {name: max(limits.LEAST.get(name, 1), 64 * MIB) for name in limits.DEFAULTS}
     own_bench.limits |= {"seconds": 600, "processes": 3, "output_files": 3}
-    body = """\
-import os, sys
-out = os.environ["OUT_DIR"]
-for _ in range(20):  # One after the other, so never more than two at once.
-    if os.fork() == 0: os._exit(0)
-    os.wait()
-os.mkdir(out + "/d")
-open(out + "/d/a", "wb").write(bytes(1 << 20))
-for number in range(30): os.link(out + "/d/a", out + "/b"); os.unlink(out + "/b")
-import threading
-threads = [threading.Thread(target=str) for _ in range(8)]
-for thread in threads: thread.start()
-for thread in threads: thread.join()
-print("cargo:rustc-cfg=a")
-"""
+    body = program_text("within_limits.py")
 
     ended = own_bench.run(own_bench.script(body))
 
@@ -132,18 +112,7 @@ def test_what_is_left_behind_quickly_counts_all_the_same(own_bench: Bench) -> No
     assert ended.of("end")[0]["failure"]
 
 
-HIDES = """\
-import os, time
-out = os.environ["OUT_DIR"]
-os.mkdir(out + "/m")
-for letter in "abcxyz":
-    os.mkdir(out + "/" + letter)
-    os.chdir(out + "/" + letter)
-    for _ in range(210): os.mkdir("d"); os.chdir("d")
-for number in range(100_000):
-    with open(out + f"/m/{number}", "wb") as file: file.write(bytes(65536))
-    time.sleep(0.001)
-"""
+HIDES = program_text("hides_output.py")
 
 
 def test_folders_too_deep_to_look_into_hide_nothing_beside_them(own_bench: Bench) -> None:

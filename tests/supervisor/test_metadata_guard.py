@@ -26,7 +26,7 @@ from buildperm.tracer.recorder import observation
 from buildperm.tracer.recorder.brokered import Refused, Result, Substitute
 from buildperm.tracer.recorder.process_tree import Process
 from tests.bench import USERS, Bench, make_bench, wait_until
-from tests.programs import CHILDREN
+from tests.programs import CHILDREN, program_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -42,76 +42,8 @@ GUARDED = [
     if change.split("-")[0] in ("mode", "owner", "times", "attribute") and name in NUMBERS
 ]
 
-PRELUDE = f"""\
-import ctypes, json, os, stat, struct, sys, time
-N = { {name: NUMBERS[name] for name in GUARDED}!r}
-libc = ctypes.CDLL(None, use_errno=True)
-libc.syscall.restype = ctypes.c_long
-CWD, NOFOLLOW, EMPTY, NOW, OMIT = -100, 0x100, 0x1000, (1 << 30) - 1, (1 << 30) - 2
-out, pkg = os.environ["OUT_DIR"], os.environ["CARGO_MANIFEST_DIR"]
-ws = os.path.dirname(pkg)
-top = os.path.dirname(ws)
-found = {{}}
-def call(name, *arguments):
-    wide = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
-    if libc.syscall(ctypes.c_long(N[name]), *wide) == -1:
-        return ctypes.get_errno()
-    return 0
-def text(path):
-    return None if path is None else os.fsencode(path)
-def specs(*numbers):
-    return struct.pack("=4q", *numbers)
-TIMES = specs(1000, 0, 2000, 5000)
-VALUE = ctypes.create_string_buffer(b"value")
-ARGS = struct.pack("=QII", ctypes.addressof(VALUE), 5, 0)
-MODE = 0o640
-def make(name, start, path, flags=0):
-    # One call by name: on `path` from `start`, or on the descriptor `start` where there is no path.
-    p = text(path)
-    if name in ("setxattr", "lsetxattr"): return call(name, p, b"user.x", b"value", 5, 0)
-    if name in ("removexattr", "lremovexattr"): return call(name, p, b"user.x")
-    return {{
-        "chmod": lambda: call(name, p, MODE),
-        "fchmod": lambda: call(name, start, MODE),
-        "fchmodat": lambda: call(name, start, p, MODE),
-        "fchmodat2": lambda: call(name, start, p, MODE, flags),
-        "chown": lambda: call(name, p, os.getuid(), os.getgid()),
-        "lchown": lambda: call(name, p, os.getuid(), os.getgid()),
-        "fchown": lambda: call(name, start, os.getuid(), os.getgid()),
-        "fchownat": lambda: call(name, start, p, os.getuid(), os.getgid(), flags),
-        "utime": lambda: call(name, p, struct.pack("=2q", 1000, 2000)),
-        "utimes": lambda: call(name, p, specs(1000, 0, 2000, 5)),
-        "futimesat": lambda: call(name, start, p, specs(1000, 0, 2000, 5)),
-        "utimensat": lambda: call(name, start, p, TIMES, flags),
-        "fsetxattr": lambda: call(name, start, b"user.x", b"value", 5, 0),
-        "setxattrat": lambda: call(name, start, p, flags, b"user.x", ARGS, 16),
-        "fremovexattr": lambda: call(name, start, b"user.x"),
-        "removexattrat": lambda: call(name, start, p, flags, b"user.x"),
-        "file_setattr": lambda: call(name, start, p, bytes(32), 32, 0),
-    }}[name]()
-def look(path):
-    about = os.lstat(path)
-    kept = os.listxattr(path, follow_symlinks=False)
-    return [about.st_mode & 0o7777, about.st_uid, about.st_gid, about.st_mtime_ns, sorted(kept)]
-def fresh(path):
-    try: os.unlink(path)
-    except FileNotFoundError: pass
-    with open(path, "w") as file: file.write("x")
-    call("fchmod", os.open(path, os.O_RDONLY), 0o600)
-    os.setxattr(path, "user.x", b"old")
-    os.utime(path, (5, 5))
-    return path
-"""
-EPILOGUE = """
-import shutil
-for entry in os.scandir(out):  # What must not be left there.
-    if entry.is_dir(follow_symlinks=False):
-        call("fchmodat", CWD, text(entry.path), 0o700)
-        shutil.rmtree(entry.path)
-    else:
-        os.unlink(entry.path)
-print(json.dumps(found)); sys.stdout.flush(); os._exit(0)
-"""
+PRELUDE = program_text("metadata_calls.py", NUMBERS=repr({name: NUMBERS[name] for name in GUARDED}))
+EPILOGUE = program_text("metadata_results.py")
 
 GRANTS = {"read": ["$WORKSPACE/*", "$WORKSPACE/gen/**"], "write": ["$WORKSPACE/gen/**"]}
 BY_PATH = [name for name in GUARDED if not name.startswith(("fchmod", "fchown")) or "at" in name]
@@ -166,25 +98,9 @@ def refused(bench: Bench, path: Path) -> int:
 
 
 def test_every_call_works_on_files_that_the_script_may_write(any_bench: Bench) -> None:
-    body = f"""
-for name in {BY_PATH!r}:
-    for folder in (out, ws + "/gen", os.environ["TMPDIR"]):
-        path = fresh(folder + "/f")
-        before = look(path)
-        code = make(name, CWD, path)
-        found[f"{{name}} {{os.path.basename(folder)}}"] = [code, before, look(path)]
-for name in {BY_DESCRIPTOR!r}:
-    path = fresh(out + "/f")
-    before = look(path)
-    code = make(name, os.open(path, os.O_RDONLY), None)
-    found[name] = [code, before, look(path)]
-for name in ("utimensat", "futimesat"):
-    if name in N:
-        path = fresh(out + "/f")
-        before = look(path)
-        code = make(name, os.open(path, os.O_RDONLY), None)
-        found[name + " NULL"] = [code, before, look(path)]
-"""
+    body = program_text(
+        "metadata_allowed.py", BY_PATH=repr(BY_PATH), BY_DESCRIPTOR=repr(BY_DESCRIPTOR)
+    )
     found = run(any_bench, body)
 
     assert len(found) >= 3 * len(BY_PATH) + 4
@@ -204,52 +120,14 @@ for name in ("utimensat", "futimesat"):
 
 @pytest.mark.parametrize("profile", ["enforcing", "learning"])
 def test_no_call_works_on_other_files(any_bench: Bench, profile: str) -> None:
-    body = f"""
-victim = ws + "/victim"
-os.symlink(victim, out + "/link")
-os.symlink("../../../../../victim", out + "/relative")
-os.symlink(ws, out + "/folder")
-os.mkdir(out + "/d")
-inner = os.open(out + "/d", os.O_RDONLY)
-plain = os.open(victim, os.O_RDONLY)
-named = os.open(victim, os.O_PATH)
-dots = "../../../../../../victim"
-assert os.path.samefile(out + "/d/" + dots, victim)
-assert os.path.samefile(out + "/relative", victim)
-for name in {BY_PATH!r}:
-    found[name + " path"] = make(name, CWD, victim)
-    found[name + " folder"] = make(name, CWD, out + "/folder/victim")
-    found[name + " dots"] = make(name, CWD, out + "/d/" + dots)
-    found[name + " root"] = make(name, CWD, "//" + victim)
-for name in {FOLLOWING!r}:
-    found[name + " link"] = make(name, CWD, out + "/link")
-    found[name + " relative link"] = make(name, CWD, out + "/relative")
-    for kind in ("self", "thread-self", str(os.getpid())):
-        found[f"{{name}} /proc/{{kind}}"] = make(name, CWD, f"/proc/{{kind}}/fd/{{plain}}")
-    found[name + " /dev/fd"] = make(name, CWD, f"/dev/fd/{{named}}")
-    found[name + " /proc/self/root"] = make(name, CWD, "/proc/self/root" + victim)
-    found[name + " /proc/self/cwd"] = make(name, CWD, "/proc/self/cwd/../victim")
-for name in {RELATIVE!r}:
-    found[name + " at"] = make(name, inner, dots)
-    found[name + " at link"] = make(name, inner, "../folder/victim")
-for name in {BY_DESCRIPTOR!r}:
-    found[name] = make(name, plain, None)
-for name in {EMPTY!r}:
-    found[name + " empty"] = make(name, plain, "", EMPTY)
-    found[name + " empty O_PATH"] = make(name, named, "", EMPTY)
-for name in ("utimensat", "futimesat"):
-    if name in N:
-        found[name + " NULL"] = make(name, plain, None)
-if "setxattrat" in N:
-    found["setxattrat empty"] = make("setxattrat", plain, "", EMPTY)
-    found["setxattrat null"] = make("setxattrat", plain, None, EMPTY)
-    found["removexattrat empty"] = make("removexattrat", plain, "", EMPTY)
-os.chdir(ws)
-for name in {BY_PATH!r}:
-    found[name + " cwd"] = make(name, CWD, "victim")
-for name in {EMPTY!r}:
-    found[name + " empty cwd"] = make(name, CWD, "", EMPTY)
-"""
+    body = program_text(
+        "metadata_refused.py",
+        BY_PATH=repr(BY_PATH),
+        FOLLOWING=repr(FOLLOWING),
+        RELATIVE=repr(RELATIVE),
+        BY_DESCRIPTOR=repr(BY_DESCRIPTOR),
+        EMPTY=repr(EMPTY),
+    )
     found = run(any_bench, body, profile)
 
     assert victim_is_untouched(any_bench)
@@ -262,19 +140,7 @@ for name in {EMPTY!r}:
 
 
 def test_links_themselves_are_changed_where_they_lie(bench: Bench) -> None:
-    body = """
-os.symlink(ws + "/victim", out + "/link")
-os.symlink("f", ws + "/gen/link")
-for path in (out + "/link", ws + "/gen/link", pkg + "/link"):
-    where = os.path.basename(os.path.dirname(path))
-    if "lchown" in N:
-        found["lchown " + where] = make("lchown", CWD, path)
-    found["fchownat " + where] = make("fchownat", CWD, path, NOFOLLOW)
-    found["utimensat " + where] = make("utimensat", CWD, path, NOFOLLOW)
-    found["fchmodat2 " + where] = make("fchmodat2", CWD, path, NOFOLLOW)
-    found["lsetxattr " + where] = make("lsetxattr", CWD, path)
-found["times"] = os.lstat(out + "/link").st_mtime_ns
-"""
+    body = program_text("metadata_links.py")
     (bench.package / "link").symlink_to("elsewhere")
     found = run(bench, body)
 
@@ -292,101 +158,14 @@ found["times"] = os.lstat(out + "/link").st_mtime_ns
 
 def test_what_leads_nowhere_is_answered_as_by_the_kernel(bench: Bench) -> None:
     """The same calls are made in a script without any sandbox."""
-    body = f"""
-os.mkdir(out + "/d")
-if os.getuid(): os.mkdir(out + "/closed", 0)
-inner, named = os.open(out + "/d", os.O_RDONLY), os.open(out + "/d", os.O_PATH)
-file = os.open(fresh(out + "/f"), os.O_RDWR)
-os.symlink("loop", out + "/loop")
-os.symlink("nowhere", out + "/dangling")
-mapped = libc.mmap
-mapped.restype = ctypes.c_void_p
-page = mapped(None, ctypes.c_long(4096), 3, 0x22, -1, ctypes.c_long(0))
-unmapped = page
-libc.munmap(ctypes.c_void_p(page), ctypes.c_long(4096))
-for name in {BY_PATH!r}:
-    found[name + " missing"] = make(name, CWD, out + "/missing")
-    found[name + " missing folder"] = make(name, CWD, out + "/missing/f")
-    found[name + " not a folder"] = make(name, CWD, out + "/f/g")
-    found[name + " slash"] = make(name, CWD, out + "/f/")
-    found[name + " empty"] = make(name, CWD, "")
-    found[name + " long"] = make(name, CWD, "/" + "x/" * 3000)
-    found[name + " long name"] = make(name, CWD, out + "/" + "x" * 300)
-    found[name + " loop"] = make(name, CWD, out + "/loop/f")
-    found[name + " closed"] = make(name, CWD, out + "/closed/f")
-    found[name + " descriptor"] = make(name, CWD, "/proc/self/fd/999")
-    found[name + " dangling"] = make(name, CWD, out + "/dangling/")
-    found[name + " text"] = make(name, CWD, out + "/f")
-for name in {FOLLOWING!r}:
-    found[name + " loop itself"] = make(name, CWD, out + "/loop")
-    found[name + " dangling itself"] = make(name, CWD, out + "/dangling")
-for name in {RELATIVE!r}:
-    found[name + " bad"] = make(name, 999, "f")
-    found[name + " negative"] = make(name, -5, "f")
-    found[name + " file"] = make(name, file, "f")
-    found[name + " absolute"] = make(name, 999, out + "/f")
-    found[name + " O_PATH"] = make(name, named, "../f")
-for name in {BY_DESCRIPTOR!r}:
-    found[name + " bad"] = make(name, 999, None)
-    found[name + " negative"] = make(name, -1, None)
-    found[name + " O_PATH"] = make(name, named, None)
-    found[name + " folder"] = make(name, inner, None)
-for name in {EMPTY!r}:
-    found[name + " bad"] = make(name, 999, "", EMPTY)
-    found[name + " O_PATH"] = make(name, os.open(out + "/f", os.O_PATH), "", EMPTY)
-    found[name + " flags"] = make(name, CWD, out + "/f", 0x400)
-    found[name + " flags missing"] = make(name, CWD, out + "/missing", 0x400)
-if "setxattrat" in N:
-    for name in ("setxattrat", "removexattrat"):
-        found[name + " flags"] = make(name, CWD, out + "/f", 0x400)
-        found[name + " empty"] = make(name, file, "", EMPTY)
-        found[name + " again"] = make(name, file, None, EMPTY)
-        found[name + " empty O_PATH"] = make(name, named, "", EMPTY)
-    found["usize 8"] = call("setxattrat", CWD, text(out + "/f"), 0, b"user.x", ARGS, 8)
-    longer = ARGS + bytes(16)
-    found["usize 32"] = call("setxattrat", CWD, text(out + "/f"), 0, b"user.x", longer, 32)
-    longer = ARGS + b"x" * 16
-    found["usize more"] = call("setxattrat", CWD, text(out + "/f"), 0, b"user.x", longer, 32)
-    found["usize page"] = call("setxattrat", CWD, text(out + "/f"), 0, b"user.x", ARGS, 5000)
-f = text(out + "/f")
-found["fault path"] = call("fchmodat", CWD, unmapped, 0o600)
-found["fault NULL"] = call("fchmodat", CWD, None, 0o600)
-found["fault times"] = call("utimensat", CWD, f, unmapped, 0)
-found["fault NULL path"] = call("utimensat", CWD, None, TIMES, 0)
-found["NULL flags"] = call("utimensat", file, None, TIMES, NOFOLLOW)
-found["NULL O_PATH"] = call("utimensat", named, None, TIMES, 0)
-found["nothing"] = call("utimensat", 999, unmapped, specs(0, OMIT, 0, OMIT), 0x400)
-found["nsec"] = call("utimensat", CWD, f, specs(0, 10**9, 0, 0), 0)
-found["nsec negative"] = call("utimensat", CWD, f, specs(0, -1, 0, 0), 0)
-if "utimes" in N:
-    found["usec"] = call("utimes", f, specs(0, 10**6, 0, 0))
-    found["usec now"] = call("utimes", f, specs(0, NOW, 0, 0))
-    found["utimes NULL"] = call("utimes", f, None)
-    found["utime NULL"] = call("utime", f, None)
-found["name empty"] = call("setxattr", f, b"", b"v", 1, 0)
-found["name long"] = call("setxattr", f, b"user." + b"x" * 251, b"v", 1, 0)
-found["name longest"] = call("setxattr", f, b"user." + b"x" * 250, b"v", 1, 0)
-found["name fault"] = call("setxattr", f, unmapped, b"v", 1, 0)
-found["name none"] = call("setxattr", f, b"nonsense", b"v", 1, 0)
-found["name user."] = call("setxattr", f, b"user.", b"v", 1, 0)
-found["value none"] = call("setxattr", f, b"user.e", None, 0, 0)
-found["value fault"] = call("setxattr", f, b"user.e", unmapped, 1, 0)
-found["value big"] = call("setxattr", f, b"user.e", bytes(65537), 65537, 0)
-found["flags bad"] = call("setxattr", f, b"user.x", b"v", 1, 4)
-call("setxattr", f, b"user.there", b"v", 1, 0)
-found["create"] = call("setxattr", f, b"user.there", b"v", 1, 1)
-found["replace"] = call("setxattr", f, b"user.absent", b"v", 1, 2)
-found["remove"] = call("removexattr", f, b"user.absent")
-found["value"] = call("setxattr", f, b"user.block", b"v" * 3000, 3000, 0)
-found["value read"] = len(os.getxattr(f, "user.block"))
-for owner in (-1, os.getuid()):
-    found[f"owner {{owner}}"] = call("fchownat", CWD, f, owner, -1, 0)
-if os.getuid():
-    found["owner 0"] = call("fchownat", CWD, f, 0, -1, 0)
-    found["group 0"] = call("fchownat", CWD, f, -1, 0, 0)
-for name in ("security.capability", "trusted.x"):
-    if os.getuid(): os.stat(f)
-"""
+    body = program_text(
+        "metadata_errors.py",
+        BY_PATH=repr(BY_PATH),
+        FOLLOWING=repr(FOLLOWING),
+        RELATIVE=repr(RELATIVE),
+        BY_DESCRIPTOR=repr(BY_DESCRIPTOR),
+        EMPTY=repr(EMPTY),
+    )
     found = run(bench, body)
     subprocess.run(["chmod", "-R", "u+rwX", str(bench.out_dir)], check=True)
     subprocess.run(["rm", "-rf", str(bench.out_dir)], check=True)
@@ -408,19 +187,7 @@ for name in ("security.capability", "trusted.x"):
 
 
 def test_omitted_and_present_times(any_bench: Bench) -> None:
-    body = """
-f = fresh(out + "/f")
-def times(*numbers):
-    os.utime(f, (5, 5))
-    code = call("utimensat", CWD, text(f), specs(*numbers), 0)
-    about = os.stat(f)
-    return [code, about.st_atime, about.st_mtime]
-found["omit first"] = times(0, OMIT, 77, 0)
-found["omit second"] = times(66, 0, 0, OMIT)
-found["omit both"] = times(0, OMIT, 0, OMIT)
-found["now"] = times(0, NOW, 0, NOW)
-found["mixed"] = times(0, NOW, -3, 0)
-"""
+    body = program_text("metadata_times.py")
     found = run(any_bench, body)
 
     assert found["omit first"] == [0, 5, 77]
@@ -433,38 +200,7 @@ found["mixed"] = times(0, NOW, -3, 0)
 
 
 def test_names_that_are_gone_count_by_where_they_were(bench: Bench) -> None:
-    body = """
-def deleted(path):
-    file = os.open(path, os.O_RDWR | os.O_CREAT)
-    os.unlink(path)
-    return file
-file = deleted(out + "/f")
-found["deleted"] = [make("fchmod", file, None), stat.S_IMODE(os.fstat(file).st_mode)]
-found["by /proc"] = make("chmod" if "chmod" in N else "fchmodat", CWD, f"/proc/self/fd/{file}")
-real = fresh(out + "/x (deleted)")
-found["really so called"] = make("utimensat", CWD, real)
-os.mkdir(out + "/d")
-file = os.open(out + "/d/f", os.O_RDWR | os.O_CREAT)
-folder = os.open(out + "/d", os.O_RDONLY)
-os.unlink(out + "/d/f"); os.rmdir(out + "/d")
-found["in a deleted folder"] = make("fchmod", file, None)
-MODE = 0o750
-found["a deleted folder"] = make("fchmod", folder, None)
-os.chdir(folder)
-found["working folder"] = make("fchmodat", CWD, ".")
-found["temporary"] = make("fchmod", os.open(out, os.O_TMPFILE | os.O_RDWR, 0o600), None)
-found["memory"] = make("fchmod", os.memfd_create("x"), None)
-pipe, _ = os.pipe()
-found["pipe"] = make("fchmod", pipe, None)
-found["null"] = make("fchmod", os.open("/dev/null", os.O_RDWR), None)
-# A file outside is deleted by its owner while the script holds it.
-file = os.open(ws + "/passing", os.O_RDONLY)
-open(out + "/ready", "w")
-while os.path.exists(ws + "/passing"): time.sleep(0.01)
-os.mkdir(out + "/passing")
-found["deleted outside"] = make("fchmod", file, None)
-found["times outside"] = make("utimensat", file, None)
-"""
+    body = program_text("metadata_deleted.py")
     bench.grants = GRANTS
     (bench.workspace / "gen").mkdir()
     (bench.workspace / "passing").write_text("x")
@@ -490,17 +226,7 @@ def test_a_hard_link_counts_by_the_name_that_is_used(bench: Bench) -> None:
     (bench.workspace / "gen").mkdir()
     (bench.workspace / "twin").write_text("x")
     os.link(bench.workspace / "twin", bench.workspace / "gen/twin")
-    body = """
-found["inside"] = make("fchmodat", CWD, ws + "/gen/twin")
-found["outside"] = make("fchmodat", CWD, ws + "/twin")
-fresh(out + "/f")
-os.link(out + "/f", out + "/g")
-found["own"] = make("fchmodat", CWD, out + "/g")
-try:
-    os.link(ws + "/victim", out + "/stolen")
-except OSError as error:
-    found["stolen"] = error.errno
-"""
+    body = program_text("metadata_hard_links.py")
     found = run(bench, body)
 
     # Whoever may write the content by a name may write this, too; Landlock sees it so.
@@ -538,36 +264,7 @@ for name in ("a", ".git/hooks/pre-commit", ".git/hooks", "Cargo.toml"):
 
 
 def test_nothing_becomes_setuid(any_bench: Bench) -> None:
-    body = """
-def born(name, *arguments):
-    path = out + "/born"
-    try: os.unlink(path)
-    except FileNotFoundError: pass
-    code = libc.syscall(*[ctypes.c_long(a) if isinstance(a, int) else a for a in arguments])
-    return [ctypes.get_errno() if code == -1 else 0, os.path.exists(path)]
-f, d = fresh(out + "/f"), out + "/d"
-os.mkdir(d)
-for mode in (0o4755, 0o2755, 0o6755, 0o1644):
-    MODE = mode
-    found[f"file {mode:o}"] = [make("fchmodat", CWD, f), stat.S_IMODE(os.stat(f).st_mode)]
-    found[f"folder {mode:o}"] = [make("fchmodat", CWD, d), stat.S_IMODE(os.stat(d).st_mode)]
-    found[f"descriptor {mode:o}"] = [
-        make("fchmod", os.open(f, os.O_RDONLY), None), stat.S_IMODE(os.stat(f).st_mode)
-    ]
-p = text(out + "/born")
-numbers = OPENAT, MKNODAT
-found["openat"] = born("openat", OPENAT, CWD, p, os.O_CREAT | os.O_WRONLY, 0o4755)
-found["openat 0755"] = born("openat", OPENAT, CWD, p, os.O_CREAT | os.O_WRONLY, 0o755)
-found["no creation"] = born("openat", OPENAT, CWD, text(f), os.O_RDONLY, 0o4755)
-found["temporary"] = born("openat", OPENAT, CWD, text(out), os.O_TMPFILE | os.O_RDWR, 0o2755)
-found["mknodat"] = born("mknodat", MKNODAT, CWD, p, stat.S_IFREG | 0o4755, 0)
-found["mknodat 0755"] = born("mknodat", MKNODAT, CWD, p, stat.S_IFREG | 0o755, 0)
-s = ws + "/gen/setgid"
-MODE = 0o2750
-found["setgid folder"] = [make("fchmodat", CWD, s), stat.S_IMODE(os.stat(s).st_mode)]
-MODE = 0o750
-found["no longer"] = [make("fchmodat", CWD, s), stat.S_IMODE(os.stat(s).st_mode)]
-"""
+    body = program_text("metadata_modes.py")
     numbers = f"OPENAT, MKNODAT = {NUMBERS['openat']}, {NUMBERS['mknodat']}\n"
     (any_bench.workspace / "gen/setgid").mkdir(parents=True)
     if os.getuid() == 0 and any_bench.uid:
@@ -598,18 +295,7 @@ def test_of_the_attributes_only_harmless_ones_are_there(bench: Bench) -> None:
             (32, 0, 0xFFFFFFFF),
         ]
     )
-    body = f"""
-f = text(fresh(out + "/f"))
-for name, value in {{
-    b"security.capability": {capability!r}, b"security.selinux": b"x\\0", b"trusted.x": b"x",
-    b"system.posix_acl_access": {access!r}, b"user.y": b"x", b"system.other": b"x",
-}}.items():
-    found[name.decode()] = call("setxattr", f, name, value, len(value), 0)
-    outside = call("setxattr", text(ws + "/victim"), name, value, len(value), 0)
-    found["outside " + name.decode()] = outside
-    call("removexattr", f, name)
-found["left"] = os.listxattr(f)
-"""
+    body = program_text("metadata_attributes.py", CAPABILITY=repr(capability), ACCESS=repr(access))
     found = run(bench, body)
 
     for name in ("security.capability", "security.selinux", "trusted.x", "system.other"):
@@ -625,16 +311,7 @@ found["left"] = os.listxattr(f)
 def test_what_the_user_could_not_do_anyway_is_no_question(bench: Bench) -> None:
     if not bench.uid and os.getuid() == 0:
         pytest.skip("root may do everything")
-    body = """
-found["mode"] = make("fchmodat", CWD, "/etc/passwd")
-found["times"] = make("utimensat", CWD, "/etc/passwd")
-found["now"] = call("utimensat", CWD, b"/etc/passwd", None, 0)
-found["attribute"] = call("setxattr", b"/etc/passwd", b"user.x", b"x", 1, 0)
-found["owner"] = call("fchownat", CWD, b"/etc/passwd", os.getuid(), -1, 0)
-found["nobody"] = call("fchownat", CWD, b"/etc/passwd", -1, -1, 0)
-found["given away"] = call("fchownat", CWD, text(ws + "/victim"), 0, 0, 0)
-found["kept"] = call("fchownat", CWD, text(ws + "/victim"), os.getuid(), os.getgid(), 0)
-"""
+    body = program_text("metadata_system.py")
     found = run(bench, body)
 
     expected = {"mode": errno.EPERM, "times": errno.EPERM, "now": errno.EACCES}
@@ -649,21 +326,7 @@ found["kept"] = call("fchownat", CWD, text(ws + "/victim"), os.getuid(), os.getg
 def test_a_process_that_gave_up_its_rights_gets_none_back(own_bench: Bench) -> None:
     if os.getuid() != 0:
         pytest.skip("only root can become somebody else")
-    body = """
-f = fresh(out + "/f")
-os.chmod(out, 0o777)
-child = os.fork()
-if not child:
-    os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
-    answers = [make("fchmodat", CWD, f), make("utimensat", CWD, f), make("fchownat", CWD, f)]
-    own = out + "/own"
-    open(own, "w").close()
-    answers += [make("fchmodat", CWD, own), make("utimensat", CWD, own)]
-    answers += [call("fchownat", CWD, text(own), 0, -1, 0)]
-    os._exit(answers != [1, 1, 1, 0, 0, 1])
-found["differs"] = os.waitpid(child, 0)[1]
-found["mode"] = os.stat(f).st_mode & 0o7777
-"""
+    body = program_text("metadata_arguments.py")
     top = own_bench.top
     for folder in (top, own_bench.workspace, own_bench.target, own_bench.unit):
         folder.chmod(0o755)
@@ -884,27 +547,7 @@ def test_a_path_is_followed_from_the_root_of_the_process(tmp_path: Path, way: st
     (root / "w/in/absolute").symlink_to("/w/in/f")
     (root / "w/in/away").symlink_to("/w/out/f")
     (root / "w/in/up").symlink_to("../../../../../../../../w/in/f")
-    enter = "os.chroot(root)"
-    if way == "pivot_root":
-        enter = f"""
-libc.mount(root, root, None, 0x5000, None)  # MS_BIND | MS_REC
-os.chdir(root)
-assert not libc.syscall({NUMBERS["pivot_root"]}, b".", b".")
-assert not libc.umount2(b".", 2)  # MNT_DETACH
-"""
-    program = f"""
-import ctypes, os, sys, time
-libc = ctypes.CDLL(None)
-assert not libc.unshare(0x20000)  # CLONE_NEWNS
-assert not libc.mount(None, b"/", None, 0x44000, None)  # MS_REC | MS_PRIVATE
-root = {os.fsencode(root)!r}
-{enter}
-os.chdir("/w/in")
-keep = [ctypes.create_string_buffer(p.encode()) for p in sys.argv[1:]]
-print(*map(ctypes.addressof, keep), os.open("/w/in/f", os.O_RDONLY), os.open("/w/out", os.O_PATH),
-      flush=True)
-time.sleep(600)
-"""
+    program = program_text("other_root.py", PIVOT_ROOT=str(NUMBERS["pivot_root"]))
     paths = ["/w/in/f", "/w/out/f", "f", "../in/f", "../out/f", "absolute", "away", "up"]
     paths += ["../../../../w/in/f", "/w/in/absolute", "/proc/self/fd/3", "missing"]
     guard = MetadataGuard({os.fsencode("/w/in"): OWN})
@@ -913,7 +556,7 @@ time.sleep(600)
     guard._folders[b"/w/in"] = about.st_dev, about.st_ino
     broker = guard.brokers({NUMBERS["fchmodat"]: "fchmodat"})[NUMBERS["fchmodat"]]
     with subprocess.Popen(
-        ["/usr/bin/python3", "-IS", "-c", program, *paths], stdout=subprocess.PIPE
+        ["/usr/bin/python3", "-IS", "-c", program, way, root, *paths], stdout=subprocess.PIPE
     ) as child:
         try:
             assert child.stdout is not None

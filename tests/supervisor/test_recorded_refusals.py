@@ -16,7 +16,7 @@ import pytest
 from buildperm.sandbox import machine
 from buildperm.supervisor import landlock
 from tests.bench import OTHER_UID, USERS, compile_c, make_bench
-from tests.programs import CHILDREN
+from tests.programs import CHILDREN, program_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,54 +97,9 @@ def test_a_32_bit_program_gets_nothing_done_and_the_recorder_goes_on(own_bench: 
     assert ended.status == 0
 
 
-SIGNALLING = """\
-import ctypes, errno, os, signal, sys, threading, time
-libc = ctypes.CDLL(None, use_errno=True)
-of_machine = {"x86_64": (200, 234, 129, 297, 72), "aarch64": (130, 131, 138, 240, 25)}
-TKILL, TGKILL, SIGQUEUE, TGSIGQUEUE, FCNTL = of_machine[os.uname().machine]
-victim, group = int(os.environ["CARGO_FEATURE_VICTIM"]), int(os.environ["CARGO_FEATURE_GROUP"])
-information = ctypes.create_string_buffer(128)
-ctypes.c_int.from_buffer(information, 8).value = -1  # si_code: SI_QUEUE
-def call(*arguments):
-    if libc.syscall(*arguments) < 0:
-        raise OSError(ctypes.get_errno(), "")
-def attempt(name, do):
-    try:
-        do()
-        print(name, 0, file=sys.stderr, flush=True)
-    except OSError as error:
-        print(name, error.errno, file=sys.stderr, flush=True)
-"""
-STRANGER = """\
-attempt("kill", lambda: os.kill(victim, signal.SIGUSR1))
-attempt("group", lambda: os.kill(-group, signal.SIGUSR1))
-attempt("all", lambda: os.kill(-1, 0))
-attempt("tkill", lambda: call(TKILL, victim, signal.SIGUSR1))
-attempt("tgkill", lambda: call(TGKILL, victim, victim, signal.SIGUSR1))
-attempt("queue", lambda: call(SIGQUEUE, victim, signal.SIGUSR1, information))
-attempt("tgqueue", lambda: call(TGSIGQUEUE, victim, victim, signal.SIGUSR1, information))
-attempt("parent", lambda: os.kill(os.getppid(), 0))
-attempt("pidfd", lambda: signal.pidfd_send_signal(os.pidfd_open(victim), signal.SIGUSR1))
-reading, writing = os.pipe()
-attempt("owner", lambda: call(FCNTL, reading, 8, victim))
-"""
-OWN = """\
-child = os.fork()
-if not child:
-    signal.pause()
-attempt("kill", lambda: os.kill(child, 0))
-attempt("child-of-child", lambda: os.kill(os.getpid(), 0))
-attempt("self", lambda: call(TGKILL, os.getpid(), threading.get_native_id(), 0))
-thread = threading.Thread(target=time.sleep, args=(0.2,))
-thread.start()
-attempt("thread", lambda: call(TKILL, thread.native_id, 0))
-attempt("queue", lambda: call(SIGQUEUE, os.getpid(), 0, information))
-attempt("group", lambda: os.killpg(os.getpgrp(), 0))
-attempt("own-group", lambda: os.kill(0, 0))
-attempt("pidfd", lambda: signal.pidfd_send_signal(os.pidfd_open(child), signal.SIGTERM))
-os.waitpid(child, 0)
-attempt("gone", lambda: os.kill(child, 0))
-"""
+SIGNALLING = program_text("signals.py")
+STRANGER = program_text("signals_strangers.py")
+OWN = program_text("signals_children.py")
 
 
 @pytest.fixture(params=[(user, state) for user in USERS for state in ("portable", "full")])
@@ -223,16 +178,7 @@ def test_signals_within_the_tree_arrive_and_are_nobodys_affair(held: Bench) -> N
 
 
 def test_raising_the_limit_of_core_dumps_is_told_and_lowering_it_is_not(bench: Bench) -> None:
-    script = bench.script(
-        "import resource\n"
-        "resource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n"
-        "resource.getrlimit(resource.RLIMIT_CORE)\n"
-        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))\n"
-        "try:\n"
-        "    resource.setrlimit(resource.RLIMIT_CORE, (1, 1))\n"
-        "except ValueError:\n"
-        "    print('cargo:rustc-cfg=refused')\n"
-    )
+    script = bench.script(program_text("raises_limits.py"))
 
     ended = bench.run(script)
 

@@ -18,6 +18,7 @@ import pytest
 from buildperm.supervisor import launch
 from buildperm.supervisor.session import dump
 from tests.bench import processes_with, wait_until
+from tests.programs import program_text
 from tests.supervisor.refused_calls import refuse_pidfd_getfd
 
 if TYPE_CHECKING:
@@ -226,12 +227,7 @@ def test_only_the_jobserver_is_inherited(
     secret = os.open("/etc/passwd", os.O_RDONLY)
     os.write(writing, b"+")
     bench.environment = {"CARGO_MAKEFLAGS": f"-j --jobserver-auth={reading},{writing}"}
-    placed = bench.script(
-        "import os\nfor fd in range(3, 256):\n  try: print(fd, os.fstat(fd).st_mode & 0o170000)\n"
-        "  except OSError: pass\n"
-        f"print('token', os.read({reading}, 1))\n"
-        "print(os.fstat(0).st_rdev, os.getsid(0) == os.getpid())\n"
-    )
+    placed = bench.script(program_text("inherited_descriptors.py", READING=str(reading)))
     try:
         ended = bench.run(placed, pass_fds=(reading, writing, secret))
     finally:
@@ -262,16 +258,7 @@ def test_a_jobserver_that_is_a_fifo_can_be_used(bench: Bench) -> None:
 
 def test_limits_and_signals_are_those_of_a_fresh_process(own_bench: Bench) -> None:
     own_bench.limits = {"file_bytes": 1 << 20, "open_files": 100}
-    placed = own_bench.script(
-        "import os, resource, signal\n"
-        "core, file, files = map(resource.getrlimit, (resource.RLIMIT_CORE,"
-        " resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE))\n"
-        "print(core, file[0], files[0])\n"
-        "import ctypes; libc = ctypes.CDLL(None)\n"
-        "print(libc.prctl(39, 0, 0, 0, 0))\n"  # PR_GET_NO_NEW_PRIVS
-        "if 'DEP_BIG' in os.environ:\n"
-        "  open(os.environ['OUT_DIR'] + '/big', 'wb').truncate(2 << 20)\n"
-    )
+    placed = own_bench.script(program_text("prints_limits.py"))
 
     ended = own_bench.run(placed)
     own_bench.environment = {"DEP_BIG": "1"}
@@ -288,17 +275,7 @@ def test_limits_and_signals_are_those_of_a_fresh_process(own_bench: Bench) -> No
 def test_a_daemon_is_ended_with_the_run_and_reported(bench: Bench) -> None:
     mark = f"daemon-{os.getpid()}-{bench.uid}"
     bench.environment = {"CARGO_PKG_NAME": mark}
-    placed = bench.script(
-        "import os, time\n"
-        "if os.fork() == 0:\n"
-        "  os.setsid()\n"
-        "  if os.fork() == 0:\n"
-        "    for fd in range(3): os.close(fd)\n"
-        "    time.sleep(600)\n"
-        "  os._exit(0)\n"
-        "os.wait(); time.sleep(0.2)\n"
-        "print('cargo:rustc-cfg=a')"
-    )
+    placed = bench.script(program_text("leaves_quiet_daemon.py"))
 
     ended = bench.run(placed)
 
@@ -646,13 +623,7 @@ def test_nothing_heavy_is_loaded_into_a_supervisor(own_bench: Bench) -> None:
     placed = own_bench.script("pass")
     supervisor = placed.read_bytes().split(b"supervisor=")[1].split(b"\n")[0].decode()
     probe.write_text(
-        "import os, runpy, sys\n"
-        "def leave(status):\n"
-        "    print(*sorted(sys.modules)); sys.stdout.flush(); leave_now(status)\n"
-        "leave_now, os._exit = os._exit, leave\n"
-        f"sys.argv = ['supervisor', '{placed}']\n"
-        f"__file__ = '{supervisor}'\n"
-        f"exec(compile(open('{supervisor}').read(), '{supervisor}', 'exec'))\n"
+        program_text("lists_imports.py", PLACED=str(placed), SUPERVISOR=str(supervisor))
     )
     with own_bench.start(placed) as process:
         process.communicate()
@@ -724,18 +695,7 @@ def test_a_run_that_cannot_be_held_is_told_to_the_command(own_bench: Bench) -> N
     assert own_bench.progress_lines()[-1]["exit"] == 23
 
 
-LATER = """
-import os, sys, time
-home = os.path.join(os.environ["CARGO_MANIFEST_DIR"], "../../home/u")
-os.mkdir(os.environ["OUT_DIR"] + "/ready")
-while not os.path.exists(home + "/later"):
-    time.sleep(0.01)
-for path in ("early/file", "later/key"):
-    try:
-        print("cargo::warning=" + open(os.path.join(home, path)).read())
-    except OSError as error:
-        print("cargo::warning=" + error.strerror)
-"""
+LATER = program_text("reads_later.py")
 
 
 @pytest.mark.parametrize("profile", ["learning", "enforcing"])

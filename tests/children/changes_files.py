@@ -1,0 +1,11 @@
+# Goes after attempts.py: reads, writes and runs what it may and what it may not.
+attempt("stat", lambda: os.stat(ws + "/notes.txt"))
+attempt("open", lambda: open(ws + "/notes.txt"))
+attempt("write", lambda: open(ws + "/new.txt", "w"))
+attempt("mkdir", lambda: os.mkdir(ws + "/folder"))
+attempt("remove", lambda: os.unlink(ws + "/notes.txt"))
+attempt("rename", lambda: os.rename(ws + "/notes.txt", os.environ["OUT_DIR"] + "/n"))
+attempt("exec", lambda: os.execv(ws + "/tools/tool", ["tool"]))
+attempt("absent", lambda: open(ws + "/absent.txt"))
+attempt("own", lambda: open("Cargo.toml"))
+attempt("out", lambda: open(os.environ["OUT_DIR"] + "/made", "w"))

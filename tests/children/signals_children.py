@@ -1,0 +1,16 @@
+# Goes after signals.py: signals to itself and its own children.
+child = os.fork()
+if not child:
+    signal.pause()
+attempt("kill", lambda: os.kill(child, 0))
+attempt("child-of-child", lambda: os.kill(os.getpid(), 0))
+attempt("self", lambda: call(TGKILL, os.getpid(), threading.get_native_id(), 0))
+thread = threading.Thread(target=time.sleep, args=(0.2,))
+thread.start()
+attempt("thread", lambda: call(TKILL, thread.native_id, 0))
+attempt("queue", lambda: call(SIGQUEUE, os.getpid(), 0, information))
+attempt("group", lambda: os.killpg(os.getpgrp(), 0))
+attempt("own-group", lambda: os.kill(0, 0))
+attempt("pidfd", lambda: signal.pidfd_send_signal(os.pidfd_open(child), signal.SIGTERM))
+os.waitpid(child, 0)
+attempt("gone", lambda: os.kill(child, 0))

@@ -1,0 +1,12 @@
+# Goes after signals.py: signals to processes that are not its own.
+attempt("kill", lambda: os.kill(victim, signal.SIGUSR1))
+attempt("group", lambda: os.kill(-group, signal.SIGUSR1))
+attempt("all", lambda: os.kill(-1, 0))
+attempt("tkill", lambda: call(TKILL, victim, signal.SIGUSR1))
+attempt("tgkill", lambda: call(TGKILL, victim, victim, signal.SIGUSR1))
+attempt("queue", lambda: call(SIGQUEUE, victim, signal.SIGUSR1, information))
+attempt("tgqueue", lambda: call(TGSIGQUEUE, victim, victim, signal.SIGUSR1, information))
+attempt("parent", lambda: os.kill(os.getppid(), 0))
+attempt("pidfd", lambda: signal.pidfd_send_signal(os.pidfd_open(victim), signal.SIGUSR1))
+reading, writing = os.pipe()
+attempt("owner", lambda: call(FCNTL, reading, 8, victim))
