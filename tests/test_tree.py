@@ -1,0 +1,117 @@
+"""The tests are laid out as the program is: what is where, and who may import whom."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
+MODULES = sorted(
+    path.relative_to(TESTS)
+    for path in TESTS.rglob("*.py")
+    if path.relative_to(TESTS).parts[0] not in ("children", "crates")
+)
+ROOMS = {
+    **{
+        room: ROOT / room
+        for room in (
+            *("tui", "workflow", "presentation", "report", "cargo", "sandbox", "policy"),
+            *("supervisor", "rules", "tracer", "tracer/recorder", "tracer/recording"),
+        )
+    },
+    "cli": ROOT / "buildperm/cli",
+}
+SUBJECTS = {
+    "cargo/obeyed_directives": "What Cargo itself makes of directives.",
+    "cargo/rustc_wrapper": "The wrapper is a shell script.",
+    "cli/failing_scripts": "What every command does with a script that fails or does not end.",
+    "cli/foreign_changes": "What every command does when others change its files.",
+    "cli/git_hooks": "The hooks of the examples.",
+    "cli/help": "The help of every command.",
+    "cli/hostile_names": "What every command does with names that a script chose.",
+    "cli/input_errors": "What every command does with input that it cannot use.",
+    "cli/learn_and_ci": "The way from the first command to the last.",
+    "cli/limits": "Limits from Cargo.toml to the report.",
+    "cli/shared_folders": "What every command says of two grants for one folder.",
+    "cli/supply_chain": "What every command says after `cargo update`.",
+    "policy/grants_schema": "A schema that is published.",
+    "policy/lock_schema": "A schema that is published.",
+    "policy/recording_to_proposals": "The way from events to proposals.",
+    "report/golden_reports": "All formats beside one another.",
+    "report/terminal_safety": "A property of all formats.",
+    "rules/ordinary_tools": "What all rules together make of tools that everybody uses.",
+    "rules/rules_imports": "A property of all modules of the room.",
+    "supervisor/egress_proxy_tools": "Real tools, which speak to the proxy as they like.",
+    "supervisor/limits": "Limits are kept by several modules.",
+    "supervisor/recorded_refusals": "Refusals are told by several modules.",
+    "tracer/recorder/differential": "The whole recorder, beside strace.",
+    "tracer/recorder/recorder_imports": "A property of all modules of the room.",
+    "tui/hostile_text": "A property of all screens.",
+    "tui/responsiveness": "A property of all screens.",
+    "tui/review_after_update": "The way of a person through several screens.",
+}
+"""Tests of more than one module, with the reason why no module has their name."""
+
+
+@cache
+def imports(module: Path) -> list[str]:
+    """List the names of the modules that a module imports, for the type checker alone as well."""
+    found = []
+    for node in ast.walk(ast.parse((TESTS / module).read_text())):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return found
+
+
+def modules_of(room: str) -> set[str]:
+    """Return the names of the modules in a room; a folder below the screens is no room."""
+    folder = ROOMS[room]
+    return {path.stem for path in (folder.rglob if room == "tui" else folder.glob)("*.py")}
+
+
+def subjects_of(room: str) -> set[str]:
+    return {path.stem.removeprefix("test_") for path in (TESTS / room).glob("test_*.py")}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_what_tests_share_is_in_a_module_of_its_own(module: Path) -> None:
+    """No test is imported, and no conftest is imported by its name."""
+    for name in imports(module):
+        parts = name.split(".")
+        if parts[0] == "tests":
+            assert not [part for part in parts if part == "conftest" or part.startswith("test_")]
+
+
+def test_each_folder_of_tests_is_a_room_or_says_what_it_holds() -> None:
+    folders = {str(module.parent) for module in MODULES}
+
+    assert folders - {"."} == {*ROOMS, "redteam"}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_test_has_the_name_of_the_module_that_it_tests(room: str) -> None:
+    subjects = {name.rpartition("/")[2] for name in SUBJECTS if name.rpartition("/")[0] == room}
+
+    assert not subjects & modules_of(room)
+    assert subjects_of(room) - modules_of(room) == subjects
+
+
+def test_every_program_is_used() -> None:
+    text = "\n".join((TESTS / module).read_text() for module in MODULES)
+    text += "\n".join(path.read_text() for path in (ROOT / "benchmarks").glob("*.py"))
+    unused = {
+        path.name
+        for path in (TESTS / "children").iterdir()
+        if f'"{path.name}' not in text
+        and f'/{path.name}"' not in text
+        # The recorder's tests compile a program by its name without the ending.
+        and f'child("{path.stem}"' not in text
+    }
+
+    assert unused == set()
