@@ -71,8 +71,8 @@ class BaseCommit:
         with TemporaryDirectory() as folder:
             for each, raw in (("ours", content), ("base", base), ("theirs", theirs)):
                 (Path(folder) / each).write_bytes(raw)
-            made = untrusted_git.ask(Path(folder), "merge-file", "-p", "ours", "base", "theirs")
-        return (made.said, theirs) if made.is_good else None
+            made = untrusted_git.run_git(Path(folder), "merge-file", "-p", "ours", "base", "theirs")
+        return (made.stdout, theirs) if made.succeeded else None
 
     def files(self, names: Sequence[str]) -> dict[str, bytes]:
         """Return the content of files beside Cargo.toml; what was not there is left out.
@@ -140,12 +140,12 @@ class BaseCommit:
     def _entries(self, *what: str | bytes) -> Iterator[_TreeEntry]:
         options = [word for word in what if word == "-r"]
         paths = [word for word in what if word != "-r"]
-        listed = untrusted_git.ask(
+        listed = untrusted_git.run_git(
             self.folder, "ls-tree", "-z", "-l", "--full-tree", *options, self.commit, "--", *paths
         )
-        if not listed.is_good:
+        if not listed.succeeded:
             raise _unable(self.name, listed)
-        for line in listed.said.split(b"\0"):
+        for line in listed.stdout.split(b"\0"):
             if not line:
                 continue
             entry = _ENTRY.fullmatch(line)
@@ -172,20 +172,20 @@ class BaseCommit:
         wanted = list(dict.fromkeys(blobs))
         if not wanted:
             return {}
-        answer = untrusted_git.ask(
-            self.folder, "cat-file", "--batch", given=b"\n".join(wanted) + b"\n"
+        answer = untrusted_git.run_git(
+            self.folder, "cat-file", "--batch", stdin=b"\n".join(wanted) + b"\n"
         )
-        if not answer.is_good:
+        if not answer.succeeded:
             raise _unable(self.name, answer)
         found: dict[bytes, bytes] = {}
         at = 0
         for blob in wanted:
-            end = answer.said.find(b"\n", at)
-            head = _OBJECT.fullmatch(answer.said[at:end]) if end >= 0 else None
+            end = answer.stdout.find(b"\n", at)
+            head = _OBJECT.fullmatch(answer.stdout[at:end]) if end >= 0 else None
             if head is None or head[1] != blob:
                 raise self._partial()
             size = int(head[3])
-            found[blob] = answer.said[end + 1 : end + 1 + size]
+            found[blob] = answer.stdout[end + 1 : end + 1 + size]
             at = end + 2 + size
         return found
 
@@ -221,13 +221,13 @@ def find(folder: Path, name: str) -> BaseCommit:
             f"`--against {name}`: that is no name of a commit",
             hint="Name a branch, a tag or a commit: `--against origin/main`.",
         )
-    about = untrusted_git.ask(
+    about = untrusted_git.run_git(
         folder, "rev-parse", "--is-inside-work-tree", "--is-shallow-repository", "--show-prefix"
     )
-    inside, _, rest = about.said.partition(b"\n")
+    inside, _, rest = about.stdout.partition(b"\n")
     shallow, _, prefix = rest.partition(b"\n")
-    if not about.is_good or inside != b"true":
-        complaint = about.complaint or "it is not the work tree of one"
+    if not about.succeeded or inside != b"true":
+        complaint = about.error or "it is not the work tree of one"
         raise BuildpermError(
             f"`--against {name}`: {folder} is in no repository of git that can be used: "
             f"{complaint}",
@@ -246,11 +246,11 @@ def _commits(folder: Path, name: str, *, is_shallow: bool) -> tuple[str, str]:
     full = [way.format(name) for way in _WAYS]
     asked = "".join(f"{each}^{{commit}}\n" for each in (name, "HEAD", *full))
     given = asked.encode("utf-8", "surrogateescape")
-    answer = untrusted_git.ask(folder, "cat-file", "--batch-check", given=given)
-    lines = answer.said.split(b"\n")[: len(full) + 2]
+    answer = untrusted_git.run_git(folder, "cat-file", "--batch-check", stdin=given)
+    lines = answer.stdout.split(b"\n")[: len(full) + 2]
     found = [_OBJECT.fullmatch(line) for line in lines]
     hashes = [each[1].decode() if each and each[2] == b"commit" else "" for each in found]
-    if not answer.is_good or len(hashes) < len(full) + 2:
+    if not answer.succeeded or len(hashes) < len(full) + 2:
         raise _unable(name, answer)
     meant = {each: commit for each, commit in zip(full, hashes[2:], strict=True) if commit}
     if hashes[0] and not _HASH.fullmatch(name) and {*meant.values()} - {hashes[0]}:
@@ -280,7 +280,9 @@ def _base(folder: Path, name: str, commit: str, head: str, *, is_shallow: bool) 
             f"this clone is shallow, so it is compared with {name} as it is: what was taken back "
             "there since this branch began counts as wider here (`fetch-depth: 0` tells them apart)"
         )
-    bases = untrusted_git.ask(folder, "merge-base", "--all", commit, head).said.decode().split()
+    bases = (
+        untrusted_git.run_git(folder, "merge-base", "--all", commit, head).stdout.decode().split()
+    )
     if len(bases) == 1:
         return bases[0], ""
     found = "several commits" if bases else "no commit"
@@ -289,6 +291,6 @@ def _base(folder: Path, name: str, commit: str, head: str, *, is_shallow: bool) 
 
 def _unable(name: str, answer: untrusted_git.GitOutput) -> BuildpermError:
     return BuildpermError(
-        f"`--against {name}`: git cannot tell: {answer.complaint or f'exit code {answer.code}'}",
+        f"`--against {name}`: git cannot tell: {answer.error or f'exit code {answer.code}'}",
         hint="Run `git fsck`, and look at what it says.",
     )

@@ -42,18 +42,18 @@ class BuildOutcome:
     scripts: tuple[ScriptRun, ...]
 
 
-def run(build: HeldBuild, workspace: Workspace) -> BuildOutcome:
+def run_held_build(build: HeldBuild, workspace: Workspace) -> BuildOutcome:
     """Run Cargo and appraise what its build scripts did.
 
     Raises:
         BuildpermError: It cannot be started, or a build script cannot be held.
     """
     held = build.run()
-    found = scripts(workspace, build.session, held.units, unended(build.session, held.finished))
+    found = script_runs(workspace, build.session, held.units, unended(build.session, held.finished))
     return BuildOutcome(build, held.finished, held.units, found)
 
 
-def scripts(
+def script_runs(
     workspace: Workspace, session: Session, took_part: Iterable[Unit], lost: Collection[bytes] = ()
 ) -> tuple[ScriptRun, ...]:
     """Put together, for each package, what its recorded runs did beyond its grants.

@@ -8,12 +8,12 @@ from buildperm.policy.comparison import Comparison
 from buildperm.policy.proposal import Proposal, Reason
 from buildperm.policy.review import Review
 from buildperm.report import text
-from buildperm.workflow.recorded_build import Crate, RecordedScript
-from buildperm.workflow.review_changes import Changes
+from buildperm.workflow.recording_round import CrateVersion, RecordedScript
+from buildperm.workflow.review_changes import ReviewChanges
 
 
 def summary(
-    changes: Changes, review: Review, comparisons: Mapping[Crate, Comparison]
+    changes: ReviewChanges, review: Review, comparisons: Mapping[CrateVersion, Comparison]
 ) -> Iterator[str]:
     """Say what has been recorded: everything in a first session, later what is no longer so."""
     scripts = changes.recorded.scripts
@@ -33,7 +33,7 @@ def summary(
     yield needs(changes, review)
 
 
-def needs(changes: Changes, review: Review) -> str:
+def needs(changes: ReviewChanges, review: Review) -> str:
     """Say how many build scripts need a person, and because of how much."""
     scripts = changes.recorded.scripts
     asking = [each for each in review.proposals if each.reason is Reason.ASKED]
@@ -49,7 +49,9 @@ def needs(changes: Changes, review: Review) -> str:
     )
 
 
-def _differences(changes: Changes, comparisons: Mapping[Crate, Comparison]) -> Iterator[str]:
+def _differences(
+    changes: ReviewChanges, comparisons: Mapping[CrateVersion, Comparison]
+) -> Iterator[str]:
     same = 0
     for script in changes.ordered():
         compared = comparisons.get(script.crate)

@@ -11,10 +11,10 @@ from buildperm.cargo.project import CI
 from buildperm.errors import ExitCode
 from buildperm.presentation import console
 from buildperm.sandbox import selftest
-from buildperm.workflow import build_outcome
+from buildperm.workflow.build_outcome import run_held_build
 from buildperm.workflow.enforcement import Enforcement
 from buildperm.workflow.grant_comparison import compare
-from buildperm.workflow.report_files import ReportOutputs
+from buildperm.workflow.report_outputs import ReportOutputs
 from buildperm.workflow.snapshot_file import open_snapshots
 from buildperm.workflow.workspace import open_workspace
 
@@ -60,7 +60,7 @@ def build(words: Sequence[str], outputs: ReportOutputs, options: EnforcementOpti
         is_warning=options.is_warning,
         other_findings=compared.findings,
     )
-    is_unreviewed = options.require_reviewed and enforcement.require_reviewed()
+    is_unreviewed = options.require_reviewed and enforcement.has_unreviewed()
     is_wider = compared.fails(allow_wider=options.allow_wider)
     if (is_unreviewed or is_wider) and not options.is_warning:
         report = enforcement.not_built()
@@ -74,7 +74,7 @@ def build(words: Sequence[str], outputs: ReportOutputs, options: EnforcementOpti
         # Standard output is the report's: what Cargo prints there would break the document.
         on_output=_to_standard_error if outputs.is_document else None,
     )
-    outcome = build_outcome.run(held, workspace)
+    outcome = run_held_build(held, workspace)
     if outcome.finished.interrupted:
         return ExitCode.INTERRUPTED
     report = enforcement.report(outcome, deny_unused=options.deny_unused)

@@ -49,7 +49,7 @@ class Enforcement:
         self._pending: tuple[Pending, ...] = ()
         self._other_findings = other_findings
 
-    def require_reviewed(self) -> bool:
+    def has_unreviewed(self) -> bool:
         """Find the build scripts that were not reviewed as they are now; tell whether there are.
 
         Raises:
@@ -81,9 +81,9 @@ class Enforcement:
         """Report that nothing was built, because something was not reviewed."""
         return self._report(None, self._not_reviewed(), ExitCode.NOT_REVIEWED)
 
-    def report(self, built: BuildOutcome, *, deny_unused: bool) -> Report:
+    def report(self, outcome: BuildOutcome, *, deny_unused: bool) -> Report:
         """Report what came of a build."""
-        run = _run(built)
+        run = _run(outcome)
         found = [
             *findings.of_build(run, self._places, level=self._level),
             *self._not_reviewed(),
@@ -92,7 +92,7 @@ class Enforcement:
         if run.offenders and self._level is Level.ERROR:
             exit_code = ExitCode.REFUSED
         # A build that failed may not have come to the script that uses a grant.
-        unused = list(self._unused(built)) if deny_unused and run.cargo_exit == 0 else []
+        unused = list(self._unused(outcome)) if deny_unused and run.cargo_exit == 0 else []
         if unused:
             found += findings.of_unused(unused, self._places, level=self._level)
             if exit_code == 0 and self._level is Level.ERROR:
@@ -100,23 +100,23 @@ class Enforcement:
         told = [(crate, grant) for crate, _, grants in unused for grant in sorted(grants)]
         return self._report(run, found, exit_code, told)
 
-    def patch(self, built: BuildOutcome) -> bytes:
+    def patch(self, outcome: BuildOutcome) -> bytes:
         """Return a patch of Cargo.toml that proposes what was refused.
 
         Raises:
             BuildpermError: Cargo.toml cannot hold it.
         """
         path = self._workspace.manifest_path
-        asked = [proposal for script in built.scripts for proposal in script.findings]
+        asked = [proposal for script in outcome.scripts for proposal in script.findings]
         return patch.patch(self._workspace.manifest, asked, path, in_repository(path))
 
     def _not_reviewed(self) -> list[Finding]:
         return findings.of_pending(self._pending, self._places, level=self._level)
 
-    def _unused(self, built: BuildOutcome) -> Iterator[tuple[str, str, frozenset[str]]]:
+    def _unused(self, outcome: BuildOutcome) -> Iterator[tuple[str, str, frozenset[str]]]:
         """Yield crate, versions and grants of everything that nothing makes use of."""
         scripts: dict[str, list[ScriptRun]] = {}
-        for script in built.scripts:
+        for script in outcome.scripts:
             scripts.setdefault(script.crate, []).append(script)
         for key, grants in sorted(self._workspace.policy.crates.items()):
             here = scripts.get(key, [])
@@ -155,13 +155,13 @@ class Enforcement:
         )
 
 
-def _run(built: BuildOutcome) -> BuildRun:
-    session = built.build.session
+def _run(outcome: BuildOutcome) -> BuildRun:
+    session = outcome.build.session
     return BuildRun(
         runtime=session["runtime"],
         landlock_abi=session["landlock_abi"],
         kernel=session["kernel"],
         left_open=runtime(session["runtime"]).left_open(session["landlock_abi"]),
-        scripts=built.scripts,
-        cargo_exit=built.finished.exit_code,
+        scripts=outcome.scripts,
+        cargo_exit=outcome.finished.exit_code,
     )

@@ -29,7 +29,7 @@ from buildperm.workflow.script_lookup import FoundScript
 
 
 @dataclass(frozen=True, slots=True)
-class SeenRun:
+class RecordedRun:
     """One recorded run of a build script on this machine."""
 
     context: Context
@@ -47,13 +47,13 @@ class SeenRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class ContextEvidence:
     """What a build script did in one context."""
 
     context: Context
     accesses: tuple[Access, ...]
     handed_over: tuple[str, ...]  # Folders of other scripts that it could read, portable.
-    run: SeenRun | None  # None where only `buildperm.lock` tells.
+    run: RecordedRun | None  # None where only `buildperm.lock` tells.
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Evidence:
     """Everything that is known of what one build script does."""
 
     runs: tuple[
-        SeenRun, ...
+        RecordedRun, ...
     ]  # All that are kept, also where several are of one context; newest first.
     snapshot: Snapshot | None  # Of this version, from `buildperm.lock`.
 
@@ -77,19 +77,24 @@ class Evidence:
         sightings = self.snapshot.sightings if self.snapshot else ()
         return tuple(each for each in sightings if each.context not in recorded)
 
-    def sights(self) -> list[Sight]:
+    def contexts(self) -> list[ContextEvidence]:
         """Return what it did: by the recordings, and by the snapshot where there are none."""
         return [
-            *(Sight(run.context, run.accesses, run.handed_over, run) for run in self.runs),
             *(
-                Sight(sighting.context, tuple(map(_access, sorted(sighting.seen))), (), None)
+                ContextEvidence(run.context, run.accesses, run.handed_over, run)
+                for run in self.runs
+            ),
+            *(
+                ContextEvidence(
+                    sighting.context, tuple(map(_access, sorted(sighting.seen))), (), None
+                )
                 for sighting in self.unrecorded
             ),
         ]
 
     def accesses(self) -> list[Access]:
         """Return what it did in all contexts together."""
-        return combine(sight.accesses for sight in self.sights())
+        return combine(sight.accesses for sight in self.contexts())
 
     def handed_over(self) -> tuple[str, ...]:
         """Return the folders that other scripts handed to it, portable."""
@@ -111,7 +116,7 @@ def gather(
         warn: Hears one line about each recording that cannot be used.
     """
     wanted = list(scripts)
-    runs: dict[str, list[SeenRun]] = {}
+    runs: dict[str, list[RecordedRun]] = {}
     for target in targets:
         for path in units.recordings(target):
             try:
@@ -132,7 +137,7 @@ def gather(
     }
 
 
-def was_free(access: Access) -> bool:
+def was_allowed_by_run(access: Access) -> bool:
     """Tell whether an access was allowed for a reason that only its run can tell."""
     return access.is_free or (
         # Harmless directives are kept without their values.
@@ -142,7 +147,7 @@ def was_free(access: Access) -> bool:
     )
 
 
-def age(modified_s: float) -> str:
+def time_ago(modified_s: float) -> str:
     """Say how long ago a moment was."""
     seconds = max(0, int(time.time() - modified_s))
     for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
@@ -151,7 +156,7 @@ def age(modified_s: float) -> str:
     return f"{count(seconds, 'second')} ago"
 
 
-def named(context: Context) -> str:
+def context_text(context: Context) -> str:
     """Say what a run was for."""
     features = f", features {', '.join(context.features)}" if context.features else ""
     return f"{context.target} {context.profile}{features}"
@@ -172,8 +177,8 @@ def _access(seen: Seen) -> Access:
 
 
 def _run(
-    path: Path, modified_s: float, header: _SnapshotHeader, warn: Callable[[str], None]
-) -> SeenRun | None:
+    path: Path, modified_s: float, header: _RecordingHeader, warn: Callable[[str], None]
+) -> RecordedRun | None:
     """Read a whole recording; None where it cannot be."""
     try:
         found = reader.read(path)
@@ -181,7 +186,7 @@ def _run(
         warn(_unusable(path, error))
         return None
     places = found.header.places
-    return SeenRun(
+    return RecordedRun(
         header.context,
         found.header.mode,
         modified_s,
@@ -203,7 +208,7 @@ def _incomplete(found: Recording) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _SnapshotHeader:
+class _RecordingHeader:
     """As much of a recording's first line as tells whose it is."""
 
     identity: tuple[str, str, str, str]  # Name, version, source, checksum.
@@ -211,7 +216,7 @@ class _SnapshotHeader:
     context: Context
 
 
-def _header(path: Path) -> _SnapshotHeader:
+def _header(path: Path) -> _RecordingHeader:
     """Read only whose run it is: a recording can be long.
 
     Raises:
@@ -234,10 +239,10 @@ def _header(path: Path) -> _SnapshotHeader:
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         reader.read(path)  # Says what is wrong with it in its own words.
         raise RecordingError(f"the recording `{path}` has no header") from error
-    return _SnapshotHeader(identity, directory, context)
+    return _RecordingHeader(identity, directory, context)
 
 
-def _is_of(header: _SnapshotHeader, script: FoundScript) -> bool:
+def _is_of(header: _RecordingHeader, script: FoundScript) -> bool:
     package = script.package
     now = package.name, package.version, package.source, script.checksum
     # Of packages without a source there may be several that share name and version.

@@ -26,7 +26,7 @@ _MOST_WITHOUT = 3
 
 
 @dataclass(frozen=True, slots=True)
-class PresetChange:
+class PresetItem:
     """A preset, where a rule might stand."""
 
     name: str
@@ -35,26 +35,26 @@ class PresetChange:
         return f"{_PRESET}:{self.name}"
 
 
-Item = Rule | PresetChange
+GrantItem = Rule | PresetItem
 """What can be granted on its own."""
 
 
 @dataclass(frozen=True, slots=True)
-class Amendment:
+class GrantChange:
     """The words of one command line, understood."""
 
-    removed: tuple[Item, ...] = ()
-    replaced: tuple[tuple[Item, Item], ...] = ()  # Old and new.
+    removed: tuple[GrantItem, ...] = ()
+    replaced: tuple[tuple[GrantItem, GrantItem], ...] = ()  # Old and new.
     denied: tuple[Rule, ...] = ()
 
-    def of(self, grants: CrateGrants) -> CrateGrants:
+    def applied_to(self, grants: CrateGrants) -> CrateGrants:
         """Return what `grants` would be."""
         gone = {*self.removed, *(old for old, _ in self.replaced)}
-        items = [item for item in items_of(grants) if item not in gone]
+        items = [item for item in granted_items(grants) if item not in gone]
         items += [new for _, new in self.replaced]
         return replace(
             grants,
-            presets=frozenset(item.name for item in items if isinstance(item, PresetChange)),
+            presets=frozenset(item.name for item in items if isinstance(item, PresetItem)),
             rules=frozenset(item for item in items if isinstance(item, Rule)),
             denials=grants.denials | set(self.denied),
         )
@@ -69,21 +69,21 @@ class Amendment:
         )
 
 
-def _without(removed: Sequence[Item]) -> Iterator[str]:
+def _without(removed: Sequence[GrantItem]) -> Iterator[str]:
     if len(removed) > _MOST_WITHOUT:
         yield f"without {len(removed)} of its grants"
     else:
         yield from (f"without `{item}`" for item in removed)
 
 
-def items_of(grants: CrateGrants) -> list[Item]:
+def granted_items(grants: CrateGrants) -> list[GrantItem]:
     """Return everything that `grants` grant, presets first."""
-    return [*(PresetChange(name) for name in sorted(grants.presets)), *sorted(grants.rules)]
+    return [*(PresetItem(name) for name in sorted(grants.presets)), *sorted(grants.rules)]
 
 
-def understood(
+def parse(
     grants: CrateGrants, remove: Iterable[str], replaced: Iterable[str], deny: Iterable[str]
-) -> Amendment:
+) -> GrantChange:
     """Read the words for what is to be changed about `grants`.
 
     Args:
@@ -96,21 +96,21 @@ def understood(
         BuildpermError: There are none, one is no rule, is not granted, or cannot stand in
             Cargo.toml.
     """
-    granted = {str(item): item for item in items_of(grants)}
-    amendment = Amendment(
+    granted = {str(item): item for item in granted_items(grants)}
+    change = GrantChange(
         tuple(dict.fromkeys(item for word in remove for item in _found(word, grants, granted))),
         tuple(dict.fromkeys(pair for word in replaced for pair in _pairs(word, grants, granted))),
         tuple(dict.fromkeys(_denial(word) for word in deny)),
     )
-    if amendment == Amendment():
+    if change == GrantChange():
         raise BuildpermError(
             "nothing is to be changed",
             hint="Say what: `--remove RULE`, `--replace OLD=NEW` or `--deny RULE`.",
         )
-    return amendment
+    return change
 
 
-def _found(word: str, grants: CrateGrants, granted: Mapping[str, Item]) -> list[Item]:
+def _found(word: str, grants: CrateGrants, granted: Mapping[str, GrantItem]) -> list[GrantItem]:
     """Return what is granted under `word`."""
     if not granted:
         raise BuildpermError(
@@ -127,7 +127,7 @@ def _found(word: str, grants: CrateGrants, granted: Mapping[str, Item]) -> list[
     )
 
 
-def _way_out(word: str, granted: Mapping[str, Item], grants: CrateGrants) -> str:
+def _way_out(word: str, granted: Mapping[str, GrantItem], grants: CrateGrants) -> str:
     """Say what is granted, first of all what may have been meant."""
     parts = list(_related(_spelled(word), grants))
     if not parts:
@@ -158,8 +158,8 @@ def _related(word: str, grants: CrateGrants) -> Iterator[str]:
 
 
 def _pairs(
-    word: str, grants: CrateGrants, granted: Mapping[str, Item]
-) -> Iterator[tuple[Item, Item]]:
+    word: str, grants: CrateGrants, granted: Mapping[str, GrantItem]
+) -> Iterator[tuple[GrantItem, GrantItem]]:
     """Cut `OLD=NEW` where both sides make sense: a directive has an `=` of its own."""
     cuts = [(word[: found.start()], word[found.end() :]) for found in _BETWEEN.finditer(word)]
     if not cuts:
@@ -175,9 +175,9 @@ def _pairs(
     yield from ((each, item) for each in found)
 
 
-def _grantable(word: str, grants: CrateGrants) -> Item:
+def _grantable(word: str, grants: CrateGrants) -> GrantItem:
     item = _item(word)
-    if isinstance(item, PresetChange):
+    if isinstance(item, PresetItem):
         if item.name not in presets.NAMES:
             alike = get_close_matches(item.name, presets.NAMES, 1)
             raise BuildpermError(
@@ -193,7 +193,7 @@ def _grantable(word: str, grants: CrateGrants) -> Item:
 
 def _denial(word: str) -> Rule:
     item = _item(word)
-    if isinstance(item, PresetChange):
+    if isinstance(item, PresetItem):
         raise BuildpermError(
             f"a preset cannot be denied: `{word}`",
             hint=f"Take it away with `--remove {word}`, or deny what it allows by rules.",
@@ -202,12 +202,12 @@ def _denial(word: str) -> Rule:
     return item
 
 
-def _item(word: str) -> Item:
+def _item(word: str) -> GrantItem:
     found = _WORD.fullmatch(word)
     if not found:
         raise BuildpermError(f"`{word}` is no rule", hint=_WAYS.replace(", or `all`", ""))
     kind, pattern = found.groups()
-    return PresetChange(pattern) if kind == _PRESET else Rule(_KINDS[kind], pattern)
+    return PresetItem(pattern) if kind == _PRESET else Rule(_KINDS[kind], pattern)
 
 
 def _check(rule: Rule, found: validation.Objection | None, what: str) -> None:

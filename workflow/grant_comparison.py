@@ -31,7 +31,7 @@ _NAMED_MOST = 5
 
 
 @dataclass(frozen=True, slots=True)
-class ComparedGrants:
+class GrantComparison:
     """The grants of a workspace beside those of another commit."""
 
     findings: tuple[Finding, ...]
@@ -43,7 +43,7 @@ class ComparedGrants:
         return self.is_wider and not allow_wider
 
 
-NOTHING = ComparedGrants((), is_wider=False, notes=())
+NOT_COMPARED = GrantComparison((), is_wider=False, notes=())
 """What comes of it where nobody asks."""
 
 
@@ -54,7 +54,7 @@ def compare(
     *,
     allow_wider: bool,
     is_warning: bool = False,
-) -> ComparedGrants:
+) -> GrantComparison:
     """Compare the grants of `workspace` with those of the commit `against`; None for none.
 
     Args:
@@ -68,14 +68,14 @@ def compare(
         BuildpermError: There is no such commit, or what was granted in it cannot be read.
     """
     if against is None:
-        return NOTHING
+        return NOT_COMPARED
     root = workspace.project.metadata.root
     commit = base_commit.find(root, against)
     level = Level.WARNING if allow_wider or is_warning else Level.ERROR
-    return _GrantComparison(workspace, snapshots, commit).result(level)
+    return _Comparer(workspace, snapshots, commit).result(level)
 
 
-class _GrantComparison:
+class _Comparer:
     """One workspace beside one commit."""
 
     def __init__(
@@ -89,7 +89,7 @@ class _GrantComparison:
         self._commit = commit
         self._base = BaseGrants(commit)
 
-    def result(self, level: Level) -> ComparedGrants:
+    def result(self, level: Level) -> GrantComparison:
         project, policy = self._workspace.project, self._workspace.policy
         before = self._base.lock
         packages = (*project.lock.packages, *(before.packages if before else ()))
@@ -116,7 +116,7 @@ class _GrantComparison:
             *of_wider(found, places, said, level=level),
             *self._claimed(places, said),
         ]
-        return ComparedGrants(tuple(told), bool(found), tuple(self._talk(found, narrower, said)))
+        return GrantComparison(tuple(told), bool(found), tuple(self._talk(found, narrower, said)))
 
     def _talk(
         self, found: Sequence[WiderGrant], narrower: Sequence[WiderGrant], said: str

@@ -15,34 +15,34 @@ from buildperm.policy.snapshot import Seen
 from buildperm.presentation import sentences
 from buildperm.presentation.wording import risk_word, shown
 from buildperm.workflow import evidence
-from buildperm.workflow.grant_inventory import Grant, Table
+from buildperm.workflow.grant_inventory import Grant, GrantTable
 from buildperm.workflow.line_history import LineChange
-from buildperm.workflow.manifest_lines import Lines
+from buildperm.workflow.manifest_lines import ManifestLines
 
 _MOST_SEEN = 12  # Targets on one line.
 _MOST_WITHHELD = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Description:
+class GrantDescription:
     """Describes tables of grants."""
 
-    lines: Lines
+    lines: ManifestLines
     changes: Mapping[int, LineChange]  # By line of Cargo.toml.
     is_asked: bool  # Certain crates were asked for.
 
-    def text(self, found: Iterable[Table]) -> Iterator[str]:
+    def text(self, found: Iterable[GrantTable]) -> Iterator[str]:
         for table in found:
             yield from self._table(table)
             yield ""
 
-    def _table(self, table: Table) -> Iterator[str]:
+    def _table(self, table: GrantTable) -> Iterator[str]:
         yield _title(table)
         for way in dict.fromkeys(script.way for script in table.scripts):
             if len(way) > 1:
                 yield f"  gets in through {' > '.join(way)}"
-        if table.idle:
-            yield f"  not in force: {table.idle} ({self.lines.at(table.line)})"
+        if table.not_in_force:
+            yield f"  not in force: {table.not_in_force} ({self.lines.at(table.line)})"
         for grant in table.grants:
             yield from self._grant(grant)
         for denial in table.denials:
@@ -81,7 +81,7 @@ class Description:
         return f"{self.lines.at(line)}, {change}" if change else self.lines.at(line)
 
 
-def _title(table: Table) -> str:
+def _title(table: GrantTable) -> str:
     packages = dict.fromkeys(script.title for script in table.scripts)
     named = ", ".join(packages)
     names = {script.package.name for script in table.scripts}
@@ -104,13 +104,13 @@ def _parts(grant: Grant, group: Iterable[Withheld]) -> str:
     return f" for {', '.join(named[:_MOST_WITHHELD])}{more}"
 
 
-def _seen(table: Table) -> Iterator[str]:
+def _seen(table: GrantTable) -> Iterator[str]:
     """Say what was seen when it was reviewed, context by context."""
     for snapshot in table.snapshots:
         for sighting in snapshot.sightings:
             yield (
                 f"  seen when {snapshot.version} was reviewed ({lock_file.NAME}): "
-                f"{evidence.named(sighting.context)}, runtime {shown(sighting.runtime)}"
+                f"{evidence.context_text(sighting.context)}, runtime {shown(sighting.runtime)}"
             )
             if not sighting.seen:
                 yield "      nothing beyond the baseline"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from buildperm.policy.presets import PRESETS
 from buildperm.presentation import sentences
 from buildperm.presentation.wording import risk_word
-from buildperm.workflow.grant_inventory import Denial, Grant, Table
+from buildperm.workflow.grant_inventory import Denial, Grant, GrantTable
 from buildperm.workflow.line_history import LineChange
 
 
@@ -19,7 +19,7 @@ class GrantDocument:
     changes: Mapping[int, LineChange]  # By line of Cargo.toml.
     is_asked: bool  # Certain crates were asked for.
 
-    def table(self, table: Table) -> dict[str, object]:
+    def table(self, table: GrantTable) -> dict[str, object]:
         """Write one table."""
         told: dict[str, object] = {
             "crate": table.key,
@@ -33,7 +33,7 @@ class GrantDocument:
                 }
                 for script in table.scripts
             ],
-            "not_in_force": table.idle,
+            "not_in_force": table.not_in_force,
             "grants": [self._grant(grant) for grant in table.grants],
             "denials": [self._denial(denial) for denial in table.denials],
             "reviewed": [

@@ -18,8 +18,8 @@ from buildperm.policy.snapshot import Snapshot
 from buildperm.policy.version import age
 from buildperm.rules.containment import Containment
 from buildperm.rules.pattern import locate
-from buildperm.workflow.manifest_lines import Lines
-from buildperm.workflow.script_lookup import FoundScript, View
+from buildperm.workflow.manifest_lines import ManifestLines
+from buildperm.workflow.script_lookup import FoundScript, WorkspaceView
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Denial:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class GrantTable:
     """One table of grants, or what stands in for it where a build script has none."""
 
     key: str
@@ -59,7 +59,7 @@ class Table:
     reviewed: tuple[tuple[str, int], ...]  # Versions, each with its line.
     reason: str
     reason_line: int
-    idle: str  # Why it grants nothing to anybody, as a clause; empty where it does.
+    not_in_force: str  # Why it grants nothing to anybody, as a clause; empty where it does.
     snapshots: tuple[Snapshot, ...]  # Of its key, the oldest version first.
 
     def lines(self) -> Iterator[int]:
@@ -72,12 +72,12 @@ class Table:
 
 
 def tables(
-    view: View,
-    lines: Lines,
+    view: WorkspaceView,
+    lines: ManifestLines,
     snapshots: Mapping[tuple[str, str], Snapshot],
     scripts: Collection[FoundScript],
     keys: Iterable[str],
-) -> list[Table]:
+) -> list[GrantTable]:
     """Put together what is granted under `keys`, of which there may be no table.
 
     Args:
@@ -90,7 +90,7 @@ def tables(
     policy = view.workspace.policy
     packages = view.workspace.project.lock.packages
     locked = [(package.name, package.version, package.source) for package in packages]
-    reading = _Reading(view, policy, lines, locked)
+    reading = _InventoryReader(view, policy, lines, locked)
     return [
         reading.table(
             key,
@@ -105,16 +105,18 @@ def tables(
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
-    view: View
+class _InventoryReader:
+    view: WorkspaceView
     policy: Policy
-    lines: Lines
+    lines: ManifestLines
     locked: Collection[tuple[str, str, str]]  # Name, version, source of each package.
 
-    def table(self, key: str, scripts: tuple[FoundScript, ...], snapshots: list[Snapshot]) -> Table:
+    def table(
+        self, key: str, scripts: tuple[FoundScript, ...], snapshots: list[Snapshot]
+    ) -> GrantTable:
         said = self.policy.crates.get(key)
         grants = said or CrateGrants(key)
-        return Table(
+        return GrantTable(
             key,
             self.lines.crate(key) if said else 0,
             scripts,
@@ -126,7 +128,7 @@ class _Reading:
             ),
             grants.reason,
             self.lines.reason(key),
-            self._idle(said) if said and not scripts else "",
+            self._not_in_force(said) if said and not scripts else "",
             tuple(snapshots),
         )
 
@@ -138,7 +140,7 @@ class _Reading:
             for script in scripts
             for each in (
                 *effective(script.grants, script.package.revision).withheld,
-                *self._led_out(script),
+                *self._left_out_by_links(script),
             )
         )
         here = {script.package.version for script in scripts}
@@ -160,7 +162,7 @@ class _Reading:
             out = [each for each in withheld if each.rule == rule]
             yield replace(found, withheld=tuple(out), unused=_unused(found, reviews))
 
-    def _led_out(self, script: FoundScript) -> Iterator[Withheld]:
+    def _left_out_by_links(self, script: FoundScript) -> Iterator[Withheld]:
         """Yield the rules that open nothing here because links lead out of their folders."""
         places = {**self.view.places, "MANIFEST_DIR": os.fsencode(script.package.folder)}
         metadata = self.view.workspace.project.metadata
@@ -181,11 +183,11 @@ class _Reading:
         found = dict.fromkeys(grants.denials, grants.key)
         for script in scripts:
             for rule in script.grants.denials if script.grants else ():
-                found.setdefault(rule, script.denier(self.policy, rule))
+                found.setdefault(rule, script.denying_key(self.policy, rule))
         for rule, key in sorted(found.items(), key=lambda item: (LISTED.index(item[0].kind), item)):
             yield Denial(rule, key, self.lines.rule(key, rule, is_denial=True))
 
-    def _idle(self, grants: CrateGrants) -> str:
+    def _not_in_force(self, grants: CrateGrants) -> str:
         """Say why a table holds the grants of no build script."""
         alone = replace(self.policy, crates={grants.key: grants})
         closer = {

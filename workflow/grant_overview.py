@@ -9,12 +9,18 @@ from pathlib import Path
 from buildperm.policy import lock_file
 from buildperm.policy.grants import parse_key
 from buildperm.report.text import count
-from buildperm.workflow.grant_description import Description
+from buildperm.workflow.grant_description import GrantDescription
 from buildperm.workflow.grant_document import GrantDocument
-from buildperm.workflow.grant_inventory import Table, tables
+from buildperm.workflow.grant_inventory import GrantTable, tables
 from buildperm.workflow.line_history import LineChange, blame
-from buildperm.workflow.manifest_lines import Lines
-from buildperm.workflow.script_lookup import FoundScript, View, look, matched, several
+from buildperm.workflow.manifest_lines import ManifestLines
+from buildperm.workflow.script_lookup import (
+    FoundScript,
+    WorkspaceView,
+    find_scripts,
+    match_scripts,
+    open_view,
+)
 
 VERSION = 1
 """Of the JSON document."""
@@ -25,8 +31,8 @@ class GrantOverview:
     """What build scripts are granted."""
 
     manifest: Path
-    manifest_lines: Lines
-    tables: tuple[Table, ...]
+    manifest_lines: ManifestLines
+    tables: tuple[GrantTable, ...]
     changes: Mapping[int, LineChange]  # By line of Cargo.toml.
     without_grants: int  # Build scripts.
     is_asked: bool  # Certain crates were asked for.
@@ -42,10 +48,10 @@ class GrantOverview:
         Raises:
             BuildpermError: One of them is not here, or something is broken.
         """
-        view = look(words)
+        view = open_view(words)
         workspace = view.workspace
         snapshots = lock_file.read(workspace.project.metadata.root / lock_file.NAME)
-        lines = Lines(workspace.manifest, workspace.manifest_path)
+        lines = ManifestLines(workspace.manifest, workspace.manifest_path)
         scripts, keys = _meant(view, crates)
         found = tables(view, lines, snapshots, scripts, keys)
         return cls(
@@ -59,7 +65,7 @@ class GrantOverview:
 
     def lines(self) -> Iterator[str]:
         """Tell it in plain lines, table by table."""
-        described = Description(self.manifest_lines, self.changes, is_asked=self.is_asked)
+        described = GrantDescription(self.manifest_lines, self.changes, is_asked=self.is_asked)
         yield from described.text(self.tables)
         if not self.is_asked:
             yield from _closing(len(self.tables), self.without_grants)
@@ -75,7 +81,7 @@ class GrantOverview:
         }
 
 
-def _meant(view: View, words: Sequence[str]) -> tuple[list[FoundScript], list[str]]:
+def _meant(view: WorkspaceView, words: Sequence[str]) -> tuple[list[FoundScript], list[str]]:
     """Return the build scripts and the keys that `words` mean; all keys where there are none."""
     known = sorted(view.workspace.policy.crates)
     if not words:
@@ -83,10 +89,10 @@ def _meant(view: View, words: Sequence[str]) -> tuple[list[FoundScript], list[st
     scripts: dict[str, FoundScript] = {}
     keys: dict[str, None] = {}
     for word in words:
-        here = matched(view.scripts, word)
+        here = match_scripts(view.scripts, word)
         there = [key for key in known if word in (key, parse_key(key).name)]
         if not there:
-            here = several(view, word)
+            here = find_scripts(view, word)
         scripts.update({script.package.id: script for script in here})
         keys.update(dict.fromkeys([*(script.key for script in here), *there]))
     return list(scripts.values()), list(keys)

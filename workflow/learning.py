@@ -18,8 +18,8 @@ from buildperm.presentation import console
 from buildperm.presentation.front_end import Failure, FrontEnd, ReviewEnd, ReviewSession
 from buildperm.report import text
 from buildperm.workflow.build_summary import needs, summary
-from buildperm.workflow.recorded_build import Crate, Recorded, record
-from buildperm.workflow.review_changes import Changes, present
+from buildperm.workflow.recording_round import CrateVersion, RecordingRound, record
+from buildperm.workflow.review_changes import ReviewChanges, revisions
 from buildperm.workflow.review_options import ReviewOptions
 from buildperm.workflow.snapshot_file import open_snapshots
 from buildperm.workflow.verification import Verification
@@ -55,8 +55,8 @@ class Learning:
         self._journal = target.folder / "buildperm-journal.jsonl"
         self._failures: list[Failure] = []  # Of the last verifying run.
         self._unanswered: list[Proposal] = []  # Of all rounds before this one.
-        self.changes: Changes
-        self.comparisons: dict[Crate, Comparison] = {}
+        self.changes: ReviewChanges
+        self.comparisons: dict[CrateVersion, Comparison] = {}
         self.review: Review
 
     @property
@@ -65,7 +65,7 @@ class Learning:
         return manifest.read(self._raw, self._workspace.manifest_path)
 
     @property
-    def recorded(self) -> Recorded:
+    def recorded(self) -> RecordingRound:
         """Return what the last round has recorded."""
         return self.changes.recorded
 
@@ -121,8 +121,8 @@ class Learning:
         known = frozenset(proposal.id for proposal in self.review.proposals)
         after = self.preview()[1]
         self._failures = []
-        for workspace, built in zip(self.workspaces, self.recorded.builts, strict=True):
-            verification = Verification(workspace, built.build, built.units)
+        for workspace, outcome in zip(self.workspaces, self.recorded.outcomes, strict=True):
+            verification = Verification(workspace, outcome.build, outcome.units)
             self._failures += verification.run(after, known, progress)
         return self._failures
 
@@ -131,8 +131,8 @@ class Learning:
         if entry is not None and not self.options.dry_run:
             journal.append(self._journal, entry)
 
-    def _begin(self, recorded: Recorded, pending_now: Mapping[Crate, Pending]) -> None:
-        self.changes = Changes(
+    def _begin(self, recorded: RecordingRound, pending_now: Mapping[CrateVersion, Pending]) -> None:
+        self.changes = ReviewChanges(
             recorded,
             self._lock.snapshots,
             pending_now,
@@ -145,19 +145,19 @@ class Learning:
         proposals = [*self.changes.proposals(), *self.changes.asked_before(self._unanswered)]
         asked = {(each.crate, each.version) for each in proposals}
         settled = [crate for crate in self.changes.settled() if crate not in asked]
-        revisions = self._present()
+        present = self._revisions()
         self.review = Review(
             proposals,
             settled,
-            {(crate, named) for (crate, _), named in revisions.items()},
-            revisions,
+            {(crate, named) for (crate, _), named in present.items()},
+            present,
         )
         self.review.replay(journal.read(self._journal))
 
-    def _present(self) -> dict[Crate, str]:
-        return present(self.workspaces, self.policy)
+    def _revisions(self) -> dict[CrateVersion, str]:
+        return revisions(self.workspaces, self.policy)
 
-    def _pending(self) -> dict[Crate, Pending]:
+    def _pending(self) -> dict[CrateVersion, Pending]:
         """Find out why each script has to be reviewed."""
         found = combined(
             pending(workspace.project, self.policy, self._lock.snapshots)
@@ -165,7 +165,7 @@ class Learning:
         )
         return {(each.crate, each.version): each for each in found}
 
-    def _doubtful(self, pending_now: Mapping[Crate, Pending]) -> frozenset[str]:
+    def _doubtful(self, pending_now: Mapping[CrateVersion, Pending]) -> frozenset[str]:
         found = (doubtful(each.project, pending_now.values()) for each in self.workspaces)
         return frozenset[str]().union(*found)
 
@@ -222,7 +222,7 @@ class Learning:
         self._raw = after
         unsettled = frozenset((failure.crate, failure.version) for failure in self._failures)
         self._lock = self._lock.with_reviewed(
-            self.changes.snapshots(self.review, unsettled), self._present()
+            self.changes.snapshots(self.review, unsettled), self._revisions()
         )
         self._journal.unlink(missing_ok=True)
         return after != before

@@ -106,8 +106,8 @@ def _places(committed: Sequence[bytes], now: Sequence[bytes]) -> dict[int, int] 
 
 def _git(folder: Path, *words: str) -> bytes:
     """Return what git says; empty if it cannot."""
-    answer = untrusted_git.ask(folder, "-c", "blame.showRoot=false", *words)
-    return answer.said if answer.is_good else b""
+    answer = untrusted_git.run_git(folder, "-c", "blame.showRoot=false", *words)
+    return answer.stdout if answer.succeeded else b""
 
 
 def _read(said: str) -> tuple[dict[int, LineChange], Collection[str]]:

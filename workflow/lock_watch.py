@@ -27,7 +27,7 @@ _MOST_LOOKS = 3  # In a row, while files keep changing.
 
 
 @dataclass(frozen=True, slots=True)
-class WatchedState:
+class _WatchedState:
     """What there is to review, and where that was read from."""
 
     root: Path
@@ -142,7 +142,7 @@ class LockWatch:
         return True
 
 
-def _look() -> WatchedState:
+def _look() -> _WatchedState:
     """Find out what is to be reviewed, as `buildperm check` does.
 
     Raises:
@@ -155,7 +155,7 @@ def _look() -> WatchedState:
     files = {metadata.manifest, metadata.root / "Cargo.lock", metadata.root / lock_file.NAME}
     files |= {metadata.packages[member].manifest for member in metadata.members}
     files |= set(reviewed_files(workspaces[0].places, snapshots.values()))
-    return WatchedState(metadata.root, frozenset(files), tuple(found))
+    return _WatchedState(metadata.root, frozenset(files), tuple(found))
 
 
 def _review(options: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from buildperm.policy.toml_statement import layout
 from buildperm.report.text import rule_lines
 
 
-class Lines:
+class ManifestLines:
     """One Cargo.toml that holds grants, by line."""
 
     def __init__(self, raw: bytes, path: Path) -> None:

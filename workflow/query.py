@@ -16,8 +16,8 @@ from buildperm.rules import directive
 from buildperm.rules.containment import contained
 from buildperm.rules.pattern import TOKENS, locate, which
 from buildperm.tracer.notation import decode, encode
-from buildperm.workflow.evidence import SeenRun
-from buildperm.workflow.script_lookup import FoundScript, View, close
+from buildperm.workflow.evidence import RecordedRun
+from buildperm.workflow.script_lookup import FoundScript, WorkspaceView, suggestion
 
 _KIND = re.compile(rf"({'|'.join(WORDS)}):(.*)", re.DOTALL)
 _TOKEN = re.compile(rf"\$({'|'.join(TOKENS)})(?![A-Za-z0-9_])")
@@ -30,7 +30,7 @@ _WAYS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Query:
     """One access, in portable text."""
 
     kind: Kind
@@ -47,11 +47,11 @@ class Asked:
         return f"{self.kind}:{self.target}"
 
 
-class QueryReader:
+class QueryParser:
     """Reads what is asked about one build script."""
 
     def __init__(
-        self, view: View, script: FoundScript, runs: Iterable[SeenRun], folder: Path
+        self, view: WorkspaceView, script: FoundScript, runs: Iterable[RecordedRun], folder: Path
     ) -> None:
         """Find out about folders.
 
@@ -78,7 +78,7 @@ class QueryReader:
         )
         self._folder = os.fsencode(folder)
 
-    def read(self, word: str, recorded: Sequence[Access]) -> Asked:
+    def parse(self, word: str, recorded: Sequence[Access]) -> Query:
         """Understand `word`; what names no kind is looked for among what was `recorded`.
 
         Raises:
@@ -93,7 +93,7 @@ class QueryReader:
             return self._of_kind(Kind.READ, word, word)
         return _looked_up(word, recorded)
 
-    def _of_kind(self, kind: Kind, text: str, word: str) -> Asked:
+    def _of_kind(self, kind: Kind, text: str, word: str) -> Query:
         if not text:
             raise BuildpermError(f"`{word}`: nothing behind the colon", hint=_WAYS)
         broken = _BYTE.search(text)
@@ -104,14 +104,14 @@ class QueryReader:
             )
         match kind.traits.syntax:
             case Syntax.PATH:
-                return Asked(kind, self._file(text, word, kind))
+                return Query(kind, self._file(text, word, kind))
             case Syntax.PROGRAM:
                 return self._program(text, word)
             case Syntax.DIRECTIVE:
                 return self._directive(text, word)
             case Syntax.ADDRESS:
                 if text.startswith(("/", "$")):
-                    return Asked(kind, self._file(text, word, kind))
+                    return Query(kind, self._file(text, word, kind))
                 if not text.rpartition(":")[2].isdecimal():
                     raise BuildpermError(
                         f"`{word}`: an address has a host and a port", hint="Write `net:HOST:PORT`."
@@ -125,35 +125,35 @@ class QueryReader:
             case Syntax.CALL:
                 pass
         _refuse_wildcards(text, word)
-        return Asked(kind, encode(decode(text)))
+        return Query(kind, encode(decode(text)))
 
     def _file(self, text: str, word: str, kind: Kind) -> str:
         return self._portable(os.path.realpath(self._absolute(text, word)), kind)
 
-    def _program(self, text: str, word: str) -> Asked:
+    def _program(self, text: str, word: str) -> Query:
         """Call a program as `policy.fold` does: by its name, where PATH leads to it."""
         if "/" not in text and not text.startswith(("$", "~", ".")):
             _refuse_wildcards(text, word)
             name = decode(text)
             found = which(name, self._path)
             resolved = self._portable(os.path.realpath(found)) if found else ""
-            return Asked(Kind.EXEC, encode(name), resolved)
+            return Query(Kind.EXEC, encode(name), resolved)
         path = self._absolute(text, word)
         real = os.path.realpath(path)
         portable = self._portable(real)
         if portable.startswith("$SYSROOT/"):
-            return Asked(Kind.EXEC, portable)
+            return Query(Kind.EXEC, portable)
         name = os.path.basename(path)
         found = which(name, self._path)
         if found is not None and os.path.realpath(found) == real:
-            return Asked(Kind.EXEC, encode(name), portable)
+            return Query(Kind.EXEC, encode(name), portable)
         text = self._portable(path)
         leads_out = text.startswith("$") and all(
             contained(path, known) != text for known in self._places
         )
-        return Asked(Kind.EXEC, portable if leads_out else text)
+        return Query(Kind.EXEC, portable if leads_out else text)
 
-    def _directive(self, text: str, word: str) -> Asked:
+    def _directive(self, text: str, word: str) -> Query:
         text = text.removeprefix("cargo::").removeprefix("cargo:")
         key, equals, value = text.partition("=")
         if not equals or not key:
@@ -167,7 +167,7 @@ class QueryReader:
         written = [directive.targets(key, value, known)[-1] for known in self._places]
         portable = _best([whole.partition("=")[2] for whole in written])
         short = directive.targets(key, portable, {})[0]
-        return Asked(Kind.DIRECTIVE, short, value=f"{key}={portable}")
+        return Query(Kind.DIRECTIVE, short, value=f"{key}={portable}")
 
     def _absolute(self, text: str, word: str) -> bytes:
         """Read a path as a person writes it, or as reports do."""
@@ -202,7 +202,7 @@ def _best(written: Sequence[str]) -> str:
     return written[0]
 
 
-def _looked_up(word: str, recorded: Sequence[Access]) -> Asked:
+def _looked_up(word: str, recorded: Sequence[Access]) -> Query:
     try:
         name = encode(decode(word))
     except ValueError:
@@ -210,13 +210,13 @@ def _looked_up(word: str, recorded: Sequence[Access]) -> Asked:
     exact = [access for access in recorded if _is_called(access, name)]
     found = exact or [access for access in recorded if access.target.rpartition("/")[2] == name]
     if len(found) == 1:
-        return Asked(found[0].kind, found[0].target, found[0].resolved)
+        return Query(found[0].kind, found[0].target, found[0].resolved)
     if found:
         listed = ", ".join(f"`{each.kind}:{each.target}`" for each in found[:_MOST])
         more = f" and {len(found) - _MOST} more" if len(found) > _MOST else ""
         raise BuildpermError(f"`{word}` may mean several things", hint=f"Say {listed}{more}.")
     names = [access.target for access in recorded if "/" not in access.target]
-    hint = close(word, names) if recorded else ""
+    hint = suggestion(word, names) if recorded else ""
     alike = f" {hint}" if hint.startswith("Did") else ""
     raise BuildpermError(f"nothing called `{word}` was ever recorded", hint=_WAYS + alike)
 

@@ -13,10 +13,10 @@ from buildperm.presentation import console
 from buildperm.presentation.wording import chain_text, outcome_word, shown
 from buildperm.report.text import count
 from buildperm.workflow import evidence
-from buildperm.workflow.manifest_lines import Lines
-from buildperm.workflow.query import QueryReader
+from buildperm.workflow.manifest_lines import ManifestLines
+from buildperm.workflow.query import QueryParser
 from buildperm.workflow.query_result import QueryResult
-from buildperm.workflow.script_lookup import look, one
+from buildperm.workflow.script_lookup import find_script, open_view
 
 VERSION = 1
 """Of the JSON document."""
@@ -56,14 +56,14 @@ class QueryReport:
         Raises:
             BuildpermError: It is not clear what is meant, or something is broken.
         """
-        view = look(words)
-        script = one(view, crate)
+        view = open_view(words)
+        script = find_script(view, crate)
         snapshots = lock_file.read(view.workspace.project.metadata.root / lock_file.NAME)
         known = evidence.gather([script], view.targets, snapshots, console.warn)[script.package.id]
-        asked = QueryReader(view, script, known.runs, folder).read(access, known.accesses())
-        lines = Lines(view.workspace.manifest, view.workspace.manifest_path)
+        query = QueryParser(view, script, known.runs, folder).parse(access, known.accesses())
+        lines = ManifestLines(view.workspace.manifest, view.workspace.manifest_path)
         return cls(
-            QueryResult(script, view.workspace.policy, known, snapshots.values(), lines, asked)
+            QueryResult(script, view.workspace.policy, known, snapshots.values(), lines, query)
         )
 
     @property
@@ -95,7 +95,7 @@ class QueryReport:
             "package_version": package.version,
             "source": package.source,
             "way": list(self.result.script.way),
-            "access": {"kind": str(self.result.asked.kind), "target": self.result.asked.target},
+            "access": {"kind": str(self.result.query.kind), "target": self.result.query.target},
             "allowed": is_allowed(self.result.explanation),
             "because": BECAUSE[type(self.result.explanation).__name__],
             "sentence": self.result.sentence,
@@ -138,12 +138,13 @@ def _seen(result: QueryResult) -> Iterator[str]:
     for snapshot, sighting, outcome in reviewed:
         yield (
             f"Seen when {snapshot.crate} {snapshot.version} was reviewed ({lock_file.NAME}): "
-            f"{outcome}; {evidence.named(sighting.context)}"
+            f"{outcome}; {evidence.context_text(sighting.context)}"
         )
     for run, access in recorded[:_MOST_RUNS]:
         yield (
             f"Seen {count(access.count, 'time')} by `buildperm {run.command}` "
-            f"{evidence.age(run.modified_s)}: {outcome_word(access)}; {evidence.named(run.context)}"
+            f"{evidence.time_ago(run.modified_s)}: {outcome_word(access)}; "
+            f"{evidence.context_text(run.context)}"
         )
         for chain in access.chains:
             yield f"    by {chain_text(chain)}"
@@ -154,7 +155,7 @@ def _seen(result: QueryResult) -> Iterator[str]:
     if not (reviewed or recorded):
         yield (
             f"Never seen: {count(len(runs), 'recording')} of it on this machine, the newest made "
-            f"{evidence.age(runs[0].modified_s)}, and {lock_file.NAME} hold no such access."
+            f"{evidence.time_ago(runs[0].modified_s)}, and {lock_file.NAME} hold no such access."
             if runs
             else "Never seen: this build script was not recorded on this machine, and "
             f"{lock_file.NAME} holds no such access."

@@ -37,13 +37,13 @@ from buildperm.rules import makeflags, secret_values
 from buildperm.rules.pattern import is_literal
 from buildperm.tracer.notation import decode
 from buildperm.workflow import evidence
-from buildperm.workflow.evidence import Evidence, SeenRun
-from buildperm.workflow.manifest_lines import Lines
-from buildperm.workflow.query import Asked
+from buildperm.workflow.evidence import Evidence, RecordedRun
+from buildperm.workflow.manifest_lines import ManifestLines
+from buildperm.workflow.query import Query
 from buildperm.workflow.script_lookup import FoundScript
 
 
-class Reviewed(NamedTuple):
+class ReviewedSighting(NamedTuple):
     """A run in which the access was seen when it was reviewed."""
 
     snapshot: Snapshot
@@ -60,8 +60,8 @@ class QueryResult:
         policy: Policy,
         known: Evidence,
         snapshots: Iterable[Snapshot],
-        lines: Lines,
-        asked: Asked,
+        lines: ManifestLines,
+        query: Query,
     ) -> None:
         """Find out what is enforced.
 
@@ -71,31 +71,31 @@ class QueryResult:
             known: What it was seen doing.
             snapshots: Those of `buildperm.lock`, of whatever crate.
             lines: The Cargo.toml with the grants.
-            asked: What the question is about.
+            query: What the question is about.
         """
         self.script = script
         self._policy = policy
         self.known = known
-        self.asked = asked
+        self.query = query
         self._lines = lines
         self._snapshots = [each for each in snapshots if each.crate == script.key]
-        seen = next((each for each in known.accesses() if _is(each, asked)), None)
-        self._resolved = seen.resolved if seen and seen.resolved else asked.resolved
+        seen = next((each for each in known.accesses() if _is(each, query)), None)
+        self._resolved = seen.resolved if seen and seen.resolved else query.resolved
         self.explanation: Explanation = Explainer(script.grants, script.package.revision).explain(
-            asked.kind,
-            asked.whole,
+            query.kind,
+            query.whole,
             resolved=self._resolved,
-            is_free=seen is not None and evidence.was_free(seen),
+            is_free=seen is not None and evidence.was_allowed_by_run(seen),
             handed_over=known.handed_over(),
         )
-        if asked.kind is Kind.ENV:
+        if query.kind is Kind.ENV:
             self._judge_value(seen)
-        self.sentence = verdict(script.key, asked.kind, asked.target, self.explanation)
+        self.sentence = verdict(script.key, query.kind, query.target, self.explanation)
 
     def _judge_value(self, seen: Access | None) -> None:
         """Take back that a variable may be seen where its value, then or today, holds a secret."""
         grants, revision = self.script.grants, self.script.package.revision
-        name = self.asked.target
+        name = self.query.target
         is_open = isinstance(self.explanation, NotGranted) or explanation.is_allowed(
             self.explanation
         )
@@ -132,7 +132,7 @@ class QueryResult:
     def key(self) -> str:
         """Return the key of the table that decides: a denial may stand in another."""
         if isinstance(self.explanation, Denied):
-            return self.script.denier(self._policy, self.explanation.rule)
+            return self.script.denying_key(self._policy, self.explanation.rule)
         return self.script.key
 
     @property
@@ -153,11 +153,11 @@ class QueryResult:
     @cached_property
     def proposal(self) -> Proposal | None:
         """Return what a review would ask, had it just been seen; None if nothing."""
-        asked = self.asked
-        why = why_sensitive(asked.kind, asked.target)
+        query = self.query
+        why = why_sensitive(query.kind, query.target)
         access = Access(
-            asked.kind,
-            asked.target,
+            query.kind,
+            query.target,
             Outcome.REFUSED,
             1,
             0,
@@ -190,19 +190,19 @@ class QueryResult:
             lists.append('reason = "WHY THIS BUILD SCRIPT NEEDS IT"')
         return table, *lists
 
-    def reviewed(self) -> Iterator[Reviewed]:
+    def reviewed(self) -> Iterator[ReviewedSighting]:
         """Yield the reviewed runs, of any version, in which it was seen."""
         for snapshot in sorted(self._snapshots, key=lambda each: age(each.version)):
             for sighting in snapshot.sightings:
                 for seen in sorted(sighting.seen):
-                    if (seen.kind, seen.target) == (self.asked.kind, self.asked.target):
-                        yield Reviewed(snapshot, sighting, seen.outcome)
+                    if (seen.kind, seen.target) == (self.query.kind, self.query.target):
+                        yield ReviewedSighting(snapshot, sighting, seen.outcome)
 
-    def recorded(self) -> Iterator[tuple[SeenRun, Access]]:
+    def recorded(self) -> Iterator[tuple[RecordedRun, Access]]:
         """Yield the recordings on this machine in which it was seen."""
         for run in self.known.runs:
             for access in run.accesses:
-                if _is(access, self.asked):
+                if _is(access, self.query):
                     yield run, access
 
     def remedy(self) -> Iterator[str]:
@@ -234,13 +234,13 @@ class QueryResult:
             case found if explanation.is_allowed(found):
                 yield "To keep it from this build script all the same, write a denial:"
                 yield f"    {table}"
-                yield f"    deny = {{ {self.asked.kind} = [{_quoted(self.asked.target)}] }}"
+                yield f"    deny = {{ {self.query.kind} = [{_quoted(self.query.target)}] }}"
             case _:
                 yield "Nothing in Cargo.toml can change that."
 
 
-def _is(access: Access, asked: Asked) -> bool:
-    return (access.kind, access.target) == (asked.kind, asked.target)
+def _is(access: Access, query: Query) -> bool:
+    return (access.kind, access.target) == (query.kind, query.target)
 
 
 def _simulate(key: str, change: str) -> str:

@@ -16,19 +16,25 @@ from buildperm.policy.rule import Rule
 from buildperm.report.text import count
 from buildperm.rules import directive
 from buildperm.rules.pattern import matches
-from buildperm.workflow.evidence import Evidence, SeenRun, Sight, named, was_free
-from buildperm.workflow.query import QueryReader
-from buildperm.workflow.script_lookup import FoundScript, View
+from buildperm.workflow.evidence import (
+    ContextEvidence,
+    Evidence,
+    RecordedRun,
+    context_text,
+    was_allowed_by_run,
+)
+from buildperm.workflow.query import QueryParser
+from buildperm.workflow.script_lookup import FoundScript, WorkspaceView
 
 
 @dataclass(frozen=True, slots=True)
-class Shift:
+class ChangedVerdict:
     """An access that changed grants would judge otherwise."""
 
     access: Access  # Of all contexts together.
     now: Explanation
     then: Explanation
-    seen: tuple[tuple[Sight, Access], ...]
+    seen: tuple[tuple[ContextEvidence, Access], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +43,14 @@ class Replay:
 
     script: FoundScript
     known: Evidence
-    refused: tuple[Shift, ...]  # Allowed now.
-    allowed: tuple[Shift, ...]  # Refused now.
+    refused: tuple[ChangedVerdict, ...]  # Allowed now.
+    allowed: tuple[ChangedVerdict, ...]  # Refused now.
 
 
-class Stage:
+class Replayer:
     """Where recordings are replayed; nothing is run."""
 
-    def __init__(self, view: View, warn: Callable[[str], None]) -> None:
+    def __init__(self, view: WorkspaceView, warn: Callable[[str], None]) -> None:
         """Prepare; `warn` hears what may make the answer wrong, in whole lines."""
         self._view = view
         self._warn = warn
@@ -54,42 +60,44 @@ class Stage:
         revision = script.package.revision
         new = then.denials if then else frozenset()
         before, after = Explainer(script.grants, revision), Explainer(then, revision)
-        found: dict[tuple[Kind, str, Explanation, Explanation], list[tuple[Sight, Access]]] = {}
-        for sight in self._sights(script, known):
-            for access in sight.accesses:
+        found: dict[
+            tuple[Kind, str, Explanation, Explanation], list[tuple[ContextEvidence, Access]]
+        ] = {}
+        for context in self._contexts(script, known):
+            for access in context.accesses:
                 if access.outcome is Outcome.FAILED and is_settled(access):
                     continue  # Nothing was there.
-                told = [_explained(each, sight, access) for each in (before, after)]
+                told = [_explained(each, context, access) for each in (before, after)]
                 if is_allowed(told[0]) != is_allowed(told[1]):
                     key = access.kind, access.target, told[0], told[1]
-                    found.setdefault(key, []).append((sight, access))
+                    found.setdefault(key, []).append((context, access))
                 elif is_allowed(told[1]):
-                    self._doubt(script, access, new)
-        shifts = [
-            Shift(combine([access] for _, access in seen)[0], now, after_, tuple(seen))
+                    self._warn_of_denials(script, access, new)
+        changed = [
+            ChangedVerdict(combine([access] for _, access in seen)[0], now, after_, tuple(seen))
             for (_, _, now, after_), seen in found.items()
         ]
-        shifts.sort(key=lambda each: (LISTED.index(each.access.kind), each.access.target))
+        changed.sort(key=lambda each: (LISTED.index(each.access.kind), each.access.target))
         return Replay(
             script,
             known,
-            tuple(each for each in shifts if is_allowed(each.now)),
-            tuple(each for each in shifts if is_allowed(each.then)),
+            tuple(each for each in changed if is_allowed(each.now)),
+            tuple(each for each in changed if is_allowed(each.then)),
         )
 
-    def _sights(self, script: FoundScript, known: Evidence) -> Iterator[Sight]:
+    def _contexts(self, script: FoundScript, known: Evidence) -> Iterator[ContextEvidence]:
         title = script.title
-        for sight in known.sights():
-            run = sight.run
+        for context in known.contexts():
+            run = context.run
             if run is None:
-                yield replace(sight, accesses=tuple(self._resolved(script, sight.accesses)))
+                yield replace(context, accesses=tuple(self._resolved(script, context.accesses)))
                 continue
-            which = f"the recording of `buildperm {run.command}` for {named(run.context)}"
+            which = f"the recording of `buildperm {run.command}` for {context_text(run.context)}"
             if run.incomplete:
                 self._warn(f"{title}: {which} may not show everything: {run.incomplete}")
             if _is_older(run, script):
                 self._warn(f"{title}: {which} is older than the build script")
-            yield sight
+            yield context
         if known.unrecorded:
             which = f"{count(len(known.unrecorded), 'context')} " if known.runs else ""
             self._warn(
@@ -99,14 +107,16 @@ class Stage:
 
     def _resolved(self, script: FoundScript, accesses: Iterable[Access]) -> Iterator[Access]:
         """Find the programs behind names, which a snapshot does not keep: as PATH is now."""
-        reader = QueryReader(self._view, script, (), Path.cwd())
+        parser = QueryParser(self._view, script, (), Path.cwd())
         for access in accesses:
             if access.kind is Kind.EXEC and "/" not in access.target:
-                asked = reader.read(f"{Kind.EXEC}:{access.target}", ())
-                access = replace(access, resolved=asked.resolved)
+                query = parser.parse(f"{Kind.EXEC}:{access.target}", ())
+                access = replace(access, resolved=query.resolved)
             yield access
 
-    def _doubt(self, script: FoundScript, access: Access, denials: Iterable[Rule]) -> None:
+    def _warn_of_denials(
+        self, script: FoundScript, access: Access, denials: Iterable[Rule]
+    ) -> None:
         """Say so where recordings do not keep what a denial is about."""
         if access.kind is not Kind.DIRECTIVE or "=" in access.target:
             return
@@ -119,25 +129,25 @@ class Stage:
                 )
 
 
-def _explained(explainer: Explainer, sight: Sight, access: Access) -> Explanation:
-    is_free = was_free(access)
+def _explained(explainer: Explainer, context: ContextEvidence, access: Access) -> Explanation:
+    is_free = was_allowed_by_run(access)
     told = explainer.explain(
         access.kind,
         access.target,
         resolved=access.resolved,
         is_free=is_free,
-        handed_over=sight.handed_over,
+        handed_over=context.handed_over,
     )
-    if access.kind is Kind.DIRECTIVE and is_free and sight.run is not None:
+    if access.kind is Kind.DIRECTIVE and is_free and context.run is not None:
         # Of harmless ones the values are left out, but for one that serves as an example.
-        value = directive.portable(access.example, sight.run.places)
+        value = directive.portable(access.example, context.run.places)
         whole = access.target if "=" in access.target else f"{access.target}={value}"
         denied = explainer.explain(access.kind, whole, is_free=True)
         return denied if isinstance(denied, Denied) else told
     return told
 
 
-def _is_older(run: SeenRun, script: FoundScript) -> bool:
+def _is_older(run: RecordedRun, script: FoundScript) -> bool:
     """Tell whether a build script of one's own was changed since; others never change."""
     if script.package.source:
         return False

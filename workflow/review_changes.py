@@ -20,19 +20,19 @@ from buildperm.policy.snapshot import Seen, Snapshot
 from buildperm.policy.snapshots import compare, previous
 from buildperm.policy.version import age
 from buildperm.workflow.build_outcome import granted, propose, rules
-from buildperm.workflow.recorded_build import Crate, Recorded, RecordedScript
+from buildperm.workflow.recording_round import CrateVersion, RecordedScript, RecordingRound
 from buildperm.workflow.workspace import Workspace
 
 Prune = Literal["now", "later", "never"]
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class ReviewChanges:
     """One round of recording beside the snapshots of the last review."""
 
-    recorded: Recorded
-    before: Mapping[Crate, Snapshot]
-    pending: Mapping[Crate, Pending]
+    recorded: RecordingRound
+    before: Mapping[CrateVersion, Snapshot]
+    pending: Mapping[CrateVersion, Pending]
     policy: Policy
     prune: Prune
     workspace: Workspace
@@ -69,15 +69,15 @@ class Changes:
             again = propose(script.package, each.evidence)
             yield from (proposal for proposal in again if proposal.id not in known)
 
-    def settled(self) -> list[Crate]:
+    def settled(self) -> list[CrateVersion]:
         """Return the crates that ran well and ask for nothing."""
         return [
             script.crate
             for script in self.recorded.scripts
-            if not (script.run.findings or is_broken(script))
+            if not (script.run.findings or is_incomplete(script))
         ]
 
-    def comparisons(self) -> dict[Crate, Comparison]:
+    def comparisons(self) -> dict[CrateVersion, Comparison]:
         """Compare every script that is pending or has changed its behaviour."""
         return {
             script.crate: compared
@@ -85,7 +85,7 @@ class Changes:
             if (compared := self._comparison(script)) is not None
         }
 
-    def snapshots(self, review: Review, unsettled: Collection[Crate]) -> Iterator[Snapshot]:
+    def snapshots(self, review: Review, unsettled: Collection[CrateVersion]) -> Iterator[Snapshot]:
         """Yield what counts as reviewed now, with the grants that it did not make use of.
 
         Args:
@@ -105,7 +105,7 @@ class Changes:
             if not is_settled(each, review.decision(each.id))
         }
         left.update(unsettled)
-        left.update(script.crate for script in self.recorded.scripts if is_broken(script))
+        left.update(script.crate for script in self.recorded.scripts if is_incomplete(script))
         unused = self._unused()
         for crate, snapshot in self.recorded.snapshots.items():
             if crate not in left:
@@ -147,8 +147,8 @@ class Changes:
         )
 
     def _sources(self, known: Snapshot | None, script: RecordedScript) -> source_versions.Compared:
-        for built in self.recorded.builts:
-            package = built.build.project.metadata.packages.get(script.package["id"])
+        for outcome in self.recorded.outcomes:
+            package = outcome.build.project.metadata.packages.get(script.package["id"])
             if package is not None:
                 files = self.recorded.files.get(package.folder, ())
                 return source_versions.compare(known, package, files)
@@ -208,7 +208,7 @@ class Changes:
             return found  # A run that Cargo has not come to may be what a grant is for.
         for key, grants in self.policy.crates.items():
             scripts = [script for script in self.recorded.scripts if script.crate[0] == key]
-            if scripts and not any(is_broken(script) for script in scripts):
+            if scripts and not any(is_incomplete(script) for script in scripts):
                 accesses = [access for script in scripts for access in script.accesses]
                 found[key] = reasons.unused(grants, accesses, self._elsewhere(key))
         return found
@@ -238,15 +238,15 @@ class Changes:
         return found
 
 
-def is_broken(script: RecordedScript) -> bool:
+def is_incomplete(script: RecordedScript) -> bool:
     """Tell whether a script's recording does not show all that it would do."""
     return bool(script.run.failure or script.run.failed or script.run.dropped)
 
 
-def present(workspaces: Sequence[Workspace], policy: Policy) -> dict[Crate, str]:
+def revisions(workspaces: Sequence[Workspace], policy: Policy) -> dict[CrateVersion, str]:
     """Return the revision of all that has a build script, or may have one elsewhere."""
     known = set()
-    found: dict[Crate, str] = {}
+    found: dict[CrateVersion, str] = {}
     for workspace in workspaces:
         project = workspace.project
         keys = Keys(project.metadata, project.lock, policy, workspace.places)

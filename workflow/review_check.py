@@ -12,8 +12,8 @@ from buildperm.report import findings
 from buildperm.report.finding import Report
 from buildperm.report.manifest_place import GrantLines, in_repository
 from buildperm.report.text import count
-from buildperm.workflow.grant_comparison import ComparedGrants, compare
-from buildperm.workflow.report_files import ReportOutputs
+from buildperm.workflow.grant_comparison import GrantComparison, compare
+from buildperm.workflow.report_outputs import ReportOutputs
 from buildperm.workflow.snapshot_file import SnapshotFile, open_snapshots
 from buildperm.workflow.workspace import Workspace, open_contexts
 
@@ -51,7 +51,7 @@ def check(
 def _report(
     workspaces: Sequence[Workspace],
     snapshots: SnapshotFile,
-    compared: ComparedGrants,
+    compared: GrantComparison,
     *,
     fails: bool,
 ) -> Report:

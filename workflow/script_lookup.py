@@ -32,7 +32,7 @@ class FoundScript:
     directory: str  # Of its manifest, portable.
     way: tuple[str, ...]  # How it got into the graph, from a workspace member on.
     is_member: bool
-    has_twin: bool  # The graph has a crates.io package of its name.
+    has_registry_twin: bool  # The graph has a crates.io package of its name.
 
     @property
     def title(self) -> str:
@@ -54,11 +54,11 @@ class FoundScript:
             package.version,
             package.source,
             self.is_member,
-            self.has_twin,
+            self.has_registry_twin,
             self.directory,
         )
 
-    def denier(self, policy: Policy, rule: Rule) -> str:
+    def denying_key(self, policy: Policy, rule: Rule) -> str:
         """Return the key that denies `rule` to this package: its own, else any that means it."""
         for key in (self.key, *policy.crates):
             grants = policy.crates.get(key)
@@ -72,7 +72,7 @@ class FoundScript:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class WorkspaceView:
     """A workspace as one of these commands sees it: in all contexts together."""
 
     workspace: Workspace  # In the first context.
@@ -87,7 +87,7 @@ class View:
         return above / "learn", above / "ci"
 
 
-def look(words: Sequence[str]) -> View:
+def open_view(words: Sequence[str]) -> WorkspaceView:
     """Look at the workspace as Cargo would build it; Cargo.lock is not touched.
 
     Without words for Cargo, all contexts count that Cargo.toml declares.
@@ -106,7 +106,7 @@ def look(words: Sequence[str]) -> View:
     ordered = sorted(
         scripts.values(), key=lambda script: (script.package.name, script.package.version)
     )
-    return View(
+    return WorkspaceView(
         workspaces[0],
         tuple(ordered),
         frozenset(names - {script.package.name for script in ordered}),
@@ -114,15 +114,15 @@ def look(words: Sequence[str]) -> View:
     )
 
 
-def one(view: View, word: str) -> FoundScript:
+def find_script(view: WorkspaceView, word: str) -> FoundScript:
     """Return the build script that `word` means: a name, a key of Cargo.toml, or `name@version`.
 
     Raises:
         BuildpermError: It means none, or several.
     """
-    found = several(view, word)
+    found = find_scripts(view, word)
     if len(found) > 1:
-        specs = [f"`{spec}`" for spec in _told_apart(found)[:_MOST_NAMED]]
+        specs = [f"`{spec}`" for spec in _unambiguous(found)[:_MOST_NAMED]]
         raise BuildpermError(
             f"`{word}` means {count(len(found), 'build script')} here",
             hint=f"Say which: {', '.join(specs)}.",
@@ -130,13 +130,13 @@ def one(view: View, word: str) -> FoundScript:
     return found[0]
 
 
-def together(view: View, word: str) -> str:
+def find_key(view: WorkspaceView, word: str) -> str:
     """Return the key in Cargo.toml that `word` means, there or not, whatever else it is for.
 
     Raises:
         BuildpermError: It means none, or several.
     """
-    found = several(view, word)
+    found = find_scripts(view, word)
     if any(script.key == word for script in found):
         return word  # As Cargo.toml has it, where an impostor's key is another.
     keys = list(dict.fromkeys(script.key for script in found))
@@ -149,13 +149,13 @@ def together(view: View, word: str) -> str:
     return keys[0]
 
 
-def several(view: View, word: str) -> list[FoundScript]:
+def find_scripts(view: WorkspaceView, word: str) -> list[FoundScript]:
     """Return the build scripts that `word` means; at least one.
 
     Raises:
         BuildpermError: It means none.
     """
-    found = matched(view.scripts, word)
+    found = match_scripts(view.scripts, word)
     if found:
         return found
     name = word.rpartition("#")[2].partition("@")[0]
@@ -172,11 +172,11 @@ def several(view: View, word: str) -> list[FoundScript]:
         )
     raise BuildpermError(
         f"no package with a build script is called `{word}`",
-        hint=close(word, [script.package.name for script in view.scripts], view.unscripted),
+        hint=suggestion(word, [script.package.name for script in view.scripts], view.unscripted),
     )
 
 
-def matched(scripts: Iterable[FoundScript], word: str) -> list[FoundScript]:
+def match_scripts(scripts: Iterable[FoundScript], word: str) -> list[FoundScript]:
     """Return the build scripts that a name, key, `name@version` or spec means; maybe none."""
     listed = list(scripts)
     name, _, version = word.partition("@")
@@ -190,7 +190,7 @@ def matched(scripts: Iterable[FoundScript], word: str) -> list[FoundScript]:
     ]
 
 
-def close(word: str, names: Sequence[str], others: Iterable[str] = ()) -> str:
+def suggestion(word: str, names: Sequence[str], others: Iterable[str] = ()) -> str:
     """Return a hint with the names that look most like `word`."""
     alike = get_close_matches(word, list(dict.fromkeys(names)), 3)
     if alike:
@@ -211,17 +211,23 @@ def _scripts(project: Project, policy: Policy) -> Iterator[FoundScript]:
     registered = {each.name for each in lock.packages if each.source in CRATES_IO}
     for package in metadata.scripted():
         is_member = package.id in metadata.members
-        has_twin = package.name in registered
+        has_registry_twin = package.name in registered
         directory = locate(os.fsencode(package.folder), places)
         grants = matching(
-            policy, package.name, package.version, package.source, is_member, has_twin, directory
+            policy,
+            package.name,
+            package.version,
+            package.source,
+            is_member,
+            has_registry_twin,
+            directory,
         )
         key = key_for(
             package.name,
             package.source,
             directory,
             is_workspace_member=is_member,
-            has_registry_twin=has_twin,
+            has_registry_twin=has_registry_twin,
         )
         yield FoundScript(
             package,
@@ -231,11 +237,11 @@ def _scripts(project: Project, policy: Policy) -> Iterator[FoundScript]:
             directory,
             tuple(step.name for step in metadata.chain(package.id)),
             is_member,
-            has_twin,
+            has_registry_twin,
         )
 
 
-def _told_apart(scripts: Sequence[FoundScript]) -> list[str]:
+def _unambiguous(scripts: Sequence[FoundScript]) -> list[str]:
     """Write each so that it means no other."""
     short = [f"{script.package.name}@{script.package.version}" for script in scripts]
     return [

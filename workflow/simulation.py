@@ -10,9 +10,9 @@ from buildperm.policy import lock_file
 from buildperm.policy.grants import CrateGrants, Policy
 from buildperm.presentation import console
 from buildperm.workflow import evidence
-from buildperm.workflow.grant_change import Amendment, understood
-from buildperm.workflow.replay import Replay, Stage
-from buildperm.workflow.script_lookup import FoundScript, View, look, together
+from buildperm.workflow.grant_change import GrantChange, parse
+from buildperm.workflow.replay import Replay, Replayer
+from buildperm.workflow.script_lookup import FoundScript, WorkspaceView, find_key, open_view
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Simulation:
     """A change of one crate's grants, and what it would mean."""
 
     key: str  # Of the grants, in Cargo.toml.
-    change: Amendment
+    change: GrantChange
     replays: tuple[Replay, ...]  # One a build script.
     warnings: tuple[str, ...]  # What may make the answer wrong.
 
@@ -50,13 +50,13 @@ def simulate(
     Raises:
         BuildpermError: It is not clear what is meant, or nothing was ever recorded.
     """
-    view = look(words)
-    key = together(view, crate)
+    view = open_view(words)
+    key = find_key(view, crate)
     policy = view.workspace.policy
     grants = policy.crates.get(key, CrateGrants(key))
-    change = understood(grants, remove, replaced, deny)
+    change = parse(grants, remove, replaced, deny)
     warnings: dict[str, None] = {}
-    replays = _replays(view, _amended(policy, change.of(grants)), key, warnings)
+    replays = _replays(view, _amended(policy, change.applied_to(grants)), key, warnings)
     return Simulation(key, change, tuple(replays), tuple(warnings))
 
 
@@ -67,7 +67,9 @@ def _amended(policy: Policy, grants: CrateGrants) -> Policy:
     return replace(policy, crates=crates)
 
 
-def _replays(view: View, then: Policy, key: str, warnings: dict[str, None]) -> list[Replay]:
+def _replays(
+    view: WorkspaceView, then: Policy, key: str, warnings: dict[str, None]
+) -> list[Replay]:
     """Replay whatever is known of the build scripts that the change is about.
 
     Raises:
@@ -79,13 +81,13 @@ def _replays(view: View, then: Policy, key: str, warnings: dict[str, None]) -> l
         if script.key == key or script.under(then) != script.grants
     ]
     snapshots = lock_file.read(view.workspace.project.metadata.root / lock_file.NAME)
-    stage = Stage(view, lambda line: warnings.setdefault(line))
+    replayer = Replayer(view, lambda line: warnings.setdefault(line))
     known = evidence.gather(
         scripts, view.targets, snapshots, lambda line: warnings.setdefault(line)
     )
     unknown = [script for script in scripts if known[script.package.id].is_empty]
     replays = [
-        stage.replay(script, known[script.package.id], script.under(then))
+        replayer.replay(script, known[script.package.id], script.under(then))
         for script in scripts
         if script not in unknown
     ]

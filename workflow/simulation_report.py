@@ -13,9 +13,9 @@ from buildperm.presentation import sentences
 from buildperm.presentation.wording import chain_text, shown
 from buildperm.report.text import count
 from buildperm.workflow import evidence
-from buildperm.workflow.evidence import Sight
+from buildperm.workflow.evidence import ContextEvidence
 from buildperm.workflow.query_report import BECAUSE
-from buildperm.workflow.replay import Replay, Shift
+from buildperm.workflow.replay import ChangedVerdict, Replay
 from buildperm.workflow.simulation import Simulation
 
 VERSION = 1
@@ -33,33 +33,33 @@ class SimulationReport:
 
     def lines(self) -> Iterator[str]:
         """Tell it in plain lines, the verdict last."""
-        key, amendment = self.simulation.key, self.simulation.change
+        key, change = self.simulation.key, self.simulation.change
         replays = self.simulation.replays
         for replay in replays:
             if replay.refused:
-                yield f"{replay.script.title}: refused {amendment}, and allowed today:"
-                yield from _shifts(key, replay.refused)
+                yield f"{replay.script.title}: refused {change}, and allowed today:"
+                yield from _changed_verdicts(key, replay.refused)
                 yield ""
             if replay.allowed:
-                yield f"{replay.script.title}: allowed {amendment}, and refused today:"
-                yield from _shifts(key, replay.allowed)
+                yield f"{replay.script.title}: allowed {change}, and refused today:"
+                yield from _changed_verdicts(key, replay.allowed)
                 yield ""
         refused = sum(len(replay.refused) for replay in replays)
         allowed = sum(len(replay.allowed) for replay in replays)
         told = count(refused, "access", "accesses") if refused else "nothing that was seen"
         more = f", and {count(allowed, 'access', 'accesses')} newly allowed" if allowed else ""
-        yield f"`{shown(key)}` {amendment}: {told} would be refused{more}."
+        yield f"`{shown(key)}` {change}: {told} would be refused{more}."
         yield f"That is by {_sources(replays)}; nothing was run or written."
 
     def document(self) -> dict[str, object]:
         """Tell it in one document."""
-        key, amendment = self.simulation.key, self.simulation.change
+        key, change = self.simulation.key, self.simulation.change
         return {
             "version": VERSION,
             "crate": key,
-            "removed": [str(item) for item in amendment.removed],
-            "replaced": [{"old": str(old), "new": str(new)} for old, new in amendment.replaced],
-            "denied": [str(rule) for rule in amendment.denied],
+            "removed": [str(item) for item in change.removed],
+            "replaced": [{"old": str(old), "new": str(new)} for old, new in change.replaced],
+            "denied": [str(rule) for rule in change.denied],
             "scripts": [
                 {
                     "name": replay.script.package.name,
@@ -67,8 +67,8 @@ class SimulationReport:
                     "source": replay.script.package.source,
                     "by": "recordings" if replay.known.runs else lock_file.NAME,
                     "recorded_runs": len(replay.known.runs),
-                    "refused": [_shift(key, shift) for shift in replay.refused],
-                    "allowed": [_shift(key, shift) for shift in replay.allowed],
+                    "refused": [_changed_verdict(key, changed) for changed in replay.refused],
+                    "allowed": [_changed_verdict(key, changed) for changed in replay.allowed],
                 }
                 for replay in self.simulation.replays
             ],
@@ -81,39 +81,38 @@ def _sources(replays: Sequence[Replay]) -> str:
     kept = sum(len(replay.known.unrecorded) for replay in replays)
     parts = []
     if runs:
-        newest = evidence.age(max(run.modified_s for run in runs))
+        newest = evidence.time_ago(max(run.modified_s for run in runs))
         parts.append(f"{count(len(runs), 'recording')} on this machine, the newest made {newest}")
     if kept:
         parts.append(f"{count(kept, 'run')} that {lock_file.NAME} keeps")
     return " and ".join(parts)
 
 
-def _shifts(key: str, shifts: Sequence[Shift]) -> Iterator[str]:
-    for shift in shifts[:_MOST_TOLD]:
-        access = shift.access
+def _changed_verdicts(key: str, verdicts: Sequence[ChangedVerdict]) -> Iterator[str]:
+    for changed in verdicts[:_MOST_TOLD]:
+        access = changed.access
         yield f"  {sentences.deed(access.kind, [access.target])}"
         for chain in access.chains[:_MOST_CHAINS]:
             yield f"      by {chain_text(chain)}"
-        for when, told in (("today", shift.now), ("then", shift.then)):
+        for when, told in (("today", changed.now), ("then", changed.then)):
             yield f"      {when} {sentences.verdict(key, access.kind, access.target, told)}"
-        for sight, seen in shift.seen:
-            yield f"      in {_where(sight, seen)}"
-    if len(shifts) > _MOST_TOLD:
-        yield f"  and {len(shifts) - _MOST_TOLD} more, which `--format json` tells"
+        for context, seen in changed.seen:
+            yield f"      in {_where(context, seen)}"
+    if len(verdicts) > _MOST_TOLD:
+        yield f"  and {len(verdicts) - _MOST_TOLD} more, which `--format json` tells"
 
 
-def _where(sight: Sight, access: Access) -> str:
-    where = evidence.named(sight.context)
-    if sight.run is None:
+def _where(context: ContextEvidence, access: Access) -> str:
+    where = evidence.context_text(context.context)
+    if context.run is None:
         return f"{where} ({lock_file.NAME})"
     times = count(access.count, "time")
-    return (
-        f"{where}: {times} by `buildperm {sight.run.command}` {evidence.age(sight.run.modified_s)}"
-    )
+    when = evidence.time_ago(context.run.modified_s)
+    return f"{where}: {times} by `buildperm {context.run.command}` {when}"
 
 
-def _shift(key: str, shift: Shift) -> dict[str, object]:
-    access = shift.access
+def _changed_verdict(key: str, changed: ChangedVerdict) -> dict[str, object]:
+    access = changed.access
 
     def verdict(told: Explanation) -> dict[str, str]:
         return {
@@ -124,26 +123,26 @@ def _shift(key: str, shift: Shift) -> dict[str, object]:
     return {
         "kind": str(access.kind),
         "target": access.target,
-        "now": verdict(shift.now),
-        "then": verdict(shift.then),
+        "now": verdict(changed.now),
+        "then": verdict(changed.then),
         "chains": [list(chain) for chain in access.chains],
         "contexts": [
             {
-                "target": sight.context.target,
-                "profile": sight.context.profile,
-                "features": list(sight.context.features),
-                "command": sight.run.command if sight.run else "",
-                "at": _moment(sight),
+                "target": context.context.target,
+                "profile": context.context.profile,
+                "features": list(context.context.features),
+                "command": context.run.command if context.run else "",
+                "at": _moment(context),
                 "outcome": str(seen.outcome),
                 "count": seen.count,
                 "chains": [list(chain) for chain in seen.chains],
             }
-            for sight, seen in shift.seen
+            for context, seen in changed.seen
         ],
     }
 
 
-def _moment(sight: Sight) -> str:
-    if sight.run is None:
+def _moment(context: ContextEvidence) -> str:
+    if context.run is None:
         return ""
-    return datetime.fromtimestamp(sight.run.modified_s, UTC).isoformat("T", "seconds")
+    return datetime.fromtimestamp(context.run.modified_s, UTC).isoformat("T", "seconds")

@@ -45,24 +45,24 @@ class GitOutput:
     """What git said, and how it ended."""
 
     code: int
-    said: bytes
-    complaint: str  # What it says is wrong, in one line; anything may be in it.
+    stdout: bytes
+    error: str  # What it says is wrong, in one line; anything may be in it.
 
     @property
-    def is_good(self) -> bool:
+    def succeeded(self) -> bool:
         """Tell whether git did what it was asked."""
         return self.code == 0
 
 
-def ask(folder: Path, *words: str | bytes, given: bytes = b"") -> GitOutput:
-    """Run git in `folder`; `given` is its standard input. It never fails by an exception."""
+def run_git(folder: Path, *words: str | bytes, stdin: bytes = b"") -> GitOutput:
+    """Run git in `folder`; `stdin` is its standard input. It never fails by an exception."""
     kept = {name: value for name, value in os.environ.items() if name not in _OF_ANOTHER}
     try:
         ended = subprocess.run(
             [*_GIT, *words],
             cwd=folder,
             env={**kept, **_ENVIRONMENT},
-            input=given,
+            input=stdin,
             capture_output=True,
             timeout=_TIMEOUT_S,
             check=False,

@@ -21,7 +21,7 @@ from buildperm.rules import variables
 from buildperm.rules.script_variables import is_replaced, without_secrets
 from buildperm.sandbox import selftest
 from buildperm.tracer.notation import encode
-from buildperm.workflow.script_lookup import FoundScript, View, look, one
+from buildperm.workflow.script_lookup import FoundScript, WorkspaceView, find_script, open_view
 
 _CONTROLS = 2
 _NEEDED = ("OUT_DIR", "CARGO_MANIFEST_DIR")  # By the supervisor, to find out whose script it is.
@@ -49,7 +49,7 @@ class Variable:
 
 
 @dataclass(frozen=True, slots=True)
-class ComparedRuns:
+class RunComparison:
     """One recorded run of the script, run again with and without the change."""
 
     unit: Unit
@@ -112,7 +112,7 @@ def _check(variable: Variable) -> None:
 
 def compare(
     words: Sequence[str], crate: str, variable: Variable
-) -> tuple[FoundScript, list[ComparedRuns]] | None:
+) -> tuple[FoundScript, list[RunComparison]] | None:
     """Run a build script with and without a change; None where a person has interrupted it.
 
     Args:
@@ -124,14 +124,16 @@ def compare(
         BuildpermError: Nothing was recorded, or the variable never reaches the script.
     """
     _check(variable)
-    view = look(words)
-    script = one(view, crate)
+    view = open_view(words)
+    script = find_script(view, crate)
     selftest.check(view.workspace.runtime)
     compared = _compare(view, script, variable)
     return None if compared is None else (script, compared)
 
 
-def _compare(view: View, script: FoundScript, variable: Variable) -> list[ComparedRuns] | None:
+def _compare(
+    view: WorkspaceView, script: FoundScript, variable: Variable
+) -> list[RunComparison] | None:
     workspace = view.workspace
     build = HeldBuild(workspace.project, workspace.policy, "learning")
     with build.target.locked():
@@ -159,12 +161,12 @@ def _compare(view: View, script: FoundScript, variable: Variable) -> list[Compar
                 f"Running the build script of {script.title} {_CONTROLS + 1} times "
                 f"({context_of(unit)})."
             )
-            trials = []
+            runs = []
             for changes in (*({},) * _CONTROLS, {variable.name: variable.value}):
-                trials.append(attempt(build.rerun(unit, session, changes)))
-                if trials[-1].interrupted:
+                runs.append(attempt(build.rerun(unit, session, changes)))
+                if runs[-1].interrupted:
                     return None
-            compared.append(_compared(unit, before, trials, variable))
+            compared.append(_compared(unit, before, runs, variable))
     if not compared:
         raise BuildpermError(
             f"`{variable.shown}` was not set when the build script of `{script.title}` was "
@@ -206,27 +208,27 @@ def _check_values(
 
 
 def _compared(
-    unit: Unit, before: str | None, trials: list[RunEffects], variable: Variable
-) -> ComparedRuns:
-    first, second, changed = trials
-    return ComparedRuns(
+    unit: Unit, before: str | None, runs: list[RunEffects], variable: Variable
+) -> RunComparison:
+    first, second, changed = runs
+    return RunComparison(
         unit,
         before,
         first,
         changed,
         first.exit_code == second.exit_code,
-        any(_is_about(access, variable) for trial in trials for access in trial.accesses),
+        any(_is_about(access, variable) for run in runs for access in run.accesses),
         effect.compare(first.files, second.files, changed.files, group=_folder),
-        effect.compare(*(effect.counted(trial.directives) for trial in trials), group=_key),
-        effect.compare(*(_done(trial, variable) for trial in trials), group=_place),
+        effect.compare(*(effect.counted(run.directives) for run in runs), group=_key),
+        effect.compare(*(_done(run, variable) for run in runs), group=_place),
     )
 
 
-def _done(trial: RunEffects, variable: Variable) -> dict[str, str]:
+def _done(run: RunEffects, variable: Variable) -> dict[str, str]:
     """Return what a run touched and how that went, but for what has to be otherwise."""
     return {
         f"{access.kind} {access.target}": outcome_word(access)
-        for access in trial.accesses
+        for access in run.accesses
         if not _is_about(access, variable)
         # What was printed is compared line by line.
         and access.kind is not Kind.DIRECTIVE

@@ -12,7 +12,7 @@ from buildperm.presentation.wording import shown
 from buildperm.report.text import count
 from buildperm.tracer.notation import encode
 from buildperm.workflow.script_lookup import FoundScript
-from buildperm.workflow.variable_effect import ComparedRuns, Variable, context_of
+from buildperm.workflow.variable_effect import RunComparison, Variable, context_of
 
 VERSION = 1
 """Of the JSON document."""
@@ -27,7 +27,7 @@ class VariableEffectReport:
 
     variable: Variable
     script: FoundScript
-    compared: list[ComparedRuns]
+    compared: list[RunComparison]
 
     def lines(self) -> Iterator[str]:
         """Answer in plain lines, the verdict first."""
@@ -86,7 +86,7 @@ class VariableEffectReport:
         }
 
 
-def _told(compared: ComparedRuns) -> Iterator[str]:
+def _told(compared: RunComparison) -> Iterator[str]:
     control, changed = compared.control, compared.changed
     if compared.exit_differs:
         yield f"  exit code: {control.exit_code}, with the change {changed.exit_code}"
@@ -115,8 +115,8 @@ def _told(compared: ComparedRuns) -> Iterator[str]:
                 yield f"    {shown(item)}"
             if len(found.unstable) > _MOST_TOLD:
                 yield f"    and {len(found.unstable) - _MOST_TOLD} more"
-    for trial, who in ((control, "as it was"), (changed, "with the change")):
-        if not trial.is_recorded:
+    for run, who in ((control, "as it was"), (changed, "with the change")):
+        if not run.is_recorded:
             yield f"  no recording of the run {who}: what it did and told Cargo is not known"
 
 
@@ -128,11 +128,11 @@ def _line(difference: EffectDifference) -> str:
     return f"changed: {difference.item} ({difference.before}; with the change {difference.after})"
 
 
-def _last_words(trial: RunEffects) -> list[str]:
+def _last_words(run: RunEffects) -> list[str]:
     """Return what a failed run said: its beginning, where a panic tells why, and its end."""
-    if not trial.exit_code:
+    if not run.exit_code:
         return []
-    said = [line for line in trial.output.splitlines() if line.strip()]
+    said = [line for line in run.output.splitlines() if line.strip()]
     said = [line for line in said if not line.lstrip().startswith("cargo:")]
     if len(said) <= _HEAD + _TAIL:
         return said

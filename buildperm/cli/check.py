@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from buildperm.cli import options
-from buildperm.workflow.report_files import ReportOutputs
+from buildperm.workflow.report_outputs import ReportOutputs
 from buildperm.workflow.review_check import check
 
 

@@ -6,7 +6,7 @@ import click
 
 from buildperm.cli import options
 from buildperm.workflow.enforced_build import EnforcementOptions, build
-from buildperm.workflow.report_files import ReportOutputs
+from buildperm.workflow.report_outputs import ReportOutputs
 
 
 @click.command("ci")

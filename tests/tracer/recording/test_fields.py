@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
-from tests.tracer.record import HEADER
 
 from buildperm.tracer import fields
 from buildperm.tracer.recorder.process_tree import Process
 from buildperm.tracer.recorder.writer import Writer
 from buildperm.tracer.recording import reader
 from buildperm.tracer.recording.event import Event
+from tests.tracer.recorded_child import HEADER
 
 WRITTEN_BEFORE = Path(__file__).with_name("every_event.jsonl")
 SCHEMA = json.loads((Path(reader.__file__).parent / "recording.schema.json").read_text())

@@ -40,7 +40,7 @@ from buildperm.workflow.workspace import Workspace
 if TYPE_CHECKING:
     from buildperm.supervisor.session import SessionPackage
 
-Crate = tuple[str, str]
+CrateVersion = tuple[str, str]
 """Key in Cargo.toml, and version."""
 
 
@@ -53,29 +53,29 @@ class RecordedScript:
     accesses: tuple[Access, ...]
 
     @property
-    def crate(self) -> Crate:
+    def crate(self) -> CrateVersion:
         """Return what it goes by."""
         return self.run.crate, self.run.version
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordingRound:
     """One round of recording: a build in each context, until one is interrupted."""
 
-    builts: tuple[BuildOutcome, ...]
+    outcomes: tuple[BuildOutcome, ...]
     scripts: tuple[RecordedScript, ...]  # By crate and version.
-    snapshots: Mapping[Crate, Snapshot]  # Of all that the builds account for.
+    snapshots: Mapping[CrateVersion, Snapshot]  # Of all that the builds account for.
     files: Mapping[Path, tuple[Path, ...]]  # What scripts were compiled from, by package folder.
 
     @property
     def interrupted(self) -> bool:
         """Whether a person has ended it."""
-        return any(built.finished.interrupted for built in self.builts)
+        return any(outcome.finished.interrupted for outcome in self.outcomes)
 
     @property
     def exit_code(self) -> int:
         """Return the first exit code of Cargo that is not 0, else 0."""
-        return next((code for built in self.builts if (code := built.finished.exit_code)), 0)
+        return next((code for outcome in self.outcomes if (code := outcome.finished.exit_code)), 0)
 
 
 def record(
@@ -85,7 +85,7 @@ def record(
     runs: int = 1,
     doubtful: Collection[str] = (),
     tell: Callable[[str], None],
-) -> Recorded:
+) -> RecordingRound:
     """Build in each context under the learning profile.
 
     Args:
@@ -98,35 +98,39 @@ def record(
     Raises:
         BuildpermError: A build cannot be started, or a build script cannot be held.
     """
-    gathering = _Gathering()
+    gathering = _RoundBuilder()
     for workspace in workspaces:
-        built = _build(workspace, policy, doubtful)
-        more = _again(built, runs - 1, tell) if runs > 1 and not built.finished.interrupted else {}
-        gathering.add(workspace, built, more)
-        if built.finished.interrupted:
+        outcome = _build(workspace, policy, doubtful)
+        more = (
+            _repeat(outcome, runs - 1, tell)
+            if runs > 1 and not outcome.finished.interrupted
+            else {}
+        )
+        gathering.add(workspace, outcome, more)
+        if outcome.finished.interrupted:
             break
     return gathering.recorded()
 
 
-class _Gathering:
+class _RoundBuilder:
     """Puts several builds together."""
 
     def __init__(self) -> None:
-        self._builts: list[BuildOutcome] = []
-        self._packages: dict[Crate, SessionPackage] = {}
+        self._outcomes: list[BuildOutcome] = []
+        self._packages: dict[CrateVersion, SessionPackage] = {}
         self._ways: dict[str, tuple[str, ...]] = {}  # By Cargo's package ID.
-        self._lost: set[Crate] = set()  # One of its runs was not recorded to its end.
-        self._recordings: dict[Crate, list[Recording]] = {}
-        self._accesses: dict[Crate, list[list[Access]]] = {}
-        self._snapshots: dict[Crate, Snapshot] = {}
+        self._lost: set[CrateVersion] = set()  # One of its runs was not recorded to its end.
+        self._recordings: dict[CrateVersion, list[Recording]] = {}
+        self._accesses: dict[CrateVersion, list[list[Access]]] = {}
+        self._snapshots: dict[CrateVersion, Snapshot] = {}
         self._files: dict[Path, tuple[Path, ...]] = {}
 
     def add(
-        self, workspace: Workspace, built: BuildOutcome, more: Mapping[Path, Sequence[Recording]]
+        self, workspace: Workspace, outcome: BuildOutcome, more: Mapping[Path, Sequence[Recording]]
     ) -> None:
-        session = built.build.session
+        session = outcome.build.session
         sightings: dict[bytes, list[Sighting]] = {}
-        for unit in built.units:
+        for unit in outcome.units:
             package = session["packages"][unit.package]
             crate = package["crate"], package["version"]
             recordings = [reader.read(unit.recording), *more.get(unit.folder, ())]
@@ -137,41 +141,41 @@ class _Gathering:
             self._packages[crate] = package
             self._recordings.setdefault(crate, []).extend(recordings)
             self._accesses.setdefault(crate, []).append(accesses)
-        lost = unended(session, built.finished)
+        lost = unended(session, outcome.finished)
         for folder in lost:
             package = session["packages"][folder]
             crate = package["crate"], package["version"]
             self._packages[crate] = package
             self._lost.add(crate)
-        folders = {*lost, *(unit.package for unit in built.units)}
+        folders = {*lost, *(unit.package for unit in outcome.units)}
         ids = (session["packages"][folder]["id"] for folder in folders)
         self._ways |= ways_to(workspace, ids)
-        self._builts.append(built)
-        files = dep_files(built.build.target.folder, workspace.project.metadata)
+        self._outcomes.append(outcome)
+        files = dep_files(outcome.build.target.folder, workspace.project.metadata)
         self._files |= files
         taken = take(
             workspace.project,
             session,
             sightings,
             files,
-            complete=built.finished.exit_code == 0,
+            complete=outcome.finished.exit_code == 0,
         )
         for snapshot in taken:
             crate = snapshot.crate, snapshot.version
             known = self._snapshots.get(crate)
-            self._snapshots[crate] = _together(known, snapshot) if known else snapshot
+            self._snapshots[crate] = _united(known, snapshot) if known else snapshot
 
-    def recorded(self) -> Recorded:
+    def recorded(self) -> RecordingRound:
         scripts = []
         for crate, package in sorted(self._packages.items()):
             accesses = combine(self._accesses.get(crate, ()))
             recordings, way = self._recordings.get(crate, []), self._ways[package["id"]]
             run = appraise(package, recordings, accesses, way, is_lost=crate in self._lost)
             scripts.append(RecordedScript(package, run, tuple(accesses)))
-        return Recorded(tuple(self._builts), tuple(scripts), self._snapshots, self._files)
+        return RecordingRound(tuple(self._outcomes), tuple(scripts), self._snapshots, self._files)
 
 
-def _together(one: Snapshot, other: Snapshot) -> Snapshot:
+def _united(one: Snapshot, other: Snapshot) -> Snapshot:
     """Unite what two builds of one round saw of a build script, maybe in the same context."""
     return replace(
         one,
@@ -199,24 +203,24 @@ def _build(workspace: Workspace, policy: Policy, doubtful: Collection[str]) -> B
     return BuildOutcome(build, held.finished, held.units, ())
 
 
-def _again(
-    built: BuildOutcome, times: int, tell: Callable[[str], None]
+def _repeat(
+    outcome: BuildOutcome, times: int, tell: Callable[[str], None]
 ) -> dict[Path, list[Recording]]:
     """Run each script `times` more; return the recordings by unit.
 
     Raises:
         BuildpermError: One of these runs left no recording, so that nobody knows what it did.
     """
-    if not built.units:
+    if not outcome.units:
         return {}
-    tell(f"Running {len(built.units)} build scripts again, {times} times each.")
+    tell(f"Running {len(outcome.units)} build scripts again, {times} times each.")
 
     def repeat(unit: Unit) -> list[Recording]:
         found = []
         for _ in range(times):
-            repeated = built.build.rerun(unit, built.build.target.session).run()
+            repeated = outcome.build.rerun(unit, outcome.build.target.session).run()
             if repeated.recording is None:
-                package = built.build.session["packages"][unit.package]
+                package = outcome.build.session["packages"][unit.package]
                 raise BuildpermError(
                     f"the build script of {package['crate']} {package['version']} was run again "
                     f"and left no recording: {_last_line(repeated.output)}",
@@ -226,8 +230,8 @@ def _again(
         return found
 
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        recordings = list(pool.map(repeat, built.units))
-    return {unit.folder: found for unit, found in zip(built.units, recordings, strict=True)}
+        recordings = list(pool.map(repeat, outcome.units))
+    return {unit.folder: found for unit, found in zip(outcome.units, recordings, strict=True)}
 
 
 def _last_line(output: str) -> str:
