@@ -18,7 +18,7 @@ from held import CRATES, Script, scripts, workspace
 from measurement import Variant, describe_machine, interleave, ratios, table
 
 from buildperm.sandbox import seccomp
-from buildperm.tracer import syscall_table
+from buildperm.tracer import syscall_numbers, syscall_table
 from buildperm.tracer.recording.reader import read
 
 
@@ -26,7 +26,7 @@ def variants(script: Script, folder: Path) -> list[Variant]:
     """Return the ways to run `script`, the plain one first."""
     log = os.fsencode(folder / "strace.log")
     # With `?` strace leaves out what it does not know yet.
-    names = sorted(seccomp.stopping(syscall_table.table(), syscall_table.RECORDED).values())
+    names = sorted(seccomp.stopping(syscall_numbers.table(), syscall_table.recorded()).values())
     same = b"trace=" + b",".join(b"?" + name.encode() for name in names)
     strace = [b"strace", b"-f", b"-o", log]
     commands = {

@@ -18,7 +18,7 @@ from buildperm.rules.directive import LINK_ARGUMENTS
 from buildperm.rules.pattern import is_literal, matches
 from buildperm.rules.sensitive import opened_by, why
 from buildperm.rules.variables import withheld_because
-from buildperm.tracer.syscall_table import SIGNALS
+from buildperm.tracer.syscall_table import SignalLayout, of
 
 _REACHING_OUT = frozenset(
     ("fetch", "clone", "pull", "push", "ls-remote", "submodule", "remote-https", "archive")
@@ -77,7 +77,7 @@ def of_access(access: Access) -> tuple[Risk, str]:
             Risk.CRITICAL,
             f"`{access.target}` belongs to the sensitive tier: {access.sensitive}.",
         )
-    if access.kind is Kind.SYSTEM and access.target in SIGNALS:
+    if access.kind is Kind.SYSTEM and access.target in of(SignalLayout):
         return Risk.HIGH, f"`{access.target}`: it was about a process that is not its own."
     if access.kind is Kind.SYSTEM:
         return Risk.HIGH, f"`{access.target}` is a system call that no build needs."

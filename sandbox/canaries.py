@@ -21,7 +21,7 @@ from buildperm.sandbox.canary import CANARIES, RECORDER, Canary, CanaryOutcome, 
 from buildperm.sandbox.canary_ground import Ground
 from buildperm.sandbox.runtime import Prepared, Runtime
 from buildperm.supervisor import landlock, session
-from buildperm.tracer import syscall_table
+from buildperm.tracer import syscall_numbers
 
 _Profile: TypeAlias = Literal["enforcing", "learning"]
 
@@ -122,7 +122,7 @@ def without(scratch: Path | None = None) -> CanaryRun:
         CannotEnforceError: They cannot be run.
     """
     try:
-        with Ground(scratch, syscall_table.table()) as ground:
+        with Ground(scratch, syscall_numbers.table()) as ground:
             ended = ground.run(ground.child, {}, _TIMEOUT_S)
             return _canary_run(ground, ended, [])
     except (OSError, KeyError, ValueError, subprocess.TimeoutExpired, _EarlyError) as error:
@@ -182,7 +182,7 @@ def _result(canary: Canary, expected: CanaryOutcome, held: CanaryRun, free: Cana
 
 
 def _within(prepared: Prepared, scratch: Path | None, profile: _Profile) -> CanaryRun:
-    with Ground(scratch, syscall_table.table()) as ground:
+    with Ground(scratch, syscall_numbers.table()) as ground:
         placed, path = ground.folder / "stub", ground.folder / "session"
         placed.write_bytes(stub.stub(b"/nowhere") + b"# real: child\n")
         placed.chmod(0o700)

@@ -15,6 +15,7 @@ from buildperm.policy.grants import AUTO
 from buildperm.sandbox import seccomp, stub
 from buildperm.sandbox.machine import Facts, bubblewrap, probe, probe_wrapper
 from buildperm.supervisor import landlock
+from buildperm.tracer import syscall_numbers
 from buildperm.tracer import syscall_table as calls
 
 
@@ -117,14 +118,14 @@ class Portable:
                 f"the runtime `{self.name}` cannot hold build scripts here: {reason}",
                 hint="Use Linux 5.13 or newer; in a container, allow Landlock and ptrace.",
             )
-        numbers: Mapping[str, int] = calls.table()
+        numbers: Mapping[str, int] = syscall_numbers.table()
         abi = min(probe().landlock_abi, self.cap)
         return Prepared(
             runtime=self.name,
             kernel=os.uname().release,
             landlock_abi=abi,
-            filter=seccomp.build(os.uname().machine, numbers, calls.RECORDED),
-            calls=seccomp.stopping(numbers, calls.RECORDED),
+            filter=seccomp.build(os.uname().machine, numbers, calls.recorded()),
+            calls=seccomp.stopping(numbers, calls.recorded()),
             left_open=self.left_open(abi),
         )
 

@@ -38,12 +38,12 @@ from errno import (
 )
 
 from buildperm.supervisor import hardening, landlock, syscalls
-from buildperm.tracer import syscall_table as layouts
 from buildperm.tracer.recorder import location, memory
 from buildperm.tracer.recorder.brokered import Refused, Result
+from buildperm.tracer.recorder.change_calls import changed
 from buildperm.tracer.recorder.location import AT_FDCWD
-from buildperm.tracer.recorder.observation import changed
 from buildperm.tracer.recorder.ptrace import libc
+from buildperm.tracer.syscall_table import ChangeLayout, of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -251,17 +251,17 @@ class MetadataGuard:
     def brokers(self, calls: Mapping[int, str]) -> dict[int, Broker]:
         """Return what makes each of those among `calls`, names by number, that are guarded."""
         kinds = {"mode-changed", "owner-changed", "times-changed", "attribute-changed"}
+        layouts = of(ChangeLayout)
         return {
-            number: self._broker(name)
+            number: self._broker(name, layouts[name])
             for number, name in calls.items()
-            if name in layouts.CHANGES and layouts.CHANGES[name][0] in kinds
+            if name in layouts and layouts[name].change in kinds
             if name != "file_setattr"  # The filter refuses it: what its flags mean is endless.
         }
 
-    def _broker(self, name: str) -> Broker:
-        change_kind, (start_at, path_at), _ = layouts.CHANGES[name]
-        flags_at = layouts.FLAGS.get(name, layouts.NONE)
-        follows = name in layouts.FOLLOWING
+    def _broker(self, name: str, layout: ChangeLayout) -> Broker:
+        change_kind, (start_at, path_at) = layout.change, layout.path
+        flags_at, follows = layout.flags, layout.follows
         values_at = max(start_at, path_at) + 1
         values_at += values_at == flags_at
         by_times = change_kind == "times-changed"

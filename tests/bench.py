@@ -20,6 +20,7 @@ from buildperm.sandbox import seccomp
 from buildperm.sandbox.stub import stub
 from buildperm.supervisor import landlock
 from buildperm.supervisor.session import VERSION, dump
+from buildperm.tracer import syscall_numbers
 from buildperm.tracer import syscall_table as calls
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ class Bench:
         return self.install(source)
 
     def session(self, profile: Literal["learning", "enforcing"]) -> Session:
-        numbers = calls.table()
+        numbers = syscall_numbers.table()
         granted = {kind: list(self.grants.get(kind, [])) for kind in KINDS}
         granted["exec"].append(str(SYSTEM_PYTHON))
         package: SessionPackage = {
@@ -180,8 +181,8 @@ class Bench:
             "mounts": self.mounts,
             "landlock_abi": landlock.abi(self.abi),
             "kernel": os.uname().release,
-            "filter": seccomp.build(os.uname().machine, numbers, calls.RECORDED),
-            "calls": seccomp.stopping(numbers, calls.RECORDED),
+            "filter": seccomp.build(os.uname().machine, numbers, calls.recorded()),
+            "calls": seccomp.stopping(numbers, calls.recorded()),
             "places": {
                 "WORKSPACE": os.fsencode(self.workspace),
                 "TARGET_DIR": os.fsencode(self.target),

@@ -1,14 +1,24 @@
-"""The system calls that are recorded, where their arguments are, and their numbers.
+"""The system calls that are recorded, and where their arguments are.
 
 A layout says which argument (counted from 0) holds what. A path is a pair: the argument with the
 descriptor it may be relative to (`CWD` where the call has none), and the argument with the path.
 
-Part of the supervisor but for `table`, which asks python-ptrace and is called before it starts.
+Part of the supervisor: standard library only, nothing heavy.
 """
 
 from __future__ import annotations
 
 import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias, TypeVar
+
+    Layout: TypeAlias = (
+        "OpenLayout | ChangeLayout | ExecutionLayout | SocketLayout | SignalLayout"
+        " | CoreLimitLayout | TokenLayout | AffinityLayout"
+    )
+    _L = TypeVar("_L", bound=Layout)
 
 CWD = -1
 """In the place of a descriptor argument: relative paths start from the working directory."""
@@ -26,182 +36,226 @@ FOREIGN = 0x4000
 NONE = -1
 """In the place of any other argument: the call has no such argument."""
 
-OPENS: dict[str, tuple[int, int, int]] = {
-    # By name: descriptor, path, flags.
-    "open": (CWD, 0, 1),
-    "creat": (CWD, 0, NONE),
-    "openat": (0, 1, 2),
-    "openat2": (0, 1, 2),  # flags behind a pointer: struct open_how, openat2(2)
+
+class OpenLayout:
+    """Of a call that returns the descriptor of what it opens."""
+
+    __slots__ = ("fixed_flags", "flags", "has_open_how", "path")
+    is_conditional = False
+
+    def __init__(
+        self,
+        path: tuple[int, int],
+        flags: int = NONE,
+        *,
+        fixed_flags: int = 0,
+        has_open_how: bool = False,
+    ) -> None:
+        """Say where its arguments are.
+
+        Args:
+            path: Of what is opened.
+            flags: As open(2) takes them.
+            fixed_flags: What it opens with where it takes none.
+            has_open_how: `flags` is a pointer to them: struct open_how, openat2(2).
+        """
+        self.path = path
+        self.flags = flags
+        self.fixed_flags = fixed_flags
+        self.has_open_how = has_open_how
+
+
+class ChangeLayout:
+    """Of a call that changes what a path or a descriptor leads to, and returns 0."""
+
+    __slots__ = ("change", "flags", "follows", "other", "path")
+    is_conditional = False
+
+    def __init__(
+        self,
+        change: str,
+        path: tuple[int, int],
+        other: tuple[int, int] = (NONE, NONE),
+        *,
+        flags: int = NONE,
+        follows: bool = False,
+    ) -> None:
+        """Say what it does and where its arguments are.
+
+        Args:
+            change: A word of `tracer.recording.event.Change`.
+            path: Of what is changed; without an argument for the path it is the descriptor's.
+            other: The other path; without an argument for a descriptor it is a text.
+            flags: AT_* flags: AT_SYMLINK_NOFOLLOW decides about a last link.
+            follows: It goes through a last link whatever its flags say.
+        """
+        self.change = change
+        self.path = path
+        self.other = other
+        self.flags = flags
+        self.follows = follows
+
+
+class ExecutionLayout:
+    """Of a call that executes a program."""
+
+    __slots__ = ("argv", "path")
+    is_conditional = False
+
+    def __init__(self, path: tuple[int, int], argv: int) -> None:
+        self.path = path
+        self.argv = argv
+
+
+class SocketLayout:
+    """Of a call that makes a socket, or uses one with an address."""
+
+    __slots__ = ("address", "is_conditional", "size", "use")
+
+    def __init__(
+        self, use: str, address: int = NONE, size: int = NONE, *, is_conditional: bool = False
+    ) -> None:
+        """Say what it does and where its arguments are.
+
+        Args:
+            use: A word of `tracer.recording.event.SocketUse`.
+            address: The struct sockaddr; without a size, the struct msghdr that leads to it:
+                recvmsg(2). There is none where a socket is made.
+            size: Of the address.
+            is_conditional: See `recorded`.
+        """
+        self.use = use
+        self.address = address
+        self.size = size
+        self.is_conditional = is_conditional
+
+
+class SignalLayout:
+    """Of a call that sends a signal, or gets hold of a process to do so."""
+
+    __slots__ = ("target",)
+    is_conditional = False
+
+    def __init__(self, target: str) -> None:
+        self.target = target  # Its first argument: a `process`, a `thread`, or a `descriptor`.
+
+
+class CoreLimitLayout:
+    """Of a call that stops where it sets the limit of core dumps."""
+
+    __slots__ = ()
+    is_conditional = True
+
+
+class TokenLayout:
+    """Of a call that stops where it moves a few bytes, as who takes part in a job server does."""
+
+    __slots__ = ("takes",)
+    is_conditional = True
+
+    def __init__(self, *, takes: bool) -> None:
+        self.takes = takes
+
+
+class AffinityLayout:
+    """Of a call that stops for the sake of `tracer.recorder.cpu_affinity`, and is not recorded."""
+
+    __slots__ = ("sets",)
+    is_conditional = False
+
+    def __init__(self, *, sets: bool) -> None:
+        self.sets = sets
+
+
+CALLS: dict[str, Layout] = {
+    "open": OpenLayout((CWD, 0), 1),
+    "creat": OpenLayout((CWD, 0), fixed_flags=os.O_CREAT | os.O_WRONLY | os.O_TRUNC),
+    "openat": OpenLayout((0, 1), 2),
+    "openat2": OpenLayout((0, 1), 2, has_open_how=True),
+    "unlink": ChangeLayout("removed", (CWD, 0)),
+    "unlinkat": ChangeLayout("removed", (0, 1)),
+    "rmdir": ChangeLayout("removed", (CWD, 0)),
+    "rename": ChangeLayout("renamed", (CWD, 1), (CWD, 0)),
+    "renameat": ChangeLayout("renamed", (2, 3), (0, 1)),
+    "renameat2": ChangeLayout("renamed", (2, 3), (0, 1)),
+    "link": ChangeLayout("linked", (CWD, 1), (CWD, 0)),
+    "linkat": ChangeLayout("linked", (2, 3), (0, 1)),
+    "symlink": ChangeLayout("symlinked", (CWD, 1), (NONE, 0)),
+    "symlinkat": ChangeLayout("symlinked", (1, 2), (NONE, 0)),
+    "mkdir": ChangeLayout("directory-made", (CWD, 0)),
+    "mkdirat": ChangeLayout("directory-made", (0, 1)),
+    "mknod": ChangeLayout("node-made", (CWD, 0)),
+    "mknodat": ChangeLayout("node-made", (0, 1)),
+    "truncate": ChangeLayout("truncated", (CWD, 0), follows=True),
+    "chmod": ChangeLayout("mode-changed", (CWD, 0), follows=True),
+    "fchmodat": ChangeLayout("mode-changed", (0, 1), follows=True),
+    "fchmodat2": ChangeLayout("mode-changed", (0, 1), flags=3),
+    "fchmod": ChangeLayout("mode-changed", (0, NONE)),
+    "chown": ChangeLayout("owner-changed", (CWD, 0), follows=True),
+    "lchown": ChangeLayout("owner-changed", (CWD, 0)),
+    "fchownat": ChangeLayout("owner-changed", (0, 1), flags=4),
+    "fchown": ChangeLayout("owner-changed", (0, NONE)),
+    "utime": ChangeLayout("times-changed", (CWD, 0), follows=True),
+    "utimes": ChangeLayout("times-changed", (CWD, 0), follows=True),
+    "futimesat": ChangeLayout("times-changed", (0, 1), follows=True),
+    "utimensat": ChangeLayout("times-changed", (0, 1), flags=3),
+    "setxattr": ChangeLayout("attribute-changed", (CWD, 0), follows=True),
+    "lsetxattr": ChangeLayout("attribute-changed", (CWD, 0)),
+    "fsetxattr": ChangeLayout("attribute-changed", (0, NONE)),
+    "setxattrat": ChangeLayout("attribute-changed", (0, 1), flags=2),
+    "removexattr": ChangeLayout("attribute-changed", (CWD, 0), follows=True),
+    "lremovexattr": ChangeLayout("attribute-changed", (CWD, 0)),
+    "fremovexattr": ChangeLayout("attribute-changed", (0, NONE)),
+    "removexattrat": ChangeLayout("attribute-changed", (0, 1), flags=2),
+    "file_setattr": ChangeLayout("attribute-changed", (0, 1), flags=4),
+    "execve": ExecutionLayout((CWD, 0), 1),
+    "execveat": ExecutionLayout((0, 1), 2),
+    "socket": SocketLayout("created"),
+    "connect": SocketLayout("connected", 1, 2),
+    "bind": SocketLayout("bound", 1, 2),
+    "sendto": SocketLayout("sent", 4, 5),  # Only with an address.
+    "sendmsg": SocketLayout("sent", 1, is_conditional=True),
+    "sendmmsg": SocketLayout("sent", 1, is_conditional=True),
+    "kill": SignalLayout("process"),
+    "rt_sigqueueinfo": SignalLayout("process"),
+    "tgkill": SignalLayout("process"),
+    "rt_tgsigqueueinfo": SignalLayout("process"),
+    "tkill": SignalLayout("thread"),
+    "pidfd_open": SignalLayout(
+        "process"
+    ),  # Before any signal; it fails where the process is not seen.
+    "pidfd_send_signal": SignalLayout("descriptor"),
+    "setrlimit": CoreLimitLayout(),
+    "prlimit64": CoreLimitLayout(),
+    "read": TokenLayout(takes=True),
+    "write": TokenLayout(takes=False),
+    "sched_getaffinity": AffinityLayout(sets=False),
+    "sched_setaffinity": AffinityLayout(sets=True),
+    "sched_setattr": AffinityLayout(sets=True),
+    "sched_setscheduler": AffinityLayout(sets=True),
 }
+"""Every call that can stop for the recorder, but for those that the filter refuses anyway.
 
-CHANGES: dict[str, tuple[str, tuple[int, int], tuple[int, int]]] = {
-    # By name: change (see tracer.recording.event.Change), path that is changed, other path.
-    "unlink": ("removed", (CWD, 0), (NONE, NONE)),
-    "unlinkat": ("removed", (0, 1), (NONE, NONE)),
-    "rmdir": ("removed", (CWD, 0), (NONE, NONE)),
-    "rename": ("renamed", (CWD, 1), (CWD, 0)),
-    "renameat": ("renamed", (2, 3), (0, 1)),
-    "renameat2": ("renamed", (2, 3), (0, 1)),
-    "link": ("linked", (CWD, 1), (CWD, 0)),
-    "linkat": ("linked", (2, 3), (0, 1)),
-    "symlink": ("symlinked", (CWD, 1), (NONE, 0)),  # the other one is a text
-    "symlinkat": ("symlinked", (1, 2), (NONE, 0)),
-    "mkdir": ("directory-made", (CWD, 0), (NONE, NONE)),
-    "mkdirat": ("directory-made", (0, 1), (NONE, NONE)),
-    "mknod": ("node-made", (CWD, 0), (NONE, NONE)),
-    "mknodat": ("node-made", (0, 1), (NONE, NONE)),
-    "truncate": ("truncated", (CWD, 0), (NONE, NONE)),
-    "chmod": ("mode-changed", (CWD, 0), (NONE, NONE)),
-    "fchmodat": ("mode-changed", (0, 1), (NONE, NONE)),
-    "fchmodat2": ("mode-changed", (0, 1), (NONE, NONE)),
-    "fchmod": ("mode-changed", (0, NONE), (NONE, NONE)),
-    "chown": ("owner-changed", (CWD, 0), (NONE, NONE)),
-    "lchown": ("owner-changed", (CWD, 0), (NONE, NONE)),
-    "fchownat": ("owner-changed", (0, 1), (NONE, NONE)),
-    "fchown": ("owner-changed", (0, NONE), (NONE, NONE)),
-    "utime": ("times-changed", (CWD, 0), (NONE, NONE)),
-    "utimes": ("times-changed", (CWD, 0), (NONE, NONE)),
-    "futimesat": ("times-changed", (0, 1), (NONE, NONE)),
-    "utimensat": ("times-changed", (0, 1), (NONE, NONE)),
-    "setxattr": ("attribute-changed", (CWD, 0), (NONE, NONE)),
-    "lsetxattr": ("attribute-changed", (CWD, 0), (NONE, NONE)),
-    "fsetxattr": ("attribute-changed", (0, NONE), (NONE, NONE)),
-    "setxattrat": ("attribute-changed", (0, 1), (NONE, NONE)),
-    "removexattr": ("attribute-changed", (CWD, 0), (NONE, NONE)),
-    "lremovexattr": ("attribute-changed", (CWD, 0), (NONE, NONE)),
-    "fremovexattr": ("attribute-changed", (0, NONE), (NONE, NONE)),
-    "removexattrat": ("attribute-changed", (0, 1), (NONE, NONE)),
-    "file_setattr": ("attribute-changed", (0, 1), (NONE, NONE)),
-}
-
-FOLLOWING = frozenset(
-    {"truncate", "chmod", "fchmodat", "chown", "utime", "utimes", "futimesat"}
-    | {"setxattr", "removexattr"}
-)
-"""Changes that go through a last link whatever their flags say."""
-
-FLAGS: dict[str, int] = {
-    # Changes with AT_* flags, and where: AT_SYMLINK_NOFOLLOW decides about a last link.
-    "fchmodat2": 3,
-    "fchownat": 4,
-    "utimensat": 3,
-    "setxattrat": 2,
-    "removexattrat": 2,
-    "file_setattr": 4,
-}
-
-EXECUTIONS: dict[str, tuple[int, int, int]] = {
-    # By name: descriptor, path, argv.
-    "execve": (CWD, 0, 1),
-    "execveat": (0, 1, 2),
-}
-
-SOCKETS: dict[str, tuple[str, int, int]] = {
-    # By name: use (see tracer.recording.event.SocketUse), address, its length.
-    "socket": ("created", NONE, NONE),
-    "connect": ("connected", 1, 2),
-    "bind": ("bound", 1, 2),
-    "sendto": ("sent", 4, 5),
-    "sendmsg": ("sent", 1, NONE),  # inside struct msghdr: recvmsg(2)
-    "sendmmsg": ("sent", 1, NONE),
-}
-
-SIGNALS: dict[str, str] = {
-    # By name: what its first argument is.
-    "kill": "process",
-    "rt_sigqueueinfo": "process",
-    "tgkill": "process",
-    "rt_tgsigqueueinfo": "process",
-    "tkill": "thread",
-    "pidfd_open": "process",  # Signals nobody yet; where the process cannot be seen it ends here.
-    "pidfd_send_signal": "descriptor",
-}
-
-CORE_LIMITS = ("setrlimit", "prlimit64")
-"""Calls that stop where they set the limit of core dumps."""
+An entry is all that it takes to record one more: filter, recorder and tests go through `recorded`
+and `of`. A call that is newer than python-ptrace also needs its number: `syscall_numbers`.
+"""
 
 CORE_LIMIT = "setrlimit(RLIMIT_CORE)"
-"""What both are called where that was refused: libc makes the first by the second."""
-
-TOKENS = ("read", "write")
-"""Calls that stop where they move a few bytes, as whoever takes part in a job server does."""
+"""What both calls of that layout are called where it was refused: libc makes the first by the
+second."""
 
 MOST_TOKENS = 15
 """As many bytes at once; make and Rust move one, scripts/jobserver-exec of Linux eight."""
 
-ASKS_AFFINITY = "sched_getaffinity"
-SETS_AFFINITY = ("sched_setaffinity", "sched_setattr", "sched_setscheduler")
-"""Calls that stop for the sake of `tracer.recorder.cpu_affinity`, and are not recorded."""
 
-RECORDED: tuple[str, ...] = (
-    *OPENS,
-    *CHANGES,
-    *EXECUTIONS,
-    *SIGNALS,
-    "socket",
-    "connect",
-    "bind",
-    "sendto",
-    ASKS_AFFINITY,
-    *SETS_AFFINITY,
-)
-"""The calls that the recorder wants to see; sendto only with an address."""
+def recorded() -> tuple[str, ...]:
+    """Return the calls that the recorder wants to see each time.
 
-SUPPLEMENT: dict[str, int] = {
-    # Since Linux 5.0 a new call has the same number everywhere (x86-64 and aarch64 included):
-    # Linux, scripts/syscall.tbl. python-ptrace 0.9.9 ends in Linux 5.8.
-    "landlock_create_ruleset": 444,
-    "landlock_add_rule": 445,
-    "landlock_restrict_self": 446,
-    "process_madvise": 440,
-    "epoll_pwait2": 441,
-    "mount_setattr": 442,
-    "quotactl_fd": 443,
-    "memfd_secret": 447,
-    "process_mrelease": 448,
-    "futex_waitv": 449,
-    "set_mempolicy_home_node": 450,
-    "cachestat": 451,
-    "fchmodat2": 452,
-    "map_shadow_stack": 453,
-    "futex_wake": 454,
-    "futex_wait": 455,
-    "futex_requeue": 456,
-    "statmount": 457,
-    "listmount": 458,
-    "lsm_get_self_attr": 459,
-    "lsm_set_self_attr": 460,
-    "lsm_list_modules": 461,
-    "mseal": 462,
-    "setxattrat": 463,
-    "getxattrat": 464,
-    "listxattrat": 465,
-    "removexattrat": 466,
-    "open_tree_attr": 467,
-    "file_getattr": 468,
-    "file_setattr": 469,
-}
-
-MACHINES = ("x86_64", "aarch64")
-
-_X32 = 512  # From here to 547 the table of x86-64 holds the calls of the x32 ABI.
-
-
-def table(machine: str = "") -> dict[str, int]:
-    """Return the number of every call by name.
-
-    Args:
-        machine: As `uname -m` says; empty for this machine.
-
-    Raises:
-        ValueError: There is no table for `machine`.
+    Those that are conditional stop only with the arguments that `sandbox.seccomp` names.
     """
-    machine = machine or os.uname().machine
-    if machine == "x86_64":
-        from ptrace.syscall.linux.x86_64 import SYSCALL_NAMES
-    elif machine == "aarch64":
-        from ptrace.syscall.linux.aarch64 import SYSCALL_NAMES
-    else:
-        raise ValueError(f"no system call table for `{machine}`, only for {', '.join(MACHINES)}")
-    known = {name: number for number, name in SYSCALL_NAMES.items() if number < _X32}
-    return SUPPLEMENT | known
+    return tuple(name for name, layout in CALLS.items() if not layout.is_conditional)
+
+
+def of(kind: type[_L]) -> dict[str, _L]:
+    """Return the calls with layouts of one kind."""
+    return {name: layout for name, layout in CALLS.items() if type(layout) is kind}

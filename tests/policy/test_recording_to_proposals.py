@@ -16,7 +16,7 @@ from buildperm.policy.fold import SCRIPT, fold
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Proposal, Risk
 from buildperm.policy.proposals import propose
-from buildperm.tracer import syscall_table
+from buildperm.tracer import syscall_numbers, syscall_table
 from buildperm.tracer.notation import encode
 from buildperm.tracer.recording import reader
 
@@ -46,8 +46,8 @@ class Workspace:
         """Record `script`, a shell program, and fold what it did."""
         program = self.root / "target/debug/build/a-1/buildperm/program"
         shutil.copy2(os.path.realpath("/bin/sh"), program)
-        numbers = syscall_table.table()
-        known = [name for name in syscall_table.RECORDED if name in numbers]
+        numbers = syscall_numbers.table()
+        known = [name for name in syscall_table.recorded() if name in numbers]
         environment = {
             os.fsencode(token): place for token, place in self.places.items() if token != "HOME"
         }

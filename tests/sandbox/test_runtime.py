@@ -14,7 +14,7 @@ from buildperm.errors import CannotEnforceError, ExitCode
 from buildperm.sandbox import machine, runtime, selftest, stub
 from buildperm.sandbox.machine import Facts
 from buildperm.sandbox.runtime import Portable, Prepared, Runtime
-from buildperm.tracer import syscall_table
+from buildperm.tracer import syscall_numbers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,7 +100,7 @@ def test_a_recorder_that_sees_nothing_is_found_out() -> None:
         code.to_bytes(2, "little") + bytes([true, false]) + value.to_bytes(4, "little")
         for code, true, false, value in [
             (0x20, 0, 0, 0),
-            (0x15, 0, 1, syscall_table.table()["connect"]),
+            (0x15, 0, 1, syscall_numbers.table()["connect"]),
             (0x06, 0, 0, 0x5000D),
             (0x06, 0, 0, 0x7FFF0000),
         ]

@@ -11,7 +11,7 @@ import pytest
 
 from buildperm.errors import CannotEnforceError
 from buildperm.sandbox import seccomp
-from buildperm.tracer import syscall_table
+from buildperm.tracer import syscall_numbers, syscall_table
 
 ALLOW = "allow"
 RECORD = "record"
@@ -279,9 +279,9 @@ BORN: list[tuple[str, tuple[int, ...], bool]] = [
 @pytest.mark.parametrize(("name", "arguments", "is_refused"), BORN)
 def test_no_file_is_born_setuid(name: str, arguments: tuple[int, ...], is_refused: bool) -> None:
     for machine, arch in ARCH.items():
-        numbers = syscall_table.table(machine)
+        numbers = syscall_numbers.table(machine)
         if name in numbers:
-            program = seccomp.build(machine, numbers, syscall_table.RECORDED)
+            program = seccomp.build(machine, numbers, syscall_table.recorded())
             found = read_answer(evaluate(program, arch, numbers[name], arguments))
 
             assert found == (told(errno.EPERM) if is_refused else RECORD)
@@ -303,12 +303,12 @@ def machine(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def numbers(machine: str) -> Mapping[str, int]:
-    return syscall_table.table(machine)
+    return syscall_numbers.table(machine)
 
 
 @pytest.fixture
-def program_text(machine: str, numbers: Mapping[str, int]) -> bytes:
-    return seccomp.build(machine, numbers, syscall_table.RECORDED)
+def program(machine: str, numbers: Mapping[str, int]) -> bytes:
+    return seccomp.build(machine, numbers, syscall_table.recorded())
 
 
 def test_every_number_gets_the_answer_of_the_table(
@@ -370,7 +370,7 @@ def test_calls_of_other_architectures_do_not_exist(machine: str, program: bytes)
 
 
 def test_x32_calls_do_not_exist_on_x86_64() -> None:
-    program = seccomp.build("x86_64", syscall_table.table("x86_64"), syscall_table.RECORDED)
+    program = seccomp.build("x86_64", syscall_numbers.table("x86_64"), syscall_table.recorded())
     for number in (0x40000000, 0x40000001, 0x40000101, 0x40000208, 0x7FFFFFFF, 0xFFFFFFFE):
         assert read_answer(evaluate(program, ARCH["x86_64"], number)) == foreign("x86_64")
 
@@ -378,7 +378,7 @@ def test_x32_calls_do_not_exist_on_x86_64() -> None:
 def test_the_names_that_stop_are_those_that_the_filter_stops(
     machine: str, numbers: Mapping[str, int], program: bytes
 ) -> None:
-    stopping = seccomp.stopping(numbers, syscall_table.RECORDED)
+    stopping = seccomp.stopping(numbers, syscall_table.recorded())
     tried = {name: [arguments] for name, arguments, _ in ARGUMENTS}
     for name, arguments, _ in ARGUMENTS:
         tried[name].append(arguments)
@@ -393,11 +393,11 @@ def test_the_names_that_stop_are_those_that_the_filter_stops(
 
 
 def test_a_name_that_the_machine_lacks_needs_no_rule() -> None:
-    numbers = syscall_table.table("aarch64")
+    numbers = syscall_numbers.table("aarch64")
     missing = {"open", "modify_ldt", "inotify_init", "iopl"}
     assert missing.isdisjoint(numbers)
 
-    program = seccomp.build("aarch64", numbers, syscall_table.RECORDED)
+    program = seccomp.build("aarch64", numbers, syscall_table.recorded())
 
     assert read_answer(evaluate(program, ARCH["aarch64"], numbers["openat"])) == RECORD
 

@@ -21,10 +21,11 @@ import pytest
 from buildperm.sandbox import machine
 from buildperm.supervisor.landlock_rules import OWN
 from buildperm.supervisor.metadata_guard import MetadataGuard
-from buildperm.tracer import syscall_table
-from buildperm.tracer.recorder import observation
+from buildperm.tracer import syscall_numbers, syscall_table
+from buildperm.tracer.recorder import change_calls
 from buildperm.tracer.recorder.brokered import Refused, Result, Substitute
 from buildperm.tracer.recorder.process_tree import Process
+from buildperm.tracer.syscall_table import ChangeLayout
 from tests.bench import USERS, Bench, make_bench, wait_until
 from tests.programs import CHILDREN, program_text
 
@@ -35,11 +36,11 @@ if TYPE_CHECKING:
 
 BWRAP = machine.bubblewrap()
 WHY_NOT = machine.probe_wrapper(BWRAP) if BWRAP else "it is not installed"
-NUMBERS = syscall_table.table()
+NUMBERS = syscall_numbers.table()
 GUARDED = [
     name
-    for name, (change, _, _) in syscall_table.CHANGES.items()
-    if change.split("-")[0] in ("mode", "owner", "times", "attribute") and name in NUMBERS
+    for name, layout in syscall_table.of(ChangeLayout).items()
+    if layout.change.split("-")[0] in ("mode", "owner", "times", "attribute") and name in NUMBERS
 ]
 
 PRELUDE = program_text("metadata_calls.py", NUMBERS=repr({name: NUMBERS[name] for name in GUARDED}))
@@ -48,7 +49,7 @@ EPILOGUE = program_text("metadata_results.py")
 GRANTS = {"read": ["$WORKSPACE/*", "$WORKSPACE/gen/**"], "write": ["$WORKSPACE/gen/**"]}
 BY_PATH = [name for name in GUARDED if not name.startswith(("fchmod", "fchown")) or "at" in name]
 BY_PATH = [name for name in BY_PATH if name not in ("fsetxattr", "fremovexattr", "file_setattr")]
-RELATIVE = [name for name in BY_PATH if syscall_table.CHANGES[name][1][0] >= 0]
+RELATIVE = [name for name in BY_PATH if syscall_table.of(ChangeLayout)[name].path[0] >= 0]
 BY_DESCRIPTOR = ["fchmod", "fchown", "fsetxattr", "fremovexattr"]
 EMPTY = [name for name in ("fchmodat2", "fchownat", "utimensat") if name in NUMBERS]
 FOLLOWING = [name for name in BY_PATH if name not in ("lchown", "lsetxattr", "lremovexattr")]
@@ -106,7 +107,7 @@ def test_every_call_works_on_files_that_the_script_may_write(any_bench: Bench) -
     assert len(found) >= 3 * len(BY_PATH) + 4
     for name, (code, before, after) in found.items():
         assert code == 0, name
-        change = syscall_table.CHANGES[name.split()[0]][0]
+        change = syscall_table.of(ChangeLayout)[name.split()[0]].change
         if change == "mode-changed":
             assert (before[0], after[0]) == (0o600, 0o640), name
         elif change == "times-changed":
@@ -581,8 +582,8 @@ def test_a_path_is_followed_from_the_root_of_the_process(tmp_path: Path, way: st
     works |= {"/proc/self/fd/3"}
     assert {path for path, answer in answers.items() if answer == 0} == works
     # Told as the process would say it, wherever its root is.
-    assert {told[path] for path in works} == {observation.changed(b"/w/in/f")}
-    assert {told[path] for path in ("/w/out/f", "away")} == {observation.changed(b"/w/out/f")}
+    assert {told[path] for path in works} == {change_calls.changed(b"/w/in/f")}
+    assert {told[path] for path in ("/w/out/f", "away")} == {change_calls.changed(b"/w/out/f")}
     assert answers["missing"] == -errno.ENOENT
     assert answers["/w/out/f"] is answers["../out/f"] is answers["away"] is by_folder is None
     assert stat.S_IMODE((root / "w/out/f").stat().st_mode) == 0o600

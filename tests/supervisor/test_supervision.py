@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildperm.tracer import syscall_table
+from buildperm.tracer import syscall_numbers
 from tests.bench import USERS, make_bench
 from tests.programs import program_text
 
@@ -338,7 +338,7 @@ def run_together(bench: Bench, attempts: list[Attempt]) -> Ended:
 
 def script(attempts: list[Attempt]) -> str:
     """Write the script that makes `attempts`, with one line of output for each."""
-    text = f"numbers = {dict(syscall_table.table())!r}\n{PRELUDE}"
+    text = f"numbers = {dict(syscall_numbers.table())!r}\n{PRELUDE}"
     for attempt in attempts:
         body = "".join(f"        {line}\n" for line in attempt.body.splitlines())
         text += f"if os.fork() == 0:\n    try:\n{body}{EPILOGUE}os.wait()\n"

@@ -78,7 +78,8 @@ def main(spec: dict[str, Any]) -> int:
         os.close(gate)
         if spec["readable"]:
             restrict(spec["readable"], spec["writable"])
-        confine(build_filter(spec["filter"]))
+        given = spec["filter"]
+        confine(given if isinstance(given, bytes) else build_filter(given))
         os.execve(argv[0], argv, spec["env"])
     writer = Writer(**spec["caps"])
     recorder = Recorder(writer, spec["calls"])

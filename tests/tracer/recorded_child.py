@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
-from buildperm.tracer import syscall_table
+from buildperm.tracer import syscall_numbers, syscall_table
 from buildperm.tracer.recording import reader as recording
 
 if TYPE_CHECKING:
@@ -98,8 +98,10 @@ class Record:
     ) -> list[str]:
         """Return the command that runs `argv` under the recorder."""
         refuse = refuse or {}
-        numbers = syscall_table.table()
-        names = [name for name in syscall_table.RECORDED if name in numbers and name not in refuse]
+        numbers = syscall_numbers.table()
+        names = [
+            name for name in syscall_table.recorded() if name in numbers and name not in refuse
+        ]
         recorded = {numbers[name]: 0 for name in names}
         recorded |= {numbers[name]: errno for name, errno in refuse.items()}
         spec = {

@@ -1,87 +1,46 @@
-"""The system call tables, checked against the kernel's own headers and against real calls."""
+"""The table of recorded calls: what it says fits, and one entry is all that another call takes."""
 
 from __future__ import annotations
 
-import platform
-import re
 import subprocess
-
-import pytest
+import sys
+from typing import TYPE_CHECKING
 
 from buildperm.tracer import syscall_table
+from buildperm.tracer.syscall_table import ChangeLayout, OpenLayout
+from tests.programs import CHILDREN
 
-_DEFINITION = re.compile(r"#define __NR_(\w+) (\d+)$", re.MULTILINE)
-
-
-def test_the_numbers_of_this_machine_are_those_of_its_headers() -> None:
-    listing = subprocess.run(
-        ["cc", "-E", "-dM", "-include", "asm/unistd.h", "-xc", "/dev/null"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    numbers = {name: int(number) for name, number in _DEFINITION.findall(listing)}
-    table = syscall_table.table()
-
-    known = numbers.keys() & table.keys()
-    assert {name: table[name] for name in known} == {name: numbers[name] for name in known}
-    assert len(known) > 300
-    assert {name for name in syscall_table.RECORDED if name in numbers} <= table.keys()
-
-
-def test_x86_64_knows_every_recorded_call() -> None:
-    assert set(syscall_table.RECORDED) <= syscall_table.table("x86_64").keys()
-
-
-def test_aarch64_lacks_only_calls_that_it_does_not_have() -> None:
-    """It came after the calls that take a descriptor: syscalls(2)."""
-    missing = set(syscall_table.RECORDED) - syscall_table.table("aarch64").keys()
-
-    assert missing == {
-        "open",
-        "creat",
-        "unlink",
-        "rmdir",
-        "rename",
-        "link",
-        "symlink",
-        "mkdir",
-        "mknod",
-        "chmod",
-        "chown",
-        "lchown",
-        "utime",
-        "utimes",
-        "futimesat",
-    }
-    assert syscall_table.table("aarch64")["openat"] == 56
-    assert syscall_table.table("aarch64")["renameat2"] == 276
-
-
-@pytest.mark.parametrize("machine", syscall_table.MACHINES)
-def test_no_number_stands_for_two_calls(machine: str) -> None:
-    table = syscall_table.table(machine)
-
-    assert len(set(table.values())) == len(table)
-    assert max(table.values()) < 512  # no x32 number among them
-    assert table["fchmodat2"] == 452
-    assert table["removexattrat"] == 466
-
-
-def test_this_machine_is_the_default() -> None:
-    assert syscall_table.table() == syscall_table.table(platform.machine())
-
-
-def test_an_unknown_machine_is_an_error_that_names_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"`pdp11`.*x86_64, aarch64"):
-        syscall_table.table("pdp11")
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_every_layout_names_arguments_that_exist() -> None:
-    for descriptor, path, flags in syscall_table.OPENS.values():
+    for opening in syscall_table.of(OpenLayout).values():
+        descriptor, path = opening.path
         assert -1 <= descriptor < path <= 5
-        assert -1 <= flags <= 5
-    for _, first, second in syscall_table.CHANGES.values():
-        assert all(-1 <= place <= 5 for place in (*first, *second))
-    assert set(syscall_table.FLAGS) <= set(syscall_table.CHANGES)
-    assert set(syscall_table.CHANGES) >= syscall_table.FOLLOWING
+        assert -1 <= opening.flags <= 5
+    for change in syscall_table.of(ChangeLayout).values():
+        assert all(-1 <= place <= 5 for place in (*change.path, *change.other))
+        assert -1 <= change.flags <= 5
+
+
+def test_one_entry_is_all_that_it_takes_to_record_another_call(tmp_path: Path) -> None:
+    """From the filter to the line: `chdir`, which is in no table, as if it changed something."""
+    assert "chdir" not in syscall_table.CALLS
+    (tmp_path / "sub").mkdir()
+
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.children.added_call", tmp_path],
+        cwd=CHILDREN.parent.parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ran.stderr == ""
+    assert ran.stdout.splitlines() == [
+        f"times-changed {tmp_path}/sub 0",
+        "times-changed / 0",
+        "times-changed /none 2",
+    ]

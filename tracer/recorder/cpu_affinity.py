@@ -23,7 +23,7 @@ import ctypes
 import os
 
 from buildperm.tracer.recorder.ptrace import CONT, SYSCALL, libc, request
-from buildperm.tracer.syscall_table import ASKS_AFFINITY, SETS_AFFINITY
+from buildperm.tracer.syscall_table import AffinityLayout, of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,8 +73,12 @@ class CpuAffinity:
 
             return enter, leave
 
-        ways = {ASKS_AFFINITY: self.widen} | dict.fromkeys(SETS_AFFINITY, self.end)
-        return {number: done_at(ways[name]) for number, name in calls.items() if name in ways}
+        layouts = of(AffinityLayout)
+        return {
+            number: done_at(self.end if layouts[name].sets else self.widen)
+            for number, name in calls.items()
+            if name in layouts
+        }
 
     def begin(self, pid: int) -> None:
         """Begin with the child `pid`, which has executed nothing yet; it will make all others."""

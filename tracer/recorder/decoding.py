@@ -15,6 +15,9 @@ from buildperm.tracer.recorder import location, memory
 ARGUMENTS = 64  # How many arguments of a program are kept,
 ARGUMENTS_SIZE = 4096  # and how many bytes of them.
 
+RESTARTING = 512
+"""An errno from here on (ERESTARTSYS …) is for the kernel: it makes the call again."""
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import os
 
-from buildperm.tracer import syscall_table as layouts
 from buildperm.tracer.recorder import memory
+from buildperm.tracer.syscall_table import MOST_TOKENS, TokenLayout, of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,8 +40,13 @@ class Tokens:
         `pipe` is the device and inode of the job server.
         """
         self._pipe = pipe
-        ways = {"read": (self._enter, self._read), "write": (self._enter_write, self._written)}
-        return {number: ways[name] for number, name in calls.items() if name in layouts.TOKENS}
+        taking, giving = (self._enter, self._read), (self._enter_write, self._written)
+        layouts = of(TokenLayout)
+        return {
+            number: taking if layouts[name].takes else giving
+            for number, name in calls.items()
+            if name in layouts
+        }
 
     def _enter(self, tid: int, _process: Process, stopped: Stopped) -> Seen | None:
         try:
@@ -52,7 +57,7 @@ class Tokens:
 
     def _enter_write(self, tid: int, process: Process, stopped: Stopped) -> Seen | None:
         seen = self._enter(tid, process, stopped)
-        return seen and (memory.read(tid, seen[0], stopped[3] & layouts.MOST_TOKENS),)
+        return seen and (memory.read(tid, seen[0], stopped[3] & MOST_TOKENS),)
 
     def _read(self, tid: int, _process: Process, seen: Seen, result: int, _refused: bool) -> None:
         if result > 0:

@@ -22,8 +22,9 @@ from buildperm.tracer.recorder import ptrace, registers, signalling
 from buildperm.tracer.recorder.brokered import Refused, Result, Substitute
 from buildperm.tracer.recorder.cpu_affinity import CpuAffinity
 from buildperm.tracer.recorder.decoding import refused_call
+from buildperm.tracer.recorder.exec_calls import executed
 from buildperm.tracer.recorder.jobserver_tokens import Tokens
-from buildperm.tracer.recorder.observation import Observer, executed
+from buildperm.tracer.recorder.observation import Observer
 from buildperm.tracer.recorder.process_tree import SIGKILL, Tree, children, kill
 from buildperm.tracer.recorder.ptrace import (
     AT_EXIT,
@@ -36,7 +37,7 @@ from buildperm.tracer.recorder.ptrace import (
     request,
 )
 from buildperm.tracer.recorder.run_end import TooManyProcesses
-from buildperm.tracer.syscall_table import BROKERED, EXECUTIONS, FOREIGN, TOKENS
+from buildperm.tracer.syscall_table import BROKERED, FOREIGN, ExecutionLayout, TokenLayout, of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Recorder:
         )
         self._handlers |= self._handover.handlers(calls)
         # At the exit of one it may be another thread; the others wait as long as they like.
-        patient = {*EXECUTIONS, *TOKENS}
+        patient = {*of(ExecutionLayout), *of(TokenLayout)}
         self._patient = {number for number, name in calls.items() if name in patient}
         self.tokens = Tokens(self._handover.resume)  # Of Cargo's job server.
         self._threads = self._tree.threads

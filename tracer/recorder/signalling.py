@@ -12,9 +12,9 @@ from __future__ import annotations
 import os
 from errno import EPERM, ESRCH
 
-from buildperm.tracer import syscall_table as layouts
 from buildperm.tracer.recorder import location
 from buildperm.tracer.recorder.brokered import Substitute
+from buildperm.tracer.syscall_table import SignalLayout, of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,10 +42,11 @@ def handlers(
         is_wrapper: Tells whether a process of the tree only holds the script.
         resume: Lets a stopped thread go on.
     """
+    layouts = of(SignalLayout)
     return {
-        number: _handler(name, writer, tree, is_wrapper, resume)
+        number: _handler(name, layouts[name].target, writer, tree, is_wrapper, resume)
         for number, name in calls.items()
-        if name in layouts.SIGNALS
+        if name in layouts
     }
 
 
@@ -63,13 +64,12 @@ def brokers(calls: Mapping[int, str]) -> dict[int, Broker]:
 
 def _handler(
     name: str,
+    kind: str,
     writer: Writer,
     tree: Tree,
     is_wrapper: Callable[[int], bool],
     resume: Callable[[int], None],
 ) -> tuple[Enter, Leave]:
-    kind = layouts.SIGNALS[name]
-
     def enter(tid: int, process: Process, stopped: Stopped) -> Seen | None:
         target = location.signed(stopped[1])
         if kind == "descriptor":

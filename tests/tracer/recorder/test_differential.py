@@ -14,6 +14,12 @@ import pytest
 
 from buildperm.tracer import syscall_table
 from buildperm.tracer.recording.event import Executed, FileOpened, PathChanged
+from buildperm.tracer.syscall_table import (
+    ChangeLayout,
+    ExecutionLayout,
+    OpenLayout,
+    SocketLayout,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +73,8 @@ def expected(listings: list[Path], home: Path) -> set[tuple[str, str, int]]:
                 continue
             name, arguments, descriptor, error = found.groups()
             number = getattr(errno, error) if error else 0
-            if name in syscall_table.SOCKETS:
+            layout = syscall_table.CALLS.get(name)
+            if isinstance(layout, SocketLayout):
                 continue
             for here in _HERE.findall(arguments):
                 cwd = plain(here)
@@ -79,20 +86,20 @@ def expected(listings: list[Path], home: Path) -> set[tuple[str, str, int]]:
                 cwd = cwd if number else os.path.realpath(paths[0])
             elif name == "fchdir":
                 cwd = described(arguments)
-            elif (
-                not paths or syscall_table.CHANGES.get(name, ("", (0, 0)))[1][1] < 0
-            ):  # by descriptor
-                seen.add((syscall_table.CHANGES[name][0], described(arguments), number))
-            elif name in syscall_table.OPENS:
+            elif isinstance(layout, OpenLayout):
                 path = plain(descriptor) if descriptor else tidy(paths[0])
                 seen.add(("open", path, number))
-            elif name in syscall_table.EXECUTIONS:
+            elif isinstance(layout, ExecutionLayout):
                 seen.add(("exec", tidy(paths[0]), number))
             else:
-                change = syscall_table.CHANGES[name][0]
-                last = paths[1] if change in ("renamed", "linked", "symlinked") else paths[0]
-                follows = name in syscall_table.FOLLOWING
-                seen.add((change, os.path.realpath(last) if follows else tidy(last), number))
+                assert isinstance(layout, ChangeLayout), line
+                change = layout.change
+                if not paths or layout.path[1] < 0:  # by descriptor
+                    path = described(arguments)
+                else:
+                    path = paths[1] if change in ("renamed", "linked", "symlinked") else paths[0]
+                    path = os.path.realpath(path) if layout.follows else tidy(path)
+                seen.add((change, path, number))
     return {(kind, _RANDOM.sub("?", path), number) for kind, path, number in seen}
 
 
@@ -140,7 +147,7 @@ def test_strace_sees_the_same(record: Record, tmp_path: Path, workload: str) -> 
     home.mkdir()
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(home), "LC_ALL": "C", **DATES}
     command = ["/bin/sh", "-c", WORKLOADS[workload]]
-    wanted = ",".join(f"?{name}" for name in (*syscall_table.RECORDED, "chdir", "fchdir"))
+    wanted = ",".join(f"?{name}" for name in (*syscall_table.recorded(), "chdir", "fchdir"))
     listing = ["-o", str(listings / "of"), "-e", f"trace={wanted}"]
     ran = subprocess.run(
         ["strace", "-ff", "-y", "-xx", "-s4096", *listing, *command],

@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 LEAN = (
     "recorder.loop",
+    "recorder.observation",
     "recorder.budget",
     "recorder.writer",
     "syscall_table",

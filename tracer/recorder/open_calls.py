@@ -1,0 +1,113 @@
+"""Reads the calls that open files, and tells which opened something else than was asked for.
+
+Part of the supervisor: standard library only, nothing heavy.
+"""
+
+from __future__ import annotations
+
+import posixpath
+
+from buildperm.tracer.recorder import decoding, location, memory, refusal
+from buildperm.tracer.recorder.decoding import RESTARTING
+from buildperm.tracer.recorder.location import AT_FDCWD, TOO_LONG
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from buildperm.tracer.recorder.observation import Enter, Leave, Observer, Seen, Stopped
+    from buildperm.tracer.recorder.process_tree import Process
+    from buildperm.tracer.syscall_table import OpenLayout
+
+_CACHED = 8192  # Entries of a cache before it is emptied.
+
+
+def handler(observer: Observer, _name: str, layout: OpenLayout) -> tuple[Enter, Leave]:
+    """Return what reads a call with such a layout."""
+    start_at, path_at = (index + 1 for index in layout.path)
+    flags_at, fixed_flags, has_open_how = layout.flags + 1, layout.fixed_flags, layout.has_open_how
+    writer, resume, outer = observer.writer, observer.resume, observer.outer
+    paths = observer.paths
+    differs, failed = paths.differ, paths.failed
+    mode, creates = decoding.mode, decoding.creates
+    descriptor, generalised = location.descriptor, location.generalised
+
+    def enter(tid: int, process: Process, stopped: Stopped) -> Seen:
+        path = outer(memory.text(tid, stopped[path_at]) or b"")
+        start = stopped[start_at] if start_at else AT_FDCWD
+        if has_open_how:
+            flags = int.from_bytes(memory.read(tid, stopped[flags_at], 8), "little")
+        else:
+            flags = stopped[flags_at] if flags_at else fixed_flags
+        return path, start, flags
+
+    def leave(tid: int, process: Process, seen: Seen, result: int, refused: bool) -> None:
+        path, start, flags = seen
+        if result >= 0:
+            found = outer(descriptor(tid, result))
+            raced = found != path and differs(tid, process.pid, start, path, found)
+            if not found.startswith(b"/"):
+                found = location.absolute(process.pid, tid, start, path)
+            resume(tid)
+            found = generalised(process.pid, found)
+            writer.opened(process, found, mode(flags), creates(flags), 0, False, raced)
+            return
+        if -result >= RESTARTING:
+            resume(tid)
+            return
+        wanted = location.absolute(process.pid, tid, start, path)
+        if -result in refusal.SUSPECT or observer.is_hidden(result, wanted):
+            wanted = location.resolved(wanted)
+            refused = refused or refusal.may_open(
+                wanted,
+                reading=mode(flags) in ("read", "read-write"),
+                writing=mode(flags) in ("write", "read-write"),
+                creating=creates(flags),
+                owning=decoding.owning(flags),
+            )
+            resume(tid)
+        else:
+            resume(tid)
+            wanted = failed(wanted)
+        wanted = generalised(process.pid, wanted)
+        writer.opened(process, wanted, mode(flags), creates(flags), -result, refused, False)
+
+    return enter, leave
+
+
+class OpenedPaths:
+    """Compares paths as they were asked for with those that were opened, and remembers both."""
+
+    def __init__(self) -> None:
+        self._explained: set[tuple[bytes, bytes]] = set()  # Path asked for, where links lead.
+        self._directories: dict[bytes, bytes] = {}  # Where directories with `..` lead.
+
+    def differ(self, tid: int, pid: int, start: int, path: bytes, found: bytes) -> bool:
+        """Say whether `found` was opened although `path` was asked for, and no link explains it."""
+        if not found.startswith(b"/"):
+            return not found  # empty: closed again already by another thread
+        if (path, found) in self._explained:
+            return False
+        if not path.startswith(b"/") and b".." not in path and found.endswith(b"/" + path):
+            return False
+        wanted = location.absolute(pid, tid, start, path)
+        if wanted == found or (wanted, found) in self._explained:
+            return False
+        led = location.resolved(wanted)
+        if led not in (found, posixpath.dirname(found)) and not found.endswith(TOO_LONG):
+            return True  # the directory: O_TMPFILE
+        if len(self._explained) >= _CACHED:
+            self._explained.clear()
+        self._explained.add((wanted, found))
+        return False
+
+    def failed(self, wanted: bytes) -> bytes:
+        """Return the path of an open that failed by itself, without the `..` in it."""
+        if b"/.." not in wanted:
+            return wanted
+        directory, name = posixpath.split(wanted)
+        led = self._directories.get(directory)
+        if led is None:
+            led = location.resolved(directory)
+            if len(self._directories) >= _CACHED:
+                self._directories.clear()
+            self._directories[directory] = led
+        return posixpath.normpath(posixpath.join(led, name))
