@@ -1,4 +1,4 @@
-"""The numbers of system calls, checked against the kernel's own headers and real calls."""
+"""The numbers of system calls, checked against the kernel's own headers."""
 
 from __future__ import annotations
 
