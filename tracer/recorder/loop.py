@@ -78,8 +78,8 @@ class Recorder:
         self.brokers: dict[int, Broker] = {}  # By call, for those that the filter marks so.
         self._writer = writer
         self._calls = calls
-        self._handover = CpuAffinity()
-        self._observer = Observer(writer, calls, self._handover.resume)
+        self._affinity = CpuAffinity()
+        self._observer = Observer(writer, calls, self._affinity.resume)
         self._handlers = self._observer.handlers
         self._tree = Tree(writer)
         self._handlers |= signalling.handlers(
@@ -87,13 +87,13 @@ class Recorder:
             writer,
             self._tree,
             lambda pid: pid in self._wrapper_pids,
-            self._handover.resume,
+            self._affinity.resume,
         )
-        self._handlers |= self._handover.handlers(calls)
+        self._handlers |= self._affinity.handlers(calls)
         # At the exit of one it may be another thread; the others wait as long as they like.
         patient = {*of(ExecutionLayout), *of(TokenLayout)}
         self._patient = {number for number, name in calls.items() if name in patient}
-        self.tokens = Tokens(self._handover.resume)  # Of Cargo's job server.
+        self.tokens = Tokens(self._affinity.resume)  # Of Cargo's job server.
         self._threads = self._tree.threads
         self._pending: dict[int, tuple[Leave, Seen, Process]] = {}  # By thread, until its exit.
         self._root = 0  # The build script; before it has begun, the sandbox wrapper around it.
@@ -121,7 +121,7 @@ class Recorder:
         self._program = _identity(program)
         self._root = pid
         self._tree.add_root(pid)
-        self._handover.begin(pid)
+        self._affinity.enable(pid)
 
     def count_tokens(self, pipe: tuple[int, int]) -> None:
         """Count what the tree takes from a job server, given by device and inode."""
@@ -160,7 +160,7 @@ class Recorder:
         try:
             return self._loop()
         finally:
-            self._handover.end()
+            self._affinity.disable()
 
     def _loop(self) -> int:
         wait = os.waitpid
@@ -253,7 +253,7 @@ class Recorder:
             if stopped[0] in self._patient:
                 request(SYSCALL, tid, None, None)
             else:
-                self._handover.enter(tid)
+                self._affinity.resume_call(tid)
 
     def _refuse_foreign(self, tid: int, process: Process, stopped: Stopped) -> None:
         """Refuse a call of another architecture, whose number says nothing here."""
@@ -343,12 +343,12 @@ class Recorder:
         if not self.has_begun:
             request(CONT, pid, None, None)
             return
-        self._handover.made(pid)
+        self._affinity.unpin_new(pid)
         former = ptrace.message(pid)
         before = self._threads.get(pid) or self._tree.adopt(pid)
         for tid in before.threads - {former}:
             self._pending.pop(tid, None)
-            self._handover.gone(tid)
+            self._affinity.forget(tid)
         pending = self._pending.pop(former, None)
         program, requested, argv = executed(pid, pending and pending[1])
         if program:
@@ -379,7 +379,7 @@ class Recorder:
         """Handle the first stop of a thread, or the end of its group-stop."""
         if self._is_stopping:
             self._kill_all()
-        self._handover.made(tid)
+        self._affinity.unpin_new(tid)
         self._resume(tid, process, 0)
 
     def _trapped(self, tid: int, process: Process) -> None:
@@ -416,7 +416,7 @@ class Recorder:
             process.breakpoints.forget(tid)
         self._tree.remove(tid)
         self._pending.pop(tid, None)
-        self._handover.gone(tid)
+        self._affinity.forget(tid)
 
     def _void(self, process: Process) -> None:
         if not self.voided:

@@ -1,4 +1,4 @@
-"""Processors are handed over at stops, and nobody but the recorder can tell."""
+"""Threads are pinned to the recorder's CPU within calls, and only the recorder can tell."""
 
 from __future__ import annotations
 
@@ -30,84 +30,86 @@ def waiting() -> Iterator[int]:
 
 
 @pytest.fixture
-def handover(waiting: int) -> Iterator[CpuAffinity]:
+def affinity(waiting: int) -> Iterator[CpuAffinity]:
     made = CpuAffinity()
-    made.begin(waiting)
+    made.enable(waiting)
     yield made
-    made.end()
+    made.disable()
     assert os.sched_getaffinity(0) == ALL
 
 
 @several
-def test_a_thread_is_held_to_the_recorders_processor_only_within_a_call(
-    handover: CpuAffinity, waiting: int
+def test_a_thread_is_pinned_to_the_recorders_cpu_only_within_a_call(
+    affinity: CpuAffinity, waiting: int
 ) -> None:
-    handover.enter(waiting)
+    affinity.resume_call(waiting)
 
     within = os.sched_getaffinity(waiting)
     assert len(within) == 1
     assert within == os.sched_getaffinity(0)
 
-    handover.resume(waiting)
+    affinity.resume(waiting)
 
     assert os.sched_getaffinity(waiting) == ALL
 
 
 @several
-def test_the_scheduler_may_choose_another_processor_from_time_to_time(
-    handover: CpuAffinity, waiting: int
+def test_the_scheduler_may_choose_another_cpu_from_time_to_time(
+    affinity: CpuAffinity, waiting: int
 ) -> None:
     free = 0
     for _ in range(1000):
-        handover.enter(waiting)
+        affinity.resume_call(waiting)
         free += os.sched_getaffinity(0) == ALL == os.sched_getaffinity(waiting)
-        handover.resume(waiting)
+        affinity.resume(waiting)
 
     assert 5 <= free <= 50
 
 
 @several
-def test_what_is_made_by_a_thread_that_is_held_is_free(handover: CpuAffinity, waiting: int) -> None:
+def test_a_new_thread_is_unpinned(affinity: CpuAffinity, waiting: int) -> None:
     os.sched_setaffinity(waiting, {min(ALL)})
 
-    handover.made(waiting)
+    affinity.unpin_new(waiting)
 
     assert os.sched_getaffinity(waiting) == ALL
 
 
 @several
-def test_the_end_leaves_everybody_free_and_alone(handover: CpuAffinity, waiting: int) -> None:
-    handover.enter(waiting)
+def test_disabling_unpins_everything_and_pins_nothing_any_more(
+    affinity: CpuAffinity, waiting: int
+) -> None:
+    affinity.resume_call(waiting)
 
-    handover.end()
+    affinity.disable()
 
     assert os.sched_getaffinity(waiting) == os.sched_getaffinity(0) == ALL
-    handover.enter(waiting)
+    affinity.resume_call(waiting)
     assert os.sched_getaffinity(waiting) == ALL
     os.sched_setaffinity(waiting, {min(ALL)})
-    handover.resume(waiting)
-    handover.made(waiting)
+    affinity.resume(waiting)
+    affinity.unpin_new(waiting)
     assert os.sched_getaffinity(waiting) == {min(ALL)}
 
 
-def test_it_cannot_take_the_processor_from_the_recorder(waiting: int) -> None:
-    handover = CpuAffinity()
+def test_a_script_does_not_preempt_the_recorder(waiting: int) -> None:
+    affinity = CpuAffinity()
 
-    handover.begin(waiting)
+    affinity.enable(waiting)
 
     expected = os.SCHED_BATCH if len(ALL) > 1 else os.SCHED_OTHER
     assert os.sched_getscheduler(waiting) == expected
 
 
 @pytest.mark.parametrize("policy", [os.SCHED_BATCH, os.SCHED_IDLE])
-def test_who_knows_about_scheduling_is_left_alone(waiting: int, policy: int) -> None:
+def test_nothing_is_pinned_under_another_scheduling_policy(waiting: int, policy: int) -> None:
     found: list[object] = []
 
     def try_it() -> None:  # In a thread, which ends with its policy: there may be no way back.
         os.sched_setscheduler(0, policy, os.sched_param(0))
-        handover = CpuAffinity()
-        handover.begin(waiting)
-        handover.enter(waiting)
+        affinity = CpuAffinity()
+        affinity.enable(waiting)
+        affinity.resume_call(waiting)
         found.extend([os.sched_getscheduler(waiting), os.sched_getaffinity(waiting)])
 
     thread = threading.Thread(target=try_it)
@@ -118,7 +120,7 @@ def test_who_knows_about_scheduling_is_left_alone(waiting: int, policy: int) -> 
 
 
 @pytest.mark.parametrize("what", ["asking", "setting"])
-def test_a_program_may_use_the_processors_that_it_always_could(
+def test_a_program_may_use_the_cpus_that_it_always_could(
     record: Record, child: Callable[..., Path], what: str
 ) -> None:
     recorded = record(child("affinity"), what)
@@ -127,7 +129,7 @@ def test_a_program_may_use_the_processors_that_it_always_could(
     assert recorded.recording.end.exit == 0
 
 
-def test_a_thread_in_a_call_may_be_asked_about(
+def test_a_thread_in_a_call_has_the_affinity_that_it_always_had(
     record: Record, child: Callable[..., Path], tmp_path: Path
 ) -> None:
     os.mkfifo(tmp_path / "fifo")
@@ -137,7 +139,7 @@ def test_a_thread_in_a_call_may_be_asked_about(
     assert recorded.stdout == b"0\n"
 
 
-def test_a_child_of_who_takes_the_processor_from_others_is_free(
+def test_a_child_of_a_thread_with_a_policy_of_its_own_is_unpinned(
     record: Record, child: Callable[..., Path]
 ) -> None:
     for _ in range(20):
@@ -145,7 +147,7 @@ def test_a_child_of_who_takes_the_processor_from_others_is_free(
 
 
 @several
-def test_a_thread_that_executes_is_free(record: Record, child: Callable[..., Path]) -> None:
+def test_a_thread_that_executes_is_unpinned(record: Record, child: Callable[..., Path]) -> None:
     """Linked so that nothing stops before it asks."""
     recorded = record(child("affinity", "-static"), "executing", "100")
 
