@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -10,14 +11,14 @@ import pytest
 from buildperm.errors import ExitCode
 from buildperm.policy import selection
 from buildperm.policy.access import Outcome
-from buildperm.policy.kinds import GRANTABLE
-from buildperm.policy.presets import NAMES
 from buildperm.policy.proposal import Reason, Risk
 from buildperm.rules.limits import DEFAULTS
 from buildperm.rules.pattern import TOKENS
 from buildperm.tui import bindings
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+CRATE = json.loads((ROOT / "policy/grants.schema.json").read_text())["$defs"]["crate"]["properties"]
 
 
 def table(name: str, heading: str) -> list[list[str]]:
@@ -53,19 +54,17 @@ def test_every_limit_is_explained_with_its_default() -> None:
     assert told == DEFAULTS
 
 
-def test_every_kind_of_grant_is_explained() -> None:
+def test_every_key_of_a_crate_is_explained() -> None:
     told = [quoted(row[0])[0] for row in table("cargo-toml.md", "key")]
 
-    own = {"presets", "deny", "reviewed", "reason"}
-
-    assert {str(kind) for kind in GRANTABLE} | own == set(told)
+    assert set(told) == set(CRATE)
 
 
 def test_every_preset_and_every_token_is_named() -> None:
     text = (DOCS / "cargo-toml.md").read_text(encoding="utf-8")
     presets = next(row for row in table("cargo-toml.md", "key") if row[0] == "`presets`")
 
-    assert set(quoted(presets[1])) == set(NAMES)
+    assert set(quoted(presets[1])) == set(CRATE["presets"]["items"]["enum"])
     tokens = re.findall(r"`(\$\w+(?: \$\w+)+)`", text)
     assert [set(each.split()) for each in tokens] == [{f"${token}" for token in TOKENS}]
 
@@ -79,7 +78,7 @@ def test_every_word_of_the_filter_is_explained_and_understood() -> None:
 
     fields = {"reason" if field == "standing" else field for field in selection.FIELDS}
     assert {word.partition(":")[0] for word in words if ":" in word} == fields
-    assert {str(kind) for kind in GRANTABLE} <= values
+    assert set(CRATE["deny"]["properties"]) <= values
     assert {risk.name.lower() for risk in Risk} <= values
     assert {str(outcome) for outcome in Outcome} <= values
     assert reasons == [str(reason) for reason in Reason]
