@@ -1,8 +1,8 @@
 """The commit that grants are compared with, and what stood beside Cargo.toml in it.
 
-Whoever wrote the commits, the settings of the repository or the name on the command line may be
-hostile: a name reaches git on its standard input, where nothing is an option, and afterwards only
-as a hash. Links are not followed, and sizes have limits.
+The commits, the settings of the repository and the name on the command line may all be hostile.
+The name reaches git on its standard input, where nothing is an option, and from then on only as a
+hash. Links are not followed, and sizes are limited.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MANIFESTS_MOST = 2_000
 _OBJECT = re.compile(rb"([0-9a-f]{40,64}) (\w+) (\d+)")  # git-cat-file(1), "Batch Output".
 _ENTRY = re.compile(rb"(\d+) (\w+) ([0-9a-f]{40,64}) +(\d+|-)\t(.*)", re.DOTALL)  # git-ls-tree(1).
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # No branch or tag can stand in its place.
-# gitrevisions(7), "<refname>": git takes the first that is there, and a tag comes with a fetch.
+# gitrevisions(7), "<refname>": git takes the first that exists, and a fetch can bring tags.
 _WAYS = ("refs/tags/{}", "refs/heads/{}", "refs/remotes/{}", "refs/remotes/{}/HEAD")
 _LINK = b"120000"
 _POINTER = b"version https://git-lfs.github.com/spec/"
@@ -39,10 +39,10 @@ class BaseCommit:
     folder: Path
     prefix: bytes  # The folder, from the top of the repository on: empty, or with `/` at its end.
     name: str  # As it was asked for.
-    commit: str  # What is compared with: a hash.
-    is_base: bool  # It is where the branch began, and not the commit of that name.
-    note: str  # Why it is not the one that was to be expected; empty where it is.
-    tip: str  # The commit of that name: a hash.
+    commit: str  # The one to compare with: a hash.
+    is_base: bool  # It is where the branch began, not the named commit itself.
+    note: str  # Why it is not the commit one would expect; empty if it is.
+    tip: str  # The named commit: a hash.
 
     def __str__(self) -> str:
         return f"{self.name} ({self.commit[:_SHOWN]})"
@@ -56,11 +56,11 @@ class BaseCommit:
     def merged(self, name: str, content: bytes) -> tuple[bytes, bytes] | None:
         """Return a file as a merge would make it, and as the named commit has it.
 
-        None where the base is that commit, where one of both has no such file, or where they
+        None if the base is the named commit, if either of them lacks the file, or if they
         conflict, so that a person has to look.
 
         Raises:
-            BuildpermError: One was no ordinary file, is too large, or git cannot tell.
+            BuildpermError: One is no ordinary file or too large, or git cannot tell.
         """
         if not self.is_base:
             return None
@@ -75,10 +75,10 @@ class BaseCommit:
         return (made.stdout, theirs) if made.succeeded else None
 
     def files(self, names: Sequence[str]) -> dict[str, bytes]:
-        """Return the content of files beside Cargo.toml; what was not there is left out.
+        """Return the content of files beside Cargo.toml, but for those that are not there.
 
         Raises:
-            BuildpermError: One was no ordinary file, is too large, or git cannot tell.
+            BuildpermError: One is no ordinary file or too large, or git cannot tell.
         """
         paths = {self.prefix + name.encode(): name for name in names}
         found = [entry for entry in self._entries(*paths) if entry.path in paths]
@@ -95,7 +95,7 @@ class BaseCommit:
         return known
 
     def above(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yield every Cargo.toml above the folder, the nearest first, and the way down from it.
+        """Yield every Cargo.toml above the folder, the nearest first, with the path down from it.
 
         Raises:
             BuildpermError: Git cannot tell.
@@ -128,7 +128,7 @@ class BaseCommit:
         if len(found) > _MANIFESTS_MOST or sum(entry.size for entry in found) > _ALL_MOST:
             raise BuildpermError(
                 f"{self.name} has too many files called Cargo.toml to look through",
-                hint="Look at what changed in the grants by yourself, and leave out `--against`.",
+                hint="Look at the changed grants yourself, and leave out `--against`.",
             )
         content = self._read(entry.blob for entry in found)
         return {
@@ -160,7 +160,7 @@ class BaseCommit:
             what = "a symbolic link" if entry.mode == _LINK else "no file"
             raise BuildpermError(
                 f"{place} is {what}, which is not followed",
-                hint="Look at what changed in the grants by yourself, and leave out `--against`.",
+                hint="Look at the changed grants yourself, and leave out `--against`.",
             )
         if entry.size > LARGEST:
             raise BuildpermError(
@@ -209,16 +209,16 @@ class _TreeEntry:
 def find(folder: Path, name: str) -> BaseCommit:
     """Find the commit that the grants in `folder` are compared with.
 
-    It is where HEAD and the named commit part, so that a branch is not told of what others have
-    done since. Where that cannot be known for sure it is the named commit itself, which may say
-    that too much is wider, and never too little.
+    It is where HEAD and the named commit part, so that a branch does not hear of what others have
+    done since. Where that point is not certain, it is the named commit itself: then too much may
+    count as wider, but never too little.
 
     Raises:
         BuildpermError: There is no repository, or no such commit in it.
     """
     if not name or name.startswith("-") or not name.isprintable():
         raise BuildpermError(
-            f"`--against {name}`: that is no name of a commit",
+            f"`--against {name}`: that is not the name of a commit",
             hint="Name a branch, a tag or a commit: `--against origin/main`.",
         )
     about = untrusted_git.run_git(
@@ -229,9 +229,9 @@ def find(folder: Path, name: str) -> BaseCommit:
     if not about.succeeded or inside != b"true":
         complaint = about.error or "it is not the work tree of one"
         raise BuildpermError(
-            f"`--against {name}`: {folder} is in no repository of git that can be used: "
+            f"`--against {name}`: {folder} is not in a git repository that can be used: "
             f"{complaint}",
-            hint="Call it in a clone; where git doubts whose it is, see `safe.directory` in "
+            hint="Run it in a clone; if git doubts who owns that, see `safe.directory` in "
             "git-config(1).",
         )
     is_shallow = shallow != b"false"
@@ -242,7 +242,7 @@ def find(folder: Path, name: str) -> BaseCommit:
 
 
 def _commits(folder: Path, name: str, *, is_shallow: bool) -> tuple[str, str]:
-    """Return the hash of the named commit, and that of HEAD: empty where there is none yet."""
+    """Return the hashes of the named commit and of HEAD, which is empty before the first commit."""
     full = [way.format(name) for way in _WAYS]
     asked = "".join(f"{each}^{{commit}}\n" for each in (name, "HEAD", *full))
     given = asked.encode("utf-8", "surrogateescape")
@@ -271,11 +271,11 @@ def _commits(folder: Path, name: str, *, is_shallow: bool) -> tuple[str, str]:
 
 
 def _base(folder: Path, name: str, commit: str, head: str, *, is_shallow: bool) -> tuple[str, str]:
-    """Return what to compare with, and a sentence where that is not where the branch began."""
+    """Return what to compare with, and why, if that is not where the branch began."""
     if not head or commit == head:
         return commit, ""
     if is_shallow:
-        # What is cut off may hold a later commit that both have in common.
+        # The history that is cut off may hold a later common commit.
         return commit, (
             f"this clone is shallow, so it is compared with {name} as it is: what was taken back "
             "there since this branch began counts as wider here (`fetch-depth: 0` tells them apart)"

@@ -58,10 +58,10 @@ class BaseGrants:
             return None
 
     def moved(self, metadata: Metadata) -> Iterator[WiderGrant]:
-        """Tell of grants that stood in another file and are not in force there any more.
+        """Yield what had grants in another Cargo.toml that are no longer in force.
 
-        What they required and limited cannot be compared, as it was for another workspace. Where
-        this Cargo.toml had grants in force, it is looked for those around what was taken in.
+        These grants cannot be compared, as they were for another workspace. If this Cargo.toml
+        already had grants in force, only the workspaces of members from elsewhere are looked at.
         """
         raw = self._files.get(MANIFEST)
         had = raw is not None and self._was_root and _table(raw)
@@ -107,9 +107,9 @@ class BaseGrants:
             return locks.parsed(raw, place)
 
     def _is_root(self) -> bool:
-        """Tell whether Cargo.toml was the root of a workspace there, as Cargo looks for it.
+        """Tell whether Cargo.toml was the root of its workspace in that commit, as Cargo finds it.
 
-        Of what is none the grants are not in force: whatever it says may have come in unnoticed.
+        Grants in any other file are not in force, so nobody may have noticed what it says.
         """
         raw = self._files.get(MANIFEST)
         if raw is None or not _table(raw) or "workspace" in _document(raw):
@@ -124,7 +124,7 @@ class BaseGrants:
 
 
 def _took_from(metadata: Metadata, folder: Path) -> bool:
-    """Tell whether a member that lies elsewhere than the workspace lies in `folder`."""
+    """Tell whether a member from outside the workspace folder lies in `folder`."""
     root = Path(os.path.realpath(metadata.root))
     members = (metadata.packages[each].folder for each in metadata.members)
     real = (Path(os.path.realpath(each)) for each in members)
@@ -133,18 +133,18 @@ def _took_from(metadata: Metadata, folder: Path) -> bool:
 
 @contextmanager
 def _there(place: Path) -> Iterator[None]:
-    """Say of what is wrong that it is so in the other commit, where nothing can be mended.
+    """Add to an error that it is about the other commit, which cannot be changed any more.
 
     Raises:
-        BuildpermError: Something is.
+        BuildpermError: There was an error.
     """
     try:
         yield
     except BuildpermError as error:
         raise BuildpermError(
             f"{error.args[0]}; so the grants cannot be compared with `{place}`",
-            hint="Mend it there first, or look at what changes in the grants by yourself and leave "
-            "out `--against`.",
+            hint="Fix it there first, or look at the changed grants yourself and leave out "
+            "`--against`.",
         ) from error
 
 
@@ -158,7 +158,7 @@ def _table(raw: bytes) -> object:
 
 
 def _root(raw: bytes) -> object:
-    """Return the workspace that a Cargo.toml says to belong to; None where it says nothing."""
+    """Return the workspace that a Cargo.toml names as its own; None if it names none."""
     package = _document(raw).get("package")
     return package.get("workspace") if isinstance(package, dict) else None
 

@@ -38,7 +38,7 @@ class BuildOutcome:
 
     build: HeldBuild
     finished: Finished
-    units: tuple[Unit, ...]  # The recorded runs that took part.
+    units: tuple[Unit, ...]  # The recorded runs that belong to it.
     scripts: tuple[ScriptRun, ...]
 
 
@@ -58,7 +58,7 @@ def script_runs(
 ) -> tuple[ScriptRun, ...]:
     """Put together, for each package, what its recorded runs did beyond its grants.
 
-    `lost` are the packages of which a run came to no end that anybody told of.
+    `lost` are the packages with a run whose end was not recorded.
     """
     runs: dict[bytes, list[Recording]] = {package: [] for package in lost}
     for unit in took_part:
@@ -78,9 +78,9 @@ def script_runs(
 
 
 def unended(session: Session, finished: Finished) -> list[bytes]:
-    """Return the packages of which a build script was started and never came to its end.
+    """Return the packages whose build script was started and has no recorded end.
 
-    Something has ended its supervisor, or the disk is full: what it did is not recorded.
+    Its supervisor was killed, or the disk is full: what the script did is not recorded.
     """
     if finished.interrupted:
         return []
@@ -92,7 +92,7 @@ def unended(session: Session, finished: Finished) -> list[bytes]:
 
 
 def ways_to(workspace: Workspace, package_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Return the names on a shortest way from a member to each of the packages."""
+    """Return the names on a shortest path from a member to each of the packages."""
     chains = workspace.project.metadata.chains(package_ids)
     return {each: tuple(step.name for step in chain) for each, chain in chains.items()}
 
@@ -108,11 +108,11 @@ def appraise(
     """Say what one package's build scripts did beyond its grants.
 
     Args:
-        package: As in the session that it ran under.
+        package: Its entry in the session that it ran under.
         recordings: Of all its runs.
         accesses: All that they did.
         way: How the package got into the graph.
-        is_lost: One more run of it was not recorded to its end.
+        is_lost: Another run of it has no recorded end.
     """
     failures = dict.fromkeys(
         reason for each in recordings for reason in (each.end.failure, each.end.voided) if reason
@@ -146,7 +146,7 @@ def _unopened(
     package: SessionPackage, recordings: Sequence[Recording], accesses: Iterable[Access]
 ) -> list[Access]:
     if not all(each.header.mode == "enforcing" for each in recordings):
-        return []  # It was granted since.
+        return []  # It may have been granted since.
     return proposals.unopened(accesses, rules(granted(package)), rules(package["deny"]))
 
 
@@ -178,11 +178,11 @@ def granted(package: SessionPackage) -> dict[str, list[str]]:
 
 
 def package_of(session: Session, path: Path) -> tuple[SessionPackage, Recording] | None:
-    """Read a fresh recording and find whose it is; None where it cannot be read yet."""
+    """Read a fresh recording and find its package; None if it cannot be read yet."""
     try:
         found = reader.read(path)
     except BuildpermError:
-        return None  # Ended before it was complete; the end of the build tells.
+        return None  # It is incomplete; the end of the build tells why.
     for package in session["packages"].values():
         if (package["crate"], package["version"], package["source"]) == (
             found.header.crate,

@@ -15,7 +15,7 @@ from buildperm.workflow.review_changes import ReviewChanges
 def summary(
     changes: ReviewChanges, review: Review, comparisons: Mapping[CrateVersion, Comparison]
 ) -> Iterator[str]:
-    """Say what has been recorded: everything in a first session, later what is no longer so."""
+    """Say what was recorded: everything the first time, afterwards only what has changed."""
     scripts = changes.recorded.scripts
     if not scripts:
         yield "No build script has run."
@@ -34,7 +34,7 @@ def summary(
 
 
 def needs(changes: ReviewChanges, review: Review) -> str:
-    """Say how many build scripts need a person, and because of how much."""
+    """Say how many build scripts need a person, and how many decisions that takes."""
     scripts = changes.recorded.scripts
     asking = [each for each in review.proposals if each.reason is Reason.ASKED]
     total = text.count(len(scripts), "build script")

@@ -1,4 +1,4 @@
-"""Who the misbehaving crate of the demonstration calls, and what is planted for it to steal."""
+"""The thief whom the misbehaving crate of the demonstration calls, and what it can steal."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Thief:
                     while len(loot) < 65536 and (piece := connection.recv(4096)):
                         loot += piece
                 except OSError:
-                    pass  # What came until then is all there is.
+                    pass  # What has arrived so far is all there is.
                 self._received.append(bytes(loot))
 
     def take(self) -> list[bytes]:

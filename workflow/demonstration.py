@@ -21,11 +21,11 @@ _MARK = "left-padding-was-here.txt"
 
 
 def play(*, on_screens: bool, keep: bool) -> int:
-    """Show it all in a temporary folder; return the exit code.
+    """Run the demonstration in a temporary folder; return the exit code.
 
     Args:
-        on_screens: Have a person decide on the screens; else what is up to medium risk is allowed.
-        keep: Keep the folder.
+        on_screens: A person decides on the screens; otherwise all up to medium risk is allowed.
+        keep: Do not remove the folder.
 
     Raises:
         BuildpermError: There is no tool chain.
@@ -99,7 +99,7 @@ def _environment(folder: Path, workspace: Path, thief: Thief) -> dict[str, str]:
     plant_secrets(home)
     rust = toolchain.resolve(workspace, os.environ)
     environment = rust.environment(os.environ)
-    # A fresh CARGO_HOME would do as well; the real one keeps the user's own settings out of sight.
+    # A fresh CARGO_HOME keeps the user's own settings out of sight.
     for name in ("CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR", "RUSTC_WRAPPER"):
         environment.pop(name, None)
     environment |= {
@@ -116,7 +116,7 @@ def _environment(folder: Path, workspace: Path, thief: Thief) -> dict[str, str]:
 
 
 def _make_repository(workspace: Path, environment: Mapping[str, str]) -> None:
-    """Make a commit for the version stamp to find; without git the stamp does without."""
+    """Make a commit for the version stamp to find; without git there is no stamp."""
     if shutil.which("git") is None:
         return
     identity = ["-c", "user.name=demo", "-c", "user.email=demo@localhost"]
@@ -129,7 +129,7 @@ def _make_repository(workspace: Path, environment: Mapping[str, str]) -> None:
 
 
 def _tell_damage(workspace: Path, thief: Thief) -> None:
-    """Say what the misbehaving crate has got away with since the last time."""
+    """Say what the misbehaving crate got away with since the last call."""
     loot = [piece for piece in thief.take() if piece]
     for piece in loot:
         console.say(

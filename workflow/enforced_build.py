@@ -24,7 +24,7 @@ class EnforcementOptions:
     """What the command line says about one enforced build."""
 
     against: str | None  # The commit with which the grants are compared; None for none.
-    allow_wider: bool  # What has become wider is only a warning.
+    allow_wider: bool  # Wider grants are only a warning.
     require_reviewed: bool  # Build nothing where a build script was not reviewed.
     deny_unused: bool  # Fail where a grant is not used.
     is_warning: bool  # Findings do not fail the command.
@@ -71,7 +71,7 @@ def build(words: Sequence[str], outputs: ReportOutputs, options: EnforcementOpti
         workspace.project,
         workspace.policy,
         "enforcing",
-        # Standard output is the report's: what Cargo prints there would break the document.
+        # Standard output is for the report: what Cargo prints there would break the document.
         on_output=_to_standard_error if outputs.is_document else None,
     )
     outcome = run_held_build(held, workspace)

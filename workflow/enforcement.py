@@ -1,4 +1,4 @@
-"""What one enforced build came to: findings, the exit code, a patch that would change it."""
+"""The result of one enforced build: findings, the exit code, a patch that proposes grants."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Enforcement:
         self._other_findings = other_findings
 
     def has_unreviewed(self) -> bool:
-        """Find the build scripts that were not reviewed as they are now; tell whether there are.
+        """Find the build scripts that were not reviewed as they are now; tell whether any exist.
 
         Raises:
             BuildpermError: It cannot be found out.
@@ -61,14 +61,14 @@ class Enforcement:
         if own in reviewed or own in policy.contexts:
             self._pending = tuple(pending(project, policy, self._snapshots))
             return bool(self._pending)
-        # What is built here is not what is reviewed, as `build` beside `check`: a script counts as
-        # reviewed where nothing but that differs.
+        # This build is not the reviewed one, such as `build` where `check` was reviewed. A script
+        # counts as reviewed if nothing else differs.
         words = policy.contexts[0] if policy.contexts else shlex.join(LEARN)
         for each in pending(project, policy, self._snapshots, words=words):
             causes = tuple(cause for cause in each.causes if cause[0] is not Cause.CONTEXT)
             if causes:
                 self._pending += (replace(each, causes=causes),)
-        # What took no part there may take part here, and nobody has seen it run.
+        # A script that did not run there may run here, and nobody has seen it run.
         unseen = {key for key, snapshot in self._snapshots.items() if not snapshot.sightings}
         if unseen:
             known = {(each.crate, each.version) for each in self._pending}
@@ -78,7 +78,7 @@ class Enforcement:
         return bool(self._pending)
 
     def not_built(self) -> Report:
-        """Report that nothing was built, because something was not reviewed."""
+        """Report that nothing was built because something was not reviewed."""
         return self._report(None, self._not_reviewed(), ExitCode.NOT_REVIEWED)
 
     def report(self, outcome: BuildOutcome, *, deny_unused: bool) -> Report:
@@ -91,7 +91,7 @@ class Enforcement:
         exit_code = run.cargo_exit
         if run.offenders and self._level is Level.ERROR:
             exit_code = ExitCode.REFUSED
-        # A build that failed may not have come to the script that uses a grant.
+        # A build that failed may not have reached the script that uses a grant.
         unused = list(self._unused(outcome)) if deny_unused and run.cargo_exit == 0 else []
         if unused:
             found += findings.of_unused(unused, self._places, level=self._level)
@@ -114,14 +114,14 @@ class Enforcement:
         return findings.of_pending(self._pending, self._places, level=self._level)
 
     def _unused(self, outcome: BuildOutcome) -> Iterator[tuple[str, str, frozenset[str]]]:
-        """Yield crate, versions and grants of everything that nothing makes use of."""
+        """Yield crate, versions and grants where nothing uses the grants."""
         scripts: dict[str, list[ScriptRun]] = {}
         for script in outcome.scripts:
             scripts.setdefault(script.crate, []).append(script)
         for key, grants in sorted(self._workspace.policy.crates.items()):
             here = scripts.get(key, [])
             if any(script.failed or script.failure or script.dropped for script in here):
-                continue  # What is missing from it may be what the grant is for.
+                continue  # The missing part may be what the grant is for.
             unused = reasons.unused(
                 grants,
                 [access for script in here for access in script.everything],

@@ -1,7 +1,7 @@
 """What build scripts were seen doing: the recordings on this machine, else `buildperm.lock`.
 
-Recordings count whatever they were made under, as long as they are of the same package: a change of
-the grants does not change what a script wanted.
+A recording counts under whatever grants it was made, as long as the package is the same: other
+grants do not change what a script wanted.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class RecordedRun:
     mode: str  # learning or enforcing.
     modified_s: float  # Seconds since 1970.
     accesses: tuple[Access, ...]
-    handed_over: tuple[str, ...]  # Folders of other scripts that it could read, portable.
+    handed_over: tuple[str, ...]  # Folders of other scripts that it could read, with tokens.
     places: Mapping[str, bytes]  # Folders by token, as they were then.
-    incomplete: str  # Why it may not show everything; empty if it does.
+    incomplete: str  # Why it may be incomplete; empty if it is not.
 
     @property
     def command(self) -> str:
@@ -52,7 +52,7 @@ class ContextEvidence:
 
     context: Context
     accesses: tuple[Access, ...]
-    handed_over: tuple[str, ...]  # Folders of other scripts that it could read, portable.
+    handed_over: tuple[str, ...]  # Folders of other scripts that it could read, with tokens.
     run: RecordedRun | None  # None where only `buildperm.lock` tells.
 
 
@@ -60,25 +60,23 @@ class ContextEvidence:
 class Evidence:
     """Everything that is known of what one build script does."""
 
-    runs: tuple[
-        RecordedRun, ...
-    ]  # All that are kept, also where several are of one context; newest first.
+    runs: tuple[RecordedRun, ...]  # All that are kept, even several of one context; newest first.
     snapshot: Snapshot | None  # Of this version, from `buildperm.lock`.
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether nothing was ever seen of it."""
+        """Tell whether nothing is known of it."""
         return not self.runs and (self.snapshot is None or not self.snapshot.sightings)
 
     @property
     def unrecorded(self) -> tuple[Sighting, ...]:
-        """Return what the snapshot tells of contexts that there is no recording of."""
+        """Return what the snapshot holds about contexts without a recording."""
         recorded = {run.context for run in self.runs}
         sightings = self.snapshot.sightings if self.snapshot else ()
         return tuple(each for each in sightings if each.context not in recorded)
 
     def contexts(self) -> list[ContextEvidence]:
-        """Return what it did: by the recordings, and by the snapshot where there are none."""
+        """Return what it did in each context: from recordings, or else from the snapshot."""
         return [
             *(
                 ContextEvidence(run.context, run.accesses, run.handed_over, run)
@@ -97,7 +95,7 @@ class Evidence:
         return combine(sight.accesses for sight in self.contexts())
 
     def handed_over(self) -> tuple[str, ...]:
-        """Return the folders that other scripts handed to it, portable."""
+        """Return the folders that other scripts handed to it, with tokens."""
         return tuple(dict.fromkeys(folder for run in self.runs for folder in run.handed_over))
 
 
@@ -111,9 +109,9 @@ def gather(
 
     Args:
         scripts: Whose recordings are wanted.
-        targets: Target directories of held builds, there or not.
+        targets: Target directories of held builds, whether they exist or not.
         snapshots: Those of `buildperm.lock`.
-        warn: Hears one line about each recording that cannot be used.
+        warn: Gets one line about each recording that cannot be used.
     """
     wanted = list(scripts)
     runs: dict[str, list[RecordedRun]] = {}
@@ -138,9 +136,9 @@ def gather(
 
 
 def was_allowed_by_run(access: Access) -> bool:
-    """Tell whether an access was allowed for a reason that only its run can tell."""
+    """Tell whether an access was allowed for a reason that only its run knows."""
     return access.is_free or (
-        # Harmless directives are kept without their values.
+        # Harmless directives are recorded without their values.
         access.kind is Kind.DIRECTIVE
         and access.outcome is Outcome.DONE
         and "=" not in access.target
@@ -163,7 +161,7 @@ def context_text(context: Context) -> str:
 
 
 def _access(seen: Seen) -> Access:
-    """Turn what a snapshot keeps back into an access, as far as that goes."""
+    """Make an access again of what a snapshot keeps, as far as possible."""
     return Access(
         seen.kind,
         seen.target,
@@ -179,7 +177,7 @@ def _access(seen: Seen) -> Access:
 def _run(
     path: Path, modified_s: float, header: _RecordingHeader, warn: Callable[[str], None]
 ) -> RecordedRun | None:
-    """Read a whole recording; None where it cannot be."""
+    """Read a whole recording; None if it cannot be read."""
     try:
         found = reader.read(path)
     except RecordingError as error:
@@ -209,7 +207,7 @@ def _incomplete(found: Recording) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _RecordingHeader:
-    """As much of a recording's first line as tells whose it is."""
+    """The part of a recording's first line that tells whose it is."""
 
     identity: tuple[str, str, str, str]  # Name, version, source, checksum.
     directory: str  # Of the manifest, portable.
@@ -217,7 +215,7 @@ class _RecordingHeader:
 
 
 def _header(path: Path) -> _RecordingHeader:
-    """Read only whose run it is: a recording can be long.
+    """Read only the first line: a recording can be long.
 
     Raises:
         RecordingError: It cannot be used.
@@ -237,7 +235,7 @@ def _header(path: Path) -> _RecordingHeader:
         features = tuple(sorted(map(str, said["features"])))
         context = Context(str(said["target"]), str(said["profile"]), features)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        reader.read(path)  # Says what is wrong with it in its own words.
+        reader.read(path)  # Its error is more precise.
         raise RecordingError(f"the recording `{path}` has no header") from error
     return _RecordingHeader(identity, directory, context)
 
@@ -245,7 +243,7 @@ def _header(path: Path) -> _RecordingHeader:
 def _is_of(header: _RecordingHeader, script: FoundScript) -> bool:
     package = script.package
     now = package.name, package.version, package.source, script.checksum
-    # Of packages without a source there may be several that share name and version.
+    # Several packages without a source may share a name and a version.
     return header.identity == now and bool(package.source or header.directory == script.directory)
 
 

@@ -21,15 +21,15 @@ from buildperm.sandbox.canaries import CanaryRun
 from buildperm.sandbox.runtime import RUNTIMES, Runtime, choose
 
 _TIMEOUT_S = 30
-_SHORTEST = 3  # A shorter name is hidden only where that would not spoil every other word.
+_SHORTEST = 3  # Hiding a shorter name would spoil every other word.
 _SEE = "What is missing, and the way out, is said above."
 
 
 def examine(*, landlock_abi: int) -> Diagnosis:
-    """Find out what this machine enforces, by trying; no newer Landlock ABI than this is used.
+    """Find out by trying what this machine enforces, with no newer Landlock ABI than this.
 
     Raises:
-        BuildpermError: The grants of the workspace here are broken.
+        BuildpermError: The grants of this workspace are broken.
     """
     chain = _toolchain()
     policy = _policy(chain) if chain else None
@@ -52,9 +52,9 @@ def examine(*, landlock_abi: int) -> Diagnosis:
 
 
 def _without() -> tuple[CanaryRun | None, str]:
-    """Let the canaries loose with nothing to hold them; if they cannot run, also say why."""
+    """Run the canaries unconfined; if they cannot run, say why."""
     if machine.probe().failure:
-        return None, ""  # The runtimes say so.
+        return None, ""  # The runtimes tell why.
     try:
         return canaries.without(), ""
     except CannotEnforceError as error:
@@ -73,7 +73,7 @@ def _tried(runtime: Runtime, free: CanaryRun | None, failure: str) -> Trialled:
 
 
 def _required(policy: Policy | None, runtimes: tuple[Trialled, ...]) -> Required:
-    """Tell whether the runtime that a build uses here holds, and is strong enough."""
+    """Tell whether the runtime that builds use here works, and is strong enough."""
     weakest, wanted = (policy.require, policy.runtime) if policy else (STRENGTH[0], STRENGTH[0])
     is_declared = policy is not None
     try:
@@ -88,7 +88,7 @@ def _required(policy: Policy | None, runtimes: tuple[Trialled, ...]) -> Required
 
 
 def _toolchain() -> Toolchain | None:
-    """Find the tool chain without having rustup install one."""
+    """Find the tool chain; rustup does not install one for this."""
     try:
         folder = Path.cwd()
         environment = dict(os.environ) | {"RUSTUP_AUTO_INSTALL": "0"}
@@ -98,10 +98,10 @@ def _toolchain() -> Toolchain | None:
 
 
 def _policy(chain: Toolchain) -> Policy | None:
-    """Read the grants of the workspace that this is called in; None where it is called in none.
+    """Read the grants of the workspace in the current folder; None if there is no workspace.
 
     Raises:
-        BuildpermError: There are some, and they are broken.
+        BuildpermError: The grants are broken.
     """
     command = [str(chain.cargo), "locate-project", "--workspace", "--message-format", "plain"]
     try:
@@ -122,7 +122,7 @@ def _policy(chain: Toolchain) -> Policy | None:
 
 
 def private_words() -> Iterator[str]:
-    """Yield what a report must not tell: who this is, on which machine, in which folder."""
+    """Yield what a report must not tell: names of the user, the machine and the folder."""
     found = [os.uname().nodename, os.uname().nodename.partition(".")[0]]
     for ask in (getpass.getuser, lambda: str(Path.home())):
         try:

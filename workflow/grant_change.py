@@ -1,4 +1,4 @@
-"""A change of one crate's grants that nobody has written: what to take away, replace and deny."""
+"""A hypothetical change of one crate's grants: what to take away, replace and deny."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MOST_WITHOUT = 3
 
 @dataclass(frozen=True, slots=True)
 class PresetItem:
-    """A preset, where a rule might stand."""
+    """A preset that is granted."""
 
     name: str
 
@@ -41,7 +41,7 @@ GrantItem = Rule | PresetItem
 
 @dataclass(frozen=True, slots=True)
 class GrantChange:
-    """The words of one command line, understood."""
+    """What one command line would change."""
 
     removed: tuple[GrantItem, ...] = ()
     replaced: tuple[tuple[GrantItem, GrantItem], ...] = ()  # Old and new.
@@ -84,7 +84,7 @@ def granted_items(grants: CrateGrants) -> list[GrantItem]:
 def parse(
     grants: CrateGrants, remove: Iterable[str], replaced: Iterable[str], deny: Iterable[str]
 ) -> GrantChange:
-    """Read the words for what is to be changed about `grants`.
+    """Parse the options that say what to change about `grants`.
 
     Args:
         grants: What one key of the grant table says.
@@ -93,7 +93,7 @@ def parse(
         deny: Rules.
 
     Raises:
-        BuildpermError: There are none, one is no rule, is not granted, or cannot stand in
+        BuildpermError: There are none, or one is no rule, is not granted, or is not allowed in
             Cargo.toml.
     """
     granted = {str(item): item for item in granted_items(grants)}
@@ -128,7 +128,7 @@ def _found(word: str, grants: CrateGrants, granted: Mapping[str, GrantItem]) -> 
 
 
 def _way_out(word: str, granted: Mapping[str, GrantItem], grants: CrateGrants) -> str:
-    """Say what is granted, first of all what may have been meant."""
+    """Say what is granted, with what was probably meant first."""
     parts = list(_related(_spelled(word), grants))
     if not parts:
         alike = [each for each in granted if each.partition(":")[2] == word]
@@ -143,7 +143,7 @@ def _way_out(word: str, granted: Mapping[str, GrantItem], grants: CrateGrants) -
 
 
 def _related(word: str, grants: CrateGrants) -> Iterator[str]:
-    """Say which grants are wider than what was meant."""
+    """Say which wider grants include what was meant."""
     kind, _, pattern = word.partition(":")
     if kind not in _KINDS or not is_literal(pattern):
         return
@@ -160,11 +160,11 @@ def _related(word: str, grants: CrateGrants) -> Iterator[str]:
 def _pairs(
     word: str, grants: CrateGrants, granted: Mapping[str, GrantItem]
 ) -> Iterator[tuple[GrantItem, GrantItem]]:
-    """Cut `OLD=NEW` where both sides make sense: a directive has an `=` of its own."""
+    """Split `OLD=NEW` where both sides make sense: a directive has an `=` of its own."""
     cuts = [(word[: found.start()], word[found.end() :]) for found in _BETWEEN.finditer(word)]
     if not cuts:
         raise BuildpermError(
-            f"`{word}` does not say what is to stand in place of what",
+            f"`{word}` does not say what replaces what",
             hint="Write `OLD=NEW`, such as "
             "`--replace 'read:$WORKSPACE/**=read:$WORKSPACE/schema/**'`.",
         )
@@ -216,6 +216,6 @@ def _check(rule: Rule, found: validation.Objection | None, what: str) -> None:
 
 
 def _spelled(word: str) -> str:
-    """Write the kind as it is written elsewhere."""
+    """Write the kind in its usual spelling."""
     kind, colon, rest = word.partition(":")
     return f"{_KINDS.get(kind, kind)}{colon}{rest}"

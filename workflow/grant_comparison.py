@@ -36,10 +36,10 @@ class GrantComparison:
 
     findings: tuple[Finding, ...]
     is_wider: bool
-    notes: tuple[str, ...]  # Lines of talk.
+    notes: tuple[str, ...]  # For standard error.
 
     def fails(self, *, allow_wider: bool) -> bool:
-        """Tell whether the command fails because of it."""
+        """Tell whether it makes the command fail."""
         return self.is_wider and not allow_wider
 
 
@@ -55,14 +55,14 @@ def compare(
     allow_wider: bool,
     is_warning: bool = False,
 ) -> GrantComparison:
-    """Compare the grants of `workspace` with those of the commit `against`; None for none.
+    """Compare the grants of `workspace` with those of the commit `against`, if there is one.
 
     Args:
         workspace: As it is in the folder, committed or not.
         snapshots: Its buildperm.lock.
-        against: The name of a commit.
-        allow_wider: What became wider is only a warning.
-        is_warning: So is everything.
+        against: The name of a commit, or None.
+        allow_wider: Wider grants are only a warning.
+        is_warning: Everything is only a warning.
 
     Raises:
         BuildpermError: There is no such commit, or what was granted in it cannot be read.
@@ -132,7 +132,7 @@ class _Comparer:
         yield f"Grants compared with {said}: {number}."
 
     def _folders(self, lock: Lock) -> frozenset[str]:
-        """Return the members that go by a plain key with that Cargo.lock."""
+        """Return the members whose key is their plain name with that Cargo.lock."""
         metadata = self._workspace.project.metadata
         members = {metadata.packages[each].name for each in metadata.members}
         folders = {each.name for each in lock.packages if not each.source}
@@ -140,7 +140,7 @@ class _Comparer:
         return frozenset(members & folders - twins)
 
     def _keys(self) -> frozenset[str]:
-        """Return the paths granted by name that lead to a key here, which no wildcard opens."""
+        """Return the granted paths that lead to a key file here; no wildcard opens those."""
         tables = (*self._base.policy.crates.values(), *self._workspace.policy.crates.values())
         places = self._workspace.places
         found = ((each, absolute(each, places)) for each in exact_paths(tables))
@@ -155,9 +155,9 @@ class _Comparer:
         keys: Collection[str],
         folders: tuple[Collection[str], Collection[str]],
     ) -> Iterator[WiderGrant]:
-        """Tell what a merge would grant that was taken back since this branch began.
+        """Yield what a merge would grant again although it was taken back since this branch began.
 
-        A branch that writes it down a second time, elsewhere, is not wider than its base.
+        A branch that repeats such a grant in another place is not wider than its base.
         """
         both = self._commit.merged(MANIFEST, self._workspace.manifest)
         if both is None:
@@ -173,7 +173,7 @@ class _Comparer:
             yield replace(each, what=what)
 
     def _claimed(self, places: GrantLines, said: str) -> Iterator[Finding]:
-        """Tell what counts as reviewed since; it grants nothing, so that nothing fails by it."""
+        """Yield what counts as reviewed since then; it grants nothing, so it lets nothing fail."""
         before = self._base.snapshots()
         if before is not None:
             yield from of_claimed(before, self._snapshots.snapshots, places, said)

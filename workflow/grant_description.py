@@ -29,7 +29,7 @@ class GrantDescription:
 
     lines: ManifestLines
     changes: Mapping[int, LineChange]  # By line of Cargo.toml.
-    is_asked: bool  # Certain crates were asked for.
+    is_asked: bool  # The user named crates.
 
     def text(self, found: Iterable[GrantTable]) -> Iterator[str]:
         for table in found:
@@ -74,7 +74,7 @@ class GrantDescription:
         for why, group in groupby(sorted(grant.withheld, key=_why), key=_why):
             yield f"      not in force{_parts(grant, group)}: {shown(why)}"
         if grant.unused:
-            yield f"      not made use of when {', '.join(grant.unused)} was reviewed"
+            yield f"      not used when {', '.join(grant.unused)} was reviewed"
 
     def _at(self, line: int) -> str:
         change = self.changes.get(line)
@@ -96,7 +96,7 @@ def _why(withheld: Withheld) -> str:
 
 
 def _parts(grant: Grant, group: Iterable[Withheld]) -> str:
-    """Say which part of a preset is meant; nothing where it is the whole of a rule."""
+    """Say which part of a preset is meant; nothing for a rule, which has no parts."""
     if grant.rule is not None:
         return ""
     named = [f"`{shown(each.rule.pattern)}`" for each in group]

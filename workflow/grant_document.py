@@ -17,7 +17,7 @@ class GrantDocument:
     """Writes tables of grants as objects."""
 
     changes: Mapping[int, LineChange]  # By line of Cargo.toml.
-    is_asked: bool  # Certain crates were asked for.
+    is_asked: bool  # The user named crates.
 
     def table(self, table: GrantTable) -> dict[str, object]:
         """Write one table."""
@@ -90,7 +90,7 @@ class GrantDocument:
         }
 
     def _place(self, line: int) -> dict[str, object]:
-        """Write a line of Cargo.toml, and its last change: null where git cannot tell."""
+        """Write a line of Cargo.toml and its last change, which is null if git cannot tell."""
         change = self.changes.get(line)
         told = change and {"commit": change.commit, "date": change.date, "author": change.author}
         return {"line": line, "changed": told}

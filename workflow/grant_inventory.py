@@ -29,7 +29,7 @@ class Grant:
     rule: Rule | None  # None for a preset.
     preset: str  # Empty for a rule.
     risk: Risk
-    why: str  # A clause.
+    why: str  # Without a full stop.
     line: int  # Of Cargo.toml.
     withheld: tuple[Withheld, ...]  # What of it is not in force.
     unused: tuple[str, ...]  # Versions whose last review saw no use of it.
@@ -49,21 +49,23 @@ class Denial:
 
 @dataclass(frozen=True, slots=True)
 class GrantTable:
-    """One table of grants, or what stands in for it where a build script has none."""
+    """One table of grants, or an empty one for a build script that has none."""
 
     key: str
-    line: int  # 0 where there is no such table.
+    line: int  # 0 if Cargo.toml has no such table.
     scripts: tuple[FoundScript, ...]  # Whose grants it holds.
     grants: tuple[Grant, ...]
     denials: tuple[Denial, ...]
     reviewed: tuple[tuple[str, int], ...]  # Versions, each with its line.
     reason: str
     reason_line: int
-    not_in_force: str  # Why it grants nothing to anybody, as a clause; empty where it does.
+    not_in_force: (
+        str  # Why no build script gets these grants, without a full stop; empty if one does.
+    )
     snapshots: tuple[Snapshot, ...]  # Of its key, the oldest version first.
 
     def lines(self) -> Iterator[int]:
-        """Yield the lines of Cargo.toml that it is told by."""
+        """Yield all lines of Cargo.toml that it comes from."""
         yield self.line
         yield self.reason_line
         yield from (line for _, line in self.reviewed)
@@ -78,14 +80,14 @@ def tables(
     scripts: Collection[FoundScript],
     keys: Iterable[str],
 ) -> list[GrantTable]:
-    """Put together what is granted under `keys`, of which there may be no table.
+    """Collect what is granted under `keys`; a key need not have a table.
 
     Args:
         view: The workspace.
         lines: The Cargo.toml with the grants.
         snapshots: Those of `buildperm.lock`.
         scripts: The build scripts that are wanted.
-        keys: Of tables; each once.
+        keys: Of tables, without duplicates.
     """
     policy = view.workspace.policy
     packages = view.workspace.project.lock.packages
@@ -163,7 +165,7 @@ class _InventoryReader:
             yield replace(found, withheld=tuple(out), unused=_unused(found, reviews))
 
     def _left_out_by_links(self, script: FoundScript) -> Iterator[Withheld]:
-        """Yield the rules that open nothing here because links lead out of their folders."""
+        """Yield the rules that open nothing here because a link leads out of their folder."""
         places = {**self.view.places, "MANIFEST_DIR": os.fsencode(script.package.folder)}
         metadata = self.view.workspace.project.metadata
         foreign = [
@@ -188,7 +190,7 @@ class _InventoryReader:
             yield Denial(rule, key, self.lines.rule(key, rule, is_denial=True))
 
     def _not_in_force(self, grants: CrateGrants) -> str:
-        """Say why a table holds the grants of no build script."""
+        """Say why no build script gets the grants of a table."""
         alone = replace(self.policy, crates={grants.key: grants})
         closer = {
             script.key
@@ -207,7 +209,7 @@ class _InventoryReader:
 
 
 def _asking(grants: CrateGrants) -> CrateGrants:
-    """Have a table of denials alone looked for as well."""
+    """Make a table that only denies count like one that grants."""
     return replace(grants, reviewed=grants.reviewed or frozenset({"0.0.0"}))
 
 

@@ -34,12 +34,12 @@ class GrantOverview:
     manifest_lines: ManifestLines
     tables: tuple[GrantTable, ...]
     changes: Mapping[int, LineChange]  # By line of Cargo.toml.
-    without_grants: int  # Build scripts.
-    is_asked: bool  # Certain crates were asked for.
+    without_grants: int  # How many build scripts.
+    is_asked: bool  # The user named crates.
 
     @classmethod
     def of(cls, words: Sequence[str], crates: Sequence[str]) -> GrantOverview:
-        """Find out what `crates` are granted, or all where there are none.
+        """Find out what `crates` are granted; without any, what all are granted.
 
         Args:
             words: For Cargo.

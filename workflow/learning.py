@@ -35,12 +35,12 @@ class Learning:
         options: ReviewOptions,
         front_end: FrontEnd | None,
     ) -> None:
-        """Read what was reviewed before.
+        """Read what has been reviewed before.
 
         Args:
-            workspaces: The workspace as each context sees it; never empty.
+            workspaces: The workspace in each context; at least one.
             options: What the command line says.
-            front_end: Asks the person; None where there is nobody to ask.
+            front_end: Asks a person; None if there is nobody to ask.
 
         Raises:
             BuildpermError: `buildperm.lock` cannot be read.
@@ -54,7 +54,7 @@ class Learning:
         target = open_target(self._workspace.project.metadata, "learn")
         self._journal = target.folder / "buildperm-journal.jsonl"
         self._failures: list[Failure] = []  # Of the last verifying run.
-        self._unanswered: list[Proposal] = []  # Of all rounds before this one.
+        self._unanswered: list[Proposal] = []  # Of the rounds before this one.
         self.changes: ReviewChanges
         self.comparisons: dict[CrateVersion, Comparison] = {}
         self.review: Review
@@ -70,7 +70,7 @@ class Learning:
         return self.changes.recorded
 
     def run(self) -> int:
-        """Go through it all; return the exit code.
+        """Run as many rounds as it takes; return the exit code.
 
         Raises:
             BuildpermError: A build cannot be held, or a file cannot be written.
@@ -127,7 +127,7 @@ class Learning:
         return self._failures
 
     def keep(self, entry: Entry | None) -> None:
-        """Keep one step of the review."""
+        """Keep one step of the review in the journal."""
         if entry is not None and not self.options.dry_run:
             journal.append(self._journal, entry)
 
@@ -170,7 +170,7 @@ class Learning:
         return frozenset[str]().union(*found)
 
     def decide(self) -> ReviewEnd:
-        """Have the last round decided about; return what is to be done with the answers."""
+        """Get decisions about the last round; return what to do with them."""
         if self.options.accept is not None:
             self.keep(self.review.accept_up_to(self.options.accept))
         for line in summary(self.changes, self.review, self.comparisons):
@@ -189,7 +189,7 @@ class Learning:
         return ReviewEnd.WRITE
 
     def session(self) -> ReviewSession:
-        """Return what there is to ask a person about the last round."""
+        """Return the questions of the last round, for a front end."""
         return ReviewSession(
             self.review,
             self.preview,
@@ -202,7 +202,7 @@ class Learning:
         )
 
     def _verify_unasked(self) -> None:
-        """Verify what has been accepted; accept what turns up meanwhile likewise."""
+        """Verify what was accepted without asking; accept in the same way what comes up."""
         while self.review.counts().allowed or self.review.counts().denied:
             failures = self.verify(lambda done, total, crate: True)
             new = [proposal for failure in failures for proposal in failure.proposals]
@@ -214,7 +214,7 @@ class Learning:
                 return
 
     def _write(self) -> bool:
-        """Write grants and snapshots; say whether that changed any grant."""
+        """Write grants and snapshots; tell whether any grant has changed."""
         before, after = self.preview()
         if after != before:
             editor.write_atomically(self._workspace.manifest_path, before, after)

@@ -24,8 +24,8 @@ class LineChange:
     """The commit that last changed a line."""
 
     commit: str  # Hexadecimal digits; empty where the line is not committed yet.
-    date: str  # As its author's clock had it: `2026-11-22`.
-    author: str  # Printable, whatever they call themselves.
+    date: str  # By its author's clock: `2026-11-22`.
+    author: str  # Printable, whatever the author's name is.
 
     def __str__(self) -> str:
         return f"{self.date} by {self.author}" if self.commit else "not committed yet"
@@ -34,8 +34,8 @@ class LineChange:
 def blame(path: Path, lines: Iterable[int]) -> dict[int, LineChange]:
     """Return the last change of each of `lines`, which count from 1, in the file at `path`.
 
-    What git cannot tell is left out, and so is everything where there is no git, no repository, or
-    the file is not in it. Where history was cut off, the oldest commit there says nothing.
+    Lines that git cannot tell about are left out; without git, without a repository, or if the file
+    is not in it, that is all of them. In a shallow clone the oldest commit tells nothing.
     """
     wanted = {line for line in lines if line > 0}
     real = Path(os.path.realpath(path))
@@ -57,7 +57,7 @@ def blame(path: Path, lines: Iterable[int]) -> dict[int, LineChange]:
     ]
     if not ranges:
         return found
-    # Of a commit, as git would run filters of the repository on what is in the folder.
+    # Of a commit: on the working tree git would run the filters of the repository.
     said = _git(
         real.parent,
         "blame",
@@ -81,7 +81,7 @@ def blame(path: Path, lines: Iterable[int]) -> dict[int, LineChange]:
 def _places(committed: Sequence[bytes], now: Sequence[bytes]) -> dict[int, int] | None:
     """Return where each line that is unchanged stands in the commit, both counted from 1.
 
-    None where both differ in more than can be compared in no time.
+    None if they differ too much to be compared quickly.
     """
     start = 0
     for one, other in zip(committed, now, strict=False):
@@ -105,13 +105,13 @@ def _places(committed: Sequence[bytes], now: Sequence[bytes]) -> dict[int, int] 
 
 
 def _git(folder: Path, *words: str) -> bytes:
-    """Return what git says; empty if it cannot."""
+    """Return what git prints; empty if it fails."""
     answer = untrusted_git.run_git(folder, "-c", "blame.showRoot=false", *words)
     return answer.stdout if answer.succeeded else b""
 
 
 def _read(said: str) -> tuple[dict[int, LineChange], Collection[str]]:
-    """Read the porcelain format; also return the commits beyond which git has not looked."""
+    """Read the porcelain format; also return the commits at which the history is cut off."""
     commits: dict[str, dict[str, str]] = {}
     lines: dict[int, str] = {}
     for commit, line, fields in _entries(said):
@@ -148,7 +148,7 @@ def _change(commit: str, fields: dict[str, str]) -> LineChange | None:
 
 
 def _date(seconds: str, zone: str) -> str:
-    """Write a moment as a day; empty if it is none, as anybody can write anything into a commit."""
+    """Write a moment as a day; empty if it is none: a commit can say anything."""
     offset = _ZONE.fullmatch(zone)
     try:
         moment = datetime.fromtimestamp(int(seconds), UTC)

@@ -22,13 +22,13 @@ from buildperm.report import text
 from buildperm.workflow.snapshot_file import open_snapshots
 from buildperm.workflow.workspace import open_contexts
 
-_MOST_NAMED = 3  # Files in one line; more are counted.
-_MOST_LOOKS = 3  # In a row, while files keep changing.
+_MOST_NAMED = 3  # Files named in one line; more are only counted.
+_MOST_LOOKS = 3  # In a row, as long as files keep changing.
 
 
 @dataclass(frozen=True, slots=True)
 class _WatchedState:
-    """What there is to review, and where that was read from."""
+    """What there is to review, and the files that say so."""
 
     root: Path
     files: frozenset[Path]
@@ -40,19 +40,19 @@ class _WatchedState:
 
 
 class LockWatch:
-    """One `buildperm watch`: what it has told so far, and what it was told from."""
+    """One `buildperm watch`: what it has told last, and what the files held then."""
 
     def __init__(self, *, is_asking: bool, options: Sequence[str]) -> None:
         self._is_asking = is_asking
-        self._options = options  # For `buildperm review`.
+        self._options = options  # To pass on to `buildperm review`.
         self._state = _look()
         self._contents = digests(self._state.files)
 
     def run(self, *, polling: bool) -> int:
-        """Wait, and tell, until it is interrupted or its terminal is gone.
+        """Tell of changes until it is interrupted or its terminal is gone.
 
         Args:
-            polling: Look once a second rather than be told by the kernel.
+            polling: Look once a second instead of being told by the kernel.
 
         Raises:
             BuildpermError: The workspace is gone.
@@ -72,7 +72,7 @@ class LockWatch:
                     return ExitCode.OK
 
     def _compare(self) -> None:
-        """Tell what has become of the workspace, if anything in it has other content."""
+        """Tell what there is to review now, if the content of a file has changed."""
         contents = digests(self._state.files)
         changed = [file for file in contents if contents[file] != self._contents.get(file)]
         if not changed:
@@ -85,18 +85,18 @@ class LockWatch:
         try:
             self._look_again()
         except BuildpermError as error:
-            # Being edited, or in the midst of a merge: there will be another change.
+            # Somebody is editing or merging: there will be another change.
             console.say(f"{what}: {' '.join(str(error.args[0]).split())}")
             return
         self._tell(what, is_new=not self._state.work <= before.work)
 
     def _look_again(self) -> None:
-        """Look until nothing has changed meanwhile: Cargo may complete a Cargo.lock of its own."""
+        """Look until nothing changes meanwhile: Cargo may write to Cargo.lock itself."""
         for _ in range(_MOST_LOOKS):
             before = digests(self._state.files)
             self._state = _look()
             after = digests(self._state.files)
-            # What has changed meanwhile still has to be told.
+            # Changes during the look are still to be told.
             self._contents = {file: before.get(file, after[file]) for file in after}
             if self._contents == after:
                 return
@@ -114,11 +114,13 @@ class LockWatch:
             for each in found:
                 for line in _reasons(each):
                     console.tell(f"  {line}")
-        termios.tcflush(sys.stdin, termios.TCIFLUSH)  # What was typed before is no answer.
+        termios.tcflush(
+            sys.stdin, termios.TCIFLUSH
+        )  # What was typed before the question is no answer.
         console.tell("Enter starts `buildperm review`, Ctrl+C ends.")
 
     def _wait(self, watcher: Watcher) -> bool:
-        """Wait until something may have changed; tell whether there is any use in going on."""
+        """Wait until something may have changed; tell whether to go on."""
         sources: list[Watcher | int] = [watcher]
         if self._is_asking:
             sources.append(sys.stdin.fileno())
@@ -159,10 +161,10 @@ def _look() -> _WatchedState:
 
 
 def _review(options: Sequence[str]) -> None:
-    """Run `buildperm review`; Ctrl+C is its own affair."""
+    """Run `buildperm review`, which handles Ctrl+C by itself."""
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
-        # -P: a workspace may well have a folder `buildperm`, which is not to be imported.
+        # -P: the workspace may have a folder `buildperm`, which must not be imported.
         subprocess.run([sys.executable, "-P", "-m", "buildperm", "review", *options], check=False)
     finally:
         signal.signal(signal.SIGINT, before)

@@ -15,13 +15,13 @@ from buildperm.report.text import rule_lines
 
 
 class ManifestLines:
-    """One Cargo.toml that holds grants, by line."""
+    """The lines of one Cargo.toml that holds grants."""
 
     def __init__(self, raw: bytes, path: Path) -> None:
-        """Find everything in it.
+        """Find where everything stands.
 
         Raises:
-            BuildpermError: It is no TOML.
+            BuildpermError: It is not TOML.
         """
         text, self._document = manifest.parse(raw, path)
         self._layout = layout(text)
@@ -33,7 +33,7 @@ class ManifestLines:
         return self._line((*self._home, "crates", key), exactly=True)
 
     def rule(self, key: str, rule: Rule, *, is_denial: bool = False) -> int:
-        """Return the line of a rule that a crate has; 0 if it has none such."""
+        """Return the line of a crate's rule; 0 if it has no such rule."""
         where: Keys = ("deny", str(rule.kind)) if is_denial else (str(rule.kind),)
         return self._element(key, where, rule.pattern)
 
@@ -50,11 +50,11 @@ class ManifestLines:
         return self._line((*self._home, "crates", key, "reason"), exactly=True)
 
     def table(self, key: str) -> str:
-        """Return the header of a crate's table, there or not."""
+        """Return the header of a crate's table, whether it exists or not."""
         return f"[{manifest.dotted((*self._home, 'crates', key))}]"
 
     def grant(self, proposal: Proposal, choice: Choice) -> list[str]:
-        """Write the lines that a choice stands for, with the header they go under."""
+        """Write the lines that a choice stands for, under their header."""
         return [self.table(proposal.crate), *rule_lines(proposal, choice)[1:]]
 
     def at(self, line: int) -> str:

@@ -1,4 +1,4 @@
-"""What the user asks about: `exec:perl`, `read:/etc/hosts`, a path, or a word that was recorded."""
+"""What the user asks about: `exec:perl`, `read:/etc/hosts`, a path, or a recorded name."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ _WAYS = (
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One access, in portable text."""
+    """The access that is asked about, with tokens for folders."""
 
     kind: Kind
     target: str
-    resolved: str = ""  # The file behind a program's name here; empty if there is none.
-    value: str = ""  # A directive with its whole value, where `target` leaves that out.
+    resolved: str = ""  # The file that a program's name means here; empty if there is none.
+    value: str = ""  # A directive with its whole value, if `target` leaves that out.
 
     @property
     def whole(self) -> str:
-        """Return what rules are held against."""
+        """Return what rules are matched with."""
         return self.value or self.target
 
     def __str__(self) -> str:
@@ -53,7 +53,7 @@ class QueryParser:
     def __init__(
         self, view: WorkspaceView, script: FoundScript, runs: Iterable[RecordedRun], folder: Path
     ) -> None:
-        """Find out about folders.
+        """Find out which folders the tokens stand for.
 
         Args:
             view: The workspace.
@@ -79,10 +79,10 @@ class QueryParser:
         self._folder = os.fsencode(folder)
 
     def parse(self, word: str, recorded: Sequence[Access]) -> Query:
-        """Understand `word`; what names no kind is looked for among what was `recorded`.
+        """Parse `word`; a word without a kind is looked up among what was `recorded`.
 
         Raises:
-            BuildpermError: It is none, or could mean several.
+            BuildpermError: It is no access, or may mean several.
         """
         if not word:
             raise BuildpermError("an access has a kind and a target", hint=_WAYS)
@@ -131,7 +131,7 @@ class QueryParser:
         return self._portable(os.path.realpath(self._absolute(text, word)), kind)
 
     def _program(self, text: str, word: str) -> Query:
-        """Call a program as `policy.fold` does: by its name, where PATH leads to it."""
+        """Name a program as `policy.fold` does: by its base name, if PATH leads to it."""
         if "/" not in text and not text.startswith(("$", "~", ".")):
             _refuse_wildcards(text, word)
             name = decode(text)
@@ -170,7 +170,7 @@ class QueryParser:
         return Query(Kind.DIRECTIVE, short, value=f"{key}={portable}")
 
     def _absolute(self, text: str, word: str) -> bytes:
-        """Read a path as a person writes it, or as reports do."""
+        """Read a path, written as people or as reports write it."""
         _refuse_wildcards(text, word)
         if text.startswith("~/") or text == "~":
             text = f"$HOME{text[1:]}"
@@ -188,13 +188,13 @@ class QueryParser:
     def _portable(self, path: bytes, kind: Kind = Kind.EXEC) -> str:
         if kind is not Kind.READ or not self._foreign.above(path):
             return _best([locate(path, places) for places in self._places])
-        # In the folder of the package, and not its own to read: `policy.fold` calls it so, too.
+        # It lies in the folder of the package, but is not the package's own: as in `policy.fold`.
         hidden = {"MANIFEST_DIR": b""}
         return _best([locate(path, {**places, **hidden}) for places in self._places])
 
 
 def _best(written: Sequence[str]) -> str:
-    """Return the text whose tokens say most: OUT_DIR lies in the target directory."""
+    """Return the text with the most specific token: OUT_DIR lies in the target directory."""
     for token in ("$OUT_DIR", "$TMP", "$TARGET_DIR"):
         for text in written:
             if token in text:

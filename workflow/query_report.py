@@ -50,11 +50,11 @@ class QueryReport:
         Args:
             words: For Cargo.
             crate: Whose build script is meant.
-            access: What it may or may not do.
+            access: What the question is about, in the user's words.
             folder: Where the command was given.
 
         Raises:
-            BuildpermError: It is not clear what is meant, or something is broken.
+            BuildpermError: The question is not clear, or something is broken.
         """
         view = open_view(words)
         script = find_script(view, crate)

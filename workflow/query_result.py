@@ -66,12 +66,12 @@ class QueryResult:
         """Find out what is enforced.
 
         Args:
-            script: Whom the question is about.
+            script: The build script that the question is about.
             policy: All grants of the workspace.
-            known: What it was seen doing.
-            snapshots: Those of `buildperm.lock`, of whatever crate.
+            known: What the script was seen doing.
+            snapshots: All of `buildperm.lock`.
             lines: The Cargo.toml with the grants.
-            query: What the question is about.
+            query: The access that the question is about.
         """
         self.script = script
         self._policy = policy
@@ -93,7 +93,7 @@ class QueryResult:
         self.sentence = verdict(script.key, query.kind, query.target, self.explanation)
 
     def _judge_value(self, seen: Access | None) -> None:
-        """Take back that a variable may be seen where its value, then or today, holds a secret."""
+        """Refuse a variable after all if its value, recorded or current, holds a secret."""
         grants, revision = self.script.grants, self.script.package.revision
         name = self.query.target
         is_open = isinstance(self.explanation, NotGranted) or explanation.is_allowed(
@@ -130,7 +130,7 @@ class QueryResult:
 
     @property
     def key(self) -> str:
-        """Return the key of the table that decides: a denial may stand in another."""
+        """Return the key of the table that decides: a denial may stand in another crate's."""
         if isinstance(self.explanation, Denied):
             return self.script.denying_key(self._policy, self.explanation.rule)
         return self.script.key
@@ -152,7 +152,7 @@ class QueryResult:
 
     @cached_property
     def proposal(self) -> Proposal | None:
-        """Return what a review would ask, had it just been seen; None if nothing."""
+        """Return what a review would ask if this had just been seen; None if nothing."""
         query = self.query
         why = why_sensitive(query.kind, query.target)
         access = Access(
@@ -173,7 +173,7 @@ class QueryResult:
 
     @cached_property
     def grant(self) -> tuple[str, ...]:
-        """Return the lines of Cargo.toml that would allow it; none if none do."""
+        """Return the lines of Cargo.toml that would allow it; none if no lines do."""
         if self.proposal is None:
             return ()
         choice = self.proposal.ladder[0]
@@ -183,7 +183,7 @@ class QueryResult:
         is_sensitive = isinstance(self.explanation, Sensitive)
         is_pinned = is_sensitive or any(of_rule(rule)[0] >= PINNED for rule in choice.rules)
         if version not in reviewed and is_pinned:
-            # It would not be in force without.
+            # Without this the grant would not be in force.
             versions = sorted({*reviewed, version}, key=age)
             lists.insert(0, f"reviewed = [{', '.join(map(_quoted, versions))}]")
         if is_sensitive and not (grants and grants.reason):
@@ -191,7 +191,7 @@ class QueryResult:
         return table, *lists
 
     def reviewed(self) -> Iterator[ReviewedSighting]:
-        """Yield the reviewed runs, of any version, in which it was seen."""
+        """Yield the reviewed runs of any version in which it was seen."""
         for snapshot in sorted(self._snapshots, key=lambda each: age(each.version)):
             for sighting in snapshot.sightings:
                 for seen in sorted(sighting.seen):
@@ -230,7 +230,7 @@ class QueryResult:
                 yield f"To grant it all the same, write by hand in {self._lines.name}:"
                 yield from (f"    {line}" for line in self.grant)
             case ByBaseline(_, explanation.TOOL | explanation.HANDED_OVER):
-                yield "Nothing in Cargo.toml can change that: the build cannot do without."
+                yield "Nothing in Cargo.toml can change that: the build cannot do without it."
             case found if explanation.is_allowed(found):
                 yield "To keep it from this build script all the same, write a denial:"
                 yield f"    {table}"

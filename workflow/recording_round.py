@@ -48,13 +48,13 @@ CrateVersion = tuple[str, str]
 class RecordedScript:
     """Everything that one package's build script did in all contexts together."""
 
-    package: SessionPackage  # As in the session that it ran under last.
+    package: SessionPackage  # Its entry in the session that it ran under last.
     run: ScriptRun
     accesses: tuple[Access, ...]
 
     @property
     def crate(self) -> CrateVersion:
-        """Return what it goes by."""
+        """Return its key and version."""
         return self.run.crate, self.run.version
 
 
@@ -64,8 +64,10 @@ class RecordingRound:
 
     outcomes: tuple[BuildOutcome, ...]
     scripts: tuple[RecordedScript, ...]  # By crate and version.
-    snapshots: Mapping[CrateVersion, Snapshot]  # Of all that the builds account for.
-    files: Mapping[Path, tuple[Path, ...]]  # What scripts were compiled from, by package folder.
+    snapshots: Mapping[
+        CrateVersion, Snapshot
+    ]  # Of every build script that these builds say something about.
+    files: Mapping[Path, tuple[Path, ...]]  # The sources of the scripts, by package folder.
 
     @property
     def interrupted(self) -> bool:
@@ -89,11 +91,11 @@ def record(
     """Build in each context under the learning profile.
 
     Args:
-        workspaces: One a context.
-        policy: The grants as they are by now.
-        runs: How often each script is run: more than once shows what is not stable.
-        doubtful: Names of packages that are compiled again, whatever Cargo takes for fresh.
-        tell: Hears what is going on besides the build.
+        workspaces: One for each context.
+        policy: The current grants.
+        runs: How often each script runs: more than once shows what is not stable.
+        doubtful: Names of packages to compile again, even if Cargo takes them for fresh.
+        tell: Gets a line on what happens besides the build.
 
     Raises:
         BuildpermError: A build cannot be started, or a build script cannot be held.
@@ -119,7 +121,7 @@ class _RoundBuilder:
         self._outcomes: list[BuildOutcome] = []
         self._packages: dict[CrateVersion, SessionPackage] = {}
         self._ways: dict[str, tuple[str, ...]] = {}  # By Cargo's package ID.
-        self._lost: set[CrateVersion] = set()  # One of its runs was not recorded to its end.
+        self._lost: set[CrateVersion] = set()  # A run of it has no recorded end.
         self._recordings: dict[CrateVersion, list[Recording]] = {}
         self._accesses: dict[CrateVersion, list[list[Access]]] = {}
         self._snapshots: dict[CrateVersion, Snapshot] = {}
@@ -176,7 +178,7 @@ class _RoundBuilder:
 
 
 def _united(one: Snapshot, other: Snapshot) -> Snapshot:
-    """Unite what two builds of one round saw of a build script, maybe in the same context."""
+    """Unite what two builds of one round saw of a build script, perhaps in the same context."""
     return replace(
         one,
         commands={**one.commands, **other.commands},
@@ -206,10 +208,10 @@ def _build(workspace: Workspace, policy: Policy, doubtful: Collection[str]) -> B
 def _repeat(
     outcome: BuildOutcome, times: int, tell: Callable[[str], None]
 ) -> dict[Path, list[Recording]]:
-    """Run each script `times` more; return the recordings by unit.
+    """Run each script `times` more often; return the recordings by unit.
 
     Raises:
-        BuildpermError: One of these runs left no recording, so that nobody knows what it did.
+        BuildpermError: One of these runs left no recording, so nobody knows what it did.
     """
     if not outcome.units:
         return {}

@@ -1,4 +1,4 @@
-"""What was seen of build scripts, held against other grants: what is refused then, what allowed."""
+"""What build scripts were seen doing, judged under other grants: what these refuse or allow."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from buildperm.workflow.script_lookup import FoundScript, WorkspaceView
 
 @dataclass(frozen=True, slots=True)
 class ChangedVerdict:
-    """An access that changed grants would judge otherwise."""
+    """An access that other grants judge differently."""
 
     access: Access  # Of all contexts together.
     now: Explanation
@@ -39,7 +39,7 @@ class ChangedVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """One build script, held against changed grants."""
+    """What changed grants mean for one build script."""
 
     script: FoundScript
     known: Evidence
@@ -48,15 +48,15 @@ class Replay:
 
 
 class Replayer:
-    """Where recordings are replayed; nothing is run."""
+    """Judges recorded accesses again; nothing is run."""
 
     def __init__(self, view: WorkspaceView, warn: Callable[[str], None]) -> None:
-        """Prepare; `warn` hears what may make the answer wrong, in whole lines."""
+        """Prepare; `warn` gets a line on whatever may make the answer wrong."""
         self._view = view
         self._warn = warn
 
     def replay(self, script: FoundScript, known: Evidence, then: CrateGrants | None) -> Replay:
-        """Hold all that is known of `script` against other grants."""
+        """Judge all that is known of `script` under other grants."""
         revision = script.package.revision
         new = then.denials if then else frozenset()
         before, after = Explainer(script.grants, revision), Explainer(then, revision)
@@ -106,7 +106,7 @@ class Replayer:
             )
 
     def _resolved(self, script: FoundScript, accesses: Iterable[Access]) -> Iterator[Access]:
-        """Find the programs behind names, which a snapshot does not keep: as PATH is now."""
+        """Find the files of programs with today's PATH: a snapshot keeps only their names."""
         parser = QueryParser(self._view, script, (), Path.cwd())
         for access in accesses:
             if access.kind is Kind.EXEC and "/" not in access.target:
@@ -117,7 +117,7 @@ class Replayer:
     def _warn_of_denials(
         self, script: FoundScript, access: Access, denials: Iterable[Rule]
     ) -> None:
-        """Say so where recordings do not keep what a denial is about."""
+        """Warn if recordings lack what a denial is about."""
         if access.kind is not Kind.DIRECTIVE or "=" in access.target:
             return
         for rule in denials:
@@ -139,7 +139,7 @@ def _explained(explainer: Explainer, context: ContextEvidence, access: Access) -
         handed_over=context.handed_over,
     )
     if access.kind is Kind.DIRECTIVE and is_free and context.run is not None:
-        # Of harmless ones the values are left out, but for one that serves as an example.
+        # The values of harmless directives are left out, but for one example.
         value = directive.portable(access.example, context.run.places)
         whole = access.target if "=" in access.target else f"{access.target}={value}"
         denied = explainer.explain(access.kind, whole, is_free=True)
@@ -148,7 +148,7 @@ def _explained(explainer: Explainer, context: ContextEvidence, access: Access) -
 
 
 def _is_older(run: RecordedRun, script: FoundScript) -> bool:
-    """Tell whether a build script of one's own was changed since; others never change."""
+    """Tell whether a build script of the user's own was changed since; others never change."""
     if script.package.source:
         return False
     try:

@@ -34,15 +34,15 @@ class ReportOutput:
 
     @property
     def is_alone(self) -> bool:
-        """Tell whether nothing may stand beside it."""
+        """Tell whether it must have standard output for itself."""
         return self.path is None and (self.format is None or self.format.is_exclusive)
 
 
 class ReportOutputs:
-    """All reports that one command was asked for."""
+    """All reports that one command is to write."""
 
     def __init__(self, form: str | None, reports: Sequence[str], patch: str | None = None) -> None:
-        """Read what was asked for.
+        """Parse the options for reports.
 
         Args:
             form: Of the report on standard output; None for text, or for what `reports` put there.
@@ -63,7 +63,7 @@ class ReportOutputs:
 
     @property
     def is_document(self) -> bool:
-        """Tell whether standard output is for one document alone."""
+        """Tell whether standard output belongs to a single document."""
         return any(one.is_alone for one in self._all)
 
     @property
@@ -92,7 +92,7 @@ class ReportOutputs:
             _check(path)
 
     def write(self, report: Report, patch: bytes = b"") -> None:
-        """Write every report; one that fails keeps none of the others back.
+        """Write every report, the others even if one fails.
 
         Raises:
             BuildpermError: One could not be written.
@@ -102,7 +102,7 @@ class ReportOutputs:
             content = output.format.document(report).encode() if output.format else patch
             try:
                 if output.path is None:
-                    # A person who is told that all is well is told beside the data.
+                    # That all is well is said to a person, not among the data.
                     is_prose = output.format is not None and output.format.is_prose
                     stream = sys.stderr if is_prose and not report.findings else sys.stdout
                     stream.buffer.write(content)
@@ -123,7 +123,7 @@ class ReportOutputs:
             raise failed
 
     def _appendices(self) -> Iterator[tuple[Appendix, Path]]:
-        """Yield what is appended to files that the environment names: a summary for GitHub."""
+        """Yield what to append to files that the environment names: the step summary of GitHub."""
         formats = {output.format.name: output.format for output in self._all if output.format}
         for each in formats.values():
             path = os.environ.get(each.appendix.variable) if each.appendix else None
@@ -214,7 +214,7 @@ def _beside(path: Path) -> Path:
 
 
 def _is_special(path: Path) -> bool:
-    """Tell whether `path` is there, and no ordinary file: `/dev/stderr`, a named pipe."""
+    """Tell whether `path` exists and is no ordinary file: `/dev/stderr`, a named pipe."""
     return path.exists() and not path.is_file()
 
 

@@ -38,8 +38,8 @@ def decide(
 ) -> int:
     """Ask about what the JSON report at `report` says was refused; write what is decided.
 
-    Nothing is built, so what is allowed is only held against the report, and `buildperm.lock` stays
-    as it is: this machine has seen nothing.
+    Nothing is built: decisions are only checked against the report, and `buildperm.lock` stays as
+    it is, since this machine has seen nothing.
 
     Raises:
         BuildpermError: The report cannot be used, or the grants cannot be written.
@@ -48,7 +48,7 @@ def decide(
 
 
 class _ReportReview:
-    """One report that is decided about."""
+    """The review of one report."""
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class _ReportReview:
         return raw, after
 
     def _verify(self, progress: Progress) -> list[Failure]:
-        """Hold what the report says against the grants as they would be."""
+        """Check what the report says against the grants as they would be."""
         policy = manifest.read(self._preview()[1], self._workspace.manifest_path)
         known = {proposal.id for proposal in self._review.proposals}
         failures = []

@@ -1,4 +1,4 @@
-"""What has changed since the last review: comparisons, and proposals that are no questions."""
+"""What has changed since the last review: comparisons, and proposals that need no answer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Prune = Literal["now", "later", "never"]
 
 @dataclass(frozen=True, slots=True)
 class ReviewChanges:
-    """One round of recording beside the snapshots of the last review."""
+    """One round of recording, compared with the snapshots of the last review."""
 
     recorded: RecordingRound
     before: Mapping[CrateVersion, Snapshot]
@@ -36,10 +36,10 @@ class ReviewChanges:
     policy: Policy
     prune: Prune
     workspace: Workspace
-    is_first: bool  # Nothing was ever reviewed here: everything is new, so nothing is news.
+    is_first: bool  # Nothing was ever reviewed here, so nothing counts as new.
 
     def proposals(self) -> Iterator[Proposal]:
-        """Yield what is put to a person, crate by crate, the new build scripts first."""
+        """Yield what to show to a person, crate by crate, new build scripts first."""
         removals = self._removals()
         for crate, snapshot in self.recorded.snapshots.items():
             if crate in self.pending and not snapshot.sightings and not self.is_first:
@@ -55,9 +55,9 @@ class ReviewChanges:
             yield from rest
 
     def asked_before(self, unanswered: Iterable[Proposal]) -> Iterator[Proposal]:
-        """Yield what an earlier round has asked, nobody has answered, and is still not granted.
+        """Yield the unanswered questions of an earlier round that are still not granted.
 
-        A build script that has not done it again has done it all the same.
+        A build script did it once, even if it did not do it again.
         """
         scripts = {script.crate: script for script in self.recorded.scripts}
         for each in unanswered:
@@ -86,11 +86,11 @@ class ReviewChanges:
         }
 
     def snapshots(self, review: Review, unsettled: Collection[CrateVersion]) -> Iterator[Snapshot]:
-        """Yield what counts as reviewed now, with the grants that it did not make use of.
+        """Yield what counts as reviewed now, with the grants that it did not use.
 
         Args:
             review: What has been decided.
-            unsettled: Scripts that did not get by with it.
+            unsettled: Scripts that failed with these decisions.
         """
         kept = {
             (proposal.crate, key)
@@ -113,21 +113,21 @@ class ReviewChanges:
                 yield replace(snapshot, unused=frozenset(keys))
 
     def ordered(self) -> list[RecordedScript]:
-        """Return the scripts, those first that matter most: people decide those with care."""
+        """Return the scripts, the most important first: those get the most attention."""
         return sorted(
             self.recorded.scripts,
             key=lambda script: (not self.is_new(script), -script.run.worst),
         )
 
     def is_new(self, script: RecordedScript) -> bool:
-        """Tell whether nothing of it was ever reviewed; in a first session nothing is news."""
+        """Tell whether no version of it was ever reviewed; the first time nothing counts as new."""
         known = previous(self.before, *script.crate)
         return not self.is_first and (known is None or not known.sightings)
 
     def _comparison(self, script: RecordedScript) -> Comparison | None:
         now = self.recorded.snapshots.get(script.crate)
         if now is None:
-            return None  # No run of it was recorded to its end.
+            return None  # No run of it has a recorded end.
         known = previous(self.before, *script.crate)
         new, gone, same = compare(known, now)
         found = self.pending.get(script.crate)
@@ -176,7 +176,7 @@ class ReviewChanges:
         return reasons.dormant(*script.crate, grants, script.run.findings, script.run.source)
 
     def _removals(self) -> dict[str, list[Proposal]]:
-        """Propose what to take away, by key."""
+        """Propose grants to remove, by key."""
         if self.prune == "never":
             return {}
         found: dict[str, list[Proposal]] = {}
@@ -196,16 +196,16 @@ class ReviewChanges:
         return found
 
     def _asked_about(self, key: str) -> frozenset[str]:
-        """Return the grants of a key that have to be kept or removed anyway."""
+        """Return the grants of a key that are asked about anyway."""
         scripts = (script for script in self.recorded.scripts if script.crate[0] == key)
         dormant = (each for script in scripts for each in self._dormant(script))
         return frozenset(grant for each in dormant for grant in reasons.keys(each))
 
     def _unused(self) -> dict[str, frozenset[str]]:
-        """Find the grants that nothing made use of, by key, where all runs were complete."""
+        """Find the grants that nothing used, by key, if all runs were complete."""
         found: dict[str, frozenset[str]] = {}
         if self.recorded.exit_code:
-            return found  # A run that Cargo has not come to may be what a grant is for.
+            return found  # Cargo may not have reached the run that needs a grant.
         for key, grants in self.policy.crates.items():
             scripts = [script for script in self.recorded.scripts if script.crate[0] == key]
             if scripts and not any(is_incomplete(script) for script in scripts):
@@ -224,9 +224,9 @@ class ReviewChanges:
                         yield from sighting.seen
 
     def _unused_before(self, key: str) -> frozenset[str]:
-        """Return what was not made use of before either, if the script has changed since then.
+        """Return what was not used before either, if the script has changed since then.
 
-        That is the period of grace: from one change of a script to the next.
+        This is the grace period: from one change of a script to the next.
         """
         found: frozenset[str] = frozenset()
         for (crate, version), snapshot in self.recorded.snapshots.items():
@@ -239,12 +239,12 @@ class ReviewChanges:
 
 
 def is_incomplete(script: RecordedScript) -> bool:
-    """Tell whether a script's recording does not show all that it would do."""
+    """Tell whether a script's recording may lack something that it does."""
     return bool(script.run.failure or script.run.failed or script.run.dropped)
 
 
 def revisions(workspaces: Sequence[Workspace], policy: Policy) -> dict[CrateVersion, str]:
-    """Return the revision of all that has a build script, or may have one elsewhere."""
+    """Return the revisions of packages that have a build script, here or perhaps elsewhere."""
     known = set()
     found: dict[CrateVersion, str] = {}
     for workspace in workspaces:
@@ -254,7 +254,7 @@ def revisions(workspaces: Sequence[Workspace], policy: Policy) -> dict[CrateVers
             known.add((package.name, package.version, package.source))
             if package.build_scripts:
                 found[keys.of(package)[0], package.version] = package.revision
-    # A package of another platform may have a build script that somebody else has reviewed.
+    # Somebody else may have reviewed the build script of a package for another platform.
     for each in workspaces[0].project.lock.packages:
         if (each.name, each.version, each.source) not in known:
             key = key_for(

@@ -23,13 +23,13 @@ _NAMED_MOST = 5
 def check(
     words: Sequence[str], outputs: ReportOutputs, *, against: str | None, allow_wider: bool
 ) -> int:
-    """Compare what is there with what was reviewed, and report; return the exit code.
+    """Compare the workspace with what was reviewed, and report; return the exit code.
 
     Args:
         words: For Cargo.
         outputs: Where the reports go.
         against: The commit with which the grants are compared; None for none.
-        allow_wider: What has become wider is only a warning.
+        allow_wider: Wider grants are only a warning.
 
     Raises:
         BuildpermError: Something in the workspace is broken, or a report cannot be written.
@@ -79,11 +79,11 @@ def _closing(
     number = len(report.pending)
     yield f"{number} of {total} to review." if number else f"{total}, as reviewed."
     old = stale([each.project for each in workspaces], first.policy, snapshots.snapshots)
-    # What is to be reviewed is compared with its older version, which is kept until then.
+    # The next review compares with the older version, which is kept until then.
     compared = {each.crate for each in report.pending}
     names = [" ".join(each) for each in old.snapshots if each[0] not in compared]
     if names:
-        yield f"note: {lock_file.NAME} keeps what Cargo.lock has no more: {_listed(names)}"
+        yield f"note: {lock_file.NAME} keeps what Cargo.lock no longer has: {_listed(names)}"
     if old.grants:
         yield f"note: {first.manifest_path.name} grants something to nobody: {_listed(old.grants)}"
 

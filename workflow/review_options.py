@@ -1,4 +1,4 @@
-"""How `learn` and `review` are to go about it."""
+"""The options of `learn` and `review`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class ReviewOptions:
     """What the command line says about one review."""
 
     command: str  # `learn` or `review`.
-    accept: Risk | None = None  # Up to this risk it is allowed without asking; None: nothing is.
+    accept: Risk | None = None  # Up to this risk all is allowed without asking; None: nothing is.
     dry_run: bool = False  # Write nothing.
     runs: int = 1  # How often each build script is run.
     prune: Prune = "never"

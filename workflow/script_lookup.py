@@ -1,4 +1,4 @@
-"""Which build script the user means, in a workspace that is only looked at."""
+"""Which build script the user means, for commands that only look at a workspace."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ class FoundScript:
     """A package with a build script, and what it is granted."""
 
     package: Package
-    key: str  # In Cargo.toml: that of its grants, or that which new ones would go under.
-    grants: CrateGrants | None  # As they hold for this package; None where there are none.
+    key: str  # Of its grants in Cargo.toml, or the one that new grants would go under.
+    grants: CrateGrants | None  # As far as they apply to this package; None if there are none.
     checksum: str  # From Cargo.lock; empty where there is none.
-    directory: str  # Of its manifest, portable.
-    way: tuple[str, ...]  # How it got into the graph, from a workspace member on.
+    directory: str  # Of its manifest, with tokens.
+    way: tuple[str, ...]  # How it got into the dependency graph, from a workspace member on.
     is_member: bool
-    has_registry_twin: bool  # The graph has a crates.io package of its name.
+    has_registry_twin: bool  # A crates.io package of the same name is in the graph.
 
     @property
     def title(self) -> str:
-        """Return what it is called in a sentence."""
+        """Return its name and version."""
         return f"{self.package.name} {self.package.version}"
 
     @property
     def spec(self) -> str:
-        """Return what means this package and no other, much like Cargo's package ID spec."""
+        """Return an unambiguous name of the package, much like Cargo's package ID spec."""
         source = self.package.source.partition("#")[0] or f"path+{self.directory}"
         return f"{source}#{self.package.name}@{self.package.version}"
 
@@ -59,7 +59,7 @@ class FoundScript:
         )
 
     def denying_key(self, policy: Policy, rule: Rule) -> str:
-        """Return the key that denies `rule` to this package: its own, else any that means it."""
+        """Return the key that denies `rule` to this package: its own, or another that applies."""
         for key in (self.key, *policy.crates):
             grants = policy.crates.get(key)
             if (
@@ -73,24 +73,24 @@ class FoundScript:
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceView:
-    """A workspace as one of these commands sees it: in all contexts together."""
+    """A workspace to look at, in all contexts together."""
 
     workspace: Workspace  # In the first context.
     scripts: tuple[FoundScript, ...]  # By name and version.
     unscripted: frozenset[str]  # Names of packages without a build script.
-    places: Mapping[str, bytes]  # Folders by token, as far as they are the same for all scripts.
+    places: Mapping[str, bytes]  # Folders by token, except those that differ between scripts.
 
     @property
     def targets(self) -> tuple[Path, ...]:
-        """Return the target directories that hold recordings, there or not."""
+        """Return the target directories for recordings, whether they exist or not."""
         above = self.workspace.project.metadata.target_directory / "buildperm"
         return above / "learn", above / "ci"
 
 
 def open_view(words: Sequence[str]) -> WorkspaceView:
-    """Look at the workspace as Cargo would build it; Cargo.lock is not touched.
+    """Open the workspace as Cargo would build it; Cargo.lock stays as it is.
 
-    Without words for Cargo, all contexts count that Cargo.toml declares.
+    Without words for Cargo this covers all contexts that Cargo.toml declares.
 
     Raises:
         BuildpermError: There is no Cargo, no workspace, Cargo.lock is out of date, or something in
@@ -131,14 +131,14 @@ def find_script(view: WorkspaceView, word: str) -> FoundScript:
 
 
 def find_key(view: WorkspaceView, word: str) -> str:
-    """Return the key in Cargo.toml that `word` means, there or not, whatever else it is for.
+    """Return the key that `word` means, whether Cargo.toml has it or not.
 
     Raises:
         BuildpermError: It means none, or several.
     """
     found = find_scripts(view, word)
     if any(script.key == word for script in found):
-        return word  # As Cargo.toml has it, where an impostor's key is another.
+        return word  # It is exactly a key of Cargo.toml; an impostor of that name has another key.
     keys = list(dict.fromkeys(script.key for script in found))
     if len(keys) > 1:
         specs = [f"`{key}`" for key in keys[:_MOST_NAMED]]
@@ -242,7 +242,7 @@ def _scripts(project: Project, policy: Policy) -> Iterator[FoundScript]:
 
 
 def _unambiguous(scripts: Sequence[FoundScript]) -> list[str]:
-    """Write each so that it means no other."""
+    """Name each so that no other is meant."""
     short = [f"{script.package.name}@{script.package.version}" for script in scripts]
     return [
         spec if short.count(spec) == 1 else script.spec

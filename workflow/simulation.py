@@ -1,4 +1,4 @@
-"""What `simulate` does: holds what build scripts were seen doing against changed grants."""
+"""What `simulate` does: judges what build scripts were seen doing under changed grants."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Simulation:
 
     key: str  # Of the grants, in Cargo.toml.
     change: GrantChange
-    replays: tuple[Replay, ...]  # One a build script.
+    replays: tuple[Replay, ...]  # One for each build script.
     warnings: tuple[str, ...]  # What may make the answer wrong.
 
     @property
@@ -48,7 +48,7 @@ def simulate(
         deny: Rules to deny.
 
     Raises:
-        BuildpermError: It is not clear what is meant, or nothing was ever recorded.
+        BuildpermError: The options are not clear, or nothing was ever recorded.
     """
     view = open_view(words)
     key = find_key(view, crate)
@@ -63,17 +63,17 @@ def simulate(
 def _amended(policy: Policy, grants: CrateGrants) -> Policy:
     crates = {**policy.crates, grants.key: grants}
     if grants.is_empty():
-        del crates[grants.key]  # As the editor does: another table may hold then.
+        del crates[grants.key]  # As the editor does: another table may apply then.
     return replace(policy, crates=crates)
 
 
 def _replays(
     view: WorkspaceView, then: Policy, key: str, warnings: dict[str, None]
 ) -> list[Replay]:
-    """Replay whatever is known of the build scripts that the change is about.
+    """Replay all that is known of the build scripts that the change is about.
 
     Raises:
-        BuildpermError: Nothing is known, so that nobody can say.
+        BuildpermError: Nothing is known, so there is no answer.
     """
     scripts = [
         script
@@ -99,7 +99,7 @@ def _replays(
             hint="Run `buildperm learn`, which records it.",
         )
     for script in unknown:
-        warnings.setdefault(f"{script.title}: never recorded, so that nothing is known of it")
+        warnings.setdefault(f"{script.title}: never recorded, so nothing is known of it")
     return replays
 
 

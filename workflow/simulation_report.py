@@ -21,7 +21,7 @@ from buildperm.workflow.simulation import Simulation
 VERSION = 1
 """Of the JSON document."""
 
-_MOST_TOLD = 25  # Accesses; of more the text only tells the number.
+_MOST_TOLD = 25  # Accesses; the text only gives the number of the rest.
 _MOST_CHAINS = 5
 
 

@@ -1,4 +1,4 @@
-"""`buildperm.lock` as one command finds and leaves it."""
+"""`buildperm.lock` as one command reads and writes it."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ class SnapshotFile:
     def with_reviewed(
         self, reviewed: Iterable[Snapshot], present: Collection[tuple[str, str]]
     ) -> SnapshotFile:
-        """Write what counts as reviewed now; return the file as it is then.
+        """Write what counts as reviewed now; return the file as written.
 
         Args:
-            reviewed: Snapshots of the build scripts about which everything is decided.
+            reviewed: Snapshots of the build scripts with nothing left to decide.
             present: Crate and version of every package with a build script that is there now.
 
         Raises:
             BuildpermError: The file was changed meanwhile, or cannot be written.
         """
-        # One without any build script says that there was none, so that the first one is news.
+        # A file without build scripts says that there were none, so the first one counts as new.
         after = updated(self.snapshots, reviewed, present)
         lock_file.write(self.path, self.raw, lock_file.text(after))
         return SnapshotFile(self.path, lock_file.content(self.path), after)

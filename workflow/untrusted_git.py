@@ -1,4 +1,4 @@
-"""Git, asked in a repository that nobody trusts: nothing of it is run, and nothing is fetched."""
+"""Git in a repository that nobody trusts: it runs nothing of the repository and fetches nothing."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _TIMEOUT_S = 20
-# Settings of a repository are no reason to run programs, to fetch, or to show other objects than
-# those that are asked for. Paths are no patterns.
+# The settings of a repository must not make git run programs, fetch, or show other objects than
+# those that are asked for. Paths are not patterns.
 _GIT = (
     "git",
     "--no-pager",
@@ -23,8 +23,8 @@ _GIT = (
     "protocol.allow=never",  # Git before 2.45 does not know GIT_NO_LAZY_FETCH.
 )
 _ENVIRONMENT = {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0"}
-# A hook has them set for its own repository: `git rev-parse --local-env-vars`. Which repository is
-# meant is said by the folder. Settings and where objects are stay as they are.
+# In a hook they are set for the hook's repository: `git rev-parse --local-env-vars`. Here the
+# folder says which repository is meant. Variables about settings and places of objects stay.
 _OF_ANOTHER = frozenset(
     {
         "GIT_DIR",
@@ -42,20 +42,20 @@ _OF_ANOTHER = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class GitOutput:
-    """What git said, and how it ended."""
+    """What git printed, and how it ended."""
 
     code: int
     stdout: bytes
-    error: str  # What it says is wrong, in one line; anything may be in it.
+    error: str  # Git's complaint, in one line; it may contain anything.
 
     @property
     def succeeded(self) -> bool:
-        """Tell whether git did what it was asked."""
+        """Tell whether git did what it was asked to do."""
         return self.code == 0
 
 
 def run_git(folder: Path, *words: str | bytes, stdin: bytes = b"") -> GitOutput:
-    """Run git in `folder`; `stdin` is its standard input. It never fails by an exception."""
+    """Run git in `folder` with `stdin` as its standard input; failures are in the result."""
     kept = {name: value for name, value in os.environ.items() if name not in _OF_ANOTHER}
     try:
         ended = subprocess.run(

@@ -24,20 +24,23 @@ from buildperm.tracer.notation import encode
 from buildperm.workflow.script_lookup import FoundScript, WorkspaceView, find_script, open_view
 
 _CONTROLS = 2
-_NEEDED = ("OUT_DIR", "CARGO_MANIFEST_DIR")  # By the supervisor, to find out whose script it is.
-_PRIVATE = ("$TMP", "$TMP/")  # Removed after the run, and full of names made up on the way.
+_NEEDED = (
+    "OUT_DIR",
+    "CARGO_MANIFEST_DIR",
+)  # By the supervisor, to find out which package the script belongs to.
+_PRIVATE = ("$TMP", "$TMP/")  # Removed after the run, and full of random names.
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """What is changed about the environment."""
+    """The variable that is changed, and how."""
 
     name: str
-    value: str | None  # None: it is taken away.
+    value: str | None  # None: it is removed.
 
     @property
     def how(self) -> str:
-        """Say how a run is changed."""
+        """Say how the run differs from the recorded one."""
         if self.value is None:
             return f"without `{self.shown}`"
         return f"with `{self.shown}={encode(os.fsencode(self.value))}`"
@@ -64,7 +67,7 @@ class RunComparison:
 
     @property
     def aspects(self) -> tuple[tuple[str, Effect], ...]:
-        """Return what is compared besides the exit code, with how it is called."""
+        """Return what is compared besides the exit code, by name."""
         return (
             ("output folder", self.files),
             ("told Cargo", self.directives),
@@ -73,7 +76,7 @@ class RunComparison:
 
     @property
     def exit_differs(self) -> bool:
-        """Tell whether it ends otherwise."""
+        """Tell whether the exit code differs."""
         return self.exit_is_stable and self.control.exit_code != self.changed.exit_code
 
     @property
@@ -83,12 +86,12 @@ class RunComparison:
 
     @property
     def is_stable(self) -> bool:
-        """Tell whether the script does the same twice if nothing is changed."""
+        """Tell whether the script does the same twice without the change."""
         return self.exit_is_stable and not any(each.unstable for _, each in self.aspects)
 
 
 def _check(variable: Variable) -> None:
-    """Object to what would change nothing, or everything.
+    """Refuse a change that would have no effect, or break the run.
 
     Raises:
         BuildpermError: The variable cannot be changed.
@@ -96,7 +99,8 @@ def _check(variable: Variable) -> None:
     name = variable.name
     if not name or "=" in name or "\0" in name or "\0" in (variable.value or ""):
         raise BuildpermError(
-            f"`{variable.shown}` is no name of a variable", hint="Write its name alone: `MY_DIR`."
+            f"`{variable.shown}` is not the name of a variable",
+            hint="Write its name alone: `MY_DIR`.",
         )
     if name in _NEEDED:
         raise BuildpermError(
@@ -113,12 +117,12 @@ def _check(variable: Variable) -> None:
 def compare(
     words: Sequence[str], crate: str, variable: Variable
 ) -> tuple[FoundScript, list[RunComparison]] | None:
-    """Run a build script with and without a change; None where a person has interrupted it.
+    """Run a build script with and without a change; None if a person interrupts it.
 
     Args:
         words: For Cargo.
         crate: Whose build script is meant.
-        variable: What is changed.
+        variable: The change.
 
     Raises:
         BuildpermError: Nothing was recorded, or the variable never reaches the script.
@@ -146,8 +150,7 @@ def _compare(
         ]
         if not found:
             raise BuildpermError(
-                f"no run of the build script of `{script.title}` is recorded under the grants of "
-                "today",
+                f"no run of the build script of `{script.title}` is recorded under today's grants",
                 hint="Run `buildperm learn` first.",
             )
         _check_visible(build, script, package, variable)
@@ -170,7 +173,7 @@ def _compare(
     if not compared:
         raise BuildpermError(
             f"`{variable.shown}` was not set when the build script of `{script.title}` was "
-            "recorded, so that there is nothing to remove",
+            "recorded, so there is nothing to remove",
             hint="Say what to set it to: `--value VALUE`.",
         )
     return compared
@@ -225,12 +228,12 @@ def _compared(
 
 
 def _done(run: RunEffects, variable: Variable) -> dict[str, str]:
-    """Return what a run touched and how that went, but for what has to be otherwise."""
+    """Return what a run touched, and with which result, except what must differ."""
     return {
         f"{access.kind} {access.target}": outcome_word(access)
         for access in run.accesses
         if not _is_about(access, variable)
-        # What was printed is compared line by line.
+        # What was printed is compared elsewhere, line by line.
         and access.kind is not Kind.DIRECTIVE
         and not (access.target == _PRIVATE[0] or access.target.startswith(_PRIVATE[1]))
     }
@@ -245,12 +248,12 @@ def _folder(item: str) -> str:
 
 
 def _place(item: str) -> str:
-    """Return the kind of an access and the folder it is about; a name is told apart by itself."""
+    """Return the kind of an access and its folder; without a folder, the whole of it."""
     return _folder(item) or item
 
 
 def _key(item: str) -> str:
-    """Return what directives are told apart by: the key, and for `rustc-env` the name."""
+    """Return what distinguishes directives: the key, and for `rustc-env` the name, too."""
     key, _, value = item.partition("=")
     return f"{key}={value.partition('=')[0]}" if key == "rustc-env" else key
 

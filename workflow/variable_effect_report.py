@@ -17,8 +17,8 @@ from buildperm.workflow.variable_effect import RunComparison, Variable, context_
 VERSION = 1
 """Of the JSON document."""
 
-_MOST_TOLD = 20  # Differences of one aspect; of more the text only tells the number.
-_HEAD, _TAIL = 3, 4  # Lines of a failed run that are told.
+_MOST_TOLD = 20  # Differences of one aspect; the text only gives the number of the rest.
+_HEAD, _TAIL = 3, 4  # Lines of a failed run that are shown.
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def _line(difference: EffectDifference) -> str:
 
 
 def _last_words(run: RunEffects) -> list[str]:
-    """Return what a failed run said: its beginning, where a panic tells why, and its end."""
+    """Return the beginning of what a failed run printed, where a panic tells why, and its end."""
     if not run.exit_code:
         return []
     said = [line for line in run.output.splitlines() if line.strip()]

@@ -1,4 +1,4 @@
-"""The verifying run: just the scripts concerned, under the grants as they would be."""
+"""The verifying run: only the scripts concerned, under the grants as they would be."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ _TAIL = 6  # Lines of a failing script's output that are shown.
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Runs recorded scripts again and says which do not get by."""
+    """Runs recorded scripts again and says which of them fail."""
 
     workspace: Workspace
-    build: HeldBuild  # That the units were recorded by.
+    build: HeldBuild  # That recorded the units.
     units: Sequence[Unit]
 
     def run(
         self, after: bytes, known: frozenset[str], progress: Callable[[int, int, str], bool]
     ) -> list[Failure]:
-        """Run again every script whose grants `after` changes, each held to them.
+        """Run every script whose grants `after` changes again, held to the new grants.
 
         Args:
             after: Cargo.toml as it would be.
-            known: Ids of the proposals that have been looked at; what is refused of those is as
-                it was decided.
-            progress: Hears of every script that is done; says whether to go on.
+            known: Ids of the proposals that a person has seen; whatever is refused of those was
+                decided so.
+            progress: Is called after each script; tells whether to go on.
 
         Raises:
             BuildpermError: They cannot be run.

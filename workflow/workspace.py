@@ -1,4 +1,4 @@
-"""What every command has to know first: the project and its grants."""
+"""What every command needs first: the project and its grants."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ class Workspace:
 
     @property
     def places(self) -> dict[str, bytes]:
-        """Return what tokens stand for, but for those of a single build."""
+        """Return what the tokens stand for, except those of a single build."""
         project = self.project
         return places(project.metadata, project.toolchain, project.environment)
 
     @property
     def runtime(self) -> Runtime:
-        """Return what its build scripts are held by.
+        """Return the runtime that holds its build scripts.
 
         Raises:
             CannotEnforceError: This machine cannot do what is required.
@@ -56,7 +56,7 @@ class Workspace:
         """Read what Cargo.toml says, or would say, about these packages.
 
         Raises:
-            BuildpermError: It says what cannot be.
+            BuildpermError: It is broken.
         """
         policy = manifest.read(raw, self.manifest_path)
         document = manifest.parse(raw, self.manifest_path)[1]
@@ -64,10 +64,10 @@ class Workspace:
         return policy
 
     def check_manifest(self, expected: bytes) -> None:
-        """Make sure that Cargo.toml still is what this command last knew it to be.
+        """Make sure that Cargo.toml still has the content that this command last read or wrote.
 
         Raises:
-            BuildpermError: It is not, or cannot be read.
+            BuildpermError: It has changed, or cannot be read.
         """
         if _read(self.manifest_path) != expected:
             raise BuildpermError(
@@ -77,7 +77,7 @@ class Workspace:
 
 
 def open_workspace(words: Sequence[str], *, default: Sequence[str]) -> Workspace:
-    """Find out everything about the workspace that the words for Cargo are about.
+    """Open the workspace that the words for Cargo are about.
 
     Raises:
         BuildpermError: There is no Cargo, no workspace, or something in it is broken.
@@ -86,9 +86,9 @@ def open_workspace(words: Sequence[str], *, default: Sequence[str]) -> Workspace
 
 
 def open_contexts(words: Sequence[str], *, locked: bool = False) -> list[Workspace]:
-    """Open the workspace for each context that is to be recorded: by words, else as it declares.
+    """Open the workspace in each context: that of `words`, else those that it declares.
 
-    `locked` has Cargo take Cargo.lock as it is: one that does not fit is an error.
+    With `locked`, Cargo takes Cargo.lock as it is, and an outdated one is an error.
 
     Raises:
         BuildpermError: There is no Cargo, no workspace, or something in it is broken.

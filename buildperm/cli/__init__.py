@@ -1,4 +1,4 @@
-"""The `buildperm` command: one module a subcommand, loaded only when it is called."""
+"""The `buildperm` command: one module for each subcommand, loaded only when it is called."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _COMMANDS = {
 
 
 class _LazyGroup(click.Group):
-    """Imports a subcommand when it is called, so that `--help` is instant."""
+    """Imports a subcommand only when it is called, so that `--help` is instant."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -82,15 +82,15 @@ def main() -> NoReturn:
         _tell(said.getvalue())
         status = ExitCode.USAGE
     except BrokenPipeError:
-        # The reader of our standard output has gone: nothing is left to tell it.
+        # Nobody reads our standard output any more.
         sys.stderr.close()
         status = ExitCode.OK
     sys.exit(int(status or 0))
 
 
 def _tell(message: str) -> None:
-    """Write a message that may repeat what others have named or said: nothing raw gets through."""
-    from buildperm.presentation.wording import printable  # Not needed where nothing goes wrong.
+    """Write a message that may quote what others have named or said; nothing raw gets through."""
+    from buildperm.presentation.wording import printable  # Only needed if something goes wrong.
 
     lines = message.expandtabs(4).split("\n")
     sys.stderr.write("\n".join(map(printable, lines)))

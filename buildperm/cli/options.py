@@ -1,4 +1,4 @@
-"""Options that several commands have in common, in one wording."""
+"""Options that several commands share, in the same words, and what they choose."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RISKS = {"none": None, "low": Risk.LOW, "medium": Risk.MEDIUM}
 
 
 def deciding(command: Command) -> Command:
-    """Add the options of the commands that have a person decide."""
+    """Add the options of the commands that let a person decide."""
     return _all(
         command,
         click.option("--no-tui", is_flag=True, help="Decide with plain text, not on screens."),
@@ -62,9 +62,10 @@ class _LazyScreens:
 
 
 def front_end(*, no_tui: bool) -> FrontEnd | None:
-    """Choose how a person is asked; None where nobody can answer.
+    """Choose how to ask a person; None if there is nobody to answer.
 
-    The screens need a terminal for everything; without one, or with `--no-tui`, it is plain text.
+    The screens need a terminal on all three streams. Without that, or with `--no-tui`, the
+    questions are plain text.
     """
     if not sys.stdin.isatty():
         return None
@@ -92,14 +93,14 @@ def held(command: Command) -> Command:
 
 
 def _use_runtime(_context: click.Context, _option: click.Parameter, name: str | None) -> None:
-    # Everything below the command line looks it up there: cargo.session_maker.RUNTIME_VARIABLE.
+    # That is where all the rest looks it up: cargo.session_maker.RUNTIME_VARIABLE.
     if name is not None:
         os.environ["BUILDPERM_RUNTIME"] = name
 
 
 def reporting(command: Command) -> Command:
-    """Add the options of the commands that leave reports behind."""
-    from buildperm.report.formats import FORMATS  # Most commands leave none.
+    """Add the options of the commands that write reports."""
+    from buildperm.report.formats import FORMATS  # Most commands write none.
 
     remarks = (f" {each.help}" for each in FORMATS.values() if each.help)
     return _all(
@@ -140,10 +141,10 @@ def comparing(command: Command) -> Command:
 
 
 def check_comparing(against: str | None, *, allow_wider: bool) -> None:
-    """Refuse what says nothing.
+    """Refuse `--allow-wider` on its own.
 
     Raises:
-        UsageError: What may be wider is said, and than what is not.
+        UsageError: There is no commit to compare with.
     """
     if allow_wider and against is None:
         raise click.UsageError("--allow-wider says something only with --against COMMIT")
@@ -171,7 +172,7 @@ def answer(result: CommandResult, form: str) -> None:
 
 
 def _all(command: Command, *decorators: Callable[[Command], Command]) -> Command:
-    # The last one that is applied is listed first.
+    # Click lists the option first that is applied last.
     for decorate in reversed(decorators):
         command = decorate(command)
     return command

@@ -1,4 +1,4 @@
-"""Puts the process in order that a command runs in, whatever it was started with."""
+"""Prepares the process for a command, whatever state it was started in."""
 
 from __future__ import annotations
 
@@ -9,18 +9,16 @@ import sys
 
 
 def settle() -> None:
-    """Open standard streams that are closed, and have children be waited for as ever.
+    """Open standard streams that are closed, escape what the locale lacks, and restore SIGCHLD.
 
-    What cannot be said in the letters of this locale is said in escapes.
-
-    Who starts programs without a terminal may close a stream; the next file that is opened would
-    get its number, and be taken for it. Where SIGCHLD is ignored no exit status is kept: wait(2).
+    Whoever starts programs without a terminal may close a stream; the next file to be opened would
+    get its number and be taken for it. If SIGCHLD is ignored, no exit status is kept: wait(2).
     """
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # The lowest number that is free is this one.
+            os.open(os.devnull, os.O_RDWR)  # This is the lowest free number.
             os.set_inheritable(descriptor, True)
     if sys.stdin is None:
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - as long as we live
@@ -30,6 +28,8 @@ def settle() -> None:
         sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # A locale may lack letters of a path.
+            stream.reconfigure(
+                errors="backslashreplace"
+            )  # A path may have letters that the locale lacks.
     if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)

@@ -160,8 +160,8 @@ def test_what_is_not_even_the_same_twice_is_left_out_and_told(restless: Path) ->
         (("sample", "PATH"), "is set by buildperm itself"),
         (("sample", "BUILDPERM_SESSION"), "is set by buildperm itself"),
         (("sample", "OUT_DIR"), "no build script can be held"),
-        (("sample", "A=b"), "is no name of a variable"),
-        (("sample", ""), "is no name of a variable"),
+        (("sample", "A=b"), "is not the name of a variable"),
+        (("sample", ""), "is not the name of a variable"),
         (("nobody", "FLAVOUR"), "no package with a build script is called `nobody`"),
     ],
 )

@@ -178,7 +178,7 @@ def test_what_was_not_made_use_of_is_told(learnt: LearntWorkspace, tmp_path: Pat
     )
     told = _block(copy.run("show").stdout, "helper")
 
-    assert "not made use of when 1.0.0 was reviewed" in told
+    assert "not used when 1.0.0 was reviewed" in told
 
 
 def test_the_last_commit_of_a_line_is_told(learnt: LearntWorkspace, repository: Path) -> None:

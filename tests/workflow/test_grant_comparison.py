@@ -494,7 +494,7 @@ def test_a_folder_in_no_repository_is_one_clear_error(workspace: Path) -> None:
     told = check(workspace)
 
     assert told.returncode == 2
-    assert "no repository of git" in told.stderr
+    assert "not in a git repository" in told.stderr
 
 
 def test_to_allow_what_is_not_compared_is_a_mistake(workspace: Path) -> None:
