@@ -59,21 +59,6 @@ def dep_files(target_folder: Path, metadata: Metadata) -> dict[Path, tuple[Path,
     return {folder: tuple(sorted(files)) for folder, files in found.items()}
 
 
-def inputs(
-    metadata: Metadata,
-    lock: Lock,
-    package: Package,
-    places: Mapping[str, bytes],
-    files: Iterable[Path] = (),
-) -> Inputs:
-    """Return what one package's build script is made from; see `Ingredients`.
-
-    Raises:
-        BuildpermError: The package is from a registry, and Cargo.lock has no checksum for it.
-    """
-    return Ingredients(metadata, lock, places).inputs(package, files)
-
-
 class Ingredients:
     """What the build scripts of one workspace are made from; looks at everything once."""
 

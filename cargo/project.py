@@ -122,18 +122,3 @@ def _refuse_alias(command: str, configuration: Configuration) -> None:
             f"`cargo {command}` is an alias in Cargo's configuration",
             hint="Write out what it stands for, or remove it from `[alias]`.",
         )
-
-
-def open_project(
-    words: Sequence[str],
-    folder: Path,
-    environment: Mapping[str, str],
-    *,
-    default: Sequence[str] = CI,
-) -> Project:
-    """Find out about one command in `folder`; see `Projects.open`.
-
-    Raises:
-        BuildpermError: There is no tool chain, no usable workspace, or the words cannot be held.
-    """
-    return Projects(folder, environment).open(words, default=default)

@@ -10,7 +10,7 @@ import pytest
 
 from buildperm.cargo.grant_keys import Keys, places
 from buildperm.cargo.metadata import Package
-from buildperm.cargo.project import Project, open_project
+from buildperm.cargo.project import Project, Projects
 from buildperm.policy.grants import CrateGrants, Policy, key_for, matching, parse_key
 from buildperm.policy.kinds import Kind
 from buildperm.policy.rule import Rule
@@ -43,8 +43,8 @@ class Desk:
     """A workspace that is asked about, with grants."""
 
     def __init__(self, registry: Registry, environment: Mapping[str, str], root: Path) -> None:
-        self.project: Project = open_project(
-            [], root, {**environment, **registry.environment}, default=["check"]
+        self.project: Project = Projects(root, {**environment, **registry.environment}).open(
+            [], default=["check"]
         )
         self.places = places(
             self.project.metadata, self.project.toolchain, self.project.environment

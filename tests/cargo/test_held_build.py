@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ import pytest
 import buildperm
 from buildperm.cargo.cargo_process import Progress, ScriptEnded, ScriptStarted
 from buildperm.cargo.held_build import Held, HeldBuild, Profile
-from buildperm.cargo.project import open_project
+from buildperm.cargo.project import Projects
 from buildperm.cargo.rerun import Rerun
 from buildperm.cargo.toolchain import Toolchain
 from buildperm.errors import BuildpermError, CannotEnforceError
@@ -64,7 +64,7 @@ class Desk:
     def prepare(self, root: Path, profile: Profile = "enforcing", *words: str) -> HeldBuild:
         self.output.clear()
         self.steps.clear()
-        project = open_project(words, root, self.environment, default=["check"])
+        project = Projects(root, self.environment).open(words, default=["check"])
         return HeldBuild(
             project,
             Policy("portable", self.crates, project.metadata.manifest),
@@ -407,10 +407,31 @@ def test_a_target_directory_of_the_users_is_respected(
 def test_a_stronger_runtime_than_there_is_stops_everything(
     desk: Desk, workspace: Workspace
 ) -> None:
-    project = open_project([], workspace(), desk.environment | {"BUILDPERM_RUNTIME": "portable"})
+    project = Projects(workspace(), desk.environment | {"BUILDPERM_RUNTIME": "portable"}).open([])
 
     with pytest.raises(CannotEnforceError, match='`require = "full"`'):
         HeldBuild(project, Policy("full", {}, project.metadata.manifest), "enforcing")
+
+
+def test_a_digest_changes_with_what_a_supervisor_is_told_and_with_nothing_else(
+    desk: Desk, workspace: Workspace
+) -> None:
+    root = workspace(QUIET)
+    proto, link = Rule(Kind.READ, "$WORKSPACE/proto"), Rule(Kind.DIRECTIVE, "rustc-link-arg=-lm")
+    base = CrateGrants("app", frozenset({"0.1.0"}), rules=frozenset({proto}))
+
+    def digest(grants: CrateGrants) -> str:
+        desk.crates = {"app": grants}
+        return desk.prepare(root).session["packages"][os.fsencode(root)]["digest"]
+
+    assert len(bytes.fromhex(digest(base))) == 32
+    assert digest(replace(base, reviewed=frozenset({"0.1.0", "0.1.1"}))) == digest(base)
+    for other in (
+        replace(base, rules=frozenset({proto, link})),
+        replace(base, rules=frozenset({Rule(Kind.WRITE, proto.pattern)})),
+        replace(base, denials=frozenset({Rule(Kind.ENV, "GITHUB_TOKEN")})),
+    ):
+        assert digest(other) != digest(base)
 
 
 def test_two_commands_at_once_do_not_mix(desk: Desk, workspace: Workspace) -> None:

@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from buildperm.cargo import inputs as made_from
 from buildperm.cargo import lock as locks
 from buildperm.cargo.grant_keys import places
 from buildperm.cargo.inputs import ABSENT, Ingredients, dep_files
 from buildperm.cargo.lock import Lock
 from buildperm.cargo.metadata import Package
-from buildperm.cargo.project import Project, open_project
+from buildperm.cargo.project import Project, Projects
 from buildperm.errors import BuildpermError
 from buildperm.policy.snapshot import Inputs
 from tests.registry import Registry
@@ -40,13 +39,13 @@ def look(registry: Registry, environment: Mapping[str, str]) -> Look:
         project = opened(registry, environment, root, *words)
         package = named(project, name)
         where = places(project.metadata, project.toolchain, project.environment)
-        return made_from.inputs(project.metadata, project.lock, package, where, files)
+        return Ingredients(project.metadata, project.lock, where).inputs(package, files)
 
     return inputs
 
 
 def opened(registry: Registry, environment: Mapping[str, str], root: Path, *words: str) -> Project:
-    return open_project(words, root, {**environment, **registry.environment}, default=["check"])
+    return Projects(root, {**environment, **registry.environment}).open(words, default=["check"])
 
 
 def named(project: Project, name: str, version: str = "") -> Package:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from buildperm.cargo import lock, package_origin
-from buildperm.cargo.project import Project, open_project
+from buildperm.cargo.project import Project, Projects
 from buildperm.policy import manifest
 from buildperm.policy.grants import Policy
 from tests.command import environment, member
@@ -23,7 +23,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Return a workspace with the one member `foo`."""
     folder = member(tmp_path_factory.mktemp("origin") / "ws", "", "foo")
     (folder / "Cargo.lock").write_text(locked(("", "0.1.0", "")))
-    return open_project(["check"], folder, environment())
+    return Projects(folder, environment()).open(["check"])
 
 
 def locked(*packages: tuple[str, str, str]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from buildperm.cargo.pending_search import Stale, combined, pending, stale
-from buildperm.cargo.project import Project, open_project
+from buildperm.cargo.project import Project, Projects
 from buildperm.cargo.session_maker import make
 from buildperm.cargo.snapshotting import take
 from buildperm.cargo.target_directory import open_target
@@ -41,8 +41,8 @@ class Desk:
         self.known: dict[Crate, Snapshot] = {}
 
     def project(self, *words: str) -> Project:
-        return open_project(
-            words, self.root, {**self.environment, **self.registry.environment}, default=["check"]
+        return Projects(self.root, {**self.environment, **self.registry.environment}).open(
+            words, default=["check"]
         )
 
     @property

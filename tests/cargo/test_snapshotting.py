@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from buildperm.cargo.project import Project, open_project
+from buildperm.cargo.project import Project, Projects
 from buildperm.cargo.session_maker import make
 from buildperm.cargo.snapshotting import take
 from buildperm.cargo.target_directory import open_target
@@ -74,7 +74,7 @@ def build(root: Path, environment: Mapping[str, str]) -> Build:
 
 def opened(root: Path, environment: Mapping[str, str], *words: str) -> Project:
     home = {"CARGO_HOME": str(root.parent / "registry-cargo-home")}
-    return open_project(words, root, {**environment, **home}, default=["check", "--keep-going"])
+    return Projects(root, {**environment, **home}).open(words, default=["check", "--keep-going"])
 
 
 def test_what_has_run_is_taken_with_what_it_was_seen_doing(build: Build) -> None:

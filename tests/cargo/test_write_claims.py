@@ -9,7 +9,7 @@ import pytest
 
 from buildperm.cargo import write_claims
 from buildperm.cargo.grant_keys import places
-from buildperm.cargo.project import open_project
+from buildperm.cargo.project import Projects
 from buildperm.errors import BuildpermError
 from buildperm.policy import manifest
 from tests.cargo.workspaces import QUIET, Workspace
@@ -34,7 +34,7 @@ def check(
     raw = path.read_bytes() + GRANTS.format(first=first, second=second, shared=said).encode()
     path.write_bytes(raw)
     policy = manifest.read(raw, path)
-    project = open_project([], root, environment, default=["check"])
+    project = Projects(root, environment).open([], default=["check"])
     found = places(project.metadata, project.toolchain, project.environment)
     write_claims.check(project, policy, found, manifest.parse(raw, path)[1])
 

@@ -4,9 +4,9 @@ import sys
 from pathlib import Path
 
 from buildperm.cargo.held_build import HeldBuild
-from buildperm.cargo.project import open_project
+from buildperm.cargo.project import Projects
 from buildperm.policy.grants import Policy
 
-project = open_project([], Path(sys.argv[1]), os.environ, default=["check", "-q"])
+project = Projects(Path(sys.argv[1]), os.environ).open([], default=["check", "-q"])
 held = HeldBuild(project, Policy("portable", {}, project.metadata.manifest), "learning")
 sys.exit(held.run().finished.exit_code)

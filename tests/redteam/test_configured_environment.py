@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from buildperm.cargo import configuration
-from buildperm.cargo.project import open_project
+from buildperm.cargo.project import Projects
 from buildperm.cargo.target_directory import TargetDirectory
 from buildperm.cargo.toolchain import Toolchain
 from buildperm.errors import BuildpermError
@@ -61,7 +61,7 @@ def test_what_only_cargo_understands_on_the_command_line_is_an_error(
     try:
         words = ["build", "--config", f"/proc/{os.getpid()}/fd/{reader}"]
         with pytest.raises(BuildpermError, match="cannot understand"):
-            open_project(words, tmp_path, environment)
+            Projects(tmp_path, environment).open(words)
     finally:
         os.close(reader)
 
@@ -90,7 +90,7 @@ def test_no_alias_makes_another_command_of_what_was_understood(
     else:
         environment[f"CARGO_ALIAS_{command.upper()}"] = "version"
     with pytest.raises(BuildpermError, match="alias"):
-        open_project([command], tmp_path / "ws", environment)
+        Projects(tmp_path / "ws", environment).open([command])
 
 
 def test_an_alias_that_is_not_used_is_nobodys_business(
@@ -99,8 +99,8 @@ def test_an_alias_that_is_not_used_is_nobodys_business(
     package(tmp_path / "ws", "app", None, tail="[workspace]\n")
     (tmp_path / "ws/.cargo").mkdir()
     (tmp_path / "ws/.cargo/config.toml").write_text('[alias]\nb = "fix"\nbuild = "fix"\n')
-    assert open_project(["build"], tmp_path / "ws", environment).arguments.command == "build"
-    assert open_project(["c"], tmp_path / "ws", environment).arguments.command == "c"
+    assert Projects(tmp_path / "ws", environment).open(["build"]).arguments.command == "build"
+    assert Projects(tmp_path / "ws", environment).open(["c"]).arguments.command == "c"
 
 
 def test_what_is_inherited_means_nothing_to_the_wrapper(
