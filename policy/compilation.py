@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -92,12 +90,6 @@ def by_hand(grants: CrateGrants | None, revision: str) -> list[str]:
         return []
     named = (rule.pattern for rule in grants.rules if rule.kind is Kind.ENV)
     return sorted(name for name in named if is_literal(name))
-
-
-def digest(effective: Effective) -> str:
-    """Return a hexadecimal digest that changes with everything a supervisor is told."""
-    text = json.dumps(effective.lists(), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _why_withheld(rule: Rule, grants: CrateGrants, revision: str) -> str:

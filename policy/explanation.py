@@ -267,27 +267,6 @@ class Explainer:
         return next(name for name in self._presets if rule in presets.PRESETS[name].rules)
 
 
-def explain(
-    kind: Kind,
-    target: str,
-    grants: CrateGrants | None,
-    version: str,
-    *,
-    resolved: str = "",
-    is_free: bool = False,
-    handed_over: Collection[str] = (),
-) -> Explanation:
-    """Explain a single access; see `Explainer.explain`.
-
-    Raises:
-        ValueError: The target holds a `%` without two hexadecimal digits.
-    """
-    explainer = Explainer(grants, version)
-    return explainer.explain(
-        kind, target, resolved=resolved, is_free=is_free, handed_over=handed_over
-    )
-
-
 def is_allowed(explanation: Explanation) -> bool:
     """Tell whether a build script gets what it asks for."""
     return isinstance(explanation, ByBaseline | ByPreset | ByRule)

@@ -257,26 +257,6 @@ class Review:
             else:
                 self._change(stands)
 
-    def next_undecided(self, after: str | None = None, step: int = 1) -> str | None:
-        """Return the next undecided proposal behind `after`, going round at the end.
-
-        Args:
-            after: Where to begin; None for the first proposal of all.
-            step: 1 for the next, -1 for the previous one.
-        """
-        ids = list(self._by_id)
-        start = ids.index(after) if after is not None else (-1 if step > 0 else 0)
-        for distance in range(1, len(ids) + 1):
-            each = ids[(start + step * distance) % len(ids)]
-            decision = self._decisions[each]
-            if decision.answer is Answer.UNDECIDED and not is_settled(self._by_id[each], decision):
-                return each
-        return None
-
-    def previous_undecided(self, before: str | None = None) -> str | None:
-        """Return the undecided proposal before `before`, going round at the beginning."""
-        return self.next_undecided(before, -1)
-
     def select(self, words: str) -> list[Proposal]:
         """Return the proposals that a filter such as `kind:exec risk:>=high` lets through.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from buildperm.policy.compilation import Effective, digest, effective
+from buildperm.policy.compilation import Effective, effective
 from buildperm.policy.grants import CrateGrants
 from buildperm.policy.kinds import Kind
 from buildperm.policy.presets import PRESETS, expand
@@ -108,16 +108,3 @@ def test_lists_are_sorted_and_by_kind() -> None:
     assert lists["read"] == ["$WORKSPACE/a", "$WORKSPACE/b"]
     assert lists["directives"] == [LINK.pattern]
     assert lists["net"] == [HOST.pattern]
-
-
-def test_a_digest_changes_with_what_a_supervisor_is_told_and_with_nothing_else() -> None:
-    base = digest(effective(granted(PROTO, reviewed="1.0.0"), "1.0.0"))
-
-    assert len(bytes.fromhex(base)) == 32
-    assert digest(effective(granted(PROTO, reviewed="1.0.0 1.0.1"), "1.0.0")) == base
-    for other in (
-        granted(PROTO, LINK, reviewed="1.0.0"),
-        granted(Rule(Kind.WRITE, PROTO.pattern), reviewed="1.0.0"),
-        granted(PROTO, reviewed="1.0.0", denied=(SECRET,)),
-    ):
-        assert digest(effective(other, "1.0.0")) != base

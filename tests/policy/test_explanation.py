@@ -19,13 +19,13 @@ from buildperm.policy.explanation import (
     ByPreset,
     ByRule,
     Denied,
+    Explainer,
     Explanation,
     Never,
     NotGranted,
     NotInForce,
     OfNoConcern,
     Sensitive,
-    explain,
     is_allowed,
 )
 from buildperm.policy.grants import CrateGrants
@@ -138,7 +138,7 @@ def needs_nobody(told: Explanation) -> bool:
 def test_paths_are_explained_as_they_are_decided(kind: Kind, data: st.DataObject) -> None:
     target = data.draw(targets)
     grants = data.draw(granted(kind, st.one_of(st.just(target), targets)))
-    told = explain(kind, target, grants, VERSION)
+    told = Explainer(grants, VERSION).explain(kind, target)
     now = effective(grants, VERSION)
 
     left = undecided([accessed(kind, target, told)], now.rules, now.denials)
@@ -152,7 +152,7 @@ def test_programs_are_explained_as_they_are_decided(data: st.DataObject) -> None
     resolved = "" if "/" in target else data.draw(st.sampled_from(["", "/opt/x/a", "/usr/bin/a"]))
     asked = st.one_of(st.just(target), programs, st.just(resolved or target))
     grants = data.draw(granted(Kind.EXEC, asked))
-    told = explain(Kind.EXEC, target, grants, VERSION, resolved=resolved)
+    told = Explainer(grants, VERSION).explain(Kind.EXEC, target, resolved=resolved)
     now = effective(grants, VERSION)
 
     left = undecided([accessed(Kind.EXEC, target, told, resolved=resolved)], now.rules, now.denials)
@@ -163,7 +163,7 @@ def test_programs_are_explained_as_they_are_decided(data: st.DataObject) -> None
 @given(name=variables, data=st.data())
 def test_variables_are_explained_as_they_pass(name: str, data: st.DataObject) -> None:
     grants = data.draw(granted(Kind.ENV, st.one_of(st.just(name), variables)))
-    told = explain(Kind.ENV, name, grants, VERSION)
+    told = Explainer(grants, VERSION).explain(Kind.ENV, name)
     lists = effective(grants, VERSION).lists()
 
     passes = environment.passes(
@@ -185,7 +185,7 @@ def test_directives_are_explained_as_they_are_judged(
     more = data.draw(rules(Kind.ENV, variables))
     grants = replace(grants, rules=grants.rules | more)
     lists = effective(grants, VERSION).lists()
-    told = explain(Kind.DIRECTIVE, whole, grants, VERSION)
+    told = Explainer(grants, VERSION).explain(Kind.DIRECTIVE, whole)
 
     verdict = directive.judge(
         key,
@@ -254,21 +254,21 @@ def of(*rules: Rule, denied: tuple[Rule, ...] = (), presets: str = "") -> CrateG
 def test_an_explanation_names_what_decides(
     kind: Kind, target: str, grants: CrateGrants | None, told: Explanation
 ) -> None:
-    assert explain(kind, target, grants, VERSION) == told
+    assert Explainer(grants, VERSION).explain(kind, target) == told
 
 
 def test_a_wildcard_is_named_that_cannot_open_the_sensitive_tier() -> None:
     names = Rule(Kind.ENV, "MY_*")
 
-    told = explain(Kind.ENV, "MY_TOKEN", of(names), VERSION)
+    told = Explainer(of(names), VERSION).explain(Kind.ENV, "MY_TOKEN")
 
     assert isinstance(told, Sensitive)
     assert told.wildcard == names
-    assert explain(Kind.ENV, "MY_DIR", of(names), VERSION) == ByRule(names)
+    assert Explainer(of(names), VERSION).explain(Kind.ENV, "MY_DIR") == ByRule(names)
 
 
 def test_a_grant_of_high_risk_is_not_in_force_for_a_version_nobody_looked_at() -> None:
-    told = explain(Kind.EXEC, "perl", of(PERL), "2.0.0")
+    told = Explainer(of(PERL), "2.0.0").explain(Kind.EXEC, "perl")
 
     assert isinstance(told, NotInForce)
     assert told.rule == PERL
@@ -279,8 +279,10 @@ def test_a_grant_that_a_denial_cuts_into_is_not_in_force() -> None:
     secret = Rule(Kind.READ, "$WORKSPACE/schema/private")
     grants = of(SCHEMA, denied=(secret,))
 
-    assert explain(Kind.READ, "$WORKSPACE/schema/private", grants, VERSION) == Denied(secret)
-    told = explain(Kind.READ, "$WORKSPACE/schema/a", grants, VERSION)
+    assert Explainer(grants, VERSION).explain(Kind.READ, "$WORKSPACE/schema/private") == Denied(
+        secret
+    )
+    told = Explainer(grants, VERSION).explain(Kind.READ, "$WORKSPACE/schema/a")
     assert isinstance(told, NotInForce)
     assert secret.pattern in told.why
 
@@ -288,20 +290,26 @@ def test_a_grant_that_a_denial_cuts_into_is_not_in_force() -> None:
 def test_what_this_run_was_given_is_told_as_such() -> None:
     folder = "$TARGET_DIR/debug/build/z-0/out"
 
-    assert explain(Kind.EXEC, "tool", None, VERSION, is_free=True) == ByBaseline("", TOOL)
-    assert explain(Kind.READ, f"{folder}/z.h", None, VERSION, handed_over=[folder]) == ByBaseline(
-        "", HANDED_OVER
+    assert Explainer(None, VERSION).explain(Kind.EXEC, "tool", is_free=True) == ByBaseline("", TOOL)
+    assert Explainer(None, VERSION).explain(
+        Kind.READ, f"{folder}/z.h", handed_over=[folder]
+    ) == ByBaseline("", HANDED_OVER)
+    assert (
+        Explainer(None, VERSION).explain(Kind.READ, f"{folder}2/z.h", handed_over=[folder])
+        == NotGranted()
     )
-    assert explain(Kind.READ, f"{folder}2/z.h", None, VERSION, handed_over=[folder]) == NotGranted()
 
 
 def test_whoever_may_see_a_secret_may_have_cargo_watch_it() -> None:
-    told = explain(Kind.DIRECTIVE, "rerun-if-env-changed=MY_TOKEN", of(TOKEN), VERSION)
+    told = Explainer(of(TOKEN), VERSION).explain(Kind.DIRECTIVE, "rerun-if-env-changed=MY_TOKEN")
 
     assert told == ByRule(TOKEN)
-    assert explain(Kind.DIRECTIVE, "rerun-if-env-changed=MY_TOKEN", None, VERSION) == NotGranted()
+    assert (
+        Explainer(None, VERSION).explain(Kind.DIRECTIVE, "rerun-if-env-changed=MY_TOKEN")
+        == NotGranted()
+    )
 
 
 def test_half_a_byte_is_no_target() -> None:
     with pytest.raises(ValueError, match="hexadecimal"):
-        explain(Kind.DIRECTIVE, "rustc-cfg=%2", None, VERSION)
+        Explainer(None, VERSION).explain(Kind.DIRECTIVE, "rustc-cfg=%2")

@@ -182,22 +182,6 @@ def test_deciding_the_same_again_is_no_step() -> None:
         review.choose(LOW.id, 2)
 
 
-def test_next_and_previous_undecided_go_round() -> None:
-    review = Review(ALL)
-    review.allow(MEDIUM.id)
-    review.later(HIGH.id)
-
-    assert review.next_undecided() == LOW.id
-    assert review.next_undecided(LOW.id) == LOCKED.id
-    assert review.next_undecided(COMPILER.id) == LOW.id
-    assert review.previous_undecided(LOCKED.id) == LOW.id
-    assert review.previous_undecided(LOW.id) == COMPILER.id
-    assert review.previous_undecided() == COMPILER.id
-    review.later(LOW.id, LOCKED.id, COMPILER.id)
-    assert review.next_undecided(LOW.id) is None
-    assert Review([]).next_undecided() is None
-
-
 def test_counts() -> None:
     review = Review(ALL)
     review.allow(LOW.id)
@@ -354,7 +338,7 @@ def test_a_risky_answer_revives_no_risky_grant_that_was_not_shown_with_it() -> N
     review.accept_up_to(Risk.MEDIUM)
 
     assert review.counts().undecided == 1
-    assert review.next_undecided() == shown.id
+    assert review.decision(shown.id).answer is Answer.UNDECIDED
     assert curl not in effective(review.grants(policy)["x"], "1.0.0").rules
     review.later(shown.id)
     assert review.grants(policy)["x"].reviewed == {"0.9.0"}
@@ -404,7 +388,6 @@ def test_system_calls_are_shown_and_never_stored_or_waited_for() -> None:
 
     assert review.grants(EMPTY)["x"].reviewed == {"1.0.0"}
     assert review.counts().open == 0
-    assert review.next_undecided() is None
     review.deny(call.id)
     assert review.counts().denied == 1
     assert review.grants(EMPTY)["x"].denials == frozenset()
