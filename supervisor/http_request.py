@@ -154,11 +154,6 @@ class Body:
         self._line = b""  # A line of the framing that has begun.
         self._stage = "size" if self._is_chunked else "plain"
 
-    @property
-    def is_done(self) -> bool:
-        """Whether the request has ended."""
-        return self._stage == "done" if self._is_chunked else not self._left
-
     def feed(self, data: bytes) -> bytes:
         """Return what of `data` belongs to the body, which is all of it.
 
