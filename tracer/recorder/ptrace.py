@@ -16,7 +16,6 @@ from errno import ESRCH
 
 # Requests: ptrace(2), DESCRIPTION. The numbers are the same on every architecture but for REGS.
 PEEKDATA = 2
-PEEKUSER = 3
 POKEDATA = 5
 POKEUSER = 6
 CONT = 7
