@@ -34,7 +34,6 @@ _VARIABLES = {
 }
 _WORDS = ("docker", "containerd", "kubepods", "libpod", "podman", "lxc", "buildkit", "nspawn")
 _TOLD = ("/proc/self/cgroup", "/run/systemd/container")
-_APPARMOR = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,6 @@ class Surroundings:
     landlock_errata: tuple[int, ...]  # Those that are mended; none where the kernel does not tell.
     hosts: str  # Why grants of hosts cannot be held; empty where they can.
     user_namespaces: str  # Why there are none for this user; empty where there are.
-    restricts_user_namespaces: bool  # By AppArmor, as Ubuntu does.
     bubblewrap: str  # Its version; empty where there is none.
     containers: tuple[str, ...]  # Hints of what this runs in.
     is_root: bool
@@ -63,7 +61,6 @@ def look(free: CanaryRun | None, environ: Mapping[str, str]) -> Surroundings:
         landlock_errata=tuple(sorted(landlock.errata())),
         hosts=network.unavailable(),
         user_namespaces=_namespaces(free),
-        restricts_user_namespaces=_read(_APPARMOR).strip() == "1",
         bubblewrap=_bubblewrap(),
         containers=tuple(dict.fromkeys(_containers(environ))),
         is_root=os.geteuid() == 0,

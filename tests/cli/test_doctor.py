@@ -354,7 +354,6 @@ def _broken(message: str) -> Diagnosis:
             landlock_errata=(),
             hosts="",
             user_namespaces="",
-            restricts_user_namespaces=False,
             bubblewrap="",
             containers=(),
             is_root=False,
