@@ -243,16 +243,16 @@ def judge(
         return FORBIDDEN
     verdicts = {_judge_one(*part, places=places, handed_over=handed_over) for part in parts}
     if verdicts == {FREE} and suspect is not None:
-        folders = (_searched(value, places) for key, value in parts if key == _SEARCH)
+        folders = (_searched(value) for key, value in parts if key == _SEARCH)
         if any(suspect(folder) for folder in folders if not _is_system(folder, places)):
             verdicts = {REFUSED}
     if preempts is not None:
-        folders = (_searched(value, places) for key, value in parts if key == _SEARCH)
+        folders = (_searched(value) for key, value in parts if key == _SEARCH)
         if any(preempts(folder) for folder in folders if folder and not _is_system(folder, places)):
             return FORBIDDEN
     if poses is not None:
         searched = (value for key, value in parts if key == _SEARCH and _holds_crates(value))
-        folders = (_searched(value, places) for value in searched)
+        folders = (_searched(value) for value in searched)
         if any(poses(folder) for folder in folders if folder and not _is_system(folder, places)):
             return FORBIDDEN
     if FORBIDDEN in verdicts:
@@ -344,7 +344,7 @@ def is_free_search(
     value: str, places: Mapping[str, bytes], handed_over: Iterable[bytes] = ()
 ) -> bool:
     """Tell whether a library search path lies where nobody but the script and the system writes."""
-    path = _searched(value, places)
+    path = _searched(value)
     if not path:
         return False
     for folder in handed_over:
@@ -392,7 +392,7 @@ def _is_of_package(path: bytes, places: Mapping[str, bytes]) -> bool:
     return located.startswith("/usr/") or _is_system(path, places)
 
 
-def _searched(value: str, places: Mapping[str, bytes]) -> bytes:
+def _searched(value: str) -> bytes:
     """Return the folder that a search path means; empty for a relative one.
 
     rustc runs in the workspace's folder for some packages and in the package's for others.
@@ -411,7 +411,7 @@ def _is_misread(value: str, places: Mapping[str, bytes]) -> bool:
 
     Where the build itself lies is nobody's choice but the user's.
     """
-    named = locate(_searched(value, places), places).partition("/")[2]
+    named = locate(_searched(value), places).partition("/")[2]
     return not _MISREAD.isdisjoint(decode(named))
 
 
