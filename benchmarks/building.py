@@ -53,7 +53,7 @@ def main() -> None:
     given = parser.parse_args()
     describe_machine()
     plain = ["cargo", "build", "--workspace", "--quiet"]
-    names = [name for name, each in runtimes.RUNTIMES.items() if not each.unavailable()]
+    names = [name for name, each in runtimes.runtimes().items() if not each.unavailable()]
     held = {
         name: [*BUILDPERM, "ci", "--runtime", name, "--", "build", "--workspace", "--quiet"]
         for name in names

@@ -20,7 +20,7 @@ from pathlib import Path
 from buildperm.sandbox import canaries
 from buildperm.sandbox.canaries import CanaryRun
 from buildperm.sandbox.canary import CANARIES, KERNELS
-from buildperm.sandbox.runtime import RUNTIMES, Runtime
+from buildperm.sandbox.runtime import Runtime, runtimes
 from buildperm.supervisor import landlock
 
 ROOT = Path(__file__).parent.parent
@@ -57,7 +57,7 @@ def told() -> dict[str, Told]:
         if abi <= landlock.abi():
             found[f"ABI {abi}, Linux {kernel}"] = {
                 name: _within(canaries.capped(runtime, abi), free)
-                for name, runtime in RUNTIMES.items()
+                for name, runtime in runtimes().items()
             }
     found["no user namespaces"] = _without(_NO_NAMESPACES)
     found["no Landlock"] = _without([*_REFUSE_CALL, "landlock_create_ruleset", "ENOSYS"])
@@ -96,7 +96,7 @@ def tables() -> list[str]:
     found = told()
     return [
         _table(name, {title: one[name] for title, one in found.items()})
-        for name in RUNTIMES
+        for name in runtimes()
         if any(one[name] for one in found.values())
     ]
 

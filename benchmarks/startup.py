@@ -63,7 +63,7 @@ def measure_script(folder: Path, rounds: int) -> list[list[str]]:
     script = found["clock"]
     with contextlib.ExitStack() as servers:
         started: dict[str, tuple[Script, bytes]] = {"plain": (script, script.program)}
-        for name, runtime in runtimes.RUNTIMES.items():
+        for name, runtime in runtimes.runtimes().items():
             if runtime.unavailable():
                 continue
             enforced = as_enforced(script, name)

@@ -14,13 +14,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 from buildperm.policy.rule import Rule
+from buildperm.policy.runtime_table import WEAKEST
 from buildperm.rules.pattern import TOKENS
 
 FORMAT = 1
 """Version of the grant table that this version of buildperm reads and writes."""
-
-RUNTIMES = ("portable", "full")
-"""What `require` may ask for, the weakest first."""
 
 AUTO = "auto"
 """In `runtime`: the strongest that the machine can run."""
@@ -72,7 +70,7 @@ class Policy:
     contexts: tuple[str, ...] = ()  # Words for Cargo, as for a shell; none: buildperm's own.
     limits: Mapping[str, int] = field(default_factory=_nothing)  # By name: see rules.limits.
     crate_limits: Mapping[str, Mapping[str, int]] = field(default_factory=_no_tables)  # By key.
-    runtime: str = RUNTIMES[0]  # The one to use: one of RUNTIMES, or AUTO.
+    runtime: str = WEAKEST  # The one to use: one of RUNTIMES, or AUTO.
     shared: tuple[str, ...] = ()  # Write patterns that are meant for several crates, as written.
 
 

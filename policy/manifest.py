@@ -22,9 +22,10 @@ from tomlkit.exceptions import ParseError, TOMLKitError
 from buildperm.errors import BuildpermError
 from buildperm.policy import presets, validation, write_conflicts
 from buildperm.policy import revision as revisions
-from buildperm.policy.grants import AUTO, FORMAT, RUNTIMES, CrateGrants, Policy, parse_key
+from buildperm.policy.grants import AUTO, FORMAT, CrateGrants, Policy, parse_key
 from buildperm.policy.kinds import GRANTABLE, Kind
 from buildperm.policy.rule import Rule
+from buildperm.policy.runtime_table import RUNTIMES, WEAKEST
 from buildperm.policy.toml_statement import Layout, layout
 from buildperm.policy.toml_statement import Path as Keys
 from buildperm.rules import limits
@@ -86,7 +87,7 @@ def policy(text: str, document: dict[str, Any], path: Path) -> Policy:
     for depth, key in enumerate(home):
         assert isinstance(table, dict)
         if key not in table:
-            return Policy(RUNTIMES[0], MappingProxyType({}), path)
+            return Policy(WEAKEST, MappingProxyType({}), path)
         table = reader.table(table[key], home[: depth + 1])
     return reader.policy(reader.table(table, home))
 
@@ -184,9 +185,9 @@ class _ManifestReader:
         """Read the whole grant table."""
         self.refuse_unknown(table, self.home, _TABLE_KEYS)
         if not table:
-            return Policy(RUNTIMES[0], MappingProxyType({}), self.path)
+            return Policy(WEAKEST, MappingProxyType({}), self.path)
         self.check_version(table)
-        require = self.one_of(table, "require", RUNTIMES, RUNTIMES[0])
+        require = self.one_of(table, "require", tuple(RUNTIMES), WEAKEST)
         crates = self.table(table.get("crates", {}), (*self.home, "crates"))
         where = (*self.home, "limits")
         limited = self.table(table.get("limits", {}), where)

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from buildperm.policy.access import Access
-from buildperm.policy.grants import RUNTIMES
 from buildperm.policy.proposals import is_settled
+from buildperm.policy.runtime_table import strength
 from buildperm.policy.snapshot import Context, Seen, Sighting, Snapshot
 from buildperm.policy.version import age
 
@@ -79,7 +79,7 @@ def by_context(sightings: Iterable[Sighting]) -> tuple[Sighting, ...]:
     for sighting in sightings:
         other = found.get(sighting.context)
         if other is not None:
-            weaker = min(sighting.runtime, other.runtime, key=_strength)
+            weaker = min(sighting.runtime, other.runtime, key=strength)
             sighting = Sighting(sighting.context, weaker, sighting.seen | other.seen)
         found[sighting.context] = sighting
     return tuple(found[context] for context in sorted(found))
@@ -155,7 +155,3 @@ def _unused(before: Snapshot, now: Snapshot) -> frozenset[str]:
     if not before.sightings:
         return now.unused
     return before.unused & now.unused if now.sightings else before.unused
-
-
-def _strength(runtime: str) -> int:
-    return RUNTIMES.index(runtime) if runtime in RUNTIMES else -1

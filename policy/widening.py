@@ -14,13 +14,14 @@ from typing import NamedTuple, TypeAlias
 from buildperm.policy import revision as revisions
 from buildperm.policy.allowance import Allowance
 from buildperm.policy.compilation import by_hand
-from buildperm.policy.grants import AUTO, RUNTIMES, CrateGrants, Policy
+from buildperm.policy.grants import AUTO, CrateGrants, Policy
 from buildperm.policy.inclusion import contains
 from buildperm.policy.kinds import Kind
 from buildperm.policy.presets import PRESETS
 from buildperm.policy.proposal import Risk
 from buildperm.policy.risk import of_rule
 from buildperm.policy.rule import Rule
+from buildperm.policy.runtime_table import strength
 from buildperm.policy.subjects import Subject, Tables, subjects
 from buildperm.policy.write_conflicts import area
 from buildperm.rules import limits
@@ -28,7 +29,6 @@ from buildperm.rules import limits
 EVERYBODY = "all build scripts"
 """Whom a change is about that is no single crate's; no package has such a name."""
 
-_STRENGTH = (RUNTIMES[0], AUTO, *RUNTIMES[1:])  # What `auto` comes to depends on the machine.
 _NAMED_MOST = 5
 
 _Limits: TypeAlias = tuple[str, Mapping[str, int]] | None  # With the key of their table.
@@ -79,12 +79,17 @@ def wider(
     return sorted(found, key=lambda change: (-(change.risk or Risk.LOW), change.key, change.item))
 
 
+def _strength(runtime: str) -> float:
+    """Return how strong a word of `runtime` counts: what `auto` means depends on the machine."""
+    return 0.5 if runtime == AUTO else strength(runtime)  # More than the weakest, less than others.
+
+
 def _of_everybody(before: Policy, after: Policy, context: str) -> Iterator[WiderGrant]:
     for name, was, now in (
         ("require", before.require, after.require),
         ("runtime", before.runtime, after.runtime),
     ):
-        if _STRENGTH.index(now) < _STRENGTH.index(was):
+        if _strength(now) < _strength(was):
             what = f"may be held by less: `{name}` was `{was}` and is `{now}`"
             yield _plain(EVERYBODY, name, what, (name,))
     known = [area(pattern) for pattern in before.shared]

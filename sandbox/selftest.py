@@ -20,7 +20,8 @@ from buildperm import __version__
 from buildperm.errors import CannotEnforceError
 from buildperm.sandbox import stub
 from buildperm.sandbox.machine import Facts, probe
-from buildperm.sandbox.runtime import Prepared, Runtime, portable
+from buildperm.sandbox.portable_runtime import portable
+from buildperm.sandbox.runtime import Prepared, Runtime
 from buildperm.supervisor import session
 from buildperm.tracer.notation import encode
 

@@ -14,7 +14,8 @@ from buildperm.cargo.lock import Lock
 from buildperm.cargo.metadata import Metadata
 from buildperm.errors import BuildpermError
 from buildperm.policy import lock_file, manifest
-from buildperm.policy.grants import RUNTIMES, Policy
+from buildperm.policy.grants import Policy
+from buildperm.policy.runtime_table import WEAKEST
 from buildperm.policy.snapshot import Snapshot
 from buildperm.policy.widening import EVERYBODY, WiderGrant
 from buildperm.workflow.base_commit import BaseCommit
@@ -86,7 +87,7 @@ class BaseGrants:
     def _policy(self) -> Policy:
         """Read what was granted; nothing where there was no Cargo.toml."""
         raw, place = self._files.get(MANIFEST), self.place(MANIFEST)
-        nothing = Policy(RUNTIMES[0], MappingProxyType({}), place)
+        nothing = Policy(WEAKEST, MappingProxyType({}), place)
         if raw is None:
             self.notes.append(f"there is no {place}: everything that is granted is new")
             return nothing

@@ -13,12 +13,13 @@ from buildperm.cargo import toolchain
 from buildperm.cargo.toolchain import Toolchain
 from buildperm.errors import BuildpermError, CannotEnforceError, ExitCode
 from buildperm.policy import manifest
-from buildperm.policy.grants import RUNTIMES as STRENGTH
 from buildperm.policy.grants import Policy
+from buildperm.policy.runtime_table import WEAKEST
 from buildperm.report.diagnosis import Diagnosis, Required, Trialled
 from buildperm.sandbox import canaries, machine, machine_facts
 from buildperm.sandbox.canaries import CanaryRun
-from buildperm.sandbox.runtime import RUNTIMES, Runtime, choose
+from buildperm.sandbox.runtime import Runtime, choose
+from buildperm.sandbox.runtime import runtimes as all_runtimes
 
 _TIMEOUT_S = 30
 _SHORTEST = 3  # Hiding a shorter name would spoil every other word.
@@ -35,7 +36,7 @@ def examine(*, landlock_abi: int) -> Diagnosis:
     policy = _policy(chain) if chain else None
     free, failure = _without()
     runtimes = tuple(
-        _tried(canaries.capped(one, landlock_abi), free, failure) for one in RUNTIMES.values()
+        _tried(canaries.capped(one, landlock_abi), free, failure) for one in all_runtimes().values()
     )
     required = _required(policy, runtimes)
     here = machine_facts.look(free, os.environ)
@@ -74,7 +75,7 @@ def _tried(runtime: Runtime, free: CanaryRun | None, failure: str) -> Trialled:
 
 def _required(policy: Policy | None, runtimes: tuple[Trialled, ...]) -> Required:
     """Tell whether the runtime that builds use here works, and is strong enough."""
-    weakest, wanted = (policy.require, policy.runtime) if policy else (STRENGTH[0], STRENGTH[0])
+    weakest, wanted = (policy.require, policy.runtime) if policy else (WEAKEST, WEAKEST)
     is_declared = policy is not None
     try:
         chosen = choose(wanted, weakest).name

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from buildperm.policy.grants import AUTO, RUNTIMES
+from buildperm.policy.grants import AUTO
 from buildperm.policy.proposal import Risk
+from buildperm.policy.runtime_table import RUNTIMES
 from buildperm.presentation import console
 from buildperm.report.answer_formats import ANSWER_FORMATS, CommandResult
 

@@ -14,10 +14,11 @@ from jsonschema import Draft202012Validator
 
 from buildperm.policy import manifest
 from buildperm.policy.editor import with_grants
-from buildperm.policy.grants import AUTO, FORMAT, RUNTIMES, CrateGrants
+from buildperm.policy.grants import AUTO, FORMAT, CrateGrants
 from buildperm.policy.kinds import GRANTABLE, Kind
 from buildperm.policy.presets import NAMES
 from buildperm.policy.rule import Rule
+from buildperm.policy.runtime_table import RUNTIMES
 from buildperm.rules import limits
 
 SCHEMA: dict[str, Any] = json.loads(

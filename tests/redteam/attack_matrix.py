@@ -13,7 +13,7 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from buildperm.sandbox.runtime import RUNTIMES
+from buildperm.sandbox.runtime import runtimes
 from tests import surroundings
 from tests.redteam.attack_run import WITHOUT, Measured, measure, states, users
 from tests.redteam.catalogue import ATTACKS, FAILS, NOTHING, OPEN, Attack
@@ -102,7 +102,7 @@ def _shown(attack: Attack, state: str, word: str) -> str:
 
 def main() -> None:
     """Measure, and write the table."""
-    for name, runtime in RUNTIMES.items():
+    for name, runtime in runtimes().items():
         reason = runtime.unavailable()
         if reason:
             sys.exit(f"the runtime `{name}` cannot be measured here: {reason}")

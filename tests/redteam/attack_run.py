@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from buildperm.sandbox.runtime import RUNTIMES
+from buildperm.sandbox.runtime import runtimes
 from tests.bench import OTHER_UID, SYSTEM_PYTHON, wait_until
 from tests.redteam.attack_targets import SENT, Processes, Servers, Terminal
 
@@ -618,7 +618,7 @@ def users() -> dict[str, int]:
 
 def states() -> list[str]:
     """List the states of the matrix, the runtimes of this version among them."""
-    return [WITHOUT, *RUNTIMES]
+    return [WITHOUT, *runtimes()]
 
 
 def measure(user: str, state: str) -> Measured:

@@ -14,7 +14,7 @@ from functools import partial
 
 import pytest
 
-from buildperm.sandbox.runtime import RUNTIMES
+from buildperm.sandbox.runtime import runtimes
 from tests.redteam import attack_matrix
 from tests.redteam.attack_matrix import cell
 from tests.redteam.attack_run import WITHOUT, Measured, measure, states, users
@@ -51,7 +51,7 @@ class Measuring:
             makers = {
                 f"{user}-{state}": partial(_measure, user, state)
                 for user, state in sorted(self._wanted | {(user, state)})
-                if state == WITHOUT or RUNTIMES[state].unavailable() is None
+                if state == WITHOUT or runtimes()[state].unavailable() is None
             }
             text = once(self._factory, f"{user}-{state}", makers)
             self._known[user, state] = Measured.load(text)
@@ -101,7 +101,7 @@ def _measure(user: str, state: str) -> str:
 
 
 def _skip_without(state: str) -> None:
-    reason = None if state == WITHOUT else RUNTIMES[state].unavailable()
+    reason = None if state == WITHOUT else runtimes()[state].unavailable()
     if reason:
         name = "bubblewrap" if state == "full" else "Landlock"
         pytest.skip(f"{name} is not usable here: {reason}")

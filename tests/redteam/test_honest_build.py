@@ -13,7 +13,7 @@ from functools import partial
 
 import pytest
 
-from buildperm.sandbox.runtime import RUNTIMES
+from buildperm.sandbox.runtime import runtimes
 from tests.redteam.attack_run import WITHOUT, states, users
 from tests.redteam.honest_build import WORKLOADS, Built, build
 from tests.redteam.worker_cache import once, wanted
@@ -31,14 +31,14 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """Return what builds as a user in a state, once for each of those that this run is about."""
 
     def build_once(user: str, state: str) -> Built:
-        reason = None if state == WITHOUT else RUNTIMES[state].unavailable()
+        reason = None if state == WITHOUT else runtimes()[state].unavailable()
         if reason:
             name = "bubblewrap" if state == "full" else "Landlock"
             pytest.skip(f"{name} is not usable here: {reason}")
         makers = {
             f"honest-{user}-{state}": partial(_build, user, state)
             for user, state in sorted(wanted(request.session.items) | {(user, state)})
-            if state == WITHOUT or RUNTIMES[state].unavailable() is None
+            if state == WITHOUT or runtimes()[state].unavailable() is None
         }
         return Built.load(once(tmp_path_factory, f"honest-{user}-{state}", makers))
 

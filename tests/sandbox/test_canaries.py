@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildperm.errors import CannotEnforceError
+from buildperm.policy.runtime_table import RUNTIMES
 from buildperm.sandbox import canaries, canary_child
 from buildperm.sandbox.canaries import CanaryRun, Proof
 from buildperm.sandbox.canary import (
@@ -22,7 +23,8 @@ from buildperm.sandbox.canary import (
     Result,
     Status,
 )
-from buildperm.sandbox.runtime import RUNTIMES, Portable, Prepared
+from buildperm.sandbox.portable_runtime import Portable
+from buildperm.sandbox.runtime import Prepared, runtime
 from buildperm.supervisor import landlock
 from tests.bench import processes_with
 
@@ -87,7 +89,7 @@ def test_nothing_is_less_than_promised_here(proof: Proof) -> None:
 
 @pytest.mark.parametrize("name", [name for name in RUNTIMES if name != "portable"])
 def test_every_other_runtime_holds_what_it_promises(free: CanaryRun, name: str) -> None:
-    chosen = RUNTIMES[name]
+    chosen = runtime(name)
     reason = chosen.unavailable()
     if reason:
         pytest.skip(f"this machine has no runtime {name}: {reason}")

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import json
 import os
-import shutil
-from typing import TYPE_CHECKING
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from buildperm.errors import CannotEnforceError, ExitCode
-from buildperm.sandbox import machine, runtime, selftest, stub
+from buildperm.policy.runtime_table import RUNTIMES
+from buildperm.sandbox import machine, portable_runtime, runtime, selftest, stub
+from buildperm.sandbox.full_runtime import full
 from buildperm.sandbox.machine import Facts
-from buildperm.sandbox.runtime import Portable, Prepared, Runtime
+from buildperm.sandbox.portable_runtime import Portable, portable
+from buildperm.sandbox.runtime import Prepared, Runtime
 from buildperm.tracer import syscall_numbers
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.bench import Bench
-
+ROOT = Path(__file__).parents[2]
 CAN_ALL = Facts(
     kernel="6.18",
     machine="x86_64",
@@ -53,7 +54,7 @@ def test_what_is_missing_is_said_before_anything_runs(
     monkeypatch: pytest.MonkeyPatch, change: dict[str, int | str], said: str
 ) -> None:
     lacking = dataclasses.replace(CAN_ALL, **change)  # type: ignore[arg-type]  # by field
-    monkeypatch.setattr(runtime, "probe", lambda: lacking)
+    monkeypatch.setattr(portable_runtime, "probe", lambda: lacking)
 
     reason = Portable().unavailable()
     assert reason is not None
@@ -117,13 +118,11 @@ def test_an_unknown_runtime_is_named_with_the_known_ones() -> None:
 
 
 def test_every_runtime_is_registered_under_its_name() -> None:
-    assert all(name == each.name for name, each in runtime.RUNTIMES.items())
-    assert runtime.runtime("portable") is runtime.portable
+    assert all(name == each.name for name, each in runtime.runtimes().items())
+    assert runtime.runtime("portable") is portable
 
 
 def test_an_older_landlock_leaves_more_open() -> None:
-    portable = runtime.portable
-
     assert len(portable.left_open(1)) > len(portable.left_open(5)) > len(portable.left_open(7)) > 0
 
 
@@ -134,45 +133,71 @@ def test_the_kernel_is_asked_by_doing() -> None:
     assert facts.kernel == os.uname().release
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Polite:
-    """All of `portable`, at a lower priority: what it takes to add a runtime."""
-
-    name: str = "polite"
-
-    def unavailable(self) -> str | None:
-        return None if shutil.which("nice") else "there is no nice(1)"
-
-    def left_open(self, landlock_abi: int) -> tuple[str, ...]:
-        return runtime.portable.left_open(landlock_abi)
-
-    def prepare(self) -> Prepared:
-        nice = os.fsencode(os.path.realpath(shutil.which("nice") or ""))
-        prepared = runtime.portable.prepare()
-        return dataclasses.replace(prepared, runtime=self.name, wrapper=(nice, b"-n", b"7"))
+ADDED = """\
+import sys
+from buildperm.policy.runtime_table import RUNTIMES
+RUNTIMES["polite"] = "tests.children.polite_runtime:polite"
+from buildperm.cli import main
+sys.argv[0] = "buildperm"
+main()
+"""
 
 
-def test_another_runtime_takes_one_class(monkeypatch: pytest.MonkeyPatch, bench: Bench) -> None:
-    polite: Runtime = Polite()
-    monkeypatch.setitem(runtime.RUNTIMES, polite.name, polite)
-    selftest.check(runtime.choose("polite", "portable"))
-    bench.wrapper = list(polite.prepare().wrapper)
-    (bench.workspace / "secret").write_text("x")
-    lower = min(19, os.nice(0) + 7)  # The tests themselves may run at a lower one.
-
-    ended = bench.run(
-        bench.script(
-            "import os, sys\n"
-            "print('cargo:warning=%d' % os.nice(0))\n"
-            "try: open(os.environ['CARGO_MANIFEST_DIR'] + '/../secret')\n"
-            "except PermissionError: sys.exit(5)\n"
-        )
+def with_polite(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run buildperm with one entry more in its table of runtimes."""
+    return subprocess.run(
+        [sys.executable, "-c", ADDED, *words],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
     )
 
-    assert ended.status == 5, ended.stderr
-    assert ended.stdout == b"cargo:warning=%d\n" % lower
-    assert ended.refused("opened") == [str(bench.workspace / "secret")]
-    assert len(ended.of("process")) == 1
+
+def test_a_runtime_is_added_by_one_entry(tmp_path: Path) -> None:
+    """It is a choice, a word for Cargo.toml, a part of doctor, and it holds a real build."""
+    lower = min(19, os.nice(0) + 7)  # The tests themselves may run at a lower priority.
+    secret = tmp_path / "secret"
+    secret.write_text("x")
+    workspace = tmp_path / "workspace"
+    (workspace / "src").mkdir(parents=True)
+    (workspace / "src/lib.rs").touch()
+    (workspace / "Cargo.toml").write_text(
+        '[package]\nname = "nice"\nversion = "0.1.0"\nedition = "2021"\n[workspace]\n'
+        '[workspace.metadata.buildperm]\nversion = 1\nrequire = "polite"\nruntime = "polite"\n'
+        "[workspace.metadata.buildperm.crates.nice]\n"
+    )
+    (workspace / "build.rs").write_text(
+        'extern "C" { fn nice(more: i32) -> i32; }\n'
+        "fn main() {\n"
+        '    println!("cargo::warning=nice {}", unsafe { nice(0) });\n'
+        f'    println!("cargo::warning=read {{}}", std::fs::read("{secret}").is_ok());\n'
+        "}\n"
+    )
+
+    told = with_polite("ci", "--help", folder=workspace)
+    assert "[auto|portable|full|polite]" in told.stdout
+
+    built = with_polite("ci", "--", "build", "--offline", folder=workspace)
+    said = built.stdout + built.stderr
+    assert f"nice {lower}" in said, said
+    assert "read false" in said
+    (recording,) = (workspace / "target").rglob("buildperm/recording.jsonl")
+    header, *lines = map(json.loads, recording.read_text().splitlines())
+    assert header["runtime"] == "polite"
+    assert [line["path"] for line in lines if line.get("refused")] == [str(secret)]
+    assert len([line for line in lines if line["type"] == "process"]) == 1  # Not the wrapper's.
+
+    examined = with_polite("doctor", "--format", "json", folder=workspace)
+    document = json.loads(examined.stdout)
+    assert [each["name"] for each in document["runtimes"]] == [*RUNTIMES, "polite"]
+    polite = document["runtimes"][-1]
+    assert polite["available"]
+    assert polite["reason"] == ""
+    assert polite["canaries"]
 
 
 class Lacking:
@@ -190,14 +215,17 @@ class Lacking:
         raise CannotEnforceError("it is not there")
 
 
+LACKING = Lacking()
+
+
 def test_auto_takes_the_strongest_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    best = "full" if runtime.full.unavailable() is None else "portable"
+    best = "full" if full.unavailable() is None else "portable"
     assert runtime.choose("auto", "portable").name == best
-    assert runtime.choose("portable", "portable") is runtime.portable
+    assert runtime.choose("portable", "portable") is portable
 
-    monkeypatch.setitem(runtime.RUNTIMES, "full", Lacking())
+    monkeypatch.setitem(RUNTIMES, "full", f"{__name__}:LACKING")
 
-    assert runtime.choose("auto", "portable") is runtime.portable
+    assert runtime.choose("auto", "portable") is portable
 
 
 def test_below_what_is_required_nothing_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,7 +233,7 @@ def test_below_what_is_required_nothing_is_taken(monkeypatch: pytest.MonkeyPatch
         runtime.choose("portable", "full")
     assert caught.value.exit_code is ExitCode.CANNOT_ENFORCE
 
-    monkeypatch.setitem(runtime.RUNTIMES, "full", Lacking())
+    monkeypatch.setitem(RUNTIMES, "full", f"{__name__}:LACKING")
     for wanted in ("auto", "full"):
         with pytest.raises(CannotEnforceError, match="it is not there"):
             runtime.choose(wanted, "full").prepare()
@@ -213,11 +241,11 @@ def test_below_what_is_required_nothing_is_taken(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("abi", range(1, 8))
 def test_each_right_that_a_kernel_lacks_is_named_by_what_becomes_possible(abi: int) -> None:
-    told = " ".join(runtime.portable.left_open(abi))
+    told = " ".join(portable.left_open(abi))
 
     for added, attack in {3: "(truncate)", 4: "TCP", 5: "(ioctl)", 6: "(kill)"}.items():
         assert (attack in told) == (abi < added)
-    assert "(kill)" not in " ".join(runtime.full.left_open(abi))
+    assert "(kill)" not in " ".join(full.left_open(abi))
 
 
 @pytest.mark.parametrize("name", ["portable", "full"])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildperm.sandbox import machine, runtime, selftest
+from buildperm.sandbox import full_runtime, machine, selftest
 from buildperm.supervisor import bubblewrap, landlock
 from tests.bench import USERS, Bench, compile_c, make_bench, processes_with, wait_until
 from tests.programs import program_text
@@ -307,7 +307,7 @@ def test_what_is_kept_of_the_jobserver_is_put_back(full: Bench) -> None:
 
 
 def test_the_self_test_holds_and_sees_that_what_is_not_granted_is_not_there(tmp_path: Path) -> None:
-    selftest.check(runtime.full, tmp_path)
+    selftest.check(full_runtime.full, tmp_path)
 
 
 def test_mounts_are_what_landlock_allows(tmp_path: Path) -> None:
@@ -407,7 +407,7 @@ attempt("move", lambda: shutil.move(there, os.environ["OUT_DIR"] + "/x"))
 
 
 def test_what_the_sandbox_wrapper_says_is_explained() -> None:
-    explained = runtime._explained
+    explained = full_runtime._explained
     assert explained("") is None
     for talk, way in [
         ("bwrap: setting up uid map: Permission denied", "userns, }"),

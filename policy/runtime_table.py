@@ -1,0 +1,20 @@
+"""The runtimes by name; an entry here adds one.
+
+What may stand in `require` and `runtime` of Cargo.toml, the choices of `--runtime`, how strong each
+counts, and the order of `buildperm doctor` are all made from this table.
+"""
+
+from __future__ import annotations
+
+RUNTIMES: dict[str, str] = {
+    "portable": "buildperm.sandbox.portable_runtime:portable",
+    "full": "buildperm.sandbox.full_runtime:full",
+}
+"""Where each is implemented, `MODULE:NAME`, the weakest first; `sandbox.runtime` loads it."""
+
+WEAKEST = next(iter(RUNTIMES))
+
+
+def strength(name: str) -> int:
+    """Return how strong a runtime counts; -1 where this version has none of that name."""
+    return list(RUNTIMES).index(name) if name in RUNTIMES else -1

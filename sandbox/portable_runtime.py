@@ -1,0 +1,98 @@
+"""The runtime `portable`: Landlock, one seccomp filter and a clean environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from buildperm.errors import CannotEnforceError
+from buildperm.sandbox import left_open, seccomp, stub
+from buildperm.sandbox.machine import Facts, probe
+from buildperm.sandbox.runtime import Prepared
+from buildperm.supervisor import landlock
+from buildperm.tracer import syscall_numbers, syscall_table
+
+_NAMES = (
+    "It sees names, sizes, modes, owners and times of files that it may not read (stat, readlink), "
+    "and how full file systems are (statfs)."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Portable:
+    """Landlock, one seccomp filter, and a clean environment: needs no privilege at all."""
+
+    cap: int = landlock.NEWEST  # Use no newer Landlock ABI than this.
+    name: str = "portable"
+
+    def unavailable(self) -> str | None:
+        """Say why this machine cannot run it, or None where it can."""
+        return _unavailable(probe(), self.cap) or _unknown()
+
+    def left_open(self, landlock_abi: int) -> tuple[str, ...]:
+        """Say what it does not stop with this Landlock ABI, a sentence each."""
+        found = left_open.on_this_machine(landlock_abi)
+        return (*found, _NAMES, left_open.MEMORY, left_open.LOAD)
+
+    def prepare(self) -> Prepared:
+        """Return its part of a session.
+
+        Raises:
+            CannotEnforceError: This machine cannot run it.
+        """
+        stub.loaded()  # Says itself what is missing.
+        reason = self.unavailable()
+        if reason:
+            raise CannotEnforceError(
+                f"the runtime `{self.name}` cannot hold build scripts here: {reason}",
+                hint="Use Linux 5.13 or newer; in a container, allow Landlock and ptrace.",
+            )
+        numbers: Mapping[str, int] = syscall_numbers.table()
+        abi = min(probe().landlock_abi, self.cap)
+        return Prepared(
+            runtime=self.name,
+            kernel=os.uname().release,
+            landlock_abi=abi,
+            filter=seccomp.build(os.uname().machine, numbers, syscall_table.recorded()),
+            calls=seccomp.stopping(numbers, syscall_table.recorded()),
+            left_open=self.left_open(abi),
+        )
+
+
+portable = Portable()
+
+
+def _unavailable(facts: Facts, cap: int) -> str | None:
+    if facts.failure:
+        return f"the kernel could not be asked: {facts.failure}"
+    if facts.machine not in seccomp.AUDIT_ARCH:
+        return f"processors of type `{facts.machine}` are not supported"
+    if min(facts.landlock_abi, cap) < 1:
+        return (
+            f"the kernel ({facts.kernel}) offers no Landlock: it takes Linux 5.13 with `landlock` "
+            "in its `lsm=` list, and a container that lets it through"
+        )
+    if facts.seccomp_errno:
+        return f"seccomp filters are refused: {os.strerror(abs(facts.seccomp_errno))}"
+    if facts.ptrace_errno:
+        scope = f" (kernel.yama.ptrace_scope is {facts.ptrace_scope})" if facts.ptrace_scope else ""
+        return (
+            f"ptrace is refused: {os.strerror(abs(facts.ptrace_errno))}{scope}; allow it by "
+            "`--cap-add SYS_PTRACE` in a container, or by setting kernel.yama.ptrace_scope to at "
+            "most 1"
+        )
+    return None
+
+
+def _unknown() -> str | None:
+    """Say why it cannot be told what runs before a sandbox is made; None where it can."""
+    try:
+        stub.shell()
+    except CannotEnforceError:
+        return None  # Said where the shell of stubs is.
+    try:
+        stub.loaded()
+    except CannotEnforceError as error:
+        return f"{error.args[0]}; install the `env` of GNU coreutils as your system packages it"
+    return None
