@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.corpus, pytest.mark.timeout(1800)]
 
 
 @dataclass(frozen=True, slots=True)
-class Workspace:
+class CorpusWorkspace:
     """A copy of a workspace of real crates that has been through all the steps."""
 
     folder: Path
@@ -58,7 +58,7 @@ class Workspace:
 @pytest.fixture(scope="module", params=["crates", "crates/system"])
 def workspace(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Workspace]:
+) -> Iterator[CorpusWorkspace]:
     """Build with plain cargo, learn, and build held, in the place where plain cargo did.
 
     The same place, because what compilers make holds paths.
@@ -77,7 +77,7 @@ def workspace(
     buildperm = [sys.executable, "-m", "buildperm"]
     learned = _run([*buildperm, "learn", "--no-tui", "--accept", "medium", "--", *cargo], folder)
     held = _run([*buildperm, "ci", "--format", "json", "--", *cargo], folder)
-    yield Workspace(folder, learned, held, plain)
+    yield CorpusWorkspace(folder, learned, held, plain)
     shutil.rmtree(copies)
 
 
@@ -95,11 +95,11 @@ def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_everything_can_be_learnt_without_risk(workspace: Workspace) -> None:
+def test_everything_can_be_learnt_without_risk(workspace: CorpusWorkspace) -> None:
     assert workspace.learned.returncode == 0, workspace.learned.stderr
 
 
-def test_a_held_build_passes_and_refuses_nothing(workspace: Workspace) -> None:
+def test_a_held_build_passes_and_refuses_nothing(workspace: CorpusWorkspace) -> None:
     assert workspace.held.returncode == 0, workspace.held.stderr
     assert {script["crate"]: script["findings"] for script in workspace.report["scripts"]} == {
         script["crate"]: [] for script in workspace.report["scripts"]
@@ -107,7 +107,7 @@ def test_a_held_build_passes_and_refuses_nothing(workspace: Workspace) -> None:
     assert [script["crate"] for script in workspace.report["scripts"] if script["failure"]] == []
 
 
-def test_no_crate_asks_for_more_than_a_few_decisions(workspace: Workspace) -> None:
+def test_no_crate_asks_for_more_than_a_few_decisions(workspace: CorpusWorkspace) -> None:
     kinds = ("presets", "read", "write", "exec", "net", "env", "directives")
     decisions = {
         crate: sum(len(granted.get(kind, ())) for kind in kinds)
@@ -118,7 +118,7 @@ def test_no_crate_asks_for_more_than_a_few_decisions(workspace: Workspace) -> No
     assert {crate: number for crate, number in decisions.items() if number > MOST_DECISIONS} == {}
 
 
-def test_crates_that_only_look_at_the_compiler_need_no_entry(workspace: Workspace) -> None:
+def test_crates_that_only_look_at_the_compiler_need_no_entry(workspace: CorpusWorkspace) -> None:
     quiet = {"anyhow", "libc", "proc-macro2", "quote", "serde", "serde_core"}
     ran = {script["crate"] for script in workspace.report["scripts"]}
 
@@ -126,7 +126,7 @@ def test_crates_that_only_look_at_the_compiler_need_no_entry(workspace: Workspac
     assert quiet.isdisjoint(workspace.grants)
 
 
-def test_a_held_build_makes_the_files_that_plain_cargo_makes(workspace: Workspace) -> None:
+def test_a_held_build_makes_the_files_that_plain_cargo_makes(workspace: CorpusWorkspace) -> None:
     plain = _outputs(workspace.plain)
     held = _outputs(workspace.folder / "target" / "buildperm" / "ci" / "debug" / "build")
 

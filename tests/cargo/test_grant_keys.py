@@ -39,7 +39,7 @@ def folder(path: Path, name: str) -> str:
     return f'{{ path = "{path}" }}'
 
 
-class Desk:
+class GrantedWorkspace:
     """A workspace that is asked about, with grants."""
 
     def __init__(self, registry: Registry, environment: Mapping[str, str], root: Path) -> None:
@@ -72,7 +72,7 @@ def test_places_are_those_of_the_workspace_and_the_tool_chain(
     root = registry.application(tmp_path / "ws", dependencies={"sys": "1"})
     (tmp_path / "real").mkdir()
     (tmp_path / "home").symlink_to("real")
-    project = Desk(registry, environment, root).project
+    project = GrantedWorkspace(registry, environment, root).project
 
     found = places(project.metadata, project.toolchain, {"HOME": str(tmp_path / "home")})
 
@@ -86,7 +86,7 @@ def test_a_crate_of_the_registry_goes_by_its_name(
     registry: Registry, environment: Mapping[str, str], tmp_path: Path
 ) -> None:
     root = registry.application(tmp_path / "ws", dependencies={"sys": "1"})
-    desk = Desk(registry, environment, root)
+    desk = GrantedWorkspace(registry, environment, root)
     package = desk.package("sys")
 
     assert desk.of(package) == ("sys", None)
@@ -104,7 +104,7 @@ def test_two_versions_of_a_crate_may_go_by_two_keys(
 ) -> None:
     registry.publish("middle", "1.0.0", dependencies={"sys": "0.9"})
     root = registry.application(tmp_path / "ws", dependencies={"sys": "1", "middle": "1"})
-    desk = Desk(registry, environment, root)
+    desk = GrantedWorkspace(registry, environment, root)
     old, new = desk.package("sys", "0.9.3"), desk.package("sys", "1.0.0")
 
     assert [desk.of(each, "sys@0.9")[0] for each in (old, new)] == ["sys@0.9", "sys"]
@@ -117,7 +117,7 @@ def test_an_impostor_has_no_part_in_the_grants_of_the_registrys_crate(
     """It lies outside of the workspace, and calls itself like the one that the grants mean."""
     needed = folder(tmp_path / "impostor", "sys")
     root = registry.application(tmp_path / "ws", dependencies={"sys": needed})
-    desk = Desk(registry, environment, root)
+    desk = GrantedWorkspace(registry, environment, root)
     package = desk.package("sys")
 
     key, grants = desk.of(package, "sys", "sys@0.1")
@@ -135,7 +135,7 @@ def test_an_impostor_beside_the_real_one_has_a_key_of_its_own(
     folder(root / "sys", "sys")
     manifest = root / "Cargo.toml"
     manifest.write_text(manifest.read_text().replace('["app"]', '["app", "sys"]'))
-    desk = Desk(registry, environment, root)
+    desk = GrantedWorkspace(registry, environment, root)
     local, real = desk.package("sys", local=True), desk.package("sys", "1.0.0")
 
     assert desk.of(local, "sys") == ("path+$WORKSPACE/sys#sys", None)
@@ -149,7 +149,7 @@ def test_a_member_of_the_workspace_goes_by_its_name_where_the_registry_has_none_
     folder(root / "own", "sys")
     manifest = root / "Cargo.toml"
     manifest.write_text(manifest.read_text().replace('["mine"]', '["mine", "own"]'))
-    desk = Desk(registry, environment, root)
+    desk = GrantedWorkspace(registry, environment, root)
     package = desk.package("sys")
 
     assert desk.of(package) == ("sys", None)
@@ -162,7 +162,7 @@ def test_the_key_that_new_grants_get_means_that_package_and_can_be_written(
 ) -> None:
     needed = folder(tmp_path / "out side ü", "outside")
     root = registry.application(tmp_path / "ws", dependencies={"sys": "1", "outside": needed})
-    desk = Desk(registry, environment, root)
+    desk = GrantedWorkspace(registry, environment, root)
 
     for package in desk.project.metadata.packages.values():
         key, _ = desk.of(package)
@@ -182,10 +182,12 @@ def test_grants_by_a_path_hold_wherever_the_workspace_is(
     )
     with (root / "app/Cargo.toml").open("a") as file:
         file.write('\n[dependencies.sys]\npath = "../vendor/sys"\n')
-    key, _ = Desk(registry, environment, root).of(Desk(registry, environment, root).package("sys"))
+    key, _ = GrantedWorkspace(registry, environment, root).of(
+        GrantedWorkspace(registry, environment, root).package("sys")
+    )
     assert key == "path+$WORKSPACE/vendor/sys#sys"
 
-    there = Desk(registry, environment, root.rename(tmp_path / "elsewhere"))
+    there = GrantedWorkspace(registry, environment, root.rename(tmp_path / "elsewhere"))
 
     assert there.of(there.package("sys"), key)[1] is not None
 
@@ -208,7 +210,7 @@ def test_limits_are_those_of_the_closest_key_and_of_no_impostor(
     root = registry.application(
         tmp_path / "ws", dependencies={"sys": "1", "own": own[:-2] + ', package = "sys" }'}
     )
-    desk = Desk(registry, environment, root)
+    desk = GrantedWorkspace(registry, environment, root)
     policy = Policy(
         "portable",
         {"sys": CrateGrants("sys")},

@@ -47,7 +47,7 @@ WAITING = """fn main() {{
 RUNNER = program_text("held_build.py")
 
 
-class Desk:
+class HeldBuilds:
     """Builds held, and remembers what was told."""
 
     def __init__(self, environment: dict[str, str]) -> None:
@@ -85,12 +85,12 @@ class Desk:
 
 
 @pytest.fixture
-def desk(environment: dict[str, str]) -> Desk:
-    return Desk(environment)
+def desk(environment: dict[str, str]) -> HeldBuilds:
+    return HeldBuilds(environment)
 
 
 def test_a_build_that_stays_within_the_baseline_is_recorded_and_passes(
-    desk: Desk, workspace: Workspace
+    desk: HeldBuilds, workspace: Workspace
 ) -> None:
     root = workspace(QUIET, {"other": QUIET}, name='it\'s "one" $space ü')
 
@@ -108,7 +108,7 @@ def test_a_build_that_stays_within_the_baseline_is_recorded_and_passes(
 
 @pytest.mark.parametrize("profile", ["learning", "enforcing"])
 def test_what_is_fresh_is_not_run_again_and_keeps_its_recording(
-    desk: Desk, workspace: Workspace, profile: Profile
+    desk: HeldBuilds, workspace: Workspace, profile: Profile
 ) -> None:
     root = workspace(QUIET)
     first = desk.build(root, profile)
@@ -121,7 +121,7 @@ def test_what_is_fresh_is_not_run_again_and_keeps_its_recording(
 
 
 def test_changed_grants_run_the_scripts_of_that_crate_again(
-    desk: Desk, workspace: Workspace
+    desk: HeldBuilds, workspace: Workspace
 ) -> None:
     root = workspace(QUIET, {"reader": READING})
     (root / "note.txt").write_text("hello")
@@ -136,7 +136,9 @@ def test_changed_grants_run_the_scripts_of_that_crate_again(
 
 
 @pytest.mark.usefixtures("nightly")
-def test_the_new_layout_is_held_fresh_and_run_again_too(desk: Desk, workspace: Workspace) -> None:
+def test_the_new_layout_is_held_fresh_and_run_again_too(
+    desk: HeldBuilds, workspace: Workspace
+) -> None:
     root = workspace(QUIET, {"reader": READING})
     (root / "note.txt").write_text("hello")
     words = ("+nightly", "check", "-Zbuild-dir-new-layout")
@@ -155,7 +157,9 @@ def test_the_new_layout_is_held_fresh_and_run_again_too(desk: Desk, workspace: W
 
 @pytest.mark.parametrize("damage", ["truncated", "removed", "foreign"])
 @pytest.mark.quick(1)
-def test_a_damaged_recording_is_made_again(desk: Desk, workspace: Workspace, damage: str) -> None:
+def test_a_damaged_recording_is_made_again(
+    desk: HeldBuilds, workspace: Workspace, damage: str
+) -> None:
     root = workspace(QUIET)
     (unit,) = desk.build(root).units
     text = unit.recording.read_bytes()
@@ -174,7 +178,7 @@ def test_a_damaged_recording_is_made_again(desk: Desk, workspace: Workspace, dam
 
 
 def test_a_path_crate_does_not_get_what_the_registrys_crate_of_that_name_was_granted(
-    desk: Desk, workspace: Workspace
+    desk: HeldBuilds, workspace: Workspace
 ) -> None:
     root = workspace(None, {"middle": None})
     (root / "note.txt").write_text("hello")
@@ -201,7 +205,9 @@ def test_a_path_crate_does_not_get_what_the_registrys_crate_of_that_name_was_gra
     assert "read None" in desk.text
 
 
-def test_no_script_ever_runs_unguarded(desk: Desk, workspace: Workspace, tmp_path: Path) -> None:
+def test_no_script_ever_runs_unguarded(
+    desk: HeldBuilds, workspace: Workspace, tmp_path: Path
+) -> None:
     marker = tmp_path / "marker"
     root = workspace(ESCAPING.format(marker=marker))
     target = root / "target" / "buildperm" / "ci"
@@ -232,7 +238,7 @@ def test_no_script_ever_runs_unguarded(desk: Desk, workspace: Workspace, tmp_pat
 
 
 def test_a_program_that_plain_cargo_has_left_is_linked_again_behind_a_stub(
-    desk: Desk, workspace: Workspace, tmp_path: Path
+    desk: HeldBuilds, workspace: Workspace, tmp_path: Path
 ) -> None:
     marker = tmp_path / "marker"
     root = workspace(ESCAPING.format(marker=marker))
@@ -255,7 +261,7 @@ def test_a_program_that_plain_cargo_has_left_is_linked_again_behind_a_stub(
 
 
 def test_the_wrapper_of_the_configuration_is_called_and_seen_instead_of_ours(
-    desk: Desk, workspace: Workspace, tmp_path: Path
+    desk: HeldBuilds, workspace: Workspace, tmp_path: Path
 ) -> None:
     log = tmp_path / "cache.log"
     root = workspace(ESCAPING.format(marker=tmp_path / "marker"))
@@ -277,7 +283,7 @@ def test_the_wrapper_of_the_configuration_is_called_and_seen_instead_of_ours(
 
 
 def test_cargos_options_reach_cargo_and_find_their_packages(
-    desk: Desk, workspace: Workspace, toolchain: Toolchain, tmp_path: Path
+    desk: HeldBuilds, workspace: Workspace, toolchain: Toolchain, tmp_path: Path
 ) -> None:
     root = workspace(QUIET, {"one": QUIET, "two": QUIET})
     words = ["build", "-p", "one", "--release", "--offline", "--target", toolchain.host]
@@ -290,7 +296,7 @@ def test_cargos_options_reach_cargo_and_find_their_packages(
     assert f"ci/{toolchain.host}/release/build" in str(held.units[0].folder)
 
 
-def test_runs_that_nothing_tells_apart_all_count(desk: Desk, workspace: Workspace) -> None:
+def test_runs_that_nothing_tells_apart_all_count(desk: HeldBuilds, workspace: Workspace) -> None:
     root = workspace(None, {"both": QUIET})
     manifest = root / "Cargo.toml"
     both = '[build-dependencies]\nboth = { path = "crates/both" }\n'
@@ -307,7 +313,7 @@ def test_runs_that_nothing_tells_apart_all_count(desk: Desk, workspace: Workspac
 
 
 def test_tests_are_looked_at_again_and_no_run_takes_the_place_of_another(
-    desk: Desk, workspace: Workspace
+    desk: HeldBuilds, workspace: Workspace
 ) -> None:
     changing = program_text("reads_once.rs")
     root = workspace(QUIET, {"changing": changing})
@@ -325,7 +331,7 @@ def test_tests_are_looked_at_again_and_no_run_takes_the_place_of_another(
 
 @pytest.mark.parametrize("name", ["recording.jsonl", "."])
 def test_a_recording_that_is_lost_while_cargo_builds_is_an_error(
-    desk: Desk, workspace: Workspace, name: str
+    desk: HeldBuilds, workspace: Workspace, name: str
 ) -> None:
     root = workspace(QUIET)
 
@@ -342,7 +348,7 @@ def test_a_recording_that_is_lost_while_cargo_builds_is_an_error(
 
 
 def test_a_run_whose_recording_another_one_has_replaced_is_an_error(
-    desk: Desk, workspace: Workspace
+    desk: HeldBuilds, workspace: Workspace
 ) -> None:
     root = workspace(QUIET)
     (unit,) = desk.build(root).units
@@ -362,7 +368,7 @@ def test_a_run_whose_recording_another_one_has_replaced_is_an_error(
 
 
 def test_a_script_that_cannot_be_held_when_it_is_to_start_is_an_error_of_its_own(
-    desk: Desk, workspace: Workspace
+    desk: HeldBuilds, workspace: Workspace
 ) -> None:
     build = desk.prepare(workspace(QUIET))
     build.session["landlock_abi"] = 99  # As if the kernel had been another one when it began.
@@ -373,7 +379,7 @@ def test_a_script_that_cannot_be_held_when_it_is_to_start_is_an_error_of_its_own
 
 
 def test_units_of_another_set_of_features_are_not_part_of_a_build(
-    desk: Desk, workspace: Workspace
+    desk: HeldBuilds, workspace: Workspace
 ) -> None:
     root = workspace(QUIET)
     manifest = root / "Cargo.toml"
@@ -386,7 +392,7 @@ def test_units_of_another_set_of_features_are_not_part_of_a_build(
 
 
 def test_a_target_directory_of_the_users_is_respected(
-    desk: Desk, workspace: Workspace, tmp_path: Path
+    desk: HeldBuilds, workspace: Workspace, tmp_path: Path
 ) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
@@ -405,7 +411,7 @@ def test_a_target_directory_of_the_users_is_respected(
 
 
 def test_a_stronger_runtime_than_there_is_stops_everything(
-    desk: Desk, workspace: Workspace
+    desk: HeldBuilds, workspace: Workspace
 ) -> None:
     project = Projects(workspace(), desk.environment | {"BUILDPERM_RUNTIME": "portable"}).open([])
 
@@ -414,7 +420,7 @@ def test_a_stronger_runtime_than_there_is_stops_everything(
 
 
 def test_a_digest_changes_with_what_a_supervisor_is_told_and_with_nothing_else(
-    desk: Desk, workspace: Workspace
+    desk: HeldBuilds, workspace: Workspace
 ) -> None:
     root = workspace(QUIET)
     proto, link = Rule(Kind.READ, "$WORKSPACE/proto"), Rule(Kind.DIRECTIVE, "rustc-link-arg=-lm")
@@ -434,7 +440,7 @@ def test_a_digest_changes_with_what_a_supervisor_is_told_and_with_nothing_else(
         assert digest(other) != digest(base)
 
 
-def test_two_commands_at_once_do_not_mix(desk: Desk, workspace: Workspace) -> None:
+def test_two_commands_at_once_do_not_mix(desk: HeldBuilds, workspace: Workspace) -> None:
     held = desk.prepare(workspace())
 
     with held.target.locked(), pytest.raises(BuildpermError, match="another buildperm"):
@@ -442,7 +448,7 @@ def test_two_commands_at_once_do_not_mix(desk: Desk, workspace: Workspace) -> No
 
 
 def test_a_target_directory_that_cannot_be_written_is_one_clear_error(
-    desk: Desk, workspace: Workspace
+    desk: HeldBuilds, workspace: Workspace
 ) -> None:
     root = workspace()
     (root / "target").write_text("in the way")
@@ -451,7 +457,7 @@ def test_a_target_directory_that_cannot_be_written_is_one_clear_error(
         desk.prepare(root)
 
 
-def test_the_session_is_for_its_owner_only(desk: Desk, workspace: Workspace) -> None:
+def test_the_session_is_for_its_owner_only(desk: HeldBuilds, workspace: Workspace) -> None:
     held = desk.prepare(workspace())
     held.run()
 
@@ -459,7 +465,7 @@ def test_the_session_is_for_its_owner_only(desk: Desk, workspace: Workspace) -> 
 
 
 def test_from_a_worker_thread_it_runs_and_can_be_interrupted(
-    desk: Desk, workspace: Workspace
+    desk: HeldBuilds, workspace: Workspace
 ) -> None:
     seconds = f"31.41592{os.getpid()}"
     build = desk.prepare(workspace(WAITING.format(seconds=seconds)), "learning")
@@ -481,7 +487,7 @@ def test_from_a_worker_thread_it_runs_and_can_be_interrupted(
 )
 @pytest.mark.quick(2)
 def test_ending_the_command_ends_everything(
-    desk: Desk, workspace: Workspace, number: int, exit_code: int
+    desk: HeldBuilds, workspace: Workspace, number: int, exit_code: int
 ) -> None:
     seconds = f"27.1828{number}{os.getpid()}"
     root = workspace(WAITING.format(seconds=seconds))
@@ -498,7 +504,7 @@ def test_ending_the_command_ends_everything(
 
 @pytest.mark.parametrize("victim", ["cargo", "supervisor", "fork server"])
 def test_killing_any_of_the_processes_leaves_nothing_behind(
-    desk: Desk, workspace: Workspace, victim: str
+    desk: HeldBuilds, workspace: Workspace, victim: str
 ) -> None:
     seconds = f"16.1803{len(victim)}{os.getpid()}"  # Whoever else runs the tests has another.
     root = workspace(WAITING.format(seconds=seconds))
@@ -517,7 +523,9 @@ def test_killing_any_of_the_processes_leaves_nothing_behind(
     wait_until(lambda: not server.folder.exists())
 
 
-def test_a_script_is_run_again_alone_under_other_grants(desk: Desk, workspace: Workspace) -> None:
+def test_a_script_is_run_again_alone_under_other_grants(
+    desk: HeldBuilds, workspace: Workspace
+) -> None:
     root = workspace(None, {"reader": READING})
     (root / "note.txt").write_text("hello")
     build = desk.prepare(root, "learning")
@@ -541,7 +549,7 @@ def test_a_script_is_run_again_alone_under_other_grants(desk: Desk, workspace: W
 
 
 def test_a_secret_is_not_stored_but_decided_about_when_run_again(
-    desk: Desk, workspace: Workspace
+    desk: HeldBuilds, workspace: Workspace
 ) -> None:
     desk.environment["DEPLOY_TOKEN"] = "s3cr3t-value"
     root = workspace(
@@ -563,7 +571,7 @@ def test_a_secret_is_not_stored_but_decided_about_when_run_again(
         assert b"s3cr3t-value" not in path.read_bytes()
 
 
-def test_what_was_not_recorded_cannot_be_run_again(desk: Desk, tmp_path: Path) -> None:
+def test_what_was_not_recorded_cannot_be_run_again(desk: HeldBuilds, tmp_path: Path) -> None:
     with pytest.raises(BuildpermError, match="nothing is kept"):
         Rerun(tmp_path, tmp_path / "scratch", tmp_path / "session", desk.environment)
 
@@ -595,18 +603,18 @@ def running(text: str) -> list[int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class ForkServerProcess:
     """The fork server of a command."""
 
     pid: int
     folder: Path
 
 
-def server_of(command: int) -> Server:
+def server_of(command: int) -> ForkServerProcess:
     """Find the fork server of a command."""
     (pid,) = set(running("supervisor/main.py --serve")) & set(below(command))
     words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    return Server(pid, Path(os.fsdecode(words[words.index(b"--serve") + 1])))
+    return ForkServerProcess(pid, Path(os.fsdecode(words[words.index(b"--serve") + 1])))
 
 
 def below(pid: int) -> list[int]:

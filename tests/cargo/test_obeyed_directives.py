@@ -42,7 +42,7 @@ class Obeyed:
     said: str
 
 
-class Bench:
+class PrintingPackage:
     """A package whose build script prints what it is told to, and a dependent."""
 
     def __init__(self, folder: Path) -> None:
@@ -148,8 +148,8 @@ def _chosen(arguments: list[str]) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    return Bench(tmp_path_factory.mktemp("directives"))
+def bench(tmp_path_factory: pytest.TempPathFactory) -> PrintingPackage:
+    return PrintingPackage(tmp_path_factory.mktemp("directives"))
 
 
 def _expected(found: Iterable[tuple[str, str]]) -> tuple[dict[str, set[str]], dict[str, str]]:
@@ -316,18 +316,18 @@ def _as_variable(name: str) -> str:
 
 
 @pytest.mark.parametrize("spelling", ["cargo:", "cargo::"])
-def test_directives_are_read_as_cargo_obeys_them(bench: Bench, spelling: str) -> None:
+def test_directives_are_read_as_cargo_obeys_them(bench: PrintingPackage, spelling: str) -> None:
     lines = [(spelling + text).encode() for text in _WORKING]
 
     _check(bench.run(b"\n".join(lines)), _parsed(lines))
 
 
 @pytest.mark.parametrize("line", _STOPPING)
-def test_what_cargo_stops_at_reaches_nobody(bench: Bench, line: str) -> None:
+def test_what_cargo_stops_at_reaches_nobody(bench: PrintingPackage, line: str) -> None:
     assert bench.run(line.encode() + b"\n").has_stopped
 
 
-def test_odd_lines_are_read_as_cargo_obeys_them(bench: Bench) -> None:
+def test_odd_lines_are_read_as_cargo_obeys_them(bench: PrintingPackage) -> None:
     lines = [line for line in _ODD if b"\x00" not in line]
 
     _check(bench.run(b"\n".join(lines)), _parsed(lines))
@@ -335,7 +335,7 @@ def test_odd_lines_are_read_as_cargo_obeys_them(bench: Bench) -> None:
 
 @pytest.mark.parametrize("spelling", ["cargo:", "cargo::", "odd"])
 def test_cargo_gets_from_the_gate_what_was_judged_and_nothing_else(
-    bench: Bench, spelling: str
+    bench: PrintingPackage, spelling: str
 ) -> None:
     lines = _ODD if spelling == "odd" else [(spelling + text).encode() for text in _WORKING]
     passed: list[tuple[str, str]] = []
@@ -373,7 +373,7 @@ _GRANTABLE = (*directive.LINK_ARGUMENTS, "rustc-link-search", "rustc-link-lib", 
 def test_a_package_for_an_older_rust_has_the_new_spelling_refused_by_cargo_itself(
     tmp_path: Path,
 ) -> None:
-    bench = Bench(tmp_path)
+    bench = PrintingPackage(tmp_path)
     bench.manifest('rust-version = "1.70"')
 
     assert bench.run(b"cargo::rustc-env=A=b\n").has_stopped

@@ -29,7 +29,7 @@ CC = Seen(Kind.EXEC, "cc", Outcome.DONE)
 Crate = tuple[str, str]
 
 
-class Desk:
+class ReviewedWorkspace:
     """A workspace beside what was reviewed of it."""
 
     def __init__(self, registry: Registry, environment: Mapping[str, str], root: Path) -> None:
@@ -106,12 +106,12 @@ def registry(tmp_path: Path) -> Registry:
 
 
 @pytest.fixture
-def desk(registry: Registry, environment: Mapping[str, str], tmp_path: Path) -> Desk:
+def desk(registry: Registry, environment: Mapping[str, str], tmp_path: Path) -> ReviewedWorkspace:
     root = registry.application(tmp_path / "ws", dependencies={"plain": "1", "alpha": "1"})
-    return Desk(registry, environment, root)
+    return ReviewedWorkspace(registry, environment, root)
 
 
-def test_everything_is_new_where_nothing_was_reviewed(desk: Desk) -> None:
+def test_everything_is_new_where_nothing_was_reviewed(desk: ReviewedWorkspace) -> None:
     found = desk.pending()
 
     assert [(each.crate, each.version, each.before, each.is_new) for each in found] == [
@@ -122,14 +122,14 @@ def test_everything_is_new_where_nothing_was_reviewed(desk: Desk) -> None:
     assert found[1].source.startswith("registry+")
 
 
-def test_nothing_is_pending_once_it_was_reviewed(desk: Desk) -> None:
+def test_nothing_is_pending_once_it_was_reviewed(desk: ReviewedWorkspace) -> None:
     desk.review()
 
     assert desk.pending() == []
     assert desk.pending("check") == []
 
 
-def test_a_crate_that_comes_in_is_told_first(desk: Desk) -> None:
+def test_a_crate_that_comes_in_is_told_first(desk: ReviewedWorkspace) -> None:
     """Even where its name comes last, and others have changed."""
     desk.review()
     desk.registry.publish("zoo", "0.1.0", {"build.rs": MAIN})
@@ -143,7 +143,7 @@ def test_a_crate_that_comes_in_is_told_first(desk: Desk) -> None:
     assert (second.name, second.before, second.version) == ("alpha", "1.0.0", "1.0.1")
 
 
-def test_a_crate_that_gets_a_build_script_in_an_update_is_new(desk: Desk) -> None:
+def test_a_crate_that_gets_a_build_script_in_an_update_is_new(desk: ReviewedWorkspace) -> None:
     desk.review()
     desk.registry.publish("plain", "1.0.1", {"build.rs": MAIN}, dependencies={"sys": "1"})
     desk.update()
@@ -151,7 +151,7 @@ def test_a_crate_that_gets_a_build_script_in_an_update_is_new(desk: Desk) -> Non
     assert desk.causes() == {"plain": [(Cause.NEW, "no build script of it was ever reviewed")]}
 
 
-def test_another_version_is_one_cause_with_what_else_has_changed(desk: Desk) -> None:
+def test_another_version_is_one_cause_with_what_else_has_changed(desk: ReviewedWorkspace) -> None:
     desk.review()
     desk.registry.publish("cc", "1.1.0")
     desk.registry.publish(
@@ -171,7 +171,7 @@ def test_another_version_is_one_cause_with_what_else_has_changed(desk: Desk) -> 
     }
 
 
-def test_a_build_dependency_alone_is_a_cause_of_those_that_need_it(desk: Desk) -> None:
+def test_a_build_dependency_alone_is_a_cause_of_those_that_need_it(desk: ReviewedWorkspace) -> None:
     desk.review()
     desk.registry.publish("cc", "1.1.0")
     desk.update()
@@ -179,7 +179,7 @@ def test_a_build_dependency_alone_is_a_cause_of_those_that_need_it(desk: Desk) -
     assert desk.causes() == {"sys": [(Cause.BUILD_DEPENDENCIES, "cc 1.0.0 -> 1.1.0")]}
 
 
-def test_the_same_version_with_another_checksum_is_told_as_such(desk: Desk) -> None:
+def test_the_same_version_with_another_checksum_is_told_as_such(desk: ReviewedWorkspace) -> None:
     desk.review()
     key = "sys", "1.0.0"
     inputs = replace(desk.known[key].inputs, checksum="0" * 64)
@@ -188,14 +188,16 @@ def test_the_same_version_with_another_checksum_is_told_as_such(desk: Desk) -> N
     assert desk.causes() == {"sys": [(Cause.SOURCE, "the same version with another checksum")]}
 
 
-def test_a_yanked_version_is_no_news(desk: Desk) -> None:
+def test_a_yanked_version_is_no_news(desk: ReviewedWorkspace) -> None:
     desk.review()
     desk.registry.yank("sys", "1.0.0")
 
     assert desk.pending() == []
 
 
-def test_features_are_a_cause_under_the_words_that_they_were_recorded_with(desk: Desk) -> None:
+def test_features_are_a_cause_under_the_words_that_they_were_recorded_with(
+    desk: ReviewedWorkspace,
+) -> None:
     desk.review()
     manifest = desk.root / "app/Cargo.toml"
     needed = '[dependencies]\nsys = { version = "1", features = ["more"] }\n'
@@ -204,7 +206,7 @@ def test_features_are_a_cause_under_the_words_that_they_were_recorded_with(desk:
     assert desk.causes() == {"sys": [(Cause.FEATURES, "features: + more")]}
 
 
-def test_a_context_that_was_never_recorded_is_pending_until_it_was(desk: Desk) -> None:
+def test_a_context_that_was_never_recorded_is_pending_until_it_was(desk: ReviewedWorkspace) -> None:
     desk.review()
 
     told = "never recorded with `test --release`"
@@ -220,7 +222,7 @@ def test_a_context_that_was_never_recorded_is_pending_until_it_was(desk: Desk) -
     assert desk.pending() == []
 
 
-def test_the_words_of_a_context_may_be_told(desk: Desk) -> None:
+def test_the_words_of_a_context_may_be_told(desk: ReviewedWorkspace) -> None:
     desk.review()
 
     found = pending(desk.project("check"), desk.policy, desk.known, words="other words")
@@ -230,7 +232,9 @@ def test_the_words_of_a_context_may_be_told(desk: Desk) -> None:
     }
 
 
-def test_grants_that_are_missing_are_a_cause_of_the_crate_they_are_missing_for(desk: Desk) -> None:
+def test_grants_that_are_missing_are_a_cause_of_the_crate_they_are_missing_for(
+    desk: ReviewedWorkspace,
+) -> None:
     desk.grants = {"sys": CrateGrants("sys", rules=frozenset({Rule(Kind.EXEC, "cc")}))}
     desk.review(seen={"sys": [CC]})
     assert desk.pending() == []
@@ -240,7 +244,9 @@ def test_grants_that_are_missing_are_a_cause_of_the_crate_they_are_missing_for(d
     assert desk.causes() == {"sys": [(Cause.GRANTS, "seen running `cc`, which is not granted")]}
 
 
-def test_risky_grants_of_a_version_that_was_not_reviewed_are_missing(desk: Desk) -> None:
+def test_risky_grants_of_a_version_that_was_not_reviewed_are_missing(
+    desk: ReviewedWorkspace,
+) -> None:
     curl = Seen(Kind.EXEC, "curl", Outcome.DONE)
     granted = CrateGrants("sys", frozenset({"1.0.0"}), rules=frozenset({Rule(Kind.EXEC, "curl")}))
     desk.grants = {"sys": granted}
@@ -252,7 +258,7 @@ def test_risky_grants_of_a_version_that_was_not_reviewed_are_missing(desk: Desk)
     assert [cause for cause, _ in desk.causes()["sys"]] == [Cause.GRANTS]
 
 
-def test_a_key_that_gets_a_version_still_means_the_same_crate(desk: Desk) -> None:
+def test_a_key_that_gets_a_version_still_means_the_same_crate(desk: ReviewedWorkspace) -> None:
     desk.review(seen={"sys": [CC]})
     desk.grants = {"sys@1": CrateGrants("sys@1", rules=frozenset({Rule(Kind.EXEC, "cc")}))}
     assert desk.pending() == []
@@ -269,7 +275,7 @@ def test_a_renamed_dependency_goes_by_the_name_of_its_package(
 ) -> None:
     needed = '{ package = "sys", version = "1" }'
     root = registry.application(tmp_path / "ws", dependencies={"native": needed})
-    desk = Desk(registry, environment, root)
+    desk = ReviewedWorkspace(registry, environment, root)
 
     (new,) = desk.pending()
     assert (new.crate, new.way) == ("sys", ("app", "sys"))
@@ -282,7 +288,7 @@ def test_two_versions_of_one_crate_are_reviewed_one_by_one(
 ) -> None:
     registry.publish("sys", "2.0.0", {"build.rs": MAIN})
     root = registry.application(tmp_path / "ws", dependencies={"sys": "2", "plain": "1"})
-    desk = Desk(registry, environment, root)
+    desk = ReviewedWorkspace(registry, environment, root)
     assert [(each.version, each.is_new) for each in desk.pending()] == [
         ("1.0.0", True),
         ("2.0.0", True),
@@ -318,7 +324,7 @@ def test_a_folder_outside_of_the_workspace_is_watched_by_its_files(
     root = registry.application(
         tmp_path / "ws", dependencies={"outside": folder(outside, "outside")}
     )
-    desk = Desk(registry, environment, root)
+    desk = ReviewedWorkspace(registry, environment, root)
     desk.review()
     ((key, _),) = desk.known
     assert key == f"path+{outside}#outside"
@@ -338,7 +344,7 @@ def test_a_build_script_that_is_replaced_by_a_folder_is_told_and_breaks_nothing(
 ) -> None:
     path = tmp_path / "outside"
     root = registry.application(tmp_path / "ws", dependencies={"outside": folder(path, "outside")})
-    desk = Desk(registry, environment, root)
+    desk = ReviewedWorkspace(registry, environment, root)
     desk.review()
     ((key, snapshot),) = desk.known.items()
     files = {**snapshot.inputs.files, f"{path}/src": "0" * 64, "$NOWHERE/x": "0" * 64}
@@ -354,7 +360,7 @@ def test_a_folder_that_calls_itself_like_a_reviewed_crate_is_new(
     registry: Registry, environment: Mapping[str, str], tmp_path: Path
 ) -> None:
     root = registry.application(tmp_path / "ws", dependencies={"sys": "1"})
-    desk = Desk(registry, environment, root)
+    desk = ReviewedWorkspace(registry, environment, root)
     desk.review()
     needed = folder(tmp_path / "impostor", "sys", "1.0.0")
     manifest = root / "app/Cargo.toml"
@@ -374,7 +380,7 @@ def test_a_member_that_makes_way_for_a_crate_of_its_name_hands_nothing_on(
     root = registry.application(tmp_path / "ws")
     folder(root / "sys", "sys", "1.0.0")
     (root / "Cargo.toml").write_text('[workspace]\nmembers = ["app", "sys"]\nresolver = "2"\n')
-    desk = Desk(registry, environment, root)
+    desk = ReviewedWorkspace(registry, environment, root)
     desk.review()
     assert set(desk.known) == {("sys", "1.0.0")}
     manifest = root / "app/Cargo.toml"
@@ -407,7 +413,7 @@ def test_another_commit_is_told_by_its_first_digits(
     git("commit", "-q", "-m", "one")
     needed = f'{{ git = "file://{source}" }}'
     root = registry.application(tmp_path / "ws", dependencies={"sys": needed})
-    desk = Desk(registry, environment, root)
+    desk = ReviewedWorkspace(registry, environment, root)
     desk.review()
     ((key, _),) = desk.known
     assert key == f"git+file://{source}#sys"
@@ -424,7 +430,7 @@ def test_another_commit_is_told_by_its_first_digits(
     assert len(told) == len("commit 012345678 -> 012345678")
 
 
-def test_a_clone_at_another_place_sees_the_same(desk: Desk, tmp_path: Path) -> None:
+def test_a_clone_at_another_place_sees_the_same(desk: ReviewedWorkspace, tmp_path: Path) -> None:
     desk.review(seen={"sys": [CC]})
     desk.grants = {}
     here = desk.pending()
@@ -435,7 +441,7 @@ def test_a_clone_at_another_place_sees_the_same(desk: Desk, tmp_path: Path) -> N
     assert desk.pending() == here
 
 
-def test_contexts_are_put_together_each_build_script_once(desk: Desk) -> None:
+def test_contexts_are_put_together_each_build_script_once(desk: ReviewedWorkspace) -> None:
     desk.review()
     desk.registry.publish(
         "sys",
@@ -461,14 +467,14 @@ def test_contexts_are_put_together_each_build_script_once(desk: Desk) -> None:
 # What is kept for nothing.
 
 
-def test_nothing_is_stale_where_everything_is_there(desk: Desk) -> None:
+def test_nothing_is_stale_where_everything_is_there(desk: ReviewedWorkspace) -> None:
     desk.grants = {key: CrateGrants(key, frozenset({"1.0.0"})) for key in ("sys", "alpha@1")}
     desk.review()
 
     assert stale([desk.project()], desk.policy, desk.known) == Stale((), ())
 
 
-def test_what_cargo_lock_has_no_more_is_stale(desk: Desk) -> None:
+def test_what_cargo_lock_has_no_more_is_stale(desk: ReviewedWorkspace) -> None:
     rules = frozenset({Rule(Kind.EXEC, "cc")})
     desk.grants = {
         key: CrateGrants(key, rules=rules)
@@ -485,7 +491,9 @@ def test_what_cargo_lock_has_no_more_is_stale(desk: Desk) -> None:
     assert found.grants == ("alpha@1.0.1", "git+https://a.org/x#sys", "gone", "sys@2")
 
 
-def test_a_crate_that_has_lost_its_build_script_leaves_a_stale_snapshot(desk: Desk) -> None:
+def test_a_crate_that_has_lost_its_build_script_leaves_a_stale_snapshot(
+    desk: ReviewedWorkspace,
+) -> None:
     desk.review()
     desk.registry.publish("alpha", "1.0.1")
     desk.update()
@@ -501,7 +509,7 @@ def test_a_crate_is_not_stale_because_of_a_harmless_one_of_its_name(
     root = registry.application(tmp_path / "ws", dependencies={"sys": "1"})
     folder(root / "sys", "sys", "1.0.0", None)
     (root / "Cargo.toml").write_text('[workspace]\nmembers = ["app", "sys"]\nresolver = "2"\n')
-    desk = Desk(registry, environment, root)
+    desk = ReviewedWorkspace(registry, environment, root)
     desk.review()
 
     assert set(desk.known) == {("sys", "1.0.0")}
@@ -514,7 +522,7 @@ def test_a_key_means_versions_as_it_does_for_grants(
     registry.publish("src", "300.3.1+3.3.1", {"build.rs": MAIN})
     registry.publish("beta", "1.0.0-rc.1", {"build.rs": MAIN})
     root = registry.application(tmp_path / "ws", dependencies={"src": "300", "beta": "1.0.0-rc.1"})
-    desk = Desk(registry, environment, root)
+    desk = ReviewedWorkspace(registry, environment, root)
     rules = frozenset({Rule(Kind.EXEC, "cc")})
     desk.grants = {
         key: CrateGrants(key, rules=rules)
@@ -524,7 +532,7 @@ def test_a_key_means_versions_as_it_does_for_grants(
     assert stale([desk.project()], desk.policy, {}).grants == ("beta@1",)
 
 
-def test_a_table_of_denials_is_a_precaution_and_never_stale(desk: Desk) -> None:
+def test_a_table_of_denials_is_a_precaution_and_never_stale(desk: ReviewedWorkspace) -> None:
     denials = frozenset({Rule(Kind.EXEC, "curl")})
     desk.grants = {"evil": CrateGrants("evil", denials=denials)}
 
@@ -537,7 +545,7 @@ def test_what_only_another_platform_needs_is_not_stale(
     root = registry.application(tmp_path / "ws")
     with (root / "app/Cargo.toml").open("a") as file:
         file.write("\n[target.'cfg(windows)'.dependencies]\nsys = \"1\"\n")
-    desk = Desk(registry, environment, root)
+    desk = ReviewedWorkspace(registry, environment, root)
     desk.grants = {"sys": CrateGrants("sys", rules=frozenset({Rule(Kind.EXEC, "cc")}))}
     desk.review("check", "--target", "x86_64-pc-windows-gnu")
 

@@ -25,7 +25,7 @@ test -x "$(dirname "$0")/$real" || exit 1
 MARKING = program_text("appends_to_log.rs")
 
 
-class Kit:
+class WrapperRun:
     """A wrapper, a stub, and the variables that make cargo use them."""
 
     def __init__(self, folder: Path, environment: dict[str, str], toolchain: Toolchain) -> None:
@@ -63,11 +63,13 @@ class Kit:
 
 
 @pytest.fixture
-def kit(tmp_path: Path, environment: dict[str, str], toolchain: Toolchain) -> Kit:
-    return Kit(tmp_path / 'a kit\'s "files"', environment, toolchain)
+def kit(tmp_path: Path, environment: dict[str, str], toolchain: Toolchain) -> WrapperRun:
+    return WrapperRun(tmp_path / 'a kit\'s "files"', environment, toolchain)
 
 
-def test_the_stub_is_run_in_place_of_each_build_script(kit: Kit, workspace: Workspace) -> None:
+def test_the_stub_is_run_in_place_of_each_build_script(
+    kit: WrapperRun, workspace: Workspace
+) -> None:
     root = workspace(MARKING, {"other": MARKING}, name='it\'s a "space" $HOME')
 
     ran = kit.cargo(root)
@@ -80,7 +82,7 @@ def test_the_stub_is_run_in_place_of_each_build_script(kit: Kit, workspace: Work
 def test_the_new_layout_gets_the_stub_too(
     tmp_path: Path, environment: dict[str, str], nightly: Toolchain, workspace: Workspace
 ) -> None:
-    kit = Kit(tmp_path / "kit", environment, nightly)
+    kit = WrapperRun(tmp_path / "kit", environment, nightly)
     root = workspace(MARKING, {"other": MARKING})
 
     ran = kit.cargo(root, "check", "-Zbuild-dir-new-layout")
@@ -92,7 +94,7 @@ def test_the_new_layout_gets_the_stub_too(
 
 
 def test_a_fresh_stub_stays_fresh_for_cargo_without_the_wrapper(
-    kit: Kit, workspace: Workspace
+    kit: WrapperRun, workspace: Workspace
 ) -> None:
     root = workspace(MARKING)
     kit.cargo(root, "build")
@@ -111,7 +113,7 @@ def test_a_fresh_stub_stays_fresh_for_cargo_without_the_wrapper(
 
 
 def test_the_wrapper_that_was_there_is_called_for_every_crate(
-    kit: Kit, workspace: Workspace, tmp_path: Path
+    kit: WrapperRun, workspace: Workspace, tmp_path: Path
 ) -> None:
     log = tmp_path / "cache.log"
     cache = tmp_path / "fake sccache"
@@ -143,7 +145,7 @@ def test_what_is_only_named_like_a_build_script_is_left_alone(
     layout: str,
 ) -> None:
     toolchain = request.getfixturevalue("toolchain" if layout == "old" else "nightly")
-    kit = Kit(tmp_path / "kit", environment, toolchain)
+    kit = WrapperRun(tmp_path / "kit", environment, toolchain)
     root = workspace(MARKING)
     manifest = root / "Cargo.toml"
     names = {"bin": "tool", "example": "shown", "test": "tested", "bench": "timed"}
@@ -179,7 +181,7 @@ def test_what_is_only_named_like_a_build_script_is_left_alone(
     ],
 )
 def test_no_flag_makes_a_build_script_run_without_its_stub(
-    kit: Kit, workspace: Workspace, flags: tuple[str, ...], builds: bool
+    kit: WrapperRun, workspace: Workspace, flags: tuple[str, ...], builds: bool
 ) -> None:
     root = workspace(MARKING)
     (root / "words").write_text("--emit=asm\n")
@@ -192,7 +194,7 @@ def test_no_flag_makes_a_build_script_run_without_its_stub(
     assert kit.stubs_run() == builds
 
 
-def test_a_flag_that_leaves_no_program_is_said(kit: Kit, workspace: Workspace) -> None:
+def test_a_flag_that_leaves_no_program_is_said(kit: WrapperRun, workspace: Workspace) -> None:
     root = workspace(MARKING)
 
     ran = kit.cargo(root, RUSTFLAGS="-Zno-link", RUSTC_BOOTSTRAP="1")
@@ -204,7 +206,7 @@ def test_a_flag_that_leaves_no_program_is_said(kit: Kit, workspace: Workspace) -
 
 @pytest.mark.parametrize("name", ["x.rs", "tools/make-it_all.rs", "-odd.rs", "bäume.rs"])
 def test_build_scripts_of_other_names_get_the_stub(
-    kit: Kit, workspace: Workspace, name: str
+    kit: WrapperRun, workspace: Workspace, name: str
 ) -> None:
     root = workspace(None, {"other": MARKING})
     folder = root / "crates/other"
@@ -229,7 +231,7 @@ def test_several_build_scripts_and_generated_ones_get_stubs(
     workspace: Workspace,
     new: tuple[str, ...],
 ) -> None:
-    kit = Kit(tmp_path / "kit", environment, nightly)
+    kit = WrapperRun(tmp_path / "kit", environment, nightly)
     root = workspace(None, {"several": MARKING, "generated": None, "library": None})
     several, generated = root / "crates/several", root / "crates/generated"
     (several / "other.rs").write_text(MARKING)
@@ -256,7 +258,7 @@ def _edit(folder: Path, feature: str, line: str) -> None:
 
 @pytest.mark.parametrize("broken", ["missing", "unset"])
 def test_without_a_stub_there_is_no_build_script_at_all(
-    kit: Kit, workspace: Workspace, broken: str
+    kit: WrapperRun, workspace: Workspace, broken: str
 ) -> None:
     root = workspace(MARKING)
     stub = {"missing": str(kit.stub) + "x", "unset": ""}[broken]
@@ -269,7 +271,7 @@ def test_without_a_stub_there_is_no_build_script_at_all(
     assert not kit.script_log.exists()
 
 
-def test_arguments_in_a_file_are_understood(kit: Kit, tmp_path: Path) -> None:
+def test_arguments_in_a_file_are_understood(kit: WrapperRun, tmp_path: Path) -> None:
     (tmp_path / "build.rs").write_text("fn main() {}")
     out = tmp_path / "out put/debug/build/a-1"
     out.mkdir(parents=True)
@@ -299,7 +301,7 @@ def test_arguments_in_a_file_are_understood(kit: Kit, tmp_path: Path) -> None:
     ],
 )
 def test_a_folder_that_is_there_twice_is_refused(
-    kit: Kit, tmp_path: Path, words: tuple[str, ...], why: str
+    kit: WrapperRun, tmp_path: Path, words: tuple[str, ...], why: str
 ) -> None:
     ran = _compiles(kit, tmp_path, tmp_path / "debug/build/a-1", *words)
 
@@ -319,7 +321,7 @@ def test_a_folder_that_is_there_twice_is_refused(
     ],
 )
 def test_no_folder_but_those_of_build_scripts_is_touched(
-    kit: Kit, tmp_path: Path, folder: str, why: str
+    kit: WrapperRun, tmp_path: Path, folder: str, why: str
 ) -> None:
     outside = tmp_path / "outside"
     for each in (outside, tmp_path / "debug/build/a-1", tmp_path / "debug/scripts/a-1"):
@@ -337,7 +339,7 @@ def test_no_folder_but_those_of_build_scripts_is_touched(
     (tmp_path.parent / "build_script_b").unlink()
 
 
-def test_a_crate_that_cargo_calls_otherwise_is_refused(kit: Kit, tmp_path: Path) -> None:
+def test_a_crate_that_cargo_calls_otherwise_is_refused(kit: WrapperRun, tmp_path: Path) -> None:
     (tmp_path / "debug/build/a-1").mkdir(parents=True)
 
     ran = _compiles(kit, tmp_path, tmp_path / "debug/build/a-1", CARGO_CRATE_NAME="a")
@@ -347,7 +349,7 @@ def test_a_crate_that_cargo_calls_otherwise_is_refused(kit: Kit, tmp_path: Path)
 
 
 def _compiles(
-    kit: Kit, root: Path, folder: Path | str, *words: str, **variables: str
+    kit: WrapperRun, root: Path, folder: Path | str, *words: str, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Call the wrapper as Cargo does, with `words` at the end."""
     (root / "build.rs").write_text("fn main() {}")
@@ -362,7 +364,7 @@ def _compiles(
     )
 
 
-def test_a_failing_compiler_is_reported_as_it_is(kit: Kit, workspace: Workspace) -> None:
+def test_a_failing_compiler_is_reported_as_it_is(kit: WrapperRun, workspace: Workspace) -> None:
     root = workspace("fn main() { not rust }")
 
     ran = kit.cargo(root)
@@ -375,7 +377,7 @@ def test_a_failing_compiler_is_reported_as_it_is(kit: Kit, workspace: Workspace)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.quick(1)
 def test_killed_at_any_point_it_leaves_no_program_that_cargo_runs_unguarded(
-    kit: Kit, workspace: Workspace, number: int
+    kit: WrapperRun, workspace: Workspace, number: int
 ) -> None:
     root = workspace(MARKING)
     kit.cargo(root)  # Warms the caches, so that the times below mean something.

@@ -39,7 +39,7 @@ fn main() {
 # The same without a network: it has brought its program along.
 
 
-class Server:
+class DropperServer:
     """The attacker's: serves the program, and counts whoever comes."""
 
     def __init__(self, program: str) -> None:
@@ -75,12 +75,12 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
-class Attack:
+class SupplyChainAttack:
     """A workspace right after the update that brought the attack."""
 
     registry: Registry
     workspace: Path
-    server: Server
+    server: DropperServer
     marker: Path  # What the payload would write.
     environment: dict[str, str]
 
@@ -100,9 +100,9 @@ class Attack:
 
 
 @pytest.fixture
-def attack(tmp_path: Path) -> Iterator[Attack]:
+def attack(tmp_path: Path) -> Iterator[SupplyChainAttack]:
     marker = tmp_path / "marker.txt"
-    server = Server(f'#!/bin/sh\necho "ran $1" > {marker}\n')
+    server = DropperServer(f'#!/bin/sh\necho "ran $1" > {marker}\n')
     secret = tmp_path / "home/.ssh/id_ed25519"
     secret.parent.mkdir(parents=True, mode=0o700)
     secret.write_text(CANARY)
@@ -123,18 +123,18 @@ def attack(tmp_path: Path) -> Iterator[Attack]:
     registry.publish("proc-helper", "1.0.0", {"build.rs": dropper})
     registry.publish("arrayref-like", "0.3.10", dependencies={"proc-helper": "1"})
     registry.cargo("update", folder=workspace)
-    yield Attack(registry, workspace, server, marker, environment)
+    yield SupplyChainAttack(registry, workspace, server, marker, environment)
     server.close()
 
 
-def test_the_attack_works_where_nobody_holds_it(attack: Attack) -> None:
+def test_the_attack_works_where_nobody_holds_it(attack: SupplyChainAttack) -> None:
     attack.registry.cargo("build", folder=attack.workspace)
 
     assert attack.server.connections > 0
     assert attack.marker.read_text() == f"ran {CANARY}\n"
 
 
-def test_check_names_the_new_build_script_first_with_its_way(attack: Attack) -> None:
+def test_check_names_the_new_build_script_first_with_its_way(attack: SupplyChainAttack) -> None:
     attack.registry.publish("channel", "1.0.1", {"build.rs": READS_CHANNEL + "\n"})
     attack.registry.cargo("update", folder=attack.workspace)
 
@@ -147,7 +147,7 @@ def test_check_names_the_new_build_script_first_with_its_way(attack: Attack) -> 
     attack.assert_no_harm(checked)
 
 
-def test_review_tells_the_story_and_leaves_it_undecided(attack: Attack) -> None:
+def test_review_tells_the_story_and_leaves_it_undecided(attack: SupplyChainAttack) -> None:
     before = (attack.workspace / "Cargo.toml").read_bytes()
 
     reviewed = attack.buildperm(*REVIEW, "--accept", "medium")
@@ -164,7 +164,7 @@ def test_review_tells_the_story_and_leaves_it_undecided(attack: Attack) -> None:
     attack.assert_no_harm(reviewed)
 
 
-def test_ci_refuses_and_says_who_what_by_which_chain_and_way(attack: Attack) -> None:
+def test_ci_refuses_and_says_who_what_by_which_chain_and_way(attack: SupplyChainAttack) -> None:
     held = attack.buildperm("ci")
     reported = attack.buildperm("ci", "--format", "json")
 
@@ -179,7 +179,7 @@ def test_ci_refuses_and_says_who_what_by_which_chain_and_way(attack: Attack) -> 
     attack.assert_no_harm(held, reported)
 
 
-def test_ci_that_requires_a_review_stops_before_anything_runs(attack: Attack) -> None:
+def test_ci_that_requires_a_review_stops_before_anything_runs(attack: SupplyChainAttack) -> None:
     held = attack.buildperm("ci", "--require-reviewed")
 
     assert held.returncode == 21

@@ -241,7 +241,7 @@ def test_a_workspace_that_is_gone_is_an_orderly_end(workspace: Path) -> None:
     assert is_orderly(complained.decode())
 
 
-class Terminal:
+class WatchTerminal:
     """A terminal with a `buildperm watch` in it."""
 
     def __init__(self, folder: Path, *words: str) -> None:
@@ -285,14 +285,14 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(workspace: Path) -> Iterator[Terminal]:
-    terminal = Terminal(workspace, "--no-tui")
+def terminal(workspace: Path) -> Iterator[WatchTerminal]:
+    terminal = WatchTerminal(workspace, "--no-tui")
     yield terminal
     terminal.close()
 
 
 def test_enter_starts_the_review_and_anything_else_waits_on(
-    workspace: Path, terminal: Terminal
+    workspace: Path, terminal: WatchTerminal
 ) -> None:
     terminal.wait_for("now: nothing to review")
     terminal.type(b"\n")
@@ -315,7 +315,7 @@ def test_enter_starts_the_review_and_anything_else_waits_on(
     assert '"0.3.0"' in (workspace / "buildperm.lock").read_text()
 
 
-def test_the_end_of_the_input_ends_it(terminal: Terminal) -> None:
+def test_the_end_of_the_input_ends_it(terminal: WatchTerminal) -> None:
     terminal.wait_for("now: nothing to review")
     terminal.type(b"\x04")
 

@@ -23,7 +23,7 @@ from buildperm.tracer.recording import reader
 HARNESS = Path(__file__).parents[1] / "tracer" / "harness.py"
 
 
-class Workspace:
+class RecordedWorkspace:
     """A workspace, a home and an output folder, and a script that runs between them."""
 
     def __init__(self, root: Path) -> None:
@@ -94,18 +94,18 @@ class Workspace:
 
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    return Workspace(tmp_path)
+def workspace(tmp_path: Path) -> RecordedWorkspace:
+    return RecordedWorkspace(tmp_path)
 
 
-def test_a_script_that_minds_its_own_business_asks_nothing(workspace: Workspace) -> None:
+def test_a_script_that_minds_its_own_business_asks_nothing(workspace: RecordedWorkspace) -> None:
     (workspace.root / "workspace/a/in").write_text("x")
 
     assert workspace.propose('read x < "$MANIFEST_DIR/in"; echo "$x" > "$OUT_DIR/out"') == []
 
 
 @pytest.mark.skipif(not Path("/usr/bin/cc").exists(), reason="there is no C compiler")
-def test_compiling_c_is_one_question(workspace: Workspace) -> None:
+def test_compiling_c_is_one_question(workspace: RecordedWorkspace) -> None:
     (workspace.root / "workspace/a/a.c").write_text("#include <stdio.h>\nint f(void);\n")
     (proposal,) = workspace.propose(
         'export TMPDIR="$TMP"; cc -c "$MANIFEST_DIR/a.c" -o "$OUT_DIR/a.o" &&'
@@ -120,7 +120,7 @@ def test_compiling_c_is_one_question(workspace: Workspace) -> None:
     assert compiler.chains[0][-1] == "cc1"
 
 
-def test_what_was_read_and_written_elsewhere_is_asked_about(workspace: Workspace) -> None:
+def test_what_was_read_and_written_elsewhere_is_asked_about(workspace: RecordedWorkspace) -> None:
     for name in ("proto/a.proto", "proto/b.proto"):
         (workspace.root / "workspace" / name).parent.mkdir(exist_ok=True)
         (workspace.root / "workspace" / name).write_text("x")
@@ -138,7 +138,7 @@ def test_what_was_read_and_written_elsewhere_is_asked_about(workspace: Workspace
     assert written.risk is Risk.HIGH
 
 
-def test_a_probe_of_a_key_is_critical_even_if_there_is_none(workspace: Workspace) -> None:
+def test_a_probe_of_a_key_is_critical_even_if_there_is_none(workspace: RecordedWorkspace) -> None:
     accesses = workspace.run('read x < "$H/.ssh/id_ed25519"; read x < "$H/absent"')
     (proposal,) = propose("a", "1.0.0", accesses)
 
@@ -148,7 +148,7 @@ def test_a_probe_of_a_key_is_critical_even_if_there_is_none(workspace: Workspace
     assert proposal.evidence[0].outcome is Outcome.FAILED
 
 
-def test_a_program_that_the_script_made_says_so(workspace: Workspace) -> None:
+def test_a_program_that_the_script_made_says_so(workspace: RecordedWorkspace) -> None:
     proposals = workspace.propose(
         'printf "#!/bin/sh\\n" > "$OUT_DIR/made"; chmod +x "$OUT_DIR/made"; "$OUT_DIR/made"'
     )

@@ -51,7 +51,7 @@ SEEN = (
 )
 
 
-class Terminal(io.StringIO):
+class AnsweringTerminal(io.StringIO):
     """Answers that come from somebody, echoed as a terminal does, or from nobody."""
 
     def __init__(self, *answers: str, listening: bool = True, echo: TextIO | None = None) -> None:
@@ -69,7 +69,7 @@ class Terminal(io.StringIO):
         return self.listening
 
 
-class Talk:
+class Conversation:
     """One conversation over a real review."""
 
     def __init__(self, *answers: str, listening: bool = True) -> None:
@@ -80,7 +80,7 @@ class Talk:
         self.comparisons: dict[tuple[str, str], Comparison] = {}
         self.heading = self.summary = ""
         self.sink = io.StringIO()
-        self.source = Terminal(*answers, listening=listening, echo=self.sink)
+        self.source = AnsweringTerminal(*answers, listening=listening, echo=self.sink)
 
     def run(self) -> Ending:
         return ask(
@@ -118,7 +118,7 @@ class Talk:
 
 
 def test_each_fact_is_a_line_of_its_own_and_nothing_moves_the_cursor() -> None:
-    talk = Talk("q", "k")
+    talk = Conversation("q", "k")
     talk.run()
 
     assert "Crate: openssl-sys 0.9.104" in talk.said
@@ -132,7 +132,7 @@ def test_each_fact_is_a_line_of_its_own_and_nothing_moves_the_cursor() -> None:
 
 
 def test_answers_are_decisions_and_w_writes_after_the_diff() -> None:
-    talk = Talk("d", "a", "w")
+    talk = Conversation("d", "a", "w")
 
     assert talk.run() is Ending.WRITE
     assert talk.answers() == [Answer.DENY, Answer.ALLOW]
@@ -144,14 +144,14 @@ def test_answers_are_decisions_and_w_writes_after_the_diff() -> None:
 
 
 def test_an_empty_answer_never_allows() -> None:
-    talk = Talk(*[""] * 10)
+    talk = Conversation(*[""] * 10)
 
     assert talk.run() is Ending.KEEP
     assert set(talk.answers()) == {Answer.LATER}
 
 
 def test_the_end_of_input_stops_and_keeps() -> None:
-    talk = Talk("d")
+    talk = Conversation("d")
 
     assert talk.run() is Ending.KEEP
     assert talk.answers() == [Answer.DENY, Answer.UNDECIDED]
@@ -159,7 +159,7 @@ def test_the_end_of_input_stops_and_keeps() -> None:
 
 
 def test_brackets_step_on_the_ladder() -> None:
-    talk = Talk("s", "]", "]", "[", "a", "k")
+    talk = Conversation("s", "]", "]", "[", "a", "k")
     talk.run()
 
     proposal = talk.review.proposals[1]
@@ -169,7 +169,7 @@ def test_brackets_step_on_the_ladder() -> None:
 
 
 def test_undo_asks_again() -> None:
-    talk = Talk("d", "u", "s", "q", "k")
+    talk = Conversation("d", "u", "s", "q", "k")
     talk.run()
 
     assert talk.said.count("Wants to: run perl") == 2
@@ -178,7 +178,7 @@ def test_undo_asks_again() -> None:
 
 
 def test_anything_else_explains_the_letters_and_decides_nothing() -> None:
-    talk = Talk("yes", "?", "q", "k")
+    talk = Conversation("yes", "?", "q", "k")
     talk.run()
 
     assert talk.said.count("a  allow the chosen rule") == 2
@@ -186,7 +186,7 @@ def test_anything_else_explains_the_letters_and_decides_nothing() -> None:
 
 
 def test_nobody_is_asked_where_nobody_can_answer() -> None:
-    talk = Talk("a", "a", "w", listening=False)
+    talk = Conversation("a", "a", "w", listening=False)
 
     assert talk.run() is Ending.KEEP
     assert "openssl-sys 0.9.104: run perl (high)" in talk.said
@@ -195,18 +195,18 @@ def test_nobody_is_asked_where_nobody_can_answer() -> None:
 
 
 def test_x_discards() -> None:
-    assert Talk("d", "q", "x").run() is Ending.DISCARD
+    assert Conversation("d", "q", "x").run() is Ending.DISCARD
 
 
 def test_u_at_the_end_goes_on_deciding() -> None:
-    talk = Talk("d", "d", "u", "a", "w")
+    talk = Conversation("d", "d", "u", "a", "w")
 
     assert talk.run() is Ending.WRITE
     assert talk.answers() == [Answer.DENY, Answer.ALLOW]
 
 
 def test_what_is_missing_is_asked_about_next() -> None:
-    talk = Talk("d", "d", "w", "d", "w")
+    talk = Conversation("d", "d", "w", "d", "w")
     late = propose("ring", "0.17.8", [access(Kind.EXEC, "nasm")])
     talk.failures.append([Failure("ring", "0.17.8", "was refused: run nasm", tuple(late))])
 
@@ -218,14 +218,14 @@ def test_what_is_missing_is_asked_about_next() -> None:
 
 def test_a_failure_without_proposals_is_written_only_on_purpose() -> None:
     for answer, ending in (("", Ending.KEEP), ("w", Ending.WRITE)):
-        talk = Talk("d", "d", "w", answer)
+        talk = Conversation("d", "d", "w", answer)
         talk.failures.append([Failure("openssl-sys", "0.9.104", "exit status 1")])
 
         assert talk.run() is ending
 
 
 def test_an_edit_that_cannot_be_made_is_told() -> None:
-    talk = Talk("d", "d", "w")
+    talk = Conversation("d", "d", "w")
     talk.trouble = BuildpermError("Cargo.toml was changed", hint="Run it again.")
 
     assert talk.run() is Ending.KEEP
@@ -240,7 +240,7 @@ def test_nothing_to_decide_is_said() -> None:
         verify=lambda progress: (),
         journal=lambda entry: None,
         scripts=7,
-        source=Terminal(),
+        source=AnsweringTerminal(),
         sink=sink,
     )
 
@@ -293,7 +293,7 @@ ASKED = propose("a", "1.1.0", [GIT])[0].title
 PROTO = Rule(Kind.READ, "$WORKSPACE/proto/**")
 
 
-def update_talk(*answers: str, listening: bool = True, last: int | None = None) -> Talk:
+def update_talk(*answers: str, listening: bool = True, last: int | None = None) -> Conversation:
     """Talk about three crates that run git, and about what is no question."""
     protos = [access(Kind.READ, "$WORKSPACE/proto/a.proto")]
     seen = [Seen(each.kind, each.target, each.outcome) for each in (GIT, *protos)]
@@ -306,7 +306,7 @@ def update_talk(*answers: str, listening: bool = True, last: int | None = None) 
         *reasons.removals("b", "2.0.0", granted, ["exec:perl"]),
         *propose("c", "3.0.0", [GIT]),
     ]
-    talk = Talk(*answers, listening=listening)
+    talk = Conversation(*answers, listening=listening)
     talk.review = Review(proposals[:last])
     change = SourceChange("build.rs", b"fn main() {}\n", b"fn main() { git() }\n")
     causes = ("was 1.0.0",)

@@ -130,7 +130,7 @@ class Measured:
         return cls(**raw)
 
 
-class Arena:
+class AttackRun:
     """One workspace, one home and one world around them."""
 
     def __init__(self, top: Path, uid: int, toolchain: Path, state: str) -> None:
@@ -628,7 +628,7 @@ def measure(user: str, state: str) -> Measured:
     top.mkdir(mode=0o755)
     try:
         with toolchain(uid) as rust:
-            return Arena(top, uid, rust, state).measure()
+            return AttackRun(top, uid, rust, state).measure()
     finally:
         if "REDTEAM_KEEP" not in os.environ:
             subprocess.run(["rm", "-rf", str(top)], check=True)

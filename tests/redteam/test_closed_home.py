@@ -16,7 +16,7 @@ from tests.bench import OTHER_UID, SYSTEM_PYTHON, USERS, Bench
 from tests.redteam.sensitive_files import linked, planted, was_read
 
 
-class AtHome(Bench):
+class HomeBench(Bench):
     """A bench whose workspace lies in the home folder, as most do."""
 
     @property
@@ -33,12 +33,12 @@ class AtHome(Bench):
 
 
 @pytest.fixture(params=USERS)
-def at_home(request: pytest.FixtureRequest) -> Iterator[AtHome]:
+def at_home(request: pytest.FixtureRequest) -> Iterator[HomeBench]:
     is_other = request.param == "other"
     top = Path(os.path.realpath(tempfile.mkdtemp(prefix="buildperm-home-")))
     top.chmod(0o755)
     try:
-        yield AtHome(
+        yield HomeBench(
             top, OTHER_UID if is_other else 0, SYSTEM_PYTHON if is_other else Path(sys.executable)
         )
     finally:
@@ -67,14 +67,14 @@ _NEEDED = str.split("""
 """)
 
 
-def test_the_home_folder_is_closed_while_learning(at_home: AtHome) -> None:
+def test_the_home_folder_is_closed_while_learning(at_home: HomeBench) -> None:
     private = [planted(at_home.home / name) for name in _PRIVATE]
     needed = [planted(at_home.home / name) for name in _NEEDED]
 
     assert was_read(at_home, *private, at_home.home, *needed) == needed
 
 
-def test_what_path_leads_to_is_a_tool_chain(at_home: AtHome) -> None:
+def test_what_path_leads_to_is_a_tool_chain(at_home: HomeBench) -> None:
     base = at_home.home
     for program in ("tools/llvm/bin/clang", "opt/protoc-25/bin/protoc", "bin/own"):
         planted(base / program).chmod(0o755)
@@ -98,7 +98,7 @@ def test_what_path_leads_to_is_a_tool_chain(at_home: AtHome) -> None:
     assert was_read(at_home, *needed, *private) == needed
 
 
-def test_a_file_of_the_home_folder_is_opened_by_a_grant(at_home: AtHome) -> None:
+def test_a_file_of_the_home_folder_is_opened_by_a_grant(at_home: HomeBench) -> None:
     model, other = planted(at_home.home / "data/model.bin"), planted(at_home.home / "data/other")
     whole = planted(at_home.home / "more/deep/file")
     key = planted(at_home.home / "more/deep/prod.pem", "-----BEGIN PRIVATE KEY-----")
@@ -108,7 +108,7 @@ def test_a_file_of_the_home_folder_is_opened_by_a_grant(at_home: AtHome) -> None
     assert was_read(at_home, model, other, whole, key, profile="enforcing") == [model, whole]
 
 
-def test_what_is_closed_is_recorded_as_refused(at_home: AtHome) -> None:
+def test_what_is_closed_is_recorded_as_refused(at_home: HomeBench) -> None:
     model = planted(at_home.home / "data/model.bin")
     was_read(at_home, model)
 
@@ -119,7 +119,7 @@ def at_home_refused(bench: Bench) -> list[str]:
     return [event["path"] for event in bench.events() if event.get("refused")]
 
 
-def test_where_variables_put_settings_and_keys_is_closed_as_well(at_home: AtHome) -> None:
+def test_where_variables_put_settings_and_keys_is_closed_as_well(at_home: HomeBench) -> None:
     elsewhere = at_home.top / "elsewhere"
     private = [
         planted(elsewhere / name)
@@ -138,7 +138,7 @@ def test_where_variables_put_settings_and_keys_is_closed_as_well(at_home: AtHome
     assert was_read(at_home, *private, *needed) == needed
 
 
-def test_a_dotfiles_repository_can_be_a_workspace(at_home: AtHome) -> None:
+def test_a_dotfiles_repository_can_be_a_workspace(at_home: HomeBench) -> None:
     key = planted(at_home.workspace / "ssh/work", "key")
     linked(at_home.home / ".ssh", at_home.workspace / "ssh")
     linked(at_home.home / ".bashrc", at_home.workspace / "bashrc")
@@ -183,7 +183,7 @@ def _git(*words: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("is_worktree", [False, True])
-def test_git_finds_the_repository_around_a_workspace(at_home: AtHome, is_worktree: bool) -> None:
+def test_git_finds_the_repository_around_a_workspace(at_home: HomeBench, is_worktree: bool) -> None:
     top = at_home.home / "projects"
     other = at_home.home / "private"
     for folder in (top, other):
@@ -202,7 +202,7 @@ def test_git_finds_the_repository_around_a_workspace(at_home: AtHome, is_worktre
     assert was_read(at_home, *needed, *private) == needed
 
 
-def test_a_file_that_claims_another_repository_opens_nothing(at_home: AtHome) -> None:
+def test_a_file_that_claims_another_repository_opens_nothing(at_home: HomeBench) -> None:
     other = planted(at_home.home / "private/.git/HEAD")
     (at_home.workspace / ".git").write_text(f"gitdir: {other.parent}\n")
 

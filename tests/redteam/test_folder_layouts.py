@@ -69,7 +69,7 @@ class Layout:
             )
         )
 
-    def ci(self, *words: str) -> Ran:
+    def ci(self, *words: str) -> CiRun:
         """Run `buildperm ci`."""
         environment = {
             name: value
@@ -99,11 +99,11 @@ class Layout:
             check=False,
         )
         assert report.exists(), ended.stderr
-        return Ran(ended.returncode, ended.stderr, json.loads(report.read_text()))
+        return CiRun(ended.returncode, ended.stderr, json.loads(report.read_text()))
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class CiRun:
     """How `buildperm ci` went."""
 
     exit: int

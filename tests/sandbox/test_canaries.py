@@ -174,7 +174,7 @@ def test_what_is_forbidden_to_everybody_is_refused_all_the_same(free: CanaryRun)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Blunt:
+class UnfilteredRuntime:
     """A runtime whose filter lets everything pass unseen."""
 
     name: str = "portable"
@@ -191,7 +191,7 @@ class Blunt:
 
 @needs_landlock
 def test_a_runtime_without_its_filter_is_found_out(free: CanaryRun) -> None:
-    found = canaries.prove(Blunt(), free)
+    found = canaries.prove(UnfilteredRuntime(), free)
     broken = {each.canary.id for each in found.of(Status.BROKEN)}
 
     assert {"udp", "unix-path", "io-uring", "inotify", "recorder"} <= broken | _absent(free)
@@ -201,7 +201,7 @@ def test_a_runtime_without_its_filter_is_found_out(free: CanaryRun) -> None:
 @needs_landlock
 def test_a_runtime_that_starts_nothing_is_found_out(free: CanaryRun) -> None:
     @dataclasses.dataclass(frozen=True, slots=True)
-    class Garbled(Blunt):
+    class Garbled(UnfilteredRuntime):
         def prepare(self) -> Prepared:
             return dataclasses.replace(Portable().prepare(), filter=b"\xff" * 8)
 

@@ -44,7 +44,7 @@ def toolchain() -> Path:
     return Path(ended.stdout.decode().strip())
 
 
-class Inside(Bench):
+class NetworkBench(Bench):
     """A bench on the machine that the scripts are on."""
 
     holder = 0  # Whose namespaces these are.
@@ -174,16 +174,16 @@ def machine(site: Path) -> Iterator[int]:
 
 
 @pytest.fixture(params=USERS)
-def inside(request: pytest.FixtureRequest, machine: int) -> Iterator[Inside]:
+def inside(request: pytest.FixtureRequest, machine: int) -> Iterator[NetworkBench]:
     for bench in make_bench(str(request.param)):
-        found = Inside.__new__(Inside)
+        found = NetworkBench.__new__(NetworkBench)
         for name in Bench.__slots__:
             setattr(found, name, getattr(bench, name))
         found.holder = machine
         yield found
 
 
-def script(inside: Inside, site: Path, body: str) -> Ended:
+def script(inside: NetworkBench, site: Path, body: str) -> Ended:
     shutil.copy(site / "certificate.pem", inside.package / "ca.pem")
     inside.grants.setdefault("net", [f"{NAME}:443", f"{NAME}:80"])
     prelude = program_text("runs_tools.py", NAME=NAME, TOOLCHAIN=repr(str(toolchain())))
@@ -211,7 +211,9 @@ TOOLS = {
 
 
 @pytest.mark.parametrize("tool", TOOLS)
-def test_a_tool_gets_through_to_the_granted_host(inside: Inside, site: Path, tool: str) -> None:
+def test_a_tool_gets_through_to_the_granted_host(
+    inside: NetworkBench, site: Path, tool: str
+) -> None:
     program = tool.partition(",")[0].partition(" ")[0]
     if program in ("npm", "cargo") and inside.uid:
         pytest.skip("installed for root only" if program == "cargo" else "once is enough")
@@ -244,7 +246,7 @@ def test_a_tool_gets_through_to_the_granted_host(inside: Inside, site: Path, too
         (f"run('curl', '-sS', '-k', '--noproxy', '*', 'https://{THERE}/file')", f"{THERE}:443"),
     ],
 )
-def test_no_tool_gets_elsewhere(inside: Inside, site: Path, body: str, refused: str) -> None:
+def test_no_tool_gets_elsewhere(inside: NetworkBench, site: Path, body: str, refused: str) -> None:
     inside.grants["net"] = [
         *(f"{NAME}:443", "inner.test:443", "local.test:443", "metadata.test:443"),
     ]

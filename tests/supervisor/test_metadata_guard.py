@@ -394,7 +394,7 @@ os.execv(ws + "/flipping", ["flipping", ws + "/gen", "100000", "1000"])
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class BuildWork:
     """What people do in a build; `$D` is an empty folder, `$S` holds a source tree."""
 
     name: str
@@ -406,47 +406,53 @@ class Work:
 
 
 WORK = [
-    Work("cc", "cc -o $D/prog $S/main.c && $D/prog"),
-    Work("ar", "cc -c -o $D/a.o $S/main.c && ar cr $D/liba.a $D/a.o && ranlib $D/liba.a"),
-    Work("install", "install -m 640 $S/main.c $D/a; install -D -m 755 $S/run $D/x/y/run"),
-    Work("install -p", "install -p -m 604 $S/main.c $D/a", ("a",)),
-    Work("install -d", "install -d -m 1777 $D/sticky $D/a/b; install -d -m 700 $D/closed"),
-    Work("cp -p", "cp -p $S/main.c $S/run $D", ("main.c", "run")),
-    Work("cp -a", "cp -a $S/. $D", ("main.c", "run", "sub/b", "link", "sub")),
-    Work("cp -a onto itself", "cp -a $S/. $D; cp -a $D/. $D/../copy; mv $D/../copy $D/c", ("run",)),
-    Work("tar", "tar -C $S -cf $D/x.tar . && tar -C $D -xpf $D/x.tar && rm $D/x.tar", ("sub/b",)),
-    Work("tar --xattrs", "tar -C $S --xattrs -cf - . | tar -C $D --xattrs -xpf -", ("link",)),
-    Work("touch", "touch -d @77 $D/a; touch -r $S/run $D/b; touch -m -d @88 $D/a", ("a", "b")),
-    Work("touch a link", "ln -s nowhere $D/l; touch -h -d @99 $D/l", ("l",)),
-    Work("chmod", "cp -R $S/sub $D; chmod -R a-w $D/sub; chmod u+w,g+x $D/sub/b; chmod a+X $D/sub"),
-    Work("mv", "cp -p $S/run $D/r; mv $D/r $D/../r2; mv $D/../r2 $D/r", ("r",)),
-    Work("sed -i", "cp -p $S/run $D/r; sed -i s/a/b/ $D/r"),
-    Work("sh", "umask 027; echo x > $D/a; mkdir $D/m; mktemp $D/t.XXXXXX > /dev/null"),
-    Work(
+    BuildWork("cc", "cc -o $D/prog $S/main.c && $D/prog"),
+    BuildWork("ar", "cc -c -o $D/a.o $S/main.c && ar cr $D/liba.a $D/a.o && ranlib $D/liba.a"),
+    BuildWork("install", "install -m 640 $S/main.c $D/a; install -D -m 755 $S/run $D/x/y/run"),
+    BuildWork("install -p", "install -p -m 604 $S/main.c $D/a", ("a",)),
+    BuildWork("install -d", "install -d -m 1777 $D/sticky $D/a/b; install -d -m 700 $D/closed"),
+    BuildWork("cp -p", "cp -p $S/main.c $S/run $D", ("main.c", "run")),
+    BuildWork("cp -a", "cp -a $S/. $D", ("main.c", "run", "sub/b", "link", "sub")),
+    BuildWork(
+        "cp -a onto itself", "cp -a $S/. $D; cp -a $D/. $D/../copy; mv $D/../copy $D/c", ("run",)
+    ),
+    BuildWork(
+        "tar", "tar -C $S -cf $D/x.tar . && tar -C $D -xpf $D/x.tar && rm $D/x.tar", ("sub/b",)
+    ),
+    BuildWork("tar --xattrs", "tar -C $S --xattrs -cf - . | tar -C $D --xattrs -xpf -", ("link",)),
+    BuildWork("touch", "touch -d @77 $D/a; touch -r $S/run $D/b; touch -m -d @88 $D/a", ("a", "b")),
+    BuildWork("touch a link", "ln -s nowhere $D/l; touch -h -d @99 $D/l", ("l",)),
+    BuildWork(
+        "chmod", "cp -R $S/sub $D; chmod -R a-w $D/sub; chmod u+w,g+x $D/sub/b; chmod a+X $D/sub"
+    ),
+    BuildWork("mv", "cp -p $S/run $D/r; mv $D/r $D/../r2; mv $D/../r2 $D/r", ("r",)),
+    BuildWork("sed -i", "cp -p $S/run $D/r; sed -i s/a/b/ $D/r"),
+    BuildWork("sh", "umask 027; echo x > $D/a; mkdir $D/m; mktemp $D/t.XXXXXX > /dev/null"),
+    BuildWork(
         "make",
         "printf 'all: o\\no: i\\n\\tcp $< $@; chmod 755 $@; touch -d @9 i\\n' > $D/Makefile;"
         "touch $D/i; make -s -C $D; make -q -C $D",
         ("i",),
     ),
-    Work(
+    BuildWork(
         "perl",
         "perl -e 'open(my $f, \">\", shift); utime(5, 6, $f); chmod(0604, $f)' $D/f",
         ("f",),
     ),
-    Work(
+    BuildWork(
         "python",
         "/usr/bin/python3 -c 'import shutil, sys; shutil.copytree(sys.argv[1], sys.argv[2])'"
         " $S $D/t",
         ("t/run", "t/sub/b", "t/sub"),
     ),
-    Work(
+    BuildWork(
         "git",
         "cd $D; git init -q .; cp $S/run a; git add a;"
         "git -c user.name=n -c user.email=e@x commit -qm m; git update-index --chmod=+x a;"
         "git gc -q; git clone -q . c; rm -rf .git/objects .git/index .git/logs c/.git/objects"
         " c/.git/index c/.git/logs",
     ),
-    Work(
+    BuildWork(
         "cmake",
         "mkdir $D/s; cp -p $S/main.c $D/s; cd $D/s;"
         "printf 'cmake_minimum_required(VERSION 3.13)\\nproject(p C)\\nadd_executable(p main.c)\\n"
@@ -456,13 +462,13 @@ WORK = [
         "cmake --install $D/b; rm -rf $D/b/CMakeFiles",
         ("i/share/main.c",),
     ),
-    Work("rustc", "rustc --crate-type lib -o $D/l.rlib $S/lib.rs"),
+    BuildWork("rustc", "rustc --crate-type lib -o $D/l.rlib $S/lib.rs"),
 ]
 
 
 @pytest.mark.parametrize("work", WORK, ids=str)
 def test_tools_leave_what_they_leave_without_a_guard(
-    any_bench: Bench, work: Work, monkeypatch: pytest.MonkeyPatch
+    any_bench: Bench, work: BuildWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Modes, owners and attributes of everything, and dates where they are carried over."""
     source = any_bench.package / "src"

@@ -48,7 +48,7 @@ write = ["$WORKSPACE/planted.txt"]
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class RefusedBuild:
     """One run of `buildperm ci` that was refused something, with everything it has written."""
 
     workspace: Path  # In the folder `rust` of a Git repository; what it has built is still there.
@@ -61,7 +61,7 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
+def told(tmp_path_factory: pytest.TempPathFactory) -> RefusedBuild:
     folder = tmp_path_factory.mktemp("reports")
     workspace = make(folder / "repository/rust")
     subprocess.run(["git", "init", "--quiet", workspace.parent], check=True, timeout=30)
@@ -74,7 +74,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
         folder=workspace,
         extra={"GITHUB_STEP_SUMMARY": str(summary)},
     )
-    return Told(workspace, ended, summary=summary, **named)
+    return RefusedBuild(workspace, ended, summary=summary, **named)
 
 
 def make(folder: Path) -> Path:
@@ -84,7 +84,7 @@ def make(folder: Path) -> Path:
     return folder
 
 
-def copied(told: Told, to: Path) -> Path:
+def copied(told: RefusedBuild, to: Path) -> Path:
     """Copy the workspace without what was built."""
     shutil.copytree(told.workspace, to, ignore=shutil.ignore_patterns("target"))
     return to
@@ -94,12 +94,12 @@ def has_built(workspace: Path) -> bool:
     return bool(list(workspace.glob("target/**/ran")))
 
 
-def loaded(told: Told) -> dict[str, Any]:
+def loaded(told: RefusedBuild) -> dict[str, Any]:
     report: dict[str, Any] = json.loads(told.json.read_text())
     return report
 
 
-def test_the_command_fails_and_says_to_people_what_was_refused(told: Told) -> None:
+def test_the_command_fails_and_says_to_people_what_was_refused(told: RefusedBuild) -> None:
     assert told.ended.returncode == 20, told.ended.stderr
     assert is_orderly(told.ended.stdout + told.ended.stderr)
     assert "read $WORKSPACE/data.txt: refused" in told.ended.stdout
@@ -107,7 +107,7 @@ def test_the_command_fails_and_says_to_people_what_was_refused(told: Told) -> No
     assert not (told.workspace / "planted.txt").exists()
 
 
-def test_the_json_report_follows_its_schema(told: Told) -> None:
+def test_the_json_report_follows_its_schema(told: RefusedBuild) -> None:
     report = loaded(told)
 
     jsonschema.Draft202012Validator(CI_SCHEMA).validate(report)
@@ -121,7 +121,7 @@ def test_the_json_report_follows_its_schema(told: Told) -> None:
 
 
 def test_the_sarif_report_follows_its_schema_and_names_the_file_from_its_repository(
-    told: Told,
+    told: RefusedBuild,
 ) -> None:
     log = json.loads(told.sarif.read_text())
 
@@ -133,7 +133,7 @@ def test_the_sarif_report_follows_its_schema_and_names_the_file_from_its_reposit
     assert (told.workspace.parent / "rust/Cargo.toml").is_file()
 
 
-def test_the_junit_report_follows_its_schema(told: Told) -> None:
+def test_the_junit_report_follows_its_schema(told: RefusedBuild) -> None:
     document = told.junit.read_text()
 
     JUNIT_SCHEMA.validate(document)
@@ -141,7 +141,7 @@ def test_the_junit_report_follows_its_schema(told: Told) -> None:
     assert outcomes(suite) == {"sample 0.1.0": "failure"}
 
 
-def test_github_gets_annotations_and_its_summary_keeps_what_was_there(told: Told) -> None:
+def test_github_gets_annotations_and_its_summary_keeps_what_was_there(told: RefusedBuild) -> None:
     found = parse_commands(told.ended.stdout)
 
     assert [name for name, *_ in found] == ["error", "error"]
@@ -153,7 +153,7 @@ def test_github_gets_annotations_and_its_summary_keeps_what_was_there(told: Told
 
 
 def test_git_takes_the_patch_which_grants_what_is_harmless_and_tells_the_rest(
-    told: Told, tmp_path: Path
+    told: RefusedBuild, tmp_path: Path
 ) -> None:
     root = tmp_path / "repository"
     shutil.copytree(told.workspace.parent, root, ignore=shutil.ignore_patterns("target"))
@@ -169,7 +169,7 @@ def test_git_takes_the_patch_which_grants_what_is_harmless_and_tells_the_rest(
 
 
 def test_a_report_is_the_same_where_cargo_has_nothing_left_to_build(
-    told: Told, tmp_path: Path
+    told: RefusedBuild, tmp_path: Path
 ) -> None:
     again = tmp_path / "again.sarif"
 
@@ -179,7 +179,7 @@ def test_a_report_is_the_same_where_cargo_has_nothing_left_to_build(
     assert again.read_bytes() == told.sarif.read_bytes()
 
 
-def test_with_warn_the_exit_code_is_cargos_and_nothing_is_an_error(told: Told) -> None:
+def test_with_warn_the_exit_code_is_cargos_and_nothing_is_an_error(told: RefusedBuild) -> None:
     ended = buildperm("ci", "--warn", "--format", "sarif", folder=told.workspace)
 
     assert ended.returncode == 0, ended.stderr
@@ -300,7 +300,9 @@ def test_a_step_summary_that_cannot_be_written_stops_the_command_too(tmp_path: P
     assert not has_built(workspace)
 
 
-def test_a_report_that_is_there_is_replaced_whole_and_keeps_its_permissions(told: Told) -> None:
+def test_a_report_that_is_there_is_replaced_whole_and_keeps_its_permissions(
+    told: RefusedBuild,
+) -> None:
     target = told.workspace.parent / "old.json"
     target.write_text("x" * 100_000)
     target.chmod(0o640)
@@ -316,7 +318,7 @@ def test_a_report_that_is_there_is_replaced_whole_and_keeps_its_permissions(told
     assert not [name for name in os.listdir(target.parent) if name.startswith(".old.json")]
 
 
-def test_a_report_is_decided_about_without_building(told: Told, tmp_path: Path) -> None:
+def test_a_report_is_decided_about_without_building(told: RefusedBuild, tmp_path: Path) -> None:
     workspace = copied(told, tmp_path / "rust")
     before = (workspace / "Cargo.toml").read_bytes()
 
@@ -330,7 +332,9 @@ def test_a_report_is_decided_about_without_building(told: Told, tmp_path: Path) 
     assert (workspace / "Cargo.toml").read_bytes() == before
 
 
-def test_what_is_accepted_from_a_report_is_granted_and_held_to(told: Told, tmp_path: Path) -> None:
+def test_what_is_accepted_from_a_report_is_granted_and_held_to(
+    told: RefusedBuild, tmp_path: Path
+) -> None:
     workspace = copied(told, tmp_path / "rust")
     words = ("review", "--no-tui", "--accept", "medium", "--from", str(told.json))
 
@@ -346,7 +350,7 @@ def test_what_is_accepted_from_a_report_is_granted_and_held_to(told: Told, tmp_p
 
 
 def test_a_dry_run_prints_what_a_report_would_change_and_changes_nothing(
-    told: Told, tmp_path: Path
+    told: RefusedBuild, tmp_path: Path
 ) -> None:
     workspace = copied(told, tmp_path / "rust")
     before = (workspace / "Cargo.toml").read_bytes()
@@ -377,7 +381,7 @@ def _newer(report: bytes) -> bytes:
 )
 @pytest.mark.quick(3)
 def test_a_report_that_cannot_be_used_is_one_clear_error(
-    told: Told, tmp_path: Path, change: Callable[[bytes], bytes], said: str
+    told: RefusedBuild, tmp_path: Path, change: Callable[[bytes], bytes], said: str
 ) -> None:
     workspace = copied(told, tmp_path / "rust")
     before = (workspace / "Cargo.toml").read_bytes()
