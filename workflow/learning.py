@@ -17,13 +17,30 @@ from buildperm.policy.review import Review
 from buildperm.presentation import console
 from buildperm.presentation.front_end import Failure, FrontEnd, ReviewEnd, ReviewSession
 from buildperm.report import text
+from buildperm.sandbox import selftest
 from buildperm.workflow.build_summary import needs, summary
 from buildperm.workflow.recording_round import CrateVersion, RecordingRound, record
 from buildperm.workflow.review_changes import ReviewChanges, revisions
 from buildperm.workflow.review_options import ReviewOptions
 from buildperm.workflow.snapshot_file import open_snapshots
 from buildperm.workflow.verification import Verification
-from buildperm.workflow.workspace import Workspace
+from buildperm.workflow.workspace import Workspace, open_contexts
+
+
+def learn(words: Sequence[str], options: ReviewOptions, front_end: FrontEnd | None) -> int:
+    """Learn, or review, in every context that is asked for or declared; return the exit code.
+
+    Args:
+        words: For Cargo.
+        options: What the command line says.
+        front_end: Asks a person; None if there is nobody to ask.
+
+    Raises:
+        BuildpermError: A build cannot be held, or a file cannot be read or written.
+    """
+    workspaces = open_contexts(words)
+    selftest.check(workspaces[0].runtime)
+    return Learning(workspaces, options, front_end).run()
 
 
 class Learning:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _JOURNAL = "buildperm-journal-report.jsonl"
 
 
-def decide(
+def review_report(
     report: str, options: ReviewOptions, words: Sequence[str], front_end: FrontEnd | None
 ) -> int:
     """Ask about what the JSON report at `report` says was refused; write what is decided.

@@ -5,10 +5,8 @@ from __future__ import annotations
 import click
 
 from buildperm.cli import options
-from buildperm.sandbox import selftest
-from buildperm.workflow.learning import Learning
+from buildperm.workflow.learning import learn
 from buildperm.workflow.review_options import ReviewOptions
-from buildperm.workflow.workspace import open_contexts
 
 
 @click.command("learn")
@@ -32,7 +30,5 @@ def command(*, no_tui: bool, accept: str, dry_run: bool, runs: int, cargo: tuple
     is not known whether one was, or what it did; 130 interrupted, Cargo's own where the build fails
     for a reason of its own.
     """
-    workspaces = open_contexts(cargo)
-    selftest.check(workspaces[0].runtime)
     wanted = ReviewOptions("learn", accept=options.RISKS[accept], dry_run=dry_run, runs=runs)
-    return Learning(workspaces, wanted, options.front_end(no_tui=no_tui)).run()
+    return learn(cargo, wanted, options.front_end(no_tui=no_tui))

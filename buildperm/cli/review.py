@@ -7,11 +7,10 @@ from typing import cast
 import click
 
 from buildperm.cli import options
-from buildperm.sandbox import selftest
-from buildperm.workflow.learning import Learning
+from buildperm.workflow.learning import learn
+from buildperm.workflow.report_review import review_report
 from buildperm.workflow.review_changes import Prune
 from buildperm.workflow.review_options import ReviewOptions
-from buildperm.workflow.workspace import open_contexts
 
 
 @click.command("review")
@@ -66,9 +65,5 @@ def command(
     )
     front_end = options.front_end(no_tui=no_tui)
     if report is not None:
-        from buildperm.workflow.report_review import decide  # Needs nothing of what builds need.
-
-        return decide(report, wanted, cargo, front_end)
-    workspaces = open_contexts(cargo)
-    selftest.check(workspaces[0].runtime)
-    return Learning(workspaces, wanted, front_end).run()
+        return review_report(report, wanted, cargo, front_end)
+    return learn(cargo, wanted, front_end)

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from buildperm.workflow.line_history import LineChange, blame
 from tests.cli.learnt_workspace import LearntWorkspace, learn
 from tests.command import is_orderly
 
@@ -206,38 +205,6 @@ def test_the_last_commit_of_a_line_is_told(learnt: LearntWorkspace, repository: 
     assert is_orderly(change["author"])
     assert "not committed yet" in _block(changed.stdout, "helper")
     assert "not committed yet" not in _block(changed.stdout, "app")
-
-
-def test_git_says_nothing_where_it_cannot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "one"
-    folder.mkdir()
-    file = folder / "Cargo.toml"
-    file.write_text("a\nb\n")
-    outside = blame(file, [1])
-    git(folder, "init", "--quiet")
-    empty = blame(file, [1])
-    git(folder, "add", "Cargo.toml")
-    git(folder, "commit", "--quiet", "--message=one")
-    first = blame(file, [0, 1, 2])
-    file.write_text("a\nc\n")
-    git(folder, "commit", "--quiet", "--all", "--message=two")
-    git(tmp_path, "clone", "--quiet", "--depth=1", f"file://{folder}", "two")
-    # Of the oldest commit there is, nobody knows what it changed.
-    shallow = blame(tmp_path / "two/Cargo.toml", [1, 2])
-    beyond = blame(file, [1, 9])
-    link = tmp_path / "Cargo.toml"
-    link.symlink_to(file)
-    linked = blame(link, [2])
-    monkeypatch.setenv("PATH", str(tmp_path))
-    without = blame(file, [1])
-
-    assert outside == empty == shallow == beyond == without == {}
-    assert {line: str(change) for line, change in first.items()} == {
-        1: "2026-08-01 by Ada Lovelace",
-        2: "2026-08-01 by Ada Lovelace",
-    }
-    assert str(linked[2]) == "2026-08-01 by Ada Lovelace"
-    assert str(LineChange("", "", "")) == "not committed yet"
 
 
 @pytest.mark.parametrize(

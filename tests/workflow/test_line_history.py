@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from buildperm.workflow.line_history import blame
+from buildperm.workflow.line_history import LineChange, blame
+
+DATE = "2026-08-01T23:30:00 -0500"
 
 
 def git(folder: Path, *words: str) -> None:
     who = ("-c", "user.name=Eve", "-c", "user.email=eve@example.org")
-    subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True, timeout=20)
+    subprocess.run(
+        ["git", *who, *words],
+        cwd=folder,
+        env={**os.environ, "GIT_AUTHOR_DATE": DATE},
+        check=True,
+        capture_output=True,
+        timeout=20,
+    )
 
 
 @pytest.fixture
@@ -90,3 +100,35 @@ def test_a_file_that_is_not_committed_has_no_history(file: Path) -> None:
     assert blame(other, [1]) == {}
     git(file.parent, "add", "other")
     assert blame(other, [1]) == {}
+
+
+def test_git_says_nothing_where_it_cannot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "one"
+    folder.mkdir()
+    file = folder / "Cargo.toml"
+    file.write_text("a\nb\n")
+    outside = blame(file, [1])
+    git(folder, "init", "--quiet")
+    empty = blame(file, [1])
+    git(folder, "add", "Cargo.toml")
+    git(folder, "commit", "--quiet", "--message=one")
+    first = blame(file, [0, 1, 2])
+    file.write_text("a\nc\n")
+    git(folder, "commit", "--quiet", "--all", "--message=two")
+    git(tmp_path, "clone", "--quiet", "--depth=1", f"file://{folder}", "two")
+    # Of the oldest commit there is, nobody knows what it changed.
+    shallow = blame(tmp_path / "two/Cargo.toml", [1, 2])
+    beyond = blame(file, [1, 9])
+    link = tmp_path / "Cargo.toml"
+    link.symlink_to(file)
+    linked = blame(link, [2])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    without = blame(file, [1])
+
+    assert outside == empty == shallow == beyond == without == {}
+    assert {line: str(change) for line, change in first.items()} == {
+        1: "2026-08-01 by Eve",
+        2: "2026-08-01 by Eve",
+    }
+    assert str(linked[2]) == "2026-08-01 by Eve"
+    assert str(LineChange("", "", "")) == "not committed yet"
