@@ -219,7 +219,7 @@ class Bench:
         }
 
     def as_user(self) -> list[str]:
-        """Return what a command has to begin with to run as the bench's user."""
+        """Return the words that make a command run as the bench's user."""
         if not self.uid or os.getuid() != 0:
             return []
         ids = ["--reuid", str(self.uid), "--regid", str(self.uid), "--clear-groups"]
@@ -274,7 +274,7 @@ def compile_c(source: str, program: Path, *flags: str) -> Path:
 
 
 def wait_until(holds: Callable[[], bool], timeout_s: float = 60) -> bool:
-    """Look again and again whether `holds()`, for as long as `timeout_s`."""
+    """Check `holds()` repeatedly, for `timeout_s` at most; return its last answer."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         if holds():

@@ -106,7 +106,7 @@ def start(*words: str, folder: Path) -> subprocess.Popen[bytes]:
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """End whatever a test has left."""
+    """End whatever processes a test has left."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""Settles the surroundings, and fails tests that were skipped for lack of what has to be there."""
+"""Settles the surroundings, and fails tests that lack what has to be there."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _is_of_root_once_more(item: pytest.Item) -> bool:
-    """Tell whether a case is another one's, which runs as an ordinary user: `USERS`, as root."""
+    """Tell whether a case is the same as another one, which runs as an ordinary user."""
     given = getattr(item, "callspec", None)
     params = given.params.values() if given is not None else ()
     values = [value[0] if isinstance(value, tuple) and value else value for value in params]

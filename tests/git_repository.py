@@ -1,4 +1,4 @@
-"""A Git repository of a test: nobody's settings, always the same author."""
+"""Runs git without anybody's settings, and always as the same author."""
 
 from __future__ import annotations
 

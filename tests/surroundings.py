@@ -82,7 +82,7 @@ def settle() -> str:
 
 
 def registries() -> dict[str, str]:
-    """Return what has to be set so that Cargo finds real crates as for who runs the tests."""
+    """Return the variables that make Cargo find real crates, as for whoever runs the tests."""
     return {
         name.removeprefix(_SAVED): value
         for name, value in os.environ.items()
@@ -127,7 +127,7 @@ def _settle_process() -> None:
 
 
 def _place() -> Path:
-    """Choose a folder for temporary files that is of use to all tests."""
+    """Choose a folder for temporary files that suits all tests."""
     candidates = [os.environ.get("TMPDIR"), "/tmp", "/var/tmp"]
     for each in candidates:
         if each and _is_of_use(Path(os.path.realpath(each))):

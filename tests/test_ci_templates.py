@@ -132,7 +132,7 @@ def hold(
 
 
 def heeded(said: str) -> list[str]:
-    """Return names of the workflow commands that the runner obeys, those that stop it left out."""
+    """Return the names of the commands that the runner obeys, without those that stop it."""
     names: list[str] = []
     token = ""
     for line in said.splitlines():

@@ -1,4 +1,4 @@
-"""Real crates: learnt once, built held to that, and what comes out is what plain cargo makes."""
+"""Real crates, learnt once: held builds make the same files as plain cargo."""
 
 from __future__ import annotations
 

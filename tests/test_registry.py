@@ -1,4 +1,4 @@
-"""The made-up registry of the tests is one that Cargo takes for crates.io."""
+"""Cargo takes the tests' own registry for crates.io."""
 
 from __future__ import annotations
 

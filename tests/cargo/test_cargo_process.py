@@ -1,4 +1,4 @@
-"""Following a program: anything may stand in for Cargo here."""
+"""How a program is run and followed; any program may stand in for Cargo here."""
 
 from __future__ import annotations
 

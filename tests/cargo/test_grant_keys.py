@@ -1,4 +1,4 @@
-"""Whose grants are whose: which key of the grant table a package goes by."""
+"""Which key of the grant table applies to a package."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_two_versions_of_a_crate_may_go_by_two_keys(
 def test_an_impostor_has_no_part_in_the_grants_of_the_registrys_crate(
     registry: Registry, environment: Mapping[str, str], tmp_path: Path
 ) -> None:
-    """It lies outside of the workspace, and calls itself like the one that the grants mean."""
+    """It lies outside of the workspace, under the name of the one that the grants are for."""
     needed = folder(tmp_path / "impostor", "sys")
     root = registry.application(tmp_path / "ws", dependencies={"sys": needed})
     desk = GrantedWorkspace(registry, environment, root)

@@ -48,7 +48,7 @@ RUNNER = program_text("held_build.py")
 
 
 class HeldBuilds:
-    """Builds held, and remembers what was told."""
+    """Runs held builds, and remembers what they reported."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self.environment = environment

@@ -58,7 +58,7 @@ def named(project: Project, name: str, version: str = "") -> Package:
 
 
 def crate(folder: Path, name: str, manifest: str = "", build: str | None = MAIN) -> Path:
-    """Write a package that is a folder; `manifest` is what stands below its name."""
+    """Write a package in a folder; `manifest` goes below its name."""
     (folder / "src").mkdir(parents=True)
     (folder / "src/lib.rs").write_text("")
     (folder / "Cargo.toml").write_text(
@@ -155,7 +155,7 @@ def test_another_version_of_what_only_the_library_needs_is_not(
 def test_the_same_version_with_another_checksum_is_another_input(
     published: Path, registry: Registry, look: Look, environment: Mapping[str, str]
 ) -> None:
-    """Of the crate, and of a build-dependency's dependency."""
+    """A file of the crate, and one of a build-dependency's dependency."""
     before = look(published, "sys")
     project = opened(registry, environment, published)
     checksums = {one.name: one.checksum for one in project.lock.packages}
@@ -169,7 +169,7 @@ def test_the_same_version_with_another_checksum_is_another_input(
 
 
 def replaced(root: Path, old: str, new: str) -> Lock:
-    """Read Cargo.lock with something else in it, without leaving it so."""
+    """Read Cargo.lock as if it held another text, and restore it."""
     path = root / "other.lock"
     shutil.copy(root / "Cargo.lock", path)
     edit(path, old, new)
@@ -364,7 +364,7 @@ def test_grants_in_cargo_toml_say_nothing(tmp_path: Path, look: Look) -> None:
 def test_what_is_only_tested_with_says_nothing(
     folders: Path, registry: Registry, look: Look
 ) -> None:
-    """For the packages of a workspace Cargo.lock lists what their tests need, too."""
+    """Cargo.lock also lists what the tests of a workspace's packages need."""
     registry.publish("tester", "1.0.0")
     with (folders / "helper/Cargo.toml").open("a") as file:
         file.write('[dev-dependencies]\ntester = "1"\n')
@@ -410,7 +410,7 @@ def test_a_folder_that_is_reached_through_a_link_is_the_same(
 def test_a_folder_outside_counts_whether_it_takes_part_or_not(
     tmp_path: Path, look: Look, switched: str
 ) -> None:
-    """Everybody who looks at a commit has to see the same, whatever they build."""
+    """Everybody who looks at a commit has to see the same, whatever they have built."""
     root = workspace(tmp_path / "ws", "app")
     crate(tmp_path / "outside", "outside", '[dependencies]\nfar = { path = "../far" }\n', None)
     crate(tmp_path / "far", "far", "", None)

@@ -1,4 +1,4 @@
-"""What Cargo prints beside what others print by way of it: whatever these make up."""
+"""Cargo's messages among what others print through it, whatever those make up."""
 
 from __future__ import annotations
 

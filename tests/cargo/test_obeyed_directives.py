@@ -153,7 +153,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> PrintingPackage:
 
 
 def _expected(found: Iterable[tuple[str, str]]) -> tuple[dict[str, set[str]], dict[str, str]]:
-    """Say what rustc has to be called with, by target, and with which variables."""
+    """Return the options that rustc has to be called with, by target, and its variables."""
     arguments: dict[str, set[str]] = {target: set() for target in _TARGETS}
     environment: dict[str, str] = {}
     for key, value in found:

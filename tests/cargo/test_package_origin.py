@@ -1,4 +1,4 @@
-"""Grants that go to other code because Cargo.lock names another source."""
+"""Grants that would go to other code because Cargo.lock names another source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which build scripts have to be reviewed, told by Cargo.lock and `buildperm.lock` alone."""
+"""Which build scripts have to be reviewed, from Cargo.lock and `buildperm.lock` alone."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Crate = tuple[str, str]
 
 
 class ReviewedWorkspace:
-    """A workspace beside what was reviewed of it."""
+    """A workspace, and what was reviewed of it."""
 
     def __init__(self, registry: Registry, environment: Mapping[str, str], root: Path) -> None:
         self.registry = registry
@@ -52,7 +52,7 @@ class ReviewedWorkspace:
     def taken(
         self, *words: str, seen: Mapping[str, Iterable[Seen]] | None = None
     ) -> list[Snapshot]:
-        """Take snapshots as a build would that has run every build script."""
+        """Take the snapshots of a build that has run every build script."""
         project = self.project(*words)
         session = make(
             project.metadata, project.lock, self.policy, project.toolchain,
@@ -71,7 +71,7 @@ class ReviewedWorkspace:
         return list(take(project, session, sightings, {}, complete=True))
 
     def review(self, *words: str, seen: Mapping[str, Iterable[Seen]] | None = None) -> None:
-        """Count everything as reviewed, by way of `buildperm.lock`."""
+        """Write a `buildperm.lock` that says that everything was reviewed."""
         new = self.taken(*words, seen=seen)
         present = {(snapshot.crate, snapshot.version) for snapshot in new}
         path = self.root / lock_file.NAME

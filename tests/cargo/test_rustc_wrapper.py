@@ -250,7 +250,7 @@ def test_several_build_scripts_and_generated_ones_get_stubs(
 
 
 def _edit(folder: Path, feature: str, line: str) -> None:
-    """Have a manifest use an unstable feature of Cargo."""
+    """Make a manifest use an unstable feature of Cargo."""
     manifest = folder / "Cargo.toml"
     text = manifest.read_text().replace("edition", f"{line}\nedition", 1)
     manifest.write_text(f'cargo-features = ["{feature}"]\n{text}')

@@ -1,4 +1,4 @@
-"""Snapshots as one build takes them: of what has run, and of what takes no part."""
+"""The snapshots that a build takes: of what has run, and of what took no part."""
 
 from __future__ import annotations
 

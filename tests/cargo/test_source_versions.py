@@ -1,4 +1,4 @@
-"""The sources beside each other: whatever a package file holds, it is compared or not there."""
+"""The sources of two versions: what a package file holds is either compared or missing."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def snapshot(version: str, checksum: str = "", source: str = CRATES_IO) -> Snaps
 
 @pytest.fixture
 def unpacked(tmp_path: Path) -> Path:
-    """Return the folder of the version that is there now, in a registry like Cargo's."""
+    """Return the folder of the present version, in a registry like Cargo's."""
     folder = tmp_path / "registry/src/index/x-1.1.0"
     folder.mkdir(parents=True)
     (tmp_path / "registry/cache/index").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Which folder of a target directory is the run that somebody names."""
+"""Which folder of a target directory belongs to the run that somebody names."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def package(
 
 
 def vendor(root: Path, name: str, version: str, build: str) -> None:
-    """Put a crates.io package into `root/vendor`, and have Cargo take it from there."""
+    """Put a crates.io package into `root/vendor`, and make Cargo use it."""
     folder = root / "vendor" / f"{name}-{version}"
     package(folder, name, build)
     manifest = folder / "Cargo.toml"

@@ -59,7 +59,7 @@ class LearntWorkspace:
 
     @contextlib.contextmanager
     def granting(self, **crates: str) -> Iterator[None]:
-        """Have Cargo.toml grant something else for a while: the lines of each crate's table."""
+        """Replace the grants in Cargo.toml for a while, by these lines for each crate."""
         before = self.manifest.read_bytes()
         text = before.decode().partition("[workspace.metadata")[0]
         text += "[workspace.metadata.buildperm]\nversion = 1\n"
@@ -72,7 +72,7 @@ class LearntWorkspace:
             self.manifest.write_bytes(before)
 
     def copy(self, to: Path, *, without: tuple[str, ...] = ()) -> LearntWorkspace:
-        """Copy the workspace, with dates and recordings but for what is left out."""
+        """Copy the workspace with its dates and recordings, except for what is left out."""
         shutil.copytree(self.folder, to, ignore=shutil.ignore_patterns(*without))
         return LearntWorkspace(to, self.registry)
 

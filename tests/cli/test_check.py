@@ -1,4 +1,4 @@
-"""Whether everything is as it was reviewed, told without building anything."""
+"""Whether everything is as it was reviewed, found without a build."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def reviewed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def workspace(reviewed: Path, tmp_path: Path) -> Path:
-    """Return a copy of it without what was built: that is all there is in a fresh clone."""
+    """Return a copy without what was built, as in a fresh clone."""
     unbuilt = shutil.ignore_patterns("target")
     return Path(shutil.copytree(reviewed, tmp_path / "ws", ignore=unbuilt))
 

@@ -1,4 +1,4 @@
-"""`buildperm doctor`: what it says on this machine, and on one from which something was taken."""
+"""`buildperm doctor`: what it says on this machine, and on one that lacks something."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a build script depends on a variable: told by running it with and without."""
+"""Whether a build script depends on a variable: it is run with and without it."""
 
 from __future__ import annotations
 

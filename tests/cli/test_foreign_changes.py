@@ -1,4 +1,4 @@
-"""What others do to the files of a build: it heals, or says what to do, and loses nothing."""
+"""Files of a build that others change: it recovers or says what to do, and loses nothing."""
 
 from __future__ import annotations
 

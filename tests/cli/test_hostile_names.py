@@ -1,4 +1,4 @@
-"""Names that forge lines, move cursors or quote their way out are granted as what they are."""
+"""Names that forge lines, move cursors or end quotes are granted exactly as they are."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LISTS = """for entry in std::fs::read_dir(std::path::Path::new("..").join(name))
 
 
 def others(manifest: Path) -> object:
-    """Return what a manifest says besides grants."""
+    """Return what a manifest says apart from grants."""
     said = tomllib.loads(manifest.read_text())
     del said["workspace"]["metadata"]
     return said

@@ -1,4 +1,4 @@
-"""Two build scripts that are granted one folder: every command says so before it does anything."""
+"""Two build scripts may write one folder: every command says so before it does anything."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_an_overlap_that_is_meant_is_built(workspace: Path) -> None:
 
 
 def test_a_patch_proposes_what_each_of_them_asked_for(workspace: Path) -> None:
-    """Also where they asked for the same: whoever applies it is told."""
+    """Even where both asked for it, whoever applies it is told."""
     _grant_nothing(workspace)
     patch = workspace / "patch"
 

@@ -38,7 +38,7 @@ def git(folder: Path, *words: str, author: str = "Ada Lovelace") -> str:
 
 @pytest.fixture
 def repository(learnt: LearntWorkspace) -> Iterator[Path]:
-    """Have the workspace be in a repository, with nothing in it yet."""
+    """Make the workspace a repository that has no commit yet."""
     git(learnt.folder, "init", "--quiet")
     yield learnt.folder
     shutil.rmtree(learnt.folder / ".git")

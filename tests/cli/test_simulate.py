@@ -1,4 +1,4 @@
-"""What a change of the grants would refuse, told from recordings alone."""
+"""What a change of the grants would refuse, from recordings alone."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ fn main() {
 
 
 class DropperServer:
-    """The attacker's: serves the program, and counts whoever comes."""
+    """The attacker's server: it serves the program, and counts the connections."""
 
     def __init__(self, program: str) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -88,7 +88,7 @@ class SupplyChainAttack:
         return buildperm(*words, folder=self.workspace, extra=self.environment)
 
     def assert_no_harm(self, *told: subprocess.CompletedProcess[str]) -> None:
-        """Nothing has run, nothing has leaked: not into files and not into messages either."""
+        """Check that nothing has run and that nothing has leaked into files or messages."""
         assert self.server.connections == 0
         assert not self.marker.exists()
         for said in told:

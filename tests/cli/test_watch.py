@@ -253,7 +253,7 @@ class WatchTerminal:
             os.execve(command[0], command, environment({"TERM": "xterm", "NO_COLOR": "1"}))
 
     def wait_for(self, text: str) -> str:
-        """Return what is shown up to `text`, from where the last call has stopped."""
+        """Return what is shown up to `text`, from where the last call stopped."""
         until = time.monotonic() + LONG_S
         while text not in self.shown:
             left_s = until - time.monotonic()

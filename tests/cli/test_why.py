@@ -1,4 +1,4 @@
-"""Whether a build script may do something, and why: told of a workspace that was learnt."""
+"""Whether a build script may do something, and why."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How properties are tried: a busy machine is not a slow program."""
+"""Settings for properties: a busy machine is not a slow program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What snapshots may hold, for properties."""
+"""Strategies for snapshots and what they hold."""
 
 from __future__ import annotations
 

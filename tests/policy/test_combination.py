@@ -1,4 +1,4 @@
-"""Several runs as one: what they add up to, and what they do not agree on."""
+"""Several runs as one: what they add up to, and where they differ."""
 
 from __future__ import annotations
 

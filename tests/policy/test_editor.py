@@ -451,7 +451,7 @@ def test_what_cannot_be_written_is_one_clear_error(path: str, tmp_path: Path) ->
 
 @pytest.fixture
 def as_nobody() -> Iterator[Path]:
-    """Give a folder that everybody may enter, and run the test as somebody whom modes bind."""
+    """Return a folder that all may enter, and run the test as a user whom modes restrict."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o777)

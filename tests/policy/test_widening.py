@@ -1,4 +1,4 @@
-"""What of a change of the grants makes them wider, for whom, and what does not."""
+"""Which changes of the grants make them wider, and for whom."""
 
 from __future__ import annotations
 

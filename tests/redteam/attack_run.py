@@ -1,6 +1,6 @@
 """A workspace full of hostile crates in a made-up home, built by real cargo: three times.
 
-Each state has an arena of its own, as attacks that succeed leave little as it was.
+Each state has a workspace of its own, as attacks that succeed leave little as it was.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class Measured:
 
 
 class AttackRun:
-    """One workspace, one home and one world around them."""
+    """One workspace and one home, with everything that attacks aim at around them."""
 
     def __init__(self, top: Path, uid: int, toolchain: Path, state: str) -> None:
         """Plant everything.
@@ -200,7 +200,7 @@ class AttackRun:
         return found
 
     def as_user(self) -> list[str]:
-        """Return what a command has to begin with to run as the user of this arena."""
+        """Return the words that make a command run as the user of this run."""
         if os.getuid() != 0 or not self.uid:
             return []
         ids = ["--reuid", str(self.uid), "--regid", str(self.uid), "--clear-groups"]
@@ -370,7 +370,7 @@ class AttackRun:
             found.effects["once"] = not self._is_told_again()
 
     def _is_told_again(self) -> bool:
-        """Build the package `once` again, fresh as it is for Cargo: tell whether it is reported."""
+        """Build the package `once` again, which is fresh for Cargo; tell whether it is reported."""
         report = self.top / "again.json"
         command = command_of_buildperm(is_other=bool(self.as_user()))
         words = ["ci", "--report", f"json={report}", "--", "build", "-p", "once"]
@@ -527,7 +527,7 @@ def python_path() -> str:
 
 @contextmanager
 def toolchain(uid: int) -> Iterator[Path]:
-    """Give a Rust tool chain that the user `uid` can read: root's own is closed to others.
+    """Return a Rust tool chain that the user `uid` can read; root's own is closed to others.
 
     Its files are the same ones under other names, which cost nothing and may not be written.
     """
@@ -622,7 +622,7 @@ def states() -> list[str]:
 
 
 def measure(user: str, state: str) -> Measured:
-    """Make an arena, measure it, and remove it."""
+    """Make the workspace, measure what becomes of it, and remove it."""
     uid = users()[user]
     top = Path("/tmp", f"buildperm-arena-{secrets.token_hex(6)}")
     top.mkdir(mode=0o755)

@@ -27,7 +27,7 @@ _VICTIM = program_text("victim.py")
 
 
 class Servers:
-    """Servers that take whatever comes, in a thread of their own; `got` says what came."""
+    """Servers that accept everything, in a thread of their own; `got` keeps what came."""
 
     def __init__(self, folder: Path, secret: Path, mark: str) -> None:
         """Listen: `folder` gets the unix sockets, and who calls the giver gets `secret` open."""
@@ -179,7 +179,7 @@ class Terminal:
         os.set_blocking(self._master, False)
 
     def typed(self) -> int:
-        """Count what is there to be read as if somebody had typed it."""
+        """Count the bytes that could be read as if somebody had typed them."""
         raw = fcntl.ioctl(self.slave, termios.FIONREAD, bytes(4))
         return int(struct.unpack("i", raw)[0])
 

@@ -16,7 +16,7 @@ from tests.command import buildperm, environment, is_orderly
 
 @dataclass(frozen=True, slots=True)
 class GitDependency:
-    """A workspace that depends on a crate in a Git repository, and a project of somebody else's."""
+    """A workspace that depends on a crate in a Git repository, and somebody else's project."""
 
     top: Path
     extra: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""Workspaces that are written by hand, and what is kept of the reviewed runs in them."""
+"""Writes packages and workspaces, and reads what is kept of the reviewed runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def crate(folder: Path, build: str = "", *, manifest: str = "", source: str = "") -> None:
-    """Write a package that is called as its folder; `manifest` goes below its first lines."""
+    """Write a package with the name of its folder; `manifest` goes below its first lines."""
     (folder / "src").mkdir(parents=True)
     head = f'[package]\nname = "{folder.name}"\nversion = "0.1.0"\nedition = "2021"\n'
     (folder / "Cargo.toml").write_text(head + manifest)

@@ -1,4 +1,4 @@
-"""Directives that said more to Cargo, rustc or a shell than the gate understood."""
+"""Directives that Cargo, rustc or a shell understood otherwise than the gate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attempts that are refused, and written so that they look like something nobody is told of."""
+"""Refused attempts that look like something which is not reported."""
 
 from __future__ import annotations
 

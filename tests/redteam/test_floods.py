@@ -1,4 +1,4 @@
-"""Floods of attempts that hide another: a recording is bounded, and so is what it keeps of them."""
+"""Many attempts that hide another one: a recording keeps a bounded number of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Somebody's folders among the system's, and the system's among somebody's.
+"""A person's folders among the system's, and the system's among a person's.
 
 Whoever builds in `/usr/src/app`, keeps CARGO_HOME in `/usr/local/cargo` as the official images do,
 or takes Rust from a distribution, had all of it read, and every program run, as the system's.

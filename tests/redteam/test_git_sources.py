@@ -1,4 +1,4 @@
-"""A Git source whose next commit, of the same version, makes more of what was granted to it."""
+"""A Git source whose next commit, of the same version, misuses what was granted to it."""
 
 from __future__ import annotations
 

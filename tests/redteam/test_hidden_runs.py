@@ -239,7 +239,7 @@ def words(pid: int) -> bytes:
 
 
 def supervisors(command: int) -> Iterator[int]:
-    """Yield those processes that supervise a script which waits."""
+    """Yield the supervisors whose script is waiting."""
     for server in children(command):
         for supervisor in children(server):
             programs = (each for script in children(supervisor) for each in children(script))

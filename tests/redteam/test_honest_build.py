@@ -28,7 +28,7 @@ Building = Callable[[str, str], Built]
 
 @pytest.fixture(scope="session")
 def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Building:
-    """Return what builds as a user in a state, once for each of those that this run is about."""
+    """Return a function that builds as a user in a state, once for each."""
 
     def build_once(user: str, state: str) -> Built:
         reason = None if state == WITHOUT else runtimes()[state].unavailable()

@@ -75,7 +75,7 @@ def test_a_daemon_ends_with_the_run_and_is_told_of(own_bench: Bench) -> None:
 
 @contextlib.contextmanager
 def _terminal() -> Iterator[tuple[int, int]]:
-    """Make a terminal; yield the side of its emulator, and the other, which programs run on."""
+    """Make a terminal; yield the emulator's side and the side that programs run on."""
     master, slave = pty.openpty()
     attributes = termios.tcgetattr(slave)
     attributes[3] &= ~(termios.ECHO | termios.ICANON)
@@ -88,7 +88,7 @@ def _terminal() -> Iterator[tuple[int, int]]:
 
 
 def _on_terminal(command: list[str], environment: dict[str, str], slave: int) -> None:
-    """Run a command with the terminal for its controlling one, as from a shell."""
+    """Run a command with this controlling terminal, as a shell does."""
 
     def take() -> None:
         os.setsid()

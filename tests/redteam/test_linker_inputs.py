@@ -1,4 +1,4 @@
-"""Files that a linker, which is not confined, takes orders from where it searches for libraries."""
+"""Files in library folders that a linker, which is not confined, obeys."""
 
 from __future__ import annotations
 

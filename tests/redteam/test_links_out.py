@@ -1,4 +1,4 @@
-"""Links by which a granted folder is another one: a build script goes where they lead, and why not.
+"""Links that turn a granted folder into another one, and where scripts may follow them.
 
 Each is made by whoever fills the folder: the package's next commit, another script, an archive.
 """

@@ -1,4 +1,4 @@
-"""What `learn` offers has to hold afterwards: a batch allowed it, and then `ci` refused it."""
+"""What `learn` offers has to be allowed afterwards; `ci` once refused it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _crate(folder: Path, name: str, script: str, more: str = "") -> None:
 
 
 def _passes(workspace: Path, runtime: str = "portable") -> None:
-    """Allow what a batch may, and expect everybody to be content with it."""
+    """Allow what a batch may, and check that every command then accepts it."""
     extra = {"CARGO_HOME": str(workspace.parent / "cargo-home")}
     for words in (("learn", "--no-tui", "--accept", "medium"), ("ci",)):
         told = buildperm(*words, "--runtime", runtime, folder=workspace, extra=extra)

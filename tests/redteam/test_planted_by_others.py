@@ -1,4 +1,4 @@
-"""Links that one script plants where another one's grants lead, or further down than its own."""
+"""Links that one script plants for the grants of another one, or below its own."""
 
 from __future__ import annotations
 

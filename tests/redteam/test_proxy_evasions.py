@@ -23,7 +23,7 @@ FLIPS = 1_000_000
 def test_what_changes_while_a_connection_is_made_leads_nowhere_else(
     bench: Bench, tmp_path: Path, mode: str, through: str
 ) -> None:
-    """621 of 3,000 got through where the call was let go on after its arguments had been read."""
+    """621 of 3,000 got through when the call continued after its arguments had been read."""
     program = compile_c(
         (CHILDREN / "connecting.c").read_text(), tmp_path / "connecting", "-pthread"
     )

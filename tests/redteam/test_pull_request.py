@@ -1,4 +1,4 @@
-"""A pull request that brings its own permission along: grants, and the word that they are reviewed.
+"""A pull request that grants itself permissions and says that they were reviewed.
 
 The build script is real, and so is the action that runs it as a pull request is built.
 """

@@ -1,4 +1,4 @@
-"""Paths that change while the kernel looks at them: what it decided on is what it used."""
+"""Paths that change while the kernel looks at them: it uses the path that it has checked."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ HONEST = {
 
 
 def _printing(bench: Bench, names: Iterable[str]) -> Path:
-    """Install a script that asks for `names`, and prints all that there is."""
+    """Install a script that asks for `names`, and prints its whole environment."""
     listed = ", ".join(json.dumps(name) for name in names)
     program = compile_c(program_text("prints_environment.c", NAMES=listed), bench.top / "printing")
     return bench.install(program)

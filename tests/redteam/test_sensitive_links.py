@@ -1,4 +1,4 @@
-"""Keys of a user that are reached by another name than the one that is known for keys."""
+"""Keys of a user that are reached by a name which nothing knows as a key's."""
 
 from __future__ import annotations
 

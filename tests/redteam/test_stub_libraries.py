@@ -1,4 +1,4 @@
-"""Libraries that a program loads which starts a stub, where that is not the `env` of most systems.
+"""Libraries of the program that starts a stub, where it is not the usual `env`.
 
 Some are linked with more than libc: those of uutils, and of coreutils made into one program.
 """

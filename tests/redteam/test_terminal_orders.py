@@ -1,4 +1,4 @@
-"""What a script says that a terminal, or the service that runs the build, would take for orders."""
+"""Output that a terminal or a CI service would take for orders."""
 
 from __future__ import annotations
 

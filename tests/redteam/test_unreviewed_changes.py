@@ -1,4 +1,4 @@
-"""Ways past `check` and `review` that once worked: what changed and was still called reviewed."""
+"""Changes that `check` and `review` once took for reviewed."""
 
 from __future__ import annotations
 

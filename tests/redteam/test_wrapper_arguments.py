@@ -1,4 +1,4 @@
-"""Words that crates and flags put on the command line of rustc, which the wrapper is called with.
+"""Words that crates and flags put on rustc's command line, which the wrapper reads.
 
 The wrapper once read that line otherwise than rustc does: it removed a file anywhere, or saw no
 build script where there was one.

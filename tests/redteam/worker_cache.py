@@ -1,4 +1,4 @@
-"""Makes what is costly once for all processes that run the tests, and side by side."""
+"""Makes what is costly once for all workers of a test run, and in parallel."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _path(shared: Path, name: str) -> Path:
 
 
 def _make(path: Path, make: Callable[[], str]) -> bool:
-    """Make it, unless it is there or being made; tell whether it was done."""
+    """Make it, unless it exists or another process makes it; tell whether this one did."""
     if path.exists():
         return False
     with path.with_name(f"{path.name}.lock").open("w") as lock:

@@ -231,7 +231,7 @@ HOSTILE = (
 
 @pytest.fixture
 def hostile() -> Report:
-    """Return a report in which nothing keeps to what any of its parts should be."""
+    """Return a report in which every text is hostile."""
     finding = Finding(
         rule="exec",
         level=Level.ERROR,

@@ -37,7 +37,7 @@ class _Markdown(SingleFileSnapshotExtension):
 
 
 def about(report: Report, rule: str) -> Report:
-    """Return what is left of `report` where only the findings of one rule are made."""
+    """Return `report` with the findings of one rule alone."""
     found = tuple(one for one in report.findings if one.rule == rule)
     crates = {(one.crate, one.version) for one in found}
     if rule in ("not-reviewed", "wider-grant", "newly-reviewed"):

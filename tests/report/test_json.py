@@ -92,7 +92,7 @@ def test_all_of_an_access_is_kept_from_which_proposals_are_made(told: Report) ->
 
 
 def test_what_was_refused_is_told_even_if_it_asks_nothing(told: Report) -> None:
-    """And what was allowed as it is for every script is not."""
+    """What every script is allowed is left out."""
     assert told.run is not None
     (script,) = (each for each in told.run.scripts if each.crate == "anyhow")
     chains = (("build script", "sh"),)

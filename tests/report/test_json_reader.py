@@ -1,4 +1,4 @@
-"""Reports from elsewhere: read back whole, and believed in nothing that judges."""
+"""Reports from elsewhere: all of it is read, and none of its judgements is believed."""
 
 from __future__ import annotations
 

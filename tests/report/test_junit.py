@@ -1,4 +1,4 @@
-"""JUnit: valid by its schema whatever was found, with one outcome for each build script."""
+"""JUnit: always valid by its schema, with one outcome for each build script."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SARIF: valid by its schema whatever was found, and the same finding is the same next time."""
+"""SARIF: always valid by its schema, and a finding is recognised the next time."""
 
 from __future__ import annotations
 

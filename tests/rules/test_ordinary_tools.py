@@ -1,4 +1,4 @@
-"""What ordinary tools do on the way, in the sensitive tier too; what must stay news beside it."""
+"""What ordinary tools do in passing, sensitive files included, and what is still reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The half of the policy that the supervisor loads has to start in no time."""
+"""The supervisor loads all rules each time that it starts, so importing them must be quick."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The canaries: each can fail, each does where nothing holds it, and none where something does."""
+"""The canaries: each one fails where nothing confines it, and none where something does."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_an_older_landlock_leaves_open_what_it_is_said_to(free: CanaryRun, cap: 
 
 @pytest.mark.parametrize("canary", [each for each in CANARIES if not each.is_harmless], ids=str)
 def test_each_canary_can_fail(free: CanaryRun, canary: Canary) -> None:
-    """What happens with nothing to hold it is judged as if a runtime had been there."""
+    """What happens without confinement is judged as if a runtime had been there."""
     if canary.tried in OPTIONAL and free.outcome(canary) is not CanaryOutcome.ALLOWED:
         pytest.skip(f"this machine has no {canary.id}: {free.error(canary)}")
     (result,) = (each for each in _judged(free, free) if each.canary is canary)

@@ -288,7 +288,7 @@ def test_no_file_is_born_setuid(name: str, arguments: tuple[int, ...], is_refuse
 
 
 def socket_answer(family: int, kind: int, protocol: int) -> str:
-    """Say in plain conditions what socket(2) is to be answered."""
+    """Return the answer to socket(2), in plain conditions."""
     if family == 1:
         return RECORD if kind in (1, 5) else told(errno.EACCES)
     if family in (2, 10):

@@ -9,7 +9,7 @@ from buildperm.supervisor import syscalls
 
 
 def refuse_pidfd_getfd() -> None:
-    """Be in a container whose filter lets nobody copy descriptors, as Docker's does."""
+    """Install a filter that lets nobody copy descriptors, as Docker's does."""
     number, refused = 438, 0x00050000 | errno.EPERM
     program = struct.pack("=HBBI", 0x20, 0, 0, 0) + struct.pack("=HBBI", 0x15, 0, 1, number)
     program += struct.pack("=HBBI", 0x06, 0, 0, refused) + struct.pack(

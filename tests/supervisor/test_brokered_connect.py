@@ -303,7 +303,7 @@ def test_where_descriptors_cannot_be_copied_learning_goes_on_without_a_door(
 
 @contextlib.contextmanager
 def crowded() -> Iterator[socket.socket]:
-    """Listen without room for one more guest; whoever comes waits for somebody to be let in."""
+    """Listen with a full backlog, so that whoever connects has to wait."""
     with socket.socket() as server, contextlib.ExitStack() as stack:
         server.bind(("127.0.0.1", 0))
         server.listen(0)
@@ -317,7 +317,7 @@ def crowded() -> Iterator[socket.socket]:
 
 
 def admit(server: socket.socket) -> None:
-    """Let everybody in, until the server is closed."""
+    """Accept all connections until the server is closed."""
 
     def serve() -> None:
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
@@ -328,7 +328,7 @@ def admit(server: socket.socket) -> None:
 
 
 def test_the_recorder_does_not_wait_for_a_server(own_bench: Bench) -> None:
-    """One thread waits to be let in, while another goes on being recorded."""
+    """One thread waits for its connection, while another one is recorded."""
     with crowded() as server:
         port = server.getsockname()[1]
         own_bench.grants = {"net": [f"127.0.0.1:{port}"]}

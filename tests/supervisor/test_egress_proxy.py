@@ -1,4 +1,4 @@
-"""The egress proxy by itself: what a client has to say to pass, and what the host gets of it."""
+"""The egress proxy by itself: what it lets through, and what the host gets of it."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Hall:
         return client
 
     def says(self, *pieces: bytes) -> bytes:
-        """Say `pieces` to the proxy, and return all of its answer."""
+        """Send `pieces` to the proxy, and return all of its answer."""
         with self.client() as client:
             first, *others = pieces
             client.sendall(first)
@@ -278,7 +278,7 @@ def test_a_private_address_is_reached_by_name_if_both_are_granted() -> None:
 
 
 def test_an_address_of_this_machine_is_refused() -> None:
-    """Services trust who comes from their own machine, whatever its address."""
+    """Services trust connections from their own machine, whatever the address."""
     hall = Hall(leads_to=["127.0.0.1"])
     own = address.packed_address("127.0.0.1")
     assert own is not None

@@ -1,4 +1,4 @@
-"""Real tools through the egress proxy, by name: in a network of two machines made for the test."""
+"""Real tools through the egress proxy, in a network of two machines made for the test."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def site() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def machine(site: Path) -> Iterator[int]:
-    """Make both machines, start the server on one, and return who holds the other."""
+    """Make both machines, start the server on one, and return the process that holds the other."""
     hosts = site / "hosts"
     hosts.write_text(
         f"127.0.0.1 localhost\n{THERE} {NAME} other.test\n{PRIVATE} inner.test\n"

@@ -26,7 +26,7 @@ TELLING = program_text("tells_surroundings.py")
 
 @pytest.fixture
 def served(own_bench: Bench) -> Iterator[Bench]:
-    """Have a fork server for the bench, ready."""
+    """Start a fork server for the bench, and wait until it is ready."""
     (own_bench.top / "session").touch()
     with ForkServer(str(own_bench.top / "session")) as server:
         own_bench.environment |= server.environment

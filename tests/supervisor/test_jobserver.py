@@ -1,4 +1,4 @@
-"""Cargo's job server: finding it, and giving it what a script has kept of it."""
+"""Cargo's job server: how it is found, and how it gets back the tokens that a script kept."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def run(bench: Bench, body: str, profile: Any = "enforcing") -> dict[str, Any]: 
 
 
 def victim_is_untouched(bench: Bench) -> bool:
-    """Say whether the file outside is as `run` made it."""
+    """Tell whether the file outside is as `run` made it."""
     path = bench.workspace / "victim"
     about = path.stat()
     is_kept = stat.S_IMODE(about.st_mode) == 0o600 and about.st_mtime == 5
@@ -359,7 +359,7 @@ else: found["code"] = 38
 
 
 def test_nothing_forbidden_happens_however_often_the_path_is_turned(bench: Bench) -> None:
-    """Millions of turns of the text, and a thousand of a link: those stop for the recorder."""
+    """The text changes millions of times, a link a thousand times: links stop for the recorder."""
     child = bench.top / "flipping"
     subprocess.run(["cc", "-O1", "-pthread", "-o", child, CHILDREN / "flipping.c"], check=True)
     bench.grants = {"exec": ["$WORKSPACE/flipping"], "write": ["$WORKSPACE/gen/**"]}
@@ -395,7 +395,7 @@ os.execv(ws + "/flipping", ["flipping", ws + "/gen", "100000", "1000"])
 
 @dataclass(frozen=True, slots=True)
 class BuildWork:
-    """What people do in a build; `$D` is an empty folder, `$S` holds a source tree."""
+    """Work that builds do; `$D` is an empty folder, `$S` holds a source tree."""
 
     name: str
     commands: str

@@ -1,4 +1,4 @@
-"""Whose the folders in the system's trees and in a package are, for layouts of all kinds."""
+"""Who owns the folders in the system's trees and in a package, in many layouts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is refused is told: whatever the kernel could answer by itself is in the recording."""
+"""Refusals are recorded, even those that the kernel could make by itself."""
 
 from __future__ import annotations
 

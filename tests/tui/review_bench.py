@@ -105,7 +105,7 @@ class ReviewBench:
         return MANIFEST, after
 
     def verify(self, progress: Progress) -> Sequence[Failure]:
-        """Pretend to nothing: report one script run, and the failures that were set."""
+        """Report one script run, and the failures that were set."""
         self.verified.append(self.preview()[1])
         progress(1, 1, "openssl-sys")
         return self.failures
@@ -155,7 +155,7 @@ class ReviewBench:
         )
 
     async def until(self, pilot: Pilot[Ending], holds: Callable[[], bool]) -> None:
-        """Let the application go on until something holds; it fails where it never does."""
+        """Let the application run until something holds; fail if it never does."""
         for _ in range(100):
             if holds():
                 return

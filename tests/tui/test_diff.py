@@ -1,4 +1,4 @@
-"""Writing and leaving: which outcome comes of which keys, and that nothing else does."""
+"""Writing and leaving: which keys lead to which outcome."""
 
 from __future__ import annotations
 

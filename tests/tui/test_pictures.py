@@ -43,7 +43,7 @@ class Compare(Protocol):
 
 
 def pressing(*keys: str) -> Callable[[Pilot[ReviewEnd]], Awaitable[None]]:
-    """Press keys and wait for what they set going."""
+    """Press keys and wait until what they start has ended."""
 
     async def press(pilot: Pilot[ReviewEnd]) -> None:
         await pilot.press(*keys)

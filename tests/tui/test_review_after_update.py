@@ -1,4 +1,4 @@
-"""What became of build scripts since they were reviewed: on the screens and in plain text."""
+"""What has changed in build scripts since their review: on the screens and in plain text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commit that is compared with, in a repository that nobody trusts."""
+"""The commit that grants are compared with, in a repository that is not trusted."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ PROGRAMS = (
 
 
 def planted(folder: Path) -> Path:
-    """Have everything that git may be told to run leave a mark; return the mark."""
+    """Make everything that git may be told to run leave a mark; return the mark."""
     marker = folder.parent / f"{folder.name}-ran"
     told = f"touch '{marker}'; cat"
     for setting in PROGRAMS:
@@ -206,7 +206,7 @@ def test_every_name_of_a_folder_will_do(folder: Path, name: bytes) -> None:
 
 
 def test_two_bases_are_none(folder: Path) -> None:
-    """Whoever may choose between them would choose the one that granted most."""
+    """An attacker would choose the one that granted most."""
     git(folder, "switch", "--quiet", "other")
     commit(folder, "theirs")
     git(folder, "switch", "--quiet", "--create", "criss", "main")

@@ -1,4 +1,4 @@
-"""Who changed a line, asked of git in a repository that nobody trusts."""
+"""Who changed a line, as git says it in a repository that is not trusted."""
 
 from __future__ import annotations
 
