@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from buildperm.supervisor.egress_proxy import EgressProxy
     from buildperm.tracer.recorder.brokered import Answer
-    from buildperm.tracer.recorder.observation import Stopped
+    from buildperm.tracer.recorder.observation import SyscallInfo
     from buildperm.tracer.recorder.process_tree import Process
 
 _PIDFD_THREAD = os.O_EXCL  # pidfd_open(2), since Linux 6.9.
@@ -77,11 +77,11 @@ class Connector:
         self._denied = tuple(denied)
         self._sendto = sendto
 
-    def connect(self, tid: int, process: Process, stopped: Stopped) -> Answer:
+    def connect(self, tid: int, process: Process, syscall: SyscallInfo) -> Answer:
         """Make or refuse the connection for which `tid` is stopped."""
-        size = stopped[3] & 0xFFFFFFFF
+        size = syscall[3] & 0xFFFFFFFF
         try:
-            raw = memory.read(tid, stopped[2], size) if 2 <= size <= 128 else b""
+            raw = memory.read(tid, syscall[2], size) if 2 <= size <= 128 else b""
         except PermissionError:
             raw = b""
         seen = decoding.named_address(process.pid, tid, raw) or ("0", "")
@@ -94,7 +94,7 @@ class Connector:
         is_to_proxy = packed == _LOOPBACK and port == self._proxy.port
         if not is_to_proxy and not self._is_granted(packed, port):
             return Refused(EACCES, seen)
-        descriptor = stopped[1] & 0xFFFFFFFF
+        descriptor = syscall[1] & 0xFFFFFFFF
         try:
             copy = _taken(tid, process.pid, descriptor)
         except OSError as error:

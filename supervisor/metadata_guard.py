@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from buildperm.tracer.recorder.brokered import Broker
-    from buildperm.tracer.recorder.observation import Seen, Stopped
+    from buildperm.tracer.recorder.observation import Decoded, SyscallInfo
     from buildperm.tracer.recorder.process_tree import Process
 
 _WRITING = landlock.WRITE_FILE | landlock.MAKE_REG
@@ -98,7 +98,7 @@ class Caller:
 class Mode:
     """A change by chmod(2)."""
 
-    def __init__(self, tid: int, arguments: Stopped, at: int) -> None:
+    def __init__(self, tid: int, arguments: SyscallInfo, at: int) -> None:
         self._mode = arguments[at] & 0o7777
 
     def fails(self, caller: Caller, _link: bytes, about: os.stat_result) -> int:
@@ -118,7 +118,7 @@ class Mode:
 class Owner:
     """A change by chown(2)."""
 
-    def __init__(self, tid: int, arguments: Stopped, at: int) -> None:
+    def __init__(self, tid: int, arguments: SyscallInfo, at: int) -> None:
         self._user, self._group = (number & 0xFFFFFFFF for number in arguments[at : at + 2])
 
     def fails(self, caller: Caller, _link: bytes, about: os.stat_result) -> int:
@@ -141,7 +141,7 @@ class Owner:
 class Times:
     """A change by utimensat(2) or one of its older forms."""
 
-    def __init__(self, tid: int, arguments: Stopped, at: int, name: str) -> None:
+    def __init__(self, tid: int, arguments: SyscallInfo, at: int, name: str) -> None:
         self._times: bytes | None = None
         self._is_now = True
         self.is_nothing = False
@@ -174,7 +174,7 @@ class Times:
 class Attribute:
     """A change by setxattr(2) or removexattr(2)."""
 
-    def __init__(self, tid: int, arguments: Stopped, at: int, call: str) -> None:
+    def __init__(self, tid: int, arguments: SyscallInfo, at: int, call: str) -> None:
         self._value: bytes | None = None  # None: removed.
         self._flags = 0
         pointer = size = 0
@@ -185,7 +185,7 @@ class Attribute:
             self._flags = arguments[at + 3] & 0xFFFFFFFF
         if self._flags & ~(os.XATTR_CREATE | os.XATTR_REPLACE):
             raise FailedError(EINVAL)
-        name = memory.text(tid, arguments[at], _NAME_MAX + 1)
+        name = memory.c_string(tid, arguments[at], _NAME_MAX + 1)
         if name is None:
             raise FailedError(EFAULT)
         if not 0 < len(name) <= _NAME_MAX:
@@ -268,7 +268,7 @@ class MetadataGuard:
         by_attribute = change_kind == "attribute-changed"
         takes_null = name in ("utimensat", "futimesat")
 
-        def read(tid: int, arguments: Stopped) -> Mode | Owner | Times | Attribute:
+        def read(tid: int, arguments: SyscallInfo) -> Mode | Owner | Times | Attribute:
             if by_times:
                 return Times(tid, arguments, values_at, name)
             if by_attribute:
@@ -276,7 +276,7 @@ class MetadataGuard:
             kind = Mode if change_kind == "mode-changed" else Owner
             return kind(tid, arguments, values_at)
 
-        def find(tid: int, process: Process, arguments: Stopped, *, is_ours: bool) -> int:
+        def find(tid: int, process: Process, arguments: SyscallInfo, *, is_ours: bool) -> int:
             start = location.signed(arguments[start_at]) if start_at >= 0 else AT_FDCWD
             flags = arguments[flags_at] & 0xFFFFFFFF if flags_at >= 0 else 0
             is_followed = follows or (flags_at >= 0 and not flags & _NOFOLLOW)
@@ -289,7 +289,7 @@ class MetadataGuard:
             if flags & ~(_NOFOLLOW | _EMPTY_PATH):
                 raise FailedError(EINVAL)
             is_optional = by_attribute and flags & _EMPTY_PATH and not arguments[path_at]
-            path = b"" if is_optional else memory.text(tid, arguments[path_at])
+            path = b"" if is_optional else memory.c_string(tid, arguments[path_at])
             if path is None:
                 raise FailedError(EFAULT)
             if len(path) >= memory.PATH_MAX:
@@ -302,28 +302,28 @@ class MetadataGuard:
             return _find(pids, start, path, is_followed=is_followed, is_ours=is_ours)
 
         def broker(
-            tid: int, process: Process, stopped: Stopped, seen: Seen | None
+            tid: int, process: Process, syscall: SyscallInfo, decoded: Decoded | None
         ) -> Result | Refused:
             try:
-                change = read(tid, stopped[1:7])
+                change = read(tid, syscall[1:7])
                 if isinstance(change, Times) and change.is_nothing:
-                    return Result(0, seen)
+                    return Result(0, decoded)
                 caller, is_ours = self._look(tid)
-                file = find(tid, process, stopped[1:7], is_ours=is_ours)
+                file = find(tid, process, syscall[1:7], is_ours=is_ours)
                 try:
                     name = _name(tid, file, is_ours=is_ours)
                     result = self._make(tid, file, change, caller, is_ours=is_ours)
                 finally:
                     os.close(file)
                 # The path may lead elsewhere by now; this is what the change was about.
-                seen = changed(name)
-                return Refused(EACCES, seen) if result is None else Result(result, seen)
+                decoded = changed(name)
+                return Refused(EACCES, decoded) if result is None else Result(result, decoded)
             except FailedError as failed:
-                return Result(-failed.code, seen) if failed.code else Refused(EACCES, seen)
+                return Result(-failed.code, decoded) if failed.code else Refused(EACCES, decoded)
             except ProcessLookupError:
                 raise
             except OSError:
-                return Refused(EACCES, seen)  # The process cannot be looked into, or is gone.
+                return Refused(EACCES, decoded)  # The process cannot be looked into, or is gone.
 
         return broker
 

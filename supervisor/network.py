@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from buildperm.supervisor.session import SessionPackage
     from buildperm.tracer.recorder.brokered import Answer
     from buildperm.tracer.recorder.loop import Recorder
-    from buildperm.tracer.recorder.observation import Seen, Stopped
+    from buildperm.tracer.recorder.observation import Decoded, SyscallInfo
     from buildperm.tracer.recorder.process_tree import Process
     from buildperm.tracer.recorder.writer import Writer
 
@@ -86,7 +86,7 @@ class Network:
         """Close the proxy and record where it led; the script has ended."""
         if self._proxy is not None:
             for visit in self._proxy.close():
-                writer.visited(
+                writer.proxied(
                     visit.process,
                     visit.target,
                     visit.errno,
@@ -99,8 +99,10 @@ class Network:
         if self._listener is not None:
             self._listener.close()
 
-    def _connect(self, tid: int, process: Process, stopped: Stopped, _seen: Seen | None) -> Answer:
-        return self._opened().connect(tid, process, stopped)
+    def _connect(
+        self, tid: int, process: Process, syscall: SyscallInfo, _seen: Decoded | None
+    ) -> Answer:
+        return self._opened().connect(tid, process, syscall)
 
     def _opened(self) -> Connector:
         """Start the proxy at the first connect(2) to anything."""

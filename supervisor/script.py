@@ -11,7 +11,7 @@ import stat
 
 from buildperm.supervisor import private_folder, session
 from buildperm.tracer.notation import encode
-from buildperm.tracer.recorder.writer import put
+from buildperm.tracer.recorder.writer import replace_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def write_atomically(path: bytes, content: bytes) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     with open(os.open(new, flags, 0o600), "wb") as file:
         file.write(content)
-    put(new, path)
+    replace_file(new, path)
 
 
 def write_context(places: Mapping[str, bytes], context: ScriptContext) -> None:

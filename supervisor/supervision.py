@@ -259,7 +259,7 @@ class Supervisor:
         finally:
             watch.end()
             tokens = recorder.tokens
-            tokens.settled = server.put_back(bytes(tokens.taken))
+            tokens.returned = server.put_back(bytes(tokens.held))
         # All that held the pipes have been reaped; who reads what comes out may take its time.
         while not streams.finish(_LOOK_UP_EVERY_S) and not self._has_to_end():
             pass

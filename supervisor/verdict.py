@@ -65,7 +65,7 @@ class RunVerdict:
             "status": self._wait_status,
             "exit": self.exit_status,
             "left_running": recorder.left_running,
-            "tokens": recorder.tokens.settled,
+            "tokens": recorder.tokens.returned,
             "voided": self.voided,
             "failure": self.failure,
             "unseen": recorder.unseen,
@@ -108,8 +108,8 @@ def judge(
         number = recorder.left_running
         plural = "" if number == 1 else "es"
         verdict.talk.append(f"warning: ended {number} process{plural} that it left running")
-    if recorder.tokens.settled:
-        number = recorder.tokens.settled
+    if recorder.tokens.returned:
+        number = recorder.tokens.returned
         tokens = "a token" if number == 1 else f"{number} tokens"
         verdict.talk.append(f"warning: put back {tokens} of Cargo's job server that it had kept")
     if gate.denied:
@@ -165,21 +165,21 @@ def _directives(verdict: RunVerdict, withheld: list[str], *, learning: bool) -> 
 
 def _lost(writer: Writer) -> str:
     """Say that something refused is not in the recording: a flood of others may be there for it."""
-    if not writer.lost:
+    if not writer.dropped_refusals:
         return ""
-    attempts = "attempt" if writer.lost == 1 else "attempts"
-    return f"{writer.lost:,} refused {attempts} did not fit"
+    attempts = "attempt" if writer.dropped_refusals == 1 else "attempts"
+    return f"{writer.dropped_refusals:,} refused {attempts} did not fit"
 
 
 def _denied_writes(verdict: RunVerdict, run: Run, writer: Writer) -> None:
     """Fail for what was denied and not there yet: Landlock can keep nobody from making that."""
     if not run.denied_writes:
         return
-    texts = (encode(path) for path in writer.written())
+    texts = (encode(path) for path in writer.written_paths())
     found = [text for text in texts if any(matches(rule, text) for rule in run.denied_writes)]
     if found:
         verdict.fail(f"it made what it was denied to write: {_listed(found)}", _DISTRUST)
-    elif writer.lost_writes:
+    elif writer.dropped_writes:
         verdict.fail(
             "it may have made what it was denied to write: it wrote more than fits into a "
             "recording",

@@ -32,7 +32,7 @@ from tests.programs import CHILDREN, program_text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from buildperm.tracer.recorder.observation import Seen
+    from buildperm.tracer.recorder.observation import Decoded
 
 BWRAP = machine.bubblewrap()
 WHY_NOT = machine.probe_wrapper(BWRAP) if BWRAP else "it is not installed"
@@ -595,7 +595,7 @@ def test_a_path_is_followed_from_the_root_of_the_process(tmp_path: Path, way: st
     assert stat.S_IMODE((root / "w/out/f").stat().st_mode) == 0o600
 
 
-def _told(answer: Result | Refused | Substitute) -> tuple[int | None, Seen | None]:
+def _told(answer: Result | Refused | Substitute) -> tuple[int | None, Decoded | None]:
     """Return the result of a call, None where it was refused, and what the recording is told."""
     assert not isinstance(answer, Substitute)
-    return None if isinstance(answer, Refused) else answer.value, answer.seen
+    return None if isinstance(answer, Refused) else answer.value, answer.decoded

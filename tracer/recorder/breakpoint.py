@@ -47,7 +47,7 @@ class Breakpoints:
         """Note that `tid` has ended."""
         self._stepping.pop(tid, None)
 
-    def trapped(self, pid: int, tid: int) -> bytes | None:
+    def handle_trap(self, pid: int, tid: int) -> bytes | None:
         """Handle a SIGTRAP that `tid` is about to get.
 
         Returns:
@@ -68,28 +68,28 @@ class Breakpoints:
         values = registers.load(tid)
         if values is None:
             return b""
-        address = registers.counter(values) - registers.TRAP_LENGTH
+        address = registers.program_counter(values) - registers.TRAP_LENGTH
         if address not in self._originals:
             return None
         if address == self._entry:
             self._restart(tid, values, address)
-            self._arrived(pid, tid)
+            self._at_entry_point(pid, tid)
             return b""
-        name = memory.text(tid, registers.first_argument(values), _NAME_MAX)
+        name = memory.c_string(tid, registers.first_argument(values), _NAME_MAX)
         is_again = self._stepping.get(tid) == address
-        passed = registers.passed(self._originals[address], address, values)
+        passed = registers.emulated(self._originals[address], address, values)
         if passed is None:
             self._restart(tid, values, address)
             self._stepping[tid] = address
         else:
             after, pushed = passed
-            top = registers.stack(after)
+            top = registers.stack_pointer(after)
             for offset in range(0, len(pushed), 8):
                 ptrace.poke(tid, top + offset, pushed[offset : offset + 8])
             registers.store(tid, after)
         return b"" if is_again or name is None else name
 
-    def plant(self, tid: int, address: int) -> None:
+    def insert(self, tid: int, address: int) -> None:
         """Set a trap at `address`.
 
         Raises:
@@ -102,10 +102,10 @@ class Breakpoints:
     def _restart(self, tid: int, values: list[int], address: int) -> None:
         """Take the trap at `address` away and make `tid` run what it covered."""
         ptrace.poke(tid, address, self._originals[address][: len(registers.TRAP)])
-        registers.set_counter(values, address)
+        registers.set_program_counter(values, address)
         registers.store(tid, values)
 
-    def _arrived(self, pid: int, tid: int) -> None:
+    def _at_entry_point(self, pid: int, tid: int) -> None:
         """Find `getenv` now that everything is mapped, and set the trap there."""
         with open(b"/proc/%d/environ" % pid, "rb") as file:
             variables = file.read().split(b"\0")
@@ -114,7 +114,7 @@ class Breakpoints:
         address = _find_getenv(pid)
         if address:
             try:
-                self.plant(tid, address)
+                self.insert(tid, address)
             except ProcessLookupError:
                 raise
             except OSError:  # the file says where it is, and there is nothing
@@ -122,7 +122,7 @@ class Breakpoints:
             self.unseen = ""
 
 
-def arm(pid: int) -> Breakpoints | None:
+def insert_at_entry(pid: int) -> Breakpoints | None:
     """Stop the program that `pid` has just executed once it reaches its entry point.
 
     Returns:
@@ -134,7 +134,7 @@ def arm(pid: int) -> Breakpoints | None:
         entries = dict(struct.iter_unpack("=QQ", raw[: len(raw) & ~15]))
         entry = entries[_AT_ENTRY]
         points = Breakpoints(entry)
-        points.plant(pid, entry)
+        points.insert(pid, entry)
     except (OSError, KeyError):
         return None
     return points

@@ -29,7 +29,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from buildperm.tracer.recorder.observation import Enter, Leave, Seen, Stopped
+    from buildperm.tracer.recorder.observation import Decoded, Handler, SyscallInfo
     from buildperm.tracer.recorder.process_tree import Process
 
 _CALLS_PER_CPU = 64  # Then the scheduler may choose another CPU for the recorder.
@@ -61,18 +61,20 @@ class CpuAffinity:
         self._calls_left = 0  # On this CPU; 0: the recorder is not pinned.
         self._pinned: set[int] = set()  # Threads in a call.
 
-    def handlers(self, calls: Mapping[int, str]) -> dict[int, tuple[Enter, Leave]]:
+    def handlers(self, calls: Mapping[int, str]) -> dict[int, Handler]:
         """Return what handles those of `calls`, names by number, that are about affinity."""
 
-        def handler(at_entry: Callable[[], None]) -> tuple[Enter, Leave]:
-            def enter(_tid: int, _process: Process, _stopped: Stopped) -> Seen | None:
+        def handler(at_entry: Callable[[], None]) -> Handler:
+            def on_entry(_tid: int, _process: Process, _syscall: SyscallInfo) -> Decoded | None:
                 at_entry()
                 return None  # Not recorded.
 
-            def leave(tid: int, _process: Process, _seen: Seen, _result: int, _no: bool) -> None:
+            def on_exit(
+                tid: int, _process: Process, _decoded: Decoded, _result: int, _no: bool
+            ) -> None:
                 self.resume(tid)
 
-            return enter, leave
+            return on_entry, on_exit
 
         layouts = of(AffinityLayout)
         return {

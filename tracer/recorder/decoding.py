@@ -71,7 +71,7 @@ def creates(flags: int) -> bool:
     return bool(flags & (os.O_CREAT | _O_TMPFILE)) and not flags & _O_PATH
 
 
-def owning(flags: int) -> bool:
+def needs_ownership(flags: int) -> bool:
     """Say whether only the owner of a file may open it with `flags`."""
     return bool(flags & _O_NOATIME)
 
@@ -87,21 +87,21 @@ def socket_type(number: int) -> str:
     return _TYPES.get(kind, str(kind))
 
 
-def refused_call(name: str, stopped: Sequence[int]) -> str:
+def refused_call(name: str, syscall: Sequence[int]) -> str:
     """Return what a call is named that the filter refuses: with the argument that it is for.
 
     Args:
         name: Of the call.
-        stopped: Its number, then its arguments.
+        syscall: Its number, then its arguments.
     """
     if name == "clone":
-        flags = [text for flag, text in _CLONE_FLAGS.items() if stopped[1] & flag]
+        flags = [text for flag, text in _CLONE_FLAGS.items() if syscall[1] & flag]
         return f"clone({flags[0]})" if flags else name
     # Without a filter it only asks whether the kernel knows the flag, as libseccomp does.
-    if name == "seccomp" and stopped[1] & 1 and stopped[2] & _NEW_LISTENER and stopped[3]:
+    if name == "seccomp" and syscall[1] & 1 and syscall[2] & _NEW_LISTENER and syscall[3]:
         return "seccomp(SECCOMP_FILTER_FLAG_NEW_LISTENER)"
     at, values = _NAMED.get(name, (0, {}))
-    value = values.get(stopped[at + 1] & 0xFFFFFFFF)
+    value = values.get(syscall[at + 1] & 0xFFFFFFFF)
     return f"{name}({value})" if value else name
 
 
@@ -123,7 +123,7 @@ def named_address(pid: int, tid: int, raw: bytes) -> tuple[str, str] | None:
     if len(raw) < 2:
         return None
     number = struct.unpack_from("=H", raw)[0]
-    return family(number), _written(pid, tid, number, raw)
+    return family(number), _format_address(pid, tid, number, raw)
 
 
 def message_address(pid: int, tid: int, pointer: int) -> tuple[str, str] | None:
@@ -147,8 +147,8 @@ def arguments(tid: int, pointer: int) -> tuple[bytes, ...]:
     """
     found = []
     left = ARGUMENTS_SIZE
-    for word in memory.words(tid, pointer, ARGUMENTS):
-        argument = memory.text(tid, word, left)
+    for word in memory.pointers(tid, pointer, ARGUMENTS):
+        argument = memory.c_string(tid, word, left)
         if argument is None:
             break
         found.append(argument)
@@ -173,7 +173,7 @@ def command_line(pid: int) -> tuple[bytes, ...]:
     return tuple(raw.removesuffix(b"\0").split(b"\0")[:ARGUMENTS]) if raw else ()
 
 
-def _written(pid: int, tid: int, number: int, raw: bytes) -> str:
+def _format_address(pid: int, tid: int, number: int, raw: bytes) -> str:
     try:
         if number == _socket.AF_INET:
             port = struct.unpack_from("!H", raw, 2)[0]

@@ -38,7 +38,7 @@ class Image:
             OSError: It cannot be read, or is no file but a device or the like.
             ValueError: It is not such a file.
         """
-        self._file = location.opened(path)
+        self._file = location.open_regular_file(path)
         self._header = os.pread(self._file, 64, 0)
         if len(self._header) < 64 or not self._header.startswith(b"\x7fELF\x02\x01"):
             os.close(self._file)

@@ -14,24 +14,24 @@ from buildperm.tracer.recorder.location import AT_FDCWD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from buildperm.tracer.recorder.observation import Enter, Leave, Observer, Seen, Stopped
+    from buildperm.tracer.recorder.observation import Decoded, Handler, Observer, SyscallInfo
     from buildperm.tracer.recorder.process_tree import Process
     from buildperm.tracer.syscall_table import ExecutionLayout
 
 
-def handler(observer: Observer, _name: str, layout: ExecutionLayout) -> tuple[Enter, Leave]:
+def handler(observer: Observer, _name: str, layout: ExecutionLayout) -> Handler:
     """Return what reads a call with such a layout."""
     start_at, path_at = (index + 1 for index in layout.path)
     argv_at = layout.argv + 1
     writer, resume = observer.writer, observer.resume
 
-    def enter(tid: int, process: Process, stopped: Stopped) -> Seen:
-        path = observer.outer(memory.text(tid, stopped[path_at]) or b"")
-        start = stopped[start_at] if start_at else AT_FDCWD
-        return location.absolute(process.pid, tid, start, path), stopped[argv_at]
+    def on_entry(tid: int, process: Process, syscall: SyscallInfo) -> Decoded:
+        path = observer.host_path(memory.c_string(tid, syscall[path_at]) or b"")
+        start = syscall[start_at] if start_at else AT_FDCWD
+        return location.absolute(process.pid, tid, start, path), syscall[argv_at]
 
-    def leave(tid: int, process: Process, seen: Seen, result: int, refused: bool) -> None:
-        requested, pointer = seen
+    def on_exit(tid: int, process: Process, decoded: Decoded, result: int, refused: bool) -> None:
+        requested, pointer = decoded
         found: bytes = requested
         argv: tuple[bytes, ...] = ()
         if -result != ENOENT:  # a search through PATH is not worth its arguments
@@ -39,7 +39,7 @@ def handler(observer: Observer, _name: str, layout: ExecutionLayout) -> tuple[En
                 argv = decoding.arguments(tid, pointer)
             except OSError:
                 pass  # gone, or unreadable: the next entry will say so
-        if -result in refusal.SUSPECT or observer.is_hidden(result, requested):
+        if -result in refusal.SANDBOX_ERRNOS or observer.is_hidden(result, requested):
             found = location.resolved(requested)
             refused = refused or refusal.may_execute(found)
         resume(tid)
@@ -50,23 +50,23 @@ def handler(observer: Observer, _name: str, layout: ExecutionLayout) -> tuple[En
             if interpreter and refusal.may_execute(interpreter):
                 writer.executed(process, interpreter, requested, argv, -result, refused)
 
-    return enter, leave
+    return on_entry, on_exit
 
 
-def executed(pid: int, seen: Seen | None) -> tuple[bytes, bytes, tuple[bytes, ...]]:
+def executed(pid: int, decoded: Decoded | None) -> tuple[bytes, bytes, tuple[bytes, ...]]:
     """Return program, path asked for and arguments of what `pid` has just started.
 
     A program that is unreadable, or killed already, is called what was asked for.
     """
     program = location.program(pid)
-    requested = program if seen is None else seen[0]
+    requested = program if decoded is None else decoded[0]
     return program or requested, requested, decoding.command_line(pid)
 
 
 def _interpreter(path: bytes) -> bytes:
     """Return the interpreter that the first line of `path` names; empty if there is none."""
     try:
-        file = location.opened(path)
+        file = location.open_regular_file(path)
     except OSError:
         return b""
     try:

@@ -18,29 +18,30 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from buildperm.tracer.recorder.observation import Enter, Leave, Seen, Stopped
+    from buildperm.tracer.recorder.observation import Decoded, Handler, SyscallInfo
     from buildperm.tracer.recorder.process_tree import Process
 
 
-class Tokens:
+class JobserverTokens:
     """What has been taken from one job server, and not been given back."""
 
     def __init__(self, resume: Callable[[int], None]) -> None:
         """Begin with nothing; `resume` lets a stopped thread go on."""
-        self.taken = bytearray()  # As they were: make's manual wants the same ones back.
-        self.settled = 0  # How many were put back in the tree's place.
+        self.held = bytearray()  # As they were: make's manual wants the same ones back.
+        self.returned = 0  # How many were put back in the tree's place.
         self._pipe = (0, 0)
         self._resume = resume
 
-    def handlers(
-        self, calls: Mapping[int, str], pipe: tuple[int, int]
-    ) -> dict[int, tuple[Enter, Leave]]:
+    def handlers(self, calls: Mapping[int, str], pipe: tuple[int, int]) -> dict[int, Handler]:
         """Return what reads those of `calls`, names by number, that move tokens.
 
         `pipe` is the device and inode of the job server.
         """
         self._pipe = pipe
-        taking, giving = (self._enter, self._read), (self._enter_write, self._written)
+        taking, giving = (
+            (self._on_entry, self._on_read_exit),
+            (self._on_write_entry, self._on_write_exit),
+        )
         layouts = of(TokenLayout)
         return {
             number: taking if layouts[name].takes else giving
@@ -48,31 +49,33 @@ class Tokens:
             if name in layouts
         }
 
-    def _enter(self, tid: int, _process: Process, stopped: Stopped) -> Seen | None:
+    def _on_entry(self, tid: int, _process: Process, syscall: SyscallInfo) -> Decoded | None:
         try:
-            found = os.stat(b"/proc/%d/fd/%d" % (tid, stopped[1] & 0xFFFFFFFF))
+            found = os.stat(b"/proc/%d/fd/%d" % (tid, syscall[1] & 0xFFFFFFFF))
         except OSError:
             return None  # No such descriptor, the thread is gone, or its program is unreadable.
-        return (stopped[2],) if (found.st_dev, found.st_ino) == self._pipe else None
+        return (syscall[2],) if (found.st_dev, found.st_ino) == self._pipe else None
 
-    def _enter_write(self, tid: int, process: Process, stopped: Stopped) -> Seen | None:
-        seen = self._enter(tid, process, stopped)
-        return seen and (memory.read(tid, seen[0], stopped[3] & MOST_TOKENS),)
+    def _on_write_entry(self, tid: int, process: Process, syscall: SyscallInfo) -> Decoded | None:
+        decoded = self._on_entry(tid, process, syscall)
+        return decoded and (memory.read(tid, decoded[0], syscall[3] & MOST_TOKENS),)
 
-    def _read(self, tid: int, _process: Process, seen: Seen, result: int, _refused: bool) -> None:
+    def _on_read_exit(
+        self, tid: int, _process: Process, decoded: Decoded, result: int, _refused: bool
+    ) -> None:
         if result > 0:
             try:
-                tokens = memory.read(tid, seen[0], result)
+                tokens = memory.read(tid, decoded[0], result)
             except OSError:
                 tokens = b""  # Killed meanwhile.
-            self.taken += tokens.ljust(result, b"+")
+            self.held += tokens.ljust(result, b"+")
         self._resume(tid)
 
-    def _written(
-        self, tid: int, _process: Process, seen: Seen, result: int, _refused: bool
+    def _on_write_exit(
+        self, tid: int, _process: Process, decoded: Decoded, result: int, _refused: bool
     ) -> None:
         self._resume(tid)
-        for token in seen[0][: max(0, result)]:
-            if self.taken:  # Else it was read otherwise.
-                at = self.taken.find(token)
-                del self.taken[at if at >= 0 else -1]
+        for token in decoded[0][: max(0, result)]:
+            if self.held:  # Else it was read otherwise.
+                at = self.held.find(token)
+                del self.held[at if at >= 0 else -1]

@@ -69,7 +69,7 @@ def absolute(pid: int, tid: int, number: int, path: bytes) -> bytes:
     return path
 
 
-def generalised(pid: int, path: bytes) -> bytes:
+def with_proc_self(pid: int, path: bytes) -> bytes:
     """Return `path` with `/proc/self` for the process's own folder, whose name says nothing."""
     if path.startswith(b"/proc/"):
         own = b"/proc/%d/" % pid
@@ -100,7 +100,7 @@ def parent_resolved(path: bytes) -> bytes:
     return posixpath.join(resolved(head), name)
 
 
-def opened(path: bytes) -> int:
+def open_regular_file(path: bytes) -> int:
     """Open the regular file at `path` for reading, and return its descriptor.
 
     This process may open what a script may not, and what is at `path` can have changed since it was

@@ -23,16 +23,16 @@ from buildperm.tracer.recorder.brokered import Refused, Result, Substitute
 from buildperm.tracer.recorder.cpu_affinity import CpuAffinity
 from buildperm.tracer.recorder.decoding import refused_call
 from buildperm.tracer.recorder.exec_calls import executed
-from buildperm.tracer.recorder.jobserver_tokens import Tokens
+from buildperm.tracer.recorder.jobserver_tokens import JobserverTokens
 from buildperm.tracer.recorder.observation import Observer
-from buildperm.tracer.recorder.process_tree import SIGKILL, Tree, children, kill
+from buildperm.tracer.recorder.process_tree import SIGKILL, ProcessTree, children, kill
 from buildperm.tracer.recorder.ptrace import (
-    AT_EXIT,
-    AT_FILTER,
     CONT,
     LISTEN,
+    SECCOMP_STOP,
     SINGLESTEP,
     SYSCALL,
+    SYSCALL_EXIT_STOP,
     WALL,
     request,
 )
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from buildperm.tracer.recorder.brokered import Answer, Broker
-    from buildperm.tracer.recorder.observation import Leave, Seen, Stopped
+    from buildperm.tracer.recorder.observation import Decoded, Handler, OnExit, SyscallInfo
     from buildperm.tracer.recorder.process_tree import Process
     from buildperm.tracer.recorder.writer import Writer
 
@@ -81,7 +81,7 @@ class Recorder:
         self._affinity = CpuAffinity()
         self._observer = Observer(writer, calls, self._affinity.resume)
         self._handlers = self._observer.handlers
-        self._tree = Tree(writer)
+        self._tree = ProcessTree(writer)
         self._handlers |= signalling.handlers(
             calls,
             writer,
@@ -91,11 +91,11 @@ class Recorder:
         )
         self._handlers |= self._affinity.handlers(calls)
         # At the exit of one it may be another thread; the others wait as long as they like.
-        patient = {*of(ExecutionLayout), *of(TokenLayout)}
-        self._patient = {number for number, name in calls.items() if name in patient}
-        self.tokens = Tokens(self._affinity.resume)  # Of Cargo's job server.
+        unpinned = {*of(ExecutionLayout), *of(TokenLayout)}
+        self._unpinned_calls = {number for number, name in calls.items() if name in unpinned}
+        self.tokens = JobserverTokens(self._affinity.resume)  # Of Cargo's job server.
         self._threads = self._tree.threads
-        self._pending: dict[int, tuple[Leave, Seen, Process]] = {}  # By thread, until its exit.
+        self._in_call: dict[int, tuple[OnExit, Decoded, Process]] = {}  # By thread, until its exit.
         self._root = 0  # The build script; before it has begun, the sandbox wrapper around it.
         self._wrapper_pids: set[int] = set()  # Processes that only hold the script.
         self.has_begun = True  # What is recorded is the script, not its wrapper.
@@ -116,7 +116,7 @@ class Recorder:
         """
         _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)  # wait(2): no status where it is ignored
         ptrace.seize(pid)
-        ptrace.hide()
+        ptrace.make_undumpable()
         ptrace.adopt_orphans()
         self._program = _identity(program)
         self._root = pid
@@ -145,7 +145,7 @@ class Recorder:
         self.has_begun = False
         self._observer.hides = hides
         if hides is not None:
-            self._tree.by_inner_id = self._observer.by_inner_id = {}
+            self._tree.by_namespace_pid = self._observer.by_namespace_pid = {}
             self.brokers |= signalling.brokers(self._calls)
 
     def run(self) -> int:
@@ -170,14 +170,14 @@ class Recorder:
             except ChildProcessError:
                 self.voided = self.voided or "the build script was reaped by somebody else"
                 return SIGKILL
-            if status == AT_FILTER:
-                self._entered(tid)
-            elif status == AT_EXIT:
-                self._left(tid)
+            if status == SECCOMP_STOP:
+                self._at_seccomp_stop(tid)
+            elif status == SYSCALL_EXIT_STOP:
+                self._at_syscall_exit_stop(tid)
             elif status & 0xFF == 0x7F:
-                self._stopped(tid, status)
+                self._at_other_stop(tid, status)
             else:
-                self._ended(tid)
+                self._at_end(tid)
                 if tid == self._root:
                     self._end_rest()
                     return status
@@ -197,81 +197,81 @@ class Recorder:
         self._is_stopping = True
         self._kill_all()
 
-    def _stopped(self, tid: int, status: int) -> None:
+    def _at_other_stop(self, tid: int, status: int) -> None:
         """Handle any other stop: ptrace(2), "Stopped states"."""
         event, signal = status >> 16, status >> 8 & 0xFF
-        process = self._threads.get(tid) or self._tree.adopt(tid)
+        process = self._threads.get(tid) or self._tree.add_unreported(tid)
         if event == ptrace.EVENT_EXEC:
-            self._executed(tid)
+            self._at_exec_stop(tid)
         elif event in (ptrace.EVENT_FORK, ptrace.EVENT_VFORK, ptrace.EVENT_CLONE):
-            self._made(tid, process)
+            self._at_clone_stop(tid, process)
         elif event == ptrace.EVENT_STOP and signal != _SIGTRAP:  # a group-stop; SIGCONT ends it
             request(LISTEN, tid, None, None)
         elif event:
-            self._started(tid, process)
+            self._at_event_stop(tid, process)
         elif signal == _SIGTRAP:
-            self._trapped(tid, process)
+            self._at_sigtrap(tid, process)
         else:
             # A tracer is told of ignored signals as well: sig_ignored() in kernel/signal.c.
             self.met_file_limit |= signal == _SIGXFSZ
             self._resume(tid, process, signal)
 
-    def _entered(self, tid: int) -> None:
+    def _at_seccomp_stop(self, tid: int) -> None:
         """Handle a seccomp stop."""
-        process = self._threads.get(tid) or self._tree.adopt(tid)
+        process = self._threads.get(tid) or self._tree.add_unreported(tid)
         if not self.has_begun:
             self._begin(process)
-        stopped = ptrace.stopped_call(tid)
-        if stopped is None:
+        syscall = ptrace.seccomp_stop_info(tid)
+        if syscall is None:
             return
-        if stopped[7] & FOREIGN:
-            self._refuse_foreign(tid, process, stopped)
+        if syscall[7] & FOREIGN:
+            self._refuse_foreign(tid, process, syscall)
             return
-        handler = self._handlers.get(stopped[0])
-        errno = stopped[7] & _ERRNO_MAX
-        seen = None
+        handler = self._handlers.get(syscall[0])
+        errno = syscall[7] & _ERRNO_MAX
+        decoded = None
         if handler is not None:
             try:
-                seen = handler[0](tid, process, stopped)
+                decoded = handler[0](tid, process, syscall)
             except ProcessLookupError:
                 return
             except PermissionError:
                 self._void(process)
         if errno:
-            broker = self.brokers.get(stopped[0]) if stopped[7] & BROKERED else None
-            answer: Answer = Refused(errno, seen)
+            broker = self.brokers.get(syscall[0]) if syscall[7] & BROKERED else None
+            answer: Answer = Refused(errno, decoded)
             if broker is not None:
                 try:
-                    answer = broker(tid, process, stopped, seen)
+                    answer = broker(tid, process, syscall, decoded)
                 except ProcessLookupError:
                     return
-            self._answer(tid, process, stopped, handler, answer)
-        elif handler is None or seen is None:
+            self._answer(tid, process, syscall, handler, answer)
+        elif handler is None or decoded is None:
             request(CONT, tid, None, None)
         else:
-            self._pending[tid] = handler[1], seen, process
-            if stopped[0] in self._patient:
+            self._in_call[tid] = handler[1], decoded, process
+            if syscall[0] in self._unpinned_calls:
                 request(SYSCALL, tid, None, None)
             else:
                 self._affinity.resume_call(tid)
 
-    def _refuse_foreign(self, tid: int, process: Process, stopped: Stopped) -> None:
+    def _refuse_foreign(self, tid: int, process: Process, syscall: SyscallInfo) -> None:
         """Refuse a call of another architecture, whose number says nothing here."""
-        errno = stopped[7] & _ERRNO_MAX
-        if not registers.answer_foreign(tid, -errno):
+        errno = syscall[7] & _ERRNO_MAX
+        if not registers.skip_foreign_call(tid, -errno):
             kill(tid)
             return
         request(CONT, tid, None, None)
         # `__X32_SYSCALL_BIT`: x32 calls are 64-bit calls with other numbers.
-        name = "x32 call" if stopped[0] & 0x40000000 else "i386 call"
+        name = "x32 call" if syscall[0] & 0x40000000 else "i386 call"
         self._writer.call(process, name, errno)
 
     def _answer(
         self,
         tid: int,
         process: Process,
-        stopped: Stopped,
-        handler: tuple[object, Leave] | None,
+        syscall: SyscallInfo,
+        handler: Handler | None,
         answer: Answer,
     ) -> None:
         """Give `tid` the answer to a call that is not made as it is."""
@@ -283,41 +283,43 @@ class Recorder:
                 value, refused = answer.value, False
             case Refused():
                 value, refused = -answer.errno, True
-        if not registers.answer(tid, value):
+        if not registers.skip_call(tid, value):
             kill(tid)
-        elif handler is not None and answer.seen is not None:
-            handler[1](tid, process, answer.seen, value, refused)
+        elif handler is not None and answer.decoded is not None:
+            handler[1](tid, process, answer.decoded, value, refused)
         else:
             request(CONT, tid, None, None)
             if refused:
-                name = self._calls.get(stopped[0], str(stopped[0]))
-                self._writer.call(process, refused_call(name, stopped), -value)
+                name = self._calls.get(syscall[0], str(syscall[0]))
+                self._writer.call(process, refused_call(name, syscall), -value)
 
     def _substitute(
         self,
         tid: int,
         process: Process,
-        handler: tuple[object, Leave] | None,
+        handler: Handler | None,
         other: Substitute,
     ) -> None:
         """Have `tid` make another call; at its exit all is as if it had been its own."""
         before = registers.load(tid)
         if before is None:
             return
-        if not registers.substitute(tid, before, other.number, other.arguments):
+        if not registers.replace_call(tid, before, other.number, other.arguments):
             kill(tid)
             return
 
-        def leave(tid: int, process: Process, seen: Seen, result: int, refused: bool) -> None:
+        def on_exit(
+            tid: int, process: Process, decoded: Decoded, result: int, refused: bool
+        ) -> None:
             result = other.translate(result)
-            if not registers.put_back(tid, before, result):
+            if not registers.restore_call(tid, before, result):
                 kill(tid)
-            elif handler is None or other.seen is None:
+            elif handler is None or other.decoded is None:
                 request(CONT, tid, None, None)
             else:
-                handler[1](tid, process, seen, result, refused)
+                handler[1](tid, process, decoded, result, refused)
 
-        self._pending[tid] = leave, other.seen or (), process
+        self._in_call[tid] = on_exit, other.decoded or (), process
         request(SYSCALL, tid, None, None)
 
     def _begin(self, process: Process) -> None:
@@ -325,45 +327,45 @@ class Recorder:
         self.has_begun = True
         self._wrapper_pids = self._tree.pids - {process.pid}
         self._root = process.pid
-        self._tree.begin(process)
+        self._tree.set_root(process)
 
-    def _left(self, tid: int) -> None:
+    def _at_syscall_exit_stop(self, tid: int) -> None:
         """Handle the exit stop of a recorded call."""
-        pending = self._pending.pop(tid, None)
+        pending = self._in_call.pop(tid, None)
         if pending is None:
             request(CONT, tid, None, None)
             return
-        result = ptrace.stopped_result(tid)
+        result = ptrace.exit_stop_result(tid)
         if result is not None:
-            leave, seen, process = pending
-            leave(tid, process, seen, result, False)
+            on_exit, decoded, process = pending
+            on_exit(tid, process, decoded, result, False)
 
-    def _executed(self, pid: int) -> None:
+    def _at_exec_stop(self, pid: int) -> None:
         """Handle an exec stop: `pid` is the process, whichever of its threads made the call."""
         if not self.has_begun:
             request(CONT, pid, None, None)
             return
         self._affinity.unpin_new(pid)
-        former = ptrace.message(pid)
-        before = self._threads.get(pid) or self._tree.adopt(pid)
+        former = ptrace.event_message(pid)
+        before = self._threads.get(pid) or self._tree.add_unreported(pid)
         for tid in before.threads - {former}:
-            self._pending.pop(tid, None)
+            self._in_call.pop(tid, None)
             self._affinity.forget(tid)
-        pending = self._pending.pop(former, None)
+        pending = self._in_call.pop(former, None)
         program, requested, argv = executed(pid, pending and pending[1])
         if program:
             self._writer.executed(before, program, requested, argv, 0, False)
         process = self._tree.executed(pid, former, program, argv)
         process.breakpoints = None
         if program and _identity(b"/proc/%d/exe" % pid) == self._program:
-            process.breakpoints = breakpoints.arm(pid)
+            process.breakpoints = breakpoints.insert_at_entry(pid)
         request(CONT, pid, None, None)
 
-    def _made(self, tid: int, process: Process) -> None:
+    def _at_clone_stop(self, tid: int, process: Process) -> None:
         """Handle the report of a new thread or process."""
-        made = ptrace.message(tid)
+        made = ptrace.event_message(tid)
         if made:
-            self._tree.created(made, process)
+            self._tree.add_reported(made, process)
             if self._is_stopping:
                 self._kill_all()
             elif self._is_beyond_limit():
@@ -373,22 +375,22 @@ class Recorder:
 
     def _is_beyond_limit(self) -> bool:
         most = self.process_limit
-        return most > 0 and self._tree.is_beyond(most, most * THREADS)
+        return most > 0 and self._tree.exceeds(most, most * THREADS)
 
-    def _started(self, tid: int, process: Process) -> None:
+    def _at_event_stop(self, tid: int, process: Process) -> None:
         """Handle the first stop of a thread, or the end of its group-stop."""
         if self._is_stopping:
             self._kill_all()
         self._affinity.unpin_new(tid)
         self._resume(tid, process, 0)
 
-    def _trapped(self, tid: int, process: Process) -> None:
+    def _at_sigtrap(self, tid: int, process: Process) -> None:
         """Handle SIGTRAP, which is a breakpoint of ours or the program's own affair."""
         points = process.breakpoints
         name = None
         if points is not None:
             try:
-                name = points.trapped(process.pid, tid)
+                name = points.handle_trap(process.pid, tid)
             except ProcessLookupError:
                 return
             except OSError:
@@ -410,12 +412,12 @@ class Recorder:
         is_stepping = points is not None and points.is_stepping(tid)
         request(SINGLESTEP if is_stepping else CONT, tid, None, signal)
 
-    def _ended(self, tid: int) -> None:
+    def _at_end(self, tid: int) -> None:
         process = self._threads.get(tid)
         if process is not None and process.breakpoints is not None:
             process.breakpoints.forget(tid)
         self._tree.remove(tid)
-        self._pending.pop(tid, None)
+        self._in_call.pop(tid, None)
         self._affinity.forget(tid)
 
     def _void(self, process: Process) -> None:
@@ -432,16 +434,16 @@ class Recorder:
                 tid, status = os.waitpid(-1, WALL | os.WNOHANG)
                 if not tid:
                     break
-                if status == AT_EXIT:
-                    self._left(tid)  # it has been done, so it is recorded
+                if status == SYSCALL_EXIT_STOP:
+                    self._at_syscall_exit_stop(tid)  # it has been done, so it is recorded
                 elif status & 0xFF == 0x7F:
                     if tid not in self._threads:
-                        self._tree.adopt(tid)
+                        self._tree.add_unreported(tid)
                 else:
                     was_killed = status & 0x7F == SIGKILL and tid in self._tree.processes
                     if self._wrapper_pids and was_killed:
                         killed.add(tid)  # When the wrapper ends, so does all that is in it.
-                    self._ended(tid)
+                    self._at_end(tid)
             while True:
                 for pid in {*self._tree.processes, *children()}:
                     killed.add(pid)
@@ -450,9 +452,9 @@ class Recorder:
                 if status & 0xFF == 0x7F:
                     kill(tid)
                     if tid not in self._threads:
-                        self._tree.adopt(tid)
+                        self._tree.add_unreported(tid)
                 else:
-                    self._ended(tid)
+                    self._at_end(tid)
         except ChildProcessError:
             self.left_running = len(killed - self._wrapper_pids)
 

@@ -44,7 +44,7 @@ def read(tid: int, address: int, size: int) -> bytes:
     return bytes(_view[: _fill(tid, address, min(size, _CAPACITY))])
 
 
-def text(tid: int, address: int, limit: int = PATH_MAX) -> bytes | None:
+def c_string(tid: int, address: int, limit: int = PATH_MAX) -> bytes | None:
     """Return the bytes before the NUL at or after `address`, or None where the kernel would fault.
 
     A text of `limit` bytes or more is cut there.
@@ -71,7 +71,7 @@ def text(tid: int, address: int, limit: int = PATH_MAX) -> bytes | None:
     return start
 
 
-def words(tid: int, address: int, count: int) -> list[int]:
+def pointers(tid: int, address: int, count: int) -> list[int]:
     """Return up to `count` machine words before a zero word.
 
     Raises:

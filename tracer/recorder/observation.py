@@ -37,13 +37,14 @@ if TYPE_CHECKING:
     from buildperm.tracer.recorder.process_tree import Process
     from buildperm.tracer.recorder.writer import Writer
 
-    Stopped: TypeAlias = tuple[int, ...]
+    SyscallInfo: TypeAlias = tuple[int, ...]
     """Number, six arguments and filter data, as `ptrace.stopped_call` gives them."""
-    Seen: TypeAlias = tuple[Any, ...]
+    Decoded: TypeAlias = tuple[Any, ...]
     """What an `enter` keeps for its `leave`; None: nothing to record."""
-    Enter: TypeAlias = Callable[[int, Process, Stopped], Seen | None]
-    Leave: TypeAlias = Callable[[int, Process, Seen, int, bool], None]
+    OnEntry: TypeAlias = Callable[[int, Process, SyscallInfo], Decoded | None]
+    OnExit: TypeAlias = Callable[[int, Process, Decoded, int, bool], None]
     """Takes the result (-errno for a failure) and whether the filter refused the call."""
+    Handler: TypeAlias = tuple[OnEntry, OnExit]
 
 
 class Observer:
@@ -57,21 +58,21 @@ class Observer:
         self.paths = open_calls.OpenedPaths()
         self.hides: Callable[[bytes], bool] | None = None  # See Recorder.expect_wrapper.
         self.is_written: Callable[[bytes], bool] | None = None  # Likewise.
-        self.by_inner_id: dict[int, int] | None = None  # See Tree.
-        self.handlers: dict[int, tuple[Enter, Leave]] = {}
+        self.by_namespace_pid: dict[int, int] | None = None  # See Tree.
+        self.handlers: dict[int, Handler] = {}
         for number, name in calls.items():
             layout = CALLS.get(name)
             make = _HANDLERS.get(type(layout))
             if make is not None:
                 self.handlers[number] = make(self, name, layout)
 
-    def outer(self, path: bytes) -> bytes:
+    def host_path(self, path: bytes) -> bytes:
         """Return `path` with the process in `/proc/N`, as it is numbered within, as it is here."""
-        if self.by_inner_id is None or not path.startswith(b"/proc/"):
+        if self.by_namespace_pid is None or not path.startswith(b"/proc/"):
             return path
         number, slash, rest = path[6:].partition(b"/")
-        outer = self.by_inner_id.get(int(number)) if number.isdigit() else None
-        return path if outer is None else b"/proc/%d" % outer + slash + rest
+        pid = self.by_namespace_pid.get(int(number)) if number.isdigit() else None
+        return path if pid is None else b"/proc/%d" % pid + slash + rest
 
     def is_hidden(self, result: int, wanted: bytes) -> bool:
         """Tell whether a call failed because the wrapper does not show what `wanted` names outside.
@@ -79,7 +80,7 @@ class Observer:
         ENOENT or ENOTDIR, where the kernel outside knows better: the one case in which "it is not
         there" is the sandbox's answer.
         """
-        if self.hides is None or -result not in refusal.ABSENT:
+        if self.hides is None or -result not in refusal.ABSENCE_ERRNOS:
             return False
         return self.hides(location.resolved(wanted))
 
@@ -93,26 +94,24 @@ class Observer:
         return self.is_written(path) and self.is_written(origin)
 
 
-def _core_limit_handler(
-    observer: Observer, name: str, _layout: CoreLimitLayout
-) -> tuple[Enter, Leave]:
+def _core_limit_handler(observer: Observer, name: str, _layout: CoreLimitLayout) -> Handler:
     """Return what reads a call that sets the limit of core dumps."""
     resume = observer.resume
 
-    def enter(_tid: int, _process: Process, stopped: Stopped) -> Seen:
+    def on_entry(_tid: int, _process: Process, syscall: SyscallInfo) -> Decoded:
         return ()
 
-    def leave(tid: int, process: Process, _seen: Seen, result: int, refused: bool) -> None:
+    def on_exit(tid: int, process: Process, _decoded: Decoded, result: int, refused: bool) -> None:
         resume(tid)
         if refused:  # By the filter: it was another process's.
             observer.writer.call(process, name, -result)
         elif result == -EPERM:  # setrlimit(2): above what the script was left with.
             observer.writer.call(process, CORE_LIMIT, EPERM)
 
-    return enter, leave
+    return on_entry, on_exit
 
 
-_HANDLERS: dict[type[object], Callable[[Observer, str, Any], tuple[Enter, Leave]]] = {
+_HANDLERS: dict[type[object], Callable[[Observer, str, Any], Handler]] = {
     OpenLayout: open_calls.handler,
     ChangeLayout: change_calls.handler,
     ExecutionLayout: exec_calls.handler,

@@ -13,64 +13,64 @@ from buildperm.tracer.recorder.location import AT_FDCWD, TOO_LONG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from buildperm.tracer.recorder.observation import Enter, Leave, Observer, Seen, Stopped
+    from buildperm.tracer.recorder.observation import Decoded, Handler, Observer, SyscallInfo
     from buildperm.tracer.recorder.process_tree import Process
     from buildperm.tracer.syscall_table import OpenLayout
 
 _CACHED = 8192  # Entries of a cache before it is emptied.
 
 
-def handler(observer: Observer, _name: str, layout: OpenLayout) -> tuple[Enter, Leave]:
+def handler(observer: Observer, _name: str, layout: OpenLayout) -> Handler:
     """Return what reads a call with such a layout."""
     start_at, path_at = (index + 1 for index in layout.path)
     flags_at, fixed_flags, has_open_how = layout.flags + 1, layout.fixed_flags, layout.has_open_how
-    writer, resume, outer = observer.writer, observer.resume, observer.outer
+    writer, resume, host_path = observer.writer, observer.resume, observer.host_path
     paths = observer.paths
     differs, failed = paths.differ, paths.failed
     mode, creates = decoding.mode, decoding.creates
-    descriptor, generalised = location.descriptor, location.generalised
+    descriptor, with_proc_self = location.descriptor, location.with_proc_self
 
-    def enter(tid: int, process: Process, stopped: Stopped) -> Seen:
-        path = outer(memory.text(tid, stopped[path_at]) or b"")
-        start = stopped[start_at] if start_at else AT_FDCWD
+    def on_entry(tid: int, process: Process, syscall: SyscallInfo) -> Decoded:
+        path = host_path(memory.c_string(tid, syscall[path_at]) or b"")
+        start = syscall[start_at] if start_at else AT_FDCWD
         if has_open_how:
-            flags = int.from_bytes(memory.read(tid, stopped[flags_at], 8), "little")
+            flags = int.from_bytes(memory.read(tid, syscall[flags_at], 8), "little")
         else:
-            flags = stopped[flags_at] if flags_at else fixed_flags
+            flags = syscall[flags_at] if flags_at else fixed_flags
         return path, start, flags
 
-    def leave(tid: int, process: Process, seen: Seen, result: int, refused: bool) -> None:
-        path, start, flags = seen
+    def on_exit(tid: int, process: Process, decoded: Decoded, result: int, refused: bool) -> None:
+        path, start, flags = decoded
         if result >= 0:
-            found = outer(descriptor(tid, result))
+            found = host_path(descriptor(tid, result))
             raced = found != path and differs(tid, process.pid, start, path, found)
             if not found.startswith(b"/"):
                 found = location.absolute(process.pid, tid, start, path)
             resume(tid)
-            found = generalised(process.pid, found)
+            found = with_proc_self(process.pid, found)
             writer.opened(process, found, mode(flags), creates(flags), 0, False, raced)
             return
         if -result >= RESTARTING:
             resume(tid)
             return
         wanted = location.absolute(process.pid, tid, start, path)
-        if -result in refusal.SUSPECT or observer.is_hidden(result, wanted):
+        if -result in refusal.SANDBOX_ERRNOS or observer.is_hidden(result, wanted):
             wanted = location.resolved(wanted)
             refused = refused or refusal.may_open(
                 wanted,
                 reading=mode(flags) in ("read", "read-write"),
                 writing=mode(flags) in ("write", "read-write"),
                 creating=creates(flags),
-                owning=decoding.owning(flags),
+                owning=decoding.needs_ownership(flags),
             )
             resume(tid)
         else:
             resume(tid)
             wanted = failed(wanted)
-        wanted = generalised(process.pid, wanted)
+        wanted = with_proc_self(process.pid, wanted)
         writer.opened(process, wanted, mode(flags), creates(flags), -result, refused, False)
 
-    return enter, leave
+    return on_entry, on_exit
 
 
 class OpenedPaths:

@@ -34,7 +34,7 @@ class Process:
         self.threads = {pid}
 
 
-class Tree:
+class ProcessTree:
     """All live processes of a recording."""
 
     def __init__(self, writer: Writer) -> None:
@@ -43,10 +43,10 @@ class Tree:
         self.pids: set[int] = set()  # Of all processes that there ever were.
         self._ended: set[int] = set()  # Of those that have ended; whoever made them may not know.
         # Process ID by the one that it has in a PID namespace of its own; None: there is none.
-        self.by_inner_id: dict[int, int] | None = None
+        self.by_namespace_pid: dict[int, int] | None = None
         self._writer = writer
         self._chains: dict[tuple[int, bytes], int] = {}
-        self._early: set[int] = set()  # Seen before they were reported to have been made.
+        self._unreported: set[int] = set()  # Seen before they were reported to have been made.
         self._root = Process(0, 0, 0, None)
 
     def add_root(self, pid: int) -> Process:
@@ -54,26 +54,26 @@ class Tree:
         self._root = self._add(Process(pid, pid, 0, None))
         return self._root
 
-    def begin(self, process: Process) -> None:
+    def set_root(self, process: Process) -> None:
         """Have `process` be the one that will execute the build script, whoever made it."""
         process.key, process.chain, process.has_program = process.pid, 0, False
         self._root = process
 
-    def created(self, tid: int, creator: Process) -> None:
+    def add_reported(self, tid: int, creator: Process) -> None:
         """Enter the thread or process `tid` that `creator` reports to have made.
 
         ptrace(2), PTRACE_O_TRACECLONE: whether this report or the first stop of what was made
         comes first is not defined, and it may even have ended by now.
         """
-        if tid not in self._early:
+        if tid not in self._unreported:
             self._enter(tid, creator)
             return
-        self._early.discard(tid)
+        self._unreported.discard(tid)
         process = self.threads.get(tid)
         if process is not None and process.pid == tid and not process.has_program:
             process.key, process.chain = creator.key, creator.chain  # CLONE_PARENT
 
-    def adopt(self, tid: int) -> Process:
+    def add_unreported(self, tid: int) -> Process:
         """Enter a thread that has stopped before anybody reported to have made it."""
         group = parent = 0
         try:
@@ -86,7 +86,7 @@ class Tree:
                         break
         except (OSError, ValueError):
             pass  # killed meanwhile
-        self._early.add(tid)
+        self._unreported.add(tid)
         creator = self.processes.get(group if group != tid else parent, self._root)
         return self._enter(tid, creator)
 
@@ -95,7 +95,7 @@ class Tree:
 
         execve(2): all other threads are gone, and the caller takes the leader's ID.
         """
-        process = self.processes.get(pid) or self.adopt(pid)
+        process = self.processes.get(pid) or self.add_unreported(pid)
         for tid in process.threads - {pid}:
             self.threads.pop(tid, None)
         self.threads.pop(former, None)
@@ -110,7 +110,7 @@ class Tree:
             process.chain = self._chains.setdefault(step, len(self._chains) + 1)
         return process
 
-    def is_beyond(self, processes: int, threads: int) -> bool:
+    def exceeds(self, processes: int, threads: int) -> bool:
         """Tell whether there are more than so many, with what has ended and nobody has waited for.
 
         wait(2), "zombie": that takes a process ID as well.
@@ -126,7 +126,7 @@ class Tree:
         """Forget a thread that has ended."""
         process = self.threads.pop(tid, None)
         if process is None:
-            self._early.add(tid)  # killed before its first stop; the report may still come
+            self._unreported.add(tid)  # killed before its first stop; the report may still come
             return
         process.threads.discard(tid)
         if not process.threads and self.processes.get(process.pid) is process:
@@ -146,13 +146,13 @@ class Tree:
         self.processes[process.pid] = process
         self._ended.discard(process.pid)
         self.pids.add(process.pid)
-        if self.by_inner_id is not None:
-            self.by_inner_id[_inner_id(process.pid)] = process.pid
+        if self.by_namespace_pid is not None:
+            self.by_namespace_pid[_namespace_pid(process.pid)] = process.pid
         self.threads[process.pid] = process
         return process
 
 
-def _inner_id(pid: int) -> int:
+def _namespace_pid(pid: int) -> int:
     """Return the ID that `pid` has in its own PID namespace: proc_pid_status(5), "NSpid"."""
     try:
         with open(b"/proc/%d/status" % pid, "rb") as file:

@@ -48,8 +48,8 @@ EVENT_SECCOMP = 7
 EVENT_STOP = 128
 
 # The whole wait status of the two stops that make up nearly everything: wait(2), ptrace(2).
-AT_FILTER = EVENT_SECCOMP << 16 | 5 << 8 | 0x7F  # SIGTRAP, "PTRACE_EVENT_SECCOMP"
-AT_EXIT = (5 | 0x80) << 8 | 0x7F  # SIGTRAP marked by TRACESYSGOOD, "Syscall-stops"
+SECCOMP_STOP = EVENT_SECCOMP << 16 | 5 << 8 | 0x7F  # SIGTRAP, "PTRACE_EVENT_SECCOMP"
+SYSCALL_EXIT_STOP = (5 | 0x80) << 8 | 0x7F  # SIGTRAP marked by TRACESYSGOOD, "Syscall-stops"
 
 WALL = 0x40000000  # __WALL: waitpid(2), wait for threads and processes alike.
 
@@ -89,14 +89,14 @@ def seize(pid: int) -> None:
         raise OSError(code, f"ptrace: seize process {pid}: {os.strerror(code)}")
 
 
-def stopped_call(tid: int) -> tuple[int, ...] | None:
+def seccomp_stop_info(tid: int) -> tuple[int, ...] | None:
     """Return number, six arguments and filter data of a seccomp stop; None if `tid` is gone."""
     if request(GET_SYSCALL_INFO, tid, _INFO_SIZE, _info_address) <= 0:
         return None
     return _CALL.unpack_from(_info)
 
 
-def stopped_result(tid: int) -> int | None:
+def exit_stop_result(tid: int) -> int | None:
     """Return what the call of an exit stop gave, -errno for a failure; None if `tid` is gone."""
     if request(GET_SYSCALL_INFO, tid, _INFO_SIZE, _info_address) <= 0:
         return None
@@ -104,7 +104,7 @@ def stopped_result(tid: int) -> int | None:
     return result
 
 
-def message(tid: int) -> int:
+def event_message(tid: int) -> int:
     """Return the message of an event stop (a new process, a former thread), 0 if `tid` is gone."""
     if request(GETEVENTMSG, tid, None, _word_address) == -1:
         return 0
@@ -150,7 +150,7 @@ def is_gone() -> bool:
     return ctypes.get_errno() == ESRCH
 
 
-def hide() -> None:
+def make_undumpable() -> None:
     """Keep other processes of this user out of this one's memory: ptrace(2), access mode checks.
 
     Only after the tracee has been attached: it is born as undumpable as its parent is then.

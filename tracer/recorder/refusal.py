@@ -16,10 +16,10 @@ import posixpath
 import stat
 from errno import EACCES, ENOENT, ENOTDIR, EPERM, EROFS, EXDEV
 
-SUSPECT = frozenset((EACCES, EPERM, EXDEV, EROFS))
+SANDBOX_ERRNOS = frozenset((EACCES, EPERM, EXDEV, EROFS))
 """What a sandbox answers. Landlock: landlock(7) EACCES, EXDEV; a read-only bind mount: EROFS."""
 
-ABSENT = frozenset((ENOENT, ENOTDIR))
+ABSENCE_ERRNOS = frozenset((ENOENT, ENOTDIR))
 """What a sandbox wrapper answers for what it does not show; elsewhere they are never a refusal."""
 
 _EVERYTHING = os.geteuid() == 0  # CAP_DAC_OVERRIDE, CAP_FOWNER: capabilities(7)

@@ -64,17 +64,17 @@ def first_argument(values: list[int]) -> int:
     return values[_ARGUMENT]
 
 
-def counter(values: list[int]) -> int:
+def program_counter(values: list[int]) -> int:
     """Return the program counter."""
     return values[_COUNTER]
 
 
-def set_counter(values: list[int], address: int) -> None:
+def set_program_counter(values: list[int], address: int) -> None:
     """Make the thread go on at `address`."""
     values[_COUNTER] = address
 
 
-def answer(tid: int, result: int) -> bool:
+def skip_call(tid: int, result: int) -> bool:
     """Have the call that `tid` is stopped in return `result`, -errno to fail, without being made.
 
     seccomp(2), SECCOMP_RET_TRACE: a tracer that sets the number to -1 has the call skipped, and
@@ -96,7 +96,7 @@ def answer(tid: int, result: int) -> bool:
     return store(tid, values) or is_gone()
 
 
-def answer_foreign(tid: int, result: int) -> bool:
+def skip_foreign_call(tid: int, result: int) -> bool:
     """Do as `answer` does for a call of another architecture; only on x86-64.
 
     A 32-bit program has fewer registers, which GETREGSET gives in another layout. To a 64-bit
@@ -111,7 +111,7 @@ def answer_foreign(tid: int, result: int) -> bool:
     return True
 
 
-def substitute(tid: int, values: list[int], number: int, arguments: tuple[int, ...]) -> bool:
+def replace_call(tid: int, values: list[int], number: int, arguments: tuple[int, ...]) -> bool:
     """Have `tid`, stopped in a call by the filter, make another one; `values` are its registers.
 
     The first argument has to stay the same: aarch64 keeps a copy of it that cannot be reached, for
@@ -135,7 +135,7 @@ def substitute(tid: int, values: list[int], number: int, arguments: tuple[int, .
     return store(tid, changed) or is_gone()
 
 
-def put_back(tid: int, values: list[int], result: int) -> bool:
+def restore_call(tid: int, values: list[int], result: int) -> bool:
     """Undo `substitute` at the exit of the call, and have `tid` find `result`.
 
     Returns:
@@ -152,7 +152,7 @@ def put_back(tid: int, values: list[int], result: int) -> bool:
     return store(tid, now) or is_gone()
 
 
-def passed(
+def emulated(
     code: bytes, address: int, values: list[int], machine: str = MACHINE
 ) -> tuple[list[int], bytes] | None:
     """Do by hand the instruction that a breakpoint covers, where it is one that starts functions.
@@ -193,6 +193,6 @@ def passed(
     return None
 
 
-def stack(values: list[int]) -> int:
+def stack_pointer(values: list[int]) -> int:
     """Return the stack pointer."""
     return values[_STACK]

@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from buildperm.tracer.recorder.brokered import Broker
-    from buildperm.tracer.recorder.observation import Enter, Leave, Seen, Stopped
-    from buildperm.tracer.recorder.process_tree import Process, Tree
+    from buildperm.tracer.recorder.observation import Decoded, Handler, SyscallInfo
+    from buildperm.tracer.recorder.process_tree import Process, ProcessTree
     from buildperm.tracer.recorder.writer import Writer
 
 
 def handlers(
     calls: Mapping[int, str],
     writer: Writer,
-    tree: Tree,
+    tree: ProcessTree,
     is_wrapper: Callable[[int], bool],
     resume: Callable[[int], None],
-) -> dict[int, tuple[Enter, Leave]]:
+) -> dict[int, Handler]:
     """Return what reads those of `calls`, names by number, that signal.
 
     Args:
@@ -56,8 +56,10 @@ def brokers(calls: Mapping[int, str]) -> dict[int, Broker]:
     Everybody is then the script and the sandbox wrapper, which Landlock guards.
     """
 
-    def broker(_tid: int, _process: Process, stopped: Stopped, _seen: Seen | None) -> Substitute:
-        return Substitute(stopped[0], tuple(stopped[1:7]), None)
+    def broker(
+        _tid: int, _process: Process, syscall: SyscallInfo, _seen: Decoded | None
+    ) -> Substitute:
+        return Substitute(syscall[0], tuple(syscall[1:7]), None)
 
     return {number: broker for number, name in calls.items() if name == "kill"}
 
@@ -66,42 +68,42 @@ def _handler(
     name: str,
     kind: str,
     writer: Writer,
-    tree: Tree,
+    tree: ProcessTree,
     is_wrapper: Callable[[int], bool],
     resume: Callable[[int], None],
-) -> tuple[Enter, Leave]:
-    def enter(tid: int, process: Process, stopped: Stopped) -> Seen | None:
-        target = location.signed(stopped[1])
+) -> Handler:
+    def on_entry(tid: int, process: Process, syscall: SyscallInfo) -> Decoded | None:
+        target = location.signed(syscall[1])
         if kind == "descriptor":
-            target = _behind(tid, target)
-        elif tree.by_inner_id is not None:
-            target = _outer(target, tree.by_inner_id)
+            target = _pidfd_target(tid, target)
+        elif tree.by_namespace_pid is not None:
+            target = _host_pid(target, tree.by_namespace_pid)
         own = target in tree.processes if kind == "process" else target in tree.threads
         if kind == "process" and target < 0:  # A process group is called like its first member.
             own = -target in tree.processes
         return None if own and not is_wrapper(abs(target)) else (target,)
 
-    def leave(tid: int, process: Process, seen: Seen, result: int, refused: bool) -> None:
-        (target,) = seen
+    def on_exit(tid: int, process: Process, decoded: Decoded, result: int, refused: bool) -> None:
+        (target,) = decoded
         if not refused and result == -EPERM:
             refused = not target or _may_signal(target)
-        elif result == -ESRCH and kind == "process" and tree.by_inner_id is not None:
+        elif result == -ESRCH and kind == "process" and tree.by_namespace_pid is not None:
             # Nobody has that number within, nor ever had: somebody outside was meant.
             refused = target != -1 and abs(target) not in tree.pids and _may_signal(target)
         resume(tid)
         if refused:
             writer.call(process, name, -result)
 
-    return enter, leave
+    return on_entry, on_exit
 
 
-def _outer(target: int, by_inner_id: dict[int, int]) -> int:
+def _host_pid(target: int, by_namespace_pid: dict[int, int]) -> int:
     """Return the number here of what has the number `target` within; itself if nobody has it."""
-    outer = by_inner_id.get(abs(target), abs(target))
+    outer = by_namespace_pid.get(abs(target), abs(target))
     return -outer if target < 0 else outer
 
 
-def _behind(tid: int, number: int) -> int:
+def _pidfd_target(tid: int, number: int) -> int:
     """Return the process behind the pidfd `number` of a thread; 0 if it cannot be told.
 
     proc_pid_fdinfo(5), "Pid": as numbered in the PID namespace of /proc, which is ours.

@@ -38,8 +38,8 @@ class Writer:
         processes: int = budget.PROCESSES,
     ) -> None:
         self.dropped = 0  # Events that did not fit, repetitions included.
-        self.lost = 0  # Those of them that were refused.
-        self.lost_writes = 0  # Those of them of which `written` should have told.
+        self.dropped_refusals = 0  # Those of them that were refused.
+        self.dropped_writes = 0  # Those of them of which `written` should have told.
         self.refused = 0  # Refused events, repetitions included.
         self._clock = clock
         self._start = clock()
@@ -122,7 +122,7 @@ class Writer:
         key = ("socket", process.chain, use, family, address, errno, refused, 0, 0)
         self._count(key, process.key, refused)
 
-    def visited(
+    def proxied(
         self,
         process: Process,
         target: str,
@@ -130,7 +130,7 @@ class Writer:
         refused: bool,
         at_ns: int,
         count: int,
-        carried: tuple[int, int],
+        transferred: tuple[int, int],
     ) -> None:
         """File a `SocketUsed` for what went through the egress proxy; each only once.
 
@@ -141,9 +141,9 @@ class Writer:
             refused: It may not be reached.
             at_ns: When it happened first, on the clock of the writer.
             count: How often.
-            carried: Bytes sent and received.
+            transferred: Bytes sent and received.
         """
-        key = ("socket", process.chain, "connected", "host", target, errno, refused, *carried)
+        key = ("socket", process.chain, "connected", "host", target, errno, refused, *transferred)
         self._add(key, process.key, refused)
         known = self._events.get(key)
         if known is not None:
@@ -179,7 +179,7 @@ class Writer:
                 case _:
                     pass
 
-    def written(self) -> Iterator[bytes]:
+    def written_paths(self) -> Iterator[bytes]:
         """Yield each path that was opened for writing, made, or given to something else."""
         for key in self._events:
             path = _written(key)
@@ -219,7 +219,7 @@ class Writer:
             file.write(json_line.value(first) + "\n")
             file.writelines(self._lines())
             file.write(json_line.value(last) + "\n")
-        put(made, path)
+        replace_file(made, path)
 
     def _count(self, key: Key, process: int, refused: bool) -> None:
         known = self._events.get(key)
@@ -236,8 +236,8 @@ class Writer:
             self._events[key] = [self._clock() - self._start, process, 1]
         else:
             self.dropped += 1
-            self.lost += is_refusal
-            self.lost_writes += _written(key) is not None
+            self.dropped_refusals += is_refusal
+            self.dropped_writes += _written(key) is not None
 
     def _lines(self) -> Iterator[str]:
         for key, (parent, program, argv) in self._processes.items():
@@ -257,7 +257,7 @@ def _written(key: Key) -> bytes | None:
             return None
 
 
-def put(made: bytes, path: bytes) -> None:
+def replace_file(made: bytes, path: bytes) -> None:
     """Move the finished file `made` to `path`; a reader finds the old one, none, or the new one.
 
     Replacing a file would make ext4 write the new one out at once, which takes longer than most

@@ -31,7 +31,7 @@ ARM = [100 + index for index in range(34)]
     ],
 )
 def test_a_push_of_x86_64_is_done_by_hand(code: bytes, pushed: int) -> None:
-    after = registers.passed(code + b"\x90" * 6, 5000, X86, "x86_64")
+    after = registers.emulated(code + b"\x90" * 6, 5000, X86, "x86_64")
 
     assert after is not None
     assert after[1] == struct.pack("=Q", X86[pushed])
@@ -42,7 +42,7 @@ def test_a_push_of_x86_64_is_done_by_hand(code: bytes, pushed: int) -> None:
 
 
 def test_an_endbr64_is_passed() -> None:
-    after = registers.passed(b"\xf3\x0f\x1e\xfa\x41\x57\x41\x56", 5000, X86, "x86_64")
+    after = registers.emulated(b"\xf3\x0f\x1e\xfa\x41\x57\x41\x56", 5000, X86, "x86_64")
 
     assert after is not None
     assert after[1] == b""
@@ -51,13 +51,13 @@ def test_an_endbr64_is_passed() -> None:
 
 @pytest.mark.parametrize("code", [b"\x31\xc0\xc3", b"\x48\x83\xec\x08", b"\xe9\x00\x00", b"\xcc"])
 def test_other_instructions_of_x86_64_are_left_to_the_processor(code: bytes) -> None:
-    assert registers.passed(code.ljust(8, b"\x90"), 5000, X86, "x86_64") is None
+    assert registers.emulated(code.ljust(8, b"\x90"), 5000, X86, "x86_64") is None
 
 
 def test_the_first_instructions_of_aarch64_are_done_by_hand() -> None:
     """Bti c, and `stp x29, x30, [sp, #-48]!`."""
-    landing = registers.passed(bytes.fromhex("5f2403d5") + bytes(4), 5000, ARM, "aarch64")
-    storing = registers.passed(bytes.fromhex("fd7bbda9") + bytes(4), 5000, ARM, "aarch64")
+    landing = registers.emulated(bytes.fromhex("5f2403d5") + bytes(4), 5000, ARM, "aarch64")
+    storing = registers.emulated(bytes.fromhex("fd7bbda9") + bytes(4), 5000, ARM, "aarch64")
 
     assert landing is not None
     assert landing[0][32] == 5004
@@ -70,7 +70,7 @@ def test_the_first_instructions_of_aarch64_are_done_by_hand() -> None:
 @pytest.mark.parametrize("code", ["3f2303d5", "fd7b01a9", "000080d2"])
 def test_other_instructions_of_aarch64_are_left_to_the_processor(code: str) -> None:
     """Paciasp has an effect, `stp` without write-back is another one, mov."""
-    assert registers.passed(bytes.fromhex(code) + bytes(4), 5000, ARM, "aarch64") is None
+    assert registers.emulated(bytes.fromhex(code) + bytes(4), 5000, ARM, "aarch64") is None
 
 
 def test_functions_are_found_where_the_loader_puts_them() -> None:

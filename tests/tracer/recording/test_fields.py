@@ -54,8 +54,8 @@ def every_event(writer: Writer) -> None:
     writer.socket(build, "connected", "inet6", "[::1]:443", 13, True)
     writer.socket(build, "connected", "unix", '@a%00\u202e"\\\n', 111, False)
     for carried in ((0, 0), (5, 0), (0, 6), (70000, 8)):
-        writer.visited(tool, f"host{sum(carried)}:443", 0, False, 10, 2, carried)
-    writer.visited(tool, "other:80", 101, True, 10**12, 1, (0, 0))
+        writer.proxied(tool, f"host{sum(carried)}:443", 0, False, 10, 2, carried)
+    writer.proxied(tool, "other:80", 101, True, 10**12, 1, (0, 0))
     writer.call(tool, "ptrace", 1)
     writer.call(tool, "ptrace", 1)
     writer.call(build, "clone(CLONE_UNTRACED)", 0)

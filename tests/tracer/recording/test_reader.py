@@ -308,12 +308,12 @@ def test_what_does_not_fit_is_counted_by_what_it_may_hide() -> None:
     script = Live(1, 1, 0, None)
     for path in (b"/a", b"/b"):
         writer.opened(script, path, "read", False, 0, False, False)
-    assert (writer.dropped, writer.lost, writer.lost_writes) == (1, 0, 0)
+    assert (writer.dropped, writer.dropped_refusals, writer.dropped_writes) == (1, 0, 0)
 
     writer.opened(script, b"/c", "write", True, 0, False, False)
-    assert (writer.dropped, writer.lost, writer.lost_writes) == (2, 0, 1)
+    assert (writer.dropped, writer.dropped_refusals, writer.dropped_writes) == (2, 0, 1)
 
     writer.environment(script, b"TOKEN", True, True)  # Has a bound of its own, as it was kept.
     writer.opened(script, b"/d", "write", True, 13, True, False)
-    assert (writer.dropped, writer.lost, writer.lost_writes) == (3, 1, 1)
+    assert (writer.dropped, writer.dropped_refusals, writer.dropped_writes) == (3, 1, 1)
     assert list(writer.withheld_names()) == [b"TOKEN"]
