@@ -1,9 +1,9 @@
-"""The one notation for bytes that a build script chose: printable, unambiguous, reversible.
+"""The notation for bytes that a build script chose: printable, unambiguous, reversible.
 
-Paths, names and arguments are bytes to the kernel. Everywhere outside the recorder they are written
-in this notation, so that a newline, an escape sequence, a bidirectional override, a byte that is no
-UTF-8 or a character that a rule gives a meaning can neither forge a line on a screen nor a key in a
-file. `%` and two upper-case hexadecimal digits stand for one byte, as in a URL.
+To the kernel, paths, names and arguments are bytes. Outside the recorder they are always written in
+this notation. So nothing in them can forge a line on a screen or a key in a file: no newline, no
+escape sequence, no bidirectional override, no invalid UTF-8, no character with a meaning in rules.
+`%` and two upper-case hexadecimal digits stand for one byte, as in a URL.
 
 Part of the supervisor: imports nothing.
 """
@@ -15,7 +15,7 @@ _PLAIN = frozenset(range(0x21, 0x7F)) - frozenset(map(ord, _SPECIAL)) | {0x20}
 
 
 def encode(raw: bytes) -> str:
-    """Write `raw` in the notation; `decode` is the exact inverse."""
+    """Write `raw` in the notation; `decode` is the inverse."""
     if _PLAIN.issuperset(raw):
         return raw.decode("ascii")
     return "".join(map(_encode_character, raw.decode("utf-8", "surrogateescape")))

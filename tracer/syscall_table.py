@@ -38,7 +38,7 @@ NONE = -1
 
 
 class OpenLayout:
-    """Of a call that returns the descriptor of what it opens."""
+    """A call that returns a descriptor for what it opens."""
 
     __slots__ = ("fixed_flags", "flags", "has_open_how", "path")
     is_conditional = False
@@ -66,7 +66,7 @@ class OpenLayout:
 
 
 class ChangeLayout:
-    """Of a call that changes what a path or a descriptor leads to, and returns 0."""
+    """A call that changes what a path or a descriptor refers to, and returns 0."""
 
     __slots__ = ("change", "flags", "follows", "other", "path")
     is_conditional = False
@@ -97,7 +97,7 @@ class ChangeLayout:
 
 
 class ExecutionLayout:
-    """Of a call that executes a program."""
+    """A call that executes a program."""
 
     __slots__ = ("argv", "path")
     is_conditional = False
@@ -108,7 +108,7 @@ class ExecutionLayout:
 
 
 class SocketLayout:
-    """Of a call that makes a socket, or uses one with an address."""
+    """A call that makes a socket, or uses one with an address."""
 
     __slots__ = ("address", "is_conditional", "size", "use")
 
@@ -131,7 +131,7 @@ class SocketLayout:
 
 
 class SignalLayout:
-    """Of a call that sends a signal, or gets hold of a process to do so."""
+    """A call that sends a signal, or opens a pidfd to do so."""
 
     __slots__ = ("target",)
     is_conditional = False
@@ -141,14 +141,14 @@ class SignalLayout:
 
 
 class CoreLimitLayout:
-    """Of a call that stops where it sets the limit of core dumps."""
+    """A call that stops where it sets the limit of core dumps."""
 
     __slots__ = ()
     is_conditional = True
 
 
 class TokenLayout:
-    """Of a call that stops where it moves a few bytes, as who takes part in a job server does."""
+    """A call that stops where it moves a few bytes, as clients of a job server do."""
 
     __slots__ = ("takes",)
     is_conditional = True
@@ -158,7 +158,7 @@ class TokenLayout:
 
 
 class AffinityLayout:
-    """Of a call that stops for the sake of `tracer.recorder.cpu_affinity`, and is not recorded."""
+    """A call that stops for `tracer.recorder.cpu_affinity`, and is not recorded."""
 
     __slots__ = ("sets",)
     is_conditional = False
@@ -241,11 +241,10 @@ and `of`. A call that is newer than python-ptrace also needs its number: `syscal
 """
 
 CORE_LIMIT = "setrlimit(RLIMIT_CORE)"
-"""What both calls of that layout are called where it was refused: libc makes the first by the
-second."""
+"""The name of both calls where the limit was refused: libc makes the first by the second."""
 
 MOST_TOKENS = 15
-"""As many bytes at once; make and Rust move one, scripts/jobserver-exec of Linux eight."""
+"""How many bytes a client moves at once: make and Rust 1, scripts/jobserver-exec of Linux 8."""
 
 
 def recorded() -> tuple[str, ...]:

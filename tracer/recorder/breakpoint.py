@@ -1,13 +1,13 @@
 """Sees a build script read its environment: a breakpoint on libc's `getenv`.
 
-It is set when the program has reached its entry point, where the loader has mapped and relocated
-libc but nothing of the program has run. `secure_getenv` ends in `getenv` (glibc, musl), so one is
-enough. What reads `environ` itself (`env::vars()`, shells, Python) is not seen, and a static
-program without the symbol is not seen at all.
+It is inserted when the program has reached its entry point: the loader has mapped and relocated
+libc by then, and nothing of the program has run. `secure_getenv` ends in `getenv` (glibc, musl), so
+one breakpoint is enough. Programs that read `environ` themselves (`env::vars()`, shells, Python)
+are not seen, and neither is a static program without the symbol.
 
     executed ──▶ trap at the entry point ──▶ trap at getenv ◀──────────┐
                                                   │ name is read       │
-                                                  ├─ instruction done by hand ─▶ runs on
+                                                  ├─ instruction emulated ─▶ runs on
                                                   └─ original put back, one step ─▶ trap put back
 
 Part of the supervisor: standard library only, nothing heavy.
@@ -28,7 +28,7 @@ _LIBRARIES = (b"libc.so", b"libc-", b"ld-musl-", b"libc.musl-")
 
 
 class Breakpoints:
-    """The traps in one program's memory; its forks inherit them with the memory."""
+    """The breakpoints in one program's memory; its forks inherit them with the memory."""
 
     __slots__ = ("_entry", "_originals", "_stepping", "names", "unseen")
 
@@ -40,7 +40,7 @@ class Breakpoints:
         self._stepping: dict[int, int] = {}  # Thread to the address it is stepping over.
 
     def is_stepping(self, tid: int) -> bool:
-        """Say whether `tid` has to go on by a single step."""
+        """Say whether `tid` has to be resumed for a single step."""
         return tid in self._stepping
 
     def forget(self, tid: int) -> None:
@@ -51,8 +51,8 @@ class Breakpoints:
         """Handle a SIGTRAP that `tid` is about to get.
 
         Returns:
-            The name that `getenv` was asked for, empty where it was another trap of ours, or None
-            where the signal is not ours and has to be delivered.
+            The name that `getenv` was asked for; empty for another of our traps; None if the signal
+            is not ours and has to be delivered.
 
         Raises:
             OSError: The process is gone or unreadable.
@@ -90,7 +90,7 @@ class Breakpoints:
         return b"" if is_again or name is None else name
 
     def insert(self, tid: int, address: int) -> None:
-        """Set a trap at `address`.
+        """Insert a trap at `address`.
 
         Raises:
             OSError: The process is gone, or nothing is mapped there.
@@ -100,13 +100,13 @@ class Breakpoints:
         ptrace.poke(tid, address, registers.TRAP)
 
     def _restart(self, tid: int, values: list[int], address: int) -> None:
-        """Take the trap at `address` away and make `tid` run what it covered."""
+        """Remove the trap at `address` and make `tid` run what it covered."""
         ptrace.poke(tid, address, self._originals[address][: len(registers.TRAP)])
         registers.set_program_counter(values, address)
         registers.store(tid, values)
 
     def _at_entry_point(self, pid: int, tid: int) -> None:
-        """Find `getenv` now that everything is mapped, and set the trap there."""
+        """Find `getenv`, now that everything is mapped, and insert the trap there."""
         with open(b"/proc/%d/environ" % pid, "rb") as file:
             variables = file.read().split(b"\0")
         self.names = frozenset(variable.split(b"=", 1)[0] for variable in variables)

@@ -11,7 +11,12 @@ from buildperm.tracer.recorder.location import AT_FDCWD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from buildperm.tracer.recorder.observation import Decoded, Handler, Observer, SyscallInfo
+    from buildperm.tracer.recorder.observation import (
+        Decoded,
+        Handler,
+        Observer,
+        SyscallInfo,
+    )
     from buildperm.tracer.recorder.process_tree import Process
     from buildperm.tracer.syscall_table import ChangeLayout
 
@@ -24,13 +29,13 @@ def handler(observer: Observer, _name: str, layout: ChangeLayout) -> Handler:
     resume = observer.resume
     follows, flags_at = layout.follows, layout.flags
     is_text = change == "symlinked"
-    # Only of these it matters which two went together; looking twice costs as much again.
+    # Only for these two does it matter which paths went together; looking twice doubles the cost.
     has_two = change in ("renamed", "linked")
 
     def copied(tid: int, syscall: SyscallInfo, where: tuple[int, int]) -> tuple[int, bytes | None]:
         start = syscall[where[0] + 1] if where[0] >= 0 else AT_FDCWD
         if where[1] < 0 or not syscall[where[1] + 1]:
-            return start, None  # by descriptor: utimensat(2) with no path
+            return start, None  # By descriptor: utimensat(2) without a path.
         return start, observer.host_path(memory.c_string(tid, syscall[where[1] + 1]) or b"")
 
     def named(tid: int, pid: int, arguments: Decoded) -> tuple[bytes, bytes]:
@@ -57,7 +62,7 @@ def handler(observer: Observer, _name: str, layout: ChangeLayout) -> Handler:
 
     def on_entry(tid: int, process: Process, syscall: SyscallInfo) -> Decoded:
         given = arguments(tid, syscall)
-        # What the filter answers is not made by the script: nothing can come between.
+        # The script does not make a call that the filter answers: nothing can come in between.
         if syscall[7] or not has_two:
             return given, None
         return given, (syscall, named(tid, process.pid, given))
@@ -87,7 +92,7 @@ def handler(observer: Observer, _name: str, layout: ChangeLayout) -> Handler:
 
 
 def changed(path: bytes) -> Decoded:
-    """Return what an `enter` would keep of a change whose file is known for certain."""
+    """Return what `on_entry` would return for a change of a file that is known for certain."""
     return None, (path, b"")
 
 

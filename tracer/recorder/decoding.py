@@ -41,8 +41,8 @@ _TYPES = {
 }
 _TYPE_MASK = 0xF  # socket(2): SOCK_NONBLOCK and SOCK_CLOEXEC are above it
 
-# Arguments for which a call is refused that is otherwise let pass, by call: which one it is, and
-# what its values are called. clone(2), fcntl(2), prctl(2), seccomp(2).
+# By call, the argument for which it is refused although it is allowed otherwise: its index, and the
+# names of its values. clone(2), fcntl(2), prctl(2), seccomp(2).
 _CLONE_FLAGS = {0x00800000: "CLONE_UNTRACED", 0x00002000: "CLONE_PTRACE"}
 _NAMED: dict[str, tuple[int, dict[int, str]]] = {
     "fcntl": (1, {8: "F_SETOWN", 15: "F_SETOWN_EX"}),
@@ -72,7 +72,7 @@ def creates(flags: int) -> bool:
 
 
 def needs_ownership(flags: int) -> bool:
-    """Say whether only the owner of a file may open it with `flags`."""
+    """Say whether only the owner of a file can open it with `flags`."""
     return bool(flags & _O_NOATIME)
 
 
@@ -88,7 +88,7 @@ def socket_type(number: int) -> str:
 
 
 def refused_call(name: str, syscall: Sequence[int]) -> str:
-    """Return what a call is named that the filter refuses: with the argument that it is for.
+    """Return the name of a refused call, with the argument that it was refused for, if any.
 
     Args:
         name: Of the call.
@@ -97,7 +97,7 @@ def refused_call(name: str, syscall: Sequence[int]) -> str:
     if name == "clone":
         flags = [text for flag, text in _CLONE_FLAGS.items() if syscall[1] & flag]
         return f"clone({flags[0]})" if flags else name
-    # Without a filter it only asks whether the kernel knows the flag, as libseccomp does.
+    # With a null pointer it only asks whether the kernel knows the flag, as libseccomp does.
     if name == "seccomp" and syscall[1] & 1 and syscall[2] & _NEW_LISTENER and syscall[3]:
         return "seccomp(SECCOMP_FILTER_FLAG_NEW_LISTENER)"
     at, values = _NAMED.get(name, (0, {}))
@@ -159,7 +159,7 @@ def arguments(tid: int, pointer: int) -> tuple[bytes, ...]:
 
 
 def command_line(pid: int) -> tuple[bytes, ...]:
-    """Return the arguments that the kernel itself gave a program that has just been executed."""
+    """Return the arguments of a program that has just been executed, as the kernel has them."""
     try:
         file = os.open(b"/proc/%d/cmdline" % pid, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -190,8 +190,8 @@ def _format_address(pid: int, tid: int, number: int, raw: bytes) -> str:
         path = name.split(b"\0", 1)[0]
         if not path:
             return ""
-        # Nothing has been connected that could be asked, and a name can be written so that it looks
-        # like another one: `/proc/self/root/run/docker.sock`, `/run/nscd/../docker.sock`.
+        # There is no connection yet whose address the kernel could tell, and a path can be written
+        # to look like another: `/proc/self/root/run/docker.sock`, `/run/nscd/../docker.sock`.
         named = location.absolute(pid, tid, location.AT_FDCWD, path)
         return encode(location.resolved(named) if named.startswith(b"/") else named)
     if number == _socket.AF_NETLINK and len(raw) >= 12:

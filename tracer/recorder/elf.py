@@ -1,7 +1,7 @@
 """Finds functions by name in a program or library: elf(5), 64 bits, little-endian.
 
-The file may be the build script itself, so every number in it is a claim: all reads are bounded,
-and what does not add up is a file without functions.
+The file may be the build script itself, so no number in it is trusted: all reads are bounded, and
+a file that is inconsistent has no functions.
 
 Part of the supervisor: standard library only, nothing heavy.
 """
@@ -27,7 +27,7 @@ _NAME_MAX = 4096  # Bytes of the name of a library, with the zero at its end.
 
 
 class Image:
-    """An ELF file, open for questions."""
+    """An open ELF file."""
 
     __slots__ = ("_file", "_header")
 
@@ -35,7 +35,7 @@ class Image:
         """Open `path`.
 
         Raises:
-            OSError: It cannot be read, or is no file but a device or the like.
+            OSError: It cannot be read, or is not a regular file.
             ValueError: It is not such a file.
         """
         self._file = location.open_regular_file(path)
@@ -49,11 +49,11 @@ class Image:
         os.close(self._file)
 
     def is_static(self) -> bool:
-        """Say whether no loader has to run before it."""
+        """Say whether it runs without a loader."""
         return all(segment[0] != _INTERPRETER for segment in self._table(32, 54, _SEGMENT))
 
     def interpreter(self) -> bytes:
-        """Return the path of the loader that has to run before it; empty if none has."""
+        """Return the path of the loader that it needs; empty if it needs none."""
         for kind, _, offset, _, _, size, *_ in self._table(32, 54, _SEGMENT):
             if kind == _INTERPRETER:
                 return self._read(offset, size).partition(b"\0")[0]
@@ -63,7 +63,7 @@ class Image:
         """Return the names of the libraries that it is linked with.
 
         Raises:
-            ValueError: Its tables do not add up.
+            ValueError: Its tables are inconsistent.
         """
         segments = self._table(32, 54, _SEGMENT)
         dynamic = next((segment for segment in segments if segment[0] == _DYNAMIC), None)
@@ -90,7 +90,7 @@ class Image:
         raise ValueError("a name of a library that is not there")
 
     def lowest(self) -> int:
-        """Return the address that its first byte wants to be mapped at."""
+        """Return the address at which its first byte asks to be mapped."""
         for kind, _, offset, address, *_ in self._table(32, 54, _SEGMENT):
             if kind == _LOAD:  # elf(5): in ascending order
                 return address - offset & ~0xFFF

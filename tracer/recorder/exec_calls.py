@@ -14,7 +14,12 @@ from buildperm.tracer.recorder.location import AT_FDCWD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from buildperm.tracer.recorder.observation import Decoded, Handler, Observer, SyscallInfo
+    from buildperm.tracer.recorder.observation import (
+        Decoded,
+        Handler,
+        Observer,
+        SyscallInfo,
+    )
     from buildperm.tracer.recorder.process_tree import Process
     from buildperm.tracer.syscall_table import ExecutionLayout
 
@@ -34,11 +39,11 @@ def handler(observer: Observer, _name: str, layout: ExecutionLayout) -> Handler:
         requested, pointer = decoded
         found: bytes = requested
         argv: tuple[bytes, ...] = ()
-        if -result != ENOENT:  # a search through PATH is not worth its arguments
+        if -result != ENOENT:  # A search through PATH is not worth its arguments.
             try:
                 argv = decoding.arguments(tid, pointer)
             except OSError:
-                pass  # gone, or unreadable: the next entry will say so
+                pass  # Gone, or unreadable: the next entry will say so.
         if -result in refusal.SANDBOX_ERRNOS or observer.is_hidden(result, requested):
             found = location.resolved(requested)
             refused = refused or refusal.may_execute(found)
@@ -54,9 +59,9 @@ def handler(observer: Observer, _name: str, layout: ExecutionLayout) -> Handler:
 
 
 def executed(pid: int, decoded: Decoded | None) -> tuple[bytes, bytes, tuple[bytes, ...]]:
-    """Return program, path asked for and arguments of what `pid` has just started.
+    """Return the program, the requested path and the arguments of what `pid` has just executed.
 
-    A program that is unreadable, or killed already, is called what was asked for.
+    The requested path stands for a program that is unreadable, or already killed.
     """
     program = location.program(pid)
     requested = program if decoded is None else decoded[0]

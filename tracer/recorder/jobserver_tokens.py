@@ -1,8 +1,8 @@
-"""Counts the tokens of Cargo's job server that a build script's processes take and give back.
+"""Counts the tokens of Cargo's job server that a build script's processes take and return.
 
-Whoever starts a job more takes a byte out of a pipe, and puts it back when the job has ended:
-make's manual, "POSIX Jobserver". They read and write one byte at a time, few of them some more, and
-the filter stops nothing else. A process that is killed has no time to put anything back.
+To start another job, a process reads a byte from a pipe. When the job has ended, it writes the byte
+back: make's manual, "POSIX Jobserver". Most move one byte at a time, and a few move some more. The
+filter ignores all other reads and writes. A process that is killed cannot return its tokens.
 
 Part of the supervisor: standard library only, nothing heavy.
 """
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 
 class JobserverTokens:
-    """What has been taken from one job server, and not been given back."""
+    """The tokens of one job server that the tree holds."""
 
     def __init__(self, resume: Callable[[int], None]) -> None:
-        """Begin with nothing; `resume` lets a stopped thread go on."""
-        self.held = bytearray()  # As they were: make's manual wants the same ones back.
-        self.returned = 0  # How many were put back in the tree's place.
+        """Start with no tokens; `resume` resumes a stopped thread."""
+        self.held = bytearray()  # The bytes themselves: make's manual wants the same ones back.
+        self.returned = 0  # How many the supervisor has returned for the tree.
         self._pipe = (0, 0)
         self._resume = resume
 
@@ -76,6 +76,6 @@ class JobserverTokens:
     ) -> None:
         self._resume(tid)
         for token in decoded[0][: max(0, result)]:
-            if self.held:  # Else it was read otherwise.
+            if self.held:  # Else it was read in a way that does not stop.
                 at = self.held.find(token)
                 del self.held[at if at >= 0 else -1]

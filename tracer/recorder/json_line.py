@@ -1,4 +1,4 @@
-"""Writes one line of a recording as JSON, by hand: importing `json` costs more than all of it.
+"""Writes one line of a recording as JSON, by hand: to import `json` takes longer than that.
 
 Part of the supervisor: standard library only, nothing heavy.
 """
@@ -85,7 +85,7 @@ def value(given: object) -> str:
 
 
 def _field(field: Field) -> tuple[Callable[[Any], str], bool]:
-    """Return what writes one field of an event, and whether it is left out where it says nothing.
+    """Return what writes one field of an event, and whether an empty one is left out.
 
     The comma before it is part of it.
     """

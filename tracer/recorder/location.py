@@ -15,7 +15,7 @@ from errno import EINVAL, ENAMETOOLONG
 
 AT_FDCWD = -100  # openat(2)
 TOO_LONG = b"..."
-"""Stands for the rest of a path that is too long for the kernel to tell."""
+"""Stands for the rest of a path that is too long for the kernel to return."""
 
 _DELETED = b" (deleted)"
 
@@ -23,9 +23,9 @@ _DELETED = b" (deleted)"
 def descriptor(pid: int, number: int) -> bytes:
     """Return the path of an open file, or its kind (`pipe:[7]`); empty where there is none.
 
-    The path of a file deeper than PATH_MAX is `TOO_LONG`, that of a directory ends in it.
-    proc_pid_fd(5): "(deleted)" follows the name of a file that has been unlinked. A file whose
-    name really ends so is recognised by still being there.
+    The path of a file deeper than PATH_MAX is `TOO_LONG`; that of such a directory ends in it.
+    proc_pid_fd(5): "(deleted)" follows the name of a file that has been unlinked. If a file of that
+    very name is there, it is the one.
     """
     return _magic(b"/proc/%d/fd/%d" % (pid, number))
 
@@ -45,7 +45,7 @@ def directory(pid: int, number: int) -> bytes:
 def absolute(pid: int, tid: int, number: int, path: bytes) -> bytes:
     """Return `path` as thread `tid` of process `pid` means it, made absolute, links kept.
 
-    `.` and empty components are left out; `..` stays, since what it leads to depends on links.
+    `.` and empty components are left out. `..` stays: where it leads depends on links.
     """
     if not path.startswith(b"/"):
         start = directory(tid, number)
@@ -70,7 +70,7 @@ def absolute(pid: int, tid: int, number: int, path: bytes) -> bytes:
 
 
 def with_proc_self(pid: int, path: bytes) -> bytes:
-    """Return `path` with `/proc/self` for the process's own folder, whose name says nothing."""
+    """Return `path` with `/proc/self` in place of `/proc/PID` of the process itself."""
     if path.startswith(b"/proc/"):
         own = b"/proc/%d/" % pid
         if path.startswith(own):
@@ -103,9 +103,9 @@ def parent_resolved(path: bytes) -> bytes:
 def open_regular_file(path: bytes) -> int:
     """Open the regular file at `path` for reading, and return its descriptor.
 
-    This process may open what a script may not, and what is at `path` can have changed since it was
-    looked at. Opening a device does something to it, and reading from a pipe takes from others. So
-    the file is only named at first (open(2), O_PATH), and then opened by that name.
+    This process may open what a script may not, and the script may have replaced what is at `path`.
+    Opening a device has effects, and reading from a pipe takes data from others. So the file is
+    first opened with O_PATH (open(2)), which has no effects, and then reopened if it is regular.
 
     Raises:
         OSError: It cannot be read, or is something else: EINVAL.
@@ -114,7 +114,7 @@ def open_regular_file(path: bytes) -> int:
     try:
         if not stat.S_ISREG(os.fstat(file).st_mode):
             raise OSError(EINVAL, os.strerror(EINVAL))
-        # O_NONBLOCK: not even a lease of somebody's is waited for, fcntl(2).
+        # O_NONBLOCK: do not even wait for a lease, fcntl(2).
         return os.open(b"/proc/self/fd/%d" % file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     finally:
         os.close(file)
@@ -146,9 +146,9 @@ def _is_same(link: bytes, path: bytes) -> bool:
 
 
 def _ancestor(link: bytes) -> bytes:
-    """Name a directory deeper than PATH_MAX by the nearest one above that has a short enough path.
+    """Return the nearest ancestor with a short enough path for a directory deeper than PATH_MAX.
 
-    A file has no way up.
+    From a file there is no way to its parent.
     """
     flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
     try:
@@ -174,6 +174,6 @@ def _ancestor(link: bytes) -> bytes:
 
 
 def signed(number: int) -> int:
-    """Read a register as the `int` that the kernel takes it for."""
+    """Return a register as the `int` that the kernel reads it as."""
     number &= 0xFFFFFFFF
     return number - 0x100000000 if number & 0x80000000 else number

@@ -4,8 +4,8 @@
                            │ refused: number -1, result -errno ──PTRACE_CONT──▶ running
                            └ execve that succeeds ──▶ exec stop ──PTRACE_CONT──▶ running
 
-Enforcement does not depend on what is read here; refusing a call that the filter has marked does
-not read anything either.
+Enforcement does not depend on what is read here. To refuse a call that the filter has marked, the
+recorder reads nothing either.
 
 Part of the supervisor: standard library only, nothing heavy.
 """
@@ -49,15 +49,15 @@ if TYPE_CHECKING:
     from buildperm.tracer.recorder.writer import Writer
 
 THREADS = 4
-"""How many threads there may be for each process of the limit: a thread takes a process ID, too."""
+"""How many threads the limit allows for each process: a thread takes up a process ID, too."""
 
-_ERRNO_MAX = 0xFFF  # seccomp(2): SECCOMP_RET_DATA carries more bits than an errno has
+_ERRNO_MAX = 0xFFF  # seccomp(2): SECCOMP_RET_DATA has more bits than an errno.
 _SIGTRAP = 5
 _SIGXFSZ = 25
 
 
 class Recorder:
-    """Traces one build script and everything that it starts, and reaps every child there is."""
+    """Traces one build script and everything that it starts, and reaps every child."""
 
     def __init__(self, writer: Writer, calls: dict[int, str]) -> None:
         """Prepare to record.
@@ -90,7 +90,7 @@ class Recorder:
             self._affinity.resume,
         )
         self._handlers |= self._affinity.handlers(calls)
-        # At the exit of one it may be another thread; the others wait as long as they like.
+        # execve(2) may end in another thread, and a read may block for as long as it likes.
         unpinned = {*of(ExecutionLayout), *of(TokenLayout)}
         self._unpinned_calls = {number for number, name in calls.items() if name in unpinned}
         self.tokens = JobserverTokens(self._affinity.resume)  # Of Cargo's job server.
@@ -103,12 +103,12 @@ class Recorder:
         self._is_stopping = False
 
     def attach(self, pid: int, program: bytes) -> None:
-        """Begin to trace the child `pid`, which has not confined itself or executed anything yet.
+        """Start to trace the child `pid`, which has neither confined itself nor executed anything.
 
-        Also hides this process from its tree and makes it the parent of orphans.
+        Also keeps the tree out of this process's memory and makes it the parent of orphans.
 
         Args:
-            pid: A child of this process, which waits for this to return.
+            pid: A child of this process; it waits until this has returned.
             program: The file whose environment reads are recorded wherever it is executed.
 
         Raises:
@@ -124,7 +124,7 @@ class Recorder:
         self._affinity.enable(pid)
 
     def count_tokens(self, pipe: tuple[int, int]) -> None:
-        """Count what the tree takes from a job server, given by device and inode."""
+        """Count the tokens that the tree takes from a job server, given by device and inode."""
         self._handlers |= self.tokens.handlers(self._calls, pipe)
 
     def expect_wrapper(
@@ -149,14 +149,14 @@ class Recorder:
             self.brokers |= signalling.brokers(self._calls)
 
     def run(self) -> int:
-        """Record until the build script has ended, then end what it has left running.
+        """Record until the build script has ended, then kill what it has left running.
 
         Returns:
             The script's wait status: wait(2).
         """
         if self._is_stopping:
             self._kill_all()
-        gc.disable()  # hundreds of thousands of tuples and no cycles: it would only cost time
+        gc.disable()  # Hundreds of thousands of tuples and no cycles: it would only cost time.
         try:
             return self._loop()
         finally:
@@ -184,12 +184,12 @@ class Recorder:
 
     @property
     def pids(self) -> set[int]:
-        """The IDs of all processes that the tree ever had."""
+        """The IDs of all processes that have ever been in the tree."""
         return self._tree.pids
 
     @property
     def live(self) -> list[int]:
-        """The IDs of the processes that live now."""
+        """The IDs of the processes that are alive now."""
         return [pid for pid in list(self._tree.processes) if pid not in self._wrapper_pids]
 
     def stop(self) -> None:
@@ -198,7 +198,7 @@ class Recorder:
         self._kill_all()
 
     def _at_other_stop(self, tid: int, status: int) -> None:
-        """Handle any other stop: ptrace(2), "Stopped states"."""
+        """Handle any stop that is not about a call: ptrace(2), "Stopped states"."""
         event, signal = status >> 16, status >> 8 & 0xFF
         process = self._threads.get(tid) or self._tree.add_unreported(tid)
         if event == ptrace.EVENT_EXEC:
@@ -212,7 +212,7 @@ class Recorder:
         elif signal == _SIGTRAP:
             self._at_sigtrap(tid, process)
         else:
-            # A tracer is told of ignored signals as well: sig_ignored() in kernel/signal.c.
+            # A tracer also sees signals that the process ignores: sig_ignored(), kernel/signal.c.
             self.met_file_limit |= signal == _SIGXFSZ
             self._resume(tid, process, signal)
 
@@ -256,7 +256,7 @@ class Recorder:
                 self._affinity.resume_call(tid)
 
     def _refuse_foreign(self, tid: int, process: Process, syscall: SyscallInfo) -> None:
-        """Refuse a call of another architecture, whose number says nothing here."""
+        """Refuse a call of another architecture, whose number means nothing here."""
         errno = syscall[7] & _ERRNO_MAX
         if not registers.skip_foreign_call(tid, -errno):
             kill(tid)
@@ -330,7 +330,7 @@ class Recorder:
         self._tree.set_root(process)
 
     def _at_syscall_exit_stop(self, tid: int) -> None:
-        """Handle the exit stop of a recorded call."""
+        """Handle the syscall-exit-stop of a recorded call."""
         pending = self._in_call.pop(tid, None)
         if pending is None:
             request(CONT, tid, None, None)
@@ -341,7 +341,7 @@ class Recorder:
             on_exit(tid, process, decoded, result, False)
 
     def _at_exec_stop(self, pid: int) -> None:
-        """Handle an exec stop: `pid` is the process, whichever of its threads made the call."""
+        """Handle PTRACE_EVENT_EXEC: `pid` is the process, whichever thread made the call."""
         if not self.has_begun:
             request(CONT, pid, None, None)
             return
@@ -362,7 +362,7 @@ class Recorder:
         request(CONT, pid, None, None)
 
     def _at_clone_stop(self, tid: int, process: Process) -> None:
-        """Handle the report of a new thread or process."""
+        """Handle PTRACE_EVENT_FORK, VFORK and CLONE: a new thread or process."""
         made = ptrace.event_message(tid)
         if made:
             self._tree.add_reported(made, process)
@@ -378,14 +378,14 @@ class Recorder:
         return most > 0 and self._tree.exceeds(most, most * THREADS)
 
     def _at_event_stop(self, tid: int, process: Process) -> None:
-        """Handle the first stop of a thread, or the end of its group-stop."""
+        """Handle PTRACE_EVENT_STOP: the first stop of a thread, or the end of its group-stop."""
         if self._is_stopping:
             self._kill_all()
         self._affinity.unpin_new(tid)
         self._resume(tid, process, 0)
 
     def _at_sigtrap(self, tid: int, process: Process) -> None:
-        """Handle SIGTRAP, which is a breakpoint of ours or the program's own affair."""
+        """Handle SIGTRAP: one of our breakpoints, or the program's own."""
         points = process.breakpoints
         name = None
         if points is not None:
@@ -427,15 +427,15 @@ class Recorder:
             )
 
     def _end_rest(self) -> None:
-        """Kill and reap until no child is left, daemons included, and count them."""
+        """Kill and reap all that is left, daemons included, and count it."""
         killed: set[int] = set()
         try:
-            while True:  # what has ended by itself by now is not counted
+            while True:  # What has already ended by itself is not counted.
                 tid, status = os.waitpid(-1, WALL | os.WNOHANG)
                 if not tid:
                     break
                 if status == SYSCALL_EXIT_STOP:
-                    self._at_syscall_exit_stop(tid)  # it has been done, so it is recorded
+                    self._at_syscall_exit_stop(tid)  # The call was made, so it is recorded.
                 elif status & 0xFF == 0x7F:
                     if tid not in self._threads:
                         self._tree.add_unreported(tid)

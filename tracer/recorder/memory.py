@@ -1,4 +1,4 @@
-"""Reads what a traced process has in its memory, never across a page that is not there.
+"""Reads the memory of a traced process, up to the first page that is not mapped.
 
 Part of the supervisor: standard library only, nothing heavy.
 """

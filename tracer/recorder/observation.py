@@ -1,8 +1,8 @@
 """Turns the two stops of a system call into an event.
 
-At the entry only what the process may overwrite is copied; at the exit the kernel's answer is read.
-Each `leave` lets the process go on as soon as nothing more has to be read from it, so that it runs
-while the event is filed.
+At the entry, only what the process may overwrite is copied. At the exit, the kernel's answer is
+read. Each `on_exit` resumes the process as soon as nothing more has to be read from it, so that it
+runs while the event is written down.
 
 Part of the supervisor: standard library only, nothing heavy.
 """
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from buildperm.tracer.recorder.writer import Writer
 
     SyscallInfo: TypeAlias = tuple[int, ...]
-    """Number, six arguments and filter data, as `ptrace.stopped_call` gives them."""
+    """Number, six arguments and filter data: `ptrace.seccomp_stop_info`."""
     Decoded: TypeAlias = tuple[Any, ...]
-    """What an `enter` keeps for its `leave`; None: nothing to record."""
+    """The arguments that an `on_entry` has read for its `on_exit`; None: nothing to record."""
     OnEntry: TypeAlias = Callable[[int, Process, SyscallInfo], Decoded | None]
     OnExit: TypeAlias = Callable[[int, Process, Decoded, int, bool], None]
     """Takes the result (-errno for a failure) and whether the filter refused the call."""
@@ -48,17 +48,17 @@ if TYPE_CHECKING:
 
 
 class Observer:
-    """What reading calls of any kind has in common, and for each call number how to read it."""
+    """Has for each call number what reads it, and what all of these have in common."""
 
     def __init__(
         self, writer: Writer, calls: dict[int, str], resume: Callable[[int], None]
     ) -> None:
         self.writer = writer
-        self.resume = resume  # Lets a stopped thread go on.
+        self.resume = resume  # Resumes a stopped thread.
         self.paths = open_calls.OpenedPaths()
         self.hides: Callable[[bytes], bool] | None = None  # See Recorder.expect_wrapper.
         self.is_written: Callable[[bytes], bool] | None = None  # Likewise.
-        self.by_namespace_pid: dict[int, int] | None = None  # See Tree.
+        self.by_namespace_pid: dict[int, int] | None = None  # See ProcessTree.
         self.handlers: dict[int, Handler] = {}
         for number, name in calls.items():
             layout = CALLS.get(name)
@@ -67,7 +67,7 @@ class Observer:
                 self.handlers[number] = make(self, name, layout)
 
     def host_path(self, path: bytes) -> bytes:
-        """Return `path` with the process in `/proc/N`, as it is numbered within, as it is here."""
+        """Return `path` with the N of `/proc/N` as it is in this PID namespace."""
         if self.by_namespace_pid is None or not path.startswith(b"/proc/"):
             return path
         number, slash, rest = path[6:].partition(b"/")
@@ -85,9 +85,10 @@ class Observer:
         return self.hides(location.resolved(wanted))
 
     def crosses(self, result: int, path: bytes, origin: bytes) -> bool:
-        """Tell whether two places that may both be written are only on different mounts.
+        """Say whether a rename or link only failed because its two paths are on different mounts.
 
-        rename(2), EXDEV: what happens between a temporary folder and any other on many machines.
+        Both may be written. rename(2), EXDEV: on many machines, that is how a rename between the
+        temporary folder and any other folder ends.
         """
         if self.is_written is None or -result != EXDEV or not origin:
             return False

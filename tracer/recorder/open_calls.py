@@ -1,4 +1,4 @@
-"""Reads the calls that open files, and tells which opened something else than was asked for.
+"""Reads the calls that open files, and detects those that opened another file than requested.
 
 Part of the supervisor: standard library only, nothing heavy.
 """
@@ -13,7 +13,12 @@ from buildperm.tracer.recorder.location import AT_FDCWD, TOO_LONG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from buildperm.tracer.recorder.observation import Decoded, Handler, Observer, SyscallInfo
+    from buildperm.tracer.recorder.observation import (
+        Decoded,
+        Handler,
+        Observer,
+        SyscallInfo,
+    )
     from buildperm.tracer.recorder.process_tree import Process
     from buildperm.tracer.syscall_table import OpenLayout
 
@@ -74,16 +79,16 @@ def handler(observer: Observer, _name: str, layout: OpenLayout) -> Handler:
 
 
 class OpenedPaths:
-    """Compares paths as they were asked for with those that were opened, and remembers both."""
+    """Compares requested paths with those that were opened, and caches what it has found out."""
 
     def __init__(self) -> None:
-        self._explained: set[tuple[bytes, bytes]] = set()  # Path asked for, where links lead.
+        self._explained: set[tuple[bytes, bytes]] = set()  # Requested path, where its links lead.
         self._directories: dict[bytes, bytes] = {}  # Where directories with `..` lead.
 
     def differ(self, tid: int, pid: int, start: int, path: bytes, found: bytes) -> bool:
-        """Say whether `found` was opened although `path` was asked for, and no link explains it."""
+        """Say whether `path` was requested but `found` was opened, and no link explains it."""
         if not found.startswith(b"/"):
-            return not found  # empty: closed again already by another thread
+            return not found  # Empty: another thread has already closed it.
         if (path, found) in self._explained:
             return False
         if not path.startswith(b"/") and b".." not in path and found.endswith(b"/" + path):
@@ -93,14 +98,14 @@ class OpenedPaths:
             return False
         led = location.resolved(wanted)
         if led not in (found, posixpath.dirname(found)) and not found.endswith(TOO_LONG):
-            return True  # the directory: O_TMPFILE
+            return True  # Not even its directory, which O_TMPFILE takes.
         if len(self._explained) >= _CACHED:
             self._explained.clear()
         self._explained.add((wanted, found))
         return False
 
     def failed(self, wanted: bytes) -> bytes:
-        """Return the path of an open that failed by itself, without the `..` in it."""
+        """Return `wanted`, which could not be opened, without its `..` components."""
         if b"/.." not in wanted:
             return wanted
         directory, name = posixpath.split(wanted)

@@ -1,7 +1,7 @@
-"""The process tree as it is now: who made whom, and which thread belongs to which process.
+"""The process tree as it is now: parents, children, and the threads of each process.
 
-What the recording calls a process is one program in one process: a fork that has not executed
-anything acts for the one that made it, and a second program in the same process is another one.
+In the recording, a process is one program in one process. A fork that has executed nothing counts
+as its parent. A second program in the same process counts as another process.
 
 Part of the supervisor: standard library only, nothing heavy.
 """
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from buildperm.tracer.recorder.writer import Writer
 
 SIGKILL = 9  # signal(7)
-_CHAINS = 100_000  # More chains than that are not told apart: memory has to stay bounded.
+_CHAINS = 100_000  # Further ones are not told apart: memory has to stay bounded.
 
 
 class Process:
-    """A live thread group, under the key of the program in the recording that it acts for."""
+    """A live thread group, with the key of the recorded process that it counts as."""
 
     __slots__ = ("breakpoints", "chain", "has_program", "key", "pid", "program", "threads")
 
@@ -40,30 +40,30 @@ class ProcessTree:
     def __init__(self, writer: Writer) -> None:
         self.threads: dict[int, Process] = {}  # By thread ID.
         self.processes: dict[int, Process] = {}  # By process ID.
-        self.pids: set[int] = set()  # Of all processes that there ever were.
-        self._ended: set[int] = set()  # Of those that have ended; whoever made them may not know.
-        # Process ID by the one that it has in a PID namespace of its own; None: there is none.
+        self.pids: set[int] = set()  # Of all processes that have ever been in the tree.
+        self._ended: set[int] = set()  # Those that have ended, and may be zombies.
+        # Process ID by ID in the PID namespace of the script; None: the script has none of its own.
         self.by_namespace_pid: dict[int, int] | None = None
         self._writer = writer
         self._chains: dict[tuple[int, bytes], int] = {}
-        self._unreported: set[int] = set()  # Seen before they were reported to have been made.
+        self._unreported: set[int] = set()  # They stopped before their creation was reported.
         self._root = Process(0, 0, 0, None)
 
     def add_root(self, pid: int) -> Process:
-        """Begin with the process that will execute the build script."""
+        """Add the first process, which will execute the build script."""
         self._root = self._add(Process(pid, pid, 0, None))
         return self._root
 
     def set_root(self, process: Process) -> None:
-        """Have `process` be the one that will execute the build script, whoever made it."""
+        """Make `process` the one that will execute the build script, whatever its parent."""
         process.key, process.chain, process.has_program = process.pid, 0, False
         self._root = process
 
     def add_reported(self, tid: int, creator: Process) -> None:
-        """Enter the thread or process `tid` that `creator` reports to have made.
+        """Add the thread or process `tid`, whose creation by `creator` has been reported.
 
-        ptrace(2), PTRACE_O_TRACECLONE: whether this report or the first stop of what was made
-        comes first is not defined, and it may even have ended by now.
+        ptrace(2), PTRACE_O_TRACECLONE: the first stop of `tid` may come before or after this
+        report, and `tid` may even have ended by now.
         """
         if tid not in self._unreported:
             self._enter(tid, creator)
@@ -74,7 +74,7 @@ class ProcessTree:
             process.key, process.chain = creator.key, creator.chain  # CLONE_PARENT
 
     def add_unreported(self, tid: int) -> Process:
-        """Enter a thread that has stopped before anybody reported to have made it."""
+        """Add a thread that has stopped before its creation was reported."""
         group = parent = 0
         try:
             with open(b"/proc/%d/status" % tid, "rb") as file:
@@ -91,7 +91,7 @@ class ProcessTree:
         return self._enter(tid, creator)
 
     def executed(self, pid: int, former: int, program: bytes, argv: tuple[bytes, ...]) -> Process:
-        """Note that `pid` now runs `program`; its thread `former` has become its only one.
+        """Note that `pid` now runs `program`, and that its thread `former` is now its only one.
 
         execve(2): all other threads are gone, and the caller takes the leader's ID.
         """
@@ -111,9 +111,9 @@ class ProcessTree:
         return process
 
     def exceeds(self, processes: int, threads: int) -> bool:
-        """Tell whether there are more than so many, with what has ended and nobody has waited for.
+        """Say whether there are more than so many, zombies included.
 
-        wait(2), "zombie": that takes a process ID as well.
+        wait(2): a zombie takes up a process ID as well.
         """
         living = len(self.processes)
         if processes < living or threads < len(self.threads):
@@ -126,7 +126,7 @@ class ProcessTree:
         """Forget a thread that has ended."""
         process = self.threads.pop(tid, None)
         if process is None:
-            self._unreported.add(tid)  # killed before its first stop; the report may still come
+            self._unreported.add(tid)  # Killed before its first stop; the report may still come.
             return
         process.threads.discard(tid)
         if not process.threads and self.processes.get(process.pid) is process:
@@ -165,7 +165,7 @@ def _namespace_pid(pid: int) -> int:
 
 
 def kill(pid: int) -> None:
-    """Kill a process or the process of a thread, if it is still there."""
+    """Kill a process, or the process of a thread, if it is still there."""
     try:
         os.kill(pid, SIGKILL)
     except ProcessLookupError:
@@ -173,12 +173,12 @@ def kill(pid: int) -> None:
 
 
 def children() -> list[int]:
-    """Return what has this process for a parent: proc_tid_children(5)."""
+    """Return the children of this process: proc_tid_children(5)."""
     found: list[int] = []
     try:
         for tid in os.listdir("/proc/self/task"):
             with open(f"/proc/self/task/{tid}/children", "rb") as file:
                 found += map(int, file.read().split())
     except OSError:
-        pass  # a kernel without CONFIG_PROC_CHILDREN
+        pass  # A kernel without CONFIG_PROC_CHILDREN.
     return found

@@ -47,7 +47,7 @@ EVENT_EXEC = 4
 EVENT_SECCOMP = 7
 EVENT_STOP = 128
 
-# The whole wait status of the two stops that make up nearly everything: wait(2), ptrace(2).
+# The whole wait status of the two stops that are nearly all: wait(2), ptrace(2).
 SECCOMP_STOP = EVENT_SECCOMP << 16 | 5 << 8 | 0x7F  # SIGTRAP, "PTRACE_EVENT_SECCOMP"
 SYSCALL_EXIT_STOP = (5 | 0x80) << 8 | 0x7F  # SIGTRAP marked by TRACESYSGOOD, "Syscall-stops"
 
@@ -59,7 +59,7 @@ NT_ARM_SYSTEM_CALL = 0x404  # elf.h; the number of the call that aarch64 is abou
 _PR_SET_DUMPABLE = 4  # PR_SET_DUMPABLE(2const)
 _PR_SET_CHILD_SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER(2const)
 
-libc = ctypes.PyDLL(None, use_errno=True)  # these calls are too short to let go of the lock
+libc = ctypes.PyDLL(None, use_errno=True)  # These calls are too short to release the lock.
 request = libc.ptrace
 """Send `(request, tid, address, data)`; -1 and errno on failure, mostly ESRCH: it was killed."""
 request.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p)
@@ -97,7 +97,7 @@ def seccomp_stop_info(tid: int) -> tuple[int, ...] | None:
 
 
 def exit_stop_result(tid: int) -> int | None:
-    """Return what the call of an exit stop gave, -errno for a failure; None if `tid` is gone."""
+    """Return the result at a syscall-exit-stop, -errno for a failure; None if `tid` is gone."""
     if request(GET_SYSCALL_INFO, tid, _INFO_SIZE, _info_address) <= 0:
         return None
     result: int = _RESULT.unpack_from(_info)[0]
@@ -105,7 +105,7 @@ def exit_stop_result(tid: int) -> int | None:
 
 
 def event_message(tid: int) -> int:
-    """Return the message of an event stop (a new process, a former thread), 0 if `tid` is gone."""
+    """Return the message of an event stop: a new process, a former thread; 0 if `tid` is gone."""
     if request(GETEVENTMSG, tid, None, _word_address) == -1:
         return 0
     return _word.value
@@ -153,11 +153,11 @@ def is_gone() -> bool:
 def make_undumpable() -> None:
     """Keep other processes of this user out of this one's memory: ptrace(2), access mode checks.
 
-    Only after the tracee has been attached: it is born as undumpable as its parent is then.
+    Only once the tracee is attached: a child is made as undumpable as its parent is at that time.
     """
     libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def adopt_orphans() -> None:
-    """Become the parent of every descendant whose own parent ends, daemons included."""
+    """Become the parent of each descendant whose own parent ends, daemons included."""
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

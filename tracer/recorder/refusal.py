@@ -1,8 +1,8 @@
 """Tells a refusal by the sandbox from a failure that would have happened anyway.
 
-A call that fails with EACCES, EPERM, EXDEV or EROFS is replayed in thought by this process, which
-runs as the same user but outside the sandbox: may *it* do the same to the same path? Nothing is
-opened or changed for that, so a replay has no effect of its own (a FIFO, a tape, a lock).
+This process runs as the same user, but outside the sandbox. Where a call fails with EACCES, EPERM,
+EXDEV or EROFS, it finds out whether *it* could do the same to the same path. It opens and changes
+nothing to do so: that would have effects of its own on a FIFO, a tape, a lock.
 ENOENT is never a refusal, unless a sandbox wrapper does not show everything: then it is
 one where the path is not mounted within and leads to something outside.
 

@@ -47,7 +47,7 @@ _number_vector = (ctypes.c_size_t * 2)(ctypes.addressof(_number), ctypes.sizeof(
 
 
 def load(tid: int) -> list[int] | None:
-    """Return the registers of `tid`, or None if it is gone."""
+    """Return the registers of `tid`; None if it is gone."""
     if request(GETREGSET, tid, NT_PRSTATUS, ctypes.addressof(_vector)) == -1:
         return None
     return list(_layout.unpack(_buffer))
@@ -60,7 +60,7 @@ def store(tid: int, values: list[int]) -> bool:
 
 
 def first_argument(values: list[int]) -> int:
-    """Return what a function that has just been entered was given first."""
+    """Return the first argument of a function that has just been entered."""
     return values[_ARGUMENT]
 
 
@@ -70,18 +70,18 @@ def program_counter(values: list[int]) -> int:
 
 
 def set_program_counter(values: list[int], address: int) -> None:
-    """Make the thread go on at `address`."""
+    """Set the program counter."""
     values[_COUNTER] = address
 
 
 def skip_call(tid: int, result: int) -> bool:
-    """Have the call that `tid` is stopped in return `result`, -errno to fail, without being made.
+    """Skip the call that `tid` is stopped in, and make `result` its result; -errno to fail.
 
-    seccomp(2), SECCOMP_RET_TRACE: a tracer that sets the number to -1 has the call skipped, and
-    its result is what the tracer leaves in the register.
+    seccomp(2), SECCOMP_RET_TRACE: the kernel skips a call whose number the tracer sets to -1. The
+    result is what the tracer leaves in the register.
 
     Returns:
-        False if it could not be done; the thread must then not be let go on.
+        False if that failed; the thread must then not be resumed.
     """
     values = load(tid)
     if values is None:
@@ -97,13 +97,13 @@ def skip_call(tid: int, result: int) -> bool:
 
 
 def skip_foreign_call(tid: int, result: int) -> bool:
-    """Do as `answer` does for a call of another architecture; only on x86-64.
+    """Skip a call of another architecture; only on x86-64.
 
-    A 32-bit program has fewer registers, which GETREGSET gives in another layout. To a 64-bit
-    tracer struct user (sys/user.h) is the same whatever it traces: ptrace(2), PTRACE_POKEUSER.
+    A 32-bit program has fewer registers, which GETREGSET returns in another layout. To a 64-bit
+    tracer, struct user (sys/user.h) is always the same: ptrace(2), PTRACE_POKEUSER.
 
     Returns:
-        False if it could not be done; the thread must then not be let go on.
+        False if that failed; the thread must then not be resumed.
     """
     for place, value in ((_RESULT, result), (_CALL, -1)):
         if request(POKEUSER, tid, 8 * place, value & 0xFFFFFFFFFFFFFFFF) == -1:
@@ -112,13 +112,13 @@ def skip_foreign_call(tid: int, result: int) -> bool:
 
 
 def replace_call(tid: int, values: list[int], number: int, arguments: tuple[int, ...]) -> bool:
-    """Have `tid`, stopped in a call by the filter, make another one; `values` are its registers.
+    """Replace the call that the filter has stopped `tid` in; `values` are its registers.
 
-    The first argument has to stay the same: aarch64 keeps a copy of it that cannot be reached, for
-    a call that is made again after a signal.
+    The first argument has to stay the same: aarch64 keeps a copy of it out of reach, for a call
+    that is restarted after a signal.
 
     Returns:
-        False if it could not be done; the thread must then not be let go on.
+        False if that failed; the thread must then not be resumed.
     """
     changed = list(values)
     for place, argument in zip(_CALLED_WITH, arguments, strict=True):
@@ -136,10 +136,10 @@ def replace_call(tid: int, values: list[int], number: int, arguments: tuple[int,
 
 
 def restore_call(tid: int, values: list[int], result: int) -> bool:
-    """Undo `substitute` at the exit of the call, and have `tid` find `result`.
+    """Undo `replace_call` at the exit of the call, and make `result` the result.
 
     Returns:
-        False if it could not be done; the thread must then not be let go on.
+        False if that failed; the thread must then not be resumed.
     """
     now = load(tid)
     if now is None:
@@ -155,7 +155,7 @@ def restore_call(tid: int, values: list[int], result: int) -> bool:
 def emulated(
     code: bytes, address: int, values: list[int], machine: str = MACHINE
 ) -> tuple[list[int], bytes] | None:
-    """Do by hand the instruction that a breakpoint covers, where it is one that starts functions.
+    """Emulate the instruction that a breakpoint covers, if it is a common first instruction.
 
     Args:
         code: The first eight bytes of the function, as they are without the breakpoint.
@@ -164,8 +164,8 @@ def emulated(
         machine: As `uname -m` says.
 
     Returns:
-        The registers after it, and the bytes to write at the stack pointer; None where the
-        instruction is another one and has to be stepped over.
+        The registers after it, and the bytes to write at the stack pointer. None for any other
+        instruction, which has to be single-stepped.
     """
     after = list(values)
     if machine == "aarch64":

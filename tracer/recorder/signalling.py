@@ -1,8 +1,7 @@
-"""Tells which signals were kept from leaving the process tree, and who would have sent them.
+"""Records which signals could not leave the process tree, and which process sent them.
 
-Landlock keeps them in (landlock(7), LANDLOCK_SCOPE_SIGNAL), and in a PID namespace nobody else has
-a number. A signal within the tree is not looked at any further; what is said of one to somebody
-else is what the kernel has answered.
+Landlock keeps them in (landlock(7), LANDLOCK_SCOPE_SIGNAL), and in a PID namespace no other process
+has a number. A signal within the tree is not recorded. For any other, the kernel's answer is.
 
 Part of the supervisor: standard library only, nothing heavy.
 """
@@ -33,14 +32,14 @@ def handlers(
     is_wrapper: Callable[[int], bool],
     resume: Callable[[int], None],
 ) -> dict[int, Handler]:
-    """Return what reads those of `calls`, names by number, that signal.
+    """Return the handlers of those of `calls`, names by number, that send signals.
 
     Args:
         calls: All that stop.
         writer: Where events go.
         tree: Who belongs to the script.
         is_wrapper: Tells whether a process of the tree only holds the script.
-        resume: Lets a stopped thread go on.
+        resume: Resumes a stopped thread.
     """
     layouts = of(SignalLayout)
     return {
@@ -79,7 +78,7 @@ def _handler(
         elif tree.by_namespace_pid is not None:
             target = _host_pid(target, tree.by_namespace_pid)
         own = target in tree.processes if kind == "process" else target in tree.threads
-        if kind == "process" and target < 0:  # A process group is called like its first member.
+        if kind == "process" and target < 0:  # A process group has the ID of its first member.
             own = -target in tree.processes
         return None if own and not is_wrapper(abs(target)) else (target,)
 
@@ -88,7 +87,7 @@ def _handler(
         if not refused and result == -EPERM:
             refused = not target or _may_signal(target)
         elif result == -ESRCH and kind == "process" and tree.by_namespace_pid is not None:
-            # Nobody has that number within, nor ever had: somebody outside was meant.
+            # The script has never had a process with that ID: it meant one outside.
             refused = target != -1 and abs(target) not in tree.pids and _may_signal(target)
         resume(tid)
         if refused:
@@ -98,13 +97,13 @@ def _handler(
 
 
 def _host_pid(target: int, by_namespace_pid: dict[int, int]) -> int:
-    """Return the number here of what has the number `target` within; itself if nobody has it."""
+    """Return the ID here of what the script knows as `target`; `target` if there is none."""
     outer = by_namespace_pid.get(abs(target), abs(target))
     return -outer if target < 0 else outer
 
 
 def _pidfd_target(tid: int, number: int) -> int:
-    """Return the process behind the pidfd `number` of a thread; 0 if it cannot be told.
+    """Return the process that the pidfd `number` of a thread refers to; 0 if that is unknown.
 
     proc_pid_fdinfo(5), "Pid": as numbered in the PID namespace of /proc, which is ours.
     """
@@ -119,7 +118,7 @@ def _pidfd_target(tid: int, number: int) -> int:
 
 
 def _may_signal(target: int) -> bool:
-    """Tell whether this process, which is not confined, might: kill(2), signal 0 does nothing."""
+    """Say whether this process, which is not confined, could: kill(2), signal 0 does nothing."""
     try:
         os.kill(target, 0)
     except OSError:

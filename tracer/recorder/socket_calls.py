@@ -12,7 +12,12 @@ from buildperm.tracer.recorder.decoding import RESTARTING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from buildperm.tracer.recorder.observation import Decoded, Handler, Observer, SyscallInfo
+    from buildperm.tracer.recorder.observation import (
+        Decoded,
+        Handler,
+        Observer,
+        SyscallInfo,
+    )
     from buildperm.tracer.recorder.process_tree import Process
     from buildperm.tracer.syscall_table import SocketLayout
 

@@ -38,8 +38,8 @@ class Writer:
         processes: int = budget.PROCESSES,
     ) -> None:
         self.dropped = 0  # Events that did not fit, repetitions included.
-        self.dropped_refusals = 0  # Those of them that were refused.
-        self.dropped_writes = 0  # Those of them of which `written` should have told.
+        self.dropped_refusals = 0  # Refused ones among them.
+        self.dropped_writes = 0  # Those that `written_paths` would have yielded.
         self.refused = 0  # Refused events, repetitions included.
         self._clock = clock
         self._start = clock()
@@ -50,7 +50,7 @@ class Writer:
         self._tree = Budget(processes, budget.PROCESS_TEXT_BYTES)
 
     def process(self, pid: int, parent: int, program: bytes, argv: tuple[bytes, ...]) -> int:
-        """Enter a program that has just been executed.
+        """Add a program that has just been executed.
 
         Args:
             pid: Its process ID.
@@ -59,7 +59,7 @@ class Writer:
             argv: Its arguments.
 
         Returns:
-            The key that its events go by; its parent's where there is no more room for it.
+            The key for its events; that of its parent if there is no more room.
         """
         if not self._tree.take(len(program) + sum(map(len, argv))) and parent:
             self.dropped += 1
@@ -187,7 +187,7 @@ class Writer:
                 yield path
 
     def withheld_names(self) -> Iterator[bytes]:
-        """Yield each variable that was asked for, exists outside, and was kept from the script."""
+        """Yield each variable that the script read, that is set outside and was withheld."""
         for key in self._events:
             match key:
                 case ("environment", _, bytes(name), _, True, *_):
@@ -260,8 +260,8 @@ def _written(key: Key) -> bytes | None:
 def replace_file(made: bytes, path: bytes) -> None:
     """Move the finished file `made` to `path`; a reader finds the old one, none, or the new one.
 
-    Replacing a file would make ext4 write the new one out at once, which takes longer than most
-    build scripts: ext4(5), "auto_da_alloc". A recording that is missing is made again.
+    To rename over a file would make ext4 write the new one out at once, which takes longer than
+    most build scripts: ext4(5), "auto_da_alloc". A missing recording is made again.
 
     Raises:
         OSError: It cannot be moved.

@@ -68,7 +68,7 @@ class FileOpened:
     creates: bool  # O_CREAT was asked for.
     errno: int  # 0 where the call succeeded.
     refused: bool  # The sandbox refused it; outside, the same call would have passed.
-    raced: bool  # The path asked for and the path opened differ in a way that links don't explain.
+    raced: bool  # The requested path and the opened one differ, and no link explains it.
     count: int = 1
 
 
@@ -173,8 +173,8 @@ Event: TypeAlias = (
 class RecordedProcess:
     """One program in one process of the tree.
 
-    A fork that has executed nothing acts for the process that made it, in `Event.pid` too; one that
-    executes a second program becomes another process, made by the first.
+    A fork that has executed nothing counts as its parent, in `Event.pid` too. One that executes a
+    second program becomes another process, whose parent is the first.
     """
 
     pid: int  # Unique: plus 4194304 (PID_MAX_LIMIT) for each earlier program that had the same one.

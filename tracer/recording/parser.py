@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 
 
 class Fields:
-    """One line, with its fields checked as they are asked for."""
+    """One line; each field is checked when it is read."""
 
     __slots__ = ("line",)
 

@@ -27,7 +27,7 @@ class RecordingError(BuildpermError):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Whose run a recording is of, and under which conditions."""
+    """Which run a recording is of, and under which conditions."""
 
     crate: str  # Key of its grants in Cargo.toml.
     name: str
@@ -45,7 +45,7 @@ class Header:
     buildperm: str
     session: str  # Digest of the grants that the run was held to.
     places: Mapping[str, bytes]  # Portable token without `$` to absolute path.
-    path: bytes = b""  # PATH of the script; empty if not told.
+    path: bytes = b""  # PATH of the script; empty if unknown.
     tools: tuple[bytes, ...] = ()  # Programs of Cargo that could be run, links resolved.
     left_open: tuple[str, ...] = ()  # What the runtime does not stop, in sentences.
     handed_over: tuple[bytes, ...] = ()  # What other scripts named in DEP_* and could be read.
