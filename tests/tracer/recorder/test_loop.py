@@ -23,6 +23,7 @@ from buildperm.tracer.recording.event import (
     SocketUse,
     SocketUsed,
 )
+from tests.programs import program_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -333,12 +334,8 @@ def test_links_and_devices_are_not_taken_for_races(record: Record, tmp_path: Pat
     (tmp_path / "real" / "file").touch()
     (tmp_path / "link").symlink_to("real")
     (tmp_path / "chain").symlink_to(tmp_path / "link" / "file")
-    script = (
-        "cat link/file real/../link/./file chain //etc//hostname /proc/self/status"
-        " /dev/fd/3 3<real/file >/dev/null; cat /dev/stdin </dev/null; : 3>chain"
-    )
 
-    recorded = record("/bin/sh", "-c", script)
+    recorded = record("/bin/sh", "-c", program_text("unchanged_paths.sh"))
 
     assert recorded.recording.end.exit == 0
     assert not any(getattr(event, "raced", False) for event in recorded.recording.events)
@@ -363,9 +360,8 @@ def test_hostile_names_are_kept_byte_for_byte(record: Record, tmp_path: Path) ->
 
 def test_a_deleted_file_is_told_from_one_that_is_named_so(record: Record, tmp_path: Path) -> None:
     (tmp_path / "x (deleted)").touch()
-    script = "cat 'x (deleted)'; exec 3<>gone; rm gone; cat /dev/fd/3"
 
-    recorded = record("/bin/sh", "-c", script)
+    recorded = record("/bin/sh", "-c", program_text("deleted_file.sh"))
 
     assert opened(recorded, tmp_path / "x (deleted)")
     assert [event.mode for event in opened(recorded, tmp_path / "gone")] == [
@@ -375,14 +371,8 @@ def test_a_deleted_file_is_told_from_one_that_is_named_so(record: Record, tmp_pa
 
 
 def test_a_path_too_long_for_the_kernel_keeps_its_beginning(record: Record, tmp_path: Path) -> None:
-    script = (
-        "import os, sys\n"
-        "for _ in range(30): os.mkdir('d' * 200); os.chdir('d' * 200)\n"
-        "open('deep', 'w').close()\n"
-        "os.close(os.open('.', os.O_RDONLY))\n"
-    )
 
-    recorded = record("/usr/bin/python3", "-ISc", script, cwd=tmp_path)
+    recorded = record("/usr/bin/python3", "-ISc", program_text("deep_folder.py"), cwd=tmp_path)
 
     assert recorded.recording.end.exit == 0
     start = os.fsencode(tmp_path) + b"/" + b"d" * 200
@@ -434,16 +424,10 @@ def test_refused_sockets_fail_and_are_recorded_with_their_address(
 
 def test_a_refused_call_is_not_made(record: Record, tmp_path: Path) -> None:
     """The errno arrives, and nothing else has happened."""
-    script = (
-        "import os\n"
-        "for call in (lambda: os.mkdir('made'), lambda: os.rename('old', 'new'), os.getppid):\n"
-        "    try: print(call())\n"
-        "    except OSError as error: print(error.errno)\n"
-    )
     (tmp_path / "old").touch()
     refuse = {"mkdir": 1, "rename": 18, "getppid": 38}
 
-    recorded = record("/usr/bin/python3", "-ISc", script, refuse=refuse)
+    recorded = record("/usr/bin/python3", "-ISc", program_text("refused_calls.py"), refuse=refuse)
 
     assert recorded.stdout == b"1\n18\n-38\n"  # getppid(2) never fails, so libc does not look
     assert (tmp_path / "old").exists()
@@ -490,16 +474,14 @@ def test_two_programs_in_one_process_are_two_links_of_the_chain(record: Record) 
 def test_events_beyond_the_cap_are_counted_and_refusals_are_not_crowded_out(
     record: Record, tmp_path: Path
 ) -> None:
-    script = (
-        "import os\n"
-        "for at in range(500):\n"
-        "    try: os.close(os.open(f'absent{at}', 0))\n"
-        "    except OSError: pass\n"
-        "try: os.mkdir('last')\n"
-        "except OSError: pass\n"
-    )
 
-    recorded = record("/usr/bin/python3", "-ISc", script, refuse={"mkdir": 13}, caps={"events": 99})
+    recorded = record(
+        "/usr/bin/python3",
+        "-ISc",
+        program_text("many_opens.py"),
+        refuse={"mkdir": 13},
+        caps={"events": 99},
+    )
 
     events: list[Event] = [*recorded.recording.events]
     assert len([e for e in events if not getattr(e, "refused", False)]) == 99
@@ -510,9 +492,8 @@ def test_events_beyond_the_cap_are_counted_and_refusals_are_not_crowded_out(
 
 
 def test_repetitions_are_one_event_with_a_count(record: Record) -> None:
-    script = "import os\nfor _ in range(3000): os.close(os.open('/etc/hostname', 0))"
 
-    recorded = record("/usr/bin/python3", "-ISc", script)
+    recorded = record("/usr/bin/python3", "-ISc", program_text("repeated_opens.py"))
 
     (event,) = opened(recorded, HOSTNAME)
     assert event.count == 3000
@@ -548,14 +529,7 @@ def test_nobody_is_left_when_the_recorder_itself_is_killed(
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_the_recorder_cannot_be_read_by_its_tree(record: Record) -> None:
     """It is undumpable: ptrace(2), "Ptrace access mode checking"."""
-    script = (
-        "import os\n"
-        "for name in ('mem', 'environ', 'maps'):\n"
-        "    try: os.open(f'/proc/{os.getppid()}/{name}', os.O_RDONLY)\n"
-        "    except PermissionError: print(name)\n"
-    )
-
-    recorded = record("/usr/bin/python3", "-ISc", script)
+    recorded = record("/usr/bin/python3", "-ISc", program_text("reading_parent.py"))
 
     assert recorded.stdout.split() == [b"mem", b"environ", b"maps"]
 

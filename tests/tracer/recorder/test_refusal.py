@@ -9,6 +9,7 @@ import pytest
 
 from buildperm.tracer.recorder import refusal
 from buildperm.tracer.recording.event import Executed, FileOpened, PathChanged
+from tests.programs import program_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,35 +62,10 @@ def attempts(recorded: Recorded, home: Path) -> dict[str, tuple[int, bool]]:
 
 @pytest.mark.skipif(landlock_is_missing(), reason="this kernel has no Landlock of ABI 3")
 def test_only_what_would_pass_outside_is_a_refusal(record: Record, home: Path) -> None:
-    script = (
-        "import os, sys\n"
-        "def attempt(call, *arguments):\n"
-        "    try: call(*arguments)\n"
-        "    except OSError: pass\n"
-        "attempt(os.open, 'out/file', os.O_RDONLY)\n"
-        "attempt(os.open, 'out/file', os.O_WRONLY | os.O_TRUNC)\n"
-        "attempt(os.open, 'in/way-out', os.O_RDWR)\n"
-        "attempt(os.open, 'in/file', os.O_RDWR)\n"
-        "attempt(os.open, 'out/locked', os.O_RDONLY)\n"
-        "attempt(os.open, 'out/absent', os.O_RDONLY)\n"
-        "attempt(os.open, 'out/new', os.O_WRONLY | os.O_CREAT)\n"
-        "attempt(os.open, 'out/none/new', os.O_WRONLY | os.O_CREAT)\n"
-        "attempt(os.mkdir, 'out/made')\n"
-        "attempt(os.mkdir, 'out/folder')\n"
-        "attempt(os.unlink, 'out/victim')\n"
-        "attempt(os.rename, 'in/file', 'out/moved')\n"
-        "attempt(os.link, 'out/file', 'in/stolen')\n"
-        "attempt(os.symlink, 'x', 'out/link')\n"
-        "attempt(os.truncate, 'out/file', 0)\n"
-        "attempt(os.execv, 'out/tool', ['tool'])\n"
-        "attempt(os.execv, 'out/file', ['file'])\n"
-        "attempt(os.execv, 'out/nothing', ['nothing'])\n"
-    )
-
     recorded = record(
         "/usr/bin/python3",
         "-ISc",
-        script,
+        program_text("file_attempts.py"),
         cwd=home,
         readable=[*SYSTEM, home / "in"],
         writable=[home / "in"],
