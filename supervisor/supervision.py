@@ -158,10 +158,10 @@ class Supervisor:
         )
         writer = Writer()
         recorder = Recorder(writer, run.session["calls"])
-        recorder.withheld = frozenset(kept.names)
-        recorder.secrets = kept.secrets
+        recorder.environment.withheld = frozenset(kept.names)
+        recorder.environment.secrets = kept.secrets
         if network.port:
-            recorder.provided = frozenset(environment.of_proxy(network.port))
+            recorder.environment.provided = frozenset(environment.of_proxy(network.port))
         network.serve(recorder)
         recorder.process_limit = limits.value(run.limits, "processes")
         watch = ResourceWatch(

@@ -68,7 +68,7 @@ class RunVerdict:
             "tokens": recorder.tokens.returned,
             "voided": self.voided,
             "failure": self.failure,
-            "unseen": recorder.unseen,
+            "unseen": recorder.environment.unseen,
             "programs": list[object](self.programs),
             "programs_unlisted": self.programs_unlisted,
         }
@@ -126,7 +126,7 @@ def judge(
         _limit(verdict, run, excess)
     if not run.learning:
         _denied_writes(verdict, run, writer)
-        _sensitive(verdict, run, writer, recorder.pids, recorder.secrets)
+        _sensitive(verdict, run, writer, recorder.pids, recorder.environment.secrets)
     return verdict
 
 

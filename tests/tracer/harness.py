@@ -83,7 +83,7 @@ def main(spec: dict[str, Any]) -> int:
         os.execve(argv[0], argv, spec["env"])
     writer = Writer(**spec["caps"])
     recorder = Recorder(writer, spec["calls"])
-    recorder.withheld = frozenset(spec["withheld"])
+    recorder.environment.withheld = frozenset(spec["withheld"])
     recorder.process_limit = spec["process_limit"]
     recorder.attach(pid, argv[0])
     if spec["stop_after_s"]:
@@ -101,7 +101,7 @@ def main(spec: dict[str, Any]) -> int:
         "left_running": recorder.left_running,
         "voided": recorder.voided,
         "failure": sentence(recorder.stop_cause) if recorder.stop_cause else "",
-        "unseen": recorder.unseen,
+        "unseen": recorder.environment.unseen,
     }
     writer.save(spec["recording"], header, end)
     return 0

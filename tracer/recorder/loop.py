@@ -17,11 +17,11 @@ import gc
 import os
 
 from buildperm.tracer.notation import encode
-from buildperm.tracer.recorder import breakpoint as breakpoints
 from buildperm.tracer.recorder import ptrace, registers, signalling
 from buildperm.tracer.recorder.brokered import Refused, Result, Substitute
 from buildperm.tracer.recorder.cpu_affinity import CpuAffinity
 from buildperm.tracer.recorder.decoding import refused_call
+from buildperm.tracer.recorder.environment_reads import EnvironmentReads
 from buildperm.tracer.recorder.exec_calls import executed
 from buildperm.tracer.recorder.jobserver_tokens import JobserverTokens
 from buildperm.tracer.recorder.observation import Observer
@@ -41,7 +41,7 @@ from buildperm.tracer.syscall_table import BROKERED, FOREIGN, ExecutionLayout, T
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from buildperm.tracer.recorder.brokered import Answer, Broker
     from buildperm.tracer.recorder.observation import Decoded, Handler, OnExit, SyscallInfo
@@ -66,16 +66,13 @@ class Recorder:
             writer: Where events go.
             calls: Name by number of each call that the filter may stop.
         """
-        self.withheld: frozenset[bytes] = frozenset()  # Names kept from the script's environment.
-        self.secrets: Mapping[bytes, str] = {}  # By name, what of a value was kept from it.
-        self.provided: frozenset[bytes] = frozenset()  # Names put there, of no concern to anybody.
         self.process_limit = 0  # Live processes beyond which the tree is killed: THREADS; 0: any.
         self.left_running = 0  # Processes that were still there when the script had ended.
         self.voided = ""  # Why the recording cannot be relied on; empty if it can.
         self.stop_cause: TooManyProcesses | None = None  # Why the recorder itself killed the tree.
-        self.unseen = ""  # Why environment reads could not be seen; empty if they could.
         self.met_file_limit = False  # A process was told that a file may not grow: RLIMIT_FSIZE.
         self.brokers: dict[int, Broker] = {}  # By call, for those that the filter marks so.
+        self.environment = EnvironmentReads(writer)
         self._writer = writer
         self._calls = calls
         self._affinity = CpuAffinity()
@@ -99,7 +96,6 @@ class Recorder:
         self._root = 0  # The build script; before it has begun, the sandbox wrapper around it.
         self._wrapper_pids: set[int] = set()  # Processes that only hold the script.
         self.has_begun = True  # What is recorded is the script, not its wrapper.
-        self._program = (0, 0)
         self._is_stopping = False
 
     def attach(self, pid: int, program: bytes) -> None:
@@ -118,7 +114,7 @@ class Recorder:
         ptrace.seize(pid)
         ptrace.make_undumpable()
         ptrace.adopt_orphans()
-        self._program = _identity(program)
+        self.environment.watch(program)
         self._root = pid
         self._tree.add_root(pid)
         self._affinity.enable(pid)
@@ -356,9 +352,7 @@ class Recorder:
         if program:
             self._writer.executed(before, program, requested, argv, 0, False)
         process = self._tree.executed(pid, former, program, argv)
-        process.breakpoints = None
-        if program and _identity(b"/proc/%d/exe" % pid) == self._program:
-            process.breakpoints = breakpoints.insert_at_entry(pid)
+        self.environment.at_exec(process)
         request(CONT, pid, None, None)
 
     def _at_clone_stop(self, tid: int, process: Process) -> None:
@@ -386,26 +380,14 @@ class Recorder:
 
     def _at_sigtrap(self, tid: int, process: Process) -> None:
         """Handle SIGTRAP: one of our breakpoints, or the program's own."""
-        points = process.breakpoints
-        name = None
-        if points is not None:
-            try:
-                name = points.handle_trap(process.pid, tid)
-            except ProcessLookupError:
-                return
-            except OSError:
-                name = b""
-                self._void(process)
-            self.unseen = points.unseen
-        if points is not None and name and name not in self.provided:
-            self._writer.environment(
-                process,
-                name,
-                name in points.names,
-                name in self.withheld,
-                self.secrets.get(name, ""),
-            )
-        self._resume(tid, process, _SIGTRAP if name is None else 0)
+        try:
+            is_ours = self.environment.at_sigtrap(tid, process)
+        except ProcessLookupError:
+            return
+        except OSError:
+            is_ours = True
+            self._void(process)
+        self._resume(tid, process, 0 if is_ours else _SIGTRAP)
 
     def _resume(self, tid: int, process: Process, signal: int) -> None:
         points = process.breakpoints
@@ -461,11 +443,3 @@ class Recorder:
     def _kill_all(self) -> None:
         for pid in list(self._tree.processes):
             kill(pid)
-
-
-def _identity(path: bytes) -> tuple[int, int]:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return (0, 0)
-    return status.st_dev, status.st_ino

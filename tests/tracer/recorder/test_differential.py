@@ -20,6 +20,7 @@ from buildperm.tracer.syscall_table import (
     OpenLayout,
     SocketLayout,
 )
+from tests.programs import program_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,7 +124,7 @@ def test_strace_sees_the_same(record: Record, tmp_path: Path, workload: str) -> 
     listings.mkdir()
     home.mkdir()
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(home), "LC_ALL": "C", **DATES}
-    command = ["/bin/sh", "-c", program(f"workload_{workload}.sh")]
+    command = ["/bin/sh", "-c", program_text(f"workload_{workload}.sh")]
     wanted = ",".join(f"?{name}" for name in (*syscall_table.recorded(), "chdir", "fchdir"))
     listing = ["-o", str(listings / "of"), "-e", f"trace={wanted}"]
     ran = subprocess.run(

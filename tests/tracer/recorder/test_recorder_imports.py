@@ -19,6 +19,7 @@ LEAN = (
     "fields",
     "notation",
     "recorder.breakpoint",
+    "recorder.environment_reads",
     "recorder.signalling",
     "recorder.cpu_affinity",
     "recorder.jobserver_tokens",

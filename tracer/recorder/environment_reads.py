@@ -1,0 +1,74 @@
+"""Records which variables a build script asks libc for, by breakpoints in its program.
+
+Part of the supervisor: standard library only, nothing heavy.
+"""
+
+from __future__ import annotations
+
+import os
+
+from buildperm.tracer.recorder import breakpoint as breakpoints
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from buildperm.tracer.recorder.process_tree import Process
+    from buildperm.tracer.recorder.writer import Writer
+
+
+class EnvironmentReads:
+    """Watches one program wherever it is executed, and knows what was done to its environment."""
+
+    def __init__(self, writer: Writer) -> None:
+        self.withheld: frozenset[bytes] = frozenset()  # Names kept from the script's environment.
+        self.secrets: Mapping[bytes, str] = {}  # By name, what of a value was kept from it.
+        self.provided: frozenset[bytes] = frozenset()  # Names that buildperm has set: not recorded.
+        self.unseen = ""  # Why environment reads could not be seen; empty if they could.
+        self._writer = writer
+        self._program = (0, 0)
+
+    def watch(self, program: bytes) -> None:
+        """Watch the file `program`."""
+        self._program = _identity(program)
+
+    def at_exec(self, process: Process) -> None:
+        """Insert the breakpoints, if `process` has just executed the program."""
+        process.breakpoints = None
+        if process.program and _identity(b"/proc/%d/exe" % process.pid) == self._program:
+            process.breakpoints = breakpoints.insert_at_entry(process.pid)
+
+    def at_sigtrap(self, tid: int, process: Process) -> bool:
+        """Record what a breakpoint has stopped for; say whether the SIGTRAP is of a breakpoint.
+
+        Raises:
+            OSError: The process is gone or unreadable.
+        """
+        points = process.breakpoints
+        if points is None:
+            return False
+        try:
+            name = points.handle_trap(process.pid, tid)
+        except ProcessLookupError:
+            raise
+        except OSError:
+            self.unseen = points.unseen
+            raise
+        self.unseen = points.unseen
+        if name and name not in self.provided:
+            self._writer.environment(
+                process,
+                name,
+                name in points.names,
+                name in self.withheld,
+                self.secrets.get(name, ""),
+            )
+        return name is not None
+
+
+def _identity(path: bytes) -> tuple[int, int]:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return (0, 0)
+    return status.st_dev, status.st_ino
