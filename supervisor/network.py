@@ -108,10 +108,11 @@ class Network:
         """Start the proxy at the first connect(2) to anything."""
         if self._connector is None:
             from buildperm.supervisor.brokered_connect import Connector
+            from buildperm.supervisor.egress_dialer import EgressDialer
             from buildperm.supervisor.egress_proxy import EgressProxy
 
             assert self._listener is not None
-            self._proxy = EgressProxy(self._listener, self._granted, self._denied)
+            self._proxy = EgressProxy(self._listener, EgressDialer(self._granted, self._denied))
             self._proxy.start()
             self._connector = Connector(
                 self._proxy, self._granted, self._denied, self._numbers["sendto"]

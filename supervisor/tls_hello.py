@@ -23,7 +23,7 @@ _SERVER_NAME = 0
 _HOST_NAME = 0
 
 
-class HelloError(ValueError):
+class ClientHelloError(ValueError):
     """It is no greeting that could be understood in one way only; the text is a clause."""
 
 
@@ -35,7 +35,7 @@ class _TlsReader:
     def take(self, size: int) -> bytes:
         piece = self._data[self._at : self._at + size]
         if len(piece) < size:
-            raise HelloError("its TLS greeting is cut short")
+            raise ClientHelloError("its TLS greeting is cut short")
         self._at += size
         return piece
 
@@ -54,7 +54,7 @@ def server_name(data: bytes) -> str | None:
     """Return the host that a client names, in lower case; empty if none. None: more is needed.
 
     Raises:
-        HelloError: It is not a greeting, or one that could be read in several ways.
+        ClientHelloError: It is not a greeting, or one that could be read in several ways.
     """
     found = _message(data)
     return None if found is None else _name_in(found[0][4:])
@@ -86,12 +86,12 @@ def is_skipped(data: bytes) -> bool:
     """Tell whether a record begins that `before_second` leaves out.
 
     Raises:
-        HelloError: It is longer than any.
+        ClientHelloError: It is longer than any.
     """
     if data[:1] not in (bytes((_CHANGE_CIPHER_SPEC,)), bytes((_APPLICATION_DATA,))):
         return False
     if int.from_bytes(data[3:5], "big") > _RECORD_MOST + 256:  # RFC 8446, 5.2
-        raise HelloError("its TLS records are of no allowed size")
+        raise ClientHelloError("its TLS records are of no allowed size")
     return True
 
 
@@ -123,7 +123,7 @@ def _message(data: bytes) -> tuple[bytes, int] | None:
     """Return the greeting at the beginning of `data`, and where its records end.
 
     Raises:
-        HelloError: It is not a greeting.
+        ClientHelloError: It is not a greeting.
     """
     message = b""
     at = records = 0
@@ -131,28 +131,28 @@ def _message(data: bytes) -> tuple[bytes, int] | None:
         if len(message) >= 4:
             size = int.from_bytes(message[1:4], "big")
             if message[0] != _CLIENT_HELLO:
-                raise HelloError("it begins TLS with something else than a greeting")
+                raise ClientHelloError("it begins TLS with something else than a greeting")
             if size > HELLO_MOST:
-                raise HelloError("its TLS greeting is too long")
+                raise ClientHelloError("its TLS greeting is too long")
             if len(message) > 4 + size:
-                raise HelloError("something follows its TLS greeting in the same record")
+                raise ClientHelloError("something follows its TLS greeting in the same record")
             if len(message) == 4 + size:
                 return message, at
         header = data[at : at + 5]
         if header[:1] not in (b"", bytes((HANDSHAKE,))) or header[1:2] not in (b"", b"\3"):
-            raise HelloError("it does not speak TLS")
+            raise ClientHelloError("it does not speak TLS")
         if len(header) < 5:
             return None
         length = int.from_bytes(header[3:5], "big")
         records += 1
         if not 0 < length <= _RECORD_MOST or records > _RECORDS_MOST:
-            raise HelloError("its TLS records are of no allowed size")
+            raise ClientHelloError("its TLS records are of no allowed size")
         piece = data[at + 5 : at + 5 + length]
         message += piece
         if len(piece) < length:
             # The size may be known to be too much already.
             if len(message) >= 4 and int.from_bytes(message[1:4], "big") > HELLO_MOST:
-                raise HelloError("its TLS greeting is too long")
+                raise ClientHelloError("its TLS greeting is too long")
             return None
         at += 5 + length
 
@@ -161,30 +161,30 @@ def _name_in(hello: bytes) -> str:
     reader = _TlsReader(hello)
     reader.take(2 + 32)  # Version and random.
     if len(reader.vector(1)) > 32:
-        raise HelloError("its TLS greeting has a session of no allowed size")
+        raise ClientHelloError("its TLS greeting has a session of no allowed size")
     suites = reader.vector(2)
     if len(suites) < 2 or len(suites) % 2 or not reader.vector(1):
-        raise HelloError("its TLS greeting has no ciphers")
+        raise ClientHelloError("its TLS greeting has no ciphers")
     if not reader.left:
         return ""
     extensions = _TlsReader(reader.vector(2))
     if reader.left:
-        raise HelloError("its TLS greeting is longer than it says")
+        raise ClientHelloError("its TLS greeting is longer than it says")
     found: dict[int, bytes] = {}
     while extensions.left:
         kind = extensions.number(2)
         if kind in found:
-            raise HelloError("its TLS greeting says something twice")
+            raise ClientHelloError("its TLS greeting says something twice")
         found[kind] = extensions.vector(2)
     if _SERVER_NAME not in found:
         return ""
     listed = _TlsReader(found[_SERVER_NAME])
     names = _TlsReader(listed.vector(2))
     if names.number(1) != _HOST_NAME:
-        raise HelloError("its TLS greeting names something else than a host")
+        raise ClientHelloError("its TLS greeting names something else than a host")
     name = names.vector(2)
     if listed.left or names.left:
-        raise HelloError("its TLS greeting names more than one host")
+        raise ClientHelloError("its TLS greeting names more than one host")
     if not name.isascii() or not name or b"\0" in name:
-        raise HelloError("its TLS greeting names no host")
+        raise ClientHelloError("its TLS greeting names no host")
     return name.decode("ascii").lower()

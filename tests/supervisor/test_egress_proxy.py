@@ -18,9 +18,11 @@ from hypothesis import strategies as st
 
 from buildperm.rules import address
 from buildperm.supervisor import http_request, tls_hello
-from buildperm.supervisor.egress_proxy import EgressProxy, EgressRefusedError, Single, Tunnel, Visit
+from buildperm.supervisor.egress_dialer import EgressDialer
+from buildperm.supervisor.egress_gate import EgressRefusedError, RequestGate, TunnelGate
+from buildperm.supervisor.egress_proxy import EgressProxy, Visit
 from buildperm.supervisor.http_request import HeadError, parse
-from buildperm.supervisor.tls_hello import HelloError
+from buildperm.supervisor.tls_hello import ClientHelloError
 from buildperm.tracer.recorder.process_tree import Process
 from tests.supervisor.certificate import NAME, certificate
 
@@ -71,7 +73,9 @@ class Hall:
     def opened(self) -> Iterator[EgressProxy]:
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
-            self.proxy = EgressProxy(listener, self.granted, self.denied, self.resolve, self.dial)
+            self.proxy = EgressProxy(
+                listener, EgressDialer(self.granted, self.denied, self.resolve, self.dial)
+            )
             self.proxy.start()
             try:
                 yield self.proxy
@@ -255,7 +259,7 @@ def test_the_address_that_was_checked_is_the_one_that_is_dialled() -> None:
 
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        hall.proxy = EgressProxy(listener, hall.granted, (), resolve, hall.dial)
+        hall.proxy = EgressProxy(listener, EgressDialer(hall.granted, (), resolve, hall.dial))
         hall.proxy.start()
         assert hall.says(connect(f"{NAME}:443"), b"x").startswith(OPEN)
         assert hall.says(connect(f"{NAME}:443")).startswith(b"HTTP/1.1 403 ")
@@ -282,7 +286,7 @@ def test_an_address_of_this_machine_is_refused() -> None:
     hall = Hall(leads_to=["127.0.0.1"])
     own = address.packed_address("127.0.0.1")
     assert own is not None
-    from buildperm.supervisor.egress_proxy import _why_own
+    from buildperm.supervisor.egress_dialer import _why_own
 
     assert _why_own(own) == "this machine itself"
     foreign = address.packed_address(PUBLIC)
@@ -501,7 +505,7 @@ def test_a_host_that_cannot_be_reached_is_no_refusal() -> None:
         def dial(packed: bytes, port: int, timeout_s: float) -> socket.socket:
             raise ConnectionRefusedError(111, "Connection refused")
 
-        patch.setattr(hall.proxy, "_dial", dial)
+        patch.setattr(hall.proxy._dialer, "_dial", dial)
         assert hall.says(connect(f"{NAME}:443")).startswith(b"HTTP/1.1 502 ")
         (visit,) = hall.visits()
     assert (visit.errno, visit.refused) == (111, False)
@@ -536,7 +540,7 @@ def test_a_megabyte_each_way_arrives_as_it_was() -> None:
 
 @given(st.binary(max_size=400))
 def test_whatever_comes_as_a_greeting_is_read_or_refused(data: bytes) -> None:
-    with contextlib.suppress(HelloError):
+    with contextlib.suppress(ClientHelloError):
         tls_hello.server_name(b"\x16\x03\x01" + data)
 
 
@@ -548,7 +552,7 @@ def test_a_greeting_with_one_other_byte_never_names_a_host_that_it_does_not_hold
     data[at % len(data)] = byte
     try:
         name = tls_hello.server_name(bytes(data))
-    except HelloError:
+    except ClientHelloError:
         return
     assert not name or name.encode() in bytes(data).lower()
 
@@ -608,7 +612,7 @@ def test_a_greeting_made_by_hand_is_read() -> None:
     ],
 )
 def test_a_greeting_that_can_be_read_in_two_ways_is_refused(data: bytes) -> None:
-    with pytest.raises(HelloError):
+    with pytest.raises(ClientHelloError):
         tls_hello.server_name(data)
 
 
@@ -616,7 +620,7 @@ def test_a_second_message_in_the_record_of_a_greeting_is_refused() -> None:
     data = bytearray(hello_with(extension(0, names((0, b"a.test")))))
     data += b"\1\0\0\0"
     data[3:5] = struct.pack("!H", len(data) - 5)
-    with pytest.raises(HelloError):
+    with pytest.raises(ClientHelloError):
         tls_hello.server_name(bytes(data))
 
 
@@ -666,10 +670,10 @@ def test_a_target_is_written_in_one_way_only(host: str, port: int) -> None:
 
 
 def test_gates_are_what_decides() -> None:
-    tunnel = Tunnel(parse(connect(f"{NAME}:443")))
+    tunnel = TunnelGate(parse(connect(f"{NAME}:443")))
     assert tunnel.feed(greeting(NAME)[:50]) == b""
     assert not tunnel.is_open
-    single = Single(parse(fetch(f"http://{NAME}/", NAME)))
+    single = RequestGate(parse(fetch(f"http://{NAME}/", NAME)))
     with pytest.raises(EgressRefusedError):
         single.feed(b"x")
 
@@ -709,9 +713,11 @@ def asking(folder: Path) -> tuple[bytes, bytes, bytes, list[str]]:
     return first, answer, second, taken
 
 
-def led(first: bytes, answer: bytes, second: bytes, *, size: int = 1 << 16) -> tuple[bytes, Tunnel]:
+def led(
+    first: bytes, answer: bytes, second: bytes, *, size: int = 1 << 16
+) -> tuple[bytes, TunnelGate]:
     """Return what goes through a tunnel that is fed in pieces of some size."""
-    tunnel = Tunnel(parse(connect(f"{NAME}:443")))
+    tunnel = TunnelGate(parse(connect(f"{NAME}:443")))
     passed = b""
     for at in range(0, len(first), size):
         passed += tunnel.feed(first[at : at + size])
