@@ -18,7 +18,7 @@ from buildperm.rules.containment import Containment
 from buildperm.rules.variables import looks_secret
 from buildperm.sandbox import stub
 from buildperm.sandbox.runtime import choose
-from buildperm.supervisor import landlock_rules
+from buildperm.supervisor.filled_trees import filled
 from buildperm.supervisor.session import VERSION
 from buildperm.tracer.notation import encode
 
@@ -157,7 +157,7 @@ def _found(session: Session) -> dict[str, list[tuple[bytes, bool]]]:
     }
     fixed = ("/", "$SYSROOT")
     paths.update(path for path in (*baseline.READ, *baseline.EXEC) if path.startswith(fixed))
-    containment = Containment(places, landlock_rules.filled(session))
+    containment = Containment(places, filled(session))
     found = {
         name: containment.within("exec", name, session["path"])
         for name in sorted(names)

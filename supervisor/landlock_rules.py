@@ -1,7 +1,7 @@
-"""From what a build script is granted to Landlock rules: the learning and the enforcing profile.
+"""Turns the grants of a build script into Landlock rules, for learning and for enforcing.
 
-Both profiles are the same table of paths with rights; learning adds reading and running of
-everything outside the sensitive tier.
+Both profiles are a table of rights by path. Learning adds that everything outside of the sensitive
+tier may be read and run.
 
 Part of the supervisor: standard library only.
 """
@@ -12,17 +12,17 @@ import os
 
 from buildperm.rules import baseline, sensitive, tier
 from buildperm.rules.containment import Containment
-from buildperm.rules.pattern import absolute, covers, folder, is_literal, resolve, resolve_exec
+from buildperm.rules.pattern import absolute, covers, is_literal, resolve, resolve_exec
 from buildperm.supervisor import landlock
 from buildperm.supervisor.exclusion import Excluded, remainder
 from buildperm.supervisor.ownership import Ownership
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from buildperm.rules.tier import Tier
-    from buildperm.supervisor.session import Session, SessionPackage
+    from buildperm.supervisor.session import SessionPackage
 
 READ = landlock.READ_FILE | landlock.READ_DIR
 EXEC = landlock.EXECUTE | landlock.READ_FILE
@@ -36,16 +36,16 @@ WRITE = (
     | landlock.MAKE_SYM
 )
 OWN = READ | WRITE | landlock.MAKE_SOCK | landlock.MAKE_FIFO | landlock.REFER
-"""For OUT_DIR and $TMP. Only there may files move between folders: nothing comes from outside."""
+"""For OUT_DIR and $TMP. Only there may files move between folders: nothing is from outside."""
 
 _DEVICES = (b"/dev/null", b"/dev/zero", b"/dev/full")  # An ioctl on these changes nothing.
 
 _NEVER_LEARNT = (
-    # Of these only the leaves that the baseline names: others hold memory and environments of
-    # other processes, whole disks, and the kernel's insides.
+    # Only the files that the baseline names: others hold memory and environments of other
+    # processes, whole disks, and internals of the kernel.
     *(b"/proc", b"/dev", b"/sys/kernel/debug", b"/sys/kernel/tracing", b"/sys/kernel/security"),
     *(b"/sys/fs/bpf", b"/sys/fs/pstore", b"/sys/firmware", b"/boot"),
-    # Sockets, keys and secrets; portable text cannot name what is not there yet.
+    # Sockets, keys and secrets, some of which do not exist yet.
     *(b"/run/user", b"/run/secrets", b"/run/credentials", b"/run/dbus", b"/run/lock"),
 )
 
@@ -55,7 +55,7 @@ _WRITE_ROOTS = ("OUT_DIR", "TMP", "MANIFEST_DIR", "WORKSPACE")
 
 
 class LandlockRights:
-    """The rights that a script gets, by path; a path that is there twice gets both."""
+    """The rights of a script by path; a path that is granted twice gets both."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class LandlockRights:
             places: Folders by token.
             path: PATH, for the names of programs.
             found: What some patterns have been found to lead to, names of programs among them.
-            filled: The trees that somebody else than the user fills, see `filled`.
+            filled: Trees that somebody else than the user fills: see `filled_trees`.
             found_tier: What `rules.tier` has found; nothing if not told.
             ownership: Whose the folders of this machine are.
         """
@@ -100,8 +100,8 @@ class LandlockRights:
 
     def add_baseline(self) -> None:
         """Grant what every build script may do."""
-        self._add("read", baseline.READ, READ, is_baseline=True)
-        self._add("exec", baseline.EXEC, EXEC, is_baseline=True)
+        self._add_baseline("read", baseline.READ, READ)
+        self._add_baseline("exec", baseline.EXEC, EXEC)
         for device in _DEVICES:
             self.add(device, READ | MODIFY | landlock.IOCTL_DEV)
         for token in ("OUT_DIR", "TMP"):
@@ -112,10 +112,10 @@ class LandlockRights:
 
     def add_package(self) -> None:
         """Grant what a person granted to this package."""
-        self._add("read", self._package["read"], READ, is_ours=True)
-        self._add("exec", self._package["exec"], EXEC)
+        self._add_grants("read", self._package["read"], READ, is_ours=True)
+        self._add_grants("exec", self._package["exec"], EXEC)
         before = set(self.rights)
-        self._add("write", self._package["write"], WRITE, is_ours=True)
+        self._add_grants("write", self._package["write"], WRITE, is_ours=True)
         for path in set(self.rights) - before:  # Made since its package was cut into pieces.
             if covers(self._places["MANIFEST_DIR"], path) and not self._sensitive.above(path):
                 self.add(path, READ)
@@ -129,17 +129,17 @@ class LandlockRights:
             kinds = [(kinds[0][0], READ | landlock.EXECUTE)]
         for denied, rights in kinds:
             excluded = never | Excluded(denied)
-            self._add_cut(b"/", excluded | homes, rights)
+            self._add_remainder(b"/", excluded | homes, rights)
             for token in _READ_ROOTS:
                 # What the build lives in may be read even if it lies somewhere unusual, such as
                 # the home folder of somebody else.
                 root = self._places.get(token, b"")
                 is_cut = token in _LISTED_ROOTS or (excluded | homes).above(root)
                 if root and is_cut and not self._is_hidden(root, excluded, _READ_ROOTS):
-                    self._add_cut(root, excluded, rights)
+                    self._add_remainder(root, excluded, rights)
             for place in self._tier["open"]:
                 if not self._is_hidden(place, excluded, _READ_ROOTS):
-                    self._add_cut(place, excluded, rights)
+                    self._add_remainder(place, excluded, rights)
 
     def add_tool(self, program: bytes) -> None:
         """Grant to run `program` if it is an absolute path, wherever links lead from there."""
@@ -150,7 +150,7 @@ class LandlockRights:
         """Grant `rights` on exactly this `path`, and on all below it if it is a folder."""
         self.rights[path] = self.rights.get(path, 0) | rights
 
-    def _add_cut(
+    def _add_remainder(
         self, root: bytes, excluded: Excluded, rights: int, *, can_list: bool = True
     ) -> None:
         parts = remainder(root, excluded)
@@ -170,17 +170,35 @@ class LandlockRights:
         is_own = any(covers(self._places.get(token, b"\0"), root) for token in _LISTED_ROOTS)
         return is_own and not any(map(os.path.isdir, within))
 
-    def _add(
-        self,
-        kind: str,
-        patterns: Iterable[str],
-        rights: int,
-        *,
-        is_ours: bool = False,
-        is_baseline: bool = False,
+    def _add_grants(
+        self, kind: str, patterns: Iterable[str], rights: int, *, is_ours: bool = False
     ) -> None:
-        roots = _WRITE_ROOTS if kind == "write" else _READ_ROOTS
+        """Grant what a person granted; `is_ours` keeps what the package may not open closed."""
         denied = Excluded(self._denied(kind))
+        for path, below, hidden in self._opened_by(kind, patterns, denied):
+            if below:
+                self._add_granted_tree(kind, path, hidden, rights, is_ours=is_ours)
+            elif not os.path.isdir(path):
+                self.add(path, rights)
+            elif kind == "read":
+                self._add_listing(path, denied)
+
+    def _add_baseline(self, kind: str, patterns: Iterable[str], rights: int) -> None:
+        """Grant what everybody may do, but for what belongs to somebody else."""
+        denied = Excluded(self._denied(kind))
+        for path, below, hidden in self._opened_by(kind, patterns, denied):
+            if below:
+                self._add_tree(path, hidden, rights)
+            elif not os.path.isdir(path):
+                self.add(path, rights)
+            elif kind == "read" and not self._ownership.shares(path):
+                self._add_listing(path, denied)
+
+    def _opened_by(
+        self, kind: str, patterns: Iterable[str], denied: Excluded
+    ) -> Iterator[tuple[bytes, bool, Excluded]]:
+        """Yield what patterns open: the path, whether all below it, and what stays closed in it."""
+        roots = _WRITE_ROOTS if kind == "write" else _READ_ROOTS
         excluded: Excluded | None = None
         for pattern in patterns:
             found = self._within(kind, pattern)
@@ -193,36 +211,33 @@ class LandlockRights:
             named = absolute(pattern, self._places) if is_literal(pattern) else None
             hidden = denied if named and excluded.above(named) else excluded
             for path, below in found:
-                if self._is_hidden(path, hidden, roots):
-                    continue
-                is_all = below and path == self._places.get("WORKSPACE")
-                if kind == "write" and is_all and pattern != "$WORKSPACE/**":
+                is_workspace = below and path == self._places.get("WORKSPACE")
+                if kind == "write" and is_workspace and pattern != "$WORKSPACE/**":
                     continue  # What is refused under that name is no grant under another.
-                if kind == "write" and below and self._ownership.is_others(path):
-                    continue  # Another package's build script and manifest are in it.
-                if below and is_baseline:
-                    self._add_tree(path, hidden, rights)
-                elif below:
-                    within = Excluded(tier.inside(path, self._places) if is_ours else ())
-                    # A home folder that lies in one of the system's is no part of that.
-                    homes = [home for home in self._tier["homes"] if home != path]
-                    within |= Excluded.without_links(home for home in homes if covers(path, home))
-                    if kind == "write":
-                        # Nor are sources, which go by tokens of their own (`/srv/**`), nor those of
-                        # other packages: their build scripts run later.
-                        within |= Excluded.without_links(self._sources_below(path))
-                    self._add_cut(path, hidden | within, rights, can_list=kind == "read")
-                elif not os.path.isdir(path):
-                    self.add(path, rights)
-                elif is_baseline and self._ownership.shares(path):
-                    continue
-                elif kind == "read":
-                    # The right to list holds for the folders below as well, so it is only given
-                    # where nothing sensitive is among them.
-                    closed = (self._sensitive | denied).below(path)
-                    if not closed or self._may_list(path, closed):
-                        self.add(path, landlock.READ_DIR)
-                        self.covered.update(closed)
+                if not self._is_hidden(path, hidden, roots):
+                    yield path, below, hidden
+
+    def _add_granted_tree(
+        self, kind: str, tree: bytes, hidden: Excluded, rights: int, *, is_ours: bool
+    ) -> None:
+        if kind == "write" and self._ownership.is_others(tree):
+            return  # Another package's build script and manifest are in it.
+        within = Excluded(tier.inside(tree, self._places) if is_ours else ())
+        # A home folder that lies in one of the system's is no part of that.
+        homes = [home for home in self._tier["homes"] if home != tree]
+        within |= Excluded.without_links(home for home in homes if covers(tree, home))
+        if kind == "write":
+            # Nor are sources, which go by tokens of their own (`/srv/**`), nor those of other
+            # packages: their build scripts run later.
+            within |= Excluded.without_links(self._sources_below(tree))
+        self._add_remainder(tree, hidden | within, rights, can_list=kind == "read")
+
+    def _add_listing(self, folder: bytes, denied: Excluded) -> None:
+        """Let a folder be listed, where nothing sensitive is below: the right holds there, too."""
+        closed = (self._sensitive | denied).below(folder)
+        if not closed or self._may_list(folder, closed):
+            self.add(folder, landlock.READ_DIR)
+            self.covered.update(closed)
 
     def _sources_below(self, folder_: bytes) -> list[bytes]:
         places = (self._places.get(token, b"") for token in _LISTED_ROOTS)
@@ -243,11 +258,11 @@ class LandlockRights:
         foreign = others.below(tree)
         can_list = bool(rights & landlock.READ_DIR)
         if not foreign:
-            self._add_cut(tree, hidden, rights, can_list=can_list)
+            self._add_remainder(tree, hidden, rights, can_list=can_list)
             return
         if tree == self._places.get("MANIFEST_DIR"):
             self.foreign = set(foreign)
-        self._add_cut(tree, hidden | others, rights, can_list=can_list)
+        self._add_remainder(tree, hidden | others, rights, can_list=can_list)
         if can_list and self._ownership.may_list(tree):
             self.add(tree, landlock.READ_DIR)
 
@@ -296,76 +311,3 @@ def _within_home(places: Mapping[str, bytes]) -> list[bytes]:
     if not home or home in (places.get("WORKSPACE"), places.get("MANIFEST_DIR")):
         return []
     return [home.rstrip(b"/") + b"/.ssh"]
-
-
-def filled(session: Session) -> list[bytes]:
-    """List the trees that somebody else than the user fills, without links.
-
-    Those are packages that are not a part of the workspace, what Cargo has got from elsewhere, and
-    what build scripts may write by a grant: whoever fills a tree makes the links in it.
-    """
-    workspace, cargo_home = session["places"]["WORKSPACE"], session["places"]["CARGO_HOME"]
-    found = [os.path.realpath(cargo_home + below) for below in (b"/registry/src", b"/git")]
-    found += session.get("fetched", ())
-    for folder_, package in session["packages"].items():
-        if package["source"] or not covers(workspace, folder_):
-            found.append(folder_)
-    written: list[bytes] = []
-    for folder_, package in session["packages"].items():
-        places = session["places"] | {"MANIFEST_DIR": folder_}
-        for pattern in package["write"]:
-            # Not what a link leads to that is not followed.
-            trees = Containment(places, found).within("write", pattern)
-            written += [tree for tree, below in trees if below]
-    return [*found, *written]
-
-
-def make_missing(
-    patterns: Iterable[str], places: Mapping[str, bytes], filled: Iterable[bytes] = ()
-) -> list[bytes]:
-    """Make the files and folders that exact write grants name and that do not exist yet.
-
-    A Landlock rule needs something to hold on to, and the right to make a file holds for a whole
-    folder. `FILE` is made as an empty file, `FOLDER/**` as an empty folder, where the folder above
-    exists and may be granted; `filled` is as for `LandlockRights`. Returns what was made; see
-    `remove_unused`.
-    """
-    containment = Containment(places, filled)
-    made: list[bytes] = []
-    for pattern in patterns:
-        is_folder = pattern.endswith("/**")
-        path = folder(pattern, places) if is_folder else None
-        if not is_folder and is_literal(pattern):
-            path = absolute(pattern, places)
-        if not path or os.path.lexists(path):
-            continue
-        above, name = os.path.split(path)
-        parent = os.path.realpath(above)
-        if not containment.holds(pattern, above, parent):
-            continue
-        path = parent.rstrip(b"/") + b"/" + name
-        try:
-            if is_folder:
-                os.mkdir(path)
-            else:
-                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-                os.close(os.open(path, flags, 0o666))
-        except OSError:
-            continue  # Not possible for this user either: the script will see the same.
-        made.append(path)
-    return made
-
-
-def remove_unused(made: Iterable[bytes]) -> None:
-    """Remove what `make_missing` made and the script left empty."""
-    for path in made:
-        parent = os.path.dirname(path)
-        if os.path.realpath(parent) != parent:
-            continue  # The script has put a link there: what is behind it is not ours.
-        try:
-            if os.path.isdir(path) and not os.path.islink(path):
-                os.rmdir(path)
-            elif os.lstat(path).st_size == 0:
-                os.unlink(path)
-        except OSError:
-            continue

@@ -18,6 +18,7 @@ from buildperm.supervisor import (
     ownership,
     script,
 )
+from buildperm.supervisor.filled_trees import filled
 from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False
@@ -49,7 +50,7 @@ class Run:
         self.abi = abi  # Landlock's.
         self.limits = {**session["limits"], **package.get("limits", {})}  # See rules.limits.
         self.learning = session["profile"] == "learning"
-        self.filled = landlock_rules.filled(session)
+        self.filled = filled(session)
         self.tier = session.get("tier") or _look(session, places, environ)
         closed = tier.closed_to(self.tier, places["MANIFEST_DIR"])
         self.held = {path: self.tier["held"][path] for path in closed}

@@ -12,9 +12,9 @@ from buildperm.supervisor import (
     environment,
     hardening,
     landlock,
-    landlock_rules,
     private_folder,
     script,
+    write_targets,
 )
 from buildperm.supervisor.directive_gate import DirectiveGate
 from buildperm.supervisor.jobserver import Jobserver
@@ -173,12 +173,12 @@ class Supervisor:
         self._recorder = recorder
         if self._has_to_end():  # The signal came before there was anything to stop.
             recorder.stop()
-        made = landlock_rules.make_missing(run.package["write"], run.places, run.filled)
+        made = write_targets.make_missing(run.package["write"], run.places, run.filled)
         try:
             wait_status, streams = self._execute(run, program, variables, recorder, watch)
         finally:
             network.end(writer)
-            landlock_rules.remove_unused(made)
+            write_targets.remove_unused(made)
         if self._has_to_end():
             return _INTERRUPTED, b""
         gate = DirectiveGate(run.package, run.places, run.handed_over, writer.directive)

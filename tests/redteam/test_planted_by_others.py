@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildperm.supervisor import landlock, landlock_rules
+from buildperm.supervisor import filled_trees, landlock, landlock_rules, write_targets
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +38,7 @@ def opened(
         "TMP": bytes(bench.unit / "buildperm/scratch"),
     }
     grants = landlock_rules.LandlockRights(
-        own, places, session["path"], None, landlock_rules.filled(session)
+        own, places, session["path"], None, filled_trees.filled(session)
     )
     grants.add_package()
     return [path for path in grants.rights if path.startswith(bytes(bench.top))]
@@ -97,7 +97,7 @@ def test_nothing_is_made_behind_a_link_that_another_script_planted(tmp_path: Pat
     gen.mkdir(parents=True)
     (gen / "sub").symlink_to(home)
     places = {"WORKSPACE": bytes(tmp_path / "ws")}
-    assert landlock_rules.make_missing(["$WORKSPACE/gen/sub/file"], places, [bytes(gen)]) == []
+    assert write_targets.make_missing(["$WORKSPACE/gen/sub/file"], places, [bytes(gen)]) == []
     assert list(home.iterdir()) == []
 
 

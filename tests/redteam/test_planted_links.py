@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildperm.supervisor import landlock_rules
+from buildperm.supervisor import write_targets
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,7 @@ def test_nothing_is_made_behind_a_link_that_a_script_planted(tmp_path: Path) -> 
     home.mkdir()
     gen.mkdir(parents=True)
     (gen / "sub").symlink_to(home)
-    assert landlock_rules.make_missing(GRANTS, {"WORKSPACE": bytes(tmp_path / "ws")}) == []
+    assert write_targets.make_missing(GRANTS, {"WORKSPACE": bytes(tmp_path / "ws")}) == []
     assert list(home.iterdir()) == []
 
 
@@ -27,11 +27,11 @@ def test_nothing_is_removed_behind_a_link_that_a_script_planted(tmp_path: Path) 
     home, sub = tmp_path / "home", tmp_path / "ws" / "gen" / "sub"
     home.mkdir()
     sub.mkdir(parents=True)
-    made = landlock_rules.make_missing(GRANTS, {"WORKSPACE": bytes(tmp_path / "ws")})
+    made = write_targets.make_missing(GRANTS, {"WORKSPACE": bytes(tmp_path / "ws")})
     (home / "file").touch()
     sub.rename(sub.with_name("away"))
     sub.symlink_to(home)
-    landlock_rules.remove_unused(made)
+    write_targets.remove_unused(made)
     assert (home / "file").exists()
 
 
@@ -48,8 +48,8 @@ def test_what_a_link_leads_to_within_its_folder_is_made_and_removed(
     (tmp_path / "ws" / "own").symlink_to("true")
     (tmp_path / "machine").symlink_to("elsewhere")
     places = {"WORKSPACE": bytes(tmp_path / "ws")}
-    made = landlock_rules.make_missing([pattern.format(tmp_path)], places)
+    made = write_targets.make_missing([pattern.format(tmp_path)], places)
     there = [(tmp_path / name / "file").exists() for name in ("elsewhere", "ws/true")]
     assert any(there) == bool(made) == is_made
-    landlock_rules.remove_unused(made)
+    write_targets.remove_unused(made)
     assert not list(tmp_path.rglob("file"))

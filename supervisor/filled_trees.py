@@ -1,0 +1,39 @@
+"""Which trees somebody else than the user fills: whoever fills a tree makes the links in it.
+
+Part of the supervisor: standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+
+from buildperm.rules.containment import Containment
+from buildperm.rules.pattern import covers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from buildperm.supervisor.session import Session
+
+
+def filled(session: Session) -> list[bytes]:
+    """List these trees, as paths without links.
+
+    They are packages outside of the workspace, what Cargo has fetched, and what build scripts may
+    write by a grant.
+    """
+    workspace, cargo_home = session["places"]["WORKSPACE"], session["places"]["CARGO_HOME"]
+    found = [os.path.realpath(cargo_home + below) for below in (b"/registry/src", b"/git")]
+    found += session.get("fetched", ())
+    for folder, package in session["packages"].items():
+        if package["source"] or not covers(workspace, folder):
+            found.append(folder)
+    written: list[bytes] = []
+    for folder, package in session["packages"].items():
+        if not package["write"]:
+            continue
+        # It leaves out what a link leads to that is not followed.
+        containment = Containment(session["places"] | {"MANIFEST_DIR": folder}, found)
+        for pattern in package["write"]:
+            trees = containment.within("write", pattern)
+            written += [tree for tree, below in trees if below]
+    return [*found, *written]
