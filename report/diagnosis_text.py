@@ -11,7 +11,7 @@ from buildperm.printable import printable
 from buildperm.report.diagnosis import Diagnosis, Lack, Trialled
 from buildperm.report.text import count
 from buildperm.sandbox.canaries import Proof
-from buildperm.sandbox.canary import CanaryOutcome, Result, Status
+from buildperm.sandbox.canary import CanaryOutcome, CanaryResult, Status
 
 VERSION = 1
 """Of the document; it changes when something is removed or means something else."""
@@ -186,7 +186,7 @@ def _summary(one: Trialled) -> str:
     )
 
 
-def _line(result: Result) -> str:
+def _line(result: CanaryResult) -> str:
     said = f"{GLYPHS[result.status]} {WORDS[result.status]}: {result.canary.attempt}"
     remarks = []
     if result.status is Status.BROKEN:
@@ -247,7 +247,7 @@ def _canaries(proof: Proof) -> Iterable[dict[str, object]]:
         }
 
 
-def _row(result: Result) -> str:
+def _row(result: CanaryResult) -> str:
     recorded = {None: "", True: "yes", False: "**no**"}[result.is_recorded]
     status = f"**{result.status}**" if result.status is Status.BROKEN else result.status
     return (

@@ -407,9 +407,9 @@ def _searched(value: str) -> bytes:
 
 
 def _is_misread(value: str, places: Mapping[str, bytes]) -> bool:
-    """Tell whether a loader of programs takes a folder for others, by what a script called it.
+    """Tell whether the dynamic linker would read other folders out of a folder's name.
 
-    Where the build itself lies is nobody's choice but the user's.
+    The script chose that name. What lies above it is the choice of the user.
     """
     named = locate(_searched(value), places).partition("/")[2]
     return not _MISREAD.isdisjoint(decode(named))

@@ -1,7 +1,7 @@
-"""Lets the canaries loose: once without anything, and once in a runtime, and compares.
+"""Runs the canaries without a sandbox and in a runtime, and compares.
 
-With the same supervisor, filter and rules as any build script. That each attempt succeeds without
-them is what makes its failure with them mean something.
+The runtime has the same supervisor, filter and rules as for any build script. That an attempt
+fails there means something only because it succeeds without them.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any, Literal, TypeAlias, cast
 
 from buildperm.errors import CannotEnforceError
 from buildperm.sandbox import selftest, stub
-from buildperm.sandbox.canary import CANARIES, RECORDER, Canary, CanaryOutcome, Result, Status
-from buildperm.sandbox.canary_ground import Ground
+from buildperm.sandbox.canary import CANARIES, RECORDER, Canary, CanaryOutcome, CanaryResult, Status
+from buildperm.sandbox.canary_fixture import CanaryFixture
 from buildperm.sandbox.runtime import Prepared, Runtime
 from buildperm.supervisor import landlock, session
 from buildperm.tracer import syscall_numbers
@@ -33,12 +33,12 @@ _UNDONE = -1  # In the place of an errno: nothing failed, but what was tried has
 
 
 class _EarlyError(Exception):
-    """The program that makes the attempts has not come to its end."""
+    """The program that makes the attempts has ended early."""
 
 
 @dataclass(frozen=True, slots=True)
 class CanaryRun:
-    """What one run of the child came to."""
+    """One run of the canaries."""
 
     errors: Mapping[str, int]  # By attempt; 0 where it did what it tried.
     recording: Sequence[Mapping[str, Any]]  # The lines; empty where it was not recorded.
@@ -54,7 +54,7 @@ class CanaryRun:
         return errno.errorcode.get(code, str(code)) if code > 0 else ""
 
     def outcome(self, canary: Canary) -> CanaryOutcome:
-        """Return what became of it, seen by itself."""
+        """Return what became of it in this run alone."""
         if self.is_allowed(canary):
             return CanaryOutcome.ALLOWED
         is_forbidden = self.errors.get(canary.tried) in _PERMISSION
@@ -76,14 +76,14 @@ class CanaryRun:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What one runtime was seen holding on this machine."""
+    """What one runtime was seen to enforce on this machine."""
 
     runtime: str
     landlock_abi: int
-    results: tuple[Result, ...] = ()
+    results: tuple[CanaryResult, ...] = ()
     failure: str = ""  # Why nothing could be tried.
 
-    def of(self, status: Status) -> tuple[Result, ...]:
+    def of(self, status: Status) -> tuple[CanaryResult, ...]:
         """Return the results of one status."""
         return tuple(result for result in self.results if result.status is status)
 
@@ -104,7 +104,7 @@ class Proof:
 
 
 def capped(runtime: Runtime, cap: int) -> Runtime:
-    """Have `runtime`, or what it has inside, use no newer Landlock ABI than `cap`."""
+    """Return `runtime`, or the one inside it, limited to the Landlock ABI `cap`."""
     if cap == landlock.NEWEST:
         return runtime
     fields: Any = getattr(runtime, "__dataclass_fields__", {})
@@ -116,15 +116,15 @@ def capped(runtime: Runtime, cap: int) -> Runtime:
 
 
 def without(scratch: Path | None = None) -> CanaryRun:
-    """Let the canaries loose with nothing to hold them.
+    """Run the canaries without a sandbox.
 
     Raises:
         CannotEnforceError: They cannot be run.
     """
     try:
-        with Ground(scratch, syscall_numbers.table()) as ground:
-            ended = ground.run(ground.child, {}, _TIMEOUT_S)
-            return _canary_run(ground, ended, [])
+        with CanaryFixture(scratch, syscall_numbers.table()) as fixture:
+            ended = fixture.run(fixture.child, {}, _TIMEOUT_S)
+            return _canary_run(fixture, ended, [])
     except (OSError, KeyError, ValueError, subprocess.TimeoutExpired, _EarlyError) as error:
         raise CannotEnforceError(
             f"the canaries could not be run: {error}",
@@ -133,7 +133,7 @@ def without(scratch: Path | None = None) -> CanaryRun:
 
 
 def prove(chosen: Runtime, free: CanaryRun, scratch: Path | None = None) -> Proof:
-    """Let the canaries loose in `chosen`; `free` is what became of them `without` it.
+    """Run the canaries in `chosen`; `free` is the run `without` it.
 
     Raises:
         CannotEnforceError: This machine cannot run it.
@@ -151,8 +151,8 @@ def prove(chosen: Runtime, free: CanaryRun, scratch: Path | None = None) -> Proo
 
 def judge(
     runtime: str, landlock_abi: int, free: CanaryRun, held: CanaryRun, learning: CanaryRun
-) -> tuple[Result, ...]:
-    """Compare what became of the canaries with what `runtime` promises with this Landlock ABI."""
+) -> tuple[CanaryResult, ...]:
+    """Compare two runs with what `runtime` promises for this Landlock ABI."""
     results = [
         _result(
             canary,
@@ -165,57 +165,61 @@ def judge(
     ]
     unseen = any(result.is_recorded is False for result in results)
     recorded = CanaryOutcome.ALLOWED if unseen else CanaryOutcome.REFUSED
-    recorder = Result(RECORDER, CanaryOutcome.REFUSED, recorded, "", CanaryOutcome.ALLOWED)
+    recorder = CanaryResult(RECORDER, CanaryOutcome.REFUSED, recorded, "", CanaryOutcome.ALLOWED)
     at = CANARIES.index(RECORDER)
     return (*results[:at], recorder, *results[at:])
 
 
-def _result(canary: Canary, expected: CanaryOutcome, held: CanaryRun, free: CanaryRun) -> Result:
+def _result(
+    canary: Canary, expected: CanaryOutcome, held: CanaryRun, free: CanaryRun
+) -> CanaryResult:
     alone = free.outcome(canary)
     if held.is_allowed(canary):
-        return Result(canary, expected, CanaryOutcome.ALLOWED, "", alone)
+        return CanaryResult(canary, expected, CanaryOutcome.ALLOWED, "", alone)
     is_recorded = held.is_recorded(canary) if canary.seen else None
     outcome = CanaryOutcome.REFUSED
     if alone is CanaryOutcome.ABSENT and not is_recorded:
         outcome, is_recorded = CanaryOutcome.ABSENT, None
-    return Result(canary, expected, outcome, held.error(canary), alone, is_recorded)
+    return CanaryResult(canary, expected, outcome, held.error(canary), alone, is_recorded)
 
 
 def _within(prepared: Prepared, scratch: Path | None, profile: _Profile) -> CanaryRun:
-    with Ground(scratch, syscall_numbers.table()) as ground:
-        placed, path = ground.folder / "stub", ground.folder / "session"
+    with CanaryFixture(scratch, syscall_numbers.table()) as fixture:
+        placed, path = fixture.folder / "stub", fixture.folder / "session"
         placed.write_bytes(stub.stub(b"/nowhere") + b"# real: child\n")
         placed.chmod(0o700)
-        held = selftest.bare_session(ground.folder, ground.package, prepared)
+        held = selftest.bare_session(fixture.folder, fixture.package, prepared)
         held["profile"] = profile
         path.write_bytes(session.dump(held))
-        ended = ground.run(placed, {"BUILDPERM_SESSION": str(path)}, _TIMEOUT_S)
-        recorded = ground.unit / "buildperm/recording.jsonl"
+        ended = fixture.run(placed, {"BUILDPERM_SESSION": str(path)}, _TIMEOUT_S)
+        recorded = fixture.unit / "buildperm/recording.jsonl"
         lines = recorded.read_text(encoding="utf-8").splitlines() if recorded.exists() else []
-        return _canary_run(ground, ended, [json.loads(line) for line in lines])
+        return _canary_run(fixture, ended, [json.loads(line) for line in lines])
 
 
 def _canary_run(
-    ground: Ground, ended: subprocess.CompletedProcess[bytes], recording: list[dict[str, Any]]
+    fixture: CanaryFixture,
+    ended: subprocess.CompletedProcess[bytes],
+    recording: list[dict[str, Any]],
 ) -> CanaryRun:
-    errors = ground.attempts()
+    errors = fixture.attempts()
     if errors.pop("done", None) is None:
         talk = ended.stderr.decode(errors="replace").strip().rpartition("\n")[2][-_LONGEST:]
         raise _EarlyError(
             f"the program that makes the attempts ended early, with status {ended.returncode}: "
             f"{talk or 'nothing was said'}"
         )
-    effects = ground.effects()
+    effects = fixture.effects()
     effects["directive"] = b"LD_PRELOAD" in ended.stdout
     if recording:
         failure = str(recording[-1].get("failure", ""))
         effects["link"] = effects["link"] and "$OUT_DIR/link" not in failure
         # The run has failed by now for other reasons, so nothing is passed on to Cargo at all.
         effects["directive"] |= not any(_was_refused(line) for line in _directives(recording))
-    # What happened counts, not what the child was told.
+    # What happened counts, not the errno that the child saw.
     for name, happened in effects.items():
         errors[name] = 0 if happened else errors.get(name) or _UNDONE
-    return CanaryRun(errors, recording, ground.ports())
+    return CanaryRun(errors, recording, fixture.ports())
 
 
 def _directives(recording: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

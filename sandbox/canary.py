@@ -83,7 +83,7 @@ class Canary:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class CanaryResult:
     """What became of one canary in one runtime."""
 
     canary: Canary

@@ -20,7 +20,7 @@ from buildperm.sandbox.canary import (
     Canary,
     CanaryGroup,
     CanaryOutcome,
-    Result,
+    CanaryResult,
     Status,
 )
 from buildperm.sandbox.portable_runtime import Portable
@@ -225,7 +225,7 @@ def test_a_folder_in_which_nothing_can_be_made_is_named(tmp_path: Path) -> None:
 
 def test_no_process_stays_behind(monkeypatch: pytest.MonkeyPatch, free: CanaryRun) -> None:
     mark = os.urandom(16).hex()
-    monkeypatch.setattr("buildperm.sandbox.canary_ground.secrets.token_hex", lambda _: mark)
+    monkeypatch.setattr("buildperm.sandbox.canary_fixture.secrets.token_hex", lambda _: mark)
 
     canaries.without()
     if ABI >= 1:
@@ -234,7 +234,7 @@ def test_no_process_stays_behind(monkeypatch: pytest.MonkeyPatch, free: CanaryRu
     assert processes_with(mark.encode()) == []
 
 
-def _judged(free: CanaryRun, held: CanaryRun) -> tuple[Result, ...]:
+def _judged(free: CanaryRun, held: CanaryRun) -> tuple[CanaryResult, ...]:
     return canaries.judge("portable", landlock.NEWEST, free, held, held)
 
 

@@ -1,4 +1,4 @@
-"""What canaries are let loose on: files, sockets, a process and a terminal made for one run."""
+"""The fixture of a canary run: files, sockets, a process and a terminal made for it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _NO_PORT = 1  # Where a server cannot be had.
 _HIGH = 200  # Of a descriptor: no program opens so many that it would get the same number.
 _MPTCP = 262  # IPPROTO_MPTCP, which Python 3.11 has no name for.
 
-# Exit with status 0: `_exit` has the number 60 on x86-64, 93 on aarch64.
+# Exits with status 0: the number of exit(2) is 60 on x86-64 and 93 on aarch64.
 _EXITS = {
     "x86_64": (62, bytes.fromhex("31ffb83c0000000f05")),
     "aarch64": (183, struct.pack("<III", 0xD2800000, 0xD2800BA8, 0xD4000001)),
@@ -51,8 +51,8 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
-class Ground:
-    """One place for one run; a context that leaves nothing behind."""
+class CanaryFixture:
+    """One fixture for one run; a context that leaves nothing behind."""
 
     def __init__(self, scratch: Path | None, numbers: dict[str, int]) -> None:
         """Choose the place.
@@ -127,7 +127,7 @@ class Ground:
     def run(
         self, program: Path, variables: dict[str, str], timeout_s: float
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run `program` with what a careless caller hands on, and tell how it ended.
+        """Run `program` with descriptors and variables that a careless caller would leave open.
 
         Raises:
             OSError: It cannot be run.
@@ -161,7 +161,7 @@ class Ground:
         return {name: int(code) for name, code in words}
 
     def effects(self) -> dict[str, bool]:
-        """Tell by ID what can be seen to have happened, whatever the child says of it."""
+        """Tell by ID which attempts had an effect, whatever the child reports."""
         outside = self.outside
         about = {name: _about(outside / name) for name in _FILES}
         found = {
@@ -214,7 +214,7 @@ class Ground:
                 if kind == stream:
                     server.listen()
             except OSError:
-                continue  # This machine has none such: the attempt will tell.
+                continue  # This machine has no such socket: the attempt will show it.
             server.setblocking(False)
             self._servers[name] = server
 
@@ -233,7 +233,7 @@ class Ground:
         stack.callback(self._neighbour.kill)
 
     def _neighbour_ended(self) -> bool:
-        # A signal that was sent is delivered before its sender is told, or very soon.
+        # A signal is delivered before kill(2) returns, or very soon after.
         was_sent = self.attempts().get("process-signal") == 0
         try:
             self._neighbour.wait(1 if was_sent else 0)
@@ -290,7 +290,7 @@ class Ground:
             try:
                 os.kill(pid, signal.SIGKILL)
             except OSError:
-                pass  # It is another one's number, in a namespace; it ends by itself.
+                pass  # In a namespace it has another number; it ends by itself.
 
 
 def _temporary(scratch: Path | None, stack: ExitStack) -> str:
@@ -317,7 +317,7 @@ def _opened(path: Path, stack: ExitStack) -> int:
 
 
 def _high(path: Path, stack: ExitStack) -> int:
-    """Open `path` with a number that no other file of the child gets."""
+    """Open `path` under a number that no other file of the child gets."""
     with path.open("rb") as file:
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         high = _HIGH if most == resource.RLIM_INFINITY else min(_HIGH, most // 2)
@@ -338,7 +338,7 @@ def _terminal(stack: ExitStack) -> int:
 
 
 def _stack_of(pid: int) -> int:
-    """Return an address in the memory of `pid` that can be read; 0 where that is not told."""
+    """Return a readable address in the memory of `pid`; 0 if it is not known."""
     try:
         for line in _lines(Path(f"/proc/{pid}/maps")):
             if line.endswith("[stack]"):
