@@ -1,1 +1,1 @@
-"""Holds the process tree of a build script to a spec: supervisor, Landlock, seccomp, hygiene."""
+"""Prepares the sandbox: runtimes, the seccomp filter, the stub, the self-test and the canaries."""

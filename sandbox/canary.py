@@ -1,7 +1,7 @@
-"""The canaries: what a build script is promised to be kept from, each one an attempt.
+"""The canaries: attempts at what buildperm promises to stop, with what is expected of each.
 
-This is the table of expectations. An ID never changes its meaning: documents for machines and the
-table in SECURITY.md name it. How each attempt is made is in `sandbox.canary_child`.
+An ID never changes its meaning: documents for machines and the table in SECURITY.md name it.
+`sandbox.canary_child` makes the attempts.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 NEVER = 1_000
-"""In the place of a Landlock ABI: no kernel lets the runtime refuse that."""
+"""In place of a Landlock ABI: the runtime cannot refuse this on any kernel."""
 
 KERNELS = {1: "5.13", 2: "5.19", 3: "6.2", 4: "6.7", 5: "6.10", 6: "6.12", 7: "6.15"}
 """The first Linux with each Landlock ABI."""
@@ -21,7 +21,7 @@ _NO_OTHERS: Mapping[str, int] = MappingProxyType({})
 
 
 class CanaryGroup(StrEnum):
-    """What an attempt is about; the order is that of reports."""
+    """What an attempt is about, in the order of reports."""
 
     FILES = "files"
     NETWORK = "network"
@@ -43,19 +43,19 @@ class CanaryOutcome(StrEnum):
 
 
 class Status(StrEnum):
-    """What that means."""
+    """What an outcome means."""
 
     ENFORCED = "enforced"
-    OPEN = "open"  # As declared: this runtime does not stop it on this kernel.
+    OPEN = "open"  # As declared: this runtime cannot stop it on this kernel.
     WORKS = "works"
-    LIMITED = "limited"  # Refused although harmless, as declared: this kernel knows no better.
+    LIMITED = "limited"  # Refused although harmless, as declared: a limit of this kernel.
     ABSENT = "absent"
     BROKEN = "broken"
 
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """One attempt, and from which Landlock ABI on it is refused, or, if harmless, works."""
+    """One attempt, and the first Landlock ABI that refuses it or, if harmless, lets it work."""
 
     id: str
     group: CanaryGroup
@@ -77,7 +77,7 @@ class Canary:
         return self.learns or self.id
 
     def expected(self, runtime: str, landlock_abi: int) -> CanaryOutcome:
-        """Return what `runtime` has to make of it."""
+        """Return the outcome that `runtime` promises."""
         holds = landlock_abi >= self.others.get(runtime, self.since)
         return CanaryOutcome.ALLOWED if holds is self.is_harmless else CanaryOutcome.REFUSED
 
@@ -115,7 +115,7 @@ def _full(since: int) -> Mapping[str, int]:
 
 
 RECORDER = Canary("recorder", CanaryGroup.RECORDER, "do any of this without being recorded")
-"""Not an attempt of its own: it is refused if whatever else was refused has been seen."""
+"""No attempt of its own: it counts as refused if all that was refused was recorded."""
 
 _FILES, _NETWORK, _PROCESSES = CanaryGroup.FILES, CanaryGroup.NETWORK, CanaryGroup.PROCESSES
 _KERNEL, _INHERITED, _LEFT, _WORKS = (

@@ -1,9 +1,8 @@
-"""The program that tries what a build script must not; `sandbox.canaries` runs it, held and free.
+"""The program that makes the attempts; `sandbox.canaries` runs it with and without a sandbox.
 
-It is copied beside its settings and run as `python -IS`, so it imports nothing of ours. Each
-attempt does what an attacker would do, on files, sockets and a process that were made for it, and
-undoes what would stay behind. It writes down one line for each: its name and the errno with which
-it failed, 0 where it did not.
+It is copied beside its settings and run as `python -IS`, so it imports nothing of buildperm. Each
+attempt does what an attacker would do, on files, sockets and a process made for it, and cleans up.
+It writes a line for each: the name, and the errno of the failure or 0.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ class Settings:
         return f"{self._values['out_dir']}/{name}"
 
     def call(self, name: str, *arguments: int) -> int:
-        """Perform a system call.
+        """Make a system call.
 
         Raises:
             OSError: It fails.
@@ -74,7 +73,7 @@ class Settings:
 
 
 def _in_child(attempt: Callable[[], None]) -> None:
-    """Make an attempt in a process of its own, which may not be the same afterwards.
+    """Make an attempt in a process of its own, which the attempt may change.
 
     Raises:
         OSError: As in the child.
@@ -270,7 +269,7 @@ def _mount_here(given: Settings) -> None:
         given.call("unshare", _NEW_MOUNTS | (_NEW_USER if os.geteuid() else 0))
         is_alone = True
     except OSError:
-        pass  # What is mounted is taken off again.
+        pass  # The mount is undone below.
     if is_alone:
         given.call("mount", name, ctypes.addressof(root), 0, _PRIVATE, 0)
     given.call("mount", name, target, ctypes.addressof(kind), 0, 0)
@@ -381,7 +380,7 @@ def _ignore(_result: int) -> None:
     pass
 
 
-# In this order: a signal ends the process that the attempts before it are made on.
+# In this order: the signal ends the process that earlier attempts need.
 ATTEMPTS: dict[str, Callable[[Settings], None]] = {
     "read-own": _read_own,
     "write-own": _write_own,
@@ -431,7 +430,7 @@ ATTEMPTS: dict[str, Callable[[Settings], None]] = {
 
 
 def main() -> None:
-    """Make every attempt, and write down how each went."""
+    """Make every attempt, and write down the outcome of each."""
     given = Settings(os.environ["CARGO_MANIFEST_DIR"] + "/settings")
     with open(given.own("attempts"), "w", encoding="ascii", buffering=1) as file:
         for name, attempt in ATTEMPTS.items():

@@ -1,4 +1,4 @@
-"""What runtimes do not stop, in sentences: by the kernel, and by the machine."""
+"""What runtimes do not stop on this kernel and this machine, in sentences."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def on_this_machine(landlock_abi: int, otherwise_closed: Collection[int] = ()) -
 
 
 def _errata() -> tuple[str, ...]:
-    """Say what a defect of this kernel's Landlock leaves open: landlock.rst, "Errata"."""
+    """Say what an erratum of this kernel's Landlock leaves open: landlock.rst, "Errata"."""
     if landlock.DISCONNECTED in landlock.errata():
         return ()
     return ("It may use what somebody moves out of a bind mount while it has it open (Landlock).",)
 
 
 def _stubs() -> tuple[str, ...]:
-    """Say what is open where nothing keeps the libraries of build scripts from a stub's shell."""
+    """Say what is open where a stub's shell may load libraries of build scripts."""
     try:
         if stub.keeps_libraries_away():
             return ()

@@ -1,4 +1,4 @@
-"""What this machine can do, asked once; the facts behind every "cannot enforce"."""
+"""What this machine can do, asked once; the reasons for every "cannot enforce"."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Facts:
 
 
 def run_lean(statement: str, *arguments: str) -> list[str]:
-    """Return the command that runs `statement` as a supervisor is run, with our package at hand."""
+    """Return the command that runs `statement` like a supervisor, with buildperm importable."""
     root = str(Path(buildperm.__file__).absolute().parent.parent)
     code = f"import sys; sys.path.append(sys.argv.pop(1)); {statement}"
     return [sys.executable, "-IS", "-c", code, root, *arguments]
@@ -42,7 +42,7 @@ def run_lean(statement: str, *arguments: str) -> list[str]:
 
 @functools.cache
 def probe() -> Facts:
-    """Try what a runtime needs, in a process of its own."""
+    """Try what runtimes need, in a process of its own."""
     command = run_lean("from buildperm.sandbox.probe import main; main()")
     answers: dict[str, int] = {}
     failure = ""
@@ -77,7 +77,7 @@ def bubblewrap() -> str:
 
 @functools.cache
 def probe_wrapper(program: str) -> str:
-    """Have the bubblewrap `program` do what it has to do for a script; why it fails, or nothing."""
+    """Let the bubblewrap `program` do what a script needs; return why it fails, or nothing."""
     command = run_lean(
         "from buildperm.sandbox.probe import wrapper; wrapper(*sys.argv[1:])", program
     )

@@ -1,7 +1,7 @@
-"""What else there is to know about a machine: for `buildperm doctor`, and for reports of bugs.
+"""More facts about a machine: for `buildperm doctor`, and for reports of bugs.
 
-Whatever comes from outside is only ever looked through for a known word or a number, so that no
-name of a user, a host or a folder can be in it.
+Of foreign text only known words and numbers are taken, so that no name of a user, a host or a
+folder gets in.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Surroundings:
 
 
 def look(free: CanaryRun | None, environ: Mapping[str, str]) -> Surroundings:
-    """Find out everything; `free` is what became of the canaries with nothing to hold them."""
+    """Find out everything; `free` is the run of the canaries without a sandbox."""
     facts = probe()
     return Surroundings(
         facts=facts,

@@ -1,7 +1,7 @@
-"""Which libraries a loader looks for by name as it starts a program: the names, not the files.
+"""Which libraries a loader searches for by name as it starts a program: the names, not the files.
 
-Cargo has what it runs look for these in folders that build scripts have filled, before anything of
-the program itself is run, or of a sandbox. So no script may name a folder that holds one of them.
+Cargo makes programs search folders that build scripts have filled, before any code of the program,
+or of a sandbox, runs. So no script may name a folder that holds one of these libraries.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ _DEBUG = b"find library="
 
 
 class UnknownError(Exception):
-    """It cannot be told; the text is a clause."""
+    """The names cannot be found out; the text is a clause."""
 
 
 def of(program: bytes) -> frozenset[bytes]:
-    """Return the names that the loader looks for when `program` is executed.
+    """Return the names that the loader searches for when `program` is executed.
 
-    These are all that it and its libraries are linked with. The loader itself says where they are,
-    by its option `--list`, which glibc's and musl's have: ld.so(8). It runs none of them.
+    It and its libraries are linked with them. The loader says where they are, by its option
+    `--list`, which glibc and musl have: ld.so(8). It runs none of them.
 
     Raises:
-        UnknownError: It is no program of a kind that is known here.
+        UnknownError: It is no program of a known kind.
     """
     path = _binary(program)
     interpreter, names = _look(path)
@@ -47,10 +47,10 @@ def of(program: bytes) -> frozenset[bytes]:
 
 
 def of_modules(program: bytes) -> frozenset[bytes]:
-    """Return the names for what libc loads later: of name services and character sets.
+    """Return the names of what libc loads later: name services and character sets.
 
     Raises:
-        UnknownError: It is no program of a kind that is known here.
+        UnknownError: It is no program of a known kind.
     """
     path = _binary(program)
     interpreter, _ = _look(path)
@@ -68,9 +68,9 @@ def of_modules(program: bytes) -> frozenset[bytes]:
 
 
 def observed(command: Sequence[bytes]) -> frozenset[bytes]:
-    """Run `command` and return the names that its loader looks for: what it loads later, too.
+    """Run `command` and return the names that its loader searches for, later ones included.
 
-    Only glibc's says that, under LD_DEBUG: ld.so(8). It does so for children with the variable.
+    Only glibc tells, under LD_DEBUG: ld.so(8), also for children.
 
     Raises:
         UnknownError: It cannot be run.
@@ -121,7 +121,7 @@ def _binary(program: bytes) -> bytes:
 def _look(path: bytes) -> tuple[bytes, set[bytes]]:
     """Return the loader of a program or library, empty if it has none, and what it is linked with.
 
-    A library that was named as a part of the system is taken at its word only if it can be read.
+    A library of the system has to be readable.
     """
     try:
         image = Image(path)
@@ -136,7 +136,7 @@ def _look(path: bytes) -> tuple[bytes, set[bytes]]:
 
 
 def _listed(interpreter: bytes, path: bytes) -> dict[bytes, bytes]:
-    """Ask a loader which libraries `path` has; their names, and where it finds them."""
+    """Ask a loader for the libraries of `path`: their names, and where it finds them."""
     ran = _run([interpreter, b"--list", path], {})
     if ran.returncode:
         raise UnknownError("its loader does not list its libraries")

@@ -86,11 +86,11 @@ def _unavailable(facts: Facts, cap: int) -> str | None:
 
 
 def _unknown() -> str | None:
-    """Say why it cannot be told what runs before a sandbox is made; None where it can."""
+    """Say why it is unknown which libraries a stub loads first; None where it is known."""
     try:
         stub.shell()
     except CannotEnforceError:
-        return None  # Said where the shell of stubs is.
+        return None  # Making the stub says so.
     try:
         stub.loaded()
     except CannotEnforceError as error:

@@ -1,8 +1,8 @@
-"""Finds out what the kernel lets this user do, by doing it; run by `sandbox.machine`.
+"""Finds out what the kernel lets this user do, by trying; run by `sandbox.machine`.
 
-A process of its own: forking the command, which has threads, would be no sound ground to test on.
+It is a process of its own: the command has threads, and a fork of it would be no fair test.
 
-Part of the supervisor's half: standard library only.
+Standard library only, like a supervisor.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def main() -> None:
 
 
 def wrapper(program: str) -> None:
-    """Run Python within bubblewrap as a build script is run, but for the recorder; exit as it did.
+    """Run Python inside bubblewrap like a build script, without the recorder; exit as it did.
 
-    Tracing has been tried by itself. A program that is traced gains no privileges from a setuid
-    bit; nor does this one, by no-new-privileges.
+    Tracing is tried separately. A traced program gains no privileges from a setuid bit; nor does
+    this one, by no_new_privs.
     """
     rights = dict.fromkeys((b"/usr", b"/lib", b"/lib64", b"/etc/ld.so.cache"), landlock.READ_FILE)
     rights = {path: landlock.EXECUTE | allowed for path, allowed in rights.items()}

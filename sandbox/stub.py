@@ -1,8 +1,8 @@
 """The stub that stands in place of a build script and starts its supervisor.
 
-A POSIX shell script, since that costs a millisecond. Whoever links a build script appends the
-line `# real: NAME`, the name of the real program in the same folder, so that a hard link of the
-stub under another name finds it too.
+It is a POSIX shell script, which costs a millisecond. The linker's wrapper appends the line
+`# real: NAME`, the name of the real program in the same folder, so that a hard link of the stub
+under another name finds it, too.
 """
 
 from __future__ import annotations

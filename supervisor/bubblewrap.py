@@ -1,15 +1,15 @@
 """The sandbox wrapper of the runtime `full`: bubblewrap's mounts, made from the Landlock rights.
 
-There is one truth, `Run.rights`: path to Landlock rights. What it names is there, under the same
-name as outside; what it lets be changed can be written; nothing else exists. Landlock rules hold on
-to files, not to names, so those made outside hold for the same files mounted inside. Only `/proc`
-is another one there, and its rules are added within (`supervisor.wrapper_exec`).
+Everything comes from `Run.rights`: path to Landlock rights. What it names exists inside under the
+same name; what it lets the script change can be written; nothing else exists. Landlock rules refer
+to files, not to names, so rules made outside hold for the same files mounted inside. Only `/proc`
+is a different one, and its rules are added inside (`supervisor.wrapper_exec`).
 
-While learning the rights are "all but the sensitive tier", cut around each secret: hundreds of
-paths, and bubblewrap's time grows with their square (50: 6 ms, 100: 33 ms, 200: 120 ms). So where a
-folder has more that is granted than what is not, all of it is mounted and what is not granted is
-covered: folders by an empty one, files by `/dev/null`. Their names can be seen then, and what is in
-them is not even there. Landlock refuses them all the same.
+While learning, the rights are "all but the sensitive tier", split around each secret. These are
+hundreds of paths, and bubblewrap's time grows with their square (50: 6 ms, 100: 33 ms, 200: 120
+ms). So where a folder holds more that is granted than what is not, the whole folder is mounted and
+the rest is covered: folders by an empty one, files by `/dev/null`. Their names can be seen, their
+content does not exist. Landlock refuses them all the same.
 
 Part of the supervisor: standard library only.
 """
@@ -52,7 +52,7 @@ NAMESPACES = (
     # Root keeps no privilege in its namespace either.
     *(b"--cap-drop", b"ALL", b"--die-with-parent", b"--new-session"),
 )
-"""What is asked of bubblewrap for every script."""
+"""The options of bubblewrap for every script."""
 
 
 SHARED_NETWORK = (
@@ -80,11 +80,11 @@ class Mounts:
 
         Args:
             rights: Landlock rights by path.
-            needed: Paths without links that have to be there although the script has no right to
-                them: what it takes to start it.
+            needed: Paths without links that have to exist although the script has no right to
+                them: they are needed to start it.
             with_exclusions: Folders that are granted but for what is excluded. Links in them, for
                 which there are no rights, still lead on.
-            coarse: Cover what is not granted where that takes fewer mounts.
+            coarse: Cover what is not granted, where that takes fewer mounts.
         """
         self._binds: dict[bytes, bool] = {}  # Path to whether it can be written.
         self._masks: dict[bytes, bool] = {}  # Path to whether it is a folder.
@@ -115,7 +115,7 @@ class Mounts:
         self._add_folders(coarse=coarse)
 
     def add_links(self, paths: Iterable[bytes]) -> None:
-        """Have the links on the way to each of the absolute `paths`, so that they lead there."""
+        """Make the links on the way to each of the absolute `paths`."""
         known: set[bytes] = set()
         for path in paths:
             self._follow(path, known, 40)  # path_resolution(7)
@@ -131,9 +131,9 @@ class Mounts:
         return len(self._binds) + len(self._masks)
 
     def hides(self, path: bytes) -> bool:
-        """Tell whether what `path`, without links, names outside is not there within.
+        """Tell whether `path`, without links, exists outside and not inside.
 
-        What lies in a folder that is covered counts, the cover itself does not.
+        The content of a covered folder counts, the cover itself does not.
         """
         if path in self._passed or path in _DEVICES or path.startswith(b"/proc/"):
             return False
@@ -156,11 +156,11 @@ class Mounts:
         return False
 
     def words(self) -> list[bytes]:
-        """Return what bubblewrap has to be told."""
+        """Return the arguments for bubblewrap."""
         words = [b"--proc", b"/proc"]
         for path in sorted({*self._binds, *self._masks, *self._links}):
             if path in self._binds:
-                # `-try`: what is gone since, such as another's temporary file, is not missed.
+                # `-try`: a path may be gone by now, such as somebody's temporary file.
                 how = b"--bind-try" if self._binds[path] else b"--ro-bind-try"
                 words += [b"--dev-bind-try" if path.startswith(b"/dev/") else how, path, path]
             elif path in self._links:
@@ -177,18 +177,16 @@ class Mounts:
         return [*words, b"--remount-ro", b"/"]
 
     def _has(self, path: bytes, *, written: bool) -> bool:
-        """Tell whether a mount above shows `path` already, in that way."""
+        """Tell whether a mount above already shows `path`, for writing if `written`."""
         for upper in _above(path):
             if upper in self._binds and upper not in self._masks:
                 return self._binds[upper] or not written
         return False
 
     def _add_folders(self, *, coarse: bool) -> None:
-        """Look through the folders on the way: what else is there, and is it shorter to cover it.
+        """Decide for each folder on the way whether to mount it and cover what is not granted.
 
-        What may be listed is mounted as it is, and what is not granted in it covered.
-
-        The root itself is always made anew.
+        A folder that may be listed is always mounted and covered. The root is always made anew.
         """
         within: dict[bytes, list[bytes]] = {}
         for path in self._passed - {b"/"}:
@@ -269,9 +267,9 @@ class Mounts:
 
 
 def _is_shared(folder: bytes) -> bool:
-    """Tell whether everybody puts files into `folder` and takes them away, as with /tmp.
+    """Tell whether everybody makes and removes files in `folder`, as in /tmp.
 
-    What is to be covered has to be there, still, when it is.
+    What is covered has to exist until it is covered.
     """
     try:
         return bool(os.stat(folder).st_mode & stat.S_ISVTX)

@@ -1,8 +1,8 @@
-"""The directive gate: what of a build script's standard output Cargo gets to see.
+"""The directive gate: which part of a build script's standard output reaches Cargo.
 
-A directive can run code in rustc or in the linker, outside every sandbox. So each line is cleaned
-first, then judged, and what is passed on is exactly the bytes that were judged. A line that is not
-judged to be a directive is only passed on if Cargo cannot take it for one.
+A directive can run code in rustc or in the linker, outside of any sandbox. So each line is cleaned
+first, then judged, and exactly the judged bytes are passed on. A line that is no directive is
+passed on only if Cargo cannot take it for one.
 
 Part of the supervisor: os and stat only.
 """
@@ -44,13 +44,13 @@ class DirectiveGate:
     ) -> None:
         self.withheld: list[str] = []  # `key=value (verdict)`, in notation.
         self.denied: list[str] = []  # Likewise, where a person has decided already.
-        # Whoever may see a variable may have Cargo look at it too.
+        # A script that may see a variable may have Cargo watch it, too.
         seen = (f"rerun-if-env-changed={name}" for name in package["env"] if is_literal(name))
         self._directives = package["directives"]
         self._granted = [*self._directives, *seen]
         self._denied = package["deny"].get("directives", [])
         self._places = places
-        self._handed_over = tuple(handed_over)  # Folders that other scripts named in DEP_*.
+        self._handed_over = tuple(handed_over)  # Folders that other scripts have named in DEP_*.
         self._known: dict[tuple[str, bytes], list[str]] = {}  # By question and folder.
         self._search = linker_inputs.LinkerSearch()
         self._suspects: dict[str, list[str]] = {}  # Of the directive that is being judged.
@@ -103,17 +103,17 @@ class DirectiveGate:
         return verdict
 
     def _is_noted(self, name: str) -> bool:
-        """Tell whether Cargo would keep a secret in its target directory: a variable's value."""
+        """Tell whether Cargo would store the secret value of a variable in its target directory."""
         return name in self.secrets and f"rerun-if-env-changed={name}" not in self._directives
 
     def _is_suspect(self, folder: bytes) -> bool:
-        """Tell whether a linker that searches a folder would do what nobody has granted."""
+        """Tell whether a linker that searches a folder would do more than was granted."""
         return self._look(
             folder, "called like the system's", library_names.system_libraries
         ) or self._look(folder, "not only linked", self._search.commanding)
 
     def _preempts(self, folder: bytes) -> bool:
-        """Tell whether what starts the next stub would find its libraries in a folder."""
+        """Tell whether the shell of the next stub would find its libraries in a folder."""
         what = "loaded before any sandbox is made"
         return self._look(
             folder, what, lambda searched: library_names.named_libraries(searched, self.loaded)
@@ -122,7 +122,7 @@ class DirectiveGate:
     def _look(self, folder: bytes, what: str, find: Callable[[bytes], list[str]]) -> bool:
         """Tell whether a folder holds what is `what`."""
         found = self._known.get((what, folder))
-        if found is None:  # A folder may be full, and named again and again.
+        if found is None:  # A folder may be large, and named again and again.
             found = self._known[what, folder] = find(folder)[:MOST_SHADOWS]
         if found:
             self._suspects.setdefault(what, []).extend(found)

@@ -1,8 +1,8 @@
-"""What a stub asks the fork server for, as the kernel tells it; see `supervisor.fork_server`.
+"""A request of a stub to the fork server, read from the kernel; see `supervisor.fork_server`.
 
-Nothing is believed of a request but which process made it. What to supervise, with which
-environment and where is read from /proc. A process that is traced or filtered is a build script or
-one of its children, and is not served.
+Of a request only the process ID is used. What to supervise, where, and with which environment is
+read from /proc. A traced or filtered process is a build script or one of its children, and is not
+served.
 
 Part of the supervisor: standard library only.
 """
@@ -39,16 +39,16 @@ class ForkRequest:
 
         Args:
             pid: Its process.
-            arguments: How many of its last arguments Cargo gave to the build script.
-            kept: Where the stub keeps what it was given for standard input and output.
+            arguments: How many of its last arguments are from Cargo.
+            kept: Where the stub keeps its standard input and output.
             folder: The server's.
 
         Raises:
-            RefusedError: It is not one to serve.
+            ForkRefusedError: It must not be served.
             OSError: It is gone, or cannot be looked at.
         """
         self._opened: dict[int, int] = {}  # What it has open, by number, as opened here.
-        self.handle = os.pidfd_open(pid)  # First: what is read after that is of this process.
+        self.handle = os.pidfd_open(pid)  # First: all that is read later is of this process.
         self.parent_handle = self._folder = -1
         self._kept = kept
         try:
@@ -99,7 +99,7 @@ class ForkRequest:
             os.setpgid(0, self._group)
             os.fchdir(self._folder)
             os.umask(self._umask)
-            above = max(self._opened) + 1  # As few as there have to be: `ulimit -n` may be low.
+            above = max(self._opened) + 1  # As low as possible: `ulimit -n` may be low.
             spare = {
                 number: fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, above)
                 for number, opened in self._opened.items()
@@ -117,8 +117,8 @@ class ForkRequest:
     def _open_descriptors(self, pid: int) -> None:
         """Open what the stub has open: the standard streams and Cargo's jobserver.
 
-        By way of /proc a pipe is the same pipe, and a device the same device. A file would be
-        written from its beginning, and a socket cannot be opened: those are refused.
+        Through /proc, a pipe is the same pipe, and a device the same device. A file would be
+        written from its beginning, and a socket cannot be opened, so both are refused.
         """
         for number in {0, 1, 2, *jobserver.numbers(self._environ)}:
             there = self._kept[number] if number < 2 else number

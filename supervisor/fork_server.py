@@ -1,18 +1,18 @@
-"""The fork server: one process per run of Cargo that has the supervisor loaded, and forks it.
+"""The fork server: one process per run of Cargo that has loaded the supervisor, and forks it.
 
-Starting an interpreter and importing the supervisor takes longer than most build scripts do, so it
-is done once, while Cargo is still finding out what there is to do. A stub that finds the server's
-folder asks it, and waits:
+Starting an interpreter and importing the supervisor takes longer than most build scripts run. So it
+is done once, while Cargo still finds out what to do. A stub that finds the server's folder sends a
+request and waits:
 
     stub                                        server                      worker
     makes FOLDER/7.taken
     "PID … 7" ──▶ FOLDER/requests ──▶ looks at /proc/PID, forks ──────▶ supervises, as ever
     reads FOLDER/7 ◀── its exit status ────────── reaps ◀────────────────────── ends
 
-The fifos for replies are there from the beginning: making one would take the shell a program.
-The worker is in the stub's process group, so that a signal to Cargo and all that it has started
-reaches it. It is ended when the stub, the stub's Cargo, or the server is. A stub that cannot be
-served is told so, and starts an interpreter of its own, as it does where there is no server.
+The fifos for replies exist from the beginning: a shell would need a program to make one. The worker
+is in the stub's process group, so a signal to Cargo and all its children reaches it. It is ended
+with the stub, the stub's Cargo, or the server. A stub that cannot be served is told so, and starts
+an interpreter of its own, as it does without a server.
 
 Part of the supervisor: standard library only.
 """
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REQUESTS = b"requests"
-"""The fifo in the server's folder that stubs write to. It is there once the server is ready."""
+"""The fifo in the server's folder to which stubs write. It exists once the server is ready."""
 
 AGAIN = b"again"
 """The reply to a stub that has to start an interpreter of its own."""
@@ -77,14 +77,14 @@ class Server:
             os.mkfifo(folder + b"/%d" % place, 0o600)
         made = folder + b"/.new"
         os.mkfifo(made, 0o600)
-        # For writing, too, so that it never comes to an end: fifo(7).
+        # For writing, too, so that it never ends: fifo(7).
         self._requests = os.open(made, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         os.rename(made, folder + b"/" + REQUESTS)
 
     def run(self, lifeline: int) -> None:
-        """Serve until `lifeline` comes to its end; then end what is still running."""
+        """Serve until `lifeline` ends; then end the workers."""
         gc.collect()
-        gc.freeze()  # What was imported is not looked through, and so not copied, in each worker.
+        gc.freeze()  # So no worker looks through what was imported, nor copies it.
         self._poll.register(self._requests, select.POLLIN)
         self._poll.register(lifeline, select.POLLIN)
         while True:
@@ -97,7 +97,7 @@ class Server:
                 if descriptor == self._requests:
                     for asked in self._asked():
                         self._serve(*asked)
-                elif descriptor in self._jobs:  # It may have gone with another one just now.
+                elif descriptor in self._jobs:  # Another event may have removed it just now.
                     self._happened(descriptor)
 
     def _asked(self) -> Iterator[tuple[int, ...]]:
@@ -111,7 +111,7 @@ class Server:
     def _serve(self, pid: int, arguments: int, stdin: int, stdout: int, place: int) -> None:
         path = self._folder + b"/%d" % place
         if path in self._used:
-            return  # It was somebody else who took it.
+            return  # Another stub has it.
         try:
             flags = os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
             job = _Job(os.open(path, flags), path)
@@ -153,7 +153,7 @@ class Server:
         self._poll.register(handle, select.POLLIN)
 
     def _happened(self, handle: int) -> None:
-        """Act upon the end of the process behind `handle`."""
+        """React to the end of the process behind `handle`."""
         job = self._jobs[handle]
         whose = job.handles[handle]
         self._drop(job, handle)
@@ -163,7 +163,7 @@ class Server:
             code = os.waitstatus_to_exitcode(status)
             os.write(job.reply, b"%d\n" % (code if code >= 0 else 128 - code))
         elif job.worker:
-            os.kill(job.worker, _signal.SIGTERM)  # It tidies up behind itself.
+            os.kill(job.worker, _signal.SIGTERM)  # It cleans up after itself.
         if not job.worker and "stub" not in job.handles.values():
             self._forget(job)
 
@@ -203,14 +203,14 @@ class Server:
 
 
 def main(arguments: list[str]) -> None:
-    """Be the server in the folder `arguments[0]`, until standard input comes to its end.
+    """Be the server in the folder `arguments[0]` until standard input ends.
 
-    `arguments[1]` is the session that most requests will be about.
+    `arguments[1]` is the session of most requests.
     """
     folder, session = map(os.fsencode, arguments)
     try:
         server = Server(folder)
-    except OSError:  # No room there. Who asks for the server finds none, and does without.
+    except OSError:  # No space there. Stubs find no server, and do without.
         os.read(0, 1)
         return
     prewarm(session, folder)

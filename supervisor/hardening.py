@@ -1,4 +1,4 @@
-"""What a build script inherits: descriptors, session, signals, limits. Everything else is cut off.
+"""Hardens what a build script inherits: descriptors, signals, limits and capabilities.
 
 Part of the supervisor: standard library only.
 """
@@ -19,10 +19,10 @@ else:
     import _signal
 
 CAPABILITIES = 1 << 0 | 1 << 1 | 1 << 3 | 1 << 6 | 1 << 7
-"""What is left of root's: CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_SETGID, CAP_SETUID.
+"""What root keeps: CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_SETGID, CAP_SETUID.
 
-With these a build in a container handles files of other users, and may become one. The others are
-about the machine: its network, its limits, its file systems, its processors. capabilities(7)
+With these, a build in a container handles files of other users, and may become another user. The
+other capabilities are about the machine: network, limits, file systems, processors. capabilities(7)
 """
 
 _LAST_DESCRIPTOR = (1 << 31) - 1
@@ -39,17 +39,16 @@ def close_but(kept: list[int]) -> None:
 
 
 def die_with_parent(parent: int, signal: int) -> bool:
-    """Have the kernel send `signal` when the parent dies; False if it is gone already.
+    """Let the kernel send `signal` when the parent dies; False if it is dead already.
 
-    The parent, whose process ID the caller took before, may die before prctl(2), PR_SET_PDEATHSIG,
-    takes hold; nothing would then be sent.
+    If `parent` dies before prctl(2), PR_SET_PDEATHSIG, takes effect, no signal is sent.
     """
     syscalls.control(syscalls.PR_SET_PDEATHSIG, signal)
     return os.getppid() == parent
 
 
 def default_signals() -> None:
-    """Undo what Python does to signals: ignored ones would stay ignored over execve(2)."""
+    """Undo what Python does to signals: ignored ones stay ignored across execve(2)."""
     for signal in (_signal.SIGPIPE, _signal.SIGXFSZ, _signal.SIGINT, _signal.SIGTERM):
         _signal.signal(signal, _signal.SIG_DFL)
     _signal.signal(_signal.SIGHUP, _signal.SIG_DFL)
@@ -57,7 +56,7 @@ def default_signals() -> None:
 
 
 def set_limits(limits: Mapping[str, int]) -> None:
-    """Set the resource limits: no core dump, which would hold what the script held in memory."""
+    """Set the resource limits, with no core dump: it would hold the script's memory."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for name, which in (
         ("file_bytes", resource.RLIMIT_FSIZE),

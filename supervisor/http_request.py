@@ -1,7 +1,7 @@
-r"""Reads the head of an HTTP request to a proxy: RFC 9110, RFC 9112.
+r"""Parses an HTTP request to a proxy: RFC 9110, RFC 9112.
 
-Strictly: what two readers might take for two different requests is refused, so that nobody can put
-one request into another. Lines end in CR LF, no line is continued, nothing is said twice.
+The parser is strict: a request that two parsers might read differently is refused, against request
+smuggling. Lines end in CR LF, no line is folded, no field is given twice.
 
 Part of the supervisor, once a script is given the network: built-in modules only.
 """
@@ -26,11 +26,11 @@ _OF_ONE_HOP = frozenset(
 
 
 class HeadError(ValueError):
-    """It is no request that could be understood in one way only; the text is a clause."""
+    """The request is invalid or ambiguous; the text is a clause."""
 
 
 class HttpRequest:
-    """What a client asks a proxy for."""
+    """A client's request to a proxy."""
 
     __slots__ = ("head", "host", "is_tunnel", "length", "port")
 
@@ -43,10 +43,10 @@ class HttpRequest:
 
 
 def parse(head: bytes) -> HttpRequest:
-    """Read a head with the empty line at its end.
+    """Parse a request head, up to its empty line.
 
     Raises:
-        HeadError: It is not one, or not one for a proxy.
+        HeadError: It is invalid, or not for a proxy.
     """
     if not head.endswith(END) or head.index(END) != len(head) - len(END) or len(head) > HEAD_MOST:
         raise HeadError("its request has no end")
@@ -128,7 +128,7 @@ def _length(fields: list[tuple[bytes, bytes]]) -> int:
 def _for_server(
     method: bytes, path: bytes, host: bytes, fields: list[tuple[bytes, bytes]]
 ) -> bytes:
-    """Write the head for the server: one request, after which it closes."""
+    """Return the head for the server: one request, then the connection closes."""
     named = {
         word.strip(b" \t").lower()
         for name, value in fields
@@ -155,7 +155,7 @@ class Body:
         self._stage = "size" if self._is_chunked else "plain"
 
     def feed(self, data: bytes) -> bytes:
-        """Return what of `data` belongs to the body, which is all of it.
+        """Return `data`, all of which belongs to the body.
 
         Raises:
             HeadError: There is more than belongs to it, or its framing is broken.
@@ -185,7 +185,7 @@ class Body:
         return data
 
     def _read_line(self) -> None:
-        """Take a line of the framing; extensions and trailers are refused."""
+        """Handle a line of the framing; extensions and trailers are refused."""
         line, self._line = self._line, b""
         if not line.endswith(b"\r\n") or b"\r" in line[:-2]:
             raise HeadError("its chunks can be read in several ways")

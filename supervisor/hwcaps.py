@@ -1,10 +1,10 @@
-"""Names of folders that a loader looks into by itself, below each folder that it is told to search.
+"""Names of subfolders that a loader searches in each folder that it is told to search.
 
-Which of them depends on processor, kernel and C library: ld.so(8), "Hardware capabilities"; glibc's
+They depend on processor, kernel and C library: ld.so(8), "Hardware capabilities"; glibc's
 dl-procinfo.c and dl-hwcaps.c; AT_PLATFORM and AT_BASE_PLATFORM of getauxval(3). A folder is judged
-by all that some version of glibc has searched somewhere, and not by what this machine's would: the
-stub may be run by a shell of another libc, and a list too long costs a grant where one too short
-costs the sandbox. musl has no such folders.
+by every name that any version of glibc has searched, not only by those of this machine: a shell of
+another libc may run the stub. A list that is too long costs a grant; one that is too short costs
+the sandbox. musl has no such folders.
 
 Part of the supervisor: built-in modules only.
 """
@@ -12,7 +12,7 @@ Part of the supervisor: built-in modules only.
 from __future__ import annotations
 
 LEVELS = b"glibc-hwcaps"
-"""Since glibc 2.33: below it lie folders of any name, `x86-64-v3` or `power10`, one deep."""
+"""Since glibc 2.33. It holds folders of any name, such as `x86-64-v3`, one level deep."""
 
 _EVERYWHERE = "tls"
 # What the kernel calls the processor, and what glibc makes of it.
@@ -28,7 +28,7 @@ _PLATFORMS = """
     ev4 ev5 ev56 ev6 ev67 loongson2e loongson2f octeon octeon2 gs464 gs464e gs264e r6
     v8 v9 v9v v9v2 ultra3 sparc4 loongarch
 """
-# What it can do besides. The last of x86 is what Xen's kernels said in their vDSO.
+# Its features. The last one of x86 is from the vDSO of Xen's kernels.
 _ABILITIES = """
     acpi apic clflush cmov cx8 de dts fpu fxsr ht ia64 mca mce mmx msr mtrr pae pat pbe pge pn pse
     pse36 psn sep ss sse sse2 tm tsc vme xmm xmm2 osfxsr amd3d avx512_1 nosegneg
@@ -43,7 +43,7 @@ _ABILITIES = """
     flush stbar swap muldiv
 """
 NAMES = frozenset(f"{_EVERYWHERE} {_PLATFORMS} {_ABILITIES}".encode().split())
-"""Before glibc 2.37; these may lie within each other, in any order."""
+"""Before glibc 2.37; they may be nested in any order."""
 
 
 def is_searched(name: bytes, above: bytes) -> bool:

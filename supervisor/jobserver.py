@@ -1,4 +1,4 @@
-"""Cargo's job server: what a build script gets of it, and what it gets back.
+"""Cargo's job server: what a build script gets of it, and which tokens go back.
 
 Part of the supervisor: standard library only.
 """
@@ -32,9 +32,9 @@ class Jobserver:
             self._end = self.kept[1]
 
     def put_back(self, tokens: bytes) -> int:
-        """Write `tokens`, without waiting for room; return how many that were.
+        """Write `tokens` without waiting; return how many were written.
 
-        An own description is opened, so that nobody else's calls stop waiting: pipe(7), O_NONBLOCK.
+        A new open file description keeps O_NONBLOCK from everybody else's calls: pipe(7).
         """
         if self.pipe is None or not tokens:
             return 0
@@ -51,7 +51,7 @@ class Jobserver:
             os.close(own)
 
     def _hold_fifo(self) -> None:
-        """Hold on to the fifo itself: what is found under its name later may be the script's."""
+        """Keep the fifo open: a script may put something else under its name later."""
         try:
             self._end = os.open(self.fifo, os.O_PATH | os.O_CLOEXEC)
         except OSError:
@@ -60,7 +60,7 @@ class Jobserver:
 
 
 def numbers(environ: Mapping[bytes, bytes]) -> list[int]:
-    """List the descriptors that are said to be those of Cargo's job server."""
+    """List the descriptors that the environment names for Cargo's job server."""
     parts = _named(environ).split(b",")
     return [int(part) for part in parts if part.isdigit() and len(part) < 7]
 

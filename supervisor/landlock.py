@@ -58,22 +58,22 @@ _RULE_PATH_BENEATH = 1
 def abi(cap: int = NEWEST) -> int:
     """Ask the kernel for its Landlock ABI, at most `cap`; 0 where there is no Landlock.
 
-    The kernel is asked by doing: `/sys/kernel/security/lsm` is missing in many containers where
-    Landlock works.
+    The kernel is asked by a call: many containers in which Landlock works lack
+    `/sys/kernel/security/lsm`.
     """
     version = syscalls.call(_CREATE_RULESET, 0, 0, _CREATE_RULESET_VERSION)
     return max(0, min(version, cap, NEWEST))
 
 
 DISCONNECTED = 3
-"""The erratum about folders that were moved out of a bind mount: rights could be widened there.
+"""The erratum about folders moved out of a bind mount, where rights could be widened.
 
-The other two, about sockets that are not TCP and about threads, refused more than they should.
+The other two, about sockets other than TCP and about threads, refused too much.
 """
 
 
 def errata() -> frozenset[int]:
-    """Ask for the numbers of the defects that this kernel's Landlock has had mended.
+    """Return the numbers of the errata that are fixed in this kernel's Landlock.
 
     landlock.rst, "Errata": none where the kernel is too old to tell.
     """
@@ -119,10 +119,9 @@ def ruleset(version: int) -> int:
 def allow(descriptor: int, path: bytes, rights: int, version: int) -> bool:
     """Let `path`, and all below it if it is a folder, be used with `rights`.
 
-    Links are not followed anywhere in `path`: one would have been put there since it was resolved,
-    by a script that runs at the same time. Rights that a file cannot have or that ABI `version`
-    does not know are left out. False where there is nothing at `path`, so that the rule would be
-    idle.
+    No link in `path` is followed: it would be one that a script, running at the same time, has
+    made since. Rights that a file cannot have, or that ABI `version` does not know, are left out.
+    False if nothing is at `path`, or no right is left.
 
     Raises:
         OSError: The kernel refuses the rule.
@@ -150,7 +149,7 @@ def allow(descriptor: int, path: bytes, rights: int, version: int) -> bool:
 
 
 def restrict(descriptor: int) -> None:
-    """Hold the calling thread, and all it starts, to a ruleset; no-new-privileges must be on.
+    """Restrict the calling thread, and all it starts, by a ruleset; no_new_privs must be set.
 
     Raises:
         OSError: E2BIG where 16 rulesets are stacked already, which is a sandbox in a sandbox.

@@ -1,9 +1,8 @@
-"""What files of a folder that a linker is told to search have it do, beyond being linked.
+"""Finds files that make a linker do more than link them, in a folder that it searches.
 
-A script of the linker is taken for a library, whatever it is called, and says what else to link. A
-thin archive names members that lie elsewhere. And from an object with code for link-time
-optimisation gcc's plug-in takes options for the assembler, which are files to be written among
-others: the linker is not confined.
+A linker takes a linker script for a library, whatever its name, and the script names further files.
+A thin archive names members elsewhere. From objects with code for link-time optimisation, gcc's
+plug-in takes options for the assembler, among them files to write. The linker is not confined.
 
 Part of the supervisor: os and stat only.
 """
@@ -22,12 +21,12 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 20
 _MOST_NAMED = 20
 _LINKED = (b"\x7fELF", b"!<arch>\n")
-_OPTIMISED_END = b"lto_"  # Quicker to look for; nearly no file holds it.
+_OPTIMISED_END = b"lto_"  # Quick to search for; nearly no file holds it.
 _THIN = b"!<thin>\n"
 # Of sections, in objects of whatever format: gcc, lto-streamer.h. These are never compressed.
 _OPTIMISED = (b".gnu.lto_", b".gnu.offload_lto_")
-# Commands by which a script opens other files, or has them looked for where nobody looked through
-# (ld, "Linker Scripts"); they are in upper case only.
+# Commands by which a script opens other files, or makes the linker search other folders (ld,
+# "Linker Scripts"); they are in upper case only.
 _OPENING = (b"INPUT", b"GROUP", b"INCLUDE", b"STARTUP", b"SECTIONS", b"SEARCH_DIR")
 _COMMANDS = frozenset(
     b"ASSERT ENTRY EXTERN FLOAT FORCE_COMMON_ALLOCATION FORCE_GROUP_ALLOCATION GROUP HIDDEN HLL "
@@ -41,7 +40,7 @@ _ASSIGNMENTS = (b"=", b"+=", b"-=", b"*=", b"/=", b"&=", b"|=", b"<<=", b">>=")
 
 
 BYTES_MOST = 16 << 30
-"""What is looked through in one run; what is beyond it is taken for orders. Files have holes."""
+"""The most that one run looks through; anything beyond counts as found. Files may have holes."""
 
 
 class LinkerSearch:
@@ -51,7 +50,7 @@ class LinkerSearch:
         self._left = most
 
     def commanding(self, folder: bytes) -> list[str]:
-        """Name what in `folder` would have a linker that searches there do more than link it."""
+        """Name the files in `folder` that make a linker do more than link them."""
         found: list[str] = []
         try:
             names = sorted(os.listdir(folder))
@@ -68,7 +67,7 @@ class LinkerSearch:
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
-            return False  # Nor can a linker open it.
+            return False  # A linker cannot open it either.
         try:
             about = os.fstat(descriptor)
             if not stat.S_ISREG(about.st_mode):
@@ -106,7 +105,7 @@ def _pieces(descriptor: int, overlap: int) -> Iterator[bytes]:
 
 
 def _begins_script(start: bytes) -> bool:
-    """Tell whether a text may be a script: no other begins with a command or an assignment."""
+    """Tell whether a text may be a linker script: it begins with a command or an assignment."""
     at = _after_space(start, 0)
     if at == len(start):
         return len(start) == _CHUNK  # All of it is a comment so far.
@@ -122,7 +121,7 @@ def _begins_script(start: bytes) -> bool:
 
 
 def _after_space(text: bytes, at: int) -> int:
-    """Return where white space and comments end that begin at `at`."""
+    """Return where the white space and comments at `at` end."""
     while at < len(text):
         if text[at] in _WHITE:
             at += 1

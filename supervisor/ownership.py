@@ -1,9 +1,9 @@
-"""What in a tree of the baseline is somebody's: the deepest owner of a folder decides.
+"""Who owns what in a tree of the baseline: the deepest owner of a folder decides.
 
-`/usr/**` is the system's, but not the workspace in `/usr/src/app`, the CARGO_HOME in
-`/usr/local/cargo` or the home in `/usr/home/me`; a package's folder is its own, but not what Cargo
-builds in it, nor the other packages in it, nor `.git`. The other way round nothing is to be done:
-the system's trees and the tool chain are granted by what they are, wherever they lie.
+`/usr/**` belongs to the system, but not the workspace in `/usr/src/app`, the CARGO_HOME in
+`/usr/local/cargo` or the home in `/usr/home/me`. A package owns its folder, but not what Cargo
+builds in it, nor other packages in it, nor `.git`. The reverse needs no rule: the system's trees
+and the tool chain are granted by what they are, wherever they lie.
 
 Part of the supervisor: standard library only.
 """
@@ -26,12 +26,12 @@ _BUILT = b"CACHEDIR.TAG"  # Cargo puts it into every target directory.
 
 
 class Ownership:
-    """The folders of a machine that are somebody's, for quick looks into a tree."""
+    """The folders of a machine that have an owner, for quick looks into a tree."""
 
     def __init__(
         self, places: Mapping[str, bytes], owned: Iterable[bytes] = (), homes: Iterable[bytes] = ()
     ) -> None:
-        """Take what is somebody's; all paths are without links.
+        """Take the owned folders; all paths are without links.
 
         Args:
             places: Folders by token.
@@ -45,26 +45,26 @@ class Ownership:
         self._all = Excluded.without_links(_apart({*named, *owned})) | self._homes
 
     def others(self, tree: bytes) -> Excluded:
-        """Return what is in `tree`, of the system or of the package itself, and somebody else's."""
+        """Return what lies in `tree`, the system's or the package's own, and belongs to others."""
         found = set(self._all.below(tree))
         if tree == self._own:
             found.update(_beside(tree))
         return Excluded.without_links(found)
 
     def is_others(self, folder: bytes) -> bool:
-        """Tell whether `folder` is one of another package, or one more that is somebody's."""
+        """Tell whether `folder` belongs to another package, or to somebody else."""
         return folder in self._owned and folder != self._own
 
     def shares(self, folder: bytes) -> bool:
-        """Tell whether there is, or may be, somebody else's in `folder`."""
+        """Tell whether `folder` holds, or may hold, what belongs to others."""
         return folder in SHARED or bool(self._all.below(folder))
 
     def may_list(self, tree: bytes) -> bool:
         """Tell whether all folders in `tree` may be listed, so that `tree` itself can be.
 
-        Landlock knows no right to list one folder only. Programs look through `/usr` and through
-        their own package; what else is there shows its names, and nothing but these. What people
-        call the files in their homes is not for that.
+        Landlock has no right to list just one folder. Programs look through `/usr` and through
+        their own package, so names of other files there can be seen, and nothing else of them. The
+        names of files in homes must not be seen.
         """
         return not self._homes.below(tree)
 
@@ -75,9 +75,9 @@ def of_session(session: Session, places: Mapping[str, bytes]) -> Ownership:
 
 
 def _apart(folders: Iterable[bytes]) -> set[bytes]:
-    """Leave out the system's own folders; of those that it shares only what is not its own stays.
+    """Leave out the system's folders; of shared ones, keep only what is not the system's.
 
-    What is made there later belongs to nobody's grant either.
+    What is made there later is in no grant either.
     """
     found: set[bytes] = set()
     for folder in folders:
@@ -89,7 +89,7 @@ def _apart(folders: Iterable[bytes]) -> set[bytes]:
 
 
 def _beside(package: bytes) -> list[bytes]:
-    """List what lies in the folder of a package and is not its own, whoever made it."""
+    """List what lies in the folder of a package and is not its own."""
     above = package.rstrip(b"/")
     found = [path for path in _children(package) if is_systems(path)] if package in SHARED else []
     found += [path for path in (above + b"/.git",) if os.path.lexists(path)]

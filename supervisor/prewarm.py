@@ -1,7 +1,7 @@
-"""Goes through the first steps of a run once, in the fork server, for the sake of those to come.
+"""Does the first steps of a run once in the fork server, so that later runs do them faster.
 
-Python finds out what code does as it runs it, and keeps patterns that it has compiled; a worker
-inherits all that. What these steps find out is thrown away: each run asks the machine anew.
+Python specialises code as it runs, and keeps compiled patterns; workers inherit both. The results
+are thrown away: each run asks the machine anew.
 
 Part of the supervisor: standard library only.
 """
@@ -16,15 +16,15 @@ from buildperm.supervisor.run import Run
 from buildperm.tracer.recorder.loop import Recorder
 from buildperm.tracer.recorder.writer import Writer
 
-_ROUNDS = 3  # The interpreter looks at code that is run again.
+_ROUNDS = 3  # The interpreter specialises only code that runs repeatedly.
 
 
 def prewarm(path: bytes, folder: bytes) -> None:
-    """Do what a supervisor does before it starts a script, for no script.
+    """Do what a supervisor does before it starts a script, without one.
 
     Args:
         path: The session's file.
-        folder: Takes the place of OUT_DIR, and of all that is private.
+        folder: Stands for OUT_DIR and for the private folder.
     """
     environ = dict(os.environb)
     try:
@@ -48,4 +48,4 @@ def prewarm(path: bytes, folder: bytes) -> None:
                 landlock.allow(ruleset, granted, allowed, abi)
             os.close(ruleset)
     except (OSError, ValueError, LookupError, StopIteration):
-        return  # Whatever it is, the first run will meet it, and say so.
+        return  # The first run meets the same problem, and reports it.

@@ -1,4 +1,4 @@
-"""What stays the same while one build script runs, and what it makes of the session.
+"""One run of one build script: its session, its rights and its sandbox wrapper.
 
 Part of the supervisor: standard library only.
 """
@@ -59,7 +59,7 @@ class Run:
         self.covered: set[bytes] = set()
         self.foreign: set[bytes] = set()
         self.left_out: Mapping[tuple[str, str], bytes] = {}  # Likewise.
-        # Before the script can move a link on the way.
+        # Now: later the script might move a link on the way.
         self.denied_writes = [
             text
             for pattern in package["deny"].get("write", ())
@@ -110,11 +110,11 @@ class Run:
     def wrapper(
         self, rights: Mapping[bytes, int], variables: Mapping[bytes, bytes]
     ) -> tuple[launch.SandboxWrapper | None, bubblewrap.Mounts | None]:
-        """Return what to put around the script, and what is there within if not all is.
+        """Return the command around the script, and its mounts if it is bubblewrap.
 
         Args:
             rights: What `rights` returned.
-            variables: The script's environment: a folder may be named by a link there.
+            variables: The script's environment, which may name folders by links.
         """
         words = self.session.get("sandbox_wrapper", [])
         if not words or not self.session.get("mounts"):
@@ -126,7 +126,7 @@ class Run:
         named = [path for value in variables.values() for path in value.split(b":")]
         for pattern in (*baseline.READ, *baseline.EXEC, *self.package["read"]):
             if ("read", pattern) in self.left_out:
-                continue  # Nothing of what lies behind the link is shown.
+                continue  # Nothing behind the link is shown.
             head = pattern.partition("*")[0]
             named.append(absolute(head, self.places) or b"")
         mounts.add_links(path for path in named if path.startswith(b"/"))
@@ -180,6 +180,6 @@ class Run:
 
 
 def _look(session: Session, places: dict[str, bytes], environ: dict[bytes, bytes]) -> tier.Tier:
-    """Find what the command that wrote the session did not."""
+    """Find the sensitive tier, where the session does not tell it."""
     packages = {folder: not each["source"] for folder, each in session["packages"].items()}
     return tier.find(places, session["path"], environ, packages)

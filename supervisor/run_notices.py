@@ -1,4 +1,4 @@
-"""Tells the command that runs Cargo which build script has started and ended: JSON Lines.
+"""Notifies the command that runs Cargo of each build script's start and end: JSON Lines.
 
 Part of the supervisor: os and time only.
 """
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class RunNotices:
-    """The lines of one run; each is one write to a file opened for appending, so none mix."""
+    """The notices of one run. Each is one write to a file opened for appending, so none mix."""
 
     def __init__(self, path: bytes, package: SessionPackage) -> None:
         self._path = path  # Empty: nobody listens.
@@ -22,13 +22,13 @@ class RunNotices:
         self._began_ns = time.monotonic_ns()
 
     def started(self) -> None:
-        """Tell that the script is about to run."""
+        """Say that the script is about to run."""
         self._append(
             f'{{"event":"started",{self._who},"pid":{os.getpid()},"at":{int(time.time())}}}\n'
         )
 
     def ended(self, exit_status: int, recording: str) -> None:
-        """Tell what the supervisor returns, and where the recording is, in notation."""
+        """Say what the supervisor exits with, and where the recording is, in notation."""
         duration_ns = time.monotonic_ns() - self._began_ns
         self._append(
             f'{{"event":"ended",{self._who},"pid":{os.getpid()},"exit":{exit_status},'

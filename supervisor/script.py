@@ -1,4 +1,4 @@
-"""What a supervisor finds out about its build script, and makes for it, before it runs.
+"""Finds out about a build script, and makes its private folders, before it runs.
 
 Part of the supervisor: standard library only.
 """
@@ -36,7 +36,7 @@ _TURN_OFF = "build in another target directory or run `cargo clean` to build wit
 
 
 class StoppedError(Exception):
-    """The run cannot go on; said on standard error, with the way out."""
+    """The run cannot go on; standard error says why, with a hint."""
 
     def __init__(self, message: str, hint: str = "", exit_status: int = 1) -> None:
         super().__init__(message)
@@ -74,7 +74,7 @@ def real_program(stub: bytes) -> bytes:
 
 
 def load_session(environ: Mapping[bytes, bytes]) -> Session:
-    """Read the session that the command wrote; one from an earlier command is always enforced.
+    """Read the session of the command; a session of an earlier command is always enforced.
 
     Raises:
         StoppedError: There is none that fits.
@@ -99,7 +99,7 @@ def load_session(environ: Mapping[bytes, bytes]) -> Session:
 
 
 def find_package(loaded: Session, environ: Mapping[bytes, bytes]) -> tuple[SessionPackage, bytes]:
-    """Return the package whose build script this is, by its source, and its folder.
+    """Return the package of this build script, found by its folder, and that folder.
 
     Raises:
         StoppedError: It is not one of those that the session knows.
@@ -139,7 +139,7 @@ def find_places(
 
 
 def unit(out_dir: bytes) -> bytes:
-    """Return the folder for what buildperm keeps of the run with this OUT_DIR."""
+    """Return the folder in which buildperm keeps its files about the run with this OUT_DIR."""
     return os.path.dirname(out_dir) + b"/buildperm"
 
 
@@ -175,7 +175,7 @@ def write_atomically(path: bytes, content: bytes) -> None:
 
 
 def write_context(places: Mapping[str, bytes], context: ScriptContext) -> None:
-    """Keep what it takes to run this script again beside its recording."""
+    """Store what a rerun of this script needs, beside its recording."""
     content = marshal.dumps(context)  # type: ignore[arg-type]  # typeshed knows no TypedDict
     write_atomically(unit(places["OUT_DIR"]) + b"/context", content)
 

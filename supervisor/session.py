@@ -1,8 +1,7 @@
-"""What a command tells its supervisors: one file for one run of Cargo, written before it starts.
+"""The session: what a command tells its supervisors, one file per run of Cargo.
 
-The file is `marshal`ed: the supervisor that reads it starts once per build script, and importing
-`json` alone would cost it more than everything it does with the file. It is written by the command
-and read by the same Python only; it lies outside every grant.
+The file is written by `marshal`: a supervisor starts once per build script, and importing `json`
+alone would cost more than reading the file. Only the same Python reads it. No grant covers it.
 
 Part of the supervisor: imports nothing but built-in modules.
 """
@@ -34,13 +33,13 @@ if TYPE_CHECKING:
         env: list[str]
         directives: list[str]
         deny: dict[str, list[str]]  # By kind.
-        secrets: NotRequired[list[str]]  # Of `env`, what passes though its value holds a secret.
+        secrets: NotRequired[list[str]]  # Of `env`, what passes although its value holds a secret.
         limits: NotRequired[dict[str, int]]  # Of its own, beside those of the session.
         withheld: NotRequired[dict[str, str]]  # Grants not in force, `KIND PATTERN`, and why.
         digest: NotRequired[str]  # Of all that decides about its runs: the header's `session`.
 
     class Session(TypedDict):
-        """Everything a supervisor needs to know that is the same for a whole run of Cargo."""
+        """What a supervisor needs to know and what is the same for a whole run of Cargo."""
 
         version: int
         python: int  # sys.hexversion of the writer.
@@ -58,7 +57,7 @@ if TYPE_CHECKING:
         path: bytes  # PATH for build scripts.
         found: NotRequired[dict[str, list[tuple[bytes, bool]]]]  # What patterns lead to, of some.
         tier: NotRequired[Tier]  # What a look at this machine has found to be sensitive.
-        owned: NotRequired[list[bytes]]  # Folders that are somebody's: supervisor.ownership.
+        owned: NotRequired[list[bytes]]  # Folders that have an owner: supervisor.ownership.
         homes: NotRequired[list[bytes]]  # Of people, besides HOME.
         loaded: NotRequired[list[bytes]]  # Libraries that are looked for as a stub is started.
         rustc_wrapper: bytes  # What build scripts see as RUSTC_WRAPPER; empty: nothing.

@@ -1,6 +1,6 @@
-"""Carries what a build script prints: standard output is held back, standard error goes on live.
+"""Carries the output of a build script: stdout is held back, stderr passes on live.
 
-One thread reads both pipes while the recorder is busy in waitpid(2).
+One thread reads both pipes while the recorder waits in waitpid(2).
 
 Part of the supervisor: standard library only; no `threading`, which costs its import.
 """

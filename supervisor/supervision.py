@@ -11,21 +11,18 @@ from buildperm.rules import limits
 from buildperm.supervisor import (
     environment,
     hardening,
-    landlock,
     private_folder,
     script,
     write_targets,
 )
 from buildperm.supervisor.directive_gate import DirectiveGate
-from buildperm.supervisor.jobserver import Jobserver
-from buildperm.supervisor.launch import Launch
-from buildperm.supervisor.metadata_guard import MetadataGuard
-from buildperm.supervisor.network import Network, unavailable
+from buildperm.supervisor.execution import checked_abi, execute
+from buildperm.supervisor.network import Network
 from buildperm.supervisor.resource_watch import ResourceWatch
 from buildperm.supervisor.run import Run
 from buildperm.supervisor.run_notices import RunNotices
 from buildperm.supervisor.script import StoppedError
-from buildperm.supervisor.streams import Streams, say
+from buildperm.supervisor.streams import say
 from buildperm.supervisor.terminal_text import disarmed
 from buildperm.supervisor.verdict import judge
 from buildperm.tracer.notation import encode
@@ -41,14 +38,12 @@ if TYPE_CHECKING:
 else:
     import _signal
 
-_CANNOT_ENFORCE = 23  # buildperm.errors.ExitCode, which is too heavy to import here.
 _INTERRUPTED = 130
-_LOOK_UP_EVERY_S = 0.5
 
 
 def main(arguments: list[str]) -> NoReturn:
     """Supervise the build script whose stub is `arguments[0]`, and exit as it did."""
-    # The stub's parent is Cargo; it may have ended since, and this process have another parent.
+    # The stub's parent is Cargo. It may have ended since, and this process may have another parent.
     told = os.environb.get(b"BUILDPERM_PARENT", b"")
     parent = int(told) if told.isdigit() else os.getppid()
     environ = environment.as_given(os.environb)
@@ -67,15 +62,15 @@ def supervise(arguments: list[bytes], environ: dict[bytes, bytes], parent: int) 
     for signal in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP):
         if _signal.getsignal(signal) is not _signal.SIG_IGN:  # As under nohup(1).
             _signal.signal(signal, supervisor.interrupt)
-    # Cargo killed with SIGKILL cannot tell; the kernel does.
+    # If Cargo is killed with SIGKILL, only the kernel can tell.
     if not hardening.die_with_parent(parent, _signal.SIGTERM):
         os._exit(_INTERRUPTED)
-    # Nothing is left to do then that the interpreter's own way out would be needed for.
+    # Nothing is left that needs the interpreter's own exit.
     os._exit(supervisor.run())
 
 
 class Supervisor:
-    """The run of one script; every way out of `run` has cleaned up behind it."""
+    """The run of one script; `run` cleans up, however it ends."""
 
     def __init__(self, arguments: list[bytes], environ: dict[bytes, bytes]) -> None:
         """Take the stub's path with what Cargo passed to it, and the environment that it gave."""
@@ -86,7 +81,7 @@ class Supervisor:
         self._is_interrupted = False
 
     def interrupt(self, _number: int, _frame: object) -> None:
-        """Note a signal that asks for an end, and kill the tree: a signal handler."""
+        """Note a signal that asks for an end, and kill the tree; a signal handler."""
         self._is_interrupted = True
         if self._recorder is not None:
             self._recorder.stop()
@@ -124,8 +119,8 @@ class Supervisor:
     def _prepared(
         self, session: Session, package: SessionPackage, manifest_dir: bytes, program: bytes
     ) -> tuple[int, bytes]:
-        """Make room for the run and do it; what to exit with, and the path of its recording."""
-        abi = _check_machine(session, package)
+        """Prepare the run and do it; return what to exit with, and the path of its recording."""
+        abi = checked_abi(session, package)
         places = script.find_places(session, self._environ, manifest_dir)
         script.make_private(places)
         run = Run(session, package, places, self._environ, abi)
@@ -143,7 +138,7 @@ class Supervisor:
             private_folder.remove(places["TMP"])
 
     def _supervise(self, run: Run, program: bytes) -> tuple[int, bytes]:
-        """Run the script recorded and judge it; what to exit with, and the path of its recording.
+        """Run, record and judge; return what to exit with, and the path of the recording.
 
         The path is empty where the run was interrupted.
         """
@@ -171,11 +166,13 @@ class Supervisor:
             recorder.stop,
         )
         self._recorder = recorder
-        if self._has_to_end():  # The signal came before there was anything to stop.
+        if self._has_to_end():  # The signal came before there was a tree to kill.
             recorder.stop()
         made = write_targets.make_missing(run.package["write"], run.places, run.filled)
         try:
-            wait_status, streams = self._execute(run, program, variables, recorder, watch)
+            wait_status, streams = execute(
+                run, program, self._arguments, variables, recorder, watch, self._has_to_end
+            )
         finally:
             network.end(writer)
             write_targets.remove_unused(made)
@@ -194,85 +191,14 @@ class Supervisor:
         writer.save(run.recording, run.header(), verdict.end(recorder))
         if self._has_to_end():
             return _INTERRUPTED, run.recording
-        for remark in (*verdict.talk, *network.remarks):
+        for remark in (*verdict.notes, *network.remarks):
             self._tell(remark)
         if verdict.failure:
             self._tell(verdict.failure, verdict.hint)
-        # Where the script failed, Cargo shows what it printed, and does nothing else with it.
+        # If the script failed, Cargo only shows what it printed.
         elif not say(_shown(bytes(passed)) if verdict.exit_status else bytes(passed), 1):
             return _INTERRUPTED, run.recording  # Cargo is gone.
         return verdict.exit_status, run.recording
-
-    def _execute(
-        self,
-        run: Run,
-        program: bytes,
-        variables: dict[bytes, bytes],
-        recorder: Recorder,
-        watch: ResourceWatch,
-    ) -> tuple[int, Streams]:
-        """Start the script, record it to its end, and return its wait status and its output."""
-        server = Jobserver(run.environ)
-        if server.pipe is not None:
-            recorder.count_tokens(server.pipe)
-        rights = run.rights(program, server.fifo)
-        wrapper, mounts = run.wrapper(rights, variables)
-        if wrapper is not None:
-            if mounts is None:
-                recorder.expect_wrapper()
-            else:
-                recorder.expect_wrapper(mounts.hides, mounts.is_written)
-        recorder.brokers |= MetadataGuard(rights).brokers(run.session["calls"])
-        launch = Launch(
-            program,
-            self._arguments,
-            variables,
-            rights,
-            run.session["filter"],
-            run.abi,
-            run.limits,
-            server.kept,
-            wrapper,
-        )
-        streams = Streams(
-            run.places["TMP"],
-            limits.value(run.limits, "stdout_bytes"),
-            limits.value(run.limits, "stderr_bytes"),
-            recorder.stop,
-        )
-        pid = launch.fork(streams.stdout, streams.stderr)
-        try:
-            recorder.attach(pid, program)
-        except OSError as error:
-            os.kill(pid, _signal.SIGKILL)
-            raise StoppedError(
-                f"cannot record: {error}",
-                "allow ptrace: `--cap-add SYS_PTRACE` in a container, or kernel.yama.ptrace_scope "
-                "at most 1",
-                _CANNOT_ENFORCE,
-            ) from error
-        streams.start()
-        launch.release()
-        watch.start()
-        try:
-            wait_status = recorder.run()
-        finally:
-            watch.end()
-            tokens = recorder.tokens
-            tokens.returned = server.put_back(bytes(tokens.held))
-        # All that held the pipes have been reaped; who reads what comes out may take its time.
-        while not streams.finish(_LOOK_UP_EVERY_S) and not self._has_to_end():
-            pass
-        failure = launch.failure()
-        if failure:
-            raise StoppedError(f"cannot start it: {failure}")
-        if not recorder.has_begun and not self._has_to_end():
-            raise StoppedError(
-                f"the runtime `{run.session['runtime']}` did not come to start it",
-                "run `buildperm` again, so that it looks anew at what this machine can do",
-                _CANNOT_ENFORCE,
-            )
-        return wait_status, streams
 
     def _has_to_end(self) -> bool:
         return self._is_interrupted
@@ -289,25 +215,3 @@ class Supervisor:
 
 def _shown(text: bytes) -> bytes:
     return b"\n".join(disarmed(line) for line in text.split(b"\n"))
-
-
-def _check_machine(session: Session, package: SessionPackage) -> int:
-    """Return the Landlock ABI to use, if the run can be held to its grants at all."""
-    promised = session["landlock_abi"]
-    abi = landlock.abi(promised)
-    if abi < max(1, promised):
-        raise StoppedError(
-            f"Landlock ABI {promised} was there when the build began, now it is {abi or 'missing'}",
-            "run `buildperm` again, so that it looks anew at what this machine can do",
-            _CANNOT_ENFORCE,
-        )
-    if package["net"]:
-        reason = unavailable()
-        if reason:
-            raise StoppedError(
-                f"it was granted `net` for {', '.join(package['net'])}, and it cannot be held to "
-                f"that here: {reason}",
-                "in a container, allow the system call: `--cap-add SYS_PTRACE`",
-                _CANNOT_ENFORCE,
-            )
-    return abi

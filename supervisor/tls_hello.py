@@ -1,8 +1,8 @@
-"""Reads the first messages of a TLS client, to know whom it wants to talk to.
+"""Reads the client hello of TLS, to find the server name in it.
 
-There are two where the server asks for another: RFC 8446, 4.1.2, 4.1.4 and 5.1; RFC 6066, 3. What
-is not exactly in the form given there is refused: a server that reads it another way than this must
-not be led elsewhere.
+There are two if the server asks for another: RFC 8446, 4.1.2, 4.1.4 and 5.1; RFC 6066, 3. Anything
+that is not exactly of that form is refused: a server that reads it differently must not be led to
+another host.
 
 Part of the supervisor, once a script is given the network: built-in modules only.
 """
@@ -11,20 +11,20 @@ from __future__ import annotations
 
 HANDSHAKE = 0x16
 HELLO_MOST = 32_768
-"""Bytes of the message; those of today have up to 2,000."""
+"""Bytes of the message; real ones have up to 2,000."""
 
 _RECORD_MOST = 16_384
 _RECORDS_MOST = 256
 _CLIENT_HELLO, _SERVER_HELLO = 1, 2
 _CHANGE_CIPHER_SPEC, _APPLICATION_DATA = 0x14, 0x17
-# What a server says in the place of something random: RFC 8446, 4.1.3.
+# The random of a HelloRetryRequest: RFC 8446, 4.1.3.
 _RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 _SERVER_NAME = 0
 _HOST_NAME = 0
 
 
 class ClientHelloError(ValueError):
-    """It is no greeting that could be understood in one way only; the text is a clause."""
+    """The client hello is invalid or ambiguous; the text is a clause."""
 
 
 class _TlsReader:
@@ -54,23 +54,23 @@ def server_name(data: bytes) -> str | None:
     """Return the host that a client names, in lower case; empty if none. None: more is needed.
 
     Raises:
-        ClientHelloError: It is not a greeting, or one that could be read in several ways.
+        ClientHelloError: It is no client hello, or an ambiguous one.
     """
     found = _message(data)
     return None if found is None else _name_in(found[0][4:])
 
 
 def end(data: bytes) -> int:
-    """Return where the records of a greeting end that `server_name` has read."""
+    """Return where the records of the client hello end that `server_name` has read."""
     found = _message(data)
     return len(data) if found is None else found[1]
 
 
 def before_second(data: bytes) -> int:
-    """Return how much of `data` is whole records that may stand before a second greeting.
+    """Return how many bytes of `data` are whole records that may precede a second client hello.
 
-    A server that has asked for one leaves them out: early data, and a change of ciphers for the
-    sake of old routers (RFC 8446, 4.2.10 and D.4).
+    The server skips them: early data, and a change of ciphers for middleboxes (RFC 8446, 4.2.10
+    and D.4).
     """
     at = 0
     while is_skipped(data[at:]):
@@ -83,7 +83,7 @@ def before_second(data: bytes) -> int:
 
 
 def is_skipped(data: bytes) -> bool:
-    """Tell whether a record begins that `before_second` leaves out.
+    """Tell whether `data` begins with a record that `before_second` skips.
 
     Raises:
         ClientHelloError: It is longer than any.
@@ -96,9 +96,9 @@ def is_skipped(data: bytes) -> bool:
 
 
 def asks_again(data: bytes) -> bool | None:
-    """Tell whether a server asks for another greeting. None: more is needed.
+    """Tell whether a server asks for another client hello. None: more is needed.
 
-    The server is one that was granted: it is not expected to deceive.
+    The server was granted, so it is trusted not to deceive.
     """
     message = b""
     at = 0
@@ -120,10 +120,10 @@ def asks_again(data: bytes) -> bool | None:
 
 
 def _message(data: bytes) -> tuple[bytes, int] | None:
-    """Return the greeting at the beginning of `data`, and where its records end.
+    """Return the client hello at the beginning of `data`, and where its records end.
 
     Raises:
-        ClientHelloError: It is not a greeting.
+        ClientHelloError: It is no client hello.
     """
     message = b""
     at = records = 0
@@ -150,7 +150,7 @@ def _message(data: bytes) -> tuple[bytes, int] | None:
         piece = data[at + 5 : at + 5 + length]
         message += piece
         if len(piece) < length:
-            # The size may be known to be too much already.
+            # The size may already be known to be too much.
             if len(message) >= 4 and int.from_bytes(message[1:4], "big") > HELLO_MOST:
                 raise ClientHelloError("its TLS greeting is too long")
             return None

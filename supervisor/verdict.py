@@ -1,4 +1,4 @@
-"""What becomes of a run that has ended: whether Cargo may go on with what it left behind.
+"""The verdict on a run that has ended: whether Cargo may use what it left behind.
 
 Part of the supervisor: standard library only.
 """
@@ -37,13 +37,13 @@ _DISTRUST = "find out why it does that before you build it again"
 
 
 class RunVerdict:
-    """The reasons why a run fails although the script may say that it went well."""
+    """Why a run fails, even where the script exits with success."""
 
     def __init__(self, wait_status: int) -> None:
         self.status = script_end(wait_status).exit_status  # The script's own.
         self.failure = ""  # Everything that is wrong, in a sentence each; empty if nothing is.
         self.hint = ""
-        self.talk: list[str] = []  # What is said without failing.
+        self.notes: list[str] = []  # What is said although the run does not fail for it.
         self.voided = ""  # Why the recording cannot be relied on; empty if it can.
         self.programs: list[str] = []  # Executable files in OUT_DIR.
         self.programs_unlisted = 0
@@ -96,24 +96,24 @@ def judge(
     if verdict.voided:
         reason = f"the recording is not complete: {verdict.voided}"
         if run.learning:
-            verdict.talk.append(f"warning: {reason}")
+            verdict.notes.append(f"warning: {reason}")
         else:
             verdict.fail(reason, _DISTRUST)
     for grant, real in containment.told(run.left_out).items():
-        verdict.talk.append(
+        verdict.notes.append(
             f"warning: `{grant}` does not open `{real}`: a link leads there, out of the folder "
             "that the grant is about"
         )
     if recorder.left_running:
         number = recorder.left_running
         plural = "" if number == 1 else "es"
-        verdict.talk.append(f"warning: ended {number} process{plural} that it left running")
+        verdict.notes.append(f"warning: ended {number} process{plural} that it left running")
     if recorder.tokens.returned:
         number = recorder.tokens.returned
         tokens = "a token" if number == 1 else f"{number} tokens"
-        verdict.talk.append(f"warning: put back {tokens} of Cargo's job server that it had kept")
+        verdict.notes.append(f"warning: put back {tokens} of Cargo's job server that it had kept")
     if gate.denied:
-        verdict.talk.append(f"kept from Cargo, as was decided: {_listed(gate.denied)}")
+        verdict.notes.append(f"kept from Cargo, as was decided: {_listed(gate.denied)}")
     if gate.withheld:
         _directives(verdict, gate.withheld, learning=run.learning)
     left = out_dir.scan(run.places["OUT_DIR"])
@@ -137,12 +137,12 @@ def _limit(verdict: RunVerdict, run: Run, cause: LimitExceeded) -> None:
 
 
 def _met_file_limit(verdict: RunVerdict, run: Run) -> None:
-    """Say what may have made the script fail; one that got over it goes on."""
+    """Say what may have made the script fail; if it succeeded, only warn."""
     said, hint = _of_limit(run, "file_bytes", "it tried to write a file that is too large")
     if verdict.status:
         verdict.fail(said, hint)
     else:
-        verdict.talk.append(f"warning: {said}")
+        verdict.notes.append(f"warning: {said}")
 
 
 def _of_limit(run: Run, name: str, excess: str) -> tuple[str, str]:
@@ -158,13 +158,13 @@ def _of_limit(run: Run, name: str, excess: str) -> tuple[str, str]:
 
 def _directives(verdict: RunVerdict, withheld: list[str], *, learning: bool) -> None:
     if learning:
-        verdict.talk.append(f"warning: kept from Cargo: {_listed(withheld)}")
+        verdict.notes.append(f"warning: kept from Cargo: {_listed(withheld)}")
     else:
         verdict.fail(f"it printed directives that it was not granted: {_listed(withheld)}", _REVIEW)
 
 
 def _lost(writer: Writer) -> str:
-    """Say that something refused is not in the recording: a flood of others may be there for it."""
+    """Say that refused attempts did not fit: a flood of others may be meant to hide one."""
     if not writer.dropped_refusals:
         return ""
     attempts = "attempt" if writer.dropped_refusals == 1 else "attempts"
@@ -172,7 +172,7 @@ def _lost(writer: Writer) -> str:
 
 
 def _denied_writes(verdict: RunVerdict, run: Run, writer: Writer) -> None:
-    """Fail for what was denied and not there yet: Landlock can keep nobody from making that."""
+    """Fail for writes to what was denied and did not exist: Landlock has no rule against that."""
     if not run.denied_writes:
         return
     texts = (encode(path) for path in writer.written_paths())
@@ -190,13 +190,13 @@ def _denied_writes(verdict: RunVerdict, run: Run, writer: Writer) -> None:
 def _sensitive(
     verdict: RunVerdict, run: Run, writer: Writer, own: set[int], secrets: Mapping[bytes, str]
 ) -> None:
-    """Fail for reads of the sensitive tier that were refused, whatever the script made of it."""
+    """Fail for refused reads of the sensitive tier, whatever the script's exit status."""
     reads = []
     for path in writer.refused_reads():
         if path.startswith(b"/proc/"):
             number = path[6:].partition(b"/")[0]
             if number.isdigit() and int(number) in own:
-                continue  # Its own, or a child's: refused as well, but nobody's secret.
+                continue  # Its own, or a child's: refused, but no secret.
         target = locate(path, run.places)
         why = sensitive.why(target, writing=False) or _found(path, run)
         if why and target not in baseline.PASSED_BY and not _is_denied(run, "read", target):
@@ -215,13 +215,13 @@ def _sensitive(
 
 
 def _found(path: bytes, run: Run) -> str:
-    """Say why a file that was refused is in the tier by what was found on this machine."""
+    """Say why a refused file is in the tier, by what was found on this machine."""
     real = os.path.realpath(path)
     return tier.why(path, run.held, run.held_longest) or tier.why(real, run.held, run.held_longest)
 
 
 def _is_denied(run: Run, kind: str, target: str) -> bool:
-    """Tell whether a person has decided already that the script goes without `target`."""
+    """Tell whether a person has denied `target` to the script."""
     return any(matches(rule, target) for rule in run.package["deny"].get(kind, ()))
 
 
