@@ -146,7 +146,7 @@ def read(
         raise BuildpermError(f"cannot run `{toolchain.cargo} metadata`: {error}") from error
     if answered.returncode != 0:
         said = answered.stderr.decode("utf-8", "replace").strip()
-        lines = [line for line in said.splitlines() if line.strip()]
+        lines = [line for line in said.split("\n") if line.strip()]
         reason = "\n".join(lines).removeprefix("error: ") or f"exit code {answered.returncode}"
         raise BuildpermError(f"Cargo cannot read the workspace: {reason}", hint=_hint(said))
     try:

@@ -11,6 +11,7 @@ from buildperm.policy.proposals import undecided
 from buildperm.policy.rule import Rule
 from buildperm.policy.sensitivity import why_sensitive
 from buildperm.policy.snapshot import Inputs, Seen, Snapshot
+from buildperm.printable import printable
 from buildperm.rules import address, directive
 from buildperm.rules.pattern import matches
 from buildperm.tracer.notation import encode
@@ -78,7 +79,7 @@ def of_features(before: Collection[str], now: Collection[str]) -> Causes:
 def of_context(words: str, *, is_declared: bool) -> Causes:
     """Say that it was never recorded under a command line."""
     which = ", which Cargo.toml declares" if is_declared else ""
-    yield Cause.CONTEXT, f"never recorded with `{_line(words)}`{which}"
+    yield Cause.CONTEXT, f"never recorded with `{printable(words)}`{which}"
 
 
 def of_grants(seen: Iterable[Seen], rules: Collection[Rule], denials: Collection[Rule]) -> Causes:
@@ -135,9 +136,9 @@ def _moved(before: str, now: str) -> str:
     old, _, old_commit = before.partition("#")
     new, _, new_commit = now.partition("#")
     if old == new and old_commit and new_commit:
-        commits = (_line(each)[:_COMMIT_SHOWN] for each in (old_commit, new_commit))
+        commits = (printable(each)[:_COMMIT_SHOWN] for each in (old_commit, new_commit))
         return f"commit {' -> '.join(commits)}"
-    return f"from {_line(now) or 'a folder'}, was from {_line(before) or 'a folder'}"
+    return f"from {printable(now) or 'a folder'}, was from {printable(before) or 'a folder'}"
 
 
 def _files(
@@ -183,8 +184,3 @@ def _few(found: list[tuple[Cause, str]], singular: str, plural: str) -> Iterator
 
 def _name(text: str) -> str:
     return encode(text.encode("utf-8", "surrogateescape"))
-
-
-def _line(text: str) -> str:
-    """Write only what cannot be shown in notation: words keep their quotation marks."""
-    return text if text.isprintable() else _name(text)

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from buildperm.errors import BuildpermError
 from buildperm.policy import lock_reader
-from buildperm.policy.lock_reader import FORMAT, is_digest, is_plain, short
-from buildperm.policy.manifest import shown
+from buildperm.policy.lock_reader import FORMAT, is_digest, short
 from buildperm.policy.replacement import replace_file
 from buildperm.policy.snapshot import Sighting, Snapshot
 from buildperm.policy.string_list import WIDTH
 from buildperm.policy.version import age
+from buildperm.printable import is_storable, printable
 
 NAME = "buildperm.lock"
 """Its name, beside the Cargo.toml of the workspace."""
@@ -96,7 +96,7 @@ def write(path: Path, before: bytes | None, after: bytes) -> None:
     """
     if before is None and path.is_symlink() and not path.exists():
         raise BuildpermError(
-            f"{path} is a link to {shown(os.readlink(path))}, which is not there",
+            f"{path} is a link to {printable(os.readlink(path))}, which is not there",
             hint="Remove the link: buildperm writes a new file in its place.",
         )
     if before is not None:
@@ -171,9 +171,10 @@ def _list(key: str, values: Iterable[str]) -> list[str]:
 
 def _literal(value: str) -> str:
     """Write a string as TOML; it holds nothing that needs more than two escapes."""
-    if not is_plain(value):
+    if not is_storable(value):
         raise BuildpermError(
-            f"`{shown(value)}` holds characters that cannot be shown, and {NAME} holds none such",
+            f"`{printable(value)}` holds characters that cannot be shown, "
+            f"and {NAME} holds none such",
             hint="Leave them out of the words for Cargo and of the names of files.",
         )
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')

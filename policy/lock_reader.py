@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import shlex
 import tomllib
-import unicodedata
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,10 +20,11 @@ from buildperm.errors import BuildpermError
 from buildperm.policy.access import Outcome
 from buildperm.policy.grants import parse_key
 from buildperm.policy.kinds import Kind
-from buildperm.policy.manifest import BOM, dotted, kind_of, shown
+from buildperm.policy.manifest import BOM, dotted, kind_of
 from buildperm.policy.snapshot import Context, Inputs, Seen, Sighting, Snapshot
 from buildperm.policy.toml_statement import Path as Keys
 from buildperm.policy.toml_statement import layout
+from buildperm.printable import is_storable, printable
 
 FORMAT = 1
 """Version of the format that this version of buildperm reads and writes."""
@@ -34,8 +34,6 @@ _HEADS = {
     for kind in Kind
     for outcome in Outcome
 }
-# Categories of Unicode; `isprintable` also objects to what is newer than this Python.
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 # What becomes a part of paths further on.
 _VERSION = re.compile(r"\d+\.\d+\.\d+(?:[-+][0-9A-Za-z.+-]+)?", re.ASCII)
@@ -54,11 +52,6 @@ def short(seen: Seen) -> str:
     """Write what was seen as the file does: `exec cc`, `exec:refused curl`."""
     outcome = "" if seen.outcome is Outcome.DONE else f":{seen.outcome}"
     return f"{seen.kind}{outcome} {seen.target}"
-
-
-def is_plain(text: str) -> bool:
-    """Tell whether every character of the text can be shown."""
-    return text.isprintable() or not any(unicodedata.category(one) in _HIDDEN for one in text)
 
 
 def is_digest(text: str) -> bool:
@@ -105,10 +98,10 @@ class _LockReader:
 
     def fail_at(self, line: int, what: str, hint: str = "") -> NoReturn:
         """Report what is wrong on a line; 0 where no line is to blame."""
-        name = shlex.quote(shown(str(self.path)))
+        name = shlex.quote(printable(str(self.path)))
         place = f"{self.path}:{line}" if line else f"{self.path}"
         raise BuildpermError(
-            f"{place}: {shown(what)}",
+            f"{place}: {printable(what)}",
             hint=hint
             or f"Get the committed one back with `git checkout {name}`, "
             "or delete it and run `buildperm review`.",
@@ -118,7 +111,7 @@ class _LockReader:
         """Report a file that is no TOML: most likely a merge was not finished."""
         conflict = _CONFLICT.search(self.text)
         if conflict:
-            name = shlex.quote(shown(str(self.path)))
+            name = shlex.quote(printable(str(self.path)))
             self.fail_at(
                 self.text.count("\n", 0, conflict.start()) + 1,
                 "an unfinished merge: there are conflict markers",
@@ -239,7 +232,7 @@ class _LockReader:
         if not isinstance(found, dict):
             self.fail((*where, key), f"must be a table, not {kind_of(found)}")
         for name in found:
-            if not is_plain(name):
+            if not is_storable(name):
                 self.fail((*where, key), f"`{name}` holds what cannot be shown")
         return found
 
@@ -255,7 +248,7 @@ class _LockReader:
             self.fail(place, f"must be a string, not {kind_of(value)}")
         if not value:
             self.fail(place, "must not be empty")
-        if not is_plain(value):
+        if not is_storable(value):
             self.fail(place, f"`{value}` holds what cannot be shown")
         return value
 
@@ -299,8 +292,8 @@ class _LockReader:
         for index, value in enumerate(values):
             if not isinstance(value, str):
                 self.fail((*place, index), f"must be a string, not {kind_of(value)}")
-        if not is_plain("".join(values)):
-            index = next(index for index, value in enumerate(values) if not is_plain(value))
+        if not is_storable("".join(values)):
+            index = next(index for index, value in enumerate(values) if not is_storable(value))
             self.fail((*place, index), f"`{values[index]}` holds what cannot be shown")
         ordered = sorted(values)
         for one, other in pairwise(ordered):

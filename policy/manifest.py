@@ -28,6 +28,7 @@ from buildperm.policy.rule import Rule
 from buildperm.policy.runtime_table import RUNTIMES, WEAKEST
 from buildperm.policy.toml_statement import Layout, layout
 from buildperm.policy.toml_statement import Path as Keys
+from buildperm.printable import is_visible, printable
 from buildperm.rules import limits
 
 BOM = "\ufeff"
@@ -70,7 +71,9 @@ def refuse_unshared(found: Policy, text: str, document: Mapping[str, Any]) -> No
         table = table[key]
     place = (*where, table.index(unmeant.second.pattern))
     _ManifestReader(found.manifest, text, home).fail(
-        place, shown(unmeant.what), shown(unmeant.hint(dotted(home), unmeant.narrower.pattern))
+        place,
+        printable(unmeant.what),
+        printable(unmeant.hint(dotted(home), unmeant.narrower.pattern)),
     )
 
 
@@ -114,12 +117,12 @@ def parse(raw: bytes, path: Path) -> tuple[str, dict[str, Any]]:
         return text, tomlkit.parse(text).unwrap()
     except ParseError as error:
         raise BuildpermError(
-            f"{path}:{error.line}: broken TOML: {shown(str(error))}",
+            f"{path}:{error.line}: broken TOML: {printable(str(error))}",
             hint=f"Mend line {error.line}; `cargo metadata` complains about the same place.",
         ) from error
     except (TOMLKitError, RecursionError) as error:
         raise BuildpermError(
-            f"{path}: broken TOML: {shown(str(error))}",
+            f"{path}: broken TOML: {printable(str(error))}",
             hint="Mend the file; `cargo metadata` complains about the same place.",
         ) from error
 
@@ -127,14 +130,6 @@ def parse(raw: bytes, path: Path) -> tuple[str, dict[str, Any]]:
 def table_path(document: Mapping[str, Any]) -> tuple[str, str, str]:
     """Return the path of the grant table, there or not: the workspace's where there is one."""
     return ("workspace" if "workspace" in document else "package", "metadata", "buildperm")
-
-
-def shown(text: str) -> str:
-    """Make text from a file fit for a message: no control characters."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )
 
 
 def dotted(keys: Keys) -> str:
@@ -249,7 +244,7 @@ class _ManifestReader:
             except ValueError as error:
                 self.fail(
                     (*where, index),
-                    f"`{shown(context)}`: {error}",
+                    f"`{printable(context)}`: {error}",
                     'Write words for Cargo, such as `contexts = ["check", "build --release"]`.',
                 )
             found[words] = context
@@ -289,7 +284,7 @@ class _ManifestReader:
         except ValueError as error:
             self.fail(
                 where,
-                f"not a package: {shown(str(error))}",
+                f"not a package: {printable(str(error))}",
                 "Write `NAME`, `NAME@VERSION`, or `SOURCE#NAME` for what is not from crates.io.",
             )
 
@@ -329,11 +324,11 @@ class _ManifestReader:
             whole = False
         found = revisions.objection(revision, parse_key(key).source) if whole else None
         if found is not None:
-            self.fail(place, f"`{shown(revision)}`: {found[0]}", found[1])
+            self.fail(place, f"`{printable(revision)}`: {found[0]}", found[1])
         if not whole:
             self.fail(
                 place,
-                f"`{shown(version)}` is no version of a package",
+                f"`{printable(version)}` is no version of a package",
                 'Write versions in full, such as `reviewed = ["0.9.104"]`.',
             )
 
@@ -351,7 +346,9 @@ class _ManifestReader:
         return found
 
     def object_to(self, rule: Rule, place: Keys, found: validation.Objection) -> NoReturn:
-        self.fail(place, f"`{shown(rule.pattern)}`: {shown(found.what)}", shown(found.hint))
+        self.fail(
+            place, f"`{printable(rule.pattern)}`: {printable(found.what)}", printable(found.hint)
+        )
 
     def refuse_unknown(self, table: dict[str, Any], where: Keys, known: tuple[str, ...]) -> None:
         for key in table:
@@ -393,7 +390,7 @@ def _words(context: str, known: Collection[tuple[str, ...]]) -> tuple[str, ...]:
     Raises:
         ValueError: It cannot be one; the text says why, as a clause.
     """
-    if not context.isprintable():
+    if not is_visible(context):
         raise ValueError("holds characters that cannot be shown")
     try:
         words = tuple(shlex.split(context))

@@ -111,8 +111,8 @@ def _of_limit(
 ) -> Iterator[WiderGrant]:
     old, new = limits.value(was, name), limits.value(now, name)
     if new != old and old != limits.NONE and (new == limits.NONE or new > old):
-        shown = limits.shown(name, new) if new else f"no limit for `{name}`"
-        what = f"may use more: {shown}, and it was {limits.shown(name, old)}"
+        shown = limits.in_words(name, new) if new else f"no limit for `{name}`"
+        what = f"may use more: {shown}, and it was {limits.in_words(name, old)}"
         yield _plain(key, f"limit {name}", what, place)
 
 

@@ -14,7 +14,8 @@ from buildperm.policy.decision import Answer
 from buildperm.policy.proposal import Reason
 from buildperm.policy.review import BATCH_LIMIT
 from buildperm.presentation.behaviour import is_new
-from buildperm.presentation.wording import is_unreadable, plural, shown
+from buildperm.presentation.wording import is_unreadable, plural
+from buildperm.printable import shown
 
 if TYPE_CHECKING:
     from buildperm.policy.comparison import Comparison
@@ -87,7 +88,7 @@ class Agenda:
         try:
             selected = self._review.select(words)
         except BuildpermError as error:
-            return shown(" ".join(str(error).splitlines()))
+            return shown(str(error).replace("\n", " "))
         crates: dict[tuple[str, str], list[Proposal]] = {}
         for proposal in selected:
             crates.setdefault((proposal.crate, proposal.version), []).append(proposal)
@@ -336,7 +337,7 @@ class Agenda:
         try:
             self._journal(entry)
         except BuildpermError as error:
-            self.trouble = shown(" ".join(str(error).splitlines()))
+            self.trouble = shown(str(error).replace("\n", " "))
         else:
             self.trouble = ""
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from buildperm.policy.access import Outcome
 from buildperm.presentation.unified_diff import compare_files
-from buildperm.presentation.wording import plural, shown, verb
+from buildperm.presentation.wording import plural, verb
+from buildperm.printable import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import Final, Literal
 
-from buildperm.printable import printable
+from buildperm.printable import log_line
 
 Emphasis = Literal["bold", "red", "green"]
 
@@ -17,7 +17,7 @@ _CODES: Final[dict[Emphasis, int]] = {"bold": 1, "red": 31, "green": 32}  # ECMA
 
 def say(line: str, *, emphasis: Emphasis | None = None) -> None:
     """Write a line of data; emphasis is for a terminal only."""
-    text = printable(line)
+    text = log_line(line)
     if emphasis is not None and sys.stdout.isatty():
         text = f"\x1b[{_CODES[emphasis]}m{text}\x1b[0m"
     write(f"{text}\n")
@@ -25,7 +25,7 @@ def say(line: str, *, emphasis: Emphasis | None = None) -> None:
 
 def tell(line: str) -> None:
     """Write a line of talk."""
-    sys.stderr.write(f"{printable(line)}\n")
+    sys.stderr.write(f"{log_line(line)}\n")
     sys.stderr.flush()
 
 

@@ -16,10 +16,10 @@ from buildperm.presentation.wording import (
     plural,
     reason_text,
     risk_word,
-    shown,
     verb,
     version_text,
 )
+from buildperm.printable import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -21,14 +21,8 @@ from buildperm.presentation.agenda import DUE, Agenda
 from buildperm.presentation.facts import explain, facts, rule_facts
 from buildperm.presentation.front_end import ReviewEnd
 from buildperm.presentation.unified_diff import WHOLE, compare
-from buildperm.presentation.wording import (
-    answer_word,
-    plural,
-    reason_text,
-    risk_word,
-    shown,
-    version_text,
-)
+from buildperm.presentation.wording import answer_word, plural, reason_text, risk_word, version_text
+from buildperm.printable import printable, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -295,7 +289,7 @@ class _Conversation:
             before, after = self.preview()
             self._show_edit(before, after)
         except BuildpermError as error:
-            self._say(f"Cannot write: {error}")
+            self._say(*f"Cannot write: {error}".split("\n"))
             return ReviewEnd.KEEP
         while True:
             self._say("w writes after a verifying run, k keeps the decisions and writes nothing,")
@@ -327,7 +321,7 @@ class _Conversation:
         try:
             failures = self.verify(self._show_progress)
         except BuildpermError as error:
-            self._say(f"Cannot verify: {error}")
+            self._say(*f"Cannot verify: {error}".split("\n"))
             return ReviewEnd.KEEP
         if not failures:
             self._say("All build scripts concerned get by with these grants.")
@@ -373,4 +367,4 @@ class _Conversation:
 
     def _say(self, *lines: str) -> None:
         for line in lines:
-            self.sink.write(f"{line}\n")
+            self.sink.write(f"{printable(line)}\n")  # The last guard, as in the screens.

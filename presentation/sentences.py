@@ -17,7 +17,8 @@ from buildperm.policy.explanation import (
 )
 from buildperm.policy.kinds import Kind
 from buildperm.policy.presets import PRESETS
-from buildperm.presentation.wording import shown, verb
+from buildperm.presentation.wording import verb
+from buildperm.printable import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

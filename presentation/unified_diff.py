@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Final
 
-from buildperm.presentation.wording import plural, shown
+from buildperm.presentation.wording import plural
+from buildperm.printable import is_visible, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -29,6 +30,7 @@ _MOST_BYTES: Final = 8_000_000
 _CONTEXT: Final = 3
 _TAB: Final = 4
 _UNREADABLE_SHARE: Final = 0.1
+_BLANK: Final = "\t\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,5 +170,6 @@ def _is_binary(name: str, raw: bytes) -> bool:
     if name.endswith(".rs") or not raw:
         return False
     text = raw[:_MOST_BYTES].decode("utf-8", "surrogateescape")
-    unreadable = sum(not (letter.isprintable() or letter in "\t\r\n") for letter in text)
+    letters = Counter(text)
+    unreadable = sum(letters[each] for each in letters if not (is_visible(each) or each in _BLANK))
     return unreadable > len(text) * _UNREADABLE_SHARE

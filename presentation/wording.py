@@ -9,10 +9,7 @@ from buildperm.policy.decision import Answer
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Choice, Proposal, Reason, Risk
 from buildperm.policy.summaries import title
-from buildperm.tracer.notation import encode
-
-LONGEST_SHOWN: Final = 10_000
-"""Characters: what is longer is not shown, and what is not shown cannot be allowed."""
+from buildperm.printable import LONGEST_SHOWN, escaped, shown
 
 GLYPHS: Final = {Risk.LOW: ".", Risk.MEDIUM: "~", Risk.HIGH: "!", Risk.CRITICAL: "!!"}
 """Risk must be readable without colour."""
@@ -60,10 +57,6 @@ TIMES: Final = "\N{MULTIPLICATION SIGN}"
 
 _STEP: Final = "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}"
 
-_ENCODED_STEP: Final = "".join(f"%{byte:02X}" for byte in _STEP.encode())
-
-_ANY: Final = ("utf-8", "surrogateescape")
-
 _DONE: Final = {Outcome.DONE: "done", Outcome.FAILED: "failed", Outcome.REFUSED: "refused"}
 
 
@@ -87,27 +80,10 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def shown(text: str) -> str:
-    """Return `text` fit for a terminal, or what stands in for it where nobody could read it all."""
-    if len(text) > LONGEST_SHOWN:
-        return f"(not shown: {len(text):,} characters)"
-    return printable(text)
-
-
-def printable(text: str) -> str:
-    """Return `text` with what no terminal should see in notation, where it is not so already."""
-    if text.isprintable():
-        return text
-    return "".join(
-        character if character.isprintable() else encode(character.encode(*_ANY))
-        for character in text
-    )
-
-
 def chain_text(chain: tuple[str, ...]) -> str:
     """Return a process chain on one line, from the build script on."""
     # A program chooses its own name: it must not be able to look like two.
-    return shown(f" {_STEP} ".join(name.replace(_STEP, _ENCODED_STEP) for name in chain))
+    return shown(f" {_STEP} ".join(name.replace(_STEP, escaped(_STEP)) for name in chain))
 
 
 def answer_word(proposal: Proposal, answer: Answer) -> str:

@@ -23,6 +23,7 @@ from buildperm.policy.combination import CHAINS_MOST, combine
 from buildperm.policy.grants import parse_key
 from buildperm.policy.kinds import Kind
 from buildperm.policy.sensitivity import STEERS, why_sensitive
+from buildperm.printable import printable
 from buildperm.report.json import VERSION
 from buildperm.rules import directive, secret_values
 from buildperm.rules.pattern import TOKENS
@@ -278,15 +279,11 @@ class _ReportReader:
             self._fail(at, "must be a string")
         if len(said) > most:
             self._fail(at, f"is too long: {len(said):,} characters")
-        if said.isprintable():
-            return said
         try:
-            return "".join(
-                character if character.isprintable() else encode(character.encode())
-                for character in said
-            )
+            said.encode()
         except UnicodeError:
             self._fail(at, "is no Unicode")
+        return printable(said)
 
     def _number(self, table: dict[str, Any], key: str, at: str) -> int:
         said = table.get(key)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections.abc import Iterable, Iterator
 from itertools import groupby
@@ -11,7 +10,7 @@ from itertools import groupby
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Choice, Proposal, Risk
-from buildperm.printable import printable
+from buildperm.printable import log_line, printable
 from buildperm.report.build_run import BuildRun, ScriptRun
 from buildperm.report.finding import Finding, Level, Report, worst_first
 from buildperm.report.rule_catalogue import WIDER_GRANT
@@ -19,9 +18,6 @@ from buildperm.report.rule_catalogue import WIDER_GRANT
 _SHOWN = 5  # Accesses listed per finding; the rest is counted.
 
 WORD = {Risk.LOW: "low", Risk.MEDIUM: "medium", Risk.HIGH: "HIGH", Risk.CRITICAL: "CRITICAL"}
-
-# GitHub's runner obeys what looks so on any line of any output; that is often where this goes.
-_COMMAND = re.compile(r"##(?=\[)|^\s*::")
 
 _CONSENT = "somebody else than the author has to agree."
 
@@ -137,11 +133,7 @@ def of_findings(findings: Iterable[Finding]) -> Iterator[str]:
 def document(report: Report) -> str:
     """Write `report`: a block for each crate, then what it comes to and how to go on."""
     lines = [*of_findings(report.findings), *_closing(report)]
-    return "".join(f"{_COMMAND.sub(_as_notation, printable(line))}\n" for line in lines)
-
-
-def _as_notation(found: re.Match[str]) -> str:
-    return "".join(f"%{byte:02X}" for byte in found[0].encode())
+    return "".join(f"{log_line(line)}\n" for line in lines)
 
 
 def _closing(report: Report) -> Iterator[str]:

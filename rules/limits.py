@@ -65,7 +65,7 @@ def objection(name: str, wanted: int) -> str:
     return f"must be between {least} and {MOST}{off}"
 
 
-def shown(name: str, wanted: int) -> str:
+def in_words(name: str, wanted: int) -> str:
     """Write a limit for people: `seconds = 1800`, `file_bytes = 17179869184 (16 GiB)`."""
     if name.endswith("_bytes"):
         for size, unit in _UNITS:

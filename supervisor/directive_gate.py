@@ -9,10 +9,10 @@ Part of the supervisor: os and stat only.
 
 from __future__ import annotations
 
+from buildperm.printable import cleaned, disarmed
 from buildperm.rules import directive
 from buildperm.rules.pattern import is_literal
 from buildperm.supervisor import library_names, linker_inputs
-from buildperm.supervisor.terminal_text import clean, disarmed
 from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False
@@ -64,7 +64,7 @@ class DirectiveGate:
             if not line:
                 yield b"\n"
                 continue
-            text = clean(line)
+            text = cleaned(line)
             parsed = directive.parse(text)
             if parsed is None:
                 # Cargo trims a line before it looks for a directive, and ignores one that is not

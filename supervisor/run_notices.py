@@ -1,12 +1,14 @@
 """Notifies the command that runs Cargo of each build script's start and end: JSON Lines.
 
-Part of the supervisor: os and time only.
+Part of the supervisor: os, time and `printable` only.
 """
 
 from __future__ import annotations
 
 import os
 import time
+
+from buildperm.printable import is_visible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,9 +55,9 @@ def quoted(text: str) -> str:
     """Write `text` as a JSON string: RFC 8259, section 7."""
     if '"' in text or "\\" in text:
         text = text.replace("\\", "\\\\").replace('"', '\\"')
-    if not text.isprintable():
+    if not is_visible(text):
         text = "".join(
-            character if character.isprintable() else f"\\u{ord(character):04x}"
+            character if is_visible(character) else f"\\u{ord(character):04x}"
             for character in text
             if ord(character) < 0x10000
         )

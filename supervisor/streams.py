@@ -11,7 +11,7 @@ import _thread
 import os
 import select
 
-from buildperm.supervisor.terminal_text import clean, disarmed
+from buildperm.printable import cleaned, disarmed
 from buildperm.tracer.recorder.run_end import StdoutLost, TooMuchPrinted
 
 TYPE_CHECKING = False
@@ -99,7 +99,7 @@ class Streams:
                     self._hold(chunk)
                 else:
                     self._talk(chunk)
-        self._say(disarmed(clean(self._line)))
+        self._say(disarmed(cleaned(self._line)))
         self._done.release()
 
     def _hold(self, chunk: bytes) -> None:
@@ -122,9 +122,9 @@ class Streams:
     def _talk(self, chunk: bytes) -> None:
         *whole, self._line = (self._line + chunk).split(b"\n")
         if whole:
-            self._say(b"\n".join(disarmed(clean(line)) for line in whole) + b"\n")
+            self._say(b"\n".join(disarmed(cleaned(line)) for line in whole) + b"\n")
         while len(self._line) >= _LONGEST_LINE:
-            self._say(disarmed(clean(self._line[:_LONGEST_LINE])) + b"\n")
+            self._say(disarmed(cleaned(self._line[:_LONGEST_LINE])) + b"\n")
             self._line = self._line[_LONGEST_LINE:]
 
     def _say(self, text: bytes) -> None:

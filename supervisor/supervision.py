@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from buildperm.printable import disarmed, log_text
 from buildperm.rules import limits
 from buildperm.supervisor import (
     environment,
@@ -23,7 +24,6 @@ from buildperm.supervisor.run import Run
 from buildperm.supervisor.run_notices import RunNotices
 from buildperm.supervisor.script import StoppedError
 from buildperm.supervisor.streams import say
-from buildperm.supervisor.terminal_text import disarmed
 from buildperm.supervisor.verdict import judge
 from buildperm.tracer.notation import encode
 from buildperm.tracer.recorder.loop import Recorder
@@ -196,7 +196,7 @@ class Supervisor:
         if verdict.failure:
             self._tell(verdict.failure, verdict.hint)
         # If the script failed, Cargo only shows what it printed.
-        elif not say(_shown(bytes(passed)) if verdict.exit_status else bytes(passed), 1):
+        elif not say(_without_commands(bytes(passed)) if verdict.exit_status else bytes(passed), 1):
             return _INTERRUPTED, run.recording  # Cargo is gone.
         return verdict.exit_status, run.recording
 
@@ -210,8 +210,8 @@ class Supervisor:
         text = f"buildperm: {who}{message}\n"
         if hint:
             text += f"  hint: {hint}\n"
-        say(_shown(text.encode("utf-8", "backslashreplace")))
+        say(log_text(text).encode())
 
 
-def _shown(text: bytes) -> bytes:
+def _without_commands(text: bytes) -> bytes:
     return b"\n".join(disarmed(line) for line in text.split(b"\n"))

@@ -149,7 +149,7 @@ def _of_limit(run: Run, name: str, excess: str) -> tuple[str, str]:
     key = run.package["crate"]
     is_bare = all(letter.isascii() and (letter.isalnum() or letter in "-_") for letter in key)
     table = f"limits.crates.{key if is_bare else quoted(key)}"
-    held = limits.shown(name, limits.value(run.limits, name))
+    held = limits.in_words(name, limits.value(run.limits, name))
     return (
         f"{excess}: the limit is `{held}`",
         f"if it has to, raise `{name}` in `[workspace.metadata.buildperm.{table}]` of Cargo.toml",

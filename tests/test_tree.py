@@ -42,7 +42,7 @@ SUBJECTS = {
     "policy/lock_schema": "A schema that is published.",
     "policy/recording_to_proposals": "The way from events to proposals.",
     "report/golden_reports": "All formats beside one another.",
-    "report/terminal_safety": "A property of all formats.",
+    "report/hostile_text": "A property of all formats.",
     "rules/ordinary_tools": "What all rules together make of tools that everybody uses.",
     "rules/rules_imports": "A property of all modules of the room.",
     "supervisor/egress_proxy_tools": "Real tools, which speak to the proxy as they like.",

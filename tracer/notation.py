@@ -5,10 +5,12 @@ this notation. So nothing in them can forge a line on a screen or a key in a fil
 escape sequence, no bidirectional override, no invalid UTF-8, no character with a meaning in rules.
 `%` and two upper-case hexadecimal digits stand for one byte, as in a URL.
 
-Part of the supervisor: imports nothing.
+Part of the supervisor: imports nothing but what defines which characters are visible.
 """
 
 from __future__ import annotations
+
+from buildperm.printable import escaped, is_visible
 
 _SPECIAL = frozenset("%*?[]{}$\\\"'`")  # A meaning in rules, shells, TOML or JSON strings.
 _PLAIN = frozenset(range(0x21, 0x7F)) - frozenset(map(ord, _SPECIAL)) | {0x20}
@@ -39,7 +41,6 @@ def decode(text: str) -> bytes:
 
 
 def _encode_character(character: str) -> str:
-    if character in _SPECIAL or not character.isprintable():
-        encoded = character.encode("utf-8", "surrogateescape")
-        return "".join(f"%{byte:02X}" for byte in encoded)
+    if character in _SPECIAL or not is_visible(character):
+        return escaped(character)
     return character

@@ -14,7 +14,7 @@ from textual.binding import Binding, BindingType
 from buildperm.presentation.agenda import Agenda
 from buildperm.presentation.facts import explain
 from buildperm.presentation.front_end import ReviewEnd
-from buildperm.presentation.wording import shown
+from buildperm.printable import shown
 from buildperm.tui.key_guard import KeyGuard
 from buildperm.tui.screens.diff import Checked, DiffScreen
 from buildperm.tui.screens.help import HelpScreen

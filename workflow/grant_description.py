@@ -13,7 +13,8 @@ from buildperm.policy.kinds import Kind
 from buildperm.policy.presets import PRESETS
 from buildperm.policy.snapshot import Seen
 from buildperm.presentation import sentences
-from buildperm.presentation.wording import risk_word, shown
+from buildperm.presentation.wording import risk_word
+from buildperm.printable import shown
 from buildperm.workflow import evidence
 from buildperm.workflow.grant_inventory import Grant, GrantTable
 from buildperm.workflow.line_history import LineChange

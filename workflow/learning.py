@@ -16,6 +16,7 @@ from buildperm.policy.proposal import Proposal
 from buildperm.policy.review import Review
 from buildperm.presentation import console
 from buildperm.presentation.front_end import Failure, FrontEnd, ReviewEnd, ReviewSession
+from buildperm.printable import log_text
 from buildperm.report import text
 from buildperm.sandbox import selftest
 from buildperm.workflow.build_summary import needs, summary
@@ -107,7 +108,7 @@ class Learning:
             outcome = self.decide()
             if self.options.dry_run:
                 before, after = self.preview()
-                console.write(editor.diff(before, after))
+                console.write(log_text(editor.diff(before, after)))
                 return self._exit_code()
             if outcome is ReviewEnd.DISCARD:
                 self._journal.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from difflib import SequenceMatcher
 from pathlib import Path
 
-from buildperm.presentation.wording import printable
+from buildperm.printable import printable
 from buildperm.workflow import untrusted_git
 
 _AUTHOR_MOST = 80  # Characters.

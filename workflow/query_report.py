@@ -10,7 +10,8 @@ from pathlib import Path
 from buildperm.policy import lock_file
 from buildperm.policy.explanation import NotGranted, is_allowed
 from buildperm.presentation import console
-from buildperm.presentation.wording import chain_text, outcome_word, shown
+from buildperm.presentation.wording import chain_text, outcome_word
+from buildperm.printable import shown
 from buildperm.report.text import count
 from buildperm.workflow import evidence
 from buildperm.workflow.manifest_lines import ManifestLines

@@ -21,6 +21,7 @@ from buildperm.presentation.front_end import (
     ReviewEnd,
     ReviewSession,
 )
+from buildperm.printable import log_text
 from buildperm.report import json_reader, text
 from buildperm.report.counterpart import here
 from buildperm.workflow.build_outcome import propose
@@ -101,7 +102,7 @@ class _ReportReview:
     def _end(self, outcome: ReviewEnd) -> int:
         before, after = self._preview()
         if self._options.dry_run:
-            console.write(editor.diff(before, after))
+            console.write(log_text(editor.diff(before, after)))
         elif outcome is ReviewEnd.KEEP:
             console.tell(f"Nothing written; {self._journal} keeps the decisions for the next time.")
         else:

@@ -10,7 +10,8 @@ from buildperm.policy import lock_file
 from buildperm.policy.access import Access
 from buildperm.policy.explanation import Explanation
 from buildperm.presentation import sentences
-from buildperm.presentation.wording import chain_text, shown
+from buildperm.presentation.wording import chain_text
+from buildperm.printable import shown
 from buildperm.report.text import count
 from buildperm.workflow import evidence
 from buildperm.workflow.evidence import ContextEvidence

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from buildperm.cargo.run_effects import RunEffects
 from buildperm.policy.effect import Effect, EffectDifference
-from buildperm.presentation.wording import shown
+from buildperm.printable import shown
 from buildperm.report.text import count
 from buildperm.tracer.notation import encode
 from buildperm.workflow.script_lookup import FoundScript

@@ -12,6 +12,7 @@ import click
 from buildperm import __version__
 from buildperm.cli import process_setup
 from buildperm.errors import BuildpermError, ExitCode
+from buildperm.printable import log_text
 
 _COMMANDS = {
     "learn": "Build once, see what each build script does, decide, write the grants.",
@@ -89,8 +90,5 @@ def main() -> NoReturn:
 
 
 def _tell(message: str) -> None:
-    """Write a message that may quote what others have named or said; nothing raw gets through."""
-    from buildperm.presentation.wording import printable  # Only needed if something goes wrong.
-
-    lines = message.expandtabs(4).split("\n")
-    sys.stderr.write("\n".join(map(printable, lines)))
+    """Write a message that may repeat what others have named or said: nothing raw gets through."""
+    sys.stderr.write(log_text(message.expandtabs(4)))

@@ -227,10 +227,10 @@ def test_an_unfinished_merge_is_called_so(within: str, newline: str) -> None:
         ("exec cc", "cc", "seen = ", "script.run.seen: `cc` is no access"),
         ("exec cc", "exec:done cc", "seen = ", "`exec:done cc` is no access"),
         ("exec cc", "run cc", "seen = ", "`run cc` is no access"),
-        ("exec cc", "exec \\u001b[2J", "seen = ", "`exec \\x1b[2J` holds what cannot be shown"),
-        ("exec cc", "exec \u202ecc", "seen = ", "`exec \\u202ecc` holds what cannot be shown"),
-        ("openssl-sys", "\\u202e", '"openssl-sys"', "script.crate: `\\u202e` holds what cannot"),
-        ('"check" =', '"\\n" =', "[script.commands]", "script.commands: `\\n` holds what"),
+        ("exec cc", "exec \\u001b[2J", "seen = ", "`exec %1B[2J` holds what cannot be shown"),
+        ("exec cc", "exec \u202ecc", "seen = ", "`exec %E2%80%AEcc` holds what cannot be shown"),
+        ("openssl-sys", "\\u202e", '"openssl-sys"', "script.crate: `%E2%80%AE` holds what cannot"),
+        ('"check" =', '"\\n" =', "[script.commands]", "script.commands: `%0A` holds what"),
         ("[[script]]", "[script]", None, "broken TOML"),
         ("[[script.run]]", "[script.run]", "[[script.run]]", "script.run: must be an array of"),
         ("seen = [", "seen = ", None, "broken TOML"),
@@ -389,7 +389,7 @@ def test_nothing_is_made_through_a_link_that_leads_nowhere(tmp_path: Path) -> No
     with pytest.raises(BuildpermError) as caught:
         lock_file.write(path, lock_file.content(path), lock_file.text(ALL))
 
-    assert "is a link to else\\x1bwhere, which is not there" in str(caught.value)
+    assert "is a link to else%1Bwhere, which is not there" in str(caught.value)
     assert os.listdir(tmp_path) == [lock_file.NAME]
 
 

@@ -13,7 +13,8 @@ from rich.style import Style
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Choice, Risk
 from buildperm.policy.rule import Rule
-from buildperm.presentation.wording import chain_text, shown
+from buildperm.presentation.wording import chain_text
+from buildperm.printable import shown
 from buildperm.tracer.notation import encode
 from buildperm.tui.widgets.styled_line import Line, hanging, middle, strip, wrap
 

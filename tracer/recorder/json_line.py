@@ -5,6 +5,7 @@ Part of the supervisor: standard library only, nothing heavy.
 
 from __future__ import annotations
 
+from buildperm.printable import is_visible
 from buildperm.tracer.fields import (
     BYTE_STRINGS,
     BYTES,
@@ -58,15 +59,15 @@ def _texts(raw: tuple[bytes, ...]) -> str:
 
 
 def _quoted(text: str) -> str:
-    if text.isprintable() and '"' not in text and "\\" not in text:
+    if is_visible(text) and '"' not in text and "\\" not in text:
         return f'"{text}"'
-    return '"' + "".join(map(_escaped, text)) + '"'
+    return '"' + "".join(map(_json_character, text)) + '"'
 
 
-def _escaped(character: str) -> str:
+def _json_character(character: str) -> str:
     if character in '"\\':
         return "\\" + character
-    if character.isprintable():
+    if is_visible(character):
         return character
     raw = character.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{raw[at]:02x}{raw[at + 1]:02x}" for at in range(0, len(raw), 2))

@@ -10,7 +10,8 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from buildperm.policy.decision import Answer
-from buildperm.presentation.wording import ANSWER_VERBS, GLYPHS, plural, risk_word, shown
+from buildperm.presentation.wording import ANSWER_VERBS, GLYPHS, plural, risk_word
+from buildperm.printable import shown
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.sheet import Sheet
 from buildperm.tui.widgets.styled_line import Line, Piece, hanging

@@ -15,7 +15,8 @@ from textual.worker import get_current_worker
 
 from buildperm.errors import BuildpermError
 from buildperm.presentation.unified_diff import WHOLE, Hunks, compare
-from buildperm.presentation.wording import plural, shown
+from buildperm.presentation.wording import plural
+from buildperm.printable import shown
 from buildperm.tui.messages import EditPreviewed, VerifyEnded, VerifyProgressed, WorkFailed
 from buildperm.tui.widgets.difference import balance_pieces, hunk_lines, sentence_lines
 from buildperm.tui.widgets.page import Page
@@ -245,7 +246,7 @@ class DiffScreen(Screen[Checked]):
             case "missing":
                 yield from self._failure_lines(cells)
             case _:
-                for text in str(self._error).splitlines():
+                for text in str(self._error).split("\n"):
                     yield from hanging((("✗ ", "bad"),), shown(text), "", cells)
 
     def _progress_lines(self, cells: int) -> Iterator[Line]:

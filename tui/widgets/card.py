@@ -23,10 +23,10 @@ from buildperm.presentation.wording import (
     reason_text,
     risk_word,
     short_title,
-    shown,
     verb,
     version_text,
 )
+from buildperm.printable import shown
 from buildperm.tui.widgets.comparison_lines import summary_lines, title_pieces
 from buildperm.tui.widgets.styled_line import ANSWER_TONES, Line, Piece, hanging, wrap
 

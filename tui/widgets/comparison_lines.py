@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from buildperm.presentation import behaviour
-from buildperm.presentation.wording import shown
+from buildperm.printable import shown
 from buildperm.tui.widgets.styled_line import Line, Piece, hanging
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ from buildperm.presentation.wording import (
     TIMES,
     risk_word,
     short_title,
-    shown,
     version_text,
 )
+from buildperm.printable import shown
 from buildperm.tui.bindings import TREE
 from buildperm.tui.widgets.comparison_lines import NEW_MARK
 from buildperm.tui.widgets.sheet import Sheet

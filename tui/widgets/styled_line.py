@@ -10,7 +10,7 @@ from rich.segment import Segment
 from textual.strip import Strip
 
 from buildperm.policy.decision import Answer
-from buildperm.presentation.wording import printable
+from buildperm.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
