@@ -31,7 +31,7 @@ help:
 	@echo 'make format     rewrite the sources as `make check` wants them'
 	@echo 'make benchmark  measure against strace and plain cargo (some minutes)'
 	@echo 'make degradation  write what is open on older kernels into SECURITY.md, by trying'
-	@echo 'make screenshots  draw the pictures in screenshots/ anew, from real recordings'
+	@echo 'make screenshots  draw the pictures in screenshots/ anew, from real builds'
 	@echo 'make matrix     run the attacks of tests/redteam, and write what came of them into SECURITY.md'
 	@echo 'make architecture  write contracts and modules into ARCHITECTURE.md'
 	@echo 'make clean      remove everything that was made'
@@ -72,19 +72,10 @@ benchmark: $(VENV)/.test needs-cargo
 degradation: $(VENV)/.test
 	$(RUN) $(BIN)/python benchmarks/degradation.py --write
 
-# Real recordings of the demo's workspace, the crate that misbehaves first.
+# Real builds first: what they did is kept beside the pictures, without what differs from run to run.
 screenshots: $(VENV)/.test needs-cargo
-	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
-	TMPDIR=$$folder $(RUN) $(BIN)/buildperm demo --no-tui --keep >/dev/null 2>&1 </dev/null; \
-	builds=$$(echo "$$folder"/*/workspace/target/buildperm/learn/debug/build) && \
-	$(BIN)/python -m buildperm.tui.pictures "$$folder/pictures" \
-		$$(for crate in left-padding checksum messages stamp; do \
-			echo "$$builds/$$crate"-*/buildperm/recording.jsonl; done) >/dev/null && \
-	cp "$$folder/pictures/card-120x36.svg" screenshots/learn.svg && \
-	cp "$$folder/pictures/card-80x24.svg" screenshots/learn-80x24.svg && \
-	cp "$$folder/pictures/diff-120x36.svg" screenshots/diff.svg && \
-	cp "$$folder/pictures/keys-120x36.svg" screenshots/keys.svg && \
-	$(RUN) $(BIN)/python screenshots/review.py screenshots >/dev/null 2>&1
+	$(RUN) $(BIN)/python -m screenshots.record screenshots/inputs >/dev/null 2>&1
+	$(RUN) $(BIN)/python -m screenshots.draw screenshots
 
 # As root, or else what only root can try is missing.
 matrix: $(VENV)/.test needs-cargo

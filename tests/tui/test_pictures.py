@@ -1,11 +1,8 @@
-"""A few pictures of states, as a terminal would show them, and the command that makes more."""
+"""A few pictures of states, as a terminal would show them."""
 
 from __future__ import annotations
 
 import dataclasses
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
@@ -14,7 +11,6 @@ from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Choice
 from buildperm.policy.rule import Rule
 from buildperm.tracer.notation import encode
-from buildperm.tui import pictures
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -109,33 +105,3 @@ def test_hostile_names(
     )
 
     assert snap_compare(make_bench([hostile]).app, run_before=pressing("n"), terminal_size=SMALL)
-
-
-def test_a_picture_begins_each_text_at_its_first_letter() -> None:
-    """Some viewers drop the spaces before it."""
-    svg = '<text class="a" x="0" y="20" textLength="61" clip-path="url(#b)">&#160;&#160;abc</text>'
-
-    assert pictures.unpadded(svg) == (
-        '<text class="a" x="24.4" y="20" textLength="36.6" clip-path="url(#b)">abc</text>'
-    )
-
-
-def test_pictures_are_drawn_of_given_proposals(tmp_path: Path, proposals: list[Proposal]) -> None:
-    drawn = pictures.draw(tmp_path, proposals, scenes=["card", "diff"], sizes=[SMALL])
-
-    assert [path.name for path in drawn] == ["card-80x24.svg", "diff-80x24.svg"]
-    assert "pkg-config" in drawn[0].read_text()
-    assert "metadata.buildperm" in drawn[1].read_text()
-
-
-def test_the_command_says_what_is_wrong_with_a_recording(tmp_path: Path) -> None:
-    broken = tmp_path / "recording.jsonl"
-    broken.write_text("{}\n")
-    ended = subprocess.run(
-        [sys.executable, "-m", "buildperm.tui.pictures", tmp_path / "out", broken],
-        capture_output=True, text=True, timeout=60, check=False, cwd=Path(__file__).parents[2],
-    )  # fmt: skip
-
-    assert ended.returncode == 2
-    assert "recording.jsonl" in ended.stderr
-    assert "Traceback" not in ended.stderr
