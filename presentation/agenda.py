@@ -14,7 +14,7 @@ from buildperm.policy.decision import Answer
 from buildperm.policy.proposal import Reason
 from buildperm.policy.review import BATCH_LIMIT
 from buildperm.presentation.behaviour import is_new
-from buildperm.presentation.wording import is_unreadable, plural
+from buildperm.presentation.wording import is_unreadable
 from buildperm.printable import shown
 
 if TYPE_CHECKING:
@@ -265,48 +265,10 @@ class Agenda:
         self._keep(entry)
         return len(entry.picked) if entry is not None else 0
 
-    def batch(
-        self, proposals: Sequence[Proposal], answer: Answer
-    ) -> tuple[tuple[Proposal, ...], list[str]]:
-        """Return those that one answer may be given about together, and what is left out.
-
-        Where some have to be decided, the answer is about these alone: to deny something and to
-        remove a grant that is not used are two thoughts.
-        """
-        if answer is Answer.UNDECIDED:
-            return tuple(p for p in proposals if self.answer(p) is not Answer.UNDECIDED), []
-        waiting = [each for each in proposals if self.is_due(each)]
-        optional = [each for each in proposals if self.is_optional(each)]
-        if optional and not waiting:
-            return self._optional_batch(optional, answer)
-        ids = set(self._review.acceptable(BATCH_LIMIT, (each.id for each in waiting)))
-        ids -= {each.id for each in waiting if is_unreadable(each)}
-        taken = tuple(each for each in waiting if each.id in ids)
-        rest = [each for each in waiting if each.id not in ids]
-        risky = [each for each in rest if each.risk > BATCH_LIMIT]
-        locked = [each for each in rest if each.risk <= BATCH_LIMIT and each.locked]
-        others = len(rest) - len(risky) - len(locked)
-        told = []
-        if risky:
-            told.append(f"Left out: {len(risky)} of high or critical risk; decide them one by one.")
-        if locked:
-            told.append(f"Left out: {plural(len(locked), 'proposal')} that cannot be allowed here.")
-        if others:
-            told.append(f"Left out: {others} whose chosen rule allows more than was seen.")
-        if optional:
-            told.append(f"Left out: {len(optional)} that need no decision.")
-        return taken, told
-
-    def _optional_batch(
-        self, proposals: Sequence[Proposal], answer: Answer
-    ) -> tuple[tuple[Proposal, ...], list[str]]:
-        """Return what is removed together where nothing has to be decided: unused grants."""
-        if answer is Answer.ALLOW:
-            return (), ["Nothing here has to be decided; a on each one says that it is fine."]
-        unused = tuple(each for each in proposals if each.reason is Reason.UNUSED)
-        rest = len(proposals) - len(unused)
-        told = [f"Left out: {rest} new and already allowed; deny them one by one."] if rest else []
-        return unused, told
+    def acceptable(self, proposals: Sequence[Proposal]) -> list[Proposal]:
+        """Return those that may be allowed in one step: by their risk, and since all is shown."""
+        ids = set(self._review.acceptable(BATCH_LIMIT, (each.id for each in proposals)))
+        return [each for each in proposals if each.id in ids and not is_unreadable(each)]
 
     def step(self, proposal: Proposal, by: int) -> None:
         """Choose the next wider rung, or with -1 the next narrower one."""

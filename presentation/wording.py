@@ -53,6 +53,24 @@ REASON_WORDS: Final = {
     Reason.NEWCOMER: "new",
 }
 
+LISTED_AS: Final = {
+    Reason.ASKED: "",
+    Reason.DORMANT: "granted before",
+    Reason.COVERED: "nothing to decide",
+    Reason.UNUSED: "unused grant",
+    Reason.NEWCOMER: "new build script, nothing to decide",
+}
+"""Stands in a list where the risk would stand, where there is something to say."""
+
+LEFT_FOR_LATER: Final = {
+    Reason.ASKED: "Left for later; it stays refused.",
+    Reason.DORMANT: "Left for later; the version does not count as reviewed.",
+    Reason.COVERED: "Left for later; it stays allowed.",
+    Reason.UNUSED: "Left for later; the grant stays.",
+    Reason.NEWCOMER: "",
+}
+"""Says what becomes of it."""
+
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
 
 _STEP: Final = "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}"

@@ -9,9 +9,7 @@ somebody look at something; what a person may allow is the same as without it.
 
 from __future__ import annotations
 
-import json
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,14 +23,11 @@ from buildperm.policy.kinds import Kind
 from buildperm.policy.sensitivity import STEERS, why_sensitive
 from buildperm.printable import printable
 from buildperm.report.json import VERSION
+from buildperm.report.json_loading import MAKE_AGAIN, load
 from buildperm.rules import directive, secret_values
 from buildperm.rules.pattern import TOKENS
 from buildperm.tracer.notation import decode, encode
 
-BYTES_MOST = 64 << 20
-"""A report that is longer is not read."""
-
-_PARTS_MOST = 4_000_000  # Commas and brackets: each costs far more memory than its one byte.
 _NAME_MOST = 1_000  # Characters of names and versions.
 _TARGET_MOST = 3 * 4096 + 100  # Of a path in notation, PATH_MAX bytes long.
 _SENTENCE_MOST = 4_000
@@ -40,8 +35,6 @@ _STEPS_MOST = 1_000  # Of a process chain, of a way through the dependency graph
 _NUMBER_MOST = 1 << 63
 _TOKEN = re.compile(rf"\$(?:{'|'.join(TOKENS)})(?![A-Za-z0-9_])")
 _BY_VALUE = frozenset(secret_values.HOLDS + kind for kind in secret_values.KINDS)
-_STANDARD_INPUT = "-"
-_AGAIN = "Make it again: `buildperm ci --report json=PATH`."
 
 _T = TypeVar("_T")
 
@@ -76,8 +69,8 @@ def read(path: Path | str) -> ReportedBuild:
     Raises:
         BuildpermError: It cannot be read, is no such report, or was written by another version.
     """
-    place = "standard input" if str(path) == _STANDARD_INPUT else str(path)
-    return _ReportReader(place).build(_load(_raw(path, place), place))
+    place, loaded = load(path)
+    return _ReportReader(place).build(loaded)
 
 
 def _by_value(kind: Kind, said: object) -> str:
@@ -92,54 +85,6 @@ def sensitive_because(kind: Kind, target: str) -> str:
         judged = directive.judge(key, value, granted=(), denied=(), places={})
         return STEERS if equals and judged == directive.FORBIDDEN else ""
     return why_sensitive(kind, target)
-
-
-def _raw(path: Path | str, place: str) -> bytes:
-    try:
-        if str(path) == _STANDARD_INPUT:
-            raw = sys.stdin.buffer.read(BYTES_MOST + 1)
-        else:
-            with open(path, "rb") as file:
-                raw = file.read(BYTES_MOST + 1)
-    except (OSError, ValueError) as error:  # A NUL in the path is a ValueError.
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        raise BuildpermError(
-            f"cannot read the report {place}: {why}",
-            hint="Name the file that `buildperm ci --report json=PATH` has written.",
-        ) from error
-    if len(raw) > BYTES_MOST or sum(map(raw.count, (b",", b"[", b"{"))) > _PARTS_MOST:
-        raise BuildpermError(
-            f"{place} is too long for a report of a build",
-            hint=f"Reports of at most {BYTES_MOST >> 20} MiB are read.",
-        )
-    return raw
-
-
-def _load(raw: bytes, place: str) -> object:
-    if not raw.strip():
-        raise BuildpermError(f"{place} is empty", hint=_AGAIN)
-    try:
-        text = raw.decode()
-        loaded: object = json.loads(text, parse_constant=_no_constant)
-    except UnicodeDecodeError as error:
-        raise BuildpermError(
-            f"{place} is no report: not UTF-8 (byte {error.start})", hint=_AGAIN
-        ) from error
-    except RecursionError as error:
-        raise BuildpermError(f"{place} is no report: nested too deeply", hint=_AGAIN) from error
-    except json.JSONDecodeError as error:
-        if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated"):
-            what = f"it ends in line {error.lineno}, before it is complete"
-        else:
-            what = f"{error.msg} in line {error.lineno}"
-        raise BuildpermError(f"{place} is no complete report: {what}", hint=_AGAIN) from error
-    except ValueError as error:  # A number of thousands of digits, NaN.
-        raise BuildpermError(f"{place} is no report: {error}", hint=_AGAIN) from error
-    return loaded
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"`{name}` is no number")
 
 
 class _ReportReader:
@@ -171,13 +116,14 @@ class _ReportReader:
     def _document(self, loaded: object) -> dict[str, Any]:
         if not isinstance(loaded, dict) or "version" not in loaded:
             raise BuildpermError(
-                f"{self._place} is no report of `buildperm ci`: it has no `version`", hint=_AGAIN
+                f"{self._place} is no report of `buildperm ci`: it has no `version`",
+                hint=MAKE_AGAIN,
             )
         version = loaded["version"]
         if isinstance(version, str):  # SARIF has "2.1.0".
             raise BuildpermError(
                 f"{self._place} is no JSON report of `buildperm ci`, but something else in JSON",
-                hint=_AGAIN,
+                hint=MAKE_AGAIN,
             )
         if not _is_number(version) or version < 1:
             self._fail("version", "must be a whole number")
@@ -309,7 +255,7 @@ class _ReportReader:
 
     def _fail(self, at: str, what: str) -> NoReturn:
         raise BuildpermError(
-            f"{self._place} is no report of `buildperm ci`: `{at}` {what}", hint=_AGAIN
+            f"{self._place} is no report of `buildperm ci`: `{at}` {what}", hint=MAKE_AGAIN
         )
 
 

@@ -264,6 +264,7 @@ async def test_every_key_has_an_id_and_a_tooltip_and_is_in_the_palette(bench: Re
 async def test_help_lists_every_key(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("question_mark")
+        await pilot.pause()
         listed = bench.text("#help-keys")
         assert "Choose the next narrower rule" in listed
         assert "Mark the proposal" in listed

@@ -14,6 +14,7 @@ from textual.widgets import Footer, Input
 
 from buildperm.policy.decision import Answer
 from buildperm.policy.proposal import Reason, Risk
+from buildperm.presentation import batch_scope
 from buildperm.presentation.wording import ANSWER_VERBS, plural
 from buildperm.tui.bindings import INBOX
 from buildperm.tui.screens.batch import BatchScreen, EverywhereScreen
@@ -256,7 +257,7 @@ class InboxScreen(Screen[None]):
             self._after_answer(proposal)
 
     def _ask_batch(self, answer: Answer, proposals: Sequence[Proposal]) -> None:
-        taken, left_out = self._agenda.batch(proposals, answer)
+        taken, left_out = batch_scope.scope(self._agenda, proposals, answer)
         if not taken:
             self._tell(" ".join(left_out) or "Nothing here is undecided.")
             return

@@ -1,0 +1,60 @@
+"""What one answer may be given about together, and what is left out of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from buildperm.policy.decision import Answer
+from buildperm.policy.proposal import Reason
+from buildperm.policy.review import BATCH_LIMIT
+from buildperm.presentation.wording import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from buildperm.policy.proposal import Proposal
+    from buildperm.presentation.agenda import Agenda
+
+
+def scope(
+    agenda: Agenda, proposals: Sequence[Proposal], answer: Answer
+) -> tuple[tuple[Proposal, ...], list[str]]:
+    """Return those that one answer may be given about together, and what is left out.
+
+    Where some have to be decided, the answer is about these alone: to deny something and to
+    remove an unused grant are two thoughts.
+    """
+    if answer is Answer.UNDECIDED:
+        return tuple(p for p in proposals if agenda.answer(p) is not Answer.UNDECIDED), []
+    due = [each for each in proposals if agenda.is_due(each)]
+    optional = [each for each in proposals if agenda.is_optional(each)]
+    if optional and not due:
+        return _optional_scope(optional, answer)
+    taken = agenda.acceptable(due)
+    ids = {each.id for each in taken}
+    rest = [each for each in due if each.id not in ids]
+    risky = [each for each in rest if each.risk > BATCH_LIMIT]
+    locked = [each for each in rest if each.risk <= BATCH_LIMIT and each.locked]
+    others = len(rest) - len(risky) - len(locked)
+    told = []
+    if risky:
+        told.append(f"Left out: {len(risky)} of high or critical risk; decide them one by one.")
+    if locked:
+        told.append(f"Left out: {plural(len(locked), 'proposal')} that cannot be allowed here.")
+    if others:
+        told.append(f"Left out: {others} whose chosen rule allows more than was seen.")
+    if optional:
+        told.append(f"Left out: {len(optional)} that need no decision.")
+    return tuple(taken), told
+
+
+def _optional_scope(
+    proposals: Sequence[Proposal], answer: Answer
+) -> tuple[tuple[Proposal, ...], list[str]]:
+    """Return what is removed together where nothing has to be decided: unused grants."""
+    if answer is Answer.ALLOW:
+        return (), ["Nothing here has to be decided; a on each one says that it is fine."]
+    unused = tuple(each for each in proposals if each.reason is Reason.UNUSED)
+    rest = len(proposals) - len(unused)
+    told = [f"Left out: {rest} new and already allowed; deny them one by one."] if rest else []
+    return unused, told

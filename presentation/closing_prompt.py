@@ -1,0 +1,110 @@
+"""The last plain question: what becomes of the decisions, beside the edit that they make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from buildperm.errors import BuildpermError
+from buildperm.presentation.facts import explain
+from buildperm.presentation.front_end import ReviewEnd
+from buildperm.presentation.unified_diff import WHOLE, compare
+from buildperm.printable import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from buildperm.presentation.agenda import Agenda
+    from buildperm.presentation.front_end import Failure, Preview, Verify
+    from buildperm.presentation.prompt_terminal import PromptTerminal
+
+_WAYS_ON = (
+    "w writes after a verifying run, k keeps the decisions and writes nothing,",
+    "x discards them, u takes the last one back. An empty answer is k.",
+)
+_ALL_THE_SAME = "w writes all the same, an empty answer keeps the decisions and writes nothing."
+
+
+@dataclass(frozen=True, slots=True)
+class ClosingPrompt:
+    """Shows the edit, verifies it, and ends the review."""
+
+    terminal: PromptTerminal
+    agenda: Agenda
+    preview: Preview
+    verify: Verify
+    reopen: Callable[[str], None]  # Has the proposal of an id asked about once more.
+
+    def run(self) -> ReviewEnd | None:
+        """Show the diff and ask what to do; None goes on deciding."""
+        counts = self.agenda.counts()
+        self.terminal.say("")
+        self.terminal.say(
+            f"Allowed {counts.allowed}, denied {counts.denied}, undecided {counts.open}."
+        )
+        if not (counts.allowed + counts.denied or self.agenda.is_settled):
+            self.terminal.say("Nothing is decided, so nothing is written.")
+            return ReviewEnd.KEEP
+        try:
+            before, after = self.preview()
+            self._show_edit(before, after)
+        except BuildpermError as error:
+            self.terminal.say(*f"Cannot write: {error}".split("\n"))
+            return ReviewEnd.KEEP
+        while True:
+            self.terminal.say(
+                "w writes after a verifying run, k keeps the decisions and writes nothing,"
+            )
+            self.terminal.say("x discards them, u takes the last one back. An empty answer is k.")
+            match self.terminal.answer("w k x u", flushing=True):
+                case "w":
+                    return self._verified()
+                case "k" | "q" | "":
+                    return ReviewEnd.KEEP
+                case "x":
+                    return ReviewEnd.DISCARD
+                case "u":
+                    back = self.agenda.undo()
+                    if back is not None:
+                        self.reopen(back.id)
+                    return None
+                case _:
+                    continue
+
+    def _show_edit(self, before: bytes, after: bytes) -> None:
+        if before == after:
+            self.terminal.say("Cargo.toml stays as it is; w keeps in buildperm.lock what was seen.")
+        self.terminal.say(*explain(before, after))
+        for line in compare(before, after, WHOLE).lines:
+            self.terminal.say(f"    {line}")
+
+    def _verified(self) -> ReviewEnd | None:
+        """Run the scripts concerned; write, or ask what to do about what is missing."""
+        try:
+            failures = self.verify(self._show_progress)
+        except BuildpermError as error:
+            self.terminal.say(*f"Cannot verify: {error}".split("\n"))
+            return ReviewEnd.KEEP
+        if not failures:
+            self.terminal.say("All build scripts concerned get by with these grants.")
+            return ReviewEnd.WRITE
+        self._show_failures(failures)
+        new = [proposal for failure in failures for proposal in failure.proposals]
+        if new:
+            self.agenda.add(new)
+            return None
+        self.terminal.say(
+            "w writes all the same, an empty answer keeps the decisions and writes nothing."
+        )
+        return (
+            ReviewEnd.WRITE if self.terminal.answer("w k", flushing=True) == "w" else ReviewEnd.KEEP
+        )
+
+    def _show_progress(self, done: int, total: int, crate: str) -> bool:
+        self.terminal.say(f"Verifying {done} of {total}: {shown(crate)}")
+        return True
+
+    def _show_failures(self, failures: Sequence[Failure]) -> None:
+        for failure in failures:
+            crate = f"{shown(failure.crate)} {shown(failure.version)}"
+            self.terminal.say(f"Missing: {crate}: {shown(failure.sentence)}")

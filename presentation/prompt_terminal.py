@@ -1,0 +1,53 @@
+"""Lines in, lines out: what plain questions need of a terminal, even of a dumb one."""
+
+from __future__ import annotations
+
+import termios
+from dataclasses import dataclass
+from typing import TextIO
+
+from buildperm.printable import printable
+
+
+class PromptEndedError(Exception):
+    """The person has stopped answering."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptTerminal:
+    """Where questions go and answers come from."""
+
+    source: TextIO
+    sink: TextIO
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether somebody is there who can answer."""
+        return self.source.isatty()
+
+    def say(self, *lines: str) -> None:
+        """Write lines."""
+        for line in lines:
+            self.sink.write(f"{printable(line)}\n")  # The last guard, as in the screens.
+
+    def answer(self, offered: str, *, flushing: bool) -> str:
+        """Return one answer; where it matters, what was typed before the question is thrown away.
+
+        Raises:
+            PromptEndedError: The person has closed the terminal or pressed Ctrl+D.
+        """
+        if flushing:
+            self._flush()
+        self.sink.write(f"Answer ({offered}): ")
+        self.sink.flush()
+        line = self.source.readline()
+        if not line:
+            raise PromptEndedError
+        return line.strip()
+
+    def _flush(self) -> None:
+        """Throw away type-ahead: `tcflush(3)`."""
+        try:
+            termios.tcflush(self.source.fileno(), termios.TCIFLUSH)
+        except (OSError, ValueError, termios.error):
+            pass  # A stream without a terminal's queue has no type-ahead to throw away.
