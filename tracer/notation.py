@@ -20,7 +20,10 @@ def encode(raw: bytes) -> str:
     """Write `raw` in the notation; `decode` is the inverse."""
     if _PLAIN.issuperset(raw):
         return raw.decode("ascii")
-    return "".join(map(_encode_character, raw.decode("utf-8", "surrogateescape")))
+    text = raw.decode("utf-8", "surrogateescape")
+    if is_visible(text) and _SPECIAL.isdisjoint(text):
+        return text
+    return "".join(map(_encode_character, text))
 
 
 def decode(text: str) -> bytes:
