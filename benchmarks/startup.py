@@ -25,7 +25,7 @@ from pathlib import Path
 from held import EXAMPLES, Script, as_enforced, scripts, workspace
 from measurement import Variant, describe_machine, duration, interleave, ratios, table
 
-from buildperm.cargo.fork_server_client import ForkServer
+from buildperm.cargo.fork_server_client import ForkServerClient
 from buildperm.sandbox import runtime as runtimes
 
 WRAPPER = EXAMPLES.parent / "cargo" / "rustc-wrapper.sh"
@@ -69,7 +69,7 @@ def measure_script(folder: Path, rounds: int) -> list[list[str]]:
             enforced = as_enforced(script, name)
             started[f"{name}, alone"] = (enforced, script.stub)
             session = os.fsdecode(enforced.environment[b"BUILDPERM_SESSION"])
-            server = servers.enter_context(ForkServer(session))
+            server = servers.enter_context(ForkServerClient(session))
             given = {os.fsencode(k): os.fsencode(v) for k, v in server.environment.items()}
             served = replace(enforced, environment=enforced.environment | given)
             started[name] = (served, script.stub)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from buildperm.cargo import die_with_parent
-from buildperm.cargo.fork_server_client import ForkServer
+from buildperm.cargo.fork_server_client import ForkServerClient
 from buildperm.errors import BuildpermError, ExitCode
 from buildperm.tracer.notation import decode
 
@@ -134,7 +134,7 @@ class Build:
             previous = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
         try:
             if self._serves:
-                with ForkServer(self._environment["BUILDPERM_SESSION"]) as server:
+                with ForkServerClient(self._environment["BUILDPERM_SESSION"]) as server:
                     self._environment |= server.environment
                     exit_code = self._run(server.ended)
             else:

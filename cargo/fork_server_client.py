@@ -16,14 +16,14 @@ from buildperm.supervisor.fork_request import SERVER
 if TYPE_CHECKING:
     from types import TracebackType
 
-_PATIENCE_S = 10.0
+_TIMEOUT_S = 10.0
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 - shm_overview(7); what is made there is nobody else's
 """Where the server's folder is: no build script may read or write there, whatever it was granted
 of the workspace and its target directory, and while it is recorded neither."""
 
 
-class ForkServer:
+class ForkServerClient:
     """The fork server for one run of Cargo, from entering to leaving."""
 
     def __init__(self, session: str) -> None:
@@ -34,7 +34,7 @@ class ForkServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: Path | None = None
 
-    def __enter__(self) -> ForkServer:
+    def __enter__(self) -> ForkServerClient:
         """Start it, where the machine has what it takes: stubs can do without.
 
         It is not waited for either: until it is ready, they do.
@@ -67,7 +67,7 @@ class ForkServer:
             if self._process.stdin is not None:
                 self._process.stdin.close()
             try:
-                self._process.wait(_PATIENCE_S)
+                self._process.wait(_TIMEOUT_S)
             except subprocess.TimeoutExpired:
                 self._process.kill()  # The kernel ends its workers.
                 self._process.wait()

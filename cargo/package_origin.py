@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from buildperm.cargo.grant_keys import places
 from buildperm.cargo.lock import Identity, Lock
 from buildperm.cargo.project import Project
+from buildperm.policy.granted_packages import GrantedPackage, Tables
 from buildperm.policy.grants import CRATES_IO, CrateGrants, Policy, parse_key
 from buildperm.policy.proposal import Risk
-from buildperm.policy.subjects import Subject, Tables
 from buildperm.policy.widening import WiderGrant
 from buildperm.rules.pattern import locate
 
@@ -35,7 +35,7 @@ def elsewhere(project: Project, before: Policy, after: Policy, known: Lock) -> l
     for package in known.packages:
         former.setdefault(package.name, []).append(package)
     found = []
-    for subject, package in _subjects(project, names):
+    for subject, package in _granted_packages(project, names):
         now, was = new.grants(subject), old.grants(subject)
         if _grants_something(now) and _grants_something(was):
             assert now is not None
@@ -48,7 +48,9 @@ def elsewhere(project: Project, before: Policy, after: Policy, known: Lock) -> l
     return found
 
 
-def _subjects(project: Project, names: Iterable[str]) -> Iterator[tuple[Subject, Identity]]:
+def _granted_packages(
+    project: Project, names: Iterable[str]
+) -> Iterator[tuple[GrantedPackage, Identity]]:
     wanted = set(names)
     twins = {each.name for each in project.lock.packages if each.source in CRATES_IO}
     folders = _folders(project)
@@ -56,7 +58,7 @@ def _subjects(project: Project, names: Iterable[str]) -> Iterator[tuple[Subject,
         if package.name not in wanted or (not package.source and package.name in twins):
             continue  # With a twin at crates.io a folder goes by its own key, which names it.
         directory = "" if package.source else folders.get((package.name, package.version), "")
-        yield Subject(package.name, package.version, "", package.source, directory), package
+        yield GrantedPackage(package.name, package.version, "", package.source, directory), package
 
 
 def _folders(project: Project) -> Mapping[tuple[str, str], str]:
@@ -68,11 +70,11 @@ def _folders(project: Project) -> Mapping[tuple[str, str], str]:
     }
 
 
-def _moved(subject: Subject, now: Identity, former: Iterable[Identity], key: str) -> str:
+def _moved(subject: GrantedPackage, now: Identity, former: Iterable[Identity], key: str) -> str:
     """Say how a package is other code than it was; empty if it is not."""
     origins = {}
     for was in former:
-        origin = Subject(was.name, was.version, "", was.source, "")
+        origin = GrantedPackage(was.name, was.version, "", was.source, "")
         origins[_origin(was)] = origin.origin
         if _origin(was) == _origin(now):
             is_same_version = was.version == now.version and was.checksum and now.checksum

@@ -85,7 +85,9 @@ def pending(
     Raises:
         BuildpermError: Cargo.lock lacks the checksum of a package.
     """
-    return _Looking(project, policy, snapshots, words or shlex.join(project.arguments.words)).all()
+    return _PendingSearch(
+        project, policy, snapshots, words or shlex.join(project.arguments.words)
+    ).all()
 
 
 def combined(contexts: Iterable[Iterable[Pending]]) -> list[Pending]:
@@ -127,7 +129,7 @@ def _is_there(crate: str, packages: Iterable[tuple[str, str, str]]) -> bool:
         return False
 
 
-class _Looking:
+class _PendingSearch:
     """One look at a workspace in one context."""
 
     def __init__(self, project: Project, policy: Policy, snapshots: Snapshots, words: str) -> None:

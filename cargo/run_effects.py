@@ -37,7 +37,7 @@ class RunEffects:
     accesses: tuple[Access, ...]
 
 
-def attempt(rerun: Rerun) -> RunEffects:
+def observe(rerun: Rerun) -> RunEffects:
     """Run a script again, and look at what it leaves before the next run takes its place.
 
     Raises:

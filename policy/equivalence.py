@@ -1,4 +1,4 @@
-"""Likeness: the same question about several crates, so that one answer will do."""
+"""Equivalence: the same question about several crates, so that one answer will do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from buildperm.policy.proposal import Choice, Proposal, Reason, Risk
 _OWN_FOLDERS = ("$MANIFEST_DIR", "$OUT_DIR", "$TMP")
 
 
-class Likeness:
+class EquivalentProposals:
     """Proposals by what their rungs say."""
 
     def __init__(self, proposals: Iterable[Proposal]) -> None:

@@ -1,10 +1,10 @@
-"""Covering: which grant allows an access without saying exactly so."""
+"""Implied grants: which grant allows an access without saying exactly so."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from buildperm.policy import ladder
+from buildperm.policy import choices
 from buildperm.policy.access import Access
 from buildperm.policy.coverage import Coverage
 from buildperm.policy.presets import PRESETS, expand
@@ -13,7 +13,7 @@ from buildperm.policy.rule import Rule
 from buildperm.rules.pattern import is_literal
 
 
-class Covering:
+class ImpliedGrants:
     """Finds for accesses the grant that is wider than they are; presets expanded."""
 
     def __init__(self, in_force: Iterable[Rule], names: Collection[str]) -> None:
@@ -36,7 +36,7 @@ class Covering:
             return None
         # The narrowest rule that a review would have granted may hold wildcards for what changes
         # with every build.
-        if self._own.issuperset(ladder.exactly(access.kind, [access]).rules):
+        if self._own.issuperset(choices.exactly(access.kind, [access]).rules):
             return None
         for rule, coverage in self._wide:
             if coverage.covers(access):

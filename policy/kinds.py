@@ -36,7 +36,7 @@ class Syntax(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class FindingText:
     """What a report says about an access that was not granted."""
 
     name: str  # The rule's name in SARIF.
@@ -54,7 +54,7 @@ class Traits:
     gerund: str
     noun: str  # What a target is: "program".
     plural: str
-    finding: Finding
+    finding: FindingText
     alias: str = ""  # Another word for the key where a kind is asked for.
     object: str = ""  # Follows the verb where there is room: "the variable".
     description: str = ""  # In the schema of the grant table.
@@ -92,7 +92,7 @@ class Kind(StrEnum):
             gerund="reading",
             noun="file",
             plural="files",
-            finding=Finding(
+            finding=FindingText(
                 "UngrantedRead",
                 "reads files",
                 "The build script reached for files outside its own package, the tool chain and "
@@ -113,7 +113,7 @@ class Kind(StrEnum):
             gerund="writing",
             noun="file",
             plural="files",
-            finding=Finding(
+            finding=FindingText(
                 "UngrantedWrite",
                 "writes files",
                 "The build script tried to make, change or remove files outside its OUT_DIR, where "
@@ -137,7 +137,7 @@ class Kind(StrEnum):
             gerund="running",
             noun="program",
             plural="programs",
-            finding=Finding(
+            finding=FindingText(
                 "UngrantedProgram",
                 "runs a program",
                 "The build script tried to run a program that is neither rustc nor Cargo. What "
@@ -160,7 +160,7 @@ class Kind(StrEnum):
             gerund="connecting to",
             noun="address",
             plural="addresses",
-            finding=Finding(
+            finding=FindingText(
                 "UngrantedConnection",
                 "uses the network",
                 "The build script tried to connect or to listen: to download what nobody pinned, "
@@ -183,7 +183,7 @@ class Kind(StrEnum):
             gerund="reading the variable",
             noun="variable",
             plural="variables",
-            finding=Finding(
+            finding=FindingText(
                 "UngrantedVariable",
                 "sees an environment variable",
                 "The build script reached for environment variables beyond those of Cargo and of "
@@ -205,7 +205,7 @@ class Kind(StrEnum):
             gerund="telling Cargo",
             noun="directive",
             plural="directives",
-            finding=Finding(
+            finding=FindingText(
                 "UngrantedDirective",
                 "tells Cargo",
                 "The build script printed directives that change how other code is compiled or "
@@ -225,7 +225,7 @@ class Kind(StrEnum):
             gerund="calling",
             noun="call",
             plural="system calls",
-            finding=Finding(
+            finding=FindingText(
                 "RefusedSystemCall",
                 "makes a refused system call",
                 "The build script used a part of the kernel that no grant opens, such as loading "

@@ -205,7 +205,7 @@ class _ManifestReader:
             rule = Rule(Kind.WRITE, pattern)
             found = validation.to_sharing(rule)
             if found is not None:
-                self.object_to(rule, place, found)
+                self.refuse(rule, place, found)
         return tuple(listed)
 
     def one_of(self, table: dict[str, Any], key: str, known: tuple[str, ...], default: str) -> str:
@@ -272,7 +272,7 @@ class _ManifestReader:
                 if isinstance(value, float):
                     what = "must be a whole number"
                 self.fail(place, what, example)
-            why = limits.objection(name, value)
+            why = limits.violation(name, value)
             if why:
                 self.fail(place, why, example)
             found[name] = int(value)
@@ -299,12 +299,12 @@ class _ManifestReader:
         for rule, place in rules.items():
             found = validation.to_grant(rule, reason=reason)
             if found is not None:
-                self.object_to(rule, place, found)
+                self.refuse(rule, place, found)
         denials = self.rules(self.denied(table, where), (*where, "deny"))
         for rule, place in denials.items():
             found = validation.to_denial(rule)
             if found is not None:
-                self.object_to(rule, place, found)
+                self.refuse(rule, place, found)
         named = self.strings(table.get("presets", []), (*where, "presets"))
         for preset, place in named.items():
             if preset not in presets.NAMES:
@@ -322,7 +322,7 @@ class _ManifestReader:
             whole = parse_key(f"x@{version}").version.count(".") >= 2
         except ValueError:
             whole = False
-        found = revisions.objection(revision, parse_key(key).source) if whole else None
+        found = revisions.violation(revision, parse_key(key).source) if whole else None
         if found is not None:
             self.fail(place, f"`{printable(revision)}`: {found[0]}", found[1])
         if not whole:
@@ -345,7 +345,7 @@ class _ManifestReader:
                 found[Rule(kind, pattern)] = place
         return found
 
-    def object_to(self, rule: Rule, place: Keys, found: validation.Objection) -> NoReturn:
+    def refuse(self, rule: Rule, place: Keys, found: validation.Violation) -> NoReturn:
         self.fail(
             place, f"`{printable(rule.pattern)}`: {printable(found.what)}", printable(found.hint)
         )

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from buildperm.policy import ladder
+from buildperm.policy import choices
 from buildperm.policy.access import Access
 from buildperm.policy.compilation import PINNED, effective
 from buildperm.policy.decision import Answer, Decision
@@ -29,7 +29,7 @@ def granted(
 ) -> dict[str, CrateGrants]:
     """Return the crates whose entry in `policy` is to change, by key, with what it is to say.
 
-    See `policy.review.Review` for `settled`, `present` and `revisions`.
+    See `policy.review_state.Review` for `settled`, `present` and `revisions`.
     """
     crates: dict[str, dict[str, list[Decided]]] = {}
     settled = tuple(settled)
@@ -176,7 +176,7 @@ def _refused(proposal: Proposal, choice: Choice) -> frozenset[Rule]:
 
 def exactly(accesses: Iterable[Access]) -> frozenset[Rule]:
     """Return the rules that are about these accesses, and nothing else."""
-    return frozenset(rule for one in accesses for rule in ladder.exactly(one.kind, [one]).rules)
+    return frozenset(rule for one in accesses for rule in choices.exactly(one.kind, [one]).rules)
 
 
 def within(rule: Rule, other: Rule) -> bool:

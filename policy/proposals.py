@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
-from buildperm.policy import ladder, presets, risk, summaries, validation
+from buildperm.policy import choices, presets, risk, summaries, validation
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.baseline_patterns import ALLOWED, HABITS, NOT_OWN
 from buildperm.policy.coverage import Coverage, Granted
@@ -182,7 +182,7 @@ class _Asking:
             title = summaries.title(kind, group)
             if group[0].sensitive and kind is not Kind.DIRECTIVE:
                 title = f"{title} ({held})"
-            self._add(title, group, [ladder.exactly(kind, group)], locked=why)
+            self._add(title, group, [choices.exactly(kind, group)], locked=why)
         return rest
 
     def presets(self, accesses: Sequence[Access]) -> list[Access]:
@@ -216,14 +216,14 @@ class _Asking:
 
     def reads(self, accesses: Sequence[Access]) -> None:
         """Ask about files that were read, folder by folder."""
-        folder = ladder.folder_of_read([access.target for access in accesses])
+        folder = choices.folder_of_read([access.target for access in accesses])
         for group in _grouped(accesses, folder):
-            self._add(summaries.title(Kind.READ, group), group, ladder.of_reads(group))
+            self._add(summaries.title(Kind.READ, group), group, choices.of_reads(group))
 
     def writes(self, accesses: Sequence[Access]) -> None:
         """Ask about files that were written, folder by folder."""
-        for group in _grouped(accesses, ladder.folder_of_write, most=len(accesses)):
-            self._add(summaries.title(Kind.WRITE, group), group, ladder.of_writes(group))
+        for group in _grouped(accesses, choices.folder_of_write, most=len(accesses)):
+            self._add(summaries.title(Kind.WRITE, group), group, choices.of_writes(group))
 
     def programs(self, accesses: Sequence[Access]) -> None:
         """Ask about programs: the ordinary ones together, the risky ones one by one.
@@ -242,22 +242,22 @@ class _Asking:
                 risky.setdefault(key, []).append(access)
         for group in (ordinary, *risky.values()):
             if group:
-                self._add(summaries.title(Kind.EXEC, group), group, ladder.of_programs(group))
+                self._add(summaries.title(Kind.EXEC, group), group, choices.of_programs(group))
 
     def variables(self, accesses: Sequence[Access]) -> None:
         """Ask about variables, library by library."""
-        for group in _grouped(accesses, ladder.prefix_of(accesses)):
-            self._add(summaries.title(Kind.ENV, group), group, ladder.of_variables(group))
+        for group in _grouped(accesses, choices.prefix_of(accesses)):
+            self._add(summaries.title(Kind.ENV, group), group, choices.of_variables(group))
 
     def hosts(self, accesses: Sequence[Access]) -> None:
         """Ask about hosts one by one: each is a way out."""
         for access in accesses:
-            self._add(summaries.title(Kind.NET, [access]), [access], ladder.of_hosts([access]))
+            self._add(summaries.title(Kind.NET, [access]), [access], choices.of_hosts([access]))
 
     def exactly(self, kind: Kind, accesses: Sequence[Access]) -> None:
         """Ask about what is allowed as it was seen or not at all, key by key."""
         for group in _grouped(accesses, lambda target: target.partition("=")[0]):
-            self._add(summaries.title(kind, group), group, [ladder.exactly(kind, group)])
+            self._add(summaries.title(kind, group), group, [choices.exactly(kind, group)])
 
     def _add(
         self, title: str, group: Sequence[Access], choices: Sequence[Choice], *, locked: str = ""

@@ -17,7 +17,7 @@ from buildperm.policy.access import Access, Outcome
 from buildperm.policy.coverage import Coverage
 from buildperm.policy.decision import signature
 from buildperm.policy.grants import CrateGrants, Policy, matching, parse_key
-from buildperm.policy.implied_grants import Covering, preset_choice
+from buildperm.policy.implied_grants import ImpliedGrants, preset_choice
 from buildperm.policy.kinds import Kind
 from buildperm.policy.pattern_set import PatternSet
 from buildperm.policy.presets import PRESETS, expand
@@ -67,7 +67,7 @@ def covered(
     )
     news = {(seen.kind, seen.target) for seen in new}
     refused = Coverage(grants.denials)
-    grant = Covering(compilation.effective(grants, version).rules, grants.presets)
+    grant = ImpliedGrants(compilation.effective(grants, version).rules, grants.presets)
     groups: dict[Choice, list[Access]] = {}
     for access in accesses:
         # No wildcard opens the sensitive tier: what is refused there is asked about.

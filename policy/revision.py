@@ -33,7 +33,7 @@ def in_words(revision: str) -> str:
     return f"{number} (commit {commit[:_SHOWN]})" if mark else number
 
 
-def objection(revision: str, key_source: str) -> tuple[str, str] | None:
+def violation(revision: str, key_source: str) -> tuple[str, str] | None:
     """Say what is wrong with the commit of a revision under a key with this source, and a hint."""
     _, mark, commit = revision.partition("#")
     if not mark:

@@ -1,4 +1,4 @@
-"""Telling: what a group of accesses is called, and why it deserves a thought."""
+"""Summaries: what a group of accesses is called, and why it deserves a thought."""
 
 from __future__ import annotations
 

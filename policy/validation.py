@@ -20,14 +20,14 @@ _DIRECTIVE = re.compile(r"[a-z][a-z0-9-]*=.+", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Objection:
+class Violation:
     """What is wrong with a grant or a denial, and the way out."""
 
     what: str  # A clause that begins in lower case.
     hint: str  # One imperative sentence.
 
 
-def to_grant(rule: Rule, *, reason: str) -> Objection | None:
+def to_grant(rule: Rule, *, reason: str) -> Violation | None:
     """Say why `rule` cannot be granted; `reason` is what its crate gives as one."""
     pattern = rule.pattern
     syntax = rule.kind.traits.syntax
@@ -49,23 +49,23 @@ def to_grant(rule: Rule, *, reason: str) -> Objection | None:
         case Syntax.DIRECTIVE:
             return _directive(pattern)
         case Syntax.CALL:
-            return Objection("no grant opens a system call", "Remove it.")
+            return Violation("no grant opens a system call", "Remove it.")
 
 
-def to_sharing(rule: Rule) -> Objection | None:
+def to_sharing(rule: Rule) -> Violation | None:
     """Say why what `rule` allows to be written cannot be meant for several crates.
 
     It grants nothing: whether it is in the sensitive tier is for the grants themselves to say.
     """
     if is_own(rule.pattern):
-        return Objection("each crate has another one", "Remove it.")
+        return Violation("each crate has another one", "Remove it.")
     return to_grant(rule, reason="each grant gives its own")
 
 
-def to_denial(rule: Rule) -> Objection | None:
+def to_denial(rule: Rule) -> Violation | None:
     """Say why `rule` cannot be read as a pattern at all; as a denial nothing is too wide."""
     if not rule.pattern:
-        return Objection("the pattern is empty", "Remove it.")
+        return Violation("the pattern is empty", "Remove it.")
     for word in _WORD.finditer(rule.pattern):
         if not _TOKEN.match(rule.pattern, word.start()):
             return _unknown_token(word)
@@ -80,7 +80,7 @@ def _is_path(pattern: str) -> bool:
     return "/" in pattern or pattern.startswith(("$", "~", "."))
 
 
-def _spelling(pattern: str) -> Objection | None:
+def _spelling(pattern: str) -> Violation | None:
     """Object to text that the notation would have written otherwise: it would match nothing."""
     canonical = ""
     at = 0
@@ -89,59 +89,59 @@ def _spelling(pattern: str) -> Objection | None:
         try:
             raw = notation.decode(literal)
         except ValueError:
-            return Objection(
+            return Violation(
                 "`%` begins a byte and needs two hexadecimal digits",
                 "Write `%25` where a percent sign is meant.",
             )
         if b"\0" in raw:
-            return Objection("`%00` cannot be part of a name", "Remove it.")
+            return Violation("`%00` cannot be part of a name", "Remove it.")
         canonical += notation.encode(raw) + (plain.group() if plain else "")
         at = plain.end() if plain else at
     if canonical != pattern:
-        return Objection("it is not in the notation of recordings", f"Write `{canonical}`.")
+        return Violation("it is not in the notation of recordings", f"Write `{canonical}`.")
     return None
 
 
-def _unknown_token(word: re.Match[str]) -> Objection:
+def _unknown_token(word: re.Match[str]) -> Violation:
     close = get_close_matches(word[1].upper(), TOKENS, 1, 0.5)
     if close:
-        return Objection(f"`{word[0]}` is no token", f"Write `${close[0]}`.")
+        return Violation(f"`{word[0]}` is no token", f"Write `${close[0]}`.")
     tokens = " ".join(f"${token}" for token in TOKENS)
-    return Objection(
+    return Violation(
         f"`{word[0]}` is no token",
         f"Use one of {tokens}, or write `%24` where a dollar sign is meant.",
     )
 
 
-def _form(pattern: str) -> Objection | None:
+def _form(pattern: str) -> Violation | None:
     """Object to a path that is not absolute, or not in its shortest form."""
     head, *components = pattern.split("/")
     if head.startswith("~"):
-        return Objection("`~` is not expanded", "Write `$HOME` instead.")
+        return Violation("`~` is not expanded", "Write `$HOME` instead.")
     token = _TOKEN.match(head)
     word = _WORD.match(head)
     if word and not token:
         return _unknown_token(word)
     if token:
         if token.end() < len(head):
-            return Objection("a token is a folder of its own", f"Put a `/` after `{token[0]}`.")
+            return Violation("a token is a folder of its own", f"Put a `/` after `{token[0]}`.")
     elif head:
-        return Objection(
+        return Violation(
             "a relative path has no meaning here",
             "Begin it with a token such as `$WORKSPACE/`, or with `/`.",
         )
     if ".." in components or "." in components:
-        return Objection("`.` and `..` are not followed", "Write the path that is meant.")
+        return Violation("`.` and `..` are not followed", "Write the path that is meant.")
     if components and components[-1] == "" and pattern != "/":
-        return Objection(
+        return Violation(
             "it ends in `/`", "Write `FOLDER/**` for a folder with everything below it."
         )
     if "" in components[:-1]:
-        return Objection("it holds an empty component", "Write one `/` for `//`.")
+        return Violation("it holds an empty component", "Write one `/` for `//`.")
     return None
 
 
-def _path(rule: Rule, reason: str) -> Objection | None:
+def _path(rule: Rule, reason: str) -> Violation | None:
     pattern, writing = rule.pattern, rule.kind is Kind.WRITE
     syntax = rule.kind.traits.syntax
     components = pattern.split("/")
@@ -153,37 +153,37 @@ def _path(rule: Rule, reason: str) -> Objection | None:
             syntax is Syntax.PROGRAM and not _WILD.sub("", tail[-1])
         )
         if everything and base in rule.kind.traits.too_wide:
-            return Objection(
+            return Violation(
                 f"everything below `{base}` is too much for one grant",
                 "Name the folder or the files that are needed.",
             )
         if writing and tail != ["**"]:
-            return Objection(
+            return Violation(
                 "what may be written is one file, or a folder with everything below it",
                 "Write the file's path, or `FOLDER/**`.",
             )
         opened = sensitive.opened_by(pattern, writing=writing)
         if opened:
-            return Objection(
+            return Violation(
                 f"a wildcard cannot open the sensitive tier ({opened})",
                 "Name what is needed by its exact path, with a `reason`.",
             )
         return None
     if pattern in rule.kind.traits.too_wide and writing:
-        return Objection("it is a folder that everybody uses", "Name a file.")
+        return Violation("it is a folder that everybody uses", "Name a file.")
     held = sensitive.why(pattern, writing=writing)
     if held and not reason:
-        return Objection(
+        return Violation(
             f"it is in the sensitive tier ({held}) and its crate gives no reason",
             'Add `reason = "…"` to the crate, or remove the grant.',
         )
     return None
 
 
-def _address(pattern: str, reason: str) -> Objection | None:
+def _address(pattern: str, reason: str) -> Violation | None:
     found = address.of_pattern(pattern)
     if found is None:
-        return Objection(
+        return Violation(
             "it is no host with a port",
             "Write `HOST:PORT` or `*.HOST:PORT`, such as `crates.io:443`.",
         )
@@ -192,54 +192,54 @@ def _address(pattern: str, reason: str) -> Objection | None:
     is_wild = pattern.startswith("*.")
     canonical = f"{'*.' if is_wild else ''}{address.joined(host, port)}"
     if pattern not in (canonical, notation.encode(canonical.encode())):
-        return Objection("it is not written as it is compared", f"Write `{canonical}`.")
+        return Violation("it is not written as it is compared", f"Write `{canonical}`.")
     if packed is None:
         if is_wild and "." not in host:
-            return Objection(
+            return Violation(
                 f"everything below `{host}` is too much for one grant",
                 "Name the host, or a domain that belongs to somebody.",
             )
         return None
     if is_wild:
-        return Objection("an address has nothing below it", f"Write `{canonical[2:]}`.")
+        return Violation("an address has nothing below it", f"Write `{canonical[2:]}`.")
     why = address.why_special(packed)
     if why in ("unspecified", "multicast") or packed in (b"\xff" * 4, b"\0" * 16):
-        return Objection("it is no address of one machine", "Write the address of one.")
+        return Violation("it is no address of one machine", "Write the address of one.")
     held = address.why_held(pattern)
     if held and not reason:
-        return Objection(
+        return Violation(
             f"it is in the sensitive tier ({held}) and its crate gives no reason",
             'Add `reason = "…"` to the crate, or remove the grant.',
         )
     return None
 
 
-def _variable(pattern: str, reason: str) -> Objection | None:
+def _variable(pattern: str, reason: str) -> Violation | None:
     if "=" in pattern:
-        return Objection("a variable is granted by its name alone", "Remove `=` and the value.")
+        return Violation("a variable is granted by its name alone", "Remove `=` and the value.")
     if is_literal(pattern) and variables.looks_secret(pattern) and not reason:
-        return Objection(
+        return Violation(
             "its name looks like a secret's and its crate gives no reason",
             'Add `reason = "…"` to the crate, or remove the grant.',
         )
     return _only_wildcards(pattern, "variable")
 
 
-def _directive(pattern: str) -> Objection | None:
+def _directive(pattern: str) -> Violation | None:
     key, _, value = pattern.partition("=")
     if not _DIRECTIVE.fullmatch(pattern):
-        return Objection(
+        return Violation(
             "it is no directive with a value", "Write `KEY=VALUE`, such as `rustc-link-arg=-lm`."
         )
     if directive.judge(key, value, granted=[pattern], denied=[], places={}) == "forbidden":
-        return Objection(
+        return Violation(
             "no build script may tell Cargo this",
             "Remove it: it would steer tools outside the sandbox.",
         )
     return _only_wildcards(value, "value")
 
 
-def _only_wildcards(pattern: str, what: str) -> Objection | None:
+def _only_wildcards(pattern: str, what: str) -> Violation | None:
     if _WILD.sub("", pattern):
         return None
-    return Objection(f"it means every {what}", f"Name the {what}s that are needed.")
+    return Violation(f"it means every {what}", f"Name the {what}s that are needed.")

@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeAlias
 from buildperm.policy import revision as revisions
 from buildperm.policy.allowance import Allowance
 from buildperm.policy.compilation import by_hand
+from buildperm.policy.granted_packages import GrantedPackage, Tables, granted_packages
 from buildperm.policy.grants import AUTO, CrateGrants, Policy
 from buildperm.policy.inclusion import contains
 from buildperm.policy.kinds import Kind
@@ -22,7 +23,6 @@ from buildperm.policy.proposal import Risk
 from buildperm.policy.risk import of_rule
 from buildperm.policy.rule import Rule
 from buildperm.policy.runtime_table import strength
-from buildperm.policy.subjects import Subject, Tables, subjects
 from buildperm.policy.write_conflicts import area
 from buildperm.rules import limits
 
@@ -70,7 +70,7 @@ def wider(
         folders: Names by which plain keys meant a folder, and do now: see `Tables`.
     """
     old, new = Tables(before, folders[0]), Tables(after, folders[1])
-    both = list(subjects((old, new), locked))
+    both = list(granted_packages((old, new), locked))
     found = [
         *_of_everybody(before, after, context),
         *_of_crates(old, new, both, keys),
@@ -134,14 +134,14 @@ def _of_limits(
 
 
 def _of_crates(
-    before: Tables, after: Tables, both: Iterable[Subject], keys: Collection[str]
+    before: Tables, after: Tables, both: Iterable[GrantedPackage], keys: Collection[str]
 ) -> Iterator[WiderGrant]:
     """Yield what single crates may, once for each key however many packages it means."""
     compared: dict[tuple[CrateGrants | None, CrateGrants], _Beyond] = {}
     by_key: dict[str, list[_Meant]] = {}
     undenied: dict[tuple[str, str], WiderGrant] = {}
-    for subject in both:
-        was, now = before.grants(subject), after.grants(subject)
+    for package in both:
+        was, now = before.grants(package), after.grants(package)
         for change in _not_denied(was, now):
             undenied.setdefault((change.key, change.item), change)
         if now is None:
@@ -149,7 +149,7 @@ def _of_crates(
         pair = was, now
         if pair not in compared:
             compared[pair] = _beyond(was, now, keys)
-        by_key.setdefault(now.key, []).append(_Meant(subject, now, compared[pair]))
+        by_key.setdefault(now.key, []).append(_Meant(package, now, compared[pair]))
     yield from undenied.values()
     for key in sorted(by_key):
         yield from _of_crate(by_key[key])
@@ -167,7 +167,7 @@ class _Beyond:
 
 
 class _Meant(NamedTuple):
-    subject: Subject
+    package: GrantedPackage
     table: CrateGrants
     beyond: _Beyond
 
@@ -203,7 +203,7 @@ def _of_crate(meant: Collection[_Meant]) -> Iterator[WiderGrant]:
     told: set[tuple[str, Rule]] = set()
     for each in meant:
         for entry in sorted(each.beyond.reviewed):
-            if entry.partition("#")[0] != each.subject.version:
+            if entry.partition("#")[0] != each.package.version:
                 continue
             for rule in sorted(each.beyond.pinned - items):
                 if (entry, rule) not in told:
@@ -218,7 +218,7 @@ def _of_values(table: CrateGrants, meant: Collection[_Meant]) -> Iterator[WiderG
     found: dict[str, set[str]] = {}
     for each in meant:
         for entry, name in each.beyond.values:
-            if entry.partition("#")[0] == each.subject.version:
+            if entry.partition("#")[0] == each.package.version:
                 found.setdefault(name, set()).add(entry)
     for name, entries in sorted(found.items()):
         scope = _listed(f"version {revisions.in_words(entry)}" for entry in sorted(entries))
@@ -237,8 +237,8 @@ def _of_values(table: CrateGrants, meant: Collection[_Meant]) -> Iterator[WiderG
 
 def _scope(item: str | Rule, meant: Collection[_Meant]) -> str:
     """Say for whom of all that a key means something is new; nothing if for everybody."""
-    whose = [each.subject for each in meant if item in each.beyond.items]
-    others = [each.subject for each in meant if item not in each.beyond.items]
+    whose = [each.package for each in meant if item in each.beyond.items]
+    others = [each.package for each in meant if item not in each.beyond.items]
     if not others:
         return ""
     if {each.version for each in whose}.isdisjoint(each.version for each in others):

@@ -1,4 +1,4 @@
-"""Sharing: where two crates may write the same, which a person has to have meant.
+"""Write conflicts: where two crates may write the same, which a person has to have meant.
 
 Build scripts run side by side, and each could change what the other has made: a folder that is
 granted to both is a way from one crate to the other. A pair is meant where what both may write lies

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from buildperm.errors import BuildpermError
 from buildperm.policy.decision import Answer
 from buildperm.policy.proposal import Reason
-from buildperm.policy.review import BATCH_LIMIT
+from buildperm.policy.review_state import BATCH_LIMIT
 from buildperm.presentation.behaviour import is_new
 from buildperm.presentation.wording import is_unreadable
 from buildperm.printable import shown
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from buildperm.policy.comparison import Comparison
     from buildperm.policy.decision import Counts, Entry
     from buildperm.policy.proposal import Proposal
-    from buildperm.policy.review import Review
+    from buildperm.policy.review_state import Review
     from buildperm.presentation.front_end import Journal
 
 

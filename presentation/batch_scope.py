@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from buildperm.policy.decision import Answer
 from buildperm.policy.proposal import Reason
-from buildperm.policy.review import BATCH_LIMIT
+from buildperm.policy.review_state import BATCH_LIMIT
 from buildperm.presentation.wording import plural
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from buildperm.policy.comparison import Comparison
     from buildperm.policy.decision import Entry
     from buildperm.policy.proposal import Proposal
-    from buildperm.policy.review import Review
+    from buildperm.policy.review_state import Review
 
 
 class ReviewEnd(StrEnum):

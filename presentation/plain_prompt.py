@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from buildperm.policy.comparison import Comparison
     from buildperm.policy.proposal import Proposal
-    from buildperm.policy.review import Review
+    from buildperm.policy.review_state import Review
     from buildperm.presentation.front_end import Journal, Preview, ReviewSession, Verify
 
 _HELP: Final = (

@@ -54,7 +54,7 @@ def value(limits: Mapping[str, int], name: str) -> int:
     return limits.get(name, DEFAULTS[name])
 
 
-def objection(name: str, wanted: int) -> str:
+def violation(name: str, wanted: int) -> str:
     """Say why a limit cannot be `wanted`, as a clause; empty if it can."""
     if wanted == NONE and name not in ALWAYS:
         return ""

@@ -94,7 +94,7 @@ def find(
     if places.get("HOME") == b"/":
         reasons = ((path, _reason(path, places)) for path in _known(places))
         held |= {path: reason for path, reason in reasons if reason}
-    for link, real, reason in _led(places, packages):
+    for link, real, reason in _linked(places, packages):
         held.setdefault(real, f"`{locate(link, places)}` leads here: {reason}")
     for name, reason in _NAMED.items():
         for value in (
@@ -195,7 +195,7 @@ def why(path: bytes, held: Mapping[bytes, str], longest: int | None = None) -> s
     return held[found] if found is not None else ""
 
 
-def _led(
+def _linked(
     places: Mapping[str, bytes], packages: Iterable[bytes]
 ) -> Iterable[tuple[bytes, bytes, str]]:
     """Yield each link of the tier, where it leads, and what the tier holds there."""

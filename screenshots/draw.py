@@ -24,7 +24,7 @@ from buildperm.policy import editor, manifest, proposals
 from buildperm.policy.access import Outcome
 from buildperm.policy.comparison import Comparison, SourceChange
 from buildperm.policy.kinds import Kind
-from buildperm.policy.review import Review
+from buildperm.policy.review_state import Review
 from buildperm.policy.snapshot import Seen
 from buildperm.report import findings, json_reader, text
 from buildperm.report.build_run import BuildRun, ScriptRun

@@ -22,7 +22,7 @@ from buildperm.policy.access import Access, Outcome
 from buildperm.policy.decision import Answer
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Choice, Proposal, Risk
-from buildperm.policy.review import Review
+from buildperm.policy.review_state import Review
 from buildperm.policy.rule import Rule
 from buildperm.presentation.plain_prompt import ask
 from buildperm.printable import (

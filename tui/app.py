@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
     from buildperm.policy.comparison import Comparison
-    from buildperm.policy.review import Review
+    from buildperm.policy.review_state import Review
     from buildperm.presentation.front_end import Journal, Preview, ReviewSession, Verify
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from buildperm.policy.comparison import Comparison
 from buildperm.policy.proposal import Proposal, Reason
-from buildperm.policy.review import Review
+from buildperm.policy.review_state import Review
 from buildperm.report import text
 from buildperm.workflow.recording_round import CrateVersion, RecordedScript
 from buildperm.workflow.review_changes import ReviewChanges

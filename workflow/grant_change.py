@@ -210,7 +210,7 @@ def _item(word: str) -> GrantItem:
     return PresetItem(pattern) if kind == _PRESET else Rule(_KINDS[kind], pattern)
 
 
-def _check(rule: Rule, found: validation.Objection | None, what: str) -> None:
+def _check(rule: Rule, found: validation.Violation | None, what: str) -> None:
     if found is not None:
         raise BuildpermError(f"`{rule}` cannot be {what}: {found.what}", hint=found.hint)
 

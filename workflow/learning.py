@@ -13,7 +13,7 @@ from buildperm.policy.decision import Entry
 from buildperm.policy.grants import Policy
 from buildperm.policy.pending_review import Pending
 from buildperm.policy.proposal import Proposal
-from buildperm.policy.review import Review
+from buildperm.policy.review_state import Review
 from buildperm.presentation import console
 from buildperm.presentation.front_end import Failure, FrontEnd, ReviewEnd, ReviewSession
 from buildperm.printable import log_text

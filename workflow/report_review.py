@@ -12,7 +12,7 @@ from buildperm.errors import ExitCode
 from buildperm.policy import compilation, editor, journal, manifest, proposals, revision
 from buildperm.policy.decision import Entry
 from buildperm.policy.proposal import Proposal
-from buildperm.policy.review import Review
+from buildperm.policy.review_state import Review
 from buildperm.presentation import console
 from buildperm.presentation.front_end import (
     Failure,

@@ -15,7 +15,7 @@ from buildperm.policy.grants import Policy, key_for
 from buildperm.policy.merging import is_settled
 from buildperm.policy.pending_review import Pending
 from buildperm.policy.proposal import Proposal, Reason
-from buildperm.policy.review import Review
+from buildperm.policy.review_state import Review
 from buildperm.policy.snapshot import Seen, Snapshot
 from buildperm.policy.snapshots import compare, previous
 from buildperm.policy.version import age

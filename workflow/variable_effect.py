@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from buildperm.cargo import rerun, units
 from buildperm.cargo.held_build import HeldBuild
-from buildperm.cargo.run_effects import RunEffects, attempt
+from buildperm.cargo.run_effects import RunEffects, observe
 from buildperm.cargo.units import Unit
 from buildperm.errors import BuildpermError
 from buildperm.policy import effect
@@ -166,7 +166,7 @@ def _compare(
             )
             runs = []
             for changes in (*({},) * _CONTROLS, {variable.name: variable.value}):
-                runs.append(attempt(build.rerun(unit, session, changes)))
+                runs.append(observe(build.rerun(unit, session, changes)))
                 if runs[-1].interrupted:
                     return None
             compared.append(_compared(unit, before, runs, variable))

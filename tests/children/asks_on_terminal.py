@@ -5,7 +5,7 @@ import time
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposals import propose
-from buildperm.policy.review import Review
+from buildperm.policy.review_state import Review
 from buildperm.presentation.plain_prompt import ask
 
 seen = [Access(Kind.EXEC, "perl", Outcome.DONE, 1, 0, 1, (("script",),))]

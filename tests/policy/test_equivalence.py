@@ -13,11 +13,11 @@ from buildperm.errors import BuildpermError
 from buildperm.policy import reasons
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.decision import Answer, Decision
-from buildperm.policy.equivalence import Likeness
+from buildperm.policy.equivalence import EquivalentProposals
 from buildperm.policy.grants import CrateGrants, Policy
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Choice, Proposal, Reason, Risk
-from buildperm.policy.review import Review
+from buildperm.policy.review_state import Review
 from buildperm.policy.rule import Rule
 
 EMPTY = Policy("portable", {}, Path("Cargo.toml"))
@@ -301,4 +301,4 @@ def test_nothing_is_like_what_says_nothing() -> None:
     nothing = Choice("nothing", ())
     one, other = proposal("a", nothing), proposal("b", nothing)
 
-    assert Likeness([one, other]).find(one, nothing) == {}
+    assert EquivalentProposals([one, other]).find(one, nothing) == {}

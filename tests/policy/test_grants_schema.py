@@ -57,7 +57,7 @@ def test_reader_and_schema_agree_on_every_limit(name: str, value: int) -> None:
     raw = f"[workspace.metadata.buildperm]\nversion = 1\nlimits.{name} = {value}\n[workspace]\n"
     is_valid = not list(VALIDATOR.iter_errors(table(raw.encode())))
 
-    assert is_valid is (limits.objection(name, value) == "")
+    assert is_valid is (limits.violation(name, value) == "")
 
 
 rules = st.frozensets(

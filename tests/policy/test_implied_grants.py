@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buildperm.policy import ladder
+from buildperm.policy import choices
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.coverage import Coverage, Granted
-from buildperm.policy.implied_grants import Covering, preset_choice
+from buildperm.policy.implied_grants import ImpliedGrants, preset_choice
 from buildperm.policy.kinds import Kind
 from buildperm.policy.presets import PRESETS, expand
 from buildperm.policy.rule import Rule
@@ -92,11 +92,11 @@ def test_a_grant_is_named_just_where_it_allows_more_than_what_was_seen(
     in_force = granted | expand(frozenset(names))
     own = in_force - expand(frozenset(names))
 
-    choice = Covering(in_force, names).of(one)
+    choice = ImpliedGrants(in_force, names).of(one)
 
     if choice is None:
         exact = Coverage(rule for rule in own if is_literal(rule.pattern)).covers(one)
-        portable = own.issuperset(ladder.exactly(one.kind, [one]).rules)
+        portable = own.issuperset(choices.exactly(one.kind, [one]).rules)
         assert exact or portable or not Coverage(in_force).covers(one)
     elif choice.preset:
         assert choice.preset in names
@@ -125,7 +125,7 @@ def test_of_several_grants_the_longest_pattern_is_named(
 ) -> None:
     granted = [Rule(Kind.READ, pattern) for pattern in patterns]
 
-    choice = Covering(granted, ()).of(access(Kind.READ, "$WORKSPACE/proto/in/x.proto"))
+    choice = ImpliedGrants(granted, ()).of(access(Kind.READ, "$WORKSPACE/proto/in/x.proto"))
 
     assert choice is not None
     assert choice.rules == (Rule(Kind.READ, narrowest),)
@@ -135,27 +135,27 @@ def test_the_order_in_which_grants_come_does_not_matter() -> None:
     granted = [Rule(Kind.READ, "$WORKSPACE/a*/**"), Rule(Kind.READ, "$WORKSPACE/*b/**")]
     one = access(Kind.READ, "$WORKSPACE/ab/c")
 
-    assert Covering(granted, ()).of(one) == Covering(granted[::-1], ()).of(one)
+    assert ImpliedGrants(granted, ()).of(one) == ImpliedGrants(granted[::-1], ()).of(one)
 
 
 def test_of_several_presets_the_smallest_is_named() -> None:
     assert len(PRESETS["bindgen"].rules) < len(PRESETS["cc"].rules)
     for names in (["cc", "bindgen"], ["bindgen", "cc"]):
-        covering = Covering(expand(frozenset(names)), names)
+        covering = ImpliedGrants(expand(frozenset(names)), names)
 
         assert covering.of(access(Kind.EXEC, "clang")) == preset_choice("bindgen")
         assert covering.of(access(Kind.EXEC, "gcc")) == preset_choice("cc")
 
 
 def test_a_preset_that_is_not_in_force_covers_nothing() -> None:
-    assert Covering((), ["cc"]).of(access(Kind.EXEC, "cc")) is None
+    assert ImpliedGrants((), ["cc"]).of(access(Kind.EXEC, "cc")) is None
 
 
 def test_a_preset_that_a_denial_took_apart_covers_only_what_is_left() -> None:
     left = expand(frozenset({"cc"})) - {Rule(Kind.EXEC, "ld")}
 
-    assert Covering(left, ["cc"]).of(access(Kind.EXEC, "cc")) is not None
-    assert Covering(left, ["cc"]).of(access(Kind.EXEC, "ld")) is None
+    assert ImpliedGrants(left, ["cc"]).of(access(Kind.EXEC, "cc")) is not None
+    assert ImpliedGrants(left, ["cc"]).of(access(Kind.EXEC, "ld")) is None
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))

@@ -31,7 +31,7 @@ ENTRY = """
             gerund="controlling",
             noun="device",
             plural="devices",
-            finding=Finding("UngrantedDevice", "controls a device", "It talked to hardware."),
+            finding=FindingText("UngrantedDevice", "controls a device", "It talked to hardware."),
             description="Devices it may control.",
             default_risk="hardware does what it is told",
         ),

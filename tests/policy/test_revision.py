@@ -52,7 +52,7 @@ def test_grants_of_high_risk_are_for_the_commit_that_was_reviewed(source: str) -
     ],
 )
 def test_a_commit_is_written_in_full_and_the_schema_knows(written: str, is_fine: bool) -> None:
-    assert (revision.objection(written, GIT.rstrip("#")) is None) == is_fine
+    assert (revision.violation(written, GIT.rstrip("#")) is None) == is_fine
     schema = json.loads(files("buildperm.policy").joinpath("grants.schema.json").read_text())
     pattern = schema["$defs"]["crate"]["properties"]["reviewed"]["items"]["pattern"]
     assert bool(re.fullmatch(pattern, written)) == is_fine

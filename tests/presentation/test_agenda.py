@@ -5,7 +5,7 @@ from __future__ import annotations
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Choice, Proposal, Risk
-from buildperm.policy.review import Review
+from buildperm.policy.review_state import Review
 from buildperm.policy.rule import Rule
 from buildperm.presentation.agenda import Agenda
 

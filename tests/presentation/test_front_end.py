@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildperm.cli import options
-from buildperm.policy.review import Review
+from buildperm.policy.review_state import Review
 from buildperm.presentation.front_end import ReviewEnd, ReviewSession
 from buildperm.presentation.plain_prompt import PlainPrompt
 from buildperm.tui.app import Screens

@@ -22,7 +22,7 @@ from buildperm.policy.grants import CrateGrants
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Reason
 from buildperm.policy.proposals import propose
-from buildperm.policy.review import Review
+from buildperm.policy.review_state import Review
 from buildperm.policy.rule import Rule
 from buildperm.policy.snapshot import Seen
 from buildperm.presentation.front_end import Failure

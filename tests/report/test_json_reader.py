@@ -15,7 +15,7 @@ from buildperm.errors import BuildpermError
 from buildperm.policy import proposals
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
-from buildperm.policy.review import Review
+from buildperm.policy.review_state import Review
 from buildperm.policy.sensitivity import STEERS
 from buildperm.report import counterpart, json_reader
 from buildperm.report import json as report

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from buildperm.cargo.fork_server_client import ForkServer
+from buildperm.cargo.fork_server_client import ForkServerClient
 from buildperm.sandbox.stub import SUPERVISOR
 from buildperm.supervisor import syscalls
 from buildperm.supervisor.fork_request import SERVER
@@ -28,7 +28,7 @@ TELLING = program_text("tells_surroundings.py")
 def served(own_bench: Bench) -> Iterator[Bench]:
     """Start a fork server for the bench, and wait until it is ready."""
     (own_bench.top / "session").touch()
-    with ForkServer(str(own_bench.top / "session")) as server:
+    with ForkServerClient(str(own_bench.top / "session")) as server:
         own_bench.environment |= server.environment
         assert wait_until((folder_of(own_bench) / "requests").exists)
         yield own_bench
@@ -240,7 +240,7 @@ def test_the_end_of_the_stub_is_the_end_of_the_script(served: Bench, number: int
 
 def test_the_end_of_the_server_is_the_end_of_all(own_bench: Bench) -> None:
     (own_bench.top / "session").touch()
-    with ForkServer(str(own_bench.top / "session")) as server:
+    with ForkServerClient(str(own_bench.top / "session")) as server:
         own_bench.environment |= server.environment
         assert wait_until((folder_of(own_bench) / "requests").exists)
         process = own_bench.start(own_bench.script("import time\ntime.sleep(1000)\n"))

@@ -223,4 +223,4 @@ def test_a_file_with_many_names_counts_once_and_a_sparse_one_by_what_it_takes(
     ],
 )
 def test_only_sensible_limits_are_taken(name: str, value: int, is_right: bool) -> None:
-    assert (limits.objection(name, value) == "") is is_right
+    assert (limits.violation(name, value) == "") is is_right

@@ -14,7 +14,7 @@ from buildperm.policy import editor, manifest
 from buildperm.policy.comparison import Comparison
 from buildperm.policy.decision import Answer, Entry
 from buildperm.policy.proposal import Proposal
-from buildperm.policy.review import Review
+from buildperm.policy.review_state import Review
 from buildperm.tui.app import ReviewApp
 from buildperm.tui.widgets.crates import CrateTree
 from buildperm.tui.widgets.sheet import Sheet

@@ -25,7 +25,7 @@ from buildperm.policy.explanation import (
 )
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Reason, Risk
-from buildperm.policy.review import Review
+from buildperm.policy.review_state import Review
 from buildperm.policy.rule import Rule
 from buildperm.policy.snapshot import Seen
 from buildperm.presentation import behaviour as changes

@@ -19,7 +19,7 @@ from buildperm.policy.editor import with_grants
 from buildperm.policy.grants import CrateGrants, Policy
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Choice, Proposal, Risk
-from buildperm.policy.review import Review
+from buildperm.policy.review_state import Review
 from buildperm.policy.rule import Rule
 
 EMPTY = Policy("portable", {}, Path("Cargo.toml"))

@@ -1,7 +1,7 @@
-"""Subjects: the packages that the keys of grant tables can mean, each with every kind of version.
+"""What the keys of grant tables can mean: packages that are there today, and those that will be.
 
-A key means packages that are there today and those that will be. A subject stands for all of them
-that no key of the tables tells apart: `every other version`, `versions 0.9`, `version 0.9.104`.
+One package stands for all of them that no key of the tables tells apart: `every other version`,
+`versions 0.9`, `version 0.9.104`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _OF_WORKSPACE = "$WORKSPACE"
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class GrantedPackage:
     """A package in one version, or in all that are alike."""
 
     name: str
@@ -61,26 +61,26 @@ class Tables:
             found.setdefault(parse_key(key).name, {})[key] = grants
         return {name: replace(self._empty, crates=its) for name, its in found.items()}
 
-    def grants(self, subject: Subject) -> CrateGrants | None:
+    def grants(self, package: GrantedPackage) -> CrateGrants | None:
         """Return what a package is granted and denied; None where no table means it."""
-        return self._of(self._grants, subject)
+        return self._of(self._grants, package)
 
-    def limits(self, subject: Subject) -> tuple[str, Mapping[str, int]] | None:
+    def limits(self, package: GrantedPackage) -> tuple[str, Mapping[str, int]] | None:
         """Return the limits that a package has of its own, with the key of their table."""
-        found = self._of(self._limited, subject)
+        found = self._of(self._limited, package)
         return (found.key, self._limits[found.key]) if found else None
 
-    def _of(self, tables: Mapping[str, Policy], subject: Subject) -> CrateGrants | None:
+    def _of(self, tables: Mapping[str, Policy], package: GrantedPackage) -> CrateGrants | None:
         # Only a folder that its own key names can be told from what plain keys mean.
-        is_spelled = self._folders is not None and bool(subject.directory)
+        is_spelled = self._folders is not None and bool(package.directory)
         return matching(
-            tables.get(subject.name, self._empty),
-            subject.name,
-            subject.version,
-            subject.source,
-            subject.is_member,
-            has_registry_twin=is_spelled and subject.name not in (self._folders or ()),
-            directory=subject.directory,
+            tables.get(package.name, self._empty),
+            package.name,
+            package.version,
+            package.source,
+            package.is_member,
+            has_registry_twin=is_spelled and package.name not in (self._folders or ()),
+            directory=package.directory,
         )
 
     def entries(self) -> Iterator[tuple[PackageSpec, frozenset[str]]]:
@@ -91,7 +91,9 @@ class Tables:
                     yield parse_key(key), grants.reviewed
 
 
-def subjects(sides: Iterable[Tables], locked: Iterable[tuple[str, str]]) -> Iterator[Subject]:
+def granted_packages(
+    sides: Iterable[Tables], locked: Iterable[tuple[str, str]]
+) -> Iterator[GrantedPackage]:
     """Yield every package that a key of one of the sides means.
 
     Args:
@@ -113,7 +115,7 @@ def subjects(sides: Iterable[Tables], locked: Iterable[tuple[str, str]]) -> Iter
     for name, known in sorted(versions.items()):
         for source, directory in sorted(origins[name]):
             for version, words in sorted(known.items()):
-                yield Subject(name, version, words, source, directory)
+                yield GrantedPackage(name, version, words, source, directory)
 
 
 def _origins(spec: PackageSpec) -> Iterator[tuple[str, str]]:

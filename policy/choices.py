@@ -1,4 +1,4 @@
-"""Ladders: the ways to allow a group of accesses, the narrowest that is portable first."""
+"""Choices: the ways to allow a group of accesses, the narrowest that is portable first."""
 
 from __future__ import annotations
 

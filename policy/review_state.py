@@ -15,7 +15,7 @@ from types import MappingProxyType
 from buildperm.errors import BuildpermError
 from buildperm.policy import merging, selection, validation
 from buildperm.policy.decision import Act, Answer, Counts, Decision, Entry, Picked, signature
-from buildperm.policy.equivalence import Likeness
+from buildperm.policy.equivalence import EquivalentProposals
 from buildperm.policy.grants import CrateGrants, Policy
 from buildperm.policy.merging import is_settled
 from buildperm.policy.proposal import Choice, Proposal, Reason, Risk
@@ -62,7 +62,7 @@ class Review:
         self._by_id = {proposal.id: proposal for proposal in self.proposals}
         if len(self._by_id) != len(self.proposals):
             raise ValueError("two proposals about the same version with the same id")
-        self._likeness = Likeness(self.proposals)
+        self._equivalent = EquivalentProposals(self.proposals)
         self._decisions = {proposal.id: Decision() for proposal in self.proposals}
         self._done: list[tuple[_Change, ...]] = []
         self._undone: list[tuple[_Change, ...]] = []
@@ -108,7 +108,7 @@ class Review:
 
     def _alike(self, proposal_id: str) -> dict[str, int]:
         """Return the rung of each proposal that `same` is about."""
-        alike = self._likeness.find(self._by_id[proposal_id], self.choice(proposal_id))
+        alike = self._equivalent.find(self._by_id[proposal_id], self.choice(proposal_id))
         return {
             other: rung
             for other, rung in alike.items()
@@ -167,7 +167,7 @@ class Review:
             decision.answer is Answer.UNDECIDED
             and proposal.reason is Reason.ASKED
             and not proposal.locked
-            and _objection(choice) is None
+            and _violation(choice) is None
             and proposal.risk <= limit
             and not (decision.rung and choice.widening)
             and all(of_rule(rule)[0] <= limit for rule in choice.rules)
@@ -230,7 +230,7 @@ class Review:
         new = [proposal for proposal in everything if proposal.id not in self._by_id]
         self._by_id |= {proposal.id: proposal for proposal in new}
         self._decisions |= {proposal.id: Decision() for proposal in new}
-        self._likeness.add(new)
+        self._equivalent.add(new)
         self.proposals = tuple(self._by_id.values())
 
     def replay(self, entries: Iterable[Entry]) -> None:
@@ -328,7 +328,7 @@ class Review:
         what = f"`{proposal.title}` of {proposal.crate} cannot be allowed from here"
         if proposal.locked:
             raise BuildpermError(f"{what}: {proposal.locked}")
-        found = _objection(proposal.ladder[decision.rung])
+        found = _violation(proposal.ladder[decision.rung])
         if found is not None and proposal.reason is Reason.ASKED:
             raise BuildpermError(f"{what}: {found.what}", hint=found.hint)
 
@@ -377,7 +377,7 @@ def _told_apart(proposals: Iterable[Proposal]) -> tuple[Proposal, ...]:
     return tuple(apart)
 
 
-def _objection(choice: Choice) -> validation.Objection | None:
+def _violation(choice: Choice) -> validation.Violation | None:
     """Say why a rung cannot become grants, if it cannot."""
     found = (validation.to_grant(rule, reason="") for rule in choice.rules)
     return next((each for each in found if each is not None), None)
