@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.pending_review import Cause
-from buildperm.policy.proposals import undecided
 from buildperm.policy.rule import Rule
 from buildperm.policy.sensitivity import why_sensitive
 from buildperm.policy.snapshot import Inputs, Seen, Snapshot
+from buildperm.policy.undecided_accesses import undecided
 from buildperm.printable import printable
 from buildperm.rules import address, directive
 from buildperm.rules.pattern import matches

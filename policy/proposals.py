@@ -12,16 +12,16 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
 from buildperm.policy import choices, presets, risk, summaries, validation
-from buildperm.policy.access import Access, Outcome
-from buildperm.policy.baseline_patterns import ALLOWED, HABITS, NOT_OWN
-from buildperm.policy.coverage import Coverage, Granted
-from buildperm.policy.kinds import GRANTABLE, Kind, Syntax
+from buildperm.policy.access import Access
+from buildperm.policy.coverage import Coverage
+from buildperm.policy.kinds import GRANTABLE, Kind
 from buildperm.policy.presets import Preset
 from buildperm.policy.proposal import Choice, Proposal, Risk
+from buildperm.policy.risk_combinations import combinations
 from buildperm.policy.rule import Rule
-from buildperm.rules import address, baseline, keyfiles
+from buildperm.policy.undecided_accesses import undecided
+from buildperm.rules import address
 from buildperm.rules.pattern import matches
-from buildperm.rules.variables import is_baseline
 
 GROUPS_MOST = 3
 """Groups of one kind that are asked about singly; more are put together."""
@@ -34,10 +34,6 @@ _NEVER = "No grant can allow it: it would run code outside the sandbox."
 _NO_SOCKET = "No grant opens a socket that is a file or a name on this machine."
 _NO_ADDRESS = "No grant can allow it: {}."
 _SYSTEM = "No grant opens a system call; builds work without it."
-
-# Opened by this name it was a pipe or a socket that the script has already, such as Cargo's
-# jobserver; for a file the kernel would have told its path.
-_OWN_DESCRIPTORS = "/proc/self/fd/"
 
 
 def propose(
@@ -58,109 +54,22 @@ def propose(
     """
     everything = list(accesses)
     pending = undecided(everything, rules, denials)
-    asking = _Asking(crate, version, everything)
-    left = asking.locked(pending)
-    left = asking.presets(left)
+    builder = _ProposalBuilder(crate, version, everything)
+    left = builder.locked(pending)
+    left = builder.presets(left)
     for kind in GRANTABLE:
-        asking.about(kind, [access for access in left if access.kind is kind])
-    return sorted(asking.proposals, key=lambda proposal: (-proposal.risk, proposal.title))
+        builder.about(kind, [access for access in left if access.kind is kind])
+    return sorted(builder.proposals, key=lambda proposal: (-proposal.risk, proposal.title))
 
 
-def undecided(
-    accesses: Iterable[Access], rules: Iterable[Rule] = (), denials: Iterable[Rule] = ()
-) -> list[Access]:
-    """Leave out what needs no decision: baseline, no news, absent, granted, denied."""
-    allowed, refused = Granted(rules), Coverage(denials)
-    return [
-        access
-        for access in accesses
-        if not (is_settled(access) or allowed.covers(access) or refused.covers(access))
-    ]
-
-
-def unopened(
-    accesses: Iterable[Access], rules: Iterable[Rule] = (), denials: Iterable[Rule] = ()
-) -> list[Access]:
-    """Leave what was refused though `rules` cover it, in runs that were held to them.
-
-    A grant opens less than its text says where something in it is closed, and nothing that was made
-    beside what is closed since the script has started.
-    """
-    everything = list(accesses)
-    allowed, refused = Granted(rules), Coverage(denials)
-    # Who opens a file to read and write it, and may not write it, is refused both.
-    wrote = {
-        access.target
-        for access in everything
-        if access.kind is Kind.WRITE and access.outcome is Outcome.REFUSED
-    }
-    return [
-        access
-        for access in everything
-        if access.outcome is Outcome.REFUSED
-        and access.kind.is_file
-        and not (access.kind is Kind.READ and access.target in wrote)
-        and not is_settled(access)
-        and allowed.covers(access)
-        and not refused.covers(access)
-    ]
-
-
-def is_settled(access: Access) -> bool:
-    """Tell whether nobody has to decide about the access, whatever is granted."""
-    if access.sensitive:
-        if access.kind is Kind.READ and access.target in baseline.PASSED_BY:
-            return True
-        if access.kind is Kind.EXEC and access.outcome is Outcome.FAILED:
-            return True  # Looked for along PATH, which may lead through anybody's folders.
-        if access.sensitive == keyfiles.CARGO_SETTINGS and access.outcome is Outcome.FAILED:
-            return True  # Cargo, and whoever asks it, looks for them in every folder above.
-        # A probe of the sensitive tier is news even if nothing was there.
-        return access.kind is Kind.WRITE and _is_quiet(access)
-    if access.outcome is Outcome.FAILED or access.is_free:
-        return True
-    is_refused = access.outcome is Outcome.REFUSED
-    match access.kind.traits.syntax:
-        case Syntax.PATH if access.kind is Kind.WRITE:
-            return ALLOWED[access.kind].covers(access.target) or _is_quiet(access)
-        case Syntax.PATH:
-            is_own = access.kind is not Kind.READ or not NOT_OWN.covers(access.target)
-            return (is_own and _is_baseline(access)) or _is_quiet(access)
-        case Syntax.PROGRAM:
-            return _is_baseline(access)
-        case Syntax.VARIABLE:
-            return not is_refused and is_baseline(access.target)
-        case Syntax.DIRECTIVE:
-            return not is_refused
-        case Syntax.ADDRESS | Syntax.CALL:
-            return _is_quiet(access)
-
-
-def _is_baseline(access: Access) -> bool:
-    """Tell whether everybody may do it, and could.
-
-    What was refused lies behind a link, or in a folder of the system that is somebody's.
-    """
-    is_refused = access.outcome is Outcome.REFUSED
-    return not is_refused and ALLOWED[access.kind].covers(access.target)
-
-
-def _is_quiet(access: Access) -> bool:
-    if access.target.startswith(_OWN_DESCRIPTORS):
-        return True
-    if access.kind is Kind.WRITE and access.outcome is Outcome.DONE:
-        return False
-    return HABITS[access.kind].covers(access.target)
-
-
-class _Asking:
+class _ProposalBuilder:
     """The proposals of one crate in the making."""
 
     def __init__(self, crate: str, version: str, everything: Sequence[Access]) -> None:
         self.proposals: list[Proposal] = []
         self._crate = crate
         self._version = version
-        self._combined = _combinations(everything)
+        self._combined = combinations(everything)
 
     def locked(self, accesses: Sequence[Access]) -> list[Access]:
         """Ask about what cannot be allowed here; return the rest."""
@@ -346,44 +255,3 @@ def _grouped(
 
 def _worst(accesses: Iterable[Access]) -> Risk:
     return max(risk.of_access(access)[0] for access in accesses)
-
-
-def _combinations(
-    everything: Sequence[Access],
-) -> Callable[[Sequence[Access]], tuple[Risk, list[str]]]:
-    """Find what is worse together than alone, over all accesses of a crate."""
-    secrets = [
-        access for access in everything if access.sensitive and access.kind in (Kind.READ, Kind.ENV)
-    ]
-    exits = [
-        access
-        for access in everything
-        if (access.kind is Kind.NET and not is_settled(access))
-        or (access.kind is Kind.EXEC and "network" in risk.of_access(access)[1])
-        or (access.kind is Kind.SYSTEM and access.target.startswith("socket(inet"))
-    ]
-    involved = {(access.kind, access.target) for access in (*secrets, *exits)}
-    written = {access.target for access in everything if access.kind is Kind.WRITE}
-
-    def judge(group: Sequence[Access]) -> tuple[Risk, list[str]]:
-        level, notes = Risk.LOW, []
-        if secrets and exits and any((one.kind, one.target) in involved for one in group):
-            level = Risk.CRITICAL
-            notes.append(
-                f"Together with the rest of what this crate does, it can steal: it reaches for "
-                f"`{secrets[0].target}` and for `{exits[0].target}`."
-            )
-        runs_made = [one for one in group if one.kind is Kind.EXEC and one.target in written]
-        if runs_made:
-            notes.append(f"`{runs_made[0].target}`: it was written by the script before it ran.")
-            if exits:
-                level = Risk.CRITICAL
-                notes.append(f"It may be a download: the script reaches for `{exits[0].target}`.")
-        if any(
-            one.kind is Kind.DIRECTIVE and one.sensitive and "=LD_" in one.target for one in group
-        ):
-            level = Risk.CRITICAL
-            notes.append("It would load a library of its choice into rustc and the linker.")
-        return level, notes
-
-    return judge

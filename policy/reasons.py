@@ -22,10 +22,10 @@ from buildperm.policy.kinds import Kind
 from buildperm.policy.pattern_set import PatternSet
 from buildperm.policy.presets import PRESETS, expand
 from buildperm.policy.proposal import Choice, Proposal, Reason, Risk
-from buildperm.policy.proposals import is_settled
 from buildperm.policy.risk import of_rule
 from buildperm.policy.rule import Rule
 from buildperm.policy.snapshot import Seen
+from buildperm.policy.undecided_accesses import is_settled
 from buildperm.policy.version import age
 
 NOT_LOCKED = "is not in Cargo.lock any more"

@@ -14,7 +14,7 @@ from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Risk
 from buildperm.policy.rule import Rule
 from buildperm.rules import address, layout
-from buildperm.rules.directive import LINK_ARGUMENTS
+from buildperm.rules.directive_table import LINK_ARGUMENTS
 from buildperm.rules.pattern import is_literal, matches
 from buildperm.rules.sensitive import opened_by, why
 from buildperm.rules.variables import withheld_because

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from buildperm.policy.access import Access
-from buildperm.policy.proposals import is_settled
 from buildperm.policy.runtime_table import strength
 from buildperm.policy.snapshot import Context, Seen, Sighting, Snapshot
+from buildperm.policy.undecided_accesses import is_settled
 from buildperm.policy.version import age
 
 

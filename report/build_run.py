@@ -8,8 +8,8 @@ from buildperm.policy.access import Access, Outcome
 from buildperm.policy.compilation import Withheld
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Proposal
-from buildperm.policy.proposals import is_settled
 from buildperm.policy.rule import Rule
+from buildperm.policy.undecided_accesses import is_settled
 
 _TOGETHER = (Kind.NET, Kind.SYSTEM)  # Judged beside what else a script does, even where they fail.
 

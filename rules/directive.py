@@ -12,6 +12,17 @@ import os
 
 from buildperm.rules import baseline
 from buildperm.rules.containment import contained
+from buildperm.rules.directive_table import (
+    ARGUMENTS,
+    EMBEDDED,
+    HARMLESS,
+    LINK_ARGUMENTS,
+    OLD_KEYS,
+    STEERING_BEGINNINGS,
+    STEERING_ENDINGS,
+    STEERING_EXACT,
+    SYSTEM_LIBRARIES,
+)
 from buildperm.rules.pattern import locate, matches
 from buildperm.rules.variables import holds_credential
 from buildperm.tracer.notation import decode, encode
@@ -22,36 +33,6 @@ if TYPE_CHECKING:
 
 FREE, GRANTED, REFUSED, FORBIDDEN = "free", "granted", "refused", "forbidden"
 
-LINK_ARGUMENTS = (
-    "rustc-link-arg",
-    "rustc-link-arg-bin",
-    "rustc-link-arg-bins",
-    "rustc-link-arg-tests",
-    "rustc-link-arg-examples",
-    "rustc-link-arg-benches",
-    "rustc-link-arg-cdylib",
-    "rustc-cdylib-link-arg",
-)
-_HARMLESS = (
-    "rerun-if-changed",
-    "rerun-if-env-changed",
-    "warning",
-    "error",
-    "metadata",
-    "rustc-cfg",
-    "rustc-check-cfg",
-    "rustc-link-lib",
-)
-_ARGUMENTS = ("rustc-cfg", "rustc-check-cfg", "rustc-link-lib", "rustc-link-search", "rustc-env")
-"""Keys whose values are words of their own on a command line, or name a variable."""
-# With one colon Cargo knows these keys only, and takes everything else for metadata.
-_OLD_KEYS = (
-    *(key.encode() for key in LINK_ARGUMENTS),
-    *(key.encode() for key in _HARMLESS if key not in ("error", "metadata")),
-    b"rustc-flags",
-    b"rustc-link-search",
-    b"rustc-env",
-)
 # `char::is_whitespace` of Rust, which Cargo trims lines with; Python's own idea has more.
 _WHITE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
     map(chr, range(0x2000, 0x200B))
@@ -59,19 +40,6 @@ _WHITE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
 
 _TO_SPACE = dict.fromkeys(map(ord, _WHITE), " ")
 
-SYSTEM_LIBRARIES = (
-    "/lib/**",
-    "/lib32/**",
-    "/lib64/**",
-    "/usr/lib/**",
-    "/usr/lib32/**",
-    "/usr/lib64/**",
-    "/usr/local/lib/**",
-    "/usr/local/lib64/**",
-    "/nix/store/**",
-    "/gnu/store/**",
-    "$SYSROOT/**",
-)
 _SEARCH = "rustc-link-search"
 _FOLLOWED = (_SEARCH, "rustc-link-lib", "rustc-flags", *LINK_ARGUMENTS)
 _SEARCH_KINDS = ("dependency", "crate", "native", "framework", "all")
@@ -84,111 +52,6 @@ _MISREAD = frozenset(b":;$")
 _SEPARATORS = b":;, \t"
 _TO_ONE = bytes.maketrans(_SEPARATORS, b":" * len(_SEPARATORS))
 _LONGEST_PATH = 4096  # PATH_MAX
-
-# Variables of this kind are set for rustc and everything that it starts.
-_STEERING_EXACT_TEXT = """
-    PATH HOME PWD OLDPWD TMP TMPDIR TEMP SHELL ENV BASH_ENV IFS OUT_DIR LIBRARY_PATH CPATH
-    C_INCLUDE_PATH CPLUS_INCLUDE_PATH OBJC_INCLUDE_PATH COMPILER_PATH GCC_EXEC_PREFIX
-    CC CXX LD AR AS LDFLAGS CFLAGS
-    CXXFLAGS CPPFLAGS DEPENDENCIES_OUTPUT SUNPRO_DEPENDENCIES SDKROOT LDEMULATION LDOPTS
-    MAKEFLAGS MFLAGS NODE_OPTIONS RUBYOPT RUBYLIB JAVA_TOOL_OPTIONS SSLKEYLOGFILE TERMINFO
-    GLIBC_TUNABLES GCONV_PATH LOCPATH NLSPATH MALLOC_TRACE RESOLV_HOST_CONF HOSTALIASES
-    LOCALDOMAIN TZDIR EDITOR VISUAL PAGER BROWSER
-    SHELLOPTS BASHOPTS PS4 MALLOC_CONF _JAVA_OPTIONS JDK_JAVA_OPTIONS DEVELOPER_DIR
-    OPENSSL_CONF OPENSSL_MODULES OPENSSL_ENGINES LPATH LANG LANGUAGE LC_ALL LC_MESSAGES
-    BINUTILS_ROOT GNUTARGET FORCE_LLD_DIAGNOSTICS_CRASH FORCE_CLANG_DIAGNOSTICS_CRASH
-    """
-# PS4: bash runs what is in it before each command where SHELLOPTS says `xtrace`; sh is often bash,
-# and the rustc wrapper a shell script. LANGUAGE names a folder with messages, wherever it is,
-# and BINUTILS_ROOT one with programs and specifications for gcc. CARGO_CRATE_NAME tells our wrapper
-# what is compiled.
-_STEERING_EXACT = frozenset(_STEERING_EXACT_TEXT.split())
-_STEERING_BEGINNINGS = (
-    "LD_",
-    "DYLD_",
-    "RUSTC",
-    "RUSTDOC",
-    "RUSTFLAGS",
-    "RUSTUP",
-    "RUST_LOG",
-    "RUST_BACKTRACE",
-    "RUST_MIN_STACK",
-    "RUST_TARGET_PATH",
-    "CARGO",
-    "__CARGO",
-    "GCC_",
-    # Linkers and the compilers that call them: LLD_REPRODUCE and CC_PRINT_OPTIONS_FILE are written
-    # to, whatever they name.
-    "CCC_",
-    "CC_PRINT_",
-    "CC_LOG_",
-    "CLANG_",
-    "COLLECT_",
-    "OFFLOAD_TARGET_",
-    "LLVM_",
-    "LLD_",
-    "MOLD_",
-    "WILD_",
-    "ZIG_",
-    # What stands in for rustc beside the wrapper.
-    "CLIPPY_",
-    "DYLINT_",
-    "MIRI_",
-    "MIRIFLAGS",
-    # Where rustc itself runs emulated, these have the emulator load code.
-    "QEMU_",
-    "BOX64_",
-    "BOX86_",
-    "PYTHON",
-    "PERL",
-    "BASH_FUNC_",
-    "GIT_",
-    "SSH_",
-    "GNUPG",
-    "CCACHE_",
-    "SCCACHE_",
-    "DISTCC_",
-    "ICECC",
-    "NIX_",  # Its compilers are shell scripts that take flags from the environment.
-    "GUIX_",
-    "HOMEBREW_",
-    "SPACK_",
-    "EM_",
-    "EMCC_",
-    "XDG_",
-    "ASAN_",
-    "LSAN_",
-    "TSAN_",
-    "UBSAN_",
-    "BUILDPERM",
-)
-_STEERING_ENDINGS = ("_PROXY",)
-# These begin like the above and steer nothing: programs only embed them.
-_EMBEDDED = (
-    "CARGO_PKG_*",
-    "CARGO_GIT_*",
-    "CARGO_CRATE_*",
-    "RUSTC_VERSION*",
-    "RUSTC_SEMVER*",
-    "RUSTC_CHANNEL*",
-    "RUSTC_COMMIT*",
-    "RUSTC_HOST*",
-    "RUSTC_TARGET*",
-    "RUSTC_RELEASE*",
-    "GIT_HASH*",
-    "GIT_SHA*",
-    "GIT_REV*",
-    "GIT_COMMIT*",
-    "GIT_DESCRIBE*",
-    "GIT_BRANCH*",
-    "GIT_TAG*",
-    "GIT_VERSION*",
-    "GIT_DIRTY*",
-    "GIT_DATE*",
-    "GIT_SEMVER*",
-    "PYTHON_VERSION*",
-    "LLVM_VERSION*",
-)
 
 
 def parse(line: bytes) -> tuple[bytes, bytes] | None:
@@ -207,7 +70,7 @@ def parse(line: bytes) -> tuple[bytes, bytes] | None:
     text = text[6:] if old else text[7:]
     key, equals, value = text.partition("=")
     raw = key.encode(), value.rstrip(_WHITE).encode()
-    if old and not (equals and raw[0] in _OLD_KEYS):
+    if old and not (equals and raw[0] in OLD_KEYS):
         return b"metadata", text.encode()
     return raw
 
@@ -330,13 +193,13 @@ def _begins_path(raw: bytes, slash: int, at: int) -> bool:
 def steers(name: str) -> bool:
     """Tell whether an environment variable changes what rustc or its children do."""
     upper = name.upper()
-    if upper != "CARGO_CRATE_NAME" and any(matches(pattern, upper) for pattern in _EMBEDDED):
+    if upper != "CARGO_CRATE_NAME" and any(matches(pattern, upper) for pattern in EMBEDDED):
         return False
     return (
         not name
-        or upper in _STEERING_EXACT
-        or upper.startswith(_STEERING_BEGINNINGS)
-        or upper.endswith(_STEERING_ENDINGS)
+        or upper in STEERING_EXACT
+        or upper.startswith(STEERING_BEGINNINGS)
+        or upper.endswith(STEERING_ENDINGS)
     )
 
 
@@ -470,7 +333,7 @@ def _is_misplaced(key: str, value: str) -> bool:
 def _judge_one(
     key: str, value: str, *, places: Mapping[str, bytes], handed_over: Iterable[bytes]
 ) -> str:
-    if key in _ARGUMENTS and _is_misplaced(key, value):
+    if key in ARGUMENTS and _is_misplaced(key, value):
         return FORBIDDEN
     if key == "rustc-link-lib":
         # A name is looked for in the folders that were judged, a path wherever it leads.
@@ -481,7 +344,7 @@ def _judge_one(
         return REFUSED if holds_credential(value) else FREE
     if key == "metadata":
         return FREE if _is_ones_own(value, places, handed_over) else REFUSED
-    if key in _HARMLESS:
+    if key in HARMLESS:
         return FREE
     if key == _SEARCH:
         if _is_misread(value, places):
@@ -498,4 +361,4 @@ def _judge_one(
 def is_embedded(name: str) -> bool:
     """Tell whether a variable begins like one that steers tools but is only ever embedded."""
     upper = name.upper()
-    return upper.startswith(_STEERING_BEGINNINGS) and not steers(name)
+    return upper.startswith(STEERING_BEGINNINGS) and not steers(name)

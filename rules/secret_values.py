@@ -10,6 +10,7 @@ Part of the supervisor: standard library only.
 from __future__ import annotations
 
 from buildperm.rules import credential_formats
+from buildperm.rules.memoization import memoized
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,20 +78,10 @@ _SHORTEST_DEFINED = 16  # `-DTOKEN=token_3` is a definition in C like any other.
 
 def secret(value: bytes) -> str:
     """Say what kind of secret a value holds, as one of `KINDS`; empty if none is seen."""
-    if len(value) < _SHORTEST:
-        return ""
-    known = _known.get(value)
-    if known is None:
-        if len(_known) >= _MOST_KNOWN:
-            _known.clear()
-        known = _known[value] = _secret(value)
-    return known
+    return _secret(value) if len(value) >= _SHORTEST else ""
 
 
-_known: dict[bytes, str] = {}  # Each script is given much the same variables.
-_MOST_KNOWN = 2_000
-
-
+@memoized(2_000)
 def _secret(value: bytes) -> str:
     if _holds_key(value):
         return KEY

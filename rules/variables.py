@@ -5,6 +5,7 @@ Part of the supervisor: imports nothing but built-in modules.
 
 from __future__ import annotations
 
+from buildperm.rules.memoization import memoized
 from buildperm.rules.pattern import is_literal, matches
 
 TYPE_CHECKING = False
@@ -273,24 +274,12 @@ _WORDS = frozenset(_WORDS_TEXT.split())
 _PIECES = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "APIKEY")
 
 
+@memoized(10_000)
 def withheld_because(name: str) -> str:
     """Say why the variable reaches no script but by its exact name; empty if it may.
 
     `name` is in notation. Names that Cargo itself sets are never withheld.
     """
-    known = _known.get(name)
-    if known is None:
-        if len(_known) >= _MOST_KNOWN:
-            _known.clear()
-        known = _known[name] = _withheld_because(name)
-    return known
-
-
-_known: dict[str, str] = {}  # Each script is given much the same variables.
-_MOST_KNOWN = 10_000
-
-
-def _withheld_because(name: str) -> str:
     upper = name.upper()
     if upper in ("PWD", "OLDPWD") or upper in _REVISION:
         return ""

@@ -72,9 +72,12 @@ class Names:
         self._trees = trees
         self.all = [each for name in trees for each in _definitions(name, trees[name].body)]
         self._own: dict[tuple[str, str], list[Definition]] = {}
+        self._fields: dict[str, list[Definition]] = defaultdict(list)  # By class, in order.
         self._members: dict[str, list[Definition]] = defaultdict(list)
         for each in self.all:
             self._own.setdefault((each.module, each.name), []).append(each)
+            if each.is_field:
+                self._fields[each.owner.rpartition(".")[2]].append(each)
             if each.owner:
                 self._members[each.name].append(each)
         self._imported = {name: dict(_imports(trees[name])) for name in trees}
@@ -100,17 +103,21 @@ class Names:
                 case ast.Name(name, ast.Load()):
                     yield from self._named(module, name)
                 case ast.Attribute(ast.Name(owner), name, ast.Load()):
-                    found = self._module(module, owner)
-                    yield from self._named(found, name) if found else self._members[name]
+                    meant = self._module(module, owner)
+                    yield from self._named(meant, name) if meant else self._members[name]
                 case ast.Attribute(_, name, ast.Load()):
                     yield from self._members[name]
-                case ast.MatchClass(kwd_attrs=names):
+                case ast.MatchClass(found, patterns, names):
                     for name in names:
                         yield from self._members[name]
+                    fields = self._fields[ast.unparse(found).rpartition(".")[2]]
+                    for field, pattern in zip(fields, patterns, strict=False):
+                        if ast.unparse(pattern) != "_":
+                            yield field
                 case ast.Constant(str(text)):
-                    yield from (field for field in self._members[text] if field.is_field)
-                    for found, name in _PROGRAM.findall(text):
-                        yield from self._named(found, name)
+                    yield from (each for each in self._members[text] if each.is_field)
+                    for module_run, name in _PROGRAM.findall(text):
+                        yield from self._named(module_run, name)
                 case _:
                     pass
 
@@ -208,6 +215,10 @@ def test_everything_is_used_by_the_product_itself() -> None:
         ("class C:\n    def f(self): pass\nC().f()", []),
         ("class C:\n    x: int\nC()", ["buildperm.m.C.x"]),
         ("class C:\n    x: int\nC()['x']", []),
+        (
+            "class C:\n    x: int\n    y: int\nmatch C():\n    case C(x, _):\n        pass",
+            ["buildperm.m.C.y"],
+        ),
         ("X = Y = 1\nprint(X)", ["buildperm.m.Y"]),
         ("from buildperm.n import X\nprint(X)\nf = 'from buildperm.n import Z'", ["buildperm.m.f"]),
         ("from buildperm import n\nprint(n.X)\nrun('from buildperm.n import Z')", []),

@@ -19,6 +19,7 @@ from buildperm.policy.fold import fold
 from buildperm.policy.kinds import GRANTABLE, Kind
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.rule import Rule
+from buildperm.policy.undecided_accesses import unopened
 from buildperm.report.build_run import LeftOut, ScriptRun
 from buildperm.rules.pattern import locate
 from buildperm.tracer.recording import reader
@@ -147,7 +148,7 @@ def _unopened(
 ) -> list[Access]:
     if not all(each.header.mode == "enforcing" for each in recordings):
         return []  # It may have been granted since.
-    return proposals.unopened(accesses, rules(granted(package)), rules(package["deny"]))
+    return unopened(accesses, rules(granted(package)), rules(package["deny"]))
 
 
 def _left_out(recorded: Recording) -> Iterator[LeftOut]:

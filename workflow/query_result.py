@@ -9,15 +9,15 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import NamedTuple
 
-from buildperm.policy import explanation, proposals
+from buildperm.policy import explainer, explanation, proposals
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.compilation import PINNED, by_hand
+from buildperm.policy.explainer import Explainer
 from buildperm.policy.explanation import (
     ByBaseline,
     ByPreset,
     ByRule,
     Denied,
-    Explainer,
     Explanation,
     Never,
     NotGranted,
@@ -229,7 +229,7 @@ class QueryResult:
             case Sensitive() if self.grant:
                 yield f"To grant it all the same, write by hand in {self._lines.name}:"
                 yield from (f"    {line}" for line in self.grant)
-            case ByBaseline(_, explanation.TOOL | explanation.HANDED_OVER):
+            case ByBaseline(_, explainer.TOOL | explainer.HANDED_OVER):
                 yield "Nothing in Cargo.toml can change that: the build cannot do without it."
             case found if explanation.is_allowed(found):
                 yield "To keep it from this build script all the same, write a denial:"

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.combination import combine
-from buildperm.policy.explanation import Denied, Explainer, Explanation, is_allowed
+from buildperm.policy.explainer import Explainer
+from buildperm.policy.explanation import Denied, Explanation, is_allowed
 from buildperm.policy.grants import CrateGrants
 from buildperm.policy.kinds import LISTED, Kind
-from buildperm.policy.proposals import is_settled
 from buildperm.policy.rule import Rule
+from buildperm.policy.undecided_accesses import is_settled
 from buildperm.report.text import count
 from buildperm.rules import directive
 from buildperm.rules.pattern import matches

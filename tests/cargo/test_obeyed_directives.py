@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildperm.rules import directive
+from buildperm.rules import directive, directive_table
 from buildperm.supervisor.directive_gate import DirectiveGate
 from buildperm.tracer.notation import decode
 from tests.programs import program_text
@@ -367,7 +367,7 @@ def test_cargo_gets_from_the_gate_what_was_judged_and_nothing_else(
     _check(bench.run(printed), passed)
 
 
-_GRANTABLE = (*directive.LINK_ARGUMENTS, "rustc-link-search", "rustc-link-lib", "rustc-flags")
+_GRANTABLE = (*directive_table.LINK_ARGUMENTS, "rustc-link-search", "rustc-link-lib", "rustc-flags")
 
 
 def test_a_package_for_an_older_rust_has_the_new_spelling_refused_by_cargo_itself(

@@ -13,10 +13,10 @@ from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.pending_review import Cause
 from buildperm.policy.presets import PRESETS
-from buildperm.policy.proposals import undecided
 from buildperm.policy.rule import Rule
 from buildperm.policy.snapshot import Inputs, Seen, Snapshot
 from buildperm.policy.snapshots import seen
+from buildperm.policy.undecided_accesses import undecided
 from buildperm.rules.variables import withheld_because
 from tests.policy import snapshot_strategies
 

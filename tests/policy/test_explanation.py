@@ -10,16 +10,12 @@ from hypothesis import strategies as st
 
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.compilation import effective
+from buildperm.policy.explainer import HANDED_OVER, TOOL, UNCONNECTED, UNOPENED, Explainer
 from buildperm.policy.explanation import (
-    HANDED_OVER,
-    TOOL,
-    UNCONNECTED,
-    UNOPENED,
     ByBaseline,
     ByPreset,
     ByRule,
     Denied,
-    Explainer,
     Explanation,
     Never,
     NotGranted,
@@ -31,9 +27,9 @@ from buildperm.policy.explanation import (
 from buildperm.policy.grants import CrateGrants
 from buildperm.policy.kinds import Kind
 from buildperm.policy.presets import NAMES
-from buildperm.policy.proposals import undecided
 from buildperm.policy.rule import Rule
 from buildperm.policy.sensitivity import STEERS, why_sensitive
+from buildperm.policy.undecided_accesses import undecided
 from buildperm.policy.validation import to_denial, to_grant
 from buildperm.rules import directive
 from buildperm.rules import variables as environment

@@ -14,7 +14,7 @@ import pytest
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.fold import CHAINS_MOST, SCRIPT, fold
 from buildperm.policy.kinds import Kind
-from buildperm.policy.proposals import is_settled
+from buildperm.policy.undecided_accesses import is_settled
 from buildperm.tracer.recording.event import (
     CallRefused,
     Change,

@@ -13,8 +13,9 @@ from buildperm.policy import presets, validation
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Proposal, Risk
-from buildperm.policy.proposals import propose, undecided
+from buildperm.policy.proposals import propose
 from buildperm.policy.rule import Rule
+from buildperm.policy.undecided_accesses import undecided
 from buildperm.rules.pattern import matches
 
 

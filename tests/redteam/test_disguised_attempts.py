@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildperm.policy.fold import fold
-from buildperm.policy.proposals import undecided
+from buildperm.policy.undecided_accesses import undecided
 from buildperm.tracer.recording import reader
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import pytest
 
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
-from buildperm.policy.proposals import is_settled
+from buildperm.policy.undecided_accesses import is_settled
 from buildperm.rules import sensitive
 
 

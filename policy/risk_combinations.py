@@ -1,0 +1,52 @@
+"""What is worse together than alone, over everything that a crate does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from buildperm.policy import risk
+from buildperm.policy.access import Access
+from buildperm.policy.kinds import Kind
+from buildperm.policy.proposal import Risk
+from buildperm.policy.undecided_accesses import is_settled
+
+
+def combinations(
+    everything: Sequence[Access],
+) -> Callable[[Sequence[Access]], tuple[Risk, list[str]]]:
+    """Find what is worse together than alone, over all accesses of a crate."""
+    secrets = [
+        access for access in everything if access.sensitive and access.kind in (Kind.READ, Kind.ENV)
+    ]
+    exits = [
+        access
+        for access in everything
+        if (access.kind is Kind.NET and not is_settled(access))
+        or (access.kind is Kind.EXEC and "network" in risk.of_access(access)[1])
+        or (access.kind is Kind.SYSTEM and access.target.startswith("socket(inet"))
+    ]
+    involved = {(access.kind, access.target) for access in (*secrets, *exits)}
+    written = {access.target for access in everything if access.kind is Kind.WRITE}
+
+    def judge(group: Sequence[Access]) -> tuple[Risk, list[str]]:
+        level, reasons = Risk.LOW, []
+        if secrets and exits and any((one.kind, one.target) in involved for one in group):
+            level = Risk.CRITICAL
+            reasons.append(
+                f"Together with the rest of what this crate does, it can steal: it reaches for "
+                f"`{secrets[0].target}` and for `{exits[0].target}`."
+            )
+        runs_made = [one for one in group if one.kind is Kind.EXEC and one.target in written]
+        if runs_made:
+            reasons.append(f"`{runs_made[0].target}`: it was written by the script before it ran.")
+            if exits:
+                level = Risk.CRITICAL
+                reasons.append(f"It may be a download: the script reaches for `{exits[0].target}`.")
+        if any(
+            one.kind is Kind.DIRECTIVE and one.sensitive and "=LD_" in one.target for one in group
+        ):
+            level = Risk.CRITICAL
+            reasons.append("It would load a library of its choice into rustc and the linker.")
+        return level, reasons
+
+    return judge

@@ -1,0 +1,104 @@
+"""Which accesses somebody has to decide about, under given grants and denials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from buildperm.policy.access import Access, Outcome
+from buildperm.policy.baseline_patterns import ALLOWED, HABITS, NOT_OWN
+from buildperm.policy.coverage import Coverage, Granted
+from buildperm.policy.kinds import Kind, Syntax
+from buildperm.policy.rule import Rule
+from buildperm.rules import baseline, keyfiles
+from buildperm.rules.variables import is_baseline
+
+# Opened by this name it was a pipe or a socket that the script has already, such as Cargo's
+# jobserver; for a file the kernel would have told its path.
+_OWN_DESCRIPTORS = "/proc/self/fd/"
+
+
+def undecided(
+    accesses: Iterable[Access], rules: Iterable[Rule] = (), denials: Iterable[Rule] = ()
+) -> list[Access]:
+    """Leave out what needs no decision: baseline, no news, absent, granted, denied."""
+    allowed, refused = Granted(rules), Coverage(denials)
+    return [
+        access
+        for access in accesses
+        if not (is_settled(access) or allowed.covers(access) or refused.covers(access))
+    ]
+
+
+def unopened(
+    accesses: Iterable[Access], rules: Iterable[Rule] = (), denials: Iterable[Rule] = ()
+) -> list[Access]:
+    """Leave what was refused though `rules` cover it, in runs that were held to them.
+
+    A grant opens less than its text says where something in it is closed, and nothing that was made
+    beside what is closed since the script has started.
+    """
+    everything = list(accesses)
+    allowed, refused = Granted(rules), Coverage(denials)
+    # Who opens a file to read and write it, and may not write it, is refused both.
+    wrote = {
+        access.target
+        for access in everything
+        if access.kind is Kind.WRITE and access.outcome is Outcome.REFUSED
+    }
+    return [
+        access
+        for access in everything
+        if access.outcome is Outcome.REFUSED
+        and access.kind.is_file
+        and not (access.kind is Kind.READ and access.target in wrote)
+        and not is_settled(access)
+        and allowed.covers(access)
+        and not refused.covers(access)
+    ]
+
+
+def is_settled(access: Access) -> bool:
+    """Tell whether nobody has to decide about the access, whatever is granted."""
+    if access.sensitive:
+        if access.kind is Kind.READ and access.target in baseline.PASSED_BY:
+            return True
+        if access.kind is Kind.EXEC and access.outcome is Outcome.FAILED:
+            return True  # Looked for along PATH, which may lead through anybody's folders.
+        if access.sensitive == keyfiles.CARGO_SETTINGS and access.outcome is Outcome.FAILED:
+            return True  # Cargo, and whoever asks it, looks for them in every folder above.
+        # A probe of the sensitive tier is news even if nothing was there.
+        return access.kind is Kind.WRITE and _is_quiet(access)
+    if access.outcome is Outcome.FAILED or access.is_free:
+        return True
+    is_refused = access.outcome is Outcome.REFUSED
+    match access.kind.traits.syntax:
+        case Syntax.PATH if access.kind is Kind.WRITE:
+            return ALLOWED[access.kind].covers(access.target) or _is_quiet(access)
+        case Syntax.PATH:
+            is_own = access.kind is not Kind.READ or not NOT_OWN.covers(access.target)
+            return (is_own and _is_baseline(access)) or _is_quiet(access)
+        case Syntax.PROGRAM:
+            return _is_baseline(access)
+        case Syntax.VARIABLE:
+            return not is_refused and is_baseline(access.target)
+        case Syntax.DIRECTIVE:
+            return not is_refused
+        case Syntax.ADDRESS | Syntax.CALL:
+            return _is_quiet(access)
+
+
+def _is_baseline(access: Access) -> bool:
+    """Tell whether everybody may do it, and could.
+
+    What was refused lies behind a link, or in a folder of the system that is somebody's.
+    """
+    is_refused = access.outcome is Outcome.REFUSED
+    return not is_refused and ALLOWED[access.kind].covers(access.target)
+
+
+def _is_quiet(access: Access) -> bool:
+    if access.target.startswith(_OWN_DESCRIPTORS):
+        return True
+    if access.kind is Kind.WRITE and access.outcome is Outcome.DONE:
+        return False
+    return HABITS[access.kind].covers(access.target)
