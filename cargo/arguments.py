@@ -18,7 +18,7 @@ _REPORTING = frozenset(["b", "build", "c", "check", "clippy", "d", "doc", "rustc
 # The rest of what can be held. Not `fix`, which calls rustc without its wrapper for the workspace's
 # own packages, and no command from elsewhere, which may set wrappers and folders of its own.
 _HELD = _REPORTING | {"bench", "r", "run", "t", "test"}
-# Commands with `--keep-going`. `test` and `bench` have lost it before it was stable: theirs is
+# Commands with `--keep-going`. `test` and `bench` lost it before it was stable: theirs is
 # `--no-fail-fast`, which is about tests, not about what is built for them (rust-lang/cargo#12478).
 _GOING_ON = _REPORTING | {"r", "run"}
 _GO_ON = "--keep-going"
@@ -60,7 +60,7 @@ class Arguments:
 
     @property
     def can_report(self) -> bool:
-        """Say whether Cargo can be asked for JSON without the user noticing, or is asked anyway."""
+        """Say whether Cargo can report in JSON without the user noticing, or does so anyway."""
         is_json = all(each.startswith("json") for each in self.message_format.split(","))
         return self.command in _REPORTING and (is_json or not self.message_format)
 
@@ -73,7 +73,7 @@ class Arguments:
     def reporting(self, *, keeps_going: bool) -> tuple[str, ...]:
         """Return the words that also make Cargo report its units in JSON, if it can.
 
-        `keeps_going` adds what has it come to everything that does not depend on what fails.
+        `keeps_going` adds what makes Cargo build everything that does not depend on what fails.
         """
         more = []
         if self.can_report and not self.message_format:
@@ -89,7 +89,7 @@ class Arguments:
         return self.command in _TESTING and not self.message_format
 
     def surveys(self, cargo_version: str, *, fails: bool) -> dict[tuple[str, ...], bool]:
-        """Return what tells of the same build as these words, which are of a test command.
+        """Return commands that report the same build as these words, which are a test command.
 
         Unless it is known to fail, the first command builds the same and runs nothing. The last one
         keeps going, if Cargo can: it is `build`, with the options that both have. The value says
@@ -113,7 +113,7 @@ class Arguments:
 
 
 def parse(words: Sequence[str], *, default: Sequence[str]) -> Arguments:
-    """Understand `words`; where they name no command, they go behind that of `default`.
+    """Parse `words`; where they name no command, they follow that of `default`.
 
     Raises:
         BuildpermError: They ask for something that cannot be held to the grants.
@@ -190,7 +190,7 @@ def _only_options(words: Sequence[str]) -> Iterator[str]:
 
 
 def _no_options(words: Sequence[str]) -> Iterator[str]:
-    """Leave out options and their values, which may be called like commands: `--features doc`."""
+    """Leave out options and their values, which can look like commands: `--features doc`."""
     rest = iter(_before_program(words))
     for word in rest:
         if word in _VALUED or word in _OTHER_VALUED:

@@ -65,8 +65,8 @@ class Finished:
     ran: frozenset[Path]  # Those of them that were not fresh.
     overwritten: frozenset[Path]  # Those that ran twice, so that what one run did is not known.
     unended: tuple[tuple[str, str], ...]  # Crates with versions of which a run was not recorded.
-    unheld: tuple[tuple[str, str], ...]  # Those whose script could not be held, and was not run.
-    is_complete: bool  # All of them are in `units`: Cargo told of all that it came to.
+    unheld: tuple[tuple[str, str], ...]  # Those whose script could not be held, and did not run.
+    is_complete: bool  # `units` holds all of them: Cargo reported everything that it built.
 
 
 class Build:
@@ -94,8 +94,8 @@ class Build:
 
         `progress` is the file that supervisors append to. Cargo's output goes where our own goes,
         or in pieces to `on_output`. `messages` takes Cargo's JSON messages out of its standard
-        output, where it writes any. `keeps_going`: it comes to all that it can, whatever fails.
-        `serves`: there is a fork server for many supervisors.
+        output, where it writes any. `keeps_going`: Cargo builds all that it can, whatever fails.
+        `serves`: a fork server starts the supervisors.
         """
         self._command = list(command)
         self._folder = folder
@@ -159,7 +159,7 @@ class Build:
         )
 
     def _has_told_all(self, exit_code: int) -> bool:
-        """Say whether Cargo has told of every run that it came to, fresh ones too."""
+        """Say whether Cargo has reported every run, fresh ones too."""
         if self._messages is None or self._messages.is_unclear:
             return False
         return exit_code == 0 or (self._keeps_going and exit_code == _CARGO_FAILED)
@@ -204,7 +204,7 @@ class Build:
         return status if status >= 0 else 128 - status
 
     def _follow(self, cargo: subprocess.Popen[bytes], ended: int, server: int) -> None:
-        """Pass everything on until Cargo has ended; what outlives it is not waited for."""
+        """Pass everything on until Cargo ends, without waiting for what outlives it."""
         poll = select.poll()
         if server >= 0:
             poll.register(server, select.POLLIN)
@@ -353,4 +353,4 @@ def _kill(group: int, number: int) -> None:
     try:
         os.killpg(group, number)
     except ProcessLookupError:
-        pass  # Everybody has gone.
+        pass  # Nobody reads any more.

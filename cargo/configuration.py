@@ -1,4 +1,4 @@
-"""Cargo's own configuration, as far as a held build has to know it.
+"""Cargo's own configuration, as far as a held build needs it.
 
 The rules are those of the Cargo book, chapter "Configuration": `--config` before the environment
 before the files, the files from the current folder upwards and $CARGO_HOME last, a program's path
@@ -73,7 +73,7 @@ def read(
 
 
 def _refuse_ours(layer: _Layer) -> None:
-    """Refuse an `[env]` that would tell our wrapper to put no stub, or a stub to hold to less."""
+    """Refuse an `[env]` that would make our wrapper skip the stub, or a stub enforce less."""
     table = layer.settings.get("env")
     for name in table if isinstance(table, dict) else ():
         if name in CARGOS_OWN or name.startswith("BUILDPERM_"):

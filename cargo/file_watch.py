@@ -2,8 +2,8 @@
 
 Folders are watched, not files: editors, git and Cargo put a new file in the place of the old one. A
 folder that goes and comes back, as with another branch, has to be watched anew, which is why the
-folders above it are watched too. What has changed is for digests to say, never for events: these
-tell of touches, of half-written files and of what is undone a moment later.
+folders above it are watched too. Digests say what has changed, never events: these also report
+touches, half-written files and what is undone a moment later.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class Watcher(FileSystemEventHandler):
             self._schedule()
 
     def settle(self) -> None:
-        """Wait until nothing happens any more, and git has done what it is about."""
+        """Wait until nothing happens any more and git has finished."""
         given_up_at = time.monotonic() + _LONGEST_LOCK_S
         while True:
             if select.select([self], [], [], QUIET_S)[0]:
@@ -154,12 +154,12 @@ class Watcher(FileSystemEventHandler):
 
 
 def digests(files: Iterable[Path]) -> dict[Path, str]:
-    """Return what is in each file, in short; empty for one that cannot be read."""
+    """Return the digest of each file; empty for one that cannot be read."""
     return {file: _digest(file) for file in files}
 
 
 def index_lock(folder: Path) -> Path:
-    """Return the file that is there while git changes the work tree that `folder` is in."""
+    """Return the lock file that exists while git changes the work tree of `folder`."""
     for place in (folder, *folder.parents):
         entry = place / ".git"
         if entry.is_dir():

@@ -1,4 +1,4 @@
-"""Has the fork server at hand while Cargo runs: see `buildperm.supervisor.fork_server`."""
+"""Runs the fork server as long as Cargo runs: see `buildperm.supervisor.fork_server`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ForkServerClient:
         self._folder: Path | None = None
 
     def __enter__(self) -> ForkServerClient:
-        """Start it, where the machine has what it takes: stubs can do without.
+        """Start it where the machine supports it: stubs can do without.
 
         It is not waited for either: until it is ready, they do.
         """

@@ -1,4 +1,4 @@
-"""Whose grants are whose: the key of the grant table for each package of a workspace."""
+"""Which key of the grant table each package of a workspace goes by."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Keys:
 def places(
     metadata: Metadata, toolchain: Toolchain, environment: Mapping[str, str]
 ) -> dict[str, bytes]:
-    """Return what the tokens of portable paths stand for, but for those of a single build."""
+    """Return what the tokens of portable paths stand for, except those of a single build."""
     folders = {
         "WORKSPACE": metadata.root,
         "CARGO_HOME": toolchain.cargo_home,

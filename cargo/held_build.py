@@ -126,9 +126,10 @@ class HeldBuild:
         )
 
     def _surveyed(self, finished: Finished) -> tuple[Finished, set[Path] | None]:
-        """Have a second look where Cargo cannot tell what took part.
+        """Run Cargo again where it could not report what took part.
 
-        Also return what is kept of runs that were made again meanwhile; None without such a look.
+        Also return copies of recordings that were replaced meanwhile; None where no second run was
+        needed.
         """
         arguments = self.project.arguments
         if finished.is_complete or finished.interrupted or not arguments.is_testing:

@@ -1,7 +1,7 @@
 """What build scripts are made from: their files, packages, and whatever those depend on.
 
-It is told by Cargo.toml, Cargo.lock and the files alone, never by the platform, the features or the
-command at hand, so that everybody who looks at the same commit sees the same.
+Only Cargo.toml, Cargo.lock and the files decide, never the platform, the features or the command,
+so that everybody sees the same for the same commit.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _NOT_ITS_OWN = ("Cargo.toml", "CACHEDIR.TAG")  # Marks of other packages and of 
 def dep_files(target_folder: Path, metadata: Metadata) -> dict[Path, tuple[Path, ...]]:
     """Find which files each build script was compiled from, by manifest directory.
 
-    They are told by rustc, in `NAME.d` beside each program in the target directory.
+    rustc lists them in `NAME.d` beside each program in the target directory.
     """
     packages: dict[Path, list[Package]] = {}
     for package in metadata.scripted():
@@ -63,7 +63,7 @@ class Ingredients:
     """What the build scripts of one workspace are made from; looks at everything once."""
 
     def __init__(self, metadata: Metadata, lock: Lock, places: Mapping[str, bytes]) -> None:
-        """Prepare to ask about many packages; `places` are what portable paths are told with."""
+        """Prepare to ask about many packages; `places` are the folders behind portable paths."""
         self._metadata = metadata
         self._lock = lock
         # That of one build is not known to others.

@@ -42,7 +42,7 @@ class Package:
 
     @property
     def revision(self) -> str:
-        """Return what of it a person can have reviewed: see `policy.revision`."""
+        """Return the revision that a person can have reviewed: see `policy.revision`."""
         return revision.of(self.version, self.source)
 
     @property
@@ -80,7 +80,7 @@ class Metadata:
         return self.chains([package_id])[package_id]
 
     def chains(self, package_ids: Iterable[str]) -> dict[str, tuple[Package, ...]]:
-        """Return a shortest way to each of the packages, for the price of one."""
+        """Return a shortest way to each of the packages, in one pass."""
         came_from: dict[str, str] = dict.fromkeys(self.members, "")
         waiting = deque(self.members)
         while waiting:
@@ -182,7 +182,7 @@ def _metadata(described: Any) -> Metadata:  # noqa: ANN401 - JSON
 
 
 def _hint(said: str) -> str:
-    """Say how to go on where Cargo does not; empty where its own words have to do."""
+    """Say how to go on where Cargo does not; empty where its own words must suffice."""
     if "--locked was passed" in said or "--frozen was passed" in said:
         return "Run `cargo check`, which completes Cargo.lock, and commit what changed in it."
     if "lock file version" in said:

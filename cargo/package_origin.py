@@ -1,4 +1,4 @@
-"""Where packages come from now and came from before: grants that go to other code by that."""
+"""Where packages come from now and came from before, and which grants now go to other code."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _PLAIN_NAMES = "a plain name in the grant table means either"
 
 
 def elsewhere(project: Project, before: Policy, after: Policy, known: Lock) -> list[WiderGrant]:
-    """Return what was granted to other code, and goes to a package of Cargo.lock now.
+    """Return what was granted to other code and now goes to a package of Cargo.lock.
 
-    What a table grants that is new itself is left out: that is told anyway.
+    Tables that are new themselves are left out: they are reported anyway.
 
     Args:
         project: The workspace.
@@ -71,7 +71,7 @@ def _folders(project: Project) -> Mapping[tuple[str, str], str]:
 
 
 def _moved(subject: GrantedPackage, now: Identity, former: Iterable[Identity], key: str) -> str:
-    """Say how a package is other code than it was; empty if it is not."""
+    """Say why a package is no longer the same code; empty if it still is."""
     origins = {}
     for was in former:
         origin = GrantedPackage(was.name, was.version, "", was.source, "")

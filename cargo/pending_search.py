@@ -47,8 +47,8 @@ _OF_CONTENT = (Cause.NEW, Cause.VERSION, Cause.SOURCE, Cause.BUILD_DEPENDENCIES)
 def doubtful(project: Project, found: Iterable[Pending]) -> frozenset[str]:
     """Return the names of the packages that Cargo may take for fresh although they have changed.
 
-    It goes by the dates of files, which whoever brings older ones chooses, and takes what is
-    vendored for immutable. A recording must be of what is there now.
+    Cargo compares the dates of files, which anybody can choose, and takes vendored packages for
+    immutable. A recording must be of what is there now.
     """
     places_ = places(project.metadata, project.toolchain, project.environment)
     ingredients = Ingredients(project.metadata, project.lock, places_)
@@ -65,7 +65,7 @@ def doubtful(project: Project, found: Iterable[Pending]) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """What is kept about crates that Cargo.lock has no more; all sorted."""
+    """What is kept about crates that are no longer in Cargo.lock; all sorted."""
 
     snapshots: tuple[tuple[str, str], ...]  # Crate and version.
     grants: tuple[str, ...]  # Keys of the grant table.
@@ -104,7 +104,7 @@ def combined(contexts: Iterable[Iterable[Pending]]) -> list[Pending]:
 
 
 def stale(projects: Sequence[Project], policy: Policy, snapshots: Snapshots) -> Stale:
-    """Find what is kept for nothing; the projects are one workspace in several contexts."""
+    """Find what is kept without need; the projects are one workspace in several contexts."""
     locked = {(each.name, each.version, each.source) for each in projects[0].lock.packages}
     scripted: set[tuple[str, str, str]] = set()
     plain: set[tuple[str, str, str]] = set()

@@ -49,7 +49,7 @@ class Projects:
     ) -> None:
         """Prepare for commands that are given in `folder`.
 
-        `locked` has Cargo take Cargo.lock as it is: one that does not fit is an error.
+        With `locked` Cargo takes Cargo.lock as it is: one that does not fit is an error.
         """
         self._folder = folder
         self._environment = environment

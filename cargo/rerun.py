@@ -1,8 +1,8 @@
 """Runs one recorded build script again, under another session and without Cargo.
 
-Grants that a person has just made are proven this way in a second or two: only the scripts
-concerned run, with what Cargo gave them before, and into a folder of their own, so that nothing
-that the last build made is touched.
+This proves grants that a person has just made within a second or two: only the scripts concerned
+run, with what Cargo gave them before. They write into a folder of their own, so nothing that the
+last build made is touched.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class RunEffects:
 
 
 def observe(rerun: Rerun) -> RunEffects:
-    """Run a script again, and look at what it leaves before the next run takes its place.
+    """Run a script again, and read what it leaves before the next run replaces it.
 
     Raises:
         BuildpermError: It cannot be run.

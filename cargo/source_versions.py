@@ -1,6 +1,6 @@
 """The sources of a build script in two versions: what a person reads beside what it did.
 
-For orientation only: nothing is decided by them. They come from where Cargo keeps what it has
+They are for orientation only: they decide nothing. They come from where Cargo keeps what it has
 downloaded; nothing is fetched, and nothing is unpacked.
 """
 

@@ -1,8 +1,8 @@
-"""The second look after `cargo test` and `cargo bench`, which cannot be asked while they run.
+"""A second run after `cargo test` and `cargo bench`, which cannot report units while they run.
 
 Their standard output belongs to the tests, and they stop at the first build script that fails. So
-Cargo is run again without running any test: to hear which runs took part, and if something did not
-build, to come to everything that can be built.
+Cargo runs again without running any test. It reports which runs took part, and if something did not
+build, it builds everything that can be built.
 """
 
 from __future__ import annotations

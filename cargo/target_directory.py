@@ -77,8 +77,8 @@ class TargetDirectory:
     def wrapper_text(self, wrapped: bytes) -> bytes:
         """Return what Cargo is to call in place of rustc.
 
-        It holds what it has to know, so that nothing that Cargo may be told to put into the
-        environment has a say in it.
+        It contains all that it needs to know, so that no variable that Cargo may be told to set can
+        change it.
 
         Args:
             wrapped: The wrapper that would be in use without buildperm; empty for none.

@@ -59,8 +59,8 @@ def recorded(
 ) -> list[Unit]:
     """Find the complete recordings made under `session`, by folder.
 
-    One script may be run several times in a build with nothing to tell these runs apart: for the
-    host and for the target, or at two levels of optimisation. Each of them counts.
+    A build may run one script several times with nothing to tell these runs apart: for the host and
+    for the target, or at two levels of optimisation. Each of them counts.
 
     `among` are the folders of the runs that took part in a build; None for all that there are.
     """
@@ -115,7 +115,7 @@ def recordings(target_directory: Path) -> list[Path]:
 
 
 def invalidate(target_directory: Path, session: Session, stub: bytes) -> int:
-    """Have Cargo do again what must not count as fresh; return how many runs and programs.
+    """Make Cargo repeat what must not count as fresh; return how many runs and programs.
 
     That is each run without a complete recording made under `session`, and each program that is not
     `stub`, whoever compiled it.
@@ -141,7 +141,7 @@ def invalidate(target_directory: Path, session: Session, stub: bytes) -> int:
 
 
 def forget(target_directory: Path, names: Collection[str]) -> None:
-    """Have Cargo compile packages again, whatever it takes for fresh.
+    """Make Cargo compile packages again, even those that it takes for fresh.
 
     Raises:
         OSError: A file cannot be removed.

@@ -9,7 +9,7 @@ from buildperm.policy.kinds import Kind
 
 
 class Outcome(StrEnum):
-    """How it went, the gravest where the same access went several ways."""
+    """How it went; the gravest outcome where the same access had several."""
 
     DONE = "done"
     FAILED = "failed"  # Of its own: absent, not a directory, not permitted to this user at all.

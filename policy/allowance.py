@@ -23,7 +23,7 @@ class RuleSet:
     """Rules, asked whether one of them covers all that another rule does."""
 
     def __init__(self, rules: Iterable[Rule], keys: Collection[str] = ()) -> None:
-        """Prepare to ask; `keys` are exact paths that no wildcard opens, as a look has shown."""
+        """Prepare to ask; `keys` are exact paths that hold keys here: no wildcard opens them."""
         self._keys = keys
         self._rules = frozenset(rules)
         self._wide: dict[Kind, list[str]] = {}
@@ -35,7 +35,7 @@ class RuleSet:
         """Tell whether one of the rules covers all that `rule` does.
 
         No wildcard opens the sensitive tier, so that a rule in it is covered by itself alone; and
-        so is what may be a key by its name, as not everybody has it to look into.
+        so is a file that may be a key by its name, as not everybody has that file.
         """
         if rule in self._rules:
             return True

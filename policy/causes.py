@@ -23,7 +23,7 @@ _COMMIT_SHOWN = 9  # Digits, as git shows it.
 
 
 def of_version(before: Snapshot | None, version: str) -> Causes:
-    """Say whether this version is another than the one that was reviewed last, if any was."""
+    """Say whether this version differs from the one that was reviewed last, if any was."""
     if before is None:
         yield Cause.NEW, "no build script of it was ever reviewed"
     elif before.version != version:
@@ -33,7 +33,7 @@ def of_version(before: Snapshot | None, version: str) -> Causes:
 def of_inputs(
     before: Snapshot, version: str, source: str, now: Inputs, folder: str, absent: str
 ) -> Causes:
-    """Say what of that which a build script is made from is not as it was.
+    """Say which inputs of a build script have changed.
 
     Args:
         before: How it was reviewed last.
@@ -69,7 +69,7 @@ def of_inputs(
 
 
 def of_features(before: Collection[str], now: Collection[str]) -> Causes:
-    """Say which of its features are switched on or off that were not when it was reviewed."""
+    """Say which of its features were switched on or off since it was reviewed."""
     changed = [f"+ {_name(name)}" for name in sorted(set(now) - set(before))]
     changed += [f"- {_name(name)}" for name in sorted(set(before) - set(now))]
     if changed:
@@ -108,7 +108,7 @@ def _access(seen: Seen) -> Access:
 
 
 def _sensitive(seen: Seen) -> str:
-    """Say again what folding said when it was seen."""
+    """Return again what folding returned when it was seen."""
     if seen.kind is Kind.DIRECTIVE:
         return "forbidden" if _is_forbidden(seen.target) else ""
     return why_sensitive(seen.kind, seen.target)

@@ -27,7 +27,7 @@ def combine(runs: Iterable[Iterable[Access]]) -> list[Access]:
 
 
 def stable(runs: Sequence[Sequence[Access]]) -> list[Access]:
-    """Return the accesses of several runs of the same unit; what was not in all of them says so."""
+    """Return the accesses of several runs of the same unit; those that not all runs had say so."""
     times = Counter(key for run in runs for key in {(one.kind, one.target) for one in run})
     return [
         access

@@ -1,4 +1,4 @@
-"""Comparisons: how a build script differs from what it was when it was reviewed last."""
+"""Comparisons: how a build script differs from its last reviewed version."""
 
 from __future__ import annotations
 

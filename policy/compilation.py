@@ -113,7 +113,7 @@ def _why_withheld(rule: Rule, grants: CrateGrants, revision: str) -> str:
 
 
 def _not_reviewed(grants: CrateGrants, revision: str) -> str:
-    """Say of which revision nobody has seen what it does, as a clause."""
+    """Say which revision nobody has reviewed, as a clause."""
     told = f"version {revisions.in_words(revision)} has not been reviewed"
     alone = revisions.version(revision)
     if alone != revision and alone in grants.reviewed:

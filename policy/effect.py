@@ -1,6 +1,6 @@
-"""What a change of the circumstances makes of a run: compared with two runs without the change.
+"""What a change of the circumstances does to a run, compared with two runs without the change.
 
-Two, because what differs between them has nothing to do with the change, and is left out.
+What differs between these two has nothing to do with the change, and is left out.
 """
 
 from __future__ import annotations

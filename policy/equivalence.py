@@ -18,7 +18,7 @@ class EquivalentProposals:
         self.add(proposals)
 
     def add(self, proposals: Iterable[Proposal]) -> None:
-        """Take in more proposals; what is no question, or is locked, is like nothing."""
+        """Add proposals; what is no question, or is locked, has no equivalent."""
         for proposal in proposals:
             if proposal.reason is Reason.ASKED and not proposal.locked:
                 for rung, choice in enumerate(proposal.ladder):

@@ -318,7 +318,7 @@ class _Folding:
         return target
 
     def _read_target(self, path: bytes) -> str:
-        """Call what lies in the package's folder, and is not its own to read, as others call it.
+        """Name what lies in the package's folder, and is not its own to read, as others name it.
 
         Git's folder of the package alone is called after the package, as the preset `git` does.
         """

@@ -14,7 +14,7 @@ from buildperm.rules.pattern import is_literal
 
 
 class ImpliedGrants:
-    """Finds for accesses the grant that is wider than they are; presets expanded."""
+    """Finds the grant that is wider than an access; presets are expanded."""
 
     def __init__(self, in_force: Iterable[Rule], names: Collection[str]) -> None:
         everything = frozenset(in_force)

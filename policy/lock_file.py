@@ -1,7 +1,7 @@
 """`buildperm.lock`: what build scripts were seen doing when they were reviewed, to be committed.
 
-It is written for differences and merges by line: sorted, one thing a line where a list is long, and
-the same text for the same content. It grants nothing.
+It is made to be compared and merged line by line: it is sorted, long lists have one element a line,
+and the same content gives the same text. It grants nothing.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def text(snapshots: Mapping[tuple[str, str], Snapshot]) -> bytes:
 
     Raises:
         BuildpermError: Something in them cannot be shown, such as control characters.
-        ValueError: A snapshot is none that could be read back; the caller made a mistake.
+        ValueError: A snapshot could not be read back; the caller made a mistake.
     """
     ordered = sorted(snapshots.items(), key=lambda item: (item[0][0], age(item[0][1])))
     parts = [_HEAD]

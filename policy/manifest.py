@@ -54,7 +54,7 @@ def read(raw: bytes, path: Path) -> Policy:
 
 
 def refuse_unshared(found: Policy, text: str, document: Mapping[str, Any]) -> None:
-    """Object to what two crates may write without anybody saying that it is meant.
+    """Refuse what two crates may write unless somebody says that it is meant.
 
     Raises:
         BuildpermError: There is such a place.
@@ -160,7 +160,7 @@ class _ManifestReader:
         raise BuildpermError(f"{self.path}:{line}: {place}: {what}", hint=hint)
 
     def refuse_misplaced(self, document: Mapping[str, Any]) -> None:
-        """Object to grants that are not in force because the file also has a `[workspace]`."""
+        """Refuse grants that are not in force because the file also has a `[workspace]`."""
         if self.home[0] == "package":
             return
         there: object = document

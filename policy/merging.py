@@ -1,4 +1,4 @@
-"""What the decisions of a review make of the grants: what they add, and what they take away."""
+"""How the decisions of a review change the grants: what they add, and what they take away."""
 
 from __future__ import annotations
 

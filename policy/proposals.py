@@ -1,8 +1,8 @@
-"""Proposals: from accesses to as few questions as can be answered with a good conscience.
+"""Proposals: from accesses to as few questions as a person can answer with care.
 
-What is left after the baseline, what is no news, what was granted and what was denied is put
-together by what a person would decide together: the programs of one tool chain, the files of one
-folder, the variables of one library.
+The baseline, what is no news, and what was granted or denied are left out. The rest is grouped by
+what a person would decide together: the programs of one tool chain, the files of one folder, the
+variables of one library.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ class Review:
         return self._decisions[proposal_id]
 
     def choice(self, proposal_id: str) -> Choice:
-        """Return the rung that a decision about one proposal is or would be about."""
+        """Return the chosen rung of one proposal."""
         return self._by_id[proposal_id].ladder[self._decisions[proposal_id].rung]
 
     def allow(self, proposal_id: str) -> Entry | None:

@@ -24,7 +24,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Context:
-    """What one run of a build script was for; it may behave otherwise in another."""
+    """What one run of a build script was for; in another context it may behave differently."""
 
     target: str  # Triple.
     profile: str  # Cargo's: debug or release.

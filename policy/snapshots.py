@@ -151,7 +151,7 @@ def _without(before: Snapshot | None, now: Snapshot) -> Snapshot | None:
 
 
 def _unused(before: Snapshot, now: Snapshot) -> frozenset[str]:
-    """Return what neither made use of; one without any run says nothing about that."""
+    """Return what neither of them used; one without any run says nothing about that."""
     if not before.sightings:
         return now.unused
     return before.unused & now.unused if now.sightings else before.unused

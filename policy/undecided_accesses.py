@@ -12,15 +12,15 @@ from buildperm.policy.rule import Rule
 from buildperm.rules import baseline, keyfiles
 from buildperm.rules.variables import is_baseline
 
-# Opened by this name it was a pipe or a socket that the script has already, such as Cargo's
-# jobserver; for a file the kernel would have told its path.
+# A pipe or a socket that the script has open already, such as Cargo's jobserver; for a file the
+# kernel would have told its path.
 _OWN_DESCRIPTORS = "/proc/self/fd/"
 
 
 def undecided(
     accesses: Iterable[Access], rules: Iterable[Rule] = (), denials: Iterable[Rule] = ()
 ) -> list[Access]:
-    """Leave out what needs no decision: baseline, no news, absent, granted, denied."""
+    """Leave out what needs no decision: the baseline, habits, what failed, is granted or denied."""
     allowed, refused = Granted(rules), Coverage(denials)
     return [
         access
@@ -32,10 +32,10 @@ def undecided(
 def unopened(
     accesses: Iterable[Access], rules: Iterable[Rule] = (), denials: Iterable[Rule] = ()
 ) -> list[Access]:
-    """Leave what was refused though `rules` cover it, in runs that were held to them.
+    """Return what was refused though `rules` cover it, in runs that were held to them.
 
-    A grant opens less than its text says where something in it is closed, and nothing that was made
-    beside what is closed since the script has started.
+    A grant opens less than its text says where something in it is closed. It does not open what was
+    made beside such a place after the script had started.
     """
     everything = list(accesses)
     allowed, refused = Granted(rules), Coverage(denials)

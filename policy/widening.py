@@ -1,8 +1,8 @@
-"""Widening: what one grant table allows and another one did not, to whom, and by whose reason.
+"""Widening: what one grant table allows and another one did not, to whom, and for what reason.
 
-Tables are not compared by their text but by what they come to: for each package that a key of
-either means, in each of its versions, presets expanded and denials taken out. What an earlier rule
-covers is not wider; nor is a table that was renamed, moved, sorted or commented.
+Tables are compared by what they allow, not by their text: for each package that a key of either
+means, in each of its versions, presets expanded and denials taken out. What an earlier rule covers
+is not wider; nor is a table that was renamed, moved, sorted or commented.
 """
 
 from __future__ import annotations
@@ -236,7 +236,7 @@ def _of_values(table: CrateGrants, meant: Collection[_Meant]) -> Iterator[WiderG
 
 
 def _scope(item: str | Rule, meant: Collection[_Meant]) -> str:
-    """Say for whom of all that a key means something is new; nothing if for everybody."""
+    """Say for which of a key's packages something is new; empty if for all of them."""
     whose = [each.package for each in meant if item in each.beyond.items]
     others = [each.package for each in meant if item not in each.beyond.items]
     if not others:

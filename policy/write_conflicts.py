@@ -55,7 +55,7 @@ class Conflict:
 
     @property
     def narrower(self) -> Claim:
-        """The one that is all about what both may write."""
+        """The claim that covers nothing but what both may write."""
         return self.second if self.first.area.holds(self.second.area) else self.first
 
     @property

@@ -219,9 +219,9 @@ def is_free_search(
 
 
 def _is_ones_own(value: str, places: Mapping[str, bytes], handed_over: Iterable[bytes]) -> bool:
-    """Tell whether metadata names no output folder of a script that may be running now.
+    """Tell whether metadata names no output folder of a script that may still run.
 
-    Dependents may read what it names, and have Cargo search it for libraries: so each script hands
+    Dependents may read what it names, and have Cargo search it for libraries: so a script may hand
     over its own folder, which nobody changes any more, and what it was handed itself.
     """
     named = baseline.outputs(decode(value).partition(b"=")[2], places)
@@ -270,9 +270,9 @@ def _searched(value: str) -> bytes:
 
 
 def _is_misread(value: str, places: Mapping[str, bytes]) -> bool:
-    """Tell whether the dynamic linker would read other folders out of a folder's name.
+    """Tell whether ld.so would read a folder's name as other folders.
 
-    The script chose that name. What lies above it is the choice of the user.
+    The folder of the build itself is the user's choice.
     """
     named = locate(_searched(value), places).partition("/")[2]
     return not _MISREAD.isdisjoint(decode(named))
@@ -314,7 +314,7 @@ def _words(text: str) -> list[str]:
 
 
 def _is_misplaced(key: str, value: str) -> bool:
-    """Tell whether a word, or what rustc makes of it, is no value where it is read as a word.
+    """Tell whether a word, or what rustc makes of it, would be read as something else than a value.
 
     rustc and gcc read further arguments from the file behind an `@`, wherever it stands. A word
     that begins with `-` is an option for whoever does not know that the one before takes a value:

@@ -1,7 +1,7 @@
-"""The home folder while learning: closed, but for what a build honestly needs of it.
+"""The home folder while learning: closed, except for what a build needs of it.
 
-What tools keep in a home folder cannot be listed: each new one has its own place for keys. What
-tool chains and compilers keep there can.
+Nobody can list what all tools keep in a home folder: each new one has its own place for keys. What
+tool chains and compilers keep there can be listed.
 
 Part of the supervisor: imports nothing but built-in modules.
 """

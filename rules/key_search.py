@@ -95,7 +95,7 @@ class KeySearch:
 def named_so(root: bytes, levels: int, budget: int, *, is_ours: bool) -> Iterator[bytes]:
     """Yield what has the name of something sensitive, until `budget` entries were looked at.
 
-    Cheap enough for every script: no file is looked into. In what is not `is_ours`, which others
+    It is cheap enough for every script: it reads no file. In what is not `is_ours`, which others
     published, only files of variables count.
     """
     level = [root]

@@ -191,7 +191,7 @@ def plain(name: str) -> str:
 
 
 def is_unsure(name: str) -> bool:
-    """Tell whether it takes a look into a file of this name to know whether it is a key."""
+    """Tell whether only the content of a file of this name says whether it is a key."""
     bare = plain(name)
     stem, dot, _ = bare.rpartition(".")
     if bare.endswith(UNSURE):
@@ -202,7 +202,7 @@ def is_unsure(name: str) -> bool:
 
 
 def may_be_key(name: str) -> bool:
-    """Tell whether a file is called like a key, though others are called so, too."""
+    """Tell whether a file is named like a key, as other files can be, too."""
     return plain(name).endswith((".pem", ".key", ".der", ".asc", ".age"))
 
 

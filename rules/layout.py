@@ -1,8 +1,8 @@
-"""Whose folders are whose where the system's and somebody's lie in one another.
+"""Who owns a folder where folders of the system and of people lie in one another.
 
 The deepest owner of a folder decides: a workspace in `/usr/src/app` is not the system's, and the
-Rust tool chain in a home folder is not the home's. This module knows what is whose by its name
-alone, `supervisor.ownership` what is whose on this machine.
+Rust tool chain in a home folder is not the home's. This module knows owners by name alone;
+`supervisor.ownership` knows those of this machine.
 
 Part of the supervisor: imports nothing.
 """

@@ -1,8 +1,8 @@
 r"""What of MAKEFLAGS and its like reaches a build script: the job server, `-j`, switches.
 
 GNU make hands its children every definition of its command line in there: `make TOKEN=… ci`. So
-what is not known to be harmless is left out, rather than what is known not to be. Words end at
-blanks; a backslash takes the next character as it is: decode_env_switches in make's main.c.
+everything is left out but what is known to be harmless. Words end at blanks; a backslash takes the
+next character as it is: decode_env_switches in make's main.c.
 
 Part of the supervisor: imports nothing but built-in modules.
 """
@@ -35,7 +35,7 @@ _DESCRIPTORS = frozenset(b"-0123456789,")
 
 
 def left(name: bytes, value: bytes) -> bytes:
-    """Return what of a variable's value is harmless; all of it where make has no part in it."""
+    """Return the harmless part of a value; all of it if make does not read the variable."""
     return reduced(value) if name in NAMES else value
 
 

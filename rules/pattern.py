@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import stat
-from _bisect import bisect_left  # The module around it would be the dearest part.
+from _bisect import bisect_left  # Importing `bisect` would cost more than all else here.
 
 from buildperm.rules.layout import FILES, LISTED, PROBED, SHARED
 from buildperm.tracer.notation import decode, encode
@@ -173,8 +173,8 @@ def resolve(pattern: str, places: Mapping[str, bytes]) -> list[tuple[bytes, bool
 
     True beside a path: the folder and everything below it is meant. What does not exist is left
     out, and so is everything where the pattern's token stands for nothing or where the pattern
-    holds `.`, `..` or an empty component. Links lead anywhere: what of it may be granted is told
-    by `rules.containment`.
+    holds `.`, `..` or an empty component. Links lead anywhere: `rules.containment` says what of it
+    may be granted.
 
     Raises:
         ValueError: The pattern holds a `%` without two hexadecimal digits.
