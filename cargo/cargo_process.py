@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
@@ -12,15 +11,21 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from buildperm.cargo import die_with_parent
 from buildperm.cargo.fork_server_client import ForkServerClient
+from buildperm.cargo.script_progress import (
+    Progress,
+    ProgressFile,
+    ScriptEnded,
+    ScriptStarted,
+    parsed,
+)
 from buildperm.errors import BuildpermError, ExitCode
-from buildperm.tracer.notation import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import FrameType
 
     from buildperm.cargo.message_stream import Messages
@@ -29,30 +34,6 @@ _TICK_MS = 100  # How often the progress file is looked at.
 _GRACE_S = 2.0  # From the first interruption to SIGKILL.
 _CARGO_FAILED = 101  # What it exits with where something did not build.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-@dataclass(frozen=True, slots=True)
-class ScriptStarted:
-    """A supervisor is about to start a build script."""
-
-    crate: str  # Key in Cargo.toml.
-    version: str
-    pid: int  # Of the supervisor: tells apart scripts of one crate that run at the same time.
-
-
-@dataclass(frozen=True, slots=True)
-class ScriptEnded:
-    """A build script has ended, and its recording is complete."""
-
-    crate: str
-    version: str
-    pid: int
-    exit_code: int  # What Cargo was told.
-    recording: Path | None  # None where there was nothing to record or no way to write it.
-    duration_ns: int
-
-
-Progress: TypeAlias = ScriptStarted | ScriptEnded
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +81,7 @@ class Build:
         self._command = list(command)
         self._folder = folder
         self._environment = dict(environment)
-        self._progress = _Tail(progress)
+        self._progress = ProgressFile(progress)
         self._on_progress = on_progress
         self._on_output = on_output
         self._messages = messages
@@ -279,7 +260,7 @@ class Build:
 
     def _tell(self) -> None:
         for line in self._progress.lines():
-            step = _step(line)
+            step = parsed(line)
             if step is None:
                 continue
             self._note(step)
@@ -300,57 +281,8 @@ class Build:
                     (self._overwritten if folder in self._ran else self._ran).add(folder)
 
 
-class _Tail:
-    """The lines that others append to a file."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._descriptor = -1
-        self._rest = b""
-
-    def lines(self) -> Iterator[bytes]:
-        """Yield the lines that are new and complete."""
-        if self._descriptor < 0:
-            try:
-                self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-            except FileNotFoundError:
-                return
-        while piece := os.read(self._descriptor, 1 << 16):
-            *complete, self._rest = (self._rest + piece).split(b"\n")
-            yield from complete
-
-    def close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-
-def _step(line: bytes) -> Progress | None:
-    """Read one line of the progress file; those of a newer format are left out."""
-    try:
-        said = json.loads(line)
-        crate, version, pid = str(said["crate"]), str(said["version"]), int(said["pid"])
-        match said["event"]:
-            case "started":
-                return ScriptStarted(crate, version, pid)
-            case "ended":
-                recording = os.fsdecode(decode(said["recording"]))
-                return ScriptEnded(
-                    crate=crate,
-                    version=version,
-                    pid=pid,
-                    exit_code=int(said["exit"]),
-                    recording=Path(recording) if recording else None,
-                    duration_ns=int(said["duration_ns"]),
-                )
-            case _:
-                return None
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-
-
 def _kill(group: int, number: int) -> None:
     try:
         os.killpg(group, number)
     except ProcessLookupError:
-        pass  # Nobody reads any more.
+        pass  # Its last process has ended.

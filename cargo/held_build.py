@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
-    from buildperm.cargo.cargo_process import Progress
     from buildperm.cargo.project import Project
+    from buildperm.cargo.script_progress import Progress
     from buildperm.cargo.units import Unit
     from buildperm.policy.grants import Policy
     from buildperm.supervisor.session import Session

@@ -15,7 +15,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from buildperm.cargo.cargo_process import Progress, ScriptEnded, ScriptStarted
+from buildperm.cargo.script_progress import Progress, ScriptEnded, ScriptStarted
 from buildperm.policy.proposal import Proposal, Risk
 from buildperm.presentation.wording import GLYPHS
 from buildperm.report.text import count

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from buildperm.policy.kinds import GRANTABLE
 from buildperm.sandbox import seccomp
 from buildperm.sandbox.stub import stub
 from buildperm.supervisor import landlock
@@ -151,7 +152,7 @@ class Bench:
 
     def session(self, profile: Literal["learning", "enforcing"]) -> Session:
         numbers = syscall_numbers.table()
-        granted = {kind: list(self.grants.get(kind, [])) for kind in KINDS}
+        granted = {kind: list(self.grants.get(kind, [])) for kind in map(str, GRANTABLE)}
         granted["exec"].append(str(SYSTEM_PYTHON))
         package: SessionPackage = {
             "crate": "crate",
@@ -260,9 +261,6 @@ class Bench:
 
     def progress_lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.progress.read_text().splitlines()]
-
-
-KINDS = ("read", "write", "exec", "net", "env", "directives")
 
 
 def compile_c(source: str, program: Path, *flags: str) -> Path:

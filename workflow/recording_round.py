@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from buildperm.cargo.cargo_process import ScriptEnded
+from buildperm.cargo.dep_info import dep_files
 from buildperm.cargo.held_build import HeldBuild
-from buildperm.cargo.inputs import dep_files
+from buildperm.cargo.script_progress import ScriptEnded
 from buildperm.cargo.snapshotting import take
 from buildperm.cargo.units import Unit
 from buildperm.errors import BuildpermError

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from buildperm.cargo.cargo_process import Build, Progress, ScriptEnded, ScriptStarted
+from buildperm.cargo.cargo_process import Build
 from buildperm.cargo.message_stream import Messages
+from buildperm.cargo.script_progress import Progress, ScriptEnded, ScriptStarted
 from buildperm.cargo.survey import Survey
 
 RAN = '{"reason":"build-script-executed","package_id":"a","out_dir":"/t/build/a-1/out"}'

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 import buildperm
-from buildperm.cargo.cargo_process import Progress, ScriptEnded, ScriptStarted
 from buildperm.cargo.held_build import Held, HeldBuild, Profile
 from buildperm.cargo.project import Projects
 from buildperm.cargo.rerun import Rerun
+from buildperm.cargo.script_progress import Progress, ScriptEnded, ScriptStarted
 from buildperm.cargo.toolchain import Toolchain
 from buildperm.errors import BuildpermError, CannotEnforceError
 from buildperm.policy.grants import CrateGrants, Policy

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from buildperm.cargo import lock as locks
+from buildperm.cargo.dep_info import dep_files
 from buildperm.cargo.grant_keys import places
-from buildperm.cargo.inputs import ABSENT, Ingredients, dep_files
+from buildperm.cargo.inputs import ABSENT, Ingredients
 from buildperm.cargo.lock import Lock
 from buildperm.cargo.metadata import Package
 from buildperm.cargo.project import Project, Projects

@@ -1,0 +1,67 @@
+"""Which files each build script was compiled from, as rustc has listed them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from buildperm.cargo import units
+
+if TYPE_CHECKING:
+    from buildperm.cargo.metadata import Metadata, Package
+
+
+def dep_files(target_folder: Path, metadata: Metadata) -> dict[Path, tuple[Path, ...]]:
+    """Find which files each build script was compiled from, by manifest directory.
+
+    rustc lists them in `NAME.d` beside each program in the target directory.
+    """
+    packages: dict[Path, list[Package]] = {}
+    for package in metadata.scripted():
+        for source in package.script_sources:
+            packages.setdefault(source, []).append(package)
+    true: dict[Path, Path] = {source: _true(source) for source in packages}
+    by_truth: dict[Path, list[Package]] = {}
+    for source, its in packages.items():
+        by_truth.setdefault(true[source], []).extend(its)
+    found: dict[Path, dict[Path, None]] = {}
+    for program in units.programs(target_folder):
+        told = _listed(program.with_name(f"{program.name}.d"), metadata.root)
+        # An older program may have been compiled from what is not there any more.
+        listed = [path for path in told if os.path.lexists(path)]
+        for path in listed:
+            if path not in true:
+                true[path] = _true(path)
+            for package in by_truth.get(true[path], ()):
+                found.setdefault(package.folder, {}).update(dict.fromkeys(listed))
+    return {folder: tuple(sorted(files)) for folder, files in found.items()}
+
+
+def _listed(path: Path, root: Path) -> list[Path]:
+    """Read the dependencies out of a dep-info file of rustc's; none where there is no such file.
+
+    Each file has a line of its own, behind the rules for all of them: where they stand side by
+    side, a name that ends with a backslash could not be told from the next. rustc escapes spaces
+    and nothing else.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError:
+        return []
+    names = [line[:-1] for line in lines if line.endswith(b":") and not line.startswith(b"#")]
+    return [_found(os.fsdecode(name.replace(b"\\ ", b" ")), root) for name in names]
+
+
+def _found(name: str, root: Path) -> Path:
+    """Make a name absolute: rustc runs in the root of the workspace for what belongs to it."""
+    path = root / name
+    if ".." in path.parts or not path.is_relative_to(root):
+        return _true(path)
+    return path
+
+
+def _true(path: Path) -> Path:
+    """Resolve the links on the way to a file, but not the file."""
+    folder, name = os.path.split(path)
+    return Path(os.path.realpath(folder), name)
