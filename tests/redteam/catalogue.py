@@ -27,7 +27,7 @@ class Attack:
     id: str
     row: int
     title: str
-    stops: str  # Landlock, seccomp, bubblewrap, guard of metadata, hygiene, policy.
+    stops: str  # Landlock, seccomp, bubblewrap, the metadata guard, hardening, the rules.
     portable: str  # An errno, a word of `arms`, or one of those above.
     full: str
     reported: str = ""  # Kind and target as buildperm reports it; empty where it is not listed.
