@@ -1,4 +1,4 @@
-# Goes after attempts.py: reads, writes and runs what it may and what it may not.
+# Goes after warns_of_attempts.py: reads, writes and runs what it may and what it may not.
 attempt("stat", lambda: os.stat(ws + "/notes.txt"))
 attempt("open", lambda: open(ws + "/notes.txt"))
 attempt("write", lambda: open(ws + "/new.txt", "w"))

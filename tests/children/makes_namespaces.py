@@ -1,4 +1,4 @@
-# Goes after attempts.py: makes a namespace, and renames the machine.
+# Goes after warns_of_attempts.py: makes a namespace, and renames the machine.
 import ctypes
 
 libc = ctypes.CDLL(None, use_errno=True)

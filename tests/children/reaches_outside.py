@@ -1,4 +1,4 @@
-# Goes after attempts.py: reaches for what is outside of its namespaces.
+# Goes after warns_of_attempts.py: reaches for what is outside of its namespaces.
 import socket
 
 attempt("abstract", lambda: socket.socket(socket.AF_UNIX).connect("\0buildperm-__PID__"))

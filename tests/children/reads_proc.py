@@ -1,4 +1,4 @@
-# Goes after attempts.py: reads what /proc says of processes.
+# Goes after warns_of_attempts.py: reads what /proc says of processes.
 attempt("self", lambda: open("/proc/self/environ"))
 attempt("number", lambda: open(f"/proc/{os.getpid()}/environ"))
 child = os.fork()

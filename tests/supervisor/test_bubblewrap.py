@@ -34,7 +34,7 @@ def full(request: pytest.FixtureRequest) -> Iterator[Bench]:
         yield bench
 
 
-TRY = program_text("attempts.py")
+TRY = program_text("warns_of_attempts.py")
 
 
 def said(stdout: bytes) -> dict[str, str]:
