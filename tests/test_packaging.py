@@ -15,18 +15,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = (  # Linked into buildperm/.
-    *(
-        "cargo",
-        "policy",
-        "presentation",
-        "report",
-        "rules",
-        "sandbox",
-        "supervisor",
-        "tracer",
-        "tui",
-    ),
-    "workflow",
+    *("cargo", "policy", "presentation", "report", "rules", "sandbox", "supervisor", "tracer"),
+    *("tui", "workflow"),
 )
 EXAMPLES = "buildperm/examples"
 

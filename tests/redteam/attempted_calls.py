@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _PRELUDE = program_text("attempted_calls.py")
 
 
-def said(bench: Bench, body: str) -> list[str]:
+def call_outcomes(bench: Bench, body: str) -> list[str]:
     """Run `body`, Python that calls `tries(NAME, FUNCTION)`; a line `NAME done|ERRNO` for each."""
     ended = bench.run(bench.script(f"{_PRELUDE}{body}os._exit(sys.stdout.flush() or 0)"))
     assert ended.status == 0, ended.stderr

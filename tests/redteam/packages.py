@@ -26,6 +26,6 @@ def workspace(folder: Path, *members: str, contexts: str = "") -> Path:
     return folder
 
 
-def learnt(folder: Path) -> str:
+def lock_file_text(folder: Path) -> str:
     """Return what is kept of the reviewed runs."""
     return (folder / "buildperm.lock").read_text()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.programs import program_text
-from tests.redteam.attempted_calls import said
+from tests.redteam.attempted_calls import call_outcomes
 
 if TYPE_CHECKING:
     from tests.bench import Bench
@@ -22,7 +22,7 @@ def test_roots_script_cannot_do_to_the_machine_what_root_can(own_bench: Bench) -
     body = program_text("needs_capabilities.py")
     refused = ["firewall 1", "mark 1", "core 1", "size 1", "realtime 1", "nice 13"]
 
-    assert said(own_bench, body) == refused
+    assert call_outcomes(own_bench, body) == refused
 
 
 def test_roots_script_still_handles_files_of_others(own_bench: Bench) -> None:
@@ -31,7 +31,7 @@ def test_roots_script_still_handles_files_of_others(own_bench: Bench) -> None:
     inherited.chmod(0o600)
     os.chown(inherited, 1234, 1234)
     body = program_text("changes_ownership.py")
-    assert said(own_bench, body) == [
+    assert call_outcomes(own_bench, body) == [
         f"{each} done" for each in ("read", "give", "mode", "write", "leave", "become")
     ]
     assert (own_bench.out_dir / "given").stat().st_uid == 1234
@@ -46,4 +46,4 @@ tries("firewall", lambda: socket.socket().setsockopt(0, 64, bytes(96)))
 open(os.environ["OUT_DIR"] + "/given", "w").close()
 tries("give", lambda: os.chown(os.environ["OUT_DIR"] + "/given", 1234, 1234))
 """
-    assert said(own_bench, body) == ["firewall 1", "give done"]
+    assert call_outcomes(own_bench, body) == ["firewall 1", "give done"]

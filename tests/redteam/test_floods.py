@@ -9,7 +9,7 @@ import pytest
 
 from tests.command import buildperm
 from tests.programs import program_text
-from tests.redteam.packages import crate, learnt, workspace
+from tests.redteam.packages import crate, lock_file_text, workspace
 
 if TYPE_CHECKING:
     from tests.bench import Bench
@@ -46,5 +46,5 @@ def test_a_flood_of_habits_hides_no_attempt(tmp_path: Path) -> None:
     assert "did not fit" in held.stdout
     assert learned.returncode == 3, learned.stderr
     assert "not settled: flooding 0.1.0" in learned.stderr
-    assert 'crate = "other"' in learnt(folder)
-    assert 'crate = "flooding"' not in learnt(folder)
+    assert 'crate = "other"' in lock_file_text(folder)
+    assert 'crate = "flooding"' not in lock_file_text(folder)

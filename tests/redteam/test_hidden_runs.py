@@ -17,7 +17,7 @@ import pytest
 
 from tests.command import buildperm, is_orderly, kill_group, start
 from tests.programs import program_text
-from tests.redteam.packages import crate, learnt, workspace
+from tests.redteam.packages import crate, lock_file_text, workspace
 
 TWO_FACED = program_text("two_faced.rs")
 ONE_FACE = ("-p", "two-faced")
@@ -78,7 +78,7 @@ def test_all_runs_are_asked_about_once_kept_and_told(twice: Path, tmp_path: Path
     decided = buildperm("learn", "--no-tui", "--accept", "medium", folder=folder)
 
     assert decided.returncode == 0, decided.stderr
-    assert f'"read {SECRET}"' in learnt(folder)
+    assert f'"read {SECRET}"' in lock_file_text(folder)
     assert buildperm("check", folder=folder).returncode == 0
     assert buildperm("ci", folder=folder).returncode == 0
     why = buildperm("why", "two-faced", f"read:{SECRET}", folder=folder)
@@ -101,10 +101,10 @@ def test_what_one_context_shows_is_not_replaced_by_what_another_does(tmp_path: P
     told = buildperm("learn", "--no-tui", "--accept", "medium", folder=folder)
 
     assert told.returncode == 0, told.stderr
-    assert f'"read {SECRET}"' in learnt(folder)
+    assert f'"read {SECRET}"' in lock_file_text(folder)
     reviewed = buildperm("review", "--no-tui", "--", "check", "-p", "second", folder=folder)
     assert reviewed.returncode == 0, reviewed.stderr
-    assert f'"read {SECRET}"' in learnt(folder)
+    assert f'"read {SECRET}"' in lock_file_text(folder)
 
 
 def test_a_run_that_fails_is_not_forgotten_for_one_that_does_not(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_run_that_fails_is_not_forgotten_for_one_that_does_not(tmp_path: Path)
     assert "going on under the new grants" in told.stderr  # The second round is harmless.
     assert told.returncode == 3, told.stderr
     assert "1 decision left undecided" in told.stderr
-    assert 'crate = "turncoat"' not in learnt(folder)
+    assert 'crate = "turncoat"' not in lock_file_text(folder)
     assert buildperm("check", folder=folder).returncode == 21
 
 
@@ -270,7 +270,7 @@ def test_a_run_whose_supervisor_was_killed_is_a_finding(tmp_path: Path) -> None:
             kill_group(started)
         assert started.returncode == status, said
         assert "killer 0.1.0: a run of it was not recorded to its end" in said
-    assert 'crate = "killer"' not in learnt(folder)
+    assert 'crate = "killer"' not in lock_file_text(folder)
 
 
 @pytest.mark.slow
@@ -290,4 +290,4 @@ def test_a_run_whose_recording_cannot_be_written_is_a_finding(tmp_path: Path) ->
         said = told.stdout + told.stderr
         assert told.returncode == status, said
         assert "filling 0.1.0: a run of it was not recorded to its end" in said
-    assert 'crate = "filling"' not in learnt(folder)
+    assert 'crate = "filling"' not in lock_file_text(folder)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.programs import program_text
-from tests.redteam.attempted_calls import said
+from tests.redteam.attempted_calls import call_outcomes
 
 if TYPE_CHECKING:
     from tests.bench import Bench
@@ -25,7 +25,7 @@ def test_a_file_that_is_only_readable_keeps_its_attributes(
 file = open(os.environ["CARGO_MANIFEST_DIR"] + "/victim")
 tries("set", lambda: fcntl.ioctl(file, {number}, bytes(32)))
 """
-    assert said(bench, body) == ["set 1"], name
+    assert call_outcomes(bench, body) == ["set 1"], name
 
 
 BTRFS_SUBVOL_CREATE, BTRFS_SNAP_CREATE_V2, BTRFS_SNAP_DESTROY = 0x5000940E, 0x50009417, 0x5000940F
@@ -51,12 +51,12 @@ def test_a_folder_that_may_be_listed_takes_no_commands(
 folder = os.open(os.environ["CARGO_MANIFEST_DIR"], os.O_RDONLY)
 tries("command", lambda: fcntl.ioctl(folder, {number}, bytearray({size})))
 """
-    assert said(bench, body) == ["command 1"], name
+    assert call_outcomes(bench, body) == ["command 1"], name
 
 
 def test_what_only_tells_something_or_copies_is_left_to_the_file_system(bench: Bench) -> None:
     body = program_text("changes_flags.py")
-    assert said(bench, body) == []
+    assert call_outcomes(bench, body) == []
 
 
 def test_no_socket_sets_up_the_network(bench: Bench) -> None:
@@ -64,4 +64,4 @@ def test_no_socket_sets_up_the_network(bench: Bench) -> None:
 request = struct.pack("16sh22x", b"lo", 0)
 tries("SIOCGIFFLAGS", lambda: fcntl.ioctl(socket.socket(), 0x8913, request))
 """
-    assert said(bench, body) == ["SIOCGIFFLAGS 1"]
+    assert call_outcomes(bench, body) == ["SIOCGIFFLAGS 1"]

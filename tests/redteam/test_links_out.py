@@ -18,7 +18,7 @@ from buildperm.sandbox import machine
 from buildperm.tracer.recording import reader
 from buildperm.workflow.build_outcome import propose
 from tests.programs import program_text
-from tests.redteam.attempted_calls import said
+from tests.redteam.attempted_calls import call_outcomes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,7 +90,7 @@ def outcomes(bench: Bench, cases: tuple[tuple[str, str, str], ...]) -> dict[str,
         for kind, _, path in cases
     )
     body = body.replace("execs(", "runs(")
-    lines = said(bench, body)
+    lines = call_outcomes(bench, body)
     return {line.partition(" ")[0]: line.partition(" ")[2] for line in lines}
 
 
