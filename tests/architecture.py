@@ -83,14 +83,30 @@ def _contracts() -> list[dict[str, object]]:
 
 
 def _meaning(contract: Mapping[str, object]) -> str:
-    sources, forbidden, among = (
-        ", ".join(f"`{name.removeprefix('buildperm.')}`" for name in _names(contract, key))
-        for key in ("source_modules", "forbidden_modules", "modules")
-    )
-    if contract["type"] == "forbidden":
-        direct = contract.get("allow_indirect_imports") in (True, "True", "true")
-        return f"{sources} must not import {forbidden}{'' if direct else _INDIRECT}"
-    return f"{contract['type']}: {among}"
+    """Say what a contract forbids, to whom, and where that does not hold."""
+    if contract["type"] != "forbidden":
+        return f"{contract['type']}: {_listed(_names(contract, 'modules'))}"
+    sources, forbidden = _names(contract, "source_modules"), _names(contract, "forbidden_modules")
+    direct = contract.get("allow_indirect_imports") in (True, "True", "true")
+    said = f"{_who(sources)} must not import {_listed(forbidden)}{'' if direct else _INDIRECT}"
+    allowed = [each.replace("buildperm.", "") for each in _names(contract, "ignore_imports")]
+    return said + "".join(f"; except `{each}`" for each in allowed)
+
+
+def _who(sources: list[str]) -> str:
+    """Name rooms by what they have in common, where that is shorter than to list them."""
+    order = [f"buildperm.{room}" for layer in layers() for room in layer]
+    others = [f"`{each.removeprefix('buildperm.')}`" for each in order if each not in sources]
+    if set(sources) <= set(order) and len(others) <= 2:
+        return f"Every room but {' and '.join(others)}"
+    lowest = order[order.index(sources[0]) :] if sources[0] in order else []
+    if set(sources) == set(lowest):
+        return f"`{sources[0].removeprefix('buildperm.')}` and all below it"
+    return _listed(sources)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(f"`{name.removeprefix('buildperm.')}`" for name in names)
 
 
 def _names(contract: Mapping[str, object], key: str) -> list[str]:
