@@ -7,22 +7,22 @@ from typing import ClassVar
 
 
 class ExitCode(IntEnum):
-    """What the process exit status says; Cargo's own status is passed on where Cargo failed."""
+    """The exit status of the command; where Cargo fails, its own status is passed on."""
 
     OK = 0
     """Everything asked for was done."""
     USAGE = 2
-    """Wrong words on the command line, or input that cannot be read."""
+    """Wrong arguments, or input that cannot be read."""
     UNDECIDED = 3
     """Proposals are left that nobody has allowed or denied."""
     REFUSED = 20
     """A build script tried what it was not granted, or was failed by buildperm."""
     NOT_REVIEWED = 21
-    """Nobody has reviewed a build script as it is now, or grants are wider than `--against` has."""
+    """A build script was not reviewed as it is now, or grants are wider than in `--against`."""
     UNUSED = 22
     """A grant was not used, and `--deny-unused` was given."""
     CANNOT_ENFORCE = 23
-    """A build script could not be held, or it is not known whether one was, or what it did."""
+    """A build script could not be held, or nobody knows whether it was or what it did."""
     INTERRUPTED = 130
     """Ctrl+C or SIGTERM."""
 
@@ -34,7 +34,7 @@ class BuildpermError(Exception):
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
-        self.hint = hint  # One imperative sentence; empty where nothing helps.
+        self.hint = hint  # One imperative sentence; empty where there is none to give.
 
     def __str__(self) -> str:
         message = super().__str__()
@@ -42,6 +42,6 @@ class BuildpermError(Exception):
 
 
 class CannotEnforceError(BuildpermError):
-    """Something cannot be held, or is not known to have been; the message says which, and what."""
+    """A build script cannot be held, or nobody knows whether it was; the message says which."""
 
     exit_code = ExitCode.CANNOT_ENFORCE

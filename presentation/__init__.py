@@ -1,1 +1,6 @@
-"""What screens and plain text share: wording, agenda, sentences, prompts. Knows no textual."""
+"""What the screens and plain text share: wording, agenda, facts, plain prompts. Knows no textual.
+
+Sentences for somebody who is deciding or asking at this terminal are made here. Sentences that a
+run leaves behind, to be read later, elsewhere or by a machine, are made in `report`, which knows
+nothing of this room.
+"""

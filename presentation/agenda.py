@@ -1,6 +1,6 @@
-"""What the screens and the plain-text questions ask of a review; knows no terminal.
+"""What the screens and the plain prompts ask of a review; knows no terminal.
 
-What may be decided, and what a decision means, is for `policy.review` to say.
+`policy.review` says what may be decided and what a decision means.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from buildperm.errors import BuildpermError
 from buildperm.policy.decision import Answer
 from buildperm.policy.proposal import Reason
 from buildperm.policy.review_state import BATCH_LIMIT
-from buildperm.presentation.behaviour import is_new
+from buildperm.presentation.comparison_facts import is_new
 from buildperm.presentation.wording import is_unreadable
 from buildperm.printable import shown
 
@@ -42,7 +42,7 @@ class ProposalGroup:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What tells it from all others."""
+        """What no other group has."""
         return self.crate, self.version
 
 
@@ -102,7 +102,7 @@ class Agenda:
         return ""
 
     def add(self, proposals: Sequence[Proposal]) -> None:
-        """Show proposals that have come up meanwhile, and everything else again."""
+        """Add proposals that have come up meanwhile, and show everything."""
         self._review.add(proposals)
         self.filter("")
 
@@ -153,19 +153,19 @@ class Agenda:
 
     @property
     def is_settled(self) -> bool:
-        """Whether everything there is has been looked at and nothing waits for an answer.
+        """Whether there are proposals and none of them waits for an answer.
 
-        Then there is something to keep even where Cargo.toml stays as it is: what was seen.
+        Then what was seen can be kept, even where Cargo.toml stays as it is.
         """
         return bool(self._review.proposals) and not self._review.counts().open
 
     @property
     def has_answers(self) -> bool:
-        """Whether anything has been said yet."""
+        """Whether anything has been answered yet."""
         return any(self.answer(proposal) is not Answer.UNDECIDED for proposal in self._shown)
 
     def answer(self, proposal: Proposal) -> Answer:
-        """Return what has been said about a proposal."""
+        """Return the answer to a proposal."""
         return self._review.decision(proposal.id).answer
 
     def rung(self, proposal: Proposal) -> int:
@@ -206,7 +206,7 @@ class Agenda:
         return None
 
     def blocked(self, group: ProposalGroup | None, proposal: Proposal | None) -> frozenset[str]:
-        """Return the names of the actions that would do nothing now, the cursor being there."""
+        """Return the names of the actions that would do nothing where the cursor is."""
         names: set[str] = set()
         if not self._review.can_undo:
             names.add("undo")
@@ -266,7 +266,7 @@ class Agenda:
         return len(entry.picked) if entry is not None else 0
 
     def acceptable(self, proposals: Sequence[Proposal]) -> list[Proposal]:
-        """Return those that may be allowed in one step: by their risk, and since all is shown."""
+        """Return those that one step may allow: low enough in risk, and readable in full."""
         ids = set(self._review.acceptable(BATCH_LIMIT, (each.id for each in proposals)))
         return [each for each in proposals if each.id in ids and not is_unreadable(each)]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from buildperm.errors import BuildpermError
-from buildperm.presentation.facts import explain
 from buildperm.presentation.front_end import ReviewEnd
+from buildperm.presentation.proposal_facts import explain
 from buildperm.presentation.unified_diff import WHOLE, compare
 from buildperm.printable import shown
 

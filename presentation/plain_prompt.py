@@ -1,7 +1,7 @@
 """The review as plain text: numbered questions, one fact per line, nothing redrawn.
 
-The same decisions as on the screens, for a dumb terminal, a screen reader or somebody who wants it
-so. Where nobody can answer, nothing is asked: what is undecided is listed.
+The decisions are the same as on the screens. It is for dumb terminals, for screen readers, and for
+`--no-tui`. Where nobody can answer it asks nothing and lists what is undecided.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from buildperm.policy.decision import Answer
 from buildperm.policy.proposal import Reason, Risk
-from buildperm.presentation import behaviour
+from buildperm.presentation import comparison_facts
 from buildperm.presentation.agenda import DUE, Agenda
 from buildperm.presentation.closing_prompt import ClosingPrompt
-from buildperm.presentation.facts import facts, rule_facts
 from buildperm.presentation.front_end import ReviewEnd
 from buildperm.presentation.prompt_terminal import PromptEndedError, PromptTerminal
+from buildperm.presentation.proposal_facts import facts, rule_facts
 from buildperm.presentation.wording import (
     LEFT_FOR_LATER,
     LISTED_AS,
@@ -152,14 +152,14 @@ class _Conversation:
             self.terminal.say(f"{crate}: {shown(proposal.title)} ({word})")
 
     def _undecided(self) -> Iterator[Proposal]:
-        """Yield what has not been answered; what was left for later in an earlier session too."""
+        """Yield what is not answered, including what an earlier session left for later."""
         for proposal in self.agenda.shown:
             waiting = self.agenda.answer(proposal) in (Answer.UNDECIDED, Answer.LATER)
             if waiting and proposal.id not in self._asked:
                 yield proposal
 
     def _decide(self) -> None:
-        """Ask until nothing is undecided but what was left for later."""
+        """Ask until nothing is undecided except what was left for later."""
         while True:
             waiting = list(self._undecided())
             if not waiting:
@@ -233,7 +233,7 @@ class _Conversation:
         return True
 
     def _show_newcomer(self, proposal: Proposal) -> str:
-        """Let a build script be looked at that there is nothing to decide about."""
+        """Show a new build script that leaves nothing to decide."""
         self._asked.add(proposal.id)
         offered = "o q, Enter goes on" if self._can_compare(proposal) else "q, Enter goes on"
         while True:
@@ -257,9 +257,9 @@ class _Conversation:
         comparison = self.agenda.comparison_of(proposal)
         if comparison is not None and key not in self._compared:
             self._compared.add(key)
-            self.terminal.say(*behaviour.facts(comparison))
+            self.terminal.say(*comparison_facts.facts(comparison))
 
     def _say_sources(self, proposal: Proposal) -> None:
         comparison = self.agenda.comparison_of(proposal)
         if comparison is not None:
-            self.terminal.say(*behaviour.source_lines(comparison))
+            self.terminal.say(*comparison_facts.source_lines(comparison))

@@ -1,4 +1,4 @@
-"""Unified diffs of text that somebody else chose, fit to be shown; knows no terminal."""
+"""Unified diffs of foreign text, printable; knows no terminal."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from buildperm.policy.comparison import SourceChange
 
 MOST_LINES: Final = 2_000
-"""Lines of one side that are compared, those at both ends that are the same not counted."""
+"""Lines of one side that are compared, not counting equal ones at both ends."""
 
 WHOLE: Final = 1_000_000
-"""Lines of a text of our own making, of which nothing may be left out."""
+"""For a text that we made ourselves and that must be shown whole."""
 
 MOST_IN_ALL: Final = 10_000
 """Lines of all files together that are shown."""
@@ -62,7 +62,7 @@ def compare(before: bytes, after: bytes, most: int = MOST_LINES) -> Hunks:
 
 
 def _compare(before: bytes, after: bytes, most: int, most_pairs: int) -> tuple[Hunks, int]:
-    """Compare two texts; return how many pairs of equal lines were tried, too."""
+    """Compare two texts; also return how many pairs of equal lines were tried."""
     notes = [
         f"Cut after {_MOST_BYTES:,} bytes; there are {len(raw):,}."
         for raw in (before, after)
@@ -116,7 +116,7 @@ def _lines(raw: bytes) -> list[str]:
 
 
 def _take_carriage_returns(lines: list[str]) -> bool:
-    """Take the carriage return off each line where each has one; tell whether that was so."""
+    """Strip the carriage returns if every line ends in one; return whether it did."""
     if not lines or not all(line.endswith("\r") for line in lines):
         return False
     lines[:] = [line[:-1] for line in lines]
@@ -124,7 +124,7 @@ def _take_carriage_returns(lines: list[str]) -> bool:
 
 
 def _middle(old: Sequence[str], new: Sequence[str]) -> tuple[int, int, int]:
-    """Return what is left between the lines that both have at both ends, but for the context."""
+    """Return the range that differs, with some context on both ends."""
     most = min(len(old), len(new))
     start = next((at for at in range(most) if old[at] != new[at]), most)
     end = next((at for at in range(most - start) if old[-1 - at] != new[-1 - at]), most - start)
@@ -148,7 +148,7 @@ def _unified(old: Sequence[str], new: Sequence[str], start: int) -> Iterator[str
 
 
 def _replaced(old: Sequence[str], new: Sequence[str], start: int) -> Iterator[str]:
-    """Yield one hunk that takes everything away and puts everything in its place."""
+    """Yield one hunk that replaces everything."""
     yield f"@@ -{_span(0, len(old), start)} +{_span(0, len(new), start)} @@"
     yield from (f"-{_fit(line)}" for line in old)
     yield from (f"+{_fit(line)}" for line in new)
@@ -166,7 +166,7 @@ def _fit(line: str) -> str:
 
 
 def _is_binary(name: str, raw: bytes) -> bool:
-    """Tell whether showing it would tell nobody anything; Rust is always shown."""
+    """Tell whether a file is binary, and so not worth showing; Rust never is."""
     if name.endswith(".rs") or not raw:
         return False
     text = raw[:_MOST_BYTES].decode("utf-8", "surrogateescape")

@@ -1,4 +1,4 @@
-"""Words, glyphs and shortenings that the screens and the plain text share; knows no terminal."""
+"""Words and glyphs that the screens and the plain prompts share; knows no terminal."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ LISTED_AS: Final = {
     Reason.UNUSED: "unused grant",
     Reason.NEWCOMER: "new build script, nothing to decide",
 }
-"""Stands in a list where the risk would stand, where there is something to say."""
+"""What a list shows in place of the risk; empty where it shows the risk."""
 
 LEFT_FOR_LATER: Final = {
     Reason.ASKED: "Left for later; it stays refused.",
@@ -69,7 +69,7 @@ LEFT_FOR_LATER: Final = {
     Reason.UNUSED: "Left for later; the grant stays.",
     Reason.NEWCOMER: "",
 }
-"""Says what becomes of it."""
+"""What leaving it for later means."""
 
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
 
@@ -105,7 +105,7 @@ def chain_text(chain: tuple[str, ...]) -> str:
 
 
 def answer_word(proposal: Proposal, answer: Answer) -> str:
-    """Return how an answer about a proposal is told once it is given."""
+    """Return the word for an answer, given what the proposal is about."""
     match proposal.reason, answer:
         case ((Reason.UNUSED | Reason.DORMANT), Answer.ALLOW):
             return "kept"
@@ -120,7 +120,7 @@ def answer_word(proposal: Proposal, answer: Answer) -> str:
 
 
 def reason_text(reason: Reason) -> str:
-    """Say what an answer means where it is not about what was seen; nothing where it is."""
+    """Say why a proposal is listed and what the answers do; empty for a plain question."""
     match reason:
         case Reason.COVERED:
             return "New, but already allowed by a grant: a is fine with it, d denies it."
@@ -138,7 +138,7 @@ def reason_text(reason: Reason) -> str:
 
 
 def short_title(proposal: Proposal) -> str:
-    """Return a title for where the reason is told beside it."""
+    """Return a title for a place that shows the reason as well."""
     if proposal.reason is not Reason.COVERED or not proposal.evidence:
         return shown(proposal.title)
     kinds = dict.fromkeys(access.kind for access in proposal.evidence)
@@ -147,12 +147,12 @@ def short_title(proposal: Proposal) -> str:
 
 
 def version_text(version: str) -> str:
-    """Return a version, or what stands for that of a crate that is not there any more."""
+    """Return a version, or `(gone)` for a crate that is no longer there."""
     return shown(version) or "(gone)"
 
 
 def is_unreadable(proposal: Proposal) -> bool:
-    """Tell whether something that an approval would stand for is too long to be shown."""
+    """Tell whether an approval would cover something that is too long to be shown."""
     return len(proposal.title) > LONGEST_SHOWN or any(
         len(text) > LONGEST_SHOWN for choice in proposal.ladder for text in _texts(choice)
     )

@@ -1,4 +1,4 @@
-"""What one run of Cargo under buildperm came to, ready to be told to people and machines."""
+"""The result of one run of Cargo under buildperm, before it takes the form of a report."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class LeftOut:
 
     @property
     def remedy(self) -> str:
-        """Say how to go on, in a sentence."""
+        """Return a sentence that says what to do about it."""
         below = "/**" if self.rule.pattern.endswith("/**") else ""
         return (
             f"Find out who made the link. If it is meant, grant `{self.leads_to}{below}` by its "
@@ -66,7 +66,7 @@ class ScriptRun:
 
     @property
     def told(self) -> tuple[str, ...]:
-        """What it tells its dependents that leads out of what is its own: `root=/opt/x`."""
+        """Metadata for its dependents that leads outside of its own folders: `root=/opt/x`."""
         mark = "metadata="
         return tuple(
             access.target[len(mark) :]

@@ -63,7 +63,7 @@ class Diagnosis:
     exit_code: int
 
     def lacks(self) -> Iterator[Lack]:
-        """Yield what is missing, the gravest first."""
+        """Yield what is missing, the worst first."""
         yield from _of_machine(self.surroundings)
         yield from _of_kernel(self.runtimes)
         for index, one in enumerate(self.runtimes):
@@ -132,7 +132,7 @@ def _of_machine(here: Surroundings) -> Iterator[Lack]:
 
 
 def _of_kernel(runtimes: tuple[Trialled, ...]) -> Iterator[Lack]:
-    """Yield what newer kernels would keep the runtime that is available here from leaving open."""
+    """Yield what this machine's runtime leaves open and a newer kernel would close."""
     proofs = [each.proof for each in runtimes if each.proof is not None]
     if not proofs:
         return

@@ -1,4 +1,4 @@
-"""Findings: what every report tells, one after the other, each in its own format."""
+"""Findings: what every report contains, each format in its own way."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one command found out; every format is a function from it to a text."""
+    """The result of one command; every format is a function from it to a text."""
 
     run: BuildRun | None  # None where nothing was built.
     findings: tuple[Finding, ...]

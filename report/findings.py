@@ -1,4 +1,4 @@
-"""Makes findings: of a run, of what nobody has reviewed, of grants that are not used."""
+"""Makes findings from a run, from unreviewed build scripts, and from unused grants."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from buildperm.report.text import count, of_access, rule_lines
 from buildperm.rules.pattern import matches
 
 REVIEW = "buildperm review"
-"""What to run next, whatever was found."""
+"""The next command, whatever the finding."""
 
 _LISTED = 10  # Accesses told in words; all of them are in `Finding.evidence`.
 _TITLE_MOST = 300  # Characters.
@@ -56,7 +56,7 @@ def of_build(run: BuildRun, places: GrantLines, *, level: Level = Level.ERROR) -
 def of_pending(
     pending: Iterable[Pending], places: GrantLines, *, level: Level = Level.ERROR
 ) -> list[Finding]:
-    """Tell which build scripts were not reviewed as they are now."""
+    """Return a finding for each build script that was not reviewed as it is now."""
     return _distinct(_not_reviewed(one, places, level) for one in pending)
 
 
@@ -67,7 +67,7 @@ def of_unused(
     level: Level = Level.WARNING,
     ways: Mapping[tuple[str, str], tuple[str, ...]] | None = None,
 ) -> list[Finding]:
-    """Tell which grants were not made use of.
+    """Yield a finding for each unused grant.
 
     Args:
         unused: Crate, version (may be empty), and grants as `Snapshot.unused` has them:
@@ -84,7 +84,7 @@ def of_unused(
 
 
 def fingerprint(rule: str, crate: str, targets: Iterable[str]) -> str:
-    """Return what stays the same over runs, versions and lines for one thing that was found."""
+    """Return a digest of what was found that stays the same over runs, versions and lines."""
     return _hash("\0".join((rule, crate, *sorted(targets))))
 
 
@@ -137,7 +137,7 @@ def _told(evidence: tuple[Access, ...]) -> Iterator[str]:
 
 
 def _not_opened(script: ScriptRun, evidence: Iterable[Access]) -> Iterator[str]:
-    """Say which grants look as if they allowed it."""
+    """Name the grants that seem to allow it but do not."""
     told = list(evidence)
     for one in script.left_out:
         if any(map(one.is_about, told)):
@@ -260,7 +260,7 @@ def _details(lines: Iterable[str]) -> tuple[str, ...]:
 
 
 def _distinct(findings: Iterable[Finding]) -> list[Finding]:
-    """Tell apart findings of one run with the same fingerprint, as two versions of a crate have."""
+    """Make fingerprints unique within a run: two versions of a crate would share one."""
     seen: dict[str, int] = {}
     distinct: list[Finding] = []
     for finding in findings:

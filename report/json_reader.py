@@ -1,10 +1,10 @@
-"""Reads a JSON report back, to decide here about what was refused elsewhere.
+"""Reads a JSON report back, so that what was refused elsewhere can be decided here.
 
 A report comes from a machine that nobody here controls and repeats what build scripts have chosen.
-So nothing in it is taken for granted: everything has a size and a type, names are what the notation
-writes, and all that judges is thrown away. Whether an access is sensitive is found out anew, no
-access is free, and proposals are made from this workspace's own grants. A forged report can make
-somebody look at something; what a person may allow is the same as without it.
+So nothing in it is trusted: sizes and types are checked, names must be in notation, and judgements
+are thrown away. Whether an access is sensitive is judged anew, no access is free, and proposals are
+made from this workspace's own grants. A forged report can make a person look at something; it
+cannot widen what that person may allow.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Finds the line of Cargo.toml that a finding is about, for whoever shows reports beside files."""
+"""Finds the line of Cargo.toml that a finding is about, for viewers that show both."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PRESETS = "presets"
 
 
 class GrantLines:
-    """The lines of one Cargo.toml; each is the closest to what it is asked for, 1 at worst."""
+    """Finds lines in one Cargo.toml: the closest to what was asked for, or 1."""
 
     def __init__(self, raw: bytes, path: Path) -> None:
         """Read the Cargo.toml `raw`, which lies at `path`.
@@ -59,7 +59,7 @@ class GrantLines:
         targets: Iterable[str],
         way: Sequence[str] = (),
     ) -> int:
-        """Return the line of a crate's grants of one kind, of the very one if it names a target."""
+        """Return the line of a crate's grants of one kind, or of the grant of one target."""
         return self._of_list(crate, version, str(kind), targets, way)
 
     def of_grant(self, crate: str, version: str, grant: str, way: Sequence[str] = ()) -> int:
@@ -99,7 +99,7 @@ class GrantLines:
             yield key, _spec(key)
 
     def _key(self, crate: str, version: str) -> str:
-        """Return the key that the grants of one version stand under; empty if there is none."""
+        """Return the key of the grants of one version; empty if there are none."""
         wanted = _spec(crate)
         if (wanted.version or not version) and any(key == crate for key, _ in self._crates):
             return crate
@@ -112,7 +112,7 @@ class GrantLines:
         return max(fitting, default=(0, ""))[1]
 
     def _line(self, path: Keys) -> int:
-        """Return the line of what stands in the file under exactly this path, 1 if nothing does."""
+        """Return the line of what the file has under exactly this path; 1 if nothing."""
         if path not in self._lines:
             there = path in self._layout.places
             self._lines[path] = self._layout.line(path) if there else 1
@@ -154,7 +154,7 @@ def _begins(version: str, prefix: str) -> bool:
 
 
 def _dependencies(document: dict[str, Any]) -> Iterator[tuple[str, Keys]]:
-    """Yield the names of packages that the file depends on, with where it says so."""
+    """Yield the names of the dependencies and the places that name them."""
     tables: list[tuple[str, ...]] = [("workspace", "dependencies")]
     tables += [(name,) for name in _DEPENDENCIES]
     targets = document.get("target")

@@ -62,7 +62,7 @@ def patch(raw: bytes, proposals: Iterable[Proposal], path: Path, name: str = "Ca
 
 
 def _why_closed(proposal: Proposal, had: CrateGrants) -> str:
-    """Say why a grant may only be told, not proposed; empty if it may."""
+    """Return why the patch may only mention a grant, not propose it; empty if it may."""
     narrowest = proposal.ladder[0]
     if proposal.locked or any(validation.to_grant(rule, reason="") for rule in narrowest.rules):
         return "only a person can decide about this"
@@ -99,7 +99,7 @@ def _comment(text: str) -> str:
 
 
 def _with_comments(raw: bytes, comments: Mapping[str, list[str]], path: Path) -> bytes:
-    """Put comments above the tables of their crates, or at the end where a crate has none."""
+    """Put comments above the tables of their crates, or at the end for crates without one."""
     text, document = manifest.parse(raw, path)
     crates = (*manifest.table_path(document), "crates")
     newline = "\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n"

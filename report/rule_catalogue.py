@@ -19,7 +19,7 @@ NEWLY_REVIEWED = "newly-reviewed"
 
 @dataclass(frozen=True, slots=True)
 class RuleText:
-    """One rule of findings in words; its name never changes, whatever its words become."""
+    """One rule of findings in words; the words may change, the name never does."""
 
     rule: str  # As in `Finding.rule`.
     name: str  # In one word, for lists.

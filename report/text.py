@@ -42,13 +42,13 @@ def rule_lines(proposal: Proposal, choice: Choice) -> list[str]:
 
 
 def undecided(proposal: Proposal) -> str:
-    """Say in one line what is still to be decided, and how grave it is."""
+    """Name an undecided proposal and its risk, in one line."""
     risk = proposal.risk.name.lower()
     return f"undecided: {proposal.crate} {proposal.version}: {proposal.title} ({risk})"
 
 
 def warnings(scripts: Iterable[ScriptRun]) -> Iterator[str]:
-    """Tell where a recording does not hold all that was done: what was not seen is not asked."""
+    """Yield a warning for each recording that is incomplete: nobody is asked about the rest."""
     for script in scripts:
         who = f"{script.crate} {script.version}"
         if script.failure:
@@ -60,7 +60,7 @@ def warnings(scripts: Iterable[ScriptRun]) -> Iterator[str]:
 
 
 def notes(scripts: Iterable[ScriptRun]) -> Iterator[str]:
-    """Tell what nobody has to decide about and somebody may want to look at."""
+    """Yield what needs no decision but may be worth a look."""
     for script in scripts:
         who = f"{script.crate} {script.version}"
         number = len(script.programs) + script.programs_unlisted
@@ -88,7 +88,7 @@ def way(run: ScriptRun) -> str:
 
 
 def findings(run: BuildRun) -> Iterator[str]:
-    """Tell, line by line, who did what beyond the grants and how to go on."""
+    """Yield lines about who did what beyond the grants, and what would allow it."""
     for script in run.offenders:
         yield f"{script.crate} {script.version}"
         if len(script.way) > 1:
@@ -103,7 +103,7 @@ def findings(run: BuildRun) -> Iterator[str]:
 
 
 def of_findings(findings: Iterable[Finding]) -> Iterator[str]:
-    """Tell, line by line, what is to be known about each crate, the gravest crate first."""
+    """Yield the findings line by line, crate by crate, the worst crate first."""
     ranks: dict[tuple[str, str], int] = {}
     ordered = worst_first(findings)
     for finding in ordered:
@@ -131,7 +131,7 @@ def of_findings(findings: Iterable[Finding]) -> Iterator[str]:
 
 
 def document(report: Report) -> str:
-    """Write `report`: a block for each crate, then what it comes to and how to go on."""
+    """Write `report`: a block for each crate, then a summary and the next command."""
     lines = [*of_findings(report.findings), *_closing(report)]
     return "".join(f"{log_line(line)}\n" for line in lines)
 
@@ -181,7 +181,7 @@ def _finding(proposal: Proposal) -> Iterator[str]:
 
 
 def of_access(access: Access) -> str:
-    """Say what was touched, how that went and how often."""
+    """Describe an access: its target, its outcome, and how often it was seen."""
     outcome = {
         Outcome.DONE: "done, this runtime could not prevent it",
         Outcome.FAILED: "failed of its own",
@@ -205,7 +205,7 @@ def table(rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
 
 
 def summary(scripts: Iterable[ScriptRun]) -> Iterator[str]:
-    """Count events, accesses and what is to be decided for each build script."""
+    """Yield a table that counts events, accesses and decisions of each build script."""
     yield from table(
         [
             ("build script", "events", "accesses", "decisions"),

@@ -1,4 +1,4 @@
-"""Makes findings of what is wider than in another commit, and of what counts as reviewed since."""
+"""Makes findings about grants that are wider than in another commit, and new reviews."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Snapshots = Mapping[tuple[str, str], Snapshot]
 def of_wider(
     changes: Iterable[WiderGrant], places: GrantLines, against: str, *, level: Level
 ) -> Iterator[Finding]:
-    """Tell what became wider.
+    """Yield a finding for each grant that became wider.
 
     Args:
         changes: All of it.

@@ -14,7 +14,6 @@ from buildperm.policy.access import Outcome
 from buildperm.policy.proposal import Reason, Risk
 from buildperm.rules.limits import DEFAULTS
 from buildperm.rules.pattern import TOKENS
-from buildperm.tui import bindings
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -89,7 +88,7 @@ def test_every_word_of_the_filter_is_explained_and_understood() -> None:
 def test_every_key_of_the_table_is_bound() -> None:
     names = {"[": "left_square_bracket", "]": "right_square_bracket", "/": "slash"}
     names["?"] = "question_mark"
-    bound = {key for each in bindings.INBOX for key in str(getattr(each, "key", "")).split(",")}
+    bound = {key for each in key_bindings.INBOX for key in str(getattr(each, "key", "")).split(",")}
     told = [key for row in table("review.md", "key") for key in quoted(row[0])]
 
     assert len(told) > 10

@@ -1,4 +1,4 @@
-"""The review as an application of its own, which returns how it ended."""
+"""The review as a Textual application, which returns how it ended."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 
 from buildperm.presentation.agenda import Agenda
-from buildperm.presentation.facts import explain
 from buildperm.presentation.front_end import ReviewEnd
+from buildperm.presentation.proposal_facts import explain
 from buildperm.printable import shown
-from buildperm.tui.key_guard import KeyGuard
 from buildperm.tui.screens.diff import Checked, DiffScreen
 from buildperm.tui.screens.help import HelpScreen
 from buildperm.tui.screens.inbox import InboxScreen
 from buildperm.tui.screens.leave import LeaveScreen
+from buildperm.tui.type_ahead import TypeAheadGuard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -72,11 +72,11 @@ class ReviewApp(App[ReviewEnd]):
         self._agenda = Agenda(review, journal, comparisons)
         self._preview = preview
         self._verify = verify
-        self._guard = KeyGuard(clock)
+        self._guard = TypeAheadGuard(clock)
         self._inbox = InboxScreen(
             self._agenda,
             self._guard,
-            KeyGuard(clock),
+            TypeAheadGuard(clock),
             heading=shown(heading),
             summary=shown(summary),
             scripts=scripts,
@@ -101,7 +101,7 @@ class ReviewApp(App[ReviewEnd]):
         return self._inbox
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Offer every key that does something here, and the themes."""
+        """List every key that does something here, and the themes."""
         for active in screen.active_bindings.values():
             binding = active.binding
             if active.enabled and binding.tooltip and binding.id:
@@ -117,7 +117,7 @@ class ReviewApp(App[ReviewEnd]):
         self.push_screen(screen, self._take_check)
 
     def action_leave(self) -> None:
-        """Ask what to do with the decisions; leave at once where there is nothing to keep."""
+        """Ask what to do with the decisions; leave at once if there are none."""
         counts = self._agenda.counts()
         decided = counts.allowed + counts.denied
         if not (decided or self._agenda.is_settled):

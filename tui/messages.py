@@ -1,4 +1,4 @@
-"""What workers on other threads tell the screens."""
+"""Messages from workers on other threads to the screens."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class VerifyProgressed(Message, bubble=False):
     crate: str
 
     def can_replace(self, message: Message) -> bool:
-        """Only the latest counts where several wait."""
+        """Let a later message replace an earlier one that still waits."""
         return isinstance(message, VerifyProgressed)
 
 

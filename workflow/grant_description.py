@@ -12,7 +12,7 @@ from buildperm.policy.compilation import Withheld
 from buildperm.policy.kinds import Kind
 from buildperm.policy.presets import PRESETS
 from buildperm.policy.snapshot import Seen
-from buildperm.presentation import sentences
+from buildperm.presentation import explanation_text
 from buildperm.presentation.wording import risk_word
 from buildperm.printable import shown
 from buildperm.workflow import evidence
@@ -47,7 +47,7 @@ class GrantDescription:
         for grant in table.grants:
             yield from self._grant(grant)
         for denial in table.denials:
-            yield f"  may not {sentences.deed(denial.rule.kind, [denial.rule.pattern])}"
+            yield f"  may not {explanation_text.deed(denial.rule.kind, [denial.rule.pattern])}"
             other = f" [{shown(denial.key)}]" if denial.key != table.key else ""
             yield f"      {self._at(denial.line)}{other}"
         if not (table.grants or table.denials):
@@ -63,9 +63,9 @@ class GrantDescription:
 
     def _grant(self, grant: Grant) -> Iterator[str]:
         if grant.rule is None:
-            yield f"  may {sentences.preset(grant.preset)}"
+            yield f"  may {explanation_text.preset(grant.preset)}"
         else:
-            yield f"  may {sentences.deed(grant.rule.kind, [grant.rule.pattern])}"
+            yield f"  may {explanation_text.deed(grant.rule.kind, [grant.rule.pattern])}"
         yield f"      {self._at(grant.line)}"
         yield f"      {risk_word(grant.risk)} risk: {shown(grant.why)}"
         if grant.rule is None and self.is_asked:
@@ -121,7 +121,7 @@ def _seen(table: GrantTable) -> Iterator[str]:
                 targets = [seen.target for seen in group]
                 more = len(targets) - _MOST_SEEN
                 told = "" if outcome is Outcome.DONE else f"{outcome}: "
-                told += sentences.deed(kind, targets[:_MOST_SEEN])
+                told += explanation_text.deed(kind, targets[:_MOST_SEEN])
                 yield f"      {told}{f' and {more} more' if more > 0 else ''}"
     versions = {snapshot.version for snapshot in table.snapshots if snapshot.sightings}
     for version in dict.fromkeys(script.package.version for script in table.scripts):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from buildperm.policy.presets import PRESETS
-from buildperm.presentation import sentences
+from buildperm.presentation import explanation_text
 from buildperm.presentation.wording import risk_word
 from buildperm.workflow.grant_inventory import Denial, Grant, GrantTable
 from buildperm.workflow.line_history import LineChange
@@ -97,4 +97,4 @@ class GrantDocument:
 
 
 def _deed(grant: Grant) -> str:
-    return sentences.deed(grant.rule.kind, [grant.rule.pattern]) if grant.rule else ""
+    return explanation_text.deed(grant.rule.kind, [grant.rule.pattern]) if grant.rule else ""

@@ -32,7 +32,7 @@ from buildperm.policy.rule import Rule
 from buildperm.policy.sensitivity import STEERS, why_sensitive
 from buildperm.policy.snapshot import Sighting, Snapshot
 from buildperm.policy.version import age
-from buildperm.presentation.sentences import verdict
+from buildperm.presentation.explanation_text import verdict
 from buildperm.rules import makeflags, secret_values
 from buildperm.rules.pattern import is_literal
 from buildperm.tracer.notation import decode

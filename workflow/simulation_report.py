@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from buildperm.policy import lock_file
 from buildperm.policy.access import Access
 from buildperm.policy.explanation import Explanation
-from buildperm.presentation import sentences
+from buildperm.presentation import explanation_text
 from buildperm.presentation.wording import chain_text
 from buildperm.printable import shown
 from buildperm.report.text import count
@@ -92,11 +92,11 @@ def _sources(replays: Sequence[Replay]) -> str:
 def _changed_verdicts(key: str, verdicts: Sequence[ChangedVerdict]) -> Iterator[str]:
     for changed in verdicts[:_MOST_TOLD]:
         access = changed.access
-        yield f"  {sentences.deed(access.kind, [access.target])}"
+        yield f"  {explanation_text.deed(access.kind, [access.target])}"
         for chain in access.chains[:_MOST_CHAINS]:
             yield f"      by {chain_text(chain)}"
         for when, told in (("today", changed.now), ("then", changed.then)):
-            yield f"      {when} {sentences.verdict(key, access.kind, access.target, told)}"
+            yield f"      {when} {explanation_text.verdict(key, access.kind, access.target, told)}"
         for context, seen in changed.seen:
             yield f"      in {_where(context, seen)}"
     if len(verdicts) > _MOST_TOLD:
@@ -118,7 +118,7 @@ def _changed_verdict(key: str, changed: ChangedVerdict) -> dict[str, object]:
     def verdict(told: Explanation) -> dict[str, str]:
         return {
             "because": BECAUSE[type(told).__name__],
-            "sentence": sentences.verdict(key, access.kind, access.target, told),
+            "sentence": explanation_text.verdict(key, access.kind, access.target, told),
         }
 
     return {

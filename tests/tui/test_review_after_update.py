@@ -28,15 +28,15 @@ from buildperm.policy.proposal import Reason, Risk
 from buildperm.policy.review_state import Review
 from buildperm.policy.rule import Rule
 from buildperm.policy.snapshot import Seen
-from buildperm.presentation import behaviour as changes
-from buildperm.presentation import sentences
+from buildperm.presentation import comparison_facts as changes
+from buildperm.presentation import explanation_text
 from buildperm.presentation.agenda import Agenda
 from buildperm.presentation.front_end import ReviewEnd as Ending
 from buildperm.presentation.unified_diff import MOST_IN_ALL, MOST_LINES, compare, compare_files
 from buildperm.tracer.notation import encode
 from buildperm.tui.screens.batch import EverywhereScreen
-from buildperm.tui.screens.comparison_screen import ChangesScreen
 from buildperm.tui.screens.inbox import InboxScreen
+from buildperm.tui.screens.script_changes import ChangesScreen
 from buildperm.tui.widgets.comparison_lines import (
     balance_pieces,
     behaviour_lines,
@@ -671,16 +671,16 @@ async def test_hostile_sources_and_names_are_only_text(make_bench: type[ReviewBe
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
 )  # fmt: skip
 def test_each_explanation_is_one_sentence(explanation: Explanation, told: str) -> None:
-    assert sentences.verdict("x", Kind.READ, "/f", explanation) == told
-    hostile = sentences.verdict(HOSTILE, Kind.READ, HOSTILE, explanation)
+    assert explanation_text.verdict("x", Kind.READ, "/f", explanation) == told
+    hostile = explanation_text.verdict(HOSTILE, Kind.READ, HOSTILE, explanation)
     assert hostile.isprintable()
     assert hostile.startswith(told.split()[0].rstrip(",:"))
 
 
 @pytest.mark.parametrize("kind", Kind)
 def test_a_deed_follows_may(kind: Kind) -> None:
-    assert sentences.deed(kind, ["a", "b"]).endswith(" `a`, `b`")
-    assert sentences.preset("cc") == "compile and link C and C++ (preset `cc`)"
+    assert explanation_text.deed(kind, ["a", "b"]).endswith(" `a`, `b`")
+    assert explanation_text.preset("cc") == "compile and link C and C++ (preset `cc`)"
 
 
 # The agenda beneath.

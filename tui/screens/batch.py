@@ -1,4 +1,4 @@
-"""The list of what a decision on several proposals would decide."""
+"""The list of proposals that one answer would decide."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from buildperm.policy.proposal import Proposal
-    from buildperm.tui.key_guard import KeyGuard
+    from buildperm.tui.type_ahead import TypeAheadGuard
 
 
 class BatchScreen(ModalScreen[Answer | None]):
@@ -39,7 +39,7 @@ class BatchScreen(ModalScreen[Answer | None]):
 
     def __init__(
         self,
-        guard: KeyGuard,
+        guard: TypeAheadGuard,
         offers: Mapping[str, Answer],
         rows: Sequence[tuple[Proposal, str]],
         left_out: Sequence[str],
@@ -73,15 +73,15 @@ class BatchScreen(ModalScreen[Answer | None]):
         rows.styles.height = max(min(rows.line_count + 1, room), 3)
 
     def on_screen_resume(self) -> None:
-        """Keys pressed so far were not meant for this list."""
+        """Swallow keys that were pressed for another screen."""
         self._guard.hold()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Hide the keys that stand for nothing here."""
+        """Hide the keys that do nothing here."""
         return action != "answer" or parameters[0] in self._offers
 
     def action_answer(self, key: str) -> None:
-        """Go on, unless the key came too early to be an answer."""
+        """Take the answer, unless the key came too early to be one."""
         if not self._guard.swallows():
             self.dismiss(self._offers[key])
 

@@ -18,7 +18,7 @@ from buildperm.presentation.unified_diff import WHOLE, Hunks, compare
 from buildperm.presentation.wording import plural
 from buildperm.printable import shown
 from buildperm.tui.messages import EditPreviewed, VerifyEnded, VerifyProgressed, WorkFailed
-from buildperm.tui.widgets.difference import balance_pieces, hunk_lines, sentence_lines
+from buildperm.tui.widgets.diff_lines import balance_pieces, hunk_lines, sentence_lines
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.styled_line import Line, Piece, hanging
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from buildperm.presentation.front_end import Failure, Preview, Verify
-    from buildperm.tui.key_guard import KeyGuard
+    from buildperm.tui.type_ahead import TypeAheadGuard
 
 _MOST_STATE_LINES: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What came of the last look."""
+    """How the last look ended."""
 
     writing: bool
     failures: tuple[Failure, ...]  # Of the latest verifying run.
@@ -64,11 +64,11 @@ class DiffScreen(Screen[Checked]):
     ]  # fmt: skip
 
     stage: var[str] = var("preview", bindings=True)
-    """Where the last look stands; see the class."""
+    """The stage of the last look; see the class."""
 
     def __init__(
         self,
-        guard: KeyGuard,
+        guard: TypeAheadGuard,
         preview: Preview,
         verify: Verify,
         explain: Callable[[bytes, bytes], Sequence[str]],
@@ -89,7 +89,7 @@ class DiffScreen(Screen[Checked]):
         self._writes_next = False
 
     def compose(self) -> ComposeResult:
-        """Lay out the two readings of the edit above the state of the run."""
+        """Lay out the diff and its sentences above the state of the run."""
         yield Page(id="diff-head", classes="bar")
         with Container(id="diff-panes"):
             yield Page(id="diff-text")
@@ -107,7 +107,7 @@ class DiffScreen(Screen[Checked]):
         self._make_edit()
 
     def on_screen_resume(self) -> None:
-        """Keys pressed so far were not meant for this screen."""
+        """Swallow keys that were pressed for another screen."""
         self._guard.hold()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -119,7 +119,7 @@ class DiffScreen(Screen[Checked]):
         return True
 
     def action_write(self) -> None:
-        """Verify and then write; write at once where a run has said what there is to say."""
+        """Verify, then write; write at once if the grants were verified already."""
         if self._guard.swallows():
             return
         if self.stage == "ready":
@@ -129,12 +129,12 @@ class DiffScreen(Screen[Checked]):
             self.dismiss(Checked(True, self._failures))
 
     def action_verify(self) -> None:
-        """Verify and stay."""
+        """Verify and stay on this screen."""
         self._writes_next = False
         self._start_verifying()
 
     def action_back(self) -> None:
-        """Go back, taking along what the run has found."""
+        """Go back with what the run has found."""
         self.workers.cancel_node(self)
         self.dismiss(Checked(False, self._failures))
 
@@ -166,7 +166,7 @@ class DiffScreen(Screen[Checked]):
         self.stage = "failed"
 
     def watch_stage(self) -> None:
-        """Say where things stand."""
+        """Yield lines about the stage and its result."""
         if self.is_mounted:
             self._show_state()
 
@@ -177,7 +177,7 @@ class DiffScreen(Screen[Checked]):
 
     @property
     def _is_unchanged(self) -> bool:
-        """Whether Cargo.toml says already what it would say."""
+        """Whether writing would leave Cargo.toml as it is."""
         return self._edit[0] == self._edit[1]
 
     @work(thread=True, exclusive=True, group="diff")

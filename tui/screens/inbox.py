@@ -16,9 +16,9 @@ from buildperm.policy.decision import Answer
 from buildperm.policy.proposal import Reason, Risk
 from buildperm.presentation import batch_scope
 from buildperm.presentation.wording import ANSWER_VERBS, plural
-from buildperm.tui.bindings import INBOX
+from buildperm.tui.key_bindings import INBOX
 from buildperm.tui.screens.batch import BatchScreen, EverywhereScreen
-from buildperm.tui.screens.comparison_screen import ChangesScreen
+from buildperm.tui.screens.script_changes import ChangesScreen
 from buildperm.tui.widgets.card import card_lines
 from buildperm.tui.widgets.counts import count_line
 from buildperm.tui.widgets.crates import CrateTree
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from buildperm.policy.proposal import Proposal
     from buildperm.presentation.agenda import Agenda
-    from buildperm.tui.key_guard import KeyGuard
+    from buildperm.tui.type_ahead import TypeAheadGuard
 
 
 class InboxScreen(Screen[None]):
@@ -49,7 +49,7 @@ class InboxScreen(Screen[None]):
         """The person wants to see what writing would change."""
 
     reading: var[bool] = var(False, toggle_class="-reading")
-    """The card is shown instead of the list, where there is room for one of them only."""
+    """The card takes the place of the list, on terminals with room for only one."""
 
     filtering: var[bool] = var(False, toggle_class="-filtering")
     """The line of the filter is shown."""
@@ -60,8 +60,8 @@ class InboxScreen(Screen[None]):
     def __init__(
         self,
         agenda: Agenda,
-        guard: KeyGuard,
-        pause: KeyGuard,
+        guard: TypeAheadGuard,
+        pause: TypeAheadGuard,
         *,
         heading: str,
         summary: str,
@@ -88,14 +88,14 @@ class InboxScreen(Screen[None]):
         yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
-        """Begin at the top; where a review goes on, at what is undecided."""
+        """Begin at the top, or at what is undecided where the review continues an earlier one."""
         for name in ("#counts", "#notice"):
             self.query_one(name, Page).can_focus = False
         self._tree.focus()
         self.refill(going_on=self._agenda.has_answers)
 
     def on_screen_resume(self) -> None:
-        """Keys pressed so far were not meant for this screen."""
+        """Swallow keys that were pressed for another screen."""
         self._guard.hold()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -107,7 +107,7 @@ class InboxScreen(Screen[None]):
         return None if name in self.blocked else True
 
     def refill(self, *, going_on: bool = True) -> None:
-        """Show what the agenda holds, the cursor on what is undecided when going on."""
+        """Show what the agenda holds; with `going_on` move the cursor to what is undecided."""
         self._tree.fill(self._agenda.groups, opening=self._agenda.is_filtered)
         self.set_class(not self._agenda.groups, "-empty")
         found = self._agenda.next_undecided(None, 1) if going_on else None
@@ -119,17 +119,17 @@ class InboxScreen(Screen[None]):
     # What keys do.
 
     def action_answer(self, answer: str) -> None:
-        """Give an answer about what the cursor is on: one proposal, or after a list a crate's."""
+        """Answer the proposal under the cursor, or list all of a crate's for one answer."""
         self._answer(Answer(answer))
 
     def action_answer_all(self, answer: str) -> None:
-        """Give an answer about the marked proposals or, where none is marked, all shown."""
+        """Answer all marked proposals, or all shown if none is marked."""
         if not self._guard.swallows():
             marked = [each for each in self._agenda.shown if each.id in self._tree.marks]
             self._ask_batch(Answer(answer), marked or self._agenda.shown)
 
     def action_everywhere(self) -> None:
-        """Give the same answer about the same access in all crates, after a list of them."""
+        """List the crates that ask for the same access, for one answer."""
         proposal = self._tree.proposal
         if proposal is None or self._guard.swallows():
             return
@@ -169,11 +169,11 @@ class InboxScreen(Screen[None]):
             self._tree.reveal(found)
 
     def action_undo(self) -> None:
-        """Take the last step back and go to what it was about."""
+        """Undo the last step and go to what it was about."""
         self._return_to(self._agenda.undo())
 
     def action_redo(self) -> None:
-        """Take the step again and go to what it is about."""
+        """Repeat the step that was undone and go to what it is about."""
         self._return_to(self._agenda.redo())
 
     def action_filter(self) -> None:
@@ -197,7 +197,7 @@ class InboxScreen(Screen[None]):
             self.reading = True
 
     def action_back(self) -> None:
-        """Go back one step: out of the card, else out of the filter."""
+        """Leave the card, or else the filter."""
         if self.reading:
             self.reading = False
         elif self.filtering:
@@ -222,7 +222,7 @@ class InboxScreen(Screen[None]):
 
     @on(Input.Changed, "#filter")
     def _take_filter(self) -> None:
-        """Let the letter be seen first; what is typed meanwhile is taken with it."""
+        """Filter once the letter is drawn, together with letters that are typed meanwhile."""
         if not self._filter_is_due:
             self._filter_is_due = True
             self.call_after_refresh(self._apply_filter)
@@ -285,7 +285,7 @@ class InboxScreen(Screen[None]):
             self._tell(f"{ANSWER_VERBS[answer].capitalize()}: in {crates}. u takes it back.")
 
     def _after_answer(self, proposal: Proposal) -> None:
-        """Go on to the next undecided proposal, unless an answer was cleared to think again."""
+        """Go to the next undecided proposal, unless the answer was to clear one."""
         if self._agenda.answer(proposal) is not Answer.UNDECIDED:
             found = self._agenda.next_undecided(proposal, 1)
             if found is None:

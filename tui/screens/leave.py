@@ -1,4 +1,4 @@
-"""The question on the way out."""
+"""The question before leaving."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
-    from buildperm.tui.key_guard import KeyGuard
+    from buildperm.tui.type_ahead import TypeAheadGuard
 
 _ANSWERS = (ReviewEnd.WRITE, ReviewEnd.KEEP, ReviewEnd.DISCARD)
 
 
 class LeaveScreen(ModalScreen[ReviewEnd | None]):
-    """Asks what to do with the decisions; None goes back to them."""
+    """Asks what to do with the decisions; dismisses with None to go back to them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("w", "answer('write')", "Write", id="leave.write",
@@ -38,7 +38,7 @@ class LeaveScreen(ModalScreen[ReviewEnd | None]):
         Binding("escape", "back", "Back", id="leave.back", tooltip="Go back to the proposals"),
     ]  # fmt: skip
 
-    def __init__(self, guard: KeyGuard, *, decided: int, undecided: int) -> None:
+    def __init__(self, guard: TypeAheadGuard, *, decided: int, undecided: int) -> None:
         super().__init__()
         self._guard = guard
         self._decided = decided
@@ -57,11 +57,11 @@ class LeaveScreen(ModalScreen[ReviewEnd | None]):
         page.styles.height = page.line_count + 4  # Border and padding.
 
     def on_screen_resume(self) -> None:
-        """Keys pressed so far were not meant for this question."""
+        """Swallow keys that were pressed for another screen."""
         self._guard.hold()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Grey out writing while nothing is decided that could be."""
+        """Grey out writing while nothing is decided."""
         nothing = action == "answer" and parameters == ("write",) and not self._can_write
         return None if nothing else True
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from buildperm.policy.access import Outcome
 from buildperm.policy.decision import Answer
 from buildperm.policy.proposal import Reason
-from buildperm.presentation import behaviour
+from buildperm.presentation import comparison_facts
 from buildperm.presentation.wording import (
     ANSWER_GLYPHS,
     GLYPHS,
@@ -28,6 +28,7 @@ from buildperm.presentation.wording import (
 )
 from buildperm.printable import shown
 from buildperm.tui.widgets.comparison_lines import summary_lines, title_pieces
+from buildperm.tui.widgets.guidance import coach_lines, empty_lines
 from buildperm.tui.widgets.styled_line import ANSWER_TONES, Line, Piece, hanging, wrap
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ _OUTCOME_TONES: Final = {Outcome.DONE: "muted", Outcome.FAILED: "muted", Outcome
 
 @dataclass(frozen=True, slots=True)
 class CardSubject:
-    """A proposal and where its decision stands."""
+    """A proposal and the state of its decision."""
 
     proposal: Proposal
     rung: int  # Index into the ladder.
@@ -125,7 +126,7 @@ def proposal_lines(
 
 
 def _answer_piece(subject: CardSubject) -> Piece:
-    """Return where the decision stands, in a glyph and a word."""
+    """Return the state of the decision as a glyph and a word."""
     reason, answer = subject.proposal.reason, subject.answer
     tone = ANSWER_TONES[answer]
     glyph = ANSWER_GLYPHS[answer]
@@ -135,11 +136,11 @@ def _answer_piece(subject: CardSubject) -> Piece:
 
 
 def _news_lines(proposal: Proposal, comparison: Comparison, cells: int) -> Iterator[Line]:
-    """Yield whether what was seen is new, where there is something to compare it with."""
-    if behaviour.is_new(comparison) or not proposal.evidence:
+    """Yield whether the accesses are new since the last review, if there was one."""
+    if comparison_facts.is_new(comparison) or not proposal.evidence:
         return
     targets = {(access.kind.value, access.target) for access in proposal.evidence}
-    new = behaviour.new_in(comparison, targets)
+    new = comparison_facts.new_in(comparison, targets)
     before = shown(comparison.before)
     if new:
         count = "" if new == len(targets) else f"{new} of {len(targets)} "
@@ -251,7 +252,7 @@ def crate_lines(
 
 
 def _subject_line(subject: CardSubject) -> Line:
-    """Set one proposal of a crate, those that need no decision with their word."""
+    """Write one proposal of a crate, with the reason if it is no question."""
     proposal, reason = subject.proposal, subject.proposal.reason
     glyph, tone = ANSWER_GLYPHS[subject.answer], ANSWER_TONES[subject.answer]
     if subject.answer is Answer.UNDECIDED and reason is not Reason.ASKED:
@@ -266,39 +267,3 @@ def _subject_line(subject: CardSubject) -> Line:
         ),
         ((word, "muted"),) if word else (),
     )
-
-
-def coach_lines(cells: int) -> Iterator[Line]:
-    """Yield the five lines that somebody who has never been here needs."""
-    yield Line((("New here?", "heading"),))
-    for keys, told in (
-        ("a d s", "allow, deny, leave for later; the next one comes up"),
-        ("[ ]", "how much to allow: only what was seen, or more"),
-        ("u", "takes a decision back, as often as you like"),
-        ("w", "shows the diff of Cargo.toml; nothing is written before"),
-        ("?", "lists every key; q leaves and keeps your decisions"),
-    ):
-        yield from hanging(((f"{keys:>5}  ", "accent"),), told, "", cells)
-    yield Line()
-
-
-def empty_lines(scripts: int, *, filtered: bool, cells: int) -> Iterator[Line]:
-    """Yield what stands there instead of a card where the list is empty."""
-    yield Line()
-    if filtered:
-        yield from hanging((), "The filter lets nothing through.", "strong", cells)
-        yield from hanging((("Esc ", "accent"),), "shows everything again.", "muted", cells)
-        return
-    stay = "the build script stays" if scripts == 1 else f"all {scripts} build scripts stay"
-    yield from hanging(
-        (("✓ ", "good"),), f"{stay} within the baseline: nothing to decide", "strong", cells
-    )
-    yield Line()
-    text = (
-        "They read their own package and the toolchain, wrote only to their own output, ran only "
-        "rustc and Cargo, and used no network. Such a crate needs no entry in Cargo.toml."
-    )
-    for part in wrap(text, cells):
-        yield Line(((part, "muted"),))
-    yield Line()
-    yield Line((("q ", "accent"), ("leaves.", "muted")))

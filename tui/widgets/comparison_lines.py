@@ -1,10 +1,10 @@
-"""A comparison on a sheet: what became of a build script since it was reviewed."""
+"""A comparison on a sheet: how a build script differs from its last review."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from buildperm.presentation import behaviour
+from buildperm.presentation import comparison_facts
 from buildperm.printable import shown
 from buildperm.tui.widgets.styled_line import Line, Piece, hanging
 
@@ -24,17 +24,17 @@ def title_pieces(comparison: Comparison) -> tuple[Piece, ...]:
     """Name the crate and the versions that are compared."""
     pieces: tuple[Piece, ...] = (
         (shown(comparison.crate), "title"),
-        (f" {behaviour.versions(comparison)}", "title"),
+        (f" {comparison_facts.versions(comparison)}", "title"),
     )
-    if behaviour.is_new(comparison):
+    if comparison_facts.is_new(comparison):
         return (*pieces, ("  ", ""), ("+ new build script", "waiting"))
     return pieces
 
 
 def origin_lines(comparison: Comparison, cells: int) -> Iterator[Line]:
-    """Yield how the crate got here, and why it was looked at again."""
+    """Yield how the crate got into the graph and why it is reviewed again."""
     if comparison.way:
-        yield from hanging((_label("way"),), behaviour.way_text(comparison), "", cells)
+        yield from hanging((_label("way"),), comparison_facts.way_text(comparison), "", cells)
     lead = _label("cause")
     for cause in comparison.causes:
         yield from hanging((lead,), shown(cause), "", cells)
@@ -44,7 +44,7 @@ def origin_lines(comparison: Comparison, cells: int) -> Iterator[Line]:
 def balance_pieces(comparison: Comparison) -> tuple[Piece, ...]:
     """Say how many accesses are new, gone and the same."""
     pieces: list[Piece] = []
-    for mark, word, count in behaviour.balance(comparison):
+    for mark, word, count in comparison_facts.balance(comparison):
         if pieces:
             pieces.append(("   ", ""))
         text = f"{mark} {count} {word}".lstrip()
@@ -56,7 +56,7 @@ def summary_lines(comparison: Comparison, cells: int) -> Iterator[Line]:
     """Yield what a card says of a comparison."""
     yield from origin_lines(comparison, cells)
     yield Line((_label("seen"), *balance_pieces(comparison)))
-    text = behaviour.sources_text(comparison).removeprefix("Sources: ")
+    text = comparison_facts.sources_text(comparison).removeprefix("Sources: ")
     yield from hanging((_label("source"),), text, "", cells)
     yield Line((_label(""), ("o ", "accent"), ("shows all of it", "muted")))
 
@@ -65,7 +65,7 @@ def behaviour_lines(comparison: Comparison, cells: int) -> Iterator[Line]:
     """Yield each access behind `+`, `-` or nothing, the new ones first."""
     empty = True
     before = ""
-    for mark, text in behaviour.behaviour(comparison):
+    for mark, text in comparison_facts.behaviour(comparison):
         if not empty and mark != before:
             yield Line()
         empty, before = False, mark

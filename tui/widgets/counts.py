@@ -1,4 +1,4 @@
-"""The line on top: how much is decided, and how grave the rest is."""
+"""The line on top: how much is decided, and the risk of the rest."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _answers(counts: Counts) -> tuple[Piece, ...]:
 
 
 def _risks(counts: Counts) -> tuple[Piece, ...]:
-    """Say how grave is what is left."""
+    """Count the undecided proposals by risk."""
     pieces: list[Piece] = []
     for risk in sorted(Risk, reverse=True):
         count = counts.open_by_risk[risk]

@@ -10,7 +10,7 @@ from textual.message import Message
 
 from buildperm.policy.decision import Answer
 from buildperm.policy.proposal import Reason
-from buildperm.presentation import behaviour
+from buildperm.presentation import comparison_facts
 from buildperm.presentation.wording import (
     ANSWER_GLYPHS,
     GLYPHS,
@@ -22,7 +22,7 @@ from buildperm.presentation.wording import (
     version_text,
 )
 from buildperm.printable import shown
-from buildperm.tui.bindings import TREE
+from buildperm.tui.key_bindings import TREE
 from buildperm.tui.widgets.comparison_lines import NEW_MARK
 from buildperm.tui.widgets.sheet import Sheet
 from buildperm.tui.widgets.styled_line import ANSWER_TONES, Line, Piece
@@ -44,7 +44,7 @@ class _Summary:
 
 
 class CrateTree(Sheet, can_focus=True):
-    """Lists crates; a crate's lines come into being when it is opened."""
+    """Lists crates; a crate's lines are made when it is opened."""
 
     BINDINGS: ClassVar[list[BindingType]] = TREE
 
@@ -132,7 +132,7 @@ class CrateTree(Sheet, can_focus=True):
         return len(self._rows)
 
     def line(self, number: int, cells: int) -> Line:
-        """Set a crate or one of its proposals."""
+        """Return the line of a crate or of one of its proposals."""
         group, index = self._rows[number]
         if index < 0:
             return self._crate_line(group, number)
@@ -155,7 +155,7 @@ class CrateTree(Sheet, can_focus=True):
         self._go_to(row if row >= 0 else len(self._rows) - 1)
 
     def action_open(self) -> None:
-        """Open the crate under the cursor, or step into it where it is open."""
+        """Open the crate under the cursor; if it is open, go to its first line."""
         if self.group is not None and self.proposal is None:
             if self.group.key in self._opened:
                 self.action_move(1)
@@ -179,7 +179,7 @@ class CrateTree(Sheet, can_focus=True):
         self._reopen(set())
 
     def action_mark(self) -> None:
-        """Mark the proposal under the cursor, or take its mark away, and go on."""
+        """Mark or unmark the proposal under the cursor, and move on."""
         if self.proposal is not None:
             self.marks ^= {self.proposal.id}
             self.action_move(1)
@@ -253,7 +253,9 @@ class CrateTree(Sheet, can_focus=True):
         group, summary = self._groups[number], self._summary(number)
         fold = "▾" if group.key in self._opened else "▸"
         comparison = self._agenda.comparison(group)
-        version = behaviour.versions(comparison) if comparison else version_text(group.version)
+        version = (
+            comparison_facts.versions(comparison) if comparison else version_text(group.version)
+        )
         left: tuple[Piece, ...] = (
             (f" {fold} ", "muted"), (shown(group.crate), "strong"), (f" {version}", "muted"),
         )  # fmt: skip
@@ -263,7 +265,7 @@ class CrateTree(Sheet, can_focus=True):
 
     @staticmethod
     def _state(summary: _Summary) -> tuple[Piece, ...]:
-        """Say what is left to do about a crate."""
+        """Summarize what is left to decide about a crate."""
         if summary.due:
             word = risk_word(summary.worst)
             return (f"{GLYPHS[summary.worst]} {word}", word), (f" {summary.due:>3} ", "muted")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.containers import Horizontal
 from textual.widgets import Input, Label
 
-from buildperm.tui.bindings import FILTER
+from buildperm.tui.key_bindings import FILTER
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -21,7 +21,7 @@ class FilterInput(Input):
 
 
 class FilterRow(Horizontal):
-    """The filter behind the key that opens it."""
+    """The key that opens the filter, and the filter."""
 
     def compose(self) -> ComposeResult:
         """Lay out the line."""

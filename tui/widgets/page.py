@@ -1,4 +1,4 @@
-"""A page: a sheet whose lines are made anew for each width."""
+"""A page: a sheet whose lines depend on its width."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Page(Sheet):
-    """Shows what a writer makes of a number of cells."""
+    """Shows the lines that a writer makes for its width."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
@@ -23,7 +23,7 @@ class Page(Sheet):
         self._written: tuple[Line, ...] = ()
 
     def show(self, writer: Writer, *, from_top: bool = True) -> None:
-        """Show what `writer` makes of a number of cells, from its first line on."""
+        """Show what `writer` makes for this width, from its first line on."""
         self._writer, self._written_cells = writer, -1
         if from_top:
             self.scroll_to(y=0, animate=False, force=True, immediate=True)
@@ -31,15 +31,15 @@ class Page(Sheet):
 
     @property
     def line_count(self) -> int:
-        """How many lines there are at the present width, or at a common one before there is one."""
+        """The number of lines at the present width, or at a common one before layout."""
         return self.count(self.scrollable_content_region.width or 60)
 
     def count(self, cells: int) -> int:
-        """Return the number of lines, writing them first where the width has changed."""
+        """Return the number of lines; make them anew if the width has changed."""
         if cells != self._written_cells:
             self._written_cells, self._written = cells, tuple(self._writer(cells))
         return len(self._written)
 
     def line(self, number: int, cells: int) -> Line:
-        """Return one of the lines."""
+        """Return line `number`."""
         return self._written[number]

@@ -1,4 +1,4 @@
-"""A scrolled sheet of lines that are set when they come into view."""
+"""A scrolled sheet of lines that are rendered when they come into view."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Sheet(ScrollView):
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        """Set one line of the window."""
+        """Render one line of the window."""
         cells = self.scrollable_content_region.width
         number = y + self.scroll_offset.y
         base = self.rich_style
@@ -91,7 +91,7 @@ class Sheet(ScrollView):
         return strip(self.line(number, cells), cells, base, self._style_of)
 
     def on_click(self, event: events.Click) -> None:
-        """Say which line was clicked, where it stands for something."""
+        """Report which line was clicked, if it stands for something."""
         offset = event.get_content_offset(self)
         if offset is None:
             return

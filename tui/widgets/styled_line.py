@@ -41,7 +41,7 @@ class Line:
 
     @property
     def cells(self) -> int:
-        """Return how wide it has to be for nothing to be left out."""
+        """Return the width at which nothing is left out."""
         gap = 1 if self.right else 0
         return sum(cell_len(text) for text, _ in (*self.left, *self.right)) + gap
 
@@ -83,7 +83,7 @@ def hanging(
 
 
 def strip(line: Line, cells: int, base: Style, style_of: Callable[[str], Style]) -> Strip:
-    """Set `line` in exactly `cells` cells; its last left piece is shortened in the middle."""
+    """Render `line` in exactly `cells` cells; its last left piece is shortened if need be."""
     right_cells = sum(cell_len(text) for text, _ in line.right)
     room = max(cells - right_cells - (1 if line.right else 0), 0)
     segments: list[Segment] = []

@@ -43,7 +43,7 @@ def counted(file: FileDiff) -> tuple[Piece, ...]:
 
 
 def balance_pieces(added: int, removed: int) -> tuple[Piece, ...]:
-    """Say how much came and how much went."""
+    """Say how many lines were added and removed."""
     return (
         (f"+{added}", "added" if added else "muted"),
         (f" -{removed}", "removed" if removed else "muted"),

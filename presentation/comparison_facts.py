@@ -1,4 +1,4 @@
-"""What became of a build script since it was reviewed, one fact a line; knows no terminal."""
+"""How a build script differs from its last review, one fact a line; knows no terminal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOST_SEEN: Final = 500
 
 
 def versions(comparison: Comparison) -> str:
-    """Say which version is compared with which; only the new one where there is no other."""
+    """Name the versions that are compared, or only the new one if there is no other."""
     now = shown(comparison.version)
     if not comparison.before or comparison.before == comparison.version:
         return now
@@ -42,7 +42,7 @@ def way_text(comparison: Comparison) -> str:
 
 
 def balance(comparison: Comparison) -> tuple[tuple[str, str, int], ...]:
-    """Return the mark, the word and the number of the new, the gone and the same accesses."""
+    """Return mark, word and number of the accesses that are new, gone and the same."""
     return (
         ("+", "new", len(comparison.new)),
         ("-", "gone", len(comparison.gone)),
@@ -70,7 +70,7 @@ def behaviour(comparison: Comparison) -> Iterator[tuple[str, str]]:
 
 
 def facts(comparison: Comparison) -> Iterator[str]:
-    """Say what there is to know before the first question about a crate."""
+    """Yield what a person needs to know before the first question about a crate."""
     crate = shown(comparison.crate)
     if is_new(comparison):
         yield f"New build script: {crate} {versions(comparison)}"

@@ -41,7 +41,7 @@ _MOST_RULES: Final = 300
 
 
 def facts(proposal: Proposal) -> Iterator[str]:
-    """Say what there is to know about a proposal, but for its rules."""
+    """Yield all that a person needs to know about a proposal, except its rules."""
     yield f"Crate: {shown(proposal.crate)} {version_text(proposal.version)}"
     yield f"{_WHAT[proposal.reason]}: {shown(proposal.title)}"
     if proposal.reason is not Reason.ASKED:

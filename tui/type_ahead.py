@@ -1,4 +1,4 @@
-"""Swallows keys that were meant for what stood there before."""
+"""Swallows keys that were pressed for what the screen showed before."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 HOLD_S: Final = 0.4
-"""Seconds during which a key cannot have been meant for what has just appeared."""
+"""Seconds in which nobody can have read what has just appeared."""
 
 
-class KeyGuard:
+class TypeAheadGuard:
     """Tells a key press from type-ahead and from a key held down.
 
     A key that is swallowed prolongs the hold: one that repeats by itself never gets through.
@@ -22,11 +22,11 @@ class KeyGuard:
         self._until_s = float("-inf")
 
     def hold(self) -> None:
-        """Begin: something has appeared without being asked for."""
+        """Begin to swallow keys: something has appeared by itself."""
         self._until_s = self._clock() + HOLD_S
 
     def swallows(self) -> bool:
-        """Tell whether the key pressed now came too early to be meant."""
+        """Tell whether the key that is pressed now came too early."""
         now_s = self._clock()
         if now_s >= self._until_s:
             return False

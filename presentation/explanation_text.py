@@ -1,4 +1,4 @@
-"""Grants and explanations as sentences: what a build script may do, and why, or why not."""
+"""Explanations as sentences: whether a build script may do something, and why."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from textual.screen import Screen
 from textual.widgets import Footer
 from textual.worker import get_current_worker
 
-from buildperm.presentation import behaviour as changes
+from buildperm.presentation import comparison_facts as changes
 from buildperm.presentation.unified_diff import FileDiff, compare_files
 from buildperm.tui.messages import SourcesCompared
 from buildperm.tui.widgets.comparison_lines import (
@@ -20,7 +20,7 @@ from buildperm.tui.widgets.comparison_lines import (
     origin_lines,
     title_pieces,
 )
-from buildperm.tui.widgets.difference import file_lines
+from buildperm.tui.widgets.diff_lines import file_lines
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.styled_line import Line, Piece, wrap
 

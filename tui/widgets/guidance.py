@@ -1,0 +1,46 @@
+"""What a newcomer reads first, and what takes the place of a card when the list is empty."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from buildperm.tui.widgets.styled_line import Line, hanging, wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def coach_lines(cells: int) -> Iterator[Line]:
+    """Yield the five lines that a newcomer needs."""
+    yield Line((("New here?", "heading"),))
+    for keys, told in (
+        ("a d s", "allow, deny, leave for later; the next one comes up"),
+        ("[ ]", "how much to allow: only what was seen, or more"),
+        ("u", "takes a decision back, as often as you like"),
+        ("w", "shows the diff of Cargo.toml; nothing is written before"),
+        ("?", "lists every key; q leaves and keeps your decisions"),
+    ):
+        yield from hanging(((f"{keys:>5}  ", "accent"),), told, "", cells)
+    yield Line()
+
+
+def empty_lines(scripts: int, *, filtered: bool, cells: int) -> Iterator[Line]:
+    """Yield what takes the place of the card when the list is empty."""
+    yield Line()
+    if filtered:
+        yield from hanging((), "The filter lets nothing through.", "strong", cells)
+        yield from hanging((("Esc ", "accent"),), "shows everything again.", "muted", cells)
+        return
+    stay = "the build script stays" if scripts == 1 else f"all {scripts} build scripts stay"
+    yield from hanging(
+        (("✓ ", "good"),), f"{stay} within the baseline: nothing to decide", "strong", cells
+    )
+    yield Line()
+    text = (
+        "They read their own package and the toolchain, wrote only to their own output, ran only "
+        "rustc and Cargo, and used no network. Such a crate needs no entry in Cargo.toml."
+    )
+    for part in wrap(text, cells):
+        yield Line(((part, "muted"),))
+    yield Line()
+    yield Line((("q ", "accent"), ("leaves.", "muted")))
