@@ -8,7 +8,6 @@ import resource
 import secrets
 import shutil
 import signal
-import socket
 import stat
 import struct
 import subprocess
@@ -20,6 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from buildperm.sandbox.canary_servers import CanaryServers
+
 VARIABLE = "CANARY_TOKEN"
 PYTHON = os.path.realpath(sys.executable)  # Not a virtual environment's link to it.
 
@@ -30,9 +31,7 @@ _CALLS = (
 )
 _FILES = ("secret", "written", "truncated", "moved", "linked", "removed", "mode", "dates")
 _CONTENT = "canary"
-_NO_PORT = 1  # Where a server cannot be had.
 _HIGH = 200  # Of a descriptor: no program opens so many that it would get the same number.
-_MPTCP = 262  # IPPROTO_MPTCP, which Python 3.11 has no name for.
 
 # Exits with status 0: the number of exit(2) is 60 on x86-64 and 93 on aarch64.
 _EXITS = {
@@ -64,8 +63,8 @@ class CanaryFixture:
         self._scratch = scratch
         self._numbers = numbers
         self._stack = ExitStack()
-        self._servers: dict[str, socket.socket] = {}
         self.secret = secrets.token_hex(16)
+        self._abstract = f"buildperm-{self.secret}"
 
     def __enter__(self) -> Self:
         """Make everything.
@@ -76,7 +75,7 @@ class CanaryFixture:
         with ExitStack() as stack:
             self.folder = Path(os.path.realpath(_temporary(self._scratch, stack)))
             self._make_files()
-            self._listen(stack)
+            self._servers = CanaryServers(self.outside, self._abstract, stack)
             self._start_neighbour(stack)
             self._terminal = _terminal(stack)
             self._secret = _high(self.outside / "secret", stack)
@@ -177,9 +176,7 @@ class CanaryFixture:
             "link": (self.out_dir / "link").is_symlink(),
             "daemon": self._daemon() > 0,
         }
-        for name, server in self._servers.items():
-            found[name] = _was_reached(server)
-        return found
+        return found | self._servers.reached()
 
     def _make_files(self) -> None:
         for folder in (self.package, self.out_dir, self.out_dir / "mounted", self.outside):
@@ -195,28 +192,6 @@ class CanaryFixture:
         ):
             path.write_bytes(content)
             path.chmod(0o700)
-
-    def _listen(self, stack: ExitStack) -> None:
-        inet, unix, stream = socket.AF_INET, socket.AF_UNIX, socket.SOCK_STREAM
-        self._abstract = f"buildperm-{self.secret}"
-        path = self.outside / "socket"
-        for name, family, kind, protocol, address in (
-            ("tcp-connect", inet, stream, 0, ("127.0.0.1", 0)),
-            ("tcp-fast-open", inet, stream, 0, ("127.0.0.1", 0)),
-            ("mptcp", inet, stream, _MPTCP, ("127.0.0.1", 0)),
-            ("udp", inet, socket.SOCK_DGRAM, 0, ("127.0.0.1", 0)),
-            ("unix-path", unix, stream, 0, f"/proc/self/fd/{_opened(path.parent, stack)}/socket"),
-            ("unix-abstract", unix, stream, 0, f"\0{self._abstract}"),
-        ):
-            try:
-                server = stack.enter_context(socket.socket(family, kind, protocol))
-                server.bind(address)
-                if kind == stream:
-                    server.listen()
-            except OSError:
-                continue  # This machine has no such socket: the attempt will show it.
-            server.setblocking(False)
-            self._servers[name] = server
 
     def _start_neighbour(self, stack: ExitStack) -> None:
         # It ends when its standard input does, and so with this process.
@@ -262,12 +237,7 @@ class CanaryFixture:
 
     def ports(self) -> dict[str, int]:
         """Return the ports of the servers by the names that the child knows."""
-        names = {"tcp": "tcp-connect", "tcp_fast_open": "tcp-fast-open", "mptcp": "mptcp"}
-        found = {}
-        for name, canary in (names | {"udp": "udp"}).items():
-            server = self._servers.get(canary)
-            found[name] = server.getsockname()[1] if server else _NO_PORT
-        return found
+        return self._servers.ports()
 
     def _daemon(self) -> int:
         """Return the process ID of the daemon if it is alive; 0 if it is not.
@@ -308,12 +278,6 @@ def _exits() -> bytes:
     header = struct.pack("<HHIQQQIHHHHHH", 2, number, 1, entry, 64, 0, 0, 64, 56, 1, 64, 0, 0)
     segment = struct.pack("<IIQQQQQQ", 1, 5, 0, _LOADED_AT, _LOADED_AT, size, size, 0x10000)
     return identity + header + segment + code
-
-
-def _opened(path: Path, stack: ExitStack) -> int:
-    descriptor = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    stack.callback(os.close, descriptor)
-    return descriptor
 
 
 def _high(path: Path, stack: ExitStack) -> int:
@@ -363,14 +327,3 @@ def _about(path: Path) -> os.stat_result | None:
 
 def _size(about: os.stat_result | None) -> int:
     return 0 if about is None else about.st_size
-
-
-def _was_reached(server: socket.socket) -> bool:
-    try:
-        if server.type == socket.SOCK_DGRAM:
-            server.recv(1)
-        else:
-            server.accept()[0].close()
-    except OSError:
-        return False
-    return True

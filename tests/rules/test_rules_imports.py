@@ -11,6 +11,7 @@ import pytest
 LEAN = (
     *("pattern", "baseline", "sensitive", "sensitive_table", "variables", "directive", "limits"),
     *("keyfiles", "key_search", "sensitive_links", "home", "tier", "repository", "home_table"),
+    "script_variables",
 )
 HEAVY = (
     "dataclasses typing json re enum signal socket subprocess threading pathlib tempfile shutil "

@@ -23,6 +23,9 @@ LEAN = (
     "recorder.signalling",
     "recorder.cpu_affinity",
     "recorder.jobserver_tokens",
+    "recorder.brokered",
+    "recorder.run_end",
+    "recording_format",
 )
 FORBIDDEN = {
     "dataclasses",
