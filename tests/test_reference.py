@@ -14,6 +14,7 @@ from buildperm.policy.access import Outcome
 from buildperm.policy.proposal import Reason, Risk
 from buildperm.rules.limits import DEFAULTS
 from buildperm.rules.pattern import TOKENS
+from buildperm.tui import key_bindings
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
