@@ -232,5 +232,5 @@ def test_no_base_is_none(folder: Path) -> None:
 
 
 def test_a_folder_of_gits_own_is_no_work_tree(folder: Path) -> None:
-    with pytest.raises(BuildpermError, match="no repository"):
+    with pytest.raises(BuildpermError, match="not in a git repository"):
         base_commit.find(folder / ".git", "other")
