@@ -17,10 +17,8 @@ import gc
 import os
 
 from buildperm.tracer.notation import encode
-from buildperm.tracer.recorder import ptrace, registers, signalling
-from buildperm.tracer.recorder.brokered import Refused, Result, Substitute
+from buildperm.tracer.recorder import ptrace, signalling
 from buildperm.tracer.recorder.cpu_affinity import CpuAffinity
-from buildperm.tracer.recorder.decoding import refused_call
 from buildperm.tracer.recorder.environment_reads import EnvironmentReads
 from buildperm.tracer.recorder.exec_calls import executed
 from buildperm.tracer.recorder.jobserver_tokens import JobserverTokens
@@ -31,27 +29,23 @@ from buildperm.tracer.recorder.ptrace import (
     LISTEN,
     SECCOMP_STOP,
     SINGLESTEP,
-    SYSCALL,
     SYSCALL_EXIT_STOP,
     WALL,
     request,
 )
 from buildperm.tracer.recorder.run_end import TooManyProcesses
-from buildperm.tracer.syscall_table import BROKERED, FOREIGN, ExecutionLayout, TokenLayout, of
+from buildperm.tracer.recorder.syscall_stops import SyscallStops
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from buildperm.tracer.recorder.brokered import Answer, Broker
-    from buildperm.tracer.recorder.observation import Decoded, Handler, OnExit, SyscallInfo
     from buildperm.tracer.recorder.process_tree import Process
     from buildperm.tracer.recorder.writer import Writer
 
 THREADS = 4
 """How many threads the limit allows for each process: a thread takes up a process ID, too."""
 
-_ERRNO_MAX = 0xFFF  # seccomp(2): SECCOMP_RET_DATA has more bits than an errno.
 _SIGTRAP = 5
 _SIGXFSZ = 25
 
@@ -71,28 +65,25 @@ class Recorder:
         self.voided = ""  # Why the recording cannot be relied on; empty if it can.
         self.stop_cause: TooManyProcesses | None = None  # Why the recorder itself killed the tree.
         self.met_file_limit = False  # A process was told that a file may not grow: RLIMIT_FSIZE.
-        self.brokers: dict[int, Broker] = {}  # By call, for those that the filter marks so.
         self.environment = EnvironmentReads(writer)
         self._writer = writer
         self._calls = calls
         self._affinity = CpuAffinity()
-        self._observer = Observer(writer, calls, self._affinity.resume)
-        self._handlers = self._observer.handlers
         self._tree = ProcessTree(writer)
-        self._handlers |= signalling.handlers(
+        self._observer = Observer(writer, calls, self._affinity.resume)
+        handlers = self._observer.handlers
+        handlers |= signalling.handlers(
             calls,
             writer,
             self._tree,
             lambda pid: pid in self._wrapper_pids,
             self._affinity.resume,
         )
-        self._handlers |= self._affinity.handlers(calls)
-        # execve(2) may end in another thread, and a read may block for as long as it likes.
-        unpinned = {*of(ExecutionLayout), *of(TokenLayout)}
-        self._unpinned_calls = {number for number, name in calls.items() if name in unpinned}
+        handlers |= self._affinity.handlers(calls)
+        self._syscalls = SyscallStops(writer, calls, handlers, self._affinity, self._void)
+        self.brokers = self._syscalls.brokers  # By call, for those that the filter marks so.
         self.tokens = JobserverTokens(self._affinity.resume)  # Of Cargo's job server.
         self._threads = self._tree.threads
-        self._in_call: dict[int, tuple[OnExit, Decoded, Process]] = {}  # By thread, until its exit.
         self._root = 0  # The build script; before it has begun, the sandbox wrapper around it.
         self._wrapper_pids: set[int] = set()  # Processes that only hold the script.
         self.has_begun = True  # What is recorded is the script, not its wrapper.
@@ -121,7 +112,7 @@ class Recorder:
 
     def count_tokens(self, pipe: tuple[int, int]) -> None:
         """Count the tokens that the tree takes from a job server, given by device and inode."""
-        self._handlers |= self.tokens.handlers(self._calls, pipe)
+        self._syscalls.handlers |= self.tokens.handlers(self._calls, pipe)
 
     def expect_wrapper(
         self,
@@ -169,7 +160,7 @@ class Recorder:
             if status == SECCOMP_STOP:
                 self._at_seccomp_stop(tid)
             elif status == SYSCALL_EXIT_STOP:
-                self._at_syscall_exit_stop(tid)
+                self._syscalls.at_exit_stop(tid)
             elif status & 0xFF == 0x7F:
                 self._at_other_stop(tid, status)
             else:
@@ -217,106 +208,7 @@ class Recorder:
         process = self._threads.get(tid) or self._tree.add_unreported(tid)
         if not self.has_begun:
             self._begin(process)
-        syscall = ptrace.seccomp_stop_info(tid)
-        if syscall is None:
-            return
-        if syscall[7] & FOREIGN:
-            self._refuse_foreign(tid, process, syscall)
-            return
-        handler = self._handlers.get(syscall[0])
-        errno = syscall[7] & _ERRNO_MAX
-        decoded = None
-        if handler is not None:
-            try:
-                decoded = handler[0](tid, process, syscall)
-            except ProcessLookupError:
-                return
-            except PermissionError:
-                self._void(process)
-        if errno:
-            broker = self.brokers.get(syscall[0]) if syscall[7] & BROKERED else None
-            answer: Answer = Refused(errno, decoded)
-            if broker is not None:
-                try:
-                    answer = broker(tid, process, syscall, decoded)
-                except ProcessLookupError:
-                    return
-            self._answer(tid, process, syscall, handler, answer)
-        elif handler is None or decoded is None:
-            request(CONT, tid, None, None)
-        else:
-            self._in_call[tid] = handler[1], decoded, process
-            if syscall[0] in self._unpinned_calls:
-                request(SYSCALL, tid, None, None)
-            else:
-                self._affinity.resume_call(tid)
-
-    def _refuse_foreign(self, tid: int, process: Process, syscall: SyscallInfo) -> None:
-        """Refuse a call of another architecture, whose number means nothing here."""
-        errno = syscall[7] & _ERRNO_MAX
-        if not registers.skip_foreign_call(tid, -errno):
-            kill(tid)
-            return
-        request(CONT, tid, None, None)
-        # `__X32_SYSCALL_BIT`: x32 calls are 64-bit calls with other numbers.
-        name = "x32 call" if syscall[0] & 0x40000000 else "i386 call"
-        self._writer.call(process, name, errno)
-
-    def _answer(
-        self,
-        tid: int,
-        process: Process,
-        syscall: SyscallInfo,
-        handler: Handler | None,
-        answer: Answer,
-    ) -> None:
-        """Give `tid` the answer to a call that is not made as it is."""
-        match answer:
-            case Substitute():
-                self._substitute(tid, process, handler, answer)
-                return
-            case Result():
-                value, refused = answer.value, False
-            case Refused():
-                value, refused = -answer.errno, True
-        if not registers.skip_call(tid, value):
-            kill(tid)
-        elif handler is not None and answer.decoded is not None:
-            handler[1](tid, process, answer.decoded, value, refused)
-        else:
-            request(CONT, tid, None, None)
-            if refused:
-                name = self._calls.get(syscall[0], str(syscall[0]))
-                self._writer.call(process, refused_call(name, syscall), -value)
-
-    def _substitute(
-        self,
-        tid: int,
-        process: Process,
-        handler: Handler | None,
-        other: Substitute,
-    ) -> None:
-        """Have `tid` make another call; at its exit all is as if it had been its own."""
-        before = registers.load(tid)
-        if before is None:
-            return
-        if not registers.replace_call(tid, before, other.number, other.arguments):
-            kill(tid)
-            return
-
-        def on_exit(
-            tid: int, process: Process, decoded: Decoded, result: int, refused: bool
-        ) -> None:
-            result = other.translate(result)
-            if not registers.restore_call(tid, before, result):
-                kill(tid)
-            elif handler is None or other.decoded is None:
-                request(CONT, tid, None, None)
-            else:
-                handler[1](tid, process, decoded, result, refused)
-
-        self._in_call[tid] = on_exit, other.decoded or (), process
-        request(SYSCALL, tid, None, None)
+        self._syscalls.at_seccomp_stop(tid, process)
 
     def _begin(self, process: Process) -> None:
         """Note that the build script is about to be executed: all before was its wrapper."""
@@ -324,17 +216,6 @@ class Recorder:
         self._wrapper_pids = self._tree.pids - {process.pid}
         self._root = process.pid
         self._tree.set_root(process)
-
-    def _at_syscall_exit_stop(self, tid: int) -> None:
-        """Handle the syscall-exit-stop of a recorded call."""
-        pending = self._in_call.pop(tid, None)
-        if pending is None:
-            request(CONT, tid, None, None)
-            return
-        result = ptrace.exit_stop_result(tid)
-        if result is not None:
-            on_exit, decoded, process = pending
-            on_exit(tid, process, decoded, result, False)
 
     def _at_exec_stop(self, pid: int) -> None:
         """Handle PTRACE_EVENT_EXEC: `pid` is the process, whichever thread made the call."""
@@ -345,10 +226,9 @@ class Recorder:
         former = ptrace.event_message(pid)
         before = self._threads.get(pid) or self._tree.add_unreported(pid)
         for tid in before.threads - {former}:
-            self._in_call.pop(tid, None)
+            self._syscalls.forget(tid)
             self._affinity.forget(tid)
-        pending = self._in_call.pop(former, None)
-        program, requested, argv = executed(pid, pending and pending[1])
+        program, requested, argv = executed(pid, self._syscalls.forget(former))
         if program:
             self._writer.executed(before, program, requested, argv, 0, False)
         process = self._tree.executed(pid, former, program, argv)
@@ -399,7 +279,7 @@ class Recorder:
         if process is not None and process.breakpoints is not None:
             process.breakpoints.forget(tid)
         self._tree.remove(tid)
-        self._in_call.pop(tid, None)
+        self._syscalls.forget(tid)
         self._affinity.forget(tid)
 
     def _void(self, process: Process) -> None:
@@ -417,7 +297,7 @@ class Recorder:
                 if not tid:
                     break
                 if status == SYSCALL_EXIT_STOP:
-                    self._at_syscall_exit_stop(tid)  # The call was made, so it is recorded.
+                    self._syscalls.at_exit_stop(tid)  # The call was made, so it is recorded.
                 elif status & 0xFF == 0x7F:
                     if tid not in self._threads:
                         self._tree.add_unreported(tid)

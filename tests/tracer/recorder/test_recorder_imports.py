@@ -16,6 +16,7 @@ LEAN = (
     "recorder.writer",
     "syscall_table",
     "recorder.refusal",
+    "recorder.syscall_stops",
     "fields",
     "notation",
     "recorder.breakpoint",
