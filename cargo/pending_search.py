@@ -13,7 +13,7 @@ from buildperm.cargo.grant_keys import Keys, places
 from buildperm.cargo.inputs import ABSENT, Ingredients
 from buildperm.cargo.project import LEARN
 from buildperm.errors import BuildpermError
-from buildperm.policy import causes, compilation, reasons
+from buildperm.policy import causes, compilation, removal_proposals
 from buildperm.policy.grants import CrateGrants, Policy, parse_key
 from buildperm.policy.pending_review import Cause, Pending
 from buildperm.policy.snapshots import previous
@@ -116,7 +116,7 @@ def stale(projects: Sequence[Project], policy: Policy, snapshots: Snapshots) -> 
     for package in locked - (plain - scripted):
         versions.setdefault(package[1], []).append(package)
     gone = (key for key in snapshots if not _is_there(key[0], versions.get(key[1], ())))
-    unused = (grants.key for grants in reasons.absent(policy, locked))
+    unused = (grants.key for grants in removal_proposals.absent(policy, locked))
     return Stale(tuple(sorted(gone)), tuple(sorted(unused)))
 
 
@@ -124,7 +124,7 @@ def _is_there(crate: str, packages: Iterable[tuple[str, str, str]]) -> bool:
     """Tell whether a key means one of the packages."""
     reviewed = CrateGrants(crate, reviewed=frozenset({""}))
     try:
-        return not reasons.absent(Policy("", {crate: reviewed}, Path()), packages)
+        return not removal_proposals.absent(Policy("", {crate: reviewed}, Path()), packages)
     except ValueError:
         return False
 

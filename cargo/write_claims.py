@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from buildperm.cargo.grant_keys import Keys
 from buildperm.errors import BuildpermError
 from buildperm.policy.kinds import Kind
-from buildperm.policy.manifest import dotted, table_path
+from buildperm.policy.manifest import table_path
+from buildperm.policy.manifest_reader import dotted
 from buildperm.policy.write_conflicts import Area, Claim, area, conflict
 from buildperm.rules.containment import Containment
 from buildperm.rules.pattern import absolute, locate

@@ -15,7 +15,7 @@ import tomlkit
 from buildperm.policy import string_list
 from buildperm.policy.grants import FORMAT
 from buildperm.policy.kinds import GRANTABLE
-from buildperm.policy.manifest import dotted
+from buildperm.policy.manifest_reader import dotted
 from buildperm.policy.toml_statement import Layout, Statement, layout
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from buildperm.errors import BuildpermError
-from buildperm.policy import crate_table, manifest
+from buildperm.policy import crate_table, manifest, manifest_reader
 from buildperm.policy.crate_table import Field
 from buildperm.policy.grants import CrateGrants, Policy
 from buildperm.policy.kinds import GRANTABLE
@@ -124,7 +124,7 @@ def _check(
     if policy != expected or _without(edited, home) != _without(document, home):
         raise BuildpermError(
             f"{path}: the way its tables are written leaves no room for grants",
-            hint=f"Write `[{manifest.dotted(home)}]` as a table of its own and try again.",
+            hint=f"Write `[{manifest_reader.dotted(home)}]` as a table of its own and try again.",
         )
 
 

@@ -20,7 +20,8 @@ from buildperm.errors import BuildpermError
 from buildperm.policy.access import Outcome
 from buildperm.policy.grants import parse_key
 from buildperm.policy.kinds import Kind
-from buildperm.policy.manifest import BOM, dotted, kind_of
+from buildperm.policy.manifest import BOM
+from buildperm.policy.manifest_reader import dotted, kind_of
 from buildperm.policy.snapshot import Context, Inputs, Seen, Sighting, Snapshot
 from buildperm.policy.toml_statement import Path as Keys
 from buildperm.policy.toml_statement import layout

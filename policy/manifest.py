@@ -6,35 +6,24 @@ Grants stand in `[workspace.metadata.buildperm]` of the workspace root, or in
 
 from __future__ import annotations
 
-import json
-import shlex
 import tomllib
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from difflib import get_close_matches
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any
 
 import tomlkit
 from tomlkit.exceptions import ParseError, TOMLKitError
 
 from buildperm.errors import BuildpermError
-from buildperm.policy import presets, validation, write_conflicts
-from buildperm.policy import revision as revisions
-from buildperm.policy.grants import AUTO, FORMAT, CrateGrants, Policy, parse_key
-from buildperm.policy.kinds import GRANTABLE, Kind
-from buildperm.policy.rule import Rule
-from buildperm.policy.runtime_table import RUNTIMES, WEAKEST
-from buildperm.policy.toml_statement import Layout, layout
-from buildperm.policy.toml_statement import Path as Keys
-from buildperm.printable import is_visible, printable
-from buildperm.rules import limits
+from buildperm.policy import write_conflicts
+from buildperm.policy.grants import Policy
+from buildperm.policy.kinds import Kind
+from buildperm.policy.manifest_reader import ManifestReader, dotted
+from buildperm.policy.runtime_table import WEAKEST
+from buildperm.printable import printable
 
 BOM = "\ufeff"
-
-_TABLE_KEYS = ("version", "require", "runtime", "contexts", "shared", "limits", "crates")
-_CRATE_KEYS = ("reviewed", "presets", *GRANTABLE, "deny", "reason")
 
 
 def read(raw: bytes, path: Path) -> Policy:
@@ -70,7 +59,7 @@ def refuse_unshared(found: Policy, text: str, document: Mapping[str, Any]) -> No
     for key in where:
         table = table[key]
     place = (*where, table.index(unmeant.second.pattern))
-    _ManifestReader(found.manifest, text, home).fail(
+    ManifestReader(found.manifest, text, home).fail(
         place,
         printable(unmeant.what),
         printable(unmeant.hint(dotted(home), unmeant.narrower.pattern)),
@@ -84,7 +73,7 @@ def policy(text: str, document: dict[str, Any], path: Path) -> Policy:
         BuildpermError: Its grant table says what cannot be.
     """
     home = table_path(document)
-    reader = _ManifestReader(path, text, home)
+    reader = ManifestReader(path, text, home)
     reader.refuse_misplaced(document)
     table: object = document
     for depth, key in enumerate(home):
@@ -130,291 +119,3 @@ def parse(raw: bytes, path: Path) -> tuple[str, dict[str, Any]]:
 def table_path(document: Mapping[str, Any]) -> tuple[str, str, str]:
     """Return the path of the grant table, there or not: the workspace's where there is one."""
     return ("workspace" if "workspace" in document else "package", "metadata", "buildperm")
-
-
-def dotted(keys: Keys) -> str:
-    """Write a path of keys as TOML does; elements of arrays are left out."""
-    names = [tomlkit.key(key).as_string() for key in keys if isinstance(key, str)]
-    return ".".join(names)
-
-
-@dataclass(slots=True)
-class _ManifestReader:
-    """Turns the parsed table into a Policy and knows where in the file it is."""
-
-    path: Path
-    text: str
-    home: tuple[str, str, str]
-    _layout: Layout | None = None
-
-    def fail(self, where: Keys, what: str, hint: str) -> NoReturn:
-        """Report what is wrong at `where`."""
-        if self._layout is None:
-            self._layout = layout(self.text)
-        line = self._layout.line(where)
-        keys = [key for key in where if isinstance(key, str)]
-        table, key = keys[:-1], keys[-1:]
-        if len(keys) <= len(self.home):
-            table, key = keys, []
-        place = f"[{dotted(tuple(table))}]" + (f" {dotted(tuple(key))}" if key else "")
-        raise BuildpermError(f"{self.path}:{line}: {place}: {what}", hint=hint)
-
-    def refuse_misplaced(self, document: Mapping[str, Any]) -> None:
-        """Refuse grants that are not in force because the file also has a `[workspace]`."""
-        if self.home[0] == "package":
-            return
-        there: object = document
-        for key in ("package", "metadata", "buildperm", "crates"):
-            there = there.get(key) if isinstance(there, dict) else None
-        here: object = document
-        for key in self.home:
-            here = here.get(key) if isinstance(here, dict) else None
-        if there and here is None:
-            self.fail(
-                ("package", "metadata", "buildperm"),
-                "not in force, because this file has a `[workspace]`",
-                "Rename the tables to `[workspace.metadata.buildperm…]`.",
-            )
-
-    def policy(self, table: dict[str, Any]) -> Policy:
-        """Read the whole grant table."""
-        self.refuse_unknown(table, self.home, _TABLE_KEYS)
-        if not table:
-            return Policy(WEAKEST, MappingProxyType({}), self.path)
-        self.check_version(table)
-        require = self.one_of(table, "require", tuple(RUNTIMES), WEAKEST)
-        crates = self.table(table.get("crates", {}), (*self.home, "crates"))
-        where = (*self.home, "limits")
-        limited = self.table(table.get("limits", {}), where)
-        by_crate = self.table(limited.get("crates", {}), (*where, "crates"))
-        return Policy(
-            require,
-            MappingProxyType({key: self.crate(key, said) for key, said in crates.items()}),
-            self.path,
-            self.contexts(table),
-            MappingProxyType(self.limits(limited, where, ("crates",))),
-            MappingProxyType({key: self.crate_limits(key, said) for key, said in by_crate.items()}),
-            self.one_of(table, "runtime", (AUTO, *RUNTIMES), require),
-            self.shared(table),
-        )
-
-    def shared(self, table: dict[str, Any]) -> tuple[str, ...]:
-        """Read what several crates are meant to write."""
-        listed = self.strings(table.get("shared", []), (*self.home, "shared"))
-        for pattern, place in listed.items():
-            rule = Rule(Kind.WRITE, pattern)
-            found = validation.to_sharing(rule)
-            if found is not None:
-                self.refuse(rule, place, found)
-        return tuple(listed)
-
-    def one_of(self, table: dict[str, Any], key: str, known: tuple[str, ...], default: str) -> str:
-        """Read the name of a runtime."""
-        if key not in table:
-            return default
-        where = (*self.home, key)
-        name = self.string(table[key], where)
-        if name not in known:
-            self.unknown(where, "runtime", name, known)
-        return name
-
-    def check_version(self, table: dict[str, Any]) -> None:
-        where = (*self.home, "version")
-        if "version" not in table:
-            self.fail(self.home, "`version` is missing", f"Add `version = {FORMAT}`.")
-        version = table["version"]
-        if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-            self.fail(where, "must be a whole number", f"Write `version = {FORMAT}`.")
-        if version > FORMAT:
-            self.fail(
-                where,
-                f"written for a newer buildperm: format {version}, and this one reads {FORMAT}",
-                "Update buildperm.",
-            )
-
-    def contexts(self, table: dict[str, Any]) -> tuple[str, ...]:
-        """Read the words for Cargo under which build scripts are to be recorded."""
-        where = (*self.home, "contexts")
-        listed = table.get("contexts", [])
-        self.strings(listed, where)
-        found: dict[tuple[str, ...], str] = {}
-        for index, context in enumerate(listed):
-            try:
-                words = _words(context, found)
-            except ValueError as error:
-                self.fail(
-                    (*where, index),
-                    f"`{printable(context)}`: {error}",
-                    'Write words for Cargo, such as `contexts = ["check", "build --release"]`.',
-                )
-            found[words] = context
-        return tuple(found.values())
-
-    def crate_limits(self, key: str, said: object) -> dict[str, int]:
-        """Read the limits of one crate's build script."""
-        where = (*self.home, "limits", "crates", key)
-        self.check_key(key, where)
-        return self.limits(self.table(said, where), where)
-
-    def limits(
-        self, table: dict[str, Any], where: Keys, others: tuple[str, ...] = ()
-    ) -> dict[str, int]:
-        """Read a table of limits; `others` are the keys that are none."""
-        self.refuse_unknown(table, where, (*limits.DEFAULTS, *others))
-        found = {}
-        for name, value in table.items():
-            if name in others:
-                continue
-            place = (*where, name)
-            example = f"Write `{name} = {limits.DEFAULTS[name] or 1 << 32}`."
-            if not isinstance(value, int) or isinstance(value, bool):
-                what = f"must be a whole number, not {kind_of(value)}"
-                if isinstance(value, float):
-                    what = "must be a whole number"
-                self.fail(place, what, example)
-            why = limits.violation(name, value)
-            if why:
-                self.fail(place, why, example)
-            found[name] = int(value)
-        return found
-
-    def check_key(self, key: str, where: Keys) -> None:
-        try:
-            parse_key(key)
-        except ValueError as error:
-            self.fail(
-                where,
-                f"not a package: {printable(str(error))}",
-                "Write `NAME`, `NAME@VERSION`, or `SOURCE#NAME` for what is not from crates.io.",
-            )
-
-    def crate(self, key: str, said: object) -> CrateGrants:
-        """Read one crate's table."""
-        where = (*self.home, "crates", key)
-        self.check_key(key, where)
-        table = self.table(said, where)
-        self.refuse_unknown(table, where, _CRATE_KEYS)
-        reason = self.string(table["reason"], (*where, "reason")) if "reason" in table else ""
-        rules = self.rules(table, where)
-        for rule, place in rules.items():
-            found = validation.to_grant(rule, reason=reason)
-            if found is not None:
-                self.refuse(rule, place, found)
-        denials = self.rules(self.denied(table, where), (*where, "deny"))
-        for rule, place in denials.items():
-            found = validation.to_denial(rule)
-            if found is not None:
-                self.refuse(rule, place, found)
-        named = self.strings(table.get("presets", []), (*where, "presets"))
-        for preset, place in named.items():
-            if preset not in presets.NAMES:
-                self.unknown(place, "preset", preset, presets.NAMES)
-        reviewed = self.strings(table.get("reviewed", []), (*where, "reviewed"))
-        for version, place in reviewed.items():
-            self.check_reviewed(version, place, key)
-        return CrateGrants(
-            key, frozenset(reviewed), frozenset(named), frozenset(rules), frozenset(denials), reason
-        )
-
-    def check_reviewed(self, revision: str, place: Keys, key: str) -> None:
-        version = revisions.version(revision)
-        try:
-            whole = parse_key(f"x@{version}").version.count(".") >= 2
-        except ValueError:
-            whole = False
-        found = revisions.violation(revision, parse_key(key).source) if whole else None
-        if found is not None:
-            self.fail(place, f"`{printable(revision)}`: {found[0]}", found[1])
-        if not whole:
-            self.fail(
-                place,
-                f"`{printable(version)}` is no version of a package",
-                'Write versions in full, such as `reviewed = ["0.9.104"]`.',
-            )
-
-    def denied(self, table: dict[str, Any], where: Keys) -> dict[str, Any]:
-        denied = self.table(table.get("deny", {}), (*where, "deny"))
-        self.refuse_unknown(denied, (*where, "deny"), GRANTABLE)
-        return denied
-
-    def rules(self, table: dict[str, Any], where: Keys) -> dict[Rule, Keys]:
-        """Read the lists of every kind that `table` has, each rule with its place."""
-        found: dict[Rule, Keys] = {}
-        for kind in GRANTABLE:
-            for pattern, place in self.strings(table.get(kind, []), (*where, str(kind))).items():
-                found[Rule(kind, pattern)] = place
-        return found
-
-    def refuse(self, rule: Rule, place: Keys, found: validation.Violation) -> NoReturn:
-        self.fail(
-            place, f"`{printable(rule.pattern)}`: {printable(found.what)}", printable(found.hint)
-        )
-
-    def refuse_unknown(self, table: dict[str, Any], where: Keys, known: tuple[str, ...]) -> None:
-        for key in table:
-            if key not in known:
-                self.unknown((*where, key), "key", key, known)
-
-    def unknown(self, where: Keys, what: str, name: str, known: tuple[str, ...]) -> NoReturn:
-        close = get_close_matches(name, known, 1)
-        hint = f"Did you mean `{close[0]}`?" if close else f"Use one of: {', '.join(known)}."
-        self.fail(where, f"unknown {what} {json.dumps(name)}", hint)
-
-    def table(self, value: object, where: Keys) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            self.fail(where, f"must be a table, not {kind_of(value)}", "Write it as `[table]`.")
-        return value
-
-    def string(self, value: object, where: Keys) -> str:
-        if not isinstance(value, str):
-            self.fail(
-                where, f"must be a string, not {kind_of(value)}", "Put it in quotation marks."
-            )
-        return value
-
-    def strings(self, value: object, where: Keys) -> dict[str, Keys]:
-        """Read a list of strings, each with its place; what stands twice counts once."""
-        if not isinstance(value, list):
-            self.fail(
-                where, f"must be a list of strings, not {kind_of(value)}", 'Write `["…", "…"]`.'
-            )
-        found: dict[str, Keys] = {}
-        for index, element in enumerate(value):
-            found.setdefault(self.string(element, (*where, index)), (*where, index))
-        return found
-
-
-def _words(context: str, known: Collection[tuple[str, ...]]) -> tuple[str, ...]:
-    """Split a context as a shell does; `known` are the others.
-
-    Raises:
-        ValueError: It cannot be one; the text says why, as a clause.
-    """
-    if not is_visible(context):
-        raise ValueError("holds characters that cannot be shown")
-    try:
-        words = tuple(shlex.split(context))
-    except ValueError as error:
-        raise ValueError(f"cannot be split into words: {str(error).lower()}") from error
-    if not words or not words[0]:
-        raise ValueError("names no command of Cargo")
-    if words in known:
-        raise ValueError("stands there twice")
-    return words
-
-
-def kind_of(value: object) -> str:
-    """Say in plain words what a parsed TOML value is."""
-    match value:
-        case bool():
-            return "true or false"
-        case int() | float():
-            return "a number"
-        case str():
-            return "a string"
-        case list():
-            return "a list"
-        case dict():
-            return "a table"
-        case _:
-            return "a date or time"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
@@ -52,3 +53,9 @@ class Proposal:
     evidence: tuple[Access, ...]
     locked: str = ""  # Why it cannot be allowed from here; empty if it can.
     reason: Reason = Reason.ASKED
+
+
+def proposal_id(*parts: str) -> str:
+    """Return the id of a proposal that these parts make out."""
+    text = "\n".join(parts)
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:12]

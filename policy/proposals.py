@@ -7,7 +7,6 @@ variables of one library.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
@@ -16,7 +15,7 @@ from buildperm.policy.access import Access
 from buildperm.policy.coverage import Coverage
 from buildperm.policy.kinds import GRANTABLE, Kind
 from buildperm.policy.presets import Preset
-from buildperm.policy.proposal import Choice, Proposal, Risk
+from buildperm.policy.proposal import Choice, Proposal, Risk, proposal_id
 from buildperm.policy.risk_combinations import combinations
 from buildperm.policy.rule import Rule
 from buildperm.policy.undecided_accesses import undecided
@@ -215,8 +214,7 @@ class _ProposalBuilder:
         )
 
     def _id(self, what: str, targets: Iterable[str]) -> str:
-        text = "\n".join((self._crate, what, *sorted(targets)))
-        return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+        return proposal_id(self._crate, what, *sorted(targets))
 
 
 def _why_unconnected(access: Access) -> str:

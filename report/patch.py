@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from buildperm.errors import BuildpermError
-from buildperm.policy import editor, manifest, validation
+from buildperm.policy import editor, manifest, manifest_reader, validation
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.compilation import PINNED
 from buildperm.policy.decision import Answer, Decision
@@ -119,4 +119,4 @@ def _with_comments(raw: bytes, comments: Mapping[str, list[str]], path: Path) ->
 
 
 def _home(raw: bytes, path: Path) -> str:
-    return manifest.dotted(manifest.table_path(manifest.parse(raw, path)[1]))
+    return manifest_reader.dotted(manifest.table_path(manifest.parse(raw, path)[1]))

@@ -9,7 +9,7 @@ from dataclasses import replace
 from buildperm.cargo.pending_search import pending
 from buildperm.cargo.project import LEARN
 from buildperm.errors import ExitCode
-from buildperm.policy import reasons
+from buildperm.policy import removal_proposals
 from buildperm.policy.pending_review import Cause, Pending
 from buildperm.policy.snapshot import Snapshot
 from buildperm.report import findings, patch
@@ -122,7 +122,7 @@ class Enforcement:
             here = scripts.get(key, [])
             if any(script.failed or script.failure or script.dropped for script in here):
                 continue  # The missing part may be what the grant is for.
-            unused = reasons.unused(
+            unused = removal_proposals.unused(
                 grants,
                 [access for script in here for access in script.everything],
                 [

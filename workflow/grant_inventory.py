@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from buildperm.policy import reasons
+from buildperm.policy import removal_proposals
 from buildperm.policy.compilation import Withheld, effective
 from buildperm.policy.grants import CrateGrants, Policy, parse_key
 from buildperm.policy.kinds import LISTED, Kind
@@ -201,7 +201,9 @@ class _InventoryReader:
             named = ", ".join(f"`{key}`" for key in sorted(closer))
             return f"{named} holds what is granted instead; only its denials count"
         name = parse_key(grants.key).name
-        if reasons.absent(replace(alone, crates={grants.key: _asking(grants)}), self.locked):
+        if removal_proposals.absent(
+            replace(alone, crates={grants.key: _asking(grants)}), self.locked
+        ):
             return "Cargo.lock has no such package"
         if name in self.view.unscripted:
             return f"`{name}` has no build script here"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from buildperm.policy import manifest
+from buildperm.policy import manifest, manifest_reader
 from buildperm.policy.proposal import Choice, Proposal
 from buildperm.policy.rule import Rule
 from buildperm.policy.toml_statement import Path as Keys
@@ -51,7 +51,7 @@ class ManifestLines:
 
     def table(self, key: str) -> str:
         """Return the header of a crate's table, whether it exists or not."""
-        return f"[{manifest.dotted((*self._home, 'crates', key))}]"
+        return f"[{manifest_reader.dotted((*self._home, 'crates', key))}]"
 
     def grant(self, proposal: Proposal, choice: Choice) -> list[str]:
         """Write the lines that a choice stands for, under their header."""

@@ -8,7 +8,7 @@ from typing import Literal
 
 from buildperm.cargo import source_versions
 from buildperm.cargo.grant_keys import Keys
-from buildperm.policy import reasons, revision
+from buildperm.policy import reasons, removal_proposals, revision
 from buildperm.policy.comparison import Comparison
 from buildperm.policy.decision import Answer
 from buildperm.policy.grants import Policy, key_for
@@ -97,7 +97,7 @@ class ReviewChanges:
             for proposal in review.proposals
             if proposal.reason in (Reason.UNUSED, Reason.DORMANT)
             and review.decision(proposal.id).answer is Answer.ALLOW
-            for key in reasons.keys(proposal)
+            for key in removal_proposals.keys(proposal)
         }
         left = {
             (each.crate, each.version)
@@ -182,24 +182,26 @@ class ReviewChanges:
         found: dict[str, list[Proposal]] = {}
         for key, unused in self._unused().items():
             before = self._unused_before(key)
-            proposed = reasons.proposed(unused, before, self.prune) - self._asked_about(key)
+            proposed = removal_proposals.proposed(unused, before, self.prune) - self._asked_about(
+                key
+            )
             versions = [version for crate, version in self.recorded.snapshots if crate == key]
             version = max(versions, key=age)
-            removals = reasons.removals(key, version, self.policy.crates[key], proposed)
+            removals = removal_proposals.removals(key, version, self.policy.crates[key], proposed)
             if removals:
                 found[key] = removals
         locked = [
             (each.name, each.version, each.source) for each in self.workspace.project.lock.packages
         ]
-        for grants in reasons.absent(self.policy, locked):
-            found[grants.key] = [reasons.gone(grants)]
+        for grants in removal_proposals.absent(self.policy, locked):
+            found[grants.key] = [removal_proposals.gone(grants)]
         return found
 
     def _asked_about(self, key: str) -> frozenset[str]:
         """Return the grants of a key that are asked about anyway."""
         scripts = (script for script in self.recorded.scripts if script.crate[0] == key)
         dormant = (each for script in scripts for each in self._dormant(script))
-        return frozenset(grant for each in dormant for grant in reasons.keys(each))
+        return frozenset(grant for each in dormant for grant in removal_proposals.keys(each))
 
     def _unused(self) -> dict[str, frozenset[str]]:
         """Find the grants that nothing used, by key, if all runs were complete."""
@@ -210,7 +212,7 @@ class ReviewChanges:
             scripts = [script for script in self.recorded.scripts if script.crate[0] == key]
             if scripts and not any(is_incomplete(script) for script in scripts):
                 accesses = [access for script in scripts for access in script.accesses]
-                found[key] = reasons.unused(grants, accesses, self._elsewhere(key))
+                found[key] = removal_proposals.unused(grants, accesses, self._elsewhere(key))
         return found
 
     def _elsewhere(self, key: str) -> Iterator[Seen]:

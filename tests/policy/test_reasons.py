@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from buildperm.policy import reasons
+from buildperm.policy import reasons, removal_proposals
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.compilation import effective
 from buildperm.policy.decision import signature
@@ -218,14 +218,14 @@ PERL = Rule(Kind.EXEC, "perl")
     ids=lambda one: str(one.outcome),
 )
 def test_a_rule_is_used_by_whatever_it_covers_however_it_went(one: Access) -> None:
-    assert reasons.unused(granted(PERL, PROTO), [one]) == {"read:$WORKSPACE/proto/**"}
+    assert removal_proposals.unused(granted(PERL, PROTO), [one]) == {"read:$WORKSPACE/proto/**"}
 
 
 def test_a_rule_is_used_by_the_file_that_a_name_led_to() -> None:
     rule = Rule(Kind.EXEC, "/opt/tools/**")
 
-    assert reasons.unused(granted(rule), runs("tool")) == {"exec:/opt/tools/**"}
-    assert not reasons.unused(
+    assert removal_proposals.unused(granted(rule), runs("tool")) == {"exec:/opt/tools/**"}
+    assert not removal_proposals.unused(
         granted(rule), [access(Kind.EXEC, "tool", resolved="/opt/tools/tool-1")]
     )
 
@@ -233,14 +233,14 @@ def test_a_rule_is_used_by_the_file_that_a_name_led_to() -> None:
 def test_a_rule_of_the_sensitive_tier_is_used_by_a_probe() -> None:
     token = access(Kind.ENV, "MYLIB_TOKEN", Outcome.FAILED, held="it looks like a secret")
 
-    assert not reasons.unused(granted(Rule(Kind.ENV, "MYLIB_TOKEN")), [token])
+    assert not removal_proposals.unused(granted(Rule(Kind.ENV, "MYLIB_TOKEN")), [token])
 
 
 def test_a_preset_is_used_by_what_is_beyond_the_baseline_alone() -> None:
     grants = granted(presets="cc cmake")
 
-    assert reasons.unused(grants, runs("cc")) == {"preset:cmake"}
-    assert reasons.unused(grants, [access(Kind.EXEC, "make", Outcome.FAILED)]) == {
+    assert removal_proposals.unused(grants, runs("cc")) == {"preset:cmake"}
+    assert removal_proposals.unused(grants, [access(Kind.EXEC, "make", Outcome.FAILED)]) == {
         "preset:cc",
         "preset:cmake",
     }
@@ -250,40 +250,44 @@ def test_what_other_contexts_were_seen_using_counts() -> None:
     grants = granted(PERL, PROTO, presets="cc")
     elsewhere = seen([*runs("perl", "cc"), *reads("$WORKSPACE/proto/a")])
 
-    assert reasons.unused(grants, [], elsewhere) == frozenset()
-    assert reasons.unused(grants, []) == {"exec:perl", "read:$WORKSPACE/proto/**", "preset:cc"}
+    assert removal_proposals.unused(grants, [], elsewhere) == frozenset()
+    assert removal_proposals.unused(grants, []) == {
+        "exec:perl",
+        "read:$WORKSPACE/proto/**",
+        "preset:cc",
+    }
 
 
 def test_a_grant_by_path_is_kept_where_another_context_ran_a_name_that_may_be_it() -> None:
     grants = granted(Rule(Kind.EXEC, "/opt/tools/**"), PERL)
 
-    assert reasons.unused(grants, [], seen(runs("tool"))) == {"exec:perl"}
-    assert reasons.unused(grants, [], seen(runs("perl"))) == {"exec:/opt/tools/**"}
+    assert removal_proposals.unused(grants, [], seen(runs("tool"))) == {"exec:perl"}
+    assert removal_proposals.unused(grants, [], seen(runs("perl"))) == {"exec:/opt/tools/**"}
     refused = [Seen(Kind.EXEC, "tool", Outcome.REFUSED)]
-    assert reasons.unused(grants, [], refused) == {"exec:/opt/tools/**", "exec:perl"}
+    assert removal_proposals.unused(grants, [], refused) == {"exec:/opt/tools/**", "exec:perl"}
 
 
 def test_an_unused_grant_has_a_period_of_grace() -> None:
     now, before = {"exec:perl", "preset:cc"}, frozenset({"exec:perl", "env:A"})
 
-    assert reasons.proposed(now, before, "later") == {"exec:perl"}
-    assert reasons.proposed(now, frozenset(), "later") == frozenset()
-    assert reasons.proposed(now, frozenset(), "now") == now
-    assert reasons.proposed(now, before, "never") == frozenset()
+    assert removal_proposals.proposed(now, before, "later") == {"exec:perl"}
+    assert removal_proposals.proposed(now, frozenset(), "later") == frozenset()
+    assert removal_proposals.proposed(now, frozenset(), "now") == now
+    assert removal_proposals.proposed(now, before, "never") == frozenset()
 
 
 def test_each_unused_grant_is_a_removal_of_its_own() -> None:
     grants = granted(PERL, PROTO, Rule(Kind.EXEC, "curl"), presets="cc git")
     unused = frozenset({"exec:curl", "exec:perl", "preset:cc"})
 
-    removals = reasons.removals("x", "1.1.0", grants, unused)
+    removals = removal_proposals.removals("x", "1.1.0", grants, unused)
 
     assert [proposal.title for proposal in removals] == [
         "made no use of exec `curl`",
         "made no use of exec `perl`",
         "made no use of preset `cc`",
     ]
-    assert {key for proposal in removals for key in reasons.keys(proposal)} == unused
+    assert {key for proposal in removals for key in removal_proposals.keys(proposal)} == unused
     assert {proposal.reason for proposal in removals} == {Reason.UNUSED}
     assert len({proposal.id for proposal in removals}) == 3
     assert [proposal.risk for proposal in removals] == [Risk.HIGH, Risk.HIGH, Risk.MEDIUM]
@@ -295,9 +299,9 @@ def test_each_unused_grant_is_a_removal_of_its_own() -> None:
 def test_what_is_unused_is_found_again_by_its_removal() -> None:
     grants = granted(PERL, PROTO, presets="cc")
 
-    unused = reasons.unused(grants, [])
+    unused = removal_proposals.unused(grants, [])
 
-    found = reasons.removals("x", "1.1.0", grants, unused)
+    found = removal_proposals.removals("x", "1.1.0", grants, unused)
     assert {key for each in found for key in signature(each.ladder[0])} == unused
 
 
@@ -333,7 +337,7 @@ def test_a_crate_that_is_gone_is_one_removal_of_its_whole_table() -> None:
         "made for us",
     )
 
-    proposal = reasons.gone(grants)
+    proposal = removal_proposals.gone(grants)
 
     assert (proposal.crate, proposal.version) == ("x", "")
     assert proposal.title == "is not in Cargo.lock any more"
@@ -343,7 +347,7 @@ def test_a_crate_that_is_gone_is_one_removal_of_its_whole_table() -> None:
     assert "preset cc" in proposal.ladder[0].title
     assert "Its denials would go as well." in proposal.notes
     assert "Its reason was: made for us" in proposal.notes
-    assert reasons.gone(CrateGrants("x", frozenset({"1.0.0"}))).risk is Risk.LOW
+    assert removal_proposals.gone(CrateGrants("x", frozenset({"1.0.0"}))).risk is Risk.LOW
 
 
 @pytest.mark.parametrize(
@@ -366,7 +370,7 @@ def test_a_table_is_absent_where_its_key_means_no_package_of_the_lock_file(
 ) -> None:
     policy = Policy("portable", {key: granted(PERL, key=key)}, Path("Cargo.toml"))
 
-    found = reasons.absent(policy, [package, ("other", "1.0.0", CRATES_IO)])
+    found = removal_proposals.absent(policy, [package, ("other", "1.0.0", CRATES_IO)])
 
     assert [grants.key for grants in found] == [key] * is_absent
 
@@ -374,7 +378,7 @@ def test_a_table_is_absent_where_its_key_means_no_package_of_the_lock_file(
 def test_a_table_of_denials_alone_is_a_precaution_and_stays() -> None:
     banned = CrateGrants("x", denials=frozenset({Rule(Kind.EXEC, "curl")}))
 
-    assert reasons.absent(Policy("portable", {"x": banned}, Path("Cargo.toml")), []) == []
+    assert removal_proposals.absent(Policy("portable", {"x": banned}, Path("Cargo.toml")), []) == []
 
 
 def test_a_newcomer_says_how_it_got_in_and_that_nothing_is_to_be_decided() -> None:

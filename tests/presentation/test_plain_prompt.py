@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 import pytest
 
 from buildperm.errors import BuildpermError
-from buildperm.policy import editor, manifest, reasons
+from buildperm.policy import editor, manifest, reasons, removal_proposals
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.comparison import Comparison, SourceChange
 from buildperm.policy.decision import Answer, Entry
@@ -303,7 +303,7 @@ def update_talk(*answers: str, listening: bool = True, last: int | None = None) 
         reasons.newcomer("fresh", "0.1.0", ["app", "a", "fresh"]),
         *propose("b", "2.0.0", [GIT]),
         *reasons.covered("b", "2.0.0", seen, protos, [PROTO]),
-        *reasons.removals("b", "2.0.0", granted, ["exec:perl"]),
+        *removal_proposals.removals("b", "2.0.0", granted, ["exec:perl"]),
         *propose("c", "3.0.0", [GIT]),
     ]
     talk = Conversation(*answers, listening=listening)
