@@ -18,12 +18,6 @@ if TYPE_CHECKING:
     from buildperm.presentation.front_end import Failure, Preview, Verify
     from buildperm.presentation.prompt_terminal import PromptTerminal
 
-_WAYS_ON = (
-    "w writes after a verifying run, k keeps the decisions and writes nothing,",
-    "x discards them, u takes the last one back. An empty answer is k.",
-)
-_ALL_THE_SAME = "w writes all the same, an empty answer keeps the decisions and writes nothing."
-
 
 @dataclass(frozen=True, slots=True)
 class ClosingPrompt:

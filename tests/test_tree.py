@@ -31,6 +31,7 @@ SUBJECTS = {
     "cargo/rustc_wrapper": "The wrapper is a shell script.",
     "cli/failing_scripts": "What every command does with a script that fails or does not end.",
     "cli/foreign_changes": "What every command does when others change its files.",
+    "cli/front_ends": "Which front end asks, whatever the command.",
     "cli/git_hooks": "The hooks of the examples.",
     "cli/help": "The help of every command.",
     "cli/hostile_names": "What every command does with names that a script chose.",
@@ -49,9 +50,12 @@ SUBJECTS = {
     "supervisor/egress_proxy_tools": "Real tools, which speak to the proxy as they like.",
     "supervisor/limits": "Limits are kept by several modules.",
     "supervisor/recorded_refusals": "Refusals are told by several modules.",
+    "supervisor/trusted_base": "What a supervisor may load, and what it loads.",
     "tracer/recorder/differential": "The whole recorder, beside strace.",
     "tracer/recorder/recorder_imports": "A property of all modules of the room.",
+    "tracer/recording/fields": "The table of `tracer.fields`, beside classes, writer and schema.",
     "tui/hostile_text": "A property of all screens.",
+    "tui/pictures": "The screens, drawn.",
     "tui/responsiveness": "A property of all screens.",
     "tui/review_after_update": "The way of a person through several screens.",
 }
@@ -111,7 +115,7 @@ def test_every_program_is_used() -> None:
     text = "\n".join(texts)
     used = set(re.findall(r'"(?:[\w.-]+/)*([a-z][\w{}-]*\.\w+)"', text))
     used |= {f"{name}.c" for name in re.findall(r'\bchild\("(\w+)"', text)}
-    used |= {f"{name}.py" for name in re.findall(r'"tests\.children\.(\w+)"', text)}
+    used |= {f"{name}.py" for name in re.findall(r'"tests\.children\.(\w+)\b', text)}
     patterns = [re.sub(r"\{\w+\}", "*", name) for name in used]  # One of a family of programs.
     programs = [path.name for path in (TESTS / "children").iterdir() if path.is_file()]
 

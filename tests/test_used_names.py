@@ -29,7 +29,7 @@ _TEXTUAL = re.compile(
     "get_default_screen|get_system_commands|notify_style_update|render_line"
 )
 _REGISTERING = re.compile(r"on\(|click\.(command|group)\(|\w+\.command\(")
-_PROGRAM = re.compile(r"from (buildperm[\w.]*) import (\w+)")
+_PROGRAM = re.compile(r"from (buildperm[\w.]*) import (\w+)|(buildperm[\w.]*):(\w+)")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,18 +116,19 @@ class Names:
                             yield field
                 case ast.Constant(str(text)):
                     yield from (each for each in self._members[text] if each.is_field)
-                    for module_run, name in _PROGRAM.findall(text):
-                        yield from self._named(module_run, name)
+                    for named in _PROGRAM.finditer(text):  # In a program, or an entry of a table.
+                        yield from self._named(named[1] or named[3], named[2] or named[4])
                 case _:
                     pass
 
     def _named(self, module: str, name: str) -> Iterable[Definition]:
         if module not in self._trees:
             return ()
+        own = self._own.get((module, name), [])
         source = self._imported[module].get(name)
-        if (module, name) in self._own or source in (None, (module, name)):
-            return self._own.get((module, name), ())
-        return self._named(*source)
+        if source in (None, (module, name)) or any(not each.owner for each in own):
+            return own
+        return [*own, *self._named(*source)]  # A member of a class may have the same name.
 
     def _module(self, module: str, name: str) -> str:
         """Return the module that a name stands for; empty if it stands for something else."""

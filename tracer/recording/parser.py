@@ -34,9 +34,6 @@ class Fields:
     def number(self, name: str, default: int | None = None) -> int:
         return self._checked(name, int, default)
 
-    def flag(self, name: str) -> bool:
-        return self._checked(name, bool, False)
-
     def texts(self, name: str, default: list[str] | None = None) -> tuple[str, ...]:
         return tuple(_texts(name, self._checked(name, list, default)))
 
