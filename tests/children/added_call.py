@@ -15,7 +15,7 @@ from buildperm.tracer import syscall_numbers, syscall_table
 from buildperm.tracer.recording import reader
 from buildperm.tracer.recording.event import PathChanged
 from tests.tracer import harness
-from tests.tracer.conftest import HEADER
+from tests.tracer.recorded_child import HEADER
 
 syscall_table.CALLS["chdir"] = syscall_table.ChangeLayout("times-changed", (syscall_table.CWD, 0))
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from buildperm import printable
 from buildperm.supervisor import launch
 from buildperm.supervisor.session import dump
 from tests.bench import processes_with, wait_until
@@ -659,6 +660,7 @@ def test_the_supervisor_finds_its_package(tmp_path: Path, layout: str, superviso
     package = base if layout == "wheel" else base / "buildperm"
     package.mkdir(exist_ok=True)
     (package / "__init__.py").touch()
+    shutil.copy(printable.__file__, package)
     if layout == "checkout":
         for part in parts:
             (package / part).symlink_to(f"../{part}")

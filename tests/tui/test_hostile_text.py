@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.style import Style
@@ -132,6 +132,7 @@ def test_a_program_cannot_name_itself_like_a_chain_of_two() -> None:
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=120)
 
 
+@example("0\N{THAANA ABAFILI}", 1)
 @given(texts, st.integers(0, 60))
 def test_a_shortened_text_fits_and_keeps_both_ends(text: str, cells: int) -> None:
     text = shown(text)

@@ -28,6 +28,7 @@ ANSWER_TONES: Final = {
 }
 """The tone of an answer; its glyph or word says the same without colour."""
 
+_MEASURED_MOST: Final = 1_000  # Characters: measuring more takes time at each key.
 _ELLIPSIS: Final = "…"
 
 
@@ -48,7 +49,8 @@ class Line:
 
 def middle(text: str, cells: int) -> str:
     """Shorten `text` to `cells` terminal cells by leaving out its middle."""
-    if len(text) <= cells and cell_len(text) <= cells:
+    # Marks that take no cell may make a text longer than its cells.
+    if len(text) <= _MEASURED_MOST and cell_len(text) <= cells:
         return text
     if cells < 3:
         return ""  # Nothing that would mean anything fits.
