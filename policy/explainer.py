@@ -14,15 +14,15 @@ from buildperm.policy.baseline_patterns import ALLOWED, HABITS, NOT_OWN
 from buildperm.policy.compilation import effective
 from buildperm.policy.coverage import yields_to_wildcards
 from buildperm.policy.explanation import (
-    ByBaseline,
-    ByPreset,
-    ByRule,
+    AllowedByBaseline,
+    AllowedByPreset,
+    AllowedByRule,
     Denied,
     Explanation,
-    Never,
+    HabitualAttempt,
+    NeverGrantable,
     NotGranted,
     NotInForce,
-    OfNoConcern,
     Refused,
     Sensitive,
 )
@@ -94,7 +94,7 @@ class Explainer:
             case Syntax.ADDRESS:
                 return self._unopened(kind, target) or self._host(kind, target)
             case Syntax.CALL:
-                return self._unopened(kind, target) or Never(UNOPENED)
+                return self._unopened(kind, target) or NeverGrantable(UNOPENED)
 
     def _unopened(self, kind: Kind, target: str) -> Refused | None:
         """Say why it is refused before any grant is looked at; None if it is not."""
@@ -102,12 +102,12 @@ class Explainer:
         if denial is not None:
             return Denied(denial)
         habit = _habit(kind, target)
-        return OfNoConcern(habit) if habit else None
+        return HabitualAttempt(habit) if habit else None
 
     def _host(self, kind: Kind, target: str) -> Explanation:
         found = address.of_pattern(target)
         if found is None:
-            return Never(UNCONNECTED)
+            return NeverGrantable(UNCONNECTED)
         why = why_sensitive(kind, target)
         is_exact = address.packed_address(found[0]) is not None
         for rule in self._rules.all(kind, target):
@@ -123,15 +123,15 @@ class Explainer:
     ) -> Explanation:
         why = why_sensitive(kind, target)
         if kind is Kind.EXEC and is_free:
-            return ByBaseline("", TOOL)
+            return AllowedByBaseline("", TOOL)
         if kind is Kind.READ and not why and (is_free or _is_below(target, handed_over)):
-            return ByBaseline("", HANDED_OVER)
+            return AllowedByBaseline("", HANDED_OVER)
         denial = self._denials.first(kind, target, resolved)
         if denial is not None:
             return Denied(denial)
         is_own = kind is not Kind.READ or not NOT_OWN.covers(target)
         if not why and is_own and ALLOWED[kind].covers(target):
-            return ByBaseline(_first(kind.traits.baseline, target), "")
+            return AllowedByBaseline(_first(kind.traits.baseline, target), "")
         wildcard: Rule | None = None
         for rule in self._rules.all(kind, target, resolved):
             if not why or _opens(rule, target):
@@ -142,7 +142,7 @@ class Explainer:
             if kind is Kind.READ and target in baseline.PASSED_BY:
                 habit = target
             if habit:
-                return OfNoConcern(habit)
+                return HabitualAttempt(habit)
         for rule in self._withheld.all(kind, target, resolved):
             if not why or _opens(rule, target):
                 return self._not_in_force(rule)
@@ -154,7 +154,7 @@ class Explainer:
             return Denied(denial)
         why = variables.withheld_because(name)
         if not why and variables.is_baseline(name):
-            return ByBaseline("", DOCUMENTED)
+            return AllowedByBaseline("", DOCUMENTED)
         wildcard: Rule | None = None
         for rule in self._rules.all(kind, name):
             if not why or is_literal(rule.pattern):
@@ -173,7 +173,7 @@ class Explainer:
         if denial is not None:
             return Denied(denial)
         if is_free:
-            return ByBaseline("", HARMLESS)
+            return AllowedByBaseline("", HARMLESS)
         granted = {rule.pattern: rule for rule in self._rules.of(Kind.DIRECTIVE)}
         for rule in self._rules.of(Kind.ENV):
             if is_literal(rule.pattern):  # Whoever may see it may have Cargo look at it too.
@@ -187,9 +187,9 @@ class Explainer:
             handed_over=[_concrete(folder).encode() for folder in handed_over],
         )
         if verdict == directive.FORBIDDEN:
-            return Never(STEERS)
+            return NeverGrantable(STEERS)
         if verdict == directive.FREE:
-            return ByBaseline("", HARMLESS)
+            return AllowedByBaseline("", HARMLESS)
         if verdict == directive.GRANTED:
             covering = (p for p in granted if any(matches(p, text) for text in texts))
             return self._granted(granted[next(covering)])
@@ -197,7 +197,9 @@ class Explainer:
         return self._not_in_force(rule_withheld) if rule_withheld else NotGranted()
 
     def _granted(self, rule: Rule) -> Explanation:
-        return ByRule(rule) if rule in self._own else ByPreset(self._preset(rule), rule)
+        return (
+            AllowedByRule(rule) if rule in self._own else AllowedByPreset(self._preset(rule), rule)
+        )
 
     def _not_in_force(self, rule: Rule) -> Explanation:
         return NotInForce(rule, "" if rule in self._own else self._preset(rule), self._why[rule])

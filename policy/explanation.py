@@ -9,7 +9,7 @@ from buildperm.policy.rule import Rule
 
 
 @dataclass(frozen=True, slots=True)
-class ByBaseline:
+class AllowedByBaseline:
     """Every build script may do it."""
 
     pattern: str  # Of the baseline; empty where a reason says it.
@@ -17,7 +17,7 @@ class ByBaseline:
 
 
 @dataclass(frozen=True, slots=True)
-class ByPreset:
+class AllowedByPreset:
     """A preset that the crate is granted holds a rule for it."""
 
     preset: str
@@ -25,7 +25,7 @@ class ByPreset:
 
 
 @dataclass(frozen=True, slots=True)
-class ByRule:
+class AllowedByRule:
     """The crate is granted it by a rule of its own."""
 
     rule: Rule
@@ -56,14 +56,14 @@ class Sensitive:
 
 
 @dataclass(frozen=True, slots=True)
-class Never:
+class NeverGrantable:
     """No grant can allow it."""
 
     why: str  # A clause.
 
 
 @dataclass(frozen=True, slots=True)
-class OfNoConcern:
+class HabitualAttempt:
     """It is refused, and programs that try it do so out of habit and get by without."""
 
     pattern: str  # Of the baseline's list of such habits.
@@ -74,11 +74,11 @@ class NotGranted:
     """Neither the baseline nor a grant allows it, and nobody has denied it."""
 
 
-Allowed: TypeAlias = ByBaseline | ByPreset | ByRule
-Refused: TypeAlias = NotInForce | Denied | Sensitive | Never | OfNoConcern | NotGranted
+Allowed: TypeAlias = AllowedByBaseline | AllowedByPreset | AllowedByRule
+Refused: TypeAlias = NotInForce | Denied | Sensitive | NeverGrantable | HabitualAttempt | NotGranted
 Explanation: TypeAlias = Allowed | Refused
 
 
 def is_allowed(explanation: Explanation) -> bool:
     """Tell whether a build script gets what it asks for."""
-    return isinstance(explanation, ByBaseline | ByPreset | ByRule)
+    return isinstance(explanation, AllowedByBaseline | AllowedByPreset | AllowedByRule)

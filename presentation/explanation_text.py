@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from buildperm.policy.explanation import (
-    ByBaseline,
-    ByPreset,
-    ByRule,
+    AllowedByBaseline,
+    AllowedByPreset,
+    AllowedByRule,
     Denied,
-    Never,
+    HabitualAttempt,
+    NeverGrantable,
     NotGranted,
     NotInForce,
-    OfNoConcern,
     Sensitive,
 )
 from buildperm.policy.kinds import Kind
@@ -41,13 +41,13 @@ def verdict(crate: str, kind: Kind, target: str, explanation: Explanation) -> st
     """Say whether a crate may do something, and why, in one sentence without a full stop."""
     who, what = f"`{shown(crate)}`", deed(kind, [target])
     match explanation:
-        case ByBaseline(pattern, ""):
+        case AllowedByBaseline(pattern, ""):
             return f"allowed: every build script may {deed(kind, [pattern])}"
-        case ByBaseline(_, why):
+        case AllowedByBaseline(_, why):
             return f"allowed: every build script may {what}: {why}"
-        case ByPreset(name, rule):
+        case AllowedByPreset(name, rule):
             return f"allowed: {who} is granted preset `{name}`, which may {_rule(rule)}"
-        case ByRule(rule):
+        case AllowedByRule(rule):
             return f"allowed: {who} is granted to {_rule(rule)}"
         case NotInForce(rule, "", why):
             return (
@@ -66,9 +66,9 @@ def verdict(crate: str, kind: Kind, target: str, explanation: Explanation) -> st
             if wildcard is None:
                 return f"{reason}, which only an exact grant with a reason opens"
             return f"{reason}, which the wildcard `{shown(wildcard.pattern)}` cannot open"
-        case Never(why):
+        case NeverGrantable(why):
             return f"refused: nothing can allow {who} to {what}: {shown(why)}"
-        case OfNoConcern(_):
+        case HabitualAttempt(_):
             return f"refused, and of no concern: programs try to {what} out of habit, in vain"
         case NotGranted():
             return f"refused: neither the baseline nor a grant lets {who} {what}"

@@ -15,7 +15,7 @@ _HIDDEN = "[...]"
 
 
 @dataclass(frozen=True, slots=True)
-class Trialled:
+class RuntimeDiagnosis:
     """One runtime on this machine."""
 
     name: str
@@ -30,7 +30,7 @@ class Trialled:
 
 
 @dataclass(frozen=True, slots=True)
-class Required:
+class Requirement:
     """What has to be enforced, and whether it is."""
 
     runtime: str  # The weakest that will do.
@@ -42,7 +42,7 @@ class Required:
 
 
 @dataclass(frozen=True, slots=True)
-class Lack:
+class Gap:
     """Something that this machine lacks, and what a build script can do because of that."""
 
     what: str
@@ -58,11 +58,11 @@ class Diagnosis:
     surroundings: Surroundings
     cargo: str  # Its version; empty where there is none.
     rustc: str
-    runtimes: tuple[Trialled, ...]  # The strongest last.
-    required: Required
+    runtimes: tuple[RuntimeDiagnosis, ...]  # The strongest last.
+    required: Requirement
     exit_code: int
 
-    def lacks(self) -> Iterator[Lack]:
+    def gaps(self) -> Iterator[Gap]:
         """Yield what is missing, the worst first."""
         yield from _of_machine(self.surroundings)
         yield from _of_kernel(self.runtimes)
@@ -70,7 +70,7 @@ class Diagnosis:
             weaker = [each for each in self.runtimes[:index] if not each.unavailable]
             if one.unavailable and weaker:
                 possible = _differing(weaker[-1], one.name)
-                yield Lack(f"the runtime `{one.name}`", possible, one.unavailable)
+                yield Gap(f"the runtime `{one.name}`", possible, one.unavailable)
 
     def anonymous(self, names: Iterable[str]) -> Diagnosis:
         """Return it without any path, and without `names`, wherever a message may hold them.
@@ -99,10 +99,10 @@ class Diagnosis:
         )
 
 
-def _of_machine(here: Surroundings) -> Iterator[Lack]:
+def _of_machine(here: Surroundings) -> Iterator[Gap]:
     facts = here.facts
     if facts.landlock_abi < 1:
-        yield Lack(
+        yield Gap(
             "Landlock",
             ("read, write, list and remove files outside", "run any program"),
             "Use Linux 5.13 or newer with `landlock` in its `lsm=` list; in a container, let its "
@@ -111,7 +111,7 @@ def _of_machine(here: Surroundings) -> Iterator[Lack]:
             stops=True,
         )
     if facts.seccomp_errno:
-        yield Lack(
+        yield Gap(
             "seccomp filters",
             ("connect to anywhere", "trace your other processes", "mount file systems"),
             "Use a kernel with CONFIG_SECCOMP_FILTER.",
@@ -121,9 +121,9 @@ def _of_machine(here: Surroundings) -> Iterator[Lack]:
         remedy = "In a container, add the capability SYS_PTRACE: `--cap-add SYS_PTRACE`."
         if facts.ptrace_scope in ("2", "3"):
             remedy = "Set kernel.yama.ptrace_scope to 1, which lets a process trace its children."
-        yield Lack("ptrace", ("do anything without being recorded",), remedy, stops=True)
+        yield Gap("ptrace", ("do anything without being recorded",), remedy, stops=True)
     if here.hosts:
-        yield Lack(
+        yield Gap(
             "an egress proxy to granted hosts",
             (),
             "Build scripts that were granted hosts (`net`) are not run here. In a container, let "
@@ -131,7 +131,7 @@ def _of_machine(here: Surroundings) -> Iterator[Lack]:
         )
 
 
-def _of_kernel(runtimes: tuple[Trialled, ...]) -> Iterator[Lack]:
+def _of_kernel(runtimes: tuple[RuntimeDiagnosis, ...]) -> Iterator[Gap]:
     """Yield what this machine's runtime leaves open and a newer kernel would close."""
     proofs = [each.proof for each in runtimes if each.proof is not None]
     if not proofs:
@@ -147,10 +147,10 @@ def _of_kernel(runtimes: tuple[Trialled, ...]) -> Iterator[Lack]:
             and result.canary.others.get(proof.runtime, result.canary.since) == version
         )
         if possible:
-            yield Lack(f"Landlock ABI {version}", possible, f"Use Linux {kernel} or newer.")
+            yield Gap(f"Landlock ABI {version}", possible, f"Use Linux {kernel} or newer.")
 
 
-def _differing(weaker: Trialled, stronger: str) -> tuple[str, ...]:
+def _differing(weaker: RuntimeDiagnosis, stronger: str) -> tuple[str, ...]:
     if weaker.proof is None:
         return ()
     abi = weaker.proof.landlock_abi

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from buildperm import __version__
 from buildperm.printable import printable
-from buildperm.report.diagnosis import Diagnosis, Lack, Trialled
+from buildperm.report.diagnosis import Diagnosis, Gap, RuntimeDiagnosis
 from buildperm.report.text import count
 from buildperm.sandbox.canaries import Proof
 from buildperm.sandbox.canary import CanaryOutcome, CanaryResult, Status
@@ -53,9 +53,9 @@ def _lines(diagnosis: Diagnosis) -> list[str]:
     lines = ["This machine", *(f"  {name}: {value}" for name, value in _facts(diagnosis)), ""]
     for one in diagnosis.runtimes:
         lines += [*_runtime(one), ""]
-    lacks = list(diagnosis.lacks())
-    if lacks:
-        lines += ["What is missing here", *(line for lack in lacks for line in _lack(lack)), ""]
+    gaps = list(diagnosis.gaps())
+    if gaps:
+        lines += ["What is missing here", *(line for gap in gaps for line in _gap_lines(gap)), ""]
     return [*lines, _closing(diagnosis)]
 
 
@@ -86,12 +86,12 @@ def _document(diagnosis: Diagnosis) -> dict[str, object]:
         "runtimes": [_runtime_object(one) for one in diagnosis.runtimes],
         "lacks": [
             {
-                "what": lack.what,
-                "possible": list(lack.possible),
-                "remedy": lack.remedy,
-                "stops": lack.stops,
+                "what": gap.what,
+                "possible": list(gap.possible),
+                "remedy": gap.remedy,
+                "stops": gap.stops,
             }
-            for lack in diagnosis.lacks()
+            for gap in diagnosis.gaps()
         ],
         "required": {
             "weakest": required.runtime,
@@ -150,7 +150,7 @@ def _facts(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
     yield "rustc", diagnosis.rustc or "missing"
 
 
-def _runtime(one: Trialled) -> Iterator[str]:
+def _runtime(one: RuntimeDiagnosis) -> Iterator[str]:
     yield f"Runtime {one.name}: {_summary(one)}"
     if one.proof is None:
         return
@@ -162,7 +162,7 @@ def _runtime(one: Trialled) -> Iterator[str]:
         yield from (f"    {sentence}" for sentence in one.left_open)
 
 
-def _summary(one: Trialled) -> str:
+def _summary(one: RuntimeDiagnosis) -> str:
     if one.unavailable:
         return f"not available: {one.unavailable}"
     proof = one.proof
@@ -200,15 +200,15 @@ def _line(result: CanaryResult) -> str:
     return f"{said} ({', '.join(remarks)})" if remarks else said
 
 
-def _lack(lack: Lack) -> Iterator[str]:
-    yield f"  {lack.what}"
-    possible = "; ".join(lack.possible)
-    if lack.stops:
+def _gap_lines(gap: Gap) -> Iterator[str]:
+    yield f"  {gap.what}"
+    possible = "; ".join(gap.possible)
+    if gap.stops:
         yield "    Without it buildperm runs no build script. With nothing in its place one can:"
     else:
         yield "    Without it a build script can:"
     yield f"      {possible or 'nothing more'}"
-    yield f"    {lack.remedy}"
+    yield f"    {gap.remedy}"
 
 
 def _closing(diagnosis: Diagnosis) -> str:
@@ -220,7 +220,7 @@ def _closing(diagnosis: Diagnosis) -> str:
     return f"{chosen}: {where} is met." if where else f"{chosen}."
 
 
-def _runtime_object(one: Trialled) -> dict[str, object]:
+def _runtime_object(one: RuntimeDiagnosis) -> dict[str, object]:
     proof = one.proof
     return {
         "name": one.name,

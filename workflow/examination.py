@@ -15,7 +15,7 @@ from buildperm.errors import BuildpermError, CannotEnforceError, ExitCode
 from buildperm.policy import manifest
 from buildperm.policy.grants import Policy
 from buildperm.policy.runtime_table import WEAKEST
-from buildperm.report.diagnosis import Diagnosis, Required, Trialled
+from buildperm.report.diagnosis import Diagnosis, Requirement, RuntimeDiagnosis
 from buildperm.sandbox import canaries, machine, machine_facts
 from buildperm.sandbox.canaries import CanaryRun
 from buildperm.sandbox.runtime import Runtime, choose
@@ -62,30 +62,30 @@ def _without() -> tuple[CanaryRun | None, str]:
         return None, f"{error.args[0]} ({error.hint})"
 
 
-def _tried(runtime: Runtime, free: CanaryRun | None, failure: str) -> Trialled:
+def _tried(runtime: Runtime, free: CanaryRun | None, failure: str) -> RuntimeDiagnosis:
     reason = runtime.unavailable() or failure
     if reason or free is None:
-        return Trialled(runtime.name, reason or "the canaries could not be run", None, ())
+        return RuntimeDiagnosis(runtime.name, reason or "the canaries could not be run", None, ())
     try:
         proof = canaries.prove(runtime, free)
     except CannotEnforceError as error:
-        return Trialled(runtime.name, error.args[0], None, ())
-    return Trialled(runtime.name, "", proof, runtime.left_open(proof.landlock_abi))
+        return RuntimeDiagnosis(runtime.name, error.args[0], None, ())
+    return RuntimeDiagnosis(runtime.name, "", proof, runtime.left_open(proof.landlock_abi))
 
 
-def _required(policy: Policy | None, runtimes: tuple[Trialled, ...]) -> Required:
+def _required(policy: Policy | None, runtimes: tuple[RuntimeDiagnosis, ...]) -> Requirement:
     """Tell whether the runtime that builds use here works, and is strong enough."""
     weakest, wanted = (policy.require, policy.runtime) if policy else (WEAKEST, WEAKEST)
     is_declared = policy is not None
     try:
         chosen = choose(wanted, weakest).name
     except CannotEnforceError as error:
-        return Required(weakest, wanted, "", is_declared, error.args[0], error.hint)
+        return Requirement(weakest, wanted, "", is_declared, error.args[0], error.hint)
     (one,) = (each for each in runtimes if each.name == chosen)
     if one.unavailable:
-        return Required(weakest, wanted, "", is_declared, one.unavailable, _SEE)
+        return Requirement(weakest, wanted, "", is_declared, one.unavailable, _SEE)
     hint = "Do not build untrusted crates on this machine." if one.reason else ""
-    return Required(weakest, wanted, chosen, is_declared, one.reason, hint)
+    return Requirement(weakest, wanted, chosen, is_declared, one.reason, hint)
 
 
 def _toolchain() -> Toolchain | None:

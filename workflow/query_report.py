@@ -8,7 +8,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from buildperm.policy import lock_file
-from buildperm.policy.explanation import NotGranted, is_allowed
+from buildperm.policy.explanation import (
+    AllowedByBaseline,
+    AllowedByPreset,
+    AllowedByRule,
+    Denied,
+    Explanation,
+    HabitualAttempt,
+    NeverGrantable,
+    NotGranted,
+    NotInForce,
+    Sensitive,
+    is_allowed,
+)
 from buildperm.presentation import console
 from buildperm.presentation.wording import chain_text, outcome_word
 from buildperm.printable import shown
@@ -22,16 +34,16 @@ from buildperm.workflow.script_lookup import find_script, open_view
 VERSION = 1
 """Of the JSON document."""
 
-BECAUSE = {
-    "ByBaseline": "baseline",
-    "ByPreset": "preset",
-    "ByRule": "rule",
-    "NotInForce": "not-in-force",
-    "Denied": "denied",
-    "Sensitive": "sensitive",
-    "Never": "never",
-    "OfNoConcern": "of-no-concern",
-    "NotGranted": "not-granted",
+BECAUSE: dict[type[Explanation], str] = {
+    AllowedByBaseline: "baseline",
+    AllowedByPreset: "preset",
+    AllowedByRule: "rule",
+    NotInForce: "not-in-force",
+    Denied: "denied",
+    Sensitive: "sensitive",
+    NeverGrantable: "never",
+    HabitualAttempt: "of-no-concern",
+    NotGranted: "not-granted",
 }
 """What the JSON document calls each explanation."""
 
@@ -98,7 +110,7 @@ class QueryReport:
             "way": list(self.result.script.way),
             "access": {"kind": str(self.result.query.kind), "target": self.result.query.target},
             "allowed": is_allowed(self.result.explanation),
-            "because": BECAUSE[type(self.result.explanation).__name__],
+            "because": BECAUSE[type(self.result.explanation)],
             "sentence": self.result.sentence,
             "rule": {"kind": str(rule.kind), "pattern": rule.pattern} if rule else None,
             "preset": self.result.preset,

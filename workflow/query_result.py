@@ -14,12 +14,12 @@ from buildperm.policy.access import Access, Outcome
 from buildperm.policy.compilation import PINNED, by_hand
 from buildperm.policy.explainer import Explainer
 from buildperm.policy.explanation import (
-    ByBaseline,
-    ByPreset,
-    ByRule,
+    AllowedByBaseline,
+    AllowedByPreset,
+    AllowedByRule,
     Denied,
     Explanation,
-    Never,
+    NeverGrantable,
     NotGranted,
     NotInForce,
     Sensitive,
@@ -112,7 +112,12 @@ class QueryResult:
     def rule(self) -> Rule | None:
         """Return the rule that decides; None where there is none."""
         match self.explanation:
-            case ByPreset(_, rule) | NotInForce(rule, _, _) | ByRule(rule) | Denied(rule):
+            case (
+                AllowedByPreset(_, rule)
+                | NotInForce(rule, _, _)
+                | AllowedByRule(rule)
+                | Denied(rule)
+            ):
                 return rule
             case Sensitive(_, wildcard):
                 return wildcard
@@ -123,7 +128,7 @@ class QueryResult:
     def preset(self) -> str:
         """Return the preset that the deciding rule is part of; empty if none."""
         match self.explanation:
-            case ByPreset(name, _) | NotInForce(_, name, _):
+            case AllowedByPreset(name, _) | NotInForce(_, name, _):
                 return name
             case _:
                 return ""
@@ -163,7 +168,7 @@ class QueryResult:
             0,
             0,
             (),
-            sensitive=STEERS if self.explanation == Never(STEERS) else why or self._why,
+            sensitive=STEERS if self.explanation == NeverGrantable(STEERS) else why or self._why,
             resolved=self._resolved,
         )
         if not isinstance(self.explanation, NotGranted | Sensitive):
@@ -210,11 +215,11 @@ class QueryResult:
         key = self.key
         table, at = self._lines.table(key), self._lines.at(self.line)
         match self.explanation:
-            case ByRule(rule):
+            case AllowedByRule(rule):
                 yield f"To take it away, remove `{rule.pattern}` from `{rule.kind}` of"
                 yield f"    {table} ({at})."
                 yield _simulate(key, str(rule))
-            case ByPreset(name, _):
+            case AllowedByPreset(name, _):
                 yield f"To take it away, remove `{name}` from `presets` of"
                 yield f"    {table} ({at})."
                 yield _simulate(key, f"preset:{name}")
@@ -229,7 +234,7 @@ class QueryResult:
             case Sensitive() if self.grant:
                 yield f"To grant it all the same, write by hand in {self._lines.name}:"
                 yield from (f"    {line}" for line in self.grant)
-            case ByBaseline(_, explainer.TOOL | explainer.HANDED_OVER):
+            case AllowedByBaseline(_, explainer.TOOL | explainer.HANDED_OVER):
                 yield "Nothing in Cargo.toml can change that: the build cannot do without it."
             case found if explanation.is_allowed(found):
                 yield "To keep it from this build script all the same, write a denial:"

@@ -117,7 +117,7 @@ def _changed_verdict(key: str, changed: ChangedVerdict) -> dict[str, object]:
 
     def verdict(told: Explanation) -> dict[str, str]:
         return {
-            "because": BECAUSE[type(told).__name__],
+            "because": BECAUSE[type(told)],
             "sentence": explanation_text.verdict(key, access.kind, access.target, told),
         }
 

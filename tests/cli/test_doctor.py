@@ -16,7 +16,7 @@ import jsonschema
 import pytest
 
 from buildperm.errors import ExitCode
-from buildperm.report.diagnosis import Diagnosis, Required, Trialled
+from buildperm.report.diagnosis import Diagnosis, Requirement, RuntimeDiagnosis
 from buildperm.sandbox.canaries import Proof
 from buildperm.sandbox.canary import CANARIES
 from buildperm.sandbox.machine import Facts
@@ -362,7 +362,7 @@ def _broken(message: str) -> Diagnosis:
         ),
         cargo="",
         rustc="",
-        runtimes=(Trialled("portable", message, Proof("portable", 7, (), message), ()),),
-        required=Required("portable", "auto", "", False, message),
+        runtimes=(RuntimeDiagnosis("portable", message, Proof("portable", 7, (), message), ()),),
+        required=Requirement("portable", "auto", "", False, message),
         exit_code=ExitCode.CANNOT_ENFORCE,
     )

@@ -12,15 +12,15 @@ from buildperm.policy.access import Access, Outcome
 from buildperm.policy.compilation import effective
 from buildperm.policy.explainer import HANDED_OVER, TOOL, UNCONNECTED, UNOPENED, Explainer
 from buildperm.policy.explanation import (
-    ByBaseline,
-    ByPreset,
-    ByRule,
+    AllowedByBaseline,
+    AllowedByPreset,
+    AllowedByRule,
     Denied,
     Explanation,
-    Never,
+    HabitualAttempt,
+    NeverGrantable,
     NotGranted,
     NotInForce,
-    OfNoConcern,
     Sensitive,
     is_allowed,
 )
@@ -126,7 +126,7 @@ def accessed(kind: Kind, target: str, told: Explanation, *, resolved: str = "") 
 
 def needs_nobody(told: Explanation) -> bool:
     """Tell whether an explanation leaves nothing to decide."""
-    return is_allowed(told) or isinstance(told, Denied | OfNoConcern)
+    return is_allowed(told) or isinstance(told, Denied | HabitualAttempt)
 
 
 @pytest.mark.parametrize("kind", [Kind.READ, Kind.WRITE])
@@ -196,7 +196,7 @@ def test_directives_are_explained_as_they_are_judged(
 
     assert is_allowed(told) is (verdict in (directive.FREE, directive.GRANTED))
     if not isinstance(told, Denied):
-        assert isinstance(told, Never) is (verdict == directive.FORBIDDEN)
+        assert isinstance(told, NeverGrantable) is (verdict == directive.FORBIDDEN)
 
 
 PERL = Rule(Kind.EXEC, "perl")
@@ -220,31 +220,36 @@ def of(*rules: Rule, denied: tuple[Rule, ...] = (), presets: str = "") -> CrateG
 @pytest.mark.parametrize(
     ("kind", "target", "grants", "told"),
     [
-        (Kind.READ, "/usr/include/zlib.h", None, ByBaseline("/usr/**", "")),
-        (Kind.READ, "$WORKSPACE/schema/a", of(SCHEMA), ByRule(SCHEMA)),
+        (Kind.READ, "/usr/include/zlib.h", None, AllowedByBaseline("/usr/**", "")),
+        (Kind.READ, "$WORKSPACE/schema/a", of(SCHEMA), AllowedByRule(SCHEMA)),
         (Kind.READ, "$WORKSPACE/a", of(SCHEMA), NotGranted()),
-        (Kind.EXEC, "cc", of(presets="cc"), ByPreset("cc", Rule(Kind.EXEC, "cc"))),
+        (Kind.EXEC, "cc", of(presets="cc"), AllowedByPreset("cc", Rule(Kind.EXEC, "cc"))),
         # What a crate is granted by itself says more.
-        (Kind.EXEC, "cc", of(Rule(Kind.EXEC, "cc"), presets="cc"), ByRule(Rule(Kind.EXEC, "cc"))),
+        (
+            Kind.EXEC,
+            "cc",
+            of(Rule(Kind.EXEC, "cc"), presets="cc"),
+            AllowedByRule(Rule(Kind.EXEC, "cc")),
+        ),
         (Kind.EXEC, "perl", of(PERL, denied=(PERL,)), Denied(PERL)),
-        (Kind.NET, "crates.io:443", of(HOST), ByRule(HOST)),
+        (Kind.NET, "crates.io:443", of(HOST), AllowedByRule(HOST)),
         (Kind.NET, "crates.io:80", of(HOST), NotGranted()),
         (Kind.NET, "crates.io:443", of(HOST, denied=(HOST,)), Denied(HOST)),
-        (Kind.NET, "a.b.test:1", of(BELOW), ByRule(BELOW)),
+        (Kind.NET, "a.b.test:1", of(BELOW), AllowedByRule(BELOW)),
         (Kind.NET, "1.2.3.4:1", of(Rule(Kind.NET, "*.4:1")), NotGranted()),
         (
             Kind.NET,
             "%5B::1%5D:80",
             of(Rule(Kind.NET, "[::1]:80")),
-            ByRule(Rule(Kind.NET, "[::1]:80")),
+            AllowedByRule(Rule(Kind.NET, "[::1]:80")),
         ),
-        (Kind.NET, "/tmp/socket", None, Never(UNCONNECTED)),
-        (Kind.SYSTEM, "bpf", None, Never(UNOPENED)),
-        (Kind.SYSTEM, "unshare", None, OfNoConcern("unshare")),
-        (Kind.READ, "/tmp", None, OfNoConcern("/tmp")),
-        (Kind.DIRECTIVE, "rustc-env=LD_PRELOAD=x", None, Never(STEERS)),
+        (Kind.NET, "/tmp/socket", None, NeverGrantable(UNCONNECTED)),
+        (Kind.SYSTEM, "bpf", None, NeverGrantable(UNOPENED)),
+        (Kind.SYSTEM, "unshare", None, HabitualAttempt("unshare")),
+        (Kind.READ, "/tmp", None, HabitualAttempt("/tmp")),
+        (Kind.DIRECTIVE, "rustc-env=LD_PRELOAD=x", None, NeverGrantable(STEERS)),
         (Kind.DIRECTIVE, "rustc-link-arg=-lm", None, NotGranted()),
-        (Kind.ENV, "MY_TOKEN", of(TOKEN), ByRule(TOKEN)),
+        (Kind.ENV, "MY_TOKEN", of(TOKEN), AllowedByRule(TOKEN)),
     ],
 )
 def test_an_explanation_names_what_decides(
@@ -260,7 +265,7 @@ def test_a_wildcard_is_named_that_cannot_open_the_sensitive_tier() -> None:
 
     assert isinstance(told, Sensitive)
     assert told.wildcard == names
-    assert Explainer(of(names), VERSION).explain(Kind.ENV, "MY_DIR") == ByRule(names)
+    assert Explainer(of(names), VERSION).explain(Kind.ENV, "MY_DIR") == AllowedByRule(names)
 
 
 def test_a_grant_of_high_risk_is_not_in_force_for_a_version_nobody_looked_at() -> None:
@@ -286,10 +291,12 @@ def test_a_grant_that_a_denial_cuts_into_is_not_in_force() -> None:
 def test_what_this_run_was_given_is_told_as_such() -> None:
     folder = "$TARGET_DIR/debug/build/z-0/out"
 
-    assert Explainer(None, VERSION).explain(Kind.EXEC, "tool", is_free=True) == ByBaseline("", TOOL)
+    assert Explainer(None, VERSION).explain(Kind.EXEC, "tool", is_free=True) == AllowedByBaseline(
+        "", TOOL
+    )
     assert Explainer(None, VERSION).explain(
         Kind.READ, f"{folder}/z.h", handed_over=[folder]
-    ) == ByBaseline("", HANDED_OVER)
+    ) == AllowedByBaseline("", HANDED_OVER)
     assert (
         Explainer(None, VERSION).explain(Kind.READ, f"{folder}2/z.h", handed_over=[folder])
         == NotGranted()
@@ -299,7 +306,7 @@ def test_what_this_run_was_given_is_told_as_such() -> None:
 def test_whoever_may_see_a_secret_may_have_cargo_watch_it() -> None:
     told = Explainer(of(TOKEN), VERSION).explain(Kind.DIRECTIVE, "rerun-if-env-changed=MY_TOKEN")
 
-    assert told == ByRule(TOKEN)
+    assert told == AllowedByRule(TOKEN)
     assert (
         Explainer(None, VERSION).explain(Kind.DIRECTIVE, "rerun-if-env-changed=MY_TOKEN")
         == NotGranted()

@@ -13,14 +13,14 @@ from buildperm.policy.access import Outcome
 from buildperm.policy.comparison import Comparison, SourceChange
 from buildperm.policy.decision import Act, Answer, Decision
 from buildperm.policy.explanation import (
-    ByBaseline,
-    ByPreset,
-    ByRule,
+    AllowedByBaseline,
+    AllowedByPreset,
+    AllowedByRule,
     Denied,
-    Never,
+    HabitualAttempt,
+    NeverGrantable,
     NotGranted,
     NotInForce,
-    OfNoConcern,
     Sensitive,
 )
 from buildperm.policy.kinds import Kind
@@ -645,12 +645,12 @@ async def test_hostile_sources_and_names_are_only_text(make_bench: type[ReviewBe
 @pytest.mark.parametrize(
     ("explanation", "told"),
     [
-        (ByBaseline("/usr/**", ""), "allowed: every build script may read `/usr/**`"),
-        (ByBaseline("", "it is one's own"),
+        (AllowedByBaseline("/usr/**", ""), "allowed: every build script may read `/usr/**`"),
+        (AllowedByBaseline("", "it is one's own"),
          "allowed: every build script may read `/f`: it is one's own"),
-        (ByPreset("cc", Rule(Kind.READ, "/f")),
+        (AllowedByPreset("cc", Rule(Kind.READ, "/f")),
          "allowed: `x` is granted preset `cc`, which may read `/f`"),
-        (ByRule(Rule(Kind.READ, "/**")), "allowed: `x` is granted to read `/**`"),
+        (AllowedByRule(Rule(Kind.READ, "/**")), "allowed: `x` is granted to read `/**`"),
         (NotInForce(Rule(Kind.READ, "/f"), "", "it is risky"),
          "refused: `x` is granted to read `/f`, but that is not in force: it is risky"),
         (NotInForce(Rule(Kind.READ, "/f"), "cc", "it is denied"),
@@ -663,8 +663,9 @@ async def test_hostile_sources_and_names_are_only_text(make_bench: type[ReviewBe
         (Sensitive("a key", Rule(Kind.READ, "/*")),
          "refused: `/f` belongs to the sensitive tier (a key), which the wildcard `/*` cannot "
          "open"),
-        (Never("it runs code"), "refused: nothing can allow `x` to read `/f`: it runs code"),
-        (OfNoConcern("/f"),
+        (NeverGrantable("it runs code"),
+         "refused: nothing can allow `x` to read `/f`: it runs code"),
+        (HabitualAttempt("/f"),
          "refused, and of no concern: programs try to read `/f` out of habit, in vain"),
         (NotGranted(), "refused: neither the baseline nor a grant lets `x` read `/f`"),
     ],
