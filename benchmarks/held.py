@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from buildperm.cargo import lock, metadata, session_maker, target_directory, toolchain, units
-from buildperm.cargo.cargo_process import Build
+from buildperm.cargo.cargo_process import CargoProcess
 from buildperm.policy import manifest
 from buildperm.sandbox import runtime as runtimes
 from buildperm.supervisor import session as sessions
@@ -81,7 +81,7 @@ def scripts(folder: Path, crates: Sequence[str]) -> tuple[Path, dict[str, Script
         profile="learning",
     )
     path = directory.write(written)
-    finished = Build(
+    finished = CargoProcess(
         [str(rust.cargo), "check", "--quiet", *(f"--package={crate}" for crate in crates)],
         folder,
         directory.environment(rust, environment, rustc_wrapper=""),

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import FrameType
 
-    from buildperm.cargo.message_stream import Messages
+    from buildperm.cargo.message_stream import MessageStream
 
 _TICK_MS = 100  # How often the progress file is looked at.
 _GRACE_S = 2.0  # From the first interruption to SIGKILL.
@@ -37,7 +37,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class CargoResult:
     """How a run of Cargo ended."""
 
     exit_code: int  # Cargo's own; 128 and the number of the signal that killed it; 130.
@@ -50,7 +50,7 @@ class Finished:
     is_complete: bool  # `units` holds all of them: Cargo reported everything that it built.
 
 
-class Build:
+class CargoProcess:
     """One run of Cargo in a process group of its own.
 
     `run` blocks; `interrupt` may be called from anywhere else, a signal handler included. In the
@@ -67,7 +67,7 @@ class Build:
         *,
         on_progress: Callable[[Progress], None] = lambda _: None,
         on_output: Callable[[bytes], None] | None = None,
-        messages: Messages | None = None,
+        messages: MessageStream | None = None,
         keeps_going: bool = False,
         serves: bool = False,
     ) -> None:
@@ -103,7 +103,7 @@ class Build:
         except OSError:
             pass  # The pipe is full, so the wake-up is on its way; or nothing runs now.
 
-    def run(self) -> Finished:
+    def run(self) -> CargoResult:
         """Run Cargo to its end.
 
         Raises:
@@ -128,7 +128,7 @@ class Build:
             os.close(self._wake)
             self._progress.close()
         interrupted = self._interruptions > 0
-        return Finished(
+        return CargoResult(
             exit_code=ExitCode.INTERRUPTED if interrupted else exit_code,
             interrupted=interrupted,
             units=frozenset(self._ran | (self._messages.units if self._messages else set())),

@@ -13,17 +13,17 @@ from buildperm.rules.pattern import locate
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from buildperm.cargo.lock import Lock
+    from buildperm.cargo.lock import CargoLock
     from buildperm.cargo.metadata import Metadata, Package
     from buildperm.cargo.toolchain import Toolchain
     from buildperm.policy.grants import Policy
 
 
-class Keys:
+class GrantKeys:
     """The keys of one workspace's grant table, found by package."""
 
     def __init__(
-        self, metadata: Metadata, lock: Lock, policy: Policy, places: Mapping[str, bytes]
+        self, metadata: Metadata, lock: CargoLock, policy: Policy, places: Mapping[str, bytes]
     ) -> None:
         """Prepare to ask about many packages; `places` are those of `places`."""
         self._members = frozenset(metadata.members)

@@ -21,7 +21,7 @@ from buildperm.rules.pattern import locate
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from buildperm.cargo.lock import Identity, Lock
+    from buildperm.cargo.lock import CargoLock, PackageIdentity
     from buildperm.cargo.metadata import Metadata, Package
 
 ABSENT = hashlib.sha256(b"buildperm: no such file").hexdigest()
@@ -32,10 +32,10 @@ _BYTES_MOST = 64 << 20
 _NOT_ITS_OWN = ("Cargo.toml", "CACHEDIR.TAG")  # Marks of other packages and of what was built.
 
 
-class Ingredients:
+class InputCollector:
     """What the build scripts of one workspace are made from; looks at everything once."""
 
-    def __init__(self, metadata: Metadata, lock: Lock, places: Mapping[str, bytes]) -> None:
+    def __init__(self, metadata: Metadata, lock: CargoLock, places: Mapping[str, bytes]) -> None:
         """Prepare to ask about many packages; `places` are the folders behind portable paths."""
         self._metadata = metadata
         self._lock = lock
@@ -50,8 +50,8 @@ class Ingredients:
         }
         # Cargo tells nothing of what takes no part here: optional, or for another platform.
         self._folders = _neighbours(metadata)
-        self._described: dict[Identity, list[str]] = {}
-        self._closures: dict[tuple[Identity, ...], list[list[str]]] = {}
+        self._described: dict[PackageIdentity, list[str]] = {}
+        self._closures: dict[tuple[PackageIdentity, ...], list[list[str]]] = {}
         self._hashes: dict[Path, str] = {}
 
     def inputs(self, package: Package, files: Iterable[Path] = ()) -> Inputs:
@@ -110,12 +110,12 @@ class Ingredients:
         listed = folder / ".cargo-checksum.json"
         return self._hash(listed) if listed.is_file() else self._tree(folder)
 
-    def _direct(self, package: Package) -> tuple[Identity, ...]:
+    def _direct(self, package: Package) -> tuple[PackageIdentity, ...]:
         identity = self._identities.get((package.name, package.version, package.source))
         required = self._lock.requirements.get(identity, ()) if identity else ()
         return tuple(one for one in required if one.name in package.build_dependencies)
 
-    def _closure(self, direct: tuple[Identity, ...]) -> list[list[str]]:
+    def _closure(self, direct: tuple[PackageIdentity, ...]) -> list[list[str]]:
         """Describe all packages that are compiled for the build script."""
         known = self._closures.get(direct)
         if known is None:
@@ -143,7 +143,7 @@ class Ingredients:
             )
         return known
 
-    def _describe(self, identity: Identity) -> list[str]:
+    def _describe(self, identity: PackageIdentity) -> list[str]:
         known = self._described.get(identity)
         if known is None:
             content = ""

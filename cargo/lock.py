@@ -20,7 +20,7 @@ _ENDING = re.compile(r"[\s#]")
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Identity:
+class PackageIdentity:
     """What makes a package the one that was reviewed: where it is from, and what is in it."""
 
     name: str
@@ -30,14 +30,16 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
-class Lock:
+class CargoLock:
     """All packages of a Cargo.lock, whether they are used on this platform or not."""
 
-    packages: tuple[Identity, ...]
-    requirements: Mapping[Identity, tuple[Identity, ...]] = field(default_factory=dict)
+    packages: tuple[PackageIdentity, ...]
+    requirements: Mapping[PackageIdentity, tuple[PackageIdentity, ...]] = field(
+        default_factory=dict
+    )
     """What each package depends on, on any platform: for members their tests count too."""
 
-    def find(self, name: str, version: str, source: str) -> Identity | None:
+    def find(self, name: str, version: str, source: str) -> PackageIdentity | None:
         """Return the package that is meant; None if it is not there."""
         wanted = (name, version, source)
         for identity in self.packages:
@@ -80,7 +82,7 @@ def plain(source: str) -> str:
     return f"{head}?{_ENDING.sub(lambda found: quote(found[0]), query)}{rest}"
 
 
-def read(path: Path) -> Lock:
+def read(path: Path) -> CargoLock:
     """Read the Cargo.lock at `path`.
 
     Raises:
@@ -97,7 +99,7 @@ def read(path: Path) -> Lock:
     return parsed(raw, path)
 
 
-def parsed(raw: bytes, path: Path) -> Lock:
+def parsed(raw: bytes, path: Path) -> CargoLock:
     """Read a whole Cargo.lock; `path` is only used in messages.
 
     Raises:
@@ -115,16 +117,16 @@ def parsed(raw: bytes, path: Path) -> Lock:
     try:
         listed = described.get("package", [])
         packages = tuple(_identity(package) for package in listed)
-        return Lock(packages, _requirements(packages, listed))
+        return CargoLock(packages, _requirements(packages, listed))
     except (KeyError, TypeError, AttributeError) as error:
         raise BuildpermError(f"`{path}` is broken: a package without {error}") from error
 
 
 def _requirements(
-    packages: Sequence[Identity], listed: Sequence[Any]
-) -> dict[Identity, tuple[Identity, ...]]:
+    packages: Sequence[PackageIdentity], listed: Sequence[Any]
+) -> dict[PackageIdentity, tuple[PackageIdentity, ...]]:
     """Find out what is meant by `NAME`, `NAME VERSION` and `NAME VERSION (SOURCE)`."""
-    meant: dict[str, list[Identity]] = {}
+    meant: dict[str, list[PackageIdentity]] = {}
     for identity in packages:
         # A package leaves out what is not needed to tell it from others, and always the commit.
         full = f"{identity.name} {identity.version}"
@@ -147,8 +149,8 @@ def _as_meant(written: str) -> str:
     return f"{package} ({plain(source.removesuffix(')'))})" if bracket else written
 
 
-def _identity(package: Any) -> Identity:  # noqa: ANN401 - TOML
-    return Identity(
+def _identity(package: Any) -> PackageIdentity:  # noqa: ANN401 - TOML
+    return PackageIdentity(
         name=str(package["name"]),
         version=str(package["version"]),
         source=plain(str(package.get("source", ""))),

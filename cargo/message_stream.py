@@ -25,7 +25,7 @@ _KEYS = {  # The Cargo book, "External tools", and src/util/machine_message.rs o
 }
 
 
-class Messages:
+class MessageStream:
     """Sorts one stream; `units` and `is_unclear` say what came out so far."""
 
     def __init__(self, unit_of: Callable[[str], Path | None], *, keeps: bool = False) -> None:

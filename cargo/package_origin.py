@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 
 from buildperm.cargo.grant_keys import places
-from buildperm.cargo.lock import Identity, Lock
+from buildperm.cargo.lock import CargoLock, PackageIdentity
 from buildperm.cargo.project import Project
 from buildperm.policy.granted_packages import GrantedPackage, Tables
 from buildperm.policy.grants import CRATES_IO, CrateGrants, Policy, parse_key
@@ -18,7 +18,9 @@ _CRATES_IO = "crates.io"
 _PLAIN_NAMES = "a plain name in the grant table means either"
 
 
-def elsewhere(project: Project, before: Policy, after: Policy, known: Lock) -> list[WiderGrant]:
+def elsewhere(
+    project: Project, before: Policy, after: Policy, known: CargoLock
+) -> list[WiderGrant]:
     """Return what was granted to other code and now goes to a package of Cargo.lock.
 
     Tables that are new themselves are left out: they are reported anyway.
@@ -31,7 +33,7 @@ def elsewhere(project: Project, before: Policy, after: Policy, known: Lock) -> l
     """
     names = {parse_key(key).name for key in after.crates}
     old, new = Tables(before), Tables(after)
-    former: dict[str, list[Identity]] = {}
+    former: dict[str, list[PackageIdentity]] = {}
     for package in known.packages:
         former.setdefault(package.name, []).append(package)
     found = []
@@ -50,7 +52,7 @@ def elsewhere(project: Project, before: Policy, after: Policy, known: Lock) -> l
 
 def _granted_packages(
     project: Project, names: Iterable[str]
-) -> Iterator[tuple[GrantedPackage, Identity]]:
+) -> Iterator[tuple[GrantedPackage, PackageIdentity]]:
     wanted = set(names)
     twins = {each.name for each in project.lock.packages if each.source in CRATES_IO}
     folders = _folders(project)
@@ -70,7 +72,9 @@ def _folders(project: Project) -> Mapping[tuple[str, str], str]:
     }
 
 
-def _moved(subject: GrantedPackage, now: Identity, former: Iterable[Identity], key: str) -> str:
+def _moved(
+    subject: GrantedPackage, now: PackageIdentity, former: Iterable[PackageIdentity], key: str
+) -> str:
     """Say why a package is no longer the same code; empty if it still is."""
     origins = {}
     for was in former:
@@ -93,7 +97,7 @@ def _moved(subject: GrantedPackage, now: Identity, former: Iterable[Identity], k
     return ""
 
 
-def _origin(package: Identity) -> str:
+def _origin(package: PackageIdentity) -> str:
     """Return what is the same for the same package in another version or commit."""
     return _CRATES_IO if package.source in CRATES_IO else package.source.partition("#")[0]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildperm.cargo.arguments import parse
-from buildperm.cargo.grant_keys import Keys, places
-from buildperm.cargo.inputs import ABSENT, Ingredients
+from buildperm.cargo.grant_keys import GrantKeys, places
+from buildperm.cargo.inputs import ABSENT, InputCollector
 from buildperm.cargo.project import LEARN
 from buildperm.errors import BuildpermError
 from buildperm.policy import causes, compilation, removal_proposals
@@ -51,7 +51,7 @@ def doubtful(project: Project, found: Iterable[Pending]) -> frozenset[str]:
     immutable. A recording must be of what is there now.
     """
     places_ = places(project.metadata, project.toolchain, project.environment)
-    ingredients = Ingredients(project.metadata, project.lock, places_)
+    ingredients = InputCollector(project.metadata, project.lock, places_)
     packages = {
         (each.name, each.version, each.source): each for each in project.metadata.scripted()
     }
@@ -64,7 +64,7 @@ def doubtful(project: Project, found: Iterable[Pending]) -> frozenset[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Stale:
+class StaleEntries:
     """What is kept about crates that are no longer in Cargo.lock; all sorted."""
 
     snapshots: tuple[tuple[str, str], ...]  # Crate and version.
@@ -103,7 +103,7 @@ def combined(contexts: Iterable[Iterable[Pending]]) -> list[Pending]:
     return _ordered(found.values())
 
 
-def stale(projects: Sequence[Project], policy: Policy, snapshots: Snapshots) -> Stale:
+def stale(projects: Sequence[Project], policy: Policy, snapshots: Snapshots) -> StaleEntries:
     """Find what is kept without need; the projects are one workspace in several contexts."""
     locked = {(each.name, each.version, each.source) for each in projects[0].lock.packages}
     scripted: set[tuple[str, str, str]] = set()
@@ -117,7 +117,7 @@ def stale(projects: Sequence[Project], policy: Policy, snapshots: Snapshots) -> 
         versions.setdefault(package[1], []).append(package)
     gone = (key for key in snapshots if not _is_there(key[0], versions.get(key[1], ())))
     unused = (grants.key for grants in removal_proposals.absent(policy, locked))
-    return Stale(tuple(sorted(gone)), tuple(sorted(unused)))
+    return StaleEntries(tuple(sorted(gone)), tuple(sorted(unused)))
 
 
 def _is_there(crate: str, packages: Iterable[tuple[str, str, str]]) -> bool:
@@ -137,8 +137,8 @@ class _PendingSearch:
         self._policy = policy
         self._words = words
         self._places = places(project.metadata, project.toolchain, project.environment)
-        self._keys = Keys(project.metadata, project.lock, policy, self._places)
-        self._ingredients = Ingredients(project.metadata, project.lock, self._places)
+        self._keys = GrantKeys(project.metadata, project.lock, policy, self._places)
+        self._ingredients = InputCollector(project.metadata, project.lock, self._places)
         # A key that has got a version since, or lost it, still means the same crate.
         self._snapshots = {
             (_without_version(crate), version): snapshot

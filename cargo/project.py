@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from buildperm.cargo.arguments import Arguments
     from buildperm.cargo.configuration import Configuration
-    from buildperm.cargo.lock import Lock
+    from buildperm.cargo.lock import CargoLock
     from buildperm.cargo.metadata import Metadata
     from buildperm.cargo.toolchain import Toolchain
 
@@ -38,7 +38,7 @@ class Project:
     toolchain: Toolchain
     configuration: Configuration
     metadata: Metadata
-    lock: Lock
+    lock: CargoLock
 
 
 class Projects:
@@ -56,7 +56,7 @@ class Projects:
         self._locked = locked
         self._toolchains: dict[str, Toolchain] = {}
         self._metadata: dict[tuple[object, ...], Metadata] = {}
-        self._locks: dict[Path, Lock] = {}
+        self._locks: dict[Path, CargoLock] = {}
 
     def open(self, words: Sequence[str], *, default: Sequence[str] = CI) -> Project:
         """Find out about the command `cargo WORDS`, or `cargo DEFAULT` without words.

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from buildperm.cargo.cargo_process import Build
+from buildperm.cargo.cargo_process import CargoProcess
 from buildperm.errors import BuildpermError
 from buildperm.rules.script_variables import is_secret
 
@@ -29,7 +29,7 @@ _JOBSERVER = frozenset({b"CARGO_MAKEFLAGS", b"MAKEFLAGS", b"MFLAGS", b"MAKELEVEL
 
 
 @dataclass(frozen=True, slots=True)
-class Repeated:
+class RerunResult:
     """How running a script again went."""
 
     recording: Path | None  # None where the supervisor came to write none.
@@ -80,7 +80,7 @@ class Rerun:
         self.out_dir = scratch / "out"
         self._recording = scratch / "buildperm" / "recording.jsonl"
         self._said = bytearray()
-        self._build = Build(
+        self._build = CargoProcess(
             [os.fsdecode(word) for word in context["argv"]],
             Path(os.fsdecode(context["cwd"])),
             variables,
@@ -88,14 +88,14 @@ class Rerun:
             on_output=self._said.extend,
         )
 
-    def run(self) -> Repeated:
+    def run(self) -> RerunResult:
         """Run the script to its end.
 
         Raises:
             BuildpermError: It cannot be started.
         """
         finished = self._build.run()
-        return Repeated(
+        return RerunResult(
             recording=self._recording if self._recording.is_file() else None,
             exit_code=finished.exit_code,
             interrupted=finished.interrupted,
@@ -103,7 +103,7 @@ class Rerun:
         )
 
     def interrupt(self) -> None:
-        """End the script; see `Build.interrupt`."""
+        """End the script; see `CargoProcess.interrupt`."""
         self._build.interrupt()
 
 

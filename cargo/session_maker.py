@@ -25,7 +25,7 @@ from buildperm.tracer.notation import encode
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from buildperm.cargo.lock import Lock
+    from buildperm.cargo.lock import CargoLock
     from buildperm.cargo.metadata import Metadata
     from buildperm.cargo.metadata import Package as CargoPackage
     from buildperm.cargo.target_directory import TargetDirectory
@@ -44,7 +44,7 @@ _KNOWN_SCRIPTS = ("build-script-", "metabuild-")  # What rustc-wrapper.sh looks 
 
 def make(
     metadata: Metadata,
-    lock: Lock,
+    lock: CargoLock,
     policy: Policy,
     toolchain: Toolchain,
     target: TargetDirectory,
@@ -64,7 +64,7 @@ def make(
     prepared = chosen(policy, environment).prepare()
     places = keys.places(metadata, toolchain, environment)
     places["TARGET_DIR"] = os.fsencode(target.folder.resolve())
-    grant_keys = keys.Keys(metadata, lock, policy, places)
+    grant_keys = keys.GrantKeys(metadata, lock, policy, places)
     session: Session = {
         "version": VERSION,
         "python": sys.hexversion,
@@ -169,7 +169,7 @@ def _found(session: Session) -> dict[str, list[tuple[bytes, bool]]]:
 
 
 def _package(
-    package: CargoPackage, metadata: Metadata, lock: Lock, grant_keys: keys.Keys
+    package: CargoPackage, metadata: Metadata, lock: CargoLock, grant_keys: keys.GrantKeys
 ) -> SessionPackage:
     for script in package.build_scripts:
         if not script.startswith(_KNOWN_SCRIPTS):

@@ -6,7 +6,7 @@ import os
 import shlex
 from typing import TYPE_CHECKING
 
-from buildperm.cargo.inputs import Ingredients
+from buildperm.cargo.inputs import InputCollector
 from buildperm.policy.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from buildperm.cargo.project import Project
-    from buildperm.policy.snapshot import Sighting
+    from buildperm.policy.snapshot import SnapshotRun
     from buildperm.supervisor.session import Session
 
 
 def take(
     project: Project,
     session: Session,
-    sightings: Mapping[bytes, Sequence[Sighting]],
+    sightings: Mapping[bytes, Sequence[SnapshotRun]],
     sources: Mapping[Path, Sequence[Path]],
     *,
     complete: bool,
@@ -36,7 +36,7 @@ def take(
         complete: Cargo has built everything, so that a script without sightings takes no part.
     """
     words = shlex.join(project.arguments.words)
-    ingredients = Ingredients(project.metadata, project.lock, session["places"])
+    ingredients = InputCollector(project.metadata, project.lock, session["places"])
     for package in project.metadata.scripted():
         folder = os.fsencode(package.folder)
         seen = tuple(sightings.get(folder, ()))

@@ -46,7 +46,7 @@ Compared = tuple[tuple[SourceChange, ...], str]
 """The files that differ, and why none could be compared; empty if they could."""
 
 
-class Sources(Protocol):
+class PackageSources(Protocol):
     """The files of one package in one version."""
 
     def read(self, name: str) -> bytes | None:
@@ -76,7 +76,9 @@ def compare(known: Snapshot | None, package: Package, files: Iterable[Path] = ()
     return tuple(_changes(before, now, dict.fromkeys([*names, *old]))), ""
 
 
-def _changes(before: Sources | None, now: Sources, names: Iterable[str]) -> Iterator[SourceChange]:
+def _changes(
+    before: PackageSources | None, now: PackageSources, names: Iterable[str]
+) -> Iterator[SourceChange]:
     for name in names:
         old = before.read(name) if before is not None else None
         new = now.read(name)
@@ -84,7 +86,7 @@ def _changes(before: Sources | None, now: Sources, names: Iterable[str]) -> Iter
             yield SourceChange(encode(os.fsencode(name)), old, new)
 
 
-def _before(known: Snapshot, package: Package) -> Sources | None:
+def _before(known: Snapshot, package: Package) -> PackageSources | None:
     """Find the files of the version that was reviewed last."""
     if package.source.startswith("git+"):
         return _checkout(known, package)
@@ -101,7 +103,7 @@ def _before(known: Snapshot, package: Package) -> Sources | None:
     return _archive(cache / package.folder.parent.name / f"{name}.crate", known.inputs.checksum)
 
 
-def _checkout(known: Snapshot, package: Package) -> Sources | None:
+def _checkout(known: Snapshot, package: Package) -> PackageSources | None:
     """Find a checkout of another commit: `git/checkouts/NAME-HASH/COMMIT`."""
     commit = known.source.rpartition("#")[2]
     parts = package.folder.parts
@@ -114,7 +116,7 @@ def _checkout(known: Snapshot, package: Package) -> Sources | None:
     return _Folder(folder) if (folder / "Cargo.toml").is_file() else None
 
 
-def _archive(path: Path, checksum: str) -> Sources | None:
+def _archive(path: Path, checksum: str) -> PackageSources | None:
     """Read a package file, if it is the one that was reviewed."""
     try:
         packed = path.read_bytes()
@@ -176,7 +178,7 @@ class _Archive:
         return self._unpacked[start : start + size]
 
 
-def _scripts(sources: Sources) -> list[str]:
+def _scripts(sources: PackageSources) -> list[str]:
     """Return the main files of a package's build scripts, as its Cargo.toml has them."""
     try:
         described = tomllib.loads((sources.read("Cargo.toml") or b"").decode())
@@ -188,7 +190,7 @@ def _scripts(sources: Sources) -> list[str]:
     return [posixpath.normpath(name) for name in named if isinstance(name, str)]
 
 
-def _closure(sources: Sources, main: Sequence[str]) -> list[str]:
+def _closure(sources: PackageSources, main: Sequence[str]) -> list[str]:
     """Follow `mod` and `include!` as far as they can be read without compiling."""
     reached: list[str] = []
     known: set[str] = set()  # Found or not.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from buildperm.cargo.cargo_process import Build, Finished
+    from buildperm.cargo.cargo_process import CargoProcess, CargoResult
 
 _KEPT = "buildperm-earlier"
 
@@ -27,7 +27,7 @@ class Survey:
     """Goes after one run of Cargo; `earlier` are copies of recordings that were made anew."""
 
     def __init__(
-        self, target_directory: Path, start: Callable[[Sequence[str], bool], Build]
+        self, target_directory: Path, start: Callable[[Sequence[str], bool], CargoProcess]
     ) -> None:
         """Begin.
 
@@ -39,7 +39,9 @@ class Survey:
         self._folder = target_directory / _KEPT
         self._start = start
 
-    def complete(self, finished: Finished, commands: Mapping[tuple[str, ...], bool]) -> Finished:
+    def complete(
+        self, finished: CargoResult, commands: Mapping[tuple[str, ...], bool]
+    ) -> CargoResult:
         """Find out what is missing from `finished`.
 
         Args:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from buildperm.cargo.grant_keys import Keys
+from buildperm.cargo.grant_keys import GrantKeys
 from buildperm.errors import BuildpermError
 from buildperm.policy.kinds import Kind
 from buildperm.policy.manifest import table_path
@@ -56,7 +56,7 @@ def check(
 def _claims(project: Project, policy: Policy, places: Mapping[str, bytes]) -> Iterator[Claim]:
     if not any(rule.kind is Kind.WRITE for each in policy.crates.values() for rule in each.rules):
         return  # As in nearly every workspace.
-    keys = Keys(project.metadata, project.lock, policy, places)
+    keys = GrantKeys(project.metadata, project.lock, policy, places)
     for package in project.metadata.scripted():
         key, grants = keys.of(package)
         folder = os.fsencode(package.folder)

@@ -9,7 +9,7 @@ from buildperm.policy.kinds import Kind
 from buildperm.policy.pending_review import Cause
 from buildperm.policy.rule import Rule
 from buildperm.policy.sensitivity import why_sensitive
-from buildperm.policy.snapshot import Inputs, Seen, Snapshot
+from buildperm.policy.snapshot import Inputs, SeenAccess, Snapshot
 from buildperm.policy.undecided_accesses import undecided
 from buildperm.printable import printable
 from buildperm.rules import address, directive
@@ -82,7 +82,9 @@ def of_context(words: str, *, is_declared: bool) -> Causes:
     yield Cause.CONTEXT, f"never recorded with `{printable(words)}`{which}"
 
 
-def of_grants(seen: Iterable[Seen], rules: Collection[Rule], denials: Collection[Rule]) -> Causes:
+def of_grants(
+    seen: Iterable[SeenAccess], rules: Collection[Rule], denials: Collection[Rule]
+) -> Causes:
     """Say what it was seen doing that is neither granted nor denied by now.
 
     What cannot be granted was shown when it was reviewed, and is no news.
@@ -103,11 +105,11 @@ def of_grants(seen: Iterable[Seen], rules: Collection[Rule], denials: Collection
     yield from _few(found, "access that is not granted", "accesses that are not granted")
 
 
-def _access(seen: Seen) -> Access:
+def _access(seen: SeenAccess) -> Access:
     return Access(seen.kind, seen.target, seen.outcome, 1, 0, 0, (), sensitive=_sensitive(seen))
 
 
-def _sensitive(seen: Seen) -> str:
+def _sensitive(seen: SeenAccess) -> str:
     """Return again what folding returned when it was seen."""
     if seen.kind is Kind.DIRECTIVE:
         return "forbidden" if _is_forbidden(seen.target) else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from buildperm.policy.snapshot import Seen
+from buildperm.policy.snapshot import SeenAccess
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,8 @@ class Comparison:
     before: str  # The version that was reviewed last; empty for a new build script.
     way: tuple[str, ...]  # How the crate got into the graph, from a workspace member on.
     causes: tuple[str, ...]  # Why it was looked at again, in notation: `cc 1.2.3 -> 1.2.4`.
-    new: tuple[Seen, ...]
-    gone: tuple[Seen, ...]
-    same: tuple[Seen, ...]
+    new: tuple[SeenAccess, ...]
+    gone: tuple[SeenAccess, ...]
+    same: tuple[SeenAccess, ...]
     sources: tuple[SourceChange, ...] = ()  # Only the files that differ.
     without_sources: str = ""  # Why they cannot be compared; empty if they can.

@@ -23,7 +23,7 @@ PINNED = Risk.HIGH
 _UNDIVIDED = (Syntax.PATH, Syntax.PROGRAM, Syntax.ADDRESS)
 
 
-class Lists(TypedDict):
+class SessionLists(TypedDict):
     """The lists of one package in a session, each sorted."""
 
     read: list[str]
@@ -36,7 +36,7 @@ class Lists(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
-class Withheld:
+class WithheldRule:
     """A rule of the grant table that is not in force, and why, as a clause."""
 
     rule: Rule
@@ -44,17 +44,17 @@ class Withheld:
 
 
 @dataclass(frozen=True, slots=True)
-class Effective:
+class EffectiveGrants:
     """What one revision of a crate may really do beyond the baseline."""
 
     rules: frozenset[Rule] = frozenset()
     denials: frozenset[Rule] = frozenset()
-    withheld: tuple[Withheld, ...] = ()  # Sorted by rule.
+    withheld: tuple[WithheldRule, ...] = ()  # Sorted by rule.
 
-    def lists(self) -> Lists:
+    def lists(self) -> SessionLists:
         """Write it as a session's package does."""
         denied = {str(kind): _patterns(self.denials, kind) for kind in GRANTABLE}
-        return Lists(
+        return SessionLists(
             read=_patterns(self.rules, Kind.READ),
             write=_patterns(self.rules, Kind.WRITE),
             exec=_patterns(self.rules, Kind.EXEC),
@@ -65,20 +65,22 @@ class Effective:
         )
 
 
-def effective(grants: CrateGrants | None, revision: str) -> Effective:
+def effective(grants: CrateGrants | None, revision: str) -> EffectiveGrants:
     """Return what `grants` allow this revision of their crate; None allows the baseline alone.
 
     `revision` is as `policy.revision` has it: of a Git repository, a version alone is none.
     """
     if grants is None:
-        return Effective()
+        return EffectiveGrants()
     rules = grants.rules | presets.expand(grants.presets)
-    withheld: list[Withheld] = []
+    withheld: list[WithheldRule] = []
     for rule in sorted(rules):
         why = _why_withheld(rule, grants, revision)
         if why:
-            withheld.append(Withheld(rule, why))
-    return Effective(rules - {each.rule for each in withheld}, grants.denials, tuple(withheld))
+            withheld.append(WithheldRule(rule, why))
+    return EffectiveGrants(
+        rules - {each.rule for each in withheld}, grants.denials, tuple(withheld)
+    )
 
 
 def by_hand(grants: CrateGrants | None, revision: str) -> list[str]:

@@ -45,7 +45,7 @@ def yields_to_wildcards(kind: Kind, target: str) -> bool:
     return kind is Kind.WRITE and not sensitive.why(target, writing=False)
 
 
-class Granted:
+class GrantCoverage:
     """What grants open: a wildcard is hardly ever enough for the sensitive tier."""
 
     __slots__ = ("_all", "_exact")

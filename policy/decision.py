@@ -28,7 +28,7 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
-class Picked:
+class SavedDecision:
     """One decision in a form that outlives the proposals of this run."""
 
     id: str  # Of the proposal.
@@ -38,7 +38,7 @@ class Picked:
     elsewhere: bool = False  # As in `Decision`.
 
 
-class Act(StrEnum):
+class ReviewAction(StrEnum):
     """What was done in one step."""
 
     DECIDE = "decide"
@@ -47,11 +47,11 @@ class Act(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class JournalEntry:
     """One step of a review, for the journal."""
 
-    act: Act
-    picked: tuple[Picked, ...]  # How the proposals concerned stand after it.
+    act: ReviewAction
+    picked: tuple[SavedDecision, ...]  # How the proposals concerned stand after it.
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ _COMMAND_MOST = 400  # Characters of a command line that serves as an example.
 
 
 @dataclass(slots=True)
-class _Tally:
+class _AccessBuilder:
     outcome: Outcome
     first_ns: int
     last_ns: int
@@ -68,13 +68,13 @@ class _Tally:
 
 def fold(recording: Recording) -> list[Access]:
     """Fold all events of `recording`, in the order in which things happened first."""
-    folding = _Folding(recording)
+    folding = _EventFolding(recording)
     for event in recording.events:
         folding.add(event)
     return folding.accesses()
 
 
-class _Folding:
+class _EventFolding:
     def __init__(self, recording: Recording) -> None:
         header = recording.header
         self._places = header.places
@@ -95,7 +95,7 @@ class _Folding:
         processes = recording.processes.values()
         root = next((process for process in processes if not process.parent), None)
         self._script = root.program if root else b""
-        self._tallies: dict[tuple[Kind, str], _Tally] = {}
+        self._tallies: dict[tuple[Kind, str], _AccessBuilder] = {}
         self._targets: dict[bytes, str] = {}
         self._chains: dict[int, tuple[str, ...]] = {}
         self._programs: dict[bytes, tuple[str, bytes]] = {}
@@ -290,7 +290,7 @@ class _Folding:
         if tally is None:
             why = why_sensitive(kind, target) or self._why_built(kind, target)
             free = kind is Kind.READ and self._is_handed_over(target)
-            tally = _Tally(outcome, event.at_ns, event.at_ns, why, free, example=example)
+            tally = _AccessBuilder(outcome, event.at_ns, event.at_ns, why, free, example=example)
             self._tallies[kind, target] = tally
         else:
             tally.first_ns = min(tally.first_ns, event.at_ns)
@@ -369,7 +369,7 @@ class _Folding:
         return chain
 
 
-def _carried(tally: _Tally) -> str:
+def _carried(tally: _AccessBuilder) -> str:
     """Say how much went through the egress proxy; empty if nothing did."""
     if not (tally.sent or tally.received):
         return ""

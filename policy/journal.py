@@ -11,12 +11,12 @@ import os
 from pathlib import Path
 
 from buildperm.errors import BuildpermError
-from buildperm.policy.decision import Act, Answer, Entry, Picked
+from buildperm.policy.decision import Answer, JournalEntry, ReviewAction, SavedDecision
 
 VERSION = 1
 
 
-def append(path: Path, entry: Entry) -> None:
+def append(path: Path, entry: JournalEntry) -> None:
     """Add one step to the journal at `path`, which is made where it does not exist.
 
     Raises:
@@ -55,7 +55,7 @@ def append(path: Path, entry: Entry) -> None:
         ) from error
 
 
-def read(path: Path) -> list[Entry]:
+def read(path: Path) -> list[JournalEntry]:
     """Return the steps in the journal at `path`, oldest first; none where there is no journal.
 
     A line that was cut short, or that another version wrote, is left out.
@@ -75,13 +75,13 @@ def read(path: Path) -> list[Entry]:
     return [entry for entry in entries if entry is not None]
 
 
-def _entry(line: bytes) -> Entry | None:
+def _entry(line: bytes) -> JournalEntry | None:
     try:
         step = json.loads(line)
         if step["version"] != VERSION:
             return None
         picked = tuple(
-            Picked(
+            SavedDecision(
                 str(one["id"]),
                 str(one["crate_version"]),
                 Answer(one["answer"]),
@@ -90,6 +90,6 @@ def _entry(line: bytes) -> Entry | None:
             )
             for one in step["picked"]
         )
-        return Entry(Act(step["act"]), picked)
+        return JournalEntry(ReviewAction(step["act"]), picked)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None

@@ -14,7 +14,7 @@ from buildperm.errors import BuildpermError
 from buildperm.policy import lock_reader
 from buildperm.policy.lock_reader import FORMAT, is_digest, short
 from buildperm.policy.replacement import replace_file
-from buildperm.policy.snapshot import Sighting, Snapshot
+from buildperm.policy.snapshot import Snapshot, SnapshotRun
 from buildperm.policy.string_list import WIDTH
 from buildperm.policy.version import age
 from buildperm.printable import is_storable, printable
@@ -148,7 +148,7 @@ def _script(snapshot: Snapshot) -> list[str]:
     return lines
 
 
-def _run(sighting: Sighting) -> list[str]:
+def _run(sighting: SnapshotRun) -> list[str]:
     context = sighting.context
     return [
         "[[script.run]]",

@@ -22,7 +22,7 @@ from buildperm.policy.grants import parse_key
 from buildperm.policy.kinds import Kind
 from buildperm.policy.manifest import BOM
 from buildperm.policy.manifest_reader import dotted, kind_of
-from buildperm.policy.snapshot import Context, Inputs, Seen, Sighting, Snapshot
+from buildperm.policy.snapshot import Context, Inputs, SeenAccess, Snapshot, SnapshotRun
 from buildperm.policy.toml_statement import Path as Keys
 from buildperm.policy.toml_statement import layout
 from buildperm.printable import is_storable, printable
@@ -49,7 +49,7 @@ _RUN_NEEDED = ("target", "profile", "features", "runtime", "seen")
 _RUN = frozenset(_RUN_NEEDED)
 
 
-def short(seen: Seen) -> str:
+def short(seen: SeenAccess) -> str:
     """Write what was seen as the file does: `exec cc`, `exec:refused curl`."""
     outcome = "" if seen.outcome is Outcome.DONE else f":{seen.outcome}"
     return f"{seen.kind}{outcome} {seen.target}"
@@ -90,7 +90,7 @@ class _LockReader:
 
     path: Path
     text: str = ""
-    known: dict[str, Seen] = field(default_factory=dict)  # Scripts have much in common.
+    known: dict[str, SeenAccess] = field(default_factory=dict)  # Scripts have much in common.
 
     def fail(self, where: Keys, what: str) -> NoReturn:
         """Report what is wrong at `where`."""
@@ -159,7 +159,7 @@ class _LockReader:
             digest=self.digest(table, where, "inputs"),
         )
         commands = self.table(table, where, "commands")
-        sightings: dict[Context, Sighting] = {}
+        sightings: dict[Context, SnapshotRun] = {}
         for place, run in self.tables(table, where, "run"):
             sighting = self.sighting(run, place)
             if sighting.context in sightings:
@@ -177,7 +177,7 @@ class _LockReader:
             unused=frozenset(self.strings(table, where, "unused") if "unused" in table else ()),
         )
 
-    def sighting(self, table: dict[str, Any], where: Keys) -> Sighting:
+    def sighting(self, table: dict[str, Any], where: Keys) -> SnapshotRun:
         """Read one `[[script.run]]`."""
         self.check_keys(table, where, _RUN_NEEDED, _RUN)
         context = Context(
@@ -186,7 +186,7 @@ class _LockReader:
             self.strings(table, where, "features"),
         )
         written = self.strings(table, where, "seen")
-        return Sighting(
+        return SnapshotRun(
             context,
             self.string(table, where, "runtime"),
             frozenset(
@@ -194,14 +194,14 @@ class _LockReader:
             ),
         )
 
-    def seen(self, text: str, among: list[str], where: Keys) -> Seen:
+    def seen(self, text: str, among: list[str], where: Keys) -> SeenAccess:
         """Read one access, and remember it."""
         head, space, target = text.partition(" ")
         if head not in _HEADS or not space:
             place = (*where, "seen", among.index(text))
             self.fail(place, f"`{text}` is no access, such as `exec cc` or `net:refused HOST:PORT`")
         kind, outcome = _HEADS[head]
-        seen = self.known[text] = Seen(kind, target, outcome)
+        seen = self.known[text] = SeenAccess(kind, target, outcome)
         return seen
 
     def check_keys(

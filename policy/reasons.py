@@ -19,7 +19,7 @@ from buildperm.policy.proposal import Choice, Proposal, Reason, Risk, proposal_i
 from buildperm.policy.removal_proposals import EITHER, _named
 from buildperm.policy.risk import of_rule
 from buildperm.policy.rule import Rule
-from buildperm.policy.snapshot import Seen
+from buildperm.policy.snapshot import SeenAccess
 from buildperm.policy.version import age
 
 _ALONG = "It is in Cargo.toml already, and would be in force for this version too."
@@ -30,7 +30,7 @@ _NAMED_MOST = 3  # Rules that one sentence names.
 def covered(
     crate: str,
     version: str,
-    new: Iterable[Seen],
+    new: Iterable[SeenAccess],
     accesses: Iterable[Access],
     rules: Iterable[Rule],
     denials: Iterable[Rule] = (),

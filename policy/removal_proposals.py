@@ -18,7 +18,7 @@ from buildperm.policy.presets import PRESETS, expand
 from buildperm.policy.proposal import Choice, Proposal, Reason, Risk, proposal_id
 from buildperm.policy.risk import of_rule
 from buildperm.policy.rule import Rule
-from buildperm.policy.snapshot import Seen
+from buildperm.policy.snapshot import SeenAccess
 from buildperm.policy.undecided_accesses import is_settled
 
 EITHER = "To deny removes it from Cargo.toml; to allow keeps it."
@@ -27,7 +27,7 @@ NOT_LOCKED = "is not in Cargo.lock any more"
 
 
 def unused(
-    grants: CrateGrants, accesses: Iterable[Access], elsewhere: Iterable[Seen] = ()
+    grants: CrateGrants, accesses: Iterable[Access], elsewhere: Iterable[SeenAccess] = ()
 ) -> frozenset[str]:
     """Return the grants that nothing made use of, as text: `exec:perl`, `preset:cc`.
 
@@ -71,7 +71,7 @@ def _meets(rules: Iterable[Rule], targets: dict[Kind, set[str]]) -> bool:
     return False
 
 
-def _may_have_run_by_path(grants: CrateGrants, there: Iterable[Seen]) -> bool:
+def _may_have_run_by_path(grants: CrateGrants, there: Iterable[SeenAccess]) -> bool:
     """Tell whether a program ran elsewhere that nothing grants by its name.
 
     A snapshot does not say which file a name led to: any grant by path may be the one.

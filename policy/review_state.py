@@ -14,7 +14,15 @@ from types import MappingProxyType
 
 from buildperm.errors import BuildpermError
 from buildperm.policy import merging, selection, validation
-from buildperm.policy.decision import Act, Answer, Counts, Decision, Entry, Picked, signature
+from buildperm.policy.decision import (
+    Answer,
+    Counts,
+    Decision,
+    JournalEntry,
+    ReviewAction,
+    SavedDecision,
+    signature,
+)
 from buildperm.policy.equivalence import EquivalentProposals
 from buildperm.policy.grants import CrateGrants, Policy
 from buildperm.policy.merging import is_settled
@@ -75,7 +83,7 @@ class Review:
         """Return the chosen rung of one proposal."""
         return self._by_id[proposal_id].ladder[self._decisions[proposal_id].rung]
 
-    def allow(self, proposal_id: str) -> Entry | None:
+    def allow(self, proposal_id: str) -> JournalEntry | None:
         """Allow one proposal on its present rung.
 
         Raises:
@@ -85,15 +93,15 @@ class Review:
         self._refuse(self._by_id[proposal_id], decision)
         return self._change({proposal_id: decision})
 
-    def deny(self, *ids: str) -> Entry | None:
+    def deny(self, *ids: str) -> JournalEntry | None:
         """Deny proposals, in one step."""
         return self._answer(ids, Answer.DENY)
 
-    def later(self, *ids: str) -> Entry | None:
+    def later(self, *ids: str) -> JournalEntry | None:
         """Put proposals off, in one step."""
         return self._answer(ids, Answer.LATER)
 
-    def clear(self, *ids: str) -> Entry | None:
+    def clear(self, *ids: str) -> JournalEntry | None:
         """Take back what was decided about proposals, in one step."""
         return self._answer(ids, Answer.UNDECIDED)
 
@@ -115,7 +123,7 @@ class Review:
             if self._decisions[other].answer is Answer.UNDECIDED
         }
 
-    def answer_everywhere(self, proposal_id: str, answer: Answer) -> Entry | None:
+    def answer_everywhere(self, proposal_id: str, answer: Answer) -> JournalEntry | None:
         """Give one answer about a proposal and all that `same` returns, in one step.
 
         A version does not count as reviewed because of what was allowed so where that would put
@@ -135,7 +143,7 @@ class Review:
         }
         return self._change({proposal_id: Decision(answer, rung), **along})
 
-    def accept_up_to(self, risk: Risk, among: Iterable[str] | None = None) -> Entry | None:
+    def accept_up_to(self, risk: Risk, among: Iterable[str] | None = None) -> JournalEntry | None:
         """Allow, in one step, all that is undecided, not locked and of at most this risk.
 
         A proposal whose rung allows more than was seen, or more than this risk, is left to be
@@ -173,7 +181,7 @@ class Review:
             and all(of_rule(rule)[0] <= limit for rule in choice.rules)
         )
 
-    def choose(self, proposal_id: str, rung: int) -> Entry | None:
+    def choose(self, proposal_id: str, rung: int) -> JournalEntry | None:
         """Step to a rung of the ladder; the answer stays.
 
         Raises:
@@ -186,33 +194,33 @@ class Review:
         self._refuse(self._by_id[proposal_id], decision)
         return self._change({proposal_id: decision})
 
-    def widen(self, proposal_id: str) -> Entry | None:
+    def widen(self, proposal_id: str) -> JournalEntry | None:
         """Step to the next wider rung, if there is one."""
         rung = self._decisions[proposal_id].rung + 1
         return (
             self.choose(proposal_id, rung) if rung < len(self._by_id[proposal_id].ladder) else None
         )
 
-    def narrow(self, proposal_id: str) -> Entry | None:
+    def narrow(self, proposal_id: str) -> JournalEntry | None:
         """Step to the next narrower rung, if there is one."""
         rung = self._decisions[proposal_id].rung - 1
         return self.choose(proposal_id, rung) if rung >= 0 else None
 
-    def undo(self) -> Entry | None:
+    def undo(self) -> JournalEntry | None:
         """Take back the last step."""
         if not self._done:
             return None
         changes = self._done.pop()
         self._undone.append(changes)
-        return self._set(Act.UNDO, {each: before for each, before, _ in changes})
+        return self._set(ReviewAction.UNDO, {each: before for each, before, _ in changes})
 
-    def redo(self) -> Entry | None:
+    def redo(self) -> JournalEntry | None:
         """Do again what was last taken back."""
         if not self._undone:
             return None
         changes = self._undone.pop()
         self._done.append(changes)
-        return self._set(Act.REDO, {each: after for each, _, after in changes})
+        return self._set(ReviewAction.REDO, {each: after for each, _, after in changes})
 
     @property
     def can_undo(self) -> bool:
@@ -233,7 +241,7 @@ class Review:
         self._equivalent.add(new)
         self.proposals = tuple(self._by_id.values())
 
-    def replay(self, entries: Iterable[Entry]) -> None:
+    def replay(self, entries: Iterable[JournalEntry]) -> None:
         """Repeat the steps of an earlier review; what they say of other proposals is skipped.
 
         A proposal whose rung is no longer on its ladder, or that is locked by now, is undecided.
@@ -250,9 +258,9 @@ class Review:
                 continue
             done = {each: before for each, before, _ in self._done[-1]} if self._done else {}
             undone = {each: after for each, _, after in self._undone[-1]} if self._undone else {}
-            if entry.act is Act.UNDO and stands == done:
+            if entry.act is ReviewAction.UNDO and stands == done:
                 self.undo()
-            elif entry.act is Act.REDO and stands == undone:
+            elif entry.act is ReviewAction.REDO and stands == undone:
                 self.redo()
             else:
                 self._change(stands)
@@ -306,7 +314,7 @@ class Review:
     def _revision(self, proposal: Proposal) -> str:
         return self._revisions.get((proposal.crate, proposal.version), proposal.version)
 
-    def _restored(self, picked: Picked) -> Decision:
+    def _restored(self, picked: SavedDecision) -> Decision:
         proposal = self._by_id[picked.id]
         if proposal.reason is Reason.NEWCOMER:
             return Decision()
@@ -332,7 +340,7 @@ class Review:
         if found is not None and proposal.reason is Reason.ASKED:
             raise BuildpermError(f"{what}: {found.what}", hint=found.hint)
 
-    def _answer(self, ids: Iterable[str], answer: Answer) -> Entry | None:
+    def _answer(self, ids: Iterable[str], answer: Answer) -> JournalEntry | None:
         return self._change(
             {
                 each: replace(self._decisions[each], answer=answer, elsewhere=False)
@@ -341,7 +349,7 @@ class Review:
             }
         )
 
-    def _change(self, wanted: Mapping[str, Decision]) -> Entry | None:
+    def _change(self, wanted: Mapping[str, Decision]) -> JournalEntry | None:
         """Make a step of what really changes."""
         changes = {each: new for each, new in wanted.items() if self._decisions[each] != new}
         if not changes:
@@ -350,18 +358,20 @@ class Review:
             tuple((each, self._decisions[each], new) for each, new in changes.items())
         )
         self._undone.clear()
-        return self._set(Act.DECIDE, changes)
+        return self._set(ReviewAction.DECIDE, changes)
 
-    def _set(self, act: Act, stands: Mapping[str, Decision]) -> Entry:
+    def _set(self, act: ReviewAction, stands: Mapping[str, Decision]) -> JournalEntry:
         self._decisions.update(stands)
         picked = []
         for each, decision in stands.items():
             proposal = self._by_id[each]
             choice = signature(proposal.ladder[decision.rung])
             picked.append(
-                Picked(each, self._revision(proposal), decision.answer, choice, decision.elsewhere)
+                SavedDecision(
+                    each, self._revision(proposal), decision.answer, choice, decision.elsewhere
+                )
             )
-        return Entry(act, tuple(picked))
+        return JournalEntry(act, tuple(picked))
 
 
 def _told_apart(proposals: Iterable[Proposal]) -> tuple[Proposal, ...]:

@@ -14,7 +14,7 @@ from buildperm.policy.kinds import Kind
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Seen:
+class SeenAccess:
     """One access beyond the baseline, in short: the same on every machine."""
 
     kind: Kind
@@ -32,12 +32,12 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class SnapshotRun:
     """What was seen in one context."""
 
     context: Context
     runtime: str
-    seen: frozenset[Seen]
+    seen: frozenset[SeenAccess]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,5 +59,5 @@ class Snapshot:
     source: str  # Cargo's source string; empty for a path.
     inputs: Inputs
     commands: Mapping[str, tuple[str, ...]]  # Cargo's words to the package's features under them.
-    sightings: tuple[Sighting, ...]  # By context; none where the script took part in no build.
+    sightings: tuple[SnapshotRun, ...]  # By context; none where the script took part in no build.
     unused: frozenset[str] = frozenset()  # Grants not made use of: `exec:perl`, `preset:cc`.

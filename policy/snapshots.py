@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from buildperm.policy.access import Access
 from buildperm.policy.runtime_table import strength
-from buildperm.policy.snapshot import Context, Seen, Sighting, Snapshot
+from buildperm.policy.snapshot import Context, SeenAccess, Snapshot, SnapshotRun
 from buildperm.policy.undecided_accesses import is_settled
 from buildperm.policy.version import age
 
@@ -16,15 +16,15 @@ from buildperm.policy.version import age
 class SnapshotDifference(NamedTuple):
     """What one version was seen doing beside another; each sorted, none in two of them."""
 
-    new: tuple[Seen, ...]
-    gone: tuple[Seen, ...]
-    same: tuple[Seen, ...]
+    new: tuple[SeenAccess, ...]
+    gone: tuple[SeenAccess, ...]
+    same: tuple[SeenAccess, ...]
 
 
-def seen(accesses: Iterable[Access]) -> frozenset[Seen]:
+def seen(accesses: Iterable[Access]) -> frozenset[SeenAccess]:
     """Keep what goes beyond the baseline, whether it is granted, denied or neither."""
     return frozenset(
-        Seen(access.kind, access.target, access.outcome)
+        SeenAccess(access.kind, access.target, access.outcome)
         for access in accesses
         if not is_settled(access)
     )
@@ -73,14 +73,14 @@ def updated(
     return {key: kept for key, kept in known.items() if key in here or key[0] in unsettled}
 
 
-def by_context(sightings: Iterable[Sighting]) -> tuple[Sighting, ...]:
+def by_context(sightings: Iterable[SnapshotRun]) -> tuple[SnapshotRun, ...]:
     """Sort sightings, and unite those of one context: runs that nothing else tells apart."""
-    found: dict[Context, Sighting] = {}
+    found: dict[Context, SnapshotRun] = {}
     for sighting in sightings:
         other = found.get(sighting.context)
         if other is not None:
             weaker = min(sighting.runtime, other.runtime, key=strength)
-            sighting = Sighting(sighting.context, weaker, sighting.seen | other.seen)
+            sighting = SnapshotRun(sighting.context, weaker, sighting.seen | other.seen)
         found[sighting.context] = sighting
     return tuple(found[context] for context in sorted(found))
 
@@ -91,13 +91,13 @@ def compare(previous: Snapshot | None, now: Snapshot) -> SnapshotDifference:
     A context without an earlier run stands beside all earlier runs together. What is new in one
     context is new, even if it was known from another; what is still seen in one is not gone.
     """
-    known: dict[Context, frozenset[Seen]] = {}
+    known: dict[Context, frozenset[SeenAccess]] = {}
     for sighting in previous.sightings if previous else ():
         known[sighting.context] = known.get(sighting.context, frozenset()) | sighting.seen
-    everything = frozenset[Seen]().union(*known.values())
-    new: set[Seen] = set()
-    gone: set[Seen] = set()
-    there: set[Seen] = set()
+    everything = frozenset[SeenAccess]().union(*known.values())
+    new: set[SeenAccess] = set()
+    gone: set[SeenAccess] = set()
+    there: set[SeenAccess] = set()
     for sighting in by_context(now.sightings):
         earlier = known.get(sighting.context, everything)
         new |= sighting.seen - earlier

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.baseline_patterns import ALLOWED, HABITS, NOT_OWN
-from buildperm.policy.coverage import Coverage, Granted
+from buildperm.policy.coverage import Coverage, GrantCoverage
 from buildperm.policy.kinds import Kind, Syntax
 from buildperm.policy.rule import Rule
 from buildperm.rules import baseline, keyfiles
@@ -21,7 +21,7 @@ def undecided(
     accesses: Iterable[Access], rules: Iterable[Rule] = (), denials: Iterable[Rule] = ()
 ) -> list[Access]:
     """Leave out what needs no decision: the baseline, habits, what failed, is granted or denied."""
-    allowed, refused = Granted(rules), Coverage(denials)
+    allowed, refused = GrantCoverage(rules), Coverage(denials)
     return [
         access
         for access in accesses
@@ -38,7 +38,7 @@ def unopened(
     made beside such a place after the script had started.
     """
     everything = list(accesses)
-    allowed, refused = Granted(rules), Coverage(denials)
+    allowed, refused = GrantCoverage(rules), Coverage(denials)
     # Who opens a file to read and write it, and may not write it, is refused both.
     wrote = {
         access.target

@@ -137,8 +137,8 @@ def _of_crates(
     before: Tables, after: Tables, both: Iterable[GrantedPackage], keys: Collection[str]
 ) -> Iterator[WiderGrant]:
     """Yield what single crates may, once for each key however many packages it means."""
-    compared: dict[tuple[CrateGrants | None, CrateGrants], _Beyond] = {}
-    by_key: dict[str, list[_Meant]] = {}
+    compared: dict[tuple[CrateGrants | None, CrateGrants], _TableDifference] = {}
+    by_key: dict[str, list[_PackageDifference]] = {}
     undenied: dict[tuple[str, str], WiderGrant] = {}
     for package in both:
         was, now = before.grants(package), after.grants(package)
@@ -149,14 +149,14 @@ def _of_crates(
         pair = was, now
         if pair not in compared:
             compared[pair] = _beyond(was, now, keys)
-        by_key.setdefault(now.key, []).append(_Meant(package, now, compared[pair]))
+        by_key.setdefault(now.key, []).append(_PackageDifference(package, now, compared[pair]))
     yield from undenied.values()
     for key in sorted(by_key):
         yield from _of_crate(by_key[key])
 
 
 @dataclass(frozen=True, slots=True)
-class _Beyond:
+class _TableDifference:
     """What one table allows beyond another."""
 
     items: frozenset[str | Rule]  # Names of presets, and rules.
@@ -166,13 +166,13 @@ class _Beyond:
     """Entries of `reviewed`, and variables that are seen there though they hold a secret."""
 
 
-class _Meant(NamedTuple):
+class _PackageDifference(NamedTuple):
     package: GrantedPackage
     table: CrateGrants
-    beyond: _Beyond
+    beyond: _TableDifference
 
 
-def _beyond(was: CrateGrants | None, now: CrateGrants, keys: Collection[str]) -> _Beyond:
+def _beyond(was: CrateGrants | None, now: CrateGrants, keys: Collection[str]) -> _TableDifference:
     old, new = Allowance(was, keys), Allowance(now, keys)
     items: set[str | Rule] = {
         name for name in now.presets if not all(map(old.has_lasting, new.of_preset(name)))
@@ -192,10 +192,12 @@ def _beyond(was: CrateGrants | None, now: CrateGrants, keys: Collection[str]) ->
         for name in set(by_hand(now, entry)).difference(by_hand(was, entry))
         if not new.is_pinned(Rule(Kind.ENV, name))  # Which is told as a rule.
     }
-    return _Beyond(frozenset(items), frozenset(pinned), now.reviewed - known, frozenset(values))
+    return _TableDifference(
+        frozenset(items), frozenset(pinned), now.reviewed - known, frozenset(values)
+    )
 
 
-def _of_crate(meant: Collection[_Meant]) -> Iterator[WiderGrant]:
+def _of_crate(meant: Collection[_PackageDifference]) -> Iterator[WiderGrant]:
     table = next(iter(meant)).table
     items = frozenset[str | Rule]().union(*(each.beyond.items for each in meant))
     for item in sorted(items, key=str):
@@ -213,7 +215,7 @@ def _of_crate(meant: Collection[_Meant]) -> Iterator[WiderGrant]:
     yield from _of_values(table, meant)
 
 
-def _of_values(table: CrateGrants, meant: Collection[_Meant]) -> Iterator[WiderGrant]:
+def _of_values(table: CrateGrants, meant: Collection[_PackageDifference]) -> Iterator[WiderGrant]:
     """Yield the variables whose values are handed over by now though they hold a secret."""
     found: dict[str, set[str]] = {}
     for each in meant:
@@ -235,7 +237,7 @@ def _of_values(table: CrateGrants, meant: Collection[_Meant]) -> Iterator[WiderG
         )
 
 
-def _scope(item: str | Rule, meant: Collection[_Meant]) -> str:
+def _scope(item: str | Rule, meant: Collection[_PackageDifference]) -> str:
     """Say for which of a key's packages something is new; empty if for all of them."""
     whose = [each.package for each in meant if item in each.beyond.items]
     others = [each.package for each in meant if item not in each.beyond.items]

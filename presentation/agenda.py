@@ -19,7 +19,7 @@ from buildperm.printable import shown
 
 if TYPE_CHECKING:
     from buildperm.policy.comparison import Comparison
-    from buildperm.policy.decision import Counts, Entry
+    from buildperm.policy.decision import Counts, JournalEntry
     from buildperm.policy.proposal import Proposal
     from buildperm.policy.review_state import Review
     from buildperm.presentation.front_end import Journal
@@ -287,13 +287,13 @@ class Agenda:
         """Take the step again that was taken back; return a proposal that it is about."""
         return self._concerned(self._review.redo())
 
-    def _concerned(self, entry: Entry | None) -> Proposal | None:
+    def _concerned(self, entry: JournalEntry | None) -> Proposal | None:
         """Keep a step; return the first shown proposal that it is about, if one is shown."""
         self._keep(entry)
         ids = {picked.id for picked in entry.picked} if entry is not None else set()
         return next((proposal for proposal in self._shown if proposal.id in ids), None)
 
-    def _keep(self, entry: Entry | None) -> None:
+    def _keep(self, entry: JournalEntry | None) -> None:
         if entry is None:
             return
         try:

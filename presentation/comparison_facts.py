@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from buildperm.policy.comparison import Comparison
-    from buildperm.policy.snapshot import Seen
+    from buildperm.policy.snapshot import SeenAccess
 
 ARROW: Final = "->"
 
@@ -55,7 +55,7 @@ def balance_text(comparison: Comparison) -> str:
     return ", ".join(f"{mark} {count} {word}".lstrip() for mark, word, count in balance(comparison))
 
 
-def seen_text(seen: Seen) -> str:
+def seen_text(seen: SeenAccess) -> str:
     """Say what was seen, in plain words."""
     how = {Outcome.DONE: "", Outcome.FAILED: "  (failed)", Outcome.REFUSED: "  (refused)"}
     return f"{verb(seen.kind)} {shown(seen.target)}{how[seen.outcome]}"

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from buildperm.policy.comparison import Comparison
-    from buildperm.policy.decision import Entry
+    from buildperm.policy.decision import JournalEntry
     from buildperm.policy.proposal import Proposal
     from buildperm.policy.review_state import Review
 
@@ -65,7 +65,7 @@ class Verify(Protocol):
 class Journal(Protocol):
     """Keeps every step of a review as it is made."""
 
-    def __call__(self, entry: Entry, /) -> None:
+    def __call__(self, entry: JournalEntry, /) -> None:
         """Keep one step.
 
         Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from buildperm.policy.access import Access, Outcome
-from buildperm.policy.compilation import Withheld
+from buildperm.policy.compilation import WithheldRule
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.rule import Rule
@@ -15,7 +15,7 @@ _TOGETHER = (Kind.NET, Kind.SYSTEM)  # Judged beside what else a script does, ev
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class LeftOut:
+class IneffectiveGrant:
     """A grant that does not open what a link leads to: see `rules.containment`."""
 
     rule: Rule
@@ -60,8 +60,8 @@ class ScriptRun:
     programs: tuple[str, ...] = ()  # Executable files that it left, in notation, from OUT_DIR on.
     programs_unlisted: int = 0  # How many more there are.
     everything: tuple[Access, ...] = ()  # All that it did or tried; empty where nobody asks.
-    left_out: tuple[LeftOut, ...] = ()  # What its grants do not open; sorted.
-    withheld: tuple[Withheld, ...] = ()  # Its grants that are not in force.
+    left_out: tuple[IneffectiveGrant, ...] = ()  # What its grants do not open; sorted.
+    withheld: tuple[WithheldRule, ...] = ()  # Its grants that are not in force.
     unopened: tuple[Access, ...] = ()  # What was refused though its grants cover it.
 
     @property

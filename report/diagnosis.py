@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from buildperm.sandbox.canaries import Proof
 from buildperm.sandbox.canary import CANARIES, KERNELS, Canary, CanaryOutcome, Status
-from buildperm.sandbox.machine_facts import Surroundings
+from buildperm.sandbox.machine_facts import MachineFacts
 
 _PATH = re.compile(r"(?<![\w.])/[^\s`'\",;:()]+")
 _HIDDEN = "[...]"
@@ -55,7 +55,7 @@ class Gap:
 class Diagnosis:
     """Everything."""
 
-    surroundings: Surroundings
+    surroundings: MachineFacts
     cargo: str  # Its version; empty where there is none.
     rustc: str
     runtimes: tuple[RuntimeDiagnosis, ...]  # The strongest last.
@@ -99,7 +99,7 @@ class Diagnosis:
         )
 
 
-def _of_machine(here: Surroundings) -> Iterator[Gap]:
+def _of_machine(here: MachineFacts) -> Iterator[Gap]:
     facts = here.facts
     if facts.landlock_abi < 1:
         yield Gap(

@@ -11,7 +11,7 @@ from buildperm.policy.kinds import Kind
 from buildperm.policy.pending_review import Cause, Pending
 from buildperm.policy.proposal import Proposal, Reason
 from buildperm.printable import shortened
-from buildperm.report.build_run import BuildRun, LeftOut, ScriptRun
+from buildperm.report.build_run import BuildRun, IneffectiveGrant, ScriptRun
 from buildperm.report.finding import Finding, Level
 from buildperm.report.manifest_place import GrantLines
 from buildperm.report.rule_catalogue import (
@@ -147,7 +147,7 @@ def _not_opened(script: ScriptRun, evidence: Iterable[Access]) -> Iterator[str]:
             yield f"`{rule.kind} {rule.pattern}` is granted and not in force: {why}."
 
 
-def _leads_out(script: ScriptRun, one: LeftOut, places: GrantLines) -> Finding:
+def _leads_out(script: ScriptRun, one: IneffectiveGrant, places: GrantLines) -> Finding:
     grant = f"{one.rule.kind}:{one.rule.pattern}"
     return Finding(
         rule=LEADS_OUT,

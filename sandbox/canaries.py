@@ -19,7 +19,7 @@ from buildperm.errors import CannotEnforceError
 from buildperm.sandbox import selftest, stub
 from buildperm.sandbox.canary import CANARIES, RECORDER, Canary, CanaryOutcome, CanaryResult, Status
 from buildperm.sandbox.canary_fixture import CanaryFixture
-from buildperm.sandbox.runtime import Prepared, Runtime
+from buildperm.sandbox.runtime import Runtime, RuntimeSetup
 from buildperm.supervisor import landlock, session
 from buildperm.tracer import syscall_numbers
 
@@ -183,7 +183,7 @@ def _result(
     return CanaryResult(canary, expected, outcome, held.error(canary), alone, is_recorded)
 
 
-def _within(prepared: Prepared, scratch: Path | None, profile: _Profile) -> CanaryRun:
+def _within(prepared: RuntimeSetup, scratch: Path | None, profile: _Profile) -> CanaryRun:
     with CanaryFixture(scratch, syscall_numbers.table()) as fixture:
         placed, path = fixture.folder / "stub", fixture.folder / "session"
         placed.write_bytes(stub.stub(b"/nowhere") + b"# real: child\n")

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from buildperm.errors import CannotEnforceError
 from buildperm.sandbox import left_open
 from buildperm.sandbox.machine import bubblewrap, probe_wrapper
-from buildperm.sandbox.portable_runtime import Portable, portable
-from buildperm.sandbox.runtime import Prepared
+from buildperm.sandbox.portable_runtime import PortableRuntime, portable
+from buildperm.sandbox.runtime import RuntimeSetup
 
 _ATTRIBUTES = (
     "It changes modes, times and extended attributes of what lies in folders that it may write."
@@ -22,10 +22,10 @@ _CLOSED_BY_NAMESPACES = frozenset({6})
 
 
 @dataclass(frozen=True, slots=True)
-class Full:
+class FullRuntime:
     """All of `portable`, within bubblewrap: only what is granted is there, and nobody else."""
 
-    inside: Portable = portable
+    inside: PortableRuntime = portable
     name: str = "full"
 
     def unavailable(self) -> str | None:
@@ -37,7 +37,7 @@ class Full:
         found = left_open.on_this_machine(landlock_abi, _CLOSED_BY_NAMESPACES)
         return (*found, _NAMES_WITHIN, _ATTRIBUTES, left_open.MEMORY, left_open.LOAD)
 
-    def prepare(self) -> Prepared:
+    def prepare(self) -> RuntimeSetup:
         """Return its part of a session.
 
         Raises:
@@ -59,7 +59,7 @@ class Full:
         )
 
 
-full = Full()
+full = FullRuntime()
 
 
 def _no_wrapper() -> str | None:

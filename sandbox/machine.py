@@ -21,7 +21,7 @@ _YAMA = Path("/proc/sys/kernel/yama/ptrace_scope")
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ProbeResults:
     """The answers of the kernel to attempts."""
 
     kernel: str  # Its release.
@@ -41,7 +41,7 @@ def run_lean(statement: str, *arguments: str) -> list[str]:
 
 
 @functools.cache
-def probe() -> Facts:
+def probe() -> ProbeResults:
     """Try what runtimes need, in a process of its own."""
     command = run_lean("from buildperm.sandbox.probe import main; main()")
     answers: dict[str, int] = {}
@@ -57,7 +57,7 @@ def probe() -> Facts:
         if len(answers) < 3:
             talk = ended.stderr.decode(errors="replace").strip().rpartition("\n")[2]
             failure = talk or f"the probe ended with status {ended.returncode}"
-    return Facts(
+    return ProbeResults(
         kernel=os.uname().release,
         machine=os.uname().machine,
         landlock_abi=answers.get("landlock", 0),

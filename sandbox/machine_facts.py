@@ -18,7 +18,7 @@ from buildperm.errors import CannotEnforceError
 from buildperm.sandbox import stub
 from buildperm.sandbox.canaries import CanaryRun
 from buildperm.sandbox.canary import CANARIES, CanaryOutcome
-from buildperm.sandbox.machine import Facts, bubblewrap, probe
+from buildperm.sandbox.machine import ProbeResults, bubblewrap, probe
 from buildperm.supervisor import landlock, network
 
 _TIMEOUT_S = 10
@@ -37,10 +37,10 @@ _TOLD = ("/proc/self/cgroup", "/run/systemd/container")
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class MachineFacts:
     """Facts about the machine, none of them about who uses it."""
 
-    facts: Facts
+    facts: ProbeResults
     kernel: str  # Its release, without what does not look like one.
     landlock_errata: tuple[int, ...]  # Those that are mended; none where the kernel does not tell.
     hosts: str  # Why grants of hosts cannot be held; empty where they can.
@@ -52,10 +52,10 @@ class Surroundings:
     shell: str  # In which stubs are run, as after `#!`; empty where there is none.
 
 
-def look(free: CanaryRun | None, environ: Mapping[str, str]) -> Surroundings:
+def look(free: CanaryRun | None, environ: Mapping[str, str]) -> MachineFacts:
     """Find out everything; `free` is the run of the canaries without a sandbox."""
     facts = probe()
-    return Surroundings(
+    return MachineFacts(
         facts=facts,
         kernel=_release(facts.kernel),
         landlock_errata=tuple(sorted(landlock.errata())),

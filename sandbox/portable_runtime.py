@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from buildperm.errors import CannotEnforceError
 from buildperm.sandbox import left_open, seccomp, stub
-from buildperm.sandbox.machine import Facts, probe
-from buildperm.sandbox.runtime import Prepared
+from buildperm.sandbox.machine import ProbeResults, probe
+from buildperm.sandbox.runtime import RuntimeSetup
 from buildperm.supervisor import landlock
 from buildperm.tracer import syscall_numbers, syscall_table
 
@@ -20,7 +20,7 @@ _NAMES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Portable:
+class PortableRuntime:
     """Landlock, one seccomp filter, and a clean environment: needs no privilege at all."""
 
     cap: int = landlock.NEWEST  # Use no newer Landlock ABI than this.
@@ -35,7 +35,7 @@ class Portable:
         found = left_open.on_this_machine(landlock_abi)
         return (*found, _NAMES, left_open.MEMORY, left_open.LOAD)
 
-    def prepare(self) -> Prepared:
+    def prepare(self) -> RuntimeSetup:
         """Return its part of a session.
 
         Raises:
@@ -50,7 +50,7 @@ class Portable:
             )
         numbers: Mapping[str, int] = syscall_numbers.table()
         abi = min(probe().landlock_abi, self.cap)
-        return Prepared(
+        return RuntimeSetup(
             runtime=self.name,
             kernel=os.uname().release,
             landlock_abi=abi,
@@ -60,10 +60,10 @@ class Portable:
         )
 
 
-portable = Portable()
+portable = PortableRuntime()
 
 
-def _unavailable(facts: Facts, cap: int) -> str | None:
+def _unavailable(facts: ProbeResults, cap: int) -> str | None:
     if facts.failure:
         return f"the kernel could not be asked: {facts.failure}"
     if facts.machine not in seccomp.AUDIT_ARCH:

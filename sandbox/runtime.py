@@ -15,7 +15,7 @@ from buildperm.policy.runtime_table import RUNTIMES, strength
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class RuntimeSetup:
     """What a runtime contributes to a session: the fields of the same names."""
 
     runtime: str
@@ -51,7 +51,7 @@ class Runtime(Protocol):
         """Say what it does not stop with this Landlock ABI, a sentence each."""
         ...
 
-    def prepare(self) -> Prepared:
+    def prepare(self) -> RuntimeSetup:
         """Return its part of a session.
 
         Raises:

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 from buildperm import __version__
 from buildperm.errors import CannotEnforceError
 from buildperm.sandbox import stub
-from buildperm.sandbox.machine import Facts, probe
+from buildperm.sandbox.machine import ProbeResults, probe
 from buildperm.sandbox.portable_runtime import portable
-from buildperm.sandbox.runtime import Prepared, Runtime
+from buildperm.sandbox.runtime import Runtime, RuntimeSetup
 from buildperm.supervisor import session
 from buildperm.tracer.notation import encode
 
@@ -51,7 +51,7 @@ except OSError:
 _HINT = "Do not build untrusted crates on this machine; it needs Linux 5.13, Landlock and ptrace."
 
 
-def check(chosen: Runtime | None = None, scratch: Path | None = None) -> Facts:
+def check(chosen: Runtime | None = None, scratch: Path | None = None) -> ProbeResults:
     """Prove that `chosen` holds a child on this machine, and return what the machine can do.
 
     Args:
@@ -111,7 +111,7 @@ def _why_not(
 
 
 def _run_child(
-    folder: Path, prepared: Prepared, port: int
+    folder: Path, prepared: RuntimeSetup, port: int
 ) -> tuple[subprocess.CompletedProcess[bytes], list[dict[str, Any]]]:
     """Run the child under its stub in `folder`; how it ended, and its recording."""
     package, out_dir = folder / "package", folder / "unit/out"
@@ -146,7 +146,7 @@ def _run_child(
     return ended, [json.loads(line) for line in lines]
 
 
-def bare_session(folder: Path, package: Path, prepared: Prepared) -> Session:
+def bare_session(folder: Path, package: Path, prepared: RuntimeSetup) -> Session:
     """Return a session with one package that is granted nothing."""
     # The child is a Python program: for it Python's folder takes the place of the Rust toolchain.
     python = os.fsencode(os.path.realpath(sys.base_prefix))

@@ -25,7 +25,7 @@ from buildperm.policy.access import Outcome
 from buildperm.policy.comparison import Comparison, SourceChange
 from buildperm.policy.kinds import Kind
 from buildperm.policy.review_state import Review
-from buildperm.policy.snapshot import Seen
+from buildperm.policy.snapshot import SeenAccess
 from buildperm.report import findings, json_reader, text
 from buildperm.report.build_run import BuildRun, ScriptRun
 from buildperm.report.finding import Report
@@ -193,9 +193,9 @@ def words(svg: str) -> list[str]:
 
 
 def _comparison(said: dict[str, Any]) -> Comparison:
-    def seen(name: str) -> tuple[Seen, ...]:
+    def seen(name: str) -> tuple[SeenAccess, ...]:
         return tuple(
-            Seen(Kind(kind), target, Outcome(outcome)) for kind, target, outcome in said[name]
+            SeenAccess(Kind(kind), target, Outcome(outcome)) for kind, target, outcome in said[name]
         )
 
     def raw(given: str | None) -> bytes | None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from buildperm.supervisor.session import Session, SessionPackage
 
 
-class Kept:
+class WithheldVariables:
     """The variables from Cargo that a script does not get."""
 
     __slots__ = ("names", "secrets")
@@ -50,7 +50,7 @@ def of_script(
     *,
     learning: bool,
     proxy_port: int = 0,
-) -> tuple[dict[bytes, bytes], Kept]:
+) -> tuple[dict[bytes, bytes], WithheldVariables]:
     """Return the script's environment, and what was kept from it.
 
     `proxy_port` is where the egress proxy listens; 0 if there is none.
@@ -61,7 +61,7 @@ def of_script(
     granted, denied = package["env"], package["deny"].get("env", [])
     by_hand = package.get("secrets", ())
     passed: dict[bytes, bytes] = {}
-    kept = Kept()
+    kept = WithheldVariables()
     for name, value in environ.items():
         if name.startswith(OURS) or name in REPLACED:
             continue

@@ -15,7 +15,7 @@ from buildperm.presentation.agenda import Agenda
 from buildperm.presentation.front_end import ReviewEnd
 from buildperm.presentation.proposal_facts import explain
 from buildperm.printable import shown
-from buildperm.tui.screens.diff import Checked, DiffScreen
+from buildperm.tui.screens.diff import DiffResult, DiffScreen
 from buildperm.tui.screens.help import HelpScreen
 from buildperm.tui.screens.inbox import InboxScreen
 from buildperm.tui.screens.leave import LeaveScreen
@@ -136,7 +136,7 @@ class ReviewApp(App[ReviewEnd]):
                 keys.setdefault(told, []).append(self.get_key_display(binding))
         self.push_screen(HelpScreen([(" ".join(names), told[1]) for told, names in keys.items()]))
 
-    def _take_check(self, checked: Checked | None) -> None:
+    def _take_check(self, checked: DiffResult | None) -> None:
         if checked is None:
             return
         if checked.writing:

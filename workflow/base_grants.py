@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from buildperm.cargo import lock as locks
-from buildperm.cargo.lock import Lock
+from buildperm.cargo.lock import CargoLock
 from buildperm.cargo.metadata import Metadata
 from buildperm.errors import BuildpermError
 from buildperm.policy import lock_file, manifest
@@ -99,7 +99,7 @@ class BaseGrants:
         with _there(place):
             return manifest.policy(*manifest.parse(raw, place), place)
 
-    def _locked(self) -> Lock | None:
+    def _locked(self) -> CargoLock | None:
         raw, place = self._files.get(_LOCK), self.place(_LOCK)
         if raw is None:
             self.notes.append(f"there is no {place}: where packages came from is not compared")

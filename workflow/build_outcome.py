@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from buildperm.cargo.cargo_process import Finished
-from buildperm.cargo.held_build import HeldBuild
+from buildperm.cargo.cargo_process import CargoResult
+from buildperm.cargo.supervised_build import SupervisedBuild
 from buildperm.cargo.units import Unit
 from buildperm.errors import BuildpermError
 from buildperm.policy import proposals
 from buildperm.policy.access import Access
 from buildperm.policy.combination import combine
-from buildperm.policy.compilation import Withheld
+from buildperm.policy.compilation import WithheldRule
 from buildperm.policy.fold import fold
 from buildperm.policy.kinds import GRANTABLE, Kind
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.rule import Rule
 from buildperm.policy.undecided_accesses import unopened
-from buildperm.report.build_run import LeftOut, ScriptRun
+from buildperm.report.build_run import IneffectiveGrant, ScriptRun
 from buildperm.rules.pattern import locate
 from buildperm.tracer.recording import reader
 from buildperm.tracer.recording.reader import Recording
@@ -37,13 +37,13 @@ _LOST = "a run of it was not recorded to its end, so that nobody knows what it d
 class BuildOutcome:
     """A finished run of Cargo, and what its build scripts did."""
 
-    build: HeldBuild
-    finished: Finished
+    build: SupervisedBuild
+    finished: CargoResult
     units: tuple[Unit, ...]  # The recorded runs that belong to it.
     scripts: tuple[ScriptRun, ...]
 
 
-def run_held_build(build: HeldBuild, workspace: Workspace) -> BuildOutcome:
+def run_held_build(build: SupervisedBuild, workspace: Workspace) -> BuildOutcome:
     """Run Cargo and appraise what its build scripts did.
 
     Raises:
@@ -78,7 +78,7 @@ def script_runs(
     return tuple(sorted(found, key=lambda run: (run.crate, run.version)))
 
 
-def unended(session: Session, finished: Finished) -> list[bytes]:
+def unended(session: Session, finished: CargoResult) -> list[bytes]:
     """Return the packages whose build script was started and has no recorded end.
 
     Its supervisor was killed, or the disk is full: what the script did is not recorded.
@@ -136,7 +136,7 @@ def appraise(
         programs_unlisted=max((each.end.programs_unlisted for each in recordings), default=0),
         everything=tuple(accesses),
         withheld=tuple(
-            Withheld(_rule(text), why) for text, why in package.get("withheld", {}).items()
+            WithheldRule(_rule(text), why) for text, why in package.get("withheld", {}).items()
         ),
         left_out=tuple(sorted({one for each in recordings for one in _left_out(each)})),
         unopened=tuple(_unopened(package, recordings, accesses)),
@@ -151,9 +151,9 @@ def _unopened(
     return unopened(accesses, rules(granted(package)), rules(package["deny"]))
 
 
-def _left_out(recorded: Recording) -> Iterator[LeftOut]:
+def _left_out(recorded: Recording) -> Iterator[IneffectiveGrant]:
     for text, real in recorded.header.left_out.items():
-        yield LeftOut(_rule(text), locate(real, recorded.header.places))
+        yield IneffectiveGrant(_rule(text), locate(real, recorded.header.places))
 
 
 def _rule(text: str) -> Rule:

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from buildperm.cargo.held_build import HeldBuild
 from buildperm.cargo.project import CI
+from buildperm.cargo.supervised_build import SupervisedBuild
 from buildperm.errors import ExitCode
 from buildperm.presentation import console
 from buildperm.sandbox import selftest
@@ -67,7 +67,7 @@ def build(words: Sequence[str], outputs: ReportOutputs, options: EnforcementOpti
         outputs.write(report)
         return report.exit_code
     selftest.check(workspace.runtime)
-    held = HeldBuild(
+    held = SupervisedBuild(
         workspace.project,
         workspace.policy,
         "enforcing",

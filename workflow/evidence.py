@@ -19,7 +19,7 @@ from buildperm.policy.combination import combine
 from buildperm.policy.fold import fold
 from buildperm.policy.kinds import Kind
 from buildperm.policy.sensitivity import why_sensitive
-from buildperm.policy.snapshot import Context, Seen, Sighting, Snapshot
+from buildperm.policy.snapshot import Context, SeenAccess, Snapshot, SnapshotRun
 from buildperm.report.text import count
 from buildperm.rules.pattern import locate
 from buildperm.tracer.notation import decode
@@ -69,7 +69,7 @@ class Evidence:
         return not self.runs and (self.snapshot is None or not self.snapshot.sightings)
 
     @property
-    def unrecorded(self) -> tuple[Sighting, ...]:
+    def unrecorded(self) -> tuple[SnapshotRun, ...]:
         """Return what the snapshot holds about contexts without a recording."""
         recorded = {run.context for run in self.runs}
         sightings = self.snapshot.sightings if self.snapshot else ()
@@ -160,7 +160,7 @@ def context_text(context: Context) -> str:
     return f"{context.target} {context.profile}{features}"
 
 
-def _access(seen: Seen) -> Access:
+def _access(seen: SeenAccess) -> Access:
     """Make an access again of what a snapshot keeps, as far as possible."""
     return Access(
         seen.kind,

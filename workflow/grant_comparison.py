@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from buildperm.cargo import package_origin
-from buildperm.cargo.lock import Lock
+from buildperm.cargo.lock import CargoLock
 from buildperm.cargo.project import LEARN
 from buildperm.errors import BuildpermError
 from buildperm.policy import manifest
@@ -131,7 +131,7 @@ class _Comparer:
         number = f"wider in {count(len(found), 'place')}" if found else "not wider"
         yield f"Grants compared with {said}: {number}."
 
-    def _folders(self, lock: Lock) -> frozenset[str]:
+    def _folders(self, lock: CargoLock) -> frozenset[str]:
         """Return the members whose key is their plain name with that Cargo.lock."""
         metadata = self._workspace.project.metadata
         members = {metadata.packages[each].name for each in metadata.members}

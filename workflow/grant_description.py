@@ -8,10 +8,10 @@ from itertools import groupby
 
 from buildperm.policy import lock_file, revision
 from buildperm.policy.access import Outcome
-from buildperm.policy.compilation import Withheld
+from buildperm.policy.compilation import WithheldRule
 from buildperm.policy.kinds import Kind
 from buildperm.policy.presets import PRESETS
-from buildperm.policy.snapshot import Seen
+from buildperm.policy.snapshot import SeenAccess
 from buildperm.presentation import explanation_text
 from buildperm.presentation.wording import risk_word
 from buildperm.printable import shown
@@ -92,11 +92,11 @@ def _title(table: GrantTable) -> str:
     return f"{shown(table.key)}: {named}" if named else shown(table.key)
 
 
-def _why(withheld: Withheld) -> str:
+def _why(withheld: WithheldRule) -> str:
     return withheld.why
 
 
-def _parts(grant: Grant, group: Iterable[Withheld]) -> str:
+def _parts(grant: Grant, group: Iterable[WithheldRule]) -> str:
     """Say which part of a preset is meant; nothing for a rule, which has no parts."""
     if grant.rule is not None:
         return ""
@@ -129,5 +129,5 @@ def _seen(table: GrantTable) -> Iterator[str]:
             yield f"  {version} was seen in no build that was reviewed ({lock_file.NAME})"
 
 
-def _how(seen: Seen) -> tuple[Outcome, Kind]:
+def _how(seen: SeenAccess) -> tuple[Outcome, Kind]:
     return seen.outcome, seen.kind

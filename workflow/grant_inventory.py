@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from buildperm.policy import removal_proposals
-from buildperm.policy.compilation import Withheld, effective
+from buildperm.policy.compilation import WithheldRule, effective
 from buildperm.policy.grants import CrateGrants, Policy, parse_key
 from buildperm.policy.kinds import LISTED, Kind
 from buildperm.policy.presets import PRESETS
@@ -31,7 +31,7 @@ class Grant:
     risk: Risk
     why: str  # Without a full stop.
     line: int  # Of Cargo.toml.
-    withheld: tuple[Withheld, ...]  # What of it is not in force.
+    withheld: tuple[WithheldRule, ...]  # What of it is not in force.
     unused: tuple[str, ...]  # Versions whose last review saw no use of it.
 
     def __str__(self) -> str:
@@ -164,7 +164,7 @@ class _InventoryReader:
             out = [each for each in withheld if each.rule == rule]
             yield replace(found, withheld=tuple(out), unused=_unused(found, reviews))
 
-    def _left_out_by_links(self, script: FoundScript) -> Iterator[Withheld]:
+    def _left_out_by_links(self, script: FoundScript) -> Iterator[WithheldRule]:
         """Yield the rules that open nothing here because a link leads out of their folder."""
         places = {**self.view.places, "MANIFEST_DIR": os.fsencode(script.package.folder)}
         metadata = self.view.workspace.project.metadata
@@ -179,7 +179,7 @@ class _InventoryReader:
                 containment.within(rule.kind, rule.pattern)
         for (kind, pattern), real in sorted(containment.left_out.items()):
             why = f"a link leads to `{locate(real, places)}`, out of the folder that it is about"
-            yield Withheld(Rule(Kind(kind), pattern), why)
+            yield WithheldRule(Rule(Kind(kind), pattern), why)
 
     def _denials(self, grants: CrateGrants, scripts: Iterable[FoundScript]) -> Iterator[Denial]:
         found = dict.fromkeys(grants.denials, grants.key)

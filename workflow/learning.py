@@ -9,7 +9,7 @@ from buildperm.cargo.target_directory import open_target
 from buildperm.errors import ExitCode
 from buildperm.policy import editor, journal, manifest
 from buildperm.policy.comparison import Comparison
-from buildperm.policy.decision import Entry
+from buildperm.policy.decision import JournalEntry
 from buildperm.policy.grants import Policy
 from buildperm.policy.pending_review import Pending
 from buildperm.policy.proposal import Proposal
@@ -144,7 +144,7 @@ class Learning:
             self._failures += verification.run(after, known, progress)
         return self._failures
 
-    def keep(self, entry: Entry | None) -> None:
+    def keep(self, entry: JournalEntry | None) -> None:
         """Keep one step of the review in the journal."""
         if entry is not None and not self.options.dry_run:
             journal.append(self._journal, entry)

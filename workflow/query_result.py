@@ -30,7 +30,7 @@ from buildperm.policy.proposal import Proposal
 from buildperm.policy.risk import of_rule
 from buildperm.policy.rule import Rule
 from buildperm.policy.sensitivity import STEERS, why_sensitive
-from buildperm.policy.snapshot import Sighting, Snapshot
+from buildperm.policy.snapshot import Snapshot, SnapshotRun
 from buildperm.policy.version import age
 from buildperm.presentation.explanation_text import verdict
 from buildperm.rules import makeflags, secret_values
@@ -43,11 +43,11 @@ from buildperm.workflow.query import Query
 from buildperm.workflow.script_lookup import FoundScript
 
 
-class ReviewedSighting(NamedTuple):
+class ReviewedRun(NamedTuple):
     """A run in which the access was seen when it was reviewed."""
 
     snapshot: Snapshot
-    sighting: Sighting
+    sighting: SnapshotRun
     outcome: Outcome
 
 
@@ -195,13 +195,13 @@ class QueryResult:
             lists.append('reason = "WHY THIS BUILD SCRIPT NEEDS IT"')
         return table, *lists
 
-    def reviewed(self) -> Iterator[ReviewedSighting]:
+    def reviewed(self) -> Iterator[ReviewedRun]:
         """Yield the reviewed runs of any version in which it was seen."""
         for snapshot in sorted(self._snapshots, key=lambda each: age(each.version)):
             for sighting in snapshot.sightings:
                 for seen in sorted(sighting.seen):
                     if (seen.kind, seen.target) == (self.query.kind, self.query.target):
-                        yield ReviewedSighting(snapshot, sighting, seen.outcome)
+                        yield ReviewedRun(snapshot, sighting, seen.outcome)
 
     def recorded(self) -> Iterator[tuple[RecordedRun, Access]]:
         """Yield the recordings on this machine in which it was seen."""

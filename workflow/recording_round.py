@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildperm.cargo.dep_info import dep_files
-from buildperm.cargo.held_build import HeldBuild
 from buildperm.cargo.script_progress import ScriptEnded
 from buildperm.cargo.snapshotting import take
+from buildperm.cargo.supervised_build import SupervisedBuild
 from buildperm.cargo.units import Unit
 from buildperm.errors import BuildpermError
 from buildperm.policy.access import Access
@@ -20,7 +20,7 @@ from buildperm.policy.combination import combine, stable
 from buildperm.policy.fold import fold
 from buildperm.policy.grants import Policy
 from buildperm.policy.proposal import Proposal
-from buildperm.policy.snapshot import Context, Sighting, Snapshot
+from buildperm.policy.snapshot import Context, Snapshot, SnapshotRun
 from buildperm.policy.snapshots import by_context, seen
 from buildperm.presentation.build_progress import BuildProgress
 from buildperm.report.build_run import ScriptRun
@@ -131,14 +131,14 @@ class _RoundBuilder:
         self, workspace: Workspace, outcome: BuildOutcome, more: Mapping[Path, Sequence[Recording]]
     ) -> None:
         session = outcome.build.session
-        sightings: dict[bytes, list[Sighting]] = {}
+        sightings: dict[bytes, list[SnapshotRun]] = {}
         for unit in outcome.units:
             package = session["packages"][unit.package]
             crate = package["crate"], package["version"]
             recordings = [reader.read(unit.recording), *more.get(unit.folder, ())]
             accesses = stable([fold(each) for each in recordings])
             context = Context(unit.target, unit.profile, unit.features)
-            sighting = Sighting(context, session["runtime"], seen(accesses))
+            sighting = SnapshotRun(context, session["runtime"], seen(accesses))
             sightings.setdefault(unit.package, []).append(sighting)
             self._packages[crate] = package
             self._recordings.setdefault(crate, []).extend(recordings)
@@ -194,7 +194,7 @@ def _build(workspace: Workspace, policy: Policy, doubtful: Collection[str]) -> B
         return tuple(propose(found[0], fold(found[1]))) if found else ()
 
     with BuildProgress(appraised) as shown:
-        build = HeldBuild(
+        build = SupervisedBuild(
             workspace.project,
             policy,
             "learning",

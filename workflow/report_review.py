@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from buildperm.cargo.held_build import HeldBuild
 from buildperm.cargo.project import LEARN
+from buildperm.cargo.supervised_build import SupervisedBuild
 from buildperm.cargo.target_directory import open_target
 from buildperm.errors import ExitCode
 from buildperm.policy import compilation, editor, journal, manifest, proposals, revision
-from buildperm.policy.decision import Entry
+from buildperm.policy.decision import JournalEntry
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.review_state import Review
 from buildperm.presentation import console
@@ -62,7 +62,7 @@ class _ReportReview:
         self._front_end = front_end
         self._workspace: Workspace = open_workspace(words, default=LEARN)
         project = self._workspace.project
-        session = HeldBuild(project, self._workspace.policy, "learning").session
+        session = SupervisedBuild(project, self._workspace.policy, "learning").session
         members = {project.metadata.packages[each].name for each in project.metadata.members}
         found, self._strangers = here(json_reader.read(report), session, members)
         self._found = found
@@ -158,7 +158,7 @@ class _ReportReview:
                 return []
         return failures
 
-    def _note(self, entry: Entry | None) -> None:
+    def _note(self, entry: JournalEntry | None) -> None:
         if entry is not None and not self._options.dry_run:
             journal.append(self._journal, entry)
 

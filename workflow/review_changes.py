@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from buildperm.cargo import source_versions
-from buildperm.cargo.grant_keys import Keys
+from buildperm.cargo.grant_keys import GrantKeys
 from buildperm.policy import reasons, removal_proposals, revision
 from buildperm.policy.comparison import Comparison
 from buildperm.policy.decision import Answer
@@ -16,7 +16,7 @@ from buildperm.policy.merging import is_settled
 from buildperm.policy.pending_review import Pending
 from buildperm.policy.proposal import Proposal, Reason
 from buildperm.policy.review_state import Review
-from buildperm.policy.snapshot import Seen, Snapshot
+from buildperm.policy.snapshot import SeenAccess, Snapshot
 from buildperm.policy.snapshots import compare, previous
 from buildperm.policy.version import age
 from buildperm.workflow.build_outcome import granted, propose, rules
@@ -215,7 +215,7 @@ class ReviewChanges:
                 found[key] = removal_proposals.unused(grants, accesses, self._elsewhere(key))
         return found
 
-    def _elsewhere(self, key: str) -> Iterator[Seen]:
+    def _elsewhere(self, key: str) -> Iterator[SeenAccess]:
         """Yield what a crate was seen doing in contexts that were not recorded this time."""
         for (crate, version), snapshot in self.before.items():
             now = self.recorded.snapshots.get((crate, version))
@@ -251,7 +251,7 @@ def revisions(workspaces: Sequence[Workspace], policy: Policy) -> dict[CrateVers
     found: dict[CrateVersion, str] = {}
     for workspace in workspaces:
         project = workspace.project
-        keys = Keys(project.metadata, project.lock, policy, workspace.places)
+        keys = GrantKeys(project.metadata, project.lock, policy, workspace.places)
         for package in project.metadata.packages.values():
             known.add((package.name, package.version, package.source))
             if package.build_scripts:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from buildperm.cargo import rerun, units
-from buildperm.cargo.held_build import HeldBuild
 from buildperm.cargo.run_effects import RunEffects, observe
+from buildperm.cargo.supervised_build import SupervisedBuild
 from buildperm.cargo.units import Unit
 from buildperm.errors import BuildpermError
 from buildperm.policy import effect
@@ -139,7 +139,7 @@ def _compare(
     view: WorkspaceView, script: FoundScript, variable: Variable
 ) -> list[RunComparison] | None:
     workspace = view.workspace
-    build = HeldBuild(workspace.project, workspace.policy, "learning")
+    build = SupervisedBuild(workspace.project, workspace.policy, "learning")
     with build.target.locked():
         session = build.other_session(workspace.policy, "learning", "env-diff")
         package = os.fsencode(script.package.folder)
@@ -180,7 +180,7 @@ def _compare(
 
 
 def _check_visible(
-    build: HeldBuild, script: FoundScript, package: bytes, variable: Variable
+    build: SupervisedBuild, script: FoundScript, package: bytes, variable: Variable
 ) -> None:
     held = build.session["packages"][package]
     if variables.passes(
@@ -196,7 +196,11 @@ def _check_visible(
 
 
 def _check_values(
-    build: HeldBuild, script: FoundScript, package: bytes, variable: Variable, before: str | None
+    build: SupervisedBuild,
+    script: FoundScript,
+    package: bytes,
+    variable: Variable,
+    before: str | None,
 ) -> None:
     if variable.name in build.session["packages"][package].get("secrets", ()):
         return

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from buildperm.cargo.held_build import HeldBuild
-from buildperm.cargo.rerun import Repeated
+from buildperm.cargo.rerun import RerunResult
+from buildperm.cargo.supervised_build import SupervisedBuild
 from buildperm.cargo.units import Unit
 from buildperm.errors import BuildpermError
 from buildperm.policy import manifest
@@ -33,7 +33,7 @@ class Verification:
     """Runs recorded scripts again and says which of them fail."""
 
     workspace: Workspace
-    build: HeldBuild  # That recorded the units.
+    build: SupervisedBuild  # That recorded the units.
     units: Sequence[Unit]
 
     def run(
@@ -55,7 +55,7 @@ class Verification:
         session = sessions.load(os.fsencode(path))
         concerned = [unit for unit in self.units if self._is_concerned(unit, session)]
         reruns = [self.build.rerun(unit, path) for unit in concerned]
-        repeated: dict[int, Repeated] = {}
+        repeated: dict[int, RerunResult] = {}
         with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
             running = {pool.submit(rerun.run): number for number, rerun in enumerate(reruns)}
             try:
@@ -89,7 +89,7 @@ class Verification:
         self,
         package: SessionPackage,
         passed_before: bool,
-        repeated: Repeated,
+        repeated: RerunResult,
         known: frozenset[str],
     ) -> Failure | None:
         missing: tuple[Proposal, ...] = ()

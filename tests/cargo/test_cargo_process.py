@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from buildperm.cargo.cargo_process import Build
-from buildperm.cargo.message_stream import Messages
+from buildperm.cargo.cargo_process import CargoProcess
+from buildperm.cargo.message_stream import MessageStream
 from buildperm.cargo.script_progress import Progress, ScriptEnded, ScriptStarted
 from buildperm.cargo.survey import Survey
 
@@ -30,11 +30,11 @@ def progress(tmp_path: Path) -> Path:
 
 
 def shell(
-    text: str, progress: Path, *, messages: Messages | None = None, keeps_going: bool = False
-) -> tuple[Build, bytearray]:
+    text: str, progress: Path, *, messages: MessageStream | None = None, keeps_going: bool = False
+) -> tuple[CargoProcess, bytearray]:
     """Prepare a shell script; its captured output ends up in the second value."""
     output = bytearray()
-    build = Build(
+    build = CargoProcess(
         ["/bin/sh", "-c", text],
         progress.parent,
         dict(os.environ),
@@ -64,7 +64,7 @@ def test_output_is_captured_to_its_end(progress: Path) -> None:
 
 def test_messages_of_cargo_are_kept_and_other_lines_passed_on(progress: Path) -> None:
     text = f"echo before; echo '{RAN}'; echo '{{not json'; printf 'no end'"
-    build, output = shell(text, progress, messages=Messages(known))
+    build, output = shell(text, progress, messages=MessageStream(known))
 
     finished = build.run()
 
@@ -80,13 +80,15 @@ def test_messages_of_cargo_are_kept_and_other_lines_passed_on(progress: Path) ->
 def test_cargo_has_told_all_if_nothing_stopped_it(
     progress: Path, status: int, keeps_going: bool, is_complete: bool
 ) -> None:
-    build, _ = shell(f"exit {status}", progress, messages=Messages(known), keeps_going=keeps_going)
+    build, _ = shell(
+        f"exit {status}", progress, messages=MessageStream(known), keeps_going=keeps_going
+    )
 
     assert build.run().is_complete is is_complete
 
 
 def test_what_cannot_be_understood_does_not_count_as_all_told(progress: Path) -> None:
-    build, output = shell(f"echo '{STRANGE}'", progress, messages=Messages(known))
+    build, output = shell(f"echo '{STRANGE}'", progress, messages=MessageStream(known))
 
     assert not build.run().is_complete
     assert output.decode() == f"{STRANGE}\n"
@@ -96,8 +98,8 @@ def test_output_that_is_not_captured_goes_where_ours_goes(
     progress: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     command = ["/bin/sh", "-c", f"echo out; echo '{RAN}'; echo err >&2"]
-    messages = Messages(known)
-    Build(command, progress.parent, dict(os.environ), progress, messages=messages).run()
+    messages = MessageStream(known)
+    CargoProcess(command, progress.parent, dict(os.environ), progress, messages=messages).run()
 
     assert capfd.readouterr() == ("out\n", "err\n")
 
@@ -109,7 +111,7 @@ def test_started_and_ended_scripts_are_told_and_broken_lines_are_not(progress: P
         '"recording":"/t/a%0Ab/buildperm/recording.jsonl","duration_ns":5}'
     )
     steps: list[Progress] = []
-    build = Build(
+    build = CargoProcess(
         ["/bin/sh", "-c", f"printf '%s\\n' '{started}' 'junk' '{{}}' '{ended}' >> {progress}"],
         progress.parent,
         dict(os.environ),
@@ -181,7 +183,7 @@ def test_what_python_ignores_is_not_ignored_by_what_is_run(progress: Path) -> No
         assert not ignored & 1 << (number - 1)
 
 
-def interrupting(build: Build, output: bytearray, *, times: int = 1) -> threading.Thread:
+def interrupting(build: CargoProcess, output: bytearray, *, times: int = 1) -> threading.Thread:
     """Interrupt `build` from a thread as soon as it has said something."""
 
     def work() -> None:
@@ -203,7 +205,7 @@ def test_a_second_look_forgets_no_script_that_could_not_be_held(progress: Path) 
         line = f'{{{said},"recording":"","duration_ns":1}}'
         return f"echo '{line}' >>'{progress}'; exit 101"
 
-    def start(words: Sequence[str], _: bool) -> Build:
+    def start(words: Sequence[str], _: bool) -> CargoProcess:
         progress.write_text("")
         return shell(words[0], progress)[0]
 

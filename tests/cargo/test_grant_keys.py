@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from buildperm.cargo.grant_keys import Keys, places
+from buildperm.cargo.grant_keys import GrantKeys, places
 from buildperm.cargo.metadata import Package
 from buildperm.cargo.project import Project, Projects
 from buildperm.policy.grants import CrateGrants, Policy, key_for, matching, parse_key
@@ -53,7 +53,7 @@ class GrantedWorkspace:
     def of(self, package: Package, *granted: str) -> tuple[str, CrateGrants | None]:
         crates = {key: CrateGrants(key, rules=RULES) for key in granted}
         policy = Policy("portable", crates, self.project.metadata.manifest)
-        return Keys(self.project.metadata, self.project.lock, policy, self.places).of(package)
+        return GrantKeys(self.project.metadata, self.project.lock, policy, self.places).of(package)
 
     def package(self, name: str, version: str = "", *, local: bool = False) -> Package:
         (found,) = (
@@ -217,7 +217,7 @@ def test_limits_are_those_of_the_closest_key_and_of_no_impostor(
         desk.project.metadata.manifest,
         crate_limits={"sys": {"seconds": 1}, "sys@1": {"seconds": 2}, "sys@2": {"seconds": 3}},
     )
-    keys = Keys(desk.project.metadata, desk.project.lock, policy, desk.places)
+    keys = GrantKeys(desk.project.metadata, desk.project.lock, policy, desk.places)
     (registered,) = (
         each
         for each in desk.project.metadata.packages.values()

@@ -13,8 +13,8 @@ import pytest
 from buildperm.cargo import lock as locks
 from buildperm.cargo.dep_info import dep_files
 from buildperm.cargo.grant_keys import places
-from buildperm.cargo.inputs import ABSENT, Ingredients
-from buildperm.cargo.lock import Lock
+from buildperm.cargo.inputs import ABSENT, InputCollector
+from buildperm.cargo.lock import CargoLock
 from buildperm.cargo.metadata import Package
 from buildperm.cargo.project import Project, Projects
 from buildperm.errors import BuildpermError
@@ -40,7 +40,7 @@ def look(registry: Registry, environment: Mapping[str, str]) -> Look:
         project = opened(registry, environment, root, *words)
         package = named(project, name)
         where = places(project.metadata, project.toolchain, project.environment)
-        return Ingredients(project.metadata, project.lock, where).inputs(package, files)
+        return InputCollector(project.metadata, project.lock, where).inputs(package, files)
 
     return inputs
 
@@ -164,12 +164,12 @@ def test_the_same_version_with_another_checksum_is_another_input(
     for name in ("sys", "deep"):
         lock = replaced(published, checksums[name], "0" * 64)
         where = places(project.metadata, project.toolchain, project.environment)
-        changed = Ingredients(project.metadata, lock, where).inputs(named(project, "sys"))
+        changed = InputCollector(project.metadata, lock, where).inputs(named(project, "sys"))
         assert changed.digest != before.digest
         assert (changed.checksum != before.checksum) is (name == "sys")
 
 
-def replaced(root: Path, old: str, new: str) -> Lock:
+def replaced(root: Path, old: str, new: str) -> CargoLock:
     """Read Cargo.lock as if it held another text, and restore it."""
     path = root / "other.lock"
     shutil.copy(root / "Cargo.lock", path)
@@ -248,7 +248,7 @@ def test_of_two_versions_of_one_crate_each_has_its_own_inputs(
     root = registry.application(tmp_path / "ws", dependencies={"sys": "2", "middle": "1"})
     project = opened(registry, environment, root)
     where = places(project.metadata, project.toolchain, project.environment)
-    ingredients = Ingredients(project.metadata, project.lock, where)
+    ingredients = InputCollector(project.metadata, project.lock, where)
 
     one, two = (ingredients.inputs(named(project, "sys", v)) for v in ("1.0.0", "2.0.0"))
 
@@ -266,7 +266,7 @@ def test_a_checksum_that_is_missing_is_an_error(
     where = places(project.metadata, project.toolchain, project.environment)
 
     with pytest.raises(BuildpermError, match=r"no checksum for `sys 1\.0\.0`"):
-        Ingredients(project.metadata, lock, where).inputs(named(project, "sys"))
+        InputCollector(project.metadata, lock, where).inputs(named(project, "sys"))
 
 
 # A crate that is a folder.

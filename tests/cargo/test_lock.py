@@ -25,7 +25,7 @@ def test_the_identity_is_name_version_source_and_checksum(tmp_path: Path, versio
 
     read = lock.read(path)
 
-    assert lock.Identity("a", "1.0.0", CRATES_IO, "abc") in read.packages
+    assert lock.PackageIdentity("a", "1.0.0", CRATES_IO, "abc") in read.packages
     assert read.checksum("a", "1.0.0", CRATES_IO) == "abc"
     assert read.checksum("b", "1.0.0", "") == ""
 
@@ -76,7 +76,7 @@ def test_a_branch_is_the_same_however_it_is_written(
     found = read.find("a", "1.0.0", wanted)
     assert lock.plain(f"{source}#{commit}") == lock.plain(wanted) == wanted
     assert found is not None
-    assert read.requirements[lock.Identity("b", "1.0.0", "", "")] == (found,)
+    assert read.requirements[lock.PackageIdentity("b", "1.0.0", "", "")] == (found,)
 
 
 def test_bytes_that_are_no_text_are_one_clear_error(tmp_path: Path) -> None:

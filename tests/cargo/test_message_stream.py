@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buildperm.cargo.message_stream import Messages
+from buildperm.cargo.message_stream import MessageStream
 
 UNIT = Path("/t/debug/build/a-1")
 RAN: dict[str, object] = {
@@ -38,11 +38,11 @@ def compact(message: object) -> bytes:
     return json.dumps(message, separators=(",", ":")).encode()
 
 
-def sorting(*, keeps: bool = False) -> Messages:
-    return Messages(lambda out_dir: UNIT if out_dir == f"{UNIT}/out" else None, keeps=keeps)
+def sorting(*, keeps: bool = False) -> MessageStream:
+    return MessageStream(lambda out_dir: UNIT if out_dir == f"{UNIT}/out" else None, keeps=keeps)
 
 
-def passed_on(messages: Messages, *pieces: bytes) -> bytes:
+def passed_on(messages: MessageStream, *pieces: bytes) -> bytes:
     parts = [part for piece in pieces for part in messages.sort(piece)]
     return b"".join([*parts, *messages.finish()])
 

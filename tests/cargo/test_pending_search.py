@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from buildperm.cargo.pending_search import Stale, combined, pending, stale
+from buildperm.cargo.pending_search import StaleEntries, combined, pending, stale
 from buildperm.cargo.project import Project, Projects
 from buildperm.cargo.session_maker import make
 from buildperm.cargo.snapshotting import take
@@ -20,12 +20,12 @@ from buildperm.policy.grants import CrateGrants, Policy
 from buildperm.policy.kinds import Kind
 from buildperm.policy.pending_review import Cause, Pending
 from buildperm.policy.rule import Rule
-from buildperm.policy.snapshot import Context, Seen, Sighting, Snapshot
+from buildperm.policy.snapshot import Context, SeenAccess, Snapshot, SnapshotRun
 from buildperm.policy.snapshots import updated
 from tests.registry import Registry
 
 MAIN = "fn main() {}\n"
-CC = Seen(Kind.EXEC, "cc", Outcome.DONE)
+CC = SeenAccess(Kind.EXEC, "cc", Outcome.DONE)
 Crate = tuple[str, str]
 
 
@@ -50,7 +50,7 @@ class ReviewedWorkspace:
         return Policy("portable", self.grants, self.root / "Cargo.toml", self.contexts)
 
     def taken(
-        self, *words: str, seen: Mapping[str, Iterable[Seen]] | None = None
+        self, *words: str, seen: Mapping[str, Iterable[SeenAccess]] | None = None
     ) -> list[Snapshot]:
         """Take the snapshots of a build that has run every build script."""
         project = self.project(*words)
@@ -60,7 +60,7 @@ class ReviewedWorkspace:
         )  # fmt: skip
         sightings = {
             folder: [
-                Sighting(
+                SnapshotRun(
                     Context(project.toolchain.host, "debug", ()),
                     "portable",
                     frozenset((seen or {}).get(package["name"], ())),
@@ -70,7 +70,7 @@ class ReviewedWorkspace:
         }
         return list(take(project, session, sightings, {}, complete=True))
 
-    def review(self, *words: str, seen: Mapping[str, Iterable[Seen]] | None = None) -> None:
+    def review(self, *words: str, seen: Mapping[str, Iterable[SeenAccess]] | None = None) -> None:
         """Write a `buildperm.lock` that says that everything was reviewed."""
         new = self.taken(*words, seen=seen)
         present = {(snapshot.crate, snapshot.version) for snapshot in new}
@@ -247,7 +247,7 @@ def test_grants_that_are_missing_are_a_cause_of_the_crate_they_are_missing_for(
 def test_risky_grants_of_a_version_that_was_not_reviewed_are_missing(
     desk: ReviewedWorkspace,
 ) -> None:
-    curl = Seen(Kind.EXEC, "curl", Outcome.DONE)
+    curl = SeenAccess(Kind.EXEC, "curl", Outcome.DONE)
     granted = CrateGrants("sys", frozenset({"1.0.0"}), rules=frozenset({Rule(Kind.EXEC, "curl")}))
     desk.grants = {"sys": granted}
     desk.review(seen={"sys": [curl]})
@@ -471,7 +471,7 @@ def test_nothing_is_stale_where_everything_is_there(desk: ReviewedWorkspace) -> 
     desk.grants = {key: CrateGrants(key, frozenset({"1.0.0"})) for key in ("sys", "alpha@1")}
     desk.review()
 
-    assert stale([desk.project()], desk.policy, desk.known) == Stale((), ())
+    assert stale([desk.project()], desk.policy, desk.known) == StaleEntries((), ())
 
 
 def test_what_cargo_lock_has_no_more_is_stale(desk: ReviewedWorkspace) -> None:
@@ -551,4 +551,4 @@ def test_what_only_another_platform_needs_is_not_stale(
 
     assert set(desk.known) == {("sys", "1.0.0")}
     assert desk.pending() == []
-    assert stale([desk.project()], desk.policy, desk.known) == Stale((), ())
+    assert stale([desk.project()], desk.policy, desk.known) == StaleEntries((), ())

@@ -16,14 +16,14 @@ from buildperm.policy import lock_file
 from buildperm.policy.access import Outcome
 from buildperm.policy.grants import CrateGrants, Policy
 from buildperm.policy.kinds import Kind
-from buildperm.policy.snapshot import Context, Seen, Sighting, Snapshot
+from buildperm.policy.snapshot import Context, SeenAccess, Snapshot, SnapshotRun
 from tests.registry import Registry
 
 MAIN = "fn main() {}\n"
-SIGHTING = Sighting(
+SIGHTING = SnapshotRun(
     Context("x86_64-unknown-linux-gnu", "debug", ()),
     "portable",
-    frozenset({Seen(Kind.EXEC, "cc", Outcome.DONE)}),
+    frozenset({SeenAccess(Kind.EXEC, "cc", Outcome.DONE)}),
 )
 
 
@@ -90,7 +90,9 @@ def test_what_has_run_is_taken_with_what_it_was_seen_doing(build: Build) -> None
     assert not taken["sys"].unused
 
 
-def test_a_script_that_takes_no_part_is_taken_where_the_build_went_to_its_end(build: Build) -> None:
+def test_a_script_that_takes_no_part_is_taken_where_the_build_went_to_its_end(
+    build: Build,
+) -> None:
     taken = build.take("sys")
 
     assert taken["app"].sightings == ()

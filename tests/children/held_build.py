@@ -3,10 +3,10 @@ import os
 import sys
 from pathlib import Path
 
-from buildperm.cargo.held_build import HeldBuild
 from buildperm.cargo.project import Projects
+from buildperm.cargo.supervised_build import SupervisedBuild
 from buildperm.policy.grants import Policy
 
 project = Projects(Path(sys.argv[1]), os.environ).open([], default=["check", "-q"])
-held = HeldBuild(project, Policy("portable", {}, project.metadata.manifest), "learning")
+held = SupervisedBuild(project, Policy("portable", {}, project.metadata.manifest), "learning")
 sys.exit(held.run().finished.exit_code)

@@ -7,7 +7,7 @@ import os
 import shutil
 
 from buildperm.sandbox.portable_runtime import portable
-from buildperm.sandbox.runtime import Prepared
+from buildperm.sandbox.runtime import RuntimeSetup
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Polite:
         """Say what it does not stop."""
         return portable.left_open(landlock_abi)
 
-    def prepare(self) -> Prepared:
+    def prepare(self) -> RuntimeSetup:
         """Return its part of a session."""
         nice = os.fsencode(os.path.realpath(shutil.which("nice") or ""))
         prepared = portable.prepare()

@@ -19,8 +19,8 @@ from buildperm.errors import ExitCode
 from buildperm.report.diagnosis import Diagnosis, Requirement, RuntimeDiagnosis
 from buildperm.sandbox.canaries import Proof
 from buildperm.sandbox.canary import CANARIES
-from buildperm.sandbox.machine import Facts
-from buildperm.sandbox.machine_facts import Surroundings
+from buildperm.sandbox.machine import ProbeResults
+from buildperm.sandbox.machine_facts import MachineFacts
 from buildperm.supervisor import landlock
 from tests.command import buildperm, environment, is_orderly, member
 from tests.programs import CHILDREN
@@ -346,9 +346,9 @@ def test_what_security_says_of_older_kernels_is_what_happens() -> None:
 
 
 def _broken(message: str) -> Diagnosis:
-    facts = Facts("6.1-zaphod", "x86_64", 0, 0, 0, "", message)
+    facts = ProbeResults("6.1-zaphod", "x86_64", 0, 0, 0, "", message)
     return Diagnosis(
-        surroundings=Surroundings(
+        surroundings=MachineFacts(
             facts=facts,
             kernel=f"6.1-{_user()}",
             landlock_errata=(),

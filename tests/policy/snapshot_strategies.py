@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from buildperm.policy.access import Outcome
 from buildperm.policy.kinds import Kind
-from buildperm.policy.snapshot import Context, Inputs, Seen, Sighting, Snapshot
+from buildperm.policy.snapshot import Context, Inputs, SeenAccess, Snapshot, SnapshotRun
 from buildperm.tracer.notation import encode
 
 HOSTILE = [
@@ -31,9 +31,9 @@ crates = st.from_regex(r"[a-z][a-z0-9_-]{0,8}", fullmatch=True).flatmap(
 )
 digests = st.binary(min_size=32, max_size=32).map(bytes.hex)
 versions = st.sampled_from(["0.9.0", "0.10.0", "1.0.0-rc.1", "1.0.0", "1.0.0+b"])
-seen = st.builds(Seen, st.sampled_from(Kind), plain, st.sampled_from(Outcome))
+seen = st.builds(SeenAccess, st.sampled_from(Kind), plain, st.sampled_from(Outcome))
 few = st.builds(
-    Seen,
+    SeenAccess,
     st.sampled_from([Kind.ENV, Kind.EXEC]),
     st.sampled_from(["a", "b", "c"]),
     st.sampled_from([Outcome.DONE, Outcome.REFUSED]),
@@ -46,10 +46,10 @@ contexts = st.builds(
 )
 
 
-def sightings(seen: st.SearchStrategy[Seen]) -> st.SearchStrategy[tuple[Sighting, ...]]:
+def sightings(seen: st.SearchStrategy[SeenAccess]) -> st.SearchStrategy[tuple[SnapshotRun, ...]]:
     """Draw what was seen in a few contexts."""
     one = st.builds(
-        Sighting,
+        SnapshotRun,
         contexts,
         st.sampled_from(["portable", "full"]),
         st.frozensets(seen, max_size=6),

@@ -14,7 +14,7 @@ from buildperm.policy.kinds import Kind
 from buildperm.policy.pending_review import Cause
 from buildperm.policy.presets import PRESETS
 from buildperm.policy.rule import Rule
-from buildperm.policy.snapshot import Inputs, Seen, Snapshot
+from buildperm.policy.snapshot import Inputs, SeenAccess, Snapshot
 from buildperm.policy.snapshots import seen
 from buildperm.policy.undecided_accesses import undecided
 from buildperm.rules.variables import withheld_because
@@ -195,12 +195,14 @@ def test_a_context_is_told_by_its_words() -> None:
     assert declared == (Cause.CONTEXT, "never recorded with `test`, which Cargo.toml declares")
 
 
-CC = Seen(Kind.EXEC, "cc", Outcome.DONE)
-PROTO = Seen(Kind.READ, "$WORKSPACE/proto/a.proto", Outcome.DONE)
-SETTING = Seen(Kind.ENV, "MY_SETTING", Outcome.DONE)
+CC = SeenAccess(Kind.EXEC, "cc", Outcome.DONE)
+PROTO = SeenAccess(Kind.READ, "$WORKSPACE/proto/a.proto", Outcome.DONE)
+SETTING = SeenAccess(Kind.ENV, "MY_SETTING", Outcome.DONE)
 
 
-def left(*found: Seen, rules: tuple[Rule, ...] = (), denials: tuple[Rule, ...] = ()) -> list[str]:
+def left(
+    *found: SeenAccess, rules: tuple[Rule, ...] = (), denials: tuple[Rule, ...] = ()
+) -> list[str]:
     told = list(causes.of_grants(found, rules, denials))
     assert all(cause is Cause.GRANTS for cause, _ in told)
     return [sentence for _, sentence in told]
@@ -232,23 +234,23 @@ def test_a_program_that_ran_by_its_name_may_be_granted_by_its_path() -> None:
 @pytest.mark.parametrize(
     "one",
     [
-        Seen(Kind.NET, "/tmp/socket", Outcome.REFUSED),
-        Seen(Kind.NET, "169.254.169.254:80", Outcome.REFUSED),
-        Seen(Kind.SYSTEM, "ptrace", Outcome.REFUSED),
-        Seen(Kind.READ, "$HOME/.ssh/id_ed25519", Outcome.REFUSED),
-        Seen(Kind.ENV, "GITHUB_TOKEN", Outcome.REFUSED),
-        Seen(Kind.DIRECTIVE, "rustc-env=LD_PRELOAD=/x.so", Outcome.REFUSED),
-        Seen(Kind.WRITE, "$WORKSPACE/.git/hooks/pre-commit", Outcome.REFUSED),
+        SeenAccess(Kind.NET, "/tmp/socket", Outcome.REFUSED),
+        SeenAccess(Kind.NET, "169.254.169.254:80", Outcome.REFUSED),
+        SeenAccess(Kind.SYSTEM, "ptrace", Outcome.REFUSED),
+        SeenAccess(Kind.READ, "$HOME/.ssh/id_ed25519", Outcome.REFUSED),
+        SeenAccess(Kind.ENV, "GITHUB_TOKEN", Outcome.REFUSED),
+        SeenAccess(Kind.DIRECTIVE, "rustc-env=LD_PRELOAD=/x.so", Outcome.REFUSED),
+        SeenAccess(Kind.WRITE, "$WORKSPACE/.git/hooks/pre-commit", Outcome.REFUSED),
     ],
     ids=lambda one: str(one.target),
 )
-def test_what_no_review_could_grant_is_no_cause(one: Seen) -> None:
+def test_what_no_review_could_grant_is_no_cause(one: SeenAccess) -> None:
     """Else every such build script would be pending for ever."""
     assert left(one) == []
 
 
 def test_a_secret_that_was_once_granted_by_hand_is_a_cause_without_its_grant() -> None:
-    token = Seen(Kind.ENV, "GITHUB_TOKEN", Outcome.DONE)
+    token = SeenAccess(Kind.ENV, "GITHUB_TOKEN", Outcome.DONE)
 
     assert left(token) != []
     assert left(token, rules=(Rule(Kind.ENV, "GITHUB_*"),)) != []
@@ -256,7 +258,7 @@ def test_a_secret_that_was_once_granted_by_hand_is_a_cause_without_its_grant() -
 
 
 def test_a_directive_that_cargo_was_not_told_may_still_be_granted() -> None:
-    argument = Seen(Kind.DIRECTIVE, "rustc-link-arg=-Wl,-z,now", Outcome.REFUSED)
+    argument = SeenAccess(Kind.DIRECTIVE, "rustc-link-arg=-Wl,-z,now", Outcome.REFUSED)
 
     assert left(argument) == [
         "seen telling Cargo `rustc-link-arg=-Wl,-z,now`, which is not granted"
@@ -266,13 +268,13 @@ def test_a_directive_that_cargo_was_not_told_may_still_be_granted() -> None:
 
 def test_a_directive_that_is_none_does_not_break_the_look() -> None:
     """`buildperm.lock` may come from a stranger's pull request."""
-    assert left(Seen(Kind.DIRECTIVE, "nonsense", Outcome.REFUSED)) is not None
-    assert left(Seen(Kind.DIRECTIVE, "rustc-env=%zz", Outcome.REFUSED)) is not None
-    assert left(Seen(Kind.DIRECTIVE, "", Outcome.REFUSED)) is not None
+    assert left(SeenAccess(Kind.DIRECTIVE, "nonsense", Outcome.REFUSED)) is not None
+    assert left(SeenAccess(Kind.DIRECTIVE, "rustc-env=%zz", Outcome.REFUSED)) is not None
+    assert left(SeenAccess(Kind.DIRECTIVE, "", Outcome.REFUSED)) is not None
 
 
 def test_many_accesses_are_counted() -> None:
-    names = [Seen(Kind.ENV, f"MY_{number:02}", Outcome.DONE) for number in range(40)]
+    names = [SeenAccess(Kind.ENV, f"MY_{number:02}", Outcome.DONE) for number in range(40)]
 
     told = left(*names)
 

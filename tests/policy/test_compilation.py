@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from buildperm.policy.compilation import Effective, effective
+from buildperm.policy.compilation import EffectiveGrants, effective
 from buildperm.policy.grants import CrateGrants
 from buildperm.policy.kinds import Kind
 from buildperm.policy.presets import PRESETS, expand
@@ -25,7 +25,7 @@ def granted(*rules: Rule, reviewed: str = "", denied: tuple[Rule, ...] = ()) -> 
 
 
 def test_no_entry_is_the_baseline_and_nothing_more() -> None:
-    assert effective(None, "1.0.0") == Effective()
+    assert effective(None, "1.0.0") == EffectiveGrants()
     assert effective(None, "1.0.0").lists() == {
         "read": [],
         "write": [],

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from buildperm.policy import choices
 from buildperm.policy.access import Access, Outcome
-from buildperm.policy.coverage import Coverage, Granted
+from buildperm.policy.coverage import Coverage, GrantCoverage
 from buildperm.policy.implied_grants import ImpliedGrants, preset_choice
 from buildperm.policy.kinds import Kind
 from buildperm.policy.presets import PRESETS, expand
@@ -45,10 +45,10 @@ def test_only_an_exact_grant_opens_the_sensitive_tier() -> None:
     ordinary = access(Kind.READ, "$HOME/.ssh/id")
     wide, exact = Rule(Kind.READ, "$HOME/**"), Rule(Kind.READ, "$HOME/.ssh/id")
 
-    assert not Granted([wide]).covers(key)
-    assert Granted([wide]).covers(ordinary)
-    assert Granted([wide, exact]).covers(key)
-    assert not Granted([]).covers(ordinary)
+    assert not GrantCoverage([wide]).covers(key)
+    assert GrantCoverage([wide]).covers(ordinary)
+    assert GrantCoverage([wide, exact]).covers(key)
+    assert not GrantCoverage([]).covers(ordinary)
 
 
 kinds = st.sampled_from([Kind.READ, Kind.WRITE, Kind.EXEC, Kind.ENV])

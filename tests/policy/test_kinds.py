@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from buildperm.policy.compilation import Lists
+from buildperm.policy.compilation import SessionLists
 from buildperm.policy.kinds import GRANTABLE, LISTED, WORDS, Kind, Syntax
 from tests.command import EXAMPLES, environment, examples
 from tests.policy import kind_schemas
@@ -55,7 +55,7 @@ def test_the_order_in_files_and_lists_is_what_people_know() -> None:
 
 
 def test_a_supervisor_is_told_of_every_kind_that_can_be_granted() -> None:
-    assert {*Lists.__annotations__} == {*GRANTABLE, "deny"}
+    assert {*SessionLists.__annotations__} == {*GRANTABLE, "deny"}
 
 
 @pytest.mark.parametrize("kind", Kind)

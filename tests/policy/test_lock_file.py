@@ -16,7 +16,7 @@ from buildperm.errors import BuildpermError, ExitCode
 from buildperm.policy import lock_file
 from buildperm.policy.access import Outcome
 from buildperm.policy.kinds import Kind
-from buildperm.policy.snapshot import Context, Inputs, Seen, Sighting, Snapshot
+from buildperm.policy.snapshot import Context, Inputs, SeenAccess, Snapshot, SnapshotRun
 from tests.policy import snapshot_strategies
 
 LOCK = Path("/w/buildperm.lock")
@@ -29,14 +29,14 @@ OPENSSL = Snapshot(
     Inputs("c" * 64, {}, ("cc 1.2.3", "pkg-config 0.3.32"), "1" * 64),
     {"check --keep-going": ("default",)},
     (
-        Sighting(
+        SnapshotRun(
             Context("x86_64-unknown-linux-gnu", "debug", ()),
             "portable",
             frozenset(
                 {
-                    Seen(Kind.EXEC, "curl", Outcome.REFUSED),
-                    Seen(Kind.EXEC, "cc", Outcome.DONE),
-                    Seen(Kind.ENV, "MY_SETTING", Outcome.DONE),
+                    SeenAccess(Kind.EXEC, "curl", Outcome.REFUSED),
+                    SeenAccess(Kind.EXEC, "cc", Outcome.DONE),
+                    SeenAccess(Kind.ENV, "MY_SETTING", Outcome.DONE),
                 }
             ),
         ),
@@ -123,7 +123,7 @@ def test_it_reads_as_the_documentation_shows() -> None:
 
 def test_a_long_list_has_a_line_for_each_element() -> None:
     names = [f"$WORKSPACE/schema/file-{number}.proto" for number in range(1, 9)]
-    seen = frozenset(Seen(Kind.READ, name, Outcome.DONE) for name in names)
+    seen = frozenset(SeenAccess(Kind.READ, name, Outcome.DONE) for name in names)
     (run,) = OPENSSL.sightings
     long = replace(OPENSSL, sightings=(replace(run, seen=seen),))
 

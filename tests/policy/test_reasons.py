@@ -17,7 +17,7 @@ from buildperm.policy.presets import PRESETS
 from buildperm.policy.proposal import Choice, Proposal, Reason, Risk
 from buildperm.policy.proposals import propose
 from buildperm.policy.rule import Rule
-from buildperm.policy.snapshot import Seen
+from buildperm.policy.snapshot import SeenAccess
 
 PROTO = Rule(Kind.READ, "$WORKSPACE/proto/**")
 CRATES_IO = "registry+https://github.com/rust-lang/crates.io-index"
@@ -46,8 +46,8 @@ def runs(*targets: str) -> list[Access]:
     return [access(Kind.EXEC, target) for target in targets]
 
 
-def seen(accesses: list[Access]) -> list[Seen]:
-    return [Seen(each.kind, each.target, each.outcome) for each in accesses]
+def seen(accesses: list[Access]) -> list[SeenAccess]:
+    return [SeenAccess(each.kind, each.target, each.outcome) for each in accesses]
 
 
 def covered(
@@ -55,7 +55,7 @@ def covered(
     *rules: Rule,
     denials: tuple[Rule, ...] = (),
     presets: tuple[str, ...] = (),
-    new: list[Seen] | None = None,
+    new: list[SeenAccess] | None = None,
 ) -> list[Proposal]:
     found = seen(accesses) if new is None else new
     return reasons.covered("x", "1.1.0", found, accesses, rules, denials, presets)
@@ -89,7 +89,7 @@ def test_only_what_is_new_is_listed() -> None:
 
 def test_what_went_otherwise_than_before_is_new_however_it_went_elsewhere() -> None:
     both = [access(Kind.READ, "$WORKSPACE/proto/a.proto", Outcome.REFUSED)]
-    was_done = [Seen(Kind.READ, "$WORKSPACE/proto/a.proto", Outcome.DONE)]
+    was_done = [SeenAccess(Kind.READ, "$WORKSPACE/proto/a.proto", Outcome.DONE)]
 
     assert covered(both, PROTO, new=was_done)
 
@@ -263,7 +263,7 @@ def test_a_grant_by_path_is_kept_where_another_context_ran_a_name_that_may_be_it
 
     assert removal_proposals.unused(grants, [], seen(runs("tool"))) == {"exec:perl"}
     assert removal_proposals.unused(grants, [], seen(runs("perl"))) == {"exec:/opt/tools/**"}
-    refused = [Seen(Kind.EXEC, "tool", Outcome.REFUSED)]
+    refused = [SeenAccess(Kind.EXEC, "tool", Outcome.REFUSED)]
     assert removal_proposals.unused(grants, [], refused) == {"exec:/opt/tools/**", "exec:perl"}
 
 

@@ -14,7 +14,7 @@ from buildperm.errors import BuildpermError
 from buildperm.policy import journal, manifest, reasons
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.compilation import effective
-from buildperm.policy.decision import Act, Answer, Decision, Entry, Picked
+from buildperm.policy.decision import Answer, Decision, JournalEntry, ReviewAction, SavedDecision
 from buildperm.policy.editor import with_grants
 from buildperm.policy.grants import CrateGrants, Policy
 from buildperm.policy.kinds import Kind
@@ -141,7 +141,7 @@ def test_a_batch_looks_at_the_rules_and_not_only_at_the_label() -> None:
 def test_every_step_is_undone_and_redone() -> None:
     review = Review(ALL)
     states = [answers(review)]
-    steps: list[Callable[[], Entry | None]] = [
+    steps: list[Callable[[], JournalEntry | None]] = [
         lambda: review.allow(LOW.id),
         lambda: review.widen(LOW.id),
         lambda: review.deny(HIGH.id, LOCKED.id),
@@ -434,8 +434,8 @@ def test_a_rung_that_no_grant_may_say_cannot_be_allowed() -> None:
         review.widen(asked.id)
     assert review.decision(asked.id) == Decision(Answer.ALLOW, 0)
     replayed = Review([asked])
-    picked = Picked(asked.id, "1.0.0", Answer.ALLOW, ("write:$WORKSPACE/**",))
-    replayed.replay([Entry(Act.DECIDE, (picked,))])
+    picked = SavedDecision(asked.id, "1.0.0", Answer.ALLOW, ("write:$WORKSPACE/**",))
+    replayed.replay([JournalEntry(ReviewAction.DECIDE, (picked,))])
     assert replayed.decision(asked.id) == Decision()
 
 
@@ -450,7 +450,7 @@ steps = st.lists(
 )
 
 
-def apply(review: Review, what: str, which: str) -> Entry | None:
+def apply(review: Review, what: str, which: str) -> JournalEntry | None:
     match what:
         case "undo":
             return review.undo()
@@ -460,7 +460,7 @@ def apply(review: Review, what: str, which: str) -> Entry | None:
             return review.accept_up_to(Risk.MEDIUM)
         case _:
             entry = getattr(review, what)(which)
-            assert entry is None or isinstance(entry, Entry)
+            assert entry is None or isinstance(entry, JournalEntry)
             return entry
 
 
@@ -494,20 +494,26 @@ def test_replaying_onto_other_proposals_never_decides_more(
 
 
 def test_a_replay_is_careful_where_proposals_have_changed() -> None:
-    def replayed(now: Proposal, *picked: Picked) -> Decision:
+    def replayed(now: Proposal, *picked: SavedDecision) -> Decision:
         review = Review([now])
-        review.replay([Entry(Act.DECIDE, picked)])
+        review.replay([JournalEntry(ReviewAction.DECIDE, picked)])
         return review.decision(now.id)
 
-    allowed = Picked(LOW.id, "1.0.0", Answer.ALLOW, ("read:$WORKSPACE/low/a",))
+    allowed = SavedDecision(LOW.id, "1.0.0", Answer.ALLOW, ("read:$WORKSPACE/low/a",))
     assert replayed(LOW, allowed) == Decision(Answer.ALLOW, 0)
     other_version = proposal("low", version="1.0.0")
     assert (
-        replayed(other_version, Picked(LOW.id, "1.0.1", Answer.ALLOW, allowed.choice)) == Decision()
+        replayed(other_version, SavedDecision(LOW.id, "1.0.1", Answer.ALLOW, allowed.choice))
+        == Decision()
     )
-    assert replayed(LOW, Picked(LOW.id, "1.0.0", Answer.ALLOW, ("read:$HOME/**",))) == Decision()
+    assert (
+        replayed(LOW, SavedDecision(LOW.id, "1.0.0", Answer.ALLOW, ("read:$HOME/**",)))
+        == Decision()
+    )
     assert replayed(proposal("low", locked="now"), allowed) == Decision()
-    assert replayed(LOW, Picked("other", "1.0.0", Answer.ALLOW, allowed.choice)) == Decision()
+    assert (
+        replayed(LOW, SavedDecision("other", "1.0.0", Answer.ALLOW, allowed.choice)) == Decision()
+    )
 
 
 def test_the_journal_gives_every_step_back(tmp_path: Path) -> None:

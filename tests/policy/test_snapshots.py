@@ -10,25 +10,25 @@ from hypothesis import strategies as st
 
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
-from buildperm.policy.snapshot import Context, Seen, Sighting, Snapshot
+from buildperm.policy.snapshot import Context, SeenAccess, Snapshot, SnapshotRun
 from buildperm.policy.snapshots import compare, previous, seen, updated
 from tests.policy import snapshot_strategies
 from tests.policy.snapshot_strategies import OTHER, SAME, related
 
 DEBUG = Context("x86_64-unknown-linux-gnu", "debug", ())
 RELEASE = Context("x86_64-unknown-linux-gnu", "release", ())
-CC = Seen(Kind.EXEC, "cc", Outcome.DONE)
-CURL = Seen(Kind.EXEC, "curl", Outcome.REFUSED)
-HOME = Seen(Kind.ENV, "MY_SETTING", Outcome.DONE)
+CC = SeenAccess(Kind.EXEC, "cc", Outcome.DONE)
+CURL = SeenAccess(Kind.EXEC, "curl", Outcome.REFUSED)
+HOME = SeenAccess(Kind.ENV, "MY_SETTING", Outcome.DONE)
 
 
 def access(kind: Kind, target: str, outcome: Outcome = Outcome.DONE) -> Access:
     return Access(kind, target, outcome, 1, 0, 0, ())
 
 
-def snapshot(version: str = "1.0.0", crate: str = "x", **contexts: set[Seen]) -> Snapshot:
+def snapshot(version: str = "1.0.0", crate: str = "x", **contexts: set[SeenAccess]) -> Snapshot:
     sightings = tuple(
-        Sighting({"debug": DEBUG, "release": RELEASE}[name], "portable", frozenset(found))
+        SnapshotRun({"debug": DEBUG, "release": RELEASE}[name], "portable", frozenset(found))
         for name, found in contexts.items()
     )
     return Snapshot(crate, version, "", SAME, {"check": ()}, sightings)
@@ -123,18 +123,18 @@ def test_what_two_builds_of_one_review_saw_is_put_together() -> None:
 
     (joined,) = updated(by_key(snapshot(debug={HOME})), news, {("x", "1.0.0")}).values()
 
-    assert joined.sightings == (Sighting(DEBUG, "portable", frozenset({CC, CURL})),)
+    assert joined.sightings == (SnapshotRun(DEBUG, "portable", frozenset({CC, CURL})),)
     assert joined.unused == {"exec:b"}
     assert set(joined.commands) == {"check", "build", "test"}
 
 
 def test_of_two_runs_in_one_context_the_weaker_runtime_counts() -> None:
-    runs = tuple(Sighting(DEBUG, name, frozenset({CC})) for name in ("full", "portable", "full"))
+    runs = tuple(SnapshotRun(DEBUG, name, frozenset({CC})) for name in ("full", "portable", "full"))
     new = replace(snapshot(), sightings=runs)
 
     (joined,) = updated({}, [new], {("x", "1.0.0")}).values()
 
-    assert joined.sightings == (Sighting(DEBUG, "portable", frozenset({CC})),)
+    assert joined.sightings == (SnapshotRun(DEBUG, "portable", frozenset({CC})),)
 
 
 def test_a_grant_that_another_context_uses_is_not_unused() -> None:

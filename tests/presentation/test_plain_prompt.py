@@ -17,14 +17,14 @@ from buildperm.errors import BuildpermError
 from buildperm.policy import editor, manifest, reasons, removal_proposals
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.comparison import Comparison, SourceChange
-from buildperm.policy.decision import Answer, Entry
+from buildperm.policy.decision import Answer, JournalEntry
 from buildperm.policy.grants import CrateGrants
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Reason
 from buildperm.policy.proposals import propose
 from buildperm.policy.review_state import Review
 from buildperm.policy.rule import Rule
-from buildperm.policy.snapshot import Seen
+from buildperm.policy.snapshot import SeenAccess
 from buildperm.presentation.front_end import Failure
 from buildperm.presentation.front_end import ReviewEnd as Ending
 from buildperm.presentation.plain_prompt import ask
@@ -74,7 +74,7 @@ class Conversation:
 
     def __init__(self, *answers: str, listening: bool = True) -> None:
         self.review = Review(propose("openssl-sys", "0.9.104", SEEN))
-        self.entries: list[Entry] = []
+        self.entries: list[JournalEntry] = []
         self.failures: list[Sequence[Failure]] = []
         self.trouble: BuildpermError | None = None
         self.comparisons: dict[tuple[str, str], Comparison] = {}
@@ -296,7 +296,7 @@ PROTO = Rule(Kind.READ, "$WORKSPACE/proto/**")
 def update_talk(*answers: str, listening: bool = True, last: int | None = None) -> Conversation:
     """Talk about three crates that run git, and about what is no question."""
     protos = [access(Kind.READ, "$WORKSPACE/proto/a.proto")]
-    seen = [Seen(each.kind, each.target, each.outcome) for each in (GIT, *protos)]
+    seen = [SeenAccess(each.kind, each.target, each.outcome) for each in (GIT, *protos)]
     granted = CrateGrants("b", rules=frozenset({Rule(Kind.EXEC, "perl"), PROTO}))
     proposals = [
         *propose("a", "1.1.0", [GIT]),

@@ -10,10 +10,10 @@ from buildperm.policy.kinds import Kind
 from buildperm.policy.pending_review import Cause, Pending
 from buildperm.policy.proposal import Choice, Proposal, Risk
 from buildperm.policy.rule import Rule
-from buildperm.policy.snapshot import Context, Inputs, Seen, Sighting, Snapshot
+from buildperm.policy.snapshot import Context, Inputs, SeenAccess, Snapshot, SnapshotRun
 from buildperm.policy.widening import EVERYBODY, WiderGrant
 from buildperm.report import findings, widened
-from buildperm.report.build_run import BuildRun, LeftOut, ScriptRun
+from buildperm.report.build_run import BuildRun, IneffectiveGrant, ScriptRun
 from buildperm.report.finding import Finding, Level, Report
 from buildperm.report.manifest_place import GrantLines
 from tests.report.reports import CARGO_TOML, access
@@ -108,8 +108,10 @@ _FRESH = Snapshot(
     Inputs("", {}, (), "0" * 64),
     {},
     (
-        Sighting(
-            Context("t", "debug", ()), "portable", frozenset({Seen(Kind.EXEC, "cc", Outcome.DONE)})
+        SnapshotRun(
+            Context("t", "debug", ()),
+            "portable",
+            frozenset({SeenAccess(Kind.EXEC, "cc", Outcome.DONE)}),
         ),
     ),
 )
@@ -170,7 +172,9 @@ def every_rule(held: BuildRun) -> Report:
             ),
         ),
         dropped=1_200,
-        left_out=(LeftOut(Rule(Kind.WRITE, "$MANIFEST_DIR/gen/**"), "$WORKSPACE/other/gen"),),
+        left_out=(
+            IneffectiveGrant(Rule(Kind.WRITE, "$MANIFEST_DIR/gen/**"), "$WORKSPACE/other/gen"),
+        ),
         unopened=(
             Access(
                 Kind.WRITE,

@@ -23,8 +23,8 @@ from buildperm.sandbox.canary import (
     CanaryResult,
     Status,
 )
-from buildperm.sandbox.portable_runtime import Portable
-from buildperm.sandbox.runtime import Prepared, runtime
+from buildperm.sandbox.portable_runtime import PortableRuntime
+from buildperm.sandbox.runtime import RuntimeSetup, runtime
 from buildperm.supervisor import landlock
 from tests.bench import processes_with
 
@@ -57,7 +57,7 @@ def free(tmp_path_factory: pytest.TempPathFactory) -> CanaryRun:
 def proof(free: CanaryRun, tmp_path_factory: pytest.TempPathFactory) -> Proof:
     if ABI < 1:
         pytest.skip("this kernel has no Landlock")
-    return canaries.prove(Portable(), free, tmp_path_factory.mktemp("held"))
+    return canaries.prove(PortableRuntime(), free, tmp_path_factory.mktemp("held"))
 
 
 def test_every_canary_is_tried_and_every_attempt_is_a_canary() -> None:
@@ -110,7 +110,7 @@ def test_whatever_was_refused_has_been_recorded(proof: Proof) -> None:
 @needs_landlock
 @pytest.mark.parametrize("cap", [abi for abi in KERNELS if abi < ABI])
 def test_an_older_landlock_leaves_open_what_it_is_said_to(free: CanaryRun, cap: int) -> None:
-    found = canaries.prove(Portable(cap), free)
+    found = canaries.prove(PortableRuntime(cap), free)
 
     missing = set[str]().union(*(names for abi, names in BY_ABI.items() if cap < abi))
     newer = set[str]().union(*BY_ABI.values()) - missing
@@ -185,8 +185,8 @@ class UnfilteredRuntime:
     def left_open(self, landlock_abi: int) -> tuple[str, ...]:
         return (f"everything above {landlock_abi}",)
 
-    def prepare(self) -> Prepared:
-        return dataclasses.replace(Portable().prepare(), filter=b"\x06\0\0\0\0\0\xff\x7f")
+    def prepare(self) -> RuntimeSetup:
+        return dataclasses.replace(PortableRuntime().prepare(), filter=b"\x06\0\0\0\0\0\xff\x7f")
 
 
 @needs_landlock
@@ -202,8 +202,8 @@ def test_a_runtime_without_its_filter_is_found_out(free: CanaryRun) -> None:
 def test_a_runtime_that_starts_nothing_is_found_out(free: CanaryRun) -> None:
     @dataclasses.dataclass(frozen=True, slots=True)
     class Garbled(UnfilteredRuntime):
-        def prepare(self) -> Prepared:
-            return dataclasses.replace(Portable().prepare(), filter=b"\xff" * 8)
+        def prepare(self) -> RuntimeSetup:
+            return dataclasses.replace(PortableRuntime().prepare(), filter=b"\xff" * 8)
 
     found = canaries.prove(Garbled(), free)
 
@@ -214,7 +214,7 @@ def test_a_runtime_that_starts_nothing_is_found_out(free: CanaryRun) -> None:
 
 def test_a_runtime_that_this_machine_cannot_run_is_not_tried(free: CanaryRun) -> None:
     with pytest.raises(CannotEnforceError, match="offers no Landlock"):
-        canaries.prove(Portable(cap=0), free)
+        canaries.prove(PortableRuntime(cap=0), free)
 
 
 def test_a_folder_in_which_nothing_can_be_made_is_named(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_no_process_stays_behind(monkeypatch: pytest.MonkeyPatch, free: CanaryRu
 
     canaries.without()
     if ABI >= 1:
-        canaries.prove(Portable(), free)
+        canaries.prove(PortableRuntime(), free)
 
     assert processes_with(mark.encode()) == []
 

@@ -16,13 +16,13 @@ from buildperm.errors import CannotEnforceError, ExitCode
 from buildperm.policy.runtime_table import RUNTIMES
 from buildperm.sandbox import machine, portable_runtime, runtime, selftest, stub
 from buildperm.sandbox.full_runtime import full
-from buildperm.sandbox.machine import Facts
-from buildperm.sandbox.portable_runtime import Portable, portable
-from buildperm.sandbox.runtime import Prepared, Runtime
+from buildperm.sandbox.machine import ProbeResults
+from buildperm.sandbox.portable_runtime import PortableRuntime, portable
+from buildperm.sandbox.runtime import Runtime, RuntimeSetup
 from buildperm.tracer import syscall_numbers
 
 ROOT = Path(__file__).parents[2]
-CAN_ALL = Facts(
+CAN_ALL = ProbeResults(
     kernel="6.18",
     machine="x86_64",
     landlock_abi=7,
@@ -56,18 +56,18 @@ def test_what_is_missing_is_said_before_anything_runs(
     lacking = dataclasses.replace(CAN_ALL, **change)  # type: ignore[arg-type]  # by field
     monkeypatch.setattr(portable_runtime, "probe", lambda: lacking)
 
-    reason = Portable().unavailable()
+    reason = PortableRuntime().unavailable()
     assert reason is not None
     assert said in reason
     with pytest.raises(CannotEnforceError, match="cannot hold build scripts here") as caught:
-        selftest.check(Portable())
+        selftest.check(PortableRuntime())
     assert caught.value.exit_code is ExitCode.CANNOT_ENFORCE
     assert caught.value.hint
 
 
 def test_without_landlock_nothing_is_prepared() -> None:
     with pytest.raises(CannotEnforceError, match="offers no Landlock"):
-        Portable(cap=0).prepare()
+        PortableRuntime(cap=0).prepare()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -83,8 +83,8 @@ class Blunt:
     def left_open(self, landlock_abi: int) -> tuple[str, ...]:
         return (f"everything above {landlock_abi}",)
 
-    def prepare(self) -> Prepared:
-        return dataclasses.replace(Portable().prepare(), filter=self.filter, landlock_abi=1)
+    def prepare(self) -> RuntimeSetup:
+        return dataclasses.replace(PortableRuntime().prepare(), filter=self.filter, landlock_abi=1)
 
 
 def test_a_runtime_that_does_not_hold_is_found_out() -> None:
@@ -213,7 +213,7 @@ class Lacking:
     def left_open(self, landlock_abi: int) -> tuple[str, ...]:
         raise AssertionError(landlock_abi)
 
-    def prepare(self) -> Prepared:
+    def prepare(self) -> RuntimeSetup:
         raise CannotEnforceError("it is not there")
 
 

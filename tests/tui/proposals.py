@@ -10,7 +10,7 @@ from buildperm.policy.comparison import Comparison, SourceChange
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Choice, Proposal, Reason, Risk
 from buildperm.policy.rule import Rule
-from buildperm.policy.snapshot import Seen
+from buildperm.policy.snapshot import SeenAccess
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -232,11 +232,11 @@ def updated() -> tuple[list[Proposal], dict[tuple[str, str], Comparison]]:
                  "`ld`: linkers are large programs.", [],
                  exactly(Kind.EXEC, "ld", title="its whole table"), reason=Reason.UNUSED),
     ]  # fmt: skip
-    done = [Seen(Kind.EXEC, "git", Outcome.DONE)]
-    protos = [Seen(Kind.READ, each.target, Outcome.DONE) for each in proto]
-    perl = Seen(Kind.EXEC, "perl", Outcome.DONE)
-    pay = Seen(Kind.READ, "$WORKSPACE/proto/old.proto", Outcome.DONE)
-    bad = [Seen(each.kind, each.target, each.outcome) for each in dropper]
+    done = [SeenAccess(Kind.EXEC, "git", Outcome.DONE)]
+    protos = [SeenAccess(Kind.READ, each.target, Outcome.DONE) for each in proto]
+    perl = SeenAccess(Kind.EXEC, "perl", Outcome.DONE)
+    pay = SeenAccess(Kind.READ, "$WORKSPACE/proto/old.proto", Outcome.DONE)
+    bad = [SeenAccess(each.kind, each.target, each.outcome) for each in dropper]
     compared = [
         Comparison(
             "arrayref-helper", "0.1.3", "", ("app", "blake3", "arrayref", "arrayref-helper"),
@@ -260,7 +260,7 @@ def updated() -> tuple[list[Proposal], dict[tuple[str, str], Comparison]]:
         ),
         Comparison(
             "shadow-rs", "1.5.0", "1.5.0", ("app", "shadow-rs"), ("features: + tokio, - default",),
-            (*done, Seen(Kind.ENV, "CI_JOB", Outcome.DONE)), (perl,), (pay,),
+            (*done, SeenAccess(Kind.ENV, "CI_JOB", Outcome.DONE)), (perl,), (pay,),
         ),
     ]  # fmt: skip
     return proposals, {(each.crate, each.version): each for each in compared}

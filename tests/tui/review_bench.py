@@ -12,7 +12,7 @@ import pytest
 
 from buildperm.policy import editor, manifest
 from buildperm.policy.comparison import Comparison
-from buildperm.policy.decision import Answer, Entry
+from buildperm.policy.decision import Answer, JournalEntry
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.review_state import Review
 from buildperm.tui.app import ReviewApp
@@ -70,14 +70,14 @@ class ReviewBench:
         failures: Sequence[Failure] = (),
         step_s: float = 1.0,
         scripts: int = 23,
-        journal: Callable[[Entry], None] | None = None,
+        journal: Callable[[JournalEntry], None] | None = None,
         verify: Verify | None = None,
         comparisons: Mapping[tuple[str, str], Comparison] = MappingProxyType({}),
         heading: str = "learn",
         summary: str = "",
     ) -> None:
         self.review = Review(proposals)
-        self.entries: list[Entry] = []
+        self.entries: list[JournalEntry] = []
         self.verified: list[bytes] = []
         self.failures = failures
         self.trouble: BuildpermError | None = None  # What making the edit fails with.

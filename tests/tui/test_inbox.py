@@ -9,7 +9,7 @@ import pytest
 from textual.widgets import Input
 
 from buildperm.errors import BuildpermError
-from buildperm.policy.decision import Act, Answer, Entry
+from buildperm.policy.decision import Answer, JournalEntry, ReviewAction
 from buildperm.presentation.front_end import ReviewEnd
 from buildperm.tui.screens.batch import BatchScreen
 from buildperm.tui.screens.inbox import InboxScreen
@@ -55,7 +55,7 @@ async def test_each_answer_goes_on_to_the_next_undecided_and_into_the_journal(
             "run pkg-config": "allow", "run perl": "deny", "see 3 variables": "later",
         }  # fmt: skip
         assert bench.under_cursor() == "read /etc/ssl/openssl.cnf"
-        assert [entry.act for entry in bench.entries] == [Act.DECIDE] * 3
+        assert [entry.act for entry in bench.entries] == [ReviewAction.DECIDE] * 3
 
 
 async def test_clearing_stays_where_it_is(bench: ReviewBench) -> None:
@@ -287,7 +287,7 @@ async def test_nothing_to_decide_is_said_and_q_leaves(make_bench: type[ReviewBen
 async def test_a_journal_that_cannot_be_written_is_told_and_the_answer_stands(
     make_bench: type[ReviewBench], proposals: list[Proposal]
 ) -> None:
-    def full(entry: Entry) -> None:
+    def full(entry: JournalEntry) -> None:
         raise BuildpermError("write journal: no space left on device")
 
     bench = make_bench(proposals, journal=full)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from buildperm.policy.access import Outcome
 from buildperm.policy.comparison import Comparison, SourceChange
-from buildperm.policy.decision import Act, Answer, Decision
+from buildperm.policy.decision import Answer, Decision, ReviewAction
 from buildperm.policy.explanation import (
     AllowedByBaseline,
     AllowedByPreset,
@@ -27,7 +27,7 @@ from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Reason, Risk
 from buildperm.policy.review_state import Review
 from buildperm.policy.rule import Rule
-from buildperm.policy.snapshot import Seen
+from buildperm.policy.snapshot import SeenAccess
 from buildperm.presentation import comparison_facts as changes
 from buildperm.presentation import explanation_text
 from buildperm.presentation.agenda import Agenda
@@ -58,9 +58,9 @@ if TYPE_CHECKING:
     from tests.tui.review_bench import ReviewBench
 
 SMALL, WIDE = (80, 24), (120, 36)
-CC = Seen(Kind.EXEC, "cc", Outcome.DONE)
-CURL = Seen(Kind.EXEC, "curl", Outcome.REFUSED)
-GONE = Seen(Kind.READ, "/etc/x", Outcome.FAILED)
+CC = SeenAccess(Kind.EXEC, "cc", Outcome.DONE)
+CURL = SeenAccess(Kind.EXEC, "curl", Outcome.REFUSED)
+GONE = SeenAccess(Kind.READ, "/etc/x", Outcome.FAILED)
 
 
 def comparison(**others: object) -> Comparison:
@@ -147,7 +147,7 @@ def test_what_is_known_about_sources_is_one_line(others: dict[str, object], told
 
 
 def test_of_much_behaviour_the_rest_is_counted() -> None:
-    many = tuple(Seen(Kind.ENV, f"A_{number}", Outcome.DONE) for number in range(1_700))
+    many = tuple(SeenAccess(Kind.ENV, f"A_{number}", Outcome.DONE) for number in range(1_700))
 
     told = list(changes.behaviour(comparison(new=many, gone=(), same=many[:500])))
 
@@ -166,7 +166,7 @@ HOSTILE = "\x1b[2J\x1b[31m\r\n\u202e[bold]x[/]\u200b"
 
 
 def test_nothing_of_a_comparison_reaches_a_terminal_as_it_is() -> None:
-    seen = Seen(Kind.READ, HOSTILE, Outcome.DONE)
+    seen = SeenAccess(Kind.READ, HOSTILE, Outcome.DONE)
     found = Comparison(
         HOSTILE, HOSTILE, HOSTILE + "0", (HOSTILE,), (HOSTILE,), (seen,), (seen,), (seen,),
         (SourceChange(HOSTILE, HOSTILE.encode(), b"\xff\x00"),), HOSTILE,
@@ -268,7 +268,7 @@ def test_files_beyond_what_a_screen_needs_are_named_only() -> None:
 @settings(max_examples=40)
 @given(st.integers(12, 120), st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
 def test_all_lines_about_a_comparison_fit(cells: int, chosen: str) -> None:
-    seen = Seen(Kind.EXEC, encode(chosen.encode()), Outcome.REFUSED)
+    seen = SeenAccess(Kind.EXEC, encode(chosen.encode()), Outcome.REFUSED)
     found = comparison(
         way=("app", chosen), causes=(chosen, "b"), new=(seen,), without_sources=chosen
     )
@@ -472,7 +472,10 @@ async def test_the_same_is_decided_in_all_crates_after_a_list_in_one_step(
         await pilot.press("u")
 
         assert after_update.answers() == {}
-        assert [entry.act for entry in after_update.entries] == [Act.DECIDE, Act.UNDO]
+        assert [entry.act for entry in after_update.entries] == [
+            ReviewAction.DECIDE,
+            ReviewAction.UNDO,
+        ]
 
 
 @pytest.mark.parametrize(("key", "answered"), [("d", "deny"), ("escape", "")])
@@ -598,7 +601,7 @@ async def test_there_is_nothing_to_show_where_nothing_is_compared(
 async def test_each_pane_scrolls_by_itself(make_bench: type[ReviewBench]) -> None:
     proposals, comparisons = updated()
     key = "arrayref", "0.3.10"
-    many = tuple(Seen(Kind.ENV, f"A_{number:03}", Outcome.DONE) for number in range(200))
+    many = tuple(SeenAccess(Kind.ENV, f"A_{number:03}", Outcome.DONE) for number in range(200))
     long = b"".join(b"line %d\n" % number for number in range(200))
     found = dataclasses.replace(
         comparisons[key], same=many, sources=(SourceChange("build.rs", None, long),)
@@ -620,7 +623,7 @@ async def test_each_pane_scrolls_by_itself(make_bench: type[ReviewBench]) -> Non
 
 async def test_hostile_sources_and_names_are_only_text(make_bench: type[ReviewBench]) -> None:
     proposals, _ = updated()
-    seen = Seen(Kind.READ, HOSTILE, Outcome.DONE)
+    seen = SeenAccess(Kind.READ, HOSTILE, Outcome.DONE)
     found = Comparison(
         HOSTILE, HOSTILE, "0", (HOSTILE, HOSTILE), (HOSTILE,), (seen,), (seen,), (seen,),
         (SourceChange(HOSTILE + ".rs", None, HOSTILE.encode() + b"\xff\n[@click=app.bell]y[/]"),),

@@ -34,14 +34,14 @@ _MOST_STATE_LINES: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class DiffResult:
     """How the last look ended."""
 
     writing: bool
     failures: tuple[Failure, ...]  # Of the latest verifying run.
 
 
-class DiffScreen(Screen[Checked]):
+class DiffScreen(Screen[DiffResult]):
     """Shows what writing would change and runs it; dismisses with whether to write.
 
     Stages: `preview` (the edit is being made) → `ready` → `verifying` → `verified` or `missing`;
@@ -126,7 +126,7 @@ class DiffScreen(Screen[Checked]):
             self._writes_next = True
             self._start_verifying()
         else:
-            self.dismiss(Checked(True, self._failures))
+            self.dismiss(DiffResult(True, self._failures))
 
     def action_verify(self) -> None:
         """Verify and stay on this screen."""
@@ -136,7 +136,7 @@ class DiffScreen(Screen[Checked]):
     def action_back(self) -> None:
         """Go back with what the run has found."""
         self.workers.cancel_node(self)
-        self.dismiss(Checked(False, self._failures))
+        self.dismiss(DiffResult(False, self._failures))
 
     @on(EditPreviewed)
     def _show_edit(self, message: EditPreviewed) -> None:
@@ -157,7 +157,7 @@ class DiffScreen(Screen[Checked]):
         self._failures = message.failures
         self.stage = "missing" if message.failures else "verified"
         if self._writes_next and not message.failures:
-            self.dismiss(Checked(True, ()))
+            self.dismiss(DiffResult(True, ()))
         self._guard.hold()  # The person may have been pressing keys while it ran.
 
     @on(WorkFailed)

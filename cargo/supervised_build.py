@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 from buildperm.cargo import session_maker as sessions
 from buildperm.cargo import units
-from buildperm.cargo.cargo_process import Build, Finished
-from buildperm.cargo.message_stream import Messages
+from buildperm.cargo.cargo_process import CargoProcess, CargoResult
+from buildperm.cargo.message_stream import MessageStream
 from buildperm.cargo.rerun import Rerun
 from buildperm.cargo.survey import Survey
 from buildperm.cargo.target_directory import open_target
@@ -31,14 +31,14 @@ _FOLDERS: dict[Profile, Literal["learn", "ci"]] = {"learning": "learn", "enforci
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class SupervisedBuildResult:
     """How a held build went."""
 
-    finished: Finished
+    finished: CargoResult
     units: tuple[Unit, ...]  # The runs that took part, fresh ones too, with their recordings.
 
 
-class HeldBuild:
+class SupervisedBuild:
     """One held build; `interrupt` may be called from anywhere while `run` blocks.
 
     Making it writes nothing but an empty folder. It can be run once.
@@ -70,7 +70,7 @@ class HeldBuild:
         words = arguments.reporting(keeps_going=keeps_going)
         self._build = self._prepared(words, keeps_going=keeps_going, reports=arguments.can_report)
 
-    def run(self, doubtful: Collection[str] = ()) -> Held:
+    def run(self, doubtful: Collection[str] = ()) -> SupervisedBuildResult:
         """Build, and find the recordings.
 
         Args:
@@ -100,16 +100,16 @@ class HeldBuild:
             among = finished.units if finished.is_complete else None
             found = units.recorded(self.target.folder, self.session, among=among)
             found += units.recorded(self.target.folder, self.session, among=earlier or ())
-        return Held(finished, tuple(found))
+        return SupervisedBuildResult(finished, tuple(found))
 
     def _prepared(
         self, words: Sequence[str], *, keeps_going: bool, reports: bool, is_heard: bool = True
-    ) -> Build:
+    ) -> CargoProcess:
         """Prepare to run Cargo; `is_heard` says whether anybody wants to know what it says."""
         project = self.project
         keeps = bool(project.arguments.message_format)
         unit_of = partial(units.unit_of, self.target.folder)
-        return Build(
+        return CargoProcess(
             [str(project.toolchain.cargo), *words],
             project.folder,
             self.target.environment(
@@ -120,12 +120,12 @@ class HeldBuild:
             self.target.progress,
             on_progress=self._on_progress,
             on_output=self._on_output if is_heard else lambda _: None,
-            messages=Messages(unit_of, keeps=keeps) if reports else None,
+            messages=MessageStream(unit_of, keeps=keeps) if reports else None,
             keeps_going=keeps_going,
             serves=True,
         )
 
-    def _surveyed(self, finished: Finished) -> tuple[Finished, set[Path] | None]:
+    def _surveyed(self, finished: CargoResult) -> tuple[CargoResult, set[Path] | None]:
         """Run Cargo again where it could not report what took part.
 
         Also return copies of recordings that were replaced meanwhile; None where no second run was
@@ -138,7 +138,7 @@ class HeldBuild:
         if finished.exit_code == 0 and known <= finished.ran:
             return replace(finished, is_complete=True), None
 
-        def start(words: Sequence[str], keeps_going: bool) -> Build:
+        def start(words: Sequence[str], keeps_going: bool) -> CargoProcess:
             self.target.forget_progress()
             self._build = self._prepared(
                 words, keeps_going=keeps_going, reports=True, is_heard=keeps_going
@@ -154,7 +154,7 @@ class HeldBuild:
         )
         return survey.complete(finished, words), survey.earlier
 
-    def _check(self, finished: Finished, stub: bytes) -> None:
+    def _check(self, finished: CargoResult, stub: bytes) -> None:
         """Make sure that every script was held, and that it is known what each run did.
 
         Raises:
@@ -186,7 +186,7 @@ class HeldBuild:
             )
 
     def interrupt(self) -> None:
-        """End the build; see `Build.interrupt`."""
+        """End the build; see `CargoProcess.interrupt`."""
         self._is_interrupted = True
         self._build.interrupt()
 

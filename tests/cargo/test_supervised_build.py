@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 import buildperm
-from buildperm.cargo.held_build import Held, HeldBuild, Profile
 from buildperm.cargo.project import Projects
 from buildperm.cargo.rerun import Rerun
 from buildperm.cargo.script_progress import Progress, ScriptEnded, ScriptStarted
+from buildperm.cargo.supervised_build import Profile, SupervisedBuild, SupervisedBuildResult
 from buildperm.cargo.toolchain import Toolchain
 from buildperm.errors import BuildpermError, CannotEnforceError
 from buildperm.policy.grants import CrateGrants, Policy
@@ -61,11 +61,11 @@ class HeldBuilds:
             key, reviewed=frozenset({"0.1.0"}), rules=frozenset(Rule(*rule) for rule in rules)
         )
 
-    def prepare(self, root: Path, profile: Profile = "enforcing", *words: str) -> HeldBuild:
+    def prepare(self, root: Path, profile: Profile = "enforcing", *words: str) -> SupervisedBuild:
         self.output.clear()
         self.steps.clear()
         project = Projects(root, self.environment).open(words, default=["check"])
-        return HeldBuild(
+        return SupervisedBuild(
             project,
             Policy("portable", self.crates, project.metadata.manifest),
             profile,
@@ -73,7 +73,9 @@ class HeldBuilds:
             on_output=self.output.extend,
         )
 
-    def build(self, root: Path, profile: Profile = "enforcing", *words: str) -> Held:
+    def build(
+        self, root: Path, profile: Profile = "enforcing", *words: str
+    ) -> SupervisedBuildResult:
         return self.prepare(root, profile, *words).run()
 
     def ran(self) -> list[str]:
@@ -416,7 +418,7 @@ def test_a_stronger_runtime_than_there_is_stops_everything(
     project = Projects(workspace(), desk.environment | {"BUILDPERM_RUNTIME": "portable"}).open([])
 
     with pytest.raises(CannotEnforceError, match='`require = "full"`'):
-        HeldBuild(project, Policy("full", {}, project.metadata.manifest), "enforcing")
+        SupervisedBuild(project, Policy("full", {}, project.metadata.manifest), "enforcing")
 
 
 def test_a_digest_changes_with_what_a_supervisor_is_told_and_with_nothing_else(
@@ -469,7 +471,7 @@ def test_from_a_worker_thread_it_runs_and_can_be_interrupted(
 ) -> None:
     seconds = f"31.41592{os.getpid()}"
     build = desk.prepare(workspace(WAITING.format(seconds=seconds)), "learning")
-    ended: list[Held] = []
+    ended: list[SupervisedBuildResult] = []
     worker = threading.Thread(target=lambda: ended.append(build.run()))
     worker.start()
     wait_until(lambda: bool(running(f"sleep {seconds}")))
