@@ -51,12 +51,12 @@ Told = dict[str, dict[str, str]]
 
 def told() -> dict[str, Told]:
     """Return by its title what becomes of the canaries on each machine that this one can play."""
-    free = canaries.without()
+    free = canaries.run_unconfined()
     found: dict[str, Told] = {}
     for abi, kernel in KERNELS.items():
         if abi <= landlock.abi():
             found[f"ABI {abi}, Linux {kernel}"] = {
-                name: _within(canaries.capped(runtime, abi), free)
+                name: _within(canaries.limited_to_abi(runtime, abi), free)
                 for name, runtime in runtimes().items()
             }
     found["no user namespaces"] = _without(_NO_NAMESPACES)

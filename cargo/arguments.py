@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildperm.errors import BuildpermError
-from buildperm.policy.version import age
+from buildperm.policy.version import sort_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -170,7 +170,7 @@ def parse(words: Sequence[str], *, default: Sequence[str]) -> Arguments:
 
 def _is_known(cargo_version: str) -> bool:
     """Say whether this Cargo has a stable `--keep-going`; empty is one that tells no version."""
-    return bool(cargo_version) and age(cargo_version) >= age(_GOES_ON_SINCE)
+    return bool(cargo_version) and sort_key(cargo_version) >= sort_key(_GOES_ON_SINCE)
 
 
 def _before_program(words: Sequence[str]) -> Sequence[str]:

@@ -20,7 +20,7 @@ from buildperm.cargo.script_progress import (
     ProgressFile,
     ScriptEnded,
     ScriptStarted,
-    parsed,
+    parse,
 )
 from buildperm.errors import BuildpermError, ExitCode
 
@@ -260,7 +260,7 @@ class CargoProcess:
 
     def _tell(self) -> None:
         for line in self._progress.lines():
-            step = parsed(line)
+            step = parse(line)
             if step is None:
                 continue
             self._note(step)

@@ -64,7 +64,7 @@ class CargoLock:
         return ""
 
 
-def plain(source: str) -> str:
+def comparable_source(source: str) -> str:
     """Return Cargo's source string in the form that identities are compared in.
 
     A Cargo.lock of version 4 encodes the branch of a git repository, `feature%2Fx`, and
@@ -96,10 +96,10 @@ def read(path: Path) -> CargoLock:
         ) from error
     except OSError as error:
         raise BuildpermError(f"cannot read `{path}`: {error.strerror}") from error
-    return parsed(raw, path)
+    return parse(raw, path)
 
 
-def parsed(raw: bytes, path: Path) -> CargoLock:
+def parse(raw: bytes, path: Path) -> CargoLock:
     """Read a whole Cargo.lock; `path` is only used in messages.
 
     Raises:
@@ -146,13 +146,13 @@ def _requirements(
 def _as_meant(written: str) -> str:
     """Write a dependency with its source in the plain form."""
     package, bracket, source = written.partition(" (")
-    return f"{package} ({plain(source.removesuffix(')'))})" if bracket else written
+    return f"{package} ({comparable_source(source.removesuffix(')'))})" if bracket else written
 
 
 def _identity(package: Any) -> PackageIdentity:  # noqa: ANN401 - TOML
     return PackageIdentity(
         name=str(package["name"]),
         version=str(package["version"]),
-        source=plain(str(package.get("source", ""))),
+        source=comparable_source(str(package.get("source", ""))),
         checksum=str(package.get("checksum", "")),
     )

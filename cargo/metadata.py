@@ -43,7 +43,7 @@ class Package:
     @property
     def revision(self) -> str:
         """Return the revision that a person can have reviewed: see `policy.revision`."""
-        return revision.of(self.version, self.source)
+        return revision.of_package(self.version, self.source)
 
     @property
     def folder(self) -> Path:
@@ -203,7 +203,7 @@ def _package(package: Any, node: Any) -> Package:  # noqa: ANN401 - JSON
         id=package["id"],
         name=package["name"],
         version=package["version"],
-        source=lock.plain(package["source"] or ""),
+        source=lock.comparable_source(package["source"] or ""),
         manifest=found,
         links=package["links"] or "",
         features=tuple(sorted(node["features"])),

@@ -18,7 +18,7 @@ _CRATES_IO = "crates.io"
 _PLAIN_NAMES = "a plain name in the grant table means either"
 
 
-def elsewhere(
+def moved_grants(
     project: Project, before: Policy, after: Policy, known: CargoLock
 ) -> list[WiderGrant]:
     """Return what was granted to other code and now goes to a package of Cargo.lock.

@@ -170,22 +170,22 @@ class _PendingSearch:
     def _causes(
         self, package: Package, grants: CrateGrants | None, before: Snapshot | None
     ) -> Iterator[tuple[Cause, str]]:
-        yield from causes.of_version(before, package.version)
+        yield from causes.from_version(before, package.version)
         if before is None:
             return
         folder = locate(os.fsencode(package.folder), self._places)
         now = self._inputs(package, before)
-        yield from causes.of_inputs(before, package.version, package.source, now, folder, ABSENT)
+        yield from causes.from_inputs(before, package.version, package.source, now, folder, ABSENT)
         if self._words in before.commands:
-            yield from causes.of_features(before.commands[self._words], package.features)
+            yield from causes.from_features(before.commands[self._words], package.features)
         if package.version != before.version:
             return  # Whatever else there is to say is about another version.
         if self._words not in before.commands:
-            yield from causes.of_context(self._words, is_declared=self._is_declared())
+            yield from causes.from_context(self._words, is_declared=self._is_declared())
         seen = {each for sighting in before.sightings for each in sighting.seen}
         if seen:
             held_to = compilation.effective(grants, package.revision)
-            yield from causes.of_grants(seen, held_to.rules, held_to.denials)
+            yield from causes.from_grants(seen, held_to.rules, held_to.denials)
 
     def _inputs(self, package: Package, before: Snapshot) -> Inputs:
         is_local = self._ingredients.is_local(package)

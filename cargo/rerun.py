@@ -69,7 +69,7 @@ class Rerun:
             (scratch / "out").mkdir(parents=True)
         except OSError as error:
             raise BuildpermError(f"cannot make `{scratch}`: {error.strerror}") from error
-        variables = given(unit, environment)
+        variables = recorded_environment(unit, environment)
         for name, value in changes.items():
             if value is None:
                 variables.pop(name, None)
@@ -107,7 +107,7 @@ class Rerun:
         self._build.interrupt()
 
 
-def given(unit: Path, environment: Mapping[str, str]) -> dict[str, str]:
+def recorded_environment(unit: Path, environment: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that Cargo gave to a recorded run; secrets as they are today.
 
     Raises:

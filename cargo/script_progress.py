@@ -63,7 +63,7 @@ class ProgressFile:
             self._descriptor = -1
 
 
-def parsed(line: bytes) -> Progress | None:
+def parse(line: bytes) -> Progress | None:
     """Read one line of the progress file; those of a newer format are left out."""
     try:
         said = json.loads(line)

@@ -61,7 +61,7 @@ def make(
         CannotEnforceError: This machine or this version cannot do what the grants require.
         BuildpermError: A package is not in the lock file as Cargo.lock should have it.
     """
-    prepared = chosen(policy, environment).prepare()
+    prepared = choose_runtime(policy, environment).prepare()
     places = keys.places(metadata, toolchain, environment)
     places["TARGET_DIR"] = os.fsencode(target.folder.resolve())
     grant_keys = keys.GrantKeys(metadata, lock, policy, places)
@@ -82,7 +82,7 @@ def make(
         "path": os.fsencode(toolchain.path(environment.get("PATH", os.defpath))),
         "owned": owned_folders.folders(metadata, toolchain, environment),
         "homes": owned_folders.homes(),
-        "loaded": sorted(stub.loaded()),
+        "loaded": sorted(stub.libraries_before_stub()),
         "rustc_wrapper": os.fsencode(rustc_wrapper),
         "progress": os.fsencode(target.progress),
         "packages": {},
@@ -123,7 +123,7 @@ def _look(session: Session, metadata: Metadata, environment: Mapping[str, str]) 
         )
 
 
-def chosen(policy: Policy, environment: Mapping[str, str]) -> Runtime:
+def choose_runtime(policy: Policy, environment: Mapping[str, str]) -> Runtime:
     """Return the runtime for a workspace: what BUILDPERM_RUNTIME says, else its Cargo.toml.
 
     Raises:
@@ -204,7 +204,7 @@ def _package(
             f"{each.rule.kind} {each.rule.pattern}": each.why for each in effective.withheld
         },
     }
-    secrets = compilation.by_hand(grants, package.revision)
+    secrets = compilation.secret_variables(grants, package.revision)
     if secrets:
         described["secrets"] = secrets
     return described

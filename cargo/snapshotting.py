@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from buildperm.supervisor.session import Session
 
 
-def take(
+def take_snapshots(
     project: Project,
     session: Session,
     sightings: Mapping[bytes, Sequence[SnapshotRun]],

@@ -160,7 +160,7 @@ class SupervisedBuild:
         Raises:
             CannotEnforceError: It is not so.
         """
-        unguarded = units.unguarded(self.target.folder, stub)
+        unguarded = units.without_stub(self.target.folder, stub)
         if unguarded:
             raise CannotEnforceError(
                 f"this Cargo builds scripts in a way that buildperm does not know: "
@@ -176,7 +176,7 @@ class SupervisedBuild:
                 "not run",
                 hint="See what it said above, and `buildperm doctor`.",
             )
-        lost = units.lacking(self.session, finished.units)
+        lost = units.without_recording(self.session, finished.units)
         if lost or finished.overwritten:
             why = "missing, broken, or not of this build" if lost else "overwritten by another run"
             raise CannotEnforceError(

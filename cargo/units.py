@@ -69,7 +69,7 @@ def recorded(
     return sorted((unit for unit in found if unit is not None), key=lambda unit: unit.folder)
 
 
-def lacking(session: Session, folders: Collection[Path]) -> list[Path]:
+def without_recording(session: Session, folders: Collection[Path]) -> list[Path]:
     """Return those of `folders` whose run has no complete recording made under `session`."""
     return sorted(folder for folder in folders if _read(folder, session) is None)
 
@@ -155,7 +155,7 @@ def forget(target_directory: Path, names: Collection[str]) -> None:
                 shutil.rmtree(os.path.join(unit.path, "fingerprint"), ignore_errors=True)
 
 
-def unguarded(target_directory: Path, stub: bytes) -> list[Path]:
+def without_stub(target_directory: Path, stub: bytes) -> list[Path]:
     """Return the build scripts that Cargo takes for well linked and that have no stub.
 
     After a build there must be none: they may have run.

@@ -11,7 +11,7 @@ from buildperm.policy.inclusion import contains
 from buildperm.policy.kinds import Kind
 from buildperm.policy.presets import PRESETS
 from buildperm.policy.proposal import Risk
-from buildperm.policy.risk import of_rule
+from buildperm.policy.risk import assess_rule
 from buildperm.policy.rule import Rule
 from buildperm.rules import keyfiles
 from buildperm.rules.pattern import is_literal
@@ -39,7 +39,7 @@ class RuleSet:
         """
         if rule in self._rules:
             return True
-        if rule.kind not in self._wide or of_rule(rule)[0] is Risk.CRITICAL:
+        if rule.kind not in self._wide or assess_rule(rule)[0] is Risk.CRITICAL:
             return False
         if _is_exact_path(rule):
             name = rule.pattern.rpartition("/")[2]
@@ -68,7 +68,7 @@ class Allowance:
 
     def is_pinned(self, rule: Rule) -> bool:
         """Tell whether a rule of the table's own holds for reviewed versions alone."""
-        return rule in self._grants.rules and of_rule(rule)[0] >= PINNED
+        return rule in self._grants.rules and assess_rule(rule)[0] >= PINNED
 
     def of_preset(self, name: str) -> frozenset[Rule]:
         """Return what is in force of a preset."""

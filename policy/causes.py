@@ -22,7 +22,7 @@ _NAMED_MOST = 5  # Sentences of one kind; the rest is counted.
 _COMMIT_SHOWN = 9  # Digits, as git shows it.
 
 
-def of_version(before: Snapshot | None, version: str) -> Causes:
+def from_version(before: Snapshot | None, version: str) -> Causes:
     """Say whether this version differs from the one that was reviewed last, if any was."""
     if before is None:
         yield Cause.NEW, "no build script of it was ever reviewed"
@@ -30,7 +30,7 @@ def of_version(before: Snapshot | None, version: str) -> Causes:
         yield Cause.VERSION, f"was {encode(before.version.encode())}"
 
 
-def of_inputs(
+def from_inputs(
     before: Snapshot, version: str, source: str, now: Inputs, folder: str, absent: str
 ) -> Causes:
     """Say which inputs of a build script have changed.
@@ -68,7 +68,7 @@ def of_inputs(
     yield from found
 
 
-def of_features(before: Collection[str], now: Collection[str]) -> Causes:
+def from_features(before: Collection[str], now: Collection[str]) -> Causes:
     """Say which of its features were switched on or off since it was reviewed."""
     changed = [f"+ {_name(name)}" for name in sorted(set(now) - set(before))]
     changed += [f"- {_name(name)}" for name in sorted(set(before) - set(now))]
@@ -76,13 +76,13 @@ def of_features(before: Collection[str], now: Collection[str]) -> Causes:
         yield Cause.FEATURES, f"features: {', '.join(changed)}"
 
 
-def of_context(words: str, *, is_declared: bool) -> Causes:
+def from_context(words: str, *, is_declared: bool) -> Causes:
     """Say that it was never recorded under a command line."""
     which = ", which Cargo.toml declares" if is_declared else ""
     yield Cause.CONTEXT, f"never recorded with `{printable(words)}`{which}"
 
 
-def of_grants(
+def from_grants(
     seen: Iterable[SeenAccess], rules: Collection[Rule], denials: Collection[Rule]
 ) -> Causes:
     """Say what it was seen doing that is neither granted nor denied by now.

@@ -28,7 +28,7 @@ def exactly(kind: Kind, group: Iterable[Access]) -> Choice:
     return Choice(_exact_title(kind, len(rules)), rules, "", "")
 
 
-def of_reads(group: Sequence[Access]) -> list[Choice]:
+def for_reads(group: Sequence[Access]) -> list[Choice]:
     """Allow these files, then the folders directly around them, then everything below."""
     exact = _with_history(exactly(Kind.READ, group))
     targets = [rule.pattern for rule in exact.rules]
@@ -64,7 +64,7 @@ def _with_history(exact: Choice) -> Choice:
     return _by_folder(exact, Kind.READ, folders, widening)
 
 
-def of_writes(group: Sequence[Access]) -> list[Choice]:
+def for_writes(group: Sequence[Access]) -> list[Choice]:
     """Allow these files, then everything in their folder."""
     exact = _with_content(exactly(Kind.WRITE, group), group)
     targets = [rule.pattern.removesuffix("/**") for rule in exact.rules]
@@ -98,7 +98,7 @@ def _by_folder(exact: Choice, kind: Kind, folders: list[str], widening: str) -> 
     return Choice(title, rules, "", widening)
 
 
-def of_programs(group: Sequence[Access]) -> list[Choice]:
+def for_programs(group: Sequence[Access]) -> list[Choice]:
     """Allow these programs."""
     choices = [exactly(Kind.EXEC, group)]
     made = [rule.pattern for rule in choices[0].rules if rule.pattern.startswith("$OUT_DIR/")]
@@ -113,7 +113,7 @@ def of_programs(group: Sequence[Access]) -> list[Choice]:
     return choices
 
 
-def of_variables(group: Sequence[Access]) -> list[Choice]:
+def for_variables(group: Sequence[Access]) -> list[Choice]:
     """Allow these variables, then all that begin as they do."""
     exact = exactly(Kind.ENV, group)
     targets = [rule.pattern for rule in exact.rules]
@@ -126,7 +126,7 @@ def of_variables(group: Sequence[Access]) -> list[Choice]:
     return [exact, wider] if wider and _covers_all(wider, targets) else [exact]
 
 
-def of_hosts(group: Sequence[Access]) -> list[Choice]:
+def for_hosts(group: Sequence[Access]) -> list[Choice]:
     """Allow these hosts; a wider rule for a way out is written by hand."""
     return [exactly(Kind.NET, group)]
 

@@ -11,7 +11,7 @@ from buildperm.policy.grants import CrateGrants
 from buildperm.policy.kinds import GRANTABLE, Kind, Syntax
 from buildperm.policy.overlap import overlap
 from buildperm.policy.proposal import Risk
-from buildperm.policy.risk import of_rule
+from buildperm.policy.risk import assess_rule
 from buildperm.policy.rule import Rule
 from buildperm.rules.pattern import is_literal
 
@@ -83,7 +83,7 @@ def effective(grants: CrateGrants | None, revision: str) -> EffectiveGrants:
     )
 
 
-def by_hand(grants: CrateGrants | None, revision: str) -> list[str]:
+def secret_variables(grants: CrateGrants | None, revision: str) -> list[str]:
     """Return the variables that this revision of a crate may see though their values hold a secret.
 
     Somebody has named them exactly and given a reason, as for all of the sensitive tier.
@@ -108,7 +108,7 @@ def _why_withheld(rule: Rule, grants: CrateGrants, revision: str) -> str:
         revision in grants.reviewed or rule not in grants.rules
     ):  # Presets are of medium risk at most.
         return ""
-    assessed, _ = of_rule(rule)
+    assessed, _ = assess_rule(rule)
     if assessed >= PINNED:
         return f"{assessed.name.lower()} risk, and {_not_reviewed(grants, revision)}"
     return ""

@@ -19,7 +19,7 @@ from buildperm.policy.crate_table import Field
 from buildperm.policy.grants import CrateGrants, Policy
 from buildperm.policy.kinds import GRANTABLE
 from buildperm.policy.replacement import replace_file
-from buildperm.policy.version import age
+from buildperm.policy.version import sort_key
 
 
 def with_grants(
@@ -99,7 +99,7 @@ def _lines(raw: bytes) -> list[str]:
 def _said(grants: CrateGrants) -> dict[Field, str | list[str]]:
     """Write grants as the fields of a crate's table; what is empty has none."""
     said: dict[Field, str | list[str]] = {
-        ("reviewed",): sorted(grants.reviewed, key=age),
+        ("reviewed",): sorted(grants.reviewed, key=sort_key),
         ("presets",): sorted(grants.presets),
         ("reason",): grants.reason,
     }

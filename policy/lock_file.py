@@ -16,7 +16,7 @@ from buildperm.policy.lock_reader import FORMAT, is_digest, short
 from buildperm.policy.replacement import replace_file
 from buildperm.policy.snapshot import Snapshot, SnapshotRun
 from buildperm.policy.string_list import WIDTH
-from buildperm.policy.version import age
+from buildperm.policy.version import sort_key
 from buildperm.printable import is_storable, printable
 
 NAME = "buildperm.lock"
@@ -36,11 +36,11 @@ def read(path: Path) -> dict[tuple[str, str], Snapshot]:
         BuildpermError: The file cannot be read, or is not what buildperm writes.
     """
     raw = content(path)
-    return {} if raw is None else parsed(raw, path)
+    return {} if raw is None else parse(raw, path)
 
 
 def content(path: Path) -> bytes | None:
-    """Return the bytes of the file, to be handed to `parsed` and `write`; None if there is none.
+    """Return the bytes of the file, to be handed to `parse` and `write`; None if there is none.
 
     Raises:
         BuildpermError: It cannot be read.
@@ -56,13 +56,13 @@ def content(path: Path) -> bytes | None:
         ) from error
 
 
-def parsed(raw: bytes, path: Path) -> dict[tuple[str, str], Snapshot]:
+def parse(raw: bytes, path: Path) -> dict[tuple[str, str], Snapshot]:
     """Read all snapshots from the bytes of the file; `path` is only used in messages.
 
     Raises:
         BuildpermError: It is not what buildperm writes; the message names the line.
     """
-    return lock_reader.parsed(raw, path)
+    return lock_reader.parse(raw, path)
 
 
 def text(snapshots: Mapping[tuple[str, str], Snapshot]) -> bytes:
@@ -72,7 +72,7 @@ def text(snapshots: Mapping[tuple[str, str], Snapshot]) -> bytes:
         BuildpermError: Something in them cannot be shown, such as control characters.
         ValueError: A snapshot could not be read back; the caller made a mistake.
     """
-    ordered = sorted(snapshots.items(), key=lambda item: (item[0][0], age(item[0][1])))
+    ordered = sorted(snapshots.items(), key=lambda item: (item[0][0], sort_key(item[0][1])))
     parts = [_HEAD]
     for key, snapshot in ordered:
         if key != (snapshot.crate, snapshot.version):

@@ -60,7 +60,7 @@ def is_digest(text: str) -> bool:
     return _DIGEST.fullmatch(text) is not None
 
 
-def parsed(raw: bytes, path: Path) -> dict[tuple[str, str], Snapshot]:
+def parse(raw: bytes, path: Path) -> dict[tuple[str, str], Snapshot]:
     """Read all snapshots, by crate and version.
 
     Args:

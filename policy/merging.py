@@ -13,7 +13,7 @@ from buildperm.policy.decision import Answer, Decision
 from buildperm.policy.grants import CrateGrants, Policy
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Choice, Proposal, Reason
-from buildperm.policy.risk import of_rule
+from buildperm.policy.risk import assess_rule
 from buildperm.policy.rule import Rule
 from buildperm.rules.pattern import is_literal, matches
 
@@ -124,7 +124,7 @@ def dormant(grants: CrateGrants, revision: str) -> frozenset[Rule]:
         return frozenset()
     reviewed = replace(grants, reviewed=grants.reviewed | {revision})
     in_force = effective(reviewed, revision).rules & grants.rules
-    return frozenset(rule for rule in in_force if of_rule(rule)[0] >= PINNED)
+    return frozenset(rule for rule in in_force if assess_rule(rule)[0] >= PINNED)
 
 
 def _counts(had: CrateGrants, now: CrateGrants, revision: str, about: Sequence[Decided]) -> bool:
@@ -161,7 +161,7 @@ def _counts(had: CrateGrants, now: CrateGrants, revision: str, about: Sequence[D
         not any(within(rule, one) for one in shown) for rule in dormant(now, revision) & had.rules
     ):
         return False
-    if all(of_rule(rule)[0] < PINNED for rule in now.rules - shown):
+    if all(assess_rule(rule)[0] < PINNED for rule in now.rules - shown):
         return True
     return any(each.risk >= PINNED and not how.elsewhere for each, how in allowed)
 

@@ -126,12 +126,12 @@ class _ProposalBuilder:
         """Ask about files that were read, folder by folder."""
         folder = choices.folder_of_read([access.target for access in accesses])
         for group in _grouped(accesses, folder):
-            self._add(summaries.title(Kind.READ, group), group, choices.of_reads(group))
+            self._add(summaries.title(Kind.READ, group), group, choices.for_reads(group))
 
     def writes(self, accesses: Sequence[Access]) -> None:
         """Ask about files that were written, folder by folder."""
         for group in _grouped(accesses, choices.folder_of_write, most=len(accesses)):
-            self._add(summaries.title(Kind.WRITE, group), group, choices.of_writes(group))
+            self._add(summaries.title(Kind.WRITE, group), group, choices.for_writes(group))
 
     def programs(self, accesses: Sequence[Access]) -> None:
         """Ask about programs: the ordinary ones together, the risky ones one by one.
@@ -142,7 +142,7 @@ class _ProposalBuilder:
         ordinary: list[Access] = []
         risky: dict[str, list[Access]] = {}
         for access in accesses:
-            if risk.of_access(access)[0] < Risk.HIGH:
+            if risk.assess_access(access)[0] < Risk.HIGH:
                 ordinary.append(access)
             else:
                 is_elsewhere = access.target.startswith("$")
@@ -150,17 +150,17 @@ class _ProposalBuilder:
                 risky.setdefault(key, []).append(access)
         for group in (ordinary, *risky.values()):
             if group:
-                self._add(summaries.title(Kind.EXEC, group), group, choices.of_programs(group))
+                self._add(summaries.title(Kind.EXEC, group), group, choices.for_programs(group))
 
     def variables(self, accesses: Sequence[Access]) -> None:
         """Ask about variables, library by library."""
         for group in _grouped(accesses, choices.prefix_of(accesses)):
-            self._add(summaries.title(Kind.ENV, group), group, choices.of_variables(group))
+            self._add(summaries.title(Kind.ENV, group), group, choices.for_variables(group))
 
     def hosts(self, accesses: Sequence[Access]) -> None:
         """Ask about hosts one by one: each is a way out."""
         for access in accesses:
-            self._add(summaries.title(Kind.NET, [access]), [access], choices.of_hosts([access]))
+            self._add(summaries.title(Kind.NET, [access]), [access], choices.for_hosts([access]))
 
     def exactly(self, kind: Kind, accesses: Sequence[Access]) -> None:
         """Ask about what is allowed as it was seen or not at all, key by key."""
@@ -192,7 +192,7 @@ class _ProposalBuilder:
         for access in group:
             if access.kind is Kind.EXEC and risk.reaches_out(access.example):
                 level = Risk.HIGH
-                notes.append(risk.of_access(access)[1])
+                notes.append(risk.assess_access(access)[1])
         combined, added = self._combined(group)
         choice = Choice(
             f"preset {preset.name}",
@@ -252,4 +252,4 @@ def _grouped(
 
 
 def _worst(accesses: Iterable[Access]) -> Risk:
-    return max(risk.of_access(access)[0] for access in accesses)
+    return max(risk.assess_access(access)[0] for access in accesses)

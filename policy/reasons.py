@@ -17,10 +17,10 @@ from buildperm.policy.grants import CrateGrants
 from buildperm.policy.implied_grants import ImpliedGrants
 from buildperm.policy.proposal import Choice, Proposal, Reason, Risk, proposal_id
 from buildperm.policy.removal_proposals import EITHER, _named
-from buildperm.policy.risk import of_rule
+from buildperm.policy.risk import assess_rule
 from buildperm.policy.rule import Rule
 from buildperm.policy.snapshot import SeenAccess
-from buildperm.policy.version import age
+from buildperm.policy.version import sort_key
 
 _ALONG = "It is in Cargo.toml already, and would be in force for this version too."
 _NOTHING = "There is nothing to decide: it stays within what every build script may do."
@@ -133,15 +133,15 @@ def dormant(
         return []
     return [
         _dormant(crate, version, rule, grants)
-        for rule in sorted(merging.dormant(grants, revision.of(version, source)))
+        for rule in sorted(merging.dormant(grants, revision.of_package(version, source)))
         if not any(merging.within(rule, shown) for shown in narrowest)
     ]
 
 
 def _dormant(crate: str, version: str, rule: Rule, grants: CrateGrants) -> Proposal:
     choice = Choice(f"{rule.kind} {rule.pattern}", (rule,), widening=_ALONG)
-    risk, reason = of_rule(rule)
-    known = ", ".join(map(revision.in_words, sorted(grants.reviewed, key=age)))
+    risk, reason = assess_rule(rule)
+    known = ", ".join(map(revision.in_words, sorted(grants.reviewed, key=sort_key)))
     who = f"Reviewed with it: {known}." if known else "Nobody has reviewed any version with it."
     return Proposal(
         proposal_id(crate, Reason.DORMANT, *signature(choice)),

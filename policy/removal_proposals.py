@@ -16,7 +16,7 @@ from buildperm.policy.kinds import Kind
 from buildperm.policy.pattern_set import PatternSet
 from buildperm.policy.presets import PRESETS, expand
 from buildperm.policy.proposal import Choice, Proposal, Reason, Risk, proposal_id
-from buildperm.policy.risk import of_rule
+from buildperm.policy.risk import assess_rule
 from buildperm.policy.rule import Rule
 from buildperm.policy.snapshot import SeenAccess
 from buildperm.policy.undecided_accesses import is_settled
@@ -182,7 +182,7 @@ def _removal(
     presets: Iterable[str] = (),
 ) -> Proposal:
     """Propose to remove what `choice` says; its risk is that of keeping it."""
-    judged = sorted((of_rule(rule) for rule in choice.rules), key=lambda found: -found[0])
+    judged = sorted((assess_rule(rule) for rule in choice.rules), key=lambda found: -found[0])
     names = sorted({choice.preset, *presets} - {""})
     risks = [risk for risk, _ in judged] + [PRESETS[name].risk for name in names]
     told = [f"Preset {name}: {PRESETS[name].why}." for name in names]

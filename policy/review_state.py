@@ -27,7 +27,7 @@ from buildperm.policy.equivalence import EquivalentProposals
 from buildperm.policy.grants import CrateGrants, Policy
 from buildperm.policy.merging import is_settled
 from buildperm.policy.proposal import Choice, Proposal, Reason, Risk
-from buildperm.policy.risk import of_rule
+from buildperm.policy.risk import assess_rule
 
 BATCH_LIMIT = Risk.MEDIUM
 """The highest risk that may be allowed without looking at each proposal."""
@@ -178,7 +178,7 @@ class Review:
             and _violation(choice) is None
             and proposal.risk <= limit
             and not (decision.rung and choice.widening)
-            and all(of_rule(rule)[0] <= limit for rule in choice.rules)
+            and all(assess_rule(rule)[0] <= limit for rule in choice.rules)
         )
 
     def choose(self, proposal_id: str, rung: int) -> JournalEntry | None:

@@ -14,7 +14,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.ASCII)
 _GIT = "git+"
 
 
-def of(version: str, source: str) -> str:
+def of_package(version: str, source: str) -> str:
     """Return the revision of a package; `source` is Cargo's source string, empty for a path."""
     if not source.startswith(_GIT):
         return version

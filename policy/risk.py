@@ -70,7 +70,7 @@ _EXEC = (
 )
 
 
-def of_access(access: Access) -> tuple[Risk, str]:
+def assess_access(access: Access) -> tuple[Risk, str]:
     """Judge one access; the text is one sentence."""
     if access.sensitive:
         return (
@@ -81,7 +81,7 @@ def of_access(access: Access) -> tuple[Risk, str]:
         return Risk.HIGH, f"`{access.target}`: it was about a process that is not its own."
     if access.kind is Kind.SYSTEM:
         return Risk.HIGH, f"`{access.target}` is a system call that no build needs."
-    risk, reason = of_rule(Rule(access.kind, access.target))
+    risk, reason = assess_rule(Rule(access.kind, access.target))
     if access.kind is Kind.EXEC and risk < Risk.HIGH and reaches_out(access.example):
         return Risk.HIGH, f"`{access.target}`: it was told to talk to the network."
     if access.kind is Kind.WRITE and access.outcome is Outcome.DONE:
@@ -90,7 +90,7 @@ def of_access(access: Access) -> tuple[Risk, str]:
 
 
 @lru_cache(maxsize=1 << 17)
-def of_rule(rule: Rule) -> tuple[Risk, str]:
+def assess_rule(rule: Rule) -> tuple[Risk, str]:
     """Judge what a rule allows; the text is one sentence. Used for pinning grants to versions."""
     match rule.kind:
         case Kind.READ:
@@ -98,7 +98,7 @@ def of_rule(rule: Rule) -> tuple[Risk, str]:
         case Kind.WRITE:
             risk, reason = _of_write(rule.pattern)
         case Kind.EXEC:
-            risk, reason = of_program(rule.pattern)
+            risk, reason = assess_program(rule.pattern)
         case Kind.NET:
             risk, reason = _of_host(rule.pattern)
         case Kind.ENV:
@@ -113,7 +113,7 @@ def of_rule(rule: Rule) -> tuple[Risk, str]:
 
 
 @cache
-def of_program(program: str) -> tuple[Risk, str]:
+def assess_program(program: str) -> tuple[Risk, str]:
     """Judge running `program`, a name or a portable path; the text is a clause."""
     for pattern, risk, reason in _EXEC:
         if matches(pattern, program):

@@ -22,7 +22,7 @@ def combinations(
         access
         for access in everything
         if (access.kind is Kind.NET and not is_settled(access))
-        or (access.kind is Kind.EXEC and "network" in risk.of_access(access)[1])
+        or (access.kind is Kind.EXEC and "network" in risk.assess_access(access)[1])
         or (access.kind is Kind.SYSTEM and access.target.startswith("socket(inet"))
     ]
     involved = {(access.kind, access.target) for access in (*secrets, *exits)}

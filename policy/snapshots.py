@@ -10,7 +10,7 @@ from buildperm.policy.access import Access
 from buildperm.policy.runtime_table import strength
 from buildperm.policy.snapshot import Context, SeenAccess, Snapshot, SnapshotRun
 from buildperm.policy.undecided_accesses import is_settled
-from buildperm.policy.version import age
+from buildperm.policy.version import sort_key
 
 
 class SnapshotDifference(NamedTuple):
@@ -40,9 +40,9 @@ def previous(
     versions = [known for name, known in snapshots if name == crate]
     if not versions:
         return None
-    now = age(version)
-    lower = [known for known in versions if age(known) <= now]
-    return snapshots[crate, max(lower, key=age) if lower else min(versions, key=age)]
+    now = sort_key(version)
+    lower = [known for known in versions if sort_key(known) <= now]
+    return snapshots[crate, max(lower, key=sort_key) if lower else min(versions, key=sort_key)]
 
 
 def updated(

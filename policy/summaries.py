@@ -40,7 +40,7 @@ def _of_files(verb: str, names: Sequence[str]) -> str:
 
 def risk_notes(group: Iterable[Access]) -> tuple[Risk, list[str]]:
     """Return the worst risk among accesses, and a sentence for each, the worst first."""
-    ordered = sorted(map(risk.of_access, group), key=lambda judged: -judged[0])
+    ordered = sorted(map(risk.assess_access, group), key=lambda judged: -judged[0])
     told = list(dict.fromkeys(text for _, text in ordered))
     if len(told) > NOTES_MOST:
         hidden = len(told) - NOTES_MOST + 1

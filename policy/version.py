@@ -10,7 +10,7 @@ Age: TypeAlias = tuple[tuple[_Identifier, ...], bool, tuple[_Identifier, ...], s
 """Compares as versions do: the older one is less."""
 
 
-def age(version: str) -> Age:
+def sort_key(version: str) -> Age:
     """Return what versions are sorted by: numbers as numbers, a pre-release before its release.
 
     Versions that differ in build metadata or commit alone are sorted by their text.

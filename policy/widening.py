@@ -13,14 +13,14 @@ from typing import NamedTuple, TypeAlias
 
 from buildperm.policy import revision as revisions
 from buildperm.policy.allowance import Allowance
-from buildperm.policy.compilation import by_hand
+from buildperm.policy.compilation import secret_variables
 from buildperm.policy.granted_packages import GrantedPackage, Tables, granted_packages
 from buildperm.policy.grants import AUTO, CrateGrants, Policy
 from buildperm.policy.inclusion import contains
 from buildperm.policy.kinds import Kind
 from buildperm.policy.presets import PRESETS
 from buildperm.policy.proposal import Risk
-from buildperm.policy.risk import of_rule
+from buildperm.policy.risk import assess_rule
 from buildperm.policy.rule import Rule
 from buildperm.policy.runtime_table import strength
 from buildperm.policy.write_conflicts import area
@@ -189,7 +189,7 @@ def _beyond(was: CrateGrants | None, now: CrateGrants, keys: Collection[str]) ->
     values = {
         (entry, name)
         for entry in now.reviewed
-        for name in set(by_hand(now, entry)).difference(by_hand(was, entry))
+        for name in set(secret_variables(now, entry)).difference(secret_variables(was, entry))
         if not new.is_pinned(Rule(Kind.ENV, name))  # Which is told as a rule.
     }
     return _TableDifference(
@@ -264,7 +264,7 @@ def _granted(table: CrateGrants, item: str | Rule, scope: str) -> WiderGrant:
             preset.risk,
             ("crates", table.key, "presets"),
         )
-    risk, why = of_rule(item)
+    risk, why = assess_rule(item)
     return WiderGrant(
         table.key,
         str(item),

@@ -15,7 +15,7 @@ Emphasis = Literal["bold", "red", "green"]
 _CODES: Final[dict[Emphasis, int]] = {"bold": 1, "red": 31, "green": 32}  # ECMA-48, "SGR".
 
 
-def say(line: str, *, emphasis: Emphasis | None = None) -> None:
+def print_line(line: str, *, emphasis: Emphasis | None = None) -> None:
     """Write a line of data; emphasis is for a terminal only."""
     text = log_line(line)
     if emphasis is not None and sys.stdout.isatty():
@@ -23,15 +23,15 @@ def say(line: str, *, emphasis: Emphasis | None = None) -> None:
     write(f"{text}\n")
 
 
-def tell(line: str) -> None:
+def print_message(line: str) -> None:
     """Write a line of talk."""
     sys.stderr.write(f"{log_line(line)}\n")
     sys.stderr.flush()
 
 
-def warn(line: str) -> None:
+def print_warning(line: str) -> None:
     """Write a line of talk about what may make the data wrong."""
-    tell(f"warning: {line}")
+    print_message(f"warning: {line}")
 
 
 def write(text: str) -> None:

@@ -27,22 +27,22 @@ if TYPE_CHECKING:
     from buildperm.policy.rule import Rule
 
 
-def deed(kind: Kind, targets: Iterable[str]) -> str:
+def action_text(kind: Kind, targets: Iterable[str]) -> str:
     """Say what an access does, as it follows "may": "read `/etc/hosts`"."""
     return f"{verb(kind)} {', '.join(f'`{shown(target)}`' for target in targets)}"
 
 
-def preset(name: str) -> str:
+def preset_text(name: str) -> str:
     """Say what a preset lets a build script do, as it follows "may"."""
     return f"{PRESETS[name].title} (preset `{name}`)"
 
 
-def verdict(crate: str, kind: Kind, target: str, explanation: Explanation) -> str:
+def verdict_text(crate: str, kind: Kind, target: str, explanation: Explanation) -> str:
     """Say whether a crate may do something, and why, in one sentence without a full stop."""
-    who, what = f"`{shown(crate)}`", deed(kind, [target])
+    who, what = f"`{shown(crate)}`", action_text(kind, [target])
     match explanation:
         case AllowedByBaseline(pattern, ""):
-            return f"allowed: every build script may {deed(kind, [pattern])}"
+            return f"allowed: every build script may {action_text(kind, [pattern])}"
         case AllowedByBaseline(_, why):
             return f"allowed: every build script may {what}: {why}"
         case AllowedByPreset(name, rule):
@@ -77,4 +77,4 @@ def verdict(crate: str, kind: Kind, target: str, explanation: Explanation) -> st
 
 
 def _rule(rule: Rule) -> str:
-    return deed(rule.kind, [rule.pattern])
+    return action_text(rule.kind, [rule.pattern])

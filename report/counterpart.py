@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from buildperm.supervisor.session import Session, SessionPackage
 
 
-def here(
+def find_packages(
     reported: ReportedBuild, session: Session, members: Collection[str]
 ) -> tuple[list[tuple[SessionPackage, ReportedScript]], list[str]]:
     """Find the packages of this workspace that a report is about, with what it says they did.

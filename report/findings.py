@@ -22,7 +22,7 @@ from buildperm.report.rule_catalogue import (
     UNOPENED,
     UNUSED_GRANT,
 )
-from buildperm.report.text import count, of_access, rule_lines
+from buildperm.report.text import access_text, count, rule_lines
 from buildperm.rules.pattern import matches
 
 REVIEW = "buildperm review"
@@ -35,7 +35,7 @@ _COMMAND_MOST = 200
 _DIGITS = 32
 
 
-def of_build(run: BuildRun, places: GrantLines, *, level: Level = Level.ERROR) -> list[Finding]:
+def from_build(run: BuildRun, places: GrantLines, *, level: Level = Level.ERROR) -> list[Finding]:
     """Tell what build scripts did beyond their grants, and where a run or recording is not whole.
 
     Args:
@@ -53,14 +53,14 @@ def of_build(run: BuildRun, places: GrantLines, *, level: Level = Level.ERROR) -
     return _distinct(found)
 
 
-def of_pending(
+def from_pending(
     pending: Iterable[Pending], places: GrantLines, *, level: Level = Level.ERROR
 ) -> list[Finding]:
     """Return a finding for each build script that was not reviewed as it is now."""
     return _distinct(_not_reviewed(one, places, level) for one in pending)
 
 
-def of_unused(
+def from_unused(
     unused: Iterable[tuple[str, str, Iterable[str]]],
     places: GrantLines,
     *,
@@ -129,7 +129,7 @@ def _how(evidence: Iterable[Access]) -> str:
 def _told(evidence: tuple[Access, ...]) -> Iterator[str]:
     for access in evidence[:_LISTED]:
         chain = f", by {' > '.join(access.chains[0])}" if access.chains else ""
-        yield f"{of_access(access)}{chain}"
+        yield f"{access_text(access)}{chain}"
         if access.kind is Kind.EXEC and access.example not in ("", access.target):
             yield f"as {shortened(access.example, _COMMAND_MOST)}"
     if len(evidence) > _LISTED:

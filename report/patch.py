@@ -17,7 +17,7 @@ from buildperm.policy.decision import Answer, Decision
 from buildperm.policy.grants import CrateGrants
 from buildperm.policy.merging import merged
 from buildperm.policy.proposal import Proposal, Reason, Risk
-from buildperm.policy.risk import of_rule
+from buildperm.policy.risk import assess_rule
 from buildperm.policy.toml_statement import layout
 from buildperm.printable import shortened
 
@@ -68,7 +68,7 @@ def _why_closed(proposal: Proposal, had: CrateGrants) -> str:
         return "only a person can decide about this"
     if proposal.risk >= Risk.CRITICAL:
         return "this is too risky for a patch"
-    waits = any(of_rule(rule)[0] >= PINNED for rule in narrowest.rules)
+    waits = any(assess_rule(rule)[0] >= PINNED for rule in narrowest.rules)
     # A table is about all versions of a crate: what waits for this one is in force for another.
     if proposal.risk >= PINNED and (had.reviewed or not waits):
         return "it would be in force before anybody has reviewed it"

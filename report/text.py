@@ -82,7 +82,7 @@ def _dropped(script: ScriptRun) -> str:
     return f"{count(script.dropped, 'event')} did not fit into the recording"
 
 
-def way(run: ScriptRun) -> str:
+def dependency_path(run: ScriptRun) -> str:
     """Say how the crate got into the dependency graph."""
     return " > ".join(run.way)
 
@@ -92,7 +92,7 @@ def findings(run: BuildRun) -> Iterator[str]:
     for script in run.offenders:
         yield f"{script.crate} {script.version}"
         if len(script.way) > 1:
-            yield f"  gets in through {way(script)}"
+            yield f"  gets in through {dependency_path(script)}"
         if script.failure:
             yield f"  failed by buildperm: {script.failure}"
         if script.dropped:
@@ -102,7 +102,7 @@ def findings(run: BuildRun) -> Iterator[str]:
         yield ""
 
 
-def of_findings(findings: Iterable[Finding]) -> Iterator[str]:
+def finding_lines(findings: Iterable[Finding]) -> Iterator[str]:
     """Yield the findings line by line, crate by crate, the worst crate first."""
     ranks: dict[tuple[str, str], int] = {}
     ordered = worst_first(findings)
@@ -132,7 +132,7 @@ def of_findings(findings: Iterable[Finding]) -> Iterator[str]:
 
 def document(report: Report) -> str:
     """Write `report`: a block for each crate, then a summary and the next command."""
-    lines = [*of_findings(report.findings), *_closing(report)]
+    lines = [*finding_lines(report.findings), *_closing(report)]
     return "".join(f"{log_line(line)}\n" for line in lines)
 
 
@@ -167,7 +167,7 @@ def _finding(proposal: Proposal) -> Iterator[str]:
     for note in proposal.notes:
         yield f"      {note}"
     for access in proposal.evidence[:_SHOWN]:
-        yield f"    - {of_access(access)}"
+        yield f"    - {access_text(access)}"
         for chain in access.chains[:1]:
             yield f"      by {' > '.join(chain)}"
     if len(proposal.evidence) > _SHOWN:
@@ -180,7 +180,7 @@ def _finding(proposal: Proposal) -> Iterator[str]:
             yield f"      {line}"
 
 
-def of_access(access: Access) -> str:
+def access_text(access: Access) -> str:
     """Describe an access: its target, its outcome, and how often it was seen."""
     outcome = {
         Outcome.DONE: "done, this runtime could not prevent it",

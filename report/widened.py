@@ -21,7 +21,7 @@ _LISTED = 20  # Accesses told in words; all of them are in buildperm.lock.
 Snapshots = Mapping[tuple[str, str], Snapshot]
 
 
-def of_wider(
+def from_wider(
     changes: Iterable[WiderGrant], places: GrantLines, against: str, *, level: Level
 ) -> Iterator[Finding]:
     """Yield a finding for each grant that became wider.
@@ -52,7 +52,7 @@ def of_wider(
         )
 
 
-def of_claimed(
+def from_new_reviews(
     before: Snapshots, after: Snapshots, places: GrantLines, against: str
 ) -> Iterator[Finding]:
     """Tell which build scripts count as reviewed that did not, with what is new in their behaviour.

@@ -256,7 +256,7 @@ Links lead there: `/usr/lib/ssl/private`. What is in them stays news.
 _BUILD_OUTPUT = ("$TARGET_DIR/**/build/*/out/**", "$TARGET_DIR/**/build/*/*/out/**")
 
 
-def handed_over(environ: Mapping[bytes, bytes], places: Mapping[str, bytes]) -> list[bytes]:
+def dependency_outputs(environ: Mapping[bytes, bytes], places: Mapping[str, bytes]) -> list[bytes]:
     """List the existing paths that other build scripts handed to this one through `DEP_*`.
 
     Only what lies in the output folder of a build script of this target directory counts; links

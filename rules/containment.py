@@ -36,7 +36,7 @@ def links(path: bytes) -> Iterator[bytes]:
     return iter(_walk(path)[0])
 
 
-def home(pattern: str, places: Mapping[str, bytes]) -> bytes | None:
+def token_folder(pattern: str, places: Mapping[str, bytes]) -> bytes | None:
     """Return the folder, without links, that a pattern's token stands for; None without one."""
     if not pattern.startswith("$"):
         return None
@@ -107,7 +107,7 @@ class Containment:
             named: An absolute path that it is about.
             real: The same, links followed.
         """
-        place = home(pattern, self._places)
+        place = token_folder(pattern, self._places)
         if place is not None and not covers(place, real):
             return False
         if named == real:
@@ -129,7 +129,7 @@ def contained(path: bytes, places: Mapping[str, bytes]) -> str:
     So that a rule about the text is one about what is really there.
     """
     text = locate(path, places)
-    place = home(text, places)
+    place = token_folder(text, places)
     if place is None or b"\0" in path:
         return text
     real = os.path.realpath(path)
@@ -155,7 +155,7 @@ def followed(pattern: str, places: Mapping[str, bytes]) -> list[str]:
     return list(dict.fromkeys((text, "/".join((real, *components[literal:])))))
 
 
-def told(left_out: Mapping[tuple[str, str], bytes]) -> dict[str, object]:
+def report_line(left_out: Mapping[tuple[str, str], bytes]) -> dict[str, object]:
     """Write what was left out as a recording does: `KIND PATTERN` to where links lead."""
     return {f"{kind} {pattern}": encode(real) for (kind, pattern), real in sorted(left_out.items())}
 

@@ -103,19 +103,19 @@ class Proof:
         return ", and ".join(parts)
 
 
-def capped(runtime: Runtime, cap: int) -> Runtime:
+def limited_to_abi(runtime: Runtime, cap: int) -> Runtime:
     """Return `runtime`, or the one inside it, limited to the Landlock ABI `cap`."""
     if cap == landlock.NEWEST:
         return runtime
     fields: Any = getattr(runtime, "__dataclass_fields__", {})
     changed: dict[str, object] = {"cap": cap} if "cap" in fields else {}
     if "inside" in fields:
-        changed["inside"] = capped(cast("Any", runtime).inside, cap)
+        changed["inside"] = limited_to_abi(cast("Any", runtime).inside, cap)
     older: Runtime = replace(cast("Any", runtime), **changed)
     return older
 
 
-def without(scratch: Path | None = None) -> CanaryRun:
+def run_unconfined(scratch: Path | None = None) -> CanaryRun:
     """Run the canaries without a sandbox.
 
     Raises:
@@ -133,7 +133,7 @@ def without(scratch: Path | None = None) -> CanaryRun:
 
 
 def prove(chosen: Runtime, free: CanaryRun, scratch: Path | None = None) -> Proof:
-    """Run the canaries in `chosen`; `free` is the run `without` it.
+    """Run the canaries in `chosen`; `free` is the run `run_unconfined` it.
 
     Raises:
         CannotEnforceError: This machine cannot run it.

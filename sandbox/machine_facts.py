@@ -52,7 +52,7 @@ class MachineFacts:
     shell: str  # In which stubs are run, as after `#!`; empty where there is none.
 
 
-def look(free: CanaryRun | None, environ: Mapping[str, str]) -> MachineFacts:
+def collect(free: CanaryRun | None, environ: Mapping[str, str]) -> MachineFacts:
     """Find out everything; `free` is the run of the canaries without a sandbox."""
     facts = probe()
     return MachineFacts(

@@ -25,7 +25,7 @@ class UnknownError(Exception):
     """The names cannot be found out; the text is a clause."""
 
 
-def of(program: bytes) -> frozenset[bytes]:
+def of_program(program: bytes) -> frozenset[bytes]:
     """Return the names that the loader searches for when `program` is executed.
 
     It and its libraries are linked with them. The loader says where they are, by its option
@@ -46,7 +46,7 @@ def of(program: bytes) -> frozenset[bytes]:
     return frozenset(name for name in found if b"/" not in name)
 
 
-def of_modules(program: bytes) -> frozenset[bytes]:
+def of_libc_modules(program: bytes) -> frozenset[bytes]:
     """Return the names of what libc loads later: name services and character sets.
 
     Raises:

@@ -41,7 +41,7 @@ class PortableRuntime:
         Raises:
             CannotEnforceError: This machine cannot run it.
         """
-        stub.loaded()  # Says itself what is missing.
+        stub.libraries_before_stub()  # Says itself what is missing.
         reason = self.unavailable()
         if reason:
             raise CannotEnforceError(
@@ -92,7 +92,7 @@ def _unknown() -> str | None:
     except CannotEnforceError:
         return None  # Making the stub says so.
     try:
-        stub.loaded()
+        stub.libraries_before_stub()
     except CannotEnforceError as error:
         return f"{error.args[0]}; install the `env` of GNU coreutils as your system packages it"
     return None

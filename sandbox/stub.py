@@ -116,7 +116,7 @@ def _interpreter() -> bytes:
     Cargo names folders that other build scripts have filled in LD_LIBRARY_PATH, and a shell loads
     libraries before it runs a line: what it is linked with, and what its getpwuid(3) is configured
     to ask. env mostly needs libc, and no more, and keeps the variable from the shell. What it does
-    need no build script may bring along: see `loaded`.
+    need no build script may bring along: see `libraries_before_stub`.
 
     Raises:
         CannotEnforceError: There is no shell.
@@ -140,7 +140,7 @@ def _interpreter() -> bytes:
 
 
 @functools.cache
-def loaded() -> frozenset[bytes]:
+def libraries_before_stub() -> frozenset[bytes]:
     """Return the names of all libraries that are looked for before a stub's first line.
 
     Raises:
@@ -152,9 +152,9 @@ def loaded() -> frozenset[bytes]:
         # The shell is not asked: it has the variable no more.
         program, command = _ENV, [_ENV, _SET_ASIDE + b"LD_DEBUG= " + words, b"-c", b":"]
     try:
-        names = needed_libraries.of(program) | needed_libraries.observed(command)
+        names = needed_libraries.of_program(program) | needed_libraries.observed(command)
         if program != _ENV:  # Some shells ask who their user is.
-            names |= needed_libraries.of_modules(program)
+            names |= needed_libraries.of_libc_modules(program)
     except needed_libraries.UnknownError as error:
         raise CannotEnforceError(
             f"cannot tell which libraries `{encode(program)}` loads as it starts a build script's "

@@ -156,7 +156,7 @@ def failing_build(path: Path) -> str:
             )
         )
     run = BuildRun("portable", document["landlock_abi"], "", (), tuple(scripts), 101)
-    found = findings.of_build(run, GrantLines(_MANIFEST, Path("Cargo.toml")))
+    found = findings.from_build(run, GrantLines(_MANIFEST, Path("Cargo.toml")))
     return text.document(Report(run, tuple(found), "workspace", "Cargo.toml", 20))
 
 

@@ -42,7 +42,7 @@ def as_given(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
     return given
 
 
-def of_script(
+def for_script(
     environ: Mapping[bytes, bytes],
     session: Session,
     package: SessionPackage,
@@ -88,7 +88,7 @@ def of_script(
     if session["rustc_wrapper"]:
         own[b"RUSTC_WRAPPER"] = session["rustc_wrapper"]
     if proxy_port:
-        own |= of_proxy(proxy_port)
+        own |= for_proxy(proxy_port)
     # XDG_RUNTIME_DIR holds sockets and keys of the user's session, nothing of a build.
     passed.pop(b"XDG_RUNTIME_DIR", None)
     kept.names -= own.keys()
@@ -96,7 +96,7 @@ def of_script(
     return passed | own, kept
 
 
-def of_context(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+def for_rerun(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
     """Return what is stored of Cargo's environment for a rerun of the script: no secrets."""
     stored = {}
     for name, value in environ.items():
@@ -108,7 +108,7 @@ def of_context(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
     return stored
 
 
-def of_proxy(port: int) -> dict[bytes, bytes]:
+def for_proxy(port: int) -> dict[bytes, bytes]:
     """Return what sends tools through the proxy: libcurl, Python, Go, reqwest, Cargo, Git, npm."""
     url = b"http://127.0.0.1:%d" % port
     own: dict[bytes, bytes] = {}

@@ -35,10 +35,10 @@ def prewarm(path: bytes, folder: bytes) -> None:
         run = Run(loaded, package, places, environ, abi)
         for _ in range(_ROUNDS):
             rights = run.rights(b"/", b"")
-            variables, _ = environment.of_script(
+            variables, _ = environment.for_script(
                 environ, loaded, package, places, learning=run.learning
             )
-            environment.of_context(environ)
+            environment.for_rerun(environ)
             if run.wrapper(rights, variables)[0] is not None:
                 launch.code_within()
             Recorder(Writer(), loaded["calls"])

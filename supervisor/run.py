@@ -65,7 +65,7 @@ class Run:
             for pattern in package["deny"].get("write", ())
             for text in containment.followed(pattern, places)
         ]
-        self.handed_over = tuple(baseline.handed_over(environ, places))
+        self.handed_over = tuple(baseline.dependency_outputs(environ, places))
 
     @property
     def recording(self) -> bytes:
@@ -173,7 +173,7 @@ class Run:
             "path": encode(session["path"]),
             "tools": tools,
             "handed_over": handed_over,
-            "left_out": containment.told(self.left_out),
+            "left_out": containment.report_line(self.left_out),
             "held": {encode(path): why for path, why in self.held.items()},
             "foreign": [encode(folder) for folder in sorted(self.foreign)],
         }

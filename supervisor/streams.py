@@ -133,10 +133,10 @@ class Streams:
         self._talk_left -= len(text)
         if self._talk_left < 0:
             text = b"buildperm: the rest of what the build script says is left out\n"
-        say(text)
+        write_all(text)
 
 
-def say(text: bytes, descriptor: int = 2) -> bool:
+def write_all(text: bytes, descriptor: int = 2) -> bool:
     """Write all of `text`; False where nobody reads it any more."""
     try:
         while text:

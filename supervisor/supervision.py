@@ -23,7 +23,7 @@ from buildperm.supervisor.resource_watch import ResourceWatch
 from buildperm.supervisor.run import Run
 from buildperm.supervisor.run_notices import RunNotices
 from buildperm.supervisor.script import StoppedError
-from buildperm.supervisor.streams import say
+from buildperm.supervisor.streams import write_all
 from buildperm.supervisor.verdict import judge
 from buildperm.tracer.notation import encode
 from buildperm.tracer.recorder.loop import Recorder
@@ -126,7 +126,7 @@ class Supervisor:
         run = Run(session, package, places, self._environ, abi)
         try:
             context: script.ScriptContext = {
-                "env": environment.of_context(self._environ),
+                "env": environment.for_rerun(self._environ),
                 "cwd": os.getcwdb(),
                 "argv": self._arguments,
                 "out_dir": places["OUT_DIR"],
@@ -143,7 +143,7 @@ class Supervisor:
         The path is empty where the run was interrupted.
         """
         network = Network(run.package, run.session["calls"], learning=run.learning)
-        variables, kept = environment.of_script(
+        variables, kept = environment.for_script(
             run.environ,
             run.session,
             run.package,
@@ -156,7 +156,7 @@ class Supervisor:
         recorder.environment.withheld = frozenset(kept.names)
         recorder.environment.secrets = kept.secrets
         if network.port:
-            recorder.environment.provided = frozenset(environment.of_proxy(network.port))
+            recorder.environment.provided = frozenset(environment.for_proxy(network.port))
         network.serve(recorder)
         recorder.process_limit = limits.value(run.limits, "processes")
         watch = ResourceWatch(
@@ -196,7 +196,9 @@ class Supervisor:
         if verdict.failure:
             self._tell(verdict.failure, verdict.hint)
         # If the script failed, Cargo only shows what it printed.
-        elif not say(_without_commands(bytes(passed)) if verdict.exit_status else bytes(passed), 1):
+        elif not write_all(
+            _without_commands(bytes(passed)) if verdict.exit_status else bytes(passed), 1
+        ):
             return _INTERRUPTED, run.recording  # Cargo is gone.
         return verdict.exit_status, run.recording
 
@@ -210,7 +212,7 @@ class Supervisor:
         text = f"buildperm: {who}{message}\n"
         if hint:
             text += f"  hint: {hint}\n"
-        say(log_text(text).encode())
+        write_all(log_text(text).encode())
 
 
 def _without_commands(text: bytes) -> bytes:

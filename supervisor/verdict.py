@@ -99,7 +99,7 @@ def judge(
             verdict.notes.append(f"warning: {reason}")
         else:
             verdict.fail(reason, _DISTRUST)
-    for grant, real in containment.told(run.left_out).items():
+    for grant, real in containment.report_line(run.left_out).items():
         verdict.notes.append(
             f"warning: `{grant}` does not open `{real}`: a link leads there, out of the folder "
             "that the grant is about"

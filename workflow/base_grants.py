@@ -53,7 +53,7 @@ class BaseGrants:
             self.notes.append(f"there is no {place}: all that counts as reviewed is new")
             return None
         try:
-            return lock_file.parsed(raw, place)
+            return lock_file.parse(raw, place)
         except BuildpermError as error:
             self.notes.append(f"{error.args[0]}: what counts as reviewed since is not listed")
             return None
@@ -105,7 +105,7 @@ class BaseGrants:
             self.notes.append(f"there is no {place}: where packages came from is not compared")
             return None
         with _there(place):
-            return locks.parsed(raw, place)
+            return locks.parse(raw, place)
 
     def _is_root(self) -> bool:
         """Tell whether Cargo.toml was the root of its workspace in that commit, as Cargo finds it.

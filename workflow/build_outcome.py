@@ -50,7 +50,9 @@ def run_held_build(build: SupervisedBuild, workspace: Workspace) -> BuildOutcome
         BuildpermError: It cannot be started, or a build script cannot be held.
     """
     held = build.run()
-    found = script_runs(workspace, build.session, held.units, unended(build.session, held.finished))
+    found = script_runs(
+        workspace, build.session, held.units, unfinished_packages(build.session, held.finished)
+    )
     return BuildOutcome(build, held.finished, held.units, found)
 
 
@@ -64,7 +66,7 @@ def script_runs(
     runs: dict[bytes, list[Recording]] = {package: [] for package in lost}
     for unit in took_part:
         runs.setdefault(unit.package, []).append(reader.read(unit.recording))
-    ways = ways_to(workspace, (session["packages"][package]["id"] for package in runs))
+    ways = dependency_paths(workspace, (session["packages"][package]["id"] for package in runs))
     found = [
         appraise(
             session["packages"][package],
@@ -78,7 +80,7 @@ def script_runs(
     return tuple(sorted(found, key=lambda run: (run.crate, run.version)))
 
 
-def unended(session: Session, finished: CargoResult) -> list[bytes]:
+def unfinished_packages(session: Session, finished: CargoResult) -> list[bytes]:
     """Return the packages whose build script was started and has no recorded end.
 
     Its supervisor was killed, or the disk is full: what the script did is not recorded.
@@ -92,7 +94,9 @@ def unended(session: Session, finished: CargoResult) -> list[bytes]:
     ]
 
 
-def ways_to(workspace: Workspace, package_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
+def dependency_paths(
+    workspace: Workspace, package_ids: Iterable[str]
+) -> dict[str, tuple[str, ...]]:
     """Return the names on a shortest path from a member to each of the packages."""
     chains = workspace.project.metadata.chains(package_ids)
     return {each: tuple(step.name for step in chain) for each, chain in chains.items()}

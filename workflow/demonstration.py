@@ -20,7 +20,7 @@ from buildperm.workflow.demo_thief import TOKEN, Thief, plant_secrets
 _MARK = "left-padding-was-here.txt"
 
 
-def play(*, on_screens: bool, keep: bool) -> int:
+def run_demo(*, on_screens: bool, keep: bool) -> int:
     """Run the demonstration in a temporary folder; return the exit code.
 
     Args:
@@ -37,7 +37,7 @@ def play(*, on_screens: bool, keep: bool) -> int:
     finally:
         thief.close()
         if keep:
-            console.say(f"The demo's folder is kept: {folder}")
+            console.print_line(f"The demo's folder is kept: {folder}")
         else:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -51,25 +51,27 @@ def _play(folder: Path, thief: Thief, *, on_screens: bool) -> int:
     _make_repository(workspace, environment)
 
     _heading("1  Without buildperm", "cargo build --offline")
-    console.say(
+    console.print_line(
         "A workspace of six crates, five with a build script. Four of these do honest work;"
     )
-    console.say("the one of left-padding steals.")
-    console.say("")
+    console.print_line("the one of left-padding steals.")
+    console.print_line("")
     plain = _run(["cargo", "build", "--offline", "--quiet"], workspace, environment)
     if plain != 0:
-        console.tell("The example does not build here; its messages above say why.")
+        console.print_message("The example does not build here; its messages above say why.")
         return plain
     _tell_damage(workspace, thief)
     (workspace / _MARK).unlink(missing_ok=True)
 
     words = ["learn"] if on_screens else ["learn", "--no-tui", "--accept", "medium"]
     _heading("2  Learn what the build scripts do, and decide", f"buildperm {' '.join(words)}")
-    console.say("The same build, each script recorded in a sandbox. What stays within bounds needs")
-    console.say("no decision; the rest is put to you.")
+    console.print_line(
+        "The same build, each script recorded in a sandbox. What stays within bounds needs"
+    )
+    console.print_line("no decision; the rest is put to you.")
     if not on_screens:
-        console.say("Here, without a person: whatever is of low or medium risk is allowed.")
-    console.say("")
+        console.print_line("Here, without a person: whatever is of low or medium risk is allowed.")
+    console.print_line("")
     learned = _buildperm([*words, "--", "check", "--offline", "--quiet"], workspace, environment)
     if learned not in (ExitCode.OK, ExitCode.UNDECIDED):
         return learned
@@ -81,15 +83,15 @@ def _play(folder: Path, thief: Thief, *, on_screens: bool) -> int:
     _tell_damage(workspace, thief)
     console.write(f"Exit code {held}: ")
     if held == ExitCode.REFUSED:
-        console.say(
+        console.print_line(
             "somebody tried what was not granted, so CI fails and says who. The rest builds."
         )
-        console.say("Next: `buildperm learn` in a Cargo workspace of your own.")
+        console.print_line("Next: `buildperm learn` in a Cargo workspace of your own.")
         return ExitCode.OK
     if held == ExitCode.OK:
-        console.say("everything that was tried is granted or denied for good.")
+        console.print_line("everything that was tried is granted or denied for good.")
         return ExitCode.OK
-    console.tell("the build could not be held.")
+    console.print_message("the build could not be held.")
     return held
 
 
@@ -132,21 +134,23 @@ def _tell_damage(workspace: Path, thief: Thief) -> None:
     """Say what the misbehaving crate got away with since the last call."""
     loot = [piece for piece in thief.take() if piece]
     for piece in loot:
-        console.say(
+        console.print_line(
             f"STOLEN: {len(piece)} bytes arrived on 127.0.0.1:{thief.port}:", emphasis="red"
         )
         for line in piece.splitlines():
-            console.say(f"    {encode(line)}")
+            console.print_line(f"    {encode(line)}")
     if (workspace / _MARK).exists():
-        console.say(f"WRITTEN: {_MARK} in the workspace, by a build script", emphasis="red")
+        console.print_line(f"WRITTEN: {_MARK} in the workspace, by a build script", emphasis="red")
     if not loot and not (workspace / _MARK).exists():
-        console.say("Nothing was stolen, nothing was written outside OUT_DIR.", emphasis="green")
+        console.print_line(
+            "Nothing was stolen, nothing was written outside OUT_DIR.", emphasis="green"
+        )
 
 
 def _heading(title: str, words: str) -> None:
-    console.say("")
-    console.say(f"{title}   $ {words}", emphasis="bold")
-    console.say("")
+    console.print_line("")
+    console.print_line(f"{title}   $ {words}", emphasis="bold")
+    console.print_line("")
 
 
 def _buildperm(words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> int:

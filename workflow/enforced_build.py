@@ -53,7 +53,7 @@ def build(words: Sequence[str], outputs: ReportOutputs, options: EnforcementOpti
         is_warning=options.is_warning,
     )
     for line in compared.notes:
-        console.tell(line)
+        console.print_message(line)
     enforcement = Enforcement(
         workspace,
         snapshots.snapshots,

@@ -85,7 +85,7 @@ class Enforcement:
         """Report what came of a build."""
         run = _run(outcome)
         found = [
-            *findings.of_build(run, self._places, level=self._level),
+            *findings.from_build(run, self._places, level=self._level),
             *self._not_reviewed(),
         ]
         exit_code = run.cargo_exit
@@ -94,7 +94,7 @@ class Enforcement:
         # A build that failed may not have reached the script that uses a grant.
         unused = list(self._unused(outcome)) if deny_unused and run.cargo_exit == 0 else []
         if unused:
-            found += findings.of_unused(unused, self._places, level=self._level)
+            found += findings.from_unused(unused, self._places, level=self._level)
             if exit_code == 0 and self._level is Level.ERROR:
                 exit_code = ExitCode.UNUSED
         told = [(crate, grant) for crate, _, grants in unused for grant in sorted(grants)]
@@ -111,7 +111,7 @@ class Enforcement:
         return patch.patch(self._workspace.manifest, asked, path, in_repository(path))
 
     def _not_reviewed(self) -> list[Finding]:
-        return findings.of_pending(self._pending, self._places, level=self._level)
+        return findings.from_pending(self._pending, self._places, level=self._level)
 
     def _unused(self, outcome: BuildOutcome) -> Iterator[tuple[str, str, frozenset[str]]]:
         """Yield crate, versions and grants where nothing uses the grants."""

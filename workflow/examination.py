@@ -36,10 +36,11 @@ def examine(*, landlock_abi: int) -> Diagnosis:
     policy = _policy(chain) if chain else None
     free, failure = _without()
     runtimes = tuple(
-        _tried(canaries.capped(one, landlock_abi), free, failure) for one in all_runtimes().values()
+        _tried(canaries.limited_to_abi(one, landlock_abi), free, failure)
+        for one in all_runtimes().values()
     )
     required = _required(policy, runtimes)
-    here = machine_facts.look(free, os.environ)
+    here = machine_facts.collect(free, os.environ)
     capped = min(here.facts.landlock_abi, landlock_abi)
     here = dataclasses.replace(here, facts=dataclasses.replace(here.facts, landlock_abi=capped))
     return Diagnosis(
@@ -57,7 +58,7 @@ def _without() -> tuple[CanaryRun | None, str]:
     if machine.probe().failure:
         return None, ""  # The runtimes tell why.
     try:
-        return canaries.without(), ""
+        return canaries.run_unconfined(), ""
     except CannotEnforceError as error:
         return None, f"{error.args[0]} ({error.hint})"
 

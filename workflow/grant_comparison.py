@@ -18,7 +18,7 @@ from buildperm.policy.widening import WiderGrant, wider
 from buildperm.report.finding import Finding, Level
 from buildperm.report.manifest_place import GrantLines
 from buildperm.report.text import count
-from buildperm.report.widened import of_claimed, of_wider
+from buildperm.report.widened import from_new_reviews, from_wider
 from buildperm.rules.keyfiles import by_content
 from buildperm.rules.pattern import absolute
 from buildperm.workflow import base_commit
@@ -99,7 +99,7 @@ class _Comparer:
         folders = self._folders(before or project.lock), self._folders(project.lock)
         found = wider(self._base.policy, policy, locked, context, keys, folders)
         if before is not None:
-            found += package_origin.elsewhere(project, self._base.policy, policy, before)
+            found += package_origin.moved_grants(project, self._base.policy, policy, before)
         found += self._base.moved(project.metadata)
         known_already = {(each.key, each.item) for each in found}
         found += (
@@ -113,7 +113,7 @@ class _Comparer:
             said = f"{said}, where this branch began"
         places = GrantLines(self._workspace.manifest, self._workspace.manifest_path)
         told = [
-            *of_wider(found, places, said, level=level),
+            *from_wider(found, places, said, level=level),
             *self._claimed(places, said),
         ]
         return GrantComparison(tuple(told), bool(found), tuple(self._talk(found, narrower, said)))
@@ -176,4 +176,4 @@ class _Comparer:
         """Yield what counts as reviewed since then; it grants nothing, so it lets nothing fail."""
         before = self._base.snapshots()
         if before is not None:
-            yield from of_claimed(before, self._snapshots.snapshots, places, said)
+            yield from from_new_reviews(before, self._snapshots.snapshots, places, said)

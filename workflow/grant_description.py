@@ -47,7 +47,8 @@ class GrantDescription:
         for grant in table.grants:
             yield from self._grant(grant)
         for denial in table.denials:
-            yield f"  may not {explanation_text.deed(denial.rule.kind, [denial.rule.pattern])}"
+            action = explanation_text.action_text(denial.rule.kind, [denial.rule.pattern])
+            yield f"  may not {action}"
             other = f" [{shown(denial.key)}]" if denial.key != table.key else ""
             yield f"      {self._at(denial.line)}{other}"
         if not (table.grants or table.denials):
@@ -63,9 +64,9 @@ class GrantDescription:
 
     def _grant(self, grant: Grant) -> Iterator[str]:
         if grant.rule is None:
-            yield f"  may {explanation_text.preset(grant.preset)}"
+            yield f"  may {explanation_text.preset_text(grant.preset)}"
         else:
-            yield f"  may {explanation_text.deed(grant.rule.kind, [grant.rule.pattern])}"
+            yield f"  may {explanation_text.action_text(grant.rule.kind, [grant.rule.pattern])}"
         yield f"      {self._at(grant.line)}"
         yield f"      {risk_word(grant.risk)} risk: {shown(grant.why)}"
         if grant.rule is None and self.is_asked:
@@ -121,7 +122,7 @@ def _seen(table: GrantTable) -> Iterator[str]:
                 targets = [seen.target for seen in group]
                 more = len(targets) - _MOST_SEEN
                 told = "" if outcome is Outcome.DONE else f"{outcome}: "
-                told += explanation_text.deed(kind, targets[:_MOST_SEEN])
+                told += explanation_text.action_text(kind, targets[:_MOST_SEEN])
                 yield f"      {told}{f' and {more} more' if more > 0 else ''}"
     versions = {snapshot.version for snapshot in table.snapshots if snapshot.sightings}
     for version in dict.fromkeys(script.package.version for script in table.scripts):

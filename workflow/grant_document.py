@@ -97,4 +97,4 @@ class GrantDocument:
 
 
 def _deed(grant: Grant) -> str:
-    return explanation_text.deed(grant.rule.kind, [grant.rule.pattern]) if grant.rule else ""
+    return explanation_text.action_text(grant.rule.kind, [grant.rule.pattern]) if grant.rule else ""

@@ -12,10 +12,10 @@ from buildperm.policy.grants import CrateGrants, Policy, parse_key
 from buildperm.policy.kinds import LISTED, Kind
 from buildperm.policy.presets import PRESETS
 from buildperm.policy.proposal import Risk
-from buildperm.policy.risk import of_rule
+from buildperm.policy.risk import assess_rule
 from buildperm.policy.rule import Rule
 from buildperm.policy.snapshot import Snapshot
-from buildperm.policy.version import age
+from buildperm.policy.version import sort_key
 from buildperm.rules.containment import Containment
 from buildperm.rules.pattern import locate
 from buildperm.workflow.manifest_lines import ManifestLines
@@ -99,7 +99,7 @@ def tables(
             tuple(script for script in scripts if script.key == key),
             sorted(
                 (found for (crate, _), found in snapshots.items() if crate == key),
-                key=lambda found: age(found.version),
+                key=lambda found: sort_key(found.version),
             ),
         )
         for key in keys
@@ -126,7 +126,7 @@ class _InventoryReader:
             tuple(self._denials(grants, scripts)),
             tuple(
                 (version, self.lines.reviewed(key, version))
-                for version in sorted(grants.reviewed, key=age)
+                for version in sorted(grants.reviewed, key=sort_key)
             ),
             grants.reason,
             self.lines.reason(key),
@@ -158,7 +158,7 @@ class _InventoryReader:
             ]
             yield replace(found, withheld=tuple(out), unused=_unused(found, reviews))
         for rule in sorted(grants.rules, key=lambda rule: (LISTED.index(rule.kind), rule)):
-            risk, why = of_rule(rule)
+            risk, why = assess_rule(rule)
             why = why.removeprefix(f"`{rule.pattern}`: ").removesuffix(".")
             found = Grant(rule, "", risk, why, self.lines.rule(grants.key, rule), (), ())
             out = [each for each in withheld if each.rule == rule]

@@ -100,7 +100,7 @@ class Learning:
                 self.policy,
                 runs=self.options.runs,
                 doubtful=self._doubtful(pending_now),
-                tell=console.tell,
+                tell=console.print_message,
             )
             if recorded.interrupted:
                 return ExitCode.INTERRUPTED
@@ -114,7 +114,7 @@ class Learning:
                 self._journal.unlink(missing_ok=True)
                 return self._exit_code()
             if outcome is ReviewEnd.KEEP:
-                console.tell(
+                console.print_message(
                     f"Nothing written; {self._journal} keeps the decisions for the next time."
                 )
                 return self._exit_code()
@@ -122,7 +122,7 @@ class Learning:
             if not self._write() or not stopped_short:
                 return self._exit_code()
             self._unanswered = list(self.review.select("is:undecided reason:asked"))
-            console.tell("A build script had failed; going on under the new grants.")
+            console.print_message("A build script had failed; going on under the new grants.")
 
     def preview(self) -> tuple[bytes, bytes]:
         """Return Cargo.toml as it is and as it would be."""
@@ -192,7 +192,7 @@ class Learning:
         if self.options.accept is not None:
             self.keep(self.review.accept_up_to(self.options.accept))
         for line in summary(self.changes, self.review, self.comparisons):
-            console.tell(line)
+            console.print_message(line)
         if not self.review.proposals:
             return ReviewEnd.WRITE
         answered = self.review.counts().undecided == 0 and self.options.accept is not None
@@ -201,9 +201,9 @@ class Learning:
         if not self.options.dry_run:
             self._verify_unasked()
         for proposal in self.review.select("is:undecided reason:asked"):
-            console.tell(text.undecided(proposal))
+            console.print_message(text.undecided(proposal))
         for proposal in self.review.select("-reason:asked"):
-            console.tell(f"note: {proposal.crate} {proposal.version}: {proposal.title}")
+            console.print_message(f"note: {proposal.crate} {proposal.version}: {proposal.title}")
         return ReviewEnd.WRITE
 
     def session(self) -> ReviewSession:
@@ -236,7 +236,7 @@ class Learning:
         before, after = self.preview()
         if after != before:
             editor.write_atomically(self._workspace.manifest_path, before, after)
-            console.tell(f"Wrote the grants to {self._workspace.manifest_path}.")
+            console.print_message(f"Wrote the grants to {self._workspace.manifest_path}.")
         self._raw = after
         unsettled = frozenset((failure.crate, failure.version) for failure in self._failures)
         self._lock = self._lock.with_reviewed(
@@ -248,12 +248,14 @@ class Learning:
     def _exit_code(self) -> int:
         left = self.review.counts().open
         if left:
-            console.tell(
+            console.print_message(
                 f"{text.count(left, 'decision')} left undecided: `buildperm ci` refuses what they "
                 f"are about; `buildperm {self.options.command}` asks again."
             )
         for failure in self._failures:
-            console.tell(f"not settled: {failure.crate} {failure.version} {failure.sentence}")
+            console.print_message(
+                f"not settled: {failure.crate} {failure.version} {failure.sentence}"
+            )
         if left or self._failures:
             return ExitCode.UNDECIDED
         if self.recorded.exit_code:
@@ -261,5 +263,7 @@ class Learning:
         broken = [script for script in self.recorded.scripts if script.run.failure]
         for script in broken:
             who = f"{script.run.crate} {script.run.version}"
-            console.tell(f"not settled: {who} does not count as reviewed: {script.run.failure}")
+            console.print_message(
+                f"not settled: {who} does not count as reviewed: {script.run.failure}"
+            )
         return ExitCode.UNDECIDED if broken else ExitCode.OK

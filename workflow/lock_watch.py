@@ -61,7 +61,7 @@ class LockWatch:
             watcher.watch(self._state.files)
             if watcher.polling_reason and not polling:
                 reason = watcher.polling_reason
-                console.tell(
+                console.print_message(
                     f"The kernel cannot tell of changes ({reason}): looking once a second."
                 )
             self._tell("now", is_new=bool(self._state.pending))
@@ -86,7 +86,7 @@ class LockWatch:
             self._look_again()
         except BuildpermError as error:
             # Somebody is editing or merging: there will be another change.
-            console.say(f"{what}: {' '.join(str(error.args[0]).split())}")
+            console.print_line(f"{what}: {' '.join(str(error.args[0]).split())}")
             return
         self._tell(what, is_new=not self._state.work <= before.work)
 
@@ -104,20 +104,20 @@ class LockWatch:
     def _tell(self, what: str, *, is_new: bool) -> None:
         found = self._state.pending
         if not found:
-            console.say(f"{what}: nothing to review")
+            console.print_line(f"{what}: nothing to review")
             return
         number = text.count(len(found), "build script")
-        console.say(f"{what}: {number} to review: {', '.join(map(_name, found))}")
+        console.print_line(f"{what}: {number} to review: {', '.join(map(_name, found))}")
         if not self._is_asking:
             return
         if is_new:
             for each in found:
                 for line in _reasons(each):
-                    console.tell(f"  {line}")
+                    console.print_message(f"  {line}")
         termios.tcflush(
             sys.stdin, termios.TCIFLUSH
         )  # What was typed before the question is no answer.
-        console.tell("Enter starts `buildperm review`, Ctrl+C ends.")
+        console.print_message("Enter starts `buildperm review`, Ctrl+C ends.")
 
     def _wait(self, watcher: Watcher) -> bool:
         """Wait until something may have changed; tell whether to go on."""
@@ -137,7 +137,7 @@ class LockWatch:
         if answer.strip():
             return True
         if not self._state.pending:
-            console.tell("Nothing to review.")
+            console.print_message("Nothing to review.")
             return True
         _review(self._options)
         watcher.settle()

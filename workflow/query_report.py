@@ -72,7 +72,9 @@ class QueryReport:
         view = open_view(words)
         script = find_script(view, crate)
         snapshots = lock_file.read(view.workspace.project.metadata.root / lock_file.NAME)
-        known = evidence.gather([script], view.targets, snapshots, console.warn)[script.package.id]
+        known = evidence.gather([script], view.targets, snapshots, console.print_warning)[
+            script.package.id
+        ]
         query = QueryParser(view, script, known.runs, folder).parse(access, known.accesses())
         lines = ManifestLines(view.workspace.manifest, view.workspace.manifest_path)
         return cls(

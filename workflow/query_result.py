@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from buildperm.policy import explainer, explanation, proposals
 from buildperm.policy.access import Access, Outcome
-from buildperm.policy.compilation import PINNED, by_hand
+from buildperm.policy.compilation import PINNED, secret_variables
 from buildperm.policy.explainer import Explainer
 from buildperm.policy.explanation import (
     AllowedByBaseline,
@@ -27,12 +27,12 @@ from buildperm.policy.explanation import (
 from buildperm.policy.grants import Policy
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Proposal
-from buildperm.policy.risk import of_rule
+from buildperm.policy.risk import assess_rule
 from buildperm.policy.rule import Rule
 from buildperm.policy.sensitivity import STEERS, why_sensitive
 from buildperm.policy.snapshot import Snapshot, SnapshotRun
-from buildperm.policy.version import age
-from buildperm.presentation.explanation_text import verdict
+from buildperm.policy.version import sort_key
+from buildperm.presentation.explanation_text import verdict_text
 from buildperm.rules import makeflags, secret_values
 from buildperm.rules.pattern import is_literal
 from buildperm.tracer.notation import decode
@@ -90,7 +90,7 @@ class QueryResult:
         )
         if query.kind is Kind.ENV:
             self._judge_value(seen)
-        self.sentence = verdict(script.key, query.kind, query.target, self.explanation)
+        self.sentence = verdict_text(script.key, query.kind, query.target, self.explanation)
 
     def _judge_value(self, seen: Access | None) -> None:
         """Refuse a variable after all if its value, recorded or current, holds a secret."""
@@ -99,7 +99,7 @@ class QueryResult:
         is_open = isinstance(self.explanation, NotGranted) or explanation.is_allowed(
             self.explanation
         )
-        if name in by_hand(grants, revision) or not is_open:
+        if name in secret_variables(grants, revision) or not is_open:
             return
         why = seen.sensitive if seen is not None else ""
         value = os.environb.get(decode(name))
@@ -186,10 +186,10 @@ class QueryResult:
         grants, version = self.script.grants, self.script.package.revision
         reviewed = grants.reviewed if grants else frozenset()
         is_sensitive = isinstance(self.explanation, Sensitive)
-        is_pinned = is_sensitive or any(of_rule(rule)[0] >= PINNED for rule in choice.rules)
+        is_pinned = is_sensitive or any(assess_rule(rule)[0] >= PINNED for rule in choice.rules)
         if version not in reviewed and is_pinned:
             # Without this the grant would not be in force.
-            versions = sorted({*reviewed, version}, key=age)
+            versions = sorted({*reviewed, version}, key=sort_key)
             lists.insert(0, f"reviewed = [{', '.join(map(_quoted, versions))}]")
         if is_sensitive and not (grants and grants.reason):
             lists.append('reason = "WHY THIS BUILD SCRIPT NEEDS IT"')
@@ -197,7 +197,7 @@ class QueryResult:
 
     def reviewed(self) -> Iterator[ReviewedRun]:
         """Yield the reviewed runs of any version in which it was seen."""
-        for snapshot in sorted(self._snapshots, key=lambda each: age(each.version)):
+        for snapshot in sorted(self._snapshots, key=lambda each: sort_key(each.version)):
             for sighting in snapshot.sightings:
                 for seen in sorted(sighting.seen):
                     if (seen.kind, seen.target) == (self.query.kind, self.query.target):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from buildperm.cargo.dep_info import dep_files
 from buildperm.cargo.script_progress import ScriptEnded
-from buildperm.cargo.snapshotting import take
+from buildperm.cargo.snapshotting import take_snapshots
 from buildperm.cargo.supervised_build import SupervisedBuild
 from buildperm.cargo.units import Unit
 from buildperm.errors import BuildpermError
@@ -30,10 +30,10 @@ from buildperm.tracer.recording.reader import Recording
 from buildperm.workflow.build_outcome import (
     BuildOutcome,
     appraise,
+    dependency_paths,
     package_of,
     propose,
-    unended,
-    ways_to,
+    unfinished_packages,
 )
 from buildperm.workflow.workspace import Workspace
 
@@ -143,7 +143,7 @@ class _RoundBuilder:
             self._packages[crate] = package
             self._recordings.setdefault(crate, []).extend(recordings)
             self._accesses.setdefault(crate, []).append(accesses)
-        lost = unended(session, outcome.finished)
+        lost = unfinished_packages(session, outcome.finished)
         for folder in lost:
             package = session["packages"][folder]
             crate = package["crate"], package["version"]
@@ -151,11 +151,11 @@ class _RoundBuilder:
             self._lost.add(crate)
         folders = {*lost, *(unit.package for unit in outcome.units)}
         ids = (session["packages"][folder]["id"] for folder in folders)
-        self._ways |= ways_to(workspace, ids)
+        self._ways |= dependency_paths(workspace, ids)
         self._outcomes.append(outcome)
         files = dep_files(outcome.build.target.folder, workspace.project.metadata)
         self._files |= files
-        taken = take(
+        taken = take_snapshots(
             workspace.project,
             session,
             sightings,

@@ -23,7 +23,7 @@ from buildperm.presentation.front_end import (
 )
 from buildperm.printable import log_text
 from buildperm.report import json_reader, text
-from buildperm.report.counterpart import here
+from buildperm.report.counterpart import find_packages
 from buildperm.workflow.build_outcome import propose
 from buildperm.workflow.review_options import ReviewOptions
 from buildperm.workflow.workspace import Workspace, open_workspace
@@ -64,7 +64,7 @@ class _ReportReview:
         project = self._workspace.project
         session = SupervisedBuild(project, self._workspace.policy, "learning").session
         members = {project.metadata.packages[each].name for each in project.metadata.members}
-        found, self._strangers = here(json_reader.read(report), session, members)
+        found, self._strangers = find_packages(json_reader.read(report), session, members)
         self._found = found
         self._journal = open_target(project.metadata, "learn").folder / _JOURNAL
         asked = [each for package, script in found for each in propose(package, script.accesses)]
@@ -77,13 +77,13 @@ class _ReportReview:
 
     def run(self) -> int:
         for stranger in self._strangers:
-            console.tell(f"left out: {stranger}")
+            console.print_message(f"left out: {stranger}")
         self._review.replay(journal.read(self._journal))
         if self._options.accept is not None:
             self._note(self._review.accept_up_to(self._options.accept))
         number = text.count(len(self._review.proposals), "decision")
         summary = f"{text.count(len(self._found), 'build script')} of the report: {number}."
-        console.tell(summary)
+        console.print_message(summary)
         outcome = ReviewEnd.WRITE
         is_asking = self._review.counts().undecided and not self._options.dry_run
         if is_asking and self._front_end is not None:
@@ -104,17 +104,19 @@ class _ReportReview:
         if self._options.dry_run:
             console.write(log_text(editor.diff(before, after)))
         elif outcome is ReviewEnd.KEEP:
-            console.tell(f"Nothing written; {self._journal} keeps the decisions for the next time.")
+            console.print_message(
+                f"Nothing written; {self._journal} keeps the decisions for the next time."
+            )
         else:
             if outcome is ReviewEnd.WRITE and after != before:
                 editor.write_atomically(self._workspace.manifest_path, before, after)
-                console.tell(
+                console.print_message(
                     f"Wrote the grants to {self._workspace.manifest_path}. They were not tried "
                     "here: `buildperm ci` does."
                 )
             self._journal.unlink(missing_ok=True)
         for proposal in self._review.select("is:undecided"):
-            console.tell(text.undecided(proposal))
+            console.print_message(text.undecided(proposal))
         return ExitCode.UNDECIDED if self._review.counts().open else ExitCode.OK
 
     def _preview(self) -> tuple[bytes, bytes]:
@@ -164,4 +166,4 @@ class _ReportReview:
 
 
 def _revision(package: SessionPackage) -> str:
-    return revision.of(package["version"], package["source"])
+    return revision.of_package(package["version"], package["source"])

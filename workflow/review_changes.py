@@ -18,7 +18,7 @@ from buildperm.policy.proposal import Proposal, Reason
 from buildperm.policy.review_state import Review
 from buildperm.policy.snapshot import SeenAccess, Snapshot
 from buildperm.policy.snapshots import compare, previous
-from buildperm.policy.version import age
+from buildperm.policy.version import sort_key
 from buildperm.workflow.build_outcome import granted, propose, rules
 from buildperm.workflow.recording_round import CrateVersion, RecordedScript, RecordingRound
 from buildperm.workflow.workspace import Workspace
@@ -186,7 +186,7 @@ class ReviewChanges:
                 key
             )
             versions = [version for crate, version in self.recorded.snapshots if crate == key]
-            version = max(versions, key=age)
+            version = max(versions, key=sort_key)
             removals = removal_proposals.removals(key, version, self.policy.crates[key], proposed)
             if removals:
                 found[key] = removals
@@ -266,5 +266,5 @@ def revisions(workspaces: Sequence[Workspace], policy: Policy) -> dict[CrateVers
                 is_workspace_member=not each.source,
                 has_registry_twin=False,
             )
-            found[key, each.version] = revision.of(each.version, each.source)
+            found[key, each.version] = revision.of_package(each.version, each.source)
     return found

@@ -44,7 +44,7 @@ def check(
     report = _report(workspaces, snapshots, compared, fails=fails)
     outputs.write(report)
     for line in (*_closing(workspaces, snapshots, report), *compared.notes):
-        console.tell(line)
+        console.print_message(line)
     return report.exit_code
 
 
@@ -61,7 +61,7 @@ def _report(
     places = GrantLines(first.manifest, first.manifest_path)
     return Report(
         run=None,
-        findings=(*findings.of_pending(found, places), *compared.findings),
+        findings=(*findings.from_pending(found, places), *compared.findings),
         workspace=first.name,
         manifest=in_repository(first.manifest_path),
         exit_code=ExitCode.NOT_REVIEWED if found or fails else ExitCode.OK,

@@ -93,7 +93,7 @@ def _replays(
     ]
     if unknown and not any(replay.refused for replay in replays):
         for warning in warnings:
-            console.warn(warning)
+            console.print_warning(warning)
         raise BuildpermError(
             f"nothing was ever recorded of {_titles(unknown)}: nobody can say what is refused",
             hint="Run `buildperm learn`, which records it.",

@@ -92,11 +92,12 @@ def _sources(replays: Sequence[Replay]) -> str:
 def _changed_verdicts(key: str, verdicts: Sequence[ChangedVerdict]) -> Iterator[str]:
     for changed in verdicts[:_MOST_TOLD]:
         access = changed.access
-        yield f"  {explanation_text.deed(access.kind, [access.target])}"
+        yield f"  {explanation_text.action_text(access.kind, [access.target])}"
         for chain in access.chains[:_MOST_CHAINS]:
             yield f"      by {chain_text(chain)}"
         for when, told in (("today", changed.now), ("then", changed.then)):
-            yield f"      {when} {explanation_text.verdict(key, access.kind, access.target, told)}"
+            verdict = explanation_text.verdict_text(key, access.kind, access.target, told)
+            yield f"      {when} {verdict}"
         for context, seen in changed.seen:
             yield f"      in {_where(context, seen)}"
     if len(verdicts) > _MOST_TOLD:
@@ -118,7 +119,7 @@ def _changed_verdict(key: str, changed: ChangedVerdict) -> dict[str, object]:
     def verdict(told: Explanation) -> dict[str, str]:
         return {
             "because": BECAUSE[type(told)],
-            "sentence": explanation_text.verdict(key, access.kind, access.target, told),
+            "sentence": explanation_text.verdict_text(key, access.kind, access.target, told),
         }
 
     return {

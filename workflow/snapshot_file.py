@@ -46,4 +46,4 @@ def open_snapshots(workspace: Workspace) -> SnapshotFile:
     """
     path = workspace.project.metadata.root / lock_file.NAME
     raw = lock_file.content(path)
-    return SnapshotFile(path, raw, {} if raw is None else lock_file.parsed(raw, path))
+    return SnapshotFile(path, raw, {} if raw is None else lock_file.parse(raw, path))

@@ -156,11 +156,13 @@ def _compare(
         _check_visible(build, script, package, variable)
         compared = []
         for unit in found:
-            before = rerun.given(unit.folder, workspace.project.environment).get(variable.name)
+            before = rerun.recorded_environment(unit.folder, workspace.project.environment).get(
+                variable.name
+            )
             if before is None and variable.value is None:
                 continue
             _check_values(build, script, package, variable, before)
-            console.tell(
+            console.print_message(
                 f"Running the build script of {script.title} {_CONTROLS + 1} times "
                 f"({context_of(unit)})."
             )

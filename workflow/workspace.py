@@ -11,7 +11,7 @@ from pathlib import Path
 from buildperm.cargo import write_claims
 from buildperm.cargo.grant_keys import places
 from buildperm.cargo.project import LEARN, Project, Projects
-from buildperm.cargo.session_maker import chosen
+from buildperm.cargo.session_maker import choose_runtime
 from buildperm.errors import BuildpermError
 from buildperm.policy import manifest
 from buildperm.policy.grants import Policy
@@ -50,7 +50,7 @@ class Workspace:
         Raises:
             CannotEnforceError: This machine cannot do what is required.
         """
-        return chosen(self.policy, self.project.environment)
+        return choose_runtime(self.policy, self.project.environment)
 
     def read(self, raw: bytes) -> Policy:
         """Read what Cargo.toml says, or would say, about these packages.

@@ -65,7 +65,7 @@ def _group() -> None:
 
 def main() -> NoReturn:
     """Run the command line; the only place where errors become messages and exit codes."""
-    process_setup.settle()
+    process_setup.prepare_process()
     try:
         status = _group.main(standalone_mode=False)
     except BuildpermError as error:

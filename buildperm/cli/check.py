@@ -10,8 +10,8 @@ from buildperm.workflow.review_check import check
 
 
 @click.command("check")
-@options.reporting
-@options.comparing
+@options.report_options
+@options.comparison_options
 @options.CARGO
 def command(
     *,

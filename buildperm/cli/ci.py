@@ -10,7 +10,7 @@ from buildperm.workflow.report_outputs import ReportOutputs
 
 
 @click.command("ci")
-@options.reporting
+@options.report_options
 @click.option(
     "--emit-patch",
     "patch",
@@ -32,8 +32,8 @@ from buildperm.workflow.report_outputs import ReportOutputs
     is_flag=True,
     help="Only warn: what is not granted is refused, but the exit code is Cargo's own.",
 )
-@options.comparing
-@options.held
+@options.comparison_options
+@options.runtime_option
 @options.CARGO
 def command(
     *,

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from buildperm.workflow.demonstration import play
+from buildperm.workflow.demonstration import run_demo
 
 
 @click.command("demo")
@@ -20,4 +20,4 @@ def command(*, no_tui: bool, keep: bool) -> int:
     nothing of yours outside that folder: the keys that get stolen are planted for the purpose.
     """
     has_terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    return play(on_screens=not no_tui and has_terminal, keep=keep)
+    return run_demo(on_screens=not no_tui and has_terminal, keep=keep)

@@ -13,7 +13,7 @@ from buildperm.workflow.examination import examine, private_words
 
 
 @click.command("doctor")
-@options.answering("What is written to standard output.")
+@options.format_option("What is written to standard output.")
 @click.option(
     "--report",
     "is_report",

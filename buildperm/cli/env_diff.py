@@ -12,7 +12,7 @@ from buildperm.workflow.variable_effect_report import VariableEffectReport
 
 @click.command("env-diff")
 @click.option("--value", metavar="VALUE", help="Set the variable to this, rather than remove it.")
-@options.answering()
+@options.format_option()
 @click.argument("crate")
 @click.argument("name")
 @options.CARGO

@@ -10,8 +10,8 @@ from buildperm.workflow.review_options import ReviewOptions
 
 
 @click.command("learn")
-@options.deciding
-@options.held
+@options.review_options
+@options.runtime_option
 @options.CARGO
 def command(*, no_tui: bool, accept: str, dry_run: bool, runs: int, cargo: tuple[str, ...]) -> int:
     """Build once, see what each build script does, decide, write the grants.

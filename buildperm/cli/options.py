@@ -27,7 +27,7 @@ RISKS = {"none": None, "low": Risk.LOW, "medium": Risk.MEDIUM}
 """Up to which risk something may be allowed without asking."""
 
 
-def deciding(command: Command) -> Command:
+def review_options(command: Command) -> Command:
     """Add the options of the commands that let a person decide."""
     return _all(
         command,
@@ -77,7 +77,7 @@ def front_end(*, no_tui: bool) -> FrontEnd | None:
     return PlainPrompt()
 
 
-def held(command: Command) -> Command:
+def runtime_option(command: Command) -> Command:
     """Add the option of the commands that run build scripts."""
     return _all(
         command,
@@ -99,7 +99,7 @@ def _use_runtime(_context: click.Context, _option: click.Parameter, name: str | 
         os.environ["BUILDPERM_RUNTIME"] = name
 
 
-def reporting(command: Command) -> Command:
+def report_options(command: Command) -> Command:
     """Add the options of the commands that write reports."""
     from buildperm.report.formats import FORMATS  # Most commands write none.
 
@@ -123,7 +123,7 @@ def reporting(command: Command) -> Command:
     )
 
 
-def comparing(command: Command) -> Command:
+def comparison_options(command: Command) -> Command:
     """Add the options of the commands that compare grants with those of another commit."""
     return _all(
         command,
@@ -155,7 +155,7 @@ UNASKED = next(iter(ANSWER_FORMATS))
 """How an answer is written where nothing else is asked for."""
 
 
-def answering(what: str = "The answer on standard output.") -> Callable[[Command], Command]:
+def format_option(what: str = "The answer on standard output.") -> Callable[[Command], Command]:
     """Add the option of the commands that only answer a question."""
     return click.option(
         "--format",

@@ -8,7 +8,7 @@ import signal
 import sys
 
 
-def settle() -> None:
+def prepare_process() -> None:
     """Open standard streams that are closed, escape what the locale lacks, and restore SIGCHLD.
 
     Whoever starts programs without a terminal may close a stream; the next file to be opened would

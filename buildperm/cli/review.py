@@ -14,7 +14,7 @@ from buildperm.workflow.review_options import ReviewOptions
 
 
 @click.command("review")
-@options.deciding
+@options.review_options
 @click.option(
     "--prune",
     type=click.Choice(["now", "later", "never"]),
@@ -30,7 +30,7 @@ from buildperm.workflow.review_options import ReviewOptions
     metavar="REPORT",
     help="Decide about what a JSON report of `buildperm ci` says was refused; builds nothing.",
 )
-@options.held
+@options.runtime_option
 @options.CARGO
 def command(
     *,

@@ -21,7 +21,7 @@ class _Command(click.Command):
 
 
 @click.command("show", cls=_Command)
-@options.answering()
+@options.format_option()
 @click.argument("crates", nargs=-1, metavar="[CRATE]... [-- CARGO ARGS]")
 @click.pass_context
 def command(context: click.Context, *, form: str, crates: tuple[str, ...]) -> int:

@@ -26,7 +26,7 @@ from buildperm.workflow.simulation_report import SimulationReport
     help="Put one grant in the place of another: `read:$WORKSPACE/**=read:$WORKSPACE/proto/**`.",
 )
 @click.option("--deny", multiple=True, metavar="RULE", help="Add a denial: `env:GITHUB_TOKEN`.")
-@options.answering()
+@options.format_option()
 @click.argument("crate")
 @options.CARGO
 def command(
@@ -49,6 +49,6 @@ def command(
     """
     simulation = simulate(cargo, crate, remove=remove, replaced=replaced, deny=deny)
     for warning in simulation.warnings:
-        console.warn(warning)
+        console.print_warning(warning)
     options.answer(SimulationReport(simulation), form)
     return ExitCode.REFUSED if simulation.refuses else ExitCode.OK

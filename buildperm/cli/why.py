@@ -12,7 +12,7 @@ from buildperm.workflow.query_report import QueryReport
 
 
 @click.command("why")
-@options.answering()
+@options.format_option()
 @click.argument("crate")
 @click.argument("access")
 @options.CARGO

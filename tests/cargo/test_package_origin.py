@@ -43,9 +43,9 @@ def policy(*keys: str) -> Policy:
 
 
 def told(project: Project, before: str, after: str, keys: tuple[str, ...] = ("foo",)) -> list[str]:
-    now = replace(project, lock=lock.parsed(after.encode(), Path("Cargo.lock")))
-    known = lock.parsed(before.encode(), Path("Cargo.lock"))
-    found = package_origin.elsewhere(now, policy(*keys), policy(*keys), known)
+    now = replace(project, lock=lock.parse(after.encode(), Path("Cargo.lock")))
+    known = lock.parse(before.encode(), Path("Cargo.lock"))
+    found = package_origin.moved_grants(now, policy(*keys), policy(*keys), known)
     return [f"{change.key} {change.what}" for change in found]
 
 

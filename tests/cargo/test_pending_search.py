@@ -12,7 +12,7 @@ import pytest
 from buildperm.cargo.pending_search import StaleEntries, combined, pending, stale
 from buildperm.cargo.project import Project, Projects
 from buildperm.cargo.session_maker import make
-from buildperm.cargo.snapshotting import take
+from buildperm.cargo.snapshotting import take_snapshots
 from buildperm.cargo.target_directory import open_target
 from buildperm.policy import lock_file
 from buildperm.policy.access import Outcome
@@ -68,7 +68,7 @@ class ReviewedWorkspace:
             ]
             for folder, package in session["packages"].items()
         }
-        return list(take(project, session, sightings, {}, complete=True))
+        return list(take_snapshots(project, session, sightings, {}, complete=True))
 
     def review(self, *words: str, seen: Mapping[str, Iterable[SeenAccess]] | None = None) -> None:
         """Write a `buildperm.lock` that says that everything was reviewed."""

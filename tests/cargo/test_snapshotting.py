@@ -10,7 +10,7 @@ import pytest
 
 from buildperm.cargo.project import Project, Projects
 from buildperm.cargo.session_maker import make
-from buildperm.cargo.snapshotting import take
+from buildperm.cargo.snapshotting import take_snapshots
 from buildperm.cargo.target_directory import open_target
 from buildperm.policy import lock_file
 from buildperm.policy.access import Outcome
@@ -53,7 +53,9 @@ class Build:
         sources: Mapping[Path, Sequence[Path]] | None = None,
     ) -> dict[str, Snapshot]:
         sightings = {os.fsencode(self.folder(name)): [SIGHTING] for name in ran}
-        taken = take(self.project, self.session, sightings, sources or {}, complete=complete)
+        taken = take_snapshots(
+            self.project, self.session, sightings, sources or {}, complete=complete
+        )
         return {snapshot.crate: snapshot for snapshot in taken}
 
 
@@ -139,4 +141,4 @@ def test_a_snapshot_goes_by_the_key_of_its_grants(
 def test_what_was_taken_is_read_back_from_the_file(build: Build) -> None:
     taken = {(each.crate, each.version): each for each in build.take("sys", "app").values()}
 
-    assert lock_file.parsed(lock_file.text(taken), Path("buildperm.lock")) == taken
+    assert lock_file.parse(lock_file.text(taken), Path("buildperm.lock")) == taken

@@ -35,19 +35,19 @@ def of_inputs(
     known: Snapshot, now: Inputs, version: str = "1.0.0", source: str | None = None
 ) -> list[tuple[Cause, str]]:
     came_from = known.source if source is None else source
-    return list(causes.of_inputs(known, version, came_from, now, FOLDER, ABSENT))
+    return list(causes.from_inputs(known, version, came_from, now, FOLDER, ABSENT))
 
 
 def test_a_build_script_that_was_never_reviewed_is_new() -> None:
-    assert list(causes.of_version(None, "1.0.0")) == [
+    assert list(causes.from_version(None, "1.0.0")) == [
         (Cause.NEW, "no build script of it was ever reviewed")
     ]
 
 
 def test_another_version_is_told_with_the_one_that_was_reviewed() -> None:
-    assert list(causes.of_version(before("0.9.0"), "1.0.0")) == [(Cause.VERSION, "was 0.9.0")]
-    assert list(causes.of_version(before("1.1.0"), "1.0.0")) == [(Cause.VERSION, "was 1.1.0")]
-    assert list(causes.of_version(before(), "1.0.0")) == []
+    assert list(causes.from_version(before("0.9.0"), "1.0.0")) == [(Cause.VERSION, "was 0.9.0")]
+    assert list(causes.from_version(before("1.1.0"), "1.0.0")) == [(Cause.VERSION, "was 1.1.0")]
+    assert list(causes.from_version(before(), "1.0.0")) == []
 
 
 def test_the_same_version_with_another_checksum_is_no_update() -> None:
@@ -181,15 +181,15 @@ def test_whatever_differs_is_told_in_a_printable_line(then: Inputs, now: Inputs)
 
 
 def test_features_that_were_switched_are_listed() -> None:
-    assert list(causes.of_features(["default", "ssl"], ["vendored", "default"])) == [
+    assert list(causes.from_features(["default", "ssl"], ["vendored", "default"])) == [
         (Cause.FEATURES, "features: + vendored, - ssl")
     ]
-    assert list(causes.of_features(["b", "a"], ("a", "b"))) == []
+    assert list(causes.from_features(["b", "a"], ("a", "b"))) == []
 
 
 def test_a_context_is_told_by_its_words() -> None:
-    (here,) = causes.of_context("check --features 'a b'", is_declared=False)
-    (declared,) = causes.of_context("test", is_declared=True)
+    (here,) = causes.from_context("check --features 'a b'", is_declared=False)
+    (declared,) = causes.from_context("test", is_declared=True)
 
     assert here == (Cause.CONTEXT, "never recorded with `check --features 'a b'`")
     assert declared == (Cause.CONTEXT, "never recorded with `test`, which Cargo.toml declares")
@@ -203,7 +203,7 @@ SETTING = SeenAccess(Kind.ENV, "MY_SETTING", Outcome.DONE)
 def left(
     *found: SeenAccess, rules: tuple[Rule, ...] = (), denials: tuple[Rule, ...] = ()
 ) -> list[str]:
-    told = list(causes.of_grants(found, rules, denials))
+    told = list(causes.from_grants(found, rules, denials))
     assert all(cause is Cause.GRANTS for cause, _ in told)
     return [sentence for _, sentence in told]
 

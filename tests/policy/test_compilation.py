@@ -8,7 +8,7 @@ from buildperm.policy.compilation import EffectiveGrants, effective
 from buildperm.policy.grants import CrateGrants
 from buildperm.policy.kinds import Kind
 from buildperm.policy.presets import PRESETS, expand
-from buildperm.policy.risk import of_rule
+from buildperm.policy.risk import assess_rule
 from buildperm.policy.rule import Rule
 
 PROTO = Rule(Kind.READ, "$WORKSPACE/proto/**")
@@ -60,7 +60,7 @@ def test_a_rule_that_a_preset_holds_is_still_pinned_where_it_is_granted_by_itsel
     with_preset = CrateGrants("x", presets=frozenset({"cmake"}))
 
     assert shell in effective(with_preset, "1.0.0").rules
-    assert (shell in effective(granted(shell), "1.0.0").rules) is (of_rule(shell)[0] < 2)
+    assert (shell in effective(granted(shell), "1.0.0").rules) is (assess_rule(shell)[0] < 2)
 
 
 def test_a_denial_beats_a_grant_and_a_preset() -> None:

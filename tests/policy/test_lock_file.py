@@ -105,7 +105,7 @@ inputs = "{"1" * 64}"
 def refusal(text: str | bytes) -> BuildpermError:
     """Read what cannot be read, and hold the error to everything that holds for all of them."""
     with pytest.raises(BuildpermError) as caught:
-        lock_file.parsed(text.encode() if isinstance(text, str) else text, LOCK)
+        lock_file.parse(text.encode() if isinstance(text, str) else text, LOCK)
     assert caught.value.exit_code is ExitCode.USAGE
     assert str(caught.value).startswith(f"{LOCK}:")
     assert all(line.isprintable() for line in str(caught.value).split("\n"))
@@ -118,7 +118,7 @@ def line_of(text: str) -> int:
 
 def test_it_reads_as_the_documentation_shows() -> None:
     assert lock_file.text(ALL).decode() == WRITTEN
-    assert lock_file.parsed(WRITTEN.encode(), LOCK) == ALL
+    assert lock_file.parse(WRITTEN.encode(), LOCK) == ALL
 
 
 def test_a_long_list_has_a_line_for_each_element() -> None:
@@ -137,20 +137,20 @@ def test_a_long_list_has_a_line_for_each_element() -> None:
 @given(snapshot_strategies.files)
 def test_whatever_is_written_is_read_back_and_has_one_text(snapshots: Snapshots) -> None:
     raw = lock_file.text(snapshots)
-    found = lock_file.parsed(raw, LOCK)
+    found = lock_file.parse(raw, LOCK)
 
     assert found == snapshots
     assert lock_file.text(found) == raw
     assert lock_file.text(dict(reversed(found.items()))) == raw
     assert all(line.isprintable() for line in raw.decode().split("\n"))
-    assert lock_file.parsed(raw.replace(b"\n", b"\r\n"), LOCK) == snapshots
+    assert lock_file.parse(raw.replace(b"\n", b"\r\n"), LOCK) == snapshots
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=20), st.integers(0, 2000))
 def test_whatever_is_put_into_the_file_is_read_or_refused_in_order(text: str, at: int) -> None:
     spoilt = WRITTEN[:at] + text + WRITTEN[at:]
     try:
-        lock_file.parsed(spoilt.encode(), LOCK)
+        lock_file.parse(spoilt.encode(), LOCK)
     except BuildpermError:
         refusal(spoilt)
 
@@ -159,7 +159,7 @@ def test_whatever_is_put_into_the_file_is_read_or_refused_in_order(text: str, at
 def test_a_file_written_halfway_is_whole_entries_or_an_error(length: int) -> None:
     half = WRITTEN.encode()[:length]
     try:
-        found = lock_file.parsed(half, LOCK)
+        found = lock_file.parse(half, LOCK)
     except BuildpermError:
         refusal(half)
     else:
@@ -172,11 +172,11 @@ def test_the_order_of_a_merge_does_not_matter() -> None:
     mixed = mixed.replace('"env MY_SETTING", "exec cc"', '"exec cc", "env MY_SETTING"')
     mixed = mixed.replace('["a", "b"]', '["b", "a"]')
 
-    assert lock_file.text(lock_file.parsed(mixed.encode(), LOCK)) == WRITTEN.encode()
+    assert lock_file.text(lock_file.parse(mixed.encode(), LOCK)) == WRITTEN.encode()
 
 
 def test_a_byte_order_mark_is_no_mistake() -> None:
-    assert lock_file.parsed(b"\xef\xbb\xbf" + WRITTEN.encode(), LOCK) == ALL
+    assert lock_file.parse(b"\xef\xbb\xbf" + WRITTEN.encode(), LOCK) == ALL
 
 
 def test_a_newer_format_is_no_broken_file() -> None:
@@ -271,7 +271,7 @@ def test_inline_tables_say_the_same_and_have_lines_too() -> None:
         f"inputs = '{'0' * 64}', run = [\n{run} ] }} ]\n"
     )
 
-    assert lock_file.parsed(script.encode(), LOCK)["x", "1.0.0"].sightings
+    assert lock_file.parse(script.encode(), LOCK)["x", "1.0.0"].sightings
     assert str(refusal(script.replace("exec cc", "cc"))).startswith(f"{LOCK}:3: script.run.seen")
 
 
@@ -324,7 +324,7 @@ def test_letters_that_are_newer_than_this_python_are_no_mistake() -> None:
     raw = lock_file.text({("a-local", "0.1.0"): new})
 
     assert not unassigned.isprintable()
-    assert lock_file.parsed(raw, LOCK) == {("a-local", "0.1.0"): new}
+    assert lock_file.parse(raw, LOCK) == {("a-local", "0.1.0"): new}
 
 
 def test_a_snapshot_that_could_not_be_read_back_is_not_written() -> None:

@@ -90,11 +90,11 @@ def test_whatever_is_written_is_valid(snapshots: dict[tuple[str, str], Snapshot]
 def test_what_the_reader_refuses_by_form_the_schema_refuses_too(said: str) -> None:
     assert list(VALIDATOR.iter_errors(tomllib.loads(said)))
     with pytest.raises(BuildpermError, match=r"buildperm\.lock:(\d+:)? "):
-        lock_file.parsed(said.encode(), Path("buildperm.lock"))
+        lock_file.parse(said.encode(), Path("buildperm.lock"))
 
 
 def test_what_both_take_is_no_empty_set() -> None:
     said = f"version = 1\n{SCRIPT}{RUN}"
 
     assert not list(VALIDATOR.iter_errors(tomllib.loads(said)))
-    assert lock_file.parsed(said.encode(), Path("buildperm.lock"))
+    assert lock_file.parse(said.encode(), Path("buildperm.lock"))

@@ -68,7 +68,7 @@ from buildperm.policy.rule import Rule
 def test_a_rule_has_one_of_four_risks_and_a_sentence(
     kind: Kind, pattern: str, expected: Risk
 ) -> None:
-    judged, reason = risk.of_rule(Rule(kind, pattern))
+    judged, reason = risk.assess_rule(Rule(kind, pattern))
 
     assert judged is expected
     assert reason.startswith(f"`{pattern}`: ")
@@ -80,7 +80,7 @@ def test_programs_of_presets_are_judged_no_higher_than_the_preset_but_for_shells
     for preset in presets.PRESETS.values():
         for rule in preset.rules:
             if rule.kind is Kind.EXEC and rule.pattern not in shells and "*" not in rule.pattern:
-                assert risk.of_rule(rule)[0] <= preset.risk, rule
+                assert risk.assess_rule(rule)[0] <= preset.risk, rule
 
 
 def _access(kind: Kind, target: str, example: str = "", **more: object) -> Access:
@@ -93,20 +93,20 @@ def _access(kind: Kind, target: str, example: str = "", **more: object) -> Acces
 
 @pytest.mark.parametrize("words", ["fetch", "clone https://x", "-C . pull", "submodule update"])
 def test_git_is_high_where_it_talks_to_the_network(words: str) -> None:
-    assert risk.of_access(_access(Kind.EXEC, "git", f"git {words}"))[0] is Risk.HIGH
-    assert risk.of_access(_access(Kind.EXEC, "git", "git describe --tags"))[0] is Risk.MEDIUM
+    assert risk.assess_access(_access(Kind.EXEC, "git", f"git {words}"))[0] is Risk.HIGH
+    assert risk.assess_access(_access(Kind.EXEC, "git", "git describe --tags"))[0] is Risk.MEDIUM
 
 
 def test_everything_of_the_sensitive_tier_is_critical() -> None:
     for kind in Kind:
-        judged, reason = risk.of_access(_access(kind, "x", held="because"))
+        judged, reason = risk.assess_access(_access(kind, "x", held="because"))
         assert judged is Risk.CRITICAL
         assert "because" in reason
 
 
 def test_a_write_that_happened_all_the_same_says_so() -> None:
-    done = risk.of_access(_access(Kind.WRITE, "$MANIFEST_DIR/x"))
-    refused = risk.of_access(_access(Kind.WRITE, "$MANIFEST_DIR/x", outcome=Outcome.REFUSED))
+    done = risk.assess_access(_access(Kind.WRITE, "$MANIFEST_DIR/x"))
+    refused = risk.assess_access(_access(Kind.WRITE, "$MANIFEST_DIR/x", outcome=Outcome.REFUSED))
 
     assert done[0] is refused[0] is Risk.HIGH
     assert "could not prevent" in done[1]
@@ -123,4 +123,4 @@ def test_a_write_that_happened_all_the_same_says_so() -> None:
 )
 def test_what_is_wrong_with_a_call_is_said_of_those_that_are_common(call: str, reason: str) -> None:
     refused = _access(Kind.SYSTEM, call, outcome=Outcome.REFUSED)
-    assert risk.of_access(refused) == (Risk.HIGH, reason)
+    assert risk.assess_access(refused) == (Risk.HIGH, reason)

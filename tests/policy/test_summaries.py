@@ -70,7 +70,7 @@ def test_the_worst_reason_comes_first_and_each_only_once() -> None:
     worst, told = summaries.risk_notes(group)
 
     assert worst is Risk.HIGH
-    assert told == [risk.of_access(group[1])[1], risk.of_access(group[0])[1]]
+    assert told == [risk.assess_access(group[1])[1], risk.assess_access(group[0])[1]]
 
 
 def test_of_many_reasons_the_rest_is_counted() -> None:

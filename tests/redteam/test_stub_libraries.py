@@ -113,7 +113,7 @@ def test_no_grant_opens_a_folder_with_what_starts_the_next_stub(
     planted = own_bench.out_dir / name
     planted.parent.mkdir(parents=True, exist_ok=True)
     planted.touch()
-    own_bench.loaded = sorted(stub.loaded())
+    own_bench.loaded = sorted(stub.libraries_before_stub())
     own_bench.grants = {"directives": ["rustc-link-search=**", "rustc-flags=**"]}
     text = f"cargo:{line.format(own_bench.out_dir)}"
 
@@ -152,25 +152,25 @@ def test_what_is_no_program_is_not_taken_for_one_without_libraries(
     path.write_bytes(content)
     if content.startswith(b"\x7fELF"):
         assert (
-            needed_libraries.of(bytes(path)) == frozenset()
+            needed_libraries.of_program(bytes(path)) == frozenset()
         )  # Without any loader, as static ones.
         return
 
     with pytest.raises(needed_libraries.UnknownError):
-        needed_libraries.of(bytes(path))
+        needed_libraries.of_program(bytes(path))
 
 
 def test_names_are_those_that_the_loader_looks_for(env: Path, tmp_path: Path) -> None:
     script = tmp_path / "script"
     script.write_text(f"#!{env} -S sh\n")
 
-    found = needed_libraries.of(bytes(env))
+    found = needed_libraries.of_program(bytes(env))
 
     assert _NAME.encode() in found
     assert any(name.startswith(b"libc.") for name in found)
-    assert needed_libraries.of(bytes(script)) == found
+    assert needed_libraries.of_program(bytes(script)) == found
     assert (
-        needed_libraries.of(
+        needed_libraries.of_program(
             bytes(compile_c("void _start(void) {}", tmp_path / "s", "-static", "-nostdlib"))
         )
         == frozenset()

@@ -208,11 +208,11 @@ def every_rule(held: BuildRun) -> Report:
     return Report(
         run=run,
         findings=(
-            *findings.of_build(run, lines),
-            *findings.of_pending(pending, lines),
-            *findings.of_unused(unused, lines),
-            *widened.of_wider(_WIDER, lines, _AGAINST, level=Level.ERROR),
-            *widened.of_claimed({}, {("fresh", "1.0.0"): _FRESH}, lines, _AGAINST),
+            *findings.from_build(run, lines),
+            *findings.from_pending(pending, lines),
+            *findings.from_unused(unused, lines),
+            *widened.from_wider(_WIDER, lines, _AGAINST, level=Level.ERROR),
+            *widened.from_new_reviews({}, {("fresh", "1.0.0"): _FRESH}, lines, _AGAINST),
         ),
         workspace="demo",
         manifest="rust/Cargo.toml",

@@ -34,7 +34,7 @@ def with_evidence(held: BuildRun, *evidence: Access) -> BuildRun:
 def test_a_refusal_names_crate_deed_reason_chain_remedy_and_the_next_command(
     held: BuildRun,
 ) -> None:
-    found = only(findings.of_build(held, LINES), "exec")
+    found = only(findings.from_build(held, LINES), "exec")
 
     assert found.title == "openssl-sys 0.9.104 was not allowed to run pkg-config"
     assert found.details == (
@@ -52,7 +52,7 @@ def test_a_refusal_names_crate_deed_reason_chain_remedy_and_the_next_command(
 
 
 def test_what_no_decision_can_allow_has_no_remedy_and_says_why(held: BuildRun) -> None:
-    found = only(findings.of_build(held, LINES), "read")
+    found = only(findings.from_build(held, LINES), "read")
 
     assert found.remedy == ()
     assert "It can only be granted by hand." in found.details
@@ -60,7 +60,7 @@ def test_what_no_decision_can_allow_has_no_remedy_and_says_why(held: BuildRun) -
 
 def test_a_run_that_buildperm_failed_and_a_full_recording_are_findings(held: BuildRun) -> None:
     full = replace(held.scripts[0], dropped=1_000)
-    found = findings.of_build(replace(held, scripts=(full, *held.scripts[1:])), LINES)
+    found = findings.from_build(replace(held, scripts=(full, *held.scripts[1:])), LINES)
 
     failed = only(found, "failed")
     assert failed.title == (
@@ -85,7 +85,7 @@ def test_the_title_does_not_claim_more_than_happened(
 ) -> None:
     run = with_evidence(held, *(access(Kind.EXEC, "x", outcome) for outcome in outcomes))
 
-    (found,) = findings.of_build(run, LINES)
+    (found,) = findings.from_build(run, LINES)
 
     assert told in found.title
 
@@ -96,13 +96,13 @@ def test_what_does_not_have_to_be_decided_was_not_refused(held: BuildRun, reason
     proposal: Proposal = replace(script.findings[0], reason=reason)
     run = replace(held, scripts=(replace(script, findings=(proposal,)),))
 
-    assert findings.of_build(run, LINES) == []
+    assert findings.from_build(run, LINES) == []
 
 
 def test_a_tool_chain_is_told_as_the_program_that_it_runs(held: BuildRun) -> None:
     run = with_evidence(held, access(Kind.READ, "/opt/x"), access(Kind.EXEC, "cc"))
 
-    (found,) = findings.of_build(run, LINES)
+    (found,) = findings.from_build(run, LINES)
 
     assert found.rule == "exec"
 
@@ -110,14 +110,14 @@ def test_a_tool_chain_is_told_as_the_program_that_it_runs(held: BuildRun) -> Non
 def test_long_evidence_is_counted_instead_of_listed(held: BuildRun) -> None:
     run = with_evidence(held, *(access(Kind.READ, f"/opt/{number}") for number in range(1_500)))
 
-    (found,) = findings.of_build(run, LINES)
+    (found,) = findings.from_build(run, LINES)
 
     assert found.details[-1] == "and 1,490 more"
     assert len(found.evidence) == 1_500
 
 
 def test_levels_are_what_the_command_says(held: BuildRun) -> None:
-    found = findings.of_build(held, LINES, level=Level.WARNING)
+    found = findings.from_build(held, LINES, level=Level.WARNING)
 
     assert {finding.level for finding in found} == {Level.WARNING}
 
@@ -148,11 +148,11 @@ def test_every_rule_that_findings_have_is_in_the_catalogue(every_rule: Report) -
 
 
 def test_a_fingerprint_depends_on_rule_crate_and_targets_alone(held: BuildRun) -> None:
-    before = findings.of_build(held, LINES)
+    before = findings.from_build(held, LINES)
     newer = tuple(
         replace(script, version="9.9.9", events=1, duration_ns=1) for script in held.scripts
     )
-    after = findings.of_build(replace(held, scripts=newer), GrantLines(b"", Path("Cargo.toml")))
+    after = findings.from_build(replace(held, scripts=newer), GrantLines(b"", Path("Cargo.toml")))
 
     assert [one.fingerprint for one in before] == [one.fingerprint for one in after]
     assert [one.line for one in before] != [one.line for one in after]
@@ -171,8 +171,8 @@ def test_a_fingerprint_depends_on_rule_crate_and_targets_alone(held: BuildRun) -
 
 def test_no_two_findings_of_one_run_share_a_fingerprint(held: BuildRun) -> None:
     older = tuple(replace(script, version="0.1.0") for script in held.scripts)
-    found = findings.of_build(replace(held, scripts=(*older, *held.scripts)), LINES)
-    again = findings.of_build(replace(held, scripts=(*older, *held.scripts)), LINES)
+    found = findings.from_build(replace(held, scripts=(*older, *held.scripts)), LINES)
+    again = findings.from_build(replace(held, scripts=(*older, *held.scripts)), LINES)
 
     marks = [one.fingerprint for one in found]
     assert len(set(marks)) == len(marks) == 6
@@ -183,8 +183,8 @@ def test_what_is_hostile_stays_on_its_line(held: BuildRun) -> None:
     script = replace(held.scripts[0], failure="x\n::error::forged\x1b[31m\u202e")
     pending = Pending("a", "a", "1", "", "", (), ((Cause.SOURCE, "line\u2028feed"),))
 
-    (failed,) = findings.of_build(replace(held, scripts=(script,)), LINES)
-    (changed,) = findings.of_pending([pending], LINES)
+    (failed,) = findings.from_build(replace(held, scripts=(script,)), LINES)
+    (changed,) = findings.from_pending([pending], LINES)
 
     assert failed.title.endswith("x%0A::error::forged%1B[31m%E2%80%AE")
     assert changed.details == ("line%E2%80%A8feed",)

@@ -335,7 +335,7 @@ def test_an_endless_report_is_not_read_to_its_end() -> None:
 def test_a_report_finds_its_packages_by_source_and_version(read: Read) -> None:
     build = read(document(script(access(Kind.READ, "/srv/me/.config/gcloud/x"))))
 
-    found, strangers = counterpart.here(build, session(package()), ["app"])
+    found, strangers = counterpart.find_packages(build, session(package()), ["app"])
 
     assert strangers == []
     ((mine, script_here),) = found
@@ -350,7 +350,7 @@ def test_what_this_workspace_has_otherwise_is_told(read: Read) -> None:
     )
     mine = session(package(), package("newer", "1.0.0"), package("other", source="git+https://x"))
 
-    found, strangers = counterpart.here(build, mine, ["app"])
+    found, strangers = counterpart.find_packages(build, mine, ["app"])
 
     assert [each["crate"] for each, _ in found] == ["sample"]
     assert strangers == [
@@ -363,9 +363,9 @@ def test_a_report_of_another_workspace_is_refused(read: Read) -> None:
     build = read(document(script()))
 
     with pytest.raises(BuildpermError, match="about another workspace: `there`"):
-        counterpart.here(build, session(package()), ["elsewhere"])
+        counterpart.find_packages(build, session(package()), ["elsewhere"])
     with pytest.raises(BuildpermError, match="nothing in it is about a build script"):
-        counterpart.here(build, session(package("another")), ["app"])
+        counterpart.find_packages(build, session(package("another")), ["app"])
 
 
 def test_what_is_kept_of_a_run_leaves_out_the_baseline_and_keeps_what_makes_the_rest_worse() -> (

@@ -139,8 +139,8 @@ def test_an_alert_is_recognised_over_versions_and_lines(held: BuildRun) -> None:
     moved = GrantLines(b"\n\n\n# moved\n" + CARGO_TOML, Path("Cargo.toml"))
     newer = tuple(replace(script, version="7.0.0", events=99) for script in held.scripts)
 
-    before = findings.of_build(held, here)
-    after = findings.of_build(replace(held, scripts=newer), moved)
+    before = findings.from_build(held, here)
+    after = findings.from_build(replace(held, scripts=newer), moved)
 
     assert [one.line for one in before] != [one.line for one in after]
     assert [one.title for one in before] != [one.title for one in after]

@@ -112,7 +112,7 @@ def test_other_scripts_hand_over_their_outputs_only(
     environ = {b"DEP_Z_ROOT": os.fsencode(value.format(t=target_dir))}
     places = {"TARGET_DIR": os.fsencode(target_dir)}
 
-    assert baseline.handed_over(environ, places) == [
+    assert baseline.dependency_outputs(environ, places) == [
         os.fsencode(target_dir / name) for name in found
     ]
 
@@ -120,5 +120,5 @@ def test_other_scripts_hand_over_their_outputs_only(
 def test_only_variables_of_dependencies_hand_over(target_dir: Path) -> None:
     environ = {b"OTHER": os.fsencode(target_dir / "debug/build/z-1/out")}
 
-    assert baseline.handed_over(environ, {"TARGET_DIR": os.fsencode(target_dir)}) == []
-    assert baseline.handed_over({b"DEP_Z_ROOT": b"/etc"}, {}) == []
+    assert baseline.dependency_outputs(environ, {"TARGET_DIR": os.fsencode(target_dir)}) == []
+    assert baseline.dependency_outputs({b"DEP_Z_ROOT": b"/etc"}, {}) == []

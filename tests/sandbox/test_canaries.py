@@ -48,7 +48,7 @@ needs_landlock = pytest.mark.skipif(ABI < 1, reason="this kernel has no Landlock
 @pytest.fixture(scope="module")
 def free(tmp_path_factory: pytest.TempPathFactory) -> CanaryRun:
     scratch = tmp_path_factory.mktemp("free")
-    run = canaries.without(scratch)
+    run = canaries.run_unconfined(scratch)
     assert list(scratch.iterdir()) == []
     return run
 
@@ -219,7 +219,7 @@ def test_a_runtime_that_this_machine_cannot_run_is_not_tried(free: CanaryRun) ->
 
 def test_a_folder_in_which_nothing_can_be_made_is_named(tmp_path: Path) -> None:
     with pytest.raises(CannotEnforceError, match="could not be run") as caught:
-        canaries.without(tmp_path / "nowhere")
+        canaries.run_unconfined(tmp_path / "nowhere")
     assert "TMPDIR" in caught.value.hint
 
 
@@ -227,7 +227,7 @@ def test_no_process_stays_behind(monkeypatch: pytest.MonkeyPatch, free: CanaryRu
     mark = os.urandom(16).hex()
     monkeypatch.setattr("buildperm.sandbox.canary_fixture.secrets.token_hex", lambda _: mark)
 
-    canaries.without()
+    canaries.run_unconfined()
     if ABI >= 1:
         canaries.prove(PortableRuntime(), free)
 

@@ -675,16 +675,16 @@ async def test_hostile_sources_and_names_are_only_text(make_bench: type[ReviewBe
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
 )  # fmt: skip
 def test_each_explanation_is_one_sentence(explanation: Explanation, told: str) -> None:
-    assert explanation_text.verdict("x", Kind.READ, "/f", explanation) == told
-    hostile = explanation_text.verdict(HOSTILE, Kind.READ, HOSTILE, explanation)
+    assert explanation_text.verdict_text("x", Kind.READ, "/f", explanation) == told
+    hostile = explanation_text.verdict_text(HOSTILE, Kind.READ, HOSTILE, explanation)
     assert hostile.isprintable()
     assert hostile.startswith(told.split()[0].rstrip(",:"))
 
 
 @pytest.mark.parametrize("kind", Kind)
 def test_a_deed_follows_may(kind: Kind) -> None:
-    assert explanation_text.deed(kind, ["a", "b"]).endswith(" `a`, `b`")
-    assert explanation_text.preset("cc") == "compile and link C and C++ (preset `cc`)"
+    assert explanation_text.action_text(kind, ["a", "b"]).endswith(" `a`, `b`")
+    assert explanation_text.preset_text("cc") == "compile and link C and C++ (preset `cc`)"
 
 
 # The agenda beneath.
