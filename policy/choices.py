@@ -179,7 +179,7 @@ def prefix_of(accesses: Iterable[Access]) -> Callable[[str], str]:
 
 
 def _choice(kind: Kind, patterns: Iterable[str], title: str, widening: str) -> Choice | None:
-    """Make a rung, unless one of its rules could not stand."""
+    """Make a choice; None if one of its rules would be refused in Cargo.toml."""
     rules = tuple(sorted({Rule(kind, pattern) for pattern in patterns}))
     if not rules or any(validation.to_grant(rule, reason="") for rule in rules):
         return None

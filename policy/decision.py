@@ -20,10 +20,10 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """An answer, and the rung of the proposal's ladder that it is about."""
+    """An answer, and the choice of its proposal that it is about."""
 
     answer: Answer = Answer.UNDECIDED
-    rung: int = 0  # Index into Proposal.ladder.
+    chosen: int = 0  # Index into Proposal.choices.
     elsewhere: bool = False  # Allowed while looking at the same of another crate.
 
 
@@ -34,7 +34,7 @@ class SavedDecision:
     id: str  # Of the proposal.
     version: str  # Of the crate: what was said of one version says nothing of another.
     answer: Answer
-    choice: tuple[str, ...]  # See `signature`: a rung's place in its ladder may change.
+    choice: tuple[str, ...]  # See `signature`: the place of a choice in its list may change.
     elsewhere: bool = False  # As in `Decision`.
 
 
@@ -71,6 +71,6 @@ class Counts:
 
 
 def signature(choice: Choice) -> tuple[str, ...]:
-    """Write what a rung allows, so that it is found again on another ladder."""
+    """Write what a choice allows, to find it again among the choices of a later run."""
     preset = (f"preset:{choice.preset}",) if choice.preset else ()
     return (*preset, *map(str, choice.rules))

@@ -11,22 +11,22 @@ _OWN_FOLDERS = ("$MANIFEST_DIR", "$OUT_DIR", "$TMP")
 
 
 class EquivalentProposals:
-    """Proposals by what their rungs say."""
+    """Proposals by what their choices allow."""
 
     def __init__(self, proposals: Iterable[Proposal]) -> None:
-        self._rungs: dict[tuple[str, ...], dict[str, tuple[Proposal, int]]] = {}
+        self._places: dict[tuple[str, ...], dict[str, tuple[Proposal, int]]] = {}
         self.add(proposals)
 
     def add(self, proposals: Iterable[Proposal]) -> None:
         """Add proposals; what is no question, or is locked, has no equivalent."""
         for proposal in proposals:
             if proposal.reason is Reason.ASKED and not proposal.locked:
-                for rung, choice in enumerate(proposal.ladder):
-                    known = self._rungs.setdefault(signature(choice), {})
-                    known.setdefault(proposal.id, (proposal, rung))
+                for index, choice in enumerate(proposal.choices):
+                    known = self._places.setdefault(signature(choice), {})
+                    known.setdefault(proposal.id, (proposal, index))
 
     def find(self, proposal: Proposal, choice: Choice) -> dict[str, int]:
-        """Return, by id, the rung of each other proposal that says just what `choice` does.
+        """Return, by id, the index of the same choice in each other proposal that has it.
 
         Left out is what is critical or riskier than `proposal`, and what is another thing in each
         crate because it lies in the crate's own folders.
@@ -36,7 +36,7 @@ class EquivalentProposals:
         if not said or is_own or proposal.reason is not Reason.ASKED:
             return {}
         return {
-            each: rung
-            for each, (other, rung) in self._rungs.get(said, {}).items()
+            each: index
+            for each, (other, index) in self._places.get(said, {}).items()
             if each != proposal.id and other.risk <= min(proposal.risk, Risk.HIGH)
         }

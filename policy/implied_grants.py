@@ -52,7 +52,7 @@ class ImpliedGrants:
 
 
 def preset_choice(name: str) -> Choice:
-    """Return the rung that stands for a preset."""
+    """Return the choice that grants a preset."""
     preset = PRESETS[name]
     about = f"Allows {preset.covers}. Leaves out {preset.leaves_out}."
     return Choice(f"preset {name}", (), name, about)

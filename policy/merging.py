@@ -68,7 +68,7 @@ def pruned(had: CrateGrants, decided: Iterable[Decided]) -> CrateGrants:
             continue
         if not proposal.version:  # The crate itself is gone, and its whole table with it.
             return CrateGrants(had.key)
-        choice = proposal.ladder[decision.rung]
+        choice = proposal.choices[decision.chosen]
         had = replace(
             had, presets=had.presets - {choice.preset}, rules=had.rules.difference(choice.rules)
         )
@@ -85,7 +85,7 @@ def merged(had: CrateGrants, decided: Iterable[Decided]) -> CrateGrants:
     for proposal, decision in decided:
         if proposal.reason not in (Reason.ASKED, Reason.COVERED):
             continue
-        choice = proposal.ladder[decision.rung]
+        choice = proposal.choices[decision.chosen]
         if decision.answer is Answer.DENY:
             refused = _refused(proposal, choice)
             denials |= refused
@@ -147,14 +147,14 @@ def _counts(had: CrateGrants, now: CrateGrants, revision: str, about: Sequence[D
     asked_for = {
         rule
         for each, how in allowed
-        for choice in each.ladder[: how.rung + 1]  # A rung allows what narrower ones do.
+        for choice in each.choices[: how.chosen + 1]  # A choice allows what narrower ones do.
         for rule in choice.rules
     }
     kept = {
         rule
         for each, how in about
         if each.reason is Reason.DORMANT and how.answer is Answer.ALLOW
-        for rule in each.ladder[how.rung].rules
+        for rule in each.choices[how.chosen].rules
     }
     shown = asked_for | kept
     if any(
@@ -167,7 +167,7 @@ def _counts(had: CrateGrants, now: CrateGrants, revision: str, about: Sequence[D
 
 
 def _refused(proposal: Proposal, choice: Choice) -> frozenset[Rule]:
-    """Return the rules that denying a proposal stores: of its rung, else exactly what was seen."""
+    """Return the rules that denying a proposal stores: its choice's, else exactly what was seen."""
     if proposal.reason is Reason.COVERED:
         return exactly(proposal.evidence)
     rules = choice.rules or tuple(Rule(seen.kind, seen.target) for seen in proposal.evidence)

@@ -31,7 +31,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One way to allow what a proposal is about: a rung of its ladder."""
+    """One way to allow what a proposal is about."""
 
     title: str  # "these 3 files", "everything below $WORKSPACE/proto", "preset cc".
     rules: tuple[Rule, ...]  # Empty for a preset.
@@ -47,7 +47,7 @@ class Proposal:
     crate: str  # The key in Cargo.toml: `openssl-sys`.
     version: str
     title: str  # What it would do, in plain words: "run the C compiler".
-    ladder: tuple[Choice, ...]  # Narrowest portable first; never empty.
+    choices: tuple[Choice, ...]  # Narrowest portable first; never empty.
     risk: Risk
     notes: tuple[str, ...]  # What speaks for the risk, and what else to know; never empty.
     evidence: tuple[Access, ...]

@@ -128,7 +128,7 @@ def dormant(
         source: Cargo's source string of the crate.
     """
     asked = list(asked)
-    narrowest = [rule for proposal in asked for rule in proposal.ladder[0].rules]
+    narrowest = [rule for proposal in asked for rule in proposal.choices[0].rules]
     if all(proposal.risk < compilation.PINNED for proposal in asked):
         return []
     return [

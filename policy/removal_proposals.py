@@ -139,7 +139,7 @@ def gone(grants: CrateGrants, title: str = NOT_LOCKED) -> Proposal:
 
 def keys(proposal: Proposal) -> tuple[str, ...]:
     """Return the grants that a removal is about, as `unused` writes them."""
-    return signature(proposal.ladder[0])
+    return signature(proposal.choices[0])
 
 
 def absent(policy: Policy, packages: Iterable[tuple[str, str, str]]) -> list[CrateGrants]:

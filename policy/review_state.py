@@ -80,14 +80,14 @@ class Review:
         return self._decisions[proposal_id]
 
     def choice(self, proposal_id: str) -> Choice:
-        """Return the chosen rung of one proposal."""
-        return self._by_id[proposal_id].ladder[self._decisions[proposal_id].rung]
+        """Return the chosen way to allow one proposal."""
+        return self._by_id[proposal_id].choices[self._decisions[proposal_id].chosen]
 
     def allow(self, proposal_id: str) -> JournalEntry | None:
-        """Allow one proposal on its present rung.
+        """Allow one proposal by its present choice.
 
         Raises:
-            BuildpermError: It is locked, or the rung allows what no grant may say.
+            BuildpermError: It is locked, or the choice holds a rule that cannot be granted.
         """
         decision = replace(self._decisions[proposal_id], answer=Answer.ALLOW, elsewhere=False)
         self._refuse(self._by_id[proposal_id], decision)
@@ -108,18 +108,18 @@ class Review:
     def same(self, proposal_id: str) -> tuple[str, ...]:
         """Return the other proposals that may be answered along with one: they ask the same.
 
-        They are undecided and not locked, one of their rungs says just what the rung of this one
+        They are undecided and not locked, one of their choices is the same as that of this one
         does, and they are neither critical nor riskier than this one. What lies in a crate's own
         folders is another thing in each crate, whatever it is called.
         """
         return tuple(self._alike(proposal_id))
 
     def _alike(self, proposal_id: str) -> dict[str, int]:
-        """Return the rung of each proposal that `same` is about."""
+        """Return the index of that choice in each proposal that `same` returns."""
         alike = self._equivalent.find(self._by_id[proposal_id], self.choice(proposal_id))
         return {
-            other: rung
-            for other, rung in alike.items()
+            other: index
+            for other, index in alike.items()
             if self._decisions[other].answer is Answer.UNDECIDED
         }
 
@@ -133,20 +133,20 @@ class Review:
             BuildpermError: It is to be allowed, and is locked or allows what no grant may say.
         """
         proposal = self._by_id[proposal_id]
-        rung = self._decisions[proposal_id].rung
-        self._refuse(proposal, Decision(answer, rung))
+        index = self._decisions[proposal_id].chosen
+        self._refuse(proposal, Decision(answer, index))
         if proposal.reason is Reason.NEWCOMER:
             return None
         along = {
             other: Decision(answer, at, elsewhere=answer is Answer.ALLOW)
             for other, at in self._alike(proposal_id).items()
         }
-        return self._change({proposal_id: Decision(answer, rung), **along})
+        return self._change({proposal_id: Decision(answer, index), **along})
 
     def accept_up_to(self, risk: Risk, among: Iterable[str] | None = None) -> JournalEntry | None:
         """Allow, in one step, all that is undecided, not locked and of at most this risk.
 
-        A proposal whose rung allows more than was seen, or more than this risk, is left to be
+        A proposal whose choice allows more than was seen, or more than this risk, is left to be
         allowed by itself.
 
         Args:
@@ -170,41 +170,43 @@ class Review:
 
     def _is_acceptable(self, proposal_id: str, limit: Risk) -> bool:
         proposal, decision = self._by_id[proposal_id], self._decisions[proposal_id]
-        choice = proposal.ladder[decision.rung]
+        choice = proposal.choices[decision.chosen]
         return (
             decision.answer is Answer.UNDECIDED
             and proposal.reason is Reason.ASKED
             and not proposal.locked
             and _violation(choice) is None
             and proposal.risk <= limit
-            and not (decision.rung and choice.widening)
+            and not (decision.chosen and choice.widening)
             and all(assess_rule(rule)[0] <= limit for rule in choice.rules)
         )
 
-    def choose(self, proposal_id: str, rung: int) -> JournalEntry | None:
-        """Step to a rung of the ladder; the answer stays.
+    def choose(self, proposal_id: str, index: int) -> JournalEntry | None:
+        """Choose another way to allow a proposal; the answer stays.
 
         Raises:
-            BuildpermError: It is allowed, and the rung allows what no grant may say.
-            IndexError: The ladder has no such rung.
+            BuildpermError: It is allowed, and the choice holds a rule that cannot be granted.
+            IndexError: There is no such choice.
         """
-        if not 0 <= rung < len(self._by_id[proposal_id].ladder):
-            raise IndexError(f"no rung {rung}")
-        decision = replace(self._decisions[proposal_id], rung=rung)
+        if not 0 <= index < len(self._by_id[proposal_id].choices):
+            raise IndexError(f"no choice {index}")
+        decision = replace(self._decisions[proposal_id], chosen=index)
         self._refuse(self._by_id[proposal_id], decision)
         return self._change({proposal_id: decision})
 
     def widen(self, proposal_id: str) -> JournalEntry | None:
-        """Step to the next wider rung, if there is one."""
-        rung = self._decisions[proposal_id].rung + 1
+        """Step to the next wider choice, if there is one."""
+        index = self._decisions[proposal_id].chosen + 1
         return (
-            self.choose(proposal_id, rung) if rung < len(self._by_id[proposal_id].ladder) else None
+            self.choose(proposal_id, index)
+            if index < len(self._by_id[proposal_id].choices)
+            else None
         )
 
     def narrow(self, proposal_id: str) -> JournalEntry | None:
-        """Step to the next narrower rung, if there is one."""
-        rung = self._decisions[proposal_id].rung - 1
-        return self.choose(proposal_id, rung) if rung >= 0 else None
+        """Step to the next narrower choice, if there is one."""
+        index = self._decisions[proposal_id].chosen - 1
+        return self.choose(proposal_id, index) if index >= 0 else None
 
     def undo(self) -> JournalEntry | None:
         """Take back the last step."""
@@ -244,7 +246,7 @@ class Review:
     def replay(self, entries: Iterable[JournalEntry]) -> None:
         """Repeat the steps of an earlier review; what they say of other proposals is skipped.
 
-        A proposal whose rung is no longer on its ladder, or that is locked by now, is undecided.
+        A proposal is undecided if its choice no longer exists, or if it is locked by now.
         """
         for entry in entries:
             stands = {
@@ -319,9 +321,9 @@ class Review:
         if proposal.reason is Reason.NEWCOMER:
             return Decision()
         found = Decision(Answer.LATER) if picked.answer is Answer.LATER else Decision()
-        for rung, choice in enumerate(proposal.ladder):
+        for index, choice in enumerate(proposal.choices):
             if signature(choice) == picked.choice:
-                found = Decision(picked.answer, rung, picked.elsewhere)
+                found = Decision(picked.answer, index, picked.elsewhere)
         try:
             self._refuse(proposal, found)
         except BuildpermError:
@@ -336,7 +338,7 @@ class Review:
         what = f"`{proposal.title}` of {proposal.crate} cannot be allowed from here"
         if proposal.locked:
             raise BuildpermError(f"{what}: {proposal.locked}")
-        found = _violation(proposal.ladder[decision.rung])
+        found = _violation(proposal.choices[decision.chosen])
         if found is not None and proposal.reason is Reason.ASKED:
             raise BuildpermError(f"{what}: {found.what}", hint=found.hint)
 
@@ -365,7 +367,7 @@ class Review:
         picked = []
         for each, decision in stands.items():
             proposal = self._by_id[each]
-            choice = signature(proposal.ladder[decision.rung])
+            choice = signature(proposal.choices[decision.chosen])
             picked.append(
                 SavedDecision(
                     each, self._revision(proposal), decision.answer, choice, decision.elsewhere
@@ -388,6 +390,6 @@ def _told_apart(proposals: Iterable[Proposal]) -> tuple[Proposal, ...]:
 
 
 def _violation(choice: Choice) -> validation.Violation | None:
-    """Say why a rung cannot become grants, if it cannot."""
+    """Say why a choice cannot become grants, if it cannot."""
     found = (validation.to_grant(rule, reason="") for rule in choice.rules)
     return next((each for each in found if each is not None), None)

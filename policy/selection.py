@@ -122,12 +122,12 @@ def _one_of(value: str, known: tuple[str, ...], field: str) -> str:
 
 def _kinds(proposal: Proposal) -> set[Kind]:
     seen = {access.kind for access in proposal.evidence}
-    return seen | {rule.kind for choice in proposal.ladder for rule in choice.rules}
+    return seen | {rule.kind for choice in proposal.choices for rule in choice.rules}
 
 
 def _text(proposal: Proposal) -> str:
     parts = [proposal.crate, proposal.title]
-    for choice in proposal.ladder:
+    for choice in proposal.choices:
         parts += [choice.title, choice.preset, *(rule.pattern for rule in choice.rules)]
     for access in proposal.evidence:
         parts += [access.target, access.example]

@@ -168,12 +168,12 @@ class Agenda:
         """Return the answer to a proposal."""
         return self._review.decision(proposal.id).answer
 
-    def rung(self, proposal: Proposal) -> int:
-        """Return the index of the rung of its ladder that is chosen."""
-        return self._review.decision(proposal.id).rung
+    def chosen(self, proposal: Proposal) -> int:
+        """Return the index of the choice that is made."""
+        return self._review.decision(proposal.id).chosen
 
     def rule_text(self, proposal: Proposal) -> str:
-        """Return the chosen rung in the words of Cargo.toml."""
+        """Return the chosen rules as Cargo.toml has them."""
         choice = self._review.choice(proposal.id)
         parts = [f"preset {choice.preset}"] if choice.preset else []
         for kind in dict.fromkeys(rule.kind for rule in choice.rules):
@@ -225,9 +225,9 @@ class Agenda:
         }
         if self.answer(proposal) is Answer.UNDECIDED:
             names.add("answer('undecided')")
-        if self.rung(proposal) == 0:
+        if self.chosen(proposal) == 0:
             names.add("step(-1)")
-        if self.rung(proposal) == len(proposal.ladder) - 1:
+        if self.chosen(proposal) == len(proposal.choices) - 1:
             names.add("step(1)")
         return frozenset(names)
 
@@ -271,13 +271,13 @@ class Agenda:
         return [each for each in proposals if each.id in ids and not is_unreadable(each)]
 
     def step(self, proposal: Proposal, by: int) -> None:
-        """Choose the next wider rung, or with -1 the next narrower one."""
+        """Choose the next wider choice, or with -1 the next narrower one."""
         step = self._review.widen if by > 0 else self._review.narrow
         self._keep(step(proposal.id))
 
-    def choose(self, proposal: Proposal, rung: int) -> None:
-        """Choose a rung."""
-        self._keep(self._review.choose(proposal.id, rung))
+    def choose(self, proposal: Proposal, index: int) -> None:
+        """Choose one of the ways to allow a proposal."""
+        self._keep(self._review.choose(proposal.id, index))
 
     def undo(self) -> Proposal | None:
         """Take the last step back; return a proposal that it was about."""

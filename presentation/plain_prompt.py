@@ -177,7 +177,7 @@ class _Conversation:
         self.terminal.say(*facts(proposal))
         if proposal.reason is Reason.NEWCOMER:
             return self._show_newcomer(proposal)
-        self.terminal.say(*rule_facts(proposal, self.agenda.rung(proposal)))
+        self.terminal.say(*rule_facts(proposal, self.agenda.chosen(proposal)))
         elsewhere = self.agenda.elsewhere(proposal)
         offered = "a d s"
         if elsewhere:
@@ -201,7 +201,7 @@ class _Conversation:
                     return "s"
                 case "[" | "]":
                     self.agenda.step(proposal, -1 if answer == "[" else 1)
-                    self.terminal.say(*rule_facts(proposal, self.agenda.rung(proposal)))
+                    self.terminal.say(*rule_facts(proposal, self.agenda.chosen(proposal)))
                 case "o" if self._can_compare(proposal):
                     self._say_sources(proposal)
                 case "u":

@@ -57,12 +57,12 @@ def facts(proposal: Proposal) -> Iterator[str]:
         yield f"Seen: {len(proposal.evidence) - _MOST_ACCESSES} more"
 
 
-def rule_facts(proposal: Proposal, rung: int) -> Iterator[str]:
-    """Say how it could be allowed, and what the chosen rung of the ladder stands for."""
-    for number, choice in enumerate(proposal.ladder):
-        mark = ", chosen" if number == rung else ""
-        yield f"Rule {number + 1} of {len(proposal.ladder)}{mark}: {shown(choice.title)}"
-    choice = proposal.ladder[rung]
+def rule_facts(proposal: Proposal, index: int) -> Iterator[str]:
+    """Say how it could be allowed, and what the chosen rules stand for."""
+    for number, choice in enumerate(proposal.choices):
+        mark = ", chosen" if number == index else ""
+        yield f"Rule {number + 1} of {len(proposal.choices)}{mark}: {shown(choice.title)}"
+    choice = proposal.choices[index]
     if choice.preset:
         yield f"Allows: preset {shown(choice.preset)}"
     for rule in choice.rules[:_MOST_RULES]:

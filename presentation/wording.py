@@ -154,7 +154,7 @@ def version_text(version: str) -> str:
 def is_unreadable(proposal: Proposal) -> bool:
     """Tell whether an approval would cover something that is too long to be shown."""
     return len(proposal.title) > LONGEST_SHOWN or any(
-        len(text) > LONGEST_SHOWN for choice in proposal.ladder for text in _texts(choice)
+        len(text) > LONGEST_SHOWN for choice in proposal.choices for text in _texts(choice)
     )
 
 

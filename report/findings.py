@@ -110,7 +110,7 @@ def _beyond(script: ScriptRun, proposal: Proposal, places: GrantLines, level: Le
             )
         ),
         way=script.way,
-        remedy=() if proposal.locked else tuple(rule_lines(proposal, proposal.ladder[0])),
+        remedy=() if proposal.locked else tuple(rule_lines(proposal, proposal.choices[0])),
         command=REVIEW,
         line=places.of_kind(script.crate, script.version, kind, own, script.way),
         fingerprint=fingerprint(str(kind), script.crate, targets),

@@ -105,7 +105,7 @@ def _proposal(proposal: Proposal) -> dict[str, object]:
         "accesses": [_access(access) for access in proposal.evidence],
         "suggested_grants": []
         if proposal.locked
-        else ["\n".join(rule_lines(proposal, choice)) for choice in proposal.ladder],
+        else ["\n".join(rule_lines(proposal, choice)) for choice in proposal.choices],
     }
 
 

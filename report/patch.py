@@ -63,7 +63,7 @@ def patch(raw: bytes, proposals: Iterable[Proposal], path: Path, name: str = "Ca
 
 def _why_closed(proposal: Proposal, had: CrateGrants) -> str:
     """Return why the patch may only mention a grant, not propose it; empty if it may."""
-    narrowest = proposal.ladder[0]
+    narrowest = proposal.choices[0]
     if proposal.locked or any(validation.to_grant(rule, reason="") for rule in narrowest.rules):
         return "only a person can decide about this"
     if proposal.risk >= Risk.CRITICAL:

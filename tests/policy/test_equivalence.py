@@ -33,13 +33,13 @@ def proposal(
     version: str = "1.0.0",
     what: str = "",
 ) -> Proposal:
-    ladder = choices or (exactly(GIT),)
+    choices = choices or (exactly(GIT),)
     seen = [
         Access(rule.kind, rule.pattern, Outcome.DONE, 1, 0, 0, (("script",),))
-        for rule in ladder[0].rules
+        for rule in choices[0].rules
     ]
     return Proposal(
-        f"{crate}-{version}-{what}", crate, version, what or "run git", ladder, risk, ("why",),
+        f"{crate}-{version}-{what}", crate, version, what or "run git", choices, risk, ("why",),
         tuple(seen), locked, reason,
     )  # fmt: skip
 
@@ -51,7 +51,7 @@ def exactly(*rules: Rule) -> Choice:
 CC = Choice("preset cc", (), "cc", "the whole preset")
 
 
-def test_the_same_is_a_rung_that_says_just_the_same() -> None:
+def test_the_same_is_a_choice_that_says_just_the_same() -> None:
     one, other = proposal("a"), proposal("b")
     more, less = proposal("c", exactly(GIT, PERL)), proposal("d", exactly(PERL))
     review = Review([one, other, more, less])
@@ -61,7 +61,7 @@ def test_the_same_is_a_rung_that_says_just_the_same() -> None:
     assert review.same(more.id) == ()
 
 
-def test_another_rung_is_another_question() -> None:
+def test_another_choice_is_another_question() -> None:
     narrow = proposal("a", exactly(GIT), CC)
     wide = proposal("b", CC)
     both = proposal("c", exactly(PERL), exactly(GIT), CC)
@@ -73,7 +73,7 @@ def test_another_rung_is_another_question() -> None:
     assert set(review.same(wide.id)) == {narrow.id, both.id}
 
 
-def test_one_answer_is_given_on_the_rung_that_says_the_same_in_one_step() -> None:
+def test_one_answer_is_given_with_the_choice_that_says_the_same_in_one_step() -> None:
     one = proposal("a")
     other = proposal("b", exactly(PERL), exactly(GIT))
     third = proposal("c", exactly(PERL))
@@ -240,8 +240,8 @@ choices = st.sampled_from(
 )
 drawn = st.lists(
     st.builds(
-        lambda crate, version, ladder, risk, locked, reason: (
-            crate, version, tuple(ladder), risk, locked, reason,
+        lambda crate, version, choices, risk, locked, reason: (
+            crate, version, tuple(choices), risk, locked, reason,
         ),
         st.sampled_from("abcd"),
         st.sampled_from(["1.0.0", "2.0.0"]),
@@ -261,14 +261,14 @@ def test_one_answer_everywhere_says_the_same_everywhere(
 ) -> None:
     proposals = [
         proposal(
-            crate, *ladder, risk=risk, locked=locked, reason=reason,
+            crate, *choices, risk=risk, locked=locked, reason=reason,
             version=version, what=str(number),
         )
-        for number, (crate, version, ladder, risk, locked, reason) in enumerate(parts)
+        for number, (crate, version, choices, risk, locked, reason) in enumerate(parts)
     ]  # fmt: skip
     review = Review(proposals)
     one = data.draw(st.sampled_from(proposals))
-    review.choose(one.id, data.draw(st.integers(0, len(one.ladder) - 1)))
+    review.choose(one.id, data.draw(st.integers(0, len(one.choices) - 1)))
     answer = data.draw(st.sampled_from([Answer.ALLOW, Answer.DENY]))
     before = {each.id: review.decision(each.id) for each in proposals}
     same = review.same(one.id)

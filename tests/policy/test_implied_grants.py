@@ -159,7 +159,7 @@ def test_a_preset_that_a_denial_took_apart_covers_only_what_is_left() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
-def test_the_rung_of_a_preset_says_what_it_covers_and_leaves_out(name: str) -> None:
+def test_the_choice_of_a_preset_says_what_it_covers_and_leaves_out(name: str) -> None:
     choice = preset_choice(name)
 
     assert choice.preset == name

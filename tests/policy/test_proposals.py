@@ -50,8 +50,8 @@ def _one(*accesses: Access) -> Proposal:
     return proposal
 
 
-def _rungs(proposal: Proposal) -> list[list[str]]:
-    return [[rule.pattern for rule in choice.rules] for choice in proposal.ladder]
+def _patterns(proposal: Proposal) -> list[list[str]]:
+    return [[rule.pattern for rule in choice.rules] for choice in proposal.choices]
 
 
 @pytest.mark.parametrize(
@@ -110,9 +110,9 @@ def test_a_c_compiler_is_one_question() -> None:
     proposal = _one(*_runs(*programs.split()))
 
     assert proposal.title == "compile and link C and C++"
-    assert [choice.preset for choice in proposal.ladder] == ["cc"]
-    assert proposal.ladder[0].rules == ()
-    assert proposal.ladder[0].widening
+    assert [choice.preset for choice in proposal.choices] == ["cc"]
+    assert proposal.choices[0].rules == ()
+    assert proposal.choices[0].widening
     assert proposal.risk is Risk.MEDIUM
     assert not proposal.locked
     assert len(proposal.evidence) == 6
@@ -122,8 +122,8 @@ def test_what_two_presets_cover_goes_to_the_narrower() -> None:
     bindings = _one(*_runs("clang", "llvm-config"))
     both = _propose(*_runs("clang", "llvm-config", "cc"))
 
-    assert bindings.ladder[0].preset == "bindgen"
-    assert {p.ladder[0].preset for p in both} == {"bindgen", "cc"}
+    assert bindings.choices[0].preset == "bindgen"
+    assert {p.choices[0].preset for p in both} == {"bindgen", "cc"}
 
 
 def test_each_tool_chain_is_a_question_of_its_own() -> None:
@@ -134,14 +134,14 @@ def test_each_tool_chain_is_a_question_of_its_own() -> None:
     ]
     proposals = _propose(*accesses)
 
-    assert {p.ladder[0].preset for p in proposals} == {"cc", "cmake", "pkg-config", "git"}
+    assert {p.choices[0].preset for p in proposals} == {"cc", "cmake", "pkg-config", "git"}
     assert max(p.risk for p in proposals) is Risk.MEDIUM
 
 
 def test_a_preset_is_offered_only_where_its_anchor_ran() -> None:
     (proposal,) = _propose(*_runs("sh"))
 
-    assert proposal.ladder[0].preset == ""
+    assert proposal.choices[0].preset == ""
     assert proposal.risk is Risk.HIGH
 
 
@@ -155,28 +155,28 @@ def test_git_that_talks_to_the_network_is_high_although_there_is_a_preset() -> N
     proposal = _one(_access(Kind.EXEC, "git", example="git fetch origin"))
 
     assert proposal.risk is Risk.HIGH
-    assert proposal.ladder[0].preset == "git"
+    assert proposal.choices[0].preset == "git"
 
 
-def test_reads_of_one_folder_are_one_question_with_a_ladder() -> None:
+def test_reads_of_one_folder_are_one_question_with_several_choices() -> None:
     proposal = _one(
         *_reads("$WORKSPACE/proto/a.proto", "$WORKSPACE/proto/b.proto", "$WORKSPACE/proto")
     )
 
     assert proposal.title == "read 3 files below $WORKSPACE/proto"
-    assert _rungs(proposal) == [
+    assert _patterns(proposal) == [
         ["$WORKSPACE/proto", "$WORKSPACE/proto/a.proto", "$WORKSPACE/proto/b.proto"],
         ["$WORKSPACE/proto/**"],
     ]
-    assert proposal.ladder[0].widening == ""
-    assert proposal.ladder[1].widening
+    assert proposal.choices[0].widening == ""
+    assert proposal.choices[1].widening
     assert proposal.risk is Risk.LOW
 
 
-def test_the_ladder_has_a_rung_for_the_files_directly_in_a_folder() -> None:
+def test_there_is_a_choice_for_the_files_directly_in_a_folder() -> None:
     proposal = _one(*_reads("$WORKSPACE/proto/a.proto", "$WORKSPACE/proto/b.proto"))
 
-    assert _rungs(proposal)[1:] == [["$WORKSPACE/proto/*"], ["$WORKSPACE/proto/**"]]
+    assert _patterns(proposal)[1:] == [["$WORKSPACE/proto/*"], ["$WORKSPACE/proto/**"]]
 
 
 @pytest.mark.parametrize(
@@ -192,8 +192,8 @@ def test_the_ladder_has_a_rung_for_the_files_directly_in_a_folder() -> None:
         "$TARGET_DIR/debug/app",
     ],
 )
-def test_no_rung_widens_to_a_root(target: str) -> None:
-    assert _rungs(_one(*_reads(target))) == [[target]]
+def test_no_choice_widens_to_a_root(target: str) -> None:
+    assert _patterns(_one(*_reads(target))) == [[target]]
 
 
 def test_gits_objects_are_granted_with_all_of_its_folder() -> None:
@@ -201,21 +201,21 @@ def test_gits_objects_are_granted_with_all_of_its_folder() -> None:
     top = "/src/repository/.git"
     proposal = _one(*_reads(*(f"{top}/{name}" for name in ("HEAD", "index", "objects/a1/b2"))))
 
-    assert _rungs(proposal)[0] == [f"{top}/**"]
-    assert "next commit" in proposal.ladder[0].widening
+    assert _patterns(proposal)[0] == [f"{top}/**"]
+    assert "next commit" in proposal.choices[0].widening
 
 
 def test_many_files_are_granted_by_folder() -> None:
     proposal = _one(*_reads(*(f"$WORKSPACE/proto/{n}.proto" for n in range(40))))
 
-    assert _rungs(proposal) == [["$WORKSPACE/proto/*"], ["$WORKSPACE/proto/**"]]
+    assert _patterns(proposal) == [["$WORKSPACE/proto/*"], ["$WORKSPACE/proto/**"]]
 
 
 def test_many_files_that_no_folder_may_be_granted_for_stay_exact() -> None:
     proposal = _one(*_reads(*(f"$WORKSPACE/{n}.txt" for n in range(40))))
 
-    assert len(proposal.ladder) == 1
-    assert len(proposal.ladder[0].rules) == 40
+    assert len(proposal.choices) == 1
+    assert len(proposal.choices[0].rules) == 40
 
 
 def test_many_folders_are_put_together() -> None:
@@ -229,9 +229,9 @@ def test_hashes_of_cargo_are_not_written_into_rules() -> None:
     target = "$TARGET_DIR/debug/build/z-sys-0123456789abcdef/out/include/z.h"
     proposal = _one(*_reads(target))
 
-    for rungs in _rungs(proposal):
-        assert all("0123456789abcdef" not in pattern for pattern in rungs)
-        assert any(matches(pattern, target) for pattern in rungs)
+    for patterns in _patterns(proposal):
+        assert all("0123456789abcdef" not in pattern for pattern in patterns)
+        assert any(matches(pattern, target) for pattern in patterns)
 
 
 def test_a_write_is_granted_for_the_file_or_its_folder() -> None:
@@ -243,7 +243,7 @@ def test_a_write_is_granted_for_the_file_or_its_folder() -> None:
     assert proposal.title == "write 2 files below $WORKSPACE/gen"
     assert proposal.risk is Risk.HIGH
     assert not proposal.locked
-    assert _rungs(proposal) == [
+    assert _patterns(proposal) == [
         ["$WORKSPACE/gen/a.h", "$WORKSPACE/gen/b.h"],
         ["$WORKSPACE/gen/**"],
     ]
@@ -254,7 +254,9 @@ def test_a_folder_that_is_made_is_granted_with_what_is_in_it() -> None:
         _access(Kind.WRITE, target, Outcome.REFUSED)
         for target in ("$WORKSPACE/x/gen", "$WORKSPACE/x/gen/a.h")
     ]
-    patterns = [pattern for p in _propose(*accesses) for rung in _rungs(p) for pattern in rung]
+    patterns = [
+        pattern for p in _propose(*accesses) for choice in _patterns(p) for pattern in choice
+    ]
 
     assert "$WORKSPACE/x/gen/**" in patterns
 
@@ -263,15 +265,15 @@ def test_a_folder_that_could_not_be_made_is_granted_as_one() -> None:
     # What would be in it nobody has seen: the script could not go on.
     made = replace(_access(Kind.WRITE, "$WORKSPACE/gen", Outcome.REFUSED), is_folder=True)
 
-    assert _rungs(_one(made))[0] == ["$WORKSPACE/gen/**"]
+    assert _patterns(_one(made))[0] == ["$WORKSPACE/gen/**"]
     beside = _access(Kind.WRITE, "$WORKSPACE/a.h", Outcome.REFUSED)
-    assert _rungs(_one(made, beside))[0] == ["$WORKSPACE/a.h", "$WORKSPACE/gen/**"]
+    assert _patterns(_one(made, beside))[0] == ["$WORKSPACE/a.h", "$WORKSPACE/gen/**"]
 
 
 def test_a_file_beside_the_manifest_is_granted_by_its_exact_path_only() -> None:
     proposal = _one(_access(Kind.WRITE, "$MANIFEST_DIR/gen.h", Outcome.REFUSED))
 
-    assert _rungs(proposal) == [["$MANIFEST_DIR/gen.h"]]
+    assert _patterns(proposal) == [["$MANIFEST_DIR/gen.h"]]
 
 
 def test_risky_programs_are_asked_about_singly_and_others_together() -> None:
@@ -288,9 +290,9 @@ def test_risky_programs_are_asked_about_singly_and_others_together() -> None:
 def test_variables_are_asked_about_by_their_beginning() -> None:
     names = ("FOO_A", "FOO_B", "BAR_X", "BAR_Y", "LONELY", "SINGLE_ONE")
     proposals = _propose(*(_access(Kind.ENV, name) for name in names))
-    ladders = {tuple(rungs[0]): rungs[1:] for rungs in map(_rungs, proposals)}
+    by_first = {tuple(found[0]): found[1:] for found in map(_patterns, proposals)}
 
-    assert ladders == {
+    assert by_first == {
         ("FOO_A", "FOO_B"): [["FOO_*"]],
         ("BAR_X", "BAR_Y"): [["BAR_*"]],
         ("LONELY", "SINGLE_ONE"): [],
@@ -326,7 +328,7 @@ def test_the_sensitive_tier_is_shown_and_locked(access: Access) -> None:
 
     assert proposal.locked
     assert proposal.risk is Risk.CRITICAL
-    assert proposal.ladder
+    assert proposal.choices
     assert proposal.notes
 
 
@@ -353,7 +355,7 @@ def test_each_host_is_a_question_of_its_own_that_no_batch_answers() -> None:
     assert [p.title for p in proposals] == [f"connect to {target}" for target in targets]
     assert not any(p.locked for p in proposals)
     assert all(p.risk is Risk.HIGH for p in proposals)
-    assert [[choice.rules for choice in p.ladder] for p in proposals] == [
+    assert [[choice.rules for choice in p.choices] for p in proposals] == [
         [(Rule(Kind.NET, target),)] for target in targets
     ]
     assert all("can leave through this host" in p.notes[0] for p in proposals)
@@ -438,7 +440,7 @@ accesses = st.sampled_from(list(Kind)).flatmap(
 
 
 @given(st.lists(accesses, max_size=12, unique_by=lambda access: (access.kind, access.target)))
-def test_every_undecided_access_is_asked_about_once_and_every_rung_settles_it(
+def test_every_undecided_access_is_asked_about_once_and_every_choice_settles_it(
     found: list[Access],
 ) -> None:
     proposals = propose("a", "1.0.0", found)
@@ -449,13 +451,13 @@ def test_every_undecided_access_is_asked_about_once_and_every_rung_settles_it(
     for proposal in proposals:
         assert proposal.notes
         assert proposal.title
-        for choice in proposal.ladder:
+        for choice in proposal.choices:
             rules = presets.expand((choice.preset,)) if choice.preset else choice.rules
             assert not undecided(proposal.evidence, rules)
         if not proposal.locked:
-            for choice in proposal.ladder:
+            for choice in proposal.choices:
                 for rule in choice.rules:
                     assert validation.to_grant(rule, reason="") is None, rule
-            for narrow, wide in pairwise(proposal.ladder):
+            for narrow, wide in pairwise(proposal.choices):
                 for rule in narrow.rules:
                     assert any(matches(each.pattern, rule.pattern) for each in wide.rules)

@@ -70,8 +70,8 @@ def test_what_a_wide_grant_allows_already_is_listed_once() -> None:
     assert proposal.title == (
         "new, but already allowed by `$WORKSPACE/proto/**`: read 3 files below $WORKSPACE/proto"
     )
-    assert [choice.rules for choice in proposal.ladder] == [(PROTO,)]
-    assert proposal.ladder[0].widening
+    assert [choice.rules for choice in proposal.choices] == [(PROTO,)]
+    assert proposal.choices[0].widening
     assert proposal.evidence == tuple(files)
     assert (proposal.crate, proposal.version) == ("x", "1.1.0")
     assert proposal.risk is Risk.LOW
@@ -136,9 +136,9 @@ def test_what_a_preset_allows_is_listed_once_for_all_its_kinds() -> None:
 
     (first, second) = covered(everything, PROTO, presets=("cc",))
     assert first.title == "new, but already allowed by preset `cc`: run cc, ld"
-    assert first.ladder[0].preset == "cc"
+    assert first.choices[0].preset == "cc"
     assert first.risk is Risk.MEDIUM
-    assert second.ladder[0].rules == (PROTO,)
+    assert second.choices[0].rules == (PROTO,)
     assert covered(everything, PROTO, *expanded, presets=("cc",)) == [first, second]
 
 
@@ -148,7 +148,7 @@ def test_the_narrowest_grant_is_named_where_several_are_wider() -> None:
 
     (proposal,) = covered(reads("$WORKSPACE/proto/inner/a.proto"), wide, narrow)
 
-    assert proposal.ladder[0].rules == (narrow,)
+    assert proposal.choices[0].rules == (narrow,)
 
 
 def test_a_program_is_covered_by_the_folder_that_its_name_leads_to() -> None:
@@ -292,8 +292,8 @@ def test_each_unused_grant_is_a_removal_of_its_own() -> None:
     assert len({proposal.id for proposal in removals}) == 3
     assert [proposal.risk for proposal in removals] == [Risk.HIGH, Risk.HIGH, Risk.MEDIUM]
     assert all(proposal.notes and not proposal.evidence for proposal in removals)
-    assert removals[0].ladder[0].rules == (Rule(Kind.EXEC, "curl"),)
-    assert removals[2].ladder[0].preset == "cc"
+    assert removals[0].choices[0].rules == (Rule(Kind.EXEC, "curl"),)
+    assert removals[2].choices[0].preset == "cc"
 
 
 def test_what_is_unused_is_found_again_by_its_removal() -> None:
@@ -302,7 +302,7 @@ def test_what_is_unused_is_found_again_by_its_removal() -> None:
     unused = removal_proposals.unused(grants, [])
 
     found = removal_proposals.removals("x", "1.1.0", grants, unused)
-    assert {key for each in found for key in signature(each.ladder[0])} == unused
+    assert {key for each in found for key in signature(each.choices[0])} == unused
 
 
 def test_a_risky_grant_of_another_version_is_a_question_beside_a_risky_one() -> None:
@@ -314,7 +314,7 @@ def test_a_risky_grant_of_another_version_is_a_question_beside_a_risky_one() -> 
     (found,) = reasons.dormant("x", "1.1.0", grants, risky)
 
     assert found.reason is Reason.DORMANT
-    assert found.ladder[0].rules == (PERL,)
+    assert found.choices[0].rules == (PERL,)
     assert found.risk is Risk.HIGH
     assert "Reviewed with it: 1.0.0." in found.notes
     assert not reasons.dormant("x", "1.0.0", grants, risky)  # In force already.
@@ -343,8 +343,8 @@ def test_a_crate_that_is_gone_is_one_removal_of_its_whole_table() -> None:
     assert proposal.title == "is not in Cargo.lock any more"
     assert proposal.reason is Reason.UNUSED
     assert proposal.risk is Risk.HIGH
-    assert proposal.ladder[0].rules == (PERL, PROTO)
-    assert "preset cc" in proposal.ladder[0].title
+    assert proposal.choices[0].rules == (PERL, PROTO)
+    assert "preset cc" in proposal.choices[0].title
     assert "Its denials would go as well." in proposal.notes
     assert "Its reason was: made for us" in proposal.notes
     assert removal_proposals.gone(CrateGrants("x", frozenset({"1.0.0"}))).risk is Risk.LOW
@@ -388,7 +388,7 @@ def test_a_newcomer_says_how_it_got_in_and_that_nothing_is_to_be_decided() -> No
     assert proposal.title == "is new, and stays within the baseline"
     assert proposal.notes == ("It got into the graph by app → middle → x.",)
     assert "nothing to decide" in proposal.locked
-    assert proposal.ladder == (Choice("nothing beyond the baseline", ()),)
+    assert proposal.choices == (Choice("nothing beyond the baseline", ()),)
     assert reasons.newcomer("x", "1.1.0", []).notes
 
 

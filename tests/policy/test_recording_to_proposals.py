@@ -112,7 +112,7 @@ def test_compiling_c_is_one_question(workspace: RecordedWorkspace) -> None:
         ' ar rcs "$OUT_DIR/liba.a" "$OUT_DIR/a.o"'
     )
 
-    assert proposal.ladder[0].preset == "cc"
+    assert proposal.choices[0].preset == "cc"
     assert proposal.risk is Risk.MEDIUM
     assert {"cc", "ar", "as"} <= {access.target for access in proposal.evidence}
     compiler = next(access for access in proposal.evidence if access.target.endswith("/cc1"))
@@ -133,7 +133,7 @@ def test_what_was_read_and_written_elsewhere_is_asked_about(workspace: RecordedW
     )
 
     assert read.risk is Risk.LOW
-    assert [rule.pattern for rule in read.ladder[-1].rules] == ["$WORKSPACE/proto/**"]
+    assert [rule.pattern for rule in read.choices[-1].rules] == ["$WORKSPACE/proto/**"]
     assert written.title == "write $WORKSPACE/generated.txt"
     assert written.risk is Risk.HIGH
 

@@ -39,12 +39,12 @@ def proposal(
     seen = Access(kind, f"{folder}/a", outcome, 2, 0, 1, (("build-script", "cc"),), f"cc {name}")
     if kind is Kind.DIRECTIVE:
         folder = f"rustc-link-arg={folder}"
-    ladder = (
+    choices = (
         Choice("this file", (Rule(kind, f"{folder}/a"),)),
         Choice("everything below", (Rule(kind, f"{folder}/**"),), widening="all of the folder"),
     )
     if kind is Kind.EXEC:
-        ladder = (
+        choices = (
             Choice(name, (Rule(kind, name),)),
             Choice("preset", (), preset="cc", widening="the whole preset"),
         )
@@ -53,7 +53,7 @@ def proposal(
         crate,
         version,
         f"{kind} {name}",
-        ladder,
+        choices,
         risk,
         ("because",),
         (seen,),
@@ -343,24 +343,24 @@ def test_a_risky_answer_revives_no_risky_grant_that_was_not_shown_with_it() -> N
     review.later(shown.id)
     assert review.grants(policy)["x"].reviewed == {"0.9.0"}
     review.allow(shown.id)
-    assert effective(review.grants(policy)["x"], "1.0.0").rules == {curl, *HIGH.ladder[0].rules}
+    assert effective(review.grants(policy)["x"], "1.0.0").rules == {curl, *HIGH.choices[0].rules}
     review.deny(shown.id)
     assert review.grants(policy)["x"] == CrateGrants(
-        "x", reviewed=frozenset({"0.9.0", "1.0.0"}), rules=frozenset(HIGH.ladder[0].rules)
+        "x", reviewed=frozenset({"0.9.0", "1.0.0"}), rules=frozenset(HIGH.choices[0].rules)
     )
 
 
 def test_a_narrow_answer_revives_no_wider_grant_and_a_wide_one_needs_no_other() -> None:
     curl = proposal("curl", kind=Kind.EXEC, risk=Risk.HIGH)
-    narrow, wide = (choice.rules[0] for choice in HIGH.ladder)
-    for rule, rung, counts in ((wide, 0, False), (wide, 1, True), (narrow, 1, True)):
+    narrow, wide = (choice.rules[0] for choice in HIGH.choices)
+    for rule, index, counts in ((wide, 0, False), (wide, 1, True), (narrow, 1, True)):
         had = CrateGrants("x", frozenset({"0.9.0"}), rules=frozenset({rule}))
         review = Review((HIGH, curl))
-        review.choose(HIGH.id, rung)
+        review.choose(HIGH.id, index)
         review.allow(HIGH.id)
         review.allow(curl.id)
         now = review.grants(Policy("portable", {"x": had}, Path("Cargo.toml")))["x"]
-        assert ("1.0.0" in now.reviewed) == counts, (rule, rung)
+        assert ("1.0.0" in now.reviewed) == counts, (rule, index)
 
 
 def test_two_versions_of_a_crate_are_finished_one_by_one() -> None:
@@ -418,10 +418,10 @@ def test_proposals_with_the_same_id_are_a_bug_unless_the_versions_differ() -> No
     assert [each.id for each in Review((LOW, other)).proposals] == [first.id, second.id]
 
 
-def test_a_rung_that_no_grant_may_say_cannot_be_allowed() -> None:
+def test_a_choice_that_no_grant_may_say_cannot_be_allowed() -> None:
     wide = Choice("everything", (Rule(Kind.WRITE, "$WORKSPACE/**"),))
     narrow = Choice("the folder", (Rule(Kind.WRITE, "$WORKSPACE/gen/**"),))
-    asked = replace(HIGH, ladder=(narrow, wide))
+    asked = replace(HIGH, choices=(narrow, wide))
     review = Review([asked])
     review.choose(asked.id, 1)
 

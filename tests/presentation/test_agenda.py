@@ -13,8 +13,8 @@ from buildperm.presentation.agenda import Agenda
 def proposal(name: str, *, crate: str = "x") -> Proposal:
     rule = Rule(Kind.READ, f"$WORKSPACE/{name}")
     seen = Access(rule.kind, rule.pattern, Outcome.DONE, 1, 0, 1, (("build",),))
-    ladder = (Choice("exactly this file", (rule,), "", ""),)
-    return Proposal(name, crate, "1.0.0", f"read {name}", ladder, Risk.LOW, ("why",), (seen,), "")
+    choices = (Choice("exactly this file", (rule,), "", ""),)
+    return Proposal(name, crate, "1.0.0", f"read {name}", choices, Risk.LOW, ("why",), (seen,), "")
 
 
 def test_next_and_previous_undecided_go_round() -> None:

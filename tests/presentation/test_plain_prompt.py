@@ -158,13 +158,13 @@ def test_the_end_of_input_stops_and_keeps() -> None:
     assert talk.said[-1] == "Stopped. Your decisions are kept; nothing was written."
 
 
-def test_brackets_step_on_the_ladder() -> None:
+def test_brackets_step_to_the_next_choice() -> None:
     talk = Conversation("s", "]", "]", "[", "a", "k")
     talk.run()
 
     proposal = talk.review.proposals[1]
-    assert len(proposal.ladder) > 1
-    assert talk.review.decision(proposal.id).rung == max(min(2, len(proposal.ladder) - 1) - 1, 0)
+    assert len(proposal.choices) > 1
+    assert talk.review.decision(proposal.id).chosen == max(min(2, len(proposal.choices) - 1) - 1, 0)
     assert any(line.startswith("Rule 2 of") for line in talk.said)
 
 

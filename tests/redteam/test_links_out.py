@@ -105,7 +105,7 @@ def test_what_a_link_leads_to_out_of_its_folder_is_refused(bench: Bench) -> None
     assert set(kept.header.left_out) == told
     package = bench.session("enforcing")["packages"][bytes(bench.package)]
     asked = propose(package, fold(kept))
-    offered = {rule.pattern for each in asked for rule in each.ladder[0].rules}
+    offered = {rule.pattern for each in asked for rule in each.choices[0].rules}
     assert f"{bench.top}/other/gen/tool" in offered
     assert f"{bench.top}/other/gen/data" in offered
     assert not any("/out" in pattern for pattern in offered)

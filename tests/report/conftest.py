@@ -27,7 +27,7 @@ def held() -> BuildRun:
         crate="openssl-sys",
         version="0.9.104",
         title="run pkg-config",
-        ladder=(
+        choices=(
             Choice("preset pkg-config", (), preset="pkg-config"),
             Choice("pkg-config", (Rule(Kind.EXEC, "pkg-config"),)),
         ),
@@ -40,7 +40,7 @@ def held() -> BuildRun:
         crate="left-padding",
         version="1.0.0",
         title="read keys",
-        ladder=(Choice("exactly this", (Rule(Kind.READ, "$HOME/.ssh/id_ed25519"),)),),
+        choices=(Choice("exactly this", (Rule(Kind.READ, "$HOME/.ssh/id_ed25519"),)),),
         risk=Risk.CRITICAL,
         notes=("It holds a private key.",),
         evidence=tuple(access(Kind.READ, f"$HOME/.ssh/id_{number}") for number in range(9)),
@@ -79,7 +79,7 @@ def proposal(crate: str, kind: Kind, title: str, *targets: str, risk: Risk, why:
         crate=crate,
         version="1.0.0",
         title=title,
-        ladder=(Choice("exactly", tuple(Rule(kind, target) for target in targets)),),
+        choices=(Choice("exactly", tuple(Rule(kind, target) for target in targets)),),
         risk=risk,
         notes=(why,),
         evidence=tuple(access(kind, target) for target in targets),

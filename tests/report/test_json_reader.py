@@ -164,7 +164,7 @@ def test_a_report_cannot_call_an_access_free(read: Read) -> None:
     assert proposals.propose("sample", "0.1.0", found.accesses)
 
 
-def test_proposals_risks_and_ladders_of_a_report_are_not_even_looked_at(read: Read) -> None:
+def test_proposals_risks_and_choices_of_a_report_are_not_even_looked_at(read: Read) -> None:
     def forge(told: dict[str, Any]) -> None:
         told["findings"] = [{"rule": "exec", "remedy": ["anything"]}]
         told["scripts"][0]["findings"] = [{"risk": "low", "ladder": ["$HOME/**"]}]

@@ -26,7 +26,7 @@ def test_a_finding_names_crate_version_way_access_chain_and_the_rule_that_allows
 
 
 def test_the_suggested_lines_are_the_toml_that_they_claim_to_be(held: BuildRun) -> None:
-    preset, rule = held.scripts[2].findings[0].ladder
+    preset, rule = held.scripts[2].findings[0].choices
     proposal = held.scripts[2].findings[0]
 
     for choice, expected in (

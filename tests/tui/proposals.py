@@ -42,11 +42,11 @@ def proposal(
     risk: Risk,
     note: str,
     evidence: Sequence[Access],
-    *ladder: Choice,
+    *choices: Choice,
     locked: str = "",
     reason: Reason = Reason.ASKED,
 ) -> Proposal:
-    """Make a proposal; without a ladder the accesses themselves are the only rung."""
+    """Make a proposal; without choices the accesses themselves are the only one."""
     exact = Choice("exactly this", tuple(Rule(each.kind, each.target) for each in evidence))
     digest = hashlib.sha256(f"{crate} {title}".encode()).hexdigest()[:12]
     return Proposal(
@@ -54,7 +54,7 @@ def proposal(
         crate,
         version,
         title,
-        ladder or (exact,),
+        choices or (exact,),
         risk,
         (note,),
         tuple(evidence),
@@ -64,17 +64,17 @@ def proposal(
 
 
 def exactly(kind: Kind, *patterns: str, title: str = "exactly this") -> Choice:
-    """Make the narrowest rung."""
+    """Make the narrowest choice."""
     return Choice(title, tuple(Rule(kind, pattern) for pattern in patterns))
 
 
 def wider(kind: Kind, pattern: str, title: str, widening: str) -> Choice:
-    """Make a wider rung."""
+    """Make a wider choice."""
     return Choice(title, (Rule(kind, pattern),), widening=widening)
 
 
 def preset(name: str, widening: str) -> Choice:
-    """Make the rung of a preset."""
+    """Make the choice of a preset."""
     return Choice(f"preset {name}", (), preset=name, widening=widening)
 
 

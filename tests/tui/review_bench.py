@@ -139,11 +139,11 @@ class ReviewBench:
         proposal = self.tree().proposal
         return proposal.title if proposal is not None else ""
 
-    def rung(self) -> int:
-        """Return the rung that is chosen for the proposal that the cursor is on."""
+    def chosen(self) -> int:
+        """Return the choice that is made for the proposal that the cursor is on."""
         proposal = self.tree().proposal
         assert proposal is not None
-        return self.review.decision(proposal.id).rung
+        return self.review.decision(proposal.id).chosen
 
     def text(self, selector: str) -> str:
         """Return all lines of a sheet of the current screen."""

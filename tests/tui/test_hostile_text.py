@@ -47,7 +47,7 @@ def hostile(proposal: Proposal, text: str) -> Proposal:
         title=text,
         notes=(text,),
         evidence=(access,),
-        ladder=(Choice(text, (rule,)), Choice(text, (rule, rule), widening=text)),
+        choices=(Choice(text, (rule,)), Choice(text, (rule, rule), widening=text)),
     )
 
 

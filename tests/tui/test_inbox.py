@@ -66,18 +66,18 @@ async def test_clearing_stays_where_it_is(bench: ReviewBench) -> None:
         assert bench.under_cursor() == "run pkg-config"
 
 
-async def test_brackets_step_on_the_ladder_and_the_card_says_what_is_wider(
+async def test_brackets_step_to_the_next_choice_and_the_card_says_what_is_wider(
     bench: ReviewBench,
 ) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("j", "j", "j", "j", "]", "]", "]", "[")
 
-        assert bench.rung() == 1
+        assert bench.chosen() == 1
         assert "read /etc/ssl/*" in bench.text("#card")
         assert "Also 2 files that were not seen." in bench.text("#card")
 
 
-async def test_a_click_on_a_rung_chooses_it(bench: ReviewBench) -> None:
+async def test_a_click_on_a_choice_chooses_it(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("j", "j", "j")
         card = bench.text("#card").splitlines()
@@ -85,7 +85,7 @@ async def test_a_click_on_a_rung_chooses_it(bench: ReviewBench) -> None:
 
         await pilot.click("#card", offset=(6, row + 1))
 
-        assert bench.rung() == 1
+        assert bench.chosen() == 1
 
 
 async def test_undo_and_redo_go_back_to_what_they_were_about(bench: ReviewBench) -> None:
@@ -235,7 +235,7 @@ async def test_what_cannot_do_anything_is_greyed_out(bench: ReviewBench) -> None
         await pilot.press("j", "a")
 
         assert screen.check_action("undo", ()) is True
-        assert screen.check_action("step", (1,)) is None  # One rung.
+        assert screen.check_action("step", (1,)) is None  # One choice.
 
 
 async def test_every_key_has_an_id_and_a_tooltip_and_is_in_the_palette(bench: ReviewBench) -> None:

@@ -101,7 +101,7 @@ def test_hostile_names(
     name = encode(b"\x1b[2J\n\xffrisk: low" + "\u202e漢字[b]".encode() * 12)
     choice = Choice(f"read {name}", (Rule(Kind.READ, name),), widening=name)
     hostile = dataclasses.replace(
-        proposals[0], crate=name, title=f"read {name}", ladder=(choice,), notes=(name,)
+        proposals[0], crate=name, title=f"read {name}", choices=(choice,), notes=(name,)
     )
 
     assert snap_compare(make_bench([hostile]).app, run_before=pressing("n"), terminal_size=SMALL)

@@ -155,7 +155,7 @@ class InboxScreen(Screen[None]):
             self.app.push_screen(ChangesScreen(comparison))
 
     def action_step(self, by: int) -> None:
-        """Choose another rung of the ladder."""
+        """Choose a wider or a narrower rule."""
         if self._tree.proposal is not None:
             self._agenda.step(self._tree.proposal, by)
             self._show_step()
@@ -215,7 +215,7 @@ class InboxScreen(Screen[None]):
         self._show_card()
 
     @on(Sheet.Clicked, "#card")
-    def _choose_rung(self, clicked: Sheet.Clicked) -> None:
+    def _choose_clicked(self, clicked: Sheet.Clicked) -> None:
         if self._tree.proposal is not None:
             self._agenda.choose(self._tree.proposal, clicked.target)
             self._show_step()

@@ -50,7 +50,7 @@ class CardSubject:
     """A proposal and the state of its decision."""
 
     proposal: Proposal
-    rung: int  # Index into the ladder.
+    chosen: int  # Index into its choices.
     answer: Answer
     elsewhere: int = 0  # How many other crates ask for the same.
 
@@ -61,7 +61,7 @@ def card_lines(
     """Yield the card of a proposal, else of a crate, else of an empty list."""
 
     def subject(each: Proposal) -> CardSubject:
-        return CardSubject(each, agenda.rung(each), agenda.answer(each))
+        return CardSubject(each, agenda.chosen(each), agenda.answer(each))
 
     comparison = agenda.comparison(group)
     if proposal is not None:
@@ -109,15 +109,15 @@ def proposal_lines(
         yield from hanging(
             (("e ", "accent"),), f"answers for all: also asked by {crates}", "", cells
         )
-    if any(choice.rules or choice.preset for choice in proposal.ladder):
+    if any(choice.rules or choice.preset for choice in proposal.choices):
         yield Line()
-        yield Line((("Rule", "heading"),), _ladder_keys(subject))
-        for number, choice in enumerate(proposal.ladder):
-            yield from _rung_lines(
+        yield Line((("Rule", "heading"),), _choice_keys(subject))
+        for number, choice in enumerate(proposal.choices):
+            yield from _choice_lines(
                 choice,
                 number,
                 cells,
-                chosen=number == subject.rung,
+                chosen=number == subject.chosen,
                 asked=proposal.reason is Reason.ASKED,
             )
     if proposal.evidence:
@@ -158,15 +158,15 @@ def _risk_lines(proposal: Proposal, cells: int) -> Iterator[Line]:
         lead = ((" " * sum(len(text) for text, _ in lead), ""),)
 
 
-def _ladder_keys(subject: CardSubject) -> tuple[Piece, ...]:
-    if len(subject.proposal.ladder) < 2:
+def _choice_keys(subject: CardSubject) -> tuple[Piece, ...]:
+    if len(subject.proposal.choices) < 2:
         return ()
-    narrower = "accent" if subject.rung > 0 else "muted"
-    wider = "accent" if subject.rung < len(subject.proposal.ladder) - 1 else "muted"
+    narrower = "accent" if subject.chosen > 0 else "muted"
+    wider = "accent" if subject.chosen < len(subject.proposal.choices) - 1 else "muted"
     return (("[", narrower), (" narrower   ", "muted"), ("]", wider), (" wider", "muted"))
 
 
-def _rung_lines(
+def _choice_lines(
     choice: Choice, number: int, cells: int, *, chosen: bool, asked: bool
 ) -> Iterator[Line]:
     lead: tuple[Piece, ...] = (("● " if chosen else "○ ", "accent" if chosen else "muted"),)
