@@ -213,7 +213,7 @@ def three_ways(before: Collection[str], after: Collection[str]) -> str:
 
 
 def verdict(steps: Mapping[str, Step], *, is_changed: bool) -> str:
-    """Say whether it went as an update should, or what did not."""
+    """Tell whether it went as an update should, or what did not."""
     changed = NOT_REVIEWED if is_changed else OK  # No build script is left in the newer one.
     expected = {"learn": OK, "check": changed, "review": OK, "ci": OK, "check after": OK}
     wrong = [name for name, code in expected.items() if steps[name].code != code]

@@ -60,12 +60,12 @@ class Arguments:
 
     @property
     def can_report(self) -> bool:
-        """Say whether Cargo can report in JSON without the user noticing, or does so anyway."""
+        """Tell whether Cargo can report in JSON without the user noticing, or does so anyway."""
         is_json = all(each.startswith("json") for each in self.message_format.split(","))
         return self.command in _REPORTING and (is_json or not self.message_format)
 
     def keeps_going(self, cargo_version: str) -> bool:
-        """Say whether Cargo goes on when a build script fails, or can be told to."""
+        """Tell whether Cargo goes on when a build script fails, or can be told to."""
         if self.command not in _GOING_ON:
             return False
         return _GO_ON in _before_program(self.words) or _is_known(cargo_version)
@@ -85,7 +85,7 @@ class Arguments:
 
     @property
     def is_testing(self) -> bool:
-        """Say whether it is a command that builds tests and runs them, in no special format."""
+        """Tell whether it is a command that builds tests and runs them, in no special format."""
         return self.command in _TESTING and not self.message_format
 
     def surveys(self, cargo_version: str, *, fails: bool) -> dict[tuple[str, ...], bool]:
@@ -169,7 +169,7 @@ def parse(words: Sequence[str], *, default: Sequence[str]) -> Arguments:
 
 
 def _is_known(cargo_version: str) -> bool:
-    """Say whether this Cargo has a stable `--keep-going`; empty is one that tells no version."""
+    """Tell whether this Cargo has a stable `--keep-going`; an empty version is unknown."""
     return bool(cargo_version) and sort_key(cargo_version) >= sort_key(_GOES_ON_SINCE)
 
 

@@ -140,7 +140,7 @@ class CargoProcess:
         )
 
     def _has_told_all(self, exit_code: int) -> bool:
-        """Say whether Cargo has reported every run, fresh ones too."""
+        """Tell whether Cargo has reported every run, fresh ones too."""
         if self._messages is None or self._messages.is_unclear:
             return False
         return exit_code == 0 or (self._keeps_going and exit_code == _CARGO_FAILED)
@@ -243,7 +243,7 @@ class CargoProcess:
                 return True
 
     def _sort(self, piece: bytes | None) -> None:
-        """Pass on what Cargo wrote to its standard output but for messages; None is the end."""
+        """Pass on Cargo's standard output without its JSON messages; None is the end."""
         if self._messages is None:
             self._write(piece or b"")
             return

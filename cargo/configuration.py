@@ -42,7 +42,7 @@ class _Layer:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What Cargo would do of its own accord."""
+    """Cargo's own configuration, as far as it matters here."""
 
     rustc_wrapper: str  # Program that Cargo would call rustc through; empty for none.
     targets: tuple[str, ...]  # `build.target`: what is built for where no `--target` is given.
@@ -145,7 +145,7 @@ def _foreign(program: str, environment: Mapping[str, str]) -> str:
 
 
 def _files(folder: Path, cargo_home: Path) -> Iterator[Path]:
-    """Yield the configuration files, the one that counts most first."""
+    """Yield the configuration files, the one with the highest precedence first."""
     seen = set()
     for place in (*(parent / ".cargo" for parent in (folder, *folder.parents)), cargo_home):
         for name in ("config", "config.toml"):  # Where both exist Cargo reads the older name.

@@ -86,7 +86,7 @@ class MessageStream:
         self._pieces, self._size, self._start, self._is_text = [], 0, b"", False
 
     def _takes(self, line: bytes) -> bool:
-        """Say whether `line` is a message of Cargo's; note the run that it is about."""
+        """Tell whether `line` is a message of Cargo's; note the run that it is about."""
         if not line.startswith(_HEAD):
             return False
         try:

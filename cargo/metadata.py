@@ -110,7 +110,7 @@ def read(
     targets: Sequence[str] = (),
     flags: Sequence[str] = (),
 ) -> Metadata:
-    """Ask Cargo, as a command that is run in `folder` would.
+    """Run `cargo metadata`, as a command in `folder` would.
 
     `targets` are the triples that are built for besides the host. `flags` are passed on: features,
     `--locked`, `--offline`, `--frozen`, `--config`, `-Z`. Like any command of Cargo's this
@@ -182,7 +182,7 @@ def _metadata(described: Any) -> Metadata:  # noqa: ANN401 - JSON
 
 
 def _hint(said: str) -> str:
-    """Say how to go on where Cargo does not; empty where its own words must suffice."""
+    """Return a hint for a failure of Cargo; empty where its own message has to do."""
     if "--locked was passed" in said or "--frozen was passed" in said:
         return "Run `cargo check`, which completes Cargo.lock, and commit what changed in it."
     if "lock file version" in said:

@@ -104,7 +104,7 @@ def combined(contexts: Iterable[Iterable[Pending]]) -> list[Pending]:
 
 
 def stale(projects: Sequence[Project], policy: Policy, snapshots: Snapshots) -> StaleEntries:
-    """Find what is kept without need; the projects are one workspace in several contexts."""
+    """Find the entries that nothing needs; the projects are one workspace in several contexts."""
     locked = {(each.name, each.version, each.source) for each in projects[0].lock.packages}
     scripted: set[tuple[str, str, str]] = set()
     plain: set[tuple[str, str, str]] = set()

@@ -53,7 +53,7 @@ def make(
     profile: Literal["learning", "enforcing"],
     rustc_wrapper: str = "",
 ) -> Session:
-    """Put together what supervisors need to know.
+    """Collect what supervisors need to know.
 
     `environment` is the user's; `rustc_wrapper` is what build scripts are to see as RUSTC_WRAPPER.
 
@@ -211,7 +211,7 @@ def _package(
 
 
 def _digest(session: Session, package: SessionPackage) -> str:
-    """Return what changes whenever a run under this session could go another way than before."""
+    """Return a digest that changes whenever a run could behave differently under this session."""
     held_to = package.copy()
     held_to.pop("withheld", None)
     if session["profile"] == "learning":

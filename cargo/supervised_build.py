@@ -1,4 +1,4 @@
-"""A build held to its grants, from a project and a policy to the recordings of its scripts."""
+"""A build in which every script runs under a supervisor, from a project to its recordings."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _FOLDERS: dict[Profile, Literal["learn", "ci"]] = {"learning": "learn", "enforci
 
 @dataclass(frozen=True, slots=True)
 class SupervisedBuildResult:
-    """How a held build went."""
+    """How such a build went."""
 
     finished: CargoResult
     units: tuple[Unit, ...]  # The runs that took part, fresh ones too, with their recordings.
 
 
 class SupervisedBuild:
-    """One held build; `interrupt` may be called from anywhere while `run` blocks.
+    """One build; `interrupt` may be called from anywhere while `run` blocks.
 
     Making it writes nothing but an empty folder. It can be run once.
     """

@@ -24,7 +24,7 @@ _KEPT = "buildperm-earlier"
 
 
 class Survey:
-    """Goes after one run of Cargo; `earlier` are copies of recordings that were made anew."""
+    """Completes one run of Cargo; `earlier` are copies of recordings that it replaced."""
 
     def __init__(
         self, target_directory: Path, start: Callable[[Sequence[str], bool], CargoProcess]

@@ -52,7 +52,7 @@ class TargetDirectory:
 
     @property
     def stub(self) -> Path:
-        """Return the stub, but for its last line."""
+        """Return the stub without its last line."""
         return self.folder / "buildperm-stub"
 
     @property
@@ -203,7 +203,7 @@ def _unusable(folder: Path, error: OSError) -> BuildpermError:
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
-    """Write so that a reader, or a kill, finds the old content or the new, never half."""
+    """Write atomically: a reader finds the old content or the new, even after a kill."""
     descriptor, new = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
     try:
         with open(descriptor, "wb") as file:

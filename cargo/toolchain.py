@@ -38,7 +38,7 @@ class Toolchain:
     rustc_version: str
 
     def environment(self, base: Mapping[str, str]) -> dict[str, str]:
-        """Return `base` so changed that whatever is run finds this tool chain and no proxy."""
+        """Return `base`, changed to make every program find this tool chain and no proxy."""
         environment = dict(base)
         environment.pop("CARGO", None)  # Cargo believes it before its own path.
         environment["PATH"] = self.path(base.get("PATH", os.defpath))

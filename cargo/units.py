@@ -248,7 +248,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _is_stub(program: Path, stub: bytes) -> bool:
-    """Tell whether a program is the stub of today, and what it stands for is there."""
+    """Tell whether a program is the current stub, with the build script behind it."""
     try:
         with program.open("rb") as file:
             text = file.read(len(stub) + 4096)
@@ -263,7 +263,7 @@ def _is_file(folder: Path, name: bytes) -> bool:
 
 
 def _read(folder: Path, session: Session) -> Unit | None:
-    """Read head and tail of a recording; None if it is incomplete or made under other terms."""
+    """Read head and tail of a recording; None if it is incomplete or of another session."""
     try:
         with (folder / "buildperm" / "recording.jsonl").open("rb") as file:
             header: Any = json.loads(file.readline())

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def check(
     project: Project, policy: Policy, places: Mapping[str, bytes], document: Mapping[str, Any]
 ) -> None:
-    """Make sure that no two packages may write the same, unless that is said to be meant.
+    """Make sure that no two packages may write the same place, unless `shared` declares it.
 
     Args:
         project: Whose packages.

@@ -1,4 +1,4 @@
-"""Allowances: what one table of grants comes to, asked whether it holds a rule of another one."""
+"""Allowances: what one table of grants allows, to compare it with the rules of another table."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _REVIEWED = "0.0.0"  # Any version: as if a person had seen that one.
 
 
 class RuleSet:
-    """Rules, asked whether one of them covers all that another rule does."""
+    """Rules that can tell whether one of them covers everything another rule does."""
 
     def __init__(self, rules: Iterable[Rule], keys: Collection[str] = ()) -> None:
-        """Prepare to ask; `keys` are exact paths that hold keys here: no wildcard opens them."""
+        """Take the rules; `keys` are the exact paths of keys here, which no wildcard opens."""
         self._keys = keys
         self._rules = frozenset(rules)
         self._wide: dict[Kind, list[str]] = {}

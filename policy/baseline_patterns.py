@@ -1,4 +1,4 @@
-"""The baseline's patterns, made ready to be asked about many targets."""
+"""The baseline's patterns, prepared once to match many targets."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _COMMIT_SHOWN = 9  # Digits, as git shows it.
 
 
 def from_version(before: Snapshot | None, version: str) -> Causes:
-    """Say whether this version differs from the one that was reviewed last, if any was."""
+    """Tell whether this version differs from the one that was reviewed last, if any was."""
     if before is None:
         yield Cause.NEW, "no build script of it was ever reviewed"
     elif before.version != version:
@@ -110,7 +110,7 @@ def _access(seen: SeenAccess) -> Access:
 
 
 def _sensitive(seen: SeenAccess) -> str:
-    """Return again what folding returned when it was seen."""
+    """Return the reason that folding gave when the access was seen."""
     if seen.kind is Kind.DIRECTIVE:
         return "forbidden" if _is_forbidden(seen.target) else ""
     return why_sensitive(seen.kind, seen.target)

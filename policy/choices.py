@@ -81,13 +81,13 @@ def for_writes(group: Sequence[Access]) -> list[Choice]:
 
 
 def _with_content(exact: Choice, group: Iterable[Access]) -> Choice:
-    """Grant a folder that is to be made with what is in it: an exact rule is one for a file."""
+    """Grant a folder to be created together with its content: an exact rule covers a file only."""
     folders = sorted({f"{_portable(each.target)}/**" for each in group if each.is_folder})
     return _by_folder(exact, Kind.WRITE, folders, "")
 
 
 def _by_folder(exact: Choice, kind: Kind, folders: list[str], widening: str) -> Choice:
-    """Put `folders`, each as `FOLDER/**`, in place of the rules that they cover, if they can be."""
+    """Replace rules by the `FOLDER/**` that covers them, where that can be granted."""
     whole = PatternSet(folders)
     left = [rule for rule in exact.rules if not whole.covers(rule.pattern)]
     rules = tuple(sorted((*(Rule(kind, folder) for folder in folders), *left)))
@@ -127,7 +127,7 @@ def for_variables(group: Sequence[Access]) -> list[Choice]:
 
 
 def for_hosts(group: Sequence[Access]) -> list[Choice]:
-    """Allow these hosts; a wider rule for a way out is written by hand."""
+    """Allow these hosts; a wider rule for the network has to be written by hand."""
     return [exactly(Kind.NET, group)]
 
 
@@ -150,7 +150,7 @@ def folder_of_read(targets: Iterable[str]) -> Callable[[str], str]:
 
 
 def _depth(target: str) -> int:
-    """Return how many components the widest folder has that may be granted around a target."""
+    """Return the number of components of the widest folder that may be granted around a target."""
     output = _OUTPUT_FOLDER.match(target)
     if output:
         return output[0].count("/") + 1
@@ -205,7 +205,7 @@ def _exact_title(kind: Kind, count: int) -> str:
 
 
 def _portable(target: str) -> str:
-    """Replace what is another on the next machine or with the next build: profile and hashes."""
+    """Replace what differs on other machines or in other builds: profile and hashes."""
     target = _BUILD_OUTPUT.sub(r"\1/**\2", target)
     return _HASH.sub("*", target) if target.startswith("$TARGET_DIR/") else target
 

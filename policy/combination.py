@@ -1,4 +1,4 @@
-"""Several runs of build scripts seen as one: of one crate's in several contexts, or of the same."""
+"""Combines runs of a build script: in several contexts, or repeated in the same one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def combine(runs: Iterable[Iterable[Access]]) -> list[Access]:
 
 
 def stable(runs: Sequence[Sequence[Access]]) -> list[Access]:
-    """Return the accesses of several runs of the same unit; those that not all runs had say so."""
+    """Return the accesses of several runs of one unit; mark those that some runs lack."""
     times = Counter(key for run in runs for key in {(one.kind, one.target) for one in run})
     return [
         access

@@ -62,7 +62,7 @@ def added(text: str, crate: tuple[str, ...], said: Mapping[Field, Value]) -> str
 def changed(
     text: str, crate: tuple[str, ...], old: Mapping[Field, Value], new: Mapping[Field, Value]
 ) -> str:
-    """Change those fields of an existing table that are to say something else."""
+    """Change the fields of an existing table that differ."""
     for field in sorted({*old, *new}, key=_rank):
         if old.get(field) != new.get(field):
             text = _with_field(text, crate, field, new.get(field))
@@ -109,7 +109,7 @@ def _with_field(text: str, crate: tuple[str, ...], field: Field, value: Value | 
 
 
 def _replaced(found: Layout, path: tuple[str, ...], value: Value) -> str:
-    """Write another value where one stands."""
+    """Replace a value."""
     text = found.text
     start, end = found.values[path]
     if isinstance(value, str):

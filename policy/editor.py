@@ -97,7 +97,7 @@ def _lines(raw: bytes) -> list[str]:
 
 
 def _said(grants: CrateGrants) -> dict[Field, str | list[str]]:
-    """Write grants as the fields of a crate's table; what is empty has none."""
+    """Write grants as the fields of a crate's table, without those that are empty."""
     said: dict[Field, str | list[str]] = {
         ("reviewed",): sorted(grants.reviewed, key=sort_key),
         ("presets",): sorted(grants.presets),
@@ -118,7 +118,7 @@ def _check(
     home: tuple[str, ...],
     path: Path,
 ) -> None:
-    """Read an edit back: it must say what was asked for, and all else as before."""
+    """Parse the edited text, and make sure that it differs only where it was meant to."""
     text, edited = manifest.parse(after, path)
     policy = manifest.policy(text, edited, path)
     if policy != expected or _without(edited, home) != _without(document, home):

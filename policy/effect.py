@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class EffectDifference:
-    """One thing that is otherwise with the change."""
+    """One item that differs with the change."""
 
     item: str
     before: str  # Empty where it was not there.
@@ -33,7 +33,7 @@ def compare(
     *,
     group: Callable[[str], str],
 ) -> Effect:
-    """Compare a changed run with two that are not: each item that they have, with what it is like.
+    """Compare a changed run with two unchanged ones, item by item.
 
     `group` says what an item belongs to. Where the unchanged runs do not have the same items of a
     group, as with temporary files of random names, a new one of that group tells nothing.

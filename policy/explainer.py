@@ -71,7 +71,7 @@ class Explainer:
         is_free: bool = False,
         handed_over: Collection[str] = (),
     ) -> Explanation:
-        """Say what becomes of an access.
+        """Explain why an access is allowed or refused.
 
         Args:
             kind: Of the access.

@@ -67,7 +67,7 @@ class _AccessBuilder:
 
 
 def fold(recording: Recording) -> list[Access]:
-    """Fold all events of `recording`, in the order in which things happened first."""
+    """Fold all events of `recording`, in the order of their first occurrence."""
     folding = _EventFolding(recording)
     for event in recording.events:
         folding.add(event)
@@ -160,7 +160,7 @@ class _EventFolding:
             self._tally(event, event.pid, Kind.WRITE, target, outcome, example)
 
     def _judge(self, kind: Kind, target: str, path: bytes, *, refused: bool) -> None:
-        """Say of an access that it is sensitive for what was found on this machine."""
+        """Mark an access as sensitive where something found on this machine makes it so."""
         tally = self._tallies[kind, target]
         if tally.sensitive:
             return
@@ -318,7 +318,7 @@ class _EventFolding:
         return target
 
     def _read_target(self, path: bytes) -> str:
-        """Name what lies in the package's folder, and is not its own to read, as others name it.
+        """Name a file in the package's folder that is not the package's own, as others name it.
 
         Git's folder of the package alone is called after the package, as the preset `git` does.
         """

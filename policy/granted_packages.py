@@ -18,7 +18,7 @@ _OF_WORKSPACE = "$WORKSPACE"
 
 @dataclass(frozen=True, slots=True)
 class GrantedPackage:
-    """A package in one version, or in all that are alike."""
+    """A package in one version, or in all versions that are treated alike."""
 
     name: str
     version: str  # One that stands for them.
@@ -40,7 +40,7 @@ class GrantedPackage:
 
 
 class Tables:
-    """The tables of one policy, asked for packages."""
+    """The grant tables of one policy, looked up by package."""
 
     def __init__(self, policy: Policy, folders: Collection[str] | None = None) -> None:
         """Prepare to ask.

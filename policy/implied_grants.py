@@ -1,4 +1,4 @@
-"""Implied grants: which grant allows an access without saying exactly so."""
+"""Implied grants: which wider grant allows an access."""
 
 from __future__ import annotations
 

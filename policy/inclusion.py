@@ -69,7 +69,7 @@ class _Automaton:
         self.unnamed[at] = (False, self.add())
 
     def apart(self) -> int:
-        """Go on in a state of its own, and return the one before: what follows may loop."""
+        """Add a state, and return the one before it: what follows may loop."""
         at = self.last
         self.free[at].append(self.add())
         return at

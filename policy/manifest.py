@@ -107,12 +107,12 @@ def parse(raw: bytes, path: Path) -> tuple[str, dict[str, Any]]:
     except ParseError as error:
         raise BuildpermError(
             f"{path}:{error.line}: broken TOML: {printable(str(error))}",
-            hint=f"Mend line {error.line}; `cargo metadata` complains about the same place.",
+            hint=f"Fix line {error.line}; `cargo metadata` reports the same place.",
         ) from error
     except (TOMLKitError, RecursionError) as error:
         raise BuildpermError(
             f"{path}: broken TOML: {printable(str(error))}",
-            hint="Mend the file; `cargo metadata` complains about the same place.",
+            hint="Fix the file; `cargo metadata` reports the same place.",
         ) from error
 
 

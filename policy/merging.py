@@ -61,7 +61,7 @@ def granted(
 
 
 def pruned(had: CrateGrants, decided: Iterable[Decided]) -> CrateGrants:
-    """Take away what was found unused or dormant and denied; no denial is left behind."""
+    """Remove unused and dormant grants that were denied, and store no denial for them."""
     for proposal, decision in decided:
         is_granted = proposal.reason in (Reason.UNUSED, Reason.DORMANT)
         if not is_granted or decision.answer is not Answer.DENY:
@@ -101,7 +101,7 @@ def merged(had: CrateGrants, decided: Iterable[Decided]) -> CrateGrants:
 
 
 def is_settled(proposal: Proposal, decision: Decision) -> bool:
-    """Tell whether nothing is left to say.
+    """Tell whether nothing is left to decide.
 
     What is no question never waits for an answer; nor do system calls, which are only shown.
     """
@@ -128,7 +128,7 @@ def dormant(grants: CrateGrants, revision: str) -> frozenset[Rule]:
 
 
 def _counts(had: CrateGrants, now: CrateGrants, revision: str, about: Sequence[Decided]) -> bool:
-    """Tell whether a revision counts as reviewed: all is said, and a person weighed its risks.
+    """Tell whether a revision counts as reviewed: all is decided, and a person weighed the risks.
 
     Risky grants hold for reviewed versions only. A version that asks for nothing, or for what a
     batch may allow, must not get those of its predecessors, or of the version beside it, by the
@@ -180,7 +180,7 @@ def exactly(accesses: Iterable[Access]) -> frozenset[Rule]:
 
 
 def within(rule: Rule, other: Rule) -> bool:
-    """Tell whether a rule is surely about nothing that the other one is not about, too."""
+    """Tell whether a rule certainly covers nothing that the other one does not."""
     if rule == other:
         return True
     covered = is_literal(rule.pattern) and matches(other.pattern, rule.pattern)

@@ -35,7 +35,7 @@ def _spread(head: str, pattern: str) -> list[str]:
 
 
 def _meet(first: tuple[str, ...], second: tuple[str, ...]) -> bool:
-    """Tell whether two cut-up patterns can be walked through side by side."""
+    """Tell whether two patterns, split into parts, can match the same text."""
     later: list[bool] = []  # For the next part of `first`: from each part of `second` on.
     for i in range(len(first), -1, -1):
         one = first[i] if i < len(first) else ""

@@ -1,4 +1,4 @@
-"""Many patterns asked at once: what a hundred thousand targets are held against."""
+"""Many patterns as one, fast enough to match a hundred thousand targets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from buildperm.tracer.notation import encode
 
 
 class PatternSet:
-    """Patterns of one kind; asking costs the depth of the target, rarely the number of patterns."""
+    """Patterns of one kind; a lookup costs the target's depth, rarely the number of patterns."""
 
     __slots__ = ("_anywhere", "_children", "_folders", "_heads", "_literals", "_others")
 

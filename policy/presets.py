@@ -51,7 +51,7 @@ NAMES = tuple(PRESETS)
 
 
 def expand(names: frozenset[str] | tuple[str, ...]) -> frozenset[Rule]:
-    """Return the rules of all presets called by `names`.
+    """Return the rules of all presets in `names`.
 
     Raises:
         KeyError: There is no preset of a name; grants are read with their names checked.

@@ -1,4 +1,4 @@
-"""Proposals that are no question: what a person should hear about a crate all the same.
+"""Proposals that inform more than they ask: what is covered, dormant, new, or was never run.
 
 Accesses that are new but granted already by something wider, grants that nothing uses any more,
 and build scripts that are new and stay within the baseline.
@@ -36,7 +36,7 @@ def covered(
     denials: Iterable[Rule] = (),
     presets: Collection[str] = (),
 ) -> list[Proposal]:
-    """Tell what is new and was granted beforehand, once for each grant that is wider than it.
+    """Propose what is new but granted beforehand, once for each wider grant.
 
     So nothing hides behind a wide grant. What a grant says exactly is no news.
 
@@ -157,7 +157,7 @@ def _dormant(crate: str, version: str, rule: Rule, grants: CrateGrants) -> Propo
 
 
 def newcomer(crate: str, version: str, way: Sequence[str]) -> Proposal:
-    """Tell of a build script that is new and asks for nothing.
+    """Inform about a new build script that asks for nothing.
 
     Args:
         crate: Its key in Cargo.toml.
@@ -181,7 +181,7 @@ def newcomer(crate: str, version: str, way: Sequence[str]) -> Proposal:
 
 
 def unrun(crate: str, version: str, way: Sequence[str], commands: Iterable[str]) -> Proposal:
-    """Tell of a build script that nobody has seen run: no build that was recorded needs it.
+    """Inform about a build script that never ran: no recorded build needs it.
 
     Args:
         crate: Its key in Cargo.toml.

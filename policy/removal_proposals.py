@@ -21,7 +21,7 @@ from buildperm.policy.rule import Rule
 from buildperm.policy.snapshot import SeenAccess
 from buildperm.policy.undecided_accesses import is_settled
 
-EITHER = "To deny removes it from Cargo.toml; to allow keeps it."
+EITHER = "Denying removes it from Cargo.toml; allowing keeps it."
 _USELESS = "All of it: no run has made use of it."
 NOT_LOCKED = "is not in Cargo.lock any more"
 

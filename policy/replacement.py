@@ -13,7 +13,7 @@ from buildperm.errors import BuildpermError
 def replace_file(
     path: Path, before: bytes | None, after: bytes, *, changed_hint: str, failed_hint: str
 ) -> None:
-    """Make the file at `path` hold `after` if it still holds `before`.
+    """Replace the content `before` of the file at `path` by `after`.
 
     Mode and owner stay; a symbolic link to a file is followed, not replaced.
 

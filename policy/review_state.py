@@ -235,7 +235,7 @@ class Review:
         return bool(self._undone)
 
     def add(self, proposals: Iterable[Proposal]) -> None:
-        """Take in, undecided, what came up since the review began; what it has already stays."""
+        """Add new proposals as undecided; those that are there already stay as they are."""
         everything = _told_apart((*self.proposals, *proposals))
         new = [proposal for proposal in everything if proposal.id not in self._by_id]
         self._by_id |= {proposal.id: proposal for proposal in new}
@@ -352,7 +352,7 @@ class Review:
         )
 
     def _change(self, wanted: Mapping[str, Decision]) -> JournalEntry | None:
-        """Make a step of what really changes."""
+        """Make a step of the decisions that really change."""
         changes = {each: new for each, new in wanted.items() if self._decisions[each] != new}
         if not changes:
             return None

@@ -86,7 +86,7 @@ def by_context(sightings: Iterable[SnapshotRun]) -> tuple[SnapshotRun, ...]:
 
 
 def compare(previous: Snapshot | None, now: Snapshot) -> SnapshotDifference:
-    """Tell what is new, gone and the same, each run beside the last one for the same context.
+    """Find what is new, gone and the same, each run compared with the last one of its context.
 
     A context without an earlier run stands beside all earlier runs together. What is new in one
     context is new, even if it was known from another; what is still seen in one is not gone.

@@ -53,7 +53,7 @@ def to_grant(rule: Rule, *, reason: str) -> Violation | None:
 
 
 def to_sharing(rule: Rule) -> Violation | None:
-    """Say why what `rule` allows to be written cannot be meant for several crates.
+    """Say why several crates cannot share the places that `rule` lets them write.
 
     It grants nothing: whether it is in the sensitive tier is for the grants themselves to say.
     """
@@ -63,7 +63,7 @@ def to_sharing(rule: Rule) -> Violation | None:
 
 
 def to_denial(rule: Rule) -> Violation | None:
-    """Say why `rule` cannot be read as a pattern at all; as a denial nothing is too wide."""
+    """Say why `rule` is no valid pattern; no denial is too wide."""
     if not rule.pattern:
         return Violation("the pattern is empty", "Remove it.")
     for word in _WORD.finditer(rule.pattern):
@@ -81,7 +81,7 @@ def _is_path(pattern: str) -> bool:
 
 
 def _spelling(pattern: str) -> Violation | None:
-    """Object to text that the notation would have written otherwise: it would match nothing."""
+    """Refuse text that the notation writes in another way: it would match nothing."""
     canonical = ""
     at = 0
     for plain in (*re.finditer(rf"{_TOKEN.pattern}|{_WILD.pattern}", pattern), None):
@@ -114,7 +114,7 @@ def _unknown_token(word: re.Match[str]) -> Violation:
 
 
 def _form(pattern: str) -> Violation | None:
-    """Object to a path that is not absolute, or not in its shortest form."""
+    """Refuse a path that is not absolute, or not in its shortest form."""
     head, *components = pattern.split("/")
     if head.startswith("~"):
         return Violation("`~` is not expanded", "Write `$HOME` instead.")

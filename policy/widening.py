@@ -216,7 +216,7 @@ def _of_crate(meant: Collection[_PackageDifference]) -> Iterator[WiderGrant]:
 
 
 def _of_values(table: CrateGrants, meant: Collection[_PackageDifference]) -> Iterator[WiderGrant]:
-    """Yield the variables whose values are handed over by now though they hold a secret."""
+    """Yield the variables that are now passed on although their values hold a secret."""
     found: dict[str, set[str]] = {}
     for each in meant:
         for entry, name in each.beyond.values:

@@ -1,4 +1,4 @@
-"""Write conflicts: where two crates may write the same, which a person has to have meant.
+"""Write conflicts: places that two crates may write, which `shared` has to declare.
 
 Build scripts run side by side, and each could change what the other has made: a folder that is
 granted to both is a way from one crate to the other. A pair is meant where what both may write lies
@@ -48,7 +48,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Two crates that may write the same, and nobody says that it is meant."""
+    """Two crates that may write the same place, which no `shared` entry declares."""
 
     first: Claim
     second: Claim
@@ -95,7 +95,7 @@ def claims(policy: Policy) -> Iterator[Claim]:
 
 
 def is_own(pattern: str) -> bool:
-    """Tell whether a pattern means another place for each crate."""
+    """Tell whether a pattern means a different place for each crate."""
     return pattern.partition("/")[0] in _OWN
 
 

@@ -42,7 +42,7 @@ class ProposalGroup:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What no other group has."""
+        """A key that no other group has."""
         return self.crate, self.version
 
 

@@ -49,7 +49,7 @@ class BuildProgress:
 
     @property
     def is_live(self) -> bool:
-        """Say whether there is a terminal to draw on."""
+        """Tell whether there is a terminal to draw on."""
         return self._console.is_terminal and not self._console.is_dumb_terminal
 
     def __enter__(self) -> Self:

@@ -1,6 +1,6 @@
-"""Lines on the standard streams: data on standard output, talk on standard error.
+"""Lines on the standard streams: results on standard output, messages on standard error.
 
-Whatever others have named is fit for a terminal here, whoever calls.
+Every line is made printable here, whoever calls.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _CODES: Final[dict[Emphasis, int]] = {"bold": 1, "red": 31, "green": 32}  # ECMA
 
 
 def print_line(line: str, *, emphasis: Emphasis | None = None) -> None:
-    """Write a line of data; emphasis is for a terminal only."""
+    """Print a line of the result; emphasis is for a terminal only."""
     text = log_line(line)
     if emphasis is not None and sys.stdout.isatty():
         text = f"\x1b[{_CODES[emphasis]}m{text}\x1b[0m"
@@ -24,17 +24,17 @@ def print_line(line: str, *, emphasis: Emphasis | None = None) -> None:
 
 
 def print_message(line: str) -> None:
-    """Write a line of talk."""
+    """Print a message."""
     sys.stderr.write(f"{log_line(line)}\n")
     sys.stderr.flush()
 
 
 def print_warning(line: str) -> None:
-    """Write a line of talk about what may make the data wrong."""
+    """Print a warning: something may make the result wrong."""
     print_message(f"warning: {line}")
 
 
 def write(text: str) -> None:
-    """Write data as it is: a diff, or what was made fit before."""
+    """Write text as it is: a diff, or what was made printable before."""
     sys.stdout.write(text)
     sys.stdout.flush()

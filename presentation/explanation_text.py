@@ -38,7 +38,7 @@ def preset_text(name: str) -> str:
 
 
 def verdict_text(crate: str, kind: Kind, target: str, explanation: Explanation) -> str:
-    """Say whether a crate may do something, and why, in one sentence without a full stop."""
+    """Tell whether a crate may do something, and why, in one sentence without a full stop."""
     who, what = f"`{shown(crate)}`", action_text(kind, [target])
     match explanation:
         case AllowedByBaseline(pattern, ""):

@@ -34,7 +34,7 @@ class Failure:
 
 
 class Progress(Protocol):
-    """Hears how far a verifying run has come."""
+    """Receives the progress of a verifying run."""
 
     def __call__(self, done: int, total: int, crate: str, /) -> bool:
         """Show it, and return whether anybody is still waiting for the outcome."""
@@ -91,4 +91,4 @@ class FrontEnd(Protocol):
     """Asks a person: on the screens, or in plain text."""
 
     def conduct(self, session: ReviewSession, /) -> ReviewEnd:
-        """Ask until the person has had enough; return what is to be done."""
+        """Ask until all is decided or the person stops; return what is to be done."""

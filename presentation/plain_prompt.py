@@ -96,7 +96,7 @@ class PlainPrompt:
     """The front end in plain text, on standard input and standard error."""
 
     def conduct(self, session: ReviewSession, /) -> ReviewEnd:
-        """Ask until the person has had enough; return what is to be done."""
+        """Ask until all is decided or the person stops; return what is to be done."""
         return ask(
             session.review,
             preview=session.preview,

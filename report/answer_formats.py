@@ -13,10 +13,10 @@ class CommandResult(Protocol):
     """What a command has found out."""
 
     def lines(self) -> Iterable[str]:
-        """Tell it to people, the verdict first."""
+        """Return lines for people, the verdict first."""
 
     def document(self) -> Mapping[str, object]:
-        """Tell it to machines: everything, with the version of the form."""
+        """Return a document for machines: everything, with the version of the format."""
 
 
 def _text(result: CommandResult) -> str:

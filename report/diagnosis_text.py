@@ -41,11 +41,11 @@ class DiagnosisResult:
     diagnosis: Diagnosis
 
     def lines(self) -> Iterable[str]:
-        """Tell it in plain lines, each of which can be understood by itself."""
+        """Return plain lines, each of which can be understood by itself."""
         return _lines(self.diagnosis)
 
     def document(self) -> dict[str, object]:
-        """Tell it as one document, described by `report/doctor.schema.json`."""
+        """Return one document, described by `report/doctor.schema.json`."""
         return _document(self.diagnosis)
 
 

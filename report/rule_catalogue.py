@@ -114,21 +114,21 @@ CATALOGUE = (
         WIDER_GRANT,
         "WiderGrant",
         "The grants are wider than in the commit that they are compared with.",
-        "With this change a build script may do more, is held by less, or is looked at less, or "
-        "what was granted to one package goes to another one. The change brings its own "
-        "permission along: that it is granted now says nothing.",
-        "Somebody else than its author looks at what is new, and why; that its build script was "
-        "seen doing it is in the difference of buildperm.lock. Who agrees says so with "
-        "`--allow-wider`, or merges in spite of it.",
+        "With this change a build script may do more, is confined or reviewed less, or a grant to "
+        "one package goes to another one. The change brings its own permission along, so the grant "
+        "itself proves nothing.",
+        "Somebody other than its author should look at what is new, and why. The difference of "
+        "buildperm.lock shows what the build script was seen doing. To agree, use `--allow-wider`, "
+        "or merge in spite of this finding.",
         Level.ERROR,
     ),
     RuleText(
         NEWLY_REVIEWED,
         "NewlyReviewed",
         "A build script counts as reviewed since this change.",
-        "The change brings a new entry of buildperm.lock along: its author says to have looked at "
-        "what this build script does. It grants nothing.",
-        "Look at what is new in it, and whether its author is one who may say so.",
+        "The change brings a new entry of buildperm.lock along: its author claims to have looked "
+        "at what this build script does. It grants nothing.",
+        "Look at what is new in it, and whether its author may approve build scripts.",
         Level.NOTE,
     ),
 )

@@ -1,4 +1,4 @@
-"""Where a connection may go: hosts with ports, which addresses are nobody's business, and grants.
+"""Where a connection may go: hosts with ports, addresses that are off limits, and grants.
 
 A target is `example.org:443`, `192.0.2.1:80` or `[2001:db8::1]:80`; names are in lower case and
 addresses in the one form that inet_ntop(3) gives them.

@@ -1,4 +1,4 @@
-"""Containment: a grant of a path opens nothing that a link leads to from there out of its folder.
+"""Containment: a granted path opens nothing outside its folder, wherever links in it lead.
 
 Whoever fills a folder may put a link there: a package's next commit, a build script in an earlier
 run. So what a pattern leads to has to lie, after all links are followed, in the folder that its
@@ -45,7 +45,7 @@ def token_folder(pattern: str, places: Mapping[str, bytes]) -> bytes | None:
 
 
 class Containment:
-    """What may be granted of that which patterns lead to."""
+    """Decides how much of what patterns lead to may be granted."""
 
     def __init__(self, places: Mapping[str, bytes], filled: Iterable[bytes]) -> None:
         """Prepare.

@@ -1,4 +1,4 @@
-"""Tokens that begin by what their services are told by: `ghp_…`, `glpat-…`, `eyJ….….…`.
+"""Tokens that are known by their prefix or form: `ghp_…`, `glpat-…`, `eyJ….….…`.
 
 Part of the supervisor: imports nothing but built-in modules.
 """

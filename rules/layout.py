@@ -1,4 +1,4 @@
-"""Who owns a folder where folders of the system and of people lie in one another.
+"""Who owns a folder where system folders and personal ones are nested.
 
 The deepest owner of a folder decides: a workspace in `/usr/src/app` is not the system's, and the
 Rust tool chain in a home folder is not the home's. This module knows owners by name alone;

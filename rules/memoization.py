@@ -1,4 +1,4 @@
-"""Answers that are kept: each script is given much the same variables as the one before.
+"""Caches answers: each script gets much the same variables as the one before.
 
 Part of the supervisor: imports nothing but built-in modules.
 """
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def memoized(most: int) -> Callable[[Callable[[Key], str]], Callable[[Key], str]]:
-    """Have a function keep its answers; they are all forgotten once there are `most`."""
+    """Cache the answers of a function; all are dropped once there are `most`."""
 
     def decorate(judge: Callable[[Key], str]) -> Callable[[Key], str]:
         known: dict[Key, str] = {}

@@ -1,4 +1,4 @@
-"""Where a link in the sensitive tier leads belongs to the tier as well, but not everything does.
+"""Links in the sensitive tier: their targets belong to the tier as well, with some exceptions.
 
 A link may lead anywhere: to the system's files, to a program of the tool chain, to the folder that
 is being built. Closing those would close the build, and none of them is a secret.

@@ -133,7 +133,7 @@ def run_unconfined(scratch: Path | None = None) -> CanaryRun:
 
 
 def prove(chosen: Runtime, free: CanaryRun, scratch: Path | None = None) -> Proof:
-    """Run the canaries in `chosen`; `free` is the run `run_unconfined` it.
+    """Run the canaries in `chosen`; `free` is the run without a sandbox.
 
     Raises:
         CannotEnforceError: This machine cannot run it.

@@ -78,7 +78,7 @@ def _explained(talk: str) -> str | None:
     if not talk:
         return None
     if "Unknown option" in talk:
-        return f"bubblewrap is too old; it takes version 0.8: {talk}"
+        return f"bubblewrap is too old; version 0.8 is needed: {talk}"
     for marks, way in _REMEDIES:
         if any(mark in talk for mark in marks):
             return f"{talk}: {way}"
@@ -97,13 +97,13 @@ _REMEDIES = (
     (
         ("No permissions to create new namespace", "Creating new namespace failed", "CLONE_NEW"),
         "this user may not make user namespaces: look at kernel.unprivileged_userns_clone and "
-        "user.max_user_namespaces; a container has to be told, as by `--security-opt "
+        "user.max_user_namespaces; in a container, use `--security-opt "
         "seccomp=unconfined` or `--privileged`",
     ),
     (
         ("mount proc", "/proc"),
         "a container that hides parts of /proc lets nobody mount a new one: run it with "
-        "`--security-opt systempaths=unconfined`, or the build outside of it",
+        "`--security-opt systempaths=unconfined`, or build outside of it",
     ),
     (
         ("setuid",),

@@ -82,7 +82,7 @@ def runtimes() -> dict[str, Runtime]:
 
 
 def choose(wanted: str, require: str) -> Runtime:
-    """Return the runtime to use where `wanted` is, at least as strong as `require`.
+    """Return the runtime to use: `wanted`, which has to be at least as strong as `require`.
 
     Args:
         wanted: A name, or `auto` for the strongest that this machine can run.

@@ -186,7 +186,7 @@ class EgressProxy:
             server.close()
 
     def _keep(self, server: Socket) -> None:
-        """Have `close` end a connection to a host."""
+        """Register a connection to a host, which `close` will end."""
         with self._lock:
             self._open.add(server)
             if self._is_closing:

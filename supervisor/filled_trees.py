@@ -1,4 +1,4 @@
-"""Which trees somebody else than the user fills: whoever fills a tree makes the links in it.
+"""Which trees are filled by others than the user, who may put links into them.
 
 Part of the supervisor: standard library only.
 """

@@ -117,7 +117,7 @@ def ruleset(version: int) -> int:
 
 
 def allow(descriptor: int, path: bytes, rights: int, version: int) -> bool:
-    """Let `path`, and all below it if it is a folder, be used with `rights`.
+    """Allow `rights` on `path`, and on everything below it if it is a folder.
 
     No link in `path` is followed: it would be one that a script, running at the same time, has
     made since. Rights that a file cannot have, or that ABI `version` does not know, are left out.

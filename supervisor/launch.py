@@ -69,7 +69,7 @@ _PREFIXES = {sys.base_prefix, sys.base_exec_prefix}
 
 
 class Launch:
-    """Everything that is needed to start one script, ready so that nothing is left to decide."""
+    """Starts one script; everything is decided and prepared before the fork."""
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class Launch:
         return pid
 
     def release(self) -> None:
-        """Let the child go on: the recorder holds it now."""
+        """Let the child continue: the recorder is attached now."""
         try:
             os.write(self._go, b"!")
         except BrokenPipeError:
@@ -136,7 +136,7 @@ class Launch:
         os.close(self._go)
 
     def failure(self) -> str:
-        """Return why the child did not come to execute the program; empty if it did.
+        """Return why the child failed to execute the program; empty if it did not fail.
 
         To be asked after the child has ended or executed.
         """

@@ -159,5 +159,5 @@ class Screens:
     """The front end on the whole terminal."""
 
     def conduct(self, session: ReviewSession, /) -> ReviewEnd:
-        """Ask until the person has had enough; return what is to be done."""
+        """Ask until all is decided or the person stops; return what is to be done."""
         return ReviewApp.of(session).run() or ReviewEnd.KEEP

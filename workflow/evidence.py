@@ -161,7 +161,7 @@ def context_text(context: Context) -> str:
 
 
 def _access(seen: SeenAccess) -> Access:
-    """Make an access again of what a snapshot keeps, as far as possible."""
+    """Rebuild an access from what a snapshot keeps, as far as possible."""
     return Access(
         seen.kind,
         seen.target,

@@ -64,14 +64,14 @@ class GrantOverview:
         )
 
     def lines(self) -> Iterator[str]:
-        """Tell it in plain lines, table by table."""
+        """Return plain lines, table by table."""
         described = GrantDescription(self.manifest_lines, self.changes, is_asked=self.is_asked)
         yield from described.text(self.tables)
         if not self.is_asked:
             yield from _closing(len(self.tables), self.without_grants)
 
     def document(self) -> dict[str, object]:
-        """Tell it in one document."""
+        """Return one document."""
         written = GrantDocument(self.changes, is_asked=self.is_asked)
         return {
             "version": VERSION,

@@ -40,7 +40,7 @@ class _WatchedState:
 
 
 class LockWatch:
-    """One `buildperm watch`: what it has told last, and what the files held then."""
+    """One `buildperm watch`: what it reported last, and what the files held then."""
 
     def __init__(self, *, is_asking: bool, options: Sequence[str]) -> None:
         self._is_asking = is_asking
@@ -49,7 +49,7 @@ class LockWatch:
         self._contents = digests(self._state.files)
 
     def run(self, *, polling: bool) -> int:
-        """Tell of changes until it is interrupted or its terminal is gone.
+        """Report changes until it is interrupted or its terminal is gone.
 
         Args:
             polling: Look once a second instead of being told by the kernel.
@@ -72,7 +72,7 @@ class LockWatch:
                     return ExitCode.OK
 
     def _compare(self) -> None:
-        """Tell what there is to review now, if the content of a file has changed."""
+        """Report what there is to review now, if the content of a file has changed."""
         contents = digests(self._state.files)
         changed = [file for file in contents if contents[file] != self._contents.get(file)]
         if not changed:
@@ -91,7 +91,7 @@ class LockWatch:
         self._tell(what, is_new=not self._state.work <= before.work)
 
     def _look_again(self) -> None:
-        """Look until nothing changes meanwhile: Cargo may write to Cargo.lock itself."""
+        """Look until nothing changes in between: Cargo may write to Cargo.lock itself."""
         for _ in range(_MOST_LOOKS):
             before = digests(self._state.files)
             self._state = _look()

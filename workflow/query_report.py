@@ -87,7 +87,7 @@ class QueryReport:
         return is_allowed(self.result.explanation)
 
     def lines(self) -> Iterator[str]:
-        """Answer in plain lines, the verdict first."""
+        """Return plain lines, the verdict first."""
         yield f"{self.result.sentence}."
         if self.result.proposal is not None and isinstance(self.result.explanation, NotGranted):
             risk = self.result.proposal.risk.name.lower()
@@ -101,7 +101,7 @@ class QueryReport:
         yield from self.result.remedy()
 
     def document(self) -> dict[str, object]:
-        """Answer in one JSON document."""
+        """Return one JSON document."""
         package, rule, proposal = self.result.script.package, self.result.rule, self.result.proposal
         return {
             "version": VERSION,

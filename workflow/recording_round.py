@@ -71,7 +71,7 @@ class RecordingRound:
 
     @property
     def interrupted(self) -> bool:
-        """Whether a person has ended it."""
+        """Whether a person has interrupted it."""
         return any(outcome.finished.interrupted for outcome in self.outcomes)
 
     @property

@@ -242,7 +242,7 @@ def _scripts(project: Project, policy: Policy) -> Iterator[FoundScript]:
 
 
 def _unambiguous(scripts: Sequence[FoundScript]) -> list[str]:
-    """Name each so that no other is meant."""
+    """Give each an unambiguous name."""
     short = [f"{script.package.name}@{script.package.version}" for script in scripts]
     return [
         spec if short.count(spec) == 1 else script.spec

@@ -33,7 +33,7 @@ class SimulationReport:
     simulation: Simulation
 
     def lines(self) -> Iterator[str]:
-        """Tell it in plain lines, the verdict last."""
+        """Return plain lines, the verdict last."""
         key, change = self.simulation.key, self.simulation.change
         replays = self.simulation.replays
         for replay in replays:
@@ -53,7 +53,7 @@ class SimulationReport:
         yield f"That is by {_sources(replays)}; nothing was run or written."
 
     def document(self) -> dict[str, object]:
-        """Tell it in one document."""
+        """Return one document."""
         key, change = self.simulation.key, self.simulation.change
         return {
             "version": VERSION,

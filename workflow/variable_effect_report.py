@@ -30,7 +30,7 @@ class VariableEffectReport:
     compared: list[RunComparison]
 
     def lines(self) -> Iterator[str]:
-        """Answer in plain lines, the verdict first."""
+        """Return plain lines, the verdict first."""
         script, variable, compared = self.script, self.variable, self.compared
         differs = any(each.differs for each in compared)
         if differs:
@@ -48,7 +48,7 @@ class VariableEffectReport:
             yield from _told(each)
 
     def document(self) -> dict[str, object]:
-        """Answer in one JSON document."""
+        """Return one JSON document."""
         script, variable, compared = self.script, self.variable, self.compared
         package = script.package
         return {

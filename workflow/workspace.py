@@ -77,7 +77,7 @@ class Workspace:
 
 
 def open_workspace(words: Sequence[str], *, default: Sequence[str]) -> Workspace:
-    """Open the workspace that the words for Cargo are about.
+    """Open the workspace that Cargo's arguments select.
 
     Raises:
         BuildpermError: There is no Cargo, no workspace, or something in it is broken.

@@ -48,7 +48,7 @@ def review_options(command: Command) -> Command:
             type=click.IntRange(1, 20),
             default=1,
             show_default=True,
-            help="Run each build script so often, and mark what is not the same every time.",
+            help="Run each build script this many times, and mark what is not the same every time.",
         ),
     )
 
@@ -87,7 +87,7 @@ def runtime_option(command: Command) -> Command:
             envvar="BUILDPERM_RUNTIME",
             expose_value=False,
             callback=_use_runtime,
-            help="What to hold build scripts by; `auto` is the strongest that works here.  "
+            help="What confines build scripts; `auto` is the strongest that works here.  "
             "[default: `runtime` in Cargo.toml, else what `require` says]",
         ),
     )
@@ -148,7 +148,7 @@ def check_comparing(against: str | None, *, allow_wider: bool) -> None:
         UsageError: There is no commit to compare with.
     """
     if allow_wider and against is None:
-        raise click.UsageError("--allow-wider says something only with --against COMMIT")
+        raise click.UsageError("--allow-wider needs --against COMMIT")
 
 
 UNASKED = next(iter(ANSWER_FORMATS))

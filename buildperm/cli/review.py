@@ -20,7 +20,7 @@ from buildperm.workflow.review_options import ReviewOptions
     type=click.Choice(["now", "later", "never"]),
     default="later",
     show_default=True,
-    help="When to propose the removal of a grant that is not made use of: at once, when the build "
+    help="When to propose the removal of an unused grant: at once, when the build "
     "script has changed twice without needing it, or never.",
 )
 @click.option(

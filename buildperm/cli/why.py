@@ -17,7 +17,7 @@ from buildperm.workflow.query_report import QueryReport
 @click.argument("access")
 @options.CARGO
 def command(*, form: str, crate: str, access: str, cargo: tuple[str, ...]) -> int:
-    """Say whether a build script may do something, and why, or why not.
+    """Tell whether a build script may do something, and why, or why not.
 
     CRATE is a name, a name with its version (`openssl-sys@0.9.104`), or a key of the grant table.
     ACCESS is `exec:perl`, `read:/etc/ssl/openssl.cnf`, `write:PATH`, `env:NAME`, `net:HOST:PORT` or

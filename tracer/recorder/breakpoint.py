@@ -40,7 +40,7 @@ class Breakpoints:
         self._stepping: dict[int, int] = {}  # Thread to the address it is stepping over.
 
     def is_stepping(self, tid: int) -> bool:
-        """Say whether `tid` has to be resumed for a single step."""
+        """Tell whether `tid` has to be resumed for a single step."""
         return tid in self._stepping
 
     def forget(self, tid: int) -> None:

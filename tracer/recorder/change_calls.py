@@ -24,7 +24,7 @@ _AT_SYMLINK_NOFOLLOW = 0x100
 
 
 def handler(observer: Observer, _name: str, layout: ChangeLayout) -> Handler:
-    """Return what reads a call with such a layout."""
+    """Return the handler of a call with this layout."""
     change, place, other_place = layout.change, layout.path, layout.other
     resume = observer.resume
     follows, flags_at = layout.follows, layout.flags

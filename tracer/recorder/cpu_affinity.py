@@ -62,7 +62,7 @@ class CpuAffinity:
         self._pinned: set[int] = set()  # Threads in a call.
 
     def handlers(self, calls: Mapping[int, str]) -> dict[int, Handler]:
-        """Return what handles those of `calls`, names by number, that are about affinity."""
+        """Return the handlers of those `calls`, names by number, that are about affinity."""
 
         def handler(at_entry: Callable[[], None]) -> Handler:
             def on_entry(_tid: int, _process: Process, _syscall: SyscallInfo) -> Decoded | None:

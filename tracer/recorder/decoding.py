@@ -67,12 +67,12 @@ def mode(flags: int) -> str:
 
 
 def creates(flags: int) -> bool:
-    """Say whether `flags` ask for a new file."""
+    """Tell whether `flags` ask for a new file."""
     return bool(flags & (os.O_CREAT | _O_TMPFILE)) and not flags & _O_PATH
 
 
 def needs_ownership(flags: int) -> bool:
-    """Say whether only the owner of a file can open it with `flags`."""
+    """Tell whether only the owner of a file can open it with `flags`."""
     return bool(flags & _O_NOATIME)
 
 

@@ -49,7 +49,7 @@ class Image:
         os.close(self._file)
 
     def is_static(self) -> bool:
-        """Say whether it runs without a loader."""
+        """Tell whether it runs without a loader."""
         return all(segment[0] != _INTERPRETER for segment in self._table(32, 54, _SEGMENT))
 
     def interpreter(self) -> bytes:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def handler(observer: Observer, _name: str, layout: ExecutionLayout) -> Handler:
-    """Return what reads a call with such a layout."""
+    """Return the handler of a call with this layout."""
     start_at, path_at = (index + 1 for index in layout.path)
     argv_at = layout.argv + 1
     writer, resume = observer.writer, observer.resume

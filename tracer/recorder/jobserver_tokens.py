@@ -33,7 +33,7 @@ class JobserverTokens:
         self._resume = resume
 
     def handlers(self, calls: Mapping[int, str], pipe: tuple[int, int]) -> dict[int, Handler]:
-        """Return what reads those of `calls`, names by number, that move tokens.
+        """Return the handlers of those `calls`, names by number, that move tokens.
 
         `pipe` is the device and inode of the job server.
         """

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 
 class Observer:
-    """Has for each call number what reads it, and what all of these have in common."""
+    """Maps each call number to its handler, and holds what all handlers share."""
 
     def __init__(
         self, writer: Writer, calls: dict[int, str], resume: Callable[[int], None]
@@ -85,7 +85,7 @@ class Observer:
         return self.hides(location.resolved(wanted))
 
     def crosses(self, result: int, path: bytes, origin: bytes) -> bool:
-        """Say whether a rename or link only failed because its two paths are on different mounts.
+        """Tell whether a rename or link only failed because its two paths are on different mounts.
 
         Both may be written. rename(2), EXDEV: on many machines, that is how a rename between the
         temporary folder and any other folder ends.
@@ -96,7 +96,7 @@ class Observer:
 
 
 def _core_limit_handler(observer: Observer, name: str, _layout: CoreLimitLayout) -> Handler:
-    """Return what reads a call that sets the limit of core dumps."""
+    """Return the handler of a call that sets the limit of core dumps."""
     resume = observer.resume
 
     def on_entry(_tid: int, _process: Process, syscall: SyscallInfo) -> Decoded:

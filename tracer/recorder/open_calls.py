@@ -26,7 +26,7 @@ _CACHED = 8192  # Entries of a cache before it is emptied.
 
 
 def handler(observer: Observer, _name: str, layout: OpenLayout) -> Handler:
-    """Return what reads a call with such a layout."""
+    """Return the handler of a call with this layout."""
     start_at, path_at = (index + 1 for index in layout.path)
     flags_at, fixed_flags, has_open_how = layout.flags + 1, layout.fixed_flags, layout.has_open_how
     writer, resume, host_path = observer.writer, observer.resume, observer.host_path
@@ -86,7 +86,7 @@ class OpenedPaths:
         self._directories: dict[bytes, bytes] = {}  # Where directories with `..` lead.
 
     def differ(self, tid: int, pid: int, start: int, path: bytes, found: bytes) -> bool:
-        """Say whether `path` was requested but `found` was opened, and no link explains it."""
+        """Tell whether `path` was requested but `found` was opened, and no link explains it."""
         if not found.startswith(b"/"):
             return not found  # Empty: another thread has already closed it.
         if (path, found) in self._explained:

@@ -111,7 +111,7 @@ class ProcessTree:
         return process
 
     def exceeds(self, processes: int, threads: int) -> bool:
-        """Say whether there are more than so many, zombies included.
+        """Tell whether there are more than so many, zombies included.
 
         wait(2): a zombie takes up a process ID as well.
         """

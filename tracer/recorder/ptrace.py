@@ -146,7 +146,7 @@ def poke(tid: int, address: int, code: bytes) -> None:
 
 
 def is_gone() -> bool:
-    """Say whether the last request failed because its tracee has been killed meanwhile."""
+    """Tell whether the last request failed because its tracee has been killed meanwhile."""
     return ctypes.get_errno() == ESRCH
 
 

@@ -26,7 +26,7 @@ _EVERYTHING = os.geteuid() == 0  # CAP_DAC_OVERRIDE, CAP_FOWNER: capabilities(7)
 
 
 def may_open(path: bytes, *, reading: bool, writing: bool, creating: bool, owning: bool) -> bool:
-    """Say whether `path` could be opened outside.
+    """Tell whether `path` could be opened outside.
 
     Args:
         path: Absolute.
@@ -43,17 +43,17 @@ def may_open(path: bytes, *, reading: bool, writing: bool, creating: bool, ownin
 
 
 def may_execute(path: bytes) -> bool:
-    """Say whether `path` could be executed outside."""
+    """Tell whether `path` could be executed outside."""
     return os.path.isfile(path) and _may(path, os.X_OK)
 
 
 def may_make(path: bytes) -> bool:
-    """Say whether the name `path` could be made outside."""
+    """Tell whether the name `path` could be made outside."""
     return _may(posixpath.dirname(path), os.W_OK | os.X_OK)
 
 
 def may_remove(path: bytes) -> bool:
-    """Say whether the name `path` could be taken away outside.
+    """Tell whether the name `path` could be taken away outside.
 
     unlink(2), EPERM: in a sticky directory that takes owning the file or the directory.
     """
@@ -68,14 +68,14 @@ def may_remove(path: bytes) -> bool:
 
 
 def may_rename(old: bytes, new: bytes) -> bool:
-    """Say whether `old` could be renamed to `new` outside."""
+    """Tell whether `old` could be renamed to `new` outside."""
     if not may_remove(old) or not _is_one_mount(old, new):
         return False
     return may_remove(new) if os.path.lexists(new) else may_make(new)
 
 
 def may_link(old: bytes, new: bytes) -> bool:
-    """Say whether `new` could become another name of `old` outside.
+    """Tell whether `new` could become another name of `old` outside.
 
     proc_sys_fs(5), protected_hardlinks: for others' files that takes being able to read and write.
     """
@@ -85,7 +85,7 @@ def may_link(old: bytes, new: bytes) -> bool:
 
 
 def may_change(change: str, path: bytes, other: bytes) -> bool:
-    """Say whether a change (see `tracer.recording.event.Change`) could be made outside."""
+    """Tell whether a change (see `tracer.recording.event.Change`) could be made outside."""
     if change == "removed":
         return may_remove(path)
     if change == "renamed":
@@ -130,7 +130,7 @@ def _is_writable_mount(path: bytes) -> bool:
 
 
 def _is_one_mount(first: bytes, second: bytes) -> bool:
-    """Say whether two names lie on one mount: rename(2), EXDEV."""
+    """Tell whether two names lie on one mount: rename(2), EXDEV."""
     places = []
     for path in (first, second):
         try:

@@ -32,7 +32,7 @@ def handlers(
     is_wrapper: Callable[[int], bool],
     resume: Callable[[int], None],
 ) -> dict[int, Handler]:
-    """Return the handlers of those of `calls`, names by number, that send signals.
+    """Return the handlers of those `calls`, names by number, that send signals.
 
     Args:
         calls: All that stop.
@@ -118,7 +118,7 @@ def _pidfd_target(tid: int, number: int) -> int:
 
 
 def _may_signal(target: int) -> bool:
-    """Say whether this process, which is not confined, could: kill(2), signal 0 does nothing."""
+    """Tell whether this process, which is not confined, could: kill(2), signal 0 does nothing."""
     try:
         os.kill(target, 0)
     except OSError:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def handler(observer: Observer, _name: str, layout: SocketLayout) -> Handler:
-    """Return what reads a call with such a layout."""
+    """Return the handler of a call with this layout."""
     use, address_at, size_at = layout.use, layout.address, layout.size
     writer, resume = observer.writer, observer.resume
 

@@ -153,7 +153,7 @@ class SyscallStops:
         handler: Handler | None,
         other: Substitute,
     ) -> None:
-        """Have `tid` make another call; at its exit all is as if it had been its own."""
+        """Make `tid` execute another call, and present its result as that of its own."""
         before = registers.load(tid)
         if before is None:
             return
