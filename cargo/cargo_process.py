@@ -44,7 +44,7 @@ class CargoResult:
     interrupted: bool
     units: frozenset[Path]  # Folders of the build script runs that took part, fresh ones too.
     ran: frozenset[Path]  # Those of them that were not fresh.
-    overwritten: frozenset[Path]  # Those that ran twice, so that what one run did is not known.
+    overwritten: frozenset[Path]  # Runs whose recording another run has replaced.
     unended: tuple[tuple[str, str], ...]  # Crates with versions of which a run was not recorded.
     unheld: tuple[tuple[str, str], ...]  # Those whose script could not be held, and did not run.
     is_complete: bool  # `units` holds all of them: Cargo reported everything that it built.

@@ -176,7 +176,7 @@ class Explainer:
             return AllowedByBaseline("", HARMLESS)
         granted = {rule.pattern: rule for rule in self._rules.of(Kind.DIRECTIVE)}
         for rule in self._rules.of(Kind.ENV):
-            if is_literal(rule.pattern):  # Whoever may see it may have Cargo look at it too.
+            if is_literal(rule.pattern):  # It may tell Cargo to watch the variable, too.
                 granted.setdefault(f"rerun-if-env-changed={rule.pattern}", rule)
         verdict = directive.judge(
             key,

@@ -167,7 +167,7 @@ class _EventFolding:
         reason = self._reasons.get((path, refused))
         if reason is None:
             reason = tier.why(path, self._held, self._held_longest)
-            # What was refused is told by the name that was asked for, which may lead elsewhere.
+            # A refused path is named as it was requested, although it may lead elsewhere.
             is_link = refused and not path.startswith(b"/proc/")
             real = os.path.realpath(path) if is_link else path
             if real != path and not reason:

@@ -62,7 +62,7 @@ def _message(finding: Finding) -> str:
     lines += finding.details
     if finding.remedy:
         lines += ["It would be allowed by", *finding.remedy]
-    # What helps stands at the end, so that is not where it is cut.
+    # The next command comes last and is never cut; what is before it may be.
     last = f"\nTo go on: {shortened(finding.command, 100)}" if finding.command else ""
     whole = "\n".join(shortened(line, _TEXT_MOST) for line in lines)
     room = _MESSAGE_MOST - len(last)

@@ -98,7 +98,7 @@ STEERING_BEGINNINGS = (
     "DYLINT_",
     "MIRI_",
     "MIRIFLAGS",
-    # Where rustc itself runs emulated, these have the emulator load code.
+    # Where rustc itself runs emulated, these make the emulator load code.
     "QEMU_",
     "BOX64_",
     "BOX86_",

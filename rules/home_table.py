@@ -5,7 +5,7 @@ Part of the supervisor: imports nothing.
 
 from __future__ import annotations
 
-OPEN = (  # Folders of tool chains, and of what they have downloaded, built and cached.
+OPEN = (  # Folders of tool chains, with what they download, build and cache.
     *(".rustup", ".cargo/bin", ".cargo/registry", ".cargo/git", ".elan", ".juliaup", ".swiftly"),
     *(
         ".pyenv",

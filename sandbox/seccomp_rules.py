@@ -115,8 +115,8 @@ _PIDFD_GET_INFO, _WITHOUT_SIZE = 0xFF0B, 0xFFFF  # Its structure grows.
 # is the script's own; the users' processes are somebody else's.
 _PRIO_USER, _IOPRIO_WHO_USER = 2, 3
 
-# fcntl(2): have the kernel send signals in one's place, long after anybody has looked; a program
-# that wants them itself has poll(2). FIOSETOWN and SIOCSPGRP do the same by ioctl: see _SIOC.
+# fcntl(2): makes the kernel send signals for the process, long after anybody has checked. A program
+# that wants them for itself has poll(2). FIOSETOWN and SIOCSPGRP do the same by ioctl: see _SIOC.
 _F_SETOWN, _F_SETOWN_EX = 8, 15
 
 _RLIMIT_CORE = 4  # getrlimit(2)
@@ -152,8 +152,8 @@ def _made_setuid(mode_at: int, flags_at: int = -1) -> tuple[FilterCase, ...]:
 
 REFUSED_ALWAYS: Mapping[int, tuple[str, ...]] = {
     # Bypasses argument checks and the recorder; libuv and fio fall back.
-    # What ioctl may not set is not set by a newer call, and what is not readable in /proc is not
-    # told by one: mounts. Nor is what is not writable there written: labels.
+    # Newer calls that do what is closed otherwise: setting what ioctl(2) may not set, listing the
+    # mounts that /proc does not show, and writing the labels that are not writable there.
     _ABSENT: (
         *("io_uring_setup", "io_uring_enter", "io_uring_register"),
         *("file_setattr", "listmount", "statmount", "lsm_set_self_attr"),
@@ -200,9 +200,9 @@ BY_ARGUMENTS: Mapping[str, tuple[FilterCase, ...]] = {
         FilterCase(_PERM, (ArgumentTest(0, _CLONE_PTRACE | _CLONE_UNTRACED),)),
         FilterCase(_PERM, (ArgumentTest(0, _CLONE_NEW),)),
     ),
-    # Every filter of the script's own: one with a listener could answer calls before they stop,
-    # and of two filters that answer TRACE the newer one's data counts, so that a script could turn
-    # "refuse" into "look and let pass" (kernel/seccomp.c, seccomp_run_filters).
+    # Every filter of the script's own. One with a listener could answer calls before they stop. Of
+    # two filters that answer TRACE the newer one's data counts: a script could turn "refuse" into
+    # "look and let pass" (kernel/seccomp.c, seccomp_run_filters).
     "seccomp": (
         FilterCase(
             _PERM, (ArgumentTest(0, values=(_SECCOMP_SET_MODE_STRICT, _SECCOMP_SET_MODE_FILTER)),)

@@ -221,9 +221,8 @@ CALLS: dict[str, Layout] = {
     "tgkill": SignalLayout("process"),
     "rt_tgsigqueueinfo": SignalLayout("process"),
     "tkill": SignalLayout("thread"),
-    "pidfd_open": SignalLayout(
-        "process"
-    ),  # Before any signal; it fails where the process is not seen.
+    # Before any signal; it fails where the process is not seen.
+    "pidfd_open": SignalLayout("process"),
     "pidfd_send_signal": SignalLayout("descriptor"),
     "setrlimit": CoreLimitLayout(),
     "prlimit64": CoreLimitLayout(),
@@ -234,10 +233,9 @@ CALLS: dict[str, Layout] = {
     "sched_setattr": AffinityLayout(sets=True),
     "sched_setscheduler": AffinityLayout(sets=True),
 }
-"""Every call that can stop for the recorder, but for those that the filter refuses anyway.
+"""Every call that can stop for the recorder, except for those that the filter refuses anyway.
 
-An entry is all that it takes to record one more: filter, recorder and tests go through `recorded`
-and `of`. A call that is newer than python-ptrace also needs its number: `syscall_numbers`.
+One more entry makes a call recorded: filter, recorder and tests go through `recorded` and `of`. A call that is newer than python-ptrace also needs its number: `syscall_numbers`.
 """
 
 CORE_LIMIT = "setrlimit(RLIMIT_CORE)"
