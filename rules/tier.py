@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import stat
 
-from buildperm.rules import home, key_search, keyfiles, sensitive, sensitive_links
+from buildperm.rules import key_search, keyfiles, sensitive, sensitive_links
 from buildperm.rules.pattern import covers, locate, nearest
 from buildperm.tracer.notation import encode
 
@@ -90,6 +90,8 @@ def find(
         packages: Folders of packages, and whether each is a folder of one's own rather than one
             that was published.
     """
+    from buildperm.rules import home  # Only now: a supervisor is told what was found.
+
     held: dict[bytes, str] = {}
     if places.get("HOME") == b"/":
         reasons = ((path, _reason(path, places)) for path in _known(places))

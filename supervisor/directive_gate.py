@@ -4,6 +4,8 @@ A directive can run code in rustc or in the linker, outside of any sandbox. So e
 first, then judged, and exactly the judged bytes are passed on. A line that is no directive is
 passed on only if Cargo cannot take it for one.
 
+Few scripts name a folder to be searched. What looks into one is imported when the first does.
+
 Part of the supervisor: os and stat only.
 """
 
@@ -12,13 +14,13 @@ from __future__ import annotations
 from buildperm.printable import cleaned, disarmed
 from buildperm.rules import directive
 from buildperm.rules.pattern import is_literal
-from buildperm.supervisor import library_names, linker_inputs
 from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from buildperm.supervisor.linker_inputs import LinkerSearch
     from buildperm.supervisor.session import SessionPackage
 
 PASSED = ("free", "granted")
@@ -52,7 +54,7 @@ class DirectiveGate:
         self._places = places
         self._handed_over = tuple(handed_over)  # Folders that other scripts have named in DEP_*.
         self._known: dict[tuple[str, bytes], list[str]] = {}  # By question and folder.
-        self._search = linker_inputs.LinkerSearch()
+        self._search: LinkerSearch | None = None  # One for the run: it has a bound.
         self._suspects: dict[str, list[str]] = {}  # Of the directive that is being judged.
         self.secrets: frozenset[str] = frozenset()  # Variables whose values hold some, in notation.
         self.loaded: frozenset[bytes] = frozenset()  # Libraries that no folder may hold.
@@ -88,9 +90,7 @@ class DirectiveGate:
             places=self._places,
             handed_over=self._handed_over,
             suspect=self._is_suspect,
-            poses=lambda folder: self._look(
-                folder, "called like compiled crates", library_names.crate_files
-            ),
+            poses=self._poses,
             preempts=self._preempts,
         )
         if key == "rerun-if-env-changed" and verdict in PASSED and self._is_noted(value):
@@ -108,12 +108,24 @@ class DirectiveGate:
 
     def _is_suspect(self, folder: bytes) -> bool:
         """Tell whether a linker that searches a folder would do more than was granted."""
+        from buildperm.supervisor import library_names, linker_inputs
+
+        if self._search is None:
+            self._search = linker_inputs.LinkerSearch()
         return self._look(
             folder, "called like the system's", library_names.system_libraries
         ) or self._look(folder, "not only linked", self._search.commanding)
 
+    def _poses(self, folder: bytes) -> bool:
+        """Tell whether rustc would take what is in a folder for crates that Cargo has compiled."""
+        from buildperm.supervisor import library_names
+
+        return self._look(folder, "called like compiled crates", library_names.crate_files)
+
     def _preempts(self, folder: bytes) -> bool:
         """Tell whether the shell of the next stub would find its libraries in a folder."""
+        from buildperm.supervisor import library_names
+
         what = "loaded before any sandbox is made"
         return self._look(
             folder, what, lambda searched: library_names.named_libraries(searched, self.loaded)

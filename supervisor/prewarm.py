@@ -1,7 +1,7 @@
 """Does the first steps of a run once in the fork server, so that later runs do them faster.
 
 Python specialises code as it runs, and keeps compiled patterns; workers inherit both. The results
-are thrown away: each run asks the machine anew.
+are thrown away: each run asks the machine anew. What only some scripts need is imported, too.
 
 Part of the supervisor: standard library only.
 """
@@ -10,7 +10,14 @@ from __future__ import annotations
 
 import os
 
-from buildperm.supervisor import environment, landlock, launch, session
+from buildperm.supervisor import (
+    environment,
+    landlock,
+    launch,
+    library_names,  # noqa: F401  # For the workers: see the docstring.
+    linker_inputs,  # noqa: F401
+    session,
+)
 from buildperm.supervisor.metadata_guard import MetadataGuard
 from buildperm.supervisor.run import Run
 from buildperm.tracer.recorder.loop import Recorder

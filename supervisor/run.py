@@ -9,15 +9,7 @@ import os
 
 from buildperm.rules import baseline, containment, tier
 from buildperm.rules.pattern import absolute
-from buildperm.supervisor import (
-    bubblewrap,
-    landlock,
-    landlock_rules,
-    launch,
-    network,
-    ownership,
-    script,
-)
+from buildperm.supervisor import landlock, landlock_rules, launch, network, ownership, script
 from buildperm.supervisor.filled_trees import filled
 from buildperm.tracer.notation import encode
 
@@ -25,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from buildperm.supervisor import bubblewrap
     from buildperm.supervisor.session import Session, SessionPackage
 
 
@@ -119,6 +112,8 @@ class Run:
         words = self.session.get("sandbox_wrapper", [])
         if not words or not self.session.get("mounts"):
             return (launch.SandboxWrapper(words) if words else None), None
+        from buildperm.supervisor import bubblewrap  # Only one of the runtimes needs it.
+
         mounts = bubblewrap.Mounts(
             rights, launch.needed(), self.with_exclusions, coarse=self.learning
         )
@@ -140,6 +135,8 @@ class Run:
         told: list[object] = list(self.session.get("left_open", ()))
         is_shared = network.is_wanted(self.package, learning=self.learning)
         if self.session.get("mounts") and is_shared:
+            from buildperm.supervisor import bubblewrap
+
             told.append(bubblewrap.SHARED_NETWORK)
         return told
 
