@@ -8,16 +8,14 @@ Part of the supervisor: standard library only, nothing heavy.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import stat
 import struct
 from errno import E2BIG, EACCES, EFAULT, EINVAL, EOPNOTSUPP, EPERM, ERANGE
 
 from buildperm.supervisor.caller_rights import CallFailedError
-from buildperm.tracer.recorder import memory
+from buildperm.tracer.recorder import c_library, memory
 from buildperm.tracer.recorder.location import AT_FDCWD
-from buildperm.tracer.recorder.ptrace import libc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,8 +35,8 @@ _LISTS = (b"system.posix_acl_access", b"system.posix_acl_default")
 _UNCHANGED = 0xFFFFFFFF  # chown(2): an owner or group of -1
 _SETUID = stat.S_ISUID | stat.S_ISGID
 
-_utimensat = libc.utimensat
-_utimensat.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_int)
+_utimensat = c_library.short_libc.utimensat
+_utimensat.argtypes = (c_library.c_int, c_library.c_char_p, c_library.c_char_p, c_library.c_int)
 
 
 class ModeChange:
@@ -114,7 +112,7 @@ class TimesChange:
     def apply(self, link: bytes, _about: os.stat_result) -> None:
         """Change the file behind `link`, which names a descriptor."""
         if _utimensat(AT_FDCWD, link, self._times, 0) != 0:
-            raise CallFailedError(ctypes.get_errno())
+            raise CallFailedError(c_library.get_errno())
 
 
 class AttributeChange:

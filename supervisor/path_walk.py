@@ -7,14 +7,13 @@ Part of the supervisor: standard library only, nothing heavy.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import struct
 from errno import EAGAIN, EBADF, ELOOP, ENOENT
 
 from buildperm.supervisor import syscalls
 from buildperm.supervisor.caller_rights import CallFailedError
-from buildperm.tracer.recorder import location
+from buildperm.tracer.recorder import c_library, location
 from buildperm.tracer.recorder.location import AT_FDCWD
 
 TYPE_CHECKING = False
@@ -135,7 +134,7 @@ def walk(start: int, path: bytes, resolve: int, *, is_followed: bool) -> int:
         file = syscalls.call(_OPENAT2, start, path, how, len(how))
         if file >= 0:
             return file
-        code = ctypes.get_errno()
+        code = c_library.get_errno()
         if code != EAGAIN:
             raise CallFailedError(code)
     raise CallFailedError(EAGAIN)

@@ -1,13 +1,14 @@
 """System calls that Python has no function for, with errors that name what was being done.
 
-Part of the supervisor: ctypes and os only.
+Part of the supervisor: standard library only, nothing heavy.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import struct
+
+from buildperm.tracer.recorder import c_library
 
 PR_SET_PDEATHSIG = 1
 PR_SET_SECCOMP = 22
@@ -17,20 +18,20 @@ SECCOMP_MODE_FILTER = 2
 _CAPABILITY_VERSION_3 = 0x20080522  # capget(2)
 _CLOSE_RANGE = 436  # The same number on every architecture: asm-generic/unistd.h.
 
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.syscall.restype = ctypes.c_long
-_libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
+_libc = c_library.libc
+_libc.syscall.restype = c_library.c_long
+_libc.prctl.argtypes = [c_library.c_int] + [c_library.c_ulong] * 4
 
 
-class _Program(ctypes.Structure):
+class _Program(c_library.Structure):
     """`struct sock_fprog`: bpf(4)'s classic program as seccomp(2) takes it."""
 
-    _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_void_p)]
+    _fields_ = (("length", c_library.c_ushort), ("instructions", c_library.c_void_p))
 
 
 def failure(stage: str) -> OSError:
     """Make the error of the system call that has just failed, saying that it was doing `stage`."""
-    number = ctypes.get_errno()
+    number = c_library.get_errno()
     return OSError(number, f"{stage}: {os.strerror(number)}")
 
 
@@ -39,7 +40,7 @@ def call(number: int, *arguments: int | bytes) -> int:
 
     Bytes are passed as a pointer to them, for the kernel to read, with a NUL behind.
     """
-    long = ctypes.c_long
+    long = c_library.c_long
     given = [argument if isinstance(argument, bytes) else long(argument) for argument in arguments]
     result: int = _libc.syscall(long(number), *given)
     return result
@@ -62,9 +63,9 @@ def install(program: bytes) -> None:
     Raises:
         OSError: The kernel refuses; EINVAL where it knows no filters.
     """
-    instructions = ctypes.create_string_buffer(program, len(program))
-    filter_ = _Program(len(program) // 8, ctypes.addressof(instructions))
-    if _libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.addressof(filter_), 0, 0) != 0:
+    instructions = c_library.create_string_buffer(program, len(program))
+    filter_ = _Program(len(program) // 8, c_library.addressof(instructions))
+    if _libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, c_library.addressof(filter_), 0, 0) != 0:
         raise failure("seccomp: install the filter")
 
 
@@ -77,8 +78,8 @@ def keep_capabilities(kept: int) -> None:
     Raises:
         OSError: The kernel refuses.
     """
-    header = ctypes.create_string_buffer(struct.pack("=Ii", _CAPABILITY_VERSION_3, 0), 8)
-    sets = ctypes.create_string_buffer(24)  # Effective, permitted, inheritable; low, then high.
+    header = c_library.create_string_buffer(struct.pack("=Ii", _CAPABILITY_VERSION_3, 0), 8)
+    sets = c_library.create_string_buffer(24)  # Effective, permitted, inheritable; low, then high.
     if _libc.capget(header, sets) != 0:
         raise failure("read the capabilities")
     low, high = struct.unpack_from("=4xI8xI", sets)

@@ -19,10 +19,11 @@ Part of the supervisor: standard library only, nothing heavy.
 
 from __future__ import annotations
 
-import ctypes
 import os
 
-from buildperm.tracer.recorder.ptrace import CONT, SYSCALL, libc, request
+from buildperm.tracer.recorder import c_library
+from buildperm.tracer.recorder.c_library import short_libc
+from buildperm.tracer.recorder.ptrace import CONT, SYSCALL, request
 from buildperm.tracer.syscall_table import AffinityLayout, of
 
 TYPE_CHECKING = False
@@ -35,13 +36,13 @@ if TYPE_CHECKING:
 _CALLS_PER_CPU = 64  # Then the scheduler may choose another CPU for the recorder.
 _MASK_SIZE = 1024  # Bytes: one bit for each CPU that Linux can have, NR_CPUS.
 
-_Mask = ctypes.c_ubyte * _MASK_SIZE
+_Mask = c_library.c_ubyte * _MASK_SIZE
 
-_set = libc.sched_setaffinity
-_set.argtypes = (ctypes.c_int, ctypes.c_size_t, ctypes.c_void_p)
-_get = libc.sched_getaffinity
+_set = short_libc.sched_setaffinity
+_set.argtypes = (c_library.c_int, c_library.c_size_t, c_library.c_void_p)
+_get = short_libc.sched_getaffinity
 _get.argtypes = _set.argtypes
-_current_cpu = libc.sched_getcpu
+_current_cpu = short_libc.sched_getcpu
 
 
 class CpuAffinity:
@@ -55,8 +56,8 @@ class CpuAffinity:
         self._is_enabled = False
         self._full_mask = _Mask()  # That of the script's threads and of the recorder.
         self._pinned_mask = _Mask()
-        self._full = ctypes.addressof(self._full_mask)
-        self._one = ctypes.addressof(self._pinned_mask)
+        self._full = c_library.addressof(self._full_mask)
+        self._one = c_library.addressof(self._pinned_mask)
         self._byte = 0  # Where the one bit of the pinned mask is.
         self._calls_left = 0  # On this CPU; 0: the recorder is not pinned.
         self._pinned: set[int] = set()  # Threads in a call.

@@ -5,33 +5,32 @@ Part of the supervisor: standard library only, nothing heavy.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import struct
 from errno import EFAULT, EPERM, ESRCH
 
-from buildperm.tracer.recorder.ptrace import libc
+from buildperm.tracer.recorder import c_library
 
 PAGE = os.sysconf("SC_PAGESIZE")
 PATH_MAX = 4096  # limits.h: bytes of a path that the kernel takes, its NUL included.
 
 _CAPACITY = 8192
-_buffer = ctypes.create_string_buffer(_CAPACITY + 1)
+_buffer = c_library.create_string_buffer(_CAPACITY + 1)
 _view = memoryview(_buffer).cast("B")
-_vectors = (ctypes.c_size_t * 6)()  # struct iovec: one local, then two remote
-_local = ctypes.addressof(_vectors)
-_remote = _local + 2 * ctypes.sizeof(ctypes.c_size_t)
-_vectors[0] = ctypes.addressof(_buffer)
-_readv = libc.process_vm_readv
+_vectors = (c_library.c_size_t * 6)()  # struct iovec: one local, then two remote
+_local = c_library.addressof(_vectors)
+_remote = _local + 2 * c_library.sizeof(c_library.c_size_t)
+_vectors[0] = c_library.addressof(_buffer)
+_readv = c_library.short_libc.process_vm_readv
 _readv.argtypes = (
-    ctypes.c_int,
-    ctypes.c_void_p,
-    ctypes.c_ulong,
-    ctypes.c_void_p,
-    ctypes.c_ulong,
-    ctypes.c_ulong,
+    c_library.c_int,
+    c_library.c_void_p,
+    c_library.c_ulong,
+    c_library.c_void_p,
+    c_library.c_ulong,
+    c_library.c_ulong,
 )
-_readv.restype = ctypes.c_ssize_t
+_readv.restype = c_library.c_ssize_t
 
 
 def read(tid: int, address: int, size: int) -> bytes:
@@ -100,7 +99,7 @@ def _fill(tid: int, address: int, size: int) -> int:
     got: int = _readv(tid, _local, 1, _remote, 2 if size > first else 1, 0)
     if got >= 0:
         return got
-    code = ctypes.get_errno()
+    code = c_library.get_errno()
     if code == EFAULT:
         return 0
     if code == ESRCH:

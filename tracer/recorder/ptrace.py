@@ -9,10 +9,12 @@ Part of the supervisor: standard library only, nothing heavy.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import struct
 from errno import ESRCH
+
+from buildperm.tracer.recorder import c_library
+from buildperm.tracer.recorder.c_library import short_libc
 
 # Requests: ptrace(2), DESCRIPTION. The numbers are the same on every architecture but for REGS.
 PEEKDATA = 2
@@ -59,23 +61,22 @@ NT_ARM_SYSTEM_CALL = 0x404  # elf.h; the number of the call that aarch64 is abou
 _PR_SET_DUMPABLE = 4  # PR_SET_DUMPABLE(2const)
 _PR_SET_CHILD_SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER(2const)
 
-libc = ctypes.PyDLL(None, use_errno=True)  # These calls are too short to release the lock.
-request = libc.ptrace
+request = short_libc.ptrace
 """Send `(request, tid, address, data)`; -1 and errno on failure, mostly ESRCH: it was killed."""
-request.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p)
-request.restype = ctypes.c_long
+request.argtypes = (c_library.c_long, c_library.c_long, c_library.c_void_p, c_library.c_void_p)
+request.restype = c_library.c_long
 
 # struct ptrace_syscall_info: ptrace(2), PTRACE_GET_SYSCALL_INFO.
 _INFO_SIZE = 88
-_info = ctypes.create_string_buffer(_INFO_SIZE)
-_info_address = ctypes.addressof(_info)
+_info = c_library.create_string_buffer(_INFO_SIZE)
+_info_address = c_library.addressof(_info)
 _CALL = struct.Struct("=24x7QI")  # nr, args[6], ret_data of a seccomp stop
 _RESULT = struct.Struct("=24xq")  # rval of an exit stop
 
-_word = ctypes.c_ulong()
-_word_address = ctypes.addressof(_word)
-_siginfo = ctypes.create_string_buffer(128)
-_siginfo_address = ctypes.addressof(_siginfo)
+_word = c_library.c_ulong()
+_word_address = c_library.addressof(_word)
+_siginfo = c_library.create_string_buffer(128)
+_siginfo_address = c_library.addressof(_siginfo)
 
 
 def seize(pid: int) -> None:
@@ -85,7 +86,7 @@ def seize(pid: int) -> None:
         OSError: ptrace is refused, or there is no such process.
     """
     if request(SEIZE, pid, None, OPTIONS) == -1:
-        code = ctypes.get_errno()
+        code = c_library.get_errno()
         raise OSError(code, f"ptrace: seize process {pid}: {os.strerror(code)}")
 
 
@@ -125,9 +126,9 @@ def peek(tid: int, address: int) -> bytes:
     Raises:
         OSError: EIO where nothing is mapped or reading is not allowed, ESRCH if `tid` is gone.
     """
-    ctypes.set_errno(0)
+    c_library.set_errno(0)
     word = request(PEEKDATA, tid, address, None)  # -1 may also be the word itself
-    code = ctypes.get_errno()
+    code = c_library.get_errno()
     if word == -1 and code:
         raise OSError(code, os.strerror(code))
     return struct.pack("=q", word)
@@ -141,13 +142,13 @@ def poke(tid: int, address: int, code: bytes) -> None:
     """
     word = code + peek(tid, address)[len(code) :]
     if request(POKEDATA, tid, address, struct.unpack("=Q", word)[0]) == -1:
-        failure = ctypes.get_errno()
+        failure = c_library.get_errno()
         raise OSError(failure, os.strerror(failure))
 
 
 def is_gone() -> bool:
     """Tell whether the last request failed because its tracee has been killed meanwhile."""
-    return ctypes.get_errno() == ESRCH
+    return c_library.get_errno() == ESRCH
 
 
 def make_undumpable() -> None:
@@ -155,9 +156,9 @@ def make_undumpable() -> None:
 
     Only once the tracee is attached: a child is made as undumpable as its parent is at that time.
     """
-    libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    short_libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def adopt_orphans() -> None:
     """Become the parent of each descendant whose own parent ends, daemons included."""
-    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    short_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

@@ -8,10 +8,10 @@ Part of the supervisor: standard library only, nothing heavy.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import struct
 
+from buildperm.tracer.recorder import c_library
 from buildperm.tracer.recorder.ptrace import (
     GETREGSET,
     NT_ARM_SYSTEM_CALL,
@@ -40,15 +40,15 @@ _CALLED_WITH = (0, 1, 2, 3, 4, 5) if MACHINE == "aarch64" else (14, 13, 12, 7, 9
 _PUSHED = (10, 11, 12, 5, 19, 4, 13, 14, 9, 8, 7, 6, 3, 2, 1, 0)
 
 _layout = struct.Struct(f"={_COUNT}Q")
-_buffer = ctypes.create_string_buffer(_layout.size)
-_number = ctypes.c_int(-1)
-_vector = (ctypes.c_size_t * 2)(ctypes.addressof(_buffer), _layout.size)  # struct iovec
-_number_vector = (ctypes.c_size_t * 2)(ctypes.addressof(_number), ctypes.sizeof(_number))
+_buffer = c_library.create_string_buffer(_layout.size)
+_number = c_library.c_int(-1)
+_vector = (c_library.c_size_t * 2)(c_library.addressof(_buffer), _layout.size)  # struct iovec
+_number_vector = (c_library.c_size_t * 2)(c_library.addressof(_number), c_library.sizeof(_number))
 
 
 def load(tid: int) -> list[int] | None:
     """Return the registers of `tid`; None if it is gone."""
-    if request(GETREGSET, tid, NT_PRSTATUS, ctypes.addressof(_vector)) == -1:
+    if request(GETREGSET, tid, NT_PRSTATUS, c_library.addressof(_vector)) == -1:
         return None
     return list(_layout.unpack(_buffer))
 
@@ -56,7 +56,7 @@ def load(tid: int) -> list[int] | None:
 def store(tid: int, values: list[int]) -> bool:
     """Put `values` back; False if `tid` is gone."""
     _layout.pack_into(_buffer, 0, *(value & 0xFFFFFFFFFFFFFFFF for value in values))
-    return bool(request(SETREGSET, tid, NT_PRSTATUS, ctypes.addressof(_vector)) != -1)
+    return bool(request(SETREGSET, tid, NT_PRSTATUS, c_library.addressof(_vector)) != -1)
 
 
 def first_argument(values: list[int]) -> int:
@@ -88,7 +88,7 @@ def skip_call(tid: int, result: int) -> bool:
         return is_gone()
     values[_RESULT] = result
     if MACHINE == "aarch64":  # the number has a register set of its own
-        vector = ctypes.addressof(_number_vector)
+        vector = c_library.addressof(_number_vector)
         if request(SETREGSET, tid, NT_ARM_SYSTEM_CALL, vector) == -1:
             return is_gone()
     else:
@@ -125,7 +125,7 @@ def replace_call(tid: int, values: list[int], number: int, arguments: tuple[int,
         changed[place] = argument
     if MACHINE == "aarch64":
         _number.value = number
-        vector = ctypes.addressof(_number_vector)
+        vector = c_library.addressof(_number_vector)
         is_set = request(SETREGSET, tid, NT_ARM_SYSTEM_CALL, vector) != -1
         _number.value = -1
         if not is_set:
