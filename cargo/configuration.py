@@ -63,7 +63,7 @@ def read(
     given = [layer for argument in reversed(arguments) for layer in understood[argument] or ()]
     files = [layer for path in _files(folder, cargo_home) for layer in _load(path)]
     for layer in (*given, *files):
-        _refuse_ours(layer)
+        _refuse_reserved_variables(layer)
     return Configuration(
         rustc_wrapper=_wrapper(given, files, folder, environment),
         targets=_targets(given, files, environment),
@@ -72,7 +72,7 @@ def read(
     )
 
 
-def _refuse_ours(layer: _Layer) -> None:
+def _refuse_reserved_variables(layer: _Layer) -> None:
     """Refuse an `[env]` that would make our wrapper skip the stub, or a stub enforce less."""
     table = layer.settings.get("env")
     for name in table if isinstance(table, dict) else ():

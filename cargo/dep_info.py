@@ -21,7 +21,7 @@ def dep_files(target_folder: Path, metadata: Metadata) -> dict[Path, tuple[Path,
     for package in metadata.scripted():
         for source in package.script_sources:
             packages.setdefault(source, []).append(package)
-    true: dict[Path, Path] = {source: _true(source) for source in packages}
+    true: dict[Path, Path] = {source: _resolved(source) for source in packages}
     by_truth: dict[Path, list[Package]] = {}
     for source, its in packages.items():
         by_truth.setdefault(true[source], []).extend(its)
@@ -32,7 +32,7 @@ def dep_files(target_folder: Path, metadata: Metadata) -> dict[Path, tuple[Path,
         listed = [path for path in told if os.path.lexists(path)]
         for path in listed:
             if path not in true:
-                true[path] = _true(path)
+                true[path] = _resolved(path)
             for package in by_truth.get(true[path], ()):
                 found.setdefault(package.folder, {}).update(dict.fromkeys(listed))
     return {folder: tuple(sorted(files)) for folder, files in found.items()}
@@ -57,11 +57,11 @@ def _found(name: str, root: Path) -> Path:
     """Make a name absolute: rustc runs in the root of the workspace for what belongs to it."""
     path = root / name
     if ".." in path.parts or not path.is_relative_to(root):
-        return _true(path)
+        return _resolved(path)
     return path
 
 
-def _true(path: Path) -> Path:
+def _resolved(path: Path) -> Path:
     """Resolve the links on the way to a file, but not the file."""
     folder, name = os.path.split(path)
     return Path(os.path.realpath(folder), name)

@@ -137,13 +137,13 @@ def _requirements(
         identity: tuple(
             found
             for written in package.get("dependencies", ())
-            for found in meant.get(_as_meant(written), ())
+            for found in meant.get(_normalized(written), ())
         )
         for identity, package in zip(packages, listed, strict=True)
     }
 
 
-def _as_meant(written: str) -> str:
+def _normalized(written: str) -> str:
     """Write a dependency with its source in the plain form."""
     package, bracket, source = written.partition(" (")
     return f"{package} ({comparable_source(source.removesuffix(')'))})" if bracket else written

@@ -54,12 +54,12 @@ def from_inputs(
         for text in _files(known.files, now.files, folder, absent)
         if source == before.source  # Else there are none now, or there were none.
     ]
-    found += _few(files, "file that differs", "files that differ")
+    found += _first_few(files, "file that differs", "files that differ")
     direct = [
         (Cause.BUILD_DEPENDENCIES, text)
         for text in _packages(known.build_dependencies, now.build_dependencies)
     ]
-    found += _few(direct, "build-dependency that differs", "build-dependencies that differ")
+    found += _first_few(direct, "build-dependency that differs", "build-dependencies that differ")
     if not found and version == before.version and now.digest != known.digest:
         if now.build_dependencies:
             found.append((Cause.BUILD_DEPENDENCIES, "what its build-dependencies need has changed"))
@@ -102,7 +102,7 @@ def from_grants(
         for access in left
         if access.kind is not Kind.EXEC or not any(matches(name, access.target) for name in files)
     ]
-    yield from _few(found, "access that is not granted", "accesses that are not granted")
+    yield from _first_few(found, "access that is not granted", "accesses that are not granted")
 
 
 def _access(seen: SeenAccess) -> Access:
@@ -174,7 +174,9 @@ def _versions(packages: Iterable[str]) -> dict[str, list[str]]:
     return found
 
 
-def _few(found: list[tuple[Cause, str]], singular: str, plural: str) -> Iterator[tuple[Cause, str]]:
+def _first_few(
+    found: list[tuple[Cause, str]], singular: str, plural: str
+) -> Iterator[tuple[Cause, str]]:
     """Name the first few, and say how many more there are."""
     if len(found) <= _NAMED_MOST + 1:
         yield from found

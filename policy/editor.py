@@ -52,9 +52,9 @@ def with_grants(
     if grants.is_empty():
         edited = crate_table.removed(text, crate)
     elif key in before.crates:
-        edited = crate_table.changed(text, crate, _said(before.crates[key]), _said(grants))
+        edited = crate_table.changed(text, crate, _fields(before.crates[key]), _fields(grants))
     else:
-        edited = crate_table.added(text, crate, _said(grants))
+        edited = crate_table.added(text, crate, _fields(grants))
     bom = manifest.BOM if raw.startswith(manifest.BOM.encode()) else ""
     after = (bom + edited).encode()
     crates = {**before.crates, key: grants}
@@ -96,7 +96,7 @@ def _lines(raw: bytes) -> list[str]:
     return [f"{piece}\n" for piece in pieces[:-1]] + ([pieces[-1]] if pieces[-1] else [])
 
 
-def _said(grants: CrateGrants) -> dict[Field, str | list[str]]:
+def _fields(grants: CrateGrants) -> dict[Field, str | list[str]]:
     """Write grants as the fields of a crate's table, without those that are empty."""
     said: dict[Field, str | list[str]] = {
         ("reviewed",): sorted(grants.reviewed, key=sort_key),

@@ -63,7 +63,7 @@ class Review:
         Raises:
             ValueError: Two proposals about the same version have the same id.
         """
-        self.proposals = _told_apart(proposals)
+        self.proposals = _with_unique_ids(proposals)
         self._settled = tuple(settled)
         self._present = present
         self._revisions = dict(revisions or {})
@@ -236,7 +236,7 @@ class Review:
 
     def add(self, proposals: Iterable[Proposal]) -> None:
         """Add new proposals as undecided; those that are there already stay as they are."""
-        everything = _told_apart((*self.proposals, *proposals))
+        everything = _with_unique_ids((*self.proposals, *proposals))
         new = [proposal for proposal in everything if proposal.id not in self._by_id]
         self._by_id |= {proposal.id: proposal for proposal in new}
         self._decisions |= {proposal.id: Decision() for proposal in new}
@@ -376,7 +376,7 @@ class Review:
         return JournalEntry(act, tuple(picked))
 
 
-def _told_apart(proposals: Iterable[Proposal]) -> tuple[Proposal, ...]:
+def _with_unique_ids(proposals: Iterable[Proposal]) -> tuple[Proposal, ...]:
     """Give proposals about further versions of a crate ids of their own."""
     versions: dict[str, str] = {}
     apart: list[Proposal] = []

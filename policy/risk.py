@@ -145,7 +145,7 @@ def _programs() -> tuple[tuple[tuple[str, ...], Risk, str], ...]:
 
 
 def _of_read(pattern: str) -> tuple[Risk, str]:
-    held = _held(pattern, writing=False)
+    held = _sensitive(pattern, writing=False)
     if held:
         return Risk.CRITICAL, f"it belongs to the sensitive tier: {held}"
     for known, risk, reason in _READ:
@@ -154,14 +154,14 @@ def _of_read(pattern: str) -> tuple[Risk, str]:
     return Risk.HIGH, "it lies outside of everything that belongs to the build"
 
 
-def _held(pattern: str, *, writing: bool) -> str:
+def _sensitive(pattern: str, *, writing: bool) -> str:
     if is_literal(pattern):
         return why(pattern, writing=writing)
     return opened_by(pattern, writing=writing)
 
 
 def _of_write(pattern: str) -> tuple[Risk, str]:
-    held = _held(pattern, writing=True)
+    held = _sensitive(pattern, writing=True)
     if held:
         return Risk.CRITICAL, f"it belongs to the sensitive tier: {held}"
     if pattern.startswith(("$OUT_DIR/", "$TMP/")):
@@ -172,7 +172,7 @@ def _of_write(pattern: str) -> tuple[Risk, str]:
 
 
 def _of_host(pattern: str) -> tuple[Risk, str]:
-    held = address.why_held(pattern)
+    held = address.why_sensitive(pattern)
     if held:
         return Risk.CRITICAL, f"it belongs to the sensitive tier: {held}"
     found = address.of_pattern(pattern)

@@ -20,7 +20,9 @@ def why_sensitive(kind: Kind, target: str) -> str:
             return sensitive.why(target, writing=kind is Kind.WRITE)
         case Syntax.ADDRESS:
             is_path = target.startswith(("/", "$", "@"))
-            return sensitive.why(target, writing=False) if is_path else address.why_held(target)
+            return (
+                sensitive.why(target, writing=False) if is_path else address.why_sensitive(target)
+            )
         case Syntax.VARIABLE:
             return withheld_because(target)
         case Syntax.DIRECTIVE | Syntax.CALL:

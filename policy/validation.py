@@ -205,7 +205,7 @@ def _address(pattern: str, reason: str) -> Violation | None:
     why = address.why_special(packed)
     if why in ("unspecified", "multicast") or packed in (b"\xff" * 4, b"\0" * 16):
         return Violation("it is no address of one machine", "Write the address of one.")
-    held = address.why_held(pattern)
+    held = address.why_sensitive(pattern)
     if held and not reason:
         return Violation(
             f"it is in the sensitive tier ({held}) and its crate gives no reason",

@@ -32,24 +32,26 @@ class ClosingPrompt:
     def run(self) -> ReviewEnd | None:
         """Show the diff and ask what to do; None goes on deciding."""
         counts = self.agenda.counts()
-        self.terminal.say("")
-        self.terminal.say(
+        self.terminal.print_lines("")
+        self.terminal.print_lines(
             f"Allowed {counts.allowed}, denied {counts.denied}, undecided {counts.open}."
         )
         if not (counts.allowed + counts.denied or self.agenda.is_settled):
-            self.terminal.say("Nothing is decided, so nothing is written.")
+            self.terminal.print_lines("Nothing is decided, so nothing is written.")
             return ReviewEnd.KEEP
         try:
             before, after = self.preview()
             self._show_edit(before, after)
         except BuildpermError as error:
-            self.terminal.say(*f"Cannot write: {error}".split("\n"))
+            self.terminal.print_lines(*f"Cannot write: {error}".split("\n"))
             return ReviewEnd.KEEP
         while True:
-            self.terminal.say(
+            self.terminal.print_lines(
                 "w writes after a verifying run, k keeps the decisions and writes nothing,"
             )
-            self.terminal.say("x discards them, u takes the last one back. An empty answer is k.")
+            self.terminal.print_lines(
+                "x discards them, u takes the last one back. An empty answer is k."
+            )
             match self.terminal.answer("w k x u", flushing=True):
                 case "w":
                     return self._verified()
@@ -67,27 +69,29 @@ class ClosingPrompt:
 
     def _show_edit(self, before: bytes, after: bytes) -> None:
         if before == after:
-            self.terminal.say("Cargo.toml stays as it is; w keeps in buildperm.lock what was seen.")
-        self.terminal.say(*explain(before, after))
+            self.terminal.print_lines(
+                "Cargo.toml stays as it is; w keeps in buildperm.lock what was seen."
+            )
+        self.terminal.print_lines(*explain(before, after))
         for line in compare(before, after, WHOLE).lines:
-            self.terminal.say(f"    {line}")
+            self.terminal.print_lines(f"    {line}")
 
     def _verified(self) -> ReviewEnd | None:
         """Run the scripts concerned; write, or ask what to do about what is missing."""
         try:
             failures = self.verify(self._show_progress)
         except BuildpermError as error:
-            self.terminal.say(*f"Cannot verify: {error}".split("\n"))
+            self.terminal.print_lines(*f"Cannot verify: {error}".split("\n"))
             return ReviewEnd.KEEP
         if not failures:
-            self.terminal.say("All build scripts concerned get by with these grants.")
+            self.terminal.print_lines("All build scripts concerned get by with these grants.")
             return ReviewEnd.WRITE
         self._show_failures(failures)
         new = [proposal for failure in failures for proposal in failure.proposals]
         if new:
             self.agenda.add(new)
             return None
-        self.terminal.say(
+        self.terminal.print_lines(
             "w writes all the same, an empty answer keeps the decisions and writes nothing."
         )
         return (
@@ -95,10 +99,10 @@ class ClosingPrompt:
         )
 
     def _show_progress(self, done: int, total: int, crate: str) -> bool:
-        self.terminal.say(f"Verifying {done} of {total}: {shown(crate)}")
+        self.terminal.print_lines(f"Verifying {done} of {total}: {shown(crate)}")
         return True
 
     def _show_failures(self, failures: Sequence[Failure]) -> None:
         for failure in failures:
             crate = f"{shown(failure.crate)} {shown(failure.version)}"
-            self.terminal.say(f"Missing: {crate}: {shown(failure.sentence)}")
+            self.terminal.print_lines(f"Missing: {crate}: {shown(failure.sentence)}")

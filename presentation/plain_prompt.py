@@ -119,16 +119,16 @@ class _Conversation:
 
     def run(self, scripts: int) -> ReviewEnd:
         if self.heading:
-            self.terminal.say(f"{self.heading}.")
+            self.terminal.print_lines(f"{self.heading}.")
         if not self.agenda.groups:
             count = plural(scripts, "build script")
-            self.terminal.say(f"{count} within the baseline: nothing to decide.")
+            self.terminal.print_lines(f"{count} within the baseline: nothing to decide.")
             return ReviewEnd.KEEP
         if not self.terminal.is_answered:
             self._list()
             return ReviewEnd.KEEP
-        self.terminal.say(f"{plural(self.agenda.counts().open, 'proposal')} undecided.")
-        self.terminal.say("Answer with one letter and Enter; ? lists the letters.")
+        self.terminal.print_lines(f"{plural(self.agenda.counts().open, 'proposal')} undecided.")
+        self.terminal.print_lines("Answer with one letter and Enter; ? lists the letters.")
         closing = ClosingPrompt(
             self.terminal, self.agenda, self.preview, self.verify, self._asked.discard
         )
@@ -139,17 +139,17 @@ class _Conversation:
                 if ending is not None:
                     return ending
         except (PromptEndedError, KeyboardInterrupt):
-            self.terminal.say("")
-            self.terminal.say("Stopped. Your decisions are kept; nothing was written.")
+            self.terminal.print_lines("")
+            self.terminal.print_lines("Stopped. Your decisions are kept; nothing was written.")
             return ReviewEnd.KEEP
 
     def _list(self) -> None:
-        self.terminal.say("No terminal to ask on. Undecided:")
+        self.terminal.print_lines("No terminal to ask on. Undecided:")
         for proposal in self._undecided():
             self._say_comparison(proposal)
             crate = f"{shown(proposal.crate)} {version_text(proposal.version)}"
             word = LISTED_AS[proposal.reason] or risk_word(proposal.risk)
-            self.terminal.say(f"{crate}: {shown(proposal.title)} ({word})")
+            self.terminal.print_lines(f"{crate}: {shown(proposal.title)} ({word})")
 
     def _undecided(self) -> Iterator[Proposal]:
         """Yield what is not answered, including what an earlier session left for later."""
@@ -170,20 +170,20 @@ class _Conversation:
 
     def _ask(self, proposal: Proposal, left: int) -> str:
         """Ask about one proposal; return the answer that ended it."""
-        self.terminal.say("")
+        self.terminal.print_lines("")
         self._say_comparison(proposal)
         if left:
-            self.terminal.say(f"Left to decide: {left}")
-        self.terminal.say(*facts(proposal))
+            self.terminal.print_lines(f"Left to decide: {left}")
+        self.terminal.print_lines(*facts(proposal))
         if proposal.reason is Reason.NEWCOMER:
             return self._show_newcomer(proposal)
-        self.terminal.say(*rule_facts(proposal, self.agenda.chosen(proposal)))
+        self.terminal.print_lines(*rule_facts(proposal, self.agenda.chosen(proposal)))
         elsewhere = self.agenda.elsewhere(proposal)
         offered = "a d s"
         if elsewhere:
             offered = "a d s ae de"
             crates = ", ".join(f"{shown(each.crate)} {shown(each.version)}" for each in elsewhere)
-            self.terminal.say(
+            self.terminal.print_lines(
                 f"The same in {plural(len(elsewhere), 'other crate')}: {crates}",
                 "ae allows and de denies it there too.",
             )
@@ -197,39 +197,39 @@ class _Conversation:
                 case "s" | "":
                     self._asked.add(proposal.id)
                     self.agenda.decide([proposal], Answer.LATER)
-                    self.terminal.say(LEFT_FOR_LATER[proposal.reason])
+                    self.terminal.print_lines(LEFT_FOR_LATER[proposal.reason])
                     return "s"
                 case "[" | "]":
                     self.agenda.step(proposal, -1 if answer == "[" else 1)
-                    self.terminal.say(*rule_facts(proposal, self.agenda.chosen(proposal)))
+                    self.terminal.print_lines(*rule_facts(proposal, self.agenda.chosen(proposal)))
                 case "o" if self._can_compare(proposal):
                     self._say_sources(proposal)
                 case "u":
                     back = self.agenda.undo()
                     if back is not None:
                         self._asked.discard(back.id)
-                        self.terminal.say(f"Taken back: {shown(back.title)}")
+                        self.terminal.print_lines(f"Taken back: {shown(back.title)}")
                         return "u"
-                    self.terminal.say("Nothing to take back.")
+                    self.terminal.print_lines("Nothing to take back.")
                 case "q":
                     return "q"
                 case _:
-                    self.terminal.say(*_HELP)
+                    self.terminal.print_lines(*_HELP)
 
     def _take(self, proposal: Proposal, letters: str) -> bool:
         """Give the answer that the letters stand for; tell whether it could be given."""
         wanted = Answer.ALLOW if letters[0] == "a" else Answer.DENY
         refusal = self.agenda.refusal(proposal, wanted)
         if refusal:
-            self.terminal.say(f"Not possible: {refusal}")
+            self.terminal.print_lines(f"Not possible: {refusal}")
             return False
         told = answer_word(proposal, wanted).capitalize()
         if letters.endswith("e"):
             crates = plural(self.agenda.decide_everywhere(proposal, wanted), "crate")
-            self.terminal.say(f"{told}, in {crates}; u takes all of it back.")
+            self.terminal.print_lines(f"{told}, in {crates}; u takes all of it back.")
         else:
             self.agenda.decide([proposal], wanted)
-            self.terminal.say(f"{told}.")
+            self.terminal.print_lines(f"{told}.")
         return True
 
     def _show_newcomer(self, proposal: Proposal) -> str:
@@ -245,7 +245,7 @@ class _Conversation:
                 case "q":
                     return "q"
                 case _:
-                    self.terminal.say(reason_text(proposal.reason))
+                    self.terminal.print_lines(reason_text(proposal.reason))
 
     def _can_compare(self, proposal: Proposal) -> bool:
         comparison = self.agenda.comparison_of(proposal)
@@ -257,9 +257,9 @@ class _Conversation:
         comparison = self.agenda.comparison_of(proposal)
         if comparison is not None and key not in self._compared:
             self._compared.add(key)
-            self.terminal.say(*comparison_facts.facts(comparison))
+            self.terminal.print_lines(*comparison_facts.facts(comparison))
 
     def _say_sources(self, proposal: Proposal) -> None:
         comparison = self.agenda.comparison_of(proposal)
         if comparison is not None:
-            self.terminal.say(*comparison_facts.source_lines(comparison))
+            self.terminal.print_lines(*comparison_facts.source_lines(comparison))

@@ -25,8 +25,8 @@ class PromptTerminal:
         """Whether somebody is there who can answer."""
         return self.source.isatty()
 
-    def say(self, *lines: str) -> None:
-        """Write lines."""
+    def print_lines(self, *lines: str) -> None:
+        """Print lines."""
         for line in lines:
             self.sink.write(f"{printable(line)}\n")  # The last guard, as in the screens.
 

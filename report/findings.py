@@ -46,8 +46,8 @@ def from_build(run: BuildRun, places: GrantLines, *, level: Level = Level.ERROR)
     found: list[Finding] = []
     for script in run.scripts:
         asked = (one for one in script.findings if one.reason is Reason.ASKED)
-        found += (_beyond(script, proposal, places, level) for proposal in asked)
-        found += _not_whole(script, places, level)
+        found += (_refused_finding(script, proposal, places, level) for proposal in asked)
+        found += _incomplete_finding(script, places, level)
         found += (_leads_out(script, one, places) for one in script.left_out)
         found += _unopened(script, places)
     return _distinct(found)
@@ -88,7 +88,9 @@ def fingerprint(rule: str, crate: str, targets: Iterable[str]) -> str:
     return _hash("\0".join((rule, crate, *sorted(targets))))
 
 
-def _beyond(script: ScriptRun, proposal: Proposal, places: GrantLines, level: Level) -> Finding:
+def _refused_finding(
+    script: ScriptRun, proposal: Proposal, places: GrantLines, level: Level
+) -> Finding:
     who = _named(script.crate, script.version)
     kinds = [access.kind for access in proposal.evidence]
     # A tool chain is decided as one; what it reads and sees follows from what is run.
@@ -100,12 +102,12 @@ def _beyond(script: ScriptRun, proposal: Proposal, places: GrantLines, level: Le
         level=level,
         crate=script.crate,
         version=script.version,
-        title=_title(f"{who} {_how(proposal.evidence)} to {proposal.title}"),
+        title=_title(f"{who} {_attempt_words(proposal.evidence)} to {proposal.title}"),
         details=_details(
             (
                 *proposal.notes,
                 proposal.locked,
-                *_told(proposal.evidence),
+                *_evidence_lines(proposal.evidence),
                 *_not_opened(script, proposal.evidence),
             )
         ),
@@ -119,14 +121,14 @@ def _beyond(script: ScriptRun, proposal: Proposal, places: GrantLines, level: Le
     )
 
 
-def _how(evidence: Iterable[Access]) -> str:
+def _attempt_words(evidence: Iterable[Access]) -> str:
     outcomes = {access.outcome for access in evidence}
     if Outcome.REFUSED in outcomes:
         return "was not allowed"
     return "was able" if Outcome.DONE in outcomes else "tried"
 
 
-def _told(evidence: tuple[Access, ...]) -> Iterator[str]:
+def _evidence_lines(evidence: tuple[Access, ...]) -> Iterator[str]:
     for access in evidence[:_LISTED]:
         chain = f", by {' > '.join(access.chains[0])}" if access.chains else ""
         yield f"{access_text(access)}{chain}"
@@ -171,11 +173,11 @@ def _unopened(script: ScriptRun, places: GrantLines) -> Iterator[Finding]:
         who = _named(script.crate, script.version)
         title = _title(f"{who}: {first.kind} {first.target}{also} refused, though granted")
         line = places.of_crate(script.crate, script.version, script.way)
-        told = tuple(_told(script.unopened))
+        told = tuple(_evidence_lines(script.unopened))
         yield replace(_plain(UNOPENED, Level.WARNING, script, title, told, line), command="")
 
 
-def _not_whole(script: ScriptRun, places: GrantLines, level: Level) -> Iterator[Finding]:
+def _incomplete_finding(script: ScriptRun, places: GrantLines, level: Level) -> Iterator[Finding]:
     line = places.of_crate(script.crate, script.version, script.way)
     who = _named(script.crate, script.version)
     if script.failure:

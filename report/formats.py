@@ -27,7 +27,7 @@ class ReportFormat:
     name: str
     document: Callable[[Report], str]
     is_exclusive: bool = False  # On standard output it stands alone, or nobody can parse it.
-    is_prose: bool = False  # For people: success is also reported on standard error.
+    is_prose: bool = False  # For people: without findings it goes to standard error.
     appendix: Appendix | None = None
     help: str = ""  # A sentence for `--help`, where there is more to know than the name.
 

@@ -105,7 +105,7 @@ def _outcome(case: Element, name: str, findings: list[Finding]) -> None:
         type=f"buildperm/{printable(first.rule)}",
         message=shortened(first.title, _LINE_MOST) + more,
     )
-    element.text = "\n".join(_told(findings))
+    element.text = "\n".join(_failure_lines(findings))
 
 
 def _output(script: ScriptRun | None, findings: list[Finding], others: list[Finding]) -> list[str]:
@@ -114,10 +114,10 @@ def _output(script: ScriptRun | None, findings: list[Finding], others: list[Find
     if script:
         accesses = count(script.accesses, "access", "accesses")
         told.append(f"{count(script.events, 'event')}, {accesses}")
-    return told + _told(others)
+    return told + _failure_lines(others)
 
 
-def _told(findings: list[Finding]) -> list[str]:
+def _failure_lines(findings: list[Finding]) -> list[str]:
     lines: list[str] = []
     for number, finding in enumerate(findings):
         lines.append(f"{finding.level}: {finding.title}")

@@ -78,12 +78,12 @@ def _why_closed(proposal: Proposal, had: CrateGrants) -> str:
 def _comments(proposal: Proposal, closed: str | None) -> Iterator[str]:
     head = f"not proposed by buildperm, {closed}" if closed else _PROPOSED
     for access in proposal.evidence[:_SHOWN_MOST]:
-        yield _comment(f"{head}: {proposal.crate} {proposal.version} {_deed(access)}")
+        yield _comment(f"{head}: {proposal.crate} {proposal.version} {_action_text(access)}")
     if len(proposal.evidence) > _SHOWN_MOST:
         yield _comment(f"{head}: {len(proposal.evidence) - _SHOWN_MOST:,} more of the same")
 
 
-def _deed(access: Access) -> str:
+def _action_text(access: Access) -> str:
     verb = (
         access.kind.traits.past
         if access.outcome is Outcome.DONE

@@ -139,7 +139,7 @@ def of_pattern(pattern: str) -> tuple[str, int] | None:
         return None
 
 
-def why_held(target: str) -> str:
+def why_sensitive(target: str) -> str:
     """Say why a target, in notation, is in the sensitive tier; empty if it is not."""
     found = of_pattern(target)
     held = "machines of clouds get their credentials there"

@@ -235,7 +235,8 @@ CALLS: dict[str, Layout] = {
 }
 """Every call that can stop for the recorder, except for those that the filter refuses anyway.
 
-One more entry makes a call recorded: filter, recorder and tests go through `recorded` and `of`. A call that is newer than python-ptrace also needs its number: `syscall_numbers`.
+One more entry makes a call recorded: filter, recorder and tests go through `recorded` and `of`. A
+call that is newer than python-ptrace also needs its number: `syscall_numbers`.
 """
 
 CORE_LIMIT = "setrlimit(RLIMIT_CORE)"

@@ -73,7 +73,7 @@ class BaseGrants:
         for path, content in sorted(self._commit.manifests().items()):
             if path == own or not _table(content):
                 continue
-            if had and not _took_from(metadata, (top / os.fsdecode(path)).parent):
+            if had and not _has_member_from(metadata, (top / os.fsdecode(path)).parent):
                 continue
             try:
                 now = (top / os.fsdecode(path)).read_bytes()
@@ -96,7 +96,7 @@ class BaseGrants:
                 f"{place} belonged to another workspace: what it granted was not in force"
             )
             return nothing
-        with _there(place):
+        with _in_other_commit(place):
             return manifest.policy(*manifest.parse(raw, place), place)
 
     def _locked(self) -> CargoLock | None:
@@ -104,7 +104,7 @@ class BaseGrants:
         if raw is None:
             self.notes.append(f"there is no {place}: where packages came from is not compared")
             return None
-        with _there(place):
+        with _in_other_commit(place):
             return locks.parse(raw, place)
 
     def _is_root(self) -> bool:
@@ -124,7 +124,7 @@ class BaseGrants:
         return True
 
 
-def _took_from(metadata: Metadata, folder: Path) -> bool:
+def _has_member_from(metadata: Metadata, folder: Path) -> bool:
     """Tell whether a member from outside the workspace folder lies in `folder`."""
     root = Path(os.path.realpath(metadata.root))
     members = (metadata.packages[each].folder for each in metadata.members)
@@ -133,7 +133,7 @@ def _took_from(metadata: Metadata, folder: Path) -> bool:
 
 
 @contextmanager
-def _there(place: Path) -> Iterator[None]:
+def _in_other_commit(place: Path) -> Iterator[None]:
     """Add to an error that it is about the other commit, which cannot be changed any more.
 
     Raises:

@@ -117,7 +117,7 @@ def _seen(table: GrantTable) -> Iterator[str]:
             if not sighting.seen:
                 yield "      nothing beyond the baseline"
             for (outcome, kind), group in groupby(
-                sorted(sorted(sighting.seen), key=_how), key=_how
+                sorted(sorted(sighting.seen), key=_sort_key), key=_sort_key
             ):
                 targets = [seen.target for seen in group]
                 more = len(targets) - _MOST_SEEN
@@ -130,5 +130,5 @@ def _seen(table: GrantTable) -> Iterator[str]:
             yield f"  {version} was seen in no build that was reviewed ({lock_file.NAME})"
 
 
-def _how(seen: SeenAccess) -> tuple[Outcome, Kind]:
+def _sort_key(seen: SeenAccess) -> tuple[Outcome, Kind]:
     return seen.outcome, seen.kind

@@ -68,7 +68,7 @@ class GrantDocument:
         return {
             "kind": str(grant.rule.kind) if grant.rule else "preset",
             "pattern": grant.rule.pattern if grant.rule else grant.preset,
-            "may": preset.title if preset else _deed(grant),
+            "may": preset.title if preset else _action_text(grant),
             "covers": preset.covers if preset else "",
             "leaves_out": preset.leaves_out if preset else "",
             "risk": risk_word(grant.risk),
@@ -96,5 +96,5 @@ class GrantDocument:
         return {"line": line, "changed": told}
 
 
-def _deed(grant: Grant) -> str:
+def _action_text(grant: Grant) -> str:
     return explanation_text.action_text(grant.rule.kind, [grant.rule.pattern]) if grant.rule else ""

@@ -96,7 +96,7 @@ class QueryReport:
             way = " > ".join(self.result.script.way)
             yield f"{self.result.script.title} gets in through {way}."
         yield ""
-        yield from _seen(self.result)
+        yield from _evidence_lines(self.result)
         yield ""
         yield from self.result.remedy()
 
@@ -148,7 +148,7 @@ class QueryReport:
         }
 
 
-def _seen(result: QueryResult) -> Iterator[str]:
+def _evidence_lines(result: QueryResult) -> Iterator[str]:
     reviewed, recorded, runs = list(result.reviewed()), list(result.recorded()), result.known.runs
     for snapshot, sighting, outcome in reviewed:
         yield (

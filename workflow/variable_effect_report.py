@@ -45,7 +45,7 @@ class VariableEffectReport:
         for each in compared:
             yield ""
             yield f"{context_of(each.unit)}:"
-            yield from _told(each)
+            yield from _difference_lines(each)
 
     def document(self) -> dict[str, object]:
         """Return one JSON document."""
@@ -86,7 +86,7 @@ class VariableEffectReport:
         }
 
 
-def _told(compared: RunComparison) -> Iterator[str]:
+def _difference_lines(compared: RunComparison) -> Iterator[str]:
     control, changed = compared.control, compared.changed
     if compared.exit_differs:
         yield f"  exit code: {control.exit_code}, with the change {changed.exit_code}"
