@@ -136,10 +136,10 @@ class CargoProcess:
             overwritten=frozenset(self._overwritten),
             unended=tuple(sorted({*self._running.values(), *self._unrecorded})),
             unheld=tuple(sorted(self._unheld)),
-            is_complete=not interrupted and self._has_told_all(exit_code),
+            is_complete=not interrupted and self._has_reported_all(exit_code),
         )
 
-    def _has_told_all(self, exit_code: int) -> bool:
+    def _has_reported_all(self, exit_code: int) -> bool:
         """Tell whether Cargo has reported every run, fresh ones too."""
         if self._messages is None or self._messages.is_unclear:
             return False
@@ -181,7 +181,7 @@ class CargoProcess:
             for pipe in (cargo.stdout, cargo.stderr):
                 if pipe is not None:
                     pipe.close()
-        self._tell()
+        self._report_progress()
         return status if status >= 0 else 128 - status
 
     def _follow(self, cargo: subprocess.Popen[bytes], ended: int, server: int) -> None:
@@ -216,7 +216,7 @@ class CargoProcess:
                     "the process that supervises build scripts has been killed",
                     hint="Free some memory, if that is why, and run the command again.",
                 )
-            self._tell()
+            self._report_progress()
             if self._wake in ready:
                 os.read(self._wake, 64)
             if self._interruptions > sent:
@@ -258,7 +258,7 @@ class CargoProcess:
         while piece:
             piece = piece[os.write(sys.stdout.fileno(), piece) :]
 
-    def _tell(self) -> None:
+    def _report_progress(self) -> None:
         for line in self._progress.lines():
             step = parse(line)
             if step is None:

@@ -146,7 +146,7 @@ class _Conversation:
     def _list(self) -> None:
         self.terminal.print_lines("No terminal to ask on. Undecided:")
         for proposal in self._undecided():
-            self._say_comparison(proposal)
+            self._print_comparison(proposal)
             crate = f"{shown(proposal.crate)} {version_text(proposal.version)}"
             word = LISTED_AS[proposal.reason] or risk_word(proposal.risk)
             self.terminal.print_lines(f"{crate}: {shown(proposal.title)} ({word})")
@@ -171,7 +171,7 @@ class _Conversation:
     def _ask(self, proposal: Proposal, left: int) -> str:
         """Ask about one proposal; return the answer that ended it."""
         self.terminal.print_lines("")
-        self._say_comparison(proposal)
+        self._print_comparison(proposal)
         if left:
             self.terminal.print_lines(f"Left to decide: {left}")
         self.terminal.print_lines(*facts(proposal))
@@ -203,7 +203,7 @@ class _Conversation:
                     self.agenda.step(proposal, -1 if answer == "[" else 1)
                     self.terminal.print_lines(*rule_facts(proposal, self.agenda.chosen(proposal)))
                 case "o" if self._can_compare(proposal):
-                    self._say_sources(proposal)
+                    self._print_sources(proposal)
                 case "u":
                     back = self.agenda.undo()
                     if back is not None:
@@ -241,7 +241,7 @@ class _Conversation:
                 case "":
                     return "s"
                 case "o" if self._can_compare(proposal):
-                    self._say_sources(proposal)
+                    self._print_sources(proposal)
                 case "q":
                     return "q"
                 case _:
@@ -251,7 +251,7 @@ class _Conversation:
         comparison = self.agenda.comparison_of(proposal)
         return comparison is not None and bool(comparison.sources)
 
-    def _say_comparison(self, proposal: Proposal) -> None:
+    def _print_comparison(self, proposal: Proposal) -> None:
         """Say what changed in a crate, before anything else is said about it."""
         key = (proposal.crate, proposal.version)
         comparison = self.agenda.comparison_of(proposal)
@@ -259,7 +259,7 @@ class _Conversation:
             self._compared.add(key)
             self.terminal.print_lines(*comparison_facts.facts(comparison))
 
-    def _say_sources(self, proposal: Proposal) -> None:
+    def _print_sources(self, proposal: Proposal) -> None:
         comparison = self.agenda.comparison_of(proposal)
         if comparison is not None:
             self.terminal.print_lines(*comparison_facts.source_lines(comparison))

@@ -96,7 +96,7 @@ def _secret(value: bytes) -> str:
         return TOKEN
     if b"hook" in lower and any(each in lower for each in _WEBHOOKS):
         return WEBHOOK
-    return _said(plain, lower)
+    return _labelled(plain, lower)
 
 
 def _holds_key(value: bytes) -> bool:
@@ -192,7 +192,7 @@ def _looks_random(text: bytes) -> bool:
     return len(text) >= 20 and not _DIGITS.isdisjoint(text) and not _LETTERS.isdisjoint(text)
 
 
-def _said(value: bytes, lower: bytes) -> str:
+def _labelled(value: bytes, lower: bytes) -> str:
     """Look for what is said to be a secret: `password=…`, `"token": "…"`, `--token …`, a netrc."""
     if b"=" not in lower and b" " not in lower and b":" not in lower and b"\n" not in lower:
         return ""
@@ -204,7 +204,7 @@ def _said(value: bytes, lower: bytes) -> str:
     for kinds, kind in ((_PASSWORD_WORDS, PASSWORD), (_TOKEN_WORDS, TOKEN)):
         for word in kinds:
             for at in _places(lower, word):
-                if _is_said_at(value, lower, at, at + len(word), kind):
+                if _is_labelled_at(value, lower, at, at + len(word), kind):
                     return kind
     return TOKEN if _holds_bearer(value, lower) else ""
 
@@ -223,7 +223,7 @@ def _holds_bearer(value: bytes, lower: bytes) -> bool:
     return False
 
 
-def _is_said_at(value: bytes, lower: bytes, start: int, end: int, kind: str) -> bool:
+def _is_labelled_at(value: bytes, lower: bytes, start: int, end: int, kind: str) -> bool:
     """Tell whether a secret stands behind the word from `start` to `end`."""
     first = start
     while first and lower[first - 1] in _NAME and start - first < _LONGEST_NAME:

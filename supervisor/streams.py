@@ -98,8 +98,8 @@ class Streams:
                 elif descriptor == self._stdout:
                     self._hold(chunk)
                 else:
-                    self._talk(chunk)
-        self._say(disarmed(cleaned(self._line)))
+                    self._pass_on_stderr(chunk)
+        self._write_stderr(disarmed(cleaned(self._line)))
         self._done.release()
 
     def _hold(self, chunk: bytes) -> None:
@@ -119,15 +119,15 @@ class Streams:
             self.stop_cause = StdoutLost(error.strerror or "cannot write")
             self._on_flood()
 
-    def _talk(self, chunk: bytes) -> None:
+    def _pass_on_stderr(self, chunk: bytes) -> None:
         *whole, self._line = (self._line + chunk).split(b"\n")
         if whole:
-            self._say(b"\n".join(disarmed(cleaned(line)) for line in whole) + b"\n")
+            self._write_stderr(b"\n".join(disarmed(cleaned(line)) for line in whole) + b"\n")
         while len(self._line) >= _LONGEST_LINE:
-            self._say(disarmed(cleaned(self._line[:_LONGEST_LINE])) + b"\n")
+            self._write_stderr(disarmed(cleaned(self._line[:_LONGEST_LINE])) + b"\n")
             self._line = self._line[_LONGEST_LINE:]
 
-    def _say(self, text: bytes) -> None:
+    def _write_stderr(self, text: bytes) -> None:
         if self._talk_left < 0 or not text:
             return
         self._talk_left -= len(text)

@@ -91,10 +91,10 @@ class Supervisor:
         try:
             return self._run()
         except StoppedError as stopped:
-            self._tell(str(stopped), stopped.hint)
+            self._print_message(str(stopped), stopped.hint)
             return stopped.exit_status
         except OSError as error:
-            self._tell(f"the supervisor failed: {error}")
+            self._print_message(f"the supervisor failed: {error}")
             return 1
 
     def _run(self) -> int:
@@ -192,9 +192,9 @@ class Supervisor:
         if self._has_to_end():
             return _INTERRUPTED, run.recording
         for remark in (*verdict.notes, *network.remarks):
-            self._tell(remark)
+            self._print_message(remark)
         if verdict.failure:
-            self._tell(verdict.failure, verdict.hint)
+            self._print_message(verdict.failure, verdict.hint)
         # If the script failed, Cargo only shows what it printed.
         elif not write_all(
             _without_commands(bytes(passed)) if verdict.exit_status else bytes(passed), 1
@@ -205,7 +205,7 @@ class Supervisor:
     def _has_to_end(self) -> bool:
         return self._is_interrupted
 
-    def _tell(self, message: str, hint: str = "") -> None:
+    def _print_message(self, message: str, hint: str = "") -> None:
         who = ""
         if self._package is not None:
             who = f"build script of {self._package['name']} {self._package['version']}: "

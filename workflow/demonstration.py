@@ -60,7 +60,7 @@ def _play(folder: Path, thief: Thief, *, on_screens: bool) -> int:
     if plain != 0:
         console.print_message("The example does not build here; its messages above say why.")
         return plain
-    _tell_damage(workspace, thief)
+    _report_damage(workspace, thief)
     (workspace / _MARK).unlink(missing_ok=True)
 
     words = ["learn"] if on_screens else ["learn", "--no-tui", "--accept", "medium"]
@@ -80,7 +80,7 @@ def _play(folder: Path, thief: Thief, *, on_screens: bool) -> int:
     held = _buildperm(
         ["ci", "--", "build", "--offline", "--quiet", "--keep-going"], workspace, environment
     )
-    _tell_damage(workspace, thief)
+    _report_damage(workspace, thief)
     console.write(f"Exit code {held}: ")
     if held == ExitCode.REFUSED:
         console.print_line(
@@ -130,7 +130,7 @@ def _make_repository(workspace: Path, environment: Mapping[str, str]) -> None:
         subprocess.run(["git", *words], cwd=workspace, env=environment, check=False)
 
 
-def _tell_damage(workspace: Path, thief: Thief) -> None:
+def _report_damage(workspace: Path, thief: Thief) -> None:
     """Say what the misbehaving crate got away with since the last call."""
     loot = [piece for piece in thief.take() if piece]
     for piece in loot:

@@ -116,9 +116,11 @@ class _Comparer:
             *from_wider(found, places, said, level=level),
             *self._claimed(places, said),
         ]
-        return GrantComparison(tuple(told), bool(found), tuple(self._talk(found, narrower, said)))
+        return GrantComparison(
+            tuple(told), bool(found), tuple(self._messages(found, narrower, said))
+        )
 
-    def _talk(
+    def _messages(
         self, found: Sequence[WiderGrant], narrower: Sequence[WiderGrant], said: str
     ) -> Iterator[str]:
         for each in (self._commit.note, *self._base.notes):

@@ -52,7 +52,7 @@ class GrantOverview:
         workspace = view.workspace
         snapshots = lock_file.read(workspace.project.metadata.root / lock_file.NAME)
         lines = ManifestLines(workspace.manifest, workspace.manifest_path)
-        scripts, keys = _meant(view, crates)
+        scripts, keys = _selected(view, crates)
         found = tables(view, lines, snapshots, scripts, keys)
         return cls(
             workspace.manifest_path,
@@ -81,7 +81,7 @@ class GrantOverview:
         }
 
 
-def _meant(view: WorkspaceView, words: Sequence[str]) -> tuple[list[FoundScript], list[str]]:
+def _selected(view: WorkspaceView, words: Sequence[str]) -> tuple[list[FoundScript], list[str]]:
     """Return the build scripts and the keys that `words` mean; all keys where there are none."""
     known = sorted(view.workspace.policy.crates)
     if not words:

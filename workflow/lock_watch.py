@@ -64,7 +64,7 @@ class LockWatch:
                 console.print_message(
                     f"The kernel cannot tell of changes ({reason}): looking once a second."
                 )
-            self._tell("now", is_new=bool(self._state.pending))
+            self._print_state("now", is_new=bool(self._state.pending))
             while True:
                 watcher.watch(self._state.files)
                 self._compare()
@@ -88,7 +88,7 @@ class LockWatch:
             # Somebody is editing or merging: there will be another change.
             console.print_line(f"{what}: {' '.join(str(error.args[0]).split())}")
             return
-        self._tell(what, is_new=not self._state.work <= before.work)
+        self._print_state(what, is_new=not self._state.work <= before.work)
 
     def _look_again(self) -> None:
         """Look until nothing changes in between: Cargo may write to Cargo.lock itself."""
@@ -101,7 +101,7 @@ class LockWatch:
             if self._contents == after:
                 return
 
-    def _tell(self, what: str, *, is_new: bool) -> None:
+    def _print_state(self, what: str, *, is_new: bool) -> None:
         found = self._state.pending
         if not found:
             console.print_line(f"{what}: nothing to review")

@@ -69,7 +69,7 @@ def main() -> NoReturn:
     try:
         status = _group.main(standalone_mode=False)
     except BuildpermError as error:
-        _tell(f"buildperm: {error}\n")
+        _print_message(f"buildperm: {error}\n")
         status = error.exit_code
     except click.exceptions.Abort:
         sys.stderr.write("buildperm: interrupted\n")
@@ -80,7 +80,7 @@ def main() -> NoReturn:
     except click.ClickException as error:
         said = io.StringIO()
         error.show(said)
-        _tell(said.getvalue())
+        _print_message(said.getvalue())
         status = ExitCode.USAGE
     except BrokenPipeError:
         # Nobody reads our standard output any more.
@@ -89,6 +89,6 @@ def main() -> NoReturn:
     sys.exit(int(status or 0))
 
 
-def _tell(message: str) -> None:
+def _print_message(message: str) -> None:
     """Write a message that may repeat what others have named or said: nothing raw gets through."""
     sys.stderr.write(log_text(message.expandtabs(4)))

@@ -134,7 +134,9 @@ class InboxScreen(Screen[None]):
         if proposal is None or self._guard.swallows():
             return
         if self._pause.swallows():
-            self._tell("This came up by itself and is of high risk: read it, then press e again.")
+            self._show_notice(
+                "This came up by itself and is of high risk: read it, then press e again."
+            )
             return
         rows = [
             (each, self._agenda.rule_text(proposal))
@@ -164,7 +166,7 @@ class InboxScreen(Screen[None]):
         """Go to the next undecided proposal."""
         found = self._agenda.next_undecided(self._tree.proposal, by)
         if found is None:
-            self._tell("Nothing that is shown is undecided.")
+            self._show_notice("Nothing that is shown is undecided.")
         else:
             self._tree.reveal(found)
 
@@ -203,7 +205,7 @@ class InboxScreen(Screen[None]):
         elif self.filtering:
             self.query_one("#filter", Input).clear()
             self.filtering = False
-        self._tell("")
+        self._show_notice("")
         self._tree.focus()
 
     # What happened.
@@ -211,7 +213,7 @@ class InboxScreen(Screen[None]):
     @on(CrateTree.Moved)
     def _show_what_the_cursor_is_on(self) -> None:
         if self._told_at != self._place():
-            self._tell("")
+            self._show_notice("")
         self._show_card()
 
     @on(Sheet.Clicked, "#card")
@@ -230,14 +232,14 @@ class InboxScreen(Screen[None]):
     def _apply_filter(self) -> None:
         self._filter_is_due = False
         problem = self._agenda.filter(self.query_one("#filter", Input).value)
-        self._tell(problem)
+        self._show_notice(problem)
         if not problem:
             self.refill(going_on=False)
 
     @on(Input.Submitted, "#filter")
     def _keep_filter(self) -> None:
         self.filtering = self._agenda.is_filtered
-        self._tell("")
+        self._show_notice("")
         self._tree.focus()
 
     # How it goes on.
@@ -249,9 +251,11 @@ class InboxScreen(Screen[None]):
         if proposal is None:
             self._ask_batch(answer, group.proposals if group is not None else ())
         elif answer is Answer.ALLOW and self._pause.swallows():
-            self._tell("This came up by itself and is of high risk: read it, then press a again.")
+            self._show_notice(
+                "This came up by itself and is of high risk: read it, then press a again."
+            )
         elif refusal := self._agenda.refusal(proposal, answer):
-            self._tell(refusal)
+            self._show_notice(refusal)
         else:
             self._agenda.decide([proposal], answer)
             self._after_answer(proposal)
@@ -259,7 +263,7 @@ class InboxScreen(Screen[None]):
     def _ask_batch(self, answer: Answer, proposals: Sequence[Proposal]) -> None:
         taken, left_out = batch_scope.scope(self._agenda, proposals, answer)
         if not taken:
-            self._tell(" ".join(left_out) or "Nothing here is undecided.")
+            self._show_notice(" ".join(left_out) or "Nothing here is undecided.")
             return
         rows = [(each, self._agenda.rule_text(each)) for each in taken]
         screen = BatchScreen(self._guard, {"y": answer}, rows, left_out)
@@ -273,7 +277,7 @@ class InboxScreen(Screen[None]):
         self._after_answer(taken[-1])
         if not self._agenda.trouble:
             count = plural(len(taken), "proposal")
-            self._tell(f"{ANSWER_VERBS[answer].capitalize()}: {count}. u takes it back.")
+            self._show_notice(f"{ANSWER_VERBS[answer].capitalize()}: {count}. u takes it back.")
 
     def _take_everywhere(self, proposal: Proposal, answer: Answer | None) -> None:
         if answer is None:
@@ -282,20 +286,20 @@ class InboxScreen(Screen[None]):
         self._after_answer(proposal)
         if not self._agenda.trouble:
             crates = plural(count, "crate")
-            self._tell(f"{ANSWER_VERBS[answer].capitalize()}: in {crates}. u takes it back.")
+            self._show_notice(f"{ANSWER_VERBS[answer].capitalize()}: in {crates}. u takes it back.")
 
     def _after_answer(self, proposal: Proposal) -> None:
         """Go to the next undecided proposal, unless the answer was to clear one."""
         if self._agenda.answer(proposal) is not Answer.UNDECIDED:
             found = self._agenda.next_undecided(proposal, 1)
             if found is None:
-                self._tell("Everything shown is decided. w shows the diff and writes.")
+                self._show_notice("Everything shown is decided. w shows the diff and writes.")
             else:
                 self._tree.reveal(found)
                 if found.risk >= Risk.HIGH:
                     self._pause.hold()
                 if found.reason is not Reason.ASKED and proposal.reason is Reason.ASKED:
-                    self._tell(
+                    self._show_notice(
                         "What has to be decided is decided; w writes. The rest is up to you."
                     )
         self._show_step()
@@ -310,7 +314,7 @@ class InboxScreen(Screen[None]):
         self._show_card(from_top=False)
         self._show_counts()
         if self._agenda.trouble:
-            self._tell(self._agenda.trouble)
+            self._show_notice(self._agenda.trouble)
 
     # How it is shown.
 
@@ -334,7 +338,7 @@ class InboxScreen(Screen[None]):
         group, proposal = self._tree.group, self._tree.proposal
         return group.key if group else None, proposal.id if proposal else None
 
-    def _tell(self, notice: str) -> None:
+    def _show_notice(self, notice: str) -> None:
         """Show one sentence until the cursor moves on."""
         self._told_at = self._place()
         self.set_class(bool(notice), "-noticed")
