@@ -95,12 +95,12 @@ class Server:
                     self._end()
                     return
                 if descriptor == self._requests:
-                    for asked in self._requests():
+                    for asked in self._read_requests():
                         self._serve(*asked)
                 elif descriptor in self._jobs:  # Another event may have removed it just now.
                     self._happened(descriptor)
 
-    def _requests(self) -> Iterator[tuple[int, ...]]:
+    def _read_requests(self) -> Iterator[tuple[int, ...]]:
         """Yield the numbers of each request that has come: see `supervisor.fork_request`."""
         *lines, self._rest = (self._rest + os.read(self._requests, 1 << 16)).split(b"\n")
         for line in lines:
