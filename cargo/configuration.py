@@ -1,4 +1,4 @@
-"""Cargo's own configuration, as far as a held build needs it.
+"""Cargo's own configuration, as far as a supervised build needs it.
 
 The rules are those of the Cargo book, chapter "Configuration": `--config` before the environment
 before the files, the files from the current folder upwards and $CARGO_HOME last, a program's path

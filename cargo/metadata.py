@@ -56,7 +56,7 @@ class Metadata:
     """A workspace with its dependency graph for the platforms that are built for."""
 
     root: Path  # Folder of the workspace, without links.
-    target_directory: Path  # The user's; held builds go below it.
+    target_directory: Path  # The user's; supervised builds go below it.
     packages: Mapping[str, Package]  # By ID.
     members: tuple[str, ...]  # IDs of the packages of the workspace.
     dependencies: Mapping[str, tuple[str, ...]]  # IDs by ID.

@@ -32,7 +32,7 @@ class Survey:
         """Begin.
 
         Args:
-            target_directory: Of the held build.
+            target_directory: Of the supervised build.
             start: Prepares to run Cargo with some words; whether these have it keep going.
         """
         self.earlier: set[Path] = set()

@@ -1,7 +1,7 @@
-"""The target directory of held builds: what buildperm keeps in it besides what Cargo does.
+"""The target directory of supervised builds: what buildperm keeps in it besides what Cargo does.
 
-It is never the user's own, so that a held build and an ordinary one never take each other's output
-for fresh. It lies below the user's, so that `cargo clean` removes it too.
+It is never the user's own: a supervised build and an ordinary one must not take each other's output
+for fresh. It lies below the user's, so `cargo clean` removes it too.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ _OPERATORS: dict[str, Callable[[int, int], bool]] = {
 
 
 def parse(words: str) -> Test:
-    """Read a filter: every word must hold; `-` before a word turns it round; case is ignored.
+    """Read a filter: every word must hold; `-` before a word negates it; case is ignored.
 
     Raises:
         BuildpermError: A word asks for what does not exist.

@@ -12,8 +12,8 @@ from buildperm.tracer.notation import encode
 OURS = b"BUILDPERM_"
 REPLACED = (
     *(b"RUSTC_WRAPPER", b"CARGO_HOME", b"RUSTUP_HOME", b"PATH"),
-    # They name a held build's own target directory, which Cargo keeps locked: a script that runs
-    # Cargo would wait for it for ever.
+    # They name the target directory of a supervised build, which Cargo keeps locked: a script that
+    # runs Cargo would wait for it for ever.
     *(b"CARGO_TARGET_DIR", b"CARGO_BUILD_BUILD_DIR"),
 )
 

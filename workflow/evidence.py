@@ -109,7 +109,7 @@ def gather(
 
     Args:
         scripts: Whose recordings are wanted.
-        targets: Target directories of held builds, whether they exist or not.
+        targets: Target directories of supervised builds, whether they exist or not.
         snapshots: Those of `buildperm.lock`.
         warn: Gets one line about each recording that cannot be used.
     """
