@@ -47,12 +47,14 @@ def _measure(fields: tuple[Field, ...]) -> Callable[[Key], int]:
     """Return what adds up the sizes of an event with such `fields`."""
     texts = [at for at, field in enumerate(fields, 2) if field.kind in (BYTES, TEXT)]
     lists = [at for at, field in enumerate(fields, 2) if field.kind == BYTE_STRINGS]
-    # Each event that is new is measured, and most have one text or two: no loop for these.
+    # Each event that is new is measured, and most look like one of these: no loop for them.
     match texts, lists:
         case [only], []:
             return lambda key: len(key[only])
         case [first, second], []:
             return lambda key: len(key[first]) + len(key[second])
+        case [first, second], [many]:
+            return lambda key: len(key[first]) + len(key[second]) + sum(map(len, key[many]))
         case _:
             return lambda key: (
                 sum([len(key[at]) for at in texts])

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     Key: TypeAlias = tuple[Any, ...]
     """What tells one event from another: its type, its chain of programs, its own fields."""
 
+    _Writers: TypeAlias = tuple[Callable[[Any], str], ...]
+    _EventWriter: TypeAlias = tuple[str, bool, _Writers, int, _Writers]
+    """How its line begins, whether it has a process, what writes its required fields, where in the
+    key the optional ones begin, and what writes these."""
+
 
 def process(key: int, parent: int, program: bytes, argv: tuple[bytes, ...]) -> str:
     """Write a process."""
@@ -40,11 +45,13 @@ def process(key: int, parent: int, program: bytes, argv: tuple[bytes, ...]) -> s
 
 def event(key: Key, at: int, pid: int, count: int) -> str:
     """Write an event as `tracer.fields` says; `pid` is of no meaning in one without a process."""
-    head, has_process, writers = _EVENTS[key[0]]
-    pairs = zip(writers, key[2:], strict=True)
-    fields = "".join(
-        [write(value) for (write, is_optional), value in pairs if value or not is_optional]
-    )
+    head, has_process, writers, optional_from, optional_writers = _EVENTS[key[0]]
+    required = zip(writers, key[2:optional_from], strict=True)
+    fields = "".join([write(value) for write, value in required])
+    rest = key[optional_from:]
+    if any(rest):
+        optional = zip(optional_writers, rest, strict=True)
+        fields += "".join([write(value) for write, value in optional if value])
     where = f'{at},"pid":{pid}' if has_process else at
     times = f',"count":{count}' if count > 1 else ""
     return f"{head}{where}{fields}{times}}}\n"
@@ -85,18 +92,29 @@ def value(given: object) -> str:
     return str(given) if isinstance(given, int) else _quoted(str(given))
 
 
-def _field(field: Field) -> tuple[Callable[[Any], str], bool]:
-    """Return what writes one field of an event, and whether an empty one is left out.
-
-    The comma before it is part of it.
-    """
+def _field(field: Field) -> Callable[[Any], str]:
+    """Return what writes one field of an event, with the comma before it."""
     start = f',"{field.name}":'
     if field.kind == BYTES:  # Nearly every event has one: without a call in between.
-        return lambda given: f'{start}"{encode(given)}"', field.is_optional
+        return lambda given: f'{start}"{encode(given)}"'
     if field.kind == WORD:
-        return (start + '"{}"').format, field.is_optional
+        return (start + '"{}"').format
     write = _WRITERS[field.kind]
-    return lambda given: start + write(given), field.is_optional
+    return lambda given: start + write(given)
+
+
+def _event(kind: str, fields: tuple[Field, ...]) -> _EventWriter:
+    """Return what writes an event of one type: most have no optional field that is set."""
+    required = tuple(field for field in fields if not field.is_optional)
+    optional = fields[len(required) :]
+    assert all(field.is_optional for field in optional), "optional fields come last"
+    return (
+        f'{{"type":"{kind}","at":',
+        kind not in WITHOUT_PROCESS,
+        tuple(map(_field, required)),
+        2 + len(required),
+        tuple(map(_field, optional)),
+    )
 
 
 _WRITERS: dict[str, Callable[[Any], str]] = {
@@ -106,11 +124,4 @@ _WRITERS: dict[str, Callable[[Any], str]] = {
     NUMBER: str,
     FLAG: lambda _: "true",  # Left out if false.
 }
-_EVENTS = {
-    kind: (
-        f'{{"type":"{kind}","at":',
-        kind not in WITHOUT_PROCESS,
-        tuple(map(_field, fields)),
-    )
-    for kind, fields in EVENTS.items()
-}
+_EVENTS = {kind: _event(kind, fields) for kind, fields in EVENTS.items()}

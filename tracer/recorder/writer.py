@@ -12,7 +12,7 @@ import os
 import time
 
 from buildperm.tracer.recorder import budget, json_line
-from buildperm.tracer.recorder.budget import Budget
+from buildperm.tracer.recorder.budget import SIZES, Budget
 from buildperm.tracer.recording_format import REUSED, VERSION
 
 TYPE_CHECKING = False
@@ -232,7 +232,7 @@ class Writer:
     def _add(self, key: Key, process: int, refused: bool, *, is_withheld: bool = False) -> None:
         self.refused += refused
         is_refusal = refused or is_withheld
-        if (self._refusals if is_refusal else self._ordinary).take(budget.SIZES[key[0]](key)):
+        if (self._refusals if is_refusal else self._ordinary).take(SIZES[key[0]](key)):
             self._events[key] = [self._clock() - self._start, process, 1]
         else:
             self.dropped += 1
