@@ -80,10 +80,9 @@ _BEGINNINGS: tuple[tuple[bytes, frozenset[int], int], ...] = (
     (b"lsv2_sk_", _URL_SAFE, 20),
 )
 _MIXED = frozenset((b"sk-", b"cio", b"npm_", b"hf_", b"r8_"))  # Only with digits: else words.
-_BY_FIRST = {
-    first: tuple(each for each in _BEGINNINGS if each[0][0] == first)
-    for first in {each[0][0] for each in _BEGINNINGS}
-}
+_BY_FIRST: dict[int, list[tuple[bytes, frozenset[int], int]]] = {}
+for _each in _BEGINNINGS:  # Once each: a supervisor does this at every start.
+    _BY_FIRST.setdefault(_each[0][0], []).append(_each)
 _STARTS = (*(each for each, _, _ in _BEGINNINGS), b"eyJ", b"SG.")
 _MARKS = tuple(each for each in _STARTS if each[-1:] in b"_-.")  # No name begins so.
 _FIRST = frozenset(each.translate(_TO_PIECES).split()[0] for each in _STARTS if not each.isalnum())
