@@ -23,12 +23,6 @@ _libc.syscall.restype = c_library.c_long
 _libc.prctl.argtypes = [c_library.c_int] + [c_library.c_ulong] * 4
 
 
-class _Program(c_library.Structure):
-    """`struct sock_fprog`: bpf(4)'s classic program as seccomp(2) takes it."""
-
-    _fields_ = (("length", c_library.c_ushort), ("instructions", c_library.c_void_p))
-
-
 def failure(stage: str) -> OSError:
     """Make the error of the system call that has just failed, saying that it was doing `stage`."""
     number = c_library.get_errno()
@@ -64,7 +58,9 @@ def install(program: bytes) -> None:
         OSError: The kernel refuses; EINVAL where it knows no filters.
     """
     instructions = c_library.create_string_buffer(program, len(program))
-    filter_ = _Program(len(program) // 8, c_library.addressof(instructions))
+    # struct sock_fprog: bpf(4)'s classic program as seccomp(2) takes it.
+    header = struct.pack("@HP", len(program) // 8, c_library.addressof(instructions))
+    filter_ = c_library.create_string_buffer(header, len(header))
     if _libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, c_library.addressof(filter_), 0, 0) != 0:
         raise failure("seccomp: install the filter")
 

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from ctypes import (
         CDLL,
         PyDLL,
-        Structure,
         addressof,
         c_char_p,
         c_int,
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
         c_ssize_t,
         c_ubyte,
         c_ulong,
-        c_ushort,
         c_void_p,
         create_string_buffer,
         get_errno,
@@ -34,13 +32,13 @@ if TYPE_CHECKING:
     short_libc: PyDLL
 else:
     import _ctypes
-    from _ctypes import Structure, addressof, get_errno, set_errno, sizeof
+    from _ctypes import addressof, get_errno, set_errno, sizeof
 
     def _simple(code: str) -> type:
         """Make the class of a simple type; `code` is that of `struct`, or `z` for a text."""
         return type(_ctypes._SimpleCData)(code, (_ctypes._SimpleCData,), {"_type_": code})
 
-    c_int, c_long, c_ubyte, c_ulong, c_ushort = map(_simple, "ilBLH")
+    c_int, c_long, c_ubyte, c_ulong = map(_simple, "ilBL")
     c_size_t, c_ssize_t = c_ulong, c_long  # On Linux.
     c_void_p, c_char_p, _char = map(_simple, "Pzc")
 
@@ -52,13 +50,11 @@ else:
         buffer.value = init
         return buffer
 
-    class _Function(_ctypes.CFuncPtr):
-        _flags_ = _ctypes.FUNCFLAG_CDECL | _ctypes.FUNCFLAG_USE_ERRNO
-        _restype_ = c_int
-
-    class _ShortFunction(_ctypes.CFuncPtr):
-        _flags_ = _Function._flags_ | _ctypes.FUNCFLAG_PYTHONAPI
-        _restype_ = c_int
+    def _function(flags: int) -> type:
+        """Make a class of functions that keep errno and return an int."""
+        flags |= _ctypes.FUNCFLAG_CDECL | _ctypes.FUNCFLAG_USE_ERRNO
+        kept = {"_flags_": flags, "_restype_": c_int}
+        return type(_ctypes.CFuncPtr)("function", (_ctypes.CFuncPtr,), kept)
 
     class _Library:
         """What the program is linked with; each function is looked up when it is first used."""
@@ -72,12 +68,11 @@ else:
             setattr(self, name, found)
             return found
 
-    libc = _Library(_Function)
+    libc = _Library(_function(0))
     # Keeps the lock: for calls that are too short to release it.
-    short_libc = _Library(_ShortFunction)
+    short_libc = _Library(_function(_ctypes.FUNCFLAG_PYTHONAPI))
 
 __all__ = (
-    "Structure",
     "addressof",
     "c_char_p",
     "c_int",
@@ -86,7 +81,6 @@ __all__ = (
     "c_ssize_t",
     "c_ubyte",
     "c_ulong",
-    "c_ushort",
     "c_void_p",
     "create_string_buffer",
     "get_errno",

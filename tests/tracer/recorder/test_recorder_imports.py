@@ -23,12 +23,15 @@ LEAN = (
     "recorder.environment_reads",
     "recorder.signalling",
     "recorder.cpu_affinity",
+    "recorder.c_library",
+    "recorder.registers",
     "recorder.jobserver_tokens",
     "recorder.brokered",
     "recorder.run_end",
     "recording_format",
 )
 FORBIDDEN = {
+    "ctypes",
     "dataclasses",
     "enum",
     "json",
