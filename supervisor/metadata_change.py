@@ -42,6 +42,8 @@ _utimensat.argtypes = (c_library.c_int, c_library.c_char_p, c_library.c_char_p, 
 class ModeChange:
     """A change by chmod(2)."""
 
+    is_nothing = False  # Only times can be left as they are.
+
     def __init__(self, tid: int, arguments: SyscallInfo, at: int) -> None:
         self._mode = arguments[at] & 0o7777
 
@@ -61,6 +63,8 @@ class ModeChange:
 
 class OwnerChange:
     """A change by chown(2)."""
+
+    is_nothing = False  # Only times can be left as they are.
 
     def __init__(self, tid: int, arguments: SyscallInfo, at: int) -> None:
         self._user, self._group = (number & 0xFFFFFFFF for number in arguments[at : at + 2])
@@ -117,6 +121,8 @@ class TimesChange:
 
 class AttributeChange:
     """A change by setxattr(2) or removexattr(2)."""
+
+    is_nothing = False  # Only times can be left as they are.
 
     def __init__(self, tid: int, arguments: SyscallInfo, at: int, call: str) -> None:
         self._value: bytes | None = None  # None: removed.

@@ -22,12 +22,6 @@ from errno import EACCES, EFAULT, EINVAL, ENAMETOOLONG, ENOENT, EPERM, EROFS
 
 from buildperm.supervisor import caller_rights, hardening, landlock, path_walk
 from buildperm.supervisor.caller_rights import Caller, CallFailedError
-from buildperm.supervisor.metadata_change import (
-    AttributeChange,
-    ModeChange,
-    OwnerChange,
-    TimesChange,
-)
 from buildperm.tracer.recorder import location, memory
 from buildperm.tracer.recorder.brokered import Refused, Result
 from buildperm.tracer.recorder.change_calls import changed
@@ -97,11 +91,14 @@ class MetadataGuard:
         takes_null = name in ("utimensat", "futimesat")
 
         def read(tid: int, arguments: SyscallInfo) -> MetadataChange:
+            # Only now: every supervisor has a guard, and few scripts make such a call.
+            from buildperm.supervisor import metadata_change as changes
+
             if by_times:
-                return TimesChange(tid, arguments, values_at, name)
+                return changes.TimesChange(tid, arguments, values_at, name)
             if by_attribute:
-                return AttributeChange(tid, arguments, values_at, name)
-            kind = ModeChange if change_kind == "mode-changed" else OwnerChange
+                return changes.AttributeChange(tid, arguments, values_at, name)
+            kind = changes.ModeChange if change_kind == "mode-changed" else changes.OwnerChange
             return kind(tid, arguments, values_at)
 
         def find(tid: int, process: Process, arguments: SyscallInfo, *, is_ours: bool) -> int:
@@ -136,7 +133,7 @@ class MetadataGuard:
         ) -> Result | Refused:
             try:
                 change = read(tid, syscall[1:7])
-                if isinstance(change, TimesChange) and change.is_nothing:
+                if change.is_nothing:
                     return Result(0, decoded)
                 caller, is_ours = self._look(tid)
                 file = find(tid, process, syscall[1:7], is_ours=is_ours)

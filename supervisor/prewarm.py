@@ -16,6 +16,7 @@ from buildperm.supervisor import (
     launch,
     library_names,  # noqa: F401  # For the workers: see the docstring.
     linker_inputs,  # noqa: F401
+    metadata_change,  # noqa: F401
     session,
 )
 from buildperm.supervisor.metadata_guard import MetadataGuard
