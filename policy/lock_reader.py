@@ -26,6 +26,7 @@ from buildperm.policy.snapshot import Context, Inputs, SeenAccess, Snapshot, Sna
 from buildperm.policy.toml_statement import Path as Keys
 from buildperm.policy.toml_statement import layout
 from buildperm.printable import is_storable, printable
+from buildperm.tracer.notation import renewed
 
 FORMAT = 1
 """Version of the format that this version of buildperm reads and writes."""
@@ -154,7 +155,7 @@ class _LockReader:
         files = self.table(table, where, "files")
         inputs = Inputs(
             checksum=self.string(table, where, "checksum", ""),
-            files={name: self.digest(files, (*where, "files"), name) for name in files},
+            files={renewed(name): self.digest(files, (*where, "files"), name) for name in files},
             build_dependencies=self.strings(table, where, "build-dependencies"),
             digest=self.digest(table, where, "inputs"),
         )
@@ -201,7 +202,7 @@ class _LockReader:
             place = (*where, "seen", among.index(text))
             self.fail(place, f"`{text}` is no access, such as `exec cc` or `net:refused HOST:PORT`")
         kind, outcome = _HEADS[head]
-        seen = self.known[text] = SeenAccess(kind, target, outcome)
+        seen = self.known[text] = SeenAccess(kind, renewed(target), outcome)
         return seen
 
     def check_keys(

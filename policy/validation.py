@@ -97,7 +97,7 @@ def _spelling(pattern: str) -> Violation | None:
             return Violation("`%00` cannot be part of a name", "Remove it.")
         canonical += notation.encode(raw) + (plain.group() if plain else "")
         at = plain.end() if plain else at
-    if canonical != pattern:
+    if notation.renewed(pattern) != canonical:
         return Violation("it is not in the notation of recordings", f"Write `{canonical}`.")
     return None
 

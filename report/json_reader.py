@@ -26,7 +26,7 @@ from buildperm.report.json import VERSION
 from buildperm.report.json_loading import MAKE_AGAIN, load
 from buildperm.rules import directive, secret_values
 from buildperm.rules.pattern import TOKENS
-from buildperm.tracer.notation import decode, encode
+from buildperm.tracer.notation import decode, encode, renewed
 
 _NAME_MOST = 1_000  # Characters of names and versions.
 _TARGET_MOST = 3 * 4096 + 100  # Of a path in notation, PATH_MAX bytes long.
@@ -199,13 +199,14 @@ class _ReportReader:
         said = table.get(key)
         if not isinstance(said, str) or not 0 < len(said) <= _TARGET_MOST:
             self._fail(at, "must be a string of reasonable length")
+        target = renewed(said)
         try:
-            fits = all(encode(decode(piece)) == piece for piece in _TOKEN.split(said))
+            fits = all(encode(decode(piece)) == piece for piece in _TOKEN.split(target))
         except (ValueError, UnicodeError):
             fits = False
         if not fits:
             self._fail(at, "is not in the notation of recordings")
-        return said
+        return target
 
     def _text(self, table: dict[str, Any], key: str, at: str, most: int) -> str:
         return self._string(table.get(key), at, most)

@@ -10,7 +10,7 @@ Part of the supervisor: imports nothing but what defines which characters are vi
 
 from __future__ import annotations
 
-from buildperm.printable import escaped, is_visible
+from buildperm.printable import escaped, is_visible, printable
 
 _SPECIAL = frozenset("%*?[]{}$\\\"'`")  # A meaning in rules, shells, TOML or JSON strings.
 _PLAIN = frozenset(range(0x21, 0x7F)) - frozenset(map(ord, _SPECIAL)) | {0x20}
@@ -41,6 +41,14 @@ def decode(text: str) -> bytes:
         raw.append(int(digits, 16))
         raw += part[2:].encode("utf-8", "surrogateescape")
     return bytes(raw)
+
+
+def renewed(text: str) -> str:
+    """Write as `encode` does now what an earlier version wrote in this notation.
+
+    Files outlive a version. Earlier ones left alone what a renderer ignores.
+    """
+    return printable(text) if text.isprintable() else text
 
 
 def _encode_character(character: str) -> str:

@@ -327,6 +327,18 @@ def test_letters_that_are_newer_than_this_python_are_no_mistake() -> None:
     assert lock_file.parse(raw, LOCK) == {("a-local", "0.1.0"): new}
 
 
+def test_names_are_read_as_an_earlier_version_wrote_them_too() -> None:
+    older, newer = (
+        WRITTEN.replace("exec:refused curl", f"exec:refused curl{name}").replace(
+            "$WORKSPACE/build.rs", f"$WORKSPACE/build{name}.rs"
+        )
+        for name in ("\ufe0f", "%EF%B8%8F")
+    )
+
+    assert older != newer
+    assert lock_file.parsed(older.encode(), LOCK) == lock_file.parsed(newer.encode(), LOCK)
+
+
 def test_a_snapshot_that_could_not_be_read_back_is_not_written() -> None:
     (run,) = OPENSSL.sightings
     for key, odd in (

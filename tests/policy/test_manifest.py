@@ -11,6 +11,8 @@ from buildperm.policy import manifest
 from buildperm.policy.grants import CrateGrants
 from buildperm.policy.kinds import Kind
 from buildperm.policy.rule import Rule
+from buildperm.rules.pattern import matches
+from buildperm.tracer.notation import encode
 
 MANIFEST = Path("/w/Cargo.toml")
 
@@ -347,6 +349,13 @@ def test_a_grant_that_cannot_stand_is_refused_with_a_way_out(
     assert f"/w/Cargo.toml:6: [workspace.metadata.buildperm.crates.x] {kind}: " in str(error)
     assert what in str(error)
     assert hint in error.hint
+
+
+@pytest.mark.parametrize("spelling", ["/srv/\ufe0fv", "/srv/%EF%B8%8Fv"])
+def test_a_grant_stands_as_an_earlier_version_wrote_it_too(spelling: str) -> None:
+    (rule,) = read(crate(f'read = ["{spelling}"]'))["x"].rules
+
+    assert matches(rule.pattern, encode("/srv/\ufe0fv".encode()))
 
 
 @pytest.mark.parametrize(

@@ -204,6 +204,12 @@ def test_a_target_that_no_recording_would_have_is_refused(read: Read, target: ob
     assert str(raised.value).replace("\n", "").isprintable()
 
 
+def test_a_target_is_read_as_an_earlier_version_wrote_it_too(read: Read) -> None:
+    (found,) = read(changed("target", "$WORKSPACE/\ufe0fv")).scripts
+
+    assert found.accesses[0].target == "$WORKSPACE/%EF%B8%8Fv"
+
+
 @pytest.mark.parametrize("target", ["$WORKSPACE/../x", "$HOME//.config/gcloud", "relative/x"])
 def test_a_path_that_is_spelt_to_lead_elsewhere_is_shown_and_cannot_be_allowed(
     read: Read, target: str

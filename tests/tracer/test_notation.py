@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from buildperm.tracer.notation import decode, encode
+from buildperm.tracer.notation import decode, encode, renewed
 
 
 @given(st.binary())
@@ -43,3 +43,14 @@ def test_letters_and_digits_of_any_language_stay_readable(text: str) -> None:
 def test_an_incomplete_escape_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match="hexadecimal"):
         decode(text)
+
+
+def test_what_an_earlier_version_wrote_is_renewed_and_nothing_else_is() -> None:
+    assert renewed("/a/\ufe0fv%2A\u3164") == encode("/a/\ufe0fv*\u3164".encode())
+    assert renewed("/a/\x1b[2J") == "/a/\x1b[2J"
+    assert renewed("/a/\u202e") == "/a/\u202e"
+
+
+@given(st.binary())
+def test_what_this_version_wrote_stays_as_it_is(raw: bytes) -> None:
+    assert renewed(encode(raw)) == encode(raw)
