@@ -336,7 +336,7 @@ def test_names_are_read_as_an_earlier_version_wrote_them_too() -> None:
     )
 
     assert older != newer
-    assert lock_file.parse(older.encode(), LOCK) == lock_file.parsed(newer.encode(), LOCK)
+    assert lock_file.parse(older.encode(), LOCK) == lock_file.parse(newer.encode(), LOCK)
 
 
 def test_a_snapshot_that_could_not_be_read_back_is_not_written() -> None:
