@@ -9,6 +9,7 @@ A build script, a macro, a manifest or a file name may hold anything. The rule, 
 - `printable` makes one line: what is not visible is written byte by byte as the notation does it
   (`%1B`). Nothing is left out, so that two names never look the same. What is in notation already
   stays as it is.
+- `is_nameable` is for names of others that are taken as they are, and shown with `printable`.
 - `shortened` cuts it with an ellipsis, `shown` replaces what nobody would read to its end.
 - `log_line` and `log_text` are for whole lines that may end up in the log of a CI service: they
   also disarm what such a service would obey (`::error::`, `##[group]`, `##vso[…]`).
@@ -50,6 +51,14 @@ _PARAMETERS = bytes(range(0x20, 0x40))  # ECMA-48: parameter and intermediate by
 def is_visible(text: str) -> bool:
     """Tell whether every character of `text` is visible."""
     return text.isprintable() and (text.isascii() or _IGNORABLE.isdisjoint(text))
+
+
+def is_nameable(text: str) -> bool:
+    """Tell whether `text` holds at most what a renderer ignores beside what is visible.
+
+    Names of others may: a branch with an emoji in it has a variation selector.
+    """
+    return text.isprintable()
 
 
 def is_storable(text: str) -> bool:

@@ -22,7 +22,7 @@ from buildperm.policy.rule import Rule
 from buildperm.policy.runtime_table import RUNTIMES, WEAKEST
 from buildperm.policy.toml_statement import Layout, layout
 from buildperm.policy.toml_statement import Path as Keys
-from buildperm.printable import is_visible, printable
+from buildperm.printable import is_nameable, printable
 from buildperm.rules import limits
 
 _TABLE_KEYS = ("version", "require", "runtime", "contexts", "shared", "limits", "crates")
@@ -287,7 +287,7 @@ def _words(context: str, known: Collection[tuple[str, ...]]) -> tuple[str, ...]:
     Raises:
         ValueError: It cannot be one; the text says why, as a clause.
     """
-    if not is_visible(context):
+    if not is_nameable(context):
         raise ValueError("holds characters that cannot be shown")
     try:
         words = tuple(shlex.split(context))

@@ -52,8 +52,8 @@ ROOMS = (
     *("buildperm/cli", "workflow", "tui", "presentation", "report", "cargo", "sandbox", "policy"),
     *("supervisor", "rules", "tracer"),
 )
-RULE = ("is_visible", "is_storable", "escaped", "printable", "shortened", "shown", "log_line",
-        "log_text", "cleaned", "disarmed")  # fmt: skip
+RULE = ("is_visible", "is_nameable", "is_storable", "escaped", "printable", "shortened", "shown",
+        "log_line", "log_text", "cleaned", "disarmed")  # fmt: skip
 
 # A name may hold anything, and be of any length that a screen still shows.
 NAMES = TEXTS.filter(str.strip)

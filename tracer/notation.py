@@ -10,7 +10,7 @@ Part of the supervisor: imports nothing but what defines which characters are vi
 
 from __future__ import annotations
 
-from buildperm.printable import escaped, is_visible, printable
+from buildperm.printable import escaped, is_nameable, is_visible, printable
 
 _SPECIAL = frozenset("%*?[]{}$\\\"'`")  # A meaning in rules, shells, TOML or JSON strings.
 _PLAIN = frozenset(range(0x21, 0x7F)) - frozenset(map(ord, _SPECIAL)) | {0x20}
@@ -48,7 +48,7 @@ def renewed(text: str) -> str:
 
     Files outlive a version. Earlier ones left alone what a renderer ignores.
     """
-    return printable(text) if text.isprintable() else text
+    return printable(text) if is_nameable(text) else text
 
 
 def _encode_character(character: str) -> str:

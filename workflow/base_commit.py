@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from buildperm.errors import BuildpermError
-from buildperm.printable import is_visible
+from buildperm.printable import is_nameable
 from buildperm.workflow import untrusted_git
 
 LARGEST = 16 << 20
@@ -217,7 +217,7 @@ def find(folder: Path, name: str) -> BaseCommit:
     Raises:
         BuildpermError: There is no repository, or no such commit in it.
     """
-    if not name or name.startswith("-") or not is_visible(name):
+    if not name or name.startswith("-") or not is_nameable(name):
         raise BuildpermError(
             f"`--against {name}`: that is not the name of a commit",
             hint="Name a branch, a tag or a commit: `--against origin/main`.",

@@ -351,6 +351,15 @@ def test_a_grant_that_cannot_stand_is_refused_with_a_way_out(
     assert hint in error.hint
 
 
+def test_a_context_may_name_what_a_renderer_ignores() -> None:
+    home = "[workspace.metadata.buildperm]\nversion = 1\n"
+
+    policy = manifest.read(f'{home}contexts = ["check -p \u2764\ufe0f"]\n'.encode(), MANIFEST)
+
+    assert policy.contexts == ("check -p \u2764\ufe0f",)
+    assert "cannot be shown" in str(refusal(f'{home}contexts = ["check \u200b"]\n'))
+
+
 @pytest.mark.parametrize("spelling", ["/srv/\ufe0fv", "/srv/%EF%B8%8Fv"])
 def test_a_grant_stands_as_an_earlier_version_wrote_it_too(spelling: str) -> None:
     (rule,) = read(crate(f'read = ["{spelling}"]'))["x"].rules

@@ -42,6 +42,13 @@ def test_every_way_to_name_a_commit_will_do(folder: Path, name: str) -> None:
     assert base_commit.find(folder, name).commit
 
 
+def test_the_name_of_a_branch_may_hold_what_a_renderer_ignores(folder: Path) -> None:
+    name = "fix-\N{HEAVY BLACK HEART}\N{VARIATION SELECTOR-16}"
+    git(folder, "branch", name)
+
+    assert base_commit.find(folder, name).commit
+
+
 @pytest.mark.parametrize(
     "name",
     [
