@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import statistics
 import sys
 import time
@@ -22,6 +23,7 @@ class Variant:
     name: str
     run: Callable[[], object]
     seconds: list[float] = field(default_factory=list)
+    processor_seconds: list[float] = field(default_factory=list)  # Of its children, all together.
 
     @property
     def median(self) -> float:
@@ -35,11 +37,12 @@ def interleave(variants: Sequence[Variant], rounds: int, *, title: str) -> None:
         for variant in variants:
             if sys.stderr.isatty():
                 sys.stderr.write(f"\r\x1b[K{title}: {turn}/{rounds} {variant.name}")
-            began = time.perf_counter()
+            began, busy = time.perf_counter(), _processor_seconds()
             variant.run()
             took = time.perf_counter() - began
             if turn > 0:
                 variant.seconds.append(took)
+                variant.processor_seconds.append(_processor_seconds() - busy)
     if sys.stderr.isatty():
         sys.stderr.write("\r\x1b[K")
 
@@ -54,6 +57,22 @@ def ratios(variants: Sequence[Variant]) -> list[str]:
             for variant in variants[1:]
         ),
     ]
+
+
+def processor_ratios(variants: Sequence[Variant]) -> list[str]:
+    """Return one row: processor time of the first variant; of others the median ratio of pairs."""
+    base = variants[0].processor_seconds
+    row = [duration(statistics.median(base))]
+    for variant in variants[1:]:
+        pairs = zip(variant.processor_seconds, base, strict=True)
+        found = [ours / plain for ours, plain in pairs]
+        row.append(f"{statistics.median(found):.3f} x ({min(found):.3f} to {max(found):.3f})")
+    return row
+
+
+def _processor_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def duration(seconds: float) -> str:
