@@ -39,14 +39,20 @@ _STUB_MARK = b"\n# real: "
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One recorded run of one build script, for one target, profile and set of features."""
+    """One recorded run of one subject, for one target, profile and set of features.
+
+    The subject is a build script, a procedural macro that was expanded in another package, or the
+    compiler as it compiled the package.
+    """
 
     folder: Path
-    package: bytes  # Manifest directory: the key in `Session.packages`.
+    package: bytes  # Manifest directory of whose code ran: the key in `Session.packages`.
     target: str
     profile: str
     features: tuple[str, ...]
     status: int  # What the supervisor told Cargo.
+    subject: str = "script"  # Or `macro`, or `compile`.
+    consumer: str = ""  # Key of the crate in which a macro was expanded.
 
     @property
     def recording(self) -> Path:
