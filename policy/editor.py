@@ -101,6 +101,8 @@ def _fields(grants: CrateGrants) -> dict[Field, str | list[str]]:
     said: dict[Field, str | list[str]] = {
         ("reviewed",): sorted(grants.reviewed, key=sort_key),
         ("presets",): sorted(grants.presets),
+        ("for",): sorted(grants.consumers),
+        ("compile",): grants.compile,
         ("reason",): grants.reason,
     }
     for kind in GRANTABLE:

@@ -23,6 +23,10 @@ FORMAT = 1
 AUTO = "auto"
 """In `runtime`: the strongest that the machine can run."""
 
+HOLD, WATCH, OFF = "hold", "watch", "off"
+COMPILING = (HOLD, WATCH, OFF)
+"""In `compile`: each compiler call is held, or only looked at afterwards, or left alone."""
+
 CRATES_IO = frozenset({"registry+https://github.com/rust-lang/crates.io-index"})
 """What Cargo calls the default registry in metadata and lock file, by whatever protocol it asks."""
 
@@ -46,6 +50,8 @@ class CrateGrants:
     rules: frozenset[Rule] = frozenset()
     denials: frozenset[Rule] = frozenset()
     reason: str = ""
+    consumers: frozenset[str] = frozenset()  # `for`: who else its macros' grants hold for.
+    compile: str = ""  # How its own compiling is held: one of COMPILING; as the workspace's if "".
 
     def is_empty(self) -> bool:
         """Tell whether it says no more than having no entry would."""
@@ -72,6 +78,7 @@ class Policy:
     crate_limits: Mapping[str, Mapping[str, int]] = field(default_factory=_no_tables)  # By key.
     runtime: str = WEAKEST  # The one to use: one of RUNTIMES, or AUTO.
     shared: tuple[str, ...] = ()  # Write patterns that are meant for several crates, as written.
+    compile: str = ""  # How compiling is held: one of COMPILING; nobody has said if "".
 
 
 @dataclass(frozen=True, slots=True)

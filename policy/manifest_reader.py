@@ -16,7 +16,7 @@ import tomlkit
 from buildperm.errors import BuildpermError
 from buildperm.policy import presets, validation
 from buildperm.policy import revision as revisions
-from buildperm.policy.grants import AUTO, FORMAT, CrateGrants, Policy, parse_key
+from buildperm.policy.grants import AUTO, COMPILING, FORMAT, CrateGrants, Policy, parse_key
 from buildperm.policy.kinds import GRANTABLE, Kind
 from buildperm.policy.rule import Rule
 from buildperm.policy.runtime_table import RUNTIMES, WEAKEST
@@ -25,8 +25,10 @@ from buildperm.policy.toml_statement import Path as Keys
 from buildperm.printable import is_nameable, printable
 from buildperm.rules import limits
 
-_TABLE_KEYS = ("version", "require", "runtime", "contexts", "shared", "limits", "crates")
-_CRATE_KEYS = ("reviewed", "presets", *GRANTABLE, "deny", "reason")
+_TABLE_KEYS = (
+    *("version", "require", "runtime", "compile", "contexts", "shared", "limits", "crates"),
+)
+_CRATE_KEYS = ("reviewed", "presets", *GRANTABLE, "deny", "for", "compile", "reason")
 
 
 def dotted(keys: Keys) -> str:
@@ -93,6 +95,7 @@ class ManifestReader:
             MappingProxyType({key: self.crate_limits(key, said) for key, said in by_crate.items()}),
             self.one_of(table, "runtime", (AUTO, *RUNTIMES), require),
             self.shared(table),
+            self.one_of(table, "compile", COMPILING, "", what="way to compile"),
         )
 
     def shared(self, table: dict[str, Any]) -> tuple[str, ...]:
@@ -105,14 +108,22 @@ class ManifestReader:
                 self.refuse(rule, place, found)
         return tuple(listed)
 
-    def one_of(self, table: dict[str, Any], key: str, known: tuple[str, ...], default: str) -> str:
-        """Read the name of a runtime."""
+    def one_of(
+        self,
+        table: dict[str, Any],
+        key: str,
+        known: tuple[str, ...],
+        default: str,
+        what: str = "runtime",
+        home: Keys = (),
+    ) -> str:
+        """Read one of the `known` words; `home` is the table's path, if not the grant table's."""
         if key not in table:
             return default
-        where = (*self.home, key)
+        where = (*(home or self.home), key)
         name = self.string(table[key], where)
         if name not in known:
-            self.unknown(where, "runtime", name, known)
+            self.unknown(where, what, name, known)
         return name
 
     def check_version(self, table: dict[str, Any]) -> None:
@@ -209,8 +220,18 @@ class ManifestReader:
         reviewed = self.strings(table.get("reviewed", []), (*where, "reviewed"))
         for version, place in reviewed.items():
             self.check_reviewed(version, place, key)
+        consumers = self.strings(table.get("for", []), (*where, "for"))
+        for consumer, place in consumers.items():
+            self.check_key(consumer, place)
         return CrateGrants(
-            key, frozenset(reviewed), frozenset(named), frozenset(rules), frozenset(denials), reason
+            key,
+            frozenset(reviewed),
+            frozenset(named),
+            frozenset(rules),
+            frozenset(denials),
+            reason,
+            frozenset(consumers),
+            self.one_of(table, "compile", COMPILING, "", "way to compile", where),
         )
 
     def check_reviewed(self, revision: str, place: Keys, key: str) -> None:

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 
 from buildperm.policy import manifest
 from buildperm.policy.editor import with_grants
-from buildperm.policy.grants import AUTO, FORMAT, CrateGrants
+from buildperm.policy.grants import AUTO, COMPILING, FORMAT, CrateGrants
 from buildperm.policy.kinds import GRANTABLE, Kind
 from buildperm.policy.presets import NAMES
 from buildperm.policy.rule import Rule
@@ -41,7 +41,12 @@ def test_the_schema_is_one_and_knows_what_the_reader_knows() -> None:
     assert SCHEMA["properties"]["runtime"]["enum"] == [AUTO, *RUNTIMES]
     assert crate["presets"]["items"]["enum"] == list(NAMES)
     assert set(crate["deny"]["properties"]) == {str(kind) for kind in GRANTABLE}
-    assert set(crate) == {"reviewed", "presets", "deny", "reason", *map(str, GRANTABLE)}
+    assert SCHEMA["properties"]["compile"]["enum"] == list(COMPILING)
+    assert crate["compile"]["enum"] == list(COMPILING)
+    assert set(crate) == {
+        *("reviewed", "presets", "deny", "for", "compile", "reason"),
+        *map(str, GRANTABLE),
+    }
 
 
 def test_the_schema_knows_the_limits_and_their_defaults() -> None:
@@ -81,6 +86,8 @@ keys = st.sampled_from(
         rules,
         rules,
         st.text(st.characters(codec="utf-8"), max_size=5),
+        st.frozensets(keys),
+        st.sampled_from(["", *COMPILING]),
     )
 )
 def test_whatever_the_editor_writes_is_valid(grants: CrateGrants) -> None:
@@ -106,6 +113,12 @@ def test_whatever_the_editor_writes_is_valid(grants: CrateGrants) -> None:
         "version = 1\ncrates.x.deny = ['cc']",
         "version = 1\ncrates.x.deny.execs = ['cc']",
         "version = 1\ncrates.x.reason = 1",
+        "version = 1\ncompile = 'held'",
+        "version = 1\ncompile = true",
+        "version = 1\ncrates.x.compile = 'no'",
+        "version = 1\ncrates.x.for = 'y'",
+        "version = 1\ncrates.x.for = ['y z']",
+        "version = 1\ncrates.x.deny.for = ['y']",
         "version = 1\ncrates.'x y' = {}",
         "version = 1\ncrates.'https://a/b#c' = {}",
         "version = 1\ncrates = []",
