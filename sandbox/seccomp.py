@@ -49,27 +49,44 @@ def build(arch: str, numbers: Mapping[str, int], recorded: Collection[str]) -> b
     Raises:
         CannotEnforceError: There is no filter for `arch`.
     """
+    # Calls of another architecture have other numbers: x86 programs on x86-64 by `int 0x80`. On
+    # aarch64 their registers have another layout, which the recorder does not know.
+    answer = refused(errno.ENOSYS) | FOREIGN if arch == "x86_64" else guarded(errno.ENOSYS)
+    return assemble(arch, numbers, _cases(recorded), foreign=answer)
+
+
+def assemble(
+    arch: str,
+    numbers: Mapping[str, int],
+    rules: Mapping[str, tuple[FilterCase, ...]],
+    *,
+    foreign: int,
+) -> bytes:
+    """Assemble a filter out of `rules`, cases by the name of a call, the last without a test.
+
+    What has no rule is allowed. `foreign` is the answer to calls of another architecture.
+
+    Raises:
+        CannotEnforceError: There is no filter for `arch`.
+    """
     if arch not in AUDIT_ARCH:
         raise CannotEnforceError(
             f"no system call filter for processors of type `{arch}`",
             hint="Build on x86-64 or aarch64.",
         )
-    # Calls of another architecture have other numbers: x86 programs on x86-64 by `int 0x80`. On
-    # aarch64 their registers have another layout, which the recorder does not know.
-    answer = refused(errno.ENOSYS) | FOREIGN if arch == "x86_64" else guarded(errno.ENOSYS)
-    foreign = _instruction(_RETURN, answer)
+    elsewhere = _instruction(_RETURN, foreign)
     program = [
         _instruction(_LOAD, _ARCH_AT),
         _instruction(_EQUAL, AUDIT_ARCH[arch], 1, 0),
-        foreign,
+        elsewhere,
         _instruction(_LOAD, _NUMBER_AT),
     ]
     if arch == "x86_64":
-        program += [_instruction(_AT_LEAST, _X32, 0, 1), foreign]
+        program += [_instruction(_AT_LEAST, _X32, 0, 1), elsewhere]
     unknown = _instruction(_RETURN, guarded(errno.ENOSYS))
     program += [_instruction(_AT_LEAST, NEWEST + 1, 0, 1), unknown]
     by_answer: dict[bytes, list[int]] = {}
-    for name, cases in _cases(recorded).items():
+    for name, cases in rules.items():
         if name in numbers:
             by_answer.setdefault(b"".join(_body(cases)), []).append(numbers[name])
     for body, members in by_answer.items():
