@@ -38,6 +38,35 @@ if TYPE_CHECKING:
         withheld: NotRequired[dict[str, str]]  # Grants not in force, `KIND PATTERN`, and why.
         digest: NotRequired[str]  # Of all that decides about its runs: the header's `session`.
 
+    _Consumers = TypedDict(
+        "_Consumers",
+        {
+            "for": list[bytes],  # Manifest directories of consumers that the grants hold for, too.
+        },
+    )
+
+    class SessionMacros(SessionPackage, _Consumers):
+        """One package that has procedural macros, and what it was granted.
+
+        Its grants hold where it is used by a member of the workspace, or by one that `for` names.
+        """
+
+    class SessionConsumer(TypedDict):
+        """One package of the build, as a recording of a macro names it."""
+
+        crate: str  # Key in Cargo.toml.
+        name: str
+        version: str
+        source: str  # Cargo's source string; empty for a path.
+
+    class SessionCompile(TypedDict):
+        """How compiling is held."""
+
+        mode: Literal["hold", "watch", "off"]
+        macros: Literal["outside", "inside"]  # In processes of their own, or within the compiler.
+        host: bytes  # The program that loads a library of macros.
+        digest: str  # Of the programs.
+
     class Session(TypedDict):
         """What a supervisor needs to know and what is the same for a whole run of Cargo."""
 
@@ -65,6 +94,11 @@ if TYPE_CHECKING:
         packages: dict[bytes, SessionPackage]  # By manifest directory, without links.
         fetched: NotRequired[list[bytes]]  # Folders of others that are not of the workspace.
         limits: dict[str, int]  # See rules.limits.
+        compile: NotRequired[SessionCompile]
+        macros: NotRequired[dict[bytes, SessionMacros]]  # By manifest directory, without links.
+        members: NotRequired[list[bytes]]  # Manifest directories of the workspace's members.
+        manifests: NotRequired[list[bytes]]  # Cargo.toml of all members and the root; Cargo.lock.
+        consumers: NotRequired[dict[bytes, SessionConsumer]]  # All packages, by the same.
 
 
 VERSION = 2

@@ -8,3 +8,6 @@ VERSION = 1
 
 REUSED = 1 << 22
 """PID_MAX_LIMIT: is added to a process ID for each earlier program that had the same one."""
+
+SCRIPT, MACRO, COMPILE = SUBJECTS = ("script", "macro", "compile")
+"""What of a package was run: its build script, its procedural macros, or a compiler on its code."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from buildperm.errors import BuildpermError
 from buildperm.tracer.notation import decode
 from buildperm.tracer.recording.parser import Fields, event, process
-from buildperm.tracer.recording_format import VERSION
+from buildperm.tracer.recording_format import SCRIPT, SUBJECTS, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +23,16 @@ _CHAIN_MAX = 1000  # Processes above one another; more is a loop in a broken fil
 
 class RecordingError(BuildpermError):
     """A recording cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """The package whose code a macro was run for."""
+
+    crate: str  # Key of its grants in Cargo.toml.
+    name: str
+    version: str
+    source: str  # Cargo's source string; empty for a path.
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,8 @@ class Header:
     left_out: Mapping[str, bytes] = field(default_factory=dict)  # See rules.containment, `told`.
     held: Mapping[bytes, str] = field(default_factory=dict)  # Paths that are sensitive, and why.
     foreign: tuple[bytes, ...] = ()  # What lies in the package's folder and is not its own.
+    subject: str = SCRIPT  # What of the package was run: see recording_format.SUBJECTS.
+    consumer: Consumer | None = None  # Of a macro.
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +190,24 @@ def _header(fields: Fields, kind: str, path: Path) -> Header:
         left_out=fields.places("left_out", {}),
         held=fields.reasons("held"),
         foreign=tuple(map(decode, fields.texts("foreign", []))),
+        subject=_subject(fields),
+        consumer=_consumer(fields),
+    )
+
+
+def _subject(fields: Fields) -> str:
+    subject = fields.text("subject", SCRIPT)
+    if subject not in SUBJECTS:
+        raise ValueError(f"it is of an unknown subject {subject!r}")
+    return subject
+
+
+def _consumer(fields: Fields) -> Consumer | None:
+    if "consumer" not in fields.line:
+        return None
+    told = Fields(fields.line["consumer"])
+    return Consumer(
+        told.text("crate"), told.text("name"), told.text("version"), told.text("source")
     )
 
 

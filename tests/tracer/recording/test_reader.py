@@ -137,6 +137,46 @@ def test_any_text_in_the_header_is_read_back(
     assert {name: getattr(header, name) for name in texts} == texts
 
 
+def test_what_was_run_and_for_whom_is_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "recording.jsonl"
+    consumer = {"crate": "a", "name": "b", "version": "1.0.0", "source": ""}
+    Writer().save(os.fsencode(path), {**HEADER, "subject": "macro", "consumer": consumer}, END)
+
+    for line in path.read_text().splitlines():
+        VALIDATOR.validate(json.loads(line))
+    header = reader.read(path).header
+
+    assert (header.subject, header.consumer) == ("macro", reader.Consumer("a", "b", "1.0.0", ""))
+
+
+def test_a_recording_that_does_not_say_what_was_run_is_of_a_script(tmp_path: Path) -> None:
+    path = tmp_path / "recording.jsonl"
+    Writer().save(os.fsencode(path), dict(HEADER), END)
+
+    header = reader.read(path).header
+
+    assert (header.subject, header.consumer) == ("script", None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"subject": "linker"}, "unknown subject 'linker'"),
+        ({"subject": 1}, "`subject` is not"),
+        ({"consumer": []}, "not an object"),
+        ({"consumer": {"crate": "a"}}, "`name` is missing"),
+    ],
+)
+def test_a_header_that_does_not_say_what_was_run_is_broken(
+    tmp_path: Path, fields: dict[str, object], reason: str
+) -> None:
+    path = tmp_path / "recording.jsonl"
+    Writer().save(os.fsencode(path), {**HEADER, **fields}, END)
+
+    with pytest.raises(RecordingError, match=reason):
+        reader.read(path)
+
+
 def test_the_schema_is_one() -> None:
     Draft202012Validator.check_schema(SCHEMA)
 
