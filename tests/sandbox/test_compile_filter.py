@@ -13,6 +13,13 @@ from buildperm.sandbox import compile_filter, seccomp
 from buildperm.tracer import syscall_numbers
 from tests.sandbox.test_seccomp import ARCH, evaluate
 
+CHANGING = (
+    *("creat", "rename", "renameat", "renameat2", "unlink", "unlinkat", "rmdir", "truncate"),
+    *("link", "linkat", "symlink", "symlinkat", "mkdir", "mkdirat", "setxattrat", "removexattrat"),
+    *("chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "lchown", "fchown", "fchownat"),
+    *("utime", "utimes", "futimesat", "utimensat", "setxattr", "lsetxattr", "fsetxattr"),
+    *("removexattr", "lremovexattr", "fremovexattr"),
+)
 ALLOW = 0x7FFF0000
 NOTIFY = 0x7FC00000
 
