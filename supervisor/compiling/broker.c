@@ -276,6 +276,7 @@ static int decide(const struct seccomp_data *call) {
     case SYS_linkat: return link_file(AT(0), a[1], AT(2), a[3]);
     case SYS_mkdirat: return make_directory(AT(0), a[1], a[2]);
     case SYS_truncate: return truncate_file(a[0], a[1]);
+    case SYS_symlinkat: return GO_ON;
     case SYS_fchmod: return change_mode(AT(0), 0, a[1]);
     case SYS_fchmodat: case 452 /* fchmodat2 */: return change_mode(AT(0), a[1], a[2]);
     case SYS_fchown: return change_owner(AT(0), 0, a[1], a[2]);
@@ -291,6 +292,7 @@ static int decide(const struct seccomp_data *call) {
     case SYS_unlink: return unlink_file(AT_FDCWD, a[0], 0);
     case SYS_rmdir: return unlink_file(AT_FDCWD, a[0], AT_REMOVEDIR);
     case SYS_link: return link_file(AT_FDCWD, a[0], AT_FDCWD, a[1]);
+    case SYS_symlink: return GO_ON;
     case SYS_mkdir: return make_directory(AT_FDCWD, a[0], a[1]);
     case SYS_chmod: return change_mode(AT_FDCWD, a[0], a[1]);
     case SYS_chown: case SYS_lchown: return change_owner(AT_FDCWD, a[0], a[1], a[2]);
@@ -298,7 +300,7 @@ static int decide(const struct seccomp_data *call) {
     case SYS_utimes: return change_times(AT_FDCWD, a[0], a[1], 1000, false);
     case SYS_futimesat: return change_times(AT(0), a[1], a[2], 1000, false);
 #endif
-    default: return -EACCES; /* The filter and this disagree. */
+    default: return -EACCES; /* Extended attributes; and where the filter and this disagree. */
     }
 #undef AT
 }

@@ -241,6 +241,10 @@ static _Noreturn void compile(struct call *call, const struct session *session, 
     if (is_held) close(notifications), end_others(requests);
     bool is_well = requests_end(requests);
     if (is_server) end_like(status);
+    if (!status && is_held && session->shim && !strcmp(session->macros, "outside") && !requests_ready(requests)) {
+        say("`%s` did not load the library that keeps macros out of compilers", escaped(call->compiler));
+        is_well = false;
+    }
     if (!is_well && !status) status = 1 << 8;
     unit_end(&unit, call, session, section, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
     end_like(status);

@@ -109,6 +109,7 @@ void broker_answer(void);
 struct requests;
 struct requests *requests_begin(int control, const struct session *session, const struct section *section, struct unit *unit, char **environment);
 bool requests_answer(struct requests *requests);
+bool requests_ready(const struct requests *requests); /* Whether the shim has been heard of. */
 bool requests_end(struct requests *requests); /* Whether all hosts ended well. */
 bool requests_started(const struct requests *requests, pid_t pid); /* Whether that is a supervisor. */
 

@@ -34,7 +34,7 @@ struct requests {
     char **environment;
     struct host hosts[MOST_HOSTS];
     size_t count;
-    bool is_well;
+    bool is_well, is_ready;
 };
 
 struct requests *requests_begin(int control, const struct session *session, const struct section *section, struct unit *unit, char **environment) {
@@ -265,7 +265,8 @@ static void refused(struct requests *requests, const char *kind, const char *pat
 
 static void answer(struct requests *requests, char **words, size_t count, const char *rest, size_t size, int handle) {
     const char *what = words[0];
-    if (!strcmp(what, "refused") && count == 3) refused(requests, words[1], words[2]);
+    if (!strcmp(what, "ready")) requests->is_ready = true;
+    else if (!strcmp(what, "refused") && count == 3) refused(requests, words[1], words[2]);
     else if (!strcmp(what, "asked") && count == 3 && !strcmp(words[1], "env")) unit_note(&requests->unit->asked, formatted("env %s", words[2]));
     else if (!strcmp(what, "table?") && count == 2) send_table(requests, words[1]);
     else if (!strcmp(what, "table") && rest) keep_table(requests, words[1], rest, size);
@@ -303,6 +304,8 @@ bool requests_answer(struct requests *requests) {
     if (handle >= 0) close(handle);
     return true;
 }
+
+bool requests_ready(const struct requests *requests) { return requests->is_ready; }
 
 /* The hosts read the end of their stream, and end. What they were seen doing is complete when the answer comes. */
 bool requests_end(struct requests *requests) {
