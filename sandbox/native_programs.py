@@ -1,0 +1,207 @@
+"""Compiles the C programs that hold compilers, once for each C compiler: launcher, shim and host.
+
+They lie in the user's cache, in a folder that is named after all that they were made of. Whoever
+may write there is the user; what is found there is compared with the checksums that were written
+with it, so that a damaged file is noticed and made anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from buildperm.errors import CannotEnforceError
+
+_SOURCES = Path(os.path.realpath(__file__)).parent.parent / "supervisor" / "compiling"
+_FLAGS = (
+    *("-std=gnu11", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden", "-fstack-protector-strong"),
+    *("-D_FORTIFY_SOURCE=2", "-Wl,-z,relro,-z,now", "-Wl,-z,noexecstack"),
+)
+_PROGRAM, _LIBRARY = ("-fPIE", "-pie"), ("-fPIC", "-shared")
+_LINKED = ("-ldl", "-lpthread")  # Parts of libc since glibc 2.34.
+_COMPILERS = ("cc", "gcc", "clang")
+_CHECKSUMS = "checksums"
+_TIMEOUT_S = 120
+_HINT = (
+    "Install a C compiler (`cc`), which Rust needs to link as well, "
+    'or set `compile = "off"` in [workspace.metadata.buildperm].'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NativePrograms:
+    """The programs as they were compiled here."""
+
+    launcher: Path
+    shim: Path
+    host: Path
+    digest: str
+    """Differs where anything about the programs may: sources, flags, the compiler."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Recipe:
+    """How one program is made: of which sources, and how linked."""
+
+    name: str
+    sources: tuple[Path, ...]
+    kind: tuple[str, ...]
+
+
+def programs(folder: Path | None = None) -> NativePrograms:
+    """Return the programs, which are compiled if they have not been before.
+
+    Args:
+        folder: Where folders of programs are kept; by default in the user's cache.
+
+    Raises:
+        CannotEnforceError: There is no C compiler, or it cannot compile them.
+    """
+    compiler = _compiler()
+    digest = _digest(compiler)
+    kept = (folder or _cache()) / digest
+    recipes = _recipes()
+    names = [recipe.name for recipe in recipes]
+    try:
+        if not _is_intact(kept, names):
+            _compile(compiler, recipes, kept)
+    except OSError as error:
+        raise CannotEnforceError(
+            f"cannot keep the programs that hold compilers in {kept}: {error.strerror}",
+            hint="Set XDG_CACHE_HOME to a folder that only you can write to.",
+        ) from error
+    return NativePrograms(
+        launcher=kept / "launcher", shim=kept / "shim.so", host=kept / "host", digest=digest
+    )
+
+
+def _cache() -> Path:
+    chosen = os.environ.get("XDG_CACHE_HOME", "")
+    home = Path(chosen) if chosen.startswith("/") else Path.home() / ".cache"
+    return Path(os.path.realpath(home)) / "buildperm" / "programs"
+
+
+def _compiler() -> Path:
+    for name in _COMPILERS:
+        found = shutil.which(name)
+        if found:
+            return Path(found)
+    raise CannotEnforceError("there is no C compiler: compiling cannot be held", hint=_HINT)
+
+
+def _recipes() -> list[_Recipe]:
+    """List the programs: what belongs to neither shim nor host belongs to the launcher."""
+    found = sorted(_SOURCES.glob("*.c"))
+    shim = tuple(path for path in found if path.name.startswith("shim"))
+    host = tuple(path for path in found if path.name.startswith("host"))
+    launcher = tuple(path for path in found if path not in {*shim, *host})
+    made = (
+        _Recipe("launcher", launcher, _PROGRAM),
+        _Recipe("shim.so", shim, _LIBRARY),
+        _Recipe("host", host, _PROGRAM),
+    )
+    return [recipe for recipe in made if recipe.sources]
+
+
+@cache
+def _digest(compiler: Path) -> str:
+    """Digest the sources, the flags, and which compiler it is (without running it)."""
+    found = os.stat(compiler)
+    identity = f"{os.path.realpath(compiler)} {found.st_size} {found.st_mtime_ns}"
+    parts = [os.fsencode(identity), " ".join((*_FLAGS, *_LINKED)).encode()]
+    for path in sorted(_SOURCES.glob("*.[ch]")):
+        parts += [path.name.encode(), path.read_bytes()]
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(b"%d %s" % (len(part), part))
+    return digest.hexdigest()[:32]
+
+
+def _is_intact(folder: Path, names: Iterable[str]) -> bool:
+    """Tell whether all programs are there as they were made, and only their owner writes there."""
+    try:
+        lines = (folder / _CHECKSUMS).read_text().splitlines()
+        paths = [folder, *(folder / name for name in names)]
+        if any(_is_others(path) for path in paths):
+            return False
+        return lines == list(_sums(folder, names))
+    except (OSError, ValueError):
+        return False
+
+
+def _is_others(path: Path) -> bool:
+    found = os.lstat(path)
+    return found.st_uid != os.getuid() or bool(found.st_mode & 0o022)
+
+
+def _sums(folder: Path, names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        yield f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}"
+
+
+def _compile(compiler: Path, recipes: Iterable[_Recipe], kept: Path) -> None:
+    """Make all programs in a folder beside, and put it in its place in one step."""
+    kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if _is_others(kept.parent):
+        raise CannotEnforceError(
+            f"others can write to {kept.parent}", hint=f"Run `chmod go-w {kept.parent}`."
+        )
+    making = Path(tempfile.mkdtemp(prefix=".making-", dir=kept.parent))  # 0700
+    try:
+        names = [recipe.name for recipe in recipes]
+        _make_all(compiler, recipes, making)
+        (making / _CHECKSUMS).write_text("\n".join(_sums(making, names)) + "\n")
+        try:
+            making.rename(kept)
+        except OSError:  # Another process was faster, or what is there is damaged.
+            if not _is_intact(kept, names):
+                shutil.rmtree(kept)
+                making.rename(kept)
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+
+
+def _make_all(compiler: Path, recipes: Iterable[_Recipe], into: Path) -> None:
+    running = [(recipe, _started(compiler, recipe, into)) for recipe in recipes]
+    try:
+        for recipe, process in running:
+            _finish(recipe, process)
+            (into / recipe.name).chmod(0o700)
+    finally:
+        for _, process in running:
+            process.kill()
+            process.communicate()
+
+
+def _started(compiler: Path, recipe: _Recipe, into: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [compiler, *_FLAGS, *recipe.kind, "-o", into / recipe.name, *recipe.sources, *_LINKED],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TMPDIR": str(into)},
+        text=True,
+        errors="backslashreplace",
+    )
+
+
+def _finish(recipe: _Recipe, process: subprocess.Popen[str]) -> None:
+    try:
+        said, _ = process.communicate(timeout=_TIMEOUT_S)
+    except subprocess.TimeoutExpired as error:
+        raise CannotEnforceError(
+            f"the C compiler did not end over {recipe.name}: compiling cannot be held", hint=_HINT
+        ) from error
+    if process.returncode:
+        wrong = [line for line in said.splitlines() if "error" in line] or said.splitlines()
+        raise CannotEnforceError(
+            f"the C compiler cannot make {recipe.name}: {wrong[0] if wrong else 'it says nothing'}",
+            hint=_HINT,
+        )

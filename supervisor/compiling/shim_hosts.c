@@ -1,0 +1,447 @@
+/* Libraries of procedural macros as a compiler sees them, and the processes that stand behind them.
+
+   A library has a host per use: one for rustc, one more while a macro is expanded within a macro, and for a server one for
+   each crate. A host that ends, or answers what is no answer, fails the expansion, and nothing else. */
+#define _GNU_SOURCE
+#include "shim.h"
+#include "entries.h"
+#include "table.h"
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum {
+    IDLE_MOST = 4,      /* Hosts of one library that wait for more work. */
+    FAILURES_MOST = 8,  /* Then no more hosts are started for a library. */
+    CACHED_MOST = 64 << 10,
+    CACHE_PATIENCE_MS = 10000,
+    REASON_MOST = 512,
+};
+
+struct host {
+    int fd;
+    int busy;
+    uint64_t place; /* A digest of folder and environment that it was started with. */
+    struct host *next;
+};
+struct library {
+    char *path, *name;  /* name: as the crate is called. */
+    char *symbol;
+    struct buffer bytes; /* The table as it was said, which `table` points into. */
+    struct table table;
+    struct declarations declared;
+    size_t *numbers;    /* Of its entries (shim_entries.c). */
+    struct host *hosts; /* Used last comes first. */
+    unsigned failures;
+    struct library *next;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* Of the libraries, and of their hosts. */
+static struct library *libraries;
+
+/* ---- What is said to the launcher ---- */
+
+static void put_word(struct buffer *b, const char *word)
+{
+    buffer_put(b, word, strlen(word) + 1);
+}
+
+/* Only rust-analyzer's server changes them, under a lock of its own. */
+static void put_changed(struct buffer *b)
+{
+    for (char **each = environ, **old; shim.environment && *each; each++) {
+        for (old = shim.environment; *old && *old != *each; old++) {}
+        if (!*old && strncmp(*each, "BUILDPERM_", 10))
+            put_word(b, *each);
+    }
+}
+
+static uint64_t place_now(void)
+{
+    char folder[4096] = "";
+    uint64_t digest = 0xcbf29ce484222325;
+    if (!(shim.flags & SHIM_SERVER))
+        return 0;
+    if (!getcwd(folder, sizeof folder))
+        *folder = 0;
+    for (const char *at = folder; *at; at++)
+        digest = (digest ^ (uint8_t)*at) * 0x100000001b3;
+    for (char **each = environ; *each; each++, digest *= 0x100000001b3)
+        for (const char *at = *each; *at; at++)
+            digest = (digest ^ (uint8_t)*at) * 0x100000001b3;
+    return digest;
+}
+
+/* The table that the launcher has kept, if it has. Children of rustdoc share its socket, and would take each other's answers. */
+static int ask_table(struct library *library, struct buffer *b)
+{
+    static pthread_mutex_t asking = PTHREAD_MUTEX_INITIALIZER;
+    static int is_over;
+    int found = 0;
+    b->length = 0;
+    put_word(b, "table?");
+    put_word(b, library->path);
+    pthread_mutex_lock(&asking);
+    struct pollfd answer = {shim.control, POLLIN, 0};
+    if (!is_over && !(shim.flags & SHIM_FOR_CHILDREN) && !shim_say(b->data, b->length, -1)) {
+        b->length = 0;
+        buffer_need(b, CACHED_MOST + sizeof "table");
+        if (poll(&answer, 1, CACHE_PATIENCE_MS) == 1) {
+            ssize_t got = recv(shim.control, b->data, b->capacity, MSG_DONTWAIT);
+            is_over = got <= 0;
+            if (got > (ssize_t)sizeof "table" && !memcmp(b->data, "table", sizeof "table")) {
+                found = 1;
+                b->length = (size_t)got - sizeof "table";
+                memmove(b->data, b->data + sizeof "table", b->length);
+            }
+        } else
+            is_over = 1; /* A late answer would be taken for another library's. */
+    }
+    pthread_mutex_unlock(&asking);
+    return found;
+}
+
+static void keep_table(struct library *library)
+{
+    struct buffer b = buffer_empty();
+    if (library->bytes.length <= CACHED_MOST && !(shim.flags & SHIM_FOR_CHILDREN)) {
+        put_word(&b, "table");
+        put_word(&b, library->path);
+        buffer_put(&b, library->bytes.data, library->bytes.length);
+        shim_say(b.data, b.length, -1);
+    }
+    b.drop(b);
+}
+
+/* ---- Hosts ---- */
+
+static int start(struct library *library, int *fd)
+{
+    int pair[2], failed;
+    char folder[4096];
+    struct buffer words = buffer_empty();
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+        return -1;
+    put_word(&words, "host");
+    put_word(&words, library->path);
+    put_word(&words, shim_variable("CARGO_MANIFEST_DIR"));
+    put_word(&words, shim_variable("OUT_DIR"));
+    put_word(&words, getcwd(folder, sizeof folder) ? folder : "/");
+    if (shim.flags & SHIM_SERVER)
+        put_changed(&words);
+    failed = words.length > WORDS_MOST || shim_say(words.data, words.length, pair[1]);
+    words.drop(words);
+    close(pair[1]);
+    if (failed)
+        close(pair[0]);
+    else
+        *fd = pair[0];
+    return failed ? -1 : 0;
+}
+
+/* Into plain ASCII: it comes from the host. */
+static void keep_reason(char *why, const struct buffer *said)
+{
+    size_t size = said->length < REASON_MOST - 1 ? said->length : REASON_MOST - 1;
+    for (size_t i = 0; i < size; i++)
+        why[i] = said->data[i] < ' ' || said->data[i] > '~' ? '?' : (char)said->data[i];
+    why[size] = 0;
+}
+
+/* Have a new host name its macros. The answer is left in `b`. */
+static int load(struct library *library, int fd, struct buffer *b, char *why)
+{
+    struct frame head;
+    if (bridge_say(fd, FRAME_LOAD, shim.layout, library->symbol, strlen(library->symbol)) || bridge_hear(fd, &head, b))
+        snprintf(why, REASON_MOST, "it did not start");
+    else if (head.kind == FRAME_FAILED)
+        keep_reason(why, b);
+    else if (head.kind == FRAME_TABLE)
+        return 0;
+    else
+        snprintf(why, REASON_MOST, "it answered what is no answer");
+    return -1;
+}
+
+static struct host *take_idle(struct library *library, uint64_t place)
+{
+    struct host *found;
+    pthread_mutex_lock(&lock);
+    for (found = library->hosts; found && (found->busy || found->place != place);)
+        found = found->next;
+    if (found)
+        found->busy = 1;
+    pthread_mutex_unlock(&lock);
+    return found;
+}
+
+static struct host *host_for(struct library *library, struct buffer *b, char *why)
+{
+    uint64_t place = place_now();
+    struct host *host = take_idle(library, place);
+    if (host)
+        return host;
+    if (__atomic_load_n(&library->failures, __ATOMIC_RELAXED) >= FAILURES_MOST) {
+        snprintf(why, REASON_MOST, "it failed %d times before", FAILURES_MOST);
+        return 0;
+    }
+    if (!(host = calloc(1, sizeof *host)) || start(library, &host->fd)) {
+        snprintf(why, REASON_MOST, "it could not be asked for");
+        free(host);
+        return 0;
+    }
+    host->busy = 1, host->place = place;
+    int failed = load(library, host->fd, b, why);
+    if (!failed && (b->length != library->bytes.length || memcmp(b->data, library->bytes.data, b->length))) {
+        snprintf(why, REASON_MOST, "its macros are not those that it had before");
+        failed = 1;
+    }
+    if (failed) {
+        __atomic_add_fetch(&library->failures, 1, __ATOMIC_RELAXED);
+        close(host->fd);
+        free(host);
+        return 0;
+    }
+    pthread_mutex_lock(&lock);
+    host->next = library->hosts, library->hosts = host;
+    pthread_mutex_unlock(&lock);
+    return host;
+}
+
+/* Puts a host in front of the others; ends it if it failed, or those that were used least if too many wait. */
+static void give_back(struct library *library, struct host *host, int failed)
+{
+    struct host *ended = 0, **at;
+    int idle = 0;
+    pthread_mutex_lock(&lock);
+    for (at = &library->hosts; *at != host;)
+        at = &(*at)->next;
+    *at = host->next;
+    if (failed)
+        library->failures++, host->next = 0, ended = host;
+    else
+        host->busy = 0, host->next = library->hosts, library->hosts = host;
+    for (at = &library->hosts; *at;) {
+        struct host *each = *at;
+        if (each->busy || ++idle <= IDLE_MOST)
+            at = &each->next;
+        else
+            *at = each->next, each->next = ended, ended = each;
+    }
+    pthread_mutex_unlock(&lock);
+    for (struct host *next; ended; ended = next) {
+        next = ended->next;
+        close(ended->fd);
+        free(ended);
+    }
+}
+
+/* Err(PanicMessage::String(text)), as rpc.rs has it. */
+static void put_failure(struct buffer *b, const struct library *library, const char *why)
+{
+    char text[REASON_MOST + 512];
+    int size = snprintf(text, sizeof text, "buildperm: the process for the macros of `%.256s` failed: %s", library->name, why);
+    b->length = 0;
+    buffer_put(b, "\1\0", 2);
+    buffer_put(b, &(uint64_t){(uint64_t)size}, 8);
+    buffer_put(b, text, (size_t)size);
+}
+
+/* Ok(handle…), or Err(PanicMessage): rustc panics over anything else, which would not say whose fault it is. */
+static int is_result(const struct buffer *b)
+{
+    uint64_t size;
+    if (b->length < 2 || b->data[0] > 1)
+        return 0;
+    if (b->data[0] == 0)
+        return b->length <= 9;
+    if (b->data[1] != 0)
+        return b->data[1] == 1 && b->length == 2;
+    if (b->length < 10)
+        return 0;
+    memcpy(&size, b->data + 2, sizeof size);
+    return size == b->length - 10 && table_is_utf8(b->data + 10, b->data + b->length);
+}
+
+struct buffer hosts_forward(struct config config, uint64_t number)
+{
+    size_t index;
+    struct library *library = entries_find(number, &index);
+    struct frame head = {0};
+    struct buffer b = buffer_empty();
+    char why[REASON_MOST] = "it has ended";
+    struct host *host = host_for(library, &b, why);
+    int failed = !host
+        || bridge_say(host->fd, FRAME_RUN, index << 8 | (config.force_show_panics & 1), config.input.data,
+                      config.input.length);
+    config.input.drop(config.input);
+    while (!failed && !(failed = bridge_hear(host->fd, &head, &b)) && head.kind == FRAME_CALL) {
+        b = config.call(config.environment, b); /* Takes b. The answer is perhaps a buffer of Rust's, which will do as well. */
+        failed = bridge_say(host->fd, FRAME_ANSWER, 0, b.data, b.length);
+    }
+    if (!failed && head.kind == FRAME_FAILED) {
+        keep_reason(why, &b);
+        failed = 1;
+    } else if (!failed && (head.kind != FRAME_DONE || !is_result(&b))) {
+        snprintf(why, sizeof why, "it answered what is no answer");
+        failed = 1;
+    }
+    if (host)
+        give_back(library, host, failed);
+    if (failed)
+        put_failure(&b, library, why);
+    return b;
+}
+
+/* ---- Libraries ---- */
+
+/* PATH/libNAME-HASH.so */
+static char *crate_name(const char *path)
+{
+    const char *file = strrchr(path, '/') + 1;
+    if (!strncmp(file, "lib", 3))
+        file += 3;
+    const char *end = strrchr(file, '-');
+    if (!end && !(end = strrchr(file, '.')))
+        end = file + strlen(file);
+    char *name = strndup(file, (size_t)(end - file));
+    for (char *at = name; at && *at; at++)
+        if (*at <= ' ' || *at > '~')
+            *at = '?'; /* It stands in a message that has to be UTF-8. */
+    return name;
+}
+
+void *hosts_open(const char *path)
+{
+    struct library *library = calloc(1, sizeof *library);
+    if (!library || !(library->path = realpath(path, 0)) || !(library->name = crate_name(path))) {
+        if (library)
+            free(library->path);
+        free(library);
+        return shim.dlopen("/buildperm: there is no such library", 0); /* For dlerror(). */
+    }
+    library->bytes = buffer_empty();
+    pthread_mutex_lock(&lock);
+    library->next = libraries, libraries = library;
+    pthread_mutex_unlock(&lock);
+    return library;
+}
+
+int hosts_know(void *handle)
+{
+    pthread_mutex_lock(&lock);
+    struct library *each = libraries;
+    while (each && each != handle)
+        each = each->next;
+    pthread_mutex_unlock(&lock);
+    return each != 0;
+}
+
+void hosts_close(void *handle)
+{
+    struct library *library = handle, **at;
+    pthread_mutex_lock(&lock);
+    for (at = &libraries; *at && *at != library;)
+        at = &(*at)->next;
+    if (*at)
+        *at = library->next;
+    pthread_mutex_unlock(&lock);
+    if (library->numbers)
+        entries_free(library->numbers, library->table.count);
+    for (struct host *host = library->hosts, *next; host; host = next) {
+        next = host->next;
+        close(host->fd);
+        free(host);
+    }
+    if (library->table.macros == 0)
+        free(library->declared.first);
+    table_free(&library->table);
+    library->bytes.drop(library->bytes);
+    free(library->path), free(library->name), free(library->symbol), free(library);
+}
+
+/* The table is right for this library and this compiler. */
+static int read_table(struct library *library)
+{
+    struct table *table = &library->table;
+    if (table_read(table, library->bytes.data, library->bytes.length))
+        return -1;
+    if (table->layout == shim.layout && table->symbol.length == strlen(library->symbol)
+        && !memcmp(table->symbol.data, library->symbol, table->symbol.length))
+        return 0;
+    table_free(table);
+    return -1;
+}
+
+static int declare(struct library *library)
+{
+    struct table *table = &library->table;
+    run_function *bare = table->macros ? 0 : calloc(table->count + 1, sizeof *bare);
+    if ((!table->macros && !bare) || !(library->numbers = entries_take(library, table->count))) {
+        free(bare);
+        return -1;
+    }
+    for (size_t i = 0; i < table->count; i++) {
+        struct client made = entries_client(library->numbers[i]);
+        if (bare)
+            bare[i] = made.run;
+        else if (table->macros[i].kind == KIND_DERIVE)
+            table->macros[i].derive.client = made;
+        else
+            table->macros[i].client = made;
+    }
+    library->declared = (struct declarations){bare ? (void *)bare : (void *)table->macros, table->count};
+    return 0;
+}
+
+/* From the launcher's store, or from a host, which is kept for the first expansion. */
+static int fetch_table(struct library *library, char *why)
+{
+    struct host *host = 0;
+    if (ask_table(library, &library->bytes) && !read_table(library))
+        return 0;
+    if (!(host = calloc(1, sizeof *host)) || start(library, &host->fd)) {
+        free(host);
+        snprintf(why, REASON_MOST, "it could not be asked for");
+        return -1;
+    }
+    host->place = place_now();
+    int failed = load(library, host->fd, &library->bytes, why);
+    if (!failed && (failed = read_table(library)))
+        snprintf(why, REASON_MOST, "what it says that its macros are is no list of macros");
+    if (failed) {
+        close(host->fd);
+        free(host);
+        return -1;
+    }
+    library->hosts = host;
+    keep_table(library);
+    return 0;
+}
+
+void *hosts_symbol(void *handle, const char *name, const char **why)
+{
+    static __thread char sentence[REASON_MOST + 512];
+    static pthread_mutex_t loading = PTHREAD_MUTEX_INITIALIZER;
+    static const char beginning[] = "__rustc_proc_macro_decls_";
+    struct library *library = handle;
+    char reason[REASON_MOST] = "";
+    *why = sentence;
+    if (strncmp(name, beginning, strlen(beginning)) || strlen(name) > TABLE_TEXT_MOST) {
+        snprintf(sentence, sizeof sentence, "`%.256s` is not opened in a compiler, but only as a library of macros", library->path);
+        return 0;
+    }
+    pthread_mutex_lock(&loading);
+    int failed = library->symbol && strcmp(library->symbol, name);
+    if (!library->symbol) {
+        failed = !(library->symbol = strdup(name)) || fetch_table(library, reason);
+        if (!failed && (failed = declare(library)))
+            snprintf(reason, sizeof reason, "more than %d macros are loaded", MACROS_MOST);
+    }
+    failed = failed || !library->declared.first;
+    pthread_mutex_unlock(&loading);
+    snprintf(sentence, sizeof sentence, "the process for the macros of `%.256s` failed: %s", library->name,
+             *reason ? reason : "it could not be used before");
+    return failed ? 0 : &library->declared;
+}
