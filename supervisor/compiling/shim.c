@@ -61,6 +61,12 @@ static void ready(void)
         find_functions();
 }
 
+void *shim_function(const char *name)
+{
+    ready();
+    return shim.dlsym(RTLD_NEXT, name);
+}
+
 static const char *last_part(const char *path)
 {
     const char *slash = strrchr(path, '/');

@@ -26,6 +26,11 @@ extern struct shim shim;
 /* shim.c: says to the launcher what stands in `words`, each with its NUL, and passes on a descriptor (or -1). */
 int shim_say(const void *words, size_t size, int fd);
 const char *shim_variable(const char *name);
+void *shim_function(const char *name); /* What it would be without the shim. */
+
+/* shim_blame.c: whose process the compiler serves in this thread (0: nobody's), and was before; and that it is answered. */
+const char *shim_serving(const char *name);
+void shim_served(const char *name);
 
 /* shim_hosts.c */
 void *hosts_open(const char *path);

@@ -14,6 +14,7 @@
 enum {
     IDLE_MOST = 4,      /* Hosts of one library that wait for more work. */
     FAILURES_MOST = 8,  /* Then no more hosts are started for a library. */
+    BUSY_MOST = 64,     /* Hosts of one library at a time: macros within macros. */
     CACHED_MOST = 64 << 10,
     CACHE_PATIENCE_MS = 10000,
     REASON_MOST = 512,
@@ -164,12 +165,13 @@ static int load(struct library *library, int fd, struct buffer *b, char *why)
     return -1;
 }
 
-static struct host *take_idle(struct library *library, uint64_t place)
+static struct host *take_idle(struct library *library, uint64_t place, int *busy)
 {
     struct host *found;
+    *busy = 0;
     pthread_mutex_lock(&lock);
-    for (found = library->hosts; found && (found->busy || found->place != place);)
-        found = found->next;
+    for (found = library->hosts; found && (found->busy || found->place != place); found = found->next)
+        *busy += found->busy;
     if (found)
         found->busy = 1;
     pthread_mutex_unlock(&lock);
@@ -179,9 +181,14 @@ static struct host *take_idle(struct library *library, uint64_t place)
 static struct host *host_for(struct library *library, struct buffer *b, char *why)
 {
     uint64_t place = place_now();
-    struct host *host = take_idle(library, place);
+    int busy;
+    struct host *host = take_idle(library, place, &busy);
     if (host)
         return host;
+    if (busy >= BUSY_MOST) {
+        snprintf(why, REASON_MOST, "its macros expand one another more than %d times", BUSY_MOST);
+        return 0;
+    }
     if (__atomic_load_n(&library->failures, __ATOMIC_RELAXED) >= FAILURES_MOST) {
         snprintf(why, REASON_MOST, "it failed %d times before", FAILURES_MOST);
         return 0;
@@ -277,7 +284,9 @@ struct buffer hosts_forward(struct config config, uint64_t number)
                       config.input.length);
     config.input.drop(config.input);
     while (!failed && !(failed = bridge_hear(host->fd, &head, &b)) && head.kind == FRAME_CALL) {
+        const char *before = shim_serving(library->name);
         b = config.call(config.environment, b); /* Takes b. The answer is perhaps a buffer of Rust's, which will do as well. */
+        shim_serving(before);
         failed = bridge_say(host->fd, FRAME_ANSWER, 0, b.data, b.length);
     }
     if (!failed && head.kind == FRAME_FAILED) {
@@ -291,6 +300,7 @@ struct buffer hosts_forward(struct config config, uint64_t number)
         give_back(library, host, failed);
     if (failed)
         put_failure(&b, library, why);
+    shim_served(library->name);
     return b;
 }
 

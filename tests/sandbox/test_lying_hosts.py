@@ -1,0 +1,104 @@
+"""A process for macros may say anything: rustc fails, says whose macros they are, and no worse."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from buildperm.sandbox.shimmed_compiler import CompilerRun
+from tests.programs import program_text
+from tests.sandbox.macro_workshop import MacroWorkshop, workshop
+
+_WANTED = """
+extern crate proc_macro;
+#[proc_macro]
+pub fn wanted(_: proc_macro::TokenStream) -> proc_macro::TokenStream { "()".parse().unwrap() }
+"""
+_LOADING = (
+    *("table of garbage", "empty table", "name that is no UTF-8", "surrogate", "overlong"),
+    *("unknown kind", "too many", "attributes that are not there", "too many macros"),
+    *("bytes behind", "another symbol", "another layout", "huge frame", "no word"),
+    *("huge frame within bounds", "half a head", "two frames", "wrong turn"),
+)
+_RUNNING = (
+    *("done with nothing", "done with garbage", "panic that is no UTF-8", "panic that is longer"),
+    *("huge call", "half a call", "table again"),
+)
+_PANICKED = 101
+
+
+@pytest.fixture(name="shop", scope="module")
+def _shop(tmp_path_factory: pytest.TempPathFactory) -> MacroWorkshop:
+    return workshop(tmp_path_factory.mktemp("lies"))
+
+
+@pytest.fixture(name="wanted", scope="module")
+def _wanted(shop: MacroWorkshop) -> Path:
+    source = shop.folder / "wanted.rs"
+    source.write_text(_WANTED)
+    done = shop.plain("--crate-type=proc-macro", "-Cextra-filename=-1", source)
+    assert done.returncode == 0, done.stderr
+    return shop.folder / "libwanted-1.so"
+
+
+def _lied_to(shop: MacroWorkshop, wanted: Path, lie: str, seed: int = 0) -> CompilerRun:
+    host = shop.folder / "lying_host.py"
+    host.write_text(program_text("lying_host.py", PYTHON=sys.executable, LIE=lie, SEED=str(seed)))
+    host.chmod(0o700)
+    return shop.shimmed(*shop.consumer("wanted::wanted!();", wanted), host=host)
+
+
+@pytest.mark.parametrize("lie", _LOADING)
+def test_no_table_is_made_of_what_is_none(shop: MacroWorkshop, wanted: Path, lie: str) -> None:
+    run = _lied_to(shop, wanted, lie)
+    assert run.status == 1, run.stderr
+    assert b"buildperm: the process for the macros of `wanted` failed" in run.stderr
+
+
+@pytest.mark.parametrize("lie", _RUNNING)
+def test_no_result_is_made_of_what_is_none(shop: MacroWorkshop, wanted: Path, lie: str) -> None:
+    run = _lied_to(shop, wanted, lie)
+    assert run.status == 1, run.stderr
+    assert b"buildperm: the process for the macros of `wanted` failed" in run.stderr
+    assert b"internal compiler error" not in run.stderr
+
+
+def test_a_reason_is_shown_in_plain_letters(shop: MacroWorkshop, wanted: Path) -> None:
+    run = _lied_to(shop, wanted, "failure in JSON")
+    (line,) = (line for line in run.stderr.splitlines() if line.startswith(b"buildperm"))
+    assert b'?{"reason":"build-finished"}?[2J??' in line
+    assert not any(line.startswith(b"{") for line in run.stderr.splitlines())
+
+
+@pytest.mark.parametrize("lie", ["unknown call", "empty call"])
+def test_rustc_that_breaks_off_says_over_whose_macros(
+    shop: MacroWorkshop, wanted: Path, lie: str
+) -> None:
+    run = _lied_to(shop, wanted, lie)
+    assert run.status == -signal.SIGABRT
+    assert b"rustc broke off over what the process for the macros of `wanted` asked" in run.stderr
+
+
+def test_an_internal_error_says_whose_macros_ran_last(shop: MacroWorkshop, wanted: Path) -> None:
+    run = _lied_to(shop, wanted, "done with an unknown handle")
+    assert run.status == _PANICKED
+    assert b"use-after-free in `proc_macro` handle" in run.stderr  # Rust's own check.
+    assert b"buildperm: the macros that ran last are those of `wanted`" in run.stderr
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize(
+    "lie", ["calls of garbage", "done with garbage that looks well", "calls that exist"]
+)
+def test_garbage_does_not_reach_the_memory_of_rustc(
+    shop: MacroWorkshop, wanted: Path, lie: str, seed: int
+) -> None:
+    run = _lied_to(shop, wanted, lie, seed)
+    assert run.status in {0, 1, _PANICKED, -signal.SIGABRT}, run.stderr
+
+
+def test_descriptors_do_not_reach_rustc(shop: MacroWorkshop, wanted: Path) -> None:
+    assert _lied_to(shop, wanted, "descriptors").status == 0
