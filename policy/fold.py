@@ -90,6 +90,7 @@ class _EventFolding:
         self._reasons: dict[tuple[bytes, bool], str] = {}
         self._tools = frozenset(header.tools)
         self._handed_over = tuple(locate(path, header.places) for path in header.handed_over)
+        self._listed = frozenset(locate(path, header.places) for path in header.listed)
         self._processes = recording.processes
         self._pids = {str(pid % REUSED) for pid in recording.processes}
         processes = recording.processes.values()
@@ -349,7 +350,7 @@ class _EventFolding:
         return known
 
     def _is_handed_over(self, target: str) -> bool:
-        return any(
+        return target in self._listed or any(
             target == folder or target.startswith(folder + "/") for folder in self._handed_over
         )
 

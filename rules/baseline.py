@@ -253,6 +253,35 @@ PASSED_BY = frozenset({"/etc/ssl/private"})
 Links lead there: `/usr/lib/ssl/private`. What is in them stays news.
 """
 
+
+class Baseline:
+    """What is allowed without a grant, by what of a package is run."""
+
+    __slots__ = ("exec", "own", "read", "write")
+
+    def __init__(
+        self,
+        read: tuple[str, ...],
+        write: tuple[str, ...],
+        execute: tuple[str, ...],
+        own: tuple[str, ...],
+    ) -> None:
+        self.read = read  # Patterns.
+        self.write = write
+        self.exec = execute
+        self.own = own  # Tokens of the folders in which everything may be done.
+
+
+OF_SCRIPTS = Baseline(READ, WRITE, EXEC, ("OUT_DIR", "TMP"))
+OF_MACROS = Baseline(
+    # MANIFEST_DIR and OUT_DIR are those of the package whose code is expanded. What a macro may
+    # read besides of the workspace has no pattern: `supervisor.macro_subject`.
+    READ,
+    tuple(pattern for pattern in WRITE if not pattern.startswith("$OUT_DIR")),
+    EXEC,
+    ("TMP",),
+)
+
 _BUILD_OUTPUT = ("$TARGET_DIR/**/build/*/out/**", "$TARGET_DIR/**/build/*/*/out/**")
 
 

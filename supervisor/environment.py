@@ -1,4 +1,4 @@
-"""The environment of a build script: what passes, what is replaced, and what is kept from it.
+"""The environment of what is run: what passes, what is replaced, and what is kept from it.
 
 Part of the supervisor: os only.
 """
@@ -13,13 +13,17 @@ from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
     from buildperm.supervisor.session import Session, SessionPackage
 
 
+_NOT_FOR_MACROS = (b"LD_LIBRARY_PATH", b"CARGO_MAKEFLAGS", b"MAKEFLAGS", b"MFLAGS")
+"""The last ones name Cargo's job server, which a host of macros does not get."""
+
+
 class WithheldVariables:
-    """The variables from Cargo that a script does not get."""
+    """The variables from Cargo that a script, or a macro, does not get."""
 
     __slots__ = ("names", "secrets")
 
@@ -50,10 +54,12 @@ def for_script(
     *,
     learning: bool,
     proxy_port: int = 0,
+    chosen: Container[bytes] = (),
 ) -> tuple[dict[bytes, bytes], WithheldVariables]:
     """Return the script's environment, and what was kept from it.
 
-    `proxy_port` is where the egress proxy listens; 0 if there is none.
+    `proxy_port` is where the egress proxy listens; 0 if there is none. `chosen` are variables that
+    are not of the user, but of the package: they pass unless they look secret or were denied.
 
     HOME and the folders in it are private ones: git, and perhaps other tools, fail where a
     configuration file exists and cannot be read.
@@ -66,7 +72,8 @@ def for_script(
         if name.startswith(OURS) or name in REPLACED:
             continue
         text = encode(name)
-        passes = policy.passes(text, learning=learning, granted=granted, denied=denied)
+        is_free = learning or name in chosen
+        passes = policy.passes(text, learning=is_free, granted=granted, denied=denied)
         # A variable with the name of a secret passes only by a grant of exactly that name.
         if text in by_hand or policy.looks_secret(text):
             left: bytes | None = value
@@ -94,6 +101,50 @@ def for_script(
     kept.names -= own.keys()
     kept.secrets = {name: why for name, why in kept.secrets.items() if name not in own}
     return passed | own, kept
+
+
+def for_macros(
+    environ: Mapping[bytes, bytes],
+    session: Session,
+    package: SessionPackage,
+    places: Mapping[str, bytes],
+    outside: Mapping[bytes, bytes] | None,
+    *,
+    learning: bool,
+    proxy_port: int = 0,
+) -> tuple[dict[bytes, bytes], WithheldVariables]:
+    """Return the environment of a host of macros, and what was kept from it.
+
+    It is that of a script. Besides, what Cargo itself was not given, or other than it was given,
+    passes as what the build script of the consumer has chosen with `cargo::rustc-env`.
+
+    Args:
+        environ: What Cargo gave to the compiler.
+        session: Of the command.
+        package: The one with the macros.
+        places: Folders by token.
+        outside: What Cargo was given; None where that is not known.
+        learning: As for a script.
+        proxy_port: Likewise.
+    """
+    chosen: frozenset[bytes] = frozenset()
+    if outside is not None:
+        chosen = frozenset(name for name, value in environ.items() if outside.get(name) != value)
+    given = {name: value for name, value in environ.items() if name not in _NOT_FOR_MACROS}
+    variables, kept = for_script(
+        given,
+        session,
+        package,
+        places,
+        learning=learning,
+        proxy_port=proxy_port,
+        chosen=chosen,
+    )
+    # Cargo also names folders that build scripts fill.
+    variables[b"LD_LIBRARY_PATH"] = b":".join(
+        places["SYSROOT"] + folder for folder in (b"/lib", b"/lib64")
+    )
+    return variables, kept
 
 
 def for_rerun(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes]:

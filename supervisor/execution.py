@@ -1,4 +1,4 @@
-"""Executes one build script: starts it, records it to its end, and collects what it printed.
+"""Executes one program: starts it, records it to its end, and sees to what it prints.
 
 Part of the supervisor: standard library only.
 """
@@ -7,24 +7,45 @@ from __future__ import annotations
 
 import os
 
-from buildperm.rules import limits
 from buildperm.supervisor import landlock
 from buildperm.supervisor.jobserver import Jobserver
 from buildperm.supervisor.launch import Launch
 from buildperm.supervisor.metadata_guard import MetadataGuard
 from buildperm.supervisor.network import unavailable
 from buildperm.supervisor.script import StoppedError
-from buildperm.supervisor.streams import Streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Protocol
 
     from buildperm.supervisor.resource_watch import ResourceWatch
     from buildperm.supervisor.run import Run
     from buildperm.supervisor.session import Session, SessionPackage
     from buildperm.tracer.recorder.loop import Recorder
+    from buildperm.tracer.recorder.run_end import StdoutLost, TooMuchPrinted
+
+    class Output(Protocol):
+        """Where what a program prints goes, and what reads it."""
+
+        @property
+        def stdout(self) -> int:
+            """What the program gets as standard output."""
+
+        @property
+        def stderr(self) -> int:
+            """What it gets as standard error."""
+
+        @property
+        def stop_cause(self) -> TooMuchPrinted | StdoutLost | None:
+            """Why the run was stopped; None if it was not."""
+
+        def start(self) -> None:
+            """Start reading; the program has been forked."""
+
+        def finish(self, timeout_s: float) -> bool:
+            """Wait until all is read; False if it is not yet."""
 else:
     import _signal
 
@@ -58,39 +79,56 @@ def checked_abi(session: Session, package: SessionPackage) -> int:
     return abi
 
 
+class Command:
+    """What is executed, and with what."""
+
+    __slots__ = ("arguments", "given", "variables")
+
+    def __init__(
+        self,
+        arguments: Sequence[bytes],
+        variables: Mapping[bytes, bytes],
+        given: Sequence[int] = (),
+    ) -> None:
+        """Take what a program is started with.
+
+        Args:
+            arguments: With the name that the program knows itself by.
+            variables: Its environment.
+            given: Descriptors that it gets, under the same numbers; they are closed here.
+        """
+        self.arguments = arguments
+        self.variables = variables
+        self.given = given
+
+
 def execute(
     run: Run,
-    program: bytes,
-    arguments: list[bytes],
-    variables: Mapping[bytes, bytes],
+    command: Command,
     recorder: Recorder,
     watch: ResourceWatch,
+    output: Output,
     has_to_end: Callable[[], bool],
-) -> tuple[int, Streams]:
-    """Start the script and record it to its end; return its wait status and its output.
+) -> int:
+    """Start the program and record it to its end; return its wait status.
 
     Args:
         run: What it may do.
-        program: The real build script.
-        arguments: With the name that the script knows itself by.
-        variables: Its environment.
+        command: What it is started with.
         recorder: Records it.
         watch: Holds it to its limits.
+        output: Takes what it prints.
         has_to_end: Tells whether a signal has asked for an end.
 
     Raises:
         StoppedError: It cannot be started or recorded.
     """
     server = Jobserver(run.environ)
-    launch = _prepared(run, program, arguments, variables, recorder, server)
-    streams = Streams(
-        run.places["TMP"],
-        limits.value(run.limits, "stdout_bytes"),
-        limits.value(run.limits, "stderr_bytes"),
-        recorder.stop,
-    )
-    _attach(recorder, launch.fork(streams.stdout, streams.stderr), program)
-    streams.start()
+    launch = _prepared(run, command, recorder, server)
+    _attach(recorder, launch.fork(output.stdout, output.stderr), run.subject.program)
+    for descriptor in command.given:
+        os.close(descriptor)
+    output.start()
     launch.release()
     watch.start()
     try:
@@ -100,7 +138,7 @@ def execute(
         tokens = recorder.tokens
         tokens.returned = server.put_back(bytes(tokens.held))
     # All that held the pipes have been reaped; whoever reads our output may take time.
-    while not streams.finish(_LOOK_UP_EVERY_S) and not has_to_end():
+    while not output.finish(_LOOK_UP_EVERY_S) and not has_to_end():
         pass
     failure = launch.failure()
     if failure:
@@ -111,36 +149,29 @@ def execute(
             "run `buildperm` again, so that it looks anew at what this machine can do",
             _CANNOT_ENFORCE,
         )
-    return wait_status, streams
+    return wait_status
 
 
-def _prepared(
-    run: Run,
-    program: bytes,
-    arguments: list[bytes],
-    variables: Mapping[bytes, bytes],
-    recorder: Recorder,
-    server: Jobserver,
-) -> Launch:
+def _prepared(run: Run, command: Command, recorder: Recorder, server: Jobserver) -> Launch:
     """Make the rules, and tell the recorder what it needs to know of them."""
     if server.pipe is not None:
         recorder.count_tokens(server.pipe)
-    rights = run.rights(program, server.fifo)
-    wrapper, mounts = run.wrapper(rights, variables)
+    rights = run.rights(server.fifo)
+    wrapper, mounts = run.wrapper(rights, command.variables)
     if mounts is not None:
         recorder.expect_wrapper(mounts.hides, mounts.is_written)
     elif wrapper is not None:
         recorder.expect_wrapper()
     recorder.brokers |= MetadataGuard(rights).brokers(run.session["calls"])
     return Launch(
-        program,
-        arguments,
-        variables,
+        run.subject.program,
+        command.arguments,
+        command.variables,
         rights,
         run.session["filter"],
         run.abi,
         run.limits,
-        server.kept,
+        [*server.kept, *command.given],
         wrapper,
     )
 

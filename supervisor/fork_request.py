@@ -61,11 +61,9 @@ class ForkRequest:
             raise
 
     def _look(self, pid: int, arguments: int, folder: bytes) -> None:
-        status, own = _status(b"%d" % pid), _status(b"self")
-        if status[b"TracerPid"] != b"0" or status.get(b"Seccomp") != own.get(b"Seccomp"):
-            raise ForkRefusedError("it is held itself")
-        if status[b"Uid"] != own[b"Uid"]:
-            raise ForkRefusedError("it is somebody else's")
+        status = process_status(b"%d" % pid)
+        if own_kind(status) != own_kind(process_status(b"self")):
+            raise ForkRefusedError("it is held itself, or somebody else's")
         self._umask = int(status[b"Umask"], 8)
         self._group = os.getpgid(pid)
         words = _read(b"/proc/%d/cmdline" % pid).split(b"\0")[:-1]
@@ -141,8 +139,18 @@ class ForkRequest:
             os.set_blocking(self._opened[number], not flags & os.O_NONBLOCK)
 
 
-def _status(process: bytes) -> dict[bytes, bytes]:
-    """Read proc_pid_status(5)."""
+def own_kind(status: dict[bytes, bytes]) -> list[bytes | None]:
+    """Return what is the same for the server and whoever it may serve, of `process_status`.
+
+    A process that is held, a build script, a compiler or one of their children, is traced or has
+    one more filter.
+    """
+    users = status.get(b"Uid")
+    return [users, status.get(b"TracerPid"), *map(status.get, (b"Seccomp", b"Seccomp_filters"))]
+
+
+def process_status(process: bytes) -> dict[bytes, bytes]:
+    """Read proc_pid_status(5) of a process, by its ID or `self`."""
     lines = _read(b"/proc/" + process + b"/status").split(b"\n")
     return {name: value.strip() for name, _, value in (line.partition(b":") for line in lines)}
 

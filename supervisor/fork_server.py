@@ -9,6 +9,9 @@ request and waits:
     "PID … 7" ──▶ FOLDER/requests ──▶ looks at /proc/PID, forks ──────▶ supervises, as ever
     reads FOLDER/7 ◀── its exit status ────────── reaps ◀────────────────────── ends
 
+A launcher of a compiler that needs a host of macros connects to a socket in the same folder, and is
+served in the same way: see `supervisor.launcher_connection`.
+
 The fifos for replies exist from the beginning: a shell would need a program to make one. The worker
 is in the stub's process group, so a signal to Cargo and all its children reaches it. It is ended
 with the stub, the stub's Cargo, or the server. A stub that cannot be served is told so, and starts
@@ -20,12 +23,14 @@ Part of the supervisor: standard library only.
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # typeshed has no stub for it
+import _socket
 import gc
 import os
 import select
 import time
 
 from buildperm.supervisor.fork_request import ForkRefusedError, ForkRequest
+from buildperm.supervisor.launcher_connection import LauncherConnection
 from buildperm.supervisor.prewarm import prewarm
 
 TYPE_CHECKING = False
@@ -34,6 +39,9 @@ if TYPE_CHECKING:
 
 REQUESTS = b"requests"
 """The fifo in the server's folder to which stubs write. It exists once the server is ready."""
+
+MACROS = b"macros"
+"""The socket beside it, to which launchers connect."""
 
 AGAIN = b"again"
 """The reply to a stub that has to start an interpreter of its own."""
@@ -48,33 +56,41 @@ _PATIENCE_S = 5.0  # From asking the workers to end to SIGKILL.
 
 
 class _Job:
-    """A stub that has asked, until it is gone."""
+    """A stub or a launcher that has asked, until it is gone."""
 
     __slots__ = ("handles", "path", "reply", "worker")
 
     def __init__(self, reply: int, path: bytes) -> None:
-        self.reply = reply  # What the stub reads; open until it is gone, or it might come too late.
-        self.path = path  # Of the fifo.
+        self.reply = reply  # What it reads; open until it is gone, or a stub's might come too late.
+        self.path = path  # Of the fifo; empty for a connection.
         self.worker = 0  # Its process; 0: there is none, or no more.
-        self.handles: dict[int, str] = {}  # pidfd to whose: `worker`, `stub` or `parent`.
+        # pidfd to whose: `worker`, `stub` or `parent`. A launcher's connection stands for a stub.
+        self.handles: dict[int, str] = {}
 
 
 class Server:
     """The fork server of one run of Cargo."""
 
-    def __init__(self, folder: bytes) -> None:
-        """Make the fifos in the empty `folder`, which is nobody else's.
+    def __init__(self, folder: bytes, session: bytes) -> None:
+        """Make the fifos and the socket in the empty `folder`, which is nobody else's.
+
+        Args:
+            folder: Where they are.
+            session: The only one whose macros are run.
 
         Raises:
-            OSError: It cannot be made.
+            OSError: They cannot be made.
         """
         self._folder = folder
+        self._session = session
+        self._outside = dict(os.environb)  # Which Cargo was given, too.
         self._jobs: dict[int, _Job] = {}  # By handle.
         self._used: set[bytes] = set()  # Fifos for replies.
         self._poll = select.poll()
         self._rest = b""
         for place in range(1, PLACES + 1):
             os.mkfifo(folder + b"/%d" % place, 0o600)
+        self._macros = _listening(folder + b"/" + MACROS)
         made = folder + b"/.new"
         os.mkfifo(made, 0o600)
         # For writing, too, so that it never ends: fifo(7).
@@ -86,17 +102,25 @@ class Server:
         gc.collect()
         gc.freeze()  # So no worker looks through what was imported, nor copies it.
         self._poll.register(self._requests, select.POLLIN)
+        self._poll.register(self._macros.fileno(), select.POLLIN)
         self._poll.register(lifeline, select.POLLIN)
         while True:
-            for descriptor, _ in self._poll.poll():
+            events = self._poll.poll()
+            # What is new comes last: its descriptors may be those of what ends now.
+            events.sort(key=lambda event: event[0] not in self._jobs)
+            for descriptor, _ in events:
                 if descriptor == lifeline:
                     self._poll.unregister(lifeline)
                     self._poll.unregister(self._requests)
+                    self._poll.unregister(self._macros.fileno())
+                    self._macros.close()
                     self._end()
                     return
                 if descriptor == self._requests:
                     for asked in self._read_requests():
                         self._serve(*asked)
+                elif descriptor == self._macros.fileno():
+                    self._connect()
                 elif descriptor in self._jobs:  # Another event may have removed it just now.
                     self._happened(descriptor)
 
@@ -140,6 +164,28 @@ class Server:
         self._watch(job, request.handle, "stub")
         self._watch(job, request.parent_handle, "parent")
 
+    def _connect(self) -> None:
+        """Serve a launcher that has connected."""
+        try:
+            number, _ = self._macros._accept()  # type: ignore[attr-defined]  # typeshed lacks it
+            connected = _socket.socket(fileno=number)
+            connection = LauncherConnection(connected)
+        except (OSError, ValueError, LookupError, ForkRefusedError):
+            return  # The connection is closed: it starts an interpreter of its own.
+        server = os.getpid()
+        try:
+            worker = os.fork()
+        except OSError:
+            os.close(connection.parent_handle)
+            return
+        if worker == 0:
+            connection.become(server, self._session, self._outside)
+        job = _Job(os.dup(connected.fileno()), b"")
+        job.worker = worker
+        self._watch(job, os.pidfd_open(worker), "worker")
+        self._watch(job, connected.detach(), "stub")
+        self._watch(job, connection.parent_handle, "parent")
+
     def _refuse(self, job: _Job, pid: int) -> None:
         os.write(job.reply, AGAIN + b"\n")
         try:
@@ -150,7 +196,9 @@ class Server:
     def _watch(self, job: _Job, handle: int, whose: str) -> None:
         job.handles[handle] = whose
         self._jobs[handle] = job
-        self._poll.register(handle, select.POLLIN)
+        # Of a connection only its end: what comes on it is the worker's.
+        is_connection = whose == "stub" and not job.path
+        self._poll.register(handle, select.POLLRDHUP if is_connection else select.POLLIN)
 
     def _happened(self, handle: int) -> None:
         """React to the end of the process behind `handle`."""
@@ -161,11 +209,20 @@ class Server:
             _, status = os.waitpid(job.worker, 0)
             job.worker = 0
             code = os.waitstatus_to_exitcode(status)
-            os.write(job.reply, b"%d\n" % (code if code >= 0 else 128 - code))
+            self._answer(job, code if code >= 0 else 128 - code)
         elif job.worker:
             os.kill(job.worker, _signal.SIGTERM)  # It cleans up after itself.
         if not job.worker and "stub" not in job.handles.values():
             self._forget(job)
+
+    def _answer(self, job: _Job, status: int) -> None:
+        try:
+            os.write(job.reply, b"%d\n" % status)
+        except OSError:
+            pass  # The launcher is gone. A fifo is open here, too.
+        if not job.path:  # It need not be waited for: what it has not read stays in its socket.
+            for handle in [each for each, whose in job.handles.items() if whose == "stub"]:
+                self._drop(job, handle)
 
     def _drop(self, job: _Job, handle: int) -> None:
         self._poll.unregister(handle)
@@ -176,6 +233,8 @@ class Server:
         for handle in list(job.handles):
             self._drop(job, handle)
         os.close(job.reply)
+        if not job.path:
+            return
         self._used.discard(job.path)
         try:
             os.unlink(job.path + _TAKEN)
@@ -202,6 +261,16 @@ class Server:
         os.rmdir(self._folder)
 
 
+def _listening(path: bytes) -> _socket.socket:
+    """Listen on a socket at `path`."""
+    listener = _socket.socket(
+        _socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC | _socket.SOCK_NONBLOCK
+    )
+    listener.bind(path)
+    listener.listen(PLACES)
+    return listener
+
+
 def main(arguments: list[str]) -> None:
     """Be the server in the folder `arguments[0]` until standard input ends.
 
@@ -209,7 +278,7 @@ def main(arguments: list[str]) -> None:
     """
     folder, session = map(os.fsencode, arguments)
     try:
-        server = Server(folder)
+        server = Server(folder, session)
     except OSError:  # No space there. Stubs find no server, and do without.
         os.read(0, 1)
         return

@@ -66,6 +66,7 @@ class LandlockRights:
         filled: Iterable[bytes] = (),
         found_tier: Tier | None = None,
         ownership: Ownership | None = None,
+        allowed: baseline.Baseline = baseline.OF_SCRIPTS,
     ) -> None:
         """Begin with nothing granted.
 
@@ -77,12 +78,14 @@ class LandlockRights:
             filled: Trees that somebody else than the user fills: see `filled_trees`.
             found_tier: What `rules.tier` has found; nothing if not told.
             ownership: Whose the folders of this machine are.
+            allowed: What needs no grant.
         """
         self.rights: dict[bytes, int] = {}
         self.with_exclusions: set[bytes] = set()  # Folders granted but for what is excluded.
         self.covered: set[bytes] = set()  # Files in folders that can be listed all the same.
         self.foreign: set[bytes] = set()  # In the folder of the package, and not its own.
         self._ownership = ownership or Ownership(places)
+        self._allowed = allowed
         self._package = package
         self._places = places
         self._path = path
@@ -99,14 +102,14 @@ class LandlockRights:
         return self._containment.left_out
 
     def add_baseline(self) -> None:
-        """Grant what every build script may do."""
-        self._add_baseline("read", baseline.READ, READ)
-        self._add_baseline("exec", baseline.EXEC, EXEC)
+        """Grant what needs no grant of a person."""
+        self._add_baseline("read", self._allowed.read, READ)
+        self._add_baseline("exec", self._allowed.exec, EXEC)
         for device in _DEVICES:
             self.add(device, READ | MODIFY | landlock.IOCTL_DEV)
-        for token in ("OUT_DIR", "TMP"):
+        for token in self._allowed.own:
             self.add(self._places[token], OWN)
-        for pattern in baseline.WRITE:
+        for pattern in self._allowed.write:
             if not pattern.startswith(("$OUT_DIR", "$TMP")) and is_literal(pattern):
                 self.add(absolute(pattern, self._places) or b"/dev/null", MODIFY)
 
@@ -140,6 +143,10 @@ class LandlockRights:
             for place in self._tier["open"]:
                 if not self._is_hidden(place, excluded, _READ_ROOTS):
                     self._add_remainder(place, excluded, rights)
+
+    def add_listing(self, folder: bytes) -> None:
+        """Let a folder be listed, and all below it, unless something there is sensitive."""
+        self._add_listing(folder, Excluded(self._denied("read")))
 
     def add_tool(self, program: bytes) -> None:
         """Grant to run `program` if it is an absolute path, wherever links lead from there."""

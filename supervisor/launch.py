@@ -1,4 +1,4 @@
-"""Starts a build script: fork, wait until the recorder is attached, confine, execute.
+"""Starts a program: fork, wait until the recorder is attached, confine, execute.
 
 With a sandbox wrapper, a command of the system such as bubblewrap, this takes two steps:
 
@@ -93,7 +93,7 @@ class Launch:
             seccomp: The filter.
             abi: Landlock's, as probed.
             limits: See `rules.limits`.
-            kept: Descriptors of the jobserver.
+            kept: Descriptors that it gets, such as those of the jobserver.
             wrapper: The command around it; None for none.
 
         Raises:

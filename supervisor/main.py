@@ -1,6 +1,7 @@
 """The program that a stub starts: `python -IS supervisor/main.py STUB [ARGUMENT ...]`.
 
-With `--serve FOLDER SESSION` it is the fork server: see `supervisor.fork_server`.
+With `--serve FOLDER SESSION` it is the fork server: see `supervisor.fork_server`. With `--macro`
+it runs macros for the launcher on standard input: see `supervisor.launcher_connection`.
 
 It only finds its package. This file is compiled anew at each start, unlike the modules that it
 imports, so it stays short. `-I` and `-S` leave nothing on the path but the standard library, which
@@ -36,6 +37,10 @@ if __name__ == "__main__":
         from buildperm.supervisor import fork_server
 
         fork_server.main(sys.argv[2:])
+    elif sys.argv[1:2] == ["--macro"]:
+        from buildperm.supervisor import launcher_connection
+
+        launcher_connection.main()
     else:
         from buildperm.supervisor import supervision
 

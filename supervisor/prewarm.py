@@ -21,6 +21,7 @@ from buildperm.supervisor import (
 )
 from buildperm.supervisor.metadata_guard import MetadataGuard
 from buildperm.supervisor.run import Run
+from buildperm.supervisor.subject import Subject
 from buildperm.tracer.recorder.loop import Recorder
 from buildperm.tracer.recorder.writer import Writer
 
@@ -40,9 +41,9 @@ def prewarm(path: bytes, folder: bytes) -> None:
         manifest_dir, package = next(iter(loaded["packages"].items()))
         places = loaded["places"] | {"MANIFEST_DIR": manifest_dir, "OUT_DIR": folder, "TMP": folder}
         abi = loaded["landlock_abi"]
-        run = Run(loaded, package, places, environ, abi)
+        run = Run(loaded, package, places, environ, abi, Subject(folder, b"/"))
         for _ in range(_ROUNDS):
-            rights = run.rights(b"/", b"")
+            rights = run.rights(b"")
             variables, _ = environment.for_script(
                 environ, loaded, package, places, learning=run.learning
             )

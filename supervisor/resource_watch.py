@@ -38,6 +38,7 @@ class ResourceWatch:
         processes: Callable[[], Iterable[int]],
         stop: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
+        is_idle: Callable[[], bool] = lambda: False,
     ) -> None:
         """Prepare to watch.
 
@@ -47,6 +48,7 @@ class ResourceWatch:
             processes: Tells the IDs of the live processes.
             stop: Called, again and again, once a limit is exceeded.
             clock: In seconds.
+            is_idle: Tells whether the time since it was asked last does not count.
         """
         self.stop_cause: LimitExceeded | None = None  # None as long as no limit is exceeded.
         self._seconds = policy.value(limits, "seconds")
@@ -58,6 +60,7 @@ class ResourceWatch:
         self._stop = stop
         self._clock = clock
         self._last = self._look_at = clock()
+        self._is_idle = is_idle
         self._spent = 0.0
 
     def start(self) -> None:
@@ -76,7 +79,8 @@ class ResourceWatch:
         """Look at everything that is due, and stop the run if it is beyond a limit."""
         now = self._clock()
         # While this process itself is stopped, as by Ctrl+Z, nobody's time counts.
-        self._spent += min(now - self._last, 2 * _EVERY_S)
+        if not self._is_idle():
+            self._spent += min(now - self._last, 2 * _EVERY_S)
         self._last = now
         if self.stop_cause is None:
             self.stop_cause = self._found(now)

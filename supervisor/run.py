@@ -1,4 +1,4 @@
-"""One run of one build script: its session, its rights and its sandbox wrapper.
+"""One run of a subject: its session, its rights and its sandbox wrapper.
 
 Part of the supervisor: standard library only.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from buildperm.rules import baseline, containment, tier
+from buildperm.rules import containment, tier
 from buildperm.rules.pattern import absolute
 from buildperm.supervisor import landlock, landlock_rules, launch, network, ownership, script
 from buildperm.supervisor.filled_trees import filled
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
     from buildperm.supervisor import bubblewrap
     from buildperm.supervisor.session import Session, SessionPackage
+    from buildperm.supervisor.subject import Subject
 
 
 _TOOLS = (b"RUSTC", b"RUSTDOC", b"CARGO")
-"""Variables of Cargo that name programs which every script may run."""
+"""Variables of Cargo that name programs which may be run without a grant."""
 
 
 class Run:
@@ -35,12 +36,14 @@ class Run:
         places: dict[str, bytes],
         environ: dict[bytes, bytes],
         abi: int,
+        subject: Subject,
     ) -> None:
         self.session = session
         self.package = package
         self.places = places
         self.environ = environ
         self.abi = abi  # Landlock's.
+        self.subject = subject
         self.limits = {**session["limits"], **package.get("limits", {})}  # See rules.limits.
         self.learning = session["profile"] == "learning"
         self.filled = filled(session)
@@ -58,20 +61,9 @@ class Run:
             for pattern in package["deny"].get("write", ())
             for text in containment.followed(pattern, places)
         ]
-        self.handed_over = tuple(baseline.dependency_outputs(environ, places))
 
-    @property
-    def recording(self) -> bytes:
-        """The path of the recording."""
-        return script.unit(self.places["OUT_DIR"]) + b"/recording.jsonl"
-
-    def rights(self, program: bytes, fifo: bytes) -> dict[bytes, int]:
-        """Return the Landlock rights by path.
-
-        Args:
-            program: The real build script.
-            fifo: The jobserver's; empty if it has none.
-        """
+    def rights(self, fifo: bytes) -> dict[bytes, int]:
+        """Return the Landlock rights by path; `fifo` is the jobserver's, empty if it has none."""
         session = self.session
         found = session.get("found")
         grants = landlock_rules.LandlockRights(
@@ -82,17 +74,20 @@ class Run:
             self.filled,
             self.tier,
             ownership.of_session(session, self.places),
+            self.subject.allowed,
         )
         grants.add_baseline()
         grants.add_package()
         if self.learning:
             grants.add_learning()
-        grants.add(program, landlock_rules.EXEC)
+        grants.add(self.subject.program, landlock_rules.EXEC)
         for name in _TOOLS:
             grants.add_tool(self.environ.get(name, b""))
         grants.add_tool(self.session["rustc_wrapper"])
-        for folder in self.handed_over:
-            grants.add(folder, landlock_rules.READ)
+        for path in self.subject.handed_over:
+            grants.add(path, landlock_rules.READ)
+        for folder in self.subject.listed:
+            grants.add_listing(folder)
         if fifo:
             grants.add(os.path.realpath(fifo), landlock.READ_FILE | landlock.WRITE_FILE)
         self.with_exclusions, self.covered = grants.with_exclusions, grants.covered
@@ -103,11 +98,11 @@ class Run:
     def wrapper(
         self, rights: Mapping[bytes, int], variables: Mapping[bytes, bytes]
     ) -> tuple[launch.SandboxWrapper | None, bubblewrap.Mounts | None]:
-        """Return the command around the script, and its mounts if it is bubblewrap.
+        """Return the command around the program, and its mounts if it is bubblewrap.
 
         Args:
             rights: What `rights` returned.
-            variables: The script's environment, which may name folders by links.
+            variables: The environment, which may name folders by links.
         """
         words = self.session.get("sandbox_wrapper", [])
         if not words or not self.session.get("mounts"):
@@ -119,7 +114,8 @@ class Run:
         )
         mounts.cover(self.covered - set(rights))
         named = [path for value in variables.values() for path in value.split(b":")]
-        for pattern in (*baseline.READ, *baseline.EXEC, *self.package["read"]):
+        allowed = self.subject.allowed
+        for pattern in (*allowed.read, *allowed.exec, *self.package["read"]):
             if ("read", pattern) in self.left_out:
                 continue  # Nothing behind the link is shown.
             head = pattern.partition("*")[0]
@@ -131,7 +127,7 @@ class Run:
         return launch.SandboxWrapper(words, told, own_proc=True), mounts
 
     def left_open(self) -> list[object]:
-        """Return what the runtime does not stop, for this script."""
+        """Return what the runtime does not stop, for this run."""
         told: list[object] = list(self.session.get("left_open", ()))
         is_shared = network.is_wanted(self.package, learning=self.learning)
         if self.session.get("mounts") and is_shared:
@@ -148,7 +144,6 @@ class Run:
         tools: list[object] = [
             encode(os.path.realpath(tool)) for tool in named if tool and tool.startswith(b"/")
         ]
-        handed_over: list[object] = [encode(folder) for folder in self.handed_over]
         return {
             "crate": package["crate"],
             "name": package["name"],
@@ -169,10 +164,11 @@ class Run:
             "places": {token: encode(path) for token, path in self.places.items()},
             "path": encode(session["path"]),
             "tools": tools,
-            "handed_over": handed_over,
+            "handed_over": [encode(path) for path in self.subject.handed_over],
             "left_out": containment.report_line(self.left_out),
             "held": {encode(path): why for path, why in self.held.items()},
             "foreign": [encode(folder) for folder in sorted(self.foreign)],
+            **self.subject.header(),
         }
 
 

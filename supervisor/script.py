@@ -85,17 +85,26 @@ def load_session(environ: Mapping[bytes, bytes]) -> Session:
             "neither BUILDPERM_SESSION nor BUILDPERM_FALLBACK is set",
             "start the build script through Cargo",
         )
+    found = read_session(path)
+    if not environ.get(b"BUILDPERM_SESSION"):
+        found["profile"] = "enforcing"
+    return found
+
+
+def read_session(path: bytes) -> Session:
+    """Read the session at `path`.
+
+    Raises:
+        StoppedError: There is none, or none that fits.
+    """
     try:
-        found = session.load(path)
+        return session.load(path)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise StoppedError(
             f"cannot read the session `{encode(path)}`: {why}",
             f"run `buildperm ci` or `buildperm learn` again, or {_TURN_OFF}",
         ) from error
-    if not environ.get(b"BUILDPERM_SESSION"):
-        found["profile"] = "enforcing"
-    return found
 
 
 def find_package(loaded: Session, environ: Mapping[bytes, bytes]) -> tuple[SessionPackage, bytes]:

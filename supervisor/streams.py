@@ -11,7 +11,7 @@ import _thread
 import os
 import select
 
-from buildperm.printable import cleaned, disarmed
+from buildperm.supervisor.talk import Talk
 from buildperm.tracer.recorder.run_end import StdoutLost, TooMuchPrinted
 
 TYPE_CHECKING = False
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _CHUNK = 1 << 16
-_LONGEST_LINE = 1 << 14  # A line on standard error is passed on in pieces of this size.
 
 
 class Streams:
@@ -46,8 +45,7 @@ class Streams:
         self._held = _unlinked(folder)
         self._size = 0
         self._left = stdout_bytes
-        self._talk_left = stderr_bytes
-        self._line = b""
+        self._talk = Talk("the build script", stderr_bytes)
         self._on_flood = on_flood
         self._done = _thread.allocate_lock()
 
@@ -98,8 +96,8 @@ class Streams:
                 elif descriptor == self._stdout:
                     self._hold(chunk)
                 else:
-                    self._pass_on_stderr(chunk)
-        self._write_stderr(disarmed(cleaned(self._line)))
+                    self._talk.add(chunk)
+        self._talk.end()
         self._done.release()
 
     def _hold(self, chunk: bytes) -> None:
@@ -118,32 +116,6 @@ class Streams:
         except OSError as error:
             self.stop_cause = StdoutLost(error.strerror or "cannot write")
             self._on_flood()
-
-    def _pass_on_stderr(self, chunk: bytes) -> None:
-        *whole, self._line = (self._line + chunk).split(b"\n")
-        if whole:
-            self._write_stderr(b"\n".join(disarmed(cleaned(line)) for line in whole) + b"\n")
-        while len(self._line) >= _LONGEST_LINE:
-            self._write_stderr(disarmed(cleaned(self._line[:_LONGEST_LINE])) + b"\n")
-            self._line = self._line[_LONGEST_LINE:]
-
-    def _write_stderr(self, text: bytes) -> None:
-        if self._talk_left < 0 or not text:
-            return
-        self._talk_left -= len(text)
-        if self._talk_left < 0:
-            text = b"buildperm: the rest of what the build script says is left out\n"
-        write_all(text)
-
-
-def write_all(text: bytes, descriptor: int = 2) -> bool:
-    """Write all of `text`; False where nobody reads it any more."""
-    try:
-        while text:
-            text = text[os.write(descriptor, text) :]
-    except OSError:
-        return False
-    return True
 
 
 def _unlinked(folder: bytes) -> int:

@@ -1,4 +1,4 @@
-"""The verdict on a run that has ended: whether Cargo may use what it left behind.
+"""The verdict on a run that has ended: whether Cargo may use what came of it.
 
 Part of the supervisor: standard library only.
 """
@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from buildperm.supervisor.directive_gate import DirectiveGate
-    from buildperm.supervisor.resource_watch import ResourceWatch
     from buildperm.supervisor.run import Run
-    from buildperm.supervisor.streams import Streams
+    from buildperm.supervisor.tree_supervision import EndedRun
     from buildperm.tracer.recorder.loop import Recorder
     from buildperm.tracer.recorder.run_end import LimitExceeded
     from buildperm.tracer.recorder.writer import Writer
@@ -37,10 +36,10 @@ _DISTRUST = "find out why it does that before you build it again"
 
 
 class RunVerdict:
-    """Why a run fails, even where the script exits with success."""
+    """Why a run fails, even where what was run exits with success."""
 
     def __init__(self, wait_status: int) -> None:
-        self.status = script_end(wait_status).exit_status  # The script's own.
+        self.status = script_end(wait_status).exit_status  # Its own.
         self.failure = ""  # Everything that is wrong, in a sentence each; empty if nothing is.
         self.hint = ""
         self.notes: list[str] = []  # What is said although the run does not fail for it.
@@ -74,25 +73,46 @@ class RunVerdict:
         }
 
 
-def judge(
-    run: Run,
-    wait_status: int,
-    recorder: Recorder,
-    writer: Writer,
-    streams: Streams,
-    gate: DirectiveGate,
-    watch: ResourceWatch,
-) -> RunVerdict:
-    """Judge a run that has ended and whose output `gate` has read."""
-    verdict = RunVerdict(wait_status)
-    for cause in (watch.stop_cause, streams.stop_cause, recorder.stop_cause):
+def of_script(ended: EndedRun, gate: DirectiveGate) -> RunVerdict:
+    """Judge a build script that has ended and whose output `gate` has read."""
+    run, watch = ended.run, ended.watch
+    verdict = _of_tree(ended)
+    if gate.denied:
+        verdict.notes.append(f"kept from Cargo, as was decided: {_listed(gate.denied)}")
+    if gate.withheld:
+        _directives(verdict, gate.withheld, learning=run.learning)
+    left = out_dir.scan(run.places["OUT_DIR"])
+    verdict.programs, verdict.programs_unlisted = left.programs, left.unlisted
+    if left.found:
+        verdict.fail(f"it left in its output folder {_listed(left.found)}", _DISTRUST)
+    most = [limits.value(run.limits, name) for name in ("output_bytes", "output_files")]
+    excess = left.usage.excess(most[0], most[1])
+    if excess is not None and watch.stop_cause is None:
+        _limit(verdict, run, excess)
+    _attempts(verdict, ended)
+    return verdict
+
+
+def of_macros(ended: EndedRun) -> RunVerdict:
+    """Judge a host of macros that has ended; how, its compiler has noticed itself."""
+    verdict = _of_tree(ended)
+    verdict.status = 0
+    _attempts(verdict, ended)
+    return verdict
+
+
+def _of_tree(ended: EndedRun) -> RunVerdict:
+    """Begin a verdict with what is the same whatever was run."""
+    run, recorder = ended.run, ended.recorder
+    verdict = RunVerdict(ended.wait_status)
+    for cause in (ended.watch.stop_cause, ended.output.stop_cause, recorder.stop_cause):
         if isinstance(cause, StdoutLost):
             verdict.fail(sentence(cause))
         elif cause is not None:
             _limit(verdict, run, cause)
     if recorder.met_file_limit:
         _met_file_limit(verdict, run)
-    verdict.voided = recorder.voided or _lost(writer)
+    verdict.voided = recorder.voided or _lost(ended.writer)
     if verdict.voided:
         reason = f"the recording is not complete: {verdict.voided}"
         if run.learning:
@@ -112,22 +132,15 @@ def judge(
         number = recorder.tokens.returned
         tokens = "a token" if number == 1 else f"{number} tokens"
         verdict.notes.append(f"warning: put back {tokens} of Cargo's job server that it had kept")
-    if gate.denied:
-        verdict.notes.append(f"kept from Cargo, as was decided: {_listed(gate.denied)}")
-    if gate.withheld:
-        _directives(verdict, gate.withheld, learning=run.learning)
-    left = out_dir.scan(run.places["OUT_DIR"])
-    verdict.programs, verdict.programs_unlisted = left.programs, left.unlisted
-    if left.found:
-        verdict.fail(f"it left in its output folder {_listed(left.found)}", _DISTRUST)
-    most = [limits.value(run.limits, name) for name in ("output_bytes", "output_files")]
-    excess = left.usage.excess(most[0], most[1])
-    if excess is not None and watch.stop_cause is None:
-        _limit(verdict, run, excess)
-    if not run.learning:
-        _denied_writes(verdict, run, writer)
-        _sensitive(verdict, run, writer, recorder.pids, recorder.environment.secrets)
     return verdict
+
+
+def _attempts(verdict: RunVerdict, ended: EndedRun) -> None:
+    """Fail for what was attempted, whatever came of it."""
+    run, recorder = ended.run, ended.recorder
+    if not run.learning:
+        _denied_writes(verdict, run, ended.writer)
+        _sensitive(verdict, run, ended.writer, recorder.pids, recorder.environment.secrets)
 
 
 def _limit(verdict: RunVerdict, run: Run, cause: LimitExceeded) -> None:

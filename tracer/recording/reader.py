@@ -58,7 +58,8 @@ class Header:
     path: bytes = b""  # PATH of the script; empty if unknown.
     tools: tuple[bytes, ...] = ()  # Programs of Cargo that could be run, links resolved.
     left_open: tuple[str, ...] = ()  # What the runtime does not stop, in sentences.
-    handed_over: tuple[bytes, ...] = ()  # What other scripts named in DEP_* and could be read.
+    handed_over: tuple[bytes, ...] = ()  # What could be read because of what was run.
+    listed: tuple[bytes, ...] = ()  # Folders that could be listed for the same reason.
     left_out: Mapping[str, bytes] = field(default_factory=dict)  # See rules.containment, `told`.
     held: Mapping[bytes, str] = field(default_factory=dict)  # Paths that are sensitive, and why.
     foreign: tuple[bytes, ...] = ()  # What lies in the package's folder and is not its own.
@@ -187,6 +188,7 @@ def _header(fields: Fields, kind: str, path: Path) -> Header:
         left_open=fields.texts("left_open", []),
         tools=tuple(map(decode, fields.texts("tools", []))),
         handed_over=tuple(map(decode, fields.texts("handed_over", []))),
+        listed=tuple(map(decode, fields.texts("listed", []))),
         left_out=fields.places("left_out", {}),
         held=fields.reasons("held"),
         foreign=tuple(map(decode, fields.texts("foreign", []))),
