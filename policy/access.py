@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from buildperm.policy.kinds import Kind
+from buildperm.policy.subject import SCRIPT_ALONE, Role
 
 
 class Outcome(StrEnum):
@@ -18,7 +19,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One thing that a build script touched, with everybody who did it."""
+    """One thing that a crate touched in a build, with everybody who did it."""
 
     kind: Kind
     target: str  # Portable tokens and notation: `$WORKSPACE/proto/a.proto`, `cc`, `OPENSSL_DIR`.
@@ -26,10 +27,12 @@ class Access:
     count: int
     first_ns: int
     last_ns: int
-    chains: tuple[tuple[str, ...], ...]  # Process chains from the script on, at most 5.
+    chains: tuple[tuple[str, ...], ...]  # Process chains from the script or macro on, at most 5.
     example: str = ""  # One command line, raw path or value that shows it, in notation.
     sensitive: str = ""  # Why it belongs to the sensitive tier; empty if it does not.
     resolved: str = ""  # A program's file, where `target` is its name; portable.
     is_free: bool = False  # It was allowed for a reason of this run: Cargo's own tools, DEP_*.
     is_folder: bool = False  # A folder was to be made there.
     unstable: str = ""  # "in 2 of 3 runs", where repeated runs differed; empty if they did not.
+    roles: tuple[Role, ...] = SCRIPT_ALONE  # Sorted.
+    outside: str = ""  # The one consumer of a macro, where that is no package of the workspace.

@@ -1,4 +1,4 @@
-"""Combines runs of a build script: in several contexts, or repeated in the same one."""
+"""Combines runs of a crate: in several contexts and roles, or repeated in the same ones."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
+from buildperm.policy.subject import united
 
 CHAINS_MOST = 5
 """How many process chains an access keeps."""
@@ -16,11 +17,15 @@ _GRAVITY = {Outcome.FAILED: 0, Outcome.DONE: 1, Outcome.REFUSED: 2}
 
 
 def combine(runs: Iterable[Iterable[Access]]) -> list[Access]:
-    """Return the accesses of all runs, each once, in the order in which they turned up."""
-    combined: dict[tuple[Kind, str], Access] = {}
+    """Return the accesses of all runs, each once, in the order in which they turned up.
+
+    What a macro did for a package outside the workspace stays apart: grants may hold for others
+    alone.
+    """
+    combined: dict[tuple[Kind, str, str], Access] = {}
     for accesses in runs:
         for access in accesses:
-            key = (access.kind, access.target)
+            key = _key(access)
             known = combined.get(key)
             combined[key] = access if known is None else _both(known, access)
     return list(combined.values())
@@ -28,13 +33,17 @@ def combine(runs: Iterable[Iterable[Access]]) -> list[Access]:
 
 def stable(runs: Sequence[Sequence[Access]]) -> list[Access]:
     """Return the accesses of several runs of one unit; mark those that some runs lack."""
-    times = Counter(key for run in runs for key in {(one.kind, one.target) for one in run})
+    times = Counter(key for run in runs for key in set(map(_key, run)))
     return [
         access
-        if (seen := times[access.kind, access.target]) == len(runs)
+        if (seen := times[_key(access)]) == len(runs)
         else replace(access, unstable=f"in {seen} of {len(runs)} runs")
         for access in combine(runs)
     ]
+
+
+def _key(access: Access) -> tuple[Kind, str, str]:
+    return access.kind, access.target, access.outside
 
 
 def _both(one: Access, other: Access) -> Access:
@@ -53,4 +62,5 @@ def _both(one: Access, other: Access) -> Access:
         is_free=one.is_free and other.is_free,
         is_folder=one.is_folder or other.is_folder,
         unstable=graver.unstable or one.unstable or other.unstable,
+        roles=one.roles if one.roles == other.roles else united(one.roles + other.roles),
     )

@@ -73,4 +73,4 @@ class Counts:
 def signature(choice: Choice) -> tuple[str, ...]:
     """Write what a choice allows, to find it again among the choices of a later run."""
     preset = (f"preset:{choice.preset}",) if choice.preset else ()
-    return (*preset, *map(str, choice.rules))
+    return (*preset, *map(str, choice.rules), *(f"for {each}" for each in choice.consumers))

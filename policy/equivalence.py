@@ -29,11 +29,12 @@ class EquivalentProposals:
         """Return, by id, the index of the same choice in each other proposal that has it.
 
         Left out is what is critical or riskier than `proposal`, and what is another thing in each
-        crate because it lies in the crate's own folders.
+        crate because it lies in the crate's own folders, or holds for somebody else than the
+        workspace.
         """
         said = signature(choice)
         is_own = any(folder in rule.pattern for rule in choice.rules for folder in _OWN_FOLDERS)
-        if not said or is_own or proposal.reason is not Reason.ASKED:
+        if not said or is_own or choice.consumers or proposal.reason is not Reason.ASKED:
             return {}
         return {
             each: index

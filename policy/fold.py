@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from errno import EEXIST
 from functools import cache
@@ -18,6 +19,7 @@ from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.pattern_set import PatternSet
 from buildperm.policy.sensitivity import STEERS, why_sensitive
+from buildperm.policy.subject import NOBODY, OF_SCRIPT, Role, Subject
 from buildperm.rules import baseline, directive, sensitive, tier
 from buildperm.rules.containment import contained
 from buildperm.rules.pattern import locate, nearest, which
@@ -37,12 +39,12 @@ from buildperm.tracer.recording.event import (
     SocketUsed,
     Verdict,
 )
-from buildperm.tracer.recording.reader import Recording
+from buildperm.tracer.recording.reader import Header, Recording
 from buildperm.tracer.recording_format import REUSED
 
 CHAINS_MOST = 5
-SCRIPT = "build script"
-"""How chains call the script itself."""
+SCRIPT = str(OF_SCRIPT)
+"""How chains call a build script itself."""
 
 _READ = PatternSet(baseline.READ)
 _NOT_OWN = PatternSet(baseline.NOT_OWN)
@@ -66,17 +68,28 @@ class _AccessBuilder:
     chains: dict[tuple[str, ...], None] = field(default_factory=dict)
 
 
-def fold(recording: Recording) -> list[Access]:
-    """Fold all events of `recording`, in the order of their first occurrence."""
-    folding = _EventFolding(recording)
+def fold(recording: Recording, members: Collection[str] = ()) -> list[Access]:
+    """Fold all events of `recording`, in the order of their first occurrence.
+
+    `members` are the keys of the packages of the workspace: for these the grants of macros hold.
+    """
+    folding = _EventFolding(recording, role_of(recording.header), members)
     for event in recording.events:
         folding.add(event)
     return folding.accesses()
 
 
+def role_of(header: Header) -> Role:
+    """Return what of its crate a recording is of, and for whom."""
+    return Role(Subject(header.subject), header.consumer.crate if header.consumer else "")
+
+
 class _EventFolding:
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: Recording, role: Role, members: Collection[str]) -> None:
         header = recording.header
+        self._role = role
+        is_inside = role.subject is not Subject.MACRO or role.consumer in members
+        self._outside = "" if is_inside else role.consumer or NOBODY
         self._places = header.places
         self._foreign = frozenset(header.foreign)
         self._foreign_longest = max(map(len, self._foreign), default=0)
@@ -103,6 +116,7 @@ class _EventFolding:
 
     def accesses(self) -> list[Access]:
         ordered = sorted(self._tallies.items(), key=lambda item: item[1].first_ns)
+        roles = (self._role,)
         return [
             Access(
                 kind,
@@ -117,6 +131,8 @@ class _EventFolding:
                 tally.resolved,
                 tally.is_free,
                 tally.is_folder,
+                roles=roles,
+                outside=self._outside,
             )
             for (kind, target), tally in ordered
         ]
@@ -366,7 +382,7 @@ class _EventFolding:
                 if process.parent and process.program and process.program != self._script:
                     names.append(_name(process.program))
                 at = process.parent
-            chain = self._chains[pid] = (SCRIPT, *reversed(names))
+            chain = self._chains[pid] = (str(self._role), *reversed(names))
         return chain
 
 

@@ -1,4 +1,4 @@
-"""`buildperm.lock`: what build scripts were seen doing when they were reviewed, to be committed.
+"""`buildperm.lock`: what crates were seen doing when they were reviewed, to be committed.
 
 It is made to be compared and merged line by line: it is sorted, long lists have one element a line,
 and the same content gives the same text. It grants nothing.
@@ -16,6 +16,7 @@ from buildperm.policy.lock_reader import FORMAT, is_digest, short
 from buildperm.policy.replacement import replace_file
 from buildperm.policy.snapshot import Snapshot, SnapshotRun
 from buildperm.policy.string_list import WIDTH
+from buildperm.policy.subject import Subject
 from buildperm.policy.version import sort_key
 from buildperm.printable import is_storable, printable
 
@@ -23,8 +24,8 @@ NAME = "buildperm.lock"
 """Its name, beside the Cargo.toml of the workspace."""
 
 _HEAD = f"""\
-# What build scripts were seen doing when they were reviewed. Written by buildperm, to be committed.
-# It grants nothing: grants are in Cargo.toml.
+# What build scripts and procedural macros were seen doing when they were reviewed. Written by
+# buildperm, to be committed. It grants nothing: grants are in Cargo.toml.
 version = {FORMAT}
 """
 
@@ -127,6 +128,8 @@ def _script(snapshot: Snapshot) -> list[str]:
     if inputs.checksum:
         lines.append(f"checksum = {_literal(inputs.checksum)}")
     lines += _list("build-dependencies", inputs.build_dependencies)
+    if inputs.macro_dependencies:
+        lines += _list("macro-dependencies", inputs.macro_dependencies)
     lines.append(f"inputs = {_literal(inputs.digest)}")
     if snapshot.unused:
         lines += _list("unused", snapshot.unused)
@@ -150,10 +153,18 @@ def _script(snapshot: Snapshot) -> list[str]:
 
 def _run(sighting: SnapshotRun) -> list[str]:
     context = sighting.context
+    role = context.role
+    told = {
+        "subject": "" if role.subject is Subject.SCRIPT else str(role.subject),
+        "consumer": role.consumer,
+        "target": context.target,
+        "profile": context.profile,
+    }
+    if role.subject is Subject.SCRIPT and not (context.target and context.profile):
+        raise ValueError("a run of a build script has a target and a profile")
     return [
         "[[script.run]]",
-        f"target = {_literal(context.target)}",
-        f"profile = {_literal(context.profile)}",
+        *(f"{key} = {_literal(value)}" for key, value in told.items() if value),
         *_list("features", context.features),
         f"runtime = {_literal(sighting.runtime)}",
         *_list("seen", map(short, sighting.seen)),

@@ -23,6 +23,7 @@ from buildperm.policy.kinds import Kind
 from buildperm.policy.manifest import BOM
 from buildperm.policy.manifest_reader import dotted, kind_of
 from buildperm.policy.snapshot import Context, Inputs, SeenAccess, Snapshot, SnapshotRun
+from buildperm.policy.subject import Role, Subject
 from buildperm.policy.toml_statement import Path as Keys
 from buildperm.policy.toml_statement import layout
 from buildperm.printable import is_storable, printable
@@ -45,9 +46,15 @@ _LINE = re.compile(r"\(at line (\d+), column \d+\)$")
 
 _TABLE = frozenset({"version", "script"})
 _SCRIPT_NEEDED = ("crate", "version", "build-dependencies", "inputs")
-_SCRIPT = frozenset({*_SCRIPT_NEEDED, "source", "checksum", "unused", "files", "commands", "run"})
-_RUN_NEEDED = ("target", "profile", "features", "runtime", "seen")
-_RUN = frozenset(_RUN_NEEDED)
+_SCRIPT = frozenset(
+    {
+        *_SCRIPT_NEEDED,
+        *("source", "checksum", "macro-dependencies", "unused", "files", "commands", "run"),
+    }
+)
+_RUN_NEEDED = ("features", "runtime", "seen")
+_RUN_PLACE = ("target", "profile")  # What a compilation is for may not be known.
+_RUN = frozenset((*_RUN_NEEDED, *_RUN_PLACE, "subject", "consumer"))
 
 
 def short(seen: SeenAccess) -> str:
@@ -158,13 +165,16 @@ class _LockReader:
             files={renewed(name): self.digest(files, (*where, "files"), name) for name in files},
             build_dependencies=self.strings(table, where, "build-dependencies"),
             digest=self.digest(table, where, "inputs"),
+            macro_dependencies=self.strings(table, where, "macro-dependencies")
+            if "macro-dependencies" in table
+            else (),
         )
         commands = self.table(table, where, "commands")
         sightings: dict[Context, SnapshotRun] = {}
         for place, run in self.tables(table, where, "run"):
             sighting = self.sighting(run, place)
             if sighting.context in sightings:
-                self.fail(place, "a run of the same target, profile and features is there twice")
+                self.fail(place, "a run of the same subject in the same context is there twice")
             sightings[sighting.context] = sighting
         return Snapshot(
             crate=self.key(table, where),
@@ -180,11 +190,14 @@ class _LockReader:
 
     def sighting(self, table: dict[str, Any], where: Keys) -> SnapshotRun:
         """Read one `[[script.run]]`."""
-        self.check_keys(table, where, _RUN_NEEDED, _RUN)
+        role = self.role(table, where)
+        is_script = role.subject is Subject.SCRIPT
+        self.check_keys(table, where, (*(_RUN_PLACE if is_script else ()), *_RUN_NEEDED), _RUN)
         context = Context(
-            self.string(table, where, "target"),
-            self.string(table, where, "profile"),
+            self.string(table, where, "target", None if is_script else ""),
+            self.string(table, where, "profile", None if is_script else ""),
             self.strings(table, where, "features"),
+            role,
         )
         written = self.strings(table, where, "seen")
         return SnapshotRun(
@@ -194,6 +207,18 @@ class _LockReader:
                 self.known.get(text) or self.seen(text, table["seen"], where) for text in written
             ),
         )
+
+    def role(self, table: dict[str, Any], where: Keys) -> Role:
+        """Return what of the crate a run is of, and for whom: a build script if nothing is said."""
+        said = self.string(table, where, "subject", str(Subject.SCRIPT))
+        if said not in tuple(map(str, Subject)):
+            self.fail((*where, "subject"), f"`{said}` is none of {', '.join(Subject)}")
+        subject = Subject(said)
+        if "consumer" not in table:
+            return Role(subject)
+        if subject is not Subject.MACRO:
+            self.fail((*where, "consumer"), "only macros have a consumer")
+        return Role(subject, self.key(table, where, "consumer"))
 
     def seen(self, text: str, among: list[str], where: Keys) -> SeenAccess:
         """Read one access, and remember it."""
@@ -254,13 +279,13 @@ class _LockReader:
             self.fail(place, f"`{value}` holds what cannot be shown")
         return value
 
-    def key(self, table: dict[str, Any], where: Keys) -> str:
-        """Return the crate, as a key of the grant table."""
-        value = self.string(table, where, "crate")
+    def key(self, table: dict[str, Any], where: Keys, name: str = "crate") -> str:
+        """Return a crate, as a key of the grant table."""
+        value = self.string(table, where, name)
         try:
             parse_key(value)
         except ValueError as error:
-            self.fail((*where, "crate"), f"`{value}`: {error}")
+            self.fail((*where, name), f"`{value}`: {error}")
         return value
 
     def version(self, table: dict[str, Any], where: Keys) -> str:

@@ -82,6 +82,7 @@ def merged(had: CrateGrants, decided: Iterable[Decided]) -> CrateGrants:
     within a denial goes.
     """
     presets, rules, denials = set(had.presets), set(had.rules), set(had.denials)
+    consumers = set(had.consumers)
     for proposal, decision in decided:
         if proposal.reason not in (Reason.ASKED, Reason.COVERED):
             continue
@@ -93,10 +94,15 @@ def merged(had: CrateGrants, decided: Iterable[Decided]) -> CrateGrants:
         elif decision.answer is Answer.ALLOW and proposal.reason is Reason.ASKED:
             rules.update(choice.rules)
             denials.difference_update(choice.rules)
+            consumers.update(choice.consumers)
             if choice.preset:
                 presets.add(choice.preset)
     return replace(
-        had, presets=frozenset(presets), rules=frozenset(rules), denials=frozenset(denials)
+        had,
+        presets=frozenset(presets),
+        rules=frozenset(rules),
+        denials=frozenset(denials),
+        consumers=frozenset(consumers),
     )
 
 

@@ -8,6 +8,7 @@ from enum import IntEnum, StrEnum
 
 from buildperm.policy.access import Access
 from buildperm.policy.rule import Rule
+from buildperm.policy.subject import Role, named, united
 
 
 class Risk(IntEnum):
@@ -37,6 +38,7 @@ class Choice:
     rules: tuple[Rule, ...]  # Empty for a preset.
     preset: str = ""
     widening: str = ""  # What it allows beyond what was seen, in a sentence; empty if nothing.
+    consumers: tuple[str, ...] = ()  # Keys of packages that the crate's macros get grants for.
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,16 @@ class Proposal:
     evidence: tuple[Access, ...]
     locked: str = ""  # Why it cannot be allowed from here; empty if it can.
     reason: Reason = Reason.ASKED
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """What of the crate did it, and for whom; none where nothing was done."""
+        return united(role for access in self.evidence for role in access.roles)
+
+    @property
+    def who(self) -> str:
+        """Name who asks: `a 1.0.0`, `a 1.0.0 (procedural macro, for crate b)`."""
+        return named(self.crate, self.version, self.roles)
 
 
 def proposal_id(*parts: str) -> str:

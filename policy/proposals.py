@@ -7,10 +7,10 @@ variables of one library.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import pairwise
 
-from buildperm.policy import choices, presets, risk, summaries, validation
+from buildperm.policy import choices, outside_consumers, presets, risk, summaries, validation
 from buildperm.policy.access import Access
 from buildperm.policy.coverage import Coverage
 from buildperm.policy.kinds import GRANTABLE, Kind
@@ -18,6 +18,7 @@ from buildperm.policy.presets import Preset
 from buildperm.policy.proposal import Choice, Proposal, Risk, proposal_id
 from buildperm.policy.risk_combinations import combinations
 from buildperm.policy.rule import Rule
+from buildperm.policy.subject import NOBODY
 from buildperm.policy.undecided_accesses import undecided
 from buildperm.rules import address
 from buildperm.rules.pattern import matches
@@ -32,6 +33,7 @@ _BY_HAND = (
 _NEVER = "No grant can allow it: it would run code outside the sandbox."
 _NO_SOCKET = "No grant opens a socket that is a file or a name on this machine."
 _NO_ADDRESS = "No grant can allow it: {}."
+_FOR_NOBODY = "No grant can allow it: it is not known in which crate the macro was expanded."
 _SYSTEM = "No grant opens a system call; builds work without it."
 
 
@@ -41,6 +43,7 @@ def propose(
     accesses: Iterable[Access],
     rules: Iterable[Rule] = (),
     denials: Iterable[Rule] = (),
+    consumers: Collection[str] = (),
 ) -> list[Proposal]:
     """Make the proposals for one crate, the riskiest first.
 
@@ -50,25 +53,41 @@ def propose(
         accesses: What `fold` made of its recordings.
         rules: What it is granted, presets expanded.
         denials: What a person has refused it.
+        consumers: Keys of packages outside the workspace that its macros are granted it for, too.
     """
-    everything = list(accesses)
-    pending = undecided(everything, rules, denials)
-    builder = _ProposalBuilder(crate, version, everything)
-    left = builder.locked(pending)
-    left = builder.presets(left)
-    for kind in GRANTABLE:
-        builder.about(kind, [access for access in left if access.kind is kind])
-    return sorted(builder.proposals, key=lambda proposal: (-proposal.risk, proposal.title))
+    everything, rules, denials = list(accesses), list(rules), list(denials)
+    groups: dict[str, list[Access]] = {}
+    for access in everything:
+        outside = "" if access.outside in consumers else access.outside
+        groups.setdefault(outside, []).append(access)
+    proposals: list[Proposal] = []
+    for outside, group in groups.items():
+        builder = _ProposalBuilder(crate, version, everything, outside, rules)
+        left = builder.locked(undecided(group, () if outside else rules, denials))
+        left = builder.presets(left)
+        for kind in GRANTABLE:
+            builder.about(kind, [access for access in left if access.kind is kind])
+        proposals += builder.proposals
+    return sorted(proposals, key=lambda proposal: (-proposal.risk, proposal.title))
 
 
 class _ProposalBuilder:
     """The proposals of one crate in the making."""
 
-    def __init__(self, crate: str, version: str, everything: Sequence[Access]) -> None:
+    def __init__(
+        self,
+        crate: str,
+        version: str,
+        everything: Sequence[Access],
+        outside: str,
+        rules: Collection[Rule],
+    ) -> None:
         self.proposals: list[Proposal] = []
         self._crate = crate
         self._version = version
         self._combined = combinations(everything)
+        self._outside = outside  # The consumer that the grants would have to hold for, too.
+        self._granted = rules
 
     def locked(self, accesses: Sequence[Access]) -> list[Access]:
         """Ask about what cannot be allowed here; return the rest."""
@@ -171,19 +190,13 @@ class _ProposalBuilder:
         self, title: str, group: Sequence[Access], choices: Sequence[Choice], *, locked: str = ""
     ) -> None:
         worst, notes = summaries.risk_notes(group)
-        combined, added = self._combined(group)
-        self.proposals.append(
-            Proposal(
-                self._id(group[0].kind, [access.target for access in group]),
-                self._crate,
-                self._version,
-                title,
-                tuple(choices),
-                max(worst, combined),
-                (*added, *notes, *summaries.unstable(group)),
-                tuple(group),
-                locked,
-            )
+        self._propose(
+            self._id(group[0].kind, [access.target for access in group]),
+            title,
+            choices,
+            (worst, notes),
+            group,
+            locked,
         )
 
     def _add_preset(self, preset: Preset, group: Sequence[Access]) -> None:
@@ -193,28 +206,48 @@ class _ProposalBuilder:
             if access.kind is Kind.EXEC and risk.reaches_out(access.example):
                 level = Risk.HIGH
                 notes.append(risk.assess_access(access)[1])
-        combined, added = self._combined(group)
         choice = Choice(
             f"preset {preset.name}",
             (),
             preset.name,
             f"Allows {preset.covers}. Leaves out {preset.leaves_out}.",
         )
+        self._propose(self._id(preset.name, []), preset.title, [choice], (level, notes), group)
+
+    def _propose(
+        self,
+        proposal_id: str,
+        title: str,
+        choices: Sequence[Choice],
+        judged: tuple[Risk, Iterable[str]],
+        group: Sequence[Access],
+        locked: str = "",
+    ) -> None:
+        combined, added = self._combined(group)
+        level, notes = max(judged[0], combined), (*added, *judged[1], *summaries.unstable(group))
+        if self._outside == NOBODY:
+            locked = _FOR_NOBODY
+        elif self._outside:
+            choices = [outside_consumers.extended(each, self._outside) for each in choices]
+            along, told = outside_consumers.judge(self._outside, self._granted)
+            level, notes = max(level, along), (*notes, *told)
         self.proposals.append(
             Proposal(
-                self._id(preset.name, []),
+                proposal_id,
                 self._crate,
                 self._version,
-                preset.title,
-                (choice,),
-                max(level, combined),
-                (*added, *notes, *summaries.unstable(group)),
+                title,
+                tuple(choices),
+                level,
+                notes,
                 tuple(group),
+                locked,
             )
         )
 
     def _id(self, what: str, targets: Iterable[str]) -> str:
-        return proposal_id(self._crate, what, *sorted(targets))
+        outside = (f"for {self._outside}",) if self._outside else ()
+        return proposal_id(self._crate, what, *sorted(targets), *outside)
 
 
 def _why_unconnected(access: Access) -> str:

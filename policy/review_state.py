@@ -178,6 +178,7 @@ class Review:
             and _violation(choice) is None
             and proposal.risk <= limit
             and not (decision.chosen and choice.widening)
+            and not choice.consumers
             and all(assess_rule(rule)[0] <= limit for rule in choice.rules)
         )
 

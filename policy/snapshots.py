@@ -9,6 +9,7 @@ from typing import NamedTuple
 from buildperm.policy.access import Access
 from buildperm.policy.runtime_table import strength
 from buildperm.policy.snapshot import Context, SeenAccess, Snapshot, SnapshotRun
+from buildperm.policy.subject import Role, Subject
 from buildperm.policy.undecided_accesses import is_settled
 from buildperm.policy.version import sort_key
 
@@ -59,7 +60,7 @@ def updated(
     Args:
         old: All snapshots before the review.
         new: Those whose review is settled; several of the same version are joined.
-        present: Crate and version of every package with a build script that is there now.
+        present: Crate and version of every package that is asked about and is there now.
     """
     settled: dict[tuple[str, str], Snapshot] = {}
     for snapshot in new:
@@ -70,7 +71,11 @@ def updated(
         known[key] = _joined(_without(old.get(key), snapshot), snapshot)
     here = set(present)
     unsettled = {crate for crate, version in here if (crate, version) not in known}
-    return {key: kept for key, kept in known.items() if key in here or key[0] in unsettled}
+    return {
+        key: replace(kept, sightings=_condensed(kept.sightings))
+        for key, kept in known.items()
+        if key in here or key[0] in unsettled
+    }
 
 
 def by_context(sightings: Iterable[SnapshotRun]) -> tuple[SnapshotRun, ...]:
@@ -83,6 +88,23 @@ def by_context(sightings: Iterable[SnapshotRun]) -> tuple[SnapshotRun, ...]:
             sighting = SnapshotRun(sighting.context, weaker, sighting.seen | other.seen)
         found[sighting.context] = sighting
     return tuple(found[context] for context in sorted(found))
+
+
+def _condensed(sightings: Iterable[SnapshotRun]) -> tuple[SnapshotRun, ...]:
+    """Put together the runs of macros in which nothing was seen: hundreds of crates may use one."""
+    return by_context(
+        sighting
+        if sighting.seen or sighting.context.role.subject is not Subject.MACRO
+        else replace(sighting, context=_for_anybody(sighting.context))
+        for sighting in sightings
+    )
+
+
+def _for_anybody(context: Context) -> Context:
+    """Return the context under which macros are kept that did nothing for a consumer."""
+    if context.role.subject is not Subject.MACRO:
+        return context
+    return replace(context, features=(), role=Role(Subject.MACRO))
 
 
 def compare(previous: Snapshot | None, now: Snapshot) -> SnapshotDifference:
@@ -99,7 +121,9 @@ def compare(previous: Snapshot | None, now: Snapshot) -> SnapshotDifference:
     gone: set[SeenAccess] = set()
     there: set[SeenAccess] = set()
     for sighting in by_context(now.sightings):
-        earlier = known.get(sighting.context, everything)
+        earlier = known.get(sighting.context)
+        if earlier is None:
+            earlier = known.get(_for_anybody(sighting.context), everything)
         new |= sighting.seen - earlier
         gone |= earlier - sighting.seen
         there |= sighting.seen

@@ -9,6 +9,7 @@ from buildperm.policy.baseline_patterns import ALLOWED, HABITS, NOT_OWN
 from buildperm.policy.coverage import Coverage, GrantCoverage
 from buildperm.policy.kinds import Kind, Syntax
 from buildperm.policy.rule import Rule
+from buildperm.policy.subject import SCRIPT_ALONE
 from buildperm.rules import baseline, keyfiles
 from buildperm.rules.variables import is_baseline
 
@@ -73,7 +74,9 @@ def is_settled(access: Access) -> bool:
     is_refused = access.outcome is Outcome.REFUSED
     match access.kind.traits.syntax:
         case Syntax.PATH if access.kind is Kind.WRITE:
-            return ALLOWED[access.kind].covers(access.target) or _is_quiet(access)
+            # Nobody but a build script may write to an OUT_DIR.
+            is_own = not is_refused or access.roles == SCRIPT_ALONE
+            return (is_own and ALLOWED[access.kind].covers(access.target)) or _is_quiet(access)
         case Syntax.PATH:
             is_own = access.kind is not Kind.READ or not NOT_OWN.covers(access.target)
             return (is_own and _is_baseline(access)) or _is_quiet(access)

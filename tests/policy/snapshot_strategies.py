@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from buildperm.policy.access import Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.snapshot import Context, Inputs, SeenAccess, Snapshot, SnapshotRun
+from buildperm.policy.subject import Role, Subject
 from buildperm.tracer.notation import encode
 
 HOSTILE = [
@@ -38,12 +39,30 @@ few = st.builds(
     st.sampled_from(["a", "b", "c"]),
     st.sampled_from([Outcome.DONE, Outcome.REFUSED]),
 )
+roles = st.sampled_from(
+    [
+        Role(),
+        Role(),
+        Role(Subject.COMPILE),
+        Role(Subject.MACRO),
+        Role(Subject.MACRO, "api"),
+        Role(Subject.MACRO, "git+https://example.org/a?b=c%20d#web@0.1"),
+    ]
+)
 contexts = st.builds(
     Context,
     st.sampled_from(["x86_64-unknown-linux-gnu", "wasm32-wasip1"]),
     st.sampled_from(["debug", "release"]),
     st.sampled_from([(), ("default",), ("default", "tls")]),
+    roles,
 )
+
+
+def is_condensed(sighting: SnapshotRun) -> bool:
+    """Tell whether nothing would be put together with it: macros that did nothing are."""
+    context = sighting.context
+    is_of_nobody = not context.role.consumer and not context.features
+    return context.role.subject is not Subject.MACRO or bool(sighting.seen) or is_of_nobody
 
 
 def sightings(seen: st.SearchStrategy[SeenAccess]) -> st.SearchStrategy[tuple[SnapshotRun, ...]]:
@@ -53,7 +72,7 @@ def sightings(seen: st.SearchStrategy[SeenAccess]) -> st.SearchStrategy[tuple[Sn
         contexts,
         st.sampled_from(["portable", "full"]),
         st.frozensets(seen, max_size=6),
-    )
+    ).filter(is_condensed)
     several = st.lists(one, max_size=4, unique_by=lambda sighting: sighting.context)
     return several.map(lambda drawn: tuple(sorted(drawn, key=lambda sighting: sighting.context)))
 
@@ -64,6 +83,7 @@ inputs = st.builds(
     files=st.dictionaries(plain, digests, max_size=3),
     build_dependencies=lists,
     digest=digests,
+    macro_dependencies=lists,
 )
 snapshots = st.builds(
     Snapshot,

@@ -55,8 +55,8 @@ LOCAL = Snapshot(
 ALL = {(one.crate, one.version): one for one in (NEWER, OPENSSL, LOCAL)}
 
 WRITTEN = f"""\
-# What build scripts were seen doing when they were reviewed. Written by buildperm, to be committed.
-# It grants nothing: grants are in Cargo.toml.
+# What build scripts and procedural macros were seen doing when they were reviewed. Written by
+# buildperm, to be committed. It grants nothing: grants are in Cargo.toml.
 version = 1
 
 [[script]]
@@ -261,7 +261,7 @@ def test_a_line_is_found_in_any_run_of_any_script() -> None:
 
     twice = WRITTEN.replace(run, f"{run}\n\n{run}")
     line = twice[: twice.rindex("[[script.run]]")].count("\n") + 1
-    assert str(refusal(twice)).startswith(f"{LOCK}:{line}: script.run: a run of the same target")
+    assert str(refusal(twice)).startswith(f"{LOCK}:{line}: script.run: a run of the same subject")
 
 
 def test_inline_tables_say_the_same_and_have_lines_too() -> None:

@@ -12,6 +12,7 @@ from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.snapshot import Context, SeenAccess, Snapshot, SnapshotRun
 from buildperm.policy.snapshots import compare, previous, seen, updated
+from buildperm.policy.subject import Role, Subject
 from tests.policy import snapshot_strategies
 from tests.policy.snapshot_strategies import OTHER, SAME, related
 
@@ -265,3 +266,43 @@ def test_a_version_that_is_gone_stays_just_as_long_as_it_is_needed(
         gone = {key for key in old if key[0] == crate} - here
         assert gone & set(after) == (gone if unsettled else set())
     assert updated(after, [], here) == after
+
+
+def macro_run(consumer: str, *seen: SeenAccess, features: tuple[str, ...] = ()) -> SnapshotRun:
+    role = Role(Subject.MACRO, consumer)
+    return SnapshotRun(Context("t", "", features, role), "portable", frozenset(seen))
+
+
+def used(runs: tuple[SnapshotRun, ...]) -> Snapshot:
+    return replace(snapshot(), sightings=runs)
+
+
+def test_macros_that_did_nothing_are_kept_once_for_all_crates_that_use_them() -> None:
+    read = SeenAccess(Kind.READ, "$WORKSPACE/.env", Outcome.DONE)
+    many = [macro_run(f"crate-{number}", features=(f"f{number}",)) for number in range(100)]
+    now = used((*many, macro_run("api", read)))
+
+    kept = updated({}, [now], [("x", "1.0.0")])["x", "1.0.0"]
+
+    assert kept.sightings == (macro_run(""), macro_run("api", read))
+    assert compare(kept, now) == ((), (), (read,))
+
+
+def test_what_a_macro_does_in_another_crate_than_before_is_new_and_what_it_did_is_gone() -> None:
+    read = SeenAccess(Kind.READ, "$WORKSPACE/.env", Outcome.DONE)
+    before = used((macro_run(""), macro_run("api", read)))
+
+    moved = compare(before, used((macro_run("api"), macro_run("web", read))))
+    stopped = compare(before, used((macro_run("api"), macro_run("web"))))
+
+    assert (moved.new, moved.gone) == ((read,), ())
+    assert (stopped.new, stopped.gone) == ((), (read,))
+
+
+def test_a_macro_that_does_nothing_any_more_for_a_crate_is_forgotten_there() -> None:
+    read = SeenAccess(Kind.READ, "$WORKSPACE/.env", Outcome.DONE)
+    before = used((macro_run(""), macro_run("api", read)))
+
+    after = updated(by_key(before), [used((macro_run("api"),))], [("x", "1.0.0")])
+
+    assert after["x", "1.0.0"].sightings == (macro_run(""),)
