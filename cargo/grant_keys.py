@@ -11,7 +11,7 @@ from buildperm.policy.grants import CRATES_IO, CrateGrants, key_for, matching, p
 from buildperm.rules.pattern import locate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from buildperm.cargo.lock import CargoLock
     from buildperm.cargo.metadata import Metadata, Package
@@ -62,6 +62,14 @@ class GrantKeys:
             return {}
         found = self._matching(self._limited, package)
         return self._limits[found.key] if found else {}
+
+    def is_meant(self, package: Package, keys: Collection[str]) -> bool:
+        """Tell whether one of some keys means the package."""
+        crates = {key: CrateGrants(key) for key in keys if parse_key(key).name == package.name}
+        return (
+            bool(crates)
+            and self._matching(replace(self._without, crates=crates), package) is not None
+        )
 
     def _matching(self, policy: Policy, package: Package) -> CrateGrants | None:
         return matching(

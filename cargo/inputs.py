@@ -1,4 +1,4 @@
-"""What build scripts are made from: their files, packages, and whatever those depend on.
+"""What build scripts and macros are made from: files, packages, and whatever those depend on.
 
 Only Cargo.toml, Cargo.lock and the files decide, never the platform, the features or the command,
 so that everybody sees the same for the same commit.
@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import stat
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from buildperm.policy.snapshot import Inputs
 from buildperm.rules.pattern import locate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from buildperm.cargo.lock import CargoLock, PackageIdentity
     from buildperm.cargo.metadata import Metadata, Package
@@ -29,11 +30,12 @@ ABSENT = hashlib.sha256(b"buildperm: no such file").hexdigest()
 
 _FILES_MOST = 5_000  # Of one package that build scripts depend on; of more only names count.
 _BYTES_MOST = 64 << 20
+_MACRO_FILES_MOST = 200  # Of one package; the digest covers the others as well.
 _NOT_ITS_OWN = ("Cargo.toml", "CACHEDIR.TAG")  # Marks of other packages and of what was built.
 
 
 class InputCollector:
-    """What the build scripts of one workspace are made from; looks at everything once."""
+    """What scripts and macros of one workspace are made from; looks at everything once."""
 
     def __init__(self, metadata: Metadata, lock: CargoLock, places: Mapping[str, bytes]) -> None:
         """Prepare to ask about many packages; `places` are the folders behind portable paths."""
@@ -55,11 +57,11 @@ class InputCollector:
         self._hashes: dict[Path, str] = {}
 
     def inputs(self, package: Package, files: Iterable[Path] = ()) -> Inputs:
-        """Return what the build script of `package` is made from.
+        """Return what build script and macros of `package` are made from.
 
         Args:
-            package: It has a build script.
-            files: What it was compiled from, as far as it is known; its main file always counts.
+            package: It has a build script, or macros, or both.
+            files: What it was compiled from, as far as it is known; its main files always count.
 
         Raises:
             BuildpermError: The package is from a registry, and Cargo.lock has no checksum for it.
@@ -67,10 +69,10 @@ class InputCollector:
         checksum = self._lock.checksum(package.name, package.version, package.source)
         hashes: dict[str, str] = {}
         if self.is_local(package):
-            for path in sorted({*package.script_sources, *files}):
+            for path in sorted({*package.script_sources, *self._of_macros(package), *files}):
                 hashes[locate(os.fsencode(path), self._places)] = self._hash(path)
-        direct = self._direct(package)
-        content = {
+        direct = self._direct(package, package.build_dependencies)
+        content: dict[str, object] = {
             "source": package.source,
             "checksum": checksum,
             "files": hashes,
@@ -78,11 +80,16 @@ class InputCollector:
         }
         if package.source and hashes:
             content["vendored"] = self._vendored(package.folder)
+        macros = self._direct(package, package.macro_dependencies)
+        if package.macro_source is not None:
+            content["macro-dependencies"] = self._closure(macros)
+            content["macros"] = "" if package.source else self._tree(package.folder)
         return Inputs(
             checksum=checksum,
             files=hashes,
-            build_dependencies=tuple(sorted({f"{one.name} {one.version}" for one in direct})),
+            build_dependencies=_named(direct),
             digest=_digest(content),
+            macro_dependencies=_named(macros),
         )
 
     def is_local(self, package: Package) -> bool:
@@ -100,7 +107,8 @@ class InputCollector:
     def local(self, package: Package) -> frozenset[str]:
         """Return the names of the local packages among a package and all that it is built with."""
         reached = [package]
-        for name, version, source, *_ in self._closure(self._direct(package)):
+        names = package.build_dependencies | package.macro_dependencies
+        for name, version, source, *_ in self._closure(self._direct(package, names)):
             found = self._packages.get((name, version, source))
             reached += [found] if found else []
         return frozenset(each.name for each in reached if self.is_local(each))
@@ -110,13 +118,22 @@ class InputCollector:
         listed = folder / ".cargo-checksum.json"
         return self._hash(listed) if listed.is_file() else self._tree(folder)
 
-    def _direct(self, package: Package) -> tuple[PackageIdentity, ...]:
+    def _of_macros(self, package: Package) -> list[Path]:
+        """List the sources that macros are most likely compiled from, the main file first."""
+        if package.macro_source is None:
+            return []
+        beside = _sources(package.macro_source.parent, self._metadata.target_directory)
+        listed = (path for path, _ in islice(beside, _MACRO_FILES_MOST))
+        return list(dict.fromkeys((package.macro_source, *listed)))
+
+    def _direct(self, package: Package, names: Collection[str]) -> tuple[PackageIdentity, ...]:
+        """Return those of a package's dependencies that are called so."""
         identity = self._identities.get((package.name, package.version, package.source))
         required = self._lock.requirements.get(identity, ()) if identity else ()
-        return tuple(one for one in required if one.name in package.build_dependencies)
+        return tuple(one for one in required if one.name in names)
 
     def _closure(self, direct: tuple[PackageIdentity, ...]) -> list[list[str]]:
-        """Describe all packages that are compiled for the build script."""
+        """Describe all packages that are compiled for what depends on these."""
         known = self._closures.get(direct)
         if known is None:
             reached = {self._numbers[one] for one in direct}
@@ -187,6 +204,10 @@ class InputCollector:
         if known is None:
             known = self._hashes[path] = _sha256(path)
         return known
+
+
+def _named(packages: Iterable[PackageIdentity]) -> tuple[str, ...]:
+    return tuple(sorted({f"{one.name} {one.version}" for one in packages}))
 
 
 def _neighbours(metadata: Metadata) -> dict[str, Path]:

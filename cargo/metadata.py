@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from buildperm.cargo import lock
 from buildperm.errors import BuildpermError
 from buildperm.policy import revision
+from buildperm.policy.subject import Subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -36,7 +37,9 @@ class Package:
     features: tuple[str, ...]  # Those that are switched on, sorted.
     build_scripts: tuple[str, ...]  # Names of its targets of the kind custom-build; mostly one.
     script_sources: tuple[Path, ...]  # Their main files, below `folder` without links.
+    macro_source: Path | None  # The main file of its procedural macros; None where it has none.
     build_dependencies: frozenset[str]  # Names that it declares, for whatever platform or feature.
+    macro_dependencies: frozenset[str]  # Likewise those of its macros; none where it has none.
     dev_dependencies: frozenset[str]  # Names that it declares for its tests alone.
     neighbours: Mapping[str, Path]  # Folders that it declares as dependencies, by name.
 
@@ -44,6 +47,12 @@ class Package:
     def revision(self) -> str:
         """Return the revision that a person can have reviewed: see `policy.revision`."""
         return revision.of_package(self.version, self.source)
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        """Return what of it is reviewed before it runs."""
+        scripts = (Subject.SCRIPT,) if self.build_scripts else ()
+        return scripts if self.macro_source is None else (*scripts, Subject.MACRO)
 
     @property
     def folder(self) -> Path:
@@ -70,6 +79,11 @@ class Metadata:
         """Return the packages that have a build script, by name and version."""
         scripted = (package for package in self.packages.values() if package.build_scripts)
         return tuple(sorted(scripted, key=lambda package: (package.name, package.version)))
+
+    def reviewed(self) -> tuple[Package, ...]:
+        """Return the packages that have a build script or macros, by name and version."""
+        found = (package for package in self.packages.values() if package.subjects)
+        return tuple(sorted(found, key=lambda package: (package.name, package.version)))
 
     def member_names(self) -> tuple[str, ...]:
         """Return the names of the packages of the workspace, sorted."""
@@ -196,6 +210,7 @@ def _package(package: Any, node: Any) -> Package:  # noqa: ANN401 - JSON
     manifest = Path(package["manifest_path"])
     found = manifest.resolve()
     scripts = [target for target in package["targets"] if "custom-build" in target["kind"]]
+    macros = [target for target in package["targets"] if "proc-macro" in target["kind"]]
     kinds: dict[str, set[str]] = {}
     for dependency in package["dependencies"]:
         kinds.setdefault(dependency["name"], set()).add(dependency["kind"] or "normal")
@@ -210,6 +225,12 @@ def _package(package: Any, node: Any) -> Package:  # noqa: ANN401 - JSON
         build_scripts=tuple(script["name"] for script in scripts),
         script_sources=tuple(
             _below(found.parent, manifest.parent, script["src_path"]) for script in scripts
+        ),
+        macro_source=(
+            _below(found.parent, manifest.parent, macros[0]["src_path"]) if macros else None
+        ),
+        macro_dependencies=frozenset(
+            name for name, its in kinds.items() if macros and "normal" in its
         ),
         build_dependencies=frozenset(name for name, its in kinds.items() if "build" in its),
         dev_dependencies=frozenset(name for name, its in kinds.items() if its == {"dev"}),

@@ -1,4 +1,4 @@
-"""Finds the build scripts that were not reviewed as they are now, without building anything."""
+"""Finds the scripts and macros that were not reviewed as they are now, building nothing."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from buildperm.cargo.inputs import ABSENT, InputCollector
 from buildperm.cargo.project import LEARN
 from buildperm.errors import BuildpermError
 from buildperm.policy import causes, compilation, removal_proposals
-from buildperm.policy.grants import CrateGrants, Policy, parse_key
+from buildperm.policy.grants import HOLD, CrateGrants, Policy, parse_key
 from buildperm.policy.pending_review import Cause, Pending
 from buildperm.policy.snapshots import previous
+from buildperm.policy.subject import Subject, united
 from buildperm.rules.pattern import absolute, locate
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from buildperm.cargo.metadata import Package
     from buildperm.cargo.project import Project
-    from buildperm.policy.snapshot import Inputs, Snapshot
+    from buildperm.policy.snapshot import Inputs, Snapshot, SnapshotRun
 
     Snapshots = Mapping[tuple[str, str], Snapshot]
     """By crate and version, as `policy.lock_file` reads them."""
@@ -53,7 +54,7 @@ def doubtful(project: Project, found: Iterable[Pending]) -> frozenset[str]:
     places_ = places(project.metadata, project.toolchain, project.environment)
     ingredients = InputCollector(project.metadata, project.lock, places_)
     packages = {
-        (each.name, each.version, each.source): each for each in project.metadata.scripted()
+        (each.name, each.version, each.source): each for each in project.metadata.reviewed()
     }
     names: set[str] = set()
     for each in found:
@@ -74,12 +75,14 @@ class StaleEntries:
 def pending(
     project: Project, policy: Policy, snapshots: Snapshots, *, words: str = ""
 ) -> list[Pending]:
-    """Find what has to be reviewed in one context, the new build scripts first, then by crate.
+    """Find what has to be reviewed in one context, the new crates first, then by crate.
+
+    Macros count where they are held: only then can anybody see what they do.
 
     Args:
         project: The workspace in that context.
         policy: Its grants.
-        snapshots: How its build scripts were when they were reviewed.
+        snapshots: How its crates were when they were reviewed.
         words: What the context goes by; empty for the words of the project.
 
     Raises:
@@ -91,7 +94,7 @@ def pending(
 
 
 def combined(contexts: Iterable[Iterable[Pending]]) -> list[Pending]:
-    """Put together what is pending in several contexts, each build script once."""
+    """Put together what is pending in several contexts, each crate once."""
     found: dict[tuple[str, str, str], Pending] = {}
     for context in contexts:
         for each in context:
@@ -106,18 +109,36 @@ def combined(contexts: Iterable[Iterable[Pending]]) -> list[Pending]:
 def stale(projects: Sequence[Project], policy: Policy, snapshots: Snapshots) -> StaleEntries:
     """Find the entries that nothing needs; the projects are one workspace in several contexts."""
     locked = {(each.name, each.version, each.source) for each in projects[0].lock.packages}
-    scripted: set[tuple[str, str, str]] = set()
+    reviewed: set[tuple[str, str, str]] = set()
     plain: set[tuple[str, str, str]] = set()
     for project in projects:
         for each in project.metadata.packages.values():
-            known = scripted if each.build_scripts else plain
+            known = reviewed if each.subjects else plain
             known.add((each.name, each.version, each.source))
-    versions: dict[str, list[tuple[str, str, str]]] = {}
-    for package in locked - (plain - scripted):
-        versions.setdefault(package[1], []).append(package)
-    gone = (key for key in snapshots if not _is_there(key[0], versions.get(key[1], ())))
+    everything, running = _by_version(locked), _by_version(locked - (plain - reviewed))
+    gone = (
+        key
+        for key, snapshot in snapshots.items()
+        # Of a crate where nothing runs, compiling it may have been looked at.
+        if not _is_there(
+            key[0], (everything if _is_compiled(snapshot) else running).get(key[1], ())
+        )
+    )
     unused = (grants.key for grants in removal_proposals.absent(policy, locked))
     return StaleEntries(tuple(sorted(gone)), tuple(sorted(unused)))
+
+
+def _by_version(
+    packages: Iterable[tuple[str, str, str]],
+) -> dict[str, list[tuple[str, str, str]]]:
+    versions: dict[str, list[tuple[str, str, str]]] = {}
+    for package in packages:
+        versions.setdefault(package[1], []).append(package)
+    return versions
+
+
+def _is_compiled(snapshot: Snapshot) -> bool:
+    return any(each.context.role.subject is Subject.COMPILE for each in snapshot.sightings)
 
 
 def _is_there(crate: str, packages: Iterable[tuple[str, str, str]]) -> bool:
@@ -139,6 +160,11 @@ class _PendingSearch:
         self._places = places(project.metadata, project.toolchain, project.environment)
         self._keys = GrantKeys(project.metadata, project.lock, policy, self._places)
         self._ingredients = InputCollector(project.metadata, project.lock, self._places)
+        members = (project.metadata.packages[each] for each in project.metadata.members)
+        self._members = frozenset(self._keys.of(each)[0] for each in members)
+        self._subjects = {Subject.SCRIPT}
+        if policy.compile in ("", HOLD):
+            self._subjects.add(Subject.MACRO)
         # A key that has got a version since, or lost it, still means the same crate.
         self._snapshots = {
             (_without_version(crate), version): snapshot
@@ -147,7 +173,10 @@ class _PendingSearch:
 
     def all(self) -> list[Pending]:
         found: list[tuple[Package, str, Snapshot | None, list[tuple[Cause, str]]]] = []
-        for package in self._metadata.scripted():
+        for package in self._metadata.reviewed():
+            subjects = self._subjects_of(package)
+            if not subjects:
+                continue
             crate, grants = self._keys.of(package)
             before = previous(self._snapshots, _without_version(crate), package.version)
             why = list(self._causes(package, grants, before))
@@ -163,14 +192,18 @@ class _PendingSearch:
                 before=before.version if before else "",
                 way=tuple(step.name for step in ways[package.id]),
                 causes=tuple(why),
+                subjects=self._subjects_of(package),
             )
             for package, crate, before, why in found
         )
 
+    def _subjects_of(self, package: Package) -> tuple[Subject, ...]:
+        return tuple(each for each in package.subjects if each in self._subjects)
+
     def _causes(
         self, package: Package, grants: CrateGrants | None, before: Snapshot | None
     ) -> Iterator[tuple[Cause, str]]:
-        yield from causes.from_version(before, package.version)
+        yield from causes.from_version(before, package.version, self._subjects_of(package))
         if before is None:
             return
         folder = locate(os.fsencode(package.folder), self._places)
@@ -182,10 +215,37 @@ class _PendingSearch:
             return  # Whatever else there is to say is about another version.
         if self._words not in before.commands:
             yield from causes.from_context(self._words, is_declared=self._is_declared())
-        seen = {each for sighting in before.sightings for each in sighting.seen}
-        if seen:
-            held_to = compilation.effective(grants, package.revision)
-            yield from causes.from_grants(seen, held_to.rules, held_to.denials)
+        held_to = compilation.effective(grants, package.revision)
+        for is_inside, sightings in self._by_grants(grants, before).items():
+            yield from causes.from_grants(
+                {each for sighting in sightings for each in sighting.seen},
+                held_to.rules if is_inside else (),
+                held_to.denials,
+                united(sighting.context.role for sighting in sightings),
+            )
+
+    def _by_grants(
+        self, grants: CrateGrants | None, before: Snapshot
+    ) -> dict[bool, list[SnapshotRun]]:
+        """Tell runs for which grants hold from those of macros in somebody else's code."""
+        found: dict[bool, list[SnapshotRun]] = {}
+        for sighting in before.sightings:
+            role = sighting.context.role
+            if sighting.seen:
+                is_inside = role.subject is not Subject.MACRO or self._holds(grants, role.consumer)
+                found.setdefault(is_inside, []).append(sighting)
+        return found
+
+    def _holds(self, grants: CrateGrants | None, consumer: str) -> bool:
+        """Tell whether grants hold for macros that are expanded in `consumer`."""
+        if consumer in self._members:
+            return True
+        named = grants.consumers if grants else frozenset[str]()
+        return any(
+            self._keys.is_meant(each, named)
+            for each in self._metadata.packages.values()
+            if named and self._keys.of(each)[0] == consumer
+        )
 
     def _inputs(self, package: Package, before: Snapshot) -> Inputs:
         is_local = self._ingredients.is_local(package)

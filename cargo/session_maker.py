@@ -89,7 +89,7 @@ def make(
         "limits": {**limits.DEFAULTS, **policy.limits},
     }
     for package in metadata.scripted():
-        described = _package(package, metadata, lock, grant_keys)
+        described = describe(package, metadata, lock, grant_keys)
         own = grant_keys.limits_of(package)
         if own:
             described["limits"] = dict(own)
@@ -168,9 +168,15 @@ def _found(session: Session) -> dict[str, list[tuple[bytes, bool]]]:
     return {pattern: paths for pattern, paths in found.items() if pattern not in left_out}
 
 
-def _package(
+def describe(
     package: CargoPackage, metadata: Metadata, lock: CargoLock, grant_keys: keys.GrantKeys
 ) -> SessionPackage:
+    """Say what one package is, and what it was granted.
+
+    Raises:
+        CannotEnforceError: Its build script could not be told from other programs.
+        BuildpermError: It is not in the lock file as Cargo.lock should have it.
+    """
     for script in package.build_scripts:
         if not script.startswith(_KNOWN_SCRIPTS):
             raise CannotEnforceError(

@@ -1,4 +1,4 @@
-"""Takes snapshots: puts together what a build has shown of each build script."""
+"""Takes snapshots: puts together what a build has shown of each crate."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from buildperm.cargo.inputs import InputCollector
 from buildperm.policy.snapshot import Snapshot
+from buildperm.policy.subject import Subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from buildperm.cargo.held_packages import HeldPackages
     from buildperm.cargo.project import Project
     from buildperm.policy.snapshot import SnapshotRun
     from buildperm.supervisor.session import Session
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 def take_snapshots(
     project: Project,
     session: Session,
+    packages: HeldPackages,
     sightings: Mapping[bytes, Sequence[SnapshotRun]],
     sources: Mapping[Path, Sequence[Path]],
     *,
@@ -31,19 +34,25 @@ def take_snapshots(
     Args:
         project: What was built.
         session: Under which it was recorded.
-        sightings: What each package's script was seen doing, by manifest directory.
+        packages: Those of the session.
+        sightings: What each package was seen doing, by manifest directory.
         sources: The files that each package's script was compiled from, by manifest directory.
-        complete: Cargo has built everything, so that a script without sightings takes no part.
+        complete: Cargo has built everything, so that what has no sightings takes no part.
     """
+    subjects = {Subject.SCRIPT}
+    if "macros" in session:  # Else nobody has held them, nor seen what they do.
+        subjects.add(Subject.MACRO)
     words = shlex.join(project.arguments.words)
     ingredients = InputCollector(project.metadata, project.lock, session["places"])
-    for package in project.metadata.scripted():
+    everything = project.metadata.packages.values()
+    for package in sorted(everything, key=lambda each: (each.name, each.version)):
         folder = os.fsencode(package.folder)
         seen = tuple(sightings.get(folder, ()))
-        if not (seen or complete):
+        counts = set(package.subjects) & subjects
+        if not (seen or (complete and counts)):
             continue
         yield Snapshot(
-            crate=session["packages"][folder]["crate"],
+            crate=packages.of(folder)["crate"],
             version=package.version,
             source=package.source,
             inputs=ingredients.inputs(package, sources.get(package.folder, ())),

@@ -1,8 +1,9 @@
-"""Causes: why a build script that was reviewed has to be reviewed again, each in a sentence."""
+"""Causes: why what was reviewed of a crate has to be reviewed again, each in a sentence."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
@@ -10,6 +11,7 @@ from buildperm.policy.pending_review import Cause
 from buildperm.policy.rule import Rule
 from buildperm.policy.sensitivity import why_sensitive
 from buildperm.policy.snapshot import Inputs, SeenAccess, Snapshot
+from buildperm.policy.subject import SCRIPT_ALONE, Role, Subject
 from buildperm.policy.undecided_accesses import undecided
 from buildperm.printable import printable
 from buildperm.rules import address, directive
@@ -22,10 +24,16 @@ _NAMED_MOST = 5  # Sentences of one kind; the rest is counted.
 _COMMIT_SHOWN = 9  # Digits, as git shows it.
 
 
-def from_version(before: Snapshot | None, version: str) -> Causes:
-    """Tell whether this version differs from the one that was reviewed last, if any was."""
+def from_version(
+    before: Snapshot | None, version: str, subjects: Collection[Subject] = (Subject.SCRIPT,)
+) -> Causes:
+    """Tell whether this version differs from the one that was reviewed last, if any was.
+
+    `subjects` are what the crate has now.
+    """
     if before is None:
-        yield Cause.NEW, "no build script of it was ever reviewed"
+        what = " and no ".join(subject.noun for subject in subjects)
+        yield Cause.NEW, f"no {what} of it was ever reviewed"
     elif before.version != version:
         yield Cause.VERSION, f"was {encode(before.version.encode())}"
 
@@ -60,9 +68,22 @@ def from_inputs(
         for text in _packages(known.build_dependencies, now.build_dependencies)
     ]
     found += _first_few(direct, "build-dependency that differs", "build-dependencies that differ")
+    macros = [
+        (Cause.BUILD_DEPENDENCIES, text)
+        for text in _packages(
+            known.macro_dependencies, now.macro_dependencies, "dependency of its macros"
+        )
+        if text not in {told for _, told in direct}
+    ]
+    found += _first_few(
+        macros, "dependency of its macros that differs", "dependencies of its macros that differ"
+    )
     if not found and version == before.version and now.digest != known.digest:
         if now.build_dependencies:
             found.append((Cause.BUILD_DEPENDENCIES, "what its build-dependencies need has changed"))
+        elif now.macro_dependencies:
+            told = "what the dependencies of its macros need has changed"
+            found.append((Cause.BUILD_DEPENDENCIES, told))
         else:
             found.append((Cause.SOURCE, "it is made from something else than it was"))
     yield from found
@@ -83,13 +104,16 @@ def from_context(words: str, *, is_declared: bool) -> Causes:
 
 
 def from_grants(
-    seen: Iterable[SeenAccess], rules: Collection[Rule], denials: Collection[Rule]
+    seen: Iterable[SeenAccess],
+    rules: Collection[Rule],
+    denials: Collection[Rule],
+    roles: tuple[Role, ...] = SCRIPT_ALONE,
 ) -> Causes:
     """Say what it was seen doing that is neither granted nor denied by now.
 
     What cannot be granted was shown when it was reviewed, and is no news.
     """
-    accesses = [_access(each) for each in sorted(seen)]
+    accesses = [replace(_access(each), roles=roles) for each in sorted(seen)]
     left = undecided([each for each in accesses if not _is_locked(each)], rules, denials)
     # A program that was run by its name may be granted by its path, which nobody has kept.
     files = [
@@ -154,14 +178,16 @@ def _files(
         yield f"{name} {'is new' if old == absent else 'is gone' if new == absent else 'changed'}"
 
 
-def _packages(before: Collection[str], now: Collection[str]) -> Iterator[str]:
-    """Compare lists of `NAME VERSION`."""
+def _packages(
+    before: Collection[str], now: Collection[str], what: str = "build-dependency"
+) -> Iterator[str]:
+    """Compare lists of `NAME VERSION`; `what` is what is listed."""
     old, new = _versions(set(before) - set(now)), _versions(set(now) - set(before))
     for name in sorted({*old, *new}):
         if name not in old:
-            yield f"{name} {', '.join(new[name])} is a new build-dependency"
+            yield f"{name} {', '.join(new[name])} is a new {what}"
         elif name not in new:
-            yield f"{name} {', '.join(old[name])} is no build-dependency any more"
+            yield f"{name} {', '.join(old[name])} is no {what} any more"
         else:
             yield f"{name} {', '.join(old[name])} -> {', '.join(new[name])}"
 

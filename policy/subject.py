@@ -46,7 +46,7 @@ class Role:
 
 
 NOBODY = "?"
-"""Stands for the consumer of a macro where a recording does not name it; no package is called so."""
+"""Stands for the consumer of a macro that a recording does not name; no package is called so."""
 
 OF_SCRIPT = Role()
 """What a build script does, it does for its own crate."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from buildperm.cargo.held_packages import HeldPackages
 from buildperm.cargo.pending_search import StaleEntries, combined, pending, stale
 from buildperm.cargo.project import Project, Projects
 from buildperm.cargo.session_maker import make
@@ -68,7 +69,8 @@ class ReviewedWorkspace:
             ]
             for folder, package in session["packages"].items()
         }
-        return list(take_snapshots(project, session, sightings, {}, complete=True))
+        held = HeldPackages(project, self.policy, session)
+        return list(take_snapshots(project, session, held, sightings, {}, complete=True))
 
     def review(self, *words: str, seen: Mapping[str, Iterable[SeenAccess]] | None = None) -> None:
         """Write a `buildperm.lock` that says that everything was reviewed."""

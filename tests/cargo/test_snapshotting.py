@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from buildperm.cargo.held_packages import HeldPackages
 from buildperm.cargo.project import Project, Projects
 from buildperm.cargo.session_maker import make
 from buildperm.cargo.snapshotting import take_snapshots
@@ -32,15 +33,17 @@ class Build:
 
     def __init__(self, project: Project, *granted: str) -> None:
         self.project = project
+        policy = Policy("portable", {key: CrateGrants(key) for key in granted}, Path("Cargo.toml"))
         self.session = make(
             project.metadata,
             project.lock,
-            Policy("portable", {key: CrateGrants(key) for key in granted}, Path("Cargo.toml")),
+            policy,
             project.toolchain,
             open_target(project.metadata, "learn"),
             project.environment,
             profile="learning",
         )
+        self.packages = HeldPackages(project, policy, self.session)
 
     def folder(self, name: str) -> Path:
         (found,) = (each.folder for each in self.project.metadata.scripted() if each.name == name)
@@ -54,7 +57,7 @@ class Build:
     ) -> dict[str, Snapshot]:
         sightings = {os.fsencode(self.folder(name)): [SIGHTING] for name in ran}
         taken = take_snapshots(
-            self.project, self.session, sightings, sources or {}, complete=complete
+            self.project, self.session, self.packages, sightings, sources or {}, complete=complete
         )
         return {snapshot.crate: snapshot for snapshot in taken}
 

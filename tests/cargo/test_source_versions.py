@@ -33,7 +33,9 @@ def package(folder: Path, version: str = "1.1.0", source: str = CRATES_IO) -> Pa
         features=(),
         build_scripts=("build-script-build",),
         script_sources=(folder / "build.rs",),
+        macro_source=None,
         build_dependencies=frozenset(),
+        macro_dependencies=frozenset(),
         dev_dependencies=frozenset(),
         neighbours={},
     )
