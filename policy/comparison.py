@@ -1,10 +1,11 @@
-"""Comparisons: how a build script differs from its last reviewed version."""
+"""Comparisons: how what runs of a crate differs from its last reviewed version."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from buildperm.policy.snapshot import SeenAccess
+from buildperm.policy.subject import Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +19,11 @@ class SourceChange:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One build script in one version beside its last reviewed one."""
+    """One crate in one version beside its last reviewed one."""
 
     crate: str  # Key in Cargo.toml.
     version: str
-    before: str  # The version that was reviewed last; empty for a new build script.
+    before: str  # The version that was reviewed last; empty if there is none.
     way: tuple[str, ...]  # How the crate got into the graph, from a workspace member on.
     causes: tuple[str, ...]  # Why it was looked at again, in notation: `cc 1.2.3 -> 1.2.4`.
     new: tuple[SeenAccess, ...]
@@ -30,3 +31,4 @@ class Comparison:
     same: tuple[SeenAccess, ...]
     sources: tuple[SourceChange, ...] = ()  # Only the files that differ.
     without_sources: str = ""  # Why they cannot be compared; empty if they can.
+    subjects: tuple[Subject, ...] = (Subject.SCRIPT,)  # What of it ran now; never empty.

@@ -79,12 +79,12 @@ class ClosingPrompt:
     def _verified(self) -> ReviewEnd | None:
         """Run the scripts concerned; write, or ask what to do about what is missing."""
         try:
-            failures = self.verify(self._show_progress)
+            failures = self.verify(_ShownProgress(self.terminal))
         except BuildpermError as error:
             self.terminal.print_lines(*f"Cannot verify: {error}".split("\n"))
             return ReviewEnd.KEEP
         if not failures:
-            self.terminal.print_lines("All build scripts concerned get by with these grants.")
+            self.terminal.print_lines("All that is concerned gets by with these grants.")
             return ReviewEnd.WRITE
         self._show_failures(failures)
         new = [proposal for failure in failures for proposal in failure.proposals]
@@ -98,11 +98,21 @@ class ClosingPrompt:
             ReviewEnd.WRITE if self.terminal.answer("w k", flushing=True) == "w" else ReviewEnd.KEEP
         )
 
-    def _show_progress(self, done: int, total: int, crate: str) -> bool:
-        self.terminal.print_lines(f"Verifying {done} of {total}: {shown(crate)}")
-        return True
-
     def _show_failures(self, failures: Sequence[Failure]) -> None:
         for failure in failures:
             crate = f"{shown(failure.crate)} {shown(failure.version)}"
             self.terminal.print_lines(f"Missing: {crate}: {shown(failure.sentence)}")
+
+
+@dataclass(slots=True)
+class _ShownProgress:
+    """Prints how far a verifying run has come, each step once."""
+
+    terminal: PromptTerminal
+    last: tuple[int, int, str] | None = None
+
+    def __call__(self, done: int, total: int, crate: str, /) -> bool:
+        if self.last != (done, total, crate):
+            self.last = done, total, crate
+            self.terminal.print_lines(f"Verifying {done} of {total}: {shown(crate)}")
+        return True

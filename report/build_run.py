@@ -9,6 +9,7 @@ from buildperm.policy.compilation import WithheldRule
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.rule import Rule
+from buildperm.policy.subject import SCRIPT_ALONE, Role, Subject, named
 from buildperm.policy.undecided_accesses import is_settled
 
 _TOGETHER = (Kind.NET, Kind.SYSTEM)  # Judged beside what else a script does, even where they fail.
@@ -44,7 +45,7 @@ class IneffectiveGrant:
 
 @dataclass(frozen=True, slots=True)
 class ScriptRun:
-    """One build script's run."""
+    """What ran of one package: its build script, its macros, a compiler on its code."""
 
     crate: str  # Key in Cargo.toml.
     version: str
@@ -63,6 +64,17 @@ class ScriptRun:
     left_out: tuple[IneffectiveGrant, ...] = ()  # What its grants do not open; sorted.
     withheld: tuple[WithheldRule, ...] = ()  # Its grants that are not in force.
     unopened: tuple[Access, ...] = ()  # What was refused though its grants cover it.
+    roles: tuple[Role, ...] = SCRIPT_ALONE  # What of it ran, and for whom; sorted.
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        """What of it ran."""
+        return tuple(dict.fromkeys(role.subject for role in self.roles))
+
+    @property
+    def who(self) -> str:
+        """Name it, and what of it ran: `a 1.0.0`, `a 1.0.0 (procedural macro, for crate b)`."""
+        return named(self.crate, self.version, self.roles)
 
     @property
     def told(self) -> tuple[str, ...]:

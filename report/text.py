@@ -10,6 +10,8 @@ from itertools import groupby
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Choice, Proposal, Risk
+from buildperm.policy.subject import SCRIPT_ALONE, Subject
+from buildperm.policy.undecided_accesses import is_settled
 from buildperm.printable import log_line, printable
 from buildperm.report.build_run import BuildRun, ScriptRun
 from buildperm.report.finding import Finding, Level, Report, worst_first
@@ -33,24 +35,30 @@ def rule_lines(proposal: Proposal, choice: Choice) -> list[str]:
     """Write the lines of Cargo.toml that `choice` stands for."""
     table = f"[workspace.metadata.buildperm.crates.{_key(proposal.crate)}]"
     if choice.preset:
-        return [table, f"presets = [{_quoted(choice.preset)}]"]
+        lines = [f"presets = [{_quoted(choice.preset)}]"]
+        return [table, *lines, *_for(choice)]
     by_kind: dict[Kind, list[str]] = {}
     for rule in choice.rules:
         by_kind.setdefault(rule.kind, []).append(_quoted(rule.pattern))
-    lists = (f"{kind} = [{', '.join(patterns)}]" for kind, patterns in by_kind.items())
-    return [table, *lists]
+    lists = [f"{kind} = [{', '.join(patterns)}]" for kind, patterns in by_kind.items()]
+    return [table, *lists, *_for(choice)]
+
+
+def _for(choice: Choice) -> list[str]:
+    named = ", ".join(map(_quoted, choice.consumers))
+    return [f"for = [{named}]"] if named else []
 
 
 def undecided(proposal: Proposal) -> str:
     """Name an undecided proposal and its risk, in one line."""
     risk = proposal.risk.name.lower()
-    return f"undecided: {proposal.crate} {proposal.version}: {proposal.title} ({risk})"
+    return f"undecided: {proposal.who}: {proposal.title} ({risk})"
 
 
 def warnings(scripts: Iterable[ScriptRun]) -> Iterator[str]:
     """Yield a warning for each recording that is incomplete: nobody is asked about the rest."""
     for script in scripts:
-        who = f"{script.crate} {script.version}"
+        who = script.who
         if script.failure:
             yield f"warning: {who}: {script.failure}"
         if script.dropped:
@@ -62,7 +70,7 @@ def warnings(scripts: Iterable[ScriptRun]) -> Iterator[str]:
 def notes(scripts: Iterable[ScriptRun]) -> Iterator[str]:
     """Yield what needs no decision but may be worth a look."""
     for script in scripts:
-        who = f"{script.crate} {script.version}"
+        who = script.who
         number = len(script.programs) + script.programs_unlisted
         if number:
             named = [f"$OUT_DIR/{path}" for path in script.programs[:_SHOWN]]
@@ -90,7 +98,7 @@ def dependency_path(run: ScriptRun) -> str:
 def findings(run: BuildRun) -> Iterator[str]:
     """Yield lines about who did what beyond the grants, and what would allow it."""
     for script in run.offenders:
-        yield f"{script.crate} {script.version}"
+        yield script.who
         if len(script.way) > 1:
             yield f"  gets in through {dependency_path(script)}"
         if script.failure:
@@ -204,22 +212,55 @@ def table(rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
         yield "  ".join((first, *rest)).rstrip()
 
 
+def tally(scripts: Iterable[ScriptRun]) -> str:
+    """Count what ran: `1 build script`, `12 build scripts and 87 procedural macros`."""
+    ran = list(scripts)
+    scripts_ran = sum(Subject.SCRIPT in each.subjects for each in ran)
+    counts = [count(scripts_ran, "build script")] if scripts_ran or not ran else []
+    macros = sum(Subject.MACRO in each.subjects for each in ran)
+    compiled = sum(each.subjects == (Subject.COMPILE,) for each in ran)
+    counts += [count(macros, "procedural macro")] if macros else []
+    counts += [count(compiled, "compilation")] if compiled else []
+    return f"{', '.join(counts[:-1])} and {counts[-1]}" if len(counts) > 1 else counts[0]
+
+
+def is_quiet_macro(script: ScriptRun) -> bool:
+    """Tell whether a crate's macros ran, nothing else of it, and there is nothing to tell."""
+    ended_well = not (script.failed or script.failure or script.dropped)
+    return script.subjects == (Subject.MACRO,) and ended_well and not script.findings
+
+
 def summary(scripts: Iterable[ScriptRun]) -> Iterator[str]:
-    """Yield a table that counts events, accesses and decisions of each build script."""
-    yield from table(
-        [
-            ("build script", "events", "accesses", "decisions"),
-            *(
-                (
-                    f"{script.crate} {script.version}",
-                    f"{script.events:,}",
-                    f"{script.accesses:,}",
-                    f"{len(script.findings)}",
-                )
-                for script in scripts
-            ),
-        ]
-    )
+    """Yield a table that counts events, accesses and decisions of each crate.
+
+    Macros that did nothing are only counted: there are many.
+    """
+    ran = list(scripts)
+    told = [script for script in ran if not is_quiet_macro(script)]
+    quiet = [script for script in ran if is_quiet_macro(script)]
+    head = "build script" if all(each.roles == SCRIPT_ALONE for each in told) else "crate"
+    if told:
+        yield from table(
+            [
+                (head, "events", "accesses", "decisions"),
+                *(
+                    (
+                        script.who,
+                        f"{script.events:,}",
+                        f"{script.accesses:,}",
+                        f"{len(script.findings)}",
+                    )
+                    for script in told
+                ),
+            ]
+        )
+    if quiet:
+        granted = sum(bool(set(map(is_settled, script.everything)) - {True}) for script in quiet)
+        number = count(len(quiet) - granted, "procedural macro")
+        if len(quiet) > granted:
+            yield f"{number} stayed in the baseline."
+        if granted:
+            yield f"{count(granted, 'procedural macro')} did no more than is granted or denied."
 
 
 def _key(crate: str) -> str:

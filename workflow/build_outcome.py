@@ -1,4 +1,4 @@
-"""What came of one run of Cargo with every build script held."""
+"""What came of one run of Cargo with everything that runs in it held."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from buildperm.cargo.cargo_process import CargoResult
+from buildperm.cargo.held_packages import HeldPackages
 from buildperm.cargo.supervised_build import SupervisedBuild
 from buildperm.cargo.units import Unit
 from buildperm.errors import BuildpermError
@@ -15,10 +16,11 @@ from buildperm.policy import proposals
 from buildperm.policy.access import Access
 from buildperm.policy.combination import combine
 from buildperm.policy.compilation import WithheldRule
-from buildperm.policy.fold import fold
+from buildperm.policy.fold import fold, role_of
 from buildperm.policy.kinds import GRANTABLE, Kind
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.rule import Rule
+from buildperm.policy.subject import SCRIPT_ALONE, united
 from buildperm.policy.undecided_accesses import unopened
 from buildperm.report.build_run import IneffectiveGrant, ScriptRun
 from buildperm.rules.pattern import locate
@@ -35,7 +37,7 @@ _LOST = "a run of it was not recorded to its end, so that nobody knows what it d
 
 @dataclass(frozen=True, slots=True)
 class BuildOutcome:
-    """A finished run of Cargo, and what its build scripts did."""
+    """A finished run of Cargo, and what ran in it did."""
 
     build: SupervisedBuild
     finished: CargoResult
@@ -44,20 +46,23 @@ class BuildOutcome:
 
 
 def run_held_build(build: SupervisedBuild, workspace: Workspace) -> BuildOutcome:
-    """Run Cargo and appraise what its build scripts did.
+    """Run Cargo and appraise what ran in it did.
 
     Raises:
         BuildpermError: It cannot be started, or a build script cannot be held.
     """
     held = build.run()
-    found = script_runs(
-        workspace, build.session, held.units, unfinished_packages(build.session, held.finished)
-    )
+    packages = HeldPackages(workspace.project, workspace.policy, build.session)
+    lost = unfinished_packages(build.session, held.finished)
+    found = script_runs(workspace, packages, held.units, lost)
     return BuildOutcome(build, held.finished, held.units, found)
 
 
 def script_runs(
-    workspace: Workspace, session: Session, took_part: Iterable[Unit], lost: Collection[bytes] = ()
+    workspace: Workspace,
+    packages: HeldPackages,
+    took_part: Iterable[Unit],
+    lost: Collection[bytes] = (),
 ) -> tuple[ScriptRun, ...]:
     """Put together, for each package, what its recorded runs did beyond its grants.
 
@@ -66,30 +71,32 @@ def script_runs(
     runs: dict[bytes, list[Recording]] = {package: [] for package in lost}
     for unit in took_part:
         runs.setdefault(unit.package, []).append(reader.read(unit.recording))
-    ways = dependency_paths(workspace, (session["packages"][package]["id"] for package in runs))
+    ways = dependency_paths(workspace, (packages.of(folder)["id"] for folder in runs))
     found = [
         appraise(
-            session["packages"][package],
+            packages.of(folder),
             recordings,
-            combine(fold(each) for each in recordings),
-            ways[session["packages"][package]["id"]],
-            is_lost=package in lost,
+            combine(fold(each, packages.members) for each in recordings),
+            ways[packages.of(folder)["id"]],
+            consumers=packages.consumers(folder),
+            is_lost=folder in lost,
         )
-        for package, recordings in runs.items()
+        for folder, recordings in runs.items()
     ]
     return tuple(sorted(found, key=lambda run: (run.crate, run.version)))
 
 
 def unfinished_packages(session: Session, finished: CargoResult) -> list[bytes]:
-    """Return the packages whose build script was started and has no recorded end.
+    """Return the packages of which something was started that has no recorded end.
 
-    Its supervisor was killed, or the disk is full: what the script did is not recorded.
+    Its supervisor was killed, or the disk is full: what it did is not recorded.
     """
     if finished.interrupted:
         return []
+    known: dict[bytes, SessionPackage] = {**session["packages"], **session.get("macros", {})}
     return [
         folder
-        for folder, package in session["packages"].items()
+        for folder, package in known.items()
         if (package["crate"], package["version"]) in finished.unended
     ]
 
@@ -108,15 +115,17 @@ def appraise(
     accesses: Sequence[Access],
     way: tuple[str, ...],
     *,
+    consumers: Collection[str] = (),
     is_lost: bool = False,
 ) -> ScriptRun:
-    """Say what one package's build scripts did beyond its grants.
+    """Say what one package's build scripts and macros did beyond its grants.
 
     Args:
         package: Its entry in the session that it ran under.
         recordings: Of all its runs.
         accesses: All that they did.
         way: How the package got into the graph.
+        consumers: Keys of packages outside the workspace for which its grants hold, too.
         is_lost: Another run of it has no recorded end.
     """
     failures = dict.fromkeys(
@@ -132,7 +141,7 @@ def appraise(
         events=sum(event.count for each in recordings for event in each.events),
         accesses=len(accesses),
         duration_ns=sum(each.end.duration_ns for each in recordings),
-        findings=tuple(propose(package, accesses)),
+        findings=tuple(propose(package, accesses, consumers)),
         failure="; ".join(failures),
         failed=is_lost or any(each.end.exit != 0 for each in recordings),
         dropped=sum(each.end.dropped for each in recordings),
@@ -143,16 +152,21 @@ def appraise(
             WithheldRule(_rule(text), why) for text, why in package.get("withheld", {}).items()
         ),
         left_out=tuple(sorted({one for each in recordings for one in _left_out(each)})),
-        unopened=tuple(_unopened(package, recordings, accesses)),
+        unopened=tuple(_unopened(package, recordings, accesses, consumers)),
+        roles=united(role_of(each.header) for each in recordings) or SCRIPT_ALONE,
     )
 
 
 def _unopened(
-    package: SessionPackage, recordings: Sequence[Recording], accesses: Iterable[Access]
+    package: SessionPackage,
+    recordings: Sequence[Recording],
+    accesses: Iterable[Access],
+    consumers: Collection[str],
 ) -> list[Access]:
     if not all(each.header.mode == "enforcing" for each in recordings):
         return []  # It may have been granted since.
-    return unopened(accesses, rules(granted(package)), rules(package["deny"]))
+    held = [each for each in accesses if not each.outside or each.outside in consumers]
+    return unopened(held, rules(granted(package)), rules(package["deny"]))
 
 
 def _left_out(recorded: Recording) -> Iterator[IneffectiveGrant]:
@@ -165,14 +179,20 @@ def _rule(text: str) -> Rule:
     return Rule(Kind(kind), pattern)
 
 
-def propose(package: SessionPackage, accesses: Iterable[Access]) -> list[Proposal]:
-    """Make the proposals for what `package` is neither granted nor denied."""
+def propose(
+    package: SessionPackage, accesses: Iterable[Access], consumers: Collection[str] = ()
+) -> list[Proposal]:
+    """Make the proposals for what `package` is neither granted nor denied.
+
+    `consumers` are keys of packages outside the workspace that its macros are granted it for, too.
+    """
     return proposals.propose(
         package["crate"],
         package["version"],
         accesses,
         rules=rules(granted(package)),
         denials=rules(package["deny"]),
+        consumers=consumers,
     )
 
 
@@ -182,20 +202,22 @@ def granted(package: SessionPackage) -> dict[str, list[str]]:
     return {kind: lists[kind] for kind in map(str, GRANTABLE) if kind in lists}
 
 
-def package_of(session: Session, path: Path) -> tuple[SessionPackage, Recording] | None:
-    """Read a fresh recording and find its package; None if it cannot be read yet."""
+def proposals_of(session: Session, packages: HeldPackages, path: Path) -> list[Proposal]:
+    """Make the proposals from a fresh recording; none if it cannot be read yet."""
     try:
         found = reader.read(path)
     except BuildpermError:
-        return None  # It is incomplete; the end of the build tells why.
-    for package in session["packages"].values():
+        return []  # It is incomplete; the end of the build tells why.
+    header = found.header
+    known: dict[bytes, SessionPackage] = {**session.get("macros", {}), **session["packages"]}
+    for folder, package in known.items():
         if (package["crate"], package["version"], package["source"]) == (
-            found.header.crate,
-            found.header.crate_version,
-            found.header.source,
+            header.crate,
+            header.crate_version,
+            header.source,
         ):
-            return package, found
-    return None
+            return propose(package, fold(found, packages.members), packages.consumers(folder))
+    return []
 
 
 def rules(lists: Mapping[str, Sequence[str]]) -> list[Rule]:

@@ -18,7 +18,7 @@ def summary(
     """Say what was recorded: everything the first time, afterwards only what has changed."""
     scripts = changes.recorded.scripts
     if not scripts:
-        yield "No build script has run."
+        yield "No build script has run, and no procedural macro."
         return
     runs = [script.run for script in scripts]
     yield ""
@@ -34,10 +34,10 @@ def summary(
 
 
 def needs(changes: ReviewChanges, review: Review) -> str:
-    """Say how many build scripts need a person, and how many decisions that takes."""
+    """Say how many crates need a person, and how many decisions that takes."""
     scripts = changes.recorded.scripts
     asking = [each for each in review.proposals if each.reason is Reason.ASKED]
-    total = text.count(len(scripts), "build script")
+    total = text.tally(script.run for script in scripts)
     if not asking:
         return f"{total}, all within the baseline and their grants: nothing to decide."
     crates = {(proposal.crate, proposal.version) for proposal in asking}
@@ -52,25 +52,32 @@ def needs(changes: ReviewChanges, review: Review) -> str:
 def _differences(
     changes: ReviewChanges, comparisons: Mapping[CrateVersion, Comparison]
 ) -> Iterator[str]:
-    same = 0
+    same = []
+    quiet = 0
     for script in changes.ordered():
         compared = comparisons.get(script.crate)
         if compared is None:
-            same += not script.run.findings
+            same += [] if script.run.findings else [script.run]
+            continue
+        if text.is_quiet_macro(script.run) and not (compared.new or compared.gone):
+            quiet += 1
             continue
         yield _headline(script, compared)
         if len(compared.way) > 1 and not compared.before:
             yield f"  gets in through {' > '.join(compared.way)}"
         for cause in compared.causes if compared.before else ():
             yield f"  {cause}"
+    if quiet:
+        yield f"{text.count(quiet, 'new or updated procedural macro')} did nothing new."
     if same:
-        yield f"{text.count(same, 'build script')} as reviewed."
+        yield f"{text.tally(same)} as reviewed."
 
 
 def _headline(script: RecordedScript, compared: Comparison) -> str:
     asked = _decisions(script.run.findings)
     if not compared.before:
-        return f"{compared.crate} {compared.version}: a new build script; {asked}"
+        nouns = " and ".join(subject.noun for subject in compared.subjects)
+        return f"{compared.crate} {compared.version}: a new {nouns}; {asked}"
     version = compared.version
     versions = version if compared.before == version else f"{compared.before} -> {version}"
     if not (compared.new or compared.gone):

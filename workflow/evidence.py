@@ -1,15 +1,15 @@
-"""What build scripts were seen doing: the recordings on this machine, else `buildperm.lock`.
+"""What crates were seen doing: the recordings on this machine, else `buildperm.lock`.
 
 A recording counts under whatever grants it was made, as long as the package is the same: other
-grants do not change what a script wanted.
+grants do not change what was wanted.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,11 @@ from buildperm.cargo import units
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.combination import combine
 from buildperm.policy.fold import fold
+from buildperm.policy.grants import parse_key
 from buildperm.policy.kinds import Kind
 from buildperm.policy.sensitivity import why_sensitive
 from buildperm.policy.snapshot import Context, SeenAccess, Snapshot, SnapshotRun
+from buildperm.policy.subject import OF_SCRIPT, Role, Subject, role_text
 from buildperm.report.text import count
 from buildperm.rules.pattern import locate
 from buildperm.tracer.notation import decode
@@ -30,7 +32,7 @@ from buildperm.workflow.script_lookup import FoundScript
 
 @dataclass(frozen=True, slots=True)
 class RecordedRun:
-    """One recorded run of a build script on this machine."""
+    """One recorded run on this machine."""
 
     context: Context
     mode: str  # learning or enforcing.
@@ -104,6 +106,7 @@ def gather(
     targets: Iterable[Path],
     snapshots: Mapping[tuple[str, str], Snapshot],
     warn: Callable[[str], None],
+    members: Collection[str] = (),
 ) -> dict[str, Evidence]:
     """Return what is known of each of `scripts`, by package ID.
 
@@ -112,6 +115,7 @@ def gather(
         targets: Target directories of supervised builds, whether they exist or not.
         snapshots: Those of `buildperm.lock`.
         warn: Gets one line about each recording that cannot be used.
+        members: Keys of the packages of the workspace: the grants of macros hold for these.
     """
     wanted = list(scripts)
     runs: dict[str, list[RecordedRun]] = {}
@@ -123,7 +127,9 @@ def gather(
                 warn(_unusable(path, error))
                 continue
             for script in wanted:
-                run = _run(path, modified_s, header, warn) if _is_of(header, script) else None
+                if not _is_of(header, script):
+                    continue
+                run = _run(path, modified_s, header, warn, members)
                 if run is not None:
                     runs.setdefault(script.package.id, []).append(run)
     return {
@@ -157,7 +163,9 @@ def time_ago(modified_s: float) -> str:
 def context_text(context: Context) -> str:
     """Say what a run was for."""
     features = f", features {', '.join(context.features)}" if context.features else ""
-    return f"{context.target} {context.profile}{features}"
+    what = " ".join(filter(None, (context.target, context.profile)))
+    whom = "" if context.role == OF_SCRIPT else f", {role_text((context.role,))}"
+    return f"{what}{features}{whom}".removeprefix(", ")
 
 
 def _access(seen: SeenAccess) -> Access:
@@ -175,7 +183,11 @@ def _access(seen: SeenAccess) -> Access:
 
 
 def _run(
-    path: Path, modified_s: float, header: _RecordingHeader, warn: Callable[[str], None]
+    path: Path,
+    modified_s: float,
+    header: _RecordingHeader,
+    warn: Callable[[str], None],
+    members: Collection[str],
 ) -> RecordedRun | None:
     """Read a whole recording; None if it cannot be read."""
     try:
@@ -188,7 +200,7 @@ def _run(
         header.context,
         found.header.mode,
         modified_s,
-        tuple(fold(found)),
+        tuple(fold(found, members)),
         tuple(locate(folder, places) for folder in found.header.handed_over),
         places,
         _incomplete(found),
@@ -210,7 +222,8 @@ class _RecordingHeader:
     """The part of a recording's first line that tells whose it is."""
 
     identity: tuple[str, str, str, str]  # Name, version, source, checksum.
-    directory: str  # Of the manifest, portable.
+    directory: str  # Of the manifest, portable; where a macro was expanded.
+    crate: str  # The key that its grants had.
     context: Context
 
 
@@ -225,6 +238,9 @@ def _header(path: Path) -> _RecordingHeader:
     try:
         said: Any = json.loads(line)
         places = {token: decode(place) for token, place in said["places"].items()}
+        role = Role(Subject(said.get("subject", Subject.SCRIPT)))
+        if role.subject is Subject.MACRO:
+            role = replace(role, consumer=str(said["consumer"]["crate"]))
         directory = locate(places.pop("MANIFEST_DIR"), places)
         identity = (
             str(said["name"]),
@@ -233,18 +249,28 @@ def _header(path: Path) -> _RecordingHeader:
             str(said["checksum"]),
         )
         features = tuple(sorted(map(str, said["features"])))
-        context = Context(str(said["target"]), str(said["profile"]), features)
+        context = Context(str(said["target"]), str(said["profile"]), features, role)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         reader.read(path)  # Its error is more precise.
         raise RecordingError(f"the recording `{path}` has no header") from error
-    return _RecordingHeader(identity, directory, context)
+    return _RecordingHeader(identity, directory, str(said["crate"]), context)
 
 
 def _is_of(header: _RecordingHeader, script: FoundScript) -> bool:
     package = script.package
     now = package.name, package.version, package.source, script.checksum
     # Several packages without a source may share a name and a version.
-    return header.identity == now and bool(package.source or header.directory == script.directory)
+    is_here = header.directory == script.directory
+    if header.context.role.subject is Subject.MACRO:
+        is_here = _without_version(header.crate) == _without_version(script.key)
+    return header.identity == now and bool(package.source or is_here)
+
+
+def _without_version(key: str) -> str:
+    try:
+        return str(replace(parse_key(key), version=""))
+    except ValueError:
+        return key
 
 
 def _unusable(path: Path, error: OSError | RecordingError) -> str:

@@ -14,6 +14,7 @@ from buildperm.policy.grants import Policy
 from buildperm.policy.pending_review import Pending
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.review_state import Review
+from buildperm.policy.subject import Subject
 from buildperm.presentation import console
 from buildperm.presentation.front_end import Failure, FrontEnd, ReviewEnd, ReviewSession
 from buildperm.printable import log_text
@@ -118,11 +119,11 @@ class Learning:
                     f"Nothing written; {self._journal} keeps the decisions for the next time."
                 )
                 return self._exit_code()
-            stopped_short = any(script.run.failed for script in recorded.scripts)
-            if not self._write() or not stopped_short:
+            stopped = _what_stopped(recorded)
+            if not self._write() or not stopped:
                 return self._exit_code()
             self._unanswered = list(self.review.select("is:undecided reason:asked"))
-            console.print_message("A build script had failed; going on under the new grants.")
+            console.print_message(f"{stopped} had failed; going on under the new grants.")
 
     def preview(self) -> tuple[bytes, bytes]:
         """Return Cargo.toml as it is and as it would be."""
@@ -140,7 +141,7 @@ class Learning:
         after = self.preview()[1]
         self._failures = []
         for workspace, outcome in zip(self.workspaces, self.recorded.outcomes, strict=True):
-            verification = Verification(workspace, outcome.build, outcome.units)
+            verification = Verification(workspace, self.policy, outcome)
             self._failures += verification.run(after, known, progress)
         return self._failures
 
@@ -173,7 +174,8 @@ class Learning:
         self.review.replay(journal.read(self._journal))
 
     def _revisions(self) -> dict[CrateVersion, str]:
-        return revisions(self.workspaces, self.policy)
+        seen = {*self._lock.snapshots, *self.recorded.snapshots}
+        return revisions(self.workspaces, self.policy, seen)
 
     def _pending(self) -> dict[CrateVersion, Pending]:
         """Find out why each script has to be reviewed."""
@@ -203,7 +205,7 @@ class Learning:
         for proposal in self.review.select("is:undecided reason:asked"):
             console.print_message(text.undecided(proposal))
         for proposal in self.review.select("-reason:asked"):
-            console.print_message(f"note: {proposal.crate} {proposal.version}: {proposal.title}")
+            console.print_message(f"note: {proposal.who}: {proposal.title}")
         return ReviewEnd.WRITE
 
     def session(self) -> ReviewSession:
@@ -267,3 +269,15 @@ class Learning:
                 f"not settled: {who} does not count as reviewed: {script.run.failure}"
             )
         return ExitCode.UNDECIDED if broken else ExitCode.OK
+
+
+def _what_stopped(recorded: RecordingRound) -> str:
+    """Say what kept a round from showing everything; empty if nothing did.
+
+    A macro that was refused something seldom ends: it makes rustc say so, and Cargo fails.
+    """
+    if any(script.run.failed for script in recorded.scripts):
+        return "A build script"
+    refused = (script for script in recorded.scripts if script.run.findings)
+    others = any(role.subject is not Subject.SCRIPT for each in refused for role in each.run.roles)
+    return "Cargo" if recorded.exit_code and others else ""

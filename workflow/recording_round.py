@@ -1,4 +1,4 @@
-"""What the build scripts of a workspace did, in every context that was asked for."""
+"""What ran in a build of a workspace did, in every context that was asked for."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildperm.cargo.dep_info import dep_files
+from buildperm.cargo.held_packages import HeldPackages
 from buildperm.cargo.script_progress import ScriptEnded
 from buildperm.cargo.snapshotting import take_snapshots
 from buildperm.cargo.supervised_build import SupervisedBuild
@@ -17,11 +18,12 @@ from buildperm.cargo.units import Unit
 from buildperm.errors import BuildpermError
 from buildperm.policy.access import Access
 from buildperm.policy.combination import combine, stable
-from buildperm.policy.fold import fold
+from buildperm.policy.fold import fold, role_of
 from buildperm.policy.grants import Policy
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.snapshot import Context, Snapshot, SnapshotRun
 from buildperm.policy.snapshots import by_context, seen
+from buildperm.policy.subject import Subject
 from buildperm.presentation.build_progress import BuildProgress
 from buildperm.report.build_run import ScriptRun
 from buildperm.tracer.notation import encode
@@ -31,8 +33,7 @@ from buildperm.workflow.build_outcome import (
     BuildOutcome,
     appraise,
     dependency_paths,
-    package_of,
-    propose,
+    proposals_of,
     unfinished_packages,
 )
 from buildperm.workflow.workspace import Workspace
@@ -46,11 +47,12 @@ CrateVersion = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class RecordedScript:
-    """Everything that one package's build script did in all contexts together."""
+    """Everything that one package did in all contexts together."""
 
     package: SessionPackage  # Its entry in the session that it ran under last.
     run: ScriptRun
     accesses: tuple[Access, ...]
+    consumers: frozenset[str] = frozenset()  # Those that `for` names: see `cargo.held_packages`.
 
     @property
     def crate(self) -> CrateVersion:
@@ -108,7 +110,7 @@ def record(
             if runs > 1 and not outcome.finished.interrupted
             else {}
         )
-        gathering.add(workspace, outcome, more)
+        gathering.add(workspace, outcome, policy, more)
         if outcome.finished.interrupted:
             break
     return gathering.recorded()
@@ -120,6 +122,7 @@ class _RoundBuilder:
     def __init__(self) -> None:
         self._outcomes: list[BuildOutcome] = []
         self._packages: dict[CrateVersion, SessionPackage] = {}
+        self._consumers: dict[CrateVersion, frozenset[str]] = {}
         self._ways: dict[str, tuple[str, ...]] = {}  # By Cargo's package ID.
         self._lost: set[CrateVersion] = set()  # A run of it has no recorded end.
         self._recordings: dict[CrateVersion, list[Recording]] = {}
@@ -128,29 +131,31 @@ class _RoundBuilder:
         self._files: dict[Path, tuple[Path, ...]] = {}
 
     def add(
-        self, workspace: Workspace, outcome: BuildOutcome, more: Mapping[Path, Sequence[Recording]]
+        self,
+        workspace: Workspace,
+        outcome: BuildOutcome,
+        policy: Policy,
+        more: Mapping[Path, Sequence[Recording]],
     ) -> None:
         session = outcome.build.session
+        held = HeldPackages(workspace.project, policy, session)
         sightings: dict[bytes, list[SnapshotRun]] = {}
         for unit in outcome.units:
-            package = session["packages"][unit.package]
-            crate = package["crate"], package["version"]
+            crate = self._note(held, unit.package)
             recordings = [reader.read(unit.recording), *more.get(unit.folder, ())]
-            accesses = stable([fold(each) for each in recordings])
-            context = Context(unit.target, unit.profile, unit.features)
+            accesses = stable([fold(each, held.members) for each in recordings])
+            context = Context(
+                unit.target, unit.profile, unit.features, role_of(recordings[0].header)
+            )
             sighting = SnapshotRun(context, session["runtime"], seen(accesses))
-            sightings.setdefault(unit.package, []).append(sighting)
-            self._packages[crate] = package
+            if sighting.seen or context.role.subject is not Subject.COMPILE:
+                sightings.setdefault(unit.package, []).append(sighting)
             self._recordings.setdefault(crate, []).extend(recordings)
             self._accesses.setdefault(crate, []).append(accesses)
         lost = unfinished_packages(session, outcome.finished)
-        for folder in lost:
-            package = session["packages"][folder]
-            crate = package["crate"], package["version"]
-            self._packages[crate] = package
-            self._lost.add(crate)
+        self._lost.update(self._note(held, folder) for folder in lost)
         folders = {*lost, *(unit.package for unit in outcome.units)}
-        ids = (session["packages"][folder]["id"] for folder in folders)
+        ids = (held.of(folder)["id"] for folder in folders)
         self._ways |= dependency_paths(workspace, ids)
         self._outcomes.append(outcome)
         files = dep_files(outcome.build.target.folder, workspace.project.metadata)
@@ -158,6 +163,7 @@ class _RoundBuilder:
         taken = take_snapshots(
             workspace.project,
             session,
+            held,
             sightings,
             files,
             complete=outcome.finished.exit_code == 0,
@@ -167,13 +173,28 @@ class _RoundBuilder:
             known = self._snapshots.get(crate)
             self._snapshots[crate] = _united(known, snapshot) if known else snapshot
 
+    def _note(self, held: HeldPackages, folder: bytes) -> CrateVersion:
+        package = held.of(folder)
+        crate = package["crate"], package["version"]
+        self._packages[crate] = package
+        self._consumers[crate] = held.consumers(folder)
+        return crate
+
     def recorded(self) -> RecordingRound:
         scripts = []
         for crate, package in sorted(self._packages.items()):
             accesses = combine(self._accesses.get(crate, ()))
             recordings, way = self._recordings.get(crate, []), self._ways[package["id"]]
-            run = appraise(package, recordings, accesses, way, is_lost=crate in self._lost)
-            scripts.append(RecordedScript(package, run, tuple(accesses)))
+            consumers = self._consumers[crate]
+            run = appraise(
+                package,
+                recordings,
+                accesses,
+                way,
+                consumers=consumers,
+                is_lost=crate in self._lost,
+            )
+            scripts.append(RecordedScript(package, run, tuple(accesses), consumers))
         return RecordingRound(tuple(self._outcomes), tuple(scripts), self._snapshots, self._files)
 
 
@@ -190,8 +211,7 @@ def _build(workspace: Workspace, policy: Policy, doubtful: Collection[str]) -> B
     def appraised(step: ScriptEnded) -> tuple[Proposal, ...]:
         if step.recording is None:
             return ()
-        found = package_of(build.session, step.recording)
-        return tuple(propose(found[0], fold(found[1]))) if found else ()
+        return tuple(proposals_of(build.session, held_packages, step.recording))
 
     with BuildProgress(appraised) as shown:
         build = SupervisedBuild(
@@ -201,6 +221,7 @@ def _build(workspace: Workspace, policy: Policy, doubtful: Collection[str]) -> B
             on_progress=shown.on_progress,
             on_output=shown.on_output,
         )
+        held_packages = HeldPackages(workspace.project, policy, build.session)
         held = build.run(doubtful)
     return BuildOutcome(build, held.finished, held.units, ())
 
@@ -213,9 +234,10 @@ def _repeat(
     Raises:
         BuildpermError: One of these runs left no recording, so nobody knows what it did.
     """
-    if not outcome.units:
+    units = [unit for unit in outcome.units if unit.subject == Subject.SCRIPT]
+    if not units:
         return {}
-    tell(f"Running {len(outcome.units)} build scripts again, {times} times each.")
+    tell(f"Running {len(units)} build scripts again, {times} times each.")
 
     def repeat(unit: Unit) -> list[Recording]:
         found = []
@@ -232,8 +254,8 @@ def _repeat(
         return found
 
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        recordings = list(pool.map(repeat, outcome.units))
-    return {unit.folder: found for unit, found in zip(outcome.units, recordings, strict=True)}
+        recordings = list(pool.map(repeat, units))
+    return {unit.folder: found for unit, found in zip(units, recordings, strict=True)}
 
 
 def _last_line(output: str) -> str:

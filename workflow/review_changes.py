@@ -18,6 +18,7 @@ from buildperm.policy.proposal import Proposal, Reason
 from buildperm.policy.review_state import Review
 from buildperm.policy.snapshot import SeenAccess, Snapshot
 from buildperm.policy.snapshots import compare, previous
+from buildperm.policy.subject import Subject
 from buildperm.policy.version import sort_key
 from buildperm.workflow.build_outcome import granted, propose, rules
 from buildperm.workflow.recording_round import CrateVersion, RecordedScript, RecordingRound
@@ -42,11 +43,15 @@ class ReviewChanges:
         """Yield what to show to a person, crate by crate, new build scripts first."""
         removals = self._removals()
         for crate, snapshot in self.recorded.snapshots.items():
-            if crate in self.pending and not snapshot.sightings and not self.is_first:
+            # There are many macros, and most of them are not used in any one build.
+            has_script = crate in self.pending and Subject.SCRIPT in self.pending[crate].subjects
+            if has_script and not snapshot.sightings and not self.is_first:
                 yield reasons.unrun(*crate, self.pending[crate].way, snapshot.commands)
         for script in self.ordered():
             yield from script.run.findings
-            if self.is_new(script) and not script.run.findings:
+            # Hardly a macro does anything, so those that do nothing are only counted.
+            has_script = Subject.SCRIPT in script.run.subjects
+            if self.is_new(script) and not script.run.findings and has_script:
                 yield reasons.newcomer(*script.crate, script.run.way)
             yield from self._covered(script)
             yield from self._dormant(script)
@@ -66,7 +71,7 @@ class ReviewChanges:
                 yield each
                 continue
             known = {finding.id for finding in script.run.findings}
-            again = propose(script.package, each.evidence)
+            again = propose(script.package, each.evidence, script.consumers)
             yield from (proposal for proposal in again if proposal.id not in known)
 
     def settled(self) -> list[CrateVersion]:
@@ -144,6 +149,7 @@ class ReviewChanges:
             same,
             changed,
             missing,
+            script.run.subjects,
         )
 
     def _sources(self, known: Snapshot | None, script: RecordedScript) -> source_versions.Compared:
@@ -241,12 +247,17 @@ class ReviewChanges:
 
 
 def is_incomplete(script: RecordedScript) -> bool:
-    """Tell whether a script's recording may lack something that it does."""
+    """Tell whether a crate's recordings may lack something that it does."""
     return bool(script.run.failure or script.run.failed or script.run.dropped)
 
 
-def revisions(workspaces: Sequence[Workspace], policy: Policy) -> dict[CrateVersion, str]:
-    """Return the revisions of packages that have a build script, here or perhaps elsewhere."""
+def revisions(
+    workspaces: Sequence[Workspace], policy: Policy, seen: Collection[CrateVersion] = ()
+) -> dict[CrateVersion, str]:
+    """Return the revisions of packages that have something to review, here or perhaps elsewhere.
+
+    `seen` are others of which something was seen: compiling them.
+    """
     known = set()
     found: dict[CrateVersion, str] = {}
     for workspace in workspaces:
@@ -254,8 +265,9 @@ def revisions(workspaces: Sequence[Workspace], policy: Policy) -> dict[CrateVers
         keys = GrantKeys(project.metadata, project.lock, policy, workspace.places)
         for package in project.metadata.packages.values():
             known.add((package.name, package.version, package.source))
-            if package.build_scripts:
-                found[keys.of(package)[0], package.version] = package.revision
+            crate = keys.of(package)[0], package.version
+            if package.subjects or crate in seen:
+                found[crate] = package.revision
     # Somebody else may have reviewed the build script of a package for another platform.
     for each in workspaces[0].project.lock.packages:
         if (each.name, each.version, each.source) not in known:

@@ -1,45 +1,60 @@
-"""The verifying run: only the scripts concerned, under the grants as they would be."""
+"""The verifying run: what is concerned, and only that, under the grants as they would be."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import TimeoutError as NotYetError
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from buildperm.cargo.held_packages import HeldPackages
 from buildperm.cargo.rerun import RerunResult
-from buildperm.cargo.supervised_build import SupervisedBuild
+from buildperm.cargo.supervised_build import SupervisedBuild, SupervisedBuildResult
 from buildperm.cargo.units import Unit
 from buildperm.errors import BuildpermError
 from buildperm.policy import manifest
+from buildperm.policy.combination import combine
 from buildperm.policy.fold import fold
+from buildperm.policy.grants import Policy
 from buildperm.policy.proposal import Proposal
+from buildperm.policy.subject import Subject
 from buildperm.presentation.front_end import Failure
 from buildperm.supervisor import session as sessions
 from buildperm.tracer.notation import encode
 from buildperm.tracer.recording import reader
-from buildperm.workflow.build_outcome import granted, propose
+from buildperm.workflow.build_outcome import BuildOutcome, granted, propose
 from buildperm.workflow.workspace import Workspace
 
 if TYPE_CHECKING:
-    from buildperm.supervisor.session import Session, SessionPackage
+    from buildperm.supervisor.session import SessionPackage
 
 _TAIL = 6  # Lines of a failing script's output that are shown.
+_TICK_S = 0.2  # How often a build is asked whether anybody still waits for it.
+_BUILD = "what its macros are used in"
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Runs recorded scripts again and says which of them fail."""
+    """Runs what was recorded again and says what of it fails."""
 
     workspace: Workspace
-    build: SupervisedBuild  # That recorded the units.
-    units: Sequence[Unit]
+    before: Policy  # The grants under which it was recorded.
+    outcome: BuildOutcome
+
+    @property
+    def build(self) -> SupervisedBuild:
+        """Return the build that recorded the units."""
+        return self.outcome.build
 
     def run(
         self, after: bytes, known: frozenset[str], progress: Callable[[int, int, str], bool]
     ) -> list[Failure]:
-        """Run every script whose grants `after` changes again, held to the new grants.
+        """Run everything whose grants `after` changes again, held to the new grants.
+
+        A build script runs by itself. Macros only run in a compiler: Cargo builds again what they
+        are used in, and whatever compiling is concerned, under the learning profile.
 
         Args:
             after: Cargo.toml as it would be.
@@ -53,8 +68,12 @@ class Verification:
         policy = manifest.read(after, self.workspace.manifest_path)
         path = self.build.other_session(policy, "enforcing", "verify")
         session = sessions.load(os.fsencode(path))
-        concerned = [unit for unit in self.units if self._is_concerned(unit, session)]
-        reruns = [self.build.rerun(unit, path) for unit in concerned]
+        held = HeldPackages(self.workspace.project, policy, session)
+        concerned = list(self._concerned(held))
+        scripts = [unit for unit in concerned if unit.subject == Subject.SCRIPT]
+        others = {unit.package for unit in concerned if unit.subject != Subject.SCRIPT}
+        reruns = [self.build.rerun(unit, path) for unit in scripts]
+        total = len(reruns) + bool(others)
         repeated: dict[int, RerunResult] = {}
         with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
             running = {pool.submit(rerun.run): number for number, rerun in enumerate(reruns)}
@@ -62,28 +81,77 @@ class Verification:
                 for done in as_completed(running):
                     number = running[done]
                     repeated[number] = done.result()
-                    package = session["packages"][concerned[number].package]
-                    if not progress(len(repeated), len(reruns), package["crate"]):
+                    package = session["packages"][scripts[number].package]
+                    if not progress(len(repeated), total, package["crate"]):
                         return []
             finally:
                 for waiting in running:
                     waiting.cancel()
                 for rerun in reruns:
                     rerun.interrupt()
-        failures = (
+        failures = [
             self._failure(
                 session["packages"][unit.package],
                 reader.read(unit.recording).end.exit == 0,
                 repeated[number],
                 known,
             )
-            for number, unit in enumerate(concerned)
-        )
+            for number, unit in enumerate(scripts)
+        ]
+        if others:
+            failures += self._built_again(policy, others, known, (len(reruns), total, progress))
         return [failure for failure in failures if failure is not None]
 
-    def _is_concerned(self, unit: Unit, session: Session) -> bool:
-        before, now = (each["packages"][unit.package] for each in (self.build.session, session))
-        return (granted(before), before["deny"]) != (granted(now), now["deny"])
+    def _concerned(self, now: HeldPackages) -> Iterator[Unit]:
+        """Yield the units whose package is granted something else than when they ran."""
+        before = HeldPackages(self.workspace.project, self.before, self.build.session)
+        for unit in self.outcome.units:
+            folder = unit.package
+            was, will_be = before.of(folder), now.of(folder)
+            if (granted(was), was["deny"], before.consumers(folder)) != (
+                granted(will_be),
+                will_be["deny"],
+                now.consumers(folder),
+            ):
+                yield unit
+
+    def _built_again(
+        self,
+        policy: Policy,
+        packages: Collection[bytes],
+        known: frozenset[str],
+        at: tuple[int, int, Callable[[int, int, str], bool]],
+    ) -> list[Failure | None]:
+        """Build again, and look at what these packages do now."""
+        done, total, progress = at
+        said = bytearray()
+        build = SupervisedBuild(self.workspace.project, policy, "learning", on_output=said.extend)
+        result = _followed(build, lambda: progress(done, total, _BUILD))
+        if result is None:
+            return []
+        if result.finished.interrupted:
+            raise BuildpermError("the verifying build was interrupted")
+        held = HeldPackages(self.workspace.project, policy, build.session)
+        found: list[Failure | None] = []
+        for folder in sorted(packages):
+            package = held.of(folder)
+            accesses = combine(
+                fold(reader.read(unit.recording), held.members)
+                for unit in result.units
+                if unit.package == folder
+            )
+            missing = propose(package, accesses, held.consumers(folder))
+            new = tuple(proposal for proposal in missing if proposal.id not in known)
+            if new:
+                sentence = "needs more than what is granted so far"
+                found.append(Failure(package["crate"], package["version"], sentence, new))
+        broke = result.finished.exit_code != 0 and self.outcome.finished.exit_code == 0
+        if broke and not found:
+            package = held.of(min(packages))
+            sentence = f"makes Cargo fail: {_tail(said.decode('utf-8', 'replace'))}"
+            found.append(Failure(package["crate"], package["version"], sentence))
+        progress(total, total, _BUILD)
+        return found
 
     def _failure(
         self,
@@ -101,8 +169,34 @@ class Verification:
         if new:
             sentence = "needs more than what is granted so far"
         elif repeated.exit_code != 0 and (passed_before or not missing):
-            said = [encode(line.encode()) for line in repeated.output.splitlines() if line.strip()]
-            sentence = f"fails with exit code {repeated.exit_code}: " + " / ".join(said[-_TAIL:])
+            sentence = f"fails with exit code {repeated.exit_code}: {_tail(repeated.output)}"
         else:
             return None
         return Failure(package["crate"], package["version"], sentence, new)
+
+
+def _followed(
+    build: SupervisedBuild, is_awaited: Callable[[], bool]
+) -> SupervisedBuildResult | None:
+    """Run a build to its end; None once nobody waits for it any more.
+
+    The kernel ends Cargo with the thread that runs it, and the thread ends with the build.
+    """
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        running = pool.submit(build.run)
+        try:
+            while True:
+                if not is_awaited():
+                    return None
+                try:
+                    return running.result(timeout=_TICK_S)
+                except NotYetError:
+                    continue
+        finally:
+            if not running.done():
+                build.interrupt()
+
+
+def _tail(output: str) -> str:
+    said = [encode(line.encode()) for line in output.splitlines() if line.strip()]
+    return " / ".join(said[-_TAIL:])
