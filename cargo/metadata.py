@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from buildperm.cargo import lock
 from buildperm.errors import BuildpermError
 from buildperm.policy import revision
-from buildperm.policy.subject import Subject
+from buildperm.policy.role import SubjectKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -49,10 +49,10 @@ class Package:
         return revision.of_package(self.version, self.source)
 
     @property
-    def subjects(self) -> tuple[Subject, ...]:
+    def subjects(self) -> tuple[SubjectKind, ...]:
         """Return what of it is reviewed before it runs."""
-        scripts = (Subject.SCRIPT,) if self.build_scripts else ()
-        return scripts if self.macro_source is None else (*scripts, Subject.MACRO)
+        scripts = (SubjectKind.SCRIPT,) if self.build_scripts else ()
+        return scripts if self.macro_source is None else (*scripts, SubjectKind.MACRO)
 
     @property
     def folder(self) -> Path:

@@ -16,8 +16,8 @@ from buildperm.errors import BuildpermError
 from buildperm.policy import causes, compilation, removal_proposals
 from buildperm.policy.grants import HOLD, CrateGrants, Policy, parse_key
 from buildperm.policy.pending_review import Cause, Pending
+from buildperm.policy.role import SubjectKind, united
 from buildperm.policy.snapshots import previous
-from buildperm.policy.subject import Subject, united
 from buildperm.rules.pattern import absolute, locate
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _by_version(
 
 
 def _is_compiled(snapshot: Snapshot) -> bool:
-    return any(each.context.role.subject is Subject.COMPILE for each in snapshot.sightings)
+    return any(each.context.role.subject is SubjectKind.COMPILE for each in snapshot.sightings)
 
 
 def _is_there(crate: str, packages: Iterable[tuple[str, str, str]]) -> bool:
@@ -162,9 +162,9 @@ class _PendingSearch:
         self._ingredients = InputCollector(project.metadata, project.lock, self._places)
         members = (project.metadata.packages[each] for each in project.metadata.members)
         self._members = frozenset(self._keys.of(each)[0] for each in members)
-        self._subjects = {Subject.SCRIPT}
+        self._subjects = {SubjectKind.SCRIPT}
         if policy.compile in ("", HOLD):
-            self._subjects.add(Subject.MACRO)
+            self._subjects.add(SubjectKind.MACRO)
         # A key that has got a version since, or lost it, still means the same crate.
         self._snapshots = {
             (_without_version(crate), version): snapshot
@@ -197,7 +197,7 @@ class _PendingSearch:
             for package, crate, before, why in found
         )
 
-    def _subjects_of(self, package: Package) -> tuple[Subject, ...]:
+    def _subjects_of(self, package: Package) -> tuple[SubjectKind, ...]:
         return tuple(each for each in package.subjects if each in self._subjects)
 
     def _causes(
@@ -232,7 +232,9 @@ class _PendingSearch:
         for sighting in before.sightings:
             role = sighting.context.role
             if sighting.seen:
-                is_inside = role.subject is not Subject.MACRO or self._holds(grants, role.consumer)
+                is_inside = role.subject is not SubjectKind.MACRO or self._holds(
+                    grants, role.consumer
+                )
                 found.setdefault(is_inside, []).append(sighting)
         return found
 

@@ -7,8 +7,8 @@ import shlex
 from typing import TYPE_CHECKING
 
 from buildperm.cargo.inputs import InputCollector
+from buildperm.policy.role import SubjectKind
 from buildperm.policy.snapshot import Snapshot
-from buildperm.policy.subject import Subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -39,9 +39,9 @@ def take_snapshots(
         sources: The files that each package's script was compiled from, by manifest directory.
         complete: Cargo has built everything, so that what has no sightings takes no part.
     """
-    subjects = {Subject.SCRIPT}
+    subjects = {SubjectKind.SCRIPT}
     if "macros" in session:  # Else nobody has held them, nor seen what they do.
-        subjects.add(Subject.MACRO)
+        subjects.add(SubjectKind.MACRO)
     words = shlex.join(project.arguments.words)
     ingredients = InputCollector(project.metadata, project.lock, session["places"])
     everything = project.metadata.packages.values()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from buildperm.policy.kinds import Kind
-from buildperm.policy.subject import SCRIPT_ALONE, Role
+from buildperm.policy.role import SCRIPT_ALONE, Role
 
 
 class Outcome(StrEnum):

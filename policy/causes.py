@@ -8,10 +8,10 @@ from dataclasses import replace
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.pending_review import Cause
+from buildperm.policy.role import SCRIPT_ALONE, Role, SubjectKind
 from buildperm.policy.rule import Rule
 from buildperm.policy.sensitivity import why_sensitive
 from buildperm.policy.snapshot import Inputs, SeenAccess, Snapshot
-from buildperm.policy.subject import SCRIPT_ALONE, Role, Subject
 from buildperm.policy.undecided_accesses import undecided
 from buildperm.printable import printable
 from buildperm.rules import address, directive
@@ -25,7 +25,7 @@ _COMMIT_SHOWN = 9  # Digits, as git shows it.
 
 
 def from_version(
-    before: Snapshot | None, version: str, subjects: Collection[Subject] = (Subject.SCRIPT,)
+    before: Snapshot | None, version: str, subjects: Collection[SubjectKind] = (SubjectKind.SCRIPT,)
 ) -> Causes:
     """Tell whether this version differs from the one that was reviewed last, if any was.
 

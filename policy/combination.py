@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
-from buildperm.policy.subject import united
+from buildperm.policy.role import united
 
 CHAINS_MOST = 5
 """How many process chains an access keeps."""

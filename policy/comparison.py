@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from buildperm.policy.role import SubjectKind
 from buildperm.policy.snapshot import SeenAccess
-from buildperm.policy.subject import Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,4 +31,4 @@ class Comparison:
     same: tuple[SeenAccess, ...]
     sources: tuple[SourceChange, ...] = ()  # Only the files that differ.
     without_sources: str = ""  # Why they cannot be compared; empty if they can.
-    subjects: tuple[Subject, ...] = (Subject.SCRIPT,)  # What of it ran now; never empty.
+    subjects: tuple[SubjectKind, ...] = (SubjectKind.SCRIPT,)  # What of it ran now; never empty.

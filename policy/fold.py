@@ -18,8 +18,8 @@ from buildperm.policy import risk
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.pattern_set import PatternSet
+from buildperm.policy.role import NOBODY, OF_SCRIPT, Role, SubjectKind
 from buildperm.policy.sensitivity import STEERS, why_sensitive
-from buildperm.policy.subject import NOBODY, OF_SCRIPT, Role, Subject
 from buildperm.rules import baseline, directive, sensitive, tier
 from buildperm.rules.containment import contained
 from buildperm.rules.pattern import locate, nearest, which
@@ -81,14 +81,14 @@ def fold(recording: Recording, members: Collection[str] = ()) -> list[Access]:
 
 def role_of(header: Header) -> Role:
     """Return what of its crate a recording is of, and for whom."""
-    return Role(Subject(header.subject), header.consumer.crate if header.consumer else "")
+    return Role(SubjectKind(header.subject), header.consumer.crate if header.consumer else "")
 
 
 class _EventFolding:
     def __init__(self, recording: Recording, role: Role, members: Collection[str]) -> None:
         header = recording.header
         self._role = role
-        is_inside = role.subject is not Subject.MACRO or role.consumer in members
+        is_inside = role.subject is not SubjectKind.MACRO or role.consumer in members
         self._outside = "" if is_inside else role.consumer or NOBODY
         self._places = header.places
         self._foreign = frozenset(header.foreign)

@@ -14,9 +14,9 @@ from buildperm.errors import BuildpermError
 from buildperm.policy import lock_reader
 from buildperm.policy.lock_reader import FORMAT, is_digest, short
 from buildperm.policy.replacement import replace_file
+from buildperm.policy.role import SubjectKind
 from buildperm.policy.snapshot import Snapshot, SnapshotRun
 from buildperm.policy.string_list import WIDTH
-from buildperm.policy.subject import Subject
 from buildperm.policy.version import sort_key
 from buildperm.printable import is_storable, printable
 
@@ -155,12 +155,12 @@ def _run(sighting: SnapshotRun) -> list[str]:
     context = sighting.context
     role = context.role
     told = {
-        "subject": "" if role.subject is Subject.SCRIPT else str(role.subject),
+        "subject": "" if role.subject is SubjectKind.SCRIPT else str(role.subject),
         "consumer": role.consumer,
         "target": context.target,
         "profile": context.profile,
     }
-    if role.subject is Subject.SCRIPT and not (context.target and context.profile):
+    if role.subject is SubjectKind.SCRIPT and not (context.target and context.profile):
         raise ValueError("a run of a build script has a target and a profile")
     return [
         "[[script.run]]",

@@ -22,8 +22,8 @@ from buildperm.policy.grants import parse_key
 from buildperm.policy.kinds import Kind
 from buildperm.policy.manifest import BOM
 from buildperm.policy.manifest_reader import dotted, kind_of
+from buildperm.policy.role import Role, SubjectKind
 from buildperm.policy.snapshot import Context, Inputs, SeenAccess, Snapshot, SnapshotRun
-from buildperm.policy.subject import Role, Subject
 from buildperm.policy.toml_statement import Path as Keys
 from buildperm.policy.toml_statement import layout
 from buildperm.printable import is_storable, printable
@@ -191,7 +191,7 @@ class _LockReader:
     def sighting(self, table: dict[str, Any], where: Keys) -> SnapshotRun:
         """Read one `[[script.run]]`."""
         role = self.role(table, where)
-        is_script = role.subject is Subject.SCRIPT
+        is_script = role.subject is SubjectKind.SCRIPT
         self.check_keys(table, where, (*(_RUN_PLACE if is_script else ()), *_RUN_NEEDED), _RUN)
         context = Context(
             self.string(table, where, "target", None if is_script else ""),
@@ -210,13 +210,13 @@ class _LockReader:
 
     def role(self, table: dict[str, Any], where: Keys) -> Role:
         """Return what of the crate a run is of, and for whom: a build script if nothing is said."""
-        said = self.string(table, where, "subject", str(Subject.SCRIPT))
-        if said not in tuple(map(str, Subject)):
-            self.fail((*where, "subject"), f"`{said}` is none of {', '.join(Subject)}")
-        subject = Subject(said)
+        said = self.string(table, where, "subject", str(SubjectKind.SCRIPT))
+        if said not in tuple(map(str, SubjectKind)):
+            self.fail((*where, "subject"), f"`{said}` is none of {', '.join(SubjectKind)}")
+        subject = SubjectKind(said)
         if "consumer" not in table:
             return Role(subject)
-        if subject is not Subject.MACRO:
+        if subject is not SubjectKind.MACRO:
             self.fail((*where, "consumer"), "only macros have a consumer")
         return Role(subject, self.key(table, where, "consumer"))
 

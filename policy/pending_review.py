@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from buildperm.policy.subject import Subject
+from buildperm.policy.role import SubjectKind
 
 
 class Cause(StrEnum):
@@ -35,7 +35,7 @@ class Pending:
     before: str  # The version that was reviewed last; empty if there is none.
     way: tuple[str, ...]  # How the crate got into the graph, from a workspace member on.
     causes: tuple[tuple[Cause, str], ...]  # Each with a sentence in notation; never empty.
-    subjects: tuple[Subject, ...] = (Subject.SCRIPT,)  # What it has.
+    subjects: tuple[SubjectKind, ...] = (SubjectKind.SCRIPT,)  # What it has.
 
     @property
     def is_new(self) -> bool:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 from buildperm.policy.access import Access
+from buildperm.policy.role import Role, named, united
 from buildperm.policy.rule import Rule
-from buildperm.policy.subject import Role, named, united
 
 
 class Risk(IntEnum):

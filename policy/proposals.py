@@ -17,8 +17,8 @@ from buildperm.policy.kinds import GRANTABLE, Kind
 from buildperm.policy.presets import Preset
 from buildperm.policy.proposal import Choice, Proposal, Risk, proposal_id
 from buildperm.policy.risk_combinations import combinations
+from buildperm.policy.role import NOBODY
 from buildperm.policy.rule import Rule
-from buildperm.policy.subject import NOBODY
 from buildperm.policy.undecided_accesses import undecided
 from buildperm.rules import address
 from buildperm.rules.pattern import matches

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from buildperm.policy.access import Outcome
 from buildperm.policy.kinds import Kind
-from buildperm.policy.subject import OF_SCRIPT, Role
+from buildperm.policy.role import OF_SCRIPT, Role
 
 
 @dataclass(frozen=True, slots=True, order=True)

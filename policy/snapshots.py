@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from buildperm.policy.access import Access
+from buildperm.policy.role import Role, SubjectKind
 from buildperm.policy.runtime_table import strength
 from buildperm.policy.snapshot import Context, SeenAccess, Snapshot, SnapshotRun
-from buildperm.policy.subject import Role, Subject
 from buildperm.policy.undecided_accesses import is_settled
 from buildperm.policy.version import sort_key
 
@@ -94,7 +94,7 @@ def _condensed(sightings: Iterable[SnapshotRun]) -> tuple[SnapshotRun, ...]:
     """Put together the runs of macros in which nothing was seen: hundreds of crates may use one."""
     return by_context(
         sighting
-        if sighting.seen or sighting.context.role.subject is not Subject.MACRO
+        if sighting.seen or sighting.context.role.subject is not SubjectKind.MACRO
         else replace(sighting, context=_for_anybody(sighting.context))
         for sighting in sightings
     )
@@ -102,9 +102,9 @@ def _condensed(sightings: Iterable[SnapshotRun]) -> tuple[SnapshotRun, ...]:
 
 def _for_anybody(context: Context) -> Context:
     """Return the context under which macros are kept that did nothing for a consumer."""
-    if context.role.subject is not Subject.MACRO:
+    if context.role.subject is not SubjectKind.MACRO:
         return context
-    return replace(context, features=(), role=Role(Subject.MACRO))
+    return replace(context, features=(), role=Role(SubjectKind.MACRO))
 
 
 def compare(previous: Snapshot | None, now: Snapshot) -> SnapshotDifference:

@@ -8,8 +8,8 @@ from buildperm.policy.access import Access, Outcome
 from buildperm.policy.baseline_patterns import ALLOWED, HABITS, NOT_OWN
 from buildperm.policy.coverage import Coverage, GrantCoverage
 from buildperm.policy.kinds import Kind, Syntax
+from buildperm.policy.role import SCRIPT_ALONE
 from buildperm.policy.rule import Rule
-from buildperm.policy.subject import SCRIPT_ALONE
 from buildperm.rules import baseline, keyfiles
 from buildperm.rules.variables import is_baseline
 

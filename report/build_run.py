@@ -8,8 +8,8 @@ from buildperm.policy.access import Access, Outcome
 from buildperm.policy.compilation import WithheldRule
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Proposal
+from buildperm.policy.role import SCRIPT_ALONE, Role, SubjectKind, named
 from buildperm.policy.rule import Rule
-from buildperm.policy.subject import SCRIPT_ALONE, Role, Subject, named
 from buildperm.policy.undecided_accesses import is_settled
 
 _TOGETHER = (Kind.NET, Kind.SYSTEM)  # Judged beside what else a script does, even where they fail.
@@ -67,7 +67,7 @@ class ScriptRun:
     roles: tuple[Role, ...] = SCRIPT_ALONE  # What of it ran, and for whom; sorted.
 
     @property
-    def subjects(self) -> tuple[Subject, ...]:
+    def subjects(self) -> tuple[SubjectKind, ...]:
         """What of it ran."""
         return tuple(dict.fromkeys(role.subject for role in self.roles))
 

@@ -10,7 +10,7 @@ from itertools import groupby
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Choice, Proposal, Risk
-from buildperm.policy.subject import SCRIPT_ALONE, Subject
+from buildperm.policy.role import SCRIPT_ALONE, SubjectKind
 from buildperm.policy.undecided_accesses import is_settled
 from buildperm.printable import log_line, printable
 from buildperm.report.build_run import BuildRun, ScriptRun
@@ -215,10 +215,10 @@ def table(rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
 def tally(scripts: Iterable[ScriptRun]) -> str:
     """Count what ran: `1 build script`, `12 build scripts and 87 procedural macros`."""
     ran = list(scripts)
-    scripts_ran = sum(Subject.SCRIPT in each.subjects for each in ran)
+    scripts_ran = sum(SubjectKind.SCRIPT in each.subjects for each in ran)
     counts = [count(scripts_ran, "build script")] if scripts_ran or not ran else []
-    macros = sum(Subject.MACRO in each.subjects for each in ran)
-    compiled = sum(each.subjects == (Subject.COMPILE,) for each in ran)
+    macros = sum(SubjectKind.MACRO in each.subjects for each in ran)
+    compiled = sum(each.subjects == (SubjectKind.COMPILE,) for each in ran)
     counts += [count(macros, "procedural macro")] if macros else []
     counts += [count(compiled, "compilation")] if compiled else []
     return f"{', '.join(counts[:-1])} and {counts[-1]}" if len(counts) > 1 else counts[0]
@@ -227,7 +227,7 @@ def tally(scripts: Iterable[ScriptRun]) -> str:
 def is_quiet_macro(script: ScriptRun) -> bool:
     """Tell whether a crate's macros ran, nothing else of it, and there is nothing to tell."""
     ended_well = not (script.failed or script.failure or script.dropped)
-    return script.subjects == (Subject.MACRO,) and ended_well and not script.findings
+    return script.subjects == (SubjectKind.MACRO,) and ended_well and not script.findings
 
 
 def summary(scripts: Iterable[ScriptRun]) -> Iterator[str]:

@@ -19,8 +19,8 @@ from buildperm.policy.compilation import WithheldRule
 from buildperm.policy.fold import fold, role_of
 from buildperm.policy.kinds import GRANTABLE, Kind
 from buildperm.policy.proposal import Proposal
+from buildperm.policy.role import SCRIPT_ALONE, united
 from buildperm.policy.rule import Rule
-from buildperm.policy.subject import SCRIPT_ALONE, united
 from buildperm.policy.undecided_accesses import unopened
 from buildperm.report.build_run import IneffectiveGrant, ScriptRun
 from buildperm.rules.pattern import locate

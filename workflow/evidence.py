@@ -19,9 +19,9 @@ from buildperm.policy.combination import combine
 from buildperm.policy.fold import fold
 from buildperm.policy.grants import parse_key
 from buildperm.policy.kinds import Kind
+from buildperm.policy.role import OF_SCRIPT, Role, SubjectKind, role_text
 from buildperm.policy.sensitivity import why_sensitive
 from buildperm.policy.snapshot import Context, SeenAccess, Snapshot, SnapshotRun
-from buildperm.policy.subject import OF_SCRIPT, Role, Subject, role_text
 from buildperm.report.text import count
 from buildperm.rules.pattern import locate
 from buildperm.tracer.notation import decode
@@ -238,8 +238,8 @@ def _header(path: Path) -> _RecordingHeader:
     try:
         said: Any = json.loads(line)
         places = {token: decode(place) for token, place in said["places"].items()}
-        role = Role(Subject(said.get("subject", Subject.SCRIPT)))
-        if role.subject is Subject.MACRO:
+        role = Role(SubjectKind(said.get("subject", SubjectKind.SCRIPT)))
+        if role.subject is SubjectKind.MACRO:
             role = replace(role, consumer=str(said["consumer"]["crate"]))
         directory = locate(places.pop("MANIFEST_DIR"), places)
         identity = (
@@ -261,7 +261,7 @@ def _is_of(header: _RecordingHeader, script: FoundScript) -> bool:
     now = package.name, package.version, package.source, script.checksum
     # Several packages without a source may share a name and a version.
     is_here = header.directory == script.directory
-    if header.context.role.subject is Subject.MACRO:
+    if header.context.role.subject is SubjectKind.MACRO:
         is_here = _without_version(header.crate) == _without_version(script.key)
     return header.identity == now and bool(package.source or is_here)
 

@@ -14,7 +14,7 @@ from buildperm.policy.grants import Policy
 from buildperm.policy.pending_review import Pending
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.review_state import Review
-from buildperm.policy.subject import Subject
+from buildperm.policy.role import SubjectKind
 from buildperm.presentation import console
 from buildperm.presentation.front_end import Failure, FrontEnd, ReviewEnd, ReviewSession
 from buildperm.printable import log_text
@@ -279,5 +279,7 @@ def _what_stopped(recorded: RecordingRound) -> str:
     if any(script.run.failed for script in recorded.scripts):
         return "A build script"
     refused = (script for script in recorded.scripts if script.run.findings)
-    others = any(role.subject is not Subject.SCRIPT for each in refused for role in each.run.roles)
+    others = any(
+        role.subject is not SubjectKind.SCRIPT for each in refused for role in each.run.roles
+    )
     return "Cargo" if recorded.exit_code and others else ""

@@ -21,9 +21,9 @@ from buildperm.policy.combination import combine, stable
 from buildperm.policy.fold import fold, role_of
 from buildperm.policy.grants import Policy
 from buildperm.policy.proposal import Proposal
+from buildperm.policy.role import SubjectKind
 from buildperm.policy.snapshot import Context, Snapshot, SnapshotRun
 from buildperm.policy.snapshots import by_context, seen
-from buildperm.policy.subject import Subject
 from buildperm.presentation.build_progress import BuildProgress
 from buildperm.report.build_run import ScriptRun
 from buildperm.tracer.notation import encode
@@ -148,7 +148,7 @@ class _RoundBuilder:
                 unit.target, unit.profile, unit.features, role_of(recordings[0].header)
             )
             sighting = SnapshotRun(context, session["runtime"], seen(accesses))
-            if sighting.seen or context.role.subject is not Subject.COMPILE:
+            if sighting.seen or context.role.subject is not SubjectKind.COMPILE:
                 sightings.setdefault(unit.package, []).append(sighting)
             self._recordings.setdefault(crate, []).extend(recordings)
             self._accesses.setdefault(crate, []).append(accesses)
@@ -234,7 +234,7 @@ def _repeat(
     Raises:
         BuildpermError: One of these runs left no recording, so nobody knows what it did.
     """
-    units = [unit for unit in outcome.units if unit.subject == Subject.SCRIPT]
+    units = [unit for unit in outcome.units if unit.subject == SubjectKind.SCRIPT]
     if not units:
         return {}
     tell(f"Running {len(units)} build scripts again, {times} times each.")

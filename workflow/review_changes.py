@@ -16,9 +16,9 @@ from buildperm.policy.merging import is_settled
 from buildperm.policy.pending_review import Pending
 from buildperm.policy.proposal import Proposal, Reason
 from buildperm.policy.review_state import Review
+from buildperm.policy.role import SubjectKind
 from buildperm.policy.snapshot import SeenAccess, Snapshot
 from buildperm.policy.snapshots import compare, previous
-from buildperm.policy.subject import Subject
 from buildperm.policy.version import sort_key
 from buildperm.workflow.build_outcome import granted, propose, rules
 from buildperm.workflow.recording_round import CrateVersion, RecordedScript, RecordingRound
@@ -44,13 +44,15 @@ class ReviewChanges:
         removals = self._removals()
         for crate, snapshot in self.recorded.snapshots.items():
             # There are many macros, and most of them are not used in any one build.
-            has_script = crate in self.pending and Subject.SCRIPT in self.pending[crate].subjects
+            has_script = (
+                crate in self.pending and SubjectKind.SCRIPT in self.pending[crate].subjects
+            )
             if has_script and not snapshot.sightings and not self.is_first:
                 yield reasons.unrun(*crate, self.pending[crate].way, snapshot.commands)
         for script in self.ordered():
             yield from script.run.findings
             # Hardly a macro does anything, so those that do nothing are only counted.
-            has_script = Subject.SCRIPT in script.run.subjects
+            has_script = SubjectKind.SCRIPT in script.run.subjects
             if self.is_new(script) and not script.run.findings and has_script:
                 yield reasons.newcomer(*script.crate, script.run.way)
             yield from self._covered(script)

@@ -19,7 +19,7 @@ from buildperm.policy.combination import combine
 from buildperm.policy.fold import fold
 from buildperm.policy.grants import Policy
 from buildperm.policy.proposal import Proposal
-from buildperm.policy.subject import Subject
+from buildperm.policy.role import SubjectKind
 from buildperm.presentation.front_end import Failure
 from buildperm.supervisor import session as sessions
 from buildperm.tracer.notation import encode
@@ -70,8 +70,8 @@ class Verification:
         session = sessions.load(os.fsencode(path))
         held = HeldPackages(self.workspace.project, policy, session)
         concerned = list(self._concerned(held))
-        scripts = [unit for unit in concerned if unit.subject == Subject.SCRIPT]
-        others = {unit.package for unit in concerned if unit.subject != Subject.SCRIPT}
+        scripts = [unit for unit in concerned if unit.subject == SubjectKind.SCRIPT]
+        others = {unit.package for unit in concerned if unit.subject != SubjectKind.SCRIPT}
         reruns = [self.build.rerun(unit, path) for unit in scripts]
         total = len(reruns) + bool(others)
         repeated: dict[int, RerunResult] = {}

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from buildperm.policy.access import Outcome
 from buildperm.policy.kinds import Kind
+from buildperm.policy.role import Role, SubjectKind
 from buildperm.policy.snapshot import Context, Inputs, SeenAccess, Snapshot, SnapshotRun
-from buildperm.policy.subject import Role, Subject
 from buildperm.tracer.notation import encode
 
 HOSTILE = [
@@ -43,10 +43,10 @@ roles = st.sampled_from(
     [
         Role(),
         Role(),
-        Role(Subject.COMPILE),
-        Role(Subject.MACRO),
-        Role(Subject.MACRO, "api"),
-        Role(Subject.MACRO, "git+https://example.org/a?b=c%20d#web@0.1"),
+        Role(SubjectKind.COMPILE),
+        Role(SubjectKind.MACRO),
+        Role(SubjectKind.MACRO, "api"),
+        Role(SubjectKind.MACRO, "git+https://example.org/a?b=c%20d#web@0.1"),
     ]
 )
 contexts = st.builds(
@@ -62,7 +62,7 @@ def is_condensed(sighting: SnapshotRun) -> bool:
     """Tell whether nothing would be put together with it: macros that did nothing are."""
     context = sighting.context
     is_of_nobody = not context.role.consumer and not context.features
-    return context.role.subject is not Subject.MACRO or bool(sighting.seen) or is_of_nobody
+    return context.role.subject is not SubjectKind.MACRO or bool(sighting.seen) or is_of_nobody
 
 
 def sightings(seen: st.SearchStrategy[SeenAccess]) -> st.SearchStrategy[tuple[SnapshotRun, ...]]:

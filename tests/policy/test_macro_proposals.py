@@ -16,8 +16,8 @@ from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Risk
 from buildperm.policy.proposals import propose
 from buildperm.policy.review_state import Review
+from buildperm.policy.role import Role, SubjectKind, named
 from buildperm.policy.rule import Rule
-from buildperm.policy.subject import Role, Subject, named
 from tests.policy.macro_recordings import connects, reads, record, writes
 
 MEMBERS = ("api", "web")
@@ -38,7 +38,7 @@ def test_a_macro_says_for_whom_it_did_something(tmp_path: Path) -> None:
 
     assert (read.kind, read.target) == (RULE.kind, RULE.pattern)
     assert (net.kind, net.target, net.outcome) == (Kind.NET, "127.0.0.1:5432", Outcome.REFUSED)
-    assert read.roles == (Role(Subject.MACRO, "api"),)
+    assert read.roles == (Role(SubjectKind.MACRO, "api"),)
     assert read.chains == (("procedural macro for api",),)
     assert read.outside == ""
     (proposal, *_) = propose(SQLX, "0.8.0", [read])
@@ -156,18 +156,18 @@ def test_what_the_compiler_was_refused_is_its_crates(tmp_path: Path) -> None:
     [
         ((), "a 1.0.0"),
         ((Role(),), "a 1.0.0"),
-        ((Role(Subject.COMPILE),), "compiling a 1.0.0"),
-        ((Role(Subject.MACRO, "b"),), "a 1.0.0 (procedural macro, for crate b)"),
+        ((Role(SubjectKind.COMPILE),), "compiling a 1.0.0"),
+        ((Role(SubjectKind.MACRO, "b"),), "a 1.0.0 (procedural macro, for crate b)"),
         (
-            (Role(), Role(Subject.MACRO, "b"), Role(Subject.COMPILE)),
+            (Role(), Role(SubjectKind.MACRO, "b"), Role(SubjectKind.COMPILE)),
             "a 1.0.0 (build script; procedural macro, for crate b; compiler)",
         ),
         (
-            tuple(Role(Subject.MACRO, name) for name in "edcba"),
+            tuple(Role(SubjectKind.MACRO, name) for name in "edcba"),
             "a 1.0.0 (procedural macro, for crates a, b, c and 2 more)",
         ),
         (
-            (Role(Subject.MACRO, "git+https://x/\x1b[2J#y"),),
+            (Role(SubjectKind.MACRO, "git+https://x/\x1b[2J#y"),),
             "a 1.0.0 (procedural macro, for crate git+https://x/%1B%5B2J#y)",
         ),
     ],

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
+from buildperm.policy.role import Role, SubjectKind
 from buildperm.policy.snapshot import Context, SeenAccess, Snapshot, SnapshotRun
 from buildperm.policy.snapshots import compare, previous, seen, updated
-from buildperm.policy.subject import Role, Subject
 from tests.policy import snapshot_strategies
 from tests.policy.snapshot_strategies import OTHER, SAME, related
 
@@ -269,7 +269,7 @@ def test_a_version_that_is_gone_stays_just_as_long_as_it_is_needed(
 
 
 def macro_run(consumer: str, *seen: SeenAccess, features: tuple[str, ...] = ()) -> SnapshotRun:
-    role = Role(Subject.MACRO, consumer)
+    role = Role(SubjectKind.MACRO, consumer)
     return SnapshotRun(Context("t", "", features, role), "portable", frozenset(seen))
 
 

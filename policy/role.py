@@ -12,7 +12,7 @@ from buildperm.tracer.notation import encode
 _NAMED_MOST = 3  # Consumers; the rest is counted.
 
 
-class Subject(StrEnum):
+class SubjectKind(StrEnum):
     """What of a crate ran; each of them is held, recorded and asked about."""
 
     SCRIPT = recording_format.SCRIPT
@@ -26,9 +26,9 @@ class Subject(StrEnum):
 
 
 _NOUNS = {
-    Subject.SCRIPT: "build script",
-    Subject.MACRO: "procedural macro",
-    Subject.COMPILE: "compiler",
+    SubjectKind.SCRIPT: "build script",
+    SubjectKind.MACRO: "procedural macro",
+    SubjectKind.COMPILE: "compiler",
 }
 
 
@@ -36,7 +36,7 @@ _NOUNS = {
 class Role:
     """What of a crate did something, and for whom."""
 
-    subject: Subject = Subject.SCRIPT
+    subject: SubjectKind = SubjectKind.SCRIPT
     consumer: str = ""  # Key of the crate that a macro was expanded in.
 
     def __str__(self) -> str:
@@ -64,7 +64,7 @@ def named(crate: str, version: str, roles: Iterable[Role]) -> str:
     """Name who did something: `a 1.0.0`, `a 1.0.0 (procedural macro, for crate b)`."""
     who = f"{crate} {version}".rstrip()
     found = united(roles)
-    if {role.subject for role in found} == {Subject.COMPILE}:
+    if {role.subject for role in found} == {SubjectKind.COMPILE}:
         return f"compiling {who}"
     told = role_text(found)
     return f"{who} ({told})" if told else who
@@ -79,7 +79,7 @@ def role_text(roles: Iterable[Role]) -> str:
     if not found or found == SCRIPT_ALONE:
         return ""
     parts = []
-    for subject in Subject:
+    for subject in SubjectKind:
         theirs = [role for role in found if role.subject is subject]
         if theirs:
             consumers = consumers_text([role.consumer for role in theirs if role.consumer])
