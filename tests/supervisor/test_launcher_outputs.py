@@ -1,0 +1,149 @@
+"""What a held call may write: its own outputs among those of others, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.command import environment
+from tests.programs import CHILDREN
+from tests.supervisor.held_calls import HeldCalls, compiled
+
+PROGRAM = CHILDREN / "pokes_at_outputs.py"
+STEM = "mine-0123456789abcdef"
+# What fails for another reason where nothing holds it.
+ELSEWHERE = {"reaches the launcher": "EFAULT"}
+if os.geteuid():
+    ELSEWHERE["changes an owner"] = "EPERM"
+
+
+@pytest.fixture(scope="session")
+def launcher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compiled(tmp_path_factory.mktemp("launcher"))
+
+
+@dataclass(frozen=True, slots=True)
+class Poked:
+    """A target directory of several crates, and what lies outside of it."""
+
+    calls: HeldCalls
+    outside: Path
+    port: int
+
+    @property
+    def out(self) -> Path:
+        return self.calls.target / "debug" / "deps"
+
+    def lay_out(self) -> None:
+        for folder in (self.calls.target, self.outside):
+            shutil.rmtree(folder, ignore_errors=True)
+        for name, text in {
+            "debug/deps/libother-fedcba9876543210.rlib": "other's",
+            "debug/deps/other-fedcba9876543210.d": "other's",
+            "debug/incremental/other-1/s/x.o": "other's",
+            "debug/.fingerprint/other-1/lib-other": "other's",
+            "buildperm-compile/other/unit": "other's",
+        }.items():
+            path = self.calls.target / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        self.outside.mkdir()
+        (self.outside / "file").write_text("secret")
+        shutil.copy("/bin/true", self.outside / "tool")
+        self.calls.prepare({self.calls.folder: "mine"})
+
+    def words(self, attempts: str) -> list[str]:
+        return [
+            *(sys.executable, str(PROGRAM), attempts, "--crate-name", "mine", "--emit=link"),
+            *("-C", f"extra-filename={STEM.removeprefix('mine')}", "-C", "debuginfo=2"),
+            *("-L", f"dependency={self.out}", "--out-dir", str(self.out), str(self.outside)),
+        ]
+
+    def held(self, attempts: str = "") -> dict[str, str]:
+        return said(self.calls.call(*self.words(attempts), extra=self.environment))
+
+    def unheld(self, attempts: str) -> dict[str, str]:
+        temporary = self.calls.target / "tmp"
+        temporary.mkdir()
+        return said(
+            subprocess.run(
+                self.words(attempts),
+                cwd=self.calls.folder,
+                env=environment(self.environment | {"TMPDIR": str(temporary)}),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"PORT": str(self.port), "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def left(self) -> dict[str, bytes]:
+        """Return all files but the call's own outputs, and what the launcher keeps of it."""
+        return {
+            str(path): path.read_bytes()
+            for top in (self.calls.target, self.outside)
+            for path in top.rglob("*")
+            if path.is_file() and not path.name.startswith((STEM, f"lib{STEM}"))
+            if f"%{STEM}" not in str(path)
+        }
+
+
+def said(told: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    assert told.returncode == 0, told.stderr
+    return dict(line.split(": ") for line in told.stdout.splitlines())
+
+
+@pytest.fixture
+def poked(launcher: Path, tmp_path: Path) -> Iterator[Poked]:
+    folder = tmp_path / "package"
+    folder.mkdir()
+    calls = HeldCalls(launcher, folder, tmp_path / "target", globals=[f"r {PROGRAM}"])
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        made = Poked(calls, tmp_path / "outside", server.getsockname()[1])
+        made.lay_out()
+        yield made
+
+
+def test_nothing_of_others_is_touched(poked: Poked) -> None:
+    before = poked.left()
+
+    results = poked.held()
+
+    assert len(results) >= 40
+    assert {name for name, result in results.items() if result == "done"} == set()
+    assert poked.left() == before
+    assert not [path for path in poked.out.iterdir() if path.is_symlink()]
+    own = poked.out / f"{STEM}.o"
+    assert not own.exists() or own.stat().st_mode & 0o7000 == 0
+
+
+def test_each_attempt_succeeds_where_nothing_holds_it(poked: Poked) -> None:
+    attempts = list(poked.held())
+    results = {}
+    for attempt in attempts:
+        poked.lay_out()
+        (poked.out / f"{STEM}.o").touch()
+        results |= poked.unheld(attempt)
+
+    assert results == {name: ELSEWHERE.get(name, "done") for name in attempts}
+
+
+def test_its_own_outputs_are_its_own(poked: Poked) -> None:
+    before = poked.left()
+
+    results = poked.held("own")
+
+    assert set(results.values()) == {"done"}, results
+    assert (poked.out / f"lib{STEM}.rlib").read_bytes() == b"planted"
+    assert poked.left() == before
