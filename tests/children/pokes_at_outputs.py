@@ -91,7 +91,7 @@ def through_temporary_link():
 
 
 def swapped():
-    """A folder that rustc makes, replaced by a link to another one."""
+    """Replace a folder that rustc makes by a link to another one."""
     made = out / "rmetaAbCdEf"
     os.mkdir(made)
     try:
@@ -113,7 +113,7 @@ def climbs():
 
 
 def works_in_folder():
-    """As rustc does when it makes an archive or has a program linked."""
+    """Do as rustc does when it makes an archive or has a program linked."""
     made = out / ".tmpAbCdEf.temp-archive"
     os.mkdir(made)
     os.mkdir(made / "inner")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -25,6 +26,8 @@ _READ = (
     *("/proc/meminfo", "/sys/devices/system/cpu", "/sys/fs/cgroup"),
     *("/proc/sys/vm/overcommit_memory", "/sys/kernel/mm/transparent_hugepage"),
 )
+
+_RANDOM = re.compile("(?<=/rmeta)[A-Za-z0-9]{6}(?=/)")  # Kept by `-Csave-temps`.
 
 
 def sources() -> list[Path]:
@@ -144,11 +147,12 @@ class HeldCalls:
     def outputs(self) -> dict[str, bytes]:
         """Return what compiling has left in the target directory."""
         return {
-            str(path.relative_to(self.target)): path.read_bytes()
+            _RANDOM.sub("", str(path.relative_to(self.target))): path.read_bytes()
             for path in sorted(self.target.rglob("*"))
             if path.is_file() and not path.relative_to(self.target).parts[0].startswith("buildperm")
             if "incremental" not in path.parts and ".fingerprint" not in path.parts
             if path.suffix not in {".json", ".TAG"} and not path.name.startswith(".")
+            if path.suffix != ".d" or path.parent.name == "deps"  # Cargo's own change their order.
         }
 
     def _wrapper(self, name: str, *compiler: str) -> Path:

@@ -130,7 +130,7 @@ def test_nothing_of_others_is_touched(poked: Poked) -> None:
 
 def test_each_attempt_succeeds_where_nothing_holds_it(poked: Poked) -> None:
     attempts = list(poked.held())
-    results = {}
+    results: dict[str, str] = {}
     for attempt in attempts:
         poked.lay_out()
         (poked.out / f"{STEM}.o").touch()
