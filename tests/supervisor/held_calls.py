@@ -27,7 +27,7 @@ _READ = (
     *("/proc/sys/vm/overcommit_memory", "/sys/kernel/mm/transparent_hugepage"),
 )
 
-_RANDOM = re.compile("(?<=/rmeta)[A-Za-z0-9]{6}(?=/)")  # Kept by `-Csave-temps`.
+_RANDOM = re.compile("(?<=/rmeta|/rustc)[A-Za-z0-9]{6}(?=/)")  # Kept by `-Csave-temps`.
 
 
 def sources() -> list[Path]:
