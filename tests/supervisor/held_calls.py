@@ -146,14 +146,19 @@ class HeldCalls:
 
     def outputs(self) -> dict[str, bytes]:
         """Return what compiling has left in the target directory."""
-        return {
-            _RANDOM.sub("", str(path.relative_to(self.target))): path.read_bytes()
-            for path in sorted(self.target.rglob("*"))
-            if path.is_file() and not path.relative_to(self.target).parts[0].startswith("buildperm")
-            if "incremental" not in path.parts and ".fingerprint" not in path.parts
-            if path.suffix not in {".json", ".TAG"} and not path.name.startswith(".")
-            if path.suffix != ".d" or path.parent.name == "deps"  # Cargo's own change their order.
-        }
+        found: dict[str, list[bytes]] = {}
+        for path in self.target.rglob("*"):
+            name = path.relative_to(self.target)
+            if not path.is_file() or name.parts[0].startswith("buildperm"):
+                continue
+            if path.suffix in {".json", ".TAG"} or path.name.startswith("."):
+                continue
+            if not {"incremental", ".fingerprint"}.isdisjoint(name.parts):
+                continue
+            if path.suffix == ".d" and path.parent.name != "deps":
+                continue  # Cargo's own change their order.
+            found.setdefault(_RANDOM.sub("", str(name)), []).append(path.read_bytes())
+        return {name: b"".join(sorted(texts)) for name, texts in found.items()}
 
     def _wrapper(self, name: str, *compiler: str) -> Path:
         path = self.target / f"buildperm-{name}"
