@@ -28,7 +28,7 @@ _TIMEOUT_S = 60
 _BARE, _POINTER, _FUNCTION = 0, 1, 2  # As `enum layout` in bridge.h.
 _FIRST_MINOR = {_BARE: 98, _POINTER: 83, _FUNCTION: 0}  # Of Rust 1: what is tried first.
 _MINOR = re.compile(r"^release: 1\.(\d+)", re.MULTILINE)
-_KEPT_VERSION = 1
+_PANICKED = "buildperm_probe_panics"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,16 @@ class MacroInterface:
 def layout(rustc: Path, programs: NativePrograms) -> MacroInterface:
     """Say where macros of `rustc` can run; where anything is in doubt, in the confined rustc.
 
-    What was found is kept beside the programs, for this very rustc.
+    That they can be hosted is kept beside the programs, for this very rustc.
 
     Args:
         rustc: The compiler itself, not the stand-in of rustup.
         programs: The programs that will be used.
     """
     try:
-        return _kept_or_found(rustc, programs)
+        return _kept_or_found(Path(os.path.abspath(rustc)), programs)
+    except subprocess.TimeoutExpired:
+        return _inside("rustc did not end when it was tested")
     except (OSError, subprocess.SubprocessError) as error:
         return _inside(f"it could not be tested: {error}")
 
@@ -66,7 +68,7 @@ def _kept_or_found(rustc: Path, programs: NativePrograms) -> MacroInterface:
         return _inside("rustc does not tell its version")
     found = os.stat(rustc)
     identity = (os.path.realpath(rustc), found.st_size, found.st_mtime_ns, described.stdout)
-    name = hashlib.sha256(repr((_KEPT_VERSION, programs.digest, identity)).encode()).hexdigest()
+    name = hashlib.sha256(repr((programs.digest, identity, _probe_text())).encode()).hexdigest()
     kept = programs.shim.parent / f"interface-{name[:32]}.json"
     try:
         return MacroInterface(**json.loads(kept.read_bytes()))
@@ -74,8 +76,13 @@ def _kept_or_found(rustc: Path, programs: NativePrograms) -> MacroInterface:
         pass
     minor = _MINOR.search(described.stdout)
     result = _find(rustc, programs, int(minor[1]) if minor else 0)
-    _keep(kept, result)
+    if result.is_outside:  # What failed may have failed by chance.
+        _keep(kept, result)
     return result
+
+
+def _probe_text() -> list[str]:
+    return [path.read_text() for path in sorted(_PROBE.iterdir())]
 
 
 def _keep(path: Path, result: MacroInterface) -> None:
@@ -119,8 +126,8 @@ class _Probe:
     def prepare(self) -> str:
         """Compile the macros and what uses them as usual; say what is wrong."""
         (self.folder / "out").mkdir()
-        shutil.copy(_PROBE / "consumer.rs", self.folder)
-        shutil.copy(_PROBE / "macros.rs", self.folder)
+        for path in _PROBE.iterdir():
+            shutil.copy(path, self.folder)
         made = _ran(
             [
                 *(self.rustc, "--edition=2018", "--crate-type=proc-macro"),
@@ -131,9 +138,13 @@ class _Probe:
         )
         if made.returncode:
             return "rustc does not compile the macros of the test"
-        used = _ran(self._consuming(), self.folder)
+        used = _ran(self._compiling("consumer.rs"), self.folder)
         if used.returncode:
             return "rustc does not compile the crate of the test"
+        failed = _ran(self._compiling("panicking.rs"), self.folder)
+        (self.folder / "panicking.txt").write_text(failed.stderr)
+        if failed.returncode != 1 or _PANICKED not in failed.stderr:
+            return "a macro that panics does not fail as is known"
         os.rename(self.folder / "out", self.folder / "plain")
         return ""
 
@@ -141,16 +152,22 @@ class _Probe:
         """Compile what uses the macros with the shim; say what is different."""
         shutil.rmtree(self.folder / "out", ignore_errors=True)
         (self.folder / "out").mkdir()
+        wrong = self._wrong_with(self._shimmed(number, "consumer.rs"))
+        if wrong:
+            return wrong
+        failed = self._shimmed(number, "panicking.rs")
+        said = failed.stderr.decode(errors="replace")
+        if failed.status != 1 or said != (self.folder / "panicking.txt").read_text():
+            return "rustc does not understand panics of macros in a process of their own"
+        return ""
+
+    def _shimmed(self, number: int, name: str) -> CompilerRun:
         compiler = ShimmedCompiler(shim=self.programs.shim, host=self.programs.host, layout=number)
-        try:
-            run = compiler.run(
-                ["/usr/bin/env", "-C", self.folder, *self._consuming()],
-                environ=_environ(),
-                timeout_s=_TIMEOUT_S,
-            )
-        except subprocess.TimeoutExpired:
-            return "rustc does not end with macros in a process of their own"
-        return self._wrong_with(run)
+        return compiler.run(
+            ["/usr/bin/env", "-C", self.folder, *self._compiling(name)],
+            environ=_environ(),
+            timeout_s=_TIMEOUT_S,
+        )
 
     def _wrong_with(self, run: CompilerRun) -> str:
         said = [message[0] for message in run.messages]
@@ -168,12 +185,12 @@ class _Probe:
         for path in (self.folder / name).iterdir():
             yield path.name, path.read_bytes()
 
-    def _consuming(self) -> list[str | Path]:
+    def _compiling(self, name: str) -> list[str | Path]:
         library = self.folder / f"lib{_LIBRARY}-probe.so"
         return [
             *(self.rustc, "--edition=2018", "--crate-type=lib", "--crate-name=consumer"),
             *("--emit=metadata,mir", "--out-dir", "out", "--extern", f"{_LIBRARY}={library}"),
-            "consumer.rs",
+            name,
         ]
 
 

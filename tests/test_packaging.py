@@ -131,6 +131,7 @@ def test_every_file_that_is_no_module_is_known(
         "buildperm/report/doctor.schema.json",
         "buildperm/sandbox/interface_probe/consumer.rs",
         "buildperm/sandbox/interface_probe/macros.rs",
+        "buildperm/sandbox/interface_probe/panicking.rs",
         "buildperm/tracer/recording/recording.schema.json",
         "buildperm/tui/app.tcss",
     }

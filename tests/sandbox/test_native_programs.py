@@ -1,0 +1,97 @@
+"""The C programs are compiled once, and again where they are not what was compiled."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from buildperm.errors import CannotEnforceError
+from buildperm.sandbox import native_programs
+from buildperm.sandbox.native_programs import NativePrograms, programs
+
+_SOURCES = Path(native_programs.__file__).parent.parent / "supervisor" / "compiling"
+
+
+@pytest.fixture(name="made")
+def _made(tmp_path: Path) -> NativePrograms:
+    return programs(tmp_path / "kept")
+
+
+def test_they_are_compiled_once(made: NativePrograms, tmp_path: Path) -> None:
+    before = made.shim.stat().st_ino
+    assert programs(tmp_path / "kept") == made
+    assert made.shim.stat().st_ino == before
+    assert made.shim.parent.name == made.digest
+    assert made.shim.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_damaged_one_is_made_anew(made: NativePrograms, tmp_path: Path) -> None:
+    good = made.host.read_bytes()
+    made.host.write_bytes(good[:-1] + b"\1")
+    assert programs(tmp_path / "kept") == made
+    assert made.host.read_bytes() != good[:-1] + b"\1"
+
+
+def test_one_that_others_can_change_is_made_anew(made: NativePrograms, tmp_path: Path) -> None:
+    made.shim.chmod(0o777)
+    programs(tmp_path / "kept")
+    assert made.shim.stat().st_mode & 0o022 == 0
+
+
+def test_a_folder_that_others_can_change_is_not_taken(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    kept.chmod(0o777)
+    with pytest.raises(CannotEnforceError, match="others can write"):
+        programs(kept)
+    assert not list(kept.iterdir())
+
+
+def test_another_compiler_makes_others(
+    made: NativePrograms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiler = tmp_path / "bin" / "cc"
+    compiler.parent.mkdir()
+    compiler.write_text(f'#!/bin/sh\nexec {shutil.which("cc")} "$@"\n')
+    compiler.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{compiler.parent}:{os.environ['PATH']}")
+    assert programs(tmp_path / "kept").digest != made.digest
+
+
+@pytest.mark.parametrize(
+    ("compiler", "message"),
+    [
+        (None, "there is no C compiler"),
+        ("echo 'x.c:1: error: no' && exit 1", "cannot make .*: x.c:1: error: no"),
+        ("exit 1", "cannot make .*: it says nothing"),
+    ],
+)
+def test_there_is_a_message_where_they_cannot_be_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiler: str | None, message: str
+) -> None:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    if compiler:
+        (folder / "cc").write_text(f"#!/bin/sh\n{compiler}\n")
+        (folder / "cc").chmod(0o700)
+    monkeypatch.setenv("PATH", str(folder))
+    with pytest.raises(CannotEnforceError, match=message) as raised:
+        programs(tmp_path / "kept")
+    assert "C compiler" in raised.value.hint
+    kept = tmp_path / "kept"
+    assert not kept.exists() or not list(kept.iterdir())
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_compilers_have_nothing_to_say(compiler: str, tmp_path: Path) -> None:
+    if not shutil.which(compiler):
+        pytest.skip(f"{compiler} is not installed")
+    for source in sorted(_SOURCES.glob("*.c")):
+        flags = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-D_FORTIFY_SOURCE=2")
+        command = [compiler, *flags, "-fPIC", "-c", "-o", f"{tmp_path}/made.o", str(source)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
