@@ -55,7 +55,7 @@ class ShimmedCompiler:
             subprocess.TimeoutExpired: It did not end in time.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        answers = _Answers(ours, self.host, self.kept_table)
+        answers = _Answers(ours, self.host, self.kept_table, environ)
         with ours:
             with theirs:
                 control = (theirs.fileno(), self.layout, self.flags, *self.withheld)
@@ -93,6 +93,7 @@ class _Answers:
     control: socket.socket
     host: Path
     kept_table: bytes
+    environ: Mapping[str, str]
     messages: list[tuple[bytes, ...]] = field(default_factory=list)
     hosts: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
@@ -116,7 +117,12 @@ class _Answers:
         if subject == b"host" and descriptors:
             command = ["/bin/sh", "-c", _HOST, str(self.host), os.fsdecode(words[0])]
             self.hosts.append(
-                subprocess.Popen(command, stdin=descriptors[0], stdout=subprocess.DEVNULL)
+                subprocess.Popen(
+                    command,
+                    env=self.environ,
+                    stdin=descriptors[0],
+                    stdout=subprocess.DEVNULL,
+                )
             )
         elif subject == b"table?":
             kept = self.kept_table

@@ -37,18 +37,27 @@ def _shop(tmp_path_factory: pytest.TempPathFactory) -> MacroWorkshop:
 
 @pytest.fixture(name="wanted", scope="module")
 def _wanted(shop: MacroWorkshop) -> Path:
-    source = shop.folder / "wanted.rs"
+    return _library(shop, "wanted")
+
+
+def _library(shop: MacroWorkshop, name: str) -> Path:
+    source = shop.folder / f"{name}.rs"
     source.write_text(_WANTED)
     done = shop.plain("--crate-type=proc-macro", "-Cextra-filename=-1", source)
     assert done.returncode == 0, done.stderr
-    return shop.folder / "libwanted-1.so"
+    return shop.folder / f"lib{name}-1.so"
 
 
-def _lied_to(shop: MacroWorkshop, wanted: Path, lie: str, seed: int = 0) -> CompilerRun:
+def _lying(shop: MacroWorkshop, lie: str, seed: int = 0) -> Path:
     host = shop.folder / "lying_host.py"
     host.write_text(program_text("lying_host.py", PYTHON=sys.executable, LIE=lie, SEED=str(seed)))
     host.chmod(0o700)
-    return shop.shimmed(*shop.consumer("wanted::wanted!();", wanted), host=host)
+    return host
+
+
+def _lied_to(shop: MacroWorkshop, wanted: Path, lie: str, seed: int = 0) -> CompilerRun:
+    consumer = shop.consumer("wanted::wanted!();", wanted)
+    return shop.shimmed(*consumer, host=_lying(shop, lie, seed))
 
 
 @pytest.mark.parametrize("lie", _LOADING)
@@ -102,3 +111,11 @@ def test_garbage_does_not_reach_the_memory_of_rustc(
 
 def test_descriptors_do_not_reach_rustc(shop: MacroWorkshop, wanted: Path) -> None:
     assert _lied_to(shop, wanted, "descriptors").status == 0
+
+
+def test_more_macros_than_there_is_place_for_are_refused(shop: MacroWorkshop, wanted: Path) -> None:
+    other = _library(shop, "other")
+    consumer = shop.consumer("wanted::wanted!(); other::wanted!();", wanted, other)
+    run = shop.shimmed(*consumer, host=_lying(shop, "most macros"))
+    assert run.status == 1
+    assert b"macros of `other` failed: more than 16384 macros are loaded" in run.stderr
