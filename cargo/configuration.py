@@ -8,6 +8,7 @@ with a slash relative to the folder that holds `.cargo`.
 from __future__ import annotations
 
 import os
+import shutil
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from buildperm.errors import BuildpermError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-_MARK = b"buildperm: rustc wrapper"  # In the second line of our own wrapper.
+_MARK = b"buildperm: rustc wrapper"  # In the second line of our own wrappers.
 _DEEPEST_INCLUDE = 16
 
 CARGOS_OWN = ("CARGO_BIN_NAME", "CARGO_CRATE_NAME", "CARGO_TARGET_TMPDIR", "CARGO_MANIFEST_DIR")
@@ -47,6 +48,8 @@ class Configuration:
     rustc_wrapper: str  # Program that Cargo would call rustc through; empty for none.
     targets: tuple[str, ...]  # `build.target`: what is built for where no `--target` is given.
     aliases: frozenset[str] = frozenset()  # Words that Cargo takes for others.
+    rustdoc: str = ""  # Program that Cargo would call as rustdoc; empty for the tool chain's.
+    programs: tuple[str, ...] = ()  # Linkers and other programs around rustc, by absolute paths.
     unclear: tuple[str, ...] = ()  # Values of `--config` that only Cargo understands, if anybody.
 
 
@@ -68,6 +71,8 @@ def read(
         rustc_wrapper=_wrapper(given, files, folder, environment),
         targets=_targets(given, files, environment),
         aliases=_aliases([*given, *files], environment),
+        rustdoc=_rustdoc(given, files, folder, environment),
+        programs=tuple(_programs([*given, *files], folder, environment)),
         unclear=tuple(argument for argument, layers in understood.items() if layers is None),
     )
 
@@ -98,6 +103,42 @@ def _wrapper(
         if isinstance(configured, str):
             return _foreign(_program(configured, layer.root), environment)
     return ""
+
+
+def _rustdoc(
+    given: Sequence[_Layer], files: Sequence[_Layer], folder: Path, environment: Mapping[str, str]
+) -> str:
+    for name in ("RUSTDOC", "CARGO_BUILD_RUSTDOC"):
+        if environment.get(name):
+            return _foreign(_program(environment[name], folder), environment, "BUILDPERM_RUSTDOC")
+    for layer in (*given, *files):
+        configured = layer.build("rustdoc")
+        if isinstance(configured, str):
+            return _foreign(_program(configured, layer.root), environment, "BUILDPERM_RUSTDOC")
+    return ""
+
+
+def _programs(
+    layers: Sequence[_Layer], folder: Path, environment: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield the linkers, and what rustc is wrapped into for the workspace alone."""
+    found: list[tuple[Path, object]] = [
+        (folder, value)
+        for name, value in environment.items()
+        if name in ("RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER")
+        or (name.startswith("CARGO_TARGET_") and name.endswith("_LINKER"))
+    ]
+    for layer in layers:
+        tables = layer.settings.get("target")
+        listed = list(tables.values()) if isinstance(tables, dict) else []
+        linking = (each for each in (*listed, layer.settings.get("host")) if isinstance(each, dict))
+        found += [(layer.root, table.get("linker")) for table in linking]
+        found.append((layer.root, layer.build("rustc-workspace-wrapper")))
+    for root, value in found:
+        if isinstance(value, str) and value:
+            program = shutil.which(_program(value, root), path=environment.get("PATH"))
+            if program is not None:
+                yield os.path.join(folder, program)
 
 
 def _targets(
@@ -131,7 +172,9 @@ def _program(value: str, root: Path) -> str:
     return str(root / value) if "/" in value else value
 
 
-def _foreign(program: str, environment: Mapping[str, str]) -> str:
+def _foreign(
+    program: str, environment: Mapping[str, str], variable: str = "BUILDPERM_RUSTC_WRAPPER"
+) -> str:
     """Return `program`, or what it wraps where it is a wrapper of our own."""
     try:
         with open(program, "rb") as file:
@@ -140,7 +183,7 @@ def _foreign(program: str, environment: Mapping[str, str]) -> str:
         ours = False
     if not ours:
         return program
-    wrapped = environment.get("BUILDPERM_RUSTC_WRAPPER", "")
+    wrapped = environment.get(variable, "")
     return wrapped if wrapped != program else ""
 
 

@@ -42,6 +42,8 @@ class Package:
     macro_dependencies: frozenset[str]  # Likewise those of its macros; none where it has none.
     dev_dependencies: frozenset[str]  # Names that it declares for its tests alone.
     neighbours: Mapping[str, Path]  # Folders that it declares as dependencies, by name.
+    has_macros: bool = False  # Its library holds procedural macros.
+    outside: tuple[Path, ...] = ()  # What its manifest says is its own though it lies elsewhere.
 
     @property
     def revision(self) -> str:
@@ -211,6 +213,9 @@ def _package(package: Any, node: Any) -> Package:  # noqa: ANN401 - JSON
     found = manifest.resolve()
     scripts = [target for target in package["targets"] if "custom-build" in target["kind"]]
     macros = [target for target in package["targets"] if "proc-macro" in target["kind"]]
+    sources = [
+        _below(found.parent, manifest.parent, target["src_path"]) for target in package["targets"]
+    ]
     kinds: dict[str, set[str]] = {}
     for dependency in package["dependencies"]:
         kinds.setdefault(dependency["name"], set()).add(dependency["kind"] or "normal")
@@ -239,7 +244,18 @@ def _package(package: Any, node: Any) -> Package:  # noqa: ANN401 - JSON
             for dependency in package["dependencies"]
             if dependency.get("path")
         },
+        has_macros=any("proc-macro" in target["kind"] for target in package["targets"]),
+        outside=_outside(found.parent, sources, (package["readme"], package["license_file"])),
     )
+
+
+def _outside(
+    folder: Path, sources: Iterable[Path], files: Iterable[str | None]
+) -> tuple[Path, ...]:
+    """List what a package in `folder` consists of besides: folders of sources, and single files."""
+    named = [Path(os.path.normpath(folder / file)) for file in files if file]
+    named += [source.parent for source in sources]
+    return tuple(sorted({path for path in named if not path.is_relative_to(folder)}))
 
 
 def _below(folder: Path, as_written: Path, path: str) -> Path:

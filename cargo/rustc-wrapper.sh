@@ -16,16 +16,36 @@
 #   BUILDPERM_TARGET          the target directory, without links: nothing outside of it is touched
 #   BUILDPERM_STUB            the stub, but for its last line
 #   BUILDPERM_RUSTC_WRAPPER   the wrapper that would be in use without buildperm; may be empty
+#   BUILDPERM_LAUNCHER        what holds compiler calls; empty where they are not held
+#   BUILDPERM_COMPILE_SESSION to what it holds them
+#   BUILDPERM_COMPILERS       a folder of held compilers, which another wrapper may call
 #
 # In a target directory these are written above, so that no configuration can say otherwise.
 # Fork nothing on the way that nearly every call takes.
 
+compile() { # [exec] COMPILER ARGUMENTS
+    how=$1
+    [ "$how" != exec ] || shift
+    if [ -z "${BUILDPERM_LAUNCHER:-}" ]; then
+        set -- ${BUILDPERM_RUSTC_WRAPPER:+"$BUILDPERM_RUSTC_WRAPPER"} "$@"
+    elif [ -n "${BUILDPERM_RUSTC_WRAPPER:-}" ] && [ -x "$BUILDPERM_COMPILERS/${1##*/}" ]; then
+        # The other wrapper stays outside, where its cache and its server are.
+        compiler=$BUILDPERM_COMPILERS/${1##*/}
+        shift
+        set -- "$BUILDPERM_RUSTC_WRAPPER" "$compiler" "$@"
+    else
+        set -- "$BUILDPERM_LAUNCHER" "$BUILDPERM_COMPILE_SESSION" "$@"
+    fi
+    if [ "$how" = exec ]; then exec "$@"; fi
+    "$@"
+}
+
 case " $*" in
 *build_script_* | *metabuild_* | *" @"*) ;;
-*) exec ${BUILDPERM_RUSTC_WRAPPER:+"$BUILDPERM_RUSTC_WRAPPER"} "$@" ;;
+*) compile exec "$@" ;;
 esac
 
-pass() { exec ${BUILDPERM_RUSTC_WRAPPER:+"$BUILDPERM_RUSTC_WRAPPER"} "$@"; }
+pass() { compile exec "$@"; }
 
 say() { printf '%s\n' "$@" >&2; } # echo(1) may take a backslash for more than it is.
 
@@ -138,7 +158,7 @@ trap 'stubs=; clear; [ -z "$fresh" ] || alone rm -f -- "$fresh"; exit 1' HUP INT
 # The old stub has a second name, which Cargo runs: a linker must not write through it.
 clear || fail "cannot remove an old one"
 
-${BUILDPERM_RUSTC_WRAPPER:+"$BUILDPERM_RUSTC_WRAPPER"} "$@"
+compile "$@"
 status=$?
 if [ "$status" -ne 0 ]; then
     clear

@@ -32,7 +32,12 @@ if TYPE_CHECKING:
     from buildperm.cargo.toolchain import Toolchain
     from buildperm.policy.grants import Policy
     from buildperm.sandbox.runtime import Runtime
-    from buildperm.supervisor.session import Session, SessionPackage
+    from buildperm.supervisor.session import (
+        Session,
+        SessionCompile,
+        SessionMacros,
+        SessionPackage,
+    )
 
 RUNTIME_VARIABLE = "BUILDPERM_RUNTIME"
 """Says which runtime to use, whatever Cargo.toml says; `require` there counts all the same."""
@@ -52,10 +57,12 @@ def make(
     *,
     profile: Literal["learning", "enforcing"],
     rustc_wrapper: str = "",
+    compiling: SessionCompile | None = None,
 ) -> Session:
     """Collect what supervisors need to know.
 
-    `environment` is the user's; `rustc_wrapper` is what build scripts are to see as RUSTC_WRAPPER.
+    `environment` is the user's; `rustc_wrapper` is what build scripts are to see as RUSTC_WRAPPER;
+    `compiling` says how compiling is held, and macros with it.
 
     Raises:
         CannotEnforceError: This machine or this version cannot do what the grants require.
@@ -95,6 +102,8 @@ def make(
             described["limits"] = dict(own)
         described["digest"] = _digest(session, described)
         session["packages"][os.fsencode(package.folder)] = described
+    if compiling is not None:
+        _add_macros(session, metadata, lock, grant_keys, compiling)
     session["fetched"] = sorted(
         os.fsencode(package.folder)
         for package in metadata.packages.values()
@@ -106,6 +115,53 @@ def make(
         session["found"] |= {folder: [] for folder in layout.LISTED}
     _look(session, metadata, environment)
     return session
+
+
+def _add_macros(
+    session: Session,
+    metadata: Metadata,
+    lock: CargoLock,
+    grant_keys: keys.GrantKeys,
+    compiling: SessionCompile,
+) -> None:
+    """Say what procedural macros may do, and for whom."""
+    session["compile"] = compiling
+    session["members"] = sorted(os.fsencode(metadata.packages[m].folder) for m in metadata.members)
+    session["manifests"] = manifests(metadata)
+    session["consumers"] = {}
+    session["macros"] = {}
+    for package in metadata.packages.values():
+        folder = os.fsencode(package.folder)
+        session["consumers"][folder] = {
+            "crate": grant_keys.of(package)[0],
+            "name": package.name,
+            "version": package.version,
+            "source": package.source,
+        }
+        if package.has_macros:
+            _, grants = grant_keys.of(package)
+            named = grants.consumers if grants else frozenset()
+            consumers = [
+                os.fsencode(each.folder)
+                for each in metadata.packages.values()
+                if grant_keys.is_meant(each, named)
+            ]
+            macros: SessionMacros = {
+                **describe(package, metadata, lock, grant_keys),
+                "for": sorted(consumers),
+            }
+            own = grant_keys.limits_of(package)
+            if own:
+                macros["limits"] = dict(own)
+            macros["digest"] = _digest(session, macros, compiling["digest"])
+            session["macros"][folder] = macros
+
+
+def manifests(metadata: Metadata) -> list[bytes]:
+    """List what says of which packages the workspace consists: manifests, and the lock file."""
+    found = {metadata.manifest, metadata.root / "Cargo.lock"}
+    found |= {each.manifest for each in metadata.packages.values() if not each.source}
+    return sorted(map(os.fsencode, found))
 
 
 def _look(session: Session, metadata: Metadata, environment: Mapping[str, str]) -> None:
@@ -144,7 +200,7 @@ def _found(session: Session) -> dict[str, list[tuple[bytes, bool]]]:
     """
     granted: set[str] = set()
     names: set[str] = set()
-    for package in session["packages"].values():
+    for package in (*session["packages"].values(), *session.get("macros", {}).values()):
         denied = package["deny"]
         granted.update(package["read"], denied.get("read", ()))
         names.update(package["exec"], denied.get("exec", ()))
@@ -216,7 +272,7 @@ def describe(
     return described
 
 
-def _digest(session: Session, package: SessionPackage) -> str:
+def _digest(session: Session, package: SessionPackage, programs: str = "") -> str:
     """Return a digest that changes whenever a run could behave differently under this session."""
     held_to = package.copy()
     held_to.pop("withheld", None)
@@ -231,8 +287,9 @@ def _digest(session: Session, package: SessionPackage) -> str:
         held_to,
         {name: held for name, held in session["limits"].items() if held != limits.DEFAULTS[name]},
         [name.hex() for name in session.get("loaded", ())],
+        programs,
     )
-    text = json.dumps(decisive, sort_keys=True, separators=(",", ":"))
+    text = json.dumps(decisive, sort_keys=True, separators=(",", ":"), default=bytes.hex)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
+from buildperm.cargo import compile_mode, compile_session, units
 from buildperm.cargo import session_maker as sessions
-from buildperm.cargo import units
 from buildperm.cargo.cargo_process import CargoProcess, CargoResult
 from buildperm.cargo.message_stream import MessageStream
 from buildperm.cargo.rerun import Rerun
 from buildperm.cargo.survey import Survey
-from buildperm.cargo.target_directory import open_target
+from buildperm.cargo.target_directory import CompileFiles, open_target
 from buildperm.errors import BuildpermError, CannotEnforceError
+from buildperm.sandbox import compile_filter
+from buildperm.tracer import syscall_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -61,7 +64,11 @@ class SupervisedBuild:
         """
         self.project = project
         self.target = open_target(project.metadata, _FOLDERS[profile])
+        self.mode = compile_mode.choose(project, policy)
         self.session = self._session(policy, profile)
+        self._compiling = compile_session.make(
+            self.session, project, policy, self.mode, self.target
+        )
         self._on_progress = on_progress
         self._on_output = on_output
         self._is_interrupted = False
@@ -83,7 +90,7 @@ class SupervisedBuild:
         """
         with self.target.locked():
             stub = self.target.stub_text()
-            self.target.write(self.session)
+            self.target.write(self.session, compiling=self._files())
             try:
                 units.forget(self.target.folder, doubtful)
                 units.invalidate(self.target.folder, self.session, stub)
@@ -116,6 +123,7 @@ class SupervisedBuild:
                 project.toolchain,
                 project.environment,
                 rustc_wrapper=project.configuration.rustc_wrapper,
+                rustdoc=self._rustdoc() if self.mode.programs else "",
             ),
             self.target.progress,
             on_progress=self._on_progress,
@@ -213,6 +221,26 @@ class SupervisedBuild:
         scratch = self.target.folder / "buildperm-rerun" / name
         return Rerun(unit.folder, scratch, session, self.project.environment, changes)
 
+    def _files(self) -> CompileFiles | None:
+        """Return what holds compiling; None where nothing does."""
+        programs, toolchain = self.mode.programs, self.project.toolchain
+        if programs is None:
+            return None
+        return CompileFiles(
+            os.fsencode(programs.launcher),
+            self._compiling.text,
+            compile_filter.build(
+                os.uname().machine, syscall_numbers.table(), self.session["landlock_abi"]
+            ),
+            self._rustdoc(),
+            (str(toolchain.rustc), str(toolchain.rustc.with_name("clippy-driver"))),
+        )
+
+    def _rustdoc(self) -> str:
+        """Return the rustdoc that Cargo would call without buildperm."""
+        named = self.project.configuration.rustdoc
+        return named or str(self.project.toolchain.rustc.with_name("rustdoc"))
+
     def _session(self, policy: Policy, profile: Profile) -> Session:
         project = self.project
         return sessions.make(
@@ -224,4 +252,5 @@ class SupervisedBuild:
             project.environment,
             profile=profile,
             rustc_wrapper=project.configuration.rustc_wrapper,
+            compiling=self.mode.told(),
         )

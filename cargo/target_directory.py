@@ -32,6 +32,18 @@ _TAG = b"""Signature: 8a477f597d28d172789f06886806bc55
 # Made by buildperm. See https://bford.info/cachedir/
 """
 _WRAPPER = Path(__file__).with_name("rustc-wrapper.sh")
+_HELD = Path(__file__).with_name("held-compiler.sh")
+
+
+@dataclass(frozen=True, slots=True)
+class CompileFiles:
+    """What is written where compiling is held."""
+
+    launcher: bytes  # Its path.
+    session: bytes  # Of the launcher, whole.
+    filter: bytes  # The system call filter, whole.
+    rustdoc: str  # The path of the true one.
+    compilers: tuple[str, ...]  # The paths of those that another wrapper may call.
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +72,31 @@ class TargetDirectory:
         """Return what Cargo calls in place of rustc."""
         return self.folder / "buildperm-rustc-wrapper"
 
+    @property
+    def rustdoc(self) -> Path:
+        """Return what Cargo calls in place of rustdoc."""
+        return self.folder / "buildperm-rustdoc"
+
+    @property
+    def compile_session(self) -> Path:
+        """Return the file that tells the launcher to what each compiler call is held."""
+        return self.folder / "buildperm-compile-session"
+
+    @property
+    def state(self) -> Path:
+        """Return the folder with what the launcher has noted about each unit."""
+        return self.folder / "buildperm-compile"
+
+    @property
+    def compile_filter(self) -> Path:
+        """Return the file with the system call filter of compiler calls."""
+        return self.state / "filter"
+
+    @property
+    def compilers(self) -> Path:
+        """Return the folder with held compilers, for wrappers that call these themselves."""
+        return self.state / "compilers"
+
     def stub_text(self) -> bytes:
         """Return what every build script of this directory must begin with.
 
@@ -74,7 +111,7 @@ class TargetDirectory:
                 hint="Build in a folder without a line break in its name.",
             ) from error
 
-    def wrapper_text(self, wrapped: bytes) -> bytes:
+    def wrapper_text(self, wrapped: bytes, launcher: bytes = b"") -> bytes:
         """Return what Cargo is to call in place of rustc.
 
         It contains all that it needs to know, so that no variable that Cargo may be told to set can
@@ -82,17 +119,17 @@ class TargetDirectory:
 
         Args:
             wrapped: The wrapper that would be in use without buildperm; empty for none.
+            launcher: What holds compiler calls; empty where nothing is held.
         """
-        _, mark, script = _WRAPPER.read_bytes().split(b"\n", 2)
         values = {
             b"BUILDPERM_TARGET": os.fsencode(self.folder),
             b"BUILDPERM_STUB": os.fsencode(self.stub),
             b"BUILDPERM_RUSTC_WRAPPER": wrapped,
+            b"BUILDPERM_LAUNCHER": launcher,
+            b"BUILDPERM_COMPILE_SESSION": os.fsencode(self.compile_session),
+            b"BUILDPERM_COMPILERS": os.fsencode(self.compilers),
         }
-        # For a shell that passes on every variable to rustc.
-        head = [b"#!" + shell(), mark]
-        head += [name + b"=" + _quoted(value) for name, value in values.items()]
-        return b"\n".join([*head, script])
+        return _script(_WRAPPER, values)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -118,25 +155,50 @@ class TargetDirectory:
         finally:
             os.close(descriptor)
 
-    def write(self, session: Session, *, name: str = "") -> Path:
+    def write(
+        self, session: Session, *, name: str = "", compiling: CompileFiles | None = None
+    ) -> Path:
         """Write all that a run of Cargo needs; return the session's file.
 
         With a `name`, another session is put beside the one that plain Cargo falls back to: for
         running recorded scripts again.
 
+        Args:
+            session: For supervisors.
+            name: Of a session for a rerun.
+            compiling: What holds compiling; None where nothing does.
+
         Raises:
             BuildpermError: It cannot be written.
         """
         path = self.session.with_name(f"{self.session.name}-{name}") if name else self.session
+        launcher = compiling.launcher if compiling else b""
         try:
             if not name:
                 _write(self.progress, b"", 0o600)
                 _write(self.stub, self.stub_text(), 0o700)
-                _write(self.wrapper, self.wrapper_text(session["rustc_wrapper"]), 0o700)
+                _write(self.wrapper, self.wrapper_text(session["rustc_wrapper"], launcher), 0o700)
+                self.state.mkdir(mode=0o700, exist_ok=True)
+                self.state.chmod(0o700)
+            if compiling and not name:
+                self._write_compiling(compiling)
             _write(path, sessions.dump(session), 0o600)
         except OSError as error:
             raise _unusable(self.folder, error) from error
         return path
+
+    def _write_compiling(self, compiling: CompileFiles) -> None:
+        _write(self.compile_filter, compiling.filter, 0o600)
+        _write(self.compile_session, compiling.session, 0o600)
+        self.compilers.mkdir(mode=0o700, exist_ok=True)
+        held = {self.compilers / os.path.basename(each): each for each in compiling.compilers}
+        for path, compiler in {self.rustdoc: compiling.rustdoc, **held}.items():
+            values = {
+                b"BUILDPERM_LAUNCHER": compiling.launcher,
+                b"BUILDPERM_COMPILE_SESSION": os.fsencode(self.compile_session),
+                b"BUILDPERM_COMPILER": os.fsencode(compiler),
+            }
+            _write(path, _script(_HELD, values), 0o700)
 
     def forget_progress(self) -> None:
         """Empty the file that supervisors append to, for another run of Cargo.
@@ -150,22 +212,36 @@ class TargetDirectory:
             raise _unusable(self.folder, error) from error
 
     def environment(
-        self, toolchain: Toolchain, base: Mapping[str, str], *, rustc_wrapper: str
+        self,
+        toolchain: Toolchain,
+        base: Mapping[str, str],
+        *,
+        rustc_wrapper: str,
+        rustdoc: str = "",
     ) -> dict[str, str]:
-        """Return the environment for Cargo; `base` is the user's.
+        """Return the environment for Cargo.
 
-        `rustc_wrapper` is the wrapper that would be in use without buildperm; empty for none.
+        Args:
+            toolchain: Whose Cargo it is.
+            base: What the user has set.
+            rustc_wrapper: What would be in use without buildperm; empty for none.
+            rustdoc: The true one, where calls of it are held; empty where they are not.
         """
         variables = toolchain.environment(base)
         for name in CARGOS_OWN:
             variables.pop(name, None)
-        return variables | {
-            "CARGO_TARGET_DIR": str(self.folder),
-            "CARGO_BUILD_BUILD_DIR": str(self.folder),
-            "RUSTC_WRAPPER": str(self.wrapper),
-            "BUILDPERM_RUSTC_WRAPPER": rustc_wrapper,
-            "BUILDPERM_SESSION": str(self.session),
-        }
+        held = {"RUSTDOC": str(self.rustdoc), "BUILDPERM_RUSTDOC": rustdoc} if rustdoc else {}
+        return (
+            variables
+            | held
+            | {
+                "CARGO_TARGET_DIR": str(self.folder),
+                "CARGO_BUILD_BUILD_DIR": str(self.folder),
+                "RUSTC_WRAPPER": str(self.wrapper),
+                "BUILDPERM_RUSTC_WRAPPER": rustc_wrapper,
+                "BUILDPERM_SESSION": str(self.session),
+            }
+        )
 
 
 def open_target(metadata: Metadata, name: Literal["learn", "ci"]) -> TargetDirectory:
@@ -188,6 +264,15 @@ def open_target(metadata: Metadata, name: Literal["learn", "ci"]) -> TargetDirec
     except OSError as error:
         raise _unusable(folder, error) from error
     return TargetDirectory(folder.resolve())
+
+
+def _script(path: Path, values: Mapping[bytes, bytes]) -> bytes:
+    """Return a script of ours with `values` for its variables above it."""
+    _, mark, script = path.read_bytes().split(b"\n", 2)
+    # For a shell that passes on every variable to rustc.
+    head = [b"#!" + shell(), mark]
+    head += [name + b"=" + _quoted(value) for name, value in values.items()]
+    return b"\n".join([*head, script])
 
 
 def _quoted(value: bytes) -> bytes:

@@ -305,6 +305,23 @@ def looks_secret(name: str) -> bool:
     return bool(withheld_because(name))
 
 
+def secret_names() -> frozenset[str]:
+    """Return the exact names, in capitals, of what `looks_secret`."""
+    return frozenset(_WITHHELD_EXACT)
+
+
+def secret_patterns() -> list[str]:
+    """Return patterns for all other names that look secret, in capitals.
+
+    With a `*` they are for the whole name, without for a word of it between `_`, `-` and `.`. They
+    cover ordinary names, too: `looks_secret` knows these.
+    """
+    found = [f"{beginning}*" for beginning in _WITHHELD_BEGINNINGS]
+    found += [f"*{ending}" for ending in (*_WITHHELD_ENDINGS, "_PROXY")]
+    found += [f"*{piece}*" for piece in _PIECES]
+    return [*found, *sorted(_WORDS)]
+
+
 def holds_credential(name: str) -> bool:
     """Tell whether the value may be a credential; what only steers programs holds none."""
     return withheld_because(name) not in ("", _STEERING)

@@ -31,6 +31,7 @@ class ProbeResults:
     ptrace_errno: int  # With which tracing a child fails; 0 if it works.
     ptrace_scope: str  # Yama's setting: "0" to "3"; empty where there is no Yama.
     failure: str = ""  # Why the attempts could not be made.
+    notify_errno: int = 0  # With which asking others about system calls fails; 0 if it works.
 
 
 def run_lean(statement: str, *arguments: str) -> list[str]:
@@ -64,6 +65,7 @@ def probe() -> ProbeResults:
         seccomp_errno=answers.get("seccomp", -1),
         ptrace_errno=answers.get("ptrace", -1),
         ptrace_scope=_YAMA.read_text().strip() if _YAMA.exists() else "",
+        notify_errno=answers.get("notify", -1),
         failure=failure,
     )
 

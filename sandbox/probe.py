@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 else:
     import _signal
 
+_SECCOMP = {"x86_64": 317, "aarch64": 277}  # Its number: asm/unistd.h.
+_SECCOMP_GET_ACTION_AVAIL, _RET_USER_NOTIF = 2, 0x7FC00000  # seccomp(2), seccomp_unotify(2)
 _ALLOW_ALL = struct.pack("=HBBI", 0x06, 0, 0, 0x7FFF0000)  # BPF_RET, SECCOMP_RET_ALLOW
 
 
@@ -29,6 +31,7 @@ def main() -> None:
     sys.stdout.write(f"landlock {landlock.abi()}\n")
     sys.stdout.write(f"seccomp {_in_child(_install)}\n")
     sys.stdout.write(f"ptrace {_trace()}\n")
+    sys.stdout.write(f"notify {_notified()}\n")
 
 
 def wrapper(program: str) -> None:
@@ -71,6 +74,14 @@ def wrapper(program: str) -> None:
 def _install() -> None:
     syscalls.control(syscalls.PR_SET_NO_NEW_PRIVS, 1)
     syscalls.install(_ALLOW_ALL)
+
+
+def _notified() -> int:
+    """Return the errno with which the kernel refuses to ask somebody about calls, 0 if it can."""
+    action = struct.pack("=I", _RET_USER_NOTIF)
+    number = _SECCOMP.get(os.uname().machine, -1)
+    failed = syscalls.call(number, _SECCOMP_GET_ACTION_AVAIL, 0, action) != 0
+    return (syscalls.failure("").errno or 255) if failed else 0
 
 
 def _in_child(attempt: Callable[[], None]) -> int:

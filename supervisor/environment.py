@@ -40,6 +40,8 @@ def as_given(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
     not confined.
     """
     given = dict(environ)
+    if rustdoc := given.get(b"BUILDPERM_RUSTDOC"):
+        given[b"RUSTDOC"] = rustdoc  # Ours is for Cargo.
     given.pop(b"LD_LIBRARY_PATH", None)
     if libraries := given.get(b"BUILDPERM_LIBRARIES"):
         given[b"LD_LIBRARY_PATH"] = libraries

@@ -24,11 +24,12 @@ def filled(session: Session) -> list[bytes]:
     workspace, cargo_home = session["places"]["WORKSPACE"], session["places"]["CARGO_HOME"]
     found = [os.path.realpath(cargo_home + below) for below in (b"/registry/src", b"/git")]
     found += session.get("fetched", ())
-    for folder, package in session["packages"].items():
+    granted = {**session["packages"], **session.get("macros", {})}
+    for folder, package in granted.items():
         if package["source"] or not covers(workspace, folder):
             found.append(folder)
     written: list[bytes] = []
-    for folder, package in session["packages"].items():
+    for folder, package in granted.items():
         if not package["write"]:
             continue
         # It leaves out what a link leads to that is not followed.

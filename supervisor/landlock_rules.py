@@ -157,6 +157,15 @@ class LandlockRights:
         """Grant `rights` on exactly this `path`, and on all below it if it is a folder."""
         self.rights[path] = self.rights.get(path, 0) | rights
 
+    def add_common(self, kind: str, patterns: Iterable[str], rights: int) -> None:
+        """Grant what patterns mean, but for what in it is sensitive or somebody else's."""
+        self._add_baseline(kind, patterns, rights)
+
+    def add_all_but(self, tree: bytes, others: Iterable[bytes], rights: int) -> None:
+        """Grant a tree, but for what in it is sensitive or denied, and without some folders."""
+        closed = self._sensitive | Excluded(self._denied("read")) | Excluded(others)
+        self._add_remainder(tree, closed, rights)
+
     def _add_remainder(
         self, root: bytes, excluded: Excluded, rights: int, *, can_list: bool = True
     ) -> None:

@@ -1,0 +1,182 @@
+"""What compiling may read and run of this machine: for every package, and for each one besides.
+
+The same machinery decides as for build scripts (`supervisor.landlock_rules`), so what is sensitive,
+what belongs to another package and what a person denied stays closed here as well.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from buildperm.rules import baseline
+from buildperm.rules.layout import is_systems
+from buildperm.rules.pattern import covers, which
+from buildperm.supervisor import landlock
+from buildperm.supervisor.filled_trees import filled
+from buildperm.supervisor.landlock_rules import EXEC, READ, LandlockRights
+from buildperm.supervisor.ownership import Ownership
+from buildperm.tracer.notation import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from buildperm.cargo.metadata import Metadata, Package
+    from buildperm.supervisor.session import Session, SessionPackage
+
+_OF_ONE = ("$MANIFEST_DIR", "$OUT_DIR", "$TMP")
+_SYSTEM = tuple(path for path in baseline.READ if path.endswith("/**") and path[:5] != "/etc/")
+_PROGRAMS = tuple(
+    path
+    for path in _SYSTEM
+    if path.startswith(("/usr/", "/bin/", "/sbin/", "/lib", "/nix", "/gnu"))
+)
+_LINKING = (
+    *("cc", "gcc", "clang", "c++", "g++", "clang++", "ld", "ld.bfd", "ld.gold", "ld.lld", "lld"),
+    *("mold", "wild", "ar", "as", "strip", "objcopy", "dsymutil", "dwp", "llvm-dwp"),
+)
+"""What rustc starts by name; PATH says where it is."""
+
+_WRITABLE = (b"/dev/null", b"/dev/zero", b"/dev/full")
+
+NOBODY: SessionPackage = {
+    "crate": "",
+    "id": "",
+    "name": "",
+    "version": "",
+    "source": "",
+    "checksum": "",
+    "read": [],
+    "write": [],
+    "exec": [],
+    "net": [],
+    "env": [],
+    "directives": [],
+    "deny": {},
+}
+"""A package that is granted nothing."""
+
+
+class CompileRights:
+    """Rights by path, without links, as Landlock has them."""
+
+    def __init__(self, session: Session, metadata: Metadata, programs: Iterable[bytes]) -> None:
+        """Prepare to ask about many packages.
+
+        Args:
+            session: Whose places, tier and profile count.
+            metadata: The workspace.
+            programs: Linkers and wrappers that the user has chosen, by their absolute paths.
+        """
+        self._session = session
+        self._metadata = metadata
+        self._programs = tuple(programs)
+        self._filled = filled(session)
+        self._fetched = _fetched(session, metadata)
+
+    def common(self) -> dict[bytes, int]:
+        """Return what every compilation may do: tool chain, system, sources that were fetched."""
+        grants = self._begin(b"/nonexistent/buildperm", NOBODY)
+        own = [path for path in baseline.READ if not path.startswith(_OF_ONE)]
+        grants.add_common("read", own, READ)
+        grants.add_common("exec", [*baseline.EXEC, *_PROGRAMS], EXEC)
+        for device in _WRITABLE:
+            grants.add(device, landlock.READ_FILE | landlock.WRITE_FILE)
+        for folder in self._fetched:
+            grants.add(folder, READ)
+        for program in (*self._linking(), *self._programs):
+            grants.add_tool(program)
+            for tree in self._around(program):
+                grants.add_common("exec", [f"{encode(tree)}/**"], EXEC | READ)
+        return grants.rights
+
+    def of(
+        self, package: Package, neighbours: Iterable[Package], granted: SessionPackage
+    ) -> dict[bytes, int]:
+        """Return what compiling one package may do besides.
+
+        Args:
+            package: Of the workspace, or fetched.
+            neighbours: Those that it depends on, at whatever distance.
+            granted: What was granted to it, and to its macros.
+        """
+        rights: dict[bytes, int] = {}
+        own = [each for each in (package, *neighbours) if not self._is_fetched(each)]
+        for each in own:
+            is_itself = each is package
+            grants = self._begin(os.fsencode(each.folder), granted if is_itself else NOBODY)
+            grants.add_common("read", ["$MANIFEST_DIR/**"], READ)
+            for path in each.outside:
+                text = encode(os.fsencode(path))
+                grants.add_common("read", [f"{text}/**" if path.is_dir() else text], READ)
+            _merge(rights, grants.rights)
+        is_learning = self._session["profile"] == "learning"
+        if granted["read"] or granted["exec"] or is_learning:
+            grants = self._begin(os.fsencode(package.folder), granted)
+            grants.add_package()
+            if is_learning:
+                target = os.fsencode(self._metadata.target_directory)
+                built = (target, self._session["places"]["TARGET_DIR"])
+                grants.add_all_but(self._session["places"]["WORKSPACE"], built, READ)
+            _merge(rights, grants.rights)
+        return rights
+
+    def _is_fetched(self, package: Package) -> bool:
+        return bool(package.source)
+
+    def _begin(self, folder: bytes, package: SessionPackage) -> LandlockRights:
+        session = self._session
+        places = session["places"] | {"MANIFEST_DIR": folder}
+        return LandlockRights(
+            package,
+            places,
+            session["path"],
+            session.get("found"),
+            self._filled,
+            session.get("tier"),
+            Ownership(places, session.get("owned", ()), session.get("homes", ())),
+        )
+
+    def _linking(self) -> list[bytes]:
+        """Find the programs of the system that rustc starts, where they are not the system's."""
+        path = self._session["path"]
+        return [found for name in _LINKING if (found := which(name.encode(), path))]
+
+    def _around(self, program: bytes) -> list[bytes]:
+        """Name what belongs to a compiler outside of the system: all of its `PREFIX`, if any."""
+        real = os.path.realpath(program)
+        prefix, _, folder = os.path.dirname(real).rpartition(b"/")
+        if folder != b"bin" or prefix.count(b"/") < 2 or is_systems(prefix):
+            return []
+        tier = self._session["tier"]
+        is_home = any(covers(home, prefix) for home in tier["homes"])
+        return (
+            [] if is_home and not any(covers(each, prefix) for each in tier["open"]) else [prefix]
+        )
+
+
+def entries(rights: Mapping[bytes, int]) -> list[bytes]:
+    """Write rights as the session of the launcher does: a letter and a path."""
+    return [_letter(rights[path]) + b" " + path for path in sorted(rights)]
+
+
+def _letter(rights: int) -> bytes:
+    if rights & landlock.WRITE_FILE:
+        return b"w"
+    if rights & landlock.EXECUTE:
+        return b"x"
+    return b"r" if rights & landlock.READ_FILE else b"d"
+
+
+def _merge(into: dict[bytes, int], rights: Mapping[bytes, int]) -> None:
+    for path, each in rights.items():
+        into[path] = into.get(path, 0) | each
+
+
+def _fetched(session: Session, metadata: Metadata) -> list[bytes]:
+    """List the folders with sources that Cargo has fetched: macros and spans lead into others'."""
+    cargo_home = session["places"]["CARGO_HOME"]
+    roots = [os.path.realpath(cargo_home + each) for each in (b"/registry/src", b"/git/checkouts")]
+    folders = [os.fsencode(each.folder) for each in metadata.packages.values() if each.source]
+    beside = [each for each in folders if not any(covers(root, each) for root in roots)]
+    return [*roots, *beside]

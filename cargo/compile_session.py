@@ -1,0 +1,231 @@
+"""The session of the launcher: to what the compiling of each package is held.
+
+It is a list of entries `KEY VALUE`, each with a NUL behind it: first what is the same for every
+call, then a section for each package of the graph. See `supervisor/compiling/session.c`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from buildperm.cargo import grant_keys as keys
+from buildperm.cargo import session_maker
+from buildperm.cargo.compile_rights import CompileRights, entries
+from buildperm.policy.grants import HOLD
+from buildperm.rules import variables
+from buildperm.rules.pattern import is_literal, resolve
+from buildperm.rules.script_variables import without_secrets
+from buildperm.sandbox.stub import SUPERVISOR
+from buildperm.tracer.notation import decode, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from buildperm.cargo.compile_mode import CompileMode
+    from buildperm.cargo.metadata import Package
+    from buildperm.cargo.project import Project
+    from buildperm.cargo.target_directory import TargetDirectory
+    from buildperm.policy.grants import Policy
+    from buildperm.supervisor.session import Session, SessionPackage
+
+FORMAT = b"1"
+_SEARCH = "rustc-link-search"
+_SEARCH_KINDS = ("dependency", "crate", "native", "framework", "all")
+
+
+@dataclass(frozen=True, slots=True)
+class CompileSession:
+    """What the launcher reads, and what of it decides about each package."""
+
+    text: bytes
+    digests: Mapping[bytes, str]  # Of the packages whose compiling is held, by manifest directory.
+    modes: Mapping[bytes, str]  # How it is held: one of COMPILING.
+
+
+def make(
+    session: Session, project: Project, policy: Policy, mode: CompileMode, target: TargetDirectory
+) -> CompileSession:
+    """Collect what compiling may do in a build under `session`.
+
+    Raises:
+        BuildpermError: A package is not in the lock file as Cargo.lock should have it.
+    """
+    return _SessionWriter(session, project, policy, mode, target).written()
+
+
+class _SessionWriter:
+    def __init__(
+        self,
+        session: Session,
+        project: Project,
+        policy: Policy,
+        mode: CompileMode,
+        target: TargetDirectory,
+    ) -> None:
+        self._session = session
+        self._project = project
+        self._metadata = project.metadata
+        self._mode = mode
+        self._target = target
+        self._keys = keys.GrantKeys(project.metadata, project.lock, policy, session["places"])
+        self._packages = {each.folder: each for each in project.metadata.packages.values()}
+        self._granted: dict[str, SessionPackage] = {}
+        self._reached: dict[str, frozenset[str]] = {}
+        chosen = [each for each in project.configuration.programs if each.startswith("/")]
+        self._rights = CompileRights(session, project.metadata, map(os.fsencode, chosen))
+
+    def written(self) -> CompileSession:
+        metadata = self._metadata
+        for identifier, package in metadata.packages.items():
+            self._granted[identifier] = session_maker.describe(
+                package, metadata, self._project.lock, self._keys
+            )
+        said = [*self._globals(), *entries(self._rights.common())]
+        searched = sorted({*self._searched()})
+        digests, modes = {}, {}
+        for identifier, package in sorted(metadata.packages.items()):
+            folder = os.fsencode(package.folder)
+            _, grants = self._keys.of(package)
+            modes[folder] = self._mode.of(grants)
+            granted = self._with_macros(identifier, package)
+            if modes[folder] == HOLD:
+                digests[folder] = self._digest(package, granted, searched)
+            said += self._section(package, granted, modes[folder], digests.get(folder, ""))
+            if modes[folder] == HOLD:
+                said += [b"L " + path for path in searched]
+        return CompileSession(b"".join(each + b"\0" for each in said), digests, modes)
+
+    def _globals(self) -> Iterator[bytes]:
+        programs = self._mode.programs
+        target = self._target
+        values: dict[str, Path | str] = {
+            "target": target.folder,
+            "state": target.state,
+            "profile": self._session["profile"],
+            "macros": self._mode.macros,
+            "layout": str(self._mode.layout),
+            "filter": target.compile_filter,
+            "session": target.session,
+            "python": sys.executable,
+            "supervisor": SUPERVISOR,
+        }
+        yield b"buildperm-compile " + FORMAT
+        if programs is not None:
+            yield b"shim " + os.fsencode(programs.shim)
+        for key, value in values.items():
+            yield key.encode() + b" " + os.fsencode(value)
+        yield from _variables(self._project.environment)
+
+    def _section(
+        self, package: Package, granted: SessionPackage, mode: str, digest: str
+    ) -> Iterator[bytes]:
+        yield b"package " + os.fsencode(package.folder)
+        for key, value in (
+            ("name", package.name),
+            ("version", package.version),
+            ("crate", granted["crate"]),
+            ("compile", mode),
+            ("digest", digest),
+        ):
+            yield os.fsencode(f"{key} {value}")
+        if mode != HOLD:
+            return
+        neighbours = [self._metadata.packages[each] for each in sorted(self._below(package.id))]
+        yield from entries(self._rights.of(package, neighbours, granted))
+        by_hand = granted.get("secrets", ())
+        for name in granted["env"]:
+            if is_literal(name) and (variables.looks_secret(name) or name in by_hand):
+                yield b"env " + decode(name)
+
+    def _with_macros(self, identifier: str, package: Package) -> SessionPackage:
+        """Return what a package was granted, together with what its macros were."""
+        granted = self._granted[identifier].copy()
+        is_inside = self._mode.macros == "inside"
+        if not is_inside:
+            granted["exec"] = []
+        granted["write"] = []
+        folder = os.fsencode(package.folder)
+        members, macros = self._session.get("members", ()), self._session.get("macros", {})
+        for each in sorted(self._below(identifier)):
+            found = macros.get(os.fsencode(self._metadata.packages[each].folder))
+            if found is None or (folder not in members and folder not in found["for"]):
+                continue
+            granted["read"] = sorted({*granted["read"], *found["read"]})
+            if is_inside:
+                granted["exec"] = sorted({*granted["exec"], *found["exec"]})
+                granted["env"] = sorted({*granted["env"], *found["env"]})
+                granted["secrets"] = [*granted.get("secrets", ()), *found.get("secrets", ())]
+        return granted
+
+    def _below(self, identifier: str) -> frozenset[str]:
+        """Return the packages that one depends on, at whatever distance."""
+        known = self._reached.get(identifier)
+        if known is not None:
+            return known
+        found: set[str] = set()
+        pending = [identifier]
+        while pending:
+            for each in self._metadata.dependencies.get(pending.pop(), ()):
+                if each not in found:
+                    found.add(each)
+                    pending.append(each)
+        found.discard(identifier)  # Its tests may depend on what depends on it.
+        self._reached[identifier] = frozenset(found)
+        return self._reached[identifier]
+
+    def _searched(self) -> Iterator[bytes]:
+        """Yield the folders that build scripts may have the linker search, by a grant."""
+        places = self._session["places"]
+        for identifier, package in self._metadata.packages.items():
+            there = places | {"MANIFEST_DIR": os.fsencode(package.folder)}
+            for directive in self._granted[identifier]["directives"]:
+                key, _, value = directive.partition("=")
+                kind, equals, rest = value.partition("=")
+                path = rest if equals and kind in _SEARCH_KINDS else value
+                if key == _SEARCH and path.startswith(("/", "$")):
+                    yield from (real for real, _ in resolve(path, there) if os.path.isdir(real))
+
+    def _digest(self, package: Package, granted: SessionPackage, searched: list[bytes]) -> str:
+        """Return a digest of all that decides about compiling a package.
+
+        What of the machine is closed to it counts, not what is there besides.
+        """
+        session, programs = self._session, self._mode.programs
+        folder = os.fsencode(package.folder)
+        held = session["tier"]["held"] if not package.source else {}
+        decisive = (
+            [session[key] for key in ("buildperm", "profile", "landlock_abi")],
+            programs.digest if programs else "",
+            [self._mode.macros, self._mode.layout],
+            [granted["read"], granted["exec"], granted["env"]],
+            granted.get("secrets", []),
+            granted["deny"],
+            [os.fsencode(each).hex() for each in package.outside],
+            [path.hex() for path in sorted(held) if path.startswith(folder + b"/")],
+            [path.hex() for path in searched],
+        )
+        text = json.dumps(decisive, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _variables(environment: Mapping[str, str]) -> Iterator[bytes]:
+    """Say which variables no compiler sees without a grant: by name and value, and by patterns.
+
+    The patterns are for what is set where buildperm does not see it, such as in Cargo's own
+    configuration. What was judged harmless passes whatever they say.
+    """
+    for variable, text in sorted(environment.items()):
+        name, value = os.fsencode(variable), os.fsencode(text)
+        if variables.looks_secret(encode(name)) or without_secrets(name, value)[1]:
+            yield b"hidden " + name
+        else:
+            yield b"plain " + name
+    unset = sorted(variables.secret_names() - environment.keys())
+    yield from (b"hidden " + name.encode() for name in unset)
+    yield from (b"secret " + pattern.encode() for pattern in variables.secret_patterns())

@@ -1,0 +1,13 @@
+#!/bin/sh
+# buildperm: rustc wrapper
+#
+# A compiler as others are to call it: rustdoc for Cargo, and rustc for another wrapper, such as one
+# that caches. Whoever calls it, the launcher holds the call.
+#
+#   BUILDPERM_LAUNCHER         what holds compiler calls
+#   BUILDPERM_COMPILE_SESSION  to what it holds them
+#   BUILDPERM_COMPILER         the true compiler
+#
+# In a target directory these are written above, so that no configuration can say otherwise.
+
+exec "$BUILDPERM_LAUNCHER" "$BUILDPERM_COMPILE_SESSION" "$BUILDPERM_COMPILER" "$@"
