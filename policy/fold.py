@@ -18,7 +18,7 @@ from buildperm.policy import risk
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.pattern_set import PatternSet
-from buildperm.policy.role import NOBODY, OF_SCRIPT, Role, SubjectKind
+from buildperm.policy.role import NOBODY, Role, SubjectKind
 from buildperm.policy.sensitivity import STEERS, why_sensitive
 from buildperm.rules import baseline, directive, sensitive, tier
 from buildperm.rules.containment import contained
@@ -43,8 +43,6 @@ from buildperm.tracer.recording.reader import Header, Recording
 from buildperm.tracer.recording_format import REUSED
 
 CHAINS_MOST = 5
-SCRIPT = str(OF_SCRIPT)
-"""How chains call a build script itself."""
 
 _READ = PatternSet(baseline.READ)
 _NOT_OWN = PatternSet(baseline.NOT_OWN)

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from buildperm.policy.access import Access, Outcome
-from buildperm.policy.fold import CHAINS_MOST, SCRIPT, fold
+from buildperm.policy.fold import CHAINS_MOST, fold
 from buildperm.policy.kinds import Kind
+from buildperm.policy.role import OF_SCRIPT
 from buildperm.policy.undecided_accesses import is_settled
 from buildperm.tracer.recording.event import (
     CallRefused,
@@ -33,6 +34,7 @@ from buildperm.tracer.recording.event import (
 from buildperm.tracer.recording.reader import End, Header, Recording
 from buildperm.tracer.recording_format import REUSED
 
+SCRIPT = str(OF_SCRIPT)
 PLACES = {
     "OUT_DIR": b"/t/debug/build/a-1/out",
     "TMP": b"/t/debug/build/a-1/buildperm/scratch",

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from buildperm.policy.access import Access, Outcome
-from buildperm.policy.fold import SCRIPT, fold
+from buildperm.policy.fold import fold
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Proposal, Risk
 from buildperm.policy.proposals import propose
@@ -116,7 +116,7 @@ def test_compiling_c_is_one_question(workspace: RecordedWorkspace) -> None:
     assert proposal.risk is Risk.MEDIUM
     assert {"cc", "ar", "as"} <= {access.target for access in proposal.evidence}
     compiler = next(access for access in proposal.evidence if access.target.endswith("/cc1"))
-    assert compiler.chains[0][0] == SCRIPT
+    assert compiler.chains[0][0] == "build script"
     assert compiler.chains[0][-1] == "cc1"
 
 
