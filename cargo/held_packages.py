@@ -10,6 +10,8 @@ from buildperm.cargo.grant_keys import GrantKeys
 from buildperm.errors import BuildpermError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from buildperm.cargo.project import Project
     from buildperm.policy.grants import Policy
     from buildperm.supervisor.session import Session, SessionPackage
@@ -25,8 +27,8 @@ class HeldPackages:
         self._keys = GrantKeys(project.metadata, project.lock, policy, session["places"])
         self._described: dict[bytes, SessionPackage] = {}
         members = (project.metadata.packages[each] for each in project.metadata.members)
-        self.members = frozenset(self._keys.of(each)[0] for each in members)
-        """Keys of the packages of the workspace: the grants of macros hold for these."""
+        self.members = {self._keys.of(each)[0]: each.name for each in members}
+        """Names of the packages of the workspace, by key: the grants of macros hold for these."""
 
     def of(self, folder: bytes) -> SessionPackage:
         """Return what is granted to the package with this manifest directory.
@@ -41,12 +43,22 @@ class HeldPackages:
             known = self._described[folder] = self._describe(folder)
         return known
 
+    def everything(self) -> dict[bytes, SessionPackage]:
+        """Return what is granted to each package of the graph, by manifest directory."""
+        folders = (os.fsencode(each.folder) for each in self._project.metadata.packages.values())
+        return {folder: self.of(folder) for folder in folders}
+
     def consumers(self, folder: bytes) -> frozenset[str]:
         """Return the keys of the packages that `for` names to the macros of a package."""
         macros = self._session.get("macros", {}).get(folder)
         known = self._session.get("consumers", {})
         named = macros["for"] if macros else ()
         return frozenset(known[each]["crate"] for each in named if each in known)
+
+    def named(self, words: Collection[str]) -> frozenset[str]:
+        """Return the keys of the packages that the words of a `for` mean."""
+        packages = self._project.metadata.packages.values()
+        return frozenset(self._keys.of(p)[0] for p in packages if self._keys.is_meant(p, words))
 
     def _describe(self, folder: bytes) -> SessionPackage:
         project = self._project

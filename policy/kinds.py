@@ -95,7 +95,7 @@ class Kind(StrEnum):
             finding=FindingText(
                 "UngrantedRead",
                 "reads files",
-                "The build script reached for files outside its own package, the tool chain and "
+                "A script or macro reached for files outside its own package, the tool chain and "
                 f"the system's own files. {_HELD}",
             ),
             description="Files it may read and folders it may list.",
@@ -116,8 +116,8 @@ class Kind(StrEnum):
             finding=FindingText(
                 "UngrantedWrite",
                 "writes files",
-                "The build script tried to make, change or remove files outside its OUT_DIR, where "
-                f"they may outlive the build or be run later. {_HELD}",
+                "A script or macro tried to make, change or remove files outside its OUT_DIR, "
+                f"where they may outlive the build or be run later. {_HELD}",
             ),
             description=(
                 "Files it may write, or folders (`FOLDER/**`) in which it may write, make, rename "
@@ -140,7 +140,7 @@ class Kind(StrEnum):
             finding=FindingText(
                 "UngrantedProgram",
                 "runs a program",
-                "The build script tried to run a program that is neither rustc nor Cargo. What "
+                "A script or macro tried to run a program that is neither rustc nor Cargo. What "
                 f"such a program does, the build script does. {_HELD}",
             ),
             description=(
@@ -163,7 +163,7 @@ class Kind(StrEnum):
             finding=FindingText(
                 "UngrantedConnection",
                 "uses the network",
-                "The build script tried to connect or to listen: to download what nobody pinned, "
+                "A script or macro tried to connect or to listen: to download what nobody pinned, "
                 f"or to send what it found. {_HELD}",
             ),
             description=(
@@ -186,7 +186,7 @@ class Kind(StrEnum):
             finding=FindingText(
                 "UngrantedVariable",
                 "sees an environment variable",
-                "The build script reached for environment variables beyond those of Cargo and of "
+                "A script or macro reached for environment variables beyond those of Cargo and of "
                 f"the usual tool chains. Variables hold secrets in CI. {_HELD}",
             ),
             object="the variable",
@@ -208,7 +208,7 @@ class Kind(StrEnum):
             finding=FindingText(
                 "UngrantedDirective",
                 "tells Cargo",
-                "The build script printed directives that change how other code is compiled or "
+                "A script or macro printed directives that change how other code is compiled or "
                 "linked: a script that is held can otherwise let rustc or the linker act for it. "
                 "They were not passed on to Cargo.",
             ),
@@ -228,7 +228,7 @@ class Kind(StrEnum):
             finding=FindingText(
                 "RefusedSystemCall",
                 "makes a refused system call",
-                "The build script used a part of the kernel that no grant opens, such as loading "
+                "A script or macro used a part of the kernel that no grant opens, such as loading "
                 "modules or tracing other processes. Builds work without it.",
             ),
             default_risk="no build needs this system call",

@@ -102,10 +102,12 @@ class BuildRun:
     left_open: tuple[str, ...]  # What this runtime does not prevent, in sentences.
     scripts: tuple[ScriptRun, ...]
     cargo_exit: int
+    compiling: str = ""  # How compiling is held: hold, watch or off; empty if it is not known.
+    macros: str = ""  # Where macros ran: outside or inside of compilers; empty if not held.
 
     @property
     def offenders(self) -> tuple[ScriptRun, ...]:
-        """The scripts that went beyond their grants, or were failed by buildperm."""
+        """The crates that went beyond their grants, or were failed by buildperm."""
         return tuple(run for run in self.scripts if run.findings or run.failure)
 
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from buildperm.policy.access import Access
 from buildperm.policy.pending_review import Pending
 from buildperm.policy.proposal import Risk
+from buildperm.policy.role import Role
 from buildperm.report.build_run import BuildRun
 
 
@@ -37,7 +38,8 @@ class Finding:
     fingerprint: str  # Stable over runs, versions and lines; hexadecimal digits.
     evidence: tuple[Access, ...] = ()
     risk: Risk | None = None  # None where no access was judged.
-    is_new: bool = False  # About a build script that was never reviewed in any version.
+    is_new: bool = False  # About a crate that was never reviewed in any version.
+    roles: tuple[Role, ...] = ()  # What of the crate did it, and for whom; none where nothing ran.
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Report:
     manifest: str  # The root Cargo.toml, relative to the repository, with `/`: `Cargo.toml`.
     exit_code: int  # Of the command: 0 where all is well.
     members: tuple[str, ...] = ()  # Names of the packages of the workspace, sorted.
-    pending: tuple[Pending, ...] = ()  # Build scripts that were not reviewed as they are now.
+    pending: tuple[Pending, ...] = ()  # What was not reviewed as it is now.
     unused: tuple[tuple[str, str], ...] = ()  # Key in Cargo.toml, and grant: `exec:perl`.
 
 

@@ -1,4 +1,4 @@
-"""Makes findings from a run, from unreviewed build scripts, and from unused grants."""
+"""Makes findings from a run, from what was not reviewed, and from unused grants."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.pending_review import Cause, Pending
 from buildperm.policy.proposal import Proposal, Reason
+from buildperm.policy.role import SCRIPT_ALONE, Role
 from buildperm.printable import shortened
 from buildperm.report.build_run import BuildRun, IneffectiveGrant, ScriptRun
 from buildperm.report.finding import Finding, Level
@@ -36,7 +37,7 @@ _DIGITS = 32
 
 
 def from_build(run: BuildRun, places: GrantLines, *, level: Level = Level.ERROR) -> list[Finding]:
-    """Tell what build scripts did beyond their grants, and where a run or recording is not whole.
+    """Tell what was done beyond the grants, and where a run or recording is not whole.
 
     Args:
         run: What was built.
@@ -56,7 +57,7 @@ def from_build(run: BuildRun, places: GrantLines, *, level: Level = Level.ERROR)
 def from_pending(
     pending: Iterable[Pending], places: GrantLines, *, level: Level = Level.ERROR
 ) -> list[Finding]:
-    """Return a finding for each build script that was not reviewed as it is now."""
+    """Return a finding for each crate that was not reviewed as it is now."""
     return _distinct(_not_reviewed(one, places, level) for one in pending)
 
 
@@ -91,7 +92,6 @@ def fingerprint(rule: str, crate: str, targets: Iterable[str]) -> str:
 def _refused_finding(
     script: ScriptRun, proposal: Proposal, places: GrantLines, level: Level
 ) -> Finding:
-    who = _named(script.crate, script.version)
     kinds = [access.kind for access in proposal.evidence]
     # A tool chain is decided as one; what it reads and sees follows from what is run.
     kind = Kind.EXEC if Kind.EXEC in kinds else kinds[0]
@@ -102,7 +102,7 @@ def _refused_finding(
         level=level,
         crate=script.crate,
         version=script.version,
-        title=_title(f"{who} {_attempt_words(proposal.evidence)} to {proposal.title}"),
+        title=_title(f"{proposal.who} {_attempt_words(proposal.evidence)} to {proposal.title}"),
         details=_details(
             (
                 *proposal.notes,
@@ -115,10 +115,20 @@ def _refused_finding(
         remedy=() if proposal.locked else tuple(rule_lines(proposal, proposal.choices[0])),
         command=REVIEW,
         line=places.of_kind(script.crate, script.version, kind, own, script.way),
-        fingerprint=fingerprint(str(kind), script.crate, targets),
+        fingerprint=fingerprint(str(kind), script.crate, [*targets, *_for_whom(proposal)]),
         evidence=proposal.evidence,
         risk=proposal.risk,
+        roles=proposal.roles,
     )
+
+
+def _for_whom(proposal: Proposal) -> Iterator[str]:
+    """Yield what tells a finding from that about the build script of the same crate."""
+    for access in proposal.evidence[:1]:
+        if access.roles != SCRIPT_ALONE:
+            yield "\0".join(sorted({str(role.subject) for role in access.roles}))
+        if access.outside:
+            yield access.outside
 
 
 def _attempt_words(evidence: Iterable[Access]) -> str:
@@ -181,7 +191,8 @@ def _incomplete_finding(script: ScriptRun, places: GrantLines, level: Level) -> 
     line = places.of_crate(script.crate, script.version, script.way)
     who = _named(script.crate, script.version)
     if script.failure:
-        title = _title(f"buildperm failed the build script of {who}: {script.failure}")
+        what = " or ".join(subject.noun for subject in script.subjects)
+        title = _title(f"buildperm failed the {what} of {who}: {script.failure}")
         yield _plain(FAILED, level, script, title, (), line)
     if script.dropped:
         title = _title(f"{count(script.dropped, 'event')} did not fit into the recording of {who}")
@@ -204,14 +215,21 @@ def _plain(
         command=REVIEW,
         line=line,
         fingerprint=fingerprint(rule, script.crate, ()),
+        roles=script.roles,
     )
 
 
 def _not_reviewed(one: Pending, places: GrantLines, level: Level) -> Finding:
     who = _named(one.crate, one.version)
-    title = f"{who} has a build script that nobody has reviewed"
+    what = " and ".join(f"{'a ' if one.is_new else ''}{each.noun}" for each in one.subjects)
+    title = f"{who} has {what} that nobody has reviewed"
     if not one.is_new:
-        title = f"the build script of {who} was not reviewed as it is now"
+        how = (
+            "was not reviewed as it is"
+            if len(one.subjects) == 1
+            else "were not reviewed as they are"
+        )
+        title = f"the {what} of {who} {how} now"
     # That it is new is what the title says.
     told = [sentence for cause, sentence in one.causes if cause is not Cause.NEW]
     return Finding(
@@ -227,6 +245,7 @@ def _not_reviewed(one: Pending, places: GrantLines, level: Level) -> Finding:
         line=places.of_crate(one.crate, one.version, one.way),
         fingerprint=fingerprint(NOT_REVIEWED, one.crate, ()),
         is_new=one.is_new,
+        roles=tuple(map(Role, one.subjects)),
     )
 
 

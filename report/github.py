@@ -8,7 +8,7 @@ from buildperm.printable import printable, shortened
 from buildperm.report import markdown
 from buildperm.report.build_run import BuildRun
 from buildperm.report.finding import Finding, Level, Report, worst_first
-from buildperm.report.text import count
+from buildperm.report.text import compiling_text, count, tally
 
 ANNOTATIONS_MOST = 10
 """Annotations of one level that GitHub shows for one step; it drops the others without a word."""
@@ -135,9 +135,10 @@ def _head(report: Report, crates: int) -> Iterator[str]:
 
 def _terms(run: BuildRun) -> str:
     runtime = markdown.code(run.runtime, _TITLE_MOST)
+    loose = compiling_text(run)
+    told = f" {loose[0].upper()}{loose[1:]}" if loose else ""
     return (
-        f"{count(len(run.scripts), 'build script')} held to grants by {runtime}, "
-        f"Landlock ABI {run.landlock_abi}."
+        f"{tally(run.scripts)} held to grants by {runtime}, Landlock ABI {run.landlock_abi}.{told}"
     )
 
 

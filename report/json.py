@@ -7,11 +7,13 @@ proposals are made from, whether this workspace grants it or not.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 from buildperm import __version__
 from buildperm.policy.access import Access
 from buildperm.policy.pending_review import Pending
 from buildperm.policy.proposal import Proposal
+from buildperm.policy.role import SCRIPT_ALONE, Role
 from buildperm.report.build_run import ScriptRun, evidence
 from buildperm.report.finding import Finding, Report, worst_first
 from buildperm.report.text import rule_lines
@@ -36,6 +38,8 @@ def document(report: Report) -> str:
         "findings": [_finding(finding) for finding in worst_first(report.findings)],
         "pending": [_pending(pending) for pending in report.pending],
         "unused": [{"crate": crate, "grant": grant} for crate, grant in report.unused],
+        "compiling": run.compiling or None if run else None,
+        "macros": run.macros or None if run else None,
         "scripts": [_script(script) for script in run.scripts] if run else [],
     }
     return json.dumps(content, indent=2) + "\n"
@@ -55,6 +59,7 @@ def _finding(finding: Finding) -> dict[str, object]:
         "line": finding.line,
         "fingerprint": finding.fingerprint,
         "risk": None if finding.risk is None else finding.risk.name.lower(),
+        "by": _roles(finding.roles),
     }
 
 
@@ -69,6 +74,7 @@ def _pending(pending: Pending) -> dict[str, object]:
         "causes": [
             {"cause": str(cause), "sentence": sentence} for cause, sentence in pending.causes
         ],
+        "subjects": [str(subject) for subject in pending.subjects],
     }
 
 
@@ -90,6 +96,7 @@ def _script(script: ScriptRun) -> dict[str, object]:
         "left_out": {
             f"{one.rule.kind} {one.rule.pattern}": one.leads_to for one in script.left_out
         },
+        "by": _roles(script.roles),
         "evidence": [_access(access) for access in evidence(script)],
         "findings": [_proposal(proposal) for proposal in script.findings],
     }
@@ -102,6 +109,7 @@ def _proposal(proposal: Proposal) -> dict[str, object]:
         "risk": proposal.risk.name.lower(),
         "reasons": list(proposal.notes),
         "locked": proposal.locked,
+        "by": _roles(proposal.roles),
         "accesses": [_access(access) for access in proposal.evidence],
         "suggested_grants": []
         if proposal.locked
@@ -122,4 +130,10 @@ def _access(access: Access) -> dict[str, object]:
         "sensitive": access.sensitive,
         "resolved": access.resolved,
         "is_free": access.is_free,
+        **({} if access.roles == SCRIPT_ALONE else {"by": _roles(access.roles)}),
     }
+
+
+def _roles(roles: Iterable[Role]) -> list[dict[str, str]]:
+    """Write what of a crate did something, and for whom; a consumer is empty but for a macro."""
+    return [{"subject": str(role.subject), "consumer": role.consumer} for role in roles]

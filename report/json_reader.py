@@ -20,6 +20,7 @@ from buildperm.policy.access import Access, Outcome
 from buildperm.policy.combination import CHAINS_MOST, combine
 from buildperm.policy.grants import parse_key
 from buildperm.policy.kinds import Kind
+from buildperm.policy.role import SCRIPT_ALONE, Role, SubjectKind, united
 from buildperm.policy.sensitivity import STEERS, why_sensitive
 from buildperm.printable import printable
 from buildperm.report.json import VERSION
@@ -33,6 +34,7 @@ _TARGET_MOST = 3 * 4096 + 100  # Of a path in notation, PATH_MAX bytes long.
 _SENTENCE_MOST = 4_000
 _STEPS_MOST = 1_000  # Of a process chain, of a way through the dependency graph.
 _NUMBER_MOST = 1 << 63
+_ROLES_MOST = 10_000  # Of one access.
 _TOKEN = re.compile(rf"\$(?:{'|'.join(TOKENS)})(?![A-Za-z0-9_])")
 _BY_VALUE = frozenset(secret_values.HOLDS + kind for kind in secret_values.KINDS)
 
@@ -41,14 +43,14 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class ReportedScript:
-    """What a report says one build script did."""
+    """What a report says one crate did."""
 
     crate: str  # Key in the Cargo.toml of there.
     name: str
     version: str
     source: str  # Cargo's source string; empty for a path.
     accesses: tuple[Access, ...]  # Judged anew.
-    failure: str  # Why buildperm failed the script there; empty if it did not.
+    failure: str  # Why buildperm failed it there; empty if it did not.
     dropped: int  # Events that did not fit into a recording there.
 
 
@@ -185,7 +187,24 @@ class _ReportReader:
             example=self._text(table, "example", f"{at}.example", _TARGET_MOST),
             sensitive=sensitive_because(kind, target) or _by_value(kind, table.get("sensitive")),
             resolved=self._notation(table, "resolved", f"{at}.resolved") if resolved else "",
+            roles=self._roles(table, f"{at}.by"),
         )
+
+    def _roles(self, table: dict[str, Any], at: str) -> tuple[Role, ...]:
+        """Read who did it; older reports are of build scripts alone."""
+        if "by" not in table:
+            return SCRIPT_ALONE
+        found = []
+        for place, said in self._list(table, "by", at)[:_ROLES_MOST]:
+            each = self._is_table(said, place)
+            subject = self._one_of(each, "subject", place, SubjectKind)
+            consumer = self._text(each, "consumer", f"{place}.consumer", _SENTENCE_MOST)
+            if (subject is SubjectKind.MACRO) != bool(consumer) or not _is_key(consumer):
+                self._fail(place, "does not say for whom a macro did it")
+            found.append(Role(subject, consumer))
+        if not found:
+            self._fail(at, "names nobody")
+        return united(found)
 
     def _one_of(self, table: dict[str, Any], key: str, at: str, known: Callable[[str], _T]) -> _T:
         said = self._text(table, key, f"{at}.{key}", _NAME_MOST)
@@ -258,6 +277,13 @@ class _ReportReader:
         raise BuildpermError(
             f"{self._place} is no report of `buildperm ci`: `{at}` {what}", hint=MAKE_AGAIN
         )
+
+
+def _is_key(consumer: str) -> bool:
+    try:
+        return not consumer or bool(parse_key(consumer))
+    except ValueError:
+        return False
 
 
 def _is_number(said: object) -> TypeGuard[int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from buildperm import __version__
+from buildperm.policy.role import role_text
 from buildperm.printable import printable, shortened
 from buildperm.report.build_run import ScriptRun
 from buildperm.report.finding import Finding, Level, Report, worst_first
@@ -66,6 +67,8 @@ def _properties(report: Report) -> list[tuple[str, str]]:
             ("landlock_abi", str(report.run.landlock_abi)),
             ("kernel", report.run.kernel),
             ("cargo_exit", str(report.run.cargo_exit)),
+            ("compiling", report.run.compiling),
+            ("macros", report.run.macros),
         ]
     return told
 
@@ -111,6 +114,8 @@ def _outcome(case: Element, name: str, findings: list[Finding]) -> None:
 def _output(script: ScriptRun | None, findings: list[Finding], others: list[Finding]) -> list[str]:
     way = script.way if script else next((one.way for one in findings if one.way), ())
     told = [f"way: {shortened(' > '.join(way), _LINE_MOST)}"] if way else []
+    roles = role_text(script.roles) if script else ""
+    told += [f"ran: {shortened(roles, _LINE_MOST)}"] if roles else []
     if script:
         accesses = count(script.accesses, "access", "accesses")
         told.append(f"{count(script.events, 'event')}, {accesses}")

@@ -32,7 +32,7 @@ class RuleText:
 _DECIDE = (
     "Run `buildperm review` on your own machine: it shows what was done, by which programs and "
     "with what risk, and asks. Commit Cargo.toml and buildperm.lock afterwards. If nobody can say "
-    "why the build script needs this, look at its source before anything is granted."
+    "why the crate needs this, look at its source before anything is granted."
 )
 
 
@@ -41,7 +41,7 @@ def _beyond(kind: Kind) -> RuleText:
     return RuleText(
         str(kind),
         said.name,
-        f"A build script {said.deed} without a grant.",
+        f"A build script or a macro {said.deed} without a grant.",
         said.text,
         _DECIDE,
         Level.ERROR,
@@ -64,7 +64,7 @@ CATALOGUE = (
     RuleText(
         INCOMPLETE,
         "IncompleteRecording",
-        "A recording does not hold all that a build script did.",
+        "A recording does not hold all that was done.",
         "More happened than a recording holds. The build script was held to its grants all the "
         "same: only the list of what it did is not complete.",
         "Run the build again. A build script that does this each time does far more than building "
@@ -94,9 +94,10 @@ CATALOGUE = (
     RuleText(
         NOT_REVIEWED,
         "NotReviewed",
-        "A build script was not reviewed as it is now.",
-        "Nobody has seen what the build script does since it, its build-dependencies or its "
-        "features were added or changed. It is held to the grants that there are.",
+        "A build script or a macro was not reviewed as it is now.",
+        "Nobody has seen what the build script or the macros of a crate do since it, what they are "
+        "built with or its features were added or changed. They are held to the grants that there "
+        "are.",
         "Run `buildperm review` on your own machine: it runs only what changed, shows how the "
         "behaviour differs, and asks. Commit Cargo.toml and buildperm.lock afterwards.",
         Level.ERROR,
@@ -125,9 +126,9 @@ CATALOGUE = (
     RuleText(
         NEWLY_REVIEWED,
         "NewlyReviewed",
-        "A build script counts as reviewed since this change.",
+        "A crate counts as reviewed since this change.",
         "The change brings a new entry of buildperm.lock along: its author claims to have looked "
-        "at what this build script does. It grants nothing.",
+        "at what its build script or macros do. It grants nothing.",
         "Look at what is new in it, and whether its author may approve build scripts.",
         Level.NOTE,
     ),

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Iterator
 from buildperm import __version__
 from buildperm.errors import ExitCode
 from buildperm.policy.proposal import Risk
+from buildperm.policy.role import SubjectKind
 from buildperm.printable import printable, shortened
 from buildperm.report import markdown
 from buildperm.report.build_run import BuildRun
 from buildperm.report.finding import Finding, Level, Report, worst_first
 from buildperm.report.manifest_place import uri
 from buildperm.report.rule_catalogue import CATALOGUE, RuleText
-from buildperm.report.text import count
+from buildperm.report.text import compiling_text, count
 
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -121,6 +122,10 @@ def _result(finding: Finding, place: dict[str, str]) -> dict[str, object]:
         "properties": {
             "crate": printable(finding.crate),
             "version": printable(finding.version),
+            "by": [
+                {"subject": str(role.subject), "consumer": printable(role.consumer)}
+                for role in finding.roles[:_LINES_MOST]
+            ],
             "way": _lines(finding.way),
             "risk": finding.risk.name.lower() if finding.risk is not None else None,
             "details": _lines(finding.details),
@@ -180,6 +185,9 @@ def _notifications(report: Report, left_out: list[Finding]) -> Iterator[dict[str
             f"Cargo ended with exit code {report.run.cargo_exit}: build scripts that come later "
             "may not have been run.",
         )
+    loose = compiling_text(report.run) if report.run is not None else ""
+    if loose:
+        yield _notification(Level.WARNING, f"{loose[0].upper()}{loose[1:]}")
     if report.exit_code not in _DONE:
         yield _notification(
             Level.ERROR, f"buildperm ended with exit code {report.exit_code}: see its output."
@@ -199,6 +207,9 @@ def _terms(run: BuildRun | None) -> dict[str, object]:
         "landlockAbi": run.landlock_abi,
         "kernel": printable(run.kernel),
         "leftOpen": _lines(run.left_open),
-        "buildScripts": len(run.scripts),
+        "buildScripts": sum(SubjectKind.SCRIPT in script.subjects for script in run.scripts),
+        "proceduralMacros": sum(SubjectKind.MACRO in script.subjects for script in run.scripts),
+        "compiling": run.compiling or None,
+        "macros": run.macros or None,
         "cargoExit": run.cargo_exit,
     }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import groupby
 
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
+from buildperm.policy.pending_review import Pending
 from buildperm.policy.proposal import Choice, Proposal, Risk
 from buildperm.policy.role import SCRIPT_ALONE, SubjectKind
 from buildperm.policy.undecided_accesses import is_settled
@@ -148,13 +149,9 @@ def _closing(report: Report) -> Iterator[str]:
     run = report.run
     if run is None:
         if report.pending:
-            number = count(len(report.pending), "build script")
-            yield f"buildperm: {number} to review; nothing was built."
+            yield f"buildperm: {pending_tally(report.pending)} to review; nothing was built."
     else:
-        held = (
-            f"{count(len(run.scripts), 'build script')} held "
-            f"({run.runtime}, Landlock ABI {run.landlock_abi})"
-        )
+        held = f"{tally(run.scripts)} held ({run.runtime}, Landlock ABI {run.landlock_abi})"
         offenders = len(run.offenders)
         if offenders:
             beyond = f"{count(offenders, 'crate')} went beyond what {report.manifest} grants."
@@ -163,11 +160,36 @@ def _closing(report: Report) -> Iterator[str]:
         else:
             beyond = "nothing refused but what is denied."
         yield f"buildperm: {held}; {beyond}" if offenders else f"buildperm: {held}, {beyond}"
+        loose = compiling_text(run)
+        if loose:
+            yield f"buildperm: {loose}"
     wider = sum(finding.rule == WIDER_GRANT for finding in report.findings)
     if wider:
         yield f"buildperm: the grants are wider in {count(wider, 'place')}; {_CONSENT}"
     if any(finding.command for finding in report.findings):
         yield "To decide, run `buildperm review`; then commit Cargo.toml and buildperm.lock."
+
+
+def compiling_text(run: BuildRun) -> str:
+    """Say in a sentence how compilers and macros are held less than they can be; empty if not."""
+    match run.compiling, run.macros:
+        case "watch", _:
+            return (
+                'compiling is not held (`compile = "watch"`): macros and compilers may do what '
+                "you may; what they read is only told."
+            )
+        case "off", _:
+            return (
+                'compiling is not held (`compile = "off"`): macros and compilers may do what you '
+                "may."
+            )
+        case _, "inside":
+            return (
+                "macros run inside the compiler, with the grants of all of them together: this "
+                "version does not know how this tool chain speaks with them."
+            )
+        case _:
+            return ""
 
 
 def _finding(proposal: Proposal) -> Iterator[str]:
@@ -214,14 +236,24 @@ def table(rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
 
 def tally(scripts: Iterable[ScriptRun]) -> str:
     """Count what ran: `1 build script`, `12 build scripts and 87 procedural macros`."""
-    ran = list(scripts)
-    scripts_ran = sum(SubjectKind.SCRIPT in each.subjects for each in ran)
-    counts = [count(scripts_ran, "build script")] if scripts_ran or not ran else []
-    macros = sum(SubjectKind.MACRO in each.subjects for each in ran)
-    compiled = sum(each.subjects == (SubjectKind.COMPILE,) for each in ran)
+    return subject_tally(script.subjects for script in scripts)
+
+
+def subject_tally(subjects: Iterable[Collection[SubjectKind]]) -> str:
+    """Count crates by what they have: a compilation only counts where nothing else is there."""
+    listed = list(subjects)
+    scripts = sum(SubjectKind.SCRIPT in each for each in listed)
+    macros = sum(SubjectKind.MACRO in each for each in listed)
+    compiled = sum(set(each) == {SubjectKind.COMPILE} for each in listed)
+    counts = [count(scripts, "build script")] if scripts or not listed else []
     counts += [count(macros, "procedural macro")] if macros else []
     counts += [count(compiled, "compilation")] if compiled else []
     return f"{', '.join(counts[:-1])} and {counts[-1]}" if len(counts) > 1 else counts[0]
+
+
+def pending_tally(pending: Iterable[Pending]) -> str:
+    """Count what is to be reviewed: `1 build script`, `2 build scripts and 9 procedural macros`."""
+    return subject_tally(each.subjects for each in pending)
 
 
 def is_quiet_macro(script: ScriptRun) -> bool:

@@ -157,6 +157,7 @@ class Enforcement:
 
 def _run(outcome: BuildOutcome) -> BuildRun:
     session = outcome.build.session
+    compiling = session.get("compile")
     return BuildRun(
         runtime=session["runtime"],
         landlock_abi=session["landlock_abi"],
@@ -164,4 +165,6 @@ def _run(outcome: BuildOutcome) -> BuildRun:
         left_open=runtime(session["runtime"]).left_open(session["landlock_abi"]),
         scripts=outcome.scripts,
         cargo_exit=outcome.finished.exit_code,
+        compiling=compiling["mode"] if compiling else "",
+        macros=compiling["macros"] if compiling and compiling["mode"] == "hold" else "",
     )

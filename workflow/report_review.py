@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from buildperm.cargo.held_packages import HeldPackages
 from buildperm.cargo.project import LEARN
 from buildperm.cargo.supervised_build import SupervisedBuild
 from buildperm.cargo.target_directory import open_target
@@ -63,17 +64,28 @@ class _ReportReview:
         self._workspace: Workspace = open_workspace(words, default=LEARN)
         project = self._workspace.project
         session = SupervisedBuild(project, self._workspace.policy, "learning").session
-        members = {project.metadata.packages[each].name for each in project.metadata.members}
-        found, self._strangers = find_packages(json_reader.read(report), session, members)
+        self._held = HeldPackages(project, self._workspace.policy, session)
+        known = self._held.everything()
+        found, self._strangers = find_packages(
+            json_reader.read(report), known.values(), session["places"], self._held.members
+        )
         self._found = found
+        self._folders = {package["id"]: folder for folder, package in known.items()}
         self._journal = open_target(project.metadata, "learn").folder / _JOURNAL
-        asked = [each for package, script in found for each in propose(package, script.accesses)]
+        asked = [
+            each
+            for package, script in found
+            for each in propose(package, script.accesses, self._consumers(package))
+        ]
         self._review = Review(
             sorted(asked, key=lambda proposal: -proposal.risk),
             revisions={
                 (package["crate"], package["version"]): _revision(package) for package, _ in found
             },
         )
+
+    def _consumers(self, package: SessionPackage) -> frozenset[str]:
+        return self._held.consumers(self._folders[package["id"]])
 
     def run(self) -> int:
         for stranger in self._strangers:
@@ -82,7 +94,7 @@ class _ReportReview:
         if self._options.accept is not None:
             self._note(self._review.accept_up_to(self._options.accept))
         number = text.count(len(self._review.proposals), "decision")
-        summary = f"{text.count(len(self._found), 'build script')} of the report: {number}."
+        summary = f"{text.count(len(self._found), 'crate')} of the report: {number}."
         console.print_message(summary)
         outcome = ReviewEnd.WRITE
         is_asking = self._review.counts().undecided and not self._options.dry_run
@@ -135,7 +147,8 @@ class _ReportReview:
         known = {proposal.id for proposal in self._review.proposals}
         failures = []
         for number, (package, script) in enumerate(self._found, 1):
-            held = compilation.effective(policy.crates.get(package["crate"]), _revision(package))
+            grants = policy.crates.get(package["crate"])
+            held = compilation.effective(grants, _revision(package))
             missing: tuple[Proposal, ...] = tuple(
                 proposal
                 for proposal in proposals.propose(
@@ -144,6 +157,7 @@ class _ReportReview:
                     script.accesses,
                     held.rules,
                     held.denials,
+                    self._held.named(grants.consumers) if grants else (),
                 )
                 if proposal.id not in known
             )

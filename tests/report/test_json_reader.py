@@ -25,7 +25,7 @@ from buildperm.rules import baseline
 from buildperm.tracer.notation import encode
 
 if TYPE_CHECKING:
-    from buildperm.supervisor.session import Session, SessionPackage
+    from buildperm.supervisor.session import SessionPackage
 
 
 def script(*accesses: Access, crate: str = "sample", version: str = "0.1.0") -> ScriptRun:
@@ -77,11 +77,11 @@ def package(name: str = "sample", version: str = "0.1.0", **more: Any) -> Sessio
     return {**said, "checksum": "", **empty, "deny": {}, **more}  # type: ignore[typeddict-item]  # all keys are there
 
 
-def session(*packages: SessionPackage) -> Session:
-    return {  # type: ignore[typeddict-item]  # all that is looked at
-        "packages": {bytes([number]): each for number, each in enumerate(packages)},
-        "places": {"WORKSPACE": b"/w", "HOME": b"/srv/me"},
-    }
+def find(
+    build: json_reader.ReportedBuild, packages: list[SessionPackage], member: str
+) -> tuple[list[tuple[SessionPackage, json_reader.ReportedScript]], list[str]]:
+    places = {"WORKSPACE": b"/w", "HOME": b"/srv/me"}
+    return counterpart.find_packages(build, packages, places, {member: member})
 
 
 _RAW = st.binary(min_size=1, max_size=8).map(lambda raw: encode(raw.replace(b"/", b"_")))
@@ -341,7 +341,7 @@ def test_an_endless_report_is_not_read_to_its_end() -> None:
 def test_a_report_finds_its_packages_by_source_and_version(read: Read) -> None:
     build = read(document(script(access(Kind.READ, "/srv/me/.config/gcloud/x"))))
 
-    found, strangers = counterpart.find_packages(build, session(package()), ["app"])
+    found, strangers = find(build, [package()], "app")
 
     assert strangers == []
     ((mine, script_here),) = found
@@ -354,9 +354,9 @@ def test_what_this_workspace_has_otherwise_is_told(read: Read) -> None:
     build = read(
         document(script(), script(crate="newer", version="2.0.0"), script(crate="path+/x#other"))
     )
-    mine = session(package(), package("newer", "1.0.0"), package("other", source="git+https://x"))
+    mine = [package(), package("newer", "1.0.0"), package("other", source="git+https://x")]
 
-    found, strangers = counterpart.find_packages(build, mine, ["app"])
+    found, strangers = find(build, mine, "app")
 
     assert [each["crate"] for each, _ in found] == ["sample"]
     assert strangers == [
@@ -369,9 +369,9 @@ def test_a_report_of_another_workspace_is_refused(read: Read) -> None:
     build = read(document(script()))
 
     with pytest.raises(BuildpermError, match="about another workspace: `there`"):
-        counterpart.find_packages(build, session(package()), ["elsewhere"])
-    with pytest.raises(BuildpermError, match="nothing in it is about a build script"):
-        counterpart.find_packages(build, session(package("another")), ["app"])
+        find(build, [package()], "elsewhere")
+    with pytest.raises(BuildpermError, match="nothing in it is about a crate"):
+        find(build, [package("another")], "app")
 
 
 def test_what_is_kept_of_a_run_leaves_out_the_baseline_and_keeps_what_makes_the_rest_worse() -> (
