@@ -150,6 +150,12 @@ def _is_there(crate: str, packages: Iterable[tuple[str, str, str]]) -> bool:
         return False
 
 
+def subjects_of(package: Package, policy: Policy) -> tuple[SubjectKind, ...]:
+    """Return what of a package is to be reviewed: macros only where they are held."""
+    holds = policy.compile in ("", HOLD)
+    return tuple(each for each in package.subjects if holds or each is SubjectKind.SCRIPT)
+
+
 class _PendingSearch:
     """One look at a workspace in one context."""
 
@@ -162,9 +168,6 @@ class _PendingSearch:
         self._ingredients = InputCollector(project.metadata, project.lock, self._places)
         members = (project.metadata.packages[each] for each in project.metadata.members)
         self._members = frozenset(self._keys.of(each)[0] for each in members)
-        self._subjects = {SubjectKind.SCRIPT}
-        if policy.compile in ("", HOLD):
-            self._subjects.add(SubjectKind.MACRO)
         # A key that has got a version since, or lost it, still means the same crate.
         self._snapshots = {
             (_without_version(crate), version): snapshot
@@ -198,7 +201,7 @@ class _PendingSearch:
         )
 
     def _subjects_of(self, package: Package) -> tuple[SubjectKind, ...]:
-        return tuple(each for each in package.subjects if each in self._subjects)
+        return subjects_of(package, self._policy)
 
     def _causes(
         self, package: Package, grants: CrateGrants | None, before: Snapshot | None

@@ -16,8 +16,10 @@ from buildperm.policy.undecided_accesses import is_settled
 from buildperm.printable import log_line, printable
 from buildperm.report.build_run import BuildRun, ScriptRun
 from buildperm.report.finding import Finding, Level, Report, worst_first
-from buildperm.report.rule_catalogue import WIDER_GRANT
+from buildperm.report.rule_catalogue import NOT_REVIEWED, WIDER_GRANT
 
+_TOGETHER = 4  # As many macros that were not reviewed for the same reason share a block.
+_NAMED_MOST = 12  # Of them.
 _SHOWN = 5  # Accesses listed per finding; the rest is counted.
 
 WORD = {Risk.LOW: "low", Risk.MEDIUM: "medium", Risk.HIGH: "HIGH", Risk.CRITICAL: "CRITICAL"}
@@ -114,7 +116,7 @@ def findings(run: BuildRun) -> Iterator[str]:
 def finding_lines(findings: Iterable[Finding]) -> Iterator[str]:
     """Yield the findings line by line, crate by crate, the worst crate first."""
     ranks: dict[tuple[str, str], int] = {}
-    ordered = worst_first(findings)
+    ordered, alike = _unreviewed_macros(worst_first(findings))
     for finding in ordered:
         ranks.setdefault((finding.crate, finding.version), len(ranks))
     ordered.sort(key=lambda finding: ranks[finding.crate, finding.version])
@@ -137,6 +139,35 @@ def finding_lines(findings: Iterable[Finding]) -> Iterator[str]:
         for command in dict.fromkeys(finding.command for finding in group if finding.command):
             yield printable(f"  to go on: {command}")
         yield ""
+    for group in alike:
+        yield from _together(group)
+
+
+def _unreviewed_macros(findings: list[Finding]) -> tuple[list[Finding], list[list[Finding]]]:
+    """Take out macros that were not reviewed, many of them for the same reason."""
+    groups: dict[tuple[object, ...], list[Finding]] = {}
+    for finding in findings:
+        subjects = {role.subject for role in finding.roles}
+        if finding.rule == NOT_REVIEWED and subjects == {SubjectKind.MACRO}:
+            reason = finding.level, finding.is_new, finding.details
+            groups.setdefault(reason, []).append(finding)
+    together = [group for group in groups.values() if len(group) >= _TOGETHER]
+    taken = {id(finding) for group in together for finding in group}
+    return [each for each in findings if id(each) not in taken], together
+
+
+def _together(group: list[Finding]) -> Iterator[str]:
+    """Tell of macros that were not reviewed for the same reason."""
+    first = group[0]
+    names = [f"{each.crate} {each.version}" for each in group]
+    more = f" and {len(names) - _NAMED_MOST} more" if len(names) > _NAMED_MOST else ""
+    told = "that nobody has reviewed" if first.is_new else "not reviewed as they are now"
+    yield printable(f"{count(len(group), 'crate')} with procedural macros")
+    yield printable(f"  {_LEVEL[first.level]}: {told}: {', '.join(names[:_NAMED_MOST])}{more}")
+    for detail in first.details:
+        yield printable(f"      {detail}")
+    yield printable(f"  to go on: {first.command}")
+    yield ""
 
 
 def document(report: Report) -> str:

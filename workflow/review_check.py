@@ -1,17 +1,17 @@
-"""What `check` does: without a build, whether every build script is as it was reviewed."""
+"""What `check` does: without a build, whether everything that runs is as it was reviewed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from buildperm.cargo.pending_search import combined, pending, stale
+from buildperm.cargo.pending_search import combined, pending, stale, subjects_of
 from buildperm.errors import ExitCode
 from buildperm.policy import lock_file
 from buildperm.presentation import console
 from buildperm.report import findings
 from buildperm.report.finding import Report
 from buildperm.report.manifest_place import GrantLines, in_repository
-from buildperm.report.text import count
+from buildperm.report.text import subject_tally
 from buildperm.workflow.grant_comparison import GrantComparison, compare
 from buildperm.workflow.report_outputs import ReportOutputs
 from buildperm.workflow.snapshot_file import SnapshotFile, open_snapshots
@@ -74,8 +74,12 @@ def _closing(
     workspaces: Sequence[Workspace], snapshots: SnapshotFile, report: Report
 ) -> Iterator[str]:
     first = workspaces[0]
-    scripts = {package.id for each in workspaces for package in each.project.metadata.scripted()}
-    total = count(len(scripts), "build script")
+    subjects = {
+        package.id: subjects_of(package, each.policy)
+        for each in workspaces
+        for package in each.project.metadata.reviewed()
+    }
+    total = subject_tally(filter(None, subjects.values()))
     number = len(report.pending)
     yield f"{number} of {total} to review." if number else f"{total}, as reviewed."
     old = stale([each.project for each in workspaces], first.policy, snapshots.snapshots)
