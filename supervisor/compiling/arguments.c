@@ -61,16 +61,24 @@ static void read_emit(struct call *call, const char *kinds) {
     }
 }
 
+static void read_crate_types(struct call *call, const char *types) {
+    char *rest = copied(types), *type;
+    call->has_crate_type = true;
+    while ((type = strsep(&rest, ","))) {
+        call->is_macro |= !strcmp(type, "proc-macro");
+        call->links |= strcmp(type, "lib") && strcmp(type, "rlib");
+    }
+}
+
 static void read_long(struct call *call, const char *name, size_t size, const char *value) {
 #define IS(text) (size == sizeof text - 1 && !strncmp(name, text, size))
     if (IS("crate-name")) once(&call->crate_name, value, "`--crate-name`");
     else if (IS("out-dir") || (call->is_rustdoc && IS("output"))) once(&call->out_dir, value, "`--out-dir`");
-    else if (IS("crate-type")) call->is_macro |= !strcmp(value, "proc-macro");
+    else if (IS("crate-type")) read_crate_types(call, value);
     else if (IS("target")) call->target = value;
     else if (IS("codegen")) read_codegen(call, value);
     else if (IS("emit")) read_emit(call, value);
     else if (IS("extern")) append(&call->externs, copied(value));
-    else if (IS("print")) call->tells_only = true;
     else if (IS("cfg") && after(value, "feature=\"")) append(&call->features, strndup(value + 9, strcspn(value + 9, "\"")));
     else if (call->is_rustdoc && is_among(of_files, name, size)) append(&call->user_files, copied(value));
 #undef IS
@@ -85,13 +93,12 @@ static bool read_option(struct call *call, const char *word, const char *next) {
             read_long(call, name, size, equals + 1);
             return false;
         }
+        if (!strcmp(name, "test")) call->links = true;
         if (!strcmp(name, "test")) call->runs_tests |= call->is_rustdoc;
-        if (!strcmp(name, "version")) call->tells_only = true;
         if (!next || !is_among(valued, name, size)) return false;
         read_long(call, name, size, next);
         return true;
     }
-    if (word[1] == 'V' || !strcmp(word, "-vV")) call->tells_only = true;
     if (!word[1] || !strchr("LloAWDFCZ", word[1])) return false;
     const char *value = word[2] ? word + 2 : next;
     if (!value) return false;
@@ -146,5 +153,6 @@ void call_read(struct call *call, char **given, int count) {
         if (words.items[i][0] == '-' && !strcmp(words.items[i], "--")) break;
         if (words.items[i][0] == '-' && words.items[i][1]) i += read_option(call, words.items[i], words.items[i + 1]);
     }
+    call->links |= !call->has_crate_type;
     call->argv = executed.items;
 }

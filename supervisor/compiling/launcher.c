@@ -128,6 +128,7 @@ static _Noreturn void be_compiler(const struct call *call, pid_t parent, int con
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent) fail("the launcher has gone");
     setrlimit(RLIMIT_CORE, &none);
     if (is_held) {
+        rights_allow_own();
         rights_enforce();
         send_handle(control, put_on_filter(true));
     }

@@ -62,7 +62,8 @@ struct call {
     const char *crate_name, *out_dir, *output, *extra, *incremental, *target, *linker;
     const char *dep_info;                 /* Where `--emit=dep-info=` puts it. */
     struct list features, searched, externs, emitted, user_files;
-    bool is_rustdoc, runs_tests, is_macro, tells_only, writes_dep_info;
+    bool is_rustdoc, runs_tests, is_macro, writes_dep_info;
+    bool links, has_crate_type;           /* A linker is started, or what only it needs. */
 };
 
 void call_read(struct call *call, char **words, int count);
@@ -75,6 +76,7 @@ void rights_begin(void);
 void rights_allow(const char *path, int rights);
 void rights_allow_handle(int handle, const char *path, int rights);
 void rights_allow_section(const struct section *section);
+void rights_allow_own(void);
 void rights_enforce(void);
 
 /* ---- unit.c: where this call's outputs are, and what is left of it ---- */

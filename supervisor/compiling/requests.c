@@ -32,14 +32,15 @@ struct requests {
     const struct section *section;
     struct unit *unit;
     char **environment;
-    struct host hosts[MOST_HOSTS];
+    struct host hosts[MOST_HOSTS]; /* Memory that is never touched costs nothing. */
     size_t count;
     bool is_well, is_ready;
 };
 
 struct requests *requests_begin(int control, const struct session *session, const struct section *section, struct unit *unit, char **environment) {
     struct requests *made = allocate(sizeof *made);
-    *made = (struct requests){.control = control, .session = session, .section = section, .unit = unit, .environment = environment, .is_well = true};
+    made->control = control, made->session = session, made->section = section;
+    made->unit = unit, made->environment = environment, made->is_well = true;
     return made;
 }
 

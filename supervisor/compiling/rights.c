@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -64,6 +65,16 @@ void rights_allow(const char *path, int rights) {
     }
     rights_allow_handle(handle, path, rights);
     close(handle);
+}
+
+/* What the calling process may be told about itself by names that only it has; what it starts, not. */
+void rights_allow_own(void) {
+    static const char *const names[] = {"statm", "maps", NULL};
+    char path[64];
+    for (const char *const *name = names; *name; name++) {
+        snprintf(path, sizeof path, "/proc/%d/%s", getpid(), *name);
+        rights_allow(path, CAN_READ);
+    }
 }
 
 void rights_allow_section(const struct section *section) {

@@ -67,7 +67,7 @@ static bool is_named(const struct section *section, const char *key, const char 
 static bool is_secret(const struct session *session, const char *name) {
     const char *at = session->globals.begin, *value, *entry;
     if (is_named(&session->globals, "hidden", name, true)) return true;
-    if (begins_with_one_of(from_cargo, name)) return false;
+    if (begins_with_one_of(from_cargo, name) || is_named(&session->globals, "plain", name, true)) return false;
     while ((entry = next_entry(&session->globals, &at, &value))) {
         if (after(entry, "secret ") && looks_like(value, name)) return true;
     }
