@@ -1,18 +1,21 @@
-/* The process of one library of procedural macros: `host LIBRARY`, with the shim of a compiler on descriptor 3.
+/* The process of one library of procedural macros: `host LIBRARY`, with the shim of a compiler behind the socket 3.
 
    It is confined before it starts. The library's constructors run here as well, and whatever the library does to this
    process harms nobody but itself: the shim believes nothing that it is told. */
 #define _GNU_SOURCE
 #include "table.h"
 #include <dlfcn.h>
-#include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
 enum { STACK = 8 << 20 }; /* As rustc gives to the thread that runs macros; RUST_MIN_STACK may ask for more. */
 
 static void *library;
+static struct bridge bridge;
+static enum layout layout;
+static char symbol[SYMBOL_MOST + 1];
 static int status = 1;
 
 static void put_u32(struct buffer *b, size_t value)
@@ -26,10 +29,10 @@ static void put_text(struct buffer *b, struct text text)
     buffer_put(b, text.data, text.length);
 }
 
-static void put_table(struct buffer *b, enum layout layout, struct text symbol, const struct declarations *declared)
+static void put_table(struct buffer *b, const struct declarations *declared)
 {
     buffer_put(b, &(uint8_t){(uint8_t)layout}, 1);
-    put_text(b, symbol);
+    put_text(b, (struct text){symbol, strlen(symbol)});
     put_u32(b, declared->count);
     const struct macro *macro = declared->first, *end = layout == LAYOUT_BARE ? macro : macro + declared->count;
     for (; macro < end; macro++) {
@@ -42,7 +45,7 @@ static void put_table(struct buffer *b, enum layout layout, struct text symbol, 
     }
 }
 
-static run_function run_of(enum layout layout, const struct declarations *declared, size_t at)
+static run_function run_of(const struct declarations *declared, size_t at)
 {
     if (layout == LAYOUT_BARE)
         return ((const run_function *)declared->first)[at];
@@ -55,7 +58,7 @@ static struct buffer ask(void *unused, struct buffer b)
 {
     struct frame head;
     (void)unused;
-    if (bridge_say(HOST_DESCRIPTOR, FRAME_CALL, 0, b.data, b.length) || bridge_hear(HOST_DESCRIPTOR, &head, &b)
+    if (bridge_say(bridge, FRAME_CALL, 0, b.data, b.length) || bridge_hear(bridge, &head, &b)
         || head.kind != FRAME_ANSWER)
         _exit(1); /* The compiler has ended. */
     return b;
@@ -63,38 +66,61 @@ static struct buffer ask(void *unused, struct buffer b)
 
 static void fail(const char *why)
 {
-    bridge_say(HOST_DESCRIPTOR, FRAME_FAILED, 0, why, strlen(why));
+    bridge_say(bridge, FRAME_FAILED, 0, why, strlen(why));
 }
 
 static void *serve(void *unused)
 {
-    const struct declarations *declared = 0;
-    enum layout layout = LAYOUTS;
+    const struct declarations *declared = dlsym(library, symbol);
     struct buffer b = buffer_empty();
     struct frame head;
-    while (!bridge_hear(HOST_DESCRIPTOR, &head, &b)) {
+    if (!declared)
+        return fail("the library does not name its macros"), unused;
+    put_table(&b, declared);
+    if (bridge_say(bridge, FRAME_TABLE, 0, b.data, b.length))
+        return unused;
+    while (!bridge_hear(bridge, &head, &b)) {
         size_t at = head.extra >> 8;
-        if (head.kind == FRAME_LOAD && head.extra < LAYOUTS) {
-            struct text symbol = {strndup(b.length ? (char *)b.data : "", b.length), b.length};
-            layout = (enum layout)head.extra;
-            if (!symbol.data || !(declared = dlsym(library, symbol.data)))
-                return fail("the library does not name its macros"), unused;
-            b.length = 0;
-            put_table(&b, layout, symbol, declared);
-            free((char *)(uintptr_t)symbol.data);
-            if (bridge_say(HOST_DESCRIPTOR, FRAME_TABLE, 0, b.data, b.length))
-                return unused;
-        } else if (head.kind == FRAME_RUN && declared && at < declared->count) {
-            b = run_of(layout, declared, at)((struct config){b, ask, 0, head.extra & 1});
-            if (bridge_say(HOST_DESCRIPTOR, FRAME_DONE, 0, b.data, b.length))
-                return unused;
-            b.drop(b);
-            b = buffer_empty();
-        } else
+        if (head.kind != FRAME_RUN || at >= declared->count)
             return unused;
+        b = run_of(declared, at)((struct config){b, ask, 0, head.extra & 1});
+        if (bridge_say(bridge, FRAME_DONE, 0, b.data, b.length))
+            return unused;
+        b.drop(b);
+        b = buffer_empty();
     }
     status = 0;
     return unused;
+}
+
+/* LOAD, and the pipes that come with it. */
+static int accept_bridge(void)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(2 * sizeof(int))];
+    } control;
+    struct frame head;
+    struct iovec parts[2] = {{&head, sizeof head}, {symbol, SYMBOL_MOST}};
+    struct msghdr message = {
+        .msg_iov = parts, .msg_iovlen = 2, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+    ssize_t got;
+    do
+        got = recvmsg(HOST_DESCRIPTOR, &message, MSG_CMSG_CLOEXEC);
+    while (got < 0 && errno == EINTR);
+    struct cmsghdr *first = got > 0 ? CMSG_FIRSTHDR(&message) : 0;
+    if (!first || first->cmsg_len != CMSG_LEN(2 * sizeof(int)) || first->cmsg_type != SCM_RIGHTS
+        || head.kind != FRAME_LOAD || head.extra >= LAYOUTS || (size_t)got != sizeof head + head.size)
+        return -1;
+    memcpy(&bridge, CMSG_DATA(first), sizeof bridge);
+    layout = (enum layout)head.extra;
+    close(HOST_DESCRIPTOR);
+    return 0;
+}
+
+static void be_told(int signal)
+{
+    (void)signal; /* As an error of writev(2). What is executed by macros has the default again. */
 }
 
 int main(int argc, char **argv)
@@ -103,11 +129,13 @@ int main(int argc, char **argv)
     pthread_t thread;
     const char *wanted = getenv("RUST_MIN_STACK");
     size_t stack = wanted ? strtoul(wanted, 0, 10) : 0;
-    fcntl(HOST_DESCRIPTOR, F_SETFD, FD_CLOEXEC);
     if (argc != 2) {
         fprintf(stderr, "host: wants the path of a library\n");
         return 2;
     }
+    sigaction(SIGPIPE, &(struct sigaction){.sa_handler = be_told, .sa_flags = SA_RESTART}, 0);
+    if (accept_bridge())
+        return 1; /* The compiler has ended. */
     if (!(library = dlopen(argv[1], RTLD_LAZY | RTLD_LOCAL))) {
         fail(dlerror());
         return 1;

@@ -6,8 +6,10 @@
 #include "shim.h"
 #include "entries.h"
 #include "table.h"
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -21,7 +23,7 @@ enum {
 };
 
 struct host {
-    int fd;
+    struct bridge bridge;
     int busy;
     uint64_t place; /* A digest of folder and environment that it was started with. */
     struct host *next;
@@ -117,13 +119,10 @@ static void keep_table(struct library *library)
 
 /* ---- Hosts ---- */
 
-static int start(struct library *library, int *fd)
+static int ask_host(struct library *library, int theirs)
 {
-    int pair[2], failed;
     char folder[4096];
     struct buffer words = buffer_empty();
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
-        return -1;
     put_word(&words, "host");
     put_word(&words, library->path);
     put_word(&words, shim_variable("CARGO_MANIFEST_DIR"));
@@ -131,14 +130,63 @@ static int start(struct library *library, int *fd)
     put_word(&words, getcwd(folder, sizeof folder) ? folder : "/");
     if (shim.flags & SHIM_SERVER)
         put_changed(&words);
-    failed = words.length > WORDS_MOST || shim_say(words.data, words.length, pair[1]);
+    int failed = words.length > WORDS_MOST || shim_say(words.data, words.length, theirs);
     words.drop(words);
-    close(pair[1]);
+    return failed;
+}
+
+/* LOAD, with the ends of the pipes that a host uses. */
+static int say_load(int socket, const char *symbol, const int ends[2])
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(2 * sizeof(int))];
+    } control = {0};
+    struct frame head = {FRAME_LOAD, (uint32_t)strlen(symbol), shim.layout};
+    struct iovec parts[2] = {{&head, sizeof head}, {(void *)(uintptr_t)symbol, head.size}};
+    struct msghdr message = {
+        .msg_iov = parts, .msg_iovlen = 2, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+    struct cmsghdr *first = CMSG_FIRSTHDR(&message);
+    first->cmsg_len = CMSG_LEN(2 * sizeof *ends), first->cmsg_level = SOL_SOCKET, first->cmsg_type = SCM_RIGHTS;
+    memcpy(CMSG_DATA(first), ends, 2 * sizeof *ends);
+    return sendmsg(socket, &message, MSG_NOSIGNAL) == (ssize_t)(sizeof head + head.size) ? 0 : -1;
+}
+
+static void close_bridge(struct bridge bridge)
+{
+    close(bridge.in);
+    close(bridge.out);
+}
+
+static int start(struct library *library, struct bridge *bridge)
+{
+    int to[2] = {-1, -1}, from[2] = {-1, -1}, pair[2] = {-1, -1};
+    int failed = pipe2(to, O_CLOEXEC) || pipe2(from, O_CLOEXEC) || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair)
+        || ask_host(library, pair[1]) || say_load(pair[0], library->symbol, (int[]){to[0], from[1]});
+    close(pair[0]), close(pair[1]), close(to[0]), close(from[1]);
+    *bridge = (struct bridge){from[0], to[1]};
     if (failed)
-        close(pair[0]);
-    else
-        *fd = pair[0];
+        close_bridge(*bridge);
     return failed ? -1 : 0;
+}
+
+/* rustc ends at a SIGPIPE, and shall not because a host has ended. */
+static void block_signal(sigset_t *before)
+{
+    sigset_t blocked;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &blocked, before);
+}
+
+static void unblock_signal(const sigset_t *before, int failed)
+{
+    sigset_t blocked;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGPIPE);
+    if (failed && !sigismember(before, SIGPIPE))
+        sigtimedwait(&blocked, 0, &(struct timespec){0, 0});
+    pthread_sigmask(SIG_SETMASK, before, 0);
 }
 
 /* Into plain ASCII: it comes from the host. */
@@ -151,10 +199,10 @@ static void keep_reason(char *why, const struct buffer *said)
 }
 
 /* Have a new host name its macros. The answer is left in `b`. */
-static int load(struct library *library, int fd, struct buffer *b, char *why)
+static int load(struct bridge bridge, struct buffer *b, char *why)
 {
     struct frame head;
-    if (bridge_say(fd, FRAME_LOAD, shim.layout, library->symbol, strlen(library->symbol)) || bridge_hear(fd, &head, b))
+    if (bridge_hear(bridge, &head, b))
         snprintf(why, REASON_MOST, "it did not start");
     else if (head.kind == FRAME_FAILED)
         keep_reason(why, b);
@@ -193,20 +241,20 @@ static struct host *host_for(struct library *library, struct buffer *b, char *wh
         snprintf(why, REASON_MOST, "it failed %d times before", FAILURES_MOST);
         return 0;
     }
-    if (!(host = calloc(1, sizeof *host)) || start(library, &host->fd)) {
+    if (!(host = calloc(1, sizeof *host)) || start(library, &host->bridge)) {
         snprintf(why, REASON_MOST, "it could not be asked for");
         free(host);
         return 0;
     }
     host->busy = 1, host->place = place;
-    int failed = load(library, host->fd, b, why);
+    int failed = load(host->bridge, b, why);
     if (!failed && (b->length != library->bytes.length || memcmp(b->data, library->bytes.data, b->length))) {
         snprintf(why, REASON_MOST, "its macros are not those that it had before");
         failed = 1;
     }
     if (failed) {
         __atomic_add_fetch(&library->failures, 1, __ATOMIC_RELAXED);
-        close(host->fd);
+        close_bridge(host->bridge);
         free(host);
         return 0;
     }
@@ -239,7 +287,7 @@ static void give_back(struct library *library, struct host *host, int failed)
     pthread_mutex_unlock(&lock);
     for (struct host *next; ended; ended = next) {
         next = ended->next;
-        close(ended->fd);
+        close_bridge(ended->bridge);
         free(ended);
     }
 }
@@ -278,16 +326,18 @@ struct buffer hosts_forward(struct config config, uint64_t number)
     struct frame head = {0};
     struct buffer b = buffer_empty();
     char why[REASON_MOST] = "it has ended";
+    sigset_t before;
+    block_signal(&before);
     struct host *host = host_for(library, &b, why);
     int failed = !host
-        || bridge_say(host->fd, FRAME_RUN, index << 8 | (config.force_show_panics & 1), config.input.data,
+        || bridge_say(host->bridge, FRAME_RUN, index << 8 | (config.force_show_panics & 1), config.input.data,
                       config.input.length);
     config.input.drop(config.input);
-    while (!failed && !(failed = bridge_hear(host->fd, &head, &b)) && head.kind == FRAME_CALL) {
+    while (!failed && !(failed = bridge_hear(host->bridge, &head, &b)) && head.kind == FRAME_CALL) {
         const char *before = shim_serving(library->name);
         b = config.call(config.environment, b); /* Takes b. The answer is perhaps a buffer of Rust's, which will do as well. */
         shim_serving(before);
-        failed = bridge_say(host->fd, FRAME_ANSWER, 0, b.data, b.length);
+        failed = bridge_say(host->bridge, FRAME_ANSWER, 0, b.data, b.length);
     }
     if (!failed && head.kind == FRAME_FAILED) {
         keep_reason(why, &b);
@@ -298,6 +348,7 @@ struct buffer hosts_forward(struct config config, uint64_t number)
     }
     if (host)
         give_back(library, host, failed);
+    unblock_signal(&before, failed);
     if (failed)
         put_failure(&b, library, why);
     shim_served(library->name);
@@ -361,7 +412,7 @@ void hosts_close(void *handle)
         entries_free(library->numbers, library->table.count);
     for (struct host *host = library->hosts, *next; host; host = next) {
         next = host->next;
-        close(host->fd);
+        close_bridge(host->bridge);
         free(host);
     }
     if (library->table.macros == 0)
@@ -411,17 +462,17 @@ static int fetch_table(struct library *library, char *why)
     struct host *host = 0;
     if (ask_table(library, &library->bytes) && !read_table(library))
         return 0;
-    if (!(host = calloc(1, sizeof *host)) || start(library, &host->fd)) {
+    if (!(host = calloc(1, sizeof *host)) || start(library, &host->bridge)) {
         free(host);
         snprintf(why, REASON_MOST, "it could not be asked for");
         return -1;
     }
     host->place = place_now();
-    int failed = load(library, host->fd, &library->bytes, why);
+    int failed = load(host->bridge, &library->bytes, why);
     if (!failed && (failed = read_table(library)))
         snprintf(why, REASON_MOST, "what it says that its macros are is no list of macros");
     if (failed) {
-        close(host->fd);
+        close_bridge(host->bridge);
         free(host);
         return -1;
     }
@@ -438,7 +489,7 @@ void *hosts_symbol(void *handle, const char *name, const char **why)
     struct library *library = handle;
     char reason[REASON_MOST] = "";
     *why = sentence;
-    if (strncmp(name, beginning, strlen(beginning)) || strlen(name) > TABLE_TEXT_MOST) {
+    if (strncmp(name, beginning, strlen(beginning)) || strlen(name) > SYMBOL_MOST) {
         snprintf(sentence, sizeof sentence, "`%.256s` is not opened in a compiler, but only as a library of macros", library->path);
         return 0;
     }

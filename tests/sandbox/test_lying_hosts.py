@@ -109,10 +109,6 @@ def test_garbage_does_not_reach_the_memory_of_rustc(
     assert run.status in {0, 1, _PANICKED, -signal.SIGABRT}, run.stderr
 
 
-def test_descriptors_do_not_reach_rustc(shop: MacroWorkshop, wanted: Path) -> None:
-    assert _lied_to(shop, wanted, "descriptors").status == 0
-
-
 def test_more_macros_than_there_is_place_for_are_refused(shop: MacroWorkshop, wanted: Path) -> None:
     other = _library(shop, "other")
     consumer = shop.consumer("wanted::wanted!(); other::wanted!();", wanted, other)
