@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import FrameType
 
-    from buildperm.cargo.message_stream import MessageStream
+    from buildperm.cargo.message_stream import Artifact, MessageStream
 
 _TICK_MS = 100  # How often the progress file is looked at.
 _GRACE_S = 2.0  # From the first interruption to SIGKILL.
@@ -47,6 +47,7 @@ class CargoResult:
     overwritten: frozenset[Path]  # Runs whose recording another run has replaced.
     unended: tuple[tuple[str, str], ...]  # Crates with versions of which a run was not recorded.
     unheld: tuple[tuple[str, str], ...]  # Those whose script could not be held, and did not run.
+    artifacts: frozenset[Artifact]  # What Cargo has compiled, fresh or not.
     is_complete: bool  # `units` holds all of them: Cargo reported everything that it built.
 
 
@@ -136,6 +137,7 @@ class CargoProcess:
             overwritten=frozenset(self._overwritten),
             unended=tuple(sorted({*self._running.values(), *self._unrecorded})),
             unheld=tuple(sorted(self._unheld)),
+            artifacts=frozenset(self._messages.artifacts if self._messages else ()),
             is_complete=not interrupted and self._has_reported_all(exit_code),
         )
 

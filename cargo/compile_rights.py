@@ -73,9 +73,16 @@ class CompileRights:
         self._programs = tuple(programs)
         self._filled = filled(session)
         self._fetched = _fetched(session, metadata)
+        self._common: dict[bytes, int] = {}
+        self._known: dict[str, dict[bytes, int]] = {}  # Sources, by package.
 
     def common(self) -> dict[bytes, int]:
         """Return what every compilation may do: tool chain, system, sources that were fetched."""
+        if not self._common:
+            self._common = self._found_common()
+        return self._common
+
+    def _found_common(self) -> dict[bytes, int]:
         grants = self._begin(b"/nonexistent/buildperm", NOBODY)
         own = [path for path in baseline.READ if not path.startswith(_OF_ONE)]
         grants.add_common("read", own, READ)
@@ -90,26 +97,14 @@ class CompileRights:
                 grants.add_common("exec", [f"{encode(tree)}/**"], EXEC | READ)
         return grants.rights
 
-    def of(
-        self, package: Package, neighbours: Iterable[Package], granted: SessionPackage
-    ) -> dict[bytes, int]:
+    def of(self, package: Package, granted: SessionPackage) -> dict[bytes, int]:
         """Return what compiling one package may do besides.
 
         Args:
             package: Of the workspace, or fetched.
-            neighbours: Those that it depends on, at whatever distance.
             granted: What was granted to it, and to its macros.
         """
-        rights: dict[bytes, int] = {}
-        own = [each for each in (package, *neighbours) if not self._is_fetched(each)]
-        for each in own:
-            is_itself = each is package
-            grants = self._begin(os.fsencode(each.folder), granted if is_itself else NOBODY)
-            grants.add_common("read", ["$MANIFEST_DIR/**"], READ)
-            for path in each.outside:
-                text = encode(os.fsencode(path))
-                grants.add_common("read", [f"{text}/**" if path.is_dir() else text], READ)
-            _merge(rights, grants.rights)
+        rights = self.own(package)
         is_learning = self._session["profile"] == "learning"
         if granted["read"] or granted["exec"] or is_learning:
             grants = self._begin(os.fsencode(package.folder), granted)
@@ -121,8 +116,29 @@ class CompileRights:
             _merge(rights, grants.rights)
         return rights
 
-    def _is_fetched(self, package: Package) -> bool:
-        return bool(package.source)
+    def own(self, package: Package) -> dict[bytes, int]:
+        """Return what compiling one package may read without any grant: what it consists of.
+
+        Its dependencies may lie in the workspace as well.
+        """
+        rights: dict[bytes, int] = {}
+        packages = (self._metadata.packages[each] for each in self._metadata.below(package.id))
+        for each in (package, *packages):
+            if not each.source:
+                _merge(rights, self._sources(each))
+        return rights
+
+    def _sources(self, package: Package) -> dict[bytes, int]:
+        """Return the rights to the sources of one package of the workspace, or beside it."""
+        known = self._known.get(package.id)
+        if known is None:
+            grants = self._begin(os.fsencode(package.folder), NOBODY)
+            grants.add_common("read", ["$MANIFEST_DIR/**"], READ)
+            for path in package.outside:
+                text = encode(os.fsencode(path))
+                grants.add_common("read", [f"{text}/**" if path.is_dir() else text], READ)
+            known = self._known[package.id] = grants.rights
+        return known
 
     def _begin(self, folder: bytes, package: SessionPackage) -> LandlockRights:
         session = self._session
@@ -158,6 +174,13 @@ class CompileRights:
 def entries(rights: Mapping[bytes, int]) -> list[bytes]:
     """Write rights as the session of the launcher does: a letter and a path."""
     return [_letter(rights[path]) + b" " + path for path in sorted(rights)]
+
+
+def may_read(path: bytes, rights: Mapping[bytes, int]) -> bool:
+    """Tell whether rights open a file for reading, without links."""
+    while path and not rights.get(path, 0) & landlock.READ_FILE:
+        path = path.rpartition(b"/")[0]
+    return bool(path)
 
 
 def _letter(rights: int) -> bytes:

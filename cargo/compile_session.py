@@ -44,8 +44,9 @@ class CompileSession:
     """What the launcher reads, and what of it decides about each package."""
 
     text: bytes
-    digests: Mapping[bytes, str]  # Of the packages whose compiling is held, by manifest directory.
-    modes: Mapping[bytes, str]  # How it is held: one of COMPILING.
+    packages: Mapping[bytes, SessionPackage]  # With digests, by manifest directory.
+    modes: Mapping[bytes, str]  # How compiling each is held: one of COMPILING.
+    rights: CompileRights
 
 
 def make(
@@ -74,9 +75,7 @@ class _SessionWriter:
         self._mode = mode
         self._target = target
         self._keys = keys.GrantKeys(project.metadata, project.lock, policy, session["places"])
-        self._packages = {each.folder: each for each in project.metadata.packages.values()}
         self._granted: dict[str, SessionPackage] = {}
-        self._reached: dict[str, frozenset[str]] = {}
         chosen = [each for each in project.configuration.programs if each.startswith("/")]
         self._rights = CompileRights(session, project.metadata, map(os.fsencode, chosen))
 
@@ -88,18 +87,20 @@ class _SessionWriter:
             )
         said = [*self._globals(), *entries(self._rights.common())]
         searched = sorted({*self._searched()})
-        digests, modes = {}, {}
+        packages: dict[bytes, SessionPackage] = {}
+        modes: dict[bytes, str] = {}
         for identifier, package in sorted(metadata.packages.items()):
             folder = os.fsencode(package.folder)
             _, grants = self._keys.of(package)
             modes[folder] = self._mode.of(grants)
             granted = self._with_macros(identifier, package)
-            if modes[folder] == HOLD:
-                digests[folder] = self._digest(package, granted, searched)
-            said += self._section(package, granted, modes[folder], digests.get(folder, ""))
+            granted["digest"] = self._digest(package, granted, searched)
+            packages[folder] = granted
+            said += self._section(package, granted, modes[folder])
             if modes[folder] == HOLD:
                 said += [b"L " + path for path in searched]
-        return CompileSession(b"".join(each + b"\0" for each in said), digests, modes)
+        text = b"".join(each + b"\0" for each in said)
+        return CompileSession(text, packages, modes, self._rights)
 
     def _globals(self) -> Iterator[bytes]:
         programs = self._mode.programs
@@ -122,22 +123,19 @@ class _SessionWriter:
             yield key.encode() + b" " + os.fsencode(value)
         yield from _variables(self._project.environment)
 
-    def _section(
-        self, package: Package, granted: SessionPackage, mode: str, digest: str
-    ) -> Iterator[bytes]:
+    def _section(self, package: Package, granted: SessionPackage, mode: str) -> Iterator[bytes]:
         yield b"package " + os.fsencode(package.folder)
         for key, value in (
             ("name", package.name),
             ("version", package.version),
             ("crate", granted["crate"]),
             ("compile", mode),
-            ("digest", digest),
+            ("digest", granted.get("digest", "")),
         ):
             yield os.fsencode(f"{key} {value}")
         if mode != HOLD:
             return
-        neighbours = [self._metadata.packages[each] for each in sorted(self._below(package.id))]
-        yield from entries(self._rights.of(package, neighbours, granted))
+        yield from entries(self._rights.of(package, granted))
         by_hand = granted.get("secrets", ())
         for name in granted["env"]:
             if is_literal(name) and (variables.looks_secret(name) or name in by_hand):
@@ -152,7 +150,7 @@ class _SessionWriter:
         granted["write"] = []
         folder = os.fsencode(package.folder)
         members, macros = self._session.get("members", ()), self._session.get("macros", {})
-        for each in sorted(self._below(identifier)):
+        for each in sorted(self._metadata.below(identifier)):
             found = macros.get(os.fsencode(self._metadata.packages[each].folder))
             if found is None or (folder not in members and folder not in found["for"]):
                 continue
@@ -162,22 +160,6 @@ class _SessionWriter:
                 granted["env"] = sorted({*granted["env"], *found["env"]})
                 granted["secrets"] = [*granted.get("secrets", ()), *found.get("secrets", ())]
         return granted
-
-    def _below(self, identifier: str) -> frozenset[str]:
-        """Return the packages that one depends on, at whatever distance."""
-        known = self._reached.get(identifier)
-        if known is not None:
-            return known
-        found: set[str] = set()
-        pending = [identifier]
-        while pending:
-            for each in self._metadata.dependencies.get(pending.pop(), ()):
-                if each not in found:
-                    found.add(each)
-                    pending.append(each)
-        found.discard(identifier)  # Its tests may depend on what depends on it.
-        self._reached[identifier] = frozenset(found)
-        return self._reached[identifier]
 
     def _searched(self) -> Iterator[bytes]:
         """Yield the folders that build scripts may have the linker search, by a grant."""

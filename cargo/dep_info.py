@@ -27,18 +27,18 @@ def dep_files(target_folder: Path, metadata: Metadata) -> dict[Path, tuple[Path,
         by_truth.setdefault(true[source], []).extend(its)
     found: dict[Path, dict[Path, None]] = {}
     for program in units.programs(target_folder):
-        told = _listed(program.with_name(f"{program.name}.d"), metadata.root)
+        told = listed(program.with_name(f"{program.name}.d"), metadata.root)
         # An older program may have been compiled from what is not there any more.
-        listed = [path for path in told if os.path.lexists(path)]
-        for path in listed:
+        present = [path for path in told if os.path.lexists(path)]
+        for path in present:
             if path not in true:
                 true[path] = _resolved(path)
             for package in by_truth.get(true[path], ()):
-                found.setdefault(package.folder, {}).update(dict.fromkeys(listed))
+                found.setdefault(package.folder, {}).update(dict.fromkeys(present))
     return {folder: tuple(sorted(files)) for folder, files in found.items()}
 
 
-def _listed(path: Path, root: Path) -> list[Path]:
+def listed(path: Path, root: Path) -> list[Path]:
     """Read the dependencies out of a dep-info file of rustc's; none where there is no such file.
 
     Each file has a line of its own, behind the rules for all of them: where they stand side by

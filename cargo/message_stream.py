@@ -8,6 +8,7 @@ message that cannot be understood is `unclear`, so that more counts rather than 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,6 +26,16 @@ _KEYS = {  # The Cargo book, "External tools", and src/util/machine_message.rs o
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """Something that Cargo has compiled, now or before."""
+
+    package: str  # Cargo's package ID.
+    crate: str  # As rustc calls it.
+    features: tuple[str, ...]  # Sorted.
+    files: tuple[str, ...]
+
+
 class MessageStream:
     """Sorts one stream; `units` and `is_unclear` say what came out so far."""
 
@@ -34,6 +45,7 @@ class MessageStream:
         `keeps`: somebody has asked for the messages, and gets them beside the rest.
         """
         self.units: set[Path] = set()
+        self.artifacts: set[Artifact] = set()
         self.is_unclear = False  # There may be runs that are not in `units`.
         self._unit_of = unit_of
         self._keeps = keeps
@@ -102,6 +114,11 @@ class MessageStream:
                     return False
                 self.units.add(unit)
                 return True
+            case {"reason": "compiler-artifact", "package_id": str(package)}:
+                artifact = _artifact(package, message)
+                if artifact is not None:
+                    self.artifacts.add(artifact)
+                return artifact is not None
             case {"reason": str(reason)}:
                 self._suspect(line)
                 return reason in _KEYS and _KEYS[reason] <= set(message)
@@ -111,3 +128,18 @@ class MessageStream:
     def _suspect(self, line: bytes) -> None:
         """Take note of what may be a message about a run, and cannot be understood."""
         self.is_unclear |= line.startswith(_RAN)
+
+
+def _artifact(package: str, message: dict[str, Any]) -> Artifact | None:
+    """Read a message about something that was compiled; None if it is not one of Cargo's."""
+    match message:
+        case {
+            "target": {"name": str(name)},
+            "features": [*features],
+            "filenames": [*files],
+        } if _KEYS["compiler-artifact"] <= set(message):
+            crate = name.replace("-", "_")
+            told = tuple(sorted(map(str, features)))
+            return Artifact(package, crate, told, tuple(map(str, files)))
+        case _:
+            return None

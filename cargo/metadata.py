@@ -91,6 +91,16 @@ class Metadata:
         """Return the names of the packages of the workspace, sorted."""
         return tuple(sorted({self.packages[member].name for member in self.members}))
 
+    def below(self, package_id: str) -> frozenset[str]:
+        """Return what a package depends on, at whatever distance; never the package itself."""
+        found: set[str] = set()
+        pending = [package_id]
+        while pending:
+            new = set(self.dependencies.get(pending.pop(), ())) - found
+            found |= new
+            pending += new
+        return frozenset(found - {package_id})  # Its tests may depend on what depends on it.
+
     def chain(self, package_id: str) -> tuple[Package, ...]:
         """Return a shortest way from a member to the package; empty if nothing leads there."""
         return self.chains([package_id])[package_id]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from buildperm.cargo import compile_mode, compile_session, units
 from buildperm.cargo import session_maker as sessions
 from buildperm.cargo.cargo_process import CargoProcess, CargoResult
+from buildperm.cargo.compile_units import CompileUnits
 from buildperm.cargo.message_stream import MessageStream
 from buildperm.cargo.rerun import Rerun
 from buildperm.cargo.survey import Survey
@@ -91,14 +92,23 @@ class SupervisedBuild:
         with self.target.locked():
             stub = self.target.stub_text()
             self.target.write(self.session, compiling=self._files())
+            compiled = CompileUnits(
+                self.target.folder,
+                self.target.state,
+                self.session,
+                self._compiling,
+                self.project.metadata,
+            )
             try:
                 units.forget(self.target.folder, doubtful)
                 units.invalidate(self.target.folder, self.session, stub)
+                compiled.invalidate()
             except OSError as error:
                 raise BuildpermError(
                     f"cannot remove `{error.filename}`: {error.strerror}",
                     hint="Run `cargo clean`.",
                 ) from error
+            before = compiled.before()
             finished = self._build.run()
             self._check(finished, stub)
             finished, earlier = self._surveyed(finished)
@@ -107,7 +117,23 @@ class SupervisedBuild:
             among = finished.units if finished.is_complete else None
             found = units.recorded(self.target.folder, self.session, among=among)
             found += units.recorded(self.target.folder, self.session, among=earlier or ())
+            found += self._compilations(compiled, before, finished)
         return SupervisedBuildResult(finished, tuple(found))
+
+    def _compilations(
+        self,
+        compiled: CompileUnits,
+        before: Mapping[Path, tuple[int, int]],
+        finished: CargoResult,
+    ) -> list[Unit]:
+        """Return the macros and compilations that took part."""
+        try:
+            return compiled.recorded(before, finished.artifacts if finished.is_complete else None)
+        except OSError as error:
+            raise BuildpermError(
+                f"cannot write `{error.filename}`: {error.strerror}",
+                hint="Make room in the target directory.",
+            ) from error
 
     def _prepared(
         self, words: Sequence[str], *, keeps_going: bool, reports: bool, is_heard: bool = True

@@ -61,6 +61,7 @@ class Survey:
                 exit_code=looked.exit_code if looked.interrupted else finished.exit_code,
                 interrupted=looked.interrupted,
                 units=finished.units | looked.units,
+                artifacts=finished.artifacts | looked.artifacts,
                 ran=finished.ran | looked.ran,
                 overwritten=looked.overwritten,
                 unended=tuple(sorted({*finished.unended, *looked.unended})),

@@ -28,7 +28,7 @@ from buildperm.tracer.notation import decode
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from buildperm.supervisor.session import Session
+    from buildperm.supervisor.session import Session, SessionPackage
 
 _PIECE = 1 << 16  # More than most recordings have in their last line.
 _PROGRAMS = ("build_script_", "build-script-", "metabuild_", "metabuild-")
@@ -152,12 +152,12 @@ def forget(target_directory: Path, names: Collection[str]) -> None:
     Raises:
         OSError: A file cannot be removed.
     """
-    for build in _build_folders(target_directory):
-        for entry in _entries(build.parent / ".fingerprint"):
+    for build in build_folders(target_directory):
+        for entry in entries(build.parent / ".fingerprint"):
             if entry.name.rpartition("-")[0] in names:
                 shutil.rmtree(entry.path)
         for name in names:
-            for unit in _entries(build / name):
+            for unit in entries(build / name):
                 shutil.rmtree(os.path.join(unit.path, "fingerprint"), ignore_errors=True)
 
 
@@ -176,7 +176,7 @@ def without_stub(target_directory: Path, stub: bytes) -> list[Path]:
 def programs(target_directory: Path) -> Iterator[Path]:
     """Yield what Cargo runs as build scripts: stubs, unless something went wrong."""
     for folder in _units(target_directory):
-        for entry in _entries(_program_folder(folder)):
+        for entry in entries(_program_folder(folder)):
             # Beside it lie NAME.d, NAME.real, and NAME.stub.PID of a wrapper that was killed.
             is_named_so = entry.name.startswith(_PROGRAMS) and "." not in entry.name
             if is_named_so and entry.is_file(follow_symlinks=False):
@@ -185,7 +185,7 @@ def programs(target_directory: Path) -> Iterator[Path]:
 
 def _program_folder(unit: Path) -> Path:
     """Return where the program of a unit would be; never OUT_DIR, which is the script's to fill."""
-    beside = _entries(unit / "fingerprint")
+    beside = entries(unit / "fingerprint")
     is_linked_here = any(entry.name.startswith(_MARKED) for entry in beside)
     return unit / "out" if is_linked_here else unit
 
@@ -196,12 +196,12 @@ def _unit_of(program: Path) -> Path:
 
 def _units(target_directory: Path) -> Iterator[Path]:
     """Yield the folders of all units of both layouts; a layout's empty levels do no harm."""
-    for build in _build_folders(target_directory):
-        for package in _entries(build):
+    for build in build_folders(target_directory):
+        for package in entries(build):
             if not package.is_dir(follow_symlinks=False):
                 continue
             yield Path(package.path)
-            for unit in _entries(Path(package.path)):
+            for unit in entries(Path(package.path)):
                 if _is_hash(unit.name) and unit.is_dir(follow_symlinks=False):
                     yield Path(unit.path)
 
@@ -210,12 +210,12 @@ def _is_hash(name: str) -> bool:
     return len(name) == 16 and set(name) <= set("0123456789abcdef")
 
 
-def _build_folders(target_directory: Path) -> Iterator[Path]:
+def build_folders(target_directory: Path) -> Iterator[Path]:
     """Yield `PROFILE/build` and `TARGET/PROFILE/build`."""
-    for profile in _entries(target_directory):
+    for profile in entries(target_directory):
         if profile.is_dir(follow_symlinks=False):
             yield Path(profile.path) / "build"
-            for inner in _entries(Path(profile.path)):
+            for inner in entries(Path(profile.path)):
                 if inner.name != "build" and inner.is_dir(follow_symlinks=False):
                     yield Path(inner.path) / "build"
 
@@ -235,15 +235,20 @@ def _markers(unit: Path) -> list[Path]:
     return [
         Path(entry.path)
         for folder in (old, unit / "fingerprint")
-        for entry in _entries(folder)
+        for entry in entries(folder)
         if entry.name.startswith((_RUN, _MARKED))
     ]
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
+def entries(folder: Path) -> list[os.DirEntry[str]]:
+    """List a folder by name; what is no folder is empty.
+
+    Raises:
+        BuildpermError: It cannot be listed.
+    """
     try:
-        with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: entry.name)
+        with os.scandir(folder) as found:
+            return sorted(found, key=lambda entry: entry.name)
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
@@ -269,19 +274,46 @@ def _is_file(folder: Path, name: bytes) -> bool:
 
 
 def _read(folder: Path, session: Session) -> Unit | None:
-    """Read head and tail of a recording; None if it is incomplete or of another session."""
+    """Read head and tail of a script's recording; None if incomplete or of another session."""
+    ends = _ends(folder)
     try:
-        with (folder / "buildperm" / "recording.jsonl").open("rb") as file:
-            header: Any = json.loads(file.readline())
-            end: Any = json.loads(_last_line(file))
-        manifest_dir = decode(header["places"]["MANIFEST_DIR"])
-        package = session["packages"][manifest_dir]
+        manifest_dir = decode(ends[0]["places"]["MANIFEST_DIR"]) if ends else b""
+        package = session["packages"].get(manifest_dir)
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return None
+    if ends is None or package is None:
+        return None
+    return _unit(folder, session["profile"], package, manifest_dir, "script", *ends)
+
+
+def read(
+    folder: Path, profile: str, package: SessionPackage, manifest_dir: bytes, subject: str
+) -> Unit | None:
+    """Read head and tail of the recording of a macro or a compilation.
+
+    None if it is incomplete, of another subject, or was made under another session.
+    """
+    ends = _ends(folder)
+    return _unit(folder, profile, package, manifest_dir, subject, *ends) if ends else None
+
+
+def _unit(
+    folder: Path,
+    profile: str,
+    package: SessionPackage,
+    manifest_dir: bytes,
+    subject: str,
+    header: Any,  # noqa: ANN401 - JSON
+    end: Any,  # noqa: ANN401 - JSON
+) -> Unit | None:
+    try:
         now = (package["name"], package["version"], package["source"], package["checksum"])
         then = (header["name"], header["crate_version"], header["source"], header["checksum"])
-        if header["type"] != "header" or end["type"] != "end" or now != then:
+        is_of_it = header.get("subject", "script") == subject
+        if header["type"] != "header" or end["type"] != "end" or now != then or not is_of_it:
             return None
         # Plain Cargo enforces where a command would have learnt.
-        if (header["session"], header["mode"]) != (package.get("digest"), session["profile"]):
+        if (header["session"], header["mode"]) != (package.get("digest"), profile):
             return None
         return Unit(
             folder=folder,
@@ -290,8 +322,19 @@ def _read(folder: Path, session: Session) -> Unit | None:
             profile=str(header["profile"]),
             features=tuple(sorted(map(str, header["features"]))),
             status=int(end["exit"]),
+            subject=subject,
+            consumer=str(header["consumer"]["crate"]) if subject == "macro" else "",
         )
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def _ends(folder: Path) -> tuple[Any, Any] | None:
+    """Parse the first and the last line of a recording."""
+    try:
+        with (folder / "buildperm" / "recording.jsonl").open("rb") as file:
+            return json.loads(file.readline()), json.loads(_last_line(file))
+    except (OSError, ValueError, RecursionError):
         return None
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buildperm.cargo.message_stream import MessageStream
+from buildperm.cargo.message_stream import Artifact, MessageStream
 
 UNIT = Path("/t/debug/build/a-1")
 RAN: dict[str, object] = {
@@ -25,10 +25,10 @@ BUILT: dict[str, object] = {
     "reason": "compiler-artifact",
     "package_id": "path+file:///a#0.1.0",
     "manifest_path": "/a/Cargo.toml",
-    "target": {},
+    "target": {"kind": ["lib"], "name": "a-b"},
     "profile": {},
-    "features": [],
-    "filenames": [],
+    "features": ["y", "x"],
+    "filenames": ["/t/debug/deps/liba_b-1.rmeta"],
     "executable": None,
     "fresh": False,
 }
@@ -53,6 +53,9 @@ def test_cargos_own_messages_are_kept_and_name_the_runs() -> None:
 
     assert passed_on(messages, b"a\n" + b"\n".join(lines) + b"\nb") == b"a\nb"
     assert messages.units == {UNIT}
+    assert messages.artifacts == {
+        Artifact("path+file:///a#0.1.0", "a_b", ("x", "y"), ("/t/debug/deps/liba_b-1.rmeta",))
+    }
     assert not messages.is_unclear
 
 
@@ -90,6 +93,7 @@ def test_what_only_looks_like_a_run_is_text_and_makes_more_count(line: bytes, en
 TEXTS = {
     "another reason": b'{"reason":"hello"}',
     "no reason": b'{"reason":["build-finished"]}',
+    "an artifact without a name": compact({**BUILT, "target": {}}),
     "half a message": b'{"reason":"compiler-artifact","package_id":"a"}',
     "other JSON": b'{ "reason": "build-script-executed", "out_dir": "/t/debug/build/a-1/out" }',
     "a list": compact([RAN]),

@@ -1,0 +1,52 @@
+"""What a compilation read from elsewhere, or was refused, as far as that is news."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from buildperm.cargo import dep_info
+from buildperm.cargo.compile_rights import may_read
+from buildperm.rules import baseline
+from buildperm.rules.pattern import covers, locate, matches
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from buildperm.cargo.compile_markers import Marker
+
+_OURS = (b"/proc/self/", b"/proc/thread-self/")
+
+
+def outside(marker: Marker, root: Path, target: bytes, allowed: Mapping[bytes, int]) -> list[bytes]:
+    """List the files that rustc says it has read, and that no compilation may read unasked.
+
+    Args:
+        marker: Of the compilation.
+        root: Of the workspace; rustc is called there for its packages.
+        target: The target directory.
+        allowed: What needs no grant.
+    """
+    if not marker.dep_info:
+        return []
+    told = dep_info.listed(Path(os.fsdecode(marker.dep_info)), root)
+    paths = sorted({os.path.realpath(os.fsencode(path)) for path in told})
+    return [
+        path
+        for path in paths
+        if not covers(target, path) and not may_read(path, allowed) and os.path.lexists(path)
+    ]
+
+
+def refused(marker: Marker, root: Path, places: Mapping[str, bytes]) -> list[tuple[str, bytes]]:
+    """List what the compilation was refused, without what is tried out of habit."""
+    found = []
+    for how, named in marker.refused:
+        path = os.path.normpath(os.path.join(os.fsencode(root), named))
+        text = locate(path, places)
+        quiet = baseline.QUIET_WRITES if how == "write" else baseline.QUIET
+        is_quiet = covers(places["TARGET_DIR"], path) or any(matches(each, text) for each in quiet)
+        if not is_quiet:
+            found.append((how, path))
+    return found

@@ -1,0 +1,254 @@
+"""Compilations and macros in a target directory: which are fresh, what they did, what is recorded.
+
+For each unit that a compiler was called for the launcher keeps a folder with a marker in it, and
+below that the recording of each library of macros that ran. What compiling itself was refused, or
+was seen reading from elsewhere, becomes a recording here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from buildperm.cargo import compile_markers, compile_reads, units
+from buildperm.policy.grants import HOLD
+from buildperm.supervisor import compile_recording
+from buildperm.tracer.notation import encode
+from buildperm.tracer.recording_format import COMPILE, MACRO
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+    from buildperm.cargo.compile_markers import Marker
+    from buildperm.cargo.compile_session import CompileSession
+    from buildperm.cargo.message_stream import Artifact
+    from buildperm.cargo.metadata import Metadata
+    from buildperm.cargo.units import Unit
+    from buildperm.supervisor.session import Session, SessionPackage
+
+_FRESH = re.compile(
+    r"(?:test-|doc-)?(?:lib|bin|example|integration-test|bench|build-script)-([^.]+)"
+)
+"""What Cargo calls the file that makes it take a unit for fresh, unless it runs a build script."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompileUnits:
+    """The compilations of one target directory, under one session."""
+
+    target: Path
+    state: Path
+    session: Session
+    compiling: CompileSession
+    metadata: Metadata
+
+    def invalidate(self) -> int:
+        """Make Cargo compile again what was not compiled under this session; return how much.
+
+        What is not held now leaves no marker behind: where it is held again, it is compiled again.
+
+        Raises:
+            OSError: A file cannot be removed, so that Cargo would take something for fresh.
+        """
+        by_hash: dict[str, Marker] = {}
+        by_name: dict[str, Marker] = {}
+        for marker in compile_markers.markers(self.state):
+            if self.compiling.modes.get(marker.manifest, HOLD) != HOLD:
+                shutil.rmtree(marker.folder)
+            elif marker.hash:
+                by_hash[marker.hash] = marker
+            else:
+                by_name[marker.folder.name] = marker
+        held = {
+            package.name
+            for package in self.metadata.packages.values()
+            if self.compiling.modes[os.fsencode(package.folder)] == HOLD
+        }
+        again = 0
+        for package, number, fresh in self._fingerprints():
+            compiled = list(_compiled(fresh))
+            if not compiled or package not in held:
+                continue
+            found = by_hash.get(number) or self._unnumbered(by_name, fresh, compiled)
+            if found is None or not self._is_current(found):
+                shutil.rmtree(fresh)
+                again += 1
+        return again
+
+    def before(self) -> dict[Path, tuple[int, int]]:
+        """Return which markers there are, to tell those apart that a build makes."""
+        return {each.folder: each.changed for each in compile_markers.markers(self.state)}
+
+    def recorded(
+        self, before: Mapping[Path, tuple[int, int]], among: Collection[Artifact] | None
+    ) -> list[Unit]:
+        """Return what took part in a build and is recorded; compilations where there is news.
+
+        Args:
+            before: What `before` returned.
+            among: What Cargo has reported, fresh or not; None: everything there is counts.
+
+        Raises:
+            OSError: A recording cannot be written.
+        """
+        reported: dict[tuple[bytes, str], list[Artifact]] = defaultdict(list)
+        packages = self.metadata.packages
+        for each in among or ():
+            if each.package in packages:
+                folder = os.fsencode(packages[each.package].folder)
+                reported[folder, each.crate].append(each)
+        found: list[Unit] = []
+        for marker in compile_markers.markers(self.state):
+            has_run = before.get(marker.folder) != marker.changed
+            is_reported = any(
+                _is_of(marker, each) for each in reported[marker.manifest, marker.crate]
+            )
+            if (among is None or has_run or is_reported) and self._is_of_session(marker):
+                found += self._of_macros(marker)
+                found += self._of_compiling(marker)
+        return sorted(found, key=lambda unit: unit.folder)
+
+    def _of_macros(self, marker: Marker) -> Iterator[Unit]:
+        macros = self.session.get("macros", {})
+        for library, manifest in marker.macros:
+            package = macros.get(manifest)
+            if package is None:
+                continue
+            found = self._read(marker.recording(library), package, manifest, MACRO)
+            if found is not None:
+                yield replace(found, target=marker.target, features=marker.features)
+
+    def _of_compiling(self, marker: Marker) -> Iterator[Unit]:
+        """Write the recording of a compilation, if there is anything to tell."""
+        package = self.compiling.packages[marker.manifest]
+        recording = marker.folder / "buildperm" / "recording.jsonl"
+        places = self.session["places"]
+        root = self.metadata.root
+        reads = compile_reads.outside(marker, root, places["TARGET_DIR"], self._allowed(marker))
+        refused = compile_reads.refused(marker, root, places)
+        if not (reads or refused or marker.withheld):
+            recording.unlink(missing_ok=True)
+            return
+        compile_recording.write(
+            os.fsencode(recording),
+            self._header(marker),
+            b"rustc",
+            read=reads,
+            refused=refused,
+            withheld=marker.withheld,
+            status=marker.status,
+        )
+        found = self._read(marker.folder, package, marker.manifest, COMPILE)
+        if found is not None:
+            yield found
+
+    def _allowed(self, marker: Marker) -> dict[bytes, int]:
+        """Return what needs no grant to compile a package."""
+        packages = {os.fsencode(each.folder): each for each in self.metadata.packages.values()}
+        rights = self.compiling.rights
+        return {**rights.own(packages[marker.manifest]), **rights.common()}
+
+    def _read(
+        self, folder: Path, package: SessionPackage, manifest: bytes, subject: str
+    ) -> Unit | None:
+        return units.read(folder, self.session["profile"], package, manifest, subject)
+
+    def _header(self, marker: Marker) -> dict[str, object]:
+        session = self.session
+        package = self.compiling.packages[marker.manifest]
+        places = session["places"] | {"MANIFEST_DIR": marker.manifest}
+        return {
+            "subject": COMPILE,
+            "crate": package["crate"],
+            "name": package["name"],
+            "crate_version": package["version"],
+            "source": package["source"],
+            "checksum": package["checksum"],
+            "target": encode(os.fsencode(marker.target)),
+            "host": "",
+            "profile": "",
+            "features": [encode(os.fsencode(each)) for each in marker.features],
+            "kernel": session["kernel"],
+            "runtime": session["runtime"],
+            "landlock_abi": session["landlock_abi"],
+            "left_open": list(session.get("left_open", ())),
+            "mode": session["profile"],
+            "buildperm": session["buildperm"],
+            "session": package.get("digest", ""),
+            "places": {token: encode(path) for token, path in places.items()},
+            "path": encode(session["path"]),
+            "held": {encode(path): why for path, why in session["tier"]["held"].items()},
+        }
+
+    def _is_of_session(self, marker: Marker) -> bool:
+        package = self.compiling.packages.get(marker.manifest)
+        return package is not None and (
+            (marker.digest, marker.profile) == (package.get("digest"), self.session["profile"])
+        )
+
+    def _is_current(self, marker: Marker) -> bool:
+        """Tell whether a unit was compiled under this session, and its macros ran under it."""
+        if marker.manifest not in self.compiling.packages:
+            return True  # It takes no part here.
+        return self._is_of_session(marker) and all(
+            self._is_macro_current(marker, *each) for each in marker.macros
+        )
+
+    def _is_macro_current(self, marker: Marker, library: str, manifest: bytes) -> bool:
+        if not (marker.recording(library) / "buildperm").is_dir():
+            return True  # Its table was known, and nothing of it was expanded.
+        package = self.session.get("macros", {}).get(manifest)
+        if package is None:
+            return False
+        return self._read(marker.recording(library), package, manifest, MACRO) is not None
+
+    def _unnumbered(
+        self, by_name: Mapping[str, Marker], fresh: Path, compiled: Iterable[str]
+    ) -> Marker | None:
+        """Find the marker of a unit whose outputs have no number in their names."""
+        if fresh.name == "fingerprint":  # build/PKG/HASH/fingerprint
+            root, folders = fresh.parents[3], [fresh.parent / "out"]
+        else:
+            root = fresh.parents[1]
+            folders = [root / "deps", root / "examples"]
+        for folder in (*folders, root.parent / "doc"):
+            for crate in compiled:
+                found = by_name.get("%".join((*folder.relative_to(self.target).parts, crate)))
+                if found is not None:
+                    return found
+        return None
+
+    def _fingerprints(self) -> Iterator[tuple[str, str, Path]]:
+        """Yield what makes Cargo take units for fresh: package, number, folder; of both layouts."""
+        for build in units.build_folders(self.target):
+            for entry in units.entries(build.parent / ".fingerprint"):
+                package, _, number = entry.name.rpartition("-")
+                yield package, number, Path(entry.path)
+            for package_folder in units.entries(build):
+                for unit in units.entries(Path(package_folder.path)):
+                    fresh = Path(unit.path) / "fingerprint"
+                    if fresh.is_dir():
+                        yield package_folder.name, unit.name, fresh
+
+
+def _compiled(fresh: Path) -> Iterator[str]:
+    """Yield the crates that a compiler was called for, as rustc calls them."""
+    for entry in units.entries(fresh):
+        found = _FRESH.fullmatch(entry.name)
+        if found:
+            yield found[1].replace("-", "_")
+
+
+def _is_of(marker: Marker, artifact: Artifact) -> bool:
+    """Tell whether a marker is, or may be, of what Cargo has reported."""
+    if marker.features != artifact.features:
+        return False
+    if marker.hash and any(marker.hash in name for name in artifact.files):
+        return True
+    # What Cargo puts somewhere else at last has no number in its name.
+    return not marker.hash or not any("/deps/" in name for name in artifact.files)
