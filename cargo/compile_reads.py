@@ -10,13 +10,13 @@ from buildperm.cargo import dep_info
 from buildperm.cargo.compile_rights import may_read
 from buildperm.rules import baseline
 from buildperm.rules.pattern import covers, locate, matches
+from buildperm.rules.variables import looks_secret
+from buildperm.tracer.notation import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from buildperm.cargo.compile_markers import Marker
-
-_OURS = (b"/proc/self/", b"/proc/thread-self/")
 
 
 def outside(marker: Marker, root: Path, target: bytes, allowed: Mapping[bytes, int]) -> list[bytes]:
@@ -28,8 +28,8 @@ def outside(marker: Marker, root: Path, target: bytes, allowed: Mapping[bytes, i
         target: The target directory.
         allowed: What needs no grant.
     """
-    if not marker.dep_info:
-        return []
+    if not marker.dep_info or marker.status:
+        return []  # What is there is of an earlier compilation.
     told = dep_info.listed(Path(os.fsdecode(marker.dep_info)), root)
     paths = sorted({os.path.realpath(os.fsencode(path)) for path in told})
     return [
@@ -50,3 +50,11 @@ def refused(marker: Marker, root: Path, places: Mapping[str, bytes]) -> list[tup
         if not is_quiet:
             found.append((how, path))
     return found
+
+
+def variables(marker: Marker, granted: Collection[str]) -> list[bytes]:
+    """List the variables that a compilation got although they look secret, or by a grant."""
+    if not marker.dep_info or marker.status:
+        return []
+    asked = dep_info.variables(Path(os.fsdecode(marker.dep_info)))
+    return [name for name in asked if looks_secret(encode(name)) or encode(name) in granted]

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildperm.cargo import compile_markers, compile_reads, units
-from buildperm.policy.grants import HOLD
+from buildperm.cargo.compile_markers import Marker
+from buildperm.policy.grants import HOLD, WATCH
 from buildperm.supervisor import compile_recording
 from buildperm.tracer.notation import encode
 from buildperm.tracer.recording_format import COMPILE, MACRO
@@ -24,7 +25,6 @@ from buildperm.tracer.recording_format import COMPILE, MACRO
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from buildperm.cargo.compile_markers import Marker
     from buildperm.cargo.compile_session import CompileSession
     from buildperm.cargo.message_stream import Artifact
     from buildperm.cargo.metadata import Metadata
@@ -111,7 +111,48 @@ class CompileUnits:
             if (among is None or has_run or is_reported) and self._is_of_session(marker):
                 found += self._of_macros(marker)
                 found += self._of_compiling(marker)
+        for artifact in among or ():
+            for marker in self._watched(artifact):
+                found += self._of_compiling(marker)
         return sorted(found, key=lambda unit: unit.folder)
+
+    def _watched(self, artifact: Artifact) -> Iterator[Marker]:
+        """Yield what would be the marker of a compilation that nobody has held, but looked at.
+
+        Where Cargo tells another name than rustc has chosen, the newest one that fits will do.
+        """
+        package = self.metadata.packages.get(artifact.package)
+        manifest = os.fsencode(package.folder) if package else b""
+        if self.compiling.modes.get(manifest) != WATCH:
+            return
+        found: set[Path] = set()
+        for path in map(Path, artifact.files):
+            folder = path.parent
+            if folder.name not in ("deps", "examples", "out"):
+                folder /= "deps"
+            beside = folder / f"{path.stem.removeprefix('lib')}.d"
+            told = [beside] if beside.is_file() else folder.glob(f"{artifact.crate}-*.d")
+            newest = sorted(told, key=lambda each: each.stat().st_mtime_ns)
+            found.update(newest[-1:])
+        for path in sorted(found):
+            name = "%".join(("watched", *path.relative_to(self.target).parts))
+            yield Marker(
+                folder=self.state / name,
+                manifest=manifest,
+                digest="",
+                profile=self.session["profile"],
+                crate=artifact.crate,
+                hash="",
+                out_dir=os.fsencode(path.parent),
+                target="",
+                features=artifact.features,
+                status=0,
+                macros=(),
+                refused=(),
+                withheld=(),
+                dep_info=os.fsencode(path),
+                changed=(0, 0),
+            )
 
     def _of_macros(self, marker: Marker) -> Iterator[Unit]:
         macros = self.session.get("macros", {})
@@ -131,7 +172,8 @@ class CompileUnits:
         root = self.metadata.root
         reads = compile_reads.outside(marker, root, places["TARGET_DIR"], self._allowed(marker))
         refused = compile_reads.refused(marker, root, places)
-        if not (reads or refused or marker.withheld):
+        given = compile_reads.variables(marker, package["env"])
+        if not (reads or refused or given or marker.withheld):
             recording.unlink(missing_ok=True)
             return
         compile_recording.write(
@@ -140,6 +182,7 @@ class CompileUnits:
             b"rustc",
             read=reads,
             refused=refused,
+            given=given,
             withheld=marker.withheld,
             status=marker.status,
         )

@@ -53,6 +53,20 @@ def listed(path: Path, root: Path) -> list[Path]:
     return [_found(os.fsdecode(name.replace(b"\\ ", b" ")), root) for name in names]
 
 
+def variables(path: Path) -> list[bytes]:
+    """Read which variables a crate has asked for, and got; none where there is no such file.
+
+    rustc lists them behind the files, those that are not set without a `=`.
+    """
+    mark = b"# env-dep:"
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError:
+        return []
+    told = (line.removeprefix(mark) for line in lines if line.startswith(mark) and b"=" in line)
+    return sorted({each.partition(b"=")[0] for each in told})
+
+
 def _found(name: str, root: Path) -> Path:
     """Make a name absolute: rustc runs in the root of the workspace for what belongs to it."""
     path = root / name

@@ -28,6 +28,7 @@ def write(
     *,
     read: Iterable[bytes],
     refused: Iterable[tuple[str, bytes]],
+    given: Iterable[bytes],
     withheld: Iterable[bytes],
     status: int,
 ) -> None:
@@ -39,6 +40,7 @@ def write(
         compiler: The program.
         read: Files that it read.
         refused: What it was refused: `read` or `write`, and a path.
+        given: Variables that it asked for, and got.
         withheld: Variables that it asked for, and did not get.
         status: What it exited with.
 
@@ -53,6 +55,8 @@ def write(
     for how, each in refused:
         mode = "write" if how == "write" else "read"
         writer.opened(process, each, mode, False, _EACCES, True, False)
+    for name in given:
+        writer.environment(process, name, True, False)
     for name in withheld:
         writer.environment(process, name, False, True)
     os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)

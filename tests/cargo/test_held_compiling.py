@@ -1,0 +1,263 @@
+"""Compiling and macros in held builds, from end to end: real Cargo, rustc, launcher and kernel."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from buildperm.cargo.project import Projects
+from buildperm.cargo.supervised_build import Profile, SupervisedBuild, SupervisedBuildResult
+from buildperm.cargo.units import Unit
+from buildperm.policy.access import Access
+from buildperm.policy.fold import fold
+from buildperm.policy.grants import CrateGrants, Policy
+from buildperm.policy.kinds import Kind
+from buildperm.policy.rule import Rule
+from buildperm.tracer.recording import reader
+from tests.cargo.workspaces import package
+
+MACROS = """use proc_macro::TokenStream;
+#[proc_macro]
+pub fn file(input: TokenStream) -> TokenStream {
+    let path = input.to_string().replace('"', "");
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| error.kind().to_string());
+    format!("{text:?}").parse().unwrap()
+}
+"""
+
+
+class HeldCompilations:
+    """Builds one workspace under grants that a test changes."""
+
+    def __init__(self, root: Path, environment: Mapping[str, str]) -> None:
+        self.root = root
+        self.environment = dict(environment)
+        self.policy = Policy("portable", {}, root / "Cargo.toml")
+        self.output = bytearray()
+
+    @property
+    def text(self) -> str:
+        return self.output.decode()
+
+    def grant(self, key: str, *rules: Rule, reason: str = "", how: str = "") -> None:
+        grants = CrateGrants(
+            key, frozenset({"0.1.0"}), rules=frozenset(rules), reason=reason, compile=how
+        )
+        self.policy = replace(self.policy, crates={**self.policy.crates, key: grants})
+
+    def prepare(self, profile: Profile, *words: str) -> SupervisedBuild:
+        self.output.clear()
+        project = Projects(self.root, self.environment).open(words, default=["check"])
+        return SupervisedBuild(project, self.policy, profile, on_output=self.output.extend)
+
+    def build(self, *words: str, profile: Profile = "enforcing") -> SupervisedBuildResult:
+        return self.prepare(profile, *words).run()
+
+    def compiled(self) -> list[str]:
+        """Return the packages that Cargo has compiled now, in order."""
+        lines = (line.split() for line in self.text.splitlines())
+        return [line[1] for line in lines if line and line[0] in ("Compiling", "Checking")]
+
+
+@pytest.fixture
+def held(tmp_path: Path, environment: Mapping[str, str]) -> HeldCompilations:
+    """Make a workspace with a package `app`, and a package `library` that it depends on."""
+    root = tmp_path / "space"
+    package(root, "app", None, dependencies=("library",), tail="[workspace]\n")
+    package(root / "crates" / "library", "library", None)
+    return HeldCompilations(root, environment)
+
+
+def units_of(result: SupervisedBuildResult, subject: str) -> list[Unit]:
+    return [unit for unit in result.units if unit.subject == subject]
+
+
+def accesses(unit: Unit) -> list[tuple[str, str, str]]:
+    """Return what a recording tells: kind, target, outcome."""
+
+    def told(access: Access) -> tuple[str, str, str]:
+        return str(access.kind), access.target, str(access.outcome)
+
+    return sorted(map(told, fold(reader.read(unit.recording))))
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def with_macros(held: HeldCompilations, call: str) -> None:
+    """Make `library` a library of macros, and have `app` call one."""
+    folder = held.root / "crates" / "library"
+    manifest, library = folder / "Cargo.toml", "[lib]\nproc-macro = true\n"
+    manifest.write_text(manifest.read_text().removesuffix(library) + library)
+    write(folder / "src" / "lib.rs", MACROS)
+    write(held.root / "src" / "lib.rs", f"pub const TEXT: &str = library::file!({call});\n")
+
+
+def test_a_plain_build_has_nothing_to_tell_and_stays_fresh(held: HeldCompilations) -> None:
+    first = held.build()
+    assert (first.finished.exit_code, first.units) == (0, ()), held.text
+    assert held.compiled() == ["library", "app"]
+
+    held.build()
+    assert held.compiled() == []
+
+
+def test_what_a_crate_may_not_read_fails_its_compilation_and_is_recorded(
+    held: HeldCompilations, tmp_path: Path
+) -> None:
+    note = write(tmp_path / "note.txt", "hello")
+    source = held.root / "crates" / "library" / "src" / "lib.rs"
+    write(source, f'pub const TEXT: &str = include_str!("{note}");\n')
+
+    refused = held.build()
+    assert refused.finished.exit_code == 101
+    assert "buildperm: compiling library 0.1.0 was refused to read" in held.text
+    [unit] = units_of(refused, "compile")
+    assert accesses(unit) == [("read", str(note), "refused")]
+    assert reader.read(unit.recording).header.crate == "library"
+
+    held.grant("library", Rule(Kind.READ, str(note)))
+    granted = held.build()
+    assert granted.finished.exit_code == 0, held.text
+    [unit] = units_of(granted, "compile")
+    assert accesses(unit) == [("read", str(note), "done")]
+
+
+def test_a_key_is_refused_while_learning_too(held: HeldCompilations) -> None:
+    write(held.root / ".env", "TOKEN=1")
+    write(held.root / "note.txt", "hello")
+    source = held.root / "crates" / "library" / "src" / "lib.rs"
+    write(source, 'pub const TEXT: &str = include_str!("../../../note.txt");\n')
+
+    learnt = held.build(profile="learning")
+    assert learnt.finished.exit_code == 0, held.text
+    [unit] = units_of(learnt, "compile")
+    assert accesses(unit) == [("read", "$WORKSPACE/note.txt", "done")]
+
+    write(source, 'pub const TEXT: &str = include_str!("../../../.env");\n')
+    refused = held.build(profile="learning")
+    assert refused.finished.exit_code == 101
+    [unit] = units_of(refused, "compile")
+    assert accesses(unit) == [("read", "$WORKSPACE/.env", "refused")]
+
+
+def test_a_secret_variable_is_withheld_until_it_is_granted(held: HeldCompilations) -> None:
+    held.environment["MY_TOKEN"] = "abc"
+    held.environment["MY_GREETING"] = "hello"
+    held.environment["GITHUB_SHA"] = "1234"
+    names = ("MY_GREETING", "GITHUB_SHA", "MY_TOKEN")
+    write(
+        held.root / "src" / "lib.rs",
+        "".join(
+            f'pub fn f{at}() -> &\'static str {{ env!("{name}") }}\n'
+            for at, name in enumerate(names)
+        ),
+    )
+
+    refused = held.build()
+    assert refused.finished.exit_code == 101
+    said = [line for line in held.text.splitlines() if line.startswith("buildperm:")]
+    assert said[0] == (
+        "buildperm: compiling app 0.1.0 asked for the variable `MY_TOKEN`, which is withheld"
+    )
+    [unit] = units_of(refused, "compile")
+    assert accesses(unit) == [("env", "MY_TOKEN", "refused")]
+
+    held.grant("app", Rule(Kind.ENV, "MY_TOKEN"), reason="it is not secret")
+    assert held.build().finished.exit_code == 0, held.text
+
+
+def test_a_macro_has_a_recording_of_its_own_for_each_consumer(held: HeldCompilations) -> None:
+    note = write(held.root / "Notes" / "note.txt", "hello")
+    write(held.root / "src" / "own.txt", "own")
+    with_macros(held, '"src/own.txt"')
+
+    first = held.build()
+    assert first.finished.exit_code == 0, held.text
+    [unit] = units_of(first, "macro")
+    assert (unit.package, unit.consumer) == (os.fsencode(held.root / "crates/library"), "app")
+    assert ("read", "$MANIFEST_DIR/src/own.txt", "done") in accesses(unit)
+    assert not any("refused" in access for access in accesses(unit))
+
+    with_macros(held, f'"{note.parents[2]}/elsewhere.txt"')
+    write(note.parents[2] / "elsewhere.txt", "there")
+    [unit] = units_of(held.build(), "macro")
+    there = str(note.parents[2] / "elsewhere.txt")
+    assert [each for each in accesses(unit) if each[2] == "refused"] == [("read", there, "refused")]
+
+
+def test_what_a_macro_may_read_its_consumer_may_be_compiled_from(
+    held: HeldCompilations, tmp_path: Path
+) -> None:
+    note = write(tmp_path / "note.txt", "hello")
+    with_macros(held, f'"{note}"')
+    lib = held.root / "src" / "lib.rs"
+    lib.write_text(lib.read_text() + f'pub const SAME: &str = include_str!("{note}");\n')
+    assert held.build().finished.exit_code == 101
+
+    held.grant("library", Rule(Kind.READ, str(note)))
+    assert held.build().finished.exit_code == 0, held.text
+
+
+def test_a_change_of_grants_compiles_again_what_it_is_about(
+    held: HeldCompilations, tmp_path: Path
+) -> None:
+    held.build()
+    held.grant("app", Rule(Kind.READ, str(tmp_path / "note.txt")))
+    held.build()
+    assert held.compiled() == ["app"]
+    held.build()
+    assert held.compiled() == []
+
+
+def test_a_missing_marker_compiles_again(held: HeldCompilations) -> None:
+    held.build()
+    state = held.root / "target" / "buildperm" / "ci" / "buildperm-compile"
+    for marker in state.glob("debug%deps%library-*/unit"):
+        marker.unlink()
+    held.build()
+    assert held.compiled() == ["library", "app"]
+
+
+@pytest.mark.parametrize("mode", ["off", "watch"])
+def test_what_was_compiled_without_being_held_is_compiled_again(
+    held: HeldCompilations, mode: str, tmp_path: Path
+) -> None:
+    note = write(tmp_path / "note.txt", "hello")
+    write(held.root / "src" / "lib.rs", f'pub const TEXT: &str = include_str!("{note}");\n')
+    held.policy = replace(held.policy, compile=mode)
+    free = held.build()
+    assert free.finished.exit_code == 0
+    found = [accesses(unit) for unit in units_of(free, "compile")]
+    assert found == ([] if mode == "off" else [[("read", str(note), "done")]])
+
+    held.policy = replace(held.policy, compile="hold")
+    assert held.build().finished.exit_code == 101
+    assert "library" in held.compiled()
+
+
+def test_one_crate_can_be_left_alone(held: HeldCompilations, tmp_path: Path) -> None:
+    note = write(tmp_path / "note.txt", "hello")
+    write(held.root / "src" / "lib.rs", f'pub const TEXT: &str = include_str!("{note}");\n')
+    held.grant("app", how="off")
+    assert held.build().finished.exit_code == 0, held.text
+
+    held.grant("app")
+    assert held.build().finished.exit_code == 101
+    assert held.compiled() == ["app"]
+
+
+def test_the_launcher_reads_no_session_of_somebody_else(held: HeldCompilations) -> None:
+    held.build()
+    target = held.root / "target" / "buildperm" / "ci"
+    modes = {path.name: oct(path.stat().st_mode & 0o777) for path in target.glob("buildperm-*")}
+
+    assert modes["buildperm-compile-session"] == "0o600"
+    assert modes["buildperm-compile"] == "0o700"
