@@ -18,18 +18,28 @@ if TYPE_CHECKING:
 def filled(session: Session) -> list[bytes]:
     """List these trees, as paths without links.
 
-    They are packages outside of the workspace, what Cargo has fetched, and what build scripts may
-    write by a grant.
+    They are packages outside of the workspace, what Cargo has fetched, and what build scripts and
+    macros may write by a grant.
     """
     workspace, cargo_home = session["places"]["WORKSPACE"], session["places"]["CARGO_HOME"]
     found = [os.path.realpath(cargo_home + below) for below in (b"/registry/src", b"/git")]
     found += session.get("fetched", ())
-    granted = {**session["packages"], **session.get("macros", {})}
-    for folder, package in granted.items():
+    members = session.get("members", [])
+    # Grants of macros are about the folders of those for whom they hold.
+    writers = [
+        *session["packages"].items(),
+        *(
+            (folder, macros)
+            for macros in session.get("macros", {}).values()
+            for folder in (*members, *macros["for"])
+            if macros["write"]
+        ),
+    ]
+    for folder, package in (*session["packages"].items(), *session.get("macros", {}).items()):
         if package["source"] or not covers(workspace, folder):
             found.append(folder)
     written: list[bytes] = []
-    for folder, package in granted.items():
+    for folder, package in writers:
         if not package["write"]:
             continue
         # It leaves out what a link leads to that is not followed.

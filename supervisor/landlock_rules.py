@@ -144,6 +144,11 @@ class LandlockRights:
                 if not self._is_hidden(place, excluded, _READ_ROOTS):
                     self._add_remainder(place, excluded, rights)
 
+    def add_readable(self, path: bytes) -> None:
+        """Let a file be read, unless that is denied or something sensitive is there."""
+        if not (self._sensitive | Excluded(self._denied("read"))).above(path):
+            self.add(path, READ)
+
     def add_listing(self, folder: bytes) -> None:
         """Let a folder be listed, and all below it, unless something there is sensitive."""
         self._add_listing(folder, Excluded(self._denied("read")))

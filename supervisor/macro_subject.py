@@ -83,9 +83,10 @@ def find_subject(session: Session, request: MacroRequest, places: Mapping[str, b
     return Subject(
         own_folder(request) + b"/recording.jsonl",
         session["compile"]["host"],
-        (os.path.realpath(request.library), *session.get("manifests", ())),
-        _listed(session, places),
-        consumer,
+        (os.path.realpath(request.library),),
+        manifests=session.get("manifests", ()),
+        listed=_listed(session, places),
+        consumer=consumer,
     )
 
 

@@ -86,6 +86,8 @@ class Run:
         grants.add_tool(self.session["rustc_wrapper"])
         for path in self.subject.handed_over:
             grants.add(path, landlock_rules.READ)
+        for path in self.subject.manifests:
+            grants.add_readable(path)
         for folder in self.subject.listed:
             grants.add_listing(folder)
         if fifo:
@@ -164,7 +166,9 @@ class Run:
             "places": {token: encode(path) for token, path in self.places.items()},
             "path": encode(session["path"]),
             "tools": tools,
-            "handed_over": [encode(path) for path in self.subject.handed_over],
+            "handed_over": [
+                encode(path) for path in (*self.subject.handed_over, *self.subject.manifests)
+            ],
             "left_out": containment.report_line(self.left_out),
             "held": {encode(path): why for path, why in self.held.items()},
             "foreign": [encode(folder) for folder in sorted(self.foreign)],

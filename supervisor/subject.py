@@ -19,13 +19,23 @@ if TYPE_CHECKING:
 class Subject:
     """What a run is of, as far as that decides what needs no grant and where it is recorded."""
 
-    __slots__ = ("allowed", "consumer", "handed_over", "listed", "program", "recording")
+    __slots__ = (
+        "allowed",
+        "consumer",
+        "handed_over",
+        "listed",
+        "manifests",
+        "program",
+        "recording",
+    )
 
     def __init__(
         self,
         recording: bytes,
         program: bytes,
         handed_over: Iterable[bytes] = (),
+        *,
+        manifests: Iterable[bytes] = (),
         listed: Iterable[bytes] = (),
         consumer: SessionConsumer | None = None,
     ) -> None:
@@ -35,12 +45,14 @@ class Subject:
             recording: Where its recording goes.
             program: What is executed.
             handed_over: Paths that it may read because of what it is run for.
-            listed: Folders that it may list for the same reason.
+            manifests: Files that it may read for the same reason unless they were denied.
+            listed: Folders that it may list likewise.
             consumer: The package whose code its macros are run for; None for a build script.
         """
         self.recording = recording
         self.program = program
         self.handed_over = tuple(handed_over)
+        self.manifests = tuple(manifests)
         self.listed = tuple(listed)
         self.consumer = consumer
         self.allowed = baseline.OF_MACROS if consumer else baseline.OF_SCRIPTS

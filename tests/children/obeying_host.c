@@ -34,6 +34,12 @@ static int take(int fd)
     return code;
 }
 
+static int make(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT, 0644);
+    return fd < 0 ? errno : close(fd);
+}
+
 static int connect_to(const void *address, socklen_t size, int family)
 {
     int fd = socket(family, SOCK_STREAM, 0);
@@ -95,12 +101,14 @@ static int obey(const char *verb, char *argument)
 {
     if (!strcmp(verb, "read"))
         return take(open(argument, O_RDONLY));
+    if (!strcmp(verb, "open"))
+        return open(argument, O_RDONLY) < 0 ? errno : 0;
     if (!strcmp(verb, "list")) {
         list_it(argument);
         return code_of_thread;
     }
     if (!strcmp(verb, "write"))
-        return take(open(argument, O_RDWR | O_CREAT, 0644));
+        return make(argument);
     if (!strcmp(verb, "remove"))
         return unlink(argument) ? errno : 0;
     if (!strcmp(verb, "link")) {
@@ -142,7 +150,7 @@ static int obey(const char *verb, char *argument)
         return ptrace(PTRACE_SEIZE, atoi(argument), 0, 0) ? errno : 0;
     if (!strcmp(verb, "memory")) {
         struct iovec own = {result, 1}, other = {NULL, 1};
-        return process_vm_readv(atoi(argument), &own, 1, &other, 1, 0) < 0 ? errno : 0;
+        return process_vm_readv(atoi(argument), &own, 1, &other, 1, 0) < 0 && errno != EFAULT ? errno : 0;
     }
     if (!strcmp(verb, "print"))
         return printf("%s\n", argument) < 0;
@@ -174,7 +182,9 @@ static int obey(const char *verb, char *argument)
         return sleep(atoi(argument));
     if (!strcmp(verb, "grow")) {
         size_t size = (size_t)atoi(argument) << 20;
-        memset(malloc(size), 1, size);
+        volatile char *grown = malloc(size);
+        for (size_t at = 0; at < size; at += 4096)
+            grown[at] = 1;
         return 0;
     }
     if (!strcmp(verb, "fork")) {

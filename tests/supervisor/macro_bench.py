@@ -44,6 +44,7 @@ class Host:
     bridge: socket.socket
     connection: socket.socket
     errors: int  # Where what it prints, and its supervisor, comes out.
+    supervisor: subprocess.Popen[bytes] | None = None  # None: a worker of the fork server.
 
     def tell(self, verb: str, argument: object = "") -> Answer:
         """Have it do something."""
@@ -70,7 +71,7 @@ class Host:
 
     def wait(self) -> int:
         """Wait for the end."""
-        self.connection.settimeout(60)
+        self.connection.settimeout(30)
         told = b""
         while piece := self.connection.recv(100):
             told += piece
@@ -190,21 +191,25 @@ class MacroBench:
         return given | {"CARGO_PKG_NAME": "app", "CARGO": "/usr/bin/true"} | self.environment
 
     def write_session(self) -> None:
-        (self.bench.top / "session").write_bytes(dump(self.session()))
+        made = self.bench.top / "session.new"  # Workers may be reading the other one.
+        made.write_bytes(dump(self.session()))
+        made.rename(self.bench.top / "session")
 
     def start(self, request: bytes | None = None) -> Host:
         """Ask for a host as the launcher does."""
         self.write_session()
         self.bench.owned()
         ours, theirs = socket.socketpair()
+        ours.settimeout(30)
+        supervisor = None
         if self.server:
             connection = socket.socket(socket.AF_UNIX)
             connection.connect(f"{self.server}/macros")
         else:
             connection, inner = socket.socketpair()
             with inner:
-                subprocess.Popen(
-                    [sys.executable, "-IS", SUPERVISOR, "--macro"], stdin=inner, close_fds=True
+                supervisor = subprocess.Popen(
+                    [sys.executable, "-IS", SUPERVISOR, "--macro"], stdin=inner.fileno()
                 )
         errors, stderr = os.pipe()
         request = self.request() if request is None else request
@@ -215,7 +220,7 @@ class MacroBench:
             connection.sendall(request[4:])
         theirs.close()
         os.close(stderr)
-        self.started.append(Host(ours, connection, errors))
+        self.started.append(Host(ours, connection, errors, supervisor))
         return self.started[-1]
 
     def close(self) -> None:
@@ -224,6 +229,8 @@ class MacroBench:
             host.bridge.close()
             host.connection.close()
             os.close(host.errors)
+            if host.supervisor is not None:
+                host.supervisor.wait(30)
 
     def lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.recording.read_text().splitlines()]
