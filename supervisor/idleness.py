@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from buildperm.tracer.recorder.loop import Recorder
 
-_READING = {
-    "x86_64": frozenset((b"0", b"19", b"45", b"47")),
-    "aarch64": frozenset((b"63", b"65", b"207", b"212")),
-}.get(os.uname().machine, frozenset())
-"""The numbers of read, readv, recvfrom and recvmsg."""
+_READ, _READV, _RECVFROM, _RECVMSG = {
+    "x86_64": (b"0", b"19", b"45", b"47"),
+    "aarch64": (b"63", b"65", b"207", b"212"),
+}.get(os.uname().machine, (b"",) * 4)
+_BRIDGE = b"0x%x " % BRIDGE
 
 _BUSY = 0.5  # Of a processor: so much is work, whatever the bridge says.
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -52,7 +52,10 @@ def _reads_from_bridge(pid: int) -> bool:
         for tid in os.listdir(b"/proc/%d/task" % pid):
             with open(b"/proc/%d/task/%s/syscall" % (pid, tid), "rb") as file:
                 number, _, arguments = file.read().partition(b" ")
-            if number in _READING and arguments.startswith(b"0x%x " % BRIDGE):
+            # The bridge brings pipes, and hardly anything but a host reads with readv(2).
+            if number == _READV:
+                return True
+            if number in (_READ, _RECVFROM, _RECVMSG) and arguments.startswith(_BRIDGE):
                 return True
     except OSError:
         pass  # It has ended, or this kernel does not tell.
