@@ -40,8 +40,9 @@ def take_snapshots(
         complete: Cargo has built everything, so that what has no sightings takes no part.
     """
     subjects = {SubjectKind.SCRIPT}
-    if "macros" in session:  # Else nobody has held them, nor seen what they do.
-        subjects.add(SubjectKind.MACRO)
+    compiling = session.get("compile")
+    if compiling and (compiling["mode"], compiling["macros"]) == ("hold", "outside"):
+        subjects.add(SubjectKind.MACRO)  # Else nobody has seen what they do.
     words = shlex.join(project.arguments.words)
     ingredients = InputCollector(project.metadata, project.lock, session["places"])
     everything = project.metadata.packages.values()

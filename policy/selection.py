@@ -2,7 +2,8 @@
 
 `reason:asked|covered|unused|newcomer` tells what has to be decided from what is only told;
 `is:undecided` is about the first alone. `is:new` lets through what is new since the last review
-and no question: `reason:covered` and `reason:newcomer`.
+and no question: `reason:covered` and `reason:newcomer`. `subject:script|macro|compile` tells what
+of the crate did it, and `for:api` in which crate a macro was expanded.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from buildperm.errors import BuildpermError
 from buildperm.policy.access import Outcome
 from buildperm.policy.kinds import WORDS, Kind
 from buildperm.policy.proposal import Proposal, Reason, Risk
+from buildperm.policy.role import SubjectKind, role_text
 
 Test: TypeAlias = Callable[[Proposal, str], bool]
 """Whether a proposal, with the answer given to it, is let through."""
 
-FIELDS = ("kind", "risk", "crate", "is", "outcome", "reason")
+FIELDS = ("kind", "risk", "crate", "subject", "for", "is", "outcome", "reason")
 
 _RENAMED = {"standing": "reason"}
 """Older words for fields, taken for one more version by those who have them in their fingers."""
@@ -75,6 +77,14 @@ def _test(word: str) -> Test:
                 fnmatchcase(f"{proposal.crate}@{proposal.version}", pattern)
                 or fnmatchcase(proposal.crate, pattern)
             )
+        case "subject":
+            subject = SubjectKind(_one_of(value, tuple(map(str, SubjectKind)), field))
+            return lambda proposal, _: any(role.subject is subject for role in proposal.roles)
+        case "for":
+            consumer = value if set(value) & set("*?[") else f"*{value}*"
+            return lambda proposal, _: any(
+                role.consumer and fnmatchcase(role.consumer, consumer) for role in proposal.roles
+            )
         case "is":
             return _state(_one_of(value, (*_ANSWERS, "locked", "new"), field))
         case "reason":
@@ -126,7 +136,7 @@ def _kinds(proposal: Proposal) -> set[Kind]:
 
 
 def _text(proposal: Proposal) -> str:
-    parts = [proposal.crate, proposal.title]
+    parts = [proposal.crate, proposal.title, role_text(proposal.roles)]
     for choice in proposal.choices:
         parts += [choice.title, choice.preset, *(rule.pattern for rule in choice.rules)]
     for access in proposal.evidence:

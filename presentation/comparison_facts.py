@@ -1,4 +1,4 @@
-"""How a build script differs from its last review, one fact a line; knows no terminal."""
+"""How a crate differs from its last review, one fact a line; knows no terminal."""
 
 from __future__ import annotations
 
@@ -31,8 +31,13 @@ def versions(comparison: Comparison) -> str:
 
 
 def is_new(comparison: Comparison) -> bool:
-    """Tell whether no version of the build script was ever reviewed."""
+    """Tell whether no version of it was ever reviewed."""
     return not comparison.before
+
+
+def what_text(comparison: Comparison) -> str:
+    """Say what of the crate ran: `build script`, `build script and procedural macro`."""
+    return " and ".join(subject.noun for subject in comparison.subjects)
 
 
 def way_text(comparison: Comparison) -> str:
@@ -73,7 +78,7 @@ def facts(comparison: Comparison) -> Iterator[str]:
     """Yield what a person needs to know before the first question about a crate."""
     crate = shown(comparison.crate)
     if is_new(comparison):
-        yield f"New build script: {crate} {versions(comparison)}"
+        yield f"New {what_text(comparison)}: {crate} {versions(comparison)}"
     else:
         yield f"Changed: {crate} {versions(comparison)}"
     if comparison.way:

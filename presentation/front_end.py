@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from buildperm.presentation.wording import plural
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -25,11 +27,11 @@ class ReviewEnd(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A build script that does not get by with what has been granted."""
+    """A crate that does not get by with what has been granted."""
 
     crate: str
     version: str
-    sentence: str  # What happened, in notation where the script had a say in it.
+    sentence: str  # What happened, in notation where the crate had a say in it.
     proposals: tuple[Proposal, ...] = ()  # What it wanted besides; they join the review.
 
 
@@ -52,7 +54,7 @@ class Preview(Protocol):
 
 
 class Verify(Protocol):
-    """Runs the build scripts concerned under the grants as they would be."""
+    """Runs what is concerned under the grants as they would be."""
 
     def __call__(self, progress: Progress, /) -> Sequence[Failure]:
         """Block until they have run; called on a thread of its own.
@@ -74,6 +76,20 @@ class Journal(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Ran:
+    """How many crates ran something, those that need nothing included."""
+
+    scripts: int = 0
+    macros: int = 0
+
+    def __str__(self) -> str:
+        if self.macros and not self.scripts:
+            return plural(self.macros, "procedural macro")
+        told = plural(self.scripts, "build script")
+        return f"{told} and {plural(self.macros, 'procedural macro')}" if self.macros else told
+
+
+@dataclass(frozen=True, slots=True)
 class ReviewSession:
     """What is put to a person, and what happens with the answers."""
 
@@ -82,8 +98,8 @@ class ReviewSession:
     verify: Verify
     journal: Journal
     heading: str  # The command and the workspace.
-    summary: str  # How many build scripts need a person.
-    scripts: int  # How many ran, those that need nothing included.
+    summary: str  # How many crates need a person.
+    ran: Ran
     comparisons: Mapping[tuple[str, str], Comparison] = field(default_factory=dict)
 
 

@@ -17,7 +17,7 @@ from buildperm.policy.proposal import Reason, Risk
 from buildperm.presentation import comparison_facts
 from buildperm.presentation.agenda import DUE, Agenda
 from buildperm.presentation.closing_prompt import ClosingPrompt
-from buildperm.presentation.front_end import ReviewEnd
+from buildperm.presentation.front_end import Ran, ReviewEnd
 from buildperm.presentation.prompt_terminal import PromptEndedError, PromptTerminal
 from buildperm.presentation.proposal_facts import facts, rule_facts
 from buildperm.presentation.wording import (
@@ -62,7 +62,7 @@ def ask(
     comparisons: Mapping[tuple[str, str], Comparison] = MappingProxyType({}),
     heading: str = "",
     summary: str = "",
-    scripts: int = 0,
+    ran: Ran = Ran(),  # noqa: B008 - it never changes
     source: TextIO | None = None,
     sink: TextIO | None = None,
 ) -> ReviewEnd:
@@ -78,7 +78,7 @@ def ask(
         comparisons: How build scripts differ from the last reviewed ones, by crate and version.
         heading: What is reviewed: the command and the workspace.
         summary: How much of it needs a person, in a few words.
-        scripts: How many build scripts ran, those that need nothing included.
+        ran: What ran, those that need nothing included.
         source: Where answers come from; standard input unless given.
         sink: Where questions go; standard error unless given.
     """
@@ -89,7 +89,7 @@ def ask(
         verify,
         ": ".join(shown(part) for part in (heading, summary) if summary and part),
     )
-    return conversation.run(scripts)
+    return conversation.run(ran)
 
 
 class PlainPrompt:
@@ -102,7 +102,7 @@ class PlainPrompt:
             preview=session.preview,
             verify=session.verify,
             journal=session.journal,
-            scripts=session.scripts,
+            ran=session.ran,
             comparisons=session.comparisons,
         )
 
@@ -117,12 +117,11 @@ class _Conversation:
     _compared: set[tuple[str, str]] = field(default_factory=set)  # Whose comparison was told.
     _asked: set[str] = field(default_factory=set)  # Ids of what has been left for later.
 
-    def run(self, scripts: int) -> ReviewEnd:
+    def run(self, ran: Ran) -> ReviewEnd:
         if self.heading:
             self.terminal.print_lines(f"{self.heading}.")
         if not self.agenda.groups:
-            count = plural(scripts, "build script")
-            self.terminal.print_lines(f"{count} within the baseline: nothing to decide.")
+            self.terminal.print_lines(f"{ran} within the baseline: nothing to decide.")
             return ReviewEnd.KEEP
         if not self.terminal.is_answered:
             self._list()

@@ -10,6 +10,7 @@ from buildperm.policy.grants import CrateGrants
 from buildperm.policy.kinds import Kind
 from buildperm.policy.presets import PRESETS
 from buildperm.policy.proposal import Reason
+from buildperm.policy.role import role_text
 from buildperm.presentation.wording import (
     chain_text,
     outcome_word,
@@ -43,6 +44,9 @@ _MOST_RULES: Final = 300
 def facts(proposal: Proposal) -> Iterator[str]:
     """Yield all that a person needs to know about a proposal, except its rules."""
     yield f"Crate: {shown(proposal.crate)} {version_text(proposal.version)}"
+    who = role_text(proposal.roles)
+    if who:
+        yield f"Who: {shown(who)}"
     yield f"{_WHAT[proposal.reason]}: {shown(proposal.title)}"
     if proposal.reason is not Reason.ASKED:
         yield f"Listed because: {reason_text(proposal.reason)}"
@@ -65,6 +69,8 @@ def rule_facts(proposal: Proposal, index: int) -> Iterator[str]:
     choice = proposal.choices[index]
     if choice.preset:
         yield f"Allows: preset {shown(choice.preset)}"
+    for consumer in choice.consumers:
+        yield f"Allows: for {shown(consumer)}, which is not of this workspace"
     for rule in choice.rules[:_MOST_RULES]:
         yield f"Allows: {rule.kind.value} {shown(rule.pattern)}"
     if len(choice.rules) > _MOST_RULES:
@@ -111,6 +117,10 @@ def _changes(crate: str, old: CrateGrants, new: CrateGrants) -> Iterator[str]:
         yield f"- {crate} may no longer {PRESETS[preset].title} (preset {preset})"
     yield from _rules("-", f"{crate} may no longer", old.rules - new.rules)
     yield from _rules("-", f"{crate} is no longer denied to", old.denials - new.denials)
+    for consumer in sorted(new.consumers - old.consumers):
+        yield f"+ {crate} may do so where its macros are used in {shown(consumer)}, too"
+    for consumer in sorted(old.consumers - new.consumers):
+        yield f"- {crate} may no longer do so where its macros are used in {shown(consumer)}"
     for version in sorted(new.reviewed - old.reviewed):
         yield f"+ {crate} {revision.in_words(version)} counts as reviewed"
     for version in sorted(old.reviewed - new.reviewed):

@@ -8,6 +8,7 @@ from buildperm.policy.access import Access, Outcome
 from buildperm.policy.decision import Answer
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Choice, Proposal, Reason, Risk
+from buildperm.policy.role import SubjectKind
 from buildperm.policy.summaries import title
 from buildperm.printable import LONGEST_SHOWN, escaped, shown
 
@@ -52,6 +53,13 @@ REASON_WORDS: Final = {
     Reason.UNUSED: "unused",
     Reason.NEWCOMER: "new",
 }
+
+SUBJECT_WORDS: Final = {
+    SubjectKind.SCRIPT: "",
+    SubjectKind.MACRO: "macro",
+    SubjectKind.COMPILE: "compiling",
+}
+"""What stands behind a crate in a list; nothing for a build script, as most of them are."""
 
 LISTED_AS: Final = {
     Reason.ASKED: "",

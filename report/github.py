@@ -135,7 +135,7 @@ def _head(report: Report, crates: int) -> Iterator[str]:
 
 def _terms(run: BuildRun) -> str:
     runtime = markdown.code(run.runtime, _TITLE_MOST)
-    loose = compiling_text(run)
+    loose = compiling_text(run.compiling, run.macros)
     told = f" {loose[0].upper()}{loose[1:]}" if loose else ""
     return (
         f"{tally(run.scripts)} held to grants by {runtime}, Landlock ABI {run.landlock_abi}.{told}"

@@ -185,7 +185,8 @@ def _notifications(report: Report, left_out: list[Finding]) -> Iterator[dict[str
             f"Cargo ended with exit code {report.run.cargo_exit}: build scripts that come later "
             "may not have been run.",
         )
-    loose = compiling_text(report.run) if report.run is not None else ""
+    run = report.run
+    loose = compiling_text(run.compiling, run.macros) if run is not None else ""
     if loose:
         yield _notification(Level.WARNING, f"{loose[0].upper()}{loose[1:]}")
     if report.exit_code not in _DONE:

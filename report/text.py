@@ -191,7 +191,7 @@ def _closing(report: Report) -> Iterator[str]:
         else:
             beyond = "nothing refused but what is denied."
         yield f"buildperm: {held}; {beyond}" if offenders else f"buildperm: {held}, {beyond}"
-        loose = compiling_text(run)
+        loose = compiling_text(run.compiling, run.macros)
         if loose:
             yield f"buildperm: {loose}"
     wider = sum(finding.rule == WIDER_GRANT for finding in report.findings)
@@ -201,9 +201,14 @@ def _closing(report: Report) -> Iterator[str]:
         yield "To decide, run `buildperm review`; then commit Cargo.toml and buildperm.lock."
 
 
-def compiling_text(run: BuildRun) -> str:
-    """Say in a sentence how compilers and macros are held less than they can be; empty if not."""
-    match run.compiling, run.macros:
+def compiling_text(compiling: str, macros: str) -> str:
+    """Say in a sentence how compilers and macros are held less than they can be; empty if not.
+
+    Args:
+        compiling: As in `BuildRun.compiling`.
+        macros: As in `BuildRun.macros`.
+    """
+    match compiling, macros:
         case "watch", _:
             return (
                 'compiling is not held (`compile = "watch"`): macros and compilers may do what '

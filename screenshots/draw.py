@@ -26,6 +26,7 @@ from buildperm.policy.comparison import Comparison, SourceChange
 from buildperm.policy.kinds import Kind
 from buildperm.policy.review_state import Review
 from buildperm.policy.snapshot import SeenAccess
+from buildperm.presentation.front_end import Ran
 from buildperm.report import findings, json_reader, text
 from buildperm.report.build_run import BuildRun, ScriptRun
 from buildperm.report.finding import Report
@@ -119,7 +120,7 @@ def application(given: Scene) -> ReviewApp:
         journal=lambda entry: None,
         heading=given.heading,
         summary=given.summary,
-        scripts=given.scripts,
+        ran=Ran(given.scripts),
         comparisons=given.comparisons,
         clock=itertools.count().__next__,  # No key comes too early here.
     )

@@ -97,7 +97,7 @@ class Watching(Learning):
         scene = {
             "heading": asked.heading,
             "summary": asked.summary,
-            "scripts": asked.scripts,
+            "scripts": asked.ran.scripts,
             "comparisons": [_compared(self.comparisons[crate]) for crate in crates],
         }
         self.kept = _document([runs[crate] for crate in crates], scene)

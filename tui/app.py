@@ -12,7 +12,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 
 from buildperm.presentation.agenda import Agenda
-from buildperm.presentation.front_end import ReviewEnd
+from buildperm.presentation.front_end import Ran, ReviewEnd
 from buildperm.presentation.proposal_facts import explain
 from buildperm.printable import shown
 from buildperm.tui.screens.diff import DiffResult, DiffScreen
@@ -42,7 +42,7 @@ class ReviewApp(App[ReviewEnd]):
         comparisons: How build scripts differ from the last reviewed ones, by crate and version.
         heading: What is reviewed: the command and the workspace.
         summary: How much of it needs a person, in a few words.
-        scripts: How many build scripts ran, those that need nothing included.
+        ran: What ran, those that need nothing included.
         clock: Seconds, monotonic.
     """
 
@@ -65,7 +65,7 @@ class ReviewApp(App[ReviewEnd]):
         comparisons: Mapping[tuple[str, str], Comparison] = MappingProxyType({}),
         heading: str = "",
         summary: str = "",
-        scripts: int = 0,
+        ran: Ran = Ran(),  # noqa: B008 - it never changes
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class ReviewApp(App[ReviewEnd]):
             TypeAheadGuard(clock),
             heading=shown(heading),
             summary=shown(summary),
-            scripts=scripts,
+            ran=ran,
         )
 
     @classmethod
@@ -92,7 +92,7 @@ class ReviewApp(App[ReviewEnd]):
             journal=session.journal,
             heading=session.heading,
             summary=session.summary,
-            scripts=session.scripts,
+            ran=session.ran,
             comparisons=session.comparisons,
         )
 

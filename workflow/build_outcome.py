@@ -196,6 +196,14 @@ def propose(
     )
 
 
+def how_compiling_is_held(session: Session) -> tuple[str, str]:
+    """Return hold, watch or off, and where macros run; empty where it is not known, or not held."""
+    compiling = session.get("compile")
+    if compiling is None:
+        return "", ""
+    return compiling["mode"], compiling["macros"] if compiling["mode"] == "hold" else ""
+
+
 def granted(package: SessionPackage) -> dict[str, list[str]]:
     """Return the patterns that `package` is granted, by kind."""
     lists = cast("Mapping[str, list[str]]", package)  # Its other values are not looked at.

@@ -8,6 +8,7 @@ from buildperm.policy.comparison import Comparison
 from buildperm.policy.proposal import Proposal, Reason
 from buildperm.policy.review_state import Review
 from buildperm.report import text
+from buildperm.workflow.build_outcome import how_compiling_is_held
 from buildperm.workflow.recording_round import CrateVersion, RecordedScript
 from buildperm.workflow.review_changes import ReviewChanges
 
@@ -29,6 +30,8 @@ def summary(
     yield from text.warnings(runs)
     noted = scripts if changes.is_first else [each for each in scripts if each.crate in comparisons]
     yield from text.notes(script.run for script in noted)
+    held = (how_compiling_is_held(each.build.session) for each in changes.recorded.outcomes)
+    yield from dict.fromkeys(filter(None, (text.compiling_text(*each) for each in held)))
     yield ""
     yield needs(changes, review)
 

@@ -17,7 +17,7 @@ from buildperm.report.build_run import BuildRun, ScriptRun
 from buildperm.report.finding import Finding, Level, Report
 from buildperm.report.manifest_place import GrantLines, in_repository
 from buildperm.sandbox.runtime import runtime
-from buildperm.workflow.build_outcome import BuildOutcome
+from buildperm.workflow.build_outcome import BuildOutcome, how_compiling_is_held
 from buildperm.workflow.workspace import Workspace
 
 Snapshots = Mapping[tuple[str, str], Snapshot]
@@ -157,7 +157,7 @@ class Enforcement:
 
 def _run(outcome: BuildOutcome) -> BuildRun:
     session = outcome.build.session
-    compiling = session.get("compile")
+    compiling, macros = how_compiling_is_held(session)
     return BuildRun(
         runtime=session["runtime"],
         landlock_abi=session["landlock_abi"],
@@ -165,6 +165,6 @@ def _run(outcome: BuildOutcome) -> BuildRun:
         left_open=runtime(session["runtime"]).left_open(session["landlock_abi"]),
         scripts=outcome.scripts,
         cargo_exit=outcome.finished.exit_code,
-        compiling=compiling["mode"] if compiling else "",
-        macros=compiling["macros"] if compiling and compiling["mode"] == "hold" else "",
+        compiling=compiling,
+        macros=macros,
     )

@@ -16,7 +16,7 @@ from buildperm.policy.proposal import Proposal
 from buildperm.policy.review_state import Review
 from buildperm.policy.role import SubjectKind
 from buildperm.presentation import console
-from buildperm.presentation.front_end import Failure, FrontEnd, ReviewEnd, ReviewSession
+from buildperm.presentation.front_end import Failure, FrontEnd, Ran, ReviewEnd, ReviewSession
 from buildperm.printable import log_text
 from buildperm.report import text
 from buildperm.sandbox import selftest
@@ -217,7 +217,7 @@ class Learning:
             self.keep,
             f"{self.options.command}  {self._workspace.project.metadata.root.name}",
             needs(self.changes, self.review),
-            len(self.recorded.scripts),
+            _ran(self.recorded),
             self.comparisons,
         )
 
@@ -269,6 +269,14 @@ class Learning:
                 f"not settled: {who} does not count as reviewed: {script.run.failure}"
             )
         return ExitCode.UNDECIDED if broken else ExitCode.OK
+
+
+def _ran(recorded: RecordingRound) -> Ran:
+    subjects = [script.run.subjects for script in recorded.scripts]
+    return Ran(
+        sum(SubjectKind.SCRIPT in each for each in subjects),
+        sum(SubjectKind.MACRO in each for each in subjects),
+    )
 
 
 def _what_stopped(recorded: RecordingRound) -> str:

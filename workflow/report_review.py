@@ -19,6 +19,7 @@ from buildperm.presentation.front_end import (
     Failure,
     FrontEnd,
     Progress,
+    Ran,
     ReviewEnd,
     ReviewSession,
 )
@@ -106,7 +107,7 @@ class _ReportReview:
                 self._note,
                 f"review  {self._workspace.project.metadata.root.name}, from a report",
                 summary,
-                len(self._found),
+                Ran(len(self._found)),
             )
             outcome = self._front_end.conduct(session)
         return self._end(outcome)

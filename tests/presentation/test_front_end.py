@@ -7,7 +7,7 @@ import pytest
 
 from buildperm.cli import options
 from buildperm.policy.review_state import Review
-from buildperm.presentation.front_end import ReviewEnd, ReviewSession
+from buildperm.presentation.front_end import Ran, ReviewEnd, ReviewSession
 from buildperm.presentation.plain_prompt import PlainPrompt
 from buildperm.tui.app import Screens
 
@@ -58,7 +58,7 @@ def test_where_nothing_is_to_be_decided_plain_text_keeps_everything_as_it_is(
         journal=lambda entry: None,
         heading="learn  ws",
         summary="",
-        scripts=3,
+        ran=Ran(3),
     )
 
     assert PlainPrompt().conduct(session) is ReviewEnd.KEEP

@@ -25,7 +25,7 @@ from buildperm.policy.proposals import propose
 from buildperm.policy.review_state import Review
 from buildperm.policy.rule import Rule
 from buildperm.policy.snapshot import SeenAccess
-from buildperm.presentation.front_end import Failure
+from buildperm.presentation.front_end import Failure, Ran
 from buildperm.presentation.front_end import ReviewEnd as Ending
 from buildperm.presentation.plain_prompt import ask
 from buildperm.presentation.wording import reason_text
@@ -91,7 +91,7 @@ class Conversation:
             comparisons=self.comparisons,
             heading=self.heading,
             summary=self.summary,
-            scripts=7,
+            ran=Ran(7),
             source=self.source,
             sink=self.sink,
         )
@@ -239,7 +239,7 @@ def test_nothing_to_decide_is_said() -> None:
         preview=lambda: (MANIFEST, MANIFEST),
         verify=lambda progress: (),
         journal=lambda entry: None,
-        scripts=7,
+        ran=Ran(7),
         source=AnsweringTerminal(),
         sink=sink,
     )

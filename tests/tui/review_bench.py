@@ -15,6 +15,7 @@ from buildperm.policy.comparison import Comparison
 from buildperm.policy.decision import Answer, JournalEntry
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.review_state import Review
+from buildperm.presentation.front_end import Ran
 from buildperm.tui.app import ReviewApp
 from buildperm.tui.widgets.crates import CrateTree
 from buildperm.tui.widgets.sheet import Sheet
@@ -35,7 +36,7 @@ def after_update() -> ReviewBench:
     """Make an application over a review after an update."""
     proposals, comparisons = updated()
     return ReviewBench(
-        proposals, comparisons=comparisons, heading="review  shop", summary=SUMMARY, scripts=212
+        proposals, comparisons=comparisons, heading="review  shop", summary=SUMMARY, ran=Ran(212)
     )
 
 
@@ -45,6 +46,7 @@ def proposals() -> list[Proposal]:
     return realistic()
 
 
+_RAN = Ran(23)
 MANIFEST = b'[package]\nname = "app"\nversion = "0.1.0"\n\n[dependencies]\nring = "0.17"\n'
 
 
@@ -69,7 +71,7 @@ class ReviewBench:
         *,
         failures: Sequence[Failure] = (),
         step_s: float = 1.0,
-        scripts: int = 23,
+        ran: Ran = _RAN,
         journal: Callable[[JournalEntry], None] | None = None,
         verify: Verify | None = None,
         comparisons: Mapping[tuple[str, str], Comparison] = MappingProxyType({}),
@@ -90,7 +92,7 @@ class ReviewBench:
             comparisons=comparisons,
             heading=heading,
             summary=summary,
-            scripts=scripts,
+            ran=ran,
             clock=self.clock,
         )
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from buildperm.policy.proposal import Proposal
     from buildperm.presentation.agenda import Agenda
+    from buildperm.presentation.front_end import Ran
     from buildperm.tui.type_ahead import TypeAheadGuard
 
 
@@ -65,7 +66,7 @@ class InboxScreen(Screen[None]):
         *,
         heading: str,
         summary: str,
-        scripts: int,
+        ran: Ran,
     ) -> None:
         super().__init__()
         self._agenda = agenda
@@ -73,7 +74,7 @@ class InboxScreen(Screen[None]):
         self._pause = pause  # Against allowing what came up by itself before it can be read.
         self._heading = heading
         self._summary = summary
-        self._scripts = scripts  # Build scripts that ran, those without proposals included.
+        self._ran = ran
         self._filter_is_due = False
         self._told_at: tuple[object, object] = (None, None)  # Where the notice came up.
 
@@ -331,7 +332,7 @@ class InboxScreen(Screen[None]):
     def _show_card(self, *, from_top: bool = True) -> None:
         proposal, group = self._tree.proposal, self._tree.group
         self.blocked = self._agenda.blocked(group, proposal)
-        writer = partial(card_lines, self._agenda, group, proposal, self._scripts)
+        writer = partial(card_lines, self._agenda, group, proposal, self._ran)
         self.query_one("#card", Page).show(writer, from_top=from_top)
 
     def _place(self) -> tuple[object, object]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from buildperm.policy.access import Outcome
 from buildperm.policy.decision import Answer
 from buildperm.policy.proposal import Reason
+from buildperm.policy.role import role_text
 from buildperm.presentation import comparison_facts
 from buildperm.presentation.wording import (
     ANSWER_GLYPHS,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from buildperm.policy.comparison import Comparison
     from buildperm.policy.proposal import Choice, Proposal
     from buildperm.presentation.agenda import Agenda, ProposalGroup
+    from buildperm.presentation.front_end import Ran
 
 _SHOWN_ACCESSES: Final = 200
 _SHOWN_PROPOSALS: Final = 200
@@ -56,7 +58,7 @@ class CardSubject:
 
 
 def card_lines(
-    agenda: Agenda, group: ProposalGroup | None, proposal: Proposal | None, scripts: int, cells: int
+    agenda: Agenda, group: ProposalGroup | None, proposal: Proposal | None, ran: Ran, cells: int
 ) -> Iterator[Line]:
     """Yield the card of a proposal, else of a crate, else of an empty list."""
 
@@ -73,7 +75,7 @@ def card_lines(
         subjects = [subject(each) for each in group.proposals]
         yield from crate_lines(group, subjects, comparison, cells)
     else:
-        yield from empty_lines(scripts, filtered=agenda.is_filtered, cells=cells)
+        yield from empty_lines(ran, filtered=agenda.is_filtered, cells=cells)
 
 
 def proposal_lines(
@@ -85,13 +87,17 @@ def proposal_lines(
         ((f"{shown(proposal.crate)} {version_text(proposal.version)}", "muted"),),
         (_answer_piece(subject),),
     )
+    who = role_text(proposal.roles)
+    if who:
+        yield from hanging((("by ", "muted"),), shown(who), "accent", cells)
     yield Line()
     for part in wrap(shown(proposal.title), cells):
         yield Line(((part, "title"),))
     yield from _risk_lines(proposal, cells)
     if comparison is not None:
         yield from _news_lines(proposal, comparison, cells)
-        yield Line((("o ", "accent"), ("shows what changed in its build script", "muted")))
+        what = comparison_facts.what_text(comparison)
+        yield Line((("o ", "accent"), (f"shows what changed in its {what}", "muted")))
     if proposal.reason is not Reason.ASKED:
         yield Line()
         lead: Piece = (f"{REASON_GLYPHS[proposal.reason]} ", "accent")
@@ -176,6 +182,8 @@ def _choice_lines(
         return
     if choice.preset and choice.title != f"preset {choice.preset}":
         yield from hanging((("    preset ", "muted"),), shown(choice.preset), "", cells)
+    for consumer in choice.consumers:
+        yield from hanging((("    for ", "muted"),), shown(consumer), "", cells)
     for rule in choice.rules[:_SHOWN_RULES]:
         kind: Piece = (f"    {rule.kind.value} ", "muted")
         yield from hanging((kind,), shown(rule.pattern), "", cells)

@@ -1,4 +1,4 @@
-"""A comparison on a sheet: how a build script differs from its last review."""
+"""A comparison on a sheet: how what runs of a crate differs from its last review."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from buildperm.policy.comparison import Comparison
 
 NEW_MARK: Final = "+ new"
-"""Stands behind a crate whose build script was never reviewed."""
+"""Stands behind a crate that was never reviewed."""
 
 _TONES: Final = {"+": "added", "-": "removed"}
 _LABEL: Final = 7  # Cells: the longest label and a space.
@@ -27,7 +27,7 @@ def title_pieces(comparison: Comparison) -> tuple[Piece, ...]:
         (f" {comparison_facts.versions(comparison)}", "title"),
     )
     if comparison_facts.is_new(comparison):
-        return (*pieces, ("  ", ""), ("+ new build script", "waiting"))
+        return (*pieces, ("  ", ""), (f"+ new {comparison_facts.what_text(comparison)}", "waiting"))
     return pieces
 
 

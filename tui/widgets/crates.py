@@ -10,12 +10,14 @@ from textual.message import Message
 
 from buildperm.policy.decision import Answer
 from buildperm.policy.proposal import Reason
+from buildperm.policy.role import SubjectKind
 from buildperm.presentation import comparison_facts
 from buildperm.presentation.wording import (
     ANSWER_GLYPHS,
     GLYPHS,
     REASON_GLYPHS,
     REASON_WORDS,
+    SUBJECT_WORDS,
     TIMES,
     risk_word,
     short_title,
@@ -259,6 +261,10 @@ class CrateTree(Sheet, can_focus=True):
         left: tuple[Piece, ...] = (
             (f" {fold} ", "muted"), (shown(group.crate), "strong"), (f" {version}", "muted"),
         )  # fmt: skip
+        subjects = {role.subject for each in group.proposals for role in each.roles}
+        words = [SUBJECT_WORDS[each] for each in SubjectKind if each in subjects]
+        if any(words):
+            left = (*left, (f"  {' '.join(filter(None, words))}", "accent"))
         if self._agenda.is_new(group):
             left = (*left, (f"  {NEW_MARK}", "waiting"))
         return Line(left, self._state(summary), row)

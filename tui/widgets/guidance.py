@@ -9,6 +9,8 @@ from buildperm.tui.widgets.styled_line import Line, hanging, wrap
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from buildperm.presentation.front_end import Ran
+
 
 def coach_lines(cells: int) -> Iterator[Line]:
     """Yield the five lines that a newcomer needs."""
@@ -24,14 +26,16 @@ def coach_lines(cells: int) -> Iterator[Line]:
     yield Line()
 
 
-def empty_lines(scripts: int, *, filtered: bool, cells: int) -> Iterator[Line]:
+def empty_lines(ran: Ran, *, filtered: bool, cells: int) -> Iterator[Line]:
     """Yield what takes the place of the card when the list is empty."""
     yield Line()
     if filtered:
         yield from hanging((), "The filter lets nothing through.", "strong", cells)
         yield from hanging((("Esc ", "accent"),), "shows everything again.", "muted", cells)
         return
-    stay = "the build script stays" if scripts == 1 else f"all {scripts} build scripts stay"
+    stay = f"all {ran} stay"
+    if (ran.scripts, ran.macros) in ((1, 0), (0, 1)):
+        stay = "the build script stays" if ran.scripts else "the procedural macro stays"
     yield from hanging(
         (("✓ ", "good"),), f"{stay} within the baseline: nothing to decide", "strong", cells
     )
