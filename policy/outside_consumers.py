@@ -14,10 +14,9 @@ from buildperm.tracer.notation import encode
 def extended(choice: Choice, consumer: str) -> Choice:
     """Return a choice that holds where the macros are expanded in `consumer`, too."""
     name = encode(consumer.encode())
-    told = f"Holds for {name}, with all else that the crate is granted: `for` names it."
+    told = f"Lets its macros use all that the crate is granted where {name} uses them."
     return replace(
         choice,
-        title=f"{choice.title}, for {name}",
         widening=f"{choice.widening} {told}".strip(),
         consumers=(consumer,),
     )
@@ -27,9 +26,8 @@ def judge(consumer: str, rules: Collection[Rule]) -> tuple[Risk, tuple[str, ...]
     """Return the worst of what the consumer would get along with it, and what to know of that."""
     name = encode(consumer.encode())
     told = [
-        f"It was expanded in {name}, which is not of this workspace: whoever writes {name} chooses "
-        "what the macro does with it.",
-        "Denying it denies it to all of this crate, whoever uses it.",
+        f"{name} is not of this workspace: whoever writes it chooses what the macro does there.",
+        "Denying it denies it to the macro wherever it is used.",
     ]
     level = max((assess_rule(rule)[0] for rule in rules), default=Risk.LOW)
     if rules:

@@ -22,6 +22,7 @@ from buildperm.policy.rule import Rule
 from buildperm.policy.undecided_accesses import undecided
 from buildperm.rules import address
 from buildperm.rules.pattern import matches
+from buildperm.tracer.notation import encode
 
 GROUPS_MOST = 3
 """Groups of one kind that are asked about singly; more are put together."""
@@ -228,6 +229,7 @@ class _ProposalBuilder:
         if self._outside == NOBODY:
             locked = _FOR_NOBODY
         elif self._outside:
+            title = f"{title} for {encode(self._outside.encode())}"
             choices = [outside_consumers.extended(each, self._outside) for each in choices]
             along, told = outside_consumers.judge(self._outside, self._granted)
             level, notes = max(level, along), (*notes, *told)

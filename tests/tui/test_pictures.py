@@ -7,20 +7,26 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+from buildperm.policy.combination import combine
+from buildperm.policy.fold import fold
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Choice
+from buildperm.policy.proposals import propose
 from buildperm.policy.rule import Rule
+from buildperm.presentation.front_end import Ran
 from buildperm.tracer.notation import encode
+from tests.policy.macro_recordings import reads, record
+from tests.tui.review_bench import ReviewBench
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from textual.app import App
     from textual.pilot import Pilot
 
     from buildperm.policy.proposal import Proposal
     from buildperm.presentation.front_end import ReviewEnd
-    from tests.tui.review_bench import ReviewBench
 
 SMALL, MIDDLE = (80, 24), (120, 36)
 
@@ -105,3 +111,25 @@ def test_hostile_names(
     )
 
     assert snap_compare(make_bench([hostile]).app, run_before=pressing("n"), terminal_size=SMALL)
+
+
+@pytest.mark.parametrize(
+    "keys", [("j", "j"), ("slash", *"subject:c", "enter", "j", "j")], ids=["outside", "compiling"]
+)
+def test_who_did_it_and_for_whom(
+    snap_compare: Compare, tmp_path: Path, keys: tuple[str, ...]
+) -> None:
+    queries, key = b"/ws/.sqlx/query-1.json", b"/home/u/.ssh/id_ed25519"
+    used = [
+        fold(record(tmp_path / consumer, reads(queries), consumer=consumer), ("api", "web"))
+        for consumer in ("api", "web", "elsewhere")
+    ]
+    refused = reads(key, refused=True)
+    compiled = fold(record(tmp_path / "compile", refused, subject="compile", crate="evil"))
+    proposals = [
+        *propose("sqlx-macros", "0.8.0", combine(used)),
+        *propose("evil", "1.0.0", compiled),
+    ]
+    bench = ReviewBench(proposals, ran=Ran(3, 87))
+
+    assert snap_compare(bench.app, run_before=pressing(*keys), terminal_size=MIDDLE)
