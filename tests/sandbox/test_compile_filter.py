@@ -11,7 +11,7 @@ import pytest
 from buildperm.errors import CannotEnforceError
 from buildperm.sandbox import compile_filter, seccomp
 from buildperm.tracer import syscall_numbers
-from tests.sandbox.test_seccomp import ARCH, evaluate
+from tests.sandbox.filter_machine import ARCH, evaluate
 
 CHANGING = (
     *("creat", "rename", "renameat", "renameat2", "unlink", "unlinkat", "rmdir", "truncate"),
