@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from buildperm.cargo import session_maker
 from buildperm.cargo.grant_keys import GrantKeys
+from buildperm.cargo.macro_consumers import MacroConsumers
 from buildperm.errors import BuildpermError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Mapping
 
     from buildperm.cargo.project import Project
     from buildperm.policy.grants import Policy
@@ -26,9 +27,13 @@ class HeldPackages:
         self._session = session
         self._keys = GrantKeys(project.metadata, project.lock, policy, session["places"])
         self._described: dict[bytes, SessionPackage] = {}
-        members = (project.metadata.packages[each] for each in project.metadata.members)
-        self.members = {self._keys.of(each)[0]: each.name for each in members}
-        """Names of the packages of the workspace, by key: the grants of macros hold for these."""
+        self.reach = MacroConsumers(project.metadata, self._keys)
+        """For which packages the grants of macros hold."""
+
+    @property
+    def members(self) -> Mapping[str, str]:
+        """Return the names of the packages of the workspace, by key."""
+        return self.reach.members
 
     def of(self, folder: bytes) -> SessionPackage:
         """Return what is granted to the package with this manifest directory.
@@ -54,11 +59,6 @@ class HeldPackages:
         known = self._session.get("consumers", {})
         named = macros["for"] if macros else ()
         return frozenset(known[each]["crate"] for each in named if each in known)
-
-    def named(self, words: Collection[str]) -> frozenset[str]:
-        """Return the keys of the packages that the words of a `for` mean."""
-        packages = self._project.metadata.packages.values()
-        return frozenset(self._keys.of(p)[0] for p in packages if self._keys.is_meant(p, words))
 
     def _describe(self, folder: bytes) -> SessionPackage:
         project = self._project

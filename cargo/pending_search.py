@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from buildperm.cargo.arguments import parse
 from buildperm.cargo.grant_keys import GrantKeys, places
 from buildperm.cargo.inputs import ABSENT, InputCollector
+from buildperm.cargo.macro_consumers import MacroConsumers
 from buildperm.cargo.project import LEARN
 from buildperm.errors import BuildpermError
 from buildperm.policy import causes, compilation, removal_proposals
@@ -166,8 +167,7 @@ class _PendingSearch:
         self._places = places(project.metadata, project.toolchain, project.environment)
         self._keys = GrantKeys(project.metadata, project.lock, policy, self._places)
         self._ingredients = InputCollector(project.metadata, project.lock, self._places)
-        members = (project.metadata.packages[each] for each in project.metadata.members)
-        self._members = frozenset(self._keys.of(each)[0] for each in members)
+        self._reach = MacroConsumers(project.metadata, self._keys)
         # A key that has got a version since, or lost it, still means the same crate.
         self._snapshots = {
             (_without_version(crate), version): snapshot
@@ -235,22 +235,11 @@ class _PendingSearch:
         for sighting in before.sightings:
             role = sighting.context.role
             if sighting.seen:
-                is_inside = role.subject is not SubjectKind.MACRO or self._holds(
+                is_inside = role.subject is not SubjectKind.MACRO or self._reach.hold(
                     grants, role.consumer
                 )
                 found.setdefault(is_inside, []).append(sighting)
         return found
-
-    def _holds(self, grants: CrateGrants | None, consumer: str) -> bool:
-        """Tell whether grants hold for macros that are expanded in `consumer`."""
-        if consumer in self._members:
-            return True
-        named = grants.consumers if grants else frozenset[str]()
-        return any(
-            self._keys.is_meant(each, named)
-            for each in self._metadata.packages.values()
-            if named and self._keys.of(each)[0] == consumer
-        )
 
     def _inputs(self, package: Package, before: Snapshot) -> Inputs:
         is_local = self._ingredients.is_local(package)

@@ -29,6 +29,7 @@ from buildperm.policy.explanation import (
 from buildperm.policy.grants import CrateGrants
 from buildperm.policy.kinds import Kind, Syntax
 from buildperm.policy.pattern_set import PatternSet
+from buildperm.policy.role import SubjectKind
 from buildperm.policy.rule import Rule
 from buildperm.policy.sensitivity import STEERS, why_sensitive
 from buildperm.rules import address, baseline, directive, variables
@@ -37,6 +38,7 @@ from buildperm.tracer.notation import encode
 
 TOOL = "Cargo names it to every script as a tool of this build"
 HANDED_OVER = "another build script of this build handed it over in a `DEP_` variable"
+USED = "macros are run with it: their library, or what says which packages the workspace has"
 DOCUMENTED = "Cargo sets it, or tool chains use it by convention"
 HARMLESS = "it makes nobody run anything"
 UNCONNECTED = "no grant opens a socket that is a file or a name on this machine"
@@ -50,8 +52,17 @@ _TOKEN = re.compile(rf"\$({'|'.join(TOKENS)})(?![A-Za-z0-9_])")
 class Explainer:
     """Explains the accesses of one version of one crate under one set of grants."""
 
-    def __init__(self, grants: CrateGrants | None, version: str) -> None:
-        """Make the grants ready; None is a crate without any."""
+    def __init__(
+        self,
+        grants: CrateGrants | None,
+        version: str,
+        subjects: Collection[SubjectKind] = (SubjectKind.SCRIPT,),
+    ) -> None:
+        """Make the grants ready; None is a crate without any.
+
+        `subjects` are what the crate has: nobody but a build script may write to an OUT_DIR.
+        """
+        self._has_script = SubjectKind.SCRIPT in subjects
         now = effective(grants, version)
         own = grants.rules if grants else frozenset()
         self._own = own
@@ -125,11 +136,13 @@ class Explainer:
         if kind is Kind.EXEC and is_free:
             return AllowedByBaseline("", TOOL)
         if kind is Kind.READ and not why and (is_free or _is_below(target, handed_over)):
-            return AllowedByBaseline("", HANDED_OVER)
+            return AllowedByBaseline("", HANDED_OVER if self._has_script else USED)
         denial = self._denials.first(kind, target, resolved)
         if denial is not None:
             return Denied(denial)
         is_own = kind is not Kind.READ or not NOT_OWN.covers(target)
+        if kind is Kind.WRITE and not self._has_script:
+            is_own = any(matches(pattern, target) for pattern in baseline.OF_MACROS.write)
         if not why and is_own and ALLOWED[kind].covers(target):
             return AllowedByBaseline(_first(kind.traits.baseline, target), "")
         wildcard: Rule | None = None

@@ -64,6 +64,7 @@ class Evidence:
 
     runs: tuple[RecordedRun, ...]  # All that are kept, even several of one context; newest first.
     snapshot: Snapshot | None  # Of this version, from `buildperm.lock`.
+    members: Collection[str] = ()  # Keys of the packages of the workspace.
 
     @property
     def is_empty(self) -> bool:
@@ -86,7 +87,13 @@ class Evidence:
             ),
             *(
                 ContextEvidence(
-                    sighting.context, tuple(map(_access, sorted(sighting.seen))), (), None
+                    sighting.context,
+                    tuple(
+                        _access(seen, sighting.context, self.members)
+                        for seen in sorted(sighting.seen)
+                    ),
+                    (),
+                    None,
                 )
                 for sighting in self.unrecorded
             ),
@@ -136,6 +143,7 @@ def gather(
         script.package.id: Evidence(
             tuple(sorted(runs.get(script.package.id, ()), key=lambda run: -run.modified_s)),
             snapshots.get((script.key, script.package.version)),
+            members,
         )
         for script in wanted
     }
@@ -168,8 +176,9 @@ def context_text(context: Context) -> str:
     return f"{what}{features}{whom}".removeprefix(", ")
 
 
-def _access(seen: SeenAccess) -> Access:
+def _access(seen: SeenAccess, context: Context, members: Collection[str]) -> Access:
     """Rebuild an access from what a snapshot keeps, as far as possible."""
+    consumer = context.role.consumer
     return Access(
         seen.kind,
         seen.target,
@@ -179,6 +188,8 @@ def _access(seen: SeenAccess) -> Access:
         0,
         (),
         sensitive=why_sensitive(seen.kind, seen.target),
+        roles=(context.role,),
+        outside=consumer if consumer not in members else "",
     )
 
 
@@ -213,7 +224,8 @@ def _incomplete(found: Recording) -> str:
     if found.end.dropped:
         return f"{count(found.end.dropped, 'event')} did not fit into the recording"
     if found.end.exit != 0:
-        return f"the script ended with exit code {found.end.exit}"
+        what = "script" if found.header.subject == SubjectKind.SCRIPT else "run"
+        return f"the {what} ended with exit code {found.end.exit}"
     return ""
 
 

@@ -11,6 +11,7 @@ from buildperm.policy.access import Outcome
 from buildperm.policy.compilation import WithheldRule
 from buildperm.policy.kinds import Kind
 from buildperm.policy.presets import PRESETS
+from buildperm.policy.role import SubjectKind
 from buildperm.policy.snapshot import SeenAccess
 from buildperm.presentation import explanation_text
 from buildperm.presentation.wording import risk_word
@@ -46,6 +47,7 @@ class GrantDescription:
             yield f"  not in force: {table.not_in_force} ({self.lines.at(table.line)})"
         for grant in table.grants:
             yield from self._grant(grant)
+        yield from self._consumers(table)
         for denial in table.denials:
             action = explanation_text.action_text(denial.rule.kind, [denial.rule.pattern])
             yield f"  may not {action}"
@@ -53,6 +55,9 @@ class GrantDescription:
             yield f"      {self._at(denial.line)}{other}"
         if not (table.grants or table.denials):
             yield "  is granted nothing beyond the baseline"
+        if table.compile:
+            yield f'  is compiled with `compile = "{table.compile}"`'
+            yield f"      {self._at(table.compile_line)}"
         if table.reason:
             yield f"  reason: {shown(table.reason)}"
             yield f"      {self._at(table.reason_line)}"
@@ -61,6 +66,16 @@ class GrantDescription:
             yield f"      {self._at(line)}"
         if self.is_asked:
             yield from _seen(table)
+
+    def _consumers(self, table: GrantTable) -> Iterator[str]:
+        """Say where macros have the grants."""
+        if not any(SubjectKind.MACRO in script.subjects for script in table.scripts):
+            return
+        if table.grants:
+            yield "  its macros may do so where packages of this workspace use them"
+        for name, line in table.consumers:
+            yield f"  and where `{shown(name)}` uses them"
+            yield f"      {self._at(line)}"
 
     def _grant(self, grant: Grant) -> Iterator[str]:
         if grant.rule is None:
@@ -87,10 +102,13 @@ def _title(table: GrantTable) -> str:
     packages = dict.fromkeys(script.title for script in table.scripts)
     named = ", ".join(packages)
     names = {script.package.name for script in table.scripts}
+    subjects = {subject for script in table.scripts for subject in script.subjects}
+    nouns = ", ".join(each.noun for each in SubjectKind if each in subjects)
+    what = f" ({nouns})" if subjects - {SubjectKind.SCRIPT} else ""
     if names <= {table.key} and named:
         versions = dict.fromkeys(script.package.version for script in table.scripts)
-        return f"{table.key} {', '.join(versions)}"
-    return f"{shown(table.key)}: {named}" if named else shown(table.key)
+        return f"{table.key} {', '.join(versions)}{what}"
+    return f"{shown(table.key)}: {named}{what}" if named else shown(table.key)
 
 
 def _why(withheld: WithheldRule) -> str:

@@ -30,11 +30,14 @@ class GrantDocument:
                     "version": script.package.version,
                     "source": script.package.source,
                     "way": list(script.way),
+                    "subjects": [str(subject) for subject in script.subjects],
                 }
                 for script in table.scripts
             ],
             "not_in_force": table.not_in_force,
             "grants": [self._grant(grant) for grant in table.grants],
+            "for": [{"crate": name, **self._place(line)} for name, line in table.consumers],
+            "compile": table.compile and {"mode": table.compile, **self._place(table.compile_line)},
             "denials": [self._denial(denial) for denial in table.denials],
             "reviewed": [
                 {"version": version, **self._place(line)} for version, line in table.reviewed
@@ -48,6 +51,8 @@ class GrantDocument:
                     "target": sighting.context.target,
                     "profile": sighting.context.profile,
                     "features": list(sighting.context.features),
+                    "subject": str(sighting.context.role.subject),
+                    "consumer": sighting.context.role.consumer,
                     "runtime": sighting.runtime,
                     "accesses": [
                         {

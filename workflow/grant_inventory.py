@@ -13,6 +13,7 @@ from buildperm.policy.kinds import LISTED, Kind
 from buildperm.policy.presets import PRESETS
 from buildperm.policy.proposal import Risk
 from buildperm.policy.risk import assess_rule
+from buildperm.policy.role import SubjectKind
 from buildperm.policy.rule import Rule
 from buildperm.policy.snapshot import Snapshot
 from buildperm.policy.version import sort_key
@@ -20,6 +21,8 @@ from buildperm.rules.containment import Containment
 from buildperm.rules.pattern import locate
 from buildperm.workflow.manifest_lines import ManifestLines
 from buildperm.workflow.script_lookup import FoundScript, WorkspaceView
+
+_OF_COMPILING = (Kind.READ, Kind.ENV)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """A rule that the build scripts of a table are denied."""
+    """A rule that what a table is about is denied."""
 
     rule: Rule
     key: str  # Of the table that says so.
@@ -49,11 +52,14 @@ class Denial:
 
 @dataclass(frozen=True, slots=True)
 class GrantTable:
-    """One table of grants, or an empty one for a build script that has none."""
+    """One table of grants, or an empty one for a crate that has none."""
 
     key: str
     line: int  # 0 if Cargo.toml has no such table.
     scripts: tuple[FoundScript, ...]  # Whose grants it holds.
+    consumers: tuple[tuple[str, int], ...]  # Packages that `for` names, each with its line.
+    compile: str  # How compiling is held, where the table says it; else empty.
+    compile_line: int
     grants: tuple[Grant, ...]
     denials: tuple[Denial, ...]
     reviewed: tuple[tuple[str, int], ...]  # Versions, each with its line.
@@ -68,6 +74,8 @@ class GrantTable:
         """Yield all lines of Cargo.toml that it comes from."""
         yield self.line
         yield self.reason_line
+        yield self.compile_line
+        yield from (line for _, line in self.consumers)
         yield from (line for _, line in self.reviewed)
         yield from (grant.line for grant in self.grants)
         yield from (denial.line for denial in self.denials)
@@ -96,7 +104,7 @@ def tables(
     return [
         reading.table(
             key,
-            tuple(script for script in scripts if script.key == key),
+            tuple(script for script in (*scripts, *view.others) if _is_about(script, key)),
             sorted(
                 (found for (crate, _), found in snapshots.items() if crate == key),
                 key=lambda found: sort_key(found.version),
@@ -122,6 +130,9 @@ class _InventoryReader:
             key,
             self.lines.crate(key) if said else 0,
             scripts,
+            tuple((name, self.lines.consumer(key, name)) for name in sorted(grants.consumers)),
+            grants.compile,
+            self.lines.compiling(key),
             tuple(self._grants(grants, scripts, snapshots)),
             tuple(self._denials(grants, scripts)),
             tuple(
@@ -206,8 +217,18 @@ class _InventoryReader:
         ):
             return "Cargo.lock has no such package"
         if name in self.view.unscripted:
-            return f"`{name}` has no build script here"
-        return "no build script here is meant by it"
+            return f"`{name}` has no build script and no macros here"
+        return "nothing that runs here is meant by it"
+
+
+def _is_about(script: FoundScript, key: str) -> bool:
+    """Tell whether a crate has its grants in a table; compiling makes use of few of them."""
+    if script.key != key or script.subjects != (SubjectKind.COMPILE,):
+        return script.key == key
+    grants = script.grants
+    if grants is None:
+        return False
+    return bool(grants.compile) or any(rule.kind in _OF_COMPILING for rule in grants.rules)
 
 
 def _asking(grants: CrateGrants) -> CrateGrants:

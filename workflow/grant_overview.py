@@ -8,7 +8,8 @@ from pathlib import Path
 
 from buildperm.policy import lock_file
 from buildperm.policy.grants import parse_key
-from buildperm.report.text import count
+from buildperm.policy.role import SubjectKind
+from buildperm.report.text import subject_tally
 from buildperm.workflow.grant_description import GrantDescription
 from buildperm.workflow.grant_document import GrantDocument
 from buildperm.workflow.grant_inventory import GrantTable, tables
@@ -34,7 +35,7 @@ class GrantOverview:
     manifest_lines: ManifestLines
     tables: tuple[GrantTable, ...]
     changes: Mapping[int, LineChange]  # By line of Cargo.toml.
-    without_grants: int  # How many build scripts.
+    without_grants: tuple[tuple[SubjectKind, ...], ...]  # What crates without any have.
     is_asked: bool  # The user named crates.
 
     @classmethod
@@ -59,7 +60,7 @@ class GrantOverview:
             lines,
             tuple(found),
             blame(workspace.manifest_path, (line for table in found for line in table.lines())),
-            sum(script.grants is None for script in view.scripts),
+            tuple(script.subjects for script in view.scripts if script.grants is None),
             is_asked=bool(crates),
         )
 
@@ -77,7 +78,7 @@ class GrantOverview:
             "version": VERSION,
             "manifest": str(self.manifest),
             "crates": [written.table(table) for table in self.tables],
-            "without_grants": self.without_grants,
+            "without_grants": len(self.without_grants),
         }
 
 
@@ -98,12 +99,16 @@ def _selected(view: WorkspaceView, words: Sequence[str]) -> tuple[list[FoundScri
     return list(scripts.values()), list(keys)
 
 
-def _closing(number: int, bare: int) -> Iterator[str]:
+def _closing(number: int, bare: Sequence[Sequence[SubjectKind]]) -> Iterator[str]:
     if not number:
         yield "No build script is granted anything."
     if bare:
-        other = " other" if number else ""
+        told = subject_tally(bare)
+        macros = any(SubjectKind.MACRO in each for each in bare)
+        if number:
+            amount, _, rest = told.partition(" ")
+            told = f"{amount} other {rest}"
         yield (
-            f"{count(bare, f'{other} build script'.strip())} without grants: within the baseline, "
-            "which is what every build script may do."
+            f"{told} without grants: within the baseline, which is what every build script"
+            f"{' and every macro' if macros else ''} may do."
         )

@@ -45,6 +45,14 @@ class ManifestLines:
         """Return the line on which a version counts as reviewed; 0 if it does not."""
         return self._element(key, ("reviewed",), version)
 
+    def consumer(self, key: str, name: str) -> int:
+        """Return the line on which a crate's macros get its grants for a package; 0 if nowhere."""
+        return self._element(key, ("for",), name)
+
+    def compiling(self, key: str) -> int:
+        """Return the line that says how a crate is compiled; 0 if none does."""
+        return self._line((*self._home, "crates", key, "compile"), exactly=True)
+
     def reason(self, key: str) -> int:
         """Return the line of a crate's reason; 0 if it gives none."""
         return self._line((*self._home, "crates", key, "reason"), exactly=True)

@@ -12,6 +12,7 @@ from buildperm.cargo import owned_folders
 from buildperm.errors import BuildpermError
 from buildperm.policy.access import Access
 from buildperm.policy.kinds import WORDS, Kind, Syntax
+from buildperm.policy.role import SubjectKind
 from buildperm.rules import directive
 from buildperm.rules.containment import contained
 from buildperm.rules.pattern import TOKENS, locate, which
@@ -62,12 +63,17 @@ class QueryParser:
             folder: Where the command was given.
         """
         fixed = {token: b"/nonexistent/" + token.encode() for token in TOKENS}
-        fixed |= {**view.places, "MANIFEST_DIR": os.fsencode(script.package.folder)}
+        fixed |= view.places
+        self._is_macro = SubjectKind.SCRIPT not in script.subjects
+        if SubjectKind.MACRO not in script.subjects or not self._is_macro:
+            fixed["MANIFEST_DIR"] = os.fsencode(script.package.folder)
         self._places: list[Mapping[str, bytes]] = [
             {**fixed, "TARGET_DIR": os.fsencode(target)} for target in view.targets
         ]
         for run in runs:
-            own = ("OUT_DIR", "TMP", "TARGET_DIR")
+            own = ["OUT_DIR", "TMP", "TARGET_DIR"]
+            if run.context.role.subject is SubjectKind.MACRO:
+                own.append("MANIFEST_DIR")  # Of the package that it was expanded in.
             known = {token: run.places[token] for token in own if token in run.places}
             self._places.append({**fixed, **known})
         project = view.workspace.project
@@ -165,7 +171,7 @@ class QueryParser:
         value = _TOKEN.sub(lambda found: encode(places[found[1]]), value)
         key, value = encode(decode(key)), encode(decode(value))
         written = [directive.targets(key, value, known)[-1] for known in self._places]
-        portable = _best([whole.partition("=")[2] for whole in written])
+        portable = self._best([whole.partition("=")[2] for whole in written])
         short = directive.targets(key, portable, {})[0]
         return Query(Kind.DIRECTIVE, short, value=f"{key}={portable}")
 
@@ -187,19 +193,24 @@ class QueryParser:
 
     def _portable(self, path: bytes, kind: Kind = Kind.EXEC) -> str:
         if kind is not Kind.READ or not self._foreign.above(path):
-            return _best([locate(path, places) for places in self._places])
+            return self._best([locate(path, places) for places in self._places])
         # It lies in the folder of the package, but is not the package's own: as in `policy.fold`.
         hidden = {"MANIFEST_DIR": b""}
-        return _best([locate(path, {**places, **hidden}) for places in self._places])
+        return self._best([locate(path, {**places, **hidden}) for places in self._places])
 
-
-def _best(written: Sequence[str]) -> str:
-    """Return the text with the most specific token: OUT_DIR lies in the target directory."""
-    for token in ("$OUT_DIR", "$TMP", "$TARGET_DIR"):
-        for text in written:
-            if token in text:
-                return text
-    return written[0]
+    def _best(self, written: Sequence[str]) -> str:
+        """Return the text with the most specific token: OUT_DIR lies in the target directory."""
+        tokens = (
+            "$OUT_DIR",
+            "$TMP",
+            *(("$MANIFEST_DIR",) if self._is_macro else ()),
+            "$TARGET_DIR",
+        )
+        for token in tokens:
+            for text in written:
+                if token in text:
+                    return text
+        return written[0]
 
 
 def _looked_up(word: str, recorded: Sequence[Access]) -> Query:

@@ -21,6 +21,7 @@ from buildperm.policy.explanation import (
     Sensitive,
     is_allowed,
 )
+from buildperm.policy.role import SubjectKind
 from buildperm.presentation import console
 from buildperm.presentation.wording import chain_text, outcome_word
 from buildperm.printable import shown
@@ -48,11 +49,12 @@ BECAUSE: dict[type[Explanation], str] = {
 """What the JSON document calls each explanation."""
 
 _MOST_RUNS = 6
+_OF_COMPILING = ("read:", "env:")  # What can be asked about where nothing else of a crate runs.
 
 
 @dataclass(frozen=True, slots=True)
 class QueryReport:
-    """One question about a build script, answered."""
+    """One question about a crate, answered."""
 
     result: QueryResult
 
@@ -62,7 +64,7 @@ class QueryReport:
 
         Args:
             words: For Cargo.
-            crate: Whose build script is meant.
+            crate: Which crate is meant.
             access: What the question is about, in the user's words.
             folder: Where the command was given.
 
@@ -70,11 +72,12 @@ class QueryReport:
             BuildpermError: The question is not clear, or something is broken.
         """
         view = open_view(words)
-        script = find_script(view, crate)
+        compiling = access.startswith(_OF_COMPILING) or "/" in access
+        script = find_script(view, crate, compiling=compiling)
         snapshots = lock_file.read(view.workspace.project.metadata.root / lock_file.NAME)
-        known = evidence.gather([script], view.targets, snapshots, console.print_warning)[
-            script.package.id
-        ]
+        known = evidence.gather(
+            [script], view.targets, snapshots, console.print_warning, view.reach.members
+        )[script.package.id]
         query = QueryParser(view, script, known.runs, folder).parse(access, known.accesses())
         lines = ManifestLines(view.workspace.manifest, view.workspace.manifest_path)
         return cls(
@@ -89,6 +92,7 @@ class QueryReport:
     def lines(self) -> Iterator[str]:
         """Return plain lines, the verdict first."""
         yield f"{self.result.sentence}."
+        yield from self._where()
         if self.result.proposal is not None and isinstance(self.result.explanation, NotGranted):
             risk = self.result.proposal.risk.name.lower()
             yield f"Risk {risk}: {shown(self.result.proposal.notes[0])}"
@@ -100,6 +104,16 @@ class QueryReport:
         yield ""
         yield from self.result.remedy()
 
+    def _where(self) -> Iterator[str]:
+        """Say where a grant holds: macros act for whoever uses them."""
+        script = self.result.script
+        is_granted = isinstance(self.result.explanation, AllowedByRule | AllowedByPreset)
+        if not is_granted or SubjectKind.MACRO not in script.subjects:
+            return
+        consumers = sorted(script.grants.consumers) if script.grants else []
+        others = f", and in {', '.join(map(shown, consumers))}" if consumers else ""
+        yield f"For its macros that holds where packages of this workspace use them{others}."
+
     def document(self) -> dict[str, object]:
         """Return one JSON document."""
         package, rule, proposal = self.result.script.package, self.result.rule, self.result.proposal
@@ -110,6 +124,7 @@ class QueryReport:
             "package_version": package.version,
             "source": package.source,
             "way": list(self.result.script.way),
+            "subjects": [str(subject) for subject in self.result.script.subjects],
             "access": {"kind": str(self.result.query.kind), "target": self.result.query.target},
             "allowed": is_allowed(self.result.explanation),
             "because": BECAUSE[type(self.result.explanation)],
@@ -123,6 +138,8 @@ class QueryReport:
             "reviewed": [
                 {
                     "version": snapshot.version,
+                    "subject": str(sighting.context.role.subject),
+                    "consumer": sighting.context.role.consumer,
                     "target": sighting.context.target,
                     "profile": sighting.context.profile,
                     "features": list(sighting.context.features),
@@ -133,6 +150,8 @@ class QueryReport:
             "recordings": [
                 {
                     "command": run.command,
+                    "subject": str(run.context.role.subject),
+                    "consumer": run.context.role.consumer,
                     "target": run.context.target,
                     "profile": run.context.profile,
                     "features": list(run.context.features),
@@ -172,7 +191,7 @@ def _evidence_lines(result: QueryResult) -> Iterator[str]:
             f"Never seen: {count(len(runs), 'recording')} of it on this machine, the newest made "
             f"{evidence.time_ago(runs[0].modified_s)}, and {lock_file.NAME} hold no such access."
             if runs
-            else "Never seen: this build script was not recorded on this machine, and "
+            else f"Never seen: this {_what(result)} was not recorded on this machine, and "
             f"{lock_file.NAME} holds no such access."
         )
     for run in runs:
@@ -181,3 +200,8 @@ def _evidence_lines(result: QueryResult) -> Iterator[str]:
                 f"The recording of `buildperm {run.command}` may not show everything: "
                 f"{shown(run.incomplete)}."
             )
+
+
+def _what(result: QueryResult) -> str:
+    nouns = [subject.noun for subject in result.script.subjects]
+    return "crate" if SubjectKind.COMPILE in result.script.subjects else " and ".join(nouns)

@@ -81,7 +81,9 @@ class QueryResult:
         self._snapshots = [each for each in snapshots if each.crate == script.key]
         seen = next((each for each in known.accesses() if _is(each, query)), None)
         self._resolved = seen.resolved if seen and seen.resolved else query.resolved
-        self.explanation: Explanation = Explainer(script.grants, script.package.revision).explain(
+        self.explanation: Explanation = Explainer(
+            script.grants, script.package.revision, script.subjects
+        ).explain(
             query.kind,
             query.whole,
             resolved=self._resolved,

@@ -1,4 +1,4 @@
-"""What build scripts were seen doing, judged under other grants: what these refuse or allow."""
+"""What crates were seen doing, judged under other grants: what these refuse or allow."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ChangedVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What changed grants mean for one build script."""
+    """What changed grants mean for one crate."""
 
     script: FoundScript
     known: Evidence
@@ -58,9 +58,8 @@ class Replayer:
 
     def replay(self, script: FoundScript, known: Evidence, then: CrateGrants | None) -> Replay:
         """Judge all that is known of `script` under other grants."""
-        revision = script.package.revision
         new = then.denials if then else frozenset()
-        before, after = Explainer(script.grants, revision), Explainer(then, revision)
+        before, after = _Judge(self._view, script, script.grants), _Judge(self._view, script, then)
         found: dict[
             tuple[Kind, str, Explanation, Explanation], list[tuple[ContextEvidence, Access]]
         ] = {}
@@ -68,7 +67,10 @@ class Replayer:
             for access in context.accesses:
                 if access.outcome is Outcome.FAILED and is_settled(access):
                     continue  # Nothing was there.
-                told = [_explained(each, context, access) for each in (before, after)]
+                told = [
+                    _explained(each.explainer_for(access), context, access)
+                    for each in (before, after)
+                ]
                 if is_allowed(told[0]) != is_allowed(told[1]):
                     key = access.kind, access.target, told[0], told[1]
                     found.setdefault(key, []).append((context, access))
@@ -128,6 +130,24 @@ class Replayer:
                     f"{script.title}: not every value of `{access.target}` is kept, so that "
                     f"`{rule}` may refuse more than is told"
                 )
+
+
+class _Judge:
+    """One set of grants: for macros that others use they hold only as far as `for` names these."""
+
+    def __init__(
+        self, view: WorkspaceView, script: FoundScript, grants: CrateGrants | None
+    ) -> None:
+        revision = script.package.revision
+        denials = replace(CrateGrants(script.key), denials=grants.denials) if grants else None
+        self._consumers = view.reach.named(grants.consumers) if grants else frozenset[str]()
+        self._inside = Explainer(grants, revision, script.subjects)
+        self._outside = Explainer(denials, revision, script.subjects)
+
+    def explainer_for(self, access: Access) -> Explainer:
+        """Return what explains one access."""
+        holds = not access.outside or access.outside in self._consumers
+        return self._inside if holds else self._outside
 
 
 def _explained(explainer: Explainer, context: ContextEvidence, access: Access) -> Explanation:

@@ -158,7 +158,7 @@ class _ReportReview:
                     script.accesses,
                     held.rules,
                     held.denials,
-                    self._held.named(grants.consumers) if grants else (),
+                    self._held.reach.named(grants.consumers) if grants else (),
                 )
                 if proposal.id not in known
             )

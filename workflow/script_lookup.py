@@ -1,4 +1,4 @@
-"""Which build script the user means, for commands that only look at a workspace."""
+"""Which crate the user means, for commands that only look at a workspace."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from buildperm.cargo import grant_keys as keys
+from buildperm.cargo.macro_consumers import MacroConsumers
 from buildperm.cargo.metadata import Package
+from buildperm.cargo.pending_search import subjects_of
 from buildperm.cargo.project import Project
 from buildperm.errors import BuildpermError
 from buildperm.policy.grants import CRATES_IO, CrateGrants, Policy, key_for, matching
+from buildperm.policy.role import SubjectKind
 from buildperm.policy.rule import Rule
 from buildperm.report.text import count
 from buildperm.rules.pattern import locate
@@ -23,7 +26,7 @@ _MOST_NAMED = 10
 
 @dataclass(frozen=True, slots=True)
 class FoundScript:
-    """A package with a build script, and what it is granted."""
+    """A package, what of it runs, and what it is granted."""
 
     package: Package
     key: str  # Of its grants in Cargo.toml, or the one that new grants would go under.
@@ -33,6 +36,7 @@ class FoundScript:
     way: tuple[str, ...]  # How it got into the dependency graph, from a workspace member on.
     is_member: bool
     has_registry_twin: bool  # A crates.io package of the same name is in the graph.
+    subjects: tuple[SubjectKind, ...]  # Compiling it alone, where nothing else of it runs.
 
     @property
     def title(self) -> str:
@@ -76,9 +80,16 @@ class WorkspaceView:
     """A workspace to look at, in all contexts together."""
 
     workspace: Workspace  # In the first context.
-    scripts: tuple[FoundScript, ...]  # By name and version.
-    unscripted: frozenset[str]  # Names of packages without a build script.
+    scripts: tuple[FoundScript, ...]  # Those with a build script or macros; by name and version.
+    others: tuple[FoundScript, ...]  # Of these only compiling can be asked about; likewise.
+    reach: MacroConsumers  # For which packages the grants of macros hold.
     places: Mapping[str, bytes]  # Folders by token, except those that differ between scripts.
+
+    @property
+    def unscripted(self) -> frozenset[str]:
+        """Return the names of the packages of which nothing runs."""
+        names = {script.package.name for script in self.others}
+        return frozenset(names - {script.package.name for script in self.scripts})
 
     @property
     def targets(self) -> tuple[Path, ...]:
@@ -98,29 +109,34 @@ def open_view(words: Sequence[str]) -> WorkspaceView:
     """
     workspaces = open_contexts(words, locked=True)
     scripts: dict[str, FoundScript] = {}
-    names: set[str] = set()
     for workspace in workspaces:
-        names |= {package.name for package in workspace.project.metadata.packages.values()}
         for script in _scripts(workspace.project, workspace.policy):
             scripts.setdefault(script.package.id, script)
     ordered = sorted(
         scripts.values(), key=lambda script: (script.package.name, script.package.version)
     )
+    compiled = (SubjectKind.COMPILE,)
+    first = workspaces[0]
+    metadata, lock = first.project.metadata, first.project.lock
+    grant_keys = keys.GrantKeys(metadata, lock, first.policy, first.places)
     return WorkspaceView(
         workspaces[0],
-        tuple(ordered),
-        frozenset(names - {script.package.name for script in ordered}),
-        workspaces[0].places,
+        tuple(script for script in ordered if script.subjects != compiled),
+        tuple(script for script in ordered if script.subjects == compiled),
+        MacroConsumers(metadata, grant_keys),
+        first.places,
     )
 
 
-def find_script(view: WorkspaceView, word: str) -> FoundScript:
-    """Return the build script that `word` means: a name, a key of Cargo.toml, or `name@version`.
+def find_script(view: WorkspaceView, word: str, *, compiling: bool = False) -> FoundScript:
+    """Return the crate that `word` means: a name, a key of Cargo.toml, or `name@version`.
+
+    With `compiling` it may be one of which nothing runs.
 
     Raises:
         BuildpermError: It means none, or several.
     """
-    found = find_scripts(view, word)
+    found = find_scripts(view, word, compiling=compiling)
     if len(found) > 1:
         specs = [f"`{spec}`" for spec in _unambiguous(found)[:_MOST_NAMED]]
         raise BuildpermError(
@@ -149,19 +165,22 @@ def find_key(view: WorkspaceView, word: str) -> str:
     return keys[0]
 
 
-def find_scripts(view: WorkspaceView, word: str) -> list[FoundScript]:
-    """Return the build scripts that `word` means; at least one.
+def find_scripts(view: WorkspaceView, word: str, *, compiling: bool = False) -> list[FoundScript]:
+    """Return the crates that `word` means; at least one.
 
     Raises:
         BuildpermError: It means none.
     """
     found = match_scripts(view.scripts, word)
+    if compiling and not found:
+        found = match_scripts(view.others, word)
     if found:
         return found
     name = word.rpartition("#")[2].partition("@")[0]
-    if name in view.unscripted:
+    plain = view.unscripted
+    if name in plain:
         raise BuildpermError(
-            f"`{name}` has no build script, so there is nothing to hold it to",
+            f"`{name}` has no build script and no macros, so there is nothing to hold it to",
             hint="Ask about a package that has one; `buildperm show` lists those with grants.",
         )
     versions = [script.package.version for script in view.scripts if script.package.name == name]
@@ -172,7 +191,7 @@ def find_scripts(view: WorkspaceView, word: str) -> list[FoundScript]:
         )
     raise BuildpermError(
         f"no package with a build script is called `{word}`",
-        hint=suggestion(word, [script.package.name for script in view.scripts], view.unscripted),
+        hint=suggestion(word, [script.package.name for script in view.scripts], plain),
     )
 
 
@@ -209,7 +228,8 @@ def _scripts(project: Project, policy: Policy) -> Iterator[FoundScript]:
     metadata, lock = project.metadata, project.lock
     places = keys.places(metadata, project.toolchain, project.environment)
     registered = {each.name for each in lock.packages if each.source in CRATES_IO}
-    for package in metadata.scripted():
+    ways = metadata.chains(metadata.packages)
+    for package in metadata.packages.values():
         is_member = package.id in metadata.members
         has_registry_twin = package.name in registered
         directory = locate(os.fsencode(package.folder), places)
@@ -235,9 +255,10 @@ def _scripts(project: Project, policy: Policy) -> Iterator[FoundScript]:
             grants,
             lock.checksum(package.name, package.version, package.source),
             directory,
-            tuple(step.name for step in metadata.chain(package.id)),
+            tuple(step.name for step in ways[package.id]),
             is_member,
             has_registry_twin,
+            subjects_of(package, policy) or (SubjectKind.COMPILE,),
         )
 
 

@@ -83,7 +83,11 @@ def _replays(
     snapshots = lock_file.read(view.workspace.project.metadata.root / lock_file.NAME)
     replayer = Replayer(view, lambda line: warnings.setdefault(line))
     known = evidence.gather(
-        scripts, view.targets, snapshots, lambda line: warnings.setdefault(line)
+        scripts,
+        view.targets,
+        snapshots,
+        lambda line: warnings.setdefault(line),
+        view.reach.members,
     )
     unknown = [script for script in scripts if known[script.package.id].is_empty]
     replays = [

@@ -130,6 +130,8 @@ def _changed_verdict(key: str, changed: ChangedVerdict) -> dict[str, object]:
         "chains": [list(chain) for chain in access.chains],
         "contexts": [
             {
+                "subject": str(context.context.role.subject),
+                "consumer": context.context.role.consumer,
                 "target": context.context.target,
                 "profile": context.context.profile,
                 "features": list(context.context.features),

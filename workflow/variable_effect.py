@@ -15,6 +15,7 @@ from buildperm.policy import effect
 from buildperm.policy.access import Access
 from buildperm.policy.effect import Effect
 from buildperm.policy.kinds import Kind
+from buildperm.policy.role import SubjectKind
 from buildperm.presentation import console
 from buildperm.presentation.wording import outcome_word
 from buildperm.rules import variables
@@ -130,6 +131,11 @@ def compare(
     _check(variable)
     view = open_view(words)
     script = find_script(view, crate)
+    if SubjectKind.SCRIPT not in script.subjects:
+        raise BuildpermError(
+            f"`{script.title}` has no build script, and `env-diff` runs nothing else",
+            hint="Macros run in compilers only: `buildperm why` tells what they asked for.",
+        )
     selftest.check(view.workspace.runtime)
     compared = _compare(view, script, variable)
     return None if compared is None else (script, compared)

@@ -151,7 +151,7 @@ def test_what_is_not_in_force_says_why(learnt: LearntWorkspace) -> None:
     assert "not in force: Cargo.lock has no such package" in gone
     assert "reason: it was needed" in gone
     assert gone in one
-    assert "not in force: `library` has no build script here" in _block(told, "library")
+    assert "not in force: `library` has no build script" in _block(told, "library")
     assert "not in force: Cargo.lock has no such package" in _block(told, "precaution")
     plain = _block(told, "helper\n")
     assert "`helper@1`, `helper@2` holds what is granted instead; only its denials" in plain
