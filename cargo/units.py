@@ -117,7 +117,18 @@ def recordings(target_directory: Path) -> list[Path]:
     Whatever it was made under; and it may be missing or broken.
     """
     folders = (folder / "buildperm" for folder in _units(target_directory))
-    return sorted(folder / "recording.jsonl" for folder in folders if folder.is_dir())
+    scripts = (folder / "recording.jsonl" for folder in folders if folder.is_dir())
+    return sorted((*scripts, *_compiled(target_directory)))
+
+
+def _compiled(target_directory: Path) -> Iterator[Path]:
+    """Yield the recordings of macros, and of compilations of which there is something to tell."""
+    for unit in entries(target_directory / "buildperm-compile"):
+        for entry in entries(Path(unit.path)):
+            inner = Path(unit.path) if entry.name == "buildperm" else Path(entry.path)
+            found = inner / "buildperm" / "recording.jsonl"
+            if found.is_file():
+                yield found
 
 
 def invalidate(target_directory: Path, session: Session, stub: bytes) -> int:

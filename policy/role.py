@@ -24,6 +24,11 @@ class SubjectKind(StrEnum):
         """Return what people call it."""
         return _NOUNS[self]
 
+    @property
+    def run(self) -> str:
+        """Return what people call it where it is told of as something of the crate's."""
+        return "compilation" if self is SubjectKind.COMPILE else self.noun
+
 
 _NOUNS = {
     SubjectKind.SCRIPT: "build script",

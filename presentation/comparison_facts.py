@@ -37,7 +37,7 @@ def is_new(comparison: Comparison) -> bool:
 
 def what_text(comparison: Comparison) -> str:
     """Say what of the crate ran: `build script`, `build script and procedural macro`."""
-    return " and ".join(subject.noun for subject in comparison.subjects)
+    return " and ".join(subject.run for subject in comparison.subjects)
 
 
 def way_text(comparison: Comparison) -> str:

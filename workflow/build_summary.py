@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from buildperm.policy.comparison import Comparison
 from buildperm.policy.proposal import Proposal, Reason
 from buildperm.policy.review_state import Review
+from buildperm.presentation import comparison_facts
 from buildperm.report import text
 from buildperm.workflow.build_outcome import how_compiling_is_held
 from buildperm.workflow.recording_round import CrateVersion, RecordedScript
@@ -79,8 +80,8 @@ def _differences(
 def _headline(script: RecordedScript, compared: Comparison) -> str:
     asked = _decisions(script.run.findings)
     if not compared.before:
-        nouns = " and ".join(subject.noun for subject in compared.subjects)
-        return f"{compared.crate} {compared.version}: a new {nouns}; {asked}"
+        what = comparison_facts.what_text(compared)
+        return f"{compared.crate} {compared.version}: a new {what}; {asked}"
     version = compared.version
     versions = version if compared.before == version else f"{compared.before} -> {version}"
     if not (compared.new or compared.gone):

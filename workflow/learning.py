@@ -284,8 +284,13 @@ def _what_stopped(recorded: RecordingRound) -> str:
 
     A macro that was refused something seldom ends: it makes rustc say so, and Cargo fails.
     """
-    if any(script.run.failed for script in recorded.scripts):
+    failed = {
+        each for script in recorded.scripts if script.run.failed for each in script.run.subjects
+    }
+    if SubjectKind.SCRIPT in failed:
         return "A build script"
+    if failed:
+        return "A macro" if SubjectKind.MACRO in failed else "A compilation"
     refused = (script for script in recorded.scripts if script.run.findings)
     others = any(
         role.subject is not SubjectKind.SCRIPT for each in refused for role in each.run.roles

@@ -28,6 +28,7 @@ from buildperm.policy.grants import Policy
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.risk import assess_rule
+from buildperm.policy.role import SubjectKind
 from buildperm.policy.rule import Rule
 from buildperm.policy.sensitivity import STEERS, why_sensitive
 from buildperm.policy.snapshot import Snapshot, SnapshotRun
@@ -194,7 +195,8 @@ class QueryResult:
             versions = sorted({*reviewed, version}, key=sort_key)
             lists.insert(0, f"reviewed = [{', '.join(map(_quoted, versions))}]")
         if is_sensitive and not (grants and grants.reason):
-            lists.append('reason = "WHY THIS BUILD SCRIPT NEEDS IT"')
+            what = "BUILD SCRIPT" if SubjectKind.SCRIPT in self.script.subjects else "CRATE"
+            lists.append(f'reason = "WHY THIS {what} NEEDS IT"')
         return table, *lists
 
     def reviewed(self) -> Iterator[ReviewedRun]:
