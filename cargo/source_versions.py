@@ -1,4 +1,4 @@
-"""The sources of a build script in two versions: what a person reads beside what it did.
+"""The sources of build script and macros in two versions: what a person reads beside the rest.
 
 They are for orientation only: they decide nothing. They come from where Cargo keeps what it has
 downloaded; nothing is fetched, and nothing is unpacked.
@@ -54,7 +54,7 @@ class PackageSources(Protocol):
 
 
 def compare(known: Snapshot | None, package: Package, files: Iterable[Path] = ()) -> Compared:
-    """Compare the build script of `package` with the one that was reviewed last.
+    """Compare the build script and the macros of `package` with those that were reviewed last.
 
     Args:
         known: What was reviewed last; None for a new build script, whose files are all new.
@@ -62,7 +62,8 @@ def compare(known: Snapshot | None, package: Package, files: Iterable[Path] = ()
         files: What its build script was compiled from, as far as rustc has told.
     """
     now = _Folder(package.folder)
-    main = [_inside(path, package.folder) for path in package.script_sources]
+    sources = [*package.script_sources, *filter(None, (package.macro_source,))]
+    main = [_inside(path, package.folder) for path in sources]
     told = [_inside(path, package.folder) for path in files]
     names = dict.fromkeys([*_closure(now, main), *filter(None, told)])
     if known is None:
@@ -72,7 +73,7 @@ def compare(known: Snapshot | None, package: Package, files: Iterable[Path] = ()
     before = _before(known, package)
     if before is None:
         return (), f"those of {known.version} are not on this machine any more"
-    old = _closure(before, _scripts(before))
+    old = _closure(before, _main_files(before))
     return tuple(_changes(before, now, dict.fromkeys([*names, *old]))), ""
 
 
@@ -178,8 +179,8 @@ class _Archive:
         return self._unpacked[start : start + size]
 
 
-def _scripts(sources: PackageSources) -> list[str]:
-    """Return the main files of a package's build scripts, as its Cargo.toml has them."""
+def _main_files(sources: PackageSources) -> list[str]:
+    """Return the main files of a package's build scripts and macros, as its Cargo.toml has them."""
     try:
         described = tomllib.loads((sources.read("Cargo.toml") or b"").decode())
     except ValueError:
@@ -187,6 +188,9 @@ def _scripts(sources: PackageSources) -> list[str]:
     package = described.get("package")
     build = package.get("build", "build.rs") if isinstance(package, dict) else "build.rs"
     named = build if isinstance(build, list) else [build]
+    library = described.get("lib")
+    if isinstance(library, dict) and (library.get("proc-macro") or library.get("proc_macro")):
+        named = [*named, library.get("path", "src/lib.rs")]
     return [posixpath.normpath(name) for name in named if isinstance(name, str)]
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _TAIL = 6  # Lines of a failing script's output that are shown.
 _TICK_S = 0.2  # How often a build is asked whether anybody still waits for it.
-_BUILD = "what its macros are used in"
+_BUILD = "what has to be built again"
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,3 +160,25 @@ def test_a_commit_that_is_a_path_leads_nowhere(tmp_path: Path, commit: str, is_t
 
     assert bool(found) == is_there
     assert (NOT_HERE in missing) == (not is_there)
+
+
+def test_the_sources_of_macros_are_compared_from_their_main_file_on(unpacked: Path) -> None:
+    (unpacked / "src").mkdir()
+    (unpacked / "src/lib.rs").write_text("mod parse; // new")
+    (unpacked / "src/parse.rs").write_text("fn new() {}")
+    older = unpacked.with_name("x-1.0.0")
+    (older / "src").mkdir(parents=True)
+    (older / ".cargo-ok").touch()
+    (older / "Cargo.toml").write_text("[lib]\nproc-macro = true\n")
+    (older / "src/lib.rs").write_text("mod parse;")
+    (older / "src/parse.rs").write_text("fn new() {}")
+    now = replace(
+        package(unpacked), build_scripts=(), script_sources=(), macro_source=unpacked / "src/lib.rs"
+    )
+
+    changes, missing = source_versions.compare(snapshot("1.0.0"), now)
+
+    assert not missing
+    assert [(each.name, each.before, each.after) for each in changes] == [
+        ("src/lib.rs", b"mod parse;", b"mod parse; // new")
+    ]
