@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
+from buildperm.policy import compile_widening
 from buildperm.policy import revision as revisions
 from buildperm.policy.allowance import Allowance
 from buildperm.policy.compilation import secret_variables
@@ -74,6 +75,7 @@ def wider(
     found = [
         *_of_everybody(before, after, context),
         *_of_crates(old, new, both, keys),
+        *_of_compiling(before, after, ((old.grants(each), new.grants(each)) for each in both)),
         *_of_limits(before, after, ((old.limits(each), new.limits(each)) for each in both)),
     ]
     return sorted(found, key=lambda change: (-(change.risk or Risk.LOW), change.key, change.item))
@@ -131,6 +133,19 @@ def _of_limits(
             for change in _of_limit(key, name, old, new, place):
                 found.setdefault(str(change), change)
     yield from found.values()
+
+
+def _of_compiling(
+    before: Policy,
+    after: Policy,
+    both: Iterable[tuple[CrateGrants | None, CrateGrants | None]],
+) -> Iterator[WiderGrant]:
+    """Yield how compilers are held by less, and for whom macros may act besides."""
+    found = [*compile_widening.of_everybody(before, after)]
+    for was, now in both:
+        found += compile_widening.of_table(was, now, before, after)
+    for each in dict.fromkeys(found):
+        yield _plain(each.key or EVERYBODY, each.item, each.what, each.place)
 
 
 def _of_crates(

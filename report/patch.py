@@ -64,6 +64,8 @@ def patch(raw: bytes, proposals: Iterable[Proposal], path: Path, name: str = "Ca
 def _why_closed(proposal: Proposal, had: CrateGrants) -> str:
     """Return why the patch may only mention a grant, not propose it; empty if it may."""
     narrowest = proposal.choices[0]
+    if narrowest.consumers:
+        return "only a person can let others than this workspace make use of a grant"
     if proposal.locked or any(validation.to_grant(rule, reason="") for rule in narrowest.rules):
         return "only a person can decide about this"
     if proposal.risk >= Risk.CRITICAL:
@@ -78,7 +80,7 @@ def _why_closed(proposal: Proposal, had: CrateGrants) -> str:
 def _comments(proposal: Proposal, closed: str | None) -> Iterator[str]:
     head = f"not proposed by buildperm, {closed}" if closed else _PROPOSED
     for access in proposal.evidence[:_SHOWN_MOST]:
-        yield _comment(f"{head}: {proposal.crate} {proposal.version} {_action_text(access)}")
+        yield _comment(f"{head}: {proposal.who} {_action_text(access)}")
     if len(proposal.evidence) > _SHOWN_MOST:
         yield _comment(f"{head}: {len(proposal.evidence) - _SHOWN_MOST:,} more of the same")
 

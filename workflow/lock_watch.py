@@ -22,6 +22,7 @@ from buildperm.report import text
 from buildperm.workflow.snapshot_file import open_snapshots
 from buildperm.workflow.workspace import open_contexts
 
+_MOST_CRATES = 10  # Named in one line, likewise.
 _MOST_NAMED = 3  # Files named in one line; more are only counted.
 _MOST_LOOKS = 3  # In a row, as long as files keep changing.
 
@@ -106,8 +107,10 @@ class LockWatch:
         if not found:
             console.print_line(f"{what}: nothing to review")
             return
-        number = text.count(len(found), "build script")
-        console.print_line(f"{what}: {number} to review: {', '.join(map(_name, found))}")
+        number = text.pending_tally(found)
+        more = f" and {len(found) - _MOST_CRATES} more" if len(found) > _MOST_CRATES else ""
+        names = ", ".join(map(_name, found[:_MOST_CRATES]))
+        console.print_line(f"{what}: {number} to review: {names}{more}")
         if not self._is_asking:
             return
         if is_new:

@@ -72,6 +72,9 @@ NARROWER = {
     "a limit is lower": (_HOME + "limits = { seconds = 9 }", _HOME + "limits = { seconds = 8 }"),
     "a limit is what it was": (_HOME + "limits = { seconds = 1800 }", _HOME),
     "more is required": (_HOME, _HOME + 'require = "full"'),
+    "compiling is held by more": (_HOME + 'compile = "off"', _HOME + 'compile = "watch"'),
+    "compiling is held, in so many words": (_HOME, _HOME + 'compile = "hold"'),
+    "fewer others": (crate(WIDE + '\nfor = ["bar", "baz"]'), crate(WIDE + '\nfor = ["bar"]')),
     "a context more": (_HOME, _HOME + f'contexts = ["{_CONTEXT}", "check --release"]'),
     "less is shared": (
         _HOME + 'shared = ["$WORKSPACE/g/**"]',
@@ -197,6 +200,27 @@ WIDER = {
         _HOME + "limits = { crates = { foo = { processes = 9 } } }",
         _HOME,
         "foo may use more: processes = 4096, and it was processes = 9",
+    ),
+    "compiling is not held any more": (
+        _HOME,
+        _HOME + 'compile = "watch"',
+        f"{EVERYBODY} may be compiled, and macros run, held by less: `compile` was `hold` and is "
+        "`watch`",
+    ),
+    "compiling one crate is not held any more": (
+        crate(""),
+        crate('compile = "off"'),
+        "foo may be compiled held by less: `compile` was `hold` and is `off`",
+    ),
+    "what held compiling one crate is gone": (
+        _HOME + 'compile = "off"\n' + crate('compile = "hold"'),
+        _HOME + 'compile = "off"\n',
+        "foo may be compiled held by less: `compile` was `hold` and is `off`",
+    ),
+    "macros may act for somebody else": (
+        crate(WIDE),
+        crate(WIDE + '\nfor = ["bar"]'),
+        "foo lets its macros use its grants where `bar` uses them",
     ),
     "a context is gone": (
         _HOME + 'contexts = ["check", "build"]',
