@@ -5,7 +5,7 @@
    Besides, what the compiler itself was refused is told: files, and variables that were withheld.
 
    BUILDPERM_SHIM="CONTROL LAYOUT FLAGS NAME…" comes from the launcher: the descriptor of a SOCK_SEQPACKET socket to it, how
-   a table looks (enum layout), SHIM_FOR_CHILDREN | SHIM_SERVER as a number, and the names of withheld variables. What
+   a table looks (enum layout), flags (SHIM_…) as a number, and the names of withheld variables. What
    is said on the socket, one message each, every word with a NUL behind it:
 
      ready                                  the shim is in a compiler; only what it sees is held
@@ -42,10 +42,7 @@ static int is_compiler;
 /* Other libraries' constructors may call us before ours has run. */
 static void find_functions(void)
 {
-    static const char *const versions[] = {"GLIBC_2.34", "GLIBC_2.2.5", "GLIBC_2.17", 0};
-    void *(*find)(void *, const char *) = 0;
-    for (const char *const *version = versions; *version && !find; version++)
-        find = (void *(*)(void *, const char *))dlvsym(RTLD_NEXT, "dlsym", *version);
+    void *(*find)(void *, const char *) = (void *(*)(void *, const char *))(uintptr_t)symbols_find("dlsym");
     if (!find)
         abort(); /* Then macros would run in the compiler. */
     shim.dlopen = (void *(*)(const char *, int))find(RTLD_NEXT, "dlopen");
@@ -213,22 +210,24 @@ PUBLIC int open(const char *path, int flags, ...)
     return open_at(AT_FDCWD, path, flags, mode);
 }
 
+#ifdef __GLIBC__ /* Elsewhere they are others' names of the same. */
 PUBLIC int open64(const char *path, int flags, ...)
 {
     MODE(flags, mode)
     return open_at(AT_FDCWD, path, flags | O_LARGEFILE, mode);
 }
 
-PUBLIC int openat(int folder, const char *path, int flags, ...)
-{
-    MODE(flags, mode)
-    return open_at(folder, path, flags, mode);
-}
-
 PUBLIC int openat64(int folder, const char *path, int flags, ...)
 {
     MODE(flags, mode)
     return open_at(folder, path, flags | O_LARGEFILE, mode);
+}
+#endif
+
+PUBLIC int openat(int folder, const char *path, int flags, ...)
+{
+    MODE(flags, mode)
+    return open_at(folder, path, flags, mode);
 }
 
 PUBLIC DIR *opendir(const char *path)
@@ -287,7 +286,7 @@ static int is_of_compiler(const char *path)
 PUBLIC void *dlopen(const char *path, int flags)
 {
     ready();
-    if (!is_compiler || !path || !strchr(path, '/') || is_of_compiler(path))
+    if (!is_compiler || (shim.flags & SHIM_INSIDE) || !path || !strchr(path, '/') || is_of_compiler(path))
         return shim.dlopen(path, flags);
     return hosts_open(path);
 }

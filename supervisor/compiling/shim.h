@@ -8,6 +8,7 @@
 enum {
     SHIM_FOR_CHILDREN = 1, /* rustdoc has rustc compile its tests: the shim goes on to what is started. */
     SHIM_SERVER = 2,       /* rust-analyzer's server: folder and environment are others for each crate. */
+    SHIM_INSIDE = 4,       /* Macros run in the compiler. Only what it is refused is told. */
     WORDS_MOST = 128 << 10,
 };
 
@@ -27,6 +28,9 @@ extern struct shim shim;
 int shim_say(const void *words, size_t size, int fd);
 const char *shim_variable(const char *name);
 void *shim_function(const char *name); /* What it would be without the shim. */
+
+/* shim_symbols.c: a function of another library that is loaded, found without dlsym(), which is ours. */
+const void *symbols_find(const char *name);
 
 /* shim_blame.c: whose process the compiler serves in this thread (0: nobody's), and was before; and that it is answered. */
 const char *shim_serving(const char *name);

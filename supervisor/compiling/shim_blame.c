@@ -4,6 +4,7 @@
    expansion with a result that there is not: then rustc ends with an internal error, status 101. */
 #define _GNU_SOURCE
 #include "shim.h"
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -11,7 +12,9 @@
 enum { PANICKED = 101, NAME_MOST = 256 };
 
 static __thread const char *serving;
+#ifdef __GLIBC__
 static char served[NAME_MOST + 1]; /* Last. A copy: libraries are closed. */
+#endif
 
 static void say(const char *sentence, const char *name)
 {
@@ -28,10 +31,11 @@ const char *shim_serving(const char *name)
     return before;
 }
 
+#ifdef __GLIBC__ /* No other library tells what the status is where main() has returned it. */
 static void ended(int status, void *unused)
 {
     (void)unused;
-    if (status == PANICKED && *served)
+    if (status == PANICKED)
         say("buildperm: the macros that ran last are those of `%.*s`; a process that lies to rustc makes it fail so\n", served);
 }
 
@@ -42,14 +46,19 @@ void shim_served(const char *name)
         on_exit(ended, 0);
     snprintf(served, sizeof served, "%s", name);
 }
+#else
+void shim_served(const char *name)
+{
+    (void)name;
+}
+#endif
 
 __attribute__((visibility("default"), noreturn)) void abort(void)
 {
-    static void (*real)(void);
+    void (*real)(void) = (void (*)(void))shim_function("abort");
     if (serving)
         say("buildperm: rustc broke off over what the process for the macros of `%.*s` asked for\n", serving);
-    real = (void (*)(void))shim_function("abort");
     if (real)
         real();
-    _exit(134);
+    _exit(128 + SIGABRT);
 }

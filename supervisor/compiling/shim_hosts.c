@@ -5,9 +5,9 @@
 #define _GNU_SOURCE
 #include "shim.h"
 #include "entries.h"
+#include "shim_requests.h"
 #include "table.h"
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,10 +15,8 @@
 
 enum {
     IDLE_MOST = 4,      /* Hosts of one library that wait for more work. */
-    FAILURES_MOST = 8,  /* Then no more hosts are started for a library. */
+    FAILURES_MOST = 8,  /* In a row: then rustc gets no more hosts of a library. A server, which lives for long, does. */
     BUSY_MOST = 64,     /* Hosts of one library at a time: macros within macros. */
-    CACHED_MOST = 64 << 10,
-    CACHE_PATIENCE_MS = 10000,
     REASON_MOST = 512,
 };
 
@@ -43,97 +41,7 @@ struct library {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* Of the libraries, and of their hosts. */
 static struct library *libraries;
 
-/* ---- What is said to the launcher ---- */
-
-static void put_word(struct buffer *b, const char *word)
-{
-    buffer_put(b, word, strlen(word) + 1);
-}
-
-/* Only rust-analyzer's server changes them, under a lock of its own. */
-static void put_changed(struct buffer *b)
-{
-    for (char **each = environ, **old; shim.environment && *each; each++) {
-        for (old = shim.environment; *old && *old != *each; old++) {}
-        if (!*old && strncmp(*each, "BUILDPERM_", 10))
-            put_word(b, *each);
-    }
-}
-
-static uint64_t place_now(void)
-{
-    char folder[4096] = "";
-    uint64_t digest = 0xcbf29ce484222325;
-    if (!(shim.flags & SHIM_SERVER))
-        return 0;
-    if (!getcwd(folder, sizeof folder))
-        *folder = 0;
-    for (const char *at = folder; *at; at++)
-        digest = (digest ^ (uint8_t)*at) * 0x100000001b3;
-    for (char **each = environ; *each; each++, digest *= 0x100000001b3)
-        for (const char *at = *each; *at; at++)
-            digest = (digest ^ (uint8_t)*at) * 0x100000001b3;
-    return digest;
-}
-
-/* The table that the launcher has kept, if it has. Children of rustdoc share its socket, and would take each other's answers. */
-static int ask_table(struct library *library, struct buffer *b)
-{
-    static pthread_mutex_t asking = PTHREAD_MUTEX_INITIALIZER;
-    static int is_over;
-    int found = 0;
-    b->length = 0;
-    put_word(b, "table?");
-    put_word(b, library->path);
-    pthread_mutex_lock(&asking);
-    struct pollfd answer = {shim.control, POLLIN, 0};
-    if (!is_over && !(shim.flags & SHIM_FOR_CHILDREN) && !shim_say(b->data, b->length, -1)) {
-        b->length = 0;
-        buffer_need(b, CACHED_MOST + sizeof "table");
-        if (poll(&answer, 1, CACHE_PATIENCE_MS) == 1) {
-            ssize_t got = recv(shim.control, b->data, b->capacity, MSG_DONTWAIT);
-            is_over = got <= 0;
-            if (got > (ssize_t)sizeof "table" && !memcmp(b->data, "table", sizeof "table")) {
-                found = 1;
-                b->length = (size_t)got - sizeof "table";
-                memmove(b->data, b->data + sizeof "table", b->length);
-            }
-        } else
-            is_over = 1; /* A late answer would be taken for another library's. */
-    }
-    pthread_mutex_unlock(&asking);
-    return found;
-}
-
-static void keep_table(struct library *library)
-{
-    struct buffer b = buffer_empty();
-    if (library->bytes.length <= CACHED_MOST && !(shim.flags & SHIM_FOR_CHILDREN)) {
-        put_word(&b, "table");
-        put_word(&b, library->path);
-        buffer_put(&b, library->bytes.data, library->bytes.length);
-        shim_say(b.data, b.length, -1);
-    }
-    b.drop(b);
-}
-
 /* ---- Hosts ---- */
-
-static int ask_host(struct library *library, int theirs)
-{
-    char folder[4096];
-    struct buffer words = buffer_empty();
-    put_word(&words, "host");
-    put_word(&words, library->path);
-    put_word(&words, shim_variable("CARGO_MANIFEST_DIR"));
-    put_word(&words, shim_variable("OUT_DIR"));
-    put_word(&words, getcwd(folder, sizeof folder) ? folder : "/");
-    if (shim.flags & SHIM_SERVER)
-        put_changed(&words);
-    int failed = words.length > WORDS_MOST || shim_say(words.data, words.length, theirs);
-    words.drop(words);
-    return failed;
-}
 
 /* LOAD, with the ends of the pipes that a host uses. */
 static int say_load(int socket, const char *symbol, const int ends[2])
@@ -162,7 +70,7 @@ static int start(struct library *library, struct bridge *bridge)
 {
     int to[2] = {-1, -1}, from[2] = {-1, -1}, pair[2] = {-1, -1};
     int failed = pipe2(to, O_CLOEXEC) || pipe2(from, O_CLOEXEC) || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair)
-        || ask_host(library, pair[1]) || say_load(pair[0], library->symbol, (int[]){to[0], from[1]});
+        || requests_host(library->path, pair[1]) || say_load(pair[0], library->symbol, (int[]){to[0], from[1]});
     close(pair[0]), close(pair[1]), close(to[0]), close(from[1]);
     *bridge = (struct bridge){from[0], to[1]};
     if (failed)
@@ -228,7 +136,7 @@ static struct host *take_idle(struct library *library, uint64_t place, int *busy
 
 static struct host *host_for(struct library *library, struct buffer *b, char *why)
 {
-    uint64_t place = place_now();
+    uint64_t place = requests_place();
     int busy;
     struct host *host = take_idle(library, place, &busy);
     if (host)
@@ -237,8 +145,8 @@ static struct host *host_for(struct library *library, struct buffer *b, char *wh
         snprintf(why, REASON_MOST, "its macros expand one another more than %d times", BUSY_MOST);
         return 0;
     }
-    if (__atomic_load_n(&library->failures, __ATOMIC_RELAXED) >= FAILURES_MOST) {
-        snprintf(why, REASON_MOST, "it failed %d times before", FAILURES_MOST);
+    if (__atomic_load_n(&library->failures, __ATOMIC_RELAXED) >= FAILURES_MOST && !(shim.flags & SHIM_SERVER)) {
+        snprintf(why, REASON_MOST, "it failed %d times in a row", FAILURES_MOST);
         return 0;
     }
     if (!(host = calloc(1, sizeof *host)) || start(library, &host->bridge)) {
@@ -276,7 +184,7 @@ static void give_back(struct library *library, struct host *host, int failed)
     if (failed)
         library->failures++, host->next = 0, ended = host;
     else
-        host->busy = 0, host->next = library->hosts, library->hosts = host;
+        library->failures = 0, host->busy = 0, host->next = library->hosts, library->hosts = host;
     for (at = &library->hosts; *at;) {
         struct host *each = *at;
         if (each->busy || ++idle <= IDLE_MOST)
@@ -460,14 +368,14 @@ static int declare(struct library *library)
 static int fetch_table(struct library *library, char *why)
 {
     struct host *host = 0;
-    if (ask_table(library, &library->bytes) && !read_table(library))
+    if (requests_table(library->path, &library->bytes) && !read_table(library))
         return 0;
     if (!(host = calloc(1, sizeof *host)) || start(library, &host->bridge)) {
         free(host);
         snprintf(why, REASON_MOST, "it could not be asked for");
         return -1;
     }
-    host->place = place_now();
+    host->place = requests_place();
     int failed = load(host->bridge, &library->bytes, why);
     if (!failed && (failed = read_table(library)))
         snprintf(why, REASON_MOST, "what it says that its macros are is no list of macros");
@@ -477,7 +385,7 @@ static int fetch_table(struct library *library, char *why)
         return -1;
     }
     library->hosts = host;
-    keep_table(library);
+    requests_keep(library->path, &library->bytes);
     return 0;
 }
 

@@ -86,7 +86,7 @@ def test_a_crate_whose_processes_end_all_the_time_is_given_up(
 ) -> None:
     run = shop.shimmed(*shop.consumer("macros::exits! {}\n" * 50, macros))
     assert run.status == 1
-    assert b"it failed 8 times before" in run.stderr
+    assert b"it failed 8 times in a row" in run.stderr
     assert [message[0] for message in run.messages].count(b"host") == 8
 
 

@@ -14,7 +14,7 @@ from tests.programs import CHILDREN, program_text
 from tests.sandbox.macro_workshop import MacroWorkshop, workshop
 
 _MANY = 300
-_FOR_CHILDREN = 1
+_FOR_CHILDREN, _INSIDE = 1, 4
 
 
 @pytest.fixture(name="shop")
@@ -99,6 +99,16 @@ def test_macros_of_documented_tests_are_expanded_outside_as_well(shop: MacroWork
     assert said.count(b"ready") >= 2
     assert b"host" in said
     assert b"table?" not in said  # One could get the answer of another one.
+
+
+def test_where_macros_run_inside_the_compiler_it_is_told_what_is_refused(
+    shop: MacroWorkshop,
+) -> None:
+    library = shop.macros("expanding_macros.rs")
+    text = 'macros::nothing! {} pub const READ: Option<&str> = option_env!("WITHHELD");'
+    run = shop.shimmed(*shop.consumer(text, library), flags=_INSIDE, withheld=("WITHHELD",))
+    assert run.status == 0, run.stderr
+    assert run.messages == ((b"ready",), (b"asked", b"env", b"WITHHELD"))
 
 
 def test_a_macro_within_a_macro_gets_another_process(tmp_path: Path) -> None:
