@@ -65,7 +65,7 @@ def choose(project: Project, policy: Policy) -> CompileMode:
                 f'`compile = "hold"` cannot be done here: {error.args[0]}',
                 hint=error.hint or 'Install a C compiler, or write `compile = "watch"`.',
             ) from error
-        return CompileMode("watch", why=(f"Compiling is not held: {error.args[0]}.",))
+        return CompileMode("watch", why=(_sentence(error.args[0]),))
     found = macro_interface.layout(project.toolchain.rustc, programs)
     why = () if found.is_outside else (f"Macros run within the compiler: {found.why}.",)
     return CompileMode(
@@ -75,6 +75,10 @@ def choose(project: Project, policy: Policy) -> CompileMode:
         found.layout,
         (*why, *_not_held(default)),
     )
+
+
+def _sentence(clause: str) -> str:
+    return f"{clause[:1].upper()}{clause[1:]}."
 
 
 def _mode(word: str) -> Literal["hold", "watch", "off"]:

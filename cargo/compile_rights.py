@@ -73,17 +73,26 @@ class CompileRights:
         self._programs = tuple(programs)
         self._filled = filled(session)
         self._fetched = _fetched(session, metadata)
-        self._common: dict[bytes, int] = {}
+        self._common: dict[tuple[tuple[str, ...], ...], dict[bytes, int]] = {}
+        self._foreign: dict[str, set[bytes]] = {}  # What lies in its folder, by package.
         self._known: dict[str, dict[bytes, int]] = {}  # Sources, by package.
 
-    def common(self) -> dict[bytes, int]:
-        """Return what every compilation may do: tool chain, system, sources that were fetched."""
-        if not self._common:
-            self._common = self._found_common()
-        return self._common
+    def common(
+        self, denied: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    ) -> dict[bytes, int]:
+        """Return what every compilation may do: tool chain, system, sources that were fetched.
 
-    def _found_common(self) -> dict[bytes, int]:
-        grants = self._begin(b"/nonexistent/buildperm", NOBODY)
+        `denied` are patterns of what may not be read and not be run all the same.
+        """
+        known = self._common.get(denied)
+        if known is None:
+            known = self._common[denied] = self._found_common(*denied)
+        return known
+
+    def _found_common(self, read: Iterable[str], run: Iterable[str]) -> dict[bytes, int]:
+        package = NOBODY.copy()
+        package["deny"] = {"read": [*read], "exec": [*run]}
+        grants = self._begin(b"/nonexistent/buildperm", package)
         own = [path for path in baseline.READ if not path.startswith(_OF_ONE)]
         grants.add_common("read", own, READ)
         grants.add_common("exec", [*baseline.EXEC, *_PROGRAMS], EXEC)
@@ -138,7 +147,13 @@ class CompileRights:
                 text = encode(os.fsencode(path))
                 grants.add_common("read", [f"{text}/**" if path.is_dir() else text], READ)
             known = self._known[package.id] = grants.rights
+            self._foreign[package.id] = grants.foreign
         return known
+
+    def foreign(self, package: Package) -> list[bytes]:
+        """List what lies in the folder of a package, and is not for it to read."""
+        own = self.own(package)
+        return sorted(path for path in self._foreign.get(package.id, ()) if not may_read(path, own))
 
     def _begin(self, folder: bytes, package: SessionPackage) -> LandlockRights:
         session = self._session

@@ -13,18 +13,18 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from buildperm.cargo import compile_flags, session_maker
 from buildperm.cargo import grant_keys as keys
-from buildperm.cargo import session_maker
 from buildperm.cargo.compile_rights import CompileRights, entries
 from buildperm.policy.grants import HOLD
 from buildperm.rules import variables
-from buildperm.rules.pattern import is_literal, resolve
+from buildperm.rules.pattern import is_literal, matches, resolve
 from buildperm.rules.script_variables import without_secrets
 from buildperm.sandbox.stub import SUPERVISOR
 from buildperm.tracer.notation import decode, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from buildperm.cargo.compile_mode import CompileMode
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 FORMAT = b"1"
 _SEARCH = "rustc-link-search"
-_SEARCH_KINDS = ("dependency", "crate", "native", "framework", "all")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +75,8 @@ class _SessionWriter:
         self._target = target
         self._keys = keys.GrantKeys(project.metadata, project.lock, policy, session["places"])
         self._granted: dict[str, SessionPackage] = {}
-        chosen = [each for each in project.configuration.programs if each.startswith("/")]
+        configured = project.configuration
+        chosen = [*configured.programs, *compile_flags.programs(configured.flags)]
         self._rights = CompileRights(session, project.metadata, map(os.fsencode, chosen))
 
     def written(self) -> CompileSession:
@@ -85,7 +85,8 @@ class _SessionWriter:
             self._granted[identifier] = session_maker.describe(
                 package, metadata, self._project.lock, self._keys
             )
-        said = [*self._globals(), *entries(self._rights.common())]
+        common = self._rights.common(_denials(self._granted.values()))
+        said = [*self._globals(), *entries(common)]
         searched = sorted({*self._searched()})
         packages: dict[bytes, SessionPackage] = {}
         modes: dict[bytes, str] = {}
@@ -96,7 +97,7 @@ class _SessionWriter:
             granted = self._with_macros(identifier, package)
             granted["digest"] = self._digest(package, granted, searched)
             packages[folder] = granted
-            said += self._section(package, granted, modes[folder])
+            said += self._section(package, granted, modes[folder], common)
             if modes[folder] == HOLD:
                 said += [b"L " + path for path in searched]
         text = b"".join(each + b"\0" for each in said)
@@ -123,7 +124,9 @@ class _SessionWriter:
             yield key.encode() + b" " + os.fsencode(value)
         yield from _variables(self._project.environment)
 
-    def _section(self, package: Package, granted: SessionPackage, mode: str) -> Iterator[bytes]:
+    def _section(
+        self, package: Package, granted: SessionPackage, mode: str, common: Mapping[bytes, int]
+    ) -> Iterator[bytes]:
         yield b"package " + os.fsencode(package.folder)
         for key, value in (
             ("name", package.name),
@@ -135,7 +138,15 @@ class _SessionWriter:
             yield os.fsencode(f"{key} {value}")
         if mode != HOLD:
             return
-        yield from entries(self._rights.of(package, granted))
+        rights = self._rights.of(package, granted)
+        for path, each in self._rights.common(_denials([granted])).items():
+            if each & ~common.get(path, 0):
+                rights[path] = rights.get(path, 0) | each
+        yield from entries(rights)
+        denied = granted["deny"].get("env", ())
+        for variable in map(os.fsencode, sorted(self._project.environment)):
+            if any(matches(pattern, encode(variable)) for pattern in denied):
+                yield b"hidden " + variable
         by_hand = granted.get("secrets", ())
         for name in granted["env"]:
             if is_literal(name) and (variables.looks_secret(name) or name in by_hand):
@@ -164,12 +175,14 @@ class _SessionWriter:
     def _searched(self) -> Iterator[bytes]:
         """Yield the folders that build scripts may have the linker search, by a grant."""
         places = self._session["places"]
+        configured = self._project.configuration
+        for folder in (*compile_flags.searched(configured.flags), *configured.searched):
+            yield os.path.realpath(os.fsencode(compile_flags.without_kind(folder)))
         for identifier, package in self._metadata.packages.items():
             there = places | {"MANIFEST_DIR": os.fsencode(package.folder)}
             for directive in self._granted[identifier]["directives"]:
                 key, _, value = directive.partition("=")
-                kind, equals, rest = value.partition("=")
-                path = rest if equals and kind in _SEARCH_KINDS else value
+                path = compile_flags.without_kind(value)
                 if key == _SEARCH and path.startswith(("/", "$")):
                     yield from (real for real, _ in resolve(path, there) if os.path.isdir(real))
 
@@ -194,6 +207,14 @@ class _SessionWriter:
         )
         text = json.dumps(decisive, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _denials(packages: Iterable[SessionPackage]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what some packages may not read and run, whatever everybody may."""
+    denied = [each["deny"] for each in packages if each["deny"]]
+    read = {pattern for each in denied for pattern in each.get("read", ())}
+    run = {pattern for each in denied for pattern in each.get("exec", ())}
+    return tuple(sorted(read)), tuple(sorted(run))
 
 
 def _variables(environment: Mapping[str, str]) -> Iterator[bytes]:

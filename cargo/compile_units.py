@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from buildperm.cargo.compile_session import CompileSession
     from buildperm.cargo.message_stream import Artifact
-    from buildperm.cargo.metadata import Metadata
+    from buildperm.cargo.metadata import Metadata, Package
     from buildperm.cargo.units import Unit
     from buildperm.supervisor.session import Session, SessionPackage
 
@@ -192,9 +192,12 @@ class CompileUnits:
 
     def _allowed(self, marker: Marker) -> dict[bytes, int]:
         """Return what needs no grant to compile a package."""
-        packages = {os.fsencode(each.folder): each for each in self.metadata.packages.values()}
         rights = self.compiling.rights
-        return {**rights.own(packages[marker.manifest]), **rights.common()}
+        return {**rights.own(self._package(marker)), **rights.common()}
+
+    def _package(self, marker: Marker) -> Package:
+        packages = self.metadata.packages.values()
+        return next(each for each in packages if os.fsencode(each.folder) == marker.manifest)
 
     def _read(
         self, folder: Path, package: SessionPackage, manifest: bytes, subject: str
@@ -225,6 +228,9 @@ class CompileUnits:
             "session": package.get("digest", ""),
             "places": {token: encode(path) for token, path in places.items()},
             "path": encode(session["path"]),
+            "foreign": [
+                encode(path) for path in self.compiling.rights.foreign(self._package(marker))
+            ],
             "held": {encode(path): why for path, why in session["tier"]["held"].items()},
         }
 

@@ -50,6 +50,8 @@ class Configuration:
     aliases: frozenset[str] = frozenset()  # Words that Cargo takes for others.
     rustdoc: str = ""  # Program that Cargo would call as rustdoc; empty for the tool chain's.
     programs: tuple[str, ...] = ()  # Linkers and other programs around rustc, by absolute paths.
+    flags: tuple[str, ...] = ()  # Words for rustc and rustdoc, for whatever target.
+    searched: tuple[str, ...] = ()  # Where `[target.TRIPLE.LIBRARY]` says that libraries are.
     unclear: tuple[str, ...] = ()  # Values of `--config` that only Cargo understands, if anybody.
 
 
@@ -73,6 +75,8 @@ def read(
         aliases=_aliases([*given, *files], environment),
         rustdoc=_rustdoc(given, files, folder, environment),
         programs=tuple(_programs([*given, *files], folder, environment)),
+        flags=tuple(_flags([*given, *files], environment)),
+        searched=tuple(_searched([*given, *files])),
         unclear=tuple(argument for argument, layers in understood.items() if layers is None),
     )
 
@@ -129,16 +133,44 @@ def _programs(
         or (name.startswith("CARGO_TARGET_") and name.endswith("_LINKER"))
     ]
     for layer in layers:
-        tables = layer.settings.get("target")
-        listed = list(tables.values()) if isinstance(tables, dict) else []
-        linking = (each for each in (*listed, layer.settings.get("host")) if isinstance(each, dict))
-        found += [(layer.root, table.get("linker")) for table in linking]
+        found += [(layer.root, table.get("linker")) for table in _of_targets(layer)]
         found.append((layer.root, layer.build("rustc-workspace-wrapper")))
     for root, value in found:
         if isinstance(value, str) and value:
             program = shutil.which(_program(value, root), path=environment.get("PATH"))
             if program is not None:
                 yield os.path.join(folder, program)
+
+
+def _flags(layers: Sequence[_Layer], environment: Mapping[str, str]) -> Iterator[str]:
+    """Yield the flags of every place: which of them Cargo uses does not matter here."""
+    for name, value in environment.items():
+        if name in ("CARGO_ENCODED_RUSTFLAGS", "CARGO_ENCODED_RUSTDOCFLAGS"):
+            yield from value.split("\x1f")
+        elif name.endswith(("RUSTFLAGS", "RUSTDOCFLAGS")) and not name.startswith("BUILDPERM_"):
+            yield from value.split()
+    for layer in layers:
+        tables = [layer.settings.get("build"), *_of_targets(layer)]
+        for table in tables:
+            for key in ("rustflags", "rustdocflags"):
+                words = table.get(key) if isinstance(table, dict) else None
+                yield from words.split() if isinstance(words, str) else map(str, words or ())
+
+
+def _searched(layers: Sequence[_Layer]) -> Iterator[str]:
+    """Yield the folders in what replaces the output of build scripts."""
+    for layer in layers:
+        for table in _of_targets(layer):
+            for said in table.values():
+                paths = said.get("rustc-link-search", ()) if isinstance(said, dict) else ()
+                yield from map(str, [paths] if isinstance(paths, str) else paths)
+
+
+def _of_targets(layer: _Layer) -> list[Mapping[str, Any]]:
+    """Return the tables about one target each."""
+    tables = layer.settings.get("target")
+    listed = list(tables.values()) if isinstance(tables, dict) else []
+    return [each for each in (*listed, layer.settings.get("host")) if isinstance(each, dict)]
 
 
 def _targets(

@@ -269,7 +269,7 @@ class SupervisedBuild:
 
     def _session(self, policy: Policy, profile: Profile) -> Session:
         project = self.project
-        return sessions.make(
+        made = sessions.make(
             project.metadata,
             project.lock,
             policy,
@@ -280,3 +280,5 @@ class SupervisedBuild:
             rustc_wrapper=project.configuration.rustc_wrapper,
             compiling=self.mode.told(),
         )
+        made["left_open"] = [*made.get("left_open", ()), *self.mode.why]
+        return made

@@ -82,7 +82,8 @@ void variables_withhold(const struct session *session, const struct section *sec
         char *name = allocate(size + 1);
         memcpy(name, *each, size);
         if (after(name, "BUILDPERM_") || is_one_of(never, name)) continue;
-        if (is_secret(session, name) && !is_named(section, "env", name, true)) append(withheld, name);
+        bool is_withheld = is_named(section, "hidden", name, true) || (is_secret(session, name) && !is_named(section, "env", name, true));
+        if (is_withheld) append(withheld, name);
         else *kept++ = *each;
     }
     *kept = NULL;

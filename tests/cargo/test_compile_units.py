@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import subprocess
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from buildperm.policy.fold import fold
 from buildperm.policy.grants import CrateGrants, Policy
 from buildperm.policy.kinds import Kind
 from buildperm.policy.rule import Rule
+from buildperm.sandbox import macro_interface
 from buildperm.tracer.recording import reader
 from tests.cargo.workspaces import package
 
@@ -43,9 +45,23 @@ class HeldCompilations:
     def text(self) -> str:
         return self.output.decode()
 
-    def grant(self, key: str, *rules: Rule, reason: str = "", how: str = "") -> None:
+    def grant(
+        self,
+        key: str,
+        *rules: Rule,
+        denials: Iterable[Rule] = (),
+        reason: str = "",
+        consumers: Iterable[str] = (),
+        how: str = "",
+    ) -> None:
         grants = CrateGrants(
-            key, frozenset({"0.1.0"}), rules=frozenset(rules), reason=reason, compile=how
+            key,
+            frozenset({"0.1.0"}),
+            rules=frozenset(rules),
+            denials=frozenset(denials),
+            reason=reason,
+            consumers=frozenset(consumers),
+            compile=how,
         )
         self.policy = replace(self.policy, crates={**self.policy.crates, key: grants})
 
@@ -261,3 +277,155 @@ def test_the_launcher_reads_no_session_of_somebody_else(held: HeldCompilations) 
 
     assert modes["buildperm-compile-session"] == "0o600"
     assert modes["buildperm-compile"] == "0o700"
+
+
+def test_what_a_person_denied_is_closed_whatever_everybody_may(held: HeldCompilations) -> None:
+    held.environment["MY_GREETING"] = "hello"
+    passwd, group = ('pub const P: &str = include_str!("/etc/passwd");\n', "/etc/group")
+    lib = write(held.root / "src" / "lib.rs", passwd)
+    held.grant("app", denials=[Rule(Kind.READ, group), Rule(Kind.ENV, "MY_*")])
+    write(
+        held.root / "crates/library/src/lib.rs",
+        f'pub const G: &str = include_str!("{group}");\npub const V: &str = env!("MY_GREETING");\n',
+    )
+    assert held.build().finished.exit_code == 0, held.text
+
+    lib.write_text(f'{passwd}pub const G: &str = include_str!("{group}");\n')
+    assert held.build().finished.exit_code == 101
+    assert f"app 0.1.0 was refused to read `{group}`" in held.text
+
+    lib.write_text(f'{passwd}pub const V: &str = env!("MY_GREETING");\n')
+    assert held.build().finished.exit_code == 101
+    assert "app 0.1.0 asked for the variable `MY_GREETING`" in held.text
+
+
+def test_another_member_is_no_part_of_a_package(held: HeldCompilations) -> None:
+    package(held.root / "crates" / "other", "other", None)
+    manifest = held.root / "Cargo.toml"
+    manifest.write_text(manifest.read_text() + 'members = ["crates/other"]\n')
+    write(held.root / "crates/other/src/lib.rs", "//! text\n")
+    lib = write(
+        held.root / "src/lib.rs",
+        'pub const A: &str = include_str!("../crates/library/src/lib.rs");\n',
+    )
+    assert held.build().finished.exit_code == 0, held.text
+
+    lib.write_text('pub const A: &str = include_str!("../crates/other/src/lib.rs");\n')
+    refused = held.build()
+    assert refused.finished.exit_code == 101
+    [unit] = units_of(refused, "compile")
+    assert accesses(unit) == [("read", "$WORKSPACE/crates/other/src/lib.rs", "refused")]
+    foreign = reader.read(unit.recording).header.foreign
+    assert foreign == (os.fsencode(held.root / "crates" / "other"),)
+
+
+def test_what_a_manifest_names_belongs_to_the_package(held: HeldCompilations) -> None:
+    folder = held.root / "crates" / "library"
+    manifest = folder / "Cargo.toml"
+    said = 'readme = "../../README.md"\nlicense-file = "../../COPYING"\n\n[dependencies]\n'
+    manifest.write_text(
+        manifest.read_text().replace("\n[dependencies]\n", said)
+        + '[lib]\npath = "../../shared/library.rs"\n'
+    )
+    write(held.root / "README.md", "//! text")
+    write(held.root / "COPYING", "all rights")
+    write(held.root / "shared" / "inner.rs", "")
+    write(
+        held.root / "shared" / "library.rs",
+        '#![doc = include_str!("../README.md")]\nmod inner;\n'
+        'pub const C: &str = include_str!("../COPYING");\n',
+    )
+
+    assert held.build().finished.exit_code == 0, held.text
+
+
+def test_folders_that_flags_name_are_searched(held: HeldCompilations, tmp_path: Path) -> None:
+    write(held.root / "src" / "main.rs", "fn main() {}\n")
+    folder = tmp_path / "libraries"
+    folder.mkdir()
+    source = write(tmp_path / "a.c", "int answer(void) { return 42; }\n")
+    subprocess.run(["cc", "-shared", "-o", folder / "libanswer.so", source], check=True)
+    held.environment["RUSTFLAGS"] = f"-L native={folder} -lanswer"
+
+    assert held.build("build").finished.exit_code == 0, held.text
+
+
+def test_a_wrapper_that_the_user_has_stays_around_what_is_held(
+    held: HeldCompilations, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    cache = write(tmp_path / "cache", f'#!/bin/sh\necho "$1" >>{log}\nexec "$@"\n')
+    cache.chmod(0o755)
+    held.environment["RUSTC_WRAPPER"] = str(cache)
+    write(held.root / "src" / "lib.rs", f'pub const T: &str = include_str!("{cache}");\n')
+
+    refused = held.build()
+    assert refused.finished.exit_code == 101
+    assert [accesses(unit) for unit in units_of(refused, "compile")] == [
+        [("read", str(cache), "refused")]
+    ]
+    assert {Path(line).name for line in log.read_text().splitlines()} == {"rustc"}
+
+
+@pytest.mark.parametrize(
+    "words", ["clippy", "doc", "test --no-run", "test --doc", "bench --no-run"]
+)
+def test_other_commands_are_held_and_fresh_as_well(held: HeldCompilations, words: str) -> None:
+    write(held.root / "src" / "lib.rs", "//! ```\n//! assert!(true);\n//! ```\n")
+    first = held.build(*words.split())
+    assert first.finished.exit_code == 0, held.text
+
+    held.build(*words.split())
+    assert held.compiled() == []
+    write(held.root / ".env", "TOKEN=1")
+    lib = held.root / "src" / "lib.rs"
+    lib.write_text('//! ```\n//! assert!(true);\n//! ```\n#![doc = include_str!("../.env")]\n')
+    refused = held.build(*words.split())
+    assert refused.finished.exit_code != 0
+    assert "was refused to read" in held.text
+
+
+def test_macros_in_the_compiler_have_their_grants_together(
+    held: HeldCompilations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = macro_interface.MacroInterface(is_outside=False, layout=0, why="it is a test")
+    monkeypatch.setattr(macro_interface, "layout", lambda *_: inside)
+    note = write(tmp_path / "note.txt", "hello")
+    with_macros(held, f'"{note}"')
+    lib = held.root / "src" / "lib.rs"
+    lib.write_text(lib.read_text() + 'const _: () = assert!(TEXT.len() == "hello".len());\n')
+
+    refused = held.build()
+    assert refused.finished.exit_code == 101
+    assert refused.units == ()
+
+    held.grant("library", Rule(Kind.READ, str(note)))
+    assert held.build().finished.exit_code == 0, held.text
+
+
+def test_grants_of_macros_hold_for_consumers_that_are_named(
+    held: HeldCompilations, tmp_path: Path
+) -> None:
+    note = write(tmp_path / "note.txt", "hello")
+    outside = tmp_path / "outside"
+    package(outside / "user", "user", None)
+    package(outside / "macros", "macros", None)
+    manifest = outside / "macros" / "Cargo.toml"
+    manifest.write_text(manifest.read_text() + "[lib]\nproc-macro = true\n")
+    write(outside / "macros/src/lib.rs", MACROS)
+    user = outside / "user" / "Cargo.toml"
+    user.write_text(user.read_text() + 'macros = { path = "../macros" }\n')
+    write(
+        outside / "user/src/lib.rs",
+        f'pub const T: &str = macros::file!("{note}");\nconst _: () = assert!(T.len() == 5);\n',
+    )
+    app = held.root / "Cargo.toml"
+    app.write_text(
+        app.read_text().replace("[workspace]", f'user = {{ path = "{outside}/user" }}\n[workspace]')
+    )
+    key = f"path+{outside}/macros#macros"
+
+    held.grant(key, Rule(Kind.READ, str(note)))
+    assert held.build().finished.exit_code == 101
+    held.grant(key, Rule(Kind.READ, str(note)), consumers=[f"path+{outside}/user#user"])
+    assert held.build().finished.exit_code == 0, held.text

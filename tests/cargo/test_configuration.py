@@ -114,3 +114,51 @@ def test_a_broken_file_is_one_clear_error(inner: Path, home: Path) -> None:
 
     with pytest.raises(BuildpermError, match=r"config\.toml` is broken"):
         wrapper(inner, home)
+
+
+def test_the_rustdoc_that_would_be_in_use_is_found(inner: Path, home: Path) -> None:
+    own = inner / "own"
+    shutil.copy(WRAPPER.with_name("held-compiler.sh"), own)
+    configure(inner, 'build.rustdoc = "tools/rustdoc"')
+
+    def rustdoc(**variables: str) -> str:
+        return configuration.read(inner, home, variables).rustdoc
+
+    assert rustdoc() == str(inner / "tools" / "rustdoc")
+    assert rustdoc(CARGO_BUILD_RUSTDOC="b") == "b"
+    assert rustdoc(CARGO_BUILD_RUSTDOC="b", RUSTDOC="/a") == "/a"
+    assert rustdoc(RUSTDOC=str(own), BUILDPERM_RUSTDOC="/x") == "/x"
+
+
+def test_programs_around_rustc_are_found_wherever_they_are_named(inner: Path, home: Path) -> None:
+    made = [inner / name for name in ("one", "two", "three", "four")]
+    for program in made:
+        program.write_text("#!/bin/sh\n")
+        program.chmod(0o755)
+    configure(inner, 'target.x.linker = "./one"\nbuild.rustc-workspace-wrapper = "./two"')
+    variables = {
+        "PATH": str(inner),
+        "CARGO_TARGET_Y_LINKER": "three",
+        "RUSTC_WORKSPACE_WRAPPER": "four",
+        "CARGO_TARGET_Z_LINKER": "missing",
+    }
+
+    assert set(configuration.read(inner, home, variables).programs) == set(map(str, made))
+
+
+def test_flags_are_found_wherever_they_are_named(inner: Path, home: Path) -> None:
+    configure(
+        inner,
+        'build.rustflags = ["-La"]\ntarget.x.rustflags = "-Lb -Lc"\nbuild.rustdocflags = ["-Ld"]\n'
+        "target.x.sqlite3.rustc-link-search = ['native=/e']\n",
+    )
+    variables = {
+        "RUSTFLAGS": "-Lf",
+        "CARGO_ENCODED_RUSTFLAGS": "-L\x1fg h",
+        "CARGO_TARGET_X_RUSTFLAGS": "-Li",
+        "RUSTDOCFLAGS": "-Lj",
+    }
+    found = configuration.read(inner, home, variables)
+
+    assert set(found.flags) == {*["-La", "-Lb", "-Lc", "-Ld", "-Lf", "-L", "-Li", "-Lj"], "g h"}
+    assert found.searched == ("native=/e",)
