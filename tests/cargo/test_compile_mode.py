@@ -60,13 +60,11 @@ def test_one_crate_can_be_held_among_others_that_are_not(project: Project) -> No
     assert mode.programs is not None
 
 
-def test_without_a_c_compiler_compiling_is_watched(
-    project: Project, without_compiler: None
-) -> None:
+def test_without_a_compiler_nothing_is_held(project: Project, without_compiler: None) -> None:
     mode = compile_mode.choose(project, POLICY)
 
     assert (mode.default, mode.programs, mode.of(None)) == ("watch", None, "watch")
-    assert mode.why == ("Compiling is not held: there is no C compiler: compiling cannot be held.",)
+    assert mode.why == ("There is no C compiler: compiling cannot be held.",)
 
 
 @pytest.mark.parametrize("policy", [replace(POLICY, compile="hold"), with_crate("hold")])
