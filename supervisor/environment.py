@@ -13,7 +13,7 @@ from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
+    from collections.abc import Container, Iterable, Mapping
 
     from buildperm.supervisor.session import Session, SessionPackage
 
@@ -142,11 +142,18 @@ def for_macros(
         proxy_port=proxy_port,
         chosen=chosen,
     )
-    # Cargo also names folders that build scripts fill.
-    variables[b"LD_LIBRARY_PATH"] = b":".join(
-        places["SYSROOT"] + folder for folder in (b"/lib", b"/lib64")
-    )
     return variables, kept
+
+
+def for_libraries(places: Mapping[str, bytes], needed: Iterable[bytes]) -> dict[bytes, bytes]:
+    """Return what lets the loader find libraries of the tool chain, if one of these is `needed`.
+
+    Cargo also names folders that build scripts fill.
+    """
+    if not any(name.startswith((b"libstd-", b"librustc_driver-")) for name in needed):
+        return {}
+    folders = (places["SYSROOT"] + folder for folder in (b"/lib", b"/lib64"))
+    return {b"LD_LIBRARY_PATH": b":".join(folders)}
 
 
 def for_rerun(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes]:

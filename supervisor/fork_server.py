@@ -32,6 +32,7 @@ import time
 from buildperm.supervisor.fork_request import ForkRefusedError, ForkRequest
 from buildperm.supervisor.launcher_connection import LauncherConnection
 from buildperm.supervisor.prewarm import prewarm
+from buildperm.supervisor.scratch_folders import ScratchFolders
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,11 +59,12 @@ _PATIENCE_S = 5.0  # From asking the workers to end to SIGKILL.
 class _Job:
     """A stub or a launcher that has asked, until it is gone."""
 
-    __slots__ = ("handles", "path", "reply", "worker")
+    __slots__ = ("handles", "path", "reply", "scratch", "worker")
 
     def __init__(self, reply: int, path: bytes) -> None:
         self.reply = reply  # What it reads; open until it is gone, or a stub's might come too late.
         self.path = path  # Of the fifo; empty for a connection.
+        self.scratch = b""  # The name of a launcher's scratch folder.
         self.worker = 0  # Its process; 0: there is none, or no more.
         # pidfd to whose: `worker`, `stub` or `parent`. A launcher's connection stands for a stub.
         self.handles: dict[int, str] = {}
@@ -71,18 +73,19 @@ class _Job:
 class Server:
     """The fork server of one run of Cargo."""
 
-    def __init__(self, folder: bytes, session: bytes) -> None:
+    def __init__(self, folder: bytes, path: bytes) -> None:
         """Make the fifos and the socket in the empty `folder`, which is nobody else's.
 
         Args:
             folder: Where they are.
-            session: The only one whose macros are run.
+            path: The session, and the only one whose macros are run.
 
         Raises:
             OSError: They cannot be made.
         """
         self._folder = folder
-        self._session = session
+        self._session = path
+        self._scratches = ScratchFolders(os.path.basename(folder), path)
         self._outside = dict(os.environb)  # Which Cargo was given, too.
         self._jobs: dict[int, _Job] = {}  # By handle.
         self._used: set[bytes] = set()  # Fifos for replies.
@@ -173,14 +176,17 @@ class Server:
         except (OSError, ValueError, LookupError, ForkRefusedError):
             return  # The connection is closed: it starts an interpreter of its own.
         server = os.getpid()
+        scratch = self._scratches.take()
         try:
             worker = os.fork()
         except OSError:
             os.close(connection.parent_handle)
+            self._scratches.give_back(scratch)
             return
         if worker == 0:
-            connection.become(server, self._session, self._outside)
+            connection.become(server, self._session, self._outside, scratch)
         job = _Job(os.dup(connected.fileno()), b"")
+        job.scratch = scratch
         job.worker = worker
         self._watch(job, os.pidfd_open(worker), "worker")
         self._watch(job, connected.detach(), "stub")
@@ -234,6 +240,7 @@ class Server:
             self._drop(job, handle)
         os.close(job.reply)
         if not job.path:
+            self._scratches.give_back(job.scratch)
             return
         self._used.discard(job.path)
         try:
@@ -256,6 +263,7 @@ class Server:
                 for handle, _ in self._poll.poll(max(0, left_ms) or None):
                     if handle in self._jobs:
                         self._happened(handle)
+        self._scratches.remove()
         for name in os.listdir(self._folder):
             os.unlink(self._folder + b"/" + name)
         os.rmdir(self._folder)
@@ -276,11 +284,11 @@ def main(arguments: list[str]) -> None:
 
     `arguments[1]` is the session of most requests.
     """
-    folder, session = map(os.fsencode, arguments)
+    folder, path = map(os.fsencode, arguments)
     try:
-        server = Server(folder, session)
+        server = Server(folder, path)
     except OSError:  # No space there. Stubs find no server, and do without.
         os.read(0, 1)
         return
-    prewarm(session, folder)
+    prewarm(path, folder)
     server.run(0)

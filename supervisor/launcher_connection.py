@@ -50,7 +50,7 @@ def main() -> NoReturn:
     except (OSError, BadRequestError) as error:
         os.write(2, f"buildperm: cannot run macros: {error}\n".encode())
         os._exit(1)
-    supervise(request, _outside_of(parent), parent, reply)
+    supervise(request, _outside_of(parent), parent, reply=reply)
 
 
 class LauncherConnection:
@@ -75,13 +75,16 @@ class LauncherConnection:
         self._group = os.getpgid(pid)
         self.parent_handle = os.pidfd_open(int(status[b"PPid"]))
 
-    def become(self, server: int, session: bytes, outside: Mapping[bytes, bytes]) -> NoReturn:
+    def become(
+        self, server: int, session: bytes, outside: Mapping[bytes, bytes], scratch: bytes
+    ) -> NoReturn:
         """Be the supervisor, in a child of the process `server`; never returns.
 
         Args:
             server: The fork server.
             session: Its session; a request that names another one is refused.
             outside: The environment that Cargo was given.
+            scratch: The name of a scratch folder that no other worker uses.
         """
         try:
             _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
@@ -95,7 +98,7 @@ class LauncherConnection:
             os.umask(self._umask)
             os.dup2(1, 0)  # Both the server's: nothing is read, and nothing printed.
             _take(handles)
-            supervise(request, outside, server)
+            supervise(request, outside, server, scratch=scratch)
         except (OSError, BadRequestError) as error:
             os.write(2, f"buildperm: cannot run macros: {error}\n".encode())
         finally:

@@ -9,6 +9,7 @@ import os
 
 from buildperm.rules import baseline
 from buildperm.rules.pattern import covers
+from buildperm.supervisor.macro_request import FOLDER
 from buildperm.supervisor.script import StoppedError
 from buildperm.supervisor.subject import Subject
 from buildperm.tracer.notation import encode
@@ -50,8 +51,11 @@ def find_macros(session: Session, request: MacroRequest) -> SessionPackage:
     return package
 
 
-def find_places(session: Session, request: MacroRequest) -> dict[str, bytes]:
+def find_places(session: Session, request: MacroRequest, scratch: bytes) -> dict[str, bytes]:
     """Return all places of this run, without links; those of a package are the consumer's.
+
+    `scratch` is the name of its scratch folder among those of a fork server; if it is empty, there
+    is none yet.
 
     Raises:
         StoppedError: What the request names is not where it should be.
@@ -61,6 +65,8 @@ def find_places(session: Session, request: MacroRequest) -> dict[str, bytes]:
         raise StoppedError(f"`{encode(request.folder)}` is no folder for a run of macros")
     places["MANIFEST_DIR"] = request.consumer
     places["TMP"] = own_folder(request) + b"/scratch"
+    if scratch:
+        places["TMP"] = scratch_folder(places["TARGET_DIR"], scratch)
     if request.out_dir:
         places["OUT_DIR"] = os.path.realpath(request.out_dir)
         if not baseline.output_of(places["OUT_DIR"], places):
@@ -88,6 +94,11 @@ def find_subject(session: Session, request: MacroRequest, places: Mapping[str, b
         listed=_listed(session, places),
         consumer=consumer,
     )
+
+
+def scratch_folder(target: bytes, name: bytes) -> bytes:
+    """Return the scratch folder of that name, which one run has after the other."""
+    return target + FOLDER + b"scratch/" + name
 
 
 def own_folder(request: MacroRequest) -> bytes:

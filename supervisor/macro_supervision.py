@@ -9,6 +9,7 @@ Part of the supervisor: standard library only.
 from __future__ import annotations
 
 import os
+import struct
 
 from buildperm.rules import limits
 from buildperm.supervisor import environment, idleness, macro_subject, private_folder, script
@@ -19,6 +20,7 @@ from buildperm.supervisor.network import Network
 from buildperm.supervisor.run import Run
 from buildperm.supervisor.tree_supervision import INTERRUPTED, TreeSupervisor, run_with
 from buildperm.supervisor.verdict import of_macros
+from buildperm.tracer.recorder import elf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ def supervise(
     request: MacroRequest,
     outside: Mapping[bytes, bytes] | None,
     parent: int,
+    *,
+    scratch: bytes = b"",
     reply: Callable[[int], None] | None = None,
 ) -> NoReturn:
     """Run macros, and exit with 0 unless the compilation has to fail.
@@ -41,19 +45,23 @@ def supervise(
         request: What to run.
         outside: The environment that Cargo was given; None where that is not known.
         parent: The process of which this one is a child, and with which it ends.
+        scratch: The name of a scratch folder that nobody else uses now; empty for a new one.
         reply: Called with what this process then exits with.
     """
-    run_with(MacroSupervisor(request, outside), parent, reply)
+    run_with(MacroSupervisor(request, outside, scratch), parent, reply)
 
 
 class MacroSupervisor(TreeSupervisor):
     """The run of one library of macros."""
 
-    def __init__(self, request: MacroRequest, outside: Mapping[bytes, bytes] | None) -> None:
-        """Take a request, and the environment that Cargo was given if that is known."""
+    def __init__(
+        self, request: MacroRequest, outside: Mapping[bytes, bytes] | None, scratch: bytes
+    ) -> None:
+        """Take a request, and what `supervise` takes."""
         super().__init__()
         self._request = request
         self._outside = outside
+        self._scratch = scratch
 
     def supervise(self) -> int:
         """Prepare, run and judge; return what the launcher is to be told."""
@@ -66,19 +74,22 @@ class MacroSupervisor(TreeSupervisor):
     def _prepared(self, session: Session) -> int:
         request = self._request
         package = macro_subject.find_macros(session, request)
-        places = macro_subject.find_places(session, request)
+        places = macro_subject.find_places(session, request, self._scratch)
         subject = macro_subject.find_subject(session, request, places)
         self.who = f"procedural macros of {package['name']} {package['version']}"
         if subject.consumer is not None:
             self.who += f", for {subject.consumer['name']} {subject.consumer['version']}"
         abi = checked_abi(session, package)
+        os.makedirs(macro_subject.own_folder(request), mode=0o700, exist_ok=True)
         script.make_private(places)
         try:
             os.chdir(request.cwd)
             run = Run(session, package, places, request.environ, abi, subject)
             return self._supervise(run)
         finally:
-            private_folder.remove(places["TMP"])
+            is_kept = self._scratch and private_folder.is_new(places["TMP"], script.PRIVATE)
+            if not is_kept:
+                private_folder.remove(places["TMP"])
 
     def _supervise(self, run: Run) -> int:
         network = Network(run.package, run.session["calls"], learning=run.learning)
@@ -92,6 +103,7 @@ class MacroSupervisor(TreeSupervisor):
             proxy_port=network.port,
         )
         host, library = run.subject.program, run.subject.handed_over[0]
+        variables |= environment.for_libraries(run.places, _needed(library))
         ended = self.record(
             run,
             Command([host, library], variables, [BRIDGE]),
@@ -110,3 +122,17 @@ class MacroSupervisor(TreeSupervisor):
         if verdict.failure:
             self.print_message(verdict.failure, verdict.hint)
         return verdict.exit_status
+
+
+def _needed(library: bytes) -> list[bytes]:
+    """Return the names of the libraries that `library` is linked with; none if it is no library."""
+    try:
+        image = elf.Image(library)
+    except (OSError, ValueError):
+        return []
+    try:
+        return image.needed()
+    except (ValueError, struct.error):
+        return []
+    finally:
+        image.close()

@@ -10,6 +10,10 @@ import stat
 
 from buildperm.supervisor.tree_walk import DEEPEST
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _moved: list[bytes] = []
 
@@ -22,6 +26,32 @@ def empty(path: bytes) -> None:
     """
     remove(path)
     os.mkdir(path, 0o700)
+
+
+def renew(path: bytes, names: Iterable[bytes]) -> None:
+    """Make `path` a folder in which nothing is but the empty folders `names`, all of them private.
+
+    Where it is that already, nothing is changed: to remove a folder takes long.
+
+    Raises:
+        OSError: It cannot be removed or made.
+    """
+    if not is_new(path, names):
+        empty(path)
+        for name in names:
+            os.mkdir(path + b"/" + name, 0o700)
+
+
+def is_new(path: bytes, names: Iterable[bytes]) -> bool:
+    """Tell whether `path` is as `renew` makes it."""
+    try:
+        if sorted(map(os.fsencode, os.listdir(path))) != sorted(names):
+            return False
+        inside = [path + b"/" + name for name in names]
+        modes = [os.lstat(each).st_mode for each in (path, *inside)]
+        return set(modes) == {stat.S_IFDIR | 0o700} and not any(map(os.listdir, inside))
+    except OSError:
+        return False
 
 
 def remove(path: bytes) -> None:

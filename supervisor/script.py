@@ -30,6 +30,9 @@ if TYPE_CHECKING:
         program: bytes  # The real program.
 
 
+PRIVATE = (b"home", b"tmp")
+"""The folders in the scratch folder of a run."""
+
 _MARK = b"# real: "
 _TAIL = 4096  # The mark is on the last line of the stub.
 _TURN_OFF = "build in another target directory or run `cargo clean` to build without buildperm"
@@ -153,7 +156,7 @@ def unit(out_dir: bytes) -> bytes:
 
 
 def make_private(places: Mapping[str, bytes]) -> None:
-    """Make the unit's folder, and its scratch folder new and empty.
+    """Make the folder of the scratch folder, and that new and empty.
 
     Raises:
         StoppedError: They cannot be made.
@@ -161,9 +164,7 @@ def make_private(places: Mapping[str, bytes]) -> None:
     scratch = places["TMP"]
     try:
         os.makedirs(os.path.dirname(scratch), mode=0o700, exist_ok=True)
-        private_folder.empty(scratch)
-        os.mkdir(scratch + b"/home", 0o700)
-        os.mkdir(scratch + b"/tmp", 0o700)
+        private_folder.renew(scratch, PRIVATE)
     except OSError as error:
         raise StoppedError(
             f"cannot make the private folder `{encode(scratch)}`: {error.strerror}"

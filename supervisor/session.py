@@ -3,12 +3,13 @@
 The file is written by `marshal`: a supervisor starts once per build script, and importing `json`
 alone would cost more than reading the file. Only the same Python reads it. No grant covers it.
 
-Part of the supervisor: imports nothing but built-in modules.
+Part of the supervisor: standard library only.
 """
 
 from __future__ import annotations
 
 import marshal
+import os
 import sys
 
 TYPE_CHECKING = False
@@ -109,13 +110,37 @@ def dump(session: Session) -> bytes:
     return marshal.dumps(session)  # type: ignore[arg-type]  # typeshed knows no TypedDict
 
 
+_kept: dict[tuple[object, ...], Session] = {}
+
+
 def load(path: bytes) -> Session:
-    """Read the session at `path`.
+    """Read the session at `path`, or return what `preload` has read if it still is that.
 
     Raises:
         OSError: It cannot be read.
         ValueError: It is not a session, or was written by another Python or buildperm.
     """
+    kept = _kept.get(_identity(os.stat(path))) if _kept else None
+    return kept or _read(path)
+
+
+def preload(path: bytes) -> Session:
+    """Read the session at `path`, for all forks of this process.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is not a session, or was written by another Python or buildperm.
+    """
+    found = _kept[_identity(os.stat(path))] = _read(path)
+    return found
+
+
+def _identity(about: os.stat_result) -> tuple[object, ...]:
+    """Tell a file from what it was before; a session is replaced, and never written over."""
+    return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns
+
+
+def _read(path: bytes) -> Session:
     with open(path, "rb") as file:
         raw = file.read()
     try:

@@ -113,6 +113,14 @@ class MacroBench:
         return self.bench.target / "buildperm-compile/debug%deps%app-1" / LIBRARY
 
     @property
+    def scratch(self) -> Path:
+        """The private folder of the first host that runs at a time."""
+        if not self.server:
+            return self.folder / "buildperm/scratch"
+        name = os.path.basename(self.server)
+        return self.bench.target / "buildperm-compile/scratch" / f"{name}-1"
+
+    @property
     def recording(self) -> Path:
         return self.folder / "buildperm/recording.jsonl"
 

@@ -157,7 +157,7 @@ class Surroundings:
             library=self.macros.library,
             macros=self.macros.macros,
             folder=self.macros.folder,
-            tmp=self.macros.folder / "buildperm/scratch/tmp",
+            tmp=self.macros.scratch / "tmp",
             port=self.listener.getsockname()[1],
             unix=bench.top / "socket",
             launcher=self.launcher.pid,
@@ -215,7 +215,8 @@ def test_what_a_host_may_do(surroundings: Surroundings, attempt: Attempt) -> Non
 def test_what_is_refused_would_work_without(
     surroundings: Surroundings, program: Path, attempt: Attempt
 ) -> None:
-    surroundings.macros.folder.joinpath("buildperm/scratch/tmp").mkdir(parents=True)
+    surroundings.macros.scratch.joinpath("tmp").mkdir(parents=True)
+    surroundings.macros.folder.joinpath("buildperm").mkdir()
     ours, theirs = socket.socketpair()
     ours.settimeout(30)
     with ours, theirs:
@@ -329,8 +330,8 @@ def test_the_session_of_an_earlier_command_is_enforced(surroundings: Surrounding
         ("OUT_DIR", "{out}"),
         ("CARGO_MANIFEST_DIR", "{package}"),
         ("CHOSEN_BY_SCRIPT", "chosen"),
-        ("LD_LIBRARY_PATH", "{sysroot}/lib:{sysroot}/lib64"),
-        ("TMPDIR", "{folder}/buildperm/scratch/tmp"),
+        ("LD_LIBRARY_PATH", None),
+        ("TMPDIR", "{tmp}"),
         ("USERS_OWN", None),
         ("CHOSEN_TOKEN", None),
         ("CARGO_MAKEFLAGS", None),
@@ -363,8 +364,7 @@ def test_which_variables_a_macro_sees(
     places = {
         "out": own_bench.out_dir,
         "package": own_bench.package,
-        "folder": made.folder,
-        "sysroot": own_bench.sysroot,
+        "tmp": made.scratch / "tmp",
     }
     assert answer.code == (errno.ENOENT if value is None else 0)
     assert answer.text == (value or "").format(**places)
@@ -522,7 +522,7 @@ def test_the_end_of_the_launcher_is_the_end_of_the_host(macros: MacroBench) -> N
 
     assert host.bridge.recv(1) == b""
     assert wait_until(lambda: not processes_with(os.fsencode(macros.library)))
-    assert wait_until(lambda: not (macros.folder / "buildperm/scratch").exists())
+    assert wait_until(lambda: not any((macros.scratch / "tmp").iterdir()))
 
 
 def test_the_end_of_the_server_is_the_end_of_all_hosts(own_bench: Bench, program: Path) -> None:
