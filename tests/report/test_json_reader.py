@@ -16,6 +16,7 @@ from buildperm.policy import proposals
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.review_state import Review
+from buildperm.policy.role import Role, SubjectKind
 from buildperm.policy.sensitivity import STEERS
 from buildperm.report import counterpart, json_reader
 from buildperm.report import json as report
@@ -388,3 +389,46 @@ def test_what_is_kept_of_a_run_leaves_out_the_baseline_and_keeps_what_makes_the_
     kept = evidence(script(ordinary, free, granted, looked_for, written, run))
 
     assert kept == (granted, looked_for, written, run)
+
+
+def test_what_a_macro_did_for_others_than_the_workspace_is_told_apart(read: Read) -> None:
+    roles = (
+        Role(SubjectKind.MACRO, "app"),
+        Role(SubjectKind.MACRO, "elsewhere"),
+        Role(SubjectKind.COMPILE),
+    )
+    told = script(access(Kind.READ, "$WORKSPACE/a", roles=roles))
+
+    (found,), _ = find(read(document(told)), [package()], "app")
+
+    inside, outside = found[1].accesses
+    assert (inside.outside, inside.roles) == ("", (roles[2], roles[0]))
+    assert (outside.outside, outside.roles) == ("elsewhere", (roles[1],))
+
+
+@pytest.mark.parametrize(
+    ("by", "problem"),
+    [
+        ([], "names nobody"),
+        ([{"subject": "macro", "consumer": ""}], "does not say for whom"),
+        ([{"subject": "script", "consumer": "app"}], "does not say for whom"),
+        ([{"subject": "macro", "consumer": "a b"}], "does not say for whom"),
+        ([{"subject": "linker", "consumer": ""}], "`linker` is unknown"),
+        ([{"subject": "macro"}], "must be a string"),
+        ("macro", "must be a list"),
+        (["macro"], "must be an object"),
+    ],
+)
+def test_who_did_something_is_checked(read: Read, by: object, problem: str) -> None:
+    with pytest.raises(BuildpermError, match=problem):
+        read(changed("by", by))
+
+
+def test_a_report_that_does_not_say_who_did_something_is_about_build_scripts(read: Read) -> None:
+    def forget(told: dict[str, Any]) -> None:
+        told["scripts"][0].pop("by")
+        told["scripts"][0]["evidence"][0].pop("by", None)
+
+    (found,) = read(forged(forget)).scripts
+
+    assert found.accesses[0].roles == (Role(),)

@@ -5,8 +5,11 @@ from dataclasses import replace
 
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
+from buildperm.policy.role import Role, SubjectKind
 from buildperm.report import text
 from buildperm.report.build_run import BuildRun
+from buildperm.report.finding import Finding, Level
+from buildperm.report.rule_catalogue import NOT_REVIEWED
 
 
 def test_a_finding_names_crate_version_way_access_chain_and_the_rule_that_allows_it(
@@ -79,3 +82,54 @@ def test_programs_left_behind_and_foreign_paths_for_dependents_are_noted(held: B
     assert dependents.endswith("what is not its own: root=/opt/%1Bx")
     assert single == "note: anyhow 1.0.0 leaves 1 program: $OUT_DIR/a%1B[2J"
     assert list(text.notes(held.scripts)) == []
+
+
+def unreviewed(name: str, *causes: str) -> Finding:
+    return Finding(
+        NOT_REVIEWED,
+        Level.ERROR,
+        name,
+        "1.0.0",
+        "title",
+        causes,
+        (),
+        (),
+        "buildperm review",
+        1,
+        name,
+        is_new=not causes,
+        roles=(Role(SubjectKind.MACRO),),
+    )
+
+
+def test_many_macros_that_nobody_has_reviewed_share_a_few_lines() -> None:
+    new = [unreviewed(f"new-{number:02}") for number in range(20)]
+    updated = [unreviewed(f"updated-{number}", "syn 2.0.1 -> 2.0.2") for number in range(4)]
+
+    told = list(text.finding_lines([*new, *updated, unreviewed("alone", "quote 1.0.0 -> 1.0.1")]))
+
+    assert told[0] == "alone 1.0.0"
+    assert "20 crates with procedural macros" in told
+    assert any(line.endswith("new-11 1.0.0 and 8 more") for line in told)
+    at = told.index("4 crates with procedural macros")
+    assert told[at + 1].startswith("  ERROR: not reviewed as they are now: updated-0 1.0.0, ")
+    assert told[at + 2] == "      syn 2.0.1 -> 2.0.2"
+    assert len(told) < 20
+
+
+def test_what_is_not_held_of_compiling_is_a_sentence() -> None:
+    assert text.compiling_text("hold", "outside") == text.compiling_text("", "") == ""
+    assert text.compiling_text("watch", "").startswith(
+        'compiling is not held (`compile = "watch"`)'
+    )
+    assert text.compiling_text("off", "").startswith('compiling is not held (`compile = "off"`)')
+    assert text.compiling_text("hold", "inside").startswith("macros run inside the compiler")
+
+
+def test_what_ran_is_counted_in_words() -> None:
+    script, macro, compiled = SubjectKind
+    assert text.subject_tally([]) == "0 build scripts"
+    assert text.subject_tally([(script,)]) == "1 build script"
+    assert text.subject_tally([(macro,), (macro,)]) == "2 procedural macros"
+    both = "2 build scripts, 1 procedural macro and 1 compilation"
+    assert text.subject_tally([(script, macro), (script, compiled), (compiled,)]) == both
