@@ -101,9 +101,10 @@ static int receive_handle(int socket) {
     return handle;
 }
 
-enum { FOR_CHILDREN = 1, IS_SERVER = 2 }; /* Flags for the shim. */
+enum { FOR_CHILDREN = 1, IS_SERVER = 2, IS_INSIDE = 4 }; /* Flags for the shim. */
 
 static void set_environment(const struct session *session, const struct unit *unit, const struct list *withheld, int control, int flags) {
+    if (strcmp(session->macros, "outside")) flags |= IS_INSIDE; /* Macros stay in the compiler, which is held. */
     char *words = formatted("%d %d %d", control, session->layout, flags);
     for (size_t i = 0; i < withheld->count; i++) {
         if (strpbrk(withheld->items[i], " \t\n")) continue;
@@ -111,7 +112,7 @@ static void set_environment(const struct session *session, const struct unit *un
         free(words), words = more;
     }
     if (unit->temporary && setenv("TMPDIR", unit->temporary, 1)) fail("the environment");
-    if (session->shim && !strcmp(session->macros, "outside")) {
+    if (session->shim) {
         if (setenv("BUILDPERM_SHIM", words, 1) || setenv("LD_PRELOAD", session->shim, 1)) fail("the environment");
     }
     free(words);

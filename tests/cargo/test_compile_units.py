@@ -397,7 +397,11 @@ def test_macros_in_the_compiler_have_their_grants_together(
 
     refused = held.build()
     assert refused.finished.exit_code == 101
-    assert refused.units == ()
+    assert units_of(refused, "macro") == []
+    [unit] = units_of(refused, "compile")
+    assert accesses(unit) == [("read", str(note), "refused")]
+    header = reader.read(unit.recording).header
+    assert "Macros run within the compiler: it is a test." in header.left_open
 
     held.grant("library", Rule(Kind.READ, str(note)))
     assert held.build().finished.exit_code == 0, held.text
