@@ -124,9 +124,10 @@ class _Answers:
                     stdout=subprocess.DEVNULL,
                 )
             )
-        elif subject == b"table?":
+        elif subject == b"table?" and descriptors:
             kept = self.kept_table
-            self.control.send(b"table\0" + kept if kept else b"none\0")
+            with socket.socket(fileno=os.dup(descriptors[0])) as asking:
+                asking.send(b"table\0" + kept if kept else b"none\0")
 
     def end(self) -> None:
         """End the hosts, which read the end of their stream at this time."""

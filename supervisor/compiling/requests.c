@@ -84,7 +84,8 @@ static char *table_path(const struct requests *requests, const struct library *l
     return formatted("%s/tables/%s", requests->session->state, library->key);
 }
 
-static void send_table(struct requests *requests, const char *path) {
+/* To where whoever asks wants it: many may share the socket of requests, as rustdoc and the compilers of its tests. */
+static void send_table(struct requests *requests, const char *path, int handle) {
     struct library library = {0};
     char identity[64], *table = NULL;
     size_t size = 0;
@@ -103,7 +104,7 @@ static void send_table(struct requests *requests, const char *path) {
         memcpy(answer, "none", size = 4);
     }
     free(table), forget_library(&library);
-    if (send(requests->control, answer, size, MSG_NOSIGNAL) < 0) { /* Whoever asked is gone. */ }
+    if (send(handle < 0 ? requests->control : handle, answer, size, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) { /* Whoever asked is gone. */ }
 }
 
 /* The first one counts: whoever asks later cannot change what others are told. */
@@ -277,7 +278,7 @@ static void answer(struct requests *requests, char **words, size_t count, const 
     if (!strcmp(what, "ready")) requests->is_ready = true;
     else if (!strcmp(what, "refused") && count == 3) refused(requests, words[1], words[2]);
     else if (!strcmp(what, "asked") && count == 3 && !strcmp(words[1], "env")) unit_note(&requests->unit->asked, formatted("env %s", words[2]));
-    else if (!strcmp(what, "table?") && count == 2) send_table(requests, words[1]);
+    else if (!strcmp(what, "table?") && count == 2) send_table(requests, words[1], handle);
     else if (!strcmp(what, "table") && rest) keep_table(requests, words[1], rest, size);
     else if (!strcmp(what, "host") && count >= 2 && handle >= 0) start_host(requests, words + 1, count - 1, handle);
 }

@@ -12,7 +12,7 @@
      refused read|write PATH                the path is absolute
      asked env NAME
      host LIBRARY CONSUMER OUT_DIR CWD [NAME=VALUE …]   with the host's end of a bridge
-     table? LIBRARY                         answered by `table BYTES`, or `none`
+     table? LIBRARY                         with a socket for the answer: `table BYTES`, or `none`
      table LIBRARY BYTES
 
    No part of buildperm trusts it: it only sees to it that rustc works, and is told what happens. */

@@ -3,7 +3,6 @@
 #include "shim_requests.h"
 #include "shim.h"
 #include <poll.h>
-#include <pthread.h>
 #include <unistd.h>
 
 enum { CACHED_MOST = 64 << 10, CACHE_PATIENCE_MS = 10000 };
@@ -39,39 +38,37 @@ uint64_t requests_place(void)
     return digest;
 }
 
-/* Children of rustdoc share its socket, and would take each other's answers. */
+/* The answer comes on a socket of its own: rustdoc and the compilers of its tests share the launcher's, and a late answer would be
+   taken for that to the next question. */
 int requests_table(const char *library, struct buffer *b)
 {
-    static pthread_mutex_t asking = PTHREAD_MUTEX_INITIALIZER;
-    static int is_over;
-    int found = 0;
+    int pair[2], found = 0;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+        return 0;
     b->length = 0;
     put_word(b, "table?");
     put_word(b, library);
-    pthread_mutex_lock(&asking);
-    struct pollfd answer = {shim.control, POLLIN, 0};
-    if (!is_over && !(shim.flags & SHIM_FOR_CHILDREN) && !shim_say(b->data, b->length, -1)) {
-        b->length = 0;
-        buffer_need(b, CACHED_MOST + sizeof "table");
-        if (poll(&answer, 1, CACHE_PATIENCE_MS) == 1) {
-            ssize_t got = recv(shim.control, b->data, b->capacity, MSG_DONTWAIT);
-            is_over = got <= 0;
-            if (got > (ssize_t)sizeof "table" && !memcmp(b->data, "table", sizeof "table")) {
-                found = 1;
-                b->length = (size_t)got - sizeof "table";
-                memmove(b->data, b->data + sizeof "table", b->length);
-            }
-        } else
-            is_over = 1; /* A late answer would be taken for another library's. */
+    int failed = shim_say(b->data, b->length, pair[1]);
+    close(pair[1]);
+    struct pollfd answer = {pair[0], POLLIN, 0};
+    b->length = 0;
+    buffer_need(b, CACHED_MOST + sizeof "table");
+    if (!failed && poll(&answer, 1, CACHE_PATIENCE_MS) == 1) {
+        ssize_t got = recv(pair[0], b->data, b->capacity, MSG_DONTWAIT);
+        if (got > (ssize_t)sizeof "table" && !memcmp(b->data, "table", sizeof "table")) {
+            found = 1;
+            b->length = (size_t)got - sizeof "table";
+            memmove(b->data, b->data + sizeof "table", b->length);
+        }
     }
-    pthread_mutex_unlock(&asking);
+    close(pair[0]);
     return found;
 }
 
 void requests_keep(const char *library, const struct buffer *table)
 {
     struct buffer b = buffer_empty();
-    if (table->length <= CACHED_MOST && !(shim.flags & SHIM_FOR_CHILDREN)) {
+    if (table->length <= CACHED_MOST) {
         put_word(&b, "table");
         put_word(&b, library);
         buffer_put(&b, table->data, table->length);
