@@ -213,6 +213,7 @@ static _Noreturn void compile(struct call *call, const struct session *session, 
     bool has_shim = strcmp(section->compile, "watch");
     char **environment = snapshot();
     if (!is_server) unit_find(&unit, call, session, section);
+    else unit.temporary = formatted("%s/server-%d", session->state, getpid()), make_folder(session->state), make_folder(unit.temporary);
     /* `rustdoc --test` runs what it compiles. Neither is held but for its macros. */
     if (has_shim) variables_withhold(session, section, &withheld);
     if (is_held) {
@@ -242,7 +243,8 @@ static _Noreturn void compile(struct call *call, const struct session *session, 
     int status = supervise(compiler, notifications, pair[0], requests);
     if (is_held) close(notifications), end_others(requests);
     bool is_well = requests_end(requests);
-    if (is_server) end_like(status);
+    if (is_server) remove_tree(unit.temporary);
+    if (is_server && (WIFSIGNALED(status) || requests_ready(requests))) end_like(status);
     if (!status && is_held && session->shim && !strcmp(session->macros, "outside") && !requests_ready(requests)) {
         say("`%s` did not load the library that keeps macros out of compilers", escaped(call->compiler));
         is_well = false;
@@ -264,7 +266,10 @@ int main(int count, char **words) {
     session_read(&session, words[0]);
     read_filter(&session);
     call_read(&call, words + 1, count - 1);
-    if (is_server) compile(&call, &session, &session.globals, true);
+    if (is_server) {
+        session.globals.compile = "hold"; /* It serves all packages, and none of them decides for it. */
+        compile(&call, &session, &session.globals, true);
+    }
     const char *folder = getenv("CARGO_MANIFEST_DIR");
     if (!folder || (!call.out_dir && !call.output && !call.runs_tests)) answer_question(&call, &session);
     char *manifest_dir = real_path(folder);

@@ -227,7 +227,9 @@ static void start_host(struct requests *requests, char **words, size_t count, in
         goto out;
     }
     if (is_server) {
-        if (count < 4 || !(manifest_dir = real_path(words[1])) || !session_find(requests->session, manifest_dir, &consumer)) goto out;
+        /* While it lists macros it works for nobody yet. */
+        const char *given = count < 4 || *words[1] ? words[1] : library.manifest_dir;
+        if (count < 4 || !(manifest_dir = real_path(given)) || !session_find(requests->session, manifest_dir, &consumer)) goto out;
         out_dir = words[2], cwd = words[3], changed = words + 4;
         folder = formatted("%s/server%%%s", requests->session->state, consumer.crate);
         make_folder(requests->session->state), make_folder(folder);
