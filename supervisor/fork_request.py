@@ -62,8 +62,7 @@ class ForkRequest:
 
     def _look(self, pid: int, arguments: int, folder: bytes) -> None:
         status = process_status(b"%d" % pid)
-        if own_kind(status) != own_kind(process_status(b"self")):
-            raise ForkRefusedError("it is held itself, or somebody else's")
+        refuse_held(status)
         self._umask = int(status[b"Umask"], 8)
         self._group = os.getpgid(pid)
         words = _read(b"/proc/%d/cmdline" % pid).split(b"\0")[:-1]
@@ -139,14 +138,21 @@ class ForkRequest:
             os.set_blocking(self._opened[number], not flags & os.O_NONBLOCK)
 
 
-def own_kind(status: dict[bytes, bytes]) -> list[bytes | None]:
-    """Return what is the same for the server and whoever it may serve, of `process_status`.
+def refuse_held(status: dict[bytes, bytes]) -> None:
+    """Look at what `process_status` says of a process that asks.
 
-    A process that is held, a build script, a compiler or one of their children, is traced or has
-    one more filter.
+    A build script, a compiler, and a child of one is traced or has one filter more than the server.
+
+    Raises:
+        ForkRefusedError: It must not be served.
     """
-    users = status.get(b"Uid")
-    return [users, status.get(b"TracerPid"), *map(status.get, (b"Seccomp", b"Seccomp_filters"))]
+    own = process_status(b"self")
+    if status[b"TracerPid"] != b"0" or any(
+        status.get(field) != own.get(field) for field in (b"Seccomp", b"Seccomp_filters")
+    ):
+        raise ForkRefusedError("it is held itself")
+    if status[b"Uid"] != own[b"Uid"]:
+        raise ForkRefusedError("it is somebody else's")
 
 
 def process_status(process: bytes) -> dict[bytes, bytes]:

@@ -21,7 +21,7 @@ import os
 import struct
 
 from buildperm.supervisor import hardening
-from buildperm.supervisor.fork_request import ForkRefusedError, own_kind, process_status
+from buildperm.supervisor.fork_request import ForkRefusedError, process_status, refuse_held
 from buildperm.supervisor.macro_request import BRIDGE, BadRequestError, MacroRequest, receive
 from buildperm.supervisor.macro_supervision import supervise
 
@@ -69,8 +69,7 @@ class LauncherConnection:
         if pid <= 0 or user != os.getuid():
             raise ForkRefusedError("it is somebody else's")
         status = process_status(b"%d" % pid)
-        if own_kind(status) != own_kind(process_status(b"self")):
-            raise ForkRefusedError("it is held itself, or somebody else's")
+        refuse_held(status)
         self._umask = int(status[b"Umask"], 8)
         self._group = os.getpgid(pid)
         self.parent_handle = os.pidfd_open(int(status[b"PPid"]))
