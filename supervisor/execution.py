@@ -79,7 +79,7 @@ def checked_abi(session: Session, package: SessionPackage) -> int:
     return abi
 
 
-class Command:
+class ProgramInputs:
     """What is executed, and with what."""
 
     __slots__ = ("arguments", "given", "variables")
@@ -104,7 +104,7 @@ class Command:
 
 def execute(
     run: Run,
-    command: Command,
+    inputs: ProgramInputs,
     recorder: Recorder,
     watch: ResourceWatch,
     output: Output,
@@ -114,7 +114,7 @@ def execute(
 
     Args:
         run: What it may do.
-        command: What it is started with.
+        inputs: What it is started with.
         recorder: Records it.
         watch: Holds it to its limits.
         output: Takes what it prints.
@@ -124,9 +124,9 @@ def execute(
         StoppedError: It cannot be started or recorded.
     """
     server = Jobserver(run.environ)
-    launch = _prepared(run, command, recorder, server)
+    launch = _prepared(run, inputs, recorder, server)
     _attach(recorder, launch.fork(output.stdout, output.stderr), run.subject.program)
-    for descriptor in command.given:
+    for descriptor in inputs.given:
         os.close(descriptor)
     output.start()
     launch.release()
@@ -152,12 +152,12 @@ def execute(
     return wait_status
 
 
-def _prepared(run: Run, command: Command, recorder: Recorder, server: Jobserver) -> Launch:
+def _prepared(run: Run, inputs: ProgramInputs, recorder: Recorder, server: Jobserver) -> Launch:
     """Make the rules, and tell the recorder what it needs to know of them."""
     if server.pipe is not None:
         recorder.count_tokens(server.pipe)
     rights = run.rights(server.fifo)
-    wrapper, mounts = run.wrapper(rights, command.variables)
+    wrapper, mounts = run.wrapper(rights, inputs.variables)
     if mounts is not None:
         recorder.expect_wrapper(mounts.hides, mounts.is_written)
     elif wrapper is not None:
@@ -165,13 +165,13 @@ def _prepared(run: Run, command: Command, recorder: Recorder, server: Jobserver)
     recorder.brokers |= MetadataGuard(rights).brokers(run.session["calls"])
     return Launch(
         run.subject.program,
-        command.arguments,
-        command.variables,
+        inputs.arguments,
+        inputs.variables,
         rights,
         run.session["filter"],
         run.abi,
         run.limits,
-        [*server.kept, *command.given],
+        [*server.kept, *inputs.given],
         wrapper,
     )
 

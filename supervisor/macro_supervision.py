@@ -13,7 +13,7 @@ import struct
 
 from buildperm.rules import limits
 from buildperm.supervisor import environment, idleness, macro_subject, private_folder, script
-from buildperm.supervisor.execution import Command, checked_abi
+from buildperm.supervisor.execution import ProgramInputs, checked_abi
 from buildperm.supervisor.macro_request import BRIDGE
 from buildperm.supervisor.macro_streams import MacroStreams
 from buildperm.supervisor.network import Network
@@ -106,7 +106,7 @@ class MacroSupervisor(TreeSupervisor):
         variables |= environment.for_libraries(run.places, _needed(library))
         ended = self.record(
             run,
-            Command([host, library], variables, [BRIDGE]),
+            ProgramInputs([host, library], variables, [BRIDGE]),
             kept,
             network,
             MacroStreams(limits.value(run.limits, "stderr_bytes")),

@@ -11,7 +11,7 @@ from buildperm.printable import disarmed
 from buildperm.rules import baseline, limits
 from buildperm.supervisor import environment, private_folder, script
 from buildperm.supervisor.directive_gate import DirectiveGate
-from buildperm.supervisor.execution import Command, checked_abi
+from buildperm.supervisor.execution import ProgramInputs, checked_abi
 from buildperm.supervisor.network import Network
 from buildperm.supervisor.run import Run
 from buildperm.supervisor.run_notices import RunNotices
@@ -128,7 +128,7 @@ class ScriptSupervisor(TreeSupervisor):
         )
         ended = self.record(
             run,
-            Command(self._arguments, variables),
+            ProgramInputs(self._arguments, variables),
             kept,
             network,
             streams,

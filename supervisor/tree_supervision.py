@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from buildperm.supervisor.environment import WithheldVariables
-    from buildperm.supervisor.execution import Command, Output
+    from buildperm.supervisor.execution import Output, ProgramInputs
     from buildperm.supervisor.network import Network
     from buildperm.supervisor.run import Run
 else:
@@ -95,18 +95,18 @@ class TreeSupervisor:
     def record(
         self,
         run: Run,
-        command: Command,
+        inputs: ProgramInputs,
         kept: WithheldVariables,
         network: Network,
         output: Output,
         folders: Sequence[bytes],
         is_idle: Callable[[Recorder], bool] = lambda _: False,
     ) -> EndedRun:
-        """Execute `command` and record it to its end.
+        """Execute the program of `run` and record it to its end.
 
         Args:
             run: What it may do.
-            command: What is executed.
+            inputs: What it is started with.
             kept: What was kept from its environment.
             network: Where it may connect to; it ends with the run.
             output: Takes what it prints.
@@ -138,9 +138,7 @@ class TreeSupervisor:
         ended = EndedRun(run, recorder, writer, watch, output)
         made = write_targets.make_missing(run.package["write"], run.places, run.filled)
         try:
-            ended.wait_status = execute(
-                run, command, recorder, watch, ended.output, self.has_to_end
-            )
+            ended.wait_status = execute(run, inputs, recorder, watch, ended.output, self.has_to_end)
         finally:
             network.end(writer)
             write_targets.remove_unused(made)

@@ -49,6 +49,7 @@ SUBJECTS = {
     "rules/rules_imports": "A property of all modules of the room.",
     "supervisor/egress_proxy_tools": "Real tools, which speak to the proxy as they like.",
     "supervisor/limits": "Limits are kept by several modules.",
+    "supervisor/macro_attacks": "Real macros, in a real compiler.",
     "supervisor/recorded_refusals": "Refusals are told by several modules.",
     "supervisor/trusted_base": "What a supervisor may load, and what it loads.",
     "tracer/recorder/differential": "The whole recorder, beside strace.",
