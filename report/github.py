@@ -7,8 +7,9 @@ from itertools import islice
 from buildperm.printable import printable, shortened
 from buildperm.report import markdown
 from buildperm.report.build_run import BuildRun
+from buildperm.report.compiling import compiling_text
 from buildperm.report.finding import Finding, Level, Report, worst_first
-from buildperm.report.text import compiling_text, count, tally
+from buildperm.report.text import count, tally
 
 ANNOTATIONS_MOST = 10
 """Annotations of one level that GitHub shows for one step; it drops the others without a word."""

@@ -12,10 +12,11 @@ from buildperm.policy.role import SubjectKind
 from buildperm.printable import printable, shortened
 from buildperm.report import markdown
 from buildperm.report.build_run import BuildRun
+from buildperm.report.compiling import compiling_text
 from buildperm.report.finding import Finding, Level, Report, worst_first
 from buildperm.report.manifest_place import uri
 from buildperm.report.rule_catalogue import CATALOGUE, RuleText
-from buildperm.report.text import compiling_text, count
+from buildperm.report.text import count
 
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

@@ -14,12 +14,12 @@ from buildperm.policy.proposal import Choice, Proposal, Risk
 from buildperm.policy.role import SCRIPT_ALONE, SubjectKind
 from buildperm.policy.undecided_accesses import is_settled
 from buildperm.printable import log_line, printable
+from buildperm.report import unreviewed_macros
 from buildperm.report.build_run import BuildRun, ScriptRun
+from buildperm.report.compiling import compiling_text
 from buildperm.report.finding import Finding, Level, Report, worst_first
-from buildperm.report.rule_catalogue import NOT_REVIEWED, WIDER_GRANT
+from buildperm.report.rule_catalogue import WIDER_GRANT
 
-_TOGETHER = 4  # As many macros that were not reviewed for the same reason share a block.
-_NAMED_MOST = 12  # Of them.
 _SHOWN = 5  # Accesses listed per finding; the rest is counted.
 
 WORD = {Risk.LOW: "low", Risk.MEDIUM: "medium", Risk.HIGH: "HIGH", Risk.CRITICAL: "CRITICAL"}
@@ -116,7 +116,7 @@ def findings(run: BuildRun) -> Iterator[str]:
 def finding_lines(findings: Iterable[Finding]) -> Iterator[str]:
     """Yield the findings line by line, crate by crate, the worst crate first."""
     ranks: dict[tuple[str, str], int] = {}
-    ordered, alike = _unreviewed_macros(worst_first(findings))
+    ordered, alike = unreviewed_macros.taken_out(worst_first(findings))
     for finding in ordered:
         ranks.setdefault((finding.crate, finding.version), len(ranks))
     ordered.sort(key=lambda finding: ranks[finding.crate, finding.version])
@@ -140,34 +140,7 @@ def finding_lines(findings: Iterable[Finding]) -> Iterator[str]:
             yield printable(f"  to go on: {command}")
         yield ""
     for group in alike:
-        yield from _together(group)
-
-
-def _unreviewed_macros(findings: list[Finding]) -> tuple[list[Finding], list[list[Finding]]]:
-    """Take out macros that were not reviewed, many of them for the same reason."""
-    groups: dict[tuple[object, ...], list[Finding]] = {}
-    for finding in findings:
-        subjects = {role.subject for role in finding.roles}
-        if finding.rule == NOT_REVIEWED and subjects == {SubjectKind.MACRO}:
-            reason = finding.level, finding.is_new, finding.details
-            groups.setdefault(reason, []).append(finding)
-    together = [group for group in groups.values() if len(group) >= _TOGETHER]
-    taken = {id(finding) for group in together for finding in group}
-    return [each for each in findings if id(each) not in taken], together
-
-
-def _together(group: list[Finding]) -> Iterator[str]:
-    """Tell of macros that were not reviewed for the same reason."""
-    first = group[0]
-    names = [f"{each.crate} {each.version}" for each in group]
-    more = f" and {len(names) - _NAMED_MOST} more" if len(names) > _NAMED_MOST else ""
-    told = "that nobody has reviewed" if first.is_new else "not reviewed as they are now"
-    yield printable(f"{count(len(group), 'crate')} with procedural macros")
-    yield printable(f"  {_LEVEL[first.level]}: {told}: {', '.join(names[:_NAMED_MOST])}{more}")
-    for detail in first.details:
-        yield printable(f"      {detail}")
-    yield printable(f"  to go on: {first.command}")
-    yield ""
+        yield from unreviewed_macros.lines(group, _LEVEL[group[0].level])
 
 
 def document(report: Report) -> str:
@@ -199,33 +172,6 @@ def _closing(report: Report) -> Iterator[str]:
         yield f"buildperm: the grants are wider in {count(wider, 'place')}; {_CONSENT}"
     if any(finding.command for finding in report.findings):
         yield "To decide, run `buildperm review`; then commit Cargo.toml and buildperm.lock."
-
-
-def compiling_text(compiling: str, macros: str) -> str:
-    """Say in a sentence how compilers and macros are held less than they can be; empty if not.
-
-    Args:
-        compiling: As in `BuildRun.compiling`.
-        macros: As in `BuildRun.macros`.
-    """
-    match compiling, macros:
-        case "watch", _:
-            return (
-                'compiling is not held (`compile = "watch"`): macros and compilers may do what '
-                "you may; what they read is only told."
-            )
-        case "off", _:
-            return (
-                'compiling is not held (`compile = "off"`): macros and compilers may do what you '
-                "may."
-            )
-        case _, "inside":
-            return (
-                "macros run inside the compiler, with the grants of all of them together: this "
-                "version does not know how this tool chain speaks with them."
-            )
-        case _:
-            return ""
 
 
 def _finding(proposal: Proposal) -> Iterator[str]:

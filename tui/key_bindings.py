@@ -20,7 +20,7 @@ INBOX: Final[list[BindingType]] = [
     Binding("e", "everywhere", "Everywhere", id="review.everywhere", show=False,
             tooltip="The same answer in all crates that ask for the same; lists them first"),
     Binding("o", "changes", "What changed", id="review.changes", show=False,
-            tooltip="Show what the build script does now and did before, and its sources' diff"),
+            tooltip="Show what the crate does now and did before, and the diff of its sources"),
     Binding("delete", "answer('undecided')", "Clear", id="review.clear", show=False,
             tooltip="Clear the answer"),
     Binding("left_square_bracket", "step(-1)", "Narrower", id="review.narrow", show=False,

@@ -9,6 +9,7 @@ from buildperm.policy.proposal import Proposal, Reason
 from buildperm.policy.review_state import Review
 from buildperm.presentation import comparison_facts
 from buildperm.report import text
+from buildperm.report.compiling import compiling_text
 from buildperm.workflow.build_outcome import how_compiling_is_held
 from buildperm.workflow.recording_round import CrateVersion, RecordedScript
 from buildperm.workflow.review_changes import ReviewChanges
@@ -32,7 +33,7 @@ def summary(
     noted = scripts if changes.is_first else [each for each in scripts if each.crate in comparisons]
     yield from text.notes(script.run for script in noted)
     held = (how_compiling_is_held(each.build.session) for each in changes.recorded.outcomes)
-    yield from dict.fromkeys(filter(None, (text.compiling_text(*each) for each in held)))
+    yield from dict.fromkeys(filter(None, (compiling_text(*each) for each in held)))
     yield ""
     yield needs(changes, review)
 

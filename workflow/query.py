@@ -242,5 +242,5 @@ def _is_called(access: Access, name: str) -> bool:
 def _refuse_wildcards(text: str, word: str) -> None:
     if "*" in text or "?" in text:
         raise BuildpermError(
-            f"`{word}` is a pattern", hint="Ask about one thing that a build script may touch."
+            f"`{word}` is a pattern", hint="Ask about one thing that a crate may touch."
         )

@@ -241,7 +241,7 @@ class QueryResult:
             case AllowedByBaseline(_, explainer.TOOL | explainer.HANDED_OVER):
                 yield "Nothing in Cargo.toml can change that: the build cannot do without it."
             case found if explanation.is_allowed(found):
-                yield "To keep it from this build script all the same, write a denial:"
+                yield "To keep it from this crate all the same, write a denial:"
                 yield f"    {table}"
                 yield f"    deny = {{ {self.query.kind} = [{_quoted(self.query.target)}] }}"
             case _:

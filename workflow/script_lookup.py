@@ -140,7 +140,7 @@ def find_script(view: WorkspaceView, word: str, *, compiling: bool = False) -> F
     if len(found) > 1:
         specs = [f"`{spec}`" for spec in _unambiguous(found)[:_MOST_NAMED]]
         raise BuildpermError(
-            f"`{word}` means {count(len(found), 'build script')} here",
+            f"`{word}` means {count(len(found), 'package')} here",
             hint=f"Say which: {', '.join(specs)}.",
         )
     return found[0]

@@ -8,6 +8,7 @@ from buildperm.policy.kinds import Kind
 from buildperm.policy.role import Role, SubjectKind
 from buildperm.report import text
 from buildperm.report.build_run import BuildRun
+from buildperm.report.compiling import compiling_text
 from buildperm.report.finding import Finding, Level
 from buildperm.report.rule_catalogue import NOT_REVIEWED
 
@@ -118,12 +119,10 @@ def test_many_macros_that_nobody_has_reviewed_share_a_few_lines() -> None:
 
 
 def test_what_is_not_held_of_compiling_is_a_sentence() -> None:
-    assert text.compiling_text("hold", "outside") == text.compiling_text("", "") == ""
-    assert text.compiling_text("watch", "").startswith(
-        'compiling is not held (`compile = "watch"`)'
-    )
-    assert text.compiling_text("off", "").startswith('compiling is not held (`compile = "off"`)')
-    assert text.compiling_text("hold", "inside").startswith("macros run inside the compiler")
+    assert compiling_text("hold", "outside") == compiling_text("", "") == ""
+    assert compiling_text("watch", "").startswith('compiling is not held (`compile = "watch"`)')
+    assert compiling_text("off", "").startswith('compiling is not held (`compile = "off"`)')
+    assert compiling_text("hold", "inside").startswith("macros run inside the compiler")
 
 
 def test_what_ran_is_counted_in_words() -> None:

@@ -53,9 +53,9 @@ class DiffScreen(Screen[DiffResult]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("w", "write", "Verify & write", id="diff.write",
-                tooltip="Run the build scripts concerned under the new grants, then write"),
+                tooltip="Run what is concerned under the new grants, then write"),
         Binding("r", "verify", "Only verify", id="diff.verify",
-                tooltip="Run the build scripts concerned under the new grants"),
+                tooltip="Run what is concerned under the new grants"),
         Binding("escape", "back", "Back", id="diff.back", tooltip="Go back to the proposals"),
         Binding("question_mark,f1", "app.help", "Help", id="diff.help", tooltip="List every key"),
         Binding("q", "app.leave", "Quit", id="diff.leave",
@@ -221,7 +221,7 @@ class DiffScreen(Screen[DiffResult]):
                 yield Line((("Making the edit …", "muted"),))
             case "ready" if self._is_unchanged and self._settled:
                 text = (
-                    "runs the build scripts concerned, then keeps in buildperm.lock what was seen. "
+                    "runs what is concerned, then keeps in buildperm.lock what was seen. "
                     "Cargo.toml stays as it is."
                 )
                 yield from hanging((("w ", "accent"),), text, "", cells)
@@ -230,7 +230,7 @@ class DiffScreen(Screen[DiffResult]):
             case "ready":
                 yield from hanging(
                     (("w ", "accent"),),
-                    "first runs the build scripts concerned under these grants, then writes.",
+                    "first runs what is concerned under these grants, then writes.",
                     "",
                     cells,
                 )
@@ -239,7 +239,7 @@ class DiffScreen(Screen[DiffResult]):
             case "verified":
                 yield from hanging(
                     (("✓ ", "good"),),
-                    "All build scripts concerned get by with these grants. w writes them.",
+                    "All that are concerned get by with these grants. w writes them.",
                     "",
                     cells,
                 )
@@ -258,7 +258,7 @@ class DiffScreen(Screen[DiffResult]):
         yield Line((("Verifying ", "strong"), *bar, (told, "muted")))
 
     def _failure_lines(self, cells: int) -> Iterator[Line]:
-        count = plural(len(self._failures), "build script")
+        count = plural(len(self._failures), "crate")
         yield Line(((f"✗ {count} not content with these grants", "bad"),))
         for failure in self._failures:
             lead = ((f"  {shown(failure.crate)} {shown(failure.version)}  ", "strong"),)

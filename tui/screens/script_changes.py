@@ -71,7 +71,7 @@ class ChangesScreen(Screen[None]):
         behaviour.border_title = "Beyond the baseline"
         behaviour.show(self._behaviour_lines)
         sources = self.query_one("#changes-sources", Page)
-        sources.border_title = "Sources of the build script"
+        sources.border_title = "Sources"
         sources.focus()
         if self._comparison.sources:
             sources.show(lambda cells: [Line((("Comparing …", "muted"),))])

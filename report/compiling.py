@@ -1,0 +1,29 @@
+"""How compilers and macros were held in a build, where that is less than it can be."""
+
+from __future__ import annotations
+
+_FREE = "macros and compilers may do what you may"
+
+
+def compiling_text(compiling: str, macros: str) -> str:
+    """Say it in a sentence; empty where everything is held.
+
+    Args:
+        compiling: As in `BuildRun.compiling`.
+        macros: As in `BuildRun.macros`.
+    """
+    match compiling, macros:
+        case "watch", _:
+            return (
+                f'compiling is not held (`compile = "watch"`): {_FREE}, and what they read is only '
+                "told."
+            )
+        case "off", _:
+            return f'compiling is not held (`compile = "off"`): {_FREE}.'
+        case _, "inside":
+            return (
+                "macros run inside the compiler, with the grants of all of them together: this "
+                "version does not know how this tool chain speaks with them."
+            )
+        case _:
+            return ""
