@@ -19,9 +19,14 @@ _PLACE = re.compile(
 )
 
 
+_C_FUNCTION = re.compile(r"^(?:[A-Za-z_]\w*[\s*]+)+(\w+)\(", re.MULTILINE)
+
+
 @cache
 def names(path: Path) -> frozenset[str]:
     """Return what a module defines: functions, classes, constants, and `Class.method`."""
+    if path.suffix == ".c":
+        return frozenset(_C_FUNCTION.findall(path.read_text(encoding="utf-8")))
     return frozenset(_defined(ast.parse(path.read_text(encoding="utf-8")).body))
 
 
@@ -63,8 +68,10 @@ def test_what_is_named_exists(name: str) -> None:
 
 
 def test_what_is_named_wrongly_is_found() -> None:
-    right = "`rules/pattern.py`, `rules/pattern.py:matches`, `tests/children/`"
+    broker = "supervisor/compiling/broker.c"
+    right = f"`rules/pattern.py`, `rules/pattern.py:matches`, `tests/children/`, `{broker}:decide`"
     wrong = ["`rules/patterns.py`", "`rules/pattern.py:matched`", "`tests/nobody/`"]
+    wrong.append(f"`{broker}:decides`")
 
     assert missing(right) == []
     assert missing(" ".join(wrong)) == wrong
