@@ -31,15 +31,15 @@ class Marker:
     target: str  # Empty for the host.
     features: tuple[str, ...]
     status: int
-    macros: tuple[tuple[str, bytes], ...]  # Libraries whose macros ran; manifest directories.
+    macros: tuple[tuple[str, bytes], ...]  # Folders of their runs, or libraries; packages.
     refused: tuple[tuple[str, bytes], ...]  # `read` or `write`, and a path.
     withheld: tuple[bytes, ...]  # Variables that it asked for.
     dep_info: bytes  # The file in which rustc lists what it read; empty if there is none.
     changed: tuple[int, int]  # Tells this file from one that is written later.
 
-    def recording(self, library: str) -> Path:
+    def recording(self, run: str) -> Path:
         """Return the folder of a run of macros for this unit."""
-        return self.folder / library
+        return self.folder / run
 
 
 def read(folder: Path) -> Marker | None:

@@ -51,6 +51,13 @@ bool requests_started(const struct requests *requests, pid_t pid) {
     return false;
 }
 
+/* For the marker. What does not fit must not stay hidden behind what does. */
+static void keep_note(struct requests *requests, struct list *list, char *entry) {
+    if (unit_note(list, entry)) return;
+    if (requests->is_well) say("one compilation has more to tell than fits: `%s` was refused and asked for too much", escaped(requests->section->name));
+    requests->is_well = false;
+}
+
 /* ---- Which library it is ---- */
 
 struct library {
@@ -99,7 +106,7 @@ static void send_table(struct requests *requests, const char *path, int handle) 
         memcpy(answer, "table", 6);
         memcpy(answer + 6, table + sizeof identity, size - sizeof identity);
         size = size - sizeof identity + 6;
-        unit_note(&requests->unit->macros, formatted("%s %s", file_name(library.path), library.manifest_dir));
+        keep_note(requests, &requests->unit->macros, formatted("%s %s", file_name(library.path), library.manifest_dir));
     } else {
         memcpy(answer, "none", size = 4);
     }
@@ -255,7 +262,8 @@ static void start_host(struct requests *requests, char **words, size_t count, in
     if (host->socket < 0) host->socket = start_supervisor(requests, &host->pid);
     requests->count++;
     if (!send_request(host->socket, data, size, bridge)) requests->is_well = false;
-    unit_note(&requests->unit->macros, formatted("%s %s", host->library, library.manifest_dir));
+    /* By the folder of its recording: a second process is told of like the first. */
+    keep_note(requests, &requests->unit->macros, formatted("%s %s", file_name(place), library.manifest_dir));
     free(data), free(place);
 out:
     free(manifest_dir), forget_library(&library);
@@ -265,21 +273,23 @@ out:
 
 /* What programs look at out of habit, and what hurts nobody: rules/baseline.py, QUIET. */
 static bool is_habit(const char *path) {
-    static const char *const habits[] = {"/proc/self/", "/proc/thread-self/", "/proc/sys/", "/sys/fs/cgroup/", NULL};
-    for (const char *const *each = habits; *each; each++) if (after(path, *each)) return true;
+    static const char *const own[] = {"/proc/self/", "/proc/thread-self/", NULL}, *const habits[] = {"/proc/sys/", "/sys/fs/cgroup/", NULL};
+    const char *rest;
+    for (const char *const *each = own; *each; each++) if ((rest = after(path, *each)) && !strchr(rest, '/')) return true;
+    for (const char *const *each = habits; *each; each++) if (after(path, *each) && !strstr(path, "/..")) return true;
     return !strcmp(path, "/dev/tty");
 }
 
 static void refused(struct requests *requests, const char *kind, const char *path) {
     if (is_habit(path)) return;
-    if (!strcmp(kind, "read") || !strcmp(kind, "write")) unit_note(&requests->unit->refused, formatted("%s %s", kind, path));
+    if (!strcmp(kind, "read") || !strcmp(kind, "write")) keep_note(requests, &requests->unit->refused, formatted("%s %s", kind, path));
 }
 
 static void answer(struct requests *requests, char **words, size_t count, const char *rest, size_t size, int handle) {
     const char *what = words[0];
     if (!strcmp(what, "ready")) requests->is_ready = true;
     else if (!strcmp(what, "refused") && count == 3) refused(requests, words[1], words[2]);
-    else if (!strcmp(what, "asked") && count == 3 && !strcmp(words[1], "env")) unit_note(&requests->unit->asked, formatted("env %s", words[2]));
+    else if (!strcmp(what, "asked") && count == 3 && !strcmp(words[1], "env")) keep_note(requests, &requests->unit->asked, formatted("env %s", words[2]));
     else if (!strcmp(what, "table?") && count == 2) send_table(requests, words[1], handle);
     else if (!strcmp(what, "table") && rest) keep_table(requests, words[1], rest, size);
     else if (!strcmp(what, "host") && count >= 2 && handle >= 0) start_host(requests, words + 1, count - 1, handle);

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MOST_NOTES = 1000 };
+enum { MOST_NOTES = 5000 }; /* Of a kind; more than there may be hosts. */
 
 static const char *base_name(const char *path) { return strrchr(path, '/') ? strrchr(path, '/') + 1 : path; }
 
@@ -169,9 +169,12 @@ void unit_allow(const struct unit *unit, const struct call *call, const struct s
     if (unit->temporary) rights_allow(unit->temporary, CAN_WRITE | CAN_LINK);
 }
 
-void unit_note(struct list *list, char *entry) {
-    if (list->count < MOST_NOTES && !holds(list, entry)) append(list, entry);
+/* Takes the entry; whether it is there now. */
+bool unit_note(struct list *list, char *entry) {
+    bool is_known = holds(list, entry), fits = is_known || list->count < MOST_NOTES;
+    if (fits && !is_known) append(list, entry);
     else free(entry);
+    return fits;
 }
 
 static void put(FILE *to, const char *key, const char *value) {
