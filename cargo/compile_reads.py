@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from buildperm.cargo.compile_markers import Marker
+
+_OWN_FOLDERS = re.compile(rb"/proc/(?:self|thread-self)(?:/task/[0-9]+)?/(root|cwd)/")
+"""What a compiler may call a folder of everybody's by."""
 
 
 def outside(marker: Marker, root: Path, target: bytes, allowed: Mapping[bytes, int]) -> list[bytes]:
@@ -40,16 +44,37 @@ def outside(marker: Marker, root: Path, target: bytes, allowed: Mapping[bytes, i
 
 
 def refused(marker: Marker, root: Path, places: Mapping[str, bytes]) -> list[tuple[str, bytes]]:
-    """List what the compilation was refused, without what is tried out of habit."""
+    """List what the compilation was refused, without what is tried out of habit.
+
+    A link in a package may lead anywhere: what counts is the file behind it.
+    """
     found = []
     for how, named in marker.refused:
-        path = os.path.normpath(os.path.join(os.fsencode(root), named))
+        path = _led_to(named, os.fsencode(root))
         text = locate(path, places)
         quiet = baseline.QUIET_WRITES if how == "write" else baseline.QUIET
         is_quiet = covers(places["TARGET_DIR"], path) or any(matches(each, text) for each in quiet)
         if not is_quiet:
             found.append((how, path))
     return found
+
+
+def _led_to(named: bytes, folder: bytes) -> bytes:
+    """Return the file that a name leads a compiler to, which was called in `folder`.
+
+    What is below `/proc/self` or in `/dev` would be another file here.
+    """
+    path = b"/" + os.path.join(folder, named).lstrip(b"/")
+    while path.startswith((b"/proc/", b"/dev/")):
+        path = os.path.normpath(path)
+        found = _OWN_FOLDERS.match(path)
+        if found is None:
+            break
+        start = b"/" if found[1] == b"root" else folder + b"/"
+        path = start + path[found.end() :]
+    if path.startswith((b"/proc/self/", b"/proc/thread-self/", b"/dev/")):
+        return path
+    return os.path.realpath(path)
 
 
 def variables(marker: Marker, granted: Collection[str]) -> list[bytes]:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _EACCES = 13
-_PID = 1
+_PID = 0
+"""Of no process: whatever a crate names below /proc is another's."""
 
 
 def write(

@@ -433,3 +433,59 @@ def test_grants_of_macros_hold_for_consumers_that_are_named(
     assert held.build().finished.exit_code == 101
     held.grant(key, Rule(Kind.READ, str(note)), consumers=[f"path+{outside}/user#user"])
     assert held.build().finished.exit_code == 0, held.text
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("harmless.txt", "harmless.txt"), ("folder", "folder/../id_ed25519")]
+)
+def test_a_link_in_a_package_is_told_as_what_it_leads_to(
+    held: HeldCompilations, tmp_path: Path, name: str, text: str
+) -> None:
+    key = write(tmp_path / "id_ed25519", "-----BEGIN OPENSSH PRIVATE KEY-----\n")
+    sources = held.root / "crates" / "library" / "src"
+    (sources / name).symlink_to(key if name == "harmless.txt" else tmp_path / "space")
+    write(sources / "lib.rs", f'pub const TEXT: &str = include_str!("{text}");\n')
+
+    [unit] = units_of(held.build(), "compile")
+
+    assert accesses(unit) == [("read", str(key), "refused")]
+
+
+@pytest.mark.parametrize("way", ["/proc/self/root{}", "/proc/self/../..{}", "/proc/sys/../..{}"])
+def test_a_detour_by_a_folder_of_habits_hides_nothing(
+    held: HeldCompilations, tmp_path: Path, way: str
+) -> None:
+    note = write(tmp_path / "note.txt", "hello")
+    source = held.root / "crates" / "library" / "src" / "lib.rs"
+    write(source, f'pub const TEXT: &str = include_str!("{way.format(note)}");\n')
+
+    [unit] = units_of(held.build(), "compile")
+
+    assert accesses(unit) == [("read", str(note), "refused")]
+
+
+def test_no_other_process_is_taken_for_the_compiler(held: HeldCompilations) -> None:
+    source = held.root / "crates" / "library" / "src" / "lib.rs"
+    write(source, 'pub const TEXT: &[u8] = include_bytes!("/proc/1/cmdline");\n')
+
+    [unit] = units_of(held.build(), "compile")
+
+    assert accesses(unit) == [("read", "/proc/1/cmdline", "refused")]
+
+
+def test_each_process_of_a_library_is_told_of(held: HeldCompilations, tmp_path: Path) -> None:
+    note = write(tmp_path / "elsewhere.txt", "there")
+    with_macros(held, f'"{note}"')
+    source = held.root / "crates" / "library" / "src" / "lib.rs"
+    write(
+        source,
+        MACROS
+        + "#[proc_macro]\npub fn end(_: TokenStream) -> TokenStream { std::process::exit(0) }",
+    )
+    main = held.root / "src" / "lib.rs"
+    write(main, f"pub const END: u8 = library::end!();\n{main.read_text()}")
+
+    units = units_of(held.build(), "macro")
+
+    told = [access for unit in units for access in accesses(unit)]
+    assert ("read", str(note), "refused") in told
