@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -25,6 +25,13 @@ _FLAGS = (
     *("-D_FORTIFY_SOURCE=2", "-Wl,-z,relro,-z,now", "-Wl,-z,noexecstack"),
 )
 _PROGRAM, _LIBRARY = ("-fPIE", "-pie"), ("-fPIC", "-shared")
+# Cargo has compilers look for libraries among outputs, and in folders of build scripts. Nothing
+# holds the launcher, so it looks nowhere; without a static libc, first where the system's is.
+_ALONE = ("-fPIE", "-static-pie")
+_SYSTEM_FIRST = (
+    "-Wl,--disable-new-dtags,-rpath,"
+    "/lib64:/usr/lib64:/lib/x86_64-linux-gnu:/lib/aarch64-linux-gnu:/lib:/usr/lib"
+)
 _LINKED = ("-ldl", "-lpthread")  # Parts of libc since glibc 2.34.
 _COMPILERS = ("cc", "gcc", "clang")
 _CHECKSUMS = "checksums"
@@ -53,6 +60,8 @@ class _Recipe:
     name: str
     sources: tuple[Path, ...]
     kind: tuple[str, ...]
+    otherwise: tuple[str, ...] = ()
+    """Where that cannot be linked."""
 
 
 def programs(folder: Path | None = None) -> NativePrograms:
@@ -103,7 +112,7 @@ def _recipes() -> list[_Recipe]:
     host = tuple(path for path in found if path.name.startswith("host"))
     launcher = tuple(path for path in found if path not in {*shim, *host})
     made = (
-        _Recipe("launcher", launcher, _PROGRAM),
+        _Recipe("launcher", launcher, _ALONE, (*_PROGRAM, _SYSTEM_FIRST)),
         _Recipe("shim.so", shim, _LIBRARY),
         _Recipe("host", host, _PROGRAM),
     )
@@ -115,7 +124,7 @@ def _digest(compiler: Path) -> str:
     """Digest the sources, the flags, and which compiler it is (without running it)."""
     found = os.stat(compiler)
     identity = f"{os.path.realpath(compiler)} {found.st_size} {found.st_mtime_ns}"
-    parts = [os.fsencode(identity), " ".join((*_FLAGS, *_LINKED)).encode()]
+    parts = [os.fsencode(identity), " ".join((*_FLAGS, *_ALONE, *_LINKED)).encode()]
     for path in sorted(_SOURCES.glob("*.[ch]")):
         parts += [path.name.encode(), path.read_bytes()]
     digest = hashlib.sha256()
@@ -171,8 +180,15 @@ def _compile(compiler: Path, recipes: Iterable[_Recipe], kept: Path) -> None:
 def _make_all(compiler: Path, recipes: Iterable[_Recipe], into: Path) -> None:
     running = [(recipe, _started(compiler, recipe, into)) for recipe in recipes]
     try:
-        for recipe, process in running:
-            _finish(recipe, process)
+        for recipe, process in list(running):
+            try:
+                _finish(recipe, process)
+            except CannotEnforceError:
+                if not recipe.otherwise:
+                    raise
+                other = replace(recipe, kind=recipe.otherwise)
+                running.append((other, _started(compiler, other, into)))
+                _finish(*running[-1])
             (into / recipe.name).chmod(0o700)
     finally:
         for _, process in running:

@@ -65,9 +65,17 @@ void places_begin(const struct unit *unit, const struct call *call) {
     for (size_t i = 0; i < call->emitted.count; i++) add_named(call->emitted.items[i], false);
 }
 
+/* The loader's name of a library, such as `libc.so.6`: Cargo has programs look for these among outputs. The linker's
+   own temporaries and packed debug information look alike. */
+static bool is_loaded_name(const char *name) {
+    const char *at = strstr(name, ".so.");
+    return at && strncmp(at, ".so.tmp", 7) && strcmp(at, ".so.dwp") && !strstr(at, ".rcgu.");
+}
+
 /* `STEM`, `STEM.…`, `libSTEM.…` */
 static bool is_own(const struct tree *tree, const char *name) {
     if (holds(&tree->names, name)) return true;
+    if (is_loaded_name(name)) return false;
     for (size_t i = 0; i < tree->stems.count; i++) {
         const char *stem = tree->stems.items[i], *rest = after(name, stem), *library = after(name, "lib");
         if (rest && (!*rest || *rest == '.')) return true;

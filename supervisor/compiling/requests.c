@@ -213,6 +213,25 @@ static bool is_changed(char **changed, const char *variable) {
     return false;
 }
 
+/* A server lives long: the places of hosts that have ended are for others. */
+static void forget_ended(struct requests *requests) {
+    size_t kept = 0;
+    for (size_t i = 0; i < requests->count; i++) {
+        struct host *host = requests->hosts + i;
+        struct pollfd end = {host->socket, POLLIN, 0};
+        if (poll(&end, 1, 0) == 1) {
+            close(host->socket), free(host->library);
+            if (host->pid) {
+                kill(host->pid, SIGTERM);
+                while (waitpid(host->pid, NULL, 0) < 0 && errno == EINTR) {}
+            }
+        } else {
+            requests->hosts[kept++] = *host;
+        }
+    }
+    requests->count = kept;
+}
+
 /* `words`: the library, and for a server the folder of the package whose code is expanded, its OUT_DIR, the current
    folder, and variables that are not what they were at the start. */
 static void start_host(struct requests *requests, char **words, size_t count, int bridge) {
@@ -228,18 +247,19 @@ static void start_host(struct requests *requests, char **words, size_t count, in
         requests->is_well = false;
         goto out;
     }
-    if (requests->count == MOST_HOSTS) {
-        say("one compilation asks for more than %d processes for macros", MOST_HOSTS);
-        requests->is_well = false;
-        goto out;
-    }
     if (is_server) {
         /* While it lists macros it works for nobody yet. */
         const char *given = count < 4 || *words[1] ? words[1] : library.manifest_dir;
         if (count < 4 || !(manifest_dir = real_path(given)) || !session_find(requests->session, manifest_dir, &consumer)) goto out;
         out_dir = words[2], cwd = words[3], changed = words + 4;
+        forget_ended(requests);
         folder = formatted("%s/server%%%s", requests->session->state, consumer.crate);
         make_folder(requests->session->state), make_folder(folder);
+    }
+    if (requests->count == MOST_HOSTS) {
+        say("one compilation asks for more than %d processes for macros", MOST_HOSTS);
+        requests->is_well = false;
+        goto out;
     }
     char *place = make_host_folder(requests, file_name(library.path), folder);
     FILE *to = open_memstream(&data, &size);

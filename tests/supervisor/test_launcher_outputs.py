@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from buildperm.sandbox.native_programs import programs
 from tests.command import environment
 from tests.programs import CHILDREN
 from tests.supervisor.held_calls import HeldCalls, compiled
@@ -147,3 +148,35 @@ def test_its_own_outputs_are_its_own(poked: Poked) -> None:
     assert set(results.values()) == {"done"}, results
     assert (poked.out / f"lib{STEM}.rlib").read_bytes() == b"planted"
     assert poked.left() == before
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_it_compiles_without_a_warning(compiler: str, tmp_path: Path) -> None:
+    if not shutil.which(compiler):
+        pytest.skip(f"{compiler} is not installed")
+
+    assert compiled(tmp_path, compiler).exists()
+
+
+def test_names_that_a_loader_looks_for_are_nobodys(poked: Poked) -> None:
+    words = [sys.executable, str(PROGRAM), "loader", "--crate-name", "c", "--emit=link"]
+
+    told = poked.calls.call(
+        *words, "--out-dir", str(poked.out), str(poked.outside), extra=poked.environment
+    )
+
+    assert said(told) == {"libc.so": "done", "libc.so.tmp1a": "done", "libc.so.6": "EACCES"}
+
+
+def test_it_loads_nothing_that_cargo_points_to(launcher: Path, tmp_path: Path) -> None:
+    planted = tmp_path / "libc.so.6"
+    subprocess.run(["cc", "-shared", "-x", "c", "/dev/null", "-o", planted], check=True)
+    kept = programs(tmp_path / "programs").launcher
+
+    def started(program: Path) -> str:
+        variables = {"LD_LIBRARY_PATH": str(tmp_path)}
+        told = subprocess.run([program], env=variables, check=False, capture_output=True, text=True)
+        return told.stderr
+
+    assert "usage" in started(kept)
+    assert "usage" not in started(launcher)  # One that looks there, and cannot even begin.
