@@ -22,7 +22,7 @@ from buildperm.errors import CannotEnforceError
 _SOURCES = Path(os.path.realpath(__file__)).parent.parent / "supervisor" / "compiling"
 _FLAGS = (
     *("-std=gnu11", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden", "-fstack-protector-strong"),
-    *("-D_FORTIFY_SOURCE=2", "-Wl,-z,relro,-z,now", "-Wl,-z,noexecstack"),
+    *("-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2", "-Wl,-z,relro,-z,now", "-Wl,-z,noexecstack"),
 )
 _PROGRAM, _LIBRARY = ("-fPIE", "-pie"), ("-fPIC", "-shared")
 # Cargo has compilers look for libraries among outputs, and in folders of build scripts. Nothing
@@ -111,12 +111,11 @@ def _recipes() -> list[_Recipe]:
     shim = tuple(path for path in found if path.name.startswith("shim"))
     host = tuple(path for path in found if path.name.startswith("host"))
     launcher = tuple(path for path in found if path not in {*shim, *host})
-    made = (
+    return [
         _Recipe("launcher", launcher, _ALONE, (*_PROGRAM, _SYSTEM_FIRST)),
         _Recipe("shim.so", shim, _LIBRARY),
         _Recipe("host", host, _PROGRAM),
-    )
-    return [recipe for recipe in made if recipe.sources]
+    ]
 
 
 @cache
