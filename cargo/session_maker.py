@@ -16,7 +16,7 @@ from buildperm.policy import compilation
 from buildperm.rules import baseline, layout, limits, sensitive, tier
 from buildperm.rules.containment import Containment
 from buildperm.rules.variables import looks_secret
-from buildperm.sandbox import stub
+from buildperm.sandbox import needed_libraries, stub
 from buildperm.sandbox.runtime import choose
 from buildperm.supervisor.filled_trees import filled
 from buildperm.supervisor.session import VERSION
@@ -89,7 +89,7 @@ def make(
         "path": os.fsencode(toolchain.path(environment.get("PATH", os.defpath))),
         "owned": owned_folders.folders(metadata, toolchain, environment),
         "homes": owned_folders.homes(),
-        "loaded": sorted(stub.libraries_before_stub()),
+        "loaded": sorted(stub.libraries_before_stub() | _loaded_by_rustc(toolchain)),
         "rustc_wrapper": os.fsencode(rustc_wrapper),
         "progress": os.fsencode(target.progress),
         "packages": {},
@@ -162,6 +162,14 @@ def manifests(metadata: Metadata) -> list[bytes]:
     found = {metadata.manifest, metadata.root / "Cargo.lock"}
     found |= {each.manifest for each in metadata.packages.values() if not each.source}
     return sorted(map(os.fsencode, found))
+
+
+def _loaded_by_rustc(toolchain: Toolchain) -> frozenset[bytes]:
+    """Name the libraries of rustc, which Cargo has search folders of build scripts as well."""
+    try:
+        return needed_libraries.of_program(os.fsencode(toolchain.rustc))
+    except needed_libraries.UnknownError:
+        return frozenset()  # No build script's stub, which is looked at apart, depends on it.
 
 
 def _look(session: Session, metadata: Metadata, environment: Mapping[str, str]) -> None:

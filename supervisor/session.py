@@ -89,7 +89,7 @@ if TYPE_CHECKING:
         tier: NotRequired[Tier]  # What a look at this machine has found to be sensitive.
         owned: NotRequired[list[bytes]]  # Folders that have an owner: supervisor.ownership.
         homes: NotRequired[list[bytes]]  # Of people, besides HOME.
-        loaded: NotRequired[list[bytes]]  # Libraries that are looked for as a stub is started.
+        loaded: NotRequired[list[bytes]]  # Libraries that stubs and rustc are started with.
         rustc_wrapper: bytes  # What build scripts see as RUSTC_WRAPPER; empty: nothing.
         progress: bytes  # File to append one JSON line to at the start and end of each script.
         packages: dict[bytes, SessionPackage]  # By manifest directory, without links.

@@ -162,7 +162,10 @@ static int start_supervisor(const struct requests *requests, pid_t *pid) {
         extern char **environ;
         char *words[] = {(char *)session->python, "-IS", (char *)session->supervisor, "--macro", NULL};
         if (dup2(pair[1], 0) != 0) _exit(1);
-        environ = requests->environment;
+        /* Build scripts have filled folders that Cargo has loaders search: see rustc-wrapper.sh. */
+        char **kept = environ = requests->environment;
+        for (char **each = environ; *each; each++) if (!after(*each, "LD_") && !after(*each, "GCONV_PATH=")) *kept++ = *each;
+        *kept = NULL;
         execv(words[0], words);
         fail(escaped(words[0]));
     }

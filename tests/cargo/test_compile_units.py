@@ -18,7 +18,7 @@ from buildperm.policy.fold import fold
 from buildperm.policy.grants import CrateGrants, Policy
 from buildperm.policy.kinds import Kind
 from buildperm.policy.rule import Rule
-from buildperm.sandbox import macro_interface
+from buildperm.sandbox import macro_interface, needed_libraries
 from buildperm.tracer.recording import reader
 from tests.cargo.workspaces import package
 
@@ -316,7 +316,8 @@ def test_another_member_is_no_part_of_a_package(held: HeldCompilations) -> None:
     [unit] = units_of(refused, "compile")
     assert accesses(unit) == [("read", "$WORKSPACE/crates/other/src/lib.rs", "refused")]
     foreign = reader.read(unit.recording).header.foreign
-    assert foreign == (os.fsencode(held.root / "crates" / "other"),)
+    assert os.fsencode(held.root / "crates" / "other") in foreign
+    assert os.fsencode(held.root / "crates" / "library") not in foreign
 
 
 def test_what_a_manifest_names_belongs_to_the_package(held: HeldCompilations) -> None:
@@ -489,3 +490,23 @@ def test_each_process_of_a_library_is_told_of(held: HeldCompilations, tmp_path: 
 
     told = [access for unit in units for access in accesses(unit)]
     assert ("read", str(note), "refused") in told
+
+
+def test_no_build_script_brings_along_a_library_of_rustc(held: HeldCompilations) -> None:
+    project = Projects(held.root, held.environment).open(["check"])
+    names = needed_libraries.of_program(os.fsencode(project.toolchain.rustc))
+    [name] = [name.decode() for name in names if name.startswith(b"libLLVM")]
+    with_macros(held, '"src/lib.rs"')
+    write(
+        held.root / "crates" / "library" / "build.rs",
+        f"""fn main() {{
+    let folder = std::env::var("OUT_DIR").unwrap();
+    std::fs::write(format!("{{folder}}/{name}"), "").unwrap();
+    println!("cargo::rustc-link-search=native={{folder}}");
+}}
+""",
+    )
+
+    assert held.build().finished.exit_code == 101
+    assert name in held.text
+    assert "loaded before any sandbox is made" in held.text
