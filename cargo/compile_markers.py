@@ -88,6 +88,34 @@ def markers(state: Path) -> Iterator[Marker]:
             yield found
 
 
+def unheld(
+    folder: Path,
+    manifest: bytes,
+    profile: str,
+    crate: str,
+    features: tuple[str, ...],
+    dep_info: Path,
+) -> Marker:
+    """Return what a marker would say of a compilation that no launcher was there for."""
+    return Marker(
+        folder=folder,
+        manifest=manifest,
+        digest="",
+        profile=profile,
+        crate=crate,
+        hash="",
+        out_dir=os.fsencode(dep_info.parent),
+        target="",
+        features=features,
+        status=0,
+        macros=(),
+        refused=(),
+        withheld=(),
+        dep_info=os.fsencode(dep_info),
+        changed=(0, 0),
+    )
+
+
 def _macro(value: bytes) -> tuple[str, bytes]:
     library, _, manifest = value.partition(b" ")
     return os.fsdecode(library), manifest

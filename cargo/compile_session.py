@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from buildperm.cargo import compile_flags, session_maker
 from buildperm.cargo import grant_keys as keys
 from buildperm.cargo.compile_rights import CompileRights, entries
-from buildperm.policy.grants import HOLD
+from buildperm.policy.grants import HOLD, WATCH
 from buildperm.rules import variables
 from buildperm.rules.pattern import is_literal, matches, resolve
 from buildperm.rules.script_variables import without_secrets
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from buildperm.supervisor.session import Session, SessionPackage
 
 FORMAT = b"1"
+UNHELD = "unheld"
+"""In place of a digest: what was compiled so is compiled again before it counts as held."""
 _SEARCH = "rustc-link-search"
 
 
@@ -45,6 +47,7 @@ class CompileSession:
     text: bytes
     packages: Mapping[bytes, SessionPackage]  # With digests, by manifest directory.
     modes: Mapping[bytes, str]  # How compiling each is held: one of COMPILING.
+    marked: frozenset[bytes]  # Packages of whose units markers are left, by the same.
     rights: CompileRights
 
 
@@ -93,15 +96,22 @@ class _SessionWriter:
         for identifier, package in sorted(metadata.packages.items()):
             folder = os.fsencode(package.folder)
             _, grants = self._keys.of(package)
-            modes[folder] = self._mode.of(grants)
+            mode = self._mode.of(grants)
+            is_held = mode == HOLD
             granted = self._with_macros(identifier, package)
-            granted["digest"] = self._digest(package, granted, searched)
-            packages[folder] = granted
-            said += self._section(package, granted, modes[folder], common)
-            if modes[folder] == HOLD:
-                said += [b"L " + path for path in searched]
+            granted["digest"] = self._digest(package, granted, searched) if is_held else UNHELD
+            packages[folder], modes[folder] = granted, mode
+            # The launcher has to know whose each library of macros is, even if it holds nothing.
+            told = WATCH if package.has_macros and not is_held else mode
+            said += self._section(package, granted, told, common)
+            said += [b"L " + path for path in searched] if is_held else []
         text = b"".join(each + b"\0" for each in said)
-        return CompileSession(text, packages, modes, self._rights)
+        marked = frozenset(
+            folder
+            for folder, mode in modes.items()
+            if mode == HOLD or (self._mode.programs and folder in self._session.get("macros", {}))
+        )
+        return CompileSession(text, packages, modes, marked, self._rights)
 
     def _globals(self) -> Iterator[bytes]:
         programs = self._mode.programs

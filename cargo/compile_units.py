@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildperm.cargo import compile_markers, compile_reads, units
-from buildperm.cargo.compile_markers import Marker
-from buildperm.policy.grants import HOLD, WATCH
+from buildperm.policy.grants import OFF, WATCH
 from buildperm.supervisor import compile_recording
 from buildperm.tracer.notation import encode
 from buildperm.tracer.recording_format import COMPILE, MACRO
@@ -25,6 +24,7 @@ from buildperm.tracer.recording_format import COMPILE, MACRO
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
+    from buildperm.cargo.compile_markers import Marker
     from buildperm.cargo.compile_session import CompileSession
     from buildperm.cargo.message_stream import Artifact
     from buildperm.cargo.metadata import Metadata, Package
@@ -50,29 +50,28 @@ class CompileUnits:
     def invalidate(self) -> int:
         """Make Cargo compile again what was not compiled under this session; return how much.
 
-        What is not held now leaves no marker behind: where it is held again, it is compiled again.
-
         Raises:
             OSError: A file cannot be removed, so that Cargo would take something for fresh.
         """
         by_hash: dict[str, Marker] = {}
         by_name: dict[str, Marker] = {}
         for marker in compile_markers.markers(self.state):
-            if self.compiling.modes.get(marker.manifest, HOLD) != HOLD:
-                shutil.rmtree(marker.folder)
+            package = self.compiling.packages.get(marker.manifest)
+            if package is not None and marker.manifest not in self.compiling.marked:
+                shutil.rmtree(marker.folder)  # It will say nothing of what is compiled now.
             elif marker.hash:
                 by_hash[marker.hash] = marker
             else:
                 by_name[marker.folder.name] = marker
-        held = {
-            package.name
-            for package in self.metadata.packages.values()
-            if self.compiling.modes[os.fsencode(package.folder)] == HOLD
+        marked = {
+            each.name
+            for each in self.metadata.packages.values()
+            if os.fsencode(each.folder) in self.compiling.marked
         }
         again = 0
-        for package, number, fresh in self._fingerprints():
+        for name, number, fresh in self._fingerprints():
             compiled = list(_compiled(fresh))
-            if not compiled or package not in held:
+            if not compiled or name not in marked:
                 continue
             found = by_hash.get(number) or self._unnumbered(by_name, fresh, compiled)
             if found is None or not self._is_current(found):
@@ -103,7 +102,9 @@ class CompileUnits:
                 folder = os.fsencode(packages[each.package].folder)
                 reported[folder, each.crate].append(each)
         found: list[Unit] = []
+        seen: set[tuple[bytes, str]] = set()
         for marker in compile_markers.markers(self.state):
+            seen.add((marker.manifest, marker.crate))
             has_run = before.get(marker.folder) != marker.changed
             is_reported = any(
                 _is_of(marker, each) for each in reported[marker.manifest, marker.crate]
@@ -111,48 +112,35 @@ class CompileUnits:
             if (among is None or has_run or is_reported) and self._is_of_session(marker):
                 found += self._of_macros(marker)
                 found += self._of_compiling(marker)
-        for artifact in among or ():
-            for marker in self._watched(artifact):
-                found += self._of_compiling(marker)
+        for (manifest, crate), artifacts in reported.items():
+            if (manifest, crate) not in seen and self.compiling.modes[manifest] == WATCH:
+                for marker in self._watched(manifest, artifacts):
+                    found += self._of_compiling(marker)
         return sorted(found, key=lambda unit: unit.folder)
 
-    def _watched(self, artifact: Artifact) -> Iterator[Marker]:
-        """Yield what would be the marker of a compilation that nobody has held, but looked at.
+    def _watched(self, manifest: bytes, artifacts: Iterable[Artifact]) -> Iterator[Marker]:
+        """Yield what would be the markers of compilations that were only looked at.
 
         Where Cargo tells another name than rustc has chosen, the newest one that fits will do.
         """
-        package = self.metadata.packages.get(artifact.package)
-        manifest = os.fsencode(package.folder) if package else b""
-        if self.compiling.modes.get(manifest) != WATCH:
-            return
-        found: set[Path] = set()
-        for path in map(Path, artifact.files):
-            folder = path.parent
-            if folder.name not in ("deps", "examples", "out"):
-                folder /= "deps"
-            beside = folder / f"{path.stem.removeprefix('lib')}.d"
-            told = [beside] if beside.is_file() else folder.glob(f"{artifact.crate}-*.d")
-            newest = sorted(told, key=lambda each: each.stat().st_mtime_ns)
-            found.update(newest[-1:])
-        for path in sorted(found):
-            name = "%".join(("watched", *path.relative_to(self.target).parts))
-            yield Marker(
-                folder=self.state / name,
-                manifest=manifest,
-                digest="",
-                profile=self.session["profile"],
-                crate=artifact.crate,
-                hash="",
-                out_dir=os.fsencode(path.parent),
-                target="",
-                features=artifact.features,
-                status=0,
-                macros=(),
-                refused=(),
-                withheld=(),
-                dep_info=os.fsencode(path),
-                changed=(0, 0),
-            )
+        for artifact in artifacts:
+            for path in map(Path, artifact.files):
+                folder = path.parent
+                if folder.name not in ("deps", "examples", "out"):
+                    folder /= "deps"
+                beside = folder / f"{path.stem.removeprefix('lib')}.d"
+                told = [beside] if beside.is_file() else folder.glob(f"{artifact.crate}-*.d")
+                newest = sorted(told, key=lambda each: each.stat().st_mtime_ns)[-1:]
+                if newest and newest[0].is_relative_to(self.target):
+                    name = "%".join(("watched", *newest[0].relative_to(self.target).parts))
+                    yield compile_markers.unheld(
+                        self.state / name,
+                        manifest,
+                        self.session["profile"],
+                        artifact.crate,
+                        artifact.features,
+                        newest[0],
+                    )
 
     def _of_macros(self, marker: Marker) -> Iterator[Unit]:
         macros = self.session.get("macros", {})
@@ -166,6 +154,8 @@ class CompileUnits:
 
     def _of_compiling(self, marker: Marker) -> Iterator[Unit]:
         """Write the recording of a compilation, if there is anything to tell."""
+        if self.compiling.modes[marker.manifest] == OFF:
+            return
         package = self.compiling.packages[marker.manifest]
         recording = marker.folder / "buildperm" / "recording.jsonl"
         places = self.session["places"]

@@ -137,7 +137,7 @@ def _artifact(package: str, message: dict[str, Any]) -> Artifact | None:
             "target": {"name": str(name)},
             "features": [*features],
             "filenames": [*files],
-        } if _KEYS["compiler-artifact"] <= set(message):
+        } if _KEYS["compiler-artifact"] <= set(message) and "/" not in name:
             crate = name.replace("-", "_")
             told = tuple(sorted(map(str, features)))
             return Artifact(package, crate, told, tuple(map(str, files)))

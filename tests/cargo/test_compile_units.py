@@ -510,3 +510,22 @@ def test_no_build_script_brings_along_a_library_of_rustc(held: HeldCompilations)
     assert held.build().finished.exit_code == 101
     assert name in held.text
     assert "loaded before any sandbox is made" in held.text
+
+
+@pytest.mark.parametrize("how", ["off", "watch"])
+def test_macros_are_held_whose_own_compiling_is_not(held: HeldCompilations, how: str) -> None:
+    with_macros(held, '"src/lib.rs"')
+    held.policy = replace(held.policy, compile="off")
+    assert held.build().finished.exit_code == 0, held.text
+
+    held.policy = replace(held.policy, compile="hold")
+    held.grant("library", how=how)
+    result = held.build()
+    assert result.finished.exit_code == 0, held.text
+    assert [unit.subject for unit in result.units] == ["macro"]
+    held.build()
+    assert held.compiled() == []
+
+    held.grant("library")
+    held.build()
+    assert held.compiled() == ["library", "app"]

@@ -94,6 +94,7 @@ TEXTS = {
     "another reason": b'{"reason":"hello"}',
     "no reason": b'{"reason":["build-finished"]}',
     "an artifact without a name": compact({**BUILT, "target": {}}),
+    "an artifact with a path": compact({**BUILT, "target": {"name": "../a"}}),
     "half a message": b'{"reason":"compiler-artifact","package_id":"a"}',
     "other JSON": b'{ "reason": "build-script-executed", "out_dir": "/t/debug/build/a-1/out" }',
     "a list": compact([RAN]),
