@@ -1,9 +1,10 @@
-"""Limits of a build script's run: against runaways, not against what it may touch.
+"""Limits of a run: against runaways, not against what it may touch.
 
 `[workspace.metadata.buildperm.limits]` of Cargo.toml sets them for all build scripts, and
 `[workspace.metadata.buildperm.limits.crates.KEY]` for those of one crate.
 
-- `seconds`: how long it may run; time in which buildperm itself was stopped does not count;
+- `seconds`: how long it may run; time in which buildperm itself was stopped does not count, and of
+  a host of macros only time in which it works: `supervisor.idleness`;
 - `processes`: how many may live at once, counted by the recorder, with those that have ended and
   that nobody has waited for, and with up to four times as many threads among them all;
 - `memory_bytes`: what all its processes may hold in memory together, looked at every second;

@@ -84,7 +84,8 @@ class MacroSupervisor(TreeSupervisor):
         script.make_private(places)
         try:
             os.chdir(request.cwd)
-            run = Run(session, package, places, request.environ, abi, subject)
+            environ = environment.as_given(request.environ)
+            run = Run(session, package, places, environ, abi, subject)
             return self._supervise(run)
         finally:
             is_kept = self._scratch and private_folder.is_new(places["TMP"], script.PRIVATE)

@@ -113,6 +113,9 @@ ATTEMPTS = [
     refused("read", "{home}/.ssh/id_rsa", is_sensitive=True),
     refused("thread", "{home}/.ssh/id_rsa", is_sensitive=True),
     refused("straight", "{home}/.ssh", is_sensitive=True),
+    refused("read", "{package}/.git/config"),
+    refused("read", "{package}/target/debug/app"),
+    refused("read", "{package}/.env", is_sensitive=True),
     refused("write", "{package}/new"),
     refused("write", "{out}/made"),
     refused("write", "{library}"),
@@ -168,6 +171,9 @@ class Surroundings:
 def surroundings(macros: MacroBench) -> Iterator[Surroundings]:
     bench = macros.bench
     (bench.out_dir / "made").write_text("made\n")
+    for name in (".git/config", "target/debug/app", "target/CACHEDIR.TAG", ".env"):
+        (bench.package / name).parent.mkdir(parents=True, exist_ok=True)
+        (bench.package / name).write_text("text\n")
     (bench.workspace / "notes.txt").write_text("notes\n")
     (bench.workspace / "data").mkdir()
     (bench.home / ".ssh").mkdir()
