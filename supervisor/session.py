@@ -121,7 +121,7 @@ def load(path: bytes) -> Session:
         ValueError: It is not a session, or was written by another Python or buildperm.
     """
     kept = _kept.get(_identity(os.stat(path))) if _kept else None
-    return kept or _read(path)
+    return kept or _read(path)[0]
 
 
 def preload(path: bytes) -> Session:
@@ -131,7 +131,8 @@ def preload(path: bytes) -> Session:
         OSError: It cannot be read.
         ValueError: It is not a session, or was written by another Python or buildperm.
     """
-    found = _kept[_identity(os.stat(path))] = _read(path)
+    found, identity = _read(path)
+    _kept[identity] = found
     return found
 
 
@@ -140,8 +141,9 @@ def _identity(about: os.stat_result) -> tuple[object, ...]:
     return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns
 
 
-def _read(path: bytes) -> Session:
+def _read(path: bytes) -> tuple[Session, tuple[object, ...]]:
     with open(path, "rb") as file:
+        identity = _identity(os.fstat(file.fileno()))  # Of this file: there may be another one now.
         raw = file.read()
     try:
         session = marshal.loads(raw)  # noqa: S302 - our own file, see above
@@ -151,4 +153,4 @@ def _read(path: bytes) -> Session:
     if not fits:
         raise ValueError("written by another version of buildperm or Python")
     loaded: Session = session
-    return loaded
+    return loaded, identity
