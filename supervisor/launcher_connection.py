@@ -105,7 +105,7 @@ class LauncherConnection:
 
 
 def _receive(connected: _socket.socket) -> tuple[MacroRequest, list[int]]:
-    """Receive a request, with the bridge and standard error."""
+    """Receive a request, with the bridge and standard error, which is put in its place."""
     connected.setblocking(True)
     patience = struct.pack("ll", _PATIENCE_S, 0)  # struct timeval
     connected.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVTIMEO, patience)
@@ -119,6 +119,7 @@ def _receive(connected: _socket.socket) -> tuple[MacroRequest, list[int]]:
     ]
     if len(handles) != _HANDED_OVER or flags & _socket.MSG_CTRUNC:
         raise BadRequestError("it does not come with a bridge and standard error")
+    os.dup2(handles[1], 2)  # Already: what is wrong with the request is said there.
     rest = bytearray(first)
 
     def read(most: int) -> bytes:
@@ -132,10 +133,9 @@ def _receive(connected: _socket.socket) -> tuple[MacroRequest, list[int]]:
 
 
 def _take(handles: list[int], kept: Sequence[int] = ()) -> None:
-    """Put the bridge and standard error in their places, and close all else but `kept`."""
-    high = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, BRIDGE + 1) for each in handles]
-    os.dup2(high[0], BRIDGE, inheritable=False)
-    os.dup2(high[1], 2)
+    """Put the bridge in its place, and close all but it, the standard streams and `kept`."""
+    high = fcntl.fcntl(handles[0], fcntl.F_DUPFD_CLOEXEC, BRIDGE + 1)
+    os.dup2(high, BRIDGE, inheritable=False)
     hardening.close_but([BRIDGE, *kept])
 
 

@@ -559,9 +559,9 @@ def test_without_a_server_an_interpreter_does_the_same(own_bench: Bench, program
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"macro": "2"}, ""),
-        ({"session": "/nowhere"}, ""),
-        ({"library": "relative"}, ""),
+        ({"macro": "2"}, "of another version"),
+        ({"session": "/nowhere"}, "of another build"),
+        ({"library": "relative"}, "no absolute path"),
         ({"consumer": "/nowhere"}, "is not one that buildperm knows of"),
         ({"manifest": "/nowhere"}, "is not one that buildperm knows of"),
         ({"folder": "/tmp/a/b"}, "no folder for a run of macros"),
