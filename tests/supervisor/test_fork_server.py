@@ -13,12 +13,11 @@ import pytest
 
 from buildperm.cargo.fork_server_client import ForkServerClient
 from buildperm.sandbox.stub import SUPERVISOR
-from buildperm.supervisor import syscalls
 from buildperm.supervisor.fork_request import SERVER
 from buildperm.supervisor.fork_server import PLACES
 from buildperm.supervisor.session import dump
 from buildperm.tracer.recorder import ptrace
-from tests.bench import Bench, processes_with, wait_until
+from tests.bench import Bench, filtered, processes_with, wait_until
 from tests.programs import program_text
 
 TELLING = program_text("tells_surroundings.py")
@@ -268,11 +267,6 @@ def is_running(bench: Bench) -> bool:
     """Tell whether the script itself has been started."""
     real = bench.target / "debug/build/crate-0/build_script_build-0.real"
     return bool(processes_with(os.fsencode(real)))
-
-
-def filtered() -> None:
-    syscalls.control(syscalls.PR_SET_NO_NEW_PRIVS, 1)
-    syscalls.install((0x7FFF0000 << 32 | 6).to_bytes(8, "little"))  # BPF_RET: allow.
 
 
 def test_who_is_filtered_is_not_served(served: Bench) -> None:

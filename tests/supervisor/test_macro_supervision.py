@@ -8,8 +8,9 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from jsonschema import Draft202012Validator
 from buildperm.sandbox import machine
 from buildperm.sandbox.full_runtime import FullRuntime
 from buildperm.tracer.recording import reader
-from tests.bench import Bench, processes_with, wait_until
+from tests.bench import Bench, filtered, processes_with, wait_until
+from tests.programs import program_text
 from tests.supervisor.macro_bench import LIBRARY, MacroBench, compiled_host, served
 
 REFUSALS = (
@@ -597,6 +599,25 @@ def test_what_is_no_request_is_refused(macros: MacroBench, request_: bytes) -> N
 
     assert host.wait() == 1
     assert host.bridge.recv(1) == b""
+
+
+@pytest.mark.parametrize(
+    ("prepared", "told"), [(None, b"1\n"), (filtered, b"")], ids=["free", "filtered"]
+)
+def test_who_is_filtered_is_not_served(
+    macros: MacroBench, prepared: Callable[[], None] | None, told: bytes
+) -> None:
+    asking = program_text("connects_to_server.py", SERVER=macros.server)
+
+    ran = subprocess.run(
+        [sys.executable, "-c", asking],
+        preexec_fn=prepared,
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert ran.stdout == told
 
 
 def test_many_ask_at_once(macros: MacroBench) -> None:
