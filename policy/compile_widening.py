@@ -21,9 +21,7 @@ def of_everybody(before: Policy, after: Policy) -> Iterator[Widening]:
     """Yield it where less is held of compiling in general."""
     was, now = before.compile or HOLD, after.compile or HOLD
     if COMPILING.index(now) > COMPILING.index(was):
-        what = (
-            f"may be compiled, and macros run, held by less: `compile` was `{was}` and is `{now}`"
-        )
+        what = f"and macros and compilers are held by less: `compile` was `{was}` and is `{now}`"
         yield Widening("", "compile", what, ("compile",))
 
 

@@ -204,7 +204,7 @@ WIDER = {
     "compiling is not held any more": (
         _HOME,
         _HOME + 'compile = "watch"',
-        f"{EVERYBODY} may be compiled, and macros run, held by less: `compile` was `hold` and is "
+        f"{EVERYBODY} and macros and compilers are held by less: `compile` was `hold` and is "
         "`watch`",
     ),
     "compiling one crate is not held any more": (
