@@ -17,7 +17,7 @@ from buildperm.cargo import compile_flags, session_maker
 from buildperm.cargo import grant_keys as keys
 from buildperm.cargo.compile_rights import CompileRights, entries
 from buildperm.policy.grants import HOLD, WATCH
-from buildperm.rules import variables
+from buildperm.rules import sensitive, variables
 from buildperm.rules.pattern import is_literal, matches, resolve
 from buildperm.rules.script_variables import without_secrets
 from buildperm.sandbox.stub import SUPERVISOR
@@ -208,7 +208,7 @@ class _SessionWriter:
             [session[key] for key in ("buildperm", "profile", "landlock_abi")],
             programs.digest if programs else "",
             [self._mode.macros, self._mode.layout],
-            [granted["read"], granted["exec"], granted["env"]],
+            [self._read_beyond(granted["read"]), granted["exec"], granted["env"]],
             granted.get("secrets", []),
             granted["deny"],
             [os.fsencode(each).hex() for each in package.outside],
@@ -217,6 +217,19 @@ class _SessionWriter:
         )
         text = json.dumps(decisive, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def _read_beyond(self, patterns: Iterable[str]) -> list[str]:
+        """Leave out what is open anyhow: to grant what was seen must not compile all of it again.
+
+        While learning that is the workspace, less what is sensitive in it.
+        """
+        if self._session["profile"] != "learning":
+            return list(patterns)
+        return [
+            pattern
+            for pattern in patterns
+            if not pattern.startswith("$WORKSPACE/") or sensitive.opened_by(pattern, writing=False)
+        ]
 
 
 def _denials(packages: Iterable[SessionPackage]) -> tuple[tuple[str, ...], tuple[str, ...]]:
