@@ -277,6 +277,9 @@ int main(int count, char **words) {
     if (!session_find(&session, manifest_dir, &section)) {
         refuse("the package in `%s` is not one that this build was prepared for: run `buildperm learn`", escaped(manifest_dir));
     }
-    if (!strcmp(section.compile, "off")) run(&call);
+    if (!strcmp(section.compile, "off")) {
+        unit_leave(&call, &session, &section);
+        run(&call);
+    }
     compile(&call, &session, &section, false);
 }

@@ -94,6 +94,7 @@ struct unit {
 void unit_find(struct unit *unit, struct call *call, const struct session *session, const struct section *section);
 void unit_allow(const struct unit *unit, const struct call *call, const struct session *session, const struct section *section);
 void unit_end(const struct unit *unit, const struct call *call, const struct session *session, const struct section *section, int status);
+void unit_leave(const struct call *call, const struct session *session, const struct section *section);
 bool unit_note(struct list *list, char *entry);
 char *library_key(const struct session *session, const char *library);
 

@@ -196,6 +196,15 @@ static void remember_library(const struct unit *unit, const struct call *call, c
     free(library), free(key), free(folder), free(path);
 }
 
+/* Of a package whose compiling is left alone: whoever uses its macros may be held. */
+void unit_leave(const struct call *call, const struct session *session, const struct section *section) {
+    struct unit unit = {.source = copied(section->manifest_dir), .out_dir = call->out_dir ? real_path(call->out_dir) : NULL};
+    if (!call->is_macro || call->output || !unit.out_dir || !is_of_build(session, unit.out_dir)) return;
+    unit.stem = formatted("%s%s", name_in(call), call->extra ? call->extra : "");
+    make_folder(session->state);
+    remember_library(&unit, call, session);
+}
+
 static void say_refused(const struct unit *unit, const struct section *section) {
     char *name = escaped(section->name), *version = escaped(section->version), *crate = escaped(section->crate);
     for (size_t i = 0; i < unit->refused.count; i++) {

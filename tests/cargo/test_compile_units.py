@@ -270,6 +270,21 @@ def test_one_crate_can_be_left_alone(held: HeldCompilations, tmp_path: Path) -> 
     assert held.compiled() == ["app"]
 
 
+@pytest.mark.parametrize("mode", ["off", "watch"])
+def test_macros_of_a_crate_that_is_left_alone_are_held(
+    held: HeldCompilations, tmp_path: Path, mode: str
+) -> None:
+    note = write(tmp_path / "note.txt", "hello")
+    with_macros(held, f'"{note}"')
+    held.grant("library", how=mode)
+
+    refused = held.build()
+
+    assert refused.finished.exit_code == 0, held.text
+    [unit] = units_of(refused, "macro")
+    assert ("read", str(note), "refused") in accesses(unit)
+
+
 def test_the_launcher_reads_no_session_of_somebody_else(held: HeldCompilations) -> None:
     held.build()
     target = held.root / "target" / "buildperm" / "ci"
