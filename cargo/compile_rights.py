@@ -19,7 +19,7 @@ from buildperm.supervisor.ownership import Ownership
 from buildperm.tracer.notation import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from buildperm.cargo.metadata import Metadata, Package
     from buildperm.supervisor.session import Session, SessionPackage
@@ -143,9 +143,11 @@ class CompileRights:
         if known is None:
             grants = self._begin(os.fsencode(package.folder), NOBODY)
             grants.add_common("read", ["$MANIFEST_DIR/**"], READ)
-            for path in package.outside:
-                text = encode(os.fsencode(path))
-                grants.add_common("read", [f"{text}/**" if path.is_dir() else text], READ)
+            for path in self._beside(package):
+                if os.path.isdir(path):
+                    grants.add_common("read", [f"{encode(path)}/**"], READ)
+                else:
+                    grants.add_readable(path)
             known = self._known[package.id] = grants.rights
             self._foreign[package.id] = grants.foreign
         return known
@@ -154,6 +156,17 @@ class CompileRights:
         """List what lies in the folder of a package, and is not for it to read."""
         own = self.own(package)
         return sorted(path for path in self._foreign.get(package.id, ()) if not may_read(path, own))
+
+    def _beside(self, package: Package) -> Iterator[bytes]:
+        """Yield what a package names as its own beside its folder, in the workspace.
+
+        Whoever wrote the manifest may have named anything, such as a key for a readme.
+        """
+        workspace = self._session["places"]["WORKSPACE"]
+        for path in package.outside:
+            real = os.path.realpath(os.fsencode(path))
+            if covers(workspace, real):
+                yield real
 
     def _begin(self, folder: bytes, package: SessionPackage) -> LandlockRights:
         session = self._session
