@@ -49,6 +49,7 @@ class CompileSession:
     modes: Mapping[bytes, str]  # How compiling each is held: one of COMPILING.
     marked: frozenset[bytes]  # Packages of whose units markers are left, by the same.
     rights: CompileRights
+    secrets: Mapping[bytes, str]  # What the values of variables hold, by name.
 
 
 def make(
@@ -111,7 +112,8 @@ class _SessionWriter:
             for folder, mode in modes.items()
             if mode == HOLD or (self._mode.programs and folder in self._session.get("macros", {}))
         )
-        return CompileSession(text, packages, modes, marked, self._rights)
+        secrets = _secrets(self._project.environment)
+        return CompileSession(text, packages, modes, marked, self._rights, secrets)
 
     def _globals(self) -> Iterator[bytes]:
         programs = self._mode.programs
@@ -246,12 +248,23 @@ def _variables(environment: Mapping[str, str]) -> Iterator[bytes]:
     The patterns are for what is set where buildperm does not see it, such as in Cargo's own
     configuration. What was judged harmless passes whatever they say.
     """
-    for variable, text in sorted(environment.items()):
-        name, value = os.fsencode(variable), os.fsencode(text)
-        if variables.looks_secret(encode(name)) or without_secrets(name, value)[1]:
+    secrets = _secrets(environment)
+    for name in sorted(map(os.fsencode, environment)):
+        if variables.looks_secret(encode(name)) or name in secrets:
             yield b"hidden " + name
         else:
             yield b"plain " + name
     unset = sorted(variables.secret_names() - environment.keys())
     yield from (b"hidden " + name.encode() for name in unset)
     yield from (b"secret " + pattern.encode() for pattern in variables.secret_patterns())
+
+
+def _secrets(environment: Mapping[str, str]) -> dict[bytes, str]:
+    """Say which secret the value of a variable holds, of those whose names do not say so."""
+    named = ((os.fsencode(name), os.fsencode(value)) for name, value in environment.items())
+    found = {
+        name: without_secrets(name, value)[1]
+        for name, value in named
+        if not variables.looks_secret(encode(name))
+    }
+    return {name: why for name, why in found.items() if why}

@@ -173,7 +173,7 @@ class CompileUnits:
             read=reads,
             refused=refused,
             given=given,
-            withheld=marker.withheld,
+            withheld={name: self.compiling.secrets.get(name, "") for name in marker.withheld},
             status=marker.status,
         )
         found = self._read(marker.folder, package, marker.manifest, COMPILE)

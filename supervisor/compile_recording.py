@@ -30,7 +30,7 @@ def write(
     read: Iterable[bytes],
     refused: Iterable[tuple[str, bytes]],
     given: Iterable[bytes],
-    withheld: Iterable[bytes],
+    withheld: Mapping[bytes, str],
     status: int,
 ) -> None:
     """Write a recording; its folder is made.
@@ -42,7 +42,7 @@ def write(
         read: Files that it read.
         refused: What it was refused: `read` or `write`, and a path.
         given: Variables that it asked for, and got.
-        withheld: Variables that it asked for, and did not get.
+        withheld: Variables that it asked for, and did not get; which secret their values hold.
         status: What it exited with.
 
     Raises:
@@ -58,8 +58,8 @@ def write(
         writer.opened(process, each, mode, False, _EACCES, True, False)
     for name in given:
         writer.environment(process, name, True, False)
-    for name in withheld:
-        writer.environment(process, name, False, True)
+    for name, why in withheld.items():
+        writer.environment(process, name, False, True, why)
     os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
     writer.save(
         path,

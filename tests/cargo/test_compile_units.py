@@ -190,6 +190,17 @@ def test_a_secret_variable_is_withheld_until_it_is_granted(held: HeldCompilation
     assert held.build().finished.exit_code == 0, held.text
 
 
+def test_a_secret_that_its_name_does_not_tell_is_told_as_one(held: HeldCompilations) -> None:
+    held.environment["GREETING"] = "ghp_" + "abcdefghijklmnopqrstuvwxyz0123456789"
+    write(held.root / "src" / "lib.rs", 'pub const X: Option<&str> = option_env!("GREETING");\n')
+
+    [unit] = units_of(held.build(), "compile")
+
+    assert accesses(unit) == [("env", "GREETING", "refused")]
+    [access] = fold(reader.read(unit.recording))
+    assert access.sensitive
+
+
 def test_a_macro_has_a_recording_of_its_own_for_each_consumer(held: HeldCompilations) -> None:
     note = write(held.root / "Notes" / "note.txt", "hello")
     write(held.root / "src" / "own.txt", "own")
