@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from buildperm.cargo import compile_markers, compile_reads, units
+from buildperm.cargo import compile_markers, compile_reads, fingerprints, units
 from buildperm.policy.grants import OFF, WATCH
 from buildperm.supervisor import compile_recording
 from buildperm.tracer.notation import encode
@@ -31,10 +31,8 @@ if TYPE_CHECKING:
     from buildperm.cargo.units import Unit
     from buildperm.supervisor.session import Session, SessionPackage
 
-_FRESH = re.compile(
-    r"(?:test-|doc-)?(?:lib|bin|example|integration-test|bench|build-script)-([^.]+)"
-)
-"""What Cargo calls the file that makes it take a unit for fresh, unless it runs a build script."""
+_DOCUMENTED = re.compile(r"%[0-9a-f]{16}$")
+"""The number by which the launcher tells calls of rustdoc apart: see `unit.c`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,7 @@ class CompileUnits:
             OSError: A file cannot be removed, so that Cargo would take something for fresh.
         """
         by_hash: dict[str, Marker] = {}
-        by_name: dict[str, Marker] = {}
+        by_name: dict[str, list[Marker]] = defaultdict(list)
         for marker in compile_markers.markers(self.state):
             package = self.compiling.packages.get(marker.manifest)
             if package is not None and marker.manifest not in self.compiling.marked:
@@ -62,20 +60,25 @@ class CompileUnits:
             elif marker.hash:
                 by_hash[marker.hash] = marker
             else:
-                by_name[marker.folder.name] = marker
+                by_name[_DOCUMENTED.sub("", marker.folder.name)].append(marker)
         marked = {
             each.name
             for each in self.metadata.packages.values()
             if os.fsencode(each.folder) in self.compiling.marked
         }
         again = 0
-        for name, number, fresh in self._fingerprints():
-            compiled = list(_compiled(fresh))
-            if not compiled or name not in marked:
+        for package_name, number, fresh in fingerprints.all_in(self.target):
+            compiled = list(fingerprints.compiled(fresh))
+            if not compiled or package_name not in marked:
                 continue
-            found = by_hash.get(number) or self._unnumbered(by_name, fresh, compiled)
-            if found is None or not self._is_current(found):
+            numbered = by_hash.get(number)
+            found = (
+                [numbered] if numbered else self._unnumbered(by_name, package_name, fresh, compiled)
+            )
+            if not found or not all(map(self._is_current, found)):
                 shutil.rmtree(fresh)
+                for marker in found:  # One that nobody makes again would never be current.
+                    shutil.rmtree(marker.folder, ignore_errors=True)
                 again += 1
         return again
 
@@ -247,40 +250,25 @@ class CompileUnits:
         return self._read(marker.recording(library), package, manifest, MACRO) is not None
 
     def _unnumbered(
-        self, by_name: Mapping[str, Marker], fresh: Path, compiled: Iterable[str]
-    ) -> Marker | None:
-        """Find the marker of a unit whose outputs have no number in their names."""
+        self,
+        by_name: Mapping[str, list[Marker]],
+        package: str,
+        fresh: Path,
+        compiled: Iterable[tuple[str, str]],
+    ) -> list[Marker]:
+        """Find the markers of a unit whose outputs have no number in their names."""
         if fresh.name == "fingerprint":  # build/PKG/HASH/fingerprint
             root, folders = fresh.parents[3], [fresh.parent / "out"]
         else:
             root = fresh.parents[1]
             folders = [root / "deps", root / "examples"]
-        for folder in (*folders, root.parent / "doc"):
-            for crate in compiled:
-                found = by_name.get("%".join((*folder.relative_to(self.target).parts, crate)))
-                if found is not None:
-                    return found
-        return None
-
-    def _fingerprints(self) -> Iterator[tuple[str, str, Path]]:
-        """Yield what makes Cargo take units for fresh: package, number, folder; of both layouts."""
-        for build in units.build_folders(self.target):
-            for entry in units.entries(build.parent / ".fingerprint"):
-                package, _, number = entry.name.rpartition("-")
-                yield package, number, Path(entry.path)
-            for package_folder in units.entries(build):
-                for unit in units.entries(Path(package_folder.path)):
-                    fresh = Path(unit.path) / "fingerprint"
-                    if fresh.is_dir():
-                        yield package_folder.name, unit.name, fresh
-
-
-def _compiled(fresh: Path) -> Iterator[str]:
-    """Yield the crates that a compiler was called for, as rustc calls them."""
-    for entry in units.entries(fresh):
-        found = _FRESH.fullmatch(entry.name)
-        if found:
-            yield found[1].replace("-", "_")
+        names = {os.fsencode(each.folder): each.name for each in self.metadata.packages.values()}
+        found = []
+        for how, crate in compiled:
+            for folder in [root.parent / "doc"] if how == "doc-" else folders:
+                name = "%".join((*folder.relative_to(self.target).parts, crate))
+                found += [m for m in by_name.get(name, ()) if names.get(m.manifest) == package]
+        return found
 
 
 def _is_of(marker: Marker, artifact: Artifact) -> bool:

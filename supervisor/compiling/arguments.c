@@ -48,6 +48,7 @@ static void read_codegen(struct call *call, const char *option) {
     const char *value;
     if ((value = after(option, "extra-filename="))) call->extra = value;
     else if ((value = after(option, "incremental="))) call->incremental = value;
+    else if ((value = after(option, "metadata="))) call->metadata = value;
     else if ((value = after(option, "linker="))) call->linker = value;
     else if ((value = after(option, "profile-use="))) append(&call->user_files, copied(value));
 }

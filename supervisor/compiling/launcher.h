@@ -60,6 +60,7 @@ struct call {
     const char *arguments_file;           /* Behind an `@`, or null. */
     int arguments_handle;                 /* That file, open. */
     const char *crate_name, *out_dir, *output, *extra, *incremental, *target, *linker;
+    const char *metadata;                 /* Tells units apart whose outputs have the same names. */
     const char *dep_info;                 /* Where `--emit=dep-info=` puts it. */
     struct list features, searched, externs, emitted, user_files;
     bool is_rustdoc, runs_tests, is_macro, writes_dep_info;

@@ -64,18 +64,29 @@ static const char *name_in(const struct call *call) {
     refuse("the compiler is called without `--crate-name`");
 }
 
+/* What rustdoc makes is called by the crate's name alone, which two packages may have. */
+static char *number_of(const struct call *call, const struct section *section) {
+    const char *const parts[] = {section->manifest_dir, call->metadata ? call->metadata : ""};
+    uint64_t digest = 0xcbf29ce484222325;
+    for (int i = 0; i < 2; i++, digest *= 0x100000001b3) {
+        for (const char *at = parts[i]; *at; at++) digest = (digest ^ (uint8_t)*at) * 0x100000001b3;
+    }
+    return formatted("%016llx", (unsigned long long)digest);
+}
+
 void unit_find(struct unit *unit, struct call *call, const struct session *session, const struct section *section) {
     char *folder = NULL;
     *unit = (struct unit){.source = copied(section->manifest_dir)};
     unit->stem = formatted("%s%s", name_in(call), call->extra ? call->extra : "");
     if (strchr(unit->stem, '/') || !*unit->stem || *unit->stem == '.') refuse("the compiler is called with an odd name for its output: `%s`", escaped(unit->stem));
     if (call->runs_tests) {
-        unit->key = formatted("doctest%%%s", unit->stem);
+        unit->key = formatted("doctest%%%s%%%s", unit->stem, number_of(call, section));
     } else {
         folder = call->out_dir ? copied(call->out_dir) : parent(call->output);
         unit->out_dir = folder_of_build(session, folder, "its outputs");
         unit->is_shared = !call->is_rustdoc && !is_own_folder(unit->out_dir);
         unit->key = formatted("%s%%%s", flat(session, unit->out_dir), unit->stem);
+        if (call->is_rustdoc) unit->key = formatted("%s%%%s", unit->key, number_of(call, section));
     }
     if (strlen(unit->key) > NAME_MAX) refuse("the path of an output is too long: `%s`", escaped(unit->key));
     unit->folder = formatted("%s/%s", session->state, unit->key);
