@@ -8,6 +8,11 @@
 #   BUILDPERM_COMPILE_SESSION  to what it holds them
 #   BUILDPERM_COMPILER         the true compiler
 #
+# The rustc wrapper hands over in BUILDPERM_SEARCHED where Cargo has rustc look for libraries: the
+# other wrapper, which nothing holds, is not to look where build scripts said.
+#
 # In a target directory these are written above, so that no configuration can say otherwise.
 
+[ -z "${BUILDPERM_SEARCHED:-}" ] || export LD_LIBRARY_PATH="$BUILDPERM_SEARCHED"
+unset BUILDPERM_SEARCHED
 exec "$BUILDPERM_LAUNCHER" "$BUILDPERM_COMPILE_SESSION" "$BUILDPERM_COMPILER" "$@"

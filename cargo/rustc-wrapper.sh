@@ -19,6 +19,7 @@
 #   BUILDPERM_LAUNCHER        what holds compiler calls; empty where they are not held
 #   BUILDPERM_COMPILE_SESSION to what it holds them
 #   BUILDPERM_COMPILERS       a folder of held compilers, which another wrapper may call
+#   BUILDPERM_USERS           LD_LIBRARY_PATH as it was before Cargo: for that other wrapper
 #
 # In a target directory these are written above, so that no configuration can say otherwise.
 # Fork nothing on the way that nearly every call takes.
@@ -32,6 +33,12 @@ compile() { # [exec] COMPILER ARGUMENTS
         # The other wrapper stays outside, where its cache and its server are.
         compiler=$BUILDPERM_COMPILERS/${1##*/}
         shift
+        # So it looks for libraries where the user says, and not where build scripts do.
+        if [ -n "${LD_LIBRARY_PATH:-}" ]; then
+            export BUILDPERM_SEARCHED="$LD_LIBRARY_PATH"
+            unset LD_LIBRARY_PATH
+            [ -z "${BUILDPERM_USERS:-}" ] || export LD_LIBRARY_PATH="$BUILDPERM_USERS"
+        fi
         set -- "$BUILDPERM_RUSTC_WRAPPER" "$compiler" "$@"
     else
         set -- "$BUILDPERM_LAUNCHER" "$BUILDPERM_COMPILE_SESSION" "$@"

@@ -15,6 +15,7 @@ from buildperm.errors import BuildpermError, CannotEnforceError
 from buildperm.policy import compilation
 from buildperm.rules import baseline, layout, limits, sensitive, tier
 from buildperm.rules.containment import Containment
+from buildperm.rules.pattern import which
 from buildperm.rules.variables import looks_secret
 from buildperm.sandbox import needed_libraries, stub
 from buildperm.sandbox.runtime import choose
@@ -89,7 +90,11 @@ def make(
         "path": os.fsencode(toolchain.path(environment.get("PATH", os.defpath))),
         "owned": owned_folders.folders(metadata, toolchain, environment),
         "homes": owned_folders.homes(),
-        "loaded": sorted(stub.libraries_before_stub() | _loaded_by_rustc(toolchain)),
+        "loaded": sorted(
+            stub.libraries_before_stub()
+            | _loaded_by(os.fsencode(toolchain.rustc))
+            | _loaded_by(os.fsencode(rustc_wrapper), environment)
+        ),
         "rustc_wrapper": os.fsencode(rustc_wrapper),
         "progress": os.fsencode(target.progress),
         "packages": {},
@@ -164,10 +169,15 @@ def manifests(metadata: Metadata) -> list[bytes]:
     return sorted(map(os.fsencode, found))
 
 
-def _loaded_by_rustc(toolchain: Toolchain) -> frozenset[bytes]:
-    """Name the libraries of rustc, which Cargo has search folders of build scripts as well."""
+def _loaded_by(program: bytes, environment: Mapping[str, str] | None = None) -> frozenset[bytes]:
+    """Name the libraries of a program that Cargo has search folders of build scripts as well.
+
+    Those are rustc and the user's wrapper around it; with an `environment` PATH is looked through.
+    """
+    if environment is not None:
+        program = which(program, os.fsencode(environment.get("PATH", os.defpath))) or program
     try:
-        return needed_libraries.of_program(os.fsencode(toolchain.rustc))
+        return needed_libraries.of_program(program) if program else frozenset()
     except needed_libraries.UnknownError:
         return frozenset()  # No build script's stub, which is looked at apart, depends on it.
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 from buildperm.cargo.configuration import CARGOS_OWN
 from buildperm.errors import BuildpermError
-from buildperm.sandbox.stub import shell, stub
+from buildperm.sandbox.stub import interpreter, keeps_libraries_away, stub
 from buildperm.supervisor import session as sessions
 from buildperm.tracer.notation import encode
 
@@ -33,6 +33,10 @@ _TAG = b"""Signature: 8a477f597d28d172789f06886806bc55
 """
 _WRAPPER = Path(__file__).with_name("rustc-wrapper.sh")
 _HELD = Path(__file__).with_name("held-compiler.sh")
+_GIVEN_BACK = b"""\
+[ -z "${BUILDPERM_LIBRARIES:-}" ] || export LD_LIBRARY_PATH="$BUILDPERM_LIBRARIES"
+unset BUILDPERM_LIBRARIES"""
+"""What Cargo has rustc look through for libraries: env(1) has kept it from the shell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,7 @@ class TargetDirectory:
             b"BUILDPERM_LAUNCHER": launcher,
             b"BUILDPERM_COMPILE_SESSION": os.fsencode(self.compile_session),
             b"BUILDPERM_COMPILERS": os.fsencode(self.compilers),
+            b"BUILDPERM_USERS": os.environb.get(b"LD_LIBRARY_PATH", b""),
         }
         return _script(_WRAPPER, values)
 
@@ -269,9 +274,10 @@ def open_target(metadata: Metadata, name: Literal["learn", "ci"]) -> TargetDirec
 def _script(path: Path, values: Mapping[bytes, bytes]) -> bytes:
     """Return a script of ours with `values` for its variables above it."""
     _, mark, script = path.read_bytes().split(b"\n", 2)
-    # For a shell that passes on every variable to rustc.
-    head = [b"#!" + shell(), mark]
+    # For a shell that passes on every variable to rustc, and loads no library of a build script.
+    head = [b"#!" + interpreter(), mark]
     head += [name + b"=" + _quoted(value) for name, value in values.items()]
+    head += [_GIVEN_BACK] if keeps_libraries_away() else []
     return b"\n".join([*head, script])
 
 

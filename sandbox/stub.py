@@ -81,7 +81,7 @@ exit 1
 
 @functools.cache
 def shell() -> bytes:
-    """Return what follows `#!` in our scripts: a shell that passes on every variable.
+    """Name a shell that passes on every variable, with its options.
 
     dash drops those whose names are no identifiers, such as `CARGO_BIN_EXE_my-prog`, which
     integration tests are compiled with. So each shell is asked.
@@ -110,8 +110,8 @@ def shell() -> bytes:
 
 
 @functools.cache
-def _interpreter() -> bytes:
-    """Return what follows `#!` in a stub: the shell, and env(1) before it where that can do it.
+def interpreter() -> bytes:
+    """Return what follows `#!` in our scripts: the shell, and env(1) before it if it can do that.
 
     Cargo names folders that other build scripts have filled in LD_LIBRARY_PATH, and a shell loads
     libraries before it runs a line: what it is linked with, and what its getpwuid(3) is configured
@@ -170,7 +170,7 @@ def keeps_libraries_away() -> bool:
     Raises:
         CannotEnforceError: There is no shell.
     """
-    return _interpreter() != shell()
+    return interpreter() != shell()
 
 
 def stub(session_path: bytes) -> bytes:
@@ -200,7 +200,7 @@ def stub(session_path: bytes) -> bytes:
         searched = b"unset " + _SEARCHED
     forget = b":" if keeps_libraries_away() else b"unset BUILDPERM_LIBRARIES"
     return _STUB % {
-        b"interpreter": _interpreter(),
+        b"interpreter": interpreter(),
         b"forget": forget,
         b"libraries": searched,
         **quoted,

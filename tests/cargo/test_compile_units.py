@@ -20,6 +20,7 @@ from buildperm.policy.kinds import Kind
 from buildperm.policy.rule import Rule
 from buildperm.sandbox import macro_interface, needed_libraries
 from buildperm.tracer.recording import reader
+from tests.bench import compile_c
 from tests.cargo.workspaces import package
 
 MACROS = """use proc_macro::TokenStream;
@@ -29,6 +30,13 @@ pub fn file(input: TokenStream) -> TokenStream {
     let text = std::fs::read_to_string(path).unwrap_or_else(|error| error.kind().to_string());
     format!("{text:?}").parse().unwrap()
 }
+"""
+
+PLANTING = """fn main() {{
+    let folder = std::env::var("OUT_DIR").unwrap();
+    std::fs::write(format!("{{folder}}/{name}"), "").unwrap();
+    println!("cargo::rustc-link-search=native={{folder}}");
+}}
 """
 
 
@@ -525,12 +533,7 @@ def test_no_build_script_brings_along_a_library_of_rustc(held: HeldCompilations)
     with_macros(held, '"src/lib.rs"')
     write(
         held.root / "crates" / "library" / "build.rs",
-        f"""fn main() {{
-    let folder = std::env::var("OUT_DIR").unwrap();
-    std::fs::write(format!("{{folder}}/{name}"), "").unwrap();
-    println!("cargo::rustc-link-search=native={{folder}}");
-}}
-""",
+        PLANTING.format(name=name),
     )
 
     assert held.build().finished.exit_code == 101
@@ -555,3 +558,45 @@ def test_macros_are_held_whose_own_compiling_is_not(held: HeldCompilations, how:
     held.grant("library")
     held.build()
     assert held.compiled() == ["library", "app"]
+
+
+_CACHE = """
+#include <unistd.h>
+int extra(void);
+int main(int count, char **words) { extra(); execv(words[1], words + 1); return 127; }
+"""
+
+
+def test_no_build_script_brings_along_a_library_of_the_users_wrapper(
+    held: HeldCompilations, tmp_path: Path
+) -> None:
+    libraries = tmp_path / "libraries"
+    libraries.mkdir()
+    soname = ("-shared", "-Wl,-soname,libextra.so")
+    extra = compile_c("int extra(void) { return 0; }", libraries / "libextra.so", *soname)
+    cache = compile_c(_CACHE, tmp_path / "cache", str(extra), f"-Wl,-rpath,{libraries}")
+    held.environment["RUSTC_WRAPPER"] = str(cache)
+    with_macros(held, '"src/lib.rs"')
+    write(held.root / "crates" / "library" / "build.rs", PLANTING.format(name="libextra.so"))
+
+    assert held.build().finished.exit_code == 101
+    assert "loaded before any sandbox is made: libextra.so" in held.text
+
+
+def test_a_wrapper_looks_for_libraries_where_the_user_says(
+    held: HeldCompilations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, own = tmp_path / "log", str(tmp_path / "own")
+    cache = write(
+        tmp_path / "cache", f'#!/bin/sh\necho "${{LD_LIBRARY_PATH-}}" >>{log}\nexec "$@"\n'
+    )
+    cache.chmod(0o755)
+    held.environment |= {"RUSTC_WRAPPER": str(cache), "LD_LIBRARY_PATH": own}
+    monkeypatch.setenv("LD_LIBRARY_PATH", own)
+    with_macros(held, '"src/lib.rs"')
+    lib = held.root / "src" / "lib.rs"
+    told = 'const _: () = assert!(env!("LD_LIBRARY_PATH").len() > LENGTH);\n'
+    lib.write_text(lib.read_text() + told.replace("LENGTH", str(len(own))))
+
+    assert held.build().finished.exit_code == 0, held.text
+    assert set(log.read_text().splitlines()) == {own}

@@ -13,6 +13,7 @@ from buildperm.cargo.project import Projects
 from buildperm.cargo.target_directory import TargetDirectory
 from buildperm.cargo.toolchain import Toolchain
 from buildperm.errors import BuildpermError
+from buildperm.sandbox.stub import interpreter
 from tests.cargo.workspaces import environment, package, toolchain
 
 __all__ = ["environment", "toolchain"]
@@ -114,6 +115,7 @@ def test_what_is_inherited_means_nothing_to_the_wrapper(
     lines = directory.wrapper_text(b"sccache").split(b"\n")
 
     assert not set(told) & set(OURS[:4])
+    assert lines[0] == b"#!" + interpreter()
     assert b"buildperm: rustc wrapper" in lines[1]
     asked = "\n".join(os.fsdecode(line) for line in lines[:5])
     asked += '\nprintf "%s\\n" "$BUILDPERM_TARGET" "$BUILDPERM_STUB" "$BUILDPERM_RUSTC_WRAPPER"'

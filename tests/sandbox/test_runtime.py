@@ -259,13 +259,13 @@ def test_what_an_older_env_cannot_keep_from_a_shell_is_said(
     without.write_text("#!/bin/sh\nexit 125\n")  # As busybox answers to `-S`.
     without.chmod(0o755)
     monkeypatch.setattr(stub, "_ENV", os.fsencode(without))
-    stub._interpreter.cache_clear()
+    stub.interpreter.cache_clear()
     try:
         found = runtime.runtime(name).left_open(7)
         text = stub.stub(b"/session")
     finally:
         monkeypatch.undo()
-        stub._interpreter.cache_clear()
+        stub.interpreter.cache_clear()
 
     (said,) = set(found) - set(known)
     assert "libraries" in said
