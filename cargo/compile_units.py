@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from buildperm.cargo import compile_markers, compile_reads, fingerprints, units
+from buildperm.cargo import compile_markers, compile_reads, dep_info, fingerprints, units
 from buildperm.policy.grants import OFF, WATCH
 from buildperm.supervisor import compile_recording
 from buildperm.tracer.notation import encode
@@ -122,27 +122,18 @@ class CompileUnits:
         return sorted(found, key=lambda unit: unit.folder)
 
     def _watched(self, manifest: bytes, artifacts: Iterable[Artifact]) -> Iterator[Marker]:
-        """Yield what would be the markers of compilations that were only looked at.
-
-        Where Cargo tells another name than rustc has chosen, the newest one that fits will do.
-        """
+        """Yield what would be the markers of compilations that were only looked at."""
         for artifact in artifacts:
-            for path in map(Path, artifact.files):
-                folder = path.parent
-                if folder.name not in ("deps", "examples", "out"):
-                    folder /= "deps"
-                beside = folder / f"{path.stem.removeprefix('lib')}.d"
-                told = [beside] if beside.is_file() else folder.glob(f"{artifact.crate}-*.d")
-                newest = sorted(told, key=lambda each: each.stat().st_mtime_ns)[-1:]
-                if newest and newest[0].is_relative_to(self.target):
-                    name = "%".join(("watched", *newest[0].relative_to(self.target).parts))
+            for told in dep_info.beside(artifact.crate, artifact.files):
+                if told.is_relative_to(self.target):
+                    name = "%".join(("watched", *told.relative_to(self.target).parts))
                     yield compile_markers.unheld(
                         self.state / name,
                         manifest,
                         self.session["profile"],
                         artifact.crate,
                         artifact.features,
-                        newest[0],
+                        told,
                     )
 
     def _of_macros(self, marker: Marker) -> Iterator[Unit]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from buildperm.cargo import units
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from buildperm.cargo.metadata import Metadata, Package
 
 
@@ -51,6 +53,22 @@ def listed(path: Path, root: Path) -> list[Path]:
         return []
     names = [line[:-1] for line in lines if line.endswith(b":") and not line.startswith(b"#")]
     return [_found(os.fsdecode(name.replace(b"\\ ", b" ")), root) for name in names]
+
+
+def beside(crate: str, files: Iterable[str]) -> Iterator[Path]:
+    """Yield the dep-info files that rustc has written with the outputs of a crate.
+
+    Where Cargo tells another name than rustc has chosen, the newest one that fits will do. What is
+    in the folder of a profile at last was compiled in `deps`; build scripts have folders of their
+    own.
+    """
+    for path in map(Path, files):
+        folder = path.parent
+        if folder.name not in ("deps", "examples", "out") and folder.parent.name != "build":
+            folder /= "deps"
+        own = folder / f"{path.stem.removeprefix('lib')}.d"
+        told = [own] if own.is_file() else folder.glob(f"{crate}-*.d")
+        yield from sorted(told, key=lambda each: each.stat().st_mtime_ns)[-1:]
 
 
 def variables(path: Path) -> list[bytes]:

@@ -278,6 +278,20 @@ def test_what_was_compiled_without_being_held_is_compiled_again(
     assert "library" in held.compiled()
 
 
+def test_what_a_build_script_embeds_is_watched_as_well(
+    held: HeldCompilations, tmp_path: Path
+) -> None:
+    note = write(tmp_path / "note.txt", "hello")
+    write(held.root / "build.rs", f'fn main() {{ print!("{{}}", include_str!("{note}").len()); }}')
+    held.policy = replace(held.policy, compile="watch")
+
+    watched = held.build()
+
+    assert [accesses(unit) for unit in units_of(watched, "compile")] == [
+        [("read", str(note), "done")]
+    ]
+
+
 def test_one_crate_can_be_left_alone(held: HeldCompilations, tmp_path: Path) -> None:
     note = write(tmp_path / "note.txt", "hello")
     write(held.root / "src" / "lib.rs", f'pub const TEXT: &str = include_str!("{note}");\n')
