@@ -13,9 +13,11 @@ from buildperm.rules import baseline
 from buildperm.rules.pattern import covers, locate, matches
 from buildperm.rules.variables import looks_secret
 from buildperm.tracer.notation import encode
+from buildperm.tracer.recording import reader
+from buildperm.tracer.recording.event import FileOpened
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from buildperm.cargo.compile_markers import Marker
 
@@ -57,6 +59,12 @@ def refused(marker: Marker, root: Path, places: Mapping[str, bytes]) -> list[tup
         if not is_quiet:
             found.append((how, path))
     return found
+
+
+def by_macros(recordings: Iterable[Path]) -> frozenset[bytes]:
+    """Return the files that macros have read for a package, or tried to, by their recordings."""
+    events = (event for path in recordings for event in reader.read(path).events)
+    return frozenset(each.path for each in events if isinstance(each, FileOpened))
 
 
 def _led_to(named: bytes, folder: bytes) -> bytes:

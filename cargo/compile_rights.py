@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from buildperm.cargo import session_maker
 from buildperm.rules import baseline
 from buildperm.rules.layout import is_systems
-from buildperm.rules.pattern import covers, which
+from buildperm.rules.pattern import covers, resolve, which
 from buildperm.supervisor import landlock
 from buildperm.supervisor.filled_trees import filled
 from buildperm.supervisor.landlock_rules import EXEC, READ, LandlockRights
@@ -37,6 +38,8 @@ _LINKING = (
 )
 """What rustc starts by name; PATH says where it is."""
 
+_SETTINGS = (b"clippy.toml", b".clippy.toml", b"rustfmt.toml", b".rustfmt.toml")
+
 _WRITABLE = (b"/dev/null", b"/dev/zero", b"/dev/full")
 
 NOBODY: SessionPackage = {
@@ -60,22 +63,30 @@ NOBODY: SessionPackage = {
 class CompileRights:
     """Rights by path, without links, as Landlock has them."""
 
-    def __init__(self, session: Session, metadata: Metadata, programs: Iterable[bytes]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        metadata: Metadata,
+        programs: Iterable[bytes],
+        granted: Mapping[str, SessionPackage],
+    ) -> None:
         """Prepare to ask about many packages.
 
         Args:
             session: Whose places, tier and profile count.
             metadata: The workspace.
             programs: Linkers and wrappers that the user has chosen, by their absolute paths.
+            granted: What each package may do, and what a person denied it.
         """
         self._session = session
         self._metadata = metadata
         self._programs = tuple(programs)
+        self._granted = granted
         self._filled = filled(session)
         self._fetched = _fetched(session, metadata)
         self._common: dict[tuple[tuple[str, ...], ...], dict[bytes, int]] = {}
         self._foreign: dict[str, set[bytes]] = {}  # What lies in its folder, by package.
-        self._known: dict[str, dict[bytes, int]] = {}  # Sources, by package.
+        self._known: dict[tuple[str, tuple[str, ...]], dict[bytes, int]] = {}  # Sources.
 
     def common(
         self, denied: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
@@ -131,24 +142,48 @@ class CompileRights:
         Its dependencies may lie in the workspace as well.
         """
         rights: dict[bytes, int] = {}
+        denied = self._denied(package)
         packages = (self._metadata.packages[each] for each in self._metadata.below(package.id))
         for each in (package, *packages):
             if not each.source:
-                _merge(rights, self._sources(each))
+                _merge(rights, self._sources(each, denied))
         return rights
 
-    def _sources(self, package: Package) -> dict[bytes, int]:
+    def unasked(self, package: Package, lent: Iterable[str]) -> dict[bytes, int]:
+        """Return what compiling one package may do without a grant of its own.
+
+        `lent` are patterns of what its macros may read.
+        """
+        rights = self.own(package)
+        _merge(rights, self.common())
+        granted = NOBODY.copy()
+        granted["read"], granted["deny"] = [*lent], self._granted[package.id]["deny"]
+        grants = self._begin(os.fsencode(package.folder), granted)
+        grants.add_package()
+        _merge(rights, grants.rights)
+        return rights
+
+    def _denied(self, package: Package) -> tuple[str, ...]:
+        """Return what a person denied a package to read, by patterns without its folder's token."""
+        places = self._session["places"] | {"MANIFEST_DIR": os.fsencode(package.folder)}
+        patterns = self._granted[package.id]["deny"].get("read", ())
+        found = (path for pattern in patterns for path, _ in resolve(pattern, places))
+        return tuple(sorted({encode(path) for path in found}))
+
+    def _sources(self, package: Package, denied: tuple[str, ...]) -> dict[bytes, int]:
         """Return the rights to the sources of one package of the workspace, or beside it."""
-        known = self._known.get(package.id)
+        known = self._known.get((package.id, denied))
         if known is None:
-            grants = self._begin(os.fsencode(package.folder), NOBODY)
+            nobody = NOBODY.copy()
+            nobody["deny"] = {"read": [*denied]}
+            grants = self._begin(os.fsencode(package.folder), nobody)
             grants.add_common("read", ["$MANIFEST_DIR/**"], READ)
-            for path in self._beside(package):
+            for path in (*self._beside(package), *self._settings(package)):
                 if os.path.isdir(path):
                     grants.add_common("read", [f"{encode(path)}/**"], READ)
                 else:
                     grants.add_readable(path)
-            known = self._known[package.id] = grants.rights
+            known = self._known[package.id, denied] = grants.rights
             self._foreign[package.id] = grants.foreign
         return known
 
@@ -167,6 +202,24 @@ class CompileRights:
             real = os.path.realpath(os.fsencode(path))
             if covers(workspace, real):
                 yield real
+
+    def _settings(self, package: Package) -> Iterator[bytes]:
+        """Yield what tools around the compiler read for a package of the workspace, in it.
+
+        Those are manifests, and what Clippy looks for in each folder above.
+        """
+        folder, workspace = os.fsencode(package.folder), self._session["places"]["WORKSPACE"]
+        if not covers(workspace, folder):
+            return
+        named = session_maker.manifests(self._metadata)
+        above = folder
+        while above != workspace:
+            above = os.path.dirname(above)
+            named += [os.path.join(above, name) for name in _SETTINGS]
+        for path in named:
+            # A link may be called so, and lead anywhere.
+            if covers(workspace, path) and os.path.realpath(path) == path and os.path.isfile(path):
+                yield path
 
     def _begin(self, folder: bytes, package: SessionPackage) -> LandlockRights:
         session = self._session

@@ -47,6 +47,7 @@ class CompileSession:
     text: bytes
     packages: Mapping[bytes, SessionPackage]  # With digests, by manifest directory.
     modes: Mapping[bytes, str]  # How compiling each is held: one of COMPILING.
+    lent: Mapping[bytes, tuple[str, ...]]  # What macros may read for each, by the same.
     marked: frozenset[bytes]  # Packages of whose units markers are left, by the same.
     rights: CompileRights
     secrets: Mapping[bytes, str]  # What the values of variables hold, by name.
@@ -78,28 +79,32 @@ class _SessionWriter:
         self._mode = mode
         self._target = target
         self._keys = keys.GrantKeys(project.metadata, project.lock, policy, session["places"])
-        self._granted: dict[str, SessionPackage] = {}
+        self._granted: dict[str, SessionPackage] = {
+            identifier: session_maker.describe(package, project.metadata, project.lock, self._keys)
+            for identifier, package in project.metadata.packages.items()
+        }
         configured = project.configuration
         chosen = [*configured.programs, *compile_flags.programs(configured.flags)]
-        self._rights = CompileRights(session, project.metadata, map(os.fsencode, chosen))
+        self._rights = CompileRights(
+            session, project.metadata, map(os.fsencode, chosen), self._granted
+        )
 
     def written(self) -> CompileSession:
         metadata = self._metadata
-        for identifier, package in metadata.packages.items():
-            self._granted[identifier] = session_maker.describe(
-                package, metadata, self._project.lock, self._keys
-            )
         common = self._rights.common(_denials(self._granted.values()))
         said = [*self._globals(), *entries(common)]
         searched = sorted({*self._searched()})
         packages: dict[bytes, SessionPackage] = {}
         modes: dict[bytes, str] = {}
+        lent: dict[bytes, tuple[str, ...]] = {}
         for identifier, package in sorted(metadata.packages.items()):
             folder = os.fsencode(package.folder)
             _, grants = self._keys.of(package)
             mode = self._mode.of(grants)
             is_held = mode == HOLD
-            granted = self._with_macros(identifier, package)
+            macros = list(self._macros(identifier, folder))
+            lent[folder] = tuple(sorted({each for found in macros for each in found["read"]}))
+            granted = self._with_macros(identifier, macros)
             granted["digest"] = self._digest(package, granted, searched) if is_held else UNHELD
             packages[folder], modes[folder] = granted, mode
             # The launcher has to know whose each library of macros is, even if it holds nothing.
@@ -113,7 +118,7 @@ class _SessionWriter:
             if mode == HOLD or (self._mode.programs and folder in self._session.get("macros", {}))
         )
         secrets = _secrets(self._project.environment)
-        return CompileSession(text, packages, modes, marked, self._rights, secrets)
+        return CompileSession(text, packages, modes, lent, marked, self._rights, secrets)
 
     def _globals(self) -> Iterator[bytes]:
         programs = self._mode.programs
@@ -164,19 +169,22 @@ class _SessionWriter:
             if is_literal(name) and (variables.looks_secret(name) or name in by_hand):
                 yield b"env " + decode(name)
 
-    def _with_macros(self, identifier: str, package: Package) -> SessionPackage:
+    def _macros(self, identifier: str, folder: bytes) -> Iterator[SessionPackage]:
+        """Yield what is granted to the macros that a package may use by their grants."""
+        members, macros = self._session.get("members", ()), self._session.get("macros", {})
+        for each in sorted(self._metadata.below(identifier)):
+            found = macros.get(os.fsencode(self._metadata.packages[each].folder))
+            if found is not None and (folder in members or folder in found["for"]):
+                yield found
+
+    def _with_macros(self, identifier: str, macros: Iterable[SessionPackage]) -> SessionPackage:
         """Return what a package was granted, together with what its macros were."""
         granted = self._granted[identifier].copy()
         is_inside = self._mode.macros == "inside"
         if not is_inside:
             granted["exec"] = []
         granted["write"] = []
-        folder = os.fsencode(package.folder)
-        members, macros = self._session.get("members", ()), self._session.get("macros", {})
-        for each in sorted(self._metadata.below(identifier)):
-            found = macros.get(os.fsencode(self._metadata.packages[each].folder))
-            if found is None or (folder not in members and folder not in found["for"]):
-                continue
+        for found in macros:
             granted["read"] = sorted({*granted["read"], *found["read"]})
             if is_inside:
                 granted["exec"] = sorted({*granted["exec"], *found["exec"]})

@@ -152,10 +152,7 @@ class CompileUnits:
             return
         package = self.compiling.packages[marker.manifest]
         recording = marker.folder / "buildperm" / "recording.jsonl"
-        places = self.session["places"]
-        root = self.metadata.root
-        reads = compile_reads.outside(marker, root, places["TARGET_DIR"], self._allowed(marker))
-        refused = compile_reads.refused(marker, root, places)
+        reads, refused = self._news(marker)
         given = compile_reads.variables(marker, package["env"])
         if not (reads or refused or given or marker.withheld):
             recording.unlink(missing_ok=True)
@@ -174,10 +171,22 @@ class CompileUnits:
         if found is not None:
             yield found
 
-    def _allowed(self, marker: Marker) -> dict[bytes, int]:
-        """Return what needs no grant to compile a package."""
-        rights = self.compiling.rights
-        return {**rights.own(self._package(marker)), **rights.common()}
+    def _news(self, marker: Marker) -> tuple[list[bytes], list[tuple[str, bytes]]]:
+        """Return what a compilation has read without being asked about, and was refused.
+
+        What macros have put into the code that they made may be read by their grants. While those
+        are being learnt, that they read it is all that there is to ask.
+        """
+        root, places = self.metadata.root, self.session["places"]
+        lent = self.compiling.lent[marker.manifest]
+        allowed = self.compiling.rights.unasked(self._package(marker), lent)
+        reads = compile_reads.outside(marker, root, places["TARGET_DIR"], allowed)
+        refused = compile_reads.refused(marker, root, places)
+        if self.session["profile"] == "learning" and (reads or refused):
+            asked = compile_reads.by_macros(unit.recording for unit in self._of_macros(marker))
+            reads = [path for path in reads if path not in asked]
+            refused = [each for each in refused if each[0] != "read" or each[1] not in asked]
+        return reads, refused
 
     def _package(self, marker: Marker) -> Package:
         packages = self.metadata.packages.values()

@@ -238,7 +238,41 @@ def test_what_a_macro_may_read_its_consumer_may_be_compiled_from(
     assert held.build().finished.exit_code == 101
 
     held.grant("library", Rule(Kind.READ, str(note)))
-    assert held.build().finished.exit_code == 0, held.text
+    granted = held.build()
+    assert granted.finished.exit_code == 0, held.text
+    assert units_of(granted, "compile") == []
+
+
+@pytest.mark.parametrize("token", ["$WORKSPACE", "$MANIFEST_DIR"])
+def test_grants_of_macros_for_their_consumers_go_by_files_and_not_by_names(
+    held: HeldCompilations, token: str
+) -> None:
+    write(held.root / ".git" / "HEAD", "ref: refs/heads/main")
+    with_macros(held, '".git/HEAD"')
+    lib = held.root / "src" / "lib.rs"
+    lib.write_text(lib.read_text() + 'pub const SAME: &str = include_str!("../.git/HEAD");\n')
+    assert held.build().finished.exit_code == 101
+
+    held.grant("library", Rule(Kind.READ, f"{token}/.git/HEAD"))
+    granted = held.build()
+    assert granted.finished.exit_code == 0, held.text
+    assert units_of(granted, "compile") == []
+
+
+def test_what_a_macro_is_asked_about_is_not_asked_of_its_consumer(
+    held: HeldCompilations, tmp_path: Path
+) -> None:
+    notes = [write(tmp_path / name, "hello") for name in ("note.txt", "other.txt")]
+    with_macros(held, f'"{notes[0]}"')
+    lib = held.root / "src" / "lib.rs"
+    names = [f'pub const N{at}: &str = include_str!("{each}");\n' for at, each in enumerate(notes)]
+    lib.write_text(lib.read_text() + "".join(names))
+
+    refused = held.build(profile="learning")
+    [unit] = units_of(refused, "macro")
+    assert ("read", str(notes[0]), "done") in accesses(unit)
+    [unit] = units_of(refused, "compile")
+    assert accesses(unit) == [("read", str(notes[1]), "refused")]
 
 
 def test_a_change_of_grants_compiles_again_what_it_is_about(
@@ -614,3 +648,50 @@ def test_a_wrapper_looks_for_libraries_where_the_user_says(
 
     assert held.build().finished.exit_code == 0, held.text
     assert set(log.read_text().splitlines()) == {own}
+
+
+def test_a_person_closes_files_of_the_package_itself(held: HeldCompilations) -> None:
+    write(held.root / "crates/library/src/notes.txt", "hello")
+    library = write(
+        held.root / "crates/library/src/lib.rs",
+        'pub const N: &str = include_str!("notes.txt");\n',
+    )
+    held.grant("library", denials=[Rule(Kind.READ, "$MANIFEST_DIR/src/*.txt")])
+    assert held.build().finished.exit_code == 101
+    assert "library 0.1.0 was refused to read" in held.text
+
+    write(library, "")
+    denied = "$WORKSPACE/crates/library/src/notes.txt"
+    lib = write(
+        held.root / "src/lib.rs",
+        'pub const N: &str = include_str!("../crates/library/src/notes.txt");\n',
+    )
+    assert held.build().finished.exit_code == 0, held.text
+    held.grant("app", denials=[Rule(Kind.READ, denied)])
+    assert held.build().finished.exit_code == 101
+    assert "app 0.1.0 was refused to read" in held.text
+
+    write(lib, "")
+    assert held.build().finished.exit_code == 0, held.text
+
+
+def test_tools_around_the_compiler_read_the_settings_of_a_workspace(
+    held: HeldCompilations, tmp_path: Path
+) -> None:
+    root = tmp_path / "virtual"
+    package(root / "crates" / "app", "app", None)
+    write(root / "Cargo.toml", '[workspace]\nmembers = ["crates/app"]\nresolver = "2"\n')
+    write(root / "clippy.toml", "too-many-arguments-threshold = 1\n")
+    write(root / "crates/app/src/lib.rs", "pub fn f(_a: u8, _b: u8) {}\n")
+    virtual = HeldCompilations(root, held.environment)
+
+    linted = virtual.build("clippy")
+
+    assert linted.finished.exit_code == 0, virtual.text
+    assert "too many arguments (2/1)" in virtual.text
+    assert linted.units == ()
+
+    (root / "clippy.toml").unlink()
+    write(root / "other" / "notes.toml", "too-many-arguments-threshold = 1\n")
+    (root / "clippy.toml").symlink_to("other/notes.toml")
+    assert units_of(virtual.build("clippy"), "compile") != []
