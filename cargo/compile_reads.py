@@ -62,9 +62,23 @@ def refused(marker: Marker, root: Path, places: Mapping[str, bytes]) -> list[tup
 
 
 def by_macros(recordings: Iterable[Path]) -> frozenset[bytes]:
-    """Return the files that macros have read for a package, or tried to, by their recordings."""
+    """Return the files that macros have read for a package, or tried to, by their recordings.
+
+    Git's folder of a repository is one, whatever they read of it: macros name files of it to rustc
+    that git itself did not read now, and one grant opens all of it.
+    """
     events = (event for path in recordings for event in reader.read(path).events)
-    return frozenset(each.path for each in events if isinstance(each, FileOpened))
+    return frozenset(_asked(each.path) for each in events if isinstance(each, FileOpened))
+
+
+def without(paths: Iterable[bytes], asked: Collection[bytes]) -> list[bytes]:
+    """Leave out the paths that macros are asked about; `asked` is of `by_macros`."""
+    return [path for path in paths if _asked(path) not in asked]
+
+
+def _asked(path: bytes) -> bytes:
+    before, git, _ = path.partition(b"/.git/")
+    return before + git
 
 
 def _led_to(named: bytes, folder: bytes) -> bytes:

@@ -184,8 +184,9 @@ class CompileUnits:
         refused = compile_reads.refused(marker, root, places)
         if self.session["profile"] == "learning" and (reads or refused):
             asked = compile_reads.by_macros(unit.recording for unit in self._of_macros(marker))
-            reads = [path for path in reads if path not in asked]
-            refused = [each for each in refused if each[0] != "read" or each[1] not in asked]
+            reads = compile_reads.without(reads, asked)
+            kept = compile_reads.without((path for how, path in refused if how == "read"), asked)
+            refused = [each for each in refused if each[0] != "read" or each[1] in kept]
         return reads, refused
 
     def _package(self, marker: Marker) -> Package:

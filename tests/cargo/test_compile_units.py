@@ -262,17 +262,22 @@ def test_grants_of_macros_for_their_consumers_go_by_files_and_not_by_names(
 def test_what_a_macro_is_asked_about_is_not_asked_of_its_consumer(
     held: HeldCompilations, tmp_path: Path
 ) -> None:
-    notes = [write(tmp_path / name, "hello") for name in ("note.txt", "other.txt")]
-    with_macros(held, f'"{notes[0]}"')
+    note, other = (write(tmp_path / name, "hello") for name in ("note.txt", "other.txt"))
+    head, log = (write(held.root / ".git" / name, "hello") for name in ("HEAD", "logs/HEAD"))
+    with_macros(held, f'"{note}"')
     lib = held.root / "src" / "lib.rs"
-    names = [f'pub const N{at}: &str = include_str!("{each}");\n' for at, each in enumerate(notes)]
-    lib.write_text(lib.read_text() + "".join(names))
+    lines = [f'pub const H: &str = library::file!("{head}");\n']
+    lines += [
+        f'pub const N{at}: &str = include_str!("{each}");\n'
+        for at, each in enumerate((note, log, other))
+    ]
+    lib.write_text(lib.read_text() + "".join(lines))
 
     refused = held.build(profile="learning")
     [unit] = units_of(refused, "macro")
-    assert ("read", str(notes[0]), "done") in accesses(unit)
+    assert ("read", str(note), "done") in accesses(unit)
     [unit] = units_of(refused, "compile")
-    assert accesses(unit) == [("read", str(notes[1]), "refused")]
+    assert accesses(unit) == [("read", str(other), "refused")]
 
 
 def test_a_change_of_grants_compiles_again_what_it_is_about(
