@@ -111,6 +111,7 @@ class _EventFolding:
         self._targets: dict[bytes, str] = {}
         self._chains: dict[int, tuple[str, ...]] = {}
         self._programs: dict[bytes, tuple[str, bytes]] = {}
+        self._searches: set[tuple[int, tuple[bytes, ...]]] = set()
 
     def accesses(self) -> list[Access]:
         ordered = sorted(self._tallies.items(), key=lambda item: item[1].first_ns)
@@ -217,6 +218,8 @@ class _EventFolding:
         if event.path == self._script or event.requested == self._script:
             return
         outcome = _outcome(event.errno, refused=event.refused)
+        if outcome is Outcome.REFUSED and self._is_search_going_on(event):
+            return
         command = " ".join(map(encode, event.argv))[:_COMMAND_MOST]
         programs = [self._program(event.requested)]
         if event.path not in (programs[0][1], event.requested):
@@ -229,6 +232,22 @@ class _EventFolding:
             tally.is_free = real in self._tools
             if "/" not in target:
                 tally.resolved = self._target(real)
+
+    def _is_search_going_on(self, event: Executed) -> bool:
+        """Tell whether a refused program was only tried because its namesake had been refused.
+
+        execvp(3) goes on along PATH then: somebody wanted one program, by its name. Who means a
+        certain file says so in the first argument, or has not been refused what the name means.
+        """
+        name = posixpath.basename(event.requested)
+        if not event.argv or event.argv[0] != name:
+            return False
+        search = event.pid, event.argv
+        if event.requested == which(name, self._path):
+            self._searches.add(search)
+            return False
+        folders = self._path.split(b":")
+        return search in self._searches and posixpath.dirname(event.requested) in folders
 
     def _socket(self, event: SocketUsed) -> None:
         outcome = _outcome(event.errno, refused=event.refused)

@@ -282,6 +282,59 @@ def test_cargos_own_tools_and_what_other_scripts_hand_over_are_free() -> None:
     }
 
 
+@pytest.fixture
+def namesakes(tmp_path: Path) -> tuple[bytes, list[bytes]]:
+    """Make a PATH of three folders, each with a program called `tool`; return it and these."""
+    folders = [tmp_path / name for name in ("first", "second", "third")]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "tool").write_bytes(b"")
+        (folder / "tool").chmod(0o755)
+    return os.fsencode(":".join(map(str, folders))), [
+        os.fsencode(each / "tool") for each in folders
+    ]
+
+
+def test_a_refused_search_along_path_is_one_attempt(namesakes: tuple[bytes, list[bytes]]) -> None:
+    path, programs = namesakes
+    refused = {"errno": EACCES, "refused": 1}
+    found = _fold(
+        *(_executed(each, each, b"tool", b"x", **refused) for each in programs), path=path
+    )
+
+    assert {key: access.count for key, access in found.items()} == {(Kind.EXEC, "tool"): 1}
+
+
+def test_a_refused_program_that_is_meant_itself_is_told(
+    namesakes: tuple[bytes, list[bytes]], tmp_path: Path
+) -> None:
+    path, (first, second, third) = namesakes
+    elsewhere = os.fsencode(tmp_path / "tool")
+    refused = {"errno": EACCES, "refused": 1}
+    found = _fold(
+        _executed(second, second, b"tool", pid=11, **refused),  # Nothing was searched for before.
+        _executed(first, first, b"tool", pid=12, **refused),
+        _executed(third, third, third, pid=12, **refused),  # By its path.
+        _executed(elsewhere, elsewhere, b"tool", pid=12, **refused),  # PATH does not lead there.
+        path=path,
+    )
+
+    named = ["tool", *(os.fsdecode(each) for each in (second, third, elsewhere))]
+    assert set(found) == {(Kind.EXEC, name) for name in named}
+
+
+def test_what_a_search_comes_to_is_told(namesakes: tuple[bytes, list[bytes]]) -> None:
+    path, (first, second, _) = namesakes
+    found = _fold(
+        _executed(first, first, b"tool", errno=EACCES, refused=1),
+        _executed(second, second, b"tool"),
+        path=path,
+    )
+
+    outcomes = {access.target: access.outcome for access in found.values()}
+    assert outcomes == {"tool": Outcome.REFUSED, os.fsdecode(second): Outcome.DONE}
+
+
 def test_the_example_of_git_is_the_command_that_reaches_out() -> None:
     git = b"/opt/git"
     found = _fold(
