@@ -138,6 +138,12 @@ EXEC = (
 )
 """Programs that may be run; the supervisor adds the script itself."""
 
+INDEX_LOCKS = ("$WORKSPACE/.git/index.lock", "**/.git/index.lock")
+"""git refreshes its index wherever it can, and does without where it cannot.
+
+It opens the lock to read and write it: what is refused then is both.
+"""
+
 QUIET = (
     "/proc/self",
     "/proc/self/**",
@@ -190,6 +196,7 @@ QUIET = (
     "/etc/gitconfig",
     "/etc/gnutls/**",
     "/var/lib/dpkg/arch*",
+    *INDEX_LOCKS,
     "io_uring_setup",
     "io_uring_enter",
     "io_uring_register",
@@ -228,9 +235,7 @@ QUIET_WRITES = (
     "/sys/fs/selinux/access",
     "/sys/fs/selinux/context",
     "/sys/fs/selinux/create",
-    # git refreshes its index wherever it can, and does without where it cannot.
-    "$WORKSPACE/.git/index.lock",
-    "**/.git/index.lock",
+    *INDEX_LOCKS,
 )
 """What programs try to write out of habit.
 

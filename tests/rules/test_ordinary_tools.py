@@ -69,6 +69,11 @@ def _access(kind: Kind, target: str, outcome: Outcome) -> Access:
             id="git refreshes its index",
         ),
         pytest.param(
+            _access(Kind.READ, "$MANIFEST_DIR/.git/index.lock", Outcome.REFUSED),
+            _access(Kind.READ, "$MANIFEST_DIR/.git/index", Outcome.REFUSED),
+            id="git refreshes its index, and opens it for reading as well",
+        ),
+        pytest.param(
             _access(Kind.NET, "/run/nscd/socket", Outcome.REFUSED),
             _access(Kind.NET, "/proc/self/agent", Outcome.REFUSED),
             id="libc asks for users",
