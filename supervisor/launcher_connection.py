@@ -34,6 +34,7 @@ _HANDED_OVER = 2  # The bridge, and standard error.
 _PATIENCE_S = 10  # For each piece of a request.
 _PIECE = 1 << 16
 _INT = 4
+_UNSAID = 2  # An exit status: nobody has said what is wrong, so the launcher does.
 
 
 def main() -> NoReturn:
@@ -100,8 +101,9 @@ class LauncherConnection:
             supervise(request, outside, server, scratch=scratch)
         except (OSError, BadRequestError) as error:
             os.write(2, f"buildperm: cannot run macros: {error}\n".encode())
-        finally:
             os._exit(1)
+        finally:
+            os._exit(_UNSAID)
 
 
 def _receive(connected: _socket.socket) -> tuple[MacroRequest, list[int]]:

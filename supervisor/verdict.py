@@ -224,7 +224,8 @@ def _sensitive(
     ]
     if asked:
         hint = _BY_VALUE if any(names.values()) else _REVIEW
-        verdict.fail(f"it asked for the environment variables {_listed(asked)}", hint)
+        noun = "variable" if len(asked) == 1 else "variables"
+        verdict.fail(f"it asked for the environment {noun} {_listed(asked)}", hint)
 
 
 def _found(path: bytes, run: Run) -> str:

@@ -20,6 +20,9 @@
 
 enum { LONGEST = 1 << 18, MOST_HOSTS = 4096, MOST_WORDS = 4096, PATIENCE_MS = 60000 };
 
+/* From a supervisor: what is wrong was said on standard error. */
+#define SAID "1\n"
+
 struct host {
     int socket;   /* To the fork server or the supervisor; its end ends the host. */
     pid_t pid;    /* Of a supervisor of our own, or 0. */
@@ -371,9 +374,9 @@ bool requests_end(struct requests *requests) {
             if (!size) kill(host->pid, SIGTERM);
             while (waitpid(host->pid, NULL, 0) < 0 && errno == EINTR) {}
         }
-        if (strcmp(line, "0\n")) {
+        if (strcmp(line, "0\n")) requests->is_well = false;
+        if (strcmp(line, "0\n") && strcmp(line, SAID)) {
             say("the process that ran the macros of `%s` did not end well%s%s", escaped(host->library), *line ? ": status " : "", *line ? escaped(strtok(line, "\n")) : "");
-            requests->is_well = false;
         }
     }
     return requests->is_well;

@@ -119,13 +119,17 @@ def test_each_host_has_a_folder_of_its_own(asking: Asking) -> None:
     assert sum(each.startswith("macro ") for each in asking.marker()) == 1
 
 
-@pytest.mark.parametrize("answer", [b"1\n", b""])
-def test_a_host_that_ended_badly_fails_the_call(asking: Asking, answer: bytes) -> None:
+@pytest.mark.parametrize(("answer", "is_said"), [(b"1\n", False), (b"137\n", True), (b"", True)])
+def test_a_host_that_ended_badly_fails_the_call(
+    asking: Asking, answer: bytes, is_said: bool
+) -> None:
+    """With status 1 its supervisor has said why, which is not repeated."""
     with serving(asking.folder, answer):
         told = asking.ask(f"host,{asking.library}")
 
     assert told.returncode == 1
-    assert f"the process that ran the macros of `{LIBRARY}` did not end well" in told.stderr
+    said = f"the process that ran the macros of `{LIBRARY}` did not end well" in told.stderr
+    assert said is is_said
     assert "status 1" in asking.marker()
 
 

@@ -190,7 +190,7 @@ def test_secrets_of_the_environment_are_withheld_and_asking_for_one_fails(bench:
     assert reads["GITHUB_TOKEN"] is True
     assert reads["MY_OWN"] is False
     assert (learnt.status, enforced.status) == (0, 1)
-    assert b"it asked for the environment variables GITHUB_TOKEN" in enforced.stderr
+    assert b"it asked for the environment variable GITHUB_TOKEN" in enforced.stderr
     assert b"MY_OWN" not in enforced.stderr
     assert denied.stdout == b'GITHUB_TOKEN=None\nMY_OWN=None\nCFLAGS=Some("-O2")\n'
     assert granted.stdout.startswith(b'GITHUB_TOKEN=Some("ghp_secret")\nMY_OWN=None\n')
