@@ -9,7 +9,7 @@ from buildperm.report import markdown
 from buildperm.report.build_run import BuildRun
 from buildperm.report.compiling import compiling_text
 from buildperm.report.finding import Finding, Level, Report, worst_first
-from buildperm.report.text import count, tally
+from buildperm.report.text import count, held_tally
 
 ANNOTATIONS_MOST = 10
 """Annotations of one level that GitHub shows for one step; it drops the others without a word."""
@@ -138,9 +138,9 @@ def _terms(run: BuildRun) -> str:
     runtime = markdown.code(run.runtime, _TITLE_MOST)
     loose = compiling_text(run.compiling, run.macros)
     told = f" {loose[0].upper()}{loose[1:]}" if loose else ""
-    return (
-        f"{tally(run.scripts)} held to grants by {runtime}, Landlock ABI {run.landlock_abi}.{told}"
-    )
+    held = held_tally(run)
+    held = f"{held[0].upper()}{held[1:]}"
+    return f"{held} held to grants by {runtime}, Landlock ABI {run.landlock_abi}.{told}"
 
 
 def _table(findings: list[Finding], report: Report) -> Iterator[str]:

@@ -155,7 +155,7 @@ def _closing(report: Report) -> Iterator[str]:
         if report.pending:
             yield f"buildperm: {pending_tally(report.pending)} to review; nothing was built."
     else:
-        held = f"{tally(run.scripts)} held ({run.runtime}, Landlock ABI {run.landlock_abi})"
+        held = f"{held_tally(run)} held ({run.runtime}, Landlock ABI {run.landlock_abi})"
         offenders = len(run.offenders)
         if offenders:
             beyond = f"{count(offenders, 'crate')} went beyond what {report.manifest} grants."
@@ -194,8 +194,14 @@ def _finding(proposal: Proposal) -> Iterator[str]:
 
 def access_text(access: Access) -> str:
     """Describe an access: its target, its outcome, and how often it was seen."""
+    is_compiling = {role.subject for role in access.roles} == {SubjectKind.COMPILE}
     outcome = {
-        Outcome.DONE: "done, this runtime could not prevent it",
+        # Compiling is held, or only watched, whatever the runtime.
+        Outcome.DONE: (
+            "done, nothing prevented it"
+            if is_compiling
+            else "done, this runtime could not prevent it"
+        ),
         Outcome.FAILED: "failed of its own",
         Outcome.REFUSED: "refused",
     }[access.outcome]
@@ -231,6 +237,26 @@ def subject_tally(subjects: Iterable[Collection[SubjectKind]]) -> str:
     counts += [count(macros, "procedural macro")] if macros else []
     counts += [count(compiled, "compilation")] if compiled else []
     return f"{', '.join(counts[:-1])} and {counts[-1]}" if len(counts) > 1 else counts[0]
+
+
+def crate_tally(scripts: Iterable[ScriptRun]) -> str:
+    """Count crates that ran, by what they have where that is the same of all: `2 build scripts`."""
+    listed = list(scripts)
+    kinds = {script.subjects for script in listed}
+    alike = len(kinds) == 1 and kinds <= {(SubjectKind.SCRIPT,), (SubjectKind.MACRO,)}
+    return tally(listed) if alike else count(len(listed), "crate")
+
+
+def held_tally(run: BuildRun) -> str:
+    """Count what ran and was held; compiling may be all."""
+    compiled = (SubjectKind.COMPILE,)
+    ran = [each for each in run.scripts if each.subjects != compiled]
+    is_held = run.compiling not in ("watch", "off")
+    if ran:
+        return tally(run.scripts if is_held else ran)
+    if not is_held:
+        return "nothing"
+    return "compiling" if run.compiling or run.scripts else tally(())
 
 
 def pending_tally(pending: Iterable[Pending]) -> str:

@@ -157,7 +157,8 @@ def demo(folder: Path) -> dict[str, str]:
         text=True,
         env=os.environ | {"TMPDIR": str(folder)},
     )
-    summary = re.search(r"\d+ of \d+ build scripts need you.*?(?=\.$)", played.stdout, re.MULTILINE)
+    needs = r"\d+ of \d+ (?:build script|crate)s need you.*?(?=\.$)"
+    summary = re.search(needs, played.stdout, re.MULTILINE)
     if summary is None:
         raise SystemExit(played.stdout)
     (kept,) = folder.glob("buildperm-demo-*")

@@ -42,14 +42,16 @@ def needs(changes: ReviewChanges, review: Review) -> str:
     """Say how many crates need a person, and how many decisions that takes."""
     scripts = changes.recorded.scripts
     asking = [each for each in review.proposals if each.reason is Reason.ASKED]
-    total = text.tally(script.run for script in scripts)
+    runs = [script.run for script in scripts]
     if not asking:
+        total = text.tally(runs)
         return f"{total}, all within the baseline and their grants: nothing to decide."
     crates = {(proposal.crate, proposal.version) for proposal in asking}
     accesses = sum(len(proposal.evidence) for proposal in asking)
     verb = "needs" if len(crates) == 1 else "need"
+    decisions = text.count(len(asking), "decision")
     return (
-        f"{len(crates)} of {total} {verb} you: {text.count(len(asking), 'decision')} about "
+        f"{len(crates)} of {text.crate_tally(runs)} {verb} you: {decisions} about "
         f"{text.count(accesses, 'access', 'accesses')}."
     )
 

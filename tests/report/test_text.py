@@ -132,3 +132,37 @@ def test_what_ran_is_counted_in_words() -> None:
     assert text.subject_tally([(macro,), (macro,)]) == "2 procedural macros"
     both = "2 build scripts, 1 procedural macro and 1 compilation"
     assert text.subject_tally([(script, macro), (script, compiled), (compiled,)]) == both
+
+
+def test_who_needs_somebody_is_one_of_as_many_crates_as_there_are(held: BuildRun) -> None:
+    script, macro = held.scripts[0], replace(held.scripts[1], roles=(Role(SubjectKind.MACRO),))
+    compiled = replace(held.scripts[0], roles=(Role(SubjectKind.COMPILE),))
+
+    assert text.crate_tally([script, script]) == "2 build scripts"
+    assert text.crate_tally([macro]) == "1 procedural macro"
+    assert text.crate_tally([compiled]) == "1 crate"
+    assert text.crate_tally([script, macro, compiled]) == "3 crates"
+
+
+def test_only_what_is_held_is_counted_as_held(held: BuildRun) -> None:
+    script = held.scripts[0]
+    compiled = replace(script, roles=(Role(SubjectKind.COMPILE),))
+    run = replace(held, compiling="hold", scripts=(compiled,))
+
+    assert text.held_tally(run) == "compiling"
+    assert text.held_tally(replace(run, scripts=())) == "compiling"
+    assert text.held_tally(replace(run, compiling="", scripts=())) == "0 build scripts"
+    assert text.held_tally(replace(run, scripts=(script, compiled))) == (
+        "1 build script and 1 compilation"
+    )
+    watched = replace(run, compiling="watch", scripts=(script, compiled))
+    assert text.held_tally(watched) == "1 build script"
+    assert text.held_tally(replace(watched, scripts=(compiled,))) == "nothing"
+
+
+def test_what_a_compiler_was_able_to_is_not_put_down_to_the_runtime() -> None:
+    read = Access(Kind.READ, "/x", Outcome.DONE, 1, 0, 0, ())
+    compiled = replace(read, roles=(Role(SubjectKind.COMPILE),))
+
+    assert text.access_text(read) == "read /x: done, this runtime could not prevent it"
+    assert text.access_text(compiled) == "read /x: done, nothing prevented it"
