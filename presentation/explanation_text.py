@@ -17,11 +17,12 @@ from buildperm.policy.explanation import (
 )
 from buildperm.policy.kinds import Kind
 from buildperm.policy.presets import PRESETS
+from buildperm.policy.role import SubjectKind
 from buildperm.presentation.wording import verb
 from buildperm.printable import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from buildperm.policy.explanation import Explanation
     from buildperm.policy.rule import Rule
@@ -37,14 +38,23 @@ def preset_text(name: str) -> str:
     return f"{PRESETS[name].title} (preset `{name}`)"
 
 
-def verdict_text(crate: str, kind: Kind, target: str, explanation: Explanation) -> str:
-    """Tell whether a crate may do something, and why, in one sentence without a full stop."""
+def verdict_text(
+    crate: str,
+    kind: Kind,
+    target: str,
+    explanation: Explanation,
+    subjects: Collection[SubjectKind] = (SubjectKind.SCRIPT,),
+) -> str:
+    """Tell whether a crate may do something, and why, in one sentence without a full stop.
+
+    `subjects` say what of the crate it is asked about.
+    """
     who, what = f"`{shown(crate)}`", action_text(kind, [target])
     match explanation:
         case AllowedByBaseline(pattern, ""):
-            return f"allowed: every build script may {action_text(kind, [pattern])}"
+            return f"allowed: {_everybody(subjects)} may {action_text(kind, [pattern])}"
         case AllowedByBaseline(_, why):
-            return f"allowed: every build script may {what}: {why}"
+            return f"allowed: {_everybody(subjects)} may {what}: {why}"
         case AllowedByPreset(name, rule):
             return f"allowed: {who} is granted preset `{name}`, which may {_rule(rule)}"
         case AllowedByRule(rule):
@@ -74,6 +84,13 @@ def verdict_text(crate: str, kind: Kind, target: str, explanation: Explanation) 
             return f"refused: neither the baseline nor a grant lets {who} {what}"
         case _:
             assert_never(explanation)
+
+
+def _everybody(subjects: Collection[SubjectKind]) -> str:
+    """Name all that the baseline holds for, among what the question is about."""
+    words = {SubjectKind.SCRIPT: "build script", SubjectKind.MACRO: "procedural macro"}
+    named = [word for subject, word in words.items() if subject in subjects]
+    return f"every {' and every '.join(named)}" if named else "compiling any crate"
 
 
 def _rule(rule: Rule) -> str:

@@ -216,6 +216,8 @@ class _InventoryReader:
             replace(alone, crates={grants.key: _asking(grants)}), self.locked
         ):
             return "Cargo.lock has no such package"
+        if name in self.view.unheld:
+            return f"the macros of `{name}` are not held (`compile`)"
         if name in self.view.unscripted:
             return f"`{name}` has no build script and no macros here"
         return "nothing that runs here is meant by it"

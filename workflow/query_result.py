@@ -93,7 +93,9 @@ class QueryResult:
         )
         if query.kind is Kind.ENV:
             self._judge_value(seen)
-        self.sentence = verdict_text(script.key, query.kind, query.target, self.explanation)
+        self.sentence = verdict_text(
+            script.key, query.kind, query.target, self.explanation, script.subjects
+        )
 
     def _judge_value(self, seen: Access | None) -> None:
         """Refuse a variable after all if its value, recorded or current, holds a secret."""

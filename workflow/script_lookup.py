@@ -92,6 +92,12 @@ class WorkspaceView:
         return frozenset(names - {script.package.name for script in self.scripts})
 
     @property
+    def unheld(self) -> frozenset[str]:
+        """Return the names of the packages whose macros run, but are not held in this workspace."""
+        names = {script.package.name for script in self.others if script.package.has_macros}
+        return self.unscripted & names
+
+    @property
     def targets(self) -> tuple[Path, ...]:
         """Return the target directories for recordings, whether they exist or not."""
         above = self.workspace.project.metadata.target_directory / "buildperm"
@@ -178,6 +184,11 @@ def find_scripts(view: WorkspaceView, word: str, *, compiling: bool = False) -> 
         return found
     name = word.rpartition("#")[2].partition("@")[0]
     plain = view.unscripted
+    if name in view.unheld:
+        raise BuildpermError(
+            f"the macros of `{name}` are not held: {_not_held(view)}",
+            hint='Write `compile = "hold"`, or leave it out, to have compilers and macros held.',
+        )
     if name in plain:
         raise BuildpermError(
             f"`{name}` has no build script and no macros, so there is nothing to hold it to",
@@ -193,6 +204,10 @@ def find_scripts(view: WorkspaceView, word: str, *, compiling: bool = False) -> 
         f"no package with a build script is called `{word}`",
         hint=suggestion(word, [script.package.name for script in view.scripts], plain),
     )
+
+
+def _not_held(view: WorkspaceView) -> str:
+    return f'`compile = "{view.workspace.policy.compile}"` in Cargo.toml leaves them alone'
 
 
 def match_scripts(scripts: Iterable[FoundScript], word: str) -> list[FoundScript]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import groupby
 
 from buildperm.policy import lock_file
 from buildperm.policy.access import Access
@@ -17,6 +18,7 @@ from buildperm.workflow import evidence
 from buildperm.workflow.evidence import ContextEvidence
 from buildperm.workflow.query_report import BECAUSE
 from buildperm.workflow.replay import ChangedVerdict, Replay
+from buildperm.workflow.script_lookup import FoundScript
 from buildperm.workflow.simulation import Simulation
 
 VERSION = 1
@@ -24,6 +26,7 @@ VERSION = 1
 
 _MOST_TOLD = 25  # Accesses; the text only gives the number of the rest.
 _MOST_CHAINS = 5
+_MOST_NAMED = 10  # Of accesses of which the same is told.
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +42,11 @@ class SimulationReport:
         for replay in replays:
             if replay.refused:
                 yield f"{replay.script.title}: refused {change}, and allowed today:"
-                yield from _changed_verdicts(key, replay.refused)
+                yield from _changed_verdicts(replay.script, key, replay.refused)
                 yield ""
             if replay.allowed:
                 yield f"{replay.script.title}: allowed {change}, and refused today:"
-                yield from _changed_verdicts(key, replay.allowed)
+                yield from _changed_verdicts(replay.script, key, replay.allowed)
                 yield ""
         refused = sum(len(replay.refused) for replay in replays)
         allowed = sum(len(replay.allowed) for replay in replays)
@@ -68,8 +71,12 @@ class SimulationReport:
                     "source": replay.script.package.source,
                     "by": "recordings" if replay.known.runs else lock_file.NAME,
                     "recorded_runs": len(replay.known.runs),
-                    "refused": [_changed_verdict(key, changed) for changed in replay.refused],
-                    "allowed": [_changed_verdict(key, changed) for changed in replay.allowed],
+                    "refused": [
+                        _changed_verdict(replay.script, key, changed) for changed in replay.refused
+                    ],
+                    "allowed": [
+                        _changed_verdict(replay.script, key, changed) for changed in replay.allowed
+                    ],
                 }
                 for replay in self.simulation.replays
             ],
@@ -89,37 +96,68 @@ def _sources(replays: Sequence[Replay]) -> str:
     return " and ".join(parts)
 
 
-def _changed_verdicts(key: str, verdicts: Sequence[ChangedVerdict]) -> Iterator[str]:
-    for changed in verdicts[:_MOST_TOLD]:
-        access = changed.access
-        yield f"  {explanation_text.action_text(access.kind, [access.target])}"
-        for chain in access.chains[:_MOST_CHAINS]:
+def _changed_verdicts(
+    script: FoundScript, key: str, verdicts: Sequence[ChangedVerdict]
+) -> Iterator[str]:
+    told = 0
+    for _, group in groupby(verdicts[:_MOST_TOLD], lambda each: _alike(script, key, each)):
+        alike = list(group)
+        first = alike[0].access
+        told += len(alike)
+        yield f"  {explanation_text.action_text(first.kind, _named(alike))}{_more(alike)}"
+        for chain in first.chains[:_MOST_CHAINS]:
             yield f"      by {chain_text(chain)}"
-        for when, told in (("today", changed.now), ("then", changed.then)):
-            verdict = explanation_text.verdict_text(key, access.kind, access.target, told)
-            yield f"      {when} {verdict}"
-        for context, seen in changed.seen:
-            yield f"      in {_where(context, seen)}"
-    if len(verdicts) > _MOST_TOLD:
-        yield f"  and {len(verdicts) - _MOST_TOLD} more, which `--format json` tells"
+        for when, explanation in (("today", alike[0].now), ("then", alike[0].then)):
+            verdict = _sentence(script, key, first, explanation)
+            others = len(alike) > 1 and f"`{shown(first.target)}`" in verdict
+            yield f"      {when} {verdict}{', and so for the others' if others else ''}"
+        for context, seen in alike[0].seen:
+            yield f"      in {_where(context, seen if len(alike) == 1 else None)}"
+    if len(verdicts) > told:
+        yield f"  and {len(verdicts) - told} more, which `--format json` tells"
 
 
-def _where(context: ContextEvidence, access: Access) -> str:
+def _alike(script: FoundScript, key: str, changed: ChangedVerdict) -> tuple[object, ...]:
+    """Return what is told of an access, but for its target and how often it was seen."""
+    access = changed.access
+    anything = replace(access, target="")
+    return (
+        access.kind,
+        access.chains[:_MOST_CHAINS],
+        *(_sentence(script, key, anything, told) for told in (changed.now, changed.then)),
+        tuple(_where(context, None) for context, _ in changed.seen),
+    )
+
+
+def _named(alike: Sequence[ChangedVerdict]) -> list[str]:
+    return [each.access.target for each in alike[:_MOST_NAMED]]
+
+
+def _more(alike: Sequence[ChangedVerdict]) -> str:
+    return f" and {len(alike) - _MOST_NAMED} more" if len(alike) > _MOST_NAMED else ""
+
+
+def _sentence(script: FoundScript, key: str, access: Access, told: Explanation) -> str:
+    return explanation_text.verdict_text(key, access.kind, access.target, told, script.subjects)
+
+
+def _where(context: ContextEvidence, access: Access | None) -> str:
+    """Say in which context, and if `access` is there, how often."""
     where = evidence.context_text(context.context)
     if context.run is None:
         return f"{where} ({lock_file.NAME})"
-    times = count(access.count, "time")
+    times = f"{count(access.count, 'time')} " if access else ""
     when = evidence.time_ago(context.run.modified_s)
-    return f"{where}: {times} by `buildperm {context.run.command}` {when}"
+    return f"{where}: {times}by `buildperm {context.run.command}` {when}"
 
 
-def _changed_verdict(key: str, changed: ChangedVerdict) -> dict[str, object]:
+def _changed_verdict(script: FoundScript, key: str, changed: ChangedVerdict) -> dict[str, object]:
     access = changed.access
 
     def verdict(told: Explanation) -> dict[str, str]:
         return {
             "because": BECAUSE[type(told)],
-            "sentence": explanation_text.verdict_text(key, access.kind, access.target, told),
+            "sentence": _sentence(script, key, access, told),
         }
 
     return {

@@ -19,7 +19,8 @@ def learnt(tmp_path_factory: pytest.TempPathFactory) -> LearntWorkspace:
 
 
 def _targets(told: str) -> list[str]:
-    return re.findall(r"^  (?:read|run|see the variable|tell Cargo) `([^`]*)`", told, re.MULTILINE)
+    lines = re.findall(r"^  (?:read|run|see the variable|tell Cargo) (`.*)", told, re.MULTILINE)
+    return [target for line in lines for target in re.findall("`([^`]*)`", line)]
 
 
 def test_what_a_preset_allows_is_refused_without_it(learnt: LearntWorkspace) -> None:
@@ -85,6 +86,19 @@ def test_a_narrower_rule_refuses_the_rest_alone(learnt: LearntWorkspace) -> None
     assert same.returncode == 0
     assert "nothing that was seen would be refused" in same.stdout
     assert "1 recording on this machine" in same.stdout
+
+
+def test_files_of_which_the_same_is_told_share_it(learnt: LearntWorkspace) -> None:
+    with learnt.granting(app=SCHEMA):
+        told = learnt.run("simulate", "app", "--remove", "read:$WORKSPACE/schema/**")
+
+    files = [f"$WORKSPACE/schema/{name}" for name in ("a.txt", "deep/b.txt")]
+    assert set(files) <= set(_targets(told.stdout))
+    lines = told.stdout.splitlines()
+    (at,) = (index for index, line in enumerate(lines) if files[0] in line and line[2] != " ")
+    assert files[1] in lines[at]
+    assert sum(line.strip().startswith("today allowed: `app` is granted") for line in lines) == 1
+    assert ", and so for the others" in told.stdout
 
 
 def test_a_wider_rule_says_what_is_newly_allowed(learnt: LearntWorkspace) -> None:

@@ -26,6 +26,7 @@ from buildperm.policy.explanation import (
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Reason, Risk
 from buildperm.policy.review_state import Review
+from buildperm.policy.role import SubjectKind
 from buildperm.policy.rule import Rule
 from buildperm.policy.snapshot import SeenAccess
 from buildperm.presentation import comparison_facts as changes
@@ -679,6 +680,25 @@ def test_each_explanation_is_one_sentence(explanation: Explanation, told: str) -
     hostile = explanation_text.verdict_text(HOSTILE, Kind.READ, HOSTILE, explanation)
     assert hostile.isprintable()
     assert hostile.startswith(told.split()[0].rstrip(",:"))
+
+
+@pytest.mark.parametrize(
+    ("subjects", "everybody"),
+    [
+        ((SubjectKind.SCRIPT, SubjectKind.COMPILE), "every build script"),
+        ((SubjectKind.MACRO,), "every procedural macro"),
+        ((SubjectKind.SCRIPT, SubjectKind.MACRO), "every build script and every procedural macro"),
+        ((SubjectKind.COMPILE,), "compiling any crate"),
+    ],
+)
+def test_the_baseline_is_told_of_what_a_crate_has(
+    subjects: tuple[SubjectKind, ...], everybody: str
+) -> None:
+    told = explanation_text.verdict_text(
+        "x", Kind.READ, "/f", AllowedByBaseline("/**", ""), subjects
+    )
+
+    assert told == f"allowed: {everybody} may read `/**`"
 
 
 @pytest.mark.parametrize("kind", Kind)

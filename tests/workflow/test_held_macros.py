@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import jsonschema
@@ -86,3 +87,20 @@ def test_what_is_not_held_is_said(workspace: Path) -> None:
     assert 'compiling is not held (`compile = "off"`)' in held.stdout + held.stderr
     assert checked.returncode == 0, checked.stderr
     assert "0 build scripts, as reviewed." in checked.stderr
+
+
+def test_what_is_not_held_is_not_said_to_be_absent(workspace: Path) -> None:
+    path = workspace / "Cargo.toml"
+    path.write_text(
+        f'{path.read_text()}[workspace.metadata.buildperm]\nversion = 1\ncompile = "watch"\n'
+        '[workspace.metadata.buildperm.crates.mac]\nnet = ["example.com:443"]\n'
+    )
+    subprocess.run(["cargo", "generate-lockfile", "--offline"], cwd=workspace, check=True)
+
+    asked = buildperm("why", "mac", "exec:git", folder=workspace)
+    shown = buildperm("show", folder=workspace)
+    of_compiling = buildperm("why", "api", "read:/etc/passwd", folder=workspace)
+
+    assert "the macros of `mac` are not held" in asked.stderr
+    assert "the macros of `mac` are not held (`compile`)" in shown.stdout
+    assert "allowed: compiling any crate may read `/etc/passwd`" in of_compiling.stdout
