@@ -261,6 +261,7 @@ class SupervisedBuild:
                 os.uname().machine, syscall_numbers.table(), self.session["landlock_abi"]
             ),
             self._rustdoc(),
+            str(toolchain.macro_server),
             (str(toolchain.rustc), str(toolchain.rustc.with_name("clippy-driver"))),
         )
 

@@ -37,6 +37,7 @@ _GIVEN_BACK = b"""\
 [ -z "${BUILDPERM_LIBRARIES:-}" ] || export LD_LIBRARY_PATH="$BUILDPERM_LIBRARIES"
 unset BUILDPERM_LIBRARIES"""
 """What Cargo has rustc look through for libraries: env(1) has kept it from the shell."""
+_HELD_SERVER = Path(__file__).with_name("held-macro-server.sh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class CompileFiles:
     session: bytes  # Of the launcher, whole.
     filter: bytes  # The system call filter, whole.
     rustdoc: str  # The path of the true one.
+    macro_server: str  # The path of rust-analyzer's, which may be missing.
     compilers: tuple[str, ...]  # The paths of those that another wrapper may call.
 
 
@@ -80,6 +82,11 @@ class TargetDirectory:
     def rustdoc(self) -> Path:
         """Return what Cargo calls in place of rustdoc."""
         return self.folder / "buildperm-rustdoc"
+
+    @property
+    def macro_server(self) -> Path:
+        """Return what rust-analyzer is to call in place of its server for procedural macros."""
+        return self.folder / "buildperm-proc-macro-srv"
 
     @property
     def compile_session(self) -> Path:
@@ -187,6 +194,8 @@ class TargetDirectory:
                 self.state.chmod(0o700)
             if compiling and not name:
                 self._write_compiling(compiling)
+            elif not name:
+                self.macro_server.unlink(missing_ok=True)  # Nothing would be held to this session.
             _write(path, sessions.dump(session), 0o600)
         except OSError as error:
             raise _unusable(self.folder, error) from error
@@ -197,13 +206,16 @@ class TargetDirectory:
         _write(self.compile_session, compiling.session, 0o600)
         self.compilers.mkdir(mode=0o700, exist_ok=True)
         held = {self.compilers / os.path.basename(each): each for each in compiling.compilers}
-        for path, compiler in {self.rustdoc: compiling.rustdoc, **held}.items():
+        scripts = [(path, _HELD, each) for path, each in held.items()]
+        scripts += [(self.rustdoc, _HELD, compiling.rustdoc)]
+        scripts += [(self.macro_server, _HELD_SERVER, compiling.macro_server)]
+        for path, script, program in scripts:
             values = {
                 b"BUILDPERM_LAUNCHER": compiling.launcher,
                 b"BUILDPERM_COMPILE_SESSION": os.fsencode(self.compile_session),
-                b"BUILDPERM_COMPILER": os.fsencode(compiler),
+                b"BUILDPERM_COMPILER": os.fsencode(program),
             }
-            _write(path, _script(_HELD, values), 0o700)
+            _write(path, _script(script, values), 0o700)
 
     def forget_progress(self) -> None:
         """Empty the file that supervisors append to, for another run of Cargo.

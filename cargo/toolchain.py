@@ -37,6 +37,11 @@ class Toolchain:
     cargo_version: str  # "1.95.0"
     rustc_version: str
 
+    @property
+    def macro_server(self) -> Path:
+        """Return the program in which rust-analyzer expands macros; not every tool chain has it."""
+        return self.sysroot / "libexec" / "rust-analyzer-proc-macro-srv"
+
     def environment(self, base: Mapping[str, str]) -> dict[str, str]:
         """Return `base`, changed to make every program find this tool chain and no proxy."""
         environment = dict(base)

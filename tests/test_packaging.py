@@ -122,6 +122,7 @@ def test_every_file_that_is_no_module_is_known(
 
     assert plain == programs | {
         "buildperm/cargo/held-compiler.sh",
+        "buildperm/cargo/held-macro-server.sh",
         "buildperm/cargo/rustc-wrapper.sh",
         "buildperm/policy/grants.schema.json",
         "buildperm/policy/lock.schema.json",

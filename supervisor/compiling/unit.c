@@ -1,6 +1,7 @@
 /* Where a call may write, what it may read besides, and the marker that tells which rules a unit was compiled under. */
 #include "launcher.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -145,6 +146,19 @@ static void allow_reads(const struct session *session, const struct section *sec
     }
 }
 
+/* A server reads the libraries of all packages, and of what is built while it runs: folders of a build, none of ours. */
+static void allow_libraries(const struct session *session) {
+    DIR *folder = opendir(session->target);
+    struct dirent *entry;
+    while (folder && (entry = readdir(folder))) {
+        if (entry->d_name[0] == '.' || after(entry->d_name, "buildperm")) continue;
+        char *path = formatted("%s/%s", session->target, entry->d_name), *found = real_path(path);
+        if (found && is_of_build(session, found)) rights_allow(found, CAN_READ);
+        free(path), free(found);
+    }
+    if (folder) closedir(folder);
+}
+
 static void allow_jobserver(void) { /* Of a make above Cargo; Cargo's own is a pair of descriptors. */
     const char *flags = getenv("CARGO_MAKEFLAGS"), *at = flags ? strstr(flags, "--jobserver-auth=fifo:") : NULL;
     struct stat about;
@@ -175,6 +189,7 @@ void unit_allow(const struct unit *unit, const struct call *call, const struct s
     }
     if (call->arguments_handle >= 0) rights_allow_handle(call->arguments_handle, call->arguments_file, CAN_READ);
     allow_jobserver();
+    if (!unit->source && unit->temporary) allow_libraries(session); /* A server. */
     if (unit->out_dir) rights_allow(unit->out_dir, unit->is_shared ? CAN_READ : CAN_WRITE);
     if (unit->incremental) rights_allow(unit->incremental, CAN_WRITE);
     if (unit->temporary) rights_allow(unit->temporary, CAN_WRITE | CAN_LINK);
