@@ -58,6 +58,7 @@ static void read_emit(struct call *call, const char *kinds) {
     while ((kind = strsep(&rest, ","))) {
         char *path = strchr(kind, '=');
         if (!strncmp(kind, "dep-info", 8) && (kind[8] == '=' || !kind[8])) call->writes_dep_info = true, call->dep_info = path ? path + 1 : NULL;
+        else call->writes_more = true;
         if (path && strcmp(path + 1, "-")) append(&call->emitted, path + 1);
     }
 }

@@ -63,7 +63,7 @@ struct call {
     const char *metadata;                 /* Tells units apart whose outputs have the same names. */
     const char *dep_info;                 /* Where `--emit=dep-info=` puts it. */
     struct list features, searched, externs, emitted, user_files;
-    bool is_rustdoc, runs_tests, is_macro, writes_dep_info;
+    bool is_rustdoc, runs_tests, is_macro, writes_dep_info, writes_more;
     bool links, has_crate_type;           /* A linker is started, or what only it needs. */
 };
 

@@ -59,6 +59,24 @@ static bool is_own_folder(const char *path) {
     return is_unit || is_script;
 }
 
+/* A wrapper that caches first asks which files a crate is made of: sccache does, in a new folder of its own. */
+static char *folder_of_wrapper(const struct session *session, const struct call *call) {
+    struct stat about;
+    bool is_empty = true;
+    if (call->out_dir || call->is_rustdoc || !call->output || !call->writes_dep_info || call->writes_more) return NULL;
+    char *above = parent(call->output), *found = real_path(above);
+    free(above);
+    DIR *folder = found && !is_within(found, session->target) ? opendir(found) : NULL;
+    if (folder && !fstat(dirfd(folder), &about) && about.st_uid == geteuid() && !(about.st_mode & (S_IWGRP | S_IWOTH))) {
+        for (struct dirent *entry; (entry = readdir(folder));) is_empty &= !strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..");
+    } else {
+        is_empty = false;
+    }
+    if (folder) closedir(folder);
+    if (!is_empty) free(found), found = NULL;
+    return found;
+}
+
 static const char *name_in(const struct call *call) {
     if (call->crate_name) return call->crate_name;
     if (call->output) return base_name(call->output);
@@ -82,6 +100,8 @@ void unit_find(struct unit *unit, struct call *call, const struct session *sessi
     if (strchr(unit->stem, '/') || !*unit->stem || *unit->stem == '.') refuse("the compiler is called with an odd name for its output: `%s`", escaped(unit->stem));
     if (call->runs_tests) {
         unit->key = formatted("doctest%%%s%%%s", unit->stem, number_of(call, section));
+    } else if ((unit->out_dir = folder_of_wrapper(session, call))) {
+        unit->key = formatted("asked%%%s", unit->stem);
     } else {
         folder = call->out_dir ? copied(call->out_dir) : parent(call->output);
         unit->out_dir = folder_of_build(session, folder, "its outputs");

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.sandbox.macro_workshop import rustc
 from tests.supervisor.held_calls import HeldCalls, compiled
 
 WORKSPACE = {
@@ -226,3 +227,27 @@ def test_what_runs_programs_is_confined(held: HeldCalls, tmp_path: Path) -> None
     assert told.returncode == 101
     assert "Permission denied" in told.stderr
     assert held.cargo("build", "-p", "base", is_held=False).returncode == 0
+
+
+def test_a_wrapper_may_ask_for_files_in_a_new_folder_of_its_own(
+    held: HeldCalls, tmp_path: Path
+) -> None:
+    def ask(folder: Path, kinds: str = "dep-info") -> subprocess.CompletedProcess[str]:
+        package, output = held.folder / "base", folder / "deps.d"
+        words = ("--crate-name=base", "--crate-type=lib", f"--emit={kinds}", "-o", str(output))
+        return held.call(str(rustc()), *words, str(package / "src" / "lib.rs"), package=package)
+
+    new, full, open_to_all = tmp_path / "new", tmp_path / "full", tmp_path / "open"
+    for folder in (new, full, open_to_all):
+        folder.mkdir()
+    (full / "kept").touch()
+    open_to_all.chmod(0o777)
+
+    asked = ask(new)
+    assert asked.returncode == 0, asked.stderr
+    assert "base/src/inner.rs" in (new / "deps.d").read_text()
+    (new / "deps.d").unlink()
+    refused = [ask(new, "dep-info,link"), ask(full), ask(open_to_all), ask(tmp_path / "missing")]
+    assert [each.returncode for each in refused] == [1] * 4
+    assert all("not in the target directory" in each.stderr for each in refused)
+    assert (list(new.iterdir()), len(list(full.iterdir()))) == ([], 1)
