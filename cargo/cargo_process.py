@@ -184,7 +184,22 @@ class CargoProcess:
                 if pipe is not None:
                     pipe.close()
         self._report_progress()
+        if status < 0 and not self._interruptions:
+            self._tell_killed(-status)
         return status if status >= 0 else 128 - status
+
+    def _tell_killed(self, number: int) -> None:
+        """Say why the build stops in the middle: Cargo cannot."""
+        name = signal.strsignal(number) or "unknown"
+        text = (
+            f"buildperm: Cargo was ended by signal {number} ({name}), which did not come from "
+            "buildperm: the build is incomplete\n"
+            "  Somebody else has sent it, or memory ran out. Run the command again.\n"
+        )
+        if self._on_output is not None:
+            self._on_output(text.encode())
+        else:
+            sys.stderr.write(text)
 
     def _follow(self, cargo: subprocess.Popen[bytes], ended: int, server: int) -> None:
         """Pass everything on until Cargo ends, without waiting for what outlives it."""

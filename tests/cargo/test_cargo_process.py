@@ -53,6 +53,18 @@ def test_the_exit_code_is_passed_on(progress: Path, text: str, code: int) -> Non
     assert (finished.exit_code, finished.interrupted) == (code, False)
 
 
+@pytest.mark.parametrize(("text", "is_told"), [("kill -9 $$", True), ("exit 137", False)])
+def test_a_cargo_that_others_have_killed_is_told_of(
+    progress: Path, text: str, is_told: bool
+) -> None:
+    build, output = shell(f"echo before; {text}", progress)
+
+    build.run()
+
+    assert output.startswith(b"before\n")
+    assert (b"ended by signal 9 (Killed)" in output) == is_told
+
+
 def test_output_is_captured_to_its_end(progress: Path) -> None:
     build, output = shell("seq 30000; echo last >&2", progress)
 
