@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from buildperm.errors import BuildpermError, CannotEnforceError
 from buildperm.policy.grants import HOLD, OFF, WATCH
+from buildperm.printable import printable
 from buildperm.sandbox import macro_interface, native_programs
 from buildperm.sandbox.machine import probe
 
@@ -26,6 +28,7 @@ class CompileMode:
     macros: Literal["outside", "inside"] = "outside"  # The compiler, or of their own processes.
     layout: int = 0  # Of the tables in macro libraries.
     why: tuple[str, ...] = ()  # What is not held as it could be, in sentences.
+    lacking: str = ""  # A clause: for want of what nothing is held, though nobody said so.
 
     def of(self, grants: CrateGrants | None) -> str:
         """Return how the compiling of one package is held, which was granted `grants`."""
@@ -40,14 +43,16 @@ class CompileMode:
             "macros": self.macros,
             "host": bytes(programs.host) if programs else b"",
             "digest": programs.digest if programs else "",
+            "lacking": self.lacking,
         }
 
 
 def choose(project: Project, policy: Policy) -> CompileMode:
     """Find out how compiling is held.
 
-    Where nobody has asked for it in so many words, a machine without a C compiler does without;
-    whoever wrote `compile = "hold"` is not to find out later that nothing was held.
+    Where nobody has asked for it in so many words, a machine without a C compiler, or with a kernel
+    that asks nobody about calls, does without; whoever wrote `compile = "hold"` is not to find out
+    later that nothing was held.
 
     Raises:
         CannotEnforceError: This machine cannot hold it.
@@ -56,8 +61,8 @@ def choose(project: Project, policy: Policy) -> CompileMode:
     default = policy.compile or HOLD
     if default != HOLD and HOLD not in asked:
         return CompileMode(_mode(default), why=_not_held(default))
-    _require_kernel()
     try:
+        _require_kernel()
         programs = native_programs.programs()
     except BuildpermError as error:
         if HOLD in asked:
@@ -65,7 +70,8 @@ def choose(project: Project, policy: Policy) -> CompileMode:
                 f'`compile = "hold"` cannot be done here: {error.args[0]}',
                 hint=error.hint or 'Install a C compiler, or write `compile = "watch"`.',
             ) from error
-        return CompileMode("watch", why=(_sentence(error.args[0]),))
+        lacking = printable(error.args[0])
+        return CompileMode("watch", why=(f"Compiling is not held: {lacking}.",), lacking=lacking)
     found = macro_interface.layout(project.toolchain.rustc, programs)
     why = () if found.is_outside else (f"Macros run within the compiler: {found.why}.",)
     return CompileMode(
@@ -75,10 +81,6 @@ def choose(project: Project, policy: Policy) -> CompileMode:
         found.layout,
         (*why, *_not_held(default)),
     )
-
-
-def _sentence(clause: str) -> str:
-    return f"{clause[:1].upper()}{clause[1:]}."
 
 
 def _mode(word: str) -> Literal["hold", "watch", "off"]:
@@ -96,7 +98,8 @@ def _require_kernel() -> None:
     facts = probe()
     if facts.notify_errno:
         raise CannotEnforceError(
-            f"this kernel ({facts.kernel}) cannot hold compiling: no supervisor may answer system "
-            "calls (SECCOMP_RET_USER_NOTIF)",
-            hint='Use Linux 5.14 or newer, or write `compile = "watch"` into Cargo.toml.',
+            f"Linux {facts.kernel} lets nobody answer system calls for others here: "
+            f"{os.strerror(facts.notify_errno)}",
+            hint="Use Linux 5.14 or newer, outside of containers and tracers that answer system "
+            'calls themselves, or write `compile = "watch"` into Cargo.toml.',
         )

@@ -104,6 +104,7 @@ class BuildRun:
     cargo_exit: int
     compiling: str = ""  # How compiling is held: hold, watch or off; empty if it is not known.
     macros: str = ""  # Where macros ran: outside or inside of compilers; empty if not held.
+    lacking: str = ""  # For want of what compiling was not held, if nobody turned that off.
 
     @property
     def offenders(self) -> tuple[ScriptRun, ...]:

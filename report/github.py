@@ -136,7 +136,7 @@ def _head(report: Report, crates: int) -> Iterator[str]:
 
 def _terms(run: BuildRun) -> str:
     runtime = markdown.code(run.runtime, _TITLE_MOST)
-    loose = compiling_text(run.compiling, run.macros)
+    loose = compiling_text(run.compiling, run.macros, run.lacking)
     told = f" {loose[0].upper()}{loose[1:]}" if loose else ""
     held = held_tally(run)
     held = f"{held[0].upper()}{held[1:]}"

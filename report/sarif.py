@@ -187,7 +187,7 @@ def _notifications(report: Report, left_out: list[Finding]) -> Iterator[dict[str
             "may not have been run.",
         )
     run = report.run
-    loose = compiling_text(run.compiling, run.macros) if run is not None else ""
+    loose = compiling_text(run.compiling, run.macros, run.lacking) if run is not None else ""
     if loose:
         yield _notification(Level.WARNING, f"{loose[0].upper()}{loose[1:]}")
     if report.exit_code not in _DONE:

@@ -164,7 +164,7 @@ def _closing(report: Report) -> Iterator[str]:
         else:
             beyond = "nothing refused but what is denied."
         yield f"buildperm: {held}; {beyond}" if offenders else f"buildperm: {held}, {beyond}"
-        loose = compiling_text(run.compiling, run.macros)
+        loose = compiling_text(run.compiling, run.macros, run.lacking)
         if loose:
             yield f"buildperm: {loose}"
     wider = sum(finding.rule == WIDER_GRANT for finding in report.findings)

@@ -102,7 +102,7 @@ def _compiler() -> Path:
         found = shutil.which(name)
         if found:
             return Path(found)
-    raise CannotEnforceError("there is no C compiler: compiling cannot be held", hint=_HINT)
+    raise CannotEnforceError("there is no C compiler", hint=_HINT)
 
 
 def _recipes() -> list[_Recipe]:

@@ -7,12 +7,14 @@ Standard library only, like a supervisor.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import struct
 import sys
+from errno import ENOENT
 
 from buildperm.supervisor import bubblewrap, landlock, launch, syscalls
-from buildperm.tracer.recorder import ptrace
+from buildperm.tracer.recorder import c_library, ptrace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +24,8 @@ else:
     import _signal
 
 _SECCOMP = {"x86_64": 317, "aarch64": 277}  # Its number: asm/unistd.h.
-_SECCOMP_GET_ACTION_AVAIL, _RET_USER_NOTIF = 2, 0x7FC00000  # seccomp(2), seccomp_unotify(2)
+_SET_MODE_FILTER, _NEW_LISTENER = 1, 1 << 3  # seccomp(2)
+_ADDFD_SEND, _NOTIF_ADDFD = 2, 0x40182103  # seccomp_unotify(2), linux/seccomp.h
 _ALLOW_ALL = struct.pack("=HBBI", 0x06, 0, 0, 0x7FFF0000)  # BPF_RET, SECCOMP_RET_ALLOW
 
 
@@ -31,7 +34,7 @@ def main() -> None:
     sys.stdout.write(f"landlock {landlock.abi()}\n")
     sys.stdout.write(f"seccomp {_in_child(_install)}\n")
     sys.stdout.write(f"ptrace {_trace()}\n")
-    sys.stdout.write(f"notify {_notified()}\n")
+    sys.stdout.write(f"notify {_in_child(_ask)}\n")
 
 
 def wrapper(program: str) -> None:
@@ -76,12 +79,25 @@ def _install() -> None:
     syscalls.install(_ALLOW_ALL)
 
 
-def _notified() -> int:
-    """Return the errno with which the kernel refuses to ask somebody about calls, 0 if it can."""
-    action = struct.pack("=I", _RET_USER_NOTIF)
+def _ask() -> None:
+    """Have calls of this process answered by whoever has the descriptor, as the launcher does.
+
+    It is another's affair where that is so already. Handing over a descriptor together with the
+    answer is newer than the rest: the kernel has to look for the call, of which there is none.
+    """
+    syscalls.control(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+    instruction = c_library.create_string_buffer(_ALLOW_ALL, len(_ALLOW_ALL))
+    program = struct.pack("@HP", 1, c_library.addressof(instruction))  # struct sock_fprog
     number = _SECCOMP.get(os.uname().machine, -1)
-    failed = syscalls.call(number, _SECCOMP_GET_ACTION_AVAIL, 0, action) != 0
-    return (syscalls.failure("").errno or 255) if failed else 0
+    listener = syscalls.call(number, _SET_MODE_FILTER, _NEW_LISTENER, program)
+    if listener < 0:
+        raise syscalls.failure("seccomp: ask about calls")
+    handed = struct.pack("=QIIII", 0, _ADDFD_SEND, 2, 0, 0)  # struct seccomp_notif_addfd
+    try:
+        fcntl.ioctl(listener, _NOTIF_ADDFD, handed)
+    except OSError as error:
+        if error.errno != ENOENT:
+            raise
 
 
 def _in_child(attempt: Callable[[], None]) -> int:

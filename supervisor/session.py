@@ -67,6 +67,7 @@ if TYPE_CHECKING:
         macros: Literal["outside", "inside"]  # In processes of their own, or within the compiler.
         host: bytes  # The program that loads a library of macros.
         digest: str  # Of the programs.
+        lacking: NotRequired[str]  # For want of what nothing is held, as a clause; mostly empty.
 
     class Session(TypedDict):
         """What a supervisor needs to know and what is the same for a whole run of Cargo."""

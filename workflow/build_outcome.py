@@ -196,12 +196,16 @@ def propose(
     )
 
 
-def how_compiling_is_held(session: Session) -> tuple[str, str]:
-    """Return hold, watch or off, and where macros run; empty where it is not known, or not held."""
+def how_compiling_is_held(session: Session) -> tuple[str, str, str]:
+    """Return hold, watch or off, where macros run, and for want of what nothing is held.
+
+    They are empty where it is not known, or not so.
+    """
     compiling = session.get("compile")
     if compiling is None:
-        return "", ""
-    return compiling["mode"], compiling["macros"] if compiling["mode"] == "hold" else ""
+        return "", "", ""
+    macros = compiling["macros"] if compiling["mode"] == "hold" else ""
+    return compiling["mode"], macros, compiling.get("lacking", "")
 
 
 def granted(package: SessionPackage) -> dict[str, list[str]]:

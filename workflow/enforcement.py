@@ -157,7 +157,7 @@ class Enforcement:
 
 def _run(outcome: BuildOutcome) -> BuildRun:
     session = outcome.build.session
-    compiling, macros = how_compiling_is_held(session)
+    compiling, macros, lacking = how_compiling_is_held(session)
     return BuildRun(
         runtime=session["runtime"],
         landlock_abi=session["landlock_abi"],
@@ -167,4 +167,5 @@ def _run(outcome: BuildOutcome) -> BuildRun:
         cargo_exit=outcome.finished.exit_code,
         compiling=compiling,
         macros=macros,
+        lacking=lacking,
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +17,7 @@ from buildperm.errors import CannotEnforceError
 from buildperm.policy.grants import CrateGrants, Policy
 from buildperm.sandbox.machine import probe
 from tests.cargo.workspaces import Workspace
+from tests.programs import program_text
 
 POLICY = Policy("portable", {}, Path("Cargo.toml"))
 
@@ -64,7 +68,8 @@ def test_without_a_compiler_nothing_is_held(project: Project, without_compiler: 
     mode = compile_mode.choose(project, POLICY)
 
     assert (mode.default, mode.programs, mode.of(None)) == ("watch", None, "watch")
-    assert mode.why == ("There is no C compiler: compiling cannot be held.",)
+    assert mode.why == ("Compiling is not held: there is no C compiler.",)
+    assert mode.told()["lacking"] == "there is no C compiler"
 
 
 @pytest.mark.parametrize("policy", [replace(POLICY, compile="hold"), with_crate("hold")])
@@ -78,10 +83,24 @@ def test_what_was_asked_for_by_name_is_not_given_up(
 def test_a_kernel_that_asks_nobody_cannot_hold_compiling(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    facts = replace(probe(), notify_errno=95)
+    facts = replace(probe(), notify_errno=errno.EBUSY)
     monkeypatch.setattr(compile_mode, "probe", lambda: facts)
 
-    with pytest.raises(CannotEnforceError, match="SECCOMP_RET_USER_NOTIF") as caught:
-        compile_mode.choose(project, POLICY)
+    mode = compile_mode.choose(project, POLICY)
+    assert (mode.default, mode.programs, mode.of(None)) == ("watch", None, "watch")
+    assert "lets nobody answer system calls" in mode.told()["lacking"]
+    with pytest.raises(CannotEnforceError, match="lets nobody answer system calls") as caught:
+        compile_mode.choose(project, replace(POLICY, compile="hold"))
     assert 'compile = "watch"' in caught.value.hint
     assert compile_mode.choose(project, replace(POLICY, compile="watch")).default == "watch"
+
+
+def test_a_kernel_asks_one_program_above_and_not_two() -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", program_text("asks_about_calls.py")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert told.stdout == f"0 {errno.EBUSY}\n"

@@ -121,6 +121,9 @@ def test_many_macros_that_nobody_has_reviewed_share_a_few_lines() -> None:
 def test_what_is_not_held_of_compiling_is_a_sentence() -> None:
     assert compiling_text("hold", "outside") == compiling_text("", "") == ""
     assert compiling_text("watch", "").startswith('compiling is not held (`compile = "watch"`)')
+    assert compiling_text("watch", "", "there is no cc").startswith(
+        "compiling is not held (there is no cc): "
+    )
     assert compiling_text("off", "").startswith('compiling is not held (`compile = "off"`)')
     assert compiling_text("hold", "inside").startswith("macros run inside the compiler")
 
