@@ -14,7 +14,7 @@ import sys
 from errno import ENOENT
 
 from buildperm.supervisor import bubblewrap, landlock, launch, syscalls
-from buildperm.tracer.recorder import c_library, ptrace
+from buildperm.tracer.recorder import ptrace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 else:
     import _signal
 
-_SECCOMP = {"x86_64": 317, "aarch64": 277}  # Its number: asm/unistd.h.
-_SET_MODE_FILTER, _NEW_LISTENER = 1, 1 << 3  # seccomp(2)
 _ADDFD_SEND, _NOTIF_ADDFD = 2, 0x40182103  # seccomp_unotify(2), linux/seccomp.h
 _ALLOW_ALL = struct.pack("=HBBI", 0x06, 0, 0, 0x7FFF0000)  # BPF_RET, SECCOMP_RET_ALLOW
 
@@ -86,12 +84,7 @@ def _ask() -> None:
     answer is newer than the rest: the kernel has to look for the call, of which there is none.
     """
     syscalls.control(syscalls.PR_SET_NO_NEW_PRIVS, 1)
-    instruction = c_library.create_string_buffer(_ALLOW_ALL, len(_ALLOW_ALL))
-    program = struct.pack("@HP", 1, c_library.addressof(instruction))  # struct sock_fprog
-    number = _SECCOMP.get(os.uname().machine, -1)
-    listener = syscalls.call(number, _SET_MODE_FILTER, _NEW_LISTENER, program)
-    if listener < 0:
-        raise syscalls.failure("seccomp: ask about calls")
+    listener = syscalls.install_asking(_ALLOW_ALL)
     handed = struct.pack("=QIIII", 0, _ADDFD_SEND, 2, 0, 0)  # struct seccomp_notif_addfd
     try:
         fcntl.ioctl(listener, _NOTIF_ADDFD, handed)
