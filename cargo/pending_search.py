@@ -126,7 +126,8 @@ def stale(projects: Sequence[Project], policy: Policy, snapshots: Snapshots) -> 
         )
     )
     unused = (grants.key for grants in removal_proposals.absent(policy, locked))
-    return StaleEntries(tuple(sorted(gone)), tuple(sorted(unused)))
+    unmet = (f"{key} for {name}" for key, name in removal_proposals.unmet(policy, locked))
+    return StaleEntries(tuple(sorted(gone)), (*sorted(unused), *unmet))
 
 
 def _by_version(

@@ -151,14 +151,33 @@ def absent(policy: Policy, packages: Iterable[tuple[str, str, str]]) -> list[Cra
         policy: The grant table.
         packages: Name, version and source of everything in Cargo.lock.
     """
-    locked: dict[str, list[tuple[str, str]]] = {}
-    for name, version, source in packages:
-        locked.setdefault(name, []).append((version, source))
+    locked = _by_name(packages)
     return [
         grants
         for _, grants in sorted(policy.crates.items())
         if (grants.rules or grants.presets or grants.reviewed) and not _is_meant(grants, locked)
     ]
+
+
+def unmet(policy: Policy, packages: Iterable[tuple[str, str, str]]) -> list[tuple[str, str]]:
+    """Return keys with names in `for` that mean no package of Cargo.lock; see `absent`.
+
+    Whoever comes to be called so gets what the macros were granted.
+    """
+    locked = _by_name(packages)
+    return [
+        (key, name)
+        for key, grants in sorted(policy.crates.items())
+        for name in sorted(grants.consumers)
+        if not _is_meant(CrateGrants(name), locked)
+    ]
+
+
+def _by_name(packages: Iterable[tuple[str, str, str]]) -> dict[str, list[tuple[str, str]]]:
+    found: dict[str, list[tuple[str, str]]] = {}
+    for name, version, source in packages:
+        found.setdefault(name, []).append((version, source))
+    return found
 
 
 def _is_meant(grants: CrateGrants, locked: Mapping[str, Iterable[tuple[str, str]]]) -> bool:

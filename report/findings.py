@@ -72,7 +72,7 @@ def from_unused(
 
     Args:
         unused: Crate, version (may be empty), and grants as `Snapshot.unused` has them:
-            `exec:perl`, `preset:cc`.
+            `exec:perl`, `preset:cc`. `for:NAME` is a consumer of macros that is nowhere.
         places: Lines of the Cargo.toml that holds the grants.
         level: An error where unused grants shall fail the command.
         ways: How crates got into the graph, by crate and version, as far as it is known.
@@ -253,16 +253,19 @@ def _unused(
     crate: str, version: str, grant: str, places: GrantLines, level: Level, way: tuple[str, ...]
 ) -> Finding:
     kind, _, what = grant.partition(":")
+    title = f"{_named(crate, version)} is granted {kind} {what} and did not use it"
+    if kind == "for":
+        title = f"`for` of {crate} names {what}: Cargo.lock has no such package"
     return Finding(
         rule=UNUSED_GRANT,
         level=level,
         crate=crate,
         version=version,
-        title=_title(f"{_named(crate, version)} is granted {kind} {what} and did not use it"),
+        title=_title(title),
         details=(),
         way=way,
         remedy=(),
-        command=REVIEW,
+        command="" if kind == "for" else REVIEW,
         line=places.of_grant(crate, version, grant, way),
         fingerprint=fingerprint(UNUSED_GRANT, crate, (grant,)),
     )

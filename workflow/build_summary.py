@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from buildperm.policy import removal_proposals
 from buildperm.policy.comparison import Comparison
 from buildperm.policy.proposal import Proposal, Reason
 from buildperm.policy.review_state import Review
 from buildperm.presentation import comparison_facts
+from buildperm.printable import printable
 from buildperm.report import text
 from buildperm.report.compiling import compiling_text
 from buildperm.workflow.build_outcome import how_compiling_is_held
@@ -34,6 +36,10 @@ def summary(
     yield from text.notes(script.run for script in noted)
     held = (how_compiling_is_held(each.build.session) for each in changes.recorded.outcomes)
     yield from dict.fromkeys(filter(None, (compiling_text(*each) for each in held)))
+    packages = changes.workspace.project.lock.packages
+    locked = [(each.name, each.version, each.source) for each in packages]
+    for key, name in removal_proposals.unmet(changes.policy, locked):
+        yield f"`for` of {printable(key)} names {printable(name)}: Cargo.lock has no such package."
     yield ""
     yield needs(changes, review)
 

@@ -93,6 +93,11 @@ class Enforcement:
             exit_code = ExitCode.REFUSED
         # A build that failed may not have reached the script that uses a grant.
         unused = list(self._unused(outcome)) if deny_unused and run.cargo_exit == 0 else []
+        unmet = self._unmet()
+        if deny_unused:
+            unused += unmet
+        elif unmet:
+            found += findings.from_unused(unmet, self._places)
         if unused:
             found += findings.from_unused(unused, self._places, level=self._level)
             if exit_code == 0 and self._level is Level.ERROR:
@@ -112,6 +117,15 @@ class Enforcement:
 
     def _not_reviewed(self) -> list[Finding]:
         return findings.from_pending(self._pending, self._places, level=self._level)
+
+    def _unmet(self) -> list[tuple[str, str, frozenset[str]]]:
+        """Return crates whose macros are granted something for packages that are not there."""
+        workspace = self._workspace
+        locked = [
+            (each.name, each.version, each.source) for each in workspace.project.lock.packages
+        ]
+        unmet = removal_proposals.unmet(workspace.policy, locked)
+        return [(key, "", frozenset({f"for:{name}"})) for key, name in unmet]
 
     def _unused(self, outcome: BuildOutcome) -> Iterator[tuple[str, str, frozenset[str]]]:
         """Yield crate, versions and grants where nothing uses the grants."""

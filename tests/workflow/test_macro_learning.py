@@ -141,3 +141,31 @@ def test_a_grant_that_no_macro_uses_any_more_is_told(
 
     assert macros.ci(unused=True) == 22
     assert "did not use it" in capsys.readouterr().out
+
+
+def test_macros_that_are_granted_something_for_nobody_are_told(
+    macros: MacroWorkspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    queries = str(macros.root / ".sqlx/query-1.json").encode()
+    macros.did = {
+        ("sqlx-macros", "macro", "api"): [reads(queries)],
+        ("serde_derive", "macro", "api"): [],
+    }
+    assert macros.learn() == 0
+    manifest = macros.manifest.replace("\nread = ", '\nfor = ["elsewhere", "nobody"]\nread = ')
+    macros.root.joinpath("Cargo.toml").write_text(manifest)
+    told = "`for` of sqlx-macros names nobody: Cargo.lock has no such package"
+    capsys.readouterr()
+
+    assert macros.learn() == 0
+    assert told in capsys.readouterr().err
+    assert macros.check() == 0
+    assert "grants something to nobody: sqlx-macros for nobody" in capsys.readouterr().err
+    assert macros.ci() == 0
+    assert f"warning: {told}" in capsys.readouterr().out
+    assert macros.ci("json", unused=True) == 22
+    report = json.loads(capsys.readouterr().out)
+    jsonschema.Draft202012Validator(CI_SCHEMA).validate(report)
+    assert report["unused"] == [{"crate": "sqlx-macros", "grant": "for:nobody"}]
+    (finding,) = report["findings"]
+    assert manifest.splitlines()[finding["line"] - 1].startswith('for = ["elsewhere", "nobody"]')
