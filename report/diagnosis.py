@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from buildperm.sandbox.canaries import Proof
 from buildperm.sandbox.canary import CANARIES, KERNELS, Canary, CanaryOutcome, Status
+from buildperm.sandbox.compile_canaries import CompileProof
 from buildperm.sandbox.machine_facts import MachineFacts
 
 _PATH = re.compile(r"(?<![\w.])/[^\s`'\",;:()]+")
@@ -61,10 +62,12 @@ class Diagnosis:
     runtimes: tuple[RuntimeDiagnosis, ...]  # The strongest last.
     required: Requirement
     exit_code: int
+    compiling: CompileProof = field(default_factory=CompileProof)
 
     def gaps(self) -> Iterator[Gap]:
         """Yield what is missing, the worst first."""
         yield from _of_machine(self.surroundings)
+        yield from _of_compiling(self.compiling)
         yield from _of_kernel(self.runtimes)
         for index, one in enumerate(self.runtimes):
             weaker = [each for each in self.runtimes[:index] if not each.unavailable]
@@ -96,6 +99,12 @@ class Diagnosis:
                 for one in self.runtimes
             ),
             required=replace(self.required, reason=clean(self.required.reason)),
+            compiling=replace(
+                self.compiling,
+                reason=clean(self.compiling.reason),
+                hint=clean(self.compiling.hint),
+                why=clean(self.compiling.why),
+            ),
         )
 
 
@@ -128,6 +137,18 @@ def _of_machine(here: MachineFacts) -> Iterator[Gap]:
             (),
             "Build scripts that were granted hosts (`net`) are not run here. In a container, let "
             "its seccomp profile allow pidfd_getfd, or add the capability SYS_PTRACE.",
+        )
+
+
+def _of_compiling(proof: CompileProof) -> Iterator[Gap]:
+    possible = ("do what you may, in a macro or through a compiler, when a crate is compiled",)
+    if proof.reason and proof.hint:
+        yield Gap(f"holding compilers and macros ({proof.reason})", possible, proof.hint)
+    elif not proof.reason and not proof.is_hosted:
+        yield Gap(
+            f"macros in processes of their own ({proof.why})",
+            ("use what was granted to other macros of the same crate",),
+            "They run in the compiler, which is held. Use a stable tool chain.",
         )
 
 

@@ -10,8 +10,8 @@ from buildperm import __version__
 from buildperm.printable import printable
 from buildperm.report.diagnosis import Diagnosis, Gap, RuntimeDiagnosis
 from buildperm.report.text import count
-from buildperm.sandbox.canaries import Proof
 from buildperm.sandbox.canary import CanaryOutcome, CanaryResult, Status
+from buildperm.sandbox.compile_canaries import CompileProof
 
 VERSION = 1
 """Of the document; it changes when something is removed or means something else."""
@@ -34,6 +34,12 @@ WORDS = {
 }
 
 
+_HEAD = (
+    "| canary | expected | outcome | without | errno | recorded | status |",
+    "|---|---|---|---|---|---|---|",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class DiagnosisResult:
     """A diagnosis as the answer of a command."""
@@ -53,6 +59,7 @@ def _lines(diagnosis: Diagnosis) -> list[str]:
     lines = ["This machine", *(f"  {name}: {value}" for name, value in _facts(diagnosis)), ""]
     for one in diagnosis.runtimes:
         lines += [*_runtime(one), ""]
+    lines += [*_compiling(diagnosis.compiling), ""]
     gaps = list(diagnosis.gaps())
     if gaps:
         lines += ["What is missing here", *(line for gap in gaps for line in _gap_lines(gap)), ""]
@@ -73,6 +80,8 @@ def _document(diagnosis: Diagnosis) -> dict[str, object]:
             "seccomp": not facts.seccomp_errno,
             "ptrace": not facts.ptrace_errno,
             "ptrace_scope": facts.ptrace_scope,
+            "user_notification": not facts.notify_errno,
+            "c_compiler": here.c_compiler or None,
             "hosts": not here.hosts,
             "user_namespaces": not here.user_namespaces,
             "bubblewrap": here.bubblewrap or None,
@@ -84,6 +93,7 @@ def _document(diagnosis: Diagnosis) -> dict[str, object]:
             "rustc": diagnosis.rustc or None,
         },
         "runtimes": [_runtime_object(one) for one in diagnosis.runtimes],
+        "compiling": _compiling_object(diagnosis.compiling),
         "lacks": [
             {
                 "what": gap.what,
@@ -119,10 +129,12 @@ def markdown(diagnosis: Diagnosis) -> str:
         if one.proof is not None and one.proof.results:
             lines += [
                 "",
-                "| canary | expected | outcome | without | errno | recorded | status |",
-                "|---|---|---|---|---|---|---|",
+                *_HEAD,
                 *(_row(result) for result in one.proof.results),
             ]
+    lines += ["", f"Compiling: {_cell(_compiling_summary(diagnosis.compiling))}"]
+    if diagnosis.compiling.results:
+        lines += ["", *_HEAD, *(_row(result) for result in diagnosis.compiling.results)]
     lines += ["", _cell(_closing(diagnosis)), "", "</details>"]
     return "\n".join(map(printable, lines)) + "\n"
 
@@ -138,6 +150,8 @@ def _facts(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
     yield "Landlock", f"ABI {facts.landlock_abi}{mended}" if facts.landlock_abi else "missing"
     yield "seccomp", "refused" if facts.seccomp_errno else "yes"
     yield "ptrace", "refused" if facts.ptrace_errno else "yes"
+    yield "user notification", "refused" if facts.notify_errno else "yes"
+    yield "C compiler", here.c_compiler or "missing"
     yield "Yama ptrace_scope", facts.ptrace_scope or "no Yama"
     yield "grants of hosts", here.hosts or "can be held"
     yield "user namespaces", here.user_namespaces or "yes"
@@ -160,6 +174,34 @@ def _runtime(one: RuntimeDiagnosis) -> Iterator[str]:
     if one.left_open and not one.proof.failure:
         yield "  what it leaves open, in its own words"
         yield from (f"    {sentence}" for sentence in one.left_open)
+
+
+def _compiling(proof: CompileProof) -> Iterator[str]:
+    yield f"Compiling: {_compiling_summary(proof)}"
+    for group, results in groupby(proof.results, key=lambda result: result.canary.group):
+        yield f"  {group}"
+        yield from (f"    {_line(result)}" for result in results)
+
+
+def _compiling_summary(proof: CompileProof) -> str:
+    if proof.reason:
+        return f"cannot be held: {proof.reason}"
+    where = "in the compiler"
+    if proof.is_hosted:
+        where = f"in processes of their own (layout {proof.layout})"
+    verdict = f"BROKEN: {proof.broken}" if proof.broken else "held"
+    return f"{verdict}; macros run {where}, {proof.why}"
+
+
+def _compiling_object(proof: CompileProof) -> dict[str, object]:
+    return {
+        "available": not proof.reason,
+        "reason": proof.reason or proof.broken,
+        "macros": None if proof.reason else "outside" if proof.is_hosted else "inside",
+        "layout": proof.layout if proof.is_hosted and not proof.reason else None,
+        "why": proof.why,
+        "canaries": [_canary(result) for result in proof.results],
+    }
 
 
 def _summary(one: RuntimeDiagnosis) -> str:
@@ -227,24 +269,23 @@ def _runtime_object(one: RuntimeDiagnosis) -> dict[str, object]:
         "available": not one.unavailable,
         "reason": one.reason,
         "landlock_abi": None if proof is None else proof.landlock_abi,
-        "canaries": [] if proof is None else list(_canaries(proof)),
+        "canaries": [] if proof is None else [_canary(each) for each in proof.results],
         "left_open": list(one.left_open),
     }
 
 
-def _canaries(proof: Proof) -> Iterable[dict[str, object]]:
-    for result in proof.results:
-        yield {
-            "id": result.canary.id,
-            "group": str(result.canary.group),
-            "attempt": result.canary.attempt,
-            "expected": str(result.expected),
-            "outcome": str(result.outcome),
-            "without": str(result.without),
-            "errno": result.error or None,
-            "recorded": result.is_recorded,
-            "status": str(result.status),
-        }
+def _canary(result: CanaryResult) -> dict[str, object]:
+    return {
+        "id": result.canary.id,
+        "group": str(result.canary.group),
+        "attempt": result.canary.attempt,
+        "expected": str(result.expected),
+        "outcome": str(result.outcome),
+        "without": str(result.without),
+        "errno": result.error or None,
+        "recorded": result.is_recorded,
+        "status": str(result.status),
+    }
 
 
 def _row(result: CanaryResult) -> str:

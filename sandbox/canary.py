@@ -31,6 +31,7 @@ class CanaryGroup(StrEnum):
     LEFT = "left behind"
     LEARNING = "while learning"
     RECORDER = "recorder"
+    COMPILING = "compiling"
     WORKS = "has to work"
 
 
@@ -266,3 +267,10 @@ CANARIES: tuple[Canary, ...] = (
     Canary("learning-read", _WORKS, "while learning, read a file outside", learns="file-read"),
 )
 """All of them, in the order of reports. "Outside" is whatever was not granted."""
+
+COMPILE_CANARIES: tuple[Canary, ...] = (
+    Canary("compile-read", CanaryGroup.COMPILING, "have the compiler read a file outside"),
+    Canary("macro-read", CanaryGroup.COMPILING, "read a file outside, in a procedural macro"),
+    Canary("macro-run", _WORKS, "use a procedural macro"),
+)
+"""What the crates do that are compiled: see `sandbox.compile_canaries`."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from buildperm.errors import CannotEnforceError
-from buildperm.sandbox import stub
+from buildperm.sandbox import native_programs, stub
 from buildperm.sandbox.canaries import CanaryRun
 from buildperm.sandbox.canary import CANARIES, CanaryOutcome
 from buildperm.sandbox.machine import ProbeResults, bubblewrap, probe
@@ -49,6 +49,7 @@ class MachineFacts:
     containers: tuple[str, ...]  # Hints of what this runs in.
     is_root: bool
     python: str
+    c_compiler: str  # Its name; empty where there is none.
     shell: str  # In which stubs are run, as after `#!`; empty where there is none.
 
 
@@ -65,6 +66,7 @@ def collect(free: CanaryRun | None, environ: Mapping[str, str]) -> MachineFacts:
         containers=tuple(dict.fromkeys(_containers(environ))),
         is_root=os.geteuid() == 0,
         python=platform.python_version(),
+        c_compiler=native_programs.compiler_name(),
         shell=_shell(),
     )
 

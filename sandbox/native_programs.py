@@ -91,6 +91,11 @@ def programs(folder: Path | None = None) -> NativePrograms:
     )
 
 
+def compiler_name() -> str:
+    """Return what the C compiler is called that would be used; empty where there is none."""
+    return next((name for name in _COMPILERS if shutil.which(name)), "")
+
+
 def _cache() -> Path:
     chosen = os.environ.get("XDG_CACHE_HOME", "")
     home = Path(chosen) if chosen.startswith("/") else Path.home() / ".cache"

@@ -13,11 +13,12 @@ from buildperm.cargo import toolchain
 from buildperm.cargo.toolchain import Toolchain
 from buildperm.errors import BuildpermError, CannotEnforceError, ExitCode
 from buildperm.policy import manifest
-from buildperm.policy.grants import Policy
+from buildperm.policy.grants import HOLD, Policy
 from buildperm.policy.runtime_table import WEAKEST
 from buildperm.report.diagnosis import Diagnosis, Requirement, RuntimeDiagnosis
-from buildperm.sandbox import canaries, machine, machine_facts
+from buildperm.sandbox import canaries, compile_canaries, machine, machine_facts
 from buildperm.sandbox.canaries import CanaryRun
+from buildperm.sandbox.compile_canaries import CompileProof
 from buildperm.sandbox.runtime import Runtime, choose
 from buildperm.sandbox.runtime import runtimes as all_runtimes
 
@@ -40,6 +41,8 @@ def examine(*, landlock_abi: int) -> Diagnosis:
         for one in all_runtimes().values()
     )
     required = _required(policy, runtimes)
+    compiling = _compiling(chain, required)
+    required = _with_compiling(required, compiling, policy)
     here = machine_facts.collect(free, os.environ)
     capped = min(here.facts.landlock_abi, landlock_abi)
     here = dataclasses.replace(here, facts=dataclasses.replace(here.facts, landlock_abi=capped))
@@ -50,6 +53,7 @@ def examine(*, landlock_abi: int) -> Diagnosis:
         runtimes=runtimes,
         required=required,
         exit_code=ExitCode.CANNOT_ENFORCE if required.reason else ExitCode.OK,
+        compiling=compiling,
     )
 
 
@@ -87,6 +91,28 @@ def _required(policy: Policy | None, runtimes: tuple[RuntimeDiagnosis, ...]) -> 
         return Requirement(weakest, wanted, "", is_declared, one.unavailable, _SEE)
     hint = "Do not build untrusted crates on this machine." if one.reason else ""
     return Requirement(weakest, wanted, chosen, is_declared, one.reason, hint)
+
+
+def _compiling(chain: Toolchain | None, required: Requirement) -> CompileProof:
+    if not required.chosen:
+        return CompileProof("there is no runtime for macros")
+    runtime = all_runtimes()[required.chosen]
+    return compile_canaries.prove(
+        chain.rustc if chain else None, chain.sysroot if chain else None, runtime
+    )
+
+
+def _with_compiling(
+    required: Requirement, proof: CompileProof, policy: Policy | None
+) -> Requirement:
+    """Add what compiling lacks: what is not as promised, or cannot be held although it has to."""
+    reason, hint = proof.broken, "Do not build untrusted crates on this machine."
+    asked = [policy.compile, *(each.compile for each in policy.crates.values())] if policy else []
+    if not reason and proof.reason and HOLD in asked:
+        reason, hint = f'`compile = "hold"` cannot be done: {proof.reason}', proof.hint
+    if required.reason or not reason:
+        return required
+    return dataclasses.replace(required, reason=reason, hint=hint)
 
 
 def _toolchain() -> Toolchain | None:

@@ -63,13 +63,16 @@ def _group() -> None:
     """
 
 
+_DOCTOR = "`buildperm doctor`"
+
+
 def main() -> NoReturn:
     """Run the command line; the only place where errors become messages and exit codes."""
     process_setup.prepare_process()
     try:
         status = _group.main(standalone_mode=False)
     except BuildpermError as error:
-        _print_message(f"buildperm: {error}\n")
+        _print_message(f"buildperm: {error}\n{_pointer(error)}")
         status = error.exit_code
     except click.exceptions.Abort:
         sys.stderr.write("buildperm: interrupted\n")
@@ -87,6 +90,14 @@ def main() -> NoReturn:
         sys.stderr.close()
         status = ExitCode.OK
     sys.exit(int(status or 0))
+
+
+def _pointer(error: BuildpermError) -> str:
+    """Point to the command that tries out what is missing, unless that is where it comes from."""
+    is_pointed = _DOCTOR in str(error) or "doctor" in sys.argv[1:2]
+    if error.exit_code is not ExitCode.CANNOT_ENFORCE or is_pointed:
+        return ""
+    return f"{_DOCTOR} tells what this machine can hold, and what it lacks.\n"
 
 
 def _print_message(message: str) -> None:

@@ -34,8 +34,9 @@ def command(*, form: str, is_report: bool, cap: int) -> int:
     A harmless program tries what a hostile build script would: to read a file that it was not
     granted, to connect, to trace another process, and so on; once with nothing to hold it, and once
     in each runtime that this machine can run, with the same supervisor, filter and rules as any
-    build script. What is refused, what is open as declared, and what is missing here is listed,
-    with what a build script can do because of that.
+    build script. Then a small crate with a procedural macro is compiled, with and without what
+    holds compilers and macros. What is refused, what is open as declared, and what is missing here
+    is listed, with what a build script can do because of that.
 
     Nothing of yours is touched, and no Cargo workspace is needed. In one, it also says whether
     what `require` in its Cargo.toml asks for is enforced.

@@ -61,10 +61,14 @@ def test_it_says_line_by_line_what_is_enforced(tmp_path: Path) -> None:
     for words in (
         "✓ refused: read a file outside (EACCES)",
         "○ open: see that a file outside exists, and how big",
+        "✓ refused: have the compiler read a file outside",
+        "✓ refused: read a file outside, in a procedural macro",
+        "✓ works: use a procedural macro",
         "✓ refused: do any of this without being recorded",
         "✓ works: make, write, empty and remove files in OUT_DIR",
     ):
         assert f"    {words}" in lines
+    assert "Compiling: held; macros run in processes of their own (layout 1), tested" in lines
     assert lines[-1].startswith("Builds use the runtime `")
     assert lines[-1].endswith("` here, and it holds what it promises.")
 
@@ -83,6 +87,15 @@ def test_the_document_follows_its_schema_and_names_every_canary(tmp_path: Path) 
         "met": True,
         "reason": "",
     }
+    compiling = document["compiling"]
+    assert (compiling["available"], compiling["macros"]) == (True, "outside")
+    assert [(each["id"], each["status"], each["recorded"]) for each in compiling["canaries"]] == [
+        ("compile-read", "enforced", True),
+        ("macro-read", "enforced", True),
+        ("macro-run", "works", None),
+    ]
+    assert document["machine"]["user_notification"] is True
+    assert document["machine"]["c_compiler"] == "cc"
     assert document["machine"]["kernel"] == os.uname().release
 
 
@@ -145,6 +158,18 @@ def test_what_is_missing_is_told_in_words_too(tmp_path: Path) -> None:
     assert "--cap-add SYS_PTRACE" in ended.stdout
     assert "do anything without being recorded" in ended.stdout
     assert "is NOT met" in ended.stdout
+
+
+def test_a_command_that_cannot_hold_anything_points_here(tmp_path: Path) -> None:
+    launcher = (sys.executable, REFUSE_CALL, "ptrace", "EPERM")
+    workspace = member(tmp_path / "workspace", "fn main() {}\n")
+
+    ended = buildperm("ci", folder=workspace, launcher=launcher)
+    own = buildperm("doctor", folder=workspace, launcher=launcher)
+
+    assert ended.returncode == own.returncode == ExitCode.CANNOT_ENFORCE
+    assert "`buildperm doctor` tells what this machine can hold" in ended.stderr
+    assert "`buildperm doctor`" not in own.stderr
 
 
 def test_in_a_workspace_it_says_whether_what_is_required_is_met(tmp_path: Path) -> None:
@@ -215,6 +240,28 @@ def test_it_says_where_granted_hosts_cannot_be_reached(tmp_path: Path) -> None:
     assert _document(buildperm("doctor", "--format", "json", folder=tmp_path))["machine"]["hosts"]
 
 
+def test_without_a_c_compiler_compiling_is_not_held(tmp_path: Path) -> None:
+    workspace = member(tmp_path / "workspace", "fn main() {}\n")
+    chain = subprocess.run(
+        ["rustc", "--print", "sysroot"], capture_output=True, text=True, check=True
+    )
+    alone = {"PATH": f"{chain.stdout.strip()}/bin"}
+    by_default = buildperm("doctor", "--format", "json", folder=workspace, extra=alone)
+    manifest = workspace / "Cargo.toml"
+    manifest.write_text(
+        manifest.read_text() + '\n[workspace.metadata.buildperm]\nversion = 1\ncompile = "hold"\n'
+    )
+    asked = buildperm("doctor", "--format", "json", folder=workspace, extra=alone)
+
+    document = _document(by_default)
+    assert document["exit"] == 0
+    assert document["compiling"]["reason"].startswith("there is no C compiler")
+    (lack,) = (one for one in document["lacks"] if one["what"].startswith("holding compilers"))
+    assert "Install a C compiler" in lack["remedy"]
+    assert _document(asked)["exit"] == ExitCode.CANNOT_ENFORCE
+    assert 'compile = "hold"` cannot be done: there is no C compiler' in asked.stderr
+
+
 def test_grants_that_cannot_be_read_are_an_error_of_their_own(tmp_path: Path) -> None:
     workspace = member(tmp_path / "workspace", "fn main() {}\n")
     manifest = workspace / "Cargo.toml"
@@ -234,6 +281,9 @@ def test_it_works_where_there_is_no_cargo(tmp_path: Path) -> None:
     assert document["exit"] == 0
     assert document["machine"]["cargo"] is None
     assert document["machine"]["bubblewrap"] is None
+    assert document["machine"]["c_compiler"] is None
+    assert document["compiling"]["available"] is False
+    assert "no rustc" in document["compiling"]["reason"]
 
 
 def test_a_report_tells_nothing_about_who_made_it(tmp_path: Path) -> None:
@@ -358,6 +408,7 @@ def _broken(message: str) -> Diagnosis:
             containers=(),
             is_root=False,
             python="3.11.7",
+            c_compiler="",
             shell="",
         ),
         cargo="",
