@@ -41,7 +41,7 @@ def _beyond(kind: Kind) -> RuleText:
     return RuleText(
         str(kind),
         said.name,
-        f"A build script or a macro {said.deed} without a grant.",
+        f"A build script, a macro or a compilation {said.deed} without a grant.",
         said.text,
         _DECIDE,
         Level.ERROR,
@@ -53,11 +53,11 @@ CATALOGUE = (
     RuleText(
         FAILED,
         "FailedByBuildperm",
-        "buildperm failed a build script.",
-        "The build script left its limits in a way that no grant covers: by what it left running, "
-        "by what it put into its OUT_DIR, or by the time and memory it took. Its output was not "
-        "used.",
-        "The message names the reason. Look at the build script's source; `buildperm review` shows "
+        "buildperm failed a build script or a macro.",
+        "It left its limits in a way that no grant covers: by what it left running, by what it put "
+        "into its OUT_DIR, by the time and memory it took, or by what it reached for. Its output "
+        "was not used.",
+        "The message names the reason. Look at its source; `buildperm review` shows "
         "everything else that it did.",
         Level.ERROR,
     ),
@@ -65,10 +65,10 @@ CATALOGUE = (
         INCOMPLETE,
         "IncompleteRecording",
         "A recording does not hold all that was done.",
-        "More happened than a recording holds. The build script was held to its grants all the "
+        "More happened than a recording holds. What ran was held to its grants all the "
         "same: only the list of what it did is not complete.",
-        "Run the build again. A build script that does this each time does far more than building "
-        "takes: look at its source.",
+        "Run the build again. A build script or a macro that does this each time does far more "
+        "than building takes: look at its source.",
         Level.WARNING,
     ),
     RuleText(
@@ -106,7 +106,7 @@ CATALOGUE = (
         UNUSED_GRANT,
         "UnusedGrant",
         "A grant is not used.",
-        "The build script may do something that it was not seen doing any more. A later version "
+        "The crate may do something that it was not seen doing any more. A later version "
         "could make use of it without anybody being asked.",
         "Run `buildperm review`: it proposes to remove the grant.",
         Level.WARNING,
@@ -115,11 +115,11 @@ CATALOGUE = (
         WIDER_GRANT,
         "WiderGrant",
         "The grants are wider than in the commit that they are compared with.",
-        "With this change a build script may do more, is confined or reviewed less, or a grant to "
+        "With this change a crate may do more, is confined or reviewed less, or a grant to "
         "one package goes to another one. The change brings its own permission along, so the grant "
         "itself proves nothing.",
         "Somebody other than its author should look at what is new, and why. The difference of "
-        "buildperm.lock shows what the build script was seen doing. To agree, use `--allow-wider`, "
+        "buildperm.lock shows what the crate was seen doing. To agree, use `--allow-wider`, "
         "or merge in spite of this finding.",
         Level.ERROR,
     ),
@@ -129,7 +129,7 @@ CATALOGUE = (
         "A crate counts as reviewed since this change.",
         "The change brings a new entry of buildperm.lock along: its author claims to have looked "
         "at what its build script or macros do. It grants nothing.",
-        "Look at what is new in it, and whether its author may approve build scripts.",
+        "Look at what is new in it, and whether its author may approve what builds run.",
         Level.NOTE,
     ),
 )

@@ -15,13 +15,13 @@ from buildperm.errors import BuildpermError, ExitCode
 from buildperm.printable import log_text
 
 _COMMANDS = {
-    "learn": "Build once, see what each build script does, decide, write the grants.",
-    "review": "After an update, look at the build scripts that behave differently.",
-    "check": "Without building, say whether every build script is as it was reviewed.",
-    "ci": "Build, holding every build script to its grants. Never asks, never writes grants.",
+    "learn": "Build once, see what build scripts and macros do, decide, write the grants.",
+    "review": "After an update, look at the build scripts and macros that behave differently.",
+    "check": "Without building, say whether build scripts and macros are as they were reviewed.",
+    "ci": "Build, holding scripts, macros and compilers to their grants. Never asks.",
     "watch": "Wait for Cargo.lock or Cargo.toml to change, then offer the review.",
-    "show": "Say in plain words what each build script is granted, by whom and since when.",
-    "why": "Say whether a build script may do something, and why, or why not.",
+    "show": "Say in plain words what each crate is granted, by whom and since when.",
+    "why": "Say whether a crate may do something when it is built, and why, or why not.",
     "simulate": "Say what a change of the grants would refuse, without building.",
     "env-diff": "Run a build script without a variable, and say whether anything differs.",
     "doctor": "Say what this machine enforces, proven by trying.",
@@ -54,12 +54,13 @@ class _LazyGroup(click.Group):
 )
 @click.version_option(__version__, message="buildperm %(version)s")
 def _group() -> None:
-    """Hold Cargo build scripts to what you granted them.
+    """Hold the code of other people that a Cargo build runs to what you granted it.
 
-    A build script (build.rs) can do anything that you can: read your keys, call home, rewrite your
-    sources. buildperm runs each one in a sandbox, records what it does, asks you about what is out
-    of the ordinary, keeps your answers in Cargo.toml, and holds the builds that you run under it to
-    them. What is left open is listed in SECURITY.md, and by `buildperm doctor` for this machine.
+    Build scripts and procedural macros can do anything that you can: read your keys, call home,
+    rewrite your sources. buildperm runs each in a sandbox, compilers as well, records what they do,
+    asks you about what is out of the ordinary, keeps your answers in Cargo.toml, and holds the
+    builds that you run under it to them. What is left open is listed in SECURITY.md, and by
+    `buildperm doctor` for this machine.
     """
 
 

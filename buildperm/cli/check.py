@@ -1,4 +1,4 @@
-"""`buildperm check`: without building, whether every build script is as it was reviewed."""
+"""`buildperm check`: without building, whether everything that runs is as it was reviewed."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def command(
     allow_wider: bool,
     cargo: tuple[str, ...],
 ) -> int:
-    """Without building anything, say whether every build script is as it was reviewed.
+    """Without building anything, say whether build scripts and macros are as they were reviewed.
 
     Compares Cargo.lock, Cargo.toml and the sources of the workspace with buildperm.lock: build
-    scripts that are new, that changed, whose build-dependencies or features changed, that were
+    scripts and macros that are new, that changed, whose dependencies or features changed, that were
     never recorded in a context which Cargo.toml declares, and what they were seen doing that is
     not granted. Nothing is built, and no file but a report is written, so it fits a pre-commit hook
     and the first step of a CI job.
@@ -37,7 +37,7 @@ def command(
     what may be done now that might not be done there, by whom, and for what reason. What counts as
     reviewed since is listed, too, and lets nothing fail: it grants nothing.
 
-    Exit code: 0 every build script is as it was reviewed, 21 some are not, or the grants are wider
+    Exit code: 0 everything is as it was reviewed, 21 something is not, or the grants are wider
     than in the commit of --against; 2 there is no such commit, its name means
     several, or its grants cannot be read.
     """

@@ -1,4 +1,4 @@
-"""`buildperm ci`: build with every build script held to its grants, and say what was refused."""
+"""`buildperm ci`: build with everything held to its grants, and say what was refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from buildperm.workflow.report_outputs import ReportOutputs
 @click.option(
     "--require-reviewed",
     is_flag=True,
-    help="Build nothing, and fail, where a build script was not reviewed as it is now.",
+    help="Build nothing, and fail, where a script or macro was not reviewed as it is now.",
 )
 @click.option(
     "--deny-unused",
@@ -47,10 +47,10 @@ def command(
     allow_wider: bool,
     cargo: tuple[str, ...],
 ) -> int:
-    """Build, holding every build script to its grants. Never asks, never decides.
+    """Build, holding scripts, macros and compilers to their grants. Never asks, never decides.
 
     Runs `cargo build`, or whatever you write after `--`, in a target directory of its own. What a
-    build script was not granted is refused and reported, but for what SECURITY.md lists: who, what,
+    crate was not granted is refused and reported, but for what SECURITY.md lists: who, what,
     through which programs, and what would allow it. Cargo's own output stays as it is. It is told
     to keep going where it can, so that one run shows as much as it can.
 
@@ -58,10 +58,10 @@ def command(
     a pull request can bring its own permission along. See `buildperm check --help`.
 
     Exit code, the first that fits: 2 wrong words or unreadable input; 21 not reviewed, or wider,
-    and nothing was built (--require-reviewed, --against); 23 a build script could not be held, or
-    it is not known whether one was, or what it did; 130 interrupted; 20 something was refused, or a
-    build script was failed; Cargo's own where the build fails for a reason of its own; 22 a grant
-    is not used (--deny-unused); 0 fine. With --warn neither 20 nor 21 nor 22.
+    and nothing was built (--require-reviewed, --against); 23 something could not be held, or it
+    is not known whether it was, or what it did; 130 interrupted; 20 something was refused, or a
+    script or macro was failed; Cargo's own where the build fails for a reason of its own; 22 a
+    grant is not used (--deny-unused); 0 fine. With --warn neither 20 nor 21 nor 22.
 
     All reports are written whatever the exit code, but for 2, 23 and 130.
     """

@@ -1,4 +1,4 @@
-"""`buildperm learn`: build once, show what every build script did, decide, verify, write."""
+"""`buildperm learn`: build once, show what scripts and macros did, decide, verify, write."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from buildperm.workflow.review_options import ReviewOptions
 @options.runtime_option
 @options.CARGO
 def command(*, no_tui: bool, accept: str, dry_run: bool, runs: int, cargo: tuple[str, ...]) -> int:
-    """Build once, see what each build script does, decide, write the grants.
+    """Build once, see what build scripts and macros do, decide, write the grants.
 
     Runs `cargo check --keep-going`, or whatever you write after `--`, in a target directory of its
-    own, each build script recorded inside a sandbox: it may read and run what it likes, except for
-    keys, tokens and the like, and your home folder but for the tool chains in it; but write only
-    where build scripts should, and reach no network. Then you decide about what is out of the
-    ordinary; the scripts concerned run once more under your decisions; and these are written to
-    Cargo.toml. Many crates need no decision at all. What the build scripts were seen doing is kept
-    in buildperm.lock, for `buildperm review`.
+    own, each build script and the macros of each crate recorded inside a sandbox: they may read and
+    run what they like, except for keys, tokens and the like, and your home folder but for the tool
+    chains in it; but write only where they should, and reach no network. Compilers are held, too.
+    Then you decide about what is out of the ordinary; what is concerned runs once more under your
+    decisions; and these are written to Cargo.toml. Many crates need no decision at all. What was
+    seen is kept in buildperm.lock, for `buildperm review`.
 
     Quitting before that keeps your decisions for the next time, and changes neither file.
 
-    Exit code: 0 all decided, 3 something left undecided, 23 a build script could not be held, or it
-    is not known whether one was, or what it did; 130 interrupted, Cargo's own where the build fails
+    Exit code: 0 all decided, 3 something left undecided, 23 something could not be held, or it is
+    not known whether it was, or what it did; 130 interrupted, Cargo's own where the build fails
     for a reason of its own.
     """
     wanted = ReviewOptions("learn", accept=options.RISKS[accept], dry_run=dry_run, runs=runs)

@@ -48,7 +48,7 @@ def review_options(command: Command) -> Command:
             type=click.IntRange(1, 20),
             default=1,
             show_default=True,
-            help="Run each build script this many times, and mark what is not the same every time.",
+            help="Run each script this many times, and mark what is not the same every time.",
         ),
     )
 
@@ -87,7 +87,7 @@ def runtime_option(command: Command) -> Command:
             envvar="BUILDPERM_RUNTIME",
             expose_value=False,
             callback=_use_runtime,
-            help="What confines build scripts; `auto` is the strongest that works here.  "
+            help="What confines scripts and macros; `auto` is the strongest that works here.  "
             "[default: `runtime` in Cargo.toml, else what `require` says]",
         ),
     )

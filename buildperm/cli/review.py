@@ -1,4 +1,4 @@
-"""`buildperm review`: after an update, ask about the build scripts that behave differently."""
+"""`buildperm review`: after an update, ask about the crates that behave differently."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def command(
     report: str | None,
     cargo: tuple[str, ...],
 ) -> int:
-    """After an update, look at the build scripts that behave differently, and only at those.
+    """After an update, look at build scripts and macros that behave differently, and only at those.
 
-    Builds as `buildperm learn` does; Cargo runs again what has changed. What a build script did is
+    Builds as `buildperm learn` does; Cargo runs again what has changed. What each crate did is
     compared with what it did when it was reviewed last, which is kept in buildperm.lock. What
     stays inside harmless grants is carried over without a question; you are asked about the rest,
     the difference in behaviour first, the difference of the sources beside it.
@@ -52,8 +52,8 @@ def command(
     Without words after `--` it builds all that `contexts` in Cargo.toml lists, else
     `cargo check --keep-going`.
 
-    Exit code: 0 all decided, 3 something left undecided, 23 a build script could not be held, or it
-    is not known whether one was, or what it did; 130 interrupted, Cargo's own where the build fails
+    Exit code: 0 all decided, 3 something left undecided, 23 something could not be held, or it is
+    not known whether it was, or what it did; 130 interrupted, Cargo's own where the build fails
     for a reason of its own.
     """
     wanted = ReviewOptions(

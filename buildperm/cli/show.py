@@ -1,4 +1,4 @@
-"""`buildperm show`: what each build script is granted, by whom and since when."""
+"""`buildperm show`: what each crate is granted, by whom and since when."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _Command(click.Command):
 @click.argument("crates", nargs=-1, metavar="[CRATE]... [-- CARGO ARGS]")
 @click.pass_context
 def command(context: click.Context, *, form: str, crates: tuple[str, ...]) -> int:
-    """Say in plain words what each build script is granted, by whom and since when.
+    """Say in plain words what each crate is granted, by whom and since when.
 
     CRATE is a name, a name with its version (`openssl-sys@0.9.104`), or a key of the grant table;
     what those did when they were reviewed is told as well. Without one, all grants are told.

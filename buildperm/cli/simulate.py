@@ -41,7 +41,7 @@ def command(
     """Say what a change of the grants would refuse, without building.
 
     CRATE is a name, a name with its version (`openssl-sys@0.9.104`), or a key of the grant table.
-    What its build script was seen doing is held against the changed grants: the recordings on this
+    What it was seen doing is held against the changed grants: the recordings on this
     machine, and what buildperm.lock keeps of contexts that are not recorded on it. Nothing is built
     and nothing is written.
 

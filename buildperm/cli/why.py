@@ -1,4 +1,4 @@
-"""`buildperm why`: whether a build script may do something, and why, or why not."""
+"""`buildperm why`: whether a crate may do something when it is built, and why."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from buildperm.workflow.query_report import QueryReport
 @click.argument("access")
 @options.CARGO
 def command(*, form: str, crate: str, access: str, cargo: tuple[str, ...]) -> int:
-    """Tell whether a build script may do something, and why, or why not.
+    """Tell whether a crate may do something when it is built, and why, or why not.
+
+    That is by its build script, its macros, or when its code is compiled.
 
     CRATE is a name, a name with its version (`openssl-sys@0.9.104`), or a key of the grant table.
     ACCESS is `exec:perl`, `read:/etc/ssl/openssl.cnf`, `write:PATH`, `env:NAME`, `net:HOST:PORT` or
