@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections import Counter
@@ -21,6 +22,9 @@ from buildperm.presentation.wording import GLYPHS
 from buildperm.report.text import count
 
 _STYLE = {Risk.CRITICAL: "bold red", Risk.HIGH: "red", Risk.MEDIUM: "yellow", Risk.LOW: "green"}
+_BEGINS = re.compile(r"\s*(?:Compiling|Checking|Documenting) ")
+"""What Cargo says when it begins with a crate; macros run while it is compiled."""
+
 _SHOWN = 3  # Running scripts that are named; the rest is counted.
 
 
@@ -36,6 +40,7 @@ class BuildProgress:
         self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
         self._running: dict[int, tuple[str, float]] = {}
         self._done = 0
+        self._begun = 0  # Crates.
         self._risks: Counter[Risk] = Counter()
         self._rest = b""
         self._live = Live(
@@ -91,11 +96,19 @@ class BuildProgress:
     def _print(self, line: bytes) -> None:
         if line:
             # Colours survive; whatever else a terminal could be told does not.
-            self._console.print(Text.from_ansi(line.decode("utf-8", "replace")), soft_wrap=True)
+            told = Text.from_ansi(line.decode("utf-8", "replace"))
+            self._begun += bool(_BEGINS.match(told.plain))
+            self._console.print(told, soft_wrap=True)
+
+    def _counted(self) -> str:
+        """Say how far it is: there may be no build script at all."""
+        crates = [f"{count(self._begun, 'crate')} begun"] if self._begun else []
+        scripts = [f"{count(self._done, 'build script')} recorded"] if self._done else []
+        return ", ".join(crates + scripts) or "waiting for Cargo"
 
     def _render(self) -> Table:
         line = Text(no_wrap=True, overflow="ellipsis")
-        line.append(f"{count(self._done, 'build script')} recorded", "bold")
+        line.append(self._counted(), "bold")
         for risk in reversed(Risk):
             if self._risks[risk]:
                 line.append(
