@@ -279,4 +279,22 @@ def _is_of(marker: Marker, artifact: Artifact) -> bool:
     if marker.hash and any(marker.hash in name for name in artifact.files):
         return True
     # What Cargo puts somewhere else at last has no number in its name.
-    return not marker.hash or not any("/deps/" in name for name in artifact.files)
+    if not marker.hash or not artifact.files:
+        return True
+    paths = [Path(name) for name in artifact.files]
+    is_numbered = any(path.parent.name == "deps" for path in paths)
+    return not is_numbered and any(_may_be(marker, path) for path in paths)
+
+
+def _may_be(marker: Marker, path: Path) -> bool:
+    """Tell whether Cargo may have put an output of a unit there: as a second name, or a copy."""
+    folder = Path(os.fsdecode(marker.out_dir))
+    if not folder.is_relative_to(path.parent):
+        return False  # Of another profile, or for another target.
+    try:
+        found = path.stat()
+        return found.st_nlink < 2 or any(
+            os.path.samestat(each.stat(), found) for each in folder.glob(f"*{marker.hash}*")
+        )
+    except OSError:
+        return True

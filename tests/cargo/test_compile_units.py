@@ -700,3 +700,18 @@ def test_tools_around_the_compiler_read_the_settings_of_a_workspace(
     write(root / "other" / "notes.toml", "too-many-arguments-threshold = 1\n")
     (root / "clippy.toml").symlink_to("other/notes.toml")
     assert units_of(virtual.build("clippy"), "compile") != []
+
+
+@pytest.mark.parametrize(
+    ("when", "first", "second"),
+    [("clippy", "clippy", ("build",)), ("debug_assertions", "build", ("build", "--release"))],
+)
+def test_another_compilation_of_a_program_tells_nothing(
+    held: HeldCompilations, when: str, first: str, second: tuple[str, ...]
+) -> None:
+    held.environment["MY_TOKEN"] = "t"
+    text = f'#[cfg({when})] pub const T: Option<&str> = option_env!("MY_TOKEN");\nfn main() {{}}\n'
+    write(held.root / "src" / "main.rs", text)
+    assert len(units_of(held.build(first), "compile")) == 1
+    assert units_of(held.build(*second), "compile") == []
+    assert len(units_of(held.build(first), "compile")) == 1
