@@ -27,6 +27,7 @@ ROOMS = {
     "cli": ROOT / "buildperm/cli",
 }
 SUBJECTS = {
+    "cargo/editor_server": "What editors start is a shell script.",
     "cargo/obeyed_directives": "What Cargo itself makes of directives.",
     "cargo/rustc_wrapper": "The wrapper is a shell script.",
     "cli/failing_scripts": "What every command does with a script that fails or does not end.",
