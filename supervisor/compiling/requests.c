@@ -259,8 +259,11 @@ static void start_host(struct requests *requests, char **words, size_t count, in
         if (count < 4 || !(manifest_dir = real_path(given)) || !session_find(requests->session, manifest_dir, &consumer)) goto out;
         out_dir = words[2], cwd = words[3], changed = words + 4;
         forget_ended(requests);
-        folder = formatted("%s/server%%%s", requests->session->state, consumer.crate);
-        make_folder(requests->session->state), make_folder(folder);
+        char *name = formatted("server%%%s", consumer.crate);
+        for (char *at = name; *at; at++) if (*at == '/') *at = '%'; /* A key may hold the address of a source. */
+        if (strlen(name) > NAME_MAX) name[NAME_MAX] = 0; /* Who it was for is in the recording. */
+        folder = formatted("%s/%s", requests->session->state, name);
+        make_folder(requests->session->state), make_folder(folder), free(name);
     }
     if (requests->count == MOST_HOSTS) {
         say("one compilation asks for more than %d processes for macros", MOST_HOSTS);

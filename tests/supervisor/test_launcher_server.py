@@ -85,6 +85,18 @@ def test_macros_are_expanded_by_a_host_for_the_crate(
     assert expanding["cwd"] == str(editor.package)
 
 
+def test_the_key_of_a_crate_may_hold_an_address(editor: EditorWorkspace, tmp_path: Path) -> None:
+    key = f"mine@git+https://example.org/{'long/' * 60}mine"
+    editor.calls.prepare({editor.package: key, editor.marker: "marker"})
+    wanted = f"process:,{editor.package},CARGO_MANIFEST_DIR={editor.package}"
+    with hosting(tmp_path, native_programs.programs().host) as server:
+        served = editor.serve(wanted, folder=tmp_path)
+    assert served.returncode == 0, served.stderr
+    folder = Path(server.requests[-1]["folder"]).parent
+    assert folder.parent == editor.calls.state
+    assert folder.name.startswith("server%mine@git+https:%%example.org%long%")
+
+
 def test_a_crate_that_is_not_known_gets_no_host(editor: EditorWorkspace, tmp_path: Path) -> None:
     wanted = f"process:,{tmp_path},CARGO_MANIFEST_DIR={tmp_path}"
     with hosting(tmp_path, native_programs.programs().host) as server:
