@@ -140,11 +140,13 @@ class _Trial:
     def prepare(self, runtime: Runtime) -> None:
         for each in ("outside", "macros", "package", "target/debug/deps", "target/free"):
             (self.folder / each).mkdir(parents=True)
-        self._secret.write_text("canary")
+        self._secret.write_text("canary", encoding="utf-8")
         path = json.dumps(str(self._secret))
-        (self.folder / "macros/lib.rs").write_text(_MACROS.format(path=path))
-        (self.folder / "package/uses.rs").write_text(_USES)
-        (self.folder / "package/includes.rs").write_text(_INCLUDES.format(path=path))
+        (self.folder / "macros/lib.rs").write_text(_MACROS.format(path=path), encoding="utf-8")
+        (self.folder / "package/uses.rs").write_text(_USES, encoding="utf-8")
+        (self.folder / "package/includes.rs").write_text(
+            _INCLUDES.format(path=path), encoding="utf-8"
+        )
         (self._target / "filter").write_bytes(
             compile_filter.build(
                 os.uname().machine, syscall_numbers.table(os.uname().machine), landlock.abi()
@@ -206,7 +208,7 @@ class _Trial:
             },
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             timeout=_TIMEOUT_S,
             check=False,

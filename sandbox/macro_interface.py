@@ -82,7 +82,7 @@ def _kept_or_found(rustc: Path, programs: NativePrograms) -> MacroInterface:
 
 
 def _probe_text() -> list[str]:
-    return [path.read_text() for path in sorted(_PROBE.iterdir())]
+    return [path.read_text(encoding="utf-8") for path in sorted(_PROBE.iterdir())]
 
 
 def _keep(path: Path, result: MacroInterface) -> None:
@@ -142,7 +142,7 @@ class _Probe:
         if used.returncode:
             return "rustc does not compile the crate of the test"
         failed = _ran(self._compiling("panicking.rs"), self.folder)
-        (self.folder / "panicking.txt").write_text(failed.stderr)
+        (self.folder / "panicking.txt").write_text(failed.stderr, encoding="utf-8")
         if failed.returncode != 1 or _PANICKED not in failed.stderr:
             return "a macro that panics does not fail as is known"
         os.rename(self.folder / "out", self.folder / "plain")
@@ -157,7 +157,9 @@ class _Probe:
             return wrong
         failed = self._shimmed(number, "panicking.rs")
         said = failed.stderr.decode(errors="replace")
-        if failed.status != 1 or said != (self.folder / "panicking.txt").read_text():
+        if failed.status != 1 or said != (self.folder / "panicking.txt").read_text(
+            encoding="utf-8"
+        ):
             return "rustc does not understand panics of macros in a process of their own"
         return ""
 
@@ -201,7 +203,7 @@ def _ran(command: list[str | Path], folder: Path | None = None) -> subprocess.Co
         env=_environ(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         errors="replace",
         timeout=_TIMEOUT_S,
         check=False,

@@ -140,7 +140,7 @@ def _digest(compiler: Path) -> str:
 def _is_intact(folder: Path, names: Iterable[str]) -> bool:
     """Tell whether all programs are there as they were made, and only their owner writes there."""
     try:
-        lines = (folder / _CHECKSUMS).read_text().splitlines()
+        lines = (folder / _CHECKSUMS).read_text(encoding="utf-8").splitlines()
         paths = [folder, *(folder / name for name in names)]
         if any(_is_others(path) for path in paths):
             return False
@@ -170,7 +170,7 @@ def _compile(compiler: Path, recipes: Iterable[_Recipe], kept: Path) -> None:
     try:
         names = [recipe.name for recipe in recipes]
         _make_all(compiler, recipes, making)
-        (making / _CHECKSUMS).write_text("\n".join(_sums(making, names)) + "\n")
+        (making / _CHECKSUMS).write_text("\n".join(_sums(making, names)) + "\n", encoding="utf-8")
         try:
             making.rename(kept)
         except OSError:  # Another process was faster, or what is there is damaged.
@@ -207,7 +207,7 @@ def _started(compiler: Path, recipe: _Recipe, into: Path) -> subprocess.Popen[st
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TMPDIR": str(into)},
-        text=True,
+        encoding="utf-8",
         errors="backslashreplace",
     )
 

@@ -168,8 +168,9 @@ MACRO = program_text("speaking_macro.rs")
 
 @pytest.fixture(scope="module")
 def speaking(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a workspace with a macro that prints its file `said`."""
-    folder = workspace(tmp_path_factory.mktemp("speaking") / "ws", "app", "macros")
+    """Make a workspace with a macro that prints its file `said`, and that nobody holds."""
+    unheld = 'compile = "off"'
+    folder = workspace(tmp_path_factory.mktemp("speaking") / "ws", "app", "macros", contexts=unheld)
     (folder / "elsewhere.txt").write_text("secret")
     crate(
         folder / "app",
