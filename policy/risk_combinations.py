@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from buildperm.policy import risk
-from buildperm.policy.access import Access
+from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Risk
 from buildperm.policy.undecided_accesses import is_settled
@@ -25,6 +25,8 @@ def combinations(
         or (access.kind is Kind.EXEC and "network" in risk.assess_access(access)[1])
         or (access.kind is Kind.SYSTEM and access.target.startswith("socket(inet"))
     ]
+    # What was looked for in vain, along PATH, is told only where there is nothing else.
+    exits.sort(key=lambda access: access.outcome is Outcome.FAILED)
     involved = {(access.kind, access.target) for access in (*secrets, *exits)}
     written = {access.target for access in everything if access.kind is Kind.WRITE}
 

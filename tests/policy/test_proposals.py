@@ -461,3 +461,14 @@ def test_every_undecided_access_is_asked_about_once_and_every_choice_settles_it(
             for narrow, wide in pairwise(proposal.choices):
                 for rule in narrow.rules:
                     assert any(matches(each.pattern, rule.pattern) for each in wide.rules)
+
+
+def test_what_goes_together_is_not_told_by_what_was_looked_for_in_vain() -> None:
+    missing = _access(Kind.EXEC, "/usr/local/sbin/git", Outcome.FAILED)
+    found = _access(Kind.EXEC, "git", Outcome.REFUSED, example="git fetch")
+    token = _access(Kind.ENV, "MY_TOKEN", Outcome.REFUSED, held="its name says so")
+
+    notes = [note for each in _propose(missing, found, token) for note in each.notes]
+
+    assert any("it reaches for `MY_TOKEN` and for `git`." in note for note in notes)
+    assert not any("/usr/local/sbin/git" in note for note in notes)
