@@ -15,9 +15,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from buildperm.cargo import compile_markers, compile_reads, dep_info, fingerprints, units
+from buildperm.cargo import (
+    compile_markers,
+    compile_reads,
+    compile_recording,
+    dep_info,
+    fingerprints,
+    units,
+)
 from buildperm.policy.grants import OFF, WATCH
-from buildperm.supervisor import compile_recording
 from buildperm.tracer.notation import encode
 from buildperm.tracer.recording_format import COMPILE, MACRO
 

@@ -2,8 +2,6 @@
 
 No recorder looks at compilers: the launcher notes what its shim reports, and rustc itself lists the
 files that it read. What comes of it is read, folded and asked about like what a recorder saw.
-
-Part of the supervisor: standard library only.
 """
 
 from __future__ import annotations
