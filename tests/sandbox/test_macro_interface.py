@@ -18,9 +18,17 @@ _SOURCES = Path(native_programs.__file__).parent.parent / "supervisor" / "compil
 _MADE = "return (struct client){shim.layout == LAYOUT_FUNCTION ? function : counters, run};"
 
 
+@pytest.fixture(scope="module", name="compiled")
+def _compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder in which the programs are, and nothing that was found out about a rustc."""
+    folder = tmp_path_factory.mktemp("compiled") / "programs"
+    native_programs.programs(folder)
+    return folder
+
+
 @pytest.fixture(name="programs")
-def _programs(tmp_path: Path) -> NativePrograms:
-    return native_programs.programs(tmp_path / "programs")
+def _programs(compiled: Path, tmp_path: Path) -> NativePrograms:
+    return native_programs.programs(shutil.copytree(compiled, tmp_path / "programs"))
 
 
 def _with_other_shim(programs: NativePrograms, folder: Path, old: str, new: str) -> NativePrograms:

@@ -16,9 +16,16 @@ from buildperm.sandbox.native_programs import NativePrograms, programs
 _SOURCES = Path(native_programs.__file__).parent.parent / "supervisor" / "compiling"
 
 
+@pytest.fixture(scope="module", name="compiled")
+def _compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("compiled") / "kept"
+    programs(folder)
+    return folder
+
+
 @pytest.fixture(name="made")
-def _made(tmp_path: Path) -> NativePrograms:
-    return programs(tmp_path / "kept")
+def _made(compiled: Path, tmp_path: Path) -> NativePrograms:
+    return programs(shutil.copytree(compiled, tmp_path / "kept"))
 
 
 def test_they_are_compiled_once(made: NativePrograms, tmp_path: Path) -> None:

@@ -105,19 +105,43 @@ def build(
     ("words", "flags"),
     [
         pytest.param(("build", "--all-targets"), "", id="all targets"),
-        pytest.param(("build", "--config=profile.dev.lto='fat'"), "", id="fat lto"),
-        pytest.param(("build", "--config=profile.dev.lto='thin'"), "-Copt-level=1", id="thin lto"),
-        pytest.param(("build",), "-Csplit-debuginfo=packed", id="packed debuginfo"),
-        pytest.param(("build",), "-Csplit-debuginfo=unpacked", id="unpacked debuginfo"),
-        pytest.param(("build",), "-Csave-temps", id="saved temporaries"),
-        pytest.param(("build",), "-Ccodegen-units=256 -g", id="many units"),
-        pytest.param(("build",), "--emit=asm,llvm-ir,llvm-bc,mir,obj,link", id="emits"),
-        pytest.param(("build",), "-Clink-arg=-fuse-ld=bfd", id="bfd"),
-        pytest.param(("build",), "-Clinker=clang", id="clang"),
-        pytest.param(("build",), "-Cstrip=symbols", id="stripped"),
-        pytest.param(("build",), "-Cinstrument-coverage", id="coverage"),
+        pytest.param(
+            ("build", "--config=profile.dev.lto='fat'"), "", id="fat lto", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            ("build", "--config=profile.dev.lto='thin'"),
+            "-Copt-level=1",
+            id="thin lto",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            ("build",), "-Csplit-debuginfo=packed", id="packed debuginfo", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            ("build",),
+            "-Csplit-debuginfo=unpacked",
+            id="unpacked debuginfo",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(("build",), "-Csave-temps", id="saved temporaries", marks=pytest.mark.slow),
+        pytest.param(("build",), "-Ccodegen-units=256 -g", id="many units", marks=pytest.mark.slow),
+        pytest.param(
+            ("build",),
+            "--emit=asm,llvm-ir,llvm-bc,mir,obj,link",
+            id="emits",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(("build",), "-Clink-arg=-fuse-ld=bfd", id="bfd", marks=pytest.mark.slow),
+        pytest.param(("build",), "-Clinker=clang", id="clang", marks=pytest.mark.slow),
+        pytest.param(("build",), "-Cstrip=symbols", id="stripped", marks=pytest.mark.slow),
+        pytest.param(("build",), "-Cinstrument-coverage", id="coverage", marks=pytest.mark.slow),
         pytest.param(("check", "--all-targets"), "", id="check"),
-        pytest.param(("build", "--target", "x86_64-unknown-linux-gnu"), "", id="target"),
+        pytest.param(
+            ("build", "--target", "x86_64-unknown-linux-gnu"),
+            "",
+            id="target",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(("doc", "--document-private-items"), "", id="doc"),
     ],
 )
