@@ -78,7 +78,7 @@ enum {
 };
 struct frame {
     uint32_t kind, size;
-    uint64_t extra; /* LOAD: the layout. RUN: number of the macro << 8 | force_show_panics. */
+    uint64_t extra; /* LOAD: the layout. RUN: the processor << 48 | number of the macro << 8 | force_show_panics. */
 };
 
 static inline struct buffer buffer_reserve(struct buffer b, size_t more)

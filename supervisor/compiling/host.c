@@ -6,6 +6,7 @@
 #include "table.h"
 #include <dlfcn.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -64,6 +65,19 @@ static struct buffer ask(void *unused, struct buffer b)
     return b;
 }
 
+/* Compiler and host take turns: to wake another processor each time takes longer than most answers. */
+static void follow(unsigned processor)
+{
+    static _Thread_local unsigned last = CPU_SETSIZE;
+    cpu_set_t one;
+    if (processor == last || processor >= CPU_SETSIZE)
+        return;
+    CPU_ZERO(&one);
+    CPU_SET(processor, &one);
+    if (!sched_setaffinity(0, sizeof one, &one))
+        last = processor;
+}
+
 static void fail(const char *why)
 {
     bridge_say(bridge, FRAME_FAILED, 0, why, strlen(why));
@@ -80,9 +94,10 @@ static void *serve(void *unused)
     if (bridge_say(bridge, FRAME_TABLE, 0, b.data, b.length))
         return unused;
     while (!bridge_hear(bridge, &head, &b)) {
-        size_t at = head.extra >> 8;
+        size_t at = head.extra >> 8 & 0xffffffffff;
         if (head.kind != FRAME_RUN || at >= declared->count)
             return unused;
+        follow(head.extra >> 48);
         b = run_of(declared, at)((struct config){b, ask, 0, head.extra & 1});
         if (bridge_say(bridge, FRAME_DONE, 0, b.data, b.length))
             return unused;

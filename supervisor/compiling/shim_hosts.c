@@ -7,6 +7,7 @@
 #include "entries.h"
 #include "shim_requests.h"
 #include "table.h"
+#include <sched.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -227,6 +228,18 @@ static int is_result(const struct buffer *b)
     return size == b->length - 10 && table_is_utf8(b->data + 10, b->data + b->length);
 }
 
+/* Keeps this thread on its processor, which the host then uses as well: see `follow` there. `all`: what it may use. */
+static uint64_t stay(cpu_set_t *all)
+{
+    cpu_set_t one;
+    int processor = sched_getcpu();
+    if (processor < 0 || processor >= CPU_SETSIZE || sched_getaffinity(0, sizeof *all, all))
+        return 0xffff;
+    CPU_ZERO(&one);
+    CPU_SET(processor, &one);
+    return sched_setaffinity(0, sizeof one, &one) ? 0xffff : (uint64_t)processor;
+}
+
 struct buffer hosts_forward(struct config config, uint64_t number)
 {
     size_t index;
@@ -237,9 +250,10 @@ struct buffer hosts_forward(struct config config, uint64_t number)
     sigset_t before;
     block_signal(&before);
     struct host *host = host_for(library, &b, why);
-    int failed = !host
-        || bridge_say(host->bridge, FRAME_RUN, index << 8 | (config.force_show_panics & 1), config.input.data,
-                      config.input.length);
+    cpu_set_t all;
+    uint64_t processor = stay(&all);
+    uint64_t what = processor << 48 | (uint64_t)index << 8 | (config.force_show_panics & 1);
+    int failed = !host || bridge_say(host->bridge, FRAME_RUN, what, config.input.data, config.input.length);
     config.input.drop(config.input);
     while (!failed && !(failed = bridge_hear(host->bridge, &head, &b)) && head.kind == FRAME_CALL) {
         const char *before = shim_serving(library->name);
@@ -254,6 +268,8 @@ struct buffer hosts_forward(struct config config, uint64_t number)
         snprintf(why, sizeof why, "it answered what is no answer");
         failed = 1;
     }
+    if (processor < CPU_SETSIZE)
+        sched_setaffinity(0, sizeof all, &all);
     if (host)
         give_back(library, host, failed);
     unblock_signal(&before, failed);
