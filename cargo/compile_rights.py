@@ -17,6 +17,7 @@ from buildperm.supervisor import landlock
 from buildperm.supervisor.filled_trees import filled
 from buildperm.supervisor.landlock_rules import EXEC, READ, LandlockRights
 from buildperm.supervisor.ownership import Ownership
+from buildperm.supervisor.session import ungranted
 from buildperm.tracer.notation import encode
 
 if TYPE_CHECKING:
@@ -41,23 +42,6 @@ _LINKING = (
 _SETTINGS = (b"clippy.toml", b".clippy.toml", b"rustfmt.toml", b".rustfmt.toml")
 
 _WRITABLE = (b"/dev/null", b"/dev/zero", b"/dev/full")
-
-NOBODY: SessionPackage = {
-    "crate": "",
-    "id": "",
-    "name": "",
-    "version": "",
-    "source": "",
-    "checksum": "",
-    "read": [],
-    "write": [],
-    "exec": [],
-    "net": [],
-    "env": [],
-    "directives": [],
-    "deny": {},
-}
-"""A package that is granted nothing."""
 
 
 class CompileRights:
@@ -101,7 +85,7 @@ class CompileRights:
         return known
 
     def _found_common(self, read: Iterable[str], run: Iterable[str]) -> dict[bytes, int]:
-        package = NOBODY.copy()
+        package = ungranted()
         package["deny"] = {"read": [*read], "exec": [*run]}
         grants = self._begin(b"/nonexistent/buildperm", package)
         own = [path for path in baseline.READ if not path.startswith(_OF_ONE)]
@@ -156,7 +140,7 @@ class CompileRights:
         """
         rights = self.own(package)
         _merge(rights, self.common())
-        granted = NOBODY.copy()
+        granted = ungranted()
         granted["read"], granted["deny"] = [*lent], self._granted[package.id]["deny"]
         grants = self._begin(os.fsencode(package.folder), granted)
         grants.add_package()
@@ -174,7 +158,7 @@ class CompileRights:
         """Return the rights to the sources of one package of the workspace, or beside it."""
         known = self._known.get((package.id, denied))
         if known is None:
-            nobody = NOBODY.copy()
+            nobody = ungranted()
             nobody["deny"] = {"read": [*denied]}
             grants = self._begin(os.fsencode(package.folder), nobody)
             grants.add_common("read", ["$MANIFEST_DIR/**"], READ)

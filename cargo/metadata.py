@@ -42,8 +42,12 @@ class Package:
     macro_dependencies: frozenset[str]  # Likewise those of its macros; none where it has none.
     dev_dependencies: frozenset[str]  # Names that it declares for its tests alone.
     neighbours: Mapping[str, Path]  # Folders that it declares as dependencies, by name.
-    has_macros: bool = False  # Its library holds procedural macros.
     outside: tuple[Path, ...] = ()  # What its manifest says is its own though it lies elsewhere.
+
+    @property
+    def has_macros(self) -> bool:
+        """Tell whether its library holds procedural macros."""
+        return self.macro_source is not None
 
     @property
     def revision(self) -> str:
@@ -54,7 +58,7 @@ class Package:
     def subjects(self) -> tuple[SubjectKind, ...]:
         """Return what of it is reviewed before it runs."""
         scripts = (SubjectKind.SCRIPT,) if self.build_scripts else ()
-        return scripts if self.macro_source is None else (*scripts, SubjectKind.MACRO)
+        return (*scripts, SubjectKind.MACRO) if self.has_macros else scripts
 
     @property
     def folder(self) -> Path:
@@ -254,7 +258,6 @@ def _package(package: Any, node: Any) -> Package:  # noqa: ANN401 - JSON
             for dependency in package["dependencies"]
             if dependency.get("path")
         },
-        has_macros=any("proc-macro" in target["kind"] for target in package["targets"]),
         outside=_outside(found.parent, sources, (package["readme"], package["license_file"])),
     )
 

@@ -26,7 +26,7 @@ from buildperm.supervisor import session
 from buildperm.tracer.notation import encode
 
 if TYPE_CHECKING:
-    from buildperm.supervisor.session import Session, SessionPackage
+    from buildperm.supervisor.session import Session
 
 _TIMEOUT_S = 60
 _PYTHON = os.path.realpath(sys.executable)  # Not a virtual environment's link to it.
@@ -150,21 +150,9 @@ def bare_session(folder: Path, package: Path, prepared: RuntimeSetup) -> Session
     """Return a session with one package that is granted nothing."""
     # The child is a Python program: for it Python's folder takes the place of the Rust toolchain.
     python = os.fsencode(os.path.realpath(sys.base_prefix))
-    only: SessionPackage = {
-        "crate": "self-test",
-        "id": "self-test",
-        "name": "self-test",
-        "version": __version__,
-        "source": "",
-        "checksum": "",
-        "read": [],
-        "write": [],
-        "exec": [],
-        "net": [],
-        "env": [],
-        "directives": [],
-        "deny": {},
-    }
+    only = session.ungranted()
+    only["crate"] = only["id"] = only["name"] = "self-test"
+    only["version"] = __version__
     return {
         "version": session.VERSION,
         "python": sys.hexversion,

@@ -106,6 +106,25 @@ if TYPE_CHECKING:
 VERSION = 2
 
 
+def ungranted() -> SessionPackage:
+    """Return a package without a name that is granted nothing."""
+    return {
+        "crate": "",
+        "id": "",
+        "name": "",
+        "version": "",
+        "source": "",
+        "checksum": "",
+        "read": [],
+        "write": [],
+        "exec": [],
+        "net": [],
+        "env": [],
+        "directives": [],
+        "deny": {},
+    }
+
+
 def dump(session: Session) -> bytes:
     """Serialise `session` for `load`."""
     return marshal.dumps(session)  # type: ignore[arg-type]  # typeshed knows no TypedDict
