@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _REPORTING = frozenset(["b", "build", "c", "check", "clippy", "d", "doc", "rustc", "rustdoc"])
 # The rest of what can be held. Not `fix`, which calls rustc without its wrapper for the workspace's
 # own packages, and no command from elsewhere, which may set wrappers and folders of its own.
-_HELD = _REPORTING | {"bench", "r", "run", "t", "test"}
+_HELD = _REPORTING | {"bench", "expand", "r", "run", "t", "test"}
 # Commands with `--keep-going`. `test` and `bench` lost it before it was stable: theirs is
 # `--no-fail-fast`, which is about tests, not about what is built for them (rust-lang/cargo#12478).
 _GOING_ON = _REPORTING | {"r", "run"}

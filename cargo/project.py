@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LEARN = ("check", "--keep-going")
 CI = ("build",)
-ALIASED = frozenset(["b", "c", "clippy", "d", "r", "t"])
+ALIASED = frozenset(["b", "c", "clippy", "d", "expand", "r", "t"])
 """Commands that a configuration can give another meaning: Cargo's own short words are aliases."""
 
 

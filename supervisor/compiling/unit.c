@@ -59,11 +59,13 @@ static bool is_own_folder(const char *path) {
     return is_unit || is_script;
 }
 
-/* A wrapper that caches first asks which files a crate is made of: sccache does, in a new folder of its own. */
-static char *folder_of_wrapper(const struct session *session, const struct call *call) {
+/* Somebody wants an output for himself, in a new folder of his own. A wrapper that caches first asks which files a
+   crate is made of: sccache. A command puts `-o` behind Cargo's words, which outranks `--out-dir`: cargo-expand. No
+   build script can do that, only who started Cargo, or what its configuration says. */
+static char *folder_of_caller(const struct session *session, const struct call *call) {
     struct stat about;
-    bool is_empty = true;
-    if (call->out_dir || call->is_rustdoc || !call->output || !call->writes_dep_info || call->writes_more) return NULL;
+    bool is_empty = true, is_asking = call->writes_dep_info && !call->writes_more;
+    if (call->is_rustdoc || !call->output || (!call->out_dir && !is_asking)) return NULL;
     char *above = parent(call->output), *found = real_path(above);
     free(above);
     DIR *folder = found && !is_within(found, session->target) ? opendir(found) : NULL;
@@ -100,7 +102,7 @@ void unit_find(struct unit *unit, struct call *call, const struct session *sessi
     if (strchr(unit->stem, '/') || !*unit->stem || *unit->stem == '.') refuse("the compiler is called with an odd name for its output: `%s`", escaped(unit->stem));
     if (call->runs_tests) {
         unit->key = formatted("doctest%%%s%%%s", unit->stem, number_of(call, section));
-    } else if ((unit->out_dir = folder_of_wrapper(session, call))) {
+    } else if ((unit->out_dir = folder_of_caller(session, call))) {
         unit->key = formatted("asked%%%s", unit->stem);
     } else {
         folder = call->out_dir ? copied(call->out_dir) : parent(call->output);
@@ -292,7 +294,8 @@ void unit_end(const struct unit *unit, const struct call *call, const struct ses
     fputs("end ", to), fputc(0, to);
     if (ferror(to) || fclose(to)) fail("the marker");
     if (unit->temporary && call->links) remove_tree(unit->temporary);
-    if (call->is_macro && unit->out_dir && !status) remember_library(unit, call, session);
+    bool is_in_build = unit->out_dir && is_of_build(session, unit->out_dir);
+    if (call->is_macro && is_in_build && !status) remember_library(unit, call, session);
     write_whole(path, data, size);
     if (status) say_refused(unit, section);
     free(data), free(path), free(number);

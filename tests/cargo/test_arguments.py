@@ -111,7 +111,7 @@ def test_messages_are_asked_for_right_behind_the_command() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["run"], ["test"], ["bench"], ["build", "--message-format", "short"]]
+    "words", [["run"], ["test"], ["bench"], ["expand"], ["build", "--message-format", "short"]]
 )
 def test_messages_are_not_asked_for_where_output_is_somebody_elses(words: list[str]) -> None:
     arguments = parse(words, default=["check"])

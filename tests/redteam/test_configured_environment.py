@@ -78,7 +78,7 @@ def test_no_file_is_included_too_deep_to_be_looked_into(tmp_path: Path) -> None:
         configuration.read(tmp_path, tmp_path / "home", {})
 
 
-@pytest.mark.parametrize("command", ["b", "clippy", "t"])
+@pytest.mark.parametrize("command", ["b", "clippy", "expand", "t"])
 @pytest.mark.parametrize("place", ["file", "variable"])
 def test_no_alias_makes_another_command_of_what_was_understood(
     tmp_path: Path, environment: dict[str, str], command: str, place: str

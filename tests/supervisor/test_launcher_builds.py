@@ -275,3 +275,24 @@ def test_a_wrapper_may_ask_for_files_in_a_new_folder_of_its_own(
     assert [each.returncode for each in refused] == [1] * 4
     assert all("not in the target directory" in each.stderr for each in refused)
     assert (list(new.iterdir()), len(list(full.iterdir()))) == ([], 1)
+
+
+def test_an_output_may_be_wanted_in_a_new_folder(held: HeldCalls, tmp_path: Path) -> None:
+    def emit(folder: Path) -> subprocess.CompletedProcess[str]:
+        package = held.folder / "base"
+        (held.folder / "target/debug/deps").mkdir(parents=True, exist_ok=True)  # By Cargo.
+        cargos = ("--crate-name=base", "--crate-type=lib", "--emit=dep-info,metadata")
+        words = (*cargos, f"--out-dir={held.folder}/target/debug/deps", "-o", f"{folder}/wanted")
+        return held.call(str(rustc()), *words, str(package / "src/lib.rs"), package=package)
+
+    new, full = tmp_path / "new", tmp_path / "full"
+    for folder in (new, full):
+        folder.mkdir()
+    (full / "kept").touch()
+
+    wanted, refused = emit(new), emit(full)
+
+    assert wanted.returncode == 0, wanted.stderr
+    assert {each.name for each in new.iterdir()} == {"libbase.rmeta", "wanted.d"}
+    assert refused.returncode == 1
+    assert [each.name for each in full.iterdir()] == ["kept"]

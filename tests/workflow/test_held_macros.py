@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -104,3 +105,30 @@ def test_what_is_not_held_is_not_said_to_be_absent(workspace: Path) -> None:
     assert "the macros of `mac` are not held" in asked.stderr
     assert "the macros of `mac` are not held (`compile`)" in shown.stdout
     assert "allowed: compiling any crate may read `/etc/passwd`" in of_compiling.stdout
+
+
+EXPAND = """#!/bin/sh
+folder=$(mktemp -d)
+"$CARGO" rustc -q --profile=check -- -o "$folder/expanded" -Zunpretty=expanded
+status=$?
+test -z "$(ls "$folder")" || cat "$folder"/*
+rm -r "$folder"
+exit $status
+"""
+
+
+def test_macros_are_held_where_a_command_shows_what_they_expand_to(
+    workspace: Path, tmp_path: Path
+) -> None:
+    # What cargo-expand asks Cargo for.
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin/cargo-expand"
+    program.write_text(EXPAND)
+    program.chmod(0o755)
+    extra = {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "RUSTC_BOOTSTRAP": "1"}
+
+    told = buildperm("ci", "--", "expand", folder=workspace / "api", extra=extra)
+
+    assert "pub const FOUND: bool = false;" in told.stdout, told.stderr
+    assert told.returncode == 20
+    assert "mac 0.1.0 (procedural macro, for crate api)" in told.stdout + told.stderr
