@@ -11,10 +11,12 @@ from buildperm.policy.proposal import Risk
 from buildperm.policy.undecided_accesses import is_settled
 
 
-def combinations(
-    everything: Sequence[Access],
-) -> Callable[[Sequence[Access]], tuple[Risk, list[str]]]:
-    """Find what is worse together than alone, over all accesses of a crate."""
+def looks_like_theft(everything: Sequence[Access]) -> bool:
+    """Tell whether a crate reaches for secrets and for the network, over all its accesses."""
+    return all(_secrets_and_exits(everything))
+
+
+def _secrets_and_exits(everything: Sequence[Access]) -> tuple[list[Access], list[Access]]:
     secrets = [
         access for access in everything if access.sensitive and access.kind in (Kind.READ, Kind.ENV)
     ]
@@ -27,6 +29,14 @@ def combinations(
     ]
     # What was looked for in vain, along PATH, is told only where there is nothing else.
     exits.sort(key=lambda access: access.outcome is Outcome.FAILED)
+    return secrets, exits
+
+
+def combinations(
+    everything: Sequence[Access],
+) -> Callable[[Sequence[Access]], tuple[Risk, list[str]]]:
+    """Find what is worse together than alone, over all accesses of a crate."""
+    secrets, exits = _secrets_and_exits(everything)
     involved = {(access.kind, access.target) for access in (*secrets, *exits)}
     written = {access.target for access in everything if access.kind is Kind.WRITE}
 

@@ -40,6 +40,10 @@ class Finding:
     risk: Risk | None = None  # None where no access was judged.
     is_new: bool = False  # About a crate that was never reviewed in any version.
     roles: tuple[Role, ...] = ()  # What of the crate did it, and for whom; none where nothing ran.
+    summary: str = ""  # Of accesses that were judged: what they would do, without who.
+    reasons: tuple[str, ...] = ()  # Those of the details that speak for the risk.
+    is_preset: bool = False  # One preset allows all of it.
+    is_theft: bool = False  # The crate reaches for secrets and for the network.
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from dataclasses import replace
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.pending_review import Cause, Pending
-from buildperm.policy.proposal import Proposal, Reason
+from buildperm.policy.proposal import Proposal, Reason, Risk
+from buildperm.policy.risk_combinations import looks_like_theft
 from buildperm.policy.role import SCRIPT_ALONE, Role
 from buildperm.printable import shortened
 from buildperm.report.build_run import BuildRun, IneffectiveGrant, ScriptRun
@@ -97,6 +98,10 @@ def _refused_finding(
     kind = Kind.EXEC if Kind.EXEC in kinds else kinds[0]
     targets = [access.target for access in proposal.evidence]
     own = [access.target for access in proposal.evidence if access.kind is kind]
+    # A line that can be pasted is no help where somebody steals.
+    is_critical = proposal.risk is Risk.CRITICAL
+    grant = proposal.choices[0]
+    remedy = () if proposal.locked or is_critical else tuple(rule_lines(proposal, grant))
     return Finding(
         rule=str(kind),
         level=level,
@@ -112,13 +117,17 @@ def _refused_finding(
             )
         ),
         way=script.way,
-        remedy=() if proposal.locked else tuple(rule_lines(proposal, proposal.choices[0])),
+        remedy=remedy,
         command=REVIEW,
         line=places.of_kind(script.crate, script.version, kind, own, script.way),
         fingerprint=fingerprint(str(kind), script.crate, [*targets, *_for_whom(proposal)]),
         evidence=proposal.evidence,
         risk=proposal.risk,
         roles=proposal.roles,
+        summary=_title(proposal.title),
+        reasons=_details((*proposal.notes, proposal.locked)),
+        is_preset=bool(grant.preset),
+        is_theft=looks_like_theft(script.everything),
     )
 
 

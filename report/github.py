@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from buildperm.printable import printable, shortened
-from buildperm.report import markdown
+from buildperm.report import markdown, refused_text
 from buildperm.report.build_run import BuildRun
 from buildperm.report.compiling import compiling_text
 from buildperm.report.finding import Finding, Level, Report, worst_first
@@ -23,6 +23,7 @@ _TITLE_MOST = 250
 _TEXT_MOST = 2_000  # Characters of one line in the summary.
 _ROWS_MOST = 100  # Of the table in the summary.
 _LINES_MOST = 50  # Of one finding's details in the summary.
+_REFUSALS_MOST = 500  # Lines about all that one crate was refused.
 _SHARES = 3  # One crate gets one of so many shares of the room that is left in the summary.
 
 
@@ -64,7 +65,7 @@ def _message(finding: Finding) -> str:
     if finding.remedy:
         lines += ["It would be allowed by", *finding.remedy]
     # The next command comes last and is never cut; what is before it may be.
-    last = f"\nTo go on: {shortened(finding.command, 100)}" if finding.command else ""
+    last = f"\nNext: {shortened(finding.command, 100)}" if finding.command else ""
     whole = "\n".join(shortened(line, _TEXT_MOST) for line in lines)
     room = _MESSAGE_MOST - len(last)
     return (whole if len(whole) <= room else f"{whole[: room - 1]}…") + last
@@ -131,7 +132,7 @@ def _head(report: Report, crates: int) -> Iterator[str]:
     commands = dict.fromkeys(one.command for one in report.findings if one.command)
     for command in islice(commands, 3):
         told = markdown.code(command, _TITLE_MOST)
-        yield f"To go on, run {told} on your own machine and commit what it writes."
+        yield f"Next, run {told} on your own machine and commit what it writes."
 
 
 def _terms(run: BuildRun) -> str:
@@ -175,12 +176,19 @@ def _crate(findings: list[Finding], room: int) -> tuple[list[str], list[Finding]
     tail = ["", "</details>", ""]
     left = room - sum(map(_size, (*head, *tail)))
     body: list[str] = []
-    for number, finding in enumerate(findings):
+    rest = findings
+    refused = tuple(refused_text.lines(findings))
+    told = list(_block(refused, "text", _REFUSALS_MOST))
+    # Where there is too much, each finding stands for itself, so that those left out are counted.
+    if 0 < len(refused) <= _REFUSALS_MOST and sum(map(_size, told)) <= left:
+        body, rest = told, [each for each in findings if not _is_told(each, findings)]
+        left -= sum(map(_size, told))
+    for number, finding in enumerate(rest):
         lines = list(_finding(finding))
         size = sum(map(_size, lines))
         if size > left:
             whole = [*head, *body, *tail] if body else []
-            return whole, findings[number:], left if body else room
+            return whole, rest[number:], left if body else room
         body += lines
         left -= size
     return [*head, *body, *tail], [], left
@@ -198,8 +206,12 @@ def _finding(finding: Finding) -> Iterator[str]:
         yield from _block(finding.remedy, "toml")
 
 
-def _block(lines: tuple[str, ...], language: str) -> Iterable[str]:
-    shown = list(lines[:_LINES_MOST])
-    if len(lines) > _LINES_MOST:
-        shown.append(f"and {len(lines) - _LINES_MOST:,} lines more")
+def _is_told(finding: Finding, group: list[Finding]) -> bool:
+    return refused_text.is_refusal(finding) or refused_text.is_told(finding, group)
+
+
+def _block(lines: tuple[str, ...], language: str, most: int = _LINES_MOST) -> Iterable[str]:
+    shown = list(lines[:most])
+    if len(lines) > most:
+        shown.append(f"and {len(lines) - most:,} lines more")
     return [*markdown.block(shown, _TEXT_MOST, language=language), ""]

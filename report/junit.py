@@ -132,7 +132,7 @@ def _failure_lines(findings: list[Finding]) -> list[str]:
         if finding.remedy:
             lines.append("  would be allowed by:")
             lines += (f"    {line}" for line in finding.remedy)
-    lines += dict.fromkeys(f"to go on: {one.command}" for one in findings if one.command)
+    lines += dict.fromkeys(f"next: {one.command}" for one in findings if one.command)
     return [shortened(line, _LINE_MOST) for line in lines]
 
 

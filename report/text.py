@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Collection, Iterable, Iterator
 from itertools import groupby
 
+from buildperm.errors import ExitCode
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.pending_review import Pending
@@ -14,7 +14,7 @@ from buildperm.policy.proposal import Choice, Proposal, Risk
 from buildperm.policy.role import SCRIPT_ALONE, SubjectKind
 from buildperm.policy.undecided_accesses import is_settled
 from buildperm.printable import log_line, printable
-from buildperm.report import unreviewed_macros
+from buildperm.report import refused_text, unreviewed_macros
 from buildperm.report.build_run import BuildRun, ScriptRun
 from buildperm.report.compiling import compiling_text
 from buildperm.report.finding import Finding, Level, Report, worst_first
@@ -25,6 +25,12 @@ _SHOWN = 5  # Accesses listed per finding; the rest is counted.
 WORD = {Risk.LOW: "low", Risk.MEDIUM: "medium", Risk.HIGH: "HIGH", Risk.CRITICAL: "CRITICAL"}
 
 _CONSENT = "somebody else than the author has to agree."
+
+_MEANINGS: dict[int, str] = {
+    ExitCode.REFUSED: "refused by policy",
+    ExitCode.NOT_REVIEWED: "not reviewed, or the grants are wider",
+    ExitCode.UNUSED: "a grant is not used",
+}
 
 _LEVEL = {Level.ERROR: "ERROR", Level.WARNING: "warning", Level.NOTE: "note"}
 
@@ -125,19 +131,20 @@ def finding_lines(findings: Iterable[Finding]) -> Iterator[str]:
         yield printable(f"{crate} {version}".rstrip())
         if len(group[0].way) > 1:
             yield printable(f"  gets in through {' > '.join(group[0].way)}")
-        for finding in group:
+        yield from refused_text.lines(group)
+        others = [
+            each
+            for each in group
+            if not refused_text.is_refusal(each) and not refused_text.is_told(each, group)
+        ]
+        for finding in others:
             yield printable(f"  {_LEVEL[finding.level]}: {finding.title}")
             for detail in finding.details:
                 yield printable(f"      {detail}")
-            if finding.remedy:
-                yield "    would be allowed by:"
-                for line in finding.remedy:
-                    yield printable(f"      {line}")
-            for access in finding.evidence[:1]:
-                what = shlex.quote(f"{access.kind}:{access.target}")
-                yield printable(f"    to see why: buildperm why {shlex.quote(crate)} {what}")
-        for command in dict.fromkeys(finding.command for finding in group if finding.command):
-            yield printable(f"  to go on: {command}")
+        told = {finding.command for finding in group if refused_text.is_refusal(finding)}
+        for command in dict.fromkeys(finding.command for finding in others if finding.command):
+            if command not in told:
+                yield printable(f"  next: {command}")
         yield ""
     for group in alike:
         yield from unreviewed_macros.lines(group, _LEVEL[group[0].level])
@@ -145,8 +152,25 @@ def finding_lines(findings: Iterable[Finding]) -> Iterator[str]:
 
 def document(report: Report) -> str:
     """Write `report`: a block for each crate, then a summary and the next command."""
-    lines = [*finding_lines(report.findings), *_closing(report)]
+    lines = [*_verdict(report), *finding_lines(report.findings), *_closing(report)]
     return "".join(f"{log_line(line)}\n" for line in lines)
+
+
+def _verdict(report: Report) -> Iterator[str]:
+    """Say in one line who was refused how much."""
+    refused = list(filter(refused_text.is_refusal, report.findings))
+    if not refused or report.run is None:
+        return
+    who = list(dict.fromkeys(f"{each.crate} {each.version}" for each in refused))
+    tried, done = refused_text.tally(refused)
+    named = who[0] if len(who) == 1 else f"{len(who)} crates"
+    what = f"{count(tried, 'thing')} {'it was' if len(who) == 1 else 'they were'} not granted"
+    blocked = "it was blocked" if tried == 1 else "all were blocked"
+    if done:
+        blocked = f"{done:,} of them could not be blocked"
+    head = "FAILED" if report.exit_code else "WARNING"
+    yield printable(f"buildperm: {head}. {named} tried {what}; {blocked}.")
+    yield ""
 
 
 def _closing(report: Report) -> Iterator[str]:
@@ -156,22 +180,25 @@ def _closing(report: Report) -> Iterator[str]:
             yield f"buildperm: {pending_tally(report.pending)} to review; nothing was built."
     else:
         held = f"{held_tally(run)} held ({run.runtime}, Landlock ABI {run.landlock_abi})"
-        offenders = len(run.offenders)
-        if offenders:
-            beyond = f"{count(offenders, 'crate')} went beyond what {report.manifest} grants."
+        if run.offenders:
+            beyond = ""
         elif any(script.unopened for script in run.scripts):
-            beyond = "nothing refused but what is denied, or granted and closed all the same."
+            beyond = "; only accesses that are denied, or granted and closed, were blocked"
         else:
-            beyond = "nothing refused but what is denied."
-        yield f"buildperm: {held}; {beyond}" if offenders else f"buildperm: {held}, {beyond}"
+            beyond = "; only denied accesses were blocked"
+        yield f"buildperm: {held}{beyond}."
         loose = compiling_text(run.compiling, run.macros, run.lacking)
         if loose:
             yield f"buildperm: {loose}"
     wider = sum(finding.rule == WIDER_GRANT for finding in report.findings)
     if wider:
         yield f"buildperm: the grants are wider in {count(wider, 'place')}; {_CONSENT}"
-    if any(finding.command for finding in report.findings):
+    asked = [each for each in report.findings if each.command]
+    if asked and not any(map(refused_text.is_refusal, asked)):
         yield "To decide, run `buildperm review`; then commit Cargo.toml and buildperm.lock."
+    meaning = _MEANINGS.get(report.exit_code)
+    if meaning:
+        yield f"Exit code {report.exit_code}: {meaning}."
 
 
 def _finding(proposal: Proposal) -> Iterator[str]:

@@ -36,5 +36,5 @@ def lines(group: Sequence[Finding], level: str) -> Iterator[str]:
     yield printable(f"  {level}: {told}: {', '.join(names[:_NAMED_MOST])}{more}")
     for detail in first.details:
         yield printable(f"      {detail}")
-    yield printable(f"  to go on: {first.command}")
+    yield printable(f"  next: {first.command}")
     yield ""

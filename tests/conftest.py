@@ -8,6 +8,7 @@ import re
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
 
 from tests import surroundings
 
@@ -17,6 +18,10 @@ _MISSING = re.compile(
     "|".join(rf"\bno {re.escape(name)}\b|\b{re.escape(name)} is\b" for name in _REQUIRED) or "(?!)",
     re.IGNORECASE,
 )
+
+# How long an example takes says something about the machine.
+settings.register_profile("unhurried", settings(settings.default, deadline=None))
+settings.load_profile("unhurried")
 
 # Before anything is imported or started that looks around.
 _MADE = surroundings.settle()

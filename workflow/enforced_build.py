@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from buildperm.cargo.project import CI
 from buildperm.cargo.supervised_build import SupervisedBuild
 from buildperm.errors import ExitCode
 from buildperm.presentation import console
+from buildperm.report import refused_text
+from buildperm.report.finding import Report
+from buildperm.report.findings import REVIEW
+from buildperm.report.formats import FORMATS
 from buildperm.sandbox import selftest
 from buildperm.workflow.build_outcome import run_held_build
 from buildperm.workflow.enforcement import Enforcement
 from buildperm.workflow.grant_comparison import compare
-from buildperm.workflow.report_outputs import ReportOutputs
+from buildperm.workflow.report_outputs import ReportOutputs, replace_file
 from buildperm.workflow.snapshot_file import open_snapshots
 from buildperm.workflow.workspace import open_workspace
+
+_REPORT = "buildperm-report.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +87,30 @@ def build(words: Sequence[str], outputs: ReportOutputs, options: EnforcementOpti
     if outcome.finished.interrupted:
         return ExitCode.INTERRUPTED
     report = enforcement.report(outcome, deny_unused=options.deny_unused)
+    report = _kept(report, outputs.json or held.target.folder / _REPORT)
     outputs.write(report, enforcement.patch(outcome) if outputs.has_patch else b"")
     return report.exit_code
+
+
+def _kept(report: Report, path: Path) -> Report:
+    """Keep what a review decides about, and name it as the next command.
+
+    What a build is refused can depend on its surroundings: another one may not show it again.
+    """
+    if not any(map(refused_text.is_refusal, report.findings)):
+        return report
+    shown = os.path.relpath(path)
+    command = f"{REVIEW} --from {shlex.quote(str(path) if shown.startswith('..') else shown)}"
+    findings = tuple(
+        replace(each, command=command) if refused_text.is_refusal(each) else each
+        for each in report.findings
+    )
+    told = replace(report, findings=findings)
+    try:
+        replace_file(path, FORMATS["json"].document(told).encode())
+    except OSError:
+        return report  # A review that builds shows what it can.
+    return told
 
 
 def _to_standard_error(piece: bytes) -> None:

@@ -71,6 +71,12 @@ class ReportOutputs:
         """Tell whether a patch is wanted."""
         return any(one.format is None for one in self._all)
 
+    @property
+    def json(self) -> Path | None:
+        """Return the file that a JSON report goes to, if there is one."""
+        paths = (one.path for one in self._all if one.format and one.format.name == "json")
+        return next(filter(None, paths), None)
+
     def check(self, kept: Collection[Path]) -> None:
         """Make sure that every report can be written; nothing is left behind.
 
@@ -108,7 +114,7 @@ class ReportOutputs:
                     stream.buffer.write(content)
                     stream.buffer.flush()
                 else:
-                    _replace(output.path, content)
+                    replace_file(output.path, content)
             except OSError as error:
                 if isinstance(error, BrokenPipeError):
                     raise
@@ -175,7 +181,7 @@ def _refuse_mixtures(outputs: Sequence[ReportOutput]) -> None:
 
 
 def _check(path: Path) -> None:
-    """Make sure that `path` can be written as `_replace` does."""
+    """Make sure that `path` can be written as `replace_file` does."""
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -189,7 +195,7 @@ def _check(path: Path) -> None:
         raise _unwritable(path, error) from error
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
     """Make `path` hold `content`, all or nothing; a pipe or a device just gets it."""
     if _is_special(path):
         with path.open("wb") as file:

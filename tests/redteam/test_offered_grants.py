@@ -85,7 +85,7 @@ def test_what_a_grant_covers_and_does_not_open_is_told(tmp_path: Path) -> None:
 
     assert told.returncode == 0, told.stderr
     assert "warning: member 0.1.0: write $WORKSPACE/gen/new.rs refused, though gra" in told.stdout
-    assert "nothing refused but what is denied, or granted and closed" in told.stdout + told.stderr
+    assert "only accesses that are denied, or granted and closed" in told.stdout + told.stderr
 
 
 def test_a_folder_that_was_to_be_made_can_be_filled_once_it_is_granted(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_an_added_format_is_written_wherever_a_report_can_go(reading: Path) -> N
     assert (out.returncode, out.stdout) == (20, "1 findings\n")
     assert appended.read_text() == "appended\n"
     assert file.read_text() == "1 findings\n"
-    assert "would be allowed by" in both.stdout  # The text is written beside it, unasked.
+    assert "Is it expected?" in both.stdout  # The text is written beside it, unasked.
     assert "standard output can hold one document, not `tally` and `github`" in mixed.stderr
 
 

@@ -8,14 +8,16 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
+from buildperm.policy.kinds import Kind
+from buildperm.policy.proposal import Risk
 from buildperm.printable import printable
-from buildperm.report import github, text
+from buildperm.report import github, refused_text, text
 from buildperm.report.finding import Finding, Level, Report
 from buildperm.report.rule_catalogue import CATALOGUE
 from tests.report.documents import parse_commands
 from tests.report.rendered_markdown import code, escaped, tokens
 from tests.report.report_strategies import REPORTS
-from tests.report.reports import many
+from tests.report.reports import access, many
 
 _REJECTED = 1 << 20  # Bytes of a summary from which on GitHub shows nothing of it.
 
@@ -36,7 +38,7 @@ def test_an_annotation_stands_at_the_grant_and_says_all_in_its_message(every_rul
         "It gets in through app > pad > left-padding.",
         "It holds a private key.",
     ]
-    assert lines[-1] == "To go on: buildperm review"
+    assert lines[-1] == "Next: buildperm review"
 
 
 @pytest.mark.parametrize("rule", [each.rule for each in CATALOGUE])
@@ -54,8 +56,11 @@ def test_every_rule_has_its_annotation_and_its_place_in_the_summary(
     words = {Level.ERROR: "error", Level.WARNING: "warning", Level.NOTE: "notice"}
     assert {name for name, *_ in annotated} == {words[found[0].level]}
     for finding in found:
-        assert finding.title in shown
-        assert f"buildperm/{rule}" in shown
+        if refused_text.is_refusal(finding):
+            assert refused_text.shown_target(finding.evidence[0]) in "".join(shown)
+        else:
+            assert finding.title in shown
+            assert f"buildperm/{rule}" in shown
         assert any(f"Cargo.toml:{finding.line}" in each for each in shown)
 
 
@@ -95,7 +100,8 @@ def test_the_summary_unfolds_each_crate_with_evidence_and_remedy(every_rule: Rep
 
     assert not escaped(summary)
     shown = code(summary)
-    assert "exec pkg-config: refused, 6 times, by build-script > sh > curl\n" in "".join(shown)
+    row = r" run +pkg-config +run pkg-config \(6 times\)\n +as curl x\n +by build-script > sh"
+    assert re.search(row, "".join(shown))
     assert any('presets = ["pkg-config"]\n' in each for each in shown)
     assert "app > pad > left-padding" in shown
     unfolded = re.findall(r"<summary><code>(.*)</code>: (\d+) findings?</summary>", summary)
@@ -140,7 +146,11 @@ def test_whatever_is_in_a_report_the_summary_shows_it_as_code(report: Report) ->
     assert not escaped(summary)
     shown = "\n".join(code(summary))
     for finding in report.findings:
-        for each in (finding.title, *finding.details, *finding.remedy):
+        if refused_text.is_refusal(finding):
+            told = [*map(refused_text.shown_target, finding.evidence[:10])]
+        else:
+            told = [finding.title, *finding.details, *finding.remedy]
+        for each in told:
             assert printable(each).strip() in shown
     markup = [token.content for token in tokens(summary) if token.type == "html_block"]
     crates = {(finding.crate, finding.version) for finding in report.findings}
@@ -153,12 +163,17 @@ def test_the_text_that_may_stand_beside_the_annotations_holds_no_command(report:
 
 
 def test_an_older_workflow_command_in_a_text_is_written_in_notation(every_rule: Report) -> None:
-    forged = replace(every_rule.findings[0], title="x ##[add-mask]e", crate="::stop-commands::x")
+    crate = "::stop-commands::x"
+    forged = replace(every_rule.findings[0], title="x ##[add-mask]e", crate=crate, evidence=())
+    touched = access(Kind.READ, "##[add-mask]e")
+    refused = replace(every_rule.findings[0], crate=crate, evidence=(touched,), risk=Risk.LOW)
 
-    told = text.document(replace(every_rule, findings=(forged,)))
+    for finding in (forged, refused):
+        told = text.document(replace(every_rule, findings=(finding,)))
 
-    assert "x %23%23[add-mask]e" in told
-    assert told.startswith("%3A%3Astop-commands::x")
+        assert " %23%23[add-mask]e" in told
+        assert "\n%3A%3Astop-commands::x" in f"\n{told}"
+        assert not any(line.startswith(("::", "##")) for line in told.splitlines())
 
 
 def of_level(level: Level) -> Report:
@@ -194,7 +209,7 @@ def test_the_gravest_are_those_that_are_annotated() -> None:
 
 
 def test_ten_thousand_findings_fit_into_one_summary_and_the_rest_is_counted() -> None:
-    summary = github.summary(many(10_000))
+    summary = github.summary(many(10_000, lambda finding: replace(finding, evidence=())))
 
     assert len(summary.encode()) <= github.SUMMARY_MOST < _REJECTED
     assert len(summary.encode()) > github.SUMMARY_MOST // 2  # What fits is used.
@@ -207,9 +222,18 @@ def test_ten_thousand_findings_fit_into_one_summary_and_the_rest_is_counted() ->
     assert not escaped(summary.partition("\n\n**")[0])
 
 
+def test_ten_thousand_refusals_fit_into_one_summary() -> None:
+    summary = github.summary(many(10_000))
+
+    assert len(summary.encode()) <= github.SUMMARY_MOST
+    assert "findings of " in summary
+    assert not escaped(summary.partition("\n\n**")[0])
+
+
 def test_long_texts_do_not_burst_the_summary() -> None:
     def long(finding: Finding) -> Finding:
-        return replace(finding, title="\U0001f980" * 9_000, details=("`" * 9_000,) * 90)
+        details = ("`" * 9_000,) * 90
+        return replace(finding, title="\U0001f980" * 9_000, details=details, evidence=())
 
     summary = github.summary(many(1_000, long))
 

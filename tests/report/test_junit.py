@@ -51,7 +51,7 @@ def test_a_failure_says_why_and_how_to_go_on(every_rule: Report) -> None:
         "  It holds a private key.",
         "  It can only be granted by hand.",
     ]
-    assert lines[-1] == "to go on: buildperm review"
+    assert lines[-1] == "next: buildperm review"
 
 
 def test_what_would_allow_it_is_in_the_failure(every_rule: Report) -> None:

@@ -1,0 +1,196 @@
+"""What a crate was refused, for somebody in a hurry: the worst first, each fact once.
+
+left-padding 0.1.0
+  !! LOOKS LIKE THEFT: it reaches for secrets and for the network
+  !! read     ~/.ssh/id_ed25519  ssh keys and known hosts
+  !! connect  127.0.0.1:40747
+  Do not trust it?  Remove it, or pin the version before. Grant nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
+
+from buildperm.policy.access import Access, Outcome
+from buildperm.policy.kinds import Kind
+from buildperm.policy.proposal import Risk
+from buildperm.policy.role import SubjectKind, role_text
+from buildperm.printable import printable, shortened
+from buildperm.report.finding import Finding
+from buildperm.report.rule_catalogue import FAILED
+
+GLYPHS = {Risk.LOW: " .", Risk.MEDIUM: " ~", Risk.HIGH: " !", Risk.CRITICAL: "!!"}
+"""Risk must be readable without colour, and in a log."""
+
+THEFT = "LOOKS LIKE THEFT: it reaches for secrets and for the network"
+
+_VERBS = {
+    Kind.READ: "read",
+    Kind.ENV: "env",
+    Kind.NET: "connect",
+    Kind.DIRECTIVE: "cargo",
+    Kind.EXEC: "run",
+    Kind.WRITE: "write",
+    Kind.SYSTEM: "call",
+}
+_VERB_WIDTH = max(map(len, _VERBS.values()))
+_TARGET_MOST = 40  # Columns; what is longer pushes its gloss to the right.
+_LISTED = 10  # Accesses of one finding; all of them are in the JSON report.
+_COMMAND_MOST = 200
+_HOME = "$HOME/"
+_LABEL = "  {:<16}  "
+_FORBIDDEN = Kind.DIRECTIVE  # What of it is sensitive can never be granted.
+_ALREADY_TOLD = (
+    "belongs to the sensitive tier",
+    "it can steal: it reaches for",
+    "No grant can allow it: ",
+)
+_SAME_STORY = ("it printed directives that it was not granted", "it tried to read ", "it asked for")
+"""How a failure begins that says nothing but what was refused."""
+
+
+def is_refusal(finding: Finding) -> bool:
+    """Tell whether a finding is about accesses that were judged."""
+    return bool(finding.evidence) and finding.risk is not None
+
+
+def is_told(finding: Finding, group: Iterable[Finding]) -> bool:
+    """Tell whether a finding only repeats what the refusals of its crate say."""
+    if finding.rule != FAILED or not any(map(is_refusal, group)):
+        return False
+    _, _, why = finding.title.partition(": ")
+    return why.startswith(_SAME_STORY)
+
+
+def tally(findings: Iterable[Finding]) -> tuple[int, int]:
+    """Count what was tried, and what of it was not blocked."""
+    tried = {
+        (each.crate, each.version, access.kind, access.target): access.outcome
+        for each in findings
+        if is_refusal(each)
+        for access in each.evidence
+    }
+    return len(tried), sum(outcome is Outcome.DONE for outcome in tried.values())
+
+
+def lines(group: Sequence[Finding]) -> Iterator[str]:
+    """Yield lines about the refusals of one crate, without its name.
+
+    Args:
+        group: Findings of one version of one crate; those that are no refusals are left out.
+    """
+    refused = sorted(filter(is_refusal, group), key=_order)
+    if not refused:
+        return
+    if any(each.is_theft for each in refused):
+        yield f"  {GLYPHS[Risk.CRITICAL]} {THEFT}"
+    shown = [access for each in refused for access in each.evidence[:_LISTED]]
+    width = min(_TARGET_MOST, max(len(shown_target(access)) for access in shown))
+    said: set[str] = set()
+    who = ""
+    for each in refused:
+        by = _who(each)
+        if by != who:
+            yield printable(f"     {by or 'build script'}:")
+            who = by
+        yield from map(printable, _rows(each, width))
+        for reason in each.reasons:
+            if reason not in said and not any(part in reason for part in _ALREADY_TOLD):
+                said.add(reason)
+                yield printable(f"                {_without_target(reason, each)}")
+    yield from map(printable, _ways_on(refused))
+
+
+def _who(finding: Finding) -> str:
+    """Say what of the crate it was; empty for a build script."""
+    is_compiling = {role.subject for role in finding.roles} == {SubjectKind.COMPILE}
+    return "compiling its code" if is_compiling else role_text(finding.roles)
+
+
+def _order(finding: Finding) -> tuple[int, int]:
+    """Sort by risk, then in the order of a theft: what is taken, and by which way it leaves."""
+    kinds = [list(_VERBS).index(access.kind) for access in finding.evidence]
+    return -(finding.risk or Risk.LOW), min(kinds)
+
+
+def _without_target(reason: str, finding: Finding) -> str:
+    """Leave out what stands in the row above."""
+    target, mark, why = reason.partition("`: ")
+    is_above = len(finding.evidence) == 1 and target == f"`{finding.evidence[0].target}"
+    return why if mark and is_above else reason
+
+
+def _rows(finding: Finding, width: int) -> Iterator[str]:
+    glyph = GLYPHS[finding.risk or Risk.LOW]
+    preset = finding.is_preset
+    listed = finding.evidence[:_LISTED]
+    for access, following in zip_longest(listed, listed[1:]):
+        gloss = access.sensitive
+        if access.kind is _FORBIDDEN and access.sensitive:
+            gloss = f"{access.sensitive}; it can never be granted"
+        elif preset and access.kind is Kind.EXEC:
+            gloss, preset = finding.summary, False
+        more = [f"{access.count:,} times"] if access.count > 1 else []
+        more += [access.unstable] if access.unstable else []
+        more += [_NOT_BLOCKED[access.outcome]] if access.outcome in _NOT_BLOCKED else []
+        told = f"{gloss} ({', '.join(more)})" if more and gloss else gloss or ", ".join(more)
+        verb = _VERBS[access.kind].ljust(_VERB_WIDTH)
+        yield f"  {glyph} {verb}  {shown_target(access).ljust(width)}  {told}".rstrip()
+        if access.kind is Kind.EXEC and access.example not in ("", access.target):
+            yield f"                as {shortened(access.example, _COMMAND_MOST)}"
+        by, then = (each.chains[:1] if each else () for each in (access, following))
+        if by != then and len(by[0] if by else ()) > 1:
+            yield f"                by {' > '.join(by[0])}"
+    if len(finding.evidence) > _LISTED:
+        yield f"     and {len(finding.evidence) - _LISTED:,} more like these"
+
+
+_NOT_BLOCKED = {Outcome.DONE: "NOT blocked", Outcome.FAILED: "failed of its own"}
+
+
+def shown_target(access: Access) -> str:
+    """Return a target as people write it."""
+    if access.target.startswith(_HOME):
+        return f"~/{access.target[len(_HOME) :]}"
+    return access.target
+
+
+def _ways_on(refused: Sequence[Finding]) -> Iterator[str]:
+    """Say what to do: there are two ways, and the first is not to trust it."""
+    crate = refused[0].crate
+    if any((each.risk or Risk.LOW) >= Risk.HIGH for each in refused):
+        do = "Remove it, or pin the version before. Grant nothing."
+        yield f"{_LABEL.format('Do not trust it?')}{do}"
+    command = next((each.command for each in refused if each.command), "")
+    if command:
+        yield f"{_LABEL.format('Is it expected?')}{command}"
+        yield f"{_LABEL.format('')}Then commit Cargo.toml and buildperm.lock."
+    is_theft = any(each.is_theft for each in refused)
+    remedies = [] if is_theft else _merged(each.remedy for each in refused if each.remedy)
+    if remedies:
+        left = sum(not each.remedy for each in refused)
+        all_of_it = "" if not left else ", but for what is critical"
+        yield f"{_LABEL.format('')}This is what it can write into Cargo.toml{all_of_it}:"
+        yield from (f"{_LABEL.format('')}  {line}" for line in remedies)
+    what = shlex.quote(f"{refused[0].evidence[0].kind}:{refused[0].evidence[0].target}")
+    yield f"{_LABEL.format('Why?')}buildperm why {shlex.quote(crate)} {what}"
+
+
+def _merged(remedies: Iterable[Sequence[str]]) -> list[str]:
+    """Put the lines of several remedies together, so that each key stands once in its table."""
+    tables: dict[str, dict[str, list[str]]] = {}
+    for table, *entries in remedies:
+        keys = tables.setdefault(table, {})
+        for entry in entries:
+            key, _, values = entry.partition(" = ")
+            known = keys.setdefault(key, [])
+            known += (each for each in json.loads(values) if each not in known)
+    merged: list[str] = []
+    for table, keys in tables.items():
+        merged.append(table)
+        for key, listed in keys.items():
+            merged.append(f"{key} = {json.dumps(sorted(listed), ensure_ascii=False)}")
+    return merged
