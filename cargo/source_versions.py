@@ -69,7 +69,7 @@ def compare(known: Snapshot | None, package: Package, files: Iterable[Path] = ()
     if known is None:
         return tuple(_changes(None, now, names)), ""
     if not package.source:
-        return (), "a folder keeps no older sources: `git diff` may show them"
+        return (), "local crate: compare with `git diff`"
     before = _before(known, package)
     if before is None:
         return (), f"those of {known.version} are not on this machine any more"

@@ -28,8 +28,8 @@ GROUPS_MOST = 3
 """Groups of one kind that are asked about singly; more are put together."""
 
 _BY_HAND = (
-    "It belongs to the sensitive tier: it can only be granted by hand in Cargo.toml, "
-    "as an exact path or name, with a reason."
+    "Sensitive: not grantable here. To allow it, add it to Cargo.toml by hand, as an exact path or "
+    "name, with a `reason`."
 )
 _NEVER = "No grant can allow it: it would run code outside the sandbox."
 _NO_SOCKET = "No grant opens a socket that is a file or a name on this machine."

@@ -75,7 +75,7 @@ def assess_access(access: Access) -> tuple[Risk, str]:
     if access.sensitive:
         return (
             Risk.CRITICAL,
-            f"`{access.target}` belongs to the sensitive tier: {access.sensitive}.",
+            f"`{access.target}` is sensitive: {access.sensitive}.",
         )
     if access.kind is Kind.SYSTEM and access.target in of(SignalLayout):
         return Risk.HIGH, f"`{access.target}`: it was about a process that is not its own."
@@ -147,7 +147,7 @@ def _programs() -> tuple[tuple[tuple[str, ...], Risk, str], ...]:
 def _of_read(pattern: str) -> tuple[Risk, str]:
     held = _sensitive(pattern, writing=False)
     if held:
-        return Risk.CRITICAL, f"it belongs to the sensitive tier: {held}"
+        return Risk.CRITICAL, f"it is sensitive: {held}"
     for known, risk, reason in _READ:
         if matches(known, pattern):
             return risk, reason
@@ -163,27 +163,27 @@ def _sensitive(pattern: str, *, writing: bool) -> str:
 def _of_write(pattern: str) -> tuple[Risk, str]:
     held = _sensitive(pattern, writing=True)
     if held:
-        return Risk.CRITICAL, f"it belongs to the sensitive tier: {held}"
+        return Risk.CRITICAL, f"it is sensitive: {held}"
     if pattern.startswith(("$OUT_DIR/", "$TMP/")):
         return Risk.LOW, "it is the script's own output"
     if pattern.startswith("$MANIFEST_DIR/"):
-        return Risk.HIGH, "a build that changes its own sources is another one the next time"
+        return Risk.HIGH, "it edits its own sources, so the next build may differ"
     return Risk.HIGH, "other programs and later builds see what it writes outside OUT_DIR"
 
 
 def _of_host(pattern: str) -> tuple[Risk, str]:
     held = address.why_sensitive(pattern)
     if held:
-        return Risk.CRITICAL, f"it belongs to the sensitive tier: {held}"
+        return Risk.CRITICAL, f"it is sensitive: {held}"
     found = address.of_pattern(pattern)
     packed = address.packed_address(found[0]) if found else None
-    leaves = "what it reads can leave through this host, and what it gets can change any day"
+    leaves = "it could send out what it reads, and what it downloads can change"
     if pattern.startswith("*."):
-        leaves = leaves.replace("this host", "any host below this name")
+        leaves = f"{leaves}, through any host below this name"
     if packed is not None:
         why = address.why_special(packed)
         if why == "this machine itself":
-            return Risk.HIGH, f"a service of this machine does what it is asked, and {leaves}"
+            return Risk.HIGH, f"a local service may act on its behalf, and {leaves}"
         if why:
             return Risk.HIGH, f"it is in your own network, and {leaves}"
     return Risk.HIGH, leaves

@@ -125,7 +125,7 @@ def _one_of(value: str, known: tuple[str, ...], field: str) -> str:
         return value if value in known else begun[0]
     close = get_close_matches(value, known, 1)
     raise BuildpermError(
-        f"filter: no {field} is called `{value}`",
+        f"filter: no {field} is called `{value}`" if value else f"filter: `{field}:` needs a value",
         hint=f"Did you mean `{close[0]}`?" if close else f"Use one of: {', '.join(known)}.",
     )
 

@@ -13,6 +13,9 @@ NOTES_MOST = 6
 """Sentences about single accesses of one group; more are counted."""
 
 
+_SET = "rustc-env="
+
+
 def title(kind: Kind, group: Sequence[Access]) -> str:
     """Say in plain words what accesses of one kind do."""
     names = [access.target for access in group]
@@ -26,6 +29,9 @@ def title(kind: Kind, group: Sequence[Access]) -> str:
             )
         case Syntax.ADDRESS if all(access.example == "bound" for access in group):
             return f"listen on {_listing(names, traits.plural)}"
+        case Syntax.DIRECTIVE if all(name.startswith(_SET) for name in names):
+            variables = [name.removeprefix(_SET).partition("=")[0] for name in names]
+            return f"set {_listing(variables, 'variables')} for rustc (build script directive)"
         case _:
             return f"{traits.verb} {_listing(names, traits.plural)}"
 

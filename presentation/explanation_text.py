@@ -72,7 +72,7 @@ def verdict_text(
         case Denied(rule):
             return f"refused: {who} is denied to {_rule(rule)}"
         case Sensitive(why, wildcard):
-            reason = f"refused: `{shown(target)}` belongs to the sensitive tier ({shown(why)})"
+            reason = f"refused: `{shown(target)}` is sensitive ({shown(why)})"
             if wildcard is None:
                 return f"{reason}, which only an exact grant with a reason opens"
             return f"{reason}, which the wildcard `{shown(wildcard.pattern)}` cannot open"

@@ -44,7 +44,8 @@ _HOME = "$HOME/"
 _LABEL = "  {:<16}  "
 _FORBIDDEN = Kind.DIRECTIVE  # What of it is sensitive can never be granted.
 _ALREADY_TOLD = (
-    "belongs to the sensitive tier",
+    "is sensitive: ",
+    "Sensitive: not grantable here.",
     "it can steal: it reaches for",
     "No grant can allow it: ",
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from buildperm.policy import removal_proposals
 from buildperm.policy.comparison import Comparison
@@ -101,3 +103,24 @@ def _headline(script: RecordedScript, compared: Comparison) -> str:
 
 def _decisions(findings: tuple[Proposal, ...]) -> str:
     return text.count(len(findings), "decision") if findings else "carried over"
+
+
+def text_of_written(paths: Sequence[Path]) -> str:
+    """Say what was written, and what comes next."""
+    named = " and ".join(_short(path) for path in paths)
+    it = "both" if len(paths) > 1 else "it"
+    return f"Wrote {named}. Commit {it}; then `buildperm ci`."
+
+
+def text_of_nothing_written(review: Review, journal: Path) -> str:
+    """Say that nothing was written, and what becomes of the decisions."""
+    counts = review.counts()
+    if not (counts.allowed or counts.denied or counts.later):
+        return "No decisions made; nothing written."
+    return f"Nothing written; {_short(journal)} keeps the decisions for the next time."
+
+
+def _short(path: Path) -> str:
+    """Return a path as it is called from here, where that is shorter."""
+    here = os.path.relpath(path)
+    return str(path) if here.startswith("..") else here

@@ -20,7 +20,12 @@ from buildperm.presentation.front_end import Failure, FrontEnd, Ran, ReviewEnd, 
 from buildperm.printable import log_text
 from buildperm.report import text
 from buildperm.sandbox import selftest
-from buildperm.workflow.build_summary import needs, summary
+from buildperm.workflow.build_summary import (
+    needs,
+    summary,
+    text_of_nothing_written,
+    text_of_written,
+)
 from buildperm.workflow.recording_round import CrateVersion, RecordingRound, record
 from buildperm.workflow.review_changes import ReviewChanges, revisions
 from buildperm.workflow.review_options import ReviewOptions
@@ -115,9 +120,7 @@ class Learning:
                 self._journal.unlink(missing_ok=True)
                 return self._exit_code()
             if outcome is ReviewEnd.KEEP:
-                console.print_message(
-                    f"Nothing written; {self._journal} keeps the decisions for the next time."
-                )
+                console.print_message(text_of_nothing_written(self.review, self._journal))
                 return self._exit_code()
             stopped = _what_stopped(recorded)
             if not self._write() or not stopped:
@@ -238,12 +241,16 @@ class Learning:
         before, after = self.preview()
         if after != before:
             editor.write_atomically(self._workspace.manifest_path, before, after)
-            console.print_message(f"Wrote the grants to {self._workspace.manifest_path}.")
         self._raw = after
         unsettled = frozenset((failure.crate, failure.version) for failure in self._failures)
+        locked = self._lock.raw
         self._lock = self._lock.with_reviewed(
             self.changes.snapshots(self.review, unsettled), self._revisions()
         )
+        written = [self._workspace.manifest_path] if after != before else []
+        written += [self._lock.path] if self._lock.raw != locked else []
+        if written:
+            console.print_message(text_of_written(written))
         self._journal.unlink(missing_ok=True)
         return after != before
 
@@ -251,8 +258,8 @@ class Learning:
         left = self.review.counts().open
         if left:
             console.print_message(
-                f"{text.count(left, 'decision')} left undecided: `buildperm ci` refuses what they "
-                f"are about; `buildperm {self.options.command}` asks again."
+                f"{left:,} undecided: `buildperm ci` will block {'it' if left == 1 else 'these'}; "
+                f"`buildperm {self.options.command}` asks again."
             )
         for failure in self._failures:
             console.print_message(

@@ -188,11 +188,11 @@ def _evidence_lines(result: QueryResult) -> Iterator[str]:
         yield f"Seen in {len(recorded) - _MOST_RUNS} more recordings."
     if not (reviewed or recorded):
         yield (
-            f"Never seen: {count(len(runs), 'recording')} of it on this machine, the newest made "
-            f"{evidence.time_ago(runs[0].modified_s)}, and {lock_file.NAME} hold no such access."
+            f"Never seen in {count(len(runs), 'recording')} here (the newest "
+            f"{evidence.time_ago(runs[0].modified_s)}) or in {lock_file.NAME}."
             if runs
-            else f"Never seen: this {_what(result)} was not recorded on this machine, and "
-            f"{lock_file.NAME} holds no such access."
+            else f"Never seen: this {_what(result)} was not recorded here, and {lock_file.NAME} "
+            "holds no such access."
         )
     for run in runs:
         if run.incomplete:

@@ -27,6 +27,7 @@ from buildperm.printable import log_text
 from buildperm.report import json_reader, text
 from buildperm.report.counterpart import find_packages
 from buildperm.workflow.build_outcome import propose
+from buildperm.workflow.build_summary import text_of_nothing_written
 from buildperm.workflow.review_options import ReviewOptions
 from buildperm.workflow.workspace import Workspace, open_workspace
 
@@ -117,15 +118,13 @@ class _ReportReview:
         if self._options.dry_run:
             console.write(log_text(editor.diff(before, after)))
         elif outcome is ReviewEnd.KEEP:
-            console.print_message(
-                f"Nothing written; {self._journal} keeps the decisions for the next time."
-            )
+            console.print_message(text_of_nothing_written(self._review, self._journal))
         else:
             if outcome is ReviewEnd.WRITE and after != before:
                 editor.write_atomically(self._workspace.manifest_path, before, after)
                 console.print_message(
-                    f"Wrote the grants to {self._workspace.manifest_path}. They were not tried "
-                    "here: `buildperm ci` does."
+                    f"Wrote {self._workspace.manifest_path}. The grants were not tried here: "
+                    "commit it, then run `buildperm ci`."
                 )
             self._journal.unlink(missing_ok=True)
         for proposal in self._review.select("is:undecided"):

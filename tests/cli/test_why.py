@@ -50,8 +50,8 @@ def test_what_is_allowed_says_by_what(
         ("app", "perl", "neither the baseline nor a grant lets `app` run `perl`"),
         ("app", "exec:/usr/bin/perl", "neither the baseline nor a grant lets `app` run `perl`"),
         ("app", "rustc-link-arg", "neither the baseline nor a grant lets `app` tell Cargo"),
-        ("app", "~/.ssh/id_ed25519", "belongs to the sensitive tier"),
-        ("app", "env:GITHUB_TOKEN", "belongs to the sensitive tier"),
+        ("app", "~/.ssh/id_ed25519", "is sensitive"),
+        ("app", "env:GITHUB_TOKEN", "is sensitive"),
         ("app", "net:crates.io:443", "lets `app` connect to `crates.io:443`"),
         ("app", "net:/run/docker.sock", "nothing can allow"),
         ("app", "system:bpf", "no grant opens a system call"),
@@ -89,7 +89,7 @@ def test_the_evidence_is_beside_it(learnt: LearntWorkspace) -> None:
 def test_what_was_never_seen_says_so(learnt: LearntWorkspace) -> None:
     told = learnt.run("why", "app", "exec:curl").stdout
 
-    assert "Never seen: 1 recording of it on this machine" in told
+    assert "Never seen in 1 recording here" in told
 
 
 def test_the_lines_that_would_allow_it_do(learnt: LearntWorkspace) -> None:

@@ -358,7 +358,7 @@ def test_each_host_is_a_question_of_its_own_that_no_batch_answers() -> None:
     assert [[choice.rules for choice in p.choices] for p in proposals] == [
         [(Rule(Kind.NET, target),)] for target in targets
     ]
-    assert all("can leave through this host" in p.notes[0] for p in proposals)
+    assert all("could send out what it reads" in p.notes[0] for p in proposals)
 
 
 def test_where_machines_get_their_credentials_is_for_nobody_but_by_hand() -> None:

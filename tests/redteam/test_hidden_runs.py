@@ -73,7 +73,7 @@ def test_all_runs_are_asked_about_once_kept_and_told(twice: Path, tmp_path: Path
     shutil.copytree(twice, folder, ignore=shutil.ignore_patterns("target"))
     asked = buildperm("learn", "--no-tui", folder=folder)
     assert asked.returncode == 3, asked.stderr
-    assert "1 decision left undecided" in asked.stderr
+    assert "1 undecided: `buildperm ci` will block it" in asked.stderr
 
     decided = buildperm("learn", "--no-tui", "--accept", "medium", folder=folder)
 
@@ -120,7 +120,7 @@ def test_a_run_that_fails_is_not_forgotten_for_one_that_does_not(tmp_path: Path)
 
     assert "going on under the new grants" in told.stderr  # The second round is harmless.
     assert told.returncode == 3, told.stderr
-    assert "1 decision left undecided" in told.stderr
+    assert "1 undecided: `buildperm ci` will block it" in told.stderr
     assert 'crate = "turncoat"' not in lock_file_text(folder)
     assert buildperm("check", folder=folder).returncode == 21
 

@@ -662,10 +662,10 @@ async def test_hostile_sources_and_names_are_only_text(make_bench: type[ReviewBe
          "is denied"),
         (Denied(Rule(Kind.READ, "/*")), "refused: `x` is denied to read `/*`"),
         (Sensitive("a key", None),
-         "refused: `/f` belongs to the sensitive tier (a key), which only an exact grant with a "
+         "refused: `/f` is sensitive (a key), which only an exact grant with a "
          "reason opens"),
         (Sensitive("a key", Rule(Kind.READ, "/*")),
-         "refused: `/f` belongs to the sensitive tier (a key), which the wildcard `/*` cannot "
+         "refused: `/f` is sensitive (a key), which the wildcard `/*` cannot "
          "open"),
         (NeverGrantable("it runs code"),
          "refused: nothing can allow `x` to read `/f`: it runs code"),

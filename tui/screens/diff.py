@@ -15,7 +15,6 @@ from textual.worker import get_current_worker
 
 from buildperm.errors import BuildpermError
 from buildperm.presentation.unified_diff import WHOLE, Hunks, compare
-from buildperm.presentation.wording import plural
 from buildperm.printable import shown
 from buildperm.tui.messages import EditPreviewed, VerifyEnded, VerifyProgressed, WorkFailed
 from buildperm.tui.widgets.diff_lines import balance_pieces, hunk_lines, sentence_lines
@@ -258,8 +257,11 @@ class DiffScreen(Screen[DiffResult]):
         yield Line((("Verifying ", "strong"), *bar, (told, "muted")))
 
     def _failure_lines(self, cells: int) -> Iterator[Line]:
-        count = plural(len(self._failures), "crate")
-        yield Line(((f"✗ {count} not content with these grants", "bad"),))
+        first = self._failures[0]
+        who = f"{shown(first.crate)} {shown(first.version)} still fails"
+        if len(self._failures) > 1:
+            who = f"{len(self._failures)} crates still fail"
+        yield Line(((f"✗ {who} with these grants", "bad"),))
         for failure in self._failures:
             lead = ((f"  {shown(failure.crate)} {shown(failure.version)}  ", "strong"),)
             yield from hanging(lead, shown(failure.sentence), "", cells)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from buildperm.policy.access import Outcome
 from buildperm.policy.decision import Answer
+from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Reason
 from buildperm.policy.role import role_text
 from buildperm.presentation import comparison_facts
@@ -192,7 +193,9 @@ def _choice_lines(
         yield Line(((f"    {more}", "muted"),))
     if not (asked or choice.widening):
         return  # It is granted already.
-    widening = shown(choice.widening) or "Nothing beyond what was seen."
+    runs = any(rule.kind is Kind.EXEC for rule in choice.rules)
+    exact = "Any command line, not only the ones seen." if runs else "Nothing beyond what was seen."
+    widening = shown(choice.widening) or exact
     yield from hanging(
         (("    + " if choice.widening else "    ", "waiting"),), widening, "muted", cells
     )
@@ -251,7 +254,7 @@ def crate_lines(
     if len(subjects) > _SHOWN_PROPOSALS:
         yield Line(((f"     … and {len(subjects) - _SHOWN_PROPOSALS} more", "muted"),))
     yield Line()
-    text = "a, d and s here decide all of the above that are below high risk, after listing them."
+    text = "a/d/s: everything here except high and critical; you confirm first."
     if all(each.proposal.reason is Reason.NEWCOMER for each in subjects):
         text = "Nothing to decide here."
     elif not asked:
