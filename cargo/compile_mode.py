@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from buildperm.errors import BuildpermError, CannotEnforceError
 from buildperm.policy.grants import HOLD, OFF, WATCH
 from buildperm.printable import printable
-from buildperm.sandbox import macro_interface, native_programs
+from buildperm.sandbox import foreseen_calls, macro_interface, native_programs
 from buildperm.sandbox.machine import probe
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class CompileMode:
     programs: NativePrograms | None = None  # None: nothing is held.
     macros: Literal["outside", "inside"] = "outside"  # The compiler, or of their own processes.
     layout: int = 0  # Of the tables in macro libraries.
+    foreseen: str = foreseen_calls.NONE  # Calls of macros whose answers nobody waits for.
     why: tuple[str, ...] = ()  # What is not held as it could be, in sentences.
     lacking: str = ""  # A clause: for want of what nothing is held, though nobody said so.
 
@@ -79,6 +80,7 @@ def choose(project: Project, policy: Policy) -> CompileMode:
         programs,
         "outside" if found.is_outside else "inside",
         found.layout,
+        found.foreseen,
         (*why, *_not_held(default)),
     )
 

@@ -129,6 +129,7 @@ class _SessionWriter:
             "profile": self._session["profile"],
             "macros": self._mode.macros,
             "layout": str(self._mode.layout),
+            "foreseen": self._mode.foreseen,
             "filter": target.compile_filter,
             "session": target.session,
             "python": sys.executable,

@@ -233,6 +233,7 @@ class _Trial:
         target = self._target
         yield from ("buildperm-compile 1", f"target {target}", f"state {self._state}")
         yield from ("profile enforcing", f"macros {macros}", f"layout {self.interface.layout}")
+        yield f"foreseen {self.interface.foreseen}"
         yield from (f"filter {target}/filter", f"session {target}/session", "w /dev/null")
         yield from (f"shim {self.programs.shim}", f"python {sys.executable}")
         yield f"supervisor {os.fsdecode(SUPERVISOR)}"

@@ -3,7 +3,7 @@
 They talk by a private interface of Rust's, which changes from one release to another. A library of
 macros and a crate that uses it are compiled as usual, and then once more with the shim in rustc,
 for each layout of the table of macros that is known, until what comes out is the same. No version
-number decides.
+number decides. Then once more with the answers foreseen that can be.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from buildperm.sandbox import foreseen_calls
 from buildperm.sandbox.native_programs import NativePrograms
 from buildperm.sandbox.shimmed_compiler import CompilerRun, ShimmedCompiler
 
@@ -29,6 +30,7 @@ _BARE, _POINTER, _FUNCTION = 0, 1, 2  # As `enum layout` in bridge.h.
 _FIRST_MINOR = {_BARE: 98, _POINTER: 83, _FUNCTION: 0}  # Of Rust 1: what is tried first.
 _MINOR = re.compile(r"^release: 1\.(\d+)", re.MULTILINE)
 _PANICKED = "buildperm_probe_panics"
+_TELLS_CALLS = 8  # SHIM_TELLS_CALLS in shim.h.
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class MacroInterface:
     layout: int
     why: str
     """One clause: what says so."""
+    foreseen: str = foreseen_calls.NONE
+    """`struct foreseen` of bridge.h in hexadecimal: calls whose answers nobody waits for."""
 
 
 def layout(rustc: Path, programs: NativePrograms) -> MacroInterface:
@@ -86,10 +90,9 @@ def _probe_text() -> list[str]:
 
 
 def _keep(path: Path, result: MacroInterface) -> None:
-    text = {"is_outside": result.is_outside, "layout": result.layout, "why": result.why}
     descriptor, making = tempfile.mkstemp(prefix=".making-", dir=path.parent)
     with open(descriptor, "w") as file:
-        json.dump(text, file)
+        json.dump(asdict(result), file)
     os.replace(making, path)
 
 
@@ -101,9 +104,11 @@ def _find(rustc: Path, programs: NativePrograms, minor: int) -> MacroInterface:
         if wrong:
             return _inside(wrong)
         for number in _ordered(minor):
-            wrong = probe.differs(number)
+            wrong, foreseen = probe.tested(number)
             if not wrong:
-                return MacroInterface(is_outside=True, layout=number, why="tested")
+                return MacroInterface(
+                    is_outside=True, layout=number, why="tested", foreseen=foreseen
+                )
         return _inside(wrong or "no layout is known")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -148,23 +153,40 @@ class _Probe:
         os.rename(self.folder / "out", self.folder / "plain")
         return ""
 
-    def differs(self, number: int) -> str:
-        """Compile what uses the macros with the shim; say what is different."""
+    def tested(self, number: int) -> tuple[str, str]:
+        """Compile what uses the macros with the shim.
+
+        Returns:
+            What is different with this layout; where nothing is, which answers are foreseen.
+        """
+        wrong, run = self._differs(number, flags=_TELLS_CALLS)
+        found = foreseen_calls.NONE if wrong else foreseen_calls.find(run.messages)
+        is_right = found != foreseen_calls.NONE and not self._differs(number, foreseen=found)[0]
+        return wrong, found if is_right else foreseen_calls.NONE
+
+    def _differs(
+        self, number: int, *, flags: int = 0, foreseen: str = foreseen_calls.NONE
+    ) -> tuple[str, CompilerRun]:
+        compiler = ShimmedCompiler(
+            shim=self.programs.shim,
+            host=self.programs.host,
+            layout=number,
+            foreseen=foreseen,
+            flags=flags,
+        )
         shutil.rmtree(self.folder / "out", ignore_errors=True)
         (self.folder / "out").mkdir()
-        wrong = self._wrong_with(self._shimmed(number, "consumer.rs"))
-        if wrong:
-            return wrong
-        failed = self._shimmed(number, "panicking.rs")
-        said = failed.stderr.decode(errors="replace")
-        if failed.status != 1 or said != (self.folder / "panicking.txt").read_text(
-            encoding="utf-8"
-        ):
-            return "rustc does not understand panics of macros in a process of their own"
-        return ""
+        run = self._shimmed(compiler, "consumer.rs")
+        wrong = self._wrong_with(run)
+        if not wrong:
+            failed = self._shimmed(compiler, "panicking.rs")
+            said = failed.stderr.decode(errors="replace")
+            expected = (self.folder / "panicking.txt").read_text(encoding="utf-8")
+            if failed.status != 1 or said != expected:
+                wrong = "rustc does not understand panics of macros in a process of their own"
+        return wrong, run
 
-    def _shimmed(self, number: int, name: str) -> CompilerRun:
-        compiler = ShimmedCompiler(shim=self.programs.shim, host=self.programs.host, layout=number)
+    def _shimmed(self, compiler: ShimmedCompiler, name: str) -> CompilerRun:
         return compiler.run(
             ["/usr/bin/env", "-C", self.folder, *self._compiling(name)],
             environ=_environ(),

@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from buildperm.sandbox import foreseen_calls
+
 _MESSAGE_MOST = 256 << 10
 _PATIENCE_S = 10
 # It may well crash, which is nothing to keep.
@@ -40,6 +42,7 @@ class ShimmedCompiler:
     shim: Path
     host: Path
     layout: int
+    foreseen: str = foreseen_calls.NONE
     flags: int = 0
     withheld: tuple[str, ...] = ()
     kept_table: bytes = b""
@@ -58,7 +61,8 @@ class ShimmedCompiler:
         answers = _Answers(ours, self.host, self.kept_table, environ)
         with ours:
             with theirs:
-                control = (theirs.fileno(), self.layout, self.flags, *self.withheld)
+                numbers = (theirs.fileno(), self.layout, self.flags)
+                control = (*numbers, self.foreseen, *self.withheld)
                 process = subprocess.Popen(
                     ["/bin/sh", "-c", _COMPILER, *command],
                     env={

@@ -50,6 +50,7 @@ SUBJECTS = {
     "report/hostile_text": "A property of all formats.",
     "rules/ordinary_tools": "What all rules together make of tools that everybody uses.",
     "rules/rules_imports": "A property of all modules of the room.",
+    "sandbox/host_queue": "The host is a C program.",
     "sandbox/layouts": "Every layout of tables of macros, played by hand.",
     "sandbox/lying_hosts": "Hosts of macros that say what no host may say.",
     "sandbox/macro_hosts": "Shim and host are C programs.",

@@ -17,6 +17,8 @@ pub struct Some {
 #[macros::companion(of = "it", 1.5e3, 'c', b"\x01", <_>::f)]
 pub fn it() {}
 
+macros::counted_calls! { a b }
+
 macros::make! {
     pub const MADE: &[u8] = b"text \xff";
     pub fn r#match(ä: u32) -> u32 { ä << 1 | !0u32 }

@@ -73,6 +73,36 @@ pub fn named(input: TokenStream) -> TokenStream {
     .unwrap()
 }
 
+/// Tells in the compiler's own words where something begins.
+fn mark(name: &str) {
+    std::mem::forget(format!("buildperm_mark_{}", name).parse::<TokenStream>());
+}
+
+/// Makes and drops streams in each way, three times: which calls these are is found out.
+#[proc_macro]
+pub fn counted_calls(input: TokenStream) -> TokenStream {
+    let dot = || TokenTree::Punct(Punct::new('.', Spacing::Alone));
+    mark("clone");
+    let clones = vec![input.clone(), input.clone(), input.clone()];
+    mark("more");
+    let more = vec![input.clone(), input];
+    mark("drop");
+    drop(clones);
+    mark("tree");
+    let single: Vec<TokenStream> = (0..3).map(|_| TokenStream::from(dot())).collect();
+    mark("trees");
+    let mut double: Vec<TokenStream> =
+        (0..2).map(|_| vec![dot(), dot()].into_iter().collect()).collect();
+    double[0].extend(vec![dot(), dot()]);
+    mark("streams");
+    let mut both: TokenStream = single.into_iter().collect();
+    both.extend(double);
+    both.extend(more);
+    mark("end");
+    drop(both);
+    TokenStream::new()
+}
+
 /// Panics if it is told to.
 #[proc_macro]
 pub fn panics(input: TokenStream) -> TokenStream {

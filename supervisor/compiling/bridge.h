@@ -3,15 +3,21 @@
    Inside a frame is what rustc and a procedural macro say to each other (library/proc_macro/src/bridge in Rust, all of
    it repr(C)), which nobody here looks into. Both ends use this file; each takes the other for hostile.
 
-     shim                         host
-     LOAD layout, symbol   ─▶                                  on the socket, with a pipe for each direction
-                           ◀─     TABLE bytes (table.h)        or FAILED text; from here on in the pipes
-     RUN macro, input      ─▶
-                           ◀─     CALL bytes                   any number of times
-     ANSWER bytes          ─▶
-                           ◀─     DONE bytes                   or FAILED text
+     shim                           host
+     LOAD layout, foreseen, symbol ─▶                               on the socket, with a pipe for each direction
+                                   ◀─  TABLE bytes (table.h)        or FAILED text; from here on in the pipes
+     RUN macro, input              ─▶
+                                   ◀─  CALL queued calls, bytes     any number of times; or QUEUED queued calls
+     ANSWER bytes                  ─▶
+                                   ◀─  DONE queued calls, bytes     or FAILED text
 
-   Pipes take half the time of a socket. The recorder of a host stops at neither readv(2) nor writev(2).                 */
+   Pipes take half the time of a socket. The recorder of a host stops at neither readv(2) nor writev(2).
+
+   To wake the other end takes ten times as long as most answers, and most of them are foreseen: a token stream is dropped,
+   which is answered by `Ok(())`, or made, which is answered by `Ok(handle)`, and handles are counted. The host answers such
+   a call itself and queues it. The shim makes queued calls in their order, and before whatever comes behind them; each has
+   to be answered as the host has answered it, or the expansion fails. So a macro that goes on has seen what it would have
+   seen without a queue. Which calls these are is found out for each tool chain (sandbox/foreseen_calls.py).             */
 #ifndef BUILDPERM_BRIDGE_H
 #define BUILDPERM_BRIDGE_H
 
@@ -69,17 +75,51 @@ enum layout {
 };
 
 /* ---- Between shim and host ---- */
-enum { FRAME_LOAD = 1, FRAME_TABLE, FRAME_RUN, FRAME_CALL, FRAME_ANSWER, FRAME_DONE, FRAME_FAILED };
+enum { FRAME_LOAD = 1, FRAME_TABLE, FRAME_RUN, FRAME_CALL, FRAME_ANSWER, FRAME_DONE, FRAME_FAILED, FRAME_QUEUED };
 enum {
     FRAME_MOST = 1 << 30, /* Bytes in a frame. */
     FRAME_FIRST = 16384,  /* So many are read with the head. */
+    QUEUE_MOST = 49152,   /* So many are queued at most, and one call: what a pipe holds at a time. */
     SYMBOL_MOST = 4096,
+    FORESEEN_MOST = 7,
     HOST_DESCRIPTOR = 3,
 };
 struct frame {
     uint32_t kind, size;
-    uint64_t extra; /* LOAD: the layout. RUN: the processor << 48 | number of the macro << 8 | force_show_panics. */
+    uint64_t extra; /* LOAD: the layout. RUN: see run_extra(). CALL, DONE: how many bytes are queued calls. ANSWER: the handle
+                       that is given next; 0: who knows. */
 };
+/* Calls with answers that are foreseen. Bytes only: how they are written in hexadecimal is how they lie here. */
+struct foreseen {
+    uint8_t head;    /* So many bytes say what is called: 1, 2; 0: nothing is foreseen. */
+    uint8_t counter; /* Which u32 of HandleCounters counts token streams; NO_COUNTER. */
+    uint8_t drop[2];
+    uint8_t make[FORESEEN_MOST][2]; /* The first of them for those that there are not. */
+};
+enum { NO_COUNTER = 0xff };
+enum foreseen_as { NOT_FORESEEN, FORESEEN_DROP, FORESEEN_MAKE };
+struct queued {
+    uint32_t size;   /* Of the call, which lies behind it. */
+    uint32_t handle; /* In its answer; 0: the answer is empty. */
+};
+
+static inline enum foreseen_as foresee(const struct foreseen *foreseen, const uint8_t *call, size_t size)
+{
+    if (!foreseen->head || size < foreseen->head)
+        return NOT_FORESEEN;
+    if (!memcmp(call, foreseen->drop, foreseen->head))
+        return FORESEEN_DROP;
+    for (size_t i = 0; i < FORESEEN_MOST; i++)
+        if (!memcmp(call, foreseen->make[i], foreseen->head))
+            return FORESEEN_MAKE;
+    return NOT_FORESEEN;
+}
+
+/* What RUN says besides: on which processor, which macro, whether it shows its panics, which handle is given next. */
+static inline uint64_t run_extra(uint64_t processor, size_t macro, int shows_panics, uint32_t next)
+{
+    return processor << 48 | (uint64_t)macro << 33 | (uint64_t)(shows_panics & 1) << 32 | next;
+}
 
 static inline struct buffer buffer_reserve(struct buffer b, size_t more)
 {
@@ -124,12 +164,12 @@ struct bridge {
 };
 
 /* SIGPIPE has to be blocked, or handled. */
-static inline int bridge_say(struct bridge to, uint32_t kind, uint64_t extra, const void *data, size_t size)
+static inline int bridge_say_both(struct bridge to, struct frame head, struct iovec first, struct iovec second)
 {
-    if (size > FRAME_MOST)
+    if (first.iov_len > FRAME_MOST || second.iov_len > FRAME_MOST - first.iov_len)
         return -1;
-    struct frame head = {kind, (uint32_t)size, extra};
-    struct iovec parts[2] = {{&head, sizeof head}, {(void *)(uintptr_t)data, size}}, *part = parts, *end = parts + 2;
+    head.size = (uint32_t)(first.iov_len + second.iov_len);
+    struct iovec parts[] = {{&head, sizeof head}, first, second}, *part = parts, *end = parts + 3;
     while (part < end) {
         ssize_t sent = writev(to.out, part, (int)(end - part));
         if (sent < 0 && errno == EINTR)
@@ -144,6 +184,12 @@ static inline int bridge_say(struct bridge to, uint32_t kind, uint64_t extra, co
         }
     }
     return 0;
+}
+
+static inline int bridge_say(struct bridge to, uint32_t kind, uint64_t extra, const void *data, size_t size)
+{
+    struct iovec whole = {(void *)(uintptr_t)data, size}, nothing = {0, 0};
+    return bridge_say_both(to, (struct frame){kind, 0, extra}, whole, nothing);
 }
 
 static inline ssize_t bridge_receive(int fd, void *to, size_t most)

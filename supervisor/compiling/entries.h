@@ -11,6 +11,9 @@ void entries_free(size_t *numbers, size_t count);
 void *entries_find(uint64_t number, size_t *index); /* The library, and which macro of it. */
 struct client entries_client(size_t number);
 
+enum { COUNTERS = 128 }; /* In what libraries show as their HandleCounters. */
+uint32_t entries_count(unsigned counter);
+
 /* shim_hosts.c */
 __attribute__((used, visibility("hidden"))) struct buffer hosts_forward(struct config config, uint64_t number);
 

@@ -16,7 +16,10 @@ enum { STACK = 8 << 20 }; /* As rustc gives to the thread that runs macros; RUST
 static void *library;
 static struct bridge bridge;
 static enum layout layout;
+static struct foreseen foreseen;
 static char symbol[SYMBOL_MOST + 1];
+static struct buffer queue;    /* Calls that are answered, each behind its `struct queued`. */
+static uint32_t next;          /* The handle that the compiler gives next; 0: who knows. */
 static int status = 1;
 
 static void put_u32(struct buffer *b, size_t value)
@@ -54,14 +57,66 @@ static run_function run_of(const struct declarations *declared, size_t at)
     return macro->kind == KIND_DERIVE ? macro->derive.client.run : macro->client.run;
 }
 
-/* What a macro asks of the compiler. */
+/* ---- What a macro asks of the compiler ---- */
+
+static _Noreturn void end(void)
+{
+    _exit(1); /* The compiler has ended. */
+}
+
+/* Has the compiler make what is queued, before memory grows. */
+static void flush(void)
+{
+    static struct buffer nothing;
+    struct frame head;
+    if (!nothing.reserve)
+        nothing = buffer_empty();
+    if (bridge_say(bridge, FRAME_QUEUED, queue.length, queue.data, queue.length) || bridge_hear(bridge, &head, &nothing)
+        || head.kind != FRAME_ANSWER || nothing.length)
+        end();
+    queue.length = 0;
+}
+
+/* Answers a call that will be made later. */
+static struct buffer answer(struct buffer b, uint32_t handle)
+{
+    struct queued call = {(uint32_t)b.length, handle};
+    buffer_put(&queue, &call, sizeof call);
+    buffer_put(&queue, b.data, b.length);
+    if (queue.length >= QUEUE_MOST)
+        flush();
+    b.length = 0;
+    buffer_put(&b, "", 1); /* Ok */
+    buffer_put(&b, &handle, handle ? sizeof handle : 0);
+    return b;
+}
+
+static int speak(uint32_t kind, const struct buffer *b)
+{
+    struct frame head = {kind, 0, queue.length};
+    int failed = bridge_say_both(bridge, head, (struct iovec){queue.data, queue.length}, (struct iovec){b->data, b->length});
+    queue.length = 0;
+    return failed;
+}
+
 static struct buffer ask(void *unused, struct buffer b)
 {
     struct frame head;
+    enum foreseen_as foreseen_as = foresee(&foreseen, b.data, b.length);
     (void)unused;
-    if (bridge_say(bridge, FRAME_CALL, 0, b.data, b.length) || bridge_hear(bridge, &head, &b)
-        || head.kind != FRAME_ANSWER)
-        _exit(1); /* The compiler has ended. */
+    if (b.length < QUEUE_MOST) {
+        if (foreseen_as == FORESEEN_DROP)
+            return answer(b, 0);
+        if (foreseen_as == FORESEEN_MAKE && next)
+            return answer(b, next++);
+    }
+    if (speak(FRAME_CALL, &b) || bridge_hear(bridge, &head, &b) || head.kind != FRAME_ANSWER)
+        end();
+    next = (uint32_t)head.extra;
+    if (!next && foreseen_as == FORESEEN_MAKE && b.length == 1 + sizeof next && !b.data[0]) {
+        memcpy(&next, b.data + 1, sizeof next);
+        next++;
+    }
     return b;
 }
 
@@ -88,18 +143,20 @@ static void *serve(void *unused)
     const struct declarations *declared = dlsym(library, symbol);
     struct buffer b = buffer_empty();
     struct frame head;
+    queue = buffer_empty();
     if (!declared)
         return fail("the library does not name its macros"), unused;
     put_table(&b, declared);
     if (bridge_say(bridge, FRAME_TABLE, 0, b.data, b.length))
         return unused;
     while (!bridge_hear(bridge, &head, &b)) {
-        size_t at = head.extra >> 8 & 0xffffffffff;
+        size_t at = head.extra >> 33 & 0x7fff;
         if (head.kind != FRAME_RUN || at >= declared->count)
             return unused;
         follow(head.extra >> 48);
-        b = run_of(declared, at)((struct config){b, ask, 0, head.extra & 1});
-        if (bridge_say(bridge, FRAME_DONE, 0, b.data, b.length))
+        next = (uint32_t)head.extra;
+        b = run_of(declared, at)((struct config){b, ask, 0, head.extra >> 32 & 1});
+        if (speak(FRAME_DONE, &b))
             return unused;
         b.drop(b);
         b = buffer_empty();
@@ -116,16 +173,17 @@ static int accept_bridge(void)
         char bytes[CMSG_SPACE(2 * sizeof(int))];
     } control;
     struct frame head;
-    struct iovec parts[2] = {{&head, sizeof head}, {symbol, SYMBOL_MOST}};
+    struct iovec parts[3] = {{&head, sizeof head}, {&foreseen, sizeof foreseen}, {symbol, SYMBOL_MOST}};
     struct msghdr message = {
-        .msg_iov = parts, .msg_iovlen = 2, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+        .msg_iov = parts, .msg_iovlen = 3, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
     ssize_t got;
     do
         got = recvmsg(HOST_DESCRIPTOR, &message, MSG_CMSG_CLOEXEC);
     while (got < 0 && errno == EINTR);
     struct cmsghdr *first = got > 0 ? CMSG_FIRSTHDR(&message) : 0;
     if (!first || first->cmsg_len != CMSG_LEN(2 * sizeof(int)) || first->cmsg_type != SCM_RIGHTS
-        || head.kind != FRAME_LOAD || head.extra >= LAYOUTS || (size_t)got != sizeof head + head.size)
+        || head.kind != FRAME_LOAD || head.extra >= LAYOUTS || head.size < sizeof foreseen
+        || (size_t)got != sizeof head + head.size)
         return -1;
     memcpy(&bridge, CMSG_DATA(first), sizeof bridge);
     layout = (enum layout)head.extra;

@@ -105,7 +105,7 @@ enum { FOR_CHILDREN = 1, IS_SERVER = 2, IS_INSIDE = 4 }; /* Flags for the shim. 
 
 static void set_environment(const struct session *session, const struct unit *unit, const struct list *withheld, int control, int flags) {
     if (strcmp(session->macros, "outside")) flags |= IS_INSIDE; /* Macros stay in the compiler, which is held. */
-    char *words = formatted("%d %d %d", control, session->layout, flags);
+    char *words = formatted("%d %d %d %s", control, session->layout, flags, session->foreseen);
     for (size_t i = 0; i < withheld->count; i++) {
         if (strpbrk(withheld->items[i], " \t\n")) continue;
         char *more = formatted("%s %s", words, withheld->items[i]);

@@ -43,7 +43,7 @@ struct section {
 struct session {
     struct section globals;
     const char *begin, *end;              /* Of the sections. */
-    const char *target, *state, *profile, *shim, *macros, *filter, *path, *python, *supervisor;
+    const char *target, *state, *profile, *shim, *macros, *filter, *path, *python, *supervisor, *foreseen;
     int layout;
 };
 

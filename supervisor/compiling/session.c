@@ -30,7 +30,7 @@ void session_read(struct session *session, const char *path) {
     char *data = read_whole(path, MOST, &size);
     if (!data) refuse("there is no session at `%s`: build with `buildperm`", escaped(path));
     if (!size || data[size - 1]) refuse("the session at `%s` is damaged", escaped(path));
-    *session = (struct session){.end = data + size, .profile = "enforcing", .macros = "outside"};
+    *session = (struct session){.end = data + size, .profile = "enforcing", .macros = "outside", .foreseen = "0"};
     struct section all = {.begin = data, .end = data + size};
     const char *at = all.begin, *value, *entry, *layout = "", *version = "";
     session->globals.begin = session->globals.end = session->begin = data;
@@ -42,6 +42,7 @@ void session_read(struct session *session, const char *path) {
         take(entry, value, "shim", &session->shim);
         take(entry, value, "macros", &session->macros);
         take(entry, value, "layout", &layout);
+        take(entry, value, "foreseen", &session->foreseen);
         take(entry, value, "filter", &session->filter);
         take(entry, value, "session", &session->path);
         take(entry, value, "python", &session->python);

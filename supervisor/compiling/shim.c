@@ -4,9 +4,9 @@
    confined: the compiler sees a table of macros as usual, and each one's `run` passes everything on (shim_hosts.c).
    Besides, what the compiler itself was refused is told: files, and variables that were withheld.
 
-   BUILDPERM_SHIM="CONTROL LAYOUT FLAGS NAME…" comes from the launcher: the descriptor of a SOCK_SEQPACKET socket to it, how
-   a table looks (enum layout), flags (SHIM_…) as a number, and the names of withheld variables. What
-   is said on the socket, one message each, every word with a NUL behind it:
+   BUILDPERM_SHIM="CONTROL LAYOUT FLAGS FORESEEN NAME…" comes from the launcher: the descriptor of a SOCK_SEQPACKET socket to
+   it, how a table looks (enum layout), flags (SHIM_…) as a number, `struct foreseen` in hexadecimal or `0`, and the names of
+   withheld variables. What is said on the socket, one message each, every word with a NUL behind it:
 
      ready                                  the shim is in a compiler; only what it sees is held
      refused read|write PATH                the path is absolute
@@ -14,6 +14,7 @@
      host LIBRARY CONSUMER OUT_DIR CWD [NAME=VALUE …]   with the host's end of a bridge
      table? LIBRARY                         with a socket for the answer: `table BYTES`, or `none`
      table LIBRARY BYTES
+     called CALL ANSWER COUNTER             with SHIM_TELLS_CALLS (shim_calls.c)
 
    No part of buildperm trusts it: it only sees to it that rustc works, and is told what happens. */
 #define _GNU_SOURCE
@@ -105,6 +106,19 @@ static void keep_environment(void)
         memcpy(shim.environment, environ, count * sizeof *environ);
 }
 
+/* One word. Nothing is foreseen where it is no `struct foreseen`, and for a server, which may not be of this tool chain. */
+static char *read_foreseen(char *at)
+{
+    uint8_t bytes[sizeof shim.foreseen];
+    size_t size = strcspn(at += strspn(at, " "), " "), count = 0;
+    if (size == 2 * sizeof bytes)
+        while (count < sizeof bytes && sscanf(at + 2 * count, "%2hhx", bytes + count) == 1)
+            count++;
+    if (count == sizeof bytes && *bytes <= sizeof shim.foreseen.drop && !(shim.flags & SHIM_SERVER))
+        memcpy(&shim.foreseen, bytes, sizeof bytes);
+    return at + size;
+}
+
 __attribute__((constructor)) static void begin(void)
 {
     ready();
@@ -114,6 +128,7 @@ __attribute__((constructor)) static void begin(void)
     shim.control = (int)strtol(at, &at, 10);
     shim.layout = (unsigned)strtoul(at, &at, 10);
     shim.flags = (unsigned)strtoul(at, &at, 10);
+    at = read_foreseen(at);
     find_sysroot();
     if (!is_compiler)
         return; /* Then its child may be one. */

@@ -2,6 +2,7 @@
 #ifndef BUILDPERM_SHIM_H
 #define BUILDPERM_SHIM_H
 
+#include "bridge.h"
 #include <stddef.h>
 #include <stdint.h>
 
@@ -9,6 +10,7 @@ enum {
     SHIM_FOR_CHILDREN = 1, /* rustdoc has rustc compile its tests: the shim goes on to what is started. */
     SHIM_SERVER = 2,       /* rust-analyzer's server: folder and environment are others for each crate. */
     SHIM_INSIDE = 4,       /* Macros run in the compiler. Only what it is refused is told. */
+    SHIM_TELLS_CALLS = 8,  /* What macros ask of the compiler is told, for the test of a tool chain. */
     WORDS_MOST = 128 << 10,
 };
 
@@ -19,6 +21,7 @@ struct shim {
     int control;         /* To the launcher; -1 without one. */
     unsigned layout;     /* enum layout */
     unsigned flags;      /* SHIM_… */
+    struct foreseen foreseen;
     char sysroot[4096];  /* With a slash at its end; empty where it is not known. */
     char **environment;  /* As it was at the start. For a server only. */
 };

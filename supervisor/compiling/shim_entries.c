@@ -28,7 +28,12 @@ extern const char entries_code[] __attribute__((visibility("hidden")));
 
 /* HandleCounters, whose layout is Rust's business: some u32, once some usize, none of which may begin at 0. Handles have to
    differ within a compiler; all libraries may count together. */
-static uint64_t counters[64] = {[0 ... 63] = 0x0000000100000001};
+static uint32_t counters[COUNTERS] __attribute__((aligned(8))) = {[0 ... COUNTERS - 1] = 1};
+
+uint32_t entries_count(unsigned counter)
+{
+    return __atomic_load_n(&counters[counter], __ATOMIC_RELAXED);
+}
 
 static void *handle_counters(void)
 {

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "shim.h"
 #include "entries.h"
+#include "shim_calls.h"
 #include "shim_requests.h"
 #include "table.h"
 #include <sched.h>
@@ -51,10 +52,12 @@ static int say_load(int socket, const char *symbol, const int ends[2])
         struct cmsghdr align;
         char bytes[CMSG_SPACE(2 * sizeof(int))];
     } control = {0};
-    struct frame head = {FRAME_LOAD, (uint32_t)strlen(symbol), shim.layout};
-    struct iovec parts[2] = {{&head, sizeof head}, {(void *)(uintptr_t)symbol, head.size}};
+    size_t size = strlen(symbol);
+    struct frame head = {FRAME_LOAD, (uint32_t)(sizeof shim.foreseen + size), shim.layout};
+    struct iovec parts[] = {
+        {&head, sizeof head}, {&shim.foreseen, sizeof shim.foreseen}, {(void *)(uintptr_t)symbol, size}};
     struct msghdr message = {
-        .msg_iov = parts, .msg_iovlen = 2, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+        .msg_iov = parts, .msg_iovlen = 3, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
     struct cmsghdr *first = CMSG_FIRSTHDR(&message);
     first->cmsg_len = CMSG_LEN(2 * sizeof *ends), first->cmsg_level = SOL_SOCKET, first->cmsg_type = SCM_RIGHTS;
     memcpy(CMSG_DATA(first), ends, 2 * sizeof *ends);
@@ -244,28 +247,24 @@ struct buffer hosts_forward(struct config config, uint64_t number)
 {
     size_t index;
     struct library *library = entries_find(number, &index);
-    struct frame head = {0};
-    struct buffer b = buffer_empty();
-    char why[REASON_MOST] = "it has ended";
+    struct calls calls = {.config = &config, .name = library->name, .said = buffer_empty(), .b = buffer_empty()};
+    char reason[REASON_MOST] = "it has ended";
+    const char *why = reason;
     sigset_t before;
     block_signal(&before);
-    struct host *host = host_for(library, &b, why);
+    struct host *host = host_for(library, &calls.said, reason);
     cpu_set_t all;
-    uint64_t processor = stay(&all);
-    uint64_t what = processor << 48 | (uint64_t)index << 8 | (config.force_show_panics & 1);
+    uint64_t processor = stay(&all), what = run_extra(processor, index, config.force_show_panics, calls_next());
+    if (host)
+        calls.bridge = host->bridge;
     int failed = !host || bridge_say(host->bridge, FRAME_RUN, what, config.input.data, config.input.length);
     config.input.drop(config.input);
-    while (!failed && !(failed = bridge_hear(host->bridge, &head, &b)) && head.kind == FRAME_CALL) {
-        const char *before = shim_serving(library->name);
-        b = config.call(config.environment, b); /* Takes b. The answer is perhaps a buffer of Rust's, which will do as well. */
-        shim_serving(before);
-        failed = bridge_say(host->bridge, FRAME_ANSWER, 0, b.data, b.length);
-    }
-    if (!failed && head.kind == FRAME_FAILED) {
-        keep_reason(why, &b);
+    failed = failed || calls_serve(&calls, &why);
+    if (!failed && calls.head.kind == FRAME_FAILED) {
+        keep_reason(reason, &calls.b);
         failed = 1;
-    } else if (!failed && (head.kind != FRAME_DONE || !is_result(&b))) {
-        snprintf(why, sizeof why, "it answered what is no answer");
+    } else if (!failed && (calls.head.kind != FRAME_DONE || !is_result(&calls.b))) {
+        why = "it answered what is no answer";
         failed = 1;
     }
     if (processor < CPU_SETSIZE)
@@ -274,9 +273,10 @@ struct buffer hosts_forward(struct config config, uint64_t number)
         give_back(library, host, failed);
     unblock_signal(&before, failed);
     if (failed)
-        put_failure(&b, library, why);
+        put_failure(&calls.b, library, why);
     shim_served(library->name);
-    return b;
+    calls.said.drop(calls.said);
+    return calls.b;
 }
 
 /* ---- Libraries ---- */

@@ -8,7 +8,8 @@ import struct
 import sys
 
 LIE = "__LIE__"
-LOAD, TABLE, RUN, CALL, ANSWER, DONE, FAILED = range(1, 8)
+LOAD, TABLE, RUN, CALL, ANSWER, DONE, FAILED, QUEUED = range(1, 9)
+FORESEEN = 18  # Bytes of `struct foreseen`.
 bridge = socket.socket(fileno=3)
 chance = random.Random(int("__SEED__"))
 buffered = b""
@@ -39,6 +40,21 @@ def say(kind, data=b"", size=None, extra=0):
     write(struct.pack("<IIQ", kind, len(data) if size is None else size, extra) + data)
 
 
+def number(handle):
+    return struct.pack("<I", handle)
+
+
+def queued(data, handle=0, size=None):
+    return struct.pack("<II", len(data) if size is None else size, handle) + data
+
+
+def made(times):
+    """Make streams of the input, and drop them."""
+    handles = range(following, following + times)
+    made = b"".join(queued(CLONE + number(given), each) for each in handles)
+    return made + b"".join(queued(DROP + number(each)) for each in handles)
+
+
 def text(data):
     return struct.pack("<I", len(data)) + data
 
@@ -55,8 +71,12 @@ def table(layout, symbol, macros=None, count=None):
 
 
 buffered, (arriving, leaving), _, _ = socket.recv_fds(bridge, 1 << 16, 2)
-kind, layout, symbol = hear()
+kind, layout, loaded = hear()
 assert kind == LOAD
+foreseen, symbol = loaded[:FORESEEN], loaded[FORESEEN:]
+size_of_name = foreseen[0]
+DROP, CLONE = (foreseen[at : at + size_of_name] for at in (2, 4))
+given = following = 0  # The handle of what a macro is given, and the one that comes next.
 LIES_AT_LOAD = {
     "table of garbage": lambda: say(TABLE, chance.randbytes(chance.randrange(200))),
     "empty table": lambda: say(TABLE),
@@ -86,9 +106,51 @@ if LIE in LIES_AT_LOAD:
     LIES_AT_LOAD[LIE]()
 else:
     say(TABLE, table(layout, symbol))
+LIES_IN_QUEUES = {
+    "a queue longer than its frame": lambda: say(CALL, b"\0", extra=2),
+    "a queue longer than all": lambda: say(DONE, b"\0\1", extra=(1 << 64) - 1),
+    "half a head in a queue": lambda: say(QUEUED, b"\0\0\0", extra=3),
+    "a call longer than its queue": lambda: tell_queued(queued(DROP + number(1), size=1 << 31)),
+    "an empty call in a queue": lambda: tell_queued(queued(b"")),
+    "a call in a queue that waits for its answer": lambda: tell_queued(queued(b"\0")),
+    "garbage in a queue": lambda: tell_queued(chance.randbytes(chance.randrange(200))),
+    "a stream that is dropped twice": lambda: tell_queued(
+        queued(DROP + number(given)) * 2, (CALL, QUEUED, DONE)[chance.randrange(3)]
+    ),
+    "a stream that is none is dropped": lambda: tell_queued(queued(DROP + number(4711))),
+    "a stream that is none is cloned": lambda: tell_queued(queued(CLONE + number(9), following)),
+    "half a handle": lambda: tell_queued(queued(DROP + b"\1\0")),
+    "another handle": lambda: tell_queued(queued(CLONE + number(given), following + 1)),
+    "a clone answered like a drop": lambda: tell_queued(queued(CLONE + number(given))),
+    "a drop answered like a clone": lambda: tell_queued(queued(DROP + number(given), following)),
+    "a wrong queue at the end": lambda: tell_queued(queued(DROP + number(4711)), DONE),
+    "half a queue, and the end": lambda: (
+        say(QUEUED, made(1000), size=1 << 20, extra=1 << 20),
+        sys.exit(0),
+    ),
+    "a queue for ever": lambda: [tell_queued(made(0)) for _ in range(10000)] and sys.exit(0),
+    "millions in a queue": lambda: tell_queued(made(1 << 20), DONE),
+    "queue upon queue": lambda: [tell_queued(made(100)) for _ in range(1000)],
+}
+
+
+def tell_queued(queue, kind=QUEUED):
+    global following
+    say(kind, queue + b"\0\1" * (kind == DONE), extra=len(queue))
+    if kind != DONE:
+        kind, following, answer = hear()
+        assert (kind, answer) == (ANSWER, b"")
+
+
 while True:
     kind, extra, data = hear()
     assert kind == RUN
+    following = extra & 0xFFFFFFFF
+    given = following - 1
+    if LIE in LIES_IN_QUEUES:
+        LIES_IN_QUEUES[LIE]()
+        if LIE != "queue upon queue":
+            continue
     if LIE == "unknown call":
         say(CALL, b"\xff\xff")
         hear()

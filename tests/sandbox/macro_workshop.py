@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from buildperm.sandbox import native_programs
+from buildperm.sandbox import macro_interface, native_programs
 from buildperm.sandbox.native_programs import NativePrograms
 from buildperm.sandbox.shimmed_compiler import CompilerRun, ShimmedCompiler
 from tests.programs import program_text
@@ -54,6 +54,7 @@ class MacroWorkshop:
         self,
         *arguments: str | Path,
         layout: int = STABLE,
+        foreseen: str = "",
         environ: dict[str, str] | None = None,
         host: Path | None = None,
         kept_table: bytes = b"",
@@ -61,11 +62,12 @@ class MacroWorkshop:
         flags: int = 0,
         program: Path | None = None,
     ) -> CompilerRun:
-        """Compile with macros in processes of their own."""
+        """Compile with macros in processes of their own; by default as builds do."""
         compiler = ShimmedCompiler(
             shim=self.programs.shim,
             host=host or self.programs.host,
             layout=layout,
+            foreseen=foreseen or macro_interface.layout(self.compiler, self.programs).foreseen,
             flags=flags,
             withheld=withheld,
             kept_table=kept_table,

@@ -1,4 +1,4 @@
-"""The shim shows macros in each layout that a compiler may expect, also where none is at hand."""
+"""The shim shows macros in each layout that there may be, and reads what is damaged in bounds."""
 
 from __future__ import annotations
 
@@ -50,12 +50,16 @@ def test_macros_look_as_in_each_layout(shop: MacroWorkshop, layout: int, seen: l
         assert inside.stdout == outside.stdout.decode()
 
 
-def test_damaged_tables_are_read_within_their_bounds(shop: MacroWorkshop) -> None:
-    program = shop.folder / "reads_tables"
+@pytest.mark.parametrize(
+    ("program", "source"),
+    [("reads_tables.c", "shim_table.c"), ("reads_queues.c", "shim_calls.c")],
+)
+def test_what_is_damaged_is_read_within_its_bounds(
+    shop: MacroWorkshop, program: str, source: str
+) -> None:
+    made = shop.folder / "reads"
     sanitized = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-    _compile(
-        shop, *sanitized, "-o", program, CHILDREN / "reads_tables.c", _SOURCES / "shim_table.c"
-    )
+    _compile(shop, *sanitized, "-o", made, CHILDREN / program, _SOURCES / source)
     for seed in range(3):
-        done = subprocess.run([program, str(seed)], capture_output=True, text=True, check=False)
+        done = subprocess.run([made, str(seed)], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr

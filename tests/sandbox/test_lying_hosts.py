@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from buildperm.sandbox import foreseen_calls
 from buildperm.sandbox.shimmed_compiler import CompilerRun
 from tests.programs import program_text
 from tests.sandbox.macro_workshop import MacroWorkshop, workshop
@@ -26,6 +27,14 @@ _LOADING = (
 _RUNNING = (
     *("done with nothing", "done with garbage", "panic that is no UTF-8", "panic that is longer"),
     *("huge call", "half a call", "table again"),
+)
+_QUEUING = (
+    *("a queue longer than its frame", "a queue longer than all", "half a head in a queue"),
+    *("a call longer than its queue", "an empty call in a queue", "garbage in a queue"),
+    *("a call in a queue that waits for its answer", "a stream that is dropped twice"),
+    *("a stream that is none is dropped", "a stream that is none is cloned", "half a handle"),
+    *("another handle", "a clone answered like a drop", "a drop answered like a clone"),
+    "a wrong queue at the end",
 )
 _PANICKED = 101
 
@@ -73,6 +82,42 @@ def test_no_result_is_made_of_what_is_none(shop: MacroWorkshop, wanted: Path, li
     assert run.status == 1, run.stderr
     assert b"buildperm: the process for the macros of `wanted` failed" in run.stderr
     assert b"internal compiler error" not in run.stderr
+
+
+@pytest.mark.parametrize("lie", _QUEUING)
+def test_nothing_is_answered_that_the_compiler_does_not_answer(
+    shop: MacroWorkshop, wanted: Path, lie: str
+) -> None:
+    run = _lied_to(shop, wanted, lie)
+    assert run.status == 1, run.stderr
+    assert (
+        b"buildperm: the process for the macros of `wanted` failed: "
+        b"it answered its macros what the compiler does not answer"
+    ) in run.stderr
+    assert b"internal compiler error" not in run.stderr
+
+
+@pytest.mark.parametrize("lie", ["half a queue, and the end", "a queue for ever"])
+def test_a_process_that_ends_in_its_queue_fails_the_expansion(
+    shop: MacroWorkshop, wanted: Path, lie: str
+) -> None:
+    run = _lied_to(shop, wanted, lie)
+    assert run.status == 1, run.stderr
+    assert b"the process for the macros of `wanted` failed: it has ended" in run.stderr
+
+
+@pytest.mark.parametrize("lie", ["millions in a queue", "queue upon queue"])
+def test_a_long_queue_is_made(shop: MacroWorkshop, wanted: Path, lie: str) -> None:
+    run = _lied_to(shop, wanted, lie)
+    assert (run.status, run.stderr) == (0, b"")
+
+
+def test_where_nothing_is_foreseen_nothing_can_be_queued(shop: MacroWorkshop, wanted: Path) -> None:
+    consumer = shop.consumer("wanted::wanted!();", wanted)
+    host = _lying(shop, "a call in a queue that waits for its answer")
+    run = shop.shimmed(*consumer, host=host, foreseen=foreseen_calls.NONE)
+    assert run.status == 1
+    assert b"it answered its macros what the compiler does not answer" in run.stderr
 
 
 def test_a_reason_is_shown_in_plain_letters(shop: MacroWorkshop, wanted: Path) -> None:

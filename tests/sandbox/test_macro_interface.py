@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from buildperm.sandbox import macro_interface, native_programs
+from buildperm.sandbox import foreseen_calls, macro_interface, native_programs
 from buildperm.sandbox.macro_interface import layout
 from buildperm.sandbox.native_programs import NativePrograms
 from tests.sandbox.macro_workshop import STABLE, rustc
@@ -48,6 +48,7 @@ def _with_other_shim(programs: NativePrograms, folder: Path, old: str, new: str)
 def test_the_tool_chain_hosts_macros(programs: NativePrograms) -> None:
     found = layout(rustc(), programs)
     assert (found.is_outside, found.layout) == (True, STABLE), found.why
+    assert found.foreseen != foreseen_calls.NONE
 
 
 def test_what_works_is_kept_for_this_rustc(
@@ -86,6 +87,24 @@ def test_macros_stay_inside_where_panics_are_said_in_another_way(
 ) -> None:
     old = "size == b->length - 10"
     assert not layout(rustc(), _with_other_shim(programs, tmp_path, old, "0")).is_outside
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (
+            "entries_count(shim.foreseen.counter) : 0",
+            "entries_count(shim.foreseen.counter) + 1 : 0",
+        ),
+        ("b->length == 1 + size && !b->data[0]", "b->length == 2 + size && !b->data[0]"),
+        ("call_and_tell(calls);", "calls->config->call(calls->config->environment, calls->b);"),
+    ],
+)
+def test_nothing_is_foreseen_where_that_changes_what_comes_out(
+    programs: NativePrograms, tmp_path: Path, old: str, new: str
+) -> None:
+    found = layout(rustc(), _with_other_shim(programs, tmp_path, old, new))
+    assert (found.is_outside, found.foreseen) == (True, foreseen_calls.NONE), found.why
 
 
 def test_macros_stay_inside_where_nothing_can_be_preloaded(

@@ -232,8 +232,8 @@ def test_the_environment_is_withheld(asking: Asking) -> None:
         "TOKENIZER",
     }
     assert [name for name in names if name.startswith("BUILDPERM")] == ["BUILDPERM_SHIM"]
-    assert shim[:2] == ["1", "0"]
-    assert set(shim[2:]) == set(secrets)
+    assert shim[:3] == ["1", "0", "0"]
+    assert set(shim[3:]) == set(secrets)
 
 
 def test_the_call_ends_as_the_compiler_did(asking: Asking) -> None:
