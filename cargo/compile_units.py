@@ -24,6 +24,7 @@ from buildperm.cargo import (
     units,
 )
 from buildperm.policy.grants import OFF, WATCH
+from buildperm.rules import tier
 from buildperm.tracer.notation import encode
 from buildperm.tracer.recording_format import COMPILE, MACRO
 
@@ -231,7 +232,10 @@ class CompileUnits:
             "foreign": [
                 encode(path) for path in self.compiling.rights.foreign(self._package(marker))
             ],
-            "held": {encode(path): why for path, why in session["tier"]["held"].items()},
+            "held": {
+                encode(path): session["tier"]["held"][path]
+                for path in tier.closed_to(session["tier"], marker.manifest)
+            },
         }
 
     def _is_of_session(self, marker: Marker) -> bool:

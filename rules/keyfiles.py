@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 KEY = "a private key, or a file that usually holds one"
 SETTINGS = "a file of settings that usually holds passwords"
 CARGO_SETTINGS = "Cargo's settings, which may hold tokens"
+_CREDENTIALS = "credentials"
 _STORE = "a store of keys or passwords"
 _CLOUD = "cloud credentials"
 _PASSWORDS = "a file that usually holds passwords or tokens"
@@ -126,8 +127,6 @@ def by_name(name: str) -> str:
 def _by_stem(bare: str, stem: str, ending: str) -> str:
     if ".enc" in bare or "sealed" in stem or bare.endswith((".rs", ".md")):
         return ""
-    if ending in _DATA and "credential" in stem:
-        return "credentials"
     if ending == ".json" and stem.startswith(("service-account", "service_account")):
         return _CLOUD
     if ending == ".json" and ("serviceaccount" in stem or "firebase-adminsdk" in stem):
@@ -140,7 +139,17 @@ def _by_stem(bare: str, stem: str, ending: str) -> str:
             return _PASSWORDS
     if ending == ".conf" and stem.startswith("wg") and stem[2:].isdecimal():
         return "a private key of a tunnel"
-    return ""
+    return _CREDENTIALS if ending in _DATA and "credential" in stem else ""
+
+
+def is_vague(name: str) -> bool:
+    """Tell whether a name only speaks of credentials, among other words: `aws-credentials.toml`."""
+    bare = name.lower()
+    if by_name(name) != _CREDENTIALS or bare != plain(name):
+        return False
+    stem = bare.rpartition(".")[0]
+    words = stem.replace("-", ".").replace("_", ".").split(".")
+    return any(word.isalpha() and "credential" not in word for word in words)
 
 
 def is_environment_file(name: str) -> bool:

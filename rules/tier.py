@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import stat
 
-from buildperm.rules import key_search, keyfiles, sensitive, sensitive_links
+from buildperm.rules import key_search, keyfiles, sensitive, sensitive_links, tracked_sources
 from buildperm.rules.pattern import covers, locate, nearest
 from buildperm.tracer.notation import encode
 
@@ -25,12 +25,20 @@ if TYPE_CHECKING:
 
         held: dict[bytes, str]  # Paths without links, and why each is sensitive.
         own: list[bytes]  # Those of them that the package around them may read: its test keys.
+        sources: list[bytes]  # Likewise: what is named after credentials and holds none.
         homes: list[bytes]  # Folders that are closed while learning, see rules.home.
         open: list[bytes]  # What stays open in them.
         is_short: bool  # There was too much to look at all of it.
 
 
-NOTHING: Tier = {"held": {}, "own": [], "homes": [], "open": [], "is_short": False}
+NOTHING: Tier = {
+    "held": {},
+    "own": [],
+    "sources": [],
+    "homes": [],
+    "open": [],
+    "is_short": False,
+}
 """Where nobody has looked."""
 LOOKED_AT_MOST = 50_000
 """Entries of the workspace that are looked at."""
@@ -115,6 +123,8 @@ def find(
     workspace = places.get("WORKSPACE", b"")
     roots = [workspace, *(each for each in mine if not covers(workspace, each))]
     own: list[bytes] = []
+    sources: list[bytes] = []
+    tracked = tracked_sources.TrackedSources()
     for root in roots if workspace not in (b"", b"/") else ():
         for each, reason in look.keys(root):
             real = os.path.realpath(each) if os.path.islink(each) else each
@@ -123,6 +133,8 @@ def find(
             held.setdefault(real, reason)
             if _is_for_tests(real, root):
                 own.append(real)
+            elif tracked.holds(real):
+                sources.append(real)
     homes = home.closed(places, environ)
     held |= {path: why for path, why in _above(workspace, homes) if path not in held}
     opened = home.opened(homes, places, environ, path)
@@ -132,6 +144,7 @@ def find(
     return {
         "held": held,
         "own": own,
+        "sources": sources,
         "homes": homes,
         "open": sensitive_links.outermost(opened),
         "is_short": look.is_short,
@@ -167,8 +180,9 @@ def _kept_in(place: bytes, places: Mapping[str, bytes]) -> Iterable[tuple[bytes,
 
 
 def closed_to(tier: Tier, folder: bytes) -> list[bytes]:
-    """List what is closed to the script of the package in `folder`: not its own test keys."""
+    """List what is closed to the package in `folder`: not its own test keys and sources."""
     own = {path for path in tier["own"] if covers(folder, path) and _is_for_tests(path, folder)}
+    own |= {path for path in tier["sources"] if covers(folder, path)}
     return [path for path in tier["held"] if path not in own]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from buildperm.rules import sensitive, tier
+from tests.git_repository import git
 from tests.redteam.sensitive_files import linked, planted, was_read
 
 if TYPE_CHECKING:
@@ -129,6 +130,33 @@ def test_a_published_package_reads_its_own_keys(own_bench: Bench) -> None:
 
     for profile in ("learning", "enforcing"):
         assert was_read(own_bench, *keys, profile=profile) == keys
+
+
+def test_a_package_reads_its_sources_that_are_named_after_credentials(bench: Bench) -> None:
+    own = planted(bench.package / "src/builtins/50-aws-credentials.toml", '[mappings]\n"INI" = []')
+    others = planted(bench.workspace / "other/src/50-aws-credentials.toml", "a = 1")
+    keys = [
+        planted(bench.package / "src" / name, text)
+        for name, text in {
+            "credentials.toml": "a = 1",
+            "credentials.json": "{}",
+            ".env": "A=1",
+            "id_rsa": "x",
+            "prod.pem": _PRIVATE,
+            ".npmrc": "x=1",
+            "aws-credentials.ini": "aws_secret_access_key = 0123456789abcdefghij",
+            "gcp-credentials.json": '{"private_key": "x"}',
+            "old-aws-credentials.toml.bak": "a = 1",
+            "app-secrets.toml": "a = 1",
+        }.items()
+    ]
+    git(bench.workspace, "init")
+    git(bench.workspace, "add", "--all", "--force")
+    git(bench.workspace, "update-index", "--index-version=2")
+    untracked = planted(bench.package / "src/builtins/51-aws-credentials.toml", "a = 1")
+
+    for profile in ("learning", "enforcing"):
+        assert was_read(bench, own, others, untracked, *keys, profile=profile) == [own]
 
 
 def test_keys_beside_the_workspace_are_not_read(own_bench: Bench) -> None:
