@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+enum { SHORTENED_REST = 126, SHORTENED_DIGEST = 16 }; /* Bytes; MAX_FILENAME_LENGTH is 143. */
 enum { MOST_TREES = 64, NO_MAGICLINKS = 0x02, NO_SYMLINKS = 0x04, BENEATH = 0x08 };
 
 struct tree {
@@ -27,6 +28,7 @@ struct tree {
 
 static struct tree trees[MOST_TREES];
 static size_t count;
+static const char *extra; /* By what Cargo tells the stems of units apart; empty where it does not. */
 
 static int open_beneath(int folder, const char *path, uint64_t flags) {
     const struct { uint64_t flags, mode, resolve; } how = {flags | O_CLOEXEC, 0, BENEATH | NO_SYMLINKS | NO_MAGICLINKS};
@@ -57,6 +59,7 @@ static void add_named(const char *path, bool with_stem) {
 }
 
 void places_begin(const struct unit *unit, const struct call *call) {
+    extra = call->extra ? call->extra : "";
     if (unit->temporary && call->links) add(unit->temporary, OWN_TREE);
     if (unit->incremental) add(unit->incremental, OWN_TREE);
     if (unit->out_dir && !unit->is_shared) add(unit->out_dir, OWN_TREE);
@@ -72,13 +75,25 @@ static bool is_loaded_name(const char *name) {
     return at && strncmp(at, ".so.tmp", 7) && strcmp(at, ".so.dwp") && !strstr(at, ".rcgu.");
 }
 
+/* `DIGEST-REST`: of a name that would be too long, rustc leaves the last bytes (rustc_session, maybe_strip_file_name). They
+   have to begin with what tells the stem from those of other units, and more of it. */
+static bool is_shortened(const char *stem, const char *name) {
+    size_t digest = strspn(name, "0123456789abcdef"), whole = strlen(stem);
+    size_t told = strlen(extra);
+    if (!told || whole < told || strcmp(stem + whole - told, extra)) return false;
+    if (!digest || digest > SHORTENED_DIGEST || name[digest] != '-') return false;
+    const char *rest = name + digest + 1;
+    size_t left = strcspn(rest, ".");
+    return strlen(rest) == SHORTENED_REST && left > told && left < whole && !memcmp(stem + whole - left, rest, left);
+}
+
 /* `STEM`, `STEM.…`, `libSTEM.…` */
 static bool is_own(const struct tree *tree, const char *name) {
     if (holds(&tree->names, name)) return true;
     if (is_loaded_name(name)) return false;
     for (size_t i = 0; i < tree->stems.count; i++) {
         const char *stem = tree->stems.items[i], *rest = after(name, stem), *library = after(name, "lib");
-        if (rest && (!*rest || *rest == '.')) return true;
+        if ((rest && (!*rest || *rest == '.')) || is_shortened(stem, name)) return true;
         if (library && (rest = after(library, stem)) && *rest == '.') return true;
     }
     return false;

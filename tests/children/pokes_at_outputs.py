@@ -214,6 +214,9 @@ if sys.argv[1] == "own":
 if sys.argv[1] == "loader":
     names = ("libc.so", "libc.so.tmp1a", "libc.so.6")
     attempts = {each: functools.partial(write, out / each) for each in names}
+if sys.argv[1] == "shortened":
+    names = os.environ["NAMES"].split()
+    attempts = {each: functools.partial(write, out / each) for each in names}
 for name in [each for each in sys.argv[1].split(",") if each in attempts] or attempts:
     try:
         attempts[name]()

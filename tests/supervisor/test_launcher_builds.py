@@ -158,6 +158,29 @@ def test_outputs_are_the_same(held: HeldCalls, words: tuple[str, ...], flags: st
     assert {entry for each in markers.values() for entry in each} >= {"status 0", "digest 0a"}
 
 
+@pytest.mark.parametrize(("name", "incremental"), [("long_" * 12, "0"), ("longer_" * 18, "1")])
+def test_objects_of_crates_with_long_names_are_their_own(
+    held: HeldCalls, name: str, incremental: str
+) -> None:
+    # rustc shortens the names of objects, which may be longer than a file system takes.
+    base = held.folder / "base" / "Cargo.toml"
+    head, _, _ = base.read_text().partition("crate-type")
+    base.write_text(f'{head}name = "{name}x"\n')
+    tool = held.folder / "tool"
+    for path in (tool / "src/lib.rs", tool / "examples/shown.rs", tool / "tests/whole.rs"):
+        path.write_text(path.read_text().replace("base::", f"{name}x::"))
+    extra = {"CARGO_INCREMENTAL": incremental}
+    made = build(held, "build", "-p", "tool", extra=extra)
+    shutil.rmtree(held.target)
+
+    plain = build(held, "build", "-p", "tool", is_held=False, extra=extra)
+
+    assert sorted(made) == sorted(plain)
+    if incremental == "0":  # Otherwise names of objects have a part that is made up.
+        assert made == plain
+    assert any(f"lib{name}x-" in each for each in made)
+
+
 def test_a_marker_tells_what_was_compiled(held: HeldCalls) -> None:
     build(held, "build", "--features", "wide", "-p", "tool")
 

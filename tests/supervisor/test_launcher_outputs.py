@@ -168,6 +168,39 @@ def test_names_that_a_loader_looks_for_are_nobodys(poked: Poked) -> None:
     assert said(told) == {"libc.so": "done", "libc.so.tmp1a": "done", "libc.so.6": "EACCES"}
 
 
+def test_shortened_names_are_those_of_one_unit(poked: Poked) -> None:
+    name, extra = "x" * 80, "-0123456789abcdef"
+    ending = ".1gcgji0529t87lyuxni2s2i8h.1tt4d7z.rcgu.o"
+    words = [sys.executable, str(PROGRAM), "shortened", "--crate-name", name, "--emit=link"]
+    whole = f"{name}{extra}{ending}"[-126:]
+    expected = {
+        f"2ced503def47664e-{whole}": "done",
+        f"c-{whole}": "done",
+        f"2ced503def47664e0-{whole}": "EACCES",
+        f"g-{whole}": "EACCES",
+        f"-{whole}": "EACCES",
+        f"2ced503def47664e-{whole[1:]}": "EACCES",
+        f"2ced503def47664e-y{whole}": "EACCES",
+        f"2ced503def47664e-{whole.replace(extra, extra[:-1] + '0')}": "EACCES",
+        f"2ced503def47664e-{extra[1:]}.{'y' * 109}": "EACCES",
+        f"2ced503def47664e-{extra}.{'y' * 108}": "EACCES",
+        f"2ced503def47664e-x{extra}.{'y' * 107}": "done",
+    }
+
+    told = poked.calls.call(
+        *(*words, "-C", f"extra-filename={extra}", "--out-dir", str(poked.out)),
+        str(poked.outside),
+        extra=poked.environment | {"NAMES": " ".join(expected)},
+    )
+
+    assert said(told) == expected
+    without = poked.calls.call(
+        *(*words, "--out-dir", str(poked.out), str(poked.outside)),
+        extra=poked.environment | {"NAMES": f"2ced503def47664e-{whole}"},
+    )
+    assert set(said(without).values()) == {"EACCES"}
+
+
 def test_it_loads_nothing_that_cargo_points_to(launcher: Path, tmp_path: Path) -> None:
     planted = tmp_path / "libc.so.6"
     subprocess.run(["cc", "-shared", "-x", "c", "/dev/null", "-o", planted], check=True)
