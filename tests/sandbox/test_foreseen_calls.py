@@ -70,6 +70,20 @@ def test_the_tool_chain_has_all_of_them(shop: MacroWorkshop) -> None:
     assert len(methods) == 5
 
 
+def test_macros_within_macros_count_on(tmp_path: Path) -> None:
+    shop = workshop(tmp_path, "nightly")
+    library = shop.macros("nesting_macros.rs")
+    inner = "macros::weaves!(macros::number!(a b c))"
+    command = shop.consumer(f"pub const A: usize = macros::weaves!({inner});", library)
+    plain = shop.plain(*command)
+    expected = shop.made()
+    assert layout(shop.compiler, shop.programs).foreseen != NONE
+    shimmed = shop.shimmed(*command)
+    assert (shimmed.status, plain.returncode) == (0, 0), shimmed.stderr.decode() + plain.stderr
+    assert shop.made() == expected
+    assert [message[0] for message in shimmed.messages].count(b"host") > 1
+
+
 # ---- Made up, to be changed ----
 
 
