@@ -12,7 +12,6 @@ recorder is allowed or refused at once. Three things differ:
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Mapping
 
 from buildperm.sandbox import seccomp
@@ -25,6 +24,7 @@ from buildperm.sandbox.seccomp_rules import (
     FilterCase,
     guarded,
 )
+from buildperm.tracer.syscall_table import WRITING_FLAGS
 
 NOTIFY = 0x7FC00000
 """SECCOMP_RET_USER_NOTIF, include/uapi/linux/seccomp.h: the launcher answers."""
@@ -32,7 +32,6 @@ NOTIFY = 0x7FC00000
 SCOPED = 6
 """The first Landlock ABI that keeps signals inside."""
 
-_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | 0x400000  # __O_TMPFILE
 _ANSWERED = (
     *("creat", "rename", "renameat", "renameat2", "unlink", "unlinkat", "rmdir"),
     *("link", "linkat", "symlink", "symlinkat", "mkdir", "mkdirat", "truncate"),
@@ -73,7 +72,7 @@ def _rules(landlock_abi: int) -> dict[str, tuple[FilterCase, ...]]:
     rules |= dict.fromkeys(_ANSWERED, (FilterCase(NOTIFY),))
     for name, flags_at in {"open": 1, "openat": 2}.items():
         refused = rules[name][:-1]  # Files that are setuid from their birth.
-        stops = FilterCase(NOTIFY, (ArgumentTest(flags_at, _WRITING),))
+        stops = FilterCase(NOTIFY, (ArgumentTest(flags_at, WRITING_FLAGS),))
         rules[name] = (*refused, stops, FilterCase(ALLOW))
     # A filter cannot see the flags of openat2; whoever uses it has to do with openat.
     rules["openat2"] = (_ABSENT,)

@@ -24,6 +24,8 @@ class RuntimeSetup:
     filter: bytes
     calls: dict[int, str]
     left_open: tuple[str, ...]
+    light_filter: bytes = b""
+    """`filter` for light observation; empty where this processor has none."""
     wrapper: tuple[bytes, ...] = ()
     """The command around each build script before it is confined, by its absolute path.
 

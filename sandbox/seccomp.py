@@ -14,6 +14,7 @@ from buildperm.errors import CannotEnforceError
 from buildperm.sandbox.seccomp_rules import (
     ALLOW,
     BY_ARGUMENTS,
+    LIGHT,
     RECORD,
     REFUSED_ALWAYS,
     RET_TRACE,
@@ -38,13 +39,17 @@ _NUMBER_AT, _ARCH_AT, _ARGUMENTS_AT = 0, 4, 16
 _FURTHEST = 255  # A conditional jump has 8 bits for its distance.
 
 
-def build(arch: str, numbers: Mapping[str, int], recorded: Collection[str]) -> bytes:
+def build(
+    arch: str, numbers: Mapping[str, int], recorded: Collection[str], *, light: bool = False
+) -> bytes:
     """Assemble the filter: `struct sock_filter` after `struct sock_filter`.
 
     Args:
         arch: As uname(2) calls it.
         numbers: System call numbers of `arch` by name; a name that it lacks needs no rule.
         recorded: Names of the calls that the recorder wants to see.
+        light: It lets opens with a key pass: see `seccomp_rules.LIGHT`. `LIGHT_KEY` has to be
+            replaced before it is used, by a key that nobody knows.
 
     Raises:
         CannotEnforceError: There is no filter for `arch`.
@@ -52,7 +57,10 @@ def build(arch: str, numbers: Mapping[str, int], recorded: Collection[str]) -> b
     # Calls of another architecture have other numbers: x86 programs on x86-64 by `int 0x80`. On
     # aarch64 their registers have another layout, which the recorder does not know.
     answer = refused(errno.ENOSYS) | FOREIGN if arch == "x86_64" else guarded(errno.ENOSYS)
-    return assemble(arch, numbers, _cases(recorded), foreign=answer)
+    cases = _cases(recorded)
+    if light:
+        cases |= {name: (*first, *cases[name]) for name, first in LIGHT.items()}
+    return assemble(arch, numbers, cases, foreign=answer)
 
 
 def assemble(
@@ -152,7 +160,7 @@ def _test(test: ArgumentTest, length: int) -> list[bytes]:
     if length + 1 > _FURTHEST:
         raise ValueError("a case with too many tests")
     low = _ARGUMENTS_AT + 8 * test.argument  # Both architectures are little-endian.
-    program = [_instruction(_LOAD, low)]
+    program = [_instruction(_LOAD, low + 4 if test.high else low)]
     if not test.values:
         if test.whole:
             program += [

@@ -24,7 +24,7 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from buildperm.tracer.syscall_table import BROKERED, MOST_TOKENS
+from buildperm.tracer.syscall_table import BROKERED, LIGHT_KEY, MOST_TOKENS, WRITING_FLAGS
 
 # include/uapi/linux/seccomp.h.
 RET_ERRNO = 0x00050000
@@ -52,12 +52,13 @@ def guarded(number: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ArgumentTest:
-    """A test of the low 32 bits of one argument; of all 64 for a pointer."""
+    """A test of 32 bits of one argument, mostly the low ones; of all 64 for a pointer."""
 
     argument: int  # 0 to 5.
     mask: int = 0xFFFFFFFF  # Applied before comparing.
     values: tuple[int, ...] = ()  # One of these; if empty, anything but 0.
     whole: bool = False  # The argument is a pointer: all 64 bits count.
+    high: bool = False  # The high 32 bits are meant.
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,3 +340,20 @@ BY_ARGUMENTS: Mapping[str, tuple[FilterCase, ...]] = {
     ),
 }
 """Calls that are refused by their arguments: the first case that fits, else as if unnamed."""
+
+LIGHT: Mapping[str, tuple[FilterCase, ...]] = {
+    "openat": (
+        FilterCase(
+            ALLOW,
+            (
+                ArgumentTest(2, WRITING_FLAGS, (0,)),
+                ArgumentTest(5, values=(LIGHT_KEY & 0xFFFFFFFF,)),
+                ArgumentTest(5, values=(LIGHT_KEY >> 32,), high=True),
+            ),
+        ),
+    ),
+}
+"""What comes before all other cases under light observation: `tracer.recorder.light_opens`.
+
+`openat` has four arguments, so the kernel does not look at a sixth. Landlock decides as ever.
+"""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from buildperm.supervisor import landlock
+from buildperm.supervisor import landlock, light_observation
 from buildperm.supervisor.jobserver import Jobserver
 from buildperm.supervisor.launch import Launch
 from buildperm.supervisor.metadata_guard import MetadataGuard
@@ -162,13 +162,16 @@ def _prepared(run: Run, inputs: ProgramInputs, recorder: Recorder, server: Jobse
         recorder.expect_wrapper(mounts.hides, mounts.is_written)
     elif wrapper is not None:
         recorder.expect_wrapper()
+    run.light = light_observation.prepared(run, rights)
+    if run.light is not None:
+        recorder.observe_lightly(run.light.opens)
     recorder.brokers |= MetadataGuard(rights).brokers(run.session["calls"])
     return Launch(
         run.subject.program,
         inputs.arguments,
         inputs.variables,
         rights,
-        run.session["filter"],
+        run.session["filter"] if run.light is None else run.light.filter,
         run.abi,
         run.limits,
         [*server.kept, *inputs.given],

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from buildperm.supervisor import bubblewrap
+    from buildperm.supervisor.light_observation import LightObservation
     from buildperm.supervisor.session import Session, SessionPackage
     from buildperm.supervisor.subject import Subject
 
@@ -55,6 +56,7 @@ class Run:
         self.covered: set[bytes] = set()
         self.foreign: set[bytes] = set()
         self.left_out: Mapping[tuple[str, str], bytes] = {}  # Likewise.
+        self.light: LightObservation | None = None  # Where not everything is observed.
         # Now: later the script might move a link on the way.
         self.denied_writes = [
             text
@@ -161,6 +163,7 @@ class Run:
             "landlock_abi": self.abi,
             "left_open": self.left_open(),
             "mode": session["profile"],
+            "observation": "light" if self.light and self.light.opens.count else "full",
             "buildperm": session["buildperm"],
             "session": package.get("digest", ""),
             "places": {token: encode(path) for token, path in self.places.items()},

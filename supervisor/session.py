@@ -83,6 +83,7 @@ if TYPE_CHECKING:
         landlock_abi: int
         kernel: str
         filter: bytes  # The seccomp program, struct sock_filter after struct sock_filter.
+        light_filter: NotRequired[bytes]  # Observe lightly, with this; see `light_observation`.
         calls: dict[int, str]  # Number to name of every call that the filter may stop.
         places: dict[str, bytes]  # WORKSPACE, TARGET_DIR, CARGO_HOME, SYSROOT, HOME: no links.
         path: bytes  # PATH for build scripts.

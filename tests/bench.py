@@ -74,6 +74,7 @@ class Bench:
     abi: int = landlock.NEWEST
     wrapper: list[bytes] = field(default_factory=list)
     mounts: bool = False
+    light: bool = False  # Observes lightly.
     calls: dict[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -172,7 +173,7 @@ class Bench:
             "limits": dict(self.own_limits),
             "digest": "d1",
         }
-        return {
+        made: Session = {
             "version": VERSION,
             "python": self.hexversion(),
             "buildperm": "0.1.0",
@@ -198,6 +199,10 @@ class Bench:
             "packages": {os.fsencode(self.package): package},
             "limits": dict(self.limits),
         }
+        if self.light:
+            machine = os.uname().machine
+            made["light_filter"] = seccomp.build(machine, numbers, calls.recorded(), light=True)
+        return made
 
     def hexversion(self) -> int:
         if os.path.samefile(self.python, sys.executable):

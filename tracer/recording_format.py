@@ -9,5 +9,8 @@ VERSION = 1
 REUSED = 1 << 22
 """PID_MAX_LIMIT: is added to a process ID for each earlier program that had the same one."""
 
+FULL, LIGHT = "full", "light"
+"""How a run was observed. Light: files that compilers have read are not listed."""
+
 SCRIPT, MACRO, COMPILE = SUBJECTS = ("script", "macro", "compile")
 """What of a package was run: its build script, its procedural macros, or a compiler on its code."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import itertools
+import os
 from collections.abc import Mapping
 
 import pytest
@@ -386,3 +387,24 @@ def test_more_rules_than_a_jump_reaches_still_answer_right() -> None:
 def test_an_unknown_processor_is_refused_with_a_reason() -> None:
     with pytest.raises(CannotEnforceError, match="riscv64"):
         seccomp.build("riscv64", {}, [])
+
+
+def test_light_observation_lets_nothing_pass_but_reading_opens_with_the_key() -> None:
+    numbers, names = syscall_numbers.table(), syscall_table.recorded()
+    full = seccomp.build("x86_64", numbers, names)
+    light = seccomp.build("x86_64", numbers, names, light=True)
+    key, openat = syscall_table.LIGHT_KEY, numbers["openat"]
+
+    def answers(number: int, *arguments: int) -> tuple[str, str]:
+        program = ARCH["x86_64"], number, arguments
+        return tuple(read_answer(evaluate(each, *program)) for each in (full, light))  # type: ignore[return-value]  # of two
+
+    assert answers(openat, -100, 0x1000, os.O_RDONLY | os.O_CLOEXEC, 0, 0, key) == (RECORD, ALLOW)
+    assert answers(openat, -100, 0x1000, os.O_DIRECTORY, 0, 0, key) == (RECORD, ALLOW)
+    for wrong in (0, key & 0xFFFFFFFF, key >> 32, key ^ 1, key ^ 1 << 32, key ^ 1 << 63):
+        assert answers(openat, -100, 0x1000, 0, 0, 0, wrong) == (RECORD, RECORD)
+    for flags in (os.O_WRONLY, os.O_RDWR, os.O_CREAT, os.O_TRUNC, os.O_TMPFILE):
+        assert answers(openat, -100, 0x1000, flags, 0, 0, key) == (RECORD, RECORD)
+    assert answers(openat, -100, 0x1000, os.O_CREAT, 0o4755, 0, key)[1] == told(errno.EPERM)
+    for number in set(numbers.values()) - {openat}:
+        assert len(set(answers(number, 0, 0, 0, 0, 0, key))) == 1

@@ -19,6 +19,8 @@ _SYMBOL = struct.Struct("<IBBHQQ")  # Elf64_Sym
 _SYMTAB, _DYNSYM = 2, 11  # sh_type
 _LOAD, _DYNAMIC, _INTERPRETER = 1, 2, 3  # p_type
 _NEEDED, _STRINGS = 1, 5  # d_tag: DT_NEEDED, DT_STRTAB
+_EXECUTABLE = 1  # PF_X
+_PAGE = 0x1000
 _ENTRY = struct.Struct("<qQ")  # Elf64_Dyn
 _FUNCTION = 2  # STT_FUNC, lower half of st_info
 _TABLE_MAX = 32 << 20  # Bytes of one table that are looked at.
@@ -95,6 +97,27 @@ class Image:
             if kind == _LOAD:  # elf(5): in ascending order
                 return address - offset & ~0xFFF
         return 0
+
+    def code(self) -> tuple[int, bytes, int] | None:
+        """Return the one segment that may be executed; None if there is none, or several.
+
+        Returns:
+            Its address before relocation; its bytes, and those up to the end of its last page;
+            how many of the latter nobody uses: 0 if not all of them are zero.
+        """
+        found = [
+            segment
+            for segment in self._table(32, 54, _SEGMENT)
+            if segment[0] == _LOAD and segment[1] & _EXECUTABLE
+        ]
+        if len(found) != 1:
+            return None
+        _, _, offset, address, _, size, _, _ = found[0]
+        rest = -(address + size) % _PAGE
+        content = self._read(offset, size + rest)
+        if len(content) != size + rest:
+            return None
+        return address, content, 0 if content[size:].strip(b"\0") else rest
 
     def function(self, name: bytes) -> int:
         """Return the address of the function `name` before relocation; 0 if there is none."""

@@ -40,6 +40,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from buildperm.tracer.recorder.light_opens import LightOpens
     from buildperm.tracer.recorder.process_tree import Process
     from buildperm.tracer.recorder.writer import Writer
 
@@ -88,6 +89,7 @@ class Recorder:
         self._wrapper_pids: set[int] = set()  # Processes that only hold the script.
         self.has_begun = True  # What is recorded is the script, not its wrapper.
         self._is_stopping = False
+        self._light: LightOpens | None = None
 
     def attach(self, pid: int, program: bytes) -> None:
         """Start to trace the child `pid`, which has neither confined itself nor executed anything.
@@ -113,6 +115,11 @@ class Recorder:
     def count_tokens(self, pipe: tuple[int, int]) -> None:
         """Count the tokens that the tree takes from a job server, given by device and inode."""
         self._syscalls.handlers |= self.tokens.handlers(self._calls, pipe)
+
+    def observe_lightly(self, light: LightOpens) -> None:
+        """Let compilers open files for reading without a stop."""
+        self._light = light
+        self._observer.light = light
 
     def expect_wrapper(
         self,
@@ -233,6 +240,8 @@ class Recorder:
             self._writer.executed(before, program, requested, argv, 0, False)
         process = self._tree.executed(pid, former, program, argv)
         self.environment.at_exec(process)
+        if self._light is not None:
+            self._light.at_exec(process)
         request(CONT, pid, None, None)
 
     def _at_clone_stop(self, tid: int, process: Process) -> None:
@@ -261,7 +270,9 @@ class Recorder:
     def _at_sigtrap(self, tid: int, process: Process) -> None:
         """Handle SIGTRAP: one of our breakpoints, or the program's own."""
         try:
-            is_ours = self.environment.at_sigtrap(tid, process)
+            is_ours = self.environment.at_sigtrap(tid, process) or (
+                self._light is not None and self._light.at_sigtrap(tid, process)
+            )
         except ProcessLookupError:
             return
         except OSError:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, TypeAlias
 
+    from buildperm.tracer.recorder.light_opens import LightOpens
     from buildperm.tracer.recorder.process_tree import Process
     from buildperm.tracer.recorder.writer import Writer
 
@@ -59,6 +60,7 @@ class Observer:
         self.hides: Callable[[bytes], bool] | None = None  # See Recorder.expect_wrapper.
         self.is_written: Callable[[bytes], bool] | None = None  # Likewise.
         self.by_namespace_pid: dict[int, int] | None = None  # See ProcessTree.
+        self.light: LightOpens | None = None  # See Recorder.observe_lightly.
         self.handlers: dict[int, Handler] = {}
         for number, name in calls.items():
             layout = CALLS.get(name)

@@ -51,6 +51,8 @@ def handler(observer: Observer, _name: str, layout: OpenLayout) -> Handler:
             raced = found != path and differs(tid, process.pid, start, path, found)
             if not found.startswith(b"/"):
                 found = location.absolute(process.pid, tid, start, path)
+            if process.light is not None and observer.light is not None:
+                observer.light.at_open(process, found, flags)
             resume(tid)
             found = with_proc_self(process.pid, found)
             writer.opened(process, found, mode(flags), creates(flags), 0, False, raced)

@@ -13,6 +13,7 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from buildperm.tracer.recorder.breakpoint import Breakpoints
+    from buildperm.tracer.recorder.light_opens import AtEntry, Patched
     from buildperm.tracer.recorder.writer import Writer
 
 SIGKILL = 9  # signal(7)
@@ -22,7 +23,16 @@ _CHAINS = 100_000  # Further ones are not told apart: memory has to stay bounded
 class Process:
     """A live thread group, with the key of the recorded process that it counts as."""
 
-    __slots__ = ("breakpoints", "chain", "has_program", "key", "pid", "program", "threads")
+    __slots__ = (
+        "breakpoints",
+        "chain",
+        "has_program",
+        "key",
+        "light",
+        "pid",
+        "program",
+        "threads",
+    )
 
     def __init__(self, pid: int, key: int, chain: int, breakpoints: Breakpoints | None) -> None:
         self.pid = pid
@@ -30,6 +40,7 @@ class Process:
         self.chain = chain  # Number of the chain of programs that led here.
         self.has_program = False  # It has executed one itself, rather than being a fork.
         self.breakpoints = breakpoints  # What is patched into its memory.
+        self.light: AtEntry | Patched | None = None  # Likewise, by `light_opens`.
         self.program = b""  # What it executed last, or its creator did.
         self.threads = {pid}
 
@@ -139,7 +150,7 @@ class ProcessTree:
             self.threads[tid] = creator
             return creator
         process = Process(tid, creator.key, creator.chain, creator.breakpoints)
-        process.program = creator.program
+        process.program, process.light = creator.program, creator.light
         return self._add(process)
 
     def _add(self, process: Process) -> Process:

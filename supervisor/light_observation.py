@@ -1,0 +1,93 @@
+"""Light observation of one run: whether it is possible, its key, and its filter.
+
+Part of the supervisor: standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import struct
+
+from buildperm.supervisor import landlock_rules
+from buildperm.tracer.syscall_table import LIGHT_KEY
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from buildperm.supervisor.run import Run
+    from buildperm.tracer.recorder.light_opens import LightOpens
+
+_INSTRUCTION = struct.Struct("=HBBI")  # struct sock_filter
+_EQUAL = 0x15
+_HALF = 0xFFFFFFFF
+_MEMORY = (b"/proc", b"/sys/kernel")  # There the memory of other processes may be read.
+
+
+class LightObservation:
+    """What one run under light observation needs."""
+
+    __slots__ = ("filter", "opens")
+
+    def __init__(self, seccomp: bytes, opens: LightOpens) -> None:
+        self.filter = seccomp  # The filter with the key.
+        self.opens = opens
+
+
+def prepared(run: Run, rights: Mapping[bytes, int]) -> LightObservation | None:
+    """Make a key for a run, and what knows it; None where everything is to be observed.
+
+    Args:
+        run: Of a build script.
+        rights: Its Landlock rights by path.
+    """
+    template = run.session.get("light_filter", b"")
+    if not template or run.learning or _reads_memory(rights):
+        return None
+    from buildperm.tracer.recorder.light_opens import LightOpens  # Not needed otherwise.
+
+    key = int.from_bytes(os.urandom(8), "little") | 1  # Not 0, which registers may hold.
+    return LightObservation(
+        with_key(template, key), LightOpens(key, lambda path: _is_writable(rights, path))
+    )
+
+
+def with_key(template: bytes, key: int) -> bytes:
+    """Return the filter `template` with `key` in place of `LIGHT_KEY`.
+
+    Raises:
+        ValueError: It has no place for one.
+    """
+    halves = {LIGHT_KEY & _HALF: key & _HALF, LIGHT_KEY >> 32: key >> 32}
+    program, count = [], 0
+    for code, if_true, if_false, value in _INSTRUCTION.iter_unpack(template):
+        is_place = code == _EQUAL and value in halves
+        count += is_place
+        program.append(
+            _INSTRUCTION.pack(code, if_true, if_false, halves[value] if is_place else value)
+        )
+    if count != len(halves):
+        raise ValueError("a filter without a place for the key")
+    return b"".join(program)
+
+
+def _reads_memory(rights: Mapping[bytes, int]) -> bool:
+    """Tell whether a run may look into compilers that it starts: proc_pid_mem(5).
+
+    Files of the baseline there say nothing about processes.
+    """
+    return any(
+        path == b"/" or path in _MEMORY or (path.startswith(b"/proc/") and path[6:7].isdigit())
+        for path in rights
+    )
+
+
+def _is_writable(rights: Mapping[bytes, int], path: bytes) -> bool:
+    """Tell whether the script may write to `path`, or put something else in its place."""
+    while True:
+        if rights.get(path, 0) & landlock_rules.WRITE:
+            return True
+        if path in (b"/", b""):
+            return False
+        path = posixpath.dirname(path)

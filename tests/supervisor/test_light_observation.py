@@ -1,0 +1,327 @@
+"""Light observation: what compilers read does not stop, and nothing else goes unseen."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from buildperm.policy.presets import PRESETS
+from buildperm.sandbox import seccomp
+from buildperm.supervisor.light_observation import with_key
+from buildperm.tracer import syscall_numbers, syscall_table
+from tests.programs import CHILDREN
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.bench import Bench, Ended
+
+pytestmark = pytest.mark.skipif(
+    os.uname().machine != "x86_64", reason="other processors observe everything"
+)
+
+_TEMPORARY = re.compile(r"\b(?:cc|st)[A-Za-z0-9]{6}\b")  # mkstemp(3), by gcc and ar.
+
+_RUN = """
+import os, subprocess, sys
+os.chdir(os.environ["OUT_DIR"])
+def run(*words, **variables):
+    env = os.environ | variables
+    ended = subprocess.run(words, env=env, stderr=subprocess.PIPE, text=True)
+    return ended.returncode, ended.stderr
+"""
+
+
+@pytest.fixture
+def compiling(bench: Bench) -> Bench:
+    """Return a bench whose script may run compilers, and what it has put into OUT_DIR."""
+    bench.grants = {"exec": [rule.pattern for rule in PRESETS["cc"].rules] + ["$OUT_DIR/**"]}
+    bench.light = True
+    (bench.package / "part.h").write_text("#define PART 1\n")
+    (bench.package / "part.c").write_text('#include "part.h"\n#include <stdio.h>\nint x = PART;\n')
+    return bench
+
+
+def reads(ended: Ended, name: str) -> list[dict[str, Any]]:
+    """Return what was recorded of opening files called `name` for reading."""
+    return [
+        event
+        for event in ended.of("opened")
+        if event["mode"] == "read" and event["path"].rpartition("/")[2] == name
+    ]
+
+
+def library(bench: Bench, file: Path, name: str = "evil.so") -> Path:
+    """Make a library in the package that reads `file` when it is loaded."""
+    made = bench.package / name
+    source = CHILDREN / "reads_when_loaded.c"
+    flags = ["-shared", "-fPIC", f'-DFILE="{file}"']
+    subprocess.run(["cc", *flags, "-o", made, source], check=True)
+    return made
+
+
+def seen(bench: Bench) -> Path:
+    """Make a file that the script may read, and that its readers are to be seen reading."""
+    file = bench.package / "seen.txt"
+    file.write_text("seen")
+    return file
+
+
+def summary(ended: Ended) -> set[tuple[object, ...]]:
+    """Return what is promised whatever the observation, without what differs from run to run."""
+    programs = {event["pid"]: event["program"] for event in ended.of("process")}
+    found: set[tuple[object, ...]] = set()
+    for event in ended.events:
+        if event["type"] in ("header", "process", "end"):
+            continue
+        is_read = event["type"] == "opened" and event["mode"] == "read"
+        program = programs.get(event["pid"], "")
+        is_tool = program.startswith("/usr/") and not program.startswith("/usr/bin/python")
+        if is_read and is_tool and not event.get("refused"):
+            continue
+        kept = [
+            (name, _TEMPORARY.sub("temporary", str(value)))
+            for name, value in sorted(event.items())
+            if name not in ("at", "pid", "count", "last")
+        ]
+        found.add((program, *kept))
+    return found
+
+
+def test_what_compilers_read_is_not_listed_and_all_else_is(compiling: Bench) -> None:
+    body = _RUN + "assert run('cc', '-c', os.environ['CARGO_MANIFEST_DIR'] + '/part.c')[0] == 0"
+    body += "\nassert run('ar', 'rc', 'libpart.a', 'part.o')[0] == 0"
+    body += "\nassert run('cc', '-shared', '-o', 'part.so', 'part.o')[0] == 0"
+    placed = compiling.script(body)
+
+    light = compiling.run(placed)
+    shutil.rmtree(compiling.out_dir)
+    compiling.out_dir.mkdir()
+    compiling.light = False
+    full = compiling.run(placed)
+
+    assert (light.status, light.stderr) == (0, b"")
+    assert light.of("header")[0]["observation"] == "light"
+    assert full.of("header")[0]["observation"] == "full"
+    assert not reads(light, "part.h")
+    assert not reads(light, "stdio.h")
+    assert reads(full, "part.h")
+    assert reads(full, "stdio.h")
+    assert summary(light) == summary(full)
+    programs = {event["program"].rpartition("/")[2] for event in light.of("process")}
+    assert {"cc1", "collect2"} <= programs
+
+
+def test_a_run_without_compilers_is_observed_in_full(compiling: Bench) -> None:
+    file = seen(compiling)
+
+    ended = compiling.run(compiling.script(f"open({str(file)!r}).close()"))
+
+    assert ended.of("header")[0]["observation"] == "full"
+    assert reads(ended, file.name)
+
+
+def test_what_is_refused_to_a_compiler_is_listed(compiling: Bench) -> None:
+    secret = compiling.home / "secret.h"
+    secret.write_text("#define SECRET 1\n")
+    (compiling.package / "part.c").write_text(f'#include "{secret}"\n')
+    body = _RUN + "code, said = run('cc', '-c', os.environ['CARGO_MANIFEST_DIR'] + '/part.c')\n"
+    body += "assert code and 'Permission denied' in said, said"
+
+    ended = compiling.run(compiling.script(body))
+
+    assert ended.status == 0, ended.stderr
+    assert ended.of("header")[0]["observation"] == "light"
+    assert str(secret) in ended.refused("opened")
+
+
+def test_every_program_that_is_no_compiler_is_seen_whatever_it_does(compiling: Bench) -> None:
+    ways = ["open", "fopen", "syscall", "openat2", "sixth-zero", "sixth-guess", "thread"]
+    ways += ["made-code", "vfork", "spawned"]
+    for name in ways:
+        (compiling.package / name).write_text(name)
+    key = f"-DKEY={syscall_table.LIGHT_KEY}ull"
+    source = CHILDREN / "reads_in_many_ways.c"
+    helper = compiling.package / "helper"
+    static = compiling.package / "static"
+    for program, flags in ((helper, []), (static, ["-static"])):
+        words = ["cc", "-O1", "-pthread", key, *flags, "-o", str(program), str(source)]
+        subprocess.run(words, check=True)
+    compiling.grants["exec"].append("$MANIFEST_DIR/**")
+    body = _RUN + "run('cc', '--version')\n"  # So that there is somebody who has the key.
+    body += f"for each in ({str(helper)!r}, {str(static)!r}):\n"
+    body += f"    assert run(each, {str(compiling.package)!r}) == (0, '')"
+
+    ended = compiling.run(compiling.script(body))
+
+    assert ended.status == 0, ended.stderr
+    assert ended.of("header")[0]["observation"] == "light"
+    programs = {event["pid"]: event["program"] for event in ended.of("process")}
+    for program in (helper, static):
+        found = {
+            event["path"].rpartition("/")[2]
+            for event in ended.of("opened")
+            if programs[event["pid"]] == str(program)
+        }
+        assert set(ways) <= found
+
+
+BRINGING = {
+    "preloaded": "run('cc', '-c', part, LD_PRELOAD=evil)",
+    "audited": "run('cc', '-c', part, LD_AUDIT=evil)",
+    "plugin of the compiler": "run('cc', '-fplugin=' + evil, '-c', part)",
+    "plugin by a file of arguments": (
+        "open('words', 'w').write('-fplugin=' + evil + ' -c ' + part); run('cc', '@words')"
+    ),
+    "plugin by specs": (
+        "open('specs', 'w').write('*cc1:\\n+ -fplugin=' + evil + '\\n\\n');"
+        "run('cc', '-specs=specs', '-c', part)"
+    ),
+    "plugin of the linker": (
+        "run('cc', '-c', part, '-o', 'part.o'); run('ld', '-plugin', evil, '-r', 'part.o')"
+    ),
+    "plugin of the archiver": (
+        "run('cc', '-c', part, '-o', 'part.o');run('ar', '--plugin', evil, 'rc', 'x.a', 'part.o')"
+    ),
+    "library by LD_LIBRARY_PATH": (
+        "os.symlink(evil, 'libzstd.so.1');"
+        "run('as', '-o', 'x.o', '/dev/null', LD_LIBRARY_PATH=os.getcwd());"
+        "run(cc1, '-version', '/dev/null', LD_LIBRARY_PATH=os.getcwd());"
+        "[os.remove(each) for each in os.listdir() if os.path.islink(each)]"
+    ),
+}
+"""Ways to get a library into a program of the system; `evil` is the library."""
+
+
+@pytest.mark.parametrize("way", BRINGING)
+def test_code_that_is_brought_along_is_seen_reading(compiling: Bench, way: str) -> None:
+    file = seen(compiling)
+    evil = library(compiling, file)
+    cc1 = subprocess.check_output(["cc", "-print-prog-name=cc1"], text=True).strip()
+    body = (
+        _RUN + f"evil, cc1, part = {str(evil)!r}, {cc1!r}, {str(compiling.package)!r} + '/part.c'\n"
+    )
+    body += f"run('cc', '-c', part)\n{BRINGING[way]}\n"
+
+    ended = compiling.run(compiling.script(body))
+
+    assert ended.status == 0, ended.stderr
+    assert ended.of("header")[0]["observation"] == "light"
+    assert reads(ended, evil.name)
+    assert reads(ended, file.name)
+
+
+OWN = {
+    "copied": "shutil.copy(cc1, 'cc1'); run('./cc1', '-quiet', '-o', 'part.s', part)",
+    "by -B": "shutil.copy(cc1, 'cc1'); run('cc', '-B' + os.getcwd() + '/', '-c', part)",
+    "by GCC_EXEC_PREFIX": (
+        "shutil.copy(cc1, 'cc1'); run('cc', '-c', part, GCC_EXEC_PREFIX=os.getcwd() + '/')"
+    ),
+    "by COMPILER_PATH": "shutil.copy(cc1, 'cc1'); run('cc', '-c', part, COMPILER_PATH=os.getcwd())",
+    "named like a compiler": "shutil.copy(sys.executable, 'gcc'); run('./gcc', '-c', reads)",
+    "interpreter": "run(sys.executable, '-c', reads)",
+    "interpreter with ctypes": (
+        "run(sys.executable, '-c', "
+        "f'import ctypes; ctypes.CDLL(None).open({part[:-1]!r}.encode() + bytes([104]), 0)')"
+    ),
+    "by -wrapper": "run('cc', '-c', part, '-wrapper', sys.executable + ',-c,' + reads)",
+}
+"""Ways to have a program of the script, or an interpreter, read `part.h`."""
+
+
+@pytest.mark.parametrize("way", OWN)
+def test_programs_that_play_compilers_are_seen_reading(compiling: Bench, way: str) -> None:
+    cc1 = subprocess.check_output(["cc", "-print-prog-name=cc1"], text=True).strip()
+    compiling.grants["exec"].append("python3*")
+    header = str(compiling.package / "part.h")
+    body = _RUN + f"import shutil; cc1, part = {cc1!r}, {str(compiling.package)!r} + '/part.c'\n"
+    body += f"reads = {f'open({header!r})'!r}\n{OWN[way]}\n"
+
+    ended = compiling.run(compiling.script(body))
+
+    assert ended.status == 0, ended.stderr
+    assert reads(ended, "part.h")
+
+
+def test_a_compiler_that_the_script_may_change_gets_no_key(own_bench: Bench) -> None:
+    own_bench.light = True
+    cc1 = subprocess.check_output(["cc", "-print-prog-name=cc1"], text=True).strip()
+    own_bench.grants = {
+        "exec": [rule.pattern for rule in PRESETS["cc"].rules],
+        "write": [os.path.realpath(cc1)],
+    }
+    (own_bench.package / "part.h").write_text("")
+    (own_bench.package / "part.c").write_text('#include "part.h"\n')
+    body = _RUN + "assert run('cc', '-c', os.environ['CARGO_MANIFEST_DIR'] + '/part.c')[0] == 0"
+
+    ended = own_bench.run(own_bench.script(body))
+
+    assert ended.status == 0, ended.stderr
+    assert reads(ended, "part.h")
+
+
+def test_a_run_that_may_look_into_processes_is_observed_in_full(compiling: Bench) -> None:
+    compiling.grants["read"] = ["/proc/**"]
+    body = _RUN + "assert run('cc', '-c', os.environ['CARGO_MANIFEST_DIR'] + '/part.c')[0] == 0"
+
+    ended = compiling.run(compiling.script(body))
+
+    assert ended.status == 0, ended.stderr
+    assert ended.of("header")[0]["observation"] == "full"
+    assert reads(ended, "part.h")
+
+
+def test_while_learning_everything_is_observed(compiling: Bench) -> None:
+    body = _RUN + "assert run('cc', '-c', os.environ['CARGO_MANIFEST_DIR'] + '/part.c')[0] == 0"
+
+    ended = compiling.run(compiling.script(body), "learning")
+
+    assert ended.status == 0, ended.stderr
+    assert ended.of("header")[0]["observation"] == "full"
+    assert reads(ended, "part.h")
+
+
+def test_no_process_may_look_into_a_compiler(compiling: Bench) -> None:
+    """That is where the key is; the compiler waits for its input meanwhile."""
+    body = (
+        _RUN
+        + """
+cc = subprocess.Popen(["cc", "-x", "c", "-E", "-"], stdin=subprocess.PIPE, stdout=-3, text=True)
+cc.stdin.write("int x;")
+for name in ("mem", "syscall", "maps", "task/%d/mem" % cc.pid):
+    try:
+        open(f"/proc/{cc.pid}/{name}", "rb")
+        sys.exit(f"{name} can be read")
+    except PermissionError:
+        pass
+cc.stdin.close()
+cc.wait()
+import ctypes
+assert ctypes.CDLL(None, use_errno=True).ptrace(16, cc.pid, 0, 0) == -1
+"""
+    )
+
+    ended = compiling.run(compiling.script(body))
+
+    assert ended.status == 0, ended.stderr
+    assert ended.of("header")[0]["observation"] == "light"
+
+
+def test_each_key_is_put_into_a_filter_in_two_halves() -> None:
+    numbers, names = syscall_numbers.table(), syscall_table.recorded()
+    template = seccomp.build("x86_64", numbers, names, light=True)
+
+    made = with_key(template, 0x0123456789ABCDEF)
+
+    assert len(made) == len(template)
+    low, high = (syscall_table.LIGHT_KEY & 0xFFFFFFFF, syscall_table.LIGHT_KEY >> 32)
+    assert made == template.replace(low.to_bytes(4, "little"), bytes.fromhex("efcdab89")).replace(
+        high.to_bytes(4, "little"), bytes.fromhex("67452301")
+    )
+    with pytest.raises(ValueError, match="without a place"):
+        with_key(seccomp.build("x86_64", numbers, names), 1)

@@ -1,0 +1,82 @@
+"""The patch of the C library of this machine: where it is, and that nothing else is changed."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from buildperm.tracer.recorder import open_patch
+
+KEY = 0x1122334455667788
+
+pytestmark = pytest.mark.skipif(
+    os.uname().machine != "x86_64", reason="there is no patch for other processors"
+)
+
+
+def library() -> Path:
+    """Return the C library that this machine's programs run with."""
+    listed = subprocess.check_output(["ldd", "/bin/sh"], text=True)
+    found = re.search(r"=> (\S*/libc\.so\.6)", listed)
+    if found is None:
+        pytest.skip("another C library than glibc")
+    return Path(found[1])
+
+
+def test_every_call_that_opens_by_a_path_is_redirected() -> None:
+    file = library()
+    patch = open_patch.of_library(os.fsencode(file), KEY)
+
+    assert patch is not None
+    code = subprocess.check_output(["objdump", "-d", "-j", ".text", file], text=True)
+    # The number, and a `syscall` that soon follows.
+    calls = re.findall(
+        r"^ +([0-9a-f]+):\t[0-9a-f ]+\tmov +\$0x101,%eax\n(?:.*\tmov .*\n){0,3}.*\tsyscall",
+        code,
+        re.MULTILINE,
+    )
+    jumps = {offset for offset, piece in patch.pieces if len(piece) == 5}
+    assert jumps == {int(address, 16) for address in calls}
+
+
+def test_only_unused_bytes_and_whole_instructions_are_replaced() -> None:
+    patch = open_patch.of_library(os.fsencode(library()), KEY)
+
+    assert patch is not None
+    content = library().read_bytes()
+    ends = 0
+    for offset, piece in patch.pieces:  # In this library addresses are offsets.
+        before = content[offset : offset + len(piece)]
+        if len(piece) == 5:
+            assert before == b"\xb8\x01\x01\x00\x00"
+        else:
+            assert before == bytes(len(piece))
+            assert offset >= ends  # No two overlap.
+            ends = offset + len(piece)
+
+
+def test_each_key_is_where_it_is_said_to_be() -> None:
+    patch = open_patch.of_library(os.fsencode(library()), KEY)
+
+    assert patch is not None
+    stubs = [(offset, piece) for offset, piece in patch.pieces if len(piece) > 5]
+    assert len(stubs) == len(patch.keys)
+    for (offset, piece), key_at in zip(stubs, patch.keys, strict=True):
+        at = key_at - offset
+        assert piece[at : at + 8] == KEY.to_bytes(8, "little")
+        assert piece.count(KEY.to_bytes(8, "little")) == 1
+
+
+def test_a_library_that_opens_nothing_gets_no_patch() -> None:
+    assert open_patch.of_library(os.fsencode(library().with_name("libm.so.6")), KEY) is None
+
+
+def test_what_is_no_library_gets_no_patch(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("text")
+
+    with pytest.raises(ValueError, match="ELF"):
+        open_patch.of_library(os.fsencode(tmp_path / "text"), KEY)

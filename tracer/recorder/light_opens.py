@@ -1,0 +1,211 @@
+"""Light observation: compilers of the system open files for reading without stopping.
+
+Who it is decided at the exec stop, by the kernel's link to the program, before anything of it has
+run. Its C library is changed at its entry point, when the loader has mapped and relocated it:
+
+    exec of a known compiler ──▶ trap at the entry point ──▶ library patched ──▶ runs on
+                                                                 │ a file of others is opened by
+                                                                 ▼ the loader, which is not patched
+                                                              key erased
+
+The filter knows a key, which is new for each run, and lives in the memory of such compilers only.
+Who has it hides reads that Landlock allows, and nothing else; so a program that could bring code
+of the script along never gets it: see `_is_plain`, and `at_open` for what is loaded later.
+
+Part of the supervisor: standard library only, nothing heavy.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import struct
+
+from buildperm.tracer.recorder import open_patch, ptrace, registers
+from buildperm.tracer.recorder.process_tree import kill
+from buildperm.tracer.syscall_table import WRITING_FLAGS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from buildperm.tracer.recorder.open_patch import Patch
+    from buildperm.tracer.recorder.process_tree import Process
+
+_TOOLS = frozenset(
+    (
+        *(b"cc", b"c++", b"gcc", b"g++", b"cpp", b"clang", b"clang++"),
+        *(b"cc1", b"cc1plus", b"lto1", b"collect2", b"as", b"gas"),
+        *(b"ld", b"ld.bfd", b"ld.gold", b"ld.lld", b"lld", b"ld64.lld", b"mold"),
+        *(b"ar", b"ranlib", b"nm", b"strip", b"objcopy"),
+    )
+)
+"""Compilers, assemblers, linkers and archivers, without what stands before and behind.
+
+None of them runs what it reads. make, cmake and shells do, so they are not among them.
+"""
+
+_SYSTEM = (b"/usr/", b"/etc/", b"/lib/", b"/lib64/", b"/bin/", b"/nix/store/", b"/gnu/store/")
+_LIBRARIES = (b"libc.so", b"libc-")
+_KERNEL_CODE = (b"[vdso]", b"[vsyscall]")  # proc_pid_maps(5)
+_AT_ENTRY = 9  # getauxval(3)
+
+
+class Patched:
+    """A process whose memory has the patch; what has forked from it has it, too."""
+
+    __slots__ = ("base", "patch")
+
+    def __init__(self, patch: Patch, base: int) -> None:
+        self.patch = patch
+        self.base = base
+
+
+class AtEntry:
+    """A process with a trap at its entry point."""
+
+    __slots__ = ("address", "word")
+
+    def __init__(self, address: int, word: bytes) -> None:
+        self.address = address
+        self.word = word  # What was there.
+
+
+class LightOpens:
+    """Finds compilers among what is executed, and changes how they open files."""
+
+    def __init__(self, key: int, is_writable: Callable[[bytes], bool]) -> None:
+        """Prepare to look at programs.
+
+        Args:
+            key: What the filter of this run lets pass.
+            is_writable: Tells whether the script may write to a path.
+        """
+        self.count = 0  # How many processes have been patched.
+        self._key = key
+        self._is_writable = is_writable
+        self._patches: dict[tuple[int, int], Patch | None] = {}  # By device and inode.
+
+    def at_exec(self, process: Process) -> None:
+        """Set a trap at the entry point of what `process` has executed, if it is a compiler.
+
+        It stands at its exec stop.
+        """
+        process.light = None
+        program = process.program
+        if _tool(program) not in _TOOLS or not self._is_of_system(program):
+            return
+        pid = process.pid
+        try:
+            with open(b"/proc/%d/auxv" % pid, "rb") as file:
+                raw = file.read()
+            address = dict(struct.iter_unpack("=QQ", raw[: len(raw) & ~15])).get(_AT_ENTRY, 0)
+            word = ptrace.peek(pid, address)
+            ptrace.poke(pid, address, registers.TRAP)
+        except OSError:
+            return  # It stops as any other program.
+        process.light = AtEntry(address, word)
+
+    def at_sigtrap(self, tid: int, process: Process) -> bool:
+        """Patch `process` at its entry point; say whether the SIGTRAP is of our trap.
+
+        Raises:
+            OSError: The process is gone, or the trap cannot be taken out.
+        """
+        entry = process.light
+        if not isinstance(entry, AtEntry) or ptrace.signal_code(tid) <= 0:
+            return False
+        values = registers.load(tid)
+        if values is None:
+            return True
+        if registers.program_counter(values) != entry.address + registers.TRAP_LENGTH:
+            return False
+        process.light = None
+        ptrace.poke(tid, entry.address, entry.word[: len(registers.TRAP)])
+        registers.set_program_counter(values, entry.address)
+        registers.store(tid, values)
+        process.light = self._patched(process.pid)
+        self.count += process.light is not None
+        return True
+
+    def at_open(self, process: Process, path: bytes, flags: int) -> None:
+        """Look at a file that `process` has opened, and that has stopped it.
+
+        What is opened for reading is opened by the loader then. If it is not the system's, it may
+        be code of the script, which has not run yet: it must not find the key.
+        """
+        light = process.light
+        if light is None or flags & WRITING_FLAGS or self._is_of_system(path):
+            return
+        process.light = None
+        try:
+            if isinstance(light, AtEntry):
+                ptrace.poke(process.pid, light.address, light.word[: len(registers.TRAP)])
+                return
+            for offset in light.patch.keys:
+                ptrace.poke(process.pid, light.base + offset, bytes(8))
+        except OSError:
+            kill(process.pid)
+
+    def _is_of_system(self, path: bytes) -> bool:
+        return (
+            path.startswith(_SYSTEM)
+            and b"/../" not in path
+            and not path.startswith(b"/usr/local/")
+            and not self._is_writable(path)
+        )
+
+    def _patched(self, pid: int) -> Patched | None:
+        """Patch the C library of `pid`, which stands at its entry point; None if that cannot be."""
+        try:
+            base, library = self._library(pid)
+            if not library:
+                return None
+            inside = b"/proc/%d/root%s" % (pid, library)
+            status = os.stat(inside)
+        except OSError:
+            return None
+        identity = status.st_dev, status.st_ino
+        if identity not in self._patches:
+            try:
+                self._patches[identity] = open_patch.of_library(inside, self._key)
+            except (OSError, ValueError):
+                self._patches[identity] = None
+        patch = self._patches[identity]
+        if patch is None:
+            return None
+        try:
+            memory = os.open(b"/proc/%d/mem" % pid, os.O_WRONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            for offset, piece in patch.pieces:
+                if os.pwrite(memory, piece, base + offset) != len(piece):
+                    raise InterruptedError
+        except OSError:
+            kill(pid)  # Changed in part, it could do anything.
+        finally:
+            os.close(memory)
+        return Patched(patch, base)
+
+    def _library(self, pid: int) -> tuple[int, bytes]:
+        """Return where which C library is mapped; empty if there is none, or code of others."""
+        base, library = 0, b""
+        with open(b"/proc/%d/maps" % pid, "rb") as file:
+            for line in file:
+                fields = line.rstrip(b"\n").split(None, 5)
+                path = fields[5] if len(fields) == 6 else b""
+                is_code = b"x" in fields[1] and path not in _KERNEL_CODE
+                if is_code and not self._is_of_system(path):
+                    return 0, b""
+                if not int(fields[2], 16) and posixpath.basename(path).startswith(_LIBRARIES):
+                    base, library = int(fields[0].split(b"-")[0], 16), path
+        return base, library
+
+
+def _tool(program: bytes) -> bytes:
+    """Return the name of a program without target and version: `x86_64-linux-gnu-gcc-12`."""
+    words = posixpath.basename(program).split(b"-")
+    while len(words) > 1 and words[-1].replace(b".", b"").isdigit():
+        words.pop()
+    return words[-1]
