@@ -103,7 +103,7 @@ def scripts(folder: Path, crates: Sequence[str]) -> tuple[Path, dict[str, Script
     return directory.folder / "benchmark", found
 
 
-def as_enforced(script: Script, runtime: str) -> Script:
+def as_enforced(script: Script, runtime: str, *, light: bool = True) -> Script:
     """Return `script` as `buildperm ci` would run it, in the given runtime."""
     learnt = os.fsdecode(script.environment[b"BUILDPERM_SESSION"])
     prepared = runtimes.runtime(runtime).prepare()
@@ -112,7 +112,9 @@ def as_enforced(script: Script, runtime: str) -> Script:
     loaded["runtime"] = prepared.runtime
     loaded["sandbox_wrapper"] = list(prepared.wrapper)
     loaded["mounts"] = prepared.mounts
-    path = Path(f"{learnt}-{runtime}")
+    if light and prepared.light_filter:
+        loaded["light_filter"] = prepared.light_filter
+    path = Path(f"{learnt}-{runtime}-{'light' if light else 'full'}")
     path.write_bytes(sessions.dump(loaded))
     return replace(
         script, environment=script.environment | {b"BUILDPERM_SESSION": os.fsencode(path)}

@@ -22,6 +22,7 @@ from buildperm.sandbox.runtime import choose
 from buildperm.supervisor.filled_trees import filled
 from buildperm.supervisor.session import VERSION
 from buildperm.tracer.notation import encode
+from buildperm.tracer.recording_format import FULL, LIGHT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,11 +60,13 @@ def make(
     profile: Literal["learning", "enforcing"],
     rustc_wrapper: str = "",
     compiling: SessionCompile | None = None,
+    observation: Literal["full", "light"] = "full",
 ) -> Session:
     """Collect what supervisors need to know.
 
     `environment` is the user's; `rustc_wrapper` is what build scripts are to see as RUSTC_WRAPPER;
-    `compiling` says how compiling is held, and macros with it.
+    `compiling` says how compiling is held, and macros with it; `observation` is what is wanted, and
+    light only where this processor can and `profile` is `enforcing`.
 
     Raises:
         CannotEnforceError: This machine or this version cannot do what the grants require.
@@ -100,6 +103,8 @@ def make(
         "packages": {},
         "limits": {**limits.DEFAULTS, **policy.limits},
     }
+    if observation == "light" and profile == "enforcing" and prepared.light_filter:
+        session["light_filter"] = prepared.light_filter
     for package in metadata.scripted():
         described = describe(package, metadata, lock, grant_keys)
         own = grant_keys.limits_of(package)
@@ -302,6 +307,7 @@ def _digest(session: Session, package: SessionPackage, programs: str = "") -> st
         held_to["env"] = [name for name in package["env"] if looks_secret(name)]
     decisive = (
         [session[key] for key in ("buildperm", "profile", "runtime", "landlock_abi")],
+        LIGHT if "light_filter" in session else FULL,
         held_to,
         {name: held for name, held in session["limits"].items() if held != limits.DEFAULTS[name]},
         [name.hex() for name in session.get("loaded", ())],

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from buildperm.supervisor.session import Session
 
 Profile = Literal["learning", "enforcing"]
+Observation = Literal["full", "light"]
 _FOLDERS: dict[Profile, Literal["learn", "ci"]] = {"learning": "learn", "enforcing": "ci"}
 
 
@@ -56,6 +57,7 @@ class SupervisedBuild:
         *,
         on_progress: Callable[[Progress], None] = lambda _: None,
         on_output: Callable[[bytes], None] | None = None,
+        observation: Observation = "full",
     ) -> None:
         """Make the session.
 
@@ -66,7 +68,7 @@ class SupervisedBuild:
         self.project = project
         self.target = open_target(project.metadata, _FOLDERS[profile])
         self.mode = compile_mode.choose(project, policy)
-        self.session = self._session(policy, profile)
+        self.session = self._session(policy, profile, observation)
         self._compiling = compile_session.make(
             self.session, project, policy, self.mode, self.target
         )
@@ -270,7 +272,9 @@ class SupervisedBuild:
         named = self.project.configuration.rustdoc
         return named or str(self.project.toolchain.rustc.with_name("rustdoc"))
 
-    def _session(self, policy: Policy, profile: Profile) -> Session:
+    def _session(
+        self, policy: Policy, profile: Profile, observation: Observation = "full"
+    ) -> Session:
         project = self.project
         made = sessions.make(
             project.metadata,
@@ -282,6 +286,7 @@ class SupervisedBuild:
             profile=profile,
             rustc_wrapper=project.configuration.rustc_wrapper,
             compiling=self.mode.told(),
+            observation=observation,
         )
         made["left_open"] = [*made.get("left_open", ()), *self.mode.why]
         return made

@@ -65,6 +65,7 @@ class ScriptRun:
     withheld: tuple[WithheldRule, ...] = ()  # Its grants that are not in force.
     unopened: tuple[Access, ...] = ()  # What was refused though its grants cover it.
     roles: tuple[Role, ...] = SCRIPT_ALONE  # What of it ran, and for whom; sorted.
+    is_light: bool = False  # Which files compilers have read is not known, of a run at least.
 
     @property
     def subjects(self) -> tuple[SubjectKind, ...]:

@@ -88,6 +88,7 @@ def _script(script: ScriptRun) -> dict[str, object]:
         "accesses": script.accesses,
         "duration_ns": script.duration_ns,
         "dropped": script.dropped,
+        "observation": "light" if script.is_light else "full",
         "failed": script.failed,
         "failure": script.failure,
         "programs": list(script.programs),

@@ -32,6 +32,8 @@ _MEANINGS: dict[int, str] = {
     ExitCode.UNUSED: "a grant is not used",
 }
 
+LIGHTLY = "which files C compilers read is not listed; `--observe everything` lists them."
+
 _LEVEL = {Level.ERROR: "ERROR", Level.WARNING: "warning", Level.NOTE: "note"}
 
 
@@ -190,6 +192,8 @@ def _closing(report: Report) -> Iterator[str]:
         loose = compiling_text(run.compiling, run.macros, run.lacking)
         if loose:
             yield f"buildperm: {loose}"
+        if any(script.is_light for script in run.scripts):
+            yield f"buildperm: {LIGHTLY}"
     wider = sum(finding.rule == WIDER_GRANT for finding in report.findings)
     if wider:
         yield f"buildperm: the grants are wider in {count(wider, 'place')}; {_CONSENT}"

@@ -26,6 +26,7 @@ from buildperm.report.build_run import IneffectiveGrant, ScriptRun
 from buildperm.rules.pattern import locate
 from buildperm.tracer.recording import reader
 from buildperm.tracer.recording.reader import Recording
+from buildperm.tracer.recording_format import LIGHT
 
 if TYPE_CHECKING:
     from buildperm.supervisor.session import Session, SessionPackage
@@ -154,6 +155,7 @@ def appraise(
         left_out=tuple(sorted({one for each in recordings for one in _left_out(each)})),
         unopened=tuple(_unopened(package, recordings, accesses, consumers)),
         roles=united(role_of(each.header) for each in recordings) or SCRIPT_ALONE,
+        is_light=any(each.header.observation == LIGHT for each in recordings),
     )
 
 

@@ -37,6 +37,7 @@ class EnforcementOptions:
     require_reviewed: bool  # Build nothing where a build script was not reviewed.
     deny_unused: bool  # Fail where a grant is not used.
     is_warning: bool  # Findings do not fail the command.
+    observes_all: bool  # Also what compilers read.
 
 
 def build(words: Sequence[str], outputs: ReportOutputs, options: EnforcementOptions) -> int:
@@ -82,6 +83,8 @@ def build(words: Sequence[str], outputs: ReportOutputs, options: EnforcementOpti
         "enforcing",
         # Standard output is for the report: what Cargo prints there would break the document.
         on_output=_to_standard_error if outputs.is_document else None,
+        # What was not seen cannot be called unused.
+        observation="full" if options.observes_all or options.deny_unused else "light",
     )
     outcome = run_held_build(held, workspace)
     if outcome.finished.interrupted:

@@ -27,6 +27,7 @@ from buildperm.rules.pattern import locate
 from buildperm.tracer.notation import decode
 from buildperm.tracer.recording import reader
 from buildperm.tracer.recording.reader import Recording, RecordingError
+from buildperm.tracer.recording_format import FULL
 from buildperm.workflow.script_lookup import FoundScript
 
 
@@ -226,6 +227,8 @@ def _incomplete(found: Recording) -> str:
     if found.end.exit != 0:
         what = "script" if found.header.subject == SubjectKind.SCRIPT else "run"
         return f"the {what} ended with exit code {found.end.exit}"
+    if found.header.observation != FULL:
+        return "files that compilers read are not listed (`ci --observe everything` lists them)"
     return ""
 
 

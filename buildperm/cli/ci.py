@@ -32,6 +32,14 @@ from buildperm.workflow.report_outputs import ReportOutputs
     is_flag=True,
     help="Only warn: what is not granted is refused, but the exit code is Cargo's own.",
 )
+@click.option(
+    "--observe",
+    type=click.Choice(["light", "everything"]),
+    default="light",
+    show_default=True,
+    help="What is recorded. `light` leaves out which files the system's C compilers read; "
+    "nothing else, and nothing is allowed for it. --deny-unused takes `everything`.",
+)
 @options.comparison_options
 @options.runtime_option
 @options.CARGO
@@ -43,6 +51,7 @@ def command(
     require_reviewed: bool,
     deny_unused: bool,
     warn: bool,
+    observe: str,
     against: str | None,
     allow_wider: bool,
     cargo: tuple[str, ...],
@@ -72,5 +81,6 @@ def command(
         require_reviewed=require_reviewed,
         deny_unused=deny_unused,
         is_warning=warn,
+        observes_all=observe == "everything",
     )
     return build(cargo, ReportOutputs(form, reports, patch), wanted)

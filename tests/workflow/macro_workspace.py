@@ -77,6 +77,7 @@ class MacroWorkspace:
             require_reviewed=require_reviewed,
             deny_unused=unused,
             is_warning=False,
+            observes_all=False,
         )
         return build(("check",), ReportOutputs(form, ()), options)
 

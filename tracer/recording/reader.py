@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from buildperm.errors import BuildpermError
 from buildperm.tracer.notation import decode
 from buildperm.tracer.recording.parser import Fields, event, process
-from buildperm.tracer.recording_format import SCRIPT, SUBJECTS, VERSION
+from buildperm.tracer.recording_format import FULL, SCRIPT, SUBJECTS, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,6 +65,7 @@ class Header:
     foreign: tuple[bytes, ...] = ()  # What lies in the package's folder and is not its own.
     subject: str = SCRIPT  # What of the package was run: see recording_format.SUBJECTS.
     consumer: Consumer | None = None  # Of a macro.
+    observation: str = FULL  # Or light: see recording_format.LIGHT.
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +195,7 @@ def _header(fields: Fields, kind: str, path: Path) -> Header:
         foreign=tuple(map(decode, fields.texts("foreign", []))),
         subject=_subject(fields),
         consumer=_consumer(fields),
+        observation=fields.text("observation", FULL),
     )
 
 
