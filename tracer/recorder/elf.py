@@ -98,12 +98,12 @@ class Image:
                 return address - offset & ~0xFFF
         return 0
 
-    def code(self) -> tuple[int, bytes, int] | None:
+    def code(self) -> tuple[bytes, int] | None:
         """Return the one segment that may be executed; None if there is none, or several.
 
         Returns:
-            Its address before relocation; its bytes, and those up to the end of its last page;
-            how many of the latter nobody uses: 0 if not all of them are zero.
+            Its bytes, with those before it in its first page and behind it in its last; how many
+            of the latter nobody uses: 0 if not all of them are zero.
         """
         found = [
             segment
@@ -113,11 +113,11 @@ class Image:
         if len(found) != 1:
             return None
         _, _, offset, address, _, size, _, _ = found[0]
-        rest = -(address + size) % _PAGE
-        content = self._read(offset, size + rest)
-        if len(content) != size + rest:
+        before, rest = address % _PAGE, -(address + size) % _PAGE
+        content = self._read(offset - before, before + size + rest)
+        if len(content) != before + size + rest:
             return None
-        return address, content, 0 if content[size:].strip(b"\0") else rest
+        return content, 0 if content[before + size :].strip(b"\0") else rest
 
     def function(self, name: bytes) -> int:
         """Return the address of the function `name` before relocation; 0 if there is none."""

@@ -49,6 +49,7 @@ _SYSTEM = (b"/usr/", b"/etc/", b"/lib/", b"/lib64/", b"/bin/", b"/nix/store/", b
 _LIBRARIES = (b"libc.so", b"libc-")
 _KERNEL_CODE = (b"[vdso]", b"[vsyscall]")  # proc_pid_maps(5)
 _AT_ENTRY = 9  # getauxval(3)
+_CACHED = 8192  # Entries of a cache before it is emptied.
 
 
 class Patched:
@@ -84,7 +85,8 @@ class LightOpens:
         self.count = 0  # How many processes have been patched.
         self._key = key
         self._is_writable = is_writable
-        self._patches: dict[tuple[int, int], Patch | None] = {}  # By device and inode.
+        self._patches: dict[bytes, Patch | None] = {}  # By offset, device, inode and path.
+        self._of_system: dict[bytes, bool] = {}  # What has been found out, by path.
 
     def at_exec(self, process: Process) -> None:
         """Set a trap at the entry point of what `process` has executed, if it is a compiler.
@@ -148,36 +150,29 @@ class LightOpens:
             kill(process.pid)
 
     def _is_of_system(self, path: bytes) -> bool:
-        return (
-            path.startswith(_SYSTEM)
-            and b"/../" not in path
-            and not path.startswith(b"/usr/local/")
-            and not self._is_writable(path)
-        )
+        known = self._of_system.get(path)
+        if known is None:
+            known = (
+                path.startswith(_SYSTEM)
+                and b"/../" not in path
+                and not path.startswith(b"/usr/local/")
+                and not self._is_writable(path)
+            )
+            if len(self._of_system) >= _CACHED:
+                self._of_system.clear()
+            self._of_system[path] = known
+        return known
 
     def _patched(self, pid: int) -> Patched | None:
         """Patch the C library of `pid`, which stands at its entry point; None if that cannot be."""
         try:
-            base, library = self._library(pid)
-            if not library:
-                return None
-            inside = b"/proc/%d/root%s" % (pid, library)
-            status = os.stat(inside)
+            found = self._library(pid)
+            memory = os.open(b"/proc/%d/mem" % pid, os.O_WRONLY | os.O_CLOEXEC) if found else -1
         except OSError:
             return None
-        identity = status.st_dev, status.st_ino
-        if identity not in self._patches:
-            try:
-                self._patches[identity] = open_patch.of_library(inside, self._key)
-            except (OSError, ValueError):
-                self._patches[identity] = None
-        patch = self._patches[identity]
-        if patch is None:
+        if found is None:
             return None
-        try:
-            memory = os.open(b"/proc/%d/mem" % pid, os.O_WRONLY | os.O_CLOEXEC)
-        except OSError:
-            return None
+        base, patch = found
         try:
             for offset, piece in patch.pieces:
                 if os.pwrite(memory, piece, base + offset) != len(piece):
@@ -188,19 +183,38 @@ class LightOpens:
             os.close(memory)
         return Patched(patch, base)
 
-    def _library(self, pid: int) -> tuple[int, bytes]:
-        """Return where which C library is mapped; empty if there is none, or code of others."""
-        base, library = 0, b""
+    def _library(self, pid: int) -> tuple[int, Patch] | None:
+        """Return where the code of the C library is, with its patch; None if not all is as usual.
+
+        Raises:
+            OSError: The process is gone.
+        """
         with open(b"/proc/%d/maps" % pid, "rb") as file:
-            for line in file:
-                fields = line.rstrip(b"\n").split(None, 5)
-                path = fields[5] if len(fields) == 6 else b""
-                is_code = b"x" in fields[1] and path not in _KERNEL_CODE
-                if is_code and not self._is_of_system(path):
-                    return 0, b""
-                if not int(fields[2], 16) and posixpath.basename(path).startswith(_LIBRARIES):
-                    base, library = int(fields[0].split(b"-")[0], 16), path
-        return base, library
+            lines = file.read().splitlines()
+        found: tuple[int, Patch] | None = None
+        for line in lines:
+            mapped, rights, rest = line.split(b" ", 2)  # proc_pid_maps(5)
+            if b"x" not in rights:
+                continue
+            path = rest.partition(b"/")[2]
+            if not path and rest.endswith(_KERNEL_CODE):
+                continue
+            path = b"/" + path
+            if not self._is_of_system(path):
+                return None
+            if posixpath.basename(path).startswith(_LIBRARIES):
+                patch = self._patch(pid, path, rest)
+                found = (int(mapped.partition(b"-")[0], 16), patch) if patch is not None else None
+        return found
+
+    def _patch(self, pid: int, path: bytes, identity: bytes) -> Patch | None:
+        if identity not in self._patches:
+            try:
+                patch = open_patch.of_library(b"/proc/%d/root%s" % (pid, path), self._key)
+            except (OSError, ValueError):
+                patch = None
+            self._patches[identity] = patch
+        return self._patches[identity]
 
 
 def _tool(program: bytes) -> bytes:

@@ -15,22 +15,14 @@ Part of the supervisor: standard library only, nothing heavy.
 
 from __future__ import annotations
 
-import os
-import re
 import struct
 
 from buildperm.tracer.recorder import elf
 from buildperm.tracer.syscall_table import WRITING_FLAGS
 
-# mov $257, %eax; moves between registers, or of a constant, but not to rax; syscall. All of that
-# does the same wherever it stands.
-_OPENAT = re.compile(
-    rb"(?<![\x40-\x4f])\xb8\x01\x01\x00\x00"  # With a prefix it would be another register.
-    rb"((?:[\x40-\x4f]?\x89[\xc1-\xc7\xc9-\xcf\xd1-\xd7\xd9-\xdf\xe1-\xe7\xe9-\xef\xf1-\xf7\xf9-\xff]"
-    rb"|\x41?[\xb9-\xbf].{4}){0,4})"
-    rb"\x0f\x05",
-    re.DOTALL,
-)
+_NUMBER = b"\xb8\x01\x01\x00\x00"  # mov $257, %eax
+_CALL = b"\x0f\x05"  # syscall
+_MOVES_MAX = 4  # Instructions between the two.
 _JUMP = struct.Struct("<Bi")  # jmp rel32
 _PAGE = 0x1000
 
@@ -65,8 +57,9 @@ class Patch:
     __slots__ = ("keys", "pieces")
 
     def __init__(self, pieces: list[tuple[int, bytes]], keys: list[int]) -> None:
-        self.pieces = pieces  # Offset from where the library is mapped, bytes; in this order.
-        self.keys = keys  # Offsets of the eight bytes of the key.
+        # Offset from where its code is mapped, bytes; in this order.
+        self.pieces = pieces
+        self.keys = keys  # Offsets, likewise, of the eight bytes of the key.
 
 
 def of_library(path: bytes, key: int) -> Patch | None:
@@ -79,35 +72,55 @@ def of_library(path: bytes, key: int) -> Patch | None:
     image = elf.Image(path)
     try:
         code = image.code()
-        lowest = image.lowest()
     finally:
         image.close()
     if code is None:
         return None
-    address, content, room = code
+    content, room = code
     room_at = len(content) - room  # For as long as what follows is zero: nobody uses that.
     end = len(content)
-    pieces: list[tuple[int, bytes]] = []
+    begin = room_at
+    stubs: list[bytes] = []
     keys: list[int] = []
     jumps: list[tuple[int, bytes]] = []
-    base = address - lowest
-    for site in _OPENAT.finditer(content, 0, room_at):
-        before = site[1] + _BEFORE_KEY
-        stub = before + struct.pack("<Q", key) + _AFTER_KEY
-        length = len(stub) + _JUMP.size
-        if room_at + length > end:
-            break
-        if site.start() % _PAGE > _PAGE - _JUMP.size:
-            continue  # In two pages: it might be written in part.
-        stub += _JUMP.pack(0xE9, site.end() - (room_at + length))
-        pieces.append((base + room_at, stub))
-        keys.append(base + room_at + len(before))
-        jump = _JUMP.pack(0xE9, room_at - (site.start() + _JUMP.size))
-        jumps.append((base + site.start(), jump))
-        room_at += length
-    return Patch(pieces + jumps, keys) if jumps else None
+    at = content.find(_NUMBER, 0, begin)
+    while at >= 0:
+        call = _call_after(content, at)
+        # In two pages it might be written in part.
+        if call and at % _PAGE <= _PAGE - _JUMP.size:
+            before = content[at + len(_NUMBER) : call] + _BEFORE_KEY
+            stub = before + struct.pack("<Q", key) + _AFTER_KEY
+            length = len(stub) + _JUMP.size
+            if room_at + length > end:
+                break
+            stubs.append(stub + _JUMP.pack(0xE9, call + len(_CALL) - (room_at + length)))
+            keys.append(room_at + len(before))
+            jumps.append((at, _JUMP.pack(0xE9, room_at - (at + _JUMP.size))))
+            room_at += length
+        at = content.find(_NUMBER, at + len(_NUMBER), begin)
+    return Patch([(begin, b"".join(stubs)), *jumps], keys) if jumps else None
 
 
-def is_possible() -> bool:
-    """Tell whether this processor is one that there is a patch for."""
-    return os.uname().machine == "x86_64"
+def _call_after(code: bytes, at: int) -> int:
+    """Return where the `syscall` is that the `mov` at `at` is for; 0 if that is not plain to see.
+
+    Between them may be moves from one register to another or of a constant, but not to eax: these
+    do the same wherever they stand.
+    """
+    if 0x40 <= code[at - 1] <= 0x4F:  # With a prefix it may be another register.
+        return 0
+    at += len(_NUMBER)
+    for _ in range(_MOVES_MAX + 1):
+        if code[at : at + 2] == _CALL:
+            return at
+        is_wide = 0x40 <= code[at] <= 0x4F
+        operation, operand = code[at + is_wide], code[at + is_wide + 1]
+        if operation == 0x89 and operand >= 0xC0 and operand & 7:  # mov %reg, %reg
+            at += is_wide + 2
+        elif code[at] in (0x40, 0x41) or not is_wide:
+            if not 0xB9 <= operation <= 0xBF:  # mov $constant, %reg; 32 bits
+                return 0
+            at += is_wide + 5
+        else:
+            return 0
+    return 0
