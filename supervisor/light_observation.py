@@ -9,7 +9,7 @@ import os
 import posixpath
 import struct
 
-from buildperm.supervisor import landlock_rules
+from buildperm.supervisor import landlock, landlock_rules
 from buildperm.tracer.syscall_table import LIGHT_KEY
 
 TYPE_CHECKING = False
@@ -49,7 +49,12 @@ def prepared(run: Run, rights: Mapping[bytes, int]) -> LightObservation | None:
 
     key = int.from_bytes(os.urandom(8), "little") | 1  # Not 0, which registers may hold.
     return LightObservation(
-        with_key(template, key), LightOpens(key, lambda path: _is_writable(rights, path))
+        with_key(template, key),
+        LightOpens(
+            key,
+            lambda path: _has(rights, path, landlock.READ_FILE),
+            lambda path: _has(rights, path, landlock_rules.WRITE),
+        ),
     )
 
 
@@ -83,10 +88,13 @@ def _reads_memory(rights: Mapping[bytes, int]) -> bool:
     )
 
 
-def _is_writable(rights: Mapping[bytes, int], path: bytes) -> bool:
-    """Tell whether the script may write to `path`, or put something else in its place."""
+def _has(rights: Mapping[bytes, int], path: bytes, wanted: int) -> bool:
+    """Tell whether any of the rights `wanted` is there for `path`: landlock(7).
+
+    For a path without links, and for what is put in its place.
+    """
     while True:
-        if rights.get(path, 0) & landlock_rules.WRITE:
+        if rights.get(path, 0) & wanted:
             return True
         if path in (b"/", b""):
             return False

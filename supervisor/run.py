@@ -163,7 +163,7 @@ class Run:
             "landlock_abi": self.abi,
             "left_open": self.left_open(),
             "mode": session["profile"],
-            "observation": "light" if self.light and self.light.opens.count else "full",
+            "observation": "light" if self.light and self.light.opens.is_used else "full",
             "buildperm": session["buildperm"],
             "session": package.get("digest", ""),
             "places": {token: encode(path) for token, path in self.places.items()},

@@ -21,7 +21,7 @@ import os
 import posixpath
 import struct
 
-from buildperm.tracer.recorder import open_patch, ptrace, registers
+from buildperm.tracer.recorder import location, open_patch, ptrace, registers
 from buildperm.tracer.recorder.process_tree import kill
 from buildperm.tracer.syscall_table import WRITING_FLAGS
 
@@ -75,18 +75,23 @@ class AtEntry:
 class LightOpens:
     """Finds compilers among what is executed, and changes how they open files."""
 
-    def __init__(self, key: int, is_writable: Callable[[bytes], bool]) -> None:
+    def __init__(
+        self, key: int, is_readable: Callable[[bytes], bool], is_writable: Callable[[bytes], bool]
+    ) -> None:
         """Prepare to look at programs.
 
         Args:
             key: What the filter of this run lets pass.
-            is_writable: Tells whether the script may write to a path.
+            is_readable: Tells whether the script may read what is at a path.
+            is_writable: Tells whether it may write there.
         """
-        self.count = 0  # How many processes have been patched.
+        self.is_used = False  # Something may have gone unseen.
         self._key = key
+        self._is_readable = is_readable
         self._is_writable = is_writable
         self._patches: dict[bytes, Patch | None] = {}  # By offset, device, inode and path.
         self._of_system: dict[bytes, bool] = {}  # What has been found out, by path.
+        self._readable: dict[bytes, bool] = {}  # Likewise, what is the system's and may be read.
 
     def at_exec(self, process: Process) -> None:
         """Set a trap at the entry point of what `process` has executed, if it is a compiler.
@@ -127,8 +132,26 @@ class LightOpens:
         registers.set_program_counter(values, entry.address)
         registers.store(tid, values)
         process.light = self._patched(process.pid)
-        self.count += process.light is not None
+        self.is_used |= process.light is not None
         return True
+
+    def is_of_no_interest(self, path: bytes, flags: int) -> bool:
+        """Tell whether a compiler's open need not be looked at: a file of the system that is read.
+
+        It is what the loader opens. Nobody can change the path meanwhile, as there is no code of
+        others in the process, and nobody but the system can change where it leads.
+        """
+        if flags & WRITING_FLAGS:
+            return False
+        known = self._readable.get(path)
+        if known is None:
+            led = location.resolved(path) if path.startswith(_SYSTEM) else b""
+            known = self._is_of_system(led) and self._is_readable(led)
+            if len(self._readable) >= _CACHED:
+                self._readable.clear()
+            self._readable[path] = known
+        self.is_used |= known
+        return known
 
     def at_open(self, process: Process, path: bytes, flags: int) -> None:
         """Look at a file that `process` has opened, and that has stopped it.

@@ -35,13 +35,16 @@ def handler(observer: Observer, _name: str, layout: OpenLayout) -> Handler:
     mode, creates = decoding.mode, decoding.creates
     descriptor, with_proc_self = location.descriptor, location.with_proc_self
 
-    def on_entry(tid: int, process: Process, syscall: SyscallInfo) -> Decoded:
+    def on_entry(tid: int, process: Process, syscall: SyscallInfo) -> Decoded | None:
         path = host_path(memory.c_string(tid, syscall[path_at]) or b"")
         start = syscall[start_at] if start_at else AT_FDCWD
         if has_open_how:
             flags = int.from_bytes(memory.read(tid, syscall[flags_at], 8), "little")
         else:
             flags = syscall[flags_at] if flags_at else fixed_flags
+        light = observer.light if process.light is not None else None
+        if light is not None and light.is_of_no_interest(path, flags):
+            return None
         return path, start, flags
 
     def on_exit(tid: int, process: Process, decoded: Decoded, result: int, refused: bool) -> None:
