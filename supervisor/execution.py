@@ -162,16 +162,17 @@ def _prepared(run: Run, inputs: ProgramInputs, recorder: Recorder, server: Jobse
         recorder.expect_wrapper(mounts.hides, mounts.is_written)
     elif wrapper is not None:
         recorder.expect_wrapper()
-    run.light = light_observation.prepared(run, rights)
-    if run.light is not None:
-        recorder.observe_lightly(run.light.opens)
+    light = light_observation.prepared(run, rights)
+    if light is not None:
+        recorder.observe_lightly(light.opens)
+        run.light = light
     recorder.brokers |= MetadataGuard(rights).brokers(run.session["calls"])
     return Launch(
         run.subject.program,
         inputs.arguments,
         inputs.variables,
         rights,
-        run.session["filter"] if run.light is None else run.light.filter,
+        run.session["filter"] if light is None else light.filter,
         run.abi,
         run.limits,
         [*server.kept, *inputs.given],

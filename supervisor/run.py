@@ -12,6 +12,7 @@ from buildperm.rules.pattern import absolute
 from buildperm.supervisor import landlock, landlock_rules, launch, network, ownership, script
 from buildperm.supervisor.filled_trees import filled
 from buildperm.tracer.notation import encode
+from buildperm.tracer.recording_format import FULL, LIGHT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Run:
         self.foreign: set[bytes] = set()
         self.left_out: Mapping[tuple[str, str], bytes] = {}  # Likewise.
         self.light: LightObservation | None = None  # Where not everything is observed.
+        self.observes_all = False  # Whatever the session says.
         # Now: later the script might move a link on the way.
         self.denied_writes = [
             text
@@ -163,7 +165,7 @@ class Run:
             "landlock_abi": self.abi,
             "left_open": self.left_open(),
             "mode": session["profile"],
-            "observation": "light" if self.light and self.light.opens.is_used else "full",
+            "observation": LIGHT if self.light and self.light.opens.is_used else FULL,
             "buildperm": session["buildperm"],
             "session": package.get("digest", ""),
             "places": {token: encode(path) for token, path in self.places.items()},

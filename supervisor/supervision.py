@@ -22,12 +22,16 @@ from buildperm.supervisor.talk import write_all
 from buildperm.supervisor.tree_supervision import INTERRUPTED, TreeSupervisor, run_with
 from buildperm.supervisor.verdict import of_script
 from buildperm.tracer.notation import encode
+from buildperm.tracer.recorder import ptrace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    from buildperm.supervisor.environment import WithheldVariables
     from buildperm.supervisor.session import Session, SessionPackage
+    from buildperm.supervisor.tree_supervision import EndedRun
+    from buildperm.tracer.recorder.writer import Writer
 
 
 def main(arguments: list[str]) -> NoReturn:
@@ -48,6 +52,26 @@ def supervise(arguments: list[bytes], environ: dict[bytes, bytes], parent: int) 
         parent: The process of which this one is a child, and with which it ends.
     """
     run_with(ScriptSupervisor(arguments, environ), parent)
+
+
+_AGAIN = (
+    "it failed, and what compilers read was not observed; it runs once more with everything "
+    "observed, to say why"
+)
+
+
+class _Run:
+    """What one run of the script has left."""
+
+    __slots__ = ("ended", "kept", "network", "streams")
+
+    def __init__(
+        self, ended: EndedRun, streams: Streams, network: Network, kept: WithheldVariables
+    ) -> None:
+        self.ended = ended
+        self.streams = streams
+        self.network = network
+        self.kept = kept  # What was kept from its environment.
 
 
 class ScriptSupervisor(TreeSupervisor):
@@ -111,6 +135,17 @@ class ScriptSupervisor(TreeSupervisor):
 
         The path is empty where the run was interrupted.
         """
+        made = self._run(run)
+        if not self.has_to_end() and made.ended.is_unexplained():
+            self.print_message(_AGAIN)
+            run.observes_all = True
+            script.make_private(run.places)
+            ptrace.make_dumpable()
+            made = self._run(run, made.ended.writer)
+        return self._judge(run, made)
+
+    def _run(self, run: Run, writer: Writer | None = None) -> _Run:
+        """Run the script once, and record it; `writer` has a recording that is to be continued."""
         network = Network(run.package, run.session["calls"], learning=run.learning)
         variables, kept = environment.for_script(
             run.environ,
@@ -133,17 +168,23 @@ class ScriptSupervisor(TreeSupervisor):
             network,
             streams,
             (run.places["OUT_DIR"], run.places["TMP"]),
+            writer=writer,
         )
+        return _Run(ended, streams, network, kept)
+
+    def _judge(self, run: Run, made: _Run) -> tuple[int, bytes]:
+        """Judge what was run last, and pass on what it printed; return as `_supervise`."""
         if self.has_to_end():
             return INTERRUPTED, b""
+        ended, network = made.ended, made.network
         gate = DirectiveGate(
             run.package, run.places, run.subject.handed_over, ended.writer.directive
         )
         gate.loaded = frozenset(run.session.get("loaded", ()))
-        gate.secrets = frozenset(map(encode, kept.secrets))
+        gate.secrets = frozenset(map(encode, made.kept.secrets))
         # Judged as a whole before Cargo sees the first byte.
         passed = bytearray()
-        for line in gate.pass_on(streams.lines()):
+        for line in gate.pass_on(made.streams.lines()):
             passed += line
             if self.has_to_end():
                 return INTERRUPTED, b""

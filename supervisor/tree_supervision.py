@@ -49,6 +49,23 @@ class EndedRun:
         self.output = output
         self.wait_status = 0  # wait(2)
 
+    def is_unexplained(self) -> bool:
+        """Tell whether the program failed by itself, and perhaps for want of what went unseen.
+
+        That is what a compiler looked for and a sandbox wrapper does not show. It finds nothing
+        there, as in a thousand other places where headers may be; all that is refused with an errno
+        of its own is always seen.
+        """
+        light, recorder = self.run.light, self.recorder
+        return (
+            self.wait_status != 0
+            and light is not None
+            and light.opens.is_used
+            and self.run.session.get("mounts", False)
+            and not (recorder.voided or recorder.stop_cause or recorder.met_file_limit)
+            and not (self.watch.stop_cause or self.output.stop_cause)
+        )
+
 
 class TreeSupervisor:
     """The run of one process tree; `run` cleans up, however it ends."""
@@ -101,6 +118,7 @@ class TreeSupervisor:
         output: Output,
         folders: Sequence[bytes],
         is_idle: Callable[[Recorder], bool] = lambda _: False,
+        writer: Writer | None = None,
     ) -> EndedRun:
         """Execute the program of `run` and record it to its end.
 
@@ -112,12 +130,13 @@ class TreeSupervisor:
             output: Takes what it prints.
             folders: What lies in them counts as output.
             is_idle: Tells whether the time since it was asked last does not count.
+            writer: Where events go; None for a new recording.
 
         Raises:
             StoppedError: It cannot be started or recorded.
             OSError: Something failed.
         """
-        writer = Writer()
+        writer = writer or Writer()
         recorder = Recorder(writer, run.session["calls"])
         recorder.environment.withheld = frozenset(kept.names)
         recorder.environment.secrets = kept.secrets

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from buildperm.policy.presets import PRESETS
-from buildperm.sandbox import seccomp
+from buildperm.sandbox import machine, seccomp
 from buildperm.supervisor.light_observation import with_key
 from buildperm.tracer import syscall_numbers, syscall_table
 from tests.programs import CHILDREN
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from tests.bench import Bench, Ended
 
+BWRAP = machine.bubblewrap()
 pytestmark = pytest.mark.skipif(
     os.uname().machine != "x86_64", reason="other processors observe everything"
 )
@@ -325,3 +326,75 @@ def test_each_key_is_put_into_a_filter_in_two_halves() -> None:
     )
     with pytest.raises(ValueError, match="without a place"):
         with_key(seccomp.build("x86_64", numbers, names), 1)
+
+
+@pytest.fixture
+def within_bubblewrap(compiling: Bench) -> Bench:
+    """Return a bench whose script runs within bubblewrap, and a header that is not there then."""
+    if not BWRAP or machine.probe_wrapper(BWRAP):
+        pytest.skip("bubblewrap is unusable here")
+    compiling.wrapper, compiling.mounts = [os.fsencode(BWRAP)], True
+    (compiling.home / "hidden.h").write_text("#define HIDDEN 1\n")
+    (compiling.package / "part.c").write_text(f'#include "{compiling.home}/hidden.h"\n')
+    return compiling
+
+
+COUNTED = (
+    _RUN
+    + """
+runs = os.path.exists("first") + 1
+open("first", "a").write("run")
+print(f"cargo::metadata=run={runs}")
+print(f"run {runs} says this", file=sys.stderr)
+failed = run("cc", "-c", os.environ["CARGO_MANIFEST_DIR"] + "/part.c")[0]
+"""
+)
+
+
+def test_a_script_that_fails_for_what_went_unseen_runs_once_more(within_bubblewrap: Bench) -> None:
+    ended = within_bubblewrap.run(within_bubblewrap.script(COUNTED + "sys.exit(failed)"))
+
+    assert ended.status == 1
+    assert str(within_bubblewrap.home / "hidden.h") in ended.refused("opened")
+    said = ended.stderr.decode().splitlines()
+    (again,) = (number for number, line in enumerate(said) if "it runs once more" in line)
+    assert said.index("run 1 says this") < again < said.index("run 2 says this")
+    assert ended.stdout == b"cargo::metadata=run=2\n"
+    roots = [event for event in ended.of("process") if not event["parent"]]
+    assert len(roots) == 2  # What both have done is recorded.
+    assert (within_bubblewrap.out_dir / "first").read_text() == "runrun"
+
+
+def test_what_only_the_first_of_two_runs_tries_is_listed(within_bubblewrap: Bench) -> None:
+    secret = within_bubblewrap.workspace / "notes.txt"
+    secret.write_text("x")
+    body = COUNTED + f"if runs == 1:\n    try: open({str(secret)!r})\n    except OSError: pass\n"
+
+    ended = within_bubblewrap.run(within_bubblewrap.script(body + "sys.exit(failed and runs == 1)"))
+
+    assert ended.status == 0, ended.stderr
+    assert ended.stdout == b"cargo::metadata=run=2\n"
+    assert str(secret) in ended.refused("opened")
+
+
+@pytest.mark.parametrize("is_full", [True, False], ids=["observed in full", "no wrapper"])
+def test_a_script_whose_failure_was_seen_runs_once(within_bubblewrap: Bench, is_full: bool) -> None:
+    within_bubblewrap.light = not is_full
+    if not is_full:
+        within_bubblewrap.wrapper, within_bubblewrap.mounts = [], False
+
+    ended = within_bubblewrap.run(within_bubblewrap.script(COUNTED + "sys.exit(failed)"))
+
+    assert ended.status == 1
+    assert str(within_bubblewrap.home / "hidden.h") in ended.refused("opened")
+    assert b"run 2" not in ended.stderr
+
+
+def test_a_script_that_was_stopped_runs_once(within_bubblewrap: Bench) -> None:
+    within_bubblewrap.limits = {"seconds": 3}
+
+    ended = within_bubblewrap.run(within_bubblewrap.script(COUNTED + "import time; time.sleep(60)"))
+
+    assert ended.status != 0
+    assert b"it ran for too long" in ended.stderr
+    assert b"run 2" not in ended.stderr

@@ -56,7 +56,6 @@ class ProcessTree:
         # Process ID by ID in the PID namespace of the script; None: the script has none of its own.
         self.by_namespace_pid: dict[int, int] | None = None
         self._writer = writer
-        self._chains: dict[tuple[int, bytes], int] = {}
         self._unreported: set[int] = set()  # They stopped before their creation was reported.
         self._root = Process(0, 0, 0, None)
 
@@ -117,8 +116,9 @@ class ProcessTree:
         process.program, process.has_program = program, True
         process.key = self._writer.process(pid, parent, program, argv)
         step = (process.chain, program)
-        if step in self._chains or len(self._chains) < _CHAINS:
-            process.chain = self._chains.setdefault(step, len(self._chains) + 1)
+        chains = self._writer.chains
+        if step in chains or len(chains) < _CHAINS:
+            process.chain = chains.setdefault(step, len(chains) + 1)
         return process
 
     def exceeds(self, processes: int, threads: int) -> bool:

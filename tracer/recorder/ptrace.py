@@ -159,6 +159,11 @@ def make_undumpable() -> None:
     short_libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
+def make_dumpable() -> None:
+    """Undo `make_undumpable`, before another tracee is made; nothing is left of the one before."""
+    short_libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
+
+
 def adopt_orphans() -> None:
     """Become the parent of each descendant whose own parent ends, daemons included."""
     short_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

@@ -41,6 +41,8 @@ class Writer:
         self.dropped_refusals = 0  # Refused ones among them.
         self.dropped_writes = 0  # Those that `written_paths` would have yielded.
         self.refused = 0  # Refused events, repetitions included.
+        # Number of a chain of programs by that of what led to it, and its last program.
+        self.chains: dict[tuple[int, bytes], int] = {}
         self._clock = clock
         self._start = clock()
         self._events: dict[Key, list[int]] = {}  # To time of the first, its process, count.
