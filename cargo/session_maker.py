@@ -17,7 +17,7 @@ from buildperm.rules import baseline, layout, limits, sensitive, tier
 from buildperm.rules.containment import Containment
 from buildperm.rules.pattern import which
 from buildperm.rules.variables import looks_secret
-from buildperm.sandbox import needed_libraries, stub
+from buildperm.sandbox import native_programs, needed_libraries, stub
 from buildperm.sandbox.runtime import choose
 from buildperm.supervisor.filled_trees import filled
 from buildperm.supervisor.session import VERSION
@@ -89,6 +89,7 @@ def make(
         "kernel": prepared.kernel,
         "filter": prepared.filter,
         "calls": prepared.calls,
+        "inner_loop": native_programs.inner_loop(),
         "places": places,
         "path": os.fsencode(toolchain.path(environment.get("PATH", os.defpath))),
         "owned": owned_folders.folders(metadata, toolchain, environment),

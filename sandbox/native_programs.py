@@ -1,8 +1,9 @@
-"""Compiles the C programs that hold compilers, once for each C compiler: launcher, shim and host.
+"""Compiles the C programs, once for each C compiler: launcher, shim and host, and the inner loop.
 
-They lie in the user's cache, in a folder that is named after all that they were made of. Whoever
-may write there is the user; what is found there is compared with the checksums that were written
-with it, so that a damaged file is noticed and made anew.
+The first three hold compilers; the last is a library that makes the recorder faster. They lie in
+the user's cache, in folders that are named after all that they were made of. Whoever may write
+there is the user; what is found there is compared with the checksums that were written with it, so
+that a damaged file is noticed and made anew.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from pathlib import Path
 
 from buildperm.errors import CannotEnforceError
 
-_SOURCES = Path(os.path.realpath(__file__)).parent.parent / "supervisor" / "compiling"
+_ROOT = Path(os.path.realpath(__file__)).parent.parent
+_SOURCES = _ROOT / "supervisor" / "compiling"
+_STOPS = _ROOT / "tracer" / "recorder" / "stops"
 _FLAGS = (
     *("-std=gnu11", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden", "-fstack-protector-strong"),
     *("-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2", "-Wl,-z,relro,-z,now", "-Wl,-z,noexecstack"),
@@ -73,10 +76,37 @@ def programs(folder: Path | None = None) -> NativePrograms:
     Raises:
         CannotEnforceError: There is no C compiler, or it cannot compile them.
     """
+    kept = _made(folder or _cache(), _SOURCES, _recipes())
+    return NativePrograms(
+        launcher=kept / "launcher", shim=kept / "shim.so", host=kept / "host", digest=kept.name
+    )
+
+
+def inner_loop(folder: Path | None = None) -> bytes:
+    """Return the library for `tracer.recorder.inner_loop`, which is compiled if it has not been.
+
+    Empty where that cannot be done: the recorder does without.
+    """
+    recipe = _Recipe("inner_loop.so", tuple(sorted(_STOPS.glob("*.c"))), _LIBRARY)
+    try:
+        return (_made(folder or _cache(), _STOPS, [recipe]) / recipe.name).read_bytes()
+    except (CannotEnforceError, OSError):
+        return b""
+
+
+def compiler_name() -> str:
+    """Return what the C compiler is called that would be used; empty where there is none."""
+    return next((name for name in _COMPILERS if shutil.which(name)), "")
+
+
+def _made(folder: Path, sources: Path, recipes: list[_Recipe]) -> Path:
+    """Return the folder with what is made of `sources`; `folder` keeps such folders.
+
+    Raises:
+        CannotEnforceError: It cannot be made or kept.
+    """
     compiler = _compiler()
-    digest = _digest(compiler)
-    kept = (folder or _cache()) / digest
-    recipes = _recipes()
+    kept = folder / _digest(compiler, sources)
     names = [recipe.name for recipe in recipes]
     try:
         if not _is_intact(kept, names):
@@ -86,14 +116,7 @@ def programs(folder: Path | None = None) -> NativePrograms:
             f"cannot keep the programs that hold compilers in {kept}: {error.strerror}",
             hint="Set XDG_CACHE_HOME to a folder that only you can write to.",
         ) from error
-    return NativePrograms(
-        launcher=kept / "launcher", shim=kept / "shim.so", host=kept / "host", digest=digest
-    )
-
-
-def compiler_name() -> str:
-    """Return what the C compiler is called that would be used; empty where there is none."""
-    return next((name for name in _COMPILERS if shutil.which(name)), "")
+    return kept
 
 
 def _cache() -> Path:
@@ -124,12 +147,12 @@ def _recipes() -> list[_Recipe]:
 
 
 @cache
-def _digest(compiler: Path) -> str:
+def _digest(compiler: Path, sources: Path) -> str:
     """Digest the sources, the flags, and which compiler it is (without running it)."""
     found = os.stat(compiler)
     identity = f"{os.path.realpath(compiler)} {found.st_size} {found.st_mtime_ns}"
     parts = [os.fsencode(identity), " ".join((*_FLAGS, *_ALONE, *_LINKED)).encode()]
-    for path in sorted(_SOURCES.glob("*.[ch]")):
+    for path in sorted(sources.glob("*.[ch]")):
         parts += [path.name.encode(), path.read_bytes()]
     digest = hashlib.sha256()
     for part in parts:

@@ -73,7 +73,7 @@ def _prepare(
     variables, _ = environment.for_script(environ, loaded, package, places, learning=run.learning)
     if run.wrapper(rights, variables)[0] is not None:
         launch.code_within()
-    Recorder(Writer(), loaded["calls"])
+    Recorder(Writer(), loaded["calls"], loaded.get("inner_loop", b""))
     MetadataGuard(rights).brokers(loaded["calls"])
     ruleset = landlock.ruleset(abi)
     for granted, allowed in rights.items():

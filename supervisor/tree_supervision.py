@@ -137,7 +137,7 @@ class TreeSupervisor:
             OSError: Something failed.
         """
         writer = writer or Writer()
-        recorder = Recorder(writer, run.session["calls"])
+        recorder = Recorder(writer, run.session["calls"], run.session.get("inner_loop", b""))
         recorder.environment.withheld = frozenset(kept.names)
         recorder.environment.secrets = kept.secrets
         if network.port:

@@ -28,6 +28,7 @@ harness.main(
         "argv": [b"/bin/sh", b"-c", b"cd sub && cd / && cd none 2>/dev/null; exit 0"],
         "env": {},
         "filter": seccomp.build(os.uname().machine, numbers, recorded),
+        "library": b"",
         "calls": seccomp.stopping(numbers, recorded),
         "caps": {},
         "withheld": [],

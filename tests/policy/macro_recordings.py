@@ -30,7 +30,7 @@ END = {
     "failure": "",
 }
 
-Act = Callable[[Writer, Process], None]
+Act = Callable[[Writer, Process], object]
 
 
 def record(

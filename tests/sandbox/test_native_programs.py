@@ -13,7 +13,8 @@ from buildperm.errors import CannotEnforceError
 from buildperm.sandbox import native_programs
 from buildperm.sandbox.native_programs import NativePrograms, programs
 
-_SOURCES = Path(native_programs.__file__).parent.parent / "supervisor" / "compiling"
+_ROOT = Path(native_programs.__file__).parent.parent
+_SOURCES = (_ROOT / "supervisor" / "compiling", _ROOT / "tracer" / "recorder" / "stops")
 
 
 @pytest.fixture(scope="module", name="compiled")
@@ -93,11 +94,35 @@ def test_there_is_a_message_where_they_cannot_be_compiled(
     assert not kept.exists() or not list(kept.iterdir())
 
 
+def test_the_inner_loop_is_compiled_once_and_made_anew_where_it_is_damaged(tmp_path: Path) -> None:
+    made = native_programs.inner_loop(tmp_path / "kept")
+    (library,) = (tmp_path / "kept").glob("*/*.so")
+    assert made == library.read_bytes()
+    before = library.stat().st_ino
+    assert native_programs.inner_loop(tmp_path / "kept") == made
+    assert library.stat().st_ino == before
+    library.write_bytes(made[:-1] + b"\1")
+    assert native_programs.inner_loop(tmp_path / "kept") == made
+
+
+@pytest.mark.parametrize("compiler", [None, "exit 1"])
+def test_without_a_compiler_there_is_no_inner_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiler: str | None
+) -> None:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    if compiler:
+        (folder / "cc").write_text(f"#!/bin/sh\n{compiler}\n")
+        (folder / "cc").chmod(0o700)
+    monkeypatch.setenv("PATH", str(folder))
+    assert native_programs.inner_loop(tmp_path / "kept") == b""
+
+
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_compilers_have_nothing_to_say(compiler: str, tmp_path: Path) -> None:
     if not shutil.which(compiler):
         pytest.skip(f"{compiler} is not installed")
-    for source in sorted(_SOURCES.glob("*.c")):
+    for source in sorted(path for folder in _SOURCES for path in folder.glob("*.c")):
         flags = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror")
         command = [compiler, *flags, "-fPIC", "-c", "-o", f"{tmp_path}/made.o", str(source)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)

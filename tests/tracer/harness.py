@@ -20,6 +20,7 @@ from buildperm.tracer.recorder.writer import Writer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 ALLOW, TRACE = 0x7FFF0000, 0x7FF00000
@@ -67,6 +68,20 @@ def restrict(readable: list[bytes], writable: list[bytes]) -> None:
         raise OSError(ctypes.get_errno(), "landlock_restrict_self")
 
 
+class CountingRecorder(Recorder):
+    """Knows how many stops the Python loop has handled."""
+
+    python_stops = 0
+
+    def _loop(self, wait: Callable[[], tuple[int, int]]) -> int:
+        def counted() -> tuple[int, int]:
+            found = wait()
+            self.python_stops += 1
+            return found
+
+        return super()._loop(counted)
+
+
 def main(spec: dict[str, Any]) -> int:
     """Record `spec["argv"]` into `spec["recording"]`."""
     argv = spec["argv"]
@@ -82,7 +97,7 @@ def main(spec: dict[str, Any]) -> int:
         confine(given if isinstance(given, bytes) else build_filter(given))
         os.execve(argv[0], argv, spec["env"])
     writer = Writer(**spec["caps"])
-    recorder = Recorder(writer, spec["calls"])
+    recorder = CountingRecorder(writer, spec["calls"], spec["library"])
     recorder.environment.withheld = frozenset(spec["withheld"])
     recorder.process_limit = spec["process_limit"]
     recorder.attach(pid, argv[0])
@@ -104,6 +119,8 @@ def main(spec: dict[str, Any]) -> int:
         "unseen": recorder.environment.unseen,
     }
     writer.save(spec["recording"], header, end)
+    with open(spec["recording"] + b".stops", "w", encoding="utf-8") as file:
+        file.write(str(recorder.python_stops))
     return 0
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
+from buildperm.sandbox import native_programs
 from buildperm.tracer import syscall_numbers, syscall_table
 from buildperm.tracer.recording import reader as recording
 
@@ -56,6 +57,7 @@ class Recorded:
     recording: recording.Recording
     path: Path
     stdout: bytes
+    python_stops: int  # Those that the Python loop has handled.
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Record:
 
     home: Path
     cwd: Path
+    library: bytes = b""  # Of the inner loop; empty: the Python loop handles every stop.
 
     def __call__(
         self,
@@ -82,7 +85,8 @@ class Record:
         )
         assert ran.returncode == 0, ran.stderr.decode(errors="replace")
         path = self.home / "recording.jsonl"
-        return Recorded(recording.read(path), path, ran.stdout)
+        stops = int(Path(f"{path}.stops").read_text())
+        return Recorded(recording.read(path), path, ran.stdout, stops)
 
     def prepare(
         self,
@@ -108,6 +112,7 @@ class Record:
             "argv": [os.fsencode(argument) for argument in argv],
             "env": dict(env if env is not None else {b"PATH": os.environb[b"PATH"]}),
             "filter": recorded,
+            "library": self.library,
             "calls": {numbers[name]: name for name in {*names, *refuse}},
             "caps": dict(caps or {}),
             "withheld": list(withheld),
@@ -122,12 +127,26 @@ class Record:
         return [sys.executable, "-IS", str(HARNESS), str(self.home / "spec")]
 
 
-@pytest.fixture
-def record(tmp_path: Path) -> Record:
-    """Return what runs commands under the recorder, in `tmp_path` unless told otherwise."""
+@pytest.fixture(scope="session")
+def inner_loop(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Return the library of the inner loop, as it is compiled here."""
+    if not native_programs.compiler_name():
+        pytest.skip("no C compiler")
+    made = native_programs.inner_loop(tmp_path_factory.mktemp("programs") / "kept")
+    assert made
+    return made
+
+
+@pytest.fixture(params=["python", "inner"])
+def record(tmp_path: Path, request: pytest.FixtureRequest) -> Record:
+    """Return what runs commands under the recorder, in `tmp_path` unless told otherwise.
+
+    Each test runs twice: with the Python loop alone, and with the inner loop.
+    """
     home = tmp_path / "recorder"
     home.mkdir()
-    return Record(home, tmp_path)
+    library = request.getfixturevalue("inner_loop") if request.param == "inner" else b""
+    return Record(home, tmp_path, library)
 
 
 @dataclass(slots=True)

@@ -8,6 +8,8 @@ Part of the supervisor: `_ctypes` only.
 
 from __future__ import annotations
 
+import os
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ctypes import (
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 
     libc: CDLL
     short_libc: PyDLL
+
+    def load(path: bytes) -> tuple[CDLL, PyDLL]:
+        """See below."""
 else:
     import _ctypes
     from _ctypes import addressof, get_errno, set_errno, sizeof
@@ -57,10 +62,10 @@ else:
         return type(_ctypes.CFuncPtr)("function", (_ctypes.CFuncPtr,), kept)
 
     class _Library:
-        """What the program is linked with; each function is looked up when it is first used."""
+        """What has been loaded; each function is looked up when it is first used."""
 
-        def __init__(self, kind: type) -> None:
-            self._handle = _ctypes.dlopen(None, 0)  # dlopen(3): NULL is the program itself.
+        def __init__(self, kind: type, handle: int) -> None:
+            self._handle = handle
             self._kind = kind
 
         def __getattr__(self, name: str) -> object:
@@ -68,9 +73,23 @@ else:
             setattr(self, name, found)
             return found
 
-    libc = _Library(_function(0))
-    # Keeps the lock: for calls that are too short to release it.
-    short_libc = _Library(_function(_ctypes.FUNCFLAG_PYTHONAPI))
+    # The second keeps the lock: for calls that are too short to release it.
+    _KINDS = _function(0), _function(_ctypes.FUNCFLAG_PYTHONAPI)
+
+    def _both(path: bytes | None) -> tuple[_Library, _Library]:
+        handle = _ctypes.dlopen(path, os.RTLD_NOW)
+        return _Library(_KINDS[0], handle), _Library(_KINDS[1], handle)
+
+    libc, short_libc = _both(None)  # dlopen(3): NULL is the program itself.
+
+    def load(path: bytes) -> tuple[_Library, _Library]:
+        """Load the library at `path`, for functions that wait and for those that do not.
+
+        Raises:
+            OSError: It cannot be loaded.
+        """
+        return _both(path)
+
 
 __all__ = (
     "addressof",
@@ -85,6 +104,7 @@ __all__ = (
     "create_string_buffer",
     "get_errno",
     "libc",
+    "load",
     "set_errno",
     "short_libc",
     "sizeof",

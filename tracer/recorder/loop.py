@@ -17,7 +17,7 @@ import gc
 import os
 
 from buildperm.tracer.notation import encode
-from buildperm.tracer.recorder import ptrace, signalling
+from buildperm.tracer.recorder import inner_loop, ptrace, signalling
 from buildperm.tracer.recorder.cpu_affinity import CpuAffinity
 from buildperm.tracer.recorder.environment_reads import EnvironmentReads
 from buildperm.tracer.recorder.exec_calls import executed
@@ -54,12 +54,13 @@ _SIGXFSZ = 25
 class Recorder:
     """Traces one build script and everything that it starts, and reaps every child."""
 
-    def __init__(self, writer: Writer, calls: dict[int, str]) -> None:
+    def __init__(self, writer: Writer, calls: dict[int, str], library: bytes = b"") -> None:
         """Prepare to record.
 
         Args:
             writer: Where events go.
             calls: Name by number of each call that the filter may stop.
+            library: See `inner_loop.start`; empty where there is none.
         """
         self.process_limit = 0  # Live processes beyond which the tree is killed: THREADS; 0: any.
         self.left_running = 0  # Processes that were still there when the script had ended.
@@ -69,7 +70,8 @@ class Recorder:
         self.environment = EnvironmentReads(writer)
         self._writer = writer
         self._calls = calls
-        self._affinity = CpuAffinity()
+        self._inner = inner_loop.start(library, calls)
+        self._affinity = self._inner.affinity if self._inner else CpuAffinity()
         self._tree = ProcessTree(writer)
         self._observer = Observer(writer, calls, self._affinity.resume)
         handlers = self._observer.handlers
@@ -82,6 +84,8 @@ class Recorder:
         )
         handlers |= self._affinity.handlers(calls)
         self._syscalls = SyscallStops(writer, calls, handlers, self._affinity, self._void)
+        if self._inner:
+            self._inner.join(self._tree, self._observer, self._syscalls)
         self.brokers = self._syscalls.brokers  # By call, for those that the filter marks so.
         self.tokens = JobserverTokens(self._affinity.resume)  # Of Cargo's job server.
         self._threads = self._tree.threads
@@ -139,6 +143,8 @@ class Recorder:
         self.has_begun = False
         self._observer.hides = hides
         if hides is not None:
+            if self._inner:
+                self._inner.expect_hiding()
             self._tree.by_namespace_pid = self._observer.by_namespace_pid = {}
             self.brokers |= signalling.brokers(self._calls)
 
@@ -152,15 +158,17 @@ class Recorder:
             self._kill_all()
         gc.disable()  # Hundreds of thousands of tuples and no cycles: it would only cost time.
         try:
-            return self._loop()
+            if self._inner is None:
+                return self._loop(lambda: os.waitpid(-1, WALL))
+            with self._inner:
+                return self._loop(self._inner.wait)
         finally:
             self._affinity.disable()
 
-    def _loop(self) -> int:
-        wait = os.waitpid
+    def _loop(self, wait: Callable[[], tuple[int, int]]) -> int:
         while True:
             try:
-                tid, status = wait(-1, WALL)
+                tid, status = wait()
             except ChildProcessError:
                 self.voided = self.voided or "the build script was reaped by somebody else"
                 return SIGKILL
@@ -215,6 +223,8 @@ class Recorder:
         process = self._threads.get(tid) or self._tree.add_unreported(tid)
         if not self.has_begun:
             self._begin(process)
+        if self._inner:
+            self._inner.know(tid, process)
         self._syscalls.at_seccomp_stop(tid, process)
 
     def _begin(self, process: Process) -> None:

@@ -32,7 +32,7 @@ from buildperm.tracer.syscall_table import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, TypeAlias
+    from typing import Any, Protocol, TypeAlias
 
     from buildperm.tracer.recorder.light_opens import LightOpens
     from buildperm.tracer.recorder.process_tree import Process
@@ -47,6 +47,17 @@ if TYPE_CHECKING:
     """Takes the result (-errno for a failure) and whether the filter refused the call."""
     Handler: TypeAlias = tuple[OnEntry, OnExit]
 
+    class Repeats(Protocol):
+        """Counts opens that repeat one that has been recorded."""
+
+        def note(self, found: bytes, entry: list[int] | None) -> None:
+            """Note that the last open is in the recording, and that all like it are counted there.
+
+            Args:
+                found: The file; empty if it could not be opened.
+                entry: See `Writer.opened`.
+            """
+
 
 class Observer:
     """Maps each call number to its handler, and holds what all handlers share."""
@@ -57,6 +68,7 @@ class Observer:
         self.writer = writer
         self.resume = resume  # Resumes a stopped thread.
         self.paths = open_calls.OpenedPaths()
+        self.repeats: Repeats | None = None
         self.hides: Callable[[bytes], bool] | None = None  # See Recorder.expect_wrapper.
         self.is_written: Callable[[bytes], bool] | None = None  # Likewise.
         self.by_namespace_pid: dict[int, int] | None = None  # See ProcessTree.

@@ -58,7 +58,9 @@ def handler(observer: Observer, _name: str, layout: OpenLayout) -> Handler:
                 observer.light.at_open(process, found, flags)
             resume(tid)
             found = with_proc_self(process.pid, found)
-            writer.opened(process, found, mode(flags), creates(flags), 0, False, raced)
+            entry = writer.opened(process, found, mode(flags), creates(flags), 0, False, raced)
+            if observer.repeats is not None and not raced:
+                observer.repeats.note(found, entry)
             return
         if -result >= RESTARTING:
             resume(tid)
@@ -78,7 +80,9 @@ def handler(observer: Observer, _name: str, layout: OpenLayout) -> Handler:
             resume(tid)
             wanted = failed(wanted)
         wanted = with_proc_self(process.pid, wanted)
-        writer.opened(process, wanted, mode(flags), creates(flags), -result, refused, False)
+        entry = writer.opened(process, wanted, mode(flags), creates(flags), -result, refused, False)
+        if observer.repeats is not None and not refused and not wanted.startswith(b"/proc/"):
+            observer.repeats.note(b"", entry)
 
     return on_entry, on_exit
 

@@ -12,6 +12,8 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from buildperm.tracer.recorder.breakpoint import Breakpoints
     from buildperm.tracer.recorder.light_opens import AtEntry, Patched
     from buildperm.tracer.recorder.writer import Writer
@@ -55,6 +57,8 @@ class ProcessTree:
         self._ended: set[int] = set()  # Those that have ended, and may be zombies.
         # Process ID by ID in the PID namespace of the script; None: the script has none of its own.
         self.by_namespace_pid: dict[int, int] | None = None
+        # Called with each thread whose process, or the chain of whose process, is another one now.
+        self.on_moved: Callable[[int], object] | None = None
         self._writer = writer
         self._unreported: set[int] = set()  # They stopped before their creation was reported.
         self._root = Process(0, 0, 0, None)
@@ -68,6 +72,7 @@ class ProcessTree:
         """Make `process` the one that will execute the build script, whatever its parent."""
         process.key, process.chain, process.has_program = process.pid, 0, False
         self._root = process
+        self._moved(process.threads)
 
     def add_reported(self, tid: int, creator: Process) -> None:
         """Add the thread or process `tid`, whose creation by `creator` has been reported.
@@ -82,6 +87,7 @@ class ProcessTree:
         process = self.threads.get(tid)
         if process is not None and process.pid == tid and not process.has_program:
             process.key, process.chain = creator.key, creator.chain  # CLONE_PARENT
+            self._moved(process.threads)
 
     def add_unreported(self, tid: int) -> Process:
         """Add a thread that has stopped before its creation was reported."""
@@ -106,6 +112,7 @@ class ProcessTree:
         execve(2): all other threads are gone, and the caller takes the leader's ID.
         """
         process = self.processes.get(pid) or self.add_unreported(pid)
+        self._moved({*process.threads, pid, former})
         for tid in process.threads - {pid}:
             self.threads.pop(tid, None)
         self.threads.pop(former, None)
@@ -136,6 +143,7 @@ class ProcessTree:
     def remove(self, tid: int) -> None:
         """Forget a thread that has ended."""
         process = self.threads.pop(tid, None)
+        self._moved((tid,))
         if process is None:
             self._unreported.add(tid)  # Killed before its first stop; the report may still come.
             return
@@ -144,7 +152,13 @@ class ProcessTree:
             del self.processes[process.pid]
             self._ended.add(process.pid)
 
+    def _moved(self, tids: Iterable[int]) -> None:
+        if self.on_moved is not None:
+            for tid in tids:
+                self.on_moved(tid)
+
     def _enter(self, tid: int, creator: Process) -> Process:
+        self._moved((tid,))
         if os.path.exists(b"/proc/%d/task/%d" % (creator.pid, tid)):
             creator.threads.add(tid)
             self.threads[tid] = creator

@@ -15,12 +15,16 @@ from buildperm.tracer.syscall_table import BROKERED, FOREIGN, ExecutionLayout, T
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeAlias
 
     from buildperm.tracer.recorder.brokered import Answer, Broker
     from buildperm.tracer.recorder.cpu_affinity import CpuAffinity
     from buildperm.tracer.recorder.observation import Decoded, Handler, OnExit, SyscallInfo
     from buildperm.tracer.recorder.process_tree import Process
     from buildperm.tracer.recorder.writer import Writer
+
+    InCall: TypeAlias = tuple[OnExit, Decoded, Process]
+    """What handles the exit of a call, the arguments that were read, and whose call it is."""
 
 _ERRNO_MAX = 0xFFF  # seccomp(2): SECCOMP_RET_DATA has more bits than an errno.
 
@@ -51,7 +55,9 @@ class SyscallStops:
         self._calls = calls
         self._affinity = affinity
         self._void = void
-        self._in_call: dict[int, tuple[OnExit, Decoded, Process]] = {}  # By thread, until its exit.
+        self._in_call: dict[int, InCall] = {}  # By thread, until its exit.
+        # Returns the call that a thread is in whose entry somebody else has handled.
+        self.take: Callable[[int], InCall | None] = lambda _: None
         # execve(2) may end in another thread, and a read may block for as long as it likes.
         unpinned = {*of(ExecutionLayout), *of(TokenLayout)}
         self._unpinned_calls = {number for number, name in calls.items() if name in unpinned}
@@ -99,7 +105,7 @@ class SyscallStops:
 
     def at_exit_stop(self, tid: int) -> None:
         """Handle the syscall-exit-stop of a recorded call."""
-        pending = self._in_call.pop(tid, None)
+        pending = self._in_call.pop(tid, None) or self.take(tid)
         if pending is None:
             request(CONT, tid, None, None)
             return

@@ -80,15 +80,20 @@ class Writer:
         errno: int,
         refused: bool,
         raced: bool,
-    ) -> None:
-        """File a `FileOpened`."""
+    ) -> list[int] | None:
+        """File a `FileOpened`.
+
+        Returns:
+            Its entry, the last number of which says how often it has happened; None where there is
+            no more room.
+        """
         key = ("opened", process.chain, path, mode, creates, errno, refused, raced)
         known = self._events.get(key)
-        if known is not None:
-            known[2] += 1
-            self.refused += refused
-        else:
-            self._add(key, process.key, refused)
+        if known is None:
+            return self._add(key, process.key, refused)
+        known[2] += 1
+        self.refused += refused
+        return known
 
     def changed(
         self,
@@ -231,15 +236,18 @@ class Writer:
             known[2] += 1
             self.refused += refused
 
-    def _add(self, key: Key, process: int, refused: bool, *, is_withheld: bool = False) -> None:
+    def _add(
+        self, key: Key, process: int, refused: bool, *, is_withheld: bool = False
+    ) -> list[int] | None:
         self.refused += refused
         is_refusal = refused or is_withheld
         if (self._refusals if is_refusal else self._ordinary).take(SIZES[key[0]](key)):
-            self._events[key] = [self._clock() - self._start, process, 1]
-        else:
-            self.dropped += 1
-            self.dropped_refusals += is_refusal
-            self.dropped_writes += _written(key) is not None
+            entry = self._events[key] = [self._clock() - self._start, process, 1]
+            return entry
+        self.dropped += 1
+        self.dropped_refusals += is_refusal
+        self.dropped_writes += _written(key) is not None
+        return None
 
     def _lines(self) -> Iterator[str]:
         for key, (parent, program, argv) in self._processes.items():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from buildperm.tracer.recorder import inner_loop
 from buildperm.tracer.recorder.cpu_affinity import CpuAffinity
 
 if TYPE_CHECKING:
@@ -29,9 +30,13 @@ def waiting() -> Iterator[int]:
         yield process.pid
 
 
-@pytest.fixture
-def affinity(waiting: int) -> Iterator[CpuAffinity]:
+@pytest.fixture(params=["python", "inner"])
+def affinity(waiting: int, request: pytest.FixtureRequest) -> Iterator[CpuAffinity]:
     made = CpuAffinity()
+    if request.param == "inner":
+        started = inner_loop.start(request.getfixturevalue("inner_loop"), {})
+        assert started is not None
+        made = started.affinity
     made.enable(waiting)
     yield made
     made.disable()

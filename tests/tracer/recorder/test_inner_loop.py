@@ -1,0 +1,227 @@
+"""The inner loop answers stops itself, and the recording is that of the Python loop."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import shutil
+import signal
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from buildperm.tracer.recorder import inner_loop as under_test
+from buildperm.tracer.recording.event import DirectivePrinted, FileOpened
+from tests.programs import program_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.tracer.recorded_child import Record, Recorded
+
+STOPS = Path(under_test.__file__).with_name("stops")
+
+_PATHS = (
+    *("file", "./file", "sub/file", "sub/../file", "../home/file", "sub//file", "file/", "sub/."),
+    *("none", "sub/none", "none/file", "file/none", "sub/../none", "", ".", "..", "deep/" * 120),
+    *("link", "link/file", "loop", "dangling", "x" * 300, "x" * 600, "../" * 40 + "etc/hostname"),
+    *("/etc/hostname", "//etc/hostname", "/etc/./hostname", "/etc/../etc/hostname", "/etc/none"),
+    *("/dev/null", "/dev/./null", "/dev/none", "/dev/stdin", "/dev/fd/9", "/dev/fd/77", "dev/null"),
+    *("/proc/self/status", "//proc/self/stat", "/proc/self/none", "/./proc/thread-self/stat"),
+    *("/proc/self/cwd/file", "/proc/self/fd/9/file", "process", "device", "/proc/none"),
+)
+_FLAGS = (
+    os.O_RDONLY,
+    os.O_RDONLY | os.O_CLOEXEC,
+    os.O_WRONLY,
+    os.O_RDWR | os.O_CREAT,
+    os.O_WRONLY | os.O_CREAT | os.O_EXCL,
+    os.O_RDONLY | os.O_TRUNC,
+    os.O_PATH,
+    os.O_RDONLY | os.O_DIRECTORY,
+    os.O_RDWR | os.O_TMPFILE,
+    os.O_RDONLY | os.O_NOFOLLOW,
+)
+_FOLDERS = ("sub", "..", ".", "link", "/", "/dev", "/proc/self", "none")
+
+_opens = st.tuples(st.sampled_from(("open", "in-thread")), st.sampled_from(_FLAGS).map(str))
+_steps = st.one_of(
+    st.builds(lambda how, path: [*how, path], _opens, st.sampled_from(_PATHS)),
+    st.builds(lambda how, path: [*how, path], _opens, st.sampled_from(_PATHS)),
+    st.builds(
+        lambda start, flags, path: ["at", str(start), str(flags), path],
+        st.sampled_from((9, 9, 8, -100, -1, 0)),
+        st.sampled_from(_FLAGS),
+        st.sampled_from(_PATHS),
+    ),
+    st.sampled_from(_FOLDERS).map(lambda path: ["keep", path]),
+    st.sampled_from(_FOLDERS).map(lambda path: ["chdir", path]),
+    st.tuples(st.sampled_from(("file", "none", "sub")), st.sampled_from(("link", "loop"))).map(
+        lambda names: ["remove", names[1], "link", *names]
+    ),
+    st.sampled_from((["fork"], ["run"], ["again", "2"], ["again", "3"])),
+)
+
+
+def found(recorded: Recorded) -> list[str]:
+    """Return the events in their order, with the programs that led to each, without times."""
+    ours = recorded.recording
+    listed = [repr((ours.end.dropped, ours.end.voided, ours.end.unseen, ours.end.left_running))]
+    for event in ours.events:
+        assert not isinstance(event, DirectivePrinted)
+        led = [process.argv[1:3] for process in ours.chain(event.pid)]
+        listed.append(re.sub(r"\b(pid|at_ns)=\d+", "", f"{led} {event}"))
+    return [re.sub(r"(?<=/proc/|/task/)\d+", "N", line) for line in listed]
+
+
+def make_home(home: Path) -> None:
+    shutil.rmtree(home, ignore_errors=True)
+    (home / "sub").mkdir(parents=True)
+    for name in ("file", "sub/file", "process", "device"):
+        (home / name).touch()
+    (home / "link").symlink_to("sub")
+    (home / "dangling").symlink_to("nowhere")
+
+
+@pytest.fixture(name="both")
+def _both(record: Record, inner_loop: bytes, tmp_path: Path) -> Callable[..., Recorded]:
+    """Return what records a command with each loop, and compares the two recordings.
+
+    It returns the one of the inner loop.
+    """
+
+    def run(*argv: str | Path, library: bytes = inner_loop, **options: Any) -> Recorded:  # noqa: ANN401 - see `Record`
+        recordings = []
+        for used in (b"", library):
+            make_home(tmp_path / "home")
+            ran = replace(record, library=used, cwd=tmp_path / "home")(*argv, **options)
+            assert ran.recording.end.exit == 0
+            recordings.append(ran)
+        for ours, theirs in itertools.zip_longest(*map(found, recordings)):
+            assert ours == theirs
+        return recordings[1]
+
+    return run
+
+
+only_once = pytest.mark.parametrize("record", ["python"], indirect=True)
+
+
+@only_once
+@settings(
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@example(steps=[["open", "0", path] for path in _PATHS])
+@example(steps=[["keep", "/dev"], *(["at", "9", "0", path] for path in _PATHS)])
+@example(steps=[["chdir", "/"], *(["open", "2", path] for path in _PATHS)])
+@example(steps=[["chdir", "sub"], *(["open", str(os.O_PATH), path] for path in _PATHS)])
+@given(steps=st.lists(_steps, max_size=25))
+def test_any_calls_are_recorded_as_by_the_python_loop(
+    both: Callable[..., Recorded], child: Callable[..., Path], steps: list[list[str]]
+) -> None:
+    words = [word for step in steps for word in step]
+    both(child("opens"), *words, "again", "3", "fork", "again", "5", "run", *words, "again", "2")
+
+
+@only_once
+def test_repeated_opens_do_not_reach_python(
+    both: Callable[..., Recorded], child: Callable[..., Path], tmp_path: Path
+) -> None:
+    steps = ["open", "0", "file", "open", "0", "none", "in-thread", "0", "../home/sub/file"]
+
+    recorded = both(child("opens"), *steps, "again", "500")
+
+    opened = [e for e in recorded.recording.events if isinstance(e, FileOpened)]
+    counts = {event.path: event.count for event in opened}
+    home = os.fsencode(tmp_path) + b"/home/"
+    assert [counts[home + name] for name in (b"file", b"none", b"sub/file")] == [500, 500, 500]
+    # Of each of the 500 threads: its beginning, report and end, and the first call of all.
+    assert recorded.python_stops < 6 * 500
+
+
+@only_once
+def test_a_file_that_replaces_another_is_another(
+    both: Callable[..., Recorded], child: Callable[..., Path], tmp_path: Path
+) -> None:
+    steps = ["open", "0", "link", "remove", "link", "link", "file", "link", "open", "0", "link"]
+
+    recorded = both(child("opens"), *steps, "again", "3")
+
+    opened = [e for e in recorded.recording.events if isinstance(e, FileOpened)]
+    at = {os.fsencode(tmp_path / "home" / name): name for name in ("sub", "file")}
+    assert [(at[e.path], e.count) for e in opened if e.path in at] == [("sub", 1), ("file", 5)]
+
+
+@only_once
+def test_what_is_refused_is_told_from_what_fails(
+    both: Callable[..., Recorded], child: Callable[..., Path], tmp_path: Path
+) -> None:
+    steps = ["open", "0", "file", "open", "0", "none", "open", "1", "file", "open", "0", "sub/file"]
+    readable = ["/etc", "/lib", "/lib64", "/usr", "/proc", "/dev"]
+
+    recorded = both(
+        child("opens"),
+        *(*steps, "again", "20"),
+        readable=[*readable, child("opens"), tmp_path / "home" / "sub"],
+    )
+
+    opened = {
+        (os.path.basename(e.path), e.mode, e.errno, e.refused, e.count)
+        for e in recorded.recording.events
+        if isinstance(e, FileOpened) and e.path.startswith(os.fsencode(tmp_path))
+    }
+    assert {(name, errno, refused) for name, _, errno, refused, _ in opened} == {
+        (b"file", 13, True),
+        (b"none", 2, False),
+        (b"file", 0, False),
+    }
+    assert {count for *_, count in opened} == {20}
+
+
+@only_once
+@pytest.mark.parametrize("library", [b"no library", b"\x7fELF" + bytes(1000)], ids=["text", "elf"])
+def test_without_a_library_that_can_be_loaded_python_does_it(
+    both: Callable[..., Recorded], child: Callable[..., Path], library: bytes
+) -> None:
+    recorded = both(child("opens"), "open", "0", "file", "again", "50", library=library)
+
+    assert recorded.python_stops >= 50
+
+
+@only_once
+def test_there_is_an_end_to_what_is_remembered(
+    both: Callable[..., Recorded], child: Callable[..., Path], tmp_path: Path
+) -> None:
+    library = tmp_path / "small.so"
+    flags = ["-fvisibility=hidden", "-fPIC", "-shared", "-DMOST_REPEATS=16"]
+    subprocess.run(["cc", *flags, "-o", library, *STOPS.glob("*.c")], check=True)
+    steps = [word for number in range(50) for word in ("open", "0", "./" * number + "file")]
+
+    recorded = both(child("opens"), *steps, "again", "20", library=library.read_bytes())
+
+    assert 34 * 20 <= recorded.python_stops < 38 * 20
+    (event,) = [
+        event
+        for event in recorded.recording.events
+        if isinstance(event, FileOpened) and event.path.endswith(b"/home/file")
+    ]
+    assert event.count == 50 * 20
+
+
+@pytest.mark.parametrize("what", ["opening", "waiting"])
+def test_a_signal_is_handled_whatever_the_loop_does(record: Record, what: str) -> None:
+    """It comes only once, and may come while the inner loop handles a stop."""
+    text = (
+        program_text("opens_for_ever.py") if what == "opening" else "import signal; signal.pause()"
+    )
+
+    recorded = record("/usr/bin/python3", "-ISc", text, stop_after_s=1)
+
+    assert recorded.recording.end.exit == -signal.SIGKILL

@@ -1,0 +1,206 @@
+"""Lets a library in C answer the stops of opens that repeat what has been recorded: see `stops/`.
+
+Nearly all opens of a build do: each run of a compiler opens the same headers. The first of a kind
+goes through the Python loop. Then the library knows that the same program, flags, request and
+answer are the same event, and counts. The user's own C compiler has made it, and without it the
+recording is the same.
+
+    wait ──▶ library: next stop ──▶ repeats an open ──▶ counted, resumed ──┐
+     ▲            ▲                    │ any other                         │
+     │            └────────────────────┼───────────────────────────────────┘
+     └── note, know ◀── Python loop ◀──┘
+
+Part of the supervisor: standard library only, nothing heavy.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]  # typeshed has no stub for it
+import os
+import struct
+from errno import EINTR, ENOENT
+
+from buildperm.tracer.recorder import c_library
+from buildperm.tracer.recorder.cpu_affinity import CpuAffinity
+from buildperm.tracer.syscall_table import OpenLayout, of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from ctypes import CDLL, PyDLL
+
+    from buildperm.tracer.recorder.observation import Observer
+    from buildperm.tracer.recorder.process_tree import Process, ProcessTree
+    from buildperm.tracer.recorder.syscall_stops import InCall, SyscallStops
+
+_TAKEN = struct.Struct("=4i2I")  # struct taken in stops.c, before its two texts
+_PATH_SIZE = 4096 + 1 + 512
+_TAKEN_SIZE = _TAKEN.size + _PATH_SIZE + 4096
+
+_loaded: dict[bytes, tuple[CDLL, PyDLL]] = {}
+
+
+class InnerLoop:
+    """The library at work for one recorder; there is only one in a process."""
+
+    def __init__(self, waiting: CDLL, short: PyDLL, calls: Mapping[int, str]) -> None:
+        """Take the library, twice, and the names of the calls that stop by number."""
+        self.affinity = InnerAffinity(short)
+        self._short = short
+        self._next_stop = waiting.next_stop
+        self._status = c_library.c_int()
+        self._status_at = c_library.addressof(self._status)
+        self._entries: list[list[int]] = []  # Of the recording, by the library's index.
+        self._can_note = False  # The last open that was taken can be remembered,
+        self._found = b""  # if this is what it has opened.
+        self._wakeup = (-1, -1)
+        layouts = of(OpenLayout)
+        self._opens = [number for number, name in calls.items() if name in layouts]
+        for number in self._opens:
+            layout = layouts[calls[number]]
+            if not layout.has_open_how:
+                short.add_call(number, *layout.path, layout.flags, layout.fixed_flags)
+
+    def join(self, tree: ProcessTree, observer: Observer, syscalls: SyscallStops) -> None:
+        """Work for a recorder that has these parts."""
+        if not self._opens:
+            return
+        _, on_exit = observer.handlers[self._opens[0]]  # The same for each call.
+        threads, take = tree.threads, self._short.take
+
+        def taken(tid: int) -> InCall | None:
+            at = take(tid)
+            process = threads.get(tid)
+            if at is None or process is None:
+                return None
+            raw = bytes((c_library.c_ubyte * _TAKEN_SIZE).from_address(at))
+            _, start, flags, can_note, path_size, found_size = _TAKEN.unpack_from(raw)
+            path = raw[_TAKEN.size :][:path_size]
+            self._can_note = bool(can_note)
+            self._found = raw[_TAKEN.size + _PATH_SIZE :][:found_size]
+            return on_exit, (path, start, flags), process
+
+        tree.on_moved = self._short.unknow
+        observer.repeats = self
+        syscalls.take = taken
+
+    def expect_hiding(self) -> None:
+        """Expect that files are not there within although they are outside."""
+        self._short.set_hiding(1)
+
+    def know(self, tid: int, process: Process) -> None:
+        """Answer the stops of a thread of `process`, which the recorder has just looked up."""
+        self._short.know(tid, process.chain)
+
+    def note(self, found: bytes, entry: list[int] | None) -> None:
+        """Count in `entry` what repeats the open that was taken last: see `Repeats`."""
+        is_same = self._can_note and found == self._found
+        self._can_note = False
+        if is_same and entry is not None and self._short.remember() >= 0:
+            self._entries.append(entry)
+
+    def wait(self) -> tuple[int, int]:
+        """Wait for the next stop that is not answered here, as waitpid(2).
+
+        Raises:
+            ChildProcessError: There are no children.
+        """
+        while True:
+            tid = self._next_stop(self._status_at)
+            if tid > 0:
+                return tid, self._status.value
+            if tid != -EINTR:  # Else a signal has come, and its handler runs now.
+                raise ChildProcessError(-tid, os.strerror(-tid))
+
+    def __enter__(self) -> None:
+        """Have signals end the wait, whenever they come."""
+        self._wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        _signal.set_wakeup_fd(self._wakeup[1], warn_on_full_buffer=False)
+        self._short.set_wakeup(self._wakeup[0])
+
+    def __exit__(self, *_: object) -> None:
+        """Add up what was counted; the recording is complete then."""
+        self._short.set_wakeup(-1)
+        _signal.set_wakeup_fd(-1)
+        for end in self._wakeup:
+            os.close(end)
+        if self._entries:
+            at = self._short.repeat_counts()
+            counts = (c_library.c_ulong * len(self._entries)).from_address(at)
+            for entry, count in zip(self._entries, counts, strict=True):
+                entry[2] += count
+            self._entries.clear()
+
+
+class InnerAffinity(CpuAffinity):
+    """Has the library pin and unpin threads."""
+
+    def __init__(self, library: PyDLL) -> None:
+        super().__init__()
+        self._library = library
+
+    def enable(self, pid: int) -> None:
+        """See `CpuAffinity`."""
+        super().enable(pid)
+        if self._is_enabled:
+            self._library.start_pinning(self._full)
+
+    def disable(self) -> None:
+        """See `CpuAffinity`."""
+        self._is_enabled = False
+        self._library.stop_pinning()
+
+    def unpin_all(self) -> None:
+        """See `CpuAffinity`."""
+        self._library.unpin_all()
+
+    def resume_call(self, tid: int) -> None:
+        """See `CpuAffinity`."""
+        self._library.resume_call(tid)
+
+    def resume(self, tid: int) -> None:
+        """See `CpuAffinity`."""
+        self._library.resume(tid)
+
+    def unpin_new(self, tid: int) -> None:
+        """See `CpuAffinity`."""
+        self._library.unpin_new(tid)
+
+    def forget(self, tid: int) -> None:
+        """See `CpuAffinity`."""
+        self._library.forget(tid)
+
+
+def start(library: bytes, calls: Mapping[int, str]) -> InnerLoop | None:
+    """Return the library at work, or None where there is none, or it cannot be loaded.
+
+    `library` is what its file holds: what is loaded is what the session was made with, whatever has
+    become of the file.
+    """
+    try:
+        waiting, short = _loaded.get(library) or _load(library)
+        if short.restart() != 0:
+            return None  # There is no memory for it.
+    except OSError:
+        return None
+    return InnerLoop(waiting, short, calls)
+
+
+def _load(library: bytes) -> tuple[CDLL, PyDLL]:
+    """Load the library, once for this process and its forks.
+
+    Raises:
+        OSError: It cannot be loaded, or there is none.
+    """
+    if not library:
+        raise OSError(ENOENT, os.strerror(ENOENT))
+    file = os.memfd_create("inner_loop", os.MFD_CLOEXEC)
+    try:
+        os.write(file, library)
+        waiting, short = c_library.load(b"/proc/self/fd/%d" % file)
+    finally:
+        os.close(file)
+    waiting.next_stop.argtypes = short.start_pinning.argtypes = (c_library.c_void_p,)
+    short.take.restype = short.repeat_counts.restype = c_library.c_void_p
+    _loaded[library] = waiting, short
+    return waiting, short

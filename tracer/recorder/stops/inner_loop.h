@@ -1,0 +1,68 @@
+/* The recorder's inner loop: it answers the stops of calls that only repeat what has been recorded.
+
+   A build script opens the same files again and again. What the Python loop has made of an open once, it has this
+   library remember: the same program, flags, request and answer of the kernel. The next time, both stops are answered
+   here, and the event is counted. Whatever is new, or is no open, or fails as a sandbox would let it fail, goes to
+   Python. Nothing is decided here: without this library Python handles all stops, and writes the same recording.
+
+   One thread, no locks: ptrace(2) wants all requests of a tracee from the thread that attached. What the traced
+   processes choose (paths, descriptors, flags) is hostile, and of any length.                                        */
+#ifndef BUILDPERM_INNER_LOOP_H
+#define BUILDPERM_INNER_LOOP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define EXPORTED __attribute__((visibility("default")))
+
+enum {
+    PATH_SIZE = 4096, /* limits.h: PATH_MAX, the NUL included. */
+    READ_SIZE = 512,  /* Of a request, without its NUL; Python reads longer ones. */
+};
+
+/* ---- threads.c: the threads of the tree, and their processors ---- */
+struct thread {
+    struct thread *next; /* In its bucket. */
+    int tid;
+    int chain;    /* Of the programs that led here: process_tree.py. UNKNOWN: Python handles the next stop. */
+    bool pinned;  /* To the recorder's processor: cpu_affinity.py. */
+    bool in_call; /* In an open of which these are the arguments. */
+    int start, flags;
+    size_t size; /* Of the path. */
+    char path[READ_SIZE];
+};
+enum { UNKNOWN = -1 };
+
+struct thread *find_thread(int tid);
+void drop_threads(void);
+void resume_call(int tid);
+void resume(int tid);
+
+/* ---- paths.c: what a thread asks for, and what the kernel says of it ---- */
+struct text {
+    size_t size;
+    char bytes[PATH_SIZE];
+};
+
+/* Reads the path at `address`. False where Python has to look: it is long, empty, not mapped, or in /proc. */
+bool read_path(struct thread *thread, uint64_t address);
+/* Reads the link of an open file, or of the directory that relative paths start from. False where Python has to look:
+   it is no path, was deleted, is too long, or lies in /proc. */
+bool read_descriptor(int tid, uint32_t number, struct text *found);
+bool read_start(const struct thread *thread, struct text *found);
+/* Tells whether a path means another file in each process: in /proc, or an alias of such in /dev. */
+bool is_own(const struct text *start, const struct thread *thread);
+
+/* ---- repeats.c: what has been recorded, and how often it has happened since ---- */
+struct repeat {
+    int chain, flags, error;
+    const struct text *start, *found; /* NULL where they do not matter. */
+    const struct thread *thread;      /* Of which the path is. */
+};
+/* Counts one that is known. Makes one that is not the one that is remembered next. */
+bool count_repeat(const struct repeat *repeat);
+/* Forgets all. False: there is no memory for any. */
+bool restart_repeats(void);
+
+#endif

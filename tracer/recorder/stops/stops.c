@@ -1,0 +1,199 @@
+/* Waits for stops, and answers those of repeated opens. */
+#define _GNU_SOURCE
+#include "inner_loop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* The whole wait status of the two stops: ptrace.py. */
+#define SECCOMP_STOP (7 << 16 | 5 << 8 | 0x7f)
+#define SYSCALL_EXIT_STOP ((5 | 0x80) << 8 | 0x7f)
+
+enum {
+    MOST_CALLS = 8,
+    RESTARTING = 512, /* An errno from here on is for the kernel: it makes the call again. */
+    UNTOLD = -1,      /* In the place of an argument that the call does not have. */
+};
+
+/* struct ptrace_syscall_info: ptrace(2), PTRACE_GET_SYSCALL_INFO. */
+struct info {
+    uint8_t operation, padding[3];
+    uint32_t architecture;
+    uint64_t instruction, stack;
+    union {
+        struct {
+            uint64_t number, arguments[6];
+            uint32_t data;
+        } entry;
+        struct {
+            int64_t value;
+            uint8_t is_error;
+        } exit;
+    };
+};
+
+/* A call that opens a file, and where its arguments are: OpenLayout in syscall_table.py. */
+struct call {
+    int number, start, path, flags, fixed_flags;
+};
+
+static struct call calls[MOST_CALLS];
+static size_t call_count;
+static bool is_hiding; /* What is outside may not be there within: Recorder.expect_wrapper. */
+static int wakeup = -1;
+
+/* What `take` returns: the arguments of an open, with the directory in front of the path where it has been read. */
+static struct taken {
+    int32_t tid, start, flags, can_note;
+    uint32_t path_size, found_size;
+    char path[PATH_SIZE + 1 + READ_SIZE];
+    char found[PATH_SIZE];
+} taken;
+
+static struct text start, found;
+
+/* Forgets everything. Returns 0 if it can be used from now on. */
+EXPORTED int restart(void) {
+    call_count = 0, is_hiding = false, wakeup = -1, taken.tid = 0;
+    drop_threads();
+    return restart_repeats() ? 0 : -1;
+}
+
+EXPORTED void add_call(int number, int start_at, int path_at, int flags_at, int fixed_flags) {
+    if (call_count < MOST_CALLS) {
+        calls[call_count++] = (struct call){number, start_at, path_at, flags_at, fixed_flags};
+    }
+}
+
+EXPORTED void set_hiding(int on) { is_hiding = on; }
+
+/* What can be read from `descriptor` says that a signal has come, for Python to handle. */
+EXPORTED void set_wakeup(int descriptor) { wakeup = descriptor; }
+
+/* Returns true if the stop has been answered. */
+static bool at_entry(int tid) {
+    struct thread *thread = find_thread(tid);
+    struct info info;
+    if (!thread || thread->chain == UNKNOWN) return false;
+    if (ptrace(PTRACE_GET_SYSCALL_INFO, tid, sizeof info, &info) <= 0) return true; /* It is gone. */
+    if (info.entry.data) return false; /* The call is to be refused, brokered, or is foreign. */
+    const struct call *call = calls, *end = calls + call_count;
+    while (call < end && (uint64_t)call->number != info.entry.number) call++;
+    if (call == end || !read_path(thread, info.entry.arguments[call->path])) return false;
+    thread->start = call->start == UNTOLD ? AT_FDCWD : (int)info.entry.arguments[call->start];
+    thread->flags = call->flags == UNTOLD ? call->fixed_flags : (int)info.entry.arguments[call->flags];
+    thread->in_call = true;
+    taken.tid = 0; /* What was to be taken has not been. */
+    resume_call(tid);
+    return true;
+}
+
+/* Tells whether `found` ends as the relative path of a request does: open_calls.py, OpenedPaths.differ. */
+static bool is_plainly_found(const struct thread *thread) {
+    if (memmem(thread->path, thread->size, "..", 2) || found.size <= thread->size) return false;
+    const char *tail = found.bytes + found.size - thread->size;
+    return tail[-1] == '/' && !memcmp(tail, thread->path, thread->size);
+}
+
+static bool is_opened_before(const struct thread *thread, uint32_t descriptor) {
+    struct repeat repeat = {thread->chain, thread->flags, 0, NULL, &found, thread};
+    if (!read_descriptor(thread->tid, descriptor, &found)) return false;
+    if (found.size != thread->size || memcmp(found.bytes, thread->path, found.size)) {
+        bool is_relative = thread->path[0] != '/';
+        if (is_relative && !is_plainly_found(thread)) {
+            if (!read_start(thread, &start)) return false;
+            repeat.start = &start;
+        }
+        if ((!is_relative || repeat.start) && is_own(repeat.start, thread)) return false;
+    }
+    if (count_repeat(&repeat)) return true;
+    taken.can_note = true;
+    taken.found_size = (uint32_t)found.size;
+    memcpy(taken.found, found.bytes, found.size);
+    return false;
+}
+
+/* Tells whether the path is there outside: only then can "no such file" be the answer of a wrapper. */
+static bool is_outside(const struct thread *thread, const struct text *from) {
+    char path[PATH_SIZE + 1 + READ_SIZE + 1];
+    size_t size = 0;
+    if (from) memcpy(path, from->bytes, from->size), size = from->size, path[size++] = '/';
+    memcpy(path + size, thread->path, thread->size);
+    path[size + thread->size] = 0;
+    return !faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) || (errno != ENOENT && errno != ENOTDIR);
+}
+
+static bool is_failed_before(const struct thread *thread, int error) {
+    struct repeat repeat = {thread->chain, thread->flags, error, NULL, NULL, thread};
+    if (error == EACCES || error == EPERM || error == EXDEV || error == EROFS) return false; /* refusal.py */
+    if (thread->path[0] != '/') {
+        if (!read_start(thread, &start)) return false;
+        repeat.start = &start;
+    }
+    if (is_own(repeat.start, thread)) return false;
+    if (is_hiding && (error == ENOENT || error == ENOTDIR)) {
+        if (thread->flags & O_CREAT || is_outside(thread, repeat.start)) return false;
+    }
+    if (count_repeat(&repeat)) return true;
+    taken.can_note = true;
+    return false;
+}
+
+/* Returns true if the stop has been answered. If not, `take` returns the call. */
+static bool at_exit_stop(int tid) {
+    struct thread *thread = find_thread(tid);
+    struct info info;
+    if (!thread || !thread->in_call) return false;
+    if (ptrace(PTRACE_GET_SYSCALL_INFO, tid, sizeof info, &info) <= 0) {
+        thread->in_call = false; /* It is gone. */
+        return true;
+    }
+    int64_t value = info.exit.value;
+    taken.tid = tid, taken.can_note = false, taken.found_size = 0, start.size = 0;
+    if (value > -RESTARTING) {
+        if (!(value >= 0 ? is_opened_before(thread, (uint32_t)value) : is_failed_before(thread, (int)-value))) {
+            return false;
+        }
+    }
+    thread->in_call = false;
+    resume(tid);
+    return true;
+}
+
+/* Gives up the open that the thread is in, and returns its arguments; NULL if it is in none. */
+EXPORTED const struct taken *take(int tid) {
+    struct thread *thread = find_thread(tid);
+    if (!thread || !thread->in_call) return NULL;
+    thread->in_call = false;
+    if (taken.tid != tid) taken.can_note = false, taken.found_size = 0, start.size = 0;
+    size_t size = 0;
+    taken.start = thread->start, taken.flags = thread->flags;
+    if (taken.can_note && start.size) {
+        memcpy(taken.path, start.bytes, start.size);
+        size = start.size;
+        taken.path[size++] = '/';
+        taken.start = AT_FDCWD;
+    }
+    memcpy(taken.path + size, thread->path, thread->size);
+    taken.path_size = (uint32_t)(size + thread->size);
+    taken.tid = 0;
+    return &taken;
+}
+
+/* Waits for the next stop that Python has to see, or the end of a thread; returns its ID, or -errno. */
+EXPORTED int next_stop(int *status) {
+    for (;;) {
+        char signals[64];
+        if (wakeup >= 0 && read(wakeup, signals, sizeof signals) > 0) return -EINTR;
+        int tid = waitpid(-1, status, __WALL);
+        if (tid < 0) return -errno;
+        bool is_done = *status == SECCOMP_STOP        ? at_entry(tid)
+                       : *status == SYSCALL_EXIT_STOP ? at_exit_stop(tid)
+                                                      : false;
+        if (!is_done) return tid;
+    }
+}
