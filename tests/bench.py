@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from buildperm.policy.kinds import GRANTABLE
-from buildperm.sandbox import seccomp
+from buildperm.sandbox import native_programs, seccomp
 from buildperm.sandbox.stub import stub
 from buildperm.supervisor import landlock, syscalls
 from buildperm.supervisor.session import VERSION, dump
@@ -75,6 +75,7 @@ class Bench:
     wrapper: list[bytes] = field(default_factory=list)
     mounts: bool = False
     light: bool = False  # Observes lightly.
+    has_inner_loop: bool = True
     calls: dict[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -185,6 +186,7 @@ class Bench:
             "kernel": os.uname().release,
             "filter": seccomp.build(os.uname().machine, numbers, calls.recorded()),
             "calls": seccomp.stopping(numbers, calls.recorded()),
+            "inner_loop": native_programs.inner_loop() if self.has_inner_loop else b"",
             "places": {
                 "WORKSPACE": os.fsencode(self.workspace),
                 "TARGET_DIR": os.fsencode(self.target),

@@ -70,6 +70,27 @@ def test_what_is_not_granted_is_not_there_and_is_reported_as_refused(full: Bench
     }
 
 
+def test_what_is_not_there_is_the_same_to_the_inner_loop(full: Bench) -> None:
+    (full.workspace / "notes.txt").write_text("x")
+    (full.workspace / "tools").mkdir()
+    (full.workspace / "tools/tool").touch()
+    placed = full.script(program_text("opens_hidden.py", TOP=str(full.workspace)))
+    found = []
+    for full.has_inner_loop in (False, True):
+        ended = full.run(placed)
+        assert ended.status == 0, ended.stderr
+        lines = [{**line, "at": 0, "pid": 0} for line in ended.of("opened")]
+        found.append([line for line in lines if "/proc/" not in line["path"]])
+        shutil.rmtree(full.out_dir / "d")
+
+    assert found[1] == found[0]
+    hidden = [line for line in found[0] if line.get("refused")]
+    assert {line["path"] for line in hidden} > {
+        f"{full.workspace}/{name}" for name in ("notes.txt", "tools/tool")
+    }
+    assert {line["count"] for line in hidden} >= {20}
+
+
 def test_neither_other_processes_nor_the_network_nor_sockets_without_a_path_are_there(
     full: Bench,
 ) -> None:

@@ -108,6 +108,7 @@ class InnerLoop:
         while True:
             tid = self._next_stop(self._status_at)
             if tid > 0:
+                self._can_note = False
                 return tid, self._status.value
             if tid != -EINTR:  # Else a signal has come, and its handler runs now.
                 raise ChildProcessError(-tid, os.strerror(-tid))

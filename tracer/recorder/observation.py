@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
             Args:
                 found: The file; empty if it could not be opened.
-                entry: See `Writer.opened`.
+                entry: See `Writer.opened`; None also where others like it may be other events.
             """
 
 

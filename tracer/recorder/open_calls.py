@@ -59,8 +59,8 @@ def handler(observer: Observer, _name: str, layout: OpenLayout) -> Handler:
             resume(tid)
             found = with_proc_self(process.pid, found)
             entry = writer.opened(process, found, mode(flags), creates(flags), 0, False, raced)
-            if observer.repeats is not None and not raced:
-                observer.repeats.note(found, entry)
+            if observer.repeats is not None:
+                observer.repeats.note(found, None if raced else entry)
             return
         if -result >= RESTARTING:
             resume(tid)
@@ -81,8 +81,9 @@ def handler(observer: Observer, _name: str, layout: OpenLayout) -> Handler:
             wanted = failed(wanted)
         wanted = with_proc_self(process.pid, wanted)
         entry = writer.opened(process, wanted, mode(flags), creates(flags), -result, refused, False)
-        if observer.repeats is not None and not refused and not wanted.startswith(b"/proc/"):
-            observer.repeats.note(b"", entry)
+        if observer.repeats is not None:
+            is_same = not refused and not wanted.startswith(b"/proc/")
+            observer.repeats.note(b"", entry if is_same else None)
 
     return on_entry, on_exit
 

@@ -36,18 +36,19 @@ EXPORTED void know(int tid, int chain) {
     if (thread) thread->chain = chain;
 }
 
-/* Until the next `know`, all stops of the thread go to Python. */
-EXPORTED void unknow(int tid) {
-    struct thread *thread = find_thread(tid);
-    if (thread) thread->chain = UNKNOWN, thread->in_call = false;
-}
-
 /* The thread has ended, and its ID may be used again. */
 EXPORTED void forget(int tid) {
     struct thread **place = place_of(tid), *thread = *place;
     if (!thread) return;
     *place = thread->next;
     free(thread);
+}
+
+/* Until the next `know`, all stops of the thread go to Python. It may not be there any more. */
+EXPORTED void unknow(int tid) {
+    struct thread *thread = find_thread(tid);
+    if (thread && thread->pinned) thread->chain = UNKNOWN, thread->in_call = false;
+    else if (thread) forget(tid);
 }
 
 void drop_threads(void) {
