@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from buildperm.cargo.cargo_process import CargoProcess
 from buildperm.policy import manifest
 from buildperm.sandbox import runtime as runtimes
 from buildperm.supervisor import session as sessions
+from buildperm.supervisor.session import Session
 
 ROOT = Path(__file__).parent.parent
 CRATES = ROOT / "tests" / "crates"
@@ -105,16 +106,30 @@ def scripts(folder: Path, crates: Sequence[str]) -> tuple[Path, dict[str, Script
 
 def as_enforced(script: Script, runtime: str, *, light: bool = True) -> Script:
     """Return `script` as `buildperm ci` would run it, in the given runtime."""
-    learnt = os.fsdecode(script.environment[b"BUILDPERM_SESSION"])
     prepared = runtimes.runtime(runtime).prepare()
+
+    def change(session: Session) -> None:
+        session["profile"] = "enforcing"
+        session["runtime"] = prepared.runtime
+        session["sandbox_wrapper"] = list(prepared.wrapper)
+        session["mounts"] = prepared.mounts
+        if light and prepared.light_filter:
+            session["light_filter"] = prepared.light_filter
+
+    return _with(script, f"{runtime}-{'light' if light else 'full'}", change)
+
+
+def without_inner_loop(script: Script) -> Script:
+    """Return `script` as it runs where there is no C compiler."""
+    return _with(script, "python", lambda session: session.update({"inner_loop": b""}))
+
+
+def _with(script: Script, name: str, change: Callable[[Session], None]) -> Script:
+    """Return `script` with a changed session."""
+    learnt = os.fsdecode(script.environment[b"BUILDPERM_SESSION"])
     loaded = sessions.load(os.fsencode(learnt))
-    loaded["profile"] = "enforcing"
-    loaded["runtime"] = prepared.runtime
-    loaded["sandbox_wrapper"] = list(prepared.wrapper)
-    loaded["mounts"] = prepared.mounts
-    if light and prepared.light_filter:
-        loaded["light_filter"] = prepared.light_filter
-    path = Path(f"{learnt}-{runtime}-{'light' if light else 'full'}")
+    change(loaded)
+    path = Path(f"{learnt}-{name}")
     path.write_bytes(sessions.dump(loaded))
     return replace(
         script, environment=script.environment | {b"BUILDPERM_SESSION": os.fsencode(path)}

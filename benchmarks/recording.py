@@ -14,12 +14,21 @@ import shutil
 from functools import partial
 from pathlib import Path
 
-from held import CRATES, Script, scripts, workspace
-from measurement import Variant, describe_machine, interleave, ratios, table
+from held import CRATES, Script, scripts, without_inner_loop, workspace
+from measurement import (
+    Variant,
+    describe_machine,
+    interleave,
+    processor_ratios,
+    ratios,
+    table,
+)
 
 from buildperm.sandbox import seccomp
 from buildperm.tracer import syscall_numbers, syscall_table
 from buildperm.tracer.recording.reader import read
+
+CHOSEN = ("openssl-sys", "ring", "zstd-sys", "libgit2-sys")
 
 
 def variants(script: Script, folder: Path) -> list[Variant]:
@@ -29,28 +38,33 @@ def variants(script: Script, folder: Path) -> list[Variant]:
     names = sorted(seccomp.stopping(syscall_numbers.table(), syscall_table.recorded()).values())
     same = b"trace=" + b",".join(b"?" + name.encode() for name in names)
     strace = [b"strace", b"-f", b"-o", log]
+    python = without_inner_loop(script)
     commands = {
-        "plain": [script.program],
-        "strace -f": [*strace, script.program],
-        "strace -f --seccomp-bpf": [*strace, b"--seccomp-bpf", b"-e", same, script.program],
-        "buildperm": [script.stub],
+        "plain": (script, [script.program]),
+        "strace -f": (script, [*strace, script.program]),
+        "strace -f --seccomp-bpf": (
+            script,
+            [*strace, b"--seccomp-bpf", b"-e", same, script.program],
+        ),
+        "buildperm": (script, [script.stub]),
+        "buildperm, Python loop": (python, [script.stub]),
     }
     return [
-        Variant(name, partial(script.run, command, folder / str(at) / "out"))
-        for at, (name, command) in enumerate(commands.items())
+        Variant(name, partial(run.run, command, folder / str(at) / "out"))
+        for at, (name, (run, command)) in enumerate(commands.items())
     ]
 
 
 def main() -> None:
-    """Measure, and print one table."""
+    """Measure, and print two tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("crates", nargs="*", default=["openssl-sys", "ring", "zstd-sys"])
+    parser.add_argument("crates", nargs="*", default=CHOSEN)
     given = parser.parse_args()
     if shutil.which("strace") is None:
         raise SystemExit("strace is not installed")
     describe_machine()
-    rows = []
+    rows, busy = [], []
     with workspace(CRATES) as copy:
         folder, found = scripts(copy, given.crates)
         for crate in given.crates:
@@ -58,9 +72,13 @@ def main() -> None:
             interleave(ways, given.rounds, title=crate)
             recording = read(folder / "3" / "buildperm" / "recording.jsonl")
             seen = sum(event.count for event in recording.events)
-            rows.append([crate, f"{seen:,}", f"{len(recording.events):,}", *ratios(ways)])
-    head = ["script", "events", "folded", "plain", "strace -f", "… --seccomp-bpf", "buildperm"]
-    table(f"Build scripts, medians of {given.rounds} rounds in turns", head, rows)
+            counts = [crate, f"{seen:,}", f"{len(recording.events):,}"]
+            rows.append([*counts, *ratios(ways)])
+            busy.append([crate, *processor_ratios(ways)])
+    names = [way.name for way in ways]
+    title = f"medians of {given.rounds} rounds in turns"
+    table(f"Build scripts, {title}", ["script", "events", "folded", *names], rows)
+    table(f"Processor time of all processes, {title}", ["script", *names], busy)
 
 
 if __name__ == "__main__":

@@ -239,7 +239,7 @@ def test_the_filter_language(words: str, expected: tuple[Proposal, ...]) -> None
 
 @pytest.mark.parametrize("words", ["kind:exek", "risk:>=", "risk:huge", "is:", "kind:", "x is:l"])
 def test_a_filter_that_means_nothing_says_so(words: str) -> None:
-    with pytest.raises(BuildpermError, match="filter: (no |`.*` needs a value)") as caught:
+    with pytest.raises(BuildpermError, match=r"filter: (no |`.*` needs a value)") as caught:
         Review(ALL).select(words)
     assert caught.value.hint
 
