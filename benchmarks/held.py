@@ -11,13 +11,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from buildperm.cargo import lock, metadata, session_maker, target_directory, toolchain, units
 from buildperm.cargo.cargo_process import CargoProcess
 from buildperm.policy import manifest
 from buildperm.sandbox import runtime as runtimes
 from buildperm.supervisor import session as sessions
-from buildperm.supervisor.session import Session
+
+if TYPE_CHECKING:
+    from buildperm.supervisor.session import Session
 
 ROOT = Path(__file__).parent.parent
 CRATES = ROOT / "tests" / "crates"

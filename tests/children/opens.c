@@ -4,6 +4,7 @@
      keep PATH           opens a directory, for `at 9`
      chdir PATH, link TEXT PATH, remove PATH
      again N             from the beginning, N times in all
+     execute PATH        tries to; if that fails, goes on
      fork, run           the rest happens in a child, or in this program executed anew
 
    `open` is open(2) itself, which libc does not call any more.                                   */
@@ -63,8 +64,12 @@ int main(int count, char **words) {
             at++;
         } else if (!strcmp(*word, "run")) {
             *word = words[0];
-            execv("/proc/self/exe", word);
+            execv(words[0], word);
             return 1;
+        } else if (!strcmp(*word, "execute")) {
+            char *arguments[] = {word[1], NULL};
+            execv(word[1], arguments);
+            at += 2;
         } else return 2;
     }
     return 0;

@@ -49,7 +49,10 @@ def handler(observer: Observer, _name: str, layout: ExecutionLayout) -> Handler:
             refused = refused or refusal.may_execute(found)
         resume(tid)
         if -result < RESTARTING:
-            writer.executed(process, found, requested, argv, -min(result, 0), refused)
+            entry = writer.executed(process, found, requested, argv, -min(result, 0), refused)
+            if observer.repeats is not None:
+                is_same = not argv and not refused and not found.startswith(b"/proc/")
+                observer.repeats.note(b"", entry if is_same else None)
         if refused:  # execve(2), "Interpreter scripts": either may be what is missing
             interpreter = _interpreter(found)
             if interpreter and refusal.may_execute(interpreter):

@@ -1,11 +1,11 @@
-"""Lets a library in C answer the stops of opens that repeat what has been recorded: see `stops/`.
+"""Lets a library in C answer the stops of calls that repeat what has been recorded: see `stops/`.
 
-Nearly all opens of a build do: each run of a compiler opens the same headers. The first of a kind
-goes through the Python loop. Then the library knows that the same program, flags, request and
-answer are the same event, and counts. The user's own C compiler has made it, and without it the
-recording is the same.
+Nearly all opens of a build do: each run of a compiler opens the same headers. So do most programs
+that are not found in a folder of PATH. The first of a kind goes through the Python loop. Then the
+library knows that the same program, flags, request and answer are the same event, and counts. The
+user's own C compiler has made it, and without it the recording is the same.
 
-    wait ──▶ library: next stop ──▶ repeats an open ──▶ counted, resumed ──┐
+    wait ──▶ library: next stop ──▶ repeats another ──▶ counted, resumed ──┐
      ▲            ▲                    │ any other                         │
      │            └────────────────────┼───────────────────────────────────┘
      └── note, know ◀── Python loop ◀──┘
@@ -20,9 +20,9 @@ import os
 import struct
 from errno import EINTR, ENOENT
 
-from buildperm.tracer.recorder import c_library
+from buildperm.tracer.recorder import c_library, location
 from buildperm.tracer.recorder.cpu_affinity import CpuAffinity
-from buildperm.tracer.syscall_table import OpenLayout, of
+from buildperm.tracer.syscall_table import ExecutionLayout, OpenLayout, of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from buildperm.tracer.recorder.process_tree import Process, ProcessTree
     from buildperm.tracer.recorder.syscall_stops import InCall, SyscallStops
 
-_TAKEN = struct.Struct("=4i2I")  # struct taken in stops.c, before its two texts
+_TAKEN = struct.Struct("=5i3IQ")  # struct taken in stops.c, before its two texts
 _PATH_SIZE = 4096 + 1 + 512
 _TAKEN_SIZE = _TAKEN.size + _PATH_SIZE + 4096
 
@@ -51,22 +51,28 @@ class InnerLoop:
         self._status = c_library.c_int()
         self._status_at = c_library.addressof(self._status)
         self._entries: list[list[int]] = []  # Of the recording, by the library's index.
-        self._can_note = False  # The last open that was taken can be remembered,
+        self._can_note = False  # The last call that was taken can be remembered,
         self._found = b""  # if this is what it has opened.
         self._wakeup = (-1, -1)
-        layouts = of(OpenLayout)
-        self._opens = [number for number, name in calls.items() if name in layouts]
+        opens, executions = of(OpenLayout), of(ExecutionLayout)
+        self._opens = [number for number, name in calls.items() if name in opens]
+        self._executions = [number for number, name in calls.items() if name in executions]
         for number in self._opens:
-            layout = layouts[calls[number]]
+            layout = opens[calls[number]]
             if not layout.has_open_how:
-                short.add_call(number, *layout.path, layout.flags, layout.fixed_flags)
+                short.add_open(number, *layout.path, layout.flags, layout.fixed_flags)
+        for number in self._executions:
+            start, path = executions[calls[number]].path
+            short.add_execution(number, start, path, executions[calls[number]].argv)
 
     def join(self, tree: ProcessTree, observer: Observer, syscalls: SyscallStops) -> None:
         """Work for a recorder that has these parts."""
-        if not self._opens:
-            return
-        _, on_exit = observer.handlers[self._opens[0]]  # The same for each call.
         threads, take = tree.threads, self._short.take
+        # What handles the exit is the same for each call that opens, and that executes.
+        at_opened, at_executed = (
+            observer.handlers[numbers[0]][1] if numbers else None
+            for numbers in (self._opens, self._executions)
+        )
 
         def taken(tid: int) -> InCall | None:
             at = take(tid)
@@ -74,11 +80,16 @@ class InnerLoop:
             if at is None or process is None:
                 return None
             raw = bytes((c_library.c_ubyte * _TAKEN_SIZE).from_address(at))
-            _, start, flags, can_note, path_size, found_size = _TAKEN.unpack_from(raw)
+            _, start, flags, can_note, executes, path_size, found_size, _, argv = (
+                _TAKEN.unpack_from(raw)
+            )
             path = raw[_TAKEN.size :][:path_size]
             self._can_note = bool(can_note)
             self._found = raw[_TAKEN.size + _PATH_SIZE :][:found_size]
-            return on_exit, (path, start, flags), process
+            if not executes:
+                return at_opened and (at_opened, (path, start, flags), process)
+            requested = location.absolute(process.pid, tid, start, path)
+            return at_executed and (at_executed, (requested, argv), process)
 
         tree.on_moved = self._short.unknow
         observer.repeats = self
@@ -93,7 +104,7 @@ class InnerLoop:
         self._short.know(tid, process.chain)
 
     def note(self, found: bytes, entry: list[int] | None) -> None:
-        """Count in `entry` what repeats the open that was taken last: see `Repeats`."""
+        """Count in `entry` what repeats the call that was taken last: see `Repeats`."""
         is_same = self._can_note and found == self._found
         self._can_note = False
         if is_same and entry is not None and self._short.remember() >= 0:

@@ -48,13 +48,13 @@ if TYPE_CHECKING:
     Handler: TypeAlias = tuple[OnEntry, OnExit]
 
     class Repeats(Protocol):
-        """Counts opens that repeat one that has been recorded."""
+        """Counts calls that repeat one that has been recorded."""
 
         def note(self, found: bytes, entry: list[int] | None) -> None:
-            """Note that the last open is in the recording, and that all like it are counted there.
+            """Note that the last call is in the recording, and that all like it are counted there.
 
             Args:
-                found: The file; empty if it could not be opened.
+                found: The file that was opened; empty if the call has failed.
                 entry: See `Writer.opened`; None also where others like it may be other events.
             """
 

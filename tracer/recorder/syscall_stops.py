@@ -64,7 +64,7 @@ class SyscallStops:
 
     def forget(self, tid: int) -> Decoded | None:
         """Forget the call that `tid` is in, and return its arguments, if any were read."""
-        pending = self._in_call.pop(tid, None)
+        pending = self._in_call.pop(tid, None) or self.take(tid)
         return pending and pending[1]
 
     def at_seccomp_stop(self, tid: int, process: Process) -> None:

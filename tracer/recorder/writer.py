@@ -88,6 +88,7 @@ class Writer:
             no more room.
         """
         key = ("opened", process.chain, path, mode, creates, errno, refused, raced)
+        # As `_count` does, without a call for each of the events that are most of all.
         known = self._events.get(key)
         if known is None:
             return self._add(key, process.key, refused)
@@ -117,10 +118,10 @@ class Writer:
         argv: tuple[bytes, ...],
         errno: int,
         refused: bool,
-    ) -> None:
-        """File an `Executed`."""
+    ) -> list[int] | None:
+        """File an `Executed`; return its entry as `opened` does."""
         key = ("executed", process.chain, path, requested, argv, errno, refused)
-        self._count(key, process.key, refused)
+        return self._count(key, process.key, refused)
 
     def socket(
         self, process: Process, use: str, family: str, address: str, errno: int, refused: bool
@@ -228,13 +229,13 @@ class Writer:
             file.write(json_line.value(last) + "\n")
         replace_file(made, path)
 
-    def _count(self, key: Key, process: int, refused: bool) -> None:
+    def _count(self, key: Key, process: int, refused: bool) -> list[int] | None:
         known = self._events.get(key)
         if known is None:
-            self._add(key, process, refused)
-        else:
-            known[2] += 1
-            self.refused += refused
+            return self._add(key, process, refused)
+        known[2] += 1
+        self.refused += refused
+        return known
 
     def _add(
         self, key: Key, process: int, refused: bool, *, is_withheld: bool = False

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from buildperm.tracer.recorder import inner_loop as under_test
-from buildperm.tracer.recording.event import DirectivePrinted, FileOpened
+from buildperm.tracer.recording.event import DirectivePrinted, Executed, FileOpened
 from tests.programs import program_text
 
 if TYPE_CHECKING:
@@ -63,6 +63,11 @@ def _calls(flags: tuple[int, ...], paths: tuple[str, ...]) -> st.SearchStrategy[
     )
 
 
+_NOT_PROGRAMS = (
+    *("/none/cc", "/usr/none", "/usr/../none", "/etc/./none", "/etc/hostname/none", "none", ""),
+    *("/proc/self/none", "/dev/fd/77", "//dev/none", "file", "./file", "/etc/passwd", "/etc"),
+)
+
 _steps = st.one_of(
     _calls(_READING, _PATHS),
     _calls(_WRITING, _WITHIN),
@@ -81,6 +86,7 @@ _steps = st.one_of(
         st.sampled_from(("file", "none", "sub", "loop")),
         st.sampled_from(("link", "loop")),
     ),
+    st.sampled_from(_NOT_PROGRAMS).map(lambda path: ["execute", path]),
     st.sampled_from((["fork"], ["run"], ["again", "2"], ["again", "3"])),
 )
 
@@ -138,6 +144,8 @@ only_once = pytest.mark.parametrize("record", ["python"], indirect=True)
 @example(steps=[["keep", "/dev"], *(["at", "9", "0", path] for path in _PATHS)])
 @example(steps=[["chdir", "/"], *(["open", "2", path] for path in _PATHS)])
 @example(steps=[["chdir", "sub"], *(["open", str(os.O_PATH), path] for path in _PATHS)])
+@example(steps=[["execute", path] for path in _NOT_PROGRAMS])
+@example(steps=[["execute", "/none"], ["open", "-1", "/none"], ["open", "0", "/none"]])
 @given(steps=st.lists(_steps, max_size=25))
 def test_any_calls_are_recorded_as_by_the_python_loop(
     both: Callable[..., Recorded], child: Callable[..., Path], steps: list[list[str]]
@@ -147,19 +155,20 @@ def test_any_calls_are_recorded_as_by_the_python_loop(
 
 
 @only_once
-def test_repeated_opens_do_not_reach_python(
+def test_repeated_calls_do_not_reach_python(
     both: Callable[..., Recorded], child: Callable[..., Path], tmp_path: Path
 ) -> None:
-    steps = ["open", "0", "file", "open", "0", "none", "in-thread", "0", "../home/sub/file"]
+    steps = ["open", "0", "file", "open", "0", "none", "open", "0", "sub/../file"]
 
-    recorded = both(child("opens"), *steps, "again", "500")
+    recorded = both(child("opens"), *steps, "execute", "/none/cc", "again", "500")
 
     opened = [e for e in recorded.recording.events if isinstance(e, FileOpened)]
     counts = {event.path: event.count for event in opened}
     home = os.fsencode(tmp_path) + b"/home/"
-    assert [counts[home + name] for name in (b"file", b"none", b"sub/file")] == [500, 500, 500]
-    # Of each of the 500 threads: its beginning, report and end, and the first call of all.
-    assert recorded.python_stops < 6 * 500
+    assert [counts[home + name] for name in (b"file", b"none")] == [1000, 500]
+    tried = [e for e in recorded.recording.events if isinstance(e, Executed) and e.errno]
+    assert [(event.path, event.count) for event in tried] == [(b"/none/cc", 500)]
+    assert recorded.python_stops < 50
 
 
 @only_once

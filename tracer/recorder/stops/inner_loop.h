@@ -1,9 +1,10 @@
 /* The recorder's inner loop: it answers the stops of calls that only repeat what has been recorded.
 
-   A build script opens the same files again and again. What the Python loop has made of an open once, it has this
-   library remember: the same program, flags, request and answer of the kernel. The next time, both stops are answered
-   here, and the event is counted. Whatever is new, or is no open, or fails as a sandbox would let it fail, goes to
-   Python. Nothing is decided here: without this library Python handles all stops, and writes the same recording.
+   A build script opens the same files again and again, and looks for the same program in each folder of PATH. What the
+   Python loop has made of such a call once, it has this library remember: the same program, flags, request and answer
+   of the kernel. The next time, both stops are answered here, and the event is counted. Whatever is new, or is another
+   call, or fails as a sandbox would let it fail, goes to Python. Nothing is decided here: without this library Python
+   handles all stops, and writes the same recording.
 
    One thread, no locks: ptrace(2) wants all requests of a tracee from the thread that attached. What the traced
    processes choose (paths, descriptors, flags) is hostile, and of any length.                                        */
@@ -27,8 +28,10 @@ struct thread {
     int tid;
     int chain;    /* Of the programs that led here: process_tree.py. UNKNOWN: Python handles the next stop. */
     bool pinned;  /* To the recorder's processor: cpu_affinity.py. */
-    bool in_call; /* In an open of which these are the arguments. */
+    bool in_call; /* In one of which these are the arguments. */
+    bool executes; /* It is an execve, not an open. */
     int start, flags;
+    uint64_t argv;
     size_t size; /* Of the path. */
     char path[READ_SIZE];
 };
@@ -56,7 +59,7 @@ bool is_own(const struct text *start, const struct thread *thread);
 
 /* ---- repeats.c: what has been recorded, and how often it has happened since ---- */
 struct repeat {
-    int chain, flags, error;
+    int chain, executes, flags, error;
     const struct text *start, *found; /* NULL where they do not matter. */
     const struct thread *thread;      /* Of which the path is. */
 };

@@ -13,7 +13,7 @@
 enum {
     SLOTS = 2 * MOST_REPEATS,
     MOST_BYTES = 32 << 20, /* Of their texts. */
-    KEY_SIZE = 3 * sizeof(int) + 2 * (PATH_SIZE + 1) + READ_SIZE,
+    KEY_SIZE = 4 * sizeof(int) + 2 * (PATH_SIZE + 1) + READ_SIZE,
 };
 
 struct entry {
@@ -41,6 +41,7 @@ static void add(const void *bytes, size_t size) {
 static void make_key(const struct repeat *repeat) {
     key_size = 0;
     add(&repeat->chain, sizeof repeat->chain);
+    add(&repeat->executes, sizeof repeat->executes);
     add(&repeat->flags, sizeof repeat->flags);
     add(&repeat->error, sizeof repeat->error);
     if (repeat->start) add(repeat->start->bytes, repeat->start->size);

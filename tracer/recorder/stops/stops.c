@@ -1,4 +1,4 @@
-/* Waits for stops, and answers those of repeated opens. */
+/* Waits for stops, and answers those of repeated calls. */
 #define _GNU_SOURCE
 #include "inner_loop.h"
 
@@ -36,9 +36,9 @@ struct info {
     };
 };
 
-/* A call that opens a file, and where its arguments are: OpenLayout in syscall_table.py. */
+/* A call, and where its arguments are: OpenLayout and ExecutionLayout in syscall_table.py. */
 struct call {
-    int number, start, path, flags, fixed_flags;
+    int number, start, path, flags, fixed_flags, argv;
 };
 
 static struct call calls[MOST_CALLS];
@@ -46,10 +46,11 @@ static size_t call_count;
 static bool is_hiding; /* What is outside may not be there within: Recorder.expect_wrapper. */
 static int wakeup = -1;
 
-/* What `take` returns: the arguments of an open, with the directory in front of the path where it has been read. */
+/* What `take` returns: the arguments of a call, with the directory in front of the path where it has been read. */
 static struct taken {
-    int32_t tid, start, flags, can_note;
-    uint32_t path_size, found_size;
+    int32_t tid, start, flags, can_note, executes;
+    uint32_t path_size, found_size, padding;
+    uint64_t argv;
     char path[PATH_SIZE + 1 + READ_SIZE];
     char found[PATH_SIZE];
 } taken;
@@ -63,9 +64,15 @@ EXPORTED int restart(void) {
     return restart_repeats() ? 0 : -1;
 }
 
-EXPORTED void add_call(int number, int start_at, int path_at, int flags_at, int fixed_flags) {
+EXPORTED void add_open(int number, int start_at, int path_at, int flags_at, int fixed_flags) {
     if (call_count < MOST_CALLS) {
-        calls[call_count++] = (struct call){number, start_at, path_at, flags_at, fixed_flags};
+        calls[call_count++] = (struct call){number, start_at, path_at, flags_at, fixed_flags, UNTOLD};
+    }
+}
+
+EXPORTED void add_execution(int number, int start_at, int path_at, int argv_at) {
+    if (call_count < MOST_CALLS) {
+        calls[call_count++] = (struct call){number, start_at, path_at, UNTOLD, 0, argv_at};
     }
 }
 
@@ -86,9 +93,14 @@ static bool at_entry(int tid) {
     if (call == end || !read_path(thread, info.entry.arguments[call->path])) return false;
     thread->start = call->start == UNTOLD ? AT_FDCWD : (int)info.entry.arguments[call->start];
     thread->flags = call->flags == UNTOLD ? call->fixed_flags : (int)info.entry.arguments[call->flags];
+    thread->executes = call->argv != UNTOLD;
+    thread->argv = thread->executes ? info.entry.arguments[call->argv] : 0;
+    /* Afterwards, nobody could say where the thread was that has executed something. */
+    if (thread->executes && thread->path[0] != '/') return false;
     thread->in_call = true;
     taken.tid = 0; /* What was to be taken has not been. */
-    resume_call(tid);
+    if (thread->executes) ptrace(PTRACE_SYSCALL, tid, NULL, NULL); /* It may end as another thread. */
+    else resume_call(tid);
     return true;
 }
 
@@ -100,7 +112,7 @@ static bool is_plainly_found(const struct thread *thread) {
 }
 
 static bool is_opened_before(const struct thread *thread, uint32_t descriptor) {
-    struct repeat repeat = {thread->chain, thread->flags, 0, NULL, &found, thread};
+    struct repeat repeat = {thread->chain, false, thread->flags, 0, NULL, &found, thread};
     if (!read_descriptor(thread->tid, descriptor, &found)) return false;
     if (found.size != thread->size || memcmp(found.bytes, thread->path, found.size)) {
         bool is_relative = thread->path[0] != '/';
@@ -128,15 +140,16 @@ static bool is_outside(const struct thread *thread, const struct text *from) {
 }
 
 static bool is_failed_before(const struct thread *thread, int error) {
-    struct repeat repeat = {thread->chain, thread->flags, error, NULL, NULL, thread};
+    struct repeat repeat = {thread->chain, thread->executes, thread->flags, error, NULL, NULL, thread};
     if (error == EACCES || error == EPERM || error == EXDEV || error == EROFS) return false; /* refusal.py */
+    if (thread->executes && error != ENOENT) return false; /* Its arguments count: exec_calls.py. */
     if (thread->path[0] != '/') {
         if (!read_start(thread, &start)) return false;
         repeat.start = &start;
     }
     if (is_own(repeat.start, thread)) return false;
     if (is_hiding && (error == ENOENT || error == ENOTDIR)) {
-        if (thread->flags & O_CREAT || is_outside(thread, repeat.start)) return false;
+        if ((!thread->executes && thread->flags & O_CREAT) || is_outside(thread, repeat.start)) return false;
     }
     if (count_repeat(&repeat)) return true;
     taken.can_note = true;
@@ -155,6 +168,7 @@ static bool at_exit_stop(int tid) {
     int64_t value = info.exit.value;
     taken.tid = tid, taken.can_note = false, taken.found_size = 0, start.size = 0;
     if (value > -RESTARTING) {
+        if (value >= 0 && thread->executes) return false;
         if (!(value >= 0 ? is_opened_before(thread, (uint32_t)value) : is_failed_before(thread, (int)-value))) {
             return false;
         }
@@ -164,7 +178,7 @@ static bool at_exit_stop(int tid) {
     return true;
 }
 
-/* Gives up the open that the thread is in, and returns its arguments; NULL if it is in none. */
+/* Gives up the call that the thread is in, and returns its arguments; NULL if it is in none. */
 EXPORTED const struct taken *take(int tid) {
     struct thread *thread = find_thread(tid);
     if (!thread || !thread->in_call) return NULL;
@@ -172,6 +186,7 @@ EXPORTED const struct taken *take(int tid) {
     if (taken.tid != tid) taken.can_note = false, taken.found_size = 0, start.size = 0;
     size_t size = 0;
     taken.start = thread->start, taken.flags = thread->flags;
+    taken.executes = thread->executes, taken.argv = thread->argv;
     if (taken.can_note && start.size) {
         memcpy(taken.path, start.bytes, start.size);
         size = start.size;
