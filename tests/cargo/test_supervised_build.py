@@ -442,6 +442,24 @@ def test_a_digest_changes_with_what_a_supervisor_is_told_and_with_nothing_else(
         assert digest(other) != digest(base)
 
 
+@pytest.mark.parametrize("compiler", [True, False])
+def test_the_session_carries_the_inner_loop_where_it_can_be_compiled(
+    desk: HeldBuilds,
+    workspace: Workspace,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    compiler: bool,
+) -> None:
+    root = workspace()
+    if not compiler:
+        monkeypatch.setenv("PATH", str(tmp_path))
+    library = desk.prepare(root).session.get("inner_loop")
+
+    assert library is not None
+    assert library[:4] == (b"\x7fELF" if compiler else b"")
+
+
 def test_two_commands_at_once_do_not_mix(desk: HeldBuilds, workspace: Workspace) -> None:
     held = desk.prepare(workspace())
 
