@@ -217,6 +217,19 @@ def test_code_that_is_brought_along_is_seen_reading(compiling: Bench, way: str) 
     assert reads(ended, file.name)
 
 
+def test_code_that_is_brought_along_again_is_seen_again(compiling: Bench) -> None:
+    file = seen(compiling)
+    evil = library(compiling, file)
+    body = _RUN + f"evil, part = {str(evil)!r}, {str(compiling.package)!r} + '/part.c'\n"
+    once = BRINGING["plugin of the linker"]
+    body += f"for _ in range(3): {once}\n"
+
+    ended = compiling.run(compiling.script(body))
+
+    assert ended.status == 0, ended.stderr
+    assert sum(int(str(each.get("count", 1))) for each in reads(ended, file.name)) == 3
+
+
 OWN = {
     "copied": "shutil.copy(cc1, 'cc1'); run('./cc1', '-quiet', '-o', 'part.s', part)",
     "by -B": "shutil.copy(cc1, 'cc1'); run('cc', '-B' + os.getcwd() + '/', '-c', part)",

@@ -100,8 +100,12 @@ class InnerLoop:
         self._short.set_hiding(1)
 
     def know(self, tid: int, process: Process) -> None:
-        """Answer the stops of a thread of `process`, which the recorder has just looked up."""
-        self._short.know(tid, process.chain)
+        """Answer the stops of a thread of `process`, which the recorder has just looked up.
+
+        What a compiler with the key of light observation opens decides whether it may keep it.
+        """
+        if process.light is None:
+            self._short.know(tid, process.chain)
 
     def note(self, found: bytes, entry: list[int] | None) -> None:
         """Count in `entry` what repeats the call that was taken last: see `Repeats`."""
