@@ -8,6 +8,9 @@ from enum import StrEnum
 from buildperm.policy.kinds import Kind
 from buildperm.policy.role import SCRIPT_ALONE, Role
 
+COMMANDS_MOST = 500
+"""Distinct command lines of one program that are kept; what is beyond is only counted."""
+
 
 class Outcome(StrEnum):
     """How it went; the gravest outcome where the same access had several."""
@@ -36,3 +39,9 @@ class Access:
     unstable: str = ""  # "in 2 of 3 runs", where repeated runs differed; empty if they did not.
     roles: tuple[Role, ...] = SCRIPT_ALONE  # Sorted.
     outside: str = ""  # The one consumer of a macro, where that is no package of the workspace.
+    commands: tuple[tuple[str, int], ...] = ()  # Of a program: each command line, and how often.
+
+    @property
+    def told_commands(self) -> int:
+        """How often it was run by a command line that is kept."""
+        return sum(times for _, times in self.commands)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from buildperm.policy.access import Access, Outcome
+from buildperm.policy.access import COMMANDS_MOST, Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.role import united
 
@@ -57,6 +57,7 @@ def _both(one: Access, other: Access) -> Access:
         first_ns=min(one.first_ns, other.first_ns),
         last_ns=max(one.last_ns, other.last_ns),
         example=graver.example or one.example or other.example,
+        commands=_added(one.commands, other.commands),
         sensitive=one.sensitive or other.sensitive,
         resolved=graver.resolved or one.resolved or other.resolved,
         is_free=one.is_free and other.is_free,
@@ -64,3 +65,13 @@ def _both(one: Access, other: Access) -> Access:
         unstable=graver.unstable or one.unstable or other.unstable,
         roles=one.roles if one.roles == other.roles else united(one.roles + other.roles),
     )
+
+
+def _added(
+    one: tuple[tuple[str, int], ...], other: tuple[tuple[str, int], ...]
+) -> tuple[tuple[str, int], ...]:
+    times = dict(one)
+    for line, number in other:
+        if line in times or len(times) < COMMANDS_MOST:
+            times[line] = times.get(line, 0) + number
+    return tuple(times.items())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import shlex
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from errno import EEXIST
@@ -15,7 +16,7 @@ from functools import cache
 from typing import assert_never
 
 from buildperm.policy import risk
-from buildperm.policy.access import Access, Outcome
+from buildperm.policy.access import COMMANDS_MOST, Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.pattern_set import PatternSet
 from buildperm.policy.role import NOBODY, Role, SubjectKind
@@ -48,6 +49,7 @@ _READ = PatternSet(baseline.READ)
 _NOT_OWN = PatternSet(baseline.NOT_OWN)
 _GRAVITY = {Outcome.FAILED: 0, Outcome.DONE: 1, Outcome.REFUSED: 2}
 _COMMAND_MOST = 400  # Characters of a command line that serves as an example.
+_LINE_MOST = 4_000  # Characters of a command line that is listed.
 
 
 @dataclass(slots=True)
@@ -64,6 +66,7 @@ class _AccessBuilder:
     sent: int = 0
     received: int = 0
     chains: dict[tuple[str, ...], None] = field(default_factory=dict)
+    commands: dict[str, int] = field(default_factory=dict)
 
 
 def fold(recording: Recording, members: Collection[str] = ()) -> list[Access]:
@@ -132,6 +135,7 @@ class _EventFolding:
                 tally.is_folder,
                 roles=roles,
                 outside=self._outside,
+                commands=tuple(tally.commands.items()),
             )
             for (kind, target), tally in ordered
         ]
@@ -220,7 +224,8 @@ class _EventFolding:
         outcome = _outcome(event.errno, refused=event.refused)
         if outcome is Outcome.REFUSED and self._is_search_going_on(event):
             return
-        command = " ".join(map(encode, event.argv))[:_COMMAND_MOST]
+        words = [encode(word) for word in event.argv]
+        command, line = " ".join(words)[:_COMMAND_MOST], _whole_line(words)
         programs = [self._program(event.requested)]
         if event.path not in (programs[0][1], event.requested):
             # A script: the kernel needs its interpreter as well, execve(2), "Interpreter scripts".
@@ -229,6 +234,8 @@ class _EventFolding:
         for target, real in dict.fromkeys(programs):
             self._tally(event, event.pid, Kind.EXEC, target, outcome, command, event.path)
             tally = self._tallies[Kind.EXEC, target]
+            if line in tally.commands or len(tally.commands) < COMMANDS_MOST:
+                tally.commands[line] = tally.commands.get(line, 0) + event.count
             tally.is_free = real in self._tools
             if "/" not in target:
                 tally.resolved = self._target(real)
@@ -419,3 +426,12 @@ def _outcome(errno: int, *, refused: bool) -> Outcome:
 @cache
 def _name(program: bytes) -> str:
     return encode(posixpath.basename(program))
+
+
+def _whole_line(words: list[str]) -> str:
+    """Quote a command line as for a shell; of one that is too long, keep both ends, and say so."""
+    line = shlex.join(words)
+    if len(line) <= _LINE_MOST:
+        return line
+    half = _LINE_MOST // 2
+    return f"{line[:half]} [{len(line) - 2 * half:,} characters left out] {line[-half:]}"

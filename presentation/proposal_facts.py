@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from buildperm.policy import manifest, revision
+from buildperm.policy.access import COMMANDS_MOST
 from buildperm.policy.grants import CrateGrants
 from buildperm.policy.kinds import Kind
 from buildperm.policy.presets import PRESETS
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from buildperm.policy.proposal import Proposal
     from buildperm.policy.rule import Rule
 
+LINES_MOST: Final = 40
+"""Command lines of one program that are listed where a person decides."""
 
 _WHAT: Final = {
     Reason.ASKED: "Wants to",
@@ -103,9 +106,24 @@ def _access_facts(access: Access) -> Iterator[str]:
         yield f"Sensitive: {shown(access.sensitive)}"
     for chain in access.chains:
         yield f"By: {chain_text(chain)}"
-    if access.example and access.example != access.target:
+    for line in command_lines(access):
+        yield f"Command: {line}"
+    if not access.commands and access.example not in ("", access.target):
         what = "Command" if access.kind is Kind.EXEC else "Example"
         yield f"{what}: {shown(access.example)}"
+
+
+def command_lines(access: Access, most: int = LINES_MOST) -> Iterator[str]:
+    """Yield each command line of a program, quoted as for a shell, and how often it was run."""
+    for line, times in access.commands[:most]:
+        yield shown(line) if times == 1 else f"{shown(line)}  ({times:,} times)"
+    rest = sum(times for _, times in access.commands[most:])
+    beyond = access.count - access.told_commands
+    if len(access.commands) > most:
+        more = f"and {len(access.commands) - most:,} other command lines, {rest:,} times"
+        yield f"({more}; `buildperm why` lists them)"
+    elif beyond > 0 and len(access.commands) >= COMMANDS_MOST:
+        yield f"(and others, {beyond:,} times, which were not kept)"
 
 
 def _changes(crate: str, old: CrateGrants, new: CrateGrants) -> Iterator[str]:

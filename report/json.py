@@ -128,6 +128,7 @@ def _access(access: Access) -> dict[str, object]:
         "last_ns": access.last_ns,
         "chains": [list(chain) for chain in access.chains],
         "example": access.example,
+        **({"commands": [list(each) for each in access.commands]} if access.commands else {}),
         "sensitive": access.sensitive,
         "resolved": access.resolved,
         "is_free": access.is_free,

@@ -10,13 +10,13 @@ cannot widen what that person may allow.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn, TypeGuard, TypeVar
 
 from buildperm.errors import BuildpermError
-from buildperm.policy.access import Access, Outcome
+from buildperm.policy.access import COMMANDS_MOST, Access, Outcome
 from buildperm.policy.combination import CHAINS_MOST, combine
 from buildperm.policy.grants import parse_key
 from buildperm.policy.kinds import Kind
@@ -188,7 +188,19 @@ class _ReportReader:
             sensitive=sensitive_because(kind, target) or _by_value(kind, table.get("sensitive")),
             resolved=self._notation(table, "resolved", f"{at}.resolved") if resolved else "",
             roles=self._roles(table, f"{at}.by"),
+            commands=tuple(self._commands(table, f"{at}.commands")),
         )
+
+    def _commands(self, table: dict[str, Any], at: str) -> Iterator[tuple[str, int]]:
+        """Read the command lines of a program; older reports have none."""
+        if "commands" not in table:
+            return
+        for place, said in self._list(table, "commands", at)[:COMMANDS_MOST]:
+            match said:
+                case [line, times] if _is_number(times) and 0 < times < _NUMBER_MOST:
+                    yield self._string(line, place, _TARGET_MOST), times
+                case _:
+                    self._fail(place, "must be a command line, and how often it was run")
 
     def _roles(self, table: dict[str, Any], at: str) -> tuple[Role, ...]:
         """Read who did it; older reports are of build scripts alone."""

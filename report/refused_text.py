@@ -39,6 +39,7 @@ _VERBS = {
 _VERB_WIDTH = max(map(len, _VERBS.values()))
 _TARGET_MOST = 40  # Columns; what is longer pushes its gloss to the right.
 _LISTED = 10  # Accesses of one finding; all of them are in the JSON report.
+_COMMANDS_LISTED = 5  # Command lines of one program; all of them are in the JSON report.
 _COMMAND_MOST = 200
 _HOME = "$HOME/"
 _LABEL = "  {:<16}  "
@@ -140,13 +141,24 @@ def _rows(finding: Finding, width: int) -> Iterator[str]:
         told = f"{gloss} ({', '.join(more)})" if more and gloss else gloss or ", ".join(more)
         verb = _VERBS[access.kind].ljust(_VERB_WIDTH)
         yield f"  {glyph} {verb}  {shown_target(access).ljust(width)}  {told}".rstrip()
-        if access.kind is Kind.EXEC and access.example not in ("", access.target):
-            yield f"                as {shortened(access.example, _COMMAND_MOST)}"
+        yield from _commands(access)
         by, then = (each.chains[:1] if each else () for each in (access, following))
         if by != then and len(by[0] if by else ()) > 1:
             yield f"                by {' > '.join(by[0])}"
     if len(finding.evidence) > _LISTED:
         yield f"     and {len(finding.evidence) - _LISTED:,} more like these"
+
+
+def _commands(access: Access) -> Iterator[str]:
+    for line, times in access.commands[:_COMMANDS_LISTED]:
+        often = f"  ({times:,} times)" if times > 1 else ""
+        yield f"                as {shortened(line, _COMMAND_MOST)}{often}"
+    left = len(access.commands) - _COMMANDS_LISTED
+    if left > 0:
+        yield f"                and by {left:,} other command lines"
+    is_told = bool(access.commands) or access.kind is not Kind.EXEC
+    if not is_told and access.example not in ("", access.target):
+        yield f"                as {shortened(access.example, _COMMAND_MOST)}"
 
 
 _NOT_BLOCKED = {Outcome.DONE: "NOT blocked", Outcome.FAILED: "failed of its own"}

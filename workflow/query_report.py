@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from buildperm.policy import lock_file
+from buildperm.policy.access import COMMANDS_MOST
 from buildperm.policy.explanation import (
     AllowedByBaseline,
     AllowedByPreset,
@@ -23,6 +24,7 @@ from buildperm.policy.explanation import (
 )
 from buildperm.policy.role import SubjectKind
 from buildperm.presentation import console
+from buildperm.presentation.proposal_facts import command_lines
 from buildperm.presentation.wording import chain_text, outcome_word
 from buildperm.printable import shown
 from buildperm.report.text import count
@@ -160,6 +162,7 @@ class QueryReport:
                     "count": access.count,
                     "chains": [list(chain) for chain in access.chains],
                     "example": access.example,
+                    "commands": [list(each) for each in access.commands],
                 }
                 for run, access in self.result.recorded()
             ],
@@ -182,7 +185,9 @@ def _evidence_lines(result: QueryResult) -> Iterator[str]:
         )
         for chain in access.chains:
             yield f"    by {chain_text(chain)}"
-        if access.example and access.example != access.target:
+        for line in command_lines(access, COMMANDS_MOST):
+            yield f"    as {line}"
+        if not access.commands and access.example not in ("", access.target):
             yield f"    for example: {shown(access.example)}"
     if len(recorded) > _MOST_RUNS:
         yield f"Seen in {len(recorded) - _MOST_RUNS} more recordings."

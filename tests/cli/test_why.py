@@ -81,7 +81,7 @@ def test_the_evidence_is_beside_it(learnt: LearntWorkspace) -> None:
     assert "Seen when helper 2.0.0 was reviewed (buildperm.lock): done; " in told
     assert "Seen 1 time by `buildperm learn` " in told
     assert "    by build script " in told
-    assert "    for example: cc --version" in told
+    assert "    as cc --version" in told
     line = 1 + learnt.manifest.read_text().splitlines().index('presets = ["cc"]')
     assert f"[workspace.metadata.buildperm.crates.helper] (Cargo.toml:{line})." in told
 
@@ -222,7 +222,7 @@ def test_a_hostile_name_is_told_in_notation(learnt: LearntWorkspace) -> None:
 
     assert told.returncode == 0
     assert f"`$WORKSPACE/schema/{name}`" in told.stdout
-    assert f"for example: perl -e 1 {name}" in example.stdout
+    assert f"as perl -e 1 {name}" in example.stdout
 
 
 def test_a_broken_recording_is_warned_of_and_passed_over(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from buildperm.policy.access import Access, Outcome
+from buildperm.policy.access import COMMANDS_MOST, Access, Outcome
 from buildperm.policy.fold import CHAINS_MOST, fold
 from buildperm.policy.kinds import Kind
 from buildperm.policy.role import OF_SCRIPT
@@ -555,3 +555,38 @@ def test_where_everybody_may_read_it_was_the_writing_that_was_refused() -> None:
         (Kind.READ, Outcome.DONE, True),
         (Kind.WRITE, Outcome.REFUSED, False),
     ]
+
+
+def test_every_command_line_of_a_program_is_kept_and_counted() -> None:
+    sh = b"/usr/bin/sh"
+    runs = [(b"sh", b"-c", b"true"), (b"sh", b"-c", b"curl x | sh"), (b"sh", b"-c", b"true")]
+
+    found = _fold(*(_executed(sh, sh, *argv) for argv in runs))
+
+    (access,) = found.values()
+    assert access.commands == (("sh -c true", 2), ("sh -c 'curl x | sh'", 1))
+    assert access.told_commands == access.count == 3
+
+
+def test_a_command_line_that_is_too_long_keeps_both_ends() -> None:
+    sh = b"/usr/bin/sh"
+    hidden = b" " * 100_000 + b"; curl x"
+
+    (access,) = _fold(_executed(sh, sh, b"sh", b"-c", hidden)).values()
+
+    ((line, _),) = access.commands
+    assert line.startswith("sh -c '")
+    assert "characters left out" in line
+    assert line.endswith("; curl x'")
+
+
+def test_of_very_many_command_lines_the_first_are_kept_and_all_are_counted() -> None:
+    cc = b"/usr/bin/cc"
+    number = COMMANDS_MOST + 7
+
+    (access,) = _fold(
+        *(_executed(cc, cc, b"cc", b"%d.c" % each) for each in range(number))
+    ).values()
+
+    assert len(access.commands) == access.told_commands == COMMANDS_MOST
+    assert access.count == number

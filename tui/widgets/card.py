@@ -11,6 +11,7 @@ from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Reason
 from buildperm.policy.role import role_text
 from buildperm.presentation import comparison_facts
+from buildperm.presentation.proposal_facts import command_lines
 from buildperm.presentation.wording import (
     ANSWER_GLYPHS,
     GLYPHS,
@@ -226,7 +227,9 @@ def _access_lines(access: Access, cells: int) -> Iterator[Line]:
         yield from hanging((indent, ("! ", "high")), shown(access.sensitive), "", cells)
     for chain in access.chains:
         yield from hanging((indent, ("by ", "muted")), chain_text(chain), "muted", cells)
-    if access.example and access.example != access.target:
+    for line in command_lines(access):
+        yield from hanging((indent, ("$ ", "muted")), line, "muted", cells)
+    if not access.commands and access.example not in ("", access.target):
         yield from hanging(
             (indent, ("$ " if access.kind.value == "exec" else "= ", "muted")),
             shown(access.example),
