@@ -116,6 +116,7 @@ def as_enforced(script: Script, runtime: str, *, light: bool = True) -> Script:
         session["runtime"] = prepared.runtime
         session["sandbox_wrapper"] = list(prepared.wrapper)
         session["mounts"] = prepared.mounts
+        session["starter"] = prepared.starter
         if light and prepared.light_filter:
             session["light_filter"] = prepared.light_filter
 

@@ -85,6 +85,7 @@ def make(
         "sandbox_wrapper": list(prepared.wrapper),
         "mounts": prepared.mounts,
         "left_open": list(prepared.left_open),
+        "starter": prepared.starter,
         "landlock_abi": prepared.landlock_abi,
         "kernel": prepared.kernel,
         "filter": prepared.filter,

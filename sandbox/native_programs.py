@@ -13,7 +13,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -57,7 +57,7 @@ class NativePrograms:
 
 
 @dataclass(frozen=True, slots=True)
-class _Recipe:
+class ProgramRecipe:
     """How one program is made: of which sources, and how linked."""
 
     name: str
@@ -65,6 +65,8 @@ class _Recipe:
     kind: tuple[str, ...]
     otherwise: tuple[str, ...] = ()
     """Where that cannot be linked."""
+    common: tuple[str, ...] = _FLAGS
+    linked: tuple[str, ...] = _LINKED
 
 
 def programs(folder: Path | None = None) -> NativePrograms:
@@ -76,7 +78,7 @@ def programs(folder: Path | None = None) -> NativePrograms:
     Raises:
         CannotEnforceError: There is no C compiler, or it cannot compile them.
     """
-    kept = _made(folder or _cache(), _SOURCES, _recipes())
+    kept = made(_recipes(), _SOURCES, " ".join((*_FLAGS, *_ALONE, *_LINKED)), folder)
     return NativePrograms(
         launcher=kept / "launcher", shim=kept / "shim.so", host=kept / "host", digest=kept.name
     )
@@ -87,9 +89,10 @@ def inner_loop(folder: Path | None = None) -> bytes:
 
     Empty where that cannot be done: the recorder does without.
     """
-    recipe = _Recipe("inner_loop.so", tuple(sorted(_STOPS.glob("*.c"))), _LIBRARY)
+    recipe = ProgramRecipe("inner_loop.so", tuple(sorted(_STOPS.glob("*.c"))), _LIBRARY)
+    flags = " ".join((*_FLAGS, *_LIBRARY))
     try:
-        return (_made(folder or _cache(), _STOPS, [recipe]) / recipe.name).read_bytes()
+        return (made([recipe], _STOPS, flags, folder) / recipe.name).read_bytes()
     except (CannotEnforceError, OSError):
         return b""
 
@@ -99,21 +102,29 @@ def compiler_name() -> str:
     return next((name for name in _COMPILERS if shutil.which(name)), "")
 
 
-def _made(folder: Path, sources: Path, recipes: list[_Recipe]) -> Path:
-    """Return the folder with what is made of `sources`; `folder` keeps such folders.
+def made(
+    recipes: Sequence[ProgramRecipe], sources: Path, flags: str, folder: Path | None = None
+) -> Path:
+    """Return the folder with the programs of some recipes, which is named after their digest.
+
+    Args:
+        recipes: All that the folder has to hold.
+        sources: Where their sources are, with all that these include.
+        flags: All that they are compiled with, as one text.
+        folder: Where folders of programs are kept; by default in the user's cache.
 
     Raises:
-        CannotEnforceError: It cannot be made or kept.
+        CannotEnforceError: There is no C compiler, or it cannot compile them.
     """
     compiler = _compiler()
-    kept = folder / _digest(compiler, sources)
+    kept = (folder or _cache()) / _digest(compiler, sources, flags)
     names = [recipe.name for recipe in recipes]
     try:
         if not _is_intact(kept, names):
             _compile(compiler, recipes, kept)
     except OSError as error:
         raise CannotEnforceError(
-            f"cannot keep the programs that hold compilers in {kept}: {error.strerror}",
+            f"cannot keep compiled programs in {kept}: {error.strerror}",
             hint="Set XDG_CACHE_HOME to a folder that only you can write to.",
         ) from error
     return kept
@@ -133,25 +144,25 @@ def _compiler() -> Path:
     raise CannotEnforceError("there is no C compiler", hint=_HINT)
 
 
-def _recipes() -> list[_Recipe]:
+def _recipes() -> list[ProgramRecipe]:
     """List the programs: what belongs to neither shim nor host belongs to the launcher."""
     found = sorted(_SOURCES.glob("*.c"))
     shim = tuple(path for path in found if path.name.startswith("shim"))
     host = tuple(path for path in found if path.name.startswith("host"))
     launcher = tuple(path for path in found if path not in {*shim, *host})
     return [
-        _Recipe("launcher", launcher, _ALONE, (*_PROGRAM, _SYSTEM_FIRST)),
-        _Recipe("shim.so", shim, _LIBRARY),
-        _Recipe("host", host, _PROGRAM),
+        ProgramRecipe("launcher", launcher, _ALONE, (*_PROGRAM, _SYSTEM_FIRST)),
+        ProgramRecipe("shim.so", shim, _LIBRARY),
+        ProgramRecipe("host", host, _PROGRAM),
     ]
 
 
 @cache
-def _digest(compiler: Path, sources: Path) -> str:
+def _digest(compiler: Path, sources: Path, flags: str) -> str:
     """Digest the sources, the flags, and which compiler it is (without running it)."""
     found = os.stat(compiler)
     identity = f"{os.path.realpath(compiler)} {found.st_size} {found.st_mtime_ns}"
-    parts = [os.fsencode(identity), " ".join((*_FLAGS, *_ALONE, *_LINKED)).encode()]
+    parts = [os.fsencode(identity), flags.encode()]
     for path in sorted(sources.glob("*.[ch]")):
         parts += [path.name.encode(), path.read_bytes()]
     digest = hashlib.sha256()
@@ -182,7 +193,7 @@ def _sums(folder: Path, names: Iterable[str]) -> Iterator[str]:
         yield f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}"
 
 
-def _compile(compiler: Path, recipes: Iterable[_Recipe], kept: Path) -> None:
+def _compile(compiler: Path, recipes: Iterable[ProgramRecipe], kept: Path) -> None:
     """Make all programs in a folder beside, and put it in its place in one step."""
     kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if _is_others(kept.parent):
@@ -204,7 +215,7 @@ def _compile(compiler: Path, recipes: Iterable[_Recipe], kept: Path) -> None:
         shutil.rmtree(making, ignore_errors=True)
 
 
-def _make_all(compiler: Path, recipes: Iterable[_Recipe], into: Path) -> None:
+def _make_all(compiler: Path, recipes: Iterable[ProgramRecipe], into: Path) -> None:
     running = [(recipe, _started(compiler, recipe, into)) for recipe in recipes]
     try:
         for recipe, process in list(running):
@@ -223,9 +234,12 @@ def _make_all(compiler: Path, recipes: Iterable[_Recipe], into: Path) -> None:
             process.communicate()
 
 
-def _started(compiler: Path, recipe: _Recipe, into: Path) -> subprocess.Popen[str]:
+def _started(compiler: Path, recipe: ProgramRecipe, into: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [compiler, *_FLAGS, *recipe.kind, "-o", into / recipe.name, *recipe.sources, *_LINKED],
+        [
+            *(str(compiler), *recipe.common, *recipe.kind, "-o", str(into / recipe.name)),
+            *(*map(str, recipe.sources), *recipe.linked),
+        ],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -235,7 +249,7 @@ def _started(compiler: Path, recipe: _Recipe, into: Path) -> subprocess.Popen[st
     )
 
 
-def _finish(recipe: _Recipe, process: subprocess.Popen[str]) -> None:
+def _finish(recipe: ProgramRecipe, process: subprocess.Popen[str]) -> None:
     try:
         said, _ = process.communicate(timeout=_TIMEOUT_S)
     except subprocess.TimeoutExpired as error:

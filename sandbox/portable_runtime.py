@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from buildperm.errors import CannotEnforceError
-from buildperm.sandbox import left_open, seccomp, stub
+from buildperm.sandbox import left_open, seccomp, start_programs, stub
 from buildperm.sandbox.machine import ProbeResults, probe
 from buildperm.sandbox.runtime import RuntimeSetup
 from buildperm.supervisor import landlock
@@ -62,6 +62,7 @@ class PortableRuntime:
             else b"",
             calls=seccomp.stopping(numbers, syscall_table.recorded()),
             left_open=self.left_open(abi),
+            starter=start_programs.starter(),
         )
 
 

@@ -33,6 +33,8 @@ class RuntimeSetup:
     and end when that descendant ends. It runs unconfined, with an empty environment; what it starts
     confines itself.
     """
+    starter: bytes = b""
+    """The program that starts scripts; empty where Python does it."""
     mounts: bool = False
     """`wrapper` is bubblewrap, and gets arguments for what the script finds in the file system."""
 

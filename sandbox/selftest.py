@@ -162,6 +162,7 @@ def bare_session(folder: Path, package: Path, prepared: RuntimeSetup) -> Session
         "sandbox_wrapper": list(prepared.wrapper),
         "mounts": prepared.mounts,
         "left_open": list(prepared.left_open),
+        "starter": prepared.starter,
         "landlock_abi": prepared.landlock_abi,
         "kernel": prepared.kernel,
         "filter": prepared.filter,

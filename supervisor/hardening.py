@@ -25,6 +25,9 @@ With these, a build in a container handles files of other users, and may become 
 other capabilities are about the machine: network, limits, file systems, processors. capabilities(7)
 """
 
+LIMITED = (("file_bytes", resource.RLIMIT_FSIZE), ("open_files", resource.RLIMIT_NOFILE))
+"""The limits of `rules.limits` that are the kernel's own."""
+
 _LAST_DESCRIPTOR = (1 << 31) - 1
 
 
@@ -58,10 +61,7 @@ def default_signals() -> None:
 def set_limits(limits: Mapping[str, int]) -> None:
     """Set the resource limits, with no core dump: it would hold the script's memory."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    for name, which in (
-        ("file_bytes", resource.RLIMIT_FSIZE),
-        ("open_files", resource.RLIMIT_NOFILE),
-    ):
+    for name, which in LIMITED:
         wanted = policy.value(limits, name)
         if wanted == policy.NONE:
             continue

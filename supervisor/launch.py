@@ -8,16 +8,19 @@ With a sandbox wrapper, a command of the system such as bubblewrap, this takes t
 since Landlock would refuse the wrapper its mounts. The wrapper and the interpreter inside get no
 argument and no variable that the script, or its environment, could have chosen.
 
+Where there is a starter, a C program, it does all of this instead: see `supervisor.starter`.
+
 Part of the supervisor: standard library only.
 """
 
 from __future__ import annotations
 
+import errno
 import marshal
 import os
 import sys
 
-from buildperm.supervisor import hardening, landlock, syscalls
+from buildperm.supervisor import hardening, landlock, starter, syscalls
 from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False
@@ -82,6 +85,7 @@ class Launch:
         limits: Mapping[str, int],
         kept: Sequence[int],
         wrapper: SandboxWrapper | None = None,
+        starter_path: bytes = b"",
     ) -> None:
         """Make the Landlock ruleset.
 
@@ -95,6 +99,7 @@ class Launch:
             limits: See `rules.limits`.
             kept: Descriptors that it gets, such as those of the jobserver.
             wrapper: The command around it; None for none.
+            starter_path: The program that starts it; empty for none.
 
         Raises:
             OSError: Landlock refuses a rule.
@@ -106,6 +111,7 @@ class Launch:
         self._limits = limits
         self._kept = list(kept)
         self._wrapper = wrapper
+        self._starter = starter_path
         self._late: list[tuple[bytes, int]] = []  # Rules for what is only there within the wrapper.
         self._ruleset = landlock.ruleset(abi)
         for path, allowed in rights.items():
@@ -118,10 +124,13 @@ class Launch:
 
     def fork(self, stdout: int, stderr: int) -> int:
         """Make the child, which waits for `release`, and return its process ID."""
-        parent = os.getpid()
-        pid = os.fork()
-        if pid == 0:
-            self._run(parent, stdout, stderr)
+        if self._starter:
+            pid = self._spawn(stdout, stderr)
+        else:
+            parent = os.getpid()
+            pid = os.fork()
+            if pid == 0:
+                self._run(parent, stdout, stderr)
         os.close(self._failed)
         os.close(self._waiting)
         os.close(self._ruleset)
@@ -142,13 +151,44 @@ class Launch:
         """
         text = os.read(self._failure, 4096)
         os.close(self._failure)
-        return text.decode("utf-8", "replace")
+        if b"\0" not in text:
+            return text.decode("utf-8", "replace")
+        what, code = starter.said(text, encode(self._program))
+        is_too_deep = code == errno.E2BIG and what.startswith("Landlock")
+        return f"{what}: {landlock.TOO_DEEP if is_too_deep else os.strerror(code)}"
 
     def _add_late(self, path: bytes, rights: int) -> None:
         if not os.path.isdir(path):
             rights &= landlock.FILE_RIGHTS
         if rights:
             self._late.append((path, rights))
+
+    def _spawn(self, stdout: int, stderr: int) -> int:
+        words: list[bytes] = []
+        kept = list(self._kept)
+        if self._wrapper is not None:
+            words = list(self._wrapper.words)
+            if self._wrapper.told:
+                told = _in_memory(b"".join(word + b"\0" for word in self._wrapper.told))
+                kept.append(told)  # bubblewrap closes it.
+                words += [b"--args", b"%d" % told]
+        inputs = starter.StarterInputs(
+            self._program,
+            self._arguments,
+            self._environment,
+            self._seccomp,
+            self._ruleset,
+            self._limits,
+            kept,
+            self._late,
+            words,
+        )
+        pipes = starter.StarterPipes(self._waiting, self._failed)
+        try:
+            return starter.spawn(self._starter, inputs, pipes, stdout, stderr)
+        finally:
+            for descriptor in kept[len(self._kept) :]:
+                os.close(descriptor)
 
     def _run(self, parent: int, stdout: int, stderr: int) -> None:
         """Be the child; never returns."""

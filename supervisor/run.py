@@ -45,6 +45,8 @@ class Run:
         self.places = places
         self.environ = environ
         self.abi = abi  # Landlock's.
+        found = session.get("starter", b"")  # It may be gone by now, as all that is in a cache.
+        self.starter = found if found and os.access(found, os.X_OK) else b""
         self.subject = subject
         self.limits = {**session["limits"], **package.get("limits", {})}  # See rules.limits.
         self.learning = session["profile"] == "learning"
@@ -115,9 +117,8 @@ class Run:
             return (launch.SandboxWrapper(words) if words else None), None
         from buildperm.supervisor import bubblewrap  # Only one of the runtimes needs it.
 
-        mounts = bubblewrap.Mounts(
-            rights, launch.needed(), self.with_exclusions, coarse=self.learning
-        )
+        needed = () if self.starter else launch.needed()
+        mounts = bubblewrap.Mounts(rights, needed, self.with_exclusions, coarse=self.learning)
         mounts.cover(self.covered - set(rights))
         named = [path for value in variables.values() for path in value.split(b":")]
         allowed = self.subject.allowed

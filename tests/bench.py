@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from buildperm.policy.kinds import GRANTABLE
-from buildperm.sandbox import native_programs, seccomp
+from buildperm.sandbox import native_programs, seccomp, start_programs
 from buildperm.sandbox.stub import stub
 from buildperm.supervisor import landlock, syscalls
 from buildperm.supervisor.session import VERSION, dump
@@ -76,6 +76,7 @@ class Bench:
     mounts: bool = False
     light: bool = False  # Observes lightly.
     has_inner_loop: bool = True
+    has_starter: bool = True
     calls: dict[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -182,6 +183,7 @@ class Bench:
             "runtime": "full" if self.mounts else "portable",
             "sandbox_wrapper": list(self.wrapper),
             "mounts": self.mounts,
+            "starter": self.starter() if self.has_starter else b"",
             "landlock_abi": landlock.abi(self.abi),
             "kernel": os.uname().release,
             "filter": seccomp.build(os.uname().machine, numbers, calls.recorded()),
@@ -205,6 +207,15 @@ class Bench:
             machine = os.uname().machine
             made["light_filter"] = seccomp.build(machine, numbers, calls.recorded(), light=True)
         return made
+
+    def starter(self) -> bytes:
+        """Copy the starter to where the bench's user may execute it."""
+        place = self.top / "starter"
+        compiled = start_programs.starter()
+        if compiled and not place.exists():
+            shutil.copy(os.fsdecode(compiled), place)
+            place.chmod(0o755)
+        return bytes(place) if compiled else b""
 
     def hexversion(self) -> int:
         if os.path.samefile(self.python, sys.executable):

@@ -114,7 +114,7 @@ def test_every_file_that_is_no_module_is_known(
     """Adding one means to add it here: nothing gets in by accident, nothing is forgotten."""
     programs = {
         f"buildperm/{folder}/{path.name}"
-        for folder in ("supervisor/compiling", "tracer/recorder/stops")
+        for folder in ("supervisor/compiling", "supervisor/starting", "tracer/recorder/stops")
         for path in (distributions.parent / folder).glob("*.[ch]")
     }
     plain = {
