@@ -1,7 +1,7 @@
 """Compiles the C programs that start build scripts: see `supervisor/starting`.
 
-They only save time. Where there is no C compiler, or what it makes does not run, Python does their
-work.
+They only save time. Where there is no C compiler, or what it makes does not run, Python and a shell
+do their work.
 """
 
 from __future__ import annotations
@@ -23,25 +23,46 @@ FLAGS = (
     *("-Wl,-z,noexecstack", "-Wl,--build-id=none"),
 )
 _TIMEOUT_S = 10
-_STARTER = "starter"
+_TRIED = 77  # What they exit with where they are told nothing.
+SOURCES_OF = {"starter": ("starter.c", "room.c"), "stub": ("stub.c",)}
 
 
-@cache
 def starter(folder: Path | None = None) -> bytes:
     """Return the path of the program that becomes a build script; empty where there can be none.
 
     Args:
         folder: Where folders of programs are kept; by default in the user's cache.
     """
+    kept = _kept(folder)
+    return bytes(kept / "starter") if kept else b""
+
+
+def stub_program(folder: Path | None = None) -> bytes:
+    """Return the program that stands in place of a build script; empty where there can be none.
+
+    Args:
+        folder: Where folders of programs are kept; by default in the user's cache.
+    """
+    kept = _kept(folder)
+    return (kept / "stub").read_bytes() if kept else b""
+
+
+@cache
+def _kept(folder: Path | None) -> Path | None:
+    """Return the folder with all of them; None where they cannot be made, or do not run."""
+    recipes = [
+        ProgramRecipe(name, tuple(_SOURCES / part for part in parts), (), common=FLAGS, linked=())
+        for name, parts in SOURCES_OF.items()
+    ]
     try:
-        kept = made([_recipe(_STARTER)], _SOURCES, " ".join(FLAGS), folder)
+        kept = made(recipes, _SOURCES, " ".join(FLAGS), folder)
         # The folder may be one from which nothing is executed: mount(8), `noexec`.
-        command = [kept / _STARTER]
-        done = subprocess.run(command, env={}, timeout=_TIMEOUT_S, check=False)
+        is_fit = all(map(_runs, (kept / name for name in SOURCES_OF)))
     except (CannotEnforceError, OSError, subprocess.TimeoutExpired):
-        return b""
-    return b"" if done.returncode else bytes(kept / _STARTER)
+        return None
+    return kept if is_fit else None
 
 
-def _recipe(name: str) -> ProgramRecipe:
-    return ProgramRecipe(name, (_SOURCES / f"{name}.c",), (), common=FLAGS, linked=())
+def _runs(program: Path) -> bool:
+    done = subprocess.run([program], env={}, timeout=_TIMEOUT_S, check=False)
+    return done.returncode == _TRIED

@@ -1,8 +1,8 @@
 """The stub that stands in place of a build script and starts its supervisor.
 
-It is a POSIX shell script, which costs a millisecond. The linker's wrapper appends the line
-`# real: NAME`, the name of the real program in the same folder, so that a hard link of the stub
-under another name finds it, too.
+It is a C program that loads nothing, `supervisor/starting/stub.c`, or a POSIX shell script where
+there is no C compiler. The linker's wrapper appends the line `# real: NAME`, the name of the real
+program in the same folder, so that a hard link of the stub under another name finds it, too.
 """
 
 from __future__ import annotations
@@ -12,10 +12,14 @@ import os
 import shlex
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 from buildperm.errors import CannotEnforceError
-from buildperm.sandbox import needed_libraries
+from buildperm.sandbox import needed_libraries, start_programs
 from buildperm.tracer.notation import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SUPERVISOR = os.path.join(
     os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "supervisor", "main.py"
@@ -77,6 +81,10 @@ echo "  Install buildperm again where it was. To build without it, use another t
 echo "  directory, or run \\`cargo clean\\` in this one." >&2
 exit 1
 """
+
+
+_MARK = b"buildperm-stub:\0" + bytes(8)
+"""Where the program keeps its own size, behind which it finds the text."""
 
 
 @functools.cache
@@ -173,12 +181,13 @@ def keeps_libraries_away() -> bool:
     return interpreter() != shell()
 
 
-def stub(session_path: bytes) -> bytes:
-    """Return the text of the stub.
+def stub(session_path: bytes, program: bytes | None = None) -> bytes:
+    """Return the stub, but for its last line.
 
     Args:
         session_path: Where a plain `cargo` without BUILDPERM_SESSION in its environment finds the
             session of the last command; the supervisor then enforces.
+        program: What it begins with; empty for a shell script, None for what this machine can have.
 
     Raises:
         CannotEnforceError: There is no shell to run it.
@@ -194,6 +203,10 @@ def stub(session_path: bytes) -> bytes:
     for path in values.values():
         if b"\n" in path or b"\0" in path:
             raise ValueError(f"a path with a line break: {encode(path)}")
+    if program is None:
+        program = start_programs.stub_program()
+    if program:
+        return _program(program, values)
     quoted = {name: _quoted(path) for name, path in values.items()}
     searched = b"export " + _SEARCHED + b"=" + quoted.pop(b"libraries")
     if not libraries:
@@ -205,6 +218,14 @@ def stub(session_path: bytes) -> bytes:
         b"libraries": searched,
         **quoted,
     }
+
+
+def _program(program: bytes, values: Mapping[bytes, bytes]) -> bytes:
+    """Return the program with what `stub.c` reads behind it."""
+    assert program.count(_MARK) == 1  # Or it would be a stub for nothing.
+    program = program.replace(_MARK, _MARK[:-8] + len(program).to_bytes(8, "little"))
+    names = (b"session", b"python", b"supervisor", b"libraries")
+    return program + b"\n" + b"".join(b"%s=%s\n" % (name, values[name]) for name in names)
 
 
 @functools.cache

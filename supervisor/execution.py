@@ -160,8 +160,10 @@ def _prepared(run: Run, inputs: ProgramInputs, recorder: Recorder, server: Jobse
     wrapper, mounts = run.wrapper(rights, inputs.variables)
     if mounts is not None:
         recorder.expect_wrapper(mounts.hides, mounts.is_written)
-    elif wrapper is not None or run.starter:
-        recorder.expect_wrapper()  # A starter may still be about to begin when it is attached to.
+    elif wrapper is not None:
+        recorder.expect_wrapper()
+    elif run.starter:
+        recorder.expect_starter(run.starter)
     light = light_observation.prepared(run, rights)
     if light is not None:
         recorder.observe_lightly(light.opens)

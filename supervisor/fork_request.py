@@ -20,6 +20,7 @@ from buildperm.supervisor.supervision import supervise
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import NoReturn
 
 _ACCESS_MODE = os.O_RDONLY | os.O_WRONLY | os.O_RDWR
@@ -34,14 +35,21 @@ class ForkRefusedError(Exception):
 class ForkRequest:
     """A stub that waits to be served."""
 
-    def __init__(self, pid: int, arguments: int, kept: tuple[int, int], folder: bytes) -> None:
+    def __init__(
+        self,
+        pid: int,
+        folder: bytes,
+        arguments: int | None = None,
+        kept: tuple[int, int] = (0, 1),
+    ) -> None:
         """Look at the stub.
 
         Args:
             pid: Its process.
-            arguments: How many of its last arguments are from Cargo.
-            kept: Where the stub keeps its standard input and output.
             folder: The server's.
+            arguments: How many of its last arguments are from Cargo; None: it is no shell, and all
+                of them are.
+            kept: Where the stub keeps its standard input and output.
 
         Raises:
             ForkRefusedError: It must not be served.
@@ -52,27 +60,29 @@ class ForkRequest:
         self.parent_handle = self._folder = -1
         self._kept = kept
         try:
-            self._look(pid, arguments, folder)
+            self._look(pid, folder, arguments)
         except BaseException:
-            self.close()
-            for handle in (self.handle, self.parent_handle):
-                if handle >= 0:
-                    os.close(handle)
+            self.close(with_handles=True)
             raise
 
-    def _look(self, pid: int, arguments: int, folder: bytes) -> None:
+    def _look(self, pid: int, folder: bytes, arguments: int | None) -> None:
         status = process_status(b"%d" % pid)
         refuse_held(status)
         self._umask = int(status[b"Umask"], 8)
         self._group = os.getpgid(pid)
         words = _read(b"/proc/%d/cmdline" % pid).split(b"\0")[:-1]
-        if arguments + 2 > len(words):  # The shell, its own argument if any, the stub.
+        is_shell = arguments is not None
+        if arguments is None:
+            arguments = len(words) - 1
+        elif arguments + 2 > len(words):  # The shell, its own argument if any, the stub.
             raise ForkRefusedError("it is no stub")
         self._arguments = words[len(words) - arguments - 1 :]
         pairs = _read(b"/proc/%d/environ" % pid).split(b"\0")[:-1]
         self._environ = {
             name: value for name, mark, value in (pair.partition(b"=") for pair in pairs) if mark
         }
+        if not is_shell:  # It needs nothing to be kept from it.
+            self._environ[b"BUILDPERM_LIBRARIES"] = self._environ.get(b"LD_LIBRARY_PATH", b"")
         if b"BUILDPERM_LIBRARIES" in self._environ:  # Kept from the stub's shell: see there.
             self._environ = as_given(self._environ)
         if self._environ.get(SERVER.encode()) != folder:
@@ -82,34 +92,58 @@ class ForkRequest:
         self._open_descriptors(pid)
         self.parent_handle = os.pidfd_open(int(status[b"PPid"]))
 
-    def close(self) -> None:
-        """Close all but the handles of the stub and of its parent."""
-        for descriptor in (self._folder, *self._opened.values()):
+    def close(self, *, with_handles: bool = False) -> None:
+        """Close all; the handles of the stub and of its parent only if asked for."""
+        handles = (self.handle, self.parent_handle) if with_handles else ()
+        for descriptor in (self._folder, *self._opened.values(), *handles):
             if descriptor >= 0:
                 os.close(descriptor)
         self._folder, self._opened = -1, {}
+
+    @property
+    def arguments(self) -> list[bytes]:
+        """The stub as Cargo called it, and what it passed to it."""
+        return self._arguments
+
+    @property
+    def environ(self) -> dict[bytes, bytes]:
+        """What Cargo gave."""
+        return self._environ
 
     def become(self, server: int) -> NoReturn:
         """Be the supervisor of the stub, in a child of the process `server`; never returns."""
         try:
             _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
-            os.setpgid(0, self._group)
-            os.fchdir(self._folder)
-            os.umask(self._umask)
-            above = max(self._opened) + 1  # As low as possible: `ulimit -n` may be low.
-            spare = {
-                number: fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, above)
-                for number, opened in self._opened.items()
-            }
-            for number, opened in spare.items():
-                os.dup2(opened, number, inheritable=number <= 2)
-            hardening.close_but(list(spare))
+            self.enter(())
             supervise(self._arguments, self._environ, server)
         except OSError as error:
             said = f"buildperm: the supervisor cannot be started: {error.strerror}\n"
             os.write(2, said.encode())  # The server's own, or the stub's already.
         finally:
             os._exit(1)
+
+    def enter(self, own: Iterable[int]) -> list[int]:
+        """Take the stub's group, folder, umask and descriptors.
+
+        All others are closed but `own`, whose new numbers are returned.
+
+        Raises:
+            OSError: The stub is gone.
+        """
+        os.setpgid(0, self._group)
+        os.fchdir(self._folder)
+        os.umask(self._umask)
+        above = max(self._opened) + 1  # As low as possible: `ulimit -n` may be low.
+        moved = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, above) for each in own]
+        spare = {
+            number: fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, above)
+            for number, opened in self._opened.items()
+        }
+        for number, opened in spare.items():
+            os.dup2(opened, number, inheritable=number <= 2)
+        hardening.close_but([*spare, *moved])
+        self._folder, self._opened = -1, {}
+        return moved
 
     def _open_descriptors(self, pid: int) -> None:
         """Open what the stub has open: the standard streams and Cargo's jobserver.

@@ -4,13 +4,14 @@ Starting an interpreter and importing the supervisor takes longer than most buil
 is done once, while Cargo still finds out what to do. A stub that finds the server's folder sends a
 request and waits:
 
-    stub                                        server                      worker
+    stub, a shell script                        server                      worker
     makes FOLDER/7.taken
     "PID … 7" ──▶ FOLDER/requests ──▶ looks at /proc/PID, forks ──────▶ supervises, as ever
     reads FOLDER/7 ◀── its exit status ────────── reaps ◀────────────────────── ends
 
-A launcher of a compiler that needs a host of macros connects to a socket in the same folder, and is
-served in the same way: see `supervisor.launcher_connection`.
+Stubs that are no shell scripts are served by workers that are there already, without the server:
+see `supervisor.worker_pool`. A launcher of a compiler that needs a host of macros connects to a
+socket in the same folder, and is served in the same way: see `supervisor.launcher_connection`.
 
 The fifos for replies exist from the beginning: a shell would need a program to make one. The worker
 is in the stub's process group, so a signal to Cargo and all its children reaches it. It is ended
@@ -33,6 +34,8 @@ from buildperm.supervisor.fork_request import ForkRefusedError, ForkRequest
 from buildperm.supervisor.launcher_connection import LauncherConnection
 from buildperm.supervisor.prewarm import prewarm
 from buildperm.supervisor.scratch_folders import ScratchFolders
+from buildperm.supervisor.script_worker import AGAIN
+from buildperm.supervisor.worker_pool import WorkerPool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,9 +46,6 @@ REQUESTS = b"requests"
 
 MACROS = b"macros"
 """The socket beside it, to which launchers connect."""
-
-AGAIN = b"again"
-"""The reply to a stub that has to start an interpreter of its own."""
 
 PLACES = 64
 """How many stubs can wait for replies at once; others start an interpreter of their own."""
@@ -94,6 +94,7 @@ class Server:
         for place in range(1, PLACES + 1):
             os.mkfifo(folder + b"/%d" % place, 0o600)
         self._macros = _listening(folder + b"/" + MACROS)
+        self._pool = WorkerPool(folder, path)
         made = folder + b"/.new"
         os.mkfifo(made, 0o600)
         # For writing, too, so that it never ends: fifo(7).
@@ -107,6 +108,7 @@ class Server:
         self._poll.register(self._requests, select.POLLIN)
         self._poll.register(self._macros.fileno(), select.POLLIN)
         self._poll.register(lifeline, select.POLLIN)
+        self._pool.start(self._poll)
         while True:
             events = self._poll.poll()
             # What is new comes last: its descriptors may be those of what ends now.
@@ -117,6 +119,7 @@ class Server:
                     self._poll.unregister(self._requests)
                     self._poll.unregister(self._macros.fileno())
                     self._macros.close()
+                    self._pool.close()
                     self._end()
                     return
                 if descriptor == self._requests:
@@ -124,6 +127,8 @@ class Server:
                         self._serve(*asked)
                 elif descriptor == self._macros.fileno():
                     self._connect()
+                elif self._pool.owns(descriptor):
+                    self._pool.happened(descriptor, self._poll)
                 elif descriptor in self._jobs:  # Another event may have removed it just now.
                     self._happened(descriptor)
 
@@ -146,7 +151,7 @@ class Server:
             return  # There is none.
         self._used.add(path)
         try:
-            request = ForkRequest(pid, arguments, (stdin, stdout), self._folder)
+            request = ForkRequest(pid, self._folder, arguments, (stdin, stdout))
         except (OSError, ValueError, LookupError, ForkRefusedError):
             self._refuse(job, pid)
             return
@@ -154,9 +159,7 @@ class Server:
         try:
             worker = os.fork()
         except OSError:
-            request.close()
-            os.close(request.handle)
-            os.close(request.parent_handle)
+            request.close(with_handles=True)
             self._refuse(job, pid)
             return
         if worker == 0:
@@ -256,13 +259,16 @@ class Server:
             for job in jobs:
                 if job.worker:
                     os.kill(job.worker, signal)
-            while any(job.worker for job in jobs):
+            self._pool.kill(signal)
+            while any(job.worker for job in jobs) or not self._pool.is_empty:
                 left_ms = int((deadline - time.monotonic()) * 1000)
                 if signal == _signal.SIGTERM and left_ms <= 0:
                     break
                 for handle, _ in self._poll.poll(max(0, left_ms) or None):
                     if handle in self._jobs:
                         self._happened(handle)
+                    elif self._pool.owns(handle):
+                        self._pool.happened(handle, self._poll)
         self._scratches.remove()
         for name in os.listdir(self._folder):
             os.unlink(self._folder + b"/" + name)

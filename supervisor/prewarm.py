@@ -60,6 +60,24 @@ def prewarm(path: bytes, folder: bytes) -> None:
         return  # The first run meets the same problem, and reports it.
 
 
+def warm_up(path: bytes, folder: bytes) -> None:
+    """Do what `prewarm` did once more, in a fork: what it writes to is copied now, and not later.
+
+    Args:
+        path: The session's file.
+        folder: Stands for OUT_DIR and for the private folder.
+    """
+    try:
+        loaded = session.load(path)
+        for manifest_dir, package in [*loaded["packages"].items()][:1]:
+            places = {"MANIFEST_DIR": manifest_dir, "OUT_DIR": folder, "TMP": folder}
+            environ = dict(os.environb)
+            environment.for_rerun(environ)
+            _prepare(loaded, package, loaded["places"] | places, environ, Subject(folder, b"/"))
+    except (OSError, ValueError, LookupError, StoppedError):
+        return  # The first run meets the same problem, and reports it.
+
+
 def _prepare(
     loaded: Session,
     package: SessionPackage,
@@ -71,7 +89,7 @@ def _prepare(
     run = Run(loaded, package, places, environ, abi, subject)
     rights = run.rights(b"")
     variables, _ = environment.for_script(environ, loaded, package, places, learning=run.learning)
-    if run.wrapper(rights, variables)[0] is not None:
+    if run.wrapper(rights, variables)[0] is not None and not run.starter:
         launch.code_within()
     Recorder(Writer(), loaded["calls"], loaded.get("inner_loop", b""))
     MetadataGuard(rights).brokers(loaded["calls"])

@@ -80,6 +80,7 @@ if TYPE_CHECKING:
         sandbox_wrapper: NotRequired[list[bytes]]  # The command around a script: sandbox.runtime.
         mounts: NotRequired[bool]  # It is bubblewrap, and gets arguments for its mounts.
         starter: NotRequired[bytes]  # The program that starts scripts; empty: Python does it.
+        room: NotRequired[bool]  # It does by itself what bubblewrap is told.
         left_open: NotRequired[list[str]]  # What the runtime does not stop, in sentences.
         landlock_abi: int
         kernel: str

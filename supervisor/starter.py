@@ -35,7 +35,7 @@ class StarterInputs:
     """What a starter is told."""
 
     __slots__ = (
-        *("arguments", "filter", "kept", "late", "limits", "program", "ruleset"),
+        *("arguments", "filter", "is_room", "kept", "late", "limits", "program", "ruleset"),
         *("variables", "words"),
     )
 
@@ -50,6 +50,8 @@ class StarterInputs:
         kept: Sequence[int],
         late: Sequence[tuple[bytes, int]] = (),
         words: Sequence[bytes] = (),
+        *,
+        is_room: bool = False,
     ) -> None:
         """Take what is to be started.
 
@@ -63,6 +65,7 @@ class StarterInputs:
             kept: Descriptors that it gets.
             late: Landlock rules by path for what is only there within the sandbox wrapper.
             words: The sandbox wrapper with its arguments; empty for none.
+            is_room: They are arguments for bubblewrap, and the starter does the same by itself.
         """
         self.program = program
         self.arguments = arguments
@@ -73,6 +76,7 @@ class StarterInputs:
         self.kept = kept
         self.late = late
         self.words = words
+        self.is_room = is_room
 
 
 class StarterPipes:
@@ -104,13 +108,14 @@ def spawn(
     message = os.memfd_create("buildperm", os.MFD_CLOEXEC)
     try:
         words = list(inputs.words)
-        if words:
+        is_wrapped = bool(words) and not inputs.is_room
+        if is_wrapped:
             words += [b"/proc/self/fd/%d" % own, b"%d" % message, b"within"]
         content = _message(inputs, words, pipes, (stdout, stderr, own))
         while content:
             content = content[os.write(message, content) :]
         given = [pipes.waiting, pipes.failed, inputs.ruleset, stdout, stderr, message]
-        given += [*inputs.kept, own] if words else inputs.kept
+        given += [*inputs.kept, own] if is_wrapped else inputs.kept
         return os.posix_spawn(
             starter,
             [b"starter", b"%d" % message],
@@ -158,14 +163,14 @@ def _message(
     )
     counts = (
         *(len(inputs.kept), len(limits), len(inputs.filter) // 8, len(inputs.late)),
-        *(len(words), len(inputs.arguments), len(variables), 0),
+        *(len(words), len(inputs.arguments), len(variables), inputs.is_room),
     )
     head = _HEAD.pack(
         _HEAD.size + len(body),
         os.getpid(),
         *(pipes.waiting, pipes.failed, inputs.ruleset, *descriptors),
         *counts,
-        hardening.CAPABILITIES,
+        0 if inputs.is_room else hardening.CAPABILITIES,  # As under bubblewrap.
     )
     return head + body
 

@@ -77,11 +77,21 @@ class _Run:
 class ScriptSupervisor(TreeSupervisor):
     """The run of one script."""
 
-    def __init__(self, arguments: list[bytes], environ: dict[bytes, bytes]) -> None:
-        """Take the stub's path with what Cargo passed to it, and the environment that it gave."""
+    def __init__(
+        self, arguments: list[bytes], environ: dict[bytes, bytes], *, keeps_scratch: bool = False
+    ) -> None:
+        """Take what is to be run.
+
+        Args:
+            arguments: The stub's path with what Cargo passed to it.
+            environ: What it gave.
+            keeps_scratch: Leave the scratch folder if nothing is in it: to remove it takes long,
+                and the next run would make it again.
+        """
         super().__init__()
         self._arguments = arguments
         self._environ = environ
+        self._keeps_scratch = keeps_scratch
 
     def supervise(self) -> int:
         """Prepare, run and judge; return what to exit with."""
@@ -128,7 +138,9 @@ class ScriptSupervisor(TreeSupervisor):
             script.write_context(places, context)
             return self._supervise(run)
         finally:
-            private_folder.remove(places["TMP"])
+            scratch = places["TMP"]
+            if not (self._keeps_scratch and private_folder.is_new(scratch, script.PRIVATE)):
+                private_folder.remove(scratch)
 
     def _supervise(self, run: Run) -> tuple[int, bytes]:
         """Run, record and judge; return what to exit with, and the path of the recording.

@@ -77,6 +77,8 @@ class Bench:
     light: bool = False  # Observes lightly.
     has_inner_loop: bool = True
     has_starter: bool = True
+    has_room: bool = True
+    has_shell_stub: bool = False
     calls: dict[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -143,7 +145,8 @@ class Bench:
         return placed
 
     def stub(self) -> bytes:
-        text = stub(os.fsencode(self.target / "buildperm-session"))
+        program = b"" if self.has_shell_stub else None
+        text = stub(os.fsencode(self.target / "buildperm-session"), program)
         return text.replace(os.fsencode(sys.executable), os.fsencode(self.python))
 
     def script(self, body: str) -> Path:
@@ -184,6 +187,7 @@ class Bench:
             "sandbox_wrapper": list(self.wrapper),
             "mounts": self.mounts,
             "starter": self.starter() if self.has_starter else b"",
+            "room": self.has_room,
             "landlock_abi": landlock.abi(self.abi),
             "kernel": os.uname().release,
             "filter": seccomp.build(os.uname().machine, numbers, calls.recorded()),

@@ -9,6 +9,13 @@
 #include <stdint.h>
 #include <sys/syscall.h>
 
+/* One source of a program has the entry, and what a compiler may call by itself: the others define BARE_PART. */
+#ifdef BARE_PART
+#define BARE_ENTRY(text)
+#else
+#define BARE_ENTRY(text) __asm__(text)
+#endif
+
 #if defined(__x86_64__)
 static inline long call6(long number, long a, long b, long c, long d, long e, long f) {
     register long r10 __asm__("r10") = d;
@@ -21,7 +28,7 @@ static inline long call6(long number, long a, long b, long c, long d, long e, lo
                      : "rcx", "r11", "memory");
     return result;
 }
-__asm__(".text\n.globl _start\n_start:\n xor %ebp, %ebp\n mov %rsp, %rdi\n and $-16, %rsp\n call begin\n hlt\n");
+BARE_ENTRY(".text\n.globl _start\n_start:\n xor %ebp, %ebp\n mov %rsp, %rdi\n and $-16, %rsp\n call begin\n hlt\n");
 #elif defined(__aarch64__)
 static inline long call6(long number, long a, long b, long c, long d, long e, long f) {
     register long x8 __asm__("x8") = number;
@@ -34,7 +41,7 @@ static inline long call6(long number, long a, long b, long c, long d, long e, lo
     __asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
     return x0;
 }
-__asm__(".text\n.globl _start\n_start:\n mov x29, #0\n mov x30, #0\n mov x0, sp\n bl begin\n brk #1\n");
+BARE_ENTRY(".text\n.globl _start\n_start:\n mov x29, #0\n mov x30, #0\n mov x0, sp\n bl begin\n brk #1\n");
 #else
 #error "this processor is not supported"
 #endif
@@ -48,7 +55,8 @@ _Noreturn static inline void leave(int status) {
     for (;;) CALL3(SYS_exit_group, status, 0, 0);
 }
 
-/* A compiler may call these by itself; `volatile` keeps it from making a call of either loop. */
+#ifndef BARE_PART
+/* `volatile` keeps a compiler from making a call of either loop. */
 void *memcpy(void *into, const void *from, size_t size) {
     volatile char *to = into;
     const char *at = from;
@@ -60,6 +68,20 @@ void *memset(void *into, int byte, size_t size) {
     volatile char *to = into;
     while (size--) *to++ = (char)byte;
     return into;
+}
+#endif
+
+static inline size_t length(const char *text) {
+    size_t found = 0;
+    while (text[found]) found++;
+    return found;
+}
+
+/* Returns what follows `head` in `of`; NULL if it does not begin so. */
+static inline const char *after(const char *of, const char *head) {
+    while (*head)
+        if (*of++ != *head++) return NULL;
+    return of;
 }
 
 /* The first is what _start jumps to, with what execve(2) has put on the stack: argc, argv, NULL, environment, NULL. */

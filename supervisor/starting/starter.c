@@ -1,7 +1,7 @@
 /* Becomes the build script: the last steps before its first instruction, which Python would take far longer for.
  *
  *     starter MESSAGE          waits until it is traced; session, descriptors, limits; then either
- *                                confines itself and executes the script, or
+ *                                confines itself, maybe in a room of its own (`room.c`), and executes the script, or
  *                                executes the sandbox wrapper, whose command is
  *     starter MESSAGE within   confines itself and executes the script
  *
@@ -10,6 +10,7 @@
  *
  * What goes wrong is told through a pipe, as `WHAT NUL ERRNO`, and the script does not start. */
 #include "bare.h"
+#include "room.h"
 
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -19,12 +20,13 @@
 #include <signal.h>
 #include <sys/mman.h>
 
-enum { FAILED = 127, LANDLOCK_ADD_RULE = 445, LANDLOCK_RESTRICT_SELF = 446, CLOSE_RANGE = 436, BENEATH = 1 };
+enum { FAILED = 127, TRIED = 77, LANDLOCK_ADD_RULE = 445, LANDLOCK_RESTRICT_SELF = 446, CLOSE_RANGE = 436, BENEATH = 1 };
 
 struct message {
     uint32_t size; /* Of all of it. */
     int32_t parent, waiting, failed, ruleset, output, talk, starter;
-    uint32_t kept, limits, instructions, late, words, arguments, variables, unused; /* How many of each follow. */
+    uint32_t kept, limits, instructions, late, words, arguments, variables; /* How many of each follow. */
+    uint32_t is_room; /* The words are for `room_enter`. */
     uint64_t capabilities;
 };
 /* Then, each beginning where the one before has ended:
@@ -45,13 +47,7 @@ static const int32_t *kept;
 static const char *program, *paths;
 static const char **words, **arguments, **variables;
 
-static size_t length(const char *text) {
-    size_t found = 0;
-    while (text[found]) found++;
-    return found;
-}
-
-_Noreturn static void fail(const char *what, long error) {
+_Noreturn void fail(const char *what, long error) {
     char text[128];
     size_t at = 0;
     while (what[at] && at < sizeof text - 24) {
@@ -69,7 +65,7 @@ _Noreturn static void fail(const char *what, long error) {
     leave(FAILED);
 }
 
-static long checked(const char *what, long result) {
+long checked(const char *what, long result) {
     if (result < 0) fail(what, result);
     return result;
 }
@@ -118,9 +114,12 @@ static void close_from(long first, long last) {
     if (first <= last) checked("close inherited descriptors", CALL3(CLOSE_RANGE, first, last, 0));
 }
 
+/* Whether the words are those of a sandbox wrapper. */
+static int is_wrapped(void) { return told->words && !told->is_room; }
+
 static int is_left(int32_t descriptor, int message) {
     if (descriptor == told->ruleset || descriptor == told->failed) return 1;
-    if (told->words && (descriptor == message || descriptor == told->starter)) return 1;
+    if (is_wrapped() && (descriptor == message || descriptor == told->starter)) return 1;
     for (uint32_t at = 0; at < told->kept; at++)
         if (descriptor == kept[at]) return 1;
     return 0;
@@ -209,7 +208,7 @@ _Noreturn void begin(long *stack) {
     long count = stack[0];
     const char **given = (const char **)(stack + 1);
     int message = 0;
-    if (count < 2) leave(0); /* Only tried out. */
+    if (count < 2) leave(TRIED);
     for (const char *digit = given[1]; *digit; digit++) message = message * 10 + (*digit - '0');
     read_message(message);
     if (count > 2) {
@@ -218,7 +217,8 @@ _Noreturn void begin(long *stack) {
         become();
     }
     prepare(message);
-    if (!told->words) become();
+    if (told->is_room) room_enter(words);
+    if (!is_wrapped()) become();
     const char *nothing[] = {NULL};
     fail("execute the sandbox wrapper", CALL3(SYS_execve, words[0], words, nothing));
 }

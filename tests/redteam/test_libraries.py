@@ -89,10 +89,10 @@ def test_a_python_that_needs_to_be_told_where_its_libraries_are_is_told(
     stub._libraries.cache_clear()
 
     monkeypatch.setenv("LD_LIBRARY_PATH", "/its/own")
-    assert b"LD_LIBRARY_PATH=/its/own\n" in stub.stub(b"/session")
+    assert b"LD_LIBRARY_PATH=/its/own\n" in stub.stub(b"/session", b"")
     python.write_text("#!/bin/sh\n")
     stub._libraries.cache_clear()
-    assert b"unset LD_LIBRARY_PATH\n" in stub.stub(b"/session")
+    assert b"unset LD_LIBRARY_PATH\n" in stub.stub(b"/session", b"")
     stub._libraries.cache_clear()
 
 

@@ -262,7 +262,7 @@ def test_what_an_older_env_cannot_keep_from_a_shell_is_said(
     stub.interpreter.cache_clear()
     try:
         found = runtime.runtime(name).left_open(7)
-        text = stub.stub(b"/session")
+        text = stub.stub(b"/session", b"")
     finally:
         monkeypatch.undo()
         stub.interpreter.cache_clear()

@@ -17,7 +17,7 @@ def test_any_path_survives_the_shell(tmp_path: Path, name: str) -> None:
     session = tmp_path / name / "session"
     program = tmp_path / name / "stub"
     program.parent.mkdir()
-    text = stub(os.fsencode(session)).replace(
+    text = stub(os.fsencode(session), b"").replace(
         b"-IS", b"-ISc 'import os; print(os.environ[\"BUILDPERM_FALLBACK\"])'"
     )
     program.write_bytes(text + b"# real: x\n")

@@ -25,7 +25,8 @@ TELLING = program_text("tells_surroundings.py")
 
 @pytest.fixture
 def served(own_bench: Bench) -> Iterator[Bench]:
-    """Start a fork server for the bench, and wait until it is ready."""
+    """Start a fork server for a bench with a shell script as stub, and wait until it is ready."""
+    own_bench.has_shell_stub = True
     (own_bench.top / "session").touch()
     with ForkServerClient(str(own_bench.top / "session")) as server:
         own_bench.environment |= server.environment

@@ -622,7 +622,7 @@ def test_nothing_heavy_is_loaded_into_a_supervisor(own_bench: Bench) -> None:
     """Each of these costs every build script milliseconds."""
     probe = own_bench.top / "probe.py"
     placed = own_bench.script("pass")
-    supervisor = placed.read_bytes().split(b"supervisor=")[1].split(b"\n")[0].decode()
+    supervisor = placed.read_bytes().split(b"\nsupervisor=")[1].split(b"\n")[0].decode()
     probe.write_text(
         program_text("lists_imports.py", PLACED=str(placed), SUPERVISOR=str(supervisor))
     )

@@ -30,12 +30,12 @@ class EnvironmentReads:
 
     def watch(self, program: bytes) -> None:
         """Watch the file `program`."""
-        self._program = _identity(program)
+        self._program = file_identity(program)
 
     def at_exec(self, process: Process) -> None:
         """Insert the breakpoints, if `process` has just executed the program."""
         process.breakpoints = None
-        if process.program and _identity(b"/proc/%d/exe" % process.pid) == self._program:
+        if process.program and file_identity(b"/proc/%d/exe" % process.pid) == self._program:
             process.breakpoints = breakpoints.insert_at_entry(process.pid)
 
     def at_sigtrap(self, tid: int, process: Process) -> bool:
@@ -66,7 +66,8 @@ class EnvironmentReads:
         return name is not None
 
 
-def _identity(path: bytes) -> tuple[int, int]:
+def file_identity(path: bytes) -> tuple[int, int]:
+    """Return device and inode of what is at `path`; zeros where nothing is."""
     try:
         status = os.stat(path)
     except OSError:

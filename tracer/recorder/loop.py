@@ -19,7 +19,7 @@ import os
 from buildperm.tracer.notation import encode
 from buildperm.tracer.recorder import inner_loop, ptrace, signalling
 from buildperm.tracer.recorder.cpu_affinity import CpuAffinity
-from buildperm.tracer.recorder.environment_reads import EnvironmentReads
+from buildperm.tracer.recorder.environment_reads import EnvironmentReads, file_identity
 from buildperm.tracer.recorder.exec_calls import executed
 from buildperm.tracer.recorder.jobserver_tokens import JobserverTokens
 from buildperm.tracer.recorder.observation import Observer
@@ -90,6 +90,9 @@ class Recorder:
         self.tokens = JobserverTokens(self._affinity.resume)  # Of Cargo's job server.
         self._threads = self._tree.threads
         self._root = 0  # The build script; before it has begun, the sandbox wrapper around it.
+        self._starter: tuple[int, int] | None = (
+            None  # Which file; None: it is over, or none is used.
+        )
         self._wrapper_pids: set[int] = set()  # Processes that only hold the script.
         self.has_begun = True  # What is recorded is the script, not its wrapper.
         self._is_stopping = False
@@ -147,6 +150,14 @@ class Recorder:
                 self._inner.expect_hiding()
             self._tree.by_namespace_pid = self._observer.by_namespace_pid = {}
             self.brokers |= signalling.brokers(self._calls)
+
+    def expect_starter(self, program: bytes) -> None:
+        """Do not record the execution of `program` as long as nothing else has been executed.
+
+        It may still be about to begin when it is attached to: posix_spawn(3) waits for less.
+        """
+        found = file_identity(program)
+        self._starter = found if any(found) else None
 
     def run(self) -> int:
         """Record until the build script has ended, then kill what it has left running.
@@ -236,9 +247,10 @@ class Recorder:
 
     def _at_exec_stop(self, pid: int) -> None:
         """Handle PTRACE_EVENT_EXEC: `pid` is the process, whichever thread made the call."""
-        if not self.has_begun:
+        if not self.has_begun or self._is_starter(pid):
             request(CONT, pid, None, None)
             return
+        self._starter = None
         self._affinity.unpin_new(pid)
         former = ptrace.event_message(pid)
         before = self._threads.get(pid) or self._tree.add_unreported(pid)
@@ -253,6 +265,9 @@ class Recorder:
         if self._light is not None:
             self._light.at_exec(process)
         request(CONT, pid, None, None)
+
+    def _is_starter(self, pid: int) -> bool:
+        return self._starter is not None and file_identity(b"/proc/%d/exe" % pid) == self._starter
 
     def _at_clone_stop(self, tid: int, process: Process) -> None:
         """Handle PTRACE_EVENT_FORK, VFORK and CLONE: a new thread or process."""
