@@ -117,6 +117,7 @@ def as_enforced(script: Script, runtime: str, *, light: bool = True) -> Script:
         session["sandbox_wrapper"] = list(prepared.wrapper)
         session["mounts"] = prepared.mounts
         session["starter"] = prepared.starter
+        session["room"] = prepared.room
         if light and prepared.light_filter:
             session["light_filter"] = prepared.light_filter
 

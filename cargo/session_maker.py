@@ -86,6 +86,7 @@ def make(
         "mounts": prepared.mounts,
         "left_open": list(prepared.left_open),
         "starter": prepared.starter,
+        "room": prepared.room,
         "landlock_abi": prepared.landlock_abi,
         "kernel": prepared.kernel,
         "filter": prepared.filter,

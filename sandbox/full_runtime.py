@@ -56,6 +56,8 @@ class FullRuntime:
             left_open=self.left_open(prepared.landlock_abi),
             wrapper=(os.fsencode(bubblewrap()),),
             mounts=True,
+            room=bool(prepared.starter)
+            and not probe_wrapper(bubblewrap(), os.fsdecode(prepared.starter)),
         )
 
 

@@ -78,10 +78,13 @@ def bubblewrap() -> str:
 
 
 @functools.cache
-def probe_wrapper(program: str) -> str:
-    """Let the bubblewrap `program` do what a script needs; return why it fails, or nothing."""
+def probe_wrapper(program: str, starter: str = "") -> str:
+    """Let the bubblewrap `program` do what a script needs; return why it fails, or nothing.
+
+    With a `starter`, let that do the same by itself.
+    """
     command = run_lean(
-        "from buildperm.sandbox.probe import wrapper; wrapper(*sys.argv[1:])", program
+        "from buildperm.sandbox.probe import wrapper; wrapper(*sys.argv[1:])", program, starter
     )
     try:
         ended = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_S, check=False)

@@ -35,8 +35,10 @@ def main() -> None:
     sys.stdout.write(f"notify {_in_child(_ask)}\n")
 
 
-def wrapper(program: str) -> None:
+def wrapper(program: str, starter: str) -> None:
     """Run Python inside bubblewrap like a build script, without the recorder; exit as it did.
+
+    With a starter, do so in a room that this makes instead.
 
     Tracing is tried separately. A traced program gains no privileges from a setuid bit; nor does
     this one, by no_new_privs.
@@ -51,6 +53,7 @@ def wrapper(program: str) -> None:
         [os.fsencode(program)],
         [*bubblewrap.NAMESPACES, *mounts.words(), b"--chdir", b"/"],
         own_proc=True,
+        is_room=bool(starter),
     )
     begun = launch.Launch(
         launch.PYTHON,
@@ -62,6 +65,7 @@ def wrapper(program: str) -> None:
         {},
         [],
         around,
+        os.fsencode(starter),
     )
     pid = begun.fork(os.dup(1), os.dup(2))
     begun.release()

@@ -35,6 +35,8 @@ class RuntimeSetup:
     """
     starter: bytes = b""
     """The program that starts scripts; empty where Python does it."""
+    room: bool = False
+    """It makes namespaces and mounts by itself, and `wrapper` is for where it is gone."""
     mounts: bool = False
     """`wrapper` is bubblewrap, and gets arguments for what the script finds in the file system."""
 

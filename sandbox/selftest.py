@@ -163,6 +163,7 @@ def bare_session(folder: Path, package: Path, prepared: RuntimeSetup) -> Session
         "mounts": prepared.mounts,
         "left_open": list(prepared.left_open),
         "starter": prepared.starter,
+        "room": prepared.room,
         "landlock_abi": prepared.landlock_abi,
         "kernel": prepared.kernel,
         "filter": prepared.filter,

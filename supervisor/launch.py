@@ -47,7 +47,12 @@ class SandboxWrapper:
     """The command around a build script, started before the script is confined."""
 
     def __init__(
-        self, words: Sequence[bytes], told: Sequence[bytes] = (), *, own_proc: bool = False
+        self,
+        words: Sequence[bytes],
+        told: Sequence[bytes] = (),
+        *,
+        own_proc: bool = False,
+        is_room: bool = False,
     ) -> None:
         """Take what it is started with.
 
@@ -57,10 +62,12 @@ class SandboxWrapper:
             told: More arguments, which bubblewrap reads from a descriptor: a command line can be
                 seen by everybody and has an end.
             own_proc: `/proc` is another one within.
+            is_room: Where there is a starter, it does by itself what bubblewrap is told.
         """
         self.words = list(words)
         self.told = list(told)
         self.own_proc = own_proc
+        self.is_room = is_room
 
 
 def needed() -> list[bytes]:
@@ -166,9 +173,10 @@ class Launch:
     def _spawn(self, stdout: int, stderr: int) -> int:
         words: list[bytes] = []
         kept = list(self._kept)
+        is_room = self._wrapper is not None and self._wrapper.is_room
         if self._wrapper is not None:
-            words = list(self._wrapper.words)
-            if self._wrapper.told:
+            words = self._wrapper.told if is_room else list(self._wrapper.words)
+            if self._wrapper.told and not is_room:
                 told = _in_memory(b"".join(word + b"\0" for word in self._wrapper.told))
                 kept.append(told)  # bubblewrap closes it.
                 words += [b"--args", b"%d" % told]
@@ -182,6 +190,7 @@ class Launch:
             kept,
             self._late,
             words,
+            is_room=is_room,
         )
         pipes = starter.StarterPipes(self._waiting, self._failed)
         try:

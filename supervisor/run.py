@@ -131,7 +131,8 @@ class Run:
         told = [*bubblewrap.NAMESPACES, *mounts.words(), b"--chdir", os.getcwdb()]
         if network.is_wanted(self.package, learning=self.learning):
             told.insert(len(bubblewrap.NAMESPACES), b"--share-net")
-        return launch.SandboxWrapper(words, told, own_proc=True), mounts
+        is_room = self.session.get("room", False)
+        return launch.SandboxWrapper(words, told, own_proc=True, is_room=is_room), mounts
 
     def left_open(self) -> list[object]:
         """Return what the runtime does not stop, for this run."""

@@ -26,11 +26,13 @@ WHY_NOT = machine.probe_wrapper(BWRAP) if BWRAP else "it is not installed"
 pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=f"bubblewrap is unusable: {WHY_NOT}")
 
 
-@pytest.fixture(params=USERS)
+@pytest.fixture(params=[*USERS, *(f"{user}, in a room" for user in USERS)])
 def full(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    """Make a bench whose scripts run within bubblewrap, for one user or another."""
-    for bench in make_bench(str(request.param)):
+    """Make a bench whose scripts run within bubblewrap, or in a room, for one user or another."""
+    user, _, room = str(request.param).partition(", ")
+    for bench in make_bench(user):
         bench.wrapper, bench.mounts = [os.fsencode(BWRAP)], True
+        bench.has_starter = bench.has_room = bool(room)
         yield bench
 
 
@@ -241,7 +243,7 @@ def test_a_workspace_is_found_by_a_link_too(full: Bench) -> None:
 
 
 def test_a_sandbox_wrapper_that_cannot_be_made_runs_nothing(full: Bench) -> None:
-    full.wrapper = [b"/bin/false"]
+    full.wrapper, full.has_room = [b"/bin/false"], False
 
     ended = full.run(full.script("open('ran', 'w')\n"))
 

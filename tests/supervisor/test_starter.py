@@ -14,10 +14,11 @@ from tests.programs import program_text
 CONFINEMENT = program_text("tells_confinement.py")
 
 
-@pytest.fixture(params=["portable", "full"])
+@pytest.fixture(params=["portable", "within bubblewrap", "in a room"])
 def either(request: pytest.FixtureRequest, bench: Bench) -> Bench:
     """Return a bench of each runtime."""
-    if request.param == "full":
+    bench.has_room = request.param == "in a room"
+    if request.param != "portable":
         if not bubblewrap():
             pytest.skip("bubblewrap is not installed")
         bench.wrapper, bench.mounts = [os.fsencode(bubblewrap())], True
