@@ -3,7 +3,8 @@
     benchmarks/recording.py [--rounds N] [CRATE …]
 
 strace gets the same calls to report as buildperm's filter stops for. buildperm does more in that
-time: it starts, confines the script, judges its output, scans OUT_DIR and writes the recording.
+time: it starts, confines the script, judges its output, scans OUT_DIR and writes the recording;
+once as under plain cargo, and once as in a build, where there is a fork server.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +27,7 @@ from measurement import (
     table,
 )
 
+from buildperm.cargo.fork_server_client import ForkServerClient
 from buildperm.sandbox import seccomp
 from buildperm.tracer import syscall_numbers, syscall_table
 from buildperm.tracer.recording.reader import read
@@ -31,14 +35,15 @@ from buildperm.tracer.recording.reader import read
 CHOSEN = ("openssl-sys", "ring", "zstd-sys", "libgit2-sys")
 
 
-def variants(script: Script, folder: Path) -> list[Variant]:
-    """Return the ways to run `script`, the plain one first."""
+def variants(script: Script, folder: Path, server: Mapping[str, str]) -> list[Variant]:
+    """Return the ways to run `script`, the plain one first; `server` is what its stub finds."""
     log = os.fsencode(folder / "strace.log")
     # With `?` strace leaves out what it does not know yet.
     names = sorted(seccomp.stopping(syscall_numbers.table(), syscall_table.recorded()).values())
     same = b"trace=" + b",".join(b"?" + name.encode() for name in names)
     strace = [b"strace", b"-f", b"-o", log]
-    python = without_inner_loop(script)
+    given = {os.fsencode(name): os.fsencode(value) for name, value in server.items()}
+    served = replace(script, environment=script.environment | given)
     commands = {
         "plain": (script, [script.program]),
         "strace -f": (script, [*strace, script.program]),
@@ -46,8 +51,9 @@ def variants(script: Script, folder: Path) -> list[Variant]:
             script,
             [*strace, b"--seccomp-bpf", b"-e", same, script.program],
         ),
-        "buildperm": (script, [script.stub]),
-        "buildperm, Python loop": (python, [script.stub]),
+        "buildperm": (served, [script.stub]),
+        "buildperm, alone": (script, [script.stub]),
+        "buildperm, alone, Python loop": (without_inner_loop(script), [script.stub]),
     }
     return [
         Variant(name, partial(run.run, command, folder / str(at) / "out"))
@@ -68,8 +74,10 @@ def main() -> None:
     with workspace(CRATES) as copy:
         folder, found = scripts(copy, given.crates)
         for crate in given.crates:
-            ways = variants(found[crate], folder)
-            interleave(ways, given.rounds, title=crate)
+            session = os.fsdecode(found[crate].environment[b"BUILDPERM_SESSION"])
+            with ForkServerClient(session) as server:
+                ways = variants(found[crate], folder, server.environment)
+                interleave(ways, given.rounds, title=crate)
             recording = read(folder / "3" / "buildperm" / "recording.jsonl")
             seen = sum(event.count for event in recording.events)
             counts = [crate, f"{seen:,}", f"{len(recording.events):,}"]

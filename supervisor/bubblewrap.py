@@ -1,5 +1,7 @@
 """The sandbox wrapper of the runtime `full`: bubblewrap's mounts, made from the Landlock rights.
 
+A starter makes them, too, from the same words: `supervisor/starting/room.c`.
+
 Everything comes from `Run.rights`: path to Landlock rights. What it names exists inside under the
 same name; what it lets the script change can be written; nothing else exists. Landlock rules refer
 to files, not to names, so rules made outside hold for the same files mounted inside. Only `/proc`
