@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from buildperm.errors import CannotEnforceError
 from buildperm.sandbox import left_open
-from buildperm.sandbox.machine import bubblewrap, probe_wrapper
+from buildperm.sandbox.machine import bubblewrap, can_make_rooms, probe_wrapper
 from buildperm.sandbox.portable_runtime import PortableRuntime, portable
 from buildperm.sandbox.runtime import RuntimeSetup
 
@@ -56,8 +56,7 @@ class FullRuntime:
             left_open=self.left_open(prepared.landlock_abi),
             wrapper=(os.fsencode(bubblewrap()),),
             mounts=True,
-            room=bool(prepared.starter)
-            and not probe_wrapper(bubblewrap(), os.fsdecode(prepared.starter)),
+            room=can_make_rooms(bubblewrap()),
         )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import buildperm
+from buildperm.sandbox import start_programs
 from buildperm.supervisor import landlock
 
 NEWEST_LANDLOCK_ABI = landlock.NEWEST
@@ -77,20 +78,29 @@ def bubblewrap() -> str:
     return os.path.realpath(found) if found else ""
 
 
-@functools.cache
-def probe_wrapper(program: str, starter: str = "") -> str:
-    """Let the bubblewrap `program` do what a script needs; return why it fails, or nothing.
+def probe_wrapper(program: str) -> str:
+    """Let the bubblewrap `program` do what a script needs; return why it fails, or nothing."""
+    return _probe_wrapper(program)[0]
 
-    With a `starter`, let that do the same by itself.
-    """
+
+def can_make_rooms(program: str) -> bool:
+    """Tell whether the starter does by itself what the bubblewrap `program` does."""
+    return _probe_wrapper(program)[1]
+
+
+@functools.cache
+def _probe_wrapper(program: str) -> tuple[str, bool]:
+    """Try both in one process, whose start takes longer than the rest."""
+    starter = os.fsdecode(start_programs.starter())
     command = run_lean(
         "from buildperm.sandbox.probe import wrapper; wrapper(*sys.argv[1:])", program, starter
     )
     try:
         ended = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_S, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
+        return str(error), False
+    has_rooms = b"room" in ended.stdout.split()
     if ended.returncode == 0:
-        return ""
+        return "", has_rooms
     talk = ended.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-    return talk or f"bubblewrap ended with status {ended.returncode}"
+    return talk or f"bubblewrap ended with status {ended.returncode}", has_rooms

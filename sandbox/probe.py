@@ -38,10 +38,20 @@ def main() -> None:
 def wrapper(program: str, starter: str) -> None:
     """Run Python inside bubblewrap like a build script, without the recorder; exit as it did.
 
-    With a starter, do so in a room that this makes instead.
-
     Tracing is tried separately. A traced program gains no privileges from a setuid bit; nor does
-    this one, by no_new_privs.
+    this one, by no_new_privs. With a `starter`, `room` is printed if it does the same by itself.
+    """
+    works, talk = _run_within(program)
+    sys.stderr.write(talk)
+    if works and starter and _run_within(program, os.fsencode(starter))[0]:
+        sys.stdout.write("room\n")
+    sys.exit(not works)
+
+
+def _run_within(program: str, starter: bytes = b"") -> tuple[bool, str]:
+    """Tell whether Python can be run inside bubblewrap or a starter's room; if not, why.
+
+    bubblewrap itself says so on standard error.
     """
     rights = dict.fromkeys((b"/usr", b"/lib", b"/lib64", b"/etc/ld.so.cache"), landlock.READ_FILE)
     rights = {path: landlock.EXECUTE | allowed for path, allowed in rights.items()}
@@ -65,15 +75,13 @@ def wrapper(program: str, starter: str) -> None:
         {},
         [],
         around,
-        os.fsencode(starter),
+        starter,
     )
     pid = begun.fork(os.dup(1), os.dup(2))
     begun.release()
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     failure = begun.failure()
-    if failure:
-        sys.stderr.write(failure + "\n")
-    sys.exit(1 if failure or status else 0)
+    return not failure and not status, failure and failure + "\n"
 
 
 def _install() -> None:

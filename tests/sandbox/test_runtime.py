@@ -14,7 +14,7 @@ import pytest
 
 from buildperm.errors import CannotEnforceError, ExitCode
 from buildperm.policy.runtime_table import RUNTIMES
-from buildperm.sandbox import machine, portable_runtime, runtime, selftest, stub
+from buildperm.sandbox import machine, portable_runtime, runtime, selftest, start_programs, stub
 from buildperm.sandbox.full_runtime import full
 from buildperm.sandbox.machine import ProbeResults
 from buildperm.sandbox.portable_runtime import PortableRuntime, portable
@@ -271,3 +271,23 @@ def test_what_an_older_env_cannot_keep_from_a_shell_is_said(
     assert "libraries" in said
     assert text.startswith(b"#!" + stub.shell() + b"\n")
     assert b"unset BUILDPERM_LIBRARIES\n" in text
+
+
+def test_rooms_are_made_where_that_works_and_nowhere_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if full.unavailable():
+        pytest.skip("bubblewrap is unusable")
+    assert full.prepare().room
+
+    for starter in (b"", bytes(tmp_path / "starter")):
+        (tmp_path / "starter").write_text("#!/bin/false\n")
+        (tmp_path / "starter").chmod(0o755)
+        monkeypatch.setattr(start_programs, "starter", lambda starter=starter: starter)
+        machine._probe_wrapper.cache_clear()
+        try:
+            prepared = full.prepare()
+        finally:
+            machine._probe_wrapper.cache_clear()
+        assert not prepared.room
+        assert prepared.wrapper
