@@ -242,9 +242,18 @@ def _candidates(places: Mapping[str, bytes], *, writing: bool) -> Iterator[bytes
                 or name.startswith(_BEGINNINGS)
             ):
                 yield base + entry
+        inside: dict[str, frozenset[bytes] | None] = {}
         for below, _ in BELOW_HOME:
-            if below.partition("/")[0].encode() in present:
-                yield base + below.encode()
+            first, _, rest = below.partition("/")
+            if first.encode() not in present:
+                continue
+            if rest:  # One look at `.config` instead of two hundred into it.
+                if first not in inside:
+                    inside[first] = _names(base + first.encode())
+                names = inside[first]
+                if names is not None and rest.partition("/")[0].encode() not in names:
+                    continue
+            yield base + below.encode()
     rooted = ROOTED_READ + ROOTED_WRITE if writing else ROOTED_READ
     listings: dict[bytes, list[bytes]] = {}
     for pattern, _ in rooted:
@@ -305,6 +314,14 @@ def _below_workspace(places: Mapping[str, bytes]) -> Iterator[bytes]:
         is_ours = bool(workspace) and (root + b"/").startswith(workspace + b"/")
         if root:
             yield from key_search.named_so(root, 3, _LOOKED_AT_MOST, is_ours=is_ours)
+
+
+def _names(directory: bytes) -> frozenset[bytes] | None:
+    """Return what is in a folder; None where that is not told, which says nothing of what is."""
+    try:
+        return frozenset(map(os.fsencode, os.listdir(directory)))
+    except OSError:
+        return None
 
 
 def _listing(directory: bytes) -> list[bytes]:

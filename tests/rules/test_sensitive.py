@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -169,6 +170,23 @@ def test_what_exists_of_the_tier_is_found(places: dict[str, bytes]) -> None:
         "project/.env",
         "project/service/.env.local",
     }
+
+
+def test_a_folder_that_cannot_be_listed_hides_nothing() -> None:
+    with tempfile.TemporaryDirectory() as name:  # Everybody may enter it, unlike pytest's own.
+        home = Path(name)
+        home.chmod(0o755)
+        (home / ".config/gh").mkdir(parents=True)
+        (home / ".config").chmod(0o711 if os.getuid() == 0 else 0o311)
+        child = os.fork()
+        if child == 0:  # Root could list it.
+            if os.getuid() == 0:
+                os.setuid(2000)
+            found = existing({"HOME": os.fsencode(home)}, writing=False)
+            os._exit(os.fsencode(home / ".config/gh") not in found)
+        status = os.waitpid(child, 0)[1]
+        (home / ".config").chmod(0o755)
+    assert status == 0
 
 
 def test_more_of_it_counts_for_writing(places: dict[str, bytes]) -> None:
