@@ -2,7 +2,9 @@
 
     benchmarks/startup.py [--rounds N]
 
-The script is one that does nothing but tell when it began. The interface is measured in a terminal
+The script is one that does nothing but tell when it began. A hundred of it are run sixteen at a
+time, too: what each adds to the processor time of all, and how long the fork server had work for
+each. The interface is measured in a terminal
 of its own, on the example workspace, whose build is done before: from the start of `buildperm
 learn` to the first screen, and from a key press to its answer.
 """
@@ -49,17 +51,22 @@ ALTERNATE_SCREEN = b"\x1b[?1049h"  # xterm's control sequences, DECSET
 TERMINAL_TIMEOUT_S = 60
 
 
-def measure_script(folder: Path, rounds: int) -> list[list[str]]:
-    """Compare a script that does nothing, plain and enforced: until it begins, and to its end.
-
-    Each runtime twice: as in a build, where a fork server is there, and as under plain Cargo later.
-    """
+def make_clock(folder: Path) -> Path:
+    """Make a package in `folder` whose build script does nothing but tell when it began."""
     (folder / "src").mkdir(parents=True)
     (folder / "Cargo.toml").write_text('[package]\nname = "clock"\nversion = "1.0.0"\n')
     (folder / "src" / "lib.rs").write_text("")
     (folder / "build.rs").write_text(CLOCK)
     subprocess.run(["cargo", "generate-lockfile", "--offline", "--quiet"], cwd=folder, check=True)
-    runs, found = scripts(folder, ["clock"])
+    return folder
+
+
+def measure_script(folder: Path, rounds: int) -> list[list[str]]:
+    """Compare a script that does nothing, plain and enforced: until it begins, and to its end.
+
+    Each runtime twice: as in a build, where a fork server is there, and as under plain Cargo later.
+    """
+    runs, found = scripts(make_clock(folder), ["clock"])
     script = found["clock"]
     with contextlib.ExitStack() as servers:
         started: dict[str, tuple[Script, bytes]] = {"plain": (script, script.program)}
