@@ -64,6 +64,7 @@ SUBJECTS = {
     "supervisor/limits": "Limits are kept by several modules.",
     "supervisor/macro_attacks": "Real macros, in a real compiler.",
     "supervisor/recorded_refusals": "Refusals are told by several modules.",
+    "supervisor/room": "What a starter makes for the runtime `full` is a C program.",
     "supervisor/trusted_base": "What a supervisor may load, and what it loads.",
     "tracer/recorder/differential": "The whole recorder, beside strace.",
     "tracer/recorder/recorder_imports": "A property of all modules of the room.",
