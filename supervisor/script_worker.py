@@ -7,7 +7,7 @@
 
 The server has no part in this; it is told who has work, so that there is always somebody who has
 none. What a process has done before costs less: its memory is its own, and the interpreter has
-specialised the code. A run that did not go as usual is the last one of its worker.
+specialised the code. A run that failed, or was interrupted, is the last one of its worker.
 
 The stub's end is noticed as the end of the connection; the stub ends with its Cargo.
 
@@ -87,8 +87,12 @@ class ScriptWorker:
             _answer(connected, AGAIN)
             os.close(connected)
             return True
-        own = [self._listener, self._notices, connected]
-        self._listener, self._notices, connected = request.enter(own)
+        try:
+            own = [self._listener, self._notices, connected]
+            self._listener, self._notices, connected = request.enter(own)
+        except OSError:  # Of another session: its terminal is not ours.
+            _answer(connected, AGAIN)
+            return False
         supervisor = ScriptSupervisor(request.arguments, request.environ, keeps_scratch=True)
         _obey(supervisor, connected)
         status = supervisor.run()
@@ -97,7 +101,7 @@ class ScriptWorker:
         _let_go([self._listener, self._notices, connected])
         _answer(connected, b"%d" % status)
         os.close(connected)
-        is_as_before = not supervisor.has_to_end()
+        is_as_before = status == 0 and not supervisor.has_to_end()
         del supervisor, request
         return is_as_before and _tidy()
 

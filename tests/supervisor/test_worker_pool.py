@@ -189,6 +189,16 @@ def test_the_end_of_the_server_is_the_end_of_all(own_bench: Bench) -> None:
     assert not folder_of(own_bench).exists()
 
 
+def test_a_worker_whose_script_failed_has_no_other(pooled: Bench) -> None:
+    failing = pooled.run(pooled.script("raise SystemExit(7)\n"))
+    ended = pooled.run(pooled.script("print('cargo::warning=ok')\n"))
+
+    assert (failing.status, ended.stdout) == (7, b"cargo::warning=ok\n")
+    first, second = supervisors(pooled)
+    assert first != second
+    assert wait_until(lambda: not Path(f"/proc/{first}").exists())
+
+
 def test_a_worker_that_is_killed_fails_its_script_and_no_other(pooled: Bench) -> None:
     placed = pooled.script("import time\ntime.sleep(1000)\n")
     process = pooled.start(placed)
@@ -208,6 +218,17 @@ def test_who_is_filtered_is_not_served(pooled: Bench) -> None:
 
     assert process.communicate(timeout=60)[0] == b"cargo::warning=ok\n"
     assert supervisors(pooled) == [process.pid]
+
+
+def test_who_is_of_another_session_is_not_served(pooled: Bench) -> None:
+    placed = pooled.script("print('cargo::warning=ok')\n")
+
+    process = pooled.start(placed, start_new_session=True)
+
+    assert process.communicate(timeout=60)[0] == b"cargo::warning=ok\n"
+    assert supervisors(pooled) == [process.pid]
+    assert pooled.run(placed).stdout == b"cargo::warning=ok\n"
+    assert supervisors(pooled)[-1] != process.pid
 
 
 def test_output_to_a_file_is_not_written_over(pooled: Bench) -> None:
