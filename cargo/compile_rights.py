@@ -7,10 +7,12 @@ what belongs to another package and what a person denied stays closed here as we
 from __future__ import annotations
 
 import os
+from bisect import bisect_left
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from buildperm.cargo import session_maker
-from buildperm.rules import baseline
+from buildperm.rules import baseline, sensitive
 from buildperm.rules.layout import is_systems
 from buildperm.rules.pattern import covers, resolve, which
 from buildperm.supervisor import landlock
@@ -44,6 +46,14 @@ _SETTINGS = (b"clippy.toml", b".clippy.toml", b"rustfmt.toml", b".rustfmt.toml")
 _WRITABLE = (b"/dev/null", b"/dev/zero", b"/dev/full")
 
 
+@dataclass(frozen=True, slots=True)
+class OwnRights:
+    """What one package may do that not every package may."""
+
+    rights: dict[bytes, int]
+    has_manifests: bool  # And read `CompileRights.manifests`, which are not in there.
+
+
 class CompileRights:
     """Rights by path, without links, as Landlock has them."""
 
@@ -68,9 +78,14 @@ class CompileRights:
         self._granted = granted
         self._filled = filled(session)
         self._fetched = _fetched(session, metadata)
+        places = session["places"]
+        self._apart = sensitive.apart_from_package(places)
+        self._ownership = Ownership(places, session.get("owned", ()), session.get("homes", ()))
+        self._named = list(filter(self._is_setting, session_maker.manifests(metadata)))
+        self.manifests = self._readable_manifests()
         self._common: dict[tuple[tuple[str, ...], ...], dict[bytes, int]] = {}
         self._foreign: dict[str, set[bytes]] = {}  # What lies in its folder, by package.
-        self._known: dict[tuple[str, tuple[str, ...]], dict[bytes, int]] = {}  # Sources.
+        self._known: dict[tuple[str, tuple[str, ...]], OwnRights] = {}  # Sources.
 
     def common(
         self, denied: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
@@ -101,14 +116,14 @@ class CompileRights:
                 grants.add_common("exec", [f"{encode(tree)}/**"], EXEC | READ)
         return grants.rights
 
-    def of(self, package: Package, granted: SessionPackage) -> dict[bytes, int]:
+    def of(self, package: Package, granted: SessionPackage) -> OwnRights:
         """Return what compiling one package may do besides.
 
         Args:
             package: Of the workspace, or fetched.
             granted: What was granted to it, and to its macros.
         """
-        rights = self.own(package)
+        own = self.own(package)
         is_learning = self._session["profile"] == "learning"
         if granted["read"] or granted["exec"] or is_learning:
             grants = self._begin(os.fsencode(package.folder), granted)
@@ -117,31 +132,37 @@ class CompileRights:
                 target = os.fsencode(self._metadata.target_directory)
                 built = (target, self._session["places"]["TARGET_DIR"])
                 grants.add_all_but(self._session["places"]["WORKSPACE"], built, READ)
-            _merge(rights, grants.rights)
-        return rights
+            _merge(own.rights, grants.rights)
+        return own
 
-    def own(self, package: Package) -> dict[bytes, int]:
+    def own(self, package: Package) -> OwnRights:
         """Return what compiling one package may read without any grant: what it consists of.
 
         Its dependencies may lie in the workspace as well.
         """
         rights: dict[bytes, int] = {}
+        has_manifests = False
         denied = self._denied(package)
         packages = (self._metadata.packages[each] for each in self._metadata.below(package.id))
         for each in (package, *packages):
             if not each.source:
-                _merge(rights, self._sources(each, denied))
-        return rights
+                sources = self._sources(each, denied)
+                _merge(rights, sources.rights)
+                has_manifests |= sources.has_manifests
+        return OwnRights(rights, has_manifests)
 
     def unasked(self, package: Package, lent: Iterable[str]) -> dict[bytes, int]:
         """Return what compiling one package may do without a grant of its own.
 
         `lent` are patterns of what its macros may read.
         """
-        rights = self.own(package)
+        rights = self._told(self.own(package))
         _merge(rights, self.common())
+        lent = [*lent]
+        if not lent:
+            return rights
         granted = ungranted()
-        granted["read"], granted["deny"] = [*lent], self._granted[package.id]["deny"]
+        granted["read"], granted["deny"] = lent, self._granted[package.id]["deny"]
         grants = self._begin(os.fsencode(package.folder), granted)
         grants.add_package()
         _merge(rights, grants.rights)
@@ -154,7 +175,11 @@ class CompileRights:
         found = (path for pattern in patterns for path, _ in resolve(pattern, places))
         return tuple(sorted({encode(path) for path in found}))
 
-    def _sources(self, package: Package, denied: tuple[str, ...]) -> dict[bytes, int]:
+    def _told(self, own: OwnRights) -> dict[bytes, int]:
+        """Return what a package may do, with the manifests."""
+        return {**self.manifests, **own.rights} if own.has_manifests else {**own.rights}
+
+    def _sources(self, package: Package, denied: tuple[str, ...]) -> OwnRights:
         """Return the rights to the sources of one package of the workspace, or beside it."""
         known = self._known.get((package.id, denied))
         if known is None:
@@ -162,19 +187,38 @@ class CompileRights:
             nobody["deny"] = {"read": [*denied]}
             grants = self._begin(os.fsencode(package.folder), nobody)
             grants.add_common("read", ["$MANIFEST_DIR/**"], READ)
-            for path in (*self._beside(package), *self._settings(package)):
-                if os.path.isdir(path):
-                    grants.add_common("read", [f"{encode(path)}/**"], READ)
-                else:
-                    grants.add_readable(path)
-            known = self._known[package.id, denied] = grants.rights
+            beside = [*self._beside(package)]
+            folders = [path for path in beside if os.path.isdir(path)]
+            for each in folders:
+                grants.add_common("read", [f"{encode(each)}/**"], READ)
+            grants.add_readable(path for path in beside if path not in folders)
+            folder = os.fsencode(package.folder)
+            has_manifests = covers(self._session["places"]["WORKSPACE"], folder)
+            if has_manifests:
+                grants.add_readable(self._settings(folder))
+            if has_manifests and not self._may_share(folder, grants, denied):
+                grants.add_readable(self._named)
+                has_manifests = False
+            known = self._known[package.id, denied] = OwnRights(grants.rights, has_manifests)
             self._foreign[package.id] = grants.foreign
         return known
 
     def foreign(self, package: Package) -> list[bytes]:
         """List what lies in the folder of a package, and is not for it to read."""
-        own = self.own(package)
+        own = self._told(self.own(package))
         return sorted(path for path in self._foreign.get(package.id, ()) if not may_read(path, own))
+
+    def _readable_manifests(self) -> dict[bytes, int]:
+        """Return the manifests as any package of the workspace may read them."""
+        grants = self._begin(b"/nonexistent/buildperm", ungranted())
+        grants.add_readable(self._named)
+        return grants.rights
+
+    def _may_share(self, folder: bytes, grants: LandlockRights, denied: tuple[str, ...]) -> bool:
+        """Tell whether `manifests` holds for a package: nothing of them is closed to it alone."""
+        start, end = folder + b"/", folder + b"0"  # The byte after `/`.
+        within = self._named[bisect_left(self._named, start) : bisect_left(self._named, end)]
+        return not denied and not any(map(grants.is_sensitive, within))
 
     def _beside(self, package: Package) -> Iterator[bytes]:
         """Yield what a package names as its own beside its folder, in the workspace.
@@ -187,23 +231,17 @@ class CompileRights:
             if covers(workspace, real):
                 yield real
 
-    def _settings(self, package: Package) -> Iterator[bytes]:
-        """Yield what tools around the compiler read for a package of the workspace, in it.
+    def _settings(self, folder: bytes) -> Iterator[bytes]:
+        """Yield what Clippy looks for in each folder above a package, up to the workspace."""
+        while folder != self._session["places"]["WORKSPACE"]:
+            folder = os.path.dirname(folder)
+            yield from filter(self._is_setting, (os.path.join(folder, name) for name in _SETTINGS))
 
-        Those are manifests, and what Clippy looks for in each folder above.
-        """
-        folder, workspace = os.fsencode(package.folder), self._session["places"]["WORKSPACE"]
-        if not covers(workspace, folder):
-            return
-        named = session_maker.manifests(self._metadata)
-        above = folder
-        while above != workspace:
-            above = os.path.dirname(above)
-            named += [os.path.join(above, name) for name in _SETTINGS]
-        for path in named:
-            # A link may be called so, and lead anywhere.
-            if covers(workspace, path) and os.path.realpath(path) == path and os.path.isfile(path):
-                yield path
+    def _is_setting(self, path: bytes) -> bool:
+        """Tell whether a file is of the workspace: a link may be called so, and lead anywhere."""
+        workspace = self._session["places"]["WORKSPACE"]
+        is_there = covers(workspace, path) and os.path.realpath(path) == path
+        return is_there and os.path.isfile(path)
 
     def _begin(self, folder: bytes, package: SessionPackage) -> LandlockRights:
         session = self._session
@@ -215,7 +253,8 @@ class CompileRights:
             session.get("found"),
             self._filled,
             session.get("tier"),
-            Ownership(places, session.get("owned", ()), session.get("homes", ())),
+            self._ownership.of(folder),
+            sensitive_apart=self._apart,
         )
 
     def _linking(self) -> list[bytes]:

@@ -93,6 +93,7 @@ class _SessionWriter:
         metadata = self._metadata
         common = self._rights.common(_denials(self._granted.values()))
         said = [*self._globals(), *entries(common)]
+        said += [b"m " + path for path in sorted(self._rights.manifests)]
         searched = sorted({*self._searched()})
         packages: dict[bytes, SessionPackage] = {}
         modes: dict[bytes, str] = {}
@@ -156,10 +157,13 @@ class _SessionWriter:
             yield os.fsencode(f"{key} {value}")
         if mode != HOLD:
             return
-        rights = self._rights.of(package, granted)
+        own = self._rights.of(package, granted)
+        rights = own.rights
         for path, each in self._rights.common(_denials([granted])).items():
             if each & ~common.get(path, 0):
                 rights[path] = rights.get(path, 0) | each
+        if own.has_manifests:
+            yield b"manifests yes"
         yield from entries(rights)
         denied = granted["deny"].get("env", ())
         for variable in map(os.fsencode, sorted(self._project.environment)):

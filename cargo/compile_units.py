@@ -197,8 +197,7 @@ class CompileUnits:
         return reads, refused
 
     def _package(self, marker: Marker) -> Package:
-        packages = self.metadata.packages.values()
-        return next(each for each in packages if os.fsencode(each.folder) == marker.manifest)
+        return self.metadata.by_folder[marker.manifest]
 
     def _read(
         self, folder: Path, package: SessionPackage, manifest: bytes, subject: str
@@ -273,12 +272,16 @@ class CompileUnits:
         else:
             root = fresh.parents[1]
             folders = [root / "deps", root / "examples"]
-        names = {os.fsencode(each.folder): each.name for each in self.metadata.packages.values()}
+        packages = self.metadata.by_folder
         found = []
         for how, crate in compiled:
             for folder in [root.parent / "doc"] if how == "doc-" else folders:
                 name = "%".join((*folder.relative_to(self.target).parts, crate))
-                found += [m for m in by_name.get(name, ()) if names.get(m.manifest) == package]
+                found += [
+                    marker
+                    for marker in by_name.get(name, ())
+                    if marker.manifest in packages and packages[marker.manifest].name == package
+                ]
         return found
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +75,13 @@ class Metadata:
     packages: Mapping[str, Package]  # By ID.
     members: tuple[str, ...]  # IDs of the packages of the workspace.
     dependencies: Mapping[str, tuple[str, ...]]  # IDs by ID.
+    by_folder: Mapping[bytes, Package] = field(init=False, repr=False, compare=False)
+    """The packages by their manifest directories."""
+
+    def __post_init__(self) -> None:
+        """Index the packages."""
+        found = {os.fsencode(each.folder): each for each in self.packages.values()}
+        object.__setattr__(self, "by_folder", found)
 
     @property
     def manifest(self) -> Path:

@@ -26,7 +26,7 @@ from buildperm.rules.sensitive_table import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _FOLDERS = {name.lower(): held for name, held in FOLDERS.items()}
 _FILES = {name.lower(): held for name, held in FILES.items()}
@@ -94,20 +94,25 @@ def opened_by(pattern: str, *, writing: bool) -> str:
     return ""
 
 
-def existing(places: Mapping[str, bytes], *, writing: bool) -> list[bytes]:
+def existing(
+    places: Mapping[str, bytes], *, writing: bool, known: Mapping[bytes, bytes] | None = None
+) -> list[bytes]:
     """List the sensitive paths that exist here, links resolved where they lead elsewhere.
 
     Finds by a look at each known place, so it is quick, and says nothing about files of the same
     names further down. A path below another of the list is left out; the list is sorted.
+
+    `known` is what `apart_from_package` has found for the same places, and only about reading: the
+    package is looked through, and nothing else.
     """
-    found: set[bytes] = set()
-    for path in _candidates(places, writing=writing):
-        if os.path.lexists(path):
-            found.add(path)
-            real = real_path(path)
-            led = real[0] if real else os.path.realpath(path)
-            if led == path or sensitive_links.is_closed(led, places):
-                found.add(led)
+    if known is None:
+        led_to = _present(_candidates(places, writing=writing))
+    else:
+        led_to = {**known, **_present(_below(places, ("MANIFEST_DIR",)))}
+    found = {
+        led for path, led in led_to.items() if led == path or sensitive_links.is_closed(led, places)
+    }
+    found.update(led_to)
     own = [places[token] for token in ("OUT_DIR", "TMP") if token in places]
     kept: list[bytes] = []
     for path in sorted(found):
@@ -118,6 +123,16 @@ def existing(places: Mapping[str, bytes], *, writing: bool) -> list[bytes]:
         ):
             kept.append(path)
     return kept
+
+
+def apart_from_package(places: Mapping[str, bytes]) -> dict[bytes, bytes]:
+    """Find what must not be read of a machine and a workspace, and where links lead from there.
+
+    It is the same for all packages, so whoever asks `existing` about many looks once.
+    """
+    outside = dict(places)
+    outside.pop("MANIFEST_DIR", None)
+    return _present(_candidates(outside, writing=False))
 
 
 def inside(tree: bytes) -> list[bytes]:
@@ -229,6 +244,16 @@ def _samples(*, writing: bool) -> Iterator[tuple[str, str]]:
                 yield f"{token}/{name}", reason
 
 
+def _present(paths: Iterable[bytes]) -> dict[bytes, bytes]:
+    """Return those of `paths` that are there, and where each leads without links."""
+    found: dict[bytes, bytes] = {}
+    for path in paths:
+        if os.path.lexists(path):
+            real = real_path(path)
+            found[path] = real[0] if real else os.path.realpath(path)
+    return found
+
+
 def _candidates(places: Mapping[str, bytes], *, writing: bool) -> Iterator[bytes]:
     home = places.get("HOME", b"")
     if home:
@@ -259,7 +284,7 @@ def _candidates(places: Mapping[str, bytes], *, writing: bool) -> Iterator[bytes
     for pattern, _ in rooted:
         if not pattern.startswith("@"):
             yield from _concrete(pattern, places, listings)
-    yield from _below_workspace(places)
+    yield from _below(places, ("WORKSPACE", "MANIFEST_DIR"))
     if writing:
         built = built_in(places)
         if built:
@@ -303,14 +328,14 @@ def _concrete(
             yield above + b"/" + entry
 
 
-def _below_workspace(places: Mapping[str, bytes]) -> Iterator[bytes]:
-    """Yield what has a sensitive name in the workspace and in the package, two folders deep.
+def _below(places: Mapping[str, bytes], tokens: Iterable[str]) -> Iterator[bytes]:
+    """Yield what has a sensitive name in the workspace or the package, two folders deep.
 
     In a package from elsewhere, which brought its files along, only `.env` files count; and however
     many there are, the workspace is looked through all the same.
     """
     workspace = places.get("WORKSPACE", b"")
-    for root in dict.fromkeys((workspace, places.get("MANIFEST_DIR", b""))):
+    for root in dict.fromkeys(places.get(token, b"") for token in tokens):
         is_ours = bool(workspace) and (root + b"/").startswith(workspace + b"/")
         if root:
             yield from key_search.named_so(root, 3, _LOOKED_AT_MOST, is_ours=is_ours)

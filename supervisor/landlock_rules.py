@@ -67,6 +67,7 @@ class LandlockRights:
         found_tier: Tier | None = None,
         ownership: Ownership | None = None,
         allowed: baseline.Baseline = baseline.OF_SCRIPTS,
+        sensitive_apart: Mapping[bytes, bytes] | None = None,
     ) -> None:
         """Begin with nothing granted.
 
@@ -79,6 +80,8 @@ class LandlockRights:
             found_tier: What `rules.tier` has found; nothing if not told.
             ownership: Whose the folders of this machine are.
             allowed: What needs no grant.
+            sensitive_apart: What `sensitive.apart_from_package` has found, for whoever asks about
+                many packages; looked up if not told.
         """
         self.rights: dict[bytes, int] = {}
         self.with_exclusions: set[bytes] = set()  # Folders granted but for what is excluded.
@@ -93,7 +96,7 @@ class LandlockRights:
         self._tier = found_tier or tier.NOTHING
         self._held = Excluded.without_links(tier.closed_to(self._tier, places["MANIFEST_DIR"]))
         self._home = Excluded.without_links(_within_home(places)) | self._held
-        self._sensitive = self._existing(writing=False)
+        self._sensitive = self._existing(writing=False, known=sensitive_apart)
         self._containment = Containment(places, filled)
 
     @property
@@ -144,10 +147,16 @@ class LandlockRights:
                 if not self._is_hidden(place, excluded, _READ_ROOTS):
                     self._add_remainder(place, excluded, rights)
 
-    def add_readable(self, path: bytes) -> None:
-        """Let a file be read, unless that is denied or something sensitive is there."""
-        if not (self._sensitive | Excluded(self._denied("read"))).above(path):
-            self.add(path, READ)
+    def add_readable(self, paths: Iterable[bytes]) -> None:
+        """Let files be read, unless that is denied or something sensitive is there."""
+        closed = self._sensitive | Excluded(self._denied("read"))
+        for path in paths:
+            if not closed.above(path):
+                self.add(path, READ)
+
+    def is_sensitive(self, path: bytes) -> bool:
+        """Tell whether something sensitive is at `path` or above it."""
+        return bool(self._sensitive.above(path))
 
     def add_listing(self, folder: bytes) -> None:
         """Let a folder be listed, and all below it, unless something there is sensitive."""
@@ -301,8 +310,8 @@ class LandlockRights:
             return self._sensitive
         return self._existing(writing=True)
 
-    def _existing(self, *, writing: bool) -> Excluded:
-        found = sensitive.existing(self._places, writing=writing)
+    def _existing(self, *, writing: bool, known: Mapping[bytes, bytes] | None = None) -> Excluded:
+        found = sensitive.existing(self._places, writing=writing, known=known)
         return Excluded.without_links(found) | self._home
 
     def _denied(self, kind: str) -> frozenset[bytes]:

@@ -44,6 +44,13 @@ class Ownership:
         self._homes = Excluded.without_links(_apart({*homes, places.get("HOME", b"")}))
         self._all = Excluded.without_links(_apart({*named, *owned})) | self._homes
 
+    def of(self, package: bytes) -> Ownership:
+        """Return the same from the point of view of another package, by its folder."""
+        made = Ownership({})
+        made._own = package
+        made._owned, made._homes, made._all = self._owned, self._homes, self._all
+        return made
+
     def others(self, tree: bytes) -> Excluded:
         """Return what lies in `tree`, the system's or the package's own, and belongs to others."""
         found = set(self._all.below(tree))

@@ -92,8 +92,7 @@ class Run:
         grants.add_tool(self.session["rustc_wrapper"])
         for path in self.subject.handed_over:
             grants.add(path, landlock_rules.READ)
-        for path in self.subject.manifests:
-            grants.add_readable(path)
+        grants.add_readable(self.subject.manifests)
         for folder in self.subject.listed:
             grants.add_listing(folder)
         if fifo:

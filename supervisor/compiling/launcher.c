@@ -220,6 +220,7 @@ static _Noreturn void compile(struct call *call, const struct session *session, 
         rights_begin();
         rights_allow_section(&session->globals);
         rights_allow_section(section);
+        if (section->manifests) rights_allow_manifests(session);
         if (session->shim) rights_allow(session->shim, CAN_RUN);
         unit_allow(&unit, call, session, section);
     }

@@ -38,6 +38,7 @@ void remove_tree(const char *path);       /* Follows no links; leaves what it ca
 struct section {
     const char *begin, *end;              /* Entries, each with its NUL. */
     const char *manifest_dir, *name, *version, *crate, *compile, *digest;
+    const char *manifests;                /* Set: those of the whole workspace may be read. */
 };
 
 struct session {
@@ -77,6 +78,7 @@ void rights_begin(void);
 void rights_allow(const char *path, int rights);
 void rights_allow_handle(int handle, const char *path, int rights);
 void rights_allow_section(const struct section *section);
+void rights_allow_manifests(const struct session *session);
 void rights_allow_own(void);
 void rights_enforce(void);
 

@@ -90,6 +90,14 @@ void rights_allow_section(const struct section *section) {
     }
 }
 
+/* They are written once for all packages of the workspace. */
+void rights_allow_manifests(const struct session *session) {
+    const char *at = session->globals.begin, *value, *entry;
+    while ((entry = next_entry(&session->globals, &at, &value))) {
+        if (entry[0] == 'm' && entry[1] == ' ') rights_allow(value, CAN_READ);
+    }
+}
+
 /* What root keeps: to handle files of other users, and to become one. The rest is about the machine. */
 static void drop_capabilities(void) {
     enum { KEPT = 1 << 0 | 1 << 1 | 1 << 3 | 1 << 6 | 1 << 7, LAST = 63 }; /* supervisor/hardening.py */

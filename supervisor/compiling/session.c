@@ -1,5 +1,5 @@
 /* Reads `buildperm-compile-session`: entries `KEY VALUE`, each with a NUL behind it. Those before the first `package`
-   are for all compilations. */
+   are for all compilations, except `m`: manifests, for those packages whose section says `manifests`. */
 #include "launcher.h"
 
 #include <stdlib.h>
@@ -71,6 +71,7 @@ bool session_find(const struct session *session, const char *manifest_dir, struc
             take(entry, value, "crate", &section->crate);
             take(entry, value, "compile", &section->compile);
             take(entry, value, "digest", &section->digest);
+            take(entry, value, "manifests", &section->manifests);
             section->end = at;
         }
     }

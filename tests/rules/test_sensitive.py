@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buildperm.rules.sensitive import existing, opened_by, why
+from buildperm.rules.sensitive import apart_from_package, existing, opened_by, why
 
 READ = str.split("""
     $HOME/.ssh $HOME/.ssh/id_ed25519 $HOME/.ssh/config $HOME/.gnupg/private-keys-v1.d/x.key
@@ -205,6 +205,26 @@ def test_a_path_below_another_is_left_out(places: dict[str, bytes]) -> None:
         assert found == sorted(found)
         for path in found:
             assert not any(path.startswith(other + b"/") for other in found)
+
+
+@pytest.mark.parametrize("package", ["service", "other", "", "service/inner"])
+def test_one_look_at_the_machine_does_for_all_packages(
+    places: dict[str, bytes], package: str
+) -> None:
+    workspace = Path(os.fsdecode(places["WORKSPACE"]))
+    folder = workspace / package
+    (folder / "deep" / "er").mkdir(parents=True)
+    (folder / "deep" / "er" / ".env").touch()
+    home = Path(os.fsdecode(places["HOME"]))
+    (home / ".aws").symlink_to(folder)  # Around the package, so it stays open to that alone.
+    known = apart_from_package(places)
+
+    places["MANIFEST_DIR"] = os.fsencode(folder)
+
+    found = existing(places, writing=False, known=known)
+    assert found == existing(places, writing=False)
+    assert os.fsencode(folder / "deep" / "er" / ".env") in found
+    assert os.fsencode(folder) not in found
 
 
 def test_the_own_folders_are_never_sensitive(tmp_path: Path) -> None:

@@ -20,6 +20,15 @@ from tests.supervisor.held_calls import HeldCalls, compiled
 
 PROGRAM = CHILDREN / "pokes_at_outputs.py"
 STEM = "mine-0123456789abcdef"
+READS = """
+import sys
+def reads(path):
+    try:
+        return bool(open(path, "rb").read(1))
+    except PermissionError:
+        return False
+print(*map(reads, sys.argv[1:3]))
+"""
 # What fails for another reason where nothing holds it.
 ELSEWHERE = {"reaches the launcher": "EFAULT"}
 if os.geteuid():
@@ -148,6 +157,22 @@ def test_its_own_outputs_are_its_own(poked: Poked) -> None:
     assert set(results.values()) == {"done"}, results
     assert (poked.out / f"lib{STEM}.rlib").read_bytes() == b"planted"
     assert poked.left() == before
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_only_who_is_told_so_reads_the_manifests_of_all(poked: Poked, is_told: bool) -> None:
+    manifest, other = poked.outside / "file", poked.outside / "tool"
+    poked.calls.globals.append(f"m {manifest}")
+    poked.calls.sections["mine"] = ["compile hold", *(["manifests yes"] if is_told else [])]
+    poked.calls.prepare({poked.calls.folder: "mine"})
+    reading = [
+        *(sys.executable, "-c", READS, str(manifest), str(other)),
+        *("--crate-name", "mine", "--out-dir", str(poked.out)),
+    ]
+
+    told = poked.calls.call(*reading, extra=poked.environment)
+
+    assert told.stdout == f"{is_told} False\n", told.stderr
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
