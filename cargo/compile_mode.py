@@ -73,7 +73,8 @@ def choose(project: Project, policy: Policy) -> CompileMode:
             ) from error
         lacking = printable(error.args[0])
         return CompileMode("watch", why=(f"Compiling is not held: {lacking}.",), lacking=lacking)
-    found = macro_interface.layout(project.toolchain.rustc, programs)
+    toolchain = project.toolchain
+    found = macro_interface.layout(toolchain.rustc, programs, toolchain.described)
     why = () if found.is_outside else (f"Macros run within the compiler: {found.why}.",)
     return CompileMode(
         _mode(default),

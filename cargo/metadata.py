@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ from buildperm.cargo import lock
 from buildperm.errors import BuildpermError
 from buildperm.policy import revision
 from buildperm.policy.role import SubjectKind
+from buildperm.sandbox import private_cache
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
     from buildperm.cargo.toolchain import Toolchain
 
 _TIMEOUT_S = 1800  # It may download the packages first.
-_SENTINEL = "/nonexistent/buildperm"
+_NO_WRAPPER = "/usr/bin/env" if os.access("/usr/bin/env", os.X_OK) else ""
+"""Starts what it is given: without a wrapper that can be found, Cargo keeps nothing of rustc's."""
+_NOWHERE = "/nonexistent/buildperm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +166,14 @@ def read(
     if manifest_path is not None:
         command += ["--manifest-path", str(manifest_path)]
     # A build directory that is moved by `--config` cannot be moved back by the environment.
-    variables = toolchain.environment(environment) | {"CARGO_BUILD_BUILD_DIR": _SENTINEL}
+    moved_to = _build_directory(toolchain)
+    variables = toolchain.environment(environment) | {"CARGO_BUILD_BUILD_DIR": moved_to}
     # It asks rustc about the platforms; which program that is, is not for the workspace to say.
+    no_wrapper = "" if "=" in str(toolchain.rustc) else _NO_WRAPPER
     variables |= {
         "RUSTC": str(toolchain.rustc),
-        "RUSTC_WRAPPER": "",
-        "RUSTC_WORKSPACE_WRAPPER": "",
+        "RUSTC_WRAPPER": no_wrapper,
+        "RUSTC_WORKSPACE_WRAPPER": no_wrapper,
     }
     try:
         answered = subprocess.run(
@@ -191,12 +197,22 @@ def read(
         found = _metadata(described)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise BuildpermError(f"`cargo metadata` answered something unknown: {error}") from error
-    if described.get("build_directory", _SENTINEL) != _SENTINEL:
+    if described.get("build_directory", moved_to) != moved_to:
         raise BuildpermError(
             "`--config` moves Cargo's build directory, but held builds have one of their own",
             hint="Leave `build.build-dir` out.",
         )
     return found
+
+
+def _build_directory(toolchain: Toolchain) -> str:
+    """Return a folder in which Cargo keeps nothing but what rustc has told it about platforms.
+
+    In the user's own, build scripts could write that.
+    """
+    made_of = hashlib.sha256(os.fsencode(toolchain.rustc)).hexdigest()[:16]
+    found = private_cache.folder(f"rustc-{made_of}")
+    return str(found) if found is not None else _NOWHERE
 
 
 def _metadata(described: Any) -> Metadata:  # noqa: ANN401 - JSON

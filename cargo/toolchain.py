@@ -18,7 +18,7 @@ from buildperm.errors import BuildpermError
 from buildperm.rules.layout import PROGRAMS, SHARED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _TIMEOUT_S = 300  # rustup may be allowed to install the tool chain that is asked for.
 
@@ -36,6 +36,7 @@ class Toolchain:
     host: str  # Target triple of this machine.
     cargo_version: str  # "1.95.0"
     rustc_version: str
+    described: str  # What `rustc -vV` says.
 
     @property
     def macro_server(self) -> Path:
@@ -102,7 +103,9 @@ def resolve(folder: Path, environment: Mapping[str, str], *, name: str = "") -> 
     cargo = _program(sysroot, "cargo", search)
     rustc = _program(sysroot, "rustc", search)
     real = {**base, "PATH": f"{rustc.parent}{os.pathsep}{search}"}
-    described = _fields(_ask([str(rustc), "-vV"], folder, real))
+    # Not `cargo -vV`: that starts a dozen programs to find out what this system is called.
+    said, version = _answers([[str(rustc), "-vV"], [str(cargo), "-V"]], folder, real)
+    described = _fields(said)
     if "host" not in described or "release" not in described:
         raise BuildpermError(f"`{rustc} -vV` names no host or no release")
     return Toolchain(
@@ -113,8 +116,9 @@ def resolve(folder: Path, environment: Mapping[str, str], *, name: str = "") -> 
         rustup_home=rustup_home,
         name=_name(base, sysroot, rustup_home),
         host=described["host"],
-        cargo_version=_fields(_ask([str(cargo), "-vV"], folder, real)).get("release", ""),
+        cargo_version=_version(version),
         rustc_version=described["release"],
+        described=said,
     )
 
 
@@ -178,20 +182,53 @@ def _fields(described: str) -> dict[str, str]:
     return {pair[0]: pair[1].strip() for pair in pairs}
 
 
+def _version(told: str) -> str:
+    """Read what `cargo -V` says: `cargo 1.95.0 (f2d3ce0bd 2026-03-21)`; empty if unclear."""
+    words = told.split()
+    return words[1] if len(words) > 1 and words[0] == "cargo" else ""
+
+
 def _ask(command: list[str], folder: Path, environment: Mapping[str, str]) -> str:
+    return _answers([command], folder, environment)[0]
+
+
+def _answers(
+    commands: Sequence[list[str]], folder: Path, environment: Mapping[str, str]
+) -> list[str]:
+    """Return what programs print, which run at the same time."""
+    running: list[subprocess.Popen[bytes]] = []
     try:
-        answered = subprocess.run(
+        for command in commands:
+            running.append(_started(command, folder, environment))  # noqa: PERF401 - see `finally`
+        return [_answer(*each) for each in zip(running, commands, strict=True)]
+    finally:
+        for process in running:
+            process.kill()
+            process.communicate()
+
+
+def _started(
+    command: list[str], folder: Path, environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
             command,
             cwd=folder,
             env=dict(environment),
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_TIMEOUT_S,
-            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except OSError as error:
         raise BuildpermError(f"cannot run `{' '.join(command)}`: {error}") from error
-    if answered.returncode != 0:
-        said = answered.stderr.decode("utf-8", "replace").strip() or "it says nothing"
+
+
+def _answer(process: subprocess.Popen[bytes], command: list[str]) -> str:
+    try:
+        output, talk = process.communicate(timeout=_TIMEOUT_S)
+    except subprocess.TimeoutExpired as error:
+        raise BuildpermError(f"cannot run `{' '.join(command)}`: {error}") from error
+    if process.returncode != 0:
+        said = talk.decode("utf-8", "replace").strip() or "it says nothing"
         raise BuildpermError(f"`{' '.join(command)}` failed: {said}")
-    return answered.stdout.decode("utf-8", "surrogateescape")
+    return output.decode("utf-8", "surrogateescape")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from buildperm.policy.kinds import Kind, Syntax
 from buildperm.rules import address, sensitive
 from buildperm.rules.variables import withheld_because
@@ -10,6 +12,7 @@ STEERS = "it would make rustc, the linker or Cargo run something else"
 """Why a directive is forbidden."""
 
 
+@lru_cache(maxsize=8192)  # Most scripts do much the same.
 def why_sensitive(kind: Kind, target: str) -> str:
     """Say why a target is in the sensitive tier; empty if it is not.
 

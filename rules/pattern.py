@@ -128,11 +128,11 @@ def _is_in(token: str, place: bytes, path: bytes) -> bool:
     shared = SHARED.get(place)
     if token != _TOOLS:
         return bool(rest) and rest.partition(b"/")[0] not in (shared or ())
+    if place.rpartition(b"/")[0].endswith(b"/toolchains"):
+        return True  # rustup's, with nothing else in it.
     text = f"$SYSROOT/{encode(rest)}".rstrip("/")
     if shared is None and (text in LISTED or matches(PROBED, text)):
         return True
-    if place.rpartition(b"/")[0].endswith(b"/toolchains"):
-        return True  # rustup's, with nothing else in it.
     return text.startswith("$SYSROOT/lib/rustlib/") or any(matches(each, text) for each in FILES)
 
 

@@ -343,6 +343,7 @@ ROOTED_WRITE = (
     ("$HOME/.local/**", f"your programs and their data: {_RUNS_LATER}"),
     ("$HOME/.config/**", f"settings of your programs: {_RUNS_LATER}"),
     ("$HOME/.rustup/**", "the Rust toolchain"),
+    ("$HOME/.cache/buildperm/**", "buildperm's own programs, which hold the others"),
     ("$HOME/.cargo/**", "Cargo's own folder: programs, settings and sources of other crates"),
     ("$HOME/.*rc", f"a profile of a shell or program: {_RUNS_LATER}"),
     ("$HOME/.*profile", f"a profile of a shell or program: {_RUNS_LATER}"),

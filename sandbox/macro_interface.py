@@ -45,7 +45,7 @@ class MacroInterface:
     """`struct foreseen` of bridge.h in hexadecimal: calls whose answers nobody waits for."""
 
 
-def layout(rustc: Path, programs: NativePrograms) -> MacroInterface:
+def layout(rustc: Path, programs: NativePrograms, described: str = "") -> MacroInterface:
     """Say where macros of `rustc` can run; where anything is in doubt, in the confined rustc.
 
     That they can be hosted is kept beside the programs, for this very rustc.
@@ -53,9 +53,10 @@ def layout(rustc: Path, programs: NativePrograms) -> MacroInterface:
     Args:
         rustc: The compiler itself, not the stand-in of rustup.
         programs: The programs that will be used.
+        described: What `rustc -vV` says; asked if not told.
     """
     try:
-        return _kept_or_found(Path(os.path.abspath(rustc)), programs)
+        return _kept_or_found(Path(os.path.abspath(rustc)), programs, described)
     except subprocess.TimeoutExpired:
         return _inside("rustc did not end when it was tested")
     except (OSError, subprocess.SubprocessError) as error:
@@ -66,19 +67,21 @@ def _inside(why: str) -> MacroInterface:
     return MacroInterface(is_outside=False, layout=_BARE, why=why)
 
 
-def _kept_or_found(rustc: Path, programs: NativePrograms) -> MacroInterface:
-    described = _ran([rustc, "-vV"])
-    if described.returncode:
-        return _inside("rustc does not tell its version")
+def _kept_or_found(rustc: Path, programs: NativePrograms, described: str) -> MacroInterface:
+    if not described:
+        asked = _ran([rustc, "-vV"])
+        if asked.returncode:
+            return _inside("rustc does not tell its version")
+        described = asked.stdout
     found = os.stat(rustc)
-    identity = (os.path.realpath(rustc), found.st_size, found.st_mtime_ns, described.stdout)
+    identity = (os.path.realpath(rustc), found.st_size, found.st_mtime_ns, described)
     name = hashlib.sha256(repr((programs.digest, identity, _probe_text())).encode()).hexdigest()
     kept = programs.shim.parent / f"interface-{name[:32]}.json"
     try:
         return MacroInterface(**json.loads(kept.read_bytes()))
     except (OSError, ValueError, TypeError):
         pass
-    minor = _MINOR.search(described.stdout)
+    minor = _MINOR.search(described)
     result = _find(rustc, programs, int(minor[1]) if minor else 0)
     if result.is_outside:  # What failed may have failed by chance.
         _keep(kept, result)

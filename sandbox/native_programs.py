@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 
 from buildperm.errors import CannotEnforceError
+from buildperm.sandbox import private_cache
 
 _ROOT = Path(os.path.realpath(__file__)).parent.parent
 _SOURCES = _ROOT / "supervisor" / "compiling"
@@ -117,7 +118,7 @@ def made(
         CannotEnforceError: There is no C compiler, or it cannot compile them.
     """
     compiler = _compiler()
-    kept = (folder or _cache()) / _digest(compiler, sources, flags)
+    kept = (folder or private_cache.place("programs")) / _digest(compiler, sources, flags)
     names = [recipe.name for recipe in recipes]
     try:
         if not _is_intact(kept, names):
@@ -128,12 +129,6 @@ def made(
             hint="Set XDG_CACHE_HOME to a folder that only you can write to.",
         ) from error
     return kept
-
-
-def _cache() -> Path:
-    chosen = os.environ.get("XDG_CACHE_HOME", "")
-    home = Path(chosen) if chosen.startswith("/") else Path.home() / ".cache"
-    return Path(os.path.realpath(home)) / "buildperm" / "programs"
 
 
 def _compiler() -> Path:
@@ -176,16 +171,11 @@ def _is_intact(folder: Path, names: Iterable[str]) -> bool:
     try:
         lines = (folder / _CHECKSUMS).read_text(encoding="utf-8").splitlines()
         paths = [folder, *(folder / name for name in names)]
-        if any(_is_others(path) for path in paths):
+        if any(private_cache.is_others(path) for path in paths):
             return False
         return lines == list(_sums(folder, names))
     except (OSError, ValueError):
         return False
-
-
-def _is_others(path: Path) -> bool:
-    found = os.lstat(path)
-    return found.st_uid != os.getuid() or bool(found.st_mode & 0o022)
 
 
 def _sums(folder: Path, names: Iterable[str]) -> Iterator[str]:
@@ -196,7 +186,7 @@ def _sums(folder: Path, names: Iterable[str]) -> Iterator[str]:
 def _compile(compiler: Path, recipes: Iterable[ProgramRecipe], kept: Path) -> None:
     """Make all programs in a folder beside, and put it in its place in one step."""
     kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if _is_others(kept.parent):
+    if private_cache.is_others(kept.parent):
         raise CannotEnforceError(
             f"others can write to {kept.parent}", hint=f"Run `chmod go-w {kept.parent}`."
         )

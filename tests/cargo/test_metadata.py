@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,55 @@ def test_the_manifest_of_a_member_leads_to_its_workspace(
     )
 
     assert found.root == root
+
+
+def test_rustc_is_asked_about_a_platform_once(
+    workspace: Workspace,
+    toolchain: Toolchain,
+    environment: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    root, asked = workspace(), tmp_path / "asked"
+    rustc = tmp_path / "bin" / "rustc"
+    rustc.parent.mkdir()
+    rustc.write_text(f'#!/bin/sh\necho x >>{asked}\nexec {toolchain.rustc} "$@"\n')
+    rustc.chmod(0o755)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    counted = dataclasses.replace(toolchain, rustc=rustc)
+
+    first = metadata.read(counted, root, environment)
+    times = asked.read_text()
+
+    assert times
+    assert metadata.read(counted, root, environment) == first
+    assert asked.read_text() == times  # Cargo has kept what it said, in a private folder.
+    assert not (root / "target").exists()
+    (tmp_path / "cache" / "buildperm").chmod(0o777)
+    assert metadata.read(counted, root, environment) == first
+    assert asked.read_text() > times  # Others could have written there.
+
+
+@pytest.mark.parametrize("name", ["bin", "a=b"])
+def test_no_wrapper_of_the_workspace_is_asked(
+    workspace: Workspace,
+    toolchain: Toolchain,
+    environment: dict[str, str],
+    tmp_path: Path,
+    name: str,
+) -> None:
+    root, asked = workspace(), tmp_path / "asked"
+    (root / ".cargo").mkdir()
+    settings = f"rustc-wrapper = '{root}/wrapper'\nrustc-workspace-wrapper = '{root}/wrapper'\n"
+    (root / ".cargo" / "config.toml").write_text(f"[build]\n{settings}")
+    (root / "wrapper").write_text(f'#!/bin/sh\ntouch {asked}\nexec "$@"\n')
+    (root / "wrapper").chmod(0o755)
+    (tmp_path / name).symlink_to(toolchain.rustc.parent)
+    odd = dataclasses.replace(toolchain, rustc=tmp_path / name / "rustc")
+    environment["RUSTC_WRAPPER"] = f"{root}/wrapper"
+
+    assert metadata.read(odd, root, environment).root == root
+    assert not asked.exists()
 
 
 def test_a_build_directory_moved_by_the_command_line_is_refused(

@@ -70,6 +70,26 @@ def test_a_failing_rustc_is_quoted(tmp_path: Path) -> None:
         toolchains.resolve(tmp_path, {"PATH": f"{tmp_path}{os.pathsep}/bin"})
 
 
+@pytest.mark.parametrize(
+    ("said", "version"),
+    [
+        ("cargo 1.97.0-nightly (4d1f98451 2026-05-15)", "1.97.0-nightly"),
+        ("cargo 1.95.0", "1.95.0"),
+        ("something else", ""),
+        ("", ""),
+    ],
+)
+def test_the_version_is_what_cargo_calls_its_own(tmp_path: Path, said: str, version: str) -> None:
+    (tmp_path / "bin").mkdir()
+    answer = f'test "$1" = --print && echo {tmp_path} || printf "host: x\\nrelease: 1.0.0\\n"'
+    program(tmp_path / "bin" / "rustc", answer)
+    program(tmp_path / "bin" / "cargo", f'test "$*" = -V && echo "{said}"')
+
+    found = toolchains.resolve(tmp_path, {"PATH": f"{tmp_path}/bin:/bin", "HOME": str(tmp_path)})
+
+    assert (found.host, found.rustc_version, found.cargo_version) == ("x", "1.0.0", version)
+
+
 def program(path: Path, text: str) -> None:
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)

@@ -38,6 +38,7 @@ NOT_READ = str.split("""
 """)
 WRITTEN = str.split("""
     $HOME/.bashrc $HOME/.zshenv $HOME/.profile $HOME/.bash_profile
+    $HOME/.cache/buildperm/programs/0/launcher
     $HOME/.config/autostart/x.desktop $HOME/.local/bin/cc $HOME/bin/x
     $WORKSPACE/.git/hooks/pre-commit $WORKSPACE/sub/.git/hooks/x $WORKSPACE/.cargo/config.toml
     $MANIFEST_DIR/.cargo/config $WORKSPACE/Cargo.toml $WORKSPACE/a/Cargo.toml
