@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from buildperm.cargo import die_with_parent
 from buildperm.cargo.fork_server_client import ForkServerClient
 from buildperm.cargo.script_progress import (
     Progress,
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
 _TICK_MS = 100  # How often the progress file is looked at.
 _GRACE_S = 2.0  # From the first interruption to SIGKILL.
 _CARGO_FAILED = 101  # What it exits with where something did not build.
+# Not imported: it gives Ctrl+C its default meaning for whoever does so.
+_DIE_WITH_PARENT = str(Path(__file__).with_name("die_with_parent.py"))
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -153,7 +154,7 @@ class CargoProcess:
     def _run(self, server: int = -1) -> int:
         """Run Cargo; `server` can be read once the fork server has ended, if there is one."""
         captures = self._on_output is not None
-        launcher = [sys.executable, "-IS", die_with_parent.__file__, str(os.getpid())]
+        launcher = [sys.executable, "-IS", _DIE_WITH_PARENT, str(os.getpid())]
         try:
             cargo = subprocess.Popen(
                 launcher + self._command,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -44,6 +46,22 @@ def shell(
         keeps_going=keeps_going,
     )
     return build, output
+
+
+def test_ctrl_c_still_interrupts_whoever_imports_it() -> None:
+    program = (
+        "import signal, buildperm.cargo.cargo_process\n"
+        "try:\n"
+        "    signal.raise_signal(signal.SIGINT)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted')\n"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert ended.stdout == "interrupted\n"
 
 
 @pytest.mark.parametrize(("text", "code"), [("exit 0", 0), ("exit 101", 101), ("kill -9 $$", 137)])
