@@ -12,9 +12,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import tomlkit
-from tomlkit.exceptions import ParseError, TOMLKitError
-
 from buildperm.errors import BuildpermError
 from buildperm.policy import write_conflicts
 from buildperm.policy.grants import Policy
@@ -102,6 +99,9 @@ def parse(raw: bytes, path: Path) -> tuple[str, dict[str, Any]]:
         return text, tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError):
         pass  # Broken, or of TOML 1.1, which Cargo reads since 1.94: tomlkit knows, and is slower.
+    import tomlkit
+    from tomlkit.exceptions import ParseError, TOMLKitError
+
     try:
         return text, tomlkit.parse(text).unwrap()
     except ParseError as error:

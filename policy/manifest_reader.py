@@ -11,8 +11,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn
 
-import tomlkit
-
 from buildperm.errors import BuildpermError
 from buildperm.policy import presets, validation
 from buildperm.policy import revision as revisions
@@ -33,6 +31,8 @@ _CRATE_KEYS = ("reviewed", "presets", *GRANTABLE, "deny", "for", "compile", "rea
 
 def dotted(keys: Keys) -> str:
     """Write a path of keys as TOML does; elements of arrays are left out."""
+    import tomlkit  # Only now: most commands have no use for it.
+
     names = [tomlkit.key(key).as_string() for key in keys if isinstance(key, str)]
     return ".".join(names)
 

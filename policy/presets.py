@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
-from importlib.resources import files
+from pathlib import Path
 
 from buildperm.policy.kinds import GRANTABLE
 from buildperm.policy.proposal import Risk
@@ -27,7 +27,7 @@ class Preset:
 
 
 def _load() -> dict[str, Preset]:
-    text = files("buildperm.policy").joinpath("presets.toml").read_text("utf-8")
+    text = Path(__file__).with_name("presets.toml").read_text("utf-8")
     return {
         name: Preset(
             name,

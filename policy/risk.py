@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from functools import cache, lru_cache
-from importlib.resources import files
+from pathlib import Path
 
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
@@ -137,7 +137,7 @@ def reaches_out(command: str) -> bool:
 
 @cache
 def _programs() -> tuple[tuple[tuple[str, ...], Risk, str], ...]:
-    text = files("buildperm.policy").joinpath("risk.toml").read_text("utf-8")
+    text = Path(__file__).with_name("risk.toml").read_text("utf-8")
     return tuple(
         (tuple(table["names"]), Risk[table["risk"].upper()], table["why"])
         for table in tomllib.loads(text)["programs"]

@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import tomlkit
-
 WIDTH = 100
 """Columns that a list may take on one line."""
 
@@ -27,6 +25,8 @@ class _Element:
 
 def literal(text: str) -> str:
     """Write one string as TOML."""
+    import tomlkit  # Only now: most commands write nothing.
+
     return tomlkit.item(text).as_string()
 
 
@@ -94,6 +94,8 @@ def _read(old: str) -> tuple[dict[str, _Element], str, list[str]]:
                     above.append(comment)
             case "value":
                 at_start = False
+                import tomlkit
+
                 value = str(tomlkit.parse(f"x = {part.group()}")["x"])
                 beside = _Element(part.group(), above)
                 above = []

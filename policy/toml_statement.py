@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias
 
-import tomlkit
-
 Path: TypeAlias = tuple[str | int, ...]
 """Keys from the root of the file on; the elements of an array have numbers."""
 
@@ -115,9 +113,11 @@ def _keys(text: str, at: int) -> tuple[tuple[str, ...], int]:
 
 
 def _unquoted(key: str) -> str:
-    if key[0] == '"':
-        return str(next(iter(tomlkit.parse(f"{key} = 0")))) if "\\" in key else key[1:-1]
-    return key[1:-1] if key[0] == "'" else key
+    if key[0] == '"' and "\\" in key:
+        import tomlkit  # Only now: hardly anybody writes such a key.
+
+        return str(next(iter(tomlkit.parse(f"{key} = 0"))))
+    return key[1:-1] if key[0] in "\"'" else key
 
 
 @dataclass(frozen=True, slots=True)

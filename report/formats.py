@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from buildperm.report import github, json, junit, sarif, text
+from buildperm.report import text
 from buildperm.report.finding import Report
 
 
@@ -32,17 +32,48 @@ class ReportFormat:
     help: str = ""  # A sentence for `--help`, where there is more to know than the name.
 
 
+# Mostly one of them is wanted, so that the others need not be imported.
+def _json(report: Report) -> str:
+    from buildperm.report import json
+
+    return json.document(report)
+
+
+def _sarif(report: Report) -> str:
+    from buildperm.report import sarif
+
+    return sarif.document(report)
+
+
+def _junit(report: Report) -> str:
+    from buildperm.report import junit
+
+    return junit.document(report)
+
+
+def _annotations(report: Report) -> str:
+    from buildperm.report import github
+
+    return github.annotations(report)
+
+
+def _summary(report: Report) -> str:
+    from buildperm.report import github
+
+    return github.summary(report)
+
+
 FORMATS = {
     each.name: each
     for each in (
         ReportFormat("text", text.document, is_prose=True),
-        ReportFormat("json", json.document, is_exclusive=True),
-        ReportFormat("sarif", sarif.document, is_exclusive=True),
-        ReportFormat("junit", junit.document, is_exclusive=True),
+        ReportFormat("json", _json, is_exclusive=True),
+        ReportFormat("sarif", _sarif, is_exclusive=True),
+        ReportFormat("junit", _junit, is_exclusive=True),
         ReportFormat(
             "github",
-            github.annotations,
-            appendix=Appendix("GITHUB_STEP_SUMMARY", github.summary),
+            _annotations,
+            appendix=Appendix("GITHUB_STEP_SUMMARY", _summary),
             help="`github` writes annotations, and the summary to $GITHUB_STEP_SUMMARY.",
         ),
     )

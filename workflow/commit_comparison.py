@@ -1,11 +1,11 @@
-"""`--against COMMIT`: what the grants allow that they did not allow in another commit."""
+"""What the grants of a workspace allow that they did not allow in another commit."""
 
 from __future__ import annotations
 
 import os
 import shlex
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from buildperm.cargo import package_origin
 from buildperm.cargo.lock import CargoLock
@@ -24,54 +24,24 @@ from buildperm.rules.pattern import absolute
 from buildperm.workflow import base_commit
 from buildperm.workflow.base_commit import BaseCommit
 from buildperm.workflow.base_grants import MANIFEST, BaseGrants
+from buildperm.workflow.grant_comparison import GrantComparison
 from buildperm.workflow.snapshot_file import SnapshotFile
 from buildperm.workflow.workspace import Workspace
 
 _NAMED_MOST = 5
 
 
-@dataclass(frozen=True, slots=True)
-class GrantComparison:
-    """The grants of a workspace beside those of another commit."""
-
-    findings: tuple[Finding, ...]
-    is_wider: bool
-    notes: tuple[str, ...]  # For standard error.
-
-    def fails(self, *, allow_wider: bool) -> bool:
-        """Tell whether it makes the command fail."""
-        return self.is_wider and not allow_wider
-
-
-NOT_COMPARED = GrantComparison((), is_wider=False, notes=())
-"""What comes of it where nobody asks."""
-
-
-def compare(
-    workspace: Workspace,
-    snapshots: SnapshotFile,
-    against: str | None,
-    *,
-    allow_wider: bool,
-    is_warning: bool = False,
+def compared(
+    workspace: Workspace, snapshots: SnapshotFile, against: str, level: Level
 ) -> GrantComparison:
-    """Compare the grants of `workspace` with those of the commit `against`, if there is one.
+    """Compare the grants of `workspace` with those of the commit `against`.
 
-    Args:
-        workspace: As it is in the folder, committed or not.
-        snapshots: Its buildperm.lock.
-        against: The name of a commit, or None.
-        allow_wider: Wider grants are only a warning.
-        is_warning: Everything is only a warning.
+    `level` is that of what has become wider.
 
     Raises:
         BuildpermError: There is no such commit, or what was granted in it cannot be read.
     """
-    if against is None:
-        return NOT_COMPARED
-    root = workspace.project.metadata.root
-    commit = base_commit.find(root, against)
-    level = Level.WARNING if allow_wider or is_warning else Level.ERROR
+    commit = base_commit.find(workspace.project.metadata.root, against)
     return _Comparer(workspace, snapshots, commit).result(level)
 
 

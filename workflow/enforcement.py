@@ -6,13 +6,12 @@ import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from buildperm.cargo.pending_search import pending
 from buildperm.cargo.project import LEARN
 from buildperm.errors import ExitCode
 from buildperm.policy import removal_proposals
 from buildperm.policy.pending_review import Cause, Pending
 from buildperm.policy.snapshot import Snapshot
-from buildperm.report import findings, patch
+from buildperm.report import findings
 from buildperm.report.build_run import BuildRun, ScriptRun
 from buildperm.report.finding import Finding, Level, Report
 from buildperm.report.manifest_place import GrantLines, in_repository
@@ -55,6 +54,8 @@ class Enforcement:
         Raises:
             BuildpermError: It cannot be found out.
         """
+        from buildperm.cargo.pending_search import pending  # Only now: nobody else asks.
+
         project, policy = self._workspace.project, self._workspace.policy
         own = shlex.join(project.arguments.words)
         reviewed = {words for each in self._snapshots.values() for words in each.commands}
@@ -111,9 +112,11 @@ class Enforcement:
         Raises:
             BuildpermError: Cargo.toml cannot hold it.
         """
+        from buildperm.report.patch import patch  # Only now: most commands write none.
+
         path = self._workspace.manifest_path
         asked = [proposal for script in outcome.scripts for proposal in script.findings]
-        return patch.patch(self._workspace.manifest, asked, path, in_repository(path))
+        return patch(self._workspace.manifest, asked, path, in_repository(path))
 
     def _not_reviewed(self) -> list[Finding]:
         return findings.from_pending(self._pending, self._places, level=self._level)

@@ -142,3 +142,20 @@ def test_no_command_loads_textual_where_there_is_no_terminal(
     reading: Path, words: tuple[str, ...]
 ) -> None:
     assert "textual: False" in told(reading, *words)
+
+
+@pytest.mark.parametrize("command", ["ci", "check"])
+def test_what_only_some_runs_of_a_command_need_is_imported_by_those(command: str) -> None:
+    heavy = (
+        *("textual", "rich", "tomlkit", "xml", "html", "ctypes.util", "importlib.resources"),
+        *("buildperm.workflow.commit_comparison", "buildperm.report.sarif"),
+    )
+    program = (
+        f"import sys, buildperm.cli.{command}; print([m for m in {heavy} if m in sys.modules])"
+    )
+
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert loaded.stdout == "[]\n"
