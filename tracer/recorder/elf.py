@@ -98,12 +98,13 @@ class Image:
                 return address - offset & ~0xFFF
         return 0
 
-    def code(self) -> tuple[bytes, int] | None:
+    def code(self) -> tuple[int, bytes, int] | None:
         """Return the one segment that may be executed; None if there is none, or several.
 
         Returns:
-            Its bytes, with those before it in its first page and behind it in its last; how many
-            of the latter nobody uses: 0 if not all of them are zero.
+            The address of its first page, before relocation; its bytes, with those before it in
+            that page and behind it in its last; how many of the latter nobody uses: 0 if not all
+            of them are zero.
         """
         found = [
             segment
@@ -117,7 +118,8 @@ class Image:
         content = self._read(offset - before, before + size + rest)
         if len(content) != before + size + rest:
             return None
-        return content, 0 if content[before + size :].strip(b"\0") else rest
+        is_used = content[before + size :].strip(b"\0")
+        return address - before, content, 0 if is_used else rest
 
     def function(self, name: bytes) -> int:
         """Return the address of the function `name` before relocation; 0 if there is none."""

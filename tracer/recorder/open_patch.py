@@ -1,14 +1,17 @@
 """Makes the patch of a C library by which read-only opens pass the filter with a key.
 
 The filter lets an `openat` pass unseen that opens for reading only and has the key of the run as
-its sixth argument, which the kernel does not look at. In the library, each `mov $257, %eax` that
-soon meets a `syscall` (`openat`) becomes a jump to code of ours, which lies in the unused rest of
-the last page of its code:
+its sixth argument, which the kernel does not look at. In the library, each place that makes this
+call becomes a jump to code of ours, which lies in the unused rest of the last page of its code:
 
     opens for reading only ──▶ call with the key ──▶ EACCES, EPERM ──▶ call without the key: seen
     anything else ──▶ call without the key: it stops as ever
 
 So a refusal is always seen, and its result is the one that the recorder has seen.
+
+There are two shapes of such places. One is `mov $257, %eax` and soon `syscall`. In the other, from
+glibc 2.41 on, the number is pushed as the seventh argument of a function, which makes the call with
+the six before it, and sets errno.
 
 Part of the supervisor: standard library only, nothing heavy.
 """
@@ -20,10 +23,16 @@ import struct
 from buildperm.tracer.recorder import elf
 from buildperm.tracer.syscall_table import WRITING_FLAGS
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _NUMBER = b"\xb8\x01\x01\x00\x00"  # mov $257, %eax
-_CALL = b"\x0f\x05"  # syscall
-_MOVES_MAX = 4  # Instructions between the two.
-_JUMP = struct.Struct("<Bi")  # jmp rel32
+_SYSCALL = b"\x0f\x05"  # syscall
+_PUSHED = b"\x68\x01\x01\x00\x00"  # push $257
+_MOVES_MAX = 4  # Instructions before the call.
+_JUMP = struct.Struct("<Bi")  # jmp rel32, call rel32
+_JMP, _CALL = 0xE9, 0xE8
 _PAGE = 0x1000
 
 # rdi, rsi, edx, r10: as `openat` takes them. The call itself changes rax, rcx, r11 and the flags,
@@ -50,6 +59,36 @@ _AFTER_KEY = (
     b"\x0f\x05"  # syscall
 )  # back: a jump follows.
 
+# rdi, rsi, edx, ecx, r8, r9, and the number on the stack: a function is called, so that it may
+# change all registers that it is called with. The stack is aligned at each call.
+_FUNCTION_BEFORE_KEY = (
+    b"\xf7\xc2"  # test $flags, %edx
+    + struct.pack("<I", WRITING_FLAGS)
+    + b"\x75\x4b"  # jnz function
+    b"\x57\x56\x52\x51"  # push %rdi, %rsi, %rdx, %rcx
+    b"\x68\x01\x01\x00\x00"  # push $257
+    b"\x49\xb9"  # movabs $key, %r9
+)  # Then the function is called.
+_FUNCTION_BEFORE_ERRNO = (
+    b"\x59"  # pop %rcx
+    b"\x83\xf8\xff"  # cmp $-1, %eax
+    b"\x75\x1e"  # jne done
+    b"\x48\x83\xec\x08"  # sub $8, %rsp
+)  # Then __errno_location is called.
+_FUNCTION_AFTER_ERRNO = (
+    b"\x48\x83\xc4\x08"  # add $8, %rsp
+    b"\x83\x38\x0d"  # cmpl $EACCES, (%rax)
+    b"\x74\x11"  # je without
+    b"\x83\x38\x01"  # cmpl $EPERM, (%rax)
+    b"\x74\x0c"  # je without
+    b"\x48\xc7\xc0\xff\xff\xff\xff"  # mov $-1, %rax
+    b"\x48\x83\xc4\x20"  # done: add $32, %rsp
+    b"\xc3"  # ret
+    b"\x59\x5a\x5e\x5f"  # without: pop %rcx, %rdx, %rsi, %rdi
+    b"\x45\x31\xc9"  # xor %r9d, %r9d
+    b"\x45\x31\xc0"  # xor %r8d, %r8d
+)  # function: a jump to it follows.
+
 
 class Patch:
     """What to write where in the memory of a process that has the library mapped."""
@@ -72,33 +111,84 @@ def of_library(path: bytes, key: int) -> Patch | None:
     image = elf.Image(path)
     try:
         code = image.code()
+        has_functions = code is not None and _PUSHED in code[1]
+        errno = image.function(b"__errno_location") if has_functions else 0
     finally:
         image.close()
     if code is None:
         return None
-    content, room = code
-    room_at = len(content) - room  # For as long as what follows is zero: nobody uses that.
-    end = len(content)
-    begin = room_at
-    stubs: list[bytes] = []
-    keys: list[int] = []
-    jumps: list[tuple[int, bytes]] = []
-    at = content.find(_NUMBER, 0, begin)
-    while at >= 0:
-        call = _call_after(content, at)
-        # In two pages it might be written in part.
-        if call and at % _PAGE <= _PAGE - _JUMP.size:
-            before = content[at + len(_NUMBER) : call] + _BEFORE_KEY
-            stub = before + struct.pack("<Q", key) + _AFTER_KEY
-            length = len(stub) + _JUMP.size
-            if room_at + length > end:
-                break
-            stubs.append(stub + _JUMP.pack(0xE9, call + len(_CALL) - (room_at + length)))
-            keys.append(room_at + len(before))
-            jumps.append((at, _JUMP.pack(0xE9, room_at - (at + _JUMP.size))))
-            room_at += length
-        at = content.find(_NUMBER, at + len(_NUMBER), begin)
-    return Patch([(begin, b"".join(stubs)), *jumps], keys) if jumps else None
+    address, content, room = code
+    making = _Making(content, room, key)
+    making.redirect_calls()
+    if errno:
+        making.redirect_functions(errno - address)
+    return making.patch()
+
+
+class _Making:
+    """A patch in the making."""
+
+    def __init__(self, content: bytes, room: int, key: int) -> None:
+        self._content = content
+        self._begin = self._at = len(content) - room
+        self._key = struct.pack("<Q", key)
+        self._stubs: list[bytes] = []
+        self._keys: list[int] = []
+        self._jumps: list[tuple[int, bytes]] = []
+
+    def redirect_calls(self) -> None:
+        """Redirect each `mov $257, %eax` that a `syscall` follows."""
+        for at in self._places(_NUMBER):
+            call = _call_after(self._content, at)
+            if not call:
+                continue
+            before = self._content[at + len(_NUMBER) : call] + _BEFORE_KEY
+            size = len(before) + len(self._key) + len(_AFTER_KEY)
+            back = self._jump(_JMP, self._at + size, call + len(_SYSCALL))
+            stub = before + self._key + _AFTER_KEY + back
+            self._add(at, _JMP, stub, len(before))
+
+    def redirect_functions(self, errno: int) -> None:
+        """Redirect each call of a function that is told to make call 257; `errno` says where."""
+        for at in self._places(_PUSHED):
+            call = _function_called(self._content, at)
+            if not call:
+                continue
+            end = call + _JUMP.size
+            function = end + _JUMP.unpack_from(self._content, call)[1]
+            stub = _FUNCTION_BEFORE_KEY + self._key
+            stub += self._jump(_CALL, self._at + len(stub), function)
+            stub += _FUNCTION_BEFORE_ERRNO
+            stub += self._jump(_CALL, self._at + len(stub), errno)
+            stub += _FUNCTION_AFTER_ERRNO
+            stub += self._jump(_JMP, self._at + len(stub), function)
+            self._add(call, _CALL, stub, len(_FUNCTION_BEFORE_KEY))
+
+    def patch(self) -> Patch | None:
+        """Return the patch; None if there is nothing to redirect."""
+        if not self._jumps:
+            return None
+        return Patch([(self._begin, b"".join(self._stubs)), *self._jumps], self._keys)
+
+    def _places(self, instruction: bytes) -> Iterator[int]:
+        at = self._content.find(instruction, 1, self._begin)
+        while at >= 0:
+            yield at
+            at = self._content.find(instruction, at + len(instruction), self._begin)
+
+    def _add(self, place: int, operation: int, stub: bytes, key_at: int) -> None:
+        """Add a stub, and the jump to it, if there is room for both."""
+        # In two pages the jump might be written in part.
+        if place % _PAGE > _PAGE - _JUMP.size or self._at + len(stub) > len(self._content):
+            return
+        self._stubs.append(stub)
+        self._keys.append(self._at + key_at)
+        self._jumps.append((place, self._jump(operation, place, self._at)))
+        self._at += len(stub)
+
+    @staticmethod
+    def _jump(operation: int, place: int, target: int) -> bytes:
+        return _JUMP.pack(operation, target - (place + _JUMP.size))
 
 
 def _call_after(code: bytes, at: int) -> int:
@@ -111,7 +201,7 @@ def _call_after(code: bytes, at: int) -> int:
         return 0
     at += len(_NUMBER)
     for _ in range(_MOVES_MAX + 1):
-        if code[at : at + 2] == _CALL:
+        if code[at : at + 2] == _SYSCALL:
             return at
         is_wide = 0x40 <= code[at] <= 0x4F
         operation, operand = code[at + is_wide], code[at + is_wide + 1]
@@ -123,4 +213,22 @@ def _call_after(code: bytes, at: int) -> int:
             at += is_wide + 5
         else:
             return 0
+    return 0
+
+
+def _function_called(code: bytes, at: int) -> int:
+    """Return where the function is called that the `push` at `at` is for; 0 if not plain to see."""
+    if 0x40 <= code[at - 1] <= 0x4F:
+        return 0
+    at += len(_PUSHED)
+    for _ in range(_MOVES_MAX + 1):
+        if code[at] == _CALL:
+            return at
+        is_wide = 0x40 <= code[at] <= 0x4F
+        operation, operand = code[at + is_wide], code[at + is_wide + 1]
+        # xor, mov and movslq between registers; mov $constant, %reg
+        lengths = {0x31: 2, 0x89: 2, 0x63: 2, 0xC7: 6}
+        if operand < 0xC0 or operation not in lengths:
+            return 0
+        at += is_wide + lengths[operation]
     return 0

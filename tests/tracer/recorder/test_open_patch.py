@@ -6,10 +6,15 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from buildperm.tracer.recorder import open_patch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 KEY = 0x1122334455667788
 
@@ -87,3 +92,53 @@ def test_what_is_no_library_gets_no_patch(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="ELF"):
         open_patch.of_library(os.fsencode(tmp_path / "text"), KEY)
+
+
+def attempts(folder: Path, program: Path, file: Path) -> dict[str, str]:
+    """Let `program` put the patch of `file` into itself; return what came of its attempts."""
+    patch = open_patch.of_library(os.fsencode(file), KEY)
+    assert patch is not None
+    folder.chmod(0o777)
+    (folder / "readable").write_text("")
+    (folder / "closed").write_text("")
+    (folder / "closed").chmod(0)
+    ran = subprocess.run(
+        [str(program), file.name, f"{KEY:x}"],
+        input="".join(f"{offset:x} {piece.hex()}\n" for offset, piece in patch.pieces),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return dict(line.split(" ") for line in ran.stdout.splitlines())
+
+
+EXPECTED = {
+    "read": "done",
+    "missing": "ENOENT",
+    "folder": "ENOTDIR",
+    "refused": "EOPNOTSUPP",  # That is what the filter answers to calls without the key.
+    "refused-at": "EOPNOTSUPP",
+    "made": "done",
+    "thread": "done",
+    "thread-missing": "ENOENT",
+    "later": "done",
+}
+
+
+def test_all_ways_of_the_library_to_open_carry_the_key(
+    tmp_path: Path, child: Callable[..., Path]
+) -> None:
+    program = child("patches_itself")
+
+    assert attempts(tmp_path, program, library()) == EXPECTED | {"stream": "done", "listed": "done"}
+
+
+def test_a_function_that_makes_the_call_is_given_the_key(
+    tmp_path: Path, child: Callable[..., Path]
+) -> None:
+    """As in glibc 2.41, which this machine may not have."""
+    file = child("opens_by_function", "-shared", "-fPIC", "-O2")
+    program = child("patches_itself", "-DBY_FUNCTION", str(file), f"-Wl,-rpath,{file.parent}")
+
+    assert attempts(tmp_path, program, file) == EXPECTED
