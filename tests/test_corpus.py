@@ -23,6 +23,7 @@ ROOT = Path(__file__).parent.parent
 CRATES = ROOT / "tests" / "crates"
 MOST_DECISIONS = 6
 # Differs from one run to the next without buildperm too: random names, dates, logs of those.
+_TEMPORARY = re.compile(r"(?:CMakeFiles/CMakeScratch|/cc\w{6}|/st\w{6}|\$TMP)")
 UNSTABLE = re.compile(r"CMakeFiles/|CMakeCache|\.cmake$|\.log$|\.yaml$|^build/Makefile")
 
 pytestmark = [pytest.mark.corpus, pytest.mark.timeout(1800)]
@@ -138,6 +139,27 @@ def test_a_held_build_makes_the_files_that_plain_cargo_makes(workspace: CorpusWo
         if not UNSTABLE.search(name)
     ]
     assert different == []
+
+
+def test_light_observation_leaves_out_nothing_but_what_is_read(workspace: CorpusWorkspace) -> None:
+    words = ["ci", "--observe", "everything", "--format", "json", "--"]
+    cargo = ["check", "--workspace", "--quiet"]
+    full = _run([sys.executable, "-m", "buildperm", *words, *cargo], workspace.folder)
+    reports = [workspace.report, json.loads(full.stdout)]
+
+    observed = [{each["observation"] for each in report["scripts"]} for report in reports]
+    assert observed == [{"light", "full"}, {"full"}]
+    promised = [
+        {
+            (script["crate"], access["kind"], access["target"], access["outcome"])
+            for script in report["scripts"]
+            for access in script["evidence"]
+            if (access["kind"], access["outcome"]) not in (("read", "done"), ("read", "failed"))
+            and not _TEMPORARY.search(access["target"])
+        }
+        for report in reports
+    ]
+    assert promised[0] == promised[1]
 
 
 def _outputs(build: Path) -> dict[str, Path]:
