@@ -47,6 +47,7 @@ None of them runs what it reads. make, cmake and shells do, so they are not amon
 
 _SYSTEM = (b"/usr/", b"/etc/", b"/lib/", b"/lib64/", b"/bin/", b"/nix/store/", b"/gnu/store/")
 _LIBRARIES = (b"libc.so", b"libc-")
+_EXECUTABLE_AT, _EXECUTABLE = 3, ord("x")  # proc_pid_maps(5): `7f12-7f34 r-xp`
 _KERNEL_CODE = (b"[vdso]", b"[vsyscall]")  # proc_pid_maps(5)
 _AT_ENTRY = 9  # getauxval(3)
 _CACHED = 8192  # Entries of a cache before it is emptied.
@@ -216,9 +217,9 @@ class LightOpens:
             lines = file.read().splitlines()
         found: tuple[int, Patch] | None = None
         for line in lines:
-            mapped, rights, rest = line.split(b" ", 2)  # proc_pid_maps(5)
-            if b"x" not in rights:
+            if line[line.find(b" ") + _EXECUTABLE_AT] != _EXECUTABLE:
                 continue
+            mapped, _, rest = line.split(b" ", 2)
             path = rest.partition(b"/")[2]
             if not path and rest.endswith(_KERNEL_CODE):
                 continue
