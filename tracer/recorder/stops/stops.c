@@ -149,7 +149,8 @@ static bool is_failed_before(const struct thread *thread, int error) {
     }
     if (is_own(repeat.start, thread)) return false;
     if (is_hiding && (error == ENOENT || error == ENOTDIR)) {
-        if ((!thread->executes && thread->flags & O_CREAT) || is_outside(thread, repeat.start)) return false;
+        bool creates = !thread->executes && thread->flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY));
+        if (creates || is_outside(thread, repeat.start)) return false;
     }
     if (count_repeat(&repeat)) return true;
     taken.can_note = true;
