@@ -82,7 +82,7 @@ def test_a_script_with_a_child_that_never_ends_is_ended_with_it(
 
     assert running.returncode == 130
     assert is_orderly(said), said
-    assert len(were) == 2
+    assert len(were) == 3  # Its stub, the script, and its child.
     assert not runs_below(folder)
     assert (folder / "Cargo.toml").read_bytes() == before
 
