@@ -116,38 +116,40 @@ def stale(projects: Sequence[Project], policy: Policy, snapshots: Snapshots) -> 
         for each in project.metadata.packages.values():
             known = reviewed if each.subjects else plain
             known.add((each.name, each.version, each.source))
-    everything, running = _by_version(locked), _by_version(locked - (plain - reviewed))
+    everything, running = _by_name(locked), _by_name(locked - (plain - reviewed))
     gone = (
         key
         for key, snapshot in snapshots.items()
         # Of a crate where nothing runs, compiling it may have been looked at.
-        if not _is_there(
-            key[0], (everything if _is_compiled(snapshot) else running).get(key[1], ())
-        )
+        if not _is_there(*key, everything if _is_compiled(snapshot) else running)
     )
     unused = (grants.key for grants in removal_proposals.absent(policy, locked))
     unmet = (f"{key} for {name}" for key, name in removal_proposals.unmet(policy, locked))
     return StaleEntries(tuple(sorted(gone)), (*sorted(unused), *unmet))
 
 
-def _by_version(
+def _by_name(
     packages: Iterable[tuple[str, str, str]],
-) -> dict[str, list[tuple[str, str, str]]]:
-    versions: dict[str, list[tuple[str, str, str]]] = {}
+) -> dict[tuple[str, str], list[tuple[str, str, str]]]:
+    """Index packages by name and version."""
+    found: dict[tuple[str, str], list[tuple[str, str, str]]] = {}
     for package in packages:
-        versions.setdefault(package[1], []).append(package)
-    return versions
+        found.setdefault(package[:2], []).append(package)
+    return found
 
 
 def _is_compiled(snapshot: Snapshot) -> bool:
     return any(each.context.role.subject is SubjectKind.COMPILE for each in snapshot.sightings)
 
 
-def _is_there(crate: str, packages: Iterable[tuple[str, str, str]]) -> bool:
-    """Tell whether a key means one of the packages."""
+def _is_there(
+    crate: str, version: str, packages: Mapping[tuple[str, str], list[tuple[str, str, str]]]
+) -> bool:
+    """Tell whether a key means one of the packages of a version."""
     reviewed = CrateGrants(crate, reviewed=frozenset({""}))
     try:
-        return not removal_proposals.absent(Policy("", {crate: reviewed}, Path()), packages)
+        named = packages.get((parse_key(crate).name, version), ())
+        return not removal_proposals.absent(Policy("", {crate: reviewed}, Path()), named)
     except ValueError:
         return False
 
