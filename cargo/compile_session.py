@@ -17,7 +17,7 @@ from buildperm.cargo import compile_flags, session_maker
 from buildperm.cargo import grant_keys as keys
 from buildperm.cargo.compile_rights import CompileRights, entries
 from buildperm.policy.grants import HOLD, WATCH
-from buildperm.rules import sensitive, variables
+from buildperm.rules import variables
 from buildperm.rules.pattern import is_literal, matches, resolve
 from buildperm.rules.script_variables import without_secrets
 from buildperm.sandbox.stub import SUPERVISOR
@@ -243,7 +243,7 @@ class _SessionWriter:
         return [
             pattern
             for pattern in patterns
-            if not pattern.startswith("$WORKSPACE/") or sensitive.opened_by(pattern, writing=False)
+            if not pattern.startswith("$WORKSPACE/") or session_maker.opens_sensitive(pattern)
         ]
 
 

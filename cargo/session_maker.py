@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import sys
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from buildperm import __version__
@@ -322,4 +323,13 @@ def _digest(session: Session, package: SessionPackage, programs: str = "") -> st
 
 def _beyond_learning(patterns: list[str]) -> list[str]:
     """Leave the patterns that open something which is refused even while learning."""
-    return [pattern for pattern in patterns if sensitive.opened_by(pattern, writing=False)]
+    return [pattern for pattern in patterns if opens_sensitive(pattern)]
+
+
+@cache
+def opens_sensitive(pattern: str) -> bool:
+    """Tell whether to read what a pattern covers is refused even while learning.
+
+    It takes long to find out, and presets give many packages the same patterns.
+    """
+    return bool(sensitive.opened_by(pattern, writing=False))
