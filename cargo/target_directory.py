@@ -273,9 +273,12 @@ def open_target(metadata: Metadata, name: Literal["learn", "ci"]) -> TargetDirec
             f"cannot build in `{folder}`: Cargo takes what is in braces for a variable",
             hint="Build in a folder without braces in its name, or set CARGO_TARGET_DIR to one.",
         )
+    made = [folder.parent, folder]
+    if not metadata.target_directory.exists():  # As Cargo does with one that it makes, and only so.
+        made.append(metadata.target_directory)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for tagged in (folder.parent, folder):
+        for tagged in made:
             if not (tagged / "CACHEDIR.TAG").exists():
                 _write(tagged / "CACHEDIR.TAG", _TAG, 0o644)
     except OSError as error:

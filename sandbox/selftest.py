@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,29 +62,71 @@ def check(chosen: Runtime | None = None, scratch: Path | None = None) -> ProbeRe
     Raises:
         CannotEnforceError: It does not, or what it needs is missing.
     """
-    chosen = chosen or portable
-    prepared = chosen.prepare()
-    folder = Path(os.path.realpath(tempfile.mkdtemp(prefix="buildperm-", dir=scratch)))
-    try:
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            ended, recording = _run_child(folder, prepared, server.getsockname()[1])
-            server.settimeout(0)
-            try:
-                server.accept()[0].close()
-                has_guest = True
-            except BlockingIOError:
-                has_guest = False
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise CannotEnforceError(f"the self-test could not be run: {error}", hint=_HINT) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    canary = encode(os.fsencode(folder / "canary"))
-    reason = _why_not(ended, recording, canary, has_guest=has_guest)
-    if reason:
-        raise CannotEnforceError(
-            f"the runtime `{chosen.name}` does not hold a test program here: {reason}", hint=_HINT
-        )
-    return probe()
+    return SelfTest(chosen, scratch).result()
+
+
+class SelfTest:
+    """The same, while the command goes on preparing; nothing may run before there is a result."""
+
+    def __init__(self, chosen: Runtime | None = None, scratch: Path | None = None) -> None:
+        """Begin.
+
+        Raises:
+            CannotEnforceError: What it needs is missing.
+        """
+        self._chosen = chosen or portable
+        self._prepared = self._chosen.prepare()
+        self._scratch = scratch
+        self._failure: Exception | None = None
+        self._has_passed = False
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def result(self) -> ProbeResults:
+        """Wait for its end, and return what the machine can do.
+
+        Raises:
+            CannotEnforceError: The child was not held.
+        """
+        self._thread.join()
+        if self._failure is not None:
+            raise self._failure
+        if not self._has_passed:
+            raise CannotEnforceError("the self-test did not come to its end", hint=_HINT)
+        return probe()
+
+    def _run(self) -> None:
+        try:
+            self._prove()
+            self._has_passed = True
+        except Exception as error:
+            self._failure = error
+
+    def _prove(self) -> None:
+        chosen, prepared = self._chosen, self._prepared
+        folder = Path(os.path.realpath(tempfile.mkdtemp(prefix="buildperm-", dir=self._scratch)))
+        try:
+            with socket.create_server(("127.0.0.1", 0)) as server:
+                ended, recording = _run_child(folder, prepared, server.getsockname()[1])
+                server.settimeout(0)
+                try:
+                    server.accept()[0].close()
+                    has_guest = True
+                except BlockingIOError:
+                    has_guest = False
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise CannotEnforceError(
+                f"the self-test could not be run: {error}", hint=_HINT
+            ) from error
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        canary = encode(os.fsencode(folder / "canary"))
+        reason = _why_not(ended, recording, canary, has_guest=has_guest)
+        if reason:
+            raise CannotEnforceError(
+                f"the runtime `{chosen.name}` does not hold a test program here: {reason}",
+                hint=_HINT,
+            )
 
 
 def _why_not(

@@ -17,7 +17,7 @@ from buildperm.report import refused_text
 from buildperm.report.finding import Report
 from buildperm.report.findings import REVIEW
 from buildperm.report.formats import FORMATS
-from buildperm.sandbox import selftest
+from buildperm.sandbox.selftest import SelfTest
 from buildperm.workflow.build_outcome import run_held_build
 from buildperm.workflow.enforcement import Enforcement
 from buildperm.workflow.grant_comparison import compare
@@ -76,16 +76,19 @@ def build(words: Sequence[str], outputs: ReportOutputs, options: EnforcementOpti
         report = enforcement.not_built()
         outputs.write(report)
         return report.exit_code
-    selftest.check(workspace.runtime)
-    held = SupervisedBuild(
-        workspace.project,
-        workspace.policy,
-        "enforcing",
-        # Standard output is for the report: what Cargo prints there would break the document.
-        on_output=_to_standard_error if outputs.is_document else None,
-        # What was not seen cannot be called unused.
-        observation="full" if options.observes_all or options.deny_unused else "light",
-    )
+    proof = SelfTest(workspace.runtime)
+    try:
+        held = SupervisedBuild(
+            workspace.project,
+            workspace.policy,
+            "enforcing",
+            # Standard output is for the report: what Cargo prints there would break the document.
+            on_output=_to_standard_error if outputs.is_document else None,
+            # What was not seen cannot be called unused.
+            observation="full" if options.observes_all or options.deny_unused else "light",
+        )
+    finally:
+        proof.result()
     outcome = run_held_build(held, workspace)
     if outcome.finished.interrupted:
         return ExitCode.INTERRUPTED

@@ -19,7 +19,7 @@ from buildperm.presentation import console
 from buildperm.presentation.front_end import Failure, FrontEnd, Ran, ReviewEnd, ReviewSession
 from buildperm.printable import log_text
 from buildperm.report import text
-from buildperm.sandbox import selftest
+from buildperm.sandbox.selftest import SelfTest
 from buildperm.workflow.build_summary import (
     needs,
     summary,
@@ -46,8 +46,12 @@ def learn(words: Sequence[str], options: ReviewOptions, front_end: FrontEnd | No
         BuildpermError: A build cannot be held, or a file cannot be read or written.
     """
     workspaces = open_contexts(words)
-    selftest.check(workspaces[0].runtime)
-    return Learning(workspaces, options, front_end).run()
+    proof = SelfTest(workspaces[0].runtime)
+    try:
+        learning = Learning(workspaces, options, front_end)
+    finally:
+        proof.result()
+    return learning.run()
 
 
 class Learning:

@@ -17,6 +17,7 @@ from buildperm.policy import manifest
 from buildperm.policy.grants import Policy
 from buildperm.sandbox.runtime import Runtime
 from buildperm.tracer.notation import encode
+from buildperm.workflow import head_start
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +121,8 @@ def _open(projects: Projects, words: Sequence[str], default: Sequence[str]) -> W
 
 
 def _projects(*, locked: bool = False) -> Projects:
-    return Projects(_here(), dict(os.environ), locked=locked)
-
-
-def _here() -> Path:
     try:
-        return Path.cwd()
+        return head_start.projects(locked=locked)
     except OSError as error:
         raise BuildpermError(
             f"the current folder cannot be used: {error.strerror}",

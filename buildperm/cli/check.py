@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
+from buildperm.cargo.project import LEARN
 from buildperm.cli import options
+from buildperm.workflow import head_start
 from buildperm.workflow.report_outputs import ReportOutputs
-from buildperm.workflow.review_check import check
 
 
 @click.command("check")
@@ -42,4 +43,8 @@ def command(
     several, or its grants cannot be read.
     """
     options.check_comparing(against, allow_wider=allow_wider)
-    return check(cargo, ReportOutputs(form, reports), against=against, allow_wider=allow_wider)
+    outputs = ReportOutputs(form, reports)
+    head_start.begin(cargo, LEARN, locked=True, builds=False)
+    from buildperm.workflow.review_check import check
+
+    return check(cargo, outputs, against=against, allow_wider=allow_wider)

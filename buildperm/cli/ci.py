@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
+from buildperm.cargo.project import CI
 from buildperm.cli import options
-from buildperm.workflow.enforced_build import EnforcementOptions, build
+from buildperm.workflow import head_start
 from buildperm.workflow.report_outputs import ReportOutputs
 
 
@@ -75,6 +76,10 @@ def command(
     All reports are written whatever the exit code, but for 2, 23 and 130.
     """
     options.check_comparing(against, allow_wider=allow_wider)
+    outputs = ReportOutputs(form, reports, patch)
+    head_start.begin(cargo, CI)
+    from buildperm.workflow.enforced_build import EnforcementOptions, build
+
     wanted = EnforcementOptions(
         against,
         allow_wider=allow_wider,
@@ -83,4 +88,4 @@ def command(
         is_warning=warn,
         observes_all=observe == "everything",
     )
-    return build(cargo, ReportOutputs(form, reports, patch), wanted)
+    return build(cargo, outputs, wanted)

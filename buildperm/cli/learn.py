@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
+from buildperm.cargo.project import LEARN
 from buildperm.cli import options
-from buildperm.workflow.learning import learn
-from buildperm.workflow.review_options import ReviewOptions
+from buildperm.workflow import head_start
 
 
 @click.command("learn")
@@ -30,5 +30,9 @@ def command(*, no_tui: bool, accept: str, dry_run: bool, runs: int, cargo: tuple
     not known whether it was, or what it did; 130 interrupted, Cargo's own where the build fails
     for a reason of its own.
     """
+    head_start.begin(cargo, LEARN)
+    from buildperm.workflow.learning import learn
+    from buildperm.workflow.review_options import ReviewOptions
+
     wanted = ReviewOptions("learn", accept=options.RISKS[accept], dry_run=dry_run, runs=runs)
     return learn(cargo, wanted, options.front_end(no_tui=no_tui))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
+from buildperm.cargo.project import LEARN
 from buildperm.cli import options
-from buildperm.workflow.learning import learn
-from buildperm.workflow.report_review import review_report
-from buildperm.workflow.review_changes import Prune
-from buildperm.workflow.review_options import ReviewOptions
+from buildperm.workflow import head_start
+
+if TYPE_CHECKING:
+    from buildperm.workflow.review_changes import Prune
 
 
 @click.command("review")
@@ -56,6 +57,10 @@ def command(
     not known whether it was, or what it did; 130 interrupted, Cargo's own where the build fails
     for a reason of its own.
     """
+    head_start.begin(cargo, LEARN, builds=report is None)
+    from buildperm.workflow.learning import learn
+    from buildperm.workflow.review_options import ReviewOptions
+
     wanted = ReviewOptions(
         "review",
         accept=options.RISKS[accept],
@@ -65,5 +70,7 @@ def command(
     )
     front_end = options.front_end(no_tui=no_tui)
     if report is not None:
+        from buildperm.workflow.report_review import review_report
+
         return review_report(report, wanted, cargo, front_end)
     return learn(cargo, wanted, front_end)

@@ -25,6 +25,7 @@ from buildperm.errors import BuildpermError, CannotEnforceError
 from buildperm.policy.grants import CrateGrants, Policy
 from buildperm.policy.kinds import Kind
 from buildperm.policy.rule import Rule
+from buildperm.rules.key_search import KeySearch
 from buildperm.tracer.notation import encode
 from tests.cargo.workspaces import QUIET, Workspace, package, vendor
 from tests.programs import program_text
@@ -393,6 +394,22 @@ def test_units_of_another_set_of_features_are_not_part_of_a_build(
     assert [unit.features for unit in held.units] == [("more",)]
 
 
+def test_a_target_directory_that_was_not_there_is_marked_as_cargo_does(
+    desk: HeldBuilds, workspace: Workspace
+) -> None:
+    root = workspace(QUIET)
+
+    desk.build(root)
+
+    assert (
+        (root / "target/CACHEDIR.TAG").read_bytes().startswith(b"Signature: 8a477f597d28d172789f")
+    )
+    (root / "target/id_rsa").touch()
+    (root / "id_rsa").touch()
+    found = [path for path, _ in KeySearch(1_000).keys(os.fsencode(root))]
+    assert found == [os.fsencode(root / "id_rsa")]  # What was built is not searched for keys.
+
+
 def test_a_target_directory_of_the_users_is_respected(
     desk: HeldBuilds, workspace: Workspace, tmp_path: Path
 ) -> None:
@@ -407,6 +424,7 @@ def test_a_target_directory_of_the_users_is_respected(
 
     assert (tmp_path / "real/buildperm/learn/debug").is_dir()
     assert (tmp_path / "real/buildperm/CACHEDIR.TAG").is_file()
+    assert not (tmp_path / "real/CACHEDIR.TAG").exists()  # Who made it may have put anything there.
     assert len(held.units) == 1
     assert not (root / "target").exists()
     assert "target Err(NotPresent)" in desk.text
