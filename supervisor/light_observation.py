@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from buildperm.supervisor.run import Run
     from buildperm.tracer.recorder.light_opens import LightOpens
 
-_INSTRUCTION = struct.Struct("=HBBI")  # struct sock_filter
-_EQUAL = 0x15
-_HALF = 0xFFFFFFFF
+_HALF = struct.Struct("=I")
 _MEMORY = (b"/proc", b"/sys/kernel")  # There the memory of other processes may be read.
 
 
@@ -64,17 +62,15 @@ def with_key(template: bytes, key: int) -> bytes:
     Raises:
         ValueError: It has no place for one.
     """
-    halves = {LIGHT_KEY & _HALF: key & _HALF, LIGHT_KEY >> 32: key >> 32}
-    program, count = [], 0
-    for code, if_true, if_false, value in _INSTRUCTION.iter_unpack(template):
-        is_place = code == _EQUAL and value in halves
-        count += is_place
-        program.append(
-            _INSTRUCTION.pack(code, if_true, if_false, halves[value] if is_place else value)
-        )
-    if count != len(halves):
-        raise ValueError("a filter without a place for the key")
-    return b"".join(program)
+    made = bytearray(template)
+    for shift in (0, 32):
+        place = _HALF.pack(LIGHT_KEY >> shift & 0xFFFFFFFF)
+        # struct sock_filter: eight bytes, the last four of which are the value.
+        at = template.find(place)
+        if template.count(place) != 1 or at % 8 != 4:
+            raise ValueError("a filter without a place for the key")
+        _HALF.pack_into(made, at, key >> shift & 0xFFFFFFFF)
+    return bytes(made)
 
 
 def _reads_memory(rights: Mapping[bytes, int]) -> bool:
