@@ -37,7 +37,7 @@ _TOOLS = frozenset(
         *(b"cc", b"c++", b"gcc", b"g++", b"cpp", b"clang", b"clang++"),
         *(b"cc1", b"cc1plus", b"lto1", b"collect2", b"as", b"gas"),
         *(b"ld", b"ld.bfd", b"ld.gold", b"ld.lld", b"lld", b"ld64.lld", b"mold"),
-        *(b"ar", b"ranlib", b"nm", b"strip", b"objcopy"),
+        *(b"ar", b"ranlib"),
     )
 )
 """Compilers, assemblers, linkers and archivers, without what stands before and behind.
@@ -101,7 +101,7 @@ class LightOpens:
         """
         process.light = None
         program = process.program
-        if _tool(program) not in _TOOLS or not self._is_of_system(program):
+        if not is_compiler(program) or not self._is_of_system(program):
             return
         pid = process.pid
         try:
@@ -241,9 +241,9 @@ class LightOpens:
         return self._patches[identity]
 
 
-def _tool(program: bytes) -> bytes:
-    """Return the name of a program without target and version: `x86_64-linux-gnu-gcc-12`."""
+def is_compiler(program: bytes) -> bool:
+    """Tell whether a program is called like one, but for target and version: `x86_64-…-gcc-12`."""
     words = posixpath.basename(program).split(b"-")
     while len(words) > 1 and words[-1].replace(b".", b"").isdigit():
         words.pop()
-    return words[-1]
+    return words[-1] in _TOOLS

@@ -1,0 +1,65 @@
+"""Which opens of compilers need no look, and which programs are compilers.
+
+The rest is tested with the whole supervisor: `tests/supervisor/test_light_observation.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from buildperm.tracer.recorder.light_opens import LightOpens, is_compiler
+
+READING = os.O_RDONLY | os.O_CLOEXEC
+
+
+def opens(*, readable: bool = True, writable: bytes = b"") -> LightOpens:
+    return LightOpens(1, lambda _: readable, lambda path: bool(writable) and path == writable)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("cc1", "cc1plus", "x86_64-linux-gnu-gcc-12", "gcc-12.3", "clang-14", "clang++", "as"),
+        *("x86_64-linux-gnu-ld.bfd", "ld", "aarch64-linux-gnu-g++-13", "llvm-ar-18", "ranlib"),
+    ],
+)
+def test_compilers_are_known_by_their_names(name: str) -> None:
+    assert is_compiler(b"/usr/bin/" + name.encode())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("python3.11", "perl", "make", "cmake", "dash", "rustc", "cc1.real", "gcc.py", "objcopy"),
+        *("ld.so", "ld-linux-x86-64.so.2", "ccache", "", "12", "-12"),
+    ],
+)
+def test_other_programs_are_none(name: str) -> None:
+    assert not is_compiler(b"/usr/bin/" + name.encode())
+
+
+def test_only_files_of_the_system_that_may_be_read_need_no_look(tmp_path: Path) -> None:
+    real = os.fsencode(os.path.realpath("/usr/bin/env"))
+    link = tmp_path / "link"
+    link.symlink_to("/usr/bin/env")
+
+    assert opens().is_of_no_interest(real, READING)
+    for flags in (os.O_WRONLY, os.O_RDWR, os.O_RDONLY | os.O_CREAT, os.O_RDONLY | os.O_TRUNC):
+        assert not opens().is_of_no_interest(real, flags)
+    assert not opens(readable=False).is_of_no_interest(real, READING)
+    assert not opens(writable=real).is_of_no_interest(real, READING)
+    for path in (b"usr/bin/env", b"/usr/../" + os.fsencode(tmp_path), b"/usr/local/lib/x.so"):
+        assert not opens().is_of_no_interest(path, READING)
+    assert not opens().is_of_no_interest(os.fsencode(link), READING)
+
+
+def test_a_run_counts_as_light_once_something_may_have_gone_unseen() -> None:
+    light = opens()
+
+    light.is_of_no_interest(b"/tmp/x", READING)
+    assert not light.is_used
+    light.is_of_no_interest(b"/usr/lib/x", READING)
+    assert light.is_used
