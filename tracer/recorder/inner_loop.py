@@ -53,7 +53,7 @@ class InnerLoop:
         self._entries: list[list[int]] = []  # Of the recording, by the library's index.
         self._can_note = False  # The last call that was taken can be remembered,
         self._found = b""  # if this is what it has opened.
-        self._wakeup = (-1, -1)
+        self._wakeup = -1
         opens, executions = of(OpenLayout), of(ExecutionLayout)
         self._opens = [number for number, name in calls.items() if name in opens]
         self._executions = [number for number, name in calls.items() if name in executions]
@@ -130,16 +130,18 @@ class InnerLoop:
 
     def __enter__(self) -> None:
         """Have signals end the wait, whenever they come."""
-        self._wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        _signal.set_wakeup_fd(self._wakeup[1], warn_on_full_buffer=False)
-        self._short.set_wakeup(self._wakeup[0])
+        self._wakeup = os.memfd_create("signals", os.MFD_CLOEXEC)
+        os.ftruncate(self._wakeup, 8)
+        os.set_blocking(self._wakeup, False)  # As set_wakeup_fd wants it.
+        if self._short.set_wakeup(self._wakeup) != 0:
+            raise MemoryError
+        _signal.set_wakeup_fd(self._wakeup, warn_on_full_buffer=False)
 
     def __exit__(self, *_: object) -> None:
         """Add up what was counted; the recording is complete then."""
-        self._short.set_wakeup(-1)
         _signal.set_wakeup_fd(-1)
-        for end in self._wakeup:
-            os.close(end)
+        self._short.set_wakeup(-1)
+        os.close(self._wakeup)
         if self._entries:
             at = self._short.repeat_counts()
             counts = (c_library.c_ulong * len(self._entries)).from_address(at)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -45,6 +46,7 @@ static struct call calls[MOST_CALLS];
 static size_t call_count;
 static bool is_hiding; /* What is outside may not be there within: Recorder.expect_wrapper. */
 static int wakeup = -1;
+static volatile uint64_t *signals; /* What `wakeup` holds: nonzero once a signal has come. */
 
 /* What `take` returns: the arguments of a call, with the directory in front of the path where it has been read. */
 static struct taken {
@@ -78,8 +80,26 @@ EXPORTED void add_execution(int number, int start_at, int path_at, int argv_at) 
 
 EXPORTED void set_hiding(int on) { is_hiding = on; }
 
-/* What can be read from `descriptor` says that a signal has come, for Python to handle. */
-EXPORTED void set_wakeup(int descriptor) { wakeup = descriptor; }
+/* From now on, a signal for Python to handle ends the wait: its handler in C writes a byte to `descriptor`, a file in
+   memory, which can be looked at without a system call. -1: no more. */
+EXPORTED int set_wakeup(int descriptor) {
+    if (signals) munmap((void *)(uintptr_t)signals, sizeof *signals);
+    wakeup = descriptor, signals = NULL;
+    if (descriptor < 0) return 0;
+    void *mapped = mmap(NULL, sizeof *signals, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
+    if (mapped == MAP_FAILED) return -1;
+    signals = mapped;
+    return 0;
+}
+
+/* Tells whether a signal has come since it was last asked. The caller then returns to Python, which handles it, and any
+   other that comes meanwhile. */
+static bool has_signal(void) {
+    if (!signals || !*signals) return false;
+    *signals = 0;
+    lseek(wakeup, 0, SEEK_SET);
+    return true;
+}
 
 /* Returns true if the stop has been answered. */
 static bool at_entry(int tid) {
@@ -203,8 +223,7 @@ EXPORTED const struct taken *take(int tid) {
 /* Waits for the next stop that Python has to see, or the end of a thread; returns its ID, or -errno. */
 EXPORTED int next_stop(int *status) {
     for (;;) {
-        char signals[64];
-        if (wakeup >= 0 && read(wakeup, signals, sizeof signals) > 0) return -EINTR;
+        if (has_signal()) return -EINTR;
         int tid = waitpid(-1, status, __WALL);
         if (tid < 0) return -errno;
         bool is_done = *status == SECCOMP_STOP        ? at_entry(tid)
