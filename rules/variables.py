@@ -339,7 +339,13 @@ def _is_conventional(name: str) -> bool:
         return False
     if name.startswith(_BEGINNINGS) or name.endswith(_ENDINGS):
         return True
-    return any(matches(pattern, name) for pattern in _OTHERS)
+    return bool(_convention(name))
+
+
+@memoized(10_000)
+def _convention(name: str) -> str:
+    """Return the first of the other patterns that covers the name; empty if none does."""
+    return next((pattern for pattern in _OTHERS if matches(pattern, name)), "")
 
 
 def passes(name: str, *, learning: bool, granted: Iterable[str], denied: Iterable[str]) -> bool:
