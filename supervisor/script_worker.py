@@ -70,7 +70,7 @@ class ScriptWorker:
             _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
             hardening.close_but([self._listener, self._notices])
             if hardening.die_with_parent(server, _signal.SIGTERM):
-                if not _is_ready(self._listener, select.POLLIN):
+                if not is_ready(self._listener, select.POLLIN):
                     warm_up(self._session, self._folder)
                 while self._serve():
                     self._tell(IDLE)
@@ -150,7 +150,7 @@ def _obey(supervisor: ScriptSupervisor, connected: int) -> None:
     fcntl.fcntl(connected, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(connected, fcntl.F_SETSIG, _signal.SIGTERM)
     fcntl.fcntl(connected, fcntl.F_SETFL, os.O_ASYNC)
-    if _is_ready(connected, select.POLLRDHUP):  # It has ended before that.
+    if is_ready(connected, select.POLLRDHUP):  # It has ended before that.
         supervisor.interrupt(_signal.SIGTERM, None)
 
 
@@ -175,7 +175,8 @@ def _tidy() -> bool:
     return is_small and not _thread._count()
 
 
-def _is_ready(descriptor: int, event: int) -> bool:
+def is_ready(descriptor: int, event: int) -> bool:
+    """Tell whether poll(2) has `event` to say of a descriptor right now."""
     poll = select.poll()
     poll.register(descriptor, event)
     return bool(poll.poll(0))

@@ -12,7 +12,7 @@ import _socket
 import os
 import select
 
-from buildperm.supervisor.script_worker import BUSY, ScriptWorker
+from buildperm.supervisor.script_worker import BUSY, ScriptWorker, is_ready
 
 SCRIPTS = b"scripts"
 """The socket in the server's folder to which stubs connect that are no shell scripts."""
@@ -93,11 +93,11 @@ class WorkerPool:
             os.kill(worker, signal)
 
     def _fill(self, poll: select.poll) -> None:
-        """Fork more if all have work: a few at once where there are several already."""
+        """Fork another one if all have work; several if stubs are waiting even so."""
         if self._is_closed or set(self._workers.values()) - self._busy:
             return
         server = os.getpid()
-        for _ in range(min(max(1, len(self._workers)), _AT_ONCE)):
+        for _ in range(_AT_ONCE if is_ready(self._listener.fileno(), select.POLLIN) else 1):
             try:
                 worker = os.fork()
             except OSError:
