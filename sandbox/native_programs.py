@@ -36,6 +36,8 @@ _SYSTEM_FIRST = (
     "-Wl,--disable-new-dtags,-rpath,"
     "/lib64:/usr/lib64:/lib/x86_64-linux-gnu:/lib/aarch64-linux-gnu:/lib:/usr/lib"
 )
+# Macros need libgcc, and the host begins with it.
+_COMMON = ("-Wl,--push-state,--no-as-needed", "-lgcc_s", "-Wl,--pop-state")
 _LINKED = ("-ldl", "-lpthread")  # Parts of libc since glibc 2.34.
 _COMPILERS = ("cc", "gcc", "clang")
 _CHECKSUMS = "checksums"
@@ -79,7 +81,7 @@ def programs(folder: Path | None = None) -> NativePrograms:
     Raises:
         CannotEnforceError: There is no C compiler, or it cannot compile them.
     """
-    kept = made(_recipes(), _SOURCES, " ".join((*_FLAGS, *_ALONE, *_LINKED)), folder)
+    kept = made(_recipes(), _SOURCES, " ".join((*_FLAGS, *_ALONE, *_COMMON, *_LINKED)), folder)
     return NativePrograms(
         launcher=kept / "launcher", shim=kept / "shim.so", host=kept / "host", digest=kept.name
     )
@@ -148,7 +150,7 @@ def _recipes() -> list[ProgramRecipe]:
     return [
         ProgramRecipe("launcher", launcher, _ALONE, (*_PROGRAM, _SYSTEM_FIRST)),
         ProgramRecipe("shim.so", shim, _LIBRARY),
-        ProgramRecipe("host", host, _PROGRAM),
+        ProgramRecipe("host", host, (*_PROGRAM, *_COMMON), _PROGRAM),
     ]
 
 

@@ -13,6 +13,7 @@ from buildperm.supervisor.launch import Launch
 from buildperm.supervisor.metadata_guard import MetadataGuard
 from buildperm.supervisor.network import unavailable
 from buildperm.supervisor.script import StoppedError
+from buildperm.tracer.recorder.frozen import FrozenProcess
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Protocol
 
+    from buildperm.supervisor.handed_over import HandedOver
     from buildperm.supervisor.resource_watch import ResourceWatch
     from buildperm.supervisor.run import Run
     from buildperm.supervisor.session import Session, SessionPackage
     from buildperm.tracer.recorder.loop import Recorder
     from buildperm.tracer.recorder.run_end import StdoutLost, TooMuchPrinted
+    from buildperm.tracer.recorder.writer import Writer
 
     class Output(Protocol):
         """Where what a program prints goes, and what reads it."""
@@ -152,6 +155,58 @@ def execute(
     return wait_status
 
 
+def take_over(
+    run: Run,
+    inputs: ProgramInputs,
+    handed_over: HandedOver,
+    recorder: Recorder,
+    writer: Writer,
+    watch: ResourceWatch,
+    output: Output,
+    has_to_end: Callable[[], bool],
+) -> int:
+    """Go on with a program that has been started already, to its end; return its wait status.
+
+    Args:
+        run: What it may do, and is held to.
+        inputs: What it was started with.
+        handed_over: Where it is, and what it has done.
+        recorder: Records it from now on.
+        writer: Where events go.
+        watch: Holds it to its limits.
+        output: Takes what it prints.
+        has_to_end: Tells whether a signal has asked for an end.
+
+    Raises:
+        StoppedError: It cannot be recorded.
+    """
+    arguments = tuple(inputs.arguments)
+    recorder.brokers |= MetadataGuard(run.rights(b"")).brokers(run.session["calls"])
+    recorder.met_file_limit = handed_over.met_file_limit
+    if handed_over.has_ended:
+        process = recorder.began(handed_over.pid, run.subject.program, arguments)
+    else:
+        taken = FrozenProcess(handed_over.pid, handed_over.place)
+        try:
+            process = recorder.take_over(
+                taken, run.subject.program, arguments, has_moved=handed_over.has_moved
+            )
+        except OSError as error:
+            raise _unrecorded(error) from error
+    handed_over.record(process, recorder.environment, writer, inputs.variables)
+    output.start()
+    wait_status: int = handed_over.status
+    if not handed_over.has_ended:
+        watch.start()
+        try:
+            wait_status = recorder.run()
+        finally:
+            watch.end()
+    while not output.finish(_LOOK_UP_EVERY_S) and not has_to_end():
+        pass
+    return wait_status
+
+
 def _prepared(run: Run, inputs: ProgramInputs, recorder: Recorder, server: Jobserver) -> Launch:
     """Make the rules, and tell the recorder what it needs to know of them."""
     if server.pipe is not None:
@@ -193,9 +248,13 @@ def _attach(recorder: Recorder, pid: int, program: bytes) -> None:
         recorder.attach(pid, program)
     except OSError as error:
         os.kill(pid, _signal.SIGKILL)
-        raise StoppedError(
-            f"cannot record: {error}",
-            "allow ptrace: `--cap-add SYS_PTRACE` in a container, or kernel.yama.ptrace_scope "
-            "at most 1",
-            _CANNOT_ENFORCE,
-        ) from error
+        raise _unrecorded(error) from error
+
+
+def _unrecorded(error: OSError) -> StoppedError:
+    return StoppedError(
+        f"cannot record: {error}",
+        "allow ptrace: `--cap-add SYS_PTRACE` in a container, or kernel.yama.ptrace_scope "
+        "at most 1",
+        _CANNOT_ENFORCE,
+    )

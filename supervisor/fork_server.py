@@ -33,6 +33,7 @@ import time
 from buildperm.supervisor.fork_request import ForkRefusedError, ForkRequest
 from buildperm.supervisor.launcher_connection import LauncherConnection
 from buildperm.supervisor.prewarm import prewarm
+from buildperm.supervisor.quiet_hosts import QuietHosts
 from buildperm.supervisor.scratch_folders import ScratchFolders
 from buildperm.supervisor.script_worker import AGAIN
 from buildperm.supervisor.worker_pool import WorkerPool
@@ -95,6 +96,7 @@ class Server:
             os.mkfifo(folder + b"/%d" % place, 0o600)
         self._macros = _listening(folder + b"/" + MACROS)
         self._pool = WorkerPool(folder, path)
+        self._quiet = QuietHosts(folder, path, self._outside, self._scratches, self._poll)
         made = folder + b"/.new"
         os.mkfifo(made, 0o600)
         # For writing, too, so that it never ends: fifo(7).
@@ -120,6 +122,7 @@ class Server:
                     self._poll.unregister(self._macros.fileno())
                     self._macros.close()
                     self._pool.close()
+                    self._quiet.close()
                     self._end()
                     return
                 if descriptor == self._requests:
@@ -129,6 +132,8 @@ class Server:
                     self._connect()
                 elif self._pool.owns(descriptor):
                     self._pool.happened(descriptor, self._poll)
+                elif self._quiet.owns(descriptor):
+                    self._hand_over(descriptor)
                 elif descriptor in self._jobs:  # Another event may have removed it just now.
                     self._happened(descriptor)
 
@@ -194,6 +199,28 @@ class Server:
         self._watch(job, os.pidfd_open(worker), "worker")
         self._watch(job, connected.detach(), "stub")
         self._watch(job, connection.parent_handle, "parent")
+
+    def _hand_over(self, descriptor: int) -> None:
+        """See to a host without a supervisor, and fork one where it needs one by now."""
+        host = self._quiet.happened(descriptor)
+        if host is None:
+            return
+        server = os.getpid()
+        try:
+            worker = os.fork()
+        except OSError:
+            self._quiet.forget(host)  # The launcher kills the host.
+            return
+        if worker == 0:
+            host.go_on(server)
+        self._quiet.release(host)
+        job = _Job(os.dup(host.descriptor), b"")
+        job.scratch = host.scratch
+        job.worker = worker
+        self._watch(job, os.pidfd_open(worker), "worker")
+        self._watch(job, host.connection.detach(), "stub")
+        self._watch(job, host.identity.parent_handle, "parent")
+        host.close()
 
     def _refuse(self, job: _Job, pid: int) -> None:
         os.write(job.reply, AGAIN + b"\n")

@@ -18,13 +18,11 @@ class Jobserver:
 
     def __init__(self, environ: Mapping[bytes, bytes]) -> None:
         """Find it: a pipe among the open descriptors, or a fifo."""
-        value = _named(environ)
-        is_fifo = value.startswith(b"fifo:")
-        self.fifo = value[5:] if is_fifo else b""  # Its path; empty: it has none.
-        self.kept = [] if is_fifo else [n for n in numbers(environ) if _pipe(n)]  # Descriptors.
+        self.fifo = named_fifo(environ)  # Its path; empty: it has none.
+        self.kept = [] if self.fifo else [n for n in numbers(environ) if _pipe(n)]  # Descriptors.
         self.pipe: tuple[int, int] | None = None  # Device and inode; None: there is none to use.
         self._end = -1
-        if is_fifo:
+        if self.fifo:
             self._hold_fifo()
         elif len(self.kept) == 2:
             reading, writing = map(_pipe, self.kept)
@@ -57,6 +55,12 @@ class Jobserver:
         except OSError:
             return
         self.pipe = _pipe(self._end)
+
+
+def named_fifo(environ: Mapping[bytes, bytes]) -> bytes:
+    """Return the path of the fifo that the environment names; empty if it names none."""
+    value = _named(environ)
+    return value[5:] if value.startswith(b"fifo:") else b""
 
 
 def numbers(environ: Mapping[bytes, bytes]) -> list[int]:

@@ -34,7 +34,8 @@ _HANDED_OVER = 2  # The bridge, and standard error.
 _PATIENCE_S = 10  # For each piece of a request.
 _PIECE = 1 << 16
 _INT = 4
-_UNSAID = 2  # An exit status: nobody has said what is wrong, so the launcher does.
+UNSAID = 2
+"""An exit status: nobody has said what is wrong, so the launcher does."""
 
 
 def main() -> NoReturn:
@@ -54,6 +55,38 @@ def main() -> NoReturn:
     supervise(request, _outside_of(parent), parent, reply=reply)
 
 
+class LauncherIdentity:
+    """Which process a launcher is."""
+
+    __slots__ = ("_group", "_umask", "parent_handle")
+
+    def __init__(self, connected: _socket.socket) -> None:
+        """Look at the launcher that has connected.
+
+        Raises:
+            ForkRefusedError: It must not be served.
+            OSError: It is gone, or cannot be looked at.
+        """
+        raw = connected.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 3 * _INT)
+        pid, user, _ = struct.unpack("3i", raw)  # unix(7), struct ucred
+        if pid <= 0 or user != os.getuid():
+            raise ForkRefusedError("it is somebody else's")
+        status = process_status(b"%d" % pid)
+        refuse_held(status)
+        self._umask = int(status[b"Umask"], 8)
+        self._group = os.getpgid(pid)
+        self.parent_handle = os.pidfd_open(int(status[b"PPid"]))  # To be closed by who asks.
+
+    def take_on(self) -> None:
+        """Make this process, a new one, belong to the same build as the launcher."""
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+        try:
+            os.setpgid(0, self._group)
+        except OSError:
+            pass  # Of another session: its terminal is not ours either.
+        os.umask(self._umask)
+
+
 class LauncherConnection:
     """A launcher that waits to be served."""
 
@@ -65,15 +98,8 @@ class LauncherConnection:
             OSError: It is gone, or cannot be looked at.
         """
         self._socket = connected
-        raw = connected.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 3 * _INT)
-        pid, user, _ = struct.unpack("3i", raw)  # unix(7), struct ucred
-        if pid <= 0 or user != os.getuid():
-            raise ForkRefusedError("it is somebody else's")
-        status = process_status(b"%d" % pid)
-        refuse_held(status)
-        self._umask = int(status[b"Umask"], 8)
-        self._group = os.getpgid(pid)
-        self.parent_handle = os.pidfd_open(int(status[b"PPid"]))
+        self._identity = LauncherIdentity(connected)
+        self.parent_handle = self._identity.parent_handle
 
     def become(
         self, server: int, session: bytes, outside: Mapping[bytes, bytes], scratch: bytes
@@ -87,15 +113,10 @@ class LauncherConnection:
             scratch: The name of a scratch folder that no other worker uses.
         """
         try:
-            _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+            self._identity.take_on()
             request, handles = _receive(self._socket)
             if os.path.realpath(request.session) != os.path.realpath(session):
                 raise BadRequestError("it is of another build")  # noqa: TRY301
-            try:
-                os.setpgid(0, self._group)
-            except OSError:
-                pass  # Of another session: its terminal is not ours either.
-            os.umask(self._umask)
             os.dup2(1, 0)  # Both the server's: nothing is read, and nothing printed.
             _take(handles)
             supervise(request, outside, server, scratch=scratch)
@@ -103,7 +124,7 @@ class LauncherConnection:
             os.write(2, f"buildperm: cannot run macros: {error}\n".encode())
             os._exit(1)
         finally:
-            os._exit(_UNSAID)
+            os._exit(UNSAID)
 
 
 def _receive(connected: _socket.socket) -> tuple[MacroRequest, list[int]]:

@@ -18,16 +18,20 @@ class MacroStreams:
 
     stop_cause = None  # There is nothing for which it would stop a run.
 
-    def __init__(self, stderr_bytes: int) -> None:
-        """Make the pipe; what is printed beyond `stderr_bytes` is left out."""
-        self._pipe, self.stdout = os.pipe2(os.O_CLOEXEC)
+    def __init__(self, stderr_bytes: int, pipe: int = -1) -> None:
+        """Make the pipe; what is printed beyond `stderr_bytes` is left out.
+
+        Where a host prints into one already, `pipe` is its end for reading.
+        """
+        self._pipe, self.stdout = (pipe, -1) if pipe >= 0 else os.pipe2(os.O_CLOEXEC)
         self.stderr = self.stdout
         self._talk = TalkAmongOthers("a macro", stderr_bytes)
         self._done = _thread.allocate_lock()
 
     def start(self) -> None:
         """Start reading; the writing end is closed on this side."""
-        os.close(self.stdout)
+        if self.stdout >= 0:
+            os.close(self.stdout)
         self._done.acquire()
         _thread.start_new_thread(self._read, ())
 

@@ -19,16 +19,20 @@ from buildperm.supervisor.macro_streams import MacroStreams
 from buildperm.supervisor.network import Network
 from buildperm.supervisor.run import Run
 from buildperm.supervisor.tree_supervision import INTERRUPTED, TreeSupervisor, run_with
-from buildperm.supervisor.verdict import of_macros
+from buildperm.supervisor.verdict import of_macros, of_quiet_macros
 from buildperm.tracer.recorder import elf
+from buildperm.tracer.recorder.environment_reads import EnvironmentReads
+from buildperm.tracer.recorder.process_tree import ProcessTree
+from buildperm.tracer.recorder.writer import Writer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import NoReturn
 
+    from buildperm.supervisor.handed_over import HandedOver
     from buildperm.supervisor.macro_request import MacroRequest
-    from buildperm.supervisor.session import Session
+    from buildperm.supervisor.tree_supervision import EndedRun
 
 
 def supervise(
@@ -59,20 +63,59 @@ class MacroSupervisor(TreeSupervisor):
     ) -> None:
         """Take a request, and what `supervise` takes."""
         super().__init__()
-        self._request = request
+        self.request = request
+        self.plan: MacroPlan | None = None  # What is decided about it; None as long as nothing is.
+        self.handed_over: HandedOver | None = None  # What the launcher has started, if it has.
+        self.output = -1  # Where that prints, for reading.
         self._outside = outside
         self._scratch = scratch
 
     def supervise(self) -> int:
         """Prepare, run and judge; return what the launcher is to be told."""
-        request = self._request
+        plan = self.prepare()
+        try:
+            os.chdir(self.request.cwd)
+            return self._judge(plan, self._run(plan))
+        finally:
+            scratch = plan.run.places["TMP"]
+            if not self._scratch or not private_folder.is_new(scratch, script.PRIVATE):
+                private_folder.remove(scratch)
+
+    def prepare(self) -> MacroPlan:
+        """Decide everything, and make the private folders, unless that is done already.
+
+        Raises:
+            StoppedError: It cannot be run.
+            OSError: Something failed.
+        """
+        if self.plan is None:
+            self.plan = self._prepared()
+        return self.plan
+
+    def record_end(self, ended: HandedOver) -> None:
+        """Record a run of which there is nothing more to tell than what the launcher has told.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        plan = self.prepare()
+        run, writer = plan.run, plan.writer
+        environment_reads = EnvironmentReads(writer)
+        if plan.network.port:
+            environment_reads.provided = frozenset(environment.for_proxy(plan.network.port))
+        tree = ProcessTree(writer)
+        program, arguments = run.subject.program, tuple(plan.arguments)
+        writer.executed(tree.add_root(ended.pid), program, program, arguments, 0, False)
+        process = tree.executed(ended.pid, ended.pid, program, arguments)
+        ended.record(process, environment_reads, writer, plan.variables)
+        end = of_quiet_macros(ended.status).end(None)
+        writer.save(run.subject.recording, run.header(), end)
+
+    def _prepared(self) -> MacroPlan:
+        request = self.request
         session = script.read_session(request.session)
         if not request.environ.get(b"BUILDPERM_SESSION"):
-            session["profile"] = "enforcing"  # It is of an earlier command.
-        return self._prepared(session)
-
-    def _prepared(self, session: Session) -> int:
-        request = self._request
+            session = {**session, "profile": "enforcing"}  # It is of an earlier command.
         package = macro_subject.find_macros(session, request)
         places = macro_subject.find_places(session, request, self._scratch)
         subject = macro_subject.find_subject(session, request, places)
@@ -82,47 +125,60 @@ class MacroSupervisor(TreeSupervisor):
         abi = checked_abi(session, package)
         os.makedirs(macro_subject.own_folder(request), mode=0o700, exist_ok=True)
         script.make_private(places)
-        try:
-            os.chdir(request.cwd)
-            environ = environment.as_given(request.environ)
-            run = Run(session, package, places, environ, abi, subject)
-            return self._supervise(run)
-        finally:
-            is_kept = self._scratch and private_folder.is_new(places["TMP"], script.PRIVATE)
-            if not is_kept:
-                private_folder.remove(places["TMP"])
+        environ = environment.as_given(request.environ)
+        run = Run(session, package, places, environ, abi, subject)
+        return MacroPlan(run, self._outside)
 
-    def _supervise(self, run: Run) -> int:
-        network = Network(run.package, run.session["calls"], learning=run.learning)
-        variables, kept = environment.for_macros(
-            run.environ,
-            run.session,
-            run.package,
-            run.places,
-            self._outside,
-            learning=run.learning,
-            proxy_port=network.port,
-        )
-        host, library = run.subject.program, run.subject.handed_over[0]
-        variables |= environment.for_libraries(run.places, _needed(library))
-        ended = self.record(
+    def _run(self, plan: MacroPlan) -> EndedRun:
+        """Run the host, or what is left of its run, to the end."""
+        run = plan.run
+        return self.record(
             run,
-            ProgramInputs([host, library], variables, [BRIDGE]),
-            kept,
-            network,
-            MacroStreams(limits.value(run.limits, "stderr_bytes")),
+            ProgramInputs(plan.arguments, plan.variables, [BRIDGE]),
+            plan.kept,
+            plan.network,
+            MacroStreams(limits.value(run.limits, "stderr_bytes"), self.output),
             (run.places["TMP"],),
             idleness.Idleness(),
+            self.handed_over,
         )
+
+    def _judge(self, plan: MacroPlan, ended: EndedRun) -> int:
+        run = plan.run
         if self.has_to_end():
             return INTERRUPTED
         verdict = of_macros(ended)
         ended.writer.save(run.subject.recording, run.header(), verdict.end(ended.recorder))
-        for remark in (*verdict.notes, *network.remarks):
+        for remark in (*verdict.notes, *plan.network.remarks):
             self.print_message(remark)
         if verdict.failure:
             self.print_message(verdict.failure, verdict.hint)
         return verdict.exit_status
+
+
+class MacroPlan:
+    """What is decided about one run of macros before it begins."""
+
+    __slots__ = ("arguments", "kept", "needed", "network", "run", "variables", "writer")
+
+    def __init__(self, run: Run, outside: Mapping[bytes, bytes] | None) -> None:
+        """Decide what `run` gets; `outside` is the environment that Cargo was given."""
+        self.run = run
+        self.writer = Writer()  # Its clock begins now.
+        self.network = Network(run.package, run.session["calls"], learning=run.learning)
+        self.variables, self.kept = environment.for_macros(
+            run.environ,
+            run.session,
+            run.package,
+            run.places,
+            outside,
+            learning=run.learning,
+            proxy_port=self.network.port,
+        )
+        library = run.subject.handed_over[0]
+        self.arguments = [run.subject.program, library]
+        self.needed = _needed(library)  # Names of the libraries that it is linked with.
+        self.variables |= environment.for_libraries(run.places, self.needed)
 
 
 def _needed(library: bytes) -> list[bytes]:

@@ -99,6 +99,15 @@ class Network:
         if self._listener is not None:
             self._listener.close()
 
+    def close(self) -> None:
+        """Close the port in a process in which nothing is served."""
+        if self._listener is not None:
+            self._listener.close()
+
+    def descriptors(self) -> list[int]:
+        """List what has to stay open for it."""
+        return [] if self._listener is None else [self._listener.fileno()]
+
     def _connect(
         self, tid: int, process: Process, syscall: SyscallInfo, _seen: Decoded | None
     ) -> Answer:

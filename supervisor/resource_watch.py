@@ -39,6 +39,7 @@ class ResourceWatch:
         stop: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
         is_idle: Callable[[], bool] = lambda: False,
+        spent_s: float = 0.0,
     ) -> None:
         """Prepare to watch.
 
@@ -49,6 +50,7 @@ class ResourceWatch:
             stop: Called, again and again, once a limit is exceeded.
             clock: In seconds.
             is_idle: Tells whether the time since it was asked last does not count.
+            spent_s: The time that counts and had passed before.
         """
         self.stop_cause: LimitExceeded | None = None  # None as long as no limit is exceeded.
         self._seconds = policy.value(limits, "seconds")
@@ -61,7 +63,7 @@ class ResourceWatch:
         self._clock = clock
         self._last = self._look_at = clock()
         self._is_idle = is_idle
-        self._spent = 0.0
+        self._spent = spent_s
 
     def start(self) -> None:
         """Begin: from now on time counts."""

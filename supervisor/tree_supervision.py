@@ -10,7 +10,7 @@ import os
 from buildperm.printable import log_text
 from buildperm.rules import limits
 from buildperm.supervisor import environment, hardening, write_targets
-from buildperm.supervisor.execution import execute
+from buildperm.supervisor.execution import execute, take_over
 from buildperm.supervisor.resource_watch import ResourceWatch
 from buildperm.supervisor.script import StoppedError
 from buildperm.supervisor.talk import write_all
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from buildperm.supervisor.environment import WithheldVariables
     from buildperm.supervisor.execution import Output, ProgramInputs
+    from buildperm.supervisor.handed_over import HandedOver
     from buildperm.supervisor.network import Network
     from buildperm.supervisor.run import Run
 else:
@@ -119,6 +120,7 @@ class TreeSupervisor:
         folders: Sequence[bytes],
         is_idle: Callable[[Recorder], bool] = lambda _: False,
         writer: Writer | None = None,
+        handed_over: HandedOver | None = None,
     ) -> EndedRun:
         """Execute the program of `run` and record it to its end.
 
@@ -131,6 +133,7 @@ class TreeSupervisor:
             folders: What lies in them counts as output.
             is_idle: Tells whether the time since it was asked last does not count.
             writer: Where events go; None for a new recording.
+            handed_over: What has been started already; None for nothing.
 
         Raises:
             StoppedError: It cannot be started or recorded.
@@ -150,6 +153,7 @@ class TreeSupervisor:
             lambda: recorder.live,
             recorder.stop,
             is_idle=lambda: is_idle(recorder),
+            spent_s=0.0 if handed_over is None else handed_over.spent_s,
         )
         self._recorder = recorder
         if self.has_to_end():  # The signal came before there was a tree to kill.
@@ -157,7 +161,13 @@ class TreeSupervisor:
         ended = EndedRun(run, recorder, writer, watch, output)
         made = write_targets.make_missing(run.package["write"], run.places, run.filled)
         try:
-            ended.wait_status = execute(run, inputs, recorder, watch, ended.output, self.has_to_end)
+            if handed_over is None:
+                end = execute(run, inputs, recorder, watch, ended.output, self.has_to_end)
+            else:
+                end = take_over(
+                    run, inputs, handed_over, recorder, writer, watch, output, self.has_to_end
+                )
+            ended.wait_status = end
         finally:
             network.end(writer)
             write_targets.remove_unused(made)

@@ -58,16 +58,16 @@ class RunVerdict:
         self.failure = f"{self.failure}; {reason}" if self.failure else reason
         self.hint = self.hint or hint
 
-    def end(self, recorder: Recorder) -> dict[str, object]:
-        """Return the last line of the recording."""
+    def end(self, recorder: Recorder | None) -> dict[str, object]:
+        """Return the last line of the recording; there was no recorder where there was no need."""
         return {
             "status": self._wait_status,
             "exit": self.exit_status,
-            "left_running": recorder.left_running,
-            "tokens": recorder.tokens.returned,
+            "left_running": 0 if recorder is None else recorder.left_running,
+            "tokens": 0 if recorder is None else recorder.tokens.returned,
             "voided": self.voided,
             "failure": self.failure,
-            "unseen": recorder.environment.unseen,
+            "unseen": "" if recorder is None else recorder.environment.unseen,
             "programs": list[object](self.programs),
             "programs_unlisted": self.programs_unlisted,
         }
@@ -98,6 +98,13 @@ def of_macros(ended: EndedRun) -> RunVerdict:
     verdict = _of_tree(ended)
     verdict.status = 0
     _attempts(verdict, ended)
+    return verdict
+
+
+def of_quiet_macros(wait_status: int) -> RunVerdict:
+    """Judge a host of macros that has done nothing for which it could be refused anything."""
+    verdict = RunVerdict(wait_status)
+    verdict.status = 0
     return verdict
 
 

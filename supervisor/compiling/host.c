@@ -9,9 +9,10 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
-enum { STACK = 8 << 20 }; /* As rustc gives to the thread that runs macros; RUST_MIN_STACK may ask for more. */
+enum { STACK = 8 << 20 }; /* As rustc gives to the thread that runs macros, and Linux to a process; RUST_MIN_STACK may ask for more. */
 
 static void *library;
 static struct bridge bridge;
@@ -196,6 +197,13 @@ static void be_told(int signal)
     (void)signal; /* As an error of writev(2). What is executed by macros has the default again. */
 }
 
+/* A second thread is one more that somebody has to watch. */
+static int has_stack(size_t wanted)
+{
+    struct rlimit limit;
+    return !getrlimit(RLIMIT_STACK, &limit) && limit.rlim_cur >= wanted;
+}
+
 int main(int argc, char **argv)
 {
     pthread_attr_t attributes;
@@ -213,7 +221,11 @@ int main(int argc, char **argv)
         fail(dlerror());
         return 1;
     }
-    if (pthread_attr_init(&attributes) || pthread_attr_setstacksize(&attributes, stack > STACK ? stack : STACK)
+    if (stack < STACK)
+        stack = STACK;
+    if (has_stack(stack))
+        serve(0);
+    else if (pthread_attr_init(&attributes) || pthread_attr_setstacksize(&attributes, stack)
         || pthread_create(&thread, &attributes, serve, 0) || pthread_join(thread, 0)) {
         fail("no thread could be started");
         return 1;

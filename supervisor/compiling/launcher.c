@@ -9,6 +9,7 @@
    hostile: messages, paths, the memory of the processes. `launcher --server SESSION PROGRAM …` is for a server that
    expands macros of many packages. */
 #include "launcher.h"
+#include "quiet.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -137,6 +138,17 @@ static _Noreturn void be_compiler(const struct call *call, pid_t parent, int con
     run(call);
 }
 
+/* By a supervisor that has taken a host over, and ends what that has started. */
+static bool is_traced(pid_t pid) {
+    char path[64], text[1024], *at;
+    snprintf(path, sizeof path, "/proc/%d/status", pid);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t size = file < 0 ? -1 : read(file, text, sizeof text - 1);
+    if (file >= 0) close(file);
+    text[size > 0 ? size : 0] = 0;
+    return (at = strstr(text, "TracerPid:")) && atoi(at + strlen("TracerPid:"));
+}
+
 /* Whoever was started below and still runs: the compiler has ended, and its rights with it. */
 static void end_others(const struct requests *requests) {
     for (;;) {
@@ -150,7 +162,7 @@ static void end_others(const struct requests *requests) {
         bool is_done = true;
         for (char *word; (word = strsep(&at, " "));) {
             pid_t pid = atoi(word);
-            if (pid <= 1 || requests_started(requests, pid)) continue;
+            if (pid <= 1 || requests_started(requests, pid) || is_traced(pid)) continue;
             kill(pid, SIGKILL), is_done = false;
             while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {}
         }
@@ -162,10 +174,11 @@ static int supervise(pid_t compiler, int notifications, int control, struct requ
     int handle = (int)syscall(SYS_pidfd_open, compiler, 0), status;
     if (handle < 0) fail("pidfd_open");
     for (;;) {
-        struct pollfd waits[] = {{handle, POLLIN, 0}, {notifications, POLLIN, 0}, {control, POLLIN, 0}};
-        if (poll(waits, 3, -1) < 0 && errno != EINTR) fail("poll");
+        struct pollfd waits[] = {{handle, POLLIN, 0}, {notifications, POLLIN, 0}, {control, POLLIN, 0}, {quiet_descriptor(), POLLIN, 0}};
+        if (poll(waits, 4, -1) < 0 && errno != EINTR) fail("poll");
         if (waits[1].revents & POLLIN) broker_answer();
         else if (waits[1].revents) notifications = -1;
+        if (waits[3].revents) quiet_answer();
         if (waits[2].revents && !requests_answer(requests)) control = -1;
         if (waits[0].revents && !(waits[1].revents & POLLIN) && (!waits[2].revents || control < 0)) break;
     }

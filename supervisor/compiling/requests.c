@@ -3,6 +3,7 @@
 
    Whoever is confined can send anything. For a compiler only its own package is expanded, whatever a message says. */
 #include "launcher.h"
+#include "quiet.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -51,7 +52,7 @@ bool requests_started(const struct requests *requests, pid_t pid) {
     for (size_t i = 0; i < requests->count; i++) {
         if (requests->hosts[i].pid == pid) return true;
     }
-    return false;
+    return quiet_has(pid);
 }
 
 /* For the marker. What does not fit must not stay hidden behind what does. */
@@ -164,7 +165,9 @@ static int start_supervisor(const struct requests *requests, pid_t *pid) {
     if (!*pid) {
         extern char **environ;
         char *words[] = {(char *)session->python, "-IS", (char *)session->supervisor, "--macro", NULL};
-        if (dup2(pair[1], 0) != 0) _exit(1);
+        sigset_t none;
+        sigemptyset(&none);
+        if (dup2(pair[1], 0) != 0 || sigprocmask(SIG_SETMASK, &none, NULL)) _exit(1);
         /* Build scripts have filled folders that Cargo has loaders search: see rustc-wrapper.sh. */
         char **kept = environ = requests->environment;
         for (char **each = environ; *each; each++) if (!after(*each, "LD_") && !after(*each, "GCONV_PATH=")) *kept++ = *each;
@@ -226,7 +229,7 @@ static void forget_ended(struct requests *requests) {
         struct host *host = requests->hosts + i;
         struct pollfd end = {host->socket, POLLIN, 0};
         if (poll(&end, 1, 0) == 1) {
-            close(host->socket), free(host->library);
+            quiet_forget(host->socket), close(host->socket), free(host->library);
             if (host->pid) {
                 kill(host->pid, SIGTERM);
                 while (waitpid(host->pid, NULL, 0) < 0 && errno == EINTR) {}
@@ -244,7 +247,7 @@ static void start_host(struct requests *requests, char **words, size_t count, in
     static char *none[] = {NULL};
     struct library library = {0};
     struct section consumer = *requests->section;
-    bool is_server = !requests->unit->source;
+    bool is_server = !requests->unit->source, is_started = false;
     char **changed = none, *folder = requests->unit->folder, *manifest_dir = NULL, *data, here[PATH_MAX];
     const char *out_dir = value_of(requests->environment, "OUT_DIR"), *cwd = getcwd(here, sizeof here);
     size_t size;
@@ -287,10 +290,14 @@ static void start_host(struct requests *requests, char **words, size_t count, in
     struct host *host = requests->hosts + requests->count;
     *host = (struct host){.socket = -1, .library = copied(file_name(library.path))};
     const char *server = value_of(requests->environment, "BUILDPERM_SERVER");
-    if (server && *server) host->socket = connect_to_server(server);
+    if (server && *server && (host->socket = quiet_start(server, data, size, bridge)) < 0) {
+        host->socket = connect_to_server(server);
+    } else if (host->socket >= 0) {
+        is_started = true;
+    }
     if (host->socket < 0) host->socket = start_supervisor(requests, &host->pid);
     requests->count++;
-    if (!send_request(host->socket, data, size, bridge)) requests->is_well = false;
+    if (!is_started && !send_request(host->socket, data, size, bridge)) requests->is_well = false;
     /* By the folder of its recording: a second process is told of like the first. */
     keep_note(requests, &requests->unit->macros, formatted("%s %s", file_name(place), library.manifest_dir));
     free(data), free(place);
@@ -361,6 +368,7 @@ bool requests_ready(const struct requests *requests) { return requests->is_ready
 /* The hosts read the end of their stream, and end. What they were seen doing is complete when the answer comes. */
 bool requests_end(struct requests *requests) {
     close(requests->control);
+    quiet_end(PATIENCE_MS);
     for (size_t i = 0; i < requests->count; i++) {
         struct host *host = requests->hosts + i;
         char line[32] = {0};
@@ -372,7 +380,7 @@ bool requests_end(struct requests *requests) {
             if (got <= 0) break;
             size += (size_t)got;
         }
-        close(host->socket);
+        quiet_forget(host->socket), close(host->socket);
         if (host->pid) {
             if (!size) kill(host->pid, SIGTERM);
             while (waitpid(host->pid, NULL, 0) < 0 && errno == EINTR) {}

@@ -36,8 +36,15 @@ void rights_begin(void) {
     if (fcntl(ruleset, F_SETFD, FD_CLOEXEC)) fail("Landlock");
 }
 
-void rights_allow_handle(int handle, const char *path, int rights) {
+bool rights_add(int set, int handle, uint64_t access) {
     struct stat found;
+    if (fstat(handle, &found)) return false;
+    if (!S_ISDIR(found.st_mode)) access &= OF_FILES;
+    struct landlock_path_beneath_attr rule = {.allowed_access = access, .parent_fd = handle};
+    return !access || !syscall(SYS_landlock_add_rule, set, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+}
+
+void rights_allow_handle(int handle, const char *path, int rights) {
     uint64_t access = 0;
     if (rights & CAN_LIST) access |= READ_DIR;
     if (rights & CAN_READ) access |= READ_FILE | READ_DIR;
@@ -47,12 +54,7 @@ void rights_allow_handle(int handle, const char *path, int rights) {
         access |= READ_FILE | READ_DIR | WRITE_FILE | TRUNCATE | REMOVE_DIR | REMOVE_FILE | MAKE_DIR | MAKE_REG | REFER;
     }
     if (rights & CAN_LINK) access |= MAKE_SYM | MAKE_FIFO | MAKE_SOCK;
-    if (fstat(handle, &found)) fail(escaped(path));
-    if (!S_ISDIR(found.st_mode)) access &= OF_FILES;
-    access &= known;
-    if (!access) return;
-    struct landlock_path_beneath_attr rule = {.allowed_access = access, .parent_fd = handle};
-    if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0)) fail(escaped(path));
+    if (!rights_add(ruleset, handle, access & known)) fail(escaped(path));
 }
 
 /* No link is followed: it would be one that somebody has made since this path was decided on. */
@@ -99,7 +101,7 @@ void rights_allow_manifests(const struct session *session) {
 }
 
 /* What root keeps: to handle files of other users, and to become one. The rest is about the machine. */
-static void drop_capabilities(void) {
+bool rights_drop_capabilities(void) {
     enum { KEPT = 1 << 0 | 1 << 1 | 1 << 3 | 1 << 6 | 1 << 7, LAST = 63 }; /* supervisor/hardening.py */
     struct { uint32_t version; int pid; } head = {0x20080522, 0};
     struct { uint32_t effective, permitted, inheritable; } sets[2];
@@ -108,14 +110,14 @@ static void drop_capabilities(void) {
         bool is_kept = each < 32 && KEPT >> each & 1;
         if (!is_kept && prctl(PR_CAPBSET_DROP, each, 0, 0, 0)) continue; /* Not there, or not ours to drop. */
     }
-    if (syscall(SYS_capget, &head, sets)) fail("capget");
+    if (syscall(SYS_capget, &head, sets)) return false;
     sets[0].effective &= KEPT, sets[0].permitted &= KEPT, sets[0].inheritable = 0;
     sets[1].effective = sets[1].permitted = sets[1].inheritable = 0;
-    if (syscall(SYS_capset, &head, sets)) fail("capset");
+    return !syscall(SYS_capset, &head, sets);
 }
 
 void rights_enforce(void) {
-    drop_capabilities();
+    if (!rights_drop_capabilities()) fail("capabilities");
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) fail("no_new_privs");
     if (syscall(SYS_landlock_restrict_self, ruleset, 0)) {
         if (errno == E2BIG) refuse("the compiler cannot be held: 16 sandboxes are stacked in one another already");

@@ -73,7 +73,7 @@ class Breakpoints:
             return None
         if address == self._entry:
             self._restart(tid, values, address)
-            self._at_entry_point(pid, tid)
+            self.find(pid, tid)
             return b""
         name = memory.c_string(tid, registers.first_argument(values), _NAME_MAX)
         is_again = self._stepping.get(tid) == address
@@ -99,14 +99,12 @@ class Breakpoints:
             self._originals[address] = ptrace.peek(tid, address)
         ptrace.poke(tid, address, registers.TRAP)
 
-    def _restart(self, tid: int, values: list[int], address: int) -> None:
-        """Remove the trap at `address` and make `tid` run what it covered."""
-        ptrace.poke(tid, address, self._originals[address][: len(registers.TRAP)])
-        registers.set_program_counter(values, address)
-        registers.store(tid, values)
+    def find(self, pid: int, tid: int) -> None:
+        """Find `getenv`, now that everything is mapped, and insert the trap there.
 
-    def _at_entry_point(self, pid: int, tid: int) -> None:
-        """Find `getenv`, now that everything is mapped, and insert the trap there."""
+        Raises:
+            OSError: The process is gone or unreadable.
+        """
         with open(b"/proc/%d/environ" % pid, "rb") as file:
             variables = file.read().split(b"\0")
         self.names = frozenset(variable.split(b"=", 1)[0] for variable in variables)
@@ -120,6 +118,12 @@ class Breakpoints:
             except OSError:  # the file says where it is, and there is nothing
                 return
             self.unseen = ""
+
+    def _restart(self, tid: int, values: list[int], address: int) -> None:
+        """Remove the trap at `address` and make `tid` run what it covered."""
+        ptrace.poke(tid, address, self._originals[address][: len(registers.TRAP)])
+        registers.set_program_counter(values, address)
+        registers.store(tid, values)
 
 
 def insert_at_entry(pid: int) -> Breakpoints | None:

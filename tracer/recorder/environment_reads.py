@@ -55,15 +55,32 @@ class EnvironmentReads:
             self.unseen = points.unseen
             raise
         self.unseen = points.unseen
-        if name and name not in self.provided:
-            self._writer.environment(
-                process,
-                name,
-                name in points.names,
-                name in self.withheld,
-                self.secrets.get(name, ""),
-            )
+        if name:
+            self.file(process, name, name in points.names)
         return name is not None
+
+    def file(self, process: Process, name: bytes, present: bool, count: int = 1) -> None:
+        """Record that `process` has asked for a variable, so many times."""
+        if name in self.provided:
+            return
+        self._writer.environment(
+            process,
+            name,
+            present,
+            name in self.withheld,
+            self.secrets.get(name, ""),
+            count=count,
+        )
+
+    def take_over(self, process: Process) -> None:
+        """Insert the breakpoints into `process`, which has been running for a while.
+
+        Raises:
+            OSError: It is gone or unreadable.
+        """
+        process.breakpoints = breakpoints.Breakpoints(0)
+        process.breakpoints.find(process.pid, process.pid)
+        self.unseen = process.breakpoints.unseen
 
 
 def file_identity(path: bytes) -> tuple[int, int]:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from buildperm.tracer.recorder.light_opens import LightOpens
+    from buildperm.tracer.recorder.frozen import FrozenProcess
     from buildperm.tracer.recorder.process_tree import Process
     from buildperm.tracer.recorder.writer import Writer
 
@@ -97,6 +98,7 @@ class Recorder:
         self.has_begun = True  # What is recorded is the script, not its wrapper.
         self._is_stopping = False
         self._light: LightOpens | None = None
+        self._taken: FrozenProcess | None = None  # It has been running before: see `take_over`.
 
     def attach(self, pid: int, program: bytes) -> None:
         """Start to trace the child `pid`, which has neither confined itself nor executed anything.
@@ -118,6 +120,46 @@ class Recorder:
         self._root = pid
         self._tree.add_root(pid)
         self._affinity.enable(pid)
+
+    def take_over(
+        self,
+        taken: FrozenProcess,
+        program: bytes,
+        argv: tuple[bytes, ...],
+        *,
+        has_moved: bool,
+    ) -> Process:
+        """Start to trace a process that another tracer has watched since it executed `program`.
+
+        It goes on when `run` begins. All else is as with `attach`.
+
+        Args:
+            taken: The process.
+            program: What it executes.
+            argv: Its arguments.
+            has_moved: It has chosen its processors itself.
+
+        Raises:
+            OSError: ptrace is refused here, or the process cannot be changed.
+        """
+        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+        taken.seize()
+        ptrace.make_undumpable()
+        ptrace.adopt_orphans()
+        self._taken = taken
+        process = self.began(taken.pid, program, argv)
+        if taken.ended is None:
+            self.environment.take_over(process)
+            if not has_moved:
+                self._affinity.enable(taken.pid)
+        return process
+
+    def began(self, pid: int, program: bytes, argv: tuple[bytes, ...]) -> Process:
+        """Note that `pid`, which this one does not trace yet, has executed `program`."""
+        self.environment.watch(program)
+        self._root = pid
+        self._writer.executed(self._tree.add_root(pid), program, program, argv, 0, False)
+        return self._tree.executed(pid, pid, program, argv)
 
     def count_tokens(self, pipe: tuple[int, int]) -> None:
         """Count the tokens that the tree takes from a job server, given by device and inode."""
@@ -169,6 +211,11 @@ class Recorder:
             self._kill_all()
         gc.disable()  # Hundreds of thousands of tuples and no cycles: it would only cost time.
         try:
+            if self._taken is not None and self._taken.ended is not None:
+                self._at_end(self._root)
+                return self._taken.ended
+            if self._taken is not None:
+                self._taken.let_go()
             if self._inner is None:
                 return self._loop(lambda: os.waitpid(-1, WALL))
             with self._inner:

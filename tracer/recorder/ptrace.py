@@ -28,7 +28,9 @@ GETSIGINFO = 0x4202
 GETREGSET = 0x4204
 SETREGSET = 0x4205
 SEIZE = 0x4206
+INTERRUPT = 0x4207
 LISTEN = 0x4208
+SETSIGMASK = 0x420B
 GET_SYSCALL_INFO = 0x420E
 
 # Options: ptrace(2), PTRACE_SETOPTIONS.
@@ -88,6 +90,12 @@ def seize(pid: int) -> None:
     if request(SEIZE, pid, None, OPTIONS) == -1:
         code = c_library.get_errno()
         raise OSError(code, f"ptrace: seize process {pid}: {os.strerror(code)}")
+
+
+def set_signal_mask(tid: int, mask: int) -> bool:
+    """Set which signals `tid` blocks, a bit for each from the lowest on; False if it is gone."""
+    _word.value = mask
+    return bool(request(SETSIGMASK, tid, 8, _word_address) != -1)
 
 
 def seccomp_stop_info(tid: int) -> tuple[int, ...] | None:

@@ -59,6 +59,11 @@ def store(tid: int, values: list[int]) -> bool:
     return bool(request(SETREGSET, tid, NT_PRSTATUS, c_library.addressof(_vector)) != -1)
 
 
+def unpacked(raw: bytes) -> list[int]:
+    """Return the registers that `raw` begins with, as the kernel gives them."""
+    return list(_layout.unpack_from(raw))
+
+
 def first_argument(values: list[int]) -> int:
     """Return the first argument of a function that has just been entered."""
     return values[_ARGUMENT]

@@ -163,15 +163,24 @@ class Writer:
         self._count(("call", process.chain, call, errno), process.key, True)
 
     def environment(
-        self, process: Process, name: bytes, present: bool, withheld: bool, secret: str = ""
+        self,
+        process: Process,
+        name: bytes,
+        present: bool,
+        withheld: bool,
+        secret: str = "",
+        *,
+        count: int = 1,
     ) -> None:
-        """File an `EnvironmentRead`."""
+        """File an `EnvironmentRead`, or so many of them."""
         key = ("environment", process.chain, name, present, withheld, secret)
         known = self._events.get(key)
         if known is not None:
-            known[2] += 1
-        else:
-            self._add(key, process.key, False, is_withheld=withheld)
+            known[2] += count
+            return
+        self._add(key, process.key, False, is_withheld=withheld)
+        if count > 1 and key in self._events:
+            self._events[key][2] = count
 
     def directive(self, key: str, value: str, verdict: str) -> None:
         """File a `DirectivePrinted`; `key` and `value` are in notation."""
