@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from itertools import accumulate
 
 from buildperm.errors import CannotEnforceError
 from buildperm.sandbox.seccomp_rules import (
@@ -37,6 +38,7 @@ _LOAD, _RETURN, _AND, _JUMP = 0x20, 0x06, 0x54, 0x05
 _EQUAL, _AT_LEAST, _ANY_BIT = 0x15, 0x35, 0x45
 _NUMBER_AT, _ARCH_AT, _ARGUMENTS_AT = 0, 4, 16
 _FURTHEST = 255  # A conditional jump has 8 bits for its distance.
+_FEW = 3  # So many numbers are compared one after the other.
 
 
 def build(
@@ -93,14 +95,13 @@ def assemble(
         program += [_instruction(_AT_LEAST, _X32, 0, 1), elsewhere]
     unknown = _instruction(_RETURN, guarded(errno.ENOSYS))
     program += [_instruction(_AT_LEAST, NEWEST + 1, 0, 1), unknown]
-    by_answer: dict[bytes, list[int]] = {}
-    for name, cases in rules.items():
-        if name in numbers:
-            by_answer.setdefault(b"".join(_body(cases)), []).append(numbers[name])
-    for body, members in by_answer.items():
-        program += _section(sorted(members), body)
-    program.append(_instruction(_RETURN, ALLOW))
-    return b"".join(program)
+    bodies: dict[bytes, int] = {}  # To its place among them.
+    asked = sorted(
+        (numbers[name], bodies.setdefault(b"".join(_body(cases)), len(bodies)))
+        for name, cases in rules.items()
+        if name in numbers
+    )
+    return b"".join([*program, *_joined(_search(asked), list(bodies))])
 
 
 def stopping(numbers: Mapping[str, int], recorded: Collection[str]) -> dict[int, str]:
@@ -127,19 +128,32 @@ def _instruction(code: int, value: int, if_true: int = 0, if_false: int = 0) -> 
     return struct.pack("=HBBI", code, if_true, if_false, value)
 
 
-def _section(members: list[int], body: bytes) -> list[bytes]:
-    """Run `body` for the call numbers `members`, else go on behind it; the number is loaded.
+def _search(asked: list[tuple[int, int]]) -> list[bytes | int]:
+    """Find the number that is loaded among those `asked` about, by halves, or allow the call.
 
-    Every comparison jumps at most one instruction far: the last word on each is an unconditional
-    jump, which has 32 bits for its distance, where it does not fall through.
+    A number in the place of an instruction stands for a jump to that body. The kernel runs a filter
+    for each call of a program, and for each possible call when it is put on.
     """
-    if len(members) == 1 and len(body) // 8 <= _FURTHEST:
-        return [_instruction(_EQUAL, members[0], 0, len(body) // 8), body]
-    program: list[bytes] = []
-    for index, number in enumerate(members):
-        ahead = 2 * (len(members) - index - 1) + 1  # Past the other pairs and the jump over.
-        program += [_instruction(_EQUAL, number, 0, 1), _instruction(_JUMP, ahead)]
-    return [*program, _instruction(_JUMP, len(body) // 8), body]
+    if len(asked) <= _FEW:
+        found: list[bytes | int] = []
+        for number, body in asked:
+            found += [_instruction(_EQUAL, number, 0, 1), body]
+        return [*found, _instruction(_RETURN, ALLOW)]
+    middle = len(asked) // 2
+    below, above = _search(asked[:middle]), _search(asked[middle:])
+    first = asked[middle][0]
+    if len(below) <= _FURTHEST:
+        return [_instruction(_AT_LEAST, first, len(below), 0), *below, *above]
+    over = [_instruction(_AT_LEAST, first, 0, 1), _instruction(_JUMP, len(below))]
+    return [*over, *below, *above]
+
+
+def _joined(search: list[bytes | int], bodies: list[bytes]) -> Iterator[bytes]:
+    """Yield the search, then the bodies that it jumps to."""
+    starts = list(accumulate((len(body) // 8 for body in bodies), initial=len(search)))
+    for at, each in enumerate(search):
+        yield each if isinstance(each, bytes) else _instruction(_JUMP, starts[each] - at - 1)
+    yield from bodies
 
 
 def _body(cases: tuple[FilterCase, ...]) -> list[bytes]:
