@@ -181,7 +181,8 @@ def take_over(
         StoppedError: It cannot be recorded.
     """
     arguments = tuple(inputs.arguments)
-    recorder.brokers |= MetadataGuard(run.rights(b"")).brokers(run.session["calls"])
+    rights = run.rights(b"") if run.given is None else run.given
+    recorder.brokers |= MetadataGuard(rights).brokers(run.session["calls"])
     recorder.met_file_limit = handed_over.met_file_limit
     if handed_over.has_ended:
         process = recorder.began(handed_over.pid, run.subject.program, arguments)

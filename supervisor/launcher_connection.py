@@ -58,7 +58,7 @@ def main() -> NoReturn:
 class LauncherIdentity:
     """Which process a launcher is."""
 
-    __slots__ = ("_group", "_umask", "parent_handle")
+    __slots__ = ("_group", "_umask", "parent_handle", "pid")
 
     def __init__(self, connected: _socket.socket) -> None:
         """Look at the launcher that has connected.
@@ -68,13 +68,13 @@ class LauncherIdentity:
             OSError: It is gone, or cannot be looked at.
         """
         raw = connected.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 3 * _INT)
-        pid, user, _ = struct.unpack("3i", raw)  # unix(7), struct ucred
-        if pid <= 0 or user != os.getuid():
+        self.pid, user, _ = struct.unpack("3i", raw)  # unix(7), struct ucred
+        if self.pid <= 0 or user != os.getuid():
             raise ForkRefusedError("it is somebody else's")
-        status = process_status(b"%d" % pid)
+        status = process_status(b"%d" % self.pid)
         refuse_held(status)
         self._umask = int(status[b"Umask"], 8)
-        self._group = os.getpgid(pid)
+        self._group = os.getpgid(self.pid)
         self.parent_handle = os.pidfd_open(int(status[b"PPid"]))  # To be closed by who asks.
 
     def take_on(self) -> None:

@@ -25,9 +25,10 @@ import os
 import select
 import struct
 
-from buildperm.supervisor import hardening, quiet_recipe
+from buildperm.supervisor import hardening, quiet_recipe, session
 from buildperm.supervisor.fork_request import ForkRefusedError
 from buildperm.supervisor.handed_over import HandedOver
+from buildperm.supervisor.kept_rights import KeptRights
 from buildperm.supervisor.launcher_connection import UNSAID, LauncherIdentity
 from buildperm.supervisor.macro_request import MOST, BadRequestError, MacroRequest
 from buildperm.supervisor.macro_supervision import MacroSupervisor
@@ -109,7 +110,7 @@ class QuietHosts:
     def __init__(
         self,
         folder: bytes,
-        session: bytes,
+        path: bytes,
         outside: Mapping[bytes, bytes],
         scratches: ScratchFolders,
         poll: select.poll,
@@ -119,10 +120,11 @@ class QuietHosts:
         Raises:
             OSError: The socket cannot be made.
         """
-        self._session = session
+        self._path = path
         self._outside = outside
         self._scratches = scratches
         self._poll = poll
+        self._rights = KeptRights()
         self._hosts: dict[int, QuietHost] = {}  # By descriptor.
         self._listener = _socket.socket(
             _socket.AF_UNIX,
@@ -197,14 +199,20 @@ class QuietHosts:
             raise BadRequestError("it is too long")
         request = MacroRequest(os.pread(file, size, 0))
         host.close_handles()
-        if os.path.realpath(request.session) != os.path.realpath(self._session):
+        if os.path.realpath(request.session) != os.path.realpath(self._path):
             raise BadRequestError("it is of another build")
         host.scratch = self._scratches.take()
         host.supervisor = MacroSupervisor(request, self._outside, host.scratch)
         plan = host.supervisor.prepare()
         told = None
         if quiet_recipe.is_possible(plan):
-            told = quiet_recipe.recipe(plan, plan.run.rights(b""), request.cwd)
+            compilation = (
+                host.identity.pid,
+                os.path.dirname(request.folder),
+                session.identity(request.session),
+            )
+            plan.run.given = self._rights.of(compilation, plan.run)
+            told = quiet_recipe.recipe(plan, plan.run.given, request.cwd)
         if told is None:
             raise BadRequestError("a supervisor has to start it")
         host.connection.send(told)

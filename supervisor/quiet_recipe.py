@@ -18,7 +18,7 @@ from buildperm.tracer.recorder import elf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from buildperm.supervisor.macro_supervision import MacroPlan
 
@@ -67,7 +67,7 @@ def _texts(
     known = landlock.file_rights(run.abi)
     numbers = struct.unpack(f"={len(handled) // 8}Q", handled)
     yield b"handled " + b" ".join(b"%d" % number for number in numbers)
-    for path, allowed in rights.items():
+    for path, allowed in needed_rules(rights).items():
         if allowed & known and b"\0" not in path:  # Such a path names nothing.
             yield b"rule %x %s" % (allowed & known, path)
     yield b"cwd " + cwd
@@ -83,6 +83,22 @@ def _texts(
     yield b"seconds %d" % limits.value(run.limits, "seconds")
     yield b"file-bytes %d" % limits.value(run.limits, "file_bytes")
     yield b"open-files %d" % limits.value(run.limits, "open_files")
+
+
+def needed_rules(rights: Mapping[bytes, int]) -> dict[bytes, int]:
+    """Leave out the rules that a folder above makes needless: landlock.rst, "Rule"s add up.
+
+    All paths are without links.
+    """
+    kept: dict[bytes, int] = {}
+    for path in sorted(rights):
+        allowed, upper = rights[path], path
+        while upper not in (b"/", b""):
+            upper = upper.rpartition(b"/")[0] or b"/"
+            allowed &= ~kept.get(upper, 0)
+        if allowed:
+            kept[path] = rights[path]
+    return kept
 
 
 _found: list[tuple[bytes, int]] = []

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from buildperm.supervisor.subject import Subject
 
 
-_TOOLS = (b"RUSTC", b"RUSTDOC", b"CARGO")
+TOOLS = (b"RUSTC", b"RUSTDOC", b"CARGO")
 """Variables of Cargo that name programs which may be run without a grant."""
 
 
@@ -61,6 +61,7 @@ class Run:
         self.left_out: Mapping[tuple[str, str], bytes] = {}  # Likewise.
         self.light: LightObservation | None = None  # Where not everything is observed.
         self.observes_all = False  # Whatever the session says.
+        self.given: dict[bytes, int] | None = None  # The rights of what has been started already.
         # Now: later the script might move a link on the way.
         self.denied_writes = [
             text
@@ -87,7 +88,7 @@ class Run:
         if self.learning:
             grants.add_learning()
         grants.add(self.subject.program, landlock_rules.EXEC)
-        for name in _TOOLS:
+        for name in TOOLS:
             grants.add_tool(self.environ.get(name, b""))
         grants.add_tool(self.session["rustc_wrapper"])
         for path in self.subject.handed_over:
@@ -146,7 +147,7 @@ class Run:
     def header(self) -> dict[str, object]:
         """Return the first line of the recording."""
         package, session, environ = self.package, self.session, self.environ
-        named = (*map(environ.get, _TOOLS), session["rustc_wrapper"])
+        named = (*map(environ.get, TOOLS), session["rustc_wrapper"])
         # Older versions of Cargo say `rustc`, and leave it to PATH.
         tools: list[object] = [
             encode(os.path.realpath(tool)) for tool in named if tool and tool.startswith(b"/")

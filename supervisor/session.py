@@ -144,7 +144,7 @@ def load(path: bytes) -> Session:
         OSError: It cannot be read.
         ValueError: It is not a session, or was written by another Python or buildperm.
     """
-    kept = _kept.get(_identity(os.stat(path))) if _kept else None
+    kept = _kept.get(identity(path)) if _kept else None
     return kept or _read(path)[0]
 
 
@@ -155,9 +155,18 @@ def preload(path: bytes) -> Session:
         OSError: It cannot be read.
         ValueError: It is not a session, or was written by another Python or buildperm.
     """
-    found, identity = _read(path)
-    _kept[identity] = found
+    found, which = _read(path)
+    _kept[which] = found
     return found
+
+
+def identity(path: bytes) -> tuple[object, ...]:
+    """Return what tells the session at `path` from those that were there before.
+
+    Raises:
+        OSError: There is none.
+    """
+    return _identity(os.stat(path))
 
 
 def _identity(about: os.stat_result) -> tuple[object, ...]:
@@ -167,7 +176,7 @@ def _identity(about: os.stat_result) -> tuple[object, ...]:
 
 def _read(path: bytes) -> tuple[Session, tuple[object, ...]]:
     with open(path, "rb") as file:
-        identity = _identity(os.fstat(file.fileno()))  # Of this file: there may be another one now.
+        which = _identity(os.fstat(file.fileno()))  # Of this file: there may be another one now.
         raw = file.read()
     try:
         session = marshal.loads(raw)  # noqa: S302 - our own file, see above
@@ -177,4 +186,4 @@ def _read(path: bytes) -> tuple[Session, tuple[object, ...]]:
     if not fits:
         raise ValueError("written by another version of buildperm or Python")
     loaded: Session = session
-    return loaded, identity
+    return loaded, which

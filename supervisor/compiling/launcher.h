@@ -82,7 +82,7 @@ void rights_allow_manifests(const struct session *session);
 void rights_allow_own(void);
 void rights_enforce(void);
 bool rights_add(int ruleset, int handle, uint64_t access); /* What a file cannot have is left out. */
-bool rights_drop_capabilities(void);
+bool rights_keep_capabilities(void); /* Only those that root is left with. */
 
 /* ---- unit.c: where this call's outputs are, and what is left of it ---- */
 

@@ -225,7 +225,7 @@ static _Noreturn void be_host(const struct host *host, int bridge, int output, i
     NEED(dup2(nothing, 0) == 0 && !fcntl(0, F_SETFD, 0) && dup2(output, 1) == 1 && dup2(output, 2) == 2 && dup2(bridge, BRIDGE) == BRIDGE);
     NEED(!setrlimit(RLIMIT_CORE, &none));
     lower(RLIMIT_FSIZE, recipe.file_bytes), lower(RLIMIT_NOFILE, recipe.open_files);
-    NEED(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) && rights_drop_capabilities());
+    NEED(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) && rights_keep_capabilities());
     restrict_files(&recipe);
     NEED(read(from, &byte, 1) == 1);
     NEED(!syscall(SYS_close_range, BRIDGE + 1, ~0U, 0));
@@ -353,7 +353,13 @@ static bool is_about_processors(struct host *host, const struct tracee_call *cal
 static void at_call(struct host *host) {
     struct tracee_call call;
     if (!tracee_call(host->pid, &call)) return give_up(host); /* Or it has been killed. */
-    if (!host->has_executed ? call.number == SYS_execve : may_open(host, &call) || is_about_processors(host, &call)) {
+    if (!host->has_executed && call.number == SYS_execve) {
+        host->has_executed = true;
+        return tracee_go_on(host->pid, 0, false);
+    }
+    /* The loader opens something before anything of the program runs. */
+    if (!host->entry && (!(host->entry = tracee_entry(host->pid)) || !tracee_insert(host->pid, host->entry, &host->entry_word))) return give_up(host);
+    if (may_open(host, &call) || is_about_processors(host, &call)) {
         if (host->has_begun) unpin(host); /* It is about to load the library, which can look. */
         return tracee_go_on(host->pid, 0, false);
     }
@@ -397,12 +403,6 @@ static void at_stop(struct host *host, int status) {
         if (signal_ == SIGXFSZ) host->met_file_limit = true;
         return tracee_go_on(host->pid, signal_, host->is_stepping);
     case PTRACE_EVENT_SECCOMP: return at_call(host);
-    case PTRACE_EVENT_EXEC:
-        if (host->has_executed) return give_up(host); /* It cannot: that call stops. */
-        host->has_executed = true;
-        host->entry = tracee_entry(host->pid);
-        if (!host->entry || !tracee_insert(host->pid, host->entry, &host->entry_word)) return give_up(host);
-        return tracee_go_on(host->pid, 0, false);
     case PTRACE_EVENT_STOP:
         if (signal_ != SIGTRAP) { /* A group-stop. */
             tracee_listen(host->pid);

@@ -101,23 +101,28 @@ void rights_allow_manifests(const struct session *session) {
 }
 
 /* What root keeps: to handle files of other users, and to become one. The rest is about the machine. */
-bool rights_drop_capabilities(void) {
-    enum { KEPT = 1 << 0 | 1 << 1 | 1 << 3 | 1 << 6 | 1 << 7, LAST = 63 }; /* supervisor/hardening.py */
+enum { KEPT = 1 << 0 | 1 << 1 | 1 << 3 | 1 << 6 | 1 << 7, LAST = 63 }; /* supervisor/hardening.py */
+
+bool rights_keep_capabilities(void) {
     struct { uint32_t version; int pid; } head = {0x20080522, 0};
     struct { uint32_t effective, permitted, inheritable; } sets[2];
-    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-    for (int each = 0; each <= LAST; each++) {
-        bool is_kept = each < 32 && KEPT >> each & 1;
-        if (!is_kept && prctl(PR_CAPBSET_DROP, each, 0, 0, 0)) continue; /* Not there, or not ours to drop. */
-    }
     if (syscall(SYS_capget, &head, sets)) return false;
     sets[0].effective &= KEPT, sets[0].permitted &= KEPT, sets[0].inheritable = 0;
     sets[1].effective = sets[1].permitted = sets[1].inheritable = 0;
     return !syscall(SYS_capset, &head, sets);
 }
 
+static void drop_others(void) {
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    for (int each = 0; each <= LAST; each++) {
+        bool is_kept = each < 32 && KEPT >> each & 1;
+        if (!is_kept && prctl(PR_CAPBSET_DROP, each, 0, 0, 0)) continue; /* Not there, or not ours to drop. */
+    }
+}
+
 void rights_enforce(void) {
-    if (!rights_drop_capabilities()) fail("capabilities");
+    drop_others();
+    if (!rights_keep_capabilities()) fail("capabilities");
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) fail("no_new_privs");
     if (syscall(SYS_landlock_restrict_self, ruleset, 0)) {
         if (errno == E2BIG) refuse("the compiler cannot be held: 16 sandboxes are stacked in one another already");

@@ -20,7 +20,6 @@ from tests.supervisor.macro_bench import LIBRARY
 from tests.supervisor.quiet_bench import QuietBench, quiet_bench, tracer
 
 EACCES = 13
-PASSWORDS = "/etc/shadow"
 LAUNCHER = "launcher"
 PAUSE = 34
 MANY = 12
@@ -32,8 +31,16 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def quiet(own_bench: Bench) -> Iterator[QuietBench]:
+    (own_bench.home / ".ssh").mkdir()
+    (own_bench.home / ".ssh/id_rsa").write_text("key")
     with quiet_bench(own_bench) as made:
         yield made
+
+
+@pytest.fixture
+def key(own_bench: Bench) -> str:
+    """Return the path of what nobody may read, and whoever runs the tests could."""
+    return str(own_bench.home / ".ssh/id_rsa")
 
 
 WAYS = [
@@ -52,14 +59,16 @@ WAYS = [
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_the_first_call_that_counts_is_refused_and_recorded(quiet: QuietBench, way: str) -> None:
-    told = quiet.expand("host", "nothing", f"{way} {PASSWORDS}", "nothing")
+def test_the_first_call_that_counts_is_refused_and_recorded(
+    quiet: QuietBench, key: str, way: str
+) -> None:
+    told = quiet.expand("host", "nothing", f"{way} {key}", "nothing")
 
     answers = told.stdout.splitlines()
     assert answers == ["host: ready", "nothing: 0", f"{way}: {EACCES}", "nothing: 0"]
-    assert quiet.opened()[PASSWORDS] == EACCES
+    assert quiet.opened()[key] == EACCES
     assert told.returncode == 1
-    assert f"it tried to read {PASSWORDS}" in told.stderr
+    assert "it tried to read $HOME/.ssh/id_rsa" in told.stderr
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -72,13 +81,13 @@ def test_the_first_call_that_counts_works_where_it_may(quiet: QuietBench, way: s
 
 
 @pytest.mark.parametrize("way", ["open", "straight", "thread", "fork", "vfork", "timers"])
-def test_a_constructor_is_seen_as_well(quiet: QuietBench, way: str) -> None:
-    quiet.load(f"{way} {PASSWORDS}")
+def test_a_constructor_is_seen_as_well(quiet: QuietBench, key: str, way: str) -> None:
+    quiet.load(f"{way} {key}")
 
     told = quiet.expand("host", "nothing")
 
     assert told.stdout.splitlines() == ["host: ready", "nothing: 0"]
-    assert quiet.opened()[PASSWORDS] == EACCES
+    assert quiet.opened()[key] == EACCES
     assert told.returncode == 1
 
 
@@ -117,8 +126,8 @@ def test_a_trap_of_its_own_is_its_own(quiet: QuietBench) -> None:
     assert os.WTERMSIG(end["status"]) == signal.SIGTRAP
 
 
-def test_many_at_once_are_taken_over_each(quiet: QuietBench) -> None:
-    steps = [step for _ in range(MANY) for step in ("host", f"timers {PASSWORDS}")]
+def test_many_at_once_are_taken_over_each(quiet: QuietBench, key: str) -> None:
+    steps = [step for _ in range(MANY) for step in ("host", f"timers {key}")]
 
     told = quiet.expand(*steps, "all")
 
@@ -127,7 +136,7 @@ def test_many_at_once_are_taken_over_each(quiet: QuietBench) -> None:
     assert answers[-1] == "all:" + " 0" * MANY
     for number in range(1, MANY + 1):
         folder = LIBRARY if number == 1 else f"{LIBRARY}%{number}"
-        assert quiet.opened(folder) == {PASSWORDS: EACCES}
+        assert quiet.opened(folder) == {key: EACCES}
 
 
 @contextlib.contextmanager
@@ -151,13 +160,13 @@ def _pestering(quiet: QuietBench, *signals: int) -> Iterator[None]:
         thread.join()
 
 
-def test_nobody_makes_it_go_on_before_its_time(quiet: QuietBench) -> None:
+def test_nobody_makes_it_go_on_before_its_time(quiet: QuietBench, key: str) -> None:
     with _pestering(quiet, signal.SIGCONT, signal.SIGSTOP, signal.SIGCONT):
         for _ in range(5):
-            told = quiet.expand("host", f"open {PASSWORDS}", "open /etc/passwd", "nothing")
+            told = quiet.expand("host", f"open {key}", "open /etc/passwd", "nothing")
 
             assert told.stdout.splitlines()[1:] == [f"open: {EACCES}", "open: 0", "nothing: 0"]
-            assert quiet.opened() == {PASSWORDS: EACCES, "/etc/passwd": 0}
+            assert quiet.opened() == {key: EACCES, "/etc/passwd": 0}
 
 
 def test_one_that_is_killed_meanwhile_fails_the_expansion_and_nothing_else(
@@ -174,11 +183,11 @@ def test_one_that_is_killed_meanwhile_fails_the_expansion_and_nothing_else(
     assert not quiet.hosts()
 
 
-def test_without_the_server_it_ends(quiet: QuietBench) -> None:
+def test_without_the_server_it_ends(quiet: QuietBench, key: str) -> None:
     """Without a tracer a host does not go on, and it does not wait for ever."""
     server = _server(quiet)
     go = quiet.macros.bench.package / "go"
-    running = quiet.start("host", f"wait {go}", f"open {PASSWORDS}", "nothing")
+    running = quiet.start("host", f"wait {go}", f"open {key}", "nothing")
     quiet.host()
     os.kill(server, signal.SIGSTOP)  # It gets the host, and does not take it over.
     go.touch()

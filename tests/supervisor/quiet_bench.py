@@ -168,3 +168,4 @@ def quiet_bench(bench: Bench) -> Iterator[QuietBench]:
             yield made
         finally:
             made.close()
+            macros.close()
