@@ -202,6 +202,10 @@ static int obey(char *verb)
         }
         return 0;
     }
+    if (!strcmp(verb, "asking")) { /* For the same variable, without an end. */
+        for (;;)
+            getenv(argument);
+    }
     if (!strcmp(verb, "print")) {
         printf("%s\n", argument);
         return fflush(stdout);

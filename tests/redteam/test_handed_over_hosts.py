@@ -126,6 +126,15 @@ def test_a_trap_of_its_own_is_its_own(quiet: QuietBench) -> None:
     assert os.WTERMSIG(end["status"]) == signal.SIGTRAP
 
 
+def test_asking_all_the_time_hides_no_other_host_and_stops_no_clock(quiet: QuietBench) -> None:
+    quiet.macros.limits = {"seconds": 4}
+
+    told = quiet.expand("host", "host", "asking HOME", "end", "open /etc/passwd", "nothing")
+
+    assert told.stdout.splitlines()[2:] == ["asking: gone", "open: 0", "nothing: 0"]
+    assert "seconds = 4" in told.stderr
+
+
 def test_many_at_once_are_taken_over_each(quiet: QuietBench, key: str) -> None:
     steps = [step for _ in range(MANY) for step in ("host", f"timers {key}")]
 
