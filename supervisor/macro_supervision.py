@@ -140,7 +140,7 @@ class MacroSupervisor(TreeSupervisor):
             MacroStreams(limits.value(run.limits, "stderr_bytes"), self.output),
             (run.places["TMP"],),
             idleness.Idleness(),
-            self.handed_over,
+            handed_over=self.handed_over,
         )
 
     def _judge(self, plan: MacroPlan, ended: EndedRun) -> int:

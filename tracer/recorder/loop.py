@@ -40,8 +40,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from buildperm.tracer.recorder.light_opens import LightOpens
     from buildperm.tracer.recorder.frozen import FrozenProcess
+    from buildperm.tracer.recorder.light_opens import LightOpens
     from buildperm.tracer.recorder.process_tree import Process
     from buildperm.tracer.recorder.writer import Writer
 
