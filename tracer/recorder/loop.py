@@ -342,9 +342,9 @@ class Recorder:
     def _at_sigtrap(self, tid: int, process: Process) -> None:
         """Handle SIGTRAP: one of our breakpoints, or the program's own."""
         try:
-            is_ours = self.environment.at_sigtrap(tid, process) or (
+            is_ours = (
                 self._light is not None and self._light.at_sigtrap(tid, process)
-            )
+            ) or self.environment.at_sigtrap(tid, process)
         except ProcessLookupError:
             return
         except OSError:
