@@ -80,15 +80,15 @@ def test_a_worker_starts_the_next_script_as_it_started_the_first(pooled: Bench) 
     os.write(writing, b"+")
     pooled.environment["CARGO_MAKEFLAGS"] = f"-j --jobserver-auth={reading},{writing}"
 
-    runs = [pooled.run(placed, pass_fds=(reading, writing)) for _ in range(3)]
+    runs = [pooled.run(placed, pass_fds=(reading, writing)) for _ in range(8)]
 
-    assert len(set(supervisors(pooled))) < 3
+    assert len(set(supervisors(pooled))) < len(runs)  # Those that wait take turns.
     del pooled.environment[SERVER]
     runs.append(pooled.run(placed, pass_fds=(reading, writing)))
     assert {run.status for run in runs} == {0}
     assert len({run.stdout for run in runs}) == 1
-    assert told(runs[0].events) == told(runs[1].events) == told(runs[2].events)
-    assert told(runs[3].events) == told(runs[0].events)
+    for run in runs:
+        assert told(run.events) == told(runs[0].events)
     assert (pooled.top / "session").read_bytes() == session
     os.close(reading)
     os.close(writing)
