@@ -55,32 +55,48 @@ static int is_folder(long descriptor) {
 
 static void shut(long descriptor) { CALL3(SYS_close, descriptor, 0, 0); }
 
-/* Makes the folders above `path`, which are in what is being made, or there. */
-static void make_above(const char *path) {
+/* Opens the folder of `path`, made with those above it if it is not there; `name` is what is left of the path. Part by
+ * part: a link on the way could lead to the machine's root, which lies in here until all is made. */
+static long folder_of(const char *path, const char **name) {
     char part[PATH_MOST];
-    size_t size = length(path);
-    if (size >= sizeof part) fail("make a folder", -36); /* ENAMETOOLONG */
-    for (size_t at = 0; at < size; at++) {
-        if (at && path[at] == '/') {
-            part[at] = 0;
-            long made = CALL3(SYS_mkdirat, inside, part + 1, 0755);
-            if (made < 0 && made != -17 && made != -30) fail("make a folder", made); /* EEXIST, EROFS: it is there. */
-        }
-        part[at] = path[at];
+    size_t end = 0;
+    if (length(path) >= sizeof part) fail("make a folder", -36); /* ENAMETOOLONG */
+    *name = path;
+    for (const char *at = path; *at; at++)
+        if (*at == '/') *name = at + 1;
+    for (; path + end < *name; end++) part[end] = path[end];
+    part[end] = 0;
+    long folder = place(inside, part);
+    if (folder >= 0) return folder;
+    folder = checked("open the root", place(inside, "/"));
+    while (path < *name) {
+        for (end = 0; path[end] != '/'; end++) part[end] = path[end];
+        part[end] = 0;
+        path += end + 1;
+        if (!end) continue;
+        long made = CALL3(SYS_mkdirat, folder, part, 0755);
+        if (made < 0 && made != -17 && made != -30) fail("make a folder", made); /* EEXIST, EROFS: it is there. */
+        long next = checked("make a folder", place(folder, part));
+        shut(folder);
+        folder = next;
     }
+    return folder;
 }
 
 /* Opens where something is to be mounted, and makes it if it is not there. */
 static long target(const char *path, int wants_folder) {
+    const char *name;
     long found = place(inside, path);
     if (found >= 0) return found;
-    make_above(path);
-    if (wants_folder) CALL3(SYS_mkdirat, inside, path + 1, 0755);
+    long folder = folder_of(path, &name);
+    if (wants_folder) CALL3(SYS_mkdirat, folder, name, 0755);
     else {
-        long made = CALL(SYS_openat, inside, path + 1, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0444, 0, 0);
+        long made = CALL(SYS_openat, folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0444, 0, 0);
         if (made >= 0) shut(made);
     }
-    return checked("make a place for a mount", place(inside, path));
+    found = checked("make a place for a mount", place(folder, name));
+    shut(folder);
+    return found;
 }
 
 static void attach(long tree, const char *path, int wants_folder) {
@@ -171,8 +187,10 @@ static const char **follow(const char **words) {
         return words + 3;
     }
     if (after(word, "--symlink")) {
-        make_above(words[2]);
-        checked("make a link", CALL3(SYS_symlinkat, path, inside, words[2] + 1));
+        const char *name;
+        long folder = folder_of(words[2], &name);
+        checked("make a link", CALL3(SYS_symlinkat, path, folder, name));
+        shut(folder);
         return words + 3;
     }
     if (after(word, "--tmpfs")) attach(made_of("tmpfs", NOSUID | NODEV), path, 1);

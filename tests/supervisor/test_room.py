@@ -160,3 +160,22 @@ def test_nothing_is_covered_elsewhere_by_a_link(room: Room) -> None:
 )
 def test_what_cannot_be_made_runs_nothing(room: Room, told: list[bytes], failure: str) -> None:
     assert room.run(told) == ("", failure)
+
+
+@pytest.mark.parametrize(
+    "told", [(b"--tmpfs",), (b"--dir",), (b"--symlink", b"/nowhere"), (b"--ro-bind", b"/dev/null")]
+)
+def test_nothing_is_made_outside_by_a_link(room: Room, told: tuple[bytes, ...]) -> None:
+    """Until the room is done, the machine's root is in it: a link may lead there."""
+    outside = room.top / "outside"
+    outside.mkdir()
+    own = room.top / "own"
+    own.mkdir()
+    (own / "link").symlink_to(f"/before{outside}")
+    shown = [b"--bind-try", bytes(own), bytes(own)]
+
+    said, failure = room.run([*shown, *told, bytes(own / "link/made/below")])
+
+    assert os.listdir(outside) == []
+    assert said == ""
+    assert failure.endswith("Too many levels of symbolic links")
