@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from buildperm.tracer.recorder.light_opens import LightOpens
 
 _HALF = struct.Struct("=I")
-_MEMORY = (b"/proc", b"/sys/kernel")  # There the memory of other processes may be read.
+_MEMORY = (b"/", b"/proc", b"/sys", b"/sys/kernel")
+_TRACING = (b"/sys/kernel/debug", b"/sys/kernel/tracing")
 
 
 class LightObservation:
@@ -74,12 +75,14 @@ def with_key(template: bytes, key: int) -> bytes:
 
 
 def _reads_memory(rights: Mapping[bytes, int]) -> bool:
-    """Tell whether a run may look into compilers that it starts: proc_pid_mem(5).
+    """Tell whether a run may look into compilers that it starts: proc_pid_mem(5), tracefs.
 
     Files of the baseline there say nothing about processes.
     """
     return any(
-        path == b"/" or path in _MEMORY or (path.startswith(b"/proc/") and path[6:7].isdigit())
+        path in _MEMORY
+        or path.startswith(_TRACING)
+        or (path.startswith(b"/proc/") and path[6:7].isdigit())
         for path in rights
     )
 

@@ -230,6 +230,37 @@ def test_code_that_is_brought_along_again_is_seen_again(compiling: Bench) -> Non
     assert sum(int(str(each.get("count", 1))) for each in reads(ended, file.name)) == 3
 
 
+SYSTEMS = {
+    "preloaded": "run('cc', '-c', part, LD_PRELOAD='libm.so.6')",
+    "audited": "run('cc', '-c', part, LD_AUDIT='libm.so.6')",
+    "profiled": ("run('cc', '-c', part, LD_PROFILE='libc.so.6', LD_PROFILE_OUTPUT=os.getcwd())"),
+    "plugin of the compiler": (
+        # It does what it is told by a descriptor: gcc, libcc1/rpc.hh. This is its greeting.
+        "open('hello', 'wb').write(b'Hi\\1' + bytes(7)); os.dup2(os.open('hello', os.O_RDONLY), 0);"
+        "assert run('cc', '-fplugin=libcc1plugin', '-fplugin-arg-libcc1plugin-fd=0', '-c', part)"
+        " == (0, '')"
+    ),
+}
+"""Ways to get code of the system into a compiler that it does not load by itself."""
+
+
+@pytest.mark.parametrize("way", SYSTEMS)
+def test_compilers_with_other_code_of_the_system_are_seen_reading(
+    compiling: Bench, way: str
+) -> None:
+    folder = subprocess.check_output(["cc", "-print-file-name=plugin"], text=True).strip()
+    if "plugin" in SYSTEMS[way] and not os.path.exists(f"{folder}/libcc1plugin.so"):
+        pytest.skip("this compiler comes without the plugin")
+    body = _RUN + f"part = {str(compiling.package)!r} + '/part.c'\n"
+    body += f"run('cc', '--version')\n{SYSTEMS[way]}\n"  # The first one has the key.
+
+    ended = compiling.run(compiling.script(body))
+
+    assert ended.status == 0, ended.stderr
+    assert ended.of("header")[0]["observation"] == "light"
+    assert reads(ended, "part.h")
+
+
 OWN = {
     "copied": "shutil.copy(cc1, 'cc1'); run('./cc1', '-quiet', '-o', 'part.s', part)",
     "by -B": "shutil.copy(cc1, 'cc1'); run('cc', '-B' + os.getcwd() + '/', '-c', part)",

@@ -9,8 +9,10 @@ run. Its C library is changed at its entry point, when the loader has mapped and
                                                               key erased
 
 The filter knows a key, which is new for each run, and lives in the memory of such compilers only.
-Who has it hides reads that Landlock allows, and nothing else; so a program that could bring code
-of the script along never gets it: see `_is_plain`, and `at_open` for what is loaded later.
+Who has it opens nothing that Landlock refuses, but nobody sees what is opened, nor what is refused.
+So a program that brings other code along never gets it, or loses it before that code runs: see
+`at_exec` and `at_open`. That holds for code of the system, too: a library may show what is in the
+registers, and a plugin may do what it is told.
 
 Part of the supervisor: standard library only, nothing heavy.
 """
@@ -48,6 +50,10 @@ None of them runs what it reads. make, cmake and shells do, so they are not amon
 _SYSTEM = (b"/usr/", b"/etc/", b"/lib/", b"/lib64/", b"/bin/", b"/nix/store/", b"/gnu/store/")
 _LIBRARIES = (b"libc.so", b"libc-")
 _EXECUTABLE_AT, _EXECUTABLE = 3, ord("x")  # proc_pid_maps(5): `7f12-7f34 r-xp`
+_STEERING = (b"LD_", b"GLIBC_TUNABLES=")  # ld.so(8): other code, or memory that others share.
+_ORDINARY = (b"LD_LIBRARY_PATH=", b"LD_RUN_PATH=")
+_PLUGINS = (b"liblto_plugin.so", b"libdep.so")
+"""What linkers and archivers load each time, and what takes no orders from anybody."""
 _KERNEL_CODE = (b"[vdso]", b"[vsyscall]")  # proc_pid_maps(5)
 _AT_ENTRY = 9  # getauxval(3)
 _CACHED = 8192  # Entries of a cache before it is emptied.
@@ -105,6 +111,9 @@ class LightOpens:
             return
         pid = process.pid
         try:
+            with open(b"/proc/%d/environ" % pid, "rb") as file:
+                if any(map(_steers, file.read().split(b"\0"))):
+                    return
             with open(b"/proc/%d/auxv" % pid, "rb") as file:
                 raw = file.read()
             address = dict(struct.iter_unpack("=QQ", raw[: len(raw) & ~15])).get(_AT_ENTRY, 0)
@@ -136,13 +145,14 @@ class LightOpens:
         self.is_used |= process.light is not None
         return True
 
-    def is_of_no_interest(self, path: bytes, flags: int) -> bool:
+    def is_of_no_interest(self, process: Process, path: bytes, flags: int) -> bool:
         """Tell whether a compiler's open need not be looked at: a file of the system that is read.
 
-        It is what the loader opens. Nobody can change the path meanwhile, as there is no code of
-        others in the process, and nobody but the system can change where it leads.
+        It is what the loader opens before the program begins; later, it may be a plugin. Nobody can
+        change the path meanwhile, as there is no code of others in the process, and nobody but the
+        system can change where it leads.
         """
-        if flags & WRITING_FLAGS:
+        if flags & WRITING_FLAGS or not isinstance(process.light, AtEntry):
             return False
         known = self._readable.get(path)
         if known is None:
@@ -158,10 +168,12 @@ class LightOpens:
         """Look at a file that `process` has opened, and that has stopped it.
 
         What is opened for reading is opened by the loader then. If it is not the system's, it may
-        be code of the script, which has not run yet: it must not find the key.
+        be code of the script, which has not run yet: it must not find the key. Nor must a plugin.
         """
         light = process.light
-        if light is None or flags & WRITING_FLAGS or self._is_of_system(path):
+        if light is None or flags & WRITING_FLAGS:
+            return
+        if self._is_of_system(path) and (isinstance(light, AtEntry) or not _is_plugin(path)):
             return
         process.light = None
         try:
@@ -239,6 +251,15 @@ class LightOpens:
                 patch = None
             self._patches[identity] = patch
         return self._patches[identity]
+
+
+def _steers(variable: bytes) -> bool:
+    return variable.startswith(_STEERING) and not variable.startswith(_ORDINARY)
+
+
+def _is_plugin(path: bytes) -> bool:
+    name = posixpath.basename(path)
+    return b".so" in name and not name.startswith(_PLUGINS)
 
 
 def is_compiler(program: bytes) -> bool:

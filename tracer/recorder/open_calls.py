@@ -43,7 +43,7 @@ def handler(observer: Observer, _name: str, layout: OpenLayout) -> Handler:
         else:
             flags = syscall[flags_at] if flags_at else fixed_flags
         light = observer.light if process.light is not None else None
-        if light is not None and light.is_of_no_interest(path, flags):
+        if light is not None and light.is_of_no_interest(process, path, flags):
             return None
         return path, start, flags
 
