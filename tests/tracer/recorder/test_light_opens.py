@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from buildperm.tracer.recorder.light_opens import LightOpens, is_compiler
+from buildperm.tracer.recorder.light_opens import AtEntry, LightOpens, is_compiler
+from buildperm.tracer.recorder.process_tree import Process
 
+LOADING = Process(1, 0, 0, None)
+LOADING.light = AtEntry(0, b"")
 READING = os.O_RDONLY | os.O_CLOEXEC
 
 
@@ -46,20 +49,26 @@ def test_only_files_of_the_system_that_may_be_read_need_no_look(tmp_path: Path) 
     link = tmp_path / "link"
     link.symlink_to("/usr/bin/env")
 
-    assert opens().is_of_no_interest(real, READING)
+    assert opens().is_of_no_interest(LOADING, real, READING)
     for flags in (os.O_WRONLY, os.O_RDWR, os.O_RDONLY | os.O_CREAT, os.O_RDONLY | os.O_TRUNC):
-        assert not opens().is_of_no_interest(real, flags)
-    assert not opens(readable=False).is_of_no_interest(real, READING)
-    assert not opens(writable=real).is_of_no_interest(real, READING)
+        assert not opens().is_of_no_interest(LOADING, real, flags)
+    assert not opens(readable=False).is_of_no_interest(LOADING, real, READING)
+    assert not opens(writable=real).is_of_no_interest(LOADING, real, READING)
     for path in (b"usr/bin/env", b"/usr/../" + os.fsencode(tmp_path), b"/usr/local/lib/x.so"):
-        assert not opens().is_of_no_interest(path, READING)
-    assert not opens().is_of_no_interest(os.fsencode(link), READING)
+        assert not opens().is_of_no_interest(LOADING, path, READING)
+    assert not opens().is_of_no_interest(LOADING, os.fsencode(link), READING)
+
+
+def test_what_is_opened_once_the_program_runs_may_be_a_plugin() -> None:
+    running = Process(1, 0, 0, None)
+
+    assert not opens().is_of_no_interest(running, b"/usr/lib/x", READING)
 
 
 def test_a_run_counts_as_light_once_something_may_have_gone_unseen() -> None:
     light = opens()
 
-    light.is_of_no_interest(b"/tmp/x", READING)
+    light.is_of_no_interest(LOADING, b"/tmp/x", READING)
     assert not light.is_used
-    light.is_of_no_interest(b"/usr/lib/x", READING)
+    light.is_of_no_interest(LOADING, b"/usr/lib/x", READING)
     assert light.is_used
