@@ -68,13 +68,14 @@ static int status_of(pid_t pid)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 200;
 }
 
-static void start_timer(int number, long every_us)
+static timer_t start_timer(int number, long every_us)
 {
     struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = number};
     struct itimerspec times = {{0, every_us * 1000}, {0, every_us * 1000}};
-    timer_t made;
+    timer_t made = 0;
     if (!timer_create(CLOCK_MONOTONIC, &event, &made))
         timer_settime(made, 0, &times, 0);
+    return made;
 }
 
 static void sleep_ms(long ms)
@@ -173,12 +174,12 @@ static int obey(char *verb)
         sigaction(SIGCONT, &action, 0);
         sigaction(SIGUSR1, &action, 0);
         setitimer(ITIMER_REAL, &(struct itimerval){{0, 200}, {0, 200}}, 0);
-        start_timer(SIGCONT, 100);
-        start_timer(SIGUSR1, 150);
+        timer_t first = start_timer(SIGCONT, 100), second = start_timer(SIGUSR1, 150);
         sleep_ms(5);
         int failed = try_open(argument);
         sleep_ms(20);
         setitimer(ITIMER_REAL, &(struct itimerval){{0, 0}, {0, 0}}, 0);
+        timer_delete(first), timer_delete(second);
         return failed ? failed : alarms < 20 ? 203 : 0;
     }
     if (!strcmp(verb, "mask")) { /* Whether it still blocks what it has blocked, and nothing else. */
