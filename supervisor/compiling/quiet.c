@@ -306,6 +306,8 @@ static void ended(struct host *host, int status) {
         struct told told = {.kind = 2, .pid = host->pid, .status = status, .spent_ms = host->spent_ms};
         if (!tell(host, &told)) shutdown(host->connection, SHUT_RDWR);
         release(host);
+    } else if (host->connection >= 0) { /* What comes on it now is read at the end. */
+        epoll_ctl(queue, EPOLL_CTL_DEL, host->connection, NULL);
     }
     for (size_t i = 0; i < count; i++) {
         if (hosts[i] == host) hosts[i] = hosts[--count];

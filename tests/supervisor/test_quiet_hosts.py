@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -194,6 +195,28 @@ def test_one_that_only_waits_stays_without(quiet: QuietBench) -> None:
 
     assert (ended, traced_by) == (False, LAUNCHER)
     assert running.communicate(timeout=30)[0] == "host: ready\nnothing: 0\nnothing: 0\n"
+
+
+@pytest.mark.parametrize("verb", ["nothing", "open /etc/passwd", "print told"])
+def test_a_launcher_sleeps_while_nothing_happens(quiet: QuietBench, verb: str) -> None:
+    running = quiet.start("host", verb, "end", "host", verb, waiting(quiet))
+    assert running.stdout is not None
+    for _ in range(4):
+        running.stdout.readline()
+    assert wait_until(lambda: len(quiet.hosts()) == 1)
+    assert wait_until((quiet.folder / LIBRARY / "buildperm/recording.jsonl").exists)
+
+    before = _processor_seconds(running.pid)
+    time.sleep(2)
+    spent = _processor_seconds(running.pid) - before
+    go(quiet)
+
+    assert running.communicate(timeout=30)[1] in ("", "told\ntold\n")
+    assert spent < 0.2
+
+
+def _processor_seconds(pid: int) -> float:
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
 def test_memory_that_is_limited_is_watched_from_the_start(quiet: QuietBench) -> None:
