@@ -15,6 +15,7 @@ import time
 LOAD, TABLE, RUN, CALL, ANSWER, DONE, FAILED = range(1, 8)
 SYMBOL = b"__rustc_proc_macro_decls_obeying"
 POINTER = 1
+FORESEEN = bytes(18)  # `struct foreseen`: no answer is known before.
 control = socket.socket(fileno=int(os.environ["BUILDPERM_SHIM"].split()[0]))
 
 
@@ -28,8 +29,9 @@ class Host:
         theirs_in, self.write = os.pipe()
         mine, its = socket.socketpair()
         control.sendmsg([b"host\0" + os.fsencode(library) + b"\0"], rights(its.fileno()))
-        head = struct.pack("=IIQ", LOAD, len(SYMBOL), POINTER)
-        mine.sendmsg([head + SYMBOL], rights(theirs_in, theirs_out))
+        told = FORESEEN + SYMBOL
+        head = struct.pack("=IIQ", LOAD, len(told), POINTER)
+        mine.sendmsg([head + told], rights(theirs_in, theirs_out))
         for handle in (theirs_in, theirs_out):
             os.close(handle)
         its.close()
