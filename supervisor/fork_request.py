@@ -140,7 +140,7 @@ class ForkRequest:
             for number, opened in self._opened.items()
         }
         for number, opened in spare.items():
-            os.dup2(opened, number, inheritable=number <= 2)
+            os.dup2(opened, number)  # Inheritable, as it is in the stub: see `Jobserver`.
         hardening.close_but([*spare, *moved])
         self._folder, self._opened = -1, {}
         return moved

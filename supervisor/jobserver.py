@@ -19,7 +19,10 @@ class Jobserver:
     def __init__(self, environ: Mapping[bytes, bytes]) -> None:
         """Find it: a pipe among the open descriptors, or a fifo."""
         self.fifo = named_fifo(environ)  # Its path; empty: it has none.
-        self.kept = [] if self.fifo else [n for n in numbers(environ) if _pipe(n)]  # Descriptors.
+        # Descriptors. Make may name one, and not pass it on: then the number can be one of ours,
+        # and these are closed on execution.
+        named = [] if self.fifo else numbers(environ)
+        self.kept = [n for n in named if _pipe(n) and os.get_inheritable(n)]
         self.pipe: tuple[int, int] | None = None  # Device and inode; None: there is none to use.
         self._end = -1
         if self.fifo:

@@ -182,7 +182,7 @@ class ScriptSupervisor(TreeSupervisor):
             (run.places["OUT_DIR"], run.places["TMP"]),
             writer=writer,
         )
-        return _Run(ended, streams, network, kept)
+        return _RunEnd(ended, streams, network, kept)
 
     def _judge(self, run: Run, made: _Run) -> tuple[int, bytes]:
         """Judge what was run last, and pass on what it printed; return as `_supervise`."""

@@ -284,7 +284,7 @@ def test_what_is_refused_fails_the_step_with_annotations_and_reports(
     assert Path(done.outputs["sarif"]) == folder / "made.sarif"
     SARIF_VALIDATOR.validate(json.loads((folder / "made.sarif").read_text()))
     assert json.loads(Path(done.outputs["json"]).read_text())["exit"] == 20
-    assert "read $WORKSPACE/data.txt: refused" in done.summary
+    assert " read     $WORKSPACE/data.txt" in done.summary
     assert "buildperm review --from" in done.said
 
 

@@ -90,9 +90,8 @@ def test_what_was_not_granted_is_refused_with_the_rule_that_would_allow_it(
 
     assert held.returncode == 20
     assert "sample 0.1.0" in held.stdout
-    assert "read $WORKSPACE/data.txt: refused" in held.stdout
+    assert " read     $WORKSPACE/data.txt" in held.stdout
     assert 'read = ["$WORKSPACE/data.txt"]' in held.stdout
-    assert "by build script" in held.stdout
 
 
 def test_grants_that_change_make_the_script_run_again(tmp_path: Path) -> None:

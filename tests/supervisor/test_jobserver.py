@@ -35,6 +35,9 @@ def test_the_jobserver_is_found_among_the_flags(flags: bytes, fifo: bytes) -> No
     reading, writing = os.pipe()
     try:
         text = flags.replace(b"{r}", b"%d" % reading).replace(b"{w}", b"%d" % writing)
+        assert found(CARGO_MAKEFLAGS=text) == ([], fifo)  # Nobody has passed them on.
+        for each in (reading, writing):
+            os.set_inheritable(each, True)
 
         assert found(CARGO_MAKEFLAGS=text) == ([reading, writing], fifo)
         assert found(MAKEFLAGS=text) == ([reading, writing], fifo)

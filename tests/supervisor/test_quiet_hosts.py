@@ -113,6 +113,8 @@ def _facts(host: int) -> dict[str, object]:
     status = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
     names = ("CapInh", "CapPrm", "CapEff", "CapAmb", "SigBlk", "SigIgn", "Uid", "Gid", "Groups")
     found: dict[str, object] = {name: status[name].split() for name in (*names, "Umask")}
+    # Signals 32 and 33 are libc's own: whoever was started by posix_spawn(3) ignores them.
+    found["SigIgn"] = int(status["SigIgn"], 16) & ~(3 << 31)
     found |= {name: int(status[name]) for name in ("NoNewPrivs", "Seccomp", "Seccomp_filters")}
     found["limits"] = (folder / "limits").read_text()
     found["folder"] = os.readlink(folder / "cwd")

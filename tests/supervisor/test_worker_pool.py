@@ -266,3 +266,18 @@ def is_running(bench: Bench) -> bool:
     """Tell whether the script itself has been started."""
     real = bench.target / "debug/build/crate-0/build_script_build-0.real"
     return bool(processes_with(os.fsencode(real)))
+
+
+@pytest.mark.parametrize("has_server", [True, False])
+def test_no_descriptor_of_ours_counts_as_a_job_server(pooled: Bench, has_server: bool) -> None:
+    """As where make has named one, and has not passed it on."""
+    named = ",".join(map(str, range(3, 40)))
+    pooled.environment["CARGO_MAKEFLAGS"] = f"-j --jobserver-auth={named}"
+    if not has_server:
+        del pooled.environment[SERVER]
+
+    for _ in range(2):
+        ended = pooled.run(pooled.script(CONFINEMENT))
+
+        assert ended.status == 0, ended.stderr
+        assert b"descriptors [0, 1, 2]\n" in ended.stdout
