@@ -60,7 +60,7 @@ _AGAIN = (
 )
 
 
-class _Run:
+class _RunEnd:
     """What one run of the script has left."""
 
     __slots__ = ("ended", "kept", "network", "streams")
@@ -156,7 +156,7 @@ class ScriptSupervisor(TreeSupervisor):
             made = self._run(run, made.ended.writer)
         return self._judge(run, made)
 
-    def _run(self, run: Run, writer: Writer | None = None) -> _Run:
+    def _run(self, run: Run, writer: Writer | None = None) -> _RunEnd:
         """Run the script once, and record it; `writer` has a recording that is to be continued."""
         network = Network(run.package, run.session["calls"], learning=run.learning)
         variables, kept = environment.for_script(
@@ -184,7 +184,7 @@ class ScriptSupervisor(TreeSupervisor):
         )
         return _RunEnd(ended, streams, network, kept)
 
-    def _judge(self, run: Run, made: _Run) -> tuple[int, bytes]:
+    def _judge(self, run: Run, made: _RunEnd) -> tuple[int, bytes]:
         """Judge what was run last, and pass on what it printed; return as `_supervise`."""
         if self.has_to_end():
             return INTERRUPTED, b""
