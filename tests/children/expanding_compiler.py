@@ -15,7 +15,7 @@ import time
 LOAD, TABLE, RUN, CALL, ANSWER, DONE, FAILED = range(1, 8)
 SYMBOL = b"__rustc_proc_macro_decls_obeying"
 POINTER = 1
-FORESEEN = bytes(18)  # `struct foreseen`: no answer is known before.
+NOTHING_FORESEEN = bytes(18)  # bridge.h, struct foreseen
 control = socket.socket(fileno=int(os.environ["BUILDPERM_SHIM"].split()[0]))
 
 
@@ -29,9 +29,8 @@ class Host:
         theirs_in, self.write = os.pipe()
         mine, its = socket.socketpair()
         control.sendmsg([b"host\0" + os.fsencode(library) + b"\0"], rights(its.fileno()))
-        told = FORESEEN + SYMBOL
-        head = struct.pack("=IIQ", LOAD, len(told), POINTER)
-        mine.sendmsg([head + told], rights(theirs_in, theirs_out))
+        head = struct.pack("=IIQ", LOAD, len(NOTHING_FORESEEN + SYMBOL), POINTER)
+        mine.sendmsg([head + NOTHING_FORESEEN + SYMBOL], rights(theirs_in, theirs_out))
         for handle in (theirs_in, theirs_out):
             os.close(handle)
         its.close()

@@ -111,9 +111,9 @@ def _facts(host: int) -> dict[str, object]:
     """Tell what a host got, but for numbers that differ each time."""
     folder = Path(f"/proc/{host}")
     status = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
-    names = ("CapInh", "CapPrm", "CapEff", "CapAmb", "SigBlk", "SigIgn", "Uid", "Gid", "Groups")
+    names = ("CapInh", "CapPrm", "CapEff", "CapAmb", "SigBlk", "Uid", "Gid", "Groups")
     found: dict[str, object] = {name: status[name].split() for name in (*names, "Umask")}
-    # Signals 32 and 33 are libc's own: whoever was started by posix_spawn(3) ignores them.
+    # posix_spawn(3) of glibc leaves its own two signals, 32 and 33, ignored.
     found["SigIgn"] = int(status["SigIgn"], 16) & ~(3 << 31)
     found |= {name: int(status[name]) for name in ("NoNewPrivs", "Seccomp", "Seccomp_filters")}
     found["limits"] = (folder / "limits").read_text()
