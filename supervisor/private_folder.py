@@ -1,10 +1,11 @@
 """Makes and removes private folders that a build script has filled: the tree is hostile.
 
-Part of the supervisor: os and stat only.
+Part of the supervisor: errno, os and stat only.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -43,15 +44,35 @@ def renew(path: bytes, names: Iterable[bytes]) -> None:
 
 
 def is_new(path: bytes, names: Iterable[bytes]) -> bool:
-    """Tell whether `path` is as `renew` makes it."""
+    """Tell whether `path` is as `renew` makes it, and nobody has left a word for the next one."""
     try:
         if sorted(map(os.fsencode, os.listdir(path))) != sorted(names):
             return False
         inside = [path + b"/" + name for name in names]
-        modes = [os.lstat(each).st_mode for each in (path, *inside)]
-        return set(modes) == {stat.S_IFDIR | 0o700} and not any(map(os.listdir, inside))
+        found = [os.lstat(each) for each in (path, *inside)]
+        return (
+            {(each.st_mode, each.st_uid) for each in found}
+            == {(stat.S_IFDIR | 0o700, os.geteuid())}
+            and not any(map(os.listdir, inside))
+            and not any(map(_has_attributes, (path, *inside)))
+        )
     except OSError:
         return False
+
+
+def _has_attributes(path: bytes) -> bool:
+    """Tell whether somebody has set attributes or access lists: xattr(7); labels are the system's.
+
+    Raises:
+        OSError: It is gone.
+    """
+    try:
+        names = os.listxattr(path, follow_symlinks=False)
+    except OSError as error:
+        if error.errno != errno.ENOTSUP:
+            raise
+        return False
+    return any(name.startswith(("user.", "trusted.", "system.posix_acl_")) for name in names)
 
 
 def remove(path: bytes) -> None:

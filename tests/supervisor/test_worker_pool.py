@@ -281,3 +281,23 @@ def test_no_descriptor_of_ours_counts_as_a_job_server(pooled: Bench, has_server:
 
         assert ended.status == 0, ended.stderr
         assert b"descriptors [0, 1, 2]\n" in ended.stdout
+
+
+LEAVING = """
+import errno, os
+home = os.environ["HOME"]
+print("cargo::metadata=found=" + ",".join(os.listxattr(home)))
+try:
+    os.setxattr(home, "user.word", b"for the next one")
+except OSError as error:
+    assert error.errno == errno.ENOTSUP, error  # Then there is nowhere to leave it.
+"""
+
+
+def test_nothing_is_left_in_private_folders(pooled: Bench) -> None:
+    placed = pooled.script(LEAVING)
+
+    for _ in range(2):
+        ended = pooled.run(placed)
+
+        assert (ended.status, ended.stdout) == (0, b"cargo::metadata=found=\n"), ended.stderr
