@@ -154,7 +154,9 @@ def test_every_program_that_is_no_compiler_is_seen_whatever_it_does(compiling: B
         words = ["cc", "-O1", "-pthread", key, *flags, "-o", str(program), str(source)]
         subprocess.run(words, check=True)
     compiling.grants["exec"].append("$MANIFEST_DIR/**")
-    body = _RUN + "run('cc', '--version')\n"  # So that there is somebody who has the key.
+    body = (
+        _RUN + "run('cc', '-E', '-x', 'c', '/dev/null')\n"
+    )  # So that there is somebody who has the key.
     body += f"for each in ({str(helper)!r}, {str(static)!r}):\n"
     body += f"    assert run(each, {str(compiling.package)!r}) == (0, '')"
 
@@ -252,7 +254,9 @@ def test_compilers_with_other_code_of_the_system_are_seen_reading(
     if "plugin" in SYSTEMS[way] and not os.path.exists(f"{folder}/libcc1plugin.so"):
         pytest.skip("this compiler comes without the plugin")
     body = _RUN + f"part = {str(compiling.package)!r} + '/part.c'\n"
-    body += f"run('cc', '--version')\n{SYSTEMS[way]}\n"  # The first one has the key.
+    body += (
+        f"run('cc', '-E', '-x', 'c', '/dev/null')\n{SYSTEMS[way]}\n"  # The first one has the key.
+    )
 
     ended = compiling.run(compiling.script(body))
 
@@ -333,10 +337,12 @@ def test_while_learning_everything_is_observed(compiling: Bench) -> None:
 
 def test_no_process_may_look_into_a_compiler(compiling: Bench) -> None:
     """That is where the key is; the compiler waits for its input meanwhile."""
+    cc1 = subprocess.check_output(["cc", "-print-prog-name=cc1"], text=True).strip()
     body = (
         _RUN
+        + f"cc1 = {cc1!r}"
         + """
-cc = subprocess.Popen(["cc", "-x", "c", "-E", "-"], stdin=subprocess.PIPE, stdout=-3, text=True)
+cc = subprocess.Popen([cc1, "-quiet", "-E", "-"], stdin=subprocess.PIPE, stdout=-3, text=True)
 cc.stdin.write("int x;")
 for name in ("mem", "syscall", "maps", "task/%d/mem" % cc.pid):
     try:

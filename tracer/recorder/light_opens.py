@@ -34,17 +34,11 @@ if TYPE_CHECKING:
     from buildperm.tracer.recorder.open_patch import Patch
     from buildperm.tracer.recorder.process_tree import Process
 
-_TOOLS = frozenset(
-    (
-        *(b"cc", b"c++", b"gcc", b"g++", b"cpp", b"clang", b"clang++"),
-        *(b"cc1", b"cc1plus", b"lto1", b"collect2", b"as", b"gas"),
-        *(b"ld", b"ld.bfd", b"ld.gold", b"ld.lld", b"lld", b"ld64.lld", b"mold"),
-        *(b"ar", b"ranlib"),
-    )
-)
-"""Compilers, assemblers, linkers and archivers, without what stands before and behind.
+_COMPILERS = frozenset((b"cc1", b"cc1plus", b"cc1obj", b"cc1objplus", b"clang", b"clang++"))
+"""What looks for headers, without what stands before and behind; nothing else opens as many files.
 
-None of them runs what it reads. make, cmake and shells do, so they are not among them.
+gcc itself only starts them. To patch an assembler, a linker or an archiver takes longer than its
+stops do, and these are easier to take over by what they read.
 """
 
 _SYSTEM = (b"/usr/", b"/etc/", b"/lib/", b"/lib64/", b"/bin/", b"/nix/store/", b"/gnu/store/")
@@ -52,8 +46,6 @@ _LIBRARIES = (b"libc.so", b"libc-")
 _EXECUTABLE_AT, _EXECUTABLE = 3, ord("x")  # proc_pid_maps(5): `7f12-7f34 r-xp`
 _STEERING = (b"LD_", b"GLIBC_TUNABLES=")  # ld.so(8): other code, or memory that others share.
 _ORDINARY = (b"LD_LIBRARY_PATH=", b"LD_RUN_PATH=")
-_PLUGINS = (b"liblto_plugin.so", b"libdep.so")
-"""What linkers and archivers load each time, and what takes no orders from anybody."""
 _KERNEL_CODE = (b"[vdso]", b"[vsyscall]")  # proc_pid_maps(5)
 _AT_ENTRY = 9  # getauxval(3)
 _CACHED = 8192  # Entries of a cache before it is emptied.
@@ -258,8 +250,7 @@ def _steers(variable: bytes) -> bool:
 
 
 def _is_plugin(path: bytes) -> bool:
-    name = posixpath.basename(path)
-    return b".so" in name and not name.startswith(_PLUGINS)
+    return b".so" in posixpath.basename(path)  # No compiler loads any by itself.
 
 
 def is_compiler(program: bytes) -> bool:
@@ -267,4 +258,4 @@ def is_compiler(program: bytes) -> bool:
     words = posixpath.basename(program).split(b"-")
     while len(words) > 1 and words[-1].replace(b".", b"").isdigit():
         words.pop()
-    return words[-1] in _TOOLS
+    return words[-1] in _COMPILERS
