@@ -156,7 +156,7 @@ REFUSED_ALWAYS: Mapping[int, tuple[str, ...]] = {
     # Newer calls that do what is closed otherwise: setting what ioctl(2) may not set, listing the
     # mounts that /proc does not show, and writing the labels that are not writable there.
     _ABSENT: (
-        *("io_uring_setup", "io_uring_enter", "io_uring_register"),
+        *("io_uring_setup", "io_uring_enter", "io_uring_register", "io_setup", "io_submit"),
         *("file_setattr", "listmount", "statmount", "lsm_set_self_attr"),
     ),
     _PERM: (

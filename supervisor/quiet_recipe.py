@@ -28,12 +28,14 @@ MOST = 160 << 10
 _LIBRARIES = (b"libc.so.", b"libc-", b"ld-linux", b"libgcc_s.so.1")
 """What a host has loaded by itself when it begins; the loader opens nothing more for these."""
 
+_FOLDERS = (b"LD_LIBRARY_PATH",)  # Of all that a loader obeys, ld.so(8): ours, in a tool chain.
+
 
 def is_possible(plan: MacroPlan) -> bool:
     """Tell whether a host can be started without a supervisor.
 
     One in a sandbox wrapper cannot, nor can one whose memory is watched, who gets files made that
-    it may write, or who loads more than is loaded anyway.
+    it may write, or who loads more than is loaded anyway: `LD_PRELOAD` may be granted.
     """
     run = plan.run
     return not (
@@ -42,6 +44,7 @@ def is_possible(plan: MacroPlan) -> bool:
         or limits.value(run.limits, "memory_bytes")
         or named_fifo(run.environ)
         or not all(name.startswith(_LIBRARIES) for name in plan.needed)
+        or any(name.startswith(b"LD_") and name not in _FOLDERS for name in plan.variables)
     )
 
 

@@ -29,8 +29,8 @@ EPERM = """
     adjtimex sethostname setdomainname vhangup
 """
 ENOSYS = """
-    io_uring_setup io_uring_enter io_uring_register file_setattr listmount statmount
-    lsm_set_self_attr
+    io_uring_setup io_uring_enter io_uring_register io_setup io_submit file_setattr listmount
+    statmount lsm_set_self_attr
 """
 EACCES = "bind listen"
 MADE = """

@@ -47,7 +47,7 @@ def test_an_ordinary_host_is_described_whole(macros: MacroBench) -> None:
     }
 
 
-@pytest.mark.parametrize("case", ["write", "memory", "wrapper", "fifo", "library"])
+@pytest.mark.parametrize("case", ["write", "memory", "wrapper", "fifo", "library", "loader"])
 def test_others_are_for_supervisors(macros: MacroBench, case: str) -> None:
     if case == "write":
         macros.grants = {"write": ["$WORKSPACE/made"]}
@@ -55,6 +55,9 @@ def test_others_are_for_supervisors(macros: MacroBench, case: str) -> None:
         macros.limits = {"memory_bytes": 1 << 30}
     elif case == "wrapper":
         macros.bench.wrapper = [b"/usr/bin/bwrap"]
+    elif case == "loader":
+        macros.grants = {"env": ["LD_PRELOAD"]}
+        macros.environment = {"LD_PRELOAD": "libm.so.6"}
     elif case == "fifo":
         macros.environment = {"CARGO_MAKEFLAGS": "-j --jobserver-auth=fifo:/tmp/x"}
     else:
