@@ -181,8 +181,10 @@ def test_nobody_makes_it_go_on_before_its_time(quiet: QuietBench, key: str) -> N
 def test_one_that_is_killed_meanwhile_fails_the_expansion_and_nothing_else(
     quiet: QuietBench,
 ) -> None:
-    running = quiet.start("host", *["open /etc/passwd"] * 3)
+    go = quiet.macros.bench.package / "go"
+    running = quiet.start("host", f"wait {go}", *["open /etc/passwd"] * 3)
     host = quiet.host()
+    go.touch()
     wait_until(lambda: tracer(host) != LAUNCHER, 5)
     with contextlib.suppress(ProcessLookupError):
         os.kill(host, signal.SIGKILL)

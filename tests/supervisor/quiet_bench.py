@@ -117,8 +117,14 @@ class QuietBench:
 
     def host(self) -> int:
         """Wait for the one host that runs."""
-        assert wait_until(lambda: len(self.hosts()) == 1)
-        return self.hosts()[0]
+        found: list[int] = []
+
+        def is_there() -> bool:
+            found[:] = self.hosts()
+            return len(found) == 1
+
+        assert wait_until(is_there)
+        return found[0]
 
     def close(self) -> None:
         """End what still runs."""
