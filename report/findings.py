@@ -125,7 +125,9 @@ def _refused_finding(
         risk=proposal.risk,
         roles=proposal.roles,
         summary=_title(proposal.title),
-        reasons=_details((*proposal.notes, proposal.locked)),
+        reasons=_details(
+            (*proposal.notes, proposal.locked, *_not_opened(script, proposal.evidence))
+        ),
         is_preset=bool(grant.preset),
         is_theft=looks_like_theft(script.everything),
     )

@@ -6,6 +6,7 @@ the same rules, so that a machine where one of them silently does nothing is fou
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from buildperm.supervisor.session import Session
 
 _TIMEOUT_S = 60
+_TRIES, _PAUSE_S = 1_000, 0.01
 _PYTHON = os.path.realpath(sys.executable)  # Not a virtual environment's link to it.
 _BOTH_REFUSED, _READ, _CONNECTED, _SEEN = 0, 3, 4, 5
 
@@ -153,6 +156,28 @@ def _why_not(
     return ""
 
 
+def _make_program(path: Path, content: bytes) -> None:
+    """Write a program, and wait until it can be executed.
+
+    What another thread of ours starts meanwhile has a copy of our descriptor until it executes
+    something, and as long nobody can execute the file: execve(2), ETXTBSY. A lease for reading can
+    be had once no process has the file open for writing: fcntl(2), F_SETLEASE.
+    """
+    path.write_bytes(content)
+    path.chmod(0o700)
+    with path.open("rb") as file:
+        for _ in range(_TRIES):
+            try:
+                fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+            except BlockingIOError:
+                time.sleep(_PAUSE_S)
+            except OSError:
+                return  # A file system without leases.
+            else:
+                fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+                return
+
+
 def _run_child(
     folder: Path, prepared: RuntimeSetup, port: int
 ) -> tuple[subprocess.CompletedProcess[bytes], list[dict[str, Any]]]:
@@ -161,10 +186,8 @@ def _run_child(
     package.mkdir()
     out_dir.mkdir(parents=True)
     (folder / "canary").write_text("canary")
-    (folder / "child").write_bytes(os.fsencode(f"#!{_PYTHON} -IS\n{_CHILD}"))
-    (folder / "child").chmod(0o700)
-    (folder / "stub").write_bytes(stub.stub(os.fsencode(folder / "none")) + b"# real: child\n")
-    (folder / "stub").chmod(0o700)
+    _make_program(folder / "child", os.fsencode(f"#!{_PYTHON} -IS\n{_CHILD}"))
+    _make_program(folder / "stub", stub.stub(os.fsencode(folder / "none")) + b"# real: child\n")
     (folder / "session").write_bytes(session.dump(bare_session(folder, package, prepared)))
     variables = {
         "PATH": os.defpath,
