@@ -129,8 +129,15 @@ def _refused_finding(
             (*proposal.notes, proposal.locked, *_not_opened(script, proposal.evidence))
         ),
         is_preset=bool(grant.preset),
-        is_theft=looks_like_theft(script.everything),
+        is_theft=looks_like_theft(_all_of(script)),
     )
+
+
+def _all_of(script: ScriptRun) -> list[Access]:
+    """Return all that is known of what a crate did: of runs from elsewhere, that is the findings."""
+    found = dict.fromkeys(script.everything)
+    found |= dict.fromkeys(access for each in script.findings for access in each.evidence)
+    return list(found)
 
 
 def _for_whom(proposal: Proposal) -> Iterator[str]:
