@@ -58,6 +58,7 @@ class RecordedWorkspace:
             "calls": {numbers[name]: name for name in known},
             "caps": {},
             "withheld": [],
+            "library": b"",
             "process_limit": 0,
             "stop_after_s": 0,
             "readable": [],
