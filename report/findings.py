@@ -134,7 +134,7 @@ def _refused_finding(
 
 
 def _all_of(script: ScriptRun) -> list[Access]:
-    """Return all that is known of what a crate did: of runs from elsewhere, that is the findings."""
+    """Return all that is known of what a crate did; of a run elsewhere, that is its findings."""
     found = dict.fromkeys(script.everything)
     found |= dict.fromkeys(access for each in script.findings for access in each.evidence)
     return list(found)
