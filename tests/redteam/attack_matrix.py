@@ -28,6 +28,8 @@ Cells = dict[str, dict[str, str]]
 def cell(attack: Attack, measured: Measured) -> str:
     """Say in a word what came of an attack; OPEN where it succeeded."""
     word, detail = measured.outcomes.get(attack.id, ("", ""))
+    if word and word == attack.instead:
+        word = attack.portable
     effect = measured.effects.get(attack.id)
     if effect:
         return OPEN

@@ -34,6 +34,7 @@ class Attack:
     reported_full: str = ""  # Likewise in `full`, where that is something else.
     only: str = ""  # The user who can do it at all; empty for everybody.
     steals: bool = False  # Where it succeeds, a secret is in what the attacker says.
+    instead: str = ""  # An errno that may stand for `portable`: who makes the mounts decides.
     kernel: str = ""  # What not every kernel has: without it nothing can be attacked.
 
 
@@ -439,6 +440,7 @@ ATTACKS = (
         *("core-pattern", 74, "open core_pattern for writing", "L B", "EACCES", "EACCES"),
         reported="write /proc/sys/kernel/core_pattern",
         only="root",
+        instead="EROFS",  # In a room it is read-only, which the kernel looks at before Landlock.
     ),
     Attack(
         *("core-dump", 74, "raise the limit of core dumps", "H", "EPERM", "EPERM"),
