@@ -11,9 +11,7 @@ from buildperm.policy.proposal import Choice, Proposal, Reason, Risk
 from buildperm.policy.role import SubjectKind
 from buildperm.policy.summaries import title
 from buildperm.printable import LONGEST_SHOWN, escaped, shown
-
-GLYPHS: Final = {Risk.LOW: ".", Risk.MEDIUM: "~", Risk.HIGH: "!", Risk.CRITICAL: "!!"}
-"""Risk must be readable without colour."""
+from buildperm.report.refused_text import GLYPHS as GLYPHS  # Of screens and reports alike.
 
 ANSWER_GLYPHS: Final = {
     Answer.UNDECIDED: " ",

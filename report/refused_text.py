@@ -13,6 +13,7 @@ import json
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
+from typing import Final
 
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
@@ -22,7 +23,7 @@ from buildperm.printable import printable, shortened
 from buildperm.report.finding import Finding
 from buildperm.report.rule_catalogue import FAILED
 
-GLYPHS = {Risk.LOW: " .", Risk.MEDIUM: " ~", Risk.HIGH: " !", Risk.CRITICAL: "!!"}
+GLYPHS: Final = {Risk.LOW: ".", Risk.MEDIUM: "~", Risk.HIGH: "!", Risk.CRITICAL: "!!"}
 """Risk must be readable without colour, and in a log."""
 
 THEFT = "LOOKS LIKE THEFT: it reaches for secrets and for the network"
@@ -126,7 +127,7 @@ def _without_target(reason: str, finding: Finding) -> str:
 
 
 def _rows(finding: Finding, width: int) -> Iterator[str]:
-    glyph = GLYPHS[finding.risk or Risk.LOW]
+    glyph = GLYPHS[finding.risk or Risk.LOW].rjust(2)
     preset = finding.is_preset
     listed = finding.evidence[:_LISTED]
     for access, following in zip_longest(listed, listed[1:]):

@@ -20,3 +20,12 @@ def program_text(name: str, **values: str) -> str:
     if places != values.keys():
         raise ValueError(f"{name} has the places {places}, not {set(values)}")
     return _PLACE.sub(lambda place: values[place[1]], text)
+
+
+def only_compiler(folder: Path, compiler: str | None) -> Path:
+    """Make a folder for PATH with nothing but a `cc`, a shell script; for None, not even that."""
+    folder.mkdir()
+    if compiler:
+        (folder / "cc").write_text(f"#!/bin/sh\n{compiler}\n")
+        (folder / "cc").chmod(0o700)
+    return folder

@@ -12,6 +12,7 @@ import pytest
 from buildperm.errors import CannotEnforceError
 from buildperm.sandbox import native_programs
 from buildperm.sandbox.native_programs import NativePrograms, programs
+from tests.programs import only_compiler
 
 _ROOT = Path(native_programs.__file__).parent.parent
 _SOURCES = (_ROOT / "supervisor" / "compiling", _ROOT / "tracer" / "recorder" / "stops")
@@ -81,12 +82,7 @@ def test_another_compiler_makes_others(
 def test_there_is_a_message_where_they_cannot_be_compiled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiler: str | None, message: str
 ) -> None:
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    if compiler:
-        (folder / "cc").write_text(f"#!/bin/sh\n{compiler}\n")
-        (folder / "cc").chmod(0o700)
-    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setenv("PATH", str(only_compiler(tmp_path / "bin", compiler)))
     with pytest.raises(CannotEnforceError, match=message) as raised:
         programs(tmp_path / "kept")
     assert "C compiler" in raised.value.hint
@@ -109,12 +105,7 @@ def test_the_inner_loop_is_compiled_once_and_made_anew_where_it_is_damaged(tmp_p
 def test_without_a_compiler_there_is_no_inner_loop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiler: str | None
 ) -> None:
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    if compiler:
-        (folder / "cc").write_text(f"#!/bin/sh\n{compiler}\n")
-        (folder / "cc").chmod(0o700)
-    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setenv("PATH", str(only_compiler(tmp_path / "bin", compiler)))
     assert native_programs.inner_loop(tmp_path / "kept") == b""
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from buildperm.sandbox import start_programs
+from tests.programs import only_compiler
 
 _SOURCES = Path(start_programs.__file__).parent.parent / "supervisor" / "starting"
 
@@ -28,12 +29,7 @@ def test_it_runs_and_loads_nothing(tmp_path: Path) -> None:
 def test_without_a_compiler_that_works_there_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiler: str | None
 ) -> None:
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    if compiler:
-        (folder / "cc").write_text(f"#!/bin/sh\n{compiler}\n")
-        (folder / "cc").chmod(0o700)
-    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setenv("PATH", str(only_compiler(tmp_path / "bin", compiler)))
 
     assert start_programs.starter(tmp_path / "kept") == b""
 
