@@ -17,7 +17,7 @@ import pytest
 
 from tests.bench import Bench, processes_with, wait_until
 from tests.supervisor.macro_bench import LIBRARY
-from tests.supervisor.quiet_bench import QuietBench, quiet_bench, tracer
+from tests.supervisor.quiet_bench import QuietBench, quiet_bench, read_if_there, tracer
 
 EACCES = 13
 LAUNCHER = "launcher"
@@ -219,7 +219,7 @@ def _server(quiet: QuietBench) -> int:
     (found,) = [
         pid
         for pid in processes_with(quiet.macros.server.encode())
-        if b"--serve" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        if b"--serve" in read_if_there(f"/proc/{pid}/cmdline")
     ]
     return found
 

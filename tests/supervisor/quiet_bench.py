@@ -112,7 +112,7 @@ class QuietBench:
         return [
             pid
             for pid in processes_with(bytes(self.macros.library))
-            if _read(f"/proc/{pid}/cmdline").startswith(mark)
+            if read_if_there(f"/proc/{pid}/cmdline").startswith(mark)
         ]
 
     def host(self) -> int:
@@ -135,12 +135,15 @@ class QuietBench:
 
 def tracer(pid: int) -> str:
     """Return what program traces `pid`: `launcher`, a name of Python, or nothing."""
-    lines = _read(f"/proc/{pid}/status").decode().splitlines()
-    (number,) = [line.split()[1] for line in lines if line.startswith("TracerPid:")]
-    return _read(f"/proc/{number}/comm").decode().strip() if number != "0" else ""
+    lines = read_if_there(f"/proc/{pid}/status").decode().splitlines()
+    found = [line.split()[1] for line in lines if line.startswith("TracerPid:")]
+    if found in ([], ["0"]):  # It may have ended meanwhile.
+        return ""
+    return read_if_there(f"/proc/{found[0]}/comm").decode().strip()
 
 
-def _read(path: str) -> bytes:
+def read_if_there(path: str) -> bytes:
+    """Return the content of a file, nothing where it or its process is gone."""
     try:
         return Path(path).read_bytes()
     except OSError:
