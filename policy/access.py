@@ -11,6 +11,9 @@ from buildperm.policy.role import SCRIPT_ALONE, Role
 COMMANDS_MOST = 500
 """Distinct command lines of one program that are kept; what is beyond is only counted."""
 
+ITSELF = ("",)
+"""As `Access.causes`: the script or macro itself, without any program."""
+
 
 class Outcome(StrEnum):
     """How it went; the gravest outcome where the same access had several."""
@@ -40,6 +43,15 @@ class Access:
     roles: tuple[Role, ...] = SCRIPT_ALONE  # Sorted.
     outside: str = ""  # The one consumer of a macro, where that is no package of the workspace.
     commands: tuple[tuple[str, int], ...] = ()  # Of a program: each command line, and how often.
+    causes: tuple[str, ...] = ITSELF  # Sorted, never empty: see `wanted_by`.
+
+    @property
+    def wanted_by(self) -> str:
+        """The one program, as the script called it, that did it; empty if others did it as well.
+
+        It is the first program of the chain: what git runs to do its work is git's doing.
+        """
+        return self.causes[0] if len(self.causes) == 1 else ""
 
     @property
     def told_commands(self) -> int:

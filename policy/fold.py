@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import posixpath
 import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from errno import EEXIST
 from functools import cache
@@ -36,6 +36,7 @@ from buildperm.tracer.recording.event import (
     FileOpened,
     OpenMode,
     PathChanged,
+    RecordedProcess,
     SocketUse,
     SocketUsed,
     Verdict,
@@ -44,10 +45,13 @@ from buildperm.tracer.recording.reader import Header, Recording
 from buildperm.tracer.recording_format import REUSED
 
 CHAINS_MOST = 5
+CAUSES_MOST = 20
+"""Programs that are named as wanting one access; which of many it was settles nothing."""
 
 _READ = PatternSet(baseline.READ)
 _NOT_OWN = PatternSet(baseline.NOT_OWN)
 _GRAVITY = {Outcome.FAILED: 0, Outcome.DONE: 1, Outcome.REFUSED: 2}
+_SHEBANG_MOST = 256  # Bytes of a script that the kernel looks at: BINPRM_BUF_SIZE.
 _COMMAND_MOST = 400  # Characters of a command line that serves as an example.
 _LINE_MOST = 4_000  # Characters of a command line that is listed.
 
@@ -67,6 +71,7 @@ class _AccessBuilder:
     received: int = 0
     chains: dict[tuple[str, ...], None] = field(default_factory=dict)
     commands: dict[str, int] = field(default_factory=dict)
+    causes: set[str] = field(default_factory=set)
 
 
 def fold(recording: Recording, members: Collection[str] = ()) -> list[Access]:
@@ -113,6 +118,8 @@ class _EventFolding:
         self._tallies: dict[tuple[Kind, str], _AccessBuilder] = {}
         self._targets: dict[bytes, str] = {}
         self._chains: dict[int, tuple[str, ...]] = {}
+        self._requested = _requested(recording.events)
+        self._causes: dict[int, str] = {}
         self._programs: dict[bytes, tuple[str, bytes]] = {}
         self._searches: set[tuple[int, tuple[bytes, ...]]] = set()
 
@@ -136,6 +143,7 @@ class _EventFolding:
                 roles=roles,
                 outside=self._outside,
                 commands=tuple(tally.commands.items()),
+                causes=tuple(sorted(tally.causes)),
             )
             for (kind, target), tally in ordered
         ]
@@ -229,10 +237,12 @@ class _EventFolding:
         programs = [self._program(event.requested)]
         if event.path not in (programs[0][1], event.requested):
             # A script: the kernel needs its interpreter as well, execve(2), "Interpreter scripts".
-            interpreter = self._program(event.path)
+            interpreter = self._interpreter(event)
             programs = [interpreter] if event.errno else [*programs, interpreter]
+        cause = self._cause(event.pid)
         for target, real in dict.fromkeys(programs):
-            self._tally(event, event.pid, Kind.EXEC, target, outcome, command, event.path)
+            self._tally(event, event.pid, Kind.EXEC, target, outcome, command, target, cause)
+            cause = cause or target  # Of the interpreter: it is the script that wants it.
             tally = self._tallies[Kind.EXEC, target]
             if line in tally.commands or len(tally.commands) < COMMANDS_MOST:
                 tally.commands[line] = tally.commands.get(line, 0) + event.count
@@ -325,7 +335,8 @@ class _EventFolding:
         target: str,
         outcome: Outcome,
         example: str = "",
-        program: bytes = b"",
+        program: str = "",
+        cause: str | None = None,
     ) -> None:
         tally = self._tallies.get((kind, target))
         if tally is None:
@@ -343,9 +354,12 @@ class _EventFolding:
         tally.count += event.count
         if len(tally.chains) < CHAINS_MOST:
             chain = self._chain(pid)
-            if program and chain[-1] != _name(program):
-                chain = (*chain, _name(program))
+            name = posixpath.basename(program)
+            if name and chain[-1] != name:
+                chain = (*chain, name)
             tally.chains[chain] = None
+        if len(tally.causes) < CAUSES_MOST:
+            tally.causes.add(self._cause(pid) if cause is None else cause)
 
     def _target(self, path: bytes) -> str:
         target = self._targets.get(path)
@@ -389,6 +403,34 @@ class _EventFolding:
             self._programs[path] = known
         return known
 
+    def _interpreter(self, event: Executed) -> tuple[str, bytes]:
+        """Name the interpreter of a script as its first line does: `sh`, whatever that links to."""
+        named = _shebang(event.requested)
+        if named and os.path.realpath(named) == os.path.realpath(event.path):
+            return self._program(named)
+        return self._program(event.path)
+
+    def _called(self, process: RecordedProcess) -> str:
+        """Return how a grant would call the program that a process was started with."""
+        key = process.parent, process.program, process.argv
+        return self._program(self._requested.get(key, process.program))[0]
+
+    def _cause(self, pid: int) -> str:
+        """Return the first program of the chain that led to a process; empty for the script."""
+        cause = self._causes.get(pid)
+        if cause is None:
+            first = ""
+            at = pid
+            seen: set[int] = set()
+            while at in self._processes and at not in seen:
+                seen.add(at)
+                process = self._processes[at]
+                if process.parent and process.program and process.program != self._script:
+                    first = self._called(process)
+                at = process.parent
+            cause = self._causes[pid] = first
+        return cause
+
     def _is_handed_over(self, target: str) -> bool:
         return target in self._listed or any(
             target == folder or target.startswith(folder + "/") for folder in self._handed_over
@@ -404,7 +446,7 @@ class _EventFolding:
                 seen.add(at)
                 process = self._processes[at]
                 if process.parent and process.program and process.program != self._script:
-                    names.append(_name(process.program))
+                    names.append(posixpath.basename(self._called(process)))
                 at = process.parent
             chain = self._chains[pid] = (str(self._role), *reversed(names))
         return chain
@@ -423,9 +465,27 @@ def _outcome(errno: int, *, refused: bool) -> Outcome:
     return Outcome.FAILED if errno else Outcome.DONE
 
 
+def _requested(
+    events: Iterable[Event],
+) -> dict[tuple[int, bytes, tuple[bytes, ...]], bytes]:
+    """Return the paths by which programs were started, by who did it, their file and arguments."""
+    return {
+        (event.pid, event.path, event.argv): event.requested
+        for event in events
+        if isinstance(event, Executed) and not event.errno and not event.refused
+    }
+
+
 @cache
-def _name(program: bytes) -> str:
-    return encode(posixpath.basename(program))
+def _shebang(script: bytes) -> bytes:
+    """Return the interpreter that a script names, if it is still there: execve(2)."""
+    try:
+        with open(script, "rb") as file:
+            start = file.read(_SHEBANG_MOST)
+    except OSError:
+        return b""
+    words = start[2:].partition(b"\n")[0].split(maxsplit=1) if start.startswith(b"#!") else []
+    return words[0] if words and words[0].startswith(b"/") else b""
 
 
 def _whole_line(words: list[str]) -> str:

@@ -55,6 +55,7 @@ class Proposal:
     evidence: tuple[Access, ...]
     locked: str = ""  # Why it cannot be allowed from here; empty if it can.
     reason: Reason = Reason.ASKED
+    wanted_by: str = ""  # The program whose doing all of it is: `git`; empty for the script itself.
 
     @property
     def roles(self) -> tuple[Role, ...]:

@@ -67,7 +67,8 @@ def propose(
         left = builder.locked(undecided(group, () if outside else rules, denials))
         left = builder.presets(left)
         for kind in GRANTABLE:
-            builder.about(kind, [access for access in left if access.kind is kind])
+            for about in _by_cause([access for access in left if access.kind is kind]):
+                builder.about(kind, about)
         proposals += builder.proposals
     return sorted(proposals, key=lambda proposal: (-proposal.risk, proposal.title))
 
@@ -244,12 +245,27 @@ class _ProposalBuilder:
                 notes,
                 tuple(group),
                 locked,
+                wanted_by=_wanted_by(group),
             )
         )
 
     def _id(self, what: str, targets: Iterable[str]) -> str:
         outside = (f"for {self._outside}",) if self._outside else ()
         return proposal_id(self._crate, what, *sorted(targets), *outside)
+
+
+def _wanted_by(accesses: Iterable[Access]) -> str:
+    """Return the program whose doing all of the accesses are; empty if there is no such one."""
+    found = {access.wanted_by for access in accesses}
+    return found.pop() if len(found) == 1 else ""
+
+
+def _by_cause(accesses: Sequence[Access]) -> list[list[Access]]:
+    """Group accesses by the program that alone wanted them; those of the script itself first."""
+    groups: dict[str, list[Access]] = {}
+    for access in accesses:
+        groups.setdefault(access.wanted_by, []).append(access)
+    return [groups[cause] for cause in sorted(groups)]
 
 
 def _why_unconnected(access: Access) -> str:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 
 from buildperm import __version__
-from buildperm.policy.access import Access
+from buildperm.policy.access import ITSELF, Access
 from buildperm.policy.pending_review import Pending
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.role import SCRIPT_ALONE, Role
@@ -129,6 +129,7 @@ def _access(access: Access) -> dict[str, object]:
         "chains": [list(chain) for chain in access.chains],
         "example": access.example,
         **({"commands": [list(each) for each in access.commands]} if access.commands else {}),
+        **({"causes": list(access.causes)} if access.causes != ITSELF else {}),
         "sensitive": access.sensitive,
         "resolved": access.resolved,
         "is_free": access.is_free,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeGuard, TypeVar
 
 from buildperm.errors import BuildpermError
-from buildperm.policy.access import COMMANDS_MOST, Access, Outcome
+from buildperm.policy.access import COMMANDS_MOST, ITSELF, Access, Outcome
 from buildperm.policy.combination import CHAINS_MOST, combine
 from buildperm.policy.grants import parse_key
 from buildperm.policy.kinds import Kind
@@ -189,6 +189,7 @@ class _ReportReader:
             resolved=self._notation(table, "resolved", f"{at}.resolved") if resolved else "",
             roles=self._roles(table, f"{at}.by"),
             commands=tuple(self._commands(table, f"{at}.commands")),
+            causes=self._causes(table, f"{at}.causes"),
         )
 
     def _commands(self, table: dict[str, Any], at: str) -> Iterator[tuple[str, int]]:
@@ -201,6 +202,11 @@ class _ReportReader:
                     yield self._string(line, place, _TARGET_MOST), times
                 case _:
                     self._fail(place, "must be a command line, and how often it was run")
+
+    def _causes(self, table: dict[str, Any], at: str) -> tuple[str, ...]:
+        """Read who wanted it; earlier reports do not say, and the script itself is not named."""
+        found = self._texts(table, "causes", at, _TARGET_MOST) if "causes" in table else ()
+        return tuple(sorted(set(found))) or ITSELF
 
     def _roles(self, table: dict[str, Any], at: str) -> tuple[Role, ...]:
         """Read who did it; older reports are of build scripts alone."""

@@ -219,7 +219,7 @@ def test_a_program_goes_by_its_name_where_path_leads_to_it(programs: Path) -> No
 
     assert access.example == "tool --version"
     assert access.resolved == os.fsdecode(real)
-    assert access.chains == ((SCRIPT, "gcc-12", "tool-1"),)
+    assert access.chains == ((SCRIPT, "gcc-12", "tool"),)
 
 
 def test_a_program_that_path_does_not_lead_to_goes_by_its_path(programs: Path) -> None:
@@ -235,7 +235,7 @@ def test_a_script_needs_its_interpreter_as_well(programs: Path) -> None:
     path = os.fsencode(programs) + b":" + os.path.dirname(shell)
     found = _fold(_executed(shell, script, b"tool-1"), path=path)
 
-    assert set(found) == {(Kind.EXEC, "tool-1"), (Kind.EXEC, os.path.basename(shell).decode())}
+    assert set(found) == {(Kind.EXEC, "tool-1"), (Kind.EXEC, "sh")}
 
 
 def test_a_refused_interpreter_is_named_itself(programs: Path) -> None:
@@ -247,8 +247,52 @@ def test_a_refused_interpreter_is_named_itself(programs: Path) -> None:
     )
     found = _fold(*events, path=os.fsencode(programs) + b":" + os.path.dirname(shell))
 
-    assert set(found) == {(Kind.EXEC, "tool-1"), (Kind.EXEC, os.path.basename(shell).decode())}
+    assert set(found) == {(Kind.EXEC, "tool-1"), (Kind.EXEC, "sh")}
     assert {access.outcome for access in found.values()} == {Outcome.REFUSED}
+
+
+def test_an_interpreter_goes_by_its_file_if_the_script_names_another_one_by_now(
+    programs: Path,
+) -> None:
+    shell = os.path.realpath(b"/bin/sh")
+    (programs / "tool-1").write_text("#!/usr/bin/another\n")
+    script = os.fsencode(programs / "tool-1")
+    path = os.fsencode(programs) + b":" + os.path.dirname(shell)
+    found = _fold(_executed(shell, script, b"tool-1"), path=path)
+
+    assert set(found) == {(Kind.EXEC, "tool-1"), (Kind.EXEC, os.path.basename(shell).decode())}
+
+
+def test_what_a_program_does_and_runs_is_wanted_by_it_as_the_script_called_it(
+    programs: Path,
+) -> None:
+    shell = os.path.realpath(b"/bin/sh")
+    asked = os.fsencode(programs / "tool")
+    processes = (
+        RecordedProcess(10, 0, PROGRAM, (PROGRAM,)),
+        RecordedProcess(11, 10, shell, (b"tool",)),
+        RecordedProcess(12, 11, b"/usr/bin/true", (b"true",)),
+    )
+    found = _fold(
+        Executed(1, 10, shell, asked, (b"tool",), 0, False),
+        Executed(2, 11, b"/usr/bin/true", b"/usr/bin/true", (b"true",), 0, False),
+        _opened(b"/srv/a", pid=12),
+        _opened(b"/srv/b", pid=12),
+        _opened(b"/srv/b"),
+        path=os.fsencode(programs) + b":/usr/bin",
+        processes=processes,
+    )
+
+    assert {target: access.causes for (_, target), access in found.items()} == {
+        "tool": ("",),
+        "sh": ("tool",),
+        "true": ("tool",),
+        "/srv/a": ("tool",),
+        "/srv/b": ("", "tool"),
+    }
+    assert found[Kind.READ, "/srv/a"].chains == ((SCRIPT, "tool", "true"),)
+    assert found[Kind.READ, "/srv/a"].wanted_by == "tool"
+    assert found[Kind.READ, "/srv/b"].wanted_by == ""
 
 
 def test_the_script_itself_is_no_access() -> None:

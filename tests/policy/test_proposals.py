@@ -472,3 +472,21 @@ def test_what_goes_together_is_not_told_by_what_was_looked_for_in_vain() -> None
 
     assert any("it reaches for `MY_TOKEN` and for `git`." in note for note in notes)
     assert not any("/usr/local/sbin/git" in note for note in notes)
+
+
+def test_what_a_program_wanted_is_asked_about_apart_from_what_the_script_wanted() -> None:
+    ran, own, its, both = (
+        replace(access, causes=causes)
+        for access, causes in zip(
+            (*_runs("perl"), *_reads("$WORKSPACE/x/a", "$WORKSPACE/x/b", "$WORKSPACE/x/c")),
+            (("",), ("",), ("perl",), ("", "perl")),
+            strict=True,
+        )
+    )
+    found = {proposal.title: proposal for proposal in _propose(ran, own, its, both)}
+
+    assert {title: each.wanted_by for title, each in found.items()} == {
+        "run perl": "",
+        "read 2 files below $WORKSPACE/x": "",
+        "read $WORKSPACE/x/b": "perl",
+    }

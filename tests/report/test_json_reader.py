@@ -128,7 +128,14 @@ def fields(access: Access) -> dict[str, Any]:
 
 
 def test_everything_that_proposals_need_is_read_back(read: Read) -> None:
-    curl = access(Kind.EXEC, "curl", example="curl -o x", resolved="/usr/bin/curl")
+    curl = access(
+        Kind.EXEC,
+        "curl",
+        example="curl -o x",
+        resolved="/usr/bin/curl",
+        commands=(("curl -o x", 2),),
+        causes=("", "sh"),
+    )
 
     build = read(document(script(curl)))
 
