@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import App, SystemCommand
-from textual.binding import Binding, BindingType
 
 from buildperm.presentation.agenda import Agenda
 from buildperm.presentation.front_end import Ran, ReviewEnd
 from buildperm.presentation.proposal_facts import explain
 from buildperm.printable import shown
+from buildperm.tui.key_bindings import Action, ActionGroup, action_of, bindings
 from buildperm.tui.screens.diff import DiffResult, DiffScreen
 from buildperm.tui.screens.help import HelpScreen
 from buildperm.tui.screens.inbox import InboxScreen
@@ -24,6 +24,7 @@ from buildperm.tui.type_ahead import TypeAheadGuard
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from textual.binding import BindingType
     from textual.screen import Screen
 
     from buildperm.policy.comparison import Comparison
@@ -50,10 +51,7 @@ class ReviewApp(App[ReviewEnd]):
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = True
     ESCAPE_TO_MINIMIZE = False
-    BINDINGS: ClassVar[list[BindingType]] = [
-        # Instead of Textual's own, which would leave without asking.
-        Binding("ctrl+c,ctrl+q", "leave", "Quit", id="app.interrupt", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("app")
 
     def __init__(
         self,
@@ -127,14 +125,23 @@ class ReviewApp(App[ReviewEnd]):
             self.push_screen(screen, self._take_outcome)
 
     def action_help(self) -> None:
-        """List the keys of the screen that is shown."""
-        keys: dict[tuple[str, str], list[str]] = {}
+        """List the keys of the screen that is shown, in groups."""
+        keys: dict[Action, list[str]] = {}
         for active in self.screen.active_bindings.values():
-            binding = active.binding
-            if binding.tooltip and binding.id:
-                told = (binding.action, binding.tooltip)
-                keys.setdefault(told, []).append(self.get_key_display(binding))
-        self.push_screen(HelpScreen([(" ".join(names), told[1]) for told, names in keys.items()]))
+            action = action_of(active.binding.id)
+            if action is not None and action.told:
+                keys.setdefault(action, []).append(self.get_key_display(active.binding))
+        self.push_screen(
+            HelpScreen(
+                [
+                    (
+                        group,
+                        [(" ".join(keys[each]), each.told) for each in keys if each.group is group],
+                    )
+                    for group in ActionGroup
+                ]
+            )
+        )
 
     def _take_check(self, checked: DiffResult | None) -> None:
         if checked is None:

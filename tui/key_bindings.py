@@ -1,4 +1,8 @@
-"""The keys of the inbox, which are its commands in the palette too.
+"""The one table of actions: what keys do on which screen, in help, footer and palette.
+
+An action has an id, by which the configuration file gives it other keys; its part before the dot
+names the screen. To add one, write a line here with an id, keys, what it calls, a label, a group
+and a sentence.
 
 Enter only opens and closes, Space only marks, Esc only goes back: no key that a hand presses by
 itself decides anything. Nothing that terminals or multiplexers use for themselves is bound.
@@ -6,78 +10,173 @@ itself decides anything. Nothing that terminals or multiplexers use for themselv
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
 
-from textual.binding import Binding, BindingType
+from textual.binding import Binding
 
-INBOX: Final[list[BindingType]] = [
-    Binding("a", "answer('allow')", "Allow", id="review.allow",
-            tooltip="Allow the chosen rule; on a crate, all that is below high risk"),
-    Binding("d", "answer('deny')", "Deny", id="review.deny",
-            tooltip="Deny it and stop asking; on a crate, all that is below high risk"),
-    Binding("s", "answer('later')", "Later", id="review.later",
-            tooltip="Leave it for later: it stays refused and is asked again"),
-    Binding("e", "everywhere", "Everywhere", id="review.everywhere", show=False,
-            tooltip="The same answer in all crates that ask for the same; lists them first"),
-    Binding("o", "changes", "What changed", id="review.changes", show=False,
-            tooltip="Show what the crate does now and did before, and the diff of its sources"),
-    Binding("delete", "answer('undecided')", "Clear", id="review.clear", show=False,
-            tooltip="Clear the answer"),
-    Binding("left_square_bracket", "step(-1)", "Narrower", id="review.narrow", show=False,
-            tooltip="Choose the next narrower rule"),
-    Binding("right_square_bracket", "step(1)", "Wider", id="review.widen",
-            tooltip="Choose the next wider rule"),
-    Binding("u", "undo", "Undo", id="review.undo", tooltip="Take the last step back"),
-    Binding("U", "redo", "Redo", id="review.redo", show=False,
-            tooltip="Take the step again that was taken back"),
-    Binding("n", "next(1)", "Next undecided", id="review.next", show=False,
-            tooltip="Go to the next undecided proposal"),
-    Binding("N", "next(-1)", "Previous undecided", id="review.previous", show=False,
-            tooltip="Go to the previous undecided proposal"),
-    Binding("A", "answer_all('allow')", "Allow all shown", id="review.allow-all", show=False,
-            tooltip="Allow all that are marked, else all shown, below high risk; lists them first"),
-    Binding("D", "answer_all('deny')", "Deny all shown", id="review.deny-all", show=False,
-            tooltip="Deny all that are marked, else all shown, below high risk; lists them first"),
-    Binding("slash", "filter", "Filter", id="review.filter",
-            tooltip="Show only some: kind:exec, risk:>=high, crate:*-sys, is:locked, or any words"),
-    Binding("v", "diff", "Diff", id="review.diff", show=False,
-            tooltip="Show what writing would change in Cargo.toml"),
-    Binding("w", "write", "Write", id="review.write",
-            tooltip="Write what is decided, after the diff and a verifying run"),
-    Binding("enter", "open", "Open", id="review.open", show=False,
-            tooltip="Open or close a crate, or the card where there is no room beside the list"),
-    Binding("escape", "back", "Back", id="review.back", show=False,
-            tooltip="Go back: from the card to the list, from the filter to everything"),
-    Binding("question_mark,f1", "app.help", "Help", id="review.help", tooltip="List every key"),
-    Binding("q", "app.leave", "Quit", id="review.leave",
-            tooltip="Leave, with a choice of what to do with the decisions"),
-    Binding("ctrl+c,ctrl+q", "app.leave", "Quit", id="review.interrupt", show=False),
-]  # fmt: skip
+if TYPE_CHECKING:
+    from textual.binding import BindingType
 
-FILTER: Final[list[BindingType]] = [
-    Binding("enter", "submit", "Keep the filter", id="filter.keep",
-            tooltip="Go back to the list, filtered"),
-    Binding("escape", "screen.back", "Show all", id="filter.clear",
-            tooltip="Go back to the list, unfiltered"),
-]  # fmt: skip
 
-TREE: Final[list[BindingType]] = [
-    Binding("down,j", "move(1)", "Down", id="tree.down", show=False, tooltip="Next line"),
-    Binding("up,k", "move(-1)", "Up", id="tree.up", show=False, tooltip="Previous line"),
-    Binding("pagedown", "page(1)", "Page down", id="tree.page-down", show=False,
-            tooltip="One page on"),
-    Binding("pageup", "page(-1)", "Page up", id="tree.page-up", show=False,
-            tooltip="One page back"),
-    Binding("home,g", "go(0)", "First", id="tree.first", show=False, tooltip="First line"),
-    Binding("end,G", "go(-1)", "Last", id="tree.last", show=False, tooltip="Last line"),
-    Binding("right,l", "open", "Open crate", id="tree.open", show=False,
-            tooltip="Open the crate, or go into it"),
-    Binding("left,h", "close", "Close crate", id="tree.close", show=False,
-            tooltip="Go up to the crate, or close it"),
-    Binding("equals_sign", "open_all", "Open all", id="tree.open-all", show=False,
-            tooltip="Open every crate"),
-    Binding("minus", "close_all", "Close all", id="tree.close-all", show=False,
-            tooltip="Close every crate"),
-    Binding("space", "mark", "Mark", id="tree.mark", show=False,
-            tooltip="Mark the proposal for a decision on several at once"),
-]  # fmt: skip
+class ActionGroup(StrEnum):
+    """The headings of help, in their order."""
+
+    DECIDE = "Decide"
+    LOOK = "Look closer"
+    MOVE = "Move"
+    SELECT = "Show and mark"
+    FINISH = "Write and leave"
+    LEARN = "Find out"
+
+
+DECIDE, LOOK, MOVE, SELECT, FINISH, LEARN = ActionGroup
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What a key does on one screen."""
+
+    id: str  # The screen, a dot, and a name that is its own on that screen.
+    keys: str  # The default ones, as Textual names them, with commas between.
+    does: str  # The method that it calls, without its prefix, with arguments.
+    label: str  # A word or two, for the footer and the palette.
+    group: ActionGroup
+    told: str  # One sentence; empty keeps it out of help and palette, and its keys as they are.
+    in_footer: bool = True
+
+    @property
+    def screen(self) -> str:
+        """The screen or widget that the action belongs to."""
+        return self.id.partition(".")[0]
+
+    @property
+    def binding(self) -> Binding:
+        """The action as Textual knows it."""
+        return Binding(
+            self.keys, self.does, self.label, self.in_footer, tooltip=self.told, id=self.id
+        )
+
+
+ACTIONS: Final = (
+    # The inbox.
+    Action("review.allow", "a", "answer('allow')", "Allow", DECIDE,
+           "Allow the chosen rule; on a crate, all that is below high risk"),
+    Action("review.deny", "d", "answer('deny')", "Deny", DECIDE,
+           "Deny it and stop asking; on a crate, all that is below high risk"),
+    Action("review.later", "s", "answer('later')", "Later", DECIDE,
+           "Leave it for later: it stays refused and is asked again"),
+    Action("review.everywhere", "e", "everywhere", "Everywhere", DECIDE,
+           "The same answer in all crates that ask for the same; lists them first", False),
+    Action("review.changes", "o", "changes", "What changed", LOOK,
+           "Show what the crate does now and did before, and the diff of its sources", False),
+    Action("review.clear", "delete", "answer('undecided')", "Clear", DECIDE,
+           "Clear the answer", False),
+    Action("review.narrow", "left_square_bracket", "step(-1)", "Narrower", DECIDE,
+           "Choose the next narrower rule", False),
+    Action("review.widen", "right_square_bracket", "step(1)", "Wider", DECIDE,
+           "Choose the next wider rule"),
+    Action("review.undo", "u", "undo", "Undo", DECIDE, "Take the last step back"),
+    Action("review.redo", "U", "redo", "Redo", DECIDE,
+           "Take the step again that was taken back", False),
+    Action("review.next", "n", "next(1)", "Next undecided", MOVE,
+           "Go to the next undecided proposal", False),
+    Action("review.previous", "N", "next(-1)", "Previous undecided", MOVE,
+           "Go to the previous undecided proposal", False),
+    Action("review.allow-all", "A", "answer_all('allow')", "Allow all shown", DECIDE,
+           "Allow all that are marked, else all shown, below high risk; lists them first", False),
+    Action("review.deny-all", "D", "answer_all('deny')", "Deny all shown", DECIDE,
+           "Deny all that are marked, else all shown, below high risk; lists them first", False),
+    Action("review.filter", "slash", "filter", "Filter", SELECT,
+           "Show only some: kind:exec, risk:>=high, crate:*-sys, is:locked, or any words"),
+    Action("review.diff", "v", "diff", "Diff", FINISH,
+           "Show what writing would change in Cargo.toml", False),
+    Action("review.write", "w", "write", "Write", FINISH,
+           "Write what is decided, after the diff and a verifying run"),
+    Action("review.open", "enter", "open", "Open", LOOK,
+           "Open or close a crate, or the card where there is no room beside the list", False),
+    Action("review.back", "escape", "back", "Back", LOOK,
+           "Go back: from the card to the list, from the filter to everything", False),
+    Action("review.help", "question_mark,f1", "app.help", "Help", LEARN, "List every key"),
+    Action("review.leave", "q", "app.leave", "Quit", FINISH,
+           "Leave, with a choice of what to do with the decisions"),
+    Action("review.interrupt", "ctrl+c,ctrl+q", "app.leave", "Quit", FINISH, "", False),
+    # The list in it.
+    Action("tree.down", "down,j", "move(1)", "Down", MOVE, "Next line", False),
+    Action("tree.up", "up,k", "move(-1)", "Up", MOVE, "Previous line", False),
+    Action("tree.page-down", "pagedown", "page(1)", "Page down", MOVE, "One page on", False),
+    Action("tree.page-up", "pageup", "page(-1)", "Page up", MOVE, "One page back", False),
+    Action("tree.first", "home,g", "go(0)", "First", MOVE, "First line", False),
+    Action("tree.last", "end,G", "go(-1)", "Last", MOVE, "Last line", False),
+    Action("tree.open", "right,l", "open", "Open crate", MOVE,
+           "Open the crate, or go into it", False),
+    Action("tree.close", "left,h", "close", "Close crate", MOVE,
+           "Go up to the crate, or close it", False),
+    Action("tree.open-all", "equals_sign", "open_all", "Open all", MOVE,
+           "Open every crate", False),
+    Action("tree.close-all", "minus", "close_all", "Close all", MOVE,
+           "Close every crate", False),
+    Action("tree.mark", "space", "mark", "Mark", SELECT,
+           "Mark the proposal for a decision on several at once", False),
+    # The line of the filter.
+    Action("filter.keep", "enter", "submit", "Keep the filter", SELECT,
+           "Go back to the list, filtered"),
+    Action("filter.clear", "escape", "screen.back", "Show all", SELECT,
+           "Go back to the list, unfiltered"),
+    # The list of what one answer would decide.
+    Action("batch.confirm", "y", "answer('y')", "Yes", DECIDE, "Decide all that are listed"),
+    Action("batch.allow", "a", "answer('a')", "Allow", DECIDE, "Allow all that are listed"),
+    Action("batch.deny", "d", "answer('d')", "Deny", DECIDE, "Deny all that are listed"),
+    Action("batch.back", "escape,n,q", "back", "Back", LOOK, "Decide nothing"),
+    # The last look before writing.
+    Action("diff.write", "w", "write", "Verify & write", FINISH,
+           "Run what is concerned under the new grants, then write"),
+    Action("diff.verify", "r", "verify", "Only verify", FINISH,
+           "Run what is concerned under the new grants"),
+    Action("diff.back", "escape", "back", "Back", LOOK, "Go back to the proposals"),
+    Action("diff.help", "question_mark,f1", "app.help", "Help", LEARN, "List every key"),
+    Action("diff.leave", "q", "app.leave", "Quit", FINISH,
+           "Leave, with a choice of what to do with the decisions"),
+    Action("diff.interrupt", "ctrl+c,ctrl+q", "app.leave", "Quit", FINISH, "", False),
+    # The question before leaving.
+    Action("leave.write", "w", "answer('write')", "Write", FINISH,
+           "Write what is decided to Cargo.toml, after its diff"),
+    Action("leave.keep", "k,q,ctrl+c,ctrl+q", "answer('keep')", "Keep", FINISH,
+           "Leave Cargo.toml alone and keep the decisions for the next time"),
+    Action("leave.discard", "x", "answer('discard')", "Discard", FINISH,
+           "Leave Cargo.toml alone and forget the decisions"),
+    Action("leave.back", "escape", "back", "Back", LOOK, "Go back to the proposals"),
+    # How a build script differs from the last reviewed one.
+    Action("changes.back", "escape,o", "back", "Back", LOOK, "Go back to the proposals"),
+    Action("changes.down", "down,j", "scroll(1)", "Down", MOVE, "Next line", False),
+    Action("changes.up", "up,k", "scroll(-1)", "Up", MOVE, "Previous line", False),
+    Action("changes.next", "tab", "app.focus_next", "Other pane", LOOK,
+           "Scroll the other one: behaviour or sources"),
+    Action("changes.help", "question_mark,f1", "app.help", "Help", LEARN, "List every key"),
+    Action("changes.leave", "q", "app.leave", "Quit", FINISH,
+           "Leave, with a choice of what to do with the decisions"),
+    Action("changes.interrupt", "ctrl+c,ctrl+q", "app.leave", "Quit", FINISH, "", False),
+    # Help.
+    Action("help.back", "escape,question_mark,f1,q", "back", "Back", LEARN, "Close"),
+    # Everywhere.
+    Action("app.palette", "ctrl+p", "command_palette", "Palette", LEARN,
+           "Find an action by typing a part of what it does", False),
+    # Instead of Textual's own, which would leave without asking.
+    Action("app.interrupt", "ctrl+c,ctrl+q", "leave", "Quit", FINISH, "", False),
+)  # fmt: skip
+
+TOGETHER: Final = (("review", "tree", "app"), ("filter", "app"))
+"""What has keys at the same time; any other screen is alone with `app`."""
+
+_BY_ID: Final = {action.id: action for action in ACTIONS}
+
+
+def action_of(identifier: str | None) -> Action | None:
+    """Return the action with an id, if there is one."""
+    return _BY_ID.get(identifier or "")
+
+
+def bindings(screen: str) -> list[BindingType]:
+    """Return the default keys of a screen or widget, by the part of the ids before the dot."""
+    return [action.binding for action in ACTIONS if action.screen == screen]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
-from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from buildperm.policy.decision import Answer
 from buildperm.presentation.wording import ANSWER_VERBS, GLYPHS, plural, risk_word
 from buildperm.printable import shown
+from buildperm.tui.key_bindings import bindings
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.sheet import Sheet
 from buildperm.tui.widgets.styled_line import Line, Piece, hanging
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from textual.app import ComposeResult
+    from textual.binding import BindingType
 
     from buildperm.policy.proposal import Proposal
     from buildperm.tui.type_ahead import TypeAheadGuard
@@ -28,14 +29,7 @@ if TYPE_CHECKING:
 class BatchScreen(ModalScreen[Answer | None]):
     """Lists the proposals concerned and those left out; dismisses with the answer, or None."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "y", "answer('y')", "Yes", id="batch.confirm", tooltip="Decide all that are listed"
-        ),
-        Binding("a", "answer('a')", "Allow", id="batch.allow", tooltip="Allow all that are listed"),
-        Binding("d", "answer('d')", "Deny", id="batch.deny", tooltip="Deny all that are listed"),
-        Binding("escape,n,q", "back", "Back", id="batch.back", tooltip="Decide nothing"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("batch")
 
     def __init__(
         self,

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import on, work
-from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.reactive import var
 from textual.screen import Screen
@@ -16,6 +15,7 @@ from textual.worker import get_current_worker
 from buildperm.errors import BuildpermError
 from buildperm.presentation.unified_diff import WHOLE, Hunks, compare
 from buildperm.printable import shown
+from buildperm.tui.key_bindings import bindings
 from buildperm.tui.messages import EditPreviewed, VerifyEnded, VerifyProgressed, WorkFailed
 from buildperm.tui.widgets.diff_lines import balance_pieces, hunk_lines, sentence_lines
 from buildperm.tui.widgets.page import Page
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from textual.app import ComposeResult
+    from textual.binding import BindingType
 
     from buildperm.presentation.front_end import Failure, Preview, Verify
     from buildperm.tui.type_ahead import TypeAheadGuard
@@ -50,17 +51,7 @@ class DiffScreen(Screen[DiffResult]):
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("w", "write", "Verify & write", id="diff.write",
-                tooltip="Run what is concerned under the new grants, then write"),
-        Binding("r", "verify", "Only verify", id="diff.verify",
-                tooltip="Run what is concerned under the new grants"),
-        Binding("escape", "back", "Back", id="diff.back", tooltip="Go back to the proposals"),
-        Binding("question_mark,f1", "app.help", "Help", id="diff.help", tooltip="List every key"),
-        Binding("q", "app.leave", "Quit", id="diff.leave",
-                tooltip="Leave, with a choice of what to do with the decisions"),
-        Binding("ctrl+c,ctrl+q", "app.leave", "Quit", id="diff.interrupt", show=False),
-    ]  # fmt: skip
+    BINDINGS: ClassVar[list[BindingType]] = bindings("diff")
 
     stage: var[str] = var("preview", bindings=True)
     """The stage of the last look; see the class."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
+from buildperm.tui.key_bindings import bindings
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.styled_line import Line, hanging
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from textual.app import ComposeResult
+    from textual.binding import BindingType
 
 _KEYS_CELLS = 14
 
@@ -22,13 +23,11 @@ _KEYS_CELLS = 14
 class HelpScreen(ModalScreen[None]):
     """Lists keys; any of the keys that opened it closes it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,question_mark,f1,q", "back", "Back", id="help.back", tooltip="Close"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("help")
 
-    def __init__(self, keys: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, groups: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> None:
         super().__init__()
-        self._keys = keys  # Keys as they are printed, and the tooltip.
+        self._groups = groups  # By heading: keys as they are printed, and what they do.
 
     def compose(self) -> ComposeResult:
         """Lay out the list."""
@@ -48,9 +47,13 @@ class HelpScreen(ModalScreen[None]):
         self.dismiss(None)
 
     def _lines(self, cells: int) -> Iterator[Line]:
-        for keys, told in self._keys:
-            yield from hanging(((f"{keys:>{_KEYS_CELLS}}  ", "accent"),), told, "", cells)
-        yield Line()
+        for heading, entries in self._groups:
+            if not entries:
+                continue
+            yield Line(((heading, "heading"),))
+            for keys, told in entries:
+                yield from hanging(((f"{keys:>{_KEYS_CELLS}}  ", "accent"),), told, "", cells)
+            yield Line()
         yield from hanging(
             ((" " * (_KEYS_CELLS + 2), ""),),
             "Enter only opens, Space only marks, Esc only goes back: none of them decides.",

@@ -16,7 +16,7 @@ from buildperm.policy.decision import Answer
 from buildperm.policy.proposal import Reason, Risk
 from buildperm.presentation import batch_scope
 from buildperm.presentation.wording import ANSWER_VERBS, plural
-from buildperm.tui.key_bindings import INBOX
+from buildperm.tui.key_bindings import bindings
 from buildperm.tui.screens.batch import BatchScreen, EverywhereScreen
 from buildperm.tui.screens.script_changes import ChangesScreen
 from buildperm.tui.widgets.card import card_lines
@@ -44,7 +44,7 @@ class InboxScreen(Screen[None]):
 
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (80, "-narrow"), (100, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-tall")]  # noqa: RUF012
-    BINDINGS: ClassVar[list[BindingType]] = INBOX
+    BINDINGS: ClassVar[list[BindingType]] = bindings("review")
 
     class DiffWanted(Message):
         """The person wants to see what writing would change."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
-from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from buildperm.presentation.front_end import ReviewEnd
 from buildperm.presentation.wording import plural
+from buildperm.tui.key_bindings import bindings
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.sheet import Sheet
 from buildperm.tui.widgets.styled_line import Line
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from textual.app import ComposeResult
+    from textual.binding import BindingType
 
     from buildperm.tui.type_ahead import TypeAheadGuard
 
@@ -28,15 +29,7 @@ _ANSWERS = (ReviewEnd.WRITE, ReviewEnd.KEEP, ReviewEnd.DISCARD)
 class LeaveScreen(ModalScreen[ReviewEnd | None]):
     """Asks what to do with the decisions; dismisses with None to go back to them."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("w", "answer('write')", "Write", id="leave.write",
-                tooltip="Write what is decided to Cargo.toml, after its diff"),
-        Binding("k,q,ctrl+c,ctrl+q", "answer('keep')", "Keep", id="leave.keep",
-                tooltip="Leave Cargo.toml alone and keep the decisions for the next time"),
-        Binding("x", "answer('discard')", "Discard", id="leave.discard",
-                tooltip="Leave Cargo.toml alone and forget the decisions"),
-        Binding("escape", "back", "Back", id="leave.back", tooltip="Go back to the proposals"),
-    ]  # fmt: skip
+    BINDINGS: ClassVar[list[BindingType]] = bindings("leave")
 
     def __init__(self, guard: TypeAheadGuard, *, decided: int, undecided: int) -> None:
         super().__init__()

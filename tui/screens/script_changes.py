@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
-from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.screen import Screen
 from textual.widgets import Footer
@@ -13,6 +12,7 @@ from textual.worker import get_current_worker
 
 from buildperm.presentation import comparison_facts as changes
 from buildperm.presentation.unified_diff import FileDiff, compare_files
+from buildperm.tui.key_bindings import bindings
 from buildperm.tui.messages import SourcesCompared
 from buildperm.tui.widgets.comparison_lines import (
     balance_pieces,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from textual.app import ComposeResult
+    from textual.binding import BindingType
 
     from buildperm.policy.comparison import Comparison
 
@@ -37,18 +38,7 @@ class ChangesScreen(Screen[None]):
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,o", "back", "Back", id="changes.back", tooltip="Go back to the proposals"),
-        Binding("down,j", "scroll(1)", "Down", id="changes.down", show=False, tooltip="Next line"),
-        Binding("up,k", "scroll(-1)", "Up", id="changes.up", show=False, tooltip="Previous line"),
-        Binding("tab", "app.focus_next", "Other pane", id="changes.next",
-                tooltip="Scroll the other one: behaviour or sources"),
-        Binding("question_mark,f1", "app.help", "Help", id="changes.help",
-                tooltip="List every key"),
-        Binding("q", "app.leave", "Quit", id="changes.leave",
-                tooltip="Leave, with a choice of what to do with the decisions"),
-        Binding("ctrl+c,ctrl+q", "app.leave", "Quit", id="changes.interrupt", show=False),
-    ]  # fmt: skip
+    BINDINGS: ClassVar[list[BindingType]] = bindings("changes")
 
     def __init__(self, comparison: Comparison) -> None:
         super().__init__()

@@ -24,7 +24,7 @@ from buildperm.presentation.wording import (
     version_text,
 )
 from buildperm.printable import shown
-from buildperm.tui.key_bindings import TREE
+from buildperm.tui.key_bindings import bindings
 from buildperm.tui.widgets.comparison_lines import NEW_MARK
 from buildperm.tui.widgets.sheet import Sheet
 from buildperm.tui.widgets.styled_line import ANSWER_TONES, Line, Piece
@@ -48,7 +48,7 @@ class _Summary:
 class CrateTree(Sheet, can_focus=True):
     """Lists crates; a crate's lines are made when it is opened."""
 
-    BINDINGS: ClassVar[list[BindingType]] = TREE
+    BINDINGS: ClassVar[list[BindingType]] = bindings("tree")
 
     @dataclass
     class Moved(Message):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.containers import Horizontal
 from textual.widgets import Input, Label
 
-from buildperm.tui.key_bindings import FILTER
+from buildperm.tui.key_bindings import bindings
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class FilterInput(Input):
     """Where the filter is typed; the keys that leave it are in the footer."""
 
-    BINDINGS: ClassVar[list[BindingType]] = FILTER
+    BINDINGS: ClassVar[list[BindingType]] = bindings("filter")
 
 
 class FilterRow(Horizontal):
