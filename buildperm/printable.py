@@ -11,6 +11,8 @@ A build script, a macro, a manifest or a file name may hold anything. The rule, 
   stays as it is.
 - `is_nameable` is for names of others that are taken as they are, and shown with `printable`.
 - `shortened` cuts it with an ellipsis, `shown` replaces what nobody would read to its end.
+- `drawable` is for whole lines of ours. Where a terminal has no more than ASCII (`use_ascii`), it
+  puts letters in place of our own signs, and `shown` writes what others chose in notation.
 - `log_line` and `log_text` are for whole lines that may end up in the log of a CI service: they
   also disarm what such a service would obey (`::error::`, `##[group]`, `##vso[…]`).
 - `cleaned` is for what a program prints live, as bytes. There, and only there, what is not visible
@@ -42,6 +44,21 @@ _IGNORABLE = frozenset(
 _EMOJI_STYLES = "\N{VARIATION SELECTOR-15}\N{VARIATION SELECTOR-16}"
 # Categories that no file which others read again may hold.
 _UNSTORABLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+_OWN_SIGNS = str.maketrans(
+    {
+        ELLIPSIS: "...",
+        "\N{MULTIPLICATION SIGN}": "x",
+        "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}": ">",
+        "\N{RIGHTWARDS ARROW}": "->",
+        "✓": "v", "✗": "x", "↷": ">", "↺": "@", "≈": "=", "∅": "0", "○": "o", "●": "*",
+        "◆": "*", "⊘": "#", "▸": "+", "▾": "-", "━": "=", "─": "-", "│": "|", "·": "-",
+        "⎿": "`", "├": "|", "└": "`", "█": "#", "▏": "|", "↑": "^", "↓": "v",
+    }
+)  # fmt: skip
+"""What stands for a sign of ours where there is only ASCII."""
+
+_is_ascii_only = False  # Of the terminal; it is the same for all that is written to it.
 
 _CONTROL = bytes(byte for byte in range(0x20) if byte != 0x09) + b"\x7f"
 _LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -94,16 +111,31 @@ def shortened(text: str, most: int) -> str:
     return whole if len(whole) <= most else whole[: most - 1] + ELLIPSIS
 
 
+def use_ascii(*, only: bool) -> None:
+    """Say once, at the start, whether the terminal shows ASCII only."""
+    global _is_ascii_only
+    _is_ascii_only = only
+
+
 def shown(text: str) -> str:
     """Write `text` on one line, or what stands in for it where nobody could read it all."""
     if len(text) > LONGEST_SHOWN:
         return f"(not shown: {len(text):,} characters)"
-    return printable(text)
+    whole = printable(text)
+    return _in_ascii(whole) if _is_ascii_only else whole
+
+
+def drawable(line: str) -> str:
+    """Write a whole line of ours as the terminal can show it, printable in any case."""
+    whole = printable(line)
+    if not _is_ascii_only or whole.isascii():
+        return whole
+    return _in_ascii(whole.translate(_OWN_SIGNS))
 
 
 def log_line(text: str) -> str:
     """Write a whole line of output, which no CI service obeys."""
-    return disarmed(printable(text).encode()).decode()
+    return disarmed(drawable(text).encode()).decode()
 
 
 def log_text(text: str) -> str:
@@ -146,7 +178,7 @@ def disarmed(line: bytes) -> bytes:
 
 def _log_line_with_tabs(line: str) -> str:
     text = line.removesuffix("\r")
-    written = "\t".join(map(printable, text.split("\t"))) + line[len(text) :]
+    written = "\t".join(map(drawable, text.split("\t"))) + line[len(text) :]
     return disarmed(written.encode()).decode()
 
 
@@ -154,6 +186,12 @@ def _escaped(character: str) -> str:
     is_escaped_byte = "\udc80" <= character <= "\udcff"
     raw = character.encode("utf-8", "surrogateescape" if is_escaped_byte else "surrogatepass")
     return "".join(f"%{byte:02X}" for byte in raw)
+
+
+def _in_ascii(text: str) -> str:
+    if text.isascii():
+        return text
+    return "".join(each if each.isascii() else _escaped(each) for each in text)
 
 
 def _kept(character: str) -> str:

@@ -5,6 +5,7 @@ Every line is made printable here, whoever calls.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Final, Literal
 
@@ -15,10 +16,20 @@ Emphasis = Literal["bold", "red", "green"]
 _CODES: Final[dict[Emphasis, int]] = {"bold": 1, "red": 31, "green": 32}  # ECMA-48, "SGR".
 
 
+def is_dumb() -> bool:
+    """Tell whether the terminal can do no more than print lines: it moves no cursor."""
+    return os.environ.get("TERM", "") in {"dumb", "unknown"}
+
+
+def has_colour() -> bool:
+    """Tell whether a terminal is to be sent colours: https://no-color.org."""
+    return not os.environ.get("NO_COLOR") and not is_dumb()
+
+
 def print_line(line: str, *, emphasis: Emphasis | None = None) -> None:
     """Print a line of the result; emphasis is for a terminal only."""
     text = log_line(line)
-    if emphasis is not None and sys.stdout.isatty():
+    if emphasis is not None and sys.stdout.isatty() and has_colour():
         text = f"\x1b[{_CODES[emphasis]}m{text}\x1b[0m"
     write(f"{text}\n")
 

@@ -6,7 +6,7 @@ import termios
 from dataclasses import dataclass
 from typing import TextIO
 
-from buildperm.printable import printable
+from buildperm.printable import drawable
 
 
 class PromptEndedError(Exception):
@@ -28,7 +28,7 @@ class PromptTerminal:
     def print_lines(self, *lines: str) -> None:
         """Print lines."""
         for line in lines:
-            self.sink.write(f"{printable(line)}\n")  # The last guard, as in the screens.
+            self.sink.write(f"{drawable(line)}\n")  # The last guard, as in the screens.
 
     def answer(self, offered: str, *, flushing: bool) -> str:
         """Return one answer; where it matters, what was typed before the question is thrown away.

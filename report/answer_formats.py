@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
-from buildperm.printable import printable
+from buildperm.printable import drawable
 
 
 class CommandResult(Protocol):
@@ -20,7 +20,7 @@ class CommandResult(Protocol):
 
 
 def _text(result: CommandResult) -> str:
-    return "".join(f"{printable(line)}\n" for line in result.lines())
+    return "".join(f"{drawable(line)}\n" for line in result.lines())
 
 
 def _json(result: CommandResult) -> str:

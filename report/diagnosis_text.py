@@ -56,14 +56,15 @@ class DiagnosisResult:
 
 
 def _lines(diagnosis: Diagnosis) -> list[str]:
-    lines = ["This machine", *(f"  {name}: {value}" for name, value in _facts(diagnosis)), ""]
+    lines = [_closing(diagnosis), ""]
+    lines += ["This machine", *(f"  {name}: {value}" for name, value in _facts(diagnosis)), ""]
     for one in diagnosis.runtimes:
         lines += [*_runtime(one), ""]
     lines += [*_compiling(diagnosis.compiling), ""]
     gaps = list(diagnosis.gaps())
     if gaps:
         lines += ["What is missing here", *(line for gap in gaps for line in _gap_lines(gap)), ""]
-    return [*lines, _closing(diagnosis)]
+    return lines[:-1]
 
 
 def _document(diagnosis: Diagnosis) -> dict[str, object]:
@@ -120,6 +121,8 @@ def markdown(diagnosis: Diagnosis) -> str:
     lines = [
         "<details><summary>buildperm doctor</summary>",
         "",
+        _cell(_closing(diagnosis)),
+        "",
         "| fact | value |",
         "|---|---|",
         *(f"| {name} | {_cell(value)} |" for name, value in _facts(diagnosis)),
@@ -135,7 +138,7 @@ def markdown(diagnosis: Diagnosis) -> str:
     lines += ["", f"Compiling: {_cell(_compiling_summary(diagnosis.compiling))}"]
     if diagnosis.compiling.results:
         lines += ["", *_HEAD, *(_row(result) for result in diagnosis.compiling.results)]
-    lines += ["", _cell(_closing(diagnosis)), "", "</details>"]
+    lines += ["", "</details>"]
     return "\n".join(map(printable, lines)) + "\n"
 
 

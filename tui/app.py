@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import on
 from textual.app import App, SystemCommand
@@ -14,6 +14,8 @@ from buildperm.presentation.agenda import Agenda
 from buildperm.presentation.front_end import Ran, ReviewEnd
 from buildperm.presentation.proposal_facts import explain
 from buildperm.printable import shown
+from buildperm.tui.appearance import HIGH_CONTRAST, Appearance
+from buildperm.tui.ascii_filter import AsciiFilter
 from buildperm.tui.key_bindings import Action, ActionGroup, action_of, bindings
 from buildperm.tui.screens.diff import DiffResult, DiffScreen
 from buildperm.tui.screens.help import HelpScreen
@@ -22,14 +24,18 @@ from buildperm.tui.screens.leave import LeaveScreen
 from buildperm.tui.type_ahead import TypeAheadGuard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from textual.binding import BindingType
+    from textual.binding import Binding, BindingType
+    from textual.dom import DOMNode
+    from textual.filter import LineFilter
     from textual.screen import Screen
 
     from buildperm.policy.comparison import Comparison
     from buildperm.policy.review_state import Review
     from buildperm.presentation.front_end import Journal, Preview, ReviewSession, Verify
+
+_ASCII: Final = AsciiFilter()
 
 
 class ReviewApp(App[ReviewEnd]):
@@ -44,6 +50,7 @@ class ReviewApp(App[ReviewEnd]):
         heading: What is reviewed: the command and the workspace.
         summary: How much of it needs a person, in a few words.
         ran: What ran, those that need nothing included.
+        appearance: How it looks, and which keys work.
         clock: Seconds, monotonic.
     """
 
@@ -64,9 +71,15 @@ class ReviewApp(App[ReviewEnd]):
         heading: str = "",
         summary: str = "",
         ran: Ran = Ran(),  # noqa: B008 - it never changes
+        appearance: Appearance = Appearance(),  # noqa: B008 - it never changes
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
+        self._is_ascii_only = appearance.is_ascii_only
+        self.register_theme(HIGH_CONTRAST)
+        if appearance.theme:
+            self.theme = appearance.theme
+        self.set_keymap(appearance.keys)
         self._agenda = Agenda(review, journal, comparisons)
         self._preview = preview
         self._verify = verify
@@ -81,7 +94,7 @@ class ReviewApp(App[ReviewEnd]):
         )
 
     @classmethod
-    def of(cls, session: ReviewSession) -> ReviewApp:
+    def of(cls, session: ReviewSession, appearance: Appearance) -> ReviewApp:
         """Return the application that puts a session to a person."""
         return cls(
             session.review,
@@ -92,19 +105,35 @@ class ReviewApp(App[ReviewEnd]):
             summary=session.summary,
             ran=session.ran,
             comparisons=session.comparisons,
+            appearance=appearance,
         )
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Draw with ASCII only, where the terminal has nothing else."""
+        filters = super().get_line_filters()
+        return [*filters, _ASCII] if self._is_ascii_only else filters
+
+    def get_key_display(self, binding: Binding) -> str:
+        """Name a key as a keyboard does, where its sign cannot be drawn."""
+        display = super().get_key_display(binding)
+        return display if display.isascii() or not self._is_ascii_only else binding.key
 
     def get_default_screen(self) -> Screen[None]:
         """Begin with the inbox."""
         return self._inbox
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """List every key that does something here, and the themes."""
+        """List every action that is possible here, with its keys, and the themes."""
+        keys: dict[Action, list[str]] = {}
+        nodes: dict[Action, DOMNode] = {}
         for active in screen.active_bindings.values():
-            binding = active.binding
-            if active.enabled and binding.tooltip and binding.id:
-                run = partial(self.run_action, binding.action, active.node)
-                yield SystemCommand(binding.description, binding.tooltip, run)
+            action = action_of(active.binding.id)
+            if action is not None and action.told and active.enabled:
+                keys.setdefault(action, []).append(self.get_key_display(active.binding))
+                nodes[action] = active.node
+        for action, names in keys.items():
+            run = partial(self.run_action, action.does, nodes[action])
+            yield SystemCommand(f"{action.label}  {' '.join(names)}", action.told, run)
         yield SystemCommand("Theme", "Choose other colours", self.action_change_theme)
 
     @on(InboxScreen.DiffWanted)
@@ -165,6 +194,10 @@ class ReviewApp(App[ReviewEnd]):
 class Screens:
     """The front end on the whole terminal."""
 
+    def __init__(self, appearance: Appearance) -> None:
+        self._appearance = appearance
+
     def conduct(self, session: ReviewSession, /) -> ReviewEnd:
         """Ask until all is decided or the person stops; return what is to be done."""
-        return ReviewApp.of(session).run() or ReviewEnd.KEEP
+        app = ReviewApp.of(session, self._appearance)
+        return app.run(mouse=self._appearance.has_mouse) or ReviewEnd.KEEP

@@ -11,6 +11,7 @@ import click
 
 from buildperm import __version__
 from buildperm.cli import process_setup
+from buildperm.cli.suggestions import unknown_command, unknown_option
 from buildperm.errors import BuildpermError, ExitCode
 from buildperm.printable import log_text
 
@@ -24,6 +25,7 @@ _COMMANDS = {
     "why": "Say whether a crate may do something when it is built, and why, or why not.",
     "simulate": "Say what a change of the grants would refuse, without building.",
     "env-diff": "Run a build script without a variable, and say whether anything differs.",
+    "config": "Say where the configuration file is, and what it changes: colours, signs, keys.",
     "doctor": "Say what this machine enforces, proven by trying.",
     "demo": "See it at work: a bundled workspace with one crate that misbehaves.",
 }
@@ -34,6 +36,15 @@ class _LazyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; for a name that there is not, suggest what was meant."""
+        name = args[0]
+        if name not in _COMMANDS and not name.startswith("-"):
+            raise click.UsageError(unknown_command(name, _COMMANDS), ctx)
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
@@ -71,6 +82,7 @@ def main() -> NoReturn:
     """Run the command line; the only place where errors become messages and exit codes."""
     process_setup.prepare_process()
     try:
+        process_setup.prepare_terminal()
         status = _group.main(standalone_mode=False)
     except BuildpermError as error:
         _print_message(f"buildperm: {error}\n{_pointer(error)}")
@@ -84,6 +96,8 @@ def main() -> NoReturn:
     except click.ClickException as error:
         said = io.StringIO()
         error.show(said)
+        if isinstance(error, click.NoSuchOption):
+            said.write(unknown_option(error, sys.argv[1:]))
         _print_message(said.getvalue())
         status = ExitCode.USAGE
     except BrokenPipeError:

@@ -13,10 +13,12 @@ from buildperm.policy.grants import AUTO
 from buildperm.policy.proposal import Risk
 from buildperm.policy.runtime_table import RUNTIMES
 from buildperm.presentation import console
+from buildperm.presentation.preferences import PreferencesFile, started_environment
 from buildperm.report.answer_formats import ANSWER_FORMATS, CommandResult
 
 if TYPE_CHECKING:
     from buildperm.presentation.front_end import FrontEnd, ReviewEnd, ReviewSession
+    from buildperm.tui.appearance import Appearance
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -56,22 +58,44 @@ def review_options(command: Command) -> Command:
 class _LazyScreens:
     """The screens, imported when they are needed: textual takes 0.2 s."""
 
+    def __init__(self, file: PreferencesFile, *, is_ascii_only: bool) -> None:
+        """Take what a person prefers.
+
+        Raises:
+            BuildpermError: There is no such theme, action or key, or one key would do two things.
+        """
+        self._file = file
+        self._is_ascii_only = is_ascii_only
+        if file.preferences.theme or file.preferences.keys:
+            self._appearance()  # What is wrong is said before anything is built.
+
     def conduct(self, session: ReviewSession, /) -> ReviewEnd:
         from buildperm.tui.app import Screens
 
-        return Screens().conduct(session)
+        return Screens(self._appearance()).conduct(session)
+
+    def _appearance(self) -> Appearance:
+        from buildperm.tui.appearance import Appearance
+
+        return Appearance.of(self._file, is_ascii_only=self._is_ascii_only)
 
 
 def front_end(*, no_tui: bool) -> FrontEnd | None:
     """Choose how to ask a person; None if there is nobody to answer.
 
-    The screens need a terminal on all three streams. Without that, or with `--no-tui`, the
-    questions are plain text.
+    The screens need a terminal on all three streams, one that can move its cursor. Without that,
+    with `--no-tui`, or where the configuration file says so, the questions are plain text.
+
+    Raises:
+        BuildpermError: Something in the configuration file is wrong.
     """
     if not sys.stdin.isatty():
         return None
-    if not no_tui and sys.stdout.isatty() and sys.stderr.isatty():
-        return _LazyScreens()
+    if not no_tui and sys.stdout.isatty() and sys.stderr.isatty() and not console.is_dumb():
+        file = PreferencesFile.load()
+        if file.preferences.screens:
+            is_ascii_only = file.preferences.is_ascii_only(started_environment())
+            return _LazyScreens(file, is_ascii_only=is_ascii_only)
     from buildperm.presentation.plain_prompt import PlainPrompt
 
     return PlainPrompt()

@@ -8,9 +8,24 @@ import os
 import signal
 import sys
 
+from buildperm import printable
+from buildperm.presentation.preferences import PreferencesFile, started_environment
+
 _YOUNG_MOST = 50_000
 """Objects that are made before the collector looks for cycles. What commands read has hardly any,
 and they end soon; with the 700 of Python they spend a twentieth of their time on looking."""
+
+
+def prepare_terminal() -> None:
+    """Find out whether a terminal that we write to has more than ASCII.
+
+    Raises:
+        BuildpermError: Something in the configuration file is wrong.
+    """
+    if not (sys.stdout.isatty() or sys.stderr.isatty()):
+        return
+    preferences = PreferencesFile.load().preferences
+    printable.use_ascii(only=preferences.is_ascii_only(started_environment()))
 
 
 def prepare_process() -> None:

@@ -43,6 +43,43 @@ def test_an_unknown_command_or_option_is_a_usage_error() -> None:
     assert buildperm("ci", "--frobnicate").returncode == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "suggestion"),
+    [
+        (("lern",), "Did you mean `buildperm learn`?"),
+        (("reviw", "--no-tui"), "Did you mean `buildperm review`?"),
+        (("help",), "Did you mean `buildperm --help`?"),
+        (("build",), "To hold that build to its grants: buildperm ci -- build"),
+        (("learn", "--release"), "go after `--`: buildperm learn -- --release"),
+        (("ci", "--features", "a b"), "go after `--`: buildperm ci -- --features 'a b'"),
+        (("review", "-p", "x"), "go after `--`: buildperm review -- -p x"),
+        (("learn", "--no-tui", "--locked"), "buildperm learn --no-tui -- --locked"),
+        (("learn", "--accpt", "low"), "Did you mean '--accept'?"),
+    ],
+)
+def test_what_was_meant_is_suggested(words: tuple[str, ...], suggestion: str) -> None:
+    told = buildperm(*words)
+
+    assert told.returncode == 2
+    assert suggestion in told.stderr
+    assert told.stderr.count("buildperm ci --") + told.stderr.count("go after") <= 1
+
+
+@pytest.mark.parametrize("words", [("zzz",), ("show", "--zzz"), ("learn", "--acept", "low")])
+def test_nothing_is_suggested_that_does_not_fit(words: tuple[str, ...]) -> None:
+    told = buildperm(*words)
+
+    assert told.returncode == 2
+    assert "go after" not in told.stderr
+
+
+def test_a_hostile_word_is_only_text() -> None:
+    told = buildperm("le\x1b[31marn", "::error::x")
+
+    assert told.returncode == 2
+    assert "\x1b" not in told.stderr
+
+
 @pytest.mark.parametrize("command", ["learn", "ci"])
 def test_a_folder_without_cargo_toml_is_one_clear_error(tmp_path: Path, command: str) -> None:
     told = buildperm(command, folder=tmp_path)

@@ -1,20 +1,26 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from buildperm.cli import options
+from buildperm.errors import BuildpermError
 from buildperm.policy.review_state import Review
 from buildperm.presentation.front_end import Ran, ReviewEnd, ReviewSession
 from buildperm.presentation.plain_prompt import PlainPrompt
 from buildperm.tui.app import Screens
+from buildperm.tui.appearance import Appearance
 
 if TYPE_CHECKING:
     from buildperm.presentation.front_end import FrontEnd
 
-BOTH: tuple[FrontEnd, ...] = (PlainPrompt(), Screens())  # mypy holds them to the protocol.
+BOTH: tuple[FrontEnd, ...] = (
+    PlainPrompt(),
+    Screens(Appearance()),
+)  # mypy holds them to the protocol.
 
 
 class Stream(io.StringIO):
@@ -45,7 +51,48 @@ def test_the_screens_need_a_terminal_everywhere_and_answers_one_to_come_from(
     for name, is_terminal in zip(("stdin", "stdout", "stderr"), terminals, strict=True):
         monkeypatch.setattr(f"sys.{name}", Stream(is_terminal=is_terminal))
 
+    monkeypatch.setenv("TERM", "xterm")
+
     assert type(options.front_end(no_tui=no_tui)).__name__ == chosen
+
+
+@pytest.fixture
+def terminals(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Put a terminal everywhere, and return the configuration file of the person."""
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(f"sys.{name}", Stream(is_terminal=True))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (tmp_path / "buildperm").mkdir()
+    return tmp_path / "buildperm/config.toml"
+
+
+@pytest.mark.parametrize("kind", ["dumb", "unknown"])
+@pytest.mark.usefixtures("terminals")
+def test_a_terminal_that_moves_no_cursor_gets_no_screens(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setenv("TERM", kind)
+
+    assert type(options.front_end(no_tui=False)).__name__ == "PlainPrompt"
+
+
+def test_a_person_may_want_no_screens_at_all(terminals: Path) -> None:
+    terminals.write_text("screens = false\n")
+
+    assert type(options.front_end(no_tui=False)).__name__ == "PlainPrompt"
+
+
+@pytest.mark.parametrize(
+    "text", ["theme = 'norb'", "keys.review.allow = 'd'", "keys.review.alow = 'y'", "x = 1"]
+)
+def test_what_is_wrong_in_the_file_is_said_before_anything_is_built(
+    terminals: Path, text: str
+) -> None:
+    terminals.write_text(text)
+
+    with pytest.raises(BuildpermError, match=r"config\.toml: "):
+        options.front_end(no_tui=False)
 
 
 def test_where_nothing_is_to_be_decided_plain_text_keeps_everything_as_it_is(

@@ -17,6 +17,7 @@ from buildperm.policy.proposal import Proposal
 from buildperm.policy.review_state import Review
 from buildperm.presentation.front_end import Ran
 from buildperm.tui.app import ReviewApp
+from buildperm.tui.appearance import Appearance
 from buildperm.tui.widgets.crates import CrateTree
 from buildperm.tui.widgets.sheet import Sheet
 from tests.tui.proposals import SUMMARY, realistic, updated
@@ -77,6 +78,7 @@ class ReviewBench:
         comparisons: Mapping[tuple[str, str], Comparison] = MappingProxyType({}),
         heading: str = "learn",
         summary: str = "",
+        appearance: Appearance = Appearance(),  # noqa: B008 - it never changes
     ) -> None:
         self.review = Review(proposals)
         self.entries: list[JournalEntry] = []
@@ -93,6 +95,7 @@ class ReviewBench:
             heading=heading,
             summary=summary,
             ran=ran,
+            appearance=appearance,
             clock=self.clock,
         )
 

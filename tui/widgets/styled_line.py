@@ -10,7 +10,7 @@ from rich.segment import Segment
 from textual.strip import Strip
 
 from buildperm.policy.decision import Answer
-from buildperm.printable import printable
+from buildperm.printable import drawable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,21 +86,20 @@ def hanging(
 
 def strip(line: Line, cells: int, base: Style, style_of: Callable[[str], Style]) -> Strip:
     """Render `line` in exactly `cells` cells; its last left piece is shortened if need be."""
-    right_cells = sum(cell_len(text) for text, _ in line.right)
-    room = max(cells - right_cells - (1 if line.right else 0), 0)
+    # The last guard: whatever comes this way is only ever text, in signs that the terminal has.
+    left = [(drawable(raw), tone) for raw, tone in line.left]
+    right = [(drawable(raw), tone) for raw, tone in line.right]
+    right_cells = sum(cell_len(text) for text, _ in right)
+    room = max(cells - right_cells - (1 if right else 0), 0)
     segments: list[Segment] = []
     used = 0
-    for number, (raw, tone) in enumerate(line.left):
-        text = printable(raw)  # The last guard: whatever comes this way is only ever text.
-        rest = sum(cell_len(later) for later, _ in line.left[number + 1 :])
+    for number, (text, tone) in enumerate(left):
+        rest = sum(cell_len(later) for later, _ in left[number + 1 :])
         fitted = middle(text, max(room - used - (rest if rest < room // 2 else 0), 0))
         segments.append(Segment(fitted, base + style_of(tone) if tone else base))
         used += cell_len(fitted)
     segments.append(Segment(" " * max(cells - right_cells - used, 0), base))
-    segments += [
-        Segment(printable(text), base + style_of(tone) if tone else base)
-        for text, tone in line.right
-    ]
+    segments += [Segment(text, base + style_of(tone) if tone else base) for text, tone in right]
     return Strip(segments).adjust_cell_length(cells, base)
 
 

@@ -1,0 +1,115 @@
+"""Keys that a person prefers: checked before the screens open, and shown wherever keys are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from buildperm.errors import BuildpermError
+from buildperm.presentation.preferences import Preferences, PreferencesFile
+from buildperm.tui.appearance import Appearance
+from buildperm.tui.key_bindings import ACTIONS
+from buildperm.tui.keymap import keymap
+from tests.tui.proposals import realistic
+from tests.tui.review_bench import ReviewBench
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ({"review.allow": ["y"]}, {"review.allow": "y"}),
+        ({"review.allow": ["d"], "review.deny": ["a"]}, {"review.allow": "d", "review.deny": "a"}),
+        ({"review.help": ["?", "ctrl+h"]}, {"review.help": "question_mark,ctrl+h"}),
+        (
+            {"batch.allow": ["y"], "batch.confirm": ["a"]},
+            {"batch.allow": "y", "batch.confirm": "a"},
+        ),
+    ],
+)
+def test_keys_become_what_textual_takes(
+    chosen: Mapping[str, Sequence[str]], expected: Mapping[str, str]
+) -> None:
+    assert keymap(chosen) == expected
+
+
+@pytest.mark.parametrize(
+    ("chosen", "told"),
+    [
+        ({"review.alow": ["y"]}, "no such action\nhint: Did you mean `review.allow`?"),
+        ({"xyz": ["y"]}, "hint: `buildperm config --example` lists every action."),
+        ({"review.interrupt": ["y"]}, "no such action"),
+        ({"review.allow": ["frob"]}, "there is no key `frob`"),
+        ({"review.allow": ["hypr+k"]}, "there is no key `hypr+k`"),
+        ({"review.allow": ["enter"]}, "`enter` cannot decide or write anything"),
+        ({"diff.write": ["space"]}, "`space` cannot decide or write anything"),
+        ({"review.allow": ["d"]}, "`d` is the key of review.deny (Deny)"),
+        ({"review.allow": ["j"]}, "`j` is the key of tree.down (Down)"),
+        ({"review.allow": ["ctrl+p"]}, "`ctrl+p` is the key of app.palette (Palette)"),
+        ({"review.allow": ["ctrl+c"]}, "`ctrl+c` is the key of review.interrupt"),
+        ({"review.allow": ["z"], "review.deny": ["z"]}, "`z` is the key of review.deny"),
+    ],
+)
+def test_what_cannot_be_is_one_error(chosen: Mapping[str, Sequence[str]], told: str) -> None:
+    with pytest.raises(BuildpermError) as error:
+        keymap(chosen)
+
+    assert told in str(error.value)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([each.id for each in ACTIONS]),
+        st.lists(st.sampled_from(["a", "d", "x", "?", "ctrl+t", "f5", "j", "enter"]), min_size=1),
+        max_size=4,
+    )
+)
+def test_no_key_ever_does_two_things(chosen: dict[str, list[str]]) -> None:
+    try:
+        changed = keymap(chosen)
+    except BuildpermError:
+        return
+    for screens in (("review", "tree", "app"), ("diff", "app"), ("batch", "app")):
+        used: dict[str, set[str]] = {}
+        for action in ACTIONS:
+            if action.screen in screens and action.told:
+                for key in changed.get(action.id, action.keys).split(","):
+                    used.setdefault(key, set()).add(action.does)
+        assert all(len(each) == 1 for each in used.values())
+
+
+def test_a_theme_that_there_is_not_is_an_error_of_the_file() -> None:
+    file = PreferencesFile(Path("/c.toml"), exists=True, preferences=Preferences(theme="norb"))
+
+    with pytest.raises(BuildpermError, match=r"/c.toml: theme: there is no `norb`"):
+        Appearance.of(file)
+
+
+async def test_a_key_of_ones_own_works_and_the_old_one_does_not() -> None:
+    bench = ReviewBench(realistic(), appearance=Appearance(keys=keymap({"review.allow": ["y"]})))
+
+    async with bench.app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("n", "a")
+        assert bench.answers() == {}
+
+        await pilot.press("y")
+        assert bench.answers() == {"run pkg-config": "allow"}
+
+
+async def test_help_footer_and_palette_show_a_key_of_ones_own() -> None:
+    bench = ReviewBench(realistic(), appearance=Appearance(keys=keymap({"review.allow": ["f7"]})))
+
+    async with bench.app.run_test(size=(120, 36)) as pilot:
+        await bench.until(pilot, lambda: "f7 Allow" in bench.pixels())
+        commands = {each.title for each in bench.app.get_system_commands(bench.app.screen)}
+        assert "Allow  f7" in commands
+
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert "f7  Allow the chosen rule" in bench.text("#help-keys")
