@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import TypedDict
 
-from buildperm.policy import presets
+from buildperm.policy import expiry, presets
 from buildperm.policy import revision as revisions
 from buildperm.policy.grants import CrateGrants
 from buildperm.policy.kinds import GRANTABLE, Kind, Syntax
@@ -65,17 +66,21 @@ class EffectiveGrants:
         )
 
 
-def effective(grants: CrateGrants | None, revision: str) -> EffectiveGrants:
+def effective(grants: CrateGrants | None, revision: str, on: date | None = None) -> EffectiveGrants:
     """Return what `grants` allow this revision of their crate; None allows the baseline alone.
 
-    `revision` is as `policy.revision` has it: of a Git repository, a version alone is none.
+    `revision` is as `policy.revision` has it: of a Git repository, a version alone is none. `on` is
+    the day in question; None is today, so that nobody can forget that grants end.
     """
     if grants is None:
         return EffectiveGrants()
     rules = grants.rules | presets.expand(grants.presets)
+    ended = ""
+    if grants.expires is not None and expiry.is_over(grants.expires, on or expiry.today()):
+        ended = expiry.sentence(grants.expires)
     withheld: list[WithheldRule] = []
     for rule in sorted(rules):
-        why = _why_withheld(rule, grants, revision)
+        why = ended or _why_withheld(rule, grants, revision)
         if why:
             withheld.append(WithheldRule(rule, why))
     return EffectiveGrants(
@@ -89,6 +94,8 @@ def secret_variables(grants: CrateGrants | None, revision: str) -> list[str]:
     Somebody has named them exactly and given a reason, as for all of the sensitive tier.
     """
     if grants is None or not grants.reason or revision not in grants.reviewed:
+        return []
+    if expiry.is_over(grants.expires, expiry.today()):
         return []
     named = (rule.pattern for rule in grants.rules if rule.kind is Kind.ENV)
     return sorted(name for name in named if is_literal(name))

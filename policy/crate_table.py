@@ -26,7 +26,7 @@ Field: TypeAlias = tuple[str, ...]
 
 Value: TypeAlias = str | list[str]
 
-_ORDER = ("reviewed", "presets", *GRANTABLE, "deny", "for", "compile", "reason")
+_ORDER = ("reviewed", "presets", *GRANTABLE, "deny", "for", "compile", "reason", "expires")
 
 
 def added(text: str, crate: tuple[str, ...], said: Mapping[Field, Value]) -> str:

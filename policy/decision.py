@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 
 from buildperm.policy.proposal import Choice, Risk
+
+EDITED = "edited"
+"""Begins the signature of a choice that a person wrote; no rule reads so, for lack of a colon."""
 
 
 class Answer(StrEnum):
@@ -25,6 +29,22 @@ class Decision:
     answer: Answer = Answer.UNDECIDED
     chosen: int = 0  # Index into Proposal.choices.
     elsewhere: bool = False  # Allowed while looking at the same of another crate.
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What holds for everything that a crate is granted."""
+
+    reason: str = ""
+    expires: date | None = None  # The last day; None where there is no end.
+
+
+@dataclass(frozen=True, slots=True)
+class SavedTerms:
+    """The terms of one crate, for the journal."""
+
+    crate: str  # The key in Cargo.toml.
+    terms: Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +72,7 @@ class JournalEntry:
 
     act: ReviewAction
     picked: tuple[SavedDecision, ...]  # How the proposals concerned stand after it.
+    terms: tuple[SavedTerms, ...] = ()  # And the terms of the crates concerned.
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,4 +94,6 @@ class Counts:
 def signature(choice: Choice) -> tuple[str, ...]:
     """Write what a choice allows, to find it again among the choices of a later run."""
     preset = (f"preset:{choice.preset}",) if choice.preset else ()
-    return (*preset, *map(str, choice.rules), *(f"for {each}" for each in choice.consumers))
+    edited = (EDITED,) if choice.is_edited else ()
+    consumers = (f"for {each}" for each in choice.consumers)
+    return (*edited, *preset, *map(str, choice.rules), *consumers)

@@ -104,6 +104,7 @@ def _fields(grants: CrateGrants) -> dict[Field, str | list[str]]:
         ("for",): sorted(grants.consumers),
         ("compile",): grants.compile,
         ("reason",): grants.reason,
+        ("expires",): str(grants.expires or ""),
     }
     for kind in GRANTABLE:
         said[str(kind),] = sorted(rule.pattern for rule in grants.rules if rule.kind is kind)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from types import MappingProxyType
 
@@ -52,6 +53,7 @@ class CrateGrants:
     reason: str = ""
     consumers: frozenset[str] = frozenset()  # `for`: who else its macros' grants hold for.
     compile: str = ""  # How its own compiling is held: one of COMPILING; as the workspace's if "".
+    expires: date | None = None  # The last day on which it grants anything; its denials stay.
 
     def is_empty(self) -> bool:
         """Tell whether it says no more than having no entry would."""

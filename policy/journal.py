@@ -11,7 +11,15 @@ import os
 from pathlib import Path
 
 from buildperm.errors import BuildpermError
-from buildperm.policy.decision import Answer, JournalEntry, ReviewAction, SavedDecision
+from buildperm.policy import expiry
+from buildperm.policy.decision import (
+    Answer,
+    JournalEntry,
+    ReviewAction,
+    SavedDecision,
+    SavedTerms,
+    Terms,
+)
 
 VERSION = 1
 
@@ -32,7 +40,20 @@ def append(path: Path, entry: JournalEntry) -> None:
         }
         for one in entry.picked
     ]
-    step = {"version": VERSION, "act": str(entry.act), "picked": picked}
+    terms = [
+        {
+            "crate": one.crate,
+            "reason": one.terms.reason,
+            "expires": str(one.terms.expires or ""),
+        }
+        for one in entry.terms
+    ]
+    step = {
+        "version": VERSION,
+        "act": str(entry.act),
+        "picked": picked,
+        **({"terms": terms} if terms else {}),
+    }
     line = json.dumps(step, separators=(",", ":")).encode() + b"\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,6 +111,13 @@ def _entry(line: bytes) -> JournalEntry | None:
             )
             for one in step["picked"]
         )
-        return JournalEntry(ReviewAction(step["act"]), picked)
+        terms = tuple(
+            SavedTerms(
+                str(one["crate"]),
+                Terms(str(one["reason"]), expiry.parse(one["expires"]) if one["expires"] else None),
+            )
+            for one in step.get("terms", ())
+        )
+        return JournalEntry(ReviewAction(step["act"]), picked, terms)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None

@@ -6,13 +6,14 @@ import json
 import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn
 
 from buildperm.errors import BuildpermError
-from buildperm.policy import presets, validation
+from buildperm.policy import expiry, presets, validation
 from buildperm.policy import revision as revisions
 from buildperm.policy.grants import AUTO, COMPILING, FORMAT, CrateGrants, Policy, parse_key
 from buildperm.policy.kinds import GRANTABLE, Kind
@@ -26,7 +27,7 @@ from buildperm.rules import limits
 _TABLE_KEYS = (
     *("version", "require", "runtime", "compile", "contexts", "shared", "limits", "crates"),
 )
-_CRATE_KEYS = ("reviewed", "presets", *GRANTABLE, "deny", "for", "compile", "reason")
+_CRATE_KEYS = ("reviewed", "presets", *GRANTABLE, "deny", "for", "compile", "reason", "expires")
 
 
 def dotted(keys: Keys) -> str:
@@ -232,7 +233,21 @@ class ManifestReader:
             reason,
             frozenset(consumers),
             self.one_of(table, "compile", COMPILING, "", "way to compile", where),
+            self.expires(table, where),
         )
+
+    def expires(self, table: dict[str, Any], where: Keys) -> date | None:
+        """Read the last day on which a crate is granted anything."""
+        if "expires" not in table:
+            return None
+        place = (*where, "expires")
+        said = table["expires"]
+        if isinstance(said, date):  # Of TOML's own form, which nothing else here has.
+            self.fail(place, "must be a string", f'Write `expires = "{said:%Y-%m-%d}"`.')
+        try:
+            return expiry.parse(self.string(said, place))
+        except ValueError as error:
+            self.fail(place, str(error), 'Write the last day, such as `expires = "2027-01-31"`.')
 
     def check_reviewed(self, revision: str, place: Keys, key: str) -> None:
         version = revisions.version(revision)

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from buildperm.policy import choices
+from buildperm.policy import choices, expiry
 from buildperm.policy.access import Access
 from buildperm.policy.compilation import PINNED, effective
-from buildperm.policy.decision import Answer, Decision
+from buildperm.policy.decision import Answer, Decision, Terms
 from buildperm.policy.grants import CrateGrants, Policy
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Choice, Proposal, Reason
@@ -26,10 +26,12 @@ def granted(
     settled: Iterable[tuple[str, str]],
     present: Collection[tuple[str, str]] | None,
     revisions: Mapping[tuple[str, str], str] | None = None,
+    terms: Mapping[str, Terms] | None = None,
 ) -> dict[str, CrateGrants]:
     """Return the crates whose entry in `policy` is to change, by key, with what it is to say.
 
-    See `policy.review_state.Review` for `settled`, `present` and `revisions`.
+    See `policy.review_state.Review` for `settled`, `present` and `revisions`. `terms` are those
+    that were set in this review; a crate that is neither granted nor denied anything has none.
     """
     crates: dict[str, dict[str, list[Decided]]] = {}
     settled = tuple(settled)
@@ -43,7 +45,8 @@ def granted(
     for key, versions in crates.items():
         had = policy.crates.get(key, CrateGrants(key))
         everything = [each for about in versions.values() for each in about]
-        now = merged(pruned(had, everything), everything)
+        now = merged(pruned(_in_time(had, everything), everything), everything)
+        now = _on_terms(now, (terms or {}).get(key))
         named = {each: (revisions or {}).get((key, each), each) for each in versions}
         counted = {
             named[version]
@@ -58,6 +61,26 @@ def granted(
         if now != had:
             changed[key] = now
     return changed
+
+
+def terms_of(policy: Policy) -> dict[str, Terms]:
+    """Return what the grant table says of each crate's grants as a whole, by key."""
+    return {key: Terms(said.reason, said.expires) for key, said in policy.crates.items()}
+
+
+def _in_time(had: CrateGrants, decided: Iterable[Decided]) -> CrateGrants:
+    """Take away the grants that have ended, once anything new is allowed: that has no end yet."""
+    if not expiry.is_over(had.expires, expiry.today()):
+        return had
+    if all(decision.answer is not Answer.ALLOW for _, decision in decided):
+        return had
+    return replace(had, presets=frozenset(), rules=frozenset(), consumers=frozenset(), expires=None)
+
+
+def _on_terms(now: CrateGrants, terms: Terms | None) -> CrateGrants:
+    if terms is None or not (now.rules or now.presets or now.denials):
+        return now
+    return replace(now, reason=terms.reason, expires=terms.expires)
 
 
 def pruned(had: CrateGrants, decided: Iterable[Decided]) -> CrateGrants:
@@ -151,10 +174,7 @@ def _counts(had: CrateGrants, now: CrateGrants, revision: str, about: Sequence[D
         if proposal.reason is Reason.ASKED and decision.answer is Answer.ALLOW
     ]
     asked_for = {
-        rule
-        for each, how in allowed
-        for choice in each.choices[: how.chosen + 1]  # A choice allows what narrower ones do.
-        for rule in choice.rules
+        rule for each, how in allowed for choice in _allowed(each, how) for rule in choice.rules
     }
     kept = {
         rule
@@ -170,6 +190,12 @@ def _counts(had: CrateGrants, now: CrateGrants, revision: str, about: Sequence[D
     if all(assess_rule(rule)[0] < PINNED for rule in now.rules - shown):
         return True
     return any(each.risk >= PINNED and not how.elsewhere for each, how in allowed)
+
+
+def _allowed(proposal: Proposal, decision: Decision) -> Sequence[Choice]:
+    """Return the choices that an answer allows: what narrower ones do is allowed by wider ones."""
+    choice = proposal.choices[decision.chosen]
+    return (choice,) if choice.is_edited else proposal.choices[: decision.chosen + 1]
 
 
 def _refused(proposal: Proposal, choice: Choice) -> frozenset[Rule]:

@@ -39,6 +39,7 @@ class Choice:
     preset: str = ""
     widening: str = ""  # What it allows beyond what was seen, in a sentence; empty if nothing.
     consumers: tuple[str, ...] = ()  # Keys of packages that the crate's macros get grants for.
+    is_edited: bool = False  # A person wrote the rules: it may allow less than was seen, or more.
 
 
 @dataclass(frozen=True, slots=True)

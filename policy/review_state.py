@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
 from buildperm.errors import BuildpermError
-from buildperm.policy import merging, selection, validation
+from buildperm.policy import edited_rule, merging, selection, validation
 from buildperm.policy.decision import (
     Answer,
     Counts,
@@ -21,19 +21,20 @@ from buildperm.policy.decision import (
     JournalEntry,
     ReviewAction,
     SavedDecision,
+    SavedTerms,
+    Terms,
     signature,
 )
 from buildperm.policy.equivalence import EquivalentProposals
 from buildperm.policy.grants import CrateGrants, Policy
 from buildperm.policy.merging import is_settled
 from buildperm.policy.proposal import Choice, Proposal, Reason, Risk
+from buildperm.policy.review_history import ReviewHistory, Stand
 from buildperm.policy.risk import assess_rule
+from buildperm.policy.rule import Rule
 
 BATCH_LIMIT = Risk.MEDIUM
 """The highest risk that may be allowed without looking at each proposal."""
-
-
-_Change = tuple[str, Decision, Decision]  # Proposal, before, after.
 
 
 class Review:
@@ -49,6 +50,7 @@ class Review:
         settled: Iterable[tuple[str, str]] = (),
         present: Collection[tuple[str, str]] | None = None,
         revisions: Mapping[tuple[str, str], str] | None = None,
+        terms: Mapping[str, Terms] | None = None,
     ) -> None:
         """Begin with nothing decided.
 
@@ -59,6 +61,7 @@ class Review:
                 another one, those that are not among them no longer count as reviewed; None keeps
                 all.
             revisions: What counts as reviewed then, by key and version; the version by default.
+            terms: What Cargo.toml says of each crate's grants now, by key.
 
         Raises:
             ValueError: Two proposals about the same version have the same id.
@@ -72,8 +75,9 @@ class Review:
             raise ValueError("two proposals about the same version with the same id")
         self._equivalent = EquivalentProposals(self.proposals)
         self._decisions = {proposal.id: Decision() for proposal in self.proposals}
-        self._done: list[tuple[_Change, ...]] = []
-        self._undone: list[tuple[_Change, ...]] = []
+        self._terms = dict(terms or {})
+        self._terms_before = dict(self._terms)  # As Cargo.toml has them.
+        self._history = ReviewHistory()
 
     def decision(self, proposal_id: str) -> Decision:
         """Return what has been decided about one proposal."""
@@ -179,6 +183,7 @@ class Review:
             and proposal.risk <= limit
             and not (decision.chosen and choice.widening)
             and not choice.consumers
+            and not choice.is_edited
             and all(assess_rule(rule)[0] <= limit for rule in choice.rules)
         )
 
@@ -209,31 +214,66 @@ class Review:
         index = self._decisions[proposal_id].chosen - 1
         return self.choose(proposal_id, index) if index >= 0 else None
 
+    def edit(self, proposal_id: str, rules: Sequence[Rule]) -> JournalEntry | None:
+        """Choose rules that a person wrote, as one more way to allow a proposal; the answer stays.
+
+        `proposals` has another proposal of this id afterwards, with one choice more, unless one of
+        its choices said the same.
+
+        Raises:
+            BuildpermError: One of the rules cannot be granted, or there is none.
+        """
+        proposal = self._by_id[proposal_id]
+        edited_rule.refuse(rules, proposal)
+        choice = edited_rule.choice(rules, proposal, self.choice(proposal_id).consumers)
+        return self.choose(proposal_id, self._place(proposal, choice))
+
+    def _place(self, proposal: Proposal, choice: Choice) -> int:
+        """Return the index of a choice that a person wrote; it is added where it is new."""
+        now, index = edited_rule.placed(proposal, choice)
+        self._by_id[proposal.id] = now
+        self.proposals = tuple(self._by_id.values())
+        return index
+
+    def distrust(self, crate: str) -> JournalEntry | None:
+        """Deny, in one step, all that a crate wants, of whatever risk, whatever was answered."""
+        return self.deny(*self.wanted_by(crate))
+
+    def wanted_by(self, crate: str) -> tuple[str, ...]:
+        """Return the proposals of a crate that can be denied, in all its versions."""
+        return tuple(
+            each.id
+            for each in self.proposals
+            if each.crate == crate and each.reason is not Reason.NEWCOMER
+        )
+
+    def terms(self, crate: str) -> Terms:
+        """Return what holds for all grants of a crate: the reason, and the last day."""
+        return self._terms.get(crate, Terms())
+
+    def set_terms(self, crate: str, terms: Terms) -> JournalEntry | None:
+        """Say why a crate is granted what it is granted, and until when, in one step."""
+        return None if terms == self.terms(crate) else self._step(Stand({}, {crate: terms}))
+
     def undo(self) -> JournalEntry | None:
         """Take back the last step."""
-        if not self._done:
-            return None
-        changes = self._done.pop()
-        self._undone.append(changes)
-        return self._set(ReviewAction.UNDO, {each: before for each, before, _ in changes})
+        stand = self._history.undo()
+        return None if stand is None else self._set(ReviewAction.UNDO, stand)
 
     def redo(self) -> JournalEntry | None:
         """Do again what was last taken back."""
-        if not self._undone:
-            return None
-        changes = self._undone.pop()
-        self._done.append(changes)
-        return self._set(ReviewAction.REDO, {each: after for each, _, after in changes})
+        stand = self._history.redo()
+        return None if stand is None else self._set(ReviewAction.REDO, stand)
 
     @property
     def can_undo(self) -> bool:
         """Whether there is a step to take back."""
-        return bool(self._done)
+        return self._history.can_undo
 
     @property
     def can_redo(self) -> bool:
         """Whether there is a step to do again."""
-        return bool(self._undone)
+        return self._history.can_redo
 
     def add(self, proposals: Iterable[Proposal]) -> None:
         """Add new proposals as undecided; those that are there already stay as they are."""
@@ -250,23 +290,29 @@ class Review:
         A proposal is undecided if its choice no longer exists, or if it is locked by now.
         """
         for entry in entries:
-            stands = {
-                picked.id: self._restored(picked)
-                for picked in entry.picked
-                if picked.id in self._by_id
-                and self._revision(self._by_id[picked.id]) == picked.version
-            }
-            stands = {each: now for each, now in stands.items() if now != self._decisions[each]}
-            if not stands:
+            stand = self._restored(entry)
+            if not stand:
                 continue
-            done = {each: before for each, before, _ in self._done[-1]} if self._done else {}
-            undone = {each: after for each, _, after in self._undone[-1]} if self._undone else {}
-            if entry.act is ReviewAction.UNDO and stands == done:
+            if entry.act is ReviewAction.UNDO and self._history.would_undo_to(stand):
                 self.undo()
-            elif entry.act is ReviewAction.REDO and stands == undone:
+            elif entry.act is ReviewAction.REDO and self._history.would_redo_to(stand):
                 self.redo()
             else:
-                self._change(stands)
+                self._step(stand)
+
+    def _restored(self, entry: JournalEntry) -> Stand:
+        """Return what a step of an earlier review would change now."""
+        decisions = {
+            picked.id: self._restored_decision(picked)
+            for picked in entry.picked
+            if picked.id in self._by_id and self._revision(self._by_id[picked.id]) == picked.version
+        }
+        crates = {proposal.crate for proposal in self.proposals}
+        terms = {saved.crate: saved.terms for saved in entry.terms if saved.crate in crates}
+        return Stand(
+            {each: now for each, now in decisions.items() if now != self._decisions[each]},
+            {each: now for each, now in terms.items() if now != self.terms(each)},
+        )
 
     def select(self, words: str) -> list[Proposal]:
         """Return the proposals that a filter such as `kind:exec risk:>=high` lets through.
@@ -312,15 +358,23 @@ class Review:
         entry gets none.
         """
         decided = ((proposal, self._decisions[proposal.id]) for proposal in self.proposals)
-        return merging.granted(policy, decided, self._settled, self._present, self._revisions)
+        terms = {
+            crate: terms
+            for crate, terms in self._terms.items()
+            if terms != self._terms_before.get(crate, Terms())
+        }
+        return merging.granted(
+            policy, decided, self._settled, self._present, self._revisions, terms
+        )
 
     def _revision(self, proposal: Proposal) -> str:
         return self._revisions.get((proposal.crate, proposal.version), proposal.version)
 
-    def _restored(self, picked: SavedDecision) -> Decision:
+    def _restored_decision(self, picked: SavedDecision) -> Decision:
         proposal = self._by_id[picked.id]
         if proposal.reason is Reason.NEWCOMER:
             return Decision()
+        proposal = self._with_edit(proposal, picked.choice)
         found = Decision(Answer.LATER) if picked.answer is Answer.LATER else Decision()
         for index, choice in enumerate(proposal.choices):
             if signature(choice) == picked.choice:
@@ -330,6 +384,13 @@ class Review:
         except BuildpermError:
             return Decision()
         return found
+
+    def _with_edit(self, proposal: Proposal, said: tuple[str, ...]) -> Proposal:
+        """Return a proposal with the choice that a person wrote in an earlier review."""
+        choice = edited_rule.restored(said, proposal)
+        if choice is not None:
+            self._place(proposal, choice)
+        return self._by_id[proposal.id]
 
     @staticmethod
     def _refuse(proposal: Proposal, decision: Decision) -> None:
@@ -357,16 +418,21 @@ class Review:
         changes = {each: new for each, new in wanted.items() if self._decisions[each] != new}
         if not changes:
             return None
-        self._done.append(
-            tuple((each, self._decisions[each], new) for each, new in changes.items())
-        )
-        self._undone.clear()
-        return self._set(ReviewAction.DECIDE, changes)
+        return self._step(Stand(changes))
 
-    def _set(self, act: ReviewAction, stands: Mapping[str, Decision]) -> JournalEntry:
-        self._decisions.update(stands)
+    def _step(self, after: Stand) -> JournalEntry:
+        before = Stand(
+            {each: self._decisions[each] for each in after.decisions},
+            {each: self.terms(each) for each in after.terms},
+        )
+        self._history.add(before, after)
+        return self._set(ReviewAction.DECIDE, after)
+
+    def _set(self, act: ReviewAction, stand: Stand) -> JournalEntry:
+        self._decisions.update(stand.decisions)
+        self._terms.update(stand.terms)
         picked = []
-        for each, decision in stands.items():
+        for each, decision in stand.decisions.items():
             proposal = self._by_id[each]
             choice = signature(proposal.choices[decision.chosen])
             picked.append(
@@ -374,7 +440,8 @@ class Review:
                     each, self._revision(proposal), decision.answer, choice, decision.elsewhere
                 )
             )
-        return JournalEntry(act, tuple(picked))
+        terms = tuple(SavedTerms(crate, terms) for crate, terms in stand.terms.items())
+        return JournalEntry(act, tuple(picked), terms)
 
 
 def _with_unique_ids(proposals: Iterable[Proposal]) -> tuple[Proposal, ...]:

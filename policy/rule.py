@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
-from buildperm.policy.kinds import Kind
+from buildperm.policy.kinds import GRANTABLE, WORDS, Kind
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -16,3 +17,17 @@ class Rule:
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.pattern}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a rule such as `read:$WORKSPACE/proto/**`; `str` writes it back.
+
+        Raises:
+            ValueError: It does not begin with a kind; the text says so, as a clause.
+        """
+        word, colon, pattern = text.partition(":")
+        kind = WORDS.get(word.strip().lower())
+        if not colon or kind is None:
+            kinds = ", ".join(f"`{known}:`" for known in GRANTABLE)
+            raise ValueError(f"begins with none of {kinds}")
+        return cls(kind, pattern.strip())

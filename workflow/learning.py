@@ -11,6 +11,7 @@ from buildperm.policy import editor, journal, manifest
 from buildperm.policy.comparison import Comparison
 from buildperm.policy.decision import JournalEntry
 from buildperm.policy.grants import Policy
+from buildperm.policy.merging import terms_of
 from buildperm.policy.pending_review import Pending
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.review_state import Review
@@ -177,6 +178,7 @@ class Learning:
             settled,
             {(crate, named) for (crate, _), named in present.items()},
             present,
+            terms_of(self.policy),
         )
         self.review.replay(journal.read(self._journal))
 

@@ -12,6 +12,7 @@ from buildperm.cargo.target_directory import open_target
 from buildperm.errors import ExitCode
 from buildperm.policy import compilation, editor, journal, manifest, proposals, revision
 from buildperm.policy.decision import JournalEntry
+from buildperm.policy.merging import terms_of
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.review_state import Review
 from buildperm.presentation import console
@@ -84,6 +85,7 @@ class _ReportReview:
             revisions={
                 (package["crate"], package["version"]): _revision(package) for package, _ in found
             },
+            terms=terms_of(self._workspace.policy),
         )
 
     def _consumers(self, package: SessionPackage) -> frozenset[str]:

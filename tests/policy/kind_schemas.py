@@ -26,7 +26,7 @@ def of_grants() -> dict[str, Any]:
     schema["$defs"]["crate"]["properties"] = {
         **{key: crate[key] for key in ("reviewed", "presets")},
         **{str(kind): said for kind, said in described.items()},
-        **{key: crate[key] for key in ("deny", "for", "compile", "reason")},
+        **{key: crate[key] for key in ("deny", "for", "compile", "reason", "expires")},
     }
     return schema
 

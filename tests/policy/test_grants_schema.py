@@ -44,7 +44,7 @@ def test_the_schema_is_one_and_knows_what_the_reader_knows() -> None:
     assert SCHEMA["properties"]["compile"]["enum"] == list(COMPILING)
     assert crate["compile"]["enum"] == list(COMPILING)
     assert set(crate) == {
-        *("reviewed", "presets", "deny", "for", "compile", "reason"),
+        *("reviewed", "presets", "deny", "for", "compile", "reason", "expires"),
         *map(str, GRANTABLE),
     }
 
@@ -88,6 +88,7 @@ keys = st.sampled_from(
         st.text(st.characters(codec="utf-8"), max_size=5),
         st.frozensets(keys),
         st.sampled_from(["", *COMPILING]),
+        st.none() | st.dates(),
     )
 )
 def test_whatever_the_editor_writes_is_valid(grants: CrateGrants) -> None:

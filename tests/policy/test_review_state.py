@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,14 @@ from buildperm.errors import BuildpermError
 from buildperm.policy import journal, manifest, reasons
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.compilation import effective
-from buildperm.policy.decision import Answer, Decision, JournalEntry, ReviewAction, SavedDecision
+from buildperm.policy.decision import (
+    Answer,
+    Decision,
+    JournalEntry,
+    ReviewAction,
+    SavedDecision,
+    Terms,
+)
 from buildperm.policy.editor import with_grants
 from buildperm.policy.grants import CrateGrants, Policy
 from buildperm.policy.kinds import Kind
@@ -593,3 +601,102 @@ def test_a_journal_that_cannot_be_used_is_one_clear_error(tmp_path: Path) -> Non
         assert caught.value.hint
     with pytest.raises(BuildpermError):
         journal.read(tmp_path)
+
+
+def test_distrust_denies_all_that_a_crate_wants_at_any_risk_in_one_step() -> None:
+    worst = proposal("worst", risk=Risk.CRITICAL, locked="by hand only")
+    review = Review((*ALL, worst))
+    review.allow(MEDIUM.id)
+    before = {each.id: review.decision(each.id) for each in review.proposals}
+
+    assert review.distrust("x")
+
+    told = {each.id: review.decision(each.id).answer for each in review.proposals}
+    assert {told[each.id] for each in (LOW, MEDIUM, HIGH, LOCKED, worst)} == {Answer.DENY}
+    assert told[COMPILER.id] is Answer.UNDECIDED
+    denials = review.grants(EMPTY)["x"].denials
+    assert Rule(Kind.READ, "$WORKSPACE/worst/a") in denials
+    assert review.grants(EMPTY)["x"].rules == frozenset()
+    review.undo()
+    assert {each.id: review.decision(each.id) for each in review.proposals} == before
+    assert review.distrust("nobody") is None
+
+
+def test_terms_are_set_undone_and_survive_a_restart(tmp_path: Path) -> None:
+    had = Terms("links the system's", None)
+    policy = Policy("portable", {"x": CrateGrants("x", reason=had.reason)}, Path("Cargo.toml"))
+    review = Review((LOW,), terms={"x": had})
+    wanted = Terms("for the release", date(2027, 1, 31))
+    path = tmp_path / "journal"
+    for entry in (review.allow(LOW.id), review.set_terms("x", wanted)):
+        assert entry is not None
+        journal.append(path, entry)
+
+    now = review.grants(policy)["x"]
+    assert (now.reason, now.expires) == (wanted.reason, wanted.expires)
+    assert review.set_terms("x", wanted) is None
+    review.undo()
+    assert review.terms("x") == had
+    assert review.grants(policy)["x"].expires is None
+    again = Review((LOW,), terms={"x": had})
+    again.replay(journal.read(path))
+    assert again.terms("x") == wanted
+    assert again.undo()
+    assert again.terms("x") == had
+
+
+def test_a_crate_that_is_granted_nothing_has_no_terms() -> None:
+    review = Review((LOW,))
+    review.set_terms("x", Terms("why"))
+
+    assert review.grants(EMPTY) == {}
+
+
+def test_grants_that_have_ended_go_when_something_is_allowed_anew() -> None:
+    old = Rule(Kind.EXEC, "perl")
+    had = CrateGrants(
+        "x",
+        rules=frozenset({old}),
+        denials=frozenset({Rule(Kind.EXEC, "curl")}),
+        expires=date(2020, 1, 1),
+    )
+    policy = Policy("portable", {"x": had}, Path("Cargo.toml"))
+    review = Review((LOW,))
+    review.deny(LOW.id)
+
+    assert review.grants(policy)["x"].rules == {old}
+    review.allow(LOW.id)
+    now = review.grants(policy)["x"]
+    assert now.rules == frozenset(LOW.choices[0].rules)
+    assert now.denials == had.denials
+    assert now.expires is None
+
+
+@given(st.data())
+def test_undo_and_redo_lead_to_where_one_was(data: st.DataObject) -> None:
+    review = Review(ALL)
+
+    def stand() -> tuple[object, ...]:
+        return (*(review.decision(each.id) for each in ALL), review.terms("x"))
+
+    trail = [stand()]
+    for _ in range(data.draw(st.integers(0, 8))):
+        step = data.draw(st.sampled_from(["deny", "later", "clear", "distrust", "terms"]))
+        ids = data.draw(st.lists(st.sampled_from([each.id for each in ALL]), unique=True))
+        match step:
+            case "distrust":
+                entry = review.distrust("x")
+            case "terms":
+                entry = review.set_terms("x", Terms(data.draw(st.sampled_from(["", "a", "b"]))))
+            case _:
+                entry = getattr(review, step)(*ids)
+        if entry is not None:
+            trail.append(stand())
+    for known in reversed(trail[:-1]):
+        review.undo()
+        assert stand() == known
+    assert not review.can_undo
+    for known in trail[1:]:
+        review.redo()
+        assert stand() == known
+    assert not review.can_redo
