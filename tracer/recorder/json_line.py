@@ -29,17 +29,24 @@ if TYPE_CHECKING:
     Key: TypeAlias = tuple[Any, ...]
     """What tells one event from another: its type, its chain of programs, its own fields."""
 
+    ProcessEntry: TypeAlias = tuple[int, bytes, tuple[bytes, ...], int, "int | None", "int | None"]
+    """The key of what made a process, its program and arguments, when it began and ended, and its
+    wait status; the last two as far as they are known."""
+
     _Writers: TypeAlias = tuple[Callable[[Any], str], ...]
     _EventWriter: TypeAlias = tuple[str, bool, _Writers, int, _Writers]
     """How its line begins, whether it has a process, what writes its required fields, where in the
     key the optional ones begin, and what writes these."""
 
 
-def process(key: int, parent: int, program: bytes, argv: tuple[bytes, ...]) -> str:
+def process(key: int, entry: ProcessEntry) -> str:
     """Write a process."""
+    parent, program, argv, started, ended, status = entry
+    until = "" if ended is None else f',"ended":{ended}'
+    how = "" if status is None else f',"status":{status}'
     return (
-        f'{{"type":"process","pid":{key},"parent":{parent},'
-        f'"program":{_text(program)},"argv":{_texts(argv)}}}\n'
+        f'{{"type":"process","pid":{key},"parent":{parent},"program":{_text(program)},'
+        f'"argv":{_texts(argv)},"started":{started}{until}{how}}}\n'
     )
 
 

@@ -212,7 +212,7 @@ class Recorder:
         gc.disable()  # Hundreds of thousands of tuples and no cycles: it would only cost time.
         try:
             if self._taken is not None and self._taken.ended is not None:
-                self._at_end(self._root)
+                self._at_end(self._root, self._taken.ended)
                 return self._taken.ended
             if self._taken is not None:
                 self._taken.let_go()
@@ -237,7 +237,7 @@ class Recorder:
             elif status & 0xFF == 0x7F:
                 self._at_other_stop(tid, status)
             else:
-                self._at_end(tid)
+                self._at_end(tid, status)
                 if tid == self._root:
                     self._end_rest()
                     return status
@@ -357,11 +357,11 @@ class Recorder:
         is_stepping = points is not None and points.is_stepping(tid)
         request(SINGLESTEP if is_stepping else CONT, tid, None, signal)
 
-    def _at_end(self, tid: int) -> None:
+    def _at_end(self, tid: int, status: int) -> None:
         process = self._threads.get(tid)
         if process is not None and process.breakpoints is not None:
             process.breakpoints.forget(tid)
-        self._tree.remove(tid)
+        self._tree.remove(tid, status)
         self._syscalls.forget(tid)
         self._affinity.forget(tid)
 
@@ -388,7 +388,7 @@ class Recorder:
                     was_killed = status & 0x7F == SIGKILL and tid in self._tree.processes
                     if self._wrapper_pids and was_killed:
                         killed.add(tid)  # When the wrapper ends, so does all that is in it.
-                    self._at_end(tid)
+                    self._at_end(tid, status)
             while True:
                 for pid in {*self._tree.processes, *children()}:
                     killed.add(pid)
@@ -399,7 +399,7 @@ class Recorder:
                     if tid not in self._threads:
                         self._tree.add_unreported(tid)
                 else:
-                    self._at_end(tid)
+                    self._at_end(tid, status)
         except ChildProcessError:
             self.left_running = len(killed - self._wrapper_pids)
 

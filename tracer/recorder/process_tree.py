@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 
+from buildperm.tracer.recording_format import REUSED
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -120,6 +122,7 @@ class ProcessTree:
         self.threads[pid] = process
         is_first = process is self._root and not process.has_program
         parent = 0 if is_first else process.key
+        self._note_end(process, None)
         process.program, process.has_program = program, True
         process.key = self._writer.process(pid, parent, program, argv)
         step = (process.chain, program)
@@ -140,9 +143,11 @@ class ProcessTree:
             self._ended = {pid for pid in self._ended if os.path.exists(b"/proc/%d" % pid)}
         return processes < living + len(self._ended)
 
-    def remove(self, tid: int) -> None:
-        """Forget a thread that has ended."""
+    def remove(self, tid: int, status: int) -> None:
+        """Forget a thread that has ended, and how it did: wait(2)."""
         process = self.threads.pop(tid, None)
+        if process is not None and process.pid == tid:
+            self._note_end(process, status)  # The leader is the last one to be waited for.
         self._moved((tid,))
         if process is None:
             self._unreported.add(tid)  # Killed before its first stop; the report may still come.
@@ -151,6 +156,11 @@ class ProcessTree:
         if not process.threads and self.processes.get(process.pid) is process:
             del self.processes[process.pid]
             self._ended.add(process.pid)
+
+    def _note_end(self, process: Process, status: int | None) -> None:
+        """Note the end of what `process` has executed, if it has, and if there was room for it."""
+        if process.has_program and process.key % REUSED == process.pid:
+            self._writer.ended(process.key, status)
 
     def _moved(self, tids: Iterable[int]) -> None:
         if self.on_moved is not None:

@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from buildperm.tracer.recorder.json_line import Key
+    from buildperm.tracer.recorder.json_line import Key, ProcessEntry
     from buildperm.tracer.recorder.process_tree import Process
 
 
@@ -46,7 +46,7 @@ class Writer:
         self._clock = clock
         self._start = clock()
         self._events: dict[Key, list[int]] = {}  # To time of the first, its process, count.
-        self._processes: dict[int, tuple[int, bytes, tuple[bytes, ...]]] = {}
+        self._processes: dict[int, ProcessEntry] = {}
         self._ordinary = Budget(events, budget.TEXT_BYTES)
         self._refusals = Budget(refused_events, budget.REFUSED_TEXT_BYTES)
         self._tree = Budget(processes, budget.PROCESS_TEXT_BYTES)
@@ -68,8 +68,20 @@ class Writer:
             return parent
         while pid in self._processes:
             pid += REUSED
-        self._processes[pid] = (parent, program, argv)
+        started = self._clock() - self._start
+        self._processes[pid] = (parent, program, argv, started, None, None)
         return pid
+
+    def ended(self, key: int, status: int | None) -> None:
+        """Note that the program `key` has just ended.
+
+        Args:
+            key: What `process` has returned for it.
+            status: Its wait status: wait(2). None where it has become another program.
+        """
+        entry = self._processes.get(key)
+        if entry is not None:
+            self._processes[key] = (*entry[:4], self._clock() - self._start, status)
 
     def opened(
         self,
@@ -260,8 +272,8 @@ class Writer:
         return None
 
     def _lines(self) -> Iterator[str]:
-        for key, (parent, program, argv) in self._processes.items():
-            yield json_line.process(key, parent, program, argv)
+        for key, entry in self._processes.items():
+            yield json_line.process(key, entry)
         for fields, (at, pid, count) in self._events.items():
             yield json_line.event(fields, at, pid, count)
 

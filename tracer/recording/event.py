@@ -181,3 +181,6 @@ class RecordedProcess:
     parent: int  # pid of the process that made it; 0 for the build script itself.
     program: bytes  # The file it was executed from; the interpreter for `#!`.
     argv: tuple[bytes, ...]
+    started_ns: int | None = None  # As `at_ns`; None where a recording does not tell.
+    ended_ns: int | None = None  # None where it is not known; nor if it had to be killed.
+    status: int | None = None  # wait(2); None too where it became another program.

@@ -35,6 +35,10 @@ class Fields:
     def number(self, name: str, default: int | None = None) -> int:
         return self._checked(name, int, default)
 
+    def known_number(self, name: str) -> int | None:
+        """Read a number; None where there is none."""
+        return self._checked(name, int, None) if name in self.line else None
+
     def texts(self, name: str, default: list[str] | None = None) -> tuple[str, ...]:
         return tuple(_texts(name, self._checked(name, list, default)))
 
@@ -74,7 +78,13 @@ def process(fields: Fields) -> RecordedProcess:
     """
     argv = tuple(map(decode, fields.texts("argv")))
     return RecordedProcess(
-        fields.number("pid"), fields.number("parent"), fields.raw("program"), argv
+        fields.number("pid"),
+        fields.number("parent"),
+        fields.raw("program"),
+        argv,
+        fields.known_number("started"),
+        fields.known_number("ended"),
+        fields.known_number("status"),
     )
 
 

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from buildperm.tracer.recorder.process_tree import ProcessTree
+from buildperm.tracer.recorder.writer import Writer
+from buildperm.tracer.recording import reader
 from buildperm.tracer.recording.event import (
     CallRefused,
     Change,
@@ -24,6 +27,7 @@ from buildperm.tracer.recording.event import (
     SocketUsed,
 )
 from tests.programs import program_text
+from tests.tracer.recorded_child import HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
     from tests.tracer.recorded_child import Record, Recorded
 
 HOSTNAME = b"/etc/hostname"
+END = {"status": 0, "exit": 0, "left_running": 0, "voided": "", "failure": ""}
 
 
 def opened(recorded: Recorded, path: bytes | Path) -> list[FileOpened]:
@@ -469,6 +474,54 @@ def test_two_programs_in_one_process_are_two_links_of_the_chain(record: Record) 
     chain = recorded.recording.chain(event.pid)
     assert [process.argv[0] for process in chain] == [b"/bin/sh", b"sh", b"cat"]
     assert len({process.pid % (1 << 22) for process in chain}) == 1
+
+
+def test_each_process_has_its_times_and_says_how_it_ended(record: Record) -> None:
+    script = "sh -c 'exit 3'; sh -c 'kill -SEGV $$'; sleep 0.05; exec true"
+
+    recorded = record("/bin/sh", "-c", script).recording
+
+    processes = list(recorded.processes.values())
+    ends = {each.argv[-1]: each.status for each in processes}
+    assert ends[b"exit 3"] == 3 << 8
+    assert ends[b"kill -SEGV $$"] in (signal.SIGSEGV, signal.SIGSEGV | 0x80)  # With a core.
+    assert ends[script.encode()] is None, "it became another program"
+    assert ends[b"true"] == 0 == recorded.end.status
+    times = {each.argv[-1]: (each.started_ns or 0, each.ended_ns or 0) for each in processes}
+    slept, outer, after = times[b"0.05"], times[script.encode()], times[b"true"]
+    assert slept[1] - slept[0] >= 50_000_000
+    assert 0 <= outer[0] <= slept[0] < slept[1] <= outer[1] <= after[0] <= after[1]
+    assert after[1] <= recorded.end.duration_ns
+
+
+def test_a_fork_that_executes_nothing_does_not_end_what_made_it(record: Record) -> None:
+    recorded = record("/bin/sh", "-c", "(exit 7); (exit 8); sleep 0.01; exit 5").recording
+
+    [shell, _] = recorded.processes.values()
+    assert shell.status == 5 << 8
+
+
+def test_what_the_script_leaves_running_is_said_to_have_been_killed(record: Record) -> None:
+    recorded = record("/bin/sh", "-c", "sleep 1000 & sleep 0.3").recording
+
+    left = next(each for each in recorded.processes.values() if each.argv[-1] == b"1000")
+    assert left.status == signal.SIGKILL
+
+
+def test_without_room_for_a_process_the_end_of_others_stays_theirs(tmp_path: Path) -> None:
+    writer = Writer(processes=1)
+    tree = ProcessTree(writer)
+    tree.add_root(70)
+    tree.executed(70, 70, b"/script", (b"script",))
+    tree.add_reported(71, tree.processes[70])
+    tree.executed(71, 71, b"/tool", (b"tool",))
+
+    tree.remove(71, 4 << 8)
+    tree.remove(70, 6 << 8)
+
+    writer.save(os.fsencode(tmp_path / "recording"), dict(HEADER), dict(END))
+    (script,) = reader.read(tmp_path / "recording").processes.values()
+    assert (script.program, script.status) == (b"/script", 6 << 8)
 
 
 def test_events_beyond_the_cap_are_counted_and_refusals_are_not_crowded_out(

@@ -20,6 +20,8 @@ from buildperm.tracer.recording.event import Event
 from tests.tracer.recorded_child import HEADER
 
 WRITTEN_BEFORE = Path(__file__).with_name("every_event.jsonl")
+WITHOUT_TIMES = Path(__file__).with_name("every_event_without_times.jsonl")
+"""From before processes had times and a status."""
 SCHEMA = json.loads((Path(reader.__file__).parent / "recording.schema.json").read_text())
 CLASSES = {cls.TYPE: cls for cls in get_args(Event)}
 TYPES = {
@@ -38,7 +40,9 @@ def every_event(writer: Writer) -> None:
     build.key = writer.process(7, 0, b"/out/build-script", (b"build-script", b""))
     tool = Process(8, 8, 2, None)
     tool.key = writer.process(8, 7, b"/usr/bin/c\nc", (b"cc", b'"\\', b"\xff\x1b[31m"))
+    writer.ended(tool.key, None)
     tool.key = writer.process(8, 8, b"/usr/bin/as", ())
+    writer.ended(tool.key, 9)
     for _ in range(3):
         writer.opened(build, b"/etc/hosts", "read", False, 0, False, False)
     writer.opened(build, b"/etc/hosts", "read", False, 13, True, False)
@@ -82,14 +86,24 @@ def test_each_line_is_byte_for_byte_what_earlier_versions_wrote(tmp_path: Path) 
     assert written(tmp_path / "recording.jsonl") == WRITTEN_BEFORE.read_bytes()
 
 
-def test_what_earlier_versions_wrote_is_of_every_type_and_is_still_read() -> None:
-    recording = reader.read(WRITTEN_BEFORE)
+@pytest.mark.parametrize("before", [WRITTEN_BEFORE, WITHOUT_TIMES], ids=lambda path: path.stem)
+def test_what_earlier_versions_wrote_is_of_every_type_and_is_still_read(before: Path) -> None:
+    recording = reader.read(before)
 
     assert {event.TYPE for event in recording.events} == fields.EVENTS.keys()
-    lines = [json.loads(line) for line in WRITTEN_BEFORE.read_text("utf-8").splitlines()]
+    lines = [json.loads(line) for line in before.read_text("utf-8").splitlines()]
     for kind, its_fields in fields.EVENTS.items():
         met = set().union(*(line for line in lines if line["type"] == kind))
         assert {field.name for field in its_fields} <= met, f"no `{kind}` has every field"
+
+
+def test_an_earlier_version_told_no_times() -> None:
+    told = {
+        (each.started_ns, each.ended_ns, each.status)
+        for each in reader.read(WITHOUT_TIMES).processes.values()
+    }
+
+    assert told == {(None, None, None)}
 
 
 def test_every_type_of_event_has_a_class() -> None:

@@ -120,7 +120,7 @@ def test_processes_keep_their_order_and_get_a_number_of_their_own(
     assert len(set(keys)) == len(made)
     assert [key % (1 << 22) for key in keys] == [pid for pid, _, _ in made]
     assert list(reader.read(path).processes.values()) == [
-        RecordedProcess(key, 0, program, argv)
+        RecordedProcess(key, 0, program, argv, 0)
         for key, (_, program, argv) in zip(keys, made, strict=True)
     ]
 
