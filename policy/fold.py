@@ -85,14 +85,32 @@ def fold(recording: Recording, members: Collection[str] = ()) -> list[Access]:
     return folding.accesses()
 
 
+def attributed(
+    recording: Recording, members: Collection[str] = ()
+) -> dict[tuple[Kind, str], list[Event]]:
+    """Return which events each access of `fold` is made of, by its kind and target."""
+    made_of: dict[tuple[Kind, str], list[Event]] = {}
+    folding = _EventFolding(recording, role_of(recording.header), members, made_of)
+    for event in recording.events:
+        folding.add(event)
+    return made_of
+
+
 def role_of(header: Header) -> Role:
     """Return what of its crate a recording is of, and for whom."""
     return Role(SubjectKind(header.subject), header.consumer.crate if header.consumer else "")
 
 
 class _EventFolding:
-    def __init__(self, recording: Recording, role: Role, members: Collection[str]) -> None:
+    def __init__(
+        self,
+        recording: Recording,
+        role: Role,
+        members: Collection[str],
+        made_of: dict[tuple[Kind, str], list[Event]] | None = None,
+    ) -> None:
         header = recording.header
+        self._made_of = made_of  # Gets the events of each access; None where nobody asks.
         self._role = role
         is_inside = role.subject is not SubjectKind.MACRO or role.consumer in members
         self._outside = "" if is_inside else role.consumer or NOBODY
@@ -338,6 +356,8 @@ class _EventFolding:
         program: str = "",
         cause: str | None = None,
     ) -> None:
+        if self._made_of is not None:
+            self._made_of.setdefault((kind, target), []).append(event)
         tally = self._tallies.get((kind, target))
         if tally is None:
             why = why_sensitive(kind, target) or self._why_built(kind, target)

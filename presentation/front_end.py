@@ -6,15 +6,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from buildperm.presentation.proposal_evidence import proposal_evidence
 from buildperm.presentation.wording import plural
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from buildperm.policy.comparison import Comparison
-    from buildperm.policy.decision import JournalEntry
+    from buildperm.policy.decision import Answer, JournalEntry
     from buildperm.policy.proposal import Proposal
     from buildperm.policy.review_state import Review
+    from buildperm.presentation.proposal_evidence import ProposalEvidence
 
 
 class ReviewEnd(StrEnum):
@@ -75,6 +77,37 @@ class Journal(Protocol):
         """
 
 
+class EvidenceSource(Protocol):
+    """Knows what lies behind a proposal; may take some 100 ms: screens ask on another thread."""
+
+    def of(self, proposal: Proposal, /) -> ProposalEvidence:
+        """Return what is known, be it little."""
+
+    def edit(self, proposal: Proposal, chosen: int, answer: Answer, /) -> tuple[str, ...]:
+        """Return the diff of Cargo.toml for one answer about one proposal alone.
+
+        Args:
+            proposal: What is answered.
+            chosen: Index of the choice.
+            answer: Allow or deny.
+
+        Raises:
+            BuildpermError: Cargo.toml cannot be read, or cannot hold it.
+        """
+
+
+class NoEvidence:
+    """Where nothing but the proposals themselves is at hand."""
+
+    def of(self, proposal: Proposal, /) -> ProposalEvidence:
+        """Return what the proposal itself holds."""
+        return proposal_evidence(proposal, (), missing="There is no recording of it here.")
+
+    def edit(self, _proposal: Proposal, _chosen: int, _answer: Answer, /) -> tuple[str, ...]:
+        """Return nothing: there is no Cargo.toml."""
+        return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Ran:
     """How many crates ran something, those that need nothing included."""
@@ -101,6 +134,7 @@ class ReviewSession:
     summary: str  # How many crates need a person.
     ran: Ran
     comparisons: Mapping[tuple[str, str], Comparison] = field(default_factory=dict)
+    evidence: EvidenceSource = field(default_factory=NoEvidence)
 
 
 class FrontEnd(Protocol):

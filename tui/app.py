@@ -11,7 +11,7 @@ from textual import on
 from textual.app import App, SystemCommand
 
 from buildperm.presentation.agenda import Agenda
-from buildperm.presentation.front_end import Ran, ReviewEnd
+from buildperm.presentation.front_end import NoEvidence, Ran, ReviewEnd
 from buildperm.presentation.proposal_facts import explain
 from buildperm.printable import shown
 from buildperm.tui.appearance import HIGH_CONTRAST, Appearance
@@ -33,7 +33,13 @@ if TYPE_CHECKING:
 
     from buildperm.policy.comparison import Comparison
     from buildperm.policy.review_state import Review
-    from buildperm.presentation.front_end import Journal, Preview, ReviewSession, Verify
+    from buildperm.presentation.front_end import (
+        EvidenceSource,
+        Journal,
+        Preview,
+        ReviewSession,
+        Verify,
+    )
 
 _ASCII: Final = AsciiFilter()
 
@@ -51,6 +57,7 @@ class ReviewApp(App[ReviewEnd]):
         summary: How much of it needs a person, in a few words.
         ran: What ran, those that need nothing included.
         appearance: How it looks, and which keys work.
+        evidence: Knows what lies behind a proposal; None where nothing but itself is at hand.
         clock: Seconds, monotonic.
     """
 
@@ -72,6 +79,7 @@ class ReviewApp(App[ReviewEnd]):
         summary: str = "",
         ran: Ran = Ran(),  # noqa: B008 - it never changes
         appearance: Appearance = Appearance(),  # noqa: B008 - it never changes
+        evidence: EvidenceSource | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
@@ -91,6 +99,7 @@ class ReviewApp(App[ReviewEnd]):
             heading=shown(heading),
             summary=shown(summary),
             ran=ran,
+            evidence=evidence or NoEvidence(),
         )
 
     @classmethod
@@ -106,6 +115,7 @@ class ReviewApp(App[ReviewEnd]):
             ran=session.ran,
             comparisons=session.comparisons,
             appearance=appearance,
+            evidence=session.evidence,
         )
 
     def get_line_filters(self) -> Sequence[LineFilter]:

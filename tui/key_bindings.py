@@ -71,6 +71,8 @@ ACTIONS: Final = (
            "The same answer in all crates that ask for the same; lists them first", False),
     Action("review.changes", "o", "changes", "What changed", LOOK,
            "Show what the crate does now and did before, and the diff of its sources", False),
+    Action("review.evidence", "i", "evidence_screen", "Evidence", LOOK,
+           "Show what lies behind it: commands, processes, events, source, Cargo.toml"),
     Action("review.clear", "delete", "answer('undecided')", "Clear", DECIDE,
            "Clear the answer", False),
     Action("review.narrow", "left_square_bracket", "step(-1)", "Narrower", DECIDE,
@@ -119,6 +121,35 @@ ACTIONS: Final = (
            "Close every crate", False),
     Action("tree.mark", "space", "mark", "Mark", SELECT,
            "Mark the proposal for a decision on several at once", False),
+    # The tabs of the evidence, on every screen that shows it.
+    Action("tabs.commands", "1", "evidence(1)", "Commands", LOOK,
+           "Evidence: every command line that was run, or that did it", False),
+    Action("tabs.processes", "2", "evidence(2)", "Processes", LOOK,
+           "Evidence: the process tree, with exit codes and times", False),
+    Action("tabs.events", "3", "evidence(3)", "Events", LOOK,
+           "Evidence: every event of the recording that it is about", False),
+    Action("tabs.source", "4", "evidence(4)", "Source", LOOK,
+           "Evidence: the line of build.rs that seems to ask for it (best effort)", False),
+    Action("tabs.told", "5", "evidence(5)", "Told Cargo", LOOK,
+           "Evidence: what the script printed for Cargo", False),
+    Action("tabs.manifest", "6", "evidence(6)", "Cargo.toml", LOOK,
+           "Evidence: what Cargo.toml would say for this decision alone", False),
+    # The evidence on a screen of its own.
+    Action("evidence.back", "escape,i", "back", "Back", LOOK, "Go back to the proposals"),
+    Action("evidence.next", "tab,right,l", "next_tab(1)", "Next tab", LOOK,
+           "Show the next tab; 1 to 6 choose one"),
+    Action("evidence.previous", "shift+tab,left,h", "next_tab(-1)", "Previous tab", LOOK,
+           "Show the previous tab", False),
+    Action("evidence.down", "down,j", "scroll(1)", "Down", MOVE, "Next line", False),
+    Action("evidence.up", "up,k", "scroll(-1)", "Up", MOVE, "Previous line", False),
+    Action("evidence.page-down", "pagedown", "page(1)", "Page down", MOVE, "One page on", False),
+    Action("evidence.page-up", "pageup", "page(-1)", "Page up", MOVE, "One page back", False),
+    Action("evidence.first", "home,g", "edge(0)", "First", MOVE, "First line", False),
+    Action("evidence.last", "end,G", "edge(1)", "Last", MOVE, "Last line", False),
+    Action("evidence.help", "question_mark,f1", "app.help", "Help", LEARN, "List every key"),
+    Action("evidence.leave", "q", "app.leave", "Quit", FINISH,
+           "Leave, with a choice of what to do with the decisions"),
+    Action("evidence.interrupt", "ctrl+c,ctrl+q", "app.leave", "Quit", FINISH, "", False),
     # The line of the filter.
     Action("filter.keep", "enter", "submit", "Keep the filter", SELECT,
            "Go back to the list, filtered"),
@@ -166,7 +197,11 @@ ACTIONS: Final = (
     Action("app.interrupt", "ctrl+c,ctrl+q", "leave", "Quit", FINISH, "", False),
 )  # fmt: skip
 
-TOGETHER: Final = (("review", "tree", "app"), ("filter", "app"))
+TOGETHER: Final = (
+    ("review", "tree", "tabs", "app"),
+    ("evidence", "tabs", "app"),
+    ("filter", "app"),
+)
 """What has keys at the same time; any other screen is alone with `app`."""
 
 _BY_ID: Final = {action.id: action for action in ACTIONS}

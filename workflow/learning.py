@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from buildperm.cargo.pending_search import combined, doubtful, pending
 from buildperm.cargo.target_directory import open_target
@@ -27,6 +28,7 @@ from buildperm.workflow.build_summary import (
     text_of_nothing_written,
     text_of_written,
 )
+from buildperm.workflow.evidence_source import RecordedEvidence, RecordedFiles, files_of
 from buildperm.workflow.recording_round import CrateVersion, RecordingRound, record
 from buildperm.workflow.review_changes import ReviewChanges, revisions
 from buildperm.workflow.review_options import ReviewOptions
@@ -228,7 +230,14 @@ class Learning:
             needs(self.changes, self.review),
             _ran(self.recorded),
             self.comparisons,
+            RecordedEvidence(self._recorded_files, self._manifest_as_it_is),
         )
+
+    def _recorded_files(self) -> RecordedFiles:
+        return files_of(self.workspaces, self.recorded.outcomes, self.policy)
+
+    def _manifest_as_it_is(self) -> tuple[bytes, Path]:
+        return self._raw, self._workspace.manifest_path
 
     def _verify_unasked(self) -> None:
         """Verify what was accepted without asking; accept in the same way what comes up."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from textual.pilot import Pilot
 
     from buildperm.errors import BuildpermError
-    from buildperm.presentation.front_end import Failure, Progress, Verify
+    from buildperm.presentation.front_end import EvidenceSource, Failure, Progress, Verify
     from buildperm.presentation.front_end import ReviewEnd as Ending
 
 
@@ -79,6 +79,7 @@ class ReviewBench:
         heading: str = "learn",
         summary: str = "",
         appearance: Appearance = Appearance(),  # noqa: B008 - it never changes
+        evidence: EvidenceSource | None = None,
     ) -> None:
         self.review = Review(proposals)
         self.entries: list[JournalEntry] = []
@@ -96,6 +97,7 @@ class ReviewBench:
             summary=summary,
             ran=ran,
             appearance=appearance,
+            evidence=evidence,
             clock=self.clock,
         )
 

@@ -18,6 +18,7 @@ from buildperm.presentation import batch_scope
 from buildperm.presentation.wording import ANSWER_VERBS, plural
 from buildperm.tui.key_bindings import bindings
 from buildperm.tui.screens.batch import BatchScreen, EverywhereScreen
+from buildperm.tui.screens.evidence_screen import EvidenceScreen
 from buildperm.tui.screens.script_changes import ChangesScreen
 from buildperm.tui.widgets.card import card_lines
 from buildperm.tui.widgets.counts import count_line
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from buildperm.policy.proposal import Proposal
     from buildperm.presentation.agenda import Agenda
-    from buildperm.presentation.front_end import Ran
+    from buildperm.presentation.front_end import EvidenceSource, Ran
     from buildperm.tui.type_ahead import TypeAheadGuard
 
 
@@ -67,8 +68,10 @@ class InboxScreen(Screen[None]):
         heading: str,
         summary: str,
         ran: Ran,
+        evidence: EvidenceSource,
     ) -> None:
         super().__init__()
+        self._evidence = evidence
         self._agenda = agenda
         self._guard = guard  # Against keys meant for another screen.
         self._pause = pause  # Against allowing what came up by itself before it can be read.
@@ -156,6 +159,12 @@ class InboxScreen(Screen[None]):
         comparison = self._agenda.comparison(self._tree.group)
         if comparison is not None:
             self.app.push_screen(ChangesScreen(comparison))
+
+    def action_evidence_screen(self) -> None:
+        """Show what lies behind the proposal that the cursor is on."""
+        proposal = self._tree.proposal
+        if proposal is not None:
+            self.app.push_screen(EvidenceScreen(self._evidence, self._agenda, proposal))
 
     def action_step(self, by: int) -> None:
         """Choose a wider or a narrower rule."""

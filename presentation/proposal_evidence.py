@@ -1,0 +1,164 @@
+"""What lies behind a proposal: command lines, processes, events, sources, words to Cargo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from buildperm.policy.kinds import Kind
+from buildperm.presentation.event_text import event_line
+from buildperm.presentation.process_outline import ProcessNode, lineage, outline
+from buildperm.presentation.shell_line import recalled_line, shell_line
+from buildperm.tracer.recording.event import DirectivePrinted, Executed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from buildperm.policy.access import Access
+    from buildperm.policy.proposal import Proposal
+    from buildperm.presentation.event_text import EventLine
+    from buildperm.tracer.recording.event import Event, RecordedProcess
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSeen:
+    """One command line, and how often it was seen."""
+
+    line: str  # Quoted as for a shell; visible characters only.
+    times: int
+    outcome: str = ""  # Empty where it simply ran.
+    is_refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLine:
+    """A line of a source file that looks as if it asked for an access."""
+
+    package: str  # Name and version.
+    file: str  # From the folder of the package on, in notation.
+    path: Path
+    number: int  # From 1.
+    text: str  # As it is in the file, which is anybody's text.
+    found: str  # What of the access stands in it: `"git"`.
+
+
+@dataclass(frozen=True, slots=True)
+class RunEvidence:
+    """What one recording holds about a proposal."""
+
+    title: str  # What ran, for what: `build script, debug, x86_64-unknown-linux-gnu`.
+    path: Path | None  # Of the recording.
+    nodes: tuple[ProcessNode, ...]  # All processes.
+    concerned: frozenset[int]  # Keys of those that did it.
+    events: tuple[Event, ...]  # Those that the proposal is about, oldest first.
+    printed: tuple[DirectivePrinted, ...]  # All that it told Cargo.
+    places: Mapping[str, bytes]  # Folders that have a name.
+    note: str = ""  # Why it may be incomplete; empty if it is not.
+
+    @property
+    def lineage(self) -> set[int]:
+        """Keys of the processes that did it, and of those that led to them."""
+        processes = {node.process.pid: node.process for node in self.nodes}
+        return lineage(processes, self.concerned)
+
+    def line(self, number: int) -> EventLine:
+        """Write event `number` in words."""
+        return event_line(self.events[number], self.places)
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalEvidence:
+    """All that is known about why a proposal is put."""
+
+    commands: tuple[CommandSeen, ...]  # What was run, or who did it; most frequent first.
+    is_run: bool  # The command lines are what was run, rather than what did something else.
+    runs: tuple[RunEvidence, ...]
+    asking: tuple[SourceLine, ...] = ()  # Likeliest first; found by searching, proves nothing.
+    searched: str = ""  # What was searched for it, in words; empty where nothing could be.
+    missing: str = ""  # Why there are no recordings; empty if there are.
+    events: int = field(default=0)
+
+
+def proposal_evidence(
+    proposal: Proposal,
+    runs: Sequence[RunEvidence],
+    *,
+    asking: Sequence[SourceLine] = (),
+    searched: str = "",
+    missing: str = "",
+) -> ProposalEvidence:
+    """Put together what is known about a proposal.
+
+    Args:
+        proposal: What is asked.
+        runs: What recordings hold about it; may be none.
+        asking: Lines of sources that look as if they asked for it.
+        searched: What was searched for them.
+        missing: Why there are no recordings.
+    """
+    is_run = any(access.kind is Kind.EXEC for access in proposal.evidence)
+    seen = list(_seen(runs, is_run=is_run) if runs else _told(proposal.evidence))
+    commands: dict[tuple[str, str, bool], int] = {}
+    for each in seen:
+        key = each.line, each.outcome, each.is_refused
+        commands[key] = commands.get(key, 0) + each.times
+    listed = [
+        CommandSeen(line, times, outcome, refused)
+        for (line, outcome, refused), times in commands.items()
+    ]
+    return ProposalEvidence(
+        tuple(sorted(listed, key=lambda each: -each.times)),
+        is_run,
+        tuple(runs),
+        tuple(asking),
+        searched,
+        missing,
+        sum(len(run.events) for run in runs),
+    )
+
+
+def run_evidence(
+    title: str,
+    path: Path | None,
+    processes: Mapping[int, RecordedProcess],
+    events: Iterable[Event],
+    told: Iterable[Event],
+    places: Mapping[str, bytes],
+    note: str = "",
+) -> RunEvidence:
+    """Put together what one recording holds; `told` are all its events, `events` those meant."""
+    meant = sorted(dict.fromkeys(events), key=lambda event: event.at_ns)
+    return RunEvidence(
+        title,
+        path,
+        outline(processes.values()),
+        frozenset(
+            event.pid
+            for event in meant
+            if not isinstance(event, DirectivePrinted) and event.pid in processes
+        ),
+        tuple(meant),
+        tuple(event for event in told if isinstance(event, DirectivePrinted)),
+        places,
+        note,
+    )
+
+
+def _seen(runs: Iterable[RunEvidence], *, is_run: bool) -> Iterator[CommandSeen]:
+    """Yield the command lines that were run, or those of the processes that did it."""
+    for run in runs:
+        by_key = {node.process.pid: node for node in run.nodes}
+        for number, event in enumerate(run.events):
+            line = run.line(number)
+            if is_run and isinstance(event, Executed):
+                shown = shell_line(event.argv or (event.requested,))
+                yield CommandSeen(shown, event.count, line.outcome, event.refused)
+            elif not is_run and line.pid in by_key:
+                yield CommandSeen(by_key[line.pid].command, event.count)
+
+
+def _told(accesses: Iterable[Access]) -> Iterator[CommandSeen]:
+    for access in accesses:
+        for noted, times in access.commands:
+            yield CommandSeen(recalled_line(noted), times)

@@ -1,0 +1,89 @@
+"""The evidence of one proposal on the whole screen, for terminals without room beside the card."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.screen import Screen
+from textual.widgets import Footer
+
+from buildperm.presentation.wording import risk_word, short_title
+from buildperm.printable import shown
+from buildperm.tui.key_bindings import bindings
+from buildperm.tui.widgets.evidence_lines import TABS
+from buildperm.tui.widgets.evidence_pane import EvidenceBody, EvidencePane
+from buildperm.tui.widgets.page import Page
+from buildperm.tui.widgets.styled_line import Line
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+
+    from buildperm.policy.proposal import Proposal
+    from buildperm.presentation.agenda import Agenda
+    from buildperm.presentation.front_end import EvidenceSource
+
+
+class EvidenceScreen(Screen[None]):
+    """Shows all that is known about a proposal; decides nothing."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("evidence"), *bindings("tabs")]
+
+    def __init__(
+        self, source: EvidenceSource, agenda: Agenda, proposal: Proposal, *, tab: int = 0
+    ) -> None:
+        super().__init__()
+        self._source = source
+        self._agenda = agenda
+        self._proposal = proposal
+        self._tab = tab
+
+    def compose(self) -> ComposeResult:
+        """Lay out what it is about, the tabs, and their content."""
+        yield Page(id="evidence-head", classes="bar")
+        yield EvidencePane(self._source, self._agenda, id="evidence")
+        yield Footer(show_command_palette=False, compact=True)
+
+    def on_mount(self) -> None:
+        """Show the evidence."""
+        head = self.query_one("#evidence-head", Page)
+        head.can_focus = False
+        head.show(self._head_lines)
+        pane = self.query_one(EvidencePane)
+        pane.tab = self._tab
+        pane.show(self._proposal)
+        self.query_one(EvidenceBody).focus()
+
+    def action_back(self) -> None:
+        """Go back."""
+        self.dismiss(None)
+
+    def action_evidence(self, tab: int) -> None:
+        """Show another tab; they are counted from 1."""
+        self.query_one(EvidencePane).tab = tab - 1
+
+    def action_next_tab(self, by: int) -> None:
+        """Show the next tab, going round."""
+        pane = self.query_one(EvidencePane)
+        pane.tab = (pane.tab + by) % len(TABS)
+
+    def action_scroll(self, by: int) -> None:
+        """Scroll by lines."""
+        self.query_one(EvidenceBody).scroll_relative(y=by, animate=False)
+
+    def action_page(self, by: int) -> None:
+        """Scroll by pages."""
+        body = self.query_one(EvidenceBody)
+        body.scroll_relative(y=by * max(body.size.height - 1, 1), animate=False)
+
+    def action_edge(self, at: int) -> None:
+        """Go to the first line, or with 1 to the last."""
+        body = self.query_one(EvidenceBody)
+        body.scroll_to(y=body.max_scroll_y if at else 0, animate=False)
+
+    def _head_lines(self, cells: int) -> list[Line]:
+        del cells
+        proposal = self._proposal
+        word = risk_word(proposal.risk)
+        title = (f" {shown(proposal.who)}  ", "title"), (short_title(proposal), "")
+        return [Line(title, ((f"{word} ", word),))]

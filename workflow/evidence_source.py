@@ -1,0 +1,168 @@
+"""What lies behind the proposals of a review: the recordings, the sources, Cargo.toml."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from buildperm.cargo.held_packages import HeldPackages
+from buildperm.errors import BuildpermError
+from buildperm.policy import editor, manifest, merging
+from buildperm.policy.decision import Answer, Decision
+from buildperm.policy.fold import attributed, role_of
+from buildperm.policy.grants import CrateGrants, Policy
+from buildperm.policy.kinds import Kind
+from buildperm.policy.proposal import Proposal
+from buildperm.presentation.proposal_evidence import (
+    ProposalEvidence,
+    RunEvidence,
+    proposal_evidence,
+    run_evidence,
+)
+from buildperm.tracer.recording import reader
+from buildperm.tracer.recording.event import Event
+from buildperm.tracer.recording.reader import Header, Recording
+from buildperm.workflow.build_outcome import BuildOutcome
+from buildperm.workflow.recording_round import CrateVersion
+from buildperm.workflow.workspace import Workspace
+
+_KEPT = 4
+"""Crates whose recordings stay in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """One recording, and which events each access is made of."""
+
+    path: Path
+    recording: Recording
+    made_of: Mapping[tuple[Kind, str], list[Event]]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedFiles:
+    """Where what is known about the crates of a round lies."""
+
+    recordings: Mapping[CrateVersion, Collection[Path]]
+    members: Collection[str] = ()  # Keys of the packages of the workspace: see `policy.fold`.
+
+
+class RecordedEvidence:
+    """Reads the recordings of a crate when somebody asks; keeps the latest few in memory."""
+
+    def __init__(
+        self,
+        find: Callable[[], RecordedFiles],
+        manifest_of: Callable[[], tuple[bytes, Path]],
+    ) -> None:
+        """Begin with nothing read.
+
+        Args:
+            find: Finds the files; called once, when somebody asks.
+            manifest_of: Returns Cargo.toml as it is, and where it is.
+        """
+        self._find = find
+        self._manifest_of = manifest_of
+        self._files: RecordedFiles | None = None
+        self._known: OrderedDict[CrateVersion, tuple[list[_Known], str]] = OrderedDict()
+
+    def of(self, proposal: Proposal, /) -> ProposalEvidence:
+        """Return what is known about a proposal."""
+        known, trouble = self._read((proposal.crate, proposal.version))
+        runs = [run for each in known if (run := _run(each, proposal)) is not None]
+        missing = "" if runs else trouble or "There is no recording of it on this machine."
+        return proposal_evidence(proposal, runs, missing=missing)
+
+    def edit(self, proposal: Proposal, chosen: int, answer: Answer, /) -> tuple[str, ...]:
+        """Return the diff of Cargo.toml for one answer about one proposal alone.
+
+        Raises:
+            BuildpermError: Cargo.toml cannot be read, or cannot hold it.
+        """
+        before, path = self._manifest_of()
+        policy = manifest.read(before, path)
+        decided = [(proposal, Decision(answer, chosen))]
+        had = policy.crates.get(proposal.crate, CrateGrants(proposal.crate))
+        now = merging.merged(merging.pruned(had, decided), decided)
+        after = editor.with_grants(before, proposal.crate, now, path)
+        return tuple(editor.diff(before, after).splitlines())
+
+    def _read(self, crate: CrateVersion) -> tuple[list[_Known], str]:
+        if crate in self._known:
+            self._known.move_to_end(crate)
+            return self._known[crate]
+        found: list[_Known] = []
+        trouble = ""
+        self._files = files = self._files or self._find()
+        for path in files.recordings.get(crate, ()):
+            try:
+                recording = reader.read(path)
+            except BuildpermError as error:
+                trouble = str(error.args[0])
+                continue
+            found.append(_Known(path, recording, attributed(recording, files.members)))
+        self._known[crate] = found, trouble
+        while len(self._known) > _KEPT:
+            self._known.popitem(last=False)
+        return found, trouble
+
+
+def _run(known: _Known, proposal: Proposal) -> RunEvidence | None:
+    """Return what one recording holds about a proposal; None if nothing."""
+    header = known.recording.header
+    events = [
+        event
+        for access in proposal.evidence
+        if role_of(header) in access.roles
+        for event in known.made_of.get((access.kind, access.target), ())
+    ]
+    if not events:
+        return None
+    return run_evidence(
+        title_of(header),
+        known.path,
+        known.recording.processes,
+        events,
+        known.recording.events,
+        header.places,
+        incompleteness(known.recording),
+    )
+
+
+def files_of(
+    workspaces: Iterable[Workspace], outcomes: Iterable[BuildOutcome], policy: Policy
+) -> RecordedFiles:
+    """Return where what a round of builds has recorded lies."""
+    found: dict[CrateVersion, list[Path]] = {}
+    members: set[str] = set()
+    for workspace, outcome in zip(workspaces, outcomes, strict=False):
+        held = HeldPackages(workspace.project, policy, outcome.build.session)
+        members.update(held.members)
+        for unit in outcome.units:
+            package = held.of(unit.package)
+            found.setdefault((package["crate"], package["version"]), []).append(unit.recording)
+    return RecordedFiles(found, members)
+
+
+def title_of(header: Header) -> str:
+    """Say what was run, and for what."""
+    return ", ".join(_title_parts(header))
+
+
+def incompleteness(recording: Recording) -> str:
+    """Say why a recording may not hold everything; empty if it does."""
+    if recording.end.voided:
+        return recording.end.voided
+    if recording.end.dropped:
+        return f"{recording.end.dropped:,} events did not fit into the recording"
+    return ""
+
+
+def _title_parts(header: Header) -> Iterable[str]:
+    yield str(role_of(header))
+    yield header.profile
+    yield header.target
+    if header.features:
+        yield f"features {' '.join(header.features)}"
