@@ -26,7 +26,14 @@ class ProcessNode:
 
     process: RecordedProcess
     guides: tuple[bool, ...]  # For each level from the top: whether a sibling follows below.
-    successor: bytes  # The program that it became; empty if it ended as what it was.
+    earlier: tuple[RecordedProcess, ...] = ()  # What the same process was before, oldest first.
+    successor: bytes = b""  # The program that it became; empty if it ended as what it was.
+    is_top: bool = False  # It is what was run: the build script, the host of macros, a compiler.
+
+    @property
+    def keys(self) -> tuple[int, ...]:
+        """The keys of all programs that it stands for."""
+        return (*(each.pid for each in self.earlier), self.process.pid)
 
     @property
     def pid(self) -> int:
@@ -46,7 +53,8 @@ class ProcessNode:
     @property
     def duration_ns(self) -> int | None:
         """How long it ran, in nanoseconds; None where the recording does not tell."""
-        started, ended = self.process.started_ns, self.process.ended_ns
+        first = self.earlier[0] if self.earlier else self.process
+        started, ended = first.started_ns, self.process.ended_ns
         if started is None or ended is None or ended <= started:
             return None
         return ended - started
@@ -76,7 +84,9 @@ class ProcessNode:
 def outline(processes: Iterable[RecordedProcess]) -> tuple[ProcessNode, ...]:
     """Put the processes of a recording in order: what was started stands below what started it.
 
-    Each of them comes once, whatever a broken file says of their parents.
+    What became another program before it started anything stands for both: a script that begins
+    with `#!/usr/bin/env bash` is one process. Each comes once, whatever a broken file says of
+    their parents.
     """
     by_key = {process.pid: process for process in processes}
     children: dict[int, list[RecordedProcess]] = {}
@@ -94,8 +104,17 @@ def outline(processes: Iterable[RecordedProcess]) -> tuple[ProcessNode, ...]:
             process, guides = waiting.pop()
             if left.pop(process.pid, None) is None:
                 continue
+            is_top = process.parent == 0
+            earlier: list[RecordedProcess] = []
             below = children.get(process.pid, [])
-            nodes.append(ProcessNode(process, guides, _successor(process, below)))
+            successor = _successor(process, below)
+            while successor is not None and len(below) == 1 and successor.pid in left:
+                earlier.append(process)
+                process = left.pop(successor.pid)
+                below = children.get(process.pid, [])
+                successor = _successor(process, below)
+            became = successor.program if successor is not None else b""
+            nodes.append(ProcessNode(process, guides, tuple(earlier), became, is_top))
             last = len(below) - 1
             waiting += [
                 (child, (*guides, number < last)) for number, child in reversed([*enumerate(below)])
@@ -138,9 +157,11 @@ def duration_text(duration_ns: int) -> str:
     return f"{minutes} min {seconds} s"
 
 
-def _successor(process: RecordedProcess, below: Iterable[RecordedProcess]) -> bytes:
-    """Return the program that the same process executed next, if it did."""
+def _successor(
+    process: RecordedProcess, below: Iterable[RecordedProcess]
+) -> RecordedProcess | None:
+    """Return what the same process was next; None if it ended as what it was."""
     if process.status is not None:
-        return b""
+        return None
     same = (each for each in below if each.pid % REUSED == process.pid % REUSED)
-    return next((each.program for each in same), b"")
+    return next(same, None)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from buildperm.policy.kinds import Kind
 from buildperm.presentation.event_text import event_line
 from buildperm.presentation.process_outline import ProcessNode, lineage, outline
 from buildperm.presentation.shell_line import recalled_line, shell_line
+from buildperm.tracer.notation import encode
 from buildperm.tracer.recording.event import DirectivePrinted, Executed
+from buildperm.tracer.recording_format import REUSED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -47,7 +50,8 @@ class SourceLine:
 class RunEvidence:
     """What one recording holds about a proposal."""
 
-    title: str  # What ran, for what: `build script, debug, x86_64-unknown-linux-gnu`.
+    subject: str  # What ran: `build script`, `procedural macro for app`.
+    title: str  # For what, too: `build script, debug, x86_64-unknown-linux-gnu`.
     path: Path | None  # Of the recording.
     nodes: tuple[ProcessNode, ...]  # All processes.
     concerned: frozenset[int]  # Keys of those that did it.
@@ -59,8 +63,19 @@ class RunEvidence:
     @property
     def lineage(self) -> set[int]:
         """Keys of the processes that did it, and of those that led to them."""
-        processes = {node.process.pid: node.process for node in self.nodes}
-        return lineage(processes, self.concerned)
+        known = (each for node in self.nodes for each in (*node.earlier, node.process))
+        return lineage({each.pid: each for each in known}, self.concerned)
+
+    @property
+    def names(self) -> dict[int, str]:
+        """Names of the processes by key: `git[812]`; what was run has none of its own."""
+        return {
+            each.pid: self.subject
+            if each.parent == 0
+            else f"{encode(os.path.basename(each.program))}[{each.pid % REUSED}]"
+            for node in self.nodes
+            for each in (*node.earlier, node.process)
+        }
 
     def line(self, number: int) -> EventLine:
         """Write event `number` in words."""
@@ -77,7 +92,6 @@ class ProposalEvidence:
     asking: tuple[SourceLine, ...] = ()  # Likeliest first; found by searching, proves nothing.
     searched: str = ""  # What was searched for it, in words; empty where nothing could be.
     missing: str = ""  # Why there are no recordings; empty if there are.
-    events: int = field(default=0)
 
 
 def proposal_evidence(
@@ -114,11 +128,11 @@ def proposal_evidence(
         tuple(asking),
         searched,
         missing,
-        sum(len(run.events) for run in runs),
     )
 
 
 def run_evidence(
+    subject: str,
     title: str,
     path: Path | None,
     processes: Mapping[int, RecordedProcess],
@@ -130,6 +144,7 @@ def run_evidence(
     """Put together what one recording holds; `told` are all its events, `events` those meant."""
     meant = sorted(dict.fromkeys(events), key=lambda event: event.at_ns)
     return RunEvidence(
+        subject,
         title,
         path,
         outline(processes.values()),
@@ -148,14 +163,15 @@ def run_evidence(
 def _seen(runs: Iterable[RunEvidence], *, is_run: bool) -> Iterator[CommandSeen]:
     """Yield the command lines that were run, or those of the processes that did it."""
     for run in runs:
-        by_key = {node.process.pid: node for node in run.nodes}
+        lines = {key: node.command for node in run.nodes for key in node.keys}
+        lines |= {node.process.pid: run.subject for node in run.nodes if node.is_top}
         for number, event in enumerate(run.events):
             line = run.line(number)
             if is_run and isinstance(event, Executed):
                 shown = shell_line(event.argv or (event.requested,))
                 yield CommandSeen(shown, event.count, line.outcome, event.refused)
-            elif not is_run and line.pid in by_key:
-                yield CommandSeen(by_key[line.pid].command, event.count)
+            elif not is_run and line.pid in lines:
+                yield CommandSeen(lines[line.pid], event.count)
 
 
 def _told(accesses: Iterable[Access]) -> Iterator[CommandSeen]:

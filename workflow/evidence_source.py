@@ -121,6 +121,7 @@ def _run(known: _Known, proposal: Proposal) -> RunEvidence | None:
     if not events:
         return None
     return run_evidence(
+        str(role_of(header)),
         title_of(header),
         known.path,
         known.recording.processes,

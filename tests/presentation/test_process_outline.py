@@ -36,9 +36,11 @@ def process(
 
 TREE = (
     process(10, 0, b"build-script", times=(0, 90 * MS), status=1 << 8),
-    process(11, 10, b"sh", b"-c", b"exec cc", times=(MS, 3 * MS)),
-    process(11 + REUSED, 11, b"cc", times=(3 * MS, 40 * MS), status=0),
-    process(12, 11 + REUSED, b"cc1", b"a b.c", times=(4 * MS, 30 * MS), status=signal.SIGSEGV),
+    process(11, 10, b"env", b"sh", times=(MS, 2 * MS)),
+    process(11 + REUSED, 11, b"sh", b"-c", b"x; exec cc", times=(2 * MS, 3 * MS)),
+    process(14, 11 + REUSED, b"x"),
+    process(11 + 2 * REUSED, 11 + REUSED, b"cc", times=(3 * MS, 40 * MS), status=0),
+    process(12, 11 + 2 * REUSED, b"cc1", b"a b.c", times=(4 * MS, 30 * MS), status=signal.SIGSEGV),
     process(13, 10, b"git", b"log"),
 )
 
@@ -46,29 +48,41 @@ TREE = (
 def test_each_program_stands_below_what_started_it() -> None:
     assert [f"{node.branch}{node.command}" for node in outline(TREE)] == [
         "build-script",
-        "├─ sh -c 'exec cc'",
+        "├─ sh -c 'x; exec cc'",
+        "│  ├─ x",
         "│  └─ cc",
         "│     └─ cc1 'a b.c'",
         "└─ git log",
     ]
 
 
+def test_what_became_another_program_at_once_stands_for_both() -> None:
+    shell = outline(TREE)[1]
+
+    assert shell.keys == (11, 11 + REUSED)
+    assert [each.argv for each in shell.earlier] == [(b"env", b"sh")]
+    assert shell.duration_ns == 2 * MS
+    assert [node.is_top for node in outline(TREE)] == [True, *[False] * 5]
+
+
 def test_each_says_how_it_ended_and_how_long_it_took() -> None:
     assert [(node.ending, node.duration_ns) for node in outline(TREE)] == [
         ("exit 1", 90 * MS),
         ("became cc", 2 * MS),
+        ("", None),
         ("exit 0", 37 * MS),
         ("killed by SIGSEGV", 26 * MS),
         ("", None),
     ]
-    assert [node.has_failed for node in outline(TREE)] == [True, False, False, True, False]
-    assert [node.pid for node in outline(TREE)] == [10, 11, 11, 12, 13]
+    failed = [node.program for node in outline(TREE) if node.has_failed]
+    assert failed == ["build-script", "cc1"]
+    assert [node.pid for node in outline(TREE)] == [10, 11, 14, 11, 12, 13]
 
 
 def test_lineage_leads_to_the_build_script() -> None:
     processes = {each.pid: each for each in TREE}
 
-    assert lineage(processes, [12]) == {12, 11 + REUSED, 11, 10}
+    assert lineage(processes, [14]) == {14, 11 + REUSED, 11, 10}
     assert lineage(processes, []) == lineage(processes, [999]) == set()
 
 
@@ -78,7 +92,7 @@ def test_each_process_comes_once_whatever_its_parents_are(made: list[tuple[int, 
 
     nodes = outline(processes.values())
 
-    assert sorted(node.process.pid for node in nodes) == sorted(processes)
+    assert sorted(key for node in nodes for key in node.keys) == sorted(processes)
     for before, after in pairwise(nodes):
         assert len(after.guides) <= len(before.guides) + 1
         assert len(after.branch) == 3 * len(after.guides)

@@ -58,7 +58,13 @@ class Source:
             DirectivePrinted(6, "rustc-env", "LD_PRELOAD=/x", Verdict.FORBIDDEN),
         ]
         run = run_evidence(
-            "build script, debug", None, processes, events, [*events, *told], {"OUT_DIR": b"/out"}
+            "build script",
+            "build script, debug",
+            None,
+            processes,
+            events,
+            [*events, *told],
+            {"OUT_DIR": b"/out"},
         )
         line = SourceLine(
             "gen 0.1.0", "build.rs", Path("/w/build.rs"), 12, '  Command::new("sh")', '"sh"'
@@ -120,7 +126,7 @@ async def test_each_digit_shows_its_tab() -> None:
         assert "├─ sh -c" in seen["2"]
         assert "killed by SIGKILL" in seen["2"]
         assert "0.001 run" in seen["3"]
-        assert "build[7]" in seen["3"]
+        assert "build script" in seen["3"].splitlines()[1]
         assert 'Best effort: searched for `"sh"`' in seen["4"]
         assert "build.rs:12" in seen["4"]
         assert 'Command::new("sh")' in seen["4"]

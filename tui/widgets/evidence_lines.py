@@ -67,10 +67,7 @@ class EventRows:
     def __init__(self, runs: Iterable[RunEvidence]) -> None:
         self._runs = tuple(runs)
         self._ends = tuple(accumulate(len(run.events) + 1 for run in self._runs))
-        self._programs = tuple(
-            {node.process.pid: f"{node.program}[{node.pid}]" for node in run.nodes}
-            for run in self._runs
-        )
+        self._names = tuple(run.names for run in self._runs)
 
     def count(self, cells: int) -> int:
         """Return how many there are, whatever the width."""
@@ -87,7 +84,7 @@ class EventRows:
             return Line(
                 ((shown(run.title), "heading"),), ((count(len(run.events), "event"), "muted"),)
             )
-        return event_row(run.line(inner - 1), self._programs[at])
+        return event_row(run.line(inner - 1), self._names[at])
 
 
 def event_row(line: EventLine, programs: dict[int, str]) -> Line:
@@ -161,22 +158,24 @@ def process_lines(evidence: ProposalEvidence, cells: int) -> Iterator[Line]:
         above = run.lineage
         few = len(run.nodes) <= _MOST_NODES
         for node in run.nodes:
-            if few or node.process.pid in above:
-                yield process_row(node, run.concerned, above)
-        hidden = 0 if few else sum(node.process.pid not in above for node in run.nodes)
+            if few or above.intersection(node.keys):
+                yield process_row(node, run.subject, run.concerned, above)
+        hidden = 0 if few else sum(above.isdisjoint(node.keys) for node in run.nodes)
         if hidden:
             text = f"… and {hidden:,} other processes, which did nothing of this"
             yield Line(((text, "muted"),))
 
 
-def process_row(node: ProcessNode, concerned: frozenset[int], above: set[int]) -> Line:
+def process_row(
+    node: ProcessNode, subject: str, concerned: frozenset[int], above: set[int]
+) -> Line:
     """Write one process: who, how long, how it ended; marked if it did what is asked about."""
-    did = node.process.pid in concerned
-    tone = "strong" if did else "" if node.process.pid in above else "muted"
+    did = not concerned.isdisjoint(node.keys)
+    tone = "strong" if did else "muted" if above.isdisjoint(node.keys) else ""
     pieces: tuple[Piece, ...] = (
         ("▸ " if did else "  ", "accent"),
         (node.branch, "muted"),
-        (shown(node.command), tone),
+        (shown(subject if node.is_top else node.command), tone),
     )
     duration = node.duration_ns
     told = (
