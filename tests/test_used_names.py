@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.product import modules
+from tests.product import ROOT, modules
 
 # Called by a library, by name.
 _CALLED = {
@@ -18,7 +18,7 @@ _CALLED = {
     ("buildperm.cli", "list_commands"): "click",
     ("buildperm.cli", "get_command"): "click",
     ("buildperm.cli", "format_commands"): "click",
-    ("buildperm.cli.show", "parse_args"): "click",
+    ("buildperm.cli.crates_command", "parse_args"): "click",
     ("buildperm.supervisor.syscalls", "_fields_"): "ctypes",
     ("buildperm.supervisor.wrapper_exec", "main"): "its code object is run within bubblewrap",
     ("buildperm.policy.kinds", "description"): "the schema of the grant table says it",
@@ -30,6 +30,9 @@ _TEXTUAL = re.compile(
 )
 _REGISTERING = re.compile(r"on\(|click\.(command|group)\(|\w+\.command\(")
 _PROGRAM = re.compile(r"from (buildperm[\w.]*) import (\w+)|(buildperm[\w.]*):(\w+)")
+
+_IN_TEMPLATES = re.compile(r"\{[{%](.*?)[%}]\}", re.DOTALL)
+_MEMBER = re.compile(r"\.([a-z]\w*)")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,8 +71,14 @@ class Definition:
 class Names:
     """All definitions of a product, and which of them are used."""
 
-    def __init__(self, trees: Mapping[str, ast.Module]) -> None:
+    def __init__(self, trees: Mapping[str, ast.Module], templates: Iterable[str] = ()) -> None:
         self._trees = trees
+        self._templated = {
+            name
+            for template in templates
+            for statement in _IN_TEMPLATES.findall(template)
+            for name in _MEMBER.findall(statement)
+        }
         self.all = [each for name in trees for each in _definitions(name, trees[name].body)]
         self._own: dict[tuple[str, str], list[Definition]] = {}
         self._fields: dict[str, list[Definition]] = defaultdict(list)  # By class, in order.
@@ -86,6 +95,7 @@ class Names:
     def unused(self) -> list[str]:
         """List what nothing uses that is used itself."""
         pending = [each for each in self.all if each.is_called_from_elsewhere]
+        pending += [each for name in self._templated for each in self._members[name]]
         for name, tree in self._trees.items():
             for statement in _outside(tree.body):
                 pending += self._meant(name, statement)
@@ -204,7 +214,9 @@ def _walk(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def test_everything_is_used_by_the_product_itself() -> None:
-    assert Names(modules()).unused() == []
+    templates = [path.read_text() for path in (ROOT / "report").glob("*.jinja")]
+
+    assert Names(modules(), templates).unused() == []
 
 
 @pytest.mark.parametrize(
@@ -231,3 +243,12 @@ def test_what_is_unused_is_found(code: str, unused: list[str]) -> None:
     found = [name for name in Names(trees).unused() if name.startswith("buildperm.m.")]
 
     assert found == unused
+
+
+def test_what_a_template_writes_is_used() -> None:
+    code = "class C:\n    x: int\n    y: int\n    z: int\nC()"
+    trees = {"buildperm.m": ast.parse(code)}
+
+    names = Names(trees, ["{{ c.x }} c.z {% if c.y %}"])
+
+    assert names.unused() == ["buildperm.m.C.z"]

@@ -26,7 +26,8 @@ from buildperm.report.text import count
 from buildperm.rules.pattern import locate
 from buildperm.tracer.notation import decode
 from buildperm.tracer.recording import reader
-from buildperm.tracer.recording.reader import Recording, RecordingError
+from buildperm.tracer.recording.event import RecordedProcess
+from buildperm.tracer.recording.reader import End, Recording, RecordingError
 from buildperm.tracer.recording_format import FULL
 from buildperm.workflow.script_lookup import FoundScript
 
@@ -42,6 +43,9 @@ class RecordedRun:
     handed_over: tuple[str, ...]  # Folders of other scripts that it could read, with tokens.
     places: Mapping[str, bytes]  # Folders by token, as they were then.
     incomplete: str  # Why it may be incomplete; empty if it is not.
+    processes: tuple[RecordedProcess, ...]  # All programs that were run in it.
+    end: End
+    is_light: bool  # Files that compilers read are not listed.
 
     @property
     def command(self) -> str:
@@ -216,6 +220,9 @@ def _run(
         tuple(locate(folder, places) for folder in found.header.handed_over),
         places,
         _incomplete(found),
+        tuple(found.processes.values()),
+        found.end,
+        found.header.observation != FULL,
     )
 
 

@@ -23,6 +23,7 @@ _COMMANDS = {
     "watch": "Wait for Cargo.lock or Cargo.toml to change, then offer the review.",
     "show": "Say in plain words what each crate is granted, by whom and since when.",
     "why": "Say whether a crate may do something when it is built, and why, or why not.",
+    "report": "Write one HTML file: what ran, who touches what, which grants there are and why.",
     "simulate": "Say what a change of the grants would refuse, without building.",
     "env-diff": "Run a build script without a variable, and say whether anything differs.",
     "config": "Say where the configuration file is, and what it changes: colours, signs, keys.",

@@ -5,22 +5,12 @@ from __future__ import annotations
 import click
 
 from buildperm.cli import options
+from buildperm.cli.crates_command import CratesCommand, cargo_words
 from buildperm.errors import ExitCode
 from buildperm.workflow.grant_overview import GrantOverview
 
-_CARGO = "buildperm.cargo"
 
-
-class _Command(click.Command):
-    """Takes any number of crates before `--`, and words for Cargo behind it."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        at = args.index("--") if "--" in args else len(args)
-        ctx.meta[_CARGO] = tuple(args[at + 1 :])
-        return super().parse_args(ctx, args[:at])
-
-
-@click.command("show", cls=_Command)
+@click.command("show", cls=CratesCommand)
 @options.format_option()
 @click.argument("crates", nargs=-1, metavar="[CRATE]... [-- CARGO ARGS]")
 @click.pass_context
@@ -31,5 +21,5 @@ def command(context: click.Context, *, form: str, crates: tuple[str, ...]) -> in
     what those did when they were reviewed is told as well. Without one, all grants are told.
     Nothing is built and nothing is written.
     """
-    options.answer(GrantOverview.of(context.meta[_CARGO], crates), form)
+    options.answer(GrantOverview.of(cargo_words(context), crates), form)
     return ExitCode.OK

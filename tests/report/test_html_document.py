@@ -1,0 +1,147 @@
+"""The HTML report: whatever others have named, it is text and stays text."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import itertools
+import re
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from buildperm.printable import is_visible, shown
+from buildperm.report.html_document import MARK, document
+from tests.report.page_strategies import HOSTILE_TEXTS, MARKUP, page
+
+_HEARD = ("aria-label", "title")
+"""Attributes that hold text."""
+
+_VOID = {"meta", "input"}
+_LOADING = re.compile(r"""\b(?:src|srcset|action|data|poster|background|formaction|ping)\s*=""")
+
+
+class _Reader(HTMLParser):
+    """Takes a page apart: what is markup, and what is text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.skeleton: list[tuple[object, ...]] = []
+        self.texts: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name in _HEARD:
+                self.texts.append(value or "")
+        kept = tuple((name, None if name in _HEARD else value) for name, value in attrs)
+        self.skeleton.append((tag, kept))
+        if tag not in _VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.skeleton.append((tag, tuple(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+        self.skeleton.append((f"/{tag}",))
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+    def handle_comment(self, data: str) -> None:
+        self.skeleton.append(("comment", data))
+
+
+@given(HOSTILE_TEXTS, st.integers(0, 60))
+def test_no_text_changes_the_markup(texts: list[str], number: int) -> None:
+    """Only quotation marks for code may, as they do in a harmless text."""
+    harmless = [re.sub("[^`]", "x", shown(text)) for text in texts]
+
+    read = _Reader(document(page(texts, number)))
+
+    assert read.skeleton == _Reader(document(page(harmless, number))).skeleton
+    assert read.open == []
+
+
+@given(HOSTILE_TEXTS, st.integers(0, 60))
+def test_every_text_is_there_and_printable(texts: list[str], number: int) -> None:
+    made = document(page(texts, number))
+    said = "".join(_Reader(made).texts).replace("`", "")
+
+    assert is_visible(made.replace("\n", ""))
+    for text in texts:
+        assert shown(text).replace("`", "") in said
+
+
+@pytest.mark.parametrize("hostile", MARKUP)
+def test_markup_in_a_name_is_shown_as_it_is(hostile: str) -> None:
+    made = document(page([hostile], 7))
+
+    assert hostile.replace("`", "") in "".join(_Reader(made).texts).replace("`", "")
+    assert made.count("<script>") == 1
+    assert made.count("<style>") == 1
+
+
+def test_the_policy_allows_nothing_but_the_style_and_the_script_of_the_page() -> None:
+    made = document(page(["x"], 3))
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', made)
+
+    assert "default-src &#39;none&#39;" in policy
+    assert "unsafe" not in policy
+    for element in ("style", "script"):
+        (content,) = re.findall(rf"<{element}>(.*?)</{element}>", made, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert f"{element}-src &#39;sha256-{digest}&#39;" in policy
+
+
+@given(HOSTILE_TEXTS, st.integers(0, 60))
+def test_nothing_leads_out_of_the_page(texts: list[str], number: int) -> None:
+    for tag, *attributes in _Reader(document(page(texts, number))).skeleton:
+        for name, value in attributes[0] if attributes and tag != "comment" else ():  # type: ignore[attr-defined]
+            assert name != "style"
+            assert not name.startswith("on")
+            assert not _LOADING.match(f"{name}=")
+            if name == "href":
+                assert re.fullmatch(r"#[a-z0-9-]+", value)
+
+
+def test_every_link_leads_to_something() -> None:
+    made = document(page(["x"], 3))
+    anchors = set(re.findall(r' id="([^"]+)"', made))
+
+    assert set(re.findall(r'href="#([^"]+)"', made)) <= anchors
+    assert len(re.findall(r' id="', made)) == len(anchors)
+
+
+def test_headings_tables_and_regions_have_names() -> None:
+    made = document(page(["x"], 4))
+    levels = [int(level) for level in re.findall(r"<h([1-6])\b", made)]
+
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    assert not re.search(r"<th(?![a-z])(?![^>]*\bscope=)", made)
+    assert not re.search(r'role="region"(?![^>]*aria-label=)', made)
+    assert '<html lang="en">' in made
+
+
+def test_a_report_is_known_by_its_beginning() -> None:
+    assert MARK in document(page(["x" * 500], 1))[:2_000]
+
+
+@pytest.mark.parametrize(
+    ("said", "shown_as"),
+    [
+        ("run `buildperm ci` now", "run <code>buildperm ci</code> now"),
+        ("one ` alone", "one ` alone"),
+        ("`<b>`", "<code>&lt;b&gt;</code>"),
+        ("", ""),
+    ],
+)
+def test_what_stands_between_backquotes_is_set_apart(said: str, shown_as: str) -> None:
+    assert f'<p class="verdict low">{shown_as}</p>' in document(page([said], 3))

@@ -1,0 +1,200 @@
+"""Chapters of the HTML report: all that is known of each crate, within bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from buildperm.policy import proposals
+from buildperm.policy.compilation import effective
+from buildperm.policy.kinds import LISTED, Kind
+from buildperm.policy.role import SubjectKind
+from buildperm.policy.snapshot import Context
+from buildperm.presentation.crate_account import CrateAccount, JudgedAccess, Standing
+from buildperm.presentation.process_outline import duration_text, status_text
+from buildperm.presentation.process_timeline import TimeAxis, marks, process_rows, with_tokens
+from buildperm.presentation.proposal_facts import command_lines
+from buildperm.presentation.wording import chain_text, outcome_word, risk_word
+from buildperm.report.html_page import (
+    AccessRow,
+    BaselineCount,
+    CrateChapter,
+    GrantRow,
+    OpenQuestion,
+    RunOutline,
+    Severity,
+)
+from buildperm.report.text import count
+from buildperm.workflow import evidence
+from buildperm.workflow.evidence import Evidence, RecordedRun
+from buildperm.workflow.script_lookup import FoundScript
+
+_RUNS_MOST = 4  # Of one crate.
+_COMMANDS_MOST = 40  # Of one program.
+
+
+@dataclass(slots=True)
+class Allotment:
+    """How many rows of one sort a page may still have."""
+
+    left: int
+    most: int  # For one crate or run, even while there are more.
+    least: int  # For one crate or run, even when there are no more.
+
+    def take(self, wanted: int) -> int:
+        """Say how many of `wanted` rows may be made."""
+        taken = min(wanted, self.most, max(self.left, self.least))
+        self.left -= taken
+        return taken
+
+
+class ChapterWriter:
+    """Writes chapters; the first ones have the most room."""
+
+    def __init__(self) -> None:
+        """Prepare for one page."""
+        self._processes = Allotment(6_000, 300, 5)
+        self._accesses = Allotment(10_000, 200, 10)
+        self._examples = Allotment(10_000, 15, 0)
+
+    def chapter(
+        self,
+        anchor: str,
+        script: FoundScript,
+        known: Evidence,
+        account: CrateAccount,
+        consumers: Collection[str],
+        grants: Sequence[GrantRow],
+    ) -> CrateChapter:
+        """Write the chapter of one crate.
+
+        Args:
+            anchor: What the page calls it.
+            script: The crate.
+            known: What it was seen doing.
+            account: The same, judged.
+            consumers: Packages outside the workspace for which its macros are granted it, too.
+            grants: What Cargo.toml says of it.
+        """
+        accesses = account.beyond[: self._accesses.take(len(account.beyond))]
+        runs = _shown_runs(known.runs)
+        places = runs[0].places if runs else {}
+        moments = _moments(runs[0]) if runs else {}
+        return CrateChapter(
+            anchor=anchor,
+            name=script.package.name,
+            version=script.package.version,
+            what=", ".join(subject.run for subject in script.subjects),
+            way=" > ".join(script.way) if len(script.way) > 1 else "",
+            severity=account.severity,
+            verdict=account.verdict(),
+            deeds=tuple(account.deeds()),
+            questions=tuple(_questions(script, account, consumers)),
+            accesses=tuple(_row(each, moments, places) for each in accesses),
+            accesses_left_out=len(account.beyond) - len(accesses),
+            baseline=tuple(self._baseline(account)),
+            runs=tuple(self._runs(runs[:_RUNS_MOST], account)),
+            runs_left_out=max(0, len(runs) - _RUNS_MOST),
+            grants=tuple(grants),
+            reason=script.grants.reason if script.grants else "",
+            source=_source(known),
+        )
+
+    def _baseline(self, account: CrateAccount) -> Iterator[BaselineCount]:
+        for kind in LISTED:
+            targets = [access.target for access in account.ordinary if access.kind is kind]
+            if targets:
+                examples = targets[: self._examples.take(len(targets))]
+                yield BaselineCount(kind.traits.may(), len(targets), tuple(examples))
+
+    def _runs(self, runs: Iterable[RecordedRun], account: CrateAccount) -> Iterator[RunOutline]:
+        judged = {(each.access.kind, each.access.target): each for each in account.beyond}
+        for run in runs:
+            here = [
+                JudgedAccess(access, known.standing, known.said, known.risk, known.why)
+                for access in run.accesses
+                if (known := judged.get((access.kind, access.target))) is not None
+            ]
+            if len(run.processes) < 2 and not here and not run.end.failure:
+                continue  # It did its work alone; the sentences say all of it.
+            most = self._processes.take(len(run.processes))
+            axis = TimeAxis.of(run.processes, run.end)
+            rows, left_out = process_rows(run.processes, axis, run.places, most)
+            yield RunOutline(
+                title=_run_title(run),
+                duration=f"took {duration_text(axis.duration_ns)}",
+                ending=run.end.failure or (status_text(run.end.status) if run.end.status else ""),
+                warning=run.incomplete,
+                processes=rows,
+                left_out=left_out,
+                marks=marks(here, axis),
+                has_times=any(row.started for row in rows),
+            )
+
+
+def _questions(
+    script: FoundScript, account: CrateAccount, consumers: Collection[str]
+) -> Iterator[OpenQuestion]:
+    held = effective(script.grants, script.package.revision)
+    everything = [each.access for each in account.judged]
+    for asked in proposals.propose(
+        script.key,
+        script.package.version,
+        everything,
+        held.rules,
+        held.denials,
+        consumers,
+    ):
+        locked = (asked.locked,) if asked.locked else ()
+        yield OpenQuestion(asked.title, Severity.of(asked.risk), (*asked.notes, *locked))
+
+
+def _row(
+    judged: JudgedAccess,
+    moments: Mapping[tuple[Kind, str], str],
+    places: Mapping[str, bytes],
+) -> AccessRow:
+    access = judged.access
+    return AccessRow(
+        verb=access.kind.traits.verb,
+        target=access.target,
+        gloss=access.sensitive,
+        outcome=outcome_word(access),
+        state=judged.said,
+        severity=judged.severity,
+        risk=risk_word(judged.risk),
+        why="" if judged.standing is Standing.UNDECIDED else judged.why,  # The question has it.
+        times=access.count,
+        at=moments.get((access.kind, access.target), ""),
+        chains=tuple(map(chain_text, access.chains)),
+        commands=tuple(with_tokens(line, places) for line in command_lines(access, _COMMANDS_MOST)),
+    )
+
+
+def _moments(run: RecordedRun) -> dict[tuple[Kind, str], str]:
+    """Say when each access was first made in a run."""
+    axis = TimeAxis.of(run.processes, run.end)
+    return {(each.kind, each.target): axis.text(each.first_ns) for each in run.accesses}
+
+
+def _shown_runs(runs: Sequence[RecordedRun]) -> list[RecordedRun]:
+    """Return one run of each context: the newest of those that show the most."""
+    found: dict[Context, RecordedRun] = {}
+    for run in sorted(runs, key=lambda run: run.is_light):
+        found.setdefault(run.context, run)
+    return list(found.values())
+
+
+def _run_title(run: RecordedRun) -> str:
+    subject = run.context.role.subject.noun
+    said = "" if run.context.role.subject is SubjectKind.MACRO else f"{subject}, "
+    return (
+        f"{said}{evidence.context_text(run.context)}, recorded by `buildperm {run.command}` "
+        f"{evidence.time_ago(run.modified_s)}"
+    )
+
+
+def _source(known: Evidence) -> str:
+    if known.runs:
+        return f"Known from {count(len(known.runs), 'recording')} on this machine."
+    return "Known from buildperm.lock alone, which leaves out who did it and what everybody may do."

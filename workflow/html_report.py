@@ -1,0 +1,309 @@
+"""What `report` does: puts everything that is known of a workspace's builds on one page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from buildperm.errors import BuildpermError
+from buildperm.policy import lock_file
+from buildperm.policy.kinds import Kind
+from buildperm.policy.snapshot import Snapshot
+from buildperm.presentation.crate_account import (
+    AREAS,
+    CrateAccount,
+    JudgedAccess,
+    Standing,
+    map_cells,
+    worst,
+)
+from buildperm.report import html_document
+from buildperm.report.html_page import (
+    CrateChapter,
+    GrantRow,
+    KeyFigure,
+    MapRow,
+    ReportPage,
+    Severity,
+    TouchedTarget,
+)
+from buildperm.report.text import count
+from buildperm.workflow import evidence
+from buildperm.workflow.crate_chapters import ChapterWriter
+from buildperm.workflow.evidence import Evidence
+from buildperm.workflow.grant_inventory import GrantTable, tables
+from buildperm.workflow.grant_rows import grant_rows
+from buildperm.workflow.line_history import blame
+from buildperm.workflow.manifest_lines import ManifestLines
+from buildperm.workflow.report_outputs import replace_file
+from buildperm.workflow.script_lookup import FoundScript, WorkspaceView, find_scripts, open_view
+
+NAME = "report.html"
+"""Of the file, where nothing else is asked for."""
+
+_TOUCHED_MOST = 150
+_CRATES_MOST = 12  # That touched one thing.
+_READ_MOST = 2_000  # Characters of a file that tell whether it is a report.
+
+_FOLDERS = (
+    ("$WORKSPACE", "the folder of the workspace"),
+    ("$MANIFEST_DIR", "the folder of the crate itself"),
+    ("$OUT_DIR", "the folder that Cargo gives to a build script for its output"),
+    ("$TARGET_DIR", "where Cargo builds"),
+    ("$CARGO_HOME", "Cargo's own folder, with sources and settings"),
+    ("$SYSROOT", "the Rust tool chain"),
+    ("$HOME", "the home folder of whoever built"),
+    ("$TMP", "a folder for temporary files that one run alone had"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _ToldCrate:
+    script: FoundScript
+    known: Evidence
+    account: CrateAccount
+    consumers: frozenset[str]
+
+
+def write(
+    words: Sequence[str], crates: Sequence[str], output: Path | None, warn: Callable[[str], None]
+) -> Path:
+    """Write the report of what was recorded, and return where it is.
+
+    Args:
+        words: For Cargo.
+        crates: Which ones are wanted; all of them if none is named.
+        output: The file; None for `report.html` where buildperm keeps its own.
+        warn: Gets a line about each recording that cannot be used.
+
+    Raises:
+        BuildpermError: Nothing was recorded, a crate is not here, or the file cannot be written.
+    """
+    view = open_view(words)
+    kept = view.workspace.project.metadata.target_directory / "buildperm" / NAME
+    path = output or kept
+    _refuse_foreign(path)
+    text = html_document.document(_make(view, crates, warn))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True) if output is None else None
+        replace_file(path, text.encode())
+    except OSError as error:
+        raise BuildpermError(
+            f"cannot write the report {path}: {error.strerror}",
+            hint="Name a file in a folder that is there and that you may write: -o FILE.",
+        ) from error
+    return path
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Refuse to replace a file that is no such report; a pipe or a device is written to.
+
+    Raises:
+        BuildpermError: Somebody else made the file.
+    """
+    if not path.is_file():
+        return
+    try:
+        with path.open("rb") as file:
+            found = file.read(_READ_MOST)
+    except OSError:
+        found = b"?"
+    if found and html_document.MARK.encode() not in found:
+        raise BuildpermError(
+            f"{path} is there, and is no report of buildperm",
+            hint="Name another file, or remove this one.",
+        )
+
+
+def _make(view: WorkspaceView, crates: Sequence[str], warn: Callable[[str], None]) -> ReportPage:
+    snapshots = lock_file.read(view.workspace.project.metadata.root / lock_file.NAME)
+    warnings: list[str] = []
+
+    def note(line: str) -> None:
+        warnings.append(line)
+        warn(line)
+
+    wanted = _wanted(view, crates)
+    known = evidence.gather(wanted, view.targets, snapshots, note, view.reach.members)
+    told = [_told(view, script, known[script.package.id]) for script in wanted]
+    seen = [each for each in told if not each.known.is_empty]
+    if not seen:
+        raise BuildpermError(
+            "nothing is known of what ran in a build here",
+            hint="Run `buildperm learn`, then `buildperm report` again.",
+        )
+    seen.sort(key=lambda each: (each.account.severity.rank, each.script.title))
+    found_tables, rows = _grants(view, snapshots, wanted)
+    writer = ChapterWriter()
+    chapters = [
+        writer.chapter(
+            f"crate-{number}",
+            each.script,
+            each.known,
+            each.account,
+            each.consumers,
+            rows.get(each.script.key, ()),
+        )
+        for number, each in enumerate(seen, 1)
+    ]
+    accounts = [each.account for each in seen]
+    touched, touched_left_out = _touched(chapters, accounts)
+    map_rows = tuple(
+        MapRow(chapter.anchor, f"{chapter.name} {chapter.version}", map_cells(account))
+        for chapter, account in zip(chapters, accounts, strict=True)
+        if account.beyond
+    )
+    keys = {each.script.key for each in seen}
+    severity = min((each.severity for each in accounts), key=lambda one: one.rank)
+    return ReportPage(
+        workspace=view.workspace.name,
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        source=_source(seen, len(wanted) - len(seen)),
+        verdict=_verdict(chapters, accounts),
+        severity=severity,
+        figures=tuple(_figures(accounts)),
+        chapters=tuple(chapters),
+        areas=AREAS,
+        map_rows=map_rows,
+        touched=tuple(touched),
+        touched_left_out=touched_left_out,
+        quiet=len(chapters) - len(map_rows),
+        other_grants=tuple(
+            (table.key, tuple(rows[table.key])) for table in found_tables if table.key not in keys
+        )
+        if not crates
+        else (),
+        folders=_FOLDERS,
+        warnings=tuple(warnings),
+    )
+
+
+def _wanted(view: WorkspaceView, crates: Sequence[str]) -> list[FoundScript]:
+    if not crates:
+        return [*view.scripts, *view.others]
+    found = (script for word in crates for script in find_scripts(view, word, compiling=True))
+    return list({script.package.id: script for script in found}.values())
+
+
+def _told(view: WorkspaceView, script: FoundScript, known: Evidence) -> _ToldCrate:
+    consumers = view.reach.named(script.grants.consumers) if script.grants else frozenset[str]()
+    account = CrateAccount.of(
+        known.accesses(), script.grants, script.package.revision, script.subjects, consumers
+    )
+    return _ToldCrate(script, known, account, frozenset(consumers))
+
+
+def _grants(
+    view: WorkspaceView,
+    snapshots: Mapping[tuple[str, str], Snapshot],
+    wanted: Sequence[FoundScript],
+) -> tuple[list[GrantTable], dict[str, tuple[GrantRow, ...]]]:
+    """Return the tables of Cargo.toml, and the rows that each of them is told in."""
+    workspace = view.workspace
+    lines = ManifestLines(workspace.manifest, workspace.manifest_path)
+    scripts = [script for script in wanted if script in view.scripts]
+    found = tables(view, lines, snapshots, scripts, sorted(workspace.policy.crates))
+    changes = blame(workspace.manifest_path, (line for table in found for line in table.lines()))
+    return found, {table.key: tuple(grant_rows(table, lines, changes)) for table in found}
+
+
+def _touched(
+    chapters: Iterable[CrateChapter], accounts: Iterable[CrateAccount]
+) -> tuple[list[TouchedTarget], int]:
+    """Turn the map around: what was touched, the worst and most shared first."""
+    by_target: dict[tuple[Kind, str], list[tuple[CrateChapter, JudgedAccess]]] = {}
+    for chapter, account in zip(chapters, accounts, strict=True):
+        for each in account.beyond:
+            key = each.access.kind, each.access.target
+            by_target.setdefault(key, []).append((chapter, each))
+    found = []
+    for (kind, target), group in by_target.items():
+        crates = list(
+            dict.fromkeys(
+                (chapter.anchor, f"{chapter.name} {chapter.version}") for chapter, _ in group
+            )
+        )
+        found.append(
+            TouchedTarget(
+                kind.traits.verb,
+                target,
+                group[0][1].access.sensitive,
+                worst(each for _, each in group),
+                tuple(crates[:_CRATES_MOST]),
+                max(0, len(crates) - _CRATES_MOST),
+            )
+        )
+    found.sort(
+        key=lambda one: (
+            one.severity.rank,
+            -len(one.crates) - one.crates_left_out,
+            one.verb,
+            one.target,
+        )
+    )
+    return found[:_TOUCHED_MOST], max(0, len(found) - _TOUCHED_MOST)
+
+
+def _verdict(chapters: Sequence[CrateChapter], accounts: Sequence[CrateAccount]) -> str:
+    """Say in one sentence what there is to do."""
+    thieves = [
+        f"{chapter.name} {chapter.version}"
+        for chapter, account in zip(chapters, accounts, strict=True)
+        if account.is_theft and account.severity is Severity.CRITICAL
+    ]
+    undecided = sum(_number(account, Standing.UNDECIDED) for account in accounts)
+    waiting = sum(bool(_number(account, Standing.UNDECIDED)) for account in accounts)
+    if thieves:
+        more = f" and {count(len(thieves) - 1, 'other crate')}" if len(thieves) > 1 else ""
+        reaches = "reach" if len(thieves) > 1 else "reaches"
+        return (
+            f"Looks like theft: {thieves[0]}{more} {reaches} for secrets and for the network. "
+            "Do not trust it; remove it or pin the version before."
+        )
+    if undecided:
+        return (
+            f"{count(undecided, 'access', 'accesses')} of {count(waiting, 'crate')} "
+            f"{'is' if undecided == 1 else 'are'} undecided: `buildperm ci` refuses "
+            f"{'it' if undecided == 1 else 'them'}, `buildperm review` asks."
+        )
+    if any(_number(account, Standing.DENIED) for account in accounts):
+        return "Everything is decided: what goes beyond what everybody may do is granted or denied."
+    return "Nothing is open: what goes beyond what everybody may do is granted."
+
+
+def _figures(accounts: Sequence[CrateAccount]) -> Iterator[KeyFigure]:
+    numbers = {
+        standing: sum(_number(account, standing) for account in accounts) for standing in Standing
+    }
+    beyond = sum(bool(account.beyond) for account in accounts)
+    undecided = [
+        each.severity
+        for account in accounts
+        for each in account.beyond
+        if each.standing is Standing.UNDECIDED
+    ]
+    yield KeyFigure(f"{len(accounts):,}", "crates that ran code", None)
+    yield KeyFigure(f"{beyond:,}", "went beyond what all may do", None)
+    yield KeyFigure(
+        f"{numbers[Standing.UNDECIDED]:,}",
+        "accesses undecided",
+        min(undecided, key=lambda one: one.rank, default=Severity.CALM),
+    )
+    yield KeyFigure(f"{numbers[Standing.GRANTED]:,}", "granted", None)
+    yield KeyFigure(f"{numbers[Standing.DENIED]:,}", "denied", None)
+
+
+def _number(account: CrateAccount, standing: Standing) -> int:
+    return Counter(each.standing for each in account.judged)[standing]
+
+
+def _source(seen: Sequence[_ToldCrate], unseen: int) -> str:
+    runs = sum(len(each.known.runs) for each in seen)
+    told = [count(runs, "recording")] if runs else []
+    if any(not each.known.runs for each in seen):
+        told.append(lock_file.NAME)
+    without = f" {count(unseen, 'other crate')} did not run here." if unseen else ""
+    return f"Made from {' and '.join(told)} of this machine, and from Cargo.toml.{without}"
