@@ -204,15 +204,20 @@ def test_without_the_server_it_ends(quiet: QuietBench, key: str) -> None:
     go.touch()
     host = quiet.host()
     assert wait_until(lambda: tracer(host) == "")
-    waits = Path(f"/proc/{host}/syscall").read_text().split()[0]
+    assert wait_until(lambda: _call(host) == str(PAUSE))
     time.sleep(0.5)
-    assert Path(f"/proc/{host}/syscall").read_text().split()[0] == waits == str(PAUSE)
+    assert _call(host) == str(PAUSE)
     os.kill(server, signal.SIGKILL)
 
     stdout, _ = running.communicate(timeout=60)
     assert stdout.splitlines()[1:] == ["open: gone", "nothing: gone"]
     assert running.returncode == 1
     assert not quiet.hosts()
+
+
+def _call(pid: int) -> str:
+    """Return the number of the system call that a process is in, `running` where in none."""
+    return Path(f"/proc/{pid}/syscall").read_text().split()[0]
 
 
 def _server(quiet: QuietBench) -> int:
