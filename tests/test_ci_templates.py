@@ -55,7 +55,7 @@ def workspace(tmp_path: Path) -> Callable[[str], Path]:
     def make(build: str) -> Path:
         folder = member(tmp_path / "repository/rust", build)
         (folder / "data.txt").write_text("data")
-        subprocess.run(["git", "init", "--quiet", folder.parent], check=True, timeout=30)
+        subprocess.run(["git", "init", "--quiet", folder.parent], check=True, timeout=120)
         return folder
 
     return make
@@ -174,10 +174,10 @@ def test_the_scripts_stop_at_what_fails() -> None:
 
     assert script.startswith("#!/usr/bin/env bash\n")
     assert "\nset -euo pipefail\n" in script
-    subprocess.run(["bash", "-n", ROOT / "ci/github.sh"], check=True, timeout=10)
+    subprocess.run(["bash", "-n", ROOT / "ci/github.sh"], check=True, timeout=120)
     for part in ("before_script", "script"):
         for lines in GITLAB[part]:
-            subprocess.run(["sh", "-n"], input=lines, text=True, check=True, timeout=10)
+            subprocess.run(["sh", "-n"], input=lines, text=True, check=True, timeout=120)
 
 
 @pytest.mark.slow
@@ -218,7 +218,7 @@ def test_the_first_step_installs_the_checkout_and_the_command_works(tmp_path: Pa
             capture_output=True,
             text=True,
             check=True,
-            timeout=30,
+            timeout=120,
         )
 
     assert re.search(r"^buildperm \d+\.\d+\.\d+", done.said, re.MULTILINE)

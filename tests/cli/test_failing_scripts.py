@@ -76,7 +76,7 @@ def test_a_script_with_a_child_that_never_ends_is_ended_with_it(
         were = runs_below(folder)
 
         running.send_signal(number)
-        said = running.communicate(timeout=20)[1].decode()
+        said = running.communicate(timeout=120)[1].decode()
     finally:
         kill_group(running)
 

@@ -189,7 +189,7 @@ def test_an_interruption_ends_everything_and_writes_nothing(
             time.sleep(0.05)
 
         running.send_signal(number)
-        said = running.communicate(timeout=20)[1].decode()
+        said = running.communicate(timeout=120)[1].decode()
     finally:
         kill_group(running)
 

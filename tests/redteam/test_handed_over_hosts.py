@@ -185,7 +185,7 @@ def test_one_that_is_killed_meanwhile_fails_the_expansion_and_nothing_else(
     running = quiet.start("host", f"wait {go}", *["open /etc/passwd"] * 3)
     host = quiet.host()
     go.touch()
-    wait_until(lambda: tracer(host) != LAUNCHER, 5)
+    wait_until(lambda: tracer(host) != LAUNCHER)
     with contextlib.suppress(ProcessLookupError):
         os.kill(host, signal.SIGKILL)
 

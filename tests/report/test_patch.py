@@ -45,7 +45,7 @@ def applied(raw: bytes, diff: bytes, folder: Path, name: str = "Cargo.toml") -> 
     file.write_bytes(raw)
     (folder / "patch").write_bytes(diff)
     settings = ["-c", "core.autocrlf=false", "-c", "core.safecrlf=false"]
-    subprocess.run(["git", *settings, "apply", "patch"], cwd=folder, check=True, timeout=20)
+    subprocess.run(["git", *settings, "apply", "patch"], cwd=folder, check=True, timeout=120)
     return file.read_bytes()
 
 

@@ -207,7 +207,7 @@ def test_names_that_are_gone_count_by_where_they_were(bench: Bench) -> None:
     (bench.workspace / "passing").write_text("x")
     placed = bench.script(PRELUDE + body + EPILOGUE)
     with bench.start(placed) as process:
-        wait_until(lambda: (bench.out_dir / "ready").exists() or process.poll() is not None, 20)
+        wait_until(lambda: (bench.out_dir / "ready").exists() or process.poll() is not None, 120)
         (bench.workspace / "passing").unlink()
         stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 0, stderr

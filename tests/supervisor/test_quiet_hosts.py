@@ -51,7 +51,7 @@ def test_a_host_that_does_nothing_has_no_supervisor_and_a_whole_recording(
     traced_by = tracer(host)
     go(quiet)
 
-    assert running.communicate(timeout=30) == ("host: ready\nnothing: 0\n", "")
+    assert running.communicate(timeout=120) == ("host: ready\nnothing: 0\n", "")
     assert (running.returncode, traced_by) == (0, LAUNCHER)
     path = quiet.folder / LIBRARY / "buildperm/recording.jsonl"
     read = reader.read(path)
@@ -81,7 +81,7 @@ def test_it_is_held_as_by_a_supervisor(quiet: QuietBench) -> None:
         assert (tracer(host) == LAUNCHER) == (steps == ["host"])
         told.append(_facts(host))
         go(quiet)
-        running.communicate(timeout=30)
+        running.communicate(timeout=120)
         (quiet.macros.bench.package / "go").unlink()
     supervised = quiet.macros.start(quiet.request())
     host = quiet.host()
@@ -198,7 +198,7 @@ def test_one_that_only_waits_stays_without(quiet: QuietBench) -> None:
     go(quiet)
 
     assert (ended, traced_by) == (False, LAUNCHER)
-    assert running.communicate(timeout=30)[0] == "host: ready\nnothing: 0\nnothing: 0\n"
+    assert running.communicate(timeout=120)[0] == "host: ready\nnothing: 0\nnothing: 0\n"
 
 
 @pytest.mark.parametrize("verb", ["nothing", "open /etc/passwd", "print told"])
@@ -215,7 +215,7 @@ def test_a_launcher_sleeps_while_nothing_happens(quiet: QuietBench, verb: str) -
     spent = _processor_seconds(running.pid) - before
     go(quiet)
 
-    assert running.communicate(timeout=30)[1] in ("", "told\ntold\n")
+    assert running.communicate(timeout=120)[1] in ("", "told\ntold\n")
     assert spent < 0.2
 
 
@@ -229,7 +229,7 @@ def test_memory_that_is_limited_is_watched_from_the_start(quiet: QuietBench) -> 
     traced_by = tracer(quiet.host())
     go(quiet)
 
-    running.communicate(timeout=30)
+    running.communicate(timeout=120)
     assert traced_by not in ("", LAUNCHER)
 
 

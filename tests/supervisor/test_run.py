@@ -353,7 +353,7 @@ def test_an_interrupt_ends_everything_and_leaves_nothing_half_written(
     with bench.start(placed) as process:
         assert wait_until((bench.out_dir / "started").exists)
         process.send_signal(sent)
-        process.communicate(timeout=20)
+        process.communicate(timeout=120)
 
     assert process.returncode == 130
     assert processes_with(mark.encode()) == []
@@ -387,7 +387,7 @@ def test_an_interrupt_reaches_a_tree_that_has_stopped_itself(own_bench: Bench) -
     with own_bench.start(placed) as process:
         assert wait_until((own_bench.out_dir / "started").exists)
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
+        process.communicate(timeout=120)
 
     assert process.returncode == 130
     assert processes_with(mark.encode()) == []
@@ -405,7 +405,7 @@ def test_killing_the_supervisor_kills_all_that_it_started(bench: Bench) -> None:
         # Other users than root cannot look at the supervisor, which makes itself undumpable.
         started = set(processes_with(mark.encode())) - {process.pid}
         process.kill()
-        process.communicate(timeout=20)
+        process.communicate(timeout=120)
 
     assert len(started) == 2
     assert wait_until(lambda: processes_with(mark.encode()) == [])
@@ -425,7 +425,7 @@ def test_killing_cargo_ends_the_supervisor_in_an_orderly_way(bench: Bench) -> No
     with bench.start(wrapper, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         assert wait_until((bench.out_dir / "started").exists)
         process.kill()
-        process.wait(timeout=20)
+        process.wait(timeout=120)
 
     assert wait_until(lambda: processes_with(mark.encode()) == [])
     # A supervisor shows its environment to root only.

@@ -21,7 +21,7 @@ def git(folder: Path, *words: str) -> None:
         env={**os.environ, "GIT_AUTHOR_DATE": DATE},
         check=True,
         capture_output=True,
-        timeout=20,
+        timeout=120,
     )
 
 

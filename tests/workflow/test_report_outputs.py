@@ -64,7 +64,7 @@ class RefusedBuild:
 def told(tmp_path_factory: pytest.TempPathFactory) -> RefusedBuild:
     folder = tmp_path_factory.mktemp("reports")
     workspace = make(folder / "repository/rust")
-    subprocess.run(["git", "init", "--quiet", workspace.parent], check=True, timeout=30)
+    subprocess.run(["git", "init", "--quiet", workspace.parent], check=True, timeout=120)
     named = {form: folder / f"report.{form}" for form in ("json", "sarif", "junit", "patch")}
     summary = folder / "summary.md"
     summary.write_text("# An earlier step\n")
@@ -159,7 +159,7 @@ def test_git_takes_the_patch_which_grants_what_is_harmless_and_tells_the_rest(
     shutil.copytree(told.workspace.parent, root, ignore=shutil.ignore_patterns("target"))
 
     for words in (["--check"], []):
-        subprocess.run(["git", "apply", *words, told.patch], cwd=root, check=True, timeout=30)
+        subprocess.run(["git", "apply", *words, told.patch], cwd=root, check=True, timeout=120)
 
     file = root / "rust/Cargo.toml"
     grants = manifest.read(file.read_bytes(), file).crates["sample"]

@@ -212,7 +212,7 @@ def test_stops_and_signals_reach_the_child_as_without_a_recorder(
         [child("signalling"), "run", tmp_path / "plain"],
         capture_output=True,
         check=True,
-        timeout=30,
+        timeout=120,
     )
 
     recorded = record(child("signalling"), "run", tmp_path / "recorded")
