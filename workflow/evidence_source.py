@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from buildperm.cargo.held_packages import HeldPackages
@@ -26,6 +26,7 @@ from buildperm.tracer.recording.event import Event
 from buildperm.tracer.recording.reader import Header, Recording
 from buildperm.workflow.build_outcome import BuildOutcome
 from buildperm.workflow.recording_round import CrateVersion
+from buildperm.workflow.source_search import CrateSources, asking_lines, sources_of
 from buildperm.workflow.workspace import Workspace
 
 _KEPT = 4
@@ -47,6 +48,7 @@ class RecordedFiles:
 
     recordings: Mapping[CrateVersion, Collection[Path]]
     members: Collection[str] = ()  # Keys of the packages of the workspace: see `policy.fold`.
+    sources: Mapping[CrateVersion, CrateSources] = field(default_factory=dict)
 
 
 class RecordedEvidence:
@@ -73,7 +75,9 @@ class RecordedEvidence:
         known, trouble = self._read((proposal.crate, proposal.version))
         runs = [run for each in known if (run := _run(each, proposal)) is not None]
         missing = "" if runs else trouble or "There is no recording of it on this machine."
-        return proposal_evidence(proposal, runs, missing=missing)
+        sources = self._found().sources.get((proposal.crate, proposal.version))
+        asking, searched = asking_lines(proposal, sources) if sources else ((), "")
+        return proposal_evidence(proposal, runs, asking=asking, searched=searched, missing=missing)
 
     def edit(self, proposal: Proposal, chosen: int, answer: Answer, /) -> tuple[str, ...]:
         """Return the diff of Cargo.toml for one answer about one proposal alone.
@@ -89,13 +93,18 @@ class RecordedEvidence:
         after = editor.with_grants(before, proposal.crate, now, path)
         return tuple(editor.diff(before, after).splitlines())
 
+    def _found(self) -> RecordedFiles:
+        if self._files is None:
+            self._files = self._find()
+        return self._files
+
     def _read(self, crate: CrateVersion) -> tuple[list[_Known], str]:
         if crate in self._known:
             self._known.move_to_end(crate)
             return self._known[crate]
         found: list[_Known] = []
         trouble = ""
-        self._files = files = self._files or self._find()
+        files = self._found()
         for path in files.recordings.get(crate, ()):
             try:
                 recording = reader.read(path)
@@ -133,18 +142,28 @@ def _run(known: _Known, proposal: Proposal) -> RunEvidence | None:
 
 
 def files_of(
-    workspaces: Iterable[Workspace], outcomes: Iterable[BuildOutcome], policy: Policy
+    workspaces: Iterable[Workspace],
+    outcomes: Iterable[BuildOutcome],
+    policy: Policy,
+    files: Mapping[Path, tuple[Path, ...]],
 ) -> RecordedFiles:
-    """Return where what a round of builds has recorded lies."""
+    """Return where what a round of builds has recorded lies, and the sources of what ran.
+
+    `files` are those that each build script was compiled from, by the folder of its package.
+    """
     found: dict[CrateVersion, list[Path]] = {}
+    sources: dict[CrateVersion, CrateSources] = {}
     members: set[str] = set()
     for workspace, outcome in zip(workspaces, outcomes, strict=False):
         held = HeldPackages(workspace.project, policy, outcome.build.session)
         members.update(held.members)
         for unit in outcome.units:
             package = held.of(unit.package)
-            found.setdefault((package["crate"], package["version"]), []).append(unit.recording)
-    return RecordedFiles(found, members)
+            crate = package["crate"], package["version"]
+            found.setdefault(crate, []).append(unit.recording)
+            if crate not in sources:
+                sources[crate] = sources_of(workspace.project.metadata, unit.package, files)
+    return RecordedFiles(found, members, sources)
 
 
 def title_of(header: Header) -> str:

@@ -234,7 +234,8 @@ class Learning:
         )
 
     def _recorded_files(self) -> RecordedFiles:
-        return files_of(self.workspaces, self.recorded.outcomes, self.policy)
+        recorded = self.recorded
+        return files_of(self.workspaces, recorded.outcomes, self.policy, recorded.files)
 
     def _manifest_as_it_is(self) -> tuple[bytes, Path]:
         return self._raw, self._workspace.manifest_path
