@@ -90,7 +90,7 @@ class ProposalEvidence:
     is_run: bool  # The command lines are what was run, rather than what did something else.
     runs: tuple[RunEvidence, ...]
     asking: tuple[SourceLine, ...] = ()  # Likeliest first; found by searching, proves nothing.
-    searched: str = ""  # What was searched for it, in words; empty where nothing could be.
+    searched: str = ""  # A sentence that says what was searched, for what; empty if nothing was.
     missing: str = ""  # Why there are no recordings; empty if there are.
 
 
@@ -108,7 +108,7 @@ def proposal_evidence(
         proposal: What is asked.
         runs: What recordings hold about it; may be none.
         asking: Lines of sources that look as if they asked for it.
-        searched: What was searched for them.
+        searched: A sentence that says what was searched, and for what.
         missing: Why there are no recordings.
     """
     is_run = any(access.kind is Kind.EXEC for access in proposal.evidence)

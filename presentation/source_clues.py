@@ -39,6 +39,7 @@ _APIS: Final = {
 _NETWORK: Final = ("TcpStream", "UdpSocket", "UnixStream", "ureq::", "reqwest::", "ToSocketAddrs")
 _MOST: Final = 60
 _SHORTEST: Final = 3
+_LESS: Final = 5
 _COMMANDS: Final = 20
 _ARGUMENT: Final = 5
 """Characters of an argument that says something."""
@@ -67,10 +68,14 @@ def clues(proposal: Proposal) -> tuple[Clue, ...]:
     """Return what to look for, what says most first."""
     found: dict[tuple[str, bool], int] = {}
     for access in proposal.evidence:
-        for clue in _of_access(access):
+        # What only another program did is not in the source; the call of that program is.
+        less = _LESS if access.chains and all(len(chain) > 2 for chain in _named(access)) else 0
+        listed_here = [(clue, less) for clue in _of_access(access)]
+        listed_here += [(clue, 0) for clue in _callers(access)]
+        for clue, lowered in listed_here:
             key = clue.text, clue.is_word
             if len(clue.text) >= _SHORTEST or clue.text.startswith('"'):
-                found[key] = max(clue.score, found.get(key, 0))
+                found[key] = max(clue.score - lowered, found.get(key, 1))
         if len(found) > _MOST * 4:
             break
     listed = [Clue(score, text, is_word) for (text, is_word), score in found.items()]
@@ -106,7 +111,8 @@ def search(text: str, wanted: Iterable[Clue], *, is_main: bool = False) -> list[
 
 def _pattern(clue: Clue) -> re.Pattern[str]:
     literal = re.escape(clue.text)
-    return re.compile(rf"(?<![\w-]){literal}(?![\w-])" if clue.is_word else literal)
+    # A name with `::` beside it is Rust's own: `std::env`.
+    return re.compile(rf"(?<![\w-])(?<!::){literal}(?![\w-]|::)" if clue.is_word else literal)
 
 
 def _of_access(access: Access) -> Iterator[Clue]:
@@ -126,7 +132,12 @@ def _of_access(access: Access) -> Iterator[Clue]:
             yield Clue(7, access.target.partition("(")[0], is_word=True)
         case _:
             assert_never(access.kind)
-    yield from _callers(access)
+
+
+def _named(access: Access) -> Iterator[tuple[str, ...]]:
+    """Yield the chains of programs, each with what was done at its end."""
+    for chain in access.chains:
+        yield chain if access.kind is Kind.EXEC else (*chain, access.target)
 
 
 def _program(target: str) -> Iterator[Clue]:
@@ -194,7 +205,7 @@ def _callers(access: Access) -> Iterator[Clue]:
     """Yield what the source called, where that in turn did it; and what it was told to do."""
     for chain in access.chains:
         if len(chain) > 1:
-            yield Clue(5, f'"{chain[1]}"')
+            yield Clue(9, f'"{chain[1]}"')
             yield from (Clue(3, clue.text) for clue in _apis(chain[1]))
     for line, _ in access.commands[:_COMMANDS]:
         try:

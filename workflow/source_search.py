@@ -57,11 +57,11 @@ def asking_lines(proposal: Proposal, sources: CrateSources) -> tuple[tuple[Sourc
         return (), ""
     until_s = time.monotonic() + _MOST_S
     found = list(_search(sources.own, wanted, until_s))
-    looked = f"the sources of {sources.own.title}"
+    looked = sources.own.title
     if sources.libraries and max((line.score for _, _, line in found), default=0) < _GOOD:
         for library in sources.libraries:
             found += _search(library, wanted, until_s)
-        looked += f" and of its {len(sources.libraries)} build dependencies"
+        looked += f" and {_libraries(len(sources.libraries))} that it uses for building"
     best = max((line.score for _, _, line in found), default=0)
     kept = [each for each in found if each[2].score >= max(_LEAST, best // 2)]
     kept.sort(key=lambda each: -each[2].score)
@@ -78,7 +78,7 @@ def asking_lines(proposal: Proposal, sources: CrateSources) -> tuple[tuple[Sourc
     )
     named = ", ".join(f"`{clue.text}`" for clue in wanted[:3])
     more = f" and {len(wanted) - 3} more" if len(wanted) > 3 else ""
-    return lines, f"{looked} were searched for {named}{more}."
+    return lines, f"searched {looked} for {named}{more}."
 
 
 def sources_of(
@@ -101,6 +101,10 @@ def sources_of(
         SourceTree(_title(package), package.folder, tuple(dict.fromkeys(own))),
         tuple(SourceTree(_title(each), each.folder) for each in libraries),
     )
+
+
+def _libraries(number: int) -> str:
+    return "1 library" if number == 1 else f"{number} libraries"
 
 
 def _title(package: Package) -> str:

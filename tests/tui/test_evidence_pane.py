@@ -69,7 +69,7 @@ class Source:
         line = SourceLine(
             "gen 0.1.0", "build.rs", Path("/w/build.rs"), 12, '  Command::new("sh")', '"sh"'
         )
-        return proposal_evidence(asked, [run], asking=[line], searched='searched for `"sh"`')
+        return proposal_evidence(asked, [run], asking=[line], searched='searched gen for `"sh"`.')
 
     def edit(self, asked: Proposal, chosen: int, answer: Answer, /) -> tuple[str, ...]:
         """Return a diff."""
@@ -127,7 +127,7 @@ async def test_each_digit_shows_its_tab() -> None:
         assert "killed by SIGKILL" in seen["2"]
         assert "0.001 run" in seen["3"]
         assert "build script" in seen["3"].splitlines()[1]
-        assert 'Best effort: searched for `"sh"`' in seen["4"]
+        assert 'Best effort: searched gen for `"sh"`. A match proves nothing.' in seen["4"]
         assert "build.rs:12" in seen["4"]
         assert 'Command::new("sh")' in seen["4"]
         assert seen["5"].index("LD_PRELOAD") < seen["5"].index("rustc-link-lib")

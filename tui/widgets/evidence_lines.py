@@ -28,6 +28,7 @@ COMMANDS, PROCESSES, EVENTS, SOURCE, TOLD, MANIFEST = range(len(TABS))
 _MOST_COMMANDS: Final = 2_000
 _MOST_TOLD: Final = 500
 _MOST_NODES: Final = 60
+_NO_SOURCES: Final = "Its sources are not at hand."
 _CONTEXT_MOST: Final = 400  # Characters of a line of somebody's source.
 
 
@@ -188,11 +189,11 @@ def process_row(
 def source_lines(evidence: ProposalEvidence, cells: int) -> Iterator[Line]:
     """Yield the lines of sources that look as if they asked for it."""
     if not evidence.asking:
-        said = evidence.searched or "There is nothing to search the sources for."
-        text = f"No line found: {said}" if evidence.searched else said
+        text = f"No line found: {evidence.searched}" if evidence.searched else _NO_SOURCES
         yield from hanging((), text, "muted", cells)
         return
-    yield from hanging((), f"Best effort: {evidence.searched}", "muted", cells)
+    text = f"Best effort: {evidence.searched} A match proves nothing."
+    yield from hanging((), text, "muted", cells)
     package = ""
     for each in evidence.asking:
         if each.package != package:
