@@ -14,6 +14,7 @@ from buildperm.policy.decision import Answer
 from buildperm.policy.proposal import Reason
 from buildperm.policy.review_state import BATCH_LIMIT
 from buildperm.presentation.comparison_facts import is_new
+from buildperm.presentation.proposal_cause import by_cause
 from buildperm.presentation.wording import is_unreadable
 from buildperm.printable import shown
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from buildperm.policy.proposal import Proposal
     from buildperm.policy.review_state import Review
     from buildperm.presentation.front_end import Journal
+    from buildperm.presentation.proposal_cause import ProposalCause
 
 
 DUE = (Reason.ASKED, Reason.DORMANT)
@@ -38,7 +40,8 @@ class ProposalGroup:
 
     crate: str
     version: str
-    proposals: tuple[Proposal, ...]
+    causes: tuple[ProposalCause, ...]
+    proposals: tuple[Proposal, ...]  # ProposalCause by cause.
 
     @property
     def key(self) -> tuple[str, str]:
@@ -62,6 +65,7 @@ class Agenda:
         self._shown: tuple[Proposal, ...] = ()
         self._positions: dict[str, int] = {}  # In _shown, by id.
         self._groups: tuple[ProposalGroup, ...] = ()
+        self._causes: dict[str, str] = {}  # Of proposals, by id.
         self.trouble = ""
         """Why the latest step did not reach the journal; empty if it did."""
         self.filter("")
@@ -93,13 +97,15 @@ class Agenda:
         for proposal in selected:
             crates.setdefault((proposal.crate, proposal.version), []).append(proposal)
         self._words = words
-        self._groups = tuple(
-            ProposalGroup(crate, version, tuple(sorted(proposals, key=_is_put_last)))
-            for (crate, version), proposals in crates.items()
-        )
+        self._groups = tuple(self._group(*key, proposals) for key, proposals in crates.items())
         self._shown = tuple(each for group in self._groups for each in group.proposals)
         self._positions = {each.id: number for number, each in enumerate(self._shown)}
         return ""
+
+    def _group(self, crate: str, version: str, proposals: Sequence[Proposal]) -> ProposalGroup:
+        causes = by_cause(sorted(proposals, key=_is_put_last), self._causes)
+        listed = tuple(each for cause in causes for each in cause.proposals)
+        return ProposalGroup(crate, version, causes, listed)
 
     def add(self, proposals: Sequence[Proposal]) -> None:
         """Add proposals that have come up meanwhile, and show everything."""
@@ -205,31 +211,15 @@ class Agenda:
                     return candidate
         return None
 
-    def blocked(self, group: ProposalGroup | None, proposal: Proposal | None) -> frozenset[str]:
-        """Return the names of the actions that would do nothing where the cursor is."""
-        names: set[str] = set()
-        if not self._review.can_undo:
-            names.add("undo")
-        if not self._review.can_redo:
-            names.add("redo")
-        if self.comparison(group) is None:
-            names.add("changes")
-        if proposal is None:
-            return frozenset(names | {"step(-1)", "step(1)", "everywhere"})
-        if not self.elsewhere(proposal):
-            names.add("everywhere")
-        names |= {
-            f"answer('{answer}')"
-            for answer in (Answer.ALLOW, Answer.DENY, Answer.LATER)
-            if self.refusal(proposal, answer)
-        }
-        if self.answer(proposal) is Answer.UNDECIDED:
-            names.add("answer('undecided')")
-        if self.chosen(proposal) == 0:
-            names.add("step(-1)")
-        if self.chosen(proposal) == len(proposal.choices) - 1:
-            names.add("step(1)")
-        return frozenset(names)
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a step to take back."""
+        return self._review.can_undo
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is a step to take again."""
+        return self._review.can_redo
 
     # What is decided.
 

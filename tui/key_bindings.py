@@ -78,7 +78,7 @@ ACTIONS: Final = (
     Action("review.narrow", "left_square_bracket", "step(-1)", "Narrower", DECIDE,
            "Choose the next narrower rule", False),
     Action("review.widen", "right_square_bracket", "step(1)", "Wider", DECIDE,
-           "Choose the next wider rule"),
+           "Choose the next wider rule", False),
     Action("review.undo", "u", "undo", "Undo", DECIDE, "Take the last step back"),
     Action("review.redo", "U", "redo", "Redo", DECIDE,
            "Take the step again that was taken back", False),

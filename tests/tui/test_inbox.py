@@ -226,6 +226,50 @@ async def test_what_came_up_by_itself_is_not_allowed_by_a_key_that_is_held_down(
         assert bench.answers()["run perl"] == "allow"
 
 
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        (("x",), "x does nothing here. ? lists the keys."),
+        (("u",), "Nothing to undo: nothing was decided yet."),
+        (("U",), "Nothing to redo: no step was undone."),
+        (("]",), "Go to a line below the crate first."),
+        (("j", "["), "This is the narrowest rule."),
+        (("j", "]", "]"), "This is the widest rule that can be chosen here."),
+        (("j", "j", "]"), "There is only one rule for it."),
+        (("j", "e"), "No other crate asks for the same."),
+        (("j", "o"), "No earlier review of this crate to compare with."),
+        (("j", "delete"), "Nothing to clear: it is undecided."),
+        (("j", "a", "k", "a"), "Already allowed."),
+        (("j", "s", "k", "s"), "Already later."),
+        (("slash", *"priv", "enter", "n", "a"), "It is in the sensitive tier"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+async def test_a_key_that_is_not_obeyed_says_why(
+    bench: ReviewBench, keys: tuple[str, ...], told: str
+) -> None:
+    names = {"[": "left_square_bracket", "]": "right_square_bracket"}
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press(*(names.get(key, key) for key in keys))
+
+        assert told in bench.text("#notice")
+        assert bench.displays("#notice")
+
+
+async def test_a_key_that_came_too_early_is_told(
+    make_bench: type[ReviewBench], proposals: list[Proposal]
+) -> None:
+    bench = make_bench(proposals, step_s=0.0)
+    async with bench.app.run_test(size=WIDE) as pilot:
+        bench.clock.now_s += 1
+        await pilot.press("A")
+        bench.clock.now_s += 1
+        await pilot.press("escape", "j", "a")
+
+        assert bench.answers() == {}
+        assert "Ignored: pressed before this screen came up." in bench.text("#notice")
+
+
 async def test_what_cannot_do_anything_is_greyed_out(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         screen = bench.app.screen

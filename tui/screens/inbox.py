@@ -15,11 +15,13 @@ from textual.widgets import Footer, Input
 from buildperm.policy.decision import Answer
 from buildperm.policy.proposal import Reason, Risk
 from buildperm.presentation import batch_scope
+from buildperm.presentation.obstacles import obstacles
 from buildperm.presentation.wording import ANSWER_VERBS, plural
 from buildperm.tui.key_bindings import bindings
 from buildperm.tui.screens.batch import BatchScreen, EverywhereScreen
 from buildperm.tui.screens.evidence_screen import EvidenceScreen
 from buildperm.tui.screens.script_changes import ChangesScreen
+from buildperm.tui.unobeyed_key import TOO_EARLY, unobeyed
 from buildperm.tui.widgets.card import card_lines
 from buildperm.tui.widgets.counts import count_line
 from buildperm.tui.widgets.crates import CrateTree
@@ -31,6 +33,7 @@ from buildperm.tui.widgets.styled_line import Line
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from textual import events
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
@@ -56,8 +59,8 @@ class InboxScreen(Screen[None]):
     filtering: var[bool] = var(False, toggle_class="-filtering")
     """The line of the filter is shown."""
 
-    blocked: var[frozenset[str]] = var(frozenset[str](), bindings=True)
-    """The actions that would do nothing now; a change greys them out."""
+    obstacles: var[dict[str, str]] = var(dict[str, str], bindings=True)
+    """Why actions would do nothing now, by name; a change greys them out."""
 
     def __init__(
         self,
@@ -79,7 +82,7 @@ class InboxScreen(Screen[None]):
         self._summary = summary
         self._ran = ran
         self._filter_is_due = False
-        self._told_at: tuple[object, object] = (None, None)  # Where the notice came up.
+        self._told_at: tuple[object, ...] = ()  # Where the notice came up.
 
     def compose(self) -> ComposeResult:
         """Lay out header, filter, tree and card, notice, footer."""
@@ -108,7 +111,13 @@ class InboxScreen(Screen[None]):
             return False  # Its key is text there.
         argument = ", ".join(repr(parameter) for parameter in parameters)
         name = f"{action}({argument})" if parameters else action
-        return None if name in self.blocked else True
+        return None if name in self.obstacles else True
+
+    def on_key(self, event: events.Key) -> None:
+        """Say why a key is not obeyed."""
+        reason = unobeyed(self, event, self.obstacles)
+        if reason:
+            self._show_notice(reason)
 
     def refill(self, *, going_on: bool = True) -> None:
         """Show what the agenda holds; with `going_on` move the cursor to what is undecided."""
@@ -128,14 +137,14 @@ class InboxScreen(Screen[None]):
 
     def action_answer_all(self, answer: str) -> None:
         """Answer all marked proposals, or all shown if none is marked."""
-        if not self._guard.swallows():
+        if not self._came_too_early():
             marked = [each for each in self._agenda.shown if each.id in self._tree.marks]
             self._ask_batch(Answer(answer), marked or self._agenda.shown)
 
     def action_everywhere(self) -> None:
         """List the crates that ask for the same access, for one answer."""
         proposal = self._tree.proposal
-        if proposal is None or self._guard.swallows():
+        if proposal is None or self._came_too_early():
             return
         if self._pause.swallows():
             self._show_notice(
@@ -255,11 +264,11 @@ class InboxScreen(Screen[None]):
     # How it goes on.
 
     def _answer(self, answer: Answer) -> None:
-        if self._guard.swallows():
+        if self._came_too_early():
             return
-        proposal, group = self._tree.proposal, self._tree.group
+        proposal, listed = self._tree.proposal, self._tree.cause or self._tree.group
         if proposal is None:
-            self._ask_batch(answer, group.proposals if group is not None else ())
+            self._ask_batch(answer, listed.proposals if listed is not None else ())
         elif answer is Answer.ALLOW and self._pause.swallows():
             self._show_notice(
                 "This came up by itself and is of high risk: read it, then press a again."
@@ -269,6 +278,13 @@ class InboxScreen(Screen[None]):
         else:
             self._agenda.decide([proposal], answer)
             self._after_answer(proposal)
+
+    def _came_too_early(self) -> bool:
+        """Tell whether a key was pressed for what the screen showed before, and say so."""
+        early = self._guard.swallows()
+        if early:
+            self._show_notice(TOO_EARLY)
+        return early
 
     def _ask_batch(self, answer: Answer, proposals: Sequence[Proposal]) -> None:
         taken, left_out = batch_scope.scope(self._agenda, proposals, answer)
@@ -340,13 +356,17 @@ class InboxScreen(Screen[None]):
 
     def _show_card(self, *, from_top: bool = True) -> None:
         proposal, group = self._tree.proposal, self._tree.group
-        self.blocked = self._agenda.blocked(group, proposal)
+        self.obstacles = obstacles(self._agenda, group, proposal)
         writer = partial(card_lines, self._agenda, group, proposal, self._ran)
         self.query_one("#card", Page).show(writer, from_top=from_top)
 
-    def _place(self) -> tuple[object, object]:
-        group, proposal = self._tree.group, self._tree.proposal
-        return group.key if group else None, proposal.id if proposal else None
+    def _place(self) -> tuple[object, ...]:
+        group, cause, proposal = self._tree.group, self._tree.cause, self._tree.proposal
+        return (
+            group.key if group else None,
+            cause.program if cause else None,
+            proposal.id if proposal else None,
+        )
 
     def _show_notice(self, notice: str) -> None:
         """Show one sentence until the cursor moves on."""

@@ -1,4 +1,4 @@
-"""The tree: crates with the proposals they make, one line each."""
+"""The tree: crates, what in them is the cause, and the proposals, one line each."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from buildperm.policy.decision import Answer
 from buildperm.policy.proposal import Reason
 from buildperm.policy.role import SubjectKind
 from buildperm.presentation import comparison_facts
+from buildperm.presentation.outline import Outline, Place
 from buildperm.presentation.wording import (
     ANSWER_GLYPHS,
     GLYPHS,
@@ -27,26 +28,29 @@ from buildperm.printable import shown
 from buildperm.tui.key_bindings import bindings
 from buildperm.tui.widgets.comparison_lines import NEW_MARK
 from buildperm.tui.widgets.sheet import Sheet
-from buildperm.tui.widgets.styled_line import ANSWER_TONES, Line, Piece
+from buildperm.tui.widgets.styled_line import ANSWER_TONES, Line, Piece, answer_tone
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from textual.binding import BindingType
 
     from buildperm.policy.proposal import Proposal, Risk
     from buildperm.presentation.agenda import Agenda, ProposalGroup
+    from buildperm.presentation.proposal_cause import ProposalCause
 
 
 @dataclass(frozen=True, slots=True)
 class _Summary:
     due: int  # How many have to be decided.
     optional: int  # How many may be.
+    denied: int
+    later: int
     worst: Risk  # Of those that have to be decided, of all where none has.
 
 
 class CrateTree(Sheet, can_focus=True):
-    """Lists crates; a crate's lines are made when it is opened."""
+    """Lists crates; what lies below one is drawn when it comes into view."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("tree")
 
@@ -64,27 +68,35 @@ class CrateTree(Sheet, can_focus=True):
     def __init__(self, agenda: Agenda, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self._agenda = agenda
-        self._groups: Sequence[ProposalGroup] = ()
-        self._opened: set[tuple[str, str]] = set()
-        self._opened_before: set[tuple[str, str]] | None = None  # While all are open.
-        self._rows: list[tuple[int, int]] = []  # Group and proposal; -1 for the crate itself.
-        self._summaries: dict[int, _Summary] = {}
+        self._outline = Outline()
+        self._summaries: dict[Place, _Summary] = {}
         self._cursor = 0
         self.marks: set[str] = set()
         """Ids of the marked proposals."""
 
     @property
+    def place(self) -> Place | None:
+        """What the cursor's line stands for; None where nothing is listed."""
+        places = self._outline.places
+        return places[self._cursor] if places else None
+
+    @property
     def group(self) -> ProposalGroup | None:
         """The crate that the cursor is on or in."""
-        return self._groups[self._rows[self._cursor][0]] if self._rows else None
+        place = self.place
+        return self._outline.groups[place.group] if place is not None else None
+
+    @property
+    def cause(self) -> ProposalCause | None:
+        """The cause that the cursor is on or below; None on a crate."""
+        place = self.place
+        return self._outline.cause(place) if place is not None else None
 
     @property
     def proposal(self) -> Proposal | None:
         """The proposal that the cursor is on."""
-        if not self._rows:
-            return None
-        group, number = self._rows[self._cursor]
-        return self._groups[group].proposals[number] if number >= 0 else None
+        place = self.place
+        return self._outline.proposal(place) if place is not None else None
 
     def fill(self, groups: Sequence[ProposalGroup], *, opening: bool = False) -> None:
         """Show other groups, the cursor staying on what it is on as far as that is shown.
@@ -92,37 +104,27 @@ class CrateTree(Sheet, can_focus=True):
         With `opening` all of them are open until groups are shown without it again.
         """
         group, proposal = self.group, self.proposal
-        if not self._groups and not self._opened and groups:
-            self._opened.add(groups[0].key)
-        if opening:
-            self._opened_before = self._opened_before or set(self._opened)
-            self._opened = {each.key for each in groups}
-        elif self._opened_before is not None:
-            self._opened, self._opened_before = self._opened_before, None
-        self._groups = groups
+        self._outline.fill(groups, opening=opening)
         self._summaries.clear()
-        self._lay_rows()
-        self._cursor = min(self._cursor, max(len(self._rows) - 1, 0))
+        self.relay()
+        self._cursor = min(self._cursor, max(len(self._outline.places) - 1, 0))
         if proposal is not None and self.reveal(proposal):
             return
         if group is not None:
-            self._cursor = self._row_of(group)
+            self._cursor = self._outline.row_of_key(group.key)
         self._moved()
 
     def reveal(self, proposal: Proposal) -> bool:
         """Move the cursor to `proposal`, opening its crate; False if the filter hides it."""
-        for number, group in enumerate(self._groups):
-            if group.key != (proposal.crate, proposal.version):
-                continue
-            for index, candidate in enumerate(group.proposals):
-                if candidate.id == proposal.id:
-                    if group.key not in self._opened:
-                        self._opened.add(group.key)
-                        self._lay_rows()
-                    self._cursor = self._rows.index((number, index))
-                    self._moved()
-                    return True
-        return False
+        lines = len(self._outline.places)
+        row = self._outline.find(proposal)
+        if row is None:
+            return False
+        if len(self._outline.places) != lines:
+            self.relay()
+        self._cursor = row
+        self._moved()
+        return True
 
     def redraw_answers(self) -> None:
         """Draw again after answers have changed."""
@@ -131,14 +133,15 @@ class CrateTree(Sheet, can_focus=True):
 
     def count(self, cells: int) -> int:
         """Return the number of lines of opened and closed crates."""
-        return len(self._rows)
+        return len(self._outline.places)
 
     def line(self, number: int, cells: int) -> Line:
-        """Return the line of a crate or of one of its proposals."""
-        group, index = self._rows[number]
-        if index < 0:
-            return self._crate_line(group, number)
-        return self._proposal_line(self._groups[group].proposals[index], number)
+        """Return the line of a crate, of a cause or of a proposal."""
+        place = self._outline.places[number]
+        proposal, cause = self._outline.proposal(place), self._outline.cause(place)
+        if proposal is not None:
+            return self._proposal_line(place, proposal, number)
+        return self._crate_line(place, number) if cause is None else self._cause_line(place, number)
 
     def tone_of(self, number: int) -> str:
         """Lay the cursor's line on the cursor's colour."""
@@ -154,31 +157,34 @@ class CrateTree(Sheet, can_focus=True):
 
     def action_go(self, row: int) -> None:
         """Move the cursor to the first line, or with -1 to the last."""
-        self._go_to(row if row >= 0 else len(self._rows) - 1)
+        self._go_to(row if row >= 0 else len(self._outline.places) - 1)
 
     def action_open(self) -> None:
-        """Open the crate under the cursor; if it is open, go to its first line."""
-        if self.group is not None and self.proposal is None:
-            if self.group.key in self._opened:
+        """Open what is under the cursor; if it is open, go to its first line."""
+        place = self.place
+        if place is not None and self.proposal is None:
+            if self._outline.is_open(place):
                 self.action_move(1)
             else:
                 self.toggle()
 
     def action_close(self) -> None:
-        """Close the crate that the cursor is on or in."""
-        if self.group is not None and (self.proposal or self.group.key in self._opened):
-            if self.proposal is not None:
-                self._go_to(self._row_of(self.group))
-            else:
-                self.toggle()
+        """Close what is under the cursor, or else go to the line that it lies below."""
+        place = self.place
+        if place is None:
+            return
+        if self.proposal is None and self._outline.is_open(place):
+            self.toggle()
+        else:
+            self._go_to(self._outline.parent_row(self._cursor))
 
     def action_open_all(self) -> None:
         """Open every crate."""
-        self._reopen({group.key for group in self._groups})
+        self._relaid(self._outline.open_all)
 
     def action_close_all(self) -> None:
         """Close every crate."""
-        self._reopen(set())
+        self._relaid(self._outline.close_all)
 
     def action_mark(self) -> None:
         """Mark or unmark the proposal under the cursor, and move on."""
@@ -188,9 +194,10 @@ class CrateTree(Sheet, can_focus=True):
             self.refresh()
 
     def toggle(self) -> None:
-        """Open or close the crate under the cursor."""
-        if self.group is not None and self.proposal is None:
-            self._reopen(self._opened ^ {self.group.key})
+        """Open or close the crate or the cause under the cursor."""
+        place = self.place
+        if place is not None and self.proposal is None:
+            self._relaid(lambda: self._outline.toggle(place))
 
     @on(Sheet.Clicked)
     async def _go_to_clicked(self, clicked: Sheet.Clicked) -> None:
@@ -201,18 +208,17 @@ class CrateTree(Sheet, can_focus=True):
         else:
             self._go_to(clicked.target)
 
-    def _reopen(self, opened: set[tuple[str, str]]) -> None:
-        group, proposal = self.group, self.proposal
-        self._opened = opened
-        self._lay_rows()
-        if group is not None and (proposal is None or group.key not in opened):
-            self._cursor = self._row_of(group)
+    def _relaid(self, change: Callable[[], None]) -> None:
+        """Open or close something, the cursor staying where it is or on what that lies in."""
+        place = self.place
+        change()
+        self.relay()
+        if place is not None:
+            self._cursor = self._outline.row_of(place)
             self._moved()
-        elif proposal is not None:
-            self.reveal(proposal)
 
     def _go_to(self, row: int) -> None:
-        row = max(0, min(row, len(self._rows) - 1))
+        row = max(0, min(row, len(self._outline.places) - 1))
         if row != self._cursor:
             self._cursor = row
             self._moved()
@@ -226,34 +232,17 @@ class CrateTree(Sheet, can_focus=True):
         self.refresh()
         self.post_message(self.Moved(self))
 
-    def _row_of(self, wanted: ProposalGroup) -> int:
-        """Return the row of a crate, 0 where it is not shown."""
-        for row, (group, index) in enumerate(self._rows):
-            if index < 0 and self._groups[group].key == wanted.key:
-                return row
-        return 0
+    def _summary(self, place: Place) -> _Summary:
+        """Summarize a crate or a cause."""
+        if place not in self._summaries:
+            cause = self._outline.cause(place)
+            listed = cause.proposals if cause else self._outline.groups[place.group].proposals
+            self._summaries[place] = _summarized(self._agenda, listed)
+        return self._summaries[place]
 
-    def _lay_rows(self) -> None:
-        rows: list[tuple[int, int]] = []
-        for number, group in enumerate(self._groups):
-            rows.append((number, -1))
-            if group.key in self._opened:
-                rows.extend((number, index) for index in range(len(group.proposals)))
-        self._rows = rows
-        self.relay()
-
-    def _summary(self, number: int) -> _Summary:
-        if number not in self._summaries:
-            proposals = self._groups[number].proposals
-            due = [each.risk for each in proposals if self._agenda.is_due(each)]
-            optional = sum(map(self._agenda.is_optional, proposals))
-            worst = max(due or [each.risk for each in proposals])
-            self._summaries[number] = _Summary(len(due), optional, worst)
-        return self._summaries[number]
-
-    def _crate_line(self, number: int, row: int) -> Line:
-        group, summary = self._groups[number], self._summary(number)
-        fold = "▾" if group.key in self._opened else "▸"
+    def _crate_line(self, place: Place, row: int) -> Line:
+        group = self._outline.groups[place.group]
+        fold = "▾" if self._outline.is_open(place) else "▸"
         comparison = self._agenda.comparison(group)
         version = (
             comparison_facts.versions(comparison) if comparison else version_text(group.version)
@@ -267,34 +256,63 @@ class CrateTree(Sheet, can_focus=True):
             left = (*left, (f"  {' '.join(filter(None, words))}", "accent"))
         if self._agenda.is_new(group):
             left = (*left, (f"  {NEW_MARK}", "waiting"))
-        return Line(left, self._state(summary), row)
+        return Line(left, _state(self._summary(place)), row)
 
-    @staticmethod
-    def _state(summary: _Summary) -> tuple[Piece, ...]:
-        """Summarize what is left to decide about a crate."""
-        if summary.due:
-            word = risk_word(summary.worst)
-            return (f"{GLYPHS[summary.worst]} {word}", word), (f" {summary.due:>3} ", "muted")
-        if summary.optional:
-            return ((f"to look at {summary.optional:>3} ", "muted"),)
-        return (("done  ✓ ", "good"),)
+    def _cause_line(self, place: Place, row: int) -> Line:
+        cause = self._outline.cause(place)
+        assert cause is not None
+        fold = "▾" if self._outline.is_open(place) else "▸"
+        name: Piece = (shown(cause.name), "heading" if cause.program else "")
+        told: Piece = (" and what only it wanted" if cause.program else "", "muted")
+        return Line(((f"   {fold} ", "muted"), name, told), _state(self._summary(place)), row)
 
-    def _proposal_line(self, proposal: Proposal, row: int) -> Line:
+    def _proposal_line(self, place: Place, proposal: Proposal, row: int) -> Line:
         answer, word = self._agenda.answer(proposal), risk_word(proposal.risk)
         waiting = answer is Answer.UNDECIDED
         asked = proposal.reason is Reason.ASKED
-        glyph, tone = ANSWER_GLYPHS[answer], ANSWER_TONES[answer]
+        glyph, tone = ANSWER_GLYPHS[answer], answer_tone(answer, proposal.risk)
         if waiting and not asked:
             glyph, tone = REASON_GLYPHS[proposal.reason], "accent"
         elif waiting and proposal.locked:
             glyph = "⊘"
         times = sum(access.count for access in proposal.evidence)
+        deeper = "  " if self._outline.is_below_cause(place) else ""
         left: tuple[Piece, ...] = (
             ("◆" if proposal.id in self.marks else " ", "accent"),
-            (f"  {glyph} ", tone),
+            (f"{deeper}  {glyph} ", tone),
             (f"{GLYPHS[proposal.risk]:>2}", word if waiting and asked else "muted"),
             (" ", ""),
             (short_title(proposal), "" if waiting and asked else "muted"),
         )
-        right = f"{times}{TIMES} " if asked else f"{REASON_WORDS[proposal.reason]} "
+        right = f"{times:,}{TIMES} " if asked else f"{REASON_WORDS[proposal.reason]} "
         return Line(left, ((right, "muted"),), row)
+
+
+def _summarized(agenda: Agenda, proposals: Sequence[Proposal]) -> _Summary:
+    due = [each.risk for each in proposals if agenda.is_due(each)]
+    return _Summary(
+        len(due),
+        sum(map(agenda.is_optional, proposals)),
+        sum(agenda.answer(each) is Answer.DENY for each in proposals),
+        sum(agenda.answer(each) is Answer.LATER for each in proposals),
+        max(due or [each.risk for each in proposals]),
+    )
+
+
+def _state(summary: _Summary) -> tuple[Piece, ...]:
+    """Say what is left to decide about a crate or a cause, or else what was decided."""
+    if summary.due:
+        word = risk_word(summary.worst)
+        return (f"{GLYPHS[summary.worst]} {word}", word), (f" {summary.due:>3} ", "muted")
+    if summary.optional:
+        return ((f"to look at {summary.optional:>3} ", "muted"),)
+    if summary.denied:
+        glyph = ANSWER_GLYPHS[Answer.DENY]
+        return ((f"denied {glyph}", ANSWER_TONES[Answer.DENY]), (f" {summary.denied:>3} ", "muted"))
+    if summary.later:
+        glyph = ANSWER_GLYPHS[Answer.LATER]
+        return (
+            (f"later {glyph}", ANSWER_TONES[Answer.LATER]),
+            (f" {summary.later:>3} ", "muted"),
+        )
+    return (("done  ✓ ", "good"),)

@@ -10,6 +10,7 @@ from rich.segment import Segment
 from textual.strip import Strip
 
 from buildperm.policy.decision import Answer
+from buildperm.policy.proposal import Risk
 from buildperm.printable import drawable
 
 if TYPE_CHECKING:
@@ -27,6 +28,12 @@ ANSWER_TONES: Final = {
     Answer.LATER: "waiting",
 }
 """The tone of an answer; its glyph or word says the same without colour."""
+
+
+def answer_tone(answer: Answer, risk: Risk) -> str:
+    """Return the tone of an answer about something: green is what is safe, and nothing else."""
+    return "waiting" if answer is Answer.ALLOW and risk >= Risk.HIGH else ANSWER_TONES[answer]
+
 
 _MEASURED_MOST: Final = 1_000  # Characters: measuring more takes time at each key.
 _ELLIPSIS: Final = "…"
