@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from buildperm.presentation.agenda import Agenda, ProposalGroup
 
 _GIVEN: Final = (Answer.ALLOW, Answer.DENY, Answer.LATER)
+_OF_PROPOSALS: Final = ("step(-1)", "step(1)", "everywhere", "evidence_screen")
 _ON_A_CRATE: Final = "Go to a line below the crate first."
 
 
@@ -33,7 +34,7 @@ def obstacles(
     if proposal is None:
         empty = group is None
         lacking = "Nothing is listed: there is nothing to decide." if empty else _ON_A_CRATE
-        found |= dict.fromkeys(("step(-1)", "step(1)", "everywhere"), lacking)
+        found |= dict.fromkeys(_OF_PROPOSALS, lacking)
         if empty:
             found |= {f"answer('{answer}')": lacking for answer in Answer}
         return found

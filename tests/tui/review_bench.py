@@ -131,7 +131,8 @@ class ReviewBench:
 
     def displays(self, selector: str) -> bool:
         """Tell whether a widget of the current screen is displayed."""
-        return self.app.screen.query_one(selector).display
+        found = self.app.screen.query_one(selector)
+        return all(getattr(node, "display", True) for node in found.ancestors_with_self)
 
     def is_at(self, screen: type[object]) -> bool:
         """Tell whether the current screen is of this kind."""

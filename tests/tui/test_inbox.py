@@ -12,7 +12,9 @@ from buildperm.errors import BuildpermError
 from buildperm.policy.decision import Answer, JournalEntry, ReviewAction
 from buildperm.presentation.front_end import ReviewEnd
 from buildperm.tui.screens.batch import BatchScreen
+from buildperm.tui.screens.evidence_screen import EvidenceScreen
 from buildperm.tui.screens.inbox import InboxScreen
+from buildperm.tui.widgets.evidence_pane import EvidencePane
 
 if TYPE_CHECKING:
     from buildperm.policy.proposal import Proposal
@@ -236,6 +238,7 @@ async def test_what_came_up_by_itself_is_not_allowed_by_a_key_that_is_held_down(
         (("j", "["), "This is the narrowest rule."),
         (("j", "]", "]"), "This is the widest rule that can be chosen here."),
         (("j", "j", "]"), "There is only one rule for it."),
+        (("i",), "Go to a line below the crate first."),
         (("j", "e"), "No other crate asks for the same."),
         (("j", "o"), "No earlier review of this crate to compare with."),
         (("j", "delete"), "Nothing to clear: it is undecided."),
@@ -370,6 +373,30 @@ async def test_the_card_is_beside_the_tree_where_there_is_room(
 
         assert (tree.y == card.y) is beside
         assert (tree.x == card.x) is not beside
+
+
+@pytest.mark.parametrize(
+    ("size", "where"),
+    [((200, 50), "beside"), ((180, 24), "beside"), ((120, 44), "below"),
+     ((120, 36), ""), ((80, 44), ""), ((60, 18), "")],
+)  # fmt: skip
+async def test_the_evidence_is_beside_the_card_or_below_it_or_a_screen(
+    bench: ReviewBench, size: tuple[int, int], where: str
+) -> None:
+    async with bench.app.run_test(size=size) as pilot:
+        await pilot.press("n", "2")
+        await pilot.pause()
+        if not where:
+            assert bench.is_at(EvidenceScreen)
+            assert bench.app.screen.query_one(EvidencePane).tab == 1
+            return
+        assert bench.is_at(InboxScreen)
+        pane = bench.app.screen.query_one(EvidencePane)
+        card = bench.app.screen.query_one("#card").region
+
+        assert pane.tab == 1
+        assert (pane.region.y == card.y) is (where == "beside")
+        assert (pane.region.x == card.x) is (where == "below")
 
 
 async def test_a_review_that_goes_on_begins_at_what_is_undecided(

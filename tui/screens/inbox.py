@@ -25,6 +25,7 @@ from buildperm.tui.unobeyed_key import TOO_EARLY, unobeyed
 from buildperm.tui.widgets.card import card_lines
 from buildperm.tui.widgets.counts import count_line
 from buildperm.tui.widgets.crates import CrateTree
+from buildperm.tui.widgets.evidence_pane import EvidencePane
 from buildperm.tui.widgets.filter import FilterInput, FilterRow
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.sheet import Sheet
@@ -46,9 +47,11 @@ if TYPE_CHECKING:
 class InboxScreen(Screen[None]):
     """Shows the proposals and takes answers; what they mean is the review's business."""
 
-    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (80, "-narrow"), (100, "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-tall")]  # noqa: RUF012
-    BINDINGS: ClassVar[list[BindingType]] = bindings("review")
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012
+        (0, "-tiny"), (80, "-narrow"), (100, "-wide"), (180, "-three"),
+    ]  # fmt: skip
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-tall"), (40, "-high")]  # noqa: RUF012
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("review"), *bindings("tabs")]
 
     class DiffWanted(Message):
         """The person wants to see what writing would change."""
@@ -90,7 +93,9 @@ class InboxScreen(Screen[None]):
         yield FilterRow(id="filter-row")
         with Container(id="panes"):
             yield CrateTree(self._agenda, id="tree")
-            yield Page(id="card")
+            with Container(id="beside"):
+                yield Page(id="card")
+                yield EvidencePane(self._evidence, self._agenda, id="evidence")
         yield Page(id="notice")
         yield Footer(show_command_palette=False, compact=True)
 
@@ -104,6 +109,10 @@ class InboxScreen(Screen[None]):
     def on_screen_resume(self) -> None:
         """Swallow keys that were pressed for another screen."""
         self._guard.hold()
+
+    def on_resize(self) -> None:
+        """Read the evidence where there is room for it by now."""
+        self.call_after_refresh(self._show_card, from_top=False)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Grey out what would do nothing with what the cursor is on."""
@@ -174,6 +183,15 @@ class InboxScreen(Screen[None]):
         proposal = self._tree.proposal
         if proposal is not None:
             self.app.push_screen(EvidenceScreen(self._evidence, self._agenda, proposal))
+
+    def action_evidence(self, tab: int) -> None:
+        """Show one tab of the evidence, counted from 1: beside the card, or on a screen."""
+        proposal = self._tree.proposal
+        if self._pane.display:
+            self._pane.tab = tab - 1
+        elif proposal is not None:
+            screen = EvidenceScreen(self._evidence, self._agenda, proposal, tab=tab - 1)
+            self.app.push_screen(screen)
 
     def action_step(self, by: int) -> None:
         """Choose a wider or a narrower rule."""
@@ -348,6 +366,10 @@ class InboxScreen(Screen[None]):
     def _tree(self) -> CrateTree:
         return self.query_one("#tree", CrateTree)
 
+    @property
+    def _pane(self) -> EvidencePane:
+        return self.query_one("#evidence", EvidencePane)
+
     def _show_counts(self) -> None:
         counts = self._agenda.counts()
         self.query_one("#counts", Page).show(
@@ -359,6 +381,8 @@ class InboxScreen(Screen[None]):
         self.obstacles = obstacles(self._agenda, group, proposal)
         writer = partial(card_lines, self._agenda, group, proposal, self._ran)
         self.query_one("#card", Page).show(writer, from_top=from_top)
+        if self._pane.display:
+            self._pane.show(proposal)
 
     def _place(self) -> tuple[object, ...]:
         group, cause, proposal = self._tree.group, self._tree.cause, self._tree.proposal
