@@ -69,6 +69,11 @@ class TargetDirectory:
         return self.folder / "buildperm-progress"
 
     @property
+    def report(self) -> Path:
+        """Return the JSON report of the last `ci`, if that was refused something."""
+        return self.folder / "buildperm-report.json"
+
+    @property
     def stub(self) -> Path:
         """Return the stub without its last line."""
         return self.folder / "buildperm-stub"

@@ -155,9 +155,10 @@ sys.stdout.write("".join(f"{word}\0" for word in shlex.split(os.environ["INPUT_A
             output json "$json"
             ;;
     esac
-    if [[ $status == "$REFUSED" || $status == "$NOT_REVIEWED" ]]; then
-        echo "To decide: get $json, then run \`buildperm review --from FILE\` on your own machine."
-    fi
+    case $status in
+        "$REFUSED") echo "To decide: get $json, then run \`buildperm review --from FILE\` on your own machine." ;;
+        "$NOT_REVIEWED") echo 'To decide: run `buildperm review` on your own machine.' ;;
+    esac
     return "$status"
 }
 

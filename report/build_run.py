@@ -12,6 +12,9 @@ from buildperm.policy.role import SCRIPT_ALONE, Role, SubjectKind, named
 from buildperm.policy.rule import Rule
 from buildperm.policy.undecided_accesses import is_settled
 
+LOST = "a run of it was not recorded to its end, so that nobody knows what it did"
+"""How a run fails whose supervisor was killed, or could not write."""
+
 _TOGETHER = (Kind.NET, Kind.SYSTEM)  # Judged beside what else a script does, even where they fail.
 
 

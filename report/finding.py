@@ -33,7 +33,7 @@ class Finding:
     details: tuple[str, ...]  # Further sentences: reasons, then evidence with process chains.
     way: tuple[str, ...]  # How the crate got into the graph, from a workspace member on.
     remedy: tuple[str, ...]  # Lines of Cargo.toml that would allow it; empty where none do.
-    command: str  # What to run next: `buildperm review`.
+    command: str  # What settles it: `buildperm review`; empty where no command does.
     line: int  # 1-based line of Cargo.toml that it is about: grant, crate table or dependency.
     fingerprint: str  # Stable over runs, versions and lines; hexadecimal digits.
     evidence: tuple[Access, ...] = ()
@@ -44,6 +44,7 @@ class Finding:
     reasons: tuple[str, ...] = ()  # Those of the details that speak for the risk.
     is_preset: bool = False  # One preset allows all of it.
     is_theft: bool = False  # The crate reaches for secrets and for the network.
+    fetch: str = ""  # The file that the command needs from the machine of this build.
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
@@ -13,9 +14,10 @@ from buildperm.policy.proposal import Proposal, Reason, Risk
 from buildperm.policy.risk_combinations import looks_like_theft
 from buildperm.policy.role import SCRIPT_ALONE, Role
 from buildperm.printable import shortened
-from buildperm.report.build_run import BuildRun, IneffectiveGrant, ScriptRun
+from buildperm.report.build_run import LOST, BuildRun, IneffectiveGrant, ScriptRun
 from buildperm.report.finding import Finding, Level
 from buildperm.report.manifest_place import GrantLines
+from buildperm.report.next_command import REVIEW, prune
 from buildperm.report.rule_catalogue import (
     FAILED,
     INCOMPLETE,
@@ -24,12 +26,10 @@ from buildperm.report.rule_catalogue import (
     UNOPENED,
     UNUSED_GRANT,
 )
-from buildperm.report.text import access_text, count, rule_lines
+from buildperm.report.text import access_text, count, rule_lines, table_key
 from buildperm.rules.pattern import matches
 
-REVIEW = "buildperm review"
-"""The next command, whatever the finding."""
-
+_LIMIT = re.compile(r"the limit is `(\w+) = ")
 _LISTED = 10  # Accesses told in words; all of them are in `Finding.evidence`.
 _TITLE_MOST = 300  # Characters.
 _DETAIL_MOST = 2_000
@@ -56,10 +56,17 @@ def from_build(run: BuildRun, places: GrantLines, *, level: Level = Level.ERROR)
 
 
 def from_pending(
-    pending: Iterable[Pending], places: GrantLines, *, level: Level = Level.ERROR
+    pending: Iterable[Pending],
+    places: GrantLines,
+    *,
+    level: Level = Level.ERROR,
+    command: str = REVIEW,
 ) -> list[Finding]:
-    """Return a finding for each crate that was not reviewed as it is now."""
-    return _distinct(_not_reviewed(one, places, level) for one in pending)
+    """Return a finding for each crate that was not reviewed as it is now.
+
+    `command` is the review that would see it run.
+    """
+    return _distinct(_not_reviewed(one, places, level, command) for one in pending)
 
 
 def from_unused(
@@ -68,6 +75,7 @@ def from_unused(
     *,
     level: Level = Level.WARNING,
     ways: Mapping[tuple[str, str], tuple[str, ...]] | None = None,
+    command: str = prune(),
 ) -> list[Finding]:
     """Yield a finding for each unused grant.
 
@@ -77,12 +85,14 @@ def from_unused(
         places: Lines of the Cargo.toml that holds the grants.
         level: An error where unused grants shall fail the command.
         ways: How crates got into the graph, by crate and version, as far as it is known.
+        command: The review that proposes to remove them.
     """
-    return _distinct(
+    found = (
         _unused(crate, version, grant, places, level, (ways or {}).get((crate, version), ()))
         for crate, version, grants in unused
         for grant in sorted(grants)
     )
+    return _distinct(replace(one, command=command) if one.command else one for one in found)
 
 
 def fingerprint(rule: str, crate: str, targets: Iterable[str]) -> str:
@@ -202,7 +212,7 @@ def _unopened(script: ScriptRun, places: GrantLines) -> Iterator[Finding]:
         title = _title(f"{who}: {first.kind} {first.target}{also} refused, though granted")
         line = places.of_crate(script.crate, script.version, script.way)
         told = tuple(_evidence_lines(script.unopened))
-        yield replace(_plain(UNOPENED, Level.WARNING, script, title, told, line), command="")
+        yield _plain(UNOPENED, Level.WARNING, script, title, told, line)
 
 
 def _incomplete_finding(script: ScriptRun, places: GrantLines, level: Level) -> Iterator[Finding]:
@@ -211,11 +221,26 @@ def _incomplete_finding(script: ScriptRun, places: GrantLines, level: Level) -> 
     if script.failure:
         what = " or ".join(subject.noun for subject in script.subjects)
         title = _title(f"buildperm failed the {what} of {who}: {script.failure}")
-        yield _plain(FAILED, level, script, title, (), line)
+        yield _plain(FAILED, level, script, title, tuple(_after_failure(script)), line)
     if script.dropped:
         title = _title(f"{count(script.dropped, 'event')} did not fit into the recording of {who}")
-        told = ("It was held to its grants all the same, but the list of what it did has gaps.",)
+        told = (
+            "It was held to its grants all the same, but the list of what it did has gaps.",
+            "Run the build again. If this happens each time, it does far more than building takes.",
+        )
         yield _plain(INCOMPLETE, Level.WARNING, script, title, told, line)
+
+
+def _after_failure(script: ScriptRun) -> Iterator[str]:
+    """Say how to go on after buildperm has failed a run: no review could settle that."""
+    limits = _LIMIT.findall(script.failure)
+    for name in dict.fromkeys(limits):
+        table = f"workspace.metadata.buildperm.limits.crates.{table_key(script.crate)}"
+        yield f"If it has to, raise `{name}` in `[{table}]` of Cargo.toml."
+    if not limits and LOST in script.failure:
+        yield "Run the build again. If this happens each time, look at what ends it."
+    elif not limits and not script.findings:
+        yield "Find out why it does that before you build it again."
 
 
 def _plain(
@@ -230,14 +255,14 @@ def _plain(
         details=details,
         way=script.way,
         remedy=(),
-        command=REVIEW,
+        command="",
         line=line,
         fingerprint=fingerprint(rule, script.crate, ()),
         roles=script.roles,
     )
 
 
-def _not_reviewed(one: Pending, places: GrantLines, level: Level) -> Finding:
+def _not_reviewed(one: Pending, places: GrantLines, level: Level, command: str) -> Finding:
     who = _named(one.crate, one.version)
     what = " and ".join(f"{'a ' if one.is_new else ''}{each.noun}" for each in one.subjects)
     title = f"{who} has {what} that nobody has reviewed"
@@ -259,7 +284,7 @@ def _not_reviewed(one: Pending, places: GrantLines, level: Level) -> Finding:
         details=_details(told),
         way=one.way,
         remedy=(),
-        command=REVIEW,
+        command=command,
         line=places.of_crate(one.crate, one.version, one.way),
         fingerprint=fingerprint(NOT_REVIEWED, one.crate, ()),
         is_new=one.is_new,
@@ -283,7 +308,7 @@ def _unused(
         details=(),
         way=way,
         remedy=(),
-        command="" if kind == "for" else REVIEW,
+        command="" if kind == "for" else prune(),
         line=places.of_grant(crate, version, grant, way),
         fingerprint=fingerprint(UNUSED_GRANT, crate, (grant,)),
     )

@@ -178,10 +178,14 @@ def _ways_on(refused: Sequence[Finding]) -> Iterator[str]:
     if any((each.risk or Risk.LOW) >= Risk.HIGH for each in refused):
         do = "Remove it, or pin the version before. Grant nothing."
         yield f"{_LABEL.format('Do not trust it?')}{do}"
-    command = next((each.command for each in refused if each.command), "")
-    if command:
-        yield f"{_LABEL.format('Is it expected?')}{command}"
-        yield f"{_LABEL.format('')}Then commit Cargo.toml and buildperm.lock."
+    settling = next((each for each in refused if each.command), None)
+    if settling:
+        first = (
+            f"Get {settling.fetch} from this job, then on your machine:" if settling.fetch else ""
+        )
+        said = [*filter(None, [first]), settling.command, "Then commit what it has written."]
+        for label, line in zip_longest(["Is it expected?"], said, fillvalue=""):
+            yield f"{_LABEL.format(label)}{line}"
     is_theft = any(each.is_theft for each in refused)
     remedies = [] if is_theft else _merged(each.remedy for each in refused if each.remedy)
     if remedies:

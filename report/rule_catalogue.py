@@ -30,9 +30,10 @@ class RuleText:
 
 
 _DECIDE = (
-    "Run `buildperm review` on your own machine: it shows what was done, by which programs and "
-    "with what risk, and asks. Commit Cargo.toml and buildperm.lock afterwards. If nobody can say "
-    "why the crate needs this, look at its source before anything is granted."
+    "Get the JSON report of this build, and run `buildperm review --from FILE` on your own "
+    "machine: it shows what was done, by which programs and with what risk, and asks. Commit "
+    "Cargo.toml afterwards. If nobody can say why the crate needs this, look at its source before "
+    "anything is granted."
 )
 
 
@@ -57,8 +58,8 @@ CATALOGUE = (
         "It left its limits in a way that no grant covers: by what it left running, by what it put "
         "into its OUT_DIR, by the time and memory it took, or by what it reached for. Its output "
         "was not used.",
-        "The message names the reason. Look at its source; `buildperm review` shows "
-        "everything else that it did.",
+        "The message names the reason. Look at its source before you build it again. A limit can "
+        "be raised in Cargo.toml.",
         Level.ERROR,
     ),
     RuleText(
@@ -108,7 +109,7 @@ CATALOGUE = (
         "A grant is not used.",
         "The crate may do something that it was not seen doing any more. A later version "
         "could make use of it without anybody being asked.",
-        "Run `buildperm review`: it proposes to remove the grant.",
+        "Run `buildperm review --prune now`: it proposes to remove the grant.",
         Level.WARNING,
     ),
     RuleText(

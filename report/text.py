@@ -44,7 +44,7 @@ def count(number: int, singular: str, plural: str = "") -> str:
 
 def rule_lines(proposal: Proposal, choice: Choice) -> list[str]:
     """Write the lines of Cargo.toml that `choice` stands for."""
-    table = f"[workspace.metadata.buildperm.crates.{_key(proposal.crate)}]"
+    table = f"[workspace.metadata.buildperm.crates.{table_key(proposal.crate)}]"
     if choice.preset:
         lines = [f"presets = [{_quoted(choice.preset)}]"]
         return [table, *lines, *_for(choice)]
@@ -199,7 +199,8 @@ def _closing(report: Report) -> Iterator[str]:
         yield f"buildperm: the grants are wider in {count(wider, 'place')}; {_CONSENT}"
     asked = [each for each in report.findings if each.command]
     if asked and not any(map(refused_text.is_refusal, asked)):
-        yield "To decide, run `buildperm review`; then commit Cargo.toml and buildperm.lock."
+        commands = " and ".join(dict.fromkeys(f"`{each.command}`" for each in asked))
+        yield printable(f"To decide, run {commands}; then commit Cargo.toml and buildperm.lock.")
     meaning = _MEANINGS.get(report.exit_code)
     if meaning:
         yield f"Exit code {report.exit_code}: {meaning}."
@@ -334,7 +335,8 @@ def summary(scripts: Iterable[ScriptRun]) -> Iterator[str]:
             yield f"{count(granted, 'procedural macro')} did no more than is granted or denied."
 
 
-def _key(crate: str) -> str:
+def table_key(crate: str) -> str:
+    """Write the key of a crate as the last part of a table's name."""
     bare = all(letter.isascii() and (letter.isalnum() or letter in "-_") for letter in crate)
     return crate if bare else _quoted(crate)
 

@@ -31,7 +31,7 @@ _BY_VALUE = (
     "name it in `env` of its grants, with a `reason`, or deny it there, or take the secret out of "
     "the value"
 )
-_REVIEW = "run `buildperm review` to see what it wanted and to decide"
+_REVIEW = "the end of the build says what it wanted, and how to decide"
 _DISTRUST = "find out why it does that before you build it again"
 
 

@@ -22,7 +22,7 @@ from buildperm.policy.proposal import Proposal
 from buildperm.policy.role import SCRIPT_ALONE, united
 from buildperm.policy.rule import Rule
 from buildperm.policy.undecided_accesses import unopened
-from buildperm.report.build_run import IneffectiveGrant, ScriptRun
+from buildperm.report.build_run import LOST, IneffectiveGrant, ScriptRun
 from buildperm.rules.pattern import locate
 from buildperm.tracer.recording import reader
 from buildperm.tracer.recording.reader import Recording
@@ -31,9 +31,6 @@ from buildperm.tracer.recording_format import LIGHT
 if TYPE_CHECKING:
     from buildperm.supervisor.session import Session, SessionPackage
     from buildperm.workflow.workspace import Workspace
-
-
-_LOST = "a run of it was not recorded to its end, so that nobody knows what it did"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +130,7 @@ def appraise(
         reason for each in recordings for reason in (each.end.failure, each.end.voided) if reason
     )
     if is_lost:
-        failures[_LOST] = None
+        failures[LOST] = None
     return ScriptRun(
         crate=package["crate"],
         version=package["version"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,9 +12,8 @@ from buildperm.cargo.project import CI
 from buildperm.cargo.supervised_build import SupervisedBuild
 from buildperm.errors import ExitCode
 from buildperm.presentation import console
-from buildperm.report import refused_text
+from buildperm.report import next_command, refused_text
 from buildperm.report.finding import Report
-from buildperm.report.findings import REVIEW
 from buildperm.report.formats import FORMATS
 from buildperm.sandbox.selftest import SelfTest
 from buildperm.workflow.build_outcome import run_held_build
@@ -24,8 +22,6 @@ from buildperm.workflow.grant_comparison import compare
 from buildperm.workflow.report_outputs import ReportOutputs, replace_file
 from buildperm.workflow.snapshot_file import open_snapshots
 from buildperm.workflow.workspace import open_workspace
-
-_REPORT = "buildperm-report.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +65,7 @@ def build(words: Sequence[str], outputs: ReportOutputs, options: EnforcementOpti
         snapshots.snapshots,
         is_warning=options.is_warning,
         other_findings=compared.findings,
+        words=words,
     )
     is_unreviewed = options.require_reviewed and enforcement.has_unreviewed()
     is_wider = compared.fails(allow_wider=options.allow_wider)
@@ -93,29 +90,38 @@ def build(words: Sequence[str], outputs: ReportOutputs, options: EnforcementOpti
     if outcome.finished.interrupted:
         return ExitCode.INTERRUPTED
     report = enforcement.report(outcome, deny_unused=options.deny_unused)
-    report = _kept(report, outputs.json or held.target.folder / _REPORT)
+    report = _kept(report, held.target.report, outputs.json, words)
     outputs.write(report, enforcement.patch(outcome) if outputs.has_patch else b"")
     return report.exit_code
 
 
-def _kept(report: Report, path: Path) -> Report:
+def _kept(report: Report, path: Path, asked: Path | None, words: Sequence[str]) -> Report:
     """Keep what a review decides about, and name it as the next command.
 
     What a build is refused can depend on its surroundings: another one may not show it again.
+
+    Args:
+        report: What is to be told.
+        path: Where the last report that refuses something is kept for other commands.
+        asked: Where else a JSON report is written; it is the better name for people.
+        words: For Cargo.
     """
     if not any(map(refused_text.is_refusal, report.findings)):
+        path.unlink(missing_ok=True)
         return report
-    shown = os.path.relpath(path)
-    command = f"{REVIEW} --from {shlex.quote(str(path) if shown.startswith('..') else shown)}"
+    place = asked or path
+    command, fetch = next_command.decide(place, words), ""
+    if os.environ.get("CI", "").lower() in ("true", "1"):  # Nobody can decide anything there.
+        command, fetch = next_command.decide(place.name, words), os.path.relpath(place)
     findings = tuple(
-        replace(each, command=command) if refused_text.is_refusal(each) else each
+        replace(each, command=command, fetch=fetch) if refused_text.is_refusal(each) else each
         for each in report.findings
     )
     told = replace(report, findings=findings)
     try:
         replace_file(path, FORMATS["json"].document(told).encode())
     except OSError:
-        return report  # A review that builds shows what it can.
+        return told if asked else report  # A review that builds shows what it can.
     return told
 
 

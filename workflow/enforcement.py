@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from buildperm.cargo.project import LEARN
@@ -11,7 +11,7 @@ from buildperm.errors import ExitCode
 from buildperm.policy import removal_proposals
 from buildperm.policy.pending_review import Cause, Pending
 from buildperm.policy.snapshot import Snapshot
-from buildperm.report import findings
+from buildperm.report import findings, next_command
 from buildperm.report.build_run import BuildRun, ScriptRun
 from buildperm.report.finding import Finding, Level, Report
 from buildperm.report.manifest_place import GrantLines, in_repository
@@ -32,6 +32,7 @@ class Enforcement:
         *,
         is_warning: bool,
         other_findings: tuple[Finding, ...] = (),
+        words: Sequence[str] = (),
     ) -> None:
         """Begin with what is known before anything is built.
 
@@ -40,12 +41,15 @@ class Enforcement:
             snapshots: What build scripts were seen doing when they were reviewed.
             is_warning: Findings do not fail the command.
             other_findings: What else is to be reported.
+            words: For Cargo, as they were given; none for those of `ci`.
         """
+        self._words = words
         self._workspace = workspace
         self._snapshots = snapshots
         self._level = Level.WARNING if is_warning else Level.ERROR
         self._places = GrantLines(workspace.manifest, workspace.manifest_path)
         self._pending: tuple[Pending, ...] = ()
+        self._unseen: tuple[Pending, ...] = ()  # Not seen to run but in this very build.
         self._other_findings = other_findings
 
     def has_unreviewed(self) -> bool:
@@ -57,11 +61,13 @@ class Enforcement:
         from buildperm.cargo.pending_search import pending  # Only now: nobody else asks.
 
         project, policy = self._workspace.project, self._workspace.policy
-        own = shlex.join(project.arguments.words)
+        own = self._own
         reviewed = {words for each in self._snapshots.values() for words in each.commands}
         if own in reviewed or own in policy.contexts:
             self._pending = tuple(pending(project, policy, self._snapshots))
-            return bool(self._pending)
+            if own not in policy.contexts:  # A review without words does not build this.
+                self._unseen, self._pending = self._pending, ()
+            return self._is_pending
         # This build is not the reviewed one, such as `build` where `check` was reviewed. A script
         # counts as reviewed if nothing else differs.
         words = policy.contexts[0] if policy.contexts else shlex.join(LEARN)
@@ -75,8 +81,16 @@ class Enforcement:
             known = {(each.crate, each.version) for each in self._pending}
             for each in pending(project, policy, self._snapshots, words=own):
                 key = each.crate, each.version
-                self._pending += (each,) if key in unseen - known else ()
-        return bool(self._pending)
+                self._unseen += (each,) if key in unseen - known else ()
+        return self._is_pending
+
+    @property
+    def _own(self) -> str:
+        return shlex.join(self._workspace.project.arguments.words)
+
+    @property
+    def _is_pending(self) -> bool:
+        return bool(self._pending or self._unseen)
 
     def not_built(self) -> Report:
         """Report that nothing was built because something was not reviewed."""
@@ -100,7 +114,8 @@ class Enforcement:
         elif unmet:
             found += findings.from_unused(unmet, self._places)
         if unused:
-            found += findings.from_unused(unused, self._places, level=self._level)
+            command = next_command.prune(self._words)
+            found += findings.from_unused(unused, self._places, level=self._level, command=command)
             if exit_code == 0 and self._level is Level.ERROR:
                 exit_code = ExitCode.UNUSED
         told = [(crate, grant) for crate, _, grants in unused for grant in sorted(grants)]
@@ -119,7 +134,12 @@ class Enforcement:
         return patch(self._workspace.manifest, asked, path, in_repository(path))
 
     def _not_reviewed(self) -> list[Finding]:
-        return findings.from_pending(self._pending, self._places, level=self._level)
+        level, places = self._level, self._places
+        command = next_command.review(self._workspace.project.arguments.words)
+        return [
+            *findings.from_pending(self._pending, places, level=level),
+            *findings.from_pending(self._unseen, places, level=level, command=command),
+        ]
 
     def _unmet(self) -> list[tuple[str, str, frozenset[str]]]:
         """Return crates whose macros are granted something for packages that are not there."""
@@ -167,7 +187,7 @@ class Enforcement:
             manifest=in_repository(self._workspace.manifest_path),
             exit_code=int(exit_code),
             members=self._workspace.project.metadata.member_names(),
-            pending=self._pending,
+            pending=(*self._pending, *self._unseen),
             unused=tuple(unused or ()),
         )
 

@@ -275,12 +275,14 @@ class Learning:
         if left:
             console.print_message(
                 f"{left:,} undecided: `buildperm ci` will block {'it' if left == 1 else 'these'}; "
-                f"`buildperm {self.options.command}` asks again."
+                f"`{self.options.again}` asks again."
             )
         for failure in self._failures:
             console.print_message(
                 f"not settled: {failure.crate} {failure.version} {failure.sentence}"
             )
+        if self._failures and not left:
+            console.print_message(f"`{self.options.again}` asks about it again.")
         if left or self._failures:
             return ExitCode.UNDECIDED
         if self.recorded.exit_code:

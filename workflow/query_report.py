@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from buildperm.cargo.target_directory import TargetDirectory
 from buildperm.policy import lock_file
 from buildperm.policy.access import COMMANDS_MOST
 from buildperm.policy.explanation import (
@@ -82,9 +83,8 @@ class QueryReport:
         )[script.package.id]
         query = QueryParser(view, script, known.runs, folder).parse(access, known.accesses())
         lines = ManifestLines(view.workspace.manifest, view.workspace.manifest_path)
-        return cls(
-            QueryResult(script, view.workspace.policy, known, snapshots.values(), lines, query)
-        )
+        policy, report = view.workspace.policy, TargetDirectory(view.targets[1]).report
+        return cls(QueryResult(script, policy, known, snapshots.values(), lines, query, report))
 
     @property
     def is_allowed(self) -> bool:

@@ -7,6 +7,7 @@ import os
 import shlex
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple
 
 from buildperm.policy import explainer, explanation, proposals
@@ -34,6 +35,7 @@ from buildperm.policy.sensitivity import STEERS, why_sensitive
 from buildperm.policy.snapshot import Snapshot, SnapshotRun
 from buildperm.policy.version import sort_key
 from buildperm.presentation.explanation_text import verdict_text
+from buildperm.report import next_command
 from buildperm.rules import makeflags, secret_values
 from buildperm.rules.pattern import is_literal
 from buildperm.tracer.notation import decode
@@ -63,6 +65,7 @@ class QueryResult:
         snapshots: Iterable[Snapshot],
         lines: ManifestLines,
         query: Query,
+        report: Path,
     ) -> None:
         """Find out what is enforced.
 
@@ -73,7 +76,9 @@ class QueryResult:
             snapshots: All of `buildperm.lock`.
             lines: The Cargo.toml with the grants.
             query: The access that the question is about.
+            report: The kept report of the last build that was refused something, if there is one.
         """
+        self._report = report
         self.script = script
         self._policy = policy
         self.known = known
@@ -235,7 +240,9 @@ class QueryResult:
             case NotInForce():
                 yield f"The grant is in {at}. To decide about it, run `buildperm review`."
             case NotGranted() if self.grant:
-                yield f"To allow it, run `buildperm review`, or write in {self._lines.name}:"
+                asks = self._asking
+                decide = f"decide with `{asks}`, or write" if asks else "write"
+                yield f"To allow it, {decide} in {self._lines.name}:"
                 yield from (f"    {line}" for line in self.grant)
             case Sensitive() if self.grant:
                 yield f"To grant it all the same, write by hand in {self._lines.name}:"
@@ -248,6 +255,16 @@ class QueryResult:
                 yield f"    deny = {{ {self.query.kind} = [{_quoted(self.query.target)}] }}"
             case _:
                 yield "Nothing in Cargo.toml can change that."
+
+    @property
+    def _asking(self) -> str:
+        """Return the command that asks about it; empty where none does: it was not seen here."""
+        modes = {run.command for run, _ in self.recorded()}
+        if "learn" in modes:
+            return next_command.review()
+        if "ci" in modes and self._report.is_file():
+            return next_command.decide(self._report)
+        return next_command.review() if any(self.reviewed()) else ""
 
 
 def _is(access: Access, query: Query) -> bool:

@@ -6,13 +6,23 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from buildperm.cargo.held_packages import HeldPackages
+from buildperm.cargo.pending_search import pending
 from buildperm.cargo.project import LEARN
 from buildperm.cargo.supervised_build import SupervisedBuild
 from buildperm.cargo.target_directory import open_target
 from buildperm.errors import ExitCode
-from buildperm.policy import compilation, editor, journal, manifest, proposals, revision
+from buildperm.policy import (
+    compilation,
+    editor,
+    journal,
+    lock_file,
+    manifest,
+    proposals,
+    revision,
+)
 from buildperm.policy.decision import JournalEntry
 from buildperm.policy.merging import terms_of
+from buildperm.policy.pending_review import Cause
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.review_state import Review
 from buildperm.presentation import console
@@ -25,11 +35,12 @@ from buildperm.presentation.front_end import (
     ReviewSession,
 )
 from buildperm.printable import log_text
-from buildperm.report import json_reader, text
+from buildperm.report import json_reader, next_command, text
 from buildperm.report.counterpart import find_packages
 from buildperm.workflow.build_outcome import propose
 from buildperm.workflow.build_summary import text_of_nothing_written
 from buildperm.workflow.review_options import ReviewOptions
+from buildperm.workflow.snapshot_file import open_snapshots
 from buildperm.workflow.workspace import Workspace, open_workspace
 
 if TYPE_CHECKING:
@@ -63,6 +74,7 @@ class _ReportReview:
         front_end: FrontEnd | None,
     ) -> None:
         self._options = options
+        self._report = report
         self._front_end = front_end
         self._workspace: Workspace = open_workspace(words, default=LEARN)
         project = self._workspace.project
@@ -128,10 +140,36 @@ class _ReportReview:
                     f"Wrote {self._workspace.manifest_path}. The grants were not tried here: "
                     "commit it, then run `buildperm ci`."
                 )
+                self._tell_unrecorded(after)
             self._journal.unlink(missing_ok=True)
         for proposal in self._review.select("is:undecided"):
             console.print_message(text.undecided(proposal))
-        return ExitCode.UNDECIDED if self._review.counts().open else ExitCode.OK
+        left = self._review.counts().open
+        if left and not self._options.dry_run:
+            again = next_command.decide(self._report, self._options.words)
+            console.print_message(
+                f"{left:,} undecided: `buildperm ci` will block {'it' if left == 1 else 'these'}; "
+                f"`{again}` asks again."
+            )
+        return ExitCode.UNDECIDED if left else ExitCode.OK
+
+    def _tell_unrecorded(self, after: bytes) -> None:
+        """Say which crates of the report this machine has yet to see, for `buildperm.lock`."""
+        project = self._workspace.project
+        policy = manifest.read(after, self._workspace.manifest_path)
+        snapshots = open_snapshots(self._workspace).snapshots
+        about = {(package["crate"], package["version"]) for package, _ in self._found}
+        names = [
+            f"{each.crate} {each.version}"
+            for each in pending(project, policy, snapshots)
+            if (each.crate, each.version) in about
+            and any(cause is not Cause.CONTEXT for cause, _ in each.causes)
+        ]
+        if names:
+            console.print_message(
+                f"{lock_file.NAME} does not know {', '.join(names)} as it is now: "
+                f"`{next_command.review(self._options.words)}` records it."
+            )
 
     def _preview(self) -> tuple[bytes, bytes]:
         raw = self._workspace.manifest

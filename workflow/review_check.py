@@ -8,7 +8,7 @@ from buildperm.cargo.pending_search import combined, pending, stale, subjects_of
 from buildperm.errors import ExitCode
 from buildperm.policy import lock_file
 from buildperm.presentation import console
-from buildperm.report import findings
+from buildperm.report import findings, next_command
 from buildperm.report.finding import Report
 from buildperm.report.manifest_place import GrantLines, in_repository
 from buildperm.report.text import subject_tally
@@ -41,7 +41,7 @@ def check(
     outputs.check((first.manifest_path, root / "Cargo.lock", snapshots.path))
     compared = compare(first, snapshots, against, allow_wider=allow_wider)
     fails = compared.fails(allow_wider=allow_wider)
-    report = _report(workspaces, snapshots, compared, fails=fails)
+    report = _report(workspaces, snapshots, compared, words, fails=fails)
     outputs.write(report)
     for line in (*_closing(workspaces, snapshots, report), *compared.notes):
         console.print_message(line)
@@ -52,6 +52,7 @@ def _report(
     workspaces: Sequence[Workspace],
     snapshots: SnapshotFile,
     compared: GrantComparison,
+    words: Sequence[str],
     *,
     fails: bool,
 ) -> Report:
@@ -61,7 +62,10 @@ def _report(
     places = GrantLines(first.manifest, first.manifest_path)
     return Report(
         run=None,
-        findings=(*findings.from_pending(found, places), *compared.findings),
+        findings=(
+            *findings.from_pending(found, places, command=next_command.review(words)),
+            *compared.findings,
+        ),
         workspace=first.name,
         manifest=in_repository(first.manifest_path),
         exit_code=ExitCode.NOT_REVIEWED if found or fails else ExitCode.OK,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from buildperm.policy.proposal import Risk
+from buildperm.report import next_command
 from buildperm.workflow.review_changes import Prune
 
 
@@ -17,3 +18,9 @@ class ReviewOptions:
     dry_run: bool = False  # Write nothing.
     runs: int = 1  # How often each build script is run.
     prune: Prune = "never"
+    words: tuple[str, ...] = ()  # For Cargo, as they were given.
+
+    @property
+    def again(self) -> str:
+        """Return the command that asks again, as a person would type it."""
+        return next_command.again(f"buildperm {self.command}", self.words)

@@ -100,7 +100,8 @@ def _replays(
             console.print_warning(warning)
         raise BuildpermError(
             f"nothing was ever recorded of {_titles(unknown)}: nobody can say what is refused",
-            hint="Run `buildperm learn`, which records it.",
+            hint="Run `buildperm learn`, which records it; where it does not run in that, with the "
+            "words for Cargo under which it does: `buildperm learn -- check --all-features`.",
         )
     for script in unknown:
         warnings.setdefault(f"{script.title}: never recorded, so nothing is known of it")

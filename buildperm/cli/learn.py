@@ -34,5 +34,7 @@ def command(*, no_tui: bool, accept: str, dry_run: bool, runs: int, cargo: tuple
     from buildperm.workflow.learning import learn
     from buildperm.workflow.review_options import ReviewOptions
 
-    wanted = ReviewOptions("learn", accept=options.RISKS[accept], dry_run=dry_run, runs=runs)
+    wanted = ReviewOptions(
+        "learn", accept=options.RISKS[accept], dry_run=dry_run, runs=runs, words=cargo
+    )
     return learn(cargo, wanted, options.front_end(no_tui=no_tui))

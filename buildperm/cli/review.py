@@ -67,6 +67,7 @@ def command(
         dry_run=dry_run,
         runs=runs,
         prune=cast("Prune", prune),
+        words=cargo,
     )
     front_end = options.front_end(no_tui=no_tui)
     if report is not None:

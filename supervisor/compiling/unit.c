@@ -264,7 +264,7 @@ static void say_refused(const struct unit *unit, const struct section *section) 
         say("compiling %s %s asked for the variable `%s`, which is withheld", name, version, escaped(variable));
     }
     if (unit->refused.count || unit->asked.count) {
-        say("  see what it asks for, and decide, with `buildperm review`; grants for it are in Cargo.toml, in the table of `%s`", crate);
+        say("  the end of this build says how to decide; grants for it are in Cargo.toml, in the table of `%s`", crate);
     }
 }
 
