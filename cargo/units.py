@@ -75,6 +75,21 @@ def recorded(
     return sorted((unit for unit in found if unit is not None), key=lambda unit: unit.folder)
 
 
+def kept(target_directory: Path, session: Session) -> list[Unit]:
+    """Find the last complete recording of each run of each build script, under whatever grants.
+
+    What a script is granted by now does not change what Cargo gave it to run.
+    """
+    newest: dict[tuple[object, ...], tuple[int, Unit]] = {}
+    for folder in _units(target_directory):
+        unit = _read(folder, session, is_current=False)
+        if unit is not None:
+            at = unit.recording.stat().st_mtime_ns
+            run = unit.package, unit.target, unit.profile, unit.features
+            newest[run] = max(newest.get(run, (at, unit)), (at, unit), key=lambda each: each[0])
+    return sorted((unit for _, unit in newest.values()), key=lambda unit: unit.folder)
+
+
 def without_recording(session: Session, folders: Collection[Path]) -> list[Path]:
     """Return those of `folders` whose run has no complete recording made under `session`."""
     return sorted(folder for folder in folders if _read(folder, session) is None)
@@ -284,8 +299,11 @@ def _is_file(folder: Path, name: bytes) -> bool:
     return b"/" not in name and (folder / os.fsdecode(name)).is_file()
 
 
-def _read(folder: Path, session: Session) -> Unit | None:
-    """Read head and tail of a script's recording; None if incomplete or of another session."""
+def _read(folder: Path, session: Session, *, is_current: bool = True) -> Unit | None:
+    """Read head and tail of a script's recording; None if incomplete or of another session.
+
+    Without `is_current`, of another session is fine, as long as the package is the same.
+    """
     ends = _ends(folder)
     try:
         manifest_dir = decode(ends[0]["places"]["MANIFEST_DIR"]) if ends else b""
@@ -294,7 +312,8 @@ def _read(folder: Path, session: Session) -> Unit | None:
         return None
     if ends is None or package is None:
         return None
-    return _unit(folder, session["profile"], package, manifest_dir, "script", *ends)
+    profile = session["profile"] if is_current else ""
+    return _unit(folder, profile, package, manifest_dir, "script", *ends)
 
 
 def read(
@@ -317,6 +336,7 @@ def _unit(
     header: Any,  # noqa: ANN401 - JSON
     end: Any,  # noqa: ANN401 - JSON
 ) -> Unit | None:
+    """Make a unit of what its recording says; an empty `profile` means any session."""
     try:
         now = (package["name"], package["version"], package["source"], package["checksum"])
         then = (header["name"], header["crate_version"], header["source"], header["checksum"])
@@ -324,7 +344,7 @@ def _unit(
         if header["type"] != "header" or end["type"] != "end" or now != then or not is_of_it:
             return None
         # Plain Cargo enforces where a command would have learnt.
-        if (header["session"], header["mode"]) != (package.get("digest"), profile):
+        if profile and (header["session"], header["mode"]) != (package.get("digest"), profile):
             return None
         return Unit(
             folder=folder,

@@ -18,6 +18,7 @@ from buildperm.policy.kinds import Kind
 from buildperm.policy.role import SubjectKind
 from buildperm.presentation import console
 from buildperm.presentation.wording import outcome_word
+from buildperm.report import next_command
 from buildperm.rules import variables
 from buildperm.rules.script_variables import is_replaced, without_secrets
 from buildperm.sandbox import selftest
@@ -137,12 +138,12 @@ def compare(
             hint="Macros run in compilers only: `buildperm why` tells what they asked for.",
         )
     selftest.check(view.workspace.runtime)
-    compared = _compare(view, script, variable)
+    compared = _compare(view, script, variable, words)
     return None if compared is None else (script, compared)
 
 
 def _compare(
-    view: WorkspaceView, script: FoundScript, variable: Variable
+    view: WorkspaceView, script: FoundScript, variable: Variable, words: Sequence[str]
 ) -> list[RunComparison] | None:
     workspace = view.workspace
     build = SupervisedBuild(workspace.project, workspace.policy, "learning")
@@ -151,13 +152,14 @@ def _compare(
         package = os.fsencode(script.package.folder)
         found = [
             unit
-            for unit in units.recorded(build.target.folder, build.session)
+            for unit in units.kept(build.target.folder, build.session)
             if unit.package == package
         ]
         if not found:
+            learn = next_command.again("buildperm learn", words)
             raise BuildpermError(
-                f"no run of the build script of `{script.title}` is recorded under today's grants",
-                hint="Run `buildperm learn` first.",
+                f"no run of the build script of `{script.title}` is recorded here",
+                hint=f"Run `{learn}` first: it records what runs in that.",
             )
         _check_visible(build, script, package, variable)
         compared = []

@@ -14,6 +14,16 @@ from tests.command import LEARN, buildperm, is_orderly, member
 from tests.programs import program_text
 
 _SCRIPT = program_text("depends_on_environment.rs")
+_GENERATES = """
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    if std::env::var_os("FLAVOUR").is_some() {
+        println!("cargo::rustc-env=TASTE=sweet");
+    }
+    let _ = std::fs::write("../stamp.txt", "");
+    let _ = std::process::Command::new("cc").arg("--version").output();
+}
+"""
 _SET = {
     "FLAVOUR": "sweet",
     "ASKED_FOR_NOTHING": "1",
@@ -169,6 +179,24 @@ def test_a_question_that_makes_no_sense_is_refused(
     workspace: Path, words: tuple[str, ...], said: str
 ) -> None:
     assert said in _refused(workspace, *words)
+
+
+def test_it_answers_right_after_learning_whatever_was_granted_by_that(tmp_path: Path) -> None:
+    workspace = member(tmp_path / "ws", _GENERATES)
+
+    assert buildperm(*LEARN, folder=workspace, extra={"FLAVOUR": "sweet"}).returncode == 3
+    learnt = (workspace / "Cargo.toml").read_text()
+    # As a person has allowed it, denied it, and forgotten all of it.
+    for answer in (
+        'write = ["$WORKSPACE/stamp.txt"]\n',
+        'deny = { write = ["$WORKSPACE/stamp.txt"] }\n',
+        None,
+    ):
+        manifest = learnt.partition("[workspace.metadata")[0] if answer is None else learnt + answer
+        (workspace / "Cargo.toml").write_text(manifest)
+        told = _told(workspace, "sample", "FLAVOUR")
+
+        assert told.startswith("sample 0.1.0 depends on `FLAVOUR`")
 
 
 def test_without_a_recording_the_way_to_one_is_told(tmp_path: Path) -> None:
