@@ -17,6 +17,7 @@ _CALLED = {
     ("buildperm.cargo.file_watch", "on_any_event"): "watchdog",
     ("buildperm.cli", "list_commands"): "click",
     ("buildperm.cli", "get_command"): "click",
+    ("buildperm.cli", "resolve_command"): "click",
     ("buildperm.cli", "format_commands"): "click",
     ("buildperm.cli.crates_command", "parse_args"): "click",
     ("buildperm.supervisor.syscalls", "_fields_"): "ctypes",
@@ -26,7 +27,7 @@ _CALLED = {
 _TEXTUAL = re.compile(
     "(action|on|watch)_.*|[A-Z]+_BREAKPOINTS|BINDINGS|COMPONENT_CLASSES|CSS_PATH|TITLE|"
     "ENABLE_COMMAND_PALETTE|ESCAPE_TO_MINIMIZE|can_replace|check_action|compose|"
-    "get_default_screen|get_system_commands|notify_style_update|render_line"
+    "get_default_screen|get_line_filters|get_system_commands|notify_style_update|render_line"
 )
 _REGISTERING = re.compile(r"on\(|click\.(command|group)\(|\w+\.command\(")
 _PROGRAM = re.compile(r"from (buildperm[\w.]*) import (\w+)|(buildperm[\w.]*):(\w+)")

@@ -62,7 +62,6 @@ def test_what_was_meant_is_suggested(words: tuple[str, ...], suggestion: str) ->
 
     assert told.returncode == 2
     assert suggestion in told.stderr
-    assert told.stderr.count("buildperm ci --") + told.stderr.count("go after") <= 1
 
 
 @pytest.mark.parametrize("words", [("zzz",), ("show", "--zzz"), ("learn", "--acept", "low")])

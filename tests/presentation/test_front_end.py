@@ -56,43 +56,44 @@ def test_the_screens_need_a_terminal_everywhere_and_answers_one_to_come_from(
     assert type(options.front_end(no_tui=no_tui)).__name__ == chosen
 
 
-@pytest.fixture
-def terminals(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Put a terminal everywhere, and return the configuration file of the person."""
+def chosen_on_terminals(monkeypatch: pytest.MonkeyPatch, settings: Path, text: str) -> str:
+    """Return the front end for a person with terminals everywhere and a configuration file."""
     for name in ("stdin", "stdout", "stderr"):
         monkeypatch.setattr(f"sys.{name}", Stream(is_terminal=True))
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    (tmp_path / "buildperm").mkdir()
-    return tmp_path / "buildperm/config.toml"
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(settings))
+    path = settings / "buildperm/config.toml"
+    path.parent.mkdir()
+    path.write_text(text)
+    return type(options.front_end(no_tui=False)).__name__
 
 
 @pytest.mark.parametrize("kind", ["dumb", "unknown"])
-@pytest.mark.usefixtures("terminals")
 def test_a_terminal_that_moves_no_cursor_gets_no_screens(
-    monkeypatch: pytest.MonkeyPatch, kind: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
 ) -> None:
     monkeypatch.setenv("TERM", kind)
 
-    assert type(options.front_end(no_tui=False)).__name__ == "PlainPrompt"
+    assert chosen_on_terminals(monkeypatch, tmp_path, "") == "PlainPrompt"
 
 
-def test_a_person_may_want_no_screens_at_all(terminals: Path) -> None:
-    terminals.write_text("screens = false\n")
+def test_a_person_may_want_no_screens_at_all(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
 
-    assert type(options.front_end(no_tui=False)).__name__ == "PlainPrompt"
+    assert chosen_on_terminals(monkeypatch, tmp_path, "screens = false\n") == "PlainPrompt"
 
 
 @pytest.mark.parametrize(
     "text", ["theme = 'norb'", "keys.review.allow = 'd'", "keys.review.alow = 'y'", "x = 1"]
 )
 def test_what_is_wrong_in_the_file_is_said_before_anything_is_built(
-    terminals: Path, text: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str
 ) -> None:
-    terminals.write_text(text)
+    monkeypatch.setenv("TERM", "xterm")
 
     with pytest.raises(BuildpermError, match=r"config\.toml: "):
-        options.front_end(no_tui=False)
+        chosen_on_terminals(monkeypatch, tmp_path, text)
 
 
 def test_where_nothing_is_to_be_decided_plain_text_keeps_everything_as_it_is(
