@@ -51,15 +51,12 @@ class PortableRuntime:
         numbers: Mapping[str, int] = syscall_numbers.table()
         abi = min(probe().landlock_abi, self.cap)
         arch = os.uname().machine
-        is_light = arch == "x86_64"  # `tracer.recorder.open_patch` knows no other.
         return RuntimeSetup(
             runtime=self.name,
             kernel=os.uname().release,
             landlock_abi=abi,
             filter=seccomp.build(arch, numbers, syscall_table.recorded()),
-            light_filter=seccomp.build(arch, numbers, syscall_table.recorded(), light=True)
-            if is_light
-            else b"",
+            light_filter=light_filter(arch, numbers),
             calls=seccomp.stopping(numbers, syscall_table.recorded()),
             left_open=self.left_open(abi),
             starter=start_programs.starter(),
@@ -67,6 +64,13 @@ class PortableRuntime:
 
 
 portable = PortableRuntime()
+
+
+def light_filter(arch: str, numbers: Mapping[str, int]) -> bytes:
+    """Return the filter for light observation; empty on processors that observe everything."""
+    if arch != "x86_64":  # `tracer.recorder.open_patch` knows no other.
+        return b""
+    return seccomp.build(arch, numbers, syscall_table.recorded(), light=True)
 
 
 def _unavailable(facts: ProbeResults, cap: int) -> str | None:

@@ -64,6 +64,7 @@ SUBJECTS = {
     "supervisor/launcher_server": "The launcher is a C program.",
     "supervisor/limits": "Limits are kept by several modules.",
     "supervisor/macro_attacks": "Real macros, in a real compiler.",
+    "supervisor/musl": "Another C library than that of the machine.",
     "supervisor/recorded_refusals": "Refusals are told by several modules.",
     "supervisor/room": "What a starter makes for the runtime `full` is a C program.",
     "supervisor/trusted_base": "What a supervisor may load, and what it loads.",

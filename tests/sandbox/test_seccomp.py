@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import pytest
 
 from buildperm.errors import CannotEnforceError
-from buildperm.sandbox import seccomp
+from buildperm.sandbox import portable_runtime, seccomp
 from buildperm.tracer import syscall_numbers, syscall_table
 from tests.sandbox.filter_machine import ARCH, evaluate
 
@@ -387,6 +387,19 @@ def test_more_rules_than_a_jump_reaches_still_answer_right() -> None:
 def test_an_unknown_processor_is_refused_with_a_reason() -> None:
     with pytest.raises(CannotEnforceError, match="riscv64"):
         seccomp.build("riscv64", {}, [])
+
+
+def test_aarch64_has_no_light_filter_and_stops_for_every_open() -> None:
+    numbers = syscall_numbers.table("aarch64")
+    program = seccomp.build("aarch64", numbers, syscall_table.recorded())
+    opens = [name for name in ("open", "creat", "openat", "openat2") if name in numbers]
+    key = syscall_table.LIGHT_KEY
+
+    assert portable_runtime.light_filter("aarch64", numbers) == b""
+    assert opens == ["openat", "openat2"]
+    for name, flags in itertools.product(opens, (0, os.O_CLOEXEC, os.O_DIRECTORY, os.O_RDWR)):
+        arguments = (HIGH - 100, 0x1000, flags, 0, 0, key)
+        assert read_answer(evaluate(program, ARCH["aarch64"], numbers[name], arguments)) == RECORD
 
 
 def test_light_observation_lets_nothing_pass_but_reading_opens_with_the_key() -> None:

@@ -42,7 +42,7 @@ stops do, and these are easier to take over by what they read.
 """
 
 _SYSTEM = (b"/usr/", b"/etc/", b"/lib/", b"/lib64/", b"/bin/", b"/nix/store/", b"/gnu/store/")
-_LIBRARIES = (b"libc.so", b"libc-")
+_GLIBC = (b"libc.so.6", b"libc-2.")  # musl's is libc.so, or its loader.
 _EXECUTABLE_AT, _EXECUTABLE = 3, ord("x")  # proc_pid_maps(5): `7f12-7f34 r-xp`
 _STEERING = (b"LD_", b"GLIBC_TUNABLES=")  # ld.so(8): other code, or memory that others share.
 _ORDINARY = (b"LD_LIBRARY_PATH=", b"LD_RUN_PATH=")
@@ -230,7 +230,7 @@ class LightOpens:
             path = b"/" + path
             if not self._is_of_system(path):
                 return None
-            if posixpath.basename(path).startswith(_LIBRARIES):
+            if is_glibc(path):
                 patch = self._patch(pid, path, rest)
                 found = (int(mapped.partition(b"-")[0], 16), patch) if patch is not None else None
         return found
@@ -251,6 +251,11 @@ def _steers(variable: bytes) -> bool:
 
 def _is_plugin(path: bytes) -> bool:
     return b".so" in posixpath.basename(path)  # No compiler loads any by itself.
+
+
+def is_glibc(library: bytes) -> bool:
+    """Tell whether a library of the system is the C library that a patch is known for, by name."""
+    return posixpath.basename(library).startswith(_GLIBC)
 
 
 def is_compiler(program: bytes) -> bool:

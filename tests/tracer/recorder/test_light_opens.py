@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from buildperm.tracer.recorder.light_opens import AtEntry, LightOpens, is_compiler
+from buildperm.tracer.recorder.light_opens import AtEntry, LightOpens, is_compiler, is_glibc
 from buildperm.tracer.recorder.process_tree import Process
 
 LOADING = Process(1, 0, 0, None)
@@ -43,6 +43,22 @@ def test_compilers_are_known_by_their_names(name: str) -> None:
 )
 def test_other_programs_are_none(name: str) -> None:
     assert not is_compiler(b"/usr/bin/" + name.encode())
+
+
+@pytest.mark.parametrize("name", ["libc.so.6", "libc-2.31.so"])
+def test_glibc_is_known_by_its_name(name: str) -> None:
+    assert is_glibc(b"/usr/lib/x86_64-linux-gnu/" + name.encode())
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/usr/lib/x86_64-linux-musl/libc.so", "/lib/ld-musl-x86_64.so.1", "/usr/lib/libc.so"),
+        *("/lib/libc.musl-x86_64.so.1", "/usr/lib/libc-client.so.2007e", "/usr/lib/libcap.so.2"),
+    ],
+)
+def test_programs_with_another_c_library_are_not_changed(path: str) -> None:
+    assert not is_glibc(path.encode())
 
 
 def test_only_files_of_the_system_that_may_be_read_need_no_look(tmp_path: Path) -> None:

@@ -1,17 +1,29 @@
-"""Doing by hand the instruction that a breakpoint covers, for both processors."""
+"""What differs between processors: registers of a call, instructions that a breakpoint covers.
+
+aarch64 is simulated: the module is loaded as there, and ptrace(2) is played by a test.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import struct
+from ctypes import c_int, c_size_t, c_uint64
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from buildperm.tracer.recorder import elf, registers
+from buildperm.tracer.recorder.ptrace import (
+    GETREGSET,
+    NT_ARM_SYSTEM_CALL,
+    NT_PRSTATUS,
+    SETREGSET,
+)
 
 X86 = [100 + index for index in range(27)]  # Each register holds 100 more than its index.
 ARM = [100 + index for index in range(34)]
@@ -71,6 +83,94 @@ def test_the_first_instructions_of_aarch64_are_done_by_hand() -> None:
 def test_other_instructions_of_aarch64_are_left_to_the_processor(code: str) -> None:
     """Paciasp has an effect, `stp` without write-back is another one, mov."""
     assert registers.emulated(bytes.fromhex(code) + bytes(4), 5000, ARM, "aarch64") is None
+
+
+class SimulatedThread:
+    """A thread in a system call, as ptrace(2) shows it on one processor or the other."""
+
+    def __init__(self, machine: str) -> None:
+        self.arguments = range(6) if machine == "aarch64" else (14, 13, 12, 7, 9, 8)
+        self.result_at = 0 if machine == "aarch64" else 10  # x0; rax
+        self.number_at = -1 if machine == "aarch64" else 15  # orig_rax
+        self.registers = list(ARM if machine == "aarch64" else X86)
+        self.number = 1  # What aarch64 has beside the registers.
+
+    def request(self, kind: int, _tid: int, what: int, vector: int) -> int:
+        """Get or set a set of registers."""
+        base, size = (c_size_t * 2).from_address(vector)
+        if what == NT_ARM_SYSTEM_CALL:
+            assert (kind, size, self.number_at) == (SETREGSET, 4, -1)
+            self.number = c_int.from_address(base).value
+            return 0
+        assert (what, size) == (NT_PRSTATUS, 8 * len(self.registers))
+        words = (c_uint64 * len(self.registers)).from_address(base)
+        if kind == SETREGSET:
+            self.registers = list(words)
+        else:
+            assert kind == GETREGSET
+            for at, value in enumerate(self.registers):
+                words[at] = value
+        return 0
+
+    @property
+    def call(self) -> tuple[int, list[int]]:
+        """The call that the kernel is going to make: its number, its arguments."""
+        number = self.number if self.number_at < 0 else self.registers[self.number_at]
+        return number, [self.registers[place] for place in self.arguments]
+
+
+@pytest.fixture(params=["x86_64", "aarch64"])
+def simulated(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> tuple[ModuleType, SimulatedThread]:
+    """Load the module as on another processor, with a thread to try it on."""
+    machine = str(request.param)
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(machine=machine))
+    spec = importlib.util.spec_from_file_location("registers_elsewhere", registers.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    thread = SimulatedThread(machine)
+    monkeypatch.setattr(module, "request", thread.request)
+    return module, thread
+
+
+MINUS_ONE = {-1, (1 << 64) - 1}
+
+
+def test_a_call_that_is_skipped_is_not_made_and_has_the_result(
+    simulated: tuple[ModuleType, SimulatedThread],
+) -> None:
+    module, thread = simulated
+    before = list(thread.registers)
+
+    assert module.skip_call(7, -13)
+
+    assert thread.call[0] in MINUS_ONE
+    assert thread.registers[thread.result_at] == (1 << 64) - 13
+    changed = {at for at, value in enumerate(thread.registers) if value != before[at]}
+    assert changed == {thread.result_at, thread.number_at} - {-1}
+
+
+def test_a_call_that_was_replaced_leaves_no_trace(
+    simulated: tuple[ModuleType, SimulatedThread],
+) -> None:
+    module, thread = simulated
+    before = module.load(7)
+    first = before[thread.arguments[0]]
+
+    assert module.replace_call(7, before, 25, (first, 2, 3, 4, 5, 6))
+
+    assert thread.call == (25, [first, 2, 3, 4, 5, 6])
+
+    assert module.restore_call(7, before, 42)
+
+    changed = {at for at, value in enumerate(thread.registers) if value != before[at]}
+    assert changed == {thread.result_at}
+    assert thread.registers[thread.result_at] == 42
+    assert module.skip_call(7, 0)  # The number of the other call is not left anywhere.
+    assert thread.call[0] in MINUS_ONE
 
 
 def test_functions_are_found_where_the_loader_puts_them() -> None:
