@@ -6,6 +6,7 @@ same weather. Ratios are what counts; the seconds are those of one machine on on
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import resource
@@ -31,20 +32,43 @@ class Variant:
         return statistics.median(self.seconds)
 
 
-def interleave(variants: Sequence[Variant], rounds: int, *, title: str) -> None:
-    """Run every variant once to warm up, then `rounds` times in turns."""
-    for turn in range(rounds + 1):
+def interleave(
+    variants: Sequence[Variant], rounds: int, *, title: str, most_s: float = math.inf
+) -> int:
+    """Run every variant once to warm up, then `rounds` times in turns.
+
+    Where that would take longer than `most_s` seconds, what was to warm up counts as a round: it is
+    a small part of work that takes so long. There are no more rounds then than fit.
+
+    Returns:
+        How many rounds count.
+    """
+    began = time.perf_counter()
+    _turn(variants, f"{title}: 0/{rounds}")
+    round_s = time.perf_counter() - began
+    done = 0
+    if round_s * (rounds + 1) > most_s:
+        done, rounds = 1, max(1, min(rounds, int(most_s / round_s)))
+    else:
         for variant in variants:
-            if sys.stderr.isatty():
-                sys.stderr.write(f"\r\x1b[K{title}: {turn}/{rounds} {variant.name}")
-            began, busy = time.perf_counter(), _processor_seconds()
-            variant.run()
-            took = time.perf_counter() - began
-            if turn > 0:
-                variant.seconds.append(took)
-                variant.processor_seconds.append(_processor_seconds() - busy)
+            variant.seconds.clear()
+            variant.processor_seconds.clear()
+    for number in range(done + 1, rounds + 1):
+        _turn(variants, f"{title}: {number}/{rounds}")
     if sys.stderr.isatty():
         sys.stderr.write("\r\x1b[K")
+    return rounds
+
+
+def _turn(variants: Sequence[Variant], title: str) -> None:
+    """Run every variant once."""
+    for variant in variants:
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r\x1b[K{title} {variant.name}")
+        began, busy = time.perf_counter(), _processor_seconds()
+        variant.run()
+        variant.seconds.append(time.perf_counter() - began)
+        variant.processor_seconds.append(_processor_seconds() - busy)
 
 
 def ratios(variants: Sequence[Variant]) -> list[str]:

@@ -2,6 +2,9 @@
 
     benchmarks/recording.py [--rounds N] [CRATE …]
 
+No crate takes longer than some minutes: there are fewer rounds where one takes long, and none of
+`strace -f`, which stops for every call.
+
 strace gets the same calls to report as buildperm's filter stops for. buildperm does more in that
 time: it starts, confines the script, judges its output, scans OUT_DIR and writes the recording;
 once as under plain cargo, and once as in a build, where there is a fork server.
@@ -12,6 +15,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -33,6 +37,9 @@ from buildperm.tracer import syscall_numbers, syscall_table
 from buildperm.tracer.recording.reader import read
 
 CHOSEN = ("openssl-sys", "ring", "zstd-sys", "libgit2-sys")
+MOST_S = 200  # Of the rounds of one crate.
+_LONG_S = 5  # A script that takes so long is not run under plain `strace -f`.
+_EVERY_CALL = "strace -f"
 
 
 def variants(script: Script, folder: Path, server: Mapping[str, str]) -> list[Variant]:
@@ -46,7 +53,7 @@ def variants(script: Script, folder: Path, server: Mapping[str, str]) -> list[Va
     served = replace(script, environment=script.environment | given)
     commands = {
         "plain": (script, [script.program]),
-        "strace -f": (script, [*strace, script.program]),
+        _EVERY_CALL: (script, [*strace, script.program]),
         "strace -f --seccomp-bpf": (
             script,
             [*strace, b"--seccomp-bpf", b"-e", same, script.program],
@@ -70,22 +77,32 @@ def main() -> None:
     if shutil.which("strace") is None:
         raise SystemExit("strace is not installed")
     describe_machine()
-    rows, busy = [], []
+    rows: list[list[str]] = []
+    busy: list[list[str]] = []
     with workspace(CRATES) as copy:
         folder, found = scripts(copy, given.crates)
         for crate in given.crates:
             session = os.fsdecode(found[crate].environment[b"BUILDPERM_SESSION"])
             with ForkServerClient(session) as server:
                 ways = variants(found[crate], folder, server.environment)
-                interleave(ways, given.rounds, title=crate)
+                names = [way.name for way in ways]
+                began = time.perf_counter()
+                ways[0].run()
+                if time.perf_counter() - began > _LONG_S:
+                    ways = [way for way in ways if way.name != _EVERY_CALL]
+                rounds = interleave(ways, given.rounds, title=crate, most_s=MOST_S)
             recording = read(folder / "3" / "buildperm" / "recording.jsonl")
             seen = sum(event.count for event in recording.events)
-            counts = [crate, f"{seen:,}", f"{len(recording.events):,}"]
-            rows.append([*counts, *ratios(ways)])
-            busy.append([crate, *processor_ratios(ways)])
-    names = [way.name for way in ways]
-    title = f"medians of {given.rounds} rounds in turns"
-    table(f"Build scripts, {title}", ["script", "events", "folded", *names], rows)
+            counts = [crate, str(rounds), f"{seen:,}", f"{len(recording.events):,}"]
+            measured = [way.name for way in ways]
+            for to, before, row in (
+                (rows, counts, ratios(ways)),
+                (busy, [crate], processor_ratios(ways)),
+            ):
+                by_name = dict(zip(measured, row, strict=True))
+                to.append([*before, *(by_name.get(name, "") for name in names)])
+    title = "medians of rounds in turns"
+    table(f"Build scripts, {title}", ["script", "rounds", "events", "folded", *names], rows)
     table(f"Processor time of all processes, {title}", ["script", *names], busy)
 
 
