@@ -123,7 +123,7 @@ class Outline:
     def is_below_cause(self, place: Place) -> bool:
         """Tell whether a proposal's line lies below the line of its cause."""
         cause = self.cause(place)
-        return cause is not None and has_line(cause, self.groups[place.group])
+        return cause is not None and has_line(cause, self.groups[place.group].causes)
 
     def _place_of(self, proposal: Proposal) -> Place | None:
         for number, group in enumerate(self.groups):
@@ -142,7 +142,7 @@ class Outline:
             if group.key not in self._opened:
                 continue
             for at, cause in enumerate(group.causes):
-                if has_line(cause, group):
+                if has_line(cause, group.causes):
                     places.append(Place(number, at))
                     if (group.key, cause.program) in self._closed:
                         continue
@@ -150,8 +150,8 @@ class Outline:
         self.places = places
 
 
-def has_line(cause: ProposalCause, group: ProposalGroup) -> bool:
-    """Tell whether a cause has a line of its own: not where the lines below say as much."""
+def has_line(cause: ProposalCause, causes: Sequence[ProposalCause]) -> bool:
+    """Tell whether one of a crate's causes has a line: not where those below say as much."""
     if cause.program:
         return len(cause.proposals) > 1 or bool(cause.proposals[0].wanted_by)
-    return any(other.program and has_line(other, group) for other in group.causes)
+    return any(other.program and has_line(other, causes) for other in causes)

@@ -156,9 +156,13 @@ ACTIONS: Final = (
     Action("filter.clear", "escape", "screen.back", "Show all", SELECT,
            "Go back to the list, unfiltered"),
     # The list of what one answer would decide.
-    Action("batch.confirm", "y", "answer('y')", "Yes", DECIDE, "Decide all that are listed"),
-    Action("batch.allow", "a", "answer('a')", "Allow", DECIDE, "Allow all that are listed"),
-    Action("batch.deny", "d", "answer('d')", "Deny", DECIDE, "Deny all that are listed"),
+    Action("batch.confirm", "y", "confirm", "Confirm", DECIDE, "Decide all that are listed"),
+    Action("batch.allow", "a", "choose('a')", "Allow", DECIDE,
+           "Choose to allow all that are listed, to be confirmed"),
+    Action("batch.deny", "d", "choose('d')", "Deny", DECIDE,
+           "Choose to deny all that are listed, to be confirmed"),
+    Action("batch.down", "down,j", "scroll(1)", "Down", MOVE, "Next line", False),
+    Action("batch.up", "up,k", "scroll(-1)", "Up", MOVE, "Previous line", False),
     Action("batch.back", "escape,n,q", "back", "Back", LOOK, "Decide nothing"),
     # The last look before writing.
     Action("diff.write", "w", "write", "Verify & write", FINISH,

@@ -10,6 +10,9 @@ from textual.widgets import Input
 
 from buildperm.errors import BuildpermError
 from buildperm.policy.decision import Answer, JournalEntry, ReviewAction
+from buildperm.policy.kinds import Kind
+from buildperm.policy.proposal import Choice
+from buildperm.policy.rule import Rule
 from buildperm.presentation.front_end import ReviewEnd
 from buildperm.tui.screens.batch import BatchScreen
 from buildperm.tui.screens.evidence_screen import EvidenceScreen
@@ -133,6 +136,51 @@ async def test_no_reflex_confirms_a_list(bench: ReviewBench) -> None:
         await pilot.press("A", "enter", "space", "a", "A", "d", "escape")
 
         assert bench.answers() == {}
+
+
+async def test_a_list_says_which_key_confirms_and_what_it_does_not_obey(
+    bench: ReviewBench,
+) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("A", "enter")
+
+        assert bench.is_at(BatchScreen)
+        told = bench.text("#batch-answers")
+        assert "enter does nothing here. y confirms, Esc goes back." in told
+        assert "y  allow all 7 listed" in told
+
+
+async def test_a_list_is_confirmed_and_left_by_clicks(bench: ReviewBench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        for wanted, count in (("go back", 0), ("allow all", 7)):
+            await pilot.press("A")
+            await pilot.pause()
+            lines = bench.text("#batch-answers").splitlines()
+            row = next(at for at, line in enumerate(lines) if wanted in line)
+            await pilot.click("#batch-answers", offset=(10, row))
+            await pilot.pause()
+
+            assert bench.is_at(InboxScreen)
+            assert len(bench.review.select("is:allowed")) == count
+
+
+async def test_a_long_list_is_wrapped_in_full_and_scrolls(
+    make_bench: type[ReviewBench], proposals: list[Proposal]
+) -> None:
+    paths = [f"$WORKSPACE/{'deep/' * 30}{number}.proto" for number in range(40)]
+    rules = tuple(Rule(Kind.READ, path) for path in paths)
+    one = replace(proposals[2], choices=(Choice("exactly these", rules),))
+    bench = make_bench([one])
+    async with bench.app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("A")
+        listed = "".join(line.strip() for line in bench.text("#batch-rows").splitlines())
+        assert all(path in listed for path in paths)
+        assert "goes on below" in str(bench.app.screen.query_one("#batch-rows").border_title)
+        assert "y  allow it" in bench.pixels()
+
+        await pilot.press(*["j"] * 5)
+
+        assert bench.app.screen.query_one("#batch-rows").scroll_offset.y == 5
 
 
 async def test_marked_proposals_are_answered_together(bench: ReviewBench) -> None:

@@ -457,13 +457,13 @@ async def test_the_same_is_decided_in_all_crates_after_a_list_in_one_step(
         assert after_update.is_at(EverywhereScreen)
         listed = after_update.text("#batch-rows")
         assert [
-            name in listed for name in ("arrayref 0.3.10  this one", "prost-build", "shadow-rs")
+            name in listed for name in ("arrayref 0.3.10, this one", "prost-build", "shadow-rs")
         ]
         assert "exec git" in listed
 
-        await pilot.press("enter", "space", "y")
+        await pilot.press("enter", "space", "y", "a")
         assert after_update.is_at(EverywhereScreen)
-        await pilot.press("a")
+        await pilot.press("y")
 
         assert after_update.review.counts().allowed == 3
         assert len(after_update.entries) == 1
@@ -484,7 +484,7 @@ async def test_the_list_may_be_denied_or_left(
     after_update: ReviewBench, key: str, answered: str
 ) -> None:
     async with after_update.app.run_test(size=WIDE) as pilot:
-        await pilot.press("n", "n", "e", key)
+        await pilot.press("n", "n", "e", key, *(["y"] if answered else []))
 
         assert after_update.is_at(InboxScreen)
         assert after_update.answers() == ({"run git": answered} if answered else {})
@@ -512,7 +512,8 @@ async def test_what_cannot_be_allowed_is_only_offered_to_be_denied_everywhere(
 
         await pilot.press("a")
         assert bench.is_at(EverywhereScreen)
-        await pilot.press("d")
+        assert "a does nothing here." in bench.text("#batch-answers")
+        await pilot.press("y")
 
     assert bench.review.counts().denied == 2
 

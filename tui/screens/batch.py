@@ -1,4 +1,4 @@
-"""The list of proposals that one answer would decide."""
+"""The list of proposals that one answer would decide, in full and in groups."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.containers import Vertical
+from textual.reactive import var
 from textual.screen import ModalScreen
 
 from buildperm.policy.decision import Answer
+from buildperm.presentation.batch_list import batch_groups
 from buildperm.presentation.wording import ANSWER_VERBS, GLYPHS, plural, risk_word
 from buildperm.printable import shown
 from buildperm.tui.key_bindings import bindings
+from buildperm.tui.unobeyed_key import TOO_EARLY, unobeyed
+from buildperm.tui.widgets.block_sheet import Block, BlockSheet
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.sheet import Sheet
 from buildperm.tui.widgets.styled_line import Line, Piece, hanging
@@ -19,17 +23,26 @@ from buildperm.tui.widgets.styled_line import Line, Piece, hanging
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from textual import events
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
     from buildperm.policy.proposal import Proposal
     from buildperm.tui.type_ahead import TypeAheadGuard
 
+_INDENT = "      "
+
 
 class BatchScreen(ModalScreen[Answer | None]):
-    """Lists the proposals concerned and those left out; dismisses with the answer, or None."""
+    """Lists the proposals concerned and those left out; dismisses with the answer, or None.
+
+    Where there are several answers, one has to be chosen first. Then `y` confirms, as everywhere.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("batch")
+
+    chosen: var[int | None] = var(None)
+    """Index of the answer that `y` would give; None before one is chosen."""
 
     def __init__(
         self,
@@ -40,80 +53,136 @@ class BatchScreen(ModalScreen[Answer | None]):
     ) -> None:
         super().__init__()
         self._guard = guard
-        self._offers = offers  # What each key stands for: `y` or both of `a` and `d`.
+        self._offers = offers  # By the key that chooses the answer, where there is a choice.
         self._rows = rows  # Each with the rule that would be stored.
         self._left_out = left_out  # One sentence each.
+        self._answers = tuple(offers.values())
+        self.set_reactive(BatchScreen.chosen, None if len(offers) > 1 else 0)
+        self._notice = ""  # Why the last key was not obeyed.
 
     def compose(self) -> ComposeResult:
         """Lay out the list above the answers."""
         with Vertical(classes="dialog", id="batch"):
-            yield Page(id="batch-rows")
+            yield BlockSheet(id="batch-rows")
             yield Page(id="batch-answers")
 
     def on_mount(self) -> None:
         """List."""
-        rows, answers = self.query_one("#batch-rows", Page), self.query_one("#batch-answers", Page)
-        rows.border_title = self._heading()
-        rows.show(self._row_lines)
+        rows = self.query_one("#batch-rows", BlockSheet)
+        rows.show(self._blocks())
         rows.focus()
-        answers.can_focus = False
-        answers.show(self._answer_lines)
-        answers.styles.height = answers.line_count + 1  # The border.
+        self.query_one("#batch-answers", Page).can_focus = False
+        self._show_answers()
 
     def on_resize(self) -> None:
         """Leave room for the answers below however many rows there are."""
-        rows, answers = self.query_one("#batch-rows", Page), self.query_one("#batch-answers", Page)
-        room = self.size.height * 9 // 10 - answers.line_count - 1
-        rows.styles.height = max(min(rows.line_count + 1, room), 3)
+        self._show_answers()
 
     def on_screen_resume(self) -> None:
         """Swallow keys that were pressed for another screen."""
         self._guard.hold()
 
+    def on_key(self, event: events.Key) -> None:
+        """Say why a key is not obeyed, and which one confirms."""
+        reason = unobeyed(self, event, {})
+        if reason:
+            self._tell(f"{reason} y confirms, Esc goes back.")
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Hide the keys that do nothing here."""
-        return action != "answer" or parameters[0] in self._offers
+        return action != "choose" or (len(self._offers) > 1 and parameters[0] in self._offers)
 
-    def action_answer(self, key: str) -> None:
-        """Take the answer, unless the key came too early to be one."""
-        if not self._guard.swallows():
-            self.dismiss(self._offers[key])
+    def action_choose(self, key: str) -> None:
+        """Choose the answer that is to be confirmed."""
+        self.chosen = list(self._offers).index(key)
+        self._tell("")
+
+    def action_confirm(self) -> None:
+        """Give the answer, unless the key came too early to be one."""
+        if self._guard.swallows():
+            self._tell(TOO_EARLY)
+        elif self.chosen is None:
+            self._tell(f"Choose first: {' or '.join(self._offers)}.")
+        else:
+            self.dismiss(self._answers[self.chosen])
 
     def action_back(self) -> None:
         """Decide nothing."""
         self.dismiss(None)
 
+    def action_scroll(self, by: int) -> None:
+        """Scroll by lines."""
+        self.query_one("#batch-rows").scroll_relative(y=by, animate=False)
+
     @on(Sheet.Clicked)
-    def _answer_clicked(self, clicked: Sheet.Clicked) -> None:
-        answers = (*self._offers.values(), None)
-        self.dismiss(answers[clicked.target])
+    def _take_click(self, clicked: Sheet.Clicked) -> None:
+        """Do what the line says: choose, confirm or go back."""
+        count = len(self._answers)
+        if clicked.target < count:
+            self.action_choose(list(self._offers)[clicked.target])
+        elif clicked.target == count:
+            self.action_confirm()
+        else:
+            self.action_back()
 
     def _heading(self) -> str:
-        verb = " or ".join(ANSWER_VERBS[answer] for answer in self._offers.values())
+        verb = " or ".join(ANSWER_VERBS[answer] for answer in self._answers)
         return f"{verb.capitalize()} {plural(len(self._rows), 'proposal')}"
 
-    def _row_lines(self, cells: int) -> Iterator[Line]:
-        crate = ""
-        for proposal, rule in self._rows:
-            if proposal.crate != crate:
-                crate = proposal.crate
-                yield Line(((shown(crate), "strong"), (f" {shown(proposal.version)}", "muted")))
-            lead: Piece = (
-                f" {GLYPHS[proposal.risk]:>2} ",
-                risk_word(proposal.risk),
-            )  # No CRITICAL.
-            yield Line((lead, (f"{shown(proposal.title)}  ", ""), (shown(rule), "muted")))
+    def _blocks(self) -> Iterator[Block]:
+        crate: tuple[str, str] | None = None
+        for group in batch_groups(self._rows):
+            if crate != (group.crate, group.version):
+                if crate is not None:
+                    yield Block()
+                crate = group.crate, group.version
+                yield Block(((f"{group.crate} ", "strong"),), group.version, "muted")
+            if group.cause:
+                yield Block((("  ", ""),), group.cause, "heading")
+            for row in group.rows:
+                word = risk_word(row.proposal.risk)
+                lead: Piece = (f"  {GLYPHS[row.proposal.risk]:>2}", word)
+                yield Block((lead, ("  ", "")), row.title)
+                yield Block(((_INDENT, ""),), row.rule, "muted")
+
+    def _tell(self, notice: str) -> None:
+        self._notice = notice
+        self._show_answers()
+
+    def _show_answers(self) -> None:
+        """Show the answers, and the rows in what room they leave."""
+        rows = self.query_one("#batch-rows", BlockSheet)
+        answers = self.query_one("#batch-answers", Page)
+        answers.show(self._answer_lines)
+        answers.styles.height = answers.line_count + 1  # The border.
+        room = self.size.height * 9 // 10 - answers.line_count - 1
+        height = max(min(rows.line_count + 1, room), 3)
+        rows.styles.height = height
+        more = "" if rows.line_count + 1 <= height else "  (goes on below: j and k scroll)"
+        rows.border_title = f"{self._heading()}{more}"
 
     def _answer_lines(self, cells: int) -> Iterator[Line]:
         yield Line()
         for sentence in self._left_out:
-            yield Line(((sentence, "waiting"),))
+            yield from hanging((), sentence, "waiting", cells)
         if self._left_out:
             yield Line()
-        for number, (key, answer) in enumerate(self._offers.items()):
-            label = (f"{ANSWER_VERBS[answer]} all of these", "strong")
-            yield Line(((f"  {key}  ", "accent"), label), (), number)
-        yield Line((("Esc  ", "accent"), ("go back", "")), (), len(self._offers))
+        if len(self._answers) > 1:
+            for number, (key, answer) in enumerate(self._offers.items()):
+                mark: Piece = ("● ", "accent") if number == self.chosen else ("○ ", "muted")
+                label = (ANSWER_VERBS[answer], "strong" if number == self.chosen else "")
+                yield Line((("  ", ""), mark, (f"{key}  ", "accent"), label), (), number)
+        total = len(self._answers)
+        if self.chosen is None:
+            label = ("confirms what is chosen", "muted")
+        else:
+            verb = ANSWER_VERBS[self._answers[self.chosen]]
+            listed = f"all {len(self._rows):,} listed" if len(self._rows) > 1 else "it"
+            label = (f"{verb} {listed}", "strong")
+        yield Line((("  y  ", "accent"), label), (), total)
+        yield Line((("Esc  ", "accent"), ("go back, decide nothing", "")), (), total + 1)
+        if self._notice:
+            yield from hanging((), self._notice, "waiting", cells)
 
 
 class EverywhereScreen(BatchScreen):
@@ -122,20 +191,12 @@ class EverywhereScreen(BatchScreen):
     def _heading(self) -> str:
         return f"The same in {plural(len(self._rows), 'crate')}"
 
-    def _row_lines(self, cells: int) -> Iterator[Line]:
+    def _blocks(self) -> Iterator[Block]:
         proposal, rule = self._rows[0]
         word = risk_word(proposal.risk)
-        lead: Piece = (f"{GLYPHS[proposal.risk]} {word}", word)
-        yield from hanging((lead, ("  ", "")), shown(proposal.title), "strong", cells)
-        indent: Piece = (" " * (len(lead[0]) + 2), "")
-        yield from hanging((indent,), rule, "muted", cells)
-        yield Line()
+        yield Block(((f"{GLYPHS[proposal.risk]} {word}  ", word),), shown(proposal.title), "strong")
+        yield Block(((_INDENT, ""),), rule, "muted")
+        yield Block()
         for each, _ in self._rows:
-            here = "  this one" if each is proposal else ""
-            yield Line(
-                (
-                    (f"  {shown(each.crate)}", "strong"),
-                    (f" {shown(each.version)}", "muted"),
-                    (here, "accent"),
-                )
-            )
+            here = ", this one" if each is proposal else ""
+            yield Block(((f"  {shown(each.crate)} ", "strong"),), f"{shown(each.version)}{here}")

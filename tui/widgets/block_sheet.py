@@ -1,0 +1,72 @@
+"""A sheet of wrapped texts that are wrapped when they come into view: thousands cost like ten."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+
+from buildperm.tui.widgets.sheet import Sheet
+from buildperm.tui.widgets.styled_line import Line, Piece, hanging
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A text that is wrapped, the first line behind `lead` and the others below its first word."""
+
+    lead: tuple[Piece, ...] = ()
+    text: str = ""
+    tone: str = ""
+
+    def lines(self, cells: int) -> tuple[Line, ...]:
+        """Return its lines."""
+        return tuple(hanging(self.lead, self.text, self.tone, cells))
+
+    def height(self, cells: int) -> int:
+        """Return how many lines it takes; most take one, and that is told without wrapping."""
+        room = cells - sum(cell_len(text) for text, _ in self.lead)
+        if len(self.text) <= room and self.text.isascii():
+            return 1
+        return len(self.lines(cells))
+
+
+class BlockSheet(Sheet):
+    """Shows texts one below the other."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._blocks: tuple[Block, ...] = ()
+        self._cells = -1  # The width that `_starts` holds for.
+        self._starts: list[int] = []  # The first line of each block.
+        self._total = 0
+
+    def show(self, blocks: Iterable[Block]) -> None:
+        """Show other texts, from the first on."""
+        self._blocks, self._cells = tuple(blocks), -1
+        self.scroll_to(y=0, animate=False, force=True, immediate=True)
+        self.relay()
+
+    @property
+    def line_count(self) -> int:
+        """The number of lines at the present width, or at a common one before layout."""
+        return self.count(self.scrollable_content_region.width or 60)
+
+    def count(self, cells: int) -> int:
+        """Return the number of lines; count them anew if the width has changed."""
+        if cells != self._cells:
+            self._cells, self._starts, self._total = cells, [], 0
+            for block in self._blocks:
+                self._starts.append(self._total)
+                self._total += block.height(cells)
+        return self._total
+
+    def line(self, number: int, cells: int) -> Line:
+        """Return line `number`."""
+        self.count(cells)
+        at = bisect_right(self._starts, number) - 1
+        return self._blocks[at].lines(cells)[number - self._starts[at]]
