@@ -189,3 +189,19 @@ async def test_risk_is_a_glyph_and_a_word_without_any_colour(
             assert f"{glyph} {risk.name.lower()}" in bench.text("#card")
             assert f"{glyph} {risk.name.lower()}" in bench.text("#tree")
             assert f"{glyph}1" in bench.text("#counts")
+
+
+async def test_the_cursor_is_seen_without_any_colour(
+    bench: ReviewBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    bench = type(bench)(bench.review.proposals)
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("n")
+        reversed_lines = [
+            row
+            for row in range(bench.tree().size.height)
+            if any(piece.style and piece.style.reverse for piece in bench.tree().render_line(row))
+        ]
+
+        assert reversed_lines == [1]

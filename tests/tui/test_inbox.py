@@ -14,6 +14,7 @@ from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Choice
 from buildperm.policy.rule import Rule
 from buildperm.presentation.front_end import ReviewEnd
+from buildperm.presentation.wording import ANSWER_GLYPHS
 from buildperm.tui.screens.batch import BatchScreen
 from buildperm.tui.screens.evidence_screen import EvidenceScreen
 from buildperm.tui.screens.inbox import InboxScreen
@@ -40,11 +41,11 @@ async def test_a_fresh_review_begins_on_a_crate_with_five_lines_for_newcomers(
 
 async def test_the_header_counts_what_is_left_by_risk(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
-        assert "undecided 14 · allow 0 · deny 0 · !!3 !4 ~1 .6" in bench.text("#counts")
+        assert "14 undecided · 0 allowed · 0 denied · !!3 !4 ~1 .6" in bench.text("#counts")
 
         await pilot.press("n", "a")
 
-        assert "undecided 13 · allow 1 · deny 0 · !!3 !4 ~0 .6" in bench.text("#counts")
+        assert "13 undecided · 1 allowed · 0 denied · !!3 !4 ~0 .6" in bench.text("#counts")
 
 
 async def test_each_answer_goes_on_to_the_next_undecided_and_into_the_journal(
@@ -91,6 +92,24 @@ async def test_a_click_on_a_choice_chooses_it(bench: ReviewBench) -> None:
         await pilot.click("#card", offset=(6, row + 1))
 
         assert bench.chosen() == 1
+
+
+async def test_a_denied_crate_is_not_told_as_done_and_green_is_what_is_safe(
+    bench: ReviewBench,
+) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("slash", *"crate:ring", "enter", "n", "d", "escape")
+        lines = bench.text("#tree").splitlines()
+        row = next(at for at, line in enumerate(lines) if "ring" in line)
+        assert lines[row].endswith("denied ✗   1 ")
+        assert "good" not in {tone for _, tone in bench.tree().line(row, 80).right}
+
+        await pilot.press("slash", *"perl", "enter", "n", "a", "escape")
+        row = next(
+            at for at, line in enumerate(bench.text("#tree").splitlines()) if "run perl" in line
+        )
+
+        assert (f"  {ANSWER_GLYPHS[Answer.ALLOW]} ", "waiting") in bench.tree().line(row, 80).left
 
 
 async def test_undo_and_redo_go_back_to_what_they_were_about(bench: ReviewBench) -> None:
@@ -407,6 +426,51 @@ async def test_a_tiny_terminal_shows_the_list_then_the_card(bench: ReviewBench) 
 
         await pilot.press("escape")
         assert bench.displays("#tree")
+
+
+async def test_a_card_that_is_cut_scrolls_and_can_have_the_whole_screen(
+    bench: ReviewBench,
+) -> None:
+    async with bench.app.run_test(size=(80, 24)) as pilot:
+        card = bench.app.screen.query_one("#card")
+        await pilot.press("n", *["J"] * 9)
+        assert card.scroll_offset.y == card.max_scroll_y > 0
+        await pilot.press("K")
+        assert card.scroll_offset.y == card.max_scroll_y - 1
+        assert bench.under_cursor() == "run pkg-config"
+
+        await pilot.press("enter")
+        await pilot.pause()
+        assert not bench.displays("#tree")
+        assert bench.app.screen.query_one("#card").size.height >= 20
+
+        await pilot.press("escape")
+        assert bench.displays("#tree")
+
+
+async def test_a_program_and_what_only_it_wanted_is_decided_together(
+    make_bench: type[ReviewBench], proposals: list[Proposal]
+) -> None:
+    wanted = replace(
+        proposals[3],
+        evidence=tuple(replace(each, causes=("pkg-config",)) for each in proposals[3].evidence),
+        wanted_by="pkg-config",
+    )
+    bench = make_bench([proposals[0], wanted, proposals[2]])
+    async with bench.app.run_test(size=WIDE) as pilot:
+        assert "▾ pkg-config and what only it wanted" in bench.text("#tree")
+        await pilot.press("j")
+        assert "A program that it ran" in bench.text("#card")
+
+        await pilot.press("d", "y")
+        assert bench.answers() == {"run pkg-config": "deny", "read /etc/ssl/openssl.cnf": "deny"}
+
+        await pilot.press("g", "j", "j", "j")
+        assert "wanted by pkg-config" in bench.text("#card")
+        await pilot.press("h")
+        assert bench.under_cursor() == ""
+        await pilot.press("enter")
+        assert bench.tree().count(80) == 4
 
 
 @pytest.mark.parametrize(

@@ -199,6 +199,10 @@ class InboxScreen(Screen[None]):
             self._agenda.step(self._tree.proposal, by)
             self._show_step()
 
+    def action_scroll_card(self, by: int) -> None:
+        """Scroll the card by lines, the cursor staying in the list."""
+        self.query_one("#card", Page).scroll_relative(y=by, animate=False)
+
     def action_next(self, by: int) -> None:
         """Go to the next undecided proposal."""
         found = self._agenda.next_undecided(self._tree.proposal, by)
@@ -379,7 +383,8 @@ class InboxScreen(Screen[None]):
     def _show_card(self, *, from_top: bool = True) -> None:
         proposal, group = self._tree.proposal, self._tree.group
         self.obstacles = obstacles(self._agenda, group, proposal)
-        writer = partial(card_lines, self._agenda, group, proposal, self._ran)
+        cause = self._tree.cause
+        writer = partial(card_lines, self._agenda, group, cause, proposal, self._ran)
         self.query_one("#card", Page).show(writer, from_top=from_top)
         if self._pane.display:
             self._pane.show(proposal)

@@ -32,7 +32,7 @@ from buildperm.presentation.wording import (
 from buildperm.printable import shown
 from buildperm.tui.widgets.comparison_lines import summary_lines, title_pieces
 from buildperm.tui.widgets.guidance import coach_lines, empty_lines
-from buildperm.tui.widgets.styled_line import ANSWER_TONES, Line, Piece, hanging, wrap
+from buildperm.tui.widgets.styled_line import Line, Piece, answer_tone, hanging, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from buildperm.policy.proposal import Choice, Proposal
     from buildperm.presentation.agenda import Agenda, ProposalGroup
     from buildperm.presentation.front_end import Ran
+    from buildperm.presentation.proposal_cause import ProposalCause
 
 _SHOWN_ACCESSES: Final = 200
 _SHOWN_PROPOSALS: Final = 200
@@ -60,9 +61,14 @@ class CardSubject:
 
 
 def card_lines(
-    agenda: Agenda, group: ProposalGroup | None, proposal: Proposal | None, ran: Ran, cells: int
+    agenda: Agenda,
+    group: ProposalGroup | None,
+    cause: ProposalCause | None,
+    proposal: Proposal | None,
+    ran: Ran,
+    cells: int,
 ) -> Iterator[Line]:
-    """Yield the card of a proposal, else of a crate, else of an empty list."""
+    """Yield the card of a proposal, else of a cause, else of a crate, else of an empty list."""
 
     def subject(each: Proposal) -> CardSubject:
         return CardSubject(each, agenda.chosen(each), agenda.answer(each))
@@ -72,10 +78,14 @@ def card_lines(
         others = len(agenda.elsewhere(proposal))
         yield from proposal_lines(replace(subject(proposal), elsewhere=others), comparison, cells)
     elif group is not None:
-        if not (agenda.has_comparisons or agenda.has_answers):
+        if cause is None and not (agenda.has_comparisons or agenda.has_answers):
             yield from coach_lines(cells)
-        subjects = [subject(each) for each in group.proposals]
-        yield from crate_lines(group, subjects, comparison, cells)
+        listed = cause.proposals if cause is not None else group.proposals
+        subjects = [subject(each) for each in listed[:_SHOWN_PROPOSALS]]
+        if cause is not None:
+            yield from cause_lines(group, cause, subjects, cells)
+        else:
+            yield from crate_lines(group, subjects, comparison, cells)
     else:
         yield from empty_lines(ran, filtered=agenda.is_filtered, cells=cells)
 
@@ -92,6 +102,9 @@ def proposal_lines(
     who = role_text(proposal.roles)
     if who:
         yield from hanging((("by ", "muted"),), shown(who), "accent", cells)
+    if proposal.wanted_by:
+        text = f"{shown(proposal.wanted_by)}, not the script itself"
+        yield from hanging((("wanted by ", "muted"),), text, "accent", cells)
     yield Line()
     for part in wrap(shown(proposal.title), cells):
         yield Line(((part, "title"),))
@@ -136,7 +149,7 @@ def proposal_lines(
 def _answer_piece(subject: CardSubject) -> Piece:
     """Return the state of the decision as a glyph and a word."""
     reason, answer = subject.proposal.reason, subject.answer
-    tone = ANSWER_TONES[answer]
+    tone = answer_tone(answer, subject.proposal.risk)
     glyph = ANSWER_GLYPHS[answer]
     if answer is Answer.UNDECIDED and reason is not Reason.ASKED:
         glyph, tone = REASON_GLYPHS[reason], "accent"
@@ -153,7 +166,7 @@ def _news_lines(proposal: Proposal, comparison: Comparison, cells: int) -> Itera
     if new:
         count = "" if new == len(targets) else f"{new} of {len(targets)} "
         text = f"{count}new since {before}"
-        yield from hanging((("+ ", "added"),), text, "added", cells)
+        yield from hanging((("+ ", "waiting"),), text, "waiting", cells)
     else:
         yield from hanging((("  ", ""),), f"seen in {before} already", "muted", cells)
 
@@ -242,9 +255,7 @@ def crate_lines(
     group: ProposalGroup, subjects: Sequence[CardSubject], comparison: Comparison | None, cells: int
 ) -> Iterator[Line]:
     """Yield the card of a crate: what changed, what it would do, what a decision on it covers."""
-    asked = [each for each in subjects if each.proposal.reason is Reason.ASKED]
-    undecided = [each for each in asked if each.answer is Answer.UNDECIDED]
-    right: tuple[Piece, ...] = ((f"{len(undecided)} undecided", "muted"),)
+    right = _undecided(subjects)
     if comparison is None:
         yield Line(((f"{shown(group.crate)} {version_text(group.version)}", "title"),), right)
     else:
@@ -252,15 +263,45 @@ def crate_lines(
         yield Line()
         yield from summary_lines(comparison, cells)
     yield Line()
-    for subject in subjects[:_SHOWN_PROPOSALS]:
+    yield from _subject_lines(subjects, len(group.proposals), cells)
+
+
+def cause_lines(
+    group: ProposalGroup, cause: ProposalCause, subjects: Sequence[CardSubject], cells: int
+) -> Iterator[Line]:
+    """Yield the card of a cause: what a program, or the script itself, would do."""
+    yield Line(
+        ((f"{shown(group.crate)} {version_text(group.version)}", "muted"),), _undecided(subjects)
+    )
+    yield Line()
+    for part in wrap(shown(cause.name), cells):
+        yield Line(((part, "title"),))
+    if cause.program:
+        text = "A program that it ran, and what only this program wanted."
+        yield from hanging((), text, "muted", cells)
+    yield Line()
+    yield from _subject_lines(subjects, len(cause.proposals), cells)
+
+
+def _undecided(subjects: Sequence[CardSubject]) -> tuple[Piece, ...]:
+    left = sum(
+        each.proposal.reason is Reason.ASKED and each.answer is Answer.UNDECIDED
+        for each in subjects
+    )
+    return ((f"{left:,} undecided", "muted"),)
+
+
+def _subject_lines(subjects: Sequence[CardSubject], total: int, cells: int) -> Iterator[Line]:
+    """Yield a line for each proposal, and what a decision on all of them covers."""
+    for subject in subjects:
         yield _subject_line(subject)
-    if len(subjects) > _SHOWN_PROPOSALS:
-        yield Line(((f"     … and {len(subjects) - _SHOWN_PROPOSALS} more", "muted"),))
+    if total > len(subjects):
+        yield Line(((f"     … and {total - len(subjects):,} more", "muted"),))
     yield Line()
     text = "a/d/s: everything here except high and critical; you confirm first."
     if all(each.proposal.reason is Reason.NEWCOMER for each in subjects):
         text = "Nothing to decide here."
-    elif not asked:
+    elif not any(each.proposal.reason is Reason.ASKED for each in subjects):
         text = "Nothing has to be decided here; each of the above can be answered."
     yield from hanging((), text, "muted", cells)
 
@@ -268,7 +309,8 @@ def crate_lines(
 def _subject_line(subject: CardSubject) -> Line:
     """Write one proposal of a crate, with the reason if it is no question."""
     proposal, reason = subject.proposal, subject.proposal.reason
-    glyph, tone = ANSWER_GLYPHS[subject.answer], ANSWER_TONES[subject.answer]
+    glyph = ANSWER_GLYPHS[subject.answer]
+    tone = answer_tone(subject.answer, proposal.risk)
     if subject.answer is Answer.UNDECIDED and reason is not Reason.ASKED:
         glyph, tone = REASON_GLYPHS[reason], "accent"
     word = REASON_WORDS[reason]

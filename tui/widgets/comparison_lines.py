@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 NEW_MARK: Final = "+ new"
 """Stands behind a crate that was never reviewed."""
 
-_TONES: Final = {"+": "added", "-": "removed"}
+_TONES: Final = {"+": "waiting", "-": "muted"}
+"""What is new is no good news, and what is gone no bad one."""
+
 _LABEL: Final = 7  # Cells: the longest label and a space.
 
 

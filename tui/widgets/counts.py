@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from buildperm.policy.decision import Answer
 from buildperm.policy.proposal import Risk
-from buildperm.presentation.wording import ANSWER_GLYPHS, GLYPHS, risk_word
+from buildperm.presentation.wording import GLYPHS, risk_word
 from buildperm.tui.widgets.styled_line import Line, Piece
 
 if TYPE_CHECKING:
@@ -16,50 +15,38 @@ _SEPARATOR: Final[Piece] = (" · ", "muted")
 
 
 def count_line(counts: Counts, heading: str, summary: str, cells: int) -> Line:
-    """Return the header; with a summary the rest gets shorter until everything fits.
-
-    Without one the heading gives way where there is no room.
-    """
-    brand: tuple[Piece, ...] = ((" buildperm ", "title"), (heading, "muted"))
-    if not summary:
-        return Line(brand, _counts(counts))
-    told: Piece = (summary.removesuffix("."), "strong")
-    clause: Piece = (summary.removesuffix(".").partition(":")[0], "strong")
-    gap: Piece = ("   ", "")
+    """Return the header; where there is no room whole facts are left out, in the same words."""
+    brand: tuple[Piece, ...] = ((" buildperm ", "title"),)
+    headed: tuple[Piece, ...] = ((f" {heading}", "title" if summary else "muted"),)
     edge: Piece = (" ", "")
-    headed: tuple[Piece, ...] = ((f" {heading}", "title"), gap)
+    told = _told(summary.removesuffix("."))
+    clause = _told(summary.removesuffix(".").partition(":")[0])
+    left, answers, risks = _left(counts), _answers(counts), _risks(counts)
     candidates = (
-        Line((*brand, gap, told), _counts(counts)),
-        Line((*headed, told), _counts(counts)),
-        Line((*headed, told), (*_left(counts), *_answers(counts), *_risks(counts))),
-        Line((*headed, told), (*_left(counts), *_risks(counts))),
-        Line((edge, told), (*_left(counts), *_risks(counts))),
-        Line((edge, told), _risks(counts)),
-        Line((edge, clause), _risks(counts)),
+        Line((*brand, *headed, *told), (*left, *answers, *risks)),
+        Line((*headed, *told), (*left, *answers, *risks)),
+        Line((*headed, *told), (*left, *risks)),
+        Line((edge, *told[1:]), (*left, *risks)),
+        Line((edge, *told[1:]), risks),
+        Line((edge, *clause[1:]), risks),
     )
     fitting = (line for line in candidates if line.cells <= cells)
     return next(fitting, candidates[-1])
 
 
-def _counts(counts: Counts) -> tuple[Piece, ...]:
-    """Say in words what has been answered and what has not."""
-    return (
-        (f"undecided {counts.open}", "strong"), _SEPARATOR,
-        (f"allow {counts.allowed}", "good" if counts.allowed else "muted"), _SEPARATOR,
-        (f"deny {counts.denied}", "bad" if counts.denied else "muted"), _SEPARATOR,
-        *_risks(counts),
-    )  # fmt: skip
+def _told(summary: str) -> tuple[Piece, ...]:
+    return (("   ", ""), (summary, "strong")) if summary else ()
 
 
 def _left(counts: Counts) -> tuple[Piece, ...]:
-    return ((f"{counts.open} left ", "strong"),)
+    return (f"{counts.open:,} undecided", "strong"), _SEPARATOR
 
 
 def _answers(counts: Counts) -> tuple[Piece, ...]:
     return (
-        (f"{ANSWER_GLYPHS[Answer.ALLOW]}{counts.allowed} ", "good" if counts.allowed else "muted"),
-        (f"{ANSWER_GLYPHS[Answer.DENY]}{counts.denied} ", "bad" if counts.denied else "muted"),
-    )
+        (f"{counts.allowed:,} allowed", "" if counts.allowed else "muted"), _SEPARATOR,
+        (f"{counts.denied:,} denied", "bad" if counts.denied else "muted"), _SEPARATOR,
+    )  # fmt: skip
 
 
 def _risks(counts: Counts) -> tuple[Piece, ...]:
@@ -67,5 +54,5 @@ def _risks(counts: Counts) -> tuple[Piece, ...]:
     pieces: list[Piece] = []
     for risk in sorted(Risk, reverse=True):
         count = counts.open_by_risk[risk]
-        pieces += [(f"{GLYPHS[risk]}{count}", risk_word(risk) if count else "muted"), (" ", "")]
+        pieces += [(f"{GLYPHS[risk]}{count:,}", risk_word(risk) if count else "muted"), (" ", "")]
     return tuple(pieces)

@@ -85,10 +85,10 @@ class Sheet(ScrollView):
         base = self.rich_style
         if not 0 <= number < self.count(cells):
             return strip(Line(), cells, base, self._style_of)
-        tone = self.tone_of(number)
-        if tone:
-            base = base + self._style_of(tone)
-        return strip(self.line(number, cells), cells, base, self._style_of)
+        ground = self._style_of(tone) if (tone := self.tone_of(number)) else Style()
+        # Reversed, the colours of letters would be patches.
+        style_of = _plain if ground.reverse else self._style_of
+        return strip(self.line(number, cells), cells, base + ground, style_of)
 
     def on_click(self, event: events.Click) -> None:
         """Report which line was clicked, if it stands for something."""
@@ -112,3 +112,9 @@ class Sheet(ScrollView):
                 )
             self._styles[tone] = full
         return self._styles[tone]
+
+
+def _plain(tone: str) -> Style:
+    """Return the style of a tone where colours tell nothing."""
+    del tone
+    return Style()
