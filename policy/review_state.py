@@ -255,6 +255,22 @@ class Review:
         """Say why a crate is granted what it is granted, and until when, in one step."""
         return None if terms == self.terms(crate) else self._step(Stand({}, {crate: terms}))
 
+    def take_back(self, ids: Iterable[str], crate: str = "") -> JournalEntry | None:
+        """Take back, in one step, answers about proposals, and the terms of a crate if it is named.
+
+        Its terms are then as Cargo.toml has them.
+        """
+        decisions = {
+            each: cleared
+            for each in ids
+            if (cleared := replace(self._decisions[each], answer=Answer.UNDECIDED, elsewhere=False))
+            != self._decisions[each]
+        }
+        before = self._terms_before.get(crate, Terms())
+        changed = bool(crate) and self.terms(crate) != before
+        stand = Stand(decisions, {crate: before} if changed else {})
+        return self._step(stand) if stand else None
+
     def undo(self) -> JournalEntry | None:
         """Take back the last step."""
         stand = self._history.undo()

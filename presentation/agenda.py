@@ -14,6 +14,7 @@ from buildperm.policy.decision import Answer
 from buildperm.policy.proposal import Reason
 from buildperm.policy.review_state import BATCH_LIMIT
 from buildperm.presentation.comparison_facts import is_new
+from buildperm.presentation.edit_hunks import TERMS, WHOLE_CRATE, is_source
 from buildperm.presentation.proposal_cause import by_cause
 from buildperm.presentation.wording import is_unreadable
 from buildperm.printable import shown
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from buildperm.policy.decision import Counts, JournalEntry
     from buildperm.policy.proposal import Proposal
     from buildperm.policy.review_state import Review
+    from buildperm.presentation.edit_hunks import EditHunk
     from buildperm.presentation.front_end import Journal
     from buildperm.presentation.proposal_cause import ProposalCause
 
@@ -113,6 +115,16 @@ class Agenda:
         self.filter("")
 
     # Where things stand.
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a step to take back."""
+        return self._review.can_undo
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is a step to take again."""
+        return self._review.can_redo
 
     def comparison(self, group: ProposalGroup | None) -> Comparison | None:
         """Return how a crate's build script differs from the last reviewed one, if it is known."""
@@ -211,16 +223,6 @@ class Agenda:
                     return candidate
         return None
 
-    @property
-    def can_undo(self) -> bool:
-        """Whether there is a step to take back."""
-        return self._review.can_undo
-
-    @property
-    def can_redo(self) -> bool:
-        """Whether there is a step to take again."""
-        return self._review.can_redo
-
     # What is decided.
 
     def decide(self, proposals: Sequence[Proposal], answer: Answer) -> None:
@@ -254,6 +256,39 @@ class Agenda:
         entry = self._review.answer_everywhere(proposal.id, answer)
         self._keep(entry)
         return len(entry.picked) if entry is not None else 0
+
+    def wanted_by(self, crate: str) -> tuple[Proposal, ...]:
+        """Return all that a crate wants in any version, shown or not, and that can be denied."""
+        ids = set(self._review.wanted_by(crate))
+        return tuple(each for each in self._review.proposals if each.id in ids)
+
+    def distrust(self, crate: str) -> int:
+        """Deny all that a crate wants, at any risk and whatever was answered, in one step.
+
+        Returns:
+            How much of it is denied now.
+        """
+        self._keep(self._review.distrust(crate))
+        return len(self._review.wanted_by(crate))
+
+    def sources(self, hunk: EditHunk) -> tuple[Proposal, ...]:
+        """Return the proposals whose answers a hunk of the edit comes from."""
+        return tuple(
+            each
+            for each in self._review.proposals
+            if is_source(each, self._review.decision(each.id), hunk)
+        )
+
+    def take_out(self, hunk: EditHunk) -> bool:
+        """Take back, in one step, what a hunk of the edit comes from; tell whether there was any.
+
+        Terms go back to what Cargo.toml says.
+        """
+        ids = tuple(each.id for each in self.sources(hunk))
+        has_terms = hunk.field in (WHOLE_CRATE, *TERMS)
+        entry = self._review.take_back(ids, hunk.crate if has_terms else "")
+        self._keep(entry)
+        return entry is not None
 
     def acceptable(self, proposals: Sequence[Proposal]) -> list[Proposal]:
         """Return those that one step may allow: low enough in risk, and readable in full."""

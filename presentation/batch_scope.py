@@ -22,7 +22,8 @@ def scope(
     """Return those that one answer may be given about together, and what is left out.
 
     Where some have to be decided, the answer is about these alone: to deny something and to
-    remove an unused grant are two thoughts.
+    remove an unused grant are two thoughts. Only to allow is risky: denied or left for later is
+    everything that has to be decided, at any risk.
     """
     if answer is Answer.UNDECIDED:
         return tuple(p for p in proposals if agenda.answer(p) is not Answer.UNDECIDED), []
@@ -30,6 +31,8 @@ def scope(
     optional = [each for each in proposals if agenda.is_optional(each)]
     if optional and not due:
         return _optional_scope(optional, answer)
+    if answer is not Answer.ALLOW:
+        return tuple(due), _optional_text(optional)
     taken = agenda.acceptable(due)
     ids = {each.id for each in taken}
     rest = [each for each in due if each.id not in ids]
@@ -43,9 +46,11 @@ def scope(
         told.append(f"Left out: {plural(len(locked), 'proposal')} that cannot be allowed here.")
     if others:
         told.append(f"Left out: {others} whose chosen rule allows more than was seen.")
-    if optional:
-        told.append(f"Left out: {len(optional)} that need no decision.")
-    return tuple(taken), told
+    return tuple(taken), told + _optional_text(optional)
+
+
+def _optional_text(optional: Sequence[Proposal]) -> list[str]:
+    return [f"Left out: {len(optional)} that need no decision."] if optional else []
 
 
 def _optional_scope(

@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from buildperm.errors import BuildpermError
+from buildperm.presentation import edit_hunks
+from buildperm.presentation.closing_text import OVERRIDE, noted_text
+from buildperm.presentation.edit_sentences import explain
 from buildperm.presentation.front_end import ReviewEnd
-from buildperm.presentation.proposal_facts import explain
-from buildperm.presentation.unified_diff import WHOLE, compare
 from buildperm.printable import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from buildperm.presentation.agenda import Agenda
-    from buildperm.presentation.front_end import Failure, Preview, Verify
+    from buildperm.presentation.edit_hunks import Edit, EditHunk
+    from buildperm.presentation.front_end import Failure, Preview, Unsaved, Verify
     from buildperm.presentation.prompt_terminal import PromptTerminal
 
 
@@ -27,6 +29,7 @@ class ClosingPrompt:
     agenda: Agenda
     preview: Preview
     verify: Verify
+    unsaved: Unsaved
     reopen: Callable[[str], None]  # Has the proposal of an id asked about once more.
 
     def run(self) -> ReviewEnd | None:
@@ -41,20 +44,26 @@ class ClosingPrompt:
             return ReviewEnd.KEEP
         try:
             before, after = self.preview()
-            self._show_edit(before, after)
+            edit = edit_hunks.edit(before, after)
+            self._show_edit(before, after, edit)
         except BuildpermError as error:
             self.terminal.print_lines(*f"Cannot write: {error}".split("\n"))
             return ReviewEnd.KEEP
+        what = "checks it, then asks before it writes" if before != after else "writes that"
+        self.terminal.print_lines(
+            f"w {what}, k keeps the decisions and writes nothing,",
+            "x forgets them, u takes the last one back. An empty answer is k.",
+        )
+        offered = "w k x u"
+        if edit.hunks:
+            self.terminal.print_lines("A number takes that hunk out: it is undecided again.")
+            offered += " 1" if len(edit.hunks) == 1 else f" 1-{len(edit.hunks)}"
         while True:
-            self.terminal.print_lines(
-                "w writes after a verifying run, k keeps the decisions and writes nothing,"
-            )
-            self.terminal.print_lines(
-                "x discards them, u takes the last one back. An empty answer is k."
-            )
-            match self.terminal.answer("w k x u", flushing=True):
+            match self.terminal.answer(offered, flushing=True):
+                case "w" if before == after:
+                    return ReviewEnd.WRITE
                 case "w":
-                    return self._verified()
+                    return self._checked()
                 case "k" | "q" | "":
                     return ReviewEnd.KEEP
                 case "x":
@@ -64,39 +73,63 @@ class ClosingPrompt:
                     if back is not None:
                         self.reopen(back.id)
                     return None
+                case number if number.isdecimal() and 0 < int(number) <= len(edit.hunks):
+                    if self._take_out(edit.hunks[int(number) - 1]):
+                        return self.run()
                 case _:
                     continue
 
-    def _show_edit(self, before: bytes, after: bytes) -> None:
-        if before == after:
+    def _take_out(self, hunk: EditHunk) -> bool:
+        """Take back what a hunk comes from; tell whether there was anything."""
+        sources = self.agenda.sources(hunk)
+        taken = self.agenda.take_out(hunk)
+        for each in sources:
+            self.terminal.print_lines(f"Undecided again: {shown(each.crate)}: {shown(each.title)}")
+        if not taken:
             self.terminal.print_lines(
-                "Cargo.toml stays as it is; w keeps in buildperm.lock what was seen."
+                "It follows from the other decisions about this crate: take those out."
             )
-        self.terminal.print_lines(*explain(before, after))
-        for line in compare(before, after, WHOLE).lines:
+        return taken
+
+    def _show_edit(self, before: bytes, after: bytes, edit: Edit) -> None:
+        if before == after:
+            told = noted_text(self.unsaved())
+            self.terminal.print_lines(f"Cargo.toml stays as it is. w writes: {told}")
+        self.terminal.print_lines(*(each.text for each in explain(before, after)))
+        first = {hunk.first: number for number, hunk in enumerate(edit.hunks, 1)}
+        for index, line in enumerate(edit.lines.lines):
+            if index in first:
+                self.terminal.print_lines(f"    Hunk {first[index]}:")
             self.terminal.print_lines(f"    {line}")
 
-    def _verified(self) -> ReviewEnd | None:
-        """Run the scripts concerned; write, or ask what to do about what is missing."""
+    def _checked(self) -> ReviewEnd | None:
+        """Run what is concerned; write, or ask what to do about what is missing."""
         try:
             failures = self.verify(_ShownProgress(self.terminal))
         except BuildpermError as error:
-            self.terminal.print_lines(*f"Cannot verify: {error}".split("\n"))
+            self.terminal.print_lines(*f"Cannot check: {error}".split("\n"))
             return ReviewEnd.KEEP
         if not failures:
-            self.terminal.print_lines("All that is concerned gets by with these grants.")
-            return ReviewEnd.WRITE
+            self.terminal.print_lines(
+                "All that is concerned builds with these grants.",
+                "y writes Cargo.toml and buildperm.lock; anything else writes nothing.",
+            )
+            return self._confirmed("y")
         self._show_failures(failures)
         new = [proposal for failure in failures for proposal in failure.proposals]
         if new:
             self.agenda.add(new)
             return None
         self.terminal.print_lines(
-            "w writes all the same, an empty answer keeps the decisions and writes nothing."
+            "The check failed, so nothing is written. Written like this, `buildperm ci` fails, "
+            f"too. To write all the same, type {OVERRIDE}; anything else keeps the decisions and "
+            "writes nothing."
         )
-        return (
-            ReviewEnd.WRITE if self.terminal.answer("w k", flushing=True) == "w" else ReviewEnd.KEEP
-        )
+        return self._confirmed(OVERRIDE)
+
+    def _confirmed(self, word: str) -> ReviewEnd:
+        is_confirmed = self.terminal.answer(f"{word} k", flushing=True) == word
+        return ReviewEnd.WRITE if is_confirmed else ReviewEnd.KEEP
 
     def _show_failures(self, failures: Sequence[Failure]) -> None:
         for failure in failures:
@@ -114,5 +147,5 @@ class _ShownProgress:
     def __call__(self, done: int, total: int, crate: str, /) -> bool:
         if self.last != (done, total, crate):
             self.last = done, total, crate
-            self.terminal.print_lines(f"Verifying {done} of {total}: {shown(crate)}")
+            self.terminal.print_lines(f"Checking {done} of {total}: {shown(crate)}")
         return True

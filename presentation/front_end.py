@@ -108,6 +108,13 @@ class NoEvidence:
         return ()
 
 
+class Unsaved(Protocol):
+    """Tells what writing would note besides Cargo.toml."""
+
+    def __call__(self) -> Sequence[str]:
+        """Return the crates that buildperm.lock would note as reviewed, in words."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ran:
     """How many crates ran something, those that need nothing included."""
@@ -135,6 +142,7 @@ class ReviewSession:
     ran: Ran
     comparisons: Mapping[tuple[str, str], Comparison] = field(default_factory=dict)
     evidence: EvidenceSource = field(default_factory=NoEvidence)
+    unsaved: Unsaved = tuple
 
 
 class FrontEnd(Protocol):

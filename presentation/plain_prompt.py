@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from buildperm.policy.decision import Answer
 from buildperm.policy.proposal import Reason, Risk
-from buildperm.presentation import comparison_facts
+from buildperm.presentation import comparison_facts, distrust
 from buildperm.presentation.agenda import DUE, Agenda
 from buildperm.presentation.closing_prompt import ClosingPrompt
 from buildperm.presentation.front_end import Ran, ReviewEnd
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from buildperm.policy.comparison import Comparison
     from buildperm.policy.proposal import Proposal
     from buildperm.policy.review_state import Review
-    from buildperm.presentation.front_end import Journal, Preview, ReviewSession, Verify
+    from buildperm.presentation.front_end import Journal, Preview, ReviewSession, Unsaved, Verify
 
 _HELP: Final = (
     "a  allow the chosen rule",
@@ -45,6 +45,7 @@ _HELP: Final = (
     "s  leave it for later; an empty answer does the same",
     "[  choose the next narrower rule",
     "]  choose the next wider rule",
+    "dc  deny all that this crate wants, at any risk",
     "ae, de  the same in all crates that ask for the same, where the question says so",
     "o  print how the sources of the build script differ, where they are compared",
     "u  take the last decision back",
@@ -63,6 +64,7 @@ def ask(
     heading: str = "",
     summary: str = "",
     ran: Ran = Ran(),  # noqa: B008 - it never changes
+    unsaved: Unsaved = tuple,
     source: TextIO | None = None,
     sink: TextIO | None = None,
 ) -> ReviewEnd:
@@ -79,6 +81,7 @@ def ask(
         heading: What is reviewed: the command and the workspace.
         summary: How much of it needs a person, in a few words.
         ran: What ran, those that need nothing included.
+        unsaved: Tells what buildperm.lock would note besides.
         source: Where answers come from; standard input unless given.
         sink: Where questions go; standard error unless given.
     """
@@ -88,6 +91,7 @@ def ask(
         preview,
         verify,
         ": ".join(shown(part) for part in (heading, summary) if summary and part),
+        unsaved,
     )
     return conversation.run(ran)
 
@@ -104,6 +108,7 @@ class PlainPrompt:
             journal=session.journal,
             ran=session.ran,
             comparisons=session.comparisons,
+            unsaved=session.unsaved,
         )
 
 
@@ -114,6 +119,7 @@ class _Conversation:
     preview: Preview
     verify: Verify
     heading: str  # Empty where there is nothing to say before all else.
+    unsaved: Unsaved
     _compared: set[tuple[str, str]] = field(default_factory=set)  # Whose comparison was told.
     _asked: set[str] = field(default_factory=set)  # Ids of what has been left for later.
 
@@ -129,7 +135,12 @@ class _Conversation:
         self.terminal.print_lines(f"{plural(self.agenda.counts().open, 'proposal')} undecided.")
         self.terminal.print_lines("Answer with one letter and Enter; ? lists the letters.")
         closing = ClosingPrompt(
-            self.terminal, self.agenda, self.preview, self.verify, self._asked.discard
+            self.terminal,
+            self.agenda,
+            self.preview,
+            self.verify,
+            self.unsaved,
+            self._asked.discard,
         )
         try:
             while True:
@@ -178,9 +189,9 @@ class _Conversation:
             return self._show_newcomer(proposal)
         self.terminal.print_lines(*rule_facts(proposal, self.agenda.chosen(proposal)))
         elsewhere = self.agenda.elsewhere(proposal)
-        offered = "a d s"
+        offered = "a d s dc"
         if elsewhere:
-            offered = "a d s ae de"
+            offered = "a d s dc ae de"
             crates = ", ".join(f"{shown(each.crate)} {shown(each.version)}" for each in elsewhere)
             self.terminal.print_lines(
                 f"The same in {plural(len(elsewhere), 'other crate')}: {crates}",
@@ -192,6 +203,9 @@ class _Conversation:
             match answer:
                 case "a" | "d" | "ae" | "de" if len(answer) == 1 or elsewhere:
                     if self._take(proposal, answer):
+                        return answer
+                case "dc":
+                    if self._distrust(proposal.crate):
                         return answer
                 case "s" | "":
                     self._asked.add(proposal.id)
@@ -229,6 +243,20 @@ class _Conversation:
         else:
             self.agenda.decide([proposal], wanted)
             self.terminal.print_lines(f"{told}.")
+        return True
+
+    def _distrust(self, crate: str) -> bool:
+        """Deny all that a crate wants, once that is confirmed; tell whether it was."""
+        wanted = distrust.rows(self.agenda, crate)
+        self.terminal.print_lines(f"Deny all that {shown(crate)} wants:")
+        for each in wanted:
+            told = f"{risk_word(each.risk)}: {shown(each.title)} ({self.agenda.rule_text(each)})"
+            self.terminal.print_lines(f"  {told}")
+        self.terminal.print_lines(*distrust.consequences(crate))
+        if self.terminal.answer("y n", flushing=True) != "y":
+            self.terminal.print_lines("Nothing is denied.")
+            return False
+        self.terminal.print_lines(distrust.told(crate, self.agenda.distrust(crate)))
         return True
 
     def _show_newcomer(self, proposal: Proposal) -> str:

@@ -1,15 +1,11 @@
-"""Grants and proposals in plain words, one fact a line; knows no terminal."""
+"""Proposals in plain words, one fact a line; knows no terminal."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from buildperm.policy import manifest, revision
 from buildperm.policy.access import COMMANDS_MOST
-from buildperm.policy.grants import CrateGrants
 from buildperm.policy.kinds import Kind
-from buildperm.policy.presets import PRESETS
 from buildperm.policy.proposal import Reason
 from buildperm.policy.role import role_text
 from buildperm.presentation.wording import (
@@ -24,11 +20,10 @@ from buildperm.presentation.wording import (
 from buildperm.printable import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from buildperm.policy.access import Access
     from buildperm.policy.proposal import Proposal
-    from buildperm.policy.rule import Rule
 
 LINES_MOST: Final = 40
 """Command lines of one program that are listed where a person decides."""
@@ -82,21 +77,6 @@ def rule_facts(proposal: Proposal, index: int) -> Iterator[str]:
         yield f"Beyond what was seen: {shown(choice.widening)}"
 
 
-def explain(before: bytes, after: bytes) -> list[str]:
-    """Say what changes between two versions of a Cargo.toml, each sentence behind `+` or `-`.
-
-    Raises:
-        BuildpermError: One of them cannot be read.
-    """
-    path = Path("Cargo.toml")
-    old, new = manifest.read(before, path).crates, manifest.read(after, path).crates
-    sentences: list[str] = []
-    for crate in sorted(old.keys() | new.keys()):
-        nothing = CrateGrants(crate)
-        sentences += _changes(shown(crate), old.get(crate, nothing), new.get(crate, nothing))
-    return sentences
-
-
 def _access_facts(access: Access) -> Iterator[str]:
     times = plural(access.count, "time")
     yield f"Seen: {verb(access.kind)} {shown(access.target)}, {times}, {outcome_word(access)}"
@@ -124,30 +104,3 @@ def command_lines(access: Access, most: int = LINES_MOST) -> Iterator[str]:
         yield f"({more}; `buildperm why` lists them)"
     elif beyond > 0 and len(access.commands) >= COMMANDS_MOST:
         yield f"(and others, {beyond:,} times, which were not kept)"
-
-
-def _changes(crate: str, old: CrateGrants, new: CrateGrants) -> Iterator[str]:
-    for preset in sorted(new.presets - old.presets):
-        yield f"+ {crate} may {PRESETS[preset].title} (preset {preset})"
-    yield from _rules("+", f"{crate} may", new.rules - old.rules)
-    yield from _rules("+", f"{crate} must not", new.denials - old.denials)
-    for preset in sorted(old.presets - new.presets):
-        yield f"- {crate} may no longer {PRESETS[preset].title} (preset {preset})"
-    yield from _rules("-", f"{crate} may no longer", old.rules - new.rules)
-    yield from _rules("-", f"{crate} is no longer denied to", old.denials - new.denials)
-    for consumer in sorted(new.consumers - old.consumers):
-        yield f"+ {crate} may do so where its macros are used in {shown(consumer)}, too"
-    for consumer in sorted(old.consumers - new.consumers):
-        yield f"- {crate} may no longer do so where its macros are used in {shown(consumer)}"
-    for version in sorted(new.reviewed - old.reviewed):
-        yield f"+ {crate} {revision.in_words(version)} counts as reviewed"
-    for version in sorted(old.reviewed - new.reviewed):
-        yield f"- {crate} {revision.in_words(version)} no longer counts as reviewed"
-
-
-def _rules(mark: str, who: str, rules: Iterable[Rule]) -> Iterator[str]:
-    kinds: dict[Kind, list[str]] = {}
-    for rule in sorted(rules):
-        kinds.setdefault(rule.kind, []).append(shown(rule.pattern))
-    for kind, patterns in kinds.items():
-        yield f"{mark} {who} {verb(kind)} {', '.join(patterns)}"

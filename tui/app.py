@@ -7,16 +7,16 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from textual import on
+from textual import events, on
 from textual.app import App, SystemCommand
 
 from buildperm.presentation.agenda import Agenda
 from buildperm.presentation.front_end import NoEvidence, Ran, ReviewEnd
-from buildperm.presentation.proposal_facts import explain
 from buildperm.printable import shown
 from buildperm.tui.appearance import HIGH_CONTRAST, Appearance
 from buildperm.tui.ascii_filter import AsciiFilter
 from buildperm.tui.key_bindings import Action, ActionGroup, action_of, bindings
+from buildperm.tui.key_pace import KeyPace
 from buildperm.tui.screens.diff import DiffResult, DiffScreen
 from buildperm.tui.screens.help import HelpScreen
 from buildperm.tui.screens.inbox import InboxScreen
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         Journal,
         Preview,
         ReviewSession,
+        Unsaved,
         Verify,
     )
 
@@ -58,6 +59,7 @@ class ReviewApp(App[ReviewEnd]):
         ran: What ran, those that need nothing included.
         appearance: How it looks, and which keys work.
         evidence: Knows what lies behind a proposal; None where nothing but itself is at hand.
+        unsaved: Tells what buildperm.lock would note besides.
         clock: Seconds, monotonic.
     """
 
@@ -80,6 +82,7 @@ class ReviewApp(App[ReviewEnd]):
         ran: Ran = Ran(),  # noqa: B008 - it never changes
         appearance: Appearance = Appearance(),  # noqa: B008 - it never changes
         evidence: EvidenceSource | None = None,
+        unsaved: Unsaved = tuple,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
@@ -91,7 +94,10 @@ class ReviewApp(App[ReviewEnd]):
         self._agenda = Agenda(review, journal, comparisons)
         self._preview = preview
         self._verify = verify
+        self._unsaved = unsaved
         self._guard = TypeAheadGuard(clock)
+        self._pace = KeyPace(clock)
+        self._key: events.Key | None = None  # The latest.
         self._inbox = InboxScreen(
             self._agenda,
             self._guard,
@@ -116,6 +122,7 @@ class ReviewApp(App[ReviewEnd]):
             comparisons=session.comparisons,
             appearance=appearance,
             evidence=session.evidence,
+            unsaved=session.unsaved,
         )
 
     def get_line_filters(self) -> Sequence[LineFilter]:
@@ -146,21 +153,41 @@ class ReviewApp(App[ReviewEnd]):
             yield SystemCommand(f"{action.label}  {' '.join(names)}", action.told, run)
         yield SystemCommand("Theme", "Choose other colours", self.action_change_theme)
 
+    async def on_event(self, event: events.Event) -> None:
+        """Take notice of every key once, before it is obeyed; one that nobody wants comes back."""
+        if isinstance(event, events.Key) and event is not self._key:
+            self._key = event
+            self._pace.note()
+        await super().on_event(event)
+
     @on(InboxScreen.DiffWanted)
-    def show_diff(self) -> None:
+    def show_diff(self, message: InboxScreen.DiffWanted) -> None:
         """Open the last look before writing."""
-        settled = self._agenda.is_settled
-        screen = DiffScreen(self._guard, self._preview, self._verify, explain, settled=settled)
+        self._open_diff(checking=message.writing)
+
+    def _open_diff(self, *, checking: bool) -> None:
+        screen = DiffScreen(
+            self._agenda,
+            self._guard,
+            self._pace,
+            self._preview,
+            self._verify,
+            unsaved=self._unsaved(),
+            checking=checking,
+        )
         self.push_screen(screen, self._take_check)
 
     def action_leave(self) -> None:
-        """Ask what to do with the decisions; leave at once if there are none."""
+        """Ask what to do with the decisions; leave at once if nothing can be lost."""
         counts = self._agenda.counts()
         decided = counts.allowed + counts.denied
-        if not (decided or self._agenda.is_settled):
+        unsaved = self._unsaved() if self._agenda.is_settled else ()
+        if not (decided or unsaved or self._agenda.is_settled):
             self.exit(ReviewEnd.KEEP)
         else:
-            screen = LeaveScreen(self._guard, decided=decided, undecided=counts.open)
+            screen = LeaveScreen(
+                self._guard, decided=decided, undecided=counts.open, unsaved=unsaved
+            )
             self.push_screen(screen, self._take_outcome)
 
     def action_help(self) -> None:
@@ -191,12 +218,12 @@ class ReviewApp(App[ReviewEnd]):
         new = [each for failure in checked.failures for each in failure.proposals]
         if new:
             self._agenda.add(new)
-            self._inbox.refill()
+        self._inbox.refill()
 
     def _take_outcome(self, outcome: ReviewEnd | None) -> None:
         if outcome is ReviewEnd.WRITE:
             if not isinstance(self.screen, DiffScreen):
-                self.show_diff()
+                self._open_diff(checking=True)
         elif outcome is not None:
             self.exit(outcome)
 

@@ -9,6 +9,8 @@ from textual.message import Message
 
 if TYPE_CHECKING:
     from buildperm.errors import BuildpermError
+    from buildperm.presentation.edit_hunks import Edit
+    from buildperm.presentation.edit_sentences import EditSentence
     from buildperm.presentation.front_end import Failure
     from buildperm.presentation.unified_diff import FileDiff
 
@@ -17,9 +19,8 @@ if TYPE_CHECKING:
 class EditPreviewed(Message, bubble=False):
     """The edit of Cargo.toml has been made, but not saved."""
 
-    before: bytes
-    after: bytes
-    sentences: tuple[str, ...]  # What changes, in plain words.
+    edit: Edit
+    sentences: tuple[EditSentence, ...]  # What changes, in plain words.
 
 
 @dataclass

@@ -231,6 +231,7 @@ class Learning:
             _ran(self.recorded),
             self.comparisons,
             RecordedEvidence(self._recorded_files, self._manifest_as_it_is),
+            self.unsaved,
         )
 
     def _recorded_files(self) -> RecordedFiles:
@@ -239,6 +240,14 @@ class Learning:
 
     def _manifest_as_it_is(self) -> tuple[bytes, Path]:
         return self._raw, self._workspace.manifest_path
+
+    def unsaved(self) -> list[str]:
+        """Return the crates that buildperm.lock would note as reviewed, in words."""
+        reviewed = self.changes.snapshots(self.review, self._unsettled())
+        return [" ".join(each) for each in self._lock.noted_anew(reviewed, self._revisions())]
+
+    def _unsettled(self) -> frozenset[CrateVersion]:
+        return frozenset((failure.crate, failure.version) for failure in self._failures)
 
     def _verify_unasked(self) -> None:
         """Verify what was accepted without asking; accept in the same way what comes up."""
@@ -258,10 +267,9 @@ class Learning:
         if after != before:
             editor.write_atomically(self._workspace.manifest_path, before, after)
         self._raw = after
-        unsettled = frozenset((failure.crate, failure.version) for failure in self._failures)
         locked = self._lock.raw
         self._lock = self._lock.with_reviewed(
-            self.changes.snapshots(self.review, unsettled), self._revisions()
+            self.changes.snapshots(self.review, self._unsettled()), self._revisions()
         )
         written = [self._workspace.manifest_path] if after != before else []
         written += [self._lock.path] if self._lock.raw != locked else []

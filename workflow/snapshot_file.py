@@ -20,6 +20,13 @@ class SnapshotFile:
     raw: bytes | None  # None where there is no file.
     snapshots: Mapping[tuple[str, str], Snapshot]  # By crate and version.
 
+    def noted_anew(
+        self, reviewed: Iterable[Snapshot], present: Collection[tuple[str, str]]
+    ) -> list[tuple[str, str]]:
+        """Return the crates of which `with_reviewed` would write something new, in order."""
+        after = updated(self.snapshots, reviewed, present)
+        return sorted(key for key, said in after.items() if self.snapshots.get(key) != said)
+
     def with_reviewed(
         self, reviewed: Iterable[Snapshot], present: Collection[tuple[str, str]]
     ) -> SnapshotFile:

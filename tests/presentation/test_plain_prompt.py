@@ -78,6 +78,7 @@ class Conversation:
         self.failures: list[Sequence[Failure]] = []
         self.trouble: BuildpermError | None = None
         self.comparisons: dict[tuple[str, str], Comparison] = {}
+        self.unsaved: list[str] = []
         self.heading = self.summary = ""
         self.sink = io.StringIO()
         self.source = AnsweringTerminal(*answers, listening=listening, echo=self.sink)
@@ -92,6 +93,7 @@ class Conversation:
             heading=self.heading,
             summary=self.summary,
             ran=Ran(7),
+            unsaved=lambda: self.unsaved,
             source=self.source,
             sink=self.sink,
         )
@@ -132,7 +134,7 @@ def test_each_fact_is_a_line_of_its_own_and_nothing_moves_the_cursor() -> None:
 
 
 def test_answers_are_decisions_and_w_writes_after_the_diff() -> None:
-    talk = Conversation("d", "a", "w")
+    talk = Conversation("d", "a", "w", "y")
 
     assert talk.run() is Ending.WRITE
     assert talk.answers() == [Answer.DENY, Answer.ALLOW]
@@ -140,7 +142,7 @@ def test_answers_are_decisions_and_w_writes_after_the_diff() -> None:
     assert "- " not in talk.said
     assert "+ openssl-sys must not run perl" in talk.said
     assert '    +deny = { exec = ["perl"] }' in talk.said
-    assert "Verifying 1 of 1: openssl-sys" in talk.said
+    assert "Checking 1 of 1: openssl-sys" in talk.said
 
 
 def test_an_empty_answer_never_allows() -> None:
@@ -199,14 +201,14 @@ def test_x_discards() -> None:
 
 
 def test_u_at_the_end_goes_on_deciding() -> None:
-    talk = Conversation("d", "d", "u", "a", "w")
+    talk = Conversation("d", "d", "u", "a", "w", "y")
 
     assert talk.run() is Ending.WRITE
     assert talk.answers() == [Answer.DENY, Answer.ALLOW]
 
 
 def test_what_is_missing_is_asked_about_next() -> None:
-    talk = Conversation("d", "d", "w", "d", "w")
+    talk = Conversation("d", "d", "w", "d", "w", "y")
     late = propose("ring", "0.17.8", [access(Kind.EXEC, "nasm")])
     talk.failures.append([Failure("ring", "0.17.8", "was refused: run nasm", tuple(late))])
 
@@ -217,7 +219,8 @@ def test_what_is_missing_is_asked_about_next() -> None:
 
 
 def test_a_failure_without_proposals_is_written_only_on_purpose() -> None:
-    for answer, ending in (("", Ending.KEEP), ("w", Ending.WRITE)):
+    endings = {"": Ending.KEEP, "w": Ending.KEEP, "y": Ending.KEEP, "override": Ending.WRITE}
+    for answer, ending in endings.items():
         talk = Conversation("d", "d", "w", answer)
         talk.failures.append([Failure("openssl-sys", "0.9.104", "exit status 1")])
 
@@ -370,7 +373,7 @@ def test_the_letters_for_everywhere_are_only_offered_where_somebody_else_asks() 
     talk = update_talk("ae", "de", "s", "k", last=1)
     talk.run()
 
-    assert "Answer (a d s [ ] o u ? q): ae" in talk.said
+    assert "Answer (a d s dc [ ] o u ? q): ae" in talk.said
     assert talk.answers() == [Answer.LATER]
     assert talk.said.count("a  allow the chosen rule") == 2
 
@@ -461,9 +464,41 @@ def test_what_was_only_looked_at_can_be_kept() -> None:
     """Else a new build script without questions would be put to people for ever."""
     talk = update_talk("", "w")
     talk.review = Review([reasons.newcomer("fresh", "0.1.0", ["app", "fresh"])])
+    talk.unsaved = ["fresh 0.1.0"]
 
     assert talk.run() is Ending.WRITE
-    assert "Cargo.toml stays as it is; w keeps in buildperm.lock what was seen." in talk.said
+    assert (
+        "Cargo.toml stays as it is. w writes: buildperm.lock notes 1 crate as reviewed "
+        "(fresh 0.1.0)."
+    ) in talk.said
+
+
+def test_writing_takes_a_confirmation_after_the_check() -> None:
+    for answer in ("", "w", "n", "Y es"):
+        assert Conversation("d", "a", "w", answer).run() is Ending.KEEP
+
+
+def test_dc_denies_all_that_a_crate_wants_at_any_risk() -> None:
+    talk = Conversation("dc", "n", "dc", "y", "k")
+
+    assert talk.run() is Ending.KEEP
+    assert talk.answers() == [Answer.DENY] * 2
+    assert "Nothing is denied." in talk.said
+    assert any("cargo remove openssl-sys" in line for line in talk.said)
+    assert len(talk.entries) == 1
+
+
+def test_a_number_takes_a_hunk_out() -> None:
+    talk = Conversation("d", "a", "2", "3", "9", "k")
+
+    assert talk.run() is Ending.KEEP
+
+    assert "    Hunk 2:" in talk.said
+    follows = "It follows from the other decisions about this crate: take those out."
+    assert follows in talk.said
+    assert sum(line.startswith("Undecided again: openssl-sys: ") for line in talk.said) == 1
+    assert talk.answers() == [Answer.DENY, Answer.UNDECIDED]
+    assert len(talk.entries) == 3
 
 
 def test_nothing_is_written_where_something_waits_and_nothing_is_decided() -> None:

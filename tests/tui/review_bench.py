@@ -80,6 +80,7 @@ class ReviewBench:
         summary: str = "",
         appearance: Appearance = Appearance(),  # noqa: B008 - it never changes
         evidence: EvidenceSource | None = None,
+        unsaved: Sequence[str] = (),
     ) -> None:
         self.review = Review(proposals)
         self.entries: list[JournalEntry] = []
@@ -98,6 +99,7 @@ class ReviewBench:
             ran=ran,
             appearance=appearance,
             evidence=evidence,
+            unsaved=lambda: unsaved,
             clock=self.clock,
         )
 
@@ -162,12 +164,16 @@ class ReviewBench:
             "".join(text for text, _ in (*line.left, (" ", ""), *line.right)) for line in lines
         )
 
+    async def ended(self, pilot: Pilot[Ending]) -> None:
+        """Let the application run until it has ended."""
+        await self.until(pilot, lambda: self.outcome() is not None)
+
     async def until(self, pilot: Pilot[Ending], holds: Callable[[], bool]) -> None:
         """Let the application run until something holds; fail if it never does."""
         for _ in range(100):
             if holds():
                 return
-            await pilot.pause()
+            await pilot.pause(0.02)
         raise AssertionError("it never came to hold")
 
     def pixels(self) -> str:

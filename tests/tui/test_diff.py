@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from textual import events
 
 from buildperm.errors import BuildpermError
 from buildperm.policy.proposal import Risk
@@ -43,29 +44,83 @@ async def test_the_diff_is_shown_in_toml_and_in_plain_words(bench: ReviewBench) 
         assert "+ openssl-sys must not run perl" in bench.text("#diff-words")
 
 
-async def test_writing_verifies_first_and_then_leaves(bench: ReviewBench) -> None:
+async def test_writing_checks_first_and_takes_a_key_of_its_own(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
-        await pilot.press("n", "a", "w")
+        await pilot.press("n", "a", "v")
+        await settle(pilot)
+        assert bench.verified == []
+        await pilot.press("y", "enter")
         await settle(pilot)
         assert bench.verified == []
 
         await pilot.press("w")
         await settle(pilot)
+        assert "builds with these grants" in bench.text("#diff-state")
+        await pilot.press("w", "enter")
+        assert "The check has passed: y writes." in bench.text("#diff-state")
+        assert bench.outcome() is None
+
+        await pilot.press("y")
+        await bench.ended(pilot)
 
     assert bench.outcome() is ReviewEnd.WRITE
     assert len(bench.verified) == 1
     assert b"pkg-config" in bench.verified[0]
 
 
-async def test_only_verifying_stays(bench: ReviewBench) -> None:
+async def test_w_in_the_inbox_checks_at_once(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("n", "a", "w")
         await settle(pilot)
-        await pilot.press("r")
-        await settle(pilot)
 
-        assert "get by with these grants" in bench.text("#diff-state")
-        assert bench.is_at(DiffScreen)
+        assert len(bench.verified) == 1
+        assert "y writes Cargo.toml and buildperm.lock" in bench.text("#diff-state")
+        assert bench.outcome() is None
+
+
+@pytest.mark.parametrize("keys", ["wy", "yes", "I say: w y", "wyyyyyy", "O override", "ywyw"])
+async def test_a_paste_of_single_keys_never_writes(
+    make_bench: type[ReviewBench], proposals: list[Proposal], keys: str
+) -> None:
+    """A terminal without bracketed paste sends a text as keys, one right after the other."""
+    for failing in (False, True):
+        failures = [Failure("ring", "0.17.8", "exit status 1")] if failing else []
+        bench = make_bench(proposals, failures=failures, step_s=0.0)
+        async with bench.app.run_test(size=WIDE) as pilot:
+            bench.clock.now_s += 10
+            await pilot.press("n", "a")
+            bench.clock.now_s += 10
+            await pilot.press("w")
+            await settle(pilot)
+            bench.clock.now_s += 10
+            for key in keys:
+                await pilot.press("space" if key == " " else key)
+                bench.clock.now_s += 0.01
+            await pilot.press("enter")
+            await settle(pilot)
+            await pilot.pause(0.5)
+
+            assert bench.outcome() is None
+
+
+async def test_y_alone_writes_after_a_paste_was_ignored(
+    make_bench: type[ReviewBench], proposals: list[Proposal]
+) -> None:
+    bench = make_bench(proposals, step_s=0.0)
+    async with bench.app.run_test(size=WIDE) as pilot:
+        bench.clock.now_s += 10
+        await pilot.press("n", "a", "w")
+        await settle(pilot)
+        bench.clock.now_s += 10
+        await pilot.press("x", "y")
+        await settle(pilot)
+        assert "y came together with other keys" in bench.text("#diff-state")
+        bench.clock.now_s += 10
+
+        await pilot.press("y")
+        await bench.ended(pilot)
+
+    assert bench.outcome() is ReviewEnd.WRITE
 
 
 async def test_what_is_missing_is_shown_and_joins_the_inbox(
@@ -77,8 +132,6 @@ async def test_what_is_missing_is_shown_and_joins_the_inbox(
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("n", "a", "w")
         await settle(pilot)
-        await pilot.press("w")
-        await settle(pilot)
         assert "openssl-sys 0.9.104  was refused: run perl" in bench.text("#diff-state")
         assert bench.outcome() is None
 
@@ -89,7 +142,7 @@ async def test_what_is_missing_is_shown_and_joins_the_inbox(
         assert late in bench.review.proposals
 
 
-async def test_a_second_informed_press_writes_what_does_not_pass(
+async def test_a_failed_check_is_overridden_by_a_typed_word_alone(
     make_bench: type[ReviewBench], proposals: list[Proposal]
 ) -> None:
     """A script that fails because it was denied something can still be denied it."""
@@ -97,11 +150,70 @@ async def test_a_second_informed_press_writes_what_does_not_pass(
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("n", "a", "w")
         await settle(pilot)
-        await pilot.press("w")
+        await pilot.press("w", "w", "y", "enter")
         await settle(pilot)
-        await pilot.press("w")
+        assert "w does not override it" in bench.text("#diff-state")
+        assert bench.outcome() is None
+
+        await pilot.press("O")
+        assert "zstd-sys 2.0.13  exit status 1" in bench.text("#override-text")
+        await pilot.press(*"yes", "enter")
+        assert "that was not override" in bench.text("#override-note")
+        await pilot.press("escape")
+        assert bench.outcome() is None
+
+        await pilot.press("O", *"override", "enter")
 
     assert bench.outcome() is ReviewEnd.WRITE
+
+
+async def test_a_pasted_word_overrides_nothing(
+    make_bench: type[ReviewBench], proposals: list[Proposal]
+) -> None:
+    failure = Failure("zstd-sys", "2.0.13", "exit status 1")
+    bench = make_bench(proposals, failures=[failure], step_s=0.0)
+    async with bench.app.run_test(size=WIDE) as pilot:
+        bench.clock.now_s += 10
+        await pilot.press("n", "a", "w")
+        await settle(pilot)
+        bench.clock.now_s += 10
+        await pilot.press("O")
+        bench.app.screen.post_message(events.Paste("override"))
+        await pilot.press("enter")
+        assert "that was not override" in bench.text("#override-note")
+
+        await pilot.press(*"override", "enter")
+        assert "came too fast to be typed" in bench.text("#override-note")
+        assert bench.outcome() is None
+
+
+async def test_a_hunk_is_taken_out_and_in_again(bench: ReviewBench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("n", "a", "d", "v")
+        await settle(pilot)
+        assert bench.answers() == {"run pkg-config": "allow", "run perl": "deny"}
+
+        await pilot.press("down", "space")
+        await settle(pilot)
+
+        assert "Left out" in bench.text("#diff-state")
+        assert len(bench.answers()) == 1
+        await pilot.press("u")
+        await settle(pilot)
+        assert bench.answers() == {"run pkg-config": "allow", "run perl": "deny"}
+        assert '+ exec = ["pkg-config"]' in bench.text("#diff-text")
+
+
+async def test_the_first_hunk_of_a_new_table_stands_for_the_whole_crate(bench: ReviewBench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("n", "a", "d", "v")
+        await settle(pilot)
+        await pilot.press("space")
+        await settle(pilot)
+
+        assert bench.answers() == {}
+        assert "Nothing to write" in bench.text("#diff-state")
+        assert len(bench.entries) == 3
 
 
 async def test_nothing_to_write_is_said_and_w_does_nothing(bench: ReviewBench) -> None:
@@ -136,10 +248,10 @@ async def test_keys_pressed_while_the_diff_opens_do_not_write(
     bench = make_bench(proposals, step_s=0.0)
     async with bench.app.run_test(size=WIDE) as pilot:
         bench.clock.now_s += 1
-        await pilot.press("n", "a", "w", "w", "w", "w")
+        await pilot.press("n", "a", "w", "w", "w", "y", "y")
         await settle(pilot)
+        await pilot.pause(0.5)
 
-        assert bench.verified == []
         assert bench.outcome() is None
 
 
@@ -157,10 +269,10 @@ async def test_leaving_a_verifying_run_tells_it_to_stop(
 
     bench = make_bench(proposals, verify=verify)
     async with bench.app.run_test(size=WIDE) as pilot:
-        await pilot.press("n", "a", "w")
+        await pilot.press("n", "a", "v")
         await settle(pilot)
         await pilot.press("w")
-        assert "Verifying" in bench.text("#diff-state")
+        assert "Checking" in bench.text("#diff-state")
 
         await pilot.press("escape")
         left.set()

@@ -547,3 +547,43 @@ async def test_a_click_selects_and_a_second_one_does_what_enter_does(bench: Revi
 
         assert bench.text("#tree").count("\n") == before - 4
         assert bench.answers() == {}
+
+
+async def test_x_denies_everything_of_a_crate_at_any_risk_in_one_step(bench: ReviewBench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("G", "X")
+        listed = bench.text("#batch-rows")
+        assert "read a private key" in listed
+        assert "connect to 10.0.0.7:443" in listed
+        assert "cargo remove telemetry-helper" in " ".join(bench.text("#batch-answers").split())
+        assert bench.answers() == {}
+
+        await pilot.press("y")
+        denied = [each for each in bench.review.proposals if each.crate == "telemetry-helper"]
+        assert len(denied) == 5
+        assert bench.answers() == {each.title: "deny" for each in denied}
+        assert "Denied all 5 things that telemetry-helper wants" in bench.text("#notice")
+        assert len(bench.entries) == 1
+
+        await pilot.press("u")
+        assert bench.answers() == {}
+
+
+async def test_deny_on_a_crate_takes_what_is_locked_and_critical(bench: ReviewBench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("G", "h", "d")
+        assert "Left out" not in bench.text("#batch-answers")
+        await pilot.press("y")
+
+        denied = [each for each in bench.review.proposals if each.crate == "telemetry-helper"]
+        assert bench.answers() == {each.title: "deny" for each in denied}
+
+
+async def test_all_shown_can_be_denied_but_not_allowed_at_any_risk(bench: ReviewBench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("D", "y")
+        assert len(bench.answers()) == len({each.title for each in bench.review.proposals})
+        await pilot.press("u", "A", "y")
+
+        assert "read a private key" not in bench.answers()
+        assert "run perl" not in bench.answers()

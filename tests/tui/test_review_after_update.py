@@ -768,15 +768,17 @@ async def test_what_was_only_looked_at_can_be_kept(
 ) -> None:
     """Else a new build script without questions would be put to people for ever."""
     proposals, comparisons = nothing_asked()
-    bench = make_bench(proposals, comparisons=comparisons)
+    bench = make_bench(proposals, comparisons=comparisons, unsaved=["atomic-shim 1.0.0"])
     async with bench.app.run_test(size=SMALL) as pilot:
         await pilot.press(*keys)
         await settle(pilot)
-        assert "keeps in buildperm.lock" in bench.text("#diff-state")
+        assert "Cargo.toml stays as it is" in bench.text("#diff-state")
+        assert "notes 1 crate as reviewed (atomic-shim 1.0.0)" in bench.text("#diff-state")
+        await pilot.press("w")
         assert bench.outcome() is None
 
-        await pilot.press("w")
-        await settle(pilot)
+        await pilot.press("y")
+        await bench.ended(pilot)
 
     assert bench.outcome() is Ending.WRITE
 
@@ -784,10 +786,13 @@ async def test_what_was_only_looked_at_can_be_kept(
 async def test_leaving_what_was_only_looked_at_asks_what_to_do(
     make_bench: type[ReviewBench],
 ) -> None:
-    bench = make_bench(nothing_asked()[0])
+    bench = make_bench(nothing_asked()[0], unsaved=["atomic-shim 1.0.0", "b 2.0.0"])
     async with bench.app.run_test(size=SMALL) as pilot:
         await pilot.press("q")
-        assert "keep in buildperm.lock what was seen" in bench.text("#leave-answers")
+        told = " ".join(bench.text("#leave-answers").split())
+        assert "2 crates were only looked at (atomic-shim 1.0.0, b 2.0.0)" in told
+        assert "`buildperm check` fails" in told
+        assert "write buildperm.lock; Cargo.toml stays as it is" in told
         await pilot.press("k")
 
     assert bench.outcome() is Ending.KEEP

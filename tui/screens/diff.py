@@ -1,4 +1,4 @@
-"""The last look before writing: the diff, the same in plain words, a verifying run."""
+"""The last look before writing: the diff hunk by hunk, the same in plain words, a check."""
 
 from __future__ import annotations
 
@@ -13,21 +13,30 @@ from textual.widgets import Footer
 from textual.worker import get_current_worker
 
 from buildperm.errors import BuildpermError
-from buildperm.presentation.unified_diff import WHOLE, Hunks, compare
-from buildperm.printable import shown
+from buildperm.presentation import edit_hunks, edit_sentences
+from buildperm.presentation.edit_hunks import Edit, EditHunk
+from buildperm.presentation.unified_diff import Hunks
 from buildperm.tui.key_bindings import bindings
+from buildperm.tui.key_pace import ALONE_S
 from buildperm.tui.messages import EditPreviewed, VerifyEnded, VerifyProgressed, WorkFailed
-from buildperm.tui.widgets.diff_lines import balance_pieces, hunk_lines, sentence_lines
+from buildperm.tui.screens.override import OverrideScreen
+from buildperm.tui.widgets.check_lines import CheckState, state_lines
+from buildperm.tui.widgets.diff_lines import balance_pieces
+from buildperm.tui.widgets.edit_lines import edit_lines, sentence_lines
 from buildperm.tui.widgets.page import Page
-from buildperm.tui.widgets.styled_line import Line, Piece, hanging
+from buildperm.tui.widgets.sheet import Sheet
+from buildperm.tui.widgets.styled_line import Line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
 
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
+    from buildperm.presentation.agenda import Agenda
+    from buildperm.presentation.edit_sentences import EditSentence
     from buildperm.presentation.front_end import Failure, Preview, Verify
+    from buildperm.tui.key_pace import KeyPace
     from buildperm.tui.type_ahead import TypeAheadGuard
 
 _MOST_STATE_LINES: Final = 12
@@ -38,48 +47,66 @@ class DiffResult:
     """How the last look ended."""
 
     writing: bool
-    failures: tuple[Failure, ...]  # Of the latest verifying run.
+    failures: tuple[Failure, ...]  # Of the latest check.
 
 
 class DiffScreen(Screen[DiffResult]):
-    """Shows what writing would change and runs it; dismisses with whether to write.
+    """Shows what writing would change and checks it; dismisses with whether to write.
 
-    Stages: `preview` (the edit is being made) → `ready` → `verifying` → `verified` or `missing`;
-    `failed` from anywhere, with the error. Writing is offered from `verified`, which it reaches by
-    itself after `w`, and from `missing` on a second, informed `w`.
+    Stages: `preview` (the edit is being made) → `ready` → `checking` → `passed` or `missing`;
+    `failed` from anywhere, with the error. `y` writes from `passed`; from `missing` only the
+    override writes, on a screen of its own. Where Cargo.toml stays as it is, nothing has to be
+    checked. Taking out a hunk leads back to `preview`.
     """
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("diff")
+    AUTO_FOCUS = ""  # The screen has all keys, whichever pane they are about.
 
     stage: var[str] = var("preview", bindings=True)
     """The stage of the last look; see the class."""
 
     def __init__(
         self,
+        agenda: Agenda,
         guard: TypeAheadGuard,
+        pace: KeyPace,
         preview: Preview,
         verify: Verify,
-        explain: Callable[[bytes, bytes], Sequence[str]],
         *,
-        settled: bool = False,
+        unsaved: Sequence[str] = (),
+        checking: bool = False,
     ) -> None:
+        """Show the edit.
+
+        Args:
+            agenda: What has been decided.
+            guard: Against keys meant for another screen.
+            pace: When keys were pressed.
+            preview: Makes the edit without saving it.
+            verify: Runs what is concerned.
+            unsaved: What buildperm.lock would note as reviewed, whatever Cargo.toml says.
+            checking: Whether to check as soon as the edit is made.
+        """
         super().__init__()
+        self._agenda = agenda
         self._guard = guard
+        self._pace = pace
         self._preview = preview
         self._verify = verify
-        self._explain = explain
-        self._settled = settled  # What was seen counts as reviewed, whatever Cargo.toml says.
-        self._edit: tuple[bytes, bytes] = (b"", b"")
-        self._hunks = Hunks((), 0, 0)
+        self._unsaved = tuple(unsaved)
+        self._checks_next = checking
+        self._edit = Edit(Hunks((), 0, 0), ())
+        self._sentences: tuple[EditSentence, ...] = ()
+        self._current = 0  # Index of the hunk that keys are about.
         self._failures: tuple[Failure, ...] = ()
         self._error: BuildpermError | None = None
         self._progress = (0, 0, "")
-        self._writes_next = False
+        self._notice = ""
 
     def compose(self) -> ComposeResult:
-        """Lay out the diff and its sentences above the state of the run."""
+        """Lay out the diff and its sentences above the state of the check."""
         yield Page(id="diff-head", classes="bar")
         with Container(id="diff-panes"):
             yield Page(id="diff-text")
@@ -89,10 +116,10 @@ class DiffScreen(Screen[DiffResult]):
 
     def on_mount(self) -> None:
         """Start making the edit."""
-        self.query_one("#diff-head", Page).can_focus = False
+        for page in self.query(Page):
+            page.can_focus = False
         self.query_one("#diff-text", Page).border_title = "Cargo.toml"
         self.query_one("#diff-words", Page).border_title = "In plain words"
-        self.query_one("#diff-text", Page).focus()
         self._show_state()
         self._make_edit()
 
@@ -101,41 +128,105 @@ class DiffScreen(Screen[DiffResult]):
         self._guard.hold()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Grey out what the stage does not allow."""
-        if action in ("write", "verify"):
-            useful = not self._is_unchanged or (action == "write" and self._settled)
-            ready = self.stage in ("ready", "verified", "missing")
-            return True if ready and useful else None
-        return True
+        """Grey out what the stage does not allow, and hide what it has no use for."""
+        ready = self.stage in ("ready", "passed", "missing")
+        match action:
+            case "check":
+                return True if ready and not self._is_unchanged else None
+            case "write":
+                return True if self.stage == "passed" else None
+            case "override":
+                return self.stage == "missing"
+            case "take_out":
+                return True if ready and self._hunk is not None else None
+            case "undo":
+                return True if ready and self._agenda.can_undo else None
+            case "redo":
+                return True if ready and self._agenda.can_redo else None
+            case _:
+                return True
 
-    def action_write(self) -> None:
-        """Verify, then write; write at once if the grants were verified already."""
+    # What keys do.
+
+    def action_check(self) -> None:
+        """Run what is concerned."""
         if self._guard.swallows():
             return
-        if self.stage == "ready":
-            self._writes_next = True
-            self._start_verifying()
+        if self.stage == "missing":
+            self._tell("The check failed. w does not override it: Esc shows what is missing.")
+        elif self.stage == "passed":
+            self._tell("The check has passed: y writes.")
         else:
-            self.dismiss(DiffResult(True, self._failures))
+            self._start_check()
 
-    def action_verify(self) -> None:
-        """Verify and stay on this screen."""
-        self._writes_next = False
-        self._start_verifying()
+    def action_write(self) -> None:
+        """Write, unless the key is part of a burst, such as a paste."""
+        if self._guard.swallows():
+            return
+        if self._pace.is_burst:
+            self._tell("Nothing is written: y came together with other keys. Press it again.")
+            return
+        count = self._pace.count
+        self.set_timer(ALONE_S, lambda: self._write_if_alone(count))
+
+    def action_override(self) -> None:
+        """Ask for the word that writes although the check failed."""
+        if not self._guard.swallows():
+            self.app.push_screen(OverrideScreen(self._failures, self._pace), self._take_override)
+
+    def action_hunk(self, by: int) -> None:
+        """Go to another hunk."""
+        if not self._edit.hunks:
+            return
+        last = len(self._edit.hunks) - 1
+        self._current = min(max(self._current + by, 0), last)
+        self._show_edit()
+
+    def action_page(self, by: int) -> None:
+        """Scroll both panes by a page."""
+        for name in ("#diff-text", "#diff-words"):
+            page = self.query_one(name, Page)
+            page.scroll_relative(y=by * max(page.size.height - 1, 1), animate=False)
+
+    def action_take_out(self) -> None:
+        """Take back the decisions behind the hunk, and make the edit anew."""
+        hunk = self._hunk
+        if hunk is None or self._guard.swallows():
+            return
+        if self._agenda.take_out(hunk):
+            self._renew("Left out: it is undecided again. u takes it in again.")
+        else:
+            self._tell("It follows from the other decisions about this crate: take those out.")
+
+    def action_undo(self) -> None:
+        """Undo the last step."""
+        self._agenda.undo()
+        self._renew("")
+
+    def action_redo(self) -> None:
+        """Take the step again that was undone."""
+        self._agenda.redo()
+        self._renew("")
 
     def action_back(self) -> None:
-        """Go back with what the run has found."""
+        """Go back with what the check has found."""
         self.workers.cancel_node(self)
         self.dismiss(DiffResult(False, self._failures))
 
+    # What happened.
+
     @on(EditPreviewed)
-    def _show_edit(self, message: EditPreviewed) -> None:
-        self._edit = message.before, message.after
-        self._hunks = hunks = compare(*self._edit, WHOLE)
-        sentences = message.sentences
-        self.query_one("#diff-text", Page).show(lambda cells: hunk_lines(hunks, cells))
-        self.query_one("#diff-words", Page).show(lambda cells: sentence_lines(sentences, cells))
+    def _take_edit(self, message: EditPreviewed) -> None:
+        self._edit, self._sentences = message.edit, message.sentences
+        self._current = min(self._current, max(len(self._edit.hunks) - 1, 0))
+        self._show_edit()
         self.stage = "ready"
+        if self._is_unchanged:
+            self.stage = "passed" if self._unsaved or self._agenda.is_settled else "ready"
+        elif self._checks_next:
+            self._start_check()
+        self._checks_next = False
+        self._show_state()
 
     @on(VerifyProgressed)
     def _show_progress(self, message: VerifyProgressed) -> None:
@@ -143,11 +234,9 @@ class DiffScreen(Screen[DiffResult]):
         self._show_state()
 
     @on(VerifyEnded)
-    def _end_verifying(self, message: VerifyEnded) -> None:
+    def _end_check(self, message: VerifyEnded) -> None:
         self._failures = message.failures
-        self.stage = "missing" if message.failures else "verified"
-        if self._writes_next and not message.failures:
-            self.dismiss(DiffResult(True, ()))
+        self.stage = "missing" if message.failures else "passed"
         self._guard.hold()  # The person may have been pressing keys while it ran.
 
     @on(WorkFailed)
@@ -155,30 +244,60 @@ class DiffScreen(Screen[DiffResult]):
         self._error = message.error
         self.stage = "failed"
 
+    @on(Sheet.Clicked)
+    def _go_to_clicked(self, clicked: Sheet.Clicked) -> None:
+        self._current = clicked.target
+        self._show_edit()
+
     def watch_stage(self) -> None:
-        """Yield lines about the stage and its result."""
+        """Show the stage and its result."""
         if self.is_mounted:
             self._show_state()
 
-    def _start_verifying(self) -> None:
-        self._failures, self._progress = (), (0, 0, "")
-        self.stage = "verifying"
-        self._run_verify()
+    # How it goes on.
 
     @property
     def _is_unchanged(self) -> bool:
         """Whether writing would leave Cargo.toml as it is."""
-        return self._edit[0] == self._edit[1]
+        return not (self._edit.lines.lines or self._edit.lines.notes)
+
+    @property
+    def _hunk(self) -> EditHunk | None:
+        hunks = self._edit.hunks
+        return hunks[self._current] if self._current < len(hunks) else None
+
+    def _take_override(self, overriding: bool | None) -> None:
+        if overriding:
+            self.dismiss(DiffResult(True, self._failures))
+
+    def _write_if_alone(self, count: int) -> None:
+        """Write if no other key has followed, and nothing has changed meanwhile."""
+        if self._pace.count != count:
+            self._tell("Nothing is written: other keys followed y. Press it alone.")
+        elif self.stage == "passed" and self.is_current:
+            self.dismiss(DiffResult(True, ()))
+
+    def _renew(self, notice: str) -> None:
+        self._failures = ()
+        self._notice = notice
+        self.stage = "preview"
+        self._make_edit()
+
+    def _start_check(self) -> None:
+        self._failures, self._progress, self._notice = (), (0, 0, ""), ""
+        self.stage = "checking"
+        self._run_verify()
 
     @work(thread=True, exclusive=True, group="diff")
     def _make_edit(self) -> None:
         try:
             before, after = self._preview()
-            sentences = tuple(self._explain(before, after))
+            edit = edit_hunks.edit(before, after)
+            sentences = tuple(edit_sentences.explain(before, after))
         except BuildpermError as error:
             self.post_message(WorkFailed(error))
         else:
-            self.post_message(EditPreviewed(before, after, sentences))
+            self.post_message(EditPreviewed(edit, sentences))
 
     @work(thread=True, exclusive=True, group="diff")
     def _run_verify(self) -> None:
@@ -195,70 +314,50 @@ class DiffScreen(Screen[DiffResult]):
         else:
             self.post_message(VerifyEnded(failures))
 
+    # How it is shown.
+
+    def _tell(self, notice: str) -> None:
+        self._notice = notice
+        self._show_state()
+
+    def _show_edit(self) -> None:
+        edit, hunk, sentences = self._edit, self._hunk, self._sentences
+        text, words = self.query_one("#diff-text", Page), self.query_one("#diff-words", Page)
+        text.show(lambda cells: edit_lines(edit, hunk, cells), from_top=False)
+        words.show(lambda cells: sentence_lines(edit, sentences, hunk, cells), from_top=False)
+        for page in (text, words):
+            self._bring_into_view(page)
+
+    def _bring_into_view(self, page: Page) -> None:
+        """Bring the marked lines into view, with a few above them."""
+        cells = page.scrollable_content_region.width
+        marked = [
+            number
+            for number in range(page.count(cells))
+            if page.line(number, cells).target == self._current
+        ]
+        if (
+            marked
+            and not page.scroll_offset.y <= marked[0] < page.scroll_offset.y + page.size.height
+        ):
+            page.scroll_to(y=max(marked[0] - 2, 0), animate=False)
+
     def _show_state(self) -> None:
         head = self.query_one("#diff-head", Page)
+        lines = self._edit.lines
         head.show(lambda cells: [Line(
             ((" Diff & write ", "title"), (" Cargo.toml", "muted")),
-            (*balance_pieces(self._hunks.added, self._hunks.removed), (" ", "")),
+            (*balance_pieces(lines.added, lines.removed), (" ", "")),
         )])  # fmt: skip
         state = self.query_one("#diff-state", Page)
-        state.show(lambda cells: self._state_lines(cells))
-        state.styles.height = min(state.line_count, _MOST_STATE_LINES) + 1
-
-    def _state_lines(self, cells: int) -> Iterator[Line]:
-        match self.stage:
-            case "preview":
-                yield Line((("Making the edit …", "muted"),))
-            case "ready" if self._is_unchanged and self._settled:
-                text = (
-                    "runs what is concerned, then keeps in buildperm.lock what was seen. "
-                    "Cargo.toml stays as it is."
-                )
-                yield from hanging((("w ", "accent"),), text, "", cells)
-            case "ready" if self._is_unchanged:
-                yield Line((("Nothing to write: Cargo.toml says it already.", "strong"),))
-            case "ready":
-                yield from hanging(
-                    (("w ", "accent"),),
-                    "first runs what is concerned under these grants, then writes.",
-                    "",
-                    cells,
-                )
-            case "verifying":
-                yield from self._progress_lines(cells)
-            case "verified":
-                yield from hanging(
-                    (("✓ ", "good"),),
-                    "All that are concerned get by with these grants. w writes them.",
-                    "",
-                    cells,
-                )
-            case "missing":
-                yield from self._failure_lines(cells)
-            case _:
-                for text in str(self._error).split("\n"):
-                    yield from hanging((("✗ ", "bad"),), shown(text), "", cells)
-
-    def _progress_lines(self, cells: int) -> Iterator[Line]:
-        done, total, crate = self._progress
-        width = max(min(cells - 50, 40), 10)
-        filled = width * done // total if total else 0
-        bar: tuple[Piece, ...] = (("━" * filled, "accent"), ("━" * (width - filled), "muted"))
-        told = f"  {done} of {total}  {shown(crate)}" if total else "  starting"
-        yield Line((("Verifying ", "strong"), *bar, (told, "muted")))
-
-    def _failure_lines(self, cells: int) -> Iterator[Line]:
-        first = self._failures[0]
-        who = f"{shown(first.crate)} {shown(first.version)} still fails"
-        if len(self._failures) > 1:
-            who = f"{len(self._failures)} crates still fail"
-        yield Line(((f"✗ {who} with these grants", "bad"),))
-        for failure in self._failures:
-            lead = ((f"  {shown(failure.crate)} {shown(failure.version)}  ", "strong"),)
-            yield from hanging(lead, shown(failure.sentence), "", cells)
-        yield from hanging(
-            (("Esc ", "accent"),),
-            "goes back to what is missing; w writes all the same.",
-            "muted",
-            cells,
+        told = CheckState(
+            self.stage,
+            self._is_unchanged,
+            self._unsaved,
+            self._progress,
+            self._failures,
+            str(self._error or ""),
+            self._notice,
         )
+        state.show(lambda cells: state_lines(told, cells))
+        state.styles.height = min(state.line_count, _MOST_STATE_LINES) + 1

@@ -9,7 +9,6 @@ from textual import on
 from textual.containers import Container
 from textual.message import Message
 from textual.reactive import var
-from textual.screen import Screen
 from textual.widgets import Footer, Input
 
 from buildperm.policy.decision import Answer
@@ -21,6 +20,7 @@ from buildperm.tui.key_bindings import bindings
 from buildperm.tui.screens.batch import BatchScreen, EverywhereScreen
 from buildperm.tui.screens.evidence_screen import EvidenceScreen
 from buildperm.tui.screens.script_changes import ChangesScreen
+from buildperm.tui.screens.special_answers import SpecialAnswers
 from buildperm.tui.unobeyed_key import TOO_EARLY, unobeyed
 from buildperm.tui.widgets.card import card_lines
 from buildperm.tui.widgets.counts import count_line
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from buildperm.tui.type_ahead import TypeAheadGuard
 
 
-class InboxScreen(Screen[None]):
+class InboxScreen(SpecialAnswers):
     """Shows the proposals and takes answers; what they mean is the review's business."""
 
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012
@@ -55,6 +55,10 @@ class InboxScreen(Screen[None]):
 
     class DiffWanted(Message):
         """The person wants to see what writing would change."""
+
+        def __init__(self, *, writing: bool) -> None:
+            super().__init__()
+            self.writing = writing  # And to have it checked at once.
 
     reading: var[bool] = var(False, toggle_class="-reading")
     """The card takes the place of the list, on terminals with room for only one."""
@@ -226,11 +230,12 @@ class InboxScreen(Screen[None]):
 
     def action_diff(self) -> None:
         """Show what writing would change."""
-        self.post_message(self.DiffWanted())
+        self.post_message(self.DiffWanted(writing=False))
 
     def action_write(self) -> None:
-        """Write, which begins with showing what it would change."""
-        self.post_message(self.DiffWanted())
+        """Write, which begins with showing what it would change, and checking it."""
+        if not self._came_too_early():
+            self.post_message(self.DiffWanted(writing=True))
 
     def action_open(self) -> None:
         """Open or close a crate, or the card of a proposal."""

@@ -8,15 +8,16 @@ from textual import on
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
+from buildperm.presentation.closing_text import unsaved_text
 from buildperm.presentation.front_end import ReviewEnd
 from buildperm.presentation.wording import plural
 from buildperm.tui.key_bindings import bindings
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.sheet import Sheet
-from buildperm.tui.widgets.styled_line import Line
+from buildperm.tui.widgets.styled_line import Line, hanging
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from textual.app import ComposeResult
     from textual.binding import BindingType
@@ -31,9 +32,25 @@ class LeaveScreen(ModalScreen[ReviewEnd | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("leave")
 
-    def __init__(self, guard: TypeAheadGuard, *, decided: int, undecided: int) -> None:
+    def __init__(
+        self,
+        guard: TypeAheadGuard,
+        *,
+        decided: int,
+        undecided: int,
+        unsaved: Sequence[str] = (),
+    ) -> None:
+        """Ask.
+
+        Args:
+            guard: Against keys meant for another screen.
+            decided: How many decisions are made.
+            undecided: How many are left.
+            unsaved: The crates that buildperm.lock would note as reviewed.
+        """
         super().__init__()
         self._guard = guard
+        self._unsaved = tuple(unsaved)
         self._decided = decided
         self._undecided = undecided
 
@@ -79,22 +96,28 @@ class LeaveScreen(ModalScreen[ReviewEnd | None]):
             self.dismiss(_ANSWERS[clicked.target])
 
     def _lines(self, cells: int) -> Iterator[Line]:
-        yield Line(((f"{plural(self._decided, 'decision')} made, {self._undecided} left.", ""),))
+        if self._decided:
+            left = f"{self._undecided} left" if self._undecided else "none left"
+            told = f"{plural(self._decided, 'decision')} made, {left}."
+        else:
+            told = "Nothing has to be decided." if self._can_write else "Nothing is decided."
+        yield from hanging((), told, "", cells)
+        if self._unsaved:
+            yield from hanging((), unsaved_text(self._unsaved), "waiting", cells)
         yield Line()
         tone = "accent" if self._can_write else "muted"
-        what = "write what is decided to Cargo.toml"
+        what = "check it, then write Cargo.toml and buildperm.lock"
         if not self._decided and self._can_write:
-            what = "keep in buildperm.lock what was seen"
+            what = "write buildperm.lock; Cargo.toml stays as it is"
         yield Line(
-            (("  w  ", tone), (what, "" if self._can_write else "muted")),
-            (("diff first", "muted"),),
+            (("  w  ", tone), (what, "strong" if self._can_write else "muted")),
+            (("asks first", "muted"),),
             0,
         )
-        yield Line(
-            (("  k  ", "accent"), ("keep the decisions, write nothing", "strong")),
-            (("q again", "muted"),),
-            1,
-        )
-        yield Line((("  x  ", "accent"), ("discard the decisions, write nothing", "")), (), 2)
+        keep = "write nothing; keep the decisions for the next time"
+        if not self._decided:
+            keep = "write nothing; the next review shows it again"
+        yield Line((("  k  ", "accent"), (keep, "strong")), (("q again", "muted"),), 1)
+        yield Line((("  x  ", "accent"), ("write nothing; forget the decisions", "")), (), 2)
         yield Line()
         yield Line((("Esc  ", "accent"), ("go back", "")), (), 3)

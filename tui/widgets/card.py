@@ -298,7 +298,7 @@ def _subject_lines(subjects: Sequence[CardSubject], total: int, cells: int) -> I
     if total > len(subjects):
         yield Line(((f"     … and {total - len(subjects):,} more", "muted"),))
     yield Line()
-    text = "a/d/s: everything here except high and critical; you confirm first."
+    text = "a: everything here below high risk. d, s: everything. You confirm first."
     if all(each.proposal.reason is Reason.NEWCOMER for each in subjects):
         text = "Nothing to decide here."
     elif not any(each.proposal.reason is Reason.ASKED for each in subjects):

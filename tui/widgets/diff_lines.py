@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from buildperm.tui.widgets.styled_line import Line, Piece, hanging, wrap
+from buildperm.tui.widgets.styled_line import Line, Piece, hanging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,13 +48,3 @@ def balance_pieces(added: int, removed: int) -> tuple[Piece, ...]:
         (f"+{added}", "added" if added else "muted"),
         (f" -{removed}", "removed" if removed else "muted"),
     )
-
-
-def sentence_lines(sentences: Sequence[str], cells: int) -> Iterator[Line]:
-    """Yield sentences that begin with `+` or `-`."""
-    for sentence in sentences:
-        mark, text = sentence[:1], sentence[2:]
-        yield from hanging(((f"{mark} ", _TONES.get(mark, "muted")),), text, "", cells)
-    if not sentences:
-        for part in wrap("No grant and no denial changes.", cells):
-            yield Line(((part, "muted"),))

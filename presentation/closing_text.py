@@ -1,0 +1,37 @@
+"""What is said before leaving and writing: what is noted, and what is not yet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from buildperm.presentation.wording import plural
+from buildperm.printable import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+OVERRIDE: Final = "override"
+"""The word that has to be typed to write grants under which something fails."""
+
+_NAMED_MOST: Final = 4
+
+
+def noted_text(unsaved: Sequence[str]) -> str:
+    """Say what writing notes in buildperm.lock, as a sentence."""
+    if not unsaved:
+        return "buildperm.lock keeps what was seen."
+    return f"buildperm.lock notes {plural(len(unsaved), 'crate')} as reviewed ({_listed(unsaved)})."
+
+
+def unsaved_text(unsaved: Sequence[str]) -> str:
+    """Say what is not noted yet, and what that leads to."""
+    were = "was" if len(unsaved) == 1 else "were"
+    return (
+        f"{plural(len(unsaved), 'crate')} {were} only looked at ({_listed(unsaved)}): until "
+        "buildperm.lock notes that, `buildperm check` fails."
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED_MOST} more" if len(names) > _NAMED_MOST else ""
+    return f"{', '.join(map(shown, names[:_NAMED_MOST]))}{more}"

@@ -1,0 +1,150 @@
+"""The edit of Cargo.toml hunk by hunk: which decisions each comes from, and what it means.
+
+A hunk is what changes in one field of one crate's table. The line above a new table stands for all
+of the crate.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from buildperm.policy import manifest
+from buildperm.policy.decision import Answer
+from buildperm.policy.kinds import WORDS
+from buildperm.policy.proposal import Reason, Risk
+from buildperm.policy.risk import assess_rule
+from buildperm.policy.toml_statement import layout
+from buildperm.presentation.unified_diff import WHOLE, Hunks, compare
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from buildperm.policy.decision import Decision
+    from buildperm.policy.grants import CrateGrants
+    from buildperm.policy.proposal import Proposal
+
+WHOLE_CRATE: Final = ""
+"""The field of a hunk that stands for all of a crate."""
+
+TERMS: Final = ("reason", "expires")
+"""The fields that hold for all that a crate is granted."""
+
+_RANGES = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
+
+
+@dataclass(frozen=True, slots=True)
+class EditHunk:
+    """Lines of the diff that change one field of one crate's table."""
+
+    crate: str  # The key in Cargo.toml; empty for what belongs to no crate.
+    field: str  # As in Cargo.toml: `exec`, `deny`; see WHOLE_CRATE.
+    first: int  # Indices into the lines of the diff: the first one,
+    last: int  # and the last one.
+    risk: Risk  # Of what it allows newly; LOW where it allows nothing.
+    removes: bool  # One of its lines is removed.
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What writing would change."""
+
+    lines: Hunks
+    hunks: tuple[EditHunk, ...]
+
+    def hunk_at(self, line: int) -> EditHunk | None:
+        """Return the hunk that a line of the diff belongs to."""
+        return next((each for each in self.hunks if each.first <= line <= each.last), None)
+
+
+def edit(before: bytes, after: bytes) -> Edit:
+    """Compare two versions of a Cargo.toml that can be read.
+
+    Raises:
+        BuildpermError: One of them cannot be read.
+    """
+    path = Path("Cargo.toml")
+    old, new = manifest.read(before, path).crates, manifest.read(after, path).crates
+    lines = compare(before, after, WHOLE)
+    owners = list(_owners(lines.lines, _fields(before), _fields(after)))
+    hunks: list[EditHunk] = []
+    for index, owner in enumerate(owners):
+        if owner is None:
+            continue
+        removes = lines.lines[index].startswith("-")
+        if hunks and (hunks[-1].crate, hunks[-1].field) == owner and hunks[-1].last == index - 1:
+            hunks[-1] = replace(hunks[-1], last=index, removes=hunks[-1].removes or removes)
+        else:
+            risk = _risk(owner[1], old.get(owner[0]), new.get(owner[0]))
+            hunks.append(EditHunk(*owner, index, index, risk, removes))
+    return Edit(lines, tuple(hunks))
+
+
+def is_source(proposal: Proposal, decision: Decision, hunk: EditHunk) -> bool:
+    """Tell whether a hunk comes, at least in part, from the answer to a proposal."""
+    if proposal.crate != hunk.crate or decision.answer not in (Answer.ALLOW, Answer.DENY):
+        return False
+    choice = proposal.choices[decision.chosen]
+    removes = proposal.reason in (Reason.UNUSED, Reason.DORMANT)
+    is_denial = decision.answer is Answer.DENY and not removes
+    if hunk.field == WHOLE_CRATE:
+        return True
+    if hunk.field == "deny":
+        return is_denial
+    if hunk.field == "presets":
+        return bool(choice.preset) and not is_denial
+    if hunk.field == "for":
+        return bool(choice.consumers) and not is_denial
+    if is_denial and not hunk.removes:
+        return False
+    kind = WORDS.get(hunk.field)
+    return kind is not None and any(rule.kind is kind for rule in choice.rules)
+
+
+def _fields(raw: bytes) -> dict[int, tuple[str, str]]:
+    """Return what each line of a Cargo.toml belongs to, if it is about a crate's grants."""
+    text, document = manifest.parse(raw, Path("Cargo.toml"))
+    crates = (*manifest.table_path(document), "crates")
+    found: dict[int, tuple[str, str]] = {}
+    for statement in layout(text).statements:
+        path = statement.path
+        if path[: len(crates)] != crates or len(path) == len(crates):
+            continue
+        crate, *rest = path[len(crates) :]
+        first = text.count("\n", 0, statement.start)
+        for line in range(first, text.count("\n", 0, max(statement.end - 1, 0)) + 1):
+            found[line] = crate, rest[0] if rest else WHOLE_CRATE
+    return found
+
+
+def _owners(
+    lines: tuple[str, ...],
+    old: Mapping[int, tuple[str, str]],
+    new: Mapping[int, tuple[str, str]],
+) -> Iterator[tuple[str, str] | None]:
+    """Yield, for each line of a unified diff, the crate and the field that it changes."""
+    before = after = 0
+    for line in lines:
+        mark = line[:1]
+        ranges = _RANGES.match(line)
+        if mark == "@" and ranges:
+            before, after = int(ranges[1]) - 1, int(ranges[3]) - 1
+            yield None
+        elif mark == "+":
+            yield new.get(after)
+            after += 1
+        elif mark == "-":
+            yield old.get(before)
+            before += 1
+        else:
+            yield None
+            before, after = before + 1, after + 1
+
+
+def _risk(field: str, old: CrateGrants | None, new: CrateGrants | None) -> Risk:
+    had = old.rules if old is not None else frozenset()
+    kind = WORDS.get(field)
+    rules = (rule for rule in (new.rules if new is not None else ()) if rule not in had)
+    return max((assess_rule(rule)[0] for rule in rules if rule.kind is kind), default=Risk.LOW)

@@ -1,0 +1,86 @@
+"""What the last look before writing says below the diff: how far it is, and which key goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from buildperm.presentation.closing_text import noted_text
+from buildperm.presentation.wording import plural
+from buildperm.printable import shown
+from buildperm.tui.widgets.styled_line import Line, Piece, hanging
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from buildperm.presentation.front_end import Failure
+
+_MOST_FAILURES: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class CheckState:
+    """How far the last look is."""
+
+    stage: str  # See `tui.screens.diff.DiffScreen`.
+    unchanged: bool  # Cargo.toml would stay as it is.
+    unsaved: tuple[str, ...]  # What buildperm.lock would note as reviewed.
+    progress: tuple[int, int, str]  # Done, total, crate.
+    failures: tuple[Failure, ...]
+    error: str
+    notice: str  # About the last key; empty if there is nothing to say.
+
+
+def state_lines(state: CheckState, cells: int) -> Iterator[Line]:
+    """Yield lines about the stage and its result."""
+    if state.notice:
+        yield from hanging((("! ", "waiting"),), state.notice, "waiting", cells)
+    match state.stage:
+        case "preview":
+            yield Line((("Making the edit …", "muted"),))
+        case "ready" if state.unchanged:
+            yield Line((("Nothing to write: Cargo.toml says it already.", "strong"),))
+        case "ready":
+            told = "checks: it runs what is concerned under these grants. Then y writes."
+            yield from hanging((("w ", "accent"),), told, "", cells)
+        case "checking":
+            yield from _progress_lines(state, cells)
+        case "passed" if state.unchanged:
+            told = f"writes: {noted_text(state.unsaved)} Cargo.toml stays as it is."
+            yield from hanging((("y ", "accent"),), told, "", cells)
+        case "passed":
+            told = "All that is concerned builds with these grants."
+            yield from hanging((("✓ ", "good"),), told, "", cells)
+            told = "writes Cargo.toml and buildperm.lock. Nothing else does."
+            yield from hanging((("y ", "accent"),), told, "", cells)
+        case "missing":
+            yield from _failure_lines(state, cells)
+        case _:
+            for text in state.error.split("\n"):
+                yield from hanging((("✗ ", "bad"),), shown(text), "", cells)
+
+
+def _progress_lines(state: CheckState, cells: int) -> Iterator[Line]:
+    done, total, crate = state.progress
+    width = max(min(cells - 50, 40), 10)
+    filled = width * done // total if total else 0
+    bar: tuple[Piece, ...] = (("━" * filled, "accent"), ("━" * (width - filled), "muted"))
+    told = f"  {done} of {total}  {shown(crate)}" if total else "  starting"
+    yield Line((("Checking ", "strong"), *bar, (told, "muted")))
+
+
+def _failure_lines(state: CheckState, cells: int) -> Iterator[Line]:
+    first = state.failures[0]
+    who = f"{shown(first.crate)} {shown(first.version)} still fails"
+    if len(state.failures) > 1:
+        who = f"{len(state.failures)} crates still fail"
+    yield Line(((f"✗ {who} with these grants. Nothing is written.", "bad"),))
+    for failure in state.failures[:_MOST_FAILURES]:
+        lead = ((f"  {shown(failure.crate)} {shown(failure.version)}  ", "strong"),)
+        yield from hanging(lead, shown(failure.sentence), "", cells)
+    if len(state.failures) > _MOST_FAILURES:
+        yield Line(((f"  and {plural(len(state.failures) - _MOST_FAILURES, 'more')}", "muted"),))
+    told = "goes back to what is missing."
+    yield from hanging((("Esc ", "accent"),), told, "muted", cells)
+    told = "writes all the same; it asks for a typed word first."
+    yield from hanging((("O ", "accent"),), told, "muted", cells)
