@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from buildperm.presentation.baseline_accesses import BaselineAccesses
 from buildperm.presentation.proposal_evidence import proposal_evidence
 from buildperm.presentation.wording import plural
 
@@ -142,6 +143,7 @@ class ReviewSession:
     ran: Ran
     comparisons: Mapping[tuple[str, str], Comparison] = field(default_factory=dict)
     evidence: EvidenceSource = field(default_factory=NoEvidence)
+    baseline: BaselineAccesses = field(default_factory=lambda: BaselineAccesses({}))
     unsaved: Unsaved = tuple
 
 

@@ -99,9 +99,9 @@ def outcome_word(access: Access) -> str:
     return _DONE[access.outcome]
 
 
-def plural(count: int, noun: str) -> str:
-    """Return "1 crate", "2 crates"."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def plural(count: int, noun: str, many: str = "") -> str:
+    """Return "1 crate", "2 crates"; `many` is the plural where an s does not make it."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {many or f'{noun}s'}"
 
 
 def chain_text(chain: tuple[str, ...]) -> str:

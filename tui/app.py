@@ -11,6 +11,7 @@ from textual import events, on
 from textual.app import App, SystemCommand
 
 from buildperm.presentation.agenda import Agenda
+from buildperm.presentation.baseline_accesses import BaselineAccesses
 from buildperm.presentation.front_end import NoEvidence, Ran, ReviewEnd
 from buildperm.printable import shown
 from buildperm.tui.appearance import HIGH_CONTRAST, Appearance
@@ -59,6 +60,7 @@ class ReviewApp(App[ReviewEnd]):
         ran: What ran, those that need nothing included.
         appearance: How it looks, and which keys work.
         evidence: Knows what lies behind a proposal; None where nothing but itself is at hand.
+        baseline: What was seen and needs no decision.
         unsaved: Tells what buildperm.lock would note besides.
         clock: Seconds, monotonic.
     """
@@ -82,6 +84,7 @@ class ReviewApp(App[ReviewEnd]):
         ran: Ran = Ran(),  # noqa: B008 - it never changes
         appearance: Appearance = Appearance(),  # noqa: B008 - it never changes
         evidence: EvidenceSource | None = None,
+        baseline: BaselineAccesses | None = None,
         unsaved: Unsaved = tuple,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -106,6 +109,7 @@ class ReviewApp(App[ReviewEnd]):
             summary=shown(summary),
             ran=ran,
             evidence=evidence or NoEvidence(),
+            baseline=baseline or BaselineAccesses({}),
         )
 
     @classmethod
@@ -122,6 +126,7 @@ class ReviewApp(App[ReviewEnd]):
             comparisons=session.comparisons,
             appearance=appearance,
             evidence=session.evidence,
+            baseline=session.baseline,
             unsaved=session.unsaved,
         )
 

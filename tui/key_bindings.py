@@ -71,6 +71,8 @@ ACTIONS: Final = (
            "The same answer in all crates that ask for the same; lists them first", False),
     Action("review.changes", "o", "changes", "What changed", LOOK,
            "Show what the crate does now and did before, and the diff of its sources", False),
+    Action("review.baseline", "b", "baseline", "Baseline", LOOK,
+           "Show what the crate did that every build script may do", False),
     Action("review.evidence", "i", "evidence_screen", "Evidence", LOOK,
            "Show what lies behind it: commands, processes, events, source, Cargo.toml"),
     Action("review.clear", "delete", "answer('undecided')", "Clear", DECIDE,
@@ -140,6 +142,14 @@ ACTIONS: Final = (
            "Evidence: what the script printed for Cargo", False),
     Action("tabs.manifest", "6", "evidence(6)", "Cargo.toml", LOOK,
            "Evidence: what Cargo.toml would say for this decision alone", False),
+    # What every build script may do.
+    Action("baseline.back", "escape,b", "back", "Back", LOOK, "Go back to the proposals"),
+    Action("baseline.down", "down,j", "scroll(1)", "Down", MOVE, "Next line", False),
+    Action("baseline.up", "up,k", "scroll(-1)", "Up", MOVE, "Previous line", False),
+    Action("baseline.help", "question_mark,f1", "app.help", "Help", LEARN, "List every key"),
+    Action("baseline.leave", "q", "app.leave", "Quit", FINISH,
+           "Leave, with a choice of what to do with the decisions"),
+    Action("baseline.interrupt", "ctrl+c,ctrl+q", "app.leave", "Quit", FINISH, "", False),
     # The evidence on a screen of its own.
     Action("evidence.back", "escape,i", "back", "Back", LOOK, "Go back to the proposals"),
     Action("evidence.next", "tab,right,l", "next_tab(1)", "Next tab", LOOK,

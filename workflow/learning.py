@@ -18,6 +18,7 @@ from buildperm.policy.proposal import Proposal
 from buildperm.policy.review_state import Review
 from buildperm.policy.role import SubjectKind
 from buildperm.presentation import console
+from buildperm.presentation.baseline_accesses import BaselineAccesses
 from buildperm.presentation.front_end import Failure, FrontEnd, Ran, ReviewEnd, ReviewSession
 from buildperm.printable import log_text
 from buildperm.report import text
@@ -231,6 +232,7 @@ class Learning:
             _ran(self.recorded),
             self.comparisons,
             RecordedEvidence(self._recorded_files, self._manifest_as_it_is),
+            BaselineAccesses({each.crate: each.accesses for each in self.recorded.scripts}),
             self.unsaved,
         )
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from textual.pilot import Pilot
 
     from buildperm.errors import BuildpermError
+    from buildperm.presentation.baseline_accesses import BaselineAccesses
     from buildperm.presentation.front_end import EvidenceSource, Failure, Progress, Verify
     from buildperm.presentation.front_end import ReviewEnd as Ending
 
@@ -80,6 +81,7 @@ class ReviewBench:
         summary: str = "",
         appearance: Appearance = Appearance(),  # noqa: B008 - it never changes
         evidence: EvidenceSource | None = None,
+        baseline: BaselineAccesses | None = None,
         unsaved: Sequence[str] = (),
     ) -> None:
         self.review = Review(proposals)
@@ -99,6 +101,7 @@ class ReviewBench:
             ran=ran,
             appearance=appearance,
             evidence=evidence,
+            baseline=baseline,
             unsaved=lambda: unsaved,
             clock=self.clock,
         )

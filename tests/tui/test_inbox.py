@@ -9,16 +9,19 @@ import pytest
 from textual.widgets import Input
 
 from buildperm.errors import BuildpermError
+from buildperm.policy.access import Outcome
 from buildperm.policy.decision import Answer, JournalEntry, ReviewAction
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Choice
 from buildperm.policy.rule import Rule
+from buildperm.presentation.baseline_accesses import BaselineAccesses
 from buildperm.presentation.front_end import ReviewEnd
 from buildperm.presentation.wording import ANSWER_GLYPHS
 from buildperm.tui.screens.batch import BatchScreen
 from buildperm.tui.screens.evidence_screen import EvidenceScreen
 from buildperm.tui.screens.inbox import InboxScreen
 from buildperm.tui.widgets.evidence_pane import EvidencePane
+from tests.tui.proposals import access
 
 if TYPE_CHECKING:
     from buildperm.policy.proposal import Proposal
@@ -385,6 +388,31 @@ async def test_help_lists_every_key(bench: ReviewBench) -> None:
 
         await pilot.press("escape")
 
+        assert bench.is_at(InboxScreen)
+
+
+async def test_what_every_script_may_do_lies_behind_a_count(
+    make_bench: type[ReviewBench], proposals: list[Proposal]
+) -> None:
+    rustc = access(Kind.EXEC, "$SYSROOT/bin/rustc", count=2)
+    absent = access(Kind.READ, "/etc/absent", outcome=Outcome.FAILED)
+    seen = {
+        ("openssl-sys", "0.9.104"): (*proposals[0].evidence, rustc, absent),
+        ("quiet", "1.0.0"): (rustc,),
+    }
+    bench = make_bench(proposals, baseline=BaselineAccesses(seen))
+    async with bench.app.run_test(size=WIDE) as pilot:
+        assert "b shows 2 accesses that every build script may make" in bench.text("#card")
+
+        await pilot.press("b")
+        told = bench.text("#baseline")
+        assert "openssl-sys 0.9.104  2 accesses" in told
+        assert "rustc" in told
+        assert "looked for and not there" in told
+        assert "pkg-config" not in told
+        assert "quiet 1.0.0  1 access" in told
+
+        await pilot.press("b")
         assert bench.is_at(InboxScreen)
 
 

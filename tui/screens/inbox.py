@@ -18,11 +18,9 @@ from buildperm.presentation.obstacles import obstacles
 from buildperm.presentation.wording import ANSWER_VERBS, plural
 from buildperm.tui.key_bindings import bindings
 from buildperm.tui.screens.batch import BatchScreen, EverywhereScreen
-from buildperm.tui.screens.evidence_screen import EvidenceScreen
-from buildperm.tui.screens.script_changes import ChangesScreen
-from buildperm.tui.screens.special_answers import SpecialAnswers
+from buildperm.tui.screens.closer_looks import CloserLooks
 from buildperm.tui.unobeyed_key import TOO_EARLY, unobeyed
-from buildperm.tui.widgets.card import card_lines
+from buildperm.tui.widgets.card import CardContext, card_lines
 from buildperm.tui.widgets.counts import count_line
 from buildperm.tui.widgets.crates import CrateTree
 from buildperm.tui.widgets.evidence_pane import EvidencePane
@@ -40,11 +38,12 @@ if TYPE_CHECKING:
 
     from buildperm.policy.proposal import Proposal
     from buildperm.presentation.agenda import Agenda
+    from buildperm.presentation.baseline_accesses import BaselineAccesses
     from buildperm.presentation.front_end import EvidenceSource, Ran
     from buildperm.tui.type_ahead import TypeAheadGuard
 
 
-class InboxScreen(SpecialAnswers):
+class InboxScreen(CloserLooks):
     """Shows the proposals and takes answers; what they mean is the review's business."""
 
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012
@@ -79,9 +78,11 @@ class InboxScreen(SpecialAnswers):
         summary: str,
         ran: Ran,
         evidence: EvidenceSource,
+        baseline: BaselineAccesses,
     ) -> None:
         super().__init__()
         self._evidence = evidence
+        self._baseline = baseline
         self._agenda = agenda
         self._guard = guard  # Against keys meant for another screen.
         self._pause = pause  # Against allowing what came up by itself before it can be read.
@@ -176,36 +177,11 @@ class InboxScreen(SpecialAnswers):
         screen = EverywhereScreen(self._guard, offers, rows, ())
         self.app.push_screen(screen, partial(self._take_everywhere, proposal))
 
-    def action_changes(self) -> None:
-        """Show what changed in the build script that the cursor is on."""
-        comparison = self._agenda.comparison(self._tree.group)
-        if comparison is not None:
-            self.app.push_screen(ChangesScreen(comparison))
-
-    def action_evidence_screen(self) -> None:
-        """Show what lies behind the proposal that the cursor is on."""
-        proposal = self._tree.proposal
-        if proposal is not None:
-            self.app.push_screen(EvidenceScreen(self._evidence, self._agenda, proposal))
-
-    def action_evidence(self, tab: int) -> None:
-        """Show one tab of the evidence, counted from 1: beside the card, or on a screen."""
-        proposal = self._tree.proposal
-        if self._pane.display:
-            self._pane.tab = tab - 1
-        elif proposal is not None:
-            screen = EvidenceScreen(self._evidence, self._agenda, proposal, tab=tab - 1)
-            self.app.push_screen(screen)
-
     def action_step(self, by: int) -> None:
         """Choose a wider or a narrower rule."""
         if self._tree.proposal is not None:
             self._agenda.step(self._tree.proposal, by)
             self._show_step()
-
-    def action_scroll_card(self, by: int) -> None:
-        """Scroll the card by lines, the cursor staying in the list."""
-        self.query_one("#card", Page).scroll_relative(y=by, animate=False)
 
     def action_next(self, by: int) -> None:
         """Go to the next undecided proposal."""
@@ -375,10 +351,6 @@ class InboxScreen(SpecialAnswers):
     def _tree(self) -> CrateTree:
         return self.query_one("#tree", CrateTree)
 
-    @property
-    def _pane(self) -> EvidencePane:
-        return self.query_one("#evidence", EvidencePane)
-
     def _show_counts(self) -> None:
         counts = self._agenda.counts()
         self.query_one("#counts", Page).show(
@@ -389,7 +361,8 @@ class InboxScreen(SpecialAnswers):
         proposal, group = self._tree.proposal, self._tree.group
         self.obstacles = obstacles(self._agenda, group, proposal)
         cause = self._tree.cause
-        writer = partial(card_lines, self._agenda, group, cause, proposal, self._ran)
+        about = CardContext(self._agenda, self._ran, self._baseline)
+        writer = partial(card_lines, about, group, cause, proposal)
         self.query_one("#card", Page).show(writer, from_top=from_top)
         if self._pane.display:
             self._pane.show(proposal)

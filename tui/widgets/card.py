@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from buildperm.policy.comparison import Comparison
     from buildperm.policy.proposal import Choice, Proposal
     from buildperm.presentation.agenda import Agenda, ProposalGroup
+    from buildperm.presentation.baseline_accesses import BaselineAccesses
     from buildperm.presentation.front_end import Ran
     from buildperm.presentation.proposal_cause import ProposalCause
 
@@ -60,15 +61,24 @@ class CardSubject:
     elsewhere: int = 0  # How many other crates ask for the same.
 
 
+@dataclass(frozen=True, slots=True)
+class CardContext:
+    """Where the facts of cards come from."""
+
+    agenda: Agenda
+    ran: Ran
+    baseline: BaselineAccesses
+
+
 def card_lines(
-    agenda: Agenda,
+    about: CardContext,
     group: ProposalGroup | None,
     cause: ProposalCause | None,
     proposal: Proposal | None,
-    ran: Ran,
     cells: int,
 ) -> Iterator[Line]:
     """Yield the card of a proposal, else of a cause, else of a crate, else of an empty list."""
+    agenda = about.agenda
 
     def subject(each: Proposal) -> CardSubject:
         return CardSubject(each, agenda.chosen(each), agenda.answer(each))
@@ -86,8 +96,9 @@ def card_lines(
             yield from cause_lines(group, cause, subjects, cells)
         else:
             yield from crate_lines(group, subjects, comparison, cells)
+            yield from _baseline_lines(about.baseline.count(group.key), cells)
     else:
-        yield from empty_lines(ran, filtered=agenda.is_filtered, cells=cells)
+        yield from empty_lines(about.ran, filtered=agenda.is_filtered, cells=cells)
 
 
 def proposal_lines(
@@ -264,6 +275,16 @@ def crate_lines(
         yield from summary_lines(comparison, cells)
     yield Line()
     yield from _subject_lines(subjects, len(group.proposals), cells)
+
+
+def _baseline_lines(count: int | None, cells: int) -> Iterator[Line]:
+    """Yield the count that what needs no decision lies behind; nothing where there is nothing."""
+    if count == 0:
+        return
+    told = "what" if count is None else f"{plural(count, 'access', 'accesses')} that"
+    text = f"shows {told} every build script may make, with no grant"
+    yield Line()
+    yield from hanging((("b ", "accent"),), text, "muted", cells)
 
 
 def cause_lines(

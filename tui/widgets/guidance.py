@@ -47,4 +47,5 @@ def empty_lines(ran: Ran, *, filtered: bool, cells: int) -> Iterator[Line]:
     for part in wrap(text, cells):
         yield Line(((part, "muted"),))
     yield Line()
+    yield Line((("b ", "accent"), ("shows what they did.", "muted")))
     yield Line((("q ", "accent"), ("leaves.", "muted")))

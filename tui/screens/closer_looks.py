@@ -1,0 +1,58 @@
+"""What the inbox opens to look closer: evidence, what changed, what needs no decision."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from buildperm.tui.screens.baseline import BaselineScreen
+from buildperm.tui.screens.evidence_screen import EvidenceScreen
+from buildperm.tui.screens.script_changes import ChangesScreen
+from buildperm.tui.screens.special_answers import SpecialAnswers
+from buildperm.tui.widgets.evidence_pane import EvidencePane
+from buildperm.tui.widgets.page import Page
+
+if TYPE_CHECKING:
+    from buildperm.presentation.baseline_accesses import BaselineAccesses
+    from buildperm.presentation.front_end import EvidenceSource
+
+
+class CloserLooks(SpecialAnswers):
+    """The part of the inbox that decides nothing."""
+
+    _evidence: EvidenceSource
+    _baseline: BaselineAccesses
+
+    @property
+    def _pane(self) -> EvidencePane:
+        return self.query_one("#evidence", EvidencePane)
+
+    def action_changes(self) -> None:
+        """Show what changed in the build script that the cursor is on."""
+        comparison = self._agenda.comparison(self._tree.group)
+        if comparison is not None:
+            self.app.push_screen(ChangesScreen(comparison))
+
+    def action_baseline(self) -> None:
+        """Show what the crate did that every build script may do."""
+        group = self._tree.group
+        crate = group.key if group is not None else None
+        self.app.push_screen(BaselineScreen(self._baseline, crate))
+
+    def action_evidence_screen(self) -> None:
+        """Show what lies behind the proposal that the cursor is on."""
+        proposal = self._tree.proposal
+        if proposal is not None:
+            self.app.push_screen(EvidenceScreen(self._evidence, self._agenda, proposal))
+
+    def action_evidence(self, tab: int) -> None:
+        """Show one tab of the evidence, counted from 1: beside the card, or on a screen."""
+        proposal = self._tree.proposal
+        if self._pane.display:
+            self._pane.tab = tab - 1
+        elif proposal is not None:
+            screen = EvidenceScreen(self._evidence, self._agenda, proposal, tab=tab - 1)
+            self.app.push_screen(screen)
+
+    def action_scroll_card(self, by: int) -> None:
+        """Scroll the card by lines, the cursor staying in the list."""
+        self.query_one("#card", Page).scroll_relative(y=by, animate=False)
