@@ -78,11 +78,16 @@ class EventLine:
     is_refused: bool  # By buildperm.
     has_failed: bool  # For another reason.
     count: int
+    errno: int = 0  # Why it failed, if it did.
 
     @property
-    def searched(self) -> str:
-        """All that a filter looks at, in lower case."""
-        return f"{self.kind} {self.verb} {self.text} {self.outcome}".lower()
+    def brief(self) -> str:
+        """How it went, in a word or two; empty where it simply worked."""
+        if self.is_refused:
+            return "withheld" if self.kind == EnvironmentRead.TYPE else "refused"
+        if self.errno in (errno.ENOENT, errno.ENOTDIR):
+            return "not there"
+        return error_text(self.errno).partition(" (")[0] if self.errno else self.outcome
 
 
 def event_line(event: Event, places: Mapping[str, bytes]) -> EventLine:
@@ -159,10 +164,20 @@ def _line(
 ) -> EventLine:
     outcome = error_text(how.errno) if how.errno else ""
     if how.refused:
-        outcome = f"refused by buildperm ({_errno_name(how.errno)})"
+        code = f" ({_errno_name(how.errno)})" if how.errno else ""
+        outcome = f"refused by buildperm{code}"
     failed = bool(how.errno) and not how.refused
     return EventLine(
-        event.at_ns, pid, event.TYPE, verb, text, outcome, how.refused, failed, event.count
+        event.at_ns,
+        pid,
+        event.TYPE,
+        verb,
+        text,
+        outcome,
+        how.refused,
+        failed,
+        event.count,
+        how.errno,
     )
 
 

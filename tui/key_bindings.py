@@ -166,6 +166,35 @@ ACTIONS: Final = (
     Action("evidence.leave", "q", "app.leave", "Quit", FINISH,
            "Leave, with a choice of what to do with the decisions"),
     Action("evidence.interrupt", "ctrl+c,ctrl+q", "app.leave", "Quit", FINISH, "", False),
+    # The lists of a trace.
+    Action("list.down", "down,j", "move(1)", "Down", MOVE, "Next line", False),
+    Action("list.up", "up,k", "move(-1)", "Up", MOVE, "Previous line", False),
+    Action("list.page-down", "pagedown", "page(1)", "Page down", MOVE, "One page on", False),
+    Action("list.page-up", "pageup", "page(-1)", "Page up", MOVE, "One page back", False),
+    Action("list.first", "home,g", "go(0)", "First", MOVE, "First line", False),
+    Action("list.last", "end,G", "go(-1)", "Last", MOVE, "Last line", False),
+    # A trace.
+    Action("trace.pane", "tab", "other_pane", "Other pane", MOVE,
+           "Go to the other list: processes or events"),
+    Action("trace.filter", "slash", "filter", "Filter", SELECT,
+           "Show only some events: kind:exec, is:refused, by:git, or any words; -word leaves out"),
+    Action("trace.follow", "f", "follow", "Follow", SELECT,
+           "Show the events of the process alone, with those of what it started, or of all"),
+    Action("trace.open", "enter", "open", "Go to", LOOK,
+           "From a process to its events, from an event to its process", False),
+    Action("trace.parent", "p", "parent", "Parent", MOVE,
+           "Go to the process that started this one", False),
+    Action("trace.next", "n", "next(1)", "Next trouble", MOVE,
+           "Go to the next event that was refused or failed", False),
+    Action("trace.previous", "N", "next(-1)", "Previous trouble", MOVE,
+           "Go to the previous event that was refused or failed", False),
+    Action("trace.copy", "y", "copy", "Copy", LOOK,
+           "Copy the command line or the event, by way of the terminal"),
+    Action("trace.back", "escape", "back", "Back", LOOK,
+           "Leave the filter, show everything again", False),
+    Action("trace.help", "question_mark,f1", "app.help", "Help", LEARN, "List every key"),
+    Action("trace.leave", "q", "app.leave", "Quit", FINISH, "Leave"),
+    Action("trace.interrupt", "ctrl+c,ctrl+q", "app.leave", "Quit", FINISH, "", False),
     # The line of the filter.
     Action("filter.keep", "enter", "submit", "Keep the filter", SELECT,
            "Go back to the list, filtered"),
@@ -236,6 +265,7 @@ TOGETHER: Final = (
     ("review", "tree", "tabs", "app"),
     ("evidence", "tabs", "app"),
     ("filter", "app"),
+    ("trace", "list", "app"),
 )
 """What has keys at the same time; any other screen is alone with `app`."""
 

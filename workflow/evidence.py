@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -131,19 +131,13 @@ def gather(
     """
     wanted = list(scripts)
     runs: dict[str, list[RecordedRun]] = {}
-    for target in targets:
-        for path in units.recordings(target):
-            try:
-                modified_s, header = path.stat().st_mtime, _header(path)
-            except (OSError, RecordingError) as error:
-                warn(_unusable(path, error))
+    for path, modified_s, header in _headers(targets, warn):
+        for script in wanted:
+            if not _is_of(header, script):
                 continue
-            for script in wanted:
-                if not _is_of(header, script):
-                    continue
-                run = _run(path, modified_s, header, warn, members)
-                if run is not None:
-                    runs.setdefault(script.package.id, []).append(run)
+            run = _run(path, modified_s, header, warn, members)
+            if run is not None:
+                runs.setdefault(script.package.id, []).append(run)
     return {
         script.package.id: Evidence(
             tuple(sorted(runs.get(script.package.id, ()), key=lambda run: -run.modified_s)),
@@ -152,6 +146,18 @@ def gather(
         )
         for script in wanted
     }
+
+
+def recordings_of(
+    script: FoundScript, targets: Iterable[Path], warn: Callable[[str], None]
+) -> Iterator[tuple[Path, float]]:
+    """Yield where the recordings of `script` are, and when they were made, since 1970.
+
+    See `gather` for `targets` and `warn`.
+    """
+    for path, modified_s, header in _headers(targets, warn):
+        if _is_of(header, script):
+            yield path, modified_s
 
 
 def was_allowed_by_run(access: Access) -> bool:
@@ -196,6 +202,18 @@ def _access(seen: SeenAccess, context: Context, members: Collection[str]) -> Acc
         roles=(context.role,),
         outside=consumer if consumer not in members else "",
     )
+
+
+def _headers(
+    targets: Iterable[Path], warn: Callable[[str], None]
+) -> Iterator[tuple[Path, float, _RecordingHeader]]:
+    """Yield each recording below `targets` with the time when it was made, and whose it is."""
+    for target in targets:
+        for path in units.recordings(target):
+            try:
+                yield path, path.stat().st_mtime, _header(path)
+            except (OSError, RecordingError) as error:
+                warn(_unusable(path, error))
 
 
 def _run(

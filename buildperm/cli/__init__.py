@@ -25,6 +25,7 @@ _COMMANDS = {
     "why": "Say whether a crate may do something when it is built, and why, or why not.",
     "report": "Write one HTML file: what ran, who touches what, which grants there are and why.",
     "simulate": "Say what a change of the grants would refuse, without building.",
+    "trace": "Look through what was recorded of a crate: processes and every event.",
     "env-diff": "Run a build script without a variable, and say whether anything differs.",
     "config": "Say where the configuration file is, and what it changes: colours, signs, keys.",
     "doctor": "Say what this machine enforces, proven by trying.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -18,6 +18,7 @@ from buildperm.report.answer_formats import ANSWER_FORMATS, CommandResult
 
 if TYPE_CHECKING:
     from buildperm.presentation.front_end import FrontEnd, ReviewEnd, ReviewSession
+    from buildperm.presentation.traced_run import TracedRun
     from buildperm.tui.appearance import Appearance
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -99,6 +100,29 @@ def front_end(*, no_tui: bool) -> FrontEnd | None:
     from buildperm.presentation.plain_prompt import PlainPrompt
 
     return PlainPrompt()
+
+
+def trace_screen() -> Callable[[str, Sequence[TracedRun], str, Sequence[str]], None] | None:
+    """Return what shows a trace on the screen; None where that is not possible, or not wanted.
+
+    Raises:
+        BuildpermError: Something in the configuration file is wrong.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()) or console.is_dumb():
+        return None
+    file = PreferencesFile.load()
+    if not file.preferences.screens:
+        return None
+
+    def show(title: str, runs: Sequence[TracedRun], words: str, problems: Sequence[str]) -> None:
+        from buildperm.tui.appearance import Appearance
+        from buildperm.tui.trace_app import TraceApp
+
+        is_ascii_only = file.preferences.is_ascii_only(started_environment())
+        appearance = Appearance.of(file, is_ascii_only=is_ascii_only)
+        TraceApp(title, runs, words, problems, appearance).run(mouse=appearance.has_mouse)
+
+    return show
 
 
 def runtime_option(command: Command) -> Command:

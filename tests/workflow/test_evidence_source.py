@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,41 +13,18 @@ from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Choice, Proposal
 from buildperm.policy.proposals import propose
 from buildperm.policy.rule import Rule
-from buildperm.tracer.recorder.process_tree import Process
-from buildperm.tracer.recorder.writer import Writer
 from buildperm.tracer.recording import reader
 from buildperm.workflow.evidence_source import RecordedEvidence, RecordedFiles
-from tests.tracer.recorded_child import HEADER
+from tests.presentation.trace_recordings import write_recording
 
-END = {"status": 0, "exit": 0, "left_running": 0, "voided": "", "failure": ""}
 MANIFEST = b'[package]\nname = "app"\nversion = "0.1.0"\n'
 CRATE = ("tried", "1.0.0")
-
-
-def recording(path: Path) -> Path:
-    """Write what a script did that ran git twice, read a file and talked to Cargo."""
-    ticks = iter(range(0, 10**12, 1_000_000))
-    writer = Writer(lambda: next(ticks))
-    script = Process(7, writer.process(7, 0, b"/out/build", (b"/out/build",)), 1, None)
-    git = Process(8, writer.process(8, 7, b"/usr/bin/git", (b"git", b"log", b"$x")), 2, None)
-    other = Process(9, writer.process(9, 7, b"/usr/bin/git", (b"git", b"status")), 2, None)
-    for argv in ((b"git", b"log", b"$x"), (b"git", b"status"), (b"git", b"status")):
-        writer.executed(script, b"/usr/bin/git", b"/usr/bin/git", argv, 0, False)
-    writer.opened(git, b"/srv/data/a.txt", "read", False, 0, False, False)
-    writer.opened(other, b"/srv/data/a.txt", "read", False, 0, False, False)
-    writer.ended(git.key, 0)
-    writer.ended(other.key, 1 << 8)
-    writer.directive("rustc-env", "KEY=value", "granted")
-    writer.directive("rustc-link-arg", "-fuse-ld=/tmp/x", "refused")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    writer.save(os.fsencode(path), {**HEADER, "places": {"OUT_DIR": "/out"}}, dict(END))
-    return path
 
 
 @pytest.fixture
 def recorded(tmp_path: Path) -> Path:
     """Return a recording."""
-    return recording(tmp_path / "recording.jsonl")
+    return write_recording(tmp_path / "recording.jsonl")
 
 
 @pytest.fixture

@@ -98,8 +98,8 @@ def event_row(line: EventLine, programs: dict[int, str]) -> Line:
     ]
     if line.count > 1:
         pieces.append((f"  {line.count:,}{TIMES}", "muted"))
-    if line.outcome:
-        pieces.append((f"  {line.outcome}", tone or "muted"))
+    if line.brief:
+        pieces.append((f"  {line.brief}", tone or "muted"))
     who = programs.get(line.pid, "")
     return Line(tuple(pieces), ((printable(who), "muted"),) if who else ())
 

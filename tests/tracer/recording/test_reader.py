@@ -12,27 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from buildperm.tracer.notation import encode
 from buildperm.tracer.recorder.process_tree import Process as Live
 from buildperm.tracer.recorder.writer import Writer
 from buildperm.tracer.recording import reader
 from buildperm.tracer.recording.event import (
     CallRefused,
-    Change,
     DirectivePrinted,
     EnvironmentRead,
     Event,
     Executed,
     FileOpened,
-    OpenMode,
     PathChanged,
     RecordedProcess,
-    SocketUse,
     SocketUsed,
-    Verdict,
 )
 from buildperm.tracer.recording.reader import RecordingError
 from tests.tracer.recorded_child import HEADER
+from tests.tracer.recorded_events import argvs, events, names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,30 +39,7 @@ SCHEMA = json.loads((Path(reader.__file__).parent / "recording.schema.json").rea
 VALIDATOR = Draft202012Validator(SCHEMA)
 END: dict[str, Any] = {"status": 0, "exit": 0, "left_running": 0, "voided": "", "failure": ""}
 
-raw = st.binary(max_size=20)
-errnos = st.integers(0, 4095)
-times = st.just(0)
 pids = st.integers(1, 9)
-notation = raw.map(encode)
-argvs = st.lists(raw, max_size=3).map(tuple)
-flags = st.booleans()
-families = st.sampled_from(["inet", "unix", "38"])
-events = st.one_of(
-    st.builds(FileOpened, times, pids, raw, st.sampled_from(OpenMode), flags, errnos, flags, flags),
-    st.builds(
-        *(PathChanged, times, pids, st.sampled_from(Change), raw, raw, errnos, flags),
-        raced=flags,
-    ),
-    st.builds(Executed, times, pids, raw, raw, argvs, errnos, flags),
-    st.builds(
-        SocketUsed, times, pids, st.sampled_from(SocketUse), families, notation, errnos, flags
-    ),
-    st.builds(CallRefused, times, pids, st.sampled_from(["ptrace", "mount"]), errnos),
-    st.builds(
-        EnvironmentRead, times, pids, raw, flags, flags, secret=st.sampled_from(["", "a token"])
-    ),
-    st.builds(DirectivePrinted, times, notation, notation, st.sampled_from(Verdict)),
-)
 
 
 def file(writer: Writer, event: Event) -> None:
@@ -107,7 +80,7 @@ def test_what_is_written_is_read_back(
         VALIDATOR.validate(json.loads(line))
 
 
-@given(st.lists(st.tuples(pids, raw, argvs), max_size=8))
+@given(st.lists(st.tuples(pids, names, argvs), max_size=8))
 def test_processes_keep_their_order_and_get_a_number_of_their_own(
     tmp_path_factory: pytest.TempPathFactory, made: list[tuple[int, bytes, tuple[bytes, ...]]]
 ) -> None:

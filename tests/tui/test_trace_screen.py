@@ -1,0 +1,227 @@
+"""A trace on the screen, driven by keys and mouse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from textual.widgets import Input
+
+from buildperm.tui.appearance import Appearance
+from buildperm.tui.screens.trace_screen import TraceScreen
+from buildperm.tui.trace_app import TraceApp
+from buildperm.tui.widgets.cursor_list import CursorList
+from buildperm.tui.widgets.sheet import Sheet
+from tests.presentation.trace_recordings import traced_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from textual.pilot import Pilot
+
+WIDE = (200, 36)
+
+
+class Bench:
+    """A trace of one or two runs."""
+
+    def __init__(self, folder: Path, *, runs: int = 1, words: str = "") -> None:
+        traced = [traced_run(folder / str(number)) for number in range(runs)]
+        self.app = TraceApp("gen 1.0", traced, words, (), Appearance())
+
+    @property
+    def screen(self) -> TraceScreen:
+        """The screen."""
+        assert isinstance(self.app.screen, TraceScreen)
+        return self.app.screen
+
+    def list(self, name: str) -> CursorList:
+        """Return one of the lists."""
+        return self.screen.query_one(f"#trace-{name}", CursorList)
+
+    def text(self, name: str) -> str:
+        """Return what a part of the screen shows."""
+        sheet = self.screen.query_one(f"#trace-{name}", Sheet)
+        rows = range(sheet.size.height)
+        return "\n".join(sheet.render_line(row).text.rstrip() for row in rows).rstrip()
+
+    async def until(self, pilot: Pilot[None], holds: Callable[[], bool]) -> None:
+        """Wait until something holds."""
+        for _ in range(200):
+            await pilot.pause(0.02)
+            if holds():
+                return
+        raise AssertionError(self.text("events"))
+
+    async def ready(self, pilot: Pilot[None], count: int) -> None:
+        """Wait until so many events are shown."""
+        await self.until(pilot, lambda: self.list("events").count(80) == count)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """Return a trace of one run."""
+    return Bench(tmp_path)
+
+
+async def test_it_begins_with_the_process_tree_and_all_events(bench: Bench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await bench.ready(pilot, 7)
+
+        assert "├─ git log '$x'" in bench.text("processes")
+        assert "exit 1" in bench.text("processes")
+        assert "git status" in bench.text("events")
+        assert "%1B%5D0;x%07::error::%E2%80%AE" in bench.text("events")
+        assert "recorded by `learn` 3 minutes ago" in bench.text("detail")
+
+
+async def test_going_to_a_process_shows_its_events(bench: Bench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await bench.ready(pilot, 7)
+        await pilot.press("j")
+        await bench.ready(pilot, 1)
+
+        assert "/srv/data/a.txt" in bench.text("events")
+        assert "$ git log '$x'" in bench.text("detail")
+        assert "file /usr/bin/git" in bench.text("detail")
+
+
+async def test_f_shows_the_events_of_the_process_alone_and_of_all(bench: Bench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await bench.ready(pilot, 7)
+        await pilot.press("f")
+        await bench.ready(pilot, 4)
+        assert bench.list("events").border_title == "Events of the process alone"
+        await pilot.press("j", "f")
+        await bench.ready(pilot, 7)
+
+        assert bench.list("events").border_title == "Events of all processes"
+
+
+async def test_the_filter_works_while_it_is_typed(bench: Bench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await bench.ready(pilot, 7)
+        await pilot.press("slash", *"is:refused")
+        await bench.ready(pilot, 2)
+        assert bench.list("events").border_subtitle == "2 of 7 events"
+        await pilot.press("enter")
+        assert bench.screen.focused is bench.list("events")
+        assert bench.screen.filtering
+        await pilot.press("escape")
+        await bench.ready(pilot, 7)
+
+        assert not bench.screen.filtering
+
+
+async def test_a_wrong_filter_says_what_there_is_and_keeps_what_was_found(bench: Bench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await bench.ready(pilot, 7)
+        await pilot.press("slash")
+        bench.screen.query_one("#trace-filter", Input).value = "kind:x"
+        await bench.until(pilot, lambda: "can be exec" in bench.text("detail"))
+
+        assert bench.list("events").count(80) == 7
+
+
+async def test_it_begins_with_the_filter_of_the_command_line(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, words="kind:exec")
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await bench.ready(pilot, 2)
+
+        assert bench.screen.query_one("#trace-filter", Input).value == "kind:exec"
+
+
+async def test_enter_goes_from_an_event_to_its_process_and_back(bench: Bench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await bench.ready(pilot, 7)
+        await pilot.press("f", "f", "tab", "j", "j", "enter")
+
+        assert bench.screen.focused is bench.list("processes")
+        assert bench.list("processes").cursor == 1
+        await pilot.press("enter")
+        assert bench.screen.focused is bench.list("events")
+
+
+async def test_p_goes_to_what_started_a_process(bench: Bench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await bench.ready(pilot, 7)
+        await pilot.press("G", "p")
+        assert bench.list("processes").cursor == 0
+        await pilot.press("p")
+
+        assert "No process stands above this one." in bench.text("detail")
+
+
+async def test_n_goes_from_trouble_to_trouble(bench: Bench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await bench.ready(pilot, 7)
+        await pilot.press("n")
+        assert "no such file" in bench.text("detail")
+        await pilot.press("n")
+        assert "/root/.ssh/id" in bench.text("detail")
+        assert "refused by buildperm" in bench.text("detail")
+        await pilot.press("N")
+        assert "no such file" in bench.text("detail")
+
+
+async def test_y_copies_the_command_line(bench: Bench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await bench.ready(pilot, 7)
+        await pilot.press("j", "y")
+
+        assert bench.app.clipboard == "git log '$x'"
+        assert "Copied" in bench.text("detail")
+
+
+async def test_a_click_goes_to_a_line(bench: Bench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await bench.ready(pilot, 7)
+        await pilot.click("#trace-processes", offset=(8, 3))
+        assert bench.list("processes").cursor == 2
+        await bench.until(pilot, lambda: bench.list("events").count(80) == 0)
+        await pilot.click("#trace-processes", offset=(8, 1))
+        await bench.ready(pilot, 7)
+        await pilot.click("#trace-events", offset=(8, 4))
+
+        assert bench.screen.focused is bench.list("events")
+        assert bench.list("events").cursor == 3
+
+
+async def test_several_runs_stand_below_one_another(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, runs=2)
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await bench.ready(pilot, 7)
+        assert bench.text("processes").count("build script, debug") == 2
+        assert "2 recordings" in bench.text("head")
+        await pilot.press("f", "f")
+        await bench.ready(pilot, 14)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 16), (200, 50)])
+async def test_it_fits_every_terminal(bench: Bench, size: tuple[int, int]) -> None:
+    async with bench.app.run_test(size=size) as pilot:
+        await bench.ready(pilot, 7)
+
+        assert "git log" in bench.text("processes")
+        assert "git status" in bench.text("events")
+        assert bench.list("processes").size.height >= 2
+
+
+async def test_help_and_the_palette_know_its_keys(bench: Bench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await bench.ready(pilot, 7)
+        labels = {each.title.partition("  ")[0] for each in
+                  bench.app.get_system_commands(bench.app.screen)}  # fmt: skip
+        assert {"Filter", "Follow", "Copy", "Next trouble"} <= labels
+        await pilot.press("question_mark")
+
+        assert not isinstance(bench.app.screen, TraceScreen)
+
+
+async def test_q_leaves_without_a_question(bench: Bench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("q")
+        await pilot.pause()
+
+        assert not bench.app.is_running

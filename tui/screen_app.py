@@ -1,0 +1,92 @@
+"""What every application on the screens has: looks and keys of a person, help, the palette."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
+
+from textual.app import App, SystemCommand
+
+from buildperm.tui.appearance import HIGH_CONTRAST, Appearance
+from buildperm.tui.ascii_filter import AsciiFilter
+from buildperm.tui.key_bindings import Action, ActionGroup, action_of, bindings
+from buildperm.tui.screens.help import HelpScreen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from textual.binding import Binding, BindingType
+    from textual.dom import DOMNode
+    from textual.driver import Driver
+    from textual.filter import LineFilter
+    from textual.screen import Screen
+
+_ASCII: Final = AsciiFilter()
+
+Returned = TypeVar("Returned")
+
+
+class ScreenApp(App[Returned]):
+    """An application that looks and answers as a person prefers.
+
+    Args:
+        appearance: How it looks, and which keys work.
+        driver: Draws on the terminal; Textual's own unless given.
+    """
+
+    TITLE = "buildperm"
+    CSS_PATH = "app.tcss"
+    ENABLE_COMMAND_PALETTE = True
+    ESCAPE_TO_MINIMIZE = False
+    BINDINGS: ClassVar[list[BindingType]] = bindings("app")
+
+    def __init__(self, appearance: Appearance, *, driver: type[Driver] | None = None) -> None:
+        super().__init__(driver_class=driver)
+        self._is_ascii_only = appearance.is_ascii_only
+        self.register_theme(HIGH_CONTRAST)
+        if appearance.theme:
+            self.theme = appearance.theme
+        self.set_keymap(appearance.keys)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Draw with ASCII only, where the terminal has nothing else."""
+        filters = super().get_line_filters()
+        return [*filters, _ASCII] if self._is_ascii_only else filters
+
+    def get_key_display(self, binding: Binding) -> str:
+        """Name a key as a keyboard does, where its sign cannot be drawn."""
+        display = super().get_key_display(binding)
+        return display if display.isascii() or not self._is_ascii_only else binding.key
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """List every action that is possible here, with its keys, and the themes."""
+        keys: dict[Action, list[str]] = {}
+        nodes: dict[Action, DOMNode] = {}
+        for active in screen.active_bindings.values():
+            action = action_of(active.binding.id)
+            if action is not None and action.told and active.enabled:
+                keys.setdefault(action, []).append(self.get_key_display(active.binding))
+                nodes[action] = active.node
+        for action, names in keys.items():
+            run = partial(self.run_action, action.does, nodes[action])
+            yield SystemCommand(f"{action.label}  {' '.join(names)}", action.told, run)
+        yield SystemCommand("Theme", "Choose other colours", self.action_change_theme)
+
+    def action_help(self) -> None:
+        """List the keys of the screen that is shown, in groups."""
+        keys: dict[Action, list[str]] = {}
+        for active in self.screen.active_bindings.values():
+            action = action_of(active.binding.id)
+            if action is not None and action.told:
+                keys.setdefault(action, []).append(self.get_key_display(active.binding))
+        self.push_screen(
+            HelpScreen(
+                [
+                    (
+                        group,
+                        [(" ".join(keys[each]), each.told) for each in keys if each.group is group],
+                    )
+                    for group in ActionGroup
+                ]
+            )
+        )
