@@ -109,7 +109,7 @@ def text_of_written(paths: Sequence[Path]) -> str:
     """Say what was written, and what comes next."""
     named = " and ".join(_short(path) for path in paths)
     it = "both" if len(paths) > 1 else "it"
-    return f"Wrote {named}. Commit {it}; then `buildperm ci`."
+    return f"Wrote {named}. Commit {it}; then `buildperm ci`. `buildperm undo` takes it back."
 
 
 def text_of_nothing_written(review: Review, journal: Path) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from buildperm.cargo.pending_search import combined, doubtful, pending
 from buildperm.cargo.target_directory import open_target
 from buildperm.errors import ExitCode
-from buildperm.policy import editor, journal, manifest
+from buildperm.policy import editor, journal, lock_file, manifest
 from buildperm.policy.comparison import Comparison
 from buildperm.policy.decision import JournalEntry
 from buildperm.policy.grants import Policy
@@ -34,8 +34,10 @@ from buildperm.workflow.recording_round import CrateVersion, RecordingRound, rec
 from buildperm.workflow.review_changes import ReviewChanges, revisions
 from buildperm.workflow.review_options import ReviewOptions
 from buildperm.workflow.snapshot_file import open_snapshots
+from buildperm.workflow.undo import history_of
 from buildperm.workflow.verification import Verification
 from buildperm.workflow.workspace import Workspace, open_contexts
+from buildperm.workflow.written_history import FileChange
 
 
 def learn(words: Sequence[str], options: ReviewOptions, front_end: FrontEnd | None) -> int:
@@ -86,6 +88,7 @@ class Learning:
         target = open_target(self._workspace.project.metadata, "learn")
         self._journal = target.folder / "buildperm-journal.jsonl"
         self._failures: list[Failure] = []  # Of the last verifying run.
+        self._written = 0  # The number of what this command has written; 0 for nothing.
         self._unanswered: list[Proposal] = []  # Of the rounds before this one.
         self.changes: ReviewChanges
         self.comparisons: dict[CrateVersion, Comparison] = {}
@@ -273,12 +276,23 @@ class Learning:
         self._lock = self._lock.with_reviewed(
             self.changes.snapshots(self.review, self._unsettled()), self._revisions()
         )
+        self._record(before, locked)
         written = [self._workspace.manifest_path] if after != before else []
         written += [self._lock.path] if self._lock.raw != locked else []
         if written:
             console.print_message(text_of_written(written))
         self._journal.unlink(missing_ok=True)
         return after != before
+
+    def _record(self, manifest: bytes, locked: bytes | None) -> None:
+        """Keep what was written, so that it can be taken back: all rounds are one change."""
+        files = (
+            FileChange("Cargo.toml", manifest, self._raw),
+            FileChange(lock_file.NAME, locked, self._lock.raw),
+        )
+        history = history_of(self._workspace)
+        written = history.record(self.options.command, files, self._written)
+        self._written = written.number if written else self._written
 
     def _exit_code(self) -> int:
         left = self.review.counts().open

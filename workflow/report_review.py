@@ -41,7 +41,9 @@ from buildperm.workflow.build_outcome import propose
 from buildperm.workflow.build_summary import text_of_nothing_written
 from buildperm.workflow.review_options import ReviewOptions
 from buildperm.workflow.snapshot_file import open_snapshots
+from buildperm.workflow.undo import history_of
 from buildperm.workflow.workspace import Workspace, open_workspace
+from buildperm.workflow.written_history import FileChange
 
 if TYPE_CHECKING:
     from buildperm.supervisor.session import SessionPackage
@@ -136,6 +138,8 @@ class _ReportReview:
         else:
             if outcome is ReviewEnd.WRITE and after != before:
                 editor.write_atomically(self._workspace.manifest_path, before, after)
+                history = history_of(self._workspace)
+                history.record("review", [FileChange("Cargo.toml", before, after)])
                 console.print_message(
                     f"Wrote {self._workspace.manifest_path}. The grants were not tried here: "
                     "commit it, then run `buildperm ci`."

@@ -18,6 +18,7 @@ from buildperm.printable import log_text
 _COMMANDS = {
     "learn": "Build once, see what build scripts and macros do, decide, write the grants.",
     "review": "After an update, look at the build scripts and macros that behave differently.",
+    "undo": "Take back what the last learn, review or decide wrote.",
     "check": "Without building, say whether build scripts and macros are as they were reviewed.",
     "ci": "Build, holding scripts, macros and compilers to their grants. Never asks.",
     "watch": "Wait for Cargo.lock or Cargo.toml to change, then offer the review.",
