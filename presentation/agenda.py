@@ -21,9 +21,10 @@ from buildperm.printable import shown
 
 if TYPE_CHECKING:
     from buildperm.policy.comparison import Comparison
-    from buildperm.policy.decision import Counts, JournalEntry
+    from buildperm.policy.decision import Counts, JournalEntry, Terms
     from buildperm.policy.proposal import Proposal
     from buildperm.policy.review_state import Review
+    from buildperm.policy.rule import Rule
     from buildperm.presentation.edit_hunks import EditHunk
     from buildperm.presentation.front_end import Journal
     from buildperm.presentation.proposal_cause import ProposalCause
@@ -256,6 +257,26 @@ class Agenda:
         entry = self._review.answer_everywhere(proposal.id, answer)
         self._keep(entry)
         return len(entry.picked) if entry is not None else 0
+
+    def edit(self, proposal: Proposal, rules: Sequence[Rule]) -> Proposal:
+        """Choose rules that a person wrote; return the proposal with them among its choices.
+
+        Raises:
+            BuildpermError: One of them cannot be granted.
+        """
+        self._keep(self._review.edit(proposal.id, rules))
+        self.filter(self._words)
+        return next(each for each in self._review.proposals if each.id == proposal.id)
+
+    def terms(self, crate: str) -> Terms:
+        """Return why, and until when, a crate is granted anything."""
+        return self._review.terms(crate)
+
+    def set_terms(self, crate: str, terms: Terms) -> bool:
+        """Say why, and until when; tell whether that is anything new."""
+        entry = self._review.set_terms(crate, terms)
+        self._keep(entry)
+        return entry is not None
 
     def wanted_by(self, crate: str) -> tuple[Proposal, ...]:
         """Return all that a crate wants in any version, shown or not, and that can be denied."""

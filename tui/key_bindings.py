@@ -92,6 +92,10 @@ ACTIONS: Final = (
            "Allow all that are marked, else all shown, below high risk; lists them first", False),
     Action("review.deny-all", "D", "answer_all('deny')", "Deny all shown", DECIDE,
            "Deny all that are marked, else all shown, at any risk; lists them first", False),
+    Action("review.edit", "E", "edit", "Edit rule", DECIDE,
+           "Write the rule by hand; it is judged while you type", False),
+    Action("review.terms", "r", "terms", "Reason, last day", DECIDE,
+           "Say why the crate is granted what it is granted, and until when", False),
     Action("review.distrust", "X", "distrust", "Distrust", DECIDE,
            "Deny everything that this crate wants, in one step; lists it first", False),
     Action("review.filter", "slash", "filter", "Filter", SELECT,
@@ -234,6 +238,14 @@ ACTIONS: Final = (
     # The question before grants are written under which something fails.
     Action("override.back", "escape", "back", "Back", LOOK, "Go back; nothing is written"),
     Action("override.interrupt", "ctrl+c,ctrl+q", "back", "Back", LOOK, "", False),
+    # A rule that is edited by hand.
+    Action("edit.keep", "enter", "keep", "Keep", DECIDE, "Keep the rule; it allows nothing yet"),
+    Action("edit.back", "escape", "back", "Back", LOOK, "Leave the rule as it was"),
+    Action("edit.interrupt", "ctrl+c,ctrl+q", "back", "Back", LOOK, "", False),
+    # Why, and until when.
+    Action("terms.keep", "enter", "keep", "Keep", DECIDE, "Keep the reason and the last day"),
+    Action("terms.back", "escape", "back", "Back", LOOK, "Leave both as they were"),
+    Action("terms.interrupt", "ctrl+c,ctrl+q", "back", "Back", LOOK, "", False),
     # The question before leaving.
     Action("leave.write", "w", "answer('write')", "Write", FINISH,
            "Write what is decided to Cargo.toml, after its diff"),

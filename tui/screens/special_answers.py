@@ -9,10 +9,19 @@ from textual.screen import Screen
 
 from buildperm.policy.decision import Answer
 from buildperm.presentation import distrust
+from buildperm.presentation.rule_check import editable
+from buildperm.presentation.terms_check import secrets_note
+from buildperm.printable import shown
 from buildperm.tui.screens.batch import BatchScreen
+from buildperm.tui.screens.edit import EditScreen
+from buildperm.tui.screens.terms import TermsScreen
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from buildperm.policy.decision import Terms
     from buildperm.policy.proposal import Proposal
+    from buildperm.policy.rule import Rule
     from buildperm.presentation.agenda import Agenda
     from buildperm.tui.type_ahead import TypeAheadGuard
     from buildperm.tui.widgets.crates import CrateTree
@@ -39,6 +48,13 @@ class SpecialAnswers(Screen[None]):
     def _show_notice(self, notice: str) -> None:
         raise NotImplementedError
 
+    def _show_step(self) -> None:
+        raise NotImplementedError
+
+    def refill(self, *, going_on: bool = True) -> None:
+        """Show what the agenda holds."""
+        raise NotImplementedError
+
     # What keys do.
 
     def action_distrust(self) -> None:
@@ -62,3 +78,45 @@ class SpecialAnswers(Screen[None]):
         self._after_answer(first)
         if not self._agenda.trouble:
             self._show_notice(distrust.told(crate, count))
+
+    def action_edit(self) -> None:
+        """Have the rule under the cursor written by hand."""
+        proposal = self._tree.proposal
+        if self._guard.swallows():
+            return
+        if proposal is None:
+            self._show_notice("Go to a line below the crate first: a rule is edited by itself.")
+            return
+        lines, refusal = editable(proposal, self._agenda.chosen(proposal))
+        if refusal:
+            self._show_notice(refusal)
+        else:
+            self.app.push_screen(EditScreen(proposal, lines), partial(self._take_edit, proposal))
+
+    def _take_edit(self, proposal: Proposal, rules: Sequence[Rule] | None) -> None:
+        if rules is None:
+            return
+        edited = self._agenda.edit(proposal, rules)
+        self.refill(going_on=False)
+        if edited in self._agenda.shown:
+            self._tree.reveal(edited)
+        self._show_step()
+        if not self._agenda.trouble:
+            self._show_notice("The rule is as you wrote it; a allows it, u takes it back.")
+
+    def action_terms(self) -> None:
+        """Have the reason and the last day of the crate under the cursor written."""
+        group = self._tree.group
+        if group is None or self._guard.swallows():
+            return
+        note = secrets_note(self._agenda.wanted_by(group.crate))
+        screen = TermsScreen(group.crate, self._agenda.terms(group.crate), note)
+        self.app.push_screen(screen, partial(self._take_terms, group.crate))
+
+    def _take_terms(self, crate: str, terms: Terms | None) -> None:
+        if terms is None or not self._agenda.set_terms(crate, terms):
+            return
+        self._show_step()
+        if not self._agenda.trouble:
+            until = f", until {terms.expires}" if terms.expires else ""
+            self._show_notice(f"Noted for {shown(crate)}{until}. v shows it, u takes it back.")

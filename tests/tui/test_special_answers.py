@@ -1,0 +1,136 @@
+"""Answers that take a screen of their own: distrust, a rule by hand, a reason and a last day."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from buildperm.policy.grants import Policy
+from buildperm.policy.kinds import Kind
+from buildperm.policy.rule import Rule
+from buildperm.tui.screens.edit import EditScreen
+from buildperm.tui.screens.terms import TermsScreen
+
+if TYPE_CHECKING:
+    from tests.tui.review_bench import ReviewBench
+
+WIDE = (120, 36)
+EMPTY = Policy("portable", {}, Path("Cargo.toml"))
+
+
+async def test_x_denies_everything_of_a_crate_at_any_risk_in_one_step(bench: ReviewBench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("G", "X")
+        listed = bench.text("#batch-rows")
+        assert "read a private key" in listed
+        assert "connect to 10.0.0.7:443" in listed
+        assert "cargo remove telemetry-helper" in " ".join(bench.text("#batch-answers").split())
+        assert bench.answers() == {}
+
+        await pilot.press("y")
+        denied = [each for each in bench.review.proposals if each.crate == "telemetry-helper"]
+        assert len(denied) == 5
+        assert bench.answers() == {each.title: "deny" for each in denied}
+        assert "Denied all 5 things that telemetry-helper wants" in bench.text("#notice")
+        assert len(bench.entries) == 1
+
+        await pilot.press("u")
+        assert bench.answers() == {}
+
+
+async def test_deny_on_a_crate_takes_what_is_locked_and_critical(bench: ReviewBench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("G", "h", "d")
+        assert "Left out" not in bench.text("#batch-answers")
+        await pilot.press("y")
+
+        denied = [each for each in bench.review.proposals if each.crate == "telemetry-helper"]
+        assert bench.answers() == {each.title: "deny" for each in denied}
+
+
+async def test_all_shown_can_be_denied_but_not_allowed_at_any_risk(bench: ReviewBench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("D", "y")
+        assert len(bench.answers()) == len({each.title for each in bench.review.proposals})
+        await pilot.press("u", "A", "y")
+
+        assert "read a private key" not in bench.answers()
+        assert "run perl" not in bench.answers()
+
+
+async def test_a_rule_is_edited_by_hand_and_judged_while_it_is_typed(bench: ReviewBench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("slash", *"openssl.cnf", "enter", "n", "E")
+        assert "Covers everything that was seen" in bench.text("#edit-told")
+        await pilot.press("end", *["backspace"] * 11)
+        assert "ends in `/`" in bench.text("#edit-told")
+        await pilot.press("enter")
+        assert bench.is_at(EditScreen)
+
+        await pilot.press(*"*.cnf")
+        assert "Covers everything that was seen" in bench.text("#edit-told")
+        await pilot.press("enter")
+
+        assert bench.under_cursor() == "read /etc/ssl/openssl.cnf"
+        assert bench.answers() == {}
+        assert "as you wrote it" in bench.text("#card")
+        await pilot.press("a")
+        assert bench.review.grants(EMPTY)["openssl-sys"].rules == {
+            Rule(Kind.READ, "/etc/ssl/*.cnf")
+        }
+        await pilot.press("u", "u")
+        assert bench.review.grants(EMPTY) == {}
+
+
+async def test_what_an_edited_rule_leaves_out_is_told(bench: ReviewBench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("slash", *"OPENSSL_DIR", "enter", "n", "E")
+        await pilot.press("end", *["backspace"] * len("OPENSSL_DIR"), *"FOO_*")
+
+        told = bench.text("#edit-told")
+        assert "Covers 2 of the 3 things seen" in told
+        assert "OPENSSL_DIR" in told
+        await pilot.press("escape")
+        assert bench.entries == []
+
+
+@pytest.mark.parametrize(("words", "told"), [("private", "cannot be edited"), ("zzz", "")])
+async def test_what_cannot_be_edited_says_why(bench: ReviewBench, words: str, told: str) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("slash", *words, "enter", "n", "E")
+
+        assert not bench.is_at(EditScreen)
+        assert told in bench.text("#notice")
+
+
+async def test_a_reason_and_a_last_day_are_written_and_undone(bench: ReviewBench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("n", "a", "r")
+        assert "No last day" in bench.text("#terms-told")
+        await pilot.press(*"system TLS", "tab", *"2000-01-01", "enter")
+        assert "is over already" in bench.text("#terms-told")
+        assert bench.is_at(TermsScreen)
+        await pilot.press(*["backspace"] * 10, *"2999-01-31", "enter")
+
+        said = bench.review.grants(EMPTY)["openssl-sys"]
+        assert (said.reason, said.expires) == ("system TLS", date(2999, 1, 31))
+        assert "until 2999-01-31" in bench.text("#notice")
+        await pilot.press("v")
+        await pilot.app.workers.wait_for_complete()
+        await pilot.pause()
+        assert '+ expires = "2999-01-31"' in bench.text("#diff-text")
+        words = " ".join(bench.text("#diff-words").split())
+        assert "is granted all of it until 2999-01-31" in words
+        await pilot.press("escape", "u")
+        assert bench.review.grants(EMPTY)["openssl-sys"].expires is None
+
+
+async def test_a_reason_that_shows_secrets_says_so(bench: ReviewBench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("n", "r")
+        assert "looks like a secret" not in bench.text("#terms-told")
+        await pilot.press("x")
+        assert "looks like a secret" in " ".join(bench.text("#terms-told").split())

@@ -1,0 +1,89 @@
+"""Why, and until when, a crate is granted what it is granted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input, Label
+
+from buildperm.policy import expiry
+from buildperm.policy.decision import Terms
+from buildperm.presentation.terms_check import TermsCheck, check
+from buildperm.printable import shown
+from buildperm.tui.key_bindings import bindings
+from buildperm.tui.widgets.page import Page
+from buildperm.tui.widgets.styled_line import Line, hanging
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+
+
+class TermsScreen(ModalScreen[Terms | None]):
+    """Takes a reason and a last day; dismisses with them, or with None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("terms")
+
+    def __init__(self, crate: str, terms: Terms, note: str) -> None:
+        super().__init__()
+        self._crate = crate
+        self._terms = terms
+        self._note = note  # What a reason changes besides; empty if nothing.
+        self._check = TermsCheck(terms, "")
+
+    def compose(self) -> ComposeResult:
+        """Lay out the two lines above what is said of them."""
+        with Vertical(classes="dialog", id="terms"):
+            with Vertical(id="terms-lines"):
+                yield Label("Reason", markup=False)
+                yield Input(self._terms.reason, id="reason", compact=True, select_on_focus=False)
+                yield Label("Last day, such as 2027-01-31; empty for no end", markup=False)
+                day = str(self._terms.expires or "")
+                yield Input(day, id="expires", compact=True, select_on_focus=False)
+            yield Page(id="terms-told")
+
+    def on_mount(self) -> None:
+        """Begin with the reason."""
+        self.query_one("#terms-lines").border_title = f"Why {shown(self._crate)}, and until when"
+        self.query_one("#terms-told", Page).can_focus = False
+        self.query_one("#reason", Input).focus()
+        self._judge()
+
+    def action_keep(self) -> None:
+        """Keep both if they can be."""
+        if self._check.terms is not None:
+            self.dismiss(self._check.terms)
+
+    def action_back(self) -> None:
+        """Leave both as they were."""
+        self.dismiss(None)
+
+    @on(Input.Changed)
+    def _judge(self) -> None:
+        reason, day = (self.query_one(f"#{name}", Input).value for name in ("reason", "expires"))
+        self._check = check(reason, day, expiry.today())
+        page = self.query_one("#terms-told", Page)
+        page.show(self._told)
+        page.styles.height = page.line_count + 1  # The border.
+
+    @on(Input.Submitted)
+    def _take(self) -> None:
+        self.action_keep()
+
+    def _told(self, cells: int) -> Iterator[Line]:
+        is_fine = self._check.terms is not None
+        lead = ("✓ ", "good") if is_fine else ("✗ ", "bad")
+        yield from hanging((lead,), self._check.told, "", cells)
+        told = "It holds for everything that Cargo.toml grants this crate."
+        yield from hanging((("  ", ""),), told, "muted", cells)
+        if self._note and self.query_one("#reason", Input).value.strip():
+            yield from hanging((("! ", "waiting"),), self._note, "waiting", cells)
+        yield Line()
+        if is_fine:
+            yield from hanging((("Enter ", "accent"),), "keeps it. Tab: other line.", "", cells)
+        yield from hanging((("Esc ", "accent"),), "leaves it as it was.", "", cells)
