@@ -52,9 +52,9 @@ class ClosingPrompt:
         what = "checks it, then asks before it writes" if before != after else "writes that"
         self.terminal.print_lines(
             f"w {what}, k keeps the decisions and writes nothing,",
-            "x forgets them, u takes the last one back. An empty answer is k.",
+            "x forgets them, u takes the last step back, U again. An empty answer is k.",
         )
-        offered = "w k x u"
+        offered = "w k x u U"
         if edit.hunks:
             self.terminal.print_lines("A number takes that hunk out: it is undecided again.")
             offered += " 1" if len(edit.hunks) == 1 else f" 1-{len(edit.hunks)}"
@@ -73,11 +73,22 @@ class ClosingPrompt:
                     if back is not None:
                         self.reopen(back.id)
                     return None
+                case "U" if self.agenda.can_redo:
+                    self.agenda.redo()
+                    return self.run()
                 case number if number.isdecimal() and 0 < int(number) <= len(edit.hunks):
                     if self._take_out(edit.hunks[int(number) - 1]):
                         return self.run()
                 case _:
                     continue
+
+    def show(self) -> None:
+        """Print what writing would change."""
+        try:
+            before, after = self.preview()
+            self._show_edit(before, after, edit_hunks.edit(before, after))
+        except BuildpermError as error:
+            self.terminal.print_lines(*f"Cannot write: {error}".split("\n"))
 
     def _take_out(self, hunk: EditHunk) -> bool:
         """Take back what a hunk comes from; tell whether there was anything."""

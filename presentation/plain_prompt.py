@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from buildperm.policy.decision import Answer
 from buildperm.policy.proposal import Reason, Risk
-from buildperm.presentation import comparison_facts, distrust
+from buildperm.presentation import comparison_facts
 from buildperm.presentation.agenda import DUE, Agenda
 from buildperm.presentation.closing_prompt import ClosingPrompt
 from buildperm.presentation.front_end import Ran, ReviewEnd
+from buildperm.presentation.plain_answers import PlainAnswers
 from buildperm.presentation.prompt_terminal import PromptEndedError, PromptTerminal
 from buildperm.presentation.proposal_facts import facts, rule_facts
 from buildperm.presentation.wording import (
@@ -45,10 +46,15 @@ _HELP: Final = (
     "s  leave it for later; an empty answer does the same",
     "[  choose the next narrower rule",
     "]  choose the next wider rule",
-    "dc  deny all that this crate wants, at any risk",
+    "e  write the rule by hand",
+    "r  say why this crate is granted what it is granted, and until when",
+    "dc  deny all that this crate wants, at any risk; lists it first",
+    "aa  allow all that is left below high risk; lists it first",
+    "da  deny all that is left, at any risk; lists it first",
     "ae, de  the same in all crates that ask for the same, where the question says so",
     "o  print how the sources of the build script differ, where they are compared",
-    "u  take the last decision back",
+    "u, U  take the last step back, or again",
+    "v  print what writing would change",
     "q  stop here; nothing is lost",
     "?  this list",
 )
@@ -120,8 +126,21 @@ class _Conversation:
     verify: Verify
     heading: str  # Empty where there is nothing to say before all else.
     unsaved: Unsaved
+    answers: PlainAnswers = field(init=False)
+    closing: ClosingPrompt = field(init=False)
     _compared: set[tuple[str, str]] = field(default_factory=set)  # Whose comparison was told.
     _asked: set[str] = field(default_factory=set)  # Ids of what has been left for later.
+
+    def __post_init__(self) -> None:
+        self.answers = PlainAnswers(self.terminal, self.agenda)
+        self.closing = ClosingPrompt(
+            self.terminal,
+            self.agenda,
+            self.preview,
+            self.verify,
+            self.unsaved,
+            self._asked.discard,
+        )
 
     def run(self, ran: Ran) -> ReviewEnd:
         if self.heading:
@@ -134,18 +153,10 @@ class _Conversation:
             return ReviewEnd.KEEP
         self.terminal.print_lines(f"{plural(self.agenda.counts().open, 'proposal')} undecided.")
         self.terminal.print_lines("Answer with one letter and Enter; ? lists the letters.")
-        closing = ClosingPrompt(
-            self.terminal,
-            self.agenda,
-            self.preview,
-            self.verify,
-            self.unsaved,
-            self._asked.discard,
-        )
         try:
             while True:
                 self._decide()
-                ending = closing.run()
+                ending = self.closing.run()
                 if ending is not None:
                     return ending
         except (PromptEndedError, KeyboardInterrupt):
@@ -189,15 +200,15 @@ class _Conversation:
             return self._show_newcomer(proposal)
         self.terminal.print_lines(*rule_facts(proposal, self.agenda.chosen(proposal)))
         elsewhere = self.agenda.elsewhere(proposal)
-        offered = "a d s dc"
+        offered = "a d s e r dc aa da"
         if elsewhere:
-            offered = "a d s dc ae de"
+            offered += " ae de"
             crates = ", ".join(f"{shown(each.crate)} {shown(each.version)}" for each in elsewhere)
             self.terminal.print_lines(
                 f"The same in {plural(len(elsewhere), 'other crate')}: {crates}",
                 "ae allows and de denies it there too.",
             )
-        offered += " [ ] o u ? q" if self._can_compare(proposal) else " [ ] u ? q"
+        offered += " [ ] o u U v ? q" if self._can_compare(proposal) else " [ ] u U v ? q"
         while True:
             answer = self.terminal.answer(offered, flushing=proposal.risk >= Risk.HIGH)
             match answer:
@@ -205,8 +216,18 @@ class _Conversation:
                     if self._take(proposal, answer):
                         return answer
                 case "dc":
-                    if self._distrust(proposal.crate):
+                    if self.answers.distrust(proposal.crate):
                         return answer
+                case "aa" | "da":
+                    if self.answers.batch(Answer.ALLOW if answer == "aa" else Answer.DENY):
+                        return answer
+                case "e":
+                    proposal = self.answers.edit(proposal)
+                    self.terminal.print_lines(*rule_facts(proposal, self.agenda.chosen(proposal)))
+                case "r":
+                    self.answers.terms(proposal.crate)
+                case "v":
+                    self.closing.show()
                 case "s" | "":
                     self._asked.add(proposal.id)
                     self.agenda.decide([proposal], Answer.LATER)
@@ -217,17 +238,26 @@ class _Conversation:
                     self.terminal.print_lines(*rule_facts(proposal, self.agenda.chosen(proposal)))
                 case "o" if self._can_compare(proposal):
                     self._print_sources(proposal)
-                case "u":
-                    back = self.agenda.undo()
-                    if back is not None:
-                        self._asked.discard(back.id)
-                        self.terminal.print_lines(f"Taken back: {shown(back.title)}")
-                        return "u"
-                    self.terminal.print_lines("Nothing to take back.")
+                case "u" | "U":
+                    if self._step(back=answer == "u"):
+                        return answer
                 case "q":
                     return "q"
                 case _:
                     self.terminal.print_lines(*_HELP)
+
+    def _step(self, *, back: bool) -> bool:
+        """Take a step back, or again; tell whether the question may have changed by that."""
+        if not (self.agenda.can_undo if back else self.agenda.can_redo):
+            self.terminal.print_lines("Nothing to take back." if back else "Nothing to take again.")
+            return False
+        concerned = self.agenda.undo() if back else self.agenda.redo()
+        told = "Taken back" if back else "Taken again"
+        if concerned is not None:
+            self._asked.discard(concerned.id)
+            told += f": {shown(concerned.title)}"
+        self.terminal.print_lines(told if concerned is not None else f"{told}.")
+        return True
 
     def _take(self, proposal: Proposal, letters: str) -> bool:
         """Give the answer that the letters stand for; tell whether it could be given."""
@@ -243,20 +273,6 @@ class _Conversation:
         else:
             self.agenda.decide([proposal], wanted)
             self.terminal.print_lines(f"{told}.")
-        return True
-
-    def _distrust(self, crate: str) -> bool:
-        """Deny all that a crate wants, once that is confirmed; tell whether it was."""
-        wanted = distrust.rows(self.agenda, crate)
-        self.terminal.print_lines(f"Deny all that {shown(crate)} wants:")
-        for each in wanted:
-            told = f"{risk_word(each.risk)}: {shown(each.title)} ({self.agenda.rule_text(each)})"
-            self.terminal.print_lines(f"  {told}")
-        self.terminal.print_lines(*distrust.consequences(crate))
-        if self.terminal.answer("y n", flushing=True) != "y":
-            self.terminal.print_lines("Nothing is denied.")
-            return False
-        self.terminal.print_lines(distrust.told(crate, self.agenda.distrust(crate)))
         return True
 
     def _show_newcomer(self, proposal: Proposal) -> str:

@@ -18,7 +18,7 @@ from buildperm.policy import editor, manifest, reasons, removal_proposals
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.comparison import Comparison, SourceChange
 from buildperm.policy.decision import Answer, JournalEntry
-from buildperm.policy.grants import CrateGrants
+from buildperm.policy.grants import CrateGrants, Policy
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Reason
 from buildperm.policy.proposals import propose
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from buildperm.presentation.front_end import Progress
 
+EMPTY = Policy("portable", {}, Path("Cargo.toml"))
 MANIFEST = b'[package]\nname = "app"\nversion = "0.1.0"\n'
 
 
@@ -373,7 +374,7 @@ def test_the_letters_for_everywhere_are_only_offered_where_somebody_else_asks() 
     talk = update_talk("ae", "de", "s", "k", last=1)
     talk.run()
 
-    assert "Answer (a d s dc [ ] o u ? q): ae" in talk.said
+    assert "Answer (a d s e r dc aa da [ ] o u U v ? q): ae" in talk.said
     assert talk.answers() == [Answer.LATER]
     assert talk.said.count("a  allow the chosen rule") == 2
 
@@ -486,6 +487,51 @@ def test_dc_denies_all_that_a_crate_wants_at_any_risk() -> None:
     assert "Nothing is denied." in talk.said
     assert any("cargo remove openssl-sys" in line for line in talk.said)
     assert len(talk.entries) == 1
+
+
+def test_a_rule_is_written_by_hand() -> None:
+    talk = Conversation(
+        *("d", "e", "read:proto/*", "", "e", "", "e", "read:$WORKSPACE/proto/*.proto", "", "a", "k")
+    )
+
+    talk.run()
+
+    assert any("a relative path has no meaning here" in line for line in talk.said)
+    assert "The rule stays as it was." in talk.said
+    assert "Covers everything that was seen (2 things)." in talk.said
+    rules = talk.review.grants(EMPTY)["openssl-sys"].rules
+    assert rules == {Rule(Kind.READ, "$WORKSPACE/proto/*.proto")}
+
+
+def test_a_reason_and_a_last_day_are_asked_for() -> None:
+    answers = ("d", "r", "for TLS", "2000-01-01", "r", "for TLS", "2999-12-31", "r", "-", "")
+    talk = Conversation(*answers, "u", "q", "k")
+
+    talk.run()
+
+    assert any("is over already" in line for line in talk.said)
+    said = talk.review.grants(EMPTY)["openssl-sys"]
+    assert (said.reason, str(said.expires)) == ("for TLS", "2999-12-31")
+    assert any(line.startswith("+ openssl-sys is granted all of it until") for line in talk.said)
+
+
+def test_all_that_is_left_is_decided_together_after_it_was_listed() -> None:
+    talk = Conversation("aa", "n", "aa", "y", "u", "U", "u", "da", "y", "k")
+
+    talk.run()
+
+    assert "Left out: 1 of high or critical risk; decide them one by one." in talk.said
+    assert sum(line.startswith("  ") and "Nothing" not in line for line in talk.said) >= 3
+    assert talk.answers() == [Answer.DENY, Answer.DENY]
+
+
+def test_v_prints_what_writing_would_change_before_all_is_decided() -> None:
+    talk = Conversation("d", "v", "q", "k")
+
+    talk.run()
+
+    at = next(i for i, line in enumerate(talk.said) if line.endswith("v ? q): v"))
+    assert any("must not run perl" in line for line in talk.said[at : at + 5])
 
 
 def test_a_number_takes_a_hunk_out() -> None:
