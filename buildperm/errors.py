@@ -23,6 +23,8 @@ class ExitCode(IntEnum):
     """A grant was not used, and `--deny-unused` was given."""
     CANNOT_ENFORCE = 23
     """A build script could not be held, or nobody knows whether it was or what it did."""
+    STALE = 24
+    """What was to be decided about is not as it was when it was listed: see `--token`."""
     INTERRUPTED = 130
     """Ctrl+C or SIGTERM."""
 

@@ -128,6 +128,33 @@ class CompileUnits:
                     found += self._of_compiling(marker)
         return sorted(found, key=lambda unit: unit.folder)
 
+    def kept(self) -> list[Unit]:
+        """Return the last recordings of macros and compilations, under whatever grants.
+
+        Nothing is written, so that a compilation of which nobody has asked yet has none.
+        """
+        newest: dict[tuple[object, ...], tuple[tuple[int, int], Unit]] = {}
+        for marker in compile_markers.markers(self.state):
+            package = self.compiling.packages.get(marker.manifest)
+            found = (
+                [units.read(marker.folder, "", package, marker.manifest, COMPILE)]
+                if package
+                else []
+            )
+            for library, manifest in marker.macros:
+                macros = self.session.get("macros", {}).get(manifest)
+                if macros is not None:
+                    found.append(units.read(marker.recording(library), "", macros, manifest, MACRO))
+            for unit in filter(None, found):
+                told = replace(unit, target=marker.target, features=marker.features)
+                run = told.package, told.subject, told.consumer, told.target, told.features
+                newest[run] = max(
+                    newest.get(run, (marker.changed, told)),
+                    (marker.changed, told),
+                    key=lambda each: each[0],
+                )
+        return sorted((unit for _, unit in newest.values()), key=lambda unit: unit.folder)
+
     def _watched(self, manifest: bytes, artifacts: Iterable[Artifact]) -> Iterator[Marker]:
         """Yield what would be the markers of compilations that were only looked at."""
         for artifact in artifacts:

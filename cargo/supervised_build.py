@@ -223,6 +223,14 @@ class SupervisedBuild:
                 hint="Find out what else is at work there, and run the command again.",
             )
 
+    def kept(self) -> tuple[Unit, ...]:
+        """Return the last recordings of what ran here, under whatever grants; builds nothing."""
+        target = self.target
+        compiled = CompileUnits(
+            target.folder, target.state, self.session, self._compiling, self.project.metadata
+        )
+        return (*units.kept(target.folder, self.session), *compiled.kept())
+
     def interrupt(self) -> None:
         """End the build; see `CargoProcess.interrupt`."""
         self._is_interrupted = True
@@ -247,9 +255,13 @@ class SupervisedBuild:
         Raises:
             BuildpermError: Its context does not fit any more.
         """
-        name = "-".join(unit.folder.relative_to(self.target.folder).parts)
-        scratch = self.target.folder / "buildperm-rerun" / name
+        scratch = self.scratch(unit)
         return Rerun(unit.folder, scratch, session, self.project.environment, changes)
+
+    def scratch(self, unit: Unit) -> Path:
+        """Return the folder in which `rerun` runs a script again, with what it records there."""
+        name = "-".join(unit.folder.relative_to(self.target.folder).parts)
+        return self.target.folder / "buildperm-rerun" / name
 
     def _files(self) -> CompileFiles | None:
         """Return what holds compiling; None where nothing does."""

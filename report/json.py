@@ -98,7 +98,7 @@ def _script(script: ScriptRun) -> dict[str, object]:
             f"{one.rule.kind} {one.rule.pattern}": one.leads_to for one in script.left_out
         },
         "by": _roles(script.roles),
-        "evidence": [_access(access) for access in evidence(script)],
+        "evidence": [access_document(access) for access in evidence(script)],
         "findings": [_proposal(proposal) for proposal in script.findings],
     }
 
@@ -111,14 +111,15 @@ def _proposal(proposal: Proposal) -> dict[str, object]:
         "reasons": list(proposal.notes),
         "locked": proposal.locked,
         "by": _roles(proposal.roles),
-        "accesses": [_access(access) for access in proposal.evidence],
+        "accesses": [access_document(access) for access in proposal.evidence],
         "suggested_grants": []
         if proposal.locked
         else ["\n".join(rule_lines(proposal, choice)) for choice in proposal.choices],
     }
 
 
-def _access(access: Access) -> dict[str, object]:
+def access_document(access: Access) -> dict[str, object]:
+    """Write one access, as all documents have it."""
     return {
         "kind": str(access.kind),
         "target": access.target,

@@ -18,6 +18,8 @@ from buildperm.printable import log_text
 _COMMANDS = {
     "learn": "Build once, see what build scripts and macros do, decide, write the grants.",
     "review": "After an update, look at the build scripts and macros that behave differently.",
+    "pending": "List what is left to decide, for people and for editors; builds nothing.",
+    "decide": "Answer what `pending` lists.",
     "undo": "Take back what the last learn, review or decide wrote.",
     "check": "Without building, say whether build scripts and macros are as they were reviewed.",
     "ci": "Build, holding scripts, macros and compilers to their grants. Never asks.",

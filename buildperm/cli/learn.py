@@ -6,14 +6,18 @@ import click
 
 from buildperm.cargo.project import LEARN
 from buildperm.cli import options
+from buildperm.cli.answer_document import DOCUMENT, check_document, write_pending
 from buildperm.workflow import head_start
 
 
 @click.command("learn")
 @options.review_options
+@DOCUMENT
 @options.runtime_option
 @options.CARGO
-def command(*, no_tui: bool, accept: str, dry_run: bool, runs: int, cargo: tuple[str, ...]) -> int:
+def command(
+    *, no_tui: bool, accept: str, dry_run: bool, runs: int, form: str, cargo: tuple[str, ...]
+) -> int:
     """Build once, see what build scripts and macros do, decide, write the grants.
 
     Runs `cargo check --keep-going`, or whatever you write after `--`, in a target directory of its
@@ -30,6 +34,7 @@ def command(*, no_tui: bool, accept: str, dry_run: bool, runs: int, cargo: tuple
     not known whether it was, or what it did; 130 interrupted, Cargo's own where the build fails
     for a reason of its own.
     """
+    is_document = check_document(form, dry_run=dry_run)
     head_start.begin(cargo, LEARN)
     from buildperm.workflow.learning import learn
     from buildperm.workflow.review_options import ReviewOptions
@@ -37,4 +42,6 @@ def command(*, no_tui: bool, accept: str, dry_run: bool, runs: int, cargo: tuple
     wanted = ReviewOptions(
         "learn", accept=options.RISKS[accept], dry_run=dry_run, runs=runs, words=cargo
     )
+    if is_document:
+        return write_pending("learn", cargo, learn(cargo, wanted, None))
     return learn(cargo, wanted, options.front_end(no_tui=no_tui))

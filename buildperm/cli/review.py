@@ -8,6 +8,7 @@ import click
 
 from buildperm.cargo.project import LEARN
 from buildperm.cli import options
+from buildperm.cli.answer_document import DOCUMENT, check_document, write_pending
 from buildperm.workflow import head_start
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     metavar="REPORT",
     help="Decide about what a JSON report of `buildperm ci` says was refused; builds nothing.",
 )
+@DOCUMENT
 @options.runtime_option
 @options.CARGO
 def command(
@@ -41,6 +43,7 @@ def command(
     runs: int,
     prune: str,
     report: str | None,
+    form: str,
     cargo: tuple[str, ...],
 ) -> int:
     """After an update, look at build scripts and macros that behave differently, and only at those.
@@ -57,6 +60,9 @@ def command(
     not known whether it was, or what it did; 130 interrupted, Cargo's own where the build fails
     for a reason of its own.
     """
+    is_document = check_document(form, dry_run=dry_run)
+    if is_document and report is not None:
+        raise click.UsageError("--from asks a person: it cannot go with --format json")
     head_start.begin(cargo, LEARN, builds=report is None)
     from buildperm.workflow.learning import learn
     from buildperm.workflow.review_options import ReviewOptions
@@ -69,6 +75,8 @@ def command(
         prune=cast("Prune", prune),
         words=cargo,
     )
+    if is_document:
+        return write_pending("review", cargo, learn(cargo, wanted, None))
     front_end = options.front_end(no_tui=no_tui)
     if report is not None:
         from buildperm.workflow.report_review import review_report

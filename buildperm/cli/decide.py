@@ -1,0 +1,93 @@
+"""`buildperm decide`: answers what `pending` lists; for editors and other programs."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from buildperm.cli import options
+from buildperm.presentation.prompt_terminal import PromptTerminal
+from buildperm.workflow.answering import AnswerOptions, Wanted, answer
+
+_CARGO = "buildperm.cargo"
+
+
+class _AnswerCommand(click.Command):
+    """Takes any number of ids before the answer, and words for Cargo behind `--`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        at = args.index("--") if "--" in args else len(args)
+        ctx.meta[_CARGO] = tuple(args[at + 1 :])
+        return super().parse_args(ctx, args[:at])
+
+
+@click.command("decide", cls=_AnswerCommand)
+@click.option(
+    "--rung",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Which way to allow it, by its place in the list of `pending`; 0 is the narrowest.",
+)
+@click.option("--reason", default="", help="Why the crate needs it; written into Cargo.toml.")
+@click.option(
+    "--token",
+    metavar="TOKEN",
+    help="Of the list that is answered: nothing is decided if that has changed since.",
+)
+@click.option(
+    "--robot",
+    is_flag=True,
+    help="A program answers, even on a terminal: it may allow up to medium risk.",
+)
+@click.option(
+    "--no-verify",
+    is_flag=True,
+    help="Do not run under the new grants what they concern; only for a person at a terminal.",
+)
+@options.format_option("What came of it, on standard output.")
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@click.argument("wanted", type=click.Choice([str(each) for each in Wanted]), metavar="ANSWER")
+@click.pass_context
+def command(
+    context: click.Context,
+    *,
+    rung: int,
+    reason: str,
+    token: str | None,
+    robot: bool,
+    no_verify: bool,
+    form: str,
+    ids: tuple[str, ...],
+    wanted: str,
+) -> int:
+    """Answer questions that `buildperm pending` lists: ANSWER is allow, deny or later.
+
+    What is concerned runs once more under the new grants, and these are written to Cargo.toml.
+    `later` leaves a question open, and only buildperm's journal notes it. Words for Cargo stand
+    behind `--`, as for `pending`.
+
+    A program, or whoever has no terminal, may deny and leave anything, but allow nothing of high
+    or critical risk, and nothing without --token. A person at a terminal confirms what is of high
+    risk by typing the crate's name. What is critical is only allowed by hand in Cargo.toml.
+
+    Exit code: 0 it is done, 3 nothing is written, as what was allowed does not work, 20 whoever
+    answers may not allow it, 24 the token is of another list.
+    """
+    if rung and len(ids) > 1:
+        raise click.UsageError("--rung is about one question: name one ID")
+    terminal = None if robot else _terminal()
+    if no_verify and terminal is None:
+        raise click.UsageError("--no-verify is only for a person at a terminal")
+    asked = AnswerOptions(Wanted(wanted), rung, reason, token, verifies=not no_verify)
+    done = answer(context.meta[_CARGO], ids, asked, terminal)
+    options.answer(done, form)
+    return done.exit_code
+
+
+def _terminal() -> PromptTerminal | None:
+    """Return the terminal of a person who can be asked, if there is one."""
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        return PromptTerminal(sys.stdin, sys.stderr)
+    return None

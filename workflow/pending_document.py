@@ -1,0 +1,118 @@
+"""The answer of `pending`, for people and for machines: see `report/pending.schema.json`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from buildperm import __version__
+from buildperm.policy.decision import Answer
+from buildperm.policy.proposal import Choice, Proposal
+from buildperm.policy.robot_limits import risk_of, why_not_by_person, why_not_by_robot
+from buildperm.policy.role import Role
+from buildperm.printable import shown
+from buildperm.report import text
+from buildperm.report.json import access_document
+from buildperm.workflow.pending_work import PendingWork
+
+VERSION = 1
+"""Of the JSON document; it changes when something is removed or means something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingReport:
+    """What is left to decide, listed."""
+
+    work: PendingWork
+    after: tuple[str, int] | None = None  # The command that has just built, and its exit code.
+
+    def lines(self) -> Iterator[str]:
+        """Return plain lines: a question each, with its id and the ways to allow it."""
+        work = self.work
+        if not work.has_recordings:
+            yield "Nothing is recorded here: run `buildperm learn` first."
+            return
+        if not work.proposals:
+            yield "Nothing is left to decide."
+            return
+        remembered = work.remembered()
+        for proposal in work.proposals:
+            answer = remembered.decision(proposal.id).answer
+            said = "" if answer is Answer.UNDECIDED else f", {answer}"
+            risk = proposal.risk.name.lower()
+            yield f"{proposal.id}  {shown(proposal.who)}: {shown(proposal.title)} ({risk}{said})"
+            for rung, choice in enumerate(proposal.choices):
+                adds = f": {shown(choice.widening)}" if choice.widening else ""
+                yield f"    {rung}  {shown(choice.title)}{adds}"
+            if proposal.locked:
+                yield f"    {shown(proposal.locked)}"
+        yield ""
+        number = text.count(len(work.proposals), "question")
+        yield f"{number}. To answer: `buildperm decide ID allow|deny|later`. Token {work.token}."
+
+    def document(self) -> dict[str, object]:
+        """Return all of it, with everything on which a decision rests."""
+        work = self.work
+        lines = work.lines_of(work.proposals)
+        remembered = work.remembered()
+        metadata = work.workspace.project.metadata
+        return {
+            "version": VERSION,
+            "buildperm": __version__,
+            "workspace": {
+                "name": work.workspace.name,
+                "members": list(metadata.member_names()),
+            },
+            "manifest": os.fsencode(work.workspace.manifest_path).decode("utf-8", "replace"),
+            "token": work.token,
+            "recorded": work.has_recordings,
+            **({"command": self.after[0], "exit": self.after[1]} if self.after else {}),
+            "proposals": [
+                _proposal_document(
+                    proposal, lines[proposal.id], remembered.decision(proposal.id).answer
+                )
+                for proposal in work.proposals
+            ],
+        }
+
+
+def _proposal_document(proposal: Proposal, line: int, answer: Answer) -> dict[str, object]:
+    return {
+        "id": proposal.id,
+        "crate": proposal.crate,
+        "version": proposal.version,
+        "title": proposal.title,
+        "risk": proposal.risk.name.lower(),
+        "reasons": list(proposal.notes),
+        "asked_because": str(proposal.reason),
+        "locked": proposal.locked,
+        "answer": str(answer),
+        "by": [_role(role) for role in proposal.roles],
+        "wanted_by": proposal.wanted_by,
+        "rungs": [
+            _rung(proposal, number, choice) for number, choice in enumerate(proposal.choices)
+        ],
+        "evidence": [access_document(access) for access in proposal.evidence],
+        "manifest_line": line,
+    }
+
+
+def _role(role: Role) -> dict[str, str]:
+    return {"subject": str(role.subject), "consumer": role.consumer}
+
+
+def _rung(proposal: Proposal, number: int, choice: Choice) -> dict[str, object]:
+    """Write one way to allow it: what it grants, and what that adds to what was seen."""
+    return {
+        "rung": number,
+        "title": choice.title,
+        "adds": choice.widening,
+        "risk": risk_of(proposal, choice).name.lower(),
+        "rules": [{"kind": str(rule.kind), "pattern": rule.pattern} for rule in choice.rules],
+        "preset": choice.preset,
+        "for": list(choice.consumers),
+        "grant": "" if proposal.locked else "\n".join(text.rule_lines(proposal, choice)),
+        "refused_to_robots": why_not_by_robot(proposal, choice),
+        "refused_to_all": why_not_by_person(proposal, choice),
+    }
