@@ -88,7 +88,7 @@ def usage_error(words: list[str]) -> str:
         return f"no command {name}"
     if all(word.isupper() or word.startswith("-") for word in arguments):  # Named, not called.
         needed = [each for each in command.params if isinstance(each, click.Argument)]
-        arguments += ["x" for each in needed if each.required]
+        arguments += [_some(each) for each in needed if each.required]
         valued = {name for each in command.params if not _is_flag(each) for name in each.opts}
         arguments = [word for word in arguments if word not in valued]
     try:
@@ -98,6 +98,11 @@ def usage_error(words: list[str]) -> str:
     except click.UsageError as error:
         return error.format_message()
     return ""
+
+
+def _some(argument: click.Argument) -> str:
+    """Return a word that the argument takes."""
+    return argument.type.choices[0] if isinstance(argument.type, click.Choice) else "x"
 
 
 def _is_flag(parameter: click.Parameter) -> bool:

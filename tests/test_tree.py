@@ -39,6 +39,7 @@ SUBJECTS = {
     "cli/input_errors": "What every command does with input that it cannot use.",
     "cli/learn_and_ci": "The way from the first command to the last.",
     "cli/limits": "Limits from Cargo.toml to the report.",
+    "cli/next_commands": "What every command names as the next one.",
     "cli/observation": "What every command does with what was observed lightly.",
     "cli/shared_folders": "What every command says of two grants for one folder.",
     "cli/supply_chain": "What every command says after `cargo update`.",

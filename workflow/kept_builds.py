@@ -18,6 +18,7 @@ from buildperm.policy.fold import fold
 from buildperm.tracer.recording import reader
 from buildperm.tracer.recording.reader import RecordingError
 from buildperm.workflow.build_outcome import BuildOutcome
+from buildperm.workflow.source_search import CrateSources, sources_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +46,7 @@ class KeptCrate:
     package: SessionPackage  # As today's grants hold it.
     consumers: frozenset[str]  # See `cargo.held_packages`.
     accesses: tuple[Access, ...]
+    sources: CrateSources  # Where the code that did it is written.
 
 
 def kept_builds(workspaces: Iterable[Workspace]) -> list[KeptBuild]:
@@ -82,15 +84,17 @@ def kept_crates(builds: Iterable[KeptBuild], warn: Callable[[str], None]) -> lis
 
     `warn` gets a line about each recording that cannot be used.
     """
-    packages: dict[bytes, tuple[SessionPackage, frozenset[str]]] = {}
+    packages: dict[bytes, tuple[SessionPackage, frozenset[str], CrateSources]] = {}
     seen: dict[bytes, list[list[Access]]] = {}
     for build in builds:
         for folder, accesses in _accesses(build, warn):
-            packages.setdefault(folder, (build.held.of(folder), build.held.consumers(folder)))
+            if folder not in packages:
+                sources = sources_of(build.workspace.project.metadata, folder, {})
+                packages[folder] = build.held.of(folder), build.held.consumers(folder), sources
             seen.setdefault(folder, []).append(accesses)
     found = [
-        KeptCrate(package, consumers, tuple(combine(seen[folder])))
-        for folder, (package, consumers) in packages.items()
+        KeptCrate(package, consumers, tuple(combine(seen[folder])), sources)
+        for folder, (package, consumers, sources) in packages.items()
     ]
     return sorted(found, key=lambda each: (each.package["crate"], each.package["version"]))
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from buildperm import __version__
 from buildperm.policy.decision import Answer
 from buildperm.policy.proposal import Choice, Proposal
 from buildperm.policy.robot_limits import risk_of, why_not_by_person, why_not_by_robot
 from buildperm.policy.role import Role
-from buildperm.printable import shown
+from buildperm.presentation.proposal_evidence import SourceLine
+from buildperm.printable import printable, shown
 from buildperm.report import text
 from buildperm.report.json import access_document
+from buildperm.tracer.notation import encode
 from buildperm.workflow.pending_work import PendingWork
 
 VERSION = 1
@@ -55,6 +58,7 @@ class PendingReport:
         """Return all of it, with everything on which a decision rests."""
         work = self.work
         lines = work.lines_of(work.proposals)
+        sources = work.source_lines(work.proposals)
         remembered = work.remembered()
         metadata = work.workspace.project.metadata
         return {
@@ -64,20 +68,25 @@ class PendingReport:
                 "name": work.workspace.name,
                 "members": list(metadata.member_names()),
             },
-            "manifest": os.fsencode(work.workspace.manifest_path).decode("utf-8", "replace"),
+            "manifest": _path(work.workspace.manifest_path),
             "token": work.token,
             "recorded": work.has_recordings,
             **({"command": self.after[0], "exit": self.after[1]} if self.after else {}),
             "proposals": [
                 _proposal_document(
-                    proposal, lines[proposal.id], remembered.decision(proposal.id).answer
+                    proposal,
+                    lines[proposal.id],
+                    sources.get(proposal.id, ()),
+                    remembered.decision(proposal.id).answer,
                 )
                 for proposal in work.proposals
             ],
         }
 
 
-def _proposal_document(proposal: Proposal, line: int, answer: Answer) -> dict[str, object]:
+def _proposal_document(
+    proposal: Proposal, line: int, sources: Iterable[SourceLine], answer: Answer
+) -> dict[str, object]:
     return {
         "id": proposal.id,
         "crate": proposal.crate,
@@ -95,7 +104,28 @@ def _proposal_document(proposal: Proposal, line: int, answer: Answer) -> dict[st
         ],
         "evidence": [access_document(access) for access in proposal.evidence],
         "manifest_line": line,
+        "source_lines": [_source_line(each) for each in sources],
     }
+
+
+def _source_line(line: SourceLine) -> dict[str, object]:
+    return {
+        "package": line.package,
+        "file": line.file,
+        "path": _path(line.path),
+        "line": line.number,
+        "text": printable(line.text.strip()),
+        "found": printable(line.found),
+    }
+
+
+def _path(path: Path) -> str:
+    """Write a path as programs open it; what is no Unicode is in notation."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return encode(os.fsencode(path))
+    return str(path)
 
 
 def _role(role: Role) -> dict[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ from buildperm.workflow.kept_builds import (
     kept_builds,
     kept_crates,
 )
+from buildperm.workflow.source_search import asking_lines
 from buildperm.workflow.verification import Verification
 from buildperm.workflow.workspace import Workspace, open_contexts
 
@@ -35,8 +37,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from buildperm.policy.decision import JournalEntry
+    from buildperm.presentation.proposal_evidence import SourceLine
 
 _TOKEN_DIGITS = 32
+_SEARCH_MOST_S = 5.0
 
 
 class PendingWork:
@@ -182,6 +186,22 @@ class PendingWork:
                 found[each.id] = places.of_kind(each.crate, each.version, kinds[0], own, way)
             else:
                 found[each.id] = places.of_crate(each.crate, each.version)
+        return found
+
+    def source_lines(self, proposals: Sequence[Proposal]) -> Mapping[str, tuple[SourceLine, ...]]:
+        """Return lines of the crates' sources that look as if they asked for it, by id.
+
+        Nothing is executed. The riskiest are looked for first; those beyond some seconds have none.
+        """
+        sources = {
+            (each.package["crate"], each.package["version"]): each.sources for each in self.crates
+        }
+        found: dict[str, tuple[SourceLine, ...]] = {}
+        until_s = time.monotonic() + _SEARCH_MOST_S
+        for each in sorted(proposals, key=lambda proposal: -proposal.risk):
+            about = sources.get((each.crate, each.version))
+            if about is not None and each.evidence and time.monotonic() < until_s:
+                found[each.id] = asking_lines(each, about)[0]
         return found
 
     def _ways(self) -> dict[tuple[str, str], tuple[str, ...]]:
