@@ -104,8 +104,19 @@ class CrateAccount:
 
     @property
     def ordinary(self) -> tuple[Access, ...]:
-        """What everybody may do."""
-        return tuple(each.access for each in self.judged if each.standing is Standing.EVERYBODY)
+        """What everybody may do, and it did."""
+        return tuple(each.access for each in self._ordinary(is_done=True))
+
+    @property
+    def in_vain(self) -> int:
+        """How much it tried that was not there, or that programs try out of habit."""
+        return sum(1 for _ in self._ordinary(is_done=False))
+
+    def _ordinary(self, *, is_done: bool) -> Iterator[JudgedAccess]:
+        for each in self.judged:
+            was_done = each.access.outcome is Outcome.DONE
+            if each.standing is Standing.EVERYBODY and was_done == is_done:
+                yield each
 
     @property
     def severity(self) -> Severity:
@@ -150,6 +161,8 @@ class CrateAccount:
             ]
             besides = "Besides, it" if self.beyond else "It"
             yield f"{besides} touched what everybody may: {', '.join(told)}."
+        if self.in_vain:
+            yield f"{count(self.in_vain, 'attempt')} came to nothing, as is usual."
 
 
 def deed_text(outcome: Outcome, kind: Kind, group: Sequence[Access]) -> str:

@@ -1,7 +1,6 @@
 // The page is whole without this: it opens, closes and filters crates, and prints them all.
 "use strict";
 const crates = [...document.querySelectorAll("details.crate")];
-const every = [...document.querySelectorAll("details")];
 const filter = document.getElementById("filter");
 const shown = document.getElementById("shown");
 document.querySelector(".controls").hidden = false;
@@ -34,7 +33,7 @@ reveal();
 
 let closed = [];
 window.addEventListener("beforeprint", () => {
-  closed = every.filter((each) => !each.open);
+  closed = crates.filter((each) => !each.open);
   closed.forEach((each) => { each.open = true; });
 });
 window.addEventListener("afterprint", () => closed.forEach((each) => { each.open = false; }));

@@ -56,7 +56,7 @@ class AccessRow:
     times: int
     at: str  # When it was first seen, since its run began; empty if unknown.
     chains: tuple[str, ...]  # Which programs did it.
-    commands: tuple[str, ...]  # Command lines, with how often.
+    listed: tuple[str, ...]  # Command lines of a program, with how often; names in a folder.
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,9 @@ from buildperm.workflow.script_lookup import FoundScript
 
 _RUNS_MOST = 4  # Of one crate.
 _COMMANDS_MOST = 40  # Of one program.
+_NAMES_MOST = 25  # Of files in one folder.
+_FOLDED_FROM = 6  # So many files in one folder are one row.
+_FILES = (Kind.READ, Kind.WRITE)
 
 
 @dataclass(slots=True)
@@ -53,9 +56,9 @@ class ChapterWriter:
 
     def __init__(self) -> None:
         """Prepare for one page."""
-        self._processes = Allotment(6_000, 300, 5)
+        self._processes = Allotment(5_000, 300, 4)
         self._accesses = Allotment(10_000, 200, 10)
-        self._examples = Allotment(10_000, 15, 0)
+        self._examples = Allotment(5_000, 12, 0)
 
     def chapter(
         self,
@@ -76,7 +79,8 @@ class ChapterWriter:
             consumers: Packages outside the workspace for which its macros are granted it, too.
             grants: What Cargo.toml says of it.
         """
-        accesses = account.beyond[: self._accesses.take(len(account.beyond))]
+        folded = _folded(account.beyond)
+        accesses = folded[: self._accesses.take(len(folded))]
         runs = _shown_runs(known.runs)
         places = runs[0].places if runs else {}
         moments = _moments(runs[0]) if runs else {}
@@ -91,7 +95,7 @@ class ChapterWriter:
             deeds=tuple(account.deeds()),
             questions=tuple(_questions(script, account, consumers)),
             accesses=tuple(_row(each, moments, places) for each in accesses),
-            accesses_left_out=len(account.beyond) - len(accesses),
+            accesses_left_out=sum(map(len, folded[len(accesses) :])),
             baseline=tuple(self._baseline(account)),
             runs=tuple(self._runs(runs[:_RUNS_MOST], account)),
             runs_left_out=max(0, len(runs) - _RUNS_MOST),
@@ -123,7 +127,8 @@ class ChapterWriter:
             yield RunOutline(
                 title=_run_title(run),
                 duration=f"took {duration_text(axis.duration_ns)}",
-                ending=run.end.failure or (status_text(run.end.status) if run.end.status else ""),
+                ending=with_tokens(run.end.failure, run.places)
+                or (status_text(run.end.status) if run.end.status else ""),
                 warning=run.incomplete,
                 processes=rows,
                 left_out=left_out,
@@ -149,25 +154,47 @@ def _questions(
         yield OpenQuestion(asked.title, Severity.of(asked.risk), (*asked.notes, *locked))
 
 
+def _folded(beyond: Iterable[JudgedAccess]) -> list[list[JudgedAccess]]:
+    """Put together what is the same of many files in one folder; all else stays alone."""
+    groups: dict[tuple[object, ...], list[JudgedAccess]] = {}
+    for each in beyond:
+        access = each.access
+        folder = access.target.rpartition("/")[0] if access.kind in _FILES else access.target
+        key = access.kind, folder, access.outcome, each.said, each.risk, access.sensitive
+        groups.setdefault(key, []).append(each)
+    return [
+        piece
+        for group in groups.values()
+        for piece in ([group] if len(group) >= _FOLDED_FROM else [[each] for each in group])
+    ]
+
+
 def _row(
-    judged: JudgedAccess,
+    group: Sequence[JudgedAccess],
     moments: Mapping[tuple[Kind, str], str],
     places: Mapping[str, bytes],
 ) -> AccessRow:
-    access = judged.access
+    judged, access = group[0], group[0].access
+    target, listed = access.target, list(command_lines(access, _COMMANDS_MOST))
+    if len(group) > 1:
+        folder = access.target.rpartition("/")[0]
+        target = f"{count(len(group), 'file')} in {folder}/"
+        names = [each.access.target.rpartition("/")[2] for each in group]
+        more = [f"and {len(names) - _NAMES_MOST:,} more"] if len(names) > _NAMES_MOST else []
+        listed = [*names[:_NAMES_MOST], *more]
     return AccessRow(
         verb=access.kind.traits.verb,
-        target=access.target,
+        target=target,
         gloss=access.sensitive,
         outcome=outcome_word(access),
         state=judged.said,
         severity=judged.severity,
         risk=risk_word(judged.risk),
         why="" if judged.standing is Standing.UNDECIDED else judged.why,  # The question has it.
-        times=access.count,
+        times=sum(each.access.count for each in group),
         at=moments.get((access.kind, access.target), ""),
         chains=tuple(map(chain_text, access.chains)),
-        commands=tuple(with_tokens(line, places) for line in command_lines(access, _COMMANDS_MOST)),
+        listed=tuple(with_tokens(line, places) for line in listed),
     )
 
 

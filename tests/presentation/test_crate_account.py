@@ -82,12 +82,14 @@ def test_deeds_are_told_in_the_past_and_refusals_as_attempts() -> None:
         access(Kind.EXEC, "ld"),
         access(Kind.READ, KEY, Outcome.REFUSED),
         access(Kind.READ, "/usr/include/stdio.h"),
+        access(Kind.EXEC, "/root/bin/cc", Outcome.FAILED),
     )
 
     assert list(made.deeds()) == [
         f"Tried to read {KEY}; buildperm refused it.",
         "Ran cc, ld.",
         "Besides, it touched what everybody may: 1 file.",
+        "1 attempt came to nothing, as is usual.",
     ]
 
 

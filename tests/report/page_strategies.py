@@ -105,7 +105,7 @@ def _chapter(
                 times=number,
                 at="1 ms",
                 chains=some(2),
-                commands=some(3),
+                listed=some(3),
             ),
         ),
         accesses_left_out=number % 2,

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import itertools
 import re
-from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given
@@ -14,47 +13,10 @@ from hypothesis import strategies as st
 
 from buildperm.printable import is_visible, shown
 from buildperm.report.html_document import MARK, document
+from tests.report.page_reader import PageReader
 from tests.report.page_strategies import HOSTILE_TEXTS, MARKUP, page
 
-_HEARD = ("aria-label", "title")
-"""Attributes that hold text."""
-
-_VOID = {"meta", "input"}
 _LOADING = re.compile(r"""\b(?:src|srcset|action|data|poster|background|formaction|ping)\s*=""")
-
-
-class _Reader(HTMLParser):
-    """Takes a page apart: what is markup, and what is text."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.skeleton: list[tuple[object, ...]] = []
-        self.texts: list[str] = []
-        self.open: list[str] = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        for name, value in attrs:
-            if name in _HEARD:
-                self.texts.append(value or "")
-        kept = tuple((name, None if name in _HEARD else value) for name, value in attrs)
-        self.skeleton.append((tag, kept))
-        if tag not in _VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.skeleton.append((tag, tuple(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-        self.skeleton.append((f"/{tag}",))
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
-
-    def handle_comment(self, data: str) -> None:
-        self.skeleton.append(("comment", data))
 
 
 @given(HOSTILE_TEXTS, st.integers(0, 60))
@@ -62,16 +24,16 @@ def test_no_text_changes_the_markup(texts: list[str], number: int) -> None:
     """Only quotation marks for code may, as they do in a harmless text."""
     harmless = [re.sub("[^`]", "x", shown(text)) for text in texts]
 
-    read = _Reader(document(page(texts, number)))
+    read = PageReader(document(page(texts, number)))
 
-    assert read.skeleton == _Reader(document(page(harmless, number))).skeleton
+    assert read.skeleton == PageReader(document(page(harmless, number))).skeleton
     assert read.open == []
 
 
 @given(HOSTILE_TEXTS, st.integers(0, 60))
 def test_every_text_is_there_and_printable(texts: list[str], number: int) -> None:
     made = document(page(texts, number))
-    said = "".join(_Reader(made).texts).replace("`", "")
+    said = "".join(PageReader(made).texts).replace("`", "")
 
     assert is_visible(made.replace("\n", ""))
     for text in texts:
@@ -82,7 +44,7 @@ def test_every_text_is_there_and_printable(texts: list[str], number: int) -> Non
 def test_markup_in_a_name_is_shown_as_it_is(hostile: str) -> None:
     made = document(page([hostile], 7))
 
-    assert hostile.replace("`", "") in "".join(_Reader(made).texts).replace("`", "")
+    assert hostile.replace("`", "") in "".join(PageReader(made).texts).replace("`", "")
     assert made.count("<script>") == 1
     assert made.count("<style>") == 1
 
@@ -101,7 +63,7 @@ def test_the_policy_allows_nothing_but_the_style_and_the_script_of_the_page() ->
 
 @given(HOSTILE_TEXTS, st.integers(0, 60))
 def test_nothing_leads_out_of_the_page(texts: list[str], number: int) -> None:
-    for tag, *attributes in _Reader(document(page(texts, number))).skeleton:
+    for tag, *attributes in PageReader(document(page(texts, number))).skeleton:
         for name, value in attributes[0] if attributes and tag != "comment" else ():  # type: ignore[attr-defined]
             assert name != "style"
             assert not name.startswith("on")
