@@ -92,9 +92,10 @@ def marks(judged: Sequence[JudgedAccess], axis: TimeAxis) -> tuple[TimelineMark,
     )
 
 
-def with_tokens(text: str, places: Mapping[str, bytes]) -> str:
-    """Write the folders in a command line by their short names, the longest first."""
-    for token, folder in sorted(places.items(), key=lambda place: -len(place[1])):
+def with_tokens(text: str, *places: Mapping[str, bytes]) -> str:
+    """Write the folders in a command line by the short names that runs had, the longest first."""
+    known = {(token, folder) for each in places for token, folder in each.items()}
+    for token, folder in sorted(known, key=lambda place: (-len(place[1]), place)):
         name = encode(folder)
         if len(name) > 1:  # Not the root folder.
             text = text.replace(f"{name}/", f"${token}/")

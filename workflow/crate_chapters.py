@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from buildperm.policy import proposals
+from buildperm.policy.access import Access
 from buildperm.policy.compilation import effective
 from buildperm.policy.kinds import LISTED, Kind
 from buildperm.policy.role import SubjectKind
@@ -82,7 +83,7 @@ class ChapterWriter:
         folded = _folded(account.beyond)
         accesses = folded[: self._accesses.take(len(folded))]
         runs = _shown_runs(known.runs)
-        places = runs[0].places if runs else {}
+        places = [run.places for run in known.runs]
         moments = _moments(runs[0]) if runs else {}
         return CrateChapter(
             anchor=anchor,
@@ -129,7 +130,7 @@ class ChapterWriter:
                 duration=f"took {duration_text(axis.duration_ns)}",
                 ending=with_tokens(run.end.failure, run.places)
                 or (status_text(run.end.status) if run.end.status else ""),
-                warning=run.incomplete,
+                warning="" if run.end.failure else run.incomplete,
                 processes=rows,
                 left_out=left_out,
                 marks=marks(here, axis),
@@ -172,10 +173,10 @@ def _folded(beyond: Iterable[JudgedAccess]) -> list[list[JudgedAccess]]:
 def _row(
     group: Sequence[JudgedAccess],
     moments: Mapping[tuple[Kind, str], str],
-    places: Mapping[str, bytes],
+    places: Iterable[Mapping[str, bytes]],
 ) -> AccessRow:
     judged, access = group[0], group[0].access
-    target, listed = access.target, list(command_lines(access, _COMMANDS_MOST))
+    target, listed = access.target, list(command_lines(_alike(access, places), _COMMANDS_MOST))
     if len(group) > 1:
         folder = access.target.rpartition("/")[0]
         target = f"{count(len(group), 'file')} in {folder}/"
@@ -194,8 +195,18 @@ def _row(
         times=sum(each.access.count for each in group),
         at=moments.get((access.kind, access.target), ""),
         chains=tuple(map(chain_text, access.chains)),
-        listed=tuple(with_tokens(line, places) for line in listed),
+        listed=tuple(listed),
     )
+
+
+def _alike(access: Access, places: Iterable[Mapping[str, bytes]]) -> Access:
+    """Write folders in command lines by their short names: several runs then agree on them."""
+    folders = list(places)
+    commands: dict[str, int] = {}
+    for line, times in access.commands:
+        alike = with_tokens(line, *folders)
+        commands[alike] = commands.get(alike, 0) + times
+    return replace(access, commands=tuple(commands.items()))
 
 
 def _moments(run: RecordedRun) -> dict[tuple[Kind, str], str]:
