@@ -1,11 +1,9 @@
-"""What is shown while Cargo builds: which script runs, and what has come up so far."""
+"""What is shown while Cargo builds, where no screen is: a live line, or what Cargo itself says."""
 
 from __future__ import annotations
 
-import re
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -16,32 +14,41 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from buildperm.cargo.script_progress import Progress, ScriptEnded, ScriptStarted
+from buildperm.cargo.script_progress import Progress, ScriptEnded
 from buildperm.policy.proposal import Proposal, Risk
+from buildperm.presentation import console
+from buildperm.presentation.build_tally import BuildTally, CrateVersion
+from buildperm.presentation.build_viewer import Appraise, Build, Result, refusal_text
 from buildperm.presentation.wording import GLYPHS
 from buildperm.report.text import count
 
 _STYLE = {Risk.CRITICAL: "bold red", Risk.HIGH: "red", Risk.MEDIUM: "yellow", Risk.LOW: "green"}
-_BEGINS = re.compile(r"\s*(?:Compiling|Checking|Documenting) ")
-"""What Cargo says when it begins with a crate; macros run while it is compiled."""
 
 _SHOWN = 3  # Running scripts that are named; the rest is counted.
+
+
+class LineViewer:
+    """Shows a build as a line on standard error, below what Cargo says."""
+
+    def watch(self, _heading: str, appraise: Appraise, build: Build[Result], /) -> Result:
+        """Run `build`, and return what it returns; its errors pass through."""
+        with BuildProgress(appraise) as shown_progress:
+            return build(shown_progress)
+
+    def close(self) -> None:
+        """Do nothing: no terminal is taken."""
 
 
 class BuildProgress:
     """A live line on standard error while Cargo builds; silent where that is no terminal.
 
-    Cargo's own output goes above it, piece by piece. `appraise` says what a recording will ask for;
-    it is called on the thread that runs Cargo.
+    Cargo's own output goes above it, piece by piece.
     """
 
-    def __init__(self, appraise: Callable[[ScriptEnded], tuple[Proposal, ...]]) -> None:
+    def __init__(self, appraise: Appraise) -> None:
+        self._tally = BuildTally(self._appraised)
         self._appraise = appraise
         self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
-        self._running: dict[int, tuple[str, float]] = {}
-        self._done = 0
-        self._begun = 0  # Crates.
-        self._risks: Counter[Risk] = Counter()
         self._rest = b""
         self._live = Live(
             console=self._console,
@@ -70,18 +77,21 @@ class BuildProgress:
     ) -> None:
         if self.is_live:
             self._print(self._rest)
+            self._tally.finish()
             self._live.stop()
+
+    def on_begin(self, scripts: list[CrateVersion], interrupt: Callable[[], None]) -> None:
+        """Take note of the build scripts that may run; signals interrupt it by themselves."""
+        self._tally.expect(scripts)
 
     def on_progress(self, step: Progress) -> None:
         """Take note of a script that has started or ended."""
-        match step:
-            case ScriptStarted():
-                self._running[step.pid] = (f"{step.crate} {step.version}", time.monotonic())
-            case ScriptEnded():
-                self._running.pop(step.pid, None)
-                self._done += 1
-                if self.is_live:
-                    self._risks.update(proposal.risk for proposal in self._appraise(step))
+        ended = self._tally.on_progress(step)
+        text = refusal_text(ended) if ended is not None else ""
+        if text and self.is_live:
+            self._console.print(Text(f"buildperm: {text}", "yellow"), soft_wrap=True)
+        elif text:
+            console.print_message(f"buildperm: {text}")
 
     def on_output(self, piece: bytes) -> None:
         """Pass on what Cargo wrote."""
@@ -89,36 +99,37 @@ class BuildProgress:
             sys.stderr.buffer.write(piece)
             sys.stderr.buffer.flush()
             return
+        self._tally.on_output(piece)
         *lines, self._rest = (self._rest + piece).split(b"\n")
         for line in lines:
             self._print(line)
+
+    def _appraised(self, step: ScriptEnded) -> tuple[Proposal, ...]:
+        """Appraise where somebody sees it: reading a recording takes time."""
+        return self._appraise(step) if self.is_live or step.exit_code else ()
 
     def _print(self, line: bytes) -> None:
         if line:
             # Colours survive; whatever else a terminal could be told does not.
             told = Text.from_ansi(line.decode("utf-8", "replace"))
-            self._begun += bool(_BEGINS.match(told.plain))
             self._console.print(told, soft_wrap=True)
 
-    def _counted(self) -> str:
-        """Say how far it is: there may be no build script at all."""
-        crates = [f"{count(self._begun, 'crate')} begun"] if self._begun else []
-        scripts = [f"{count(self._done, 'build script')} recorded"] if self._done else []
-        return ", ".join(crates + scripts) or "waiting for Cargo"
-
     def _render(self) -> Table:
+        state = self._tally.state
         line = Text(no_wrap=True, overflow="ellipsis")
-        line.append(self._counted(), "bold")
+        crates = [f"{count(state.crates, 'crate')} begun"] if state.crates else []
+        scripts = [f"{count(len(state.ended), 'build script')} recorded"] if state.ended else []
+        # There may be no build script at all.
+        line.append(", ".join(crates + scripts) or "waiting for Cargo", "bold")
+        risks = state.risks()
         for risk in reversed(Risk):
-            if self._risks[risk]:
-                line.append(
-                    f"  {GLYPHS[risk]}{self._risks[risk]} {risk.name.lower()}", _STYLE[risk]
-                )
-        running = sorted(self._running.values(), key=lambda entry: entry[1])
-        for name, since in running[:_SHOWN]:
-            line.append(f"  ▸ {name} {time.monotonic() - since:.0f}s", "cyan")
-        if len(running) > _SHOWN:
-            line.append(f"  and {len(running) - _SHOWN} more")
+            if risks[risk]:
+                line.append(f"  {GLYPHS[risk]}{risks[risk]} {risk.name.lower()}", _STYLE[risk])
+        for script in state.running[:_SHOWN]:
+            seconds = f"{time.monotonic() - script.since_s:.0f}s"
+            line.append(f"  > {script.crate} {script.version} {seconds}", "cyan")
+        if len(state.running) > _SHOWN:
+            line.append(f"  and {len(state.running) - _SHOWN} more")
         table = Table.grid(padding=(0, 1))
-        table.add_row(Spinner("dots"), line)
+        table.add_row(Spinner("line" if self._console.encoding == "ascii" else "dots"), line)
         return table

@@ -15,6 +15,9 @@ Emphasis = Literal["bold", "red", "green"]
 
 _CODES: Final[dict[Emphasis, int]] = {"bold": 1, "red": 31, "green": 32}  # ECMA-48, "SGR".
 
+_held: list[tuple[str, bool]] | None = None
+"""What waits until no screen has the terminal, and whether it is a result; None without one."""
+
 
 def is_dumb() -> bool:
     """Tell whether the terminal can do no more than print lines: it moves no cursor."""
@@ -36,8 +39,7 @@ def print_line(line: str, *, emphasis: Emphasis | None = None) -> None:
 
 def print_message(line: str) -> None:
     """Print a message."""
-    sys.stderr.write(f"{log_line(line)}\n")
-    sys.stderr.flush()
+    _put(f"{log_line(line)}\n", is_result=False)
 
 
 def print_warning(line: str) -> None:
@@ -47,5 +49,27 @@ def print_warning(line: str) -> None:
 
 def write(text: str) -> None:
     """Write text as it is: a diff, or what was made printable before."""
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    _put(text, is_result=True)
+
+
+def hold() -> None:
+    """Keep what is written for later: a screen has the terminal."""
+    global _held
+    _held = _held or []
+
+
+def release() -> None:
+    """Write what was kept, in its order, and go on writing at once."""
+    global _held
+    kept, _held = _held or [], None
+    for text, is_result in kept:
+        _put(text, is_result=is_result)
+
+
+def _put(text: str, *, is_result: bool) -> None:
+    if _held is not None:
+        _held.append((text, is_result))
+        return
+    stream = sys.stdout if is_result else sys.stderr
+    stream.write(text)
+    stream.flush()

@@ -30,6 +30,7 @@ SUBJECTS = {
     "cargo/editor_server": "What editors start is a shell script.",
     "cargo/obeyed_directives": "What Cargo itself makes of directives.",
     "cargo/rustc_wrapper": "The wrapper is a shell script.",
+    "cli/build_screen": "The screen of a running build, from its first picture to the inbox.",
     "cli/failing_scripts": "What every command does with a script that fails or does not end.",
     "cli/foreign_changes": "What every command does when others change its files.",
     "cli/front_ends": "Which front end asks, whatever the command.",

@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING
 
 from textual import events, on
-from textual.app import App, SystemCommand
 
+from buildperm.presentation import console
 from buildperm.presentation.agenda import Agenda
 from buildperm.presentation.baseline_accesses import BaselineAccesses
 from buildperm.presentation.front_end import NoEvidence, Ran, ReviewEnd
 from buildperm.printable import shown
-from buildperm.tui.appearance import HIGH_CONTRAST, Appearance
-from buildperm.tui.ascii_filter import AsciiFilter
-from buildperm.tui.key_bindings import Action, ActionGroup, action_of, bindings
+from buildperm.tui.appearance import Appearance
+from buildperm.tui.build_app import BuildScreens
 from buildperm.tui.key_pace import KeyPace
+from buildperm.tui.screen_app import ScreenApp
 from buildperm.tui.screens.diff import DiffResult, DiffScreen
-from buildperm.tui.screens.help import HelpScreen
 from buildperm.tui.screens.inbox import InboxScreen
 from buildperm.tui.screens.leave import LeaveScreen
 from buildperm.tui.type_ahead import TypeAheadGuard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
-    from textual.binding import Binding, BindingType
-    from textual.dom import DOMNode
-    from textual.filter import LineFilter
     from textual.screen import Screen
 
     from buildperm.policy.comparison import Comparison
     from buildperm.policy.review_state import Review
+    from buildperm.presentation.build_viewer import Appraise, Build, Result
     from buildperm.presentation.front_end import (
         EvidenceSource,
         Journal,
@@ -43,10 +39,8 @@ if TYPE_CHECKING:
         Verify,
     )
 
-_ASCII: Final = AsciiFilter()
 
-
-class ReviewApp(App[ReviewEnd]):
+class ReviewApp(ScreenApp[ReviewEnd]):
     """Lets a person decide; `run` returns the outcome, None where the terminal went away.
 
     Args:
@@ -65,12 +59,6 @@ class ReviewApp(App[ReviewEnd]):
         clock: Seconds, monotonic.
     """
 
-    TITLE = "buildperm"
-    CSS_PATH = "app.tcss"
-    ENABLE_COMMAND_PALETTE = True
-    ESCAPE_TO_MINIMIZE = False
-    BINDINGS: ClassVar[list[BindingType]] = bindings("app")
-
     def __init__(
         self,
         review: Review,
@@ -88,12 +76,7 @@ class ReviewApp(App[ReviewEnd]):
         unsaved: Unsaved = tuple,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__()
-        self._is_ascii_only = appearance.is_ascii_only
-        self.register_theme(HIGH_CONTRAST)
-        if appearance.theme:
-            self.theme = appearance.theme
-        self.set_keymap(appearance.keys)
+        super().__init__(appearance)
         self._agenda = Agenda(review, journal, comparisons)
         self._preview = preview
         self._verify = verify
@@ -130,33 +113,9 @@ class ReviewApp(App[ReviewEnd]):
             unsaved=session.unsaved,
         )
 
-    def get_line_filters(self) -> Sequence[LineFilter]:
-        """Draw with ASCII only, where the terminal has nothing else."""
-        filters = super().get_line_filters()
-        return [*filters, _ASCII] if self._is_ascii_only else filters
-
-    def get_key_display(self, binding: Binding) -> str:
-        """Name a key as a keyboard does, where its sign cannot be drawn."""
-        display = super().get_key_display(binding)
-        return display if display.isascii() or not self._is_ascii_only else binding.key
-
     def get_default_screen(self) -> Screen[None]:
         """Begin with the inbox."""
         return self._inbox
-
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """List every action that is possible here, with its keys, and the themes."""
-        keys: dict[Action, list[str]] = {}
-        nodes: dict[Action, DOMNode] = {}
-        for active in screen.active_bindings.values():
-            action = action_of(active.binding.id)
-            if action is not None and action.told and active.enabled:
-                keys.setdefault(action, []).append(self.get_key_display(active.binding))
-                nodes[action] = active.node
-        for action, names in keys.items():
-            run = partial(self.run_action, action.does, nodes[action])
-            yield SystemCommand(f"{action.label}  {' '.join(names)}", action.told, run)
-        yield SystemCommand("Theme", "Choose other colours", self.action_change_theme)
 
     async def on_event(self, event: events.Event) -> None:
         """Take notice of every key once, before it is obeyed; one that nobody wants comes back."""
@@ -195,25 +154,6 @@ class ReviewApp(App[ReviewEnd]):
             )
             self.push_screen(screen, self._take_outcome)
 
-    def action_help(self) -> None:
-        """List the keys of the screen that is shown, in groups."""
-        keys: dict[Action, list[str]] = {}
-        for active in self.screen.active_bindings.values():
-            action = action_of(active.binding.id)
-            if action is not None and action.told:
-                keys.setdefault(action, []).append(self.get_key_display(active.binding))
-        self.push_screen(
-            HelpScreen(
-                [
-                    (
-                        group,
-                        [(" ".join(keys[each]), each.told) for each in keys if each.group is group],
-                    )
-                    for group in ActionGroup
-                ]
-            )
-        )
-
     def _take_check(self, checked: DiffResult | None) -> None:
         if checked is None:
             return
@@ -234,12 +174,31 @@ class ReviewApp(App[ReviewEnd]):
 
 
 class Screens:
-    """The front end on the whole terminal."""
+    """The front end on the whole terminal, which shows builds, too."""
 
     def __init__(self, appearance: Appearance) -> None:
         self._appearance = appearance
+        self._build: BuildScreens | None = None  # Still on the terminal, until another takes over.
+
+    def watch(self, heading: str, appraise: Appraise, build: Build[Result], /) -> Result:
+        """Show a build while it runs; its screen stays until `conduct` or `close`."""
+        self.close()
+        console.hold()
+        self._build = BuildScreens(heading, self._appearance)
+        return self._build.run(appraise, build)
 
     def conduct(self, session: ReviewSession, /) -> ReviewEnd:
         """Ask until all is decided or the person stops; return what is to be done."""
         app = ReviewApp.of(session, self._appearance)
-        return app.run(mouse=self._appearance.has_mouse) or ReviewEnd.KEEP
+        self._build = None  # The inbox draws over it, and gives the terminal back.
+        try:
+            return app.run(mouse=self._appearance.has_mouse) or ReviewEnd.KEEP
+        finally:
+            console.release()
+
+    def close(self) -> None:
+        """Give the terminal back, and print what was said meanwhile."""
+        if self._build is not None:
+            self._build.leave()
+            self._build = None
+        console.release()

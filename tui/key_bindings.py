@@ -264,6 +264,20 @@ ACTIONS: Final = (
     Action("changes.leave", "q", "app.leave", "Quit", FINISH,
            "Leave, with a choice of what to do with the decisions"),
     Action("changes.interrupt", "ctrl+c,ctrl+q", "app.leave", "Quit", FINISH, "", False),
+    # A build while it runs.
+    Action("run.scripts", "1", "tab('scripts')", "Scripts", LOOK, "Show the build scripts"),
+    Action("run.log", "2", "tab('log')", "Cargo's log", LOOK, "Show what Cargo says"),
+    Action("run.other", "tab", "other_tab", "Other", LOOK, "Show the other of both", False),
+    Action("run.down", "down,j", "scroll(1)", "Down", MOVE, "Next line", False),
+    Action("run.up", "up,k", "scroll(-1)", "Up", MOVE, "Previous line", False),
+    Action("run.help", "question_mark,f1", "app.help", "Help", LEARN, "List every key"),
+    Action("run.stop", "q", "app.leave", "Stop", FINISH,
+           "Stop the build, after a question; nothing is written"),
+    # The question whether to stop it.
+    Action("stop.stop", "y", "answer('stop')", "Stop", FINISH,
+           "End Cargo and everything that it has started"),
+    Action("stop.interrupt", "ctrl+c,ctrl+q", "answer('stop')", "Stop", FINISH, "", False),
+    Action("stop.back", "escape,n", "answer('on')", "Go on", LOOK, "Go on building"),
     # Help.
     Action("help.back", "escape,question_mark,f1,q", "back", "Back", LEARN, "Close"),
     # Everywhere.

@@ -19,6 +19,8 @@ from buildperm.policy.review_state import Review
 from buildperm.policy.role import SubjectKind
 from buildperm.presentation import console
 from buildperm.presentation.baseline_accesses import BaselineAccesses
+from buildperm.presentation.build_progress import LineViewer
+from buildperm.presentation.build_viewer import BuildViewer
 from buildperm.presentation.front_end import Failure, FrontEnd, Ran, ReviewEnd, ReviewSession
 from buildperm.printable import log_text
 from buildperm.report import text
@@ -40,13 +42,19 @@ from buildperm.workflow.workspace import Workspace, open_contexts
 from buildperm.workflow.written_history import FileChange
 
 
-def learn(words: Sequence[str], options: ReviewOptions, front_end: FrontEnd | None) -> int:
+def learn(
+    words: Sequence[str],
+    options: ReviewOptions,
+    front_end: FrontEnd | None,
+    viewer: BuildViewer,
+) -> int:
     """Learn, or review, in every context that is asked for or declared; return the exit code.
 
     Args:
         words: For Cargo.
         options: What the command line says.
         front_end: Asks a person; None if there is nobody to ask.
+        viewer: Shows each build while it runs.
 
     Raises:
         BuildpermError: A build cannot be held, or a file cannot be read or written.
@@ -54,7 +62,7 @@ def learn(words: Sequence[str], options: ReviewOptions, front_end: FrontEnd | No
     workspaces = open_contexts(words)
     proof = SelfTest(workspaces[0].runtime)
     try:
-        learning = Learning(workspaces, options, front_end)
+        learning = Learning(workspaces, options, front_end, viewer)
     finally:
         proof.result()
     return learning.run()
@@ -68,6 +76,7 @@ class Learning:
         workspaces: Sequence[Workspace],
         options: ReviewOptions,
         front_end: FrontEnd | None,
+        viewer: BuildViewer | None = None,
     ) -> None:
         """Read what has been reviewed before.
 
@@ -75,6 +84,7 @@ class Learning:
             workspaces: The workspace in each context; at least one.
             options: What the command line says.
             front_end: Asks a person; None if there is nobody to ask.
+            viewer: Shows each build while it runs; a line on standard error unless given.
 
         Raises:
             BuildpermError: `buildperm.lock` cannot be read.
@@ -82,6 +92,7 @@ class Learning:
         self.workspaces = workspaces
         self.options = options
         self._front_end = front_end
+        self._viewer = viewer or LineViewer()
         self._workspace = workspaces[0]
         self._raw = self._workspace.manifest  # Cargo.toml as this command has left it.
         self._lock = open_snapshots(self._workspace)
@@ -118,8 +129,14 @@ class Learning:
                 runs=self.options.runs,
                 doubtful=self._doubtful(pending_now),
                 tell=console.print_message,
+                viewer=self._viewer,
+                heading=self._heading,
             )
             if recorded.interrupted:
+                console.print_message(
+                    "Stopped; nothing was written. What was recorded is kept: "
+                    f"`buildperm {self.options.command}` goes on from there."
+                )
                 return ExitCode.INTERRUPTED
             self._begin(recorded, pending_now)
             outcome = self.decide()
@@ -215,6 +232,7 @@ class Learning:
         answered = self.review.counts().undecided == 0 and self.options.accept is not None
         if self._front_end is not None and not answered and not self.options.dry_run:
             return self._front_end.conduct(self.session())
+        self._viewer.close()
         if not self.options.dry_run:
             self._verify_unasked()
         for proposal in self.review.select("is:undecided reason:asked"):
@@ -230,7 +248,7 @@ class Learning:
             self.preview,
             self.verify,
             self.keep,
-            f"{self.options.command}  {self._workspace.project.metadata.root.name}",
+            self._heading,
             needs(self.changes, self.review),
             _ran(self.recorded),
             self.comparisons,
@@ -253,6 +271,10 @@ class Learning:
 
     def _unsettled(self) -> frozenset[CrateVersion]:
         return frozenset((failure.crate, failure.version) for failure in self._failures)
+
+    @property
+    def _heading(self) -> str:
+        return f"{self.options.command}  {self._workspace.project.metadata.root.name}"
 
     def _verify_unasked(self) -> None:
         """Verify what was accepted without asking; accept in the same way what comes up."""

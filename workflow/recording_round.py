@@ -24,7 +24,7 @@ from buildperm.policy.proposal import Proposal
 from buildperm.policy.role import SubjectKind
 from buildperm.policy.snapshot import Context, Snapshot, SnapshotRun
 from buildperm.policy.snapshots import by_context, seen
-from buildperm.presentation.build_progress import BuildProgress
+from buildperm.presentation.build_viewer import BuildListener, BuildViewer
 from buildperm.report.build_run import ScriptRun
 from buildperm.tracer.notation import encode
 from buildperm.tracer.recording import reader
@@ -39,7 +39,7 @@ from buildperm.workflow.build_outcome import (
 from buildperm.workflow.workspace import Workspace
 
 if TYPE_CHECKING:
-    from buildperm.supervisor.session import SessionPackage
+    from buildperm.supervisor.session import Session, SessionPackage
 
 CrateVersion = tuple[str, str]
 """Key in Cargo.toml, and version."""
@@ -89,6 +89,8 @@ def record(
     runs: int = 1,
     doubtful: Collection[str] = (),
     tell: Callable[[str], None],
+    viewer: BuildViewer,
+    heading: str,
 ) -> RecordingRound:
     """Build in each context under the learning profile.
 
@@ -98,13 +100,15 @@ def record(
         runs: How often each script runs: more than once shows what is not stable.
         doubtful: Names of packages to compile again, even if Cargo takes them for fresh.
         tell: Gets a line on what happens besides the build.
+        viewer: Shows the build while it runs.
+        heading: What is built, for the viewer: the command and the workspace.
 
     Raises:
         BuildpermError: A build cannot be started, or a build script cannot be held.
     """
     gathering = _RoundBuilder()
     for workspace in workspaces:
-        outcome = _build(workspace, policy, doubtful)
+        outcome = _build(workspace, policy, doubtful, viewer, heading)
         more = (
             _repeat(outcome, runs - 1, tell)
             if runs > 1 and not outcome.finished.interrupted
@@ -207,23 +211,37 @@ def _united(one: Snapshot, other: Snapshot) -> Snapshot:
     )
 
 
-def _build(workspace: Workspace, policy: Policy, doubtful: Collection[str]) -> BuildOutcome:
-    def appraised(step: ScriptEnded) -> tuple[Proposal, ...]:
-        if step.recording is None:
-            return ()
-        return tuple(proposals_of(build.session, held_packages, step.recording))
+def _build(
+    workspace: Workspace,
+    policy: Policy,
+    doubtful: Collection[str],
+    viewer: BuildViewer,
+    heading: str,
+) -> BuildOutcome:
+    known: list[tuple[Session, HeldPackages]] = []  # Once the build has begun.
 
-    with BuildProgress(appraised) as shown:
-        build = SupervisedBuild(
+    def appraised(step: ScriptEnded) -> tuple[Proposal, ...]:
+        if step.recording is None or not known:
+            return ()
+        session, held_packages = known[0]
+        return tuple(proposals_of(session, held_packages, step.recording))
+
+    def build(listener: BuildListener) -> BuildOutcome:
+        supervised = SupervisedBuild(
             workspace.project,
             policy,
             "learning",
-            on_progress=shown.on_progress,
-            on_output=shown.on_output,
+            on_progress=listener.on_progress,
+            on_output=listener.on_output,
         )
-        held_packages = HeldPackages(workspace.project, policy, build.session)
-        held = build.run(doubtful)
-    return BuildOutcome(build, held.finished, held.units, ())
+        session = supervised.session
+        known.append((session, HeldPackages(workspace.project, policy, session)))
+        scripts = [(each["crate"], each["version"]) for each in session["packages"].values()]
+        listener.on_begin(scripts, supervised.interrupt)
+        held = supervised.run(doubtful)
+        return BuildOutcome(supervised, held.finished, held.units, ())
+
+    return viewer.watch(heading, appraised, build)
 
 
 def _repeat(

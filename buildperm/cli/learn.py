@@ -43,5 +43,8 @@ def command(
         "learn", accept=options.RISKS[accept], dry_run=dry_run, runs=runs, words=cargo
     )
     if is_document:
-        return write_pending("learn", cargo, learn(cargo, wanted, None))
-    return learn(cargo, wanted, options.front_end(no_tui=no_tui))
+        from buildperm.presentation.build_progress import LineViewer
+
+        return write_pending("learn", cargo, learn(cargo, wanted, None, LineViewer()))
+    with options.conversation(no_tui=no_tui) as (front_end, viewer):
+        return learn(cargo, wanted, front_end, viewer)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -17,8 +19,10 @@ from buildperm.presentation.preferences import PreferencesFile, started_environm
 from buildperm.report.answer_formats import ANSWER_FORMATS, CommandResult
 
 if TYPE_CHECKING:
+    from buildperm.presentation.build_viewer import Appraise, Build, BuildViewer, Result
     from buildperm.presentation.front_end import FrontEnd, ReviewEnd, ReviewSession
     from buildperm.presentation.traced_run import TracedRun
+    from buildperm.tui.app import Screens
     from buildperm.tui.appearance import Appearance
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -71,9 +75,20 @@ class _LazyScreens:
             self._appearance()  # What is wrong is said before anything is built.
 
     def conduct(self, session: ReviewSession, /) -> ReviewEnd:
+        return self._screens.conduct(session)
+
+    def watch(self, heading: str, appraise: Appraise, build: Build[Result], /) -> Result:
+        return self._screens.watch(heading, appraise, build)
+
+    def close(self) -> None:
+        if "_screens" in self.__dict__:
+            self._screens.close()
+
+    @cached_property
+    def _screens(self) -> Screens:
         from buildperm.tui.app import Screens
 
-        return Screens(self._appearance()).conduct(session)
+        return Screens(self._appearance())
 
     def _appearance(self) -> Appearance:
         from buildperm.tui.appearance import Appearance
@@ -123,6 +138,27 @@ def trace_screen() -> Callable[[str, Sequence[TracedRun], str, Sequence[str]], N
         TraceApp(title, runs, words, problems, appearance).run(mouse=appearance.has_mouse)
 
     return show
+
+
+@contextmanager
+def conversation(*, no_tui: bool) -> Iterator[tuple[FrontEnd | None, BuildViewer]]:
+    """Choose how to ask a person, and how to show builds; give the terminal back at the end.
+
+    Raises:
+        BuildpermError: Something in the configuration file is wrong.
+    """
+    chosen = front_end(no_tui=no_tui)
+    viewer: BuildViewer
+    if isinstance(chosen, _LazyScreens):
+        viewer = chosen
+    else:
+        from buildperm.presentation.build_progress import LineViewer
+
+        viewer = LineViewer()
+    try:
+        yield chosen, viewer
+    finally:
+        viewer.close()
 
 
 def runtime_option(command: Command) -> Command:

@@ -76,10 +76,12 @@ def command(
         words=cargo,
     )
     if is_document:
-        return write_pending("review", cargo, learn(cargo, wanted, None))
-    front_end = options.front_end(no_tui=no_tui)
+        from buildperm.presentation.build_progress import LineViewer
+
+        return write_pending("review", cargo, learn(cargo, wanted, None, LineViewer()))
     if report is not None:
         from buildperm.workflow.report_review import review_report
 
-        return review_report(report, wanted, cargo, front_end)
-    return learn(cargo, wanted, front_end)
+        return review_report(report, wanted, cargo, options.front_end(no_tui=no_tui))
+    with options.conversation(no_tui=no_tui) as (front_end, viewer):
+        return learn(cargo, wanted, front_end, viewer)
