@@ -136,6 +136,7 @@ class BuildApp(ScreenApp[None]):
     def __init__(self, heading: str, thread: BuildThread[Result], appearance: Appearance) -> None:
         super().__init__(appearance, driver=_KeptScreenDriver)
         self._thread = thread
+        self._is_over = False
         self._screen = RunScreen(heading, thread.tally, thread.clock)
 
     def get_default_screen(self) -> Screen[None]:
@@ -172,7 +173,8 @@ class BuildApp(ScreenApp[None]):
 
     def _look(self) -> None:
         self._screen.look()
-        if not self._thread.is_running:
+        if not (self._thread.is_running or self._is_over):
+            self._is_over = True
             self._screen.show_ended()
             if isinstance(self._driver, _KeptScreenDriver):
                 self._driver.is_kept = True

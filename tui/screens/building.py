@@ -112,8 +112,8 @@ class RunScreen(Screen[None]):
 
     def look(self) -> None:
         """Show where the build is now."""
-        if not self.is_mounted:
-            return
+        if not (self.is_mounted and self.query("#build-scripts")):
+            return  # Not there yet, or being taken down.
         self.query_one("#build-head", Page).show(self._head_lines)
         self.query_one(BuildLog).take(self._tally)
         state, now_s = self._tally.state, self._clock()
