@@ -86,7 +86,8 @@ architecture: $(VENV)/.test
 
 clean:
 	rm -rf $(VENV) build dist ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \
-		.import_linter_cache examples/target tests/crates/target tests/crates/system/target
+		.import_linter_cache examples/target tests/crates/target \
+		tests/crates/native/target tests/crates/system/target
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The command alone; what `make test` installs is enough for it too.

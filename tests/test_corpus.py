@@ -10,20 +10,26 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests import surroundings
+from tests import observed_both_ways, surroundings
 
 ROOT = Path(__file__).parent.parent
 CRATES = ROOT / "tests" / "crates"
 MOST_DECISIONS = 6
-# Differs from one run to the next without buildperm too: random names, dates, logs of those.
+_RANDOM = re.compile(
+    r"(?<=/)(?:cc|st|s)\w{6}\b|(?<=/)tmp_obj_\w+|TryCompile-\w+|cmTC_\w+|(?<=/proc/)\d+|"
+    r"\d+(?=detect_compiler_family)|(?<=/)rmeta\w{6}|(?<=/)rustc\w{6}|"
+    r"autocfg_[0-9a-f]{16}|[0-9a-f]{16}(?=-cgu\.)"
+)
+# Random names, of gcc, ar, CMake, the crate cc, rustc, autocfg.
 _TEMPORARY = re.compile(r"(?:CMakeFiles/CMakeScratch|/cc\w{6}|/st\w{6}|\$TMP)")
+# Differs from one run to the next without buildperm too: random names, dates, logs of those.
 UNSTABLE = re.compile(r"CMakeFiles/|CMakeCache|\.cmake$|\.log$|\.yaml$|^build/Makefile")
 
 pytestmark = [pytest.mark.corpus, pytest.mark.timeout(1800)]
@@ -56,7 +62,15 @@ class CorpusWorkspace:
         return report
 
 
-@pytest.fixture(scope="module", params=["crates", "crates/system"])
+@dataclass(frozen=True, slots=True)
+class Observations:
+    """What builds of one workspace have recorded: observed lightly, in full, and both ways."""
+
+    recordings: dict[str, dict[str, list[dict[str, Any]]]]  # By way and unit.
+    reports: dict[str, dict[str, Any]]  # By way.
+
+
+@pytest.fixture(scope="module", params=["crates", "crates/system", "crates/native"])
 def workspace(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[CorpusWorkspace]:
@@ -141,18 +155,34 @@ def test_a_held_build_makes_the_files_that_plain_cargo_makes(workspace: CorpusWo
     assert different == []
 
 
-def test_light_observation_leaves_out_nothing_but_what_is_read(workspace: CorpusWorkspace) -> None:
-    words = ["ci", "--observe", "everything", "--format", "json", "--"]
-    cargo = ["check", "--workspace", "--quiet"]
+@pytest.fixture(scope="module")
+def observed(workspace: CorpusWorkspace) -> Observations:
+    """Build twice more, from nothing as well: observing everything, and both ways at once."""
+    place = workspace.folder / "target/buildperm/ci"
+    cargo = ["--", "check", "--workspace", "--quiet"]
+    ways = {
+        "full": ["-m", "buildperm", "ci", "--observe", "everything", "--format", "json"],
+        "both": [observed_both_ways.__file__, "ci"],
+    }
+    recordings, reports = {"light": _recordings(place)}, {"light": workspace.report}
     # CMake and make do less in a folder where they have been before.
-    shutil.move(workspace.folder / "target/buildperm/ci", workspace.folder / "light")
-    full = _run([sys.executable, "-m", "buildperm", *words, *cargo], workspace.folder)
-    shutil.rmtree(workspace.folder / "target/buildperm/ci")
-    shutil.move(workspace.folder / "light", workspace.folder / "target/buildperm/ci")
-    reports = [workspace.report, json.loads(full.stdout)]
+    kept = place.rename(workspace.folder / "light")
+    for name, words in ways.items():
+        ended = _run([sys.executable, *words, *cargo], workspace.folder)
+        # What is marked is granted nowhere.
+        assert ended.returncode == (20 if name == "both" else 0), ended.stderr
+        reports[name] = json.loads(ended.stdout) if name == "full" else {}
+        recordings[name] = _recordings(place)
+        shutil.rmtree(place)
+    kept.rename(place)
+    return Observations(recordings, reports)
 
-    observed = [{each["observation"] for each in report["scripts"]} for report in reports]
-    assert observed == [{"light", "full"}, {"full"}]
+
+def test_light_observation_leaves_out_nothing_but_what_is_read(observed: Observations) -> None:
+    reports = [observed.reports["light"], observed.reports["full"]]
+
+    found = [{each["observation"] for each in report["scripts"]} for report in reports]
+    assert found == [{"light", "full"}, {"full"}]
     promised = [
         {
             (script["crate"], access["kind"], access["target"], access["outcome"])
@@ -164,6 +194,55 @@ def test_light_observation_leaves_out_nothing_but_what_is_read(workspace: Corpus
         for report in reports
     ]
     assert promised[0] == promised[1]
+
+
+def test_one_run_observed_both_ways_differs_in_what_compilers_read(observed: Observations) -> None:
+    left_out = 0
+    for unit, events in observed.recordings["both"].items():
+        unseen, seen = observed_both_ways.divided(events)
+        assert observed_both_ways.broken(unseen, seen) == [], unit
+        left_out += len(unseen)
+
+    assert left_out > 1000
+
+
+def test_light_observation_sees_of_a_run_what_it_promises(observed: Observations) -> None:
+    light, full, both = (observed.recordings[name] for name in ("light", "full", "both"))
+
+    assert light.keys() == full.keys() == both.keys()
+    for unit, events in both.items():
+        is_unseen = [observed_both_ways.is_unseen(event) for event in events]
+        seen = [event for event, unseen in zip(events, is_unseen, strict=True) if not unseen]
+        assert _summary(seen) ^ _summary(light[unit]) == set(), unit
+        assert _summary(map(observed_both_ways.unmarked, events)) ^ _summary(full[unit]) == set(), (
+            unit
+        )
+
+
+def _recordings(target: Path) -> dict[str, list[dict[str, Any]]]:
+    """Return the lines of all recordings of build scripts by their units."""
+    return {
+        str(path.relative_to(target).parent): list(map(json.loads, path.open(encoding="utf-8")))
+        for path in target.glob("debug/build/**/recording.jsonl")
+    }
+
+
+def _summary(events: Iterable[dict[str, Any]]) -> set[tuple[str, ...]]:
+    """Return what happened: by which program, without what differs from run to run."""
+    programs: dict[int, str] = {}
+    found: set[tuple[str, ...]] = set()
+    for event in events:
+        if event["type"] == "process":
+            programs[event["pid"]] = event["program"]
+        if event["type"] in ("header", "process", "end"):
+            continue
+        kept = [
+            f"{name}={_RANDOM.sub('random', str(value))}"
+            for name, value in sorted(event.items())
+            if name not in ("at", "pid", "count", "last")
+        ]
+        found.add((_RANDOM.sub("random", programs.get(event.get("pid", 0), "")), *kept))
+    return found
 
 
 def _outputs(build: Path) -> dict[str, Path]:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from buildperm.policy.presets import PRESETS
-from buildperm.sandbox import machine, seccomp
+from buildperm.sandbox import machine, seccomp, stub
 from buildperm.supervisor.light_observation import with_key
 from buildperm.tracer import syscall_numbers, syscall_table
+from tests import observed_both_ways
 from tests.programs import CHILDREN
 
 if TYPE_CHECKING:
@@ -116,6 +117,29 @@ def test_what_compilers_read_is_not_listed_and_all_else_is(compiling: Bench) -> 
     assert summary(light) == summary(full)
     programs = {event["program"].rpartition("/")[2] for event in light.of("process")}
     assert {"cc1", "collect2"} <= programs
+
+
+def test_one_run_observed_both_ways_differs_in_what_compilers_read_alone(
+    compiling: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = compiling.home / "secret.h"
+    secret.write_text("#define SECRET 1\n")
+    (compiling.package / "more.c").write_text(f'#include "part.h"\n#include "{secret}"\n')
+    body = _RUN + "folder = os.environ['CARGO_MANIFEST_DIR']\n"
+    body += "assert run('cc', '-c', folder + '/part.c')[0] == 0\n"
+    body += "assert run('cc', '-c', folder + '/more.c')[0] != 0\n"
+    monkeypatch.setattr(stub, "SUPERVISOR", observed_both_ways.__file__)
+    monkeypatch.setattr(seccomp, "LIGHT", observed_both_ways.stopping())
+
+    ended = compiling.run(compiling.script(body))
+
+    assert ended.status == 0, ended.stderr
+    assert ended.of("header")[0]["observation"] == "light"
+    unseen, seen = observed_both_ways.divided(ended.events)
+    read = {path for _, path, _ in unseen}
+    assert {str(compiling.package / "part.h"), "/usr/include/stdio.h"} <= read
+    assert observed_both_ways.broken(unseen, seen) == []
+    assert str(secret) in ended.refused("opened")
 
 
 def test_a_run_without_compilers_is_observed_in_full(compiling: Bench) -> None:
