@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import posixpath
 import shlex
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from errno import EEXIST
@@ -89,11 +90,10 @@ def attributed(
     recording: Recording, members: Collection[str] = ()
 ) -> dict[tuple[Kind, str], list[Event]]:
     """Return which events each access of `fold` is made of, by its kind and target."""
-    made_of: dict[tuple[Kind, str], list[Event]] = {}
-    folding = _EventFolding(recording, role_of(recording.header), members, made_of)
+    folding = _EventAttribution(recording, role_of(recording.header), members)
     for event in recording.events:
         folding.add(event)
-    return made_of
+    return folding.made_of
 
 
 def role_of(header: Header) -> Role:
@@ -102,15 +102,8 @@ def role_of(header: Header) -> Role:
 
 
 class _EventFolding:
-    def __init__(
-        self,
-        recording: Recording,
-        role: Role,
-        members: Collection[str],
-        made_of: dict[tuple[Kind, str], list[Event]] | None = None,
-    ) -> None:
+    def __init__(self, recording: Recording, role: Role, members: Collection[str]) -> None:
         header = recording.header
-        self._made_of = made_of  # Gets the events of each access; None where nobody asks.
         self._role = role
         is_inside = role.subject is not SubjectKind.MACRO or role.consumer in members
         self._outside = "" if is_inside else role.consumer or NOBODY
@@ -356,8 +349,6 @@ class _EventFolding:
         program: str = "",
         cause: str | None = None,
     ) -> None:
-        if self._made_of is not None:
-            self._made_of.setdefault((kind, target), []).append(event)
         tally = self._tallies.get((kind, target))
         if tally is None:
             why = why_sensitive(kind, target) or self._why_built(kind, target)
@@ -470,6 +461,32 @@ class _EventFolding:
                 at = process.parent
             chain = self._chains[pid] = (str(self._role), *reversed(names))
         return chain
+
+
+class _EventAttribution(_EventFolding):
+    """Folds by the same names, and judges nothing: a quarter of the time."""
+
+    def __init__(self, recording: Recording, role: Role, members: Collection[str]) -> None:
+        super().__init__(recording, role, members)
+        self.made_of: dict[tuple[Kind, str], list[Event]] = {}
+        nothing = _AccessBuilder(Outcome.DONE, 0, 0, "", is_free=False)
+        self._tallies = defaultdict(lambda: nothing)
+
+    def _judge(self, kind: Kind, target: str, path: bytes, *, refused: bool) -> None:
+        pass
+
+    def _tally(
+        self,
+        event: Event,
+        pid: int,
+        kind: Kind,
+        target: str,
+        outcome: Outcome,
+        example: str = "",
+        program: str = "",
+        cause: str | None = None,
+    ) -> None:
+        self.made_of.setdefault((kind, target), []).append(event)
 
 
 def _carried(tally: _AccessBuilder) -> str:

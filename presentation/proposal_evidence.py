@@ -142,7 +142,8 @@ def run_evidence(
     note: str = "",
 ) -> RunEvidence:
     """Put together what one recording holds; `told` are all its events, `events` those meant."""
-    meant = sorted(dict.fromkeys(events), key=lambda event: event.at_ns)
+    # One event can be of two accesses; a look at its identity takes a tenth of one at its fields.
+    meant = sorted({id(event): event for event in events}.values(), key=lambda event: event.at_ns)
     return RunEvidence(
         subject,
         title,

@@ -32,6 +32,9 @@ from buildperm.workflow.workspace import Workspace
 _KEPT = 4
 """Crates whose recordings stay in memory."""
 
+_EVENTS_KEPT = 100_000
+"""Events that stay in memory; those of the crate that was asked for last always do."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Known:
@@ -93,6 +96,10 @@ class RecordedEvidence:
         after = editor.with_grants(before, proposal.crate, now, path)
         return tuple(editor.diff(before, after).splitlines())
 
+    def _is_full(self) -> bool:
+        kept = (each.recording for known, _ in self._known.values() for each in known)
+        return len(self._known) > _KEPT or sum(len(each.events) for each in kept) > _EVENTS_KEPT
+
     def _found(self) -> RecordedFiles:
         if self._files is None:
             self._files = self._find()
@@ -113,7 +120,7 @@ class RecordedEvidence:
                 continue
             found.append(_Known(path, recording, attributed(recording, files.members)))
         self._known[crate] = found, trouble
-        while len(self._known) > _KEPT:
+        while len(self._known) > 1 and self._is_full():
             self._known.popitem(last=False)
         return found, trouble
 

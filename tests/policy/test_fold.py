@@ -10,9 +10,11 @@ from errno import EACCES, EEXIST
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from buildperm.policy.access import COMMANDS_MOST, Access, Outcome
-from buildperm.policy.fold import CHAINS_MOST, fold
+from buildperm.policy.fold import CHAINS_MOST, attributed, fold
 from buildperm.policy.kinds import Kind
 from buildperm.policy.role import OF_SCRIPT
 from buildperm.policy.undecided_accesses import is_settled
@@ -33,6 +35,7 @@ from buildperm.tracer.recording.event import (
 )
 from buildperm.tracer.recording.reader import End, Header, Recording
 from buildperm.tracer.recording_format import REUSED
+from tests.tracer.recorded_events import events
 
 SCRIPT = str(OF_SCRIPT)
 PLACES = {
@@ -634,3 +637,16 @@ def test_of_very_many_command_lines_the_first_are_kept_and_all_are_counted() -> 
 
     assert len(access.commands) == access.told_commands == COMMANDS_MOST
     assert access.count == number
+
+
+@given(st.lists(events, max_size=20))
+def test_the_events_of_each_access_are_found_again(happened: list[Event]) -> None:
+    recording = _recording(happened)
+
+    made_of = attributed(recording)
+
+    accesses = {(each.kind, each.target): each for each in fold(recording)}
+    assert made_of.keys() == accesses.keys()
+    for key, access in accesses.items():
+        assert sum(event.count for event in made_of[key]) == access.count
+        assert min(event.at_ns for event in made_of[key]) == access.first_ns
