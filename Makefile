@@ -31,7 +31,7 @@ help:
 	@echo 'make format     rewrite the sources as `make check` wants them'
 	@echo 'make benchmark  measure against strace and plain cargo (some minutes)'
 	@echo 'make degradation  write what is open on older kernels into SECURITY.md, by trying'
-	@echo 'make screenshots  draw the pictures in screenshots/ anew, from real builds'
+	@echo 'make screenshots  draw the pictures and the story in screenshots/ anew, from real builds'
 	@echo 'make matrix     run the attacks of tests/redteam, and write what came of them into SECURITY.md'
 	@echo 'make architecture  write contracts and modules into ARCHITECTURE.md'
 	@echo 'make clean      remove everything that was made'

@@ -13,6 +13,7 @@ import itertools
 import json
 import re
 import sys
+import textwrap
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
@@ -32,6 +33,7 @@ from buildperm.report.build_run import BuildRun, ScriptRun
 from buildperm.report.finding import Report
 from buildperm.report.manifest_place import GrantLines
 from buildperm.tui.app import ReviewApp
+from screenshots.story import Frame, animate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,6 +52,10 @@ SCENES: Final = {
     "review": ("review", WIDE, ("n",)),
     "changes": ("review", WIDE, ("n", "o")),
 }
+STORY: Final = "story"
+STORY_SIZE: Final = (100, 30)
+_LEFT_PADDING: Final = ("n", *("d",) * 6)
+_ALL: Final = (*_LEFT_PADDING, *("a",) * 4)
 CI: Final = "ci"
 CI_COLUMNS: Final = 100
 
@@ -79,7 +85,90 @@ def pictures() -> dict[str, str]:
         f"{name}.svg": asyncio.run(pose(application(scenes[source]), keys, size))
         for name, (source, size, keys) in SCENES.items()
     }
-    return drawn | {f"{CI}.svg": terminal("buildperm ci", failing_build(INPUTS / f"{CI}.json"))}
+    failing = terminal("buildperm ci", failing_build(INPUTS / f"{CI}.json"))
+    return drawn | {f"{CI}.svg": failing, f"{STORY}.svg": animate(story())}
+
+
+def story() -> list[Frame]:
+    """Draw learn, review and ci, step by step: what the real builds of `inputs/` did."""
+    learn, review = (scene(INPUTS / f"{name}.json") for name in ("learn", "review"))
+
+    def screen(given: Scene, *keys: str) -> str:
+        return asyncio.run(pose(application(given), keys, STORY_SIZE))
+
+    def printed(command: str, said: str) -> str:
+        lines = [
+            piece
+            for line in said.rstrip("\n").split("\n")
+            for piece in textwrap.wrap(line, CI_COLUMNS, subsequent_indent=" " * 16) or [""]
+        ]
+        rows = STORY_SIZE[1] - 1
+        shown = [*lines[: rows - 1], "…"] if len(lines) > rows else lines
+        return terminal(command, "\n".join([*shown, *[" "] * (rows - len(shown))]))
+
+    recorded = "\n".join(text.summary(recorded_runs(INPUTS / "learn.json")))
+    learns, reviews, ci = "buildperm learn", "cargo update && buildperm review", "buildperm ci"
+    return [
+        Frame(
+            learns,
+            "Builds once. Every build script and macro runs in a sandbox and is recorded.",
+            printed(learns, f"{recorded}\n\n{learn.summary}."),
+        ),
+        Frame(
+            learns,
+            "left-padding reaches for keys and the network. Even now it is refused them.",
+            screen(learn, "n"),
+        ),
+        Frame(
+            learns,
+            "Deny all that it wants. The next one, checksum, needs a C compiler.",
+            screen(learn, *_LEFT_PADDING),
+        ),
+        Frame(
+            learns,
+            "Allow what is needed, as narrowly as it was seen.",
+            screen(learn, *_ALL),
+        ),
+        Frame(
+            learns,
+            "This is what Cargo.toml will say. It is tried before it is written.",
+            screen(learn, *_ALL, "w"),
+        ),
+        Frame(
+            reviews,
+            "It asks only about what behaves differently: a patch release brought a thief along.",
+            screen(review, "n"),
+        ),
+        Frame(
+            reviews,
+            "What is new in the behaviour of a crate, beside what is new in its sources.",
+            screen(review, "n", "o"),
+        ),
+        Frame(
+            ci,
+            "It never asks. What nobody allowed is blocked, and the build fails and says why.",
+            printed(ci, failing_build(INPUTS / f"{CI}.json")),
+        ),
+    ]
+
+
+def recorded_runs(path: Path) -> list[ScriptRun]:
+    """Read what ran in the build of an input, as a summary tells it."""
+    document = json.loads(path.read_text("utf-8"))
+    asked = scene(path).proposals
+    return [
+        ScriptRun(
+            crate=each["crate"],
+            version=each["version"],
+            source="",
+            way=tuple(each["way"]),
+            events=each["events"],
+            accesses=each["accesses"],
+            duration_ns=0,
+            findings=tuple(one for one in asked if one.crate == each["crate"]),
+        )
+        for each in document["scripts"]
+    ]
 
 
 def scene(path: Path) -> Scene:

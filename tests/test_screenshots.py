@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+from xml.etree import ElementTree
 
 import pytest
 
 from screenshots import draw
+from screenshots.story import SECONDS, Frame, animate
 
 if TYPE_CHECKING:
     from buildperm.policy.proposal import Proposal
@@ -53,6 +56,32 @@ def test_the_inputs_are_what_real_builds_do_now(tmp_path: Path) -> None:
             before.heading, before.summary, before.scripts,
         )  # fmt: skip
         assert _failures(made) == _failures(committed), AGAIN
+
+
+def test_the_story_asks_nobody_for_anything_and_tells_all_of_itself() -> None:
+    frames = [Frame(f"step {each}", f"<told> & {each}", _svg(each)) for each in range(3)]
+
+    made = animate(frames)
+    root = ElementTree.fromstring(made)
+
+    assert re.sub(r'xmlns="[^"]*"', "", made).count("http") == 0
+    assert "@font-face" not in made
+    assert root.get("aria-label") == "1. <told> & 0; 2. <told> & 1; 3. <told> & 2"
+    groups = root.findall("{*}g")
+    assert [group.get("style") for group in groups] == [
+        f"animation-delay:{each * SECONDS}s" for each in range(3)
+    ]
+    assert [group.get("class") for group in groups] == ["frame first", "frame", "frame"]
+    assert f"animation:shown {3 * SECONDS}s" in made
+    assert "33.3333%{visibility:hidden}" in made
+
+
+def _svg(tall: int) -> str:
+    return (
+        '<svg class="rich-terminal" viewBox="0 0 100 5{tall}" xmlns="http://www.w3.org/2000/svg">'
+        "<!-- Generated with Rich https://www.textualize.io -->"
+        '<style>@font-face { src: url("https://cdnjs.example/x.woff2") }</style></svg>'
+    ).replace("{tall}", str(tall))
 
 
 def _told(proposal: Proposal) -> tuple[object, ...]:
