@@ -36,7 +36,7 @@ class Access:
     chains: tuple[tuple[str, ...], ...]  # Process chains from the script or macro on, at most 5.
     example: str = ""  # One command line, raw path or value that shows it, in notation.
     sensitive: str = ""  # Why it belongs to the sensitive tier; empty if it does not.
-    resolved: str = ""  # A program's file, where `target` is its name; portable.
+    resolved: str = ""  # A program's file, where `target` is a name of it or a link; portable.
     is_free: bool = False  # It was allowed for a reason of this run: Cargo's own tools, DEP_*.
     is_folder: bool = False  # A folder was to be made there.
     unstable: str = ""  # "in 2 of 3 runs", where repeated runs differed; empty if they did not.
@@ -52,6 +52,11 @@ class Access:
         It is the first program of the chain: what git runs to do its work is git's doing.
         """
         return self.causes[0] if len(self.causes) == 1 else ""
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether the script or macro itself did it, alone or beside programs."""
+        return "" in self.causes
 
     @property
     def told_commands(self) -> int:

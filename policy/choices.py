@@ -4,56 +4,60 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
-from buildperm.policy import validation
+from buildperm.policy import ladder, validation
 from buildperm.policy.access import Access
 from buildperm.policy.kinds import Kind
 from buildperm.policy.pattern_set import PatternSet
 from buildperm.policy.proposal import Choice
 from buildperm.policy.rule import Rule
+from buildperm.policy.stable_target import portable
 
 EXACT_MOST = 20
 """Files that are granted one by one where a folder will do."""
 
-# Cargo's hash of a unit, as in `build/zlib-sys-0123456789abcdef/out`.
-_HASH = re.compile(r"(?<=-)[0-9a-f]{16}(?=/|$)")
 _HISTORY = re.compile(r".*?/\.git(?=/objects/)")
 _OUTPUT_FOLDER = re.compile(r"\$TARGET_DIR/.*?/out(?=/|$)")
-_BUILD_OUTPUT = re.compile(r"(\$TARGET_DIR)/.*?(/build/[^/]+(?:/[^/]+)?/out)(?=/|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """The ways to allow a group, the narrowest first, and the one that is suggested."""
+
+    all: tuple[Choice, ...]  # Never empty.
+    suggested: int = 0  # Index of the narrowest that survives a week of ordinary work.
 
 
 def exactly(kind: Kind, group: Iterable[Access]) -> Choice:
     """Allow what was seen, and nothing else."""
-    rules = tuple(sorted({Rule(kind, _portable(access.target)) for access in group}))
+    rules = tuple(sorted({Rule(kind, portable(access.target)) for access in group}))
     return Choice(_exact_title(kind, len(rules)), rules, "", "")
 
 
-def for_reads(group: Sequence[Access]) -> list[Choice]:
-    """Allow these files, then the folders directly around them, then everything below."""
+def for_reads(group: Sequence[Access]) -> Choices:
+    """Allow these files, then those of the same kinds beside them, then folders, step by step.
+
+    A folder that is listed gets new files in a week of work, and one whose folders are listed gets
+    new folders. What a script reads by name stays exact, if it is not too much to list.
+    """
     exact = _with_history(exactly(Kind.READ, group))
     targets = [rule.pattern for rule in exact.rules]
-    above = _above(targets)
-    parents = {target if target in above else _parent(target) for target in targets}
-    parents = {folder for folder in parents if folder.count("/") >= _depth(folder) - 1}
-    folders = set(map(folder_of_read(targets), targets))
-    wider = [
-        _choice(
-            Kind.READ,
-            (f"{folder}/*" for folder in parents if folder),
-            "any file directly in {}",
-            "Allows files there that were not seen, and new ones.",
-        ),
-        _choice(
-            Kind.READ,
-            (f"{folder}/**" for folder in folders if folder),
-            "everything below {}",
-            "Allows all files and folders there, now and later.",
-        ),
-    ]
-    fitting = [choice for choice in wider if choice and _covers_all(choice, targets)]
-    if len(exact.rules) > EXACT_MOST and fitting:
-        return _distinct(fitting)
-    return _distinct([exact, *fitting])
+    steps = ladder.of_reads([_bare(target) for target in targets])
+    choices = _climb(Kind.READ, exact, steps, targets)
+    listed = ladder.above(targets).intersection(targets)
+    if any(ladder.parent(folder) in listed for folder in listed):
+        wanted = ladder.outermost(listed)
+        fitting = [
+            index
+            for index, choice in enumerate(choices)
+            if wanted <= {_bare(rule.pattern) for rule in choice.rules if "**" in rule.pattern}
+        ]
+        return Choices(choices, _first_grantable(choices, fitting))
+    few = [index for index, choice in enumerate(choices) if len(choice.rules) <= EXACT_MOST]
+    if listed:
+        few = [index for index in few if index]
+    return Choices(choices, _first_grantable(choices, few))
 
 
 def _with_history(exact: Choice) -> Choice:
@@ -64,25 +68,23 @@ def _with_history(exact: Choice) -> Choice:
     return _by_folder(exact, Kind.READ, folders, widening)
 
 
-def for_writes(group: Sequence[Access]) -> list[Choice]:
-    """Allow these files, then everything in their folder."""
+def for_writes(group: Sequence[Access]) -> Choices:
+    """Allow these files, then everything in their folder, and in each folder around it."""
     exact = _with_content(exactly(Kind.WRITE, group), group)
-    targets = [rule.pattern.removesuffix("/**") for rule in exact.rules]
-    below = _choice(
-        Kind.WRITE,
-        {f"{folder_of_write(target)}/**" for target in targets},
-        "everything below {}",
-        "Allows making, changing and removing any file there.",
-    )
-    wider = [below] if below and _covers_all(below, targets) else []
-    if wider and (len(exact.rules) > EXACT_MOST or not _above(targets).isdisjoint(targets)):
-        return wider  # Folders can only be granted with what is in them.
-    return _distinct([exact, *wider])
+    targets = [_bare(rule.pattern) for rule in exact.rules]
+    folders = {ladder.parent(target) for target in targets}
+    steps = ladder.of_folders(folders, "Allows making, changing and removing any file there.")
+    choices = _climb(Kind.WRITE, exact, steps, targets)
+    if len(choices) > 1 and not choices[1].locked:
+        if not ladder.above(targets).isdisjoint(targets):
+            return Choices(choices[1:])  # Folders can only be granted with what is in them.
+        return Choices(choices, int(len(exact.rules) > EXACT_MOST))
+    return Choices(choices)
 
 
 def _with_content(exact: Choice, group: Iterable[Access]) -> Choice:
     """Grant a folder to be created together with its content: an exact rule covers a file only."""
-    folders = sorted({f"{_portable(each.target)}/**" for each in group if each.is_folder})
+    folders = sorted({f"{portable(each.target)}/**" for each in group if each.is_folder})
     return _by_folder(exact, Kind.WRITE, folders, "")
 
 
@@ -98,37 +100,66 @@ def _by_folder(exact: Choice, kind: Kind, folders: list[str], widening: str) -> 
     return Choice(title, rules, "", widening)
 
 
-def for_programs(group: Sequence[Access]) -> list[Choice]:
-    """Allow these programs."""
-    choices = [exactly(Kind.EXEC, group)]
-    made = [rule.pattern for rule in choices[0].rules if rule.pattern.startswith("$OUT_DIR/")]
-    if made and len(made) == len(choices[0].rules):
-        wider = _choice(
-            Kind.EXEC,
-            ["$OUT_DIR/**"],
-            "everything below {}",
+def for_programs(group: Sequence[Access]) -> Choices:
+    """Allow these programs, then those in the folders of what is no program by name."""
+    exact = exactly(Kind.EXEC, group)
+    targets = [rule.pattern for rule in exact.rules]
+    made = [target for target in targets if target.startswith("$OUT_DIR/")]
+    if made and len(made) == len(targets):
+        step = ladder.Rung(
+            "everything below $OUT_DIR",
+            frozenset(("$OUT_DIR/**",)),
             "Allows any program that the script makes itself, inside the same limits.",
         )
-        choices += [wider] if wider else []
-    return choices
+        return Choices(_climb(Kind.EXEC, exact, [step], targets))
+    paths = {target for target in targets if "/" in target}
+    if len(paths) < len(targets):
+        return Choices((exact,))
+    steps = ladder.of_folders(map(ladder.parent, paths), "Allows any other program there, too.")
+    return Choices(_climb(Kind.EXEC, exact, steps, targets))
 
 
-def for_variables(group: Sequence[Access]) -> list[Choice]:
+def for_variables(group: Sequence[Access]) -> Choices:
     """Allow these variables, then all that begin as they do."""
     exact = exactly(Kind.ENV, group)
     targets = [rule.pattern for rule in exact.rules]
-    wider = _choice(
-        Kind.ENV,
-        {f"{target.partition('_')[0]}_*" for target in targets if _has_prefix(target)},
-        "all variables {}",
-        "Allows variables of these beginnings that were not seen, unless they look like secrets.",
-    )
-    return [exact, wider] if wider and _covers_all(wider, targets) else [exact]
+    return Choices(_climb(Kind.ENV, exact, ladder.of_variables(targets), targets))
 
 
-def for_hosts(group: Sequence[Access]) -> list[Choice]:
+def for_hosts(group: Sequence[Access]) -> Choices:
     """Allow these hosts; a wider rule for the network has to be written by hand."""
-    return [exactly(Kind.NET, group)]
+    return Choices((exactly(Kind.NET, group),))
+
+
+def _climb(
+    kind: Kind, exact: Choice, steps: Iterable[ladder.Rung], targets: Iterable[str]
+) -> tuple[Choice, ...]:
+    """Make choices of the steps above the exact one, up to the first that cannot be granted."""
+    found = {exact.rules: exact}
+    needed = tuple(targets)
+    for step in steps:
+        rules = tuple(sorted(Rule(kind, pattern) for pattern in step.patterns))
+        allowed = PatternSet(step.patterns)
+        if rules in found or not all(map(allowed.covers, needed)):
+            continue
+        violation = next(
+            filter(None, (validation.to_grant(rule, reason="") for rule in rules)), None
+        )
+        locked = f"{violation.what[0].upper()}{violation.what[1:]}." if violation else ""
+        found[rules] = Choice(step.title, rules, "", step.widening, locked=locked)
+        if locked or len(found) > ladder.STEPS_MOST:
+            break
+    return tuple(found.values())
+
+
+def _first_grantable(choices: Sequence[Choice], indices: Iterable[int]) -> int:
+    """Return the first of these indices whose choice can be granted, else the widest that can."""
+    open_ = [index for index, choice in enumerate(choices) if not choice.locked]
+    return next((index for index in indices if index in open_), open_[-1] if open_ else 0)
+
+
+def _bare(pattern: str) -> str:
+    return pattern.removesuffix("/**")
 
 
 def folder_of_read(targets: Iterable[str]) -> Callable[[str], str]:
@@ -137,7 +168,7 @@ def folder_of_read(targets: Iterable[str]) -> Callable[[str], str]:
     It returns an empty text for what lies directly in a root. A folder of `targets` that holds
     others of them is decided together with these.
     """
-    above = _above(targets)
+    above = ladder.above(targets)
 
     def folder(target: str) -> str:
         components = target.split("/")
@@ -161,7 +192,7 @@ def _depth(target: str) -> int:
 
 def folder_of_write(target: str) -> str:
     """Return the folder that `target` was written in."""
-    return _parent(target)
+    return ladder.parent(target)
 
 
 def prefix_of(accesses: Iterable[Access]) -> Callable[[str], str]:
@@ -178,53 +209,8 @@ def prefix_of(accesses: Iterable[Access]) -> Callable[[str], str]:
     return prefix
 
 
-def _choice(kind: Kind, patterns: Iterable[str], title: str, widening: str) -> Choice | None:
-    """Make a choice; None if one of its rules would be refused in Cargo.toml."""
-    rules = tuple(sorted({Rule(kind, pattern) for pattern in patterns}))
-    if not rules or any(validation.to_grant(rule, reason="") for rule in rules):
-        return None
-    named = ", ".join(rule.pattern.removesuffix("/**").removesuffix("/*") for rule in rules[:3])
-    more = f" and {len(rules) - 3} more" if len(rules) > 3 else ""
-    return Choice(title.format(named + more), rules, "", widening)
-
-
-def _covers_all(choice: Choice, targets: Iterable[str]) -> bool:
-    allowed = PatternSet(rule.pattern for rule in choice.rules)
-    return all(map(allowed.covers, targets))
-
-
-def _distinct(choices: Iterable[Choice]) -> list[Choice]:
-    return list({choice.rules: choice for choice in choices}.values())
-
-
 def _exact_title(kind: Kind, count: int) -> str:
     noun = kind.traits.noun
     if count == 1:
         return f"exactly this {noun}"
     return f"exactly these {count} {noun}{'es' if noun.endswith('s') else 's'}"
-
-
-def _portable(target: str) -> str:
-    """Replace what differs on other machines or in other builds: profile and hashes."""
-    target = _BUILD_OUTPUT.sub(r"\1/**\2", target)
-    return _HASH.sub("*", target) if target.startswith("$TARGET_DIR/") else target
-
-
-def _parent(target: str) -> str:
-    return target.rpartition("/")[0]
-
-
-def _above(targets: Iterable[str]) -> set[str]:
-    """Return every folder that one of the targets lies in."""
-    found: set[str] = set()
-    for target in targets:
-        folder = _parent(target)
-        while folder and folder not in found:
-            found.add(folder)
-            folder = _parent(folder)
-    return found
-
-
-def _has_prefix(name: str) -> bool:
-    beginning, underscore, rest = name.partition("_")
-    return bool(underscore and rest) and len(beginning) > 2

@@ -22,8 +22,9 @@ class EquivalentProposals:
         for proposal in proposals:
             if proposal.reason is Reason.ASKED and not proposal.locked:
                 for index, choice in enumerate(proposal.choices):
-                    known = self._places.setdefault(signature(choice), {})
-                    known.setdefault(proposal.id, (proposal, index))
+                    if not choice.locked:
+                        known = self._places.setdefault(signature(choice), {})
+                        known.setdefault(proposal.id, (proposal, index))
 
     def find(self, proposal: Proposal, choice: Choice) -> dict[str, int]:
         """Return, by id, the index of the same choice in each other proposal that has it.

@@ -258,8 +258,8 @@ class _EventFolding:
             if line in tally.commands or len(tally.commands) < COMMANDS_MOST:
                 tally.commands[line] = tally.commands.get(line, 0) + event.count
             tally.is_free = real in self._tools
-            if "/" not in target:
-                tally.resolved = self._target(real)
+            resolved = self._target(real)
+            tally.resolved = "" if resolved == target else resolved
 
     def _is_search_going_on(self, event: Executed) -> bool:
         """Tell whether a refused program was only tried because its namesake had been refused.

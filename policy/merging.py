@@ -6,16 +6,17 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from buildperm.policy import choices, expiry
+from buildperm.policy import choices, dependents, expiry
 from buildperm.policy.access import Access
 from buildperm.policy.compilation import PINNED, effective
 from buildperm.policy.decision import Answer, Decision, Terms
 from buildperm.policy.grants import CrateGrants, Policy
+from buildperm.policy.inclusion import contains
 from buildperm.policy.kinds import Kind
-from buildperm.policy.proposal import Choice, Proposal, Reason
+from buildperm.policy.presets import expand
+from buildperm.policy.proposal import Choice, Proposal, Reason, Risk
 from buildperm.policy.risk import assess_rule
 from buildperm.policy.rule import Rule
-from buildperm.rules.pattern import is_literal, matches
 
 Decided: TypeAlias = tuple[Proposal, Decision]
 
@@ -101,12 +102,13 @@ def pruned(had: CrateGrants, decided: Iterable[Decided]) -> CrateGrants:
 def merged(had: CrateGrants, decided: Iterable[Decided]) -> CrateGrants:
     """Return what a crate had together with what was decided about it.
 
-    Everything is kept, except that the newest answer about the same rule wins, and that a grant
-    within a denial goes.
+    Everything is kept, except that the newest answer about the same rule wins, that a grant within
+    a denial goes, and one within a wider grant that is new.
     """
     presets, rules, denials = set(had.presets), set(had.rules), set(had.denials)
     consumers = set(had.consumers)
-    for proposal, decision in decided:
+    allowed: list[Choice] = []
+    for proposal, decision in dependents.without(decided):
         if proposal.reason not in (Reason.ASKED, Reason.COVERED):
             continue
         choice = proposal.choices[decision.chosen]
@@ -116,6 +118,7 @@ def merged(had: CrateGrants, decided: Iterable[Decided]) -> CrateGrants:
             rules = {rule for rule in rules if not any(within(rule, no) for no in refused)}
         elif decision.answer is Answer.ALLOW and proposal.reason is Reason.ASKED:
             rules.update(choice.rules)
+            allowed.append(choice)
             denials.difference_update(choice.rules)
             consumers.update(choice.consumers)
             if choice.preset:
@@ -123,7 +126,7 @@ def merged(had: CrateGrants, decided: Iterable[Decided]) -> CrateGrants:
     return replace(
         had,
         presets=frozenset(presets),
-        rules=frozenset(rules),
+        rules=frozenset(_without_narrower(rules, allowed)),
         denials=frozenset(denials),
         consumers=frozenset(consumers),
     )
@@ -198,10 +201,41 @@ def _allowed(proposal: Proposal, decision: Decision) -> Sequence[Choice]:
     return (choice,) if choice.is_edited else proposal.choices[: decision.chosen + 1]
 
 
+def _without_narrower(rules: Iterable[Rule], allowed: Iterable[Choice]) -> set[Rule]:
+    """Leave out the rules that say nothing beside the choices that are allowed now.
+
+    What a wildcard does not open has to be named. So has what holds for every version, where the
+    wider rule holds for those that were reviewed.
+    """
+    wider = {
+        rule
+        for choice in allowed
+        for rule in (*choice.rules, *(expand((choice.preset,)) if choice.preset else ()))
+    }
+    return {
+        rule
+        for rule in rules
+        if assess_rule(rule)[0] is Risk.CRITICAL
+        or not any(
+            rule != one
+            and within(rule, one)
+            and (assess_rule(one)[0] < PINNED or assess_rule(rule)[0] >= PINNED)
+            for one in wider
+        )
+    }
+
+
 def _refused(proposal: Proposal, choice: Choice) -> frozenset[Rule]:
-    """Return the rules that denying a proposal stores: its choice's, else exactly what was seen."""
+    """Return the rules that denying a proposal stores: its choice's, else exactly what was seen.
+
+    Of a program with what it needs, it is the program: without that, nobody wants the rest.
+    """
     if proposal.reason is Reason.COVERED:
         return exactly(proposal.evidence)
+    if proposal.runs and not choice.is_edited:
+        direct = [access for access in proposal.evidence if access.is_direct]
+        if len(direct) < len(proposal.evidence):
+            return exactly(direct)
     rules = choice.rules or tuple(Rule(seen.kind, seen.target) for seen in proposal.evidence)
     return frozenset(rule for rule in rules if rule.kind is not Kind.SYSTEM)
 
@@ -215,5 +249,4 @@ def within(rule: Rule, other: Rule) -> bool:
     """Tell whether a rule certainly covers nothing that the other one does not."""
     if rule == other:
         return True
-    covered = is_literal(rule.pattern) and matches(other.pattern, rule.pattern)
-    return rule.kind is other.kind and covered
+    return rule.kind is other.kind and contains(other.pattern, rule.pattern)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,8 @@ class Preset:
     leaves_out: str
     anchors: tuple[str, ...]  # Patterns of programs; one of them was run where it is offered.
     rules: tuple[Rule, ...]  # Sorted.
+    purposes: Mapping[str, tuple[str, ...]]  # Of a program: the tasks that fit; any, if not named.
+    misuses: Mapping[str, tuple[str, ...]]  # Of a program: words that tell of another purpose.
 
 
 def _load() -> dict[str, Preset]:
@@ -41,6 +44,8 @@ def _load() -> dict[str, Preset]:
             tuple(
                 sorted(Rule(kind, pattern) for kind in GRANTABLE for pattern in table.get(kind, ()))
             ),
+            {program: tuple(tasks) for program, tasks in table.get("purpose", {}).items()},
+            {program: tuple(words) for program, words in table.get("misuse", {}).items()},
         )
         for name, table in tomllib.loads(text).items()
     }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 from buildperm.policy.access import Access
+from buildperm.policy.kinds import Kind
 from buildperm.policy.role import Role, named, united
 from buildperm.policy.rule import Rule
 
@@ -40,6 +41,7 @@ class Choice:
     widening: str = ""  # What it allows beyond what was seen, in a sentence; empty if nothing.
     consumers: tuple[str, ...] = ()  # Keys of packages that the crate's macros get grants for.
     is_edited: bool = False  # A person wrote the rules: it may allow less than was seen, or more.
+    locked: str = ""  # Why it cannot be allowed, where narrower ones can: a sentence.
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +52,28 @@ class Proposal:
     crate: str  # The key in Cargo.toml: `openssl-sys`.
     version: str
     title: str  # What it would do, in plain words: "run the C compiler".
-    choices: tuple[Choice, ...]  # Narrowest portable first; never empty.
+    choices: tuple[Choice, ...]  # Narrowest portable first; never empty; see `suggested`.
     risk: Risk
     notes: tuple[str, ...]  # What speaks for the risk, and what else to know; never empty.
     evidence: tuple[Access, ...]
     locked: str = ""  # Why it cannot be allowed from here; empty if it can.
     reason: Reason = Reason.ASKED
+    suggested: int = 0  # Index of the choice to begin with: see `choices.Choices`.
     wanted_by: str = ""  # The program whose doing all of it is: `git`; empty for the script itself.
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """Names of the programs that the script or macro itself ran, as it called them."""
+        return tuple(
+            access.target
+            for access in self.evidence
+            if access.kind is Kind.EXEC and access.is_direct
+        )
+
+    @property
+    def suggestion(self) -> Choice:
+        """The choice to begin with."""
+        return self.choices[self.suggested]
 
     @property
     def roles(self) -> tuple[Role, ...]:

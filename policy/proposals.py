@@ -8,10 +8,22 @@ variables of one library.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
-from buildperm.policy import choices, outside_consumers, presets, risk, summaries, validation
+from buildperm.policy import (
+    bundles,
+    choices,
+    ladder,
+    outside_consumers,
+    presets,
+    risk,
+    summaries,
+    tasks,
+    validation,
+)
 from buildperm.policy.access import Access
+from buildperm.policy.choices import Choices
 from buildperm.policy.coverage import Coverage
 from buildperm.policy.kinds import GRANTABLE, Kind
 from buildperm.policy.presets import Preset
@@ -65,7 +77,7 @@ def propose(
     for outside, group in groups.items():
         builder = _ProposalBuilder(crate, version, everything, outside, rules)
         left = builder.locked(undecided(group, () if outside else rules, denials))
-        left = builder.presets(left)
+        left = builder.bundles(builder.presets(left))
         for kind in GRANTABLE:
             for about in _by_cause([access for access in left if access.kind is kind]):
                 builder.about(kind, about)
@@ -111,7 +123,7 @@ class _ProposalBuilder:
             title = summaries.title(kind, group)
             if group[0].sensitive and kind is not Kind.DIRECTIVE:
                 title = f"{title} ({held})"
-            self._add(title, group, [choices.exactly(kind, group)], locked=why)
+            self._add(title, group, _exactly(kind, group), locked=why)
         return rest
 
     def presets(self, accesses: Sequence[Access]) -> list[Access]:
@@ -123,9 +135,28 @@ class _ProposalBuilder:
                 continue
             allowed = Coverage(preset.rules)
             group = [access for access in left if allowed.covers(access)]
-            left = [access for access in left if not allowed.covers(access)]
-            self._add_preset(preset, group)
+            if not (tasks.fits(preset, group) and all(_is_of(preset, each) for each in group)):
+                continue
+            helpers = _helpers(preset, [access for access in left if access not in group])
+            known = {id(access) for access in (*group, *helpers)}
+            left = [access for access in left if id(access) not in known]
+            self._add_preset(preset, group, helpers)
         return left
+
+    def bundles(self, accesses: Sequence[Access]) -> list[Access]:
+        """Ask about each program together with what it needs to work; return what is left."""
+        known: set[int] = set()
+        for bundle in bundles.found(accesses):
+            known.update(map(id, bundle.accesses))
+            worst, notes = summaries.risk_notes(bundle.accesses)
+            self._propose(
+                self._id(Kind.EXEC, [access.target for access in bundle.accesses]),
+                summaries.of_bundle(bundle),
+                Choices(ways := bundles.choices(bundle), len(ways) - 1),
+                (worst, notes),
+                bundle.accesses,
+            )
+        return [access for access in accesses if id(access) not in known]
 
     def about(self, kind: Kind, accesses: Sequence[Access]) -> None:
         """Ask about the accesses of one kind."""
@@ -144,9 +175,10 @@ class _ProposalBuilder:
                 self.exactly(kind, accesses)
 
     def reads(self, accesses: Sequence[Access]) -> None:
-        """Ask about files that were read, folder by folder."""
+        """Ask about files that were read, folder by folder; about those of one program at once."""
         folder = choices.folder_of_read([access.target for access in accesses])
-        for group in _grouped(accesses, folder):
+        most = 1 if accesses and accesses[0].wanted_by else GROUPS_MOST
+        for group in _grouped(accesses, folder, most=most):
             self._add(summaries.title(Kind.READ, group), group, choices.for_reads(group))
 
     def writes(self, accesses: Sequence[Access]) -> None:
@@ -186,10 +218,10 @@ class _ProposalBuilder:
     def exactly(self, kind: Kind, accesses: Sequence[Access]) -> None:
         """Ask about what is allowed as it was seen or not at all, key by key."""
         for group in _grouped(accesses, lambda target: target.partition("=")[0]):
-            self._add(summaries.title(kind, group), group, [choices.exactly(kind, group)])
+            self._add(summaries.title(kind, group), group, _exactly(kind, group))
 
     def _add(
-        self, title: str, group: Sequence[Access], choices: Sequence[Choice], *, locked: str = ""
+        self, title: str, group: Sequence[Access], choices: Choices, *, locked: str = ""
     ) -> None:
         worst, notes = summaries.risk_notes(group)
         self._propose(
@@ -201,26 +233,39 @@ class _ProposalBuilder:
             locked,
         )
 
-    def _add_preset(self, preset: Preset, group: Sequence[Access]) -> None:
+    def _add_preset(
+        self, preset: Preset, group: Sequence[Access], helpers: Sequence[Access]
+    ) -> None:
         notes = [f"Preset {preset.name}: {preset.why}."]
         level = preset.risk
         for access in group:
             if access.kind is Kind.EXEC and risk.reaches_out(access.example):
                 level = Risk.HIGH
                 notes.append(risk.assess_access(access)[1])
+        along = choices.exactly(Kind.EXEC, helpers).rules
+        if helpers:
+            worst, told = summaries.risk_notes(helpers)
+            level, notes = max(level, worst), [*notes, *told]
+        started = f" and {ladder.listing([rule.pattern for rule in along])}" if along else ""
         choice = Choice(
-            f"preset {preset.name}",
-            (),
+            f"preset {preset.name}{started}",
+            along,
             preset.name,
             f"Allows {preset.covers}. Leaves out {preset.leaves_out}.",
         )
-        self._propose(self._id(preset.name, []), preset.title, [choice], (level, notes), group)
+        self._propose(
+            self._id(preset.name, []),
+            preset.title,
+            Choices((choice,)),
+            (level, notes),
+            (*group, *helpers),
+        )
 
     def _propose(
         self,
         proposal_id: str,
         title: str,
-        choices: Sequence[Choice],
+        choices: Choices,
         judged: tuple[Risk, Iterable[str]],
         group: Sequence[Access],
         locked: str = "",
@@ -231,7 +276,8 @@ class _ProposalBuilder:
             locked = _FOR_NOBODY
         elif self._outside:
             title = f"{title} for {encode(self._outside.encode())}"
-            choices = [outside_consumers.extended(each, self._outside) for each in choices]
+            every = (outside_consumers.extended(each, self._outside) for each in choices.all)
+            choices = replace(choices, all=tuple(every))
             along, told = outside_consumers.judge(self._outside, self._granted)
             level, notes = max(level, along), (*notes, *told)
         self.proposals.append(
@@ -240,11 +286,12 @@ class _ProposalBuilder:
                 self._crate,
                 self._version,
                 title,
-                tuple(choices),
+                choices.all,
                 level,
                 notes,
                 tuple(group),
                 locked,
+                suggested=choices.suggested,
                 wanted_by=_wanted_by(group),
             )
         )
@@ -252,6 +299,10 @@ class _ProposalBuilder:
     def _id(self, what: str, targets: Iterable[str]) -> str:
         outside = (f"for {self._outside}",) if self._outside else ()
         return proposal_id(self._crate, what, *sorted(targets), *outside)
+
+
+def _exactly(kind: Kind, group: Sequence[Access]) -> Choices:
+    return Choices((choices.exactly(kind, group),))
 
 
 def _wanted_by(accesses: Iterable[Access]) -> str:
@@ -280,6 +331,28 @@ def _is_anchor(preset: Preset, access: Access) -> bool:
     return access.kind is Kind.EXEC and any(
         matches(anchor, access.target) for anchor in preset.anchors
     )
+
+
+def _is_of(preset: Preset, access: Access) -> bool:
+    """Tell whether an access that a preset covers is for what the preset is for.
+
+    A shell is for the tools of the preset, not for the script itself.
+    """
+    if access.kind is not Kind.EXEC or not access.is_direct or _is_anchor(preset, access):
+        return True
+    return risk.assess_program(access.target)[0] < Risk.HIGH
+
+
+def _helpers(preset: Preset, accesses: Iterable[Access]) -> list[Access]:
+    """Return the programs beyond a preset that only its tools run, and that belong to them."""
+    return [
+        access
+        for access in accesses
+        if access.kind is Kind.EXEC
+        and not access.is_direct
+        and all(any(matches(anchor, cause) for anchor in preset.anchors) for cause in access.causes)
+        and bundles.belongs(access)
+    ]
 
 
 def _grouped(

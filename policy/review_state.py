@@ -25,6 +25,7 @@ from buildperm.policy.decision import (
     Terms,
     signature,
 )
+from buildperm.policy.dependents import Dependents, answer_along
 from buildperm.policy.equivalence import EquivalentProposals
 from buildperm.policy.grants import CrateGrants, Policy
 from buildperm.policy.merging import is_settled
@@ -74,7 +75,8 @@ class Review:
         if len(self._by_id) != len(self.proposals):
             raise ValueError("two proposals about the same version with the same id")
         self._equivalent = EquivalentProposals(self.proposals)
-        self._decisions = {proposal.id: Decision() for proposal in self.proposals}
+        self._dependents = Dependents(self.proposals)
+        self._decisions = {each.id: _at_first(each) for each in self.proposals}
         self._terms = dict(terms or {})
         self._terms_before = dict(self._terms)  # As Cargo.toml has them.
         self._history = ReviewHistory()
@@ -98,7 +100,7 @@ class Review:
         return self._change({proposal_id: decision})
 
     def deny(self, *ids: str) -> JournalEntry | None:
-        """Deny proposals, in one step."""
+        """Deny proposals, and what only the programs concerned wanted, in one step."""
         return self._answer(ids, Answer.DENY)
 
     def later(self, *ids: str) -> JournalEntry | None:
@@ -150,8 +152,8 @@ class Review:
     def accept_up_to(self, risk: Risk, among: Iterable[str] | None = None) -> JournalEntry | None:
         """Allow, in one step, all that is undecided, not locked and of at most this risk.
 
-        A proposal whose choice allows more than was seen, or more than this risk, is left to be
-        allowed by itself.
+        A proposal whose choice is wider than the suggested one, or allows more than this risk, is
+        left to be allowed by itself.
 
         Args:
             risk: LOW or MEDIUM.
@@ -181,7 +183,7 @@ class Review:
             and not proposal.locked
             and _violation(choice) is None
             and proposal.risk <= limit
-            and not (decision.chosen and choice.widening)
+            and not (decision.chosen > proposal.suggested and choice.widening)
             and not choice.consumers
             and not choice.is_edited
             and all(assess_rule(rule)[0] <= limit for rule in choice.rules)
@@ -296,8 +298,9 @@ class Review:
         everything = _with_unique_ids((*self.proposals, *proposals))
         new = [proposal for proposal in everything if proposal.id not in self._by_id]
         self._by_id |= {proposal.id: proposal for proposal in new}
-        self._decisions |= {proposal.id: Decision() for proposal in new}
+        self._decisions |= {proposal.id: _at_first(proposal) for proposal in new}
         self._equivalent.add(new)
+        self._dependents.add(new)
         self.proposals = tuple(self._by_id.values())
 
     def replay(self, entries: Iterable[JournalEntry]) -> None:
@@ -391,14 +394,16 @@ class Review:
         if proposal.reason is Reason.NEWCOMER:
             return Decision()
         proposal = self._with_edit(proposal, picked.choice)
-        found = Decision(Answer.LATER) if picked.answer is Answer.LATER else Decision()
+        found = _at_first(proposal)
+        if picked.answer is Answer.LATER:
+            found = replace(found, answer=Answer.LATER)
         for index, choice in enumerate(proposal.choices):
             if signature(choice) == picked.choice:
                 found = Decision(picked.answer, index, picked.elsewhere)
         try:
             self._refuse(proposal, found)
         except BuildpermError:
-            return Decision()
+            return _at_first(proposal)
         return found
 
     def _with_edit(self, proposal: Proposal, said: tuple[str, ...]) -> Proposal:
@@ -430,11 +435,24 @@ class Review:
         )
 
     def _change(self, wanted: Mapping[str, Decision]) -> JournalEntry | None:
-        """Make a step of the decisions that really change."""
-        changes = {each: new for each, new in wanted.items() if self._decisions[each] != new}
+        """Make a step of the decisions that really change, with what depends on them."""
+        everything = {**self._along(wanted), **wanted}
+        changes = {each: new for each, new in everything.items() if self._decisions[each] != new}
         if not changes:
             return None
         return self._step(Stand(changes))
+
+    def _along(self, wanted: Mapping[str, Decision]) -> dict[str, Decision]:
+        """Return what becomes of what only the programs wanted that are decided about."""
+        along: dict[str, Decision] = {}
+        for each, new in wanted.items():
+            before = self._decisions[each].answer
+            for other in self._dependents.of(self._by_id[each]):
+                known = self._decisions[other]
+                answer = answer_along(before, new.answer, known.answer)
+                if answer is not known.answer:
+                    along[other] = replace(known, answer=answer, elsewhere=False)
+        return along
 
     def _step(self, after: Stand) -> JournalEntry:
         before = Stand(
@@ -458,6 +476,11 @@ class Review:
             )
         terms = tuple(SavedTerms(crate, terms) for crate, terms in stand.terms.items())
         return JournalEntry(act, tuple(picked), terms)
+
+
+def _at_first(proposal: Proposal) -> Decision:
+    """Return how a proposal stands before anybody has said anything about it."""
+    return Decision(chosen=proposal.suggested)
 
 
 def _with_unique_ids(proposals: Iterable[Proposal]) -> tuple[Proposal, ...]:

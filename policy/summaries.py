@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from buildperm.policy import risk
+from buildperm.policy import risk, tasks
 from buildperm.policy.access import Access
+from buildperm.policy.bundles import Bundle
 from buildperm.policy.kinds import Kind, Syntax
 from buildperm.policy.proposal import Risk
 
@@ -32,8 +33,23 @@ def title(kind: Kind, group: Sequence[Access]) -> str:
         case Syntax.DIRECTIVE if all(name.startswith(_SET) for name in names):
             variables = [name.removeprefix(_SET).partition("=")[0] for name in names]
             return f"set {_listing(variables, 'variables')} for rustc (build script directive)"
+        case Syntax.PROGRAM:
+            doings = [doing for access in group for doing in _doings(access)]
+            return f"{traits.verb} {_listing(doings, traits.plural)}"
         case _:
             return f"{traits.verb} {_listing(names, traits.plural)}"
+
+
+def of_bundle(bundle: Bundle) -> str:
+    """Say which program is run, and what comes with it."""
+    more = len(bundle.helpers)
+    with_ = f" and {more} program{'s' * (more > 1)} that it starts" if more else ""
+    return f"run {_listing(_doings(bundle.program), 'tasks')}{with_}"
+
+
+def _doings(program: Access) -> list[str]:
+    """Name a program, or the tasks that it was given if it does many things."""
+    return list(tasks.told(program)) or [program.target]
 
 
 def _of_files(verb: str, names: Sequence[str]) -> str:

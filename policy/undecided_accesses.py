@@ -21,13 +21,27 @@ _OWN_DESCRIPTORS = "/proc/self/fd/"
 def undecided(
     accesses: Iterable[Access], rules: Iterable[Rule] = (), denials: Iterable[Rule] = ()
 ) -> list[Access]:
-    """Leave out what needs no decision: the baseline, habits, what failed, is granted or denied."""
+    """Leave out what needs no decision: the baseline, habits, what failed, is granted or denied.
+
+    A denial of a program is one of all that the program alone wanted.
+    """
     allowed, refused = GrantCoverage(rules), Coverage(denials)
     return [
         access
         for access in accesses
         if not (is_settled(access) or allowed.covers(access) or refused.covers(access))
+        and not is_of_denied(access, refused)
     ]
+
+
+def is_of_denied(access: Access, refused: Coverage) -> bool:
+    """Tell whether only programs that are denied wanted it: denied, they want nothing any more.
+
+    What is sensitive is news whoever reached for it.
+    """
+    if access.sensitive or access.is_direct:
+        return False
+    return all(refused.has(Kind.EXEC, cause) for cause in access.causes)
 
 
 def unopened(

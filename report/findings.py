@@ -110,7 +110,7 @@ def _refused_finding(
     own = [access.target for access in proposal.evidence if access.kind is kind]
     # A line that can be pasted is no help where somebody steals.
     is_critical = proposal.risk is Risk.CRITICAL
-    grant = proposal.choices[0]
+    grant = proposal.suggestion
     remedy = () if proposal.locked or is_critical else tuple(rule_lines(proposal, grant))
     return Finding(
         rule=str(kind),

@@ -114,7 +114,11 @@ def _proposal(proposal: Proposal) -> dict[str, object]:
         "accesses": [access_document(access) for access in proposal.evidence],
         "suggested_grants": []
         if proposal.locked
-        else ["\n".join(rule_lines(proposal, choice)) for choice in proposal.choices],
+        else [
+            "\n".join(rule_lines(proposal, choice))
+            for choice in proposal.choices
+            if not choice.locked
+        ],
     }
 
 

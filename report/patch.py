@@ -63,14 +63,14 @@ def patch(raw: bytes, proposals: Iterable[Proposal], path: Path, name: str = "Ca
 
 def _why_closed(proposal: Proposal, had: CrateGrants) -> str:
     """Return why the patch may only mention a grant, not propose it; empty if it may."""
-    narrowest = proposal.choices[0]
-    if narrowest.consumers:
+    suggested = proposal.suggestion
+    if suggested.consumers:
         return "only a person can let others than this workspace make use of a grant"
-    if proposal.locked or any(validation.to_grant(rule, reason="") for rule in narrowest.rules):
+    if proposal.locked or any(validation.to_grant(rule, reason="") for rule in suggested.rules):
         return "only a person can decide about this"
     if proposal.risk >= Risk.CRITICAL:
         return "this is too risky for a patch"
-    waits = any(assess_rule(rule)[0] >= PINNED for rule in narrowest.rules)
+    waits = any(assess_rule(rule)[0] >= PINNED for rule in suggested.rules)
     # A table is about all versions of a crate: what waits for this one is in force for another.
     if proposal.risk >= PINNED and (had.reviewed or not waits):
         return "it would be in force before anybody has reviewed it"

@@ -220,7 +220,7 @@ def _finding(proposal: Proposal) -> Iterator[str]:
         yield f"    cannot be allowed by a decision: {proposal.locked}"
     else:
         yield "    would be allowed by:"
-        for line in rule_lines(proposal, proposal.choices[0]):
+        for line in rule_lines(proposal, proposal.suggestion):
             yield f"      {line}"
 
 

@@ -191,7 +191,7 @@ class QueryResult:
         """Return the lines of Cargo.toml that would allow it; none if no lines do."""
         if self.proposal is None:
             return ()
-        choice = self.proposal.choices[0]
+        choice = self.proposal.suggestion
         table, *lists = self._lines.grant(self.proposal, choice)
         grants, version = self.script.grants, self.script.package.revision
         reviewed = grants.reviewed if grants else frozenset()

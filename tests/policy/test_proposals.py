@@ -128,7 +128,8 @@ def test_what_two_presets_cover_goes_to_the_narrower() -> None:
 
 def test_each_tool_chain_is_a_question_of_its_own() -> None:
     accesses = [
-        *_runs("cmake", "make", "sh", "uname", "$OUT_DIR/build/cmTC_1", "cc", "as"),
+        *_runs("cmake", "make", "uname", "$OUT_DIR/build/cmTC_1", "cc", "as"),
+        *(replace(access, causes=("make",)) for access in _runs("sh")),
         *_runs("pkg-config", "git"),
         *_reads("$WORKSPACE/.git/HEAD", "$WORKSPACE/.git/refs/heads/main"),
     ]
@@ -151,11 +152,27 @@ def test_a_granted_preset_is_not_offered_again() -> None:
     assert _propose(*_runs("cc", "as"), rules=rules) == []
 
 
-def test_git_that_talks_to_the_network_is_high_although_there_is_a_preset() -> None:
+def test_a_preset_is_offered_only_where_all_that_ran_fits_its_purpose() -> None:
+    asking = _access(Kind.EXEC, "git", example="git -C .. log -1")
+    updating = replace(asking, commands=(("git log", 1), ("git submodule update --init", 1)))
+
+    assert _one(asking).suggestion.preset == "git"
+    assert _one(updating).suggestion.preset == ""
+    assert _one(updating).title == "run git log, git submodule update"
+
+
+def test_a_shell_that_the_script_runs_itself_is_no_part_of_a_preset() -> None:
+    found = _propose(*_runs("make", "sh"))
+
+    assert [each.title for each in found] == ["run sh", "run make"]
+    assert not any(each.suggestion.preset for each in found)
+
+
+def test_git_that_talks_to_the_network_is_high() -> None:
     proposal = _one(_access(Kind.EXEC, "git", example="git fetch origin"))
 
     assert proposal.risk is Risk.HIGH
-    assert proposal.choices[0].preset == "git"
+    assert proposal.title == "run git fetch"
 
 
 def test_reads_of_one_folder_are_one_question_with_several_choices() -> None:
@@ -166,17 +183,35 @@ def test_reads_of_one_folder_are_one_question_with_several_choices() -> None:
     assert proposal.title == "read 3 files below $WORKSPACE/proto"
     assert _patterns(proposal) == [
         ["$WORKSPACE/proto", "$WORKSPACE/proto/a.proto", "$WORKSPACE/proto/b.proto"],
+        ["$WORKSPACE/proto", "$WORKSPACE/proto/*.proto"],
+        ["$WORKSPACE/proto", "$WORKSPACE/proto/*"],
         ["$WORKSPACE/proto/**"],
+        ["$WORKSPACE/**"],
     ]
+    assert [bool(choice.locked) for choice in proposal.choices] == [*[False] * 4, True]
     assert proposal.choices[0].widening == ""
     assert proposal.choices[1].widening
     assert proposal.risk is Risk.LOW
 
 
-def test_there_is_a_choice_for_the_files_directly_in_a_folder() -> None:
-    proposal = _one(*_reads("$WORKSPACE/proto/a.proto", "$WORKSPACE/proto/b.proto"))
+def test_files_read_by_name_stay_exact_and_those_of_a_listed_folder_go_by_extension() -> None:
+    named = ("$WORKSPACE/proto/a.proto", "$WORKSPACE/proto/b.proto", "$WORKSPACE/proto/README.md")
+    by_name, listed = _one(*_reads(*named)), _one(*_reads(*named, "$WORKSPACE/proto"))
 
-    assert _patterns(proposal)[1:] == [["$WORKSPACE/proto/*"], ["$WORKSPACE/proto/**"]]
+    assert [rule.pattern for rule in by_name.suggestion.rules] == sorted(named)
+    assert [rule.pattern for rule in listed.suggestion.rules] == [
+        "$WORKSPACE/proto",
+        "$WORKSPACE/proto/*.proto",
+        "$WORKSPACE/proto/README.md",
+    ]
+
+
+def test_a_folder_whose_folders_are_listed_is_granted_with_all_of_them() -> None:
+    walked = ("$WORKSPACE/proto", "$WORKSPACE/proto/v1", "$WORKSPACE/proto/v1/a.proto")
+
+    suggestion = _one(*_reads(*walked)).suggestion
+
+    assert [rule.pattern for rule in suggestion.rules] == ["$WORKSPACE/proto/**"]
 
 
 @pytest.mark.parametrize(
@@ -192,8 +227,14 @@ def test_there_is_a_choice_for_the_files_directly_in_a_folder() -> None:
         "$TARGET_DIR/debug/app",
     ],
 )
-def test_no_choice_widens_to_a_root(target: str) -> None:
-    assert _patterns(_one(*_reads(target))) == [[target]]
+def test_what_lies_in_a_root_stays_exact_and_its_keys_stay_closed(target: str) -> None:
+    proposal = _one(*_reads(target))
+
+    assert [rule.pattern for rule in proposal.suggestion.rules] == [target]
+    for choice in proposal.choices:
+        for rule in choice.rules:
+            assert choice.locked or not matches(rule.pattern, "$HOME/.ssh/id_ed25519")
+            assert choice.locked or not matches(rule.pattern, "$CARGO_HOME/credentials.toml")
 
 
 def test_gits_objects_are_granted_with_all_of_its_folder() -> None:
@@ -208,14 +249,19 @@ def test_gits_objects_are_granted_with_all_of_its_folder() -> None:
 def test_many_files_are_granted_by_folder() -> None:
     proposal = _one(*_reads(*(f"$WORKSPACE/proto/{n}.proto" for n in range(40))))
 
-    assert _patterns(proposal) == [["$WORKSPACE/proto/*"], ["$WORKSPACE/proto/**"]]
+    assert len(proposal.choices[0].rules) == 40
+    assert _patterns(proposal)[1:3] == [
+        ["$WORKSPACE/proto/*.proto"],
+        ["$WORKSPACE/proto", "$WORKSPACE/proto/*"],
+    ]
+    assert proposal.suggested == 1
 
 
 def test_many_files_that_no_folder_may_be_granted_for_stay_exact() -> None:
-    proposal = _one(*_reads(*(f"$WORKSPACE/{n}.txt" for n in range(40))))
+    proposal = _one(*_reads(*(f"$HOME/{n}.txt" for n in range(40))))
 
-    assert len(proposal.choices) == 1
-    assert len(proposal.choices[0].rules) == 40
+    assert len(proposal.suggestion.rules) == 40
+    assert all(choice.locked for choice in proposal.choices[1:])
 
 
 def test_many_folders_are_put_together() -> None:
@@ -246,7 +292,9 @@ def test_a_write_is_granted_for_the_file_or_its_folder() -> None:
     assert _patterns(proposal) == [
         ["$WORKSPACE/gen/a.h", "$WORKSPACE/gen/b.h"],
         ["$WORKSPACE/gen/**"],
+        ["$WORKSPACE/**"],
     ]
+    assert [bool(choice.locked) for choice in proposal.choices] == [False, False, True]
 
 
 def test_a_folder_that_is_made_is_granted_with_what_is_in_it() -> None:
@@ -273,7 +321,8 @@ def test_a_folder_that_could_not_be_made_is_granted_as_one() -> None:
 def test_a_file_beside_the_manifest_is_granted_by_its_exact_path_only() -> None:
     proposal = _one(_access(Kind.WRITE, "$MANIFEST_DIR/gen.h", Outcome.REFUSED))
 
-    assert _patterns(proposal) == [["$MANIFEST_DIR/gen.h"]]
+    assert _patterns(proposal)[0] == ["$MANIFEST_DIR/gen.h"]
+    assert all(choice.locked for choice in proposal.choices[1:])
 
 
 def test_risky_programs_are_asked_about_singly_and_others_together() -> None:
@@ -452,12 +501,13 @@ def test_every_undecided_access_is_asked_about_once_and_every_choice_settles_it(
         assert proposal.notes
         assert proposal.title
         for choice in proposal.choices:
-            rules = presets.expand((choice.preset,)) if choice.preset else choice.rules
-            assert not undecided(proposal.evidence, rules)
+            rules = presets.expand((choice.preset,)) if choice.preset else frozenset()
+            assert not undecided(proposal.evidence, rules.union(choice.rules))
         if not proposal.locked:
+            assert not proposal.suggestion.locked
             for choice in proposal.choices:
-                for rule in choice.rules:
-                    assert validation.to_grant(rule, reason="") is None, rule
+                refused = [validation.to_grant(rule, reason="") for rule in choice.rules]
+                assert any(refused) is bool(choice.locked)
             for narrow, wide in pairwise(proposal.choices):
                 for rule in narrow.rules:
                     assert any(matches(each.pattern, rule.pattern) for each in wide.rules)
@@ -490,3 +540,44 @@ def test_what_a_program_wanted_is_asked_about_apart_from_what_the_script_wanted(
         "read 2 files below $WORKSPACE/x": "",
         "read $WORKSPACE/x/b": "perl",
     }
+
+
+def test_a_program_is_one_question_with_the_parts_of_it_that_it_needs() -> None:
+    """A version manager's python3 is a script, which runs a dozen programs of its own."""
+    home = "$HOME/.pyenv"
+    python = replace(_runs("python3")[0], resolved=f"{home}/shims/python3")
+    its = [
+        replace(access, causes=("python3",))
+        for access in (
+            *_runs("bash", "sed", f"{home}/versions/3/bin/python3", "curl"),
+            *_reads(f"{home}/libexec/pyenv", f"{home}/versions/3/lib/os.py", "$WORKSPACE/x/a"),
+        )
+    ]
+    found = {each.title: each for each in _propose(python, *its)}
+
+    assert set(found) == {
+        "run python3 and 3 programs that it starts",
+        "run curl",
+        "read $WORKSPACE/x/a",
+    }
+    bundle = found["run python3 and 3 programs that it starts"]
+    assert bundle.runs == ("python3",)
+    assert [str(rule) for rule in bundle.suggestion.rules] == [
+        "exec:$HOME/.pyenv/versions/3/bin/python3",
+        "exec:bash",
+        "exec:python3",
+        "exec:sed",
+        "read:$HOME/.pyenv/**",
+    ]
+    assert found["run curl"].wanted_by == "python3"
+
+
+def test_the_shell_that_a_preset_runs_belongs_to_it() -> None:
+    git = replace(_runs("git")[0], commands=(("git describe", 1),))
+    shell = replace(_runs("sh")[0], causes=("git",))
+
+    proposal = _one(git, shell)
+
+    assert proposal.suggestion.preset == "git"
+    assert [str(rule) for rule in proposal.suggestion.rules] == ["exec:sh"]
+    assert proposal.risk is Risk.HIGH

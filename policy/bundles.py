@@ -1,0 +1,122 @@
+"""Bundles: a program that a script runs, with what that program needs to work at all.
+
+A person decides about the program. The shell that its scripts name, the small tools that they use
+and the other parts of its installation follow from that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from buildperm.policy import ladder, risk, validation
+from buildperm.policy.access import Access
+from buildperm.policy.kinds import Kind
+from buildperm.policy.proposal import Choice, Risk
+from buildperm.policy.rule import Rule
+
+_SHELLS = frozenset(("ash", "bash", "busybox", "dash", "ksh", "sh", "zsh"))
+_PROGRAM_FOLDERS = frozenset(("bin", "libexec", "sbin", "shims"))
+_SHARED = frozenset(  # They hold what many programs consist of.
+    ("", "/", "/usr", "/usr/local", "/opt", "/bin", "/snap", "$HOME", "$HOME/.local", "$CARGO_HOME")
+)
+_OWN = ("$WORKSPACE", "$MANIFEST_DIR", "$TARGET_DIR", "$OUT_DIR", "$TMP", "$SYSROOT")
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """One program that the script itself runs, and what belongs to it."""
+
+    program: Access
+    helpers: tuple[Access, ...]  # Programs that it runs.
+    parts: tuple[Access, ...]  # Files of its own installation that it reads.
+    folders: tuple[str, ...]  # Those of the installation that hold the parts.
+
+    @property
+    def accesses(self) -> tuple[Access, ...]:
+        """All of it, the program first."""
+        return (self.program, *self.helpers, *self.parts)
+
+
+def found(accesses: Sequence[Access]) -> list[Bundle]:
+    """Return a bundle for each program that has anything to go with it."""
+    taken: set[int] = set()
+    bundles = []
+    for program in sorted(
+        (each for each in accesses if each.kind is Kind.EXEC and each.is_direct),
+        key=lambda each: each.target,
+    ):
+        wanted = [each for each in accesses if id(each) not in taken and wants(program, each)]
+        homes = installations(program)
+        helpers = tuple(each for each in wanted if each.kind is Kind.EXEC and belongs(each, homes))
+        parts = tuple(each for each in wanted if each.kind is Kind.READ and _is_in(each, homes))
+        if helpers or parts:
+            taken.update(map(id, (*helpers, *parts)))
+            folders = tuple(home for home in homes if any(_is_in(each, (home,)) for each in parts))
+            bundles.append(Bundle(program, helpers, parts, folders))
+    return bundles
+
+
+def choices(bundle: Bundle) -> tuple[Choice, ...]:
+    """Return the ways to allow a bundle: exactly what was seen, else all of the installation."""
+    programs = _exactly(Kind.EXEC, (bundle.program, *bundle.helpers))
+    count = len(programs)
+    title = "exactly this program" if count == 1 else f"exactly these {count} programs"
+    if not bundle.parts:
+        return (Choice(title, programs),)
+    files = _exactly(Kind.READ, bundle.parts)
+    named = ladder.named(bundle.folders)
+    title = f"{title} and {len(files)} file{'s' * (len(files) > 1)} of {named}"
+    exact = Choice(title, (*programs, *files))
+    folders = tuple(Rule(Kind.READ, f"{folder}/**") for folder in bundle.folders)
+    if any(validation.to_grant(rule, reason="") for rule in folders):
+        return (exact,)
+    return (
+        exact,
+        Choice(
+            f"{'this program' if count == 1 else f'these {count} programs'}, and reading all of "
+            f"{named}",
+            (*programs, *folders),
+            widening="Allows all files of its installation, those of its next version as well.",
+        ),
+    )
+
+
+def wants(program: Access, access: Access) -> bool:
+    """Tell whether a program did something that the script itself did not do."""
+    return not access.is_direct and program.target in access.causes
+
+
+def belongs(helper: Access, homes: Iterable[str] = ()) -> bool:
+    """Tell whether allowing a program means to let it run this one, too.
+
+    Another interpreter, a downloader or a program that nobody knows is a question of its own.
+    """
+    if risk.assess_access(helper)[0] < Risk.HIGH or helper.target in _SHELLS:
+        return True
+    return _is_in(helper, homes)
+
+
+def installations(program: Access) -> tuple[str, ...]:
+    """Return the folders that hold a program with all that belongs to it, and nothing else."""
+    found = []
+    for file in dict.fromkeys((program.target, program.resolved)):
+        folder = ladder.parent(file)
+        if folder.rpartition("/")[2] in _PROGRAM_FOLDERS:
+            folder = ladder.parent(folder)
+            is_own = folder.startswith(_OWN) and "/" not in folder
+            if folder not in _SHARED and not is_own:
+                found.append(folder)
+    return tuple(ladder.outermost(found))
+
+
+def _is_in(access: Access, folders: Iterable[str]) -> bool:
+    return any(
+        file == folder or file.startswith(f"{folder}/")
+        for file in (access.target, access.resolved)
+        for folder in folders
+    )
+
+
+def _exactly(kind: Kind, accesses: Iterable[Access]) -> tuple[Rule, ...]:
+    return tuple(sorted({Rule(kind, access.target) for access in accesses}))

@@ -1,0 +1,73 @@
+"""Tasks: which of the many things that it can do a program was told to do: `git log`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Sequence
+
+from buildperm.policy.access import Access
+from buildperm.policy.presets import Preset
+
+_WITH_VALUE = {  # Options before the task whose value is the next word.
+    "git": frozenset(
+        ("-C", "-c", "--git-dir", "--work-tree", "--namespace", "--config-env", "--exec-path")
+    ),
+    "cargo": frozenset(("-C", "-Z", "--color", "--config")),
+}
+_FAMILIES = {  # Tasks that are told apart by one more word.
+    "git": frozenset(
+        ("bisect", "bundle", "lfs", "notes", "remote", "stash", "submodule", "worktree")
+    ),
+}
+
+
+def told(access: Access) -> tuple[str, ...]:
+    """Return the tasks of a program that does many things, each with its name: `git log`.
+
+    None for other programs, and for one without a task, as in `git --version`.
+    """
+    name = access.target
+    if name not in _WITH_VALUE:
+        return ()
+    found = dict.fromkeys(_task(name, words) for words in _lines(access))
+    return tuple(f"{name} {task}" for task in found if task)
+
+
+def fits(preset: Preset, accesses: Iterable[Access]) -> bool:
+    """Tell whether all command lines of programs serve the purpose of a preset."""
+    return all(
+        _fits(preset, access.target, words) for access in accesses for words in _lines(access)
+    )
+
+
+def _fits(preset: Preset, name: str, words: Sequence[str]) -> bool:
+    if not frozenset(preset.misuses.get(name, ())).isdisjoint(words):
+        return False
+    tasks = preset.purposes.get(name)
+    return tasks is None or _task(name, words) in tasks
+
+
+def _task(name: str, words: Sequence[str]) -> str:
+    """Return the first word that is no option, with the next one where it has such; or nothing."""
+    rest = iter(words[1:])
+    for word in rest:
+        if word in _WITH_VALUE.get(name, ()):
+            next(rest, None)
+        elif not word.startswith(("-", "+")):
+            if word not in _FAMILIES.get(name, ()):
+                return word
+            kind = next((each for each in rest if each == "-v" or not each.startswith("-")), "")
+            return f"{word} {kind}".rstrip()
+    return ""
+
+
+def _lines(access: Access) -> list[list[str]]:
+    lines = [line for line, _ in access.commands] or [access.example]
+    return [_words(line) for line in lines if line]
+
+
+def _words(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError:  # One that was cut short.
+        return line.split()
