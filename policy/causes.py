@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from buildperm.policy.access import Access, Outcome
+from buildperm.policy.inclusion import contains
 from buildperm.policy.kinds import Kind
 from buildperm.policy.pending_review import Cause
 from buildperm.policy.role import SCRIPT_ALONE, Role, SubjectKind
@@ -15,7 +16,7 @@ from buildperm.policy.snapshot import Inputs, SeenAccess, Snapshot
 from buildperm.policy.undecided_accesses import undecided
 from buildperm.printable import printable
 from buildperm.rules import address, directive
-from buildperm.rules.pattern import matches
+from buildperm.rules.pattern import is_literal, matches
 from buildperm.tracer.notation import encode
 
 Causes = Iterator[tuple[Cause, str]]
@@ -124,9 +125,22 @@ def from_grants(
     found = [
         (Cause.GRANTS, f"seen {access.kind.traits.gerund} `{access.target}`, which is not granted")
         for access in left
-        if access.kind is not Kind.EXEC or not any(matches(name, access.target) for name in files)
+        if not (
+            any(matches(name, access.target) for name in files)
+            if access.kind is Kind.EXEC
+            else _is_partly_of(access, rules, denials)
+        )
     ]
     yield from _first_few(found, "access that is not granted", "accesses that are not granted")
+
+
+def _is_partly_of(access: Access, *rules: Collection[Rule]) -> bool:
+    """Tell whether a target that stands for varying names may be what one of the rules names."""
+    return not is_literal(access.target) and any(
+        rule.kind is access.kind and contains(access.target, rule.pattern)
+        for some in rules
+        for rule in some
+    )
 
 
 def _access(seen: SeenAccess) -> Access:

@@ -20,6 +20,7 @@ from buildperm.policy.removal_proposals import EITHER, _named
 from buildperm.policy.risk import assess_rule
 from buildperm.policy.rule import Rule
 from buildperm.policy.snapshot import SeenAccess
+from buildperm.policy.stable_target import lasting
 from buildperm.policy.version import sort_key
 
 _ALONG = "It is in Cargo.toml already, and would be in force for this version too."
@@ -62,7 +63,7 @@ def covered(
     groups: dict[Choice, list[Access]] = {}
     for access in accesses:
         # No wildcard opens the sensitive tier: what is refused there is asked about.
-        if (access.kind, access.target) in news and not access.sensitive:
+        if (access.kind, lasting(access.kind, access.target)) in news and not access.sensitive:
             choice = None if refused.covers(access) else grant.of(access)
             if choice is not None:
                 groups.setdefault(choice, []).append(access)

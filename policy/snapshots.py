@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import NamedTuple
 
-from buildperm.policy.access import Access
+from buildperm.policy.access import Access, Outcome
+from buildperm.policy.coverage import Coverage
+from buildperm.policy.kinds import Kind
 from buildperm.policy.role import Role, SubjectKind
+from buildperm.policy.rule import Rule
 from buildperm.policy.runtime_table import strength
+from buildperm.policy.sensitivity import why_sensitive
 from buildperm.policy.snapshot import Context, SeenAccess, Snapshot, SnapshotRun
-from buildperm.policy.undecided_accesses import is_settled
+from buildperm.policy.stable_target import lasting
+from buildperm.policy.undecided_accesses import is_of_denied, is_settled
 from buildperm.policy.version import sort_key
 
 
@@ -22,13 +28,40 @@ class SnapshotDifference(NamedTuple):
     same: tuple[SeenAccess, ...]
 
 
-def seen(accesses: Iterable[Access]) -> frozenset[SeenAccess]:
-    """Keep what goes beyond the baseline, whether it is granted, denied or neither."""
+def seen(accesses: Iterable[Access], denials: Iterable[Rule] = ()) -> frozenset[SeenAccess]:
+    """Keep what goes beyond the baseline, whether it is granted, denied or neither.
+
+    It is told the same in every run of the same script, on whatever commit and under whatever
+    grants. What only denied programs wanted is left out: they want nothing any more.
+    """
+    refused = Coverage(denials)
     return frozenset(
-        SeenAccess(access.kind, access.target, access.outcome)
+        canonical(SeenAccess(access.kind, access.target, access.outcome))
         for access in accesses
-        if not is_settled(access)
+        if not (is_settled(access) and not _was_granted(access))
+        and not is_of_denied(access, refused)
     )
+
+
+@lru_cache(maxsize=1 << 16)
+def canonical(access: SeenAccess) -> SeenAccess:
+    """Return how an access is told whether it is granted or not, whatever the commit is.
+
+    The sensitive tier keeps its outcome: by that is known what was granted there by hand.
+    """
+    target = lasting(access.kind, access.target)
+    if why_sensitive(access.kind, access.target) or access.outcome is Outcome.FAILED:
+        return SeenAccess(access.kind, target, access.outcome)
+    done = Access(access.kind, access.target, Outcome.DONE, 1, 0, 0, ())
+    return SeenAccess(access.kind, target, Outcome.REFUSED if is_settled(done) else Outcome.DONE)
+
+
+def _was_granted(access: Access) -> bool:
+    """Tell whether it is a directive that only a grant lets pass: others have no value, if free."""
+    if access.kind is not Kind.DIRECTIVE or access.outcome is not Outcome.DONE or access.is_free:
+        return False
+    key, equals, _ = access.target.partition("=")
+    return bool(equals) and key not in ("metadata", "rustc-env")
 
 
 def previous(
@@ -115,7 +148,8 @@ def compare(previous: Snapshot | None, now: Snapshot) -> SnapshotDifference:
     """
     known: dict[Context, frozenset[SeenAccess]] = {}
     for sighting in previous.sightings if previous else ():
-        known[sighting.context] = known.get(sighting.context, frozenset()) | sighting.seen
+        was = frozenset(map(canonical, sighting.seen))  # As earlier versions have told it.
+        known[sighting.context] = known.get(sighting.context, frozenset()) | was
     everything = frozenset[SeenAccess]().union(*known.values())
     new: set[SeenAccess] = set()
     gone: set[SeenAccess] = set()
@@ -124,9 +158,10 @@ def compare(previous: Snapshot | None, now: Snapshot) -> SnapshotDifference:
         earlier = known.get(sighting.context)
         if earlier is None:
             earlier = known.get(_for_anybody(sighting.context), everything)
-        new |= sighting.seen - earlier
-        gone |= earlier - sighting.seen
-        there |= sighting.seen
+        told = frozenset(map(canonical, sighting.seen))
+        new |= told - earlier
+        gone |= earlier - told
+        there |= told
     return SnapshotDifference(
         tuple(sorted(new)), tuple(sorted(gone - there)), tuple(sorted(there - new))
     )

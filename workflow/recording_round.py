@@ -34,6 +34,7 @@ from buildperm.workflow.build_outcome import (
     appraise,
     dependency_paths,
     proposals_of,
+    rules,
     unfinished_packages,
 )
 from buildperm.workflow.workspace import Workspace
@@ -151,7 +152,9 @@ class _RoundBuilder:
             context = Context(
                 unit.target, unit.profile, unit.features, role_of(recordings[0].header)
             )
-            sighting = SnapshotRun(context, session["runtime"], seen(accesses))
+            sighting = SnapshotRun(
+                context, session["runtime"], seen(accesses, rules(held.of(unit.package)["deny"]))
+            )
             if sighting.seen or context.role.subject is not SubjectKind.COMPILE:
                 sightings.setdefault(unit.package, []).append(sighting)
             self._recordings.setdefault(crate, []).extend(recordings)

@@ -18,7 +18,7 @@ from buildperm.policy.proposal import Proposal, Reason
 from buildperm.policy.review_state import Review
 from buildperm.policy.role import SubjectKind
 from buildperm.policy.snapshot import SeenAccess, Snapshot
-from buildperm.policy.snapshots import compare, previous
+from buildperm.policy.snapshots import compare, previous, seen
 from buildperm.policy.version import sort_key
 from buildperm.workflow.build_outcome import granted, propose, rules
 from buildperm.workflow.recording_round import CrateVersion, RecordedScript, RecordingRound
@@ -114,10 +114,26 @@ class ReviewChanges:
         left.update(unsettled)
         left.update(script.crate for script in self.recorded.scripts if is_incomplete(script))
         unused = self._unused()
+        unwanted = self._unwanted(review)
         for crate, snapshot in self.recorded.snapshots.items():
             if crate not in left:
                 keys = {key for key in unused.get(crate[0], ()) if (crate[0], key) not in kept}
-                yield replace(snapshot, unused=frozenset(keys))
+                sightings = (
+                    replace(each, seen=each.seen - unwanted.get(crate, frozenset()))
+                    for each in snapshot.sightings
+                )
+                yield replace(snapshot, sightings=tuple(sightings), unused=frozenset(keys))
+
+    def _unwanted(self, review: Review) -> dict[CrateVersion, frozenset[SeenAccess]]:
+        """Return what only programs wanted that are denied by now."""
+        decided = review.grants(self.policy)
+        found = {}
+        for script in self.recorded.scripts:
+            grants = decided.get(script.crate[0]) or self.policy.crates.get(script.crate[0])
+            if grants is not None and grants.denials:
+                rest = seen(script.accesses, grants.denials)
+                found[script.crate] = seen(script.accesses) - rest
+        return found
 
     def ordered(self) -> list[RecordedScript]:
         """Return the scripts, the most important first: those get the most attention."""

@@ -11,15 +11,16 @@ from hypothesis import strategies as st
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.role import Role, SubjectKind
+from buildperm.policy.rule import Rule
 from buildperm.policy.snapshot import Context, SeenAccess, Snapshot, SnapshotRun
-from buildperm.policy.snapshots import compare, previous, seen, updated
+from buildperm.policy.snapshots import canonical, compare, previous, seen, updated
 from tests.policy import snapshot_strategies
 from tests.policy.snapshot_strategies import OTHER, SAME, related
 
 DEBUG = Context("x86_64-unknown-linux-gnu", "debug", ())
 RELEASE = Context("x86_64-unknown-linux-gnu", "release", ())
 CC = SeenAccess(Kind.EXEC, "cc", Outcome.DONE)
-CURL = SeenAccess(Kind.EXEC, "curl", Outcome.REFUSED)
+CURL = SeenAccess(Kind.EXEC, "curl", Outcome.DONE)
 HOME = SeenAccess(Kind.ENV, "MY_SETTING", Outcome.DONE)
 
 
@@ -158,15 +159,60 @@ def test_a_version_that_is_gone_is_kept_until_its_successor_is_settled() -> None
     assert set(settled) == present
 
 
-def test_a_refusal_that_became_a_success_is_new() -> None:
-    before = snapshot(debug={CURL, CC})
-    after = snapshot(debug={replace(CURL, outcome=Outcome.DONE), CC})
+WRITE = access(Kind.WRITE, "$WORKSPACE/gen/a.h")
 
-    difference = compare(before, after)
 
-    assert difference.new == (replace(CURL, outcome=Outcome.DONE),)
-    assert difference.gone == (CURL,)
-    assert difference.same == (CC,)
+@pytest.mark.parametrize(
+    "done",
+    [
+        WRITE,
+        access(Kind.NET, "10.0.0.1:443"),
+        access(Kind.EXEC, "curl"),
+        access(Kind.ENV, "MY_SETTING"),
+        access(Kind.DIRECTIVE, "rustc-link-arg=-s"),
+    ],
+    ids=lambda one: str(one.kind),
+)
+def test_the_same_is_seen_whether_it_is_granted_or_not(done: Access) -> None:
+    refused = replace(done, outcome=Outcome.REFUSED)
+
+    assert len(seen([done])) == 1
+    assert seen([done]) == seen([refused])
+
+
+def test_a_harmless_directive_is_not_kept() -> None:
+    free = [access(Kind.DIRECTIVE, "rustc-env=VERSION"), access(Kind.DIRECTIVE, "rustc-cfg")]
+
+    assert seen(free) == frozenset()
+
+
+def test_what_is_sensitive_tells_whether_it_was_granted() -> None:
+    key = replace(access(Kind.READ, "$HOME/.ssh/id_rsa"), sensitive="ssh keys")
+
+    assert seen([key]) != seen([replace(key, outcome=Outcome.REFUSED)])
+
+
+def test_two_runs_on_two_commits_see_the_same() -> None:
+    first = [access(Kind.READ, "$WORKSPACE/.git/objects/91/ab"), WRITE]
+    second = [
+        access(Kind.READ, "$WORKSPACE/.git/objects/3b/cd"),
+        replace(WRITE, outcome=Outcome.REFUSED),
+    ]
+
+    assert seen(first) == seen(second)
+
+
+def test_what_only_denied_programs_wanted_is_not_kept() -> None:
+    its = replace(access(Kind.READ, "$WORKSPACE/x"), causes=("git",))
+
+    assert seen([its], [Rule(Kind.EXEC, "git")]) == frozenset()
+    assert seen([its], [Rule(Kind.EXEC, "sh")]) != frozenset()
+
+
+def test_what_earlier_versions_wrote_down_is_no_news() -> None:
+    before = snapshot(debug={replace(CURL, outcome=Outcome.REFUSED), CC})
+
+    assert compare(before, snapshot(debug={CURL, CC})) == ((), (), (CC, CURL))
 
 
 def test_everything_is_new_where_nothing_was_known() -> None:
@@ -194,8 +240,12 @@ def test_a_context_never_seen_stands_beside_all_others_together() -> None:
 @given(st.none() | related, related)
 def test_a_comparison_cuts_what_was_seen_into_parts(before: Snapshot | None, now: Snapshot) -> None:
     new, gone, same = compare(before, now)
-    there = {one for sighting in now.sightings for one in sighting.seen}
-    earlier = {one for sighting in before.sightings for one in sighting.seen} if before else set()
+    there = {canonical(one) for sighting in now.sightings for one in sighting.seen}
+    earlier = (
+        {canonical(one) for sighting in before.sightings for one in sighting.seen}
+        if before
+        else set()
+    )
 
     assert set(new) | set(same) == there
     assert not set(new) & set(same)
