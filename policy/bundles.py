@@ -40,13 +40,17 @@ class Bundle:
 
 def found(accesses: Sequence[Access]) -> list[Bundle]:
     """Return a bundle for each program that has anything to go with it."""
+    by_cause: dict[str, list[Access]] = {}
+    for access in accesses:
+        for cause in () if access.is_direct else access.causes:
+            by_cause.setdefault(cause, []).append(access)
     taken: set[int] = set()
     bundles = []
     for program in sorted(
         (each for each in accesses if each.kind is Kind.EXEC and each.is_direct),
         key=lambda each: each.target,
     ):
-        wanted = [each for each in accesses if id(each) not in taken and wants(program, each)]
+        wanted = [each for each in by_cause.get(program.target, ()) if id(each) not in taken]
         homes = installations(program)
         helpers = tuple(each for each in wanted if each.kind is Kind.EXEC and belongs(each, homes))
         parts = tuple(each for each in wanted if each.kind is Kind.READ and _is_in(each, homes))
@@ -80,11 +84,6 @@ def choices(bundle: Bundle) -> tuple[Choice, ...]:
             widening="Allows all files of its installation, those of its next version as well.",
         ),
     )
-
-
-def wants(program: Access, access: Access) -> bool:
-    """Tell whether a program did something that the script itself did not do."""
-    return not access.is_direct and program.target in access.causes
 
 
 def belongs(helper: Access, homes: Iterable[str] = ()) -> bool:

@@ -110,6 +110,31 @@ def by_extension(files: Iterable[str]) -> frozenset[str]:
     return frozenset(patterns)
 
 
+def by_habit(targets: Collection[str]) -> dict[str, str]:
+    """Tell what was read as the next commits will read it, too, by target.
+
+    A folder that is listed gets other files. One whose folders are listed gets other folders.
+    """
+    found = frozenset(targets)
+    listed = found.intersection(above(found))
+    walked = {
+        top: f"{top}/**"
+        for top in outermost(listed)
+        if any(parent(folder) in listed and folder.startswith(f"{top}/") for folder in listed)
+    }
+    told = {}
+    for target in found:
+        folder = parent(target)
+        top = next((each for each in (target, *above([target])) if each in walked), None)
+        if top is not None:
+            told[target] = walked[top]
+        elif target in listed or folder not in listed:
+            told[target] = target
+        else:
+            told[target] = f"{folder}/*{extension(target)}"
+    return told
+
+
 def extension(file: str) -> str:
     """Return the extension of a file with its dot; empty if it has none, as `LICENSE`."""
     found = _EXTENSION.search(file.rpartition("/")[2])

@@ -137,8 +137,9 @@ class _ProposalBuilder:
             group = [access for access in left if allowed.covers(access)]
             if not (tasks.fits(preset, group) and all(_is_of(preset, each) for each in group)):
                 continue
-            helpers = _helpers(preset, [access for access in left if access not in group])
-            known = {id(access) for access in (*group, *helpers)}
+            known = {id(access) for access in group}
+            helpers = _helpers(preset, [access for access in left if id(access) not in known])
+            known.update(map(id, helpers))
             left = [access for access in left if id(access) not in known]
             self._add_preset(preset, group, helpers)
         return left

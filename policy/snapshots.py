@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
+from buildperm.policy import bundles, ladder
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.coverage import Coverage
 from buildperm.policy.kinds import Kind
@@ -18,6 +19,7 @@ from buildperm.policy.snapshot import Context, SeenAccess, Snapshot, SnapshotRun
 from buildperm.policy.stable_target import lasting
 from buildperm.policy.undecided_accesses import is_of_denied, is_settled
 from buildperm.policy.version import sort_key
+from buildperm.rules.pattern import is_literal, matches
 
 
 class SnapshotDifference(NamedTuple):
@@ -35,12 +37,32 @@ def seen(accesses: Iterable[Access], denials: Iterable[Rule] = ()) -> frozenset[
     grants. What only denied programs wanted is left out: they want nothing any more.
     """
     refused = Coverage(denials)
-    return frozenset(
-        canonical(SeenAccess(access.kind, access.target, access.outcome))
+    kept = [
+        access
         for access in accesses
-        if not (is_settled(access) and not _was_granted(access))
-        and not is_of_denied(access, refused)
+        if (not is_settled(access) or _was_granted(access)) and not is_of_denied(access, refused)
+    ]
+    reads = _by_habit(kept)
+    return frozenset(
+        replace(one, target=reads.get(one.target, one.target)) if one.kind is Kind.READ else one
+        for one in (
+            canonical(SeenAccess(access.kind, access.target, access.outcome)) for access in kept
+        )
     )
+
+
+def _by_habit(accesses: Iterable[Access]) -> dict[str, str]:
+    """Return what tells of reading a file as it will be told after the next commits, too."""
+    open_ = [access for access in accesses if not access.sensitive]
+    parts = {
+        lasting(part.kind, part.target): f"{folder}/**"
+        for bundle in bundles.found(open_)
+        for part in bundle.parts
+        for folder in bundle.folders
+        if f"{part.target}/".startswith(f"{folder}/")
+    }
+    reads = {lasting(each.kind, each.target) for each in open_ if each.kind is Kind.READ}
+    return ladder.by_habit(reads - parts.keys()) | parts
 
 
 @lru_cache(maxsize=1 << 16)
@@ -162,9 +184,16 @@ def compare(previous: Snapshot | None, now: Snapshot) -> SnapshotDifference:
         new |= told - earlier
         gone |= earlier - told
         there |= told
-    return SnapshotDifference(
-        tuple(sorted(new)), tuple(sorted(gone - there)), tuple(sorted(there - new))
-    )
+    gone -= there
+    # What earlier versions told file by file is the same as the pattern that stands for it now.
+    for one in [one for one in new if not is_literal(one.target)]:
+        files = {
+            each for each in gone if each.kind is one.kind and matches(one.target, each.target)
+        }
+        if files:
+            gone -= files
+            new.remove(one)
+    return SnapshotDifference(tuple(sorted(new)), tuple(sorted(gone)), tuple(sorted(there - new)))
 
 
 def claimed(

@@ -144,6 +144,12 @@ INDEX_LOCKS = ("$WORKSPACE/.git/index.lock", "**/.git/index.lock")
 It opens the lock to read and write it: what is refused then is both.
 """
 
+BYTECODE = ("**/__pycache__", "**/__pycache__/**")
+"""Python keeps what it has compiled beside the sources, and does without where it cannot.
+
+Nobody needs a grant for it: what a script leaves there would be run by whoever imports the sources.
+"""
+
 QUIET = (
     "/proc/self",
     "/proc/self/**",
@@ -197,6 +203,7 @@ QUIET = (
     "/etc/gnutls/**",
     "/var/lib/dpkg/arch*",
     *INDEX_LOCKS,
+    *BYTECODE,
     "io_uring_setup",
     "io_uring_enter",
     "io_uring_register",
@@ -236,6 +243,7 @@ QUIET_WRITES = (
     "/sys/fs/selinux/context",
     "/sys/fs/selinux/create",
     *INDEX_LOCKS,
+    *BYTECODE,
 )
 """What programs try to write out of habit.
 

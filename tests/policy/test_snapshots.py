@@ -202,6 +202,33 @@ def test_two_runs_on_two_commits_see_the_same() -> None:
     assert seen(first) == seen(second)
 
 
+def test_a_new_file_in_a_folder_that_is_listed_is_no_news() -> None:
+    read = [access(Kind.READ, f"$WORKSPACE/proto{name}") for name in ("", "/a.proto", "/LICENSE")]
+    more = access(Kind.READ, "$WORKSPACE/proto/b.proto")
+    other = access(Kind.READ, "$WORKSPACE/proto/b.key2")
+
+    assert seen(read) == seen([*read, more])
+    assert seen(read) < seen([*read, other])
+    assert seen(read[1:]) < seen([*read[1:], more])  # Read by their names.
+
+
+def test_what_was_told_file_by_file_is_what_a_pattern_tells_now() -> None:
+    files = {SeenAccess(Kind.READ, f"$WORKSPACE/x/{name}.c", Outcome.DONE) for name in "ab"}
+    pattern = SeenAccess(Kind.READ, "$WORKSPACE/x/*.c", Outcome.DONE)
+
+    assert compare(snapshot(debug=files), snapshot(debug={pattern})) == ((), (), (pattern,))
+
+
+def test_the_installation_of_a_program_is_told_as_one() -> None:
+    python = replace(access(Kind.EXEC, "python3"), resolved="$HOME/.pyenv/shims/python3")
+    parts = [
+        replace(access(Kind.READ, f"$HOME/.pyenv/lib/{name}.py"), causes=("python3",))
+        for name in "ab"
+    ]
+
+    assert {one.target for one in seen([python, *parts])} == {"python3", "$HOME/.pyenv/**"}
+
+
 def test_what_only_denied_programs_wanted_is_not_kept() -> None:
     its = replace(access(Kind.READ, "$WORKSPACE/x"), causes=("git",))
 
