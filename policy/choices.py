@@ -28,6 +28,11 @@ class Choices:
     all: tuple[Choice, ...]  # Never empty.
     suggested: int = 0  # Index of the narrowest that survives a week of ordinary work.
 
+    @property
+    def suggestion(self) -> Choice:
+        """The narrowest that survives a week of ordinary work."""
+        return self.all[self.suggested]
+
 
 def exactly(kind: Kind, group: Iterable[Access]) -> Choice:
     """Allow what was seen, and nothing else."""

@@ -16,6 +16,7 @@ from buildperm.policy import (
     choices,
     ladder,
     outside_consumers,
+    portability,
     presets,
     risk,
     summaries,
@@ -100,6 +101,7 @@ class _ProposalBuilder:
         self._crate = crate
         self._version = version
         self._combined = combinations(everything)
+        self._environments = portability.environments(everything)
         self._outside = outside  # The consumer that the grants would have to hold for, too.
         self._granted = rules
 
@@ -272,7 +274,11 @@ class _ProposalBuilder:
         locked: str = "",
     ) -> None:
         combined, added = self._combined(group)
-        level, notes = max(judged[0], combined), (*added, *judged[1], *summaries.unstable(group))
+        notes = (*added, *judged[1], *summaries.unstable(group))
+        level = max(judged[0], combined)
+        if not locked:
+            notes = (*notes, *portability.notes(choices.suggestion.rules, self._environments))
+            choices = replace(choices, all=tuple(map(self._marked, choices.all)))
         if self._outside == NOBODY:
             locked = _FOR_NOBODY
         elif self._outside:
@@ -296,6 +302,10 @@ class _ProposalBuilder:
                 wanted_by=_wanted_by(group),
             )
         )
+
+    def _marked(self, choice: Choice) -> Choice:
+        title = portability.marked(choice.title, choice.rules, self._environments)
+        return replace(choice, title=title)
 
     def _id(self, what: str, targets: Iterable[str]) -> str:
         outside = (f"for {self._outside}",) if self._outside else ()

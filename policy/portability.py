@@ -1,0 +1,70 @@
+"""Portability: which rules hold on this machine alone, as others have nothing at that path."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+
+from buildperm.policy.access import Access
+from buildperm.policy.kinds import Kind
+from buildperm.policy.rule import Rule
+
+SHORT = "on this machine only"
+
+_SYSTEM = tuple(
+    f"/{each}/"
+    for each in ("bin", "dev", "etc", "lib", "lib32", "lib64", "proc", "run", "sbin", "sys", "usr")
+)
+_ENVIRONMENT = re.compile(r"(?:^|/)(?:\.?venv|\.?virtualenv|site-packages|\.tox|\.nox)(?:/|$)")
+_MARK = "/pyvenv.cfg"  # In each virtual environment: PEP 405.
+
+
+def environments(accesses: Iterable[Access]) -> frozenset[str]:
+    """Return the folders that turned out to be virtual environments of Python."""
+    return frozenset(
+        access.target.removesuffix(_MARK)
+        for access in accesses
+        if access.kind is Kind.READ and access.target.endswith(_MARK)
+    )
+
+
+def why_local(rule: Rule, environments: Collection[str] = ()) -> str:
+    """Say why a rule holds on this machine alone, as a clause; empty if it may hold elsewhere."""
+    path = rule.pattern
+    if not rule.kind.is_file or "/" not in path:
+        return ""
+    inside = any(path == each or path.startswith(f"{each}/") for each in environments)
+    if inside or _ENVIRONMENT.search(path):
+        return "it is in a virtual environment of Python, which others have elsewhere"
+    if path.startswith("$HOME/"):
+        return "it is in your home folder, and others may not have it there"
+    if path.startswith(("/nix/store/", "/gnu/store/")):
+        return "its name changes with every version of the package"
+    if path.startswith(("/usr/local/", "/opt/")):
+        return "it was installed on this machine, and others may not have it there"
+    if path.startswith("/") and not path.startswith(_SYSTEM):
+        return "it is an absolute path, and others may not have it there"
+    return ""
+
+
+def marked(title: str, rules: Iterable[Rule], environments: Collection[str] = ()) -> str:
+    """Return the title of a choice, with a word if any of its rules holds here alone."""
+    is_local = any(why_local(rule, environments) for rule in rules)
+    return f"{title} ({SHORT})" if is_local else title
+
+
+def notes(rules: Iterable[Rule], environments: Collection[str] = ()) -> tuple[str, ...]:
+    """Return a sentence for each reason why rules hold here alone, with the first of them."""
+    found: dict[str, list[str]] = {}
+    for rule in rules:
+        why = why_local(rule, environments)
+        if why:
+            found.setdefault(why, []).append(rule.pattern)
+    return tuple(
+        f"`{patterns[0]}`{_others(len(patterns) - 1)} may be missing on other machines: {why}."
+        for why, patterns in found.items()
+    )
+
+
+def _others(count: int) -> str:
+    return f" and {count} other{'s' * (count > 1)}" if count else ""
