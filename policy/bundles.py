@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from buildperm.policy import ladder, risk, validation
 from buildperm.policy.access import Access
 from buildperm.policy.kinds import Kind
+from buildperm.policy.portability import environments
 from buildperm.policy.proposal import Choice, Risk
 from buildperm.policy.rule import Rule
 
@@ -51,7 +52,7 @@ def found(accesses: Sequence[Access]) -> list[Bundle]:
         key=lambda each: each.target,
     ):
         wanted = [each for each in by_cause.get(program.target, ()) if id(each) not in taken]
-        homes = installations(program)
+        homes = (*installations(program), *environments(wanted))
         helpers = tuple(each for each in wanted if each.kind is Kind.EXEC and belongs(each, homes))
         parts = tuple(each for each in wanted if each.kind is Kind.READ and _is_in(each, homes))
         if helpers or parts:

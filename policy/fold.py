@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import shlex
 from collections import defaultdict
 from collections.abc import Collection, Iterable
@@ -52,6 +53,7 @@ CAUSES_MOST = 20
 _READ = PatternSet(baseline.READ)
 _NOT_OWN = PatternSet(baseline.NOT_OWN)
 _GRAVITY = {Outcome.FAILED: 0, Outcome.DONE: 1, Outcome.REFUSED: 2}
+_BYTECODE = re.compile(r"(.*)/__pycache__/([^/]+?)\.[a-z]+-[0-9]+(?:\.opt-[0-9])?\.pyc", re.DOTALL)
 _SHEBANG_MOST = 256  # Bytes of a script that the kernel looks at: BINPRM_BUF_SIZE.
 _COMMAND_MOST = 400  # Characters of a command line that serves as an example.
 _LINE_MOST = 4_000  # Characters of a command line that is listed.
@@ -191,6 +193,8 @@ class _EventFolding:
         writes = event.mode is not OpenMode.READ or event.creates
         if event.mode is not OpenMode.WRITE:
             read, asked = outcome, self._read_target(event.path)
+            if outcome is Outcome.DONE and not writes:
+                asked = _BYTECODE.sub(r"\1/\2.py", asked)  # Where it is stale, that is read.
             if writes and outcome is Outcome.REFUSED and _READ.covers(asked):
                 read = Outcome.DONE  # It was the writing that was refused.
             self._tally(event, event.pid, Kind.READ, asked, read, example)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from buildperm.policy import risk, tasks
+from buildperm.policy import ladder, risk, tasks
 from buildperm.policy.access import Access
 from buildperm.policy.bundles import Bundle
 from buildperm.policy.kinds import Kind, Syntax
@@ -13,6 +13,8 @@ from buildperm.policy.proposal import Risk
 NOTES_MOST = 6
 """Sentences about single accesses of one group; more are counted."""
 
+FOLDERS_MOST = 3
+"""Folders that a title names where all that they have in common is a root."""
 
 _SET = "rustc-env="
 
@@ -56,6 +58,9 @@ def _of_files(verb: str, names: Sequence[str]) -> str:
     if len(names) == 1:
         return f"{verb} {names[0]}"
     common = _common(names)
+    if common.startswith("$") and "/" not in common:
+        folders = ladder.outermost(ladder.parent(name) for name in names)
+        common = common if len(folders) > FOLDERS_MOST else ", ".join(sorted(folders))
     where = f"below {common}" if common else "in several places"
     return f"{verb} {len(names)} files {where}"
 

@@ -298,6 +298,27 @@ def test_what_a_program_does_and_runs_is_wanted_by_it_as_the_script_called_it(
     assert found[Kind.READ, "/srv/b"].wanted_by == ""
 
 
+@pytest.mark.parametrize(
+    ("event", "target"),
+    [
+        (_opened(b"/ws/x/__pycache__/a.cpython-311.pyc"), "$WORKSPACE/x/a.py"),
+        (
+            _opened(b"/ws/x/__pycache__/a.b.pypy39-73.pyc"),
+            "$WORKSPACE/x/__pycache__/a.b.pypy39-73.pyc",
+        ),
+        (_opened(b"/ws/x/__pycache__/a.cpython-311.opt-1.pyc"), "$WORKSPACE/x/a.py"),
+        (_opened(b"/ws/x/__pycache__/key"), "$WORKSPACE/x/__pycache__/key"),
+        (
+            _opened(b"/ws/x/__pycache__/a.cpython-311.pyc", errno=EACCES, refused=True),
+            "$WORKSPACE/x/__pycache__/a.cpython-311.pyc",
+        ),
+    ],
+)
+def test_what_python_has_compiled_stands_for_its_source(event: FileOpened, target: str) -> None:
+    """Which of the two is read depends on the machine; a grant has to hold for either."""
+    assert list(_fold(event)) == [(Kind.READ, target)]
+
+
 def test_the_script_itself_is_no_access() -> None:
     assert not _fold(_executed(PROGRAM, PROGRAM, pid=10), _executed(PROGRAM, PROGRAM, pid=11))
 

@@ -1,0 +1,74 @@
+"""Portability: what holds on this machine alone is marked, and nothing else is."""
+
+from __future__ import annotations
+
+import pytest
+
+from buildperm.policy import portability
+from buildperm.policy.access import Access, Outcome
+from buildperm.policy.kinds import Kind
+from buildperm.policy.proposals import propose
+from buildperm.policy.rule import Rule
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "/srv/venv/bin/python",
+        "$WORKSPACE/.venv/bin/python",
+        "$WORKSPACE/tools/venv/**",
+        "$HOME/.pyenv/versions/3.11.7/bin/python3",
+        "$HOME/.pyenv/**",
+        "/opt/x/bin/tool",
+        "/usr/local/bin/tool",
+        "/home/u/checkout/proto/a.proto",
+        "/nix/store/0123-x/bin/x",
+        "/tmp/x",
+    ],
+)
+def test_what_others_may_not_have_is_local(pattern: str) -> None:
+    for kind in (Kind.READ, Kind.WRITE, Kind.EXEC):
+        assert portability.why_local(Rule(kind, pattern))
+    assert portability.SHORT in portability.marked("this", [Rule(Kind.READ, pattern)])
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Rule(Kind.EXEC, "python3"),
+        Rule(Kind.EXEC, "/usr/bin/python3"),
+        Rule(Kind.EXEC, "$OUT_DIR/x"),
+        Rule(Kind.READ, "$WORKSPACE/proto/*.proto"),
+        Rule(Kind.READ, "$WORKSPACE/venvs.txt"),
+        Rule(Kind.READ, "$CARGO_HOME/registry/src/i/c-1/x.c"),
+        Rule(Kind.READ, "/etc/hosts"),
+        Rule(Kind.ENV, "HOME"),
+        Rule(Kind.NET, "10.0.0.1:443"),
+        Rule(Kind.DIRECTIVE, "rustc-link-search=/opt/x"),
+    ],
+    ids=str,
+)
+def test_what_holds_elsewhere_is_not_marked(rule: Rule) -> None:
+    assert not portability.why_local(rule)
+    assert portability.marked("this", [rule]) == "this"
+
+
+def test_a_virtual_environment_is_known_by_its_settings() -> None:
+    seen = [
+        Access(Kind.READ, f"$WORKSPACE/py/{name}", Outcome.DONE, 1, 0, 0, ())
+        for name in ("pyvenv.cfg", "lib/x")
+    ]
+    found = portability.environments(seen)
+
+    assert found == {"$WORKSPACE/py"}
+    assert portability.why_local(Rule(Kind.READ, "$WORKSPACE/py/lib/x"), found)
+    assert not portability.why_local(Rule(Kind.READ, "$WORKSPACE/python/x"), found)
+
+
+def test_a_person_is_told_before_accepting() -> None:
+    run = Access(Kind.EXEC, "/srv/venv/bin/python", Outcome.DONE, 1, 0, 0, ())
+
+    (proposal,) = propose("a", "1.0.0", [run])
+
+    assert all(portability.SHORT in choice.title for choice in proposal.choices)
+    assert any("may be missing on other machines" in note for note in proposal.notes)
