@@ -10,6 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from types import MappingProxyType
 
 from buildperm.errors import BuildpermError
@@ -496,6 +497,7 @@ def _with_unique_ids(proposals: Iterable[Proposal]) -> tuple[Proposal, ...]:
     return tuple(apart)
 
 
+@lru_cache(maxsize=20_000)
 def _violation(choice: Choice) -> validation.Violation | None:
     """Say why a choice cannot become grants, if it cannot."""
     found = (validation.to_grant(rule, reason="") for rule in choice.rules)

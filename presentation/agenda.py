@@ -69,6 +69,7 @@ class Agenda:
         self._positions: dict[str, int] = {}  # In _shown, by id.
         self._groups: tuple[ProposalGroup, ...] = ()
         self._causes: dict[str, str] = {}  # Of proposals, by id.
+        self._by_id: dict[str, Proposal] = {}  # All of them, once they are asked for by id.
         self.trouble = ""
         """Why the latest step did not reach the journal; empty if it did."""
         self.filter("")
@@ -163,8 +164,9 @@ class Agenda:
         ids = self._review.same(proposal.id)
         if not ids:
             return ()
-        by_id = {each.id: each for each in self._review.proposals}
-        return tuple(by_id[each] for each in ids if each != proposal.id)
+        if len(self._by_id) != len(self._review.proposals):
+            self._by_id = {each.id: each for each in self._review.proposals}
+        return tuple(self._by_id[each] for each in ids if each != proposal.id)
 
     def counts(self) -> Counts:
         """Count the answers about everything, shown or not."""

@@ -65,8 +65,8 @@ class InboxScreen(CloserLooks):
     filtering: var[bool] = var(False, toggle_class="-filtering")
     """The line of the filter is shown."""
 
-    obstacles: var[dict[str, str]] = var(dict[str, str], bindings=True)
-    """Why actions would do nothing now, by name; a change greys them out."""
+    blocked: var[frozenset[str]] = var(frozenset[str](), bindings=True)
+    """The actions that would do nothing now; a change greys them out."""
 
     def __init__(
         self,
@@ -89,6 +89,7 @@ class InboxScreen(CloserLooks):
         self._heading = heading
         self._summary = summary
         self._ran = ran
+        self._obstacles: dict[str, str] = {}  # Why actions would do nothing now, by name.
         self._filter_is_due = False
         self._told_at: tuple[object, ...] = ()  # Where the notice came up.
 
@@ -125,11 +126,11 @@ class InboxScreen(CloserLooks):
             return False  # Its key is text there.
         argument = ", ".join(repr(parameter) for parameter in parameters)
         name = f"{action}({argument})" if parameters else action
-        return None if name in self.obstacles else True
+        return None if name in self.blocked else True
 
     def on_key(self, event: events.Key) -> None:
         """Say why a key is not obeyed."""
-        reason = unobeyed(self, event, self.obstacles)
+        reason = unobeyed(self, event, self._obstacles)
         if reason:
             self._show_notice(reason)
 
@@ -359,7 +360,8 @@ class InboxScreen(CloserLooks):
 
     def _show_card(self, *, from_top: bool = True) -> None:
         proposal, group = self._tree.proposal, self._tree.group
-        self.obstacles = obstacles(self._agenda, group, proposal)
+        self._obstacles = obstacles(self._agenda, group, proposal)
+        self.blocked = frozenset(self._obstacles)
         cause = self._tree.cause
         about = CardContext(self._agenda, self._ran, self._baseline)
         writer = partial(card_lines, about, group, cause, proposal)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Final
 
 from rich.cells import cell_len
 
@@ -12,7 +13,10 @@ from buildperm.tui.widgets.sheet import Sheet
 from buildperm.tui.widgets.styled_line import Line, Piece, hanging
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+
+_AT_ONCE: Final = 400
+"""Texts that are taken before anything else happens: more would delay the answer to a key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,27 +44,30 @@ class BlockSheet(Sheet):
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
-        self._blocks: tuple[Block, ...] = ()
+        self._blocks: list[Block] = []
+        self._coming: Iterator[Block] = iter(())  # Those that have still to be taken.
         self._cells = -1  # The width that `_starts` holds for.
-        self._starts: list[int] = []  # The first line of each block.
+        self._starts: list[int] = []  # The first line of each block, as far as they are counted.
         self._total = 0
 
     def show(self, blocks: Iterable[Block]) -> None:
-        """Show other texts, from the first on."""
-        self._blocks, self._cells = tuple(blocks), -1
+        """Show other texts, from the first on; where there are many, some come a little later."""
+        self._blocks, self._coming, self._cells = [], iter(blocks), -1
         self.scroll_to(y=0, animate=False, force=True, immediate=True)
-        self.relay()
+        self._take_more()
 
     @property
     def line_count(self) -> int:
-        """The number of lines at the present width, or at a common one before layout."""
-        return self.count(self.scrollable_content_region.width or 60)
+        """The number of lines so far; before layout the number of texts."""
+        cells = self.scrollable_content_region.width
+        return self.count(cells) if cells else len(self._blocks)
 
     def count(self, cells: int) -> int:
         """Return the number of lines; count them anew if the width has changed."""
         if cells != self._cells:
             self._cells, self._starts, self._total = cells, [], 0
-            for block in self._blocks:
+        if cells > 0:
+            for block in islice(self._blocks, len(self._starts), None):
                 self._starts.append(self._total)
                 self._total += block.height(cells)
         return self._total
@@ -70,3 +77,10 @@ class BlockSheet(Sheet):
         self.count(cells)
         at = bisect_right(self._starts, number) - 1
         return self._blocks[at].lines(cells)[number - self._starts[at]]
+
+    def _take_more(self) -> None:
+        before = len(self._blocks)
+        self._blocks += islice(self._coming, _AT_ONCE)
+        self.relay()
+        if len(self._blocks) - before == _AT_ONCE:
+            self.call_after_refresh(self._take_more)
