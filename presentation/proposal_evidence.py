@@ -149,16 +149,24 @@ def run_evidence(
         title,
         path,
         outline(processes.values()),
-        frozenset(
-            event.pid
-            for event in meant
-            if not isinstance(event, DirectivePrinted) and event.pid in processes
-        ),
+        frozenset(_doers(processes, meant)),
         tuple(meant),
         tuple(event for event in told if isinstance(event, DirectivePrinted)),
         places,
         note,
     )
+
+
+def _doers(processes: Mapping[int, RecordedProcess], events: Iterable[Event]) -> Iterator[int]:
+    """Yield the keys of the processes that events are about: of a program, those that ran it."""
+    became: dict[tuple[bytes, tuple[bytes, ...]], list[int]] = {}
+    for process in processes.values():
+        became.setdefault((process.program, process.argv), []).append(process.pid)
+    for event in events:
+        if isinstance(event, DirectivePrinted):
+            continue
+        ran = became.get((event.path, event.argv), []) if isinstance(event, Executed) else []
+        yield from ran or ([event.pid] if event.pid in processes else [])
 
 
 def _seen(runs: Iterable[RunEvidence], *, is_run: bool) -> Iterator[CommandSeen]:

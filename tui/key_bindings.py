@@ -142,7 +142,7 @@ ACTIONS: Final = (
            "Evidence: every event of the recording that it is about", False),
     Action("tabs.source", "4", "evidence(4)", "Source", LOOK,
            "Evidence: the line of build.rs that seems to ask for it (best effort)", False),
-    Action("tabs.told", "5", "evidence(5)", "Told Cargo", LOOK,
+    Action("tabs.told", "5", "evidence(5)", "Output", LOOK,
            "Evidence: what the script printed for Cargo", False),
     Action("tabs.manifest", "6", "evidence(6)", "Cargo.toml", LOOK,
            "Evidence: what Cargo.toml would say for this decision alone", False),

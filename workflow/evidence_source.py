@@ -25,6 +25,7 @@ from buildperm.tracer.recording import reader
 from buildperm.tracer.recording.event import Event
 from buildperm.tracer.recording.reader import Header, Recording
 from buildperm.workflow.build_outcome import BuildOutcome
+from buildperm.workflow.kept_builds import kept_builds
 from buildperm.workflow.recording_round import CrateVersion
 from buildperm.workflow.source_search import CrateSources, asking_lines, sources_of
 from buildperm.workflow.workspace import Workspace
@@ -171,6 +172,17 @@ def files_of(
             if crate not in sources:
                 sources[crate] = sources_of(workspace.project.metadata, unit.package, files)
     return RecordedFiles(found, members, sources)
+
+
+def kept_files(workspace: Workspace) -> RecordedFiles:
+    """Return where what the last builds on this machine have recorded lies.
+
+    Raises:
+        BuildpermError: A folder cannot be read.
+    """
+    builds = kept_builds([workspace])
+    outcomes = [build.outcome for build in builds]
+    return files_of([workspace] * len(builds), outcomes, workspace.policy, {})
 
 
 def title_of(header: Header) -> str:

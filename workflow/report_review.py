@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildperm.cargo.held_packages import HeldPackages
@@ -39,8 +41,10 @@ from buildperm.report import json_reader, next_command, text
 from buildperm.report.counterpart import find_packages
 from buildperm.workflow.build_outcome import propose
 from buildperm.workflow.build_summary import text_of_nothing_written
+from buildperm.workflow.evidence_source import RecordedEvidence, RecordedFiles, kept_files
 from buildperm.workflow.review_options import ReviewOptions
 from buildperm.workflow.snapshot_file import open_snapshots
+from buildperm.workflow.source_search import sources_of
 from buildperm.workflow.undo import history_of
 from buildperm.workflow.workspace import Workspace, open_workspace
 from buildperm.workflow.written_history import FileChange
@@ -125,6 +129,7 @@ class _ReportReview:
                 f"review  {self._workspace.project.metadata.root.name}, from a report",
                 summary,
                 Ran(len(self._found)),
+                evidence=RecordedEvidence(self._files, self._manifest_as_it_is),
             )
             outcome = self._front_end.conduct(session)
         return self._end(outcome)
@@ -174,6 +179,21 @@ class _ReportReview:
                 f"{lock_file.NAME} does not know {', '.join(names)} as it is now: "
                 f"`{next_command.review(self._options.words)}` records it."
             )
+
+    def _files(self) -> RecordedFiles:
+        """Return where the sources are, and recordings of the same crates on this machine."""
+        kept = kept_files(self._workspace)
+        metadata = self._workspace.project.metadata
+        sources = {
+            (package["crate"], package["version"]): sources_of(
+                metadata, self._folders[package["id"]], {}
+            )
+            for package, _ in self._found
+        }
+        return replace(kept, sources=sources)
+
+    def _manifest_as_it_is(self) -> tuple[bytes, Path]:
+        return self._workspace.manifest, self._workspace.manifest_path
 
     def _preview(self) -> tuple[bytes, bytes]:
         raw = self._workspace.manifest

@@ -56,6 +56,13 @@ def test_every_command_line_is_told_quoted_and_counted(
     assert evidence.missing == ""
 
 
+def test_a_program_is_marked_where_it_ran(source: RecordedEvidence, recorded: Path) -> None:
+    (run,) = source.of(proposal_about(recorded, Kind.EXEC, "git")).runs
+
+    assert run.concerned == {8, 9}
+    assert run.lineage == {7, 8, 9}
+
+
 def test_the_processes_that_did_it_are_told_apart(source: RecordedEvidence, recorded: Path) -> None:
     evidence = source.of(proposal_about(recorded, Kind.READ, "/srv/data/a.txt"))
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from buildperm.presentation.event_text import EventLine
     from buildperm.presentation.proposal_evidence import ProposalEvidence, RunEvidence
 
-TABS: Final = ("Commands", "Processes", "Events", "Source", "Told Cargo", "Cargo.toml")
+TABS: Final = ("Commands", "Processes", "Events", "Source", "Output", "Cargo.toml")
 """The tabs, in the order of their keys."""
 
 COMMANDS, PROCESSES, EVENTS, SOURCE, TOLD, MANIFEST = range(len(TABS))

@@ -198,7 +198,7 @@ class EvidencePane(Vertical):
 def _names(tab: int, cells: int) -> list[str]:
     """Return the names of the tabs behind their keys; where there is no room, only the keys."""
     names = [f"{number + 1} {name}" for number, name in enumerate(TABS)]
-    if sum(map(len, names)) + 2 * len(names) > cells:
+    if sum(map(len, names)) + 2 * (len(names) - 1) > cells:
         names = [str(number + 1) for number in range(len(TABS))]
         names[tab] = f"{tab + 1} {TABS[tab]}"
     return names
