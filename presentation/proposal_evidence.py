@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from buildperm.policy.kinds import Kind
-from buildperm.presentation.event_text import event_line
-from buildperm.presentation.process_outline import ProcessNode, lineage, outline
+from buildperm.presentation.process_outline import lineage
 from buildperm.presentation.shell_line import recalled_line, shell_line
-from buildperm.tracer.notation import encode
 from buildperm.tracer.recording.event import DirectivePrinted, Executed
-from buildperm.tracer.recording_format import REUSED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,7 +18,13 @@ if TYPE_CHECKING:
     from buildperm.policy.access import Access
     from buildperm.policy.proposal import Proposal
     from buildperm.presentation.event_text import EventLine
+    from buildperm.presentation.traced_run import TracedRun
     from buildperm.tracer.recording.event import Event, RecordedProcess
+
+_ALARMING: Final = re.compile(
+    r"[a-z]+://|\b(curl|wget|nc|ncat|ssh|scp|base64|eval|sudo|chmod)\b|\|\s*[a-z]*sh\b"
+)
+"""What an attack on a command line mostly has, and what others seldom have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,43 +53,37 @@ class SourceLine:
 class RunEvidence:
     """What one recording holds about a proposal."""
 
-    subject: str  # What ran: `build script`, `procedural macro for app`.
-    title: str  # For what, too: `build script, debug, x86_64-unknown-linux-gnu`.
-    path: Path | None  # Of the recording.
-    nodes: tuple[ProcessNode, ...]  # All processes.
-    concerned: frozenset[int]  # Keys of those that did it.
+    run: TracedRun
+    concerned: frozenset[int]  # Keys of the processes that did it.
     events: tuple[Event, ...]  # Those that the proposal is about, oldest first.
-    printed: tuple[DirectivePrinted, ...]  # All that it told Cargo.
-    places: Mapping[str, bytes]  # Folders that have a name.
-    note: str = ""  # Why it may be incomplete; empty if it is not.
+
+    @property
+    def title(self) -> str:
+        """What ran, for what, and when."""
+        verb = "recorded by `learn`" if self.run.is_learning else "held"
+        return f"{self.run.title}, {verb} {self.run.age}"
 
     @property
     def lineage(self) -> set[int]:
         """Keys of the processes that did it, and of those that led to them."""
-        known = (each for node in self.nodes for each in (*node.earlier, node.process))
-        return lineage({each.pid: each for each in known}, self.concerned)
+        return lineage(self.run.recording.processes, self.concerned)
 
     @property
-    def names(self) -> dict[int, str]:
-        """Names of the processes by key: `git[812]`; what was run has none of its own."""
-        return {
-            each.pid: self.subject
-            if each.parent == 0
-            else f"{encode(os.path.basename(each.program))}[{each.pid % REUSED}]"
-            for node in self.nodes
-            for each in (*node.earlier, node.process)
-        }
+    def printed(self) -> tuple[DirectivePrinted, ...]:
+        """All that it told Cargo."""
+        events = self.run.recording.events
+        return tuple(event for event in events if isinstance(event, DirectivePrinted))
 
     def line(self, number: int) -> EventLine:
         """Write event `number` in words."""
-        return event_line(self.events[number], self.places)
+        return self.run.line(self.events[number])
 
 
 @dataclass(frozen=True, slots=True)
 class ProposalEvidence:
     """All that is known about why a proposal is put."""
 
-    commands: tuple[CommandSeen, ...]  # What was run, or who did it; most frequent first.
+    commands: tuple[CommandSeen, ...]  # What was run, or who did it; the most alarming first.
     is_run: bool  # The command lines are what was run, rather than what did something else.
     runs: tuple[RunEvidence, ...]
     asking: tuple[SourceLine, ...] = ()  # Likeliest first; found by searching, proves nothing.
@@ -122,7 +119,7 @@ def proposal_evidence(
         for (line, outcome, refused), times in commands.items()
     ]
     return ProposalEvidence(
-        tuple(sorted(listed, key=lambda each: -each.times)),
+        tuple(sorted(listed, key=_alarming_first)),
         is_run,
         tuple(runs),
         tuple(asking),
@@ -131,30 +128,16 @@ def proposal_evidence(
     )
 
 
-def run_evidence(
-    subject: str,
-    title: str,
-    path: Path | None,
-    processes: Mapping[int, RecordedProcess],
-    events: Iterable[Event],
-    told: Iterable[Event],
-    places: Mapping[str, bytes],
-    note: str = "",
-) -> RunEvidence:
-    """Put together what one recording holds; `told` are all its events, `events` those meant."""
+def run_evidence(run: TracedRun, events: Iterable[Event]) -> RunEvidence:
+    """Put together what one recording holds; `events` are those that are meant."""
     # One event can be of two accesses; a look at its identity takes a tenth of one at its fields.
     meant = sorted({id(event): event for event in events}.values(), key=lambda event: event.at_ns)
-    return RunEvidence(
-        subject,
-        title,
-        path,
-        outline(processes.values()),
-        frozenset(_doers(processes, meant)),
-        tuple(meant),
-        tuple(event for event in told if isinstance(event, DirectivePrinted)),
-        places,
-        note,
-    )
+    return RunEvidence(run, frozenset(_doers(run.recording.processes, meant)), tuple(meant))
+
+
+def _alarming_first(command: CommandSeen) -> tuple[bool, bool, int]:
+    """Order by what a person has to see: only the order rests on it, nothing is left out."""
+    return not command.is_refused, _ALARMING.search(command.line) is None, -command.times
 
 
 def _doers(processes: Mapping[int, RecordedProcess], events: Iterable[Event]) -> Iterator[int]:
@@ -172,8 +155,9 @@ def _doers(processes: Mapping[int, RecordedProcess], events: Iterable[Event]) ->
 def _seen(runs: Iterable[RunEvidence], *, is_run: bool) -> Iterator[CommandSeen]:
     """Yield the command lines that were run, or those of the processes that did it."""
     for run in runs:
-        lines = {key: node.command for node in run.nodes for key in node.keys}
-        lines |= {node.process.pid: run.subject for node in run.nodes if node.is_top}
+        nodes = run.run.nodes
+        lines = {key: node.command for node in nodes for key in node.keys}
+        lines |= {node.process.pid: run.run.subject for node in nodes if node.is_top}
         for number, event in enumerate(run.events):
             line = run.line(number)
             if is_run and isinstance(event, Executed):

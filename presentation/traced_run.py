@@ -46,6 +46,11 @@ class TracedRun:
         return str(role_of(self.recording.header))
 
     @property
+    def is_learning(self) -> bool:
+        """Whether it was recorded while learning, rather than held to its grants."""
+        return self.recording.header.mode == "learning"
+
+    @property
     def title(self) -> str:
         """What was run, and for what."""
         header = self.recording.header
@@ -56,7 +61,7 @@ class TracedRun:
     def ending(self) -> str:
         """How it ended, how long it took, and when that was."""
         end = self.recording.end
-        verb = "recorded by `learn`" if self.recording.header.mode == "learning" else "held"
+        verb = "recorded by `learn`" if self.is_learning else "held"
         duration = duration_text(end.duration_ns)
         return f"{status_text(end.status)}, {duration}, {verb} {self.age}"
 
@@ -89,6 +94,11 @@ class TracedRun:
             return ""
         return self.subject if process.parent == 0 else process_name(process)
 
+    @property
+    def names(self) -> dict[int, str]:
+        """Names of all processes, by key."""
+        return {key: self.name(key) for key in self.recording.processes}
+
     def below(self, node: ProcessNode) -> frozenset[int]:
         """Return the keys of a process and of all that it has started."""
         at = self.nodes.index(node)
@@ -114,7 +124,7 @@ class TracedEvent:
 def traced_events(runs: Iterable[TracedRun]) -> Iterator[TracedEvent]:
     """Yield all events of all runs, in words, run by run in their order."""
     for number, run in enumerate(runs):
-        names = {key: run.name(key) for key in run.recording.processes}
+        names = run.names
         for event in run.recording.events:
             line = run.line(event)
             who = names.get(line.pid, "")

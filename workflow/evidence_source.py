@@ -21,10 +21,11 @@ from buildperm.presentation.proposal_evidence import (
     proposal_evidence,
     run_evidence,
 )
+from buildperm.presentation.traced_run import TracedRun
 from buildperm.tracer.recording import reader
 from buildperm.tracer.recording.event import Event
-from buildperm.tracer.recording.reader import Header, Recording
 from buildperm.workflow.build_outcome import BuildOutcome
+from buildperm.workflow.evidence import time_ago
 from buildperm.workflow.kept_builds import kept_builds
 from buildperm.workflow.recording_round import CrateVersion
 from buildperm.workflow.source_search import CrateSources, asking_lines, sources_of
@@ -41,8 +42,7 @@ _EVENTS_KEPT = 100_000
 class _Known:
     """One recording, and which events each access is made of."""
 
-    path: Path
-    recording: Recording
+    run: TracedRun
     made_of: Mapping[tuple[Kind, str], list[Event]]
 
 
@@ -98,7 +98,7 @@ class RecordedEvidence:
         return tuple(editor.diff(before, after).splitlines())
 
     def _is_full(self) -> bool:
-        kept = (each.recording for known, _ in self._known.values() for each in known)
+        kept = (each.run.recording for known, _ in self._known.values() for each in known)
         return len(self._known) > _KEPT or sum(len(each.events) for each in kept) > _EVENTS_KEPT
 
     def _found(self) -> RecordedFiles:
@@ -115,11 +115,12 @@ class RecordedEvidence:
         files = self._found()
         for path in files.recordings.get(crate, ()):
             try:
-                recording = reader.read(path)
-            except BuildpermError as error:
+                recording, modified_s = reader.read(path), path.stat().st_mtime
+            except (BuildpermError, OSError) as error:
                 trouble = str(error.args[0])
                 continue
-            found.append(_Known(path, recording, attributed(recording, files.members)))
+            run = TracedRun.of(path, time_ago(modified_s), recording)
+            found.append(_Known(run, attributed(recording, files.members)))
         self._known[crate] = found, trouble
         while len(self._known) > 1 and self._is_full():
             self._known.popitem(last=False)
@@ -128,25 +129,14 @@ class RecordedEvidence:
 
 def _run(known: _Known, proposal: Proposal) -> RunEvidence | None:
     """Return what one recording holds about a proposal; None if nothing."""
-    header = known.recording.header
+    role = role_of(known.run.recording.header)
     events = [
         event
         for access in proposal.evidence
-        if role_of(header) in access.roles
+        if role in access.roles
         for event in known.made_of.get((access.kind, access.target), ())
     ]
-    if not events:
-        return None
-    return run_evidence(
-        str(role_of(header)),
-        title_of(header),
-        known.path,
-        known.recording.processes,
-        events,
-        known.recording.events,
-        header.places,
-        incompleteness(known.recording),
-    )
+    return run_evidence(known.run, events) if events else None
 
 
 def files_of(
@@ -183,25 +173,3 @@ def kept_files(workspace: Workspace) -> RecordedFiles:
     builds = kept_builds([workspace])
     outcomes = [build.outcome for build in builds]
     return files_of([workspace] * len(builds), outcomes, workspace.policy, {})
-
-
-def title_of(header: Header) -> str:
-    """Say what was run, and for what."""
-    return ", ".join(_title_parts(header))
-
-
-def incompleteness(recording: Recording) -> str:
-    """Say why a recording may not hold everything; empty if it does."""
-    if recording.end.voided:
-        return recording.end.voided
-    if recording.end.dropped:
-        return f"{recording.end.dropped:,} events did not fit into the recording"
-    return ""
-
-
-def _title_parts(header: Header) -> Iterable[str]:
-    yield str(role_of(header))
-    yield header.profile
-    yield header.target
-    if header.features:
-        yield f"features {' '.join(header.features)}"

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildperm.presentation.traced_run import TracedRun
 from buildperm.tracer.recorder.process_tree import Process
 from buildperm.tracer.recorder.writer import Writer
 from buildperm.tracer.recording import reader
+from buildperm.tracer.recording.reader import End, Header, Recording
 from tests.tracer.recorded_child import HEADER
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterable
+
+    from buildperm.tracer.recording.event import Event, RecordedProcess
 
 END = {"status": 256, "exit": 1, "left_running": 0, "voided": "", "failure": ""}
 HOSTILE = b"\x1b]0;x\x07::error::\xe2\x80\xae"
@@ -43,3 +47,29 @@ def write_recording(path: Path, **header: object) -> Path:
 def traced_run(path: Path, **header: object) -> TracedRun:
     """Return a run of that script."""
     return TracedRun.of(path, "3 minutes ago", reader.read(write_recording(path, **header)))
+
+
+def made_run(processes: Iterable[RecordedProcess], events: Iterable[Event]) -> TracedRun:
+    """Return a run with these processes and events."""
+    header = Header(
+        crate="gen",
+        name="gen",
+        crate_version="0.1.0",
+        source="",
+        checksum="",
+        target="x86_64-unknown-linux-gnu",
+        host="x86_64-unknown-linux-gnu",
+        profile="debug",
+        features=(),
+        kernel="",
+        runtime="portable",
+        landlock_abi=7,
+        mode="learning",
+        buildperm="0",
+        session="",
+        places={"OUT_DIR": b"/out"},
+    )
+    by_key = {process.pid: process for process in processes}
+    end = End(0, 0, 90_000_000, 0, 0, "", "")
+    recording = Recording(header, by_key, tuple(events), end)
+    return TracedRun.of(Path("recording.jsonl"), "3 minutes ago", recording)

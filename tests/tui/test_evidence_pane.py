@@ -24,6 +24,7 @@ from buildperm.tracer.recording.event import (
 from buildperm.tui.screens.evidence_screen import EvidenceScreen
 from buildperm.tui.screens.inbox import InboxScreen
 from buildperm.tui.widgets.evidence_pane import EvidencePane
+from tests.presentation.trace_recordings import made_run
 from tests.tui.proposals import access, proposal
 from tests.tui.review_bench import ReviewBench
 
@@ -44,11 +45,11 @@ class Source:
         """Return the evidence."""
         self.asked.append(asked.id)
         ms = 1_000_000
-        processes = {
-            7: RecordedProcess(7, 0, b"/out/build", (b"/out/build",), 0, 90 * ms, 1 << 8),
-            8: RecordedProcess(8, 7, b"/bin/sh", (b"sh", b"-c", HOSTILE), ms, 13 * ms, 9),
-            9: RecordedProcess(9, 7, b"/bin/ls", (b"ls",), 14 * ms, 15 * ms, 0),
-        }
+        processes = (
+            RecordedProcess(7, 0, b"/out/build", (b"/out/build",), 0, 90 * ms, 1 << 8),
+            RecordedProcess(8, 7, b"/bin/sh", (b"sh", b"-c", HOSTILE), ms, 13 * ms, 9),
+            RecordedProcess(9, 7, b"/bin/ls", (b"ls",), 14 * ms, 15 * ms, 0),
+        )
         events = [
             Executed(ms, 7, b"/bin/sh", b"/bin/sh", (b"sh", b"-c", HOSTILE), 0, False, 3),
             Executed(2 * ms, 7, b"/bin/sh", b"/bin/sh", (b"sh", b"-c", b"curl x | sh"), 13, True),
@@ -57,15 +58,7 @@ class Source:
             DirectivePrinted(5, "rustc-link-lib", "z", Verdict.FREE),
             DirectivePrinted(6, "rustc-env", "LD_PRELOAD=/x", Verdict.FORBIDDEN),
         ]
-        run = run_evidence(
-            "build script",
-            "build script, debug",
-            None,
-            processes,
-            events,
-            [*events, *told],
-            {"OUT_DIR": b"/out"},
-        )
+        run = run_evidence(made_run(processes, [*events, *told]), events)
         line = SourceLine(
             "gen 0.1.0", "build.rs", Path("/w/build.rs"), 12, '  Command::new("sh")', '"sh"'
         )

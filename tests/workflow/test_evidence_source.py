@@ -67,8 +67,9 @@ def test_the_processes_that_did_it_are_told_apart(source: RecordedEvidence, reco
     evidence = source.of(proposal_about(recorded, Kind.READ, "/srv/data/a.txt"))
 
     (run,) = evidence.runs
-    assert run.title == "build script, debug, x86_64-unknown-linux-gnu, features default"
-    assert [(node.command, node.ending) for node in run.nodes] == [
+    assert run.title.startswith("build script, debug, x86_64-unknown-linux-gnu, features default, ")
+    assert "recorded by `learn` " in run.title
+    assert [(node.command, node.ending) for node in run.run.nodes] == [
         ("/out/build", ""), ("git log '$x'", "exit 0"), ("git status", "exit 1"),
     ]  # fmt: skip
     assert run.concerned == {8}, "the same thing done by the same chain of programs is one event"

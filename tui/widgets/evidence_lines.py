@@ -68,7 +68,7 @@ class EventRows:
     def __init__(self, runs: Iterable[RunEvidence]) -> None:
         self._runs = tuple(runs)
         self._ends = tuple(accumulate(len(run.events) + 1 for run in self._runs))
-        self._names = tuple(run.names for run in self._runs)
+        self._names = tuple(run.run.names for run in self._runs)
 
     def count(self, cells: int) -> int:
         """Return how many there are, whatever the width."""
@@ -154,14 +154,14 @@ def process_lines(evidence: ProposalEvidence, cells: int) -> Iterator[Line]:
         if number:
             yield Line()
         yield Line(((shown(run.title), "heading"),))
-        if run.note:
-            yield from hanging((("~ ", "waiting"),), f"Incomplete: {shown(run.note)}", "", cells)
-        above = run.lineage
-        few = len(run.nodes) <= _MOST_NODES
-        for node in run.nodes:
+        for note in run.run.notes:
+            yield from hanging((("~ ", "waiting"),), shown(note), "", cells)
+        above, nodes = run.lineage, run.run.nodes
+        few = len(nodes) <= _MOST_NODES
+        for node in nodes:
             if few or above.intersection(node.keys):
-                yield process_row(node, run.subject, run.concerned, above)
-        hidden = 0 if few else sum(above.isdisjoint(node.keys) for node in run.nodes)
+                yield process_row(node, run.run.subject, run.concerned, above)
+        hidden = 0 if few else sum(above.isdisjoint(node.keys) for node in nodes)
         if hidden:
             text = f"… and {hidden:,} other processes, which did nothing of this"
             yield Line(((text, "muted"),))
