@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TextIO
 
+from buildperm.errors import BuildpermError
 from buildperm.policy.decision import Answer
 from buildperm.policy.proposal import Reason, Risk
 from buildperm.presentation import comparison_facts
 from buildperm.presentation.agenda import DUE, Agenda
 from buildperm.presentation.closing_prompt import ClosingPrompt
-from buildperm.presentation.front_end import Ran, ReviewEnd
+from buildperm.presentation.evidence_text import evidence_facts
+from buildperm.presentation.front_end import NoEvidence, Ran, ReviewEnd
 from buildperm.presentation.plain_answers import PlainAnswers
 from buildperm.presentation.prompt_terminal import PromptEndedError, PromptTerminal
 from buildperm.presentation.proposal_facts import facts, rule_facts
@@ -38,7 +40,14 @@ if TYPE_CHECKING:
     from buildperm.policy.comparison import Comparison
     from buildperm.policy.proposal import Proposal
     from buildperm.policy.review_state import Review
-    from buildperm.presentation.front_end import Journal, Preview, ReviewSession, Unsaved, Verify
+    from buildperm.presentation.front_end import (
+        EvidenceSource,
+        Journal,
+        Preview,
+        ReviewSession,
+        Unsaved,
+        Verify,
+    )
 
 _HELP: Final = (
     "a  allow the chosen rule",
@@ -52,6 +61,7 @@ _HELP: Final = (
     "aa  allow all that is left below high risk; lists it first",
     "da  deny all that is left, at any risk; lists it first",
     "ae, de  the same in all crates that ask for the same, where the question says so",
+    "i  print the evidence: commands, processes, events, source lines, Cargo.toml",
     "o  print how the sources of the build script differ, where they are compared",
     "u, U  take the last step back, or again",
     "v  print what writing would change",
@@ -71,6 +81,7 @@ def ask(
     summary: str = "",
     ran: Ran = Ran(),  # noqa: B008 - it never changes
     unsaved: Unsaved = tuple,
+    evidence: EvidenceSource | None = None,
     source: TextIO | None = None,
     sink: TextIO | None = None,
 ) -> ReviewEnd:
@@ -88,6 +99,7 @@ def ask(
         summary: How much of it needs a person, in a few words.
         ran: What ran, those that need nothing included.
         unsaved: Tells what buildperm.lock would note besides.
+        evidence: Knows what lies behind a proposal; None where nothing but itself is at hand.
         source: Where answers come from; standard input unless given.
         sink: Where questions go; standard error unless given.
     """
@@ -98,6 +110,7 @@ def ask(
         verify,
         ": ".join(shown(part) for part in (heading, summary) if summary and part),
         unsaved,
+        evidence or NoEvidence(),
     )
     return conversation.run(ran)
 
@@ -115,6 +128,7 @@ class PlainPrompt:
             ran=session.ran,
             comparisons=session.comparisons,
             unsaved=session.unsaved,
+            evidence=session.evidence,
         )
 
 
@@ -126,6 +140,7 @@ class _Conversation:
     verify: Verify
     heading: str  # Empty where there is nothing to say before all else.
     unsaved: Unsaved
+    evidence: EvidenceSource
     answers: PlainAnswers = field(init=False)
     closing: ClosingPrompt = field(init=False)
     _compared: set[tuple[str, str]] = field(default_factory=set)  # Whose comparison was told.
@@ -208,7 +223,7 @@ class _Conversation:
                 f"The same in {plural(len(elsewhere), 'other crate')}: {crates}",
                 "ae allows and de denies it there too.",
             )
-        offered += " [ ] o u U v ? q" if self._can_compare(proposal) else " [ ] u U v ? q"
+        offered += " [ ] i o u U v ? q" if self._can_compare(proposal) else " [ ] i u U v ? q"
         while True:
             answer = self.terminal.answer(offered, flushing=proposal.risk >= Risk.HIGH)
             match answer:
@@ -236,6 +251,8 @@ class _Conversation:
                 case "[" | "]":
                     self.agenda.step(proposal, -1 if answer == "[" else 1)
                     self.terminal.print_lines(*rule_facts(proposal, self.agenda.chosen(proposal)))
+                case "i":
+                    self._print_evidence(proposal)
                 case "o" if self._can_compare(proposal):
                     self._print_sources(proposal)
                 case "u" | "U":
@@ -306,3 +323,13 @@ class _Conversation:
         comparison = self.agenda.comparison_of(proposal)
         if comparison is not None:
             self.terminal.print_lines(*comparison_facts.source_lines(comparison))
+
+    def _print_evidence(self, proposal: Proposal) -> None:
+        found = self.evidence.of(proposal)
+        answer = Answer.DENY if proposal.locked else Answer.ALLOW
+        place = "if you deny it" if proposal.locked else "if you allow it by the chosen rule"
+        try:
+            edit = self.evidence.edit(proposal, self.agenda.chosen(proposal), answer)
+        except BuildpermError as error:
+            edit, place = (), shown(str(error).replace("\n", " "))
+        self.terminal.print_lines(*evidence_facts(found, edit, place))

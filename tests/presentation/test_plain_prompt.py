@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pty
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -28,13 +29,16 @@ from buildperm.policy.snapshot import SeenAccess
 from buildperm.presentation.front_end import Failure, Ran
 from buildperm.presentation.front_end import ReviewEnd as Ending
 from buildperm.presentation.plain_prompt import ask
+from buildperm.presentation.proposal_evidence import proposal_evidence
 from buildperm.presentation.wording import reason_text
 from tests.programs import program_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from buildperm.policy.proposal import Proposal
     from buildperm.presentation.front_end import Progress
+    from buildperm.presentation.proposal_evidence import ProposalEvidence
 
 EMPTY = Policy("portable", {}, Path("Cargo.toml"))
 MANIFEST = b'[package]\nname = "app"\nversion = "0.1.0"\n'
@@ -95,9 +99,16 @@ class Conversation:
             summary=self.summary,
             ran=Ran(7),
             unsaved=lambda: self.unsaved,
+            evidence=self,
             source=self.source,
             sink=self.sink,
         )
+
+    def of(self, asked: Proposal, /) -> ProposalEvidence:
+        return proposal_evidence(asked, (), missing="recorded elsewhere")
+
+    def edit(self, asked: Proposal, chosen: int, answer: Answer, /) -> tuple[str, ...]:
+        return (f"+{asked.title} {chosen} {answer}",)
 
     def preview(self) -> tuple[bytes, bytes]:
         if self.trouble is not None:
@@ -169,6 +180,17 @@ def test_brackets_step_to_the_next_choice() -> None:
     assert len(proposal.choices) > 1
     assert talk.review.decision(proposal.id).chosen == max(min(2, len(proposal.choices) - 1) - 1, 0)
     assert any(line.startswith("Rule 2 of") for line in talk.said)
+
+
+def test_i_prints_the_evidence_and_asks_again() -> None:
+    talk = Conversation("]", "i", "q")
+
+    talk.run()
+
+    assert "Evidence: recorded elsewhere" in talk.said
+    at = talk.said.index("Cargo.toml, if you allow it by the chosen rule: changes by")
+    assert re.fullmatch(r" *\+run perl \d allow", talk.said[at + 1])
+    assert talk.review.counts().open == len(talk.review.proposals)
 
 
 def test_undo_asks_again() -> None:
@@ -374,7 +396,7 @@ def test_the_letters_for_everywhere_are_only_offered_where_somebody_else_asks() 
     talk = update_talk("ae", "de", "s", "k", last=1)
     talk.run()
 
-    assert "Answer (a d s e r dc aa da [ ] o u U v ? q): ae" in talk.said
+    assert "Answer (a d s e r dc aa da [ ] i o u U v ? q): ae" in talk.said
     assert talk.answers() == [Answer.LATER]
     assert talk.said.count("a  allow the chosen rule") == 2
 

@@ -9,6 +9,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Final, Protocol
 
 from buildperm.presentation.event_text import VERB_CELLS, time_text
+from buildperm.presentation.evidence_text import NO_SOURCES
 from buildperm.presentation.process_outline import ProcessNode, duration_text
 from buildperm.presentation.wording import TIMES, plural
 from buildperm.printable import printable, shown
@@ -28,7 +29,6 @@ COMMANDS, PROCESSES, EVENTS, SOURCE, TOLD, MANIFEST = range(len(TABS))
 _MOST_COMMANDS: Final = 2_000
 _MOST_TOLD: Final = 500
 _MOST_NODES: Final = 60
-_NO_SOURCES: Final = "Its sources are not at hand."
 _CONTEXT_MOST: Final = 400  # Characters of a line of somebody's source.
 
 
@@ -189,7 +189,7 @@ def process_row(
 def source_lines(evidence: ProposalEvidence, cells: int) -> Iterator[Line]:
     """Yield the lines of sources that look as if they asked for it."""
     if not evidence.asking:
-        text = f"No line found: {evidence.searched}" if evidence.searched else _NO_SOURCES
+        text = f"No line found: {evidence.searched}" if evidence.searched else NO_SOURCES
         yield from hanging((), text, "muted", cells)
         return
     text = f"Best effort: {evidence.searched} A match proves nothing."
