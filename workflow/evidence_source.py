@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
 from buildperm.cargo.held_packages import HeldPackages
 from buildperm.errors import BuildpermError
@@ -47,10 +48,21 @@ class _Known:
 
 
 @dataclass(frozen=True, slots=True)
+class _Kept:
+    """The recordings of a crate, and what could not be read."""
+
+    recordings: tuple[_Known, ...]
+    trouble: str  # What is wrong with a recording, in a sentence; empty if nothing is.
+    stamp: tuple[int, ...]  # When each of the files was written, in nanoseconds.
+
+
+@dataclass(frozen=True, slots=True)
 class RecordedFiles:
     """Where what is known about the crates of a round lies."""
 
-    recordings: Mapping[CrateVersion, Collection[Path]]
+    recordings: Mapping[CrateVersion, Collection[tuple[Path, ...]]]
+    """Of each run, and where it was repeated to try decisions; those that are newer count."""
+
     members: Collection[str] = ()  # Keys of the packages of the workspace: see `policy.fold`.
     sources: Mapping[CrateVersion, CrateSources] = field(default_factory=dict)
 
@@ -72,11 +84,13 @@ class RecordedEvidence:
         self._find = find
         self._manifest_of = manifest_of
         self._files: RecordedFiles | None = None
-        self._known: OrderedDict[CrateVersion, tuple[list[_Known], str]] = OrderedDict()
+        self._known: OrderedDict[CrateVersion, _Kept] = OrderedDict()
+        self._lock = Lock()  # Two panes can ask at once, each on a thread of its own.
 
     def of(self, proposal: Proposal, /) -> ProposalEvidence:
         """Return what is known about a proposal."""
-        known, trouble = self._read((proposal.crate, proposal.version))
+        with self._lock:
+            known, trouble = self._read((proposal.crate, proposal.version))
         runs = [run for each in known if (run := _run(each, proposal)) is not None]
         missing = "" if runs else trouble or "There is no recording of it on this machine."
         sources = self._found().sources.get((proposal.crate, proposal.version))
@@ -98,7 +112,7 @@ class RecordedEvidence:
         return tuple(editor.diff(before, after).splitlines())
 
     def _is_full(self) -> bool:
-        kept = (each.run.recording for known, _ in self._known.values() for each in known)
+        kept = (each.run.recording for kept in self._known.values() for each in kept.recordings)
         return len(self._known) > _KEPT or sum(len(each.events) for each in kept) > _EVENTS_KEPT
 
     def _found(self) -> RecordedFiles:
@@ -106,25 +120,45 @@ class RecordedEvidence:
             self._files = self._find()
         return self._files
 
-    def _read(self, crate: CrateVersion) -> tuple[list[_Known], str]:
-        if crate in self._known:
-            self._known.move_to_end(crate)
-            return self._known[crate]
-        found: list[_Known] = []
-        trouble = ""
+    def _read(self, crate: CrateVersion) -> tuple[Sequence[_Known], str]:
         files = self._found()
-        for path in files.recordings.get(crate, ()):
-            try:
-                recording, modified_s = reader.read(path), path.stat().st_mtime
-            except (BuildpermError, OSError) as error:
-                trouble = str(error.args[0])
-                continue
-            run = TracedRun.of(path, time_ago(modified_s), recording)
-            found.append(_Known(run, attributed(recording, files.members)))
-        self._known[crate] = found, trouble
+        paths = [path for each in files.recordings.get(crate, ()) for path in _current(*each)]
+        stamp = tuple(map(_modified_ns, paths))
+        kept = self._known.pop(crate, None)
+        if kept is None or kept.stamp != stamp:
+            kept = _read_all(paths, stamp, files.members)
+        self._known[crate] = kept  # The last one now.
         while len(self._known) > 1 and self._is_full():
             self._known.popitem(last=False)
-        return found, trouble
+        return kept.recordings, kept.trouble
+
+
+def _current(first: Path, *repeated: Path) -> Iterator[Path]:
+    """Yield a recording, and those of its repetitions that are newer."""
+    yield first
+    since_ns = _modified_ns(first)
+    yield from (path for path in repeated if _modified_ns(path) > since_ns)
+
+
+def _modified_ns(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _read_all(paths: Iterable[Path], stamp: tuple[int, ...], members: Collection[str]) -> _Kept:
+    found: list[_Known] = []
+    trouble = ""
+    for path, modified_ns in zip(paths, stamp, strict=True):
+        try:
+            recording = reader.read(path)
+        except BuildpermError as error:
+            trouble = str(error.args[0])
+            continue
+        run = TracedRun.of(path, time_ago(modified_ns / 1e9), recording)
+        found.append(_Known(run, attributed(recording, members)))
+    return _Kept(tuple(found), trouble, stamp)
 
 
 def _run(known: _Known, proposal: Proposal) -> RunEvidence | None:
@@ -149,7 +183,7 @@ def files_of(
 
     `files` are those that each build script was compiled from, by the folder of its package.
     """
-    found: dict[CrateVersion, list[Path]] = {}
+    found: dict[CrateVersion, list[tuple[Path, ...]]] = {}
     sources: dict[CrateVersion, CrateSources] = {}
     members: set[str] = set()
     for workspace, outcome in zip(workspaces, outcomes, strict=False):
@@ -158,7 +192,9 @@ def files_of(
         for unit in outcome.units:
             package = held.of(unit.package)
             crate = package["crate"], package["version"]
-            found.setdefault(crate, []).append(unit.recording)
+            # Trying the decisions leaves a recording of its own, of what had not been seen before.
+            tried = outcome.build.scratch(unit) / "buildperm" / "recording.jsonl"
+            found.setdefault(crate, []).append((unit.recording, tried))
             if crate not in sources:
                 sources[crate] = sources_of(workspace.project.metadata, unit.package, files)
     return RecordedFiles(found, members, sources)

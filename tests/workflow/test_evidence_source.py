@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def recorded(tmp_path: Path) -> Path:
 def source(recorded: Path) -> RecordedEvidence:
     """Return a source that knows the recording."""
     return RecordedEvidence(
-        lambda: RecordedFiles({CRATE: [recorded]}), lambda: (MANIFEST, Path("Cargo.toml"))
+        lambda: RecordedFiles({CRATE: [(recorded,)]}), lambda: (MANIFEST, Path("Cargo.toml"))
     )
 
 
@@ -108,13 +109,44 @@ def test_a_broken_recording_says_what_is_wrong(source: RecordedEvidence, recorde
 
 
 def test_a_recording_is_read_once_however_often_it_is_asked_for(
+    source: RecordedEvidence, recorded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = proposal_about(recorded, Kind.EXEC, "git")
+    first = source.of(asked)
+    monkeypatch.setattr(reader, "read", lambda path: pytest.fail(f"read {path} again"))
+
+    assert source.of(asked) == first
+
+
+def test_a_recording_that_was_made_anew_is_read_anew(
     source: RecordedEvidence, recorded: Path
 ) -> None:
     asked = proposal_about(recorded, Kind.EXEC, "git")
     first = source.of(asked)
-    recorded.unlink()
+    write_recording(recorded, profile="release")
+    os.utime(recorded, ns=(1, 1))
 
-    assert source.of(asked) == first
+    (run,) = source.of(asked).runs
+    assert first.runs[0].title.startswith("build script, debug, ")
+    assert run.title.startswith("build script, release, ")
+
+
+def test_a_run_that_tried_the_decisions_counts_as_well(tmp_path: Path, recorded: Path) -> None:
+    tried = tmp_path / "tried.jsonl"
+    source = RecordedEvidence(
+        lambda: RecordedFiles({CRATE: [(recorded, tried)]}), lambda: (MANIFEST, Path("Cargo.toml"))
+    )
+    asked = proposal_about(recorded, Kind.EXEC, "git")
+    write_recording(tried)
+    os.utime(tried, ns=(1, 1))
+    assert len(source.of(asked).runs) == 1, "it is of a build before that"
+
+    write_recording(tried)
+
+    assert len(source.of(asked).runs) == 2
+    assert {each.line: each.times for each in source.of(asked).commands} == {
+        "git status": 4, "git log '$x'": 2,
+    }  # fmt: skip
 
 
 def test_an_edit_is_that_of_this_decision_alone(source: RecordedEvidence, recorded: Path) -> None:
