@@ -14,7 +14,7 @@ from buildperm.cargo.inputs import ABSENT, InputCollector
 from buildperm.cargo.macro_consumers import MacroConsumers
 from buildperm.cargo.project import LEARN
 from buildperm.errors import BuildpermError
-from buildperm.policy import causes, compilation, removal_proposals
+from buildperm.policy import causes, compilation, expiry, removal_proposals
 from buildperm.policy.grants import HOLD, CrateGrants, Policy, parse_key
 from buildperm.policy.pending_review import Cause, Pending
 from buildperm.policy.role import SubjectKind, united
@@ -222,13 +222,17 @@ class _PendingSearch:
         if self._words not in before.commands:
             yield from causes.from_context(self._words, is_declared=self._is_declared())
         held_to = compilation.effective(grants, package.revision)
+        lacking: list[tuple[Cause, str]] = []
         for is_inside, sightings in self._by_grants(grants, before).items():
-            yield from causes.from_grants(
+            lacking += causes.from_grants(
                 {each for sighting in sightings for each in sighting.seen},
                 held_to.rules if is_inside else (),
                 held_to.denials,
                 united(sighting.context.role for sighting in sightings),
             )
+        if lacking and grants is not None and grants.expires is not None:
+            yield from causes.from_expiry(grants.expires, expiry.today())
+        yield from lacking
 
     def _by_grants(
         self, grants: CrateGrants | None, before: Snapshot

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from datetime import date
 
+from buildperm.policy import expiry
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.inclusion import contains
 from buildperm.policy.kinds import Kind
@@ -141,6 +143,12 @@ def _is_partly_of(access: Access, *rules: Collection[Rule]) -> bool:
         for some in rules
         for rule in some
     )
+
+
+def from_expiry(expires: date, on: date) -> Causes:
+    """Say that the grants of a crate have ended, if they have."""
+    if expiry.is_over(expires, on):
+        yield Cause.GRANTS, expiry.sentence(expires)
 
 
 def _access(seen: SeenAccess) -> Access:

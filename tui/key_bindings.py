@@ -239,11 +239,11 @@ ACTIONS: Final = (
     Action("override.back", "escape", "back", "Back", LOOK, "Go back; nothing is written"),
     Action("override.interrupt", "ctrl+c,ctrl+q", "back", "Back", LOOK, "", False),
     # A rule that is edited by hand.
-    Action("edit.keep", "enter", "keep", "Keep", DECIDE, "Keep the rule; it allows nothing yet"),
+    Action("edit.keep", "enter", "keep", "Keep", LOOK, "Keep the rule; it allows nothing yet"),
     Action("edit.back", "escape", "back", "Back", LOOK, "Leave the rule as it was"),
     Action("edit.interrupt", "ctrl+c,ctrl+q", "back", "Back", LOOK, "", False),
     # Why, and until when.
-    Action("terms.keep", "enter", "keep", "Keep", DECIDE, "Keep the reason and the last day"),
+    Action("terms.keep", "enter", "keep", "Keep", LOOK, "Keep the reason and the last day"),
     Action("terms.back", "escape", "back", "Back", LOOK, "Leave both as they were"),
     Action("terms.interrupt", "ctrl+c,ctrl+q", "back", "Back", LOOK, "", False),
     # The question before leaving.

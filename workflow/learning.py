@@ -36,7 +36,7 @@ from buildperm.workflow.recording_round import CrateVersion, RecordingRound, rec
 from buildperm.workflow.review_changes import ReviewChanges, revisions
 from buildperm.workflow.review_options import ReviewOptions
 from buildperm.workflow.snapshot_file import open_snapshots
-from buildperm.workflow.undo import history_of
+from buildperm.workflow.undoing import history_of
 from buildperm.workflow.verification import Verification
 from buildperm.workflow.workspace import Workspace, open_contexts
 from buildperm.workflow.written_history import FileChange

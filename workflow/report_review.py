@@ -45,7 +45,7 @@ from buildperm.workflow.evidence_source import RecordedEvidence, RecordedFiles, 
 from buildperm.workflow.review_options import ReviewOptions
 from buildperm.workflow.snapshot_file import open_snapshots
 from buildperm.workflow.source_search import sources_of
-from buildperm.workflow.undo import history_of
+from buildperm.workflow.undoing import history_of
 from buildperm.workflow.workspace import Workspace, open_workspace
 from buildperm.workflow.written_history import FileChange
 

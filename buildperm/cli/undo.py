@@ -28,8 +28,8 @@ def command(*, listing: bool, to: int | None, redo: bool, dry_run: bool) -> int:
 
     Exit code: 0 taken back, 2 there is nothing to take back, or it was edited since.
     """
-    from buildperm.workflow import undo
+    from buildperm.workflow import undoing
 
     if listing:
-        return undo.list_changes()
-    return undo.undo(undo.UndoOptions(to, dry_run, redo))
+        return undoing.list_changes()
+    return undoing.undo(undoing.UndoOptions(to, dry_run, redo))

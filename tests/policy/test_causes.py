@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
 from hypothesis import given
@@ -36,6 +37,15 @@ def of_inputs(
 ) -> list[tuple[Cause, str]]:
     came_from = known.source if source is None else source
     return list(causes.from_inputs(known, version, came_from, now, FOLDER, ABSENT))
+
+
+def test_grants_that_have_ended_are_a_cause_from_the_day_after() -> None:
+    last = date(2027, 1, 31)
+
+    assert list(causes.from_expiry(last, last)) == []
+    assert list(causes.from_expiry(last, date(2027, 2, 1))) == [
+        (Cause.GRANTS, "the grants ended on 2027-01-31")
+    ]
 
 
 def test_a_build_script_that_was_never_reviewed_is_new() -> None:
