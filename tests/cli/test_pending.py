@@ -54,7 +54,7 @@ def test_what_was_learnt_and_refused_is_listed_with_all_that_a_decision_rests_on
     assert len(found) == 3
     perl = found["run perl"]
     assert perl["evidence"][0]["commands"] == [["perl -e 1", 1], ["perl -e 'print 2'", 1]]
-    assert [each["line"] for each in perl["source_lines"]] == [7]
+    assert 7 in [each["line"] for each in perl["source_lines"]]
     assert perl["rungs"][0]["rules"] == [{"kind": "exec", "pattern": "perl"}]
     assert "high" in perl["rungs"][0]["refused_to_robots"]
     assert perl["rungs"][0]["refused_to_all"] == ""
