@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from buildperm.policy import proposals
+from buildperm.policy import lock_file, proposals
 from buildperm.policy.access import Access
 from buildperm.policy.compilation import effective
 from buildperm.policy.kinds import LISTED, Kind
@@ -68,6 +68,7 @@ class ChapterWriter:
         known: Evidence,
         account: CrateAccount,
         consumers: Collection[str],
+        reported: str | None,
         grants: Sequence[GrantRow],
     ) -> CrateChapter:
         """Write the chapter of one crate.
@@ -78,6 +79,7 @@ class ChapterWriter:
             known: What it was seen doing.
             account: The same, judged.
             consumers: Packages outside the workspace for which its macros are granted it, too.
+            reported: The report of a build elsewhere that tells of it; None if none does.
             grants: What Cargo.toml says of it.
         """
         folded = _folded(account.beyond)
@@ -100,9 +102,9 @@ class ChapterWriter:
             baseline=tuple(self._baseline(account)),
             runs=tuple(self._runs(runs[:_RUNS_MOST], account)),
             runs_left_out=max(0, len(runs) - _RUNS_MOST),
-            grants=tuple(grants),
+            grants=(*grants, *_end_of_grants(script)),
             reason=script.grants.reason if script.grants else "",
-            source=_source(known),
+            source=_source(known, reported),
         )
 
     def _baseline(self, account: CrateAccount) -> Iterator[BaselineCount]:
@@ -136,6 +138,11 @@ class ChapterWriter:
                 marks=marks(here, axis),
                 has_times=any(row.started for row in rows),
             )
+
+
+def _end_of_grants(script: FoundScript) -> Iterator[GrantRow]:
+    if script.grants and script.grants.expires:
+        yield GrantRow(f"until {script.grants.expires}, not longer", "", Severity.LOW, ())
 
 
 def _questions(
@@ -232,7 +239,12 @@ def _run_title(run: RecordedRun) -> str:
     )
 
 
-def _source(known: Evidence) -> str:
+def _source(known: Evidence, reported: str | None) -> str:
+    told = []
     if known.runs:
-        return f"Known from {count(len(known.runs), 'recording')} on this machine."
-    return "Known from buildperm.lock alone, which leaves out who did it and what everybody may do."
+        told.append(f"{count(len(known.runs), 'recording')} on this machine")
+    elif not known.is_empty:
+        told.append(f"{lock_file.NAME}, which leaves out who did it and what everybody may do")
+    if reported is not None:
+        told.append(f"`{reported}`, which leaves out which processes there were")
+    return f"Known from {'; and from '.join(told)}."

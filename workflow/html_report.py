@@ -10,6 +10,8 @@ from pathlib import Path
 
 from buildperm.errors import BuildpermError
 from buildperm.policy import lock_file
+from buildperm.policy.access import Access
+from buildperm.policy.combination import combine
 from buildperm.policy.kinds import Kind
 from buildperm.policy.snapshot import Snapshot
 from buildperm.presentation.crate_account import (
@@ -39,6 +41,7 @@ from buildperm.workflow.grant_rows import grant_rows
 from buildperm.workflow.line_history import blame
 from buildperm.workflow.manifest_lines import ManifestLines
 from buildperm.workflow.report_outputs import replace_file
+from buildperm.workflow.reported_accesses import ReportedAccesses
 from buildperm.workflow.script_lookup import FoundScript, WorkspaceView, find_scripts, open_view
 
 NAME = "report.html"
@@ -64,12 +67,17 @@ _FOLDERS = (
 class _ToldCrate:
     script: FoundScript
     known: Evidence
+    is_reported: bool  # By a report from elsewhere.
     account: CrateAccount
     consumers: frozenset[str]
 
 
 def write(
-    words: Sequence[str], crates: Sequence[str], output: Path | None, warn: Callable[[str], None]
+    words: Sequence[str],
+    crates: Sequence[str],
+    output: Path | None,
+    warn: Callable[[str], None],
+    reported: str | None = None,
 ) -> Path:
     """Write the report of what was recorded, and return where it is.
 
@@ -77,6 +85,7 @@ def write(
         words: For Cargo.
         crates: Which ones are wanted; all of them if none is named.
         output: The file; None for `report.html` where buildperm keeps its own.
+        reported: The JSON report of a build elsewhere that is to be told, too.
         warn: Gets a line about each recording that cannot be used.
 
     Raises:
@@ -86,7 +95,7 @@ def write(
     kept = view.workspace.project.metadata.target_directory / "buildperm" / NAME
     path = output or kept
     _refuse_foreign(path)
-    text = html_document.document(_make(view, crates, warn))
+    text = html_document.document(_make(view, crates, reported, warn))
     try:
         path.parent.mkdir(parents=True, exist_ok=True) if output is None else None
         replace_file(path, text.encode())
@@ -118,7 +127,9 @@ def _refuse_foreign(path: Path) -> None:
         )
 
 
-def _make(view: WorkspaceView, crates: Sequence[str], warn: Callable[[str], None]) -> ReportPage:
+def _make(
+    view: WorkspaceView, crates: Sequence[str], reported: str | None, warn: Callable[[str], None]
+) -> ReportPage:
     snapshots = lock_file.read(view.workspace.project.metadata.root / lock_file.NAME)
     warnings: list[str] = []
 
@@ -128,8 +139,17 @@ def _make(view: WorkspaceView, crates: Sequence[str], warn: Callable[[str], None
 
     wanted = _wanted(view, crates)
     known = evidence.gather(wanted, view.targets, snapshots, note, view.reach.members)
-    told = [_told(view, script, known[script.package.id]) for script in wanted]
-    seen = [each for each in told if not each.known.is_empty]
+    elsewhere: Mapping[str, tuple[Access, ...]] = {}
+    if reported is not None:
+        told_there = ReportedAccesses.read(reported, view.workspace)
+        elsewhere, reported = told_there.by_package, Path(reported).name
+        for stranger in told_there.strangers:
+            note(f"left out: {stranger}")
+    told = [
+        _told(view, script, known[script.package.id], elsewhere.get(script.package.id))
+        for script in wanted
+    ]
+    seen = [each for each in told if each.is_reported or not each.known.is_empty]
     if not seen:
         raise BuildpermError(
             "nothing is known of what ran in a build here",
@@ -145,6 +165,7 @@ def _make(view: WorkspaceView, crates: Sequence[str], warn: Callable[[str], None
             each.known,
             each.account,
             each.consumers,
+            reported if each.is_reported else None,
             rows.get(each.script.key, ()),
         )
         for number, each in enumerate(seen, 1)
@@ -161,7 +182,7 @@ def _make(view: WorkspaceView, crates: Sequence[str], warn: Callable[[str], None
     return ReportPage(
         workspace=view.workspace.name,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        source=_source(seen, len(wanted) - len(seen)),
+        source=_source(seen, len(wanted) - len(seen), reported),
         verdict=_verdict(chapters, accounts),
         severity=severity,
         figures=tuple(_figures(accounts)),
@@ -188,12 +209,21 @@ def _wanted(view: WorkspaceView, crates: Sequence[str]) -> list[FoundScript]:
     return list({script.package.id: script for script in found}.values())
 
 
-def _told(view: WorkspaceView, script: FoundScript, known: Evidence) -> _ToldCrate:
+def _told(
+    view: WorkspaceView,
+    script: FoundScript,
+    known: Evidence,
+    elsewhere: tuple[Access, ...] | None,
+) -> _ToldCrate:
     consumers = view.reach.named(script.grants.consumers) if script.grants else frozenset[str]()
     account = CrateAccount.of(
-        known.accesses(), script.grants, script.package.revision, script.subjects, consumers
+        combine([known.accesses(), elsewhere or ()]),
+        script.grants,
+        script.package.revision,
+        script.subjects,
+        consumers,
     )
-    return _ToldCrate(script, known, account, frozenset(consumers))
+    return _ToldCrate(script, known, elsewhere is not None, account, frozenset(consumers))
 
 
 def _grants(
@@ -300,10 +330,12 @@ def _number(account: CrateAccount, standing: Standing) -> int:
     return Counter(each.standing for each in account.judged)[standing]
 
 
-def _source(seen: Sequence[_ToldCrate], unseen: int) -> str:
+def _source(seen: Sequence[_ToldCrate], unseen: int, reported: str | None) -> str:
     runs = sum(len(each.known.runs) for each in seen)
-    told = [count(runs, "recording")] if runs else []
-    if any(not each.known.runs for each in seen):
+    told = [f"{count(runs, 'recording')} of this machine"] if runs else []
+    if any(not each.known.runs and not each.known.is_empty for each in seen):
         told.append(lock_file.NAME)
+    if reported is not None:
+        told.append(f"the report `{reported}` of a build elsewhere")
     without = f" {count(unseen, 'other crate')} did not run here." if unseen else ""
-    return f"Made from {' and '.join(told)} of this machine, and from Cargo.toml.{without}"
+    return f"Made from {', '.join(told)} and Cargo.toml.{without}"

@@ -20,10 +20,21 @@ from buildperm.presentation import console
     metavar="FILE",
     help="The file.  [default: report.html in buildperm's folder of the target directory]",
 )
+@click.option(
+    "--from",
+    "reported",
+    metavar="REPORT",
+    help="Also tell what the JSON report of a build elsewhere says: buildperm-report.json of `ci`.",
+)
 @click.argument("crates", nargs=-1, metavar="[CRATE]... [-- CARGO ARGS]")
 @click.pass_context
 def command(
-    context: click.Context, *, html: bool, output: Path | None, crates: tuple[str, ...]
+    context: click.Context,
+    *,
+    html: bool,
+    output: Path | None,
+    reported: str | None,
+    crates: tuple[str, ...],
 ) -> int:
     """Write one HTML file about what ran in the builds of this workspace.
 
@@ -36,6 +47,6 @@ def command(
         raise click.UsageError("say what to write: --html")
     from buildperm.workflow import html_report
 
-    path = html_report.write(cargo_words(context), crates, output, console.print_warning)
+    path = html_report.write(cargo_words(context), crates, output, console.print_warning, reported)
     console.print_message(f"Wrote {path}. Open it in a browser.")
     return ExitCode.OK

@@ -162,6 +162,35 @@ def test_a_folder_that_is_not_there_is_one_clear_error(
     assert "cannot write the report" in told.stderr
 
 
+def test_what_a_build_elsewhere_did_is_told_from_its_report(
+    learnt: LearntWorkspace, tmp_path: Path
+) -> None:
+    there, here = (learnt.copy(tmp_path / name, without=("target",)) for name in ("there", "here"))
+    (tmp_path / "away").mkdir()
+    report, file = tmp_path / "away/ci-report.json", tmp_path / "report.html"
+    there.run("ci", "--report", f"json={report}", extra={"RELEASE_CHANNEL": "beta"})
+
+    told = here.run("report", "--html", "--from", str(report), "-o", str(file))
+
+    said = text_of(file.read_text())
+    assert told.returncode == 0, told.stderr
+    assert "the report ci-report.json of a build elsewhere" in said
+    assert "run perl" in said
+    assert "which leaves out which processes there were" in said
+    assert str(tmp_path) not in file.read_text()
+
+
+def test_a_report_that_is_none_is_one_clear_error(learnt: LearntWorkspace, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text("[]")
+
+    told = learnt.run("report", "--html", "--from", str(wrong), "-o", str(tmp_path / "r.html"))
+
+    assert told.returncode == 2
+    assert "no report of `buildperm ci`" in told.stderr
+    assert not (tmp_path / "r.html").exists()
+
+
 def test_a_form_has_to_be_named(learnt: LearntWorkspace) -> None:
     told = learnt.run("report")
 
