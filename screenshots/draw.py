@@ -33,7 +33,7 @@ from buildperm.report.build_run import BuildRun, ScriptRun
 from buildperm.report.finding import Report
 from buildperm.report.manifest_place import GrantLines
 from buildperm.tui.app import ReviewApp
-from screenshots.story import Frame, animate
+from screenshots.story import FRAME, Frame, animate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,8 +54,8 @@ SCENES: Final = {
 }
 STORY: Final = "story"
 STORY_SIZE: Final = (100, 30)
-_LEFT_PADDING: Final = ("n", *("d",) * 6)
-_ALL: Final = (*_LEFT_PADDING, *("a",) * 4)
+_DISTRUST: Final = ("n", "X")
+_ALL: Final = (*_DISTRUST, "y", *("a",) * 4)
 CI: Final = "ci"
 CI_COLUMNS: Final = 100
 
@@ -121,12 +121,12 @@ def story() -> list[Frame]:
         ),
         Frame(
             learns,
-            "Deny all that it wants. The next one, checksum, needs a C compiler.",
-            screen(learn, *_LEFT_PADDING),
+            "One key denies all that it wants, and says what comes of it.",
+            screen(learn, *_DISTRUST),
         ),
         Frame(
             learns,
-            "Allow what is needed, as narrowly as it was seen.",
+            "Four answers for the honest ones: what they need, as narrowly as it was seen.",
             screen(learn, *_ALL),
         ),
         Frame(
@@ -273,13 +273,16 @@ def unpadded(svg: str) -> str:
 
 def words(svg: str) -> list[str]:
     """Return what a picture says, line by line, whatever its colours and its measures are."""
-    lines: dict[float, list[tuple[float, str]]] = {}
-    for x, y, said in _TEXT.findall(svg):
-        lines.setdefault(float(y), []).append((float(x), unescape(said).replace("\xa0", " ")))
-    return [
-        " ".join(" ".join(said for _, said in sorted(pieces)).split())
-        for _, pieces in sorted(lines.items())
-    ]
+    told = []
+    for frame in svg.split(FRAME):  # Those of a story lie upon one another.
+        lines: dict[float, list[tuple[float, str]]] = {}
+        for x, y, said in _TEXT.findall(frame):
+            lines.setdefault(float(y), []).append((float(x), unescape(said).replace("\xa0", " ")))
+        told += [
+            " ".join(" ".join(said for _, said in sorted(pieces)).split())
+            for _, pieces in sorted(lines.items())
+        ]
+    return told
 
 
 def _comparison(said: dict[str, Any]) -> Comparison:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 SECONDS: Final = 6
 """For which each picture is shown."""
 
+FRAME: Final = '<g class="frame'
+"""How each picture begins in the whole."""
+
 _VIEW: Final = re.compile(r'<svg[^>]* viewBox="0 0 ([\d.]+) ([\d.]+)"[^>]*>')
 _FONT_FACE: Final = re.compile(r"@font-face\s*\{[^}]*\}")
 _COMMENT: Final = re.compile(r"<!--.*?-->", re.DOTALL)
@@ -73,7 +76,7 @@ def _frame(frames: Sequence[Frame], number: int) -> str:
     )
     first = " first" if number == 0 else ""
     return (
-        f'<g class="frame{first}" style="animation-delay:{number * SECONDS}s">'
+        f'{FRAME}{first}" style="animation-delay:{number * SECONDS}s">'
         f'<text class="said" x="24" y="38">$ {escape(frame.command)}</text>{dots}'
         f'<text class="told" x="24" y="72">{escape(frame.caption)}</text>{inner.strip()}</g>'
     )
