@@ -14,6 +14,7 @@ from buildperm.policy.access import Access
 from buildperm.policy.combination import combine
 from buildperm.policy.kinds import Kind
 from buildperm.policy.snapshot import Snapshot
+from buildperm.presentation import console
 from buildperm.presentation.crate_account import (
     AREAS,
     CrateAccount,
@@ -47,6 +48,7 @@ from buildperm.workflow.script_lookup import FoundScript, WorkspaceView, find_sc
 NAME = "report.html"
 """Of the file, where nothing else is asked for."""
 
+_STANDARD_OUTPUT = Path("-")
 _TOUCHED_MOST = 150
 _CRATES_MOST = 12  # That touched one thing.
 _READ_MOST = 2_000  # Characters of a file that tell whether it is a report.
@@ -78,13 +80,13 @@ def write(
     output: Path | None,
     warn: Callable[[str], None],
     reported: str | None = None,
-) -> Path:
-    """Write the report of what was recorded, and return where it is.
+) -> Path | None:
+    """Write the report of what was recorded, and return where it is; None for standard output.
 
     Args:
         words: For Cargo.
         crates: Which ones are wanted; all of them if none is named.
-        output: The file; None for `report.html` where buildperm keeps its own.
+        output: The file, or `-`; None for `report.html` where buildperm keeps its own.
         reported: The JSON report of a build elsewhere that is to be told, too.
         warn: Gets a line about each recording that cannot be used.
 
@@ -94,8 +96,13 @@ def write(
     view = open_view(words)
     kept = view.workspace.project.metadata.target_directory / "buildperm" / NAME
     path = output or kept
-    _refuse_foreign(path)
+    is_printed = output == _STANDARD_OUTPUT
+    if not is_printed:
+        _refuse_foreign(path)
     text = html_document.document(_make(view, crates, reported, warn))
+    if is_printed:
+        console.write(text)
+        return None
     try:
         path.parent.mkdir(parents=True, exist_ok=True) if output is None else None
         replace_file(path, text.encode())

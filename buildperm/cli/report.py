@@ -18,7 +18,8 @@ from buildperm.presentation import console
     "--output",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="The file.  [default: report.html in buildperm's folder of the target directory]",
+    help="The file, or `-` for standard output.  [default: report.html in buildperm's folder of "
+    "the target directory]",
 )
 @click.option(
     "--from",
@@ -48,5 +49,6 @@ def command(
     from buildperm.workflow import html_report
 
     path = html_report.write(cargo_words(context), crates, output, console.print_warning, reported)
-    console.print_message(f"Wrote {path}. Open it in a browser.")
+    if path is not None:
+        console.print_message(f"Wrote {path}. Open it in a browser.")
     return ExitCode.OK

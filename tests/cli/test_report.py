@@ -115,6 +115,14 @@ def test_it_goes_where_buildperm_keeps_its_own_and_is_made_anew(learnt: LearntWo
     assert kept.read_text().startswith("<!doctype html>")
 
 
+def test_it_can_go_to_standard_output(learnt: LearntWorkspace) -> None:
+    told = learnt.run("report", "--html", "-o", "-")
+
+    assert (told.returncode, told.stderr) == (0, "")
+    assert told.stdout.startswith("<!doctype html>")
+    assert told.stdout.endswith("</html>\n")
+
+
 def test_only_a_report_is_replaced(learnt: LearntWorkspace, tmp_path: Path) -> None:
     notes = tmp_path / "notes.html"
     notes.write_text("<!doctype html><p>mine")

@@ -92,6 +92,33 @@ def test_headings_tables_and_regions_have_names() -> None:
     assert '<html lang="en">' in made
 
 
+def _luminance(colour: str) -> float:
+    """Return how light a colour is: WCAG 2.2, "relative luminance"."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_every_colour_is_readable_by_day_by_night_and_on_paper() -> None:
+    """WCAG 2.2, 1.4.3: text of all sizes against what lies behind it."""
+    schemes = re.findall(r":root \{(.*?)\}", document(page(["x"], 1)), re.DOTALL)
+    texts = ("ink", "faint", "critical", "high", "medium", "low", "calm", "link")
+
+    assert len(schemes) == 3
+    for scheme in schemes:
+        found = re.findall(r"--(\w+): #(\w+)", scheme)
+        colours = {
+            name: f"#{value if len(value) == 6 else value[0] * 2 + value[1] * 2 + value[2] * 2}"
+            for name, value in found
+        }
+        for text in texts:
+            for behind in ("paper", "sheet"):
+                dark, light = sorted(_luminance(colours[each]) for each in (text, behind))
+                assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, behind, scheme)
+
+
 def test_a_report_is_known_by_its_beginning() -> None:
     assert MARK in document(page(["x" * 500], 1))[:2_000]
 
