@@ -35,6 +35,9 @@ _ANSWERS = {
     "denied": "deny",
     "later": "later",
 }
+STATES = (*_ANSWERS, "locked", "new")
+"""The words of the field `is`."""
+
 _NEW = (Reason.COVERED, Reason.NEWCOMER)
 _COMPARISON = re.compile(r"(>=|<=|>|<|=)?(.*)")
 _OPERATORS: dict[str, Callable[[int, int], bool]] = {
@@ -86,7 +89,7 @@ def _test(word: str) -> Test:
                 role.consumer and fnmatchcase(role.consumer, consumer) for role in proposal.roles
             )
         case "is":
-            return _state(_one_of(value, (*_ANSWERS, "locked", "new"), field))
+            return _state(_one_of(value, STATES, field))
         case "reason":
             reason = Reason(_one_of(value, tuple(map(str, Reason)), field))
             return lambda proposal, _: proposal.reason is reason

@@ -165,7 +165,7 @@ def _path(rule: Rule, reason: str) -> Violation | None:
         opened = sensitive.opened_by(pattern, writing=writing)
         if opened:
             return Violation(
-                f"a wildcard cannot open the sensitive tier ({opened})",
+                f"a wildcard cannot grant what is sensitive ({opened})",
                 "Name what is needed by its exact path, with a `reason`.",
             )
         return None
@@ -174,7 +174,7 @@ def _path(rule: Rule, reason: str) -> Violation | None:
     held = sensitive.why(pattern, writing=writing)
     if held and not reason:
         return Violation(
-            f"it is in the sensitive tier ({held}) and its crate gives no reason",
+            f"it is sensitive ({held}), and its crate gives no reason",
             'Add `reason = "…"` to the crate, or remove the grant.',
         )
     return None
@@ -208,7 +208,7 @@ def _address(pattern: str, reason: str) -> Violation | None:
     held = address.why_sensitive(pattern)
     if held and not reason:
         return Violation(
-            f"it is in the sensitive tier ({held}) and its crate gives no reason",
+            f"it is sensitive ({held}), and its crate gives no reason",
             'Add `reason = "…"` to the crate, or remove the grant.',
         )
     return None

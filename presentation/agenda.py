@@ -87,6 +87,11 @@ class Agenda:
         return self._shown
 
     @property
+    def crates(self) -> tuple[str, ...]:
+        """The names of all crates that ask for something, shown or not."""
+        return tuple(dict.fromkeys(each.crate for each in self._review.proposals))
+
+    @property
     def is_filtered(self) -> bool:
         """Whether there are proposals that are not shown."""
         return bool(self._words.strip())

@@ -17,9 +17,10 @@ from rich.text import Text
 from buildperm.cargo.script_progress import Progress, ScriptEnded
 from buildperm.policy.proposal import Proposal, Risk
 from buildperm.presentation import console
-from buildperm.presentation.build_tally import BuildTally, CrateVersion
+from buildperm.presentation.build_tally import BuildTally, CrateVersion, EndedScript
 from buildperm.presentation.build_viewer import Appraise, Build, Result, refusal_text
-from buildperm.presentation.wording import GLYPHS
+from buildperm.presentation.wording import GLYPHS, plural, risk_word
+from buildperm.printable import shown
 from buildperm.report.text import count
 
 _STYLE = {Risk.CRITICAL: "bold red", Risk.HIGH: "red", Risk.MEDIUM: "yellow", Risk.LOW: "green"}
@@ -28,15 +29,33 @@ _SHOWN = 3  # Running scripts that are named; the rest is counted.
 
 
 class LineViewer:
-    """Shows a build as a line on standard error, below what Cargo says."""
+    """Shows a build as a line on standard error, below what Cargo says.
+
+    Args:
+        is_linear: Nothing is ever redrawn, as a screen reader wants it: each script that has ended
+            is a line of its own.
+    """
+
+    def __init__(self, *, is_linear: bool = False) -> None:
+        self._is_linear = is_linear
 
     def watch(self, _heading: str, appraise: Appraise, build: Build[Result], /) -> Result:
         """Run `build`, and return what it returns; its errors pass through."""
-        with BuildProgress(appraise) as shown_progress:
+        with BuildProgress(appraise, is_linear=self._is_linear) as shown_progress:
             return build(shown_progress)
 
     def close(self) -> None:
         """Do nothing: no terminal is taken."""
+
+
+def _ended_text(ended: EndedScript) -> str:
+    """Say how a script went, in one line."""
+    who = f"{shown(ended.crate)} {shown(ended.version)}"
+    worst = ended.worst
+    if worst is None:
+        return f"{who} is recorded: nothing to decide"
+    decisions = plural(len(ended.proposals), "decision")
+    return f"{who} is recorded: {decisions}, {risk_word(worst.risk)}: {shown(worst.title)}"
 
 
 class BuildProgress:
@@ -45,7 +64,8 @@ class BuildProgress:
     Cargo's own output goes above it, piece by piece.
     """
 
-    def __init__(self, appraise: Appraise) -> None:
+    def __init__(self, appraise: Appraise, *, is_linear: bool = False) -> None:
+        self._is_linear = is_linear
         self._tally = BuildTally(self._appraised)
         self._appraise = appraise
         self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
@@ -62,7 +82,8 @@ class BuildProgress:
     @property
     def is_live(self) -> bool:
         """Tell whether there is a terminal to draw on."""
-        return self._console.is_terminal and not self._console.is_dumb_terminal
+        can_redraw = self._console.is_terminal and not self._console.is_dumb_terminal
+        return can_redraw and not self._is_linear
 
     def __enter__(self) -> Self:
         if self.is_live:
@@ -75,9 +96,10 @@ class BuildProgress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._is_linear:
+            self._tell(self._tally.finish())
         if self.is_live:
             self._print(self._rest)
-            self._tally.finish()
             self._live.stop()
 
     def on_begin(self, scripts: list[CrateVersion], interrupt: Callable[[], None]) -> None:
@@ -92,9 +114,14 @@ class BuildProgress:
             self._console.print(Text(f"buildperm: {text}", "yellow"), soft_wrap=True)
         elif text:
             console.print_message(f"buildperm: {text}")
+        elif ended is not None and self._is_linear:
+            console.print_message(f"buildperm: {_ended_text(ended)}")
 
     def on_output(self, piece: bytes) -> None:
         """Pass on what Cargo wrote."""
+        if self._is_linear:
+            self._tell(self._tally.on_output(piece))
+            return
         if not self.is_live:
             sys.stderr.buffer.write(piece)
             sys.stderr.buffer.flush()
@@ -106,7 +133,12 @@ class BuildProgress:
 
     def _appraised(self, step: ScriptEnded) -> tuple[Proposal, ...]:
         """Appraise where somebody sees it: reading a recording takes time."""
-        return self._appraise(step) if self.is_live or step.exit_code else ()
+        return self._appraise(step) if self.is_live or self._is_linear or step.exit_code else ()
+
+    def _tell(self, lines: list[bytes]) -> None:
+        """Print lines that can do nothing to a terminal."""
+        for line in lines:
+            console.print_message(line.decode("utf-8", "replace"))
 
     def _print(self, line: bytes) -> None:
         if line:

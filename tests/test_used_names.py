@@ -28,7 +28,8 @@ _TEXTUAL = re.compile(
     "(action|on|watch)_.*|[A-Z]+_BREAKPOINTS|BINDINGS|COMPONENT_CLASSES|CSS_PATH|TITLE|"
     "ENABLE_COMMAND_PALETTE|ESCAPE_TO_MINIMIZE|AUTO_FOCUS|can_replace|check_action|compose|"
     "_on_paste|"
-    "get_default_screen|get_line_filters|get_system_commands|notify_style_update|render_line"
+    "get_default_screen|get_line_filters|get_suggestion|get_system_commands|notify_style_update|"
+    "render_line"
 )
 _REGISTERING = re.compile(r"on\(|click\.(command|group)\(|\w+\.command\(")
 _PROGRAM = re.compile(r"from (buildperm[\w.]*) import (\w+)|(buildperm[\w.]*):(\w+)")

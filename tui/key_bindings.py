@@ -202,6 +202,8 @@ ACTIONS: Final = (
     # The line of the filter.
     Action("filter.keep", "enter", "submit", "Keep the filter", SELECT,
            "Go back to the list, filtered"),
+    Action("filter.complete", "tab", "complete", "Complete", SELECT,
+           "Complete the word; the right arrow takes what is shown behind the cursor"),
     Action("filter.clear", "escape", "screen.back", "Show all", SELECT,
            "Go back to the list, unfiltered"),
     # The list of what one answer would decide.

@@ -196,8 +196,8 @@ def _evidence_lines(result: QueryResult) -> Iterator[str]:
             f"Never seen in {count(len(runs), 'recording')} here (the newest "
             f"{evidence.time_ago(runs[0].modified_s)}) or in {lock_file.NAME}."
             if runs
-            else f"Never seen: this {_what(result)} was not recorded here, and {lock_file.NAME} "
-            "holds no such access."
+            else f"Never seen: no recording of this {_what(result)} here, and nothing of it in "
+            f"{lock_file.NAME}. `buildperm learn` records."
         )
     for run in runs:
         if run.incomplete:

@@ -154,7 +154,7 @@ def conversation(*, no_tui: bool) -> Iterator[tuple[FrontEnd | None, BuildViewer
     else:
         from buildperm.presentation.build_progress import LineViewer
 
-        viewer = LineViewer()
+        viewer = LineViewer(is_linear=chosen is not None)
     try:
         yield chosen, viewer
     finally:

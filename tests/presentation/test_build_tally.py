@@ -19,6 +19,8 @@ from tests.tui.proposals import access, proposal
 if TYPE_CHECKING:
     import pytest
 
+    from buildperm.presentation.build_viewer import BuildListener
+
 
 def wanting(risk: Risk, title: str = "run perl", *, refused: bool = False) -> Proposal:
     outcome = Outcome.REFUSED if refused else Outcome.DONE
@@ -126,8 +128,7 @@ def test_who_was_refused_something_and_failed_is_not_left_alone_with_it() -> Non
 def test_without_a_terminal_a_refusal_is_a_line_beside_what_cargo_says(
     capfdbinary: pytest.CaptureFixture[bytes],
 ) -> None:
-    def build(listener: object) -> str:
-        assert hasattr(listener, "on_progress")
+    def build(listener: BuildListener) -> str:
         listener.on_progress(ended(1, code=101))
         return "built"
 
@@ -137,3 +138,27 @@ def test_without_a_terminal_a_refusal_is_a_line_beside_what_cargo_says(
     assert b"buildperm: gen 1.0.0 failed; refused by buildperm: run perl;" in (
         capfdbinary.readouterr().err
     )
+
+
+def test_a_screen_reader_gets_a_line_a_script_and_nothing_is_redrawn(
+    capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    found = iter([(), (wanting(Risk.HIGH), wanting(Risk.LOW))])
+
+    def build(listener: BuildListener) -> None:
+        listener.on_begin([], lambda: None)
+        listener.on_progress(ended(1, "quiet"))
+        listener.on_output(b"   Compiling gen v1.0.0\n")
+        listener.on_progress(ended(2))
+
+    LineViewer(is_linear=True).watch("learn", lambda _: next(found), build)
+
+    said = capfdbinary.readouterr().err
+    assert b"\x1b" not in said
+    assert said.splitlines() == [
+        b"buildperm: quiet 1.0.0 is recorded: nothing to decide",
+        b"   Compiling gen v1.0.0",
+        b"buildperm: gen 1.0.0 is recorded: 2 decisions, high: run perl",
+    ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from textual.widgets import Input
 
 from buildperm.errors import BuildpermError
 from buildperm.presentation.preferences import Preferences, PreferencesFile
@@ -113,3 +114,20 @@ async def test_help_footer_and_palette_show_a_key_of_ones_own() -> None:
         await pilot.press("question_mark")
         await pilot.pause()
         assert "f7  Allow the chosen rule" in bench.text("#help-keys")
+
+
+async def test_the_filter_is_completed_by_tab_and_says_what_may_come_next() -> None:
+    bench = ReviewBench(realistic())
+
+    async with bench.app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("slash")
+        await bench.until(pilot, lambda: "Tab: kind:  risk:" in bench.pixels())
+        await pilot.press("k", "tab")
+        field = bench.app.screen.query_one("#filter", Input)
+        assert field.value == "kind:"
+        await bench.until(pilot, lambda: "read  write  exec" in bench.pixels())
+
+        await pilot.press("e", "x", "tab", "space", *"crate:ope", "tab")
+
+        assert field.value.startswith("kind:exec crate:openssl")
+        assert field.has_focus

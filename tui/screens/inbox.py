@@ -96,7 +96,7 @@ class InboxScreen(CloserLooks):
     def compose(self) -> ComposeResult:
         """Lay out header, filter, tree and card, notice, footer."""
         yield Page(id="counts", classes="bar")
-        yield FilterRow(id="filter-row")
+        yield FilterRow(self._agenda, id="filter-row")
         with Container(id="panes"):
             yield CrateTree(self._agenda, id="tree")
             with Container(id="beside"):
