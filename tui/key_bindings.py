@@ -202,7 +202,7 @@ ACTIONS: Final = (
     # The line of the filter.
     Action("filter.keep", "enter", "submit", "Keep the filter", SELECT,
            "Go back to the list, filtered"),
-    Action("filter.complete", "tab", "complete", "Complete", SELECT,
+    Action("completion.complete", "tab", "complete", "Complete", SELECT,
            "Complete the word; the right arrow takes what is shown behind the cursor"),
     Action("filter.clear", "escape", "screen.back", "Show all", SELECT,
            "Go back to the list, unfiltered"),
@@ -292,7 +292,7 @@ ACTIONS: Final = (
 TOGETHER: Final = (
     ("review", "tree", "tabs", "app"),
     ("evidence", "tabs", "app"),
-    ("filter", "app"),
+    ("filter", "completion", "app"),
     ("trace", "list", "app"),
 )
 """What has keys at the same time; any other screen is alone with `app`."""

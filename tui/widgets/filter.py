@@ -27,6 +27,12 @@ class FilterInput(Input):
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("filter")
 
+
+class CompletingInput(FilterInput):
+    """Where the filter of a review is typed: what it knows of is completed."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("completion")
+
     def __init__(self, agenda: Agenda) -> None:
         super().__init__(
             placeholder="kind:exec  risk:>=high  crate:*-sys  is:locked  or any words",
@@ -52,7 +58,7 @@ class FilterRow(Horizontal):
     def compose(self) -> ComposeResult:
         """Lay out the line."""
         yield Label("/", markup=False)
-        yield FilterInput(self._agenda)
+        yield CompletingInput(self._agenda)
         yield Label("", id="filter-candidates", markup=False)
 
     def on_mount(self) -> None:
