@@ -107,7 +107,7 @@ def plural(count: int, noun: str, many: str = "") -> str:
 def chain_text(chain: tuple[str, ...]) -> str:
     """Return a process chain on one line, from the build script on."""
     # A program chooses its own name: it must not be able to look like two.
-    return shown(f" {_STEP} ".join(name.replace(_STEP, escaped(_STEP)) for name in chain))
+    return f" {_STEP} ".join(shown(name.replace(_STEP, escaped(_STEP))) for name in chain)
 
 
 def answer_word(proposal: Proposal, answer: Answer) -> str:

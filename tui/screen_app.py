@@ -46,6 +46,7 @@ class ScreenApp(App[Returned]):
         self.register_theme(HIGH_CONTRAST)
         if appearance.theme:
             self.theme = appearance.theme
+        self.keys = appearance.keys
         self.set_keymap(appearance.keys)
 
     def get_line_filters(self) -> Sequence[LineFilter]:

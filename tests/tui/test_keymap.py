@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from textual.widgets import Input
+from textual.widgets._footer import FooterKey
 
 from buildperm.errors import BuildpermError
 from buildperm.presentation.preferences import Preferences, PreferencesFile
@@ -131,3 +132,49 @@ async def test_the_filter_is_completed_by_tab_and_says_what_may_come_next() -> N
 
         assert field.value.startswith("kind:exec crate:openssl")
         assert field.has_focus
+
+
+async def test_sentences_name_the_keys_of_the_person() -> None:
+    keys = keymap({"review.allow": ["y"], "review.undo": ["f9"], "review.help": ["f1"]})
+    bench = ReviewBench(realistic(), appearance=Appearance(keys=keys))
+
+    async with bench.app.run_test(size=(120, 36)) as pilot:
+        assert "y d s  allow, deny" in bench.text("#card")
+        assert "f9  takes a decision back" in bench.text("#card")
+
+        await pilot.press("D", "y")
+
+        assert "f9 takes it back." in bench.text("#notice")
+
+
+@pytest.mark.parametrize(
+    ("steps", "next_keys"),
+    [((), "n Next undecided"), (("n",), "a Allow d Deny s Later"), (("D", "y"), "w Write")],
+)
+async def test_the_footer_begins_with_what_is_sensible_next(
+    steps: Sequence[str], next_keys: str
+) -> None:
+    bench = ReviewBench(realistic())
+
+    async with bench.app.run_test(size=(120, 36)) as pilot:
+        await pilot.press(*steps)
+        await bench.until(pilot, lambda: _footer(bench).startswith(next_keys))
+        assert "? Help" in _footer(bench)
+
+
+def _footer(bench: ReviewBench) -> str:
+    keys = bench.app.screen.query(FooterKey)
+    return " ".join(f"{each.key_display} {each.description}" for each in keys)
+
+
+async def test_help_explains_words_beside_keys() -> None:
+    bench = ReviewBench(realistic())
+
+    async with bench.app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("question_mark")
+        await pilot.pause()
+        text = bench.text("#help-keys")
+        assert "baseline  what every build script may do" in text
+        assert "%1B  a byte of a name" in text
+        headings = [line for line in text.splitlines() if line and not line.startswith(" ")]
+        assert [*dict.fromkeys(headings)][:2] == ["Decide ", "Look closer "]

@@ -1,4 +1,4 @@
-"""Every key of the screen below, with what it does."""
+"""Every key of the screen below, with what it does; and the words that screens use."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
+from buildperm.presentation.glossary import GLOSSARY
 from buildperm.tui.key_bindings import bindings
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.styled_line import Line, hanging
@@ -37,7 +38,7 @@ class HelpScreen(ModalScreen[None]):
     def on_mount(self) -> None:
         """List."""
         page = self.query_one(Page)
-        page.border_title = "Keys"
+        page.border_title = "Keys and words"
         page.border_subtitle = "Esc closes"
         page.show(self._lines)
         page.focus()
@@ -54,6 +55,10 @@ class HelpScreen(ModalScreen[None]):
             for keys, told in entries:
                 yield from hanging(((f"{keys:>{_KEYS_CELLS}}  ", "accent"),), told, "", cells)
             yield Line()
+        yield Line((("Words", "heading"),))
+        for word, meaning in GLOSSARY:
+            yield from hanging(((f"{word:>{_KEYS_CELLS}}  ", "strong"),), meaning, "", cells)
+        yield Line()
         yield from hanging(
             ((" " * (_KEYS_CELLS + 2), ""),),
             "Enter only opens, Space only marks, Esc only goes back: none of them decides.",

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import on
 from textual.containers import Container
 from textual.message import Message
 from textual.reactive import var
-from textual.widgets import Footer, Input
+from textual.widgets import Input
 
 from buildperm.policy.decision import Answer
 from buildperm.policy.proposal import Reason, Risk
 from buildperm.presentation import batch_scope
+from buildperm.presentation.next_actions import next_actions
 from buildperm.presentation.obstacles import obstacles
 from buildperm.presentation.wording import ANSWER_VERBS, plural
 from buildperm.tui.key_bindings import bindings
@@ -25,6 +26,7 @@ from buildperm.tui.widgets.counts import count_line
 from buildperm.tui.widgets.crates import CrateTree
 from buildperm.tui.widgets.evidence_pane import EvidencePane
 from buildperm.tui.widgets.filter import FilterInput, FilterRow
+from buildperm.tui.widgets.hint_footer import HintFooter
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.sheet import Sheet
 from buildperm.tui.widgets.styled_line import Line
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     from buildperm.presentation.baseline_accesses import BaselineAccesses
     from buildperm.presentation.front_end import EvidenceSource, Ran
     from buildperm.tui.type_ahead import TypeAheadGuard
+
+_CAME_UP: Final = "This came up by itself and is of high risk: read it, then press"
 
 
 class InboxScreen(CloserLooks):
@@ -103,7 +107,7 @@ class InboxScreen(CloserLooks):
                 yield Page(id="card")
                 yield EvidencePane(self._evidence, self._agenda, id="evidence")
         yield Page(id="notice")
-        yield Footer(show_command_palette=False, compact=True)
+        yield HintFooter()
 
     def on_mount(self) -> None:
         """Begin at the top, or at what is undecided where the review continues an earlier one."""
@@ -162,9 +166,7 @@ class InboxScreen(CloserLooks):
         if proposal is None or self._came_too_early():
             return
         if self._pause.swallows():
-            self._show_notice(
-                "This came up by itself and is of high risk: read it, then press e again."
-            )
+            self._show_notice(self._told(f"{_CAME_UP} {{review.everywhere}} again."))
             return
         rows = [
             (each, self._agenda.rule_text(proposal))
@@ -274,9 +276,7 @@ class InboxScreen(CloserLooks):
         if proposal is None:
             self._ask_batch(answer, listed.proposals if listed is not None else ())
         elif answer is Answer.ALLOW and self._pause.swallows():
-            self._show_notice(
-                "This came up by itself and is of high risk: read it, then press a again."
-            )
+            self._show_notice(self._told(f"{_CAME_UP} {{review.allow}} again."))
         elif refusal := self._agenda.refusal(proposal, answer):
             self._show_notice(refusal)
         else:
@@ -307,7 +307,8 @@ class InboxScreen(CloserLooks):
         self._after_answer(taken[-1])
         if not self._agenda.trouble:
             count = plural(len(taken), "proposal")
-            self._show_notice(f"{ANSWER_VERBS[answer].capitalize()}: {count}. u takes it back.")
+            told = self._told("{review.undo} takes it back.")
+            self._show_notice(f"{ANSWER_VERBS[answer].capitalize()}: {count}. {told}")
 
     def _take_everywhere(self, proposal: Proposal, answer: Answer | None) -> None:
         if answer is None:
@@ -316,22 +317,23 @@ class InboxScreen(CloserLooks):
         self._after_answer(proposal)
         if not self._agenda.trouble:
             crates = plural(count, "crate")
-            self._show_notice(f"{ANSWER_VERBS[answer].capitalize()}: in {crates}. u takes it back.")
+            told = self._told("{review.undo} takes it back.")
+            self._show_notice(f"{ANSWER_VERBS[answer].capitalize()}: in {crates}. {told}")
 
     def _after_answer(self, proposal: Proposal) -> None:
         """Go to the next undecided proposal, unless the answer was to clear one."""
         if self._agenda.answer(proposal) is not Answer.UNDECIDED:
             found = self._agenda.next_undecided(proposal, 1)
             if found is None:
-                self._show_notice("Everything shown is decided. w shows the diff and writes.")
+                told = "Everything shown is decided. {review.write} shows the diff and writes."
+                self._show_notice(self._told(told))
             else:
                 self._tree.reveal(found)
                 if found.risk >= Risk.HIGH:
                     self._pause.hold()
                 if found.reason is not Reason.ASKED and proposal.reason is Reason.ASKED:
-                    self._show_notice(
-                        "What has to be decided is decided; w writes. The rest is up to you."
-                    )
+                    told = "What has to be decided is decided; {review.write} writes. "
+                    self._show_notice(self._told(f"{told}The rest is up to you."))
         self._show_step()
 
     def _return_to(self, proposal: Proposal | None) -> None:
@@ -363,9 +365,10 @@ class InboxScreen(CloserLooks):
         self._obstacles = obstacles(self._agenda, group, proposal)
         self.blocked = frozenset(self._obstacles)
         cause = self._tree.cause
-        about = CardContext(self._agenda, self._ran, self._baseline)
+        about = CardContext(self._agenda, self._ran, self._baseline, self._told)
         writer = partial(card_lines, about, group, cause, proposal)
         self.query_one("#card", Page).show(writer, from_top=from_top)
+        self.query_one(HintFooter).suggest(next_actions(self._agenda, proposal))
         if self._pane.display:
             self._pane.show(proposal)
 

@@ -12,6 +12,7 @@ from buildperm.presentation import distrust
 from buildperm.presentation.rule_check import editable
 from buildperm.presentation.terms_check import secrets_note
 from buildperm.printable import shown
+from buildperm.tui.key_names import with_keys
 from buildperm.tui.screens.batch import BatchScreen
 from buildperm.tui.screens.edit import EditScreen
 from buildperm.tui.screens.terms import TermsScreen
@@ -47,6 +48,10 @@ class SpecialAnswers(Screen[None]):
 
     def _show_notice(self, notice: str) -> None:
         raise NotImplementedError
+
+    def _told(self, text: str) -> str:
+        """Put keys into a sentence of ours, in place of ids in braces."""
+        return with_keys(self.app, text)
 
     def _show_step(self) -> None:
         raise NotImplementedError
@@ -102,7 +107,8 @@ class SpecialAnswers(Screen[None]):
             self._tree.reveal(edited)
         self._show_step()
         if not self._agenda.trouble:
-            self._show_notice("The rule is as you wrote it; a allows it, u takes it back.")
+            told = "{review.allow} allows it, {review.undo} takes it back."
+            self._show_notice(self._told(f"The rule is as you wrote it; {told}"))
 
     def action_terms(self) -> None:
         """Have the reason and the last day of the crate under the cursor written."""
@@ -119,4 +125,5 @@ class SpecialAnswers(Screen[None]):
         self._show_step()
         if not self._agenda.trouble:
             until = f", until {terms.expires}" if terms.expires else ""
-            self._show_notice(f"Noted for {shown(crate)}{until}. v shows it, u takes it back.")
+            told = self._told("{review.diff} shows it, {review.undo} takes it back.")
+            self._show_notice(f"Noted for {shown(crate)}{until}. {told}")

@@ -35,7 +35,7 @@ from buildperm.tui.widgets.guidance import coach_lines, empty_lines
 from buildperm.tui.widgets.styled_line import Line, Piece, answer_tone, hanging, wrap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from buildperm.policy.access import Access
     from buildperm.policy.comparison import Comparison
@@ -68,6 +68,7 @@ class CardContext:
     agenda: Agenda
     ran: Ran
     baseline: BaselineAccesses
+    told: Callable[[str], str]  # Puts keys into a sentence, as a person has them.
 
 
 def card_lines(
@@ -89,7 +90,7 @@ def card_lines(
         yield from proposal_lines(replace(subject(proposal), elsewhere=others), comparison, cells)
     elif group is not None:
         if cause is None and not (agenda.has_comparisons or agenda.has_answers):
-            yield from coach_lines(cells)
+            yield from coach_lines(about.told, cells)
         listed = cause.proposals if cause is not None else group.proposals
         subjects = [subject(each) for each in listed[:_SHOWN_PROPOSALS]]
         if cause is not None:

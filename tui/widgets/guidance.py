@@ -7,22 +7,23 @@ from typing import TYPE_CHECKING
 from buildperm.tui.widgets.styled_line import Line, hanging, wrap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from buildperm.presentation.front_end import Ran
 
 
-def coach_lines(cells: int) -> Iterator[Line]:
-    """Yield the five lines that a newcomer needs."""
+def coach_lines(told: Callable[[str], str], cells: int) -> Iterator[Line]:
+    """Yield the five lines that a newcomer needs; `told` puts keys in place of ids in braces."""
     yield Line((("New here?", "heading"),))
-    for keys, told in (
-        ("a d s", "allow, deny, leave for later; the next one comes up"),
-        ("[ ]", "how much to allow: only what was seen, or more"),
-        ("u", "takes a decision back, as often as you like"),
-        ("w", "shows the diff of Cargo.toml; nothing is written before"),
-        ("?", "lists every key; q leaves and keeps your decisions"),
-    ):
-        yield from hanging(((f"{keys:>5}  ", "accent"),), told, "", cells)
+    for keys, what in (
+        ("{review.allow} {review.deny} {review.later}",
+         "allow, deny, leave for later; the next one comes up"),
+        ("{review.narrow} {review.widen}", "how much to allow: only what was seen, or more"),
+        ("{review.undo}", "takes a decision back, as often as you like"),
+        ("{review.write}", "shows the diff of Cargo.toml; nothing is written before"),
+        ("{review.help}", "lists every key; {review.leave} leaves and keeps your decisions"),
+    ):  # fmt: skip
+        yield from hanging(((f"{told(keys):>5}  ", "accent"),), told(what), "", cells)
     yield Line()
 
 

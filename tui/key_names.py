@@ -1,0 +1,27 @@
+"""The keys in sentences: as a person has them, not as they are built in."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from buildperm.tui.key_bindings import action_of
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+_PLACE: Final = re.compile(r"\{([a-z]+\.[a-z-]+)\}")
+
+
+def with_keys(app: App[Any], text: str) -> str:
+    """Return a sentence of ours with the key of each action in place of its id in braces."""
+    return _PLACE.sub(lambda found: key_name(app, found[1]), text)
+
+
+def key_name(app: App[Any], identifier: str) -> str:
+    """Return how the first key of an action is printed, by the id of the action."""
+    action = action_of(identifier)
+    if action is None:
+        raise KeyError(identifier)
+    keys = getattr(app, "keys", {}).get(identifier, action.keys)
+    return app.get_key_display(action.binding.with_key(keys.split(",")[0]))

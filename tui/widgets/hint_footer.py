@@ -1,0 +1,53 @@
+"""The footer: the next sensible keys first, and only what is possible."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.widgets import Footer
+from textual.widgets._footer import FooterKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from textual.app import ComposeResult
+
+
+class HintFooter(Footer):
+    """Teaches: what is likely to come next stands first and is bright, the rest follows.
+
+    Keys that would do nothing now are left out; pressing one says why.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(show_command_palette=False, compact=True)
+        self._next: tuple[str, ...] = ()
+
+    def suggest(self, identifiers: Iterable[str]) -> None:
+        """Put actions first, by their ids."""
+        chosen = tuple(identifiers)
+        if chosen != self._next:
+            self._next = chosen
+            self.refresh(recompose=True)
+
+    def compose(self) -> ComposeResult:
+        """Lay out the keys."""
+        keys: dict[str, FooterKey] = {}
+        for active in self.screen.active_bindings.values():
+            binding = active.binding
+            identifier = binding.id or binding.action
+            is_next = identifier in self._next
+            if identifier in keys or not active.enabled or not (binding.show or is_next):
+                continue
+            keys[identifier] = FooterKey(
+                binding.key,
+                self.app.get_key_display(binding),
+                binding.description,
+                binding.action,
+                tooltip=binding.tooltip,
+                classes="-next" if is_next else "",
+            ).data_bind(compact=Footer.compact)
+        for identifier in self._next:
+            if identifier in keys:
+                yield keys.pop(identifier)
+        yield from keys.values()
