@@ -297,12 +297,19 @@ TOGETHER: Final = (
 )
 """What has keys at the same time; any other screen is alone with `app`."""
 
+_PLACES: Final = {action.id: number for number, action in enumerate(ACTIONS)}
+
 _BY_ID: Final = {action.id: action for action in ACTIONS}
 
 
 def action_of(identifier: str | None) -> Action | None:
     """Return the action with an id, if there is one."""
     return _BY_ID.get(identifier or "")
+
+
+def place(identifier: str) -> int:
+    """Return where an action stands in the table, whatever keys it has; last where it does not."""
+    return _PLACES.get(identifier, len(ACTIONS))
 
 
 def bindings(screen: str) -> list[BindingType]:

@@ -178,3 +178,10 @@ async def test_help_explains_words_beside_keys() -> None:
         assert "%1B  a byte of a name" in text
         headings = [line for line in text.splitlines() if line and not line.startswith(" ")]
         assert [*dict.fromkeys(headings)][:2] == ["Decide ", "Look closer "]
+
+
+async def test_a_key_of_ones_own_keeps_its_place_in_the_footer() -> None:
+    bench = ReviewBench(realistic(), appearance=Appearance(keys=keymap({"review.deny": ["x"]})))
+
+    async with bench.app.run_test(size=(120, 36)) as pilot:
+        await bench.until(pilot, lambda: "a Allow x Deny s Later" in _footer(bench))

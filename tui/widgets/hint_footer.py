@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from textual.widgets import Footer
 from textual.widgets._footer import FooterKey
 
+from buildperm.tui.key_bindings import place
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -50,4 +52,5 @@ class HintFooter(Footer):
         for identifier in self._next:
             if identifier in keys:
                 yield keys.pop(identifier)
-        yield from keys.values()
+        for identifier in sorted(keys, key=place):
+            yield keys[identifier]
