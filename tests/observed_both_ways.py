@@ -39,10 +39,10 @@ def stopping() -> dict[str, tuple[Any, ...]]:
     }
 
 
-def mark_unseen(open_calls: Any, light_opens: Any, writer: Any) -> None:  # noqa: ANN401
+def mark_unseen(open_calls: Any, light_opens: Any, inner_loop: Any, writer: Any) -> None:  # noqa: ANN401
     """Have the recorder mark what light observation would not have seen."""
     plain_handler, plain_interest = open_calls.handler, light_opens.LightOpens.is_of_no_interest
-    plain_opened = writer.Writer.opened
+    plain_opened, plain_know = writer.Writer.opened, inner_loop.InnerLoop.know
     skipped: list[bool] = []  # Not empty: the call that is looked at would have gone on.
     unseen: dict[int, bool] = {}  # By thread.
     marks: list[bool] = []  # Not empty: what is filed now is to be marked.
@@ -84,6 +84,11 @@ def mark_unseen(open_calls: Any, light_opens: Any, writer: Any) -> None:  # noqa
 
         return marking_entry, marking_exit
 
+    def know(self: Any, tid: int, process: Any) -> None:  # noqa: ANN401
+        if process.light is None:  # All stops of the others are looked at here.
+            plain_know(self, tid, process)
+
+    inner_loop.InnerLoop.know = know
     light_opens.LightOpens.is_of_no_interest = is_of_no_interest
     writer.Writer.opened = opened
     open_calls.handler = handler
@@ -137,10 +142,10 @@ def supervise() -> None:
     """Be the supervisor that a stub has started, or the fork server."""
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     sys.path.append(root)
-    from buildperm.tracer.recorder import light_opens, observation, open_calls, writer
+    from buildperm.tracer.recorder import inner_loop, light_opens, observation, open_calls, writer
     from buildperm.tracer.syscall_table import OpenLayout
 
-    mark_unseen(open_calls, light_opens, writer)
+    mark_unseen(open_calls, light_opens, inner_loop, writer)
     observation._HANDLERS[OpenLayout] = open_calls.handler
     main = os.path.join(root, "buildperm", "supervisor", "main.py")
     with open(main, encoding="utf-8") as file:

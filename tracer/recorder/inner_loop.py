@@ -102,10 +102,10 @@ class InnerLoop:
     def know(self, tid: int, process: Process) -> None:
         """Answer the stops of a thread of `process`, which the recorder has just looked up.
 
-        What a compiler with the key of light observation opens decides whether it may keep it.
+        What a compiler with the key of light observation opens decides whether it may keep it. What
+        it does not find decides nothing, and its loader looks in many places.
         """
-        if process.light is None:
-            self._short.know(tid, process.chain)
+        self._short.know(tid, process.chain, process.light is not None)
 
     def note(self, found: bytes, entry: list[int] | None) -> None:
         """Count in `entry` what repeats the call that was taken last: see `Repeats`."""

@@ -27,6 +27,7 @@ struct thread {
     struct thread *next; /* In its bucket. */
     int tid;
     int chain;    /* Of the programs that led here: process_tree.py. UNKNOWN: Python handles the next stop. */
+    bool is_watched; /* Python looks at each file that it opens: light_opens.py. */
     bool pinned;  /* To the recorder's processor: cpu_affinity.py. */
     bool in_call; /* In one of which these are the arguments. */
     bool executes; /* It is an execve, not an open. */
@@ -54,6 +55,8 @@ bool read_path(struct thread *thread, uint64_t address);
    it is no path, was deleted, is too long, or lies in /proc. */
 bool read_descriptor(int tid, uint32_t number, struct text *found);
 bool read_start(const struct thread *thread, struct text *found);
+/* Tells whether a path may be of the system's, for which one stop is enough: light_opens.py. */
+bool is_of_system(const struct thread *thread);
 /* Tells whether a path means another file in each process: in /proc, or an alias of such in /dev. */
 bool is_own(const struct text *start, const struct thread *thread);
 

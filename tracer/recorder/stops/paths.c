@@ -37,6 +37,13 @@ bool read_path(struct thread *thread, uint64_t address) {
     return !begins(thread->path, thread->size, "/proc/");
 }
 
+bool is_of_system(const struct thread *thread) {
+    const char *path = thread->path;
+    size_t size = thread->size;
+    return (begins(path, size, "/usr/") && !begins(path, size, "/usr/local/")) || begins(path, size, "/etc/") ||
+           begins(path, size, "/lib");
+}
+
 static bool read_link(const char *link, struct text *found) {
     ssize_t got = readlink(link, found->bytes, sizeof found->bytes);
     if (got <= 0 || (size_t)got >= sizeof found->bytes || found->bytes[0] != '/') return false;

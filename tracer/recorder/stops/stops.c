@@ -111,6 +111,7 @@ static bool at_entry(int tid) {
     const struct call *call = calls, *end = calls + call_count;
     while (call < end && (uint64_t)call->number != info.entry.number) call++;
     if (call == end || !read_path(thread, info.entry.arguments[call->path])) return false;
+    if (thread->is_watched && is_of_system(thread)) return false;
     thread->start = call->start == UNTOLD ? AT_FDCWD : (int)info.entry.arguments[call->start];
     thread->flags = call->flags == UNTOLD ? call->fixed_flags : (int)info.entry.arguments[call->flags];
     thread->executes = call->argv != UNTOLD;
@@ -189,7 +190,7 @@ static bool at_exit_stop(int tid) {
     int64_t value = info.exit.value;
     taken.tid = tid, taken.can_note = false, taken.found_size = 0, start.size = 0;
     if (value > -RESTARTING) {
-        if (value >= 0 && thread->executes) return false;
+        if (value >= 0 && (thread->executes || thread->is_watched)) return false;
         if (!(value >= 0 ? is_opened_before(thread, (uint32_t)value) : is_failed_before(thread, (int)-value))) {
             return false;
         }

@@ -30,10 +30,11 @@ static struct thread *obtain_thread(int tid) {
     return *place;
 }
 
-/* From now on, repeated opens of the thread are answered here: it belongs to a process with this chain. */
-EXPORTED void know(int tid, int chain) {
+/* From now on, repeated opens of the thread are answered here, or only those that fail if it is watched. It belongs to a
+   process with this chain. */
+EXPORTED void know(int tid, int chain, int is_watched) {
     struct thread *thread = obtain_thread(tid);
-    if (thread) thread->chain = chain;
+    if (thread) thread->chain = chain, thread->is_watched = is_watched;
 }
 
 /* The thread has ended, and its ID may be used again. */
