@@ -52,7 +52,7 @@ def found(accesses: Sequence[Access]) -> list[Bundle]:
         key=lambda each: each.target,
     ):
         wanted = [each for each in by_cause.get(program.target, ()) if id(each) not in taken]
-        homes = (*installations(program), *environments(wanted))
+        homes = sorted(ladder.outermost((*installations(program), *environments(wanted))))
         helpers = tuple(each for each in wanted if each.kind is Kind.EXEC and belongs(each, homes))
         parts = tuple(each for each in wanted if each.kind is Kind.READ and _is_in(each, homes))
         if helpers or parts:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from buildperm.policy.access import Access
     from buildperm.policy.proposal import Proposal
+    from buildperm.policy.surplus import Surplus
     from buildperm.presentation.event_text import EventLine
     from buildperm.presentation.traced_run import TracedRun
     from buildperm.tracer.recording.event import Event, RecordedProcess
@@ -89,6 +90,7 @@ class ProposalEvidence:
     asking: tuple[SourceLine, ...] = ()  # Likeliest first; found by searching, proves nothing.
     searched: str = ""  # A sentence that says what was searched, for what; empty if nothing was.
     missing: str = ""  # Why there are no recordings; empty if there are.
+    surplus: tuple[Surplus | None, ...] = ()  # Of each choice; none where nothing was counted.
 
 
 def proposal_evidence(

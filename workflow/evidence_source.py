@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 
 from buildperm.cargo.held_packages import HeldPackages
 from buildperm.errors import BuildpermError
-from buildperm.policy import editor, manifest, merging
+from buildperm.policy import editor, manifest, merging, surplus
 from buildperm.policy.decision import Answer, Decision
 from buildperm.policy.fold import attributed, role_of
 from buildperm.policy.grants import CrateGrants, Policy
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Proposal
+from buildperm.policy.surplus import Surplus
 from buildperm.presentation.proposal_evidence import (
     ProposalEvidence,
     RunEvidence,
@@ -25,6 +26,7 @@ from buildperm.presentation.proposal_evidence import (
 from buildperm.presentation.traced_run import TracedRun
 from buildperm.tracer.recording import reader
 from buildperm.tracer.recording.event import Event
+from buildperm.workflow import file_listing
 from buildperm.workflow.build_outcome import BuildOutcome
 from buildperm.workflow.evidence import time_ago
 from buildperm.workflow.kept_builds import kept_builds
@@ -95,7 +97,11 @@ class RecordedEvidence:
         missing = "" if runs else trouble or "There is no recording of it on this machine."
         sources = self._found().sources.get((proposal.crate, proposal.version))
         asking, searched = asking_lines(proposal, sources) if sources else ((), "")
-        return proposal_evidence(proposal, runs, asking=asking, searched=searched, missing=missing)
+        evidence = proposal_evidence(
+            proposal, runs, asking=asking, searched=searched, missing=missing
+        )
+        places = next((each.run.recording.header.places for each in known), None)
+        return evidence if places is None else replace(evidence, surplus=_counted(proposal, places))
 
     def edit(self, proposal: Proposal, chosen: int, answer: Answer, /) -> tuple[str, ...]:
         """Return the diff of Cargo.toml for one answer about one proposal alone.
@@ -159,6 +165,13 @@ def _read_all(paths: Iterable[Path], stamp: tuple[int, ...], members: Collection
         run = TracedRun.of(path, time_ago(modified_ns / 1e9), recording)
         found.append(_Known(run, attributed(recording, members)))
     return _Kept(tuple(found), trouble, stamp)
+
+
+def _counted(proposal: Proposal, places: Mapping[str, bytes]) -> tuple[Surplus | None, ...]:
+    """Count, for each choice, the files on this machine that nobody asked for."""
+    open_ = (choice for choice in proposal.choices if not choice.locked)
+    files, is_complete = file_listing.existing(surplus.bases(open_), places)
+    return surplus.of_choices(proposal, files, is_complete=is_complete)
 
 
 def _run(known: _Known, proposal: Proposal) -> RunEvidence | None:

@@ -56,6 +56,24 @@ def test_what_the_script_did_as_well_is_not_the_programs() -> None:
     assert bundles.found([_access(Kind.EXEC, "sh"), both]) == []
 
 
+def test_a_virtual_environment_goes_with_the_python_that_is_run_from_it() -> None:
+    python = _access(Kind.EXEC, "/srv/venv/bin/python")
+    its = [
+        _access(Kind.READ, f"{folder}/{name}", python.target)
+        for folder in ("/srv/venv", "$WORKSPACE/other")
+        for name in ("pyvenv.cfg", "lib/x.py")
+    ]
+
+    (bundle,) = bundles.found([python, *its])
+
+    assert bundle.folders == ("$WORKSPACE/other", "/srv/venv")
+    assert [str(rule) for rule in bundles.choices(bundle)[-1].rules] == [
+        "exec:/srv/venv/bin/python",
+        "read:$WORKSPACE/other/**",
+        "read:/srv/venv/**",
+    ]
+
+
 def test_what_two_programs_run_goes_with_one_of_them() -> None:
     shared = _access(Kind.EXEC, "sed", "git", "sh")
     programs = [_access(Kind.EXEC, "git"), _access(Kind.EXEC, "sh")]

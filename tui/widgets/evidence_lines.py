@@ -18,6 +18,7 @@ from buildperm.tracer.recording.event import Verdict
 from buildperm.tui.widgets.styled_line import Line, Piece, hanging
 
 if TYPE_CHECKING:
+    from buildperm.policy.surplus import Surplus
     from buildperm.presentation.event_text import EventLine
     from buildperm.presentation.proposal_evidence import ProposalEvidence, RunEvidence
 
@@ -104,7 +105,13 @@ def event_row(line: EventLine, programs: dict[int, str]) -> Line:
     return Line(tuple(pieces), ((printable(who), "muted"),) if who else ())
 
 
-def rows_of(tab: int, evidence: ProposalEvidence, edit: tuple[str, ...], place: str) -> Rows:
+def rows_of(
+    tab: int,
+    evidence: ProposalEvidence,
+    edit: tuple[str, ...],
+    place: str,
+    surplus: Surplus | None = None,
+) -> Rows:
     """Return the lines of one tab.
 
     Args:
@@ -112,6 +119,7 @@ def rows_of(tab: int, evidence: ProposalEvidence, edit: tuple[str, ...], place: 
         evidence: What is known.
         edit: The diff of Cargo.toml, or a sentence that says why there is none.
         place: What Cargo.toml would be changed for: "if you allow it by this rule".
+        surplus: What that adds on this machine, if it was counted.
     """
     if tab == EVENTS and evidence.runs:
         return EventRows(evidence.runs)
@@ -121,7 +129,7 @@ def rows_of(tab: int, evidence: ProposalEvidence, edit: tuple[str, ...], place: 
         EVENTS: partial(_missing, evidence),
         SOURCE: partial(source_lines, evidence),
         TOLD: partial(told_lines, evidence),
-        MANIFEST: partial(manifest_lines, edit, place),
+        MANIFEST: partial(manifest_lines, edit, place, surplus),
     }
     return WrittenRows(writers[tab])
 
@@ -231,9 +239,13 @@ def told_lines(evidence: ProposalEvidence, cells: int) -> Iterator[Line]:
         yield Line(((f"… and {len(printed) - _MOST_TOLD:,} more", "muted"),))
 
 
-def manifest_lines(edit: tuple[str, ...], place: str, cells: int) -> Iterator[Line]:
-    """Yield what Cargo.toml would say for this decision alone."""
+def manifest_lines(
+    edit: tuple[str, ...], place: str, surplus: Surplus | None, cells: int
+) -> Iterator[Line]:
+    """Yield what Cargo.toml would say for this decision alone, and what that adds on this disk."""
     yield Line(((place, "heading"),))
+    if surplus is not None:
+        yield from hanging((), str(surplus), "bad" if surplus.keys else "muted", cells)
     if not edit:
         yield Line((("Cargo.toml stays as it is.", "muted"),))
     for text in edit:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from textual.timer import Timer
 
     from buildperm.policy.proposal import Proposal
+    from buildperm.policy.surplus import Surplus
     from buildperm.presentation.agenda import Agenda
     from buildperm.presentation.front_end import EvidenceSource
     from buildperm.presentation.proposal_evidence import ProposalEvidence
@@ -180,7 +181,14 @@ class EvidencePane(Vertical):
             body.show(WrittenRows(lambda cells: [Line((("Reading the recording …", "muted"),))]))
         else:
             edit, place = self._edit(self._proposal)
-            body.show(rows_of(self.tab, self._evidence, edit, place))
+            body.show(rows_of(self.tab, self._evidence, edit, place, self._surplus(self._proposal)))
+
+    def _surplus(self, proposal: Proposal) -> Surplus | None:
+        """Return what the chosen rule would add on this machine, if that was counted."""
+        counted = self._evidence.surplus if self._evidence is not None else ()
+        chosen = self._agenda.chosen(proposal)
+        is_denied = self._agenda.answer(proposal) is Answer.DENY
+        return counted[chosen] if chosen < len(counted) and not is_denied else None
 
     def _edit(self, proposal: Proposal) -> tuple[tuple[str, ...], str]:
         """Return what Cargo.toml would say, and for which answer."""
