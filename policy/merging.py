@@ -201,27 +201,25 @@ def _allowed(proposal: Proposal, decision: Decision) -> Sequence[Choice]:
     return (choice,) if choice.is_edited else proposal.choices[: decision.chosen + 1]
 
 
-def _without_narrower(rules: Iterable[Rule], allowed: Iterable[Choice]) -> set[Rule]:
+def _without_narrower(rules: Iterable[Rule], allowed: Sequence[Choice]) -> set[Rule]:
     """Leave out the rules that say nothing beside the choices that are allowed now.
 
     What a wildcard does not open has to be named. So has what holds for every version, where the
     wider rule holds for those that were reviewed.
     """
-    wider = {
-        rule
-        for choice in allowed
-        for rule in (*choice.rules, *(expand((choice.preset,)) if choice.preset else ()))
-    }
-    return {
-        rule
-        for rule in rules
-        if assess_rule(rule)[0] is Risk.CRITICAL
-        or not any(
-            rule != one
+    own = {rule for choice in allowed for rule in choice.rules}
+    of_presets = expand(frozenset(choice.preset for choice in allowed if choice.preset))
+
+    def is_needless(rule: Rule) -> bool:
+        return any(
+            (rule != one or one not in own)
             and within(rule, one)
             and (assess_rule(one)[0] < PINNED or assess_rule(rule)[0] >= PINNED)
-            for one in wider
+            for one in own | of_presets
         )
+
+    return {
+        rule for rule in rules if assess_rule(rule)[0] is Risk.CRITICAL or not is_needless(rule)
     }
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from buildperm.policy import manifest, revision
+from buildperm.policy import manifest, merging, revision
 from buildperm.policy.grants import CrateGrants
-from buildperm.policy.presets import PRESETS
+from buildperm.policy.presets import PRESETS, expand
 from buildperm.presentation.wording import verb
 from buildperm.printable import shown
 
@@ -54,7 +54,12 @@ def _changes(crate: str, old: CrateGrants, new: CrateGrants) -> Iterator[tuple[s
         yield "deny", sentence
     for preset in sorted(old.presets - new.presets):
         yield "presets", f"- {crate} may no longer {PRESETS[preset].title} (preset {preset})"
-    yield from _rules("-", f"{crate} may no longer", old.rules - new.rules)
+    gone = old.rules - new.rules
+    held = new.rules | expand(new.presets)
+    covered = {rule for rule in gone if any(merging.within(rule, wider) for wider in held)}
+    yield from _rules("-", f"{crate} may no longer", gone - covered)
+    for field, sentence in _rules("-", f"{crate} still may", covered):
+        yield field, f"{sentence}: a wider rule says so"
     for _, sentence in _rules("-", f"{crate} is no longer denied to", old.denials - new.denials):
         yield "deny", sentence
     for consumer in sorted(new.consumers - old.consumers):

@@ -700,3 +700,70 @@ def test_undo_and_redo_lead_to_where_one_was(data: st.DataObject) -> None:
         review.redo()
         assert stand() == known
     assert not review.can_redo
+
+
+def _asked(name: str, *rules: Rule, preset: str = "") -> Proposal:
+    seen = Access(rules[0].kind if rules else Kind.EXEC, name, Outcome.DONE, 1, 0, 1, ())
+    choice = Choice(name, rules, preset)
+    return Proposal(name, "x", "1.0.0", name, (choice,), Risk.LOW, ("because",), (seen,))
+
+
+@pytest.mark.parametrize(
+    ("had", "allowed", "left"),
+    [
+        (
+            ["read:$WORKSPACE/a/x", "read:$WORKSPACE/b"],
+            "read:$WORKSPACE/a/**",
+            ["read:$WORKSPACE/a/**", "read:$WORKSPACE/b"],
+        ),
+        (
+            ["read:$WORKSPACE/a/*.c"],
+            "read:$WORKSPACE/a/*",
+            ["read:$WORKSPACE/a/*"],
+        ),
+        # No wildcard opens what is sensitive.
+        (
+            ["read:$HOME/x/.env"],
+            "read:$HOME/x/**",
+            ["read:$HOME/x/**", "read:$HOME/x/.env"],
+        ),
+        # What waits for a review of each version takes nothing away from other versions.
+        (
+            ["read:/usr/a"],
+            "read:/usr/**",
+            ["read:/usr/**"],
+        ),
+    ],
+)
+def test_a_wider_grant_takes_the_place_of_narrower_ones(
+    had: list[str], allowed: str, left: list[str]
+) -> None:
+    grants = CrateGrants("x", rules=frozenset(map(Rule.parse, had)))
+    review = Review([_asked("wide", Rule.parse(allowed))])
+    review.allow("wide")
+
+    changed = review.grants(replace(EMPTY, crates={"x": grants}))
+
+    assert sorted(changed.get("x", grants).rules) == sorted(map(Rule.parse, left))
+
+
+def test_what_a_preset_holds_is_not_granted_beside_it() -> None:
+    grants = CrateGrants("x", rules=frozenset({Rule(Kind.EXEC, "gcc"), Rule(Kind.EXEC, "perl")}))
+    review = Review([_asked("cc", preset="cc")])
+    review.allow("cc")
+
+    assert review.grants(replace(EMPTY, crates={"x": grants}))["x"].rules == {
+        Rule(Kind.EXEC, "perl")
+    }
+
+
+def test_a_review_begins_with_the_suggested_rule_and_a_batch_takes_it() -> None:
+    rules = [Rule(Kind.READ, f"$WORKSPACE/a/{name}") for name in ("x", "*.c", "**")]
+    choices = tuple(Choice(str(rule), (rule,), widening="more") for rule in rules)
+    each = replace(_asked("a", rules[0]), choices=choices, suggested=1)
+    review = Review([each])
+
+    assert review.choice("a") == choices[1]
+    assert review.acceptable(Risk.LOW) == ("a",)
+    review.choose("a", 2)
+    assert review.acceptable(Risk.LOW) == ()
