@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from buildperm.presentation.agenda import Agenda, ProposalGroup
 
 _GIVEN: Final = (Answer.ALLOW, Answer.DENY, Answer.LATER)
-_OF_PROPOSALS: Final = ("step(-1)", "step(1)", "everywhere", "evidence_screen")
+_OF_PROPOSALS: Final = ("step(-1)", "step(1)", "everywhere", "evidence_screen", "edit")
+_OF_CRATES: Final = ("terms", "distrust", *(f"answer('{answer}')" for answer in Answer))
 _ON_A_CRATE: Final = "Go to a line below the crate first."
 
 
@@ -36,7 +37,7 @@ def obstacles(
         lacking = "Nothing is listed: there is nothing to decide." if empty else _ON_A_CRATE
         found |= dict.fromkeys(_OF_PROPOSALS, lacking)
         if empty:
-            found |= {f"answer('{answer}')": lacking for answer in Answer}
+            found |= dict.fromkeys(_OF_CRATES, lacking)
         return found
     return found | dict(_about_proposal(agenda, proposal))
 

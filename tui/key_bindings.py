@@ -132,7 +132,7 @@ ACTIONS: Final = (
     Action("tree.close-all", "minus", "close_all", "Close all", MOVE,
            "Close every crate", False),
     Action("tree.mark", "space", "mark", "Mark", SELECT,
-           "Mark the proposal for a decision on several at once", False),
+           "Mark the proposal, or all of a crate, for a decision on several at once", False),
     # The tabs of the evidence, on every screen that shows it.
     Action("tabs.commands", "1", "evidence(1)", "Commands", LOOK,
            "Evidence: every command line that was run, or that did it", False),

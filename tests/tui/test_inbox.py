@@ -17,7 +17,8 @@ from buildperm.policy.rule import Rule
 from buildperm.presentation.baseline_accesses import BaselineAccesses
 from buildperm.presentation.front_end import ReviewEnd
 from buildperm.presentation.wording import ANSWER_GLYPHS
-from buildperm.tui.screens.batch import BatchScreen
+from buildperm.tui.screens.baseline import BaselineScreen
+from buildperm.tui.screens.batch import BatchScreen, EverywhereScreen
 from buildperm.tui.screens.evidence_screen import EvidenceScreen
 from buildperm.tui.screens.inbox import InboxScreen
 from buildperm.tui.widgets.evidence_pane import EvidencePane
@@ -537,6 +538,56 @@ async def test_the_evidence_is_beside_the_card_or_below_it_or_a_screen(
         assert pane.tab == 1
         assert (pane.region.y == card.y) is (where == "beside")
         assert (pane.region.x == card.x) is (where == "below")
+
+
+async def test_lines_of_the_card_that_name_a_key_or_a_proposal_can_be_clicked(
+    make_bench: type[ReviewBench], proposals: list[Proposal]
+) -> None:
+    quiet = access(Kind.EXEC, "$SYSROOT/bin/rustc")
+    bench = make_bench(proposals, baseline=BaselineAccesses({("ring", "0.17.8"): (quiet,)}))
+
+    async def click(words: str) -> None:
+        lines = bench.text("#card").splitlines()
+        row = next(at for at, line in enumerate(lines) if words in line)
+        await pilot.click("#card", offset=(6, row + 1))  # Below the padding.
+        await pilot.pause()
+
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("slash", *"crate:ring", "enter", "g")
+        await click("b shows 1 access")
+        assert bench.is_at(BaselineScreen)
+        await pilot.press("escape")
+
+        await click("run the C compiler")
+        assert bench.under_cursor() == "run the C compiler"
+
+        await click("e answers for all")
+        assert bench.is_at(EverywhereScreen)
+
+
+async def test_a_crate_is_marked_as_a_whole(bench: ReviewBench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("space", "j", "space")
+        assert len(bench.tree().marks) == 3
+
+        await pilot.press("D")
+
+        assert "Deny 3 proposals" in str(bench.app.screen.query_one("#batch-rows").border_title)
+
+
+async def test_what_a_decision_has_settled_along_with_it_is_told(
+    make_bench: type[ReviewBench], proposals: list[Proposal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evidence = tuple(replace(each, causes=("pkg-config",)) for each in proposals[3].evidence)
+    wanted = replace(proposals[3], evidence=evidence, wanted_by="pkg-config")
+    bench = make_bench([proposals[0], wanted, proposals[2]])
+    deny = bench.review.deny
+    monkeypatch.setattr(bench.review, "deny", lambda *ids: deny(*{*ids, wanted.id}))
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("n", "d")
+
+        assert bench.answers() == {"run pkg-config": "deny", "read /etc/ssl/openssl.cnf": "deny"}
+        assert "Settled along with it: 1 proposal that only pkg-config" in bench.text("#notice")
 
 
 async def test_a_review_that_goes_on_begins_at_what_is_undecided(

@@ -17,11 +17,12 @@ from buildperm.presentation import batch_scope
 from buildperm.presentation.next_actions import next_actions
 from buildperm.presentation.obstacles import obstacles
 from buildperm.presentation.wording import ANSWER_VERBS, plural
+from buildperm.printable import shown
 from buildperm.tui.key_bindings import bindings
 from buildperm.tui.screens.batch import BatchScreen, EverywhereScreen
 from buildperm.tui.screens.closer_looks import CloserLooks
 from buildperm.tui.unobeyed_key import TOO_EARLY, unobeyed
-from buildperm.tui.widgets.card import CardContext, card_lines
+from buildperm.tui.widgets.card import ACTION_TARGETS, CardContext, card_lines
 from buildperm.tui.widgets.counts import count_line
 from buildperm.tui.widgets.crates import CrateTree
 from buildperm.tui.widgets.evidence_pane import EvidencePane
@@ -242,10 +243,16 @@ class InboxScreen(CloserLooks):
         self._show_card()
 
     @on(Sheet.Clicked, "#card")
-    def _choose_clicked(self, clicked: Sheet.Clicked) -> None:
-        if self._tree.proposal is not None:
-            self._agenda.choose(self._tree.proposal, clicked.target)
+    async def _obey_click(self, clicked: Sheet.Clicked) -> None:
+        """Do what the line names; else choose a rule, or go to a proposal of the crate."""
+        proposal, listed = self._tree.proposal, self._tree.cause or self._tree.group
+        if clicked.target in ACTION_TARGETS:
+            await self.run_action(ACTION_TARGETS[clicked.target])
+        elif proposal is not None:
+            self._agenda.choose(proposal, clicked.target)
             self._show_step()
+        elif listed is not None:
+            self._tree.reveal(listed.proposals[clicked.target])
 
     @on(Input.Changed, "#filter")
     def _take_filter(self) -> None:
@@ -280,8 +287,24 @@ class InboxScreen(CloserLooks):
         elif refusal := self._agenda.refusal(proposal, answer):
             self._show_notice(refusal)
         else:
-            self._agenda.decide([proposal], answer)
-            self._after_answer(proposal)
+            self._decide(proposal, answer)
+
+    def _decide(self, proposal: Proposal, answer: Answer) -> None:
+        """Give an answer, and say what else of the crate it has settled."""
+        group = self._tree.group
+        others = [each for each in group.proposals if each.wanted_by] if group is not None else []
+        before = [self._agenda.answer(each) for each in others]
+        self._agenda.decide([proposal], answer)
+        along = [
+            each
+            for each, had in zip(others, before, strict=True)
+            if each.id != proposal.id and self._agenda.answer(each) is not had
+        ]
+        self._after_answer(proposal)
+        if along and not self._agenda.trouble:
+            programs = ", ".join(dict.fromkeys(shown(each.wanted_by) for each in along))
+            told = f"{plural(len(along), 'proposal')} that only {programs} wanted"
+            self._show_notice(f"Settled along with it: {told}. u takes all of it back.")
 
     def _came_too_early(self) -> bool:
         """Tell whether a key was pressed for what the screen showed before, and say so."""

@@ -87,7 +87,7 @@ class SpecialAnswers(Screen[None]):
     def action_edit(self) -> None:
         """Have the rule under the cursor written by hand."""
         proposal = self._tree.proposal
-        if self._guard.swallows():
+        if self._came_too_early():
             return
         if proposal is None:
             self._show_notice("Go to a line below the crate first: a rule is edited by itself.")
@@ -113,7 +113,7 @@ class SpecialAnswers(Screen[None]):
     def action_terms(self) -> None:
         """Have the reason and the last day of the crate under the cursor written."""
         group = self._tree.group
-        if group is None or self._guard.swallows():
+        if group is None or self._came_too_early():
             return
         note = secrets_note(self._agenda.wanted_by(group.crate))
         screen = TermsScreen(group.crate, self._agenda.terms(group.crate), note)

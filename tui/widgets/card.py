@@ -45,6 +45,10 @@ if TYPE_CHECKING:
     from buildperm.presentation.front_end import Ran
     from buildperm.presentation.proposal_cause import ProposalCause
 
+ACTION_TARGETS: Final = {-1: "everywhere", -2: "changes", -3: "baseline"}
+"""What a click on a line does that names a key; other targets are choices, or lines of a crate."""
+
+_EVERYWHERE, _CHANGES, _BASELINE = ACTION_TARGETS
 _SHOWN_ACCESSES: Final = 200
 _SHOWN_PROPOSALS: Final = 200
 _SHOWN_RULES: Final = 300
@@ -124,7 +128,8 @@ def proposal_lines(
     if comparison is not None:
         yield from _news_lines(proposal, comparison, cells)
         what = comparison_facts.what_text(comparison)
-        yield Line((("o ", "accent"), (f"shows what changed in its {what}", "muted")))
+        told = f"shows what changed in its {what}"
+        yield Line((("o ", "accent"), (told, "muted")), target=_CHANGES)
     if proposal.reason is not Reason.ASKED:
         yield Line()
         lead: Piece = (f"{REASON_GLYPHS[proposal.reason]} ", "accent")
@@ -139,9 +144,8 @@ def proposal_lines(
     if subject.elsewhere:
         yield Line()
         crates = plural(subject.elsewhere, "other crate")
-        yield from hanging(
-            (("e ", "accent"),), f"answers for all: also asked by {crates}", "", cells
-        )
+        text = f"answers for all: also asked by {crates}"
+        yield from hanging((("e ", "accent"),), text, "", cells, target=_EVERYWHERE)
     if any(choice.rules or choice.preset for choice in proposal.choices):
         yield Line()
         yield Line((("Rule", "heading"),), _choice_keys(subject))
@@ -285,7 +289,7 @@ def _baseline_lines(count: int | None, cells: int) -> Iterator[Line]:
     told = "what" if count is None else f"{plural(count, 'access', 'accesses')} that"
     text = f"shows {told} every build script may make, with no grant"
     yield Line()
-    yield from hanging((("b ", "accent"),), text, "muted", cells)
+    yield from hanging((("b ", "accent"),), text, "muted", cells, target=_BASELINE)
 
 
 def cause_lines(
@@ -315,8 +319,8 @@ def _undecided(subjects: Sequence[CardSubject]) -> tuple[Piece, ...]:
 
 def _subject_lines(subjects: Sequence[CardSubject], total: int, cells: int) -> Iterator[Line]:
     """Yield a line for each proposal, and what a decision on all of them covers."""
-    for subject in subjects:
-        yield _subject_line(subject)
+    for number, subject in enumerate(subjects):
+        yield _subject_line(subject, number)
     if total > len(subjects):
         yield Line(((f"     … and {total - len(subjects):,} more", "muted"),))
     yield Line()
@@ -328,8 +332,8 @@ def _subject_lines(subjects: Sequence[CardSubject], total: int, cells: int) -> I
     yield from hanging((), text, "muted", cells)
 
 
-def _subject_line(subject: CardSubject) -> Line:
-    """Write one proposal of a crate, with the reason if it is no question."""
+def _subject_line(subject: CardSubject, number: int) -> Line:
+    """Write proposal `number` of a crate or a cause, with the reason if it is no question."""
     proposal, reason = subject.proposal, subject.proposal.reason
     glyph = ANSWER_GLYPHS[subject.answer]
     tone = answer_tone(subject.answer, proposal.risk)
@@ -344,4 +348,5 @@ def _subject_line(subject: CardSubject) -> Line:
             (short_title(proposal), "muted" if word else ""),
         ),
         ((word, "muted"),) if word else (),
+        number,
     )

@@ -187,11 +187,15 @@ class CrateTree(Sheet, can_focus=True):
         self._relaid(self._outline.close_all)
 
     def action_mark(self) -> None:
-        """Mark or unmark the proposal under the cursor, and move on."""
+        """Mark or unmark the proposal under the cursor and move on, or all below the cursor."""
+        listed = self.cause or self.group
         if self.proposal is not None:
             self.marks ^= {self.proposal.id}
             self.action_move(1)
-            self.refresh()
+        elif listed is not None:
+            ids = {each.id for each in listed.proposals}
+            self.marks = self.marks - ids if ids <= self.marks else self.marks | ids
+        self.refresh()
 
     def toggle(self) -> None:
         """Open or close the crate or the cause under the cursor."""
