@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -69,6 +69,10 @@ class Agenda:
         self._positions: dict[str, int] = {}  # In _shown, by id.
         self._groups: tuple[ProposalGroup, ...] = ()
         self._causes: dict[str, str] = {}  # Of proposals, by id.
+        self._elsewhere: tuple[str, tuple[Proposal, ...]] = (
+            "",
+            (),
+        )  # The last answer, and to what.
         self._by_id: dict[str, Proposal] = {}  # All of them, once they are asked for by id.
         self.trouble = ""
         """Why the latest step did not reach the journal; empty if it did."""
@@ -119,6 +123,7 @@ class Agenda:
     def add(self, proposals: Sequence[Proposal]) -> None:
         """Add proposals that have come up meanwhile, and show everything."""
         self._review.add(proposals)
+        self._elsewhere = "", ()
         self.filter("")
 
     # Where things stand.
@@ -166,12 +171,17 @@ class Agenda:
 
     def elsewhere(self, proposal: Proposal) -> tuple[Proposal, ...]:
         """Return the proposals of other crates that are about the same access."""
+        known, found = self._elsewhere
+        if known != proposal.id:
+            found = tuple(self._same(proposal))
+            self._elsewhere = proposal.id, found
+        return found
+
+    def _same(self, proposal: Proposal) -> Iterator[Proposal]:
         ids = self._review.same(proposal.id)
-        if not ids:
-            return ()
-        if len(self._by_id) != len(self._review.proposals):
+        if ids and len(self._by_id) != len(self._review.proposals):
             self._by_id = {each.id: each for each in self._review.proposals}
-        return tuple(self._by_id[each] for each in ids if each != proposal.id)
+        yield from (self._by_id[each] for each in ids if each != proposal.id)
 
     def counts(self) -> Counts:
         """Count the answers about everything, shown or not."""
@@ -347,6 +357,7 @@ class Agenda:
         return next((proposal for proposal in self._shown if proposal.id in ids), None)
 
     def _keep(self, entry: JournalEntry | None) -> None:
+        self._elsewhere, self._by_id = ("", ()), {}
         if entry is None:
             return
         try:

@@ -17,6 +17,7 @@ from buildperm.presentation.front_end import Ran
 from buildperm.tracer.notation import encode
 from tests.policy.macro_recordings import reads, record
 from tests.tui.review_bench import ReviewBench
+from tests.tui.test_responsiveness import crowd
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from buildperm.policy.proposal import Proposal
     from buildperm.presentation.front_end import ReviewEnd
 
-SMALL, MIDDLE = (80, 24), (120, 36)
+SMALL, MIDDLE, LARGE = (80, 24), (120, 36), (200, 50)
 
 
 class Compare(Protocol):
@@ -86,6 +87,52 @@ def test_after_an_update(
     snap_compare: Compare, after_update: ReviewBench, keys: tuple[str, ...], size: tuple[int, int]
 ) -> None:
     assert snap_compare(after_update.app, run_before=pressing(*keys), terminal_size=size)
+
+
+@pytest.mark.parametrize("theme", ["textual-dark", "textual-light", "high-contrast"])
+@pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "200x50"])
+@pytest.mark.quick(2)
+def test_themes(
+    snap_compare: Compare, after_update: ReviewBench, theme: str, size: tuple[int, int]
+) -> None:
+    after_update.app.theme = theme
+
+    assert snap_compare(
+        after_update.app, run_before=pressing("n", "n", "a", "x"), terminal_size=size
+    )
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "200x50"])
+@pytest.mark.parametrize("keys", [("D",), ("i",), ("question_mark",), ("b",), ("n", "enter")])
+@pytest.mark.quick(2)
+def test_every_screen_of_the_inbox(
+    snap_compare: Compare, bench: ReviewBench, keys: tuple[str, ...], size: tuple[int, int]
+) -> None:
+    assert snap_compare(bench.app, run_before=pressing("n", *keys), terminal_size=size)
+
+
+@pytest.mark.parametrize("keys", [("j",), ("j", "j", "j"), ("d",)], ids=["cause", "rule", "batch"])
+def test_causes(
+    snap_compare: Compare,
+    make_bench: type[ReviewBench],
+    proposals: list[Proposal],
+    keys: tuple[str, ...],
+) -> None:
+    evidence = tuple(
+        dataclasses.replace(each, causes=("pkg-config",)) for each in proposals[3].evidence
+    )
+    wanted = dataclasses.replace(proposals[3], evidence=evidence, wanted_by="pkg-config")
+    bench = make_bench([proposals[0], wanted, *proposals[1:3], *proposals[4:]])
+
+    assert snap_compare(bench.app, run_before=pressing(*keys), terminal_size=MIDDLE)
+
+
+def test_five_thousand(
+    snap_compare: Compare, make_bench: type[ReviewBench], proposals: list[Proposal]
+) -> None:
+    bench = make_bench(crowd(proposals[0], 250))
+
+    assert snap_compare(bench.app, run_before=pressing("end", "enter", "n"), terminal_size=MIDDLE)
 
 
 def test_nothing_to_decide(snap_compare: Compare, make_bench: type[ReviewBench]) -> None:
