@@ -487,7 +487,7 @@ async def test_a_program_and_what_only_it_wanted_is_decided_together(
     )
     bench = make_bench([proposals[0], wanted, proposals[2]])
     async with bench.app.run_test(size=WIDE) as pilot:
-        assert "▾ pkg-config and what only it wanted" in bench.text("#tree")
+        assert "▾ pkg-config, a program" in bench.text("#tree")
         await pilot.press("j")
         assert "A program that it ran" in bench.text("#card")
 

@@ -103,7 +103,11 @@ def test_themes(
 
 
 @pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "200x50"])
-@pytest.mark.parametrize("keys", [("D",), ("i",), ("question_mark",), ("b",), ("n", "enter")])
+@pytest.mark.parametrize(
+    "keys",
+    [("D",), ("i",), ("question_mark",), ("b",), ("n", "enter")],
+    ids=["batch", "evidence", "help", "baseline", "card"],
+)
 @pytest.mark.quick(2)
 def test_every_screen_of_the_inbox(
     snap_compare: Compare, bench: ReviewBench, keys: tuple[str, ...], size: tuple[int, int]

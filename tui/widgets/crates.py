@@ -267,7 +267,7 @@ class CrateTree(Sheet, can_focus=True):
         assert cause is not None
         fold = "▾" if self._outline.is_open(place) else "▸"
         name: Piece = (shown(cause.name), "heading" if cause.program else "")
-        told: Piece = (" and what only it wanted" if cause.program else "", "muted")
+        told: Piece = (", a program" if cause.program else "", "muted")
         return Line(((f"   {fold} ", "muted"), name, told), _state(self._summary(place)), row)
 
     def _proposal_line(self, place: Place, proposal: Proposal, row: int) -> Line:
