@@ -88,10 +88,11 @@ def test_every_word_of_the_filter_is_explained_and_understood() -> None:
 
 def test_every_key_of_the_table_is_bound() -> None:
     names = {"[": "left_square_bracket", "]": "right_square_bracket", "/": "slash"}
-    names["?"] = "question_mark"
+    names |= {"?": "question_mark", "Space": "space", "Enter": "enter"}
     bound = {
         key
-        for each in key_bindings.bindings("review")
+        for screen in ("review", "tree", "tabs")
+        for each in key_bindings.bindings(screen)
         for key in str(getattr(each, "key", "")).split(",")
     }
     told = [key for row in table("review.md", "key") for key in quoted(row[0])]

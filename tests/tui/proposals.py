@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 
 SCRIPT = "build-script-build"
+MANY = 5_000
 
 
 def access(
@@ -264,3 +266,19 @@ def updated() -> tuple[list[Proposal], dict[tuple[str, str], Comparison]]:
         ),
     ]  # fmt: skip
     return proposals, {(each.crate, each.version): each for each in compared}
+
+
+def crowd(one: Proposal, crates: int) -> list[Proposal]:
+    """Return many proposals, evenly over crates; twenty events stand behind each."""
+    access = dataclasses.replace(one.evidence[0], count=20)
+    return [
+        dataclasses.replace(
+            one,
+            id=f"{number:012x}",
+            crate=f"crate-{number * crates // MANY}",
+            title=f"run tool {number}",
+            risk=Risk(number % 4),
+            evidence=(access,),
+        )
+        for number in range(MANY)
+    ]

@@ -17,7 +17,7 @@ from buildperm.policy.rule import Rule
 from buildperm.presentation.baseline_accesses import BaselineAccesses
 from buildperm.presentation.front_end import ReviewEnd
 from buildperm.presentation.wording import ANSWER_GLYPHS
-from buildperm.tui.screens.baseline import BaselineScreen
+from buildperm.tui.screens.baseline_screen import BaselineScreen
 from buildperm.tui.screens.batch import BatchScreen, EverywhereScreen
 from buildperm.tui.screens.evidence_screen import EvidenceScreen
 from buildperm.tui.screens.inbox import InboxScreen

@@ -16,8 +16,8 @@ from buildperm.policy.rule import Rule
 from buildperm.presentation.front_end import Ran
 from buildperm.tracer.notation import encode
 from tests.policy.macro_recordings import reads, record
+from tests.tui.proposals import crowd
 from tests.tui.review_bench import ReviewBench
-from tests.tui.test_responsiveness import crowd
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
 
-from buildperm.policy.proposal import Risk
 from buildperm.tui.widgets.crates import CrateTree
+from tests.tui.proposals import MANY, crowd
 
 if TYPE_CHECKING:
     from buildperm.policy.proposal import Proposal
@@ -17,23 +16,6 @@ if TYPE_CHECKING:
 
 WIDE = (120, 36)
 ROWS = 36
-MANY = 5_000
-
-
-def crowd(one: Proposal, crates: int) -> list[Proposal]:
-    """Return many proposals, evenly over crates; twenty events stand behind each."""
-    access = dataclasses.replace(one.evidence[0], count=20)
-    return [
-        dataclasses.replace(
-            one,
-            id=f"{number:012x}",
-            crate=f"crate-{number * crates // MANY}",
-            title=f"run tool {number}",
-            risk=Risk(number % 4),
-            evidence=(access,),
-        )
-        for number in range(MANY)
-    ]
 
 
 @pytest.mark.parametrize("crates", [1, 250])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from buildperm.tui.screens.baseline import BaselineScreen
+from buildperm.tui.screens.baseline_screen import BaselineScreen
 from buildperm.tui.screens.evidence_screen import EvidenceScreen
 from buildperm.tui.screens.script_changes import ChangesScreen
 from buildperm.tui.screens.special_answers import SpecialAnswers
