@@ -69,25 +69,34 @@ class ScreenApp(App[Returned]):
                 keys.setdefault(action, []).append(self.get_key_display(active.binding))
                 nodes[action] = active.node
         for action, names in keys.items():
-            run = partial(self.run_action, action.does, nodes[action])
+            run = partial(self.obey, action, nodes[action])
             yield SystemCommand(f"{action.label}  {' '.join(names)}", action.told, run)
         yield SystemCommand("Theme", "Choose other colours", self.action_change_theme)
 
+    def trust_keys(self) -> None:
+        """Take what comes next as meant, however soon it comes."""
+
+    async def obey(self, action: Action, node: DOMNode) -> None:
+        """Do what was chosen from a list of actions, which nobody does by mistake."""
+        self.trust_keys()
+        await self.run_action(action.does, node)
+
     def action_help(self) -> None:
-        """List the keys of the screen that is shown, in groups."""
+        """List the keys of the screen that is shown, in groups; a click does what a line says."""
         keys: dict[Action, list[str]] = {}
+        nodes: dict[Action, DOMNode] = {}
         for active in self.screen.active_bindings.values():
             action = action_of(active.binding.id)
             if action is not None and action.told:
                 keys.setdefault(action, []).append(self.get_key_display(active.binding))
-        self.push_screen(
-            HelpScreen(
-                [
-                    (
-                        group,
-                        [(" ".join(keys[each]), each.told) for each in keys if each.group is group],
-                    )
-                    for group in ActionGroup
-                ]
-            )
-        )
+                nodes[action] = active.node
+        groups = [
+            (group, [(" ".join(keys[each]), each) for each in keys if each.group is group])
+            for group in ActionGroup
+        ]
+
+        def take(chosen: Action | None) -> None:
+            if chosen is not None:
+                self.call_later(self.obey, chosen, nodes[chosen])
+
+        self.push_screen(HelpScreen(groups), take)

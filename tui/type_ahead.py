@@ -25,6 +25,10 @@ class TypeAheadGuard:
         """Begin to swallow keys: something has appeared by itself."""
         self._until_s = self._clock() + HOLD_S
 
+    def release(self) -> None:
+        """Swallow nothing more: what comes next was chosen from a list."""
+        self._until_s = float("-inf")
+
     def swallows(self) -> bool:
         """Tell whether the key that is pressed now came too early."""
         now_s = self._clock()

@@ -417,6 +417,48 @@ async def test_what_every_script_may_do_lies_behind_a_count(
         assert bench.is_at(InboxScreen)
 
 
+async def test_a_click_on_a_line_of_help_does_it(
+    make_bench: type[ReviewBench], proposals: list[Proposal]
+) -> None:
+    bench = make_bench(proposals, step_s=0.0)
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("n", "question_mark")
+        await pilot.pause()
+        lines = bench.text("#help-keys").splitlines()
+        row = next(at for at, line in enumerate(lines) if "Deny it and stop asking" in line)
+
+        await pilot.click("#help-keys", offset=(20, row + 2))  # Below border and padding.
+        await bench.until(pilot, lambda: bool(bench.answers()))
+
+        assert bench.answers() == {"run pkg-config": "deny"}
+
+
+async def test_what_is_chosen_from_the_palette_is_no_type_ahead(
+    make_bench: type[ReviewBench], proposals: list[Proposal]
+) -> None:
+    bench = make_bench(proposals, step_s=0.0)
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("n", "ctrl+p")
+        await pilot.pause()
+        await pilot.press(*"Deny")
+        await pilot.app.workers.wait_for_complete()
+        await pilot.pause(0.3)
+        await pilot.press("enter", "enter")
+        await bench.until(pilot, lambda: bool(bench.answers()))
+
+        assert bench.answers() == {"run pkg-config": "deny"}
+
+
+async def test_enter_beside_a_card_goes_into_it(bench: ReviewBench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("n", "enter")
+        assert bench.app.focused is bench.app.screen.query_one("#card")
+        assert "Esc goes back to the list" in bench.text("#notice")
+
+        await pilot.press("escape")
+        assert bench.app.focused is bench.tree()
+
+
 async def test_nothing_to_decide_is_said_and_q_leaves(make_bench: type[ReviewBench]) -> None:
     bench = make_bench([])
     async with bench.app.run_test(size=WIDE) as pilot:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import on
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from buildperm.presentation.glossary import GLOSSARY
 from buildperm.tui.key_bindings import bindings
 from buildperm.tui.widgets.page import Page
-from buildperm.tui.widgets.styled_line import Line, hanging
+from buildperm.tui.widgets.sheet import Sheet
+from buildperm.tui.widgets.styled_line import Line, Piece, hanging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,17 +21,20 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
+    from buildperm.tui.key_bindings import Action
+
 _KEYS_CELLS = 14
 
 
-class HelpScreen(ModalScreen[None]):
-    """Lists keys; any of the keys that opened it closes it."""
+class HelpScreen(ModalScreen["Action | None"]):
+    """Lists keys; any of the keys that opened it closes it. Dismisses with what was clicked."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("help")
 
-    def __init__(self, groups: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> None:
+    def __init__(self, groups: Sequence[tuple[str, Sequence[tuple[str, Action]]]]) -> None:
         super().__init__()
         self._groups = groups  # By heading: keys as they are printed, and what they do.
+        self._actions = [action for _, entries in groups for _, action in entries]
 
     def compose(self) -> ComposeResult:
         """Lay out the list."""
@@ -39,7 +45,7 @@ class HelpScreen(ModalScreen[None]):
         """List."""
         page = self.query_one(Page)
         page.border_title = "Keys and words"
-        page.border_subtitle = "Esc closes"
+        page.border_subtitle = "Esc closes, a click does it"
         page.show(self._lines)
         page.focus()
 
@@ -47,13 +53,19 @@ class HelpScreen(ModalScreen[None]):
         """Close."""
         self.dismiss(None)
 
+    @on(Sheet.Clicked)
+    def _take_click(self, clicked: Sheet.Clicked) -> None:
+        self.dismiss(self._actions[clicked.target])
+
     def _lines(self, cells: int) -> Iterator[Line]:
+        numbers = count()
         for heading, entries in self._groups:
             if not entries:
                 continue
             yield Line(((heading, "heading"),))
-            for keys, told in entries:
-                yield from hanging(((f"{keys:>{_KEYS_CELLS}}  ", "accent"),), told, "", cells)
+            for keys, action in entries:
+                lead: Piece = (f"{keys:>{_KEYS_CELLS}}  ", "accent")
+                yield from hanging((lead,), action.told, "", cells, target=next(numbers))
             yield Line()
         yield Line((("Words", "heading"),))
         for word, meaning in GLOSSARY:

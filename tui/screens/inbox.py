@@ -221,8 +221,11 @@ class InboxScreen(CloserLooks):
         """Open or close a crate, or the card of a proposal."""
         if self._tree.proposal is None:
             self._tree.toggle()
-        else:
+        elif any(map(self.has_class, ("-tiny", "-narrow", "-short"))):
             self.reading = True
+        else:
+            self.query_one("#card", Page).focus()
+            self._show_notice("Arrows scroll the card, Esc goes back to the list.")
 
     def action_back(self) -> None:
         """Leave the card, or else the filter."""
