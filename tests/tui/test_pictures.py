@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
@@ -15,13 +16,16 @@ from buildperm.policy.proposals import propose
 from buildperm.policy.rule import Rule
 from buildperm.presentation.front_end import Ran
 from buildperm.tracer.notation import encode
+from buildperm.tui.appearance import Appearance
+from buildperm.tui.trace_app import TraceApp
 from tests.policy.macro_recordings import reads, record
+from tests.presentation.trace_recordings import traced_run
+from tests.tui.evidence_bench import evidence_bench
 from tests.tui.proposals import crowd
 from tests.tui.review_bench import ReviewBench
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
     from textual.app import App
     from textual.pilot import Pilot
@@ -37,9 +41,9 @@ class Compare(Protocol):
 
     def __call__(
         self,
-        app: App[ReviewEnd],
+        app: App[Any],
         *,
-        run_before: Callable[[Pilot[ReviewEnd]], Awaitable[None]],
+        run_before: Callable[[Pilot[Any]], Awaitable[None]],
         terminal_size: tuple[int, int],
     ) -> bool:
         """Compare the picture of an application after some keys with the one that is kept."""
@@ -52,6 +56,23 @@ def pressing(*keys: str) -> Callable[[Pilot[ReviewEnd]], Awaitable[None]]:
         await pilot.press(*keys)
         await pilot.app.workers.wait_for_complete()
         await pilot.pause()
+
+    return press
+
+
+def waiting(*keys: str) -> Callable[[Pilot[Any]], Awaitable[None]]:
+    """Press keys once all is read, and wait until what they show is read."""
+
+    async def settle(pilot: Pilot[Any]) -> None:
+        for _ in range(2):
+            await pilot.pause(0.3)
+            await pilot.app.workers.wait_for_complete()
+        await pilot.pause()
+
+    async def press(pilot: Pilot[Any]) -> None:
+        await settle(pilot)
+        await pilot.press(*keys)
+        await settle(pilot)
 
     return press
 
@@ -184,3 +205,23 @@ def test_who_did_it_and_for_whom(
     bench = ReviewBench(proposals, ran=Ran(3, 87))
 
     assert snap_compare(bench.app, run_before=pressing(*keys), terminal_size=MIDDLE)
+
+
+@pytest.mark.parametrize("size", [SMALL, MIDDLE, LARGE], ids=["80x24", "120x36", "200x50"])
+@pytest.mark.parametrize("tab", "123456")
+def test_evidence(snap_compare: Compare, tab: str, size: tuple[int, int]) -> None:
+    bench, _ = evidence_bench()
+
+    assert snap_compare(bench.app, run_before=waiting("n", "i", tab), terminal_size=size)
+
+
+@pytest.mark.parametrize("size", [SMALL, MIDDLE, LARGE], ids=["80x24", "120x36", "200x50"])
+@pytest.mark.parametrize("keys", [("j",), ("tab", "j"), ("slash", *"is:refused", "enter")],
+                         ids=["process", "event", "filter"])  # fmt: skip
+def test_a_trace(
+    snap_compare: Compare, tmp_path: Path, keys: tuple[str, ...], size: tuple[int, int]
+) -> None:
+    run = dataclasses.replace(traced_run(tmp_path / "recording"), path=Path("recording.jsonl"))
+    app = TraceApp("gen 1.0", [run], "", (), Appearance())
+
+    assert snap_compare(app, run_before=waiting(*keys), terminal_size=size)
