@@ -49,7 +49,7 @@ def evidence_facts(evidence: ProposalEvidence, edit: Iterable[str], place: str) 
         yield f"Source: a guess; {shown(evidence.searched)}"
     for line in evidence.asking:
         where = f"{shown(line.package)}, {shown(line.file)} line {line.number}"
-        yield f"Source: {where}: {shown(line.text.strip())}"
+        yield f"Source: {where}: {shown(line.text.strip().expandtabs(4))}"
     lines = [text for text in edit if text[:1] in "+-" and not text.startswith(("+++", "---"))]
     yield f"Cargo.toml, {place}: {'stays as it is' if not lines else 'changes by'}"
     yield from (f"  {shown(text)}" for text in lines)

@@ -325,11 +325,12 @@ class _Conversation:
             self.terminal.print_lines(*comparison_facts.source_lines(comparison))
 
     def _print_evidence(self, proposal: Proposal) -> None:
-        found = self.evidence.of(proposal)
         answer = Answer.DENY if proposal.locked else Answer.ALLOW
         place = "if you deny it" if proposal.locked else "if you allow it by the chosen rule"
         try:
+            found = self.evidence.of(proposal)
             edit = self.evidence.edit(proposal, self.agenda.chosen(proposal), answer)
         except BuildpermError as error:
-            edit, place = (), shown(str(error).replace("\n", " "))
+            self.terminal.print_lines(f"Not possible: {shown(str(error).replace(chr(10), ' '))}")
+            return
         self.terminal.print_lines(*evidence_facts(found, edit, place))

@@ -94,7 +94,10 @@ class RecordedEvidence:
         with self._lock:
             known, trouble = self._read((proposal.crate, proposal.version))
         runs = [run for each in known if (run := _run(each, proposal)) is not None]
-        missing = "" if runs else trouble or "There is no recording of it on this machine."
+        unseen = "There is no recording of it on this machine."
+        if not proposal.evidence:
+            unseen = "Nothing of it was seen in this build."
+        missing = "" if runs else trouble or unseen
         sources = self._found().sources.get((proposal.crate, proposal.version))
         asking, searched = asking_lines(proposal, sources) if sources else ((), "")
         evidence = proposal_evidence(

@@ -88,7 +88,9 @@ def sources_of(
 
     `files` are those that each build script was compiled from, by the folder of its package.
     """
-    package = metadata.by_folder[folder]
+    package = metadata.by_folder.get(folder)
+    if package is None:
+        return CrateSources(SourceTree(encode(folder), Path(os.fsdecode(folder))))
     below = (metadata.packages[each] for each in metadata.dependencies.get(package.id, ()))
     wanted = package.build_dependencies | package.macro_dependencies
     libraries = sorted(

@@ -25,6 +25,7 @@ from tests.tui.proposals import access, proposal
 from tests.tui.review_bench import ReviewBench
 
 if TYPE_CHECKING:
+    from buildperm.errors import BuildpermError
     from buildperm.policy.proposal import Proposal
 
 HOSTILE = b"\x1b[2J[red]\xe2\x80\xae"
@@ -35,10 +36,13 @@ class Source:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.trouble: BuildpermError | None = None  # What reading fails with.
 
     def of(self, asked: Proposal, /) -> ProposalEvidence:
         """Return the evidence."""
         self.asked.append(asked.id)
+        if self.trouble is not None:
+            raise self.trouble
         ms = 1_000_000
         processes = (
             RecordedProcess(7, 0, b"/out/build", (b"/out/build",), 0, 90 * ms, 1 << 8),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from buildperm.errors import BuildpermError
 from buildperm.presentation.wording import TIMES
 from buildperm.tui.screens.evidence_screen import EvidenceScreen
 from buildperm.tui.screens.inbox import InboxScreen
@@ -94,3 +95,15 @@ async def test_what_a_denied_proposal_would_write_is_the_denial() -> None:
 
         assert "If you deny it" in text
         assert "+deny 0" in text
+
+
+async def test_what_cannot_be_read_is_said_and_the_screen_stays() -> None:
+    bench, source = evidence_bench()
+    source.trouble = BuildpermError("cannot list the folder", hint="Make it readable.")
+    async with bench.app.run_test(size=SIZE) as pilot:
+        await pilot.press("n", "i")
+        text = await opened(bench, pilot)
+
+        assert "cannot list the folder" in text
+        await pilot.press("2", "3", "4", "5")
+        assert "Make it readable." in bench.text("#evidence-body")

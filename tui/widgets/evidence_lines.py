@@ -198,6 +198,8 @@ def source_lines(evidence: ProposalEvidence, cells: int) -> Iterator[Line]:
     """Yield the lines of sources that look as if they asked for it."""
     if not evidence.asking:
         text = f"No line found: {evidence.searched}" if evidence.searched else NO_SOURCES
+        if evidence.missing and not evidence.searched:
+            text = evidence.missing
         yield from hanging((), text, "muted", cells)
         return
     text = f"Best effort: {evidence.searched} A match proves nothing."
@@ -210,7 +212,7 @@ def source_lines(evidence: ProposalEvidence, cells: int) -> Iterator[Line]:
             yield Line(((shown(package), "heading"),))
         lead: Piece = (f"{printable(each.file)}:{each.number}", "accent")
         yield Line((lead,), ((printable(each.found), "muted"),))
-        text = printable(each.text.strip()[:_CONTEXT_MOST])
+        text = printable(each.text.strip().expandtabs(4)[:_CONTEXT_MOST])
         yield from hanging((("    ", ""),), text, "", cells)
 
 

@@ -13,6 +13,7 @@ from textual.worker import get_current_worker
 
 from buildperm.errors import BuildpermError
 from buildperm.policy.decision import Answer
+from buildperm.presentation.proposal_evidence import proposal_evidence
 from buildperm.printable import shown
 from buildperm.tui.widgets.evidence_lines import MANIFEST, TABS, Rows, WrittenRows, rows_of
 from buildperm.tui.widgets.sheet import Sheet
@@ -159,7 +160,11 @@ class EvidencePane(Vertical):
         proposal = self._proposal
         if proposal is None:
             return
-        evidence = self._source.of(proposal)
+        try:
+            evidence = self._source.of(proposal)
+        except BuildpermError as error:
+            trouble = str(error).replace("\n", " ")
+            evidence = proposal_evidence(proposal, (), missing=trouble)
         if not get_current_worker().is_cancelled:
             self.post_message(self.Gathered(proposal, evidence))
 
