@@ -58,6 +58,7 @@ def write(
         writer.environment(process, name, True, False)
     for name, why in withheld.items():
         writer.environment(process, name, False, True, why)
+    writer.ended(key, status << 8, just_now=False)
     os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
     writer.save(
         path,

@@ -55,7 +55,8 @@ class TracedRun:
         """What was run, and for what."""
         header = self.recording.header
         features = (f"features {' '.join(header.features)}",) if header.features else ()
-        return ", ".join((self.subject, header.profile, header.target, *features))
+        parts = (self.subject, header.profile, header.target, *features)
+        return ", ".join(filter(None, parts))
 
     @property
     def ending(self) -> str:

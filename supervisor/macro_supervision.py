@@ -108,6 +108,7 @@ class MacroSupervisor(TreeSupervisor):
         writer.executed(tree.add_root(ended.pid), program, program, arguments, 0, False)
         process = tree.executed(ended.pid, ended.pid, program, arguments)
         ended.record(process, environment_reads, writer, plan.variables)
+        writer.ended(process.key, ended.status, just_now=False)
         end = of_quiet_macros(ended.status).end(None)
         writer.save(run.subject.recording, run.header(), end)
 

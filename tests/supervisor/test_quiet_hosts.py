@@ -240,6 +240,8 @@ def test_how_it_ends_is_recorded(quiet: QuietBench, number: int) -> None:
     assert told.stdout == "host: ready\ndie: gone\n"
     (end,) = quiet.recorded("end")
     assert (os.WTERMSIG(end["status"]), end["exit"]) == (number, 0)
+    (host,) = quiet.recorded("process")
+    assert host["status"] == end["status"]
 
 
 def test_several_hosts_of_a_call_have_a_recording_each(quiet: QuietBench) -> None:

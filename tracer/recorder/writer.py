@@ -72,16 +72,18 @@ class Writer:
         self._processes[pid] = (parent, program, argv, started, None, None)
         return pid
 
-    def ended(self, key: int, status: int | None) -> None:
-        """Note that the program `key` has just ended.
+    def ended(self, key: int, status: int | None, *, just_now: bool = True) -> None:
+        """Note that the program `key` has ended.
 
         Args:
             key: What `process` has returned for it.
             status: Its wait status: wait(2). None where it has become another program.
+            just_now: It is known when: now.
         """
         entry = self._processes.get(key)
         if entry is not None:
-            self._processes[key] = (*entry[:4], self._clock() - self._start, status)
+            at = self._clock() - self._start if just_now else None
+            self._processes[key] = (*entry[:4], at, status)
 
     def opened(
         self,
