@@ -130,6 +130,7 @@ def told(folder: Path, *words: str) -> str:
         ("ci",),
         ("show",),
         ("why", "sample", "read:data.txt"),
+        ("trace", "sample"),
         ("simulate", "sample", "--remove", "all"),
         ("env-diff", "sample", "HOME"),
         ("doctor",),

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import pty
+import struct
+import sys
+import termios
 from pathlib import Path
 
 import jsonschema
@@ -10,6 +16,7 @@ import pytest
 
 from buildperm.presentation import trace_document
 from tests.cli.learnt_workspace import HOSTILE, LearntWorkspace, learn
+from tests.command import environment
 
 SCHEMA = json.loads((Path(trace_document.__file__).parent / "trace.schema.json").read_text())
 
@@ -108,3 +115,46 @@ def test_without_any_recording_it_says_what_to_do(learnt: LearntWorkspace, tmp_p
     assert told.returncode == 2
     assert "there is no recording of app 0.1.0 on this machine" in told.stderr
     assert "Run `buildperm learn`" in told.stderr
+
+
+def on_terminal(learnt: LearntWorkspace, keys: bytes, *words: str, **extra: str) -> tuple[int, str]:
+    """Run a command on a terminal of its own; press keys once something is drawn."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(learnt.folder)
+        command = [sys.executable, "-m", "buildperm", *words]
+        os.execve(command[0], command, environment(learnt.registry.environment | extra))
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 140, 0, 0))
+    said = b""
+    try:
+        while piece := os.read(terminal, 65536):
+            said += piece
+            if keys and b"Processes" in said and b"build script" in said:
+                os.write(terminal, keys)
+                keys = b""
+    except OSError:
+        pass  # The other end is closed: it has ended.
+    finally:
+        os.close(terminal)
+        _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status), said.decode(errors="replace")
+
+
+def test_on_a_terminal_it_is_a_screen(learnt: LearntWorkspace) -> None:
+    code, said = on_terminal(learnt, b"q", "trace", "app", TERM="xterm-256color")
+
+    assert code == 0, said
+    assert "\x1b[?1049h" in said, "the alternate screen"
+
+
+@pytest.mark.parametrize(
+    ("words", "term"), [(("--format", "text"), "xterm-256color"), ((), "dumb")]
+)
+def test_on_a_dumb_terminal_or_by_its_name_it_is_text(
+    learnt: LearntWorkspace, words: tuple[str, ...], term: str
+) -> None:
+    code, said = on_terminal(learnt, b"", "trace", "app", *words, TERM=term)
+
+    assert code == 0, said
+    assert "\x1b" not in said
+    assert "Events (" in said
