@@ -157,7 +157,7 @@ def _of_crates(
     undenied: dict[tuple[str, str], WiderGrant] = {}
     for package in both:
         was, now = before.grants(package), after.grants(package)
-        for change in _not_denied(was, now):
+        for change in (*_not_denied(was, now), *_lasting_longer(was, now)):
             undenied.setdefault((change.key, change.item), change)
         if now is None:
             continue
@@ -304,6 +304,16 @@ def _not_denied(was: CrateGrants | None, now: CrateGrants | None) -> Iterator[Wi
         if not any(contains(pattern, rule.pattern) for pattern in kept):
             what = f"is not denied any more to {rule.kind.traits.may()} `{rule.pattern}`"
             yield _plain(key, f"deny {rule}", what, ("crates", key))
+
+
+def _lasting_longer(was: CrateGrants | None, now: CrateGrants | None) -> Iterator[WiderGrant]:
+    """Yield that grants end later than they did, or not at all."""
+    if was is None or now is None or was.expires is None or not (now.rules or now.presets):
+        return
+    if now.expires is None or now.expires > was.expires:
+        until = f"until {now.expires}" if now.expires else "without an end"
+        what = f"keeps what it is granted {until}; that ended on {was.expires}"
+        yield _plain(now.key, "expires", what, ("crates", now.key))
 
 
 def _plain(key: str, item: str, what: str, place: tuple[str, ...]) -> WiderGrant:

@@ -107,7 +107,7 @@ class ClosingPrompt:
             told = noted_text(self.unsaved())
             self.terminal.print_lines(f"Cargo.toml stays as it is. w writes: {told}")
         self.terminal.print_lines(*(each.text for each in explain(before, after)))
-        first = {hunk.first: number for number, hunk in enumerate(edit.hunks, 1)}
+        first = {hunk.lines[0]: number for number, hunk in enumerate(edit.hunks, 1)}
         for index, line in enumerate(edit.lines.lines):
             if index in first:
                 self.terminal.print_lines(f"    Hunk {first[index]}:")

@@ -7,13 +7,14 @@ of the crate.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from buildperm.policy import manifest
 from buildperm.policy.decision import Answer
 from buildperm.policy.kinds import WORDS
+from buildperm.policy.presets import PRESETS
 from buildperm.policy.proposal import Reason, Risk
 from buildperm.policy.risk import assess_rule
 from buildperm.policy.toml_statement import layout
@@ -41,8 +42,7 @@ class EditHunk:
 
     crate: str  # The key in Cargo.toml; empty for what belongs to no crate.
     field: str  # As in Cargo.toml: `exec`, `deny`; see WHOLE_CRATE.
-    first: int  # Indices into the lines of the diff: the first one,
-    last: int  # and the last one.
+    lines: tuple[int, ...]  # Indices into the lines of the diff; others may lie between them.
     risk: Risk  # Of what it allows newly; LOW where it allows nothing.
     removes: bool  # One of its lines is removed.
 
@@ -56,7 +56,7 @@ class Edit:
 
     def hunk_at(self, line: int) -> EditHunk | None:
         """Return the hunk that a line of the diff belongs to."""
-        return next((each for each in self.hunks if each.first <= line <= each.last), None)
+        return next((each for each in self.hunks if line in each.lines), None)
 
 
 def edit(before: bytes, after: bytes) -> Edit:
@@ -69,17 +69,21 @@ def edit(before: bytes, after: bytes) -> Edit:
     old, new = manifest.read(before, path).crates, manifest.read(after, path).crates
     lines = compare(before, after, WHOLE)
     owners = list(_owners(lines.lines, _fields(before), _fields(after)))
-    hunks: list[EditHunk] = []
+    found: dict[tuple[str, str], list[int]] = {}
     for index, owner in enumerate(owners):
-        if owner is None:
-            continue
-        removes = lines.lines[index].startswith("-")
-        if hunks and (hunks[-1].crate, hunks[-1].field) == owner and hunks[-1].last == index - 1:
-            hunks[-1] = replace(hunks[-1], last=index, removes=hunks[-1].removes or removes)
-        else:
-            risk = _risk(owner[1], old.get(owner[0]), new.get(owner[0]))
-            hunks.append(EditHunk(*owner, index, index, risk, removes))
-    return Edit(lines, tuple(hunks))
+        if owner is not None:
+            found.setdefault(owner, []).append(index)
+    hunks = tuple(
+        EditHunk(
+            crate,
+            field,
+            tuple(indices),
+            _risk(field, old.get(crate), new.get(crate)),
+            any(lines.lines[index].startswith("-") for index in indices),
+        )
+        for (crate, field), indices in found.items()
+    )
+    return Edit(lines, hunks)
 
 
 def is_source(proposal: Proposal, decision: Decision, hunk: EditHunk) -> bool:
@@ -87,8 +91,10 @@ def is_source(proposal: Proposal, decision: Decision, hunk: EditHunk) -> bool:
     if proposal.crate != hunk.crate or decision.answer not in (Answer.ALLOW, Answer.DENY):
         return False
     choice = proposal.choices[decision.chosen]
-    removes = proposal.reason in (Reason.UNUSED, Reason.DORMANT)
-    is_denial = decision.answer is Answer.DENY and not removes
+    is_asked = proposal.reason is Reason.ASKED
+    if decision.answer is Answer.ALLOW and not is_asked:
+        return False  # What is granted already stays.
+    is_denial = decision.answer is Answer.DENY and (is_asked or proposal.reason is Reason.COVERED)
     if hunk.field == WHOLE_CRATE:
         return True
     if hunk.field == "deny":
@@ -144,6 +150,9 @@ def _owners(
 
 
 def _risk(field: str, old: CrateGrants | None, new: CrateGrants | None) -> Risk:
+    if field == "presets" and new is not None:
+        names = new.presets - (old.presets if old is not None else frozenset())
+        return max((PRESETS[name].risk for name in names), default=Risk.LOW)
     had = old.rules if old is not None else frozenset()
     kind = WORDS.get(field)
     rules = (rule for rule in (new.rules if new is not None else ()) if rule not in had)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from buildperm.policy import manifest, merging, revision
 from buildperm.policy.grants import CrateGrants
 from buildperm.policy.presets import PRESETS, expand
-from buildperm.presentation.wording import verb
+from buildperm.presentation.wording import plural, verb
 from buildperm.printable import shown
 
 if TYPE_CHECKING:
@@ -73,8 +73,10 @@ def _changes(crate: str, old: CrateGrants, new: CrateGrants) -> Iterator[tuple[s
         yield "expires", f"+ {crate} is granted all of it until {new.expires}, that day included"
     if new.expires is None and old.expires is not None:
         yield "expires", f"- {crate}: what it is granted no longer ends on {old.expires}"
+    denied = len(new.denials - old.denials)
+    told = f"is reviewed, {plural(denied, 'denial')}" if denied else "counts as reviewed"
     for version in sorted(new.reviewed - old.reviewed):
-        yield "reviewed", f"+ {crate} {revision.in_words(version)} counts as reviewed"
+        yield "reviewed", f"+ {crate} {revision.in_words(version)} {told}"
     for version in sorted(old.reviewed - new.reviewed):
         yield "reviewed", f"- {crate} {revision.in_words(version)} no longer counts as reviewed"
 

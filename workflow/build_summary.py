@@ -8,6 +8,7 @@ from pathlib import Path
 
 from buildperm.policy import removal_proposals
 from buildperm.policy.comparison import Comparison
+from buildperm.policy.grants import Policy
 from buildperm.policy.proposal import Proposal, Reason
 from buildperm.policy.review_state import Review
 from buildperm.presentation import comparison_facts
@@ -110,6 +111,18 @@ def text_of_written(paths: Sequence[Path]) -> str:
     named = " and ".join(_short(path) for path in paths)
     it = "both" if len(paths) > 1 else "it"
     return f"Wrote {named}. Commit {it}; then `buildperm ci`. `buildperm undo` takes it back."
+
+
+def texts_of_denied(before: Policy, after: Policy) -> Iterator[str]:
+    """Say of each crate that was denied something now what comes of it, and what to do."""
+    for key, said in sorted(after.crates.items()):
+        had = before.crates.get(key)
+        denied = len(said.denials - (had.denials if had else frozenset()))
+        if denied:
+            yield (
+                f"{printable(key)}: {text.count(denied, 'access', 'accesses')} denied. Its build "
+                "fails where it cannot do without; if you do not trust it, remove or pin it."
+            )
 
 
 def text_of_nothing_written(review: Review, journal: Path) -> str:

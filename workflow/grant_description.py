@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
-from buildperm.policy import lock_file, revision
+from buildperm.policy import expiry, lock_file, revision
 from buildperm.policy.access import Outcome
 from buildperm.policy.compilation import WithheldRule
 from buildperm.policy.kinds import Kind
@@ -61,6 +61,11 @@ class GrantDescription:
         if table.reason:
             yield f"  reason: {shown(table.reason)}"
             yield f"      {self._at(table.reason_line)}"
+        if table.expires is not None:
+            over = expiry.is_over(table.expires, expiry.today())
+            told = "which is over: none of it is in force" if over else "that day included"
+            yield f"  is granted this until {table.expires}, {told}"
+            yield f"      {self._at(table.expires_line)}"
         for version, line in table.reviewed:
             yield f"  {revision.in_words(version)} was reviewed"
             yield f"      {self._at(line)}"

@@ -43,6 +43,8 @@ class GrantDocument:
                 {"version": version, **self._place(line)} for version, line in table.reviewed
             ],
             "reason": {"text": table.reason, **self._place(table.reason_line)},
+            "expires": table.expires
+            and {"day": str(table.expires), **self._place(table.expires_line)},
         }
         if self.is_asked:
             told["seen"] = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 
 from buildperm.policy import removal_proposals
 from buildperm.policy.compilation import WithheldRule, effective
@@ -65,6 +66,8 @@ class GrantTable:
     reviewed: tuple[tuple[str, int], ...]  # Versions, each with its line.
     reason: str
     reason_line: int
+    expires: date | None  # The last day on which anything is granted.
+    expires_line: int
     not_in_force: (
         str  # Why no build script gets these grants, without a full stop; empty if one does.
     )
@@ -74,6 +77,7 @@ class GrantTable:
         """Yield all lines of Cargo.toml that it comes from."""
         yield self.line
         yield self.reason_line
+        yield self.expires_line
         yield self.compile_line
         yield from (line for _, line in self.consumers)
         yield from (line for _, line in self.reviewed)
@@ -141,6 +145,8 @@ class _InventoryReader:
             ),
             grants.reason,
             self.lines.reason(key),
+            grants.expires,
+            self.lines.expires(key),
             self._not_in_force(said) if said and not scripts else "",
             tuple(snapshots),
         )

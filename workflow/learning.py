@@ -30,6 +30,7 @@ from buildperm.workflow.build_summary import (
     summary,
     text_of_nothing_written,
     text_of_written,
+    texts_of_denied,
 )
 from buildperm.workflow.evidence_source import RecordedEvidence, RecordedFiles, files_of
 from buildperm.workflow.recording_round import CrateVersion, RecordingRound, record
@@ -303,6 +304,9 @@ class Learning:
         written += [self._lock.path] if self._lock.raw != locked else []
         if written:
             console.print_message(text_of_written(written))
+        path = self._workspace.manifest_path
+        for line in texts_of_denied(manifest.read(before, path), manifest.read(after, path)):
+            console.print_message(line)
         self._journal.unlink(missing_ok=True)
         return after != before
 

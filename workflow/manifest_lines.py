@@ -57,6 +57,10 @@ class ManifestLines:
         """Return the line of a crate's reason; 0 if it gives none."""
         return self._line((*self._home, "crates", key, "reason"), exactly=True)
 
+    def expires(self, key: str) -> int:
+        """Return the line of the last day of a crate's grants; 0 if they have none."""
+        return self._line((*self._home, "crates", key, "expires"), exactly=True)
+
     def table(self, key: str) -> str:
         """Return the header of a crate's table, whether it exists or not."""
         return f"[{manifest_reader.dotted((*self._home, 'crates', key))}]"

@@ -288,3 +288,23 @@ def test_entries_of_reviewed_that_name_a_commit_are_compared_as_they_are() -> No
     assert [change.what for change in found] == [
         "may connect to `a.example:1` in version 0.9.4#bbb, too, which is new in `reviewed`"
     ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("2999-01-31", "2999-01-30", ""),
+        ("2999-01-31", "2999-01-31", ""),
+        ("", "2999-01-31", ""),
+        ("2999-01-31", "2999-02-01", "keeps what it is granted until 2999-02-01"),
+        ("2999-01-31", "", "keeps what it is granted without an end"),
+        ("2020-01-31", "", "may run `perl`"),
+    ],
+)
+def test_grants_that_end_later_are_wider(before: str, after: str, told: str) -> None:
+    def table(day: str) -> str:
+        return crate('exec = ["perl"]' + (f'\nexpires = "{day}"' if day else ""))
+
+    found = [each.what for each in between(table(before), table(after))]
+
+    assert any(told in what for what in found) if told else not found

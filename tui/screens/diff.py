@@ -193,7 +193,9 @@ class DiffScreen(Screen[DiffResult]):
         hunk = self._hunk
         if hunk is None or self._guard.swallows():
             return
-        if self._agenda.take_out(hunk):
+        if self._pace.is_burst:
+            self._tell("Nothing is taken out: Space came together with other keys.")
+        elif self._agenda.take_out(hunk):
             self._renew("Left out: it is undecided again. u takes it in again.")
         else:
             self._tell("It follows from the other decisions about this crate: take those out.")

@@ -30,7 +30,7 @@ def edit_lines(edit: Edit, current: EditHunk | None, cells: int) -> Iterator[Lin
         hunk = edit.hunk_at(index)
         tone = _tone(mark, hunk)
         lead: tuple[Piece, ...] = (
-            (CURSOR if hunk is not None and hunk == current else " ", "accent"),
+            (CURSOR if _is_marked(hunk, current) else " ", "accent"),
             (f"{mark} ", tone),
         )
         target = numbers[hunk] if hunk is not None else None
@@ -57,6 +57,12 @@ def sentence_lines(
     if not sentences:
         for part in wrap("No grant and no denial changes.", cells):
             yield Line(((part, "muted"),))
+
+
+def _is_marked(hunk: EditHunk | None, current: EditHunk | None) -> bool:
+    if hunk is None or current is None:
+        return False
+    return hunk == current or (current.field == WHOLE_CRATE and hunk.crate == current.crate)
 
 
 def _means(hunk: EditHunk, sentence: EditSentence) -> bool:
