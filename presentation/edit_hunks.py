@@ -53,10 +53,11 @@ class Edit:
 
     lines: Hunks
     hunks: tuple[EditHunk, ...]
+    by_line: Mapping[int, int]  # Index of the hunk that a line of the diff belongs to.
 
-    def hunk_at(self, line: int) -> EditHunk | None:
-        """Return the hunk that a line of the diff belongs to."""
-        return next((each for each in self.hunks if line in each.lines), None)
+    def about(self, crate: str) -> frozenset[int]:
+        """Return the indices of the hunks about one crate."""
+        return frozenset(number for number, each in enumerate(self.hunks) if each.crate == crate)
 
 
 def edit(before: bytes, after: bytes) -> Edit:
@@ -83,7 +84,8 @@ def edit(before: bytes, after: bytes) -> Edit:
         )
         for (crate, field), indices in found.items()
     )
-    return Edit(lines, hunks)
+    by_line = {line: number for number, hunk in enumerate(hunks) for line in hunk.lines}
+    return Edit(lines, hunks, by_line)
 
 
 def is_source(proposal: Proposal, decision: Decision, hunk: EditHunk) -> bool:

@@ -14,7 +14,7 @@ from textual.worker import get_current_worker
 
 from buildperm.errors import BuildpermError
 from buildperm.presentation import edit_hunks, edit_sentences
-from buildperm.presentation.edit_hunks import Edit, EditHunk
+from buildperm.presentation.edit_hunks import WHOLE_CRATE, Edit, EditHunk
 from buildperm.presentation.unified_diff import Hunks
 from buildperm.tui.key_bindings import bindings
 from buildperm.tui.key_pace import ALONE_S
@@ -22,7 +22,7 @@ from buildperm.tui.messages import EditPreviewed, VerifyEnded, VerifyProgressed,
 from buildperm.tui.screens.override import OverrideScreen
 from buildperm.tui.widgets.check_lines import CheckState, state_lines
 from buildperm.tui.widgets.diff_lines import balance_pieces
-from buildperm.tui.widgets.edit_lines import edit_lines, sentence_lines
+from buildperm.tui.widgets.edit_lines import HunkPage, edit_lines, sentence_lines
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.sheet import Sheet
 from buildperm.tui.widgets.styled_line import Line
@@ -97,7 +97,7 @@ class DiffScreen(Screen[DiffResult]):
         self._verify = verify
         self._unsaved = tuple(unsaved)
         self._checks_next = checking
-        self._edit = Edit(Hunks((), 0, 0), ())
+        self._edit = Edit(Hunks((), 0, 0), (), {})
         self._sentences: tuple[EditSentence, ...] = ()
         self._current = 0  # Index of the hunk that keys are about.
         self._failures: tuple[Failure, ...] = ()
@@ -109,8 +109,8 @@ class DiffScreen(Screen[DiffResult]):
         """Lay out the diff and its sentences above the state of the check."""
         yield Page(id="diff-head", classes="bar")
         with Container(id="diff-panes"):
-            yield Page(id="diff-text")
-            yield Page(id="diff-words")
+            yield HunkPage(id="diff-text")
+            yield HunkPage(id="diff-words")
         yield Page(id="diff-state")
         yield Footer(show_command_palette=False, compact=True)
 
@@ -180,7 +180,7 @@ class DiffScreen(Screen[DiffResult]):
             return
         last = len(self._edit.hunks) - 1
         self._current = min(max(self._current + by, 0), last)
-        self._show_edit()
+        self._mark()
 
     def action_page(self, by: int) -> None:
         """Scroll both panes by a page."""
@@ -249,7 +249,7 @@ class DiffScreen(Screen[DiffResult]):
     @on(Sheet.Clicked)
     def _go_to_clicked(self, clicked: Sheet.Clicked) -> None:
         self._current = clicked.target
-        self._show_edit()
+        self._mark()
 
     def watch_stage(self) -> None:
         """Show the stage and its result."""
@@ -323,26 +323,20 @@ class DiffScreen(Screen[DiffResult]):
         self._show_state()
 
     def _show_edit(self) -> None:
-        edit, hunk, sentences = self._edit, self._hunk, self._sentences
+        edit, sentences = self._edit, self._sentences
         text, words = self.query_one("#diff-text", Page), self.query_one("#diff-words", Page)
-        text.show(lambda cells: edit_lines(edit, hunk, cells), from_top=False)
-        words.show(lambda cells: sentence_lines(edit, sentences, hunk, cells), from_top=False)
-        for page in (text, words):
-            self._bring_into_view(page)
+        text.show(lambda cells: edit_lines(edit, cells), from_top=False)
+        words.show(lambda cells: sentence_lines(edit, sentences, cells), from_top=False)
+        self._mark()
 
-    def _bring_into_view(self, page: Page) -> None:
-        """Bring the marked lines into view, with a few above them."""
-        cells = page.scrollable_content_region.width
-        marked = [
-            number
-            for number in range(page.count(cells))
-            if page.line(number, cells).target == self._current
-        ]
-        if (
-            marked
-            and not page.scroll_offset.y <= marked[0] < page.scroll_offset.y + page.size.height
-        ):
-            page.scroll_to(y=max(marked[0] - 2, 0), animate=False)
+    def _mark(self) -> None:
+        """Mark the current hunk; the first of a table stands for all of the crate."""
+        hunk = self._hunk
+        marked = frozenset({self._current} if hunk is not None else ())
+        if hunk is not None and hunk.field == WHOLE_CRATE:
+            marked = self._edit.about(hunk.crate)
+        for page in self.query(HunkPage):
+            page.mark(marked, self._current)
 
     def _show_state(self) -> None:
         head = self.query_one("#diff-head", Page)

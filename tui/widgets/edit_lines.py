@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from buildperm.policy.proposal import Risk
 from buildperm.presentation.edit_hunks import WHOLE_CRATE
 from buildperm.presentation.wording import risk_word
+from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.styled_line import Line, Piece, hanging, wrap
 
 if TYPE_CHECKING:
@@ -19,54 +21,69 @@ CURSOR: Final = "▌"
 """Stands before the lines of the hunk that keys are about."""
 
 
-def edit_lines(edit: Edit, current: EditHunk | None, cells: int) -> Iterator[Line]:
+class HunkPage(Page):
+    """A page whose lines belong to hunks: those of the current one are marked as they are drawn."""
+
+    _marked: frozenset[int] = frozenset()
+
+    def mark(self, hunks: frozenset[int], current: int) -> None:
+        """Mark the lines of some hunks, and bring the first one of `current` into view."""
+        self._marked = hunks
+        self.refresh()
+        cells = self.scrollable_content_region.width
+        for number in range(self.count(cells)):
+            if super().line(number, cells).target == current:
+                top = self.scroll_offset.y
+                if not top <= number < top + self.size.height:
+                    self.scroll_to(y=max(number - 2, 0), animate=False)
+                return
+
+    def line(self, number: int, cells: int) -> Line:
+        """Return line `number`."""
+        line = super().line(number, cells)
+        if line.target is None or line.target not in self._marked:
+            return line
+        return replace(line, left=((CURSOR, "accent"), *line.left[1:]))
+
+
+def edit_lines(edit: Edit, cells: int) -> Iterator[Line]:
     """Yield the diff; a line that belongs to a hunk has the hunk's index as its target."""
-    numbers = {each: number for number, each in enumerate(edit.hunks)}
     for index, text in enumerate(edit.lines.lines):
         mark = text[:1]
         if mark == "@":
             yield Line((("  ", ""), (text, "hunk")))
             continue
-        hunk = edit.hunk_at(index)
-        tone = _tone(mark, hunk)
-        lead: tuple[Piece, ...] = (
-            (CURSOR if _is_marked(hunk, current) else " ", "accent"),
-            (f"{mark} ", tone),
-        )
-        target = numbers[hunk] if hunk is not None else None
-        yield from hanging(lead, text[1:], tone, cells, target=target)
+        target = edit.by_line.get(index)
+        tone = _tone(mark, edit.hunks[target] if target is not None else None)
+        lead: tuple[Piece, ...] = ((" ", ""), (f"{mark} ", tone))
+        yield from _marked(hanging(lead, text[1:], tone, cells, target=target))
     for note in edit.lines.notes:
         yield from hanging(((" ~ ", "waiting"),), note, "waiting", cells)
 
 
-def sentence_lines(
-    edit: Edit, sentences: Sequence[EditSentence], current: EditHunk | None, cells: int
-) -> Iterator[Line]:
-    """Yield what changes in plain words; what the current hunk means stands out."""
+def sentence_lines(edit: Edit, sentences: Sequence[EditSentence], cells: int) -> Iterator[Line]:
+    """Yield what changes in plain words, each with the index of its hunk as its target."""
+    places = {(each.crate, each.field): number for number, each in enumerate(edit.hunks)}
     for sentence in sentences:
-        found = (each for each in edit.hunks if _means(each, sentence))
-        hunk = next(found, None)
-        is_current = current is not None and _means(current, sentence)
+        target = places.get((sentence.crate, sentence.field))
+        if target is None:
+            target = places.get((sentence.crate, WHOLE_CRATE))
         mark, text = sentence.text[:1], sentence.text[2:]
-        lead: tuple[Piece, ...] = (
-            (CURSOR if is_current else " ", "accent"),
-            (f"{mark} ", _tone(mark, hunk)),
-        )
-        target = edit.hunks.index(hunk) if hunk is not None else None
-        yield from hanging(lead, text, "strong" if is_current else "", cells, target=target)
+        tone = _tone(mark, edit.hunks[target] if target is not None else None)
+        lead: tuple[Piece, ...] = ((" ", ""), (f"{mark} ", tone))
+        yield from _marked(hanging(lead, text, "", cells, target=target))
     if not sentences:
         for part in wrap("No grant and no denial changes.", cells):
             yield Line(((part, "muted"),))
 
 
-def _is_marked(hunk: EditHunk | None, current: EditHunk | None) -> bool:
-    if hunk is None or current is None:
-        return False
-    return hunk == current or (current.field == WHOLE_CRATE and hunk.crate == current.crate)
-
-
-def _means(hunk: EditHunk, sentence: EditSentence) -> bool:
-    return hunk.crate == sentence.crate and hunk.field in (WHOLE_CRATE, sentence.field)
+def _marked(lines: Iterator[Line]) -> Iterator[Line]:
+    """Give the further lines of a wrapped one a first cell of their own, for the cursor."""
+    for number, line in enumerate(lines):
+        if number:
+            blank, tone = line.left[0]
+            line = replace(line, left=((" ", ""), (blank[1:], tone), *line.left[1:]))
+        yield line
 
 
 def _tone(mark: str, hunk: EditHunk | None) -> str:
