@@ -357,3 +357,4 @@ class DiffScreen(Screen[DiffResult]):
         )
         state.show(lambda cells: state_lines(told, cells))
         state.styles.height = min(state.line_count, _MOST_STATE_LINES) + 1
+        self.call_after_refresh(self._mark)  # There may be less room now.

@@ -72,8 +72,12 @@ class EditScreen(ModalScreen[tuple[Rule, ...] | None]):
         self.action_keep()
 
     def _show(self) -> None:
+        self.query_one("#edit-told", Page).show(self._told)
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        """Make room for all that is said, once its width is known."""
         page = self.query_one("#edit-told", Page)
-        page.show(self._told)
         page.styles.height = page.line_count + 1  # The border.
 
     def _told(self, cells: int) -> Iterator[Line]:

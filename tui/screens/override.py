@@ -54,7 +54,7 @@ class OverrideScreen(ModalScreen[bool]):
         """Lay out the question above the line to type in."""
         with Vertical(classes="dialog", id="override"):
             yield Page(id="override-text")
-            yield TypedWord(placeholder=OVERRIDE, select_on_focus=False)
+            yield TypedWord(placeholder=OVERRIDE, compact=True, select_on_focus=False)
             yield Page(id="override-note")
 
     def on_mount(self) -> None:
@@ -63,11 +63,16 @@ class OverrideScreen(ModalScreen[bool]):
         page.border_title = "The check failed"
         page.can_focus = False
         page.show(self._lines)
-        page.styles.height = page.line_count + 2  # The border.
+        self.call_after_refresh(self._fit)
         note = self.query_one("#override-note", Page)
         note.can_focus = False
         note.styles.height = 2
         self.query_one(TypedWord).focus()
+
+    def _fit(self) -> None:
+        """Make room for all that is said, once its width is known."""
+        page = self.query_one("#override-text", Page)
+        page.styles.height = page.line_count + 2  # The border.
 
     def action_back(self) -> None:
         """Write nothing."""

@@ -67,8 +67,12 @@ class TermsScreen(ModalScreen[Terms | None]):
     def _judge(self) -> None:
         reason, day = (self.query_one(f"#{name}", Input).value for name in ("reason", "expires"))
         self._check = check(reason, day, expiry.today())
+        self.query_one("#terms-told", Page).show(self._told)
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        """Make room for all that is said, once its width is known."""
         page = self.query_one("#terms-told", Page)
-        page.show(self._told)
         page.styles.height = page.line_count + 1  # The border.
 
     @on(Input.Submitted)
