@@ -114,7 +114,7 @@ async def test_y_alone_writes_after_a_paste_was_ignored(
         bench.clock.now_s += 10
         await pilot.press("x", "y")
         await settle(pilot)
-        assert "y came together with other keys" in bench.text("#diff-state")
+        assert "y came with other keys" in bench.text("#diff-state")
         bench.clock.now_s += 10
 
         await pilot.press("y")

@@ -17,6 +17,7 @@ from buildperm.presentation import edit_hunks, edit_sentences
 from buildperm.presentation.edit_hunks import WHOLE_CRATE, Edit, EditHunk
 from buildperm.presentation.unified_diff import Hunks
 from buildperm.tui.key_bindings import bindings
+from buildperm.tui.key_names import key_name, with_keys
 from buildperm.tui.key_pace import ALONE_S
 from buildperm.tui.messages import EditPreviewed, VerifyEnded, VerifyProgressed, WorkFailed
 from buildperm.tui.screens.override import OverrideScreen
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from buildperm.tui.type_ahead import TypeAheadGuard
 
 _MOST_STATE_LINES: Final = 12
+_TOLD: Final = ("check", "write", "back", "override")  # Actions whose keys the screen names.
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +155,11 @@ class DiffScreen(Screen[DiffResult]):
         if self._guard.swallows():
             return
         if self.stage == "missing":
-            self._tell("The check failed. w does not override it: Esc shows what is missing.")
+            self._tell(
+                "The check failed. {diff.check} does not override it: {diff.back} shows what is missing."
+            )
         elif self.stage == "passed":
-            self._tell("The check has passed: y writes.")
+            self._tell("The check has passed: {diff.write} writes.")
         else:
             self._start_check()
 
@@ -164,7 +168,7 @@ class DiffScreen(Screen[DiffResult]):
         if self._guard.swallows():
             return
         if self._pace.is_burst:
-            self._tell("Nothing is written: y came together with other keys. Press it again.")
+            self._tell("Nothing is written: {diff.write} came with other keys. Press it again.")
             return
         count = self._pace.count
         self.set_timer(ALONE_S, lambda: self._write_if_alone(count))
@@ -194,9 +198,9 @@ class DiffScreen(Screen[DiffResult]):
         if hunk is None or self._guard.swallows():
             return
         if self._pace.is_burst:
-            self._tell("Nothing is taken out: Space came together with other keys.")
+            self._tell("Nothing is taken out: {diff.take-out} came with other keys.")
         elif self._agenda.take_out(hunk):
-            self._renew("Left out: it is undecided again. u takes it in again.")
+            self._renew("Left out: it is undecided again. {diff.undo} takes it in again.")
         else:
             self._tell("It follows from the other decisions about this crate: take those out.")
 
@@ -275,13 +279,13 @@ class DiffScreen(Screen[DiffResult]):
     def _write_if_alone(self, count: int) -> None:
         """Write if no other key has followed, and nothing has changed meanwhile."""
         if self._pace.count != count:
-            self._tell("Nothing is written: other keys followed y. Press it alone.")
+            self._tell("Nothing is written: other keys followed {diff.write}. Press it alone.")
         elif self.stage == "passed" and self.is_current:
             self.dismiss(DiffResult(True, ()))
 
     def _renew(self, notice: str) -> None:
         self._failures = ()
-        self._notice = notice
+        self._notice = with_keys(self.app, notice)
         self.stage = "preview"
         self._make_edit()
 
@@ -319,7 +323,7 @@ class DiffScreen(Screen[DiffResult]):
     # How it is shown.
 
     def _tell(self, notice: str) -> None:
-        self._notice = notice
+        self._notice = with_keys(self.app, notice)
         self._show_state()
 
     def _show_edit(self) -> None:
@@ -354,6 +358,7 @@ class DiffScreen(Screen[DiffResult]):
             self._failures,
             str(self._error or ""),
             self._notice,
+            {does: key_name(self.app, f"diff.{does}") for does in _TOLD},
         )
         state.show(lambda cells: state_lines(told, cells))
         state.styles.height = min(state.line_count, _MOST_STATE_LINES) + 1

@@ -13,6 +13,7 @@ from buildperm.policy.rule import Rule
 from buildperm.presentation.rule_check import check
 from buildperm.printable import shown
 from buildperm.tui.key_bindings import bindings
+from buildperm.tui.key_names import key_name, with_keys
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.styled_line import Line, hanging
 
@@ -88,6 +89,8 @@ class EditScreen(ModalScreen[tuple[Rule, ...] | None]):
             yield from hanging(lead, fact, "" if number == 0 else "muted", cells)
         yield Line()
         if self._check.is_fine:
-            told = "keeps this rule; it allows nothing yet: a does, back in the list."
-            yield from hanging((("Enter ", "accent"),), told, "", cells)
-        yield from hanging((("Esc ", "accent"),), "leaves the rule as it was.", "", cells)
+            told = "keeps this rule; it allows nothing yet: {review.allow} does, back in the list."
+            lead = ((f"{key_name(self.app, 'edit.keep')} ", "accent"),)
+            yield from hanging(lead, with_keys(self.app, told), "", cells)
+        lead = ((f"{key_name(self.app, 'edit.back')} ", "accent"),)
+        yield from hanging(lead, "leaves the rule as it was.", "", cells)

@@ -14,6 +14,7 @@ from buildperm.policy.decision import Terms
 from buildperm.presentation.terms_check import TermsCheck, check
 from buildperm.printable import shown
 from buildperm.tui.key_bindings import bindings
+from buildperm.tui.key_names import key_name
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.styled_line import Line, hanging
 
@@ -89,5 +90,7 @@ class TermsScreen(ModalScreen[Terms | None]):
             yield from hanging((("! ", "waiting"),), self._note, "waiting", cells)
         yield Line()
         if is_fine:
-            yield from hanging((("Enter ", "accent"),), "keeps it. Tab: other line.", "", cells)
-        yield from hanging((("Esc ", "accent"),), "leaves it as it was.", "", cells)
+            lead = (f"{key_name(self.app, 'terms.keep')} ", "accent")
+            yield from hanging((lead,), "keeps it. Tab: other line.", "", cells)
+        lead = (f"{key_name(self.app, 'terms.back')} ", "accent")
+        yield from hanging((lead,), "leaves it as it was.", "", cells)

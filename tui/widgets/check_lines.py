@@ -11,7 +11,7 @@ from buildperm.printable import shown
 from buildperm.tui.widgets.styled_line import Line, Piece, hanging
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from buildperm.presentation.front_end import Failure
 
@@ -29,6 +29,7 @@ class CheckState:
     failures: tuple[Failure, ...]
     error: str
     notice: str  # About the last key; empty if there is nothing to say.
+    keys: Mapping[str, str]  # How keys are printed, by what they do: check, write, back, override.
 
 
 def state_lines(state: CheckState, cells: int) -> Iterator[Line]:
@@ -41,23 +42,28 @@ def state_lines(state: CheckState, cells: int) -> Iterator[Line]:
         case "ready" if state.unchanged:
             yield Line((("Nothing to write: Cargo.toml says it already.", "strong"),))
         case "ready":
-            told = "checks: it runs what is concerned under these grants. Then y writes."
-            yield from hanging((("w ", "accent"),), told, "", cells)
+            told = "checks: it runs what is concerned under these grants. "
+            told += f"Then {state.keys['write']} writes."
+            yield from hanging(_key(state, "check"), told, "", cells)
         case "checking":
             yield from _progress_lines(state, cells)
         case "passed" if state.unchanged:
             told = f"writes: {noted_text(state.unsaved)} Cargo.toml stays as it is."
-            yield from hanging((("y ", "accent"),), told, "", cells)
+            yield from hanging(_key(state, "write"), told, "", cells)
         case "passed":
             told = "All that is concerned builds with these grants."
             yield from hanging((("✓ ", "good"),), told, "", cells)
             told = "writes Cargo.toml and buildperm.lock. Nothing else does."
-            yield from hanging((("y ", "accent"),), told, "", cells)
+            yield from hanging(_key(state, "write"), told, "", cells)
         case "missing":
             yield from _failure_lines(state, cells)
         case _:
             for text in state.error.split("\n"):
                 yield from hanging((("✗ ", "bad"),), shown(text), "", cells)
+
+
+def _key(state: CheckState, does: str) -> tuple[Piece, ...]:
+    return ((f"{state.keys[does]} ", "accent"),)
 
 
 def _progress_lines(state: CheckState, cells: int) -> Iterator[Line]:
@@ -81,6 +87,6 @@ def _failure_lines(state: CheckState, cells: int) -> Iterator[Line]:
     if len(state.failures) > _MOST_FAILURES:
         yield Line(((f"  and {plural(len(state.failures) - _MOST_FAILURES, 'more')}", "muted"),))
     told = "goes back to what is missing."
-    yield from hanging((("Esc ", "accent"),), told, "muted", cells)
+    yield from hanging(_key(state, "back"), told, "muted", cells)
     told = "writes all the same; it asks for a typed word first."
-    yield from hanging((("O ", "accent"),), told, "muted", cells)
+    yield from hanging(_key(state, "override"), told, "muted", cells)
