@@ -92,7 +92,7 @@ class Answered:
             yield "`buildperm pending` lists what it wants besides."
         if self.is_written:
             commands = " and ".join(f"`{one}`" for one in self.unrecorded)
-            yield f"Wrote Cargo.toml. To go on: {commands}."
+            yield f"Wrote Cargo.toml; `buildperm undo` takes it back. To go on: {commands}."
         elif self._is_refused:
             yield "Nothing was written: it does not work with these grants. Allow more, or deny it."
 

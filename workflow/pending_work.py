@@ -30,8 +30,10 @@ from buildperm.workflow.kept_builds import (
     kept_crates,
 )
 from buildperm.workflow.source_search import asking_lines
+from buildperm.workflow.undo import history_of
 from buildperm.workflow.verification import Verification
 from buildperm.workflow.workspace import Workspace, open_contexts
+from buildperm.workflow.written_history import FileChange
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -154,7 +156,9 @@ class PendingWork:
         return list(failures.values())
 
     def write(self) -> tuple[bytes, bytes]:
-        """Write the answers to Cargo.toml; return it as it was and as it is now.
+        """Write the answers to Cargo.toml, so that `undo` can take them back.
+
+        Returns Cargo.toml as it was and as it is now.
 
         Raises:
             BuildpermError: It cannot be written, or was changed meanwhile.
@@ -162,6 +166,8 @@ class PendingWork:
         before, after = self.preview()
         if after != before:
             editor.write_atomically(self.workspace.manifest_path, before, after)
+            history = history_of(self.workspace)
+            history.record("decide", [FileChange("Cargo.toml", before, after)])
         return before, after
 
     def keep(self, entry: JournalEntry | None) -> None:

@@ -160,6 +160,13 @@ def test_answers_are_tried_written_and_hold(tmp_path: Path) -> None:
     assert said["token"] == left["token"] != document["token"]
     assert data not in {each["id"] for each in left["proposals"]}
 
+    # It can be taken back, and taken again.
+    after = (workspace / "Cargo.toml").read_bytes()
+    assert buildperm("undo", folder=workspace).returncode == 0
+    assert _grants(workspace) == {}
+    assert buildperm("undo", "--to", "1", folder=workspace).returncode in (0, 2)
+    (workspace / "Cargo.toml").write_bytes(after)
+
     # All that is left, in one step; the old token is of no use any more.
     ids = [each["id"] for each in left["proposals"]]
     assert _decide(workspace, *ids, "deny", "--token", document["token"]).returncode == 24
