@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from buildperm.policy import explainer, explanation, proposals
+from buildperm.policy import expiry, explainer, explanation, proposals
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.compilation import PINNED, secret_variables
 from buildperm.policy.explainer import Explainer
@@ -238,7 +238,7 @@ class QueryResult:
                 yield f"To allow it, remove `{rule.pattern}` from `deny.{rule.kind}` of"
                 yield f"    {table} ({at})."
             case NotInForce():
-                yield f"The grant is in {at}. To decide about it, run `buildperm review`."
+                yield f"The grant is in {at}. {self._into_force(table)}"
             case NotGranted() if self.grant:
                 asks = self._asking
                 decide = f"decide with `{asks}`, or write" if asks else "write"
@@ -255,6 +255,19 @@ class QueryResult:
                 yield f"    deny = {{ {self.query.kind} = [{_quoted(self.query.target)}] }}"
             case _:
                 yield "Nothing in Cargo.toml can change that."
+
+    def _into_force(self, table: str) -> str:
+        """Say what puts a grant in force that is there and is not."""
+        grants, revision = self.script.grants, self.script.package.revision
+        if grants is not None and expiry.is_over(grants.expires, expiry.today()):
+            return f"To have it again, write a later day for `expires` in {table}."
+        if grants is not None and revision in grants.reviewed:
+            return f"To have it, take away what is denied in {table}."
+        if self._asking:
+            return f"To decide about it, run `{self._asking}`."
+        return (
+            f"Nobody has seen that here; to have it all the same, add `{revision}` to `reviewed`."
+        )
 
     @property
     def _asking(self) -> str:

@@ -273,3 +273,18 @@ def test_outside_of_a_workspace_it_says_so(tmp_path: Path) -> None:
 
     assert told.returncode == 2
     assert "Cargo.toml" in told.stderr
+
+
+def test_what_puts_a_grant_in_force_is_told_and_does(learnt: LearntWorkspace) -> None:
+    reviewed = 'reviewed = ["0.1.0"]\nexec = ["perl", "ruby"]\n'
+    with learnt.granting(app='exec = ["perl", "ruby"]'):
+        seen, unseen = learnt.run("why", "app", "perl"), learnt.run("why", "app", "exec:ruby")
+    with learnt.granting(app=f'{reviewed}expires = "2020-01-31"'):
+        ended = learnt.run("why", "app", "perl")
+    with learnt.granting(app=reviewed):
+        after = [learnt.run("why", "app", each) for each in ("perl", "exec:ruby")]
+
+    assert "To decide about it, run `buildperm review`." in seen.stdout
+    assert "add `0.1.0` to `reviewed`" in unseen.stdout
+    assert "write a later day for `expires`" in ended.stdout
+    assert [each.returncode for each in after] == [0, 0]
