@@ -111,7 +111,9 @@ def _refused_finding(
     # A line that can be pasted is no help where somebody steals.
     is_critical = proposal.risk is Risk.CRITICAL
     grant = proposal.suggestion
-    remedy = () if proposal.locked or is_critical else tuple(rule_lines(proposal, grant))
+    is_theft = looks_like_theft(_all_of(script))
+    is_offered = not (proposal.locked or is_critical or is_theft)
+    remedy = tuple(rule_lines(proposal, grant)) if is_offered else ()
     return Finding(
         rule=str(kind),
         level=level,
@@ -139,7 +141,7 @@ def _refused_finding(
             (*proposal.notes, proposal.locked, *_not_opened(script, proposal.evidence))
         ),
         is_preset=bool(grant.preset),
-        is_theft=looks_like_theft(_all_of(script)),
+        is_theft=is_theft,
     )
 
 
@@ -221,7 +223,7 @@ def _incomplete_finding(script: ScriptRun, places: GrantLines, level: Level) -> 
     if script.failure:
         what = " or ".join(subject.noun for subject in script.subjects)
         title = _title(f"buildperm failed the {what} of {who}: {script.failure}")
-        yield _plain(FAILED, level, script, title, tuple(_after_failure(script)), line)
+        yield _plain(FAILED, level, script, title, tuple(after_failure(script)), line)
     if script.dropped:
         title = _title(f"{count(script.dropped, 'event')} did not fit into the recording of {who}")
         told = (
@@ -231,7 +233,7 @@ def _incomplete_finding(script: ScriptRun, places: GrantLines, level: Level) -> 
         yield _plain(INCOMPLETE, Level.WARNING, script, title, told, line)
 
 
-def _after_failure(script: ScriptRun) -> Iterator[str]:
+def after_failure(script: ScriptRun) -> Iterator[str]:
     """Say how to go on after buildperm has failed a run: no review could settle that."""
     limits = _LIMIT.findall(script.failure)
     for name in dict.fromkeys(limits):

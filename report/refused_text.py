@@ -10,6 +10,7 @@ left-padding 0.1.0
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
@@ -19,9 +20,11 @@ from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Risk
 from buildperm.policy.role import SubjectKind, role_text
+from buildperm.policy.sensitivity import STEERS
 from buildperm.printable import printable, shortened
 from buildperm.report.finding import Finding
 from buildperm.report.rule_catalogue import FAILED
+from buildperm.rules.variables import NAMED_SECRET
 
 GLYPHS: Final = {Risk.LOW: ".", Risk.MEDIUM: "~", Risk.HIGH: "!", Risk.CRITICAL: "!!"}
 """Risk must be readable without colour, and in a log."""
@@ -44,6 +47,11 @@ _COMMANDS_LISTED = 5  # Command lines of one program; all of them are in the JSO
 _COMMAND_MOST = 200
 _HOME = "$HOME/"
 _LABEL = "  {:<16}  "
+_SSH_KEY = re.compile(r"/\.ssh/id_[a-z0-9_]+$")
+_IN_SHORT: Final = {
+    STEERS: "would run code in rustc, the linker or Cargo",
+    NAMED_SECRET: "secret by its name",
+}
 _FORBIDDEN = Kind.DIRECTIVE  # What of it is sensitive can never be granted.
 _ALREADY_TOLD = (
     "is sensitive: ",
@@ -131,10 +139,8 @@ def _rows(finding: Finding, width: int) -> Iterator[str]:
     preset = finding.is_preset
     listed = finding.evidence[:_LISTED]
     for access, following in zip_longest(listed, listed[1:]):
-        gloss = access.sensitive
-        if access.kind is _FORBIDDEN and access.sensitive:
-            gloss = f"{access.sensitive}; it can never be granted"
-        elif preset and access.kind is Kind.EXEC:
+        gloss = _gloss(access)
+        if preset and access.kind is Kind.EXEC:
             gloss, preset = finding.summary, False
         more = [f"{access.count:,} times"] if access.count > 1 else []
         more += [access.unstable] if access.unstable else []
@@ -148,6 +154,15 @@ def _rows(finding: Finding, width: int) -> Iterator[str]:
             yield f"                by {' > '.join(by[0])}"
     if len(finding.evidence) > _LISTED:
         yield f"     and {len(finding.evidence) - _LISTED:,} more like these"
+
+
+def _gloss(access: Access) -> str:
+    """Say what is sensitive about a target, in as few words as possible."""
+    if access.kind is _FORBIDDEN and access.sensitive:
+        return f"{_IN_SHORT.get(access.sensitive, access.sensitive)}; can never be granted"
+    if _SSH_KEY.search(access.target):
+        return "SSH key"
+    return _IN_SHORT.get(access.sensitive, access.sensitive)
 
 
 def _commands(access: Access) -> Iterator[str]:
@@ -186,12 +201,11 @@ def _ways_on(refused: Sequence[Finding]) -> Iterator[str]:
         said = [*filter(None, [first]), settling.command, "Then commit what it has written."]
         for label, line in zip_longest(["Is it expected?"], said, fillvalue=""):
             yield f"{_LABEL.format(label)}{line}"
-    is_theft = any(each.is_theft for each in refused)
-    remedies = [] if is_theft else _merged(each.remedy for each in refused if each.remedy)
+    # Lines that can be pasted are no help where somebody steals, or makes rustc run something.
+    is_grave = any(each.is_theft or each.risk is Risk.CRITICAL for each in refused)
+    remedies = [] if is_grave else _merged(each.remedy for each in refused if each.remedy)
     if remedies:
-        left = sum(not each.remedy for each in refused)
-        all_of_it = "" if not left else ", but for what is critical"
-        yield f"{_LABEL.format('')}This is what it can write into Cargo.toml{all_of_it}:"
+        yield f"{_LABEL.format('')}This is what it can write into Cargo.toml:"
         yield from (f"{_LABEL.format('')}  {line}" for line in remedies)
     what = shlex.quote(f"{refused[0].evidence[0].kind}:{refused[0].evidence[0].target}")
     yield f"{_LABEL.format('Why?')}buildperm why {shlex.quote(crate)} {what}"

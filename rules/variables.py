@@ -115,7 +115,7 @@ _OTHERS = tuple(
 
 _STEERING = "it makes programs run code of its value"
 _SESSION = "it leads to your session: agents, buses, the display"
-_SECRET = "its name says that it holds a secret"  # noqa: S105
+NAMED_SECRET = "its name says that it holds a secret"  # noqa: S105
 _SERVICE = "it belongs to a service's credentials"
 _CI = "it belongs to the CI service: credentials, and files that later steps run"
 
@@ -292,7 +292,7 @@ def withheld_because(name: str) -> str:
         if upper.startswith(beginning):
             return held
     if any(piece in upper for piece in _PIECES) or not _WORDS.isdisjoint(_words(upper)):
-        return _SECRET
+        return NAMED_SECRET
     if upper.endswith(_WITHHELD_ENDINGS):
         return _SERVICE
     if upper.endswith("_PROXY") and upper != "NO_PROXY":

@@ -63,7 +63,7 @@ def test_a_theft_is_called_one_and_no_grant_is_offered() -> None:
 
     assert told[:2] == [
         "  !! LOOKS LIKE THEFT: it reaches for secrets and for the network",
-        "  !! read     ~/.ssh/id_ed25519  ssh keys",
+        "  !! read     ~/.ssh/id_ed25519  SSH key",
     ]
     risks = [line[2:4] for line in told if line[2:4].strip() in ("!!", ".")]
     assert risks == ["!!", "!!", "!!", " ."]
