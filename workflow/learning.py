@@ -24,6 +24,7 @@ from buildperm.presentation.build_viewer import BuildViewer
 from buildperm.presentation.front_end import Failure, FrontEnd, Ran, ReviewEnd, ReviewSession
 from buildperm.printable import log_text
 from buildperm.report import text
+from buildperm.report.findings import after_failure
 from buildperm.sandbox.selftest import SelfTest
 from buildperm.workflow.build_summary import (
     needs,
@@ -333,16 +334,18 @@ class Learning:
             )
         if self._failures and not left:
             console.print_message(f"`{self.options.again}` asks about it again.")
-        if left or self._failures:
-            return ExitCode.UNDECIDED
-        if self.recorded.exit_code:
-            return self.recorded.exit_code
         broken = [script for script in self.recorded.scripts if script.run.failure]
         for script in broken:
             who = f"{script.run.crate} {script.run.version}"
             console.print_message(
                 f"not settled: {who} does not count as reviewed: {script.run.failure}"
             )
+            for line in after_failure(script.run):
+                console.print_message(line)
+        if left or self._failures:
+            return ExitCode.UNDECIDED
+        if self.recorded.exit_code:
+            return self.recorded.exit_code
         return ExitCode.UNDECIDED if broken else ExitCode.OK
 
 

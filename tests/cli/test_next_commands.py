@@ -226,6 +226,9 @@ def test_a_limit_is_raised_in_cargo_toml_and_no_review_is_named_for_it(tmp_path:
     assert told.returncode == 20, told.stdout
     assert f"If it has to, raise `output_bytes` in `{table}` of Cargo.toml." in told.stdout
     assert "buildperm review" not in told.stdout
+    learnt = _run(workspace, *LEARN)
+    assert learnt.returncode == 101  # Cargo's own.
+    assert f"If it has to, raise `output_bytes` in `{table}` of Cargo.toml." in learnt.stderr
     manifest.write_text(manifest.read_text().replace("50000", "500000"))
     assert _run(workspace, "ci").returncode == 0
 
