@@ -107,7 +107,7 @@ install() {
 }
 
 hold() {
-    local folder sarif json junit reference status=0 options=() compared=() git=() reports words=()
+    local folder sarif json junit reference status=0 options=() compared=() git=() reports words=() called=''
     folder=$(mktemp -d "$RUNNER_TEMP/buildperm.XXXXXX")
     sarif=$(place "${INPUT_SARIF:-$folder/buildperm.sarif}")
     json=$(place "${INPUT_JSON:-$folder/buildperm.json}")
@@ -156,7 +156,12 @@ sys.stdout.write("".join(f"{word}\0" for word in shlex.split(os.environ["INPUT_A
             ;;
     esac
     case $status in
-        "$REFUSED") echo "To decide: get $json, then run \`buildperm review --from FILE\` on your own machine." ;;
+        "$REFUSED")
+            # The packages that there are depend on what Cargo was called with.
+            if [[ ${#words[@]} -gt 0 ]]; then printf -v called ' %q' "${words[@]}"; fi
+            echo "To decide: get $json, then run \`buildperm review --from FILE${called:+ --$called}\`" \
+                'on your own machine.'
+            ;;
         "$NOT_REVIEWED") echo 'To decide: run `buildperm review` on your own machine.' ;;
     esac
     return "$status"

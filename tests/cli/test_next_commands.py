@@ -131,6 +131,28 @@ def test_what_only_happens_under_some_environment_is_decided_from_its_report(
 
 
 @pytest.mark.slow
+def test_what_only_compiling_does_under_some_environment_is_decided_from_its_report(
+    tmp_path: Path,
+) -> None:
+    workspace = member(tmp_path / "ws", "fn main() {}")
+    library = '#[cfg(beta)]\npub const TOKEN: Option<&str> = option_env!("API_TOKEN");\n'
+    (workspace / "sample/src/lib.rs").write_text(library)
+    assert _run(workspace, *LEARN).returncode == 0
+    surroundings = {"RUSTFLAGS": "--cfg beta", "API_TOKEN": "ghp_x"}
+
+    refused = _run(workspace, "ci", extra=surroundings)
+    assert refused.returncode == 20, refused.stdout
+    assert _refused(workspace) == {"sample API_TOKEN"}
+    offered = _run(workspace, *shlex.split(_expected(refused.stdout))[1:])
+    assert "undecided: compiling sample 0.1.0: see the environment variable" in offered.stderr
+
+    # Nobody can allow that from here; denied, the build goes on without it.
+    (asked,) = json.loads(_run(workspace, "pending", "--json").stdout)["proposals"]
+    assert _run(workspace, "decide", asked["id"], "deny").returncode == 0
+    assert _run(workspace, "ci", extra=surroundings).returncode == 0
+
+
+@pytest.mark.slow
 def test_words_for_cargo_are_part_of_the_next_command(tmp_path: Path) -> None:
     workspace = member(tmp_path / "ws", READS, "extra")
     (workspace / "data.txt").write_text("data")
