@@ -155,12 +155,12 @@ class CrateAccount:
         if self.ordinary:
             numbers = Counter(access.kind for access in self.ordinary)
             told = [
-                count(numbers[kind], kind.traits.noun, kind.traits.plural)
+                f"{kind.traits.past} {count(numbers[kind], kind.traits.noun, kind.traits.plural)}"
                 for kind in LISTED
                 if numbers[kind]
             ]
             besides = "Besides, it" if self.beyond else "It"
-            yield f"{besides} touched what everybody may: {', '.join(told)}."
+            yield f"{besides} did what everybody may: {', '.join(told)}."
         if self.in_vain:
             yield f"{count(self.in_vain, 'attempt')} came to nothing, as is usual."
 

@@ -15,7 +15,7 @@ from buildperm.tracer.recording.reader import End
 WIDTH = 1000.0
 """Of the axis, whatever is drawn on it."""
 
-_THINNEST = 2.0  # A bar that can still be seen.
+_THINNEST = 4.0  # A bar that can still be seen.
 _MARKS_MOST = 400
 
 

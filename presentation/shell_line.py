@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from buildperm.tracer.notation import decode
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_CUT = re.compile(r" \[[\d,]+ characters left out\] ")
 _ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\x1b": "\\e", "\\": "\\\\", "'": "\\'"}
 
 
@@ -25,10 +27,12 @@ def shell_line(argv: Iterable[bytes]) -> str:
 
 def recalled_line(noted: str) -> str:
     """Quote a command line that was kept with each word in notation: see `Access.commands`."""
+    if _CUT.search(noted):
+        return noted  # It is in visible characters as it is.
     try:
         return shell_line(map(decode, shlex.split(noted)))
     except ValueError:
-        return noted  # Cut in the middle; it is in visible characters as it is.
+        return noted
 
 
 def _word(raw: bytes) -> str:

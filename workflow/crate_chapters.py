@@ -15,6 +15,7 @@ from buildperm.presentation.crate_account import CrateAccount, JudgedAccess, Sta
 from buildperm.presentation.process_outline import duration_text, status_text
 from buildperm.presentation.process_timeline import TimeAxis, marks, process_rows, with_tokens
 from buildperm.presentation.proposal_facts import command_lines
+from buildperm.presentation.shell_line import recalled_line
 from buildperm.presentation.wording import chain_text, outcome_word, risk_word
 from buildperm.report.html_page import (
     AccessRow,
@@ -207,11 +208,11 @@ def _row(
 
 
 def _alike(access: Access, places: Iterable[Mapping[str, bytes]]) -> Access:
-    """Write folders in command lines by their short names: several runs then agree on them."""
+    """Write command lines for a shell, with short names of folders, on which all runs agree."""
     folders = list(places)
     commands: dict[str, int] = {}
     for line, times in access.commands:
-        alike = with_tokens(line, *folders)
+        alike = with_tokens(recalled_line(line), *folders)
         commands[alike] = commands.get(alike, 0) + times
     return replace(access, commands=tuple(commands.items()))
 

@@ -88,7 +88,7 @@ def test_deeds_are_told_in_the_past_and_refusals_as_attempts() -> None:
     assert list(made.deeds()) == [
         f"Tried to read {KEY}; buildperm refused it.",
         "Ran cc, ld.",
-        "Besides, it touched what everybody may: 1 file.",
+        "Besides, it did what everybody may: read 1 file.",
         "1 attempt came to nothing, as is usual.",
     ]
 
@@ -98,7 +98,7 @@ def test_nothing_out_of_the_ordinary_is_said_in_a_sentence() -> None:
 
     assert made.severity is Severity.CALM
     assert made.verdict() == "Did nothing but what everybody may do."
-    assert list(made.deeds()) == ["It touched what everybody may: 1 file."]
+    assert list(made.deeds()) == ["It did what everybody may: read 1 file."]
 
 
 @pytest.mark.parametrize(

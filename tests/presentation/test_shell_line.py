@@ -57,6 +57,9 @@ def test_bash_reads_back_what_was_run(argv: list[bytes]) -> None:
 
 def test_a_line_kept_in_notation_is_written_as_it_was_run() -> None:
     assert recalled_line("sh -c 'echo %24HOME'") == "sh -c 'echo $HOME'"
+    assert recalled_line("ar cq a.o [1,900 characters left out] z.o") == (
+        "ar cq a.o [1,900 characters left out] z.o"
+    )
     assert recalled_line("sh -c 'cut in the [900 characters left out]") == (
         "sh -c 'cut in the [900 characters left out]"
     )
