@@ -16,7 +16,7 @@ from buildperm.policy.explanation import AllowedByPreset, AllowedByRule, Denied
 from buildperm.policy.grants import CrateGrants
 from buildperm.policy.kinds import LISTED, Kind
 from buildperm.policy.proposal import Risk
-from buildperm.policy.risk_combinations import looks_like_theft
+from buildperm.policy.risk_combinations import combinations, looks_like_theft
 from buildperm.policy.role import SubjectKind
 from buildperm.policy.summaries import title
 from buildperm.policy.undecided_accesses import is_settled
@@ -78,6 +78,7 @@ class CrateAccount:
         held = effective(grants, revision)
         allowed, refused = GrantCoverage(held.rules), Coverage(held.denials)
         explainer = Explainer(grants, revision, subjects)
+        combined = combinations(accesses)
         judged = []
         for access in accesses:
             level, why = Risk.LOW, ""
@@ -85,6 +86,7 @@ class CrateAccount:
                 standing, said = Standing.EVERYBODY, ""
             else:
                 level, why = risk.assess_access(access)
+                level = max(level, combined([access])[0])
                 is_theirs = not access.outside or access.outside in consumers
                 if refused.covers(access):
                     standing, said = Standing.DENIED, _said(explainer, access, "denied")

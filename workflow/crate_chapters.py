@@ -87,7 +87,9 @@ class ChapterWriter:
         accesses = folded[: self._accesses.take(len(folded))]
         runs = _shown_runs(known.runs)
         places = [run.places for run in known.runs]
-        moments = _moments(runs[0]) if runs else {}
+        moments: dict[tuple[Kind, str], str] = {}
+        for run in reversed(runs):  # What the first one does not tell, another may.
+            moments |= _moments(run)
         return CrateChapter(
             anchor=anchor,
             name=script.package.name,
@@ -151,6 +153,7 @@ def _questions(
 ) -> Iterator[OpenQuestion]:
     held = effective(script.grants, script.package.revision)
     everything = [each.access for each in account.judged]
+    said: set[str] = set()  # Each fact once.
     for asked in proposals.propose(
         script.key,
         script.package.version,
@@ -159,8 +162,12 @@ def _questions(
         held.denials,
         consumers,
     ):
-        locked = (asked.locked,) if asked.locked else ()
-        yield OpenQuestion(asked.title, Severity.of(asked.risk), (*asked.notes, *locked))
+        wanted = [f"It is `{asked.wanted_by}` that wants it."] if asked.wanted_by else []
+        notes = [
+            note for note in (*wanted, *asked.notes, asked.locked) if note and note not in said
+        ]
+        said.update(notes)
+        yield OpenQuestion(asked.title, Severity.of(asked.risk), tuple(notes))
 
 
 def _folded(beyond: Iterable[JudgedAccess]) -> list[list[JudgedAccess]]:

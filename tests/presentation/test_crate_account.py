@@ -74,6 +74,7 @@ def test_secrets_and_the_network_look_like_theft() -> None:
     assert made.is_theft
     assert made.verdict().startswith("Looks like theft: it reaches for secrets and for the network")
     assert made.judged[0].access.target == KEY
+    assert {each.severity for each in made.beyond} == {Severity.CRITICAL}
 
 
 def test_deeds_are_told_in_the_past_and_refusals_as_attempts() -> None:
