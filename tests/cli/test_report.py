@@ -7,6 +7,7 @@ import re
 import subprocess
 import threading
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,29 @@ def test_it_tells_what_each_crate_did_and_may(learnt: LearntWorkspace, tmp_path:
     assert "exit 0" in said
     assert "ev%1B%5B2J%E2%80%AEil" in said
     assert HOSTILE not in made
+
+
+def test_grants_are_told_with_reason_end_and_what_is_not_in_force(
+    learnt: LearntWorkspace, tmp_path: Path
+) -> None:
+    file = tmp_path / "report.html"
+    lines = [
+        *('presets = ["cc"]', 'exec = ["perl"]', 'deny.net = ["<b>.example:443"]'),
+        *('reason = "old <i>sources</i>"', 'expires = "2020-02-03"'),
+    ]
+
+    with learnt.granting(helper="\n".join(lines), gone='read = ["/opt/x"]\nreviewed = ["1.0.0"]'):
+        told = learnt.run("report", "--html", "-o", str(file))
+
+    assert told.returncode == 0, told.stderr
+    said = unescape(text_of(file.read_text()))
+    assert "Reason given in Cargo.toml: old <i>sources</i>" in said
+    assert "until 2020-02-03, not longer" in said
+    assert "the grants ended on 2020-02-03" in said
+    assert "must not connect to <b>.example:443" in said
+    assert "Grants that nothing here makes use of" in said
+    assert "not in force: Cargo.lock has no such package" in said
+    assert "may read /opt/x" in said
 
 
 def test_no_folder_of_this_machine_is_told(learnt: LearntWorkspace, tmp_path: Path) -> None:
