@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,26 +11,15 @@ from buildperm.errors import BuildpermError
 from buildperm.policy import lock_file
 from buildperm.policy.access import Access
 from buildperm.policy.combination import combine
-from buildperm.policy.kinds import Kind
 from buildperm.policy.snapshot import Snapshot
 from buildperm.presentation import console
-from buildperm.presentation.crate_account import (
-    AREAS,
-    CrateAccount,
-    JudgedAccess,
-    Standing,
-    map_cells,
-    worst,
-)
+from buildperm.presentation.crate_account import AREAS, CrateAccount, map_cells
+from buildperm.presentation.page_overview import key_figures, overall_verdict, touched_targets
 from buildperm.report import html_document
 from buildperm.report.html_page import (
-    CrateChapter,
     GrantRow,
-    KeyFigure,
     MapRow,
     ReportPage,
-    Severity,
-    TouchedTarget,
 )
 from buildperm.report.text import count
 from buildperm.workflow import evidence
@@ -49,8 +37,6 @@ NAME = "report.html"
 """Of the file, where nothing else is asked for."""
 
 _STANDARD_OUTPUT = Path("-")
-_TOUCHED_MOST = 150
-_CRATES_MOST = 12  # That touched one thing.
 _READ_MOST = 2_000  # Characters of a file that tell whether it is a report.
 
 _FOLDERS = (
@@ -178,7 +164,7 @@ def _make(
         for number, each in enumerate(seen, 1)
     ]
     accounts = [each.account for each in seen]
-    touched, touched_left_out = _touched(chapters, accounts)
+    touched, touched_left_out = touched_targets(chapters, accounts)
     map_rows = tuple(
         MapRow(chapter.anchor, f"{chapter.name} {chapter.version}", map_cells(account))
         for chapter, account in zip(chapters, accounts, strict=True)
@@ -190,9 +176,9 @@ def _make(
         workspace=view.workspace.name,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         source=_source(seen, len(wanted) - len(seen), reported),
-        verdict=_verdict(chapters, accounts),
+        verdict=overall_verdict(chapters, accounts),
         severity=severity,
-        figures=tuple(_figures(accounts)),
+        figures=tuple(key_figures(accounts)),
         chapters=tuple(chapters),
         areas=AREAS,
         map_rows=map_rows,
@@ -241,100 +227,11 @@ def _grants(
     """Return the tables of Cargo.toml, and the rows that each of them is told in."""
     workspace = view.workspace
     lines = ManifestLines(workspace.manifest, workspace.manifest_path)
-    scripts = [script for script in wanted if script in view.scripts]
+    running = {script.package.id for script in view.scripts}
+    scripts = [script for script in wanted if script.package.id in running]
     found = tables(view, lines, snapshots, scripts, sorted(workspace.policy.crates))
     changes = blame(workspace.manifest_path, (line for table in found for line in table.lines()))
     return found, {table.key: tuple(grant_rows(table, lines, changes)) for table in found}
-
-
-def _touched(
-    chapters: Iterable[CrateChapter], accounts: Iterable[CrateAccount]
-) -> tuple[list[TouchedTarget], int]:
-    """Turn the map around: what was touched, the worst and most shared first."""
-    by_target: dict[tuple[Kind, str], list[tuple[CrateChapter, JudgedAccess]]] = {}
-    for chapter, account in zip(chapters, accounts, strict=True):
-        for each in account.beyond:
-            key = each.access.kind, each.access.target
-            by_target.setdefault(key, []).append((chapter, each))
-    found = []
-    for (kind, target), group in by_target.items():
-        crates = list(
-            dict.fromkeys(
-                (chapter.anchor, f"{chapter.name} {chapter.version}") for chapter, _ in group
-            )
-        )
-        found.append(
-            TouchedTarget(
-                kind.traits.verb,
-                target,
-                group[0][1].access.sensitive,
-                worst(each for _, each in group),
-                tuple(crates[:_CRATES_MOST]),
-                max(0, len(crates) - _CRATES_MOST),
-            )
-        )
-    found.sort(
-        key=lambda one: (
-            one.severity.rank,
-            -len(one.crates) - one.crates_left_out,
-            one.verb,
-            one.target,
-        )
-    )
-    return found[:_TOUCHED_MOST], max(0, len(found) - _TOUCHED_MOST)
-
-
-def _verdict(chapters: Sequence[CrateChapter], accounts: Sequence[CrateAccount]) -> str:
-    """Say in one sentence what there is to do."""
-    thieves = [
-        f"{chapter.name} {chapter.version}"
-        for chapter, account in zip(chapters, accounts, strict=True)
-        if account.is_theft and account.severity is Severity.CRITICAL
-    ]
-    undecided = sum(_number(account, Standing.UNDECIDED) for account in accounts)
-    waiting = sum(bool(_number(account, Standing.UNDECIDED)) for account in accounts)
-    if thieves:
-        more = f" and {count(len(thieves) - 1, 'other crate')}" if len(thieves) > 1 else ""
-        reaches = "reach" if len(thieves) > 1 else "reaches"
-        return (
-            f"Looks like theft: {thieves[0]}{more} {reaches} for secrets and for the network. "
-            "Do not trust it; remove it or pin the version before."
-        )
-    if undecided:
-        return (
-            f"{count(undecided, 'access', 'accesses')} of {count(waiting, 'crate')} "
-            f"{'is' if undecided == 1 else 'are'} undecided: `buildperm ci` refuses "
-            f"{'it' if undecided == 1 else 'them'}, `buildperm review` asks."
-        )
-    if any(_number(account, Standing.DENIED) for account in accounts):
-        return "Everything is decided: what goes beyond what everybody may do is granted or denied."
-    return "Nothing is open: what goes beyond what everybody may do is granted."
-
-
-def _figures(accounts: Sequence[CrateAccount]) -> Iterator[KeyFigure]:
-    numbers = {
-        standing: sum(_number(account, standing) for account in accounts) for standing in Standing
-    }
-    beyond = sum(bool(account.beyond) for account in accounts)
-    undecided = [
-        each.severity
-        for account in accounts
-        for each in account.beyond
-        if each.standing is Standing.UNDECIDED
-    ]
-    yield KeyFigure(f"{len(accounts):,}", "crates that ran code", None)
-    yield KeyFigure(f"{beyond:,}", "went beyond what all may do", None)
-    yield KeyFigure(
-        f"{numbers[Standing.UNDECIDED]:,}",
-        "accesses undecided",
-        min(undecided, key=lambda one: one.rank, default=Severity.CALM),
-    )
-    yield KeyFigure(f"{numbers[Standing.GRANTED]:,}", "granted", None)
-    yield KeyFigure(f"{numbers[Standing.DENIED]:,}", "denied", None)
-
-
-def _number(account: CrateAccount, standing: Standing) -> int:
-    return Counter(each.standing for each in account.judged)[standing]
 
 
 def _source(seen: Sequence[_ToldCrate], unseen: int, reported: str | None) -> str:
