@@ -11,6 +11,7 @@ from textual import events, on
 from buildperm.presentation import console
 from buildperm.presentation.agenda import Agenda
 from buildperm.presentation.baseline_accesses import BaselineAccesses
+from buildperm.presentation.build_thread import BuildThread
 from buildperm.presentation.front_end import NoEvidence, Ran, ReviewEnd
 from buildperm.printable import shown
 from buildperm.tui.appearance import Appearance
@@ -186,10 +187,16 @@ class Screens:
 
     def watch(self, heading: str, appraise: Appraise, build: Build[Result], /) -> Result:
         """Show a build while it runs; its screen stays until `conduct` or `close`."""
+        thread = BuildThread(appraise, build)
+        thread.start()
+        return self.show(heading, thread)
+
+    def show(self, heading: str, thread: BuildThread[Result]) -> Result:
+        """Show a build that has begun already, as `watch` does."""
         self.close()
         console.hold()
         self._build = BuildScreens(heading, self._appearance)
-        return self._build.run(appraise, build)
+        return self._build.show(thread)
 
     def conduct(self, session: ReviewSession, /) -> ReviewEnd:
         """Ask until all is decided or the person stops; return what is to be done."""

@@ -78,7 +78,16 @@ class _LazyScreens:
         return self._screens.conduct(session)
 
     def watch(self, heading: str, appraise: Appraise, build: Build[Result], /) -> Result:
-        return self._screens.watch(heading, appraise, build)
+        from buildperm.presentation.build_thread import BuildThread
+
+        thread = BuildThread(appraise, build)
+        thread.start()  # It needs no screen, and the screens need a while.
+        try:
+            screens = self._screens
+        except BaseException:
+            thread.interrupt()
+            raise
+        return screens.show(heading, thread)
 
     def close(self) -> None:
         if "_screens" in self.__dict__:

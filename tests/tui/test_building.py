@@ -13,8 +13,9 @@ from buildperm.errors import BuildpermError
 from buildperm.policy.access import Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Risk
+from buildperm.presentation.build_thread import BuildThread
 from buildperm.tui.appearance import Appearance
-from buildperm.tui.build_app import BuildApp, BuildThread
+from buildperm.tui.build_app import BuildApp
 from buildperm.tui.screens.building import RunScreen, StopScreen
 from buildperm.tui.widgets.sheet import Sheet
 from tests.tui.proposals import access, proposal
@@ -84,6 +85,7 @@ async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
 
 
 async def test_it_shows_what_waits_runs_and_is_done_and_the_worst_yet(build: FakeBuild) -> None:
+    build.thread.start()
     async with build.app.run_test(size=(100, 30)) as pilot:
         await until(pilot, lambda: "1 of 3 build scripts" in build.text("#build-scripts"))
 
@@ -99,6 +101,7 @@ async def test_it_shows_what_waits_runs_and_is_done_and_the_worst_yet(build: Fak
 async def test_cargos_log_has_a_tab_of_its_own_without_what_a_terminal_obeys(
     build: FakeBuild,
 ) -> None:
+    build.thread.start()
     async with build.app.run_test(size=(100, 30)) as pilot:
         await until(pilot, lambda: "boom" in build.text("#build-log"))
         await pilot.press("2")
@@ -117,6 +120,7 @@ async def test_cargos_log_has_a_tab_of_its_own_without_what_a_terminal_obeys(
     "keys", [("q", "y"), ("ctrl+c", "ctrl+c"), ("ctrl+c", "y"), ("q", "ctrl+c")]
 )
 async def test_it_is_stopped_after_a_question(build: FakeBuild, keys: tuple[str, str]) -> None:
+    build.thread.start()
     async with build.app.run_test(size=(100, 30)) as pilot:
         await pilot.press(keys[0])
         await until(pilot, lambda: isinstance(build.app.screen, StopScreen))
@@ -130,6 +134,7 @@ async def test_it_is_stopped_after_a_question(build: FakeBuild, keys: tuple[str,
 
 @pytest.mark.parametrize("key", ["escape", "n"])
 async def test_it_goes_on_where_nobody_wants_to_stop(build: FakeBuild, key: str) -> None:
+    build.thread.start()
     async with build.app.run_test(size=(100, 30)) as pilot:
         await pilot.press("q")
         await until(pilot, lambda: isinstance(build.app.screen, StopScreen))
@@ -146,6 +151,7 @@ async def test_it_goes_on_where_nobody_wants_to_stop(build: FakeBuild, key: str)
 
 async def test_it_ends_with_the_build(build: FakeBuild) -> None:
     build.go_on.set()
+    build.thread.start()
     async with build.app.run_test(size=(100, 30)) as pilot:
         await until(pilot, lambda: not build.app.is_running or not build.thread.is_running)
 
@@ -171,6 +177,8 @@ def test_an_interruption_before_it_has_begun_is_not_lost(build: FakeBuild) -> No
 @pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 50)])
 def test_a_picture_of_it(snap_compare: Callable[..., bool], size: tuple[int, int]) -> None:
     build = FakeBuild(clock=lambda: 0.0)
+
+    build.thread.start()
 
     async def wait(pilot: Pilot[None]) -> None:
         await until(pilot, lambda: "1 of 3" in build.text("#build-scripts"))
