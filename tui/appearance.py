@@ -22,7 +22,7 @@ HIGH_CONTRAST: Final = Theme(
     secondary="#ffffff",
     accent="#ffff00",
     warning="#ffd700",
-    error="#ff8787",
+    error="#ffa0a0",
     success="#5fff5f",
     foreground="#ffffff",
     background="#000000",
@@ -35,16 +35,16 @@ HIGH_CONTRAST: Final = Theme(
         "text-primary": "#5fd7ff",
         "text-accent": "#ffff00",
         "text-warning": "#ffd700",
-        "text-error": "#ff8787",
+        "text-error": "#ffa0a0",
         "text-success": "#5fff5f",
-        "primary-muted": "#004f87",
+        "primary-muted": "#002b55",
         "block-cursor-background": "#ffff00",
         "block-cursor-foreground": "#000000",
         "footer-key-foreground": "#ffff00",
         "footer-description-foreground": "#ffffff",
     },
 )
-"""Black and bright colours only: each has at least seven times the contrast of its ground."""
+"""Bright letters on black: each has at least seven times the luminance of its ground."""
 
 THEMES: Final = {HIGH_CONTRAST.name: HIGH_CONTRAST, **BUILTIN_THEMES}
 """The themes that there are, by name."""
