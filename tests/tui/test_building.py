@@ -90,7 +90,7 @@ async def test_it_shows_what_waits_runs_and_is_done_and_the_worst_yet(build: Fak
         await until(pilot, lambda: "1 of 3 build scripts" in build.text("#build-scripts"))
 
         shown = build.text("#build-scripts")
-        assert "1 running   1 waiting or unchanged   1 crate begun" in shown
+        assert "1 running, 1 waiting or unchanged, 1 crate begun" in shown
         assert "!! critical  evil 1.0.0  read an SSH key" in shown
         assert "failed; refused by buildperm: read an SSH key; decide about it next" in shown
         assert "slow 2.0.0" in shown

@@ -29,7 +29,7 @@ def script_lines(state: BuildState, now_s: float, cells: int) -> Iterator[Line]:
         cells: The width.
     """
     yield Line()
-    yield Line(tuple(_progress(state)))
+    yield from _progress(state)
     yield Line(tuple(_bar(state)))
     yield Line()
     yield from _worst(state, cells)
@@ -57,20 +57,20 @@ def script_lines(state: BuildState, now_s: float, cells: int) -> Iterator[Line]:
         yield from hanging((("    ", ""),), told, "muted", cells)
 
 
-def _progress(state: BuildState) -> Iterator[Piece]:
+def _progress(state: BuildState) -> Iterator[Line]:
     """Say how far it is; there may be no build script at all."""
+    details = []
     if not state.is_begun:
-        yield "Making ready: this machine is tried out, and Cargo is asked what there is.", "strong"
+        told = "Making ready: this machine is tried out, and Cargo is asked what there is."
     elif not state.scripts:
-        yield "No build script to run.", "strong"
+        told = "No build script to run."
     else:
-        yield f"{len(state.ended)} of {plural(state.scripts, 'build script')} recorded", "strong"
-        yield (
-            f"   {len(state.running)} running   {len(state.waiting)} waiting or unchanged",
-            "muted",
-        )
+        told = f"{len(state.ended)} of {plural(state.scripts, 'build script')} recorded"
+        details += [f"{len(state.running)} running", f"{len(state.waiting)} waiting or unchanged"]
     if state.crates:
-        yield f"   {plural(state.crates, 'crate')} begun", "muted"
+        details.append(f"{plural(state.crates, 'crate')} begun")
+    yield Line(((told, "strong"),))
+    yield Line(((", ".join(details), "muted"),))
 
 
 def _bar(state: BuildState) -> Iterator[Piece]:
