@@ -40,7 +40,8 @@ def keymap(chosen: Mapping[str, Iterable[str]]) -> dict[str, str]:
                 f"keys.{identifier}: there is no such action", hint=_suggestion(identifier)
             )
         names = [_key(key, identifier) for key in keys]
-        if action.group in {DECIDE, FINISH} and (reflex := sorted(_BY_HABIT & {*names})):
+        reflex = sorted((_BY_HABIT & {*names}) - _defaults(action))
+        if action.group in {DECIDE, FINISH} and reflex:
             raise BuildpermError(
                 f"keys.{identifier}: `{reflex[0]}` cannot decide or write anything",
                 hint="Choose a key that is not pressed by habit.",
@@ -86,7 +87,7 @@ def _check_conflicts(screens: Iterable[str], changed: Mapping[str, str]) -> None
             for key in changed.get(action.id, action.keys).split(","):
                 users[key].append(action)
     for key, actions in users.items():
-        mine = [action for action in actions if action.id in changed]
+        mine = [each for each in actions if each.id in changed and key not in _defaults(each)]
         others = [action for action in actions if action.does != mine[0].does] if mine else []
         if others:
             raise BuildpermError(
@@ -95,6 +96,10 @@ def _check_conflicts(screens: Iterable[str], changed: Mapping[str, str]) -> None
                 if not others[0].told
                 else f"Choose another key, or give {others[0].id} one as well.",
             )
+
+
+def _defaults(action: Action) -> set[str]:
+    return {*action.keys.split(",")}
 
 
 def _suggestion(identifier: str) -> str:

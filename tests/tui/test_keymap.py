@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     ("chosen", "expected"),
     [
         ({"review.allow": ["y"]}, {"review.allow": "y"}),
+        ({"leave.keep": ["k", "ctrl+c"]}, {"leave.keep": "k,ctrl+c"}),
         ({"review.allow": ["d"], "review.deny": ["a"]}, {"review.allow": "d", "review.deny": "a"}),
         ({"review.help": ["?", "ctrl+h"]}, {"review.help": "question_mark,ctrl+h"}),
         (
