@@ -26,7 +26,7 @@ from buildperm.supervisor.metadata_guard import MetadataGuard
 from buildperm.supervisor.run import Run
 from buildperm.supervisor.script import StoppedError
 from buildperm.supervisor.subject import Subject
-from buildperm.tracer.recorder import light_opens  # noqa: F401
+from buildperm.tracer.recorder import light_opens
 from buildperm.tracer.recorder.loop import Recorder
 from buildperm.tracer.recorder.writer import Writer
 
@@ -93,7 +93,8 @@ def _prepare(
     variables, _ = environment.for_script(environ, loaded, package, places, learning=run.learning)
     if run.wrapper(rights, variables)[0] is not None and not run.starter:
         launch.code_within()
-    light_observation.prepared(run, rights)
+    if light_observation.prepared(run, rights) is not None:
+        light_opens.look_at_own_library()
     Recorder(Writer(), loaded["calls"], loaded.get("inner_loop", b""))
     MetadataGuard(rights).brokers(loaded["calls"])
     ruleset = landlock.ruleset(abi)

@@ -245,6 +245,17 @@ class LightOpens:
         return self._patches[identity]
 
 
+def look_at_own_library() -> None:
+    """Find out about the C library of this process: compilers mostly have the same."""
+    try:
+        with open(b"/proc/self/maps", "rb") as file:
+            paths = {b"/" + line.partition(b"/")[2].rstrip() for line in file}
+        for path in filter(is_glibc, paths):
+            open_patch.of_library(path, 0)
+    except (OSError, ValueError):
+        pass  # Each run looks for itself.
+
+
 def _steers(variable: bytes) -> bool:
     return variable.startswith(_STEERING) and not variable.startswith(_ORDINARY)
 

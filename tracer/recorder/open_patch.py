@@ -18,6 +18,7 @@ Part of the supervisor: standard library only, nothing heavy.
 
 from __future__ import annotations
 
+import os
 import struct
 
 from buildperm.tracer.recorder import elf
@@ -33,6 +34,8 @@ _PUSHED = b"\x68\x01\x01\x00\x00"  # push $257
 _MOVES_MAX = 4  # Instructions before the call.
 _JUMP = struct.Struct("<Bi")  # jmp rel32, call rel32
 _JMP, _CALL = 0xE9, 0xE8
+_KEY = struct.Struct("<Q")
+_NO_KEY = bytes(_KEY.size)
 _PAGE = 0x1000
 
 # rdi, rsi, edx, r10: as `openat` takes them. The call itself changes rax, rcx, r11 and the flags,
@@ -100,6 +103,21 @@ class Patch:
         self.pieces = pieces
         self.keys = keys  # Offsets, likewise, of the eight bytes of the key.
 
+    def with_key(self, key: int) -> Patch:
+        """Return the same patch with another key."""
+        (begin, stubs), *jumps = self.pieces
+        keyed = bytearray(stubs)
+        for at in self.keys:
+            _KEY.pack_into(keyed, at - begin, key)
+        return Patch([(begin, bytes(keyed)), *jumps], self.keys)
+
+
+_without_key: dict[tuple[int, ...], Patch | None] = {}
+"""What has been found out about libraries, by their files and when these were last changed.
+
+To look through a C library takes longer than some build scripts do.
+"""
+
 
 def of_library(path: bytes, key: int) -> Patch | None:
     """Make the patch of the library at `path`; None where it opens files in another way.
@@ -108,6 +126,15 @@ def of_library(path: bytes, key: int) -> Patch | None:
         OSError: It cannot be read.
         ValueError: It is no library for this processor.
     """
+    status = os.stat(path)
+    file = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    if file not in _without_key:
+        _without_key[file] = _of_library(path)
+    patch = _without_key[file]
+    return patch and patch.with_key(key)
+
+
+def _of_library(path: bytes) -> Patch | None:
     image = elf.Image(path)
     try:
         code = image.code()
@@ -118,7 +145,7 @@ def of_library(path: bytes, key: int) -> Patch | None:
     if code is None:
         return None
     address, content, room = code
-    making = _Making(content, room, key)
+    making = _Making(content, room)
     making.redirect_calls()
     if errno:
         making.redirect_functions(errno - address)
@@ -128,10 +155,9 @@ def of_library(path: bytes, key: int) -> Patch | None:
 class _Making:
     """A patch in the making."""
 
-    def __init__(self, content: bytes, room: int, key: int) -> None:
+    def __init__(self, content: bytes, room: int) -> None:
         self._content = content
         self._begin = self._at = len(content) - room
-        self._key = struct.pack("<Q", key)
         self._stubs: list[bytes] = []
         self._keys: list[int] = []
         self._jumps: list[tuple[int, bytes]] = []
@@ -143,9 +169,9 @@ class _Making:
             if not call:
                 continue
             before = self._content[at + len(_NUMBER) : call] + _BEFORE_KEY
-            size = len(before) + len(self._key) + len(_AFTER_KEY)
+            size = len(before) + _KEY.size + len(_AFTER_KEY)
             back = self._jump(_JMP, self._at + size, call + len(_SYSCALL))
-            stub = before + self._key + _AFTER_KEY + back
+            stub = before + _NO_KEY + _AFTER_KEY + back
             self._add(at, _JMP, stub, len(before))
 
     def redirect_functions(self, errno: int) -> None:
@@ -156,7 +182,7 @@ class _Making:
                 continue
             end = call + _JUMP.size
             function = end + _JUMP.unpack_from(self._content, call)[1]
-            stub = _FUNCTION_BEFORE_KEY + self._key
+            stub = _FUNCTION_BEFORE_KEY + _NO_KEY
             stub += self._jump(_CALL, self._at + len(stub), function)
             stub += _FUNCTION_BEFORE_ERRNO
             stub += self._jump(_CALL, self._at + len(stub), errno)

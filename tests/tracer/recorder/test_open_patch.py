@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -142,3 +143,28 @@ def test_a_function_that_makes_the_call_is_given_the_key(
     program = child("patches_itself", "-DBY_FUNCTION", str(file), f"-Wl,-rpath,{file.parent}")
 
     assert attempts(tmp_path, program, file) == EXPECTED
+
+
+def test_what_is_known_of_a_library_holds_for_each_key_and_until_it_changes(tmp_path: Path) -> None:
+    copied = tmp_path / "libc.so.6"
+    shutil.copy(library(), copied)
+    path = os.fsencode(copied)
+
+    first, second = (open_patch.of_library(path, key) for key in (KEY, KEY + 1))
+
+    assert first is not None
+    assert second is not None
+    assert first.keys == second.keys
+    (begin, stubs), *jumps = first.pieces
+    (_, others), *same = second.pieces
+    assert jumps == same
+    places = [range(at - begin, at - begin + 8) for at in first.keys]
+    for place in places:
+        assert stubs[place.start : place.stop] == KEY.to_bytes(8, "little")
+        assert others[place.start : place.stop] == (KEY + 1).to_bytes(8, "little")
+    rest = set(range(len(stubs))) - {at for place in places for at in place}
+    assert all(stubs[at] == others[at] for at in rest)
+
+    copied.write_bytes(b"#!/bin/sh\n")
+    with pytest.raises(ValueError, match="ELF"):
+        open_patch.of_library(path, KEY)
