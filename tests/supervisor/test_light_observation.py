@@ -221,6 +221,12 @@ BRINGING = {
         "run(cc1, '-version', '/dev/null', LD_LIBRARY_PATH=os.getcwd());"
         "[os.remove(each) for each in os.listdir() if os.path.islink(each)]"
     ),
+    "library that was not there before": (
+        "here = {'LD_LIBRARY_PATH': os.getcwd()};"
+        "[run(cc1, '-version', '/dev/null', **here) for _ in range(3)];"
+        "os.symlink(evil, 'libzstd.so.1'); run(cc1, '-version', '/dev/null', **here);"
+        "os.remove('libzstd.so.1'); run(cc1, '-version', '/dev/null', **here)"
+    ),
 }
 """Ways to get a library into a program of the system; `evil` is the library."""
 
