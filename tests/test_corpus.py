@@ -222,7 +222,9 @@ def test_light_observation_sees_of_a_run_what_it_promises(observed: Observations
 def _recordings(target: Path) -> dict[str, list[dict[str, Any]]]:
     """Return the lines of all recordings of build scripts by their units."""
     return {
-        str(path.relative_to(target).parent): list(map(json.loads, path.open(encoding="utf-8")))
+        str(path.relative_to(target).parent): [
+            json.loads(line) for line in path.read_bytes().split(b"\n") if line
+        ]
         for path in target.glob("debug/build/**/recording.jsonl")
     }
 
