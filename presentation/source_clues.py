@@ -29,7 +29,8 @@ _APIS: Final = {
     ("pkg-config", "pkgconf"): ("pkg_config::", "system_deps::"),
     ("protoc",): ("prost_build::", "tonic_build::", "protobuf_codegen"),
     ("git",): ("git2::", "vergen", "shadow_rs", "built::", "git_version"),
-    ("rustc", "cargo"): ("rustc_version", "autocfg", "version_check", "RUSTC"),
+    ("rustc",): ('"RUSTC"', "rustc_version", "autocfg", "version_check"),
+    ("cargo",): ('"CARGO"',),
     ("nasm", "yasm"): ("nasm_rs::",),
     ("perl",): ("openssl_src::",),
     ("llvm-config", "libclang.so"): ("bindgen::", "clang_sys"),
@@ -145,14 +146,14 @@ def _program(target: str) -> Iterator[Clue]:
     yield Clue(10, f'"{name}"')
     yield Clue(6, name, is_word=True)
     if "/" in target:
-        yield from _path(target)
+        yield from (clue for clue in _path(target) if not clue.is_word)
     yield from _apis(name)
 
 
 def _apis(name: str) -> Iterator[Clue]:
     for programs, names in _APIS.items():
         if name in programs:
-            yield from (Clue(5, each) for each in names)
+            yield from (Clue(10 if each.startswith('"') else 7, each) for each in names)
 
 
 def _path(target: str) -> Iterator[Clue]:
@@ -189,7 +190,7 @@ def _directive(target: str) -> Iterator[Clue]:
     key, _, value = target.partition("=")
     yield Clue(13, f"{key}={value}")
     yield Clue(9, value.partition("=")[0], is_word=True)
-    yield Clue(7, f":{key}=")
+    yield Clue(10, f":{key}=")
     yield from (Clue(5, each) for each in _DIRECTIVE_APIS.get(key, ()))
 
 

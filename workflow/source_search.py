@@ -20,7 +20,7 @@ _MOST_BYTES = 1 << 20
 """Of one file; what is longer was made by a program."""
 
 _MOST_S = 0.5
-_GOOD = 12
+_GOOD = 10
 """A score from which on nobody looks at the build dependencies as well."""
 
 _LEAST = 6
@@ -33,10 +33,15 @@ class SourceTree:
     title: str  # Name and version.
     folder: Path
     files: tuple[Path, ...] = ()  # Those that it is compiled from, the main ones first.
+    modules: Path | None = None  # Where there may be more of them; None if these are all.
 
     def listed(self) -> Iterator[Path]:
         """Yield the files; where nobody knows which, every Rust file of the package."""
-        yield from self.files or _rust_files(self.folder)
+        yield from self.files
+        if self.modules is not None:
+            yield from (each for each in _rust_files(self.modules) if each not in self.files)
+        elif not self.files:
+            yield from _rust_files(self.folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +68,11 @@ def asking_lines(proposal: Proposal, sources: CrateSources) -> tuple[tuple[Sourc
             found += _search(library, wanted, until_s)
         looked += f" and {_libraries(len(sources.libraries))} that it uses for building"
     best = max((line.score for _, _, line in found), default=0)
-    kept = [each for each in found if each[2].score >= max(_LEAST, best // 2)]
-    kept.sort(key=lambda each: -each[2].score)
+    # What the crate itself says comes before what a library does for it.
+    own = max((line.score for tree, _, line in found if tree is sources.own), default=0)
+    least = {True: max(_LEAST, own // 2), False: max(_LEAST, best // 2)}
+    kept = [each for each in found if each[2].score >= least[each[0] is sources.own]]
+    kept.sort(key=lambda each: (each[0] is not sources.own, -each[2].score))
     lines = tuple(
         SourceLine(
             tree.title,
@@ -96,13 +104,20 @@ def sources_of(
     libraries = sorted(
         (each for each in below if each.name in wanted), key=lambda each: (each.name, each.version)
     )
-    own = (*package.script_sources, *files.get(package.folder, ()))
+    listed = files.get(package.folder, ())
+    own = (*package.script_sources, *listed)
     if package.macro_source is not None:
         own = ()  # Its macros are the rest of it.
+    modules = None if listed or not own else _modules(package.folder, own[0])
     return CrateSources(
-        SourceTree(_title(package), package.folder, tuple(dict.fromkeys(own))),
+        SourceTree(_title(package), package.folder, tuple(dict.fromkeys(own)), modules),
         tuple(SourceTree(_title(each), each.folder) for each in libraries),
     )
+
+
+def _modules(folder: Path, main: Path) -> Path:
+    """Return where the other files of a build script lie, if rustc has not listed them."""
+    return folder / "build" if main.parent == folder else main.parent
 
 
 def _libraries(number: int) -> str:

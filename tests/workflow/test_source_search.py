@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from buildperm.policy.access import Access, Outcome
@@ -81,3 +82,24 @@ def test_thousands_of_files_take_no_time(tmp_path: Path) -> None:
     asking_lines(ASKED, CrateSources(own))
 
     assert time.process_time() - began_s < 2
+
+
+def test_what_the_crate_says_comes_before_what_a_library_does_for_it(tmp_path: Path) -> None:
+    access = replace(ACCESS, target="cc", chains=(("build script", "cc"),))
+    own = tree(tmp_path, "gen", build='fn main() {\n    compile_all(cc_of("x"));\n}\n// "cc"\n')
+    library = tree(tmp_path, "cc", src__lib='Command::new("cc")\n' * 20)
+
+    lines, _ = asking_lines(replace(ASKED, evidence=(access,)), CrateSources(own, (library,)))
+
+    assert lines[0].package == "gen 1.0.0"
+    assert lines[1].package == "cc 1.0.0"
+
+
+def test_modules_of_a_script_are_searched_where_rustc_has_not_listed_them(tmp_path: Path) -> None:
+    made = tree(tmp_path, "gen", build="mod find;\n", build__find='Command::new("git")\n',
+                src__lib='Command::new("git")\n')  # fmt: skip
+    own = SourceTree("gen 1.0.0", made.folder, (made.folder / "build.rs",), made.folder / "build")
+
+    lines, _ = asking_lines(ASKED, CrateSources(own))
+
+    assert [each.file for each in lines] == ["build/find.rs"]
