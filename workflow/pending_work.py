@@ -30,7 +30,7 @@ from buildperm.workflow.kept_builds import (
     kept_crates,
 )
 from buildperm.workflow.source_search import asking_lines
-from buildperm.workflow.undo import history_of
+from buildperm.workflow.undoing import history_of
 from buildperm.workflow.verification import Verification
 from buildperm.workflow.workspace import Workspace, open_contexts
 from buildperm.workflow.written_history import FileChange
