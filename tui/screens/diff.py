@@ -156,7 +156,8 @@ class DiffScreen(Screen[DiffResult]):
             return
         if self.stage == "missing":
             self._tell(
-                "The check failed. {diff.check} does not override it: {diff.back} shows what is missing."
+                "The check failed. {diff.check} does not override it: "
+                "{diff.back} shows what is missing."
             )
         elif self.stage == "passed":
             self._tell("The check has passed: {diff.write} writes.")
