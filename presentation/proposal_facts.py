@@ -8,6 +8,7 @@ from buildperm.policy.access import COMMANDS_MOST
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Reason
 from buildperm.policy.role import role_text
+from buildperm.presentation.shell_line import recalled_line
 from buildperm.presentation.wording import (
     chain_text,
     outcome_word,
@@ -95,8 +96,9 @@ def _access_facts(access: Access) -> Iterator[str]:
 
 def command_lines(access: Access, most: int = LINES_MOST) -> Iterator[str]:
     """Yield each command line of a program, quoted as for a shell, and how often it was run."""
-    for line, times in access.commands[:most]:
-        yield shown(line) if times == 1 else f"{shown(line)}  ({times:,} times)"
+    for noted, times in access.commands[:most]:
+        line = shown(recalled_line(noted))
+        yield line if times == 1 else f"{line}  ({times:,} times)"
     rest = sum(times for _, times in access.commands[most:])
     beyond = access.count - access.told_commands
     if len(access.commands) > most:

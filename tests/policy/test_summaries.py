@@ -26,6 +26,11 @@ def accesses(kind: Kind, *targets: str, example: str = "") -> list[Access]:
         (Kind.READ, ["/a/b", "/a/b/c"], "read 2 files below /a/b"),
         (Kind.READ, ["/a/bc/x", "/a/bd/x"], "read 2 files below /a"),
         (Kind.READ, ["/a/x", "/b/x"], "read 2 files in several places"),
+        (
+            Kind.READ,
+            ["$WORKSPACE", "$WORKSPACE/a", "$WORKSPACE/b"],
+            "read 3 files below $WORKSPACE",
+        ),
         (Kind.READ, ["$WORKSPACE/x", "$HOME/x"], "read 2 files in several places"),
         (Kind.WRITE, ["$WORKSPACE/x", "$WORKSPACE/y"], "write 2 files below $WORKSPACE"),
         (Kind.EXEC, ["a", "b", "c", "d"], "run a, b, c, d"),
