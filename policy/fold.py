@@ -10,11 +10,11 @@ import os
 import posixpath
 import re
 import shlex
+import stat
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from errno import EEXIST
-from functools import cache
 from typing import assert_never
 
 from buildperm.policy import risk
@@ -403,12 +403,12 @@ class _EventFolding:
         known = self._programs.get(path)
         if known is None:
             name = posixpath.basename(path)
-            real = os.path.realpath(path)
+            real = _real(path)
             portable = self._target(real)
             found = which(name, self._path)
             if portable.startswith("$SYSROOT/"):
                 known = portable, real
-            elif found is not None and os.path.realpath(found) == real:
+            elif found is not None and _real(found) == real:
                 known = encode(name), real
             else:
                 text = self._target(path)
@@ -421,7 +421,7 @@ class _EventFolding:
     def _interpreter(self, event: Executed) -> tuple[str, bytes]:
         """Name the interpreter of a script as its first line does: `sh`, whatever that links to."""
         named = _shebang(event.requested)
-        if named and os.path.realpath(named) == os.path.realpath(event.path):
+        if named and _real(named) == _real(event.path):
             return self._program(named)
         return self._program(event.path)
 
@@ -517,13 +517,24 @@ def _requested(
     }
 
 
-@cache
+def _real(path: bytes) -> bytes:
+    """Return a path with links resolved; what cannot be a path is none of them."""
+    return path if b"\0" in path else os.path.realpath(path)
+
+
 def _shebang(script: bytes) -> bytes:
-    """Return the interpreter that a script names, if it is still there: execve(2)."""
+    """Return the interpreter that a script names, if it is still there: execve(2).
+
+    By now there may be anything at its path, even something that would keep its reader waiting.
+    """
     try:
-        with open(script, "rb") as file:
-            start = file.read(_SHEBANG_MOST)
-    except OSError:
+        if not stat.S_ISREG(os.stat(script).st_mode):
+            return b""
+        descriptor = os.open(script, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
+            is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            start = file.read(_SHEBANG_MOST) if is_file else b""
+    except (OSError, ValueError):
         return b""
     words = start[2:].partition(b"\n")[0].split(maxsplit=1) if start.startswith(b"#!") else []
     return words[0] if words and words[0].startswith(b"/") else b""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from buildperm.rules.pattern import is_literal, matches
@@ -18,7 +19,7 @@ class PatternSet:
         self._folders: set[str] = set()  # Of `FOLDER/**`.
         self._children: set[str] = set()  # Of `FOLDER/*`.
         self._others: list[str] = []
-        self._anywhere: list[str] = []  # They begin with a wildcard.
+        self._anywhere: list[tuple[str, str]] = []  # They begin with a wildcard; see `_part`.
         heads: set[str] = set()
         for pattern in patterns:
             head = pattern.partition("*")[0].partition("?")[0]
@@ -32,7 +33,7 @@ class PatternSet:
                 self._others.append(pattern)
                 heads.add(head.rstrip("/"))
             else:
-                self._anywhere.append(pattern)
+                self._anywhere.append((_part(pattern), pattern))
         self._heads = tuple(heads)
 
     def covers(self, target: str) -> bool:
@@ -48,7 +49,14 @@ class PatternSet:
             end = target.rfind("/", 0, end)
         if target.startswith(self._heads) and any(matches(each, target) for each in self._others):
             return True
-        return any(matches(pattern, target) for pattern in self._anywhere)
+        return any(part in target and matches(pattern, target) for part, pattern in self._anywhere)
+
+
+def _part(pattern: str) -> str:
+    """Return text that everything holds that a pattern covers; empty where spellings differ."""
+    if "%" in pattern:
+        return ""
+    return max((part.strip("/") for part in re.split(r"[*?]+", pattern)), key=len)
 
 
 def _is_plain(pattern: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from heapq import heapify, heappop, heappush
 
 from buildperm.policy import (
     bundles,
@@ -373,16 +373,22 @@ def _grouped(
     groups: dict[str, list[Access]] = {}
     for access in sorted(accesses, key=lambda access: access.target):
         groups.setdefault(key(access.target), []).append(access)
+    # By risk, so that no ordinary group becomes a risky one; the smallest are put together first.
+    sizes: dict[Risk, list[tuple[int, str]]] = {}
+    for name, group in groups.items():
+        sizes.setdefault(_worst(group), []).append((len(group), name))
+    for heap in sizes.values():
+        heapify(heap)
     while len(groups) > most:
-        # By risk, so that no ordinary group becomes a risky one.
-        ranked = sorted(groups, key=lambda name: (_worst(groups[name]), len(groups[name]), name))
-        same = [
-            pair for pair in pairwise(ranked) if _worst(groups[pair[0]]) == _worst(groups[pair[1]])
-        ]
-        if not same:
+        joinable = [heap for heap in sizes.values() if len(heap) > 1]
+        if not joinable:
             break
-        first, second = min(same, key=lambda pair: sum(len(groups[name]) for name in pair))
-        groups[first] = sorted(groups[first] + groups.pop(second), key=lambda one: one.target)
+        heap = min(joinable, key=lambda heap: (heap[0][0] + min(heap[1:3])[0], heap[0][1]))
+        (_, first), (_, second) = heappop(heap), heappop(heap)
+        groups[first] += groups.pop(second)
+        heappush(heap, (len(groups[first]), first))
+    for group in groups.values():
+        group.sort(key=lambda access: access.target)
     return list(groups.values())
 
 

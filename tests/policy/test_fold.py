@@ -266,6 +266,17 @@ def test_an_interpreter_goes_by_its_file_if_the_script_names_another_one_by_now(
     assert set(found) == {(Kind.EXEC, "tool-1"), (Kind.EXEC, os.path.basename(shell).decode())}
 
 
+def test_whatever_lies_where_a_script_was_it_keeps_nobody_waiting(programs: Path) -> None:
+    shell = os.path.realpath(b"/bin/sh")
+    (programs / "tool-1").unlink()
+    os.mkfifo(programs / "tool-1")
+    script = os.fsencode(programs / "tool-1")
+
+    found = _fold(_executed(shell, script, b"tool-1"), path=os.path.dirname(shell))
+
+    assert (Kind.EXEC, os.path.basename(shell).decode()) in found
+
+
 def test_what_a_program_does_and_runs_is_wanted_by_it_as_the_script_called_it(
     programs: Path,
 ) -> None:
