@@ -19,8 +19,8 @@ def risk_of(proposal: Proposal, choice: Choice) -> Risk:
 
 def why_not_by_person(proposal: Proposal, choice: Choice) -> str:
     """Say why no command line may allow it; empty if a person at a terminal may."""
-    if proposal.locked:
-        return proposal.locked
+    if proposal.locked or choice.locked:
+        return proposal.locked or choice.locked
     if proposal.reason not in (Reason.ASKED, Reason.DORMANT):
         return "It is no question."
     if risk_of(proposal, choice) > PERSON_LIMIT:

@@ -57,7 +57,7 @@ class AnswerOptions:
     """What the command line says about one answer."""
 
     answer: Wanted
-    rung: int = 0  # The way to allow it: its place in the list of `pending`.
+    rung: int | None = None  # The way to allow it: its place in the list; None: the suggested one.
     reason: str = ""  # For Cargo.toml; empty for none.
     token: str | None = None  # Of the list in which the questions stood.
     verifies: bool = True
@@ -163,8 +163,8 @@ def answer(
     chosen = [_chosen(work, each, options) for each in dict.fromkeys(ids)]
     if options.answer is Wanted.ALLOW:
         _check_allowed(work, chosen, options, terminal)
-    for proposal, _ in chosen:
-        _decide(work, proposal, options)
+    for proposal, choice in chosen:
+        _decide(work, proposal, proposal.choices.index(choice), options.answer)
     if options.reason:
         _give_reason(work, (proposal for proposal, _ in chosen), options.reason)
     failures = work.verify(lambda *_: True) if _is_tried(options) else []
@@ -186,12 +186,13 @@ def _chosen(work: PendingWork, proposal_id: str, options: AnswerOptions) -> tupl
             f"no question has the id `{proposal_id}`",
             hint="`buildperm pending` lists those that there are.",
         )
-    if not 0 <= options.rung < len(proposal.choices):
+    rung = proposal.suggested if options.rung is None else options.rung
+    if not 0 <= rung < len(proposal.choices):
         raise BuildpermError(
-            f"`{proposal.id}` has no rung {options.rung}: they end at {len(proposal.choices) - 1}",
+            f"`{proposal.id}` has no rung {rung}: they end at {len(proposal.choices) - 1}",
             hint="`buildperm pending` lists them.",
         )
-    return proposal, proposal.choices[options.rung]
+    return proposal, proposal.choices[rung]
 
 
 def _check_allowed(
@@ -259,14 +260,14 @@ def _card(proposal: Proposal, choice: Choice) -> Iterator[str]:
         yield f"  {choice.widening}"
 
 
-def _decide(work: PendingWork, proposal: Proposal, options: AnswerOptions) -> None:
+def _decide(work: PendingWork, proposal: Proposal, rung: int, answer: Wanted) -> None:
     review = work.review
-    match options.answer:
+    match answer:
         case Wanted.ALLOW:
-            review.choose(proposal.id, options.rung)
+            review.choose(proposal.id, rung)
             review.allow(proposal.id)
         case Wanted.DENY:
-            review.choose(proposal.id, options.rung)
+            review.choose(proposal.id, rung)
             review.deny(proposal.id)
         case Wanted.LATER:
             work.keep(review.later(proposal.id))

@@ -47,12 +47,14 @@ class PendingReport:
             yield f"{proposal.id}  {shown(proposal.who)}: {shown(proposal.title)} ({risk}{said})"
             for rung, choice in enumerate(proposal.choices):
                 adds = f": {shown(choice.widening)}" if choice.widening else ""
-                yield f"    {rung}  {shown(choice.title)}{adds}"
+                mark = "*" if rung == proposal.suggested else " "
+                yield f"   {mark}{rung}  {shown(choice.title)}{adds}"
             if proposal.locked:
                 yield f"    {shown(proposal.locked)}"
         yield ""
         number = text.count(len(work.proposals), "question")
-        yield f"{number}. To answer: `buildperm decide ID allow|deny|later`. Token {work.token}."
+        yield f"{number}; * is what `allow` takes unless --rung names another."
+        yield f"To answer: `buildperm decide ID allow|deny|later`. Token {work.token}."
 
     def document(self) -> dict[str, object]:
         """Return all of it, with everything on which a decision rests."""
@@ -99,6 +101,7 @@ def _proposal_document(
         "answer": str(answer),
         "by": [_role(role) for role in proposal.roles],
         "wanted_by": proposal.wanted_by,
+        "suggested": proposal.suggested,
         "rungs": [
             _rung(proposal, number, choice) for number, choice in enumerate(proposal.choices)
         ],
@@ -142,7 +145,9 @@ def _rung(proposal: Proposal, number: int, choice: Choice) -> dict[str, object]:
         "rules": [{"kind": str(rule.kind), "pattern": rule.pattern} for rule in choice.rules],
         "preset": choice.preset,
         "for": list(choice.consumers),
-        "grant": "" if proposal.locked else "\n".join(text.rule_lines(proposal, choice)),
+        "grant": ""
+        if proposal.locked or choice.locked
+        else "\n".join(text.rule_lines(proposal, choice)),
         "refused_to_robots": why_not_by_robot(proposal, choice),
         "refused_to_all": why_not_by_person(proposal, choice),
     }

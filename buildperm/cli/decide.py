@@ -26,9 +26,8 @@ class _AnswerCommand(click.Command):
 @click.option(
     "--rung",
     type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Which way to allow it, by its place in the list of `pending`; 0 is the narrowest.",
+    help="Which way to allow it, by its place in the list of `pending`, the narrowest first.  "
+    "[default: the one that is suggested there]",
 )
 @click.option("--reason", default="", help="Why the crate needs it; written into Cargo.toml.")
 @click.option(
@@ -53,7 +52,7 @@ class _AnswerCommand(click.Command):
 def command(
     context: click.Context,
     *,
-    rung: int,
+    rung: int | None,
     reason: str,
     token: str | None,
     robot: bool,
@@ -75,7 +74,7 @@ def command(
     Exit code: 0 it is done, 3 nothing is written, as what was allowed does not work, 20 whoever
     answers may not allow it, 24 the token is of another list.
     """
-    if rung and len(ids) > 1:
+    if rung is not None and len(ids) > 1:
         raise click.UsageError("--rung is about one question: name one ID")
     terminal = None if robot else _terminal()
     if no_verify and terminal is None:

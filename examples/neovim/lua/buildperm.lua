@@ -109,6 +109,7 @@ local function here()
 end
 
 local function answer(question, wanted, rung)
+  rung = rung or question.suggested
   local chosen = question.rungs[rung + 1]
   if not chosen then
     return tell("there is no rung " .. rung, vim.log.levels.WARN)
@@ -148,7 +149,8 @@ local function answer(question, wanted, rung)
   end)
 end
 
--- Answer the question in the line of the cursor: `allow`, `deny` or `later`, by one of its rungs.
+-- Answer the question in the line of the cursor: `allow`, `deny` or `later`, by one of its rungs, or by the
+-- suggested one.
 function M.decide(wanted, rung)
   local found = here()
   if #found == 0 then

@@ -5,7 +5,7 @@ vim.api.nvim_create_user_command("BuildpermPending", function()
 end, { desc = "List what build scripts and macros did that nobody has decided about" })
 
 vim.api.nvim_create_user_command("BuildpermDecide", function(given)
-  require("buildperm").decide(given.fargs[1], tonumber(given.fargs[2] or "0"))
+  require("buildperm").decide(given.fargs[1], tonumber(given.fargs[2]))
 end, {
   nargs = "+", -- ANSWER [RUNG]
   complete = function()
