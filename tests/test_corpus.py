@@ -23,7 +23,8 @@ ROOT = Path(__file__).parent.parent
 CRATES = ROOT / "tests" / "crates"
 MOST_DECISIONS = 6
 _RANDOM = re.compile(
-    r"(?<=/)(?:cc|st|s)\w{6}\b|(?<=/)tmp_obj_\w+|TryCompile-\w+|cmTC_\w+|(?<=/proc/)\d+|"
+    r"(?<=/)(?:cc|st|s)\w{6}\b|(?<=/)tmp_obj_\w+|TryCompile-\w+|cmTC_\w+|(?<=\.tmp)[0-9a-f]{5}\b|"
+    r"(?<=/proc/)\d+|"
     r"\d+(?=detect_compiler_family)|(?<=/)rmeta\w{6}|(?<=/)rustc\w{6}|"
     r"autocfg_[0-9a-f]{16}|[0-9a-f]{16}(?=-cgu\.)"
 )
