@@ -58,9 +58,9 @@ class ChapterWriter:
 
     def __init__(self) -> None:
         """Prepare for one page."""
-        self._processes = Allotment(5_000, 300, 4)
+        self._processes = Allotment(4_000, 300, 3)
         self._accesses = Allotment(10_000, 200, 10)
-        self._examples = Allotment(5_000, 12, 0)
+        self._examples = Allotment(4_000, 12, 0)
 
     def chapter(
         self,
