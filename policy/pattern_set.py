@@ -54,9 +54,8 @@ class PatternSet:
 
 def _part(pattern: str) -> str:
     """Return text that everything holds that a pattern covers; empty where spellings differ."""
-    if "%" in pattern:
-        return ""
-    return max((part.strip("/") for part in re.split(r"[*?]+", pattern)), key=len)
+    part = max((part.strip("/") for part in re.split(r"[*?]+", pattern)), key=len)
+    return part if "%" not in part and _is_plain(part) else ""
 
 
 def _is_plain(pattern: str) -> bool:
