@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from buildperm import __version__
@@ -12,6 +13,7 @@ from buildperm.policy.decision import Answer
 from buildperm.policy.proposal import Choice, Proposal
 from buildperm.policy.robot_limits import risk_of, why_not_by_person, why_not_by_robot
 from buildperm.policy.role import Role
+from buildperm.policy.surplus import Surplus
 from buildperm.presentation.proposal_evidence import SourceLine
 from buildperm.printable import printable, shown
 from buildperm.report import text
@@ -61,6 +63,7 @@ class PendingReport:
         work = self.work
         lines = work.lines_of(work.proposals)
         sources = work.source_lines(work.proposals)
+        existing = work.existing(work.proposals)
         remembered = work.remembered()
         metadata = work.workspace.project.metadata
         return {
@@ -79,6 +82,7 @@ class PendingReport:
                     proposal,
                     lines[proposal.id],
                     sources.get(proposal.id, ()),
+                    existing.get(proposal.id, ()),
                     remembered.decision(proposal.id).answer,
                 )
                 for proposal in work.proposals
@@ -87,7 +91,11 @@ class PendingReport:
 
 
 def _proposal_document(
-    proposal: Proposal, line: int, sources: Iterable[SourceLine], answer: Answer
+    proposal: Proposal,
+    line: int,
+    sources: Iterable[SourceLine],
+    existing: Sequence[Surplus | None],
+    answer: Answer,
 ) -> dict[str, object]:
     return {
         "id": proposal.id,
@@ -103,7 +111,10 @@ def _proposal_document(
         "wanted_by": proposal.wanted_by,
         "suggested": proposal.suggested,
         "rungs": [
-            _rung(proposal, number, choice) for number, choice in enumerate(proposal.choices)
+            _rung(proposal, number, choice, added)
+            for number, (choice, added) in enumerate(
+                zip_longest(proposal.choices, existing[: len(proposal.choices)])
+            )
         ],
         "evidence": [access_document(access) for access in proposal.evidence],
         "manifest_line": line,
@@ -135,12 +146,16 @@ def _role(role: Role) -> dict[str, str]:
     return {"subject": str(role.subject), "consumer": role.consumer}
 
 
-def _rung(proposal: Proposal, number: int, choice: Choice) -> dict[str, object]:
+def _rung(
+    proposal: Proposal, number: int, choice: Choice, added: Surplus | None
+) -> dict[str, object]:
     """Write one way to allow it: what it grants, and what that adds to what was seen."""
     return {
         "rung": number,
         "title": choice.title,
         "adds": choice.widening,
+        "existing": added
+        and {"files": added.files, "keys": added.keys, "all_counted": added.is_complete},
         "risk": risk_of(proposal, choice).name.lower(),
         "rules": [{"kind": str(rule.kind), "pattern": rule.pattern} for rule in choice.rules],
         "preset": choice.preset,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from buildperm.cargo.target_directory import open_target
-from buildperm.policy import editor, journal, lock_file, reasons, revision
+from buildperm.policy import editor, journal, lock_file, reasons, revision, surplus
 from buildperm.policy.decision import signature
 from buildperm.policy.merging import terms_of
 from buildperm.policy.proposal import Proposal
@@ -21,6 +21,7 @@ from buildperm.policy.review_state import Review
 from buildperm.presentation import console
 from buildperm.presentation.front_end import Failure
 from buildperm.report.manifest_place import GrantLines
+from buildperm.workflow import file_listing
 from buildperm.workflow.build_outcome import propose
 from buildperm.workflow.kept_builds import (
     KeptBuild,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from buildperm.policy.decision import JournalEntry
+    from buildperm.policy.surplus import Surplus
     from buildperm.presentation.proposal_evidence import SourceLine
 
 _TOKEN_DIGITS = 32
@@ -208,6 +210,21 @@ class PendingWork:
             about = sources.get((each.crate, each.version))
             if about is not None and each.evidence and time.monotonic() < until_s:
                 found[each.id] = asking_lines(each, about)[0]
+        return found
+
+    def existing(self, proposals: Sequence[Proposal]) -> Mapping[str, tuple[Surplus | None, ...]]:
+        """Count the existing files that each rung adds to what was seen, by id.
+
+        Those beyond some seconds of looking are not counted.
+        """
+        found: dict[str, tuple[Surplus | None, ...]] = {}
+        until_s = time.monotonic() + _SEARCH_MOST_S
+        places = self.workspace.places
+        for each in proposals:
+            if time.monotonic() < until_s:
+                open_ = (choice for choice in each.choices if not choice.locked)
+                files, is_complete = file_listing.existing(surplus.bases(open_), places)
+                found[each.id] = surplus.of_choices(each, files, is_complete=is_complete)
         return found
 
     def _ways(self) -> dict[tuple[str, str], tuple[str, ...]]:

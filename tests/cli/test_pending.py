@@ -62,6 +62,8 @@ def test_what_was_learnt_and_refused_is_listed_with_all_that_a_decision_rests_on
     assert data["rungs"][0]["grant"].endswith('read = ["$WORKSPACE/data.txt"]')
     assert data["rungs"][0]["adds"] == ""
     assert all(each["adds"] for each in data["rungs"][1:])
+    assert data["rungs"][0]["existing"]["files"] == 0
+    assert data["rungs"][-1]["existing"]["files"] > 0
     (token,) = (each for each in document["proposals"] if "API_TOKEN" in each["title"])
     assert token["locked"]
     assert token["rungs"][0]["refused_to_all"]
