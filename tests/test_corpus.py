@@ -22,13 +22,13 @@ from tests import observed_both_ways, surroundings
 ROOT = Path(__file__).parent.parent
 CRATES = ROOT / "tests" / "crates"
 MOST_DECISIONS = 6
+# Names that are others in each run: of gcc, ar, CMake, the crate cc, rustc, autocfg.
 _RANDOM = re.compile(
     r"(?<=/)(?:cc|st|s)\w{6}\b|(?<=/)tmp_obj_\w+|TryCompile-\w+|cmTC_\w+|(?<=\.tmp)[0-9a-f]{5}\b|"
     r"(?<=/proc/)\d+|"
     r"\d+(?=detect_compiler_family)|(?<=/)rmeta\w{6}|(?<=/)rustc\w{6}|"
     r"autocfg_[0-9a-f]{16}|[0-9a-f]{16}(?=-cgu\.)"
 )
-# Random names, of gcc, ar, CMake, the crate cc, rustc, autocfg.
 _TEMPORARY = re.compile(r"(?:CMakeFiles/CMakeScratch|/cc\w{6}|/st\w{6}|\$TMP)")
 # Differs from one run to the next without buildperm too: random names, dates, logs of those.
 UNSTABLE = re.compile(r"CMakeFiles/|CMakeCache|\.cmake$|\.log$|\.yaml$|^build/Makefile")
