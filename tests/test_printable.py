@@ -241,7 +241,7 @@ def _report(name: str) -> Report:
 
 
 def _on_screen(name: str) -> str:
-    line = next(proposal_lines(CardSubject(_proposal(name), 0, Answer.UNDECIDED), None, 80))
+    line = next(proposal_lines(CardSubject(_proposal(name), 0, Answer.UNDECIDED), None, 80, str))
     cells = 40 * (len(name) + 10)
     return strip(line, cells, Style(), lambda _: Style()).text
 

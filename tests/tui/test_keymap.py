@@ -142,6 +142,7 @@ async def test_sentences_name_the_keys_of_the_person() -> None:
     async with bench.app.run_test(size=(120, 36)) as pilot:
         assert "y d s  allow, deny" in bench.text("#card")
         assert "f9  takes a decision back" in bench.text("#card")
+        assert "y: everything here below high risk. d, s: everything." in bench.text("#card")
 
         await pilot.press("D", "y")
 

@@ -35,7 +35,7 @@ from buildperm.tui.widgets.guidance import coach_lines, empty_lines
 from buildperm.tui.widgets.styled_line import Line, Piece, answer_tone, hanging, wrap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from buildperm.policy.access import Access
     from buildperm.policy.comparison import Comparison
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from buildperm.presentation.baseline_accesses import BaselineAccesses
     from buildperm.presentation.front_end import Ran
     from buildperm.presentation.proposal_cause import ProposalCause
+    from buildperm.tui.widgets.guidance import WithKeys
 
 ACTION_TARGETS: Final = {-1: "everywhere", -2: "changes", -3: "baseline"}
 """What a click on a line does that names a key; other targets are choices, or lines of a crate."""
@@ -72,7 +73,7 @@ class CardContext:
     agenda: Agenda
     ran: Ran
     baseline: BaselineAccesses
-    told: Callable[[str], str]  # Puts keys into a sentence, as a person has them.
+    told: WithKeys
 
 
 def card_lines(
@@ -91,23 +92,24 @@ def card_lines(
     comparison = agenda.comparison(group)
     if proposal is not None:
         others = len(agenda.elsewhere(proposal))
-        yield from proposal_lines(replace(subject(proposal), elsewhere=others), comparison, cells)
+        about_it = replace(subject(proposal), elsewhere=others)
+        yield from proposal_lines(about_it, comparison, cells, about.told)
     elif group is not None:
         if cause is None and not (agenda.has_comparisons or agenda.has_answers):
             yield from coach_lines(about.told, cells)
         listed = cause.proposals if cause is not None else group.proposals
         subjects = [subject(each) for each in listed[:_SHOWN_PROPOSALS]]
         if cause is not None:
-            yield from cause_lines(group, cause, subjects, cells)
+            yield from cause_lines(group, cause, subjects, cells, about.told)
         else:
-            yield from crate_lines(group, subjects, comparison, cells)
-            yield from _baseline_lines(about.baseline.count(group.key), cells)
+            yield from crate_lines(group, subjects, comparison, cells, about.told)
+            yield from _baseline_lines(about.baseline.count(group.key), cells, about.told)
     else:
-        yield from empty_lines(about.ran, filtered=agenda.is_filtered, cells=cells)
+        yield from empty_lines(about.ran, filtered=agenda.is_filtered, cells=cells, told=about.told)
 
 
 def proposal_lines(
-    subject: CardSubject, comparison: Comparison | None, cells: int
+    subject: CardSubject, comparison: Comparison | None, cells: int, told: WithKeys
 ) -> Iterator[Line]:
     """Yield the card of a proposal."""
     proposal = subject.proposal
@@ -127,9 +129,9 @@ def proposal_lines(
     yield from _risk_lines(proposal, cells)
     if comparison is not None:
         yield from _news_lines(proposal, comparison, cells)
-        what = comparison_facts.what_text(comparison)
-        told = f"shows what changed in its {what}"
-        yield Line((("o ", "accent"), (told, "muted")), target=_CHANGES)
+        text = f"shows what changed in its {comparison_facts.what_text(comparison)}"
+        key: Piece = (told("{review.changes} "), "accent")
+        yield Line((key, (text, "muted")), target=_CHANGES)
     if proposal.reason is not Reason.ASKED:
         yield Line()
         lead: Piece = (f"{REASON_GLYPHS[proposal.reason]} ", "accent")
@@ -148,7 +150,7 @@ def proposal_lines(
         yield from hanging((("e ", "accent"),), text, "", cells, target=_EVERYWHERE)
     if any(choice.rules or choice.preset for choice in proposal.choices):
         yield Line()
-        yield Line((("Rule", "heading"),), _choice_keys(subject))
+        yield Line((("Rule", "heading"),), _choice_keys(subject, told))
         for number, choice in enumerate(proposal.choices):
             yield from _choice_lines(
                 choice,
@@ -195,12 +197,17 @@ def _risk_lines(proposal: Proposal, cells: int) -> Iterator[Line]:
         lead = ((" " * sum(len(text) for text, _ in lead), ""),)
 
 
-def _choice_keys(subject: CardSubject) -> tuple[Piece, ...]:
+def _choice_keys(subject: CardSubject, told: WithKeys) -> tuple[Piece, ...]:
     if len(subject.proposal.choices) < 2:
         return ()
     narrower = "accent" if subject.chosen > 0 else "muted"
     wider = "accent" if subject.chosen < len(subject.proposal.choices) - 1 else "muted"
-    return (("[", narrower), (" narrower   ", "muted"), ("]", wider), (" wider", "muted"))
+    return (
+        (told("{review.narrow}"), narrower),
+        (" narrower   ", "muted"),
+        (told("{review.widen}"), wider),
+        (" wider", "muted"),
+    )
 
 
 def _choice_lines(
@@ -268,7 +275,11 @@ def _access_lines(access: Access, cells: int) -> Iterator[Line]:
 
 
 def crate_lines(
-    group: ProposalGroup, subjects: Sequence[CardSubject], comparison: Comparison | None, cells: int
+    group: ProposalGroup,
+    subjects: Sequence[CardSubject],
+    comparison: Comparison | None,
+    cells: int,
+    told: WithKeys,
 ) -> Iterator[Line]:
     """Yield the card of a crate: what changed, what it would do, what a decision on it covers."""
     right = _undecided(subjects)
@@ -279,21 +290,27 @@ def crate_lines(
         yield Line()
         yield from summary_lines(comparison, cells)
     yield Line()
-    yield from _subject_lines(subjects, len(group.proposals), cells)
+    yield from _subject_lines(subjects, len(group.proposals), cells, told)
 
 
-def _baseline_lines(count: int | None, cells: int) -> Iterator[Line]:
+def _baseline_lines(count: int | None, cells: int, told: WithKeys) -> Iterator[Line]:
     """Yield the count that what needs no decision lies behind; nothing where there is nothing."""
     if count == 0:
         return
-    told = "what" if count is None else f"{plural(count, 'access', 'accesses')} that"
-    text = f"shows {told} every build script may make, with no grant"
+    what = "what" if count is None else f"{plural(count, 'access', 'accesses')} that"
+    text = f"shows {what} every build script may make, with no grant"
     yield Line()
-    yield from hanging((("b ", "accent"),), text, "muted", cells, target=_BASELINE)
+    yield from hanging(
+        ((told("{review.baseline} "), "accent"),), text, "muted", cells, target=_BASELINE
+    )
 
 
 def cause_lines(
-    group: ProposalGroup, cause: ProposalCause, subjects: Sequence[CardSubject], cells: int
+    group: ProposalGroup,
+    cause: ProposalCause,
+    subjects: Sequence[CardSubject],
+    cells: int,
+    told: WithKeys,
 ) -> Iterator[Line]:
     """Yield the card of a cause: what a program, or the script itself, would do."""
     yield Line(
@@ -306,7 +323,7 @@ def cause_lines(
         text = "A program that it ran, and what only this program wanted."
         yield from hanging((), text, "muted", cells)
     yield Line()
-    yield from _subject_lines(subjects, len(cause.proposals), cells)
+    yield from _subject_lines(subjects, len(cause.proposals), cells, told)
 
 
 def _undecided(subjects: Sequence[CardSubject]) -> tuple[Piece, ...]:
@@ -317,14 +334,19 @@ def _undecided(subjects: Sequence[CardSubject]) -> tuple[Piece, ...]:
     return ((f"{left:,} undecided", "muted"),)
 
 
-def _subject_lines(subjects: Sequence[CardSubject], total: int, cells: int) -> Iterator[Line]:
+def _subject_lines(
+    subjects: Sequence[CardSubject], total: int, cells: int, told: WithKeys
+) -> Iterator[Line]:
     """Yield a line for each proposal, and what a decision on all of them covers."""
     for number, subject in enumerate(subjects):
         yield _subject_line(subject, number)
     if total > len(subjects):
         yield Line(((f"     … and {total - len(subjects):,} more", "muted"),))
     yield Line()
-    text = "a: everything here below high risk. d, s: everything. You confirm first."
+    text = told(
+        "{review.allow}: everything here below high risk. {review.deny}, {review.later}: "
+        "everything. You confirm first."
+    )
     if all(each.proposal.reason is Reason.NEWCOMER for each in subjects):
         text = "Nothing to decide here."
     elif not any(each.proposal.reason is Reason.ASKED for each in subjects):

@@ -8,11 +8,15 @@ from buildperm.tui.widgets.styled_line import Line, hanging, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import TypeAlias
 
     from buildperm.presentation.front_end import Ran
 
+    WithKeys: TypeAlias = Callable[[str], str]
+    """Puts the keys of a person into a sentence, in place of ids in braces."""
 
-def coach_lines(told: Callable[[str], str], cells: int) -> Iterator[Line]:
+
+def coach_lines(told: WithKeys, cells: int) -> Iterator[Line]:
     """Yield the five lines that a newcomer needs; `told` puts keys in place of ids in braces."""
     yield Line((("New here?", "heading"),))
     for keys, what in (
@@ -27,12 +31,17 @@ def coach_lines(told: Callable[[str], str], cells: int) -> Iterator[Line]:
     yield Line()
 
 
-def empty_lines(ran: Ran, *, filtered: bool, cells: int) -> Iterator[Line]:
+def empty_lines(ran: Ran, *, filtered: bool, cells: int, told: WithKeys) -> Iterator[Line]:
     """Yield what takes the place of the card when the list is empty."""
     yield Line()
     if filtered:
         yield from hanging((), "The filter lets nothing through.", "strong", cells)
-        yield from hanging((("Esc ", "accent"),), "shows everything again.", "muted", cells)
+        yield from hanging(
+            ((told("{review.back} ").capitalize(), "accent"),),
+            "shows everything again.",
+            "muted",
+            cells,
+        )
         return
     stay = f"all {ran} stay"
     if (ran.scripts, ran.macros) in ((1, 0), (0, 1)):
@@ -48,5 +57,5 @@ def empty_lines(ran: Ran, *, filtered: bool, cells: int) -> Iterator[Line]:
     for part in wrap(text, cells):
         yield Line(((part, "muted"),))
     yield Line()
-    yield Line((("b ", "accent"), ("shows what they did.", "muted")))
-    yield Line((("q ", "accent"), ("leaves.", "muted")))
+    yield Line(((told("{review.baseline} "), "accent"), ("shows what they did.", "muted")))
+    yield Line(((told("{review.leave} "), "accent"), ("leaves.", "muted")))
