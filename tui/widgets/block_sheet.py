@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import islice
@@ -15,8 +16,9 @@ from buildperm.tui.widgets.styled_line import Line, Piece, hanging
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_AT_ONCE: Final = 400
-"""Texts that are taken before anything else happens: more would delay the answer to a key."""
+_AT_ONCE: Final = 50
+_AT_ONCE_S: Final = 0.01
+"""How long texts are taken before anything else happens: more would delay the answer to a key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,12 @@ class BlockSheet(Sheet):
         return self._blocks[at].lines(cells)[number - self._starts[at]]
 
     def _take_more(self) -> None:
-        before = len(self._blocks)
-        self._blocks += islice(self._coming, _AT_ONCE)
+        until_s = time.monotonic() + _AT_ONCE_S
+        more = [*islice(self._coming, _AT_ONCE)]
+        self._blocks += more
+        while len(more) == _AT_ONCE and time.monotonic() < until_s:
+            more = [*islice(self._coming, _AT_ONCE)]
+            self._blocks += more
         self.relay()
-        if len(self._blocks) - before == _AT_ONCE:
+        if len(more) == _AT_ONCE:
             self.call_after_refresh(self._take_more)
