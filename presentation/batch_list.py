@@ -73,7 +73,10 @@ def _told_apart(proposals: Iterable[Proposal], rules: dict[str, str]) -> dict[st
 
 
 def _rule(proposal: Proposal, rule: str) -> str:
-    """Return the rules, or what is at stake where nothing would be stored."""
+    """Return the rules, what presets are, or what is at stake where nothing would be stored."""
+    for choice in proposal.choices:
+        if choice.preset and rule.startswith(f"preset {choice.preset}") and choice.widening:
+            return f"{rule}: {shown(choice.widening)}"
     return rule or ", ".join(shown(each.target) for each in proposal.evidence)
 
 

@@ -68,6 +68,16 @@ def test_the_riskiest_of_a_group_comes_first(listed: list[tuple[Proposal, str]])
         assert risks == sorted(risks, reverse=True)
 
 
+def test_a_preset_is_told_with_what_it_allows() -> None:
+    seen = Access(Kind.EXEC, "cc", Outcome.DONE, 1, 0, 1, ())
+    choice = Choice("preset cc", (), preset="cc", widening="Allows compilers.")
+    one = Proposal("1", "x", "1.0.0", "compile", (choice,), Risk.LOW, (), (seen,))
+
+    (group,) = batch_groups([(one, "preset cc")])
+
+    assert [row.rule for row in group.rows] == ["preset cc: Allows compilers."]
+
+
 def test_what_differs_is_told_only_where_rows_would_be_alike() -> None:
     seen = Access(Kind.READ, "a", Outcome.DONE, 1, 0, 1, ())
     macro = (Role(SubjectKind.MACRO),)
