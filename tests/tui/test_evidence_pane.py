@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from buildperm.errors import BuildpermError
+from buildperm.policy.surplus import Surplus
 from buildperm.presentation.wording import TIMES
 from buildperm.tui.screens.evidence_screen import EvidenceScreen
 from buildperm.tui.screens.inbox import InboxScreen
+from buildperm.tui.widgets.evidence_lines import ManifestEdit, manifest_lines
 from buildperm.tui.widgets.evidence_pane import EvidencePane
 from tests.tui.evidence_bench import evidence_bench
 from tests.tui.review_bench import ReviewBench
@@ -107,3 +111,29 @@ async def test_what_cannot_be_read_is_said_and_the_screen_stays() -> None:
         assert "cannot list the folder" in text
         await pilot.press("2", "3", "4", "5")
         assert "Make it readable." in bench.text("#evidence-body")
+
+
+@pytest.mark.parametrize(
+    ("edit", "tone"),
+    [
+        (ManifestEdit(('+exec = ["sh"]',), "If you allow it", "high"), "high"),
+        (ManifestEdit(('+exec = ["sh"]',), "If you allow it", "low"), "low"),
+        (ManifestEdit(("+version = 1",), "If you allow it", "high"), ""),
+    ],
+)
+def test_what_is_risky_is_never_added_in_green(edit: ManifestEdit, tone: str) -> None:
+    *_, line = manifest_lines(edit, 60)
+
+    assert {each for _, each in line.left} == {tone}
+
+
+@pytest.mark.parametrize(
+    ("surplus", "said"),
+    [(Surplus(0, 0, is_complete=True), False), (Surplus(3, 1, is_complete=True), True),
+     (Surplus(0, 0, is_complete=False), True)],
+)  # fmt: skip
+def test_only_what_a_rule_adds_is_counted(surplus: Surplus, said: bool) -> None:
+    edit = ManifestEdit(('+read = ["x/*"]',), "If you allow it", "low", surplus)
+
+    texts = [text for line in manifest_lines(edit, 90) for text, _ in line.left]
+    assert (str(surplus) in texts) is said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final, Protocol
@@ -105,21 +106,23 @@ def event_row(line: EventLine, programs: dict[int, str]) -> Line:
     return Line(tuple(pieces), ((printable(who), "muted"),) if who else ())
 
 
-def rows_of(
-    tab: int,
-    evidence: ProposalEvidence,
-    edit: tuple[str, ...],
-    place: str,
-    surplus: Surplus | None = None,
-) -> Rows:
+@dataclass(frozen=True, slots=True)
+class ManifestEdit:
+    """What Cargo.toml would say for one decision alone."""
+
+    lines: tuple[str, ...] = ()  # The diff, or a sentence that says why there is none.
+    place: str = ""  # For which answer: "if you allow it by the chosen rule".
+    tone: str = ""  # Of a rule that is added: green is for what is of low risk alone.
+    surplus: Surplus | None = None  # What that adds on this machine, if it was counted.
+
+
+def rows_of(tab: int, evidence: ProposalEvidence, edit: ManifestEdit) -> Rows:
     """Return the lines of one tab.
 
     Args:
         tab: Index into `TABS`.
         evidence: What is known.
-        edit: The diff of Cargo.toml, or a sentence that says why there is none.
-        place: What Cargo.toml would be changed for: "if you allow it by this rule".
-        surplus: What that adds on this machine, if it was counted.
+        edit: What Cargo.toml would say.
     """
     if tab == EVENTS and evidence.runs:
         return EventRows(evidence.runs)
@@ -129,7 +132,7 @@ def rows_of(
         EVENTS: partial(_missing, evidence),
         SOURCE: partial(source_lines, evidence),
         TOLD: partial(told_lines, evidence),
-        MANIFEST: partial(manifest_lines, edit, place, surplus),
+        MANIFEST: partial(manifest_lines, edit),
     }
     return WrittenRows(writers[tab])
 
@@ -241,20 +244,22 @@ def told_lines(evidence: ProposalEvidence, cells: int) -> Iterator[Line]:
         yield Line(((f"… and {len(printed) - _MOST_TOLD:,} more", "muted"),))
 
 
-def manifest_lines(
-    edit: tuple[str, ...], place: str, surplus: Surplus | None, cells: int
-) -> Iterator[Line]:
+def manifest_lines(edit: ManifestEdit, cells: int) -> Iterator[Line]:
     """Yield what Cargo.toml would say for this decision alone, and what that adds on this disk."""
-    yield Line(((place, "heading"),))
-    if surplus is not None:
+    yield Line(((edit.place, "heading"),))
+    surplus = edit.surplus
+    if surplus is not None and (surplus.files or not surplus.is_complete):
         yield from hanging((), str(surplus), "bad" if surplus.keys else "muted", cells)
-    if not edit:
+    if not edit.lines:
         yield Line((("Cargo.toml stays as it is.", "muted"),))
-    for text in edit:
+    for text in edit.lines:
         if text.startswith(("--- ", "+++ ")):
             continue
-        tone = {"+": "added", "-": "removed", "@": "hunk"}.get(text[:1], "")
-        yield from hanging(((text[:1], tone),), shown(text[1:]), tone, cells)
+        mark = text[:1]
+        tone = {"+": "", "-": "removed", "@": "hunk"}.get(mark, "muted")
+        if mark == "+" and "[" in text.partition("=")[2]:
+            tone = edit.tone
+        yield from hanging(((mark, tone),), shown(text[1:]), tone, cells)
 
 
 def _missing(evidence: ProposalEvidence, cells: int) -> Iterator[Line]:

@@ -13,9 +13,18 @@ from textual.worker import get_current_worker
 
 from buildperm.errors import BuildpermError
 from buildperm.policy.decision import Answer
+from buildperm.policy.proposal import Risk
 from buildperm.presentation.proposal_evidence import proposal_evidence
+from buildperm.presentation.wording import risk_word
 from buildperm.printable import shown
-from buildperm.tui.widgets.evidence_lines import MANIFEST, TABS, Rows, WrittenRows, rows_of
+from buildperm.tui.widgets.evidence_lines import (
+    MANIFEST,
+    TABS,
+    ManifestEdit,
+    Rows,
+    WrittenRows,
+    rows_of,
+)
 from buildperm.tui.widgets.sheet import Sheet
 from buildperm.tui.widgets.styled_line import Line, Piece
 
@@ -25,7 +34,6 @@ if TYPE_CHECKING:
     from textual.timer import Timer
 
     from buildperm.policy.proposal import Proposal
-    from buildperm.policy.surplus import Surplus
     from buildperm.presentation.agenda import Agenda
     from buildperm.presentation.front_end import EvidenceSource
     from buildperm.presentation.proposal_evidence import ProposalEvidence
@@ -185,27 +193,29 @@ class EvidencePane(Vertical):
         elif self._evidence is None:
             body.show(WrittenRows(lambda cells: [Line((("Reading the recording …", "muted"),))]))
         else:
-            edit, place = self._edit(self._proposal)
-            body.show(rows_of(self.tab, self._evidence, edit, place, self._surplus(self._proposal)))
+            edit = self._edit(self._proposal, self._evidence)
+            body.show(rows_of(self.tab, self._evidence, edit))
 
-    def _surplus(self, proposal: Proposal) -> Surplus | None:
-        """Return what the chosen rule would add on this machine, if that was counted."""
-        counted = self._evidence.surplus if self._evidence is not None else ()
-        chosen = self._agenda.chosen(proposal)
-        is_denied = self._agenda.answer(proposal) is Answer.DENY
-        return counted[chosen] if chosen < len(counted) and not is_denied else None
-
-    def _edit(self, proposal: Proposal) -> tuple[tuple[str, ...], str]:
-        """Return what Cargo.toml would say, and for which answer."""
+    def _edit(self, proposal: Proposal, evidence: ProposalEvidence) -> ManifestEdit:
+        """Return what Cargo.toml would say, for the answer that is given or can be."""
         if self.tab != MANIFEST:
-            return (), ""
+            return ManifestEdit()
         denied = bool(proposal.locked) or self._agenda.answer(proposal) is Answer.DENY
-        answer = Answer.DENY if denied else Answer.ALLOW
-        place = "If you deny it" if denied else "If you allow it by the chosen rule"
+        chosen = self._agenda.chosen(proposal)
         try:
-            return self._source.edit(proposal, self._agenda.chosen(proposal), answer), place
+            lines = self._source.edit(proposal, chosen, Answer.DENY if denied else Answer.ALLOW)
         except BuildpermError as error:
-            return (shown(str(error).replace("\n", " ")),), "Cargo.toml cannot say it"
+            lines = (shown(str(error).replace("\n", " ")),)
+            return ManifestEdit(lines, "Cargo.toml cannot say it")
+        if denied:
+            return ManifestEdit(lines, "If you deny it", "strong")
+        counted = evidence.surplus
+        return ManifestEdit(
+            lines,
+            "If you allow it by the chosen rule",
+            "high" if proposal.risk >= Risk.HIGH else risk_word(proposal.risk),
+            counted[chosen] if chosen < len(counted) else None,
+        )
 
 
 def _names(tab: int, cells: int) -> list[str]:
