@@ -72,14 +72,14 @@ def test_a_person_learns_and_reviews_in_plain_text_where_there_is_no_textual(
     folder = member(tmp_path / "ws", READS)
     (folder / "data.txt").write_text("data")
 
-    learned, asked = on_terminal(folder, b"aw", "learn", "--no-tui")
+    learned, asked = on_terminal(folder, b"awy", "learn", "--no-tui")
 
     assert learned == 0, asked
     assert 'read = ["$WORKSPACE/data.txt"]' in (folder / "Cargo.toml").read_text()
 
     (folder / "sample/build.rs").write_text(READS.replace("data.txt", "other.txt"))
     (folder / "other.txt").write_text("data")
-    reviewed, asked = on_terminal(folder, b"aw", "review", "--no-tui")
+    reviewed, asked = on_terminal(folder, b"awy", "review", "--no-tui")
 
     assert reviewed == 0, asked
     assert "$WORKSPACE/other.txt" in (folder / "Cargo.toml").read_text()
