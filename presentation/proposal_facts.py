@@ -65,6 +65,8 @@ def rule_facts(proposal: Proposal, index: int) -> Iterator[str]:
     for number, choice in enumerate(proposal.choices):
         mark = ", chosen" if number == index else ""
         yield f"Rule {number + 1} of {len(proposal.choices)}{mark}: {shown(choice.title)}"
+        if choice.locked:
+            yield f"Locked: {shown(choice.locked)}"
     choice = proposal.choices[index]
     if choice.preset:
         yield f"Allows: preset {shown(choice.preset)}"

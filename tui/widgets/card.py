@@ -214,8 +214,13 @@ def _choice_lines(
     choice: Choice, number: int, cells: int, *, chosen: bool, asked: bool
 ) -> Iterator[Line]:
     lead: tuple[Piece, ...] = (("● " if chosen else "○ ", "accent" if chosen else "muted"),)
+    if choice.locked:
+        lead = (("⊘ ", "bad"),)
     tone = "strong" if chosen else "muted"
     yield from hanging(lead, shown(choice.title), tone, cells, target=number)
+    if choice.locked:
+        text = f"Locked: {shown(choice.locked)}"
+        yield from hanging((("    ", "muted"),), text, "strong" if chosen else "muted", cells)
     if not chosen:
         return
     if choice.preset and choice.title != f"preset {choice.preset}":
