@@ -59,7 +59,9 @@ def _of_files(verb: str, names: Sequence[str]) -> str:
         return f"{verb} {names[0]}"
     common = _common(names)
     if common.startswith("$") and "/" not in common:
-        folders = ladder.outermost(ladder.parent(name) or name for name in names)
+        listed = ladder.above(names)
+        files = (name for name in names if name not in listed)
+        folders = ladder.outermost(ladder.parent(name) or name for name in files)
         common = common if len(folders) > FOLDERS_MOST else ", ".join(sorted(folders))
     where = f"below {common}" if common else "in several places"
     return f"{verb} {len(names)} files {where}"

@@ -96,3 +96,15 @@ def test_what_repeated_runs_do_not_agree_on_is_one_sentence() -> None:
     assert summaries.unstable(
         [replace(one, unstable=some), steady, replace(other, unstable=few)]
     ) == ("Seen in 1 of 3 runs only: `/b`; in 2 of 3 runs only: `/a`.",)
+
+
+def test_folders_that_have_only_a_root_in_common_are_named() -> None:
+    names = ("$WORKSPACE/a", "$WORKSPACE/a/x", "$WORKSPACE/b/y")
+    many = tuple(f"$WORKSPACE/{name}/x" for name in "abcd")
+
+    assert summaries.title(Kind.READ, accesses(Kind.READ, *names)) == (
+        "read 3 files below $WORKSPACE/a, $WORKSPACE/b"
+    )
+    assert summaries.title(Kind.READ, accesses(Kind.READ, *many)) == (
+        "read 4 files below $WORKSPACE"
+    )
