@@ -12,6 +12,7 @@ from buildperm.presentation import console
 from buildperm.presentation.agenda import Agenda
 from buildperm.presentation.baseline_accesses import BaselineAccesses
 from buildperm.presentation.build_thread import BuildThread
+from buildperm.presentation.closing_text import noted_text
 from buildperm.presentation.front_end import NoEvidence, Ran, ReviewEnd
 from buildperm.printable import shown
 from buildperm.tui.appearance import Appearance
@@ -117,6 +118,13 @@ class ReviewApp(ScreenApp[ReviewEnd]):
     def trust_keys(self) -> None:
         """Take what comes next as meant, however soon it comes."""
         self._guard.release()
+
+    def on_ready(self) -> None:
+        """Say what still has to be written where nothing has to be decided."""
+        unsaved = self._unsaved() if self._agenda.is_settled else ()
+        if unsaved and not self._agenda.has_answers:
+            told = "Nothing has to be decided. {review.write} writes:"
+            self._inbox.tell(told, noted_text(unsaved))
 
     def get_default_screen(self) -> Screen[None]:
         """Begin with the inbox."""

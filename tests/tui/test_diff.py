@@ -152,7 +152,7 @@ async def test_a_failed_check_is_overridden_by_a_typed_word_alone(
         await settle(pilot)
         await pilot.press("w", "w", "y", "enter")
         await settle(pilot)
-        assert "w does not override it" in bench.text("#diff-state")
+        assert "w does not override a failed check" in bench.text("#diff-state")
         assert bench.outcome() is None
 
         await pilot.press("O")

@@ -155,10 +155,7 @@ class DiffScreen(Screen[DiffResult]):
         if self._guard.swallows():
             return
         if self.stage == "missing":
-            self._tell(
-                "The check failed. {diff.check} does not override it: "
-                "{diff.back} shows what is missing."
-            )
+            self._tell("{diff.check} does not override a failed check: {diff.override} does.")
         elif self.stage == "passed":
             self._tell("The check has passed: {diff.write} writes.")
         else:

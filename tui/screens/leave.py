@@ -106,18 +106,18 @@ class LeaveScreen(ModalScreen[ReviewEnd | None]):
             yield from hanging((), unsaved_text(self._unsaved), "waiting", cells)
         yield Line()
         tone = "accent" if self._can_write else "muted"
-        what = "check it, then write Cargo.toml and buildperm.lock"
+        what = "check the decisions, then write them"
         if not self._decided and self._can_write:
-            what = "write buildperm.lock; Cargo.toml stays as it is"
+            what = "write buildperm.lock alone"
         yield Line(
             (("  w  ", tone), (what, "strong" if self._can_write else "muted")),
             (("asks first", "muted"),),
             0,
         )
-        keep = "write nothing; keep the decisions for the next time"
+        keep = "keep the decisions, write nothing"
         if not self._decided:
-            keep = "write nothing; the next review shows it again"
+            keep = "write nothing for now"
         yield Line((("  k  ", "accent"), (keep, "strong")), (("q again", "muted"),), 1)
-        yield Line((("  x  ", "accent"), ("write nothing; forget the decisions", "")), (), 2)
+        yield Line((("  x  ", "accent"), ("forget the decisions, write nothing", "")), (), 2)
         yield Line()
         yield Line((("Esc  ", "accent"), ("go back", "")), (), 3)

@@ -60,6 +60,10 @@ class SpecialAnswers(Screen[None]):
         """Show what the agenda holds."""
         raise NotImplementedError
 
+    def tell(self, ours: str, rest: str) -> None:
+        """Show a sentence until the cursor moves on: with keys in `ours`, and `rest` as it is."""
+        self._show_notice(f"{self._told(ours)} {rest}")
+
     # What keys do.
 
     def action_distrust(self) -> None:
