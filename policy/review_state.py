@@ -7,14 +7,13 @@ stored, and asked again.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from types import MappingProxyType
 
 from buildperm.errors import BuildpermError
 from buildperm.policy import edited_rule, merging, selection, validation
+from buildperm.policy.answer_tally import AnswerTally
 from buildperm.policy.decision import (
     Answer,
     Counts,
@@ -29,7 +28,6 @@ from buildperm.policy.decision import (
 from buildperm.policy.dependents import Dependents, answer_along
 from buildperm.policy.equivalence import EquivalentProposals
 from buildperm.policy.grants import CrateGrants, Policy
-from buildperm.policy.merging import is_settled
 from buildperm.policy.proposal import Choice, Proposal, Reason, Risk
 from buildperm.policy.review_history import ReviewHistory, Stand
 from buildperm.policy.risk import assess_rule
@@ -78,6 +76,7 @@ class Review:
         self._equivalent = EquivalentProposals(self.proposals)
         self._dependents = Dependents(self.proposals)
         self._decisions = {each.id: _at_first(each) for each in self.proposals}
+        self._tally = AnswerTally((each, self._decisions[each.id]) for each in self.proposals)
         self._terms = dict(terms or {})
         self._terms_before = dict(self._terms)  # As Cargo.toml has them.
         self._history = ReviewHistory()
@@ -285,6 +284,11 @@ class Review:
         return None if stand is None else self._set(ReviewAction.REDO, stand)
 
     @property
+    def has_answers(self) -> bool:
+        """Whether anything has been answered and not been taken back."""
+        return bool(self._tally.given)
+
+    @property
     def can_undo(self) -> bool:
         """Whether there is a step to take back."""
         return self._history.can_undo
@@ -297,9 +301,12 @@ class Review:
     def add(self, proposals: Iterable[Proposal]) -> None:
         """Add new proposals as undecided; those that are there already stay as they are."""
         everything = _with_unique_ids((*self.proposals, *proposals))
-        new = [proposal for proposal in everything if proposal.id not in self._by_id]
-        self._by_id |= {proposal.id: proposal for proposal in new}
-        self._decisions |= {proposal.id: _at_first(proposal) for proposal in new}
+        added = {each.id: each for each in everything if each.id not in self._by_id}
+        new = tuple(added.values())
+        self._by_id |= added
+        for proposal in new:
+            self._decisions[proposal.id] = _at_first(proposal)
+            self._tally.put(proposal, self._decisions[proposal.id])
         self._equivalent.add(new)
         self._dependents.add(new)
         self.proposals = tuple(self._by_id.values())
@@ -352,21 +359,10 @@ class Review:
 
         Undecided is only what is asked, and system calls ask for no answer.
         """
-        answers: Counter[Answer] = Counter()
-        open_by_risk = dict.fromkeys(Risk, 0)
-        for proposal in self.proposals if proposals is None else proposals:
-            decision = self._decisions[proposal.id]
-            is_open = not is_settled(proposal, decision)
-            if is_open or decision.answer in (Answer.ALLOW, Answer.DENY):
-                answers[decision.answer] += 1
-            open_by_risk[proposal.risk] += is_open
-        return Counts(
-            answers[Answer.UNDECIDED],
-            answers[Answer.ALLOW],
-            answers[Answer.DENY],
-            answers[Answer.LATER],
-            MappingProxyType(open_by_risk),
-        )
+        if proposals is None:
+            return self._tally.counts
+        some = ((each, self._decisions[each.id]) for each in proposals)
+        return AnswerTally(some).counts
 
     def grants(self, policy: Policy) -> dict[str, CrateGrants]:
         """Return the crates whose entry in `policy` is to change, by key, with what it is to say.
@@ -464,6 +460,9 @@ class Review:
         return self._set(ReviewAction.DECIDE, after)
 
     def _set(self, act: ReviewAction, stand: Stand) -> JournalEntry:
+        for each, decision in stand.decisions.items():
+            self._tally.put(self._by_id[each], self._decisions[each], -1)
+            self._tally.put(self._by_id[each], decision)
         self._decisions.update(stand.decisions)
         self._terms.update(stand.terms)
         picked = []

@@ -198,7 +198,9 @@ class Agenda:
     @property
     def has_answers(self) -> bool:
         """Whether anything has been answered yet."""
-        return any(self.answer(proposal) is not Answer.UNDECIDED for proposal in self._shown)
+        return self._review.has_answers and any(
+            self.answer(proposal) is not Answer.UNDECIDED for proposal in self._shown
+        )
 
     def answer(self, proposal: Proposal) -> Answer:
         """Return the answer to a proposal."""
