@@ -158,9 +158,8 @@ def _climb(
 
 
 def _first_grantable(choices: Sequence[Choice], indices: Iterable[int]) -> int:
-    """Return the first of these indices whose choice can be granted, else the widest that can."""
-    open_ = [index for index, choice in enumerate(choices) if not choice.locked]
-    return next((index for index in indices if index in open_), open_[-1] if open_ else 0)
+    """Return the first of these indices whose choice can be granted, else the narrowest."""
+    return next((index for index in indices if not choices[index].locked), 0)
 
 
 def _bare(pattern: str) -> str:

@@ -40,8 +40,16 @@ def of_reads(targets: Collection[str]) -> Iterator[Rung]:
         there = {file for file in files if parent(file) in listed}
         kept = found - there
         yield _like(kept | by_extension(there), listed, "as the script lists the folder")
-    yield _like(listed | by_extension(files), listed, "")
     folders = listed | {parent(file) for file in files} - {""}
+    tops = outermost(listed)
+    apart = {target for target in found - tops if tops.isdisjoint(above([target]))}
+    if apart and any(parent(folder) in listed for folder in listed):
+        # A step for all folders would reach up to what joins them: here, those that were walked.
+        yield _walked(tops, frozenset(apart))
+        yield _walked(tops, by_extension(apart))
+        yield from of_folders(folders, "Allows all files and folders there, now and later.")
+        return
+    yield _like(listed | by_extension(files), listed, "")
     yield Rung(
         f"any file directly in {named(folders)}",
         frozenset((*folders, *(f"{folder}/*" for folder in folders))),
@@ -172,6 +180,15 @@ def listing(names: list[str]) -> str:
     """List names for a title: the first few, and how many more there are."""
     more = f" and {len(names) - NAMED_MOST} more" if len(names) > NAMED_MOST else ""
     return ", ".join(names[:NAMED_MOST]) + more
+
+
+def _walked(tops: frozenset[str], others: frozenset[str]) -> Rung:
+    """Allow all below folders that were walked, and of what lies elsewhere only `others`."""
+    return Rung(
+        f"everything below {named(tops)} and {listing(sorted(others))}",
+        frozenset(f"{folder}/**" for folder in tops) | others,
+        "Allows all files and folders there, now and later, as the script walks them.",
+    )
 
 
 def _like(patterns: frozenset[str], listed: frozenset[str], why: str) -> Rung:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from buildperm.policy import presets, validation
 from buildperm.policy.access import Access, Outcome
+from buildperm.policy.choices import for_reads
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Proposal, Risk
 from buildperm.policy.proposals import propose
@@ -238,6 +239,26 @@ def test_what_lies_in_a_root_stays_exact_and_its_keys_stay_closed(target: str) -
         for rule in choice.rules:
             assert choice.locked or not matches(rule.pattern, "$HOME/.ssh/id_ed25519")
             assert choice.locked or not matches(rule.pattern, "$CARGO_HOME/credentials.toml")
+
+
+def test_a_walked_folder_beside_a_single_file_is_granted_and_not_what_joins_them() -> None:
+    walked = _reads("/opt/sdk/a", "/opt/sdk/a/b", "/opt/sdk/a/b/x.h", "/opt/sdk/z.toml")
+
+    choices = for_reads(walked)
+
+    assert [rule.pattern for rule in choices.suggestion.rules] == [
+        "/opt/sdk/a/**",
+        "/opt/sdk/z.toml",
+    ]
+
+
+def test_nothing_wide_is_suggested_where_no_choice_fits() -> None:
+    walked = _reads("$WORKSPACE", "$WORKSPACE/a", "$WORKSPACE/a/x.h", "$WORKSPACE/z.toml")
+
+    choices = for_reads(walked)
+
+    assert choices.all[-1].locked
+    assert choices.suggested == 0
 
 
 def test_gits_objects_are_granted_with_all_of_its_folder() -> None:
