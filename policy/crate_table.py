@@ -7,7 +7,9 @@ are written. Nothing here judges what the table says.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import tomlkit
@@ -45,7 +47,34 @@ def added(text: str, crate: tuple[str, ...], said: Mapping[Field, Value]) -> str
     lines = [f"[{dotted(crate)}]", *_assignments(said, newline)]
     if not found.below(home):
         lines = [f"[{dotted(home)}]", f"version = {FORMAT}", "", *lines]
-    at = _place(found, crate)
+    return _placed(text, _place(found, crate), lines, newline)
+
+
+def all_added(
+    text: str, tables: Mapping[tuple[str, ...], Mapping[Field, Value]], home: tuple[str, ...]
+) -> str:
+    """Write tables for crates that have none, as `added` does for each, and all at once.
+
+    Args:
+        text: The whole file, which is valid.
+        tables: What each table says, by its path.
+        home: The path of the grant table.
+    """
+    left = sorted(tables)
+    found = layout(text)
+    while left and (not found.below(home) or found.container(left[0])):
+        text = added(text, left[0], tables[left[0]])
+        left, found = left[1:], layout(text)
+    newline, places = _newline(text), _Places(found, home)
+    # From below, so that what is above stays where it is.
+    for crate in reversed(left):
+        lines = [f"[{dotted(crate)}]", *_assignments(tables[crate], newline)]
+        text = _placed(text, places.of(crate), lines, newline)
+    return text
+
+
+def _placed(text: str, at: int, lines: Sequence[str], newline: str) -> str:
+    """Insert a table at a place, with a blank line around it."""
     head, tail = text[:at], text[at:]
     end = newline * 2
     if not tail:  # A file without a last line feed does not get one.
@@ -69,21 +98,80 @@ def changed(
     return text
 
 
+def all_changed(
+    text: str,
+    tables: Mapping[tuple[str, ...], tuple[Mapping[Field, Value], Mapping[Field, Value]]],
+) -> str:
+    """Change existing tables, as `changed` does for each, and all at once.
+
+    Args:
+        text: The whole file, which is valid.
+        tables: What each table says and is to say, by its path.
+    """
+    found, newline = layout(text), _newline(text)
+    spans = {crate: _own_span(found, crate) for crate in tables}
+    # From below, so that what is above stays where it is.
+    for crate, span in sorted(spans.items(), key=lambda each: each[1] or (0, 0), reverse=True):
+        if span is None:
+            text = changed(text, crate, *tables[crate])
+            continue
+        start, end = span
+        table = text[start:end]
+        if _newline(table) == newline:
+            text = text[:start] + changed(table, crate, *tables[crate]) + text[end:]
+        else:
+            text = changed(text, crate, *tables[crate])
+    return text
+
+
+def _own_span(found: Layout, crate: tuple[str, ...]) -> tuple[int, int] | None:
+    """Return where the lines of a table are that can be edited by themselves; None if mixed.
+
+    They begin with its header, and end with the blank lines and comments below it.
+    """
+    first, after = found.spans.get(crate, (0, 0))
+    inside = found.statements[first:after]
+    if not inside or found.header(crate) is not inside[0]:
+        return None
+    if any(each.section[: len(crate)] != crate for each in inside):
+        return None
+    end = len(found.text)
+    if after < len(found.statements):
+        end = found.statements[after].start
+        if end == inside[-1].line_end:
+            return None
+    return inside[0].start, end
+
+
 def removed(text: str, crate: tuple[str, ...]) -> str:
     """Remove a crate's table and the comments inside it; comments above and below it stay."""
+    return all_removed(text, [crate])
+
+
+def all_removed(text: str, crates: Sequence[tuple[str, ...]]) -> str:
+    """Remove the tables of several crates, as `removed` does for each, and all at once."""
     found = layout(text)
-    container = found.container(crate)
-    if container is not None:
-        return _inline(found, container, crate, None)
+    inline = next((each for each in crates if found.container(each) is not None), None)
+    if inline is not None:
+        container = found.container(inline)
+        assert container is not None
+        text = _inline(found, container, inline, None)
+        return all_removed(text, [each for each in crates if each != inline])
+    spans = [span for crate in crates for span in _spans(found, crate)]
+    for start, end in sorted(spans, reverse=True):
+        text = _cut(text, start, end)
+    return text
+
+
+def _spans(found: Layout, crate: tuple[str, ...]) -> list[tuple[int, int]]:
+    """Return where the lines of a table are, with the comments between them."""
     spans: list[tuple[int, int]] = []
     for statement in found.below(crate):
         if spans and not statement.is_header and statement.section[: len(crate)] == crate:
             spans[-1] = (spans[-1][0], statement.line_end)
         else:
             spans.append((statement.start, statement.line_end))
-    for start, end in reversed(spans):
-        text = _cut(text, start, end)
-    return text
+    return spans
 
 
 def _with_field(text: str, crate: tuple[str, ...], field: Field, value: Value | None) -> str:
@@ -245,26 +333,52 @@ def _rank(field: Sequence[str]) -> tuple[int, ...]:
 
 def _place(found: Layout, crate: tuple[str, ...]) -> int:
     """Find where a new crate's table goes: by name among the others, else at the end."""
-    text, depth = found.text, len(crate) - 1
-    ours = found.below(crate[:-2])
-    for statement in ours:
-        other = statement.path[: depth + 1]
-        if statement.is_header and other[:depth] == crate[:depth] and other > crate:
-            return _above(text, statement.start)
-    if not ours:
-        return len(text)
-    last = found.statements.index(ours[-1])
-    for following in found.statements[last + 1 :]:
-        if following.is_header:
-            break
-        last += 1
-    at = found.statements[last].line_end
-    end = at
-    while text[end:].lstrip(" \t").startswith("#"):
-        line_feed = text.find("\n", end)
-        end = len(text) if line_feed < 0 else line_feed + 1
-    touches_next = text[end:].lstrip(" \t").startswith("[")
-    return at if touches_next else end
+    return _Places(found, crate[:-2]).of(crate)
+
+
+class _Places:
+    """Where the tables of new crates go in one file."""
+
+    def __init__(self, found: Layout, home: tuple[str, ...]) -> None:
+        self._found = found
+        self._home = home
+        depth, crates = len(home) + 1, (*home, "crates")
+        # The headers that come after all before them: whatever is placed goes above one of these.
+        self._after: list[tuple[str, ...]] = []
+        self._starts: list[int] = []
+        for statement in found.below(home):
+            other = statement.path[: depth + 1]
+            is_later = not self._after or other > self._after[-1]
+            if statement.is_header and other[:depth] == crates and is_later:
+                self._after.append(other)
+                self._starts.append(statement.start)
+
+    def of(self, crate: tuple[str, ...]) -> int:
+        """Return the place for a crate: by name among the others, else at the end."""
+        number = bisect_right(self._after, crate)
+        if number < len(self._after):
+            return _above(self._found.text, self._starts[number])
+        return self._end
+
+    @cached_property
+    def _end(self) -> int:
+        """The place behind all the others."""
+        text, statements = self._found.text, self._found.statements
+        _, after = self._found.spans.get(self._home, (0, 0))
+        if not after:
+            return len(text)
+        last = after - 1
+        for following in statements[after:]:
+            if following.is_header:
+                break
+            last += 1
+        at = statements[last].line_end
+        end = at
+        while text[end:].lstrip(" \t").startswith("#"):
+            line_feed = text.find("\n", end)
+            end = len(text) if line_feed < 0 else line_feed + 1
+        touches_next = text[end:].lstrip(" \t").startswith("[")
+        return at if touches_next else end
 
 
 def _above(text: str, start: int) -> int:

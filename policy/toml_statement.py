@@ -53,6 +53,10 @@ class Layout:
     statements: tuple[Statement, ...]
     places: Mapping[Path, int]  # Where each key and each element of an array begins.
     values: Mapping[Path, tuple[int, int]]  # Where each key's value begins and ends.
+    headers: Mapping[tuple[str, ...], Statement]  # The first of each table.
+    assignments: Mapping[tuple[str, ...], Statement]
+    # Of each table the first statement of all that is in it, and the one after the last.
+    spans: Mapping[tuple[str, ...], tuple[int, int]]
 
     def line(self, path: Path) -> int:
         """Return the line, from 1, of `path` or of the nearest thing around it; 0 if none."""
@@ -63,32 +67,47 @@ class Layout:
 
     def header(self, path: tuple[str, ...]) -> Statement | None:
         """Return the `[header]` of exactly this table."""
-        headers = (found for found in self.statements if found.is_header)
-        return next((found for found in headers if found.path == path), None)
+        return self.headers.get(path)
 
     def assignment(self, path: tuple[str, ...]) -> Statement | None:
         """Return the `key = value` of exactly this path."""
-        assignments = (found for found in self.statements if not found.is_header)
-        return next((found for found in assignments if found.path == path), None)
+        return self.assignments.get(path)
 
     def container(self, path: tuple[str, ...]) -> Statement | None:
         """Return the `key = {…}` that holds `path`: no other statement can add to what it holds."""
-        for found in self.statements:
-            depth = len(found.path)
-            if not found.is_header and depth < len(path) and found.path == path[:depth]:
+        for depth in range(len(path)):
+            found = self.assignment(path[:depth])
+            if found is not None:
                 return found
         return None
 
     def below(self, path: tuple[str, ...]) -> list[Statement]:
         """Return the statements of a table and of everything in it, in the file's order."""
-        return [found for found in self.statements if found.path[: len(path)] == path]
+        first, after = self.spans.get(path, (0, 0))
+        return [found for found in self.statements[first:after] if found.path[: len(path)] == path]
 
 
 def layout(text: str) -> Layout:
     """Find every statement of the valid TOML document `text`, given without byte order mark."""
     scan = _Scan(text, {}, {})
+    statements = tuple(scan.statements())
+    headers: dict[tuple[str, ...], Statement] = {}
+    assignments: dict[tuple[str, ...], Statement] = {}
+    spans: dict[tuple[str, ...], tuple[int, int]] = {}
+    for number, statement in enumerate(statements):
+        (headers if statement.is_header else assignments).setdefault(statement.path, statement)
+        for depth in range(len(statement.path) + 1):
+            path = statement.path[:depth]
+            first, _ = spans.get(path, (number, 0))
+            spans[path] = first, number + 1
     return Layout(
-        text, tuple(scan.statements()), MappingProxyType(scan.places), MappingProxyType(scan.values)
+        text,
+        statements,
+        MappingProxyType(scan.places),
+        MappingProxyType(scan.values),
+        MappingProxyType(headers),
+        MappingProxyType(assignments),
+        MappingProxyType(spans),
     )
 
 

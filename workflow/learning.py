@@ -162,8 +162,8 @@ class Learning:
         """Return Cargo.toml as it is and as it would be."""
         self._workspace.check_manifest(self._raw)
         after = self._raw
-        for key, grants in self.review.grants(self.policy).items():
-            after = editor.with_grants(after, key, grants, self._workspace.manifest_path)
+        wanted = self.review.grants(self.policy)
+        after = editor.with_all_grants(after, wanted, self._workspace.manifest_path)
         if after != self._raw:
             self._workspace.read(after)
         return self._raw, after

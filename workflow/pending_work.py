@@ -131,8 +131,8 @@ class PendingWork:
         workspace = self.workspace
         before = after = workspace.manifest
         workspace.check_manifest(before)
-        for key, grants in self.review.grants(workspace.policy).items():
-            after = editor.with_grants(after, key, grants, workspace.manifest_path)
+        wanted = self.review.grants(workspace.policy)
+        after = editor.with_all_grants(after, wanted, workspace.manifest_path)
         if after != before:
             workspace.read(after)
         return before, after

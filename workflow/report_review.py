@@ -199,8 +199,8 @@ class _ReportReview:
         raw = self._workspace.manifest
         self._workspace.check_manifest(raw)
         after = raw
-        for key, grants in self._review.grants(self._workspace.policy).items():
-            after = editor.with_grants(after, key, grants, self._workspace.manifest_path)
+        wanted = self._review.grants(self._workspace.policy)
+        after = editor.with_all_grants(after, wanted, self._workspace.manifest_path)
         if after != raw:
             self._workspace.read(after)
         return raw, after

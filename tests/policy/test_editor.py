@@ -6,6 +6,7 @@ import os
 import random
 import stat
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 from buildperm.errors import BuildpermError
 from buildperm.policy import manifest
-from buildperm.policy.editor import diff, with_grants, write_atomically
+from buildperm.policy.editor import diff, with_all_grants, with_grants, write_atomically
 from buildperm.policy.grants import CrateGrants
 from buildperm.policy.kinds import Kind
 from buildperm.policy.rule import Rule
@@ -341,6 +342,50 @@ def test_any_series_of_edits_says_what_was_asked_for(name: str, series: list[Cra
 
     comments = [line.strip() for line in LAYOUTS[name].split(b"\n") if line.strip()[:1] == b"#"]
     assert all(comment in raw for comment in comments)
+
+
+@given(st.sampled_from(sorted(LAYOUTS)), st.lists(st.lists(grants, max_size=5), max_size=3))
+def test_many_edits_at_once_say_what_they_say_one_by_one(
+    name: str, series: list[list[CrateGrants]]
+) -> None:
+    raw = LAYOUTS[name]
+    for each in series:
+        wanted = {grants.key: grants for grants in each}
+        one_by_one = raw
+        for key, now in wanted.items():
+            one_by_one = with_grants(one_by_one, key, now)
+        raw = with_all_grants(raw, wanted)
+        crates = manifest.read(one_by_one, Path("Cargo.toml")).crates
+        assert manifest.read(raw, Path("Cargo.toml")).crates == crates
+        assert without_ours(parsed(raw)) == without_ours(parsed(LAYOUTS[name]))
+        lost, lost_before = (
+            {line for line in lines_lost(LAYOUTS[name], after) if line.lstrip().startswith(b"#")}
+            for after in (raw, one_by_one)
+        )
+        assert lost <= lost_before
+
+
+def test_many_edits_at_once_take_little_longer_for_each() -> None:
+    wanted = {f"crate-{number}": replace(SOME, key=f"crate-{number}") for number in range(300)}
+    calls = 0
+
+    def count(frame: object, event: str, _: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    def cost(many: int) -> int:
+        nonlocal calls
+        some = dict(list(wanted.items())[:many])
+        with_all_grants(LAYOUTS["package"], some)
+        calls = 0
+        sys.setprofile(count)
+        try:
+            with_all_grants(LAYOUTS["package"], some)
+        finally:
+            sys.setprofile(None)
+        return calls
+
+    assert cost(300) < 4.5 * cost(100)
 
 
 def real_manifests() -> list[Path]:
