@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from buildperm.policy import risk
+from buildperm.policy import risk, tasks
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
+from buildperm.policy.presets import PRESETS
 from buildperm.policy.proposal import Risk
 from buildperm.policy.undecided_accesses import is_settled
 
@@ -18,18 +19,32 @@ def looks_like_theft(everything: Sequence[Access]) -> bool:
 
 def _secrets_and_exits(everything: Sequence[Access]) -> tuple[list[Access], list[Access]]:
     secrets = [
-        access for access in everything if access.sensitive and access.kind in (Kind.READ, Kind.ENV)
+        access
+        for access in everything
+        if access.sensitive
+        and access.kind in (Kind.READ, Kind.ENV)
+        # A secret that is not there is in nobody's hands.
+        and access.outcome is not Outcome.FAILED
     ]
     exits = [
         access
         for access in everything
         if (access.kind is Kind.NET and not is_settled(access))
-        or (access.kind is Kind.EXEC and "network" in risk.assess_access(access)[1])
+        or (access.kind is Kind.EXEC and _talks_to_network(access))
         or (access.kind is Kind.SYSTEM and access.target.startswith("socket(inet"))
     ]
     # What was looked for in vain, along PATH, is told only where there is nothing else.
     exits.sort(key=lambda access: access.outcome is Outcome.FAILED)
     return secrets, exits
+
+
+def _talks_to_network(access: Access) -> bool:
+    """Tell whether a program can: one like git is known by what it was told to do."""
+    preset = PRESETS.get(access.target)
+    is_told = preset is not None and access.target in preset.purposes and bool(access.example)
+    if preset is not None and is_told and tasks.fits(preset, (access,)):
+        return False
+    return "network" in risk.assess_access(access)[1]
 
 
 def combinations(

@@ -15,6 +15,7 @@ from buildperm.policy.choices import for_reads
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Proposal, Risk
 from buildperm.policy.proposals import propose
+from buildperm.policy.risk_combinations import looks_like_theft
 from buildperm.policy.rule import Rule
 from buildperm.policy.undecided_accesses import undecided
 from buildperm.rules.pattern import matches
@@ -451,6 +452,20 @@ def test_a_secret_and_a_way_out_are_worse_together() -> None:
     assert alone.risk is Risk.HIGH
     assert [p.risk for p in together] == [Risk.CRITICAL, Risk.CRITICAL]
     assert all("steal" in p.notes[0] for p in together)
+
+
+def test_no_secret_is_at_hand_that_is_not_there_and_asking_git_is_no_way_out() -> None:
+    absent = _access(Kind.READ, "$HOME/.netrc", Outcome.FAILED, held="a secret")
+    refused = _access(Kind.READ, "$HOME/.netrc", Outcome.REFUSED, held="a secret")
+    way_out = _access(Kind.NET, "10.0.0.1:443", Outcome.REFUSED)
+    asking = _access(Kind.EXEC, "git", example="git status --porcelain")
+    fetching = _access(Kind.EXEC, "git", example="git fetch")
+    mixed = replace(asking, commands=((asking.example, ()), (fetching.example, ())))
+
+    assert not looks_like_theft([absent, way_out])
+    assert not looks_like_theft([refused, asking])
+    for way in (way_out, fetching, mixed):
+        assert looks_like_theft([refused, way])
 
 
 def test_running_what_was_just_written_says_so() -> None:
