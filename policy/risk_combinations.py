@@ -14,7 +14,13 @@ from buildperm.policy.undecided_accesses import is_settled
 
 def looks_like_theft(everything: Sequence[Access]) -> bool:
     """Tell whether a crate reaches for secrets and for the network, over all its accesses."""
-    return all(_secrets_and_exits(everything))
+    return theft_of(everything) is not None
+
+
+def theft_of(everything: Sequence[Access]) -> tuple[Access, Access] | None:
+    """Return a secret and a way to the network that a crate reaches for; None unless both."""
+    secrets, exits = _secrets_and_exits(everything)
+    return (secrets[0], exits[0]) if secrets and exits else None
 
 
 def _secrets_and_exits(everything: Sequence[Access]) -> tuple[list[Access], list[Access]]:

@@ -43,7 +43,7 @@ class Finding:
     summary: str = ""  # Of accesses that were judged: what they would do, without who.
     reasons: tuple[str, ...] = ()  # Those of the details that speak for the risk.
     is_preset: bool = False  # One preset allows all of it.
-    is_theft: bool = False  # The crate reaches for secrets and for the network.
+    theft: tuple[Access, Access] | None = None  # A secret and a way out: it reaches for both.
     fetch: str = ""  # The file that the command needs from the machine of this build.
 
 

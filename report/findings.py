@@ -11,7 +11,7 @@ from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.pending_review import Cause, Pending
 from buildperm.policy.proposal import Proposal, Reason, Risk
-from buildperm.policy.risk_combinations import looks_like_theft
+from buildperm.policy.risk_combinations import theft_of
 from buildperm.policy.role import SCRIPT_ALONE, Role
 from buildperm.printable import shortened
 from buildperm.report.build_run import LOST, BuildRun, IneffectiveGrant, ScriptRun
@@ -111,8 +111,8 @@ def _refused_finding(
     # A line that can be pasted is no help where somebody steals.
     is_critical = proposal.risk is Risk.CRITICAL
     grant = proposal.suggestion
-    is_theft = looks_like_theft(_all_of(script))
-    is_offered = not (proposal.locked or is_critical or is_theft)
+    theft = theft_of(_all_of(script))
+    is_offered = not (proposal.locked or is_critical or theft)
     remedy = tuple(rule_lines(proposal, grant)) if is_offered else ()
     return Finding(
         rule=str(kind),
@@ -141,7 +141,7 @@ def _refused_finding(
             (*proposal.notes, proposal.locked, *_not_opened(script, proposal.evidence))
         ),
         is_preset=bool(grant.preset),
-        is_theft=is_theft,
+        theft=theft,
     )
 
 

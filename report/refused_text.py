@@ -2,6 +2,7 @@
 
 left-padding 0.1.0
   !! LOOKS LIKE THEFT: it reaches for secrets and for the network
+     the secret: ~/.ssh/id_ed25519, the way to the network: 127.0.0.1:40747
   !! read     ~/.ssh/id_ed25519  ssh keys and known hosts
   !! connect  127.0.0.1:40747
   Do not trust it?  Remove it, or pin the version before. Grant nothing.
@@ -96,8 +97,11 @@ def lines(group: Sequence[Finding]) -> Iterator[str]:
     refused = sorted(filter(is_refusal, group), key=_order)
     if not refused:
         return
-    if any(each.is_theft for each in refused):
+    theft = next((each.theft for each in refused if each.theft), None)
+    if theft:
+        secret, way_out = map(shown_target, theft)
         yield f"  {GLYPHS[Risk.CRITICAL]} {THEFT}"
+        yield printable(f"     the secret: {secret}, the way to the network: {way_out}")
     shown = [access for each in refused for access in each.evidence[:_LISTED]]
     width = min(_TARGET_MOST, max(len(shown_target(access)) for access in shown))
     said: set[str] = set()
@@ -202,7 +206,7 @@ def _ways_on(refused: Sequence[Finding]) -> Iterator[str]:
         for label, line in zip_longest(["Is it expected?"], said, fillvalue=""):
             yield f"{_LABEL.format(label)}{line}"
     # Lines that can be pasted are no help where somebody steals, or makes rustc run something.
-    is_grave = any(each.is_theft or each.risk is Risk.CRITICAL for each in refused)
+    is_grave = any(each.theft or each.risk is Risk.CRITICAL for each in refused)
     remedies = [] if is_grave else _merged(each.remedy for each in refused if each.remedy)
     if remedies:
         yield f"{_LABEL.format('')}This is what it can write into Cargo.toml:"

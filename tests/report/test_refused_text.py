@@ -39,16 +39,14 @@ def refused(risk: Risk, *evidence: Access, remedy: str = "", theft: bool = False
         evidence,
         risk,
         roles=(Role(),),
-        is_theft=theft,
+        theft=(KEY_READ, WAY_OUT) if theft else None,
     )
 
 
-KEY = refused(
-    Risk.CRITICAL, touched(Kind.READ, "$HOME/.ssh/id_ed25519", sensitive="ssh keys"), theft=True
-)
-HOST = refused(
-    Risk.CRITICAL, touched(Kind.NET, "127.0.0.1:1"), remedy='net = ["127.0.0.1:1"]', theft=True
-)
+KEY_READ = touched(Kind.READ, "$HOME/.ssh/id_ed25519", sensitive="ssh keys")
+WAY_OUT = touched(Kind.NET, "127.0.0.1:1")
+KEY = refused(Risk.CRITICAL, KEY_READ, theft=True)
+HOST = refused(Risk.CRITICAL, WAY_OUT, remedy='net = ["127.0.0.1:1"]', theft=True)
 TOOLS = refused(
     Risk.MEDIUM,
     touched(Kind.EXEC, "make", example="make -j2 all"),
@@ -61,8 +59,9 @@ OTHER_TOOL = refused(Risk.LOW, touched(Kind.EXEC, "sed"), remedy='exec = ["sed"]
 def test_a_theft_is_called_one_and_no_grant_is_offered() -> None:
     told = list(refused_text.lines([OTHER_TOOL, HOST, KEY]))
 
-    assert told[:2] == [
+    assert told[:3] == [
         "  !! LOOKS LIKE THEFT: it reaches for secrets and for the network",
+        "     the secret: ~/.ssh/id_ed25519, the way to the network: 127.0.0.1:1",
         "  !! read     ~/.ssh/id_ed25519  SSH key",
     ]
     risks = [line[2:4] for line in told if line[2:4].strip() in ("!!", ".")]
