@@ -285,7 +285,10 @@ def _keys(found: Layout, table: tuple[str, ...]) -> set[str | int]:
 
 def _item(value: Value | dict[str, Any]) -> Item:
     if not isinstance(value, dict):
-        return tomlkit.item(value)
+        # Not `tomlkit.item`: that leaves what changes a line's direction as it is.
+        if isinstance(value, str):
+            return tomlkit.value(string_list.literal(value))
+        return tomlkit.value(f"[{', '.join(map(string_list.literal, value))}]")
     table = tomlkit.inline_table()
     for key, inner in value.items():
         table[key] = _item(inner)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, NoReturn
 
 from buildperm.errors import BuildpermError
-from buildperm.policy import expiry, presets, validation
+from buildperm.policy import expiry, presets, string_list, validation
 from buildperm.policy import revision as revisions
 from buildperm.policy.grants import AUTO, COMPILING, FORMAT, CrateGrants, Policy, parse_key
 from buildperm.policy.kinds import GRANTABLE, Kind
@@ -24,6 +25,7 @@ from buildperm.policy.toml_statement import Path as Keys
 from buildperm.printable import is_nameable, printable
 from buildperm.rules import limits
 
+_BARE = re.compile(r"[A-Za-z0-9_-]+")  # A key that TOML reads without quotation marks.
 _TABLE_KEYS = (
     *("version", "require", "runtime", "compile", "contexts", "shared", "limits", "crates"),
 )
@@ -32,10 +34,8 @@ _CRATE_KEYS = ("reviewed", "presets", *GRANTABLE, "deny", "for", "compile", "rea
 
 def dotted(keys: Keys) -> str:
     """Write a path of keys as TOML does; elements of arrays are left out."""
-    import tomlkit  # Only now: most commands have no use for it.
-
-    names = [tomlkit.key(key).as_string() for key in keys if isinstance(key, str)]
-    return ".".join(names)
+    names = [key for key in keys if isinstance(key, str)]
+    return ".".join(key if _BARE.fullmatch(key) else string_list.literal(key) for key in names)
 
 
 @dataclass(slots=True)

@@ -6,8 +6,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from buildperm.printable import is_visible
+
 WIDTH = 100
 """Columns that a list may take on one line."""
+
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_SHORT_MOST = 0xFFFF  # The highest code that `\u` writes.
 
 _PART = re.compile(
     r"(?P<comment>#[^\r\n]*)|(?P<comma>,)|(?P<line>\r?\n)"
@@ -24,10 +29,20 @@ class _Element:
 
 
 def literal(text: str) -> str:
-    """Write one string as TOML."""
-    import tomlkit  # Only now: most commands write nothing.
+    """Write one string as TOML, with what nobody would see, or see in its place, as an escape.
 
-    return tomlkit.item(text).as_string()
+    A character that changes the direction of a line would make a reviewer read another grant.
+    """
+    return f'"{"".join(map(_escaped, text))}"'
+
+
+def _escaped(character: str) -> str:
+    if character in _ESCAPES:
+        return _ESCAPES[character]
+    if is_visible(character):
+        return character
+    code = ord(character)
+    return f"\\u{code:04x}" if code <= _SHORT_MOST else f"\\U{code:08x}"
 
 
 def written(values: Iterable[str], *, before: int, newline: str, indent: str = "") -> str:

@@ -10,9 +10,9 @@ left-padding 0.1.0
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
+import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import Final
@@ -22,6 +22,7 @@ from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Risk
 from buildperm.policy.role import SubjectKind, role_text
 from buildperm.policy.sensitivity import STEERS
+from buildperm.policy.string_list import literal
 from buildperm.printable import printable, shortened
 from buildperm.report.finding import Finding
 from buildperm.report.rule_catalogue import FAILED
@@ -221,12 +222,12 @@ def _merged(remedies: Iterable[Sequence[str]]) -> list[str]:
     for table, *entries in remedies:
         keys = tables.setdefault(table, {})
         for entry in entries:
-            key, _, values = entry.partition(" = ")
-            known = keys.setdefault(key, [])
-            known += (each for each in json.loads(values) if each not in known)
+            for key, values in tomllib.loads(entry).items():
+                known = keys.setdefault(key, [])
+                known += (each for each in values if each not in known)
     merged: list[str] = []
     for table, keys in tables.items():
         merged.append(table)
         for key, listed in keys.items():
-            merged.append(f"{key} = {json.dumps(sorted(listed), ensure_ascii=False)}")
+            merged.append(f"{key} = [{', '.join(map(literal, sorted(listed)))}]")
     return merged

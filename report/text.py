@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Iterator
 from itertools import groupby
 
@@ -12,6 +11,7 @@ from buildperm.policy.kinds import Kind
 from buildperm.policy.pending_review import Pending
 from buildperm.policy.proposal import Choice, Proposal, Risk
 from buildperm.policy.role import SCRIPT_ALONE, SubjectKind
+from buildperm.policy.string_list import literal
 from buildperm.policy.undecided_accesses import is_settled
 from buildperm.printable import log_line, printable
 from buildperm.report import refused_text, unreviewed_macros
@@ -46,17 +46,17 @@ def rule_lines(proposal: Proposal, choice: Choice) -> list[str]:
     """Write the lines of Cargo.toml that `choice` stands for."""
     table = f"[workspace.metadata.buildperm.crates.{table_key(proposal.crate)}]"
     if choice.preset:
-        lines = [f"presets = [{_quoted(choice.preset)}]"]
+        lines = [f"presets = [{literal(choice.preset)}]"]
         return [table, *lines, *_for(choice)]
     by_kind: dict[Kind, list[str]] = {}
     for rule in choice.rules:
-        by_kind.setdefault(rule.kind, []).append(_quoted(rule.pattern))
+        by_kind.setdefault(rule.kind, []).append(literal(rule.pattern))
     lists = [f"{kind} = [{', '.join(patterns)}]" for kind, patterns in by_kind.items()]
     return [table, *lists, *_for(choice)]
 
 
 def _for(choice: Choice) -> list[str]:
-    named = ", ".join(map(_quoted, choice.consumers))
+    named = ", ".join(map(literal, choice.consumers))
     return [f"for = [{named}]"] if named else []
 
 
@@ -338,9 +338,4 @@ def summary(scripts: Iterable[ScriptRun]) -> Iterator[str]:
 def table_key(crate: str) -> str:
     """Write the key of a crate as the last part of a table's name."""
     bare = all(letter.isascii() and (letter.isalnum() or letter in "-_") for letter in crate)
-    return crate if bare else _quoted(crate)
-
-
-def _quoted(text: str) -> str:
-    """Write `text` as a basic string, which TOML and JSON write alike for printable characters."""
-    return json.dumps(text, ensure_ascii=False)
+    return crate if bare else literal(crate)

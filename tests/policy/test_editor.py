@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from buildperm.errors import BuildpermError
@@ -23,6 +23,7 @@ from buildperm.policy.editor import diff, with_all_grants, with_grants, write_at
 from buildperm.policy.grants import CrateGrants
 from buildperm.policy.kinds import Kind
 from buildperm.policy.rule import Rule
+from buildperm.printable import is_visible
 from tests import surroundings
 
 SOME = CrateGrants(
@@ -334,6 +335,17 @@ grants = st.builds(
 
 
 @settings(deadline=None, max_examples=60)
+@given(st.sampled_from(sorted(LAYOUTS)), text, text)
+@example("package", "\u202e\u200b\x1b", "\U000e0001\ufe0f")
+def test_no_reason_writes_a_character_that_is_not_seen(name: str, first: str, second: str) -> None:
+    raw = LAYOUTS[name]
+    kept = {character for character in raw.decode() if not is_visible(character)}
+    for reason in (first, second):
+        raw = edited(raw, replace(SOME, reason=reason))
+
+    assert {character for character in raw.decode() if not is_visible(character)} <= kept | {"\n"}
+
+
 @given(st.sampled_from(sorted(LAYOUTS)), st.lists(grants, min_size=1, max_size=5))
 def test_any_series_of_edits_says_what_was_asked_for(name: str, series: list[CrateGrants]) -> None:
     raw = LAYOUTS[name]

@@ -460,7 +460,7 @@ def test_no_secret_is_at_hand_that_is_not_there_and_asking_git_is_no_way_out() -
     way_out = _access(Kind.NET, "10.0.0.1:443", Outcome.REFUSED)
     asking = _access(Kind.EXEC, "git", example="git status --porcelain")
     fetching = _access(Kind.EXEC, "git", example="git fetch")
-    mixed = replace(asking, commands=((asking.example, ()), (fetching.example, ())))
+    mixed = replace(asking, commands=((asking.example, 1), (fetching.example, 1)))
 
     assert not looks_like_theft([absent, way_out])
     assert not looks_like_theft([refused, asking])
