@@ -207,6 +207,12 @@ def _check_allowed(
         RefusedAnswerError: It may not be allowed.
     """
     why_not = why_not_by_person if terminal is not None else why_not_by_robot
+    if terminal is None and options.reason:
+        raise RefusedAnswerError(
+            "a program cannot give a reason for what it allows: with one, a variable is passed on "
+            "even where its value looks like a secret",
+            hint="Leave out `--reason`; a person at a terminal can give it.",
+        )
     for proposal, choice in chosen:
         why = why_not(proposal, choice)
         if why:

@@ -29,7 +29,11 @@ class _AnswerCommand(click.Command):
     help="Which way to allow it, by its place in the list of `pending`, the narrowest first.  "
     "[default: the one that is suggested there]",
 )
-@click.option("--reason", default="", help="Why the crate needs it; written into Cargo.toml.")
+@click.option(
+    "--reason",
+    default="",
+    help="Why the crate needs it; written into Cargo.toml. A program that allows gives none.",
+)
 @click.option(
     "--token",
     metavar="TOKEN",
@@ -68,8 +72,9 @@ def command(
     behind `--`, as for `pending`.
 
     A program, or whoever has no terminal, may deny and leave anything, but allow nothing of high
-    or critical risk, and nothing without --token. A person at a terminal confirms what is of high
-    risk by typing the crate's name. What is critical is only allowed by hand in Cargo.toml.
+    or critical risk, and nothing without --token or with --reason. A person at a terminal confirms
+    what is of high risk by typing the crate's name. What is critical is only allowed by hand in
+    Cargo.toml.
 
     Exit code: 0 it is done, 3 nothing is written, as what was allowed does not work, 20 whoever
     answers may not allow it, 24 the token is of another list.

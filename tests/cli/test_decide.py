@@ -92,6 +92,7 @@ def _document(told: subprocess.CompletedProcess[str]) -> Any:  # noqa: ANN401 - 
         ("run perl", ("allow", "--token", "TOKEN"), 20, "only a person at a terminal"),
         ("API_TOKEN", ("allow", "--token", "TOKEN"), 20, "Sensitive: not grantable here"),
         ("data.txt", ("allow",), 20, "without the token of the list"),
+        ("data.txt", ("allow", "--token", "TOKEN", "--reason", "why"), 20, "cannot give a reason"),
         ("data.txt", ("allow", "--token", "0" * 32), 24, "has changed since it was listed"),
         ("data.txt", ("deny", "--token", "0" * 32), 24, "has changed since it was listed"),
         ("data.txt", ("allow", "--token", "TOKEN", "--rung", "99"), 2, "has no rung 99"),
@@ -143,8 +144,6 @@ def test_answers_are_tried_written_and_hold(tmp_path: Path) -> None:
         "allow",
         "--token",
         document["token"],
-        "--reason",
-        "it says",
         "--format",
         "json",
     )
@@ -155,7 +154,6 @@ def test_answers_are_tried_written_and_hold(tmp_path: Path) -> None:
     assert [each["answer"] for each in said["decided"]] == ["allow"]
     assert '+read = ["$WORKSPACE/data.txt"]' in said["diff"]
     assert _grants(workspace)["sample"]["read"] == ["$WORKSPACE/data.txt"]
-    assert _grants(workspace)["sample"]["reason"] == "it says"
     left = listed(workspace)
     assert said["token"] == left["token"] != document["token"]
     assert data not in {each["id"] for each in left["proposals"]}
@@ -170,10 +168,11 @@ def test_answers_are_tried_written_and_hold(tmp_path: Path) -> None:
     # All that is left, in one step; the old token is of no use any more.
     ids = [each["id"] for each in left["proposals"]]
     assert _decide(workspace, *ids, "deny", "--token", document["token"]).returncode == 24
-    denied = _decide(workspace, *ids, "deny", "--token", left["token"])
+    denied = _decide(workspace, *ids, "deny", "--token", left["token"], "--reason", "it says")
     assert denied.returncode == 0, denied.stderr
     assert listed(workspace)["proposals"] == []
     assert _grants(workspace)["sample"]["deny"]["exec"] == ["perl"]
+    assert _grants(workspace)["sample"]["reason"] == "it says"
     assert _grants(workspace)["sample"]["read"] == ["$WORKSPACE/data.txt"]
     assert buildperm("ci", folder=workspace, extra={"API_TOKEN": "ghp_x"}).returncode == 0
     # What it names as the next command settles the rest.
