@@ -8,11 +8,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from buildperm.policy.access import Access, Outcome
+from buildperm.policy.compilation import PINNED
 from buildperm.policy.kinds import Kind
 from buildperm.policy.pending_review import Cause, Pending
 from buildperm.policy.proposal import Proposal, Reason, Risk
+from buildperm.policy.revision import of_package
+from buildperm.policy.risk import assess_rule
 from buildperm.policy.risk_combinations import theft_of
 from buildperm.policy.role import SCRIPT_ALONE, Role
+from buildperm.policy.string_list import literal
 from buildperm.printable import shortened
 from buildperm.report.build_run import LOST, BuildRun, IneffectiveGrant, ScriptRun
 from buildperm.report.finding import Finding, Level
@@ -113,7 +117,7 @@ def _refused_finding(
     grant = proposal.suggestion
     theft = theft_of(_all_of(script))
     is_offered = not (proposal.locked or is_critical or theft)
-    remedy = tuple(rule_lines(proposal, grant)) if is_offered else ()
+    remedy = _remedy(script, proposal) if is_offered else ()
     return Finding(
         rule=str(kind),
         level=level,
@@ -143,6 +147,15 @@ def _refused_finding(
         is_preset=bool(grant.preset),
         theft=theft,
     )
+
+
+def _remedy(script: ScriptRun, proposal: Proposal) -> tuple[str, ...]:
+    """Return the lines that settle it: what is pinned to versions only counts for those named."""
+    table, *lines = rule_lines(proposal, proposal.suggestion)
+    if any(assess_rule(rule)[0] >= PINNED for rule in proposal.suggestion.rules):
+        revision = of_package(script.version, script.source)
+        lines.insert(0, f"reviewed = [{literal(revision)}]")
+    return table, *lines
 
 
 def _all_of(script: ScriptRun) -> list[Access]:

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from buildperm.policy import compilation, manifest
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.pending_review import Cause, Pending
-from buildperm.policy.proposal import Proposal, Reason
+from buildperm.policy.proposal import Choice, Proposal, Reason
+from buildperm.policy.rule import Rule
 from buildperm.report import findings
 from buildperm.report.build_run import BuildRun
 from buildperm.report.finding import Finding, Level, Report, worst_first
@@ -49,6 +51,27 @@ def test_a_refusal_names_crate_deed_reason_chain_remedy_and_the_next_command(
     assert found.command == "buildperm review"
     assert found.level is Level.ERROR
     assert len(found.fingerprint) == 32
+
+
+@pytest.mark.parametrize(
+    ("source", "revision"),
+    [("registry+x", "0.9.104"), ("git+https://h/x?branch=m#abc", "0.9.104#abc")],
+)
+def test_a_remedy_of_high_risk_names_the_version_that_it_is_in_force_for(
+    held: BuildRun, source: str, revision: str
+) -> None:
+    script = next(each for each in held.scripts if each.findings)
+    choice = Choice("exactly", (Rule(Kind.EXEC, "perl"),))
+    wanted = replace(script.findings[0], choices=(choice,), suggested=0)
+    run = replace(held, scripts=(replace(script, source=source, findings=(wanted,)),))
+
+    remedy = only(findings.from_build(run, LINES), "exec").remedy
+    lines = ["[workspace]", "[workspace.metadata.buildperm]", "version = 1", *remedy]
+    policy = manifest.read("\n".join(lines).encode(), Path("Cargo.toml"))
+
+    grants = policy.crates["openssl-sys"]
+    assert grants.reviewed == {revision}
+    assert not compilation.effective(grants, revision).withheld
 
 
 def test_what_no_decision_can_allow_has_no_remedy_and_says_why(held: BuildRun) -> None:
