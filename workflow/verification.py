@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from concurrent.futures import TimeoutError as NotYetError
@@ -21,8 +22,8 @@ from buildperm.policy.grants import Policy
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.role import SubjectKind
 from buildperm.presentation.front_end import Failure
+from buildperm.printable import printable
 from buildperm.supervisor import session as sessions
-from buildperm.tracer.notation import encode
 from buildperm.tracer.recording import reader
 from buildperm.workflow.build_outcome import BuildOutcome, granted, propose
 from buildperm.workflow.workspace import Workspace
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 _TAIL = 6  # Lines of a failing script's output that are shown.
 _TICK_S = 0.2  # How often a build is asked whether anybody still waits for it.
+_PANIC = re.compile(r"thread '.*' (?:\(\d+\) )?panicked at ")
+_TRACE = re.compile(r"stack backtrace:|note: (?:run with|[Ss]ome details are omitted)")
 _BUILD = "what has to be built again"
 
 
@@ -148,7 +151,7 @@ class Verification:
         broke = result.finished.exit_code != 0 and self.outcome.finished.exit_code == 0
         if broke and not found:
             package = held.of(min(packages))
-            sentence = f"makes Cargo fail: {_tail(said.decode('utf-8', 'replace'))}"
+            sentence = f"makes Cargo fail: {said_last(said.decode('utf-8', 'replace'))}"
             found.append(Failure(package["crate"], package["version"], sentence))
         progress(total, total, _BUILD)
         return found
@@ -169,7 +172,7 @@ class Verification:
         if new:
             sentence = "needs more than what is granted so far"
         elif repeated.exit_code != 0 and (passed_before or not missing):
-            sentence = f"fails with exit code {repeated.exit_code}: {_tail(repeated.output)}"
+            sentence = f"fails with exit code {repeated.exit_code}: {said_last(repeated.output)}"
         else:
             return None
         return Failure(package["crate"], package["version"], sentence, new)
@@ -197,6 +200,10 @@ def _followed(
                 build.interrupt()
 
 
-def _tail(output: str) -> str:
-    said = [encode(line.encode()) for line in output.splitlines() if line.strip()]
-    return " / ".join(said[-_TAIL:])
+def said_last(output: str) -> str:
+    """Return on one line what a script said last; of a panic, where it was and its message."""
+    lines = [line for line in output.splitlines() if line.strip()]
+    trace = next((at for at, line in enumerate(lines) if _TRACE.match(line)), len(lines))
+    at = next((at for at, line in enumerate(lines[:trace]) if _PANIC.match(line)), None)
+    said = lines[:trace][-_TAIL:] if at is None else lines[at:trace][:_TAIL]
+    return " / ".join(printable(line) for line in said or lines[-_TAIL:])
