@@ -181,6 +181,10 @@ def _is_tried(options: AnswerOptions) -> bool:
 
 def _chosen(work: PendingWork, proposal_id: str, options: AnswerOptions) -> tuple[Proposal, Choice]:
     proposal = next((each for each in work.proposals if each.id == proposal_id), None)
+    if proposal is None and not work.has_recordings:
+        raise BuildpermError(
+            "nothing is recorded here", hint="Run `buildperm learn`, then `buildperm pending`."
+        )
     if proposal is None:
         raise BuildpermError(
             f"no question has the id `{proposal_id}`",

@@ -119,6 +119,14 @@ def test_what_a_program_may_not_decide_changes_nothing(
     assert listed(untouched)["token"] == token
 
 
+def test_where_nothing_is_recorded_there_is_no_question_to_name(tmp_path: Path) -> None:
+    told = _decide(member(tmp_path / "ws", SCRIPT), "0" * 12, "deny")
+
+    assert told.returncode == 2
+    assert "nothing is recorded here" in told.stderr
+    assert "buildperm learn" in told.stderr
+
+
 def test_one_answer_for_several_is_given_to_all_or_none(untouched: Path) -> None:
     before = (untouched / "Cargo.toml").read_bytes()
     token = listed(untouched)["token"]
