@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -222,7 +222,7 @@ def _check_allowed(
         if why:
             raise RefusedAnswerError(
                 f"`{proposal.title}` of {proposal.crate} cannot be allowed by `decide`: {why}",
-                hint=_way_on(work, proposal, choice),
+                hint=_other_rungs(proposal, choice, why_not) or _way_on(work, proposal, choice),
             )
     if terminal is None and options.token is None:
         raise RefusedAnswerError(
@@ -232,6 +232,20 @@ def _check_allowed(
     for proposal, choice in chosen:
         if terminal is not None and risk_of(proposal, choice) > ROBOT_LIMIT:
             _confirm(terminal, proposal, choice)
+
+
+def _other_rungs(
+    proposal: Proposal, choice: Choice, why_not: Callable[[Proposal, Choice], str]
+) -> str:
+    """Name the ways by which whoever answers may allow it; empty where there are none."""
+    rungs = [str(at) for at, each in enumerate(proposal.choices) if not why_not(proposal, each)]
+    if not rungs:
+        return ""
+    refused = proposal.choices.index(choice)
+    named = f"rung {rungs[0]} can" if len(rungs) == 1 else f"rungs {', '.join(rungs)} can"
+    return (
+        f"Not by rung {refused}; {named} be allowed with `--rung`. It can be denied or left, too."
+    )
 
 
 def _way_on(work: PendingWork, proposal: Proposal, choice: Choice) -> str:

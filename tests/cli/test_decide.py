@@ -127,6 +127,19 @@ def test_where_nothing_is_recorded_there_is_no_question_to_name(tmp_path: Path) 
     assert "buildperm learn" in told.stderr
 
 
+def test_where_one_rung_may_not_be_allowed_those_are_named_that_may(untouched: Path) -> None:
+    document = listed(untouched)
+    (data,) = (each for each in document["proposals"] if "data.txt" in each["title"])
+    locked = len(data["rungs"]) - 1
+
+    told = _decide(
+        untouched, data["id"], "allow", "--token", document["token"], "--rung", str(locked)
+    )
+
+    assert told.returncode == 20, told.stderr
+    assert f"Not by rung {locked}; rung 0 can be allowed" in " ".join(told.stderr.split())
+
+
 def test_one_answer_for_several_is_given_to_all_or_none(untouched: Path) -> None:
     before = (untouched / "Cargo.toml").read_bytes()
     token = listed(untouched)["token"]
