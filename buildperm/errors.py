@@ -43,6 +43,10 @@ class BuildpermError(Exception):
         return f"{message}\nhint: {self.hint}" if self.hint else message
 
 
+class ChangedMeanwhileError(BuildpermError):
+    """A file is not as it was when the command read it; nothing was written."""
+
+
 class CannotEnforceError(BuildpermError):
     """A build script cannot be held, or nobody knows whether it was; the message says which."""
 

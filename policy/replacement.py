@@ -7,7 +7,7 @@ import secrets
 import stat
 from pathlib import Path
 
-from buildperm.errors import BuildpermError
+from buildperm.errors import BuildpermError, ChangedMeanwhileError
 
 
 def replace_file(
@@ -76,6 +76,6 @@ def _refuse_changed(path: Path, real: Path, expected: bytes | None, hint: str) -
         if expected is not None:
             raise
     if found != expected:
-        raise BuildpermError(
+        raise ChangedMeanwhileError(
             f"{path} was changed by somebody else meanwhile; nothing was written", hint=hint
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from buildperm import __version__
-from buildperm.errors import BuildpermError, ExitCode
+from buildperm.errors import BuildpermError, ChangedMeanwhileError, ExitCode
 from buildperm.policy import editor
 from buildperm.policy.decision import Answer
 from buildperm.policy.merging import is_settled
@@ -30,6 +30,8 @@ VERSION = 1
 """Of the JSON document."""
 
 _COMMANDS_MOST = 20  # Command lines shown before a person confirms; more are counted.
+
+_AGAIN = "List it again with `buildperm pending`, and answer with the new token."
 
 
 class StaleError(BuildpermError):
@@ -150,15 +152,28 @@ def answer(
         terminal: Where a person confirms what is risky; None where a program answers.
 
     Raises:
-        StaleError: The token is of another state.
+        StaleError: The token is of another state, or another answer came first.
         RefusedAnswerError: It may not be allowed, or not by whoever answers.
         BuildpermError: There is no such question, or something cannot be read, run or written.
     """
-    work = PendingWork(words)
+    try:
+        return _answer(PendingWork(words), ids, options, terminal)
+    except ChangedMeanwhileError as error:
+        raise StaleError(
+            "Cargo.toml has changed meanwhile; nothing was decided", hint=_AGAIN
+        ) from error
+
+
+def _answer(
+    work: PendingWork,
+    ids: Sequence[str],
+    options: AnswerOptions,
+    terminal: PromptTerminal | None,
+) -> Answered:
     if options.token is not None and options.token != work.token:
         raise StaleError(
             "what was to be decided about has changed since it was listed",
-            hint="List it again with `buildperm pending`, and answer with the new token.",
+            hint=_AGAIN,
         )
     chosen = [_chosen(work, each, options) for each in dict.fromkeys(ids)]
     if options.answer is Wanted.ALLOW:
@@ -172,7 +187,7 @@ def answer(
         return _answered(work, chosen, options, failures, is_refused=True)
     before, after = work.write() if options.answer is not Wanted.LATER else (b"", b"")
     done = _answered(work, chosen, options, failures, changed=(before, after))
-    return replace(done, token=PendingWork(words).token)
+    return replace(done, token=PendingWork(work.words).token)
 
 
 def _is_tried(options: AnswerOptions) -> bool:

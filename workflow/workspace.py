@@ -12,7 +12,7 @@ from buildperm.cargo import write_claims
 from buildperm.cargo.grant_keys import places
 from buildperm.cargo.project import LEARN, Project, Projects
 from buildperm.cargo.session_maker import choose_runtime
-from buildperm.errors import BuildpermError
+from buildperm.errors import BuildpermError, ChangedMeanwhileError
 from buildperm.policy import manifest
 from buildperm.policy.grants import Policy
 from buildperm.sandbox.runtime import Runtime
@@ -71,7 +71,7 @@ class Workspace:
             BuildpermError: It has changed, or cannot be read.
         """
         if _read(self.manifest_path) != expected:
-            raise BuildpermError(
+            raise ChangedMeanwhileError(
                 f"{self.manifest_path} was changed meanwhile; nothing has been written",
                 hint="Run the command again: the decisions are kept.",
             )

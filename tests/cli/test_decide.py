@@ -8,7 +8,7 @@ import pty
 import subprocess
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -138,6 +138,25 @@ def test_where_one_rung_may_not_be_allowed_those_are_named_that_may(untouched: P
 
     assert told.returncode == 20, told.stderr
     assert f"Not by rung {locked}; rung 0 can be allowed" in " ".join(told.stderr.split())
+
+
+@pytest.mark.quick(3)
+def test_of_two_answers_at_once_the_second_is_stale(untouched: Path) -> None:
+    path = untouched / "Cargo.toml"
+    before = path.read_bytes()
+    perl = _id(untouched, "run perl")
+    try:
+        # While the person types, somebody else writes.
+        status, said = _on_terminal(
+            untouched, b"sample\n", "decide", perl, "allow", "--no-verify",
+            meanwhile=lambda: path.write_bytes(before + b"# another\n"),
+        )  # fmt: skip
+
+        assert status == 24, said
+        assert "List it again" in said
+        assert path.read_bytes() == before + b"# another\n"
+    finally:
+        path.write_bytes(before)
 
 
 def test_one_answer_for_several_is_given_to_all_or_none(untouched: Path) -> None:
@@ -285,7 +304,9 @@ def test_on_a_terminal_a_robot_is_one_and_what_is_critical_stays_closed(untouche
     assert (untouched / "Cargo.toml").read_bytes() == before
 
 
-def _on_terminal(folder: Path, typed: bytes, *words: str) -> tuple[int, str]:
+def _on_terminal(
+    folder: Path, typed: bytes, *words: str, meanwhile: Callable[[], object] = lambda: None
+) -> tuple[int, str]:
     """Run a command on a terminal; type once it asks."""
     child, terminal = pty.fork()
     if child == 0:
@@ -297,6 +318,7 @@ def _on_terminal(folder: Path, typed: bytes, *words: str) -> tuple[int, str]:
         while piece := os.read(terminal, 4096):
             said += piece.decode(errors="replace")
             if typed and "Answer (" in said:
+                meanwhile()
                 os.write(terminal, typed)
                 typed = b""
     except OSError:
