@@ -29,7 +29,7 @@ from buildperm.workflow.grant_inventory import GrantTable, tables
 from buildperm.workflow.grant_rows import grant_rows
 from buildperm.workflow.line_history import blame
 from buildperm.workflow.manifest_lines import ManifestLines
-from buildperm.workflow.report_outputs import replace_file
+from buildperm.workflow.report_outputs import refuse_foreign, replace_file
 from buildperm.workflow.reported_accesses import ReportedAccesses
 from buildperm.workflow.script_lookup import FoundScript, WorkspaceView, find_scripts, open_view
 
@@ -37,7 +37,6 @@ NAME = "report.html"
 """Of the file, where nothing else is asked for."""
 
 _STANDARD_OUTPUT = Path("-")
-_READ_MOST = 2_000  # Characters of a file that tell whether it is a report.
 
 _FOLDERS = (
     ("$WORKSPACE", "the folder of the workspace"),
@@ -84,7 +83,7 @@ def write(
     path = output or kept
     is_printed = output == _STANDARD_OUTPUT
     if not is_printed:
-        _refuse_foreign(path)
+        refuse_foreign(path, lambda head: html_document.MARK.encode() in head, "report")
     text = html_document.document(_make(view, crates, reported, warn))
     if is_printed:
         console.write(text)
@@ -98,26 +97,6 @@ def write(
             hint="Name a file in a folder that is there and that you may write: -o FILE.",
         ) from error
     return path
-
-
-def _refuse_foreign(path: Path) -> None:
-    """Refuse to replace a file that is no such report; a pipe or a device is written to.
-
-    Raises:
-        BuildpermError: Somebody else made the file.
-    """
-    if not path.is_file():
-        return
-    try:
-        with path.open("rb") as file:
-            found = file.read(_READ_MOST)
-    except OSError:
-        found = b"?"
-    if found and html_document.MARK.encode() not in found:
-        raise BuildpermError(
-            f"{path} is there, and is no report of buildperm",
-            hint="Name another file, or remove this one.",
-        )
 
 
 def _make(

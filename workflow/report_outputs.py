@@ -7,7 +7,7 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from buildperm.report.formats import FORMATS, Appendix, ReportFormat
 
 _STANDARD_OUTPUT = "-"
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+_READ_MOST = 2_000  # Characters of a file that tell whether it is a report.
 _ELSEWHERE = "Name a file in a folder that is there and that you may write."
 
 
@@ -193,6 +194,31 @@ def _check(path: Path) -> None:
             os.unlink(temporary)
     except (OSError, ValueError) as error:
         raise _unwritable(path, error) from error
+
+
+def refuse_foreign(path: Path, is_own: Callable[[bytes], bool], name: str) -> None:
+    """Refuse to replace a file that buildperm did not make; a pipe or a device is written to.
+
+    Args:
+        path: Where somebody wants it.
+        is_own: Tells a file that may be replaced, by its beginning.
+        name: What is written.
+
+    Raises:
+        BuildpermError: Somebody else made the file.
+    """
+    if not path.is_file():
+        return
+    try:
+        with path.open("rb") as file:
+            found = file.read(_READ_MOST)
+    except OSError:
+        found = b"?"
+    if found and not is_own(found):
+        raise BuildpermError(
+            f"{path} is there, and is no {name} of buildperm",
+            hint="Name another file, or remove this one.",
+        )
 
 
 def replace_file(path: Path, content: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +22,18 @@ from buildperm.presentation.traced_run import (
 from buildperm.printable import log_text
 from buildperm.tracer.recording import reader
 from buildperm.workflow.evidence import recordings_of, time_ago
-from buildperm.workflow.report_outputs import replace_file
+from buildperm.workflow.report_outputs import refuse_foreign, replace_file
 from buildperm.workflow.script_lookup import FoundScript, find_script, open_view
 
 FORMATS = ("text", "json", "perfetto")
 """What a trace can be written as."""
+
+_OWN = re.compile(
+    rb"[^\n]+: [^\n]+\n  [^\n]+\n  [^\n]*buildperm[^\n]*\n"
+    rb'|\{\s*"format": "buildperm-trace",'
+    rb'|\{"displayTimeUnit": "ms", "traceEvents": \['
+)
+"""How a file begins that one of these was written to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +108,9 @@ def save(path: Path, text: str) -> None:
     """Write a trace to a file.
 
     Raises:
-        BuildpermError: It cannot be written.
+        BuildpermError: It cannot be written, or would replace what is no trace.
     """
+    refuse_foreign(path, lambda head: _OWN.match(head) is not None, "trace")
     try:
         replace_file(path, text.encode(errors="surrogateescape"))
     except (OSError, ValueError) as error:

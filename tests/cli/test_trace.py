@@ -15,6 +15,7 @@ import jsonschema
 import pytest
 
 from buildperm.presentation import trace_document
+from buildperm.workflow.trace_lookup import FORMATS
 from tests.cli.learnt_workspace import HOSTILE, LearntWorkspace, learn
 from tests.command import environment
 
@@ -65,6 +66,23 @@ def test_a_trace_for_perfetto_goes_into_a_file(learnt: LearntWorkspace, tmp_path
     entries = json.loads(made.read_text())["traceEvents"]
     assert {each["ph"] for each in entries} >= {"M", "X", "i", "s", "f"}
     assert all(each["dur"] > 0 for each in entries if each["ph"] == "X")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_only_an_earlier_trace_is_replaced(
+    learnt: LearntWorkspace, tmp_path: Path, form: str
+) -> None:
+    made, foreign = tmp_path / "trace", tmp_path / "Cargo.toml"
+    foreign.write_text("[workspace]\n")
+
+    told = [
+        learnt.run("trace", "app", "--format", form, "-o", str(path))
+        for path in (made, made, foreign)
+    ]
+
+    assert [each.returncode for each in told] == [0, 0, 2]
+    assert "is no trace of buildperm" in told[-1].stderr
+    assert foreign.read_text() == "[workspace]\n"
 
 
 def test_a_file_that_cannot_be_written_is_an_error(learnt: LearntWorkspace, tmp_path: Path) -> None:
