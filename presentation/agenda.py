@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from buildperm.errors import BuildpermError
 from buildperm.policy.decision import Answer
-from buildperm.policy.proposal import Reason
+from buildperm.policy.proposal import Reason, Risk
 from buildperm.policy.review_state import BATCH_LIMIT
+from buildperm.policy.robot_limits import risk_of
 from buildperm.presentation.comparison_facts import is_new
 from buildperm.presentation.edit_hunks import TERMS, WHOLE_CRATE, is_source
 from buildperm.presentation.proposal_cause import by_cause
@@ -228,6 +229,24 @@ class Agenda:
         if answer is Answer.ALLOW and is_unreadable(proposal):
             return "It is too long to be shown, and what cannot be read cannot be allowed."
         return ""
+
+    def needs_name(self, proposal: Proposal, index: int | None = None) -> bool:
+        """Tell whether allowing a proposal takes the name of its crate, typed: it is critical.
+
+        Args:
+            proposal: What would be allowed.
+            index: Of the choice by which; the chosen one unless given.
+        """
+        choice = proposal.choices[self.chosen(proposal) if index is None else index]
+        return proposal.reason in DUE and risk_of(proposal, choice) is Risk.CRITICAL
+
+    def widens_to_critical(self, proposal: Proposal, index: int) -> bool:
+        """Tell whether choosing another rule would allow more at once, and that is critical."""
+        return (
+            self.answer(proposal) is Answer.ALLOW
+            and index > self.chosen(proposal)
+            and self.needs_name(proposal, index)
+        )
 
     def next_undecided(self, proposal: Proposal | None, step: int) -> Proposal | None:
         """Return the next undecided one of those shown, going round; with -1 the previous one.

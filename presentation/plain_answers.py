@@ -55,6 +55,18 @@ class PlainAnswers:
         self.terminal.print_lines(told)
         return True
 
+    def is_named(self, proposal: Proposal) -> bool:
+        """Have the name of the crate typed where it is critical; tell whether to allow it."""
+        if not self.agenda.needs_name(proposal):
+            return True
+        name = shown(proposal.crate)
+        self.terminal.print_lines("It is critical.")
+        asked = f"type {name} to allow it, Enter to leave it"
+        if self.terminal.answer(asked, flushing=True) == name:
+            return True
+        self.terminal.print_lines("Nothing is allowed.")
+        return False
+
     def edit(self, proposal: Proposal) -> Proposal:
         """Have the rule written by hand; return the proposal with it, or as it was."""
         lines, refusal = rule_check.editable(proposal, self.agenda.chosen(proposal))

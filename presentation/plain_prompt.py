@@ -283,6 +283,8 @@ class _Conversation:
         if refusal:
             self.terminal.print_lines(f"Not possible: {refusal}")
             return False
+        if wanted is Answer.ALLOW and not self.answers.is_named(proposal):
+            return False
         told = answer_word(proposal, wanted).capitalize()
         if letters.endswith("e"):
             crates = plural(self.agenda.decide_everywhere(proposal, wanted), "crate")

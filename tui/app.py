@@ -90,6 +90,7 @@ class ReviewApp(ScreenApp[ReviewEnd]):
             self._agenda,
             self._guard,
             TypeAheadGuard(clock),
+            self._pace,
             heading=shown(heading),
             summary=shown(summary),
             ran=ran,

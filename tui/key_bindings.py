@@ -240,6 +240,9 @@ ACTIONS: Final = (
     # The question before grants are written under which something fails.
     Action("override.back", "escape", "back", "Back", LOOK, "Go back; nothing is written"),
     Action("override.interrupt", "ctrl+c,ctrl+q", "back", "Back", LOOK, "", False),
+    # The question before something critical is allowed.
+    Action("critical.back", "escape", "back", "Back", LOOK, "Go back; nothing is allowed"),
+    Action("critical.interrupt", "ctrl+c,ctrl+q", "back", "Back", LOOK, "", False),
     # A rule that is edited by hand.
     Action("edit.keep", "enter", "keep", "Keep", LOOK, "Keep the rule; it allows nothing yet"),
     Action("edit.back", "escape", "back", "Back", LOOK, "Leave the rule as it was"),

@@ -21,7 +21,7 @@ from buildperm.policy.comparison import Comparison, SourceChange
 from buildperm.policy.decision import Answer, JournalEntry
 from buildperm.policy.grants import CrateGrants, Policy
 from buildperm.policy.kinds import Kind
-from buildperm.policy.proposal import Reason
+from buildperm.policy.proposal import Reason, Risk
 from buildperm.policy.proposals import propose
 from buildperm.policy.review_state import Review
 from buildperm.policy.rule import Rule
@@ -587,3 +587,23 @@ def test_hostile_sources_move_no_cursor() -> None:
 
     assert all(line.isprintable() for line in talk.said)
     assert any("%1B%5D0;x%07" in line or "%1B]0;x%07" in line for line in talk.said)
+
+
+def test_what_is_critical_takes_the_name_of_its_crate() -> None:
+    (made,) = propose("openssl-sys", "0.9.104", [access(Kind.READ, "/srv/data")])
+    review = Review([replace(made, risk=Risk.CRITICAL, locked="")])
+    sink = io.StringIO()
+    source = AnsweringTerminal("a", "y", "a", "openssl-sys", "k", echo=sink)
+
+    ask(
+        review,
+        preview=lambda: (MANIFEST, MANIFEST),
+        verify=lambda progress: (),
+        journal=lambda entry: None,
+        source=source,
+        sink=sink,
+    )
+
+    assert sink.getvalue().count("type openssl-sys to allow it") == 2
+    assert "Nothing is allowed." in sink.getvalue()
+    assert review.decision(made.id).answer is Answer.ALLOW

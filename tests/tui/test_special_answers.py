@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from buildperm.policy.access import Outcome
 from buildperm.policy.grants import Policy
 from buildperm.policy.kinds import Kind
+from buildperm.policy.proposal import Reason, Risk
 from buildperm.policy.rule import Rule
+from buildperm.tui.screens.critical import CriticalScreen
 from buildperm.tui.screens.edit import EditScreen
 from buildperm.tui.screens.terms import TermsScreen
+from tests.tui.proposals import access, exactly, proposal, wider
 
 if TYPE_CHECKING:
+    from buildperm.policy.proposal import Proposal
     from tests.tui.review_bench import ReviewBench
 
 WIDE = (120, 36)
@@ -134,3 +140,72 @@ async def test_a_reason_that_shows_secrets_says_so(bench: ReviewBench) -> None:
         assert "looks like a secret" not in bench.text("#terms-told")
         await pilot.press("x")
         assert "looks like a secret" in " ".join(bench.text("#terms-told").split())
+
+
+def critical_one(**changes: object) -> Proposal:
+    """Make a proposal of critical risk that can be allowed."""
+    script = "/srv/data/lib.rs"
+    made = proposal(
+        "zeta", "1.0.0", "read /srv/data/lib.rs", Risk.CRITICAL, "Whoever has it is you.",
+        [access(Kind.READ, script, outcome=Outcome.REFUSED)],
+        exactly(Kind.READ, script, title="this file"),
+        wider(Kind.READ, "/srv/data/*", "every file there", "Also 9 that were not seen."),
+    )  # fmt: skip
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+async def test_what_is_critical_takes_the_name_of_its_crate(
+    make_bench: type[ReviewBench],
+) -> None:
+    bench = make_bench([critical_one()])
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("n", "a")
+        assert bench.answers() == {}
+        told = bench.text("#critical-text")
+        assert "read /srv/data/lib.rs" in told
+        assert "To allow it, type zeta and Enter." in told
+
+        await pilot.press("y", "enter")
+        assert "Nothing is allowed: that was not zeta" in bench.text("#critical-note")
+        await pilot.press("escape")
+        assert bench.answers() == {}
+
+        await pilot.press("a", *"zeta", "enter")
+        assert bench.answers() == {"read /srv/data/lib.rs": "allow"}
+
+        await pilot.press("n", "E")
+        assert "clears the answer" in bench.text("#notice")
+        await pilot.press("right_square_bracket", "escape")
+        assert bench.chosen() == 0
+        await pilot.press("right_square_bracket", *"zeta", "enter")
+        assert bench.chosen() == 1
+        await pilot.press("left_square_bracket")
+        assert bench.chosen() == 0
+
+
+async def test_a_click_on_a_wider_critical_rule_allows_nothing_more(
+    make_bench: type[ReviewBench],
+) -> None:
+    bench = make_bench([critical_one()])
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("n", "a", *"zeta", "enter")
+        card = bench.app.screen.query_one("#card")
+        row = next(
+            number for number, line in enumerate(bench.text("#card").split("\n"))
+            if "every file there" in line
+        )  # fmt: skip
+        await pilot.click(card, offset=(4, row + 1 - card.scroll_offset.y))
+        assert bench.is_at(CriticalScreen)
+        await pilot.press("escape")
+
+        assert bench.chosen() == 0
+
+
+async def test_a_critical_grant_that_is_there_already_is_kept_by_a_key(
+    make_bench: type[ReviewBench],
+) -> None:
+    bench = make_bench([critical_one(reason=Reason.UNUSED)])
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("j", "a")
+
+        assert not bench.is_at(CriticalScreen)

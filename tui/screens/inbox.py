@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from buildperm.presentation.agenda import Agenda
     from buildperm.presentation.baseline_accesses import BaselineAccesses
     from buildperm.presentation.front_end import EvidenceSource, Ran
+    from buildperm.tui.key_pace import KeyPace
     from buildperm.tui.type_ahead import TypeAheadGuard
 
 _CAME_UP: Final = "This came up by itself and is of high risk: read it, then press"
@@ -78,6 +79,7 @@ class InboxScreen(CloserLooks):
         agenda: Agenda,
         guard: TypeAheadGuard,
         pause: TypeAheadGuard,
+        pace: KeyPace,
         *,
         heading: str,
         summary: str,
@@ -91,6 +93,7 @@ class InboxScreen(CloserLooks):
         self._agenda = agenda
         self._guard = guard  # Against keys meant for another screen.
         self._pause = pause  # Against allowing what came up by itself before it can be read.
+        self._pace = pace
         self._heading = heading
         self._summary = summary
         self._ran = ran
@@ -184,8 +187,7 @@ class InboxScreen(CloserLooks):
     def action_step(self, by: int) -> None:
         """Choose a wider or a narrower rule."""
         if self._tree.proposal is not None:
-            self._agenda.step(self._tree.proposal, by)
-            self._show_step()
+            self._choose(self._tree.proposal, self._agenda.chosen(self._tree.proposal) + by)
 
     def action_next(self, by: int) -> None:
         """Go to the next undecided proposal."""
@@ -252,8 +254,7 @@ class InboxScreen(CloserLooks):
         if clicked.target in ACTION_TARGETS:
             await self.run_action(ACTION_TARGETS[clicked.target])
         elif proposal is not None:
-            self._agenda.choose(proposal, clicked.target)
-            self._show_step()
+            self._choose(proposal, clicked.target)
         elif listed is not None:
             self._tree.reveal(listed.proposals[clicked.target])
 
@@ -289,6 +290,9 @@ class InboxScreen(CloserLooks):
             self._show_notice(self._told(f"{_CAME_UP} {{review.allow}} again."))
         elif refusal := self._agenda.refusal(proposal, answer):
             self._show_notice(refusal)
+        elif answer is Answer.ALLOW and self._agenda.needs_name(proposal):
+            chosen = self._agenda.chosen(proposal)
+            self._ask_name(proposal, chosen, lambda: self._decide(proposal, answer))
         else:
             self._decide(proposal, answer)
 
@@ -339,6 +343,13 @@ class InboxScreen(CloserLooks):
     def _take_everywhere(self, proposal: Proposal, answer: Answer | None) -> None:
         if answer is None:
             return
+        if answer is Answer.ALLOW and self._agenda.needs_name(proposal):
+            chosen = self._agenda.chosen(proposal)
+            self._ask_name(proposal, chosen, lambda: self._decide_everywhere(proposal, answer))
+        else:
+            self._decide_everywhere(proposal, answer)
+
+    def _decide_everywhere(self, proposal: Proposal, answer: Answer) -> None:
         count = self._agenda.decide_everywhere(proposal, answer)
         self._after_answer(proposal)
         if not self._agenda.trouble:

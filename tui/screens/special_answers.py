@@ -14,16 +14,18 @@ from buildperm.presentation.terms_check import secrets_note
 from buildperm.printable import shown
 from buildperm.tui.key_names import with_keys
 from buildperm.tui.screens.batch import BatchScreen
+from buildperm.tui.screens.critical import CriticalScreen
 from buildperm.tui.screens.edit import EditScreen
 from buildperm.tui.screens.terms import TermsScreen
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from buildperm.policy.decision import Terms
     from buildperm.policy.proposal import Proposal
     from buildperm.policy.rule import Rule
     from buildperm.presentation.agenda import Agenda
+    from buildperm.tui.key_pace import KeyPace
     from buildperm.tui.type_ahead import TypeAheadGuard
     from buildperm.tui.widgets.crates import CrateTree
 
@@ -33,6 +35,7 @@ class SpecialAnswers(Screen[None]):
 
     _agenda: Agenda
     _guard: TypeAheadGuard
+    _pace: KeyPace
 
     # What the inbox does.
 
@@ -63,6 +66,32 @@ class SpecialAnswers(Screen[None]):
     def tell(self, ours: str, rest: str) -> None:
         """Show a sentence until the cursor moves on: with keys in `ours`, and `rest` as it is."""
         self._show_notice(f"{self._told(ours)} {rest}")
+
+    # What is critical.
+
+    def _ask_name(self, proposal: Proposal, index: int, allow: Callable[[], None]) -> None:
+        """Have the name of the crate typed before something critical is allowed."""
+
+        def take(is_typed: bool | None) -> None:
+            if is_typed:
+                allow()
+
+        screen = CriticalScreen(proposal, proposal.choices[index], self._pace)
+        self.app.push_screen(screen, take)
+
+    def _choose(self, proposal: Proposal, index: int) -> None:
+        """Choose another rule, in the state that the answer is in."""
+        if not 0 <= index < len(proposal.choices):
+            return
+
+        def choose() -> None:
+            self._agenda.choose(proposal, index)
+            self._show_step()
+
+        if self._agenda.widens_to_critical(proposal, index):
+            self._ask_name(proposal, index, choose)
+        else:
+            choose()
 
     # What keys do.
 
@@ -99,6 +128,9 @@ class SpecialAnswers(Screen[None]):
         lines, refusal = editable(proposal, self._agenda.chosen(proposal))
         if refusal:
             self._show_notice(refusal)
+        elif self._agenda.answer(proposal) is Answer.ALLOW and self._agenda.needs_name(proposal):
+            told = "It is critical, and allowed: {review.clear} clears the answer, then edit it."
+            self._show_notice(self._told(told))
         else:
             self.app.push_screen(EditScreen(proposal, lines), partial(self._take_edit, proposal))
 

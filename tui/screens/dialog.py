@@ -1,0 +1,41 @@
+"""What every dialog has: a click outside of it leaves it as its key does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.screen import ModalScreen, ScreenResultType
+from textual.widgets import Footer
+
+if TYPE_CHECKING:
+    from textual import events
+
+
+class Dialog(ModalScreen[ScreenResultType]):
+    """A question above a screen, whose keys are not shown as long as they do nothing."""
+
+    def action_back(self) -> None:
+        """Leave the dialog as if it had not been opened."""
+        raise NotImplementedError
+
+    def on_screen_resume(self) -> None:
+        """Hide the keys of the screens below."""
+        self._show_footers_below(shown=False)
+
+    def on_unmount(self) -> None:
+        """Show them again, unless another dialog is left."""
+        if not isinstance(self.app.screen, Dialog):
+            self._show_footers_below(shown=True)
+
+    def on_click(self, event: events.Click) -> None:
+        """Leave where the click is outside."""
+        box = self.query_one(".dialog").region
+        if not box.contains(event.screen_x, event.screen_y):
+            event.stop()
+            self.action_back()
+
+    def _show_footers_below(self, *, shown: bool) -> None:
+        for screen in self.app.screen_stack:
+            if screen is not self:
+                for footer in screen.query(Footer):
+                    footer.visible = shown
