@@ -169,7 +169,7 @@ async def test_a_list_says_which_key_confirms_and_what_it_does_not_obey(
 
         assert bench.is_at(BatchScreen)
         told = bench.text("#batch-answers")
-        assert "enter does nothing here. y confirms, Esc goes back." in told
+        assert "enter does nothing here. y confirms, esc goes back." in told
         assert "y  allow all 7 listed" in told
 
 
@@ -453,7 +453,7 @@ async def test_enter_beside_a_card_goes_into_it(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("n", "enter")
         assert bench.app.focused is bench.app.screen.query_one("#card")
-        assert "Esc goes back to the list" in bench.text("#notice")
+        assert "esc goes back to the list" in bench.text("#notice")
 
         await pilot.press("escape")
         assert bench.app.focused is bench.tree()

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 from textual.containers import Vertical
 from textual.reactive import var
-from textual.screen import ModalScreen
 
 from buildperm.policy.decision import Answer
 from buildperm.presentation.batch_list import batch_groups
 from buildperm.presentation.wording import ANSWER_VERBS, GLYPHS, plural, risk_word
 from buildperm.printable import shown
 from buildperm.tui.key_bindings import bindings
+from buildperm.tui.key_names import key_name, with_keys
+from buildperm.tui.screens.dialog import Dialog
 from buildperm.tui.unobeyed_key import TOO_EARLY, unobeyed
 from buildperm.tui.widgets.block_sheet import Block, BlockSheet
 from buildperm.tui.widgets.page import Page
@@ -31,12 +32,13 @@ if TYPE_CHECKING:
     from buildperm.tui.type_ahead import TypeAheadGuard
 
 _INDENT = "      "
+_WAYS_ON = "{batch.confirm} confirms, {batch.back} goes back."
 
 
-class BatchScreen(ModalScreen[Answer | None]):
+class BatchScreen(Dialog[Answer | None]):
     """Lists the proposals concerned and those left out; dismisses with the answer, or None.
 
-    Where there are several answers, one has to be chosen first. Then `y` confirms, as everywhere.
+    Where there are several answers, one has to be chosen first. Then one key confirms it.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("batch")
@@ -86,7 +88,7 @@ class BatchScreen(ModalScreen[Answer | None]):
         """Say why a key is not obeyed, and which one confirms."""
         reason = unobeyed(self, event, {})
         if reason:
-            self._tell(f"{reason} y confirms, Esc goes back.")
+            self._tell(f"{reason} {with_keys(self.app, _WAYS_ON)}")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Hide the keys that do nothing here."""
@@ -102,7 +104,8 @@ class BatchScreen(ModalScreen[Answer | None]):
         if self._guard.swallows():
             self._tell(TOO_EARLY)
         elif self.chosen is None:
-            self._tell(f"Choose first: {' or '.join(self._offers)}.")
+            keys = " or ".join(map(self._key, self._offers))
+            self._tell(f"Choose first: {keys}.")
         else:
             self.dismiss(self._answers[self.chosen])
 
@@ -124,6 +127,10 @@ class BatchScreen(ModalScreen[Answer | None]):
             self.action_confirm()
         else:
             self.action_back()
+
+    def _key(self, offer: str) -> str:
+        """Return how the key is printed that chooses an answer."""
+        return key_name(self.app, f"batch.{self._offers[offer].value}")
 
     def _heading(self) -> str:
         verb = " or ".join(ANSWER_VERBS[answer] for answer in self._answers)
@@ -171,7 +178,7 @@ class BatchScreen(ModalScreen[Answer | None]):
             for number, (key, answer) in enumerate(self._offers.items()):
                 mark: Piece = ("● ", "accent") if number == self.chosen else ("○ ", "muted")
                 label = (ANSWER_VERBS[answer], "strong" if number == self.chosen else "")
-                yield Line((("  ", ""), mark, (f"{key}  ", "accent"), label), (), number)
+                yield Line((("  ", ""), mark, (f"{self._key(key)}  ", "accent"), label), (), number)
         total = len(self._answers)
         if self.chosen is None:
             label = ("confirms what is chosen", "muted")
@@ -179,8 +186,10 @@ class BatchScreen(ModalScreen[Answer | None]):
             verb = ANSWER_VERBS[self._answers[self.chosen]]
             listed = f"all {len(self._rows):,} listed" if len(self._rows) > 1 else "it"
             label = (f"{verb} {listed}", "strong")
-        yield Line((("  y  ", "accent"), label), (), total)
-        yield Line((("Esc  ", "accent"), ("go back, decide nothing", "")), (), total + 1)
+        confirm, back = (key_name(self.app, f"batch.{name}") for name in ("confirm", "back"))
+        yield Line(((f"{confirm:>3}  ", "accent"), label), (), total)
+        told = ("go back, decide nothing", "")
+        yield Line(((f"{back:>3}  ", "accent"), told), (), total + 1)
         if self._notice:
             yield from hanging((), self._notice, "waiting", cells)
 

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from textual import on
 from textual.containers import Vertical
 from textual.reactive import var
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.widgets import Footer
 
 from buildperm.presentation.wording import risk_word
 from buildperm.printable import shown
 from buildperm.tui.key_bindings import bindings
+from buildperm.tui.key_names import key_name
+from buildperm.tui.screens.dialog import Dialog
 from buildperm.tui.widgets.build_lines import script_lines
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.sheet import Sheet
@@ -185,7 +187,7 @@ class RunScreen(Screen[None]):
         yield Line(tuple(pieces))
 
 
-class StopScreen(ModalScreen[bool]):
+class StopScreen(Dialog[bool]):
     """Asks whether to stop the build."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("stop")
@@ -201,6 +203,10 @@ class StopScreen(ModalScreen[bool]):
         page.border_title = "Stop"
         page.show(self._lines)
 
+    def action_back(self) -> None:
+        """Go on."""
+        self.dismiss(False)
+
     def action_answer(self, answer: str) -> None:
         """Stop, or go on."""
         self.dismiss(answer == "stop")
@@ -213,5 +219,7 @@ class StopScreen(ModalScreen[bool]):
         yield Line((("Stop the build? Nothing is written.", "strong"),))
         yield Line((("What was recorded is kept for the next time.", "muted"),))
         yield Line()
-        yield Line((("  y  ", "accent"), ("stop", "")), (), 0)
-        yield Line((("Esc  ", "accent"), ("go on building", "")), (), 1)
+        yield Line(((f"{key_name(self.app, 'stop.stop'):>3}  ", "accent"), ("stop", "")), (), 0)
+        yield Line(
+            ((f"{key_name(self.app, 'stop.back'):>3}  ", "accent"), ("go on building", "")), (), 1
+        )

@@ -21,7 +21,7 @@ from buildperm.tui.key_names import key_name, with_keys
 from buildperm.tui.key_pace import ALONE_S
 from buildperm.tui.messages import EditPreviewed, VerifyEnded, VerifyProgressed, WorkFailed
 from buildperm.tui.screens.override import OverrideScreen
-from buildperm.tui.widgets.check_lines import CheckState, state_lines
+from buildperm.tui.widgets.check_lines import ACTION_TARGETS, CheckState, state_lines
 from buildperm.tui.widgets.diff_lines import balance_pieces
 from buildperm.tui.widgets.edit_lines import HunkPage, edit_lines, sentence_lines
 from buildperm.tui.widgets.page import Page
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from buildperm.tui.type_ahead import TypeAheadGuard
 
 _MOST_STATE_LINES: Final = 12
-_TOLD: Final = ("check", "write", "back", "override")  # Actions whose keys the screen names.
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +247,12 @@ class DiffScreen(Screen[DiffResult]):
         self._error = message.error
         self.stage = "failed"
 
-    @on(Sheet.Clicked)
+    @on(Sheet.Clicked, "#diff-state")
+    async def _obey_click(self, clicked: Sheet.Clicked) -> None:
+        clicked.stop()
+        await self.run_action(ACTION_TARGETS[clicked.target])
+
+    @on(Sheet.Clicked, "HunkPage")
     def _go_to_clicked(self, clicked: Sheet.Clicked) -> None:
         self._current = clicked.target
         self._mark()
@@ -356,7 +360,7 @@ class DiffScreen(Screen[DiffResult]):
             self._failures,
             str(self._error or ""),
             self._notice,
-            {does: key_name(self.app, f"diff.{does}") for does in _TOLD},
+            {does: key_name(self.app, f"diff.{does}") for does in ACTION_TARGETS},
         )
         state.show(lambda cells: state_lines(told, cells))
         state.styles.height = min(state.line_count, _MOST_STATE_LINES) + 1

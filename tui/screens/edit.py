@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from buildperm.policy.rule import Rule
@@ -14,7 +13,9 @@ from buildperm.presentation.rule_check import check
 from buildperm.printable import shown
 from buildperm.tui.key_bindings import bindings
 from buildperm.tui.key_names import key_name, with_keys
+from buildperm.tui.screens.dialog import Dialog
 from buildperm.tui.widgets.page import Page
+from buildperm.tui.widgets.sheet import Sheet
 from buildperm.tui.widgets.styled_line import Line, hanging
 
 if TYPE_CHECKING:
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
 
     from buildperm.policy.proposal import Proposal
 
+_KEEP, _BACK = range(2)  # What a click on a line does.
 
-class EditScreen(ModalScreen[tuple[Rule, ...] | None]):
+
+class EditScreen(Dialog[tuple[Rule, ...] | None]):
     """Takes rules, one a line; dismisses with them, or with None. It allows nothing yet."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("edit")
@@ -72,6 +75,13 @@ class EditScreen(ModalScreen[tuple[Rule, ...] | None]):
     def _take(self) -> None:
         self.action_keep()
 
+    @on(Sheet.Clicked)
+    def _take_click(self, clicked: Sheet.Clicked) -> None:
+        if clicked.target == _KEEP:
+            self.action_keep()
+        else:
+            self.action_back()
+
     def _show(self) -> None:
         self.query_one("#edit-told", Page).show(self._told)
         self.call_after_refresh(self._fit)
@@ -91,6 +101,6 @@ class EditScreen(ModalScreen[tuple[Rule, ...] | None]):
         if self._check.is_fine:
             told = "keeps this rule; it allows nothing yet: {review.allow} does, back in the list."
             lead = ((f"{key_name(self.app, 'edit.keep')} ", "accent"),)
-            yield from hanging(lead, with_keys(self.app, told), "", cells)
+            yield from hanging(lead, with_keys(self.app, told), "", cells, target=_KEEP)
         lead = ((f"{key_name(self.app, 'edit.back')} ", "accent"),)
-        yield from hanging(lead, "leaves the rule as it was.", "", cells)
+        yield from hanging(lead, "leaves the rule as it was.", "", cells, target=_BACK)

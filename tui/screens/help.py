@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 
 from buildperm.presentation.glossary import GLOSSARY
 from buildperm.tui.key_bindings import bindings
+from buildperm.tui.key_names import key_name
+from buildperm.tui.screens.dialog import Dialog
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.sheet import Sheet
 from buildperm.tui.widgets.styled_line import Line, Piece, hanging
@@ -18,6 +19,7 @@ from buildperm.tui.widgets.styled_line import Line, Piece, hanging
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from textual import events
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 _KEYS_CELLS = 14
 
 
-class HelpScreen(ModalScreen["Action | None"]):
+class HelpScreen(Dialog["Action | None"]):
     """Lists keys; any of the keys that opened it closes it. Dismisses with what was clicked."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("help")
@@ -45,13 +47,19 @@ class HelpScreen(ModalScreen["Action | None"]):
         """List."""
         page = self.query_one(Page)
         page.border_title = "Keys and words"
-        page.border_subtitle = "Esc closes, a click does it"
+        close = key_name(self.app, "help.back")
+        page.border_subtitle = f"{close} closes, a click does it"
         page.show(self._lines)
         page.focus()
 
     def action_back(self) -> None:
         """Close."""
         self.dismiss(None)
+
+    def on_click(self, event: events.Click) -> None:
+        """Close where the line at the bottom says how."""
+        if event.screen_y == self.query_one(Page).region.bottom - 1:
+            self.action_back()
 
     @on(Sheet.Clicked)
     def _take_click(self, clicked: Sheet.Clicked) -> None:

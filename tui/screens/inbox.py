@@ -227,7 +227,9 @@ class InboxScreen(CloserLooks):
             self.reading = True
         else:
             self.query_one("#card", Page).focus()
-            self._show_notice("Arrows scroll the card, Esc goes back to the list.")
+            self._show_notice(
+                self._told("Arrows scroll the card, {review.back} goes back to the list.")
+            )
 
     def action_back(self) -> None:
         """Leave the card, or else the filter."""
@@ -311,7 +313,8 @@ class InboxScreen(CloserLooks):
         if along and not self._agenda.trouble:
             programs = ", ".join(dict.fromkeys(shown(each.wanted_by) for each in along))
             told = f"{plural(len(along), 'proposal')} that only {programs} wanted"
-            self._show_notice(f"Settled along with it: {told}. u takes all of it back.")
+            back = self._told("{review.undo} takes all of it back.")
+            self._show_notice(f"Settled along with it: {told}. {back}")
 
     def _came_too_early(self) -> bool:
         """Tell whether a key was pressed for what the screen showed before, and say so."""

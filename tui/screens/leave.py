@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 
 from buildperm.presentation.closing_text import unsaved_text
 from buildperm.presentation.front_end import ReviewEnd
 from buildperm.presentation.wording import plural
 from buildperm.tui.key_bindings import bindings
+from buildperm.tui.key_names import key_name
+from buildperm.tui.screens.dialog import Dialog
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.sheet import Sheet
 from buildperm.tui.widgets.styled_line import Line, hanging
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _ANSWERS = (ReviewEnd.WRITE, ReviewEnd.KEEP, ReviewEnd.DISCARD)
 
 
-class LeaveScreen(ModalScreen[ReviewEnd | None]):
+class LeaveScreen(Dialog[ReviewEnd | None]):
     """Asks what to do with the decisions; dismisses with None to go back to them."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("leave")
@@ -64,6 +65,14 @@ class LeaveScreen(ModalScreen[ReviewEnd | None]):
         page = self.query_one(Page)
         page.border_title = "Leave"
         page.show(self._lines)
+        self.call_after_refresh(self._fit)
+
+    def on_resize(self) -> None:
+        """Make room for all that is said at the new width."""
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        page = self.query_one(Page)
         page.styles.height = page.line_count + 4  # Border and padding.
 
     def on_screen_resume(self) -> None:
@@ -109,15 +118,19 @@ class LeaveScreen(ModalScreen[ReviewEnd | None]):
         what = "check the decisions, then write them"
         if not self._decided and self._can_write:
             what = "write buildperm.lock alone"
+        write, keep_it, discard, back = (
+            f"{key_name(self.app, f'leave.{name}'):>3}  "
+            for name in ("write", "keep", "discard", "back")
+        )
         yield Line(
-            (("  w  ", tone), (what, "strong" if self._can_write else "muted")),
+            ((write, tone), (what, "strong" if self._can_write else "muted")),
             (("asks first", "muted"),),
             0,
         )
         keep = "keep the decisions, write nothing"
         if not self._decided:
             keep = "write nothing for now"
-        yield Line((("  k  ", "accent"), (keep, "strong")), (("q again", "muted"),), 1)
-        yield Line((("  x  ", "accent"), ("forget the decisions, write nothing", "")), (), 2)
+        yield Line(((keep_it, "accent"), (keep, "strong")), (), 1)
+        yield Line(((discard, "accent"), ("forget the decisions, write nothing", "")), (), 2)
         yield Line()
-        yield Line((("Esc  ", "accent"), ("go back", "")), (), 3)
+        yield Line(((back, "accent"), ("go back", "")), (), 3)

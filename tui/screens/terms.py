@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
 from buildperm.policy import expiry
@@ -15,7 +14,9 @@ from buildperm.presentation.terms_check import TermsCheck, check
 from buildperm.printable import shown
 from buildperm.tui.key_bindings import bindings
 from buildperm.tui.key_names import key_name
+from buildperm.tui.screens.dialog import Dialog
 from buildperm.tui.widgets.page import Page
+from buildperm.tui.widgets.sheet import Sheet
 from buildperm.tui.widgets.styled_line import Line, hanging
 
 if TYPE_CHECKING:
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
+_KEEP, _BACK = range(2)  # What a click on a line does.
 
-class TermsScreen(ModalScreen[Terms | None]):
+
+class TermsScreen(Dialog[Terms | None]):
     """Takes a reason and a last day; dismisses with them, or with None."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("terms")
@@ -80,6 +83,13 @@ class TermsScreen(ModalScreen[Terms | None]):
     def _take(self) -> None:
         self.action_keep()
 
+    @on(Sheet.Clicked)
+    def _take_click(self, clicked: Sheet.Clicked) -> None:
+        if clicked.target == _KEEP:
+            self.action_keep()
+        else:
+            self.action_back()
+
     def _told(self, cells: int) -> Iterator[Line]:
         is_fine = self._check.terms is not None
         lead = ("✓ ", "good") if is_fine else ("✗ ", "bad")
@@ -91,6 +101,6 @@ class TermsScreen(ModalScreen[Terms | None]):
         yield Line()
         if is_fine:
             lead = (f"{key_name(self.app, 'terms.keep')} ", "accent")
-            yield from hanging((lead,), "keeps it. Tab: other line.", "", cells)
+            yield from hanging((lead,), "keeps it. Tab: other line.", "", cells, target=_KEEP)
         lead = (f"{key_name(self.app, 'terms.back')} ", "accent")
-        yield from hanging((lead,), "leaves it as it was.", "", cells)
+        yield from hanging((lead,), "leaves it as it was.", "", cells, target=_BACK)

@@ -147,7 +147,8 @@ def proposal_lines(
         yield Line()
         crates = plural(subject.elsewhere, "other crate")
         text = f"answers for all: also asked by {crates}"
-        yield from hanging((("e ", "accent"),), text, "", cells, target=_EVERYWHERE)
+        key = (told("{review.everywhere} "), "accent")
+        yield from hanging((key,), text, "", cells, target=_EVERYWHERE)
     if any(choice.rules or choice.preset for choice in proposal.choices):
         yield Line()
         yield Line((("Rule", "heading"),), _choice_keys(subject, told))

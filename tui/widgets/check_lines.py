@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 _MOST_FAILURES: Final = 8
 
+ACTION_TARGETS: Final = ("check", "write", "back", "override")
+"""What a click on a line does that names a key, by the target of the line."""
+
+_TARGETS: Final = {does: number for number, does in enumerate(ACTION_TARGETS)}
+
 
 @dataclass(frozen=True, slots=True)
 class CheckState:
@@ -44,17 +49,17 @@ def state_lines(state: CheckState, cells: int) -> Iterator[Line]:
         case "ready":
             told = "checks: it runs what is concerned under these grants. "
             told += f"Then {state.keys['write']} writes."
-            yield from hanging(_key(state, "check"), told, "", cells)
+            yield from hanging(_key(state, "check"), told, "", cells, target=_TARGETS["check"])
         case "checking":
             yield from _progress_lines(state, cells)
         case "passed" if state.unchanged:
             told = f"writes: {noted_text(state.unsaved)} Cargo.toml stays as it is."
-            yield from hanging(_key(state, "write"), told, "", cells)
+            yield from hanging(_key(state, "write"), told, "", cells, target=_TARGETS["write"])
         case "passed":
             told = "All that is concerned builds with these grants."
             yield from hanging((("✓ ", "good"),), told, "", cells)
             told = "writes Cargo.toml and buildperm.lock. Nothing else does."
-            yield from hanging(_key(state, "write"), told, "", cells)
+            yield from hanging(_key(state, "write"), told, "", cells, target=_TARGETS["write"])
         case "missing":
             yield from _failure_lines(state, cells)
         case _:
@@ -87,6 +92,6 @@ def _failure_lines(state: CheckState, cells: int) -> Iterator[Line]:
     if len(state.failures) > _MOST_FAILURES:
         yield Line(((f"  and {plural(len(state.failures) - _MOST_FAILURES, 'more')}", "muted"),))
     told = "goes back to what is missing."
-    yield from hanging(_key(state, "back"), told, "muted", cells)
+    yield from hanging(_key(state, "back"), told, "muted", cells, target=_TARGETS["back"])
     told = "writes all the same; it asks for a typed word first."
-    yield from hanging(_key(state, "override"), told, "muted", cells)
+    yield from hanging(_key(state, "override"), told, "muted", cells, target=_TARGETS["override"])

@@ -1,0 +1,132 @@
+"""Every dialog can be left by the mouse: by a click outside of it, and by what it says itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from textual.widgets import Footer
+
+from buildperm.presentation.front_end import Failure
+from buildperm.tui.appearance import Appearance
+from buildperm.tui.screens.dialog import Dialog
+from buildperm.tui.screens.diff import DiffScreen
+from buildperm.tui.screens.inbox import InboxScreen
+from tests.tui.proposals import realistic
+
+if TYPE_CHECKING:
+    from textual.pilot import Pilot
+
+    from buildperm.presentation.front_end import ReviewEnd
+    from tests.tui.review_bench import ReviewBench
+
+WIDE = (120, 36)
+LAPTOP = (120, 30)
+DIALOGS = {
+    "help": ("question_mark",),
+    "edit": ("n", "E"),
+    "terms": ("n", "r"),
+    "batch": ("G", "X"),
+    "leave": ("n", "a", "q"),
+}
+
+
+async def click_line(bench: ReviewBench, pilot: Pilot[ReviewEnd], page: str, words: str) -> None:
+    """Click on the first line of a page that has some words."""
+    lines = bench.text(page).split("\n")
+    row = next(number for number, line in enumerate(lines) if words in line)
+    sheet = bench.app.screen.query_one(page)
+    inner = sheet.content_region
+    await pilot.click(offset=(inner.x + 3, inner.y + row - sheet.scroll_offset.y))
+
+
+@pytest.mark.parametrize("keys", DIALOGS.values(), ids=DIALOGS)
+async def test_a_click_outside_of_a_dialog_leaves_it(
+    bench: ReviewBench, keys: tuple[str, ...]
+) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press(*keys)
+        below = bench.app.screen_stack[0].query_one(Footer)
+        assert bench.is_at(Dialog)
+        assert not below.visible
+
+        await pilot.click(offset=(0, 0))
+
+        assert bench.is_at(InboxScreen)
+        assert below.visible
+
+
+@pytest.mark.parametrize(
+    ("name", "page", "words"),
+    [
+        ("edit", "#edit-told", "leaves the rule as it was"),
+        ("terms", "#terms-told", "leaves it as it was"),
+        ("batch", "#batch-answers", "go back"),
+        ("leave", "#leave-answers", "go back"),
+    ],
+)
+async def test_a_click_on_the_hint_leaves_a_dialog(
+    bench: ReviewBench, name: str, page: str, words: str
+) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press(*DIALOGS[name])
+        await click_line(bench, pilot, page, words)
+
+        assert bench.is_at(InboxScreen)
+
+
+async def test_a_click_on_the_last_line_of_help_closes_it(bench: ReviewBench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("question_mark")
+        region = bench.app.screen.query_one("#help-keys").region
+        await pilot.click(offset=(region.right - 6, region.bottom - 1))
+
+        assert bench.is_at(InboxScreen)
+
+
+async def test_the_keys_that_the_last_look_names_can_be_clicked(
+    make_bench: type[ReviewBench],
+) -> None:
+    bench = make_bench(realistic(), failures=[Failure("zstd-sys", "2.0.13", "exit status 1", ())])
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("n", "a", "w")
+        await bench.until(pilot, lambda: "typed word" in bench.text("#diff-state"))
+        await click_line(bench, pilot, "#diff-state", "typed word")
+        assert bench.is_at(Dialog)
+        await click_line(bench, pilot, "#override-text", "goes back")
+        assert bench.is_at(DiffScreen)
+        await click_line(bench, pilot, "#diff-state", "goes back")
+
+        assert bench.is_at(InboxScreen)
+
+
+async def test_dialogs_name_the_keys_of_the_person(make_bench: type[ReviewBench]) -> None:
+    keys = {"leave.keep": "z", "batch.confirm": "c", "edit.back": "f5", "review.everywhere": "f6"}
+    bench = make_bench(realistic(), appearance=Appearance(keys=keys))
+    async with bench.app.run_test(size=LAPTOP) as pilot:
+        await pilot.press("G", "X")
+        assert "  c  " in bench.text("#batch-answers")
+        await pilot.press("enter")
+        assert "c confirms, esc goes back" in bench.text("#batch-answers")
+        await pilot.press("escape", "home", "n", "E")
+        assert "f5 leaves the rule" in bench.text("#edit-told").lower()
+        await pilot.press("f5")
+        assert bench.is_at(InboxScreen)
+
+
+async def test_the_question_before_leaving_shows_all_of_its_lines(
+    make_bench: type[ReviewBench],
+) -> None:
+    names = [f"a-crate-with-a-long-name-{number} 1.0.0" for number in range(9)]
+    bench = make_bench(realistic()[:1], unsaved=names, appearance=Appearance(keys={
+        "leave.keep": "z",
+    }))  # fmt: skip
+    async with bench.app.run_test(size=LAPTOP) as pilot:
+        await pilot.press("n", "a", "q")
+        page = bench.app.screen.query_one("#leave-answers")
+        assert "  z  keep the decisions" in bench.text("#leave-answers")
+        await bench.until(pilot, lambda: page.max_scroll_y == 0)
+        lines = bench.text("#leave-answers").split("\n")
+
+        assert page.content_region.height >= len(lines)
+        assert "go back" in lines[-1]
