@@ -147,7 +147,7 @@ class Learning:
                 console.write(log_text(editor.diff(before, after)))
                 return self._exit_code()
             if outcome is ReviewEnd.DISCARD:
-                self._journal.unlink(missing_ok=True)
+                self._forget()
                 return self._exit_code()
             if outcome is ReviewEnd.KEEP:
                 console.print_message(text_of_nothing_written(self.review, self._journal))
@@ -182,6 +182,13 @@ class Learning:
         """Keep one step of the review in the journal."""
         if entry is not None and not self.options.dry_run:
             journal.append(self._journal, entry)
+
+    def _forget(self) -> None:
+        """Forget the decisions, and what a check of them has found: everything is open again."""
+        self._journal.unlink(missing_ok=True)
+        self.review.clear(*(proposal.id for proposal in self.review.proposals))
+        self._failures = []
+        console.print_message("Nothing written; the decisions are forgotten.")
 
     def _begin(self, recorded: RecordingRound, pending_now: Mapping[CrateVersion, Pending]) -> None:
         self.changes = ReviewChanges(
