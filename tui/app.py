@@ -177,7 +177,7 @@ class ReviewApp(ScreenApp[ReviewEnd]):
         new = [each for failure in checked.failures for each in failure.proposals]
         if new:
             self._agenda.add(new)
-        self._inbox.refill()
+        self._inbox.show_missing(checked.failures)
 
     def _take_outcome(self, outcome: ReviewEnd | None) -> None:
         if outcome is ReviewEnd.WRITE:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from textual import events
+from textual.widgets import Input
 
 from buildperm.errors import BuildpermError
 from buildperm.policy.proposal import Risk
@@ -140,6 +141,24 @@ async def test_what_is_missing_is_shown_and_joins_the_inbox(
         assert bench.is_at(InboxScreen)
         assert "run perl" in bench.text("#tree")
         assert late in bench.review.proposals
+
+
+async def test_after_a_failed_check_everything_is_shown_and_the_filter_is_gone(
+    make_bench: type[ReviewBench], proposals: list[Proposal]
+) -> None:
+    late = proposals.pop(1)
+    failure = Failure("openssl-sys", "0.9.104", "needs more than what is granted so far", (late,))
+    bench = make_bench(proposals, failures=[failure])
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("slash", *"risk:medium", "enter", "n", "a", "w")
+        await settle(pilot)
+        await pilot.press("escape")
+        await settle(pilot)
+
+        assert not bench.displays("#filter-row")
+        assert bench.app.screen.query_one("#filter", Input).value == ""
+        assert "run perl" in bench.text("#tree")
+        assert "openssl-sys 0.9.104 needs more than what is granted" in bench.text("#notice")
 
 
 async def test_a_failed_check_is_overridden_by_a_typed_word_alone(

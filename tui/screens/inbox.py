@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from buildperm.policy.proposal import Proposal
     from buildperm.presentation.agenda import Agenda
     from buildperm.presentation.baseline_accesses import BaselineAccesses
-    from buildperm.presentation.front_end import EvidenceSource, Ran
+    from buildperm.presentation.front_end import EvidenceSource, Failure, Ran
     from buildperm.tui.key_pace import KeyPace
     from buildperm.tui.type_ahead import TypeAheadGuard
 
@@ -151,6 +151,18 @@ class InboxScreen(CloserLooks):
             self._tree.reveal(found)
         self._show_card()
         self._show_counts()
+
+    def show_missing(self, failures: Sequence[Failure]) -> None:
+        """Show everything there is after a check, and say what failed in it."""
+        if self.filtering and not self._agenda.is_filtered:
+            self.query_one(FilterRow).clear()
+            self.filtering = False
+        self.refill()
+        if failures:
+            first = failures[0]
+            more = f" And {plural(len(failures) - 1, 'more crate')}." if failures[1:] else ""
+            who = f"{shown(first.crate)} {shown(first.version)}"
+            self._show_notice(f"Not written: {who} {shown(first.sentence)}.{more}")
 
     # What keys do.
 

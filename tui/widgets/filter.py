@@ -65,6 +65,12 @@ class FilterRow(Horizontal):
         """Begin with the fields."""
         self._show_candidates("")
 
+    def clear(self) -> None:
+        """Empty the line where everything is shown by now."""
+        with self.prevent(Input.Changed):
+            self.query_one("#filter", Input).clear()
+        self._show_candidates("")
+
     @on(Input.Changed, "#filter")
     def _take_change(self, changed: Input.Changed) -> None:
         self._show_candidates(changed.value)
