@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from buildperm.policy.access import Access
 from buildperm.policy.kinds import Kind
 from buildperm.policy.pattern_set import PatternSet
+from buildperm.policy.proposal import Proposal
 from buildperm.policy.rule import Rule
 from buildperm.rules import sensitive
 from buildperm.rules.pattern import is_literal
@@ -43,6 +44,32 @@ def yields_to_wildcards(kind: Kind, target: str) -> bool:
     is refused as a pattern when grants are read, so that whatever else a folder covers is meant.
     """
     return kind is Kind.WRITE and not sensitive.why(target, writing=False)
+
+
+class OpenCoverage:
+    """What proposals ask already: a proposal within another one need not be asked beside it."""
+
+    __slots__ = ("_asked",)
+
+    def __init__(self, proposals: Iterable[Proposal]) -> None:
+        """Take proposals that nobody has decided about yet."""
+        self._asked = [(each, GrantCoverage(_asked_rules(each))) for each in proposals]
+
+    def includes(self, proposal: Proposal) -> bool:
+        """Tell whether one of them is about all that another one is about, and no less risky."""
+        seen = proposal.evidence
+        return bool(seen) and any(
+            (asked.crate, asked.version) == (proposal.crate, proposal.version)
+            and asked.risk >= proposal.risk
+            and all(map(coverage.covers, seen))
+            for asked, coverage in self._asked
+        )
+
+
+def _asked_rules(proposal: Proposal) -> Iterator[Rule]:
+    yield from (Rule(access.kind, access.target) for access in proposal.evidence)
+    for choice in proposal.choices:
+        yield from () if choice.locked else choice.rules
 
 
 class GrantCoverage:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from buildperm.errors import BuildpermError
+from buildperm.policy.coverage import OpenCoverage
 from buildperm.policy.decision import Answer
 from buildperm.policy.proposal import Reason, Risk
 from buildperm.policy.review_state import BATCH_LIMIT
@@ -122,8 +123,14 @@ class Agenda:
         return ProposalGroup(crate, version, causes, listed)
 
     def add(self, proposals: Sequence[Proposal]) -> None:
-        """Add proposals that have come up meanwhile, and show everything."""
-        self._review.add(proposals)
+        """Add proposals that have come up meanwhile, and show everything.
+
+        What an undecided one of the crate includes is left out: it comes up again where the answer
+        to that one does not settle it.
+        """
+        undecided = (each for each in self._review.proposals if self.is_due(each))
+        asked = OpenCoverage(undecided)
+        self._review.add([each for each in proposals if not asked.includes(each)])
         self._elsewhere = "", ()
         self.filter("")
 
