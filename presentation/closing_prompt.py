@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from buildperm.errors import BuildpermError
 from buildperm.presentation import edit_hunks
-from buildperm.presentation.closing_text import OVERRIDE, noted_text
+from buildperm.presentation.closing_text import OVERRIDE, noted_text, passed_text, written_files
 from buildperm.presentation.edit_sentences import explain
 from buildperm.presentation.front_end import ReviewEnd
 from buildperm.printable import shown
@@ -31,6 +31,7 @@ class ClosingPrompt:
     verify: Verify
     unsaved: Unsaved
     reopen: Callable[[str], None]  # Has the proposal of an id asked about once more.
+    is_tried: bool = True  # See `ReviewSession`.
 
     def run(self) -> ReviewEnd | None:
         """Show the diff and ask what to do; None goes on deciding."""
@@ -122,8 +123,8 @@ class ClosingPrompt:
             return ReviewEnd.KEEP
         if not failures:
             self.terminal.print_lines(
-                "All that is concerned builds with these grants.",
-                "y writes Cargo.toml and buildperm.lock; anything else writes nothing.",
+                passed_text(is_tried=self.is_tried),
+                f"y writes {written_files(is_tried=self.is_tried)}; anything else writes nothing.",
             )
             return self._confirmed("y")
         self._show_failures(failures)

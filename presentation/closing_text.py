@@ -16,6 +16,25 @@ OVERRIDE: Final = "override"
 _NAMED_MOST: Final = 4
 
 
+def passed_text(*, is_tried: bool) -> str:
+    """Say what a check has shown that found nothing missing.
+
+    Args:
+        is_tried: Whether it built what is concerned, or only compared the grants with a report.
+    """
+    if is_tried:
+        return "All that is concerned builds with these grants."
+    return (
+        "These grants are not tried here: they cover what the report lists. "
+        "Commit them, then `buildperm ci` tries them."
+    )
+
+
+def written_files(*, is_tried: bool) -> str:
+    """Name the files that writing would change: buildperm.lock only holds what was seen here."""
+    return "Cargo.toml and buildperm.lock" if is_tried else "Cargo.toml alone"
+
+
 def noted_text(unsaved: Sequence[str]) -> str:
     """Say what writing notes in buildperm.lock, as a sentence."""
     if not unsaved:

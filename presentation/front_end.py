@@ -145,6 +145,7 @@ class ReviewSession:
     evidence: EvidenceSource = field(default_factory=NoEvidence)
     baseline: BaselineAccesses = field(default_factory=lambda: BaselineAccesses({}))
     unsaved: Unsaved = tuple
+    is_tried: bool = True  # Whether `verify` builds; else it only compares with a report.
 
 
 class FrontEnd(Protocol):

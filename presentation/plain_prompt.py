@@ -82,6 +82,7 @@ def ask(
     ran: Ran = Ran(),  # noqa: B008 - it never changes
     unsaved: Unsaved = tuple,
     evidence: EvidenceSource | None = None,
+    is_tried: bool = True,
     source: TextIO | None = None,
     sink: TextIO | None = None,
 ) -> ReviewEnd:
@@ -100,6 +101,7 @@ def ask(
         ran: What ran, those that need nothing included.
         unsaved: Tells what buildperm.lock would note besides.
         evidence: Knows what lies behind a proposal; None where nothing but itself is at hand.
+        is_tried: Whether `verify` builds; else it only compares with a report.
         source: Where answers come from; standard input unless given.
         sink: Where questions go; standard error unless given.
     """
@@ -111,6 +113,7 @@ def ask(
         ": ".join(shown(part) for part in (heading, summary) if summary and part),
         unsaved,
         evidence or NoEvidence(),
+        is_tried,
     )
     return conversation.run(ran)
 
@@ -129,6 +132,7 @@ class PlainPrompt:
             comparisons=session.comparisons,
             unsaved=session.unsaved,
             evidence=session.evidence,
+            is_tried=session.is_tried,
         )
 
 
@@ -141,6 +145,7 @@ class _Conversation:
     heading: str  # Empty where there is nothing to say before all else.
     unsaved: Unsaved
     evidence: EvidenceSource
+    is_tried: bool
     answers: PlainAnswers = field(init=False)
     closing: ClosingPrompt = field(init=False)
     _compared: set[tuple[str, str]] = field(default_factory=set)  # Whose comparison was told.
@@ -155,6 +160,7 @@ class _Conversation:
             self.verify,
             self.unsaved,
             self._asked.discard,
+            self.is_tried,
         )
 
     def run(self, ran: Ran) -> ReviewEnd:

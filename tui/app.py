@@ -58,6 +58,7 @@ class ReviewApp(ScreenApp[ReviewEnd]):
         evidence: Knows what lies behind a proposal; None where nothing but itself is at hand.
         baseline: What was seen and needs no decision.
         unsaved: Tells what buildperm.lock would note besides.
+        is_tried: Whether `verify` builds; else it only compares with a report.
         clock: Seconds, monotonic.
     """
 
@@ -76,6 +77,7 @@ class ReviewApp(ScreenApp[ReviewEnd]):
         evidence: EvidenceSource | None = None,
         baseline: BaselineAccesses | None = None,
         unsaved: Unsaved = tuple,
+        is_tried: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(appearance)
@@ -83,6 +85,7 @@ class ReviewApp(ScreenApp[ReviewEnd]):
         self._preview = preview
         self._verify = verify
         self._unsaved = unsaved
+        self._is_tried = is_tried
         self._guard = TypeAheadGuard(clock)
         self._pace = KeyPace(clock)
         self._key: events.Key | None = None  # The latest.
@@ -114,6 +117,7 @@ class ReviewApp(ScreenApp[ReviewEnd]):
             evidence=session.evidence,
             baseline=session.baseline,
             unsaved=session.unsaved,
+            is_tried=session.is_tried,
         )
 
     def trust_keys(self) -> None:
@@ -151,6 +155,7 @@ class ReviewApp(ScreenApp[ReviewEnd]):
             self._preview,
             self._verify,
             unsaved=self._unsaved(),
+            is_tried=self._is_tried,
             checking=checking,
         )
         self.push_screen(screen, self._take_check)

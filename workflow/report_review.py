@@ -130,6 +130,7 @@ class _ReportReview:
                 summary,
                 Ran(len(self._found)),
                 evidence=RecordedEvidence(self._files, self._manifest_as_it_is),
+                is_tried=False,
             )
             outcome = self._front_end.conduct(session)
         return self._end(outcome)

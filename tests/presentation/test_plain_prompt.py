@@ -85,6 +85,7 @@ class Conversation:
         self.comparisons: dict[tuple[str, str], Comparison] = {}
         self.unsaved: list[str] = []
         self.heading = self.summary = ""
+        self.is_tried = True
         self.sink = io.StringIO()
         self.source = AnsweringTerminal(*answers, listening=listening, echo=self.sink)
 
@@ -100,6 +101,7 @@ class Conversation:
             ran=Ran(7),
             unsaved=lambda: self.unsaved,
             evidence=self,
+            is_tried=self.is_tried,
             source=self.source,
             sink=self.sink,
         )
@@ -499,6 +501,16 @@ def test_what_was_only_looked_at_can_be_kept() -> None:
 def test_writing_takes_a_confirmation_after_the_check() -> None:
     for answer in ("", "w", "n", "Y es"):
         assert Conversation("d", "a", "w", answer).run() is Ending.KEEP
+
+
+def test_grants_that_nothing_has_tried_are_not_called_so() -> None:
+    talk = Conversation("d", "a", "w", "y")
+    talk.is_tried = False
+
+    assert talk.run() is Ending.WRITE
+    assert any("not tried here" in line for line in talk.said)
+    assert "y writes Cargo.toml alone; anything else writes nothing." in talk.said
+    assert not any("builds with" in line for line in talk.said)
 
 
 def test_dc_denies_all_that_a_crate_wants_at_any_risk() -> None:

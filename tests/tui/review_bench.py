@@ -83,6 +83,7 @@ class ReviewBench:
         evidence: EvidenceSource | None = None,
         baseline: BaselineAccesses | None = None,
         unsaved: Sequence[str] = (),
+        is_tried: bool = True,
     ) -> None:
         self.review = Review(proposals)
         self.entries: list[JournalEntry] = []
@@ -103,6 +104,7 @@ class ReviewBench:
             evidence=evidence,
             baseline=baseline,
             unsaved=lambda: unsaved,
+            is_tried=is_tried,
             clock=self.clock,
         )
 

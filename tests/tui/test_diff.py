@@ -69,6 +69,23 @@ async def test_writing_checks_first_and_takes_a_key_of_its_own(bench: ReviewBenc
     assert b"pkg-config" in bench.verified[0]
 
 
+async def test_grants_that_nothing_has_tried_are_not_called_so(
+    make_bench: type[ReviewBench], proposals: list[Proposal]
+) -> None:
+    bench = make_bench(proposals, is_tried=False)
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("n", "a", "v")
+        await settle(pilot)
+        assert "not tried here" in bench.text("#diff-state")
+        await pilot.press("w")
+        await settle(pilot)
+
+        told = " ".join(bench.text("#diff-state").split())
+        assert "These grants are not tried here" in told
+        assert "y writes Cargo.toml alone." in told
+        assert "builds with" not in told
+
+
 async def test_w_in_the_inbox_checks_at_once(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("n", "a", "w")

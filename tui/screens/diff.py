@@ -77,6 +77,7 @@ class DiffScreen(Screen[DiffResult]):
         verify: Verify,
         *,
         unsaved: Sequence[str] = (),
+        is_tried: bool = True,
         checking: bool = False,
     ) -> None:
         """Show the edit.
@@ -88,6 +89,7 @@ class DiffScreen(Screen[DiffResult]):
             preview: Makes the edit without saving it.
             verify: Runs what is concerned.
             unsaved: What buildperm.lock would note as reviewed, whatever Cargo.toml says.
+            is_tried: Whether `verify` builds; else it only compares with a report.
             checking: Whether to check as soon as the edit is made.
         """
         super().__init__()
@@ -97,6 +99,7 @@ class DiffScreen(Screen[DiffResult]):
         self._preview = preview
         self._verify = verify
         self._unsaved = tuple(unsaved)
+        self._is_tried = is_tried
         self._checks_next = checking
         self._edit = Edit(Hunks((), 0, 0), (), {})
         self._sentences: tuple[EditSentence, ...] = ()
@@ -361,6 +364,7 @@ class DiffScreen(Screen[DiffResult]):
             str(self._error or ""),
             self._notice,
             {does: key_name(self.app, f"diff.{does}") for does in ACTION_TARGETS},
+            is_tried=self._is_tried,
         )
         state.show(lambda cells: state_lines(told, cells))
         state.styles.height = min(state.line_count, _MOST_STATE_LINES) + 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from buildperm.presentation.closing_text import noted_text
+from buildperm.presentation.closing_text import noted_text, passed_text, written_files
 from buildperm.presentation.wording import plural
 from buildperm.printable import shown
 from buildperm.tui.widgets.styled_line import Line, Piece, hanging
@@ -35,6 +35,7 @@ class CheckState:
     error: str
     notice: str  # About the last key; empty if there is nothing to say.
     keys: Mapping[str, str]  # How keys are printed, by what they do: check, write, back, override.
+    is_tried: bool = True  # Whether the check builds; else it only compares with a report.
 
 
 def state_lines(state: CheckState, cells: int) -> Iterator[Line]:
@@ -48,6 +49,8 @@ def state_lines(state: CheckState, cells: int) -> Iterator[Line]:
             yield Line((("Nothing to write: Cargo.toml says it already.", "strong"),))
         case "ready":
             told = "checks: it runs what is concerned under these grants. "
+            if not state.is_tried:
+                told = "compares these grants with the report; they are not tried here. "
             told += f"Then {state.keys['write']} writes."
             yield from hanging(_key(state, "check"), told, "", cells, target=_TARGETS["check"])
         case "checking":
@@ -56,9 +59,9 @@ def state_lines(state: CheckState, cells: int) -> Iterator[Line]:
             told = f"writes: {noted_text(state.unsaved)} Cargo.toml stays as it is."
             yield from hanging(_key(state, "write"), told, "", cells, target=_TARGETS["write"])
         case "passed":
-            told = "All that is concerned builds with these grants."
-            yield from hanging((("✓ ", "good"),), told, "", cells)
-            told = "writes Cargo.toml and buildperm.lock. Nothing else does."
+            lead = ("✓ ", "good") if state.is_tried else ("! ", "waiting")
+            yield from hanging((lead,), passed_text(is_tried=state.is_tried), "", cells)
+            told = f"writes {written_files(is_tried=state.is_tried)}. Nothing else does."
             yield from hanging(_key(state, "write"), told, "", cells, target=_TARGETS["write"])
         case "missing":
             yield from _failure_lines(state, cells)
