@@ -222,7 +222,7 @@ def test_a_hostile_name_is_told_in_notation(learnt: LearntWorkspace) -> None:
 
     assert told.returncode == 0
     assert f"`$WORKSPACE/schema/{name}`" in told.stdout
-    assert f"as perl -e 1 {name}" in example.stdout
+    assert r"as perl -e 1 $'ev\e[2J\xe2\x80\xaeil'" in example.stdout
 
 
 def test_a_broken_recording_is_warned_of_and_passed_over(
