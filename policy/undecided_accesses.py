@@ -72,6 +72,18 @@ def unopened(
     ]
 
 
+def denied(accesses: Iterable[Access], denials: Iterable[Rule]) -> list[Access]:
+    """Return what was refused because `denials` cover it, or the program that alone wanted it."""
+    refused = Coverage(denials)
+    return [
+        access
+        for access in accesses
+        if access.outcome is Outcome.REFUSED
+        and not is_settled(access)
+        and (refused.covers(access) or is_of_denied(access, refused))
+    ]
+
+
 def is_settled(access: Access) -> bool:
     """Tell whether nobody has to decide about the access, whatever is granted."""
     if access.sensitive:

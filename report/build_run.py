@@ -67,6 +67,7 @@ class ScriptRun:
     left_out: tuple[IneffectiveGrant, ...] = ()  # What its grants do not open; sorted.
     withheld: tuple[WithheldRule, ...] = ()  # Its grants that are not in force.
     unopened: tuple[Access, ...] = ()  # What was refused though its grants cover it.
+    denied: tuple[Access, ...] = ()  # What was refused to a run that failed, because it is denied.
     roles: tuple[Role, ...] = SCRIPT_ALONE  # What of it ran, and for whom; sorted.
     is_light: bool = False  # Which files compilers have read is not known, of a run at least.
 

@@ -34,6 +34,7 @@ from buildperm.report.text import access_text, count, rule_lines, table_key
 from buildperm.rules.pattern import matches
 
 _LIMIT = re.compile(r"the limit is `(\w+) = ")
+_TABLES = "workspace.metadata.buildperm.crates"
 _LISTED = 10  # Accesses told in words; all of them are in `Finding.evidence`.
 _TITLE_MOST = 300  # Characters.
 _DETAIL_MOST = 2_000
@@ -237,6 +238,8 @@ def _incomplete_finding(script: ScriptRun, places: GrantLines, level: Level) -> 
         what = " or ".join(subject.noun for subject in script.subjects)
         title = _title(f"buildperm failed the {what} of {who}: {script.failure}")
         yield _plain(FAILED, level, script, title, tuple(after_failure(script)), line)
+    if script.denied:
+        yield _failed_by_denial(script, level, line)
     if script.dropped:
         title = _title(f"{count(script.dropped, 'event')} did not fit into the recording of {who}")
         told = (
@@ -244,6 +247,20 @@ def _incomplete_finding(script: ScriptRun, places: GrantLines, level: Level) -> 
             "Run the build again. If this happens each time, it does far more than building takes.",
         )
         yield _plain(INCOMPLETE, Level.WARNING, script, title, told, line)
+
+
+def _failed_by_denial(script: ScriptRun, level: Level, line: int) -> Finding:
+    """Tell that a run failed which was denied something: that may be why."""
+    (first, *more) = script.denied
+    also = f" and {count(len(more), 'more access', 'more accesses')}" if more else ""
+    title = f"{script.who} failed, and Cargo.toml denies it {first.kind} {first.target}{also}"
+    ways_on = (
+        f"If it needs that: take it out of `deny` in `[{_TABLES}.{table_key(script.crate)}]` of "
+        f"Cargo.toml, then run `buildperm learn`, which asks about it again.",
+        "If it should not have it: do without the crate, or use a version that does without that.",
+    )
+    told = (*_evidence_lines(script.denied), *ways_on)
+    return _plain(FAILED, level, script, _title(title), told, line)
 
 
 def after_failure(script: ScriptRun) -> Iterator[str]:

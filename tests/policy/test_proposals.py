@@ -17,7 +17,7 @@ from buildperm.policy.proposal import Proposal, Risk
 from buildperm.policy.proposals import propose
 from buildperm.policy.risk_combinations import looks_like_theft
 from buildperm.policy.rule import Rule
-from buildperm.policy.undecided_accesses import undecided
+from buildperm.policy.undecided_accesses import denied, undecided
 from buildperm.rules.pattern import matches
 
 
@@ -95,12 +95,21 @@ def test_a_refused_variable_of_the_baseline_is_news() -> None:
 def test_what_is_granted_or_denied_is_not_asked_about() -> None:
     accesses = [*_reads("$WORKSPACE/proto/a.proto"), *_runs("protoc")]
     allowed = Rule(Kind.READ, "$WORKSPACE/proto/**")
-    denied = Rule(Kind.EXEC, "proto?")
+    denial = Rule(Kind.EXEC, "proto?")
 
     assert len(propose("a", "1", accesses)) == 2
     assert [p.title for p in propose("a", "1", accesses, [allowed])] == ["run protoc"]
-    assert propose("a", "1", accesses, [allowed], [denied]) == []
-    assert undecided(accesses, [], [denied]) == [accesses[0]]
+    assert propose("a", "1", accesses, [allowed], [denial]) == []
+    assert undecided(accesses, [], [denial]) == [accesses[0]]
+
+
+def test_what_was_refused_because_it_is_denied_is_told_from_the_rest() -> None:
+    one = _access(Kind.EXEC, "protoc", Outcome.REFUSED)
+    other = _access(Kind.EXEC, "perl", Outcome.REFUSED)
+    done = _access(Kind.EXEC, "protoc")
+
+    assert denied([one, other, done], [Rule(Kind.EXEC, "proto?")]) == [one]
+    assert denied([one, other, done], []) == []
 
 
 def test_a_rule_by_path_allows_a_program_that_was_asked_for_by_name() -> None:

@@ -11,7 +11,7 @@ from buildperm.policy.kinds import Kind
 from buildperm.policy.pending_review import Cause, Pending
 from buildperm.policy.proposal import Choice, Proposal, Reason
 from buildperm.policy.rule import Rule
-from buildperm.report import findings
+from buildperm.report import findings, text
 from buildperm.report.build_run import BuildRun
 from buildperm.report.finding import Finding, Level, Report, worst_first
 from buildperm.report.manifest_place import GrantLines
@@ -87,6 +87,24 @@ def test_a_run_that_buildperm_failed_and_a_full_recording_are_findings(held: Bui
     incomplete = only(found, "incomplete")
     assert incomplete.title == "1,000 events did not fit into the recording of anyhow 1.0.0"
     assert incomplete.level is Level.WARNING
+
+
+def test_a_run_that_failed_under_a_denial_tells_it_and_the_ways_on(held: BuildRun) -> None:
+    denied = (access(Kind.EXEC, "perl"), access(Kind.READ, "$WORKSPACE/proto/a.proto"))
+    script = replace(held.scripts[0], failed=True, denied=denied)
+    run = replace(held, scripts=(script,))
+
+    found = only(findings.from_build(run, LINES), "failed")
+
+    assert found.title == (
+        "anyhow 1.0.0 failed, and Cargo.toml denies it exec perl and 1 more access"
+    )
+    assert any("take it out of `deny`" in each for each in found.details)
+    assert any("do without the crate" in each for each in found.details)
+    report = Report(run, (found,), "ws", "Cargo.toml", 101)
+    told = text.document(report)
+    assert "anyhow 1.0.0 failed, and Cargo.toml denies it exec perl" in told
+    assert "read $WORKSPACE/proto/a.proto: refused" in told
 
 
 @pytest.mark.parametrize(
