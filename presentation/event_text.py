@@ -7,8 +7,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, assert_never
 
-from buildperm.presentation.shell_line import shell_line
 from buildperm.printable import printable
+from buildperm.report.shell_line import shell_line
 from buildperm.rules.pattern import locate
 from buildperm.tracer.notation import encode
 from buildperm.tracer.recording.event import (

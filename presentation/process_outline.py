@@ -10,7 +10,7 @@ import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from buildperm.presentation.shell_line import shell_line
+from buildperm.report.shell_line import shell_line
 from buildperm.tracer.notation import encode
 from buildperm.tracer.recording_format import REUSED
 

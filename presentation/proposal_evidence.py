@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from buildperm.policy.kinds import Kind
 from buildperm.presentation.process_outline import lineage
-from buildperm.presentation.shell_line import recalled_line, shell_line
+from buildperm.report.shell_line import recalled_line, shell_line
 from buildperm.tracer.recording.event import DirectivePrinted, Executed
 
 if TYPE_CHECKING:

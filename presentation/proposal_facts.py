@@ -8,7 +8,6 @@ from buildperm.policy.access import COMMANDS_MOST
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Reason
 from buildperm.policy.role import role_text
-from buildperm.presentation.shell_line import recalled_line
 from buildperm.presentation.wording import (
     chain_text,
     outcome_word,
@@ -19,6 +18,7 @@ from buildperm.presentation.wording import (
     version_text,
 )
 from buildperm.printable import shown
+from buildperm.report.shell_line import example_text, recalled_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,7 +93,7 @@ def _access_facts(access: Access) -> Iterator[str]:
         yield f"Command: {line}"
     if not access.commands and access.example not in ("", access.target):
         what = "Command" if access.kind is Kind.EXEC else "Example"
-        yield f"{what}: {shown(access.example)}"
+        yield f"{what}: {shown(example_text(access))}"
 
 
 def command_lines(access: Access, most: int = LINES_MOST) -> Iterator[str]:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from buildperm.presentation.process_outline import status_text
-from buildperm.presentation.shell_line import shell_line
+from buildperm.report.shell_line import shell_line
 from buildperm.tracer.notation import encode
 from buildperm.tracer.recording.event import DirectivePrinted
 

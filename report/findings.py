@@ -30,6 +30,7 @@ from buildperm.report.rule_catalogue import (
     UNOPENED,
     UNUSED_GRANT,
 )
+from buildperm.report.shell_line import example_text
 from buildperm.report.text import access_text, count, rule_lines, table_key
 from buildperm.rules.pattern import matches
 
@@ -187,7 +188,7 @@ def _evidence_lines(evidence: tuple[Access, ...]) -> Iterator[str]:
         chain = f", by {' > '.join(access.chains[0])}" if access.chains else ""
         yield f"{access_text(access)}{chain}"
         if access.kind is Kind.EXEC and access.example not in ("", access.target):
-            yield f"as {shortened(access.example, _COMMAND_MOST)}"
+            yield f"as {shortened(example_text(access), _COMMAND_MOST)}"
     if len(evidence) > _LISTED:
         yield f"and {len(evidence) - _LISTED:,} more"
 

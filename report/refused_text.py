@@ -26,6 +26,7 @@ from buildperm.policy.string_list import literal
 from buildperm.printable import printable, shortened
 from buildperm.report.finding import Finding
 from buildperm.report.rule_catalogue import FAILED
+from buildperm.report.shell_line import example_text, recalled_line
 from buildperm.rules.variables import NAMED_SECRET
 
 GLYPHS: Final = {Risk.LOW: ".", Risk.MEDIUM: "~", Risk.HIGH: "!", Risk.CRITICAL: "!!"}
@@ -173,13 +174,13 @@ def _gloss(access: Access) -> str:
 def _commands(access: Access) -> Iterator[str]:
     for line, times in access.commands[:_COMMANDS_LISTED]:
         often = f"  ({times:,} times)" if times > 1 else ""
-        yield f"                as {shortened(line, _COMMAND_MOST)}{often}"
+        yield f"                as {shortened(recalled_line(line), _COMMAND_MOST)}{often}"
     left = len(access.commands) - _COMMANDS_LISTED
     if left > 0:
         yield f"                and by {left:,} other command lines"
     is_told = bool(access.commands) or access.kind is not Kind.EXEC
     if not is_told and access.example not in ("", access.target):
-        yield f"                as {shortened(access.example, _COMMAND_MOST)}"
+        yield f"                as {shortened(example_text(access), _COMMAND_MOST)}"
 
 
 _NOT_BLOCKED = {Outcome.DONE: "NOT blocked", Outcome.FAILED: "failed of its own"}

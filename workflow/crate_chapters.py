@@ -15,7 +15,6 @@ from buildperm.presentation.crate_account import CrateAccount, JudgedAccess, Sta
 from buildperm.presentation.process_outline import duration_text, status_text
 from buildperm.presentation.process_timeline import TimeAxis, marks, process_rows, with_tokens
 from buildperm.presentation.proposal_facts import command_lines
-from buildperm.presentation.shell_line import recalled_line
 from buildperm.presentation.wording import chain_text, outcome_word, risk_word
 from buildperm.report.html_page import (
     AccessRow,
@@ -26,6 +25,7 @@ from buildperm.report.html_page import (
     RunOutline,
     Severity,
 )
+from buildperm.report.shell_line import recalled_line
 from buildperm.report.text import count
 from buildperm.workflow import evidence
 from buildperm.workflow.evidence import Evidence, RecordedRun

@@ -28,6 +28,7 @@ from buildperm.presentation import console
 from buildperm.presentation.proposal_facts import command_lines
 from buildperm.presentation.wording import chain_text, outcome_word
 from buildperm.printable import shown
+from buildperm.report.shell_line import example_text
 from buildperm.report.text import count
 from buildperm.workflow import evidence
 from buildperm.workflow.manifest_lines import ManifestLines
@@ -188,7 +189,7 @@ def _evidence_lines(result: QueryResult) -> Iterator[str]:
         for line in command_lines(access, COMMANDS_MOST):
             yield f"    as {line}"
         if not access.commands and access.example not in ("", access.target):
-            yield f"    for example: {shown(access.example)}"
+            yield f"    for example: {shown(example_text(access))}"
     if len(recorded) > _MOST_RUNS:
         yield f"Seen in {len(recorded) - _MOST_RUNS} more recordings."
     if not (reviewed or recorded):

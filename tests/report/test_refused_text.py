@@ -92,6 +92,16 @@ def test_a_chain_stands_once_where_it_is_the_same() -> None:
     ]
 
 
+def test_command_lines_are_written_as_they_would_be_typed() -> None:
+    git = touched(Kind.EXEC, "git", example="git log --pretty=format:%25an")
+    grep = replace(touched(Kind.EXEC, "grep"), commands=(("grep '^%5CsM.'", 2),))
+
+    told = list(refused_text.lines([refused(Risk.LOW, git), refused(Risk.LOW, grep)]))
+
+    assert "                as git log --pretty=format:%an" in told
+    assert r"                as grep '^\sM.'  (2 times)" in told
+
+
 def test_compiling_and_macros_are_told_from_a_build_script() -> None:
     macro = replace(OTHER_TOOL, roles=(Role(SubjectKind.MACRO, "app"),))
     compiled = replace(KEY, roles=(Role(SubjectKind.COMPILE),))

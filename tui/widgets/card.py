@@ -30,6 +30,7 @@ from buildperm.presentation.wording import (
     version_text,
 )
 from buildperm.printable import shown
+from buildperm.report.shell_line import example_text
 from buildperm.tui.widgets.comparison_lines import summary_lines, title_pieces
 from buildperm.tui.widgets.guidance import coach_lines, empty_lines
 from buildperm.tui.widgets.styled_line import Line, Piece, answer_tone, hanging, wrap
@@ -274,7 +275,7 @@ def _access_lines(access: Access, cells: int) -> Iterator[Line]:
     if not access.commands and access.example not in ("", access.target):
         yield from hanging(
             (indent, ("$ " if access.kind.value == "exec" else "= ", "muted")),
-            shown(access.example),
+            shown(example_text(access)),
             "muted",
             cells,
         )

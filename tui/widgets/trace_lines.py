@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from buildperm.presentation.event_text import time_text
 from buildperm.presentation.process_outline import duration_text
-from buildperm.presentation.shell_line import shell_line
 from buildperm.presentation.wording import plural
 from buildperm.printable import shown
+from buildperm.report.shell_line import shell_line
 from buildperm.tracer.notation import encode
 from buildperm.tui.widgets.styled_line import Line, hanging
 

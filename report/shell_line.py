@@ -6,11 +6,14 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
+from buildperm.policy.kinds import Kind
 from buildperm.printable import is_visible
 from buildperm.tracer.notation import decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from buildperm.policy.access import Access
 
 _CUT = re.compile(r" \[[\d,]+ characters left out\] ")
 _ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\x1b": "\\e", "\\": "\\\\", "'": "\\'"}
@@ -33,6 +36,11 @@ def recalled_line(noted: str) -> str:
         return shell_line(map(decode, shlex.split(noted)))
     except ValueError:
         return noted
+
+
+def example_text(access: Access) -> str:
+    """Return the example of an access; that of a program is a command line, quoted."""
+    return recalled_line(access.example) if access.kind is Kind.EXEC else access.example
 
 
 def _word(raw: bytes) -> str:

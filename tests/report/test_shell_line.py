@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from buildperm.presentation.shell_line import recalled_line, shell_line
 from buildperm.printable import is_visible
+from buildperm.report.shell_line import recalled_line, shell_line
 
 words = st.binary(max_size=12).map(lambda raw: raw.replace(b"\0", b""))
 
