@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from buildperm.policy.access import Access
     from buildperm.policy.proposal import Proposal
 
+ANY_COMMAND_LINE: Final = "Any command line, not only the ones seen."
+"""What a grant of a program allows, whatever else it allows."""
+
 LINES_MOST: Final = 40
 """Command lines of one program that are listed where a person decides."""
 
@@ -78,6 +81,8 @@ def rule_facts(proposal: Proposal, index: int) -> Iterator[str]:
         yield f"Allows: {len(choice.rules) - _MOST_RULES} more of this kind"
     if choice.widening:
         yield f"Beyond what was seen: {shown(choice.widening)}"
+    if any(rule.kind is Kind.EXEC for rule in choice.rules):
+        yield f"Beyond what was seen: {ANY_COMMAND_LINE}"
 
 
 def _access_facts(access: Access) -> Iterator[str]:

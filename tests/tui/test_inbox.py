@@ -87,6 +87,21 @@ async def test_brackets_step_to_the_next_choice_and_the_card_says_what_is_wider(
         assert "Also 2 files that were not seen." in bench.text("#card")
 
 
+async def test_a_program_with_files_beside_it_may_still_be_run_with_any_command_line(
+    make_bench: type[ReviewBench], proposals: list[Proposal]
+) -> None:
+    program = next(each for each in proposals if each.title == "run perl")
+    (first, *_) = program.choices
+    bundle = replace(first, widening="Allows other files of its installation.")
+    bench = make_bench([replace(program, choices=(bundle,))])
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("n")
+
+        card = " ".join(bench.text("#card").split())
+        assert "Allows other files of its installation." in card
+        assert "Any command line, not only the ones seen." in card
+
+
 async def test_a_click_on_a_choice_chooses_it(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("j", "j", "j")

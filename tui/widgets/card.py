@@ -11,7 +11,7 @@ from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Reason
 from buildperm.policy.role import role_text
 from buildperm.presentation import comparison_facts
-from buildperm.presentation.proposal_facts import command_lines
+from buildperm.presentation.proposal_facts import ANY_COMMAND_LINE, command_lines
 from buildperm.presentation.wording import (
     ANSWER_GLYPHS,
     GLYPHS,
@@ -238,11 +238,13 @@ def _choice_lines(
     if not (asked or choice.widening):
         return  # It is granted already.
     runs = any(rule.kind is Kind.EXEC for rule in choice.rules)
-    exact = "Any command line, not only the ones seen." if runs else "Nothing beyond what was seen."
-    widening = shown(choice.widening) or exact
-    yield from hanging(
-        (("    + " if choice.widening else "    ", "waiting"),), widening, "muted", cells
-    )
+    if choice.widening:
+        yield from hanging((("    + ", "waiting"),), shown(choice.widening), "muted", cells)
+    # What is run is told apart: a widening may be about the files beside it alone.
+    if runs:
+        yield from hanging((("    ", ""),), ANY_COMMAND_LINE, "muted", cells)
+    elif not choice.widening:
+        yield from hanging((("    ", ""),), "Nothing beyond what was seen.", "muted", cells)
 
 
 def _evidence_lines(evidence: Sequence[Access], cells: int) -> Iterator[Line]:
