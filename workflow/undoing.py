@@ -80,7 +80,7 @@ class _Undo:
         after = dict(self._now)
         for change in changes:
             for file in change.files:
-                if file.name in _NAMES:
+                if file.name in _NAMES and not self._is_done(changes, file.name):
                     after[file.name] = self._step(change, file, after[file.name])
         manifest = after["Cargo.toml"]
         if manifest is not None and manifest != self._now["Cargo.toml"]:
@@ -119,6 +119,11 @@ class _Undo:
                 hint="Run `buildperm undo --list` to see the numbers; 0 takes back everything.",
             )
         wanted = standing[:1] if to is None else [each for each in standing if each.number > to]
+        if not wanted and any(each.is_undone for each in known):
+            raise BuildpermError(
+                "nothing to take back: what buildperm wrote here is taken back already",
+                hint="Run `buildperm undo --redo` to write it again.",
+            )
         if not wanted:
             raise BuildpermError(
                 "nothing to take back: no command has written Cargo.toml or buildperm.lock here, "
@@ -126,6 +131,16 @@ class _Undo:
                 hint="Use `git checkout Cargo.toml buildperm.lock` if you committed them before.",
             )
         return wanted
+
+    def _is_done(self, changes: Sequence[WrittenChange], name: str) -> bool:
+        """Tell whether a file is as it would be: somebody has done it by other means."""
+        goals = [
+            file.after if self._options.redo else file.before
+            for change in changes
+            for file in change.files
+            if file.name == name
+        ]
+        return self._now[name] == goals[-1]
 
     def _step(self, change: WrittenChange, file: FileChange, now: bytes | None) -> bytes | None:
         """Return a file without one change, or with it.

@@ -97,6 +97,28 @@ def test_what_somebody_wrote_elsewhere_stays(written: Written) -> None:
     )
 
 
+def test_what_is_taken_back_already_names_the_way_to_write_it_again(written: Written) -> None:
+    assert written.undo("--to", "0")[0] == 0
+
+    code, _, err = written.undo()
+
+    assert code != 0
+    assert "taken back already" in err
+    assert "buildperm undo --redo" in err
+
+
+def test_what_git_has_taken_back_is_not_asked_for_by_hand(written: Written) -> None:
+    written.manifest.write_bytes(BEFORE)
+    written.lock.unlink()
+
+    code, _, err = written.undo("--to", "0")
+
+    assert code == 0
+    assert "by hand" not in err
+    assert written.manifest.read_bytes() == BEFORE
+    assert not written.lock.exists()
+
+
 def test_an_edit_in_the_same_place_is_refused_with_the_patch(written: Written) -> None:
     edited = REVIEWED.replace(b'["curl"]', b'["curl", "wget"]')
     written.manifest.write_bytes(edited)
