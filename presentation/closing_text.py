@@ -46,8 +46,8 @@ def unsaved_text(unsaved: Sequence[str]) -> str:
     """Say what is not noted yet, and what that leads to."""
     were = "was" if len(unsaved) == 1 else "were"
     return (
-        f"{plural(len(unsaved), 'crate')} {were} only looked at ({_listed(unsaved)}): until "
-        "buildperm.lock notes that, `buildperm check` fails."
+        f"{plural(len(unsaved), 'crate')} {were} looked at ({_listed(unsaved)}), which is not "
+        "written yet: until buildperm.lock notes it, `buildperm check` fails."
     )
 
 

@@ -128,6 +128,7 @@ def finding_lines(findings: Iterable[Finding]) -> Iterator[str]:
     for finding in ordered:
         ranks.setdefault((finding.crate, finding.version), len(ranks))
     ordered.sort(key=lambda finding: ranks[finding.crate, finding.version])
+    shared = _settling_several(ordered)
     for (crate, version), about in groupby(ordered, lambda found: (found.crate, found.version)):
         group = list(about)
         yield printable(f"{crate} {version}".rstrip())
@@ -143,13 +144,25 @@ def finding_lines(findings: Iterable[Finding]) -> Iterator[str]:
             yield printable(f"  {_LEVEL[finding.level]}: {finding.title}")
             for detail in finding.details:
                 yield printable(f"      {detail}")
-        told = {finding.command for finding in group if refused_text.is_refusal(finding)}
+        told = {finding.command for finding in group if refused_text.is_refusal(finding)} | shared
         for command in dict.fromkeys(finding.command for finding in others if finding.command):
             if command not in told:
                 yield printable(f"  next: {command}")
         yield ""
     for group in alike:
         yield from unreviewed_macros.lines(group, _LEVEL[group[0].level])
+    if shared:
+        yield from (printable(f"next: {command}") for command in sorted(shared))
+        yield ""
+
+
+def _settling_several(findings: Iterable[Finding]) -> set[str]:
+    """Return the commands that settle findings of several crates, refusals aside."""
+    settled: dict[str, set[tuple[str, str]]] = {}
+    for finding in findings:
+        if finding.command and not refused_text.is_refusal(finding):
+            settled.setdefault(finding.command, set()).add((finding.crate, finding.version))
+    return {command for command, crates in settled.items() if len(crates) > 1}
 
 
 def document(report: Report) -> str:

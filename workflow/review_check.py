@@ -11,7 +11,7 @@ from buildperm.presentation import console
 from buildperm.report import findings, next_command
 from buildperm.report.finding import Report
 from buildperm.report.manifest_place import GrantLines, in_repository
-from buildperm.report.text import subject_tally
+from buildperm.report.text import pending_tally, subject_tally
 from buildperm.workflow.grant_comparison import GrantComparison, compare
 from buildperm.workflow.report_outputs import ReportOutputs
 from buildperm.workflow.snapshot_file import SnapshotFile, open_snapshots
@@ -84,8 +84,10 @@ def _closing(
         for package in each.project.metadata.reviewed()
     }
     total = subject_tally(filter(None, subjects.values()))
-    number = len(report.pending)
-    yield f"{number} of {total} to review." if number else f"{total}, as reviewed."
+    if report.pending:
+        yield f"{pending_tally(report.pending)} to review, of {total}."
+    else:
+        yield f"{total}, as reviewed."
     old = stale([each.project for each in workspaces], first.policy, snapshots.snapshots)
     # The next review compares with the older version, which is kept until then.
     compared = {each.crate for each in report.pending}

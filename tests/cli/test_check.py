@@ -74,7 +74,7 @@ def test_what_was_never_reviewed_is_named_and_nothing_is_built(tmp_path: Path) -
 
     assert checked.returncode == 21
     assert "sample 0.1.0 has a build script that nobody has reviewed" in checked.stdout
-    assert "1 of 1 build script to review." in checked.stderr
+    assert "1 build script to review, of 1 build script." in checked.stderr
     assert _state(folder) == before
 
 

@@ -118,6 +118,17 @@ def test_many_macros_that_nobody_has_reviewed_share_a_few_lines() -> None:
     assert len(told) < 20
 
 
+def test_a_command_that_settles_several_crates_is_told_once() -> None:
+    names = [f"crate-{number}" for number in range(9)]
+    several = [replace(unreviewed(name), roles=(Role(SubjectKind.SCRIPT),)) for name in names]
+
+    told = list(text.finding_lines(several))
+
+    assert [line.strip() for line in told].count("next: buildperm review") == 1
+    assert all(f"{name} 1.0.0" in told for name in names)
+    assert "  next: buildperm review" in list(text.finding_lines(several[:1]))
+
+
 def test_what_is_not_held_of_compiling_is_a_sentence() -> None:
     assert compiling_text("hold", "outside") == compiling_text("", "") == ""
     assert compiling_text("watch", "").startswith('compiling is not held (`compile = "watch"`)')

@@ -792,7 +792,9 @@ async def test_leaving_what_was_only_looked_at_asks_what_to_do(
         assert "w writes: buildperm.lock notes 2 crates as reviewed" in bench.text("#notice")
         await pilot.press("q")
         told = " ".join(bench.text("#leave-answers").split())
-        assert "2 crates were only looked at (atomic-shim 1.0.0, b 2.0.0)" in told
+        assert (
+            "2 crates were looked at (atomic-shim 1.0.0, b 2.0.0), which is not written yet" in told
+        )
         assert "`buildperm check` fails" in told
         assert "write buildperm.lock alone" in told
         await pilot.press("k")
