@@ -102,6 +102,10 @@ class Metadata:
         found = (package for package in self.packages.values() if package.subjects)
         return tuple(sorted(found, key=lambda package: (package.name, package.version)))
 
+    def local_names(self) -> frozenset[str]:
+        """Return the names of the packages that lie in folders: members, path dependencies."""
+        return frozenset(each.name for each in self.packages.values() if not each.source)
+
     def member_names(self) -> tuple[str, ...]:
         """Return the names of the packages of the workspace, sorted."""
         return tuple(sorted({self.packages[member].name for member in self.members}))

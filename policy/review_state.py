@@ -51,6 +51,7 @@ class Review:
         present: Collection[tuple[str, str]] | None = None,
         revisions: Mapping[tuple[str, str], str] | None = None,
         terms: Mapping[str, Terms] | None = None,
+        local: Collection[str] = (),
     ) -> None:
         """Begin with nothing decided.
 
@@ -62,11 +63,13 @@ class Review:
                 all.
             revisions: What counts as reviewed then, by key and version; the version by default.
             terms: What Cargo.toml says of each crate's grants now, by key.
+            local: Names of the packages that Cargo takes from a folder, such as the members.
 
         Raises:
             ValueError: Two proposals about the same version have the same id.
         """
         self.proposals = _with_unique_ids(proposals)
+        self.local = frozenset(local)
         self._settled = tuple(settled)
         self._present = present
         self._revisions = dict(revisions or {})

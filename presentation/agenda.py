@@ -328,6 +328,10 @@ class Agenda:
         ids = set(self._review.wanted_by(crate))
         return tuple(each for each in self._review.proposals if each.id in ids)
 
+    def is_local(self, name: str) -> bool:
+        """Tell whether Cargo takes a package of this name from a folder, as it does members."""
+        return name in self._review.local
+
     def distrust(self, crate: str) -> int:
         """Deny all that a crate wants, at any risk and whatever was answered, in one step.
 

@@ -16,13 +16,19 @@ if TYPE_CHECKING:
     from buildperm.presentation.agenda import Agenda
 
 
-def consequences(crate: str) -> list[str]:
+def consequences(crate: str, *, is_local: bool = False) -> list[str]:
     """Say what happens to a crate that is denied all it wants, and what to do about it.
 
     Args:
         crate: Its key in the grant table.
+        is_local: Whether it lies in a folder: a member of the workspace, or a path dependency.
     """
     name = quote(shown(package_name(crate)))
+    if is_local:
+        return [
+            "Where it cannot do without one of these, its build fails.",
+            "Look at what its build script does, or take it out of the workspace.",
+        ]
     return [
         "Where it cannot do without one of these, its build fails.",
         f"Do not build it elsewhere: remove it (`cargo remove {name}`, or whatever brings it in: "

@@ -31,7 +31,8 @@ class PlainAnswers:
         wanted = distrust.rows(self.agenda, crate)
         self.terminal.print_lines(f"Deny all that {shown(crate)} wants:")
         self._list(wanted)
-        self.terminal.print_lines(*distrust.consequences(crate))
+        local = self.agenda.is_local(distrust.package_name(crate))
+        self.terminal.print_lines(*distrust.consequences(crate, is_local=local))
         if not self._is_confirmed("Nothing is denied."):
             return False
         self.terminal.print_lines(distrust.told(crate, self.agenda.distrust(crate)))

@@ -211,6 +211,9 @@ class Learning:
             {(crate, named) for (crate, _), named in present.items()},
             present,
             terms_of(self.policy),
+            local={
+                name for each in self.workspaces for name in each.project.metadata.local_names()
+            },
         )
         self.review.replay(journal.read(self._journal))
 

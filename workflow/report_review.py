@@ -104,6 +104,7 @@ class _ReportReview:
                 (package["crate"], package["version"]): _revision(package) for package, _ in found
             },
             terms=terms_of(self._workspace.policy),
+            local=project.metadata.local_names(),
         )
 
     def _consumers(self, package: SessionPackage) -> frozenset[str]:

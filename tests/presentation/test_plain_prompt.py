@@ -523,6 +523,15 @@ def test_dc_denies_all_that_a_crate_wants_at_any_risk() -> None:
     assert len(talk.entries) == 1
 
 
+def test_a_crate_of_the_workspace_is_not_to_be_removed_by_cargo() -> None:
+    talk = Conversation("dc", "n", "k")
+    talk.review = Review(propose("openssl-sys", "0.9.104", SEEN), local=["openssl-sys"])
+    talk.run()
+
+    assert "Look at what its build script does, or take it out of the workspace." in talk.said
+    assert not any("cargo remove" in line for line in talk.said)
+
+
 def test_a_rule_is_written_by_hand() -> None:
     talk = Conversation(
         *("d", "e", "read:proto/*", "", "e", "", "e", "read:$WORKSPACE/proto/*.proto", "", "a", "k")

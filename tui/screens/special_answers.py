@@ -105,7 +105,8 @@ class SpecialAnswers(Screen[None]):
             self._show_notice("It wants nothing that could be denied.")
             return
         rows = [(each, self._agenda.rule_text(each)) for each in wanted]
-        told = distrust.consequences(group.crate)
+        local = self._agenda.is_local(distrust.package_name(group.crate))
+        told = distrust.consequences(group.crate, is_local=local)
         screen = BatchScreen(self._guard, {"y": Answer.DENY}, rows, told)
         self.app.push_screen(screen, partial(self._take_distrust, group.crate, wanted[0]))
 
