@@ -113,7 +113,7 @@ def merged(had: CrateGrants, decided: Iterable[Decided]) -> CrateGrants:
             continue
         choice = proposal.choices[decision.chosen]
         if decision.answer is Answer.DENY:
-            refused = _refused(proposal, choice)
+            refused = refused_by(proposal, choice)
             denials |= refused
             rules = {rule for rule in rules if not any(within(rule, no) for no in refused)}
         elif decision.answer is Answer.ALLOW and proposal.reason is Reason.ASKED:
@@ -223,7 +223,7 @@ def _without_narrower(rules: Iterable[Rule], allowed: Sequence[Choice]) -> set[R
     }
 
 
-def _refused(proposal: Proposal, choice: Choice) -> frozenset[Rule]:
+def refused_by(proposal: Proposal, choice: Choice) -> frozenset[Rule]:
     """Return the rules that denying a proposal stores: its choice's, else exactly what was seen.
 
     Of a program with what it needs, it is the program: without that, nobody wants the rest.

@@ -10,7 +10,7 @@ from buildperm import __version__
 from buildperm.errors import BuildpermError, ChangedMeanwhileError, ExitCode
 from buildperm.policy import editor
 from buildperm.policy.decision import Answer
-from buildperm.policy.merging import is_settled
+from buildperm.policy.merging import is_settled, refused_by
 from buildperm.policy.proposal import Choice, Proposal
 from buildperm.policy.robot_limits import (
     ROBOT_LIMIT,
@@ -18,6 +18,7 @@ from buildperm.policy.robot_limits import (
     why_not_by_person,
     why_not_by_robot,
 )
+from buildperm.policy.rule import Rule
 from buildperm.presentation.front_end import Failure
 from buildperm.presentation.prompt_terminal import PromptEndedError, PromptTerminal
 from buildperm.presentation.proposal_facts import command_lines
@@ -102,6 +103,16 @@ class Answered:
     def _is_refused(self) -> bool:
         return self.exit_code is not ExitCode.OK
 
+    def _rules(self, proposal: Proposal, choice: Choice) -> list[Rule]:
+        """Return what stands for one answer in Cargo.toml."""
+        match self.answer:
+            case Wanted.ALLOW:
+                return list(choice.rules)
+            case Wanted.DENY:
+                return sorted(refused_by(proposal, choice))
+            case Wanted.LATER:
+                return []
+
     def document(self) -> dict[str, object]:
         """Return the same for machines: see `report/decide.schema.json`."""
         return {
@@ -114,7 +125,8 @@ class Answered:
                     "version": proposal.version,
                     "answer": str(self.answer),
                     "rules": [
-                        {"kind": str(rule.kind), "pattern": rule.pattern} for rule in choice.rules
+                        {"kind": str(rule.kind), "pattern": rule.pattern}
+                        for rule in self._rules(proposal, choice)
                     ],
                     "preset": choice.preset,
                 }

@@ -50,6 +50,7 @@ class _AnswerCommand(click.Command):
     help="Do not run under the new grants what they concern; only for a person at a terminal.",
 )
 @options.format_option("What came of it, on standard output.")
+@click.option("--json", "is_json", is_flag=True, help="The same as `--format json`.")
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 @click.argument("wanted", type=click.Choice([str(each) for each in Wanted]), metavar="ANSWER")
 @click.pass_context
@@ -62,6 +63,7 @@ def command(
     robot: bool,
     no_verify: bool,
     form: str,
+    is_json: bool,
     ids: tuple[str, ...],
     wanted: str,
 ) -> int:
@@ -86,7 +88,7 @@ def command(
         raise click.UsageError("--no-verify is only for a person at a terminal")
     asked = AnswerOptions(Wanted(wanted), rung, reason, token, verifies=not no_verify)
     done = answer(context.meta[_CARGO], ids, asked, terminal)
-    options.answer(done, form)
+    options.answer(done, "json" if is_json else form)
     return done.exit_code
 
 

@@ -226,10 +226,11 @@ def test_later_is_noted_and_grants_nothing(tmp_path: Path) -> None:
     before = (workspace / "Cargo.toml").read_bytes()
     perl = _id(workspace, "run perl")
 
-    told = _decide(workspace, perl, "later", "--format", "json")
+    told = _decide(workspace, perl, "later", "--json")
 
     assert told.returncode == 0, told.stderr
     assert _document(told)["written"] is False
+    assert _document(told)["decided"][0]["rules"] == []
     assert (workspace / "Cargo.toml").read_bytes() == before
     answers = {each["id"]: each["answer"] for each in listed(workspace)["proposals"]}
     assert answers.pop(perl) == "later"
