@@ -9,6 +9,8 @@ from pathlib import Path
 
 from buildperm.errors import BuildpermError, ChangedMeanwhileError
 
+_WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+
 
 def replace_file(
     path: Path, before: bytes | None, after: bytes, *, changed_hint: str, failed_hint: str
@@ -35,6 +37,8 @@ def replace_file(
         if before is not None:
             with real.open("r+b") as file:  # Fails where replacing it would bypass its mode.
                 status = os.fstat(file.fileno())
+            if not status.st_mode & _WRITABLE:  # The superuser may, and did not say so.
+                raise BuildpermError(f"{path} is read-only; it was not changed", hint=failed_hint)
         _refuse_changed(path, real, before, changed_hint)
         mode = 0o666 if status is None else 0o600  # The umask is the user's wish for a new file.
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)

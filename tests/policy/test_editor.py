@@ -525,6 +525,18 @@ def as_nobody() -> Iterator[Path]:
             folder.chmod(0o777)
 
 
+def test_a_read_only_file_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "Cargo.toml"
+    path.write_bytes(b"old")
+    path.chmod(0o444)
+
+    with pytest.raises(BuildpermError, match=r"is read-only|Permission denied"):
+        write_atomically(path, b"old", b"new")
+
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["Cargo.toml"]
+
+
 @pytest.mark.parametrize("which", ["file", "folder"])
 def test_an_unwritable_file_or_folder_is_one_clear_error(which: str, as_nobody: Path) -> None:
     folder = as_nobody / "workspace"
