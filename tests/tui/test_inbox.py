@@ -683,3 +683,24 @@ async def test_a_click_selects_and_a_second_one_does_what_enter_does(bench: Revi
 
         assert bench.text("#tree").count("\n") == before - 4
         assert bench.answers() == {}
+
+
+async def test_a_click_on_the_sign_of_a_crate_opens_it_and_the_footer_says_close(
+    bench: ReviewBench,
+) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("minus", "home")
+        closed = bench.text("#tree").split("\n")
+        row = next(number for number, line in enumerate(closed) if "zstd-sys" in line)
+        assert "Open" in bench.pixels()
+        inner = bench.tree().content_region
+        await pilot.click(offset=(inner.x + 1, inner.y + row))
+        await pilot.pause()
+
+        assert "link with" in bench.text("#tree")
+        assert "Close" in bench.pixels()
+        await pilot.click(offset=(inner.x + 1, inner.y + row))
+        await pilot.pause()
+
+        assert bench.text("#tree").split("\n") == closed
+        assert "Close" not in bench.pixels()

@@ -420,7 +420,8 @@ class InboxScreen(CloserLooks):
         about = CardContext(self._agenda, self._ran, self._baseline, self._told)
         writer = partial(card_lines, about, group, cause, proposal)
         self.query_one("#card", Page).show(writer, from_top=from_top)
-        self.query_one(HintFooter).suggest(next_actions(self._agenda, proposal))
+        labels = {"review.open": "Close"} if self._tree.is_open else {}
+        self.query_one(HintFooter).suggest(next_actions(self._agenda, proposal), labels)
         if self._pane.display:
             self._pane.show(proposal)
 

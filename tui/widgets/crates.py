@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import on
 from textual.message import Message
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from buildperm.policy.proposal import Proposal, Risk
     from buildperm.presentation.agenda import Agenda, ProposalGroup
     from buildperm.presentation.proposal_cause import ProposalCause
+
+_CRATE_FOLD_CELLS: Final = 3
+_CAUSE_FOLD_CELLS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,12 +208,31 @@ class CrateTree(Sheet, can_focus=True):
 
     @on(Sheet.Clicked)
     async def _go_to_clicked(self, clicked: Sheet.Clicked) -> None:
-        """Go to the line; a click on the line of the cursor does what Enter does."""
+        """Go to the line; a click on its fold opens or closes it.
+
+        A click on the line of the cursor does what Enter does.
+        """
         clicked.stop()
-        if clicked.target == self._cursor:
+        if clicked.column < self._fold_cells(clicked.target):
+            self._go_to(clicked.target)
+            self.toggle()
+        elif clicked.target == self._cursor:
             await self.run_action("screen.open")
         else:
             self._go_to(clicked.target)
+
+    def _fold_cells(self, row: int) -> int:
+        """Return where the sign ends by which a line opens; 0 where it has none."""
+        place = self._outline.places[row]
+        if self._outline.proposal(place) is not None:
+            return 0
+        return _CRATE_FOLD_CELLS if self._outline.cause(place) is None else _CAUSE_FOLD_CELLS
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the cursor is on a crate or a cause that is open."""
+        place = self.place
+        return place is not None and self.proposal is None and self._outline.is_open(place)
 
     def _relaid(self, change: Callable[[], None]) -> None:
         """Open or close something, the cursor staying where it is or on what that lies in."""

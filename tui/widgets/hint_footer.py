@@ -10,7 +10,7 @@ from textual.widgets._footer import FooterKey
 from buildperm.tui.key_bindings import place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from textual.app import ComposeResult
 
@@ -24,12 +24,13 @@ class HintFooter(Footer):
     def __init__(self) -> None:
         super().__init__(show_command_palette=False, compact=True)
         self._next: tuple[str, ...] = ()
+        self._labels: dict[str, str] = {}
 
-    def suggest(self, identifiers: Iterable[str]) -> None:
-        """Put actions first, by their ids."""
-        chosen = tuple(identifiers)
-        if chosen != self._next:
-            self._next = chosen
+    def suggest(self, identifiers: Iterable[str], labels: Mapping[str, str]) -> None:
+        """Put actions first, by their ids, and call some by what they would do now."""
+        chosen, called = tuple(identifiers), dict(labels)
+        if (chosen, called) != (self._next, self._labels):
+            self._next, self._labels = chosen, called
             self.refresh(recompose=True)
 
     def compose(self) -> ComposeResult:
@@ -44,7 +45,7 @@ class HintFooter(Footer):
             keys[identifier] = FooterKey(
                 binding.key,
                 self.app.get_key_display(binding),
-                binding.description,
+                self._labels.get(identifier, binding.description),
                 binding.action,
                 tooltip=binding.tooltip,
                 classes="-next" if is_next else "",

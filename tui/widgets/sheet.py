@@ -40,6 +40,7 @@ class Sheet(ScrollView):
 
         sheet: Sheet
         target: int
+        column: int = 0  # Of the click, in the line.
 
         @property
         def control(self) -> Sheet:
@@ -100,7 +101,7 @@ class Sheet(ScrollView):
         if 0 <= number < self.count(cells):
             target = self.line(number, cells).target
             if target is not None:
-                self.post_message(self.Clicked(self, target))
+                self.post_message(self.Clicked(self, target, offset.x))
 
     def _style_of(self, tone: str) -> Style:
         """Return the style of a tone, without the ground unless the tone is one."""
