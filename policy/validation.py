@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 
 from buildperm.policy.kinds import Kind, Syntax
 from buildperm.policy.rule import Rule
@@ -162,7 +163,7 @@ def _path(rule: Rule, reason: str) -> Violation | None:
                 "what may be written is one file, or a folder with everything below it",
                 "Write the file's path, or `FOLDER/**`.",
             )
-        opened = sensitive.opened_by(pattern, writing=writing)
+        opened = _opened(pattern, writing=writing)
         if opened:
             return Violation(
                 f"a wildcard cannot grant what is sensitive ({opened})",
@@ -243,3 +244,9 @@ def _only_wildcards(pattern: str, what: str) -> Violation | None:
     if _WILD.sub("", pattern):
         return None
     return Violation(f"it means every {what}", f"Name the {what}s that are needed.")
+
+
+@lru_cache(maxsize=1 << 15)
+def _opened(pattern: str, *, writing: bool) -> str:
+    """Say what is sensitive that a pattern would open; crates share folders, so it is kept."""
+    return sensitive.opened_by(pattern, writing=writing)
