@@ -132,7 +132,7 @@ class CrateTree(Sheet, can_focus=True):
     def redraw_answers(self) -> None:
         """Draw again after answers have changed."""
         self._summaries.clear()
-        self.refresh()
+        self.redraw()
 
     def count(self, cells: int) -> int:
         """Return the number of lines of opened and closed crates."""
@@ -198,7 +198,7 @@ class CrateTree(Sheet, can_focus=True):
         elif listed is not None:
             ids = {each.id for each in listed.proposals}
             self.marks = self.marks - ids if ids <= self.marks else self.marks | ids
-        self.refresh()
+        self.redraw()
 
     def toggle(self) -> None:
         """Open or close the crate or the cause under the cursor."""
@@ -255,7 +255,7 @@ class CrateTree(Sheet, can_focus=True):
         if height and not top <= self._cursor < top + height:
             wanted = self._cursor if self._cursor < top else self._cursor - height + 1
             self.scroll_to(y=wanted, animate=False, force=True, immediate=True)
-        self.refresh()
+        self.redraw()
         self.post_message(self.Moved(self))
 
     def _summary(self, place: Place) -> _Summary:

@@ -61,7 +61,7 @@ class CursorList(Sheet, can_focus=True):
         if height and not top <= self.cursor < top + height:
             above = self.cursor if self.cursor < top else self.cursor - height + 1
             self.scroll_to(y=above, animate=False, force=True, immediate=True)
-        self.refresh()
+        self.redraw()
         self.post_message(self.CursorMoved(self))
 
     def count(self, cells: int) -> int:

@@ -6,18 +6,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.style import Style
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
+from textual.widget import Widget
 
 from buildperm.tui.widgets.styled_line import Line, strip
 
 if TYPE_CHECKING:
     from textual import events
+    from textual.dom import DOMNode
     from textual.strip import Strip
 
 _PREFIX = "sheet--"
 _GROUNDS = {"cursor", "critical"}
+_NOTHING = Line()
 
 
 class Sheet(ScrollView):
@@ -60,10 +63,28 @@ class Sheet(ScrollView):
         return ""
 
     def relay(self) -> None:
-        """Count the lines again and draw those in view."""
+        """Count the lines again and draw those in view that have changed."""
         cells = self.scrollable_content_region.width
-        self.virtual_size = Size(cells, self.count(cells))
-        self.refresh()
+        size = Size(cells, self.count(cells))
+        if size != self.virtual_size:
+            if cells and not any(_is_fitted(each) for each in self.ancestors_with_self):
+                # Its place on the screen stays, so that nothing around it is laid out anew.
+                self.set_reactive(Widget.virtual_size, size)
+                self._scroll_update(size)
+            else:
+                self.virtual_size = size
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Draw those lines in view again that are not what is drawn."""
+        region = self.scrollable_content_region
+        regions = [
+            Region(0, y, region.width, 1)
+            for y in range(region.height)
+            if self._drawn.get(y) != self._content(y, region.width)
+        ]
+        if regions:
+            self.refresh(*regions)
 
     def on_resize(self) -> None:
         """Wrap for the new width."""
@@ -72,6 +93,7 @@ class Sheet(ScrollView):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
         self._styles: dict[str, Style] = {}  # By tone, under the current theme.
+        self._drawn: dict[int, tuple[Line, str]] = {}  # By line of the window.
 
     def notify_style_update(self) -> None:
         """Draw in the colours of a new theme."""
@@ -82,14 +104,19 @@ class Sheet(ScrollView):
     def render_line(self, y: int) -> Strip:
         """Render one line of the window."""
         cells = self.scrollable_content_region.width
-        number = y + self.scroll_offset.y
+        line, tone = self._drawn[y] = self._content(y, cells)
         base = self.rich_style
-        if not 0 <= number < self.count(cells):
-            return strip(Line(), cells, base, self._style_of)
-        ground = self._style_of(tone) if (tone := self.tone_of(number)) else Style()
+        ground = self._style_of(tone) if tone else Style()
         # Reversed, the colours of letters would be patches.
         style_of = _plain if ground.reverse else self._style_of
-        return strip(self.line(number, cells), cells, base + ground, style_of)
+        return strip(line, cells, base + ground, style_of)
+
+    def _content(self, y: int, cells: int) -> tuple[Line, str]:
+        """Return what stands on a line of the window, and the tone that it is laid on."""
+        number = y + self.scroll_offset.y
+        if not 0 <= number < self.count(cells):
+            return _NOTHING, ""
+        return self.line(number, cells), self.tone_of(number)
 
     def on_click(self, event: events.Click) -> None:
         """Report which line was clicked, if it stands for something."""
@@ -113,6 +140,11 @@ class Sheet(ScrollView):
                 )
             self._styles[tone] = full
         return self._styles[tone]
+
+
+def _is_fitted(node: DOMNode) -> bool:
+    """Tell whether a node is as large as what is in it."""
+    return node.styles.is_auto_height or node.styles.is_auto_width
 
 
 def _plain(tone: str) -> Style:
