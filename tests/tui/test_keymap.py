@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from textual.events import MouseScrollDown
 from textual.widgets import Input
-from textual.widgets._footer import FooterKey
 
 from buildperm.errors import BuildpermError
 from buildperm.presentation.preferences import Preferences, PreferencesFile
 from buildperm.tui.appearance import Appearance
 from buildperm.tui.key_bindings import ACTIONS
 from buildperm.tui.keymap import keymap
+from buildperm.tui.widgets.hint_footer import HintFooter
 from tests.tui.proposals import realistic
 from tests.tui.review_bench import ReviewBench
 
@@ -165,8 +166,33 @@ async def test_the_footer_begins_with_what_is_sensible_next(
 
 
 def _footer(bench: ReviewBench) -> str:
-    keys = bench.app.screen.query(FooterKey)
-    return " ".join(f"{each.key_display} {each.description}" for each in keys)
+    hints = bench.app.screen.query_one(HintFooter).hints
+    return " ".join(f"{each.display} {each.label}" for each in hints)
+
+
+async def test_a_click_in_the_footer_does_what_its_key_does_and_the_mouse_is_told() -> None:
+    bench = ReviewBench(realistic())
+
+    async with bench.app.run_test(size=(120, 36)) as pilot:
+        await bench.until(pilot, lambda: "? Help" in _footer(bench))
+        footer = bench.app.screen.query_one(HintFooter)
+        at = _footer(bench).index("? Help")
+        await pilot.hover(HintFooter, (at + 1, 0))
+        assert footer.tooltip == "List every key"
+        await pilot.click(HintFooter, (at + 5, 0))
+        await bench.until(pilot, lambda: bool(bench.app.screen.query("#help-keys")))
+
+
+async def test_what_the_footer_has_no_room_for_is_reached_with_the_wheel() -> None:
+    bench = ReviewBench(realistic())
+
+    async with bench.app.run_test(size=(60, 24)) as pilot:
+        await bench.until(pilot, lambda: "? Help" in _footer(bench))
+        assert "Quit" in _footer(bench)
+        assert "Quit" not in bench.pixels()
+        for _ in range(20):
+            await pilot._post_mouse_events([MouseScrollDown], HintFooter)
+        await bench.until(pilot, lambda: "Quit" in bench.pixels())
 
 
 async def test_help_explains_words_beside_keys() -> None:
