@@ -8,9 +8,6 @@ from buildperm.policy.risk import assess_rule
 ROBOT_LIMIT = Risk.MEDIUM
 """The highest risk that a program may allow, of the proposal and of each rule."""
 
-PERSON_LIMIT = Risk.HIGH
-"""The highest risk that a command line may allow at all; what is riskier is written by hand."""
-
 
 def risk_of(proposal: Proposal, choice: Choice) -> Risk:
     """Return the risk of allowing a proposal by one of its choices."""
@@ -23,8 +20,6 @@ def why_not_by_person(proposal: Proposal, choice: Choice) -> str:
         return proposal.locked or choice.locked
     if proposal.reason not in (Reason.ASKED, Reason.DORMANT):
         return "It is no question."
-    if risk_of(proposal, choice) > PERSON_LIMIT:
-        return "It is critical: only a person can allow it, by hand in Cargo.toml."
     return ""
 
 
@@ -34,7 +29,8 @@ def why_not_by_robot(proposal: Proposal, choice: Choice) -> str:
     if why:
         return why
     if risk_of(proposal, choice) > ROBOT_LIMIT:
-        return "Its risk is high: only a person at a terminal can allow it."
+        risk = risk_of(proposal, choice).name.lower()
+        return f"Its risk is {risk}: only a person at a terminal can allow it."
     if proposal.reason is not Reason.ASKED:
         return "It keeps a risky grant in force: only a person at a terminal can do that."
     if choice.consumers:

@@ -75,8 +75,8 @@ def command(
 
     A program, or whoever has no terminal, may deny and leave anything, but allow nothing of high
     or critical risk, and nothing without --token or with --reason. A person at a terminal confirms
-    what is of high risk by typing the crate's name. What is critical is only allowed by hand in
-    Cargo.toml.
+    what is of high or critical risk by typing the crate's name. What is locked can only be granted
+    by hand in Cargo.toml, if at all.
 
     Exit code: 0 it is done, 3 nothing is written, as what was allowed does not work, 20 whoever
     answers may not allow it, 24 the token is of another list.

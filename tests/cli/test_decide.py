@@ -295,7 +295,7 @@ def test_a_person_types_a_name_to_allow_what_is_of_high_risk(
         (untouched / "Cargo.toml").write_bytes(before)
 
 
-def test_on_a_terminal_a_robot_is_one_and_what_is_critical_stays_closed(untouched: Path) -> None:
+def test_on_a_terminal_a_robot_is_one_and_what_is_locked_stays_closed(untouched: Path) -> None:
     before = (untouched / "Cargo.toml").read_bytes()
     robot = _on_terminal(untouched, b"", "decide", _id(untouched, "run perl"), "allow", "--robot")
     secret = _on_terminal(untouched, b"", "decide", _id(untouched, "API_TOKEN"), "allow")

@@ -9,7 +9,7 @@ from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Choice, Proposal, Reason, Risk
 from buildperm.policy.risk import assess_rule
-from buildperm.policy.robot_limits import risk_of, why_not_by_person, why_not_by_robot
+from buildperm.policy.robot_limits import why_not_by_person, why_not_by_robot
 from buildperm.policy.rule import Rule
 
 rules = st.builds(
@@ -54,18 +54,23 @@ def test_a_robot_allows_no_more_than_a_person_and_nothing_of_high_risk(
 
 
 @given(proposals, st.data())
-def test_nobody_allows_what_is_locked_or_critical_by_a_command(
-    proposal: Proposal, data: st.DataObject
-) -> None:
+def test_nobody_allows_what_is_locked_by_a_command(proposal: Proposal, data: st.DataObject) -> None:
     choice = data.draw(st.sampled_from(proposal.choices))
 
     refused = bool(why_not_by_person(proposal, choice))
 
     assert refused is (
-        bool(proposal.locked)
-        or risk_of(proposal, choice) is Risk.CRITICAL
-        or proposal.reason not in (Reason.ASKED, Reason.DORMANT)
+        bool(proposal.locked) or proposal.reason not in (Reason.ASKED, Reason.DORMANT)
     )
+
+
+def test_a_person_may_confirm_what_is_critical_and_a_robot_may_not() -> None:
+    choice = Choice("this", (Rule(Kind.EXEC, "docker"),))
+    evidence = (Access(Kind.EXEC, "docker", Outcome.REFUSED, 1, 0, 0, ()),)
+    asked = Proposal("0" * 12, "a", "1.0.0", "run", (choice,), Risk.CRITICAL, ("n",), evidence)
+
+    assert why_not_by_person(asked, choice) == ""
+    assert "critical: only a person at a terminal" in why_not_by_robot(asked, choice)
 
 
 def test_what_is_harmless_and_was_asked_a_robot_may_allow() -> None:
