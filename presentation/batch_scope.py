@@ -58,7 +58,7 @@ def _optional_scope(
 ) -> tuple[tuple[Proposal, ...], list[str]]:
     """Return what is removed together where nothing has to be decided: unused grants."""
     if answer is Answer.ALLOW:
-        return (), ["Nothing here has to be decided; a on each one says that it is fine."]
+        return (), ["Nothing here has to be decided; allow each one to say that it is fine."]
     unused = tuple(each for each in proposals if each.reason is Reason.UNUSED)
     rest = len(proposals) - len(unused)
     told = [f"Left out: {rest} new and already allowed; deny them one by one."] if rest else []

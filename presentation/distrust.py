@@ -52,4 +52,4 @@ def rows(agenda: Agenda, crate: str) -> Sequence[Proposal]:
 
 def told(crate: str, count: int) -> str:
     """Say what was done."""
-    return f"Denied all {plural(count, 'thing')} that {shown(crate)} wants. u takes it back."
+    return f"Denied all {plural(count, 'thing')} that {shown(crate)} wants."

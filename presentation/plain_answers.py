@@ -35,7 +35,8 @@ class PlainAnswers:
         self.terminal.print_lines(*distrust.consequences(crate, is_local=local))
         if not self._is_confirmed("Nothing is denied."):
             return False
-        self.terminal.print_lines(distrust.told(crate, self.agenda.distrust(crate)))
+        told = distrust.told(crate, self.agenda.distrust(crate))
+        self.terminal.print_lines(f"{told} u takes it back.")
         return True
 
     def batch(self, answer: Answer) -> bool:

@@ -129,14 +129,14 @@ def reason_text(reason: Reason) -> str:
     """Say why a proposal is listed and what the answers do; empty for a plain question."""
     match reason:
         case Reason.COVERED:
-            return "New, but already allowed by a grant: a is fine with it, d denies it."
+            return "New, but already allowed by a grant: to deny it takes it out of that grant."
         case Reason.DORMANT:
             return (
-                "In force for this version, too, once it is reviewed: a keeps the grant, d removes "
-                "it. The review waits for an answer."
+                "In force for this version, too, once it is reviewed: to allow it keeps the grant, "
+                "to deny it removes it. The review waits for an answer."
             )
         case Reason.UNUSED:
-            return "Not used any more: d removes the grant, a keeps it."
+            return "Not used any more: to deny it removes the grant, to allow it keeps it."
         case Reason.NEWCOMER:
             return "A new build script that stays within the baseline: nothing to decide."
         case Reason.ASKED:

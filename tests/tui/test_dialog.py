@@ -101,14 +101,16 @@ async def test_the_keys_that_the_last_look_names_can_be_clicked(
 
 
 async def test_dialogs_name_the_keys_of_the_person(make_bench: type[ReviewBench]) -> None:
-    keys = {"leave.keep": "z", "batch.confirm": "c", "edit.back": "f5", "review.everywhere": "f6"}
+    keys = {"leave.keep": "z", "batch.confirm": "c", "edit.back": "f5", "review.undo": "f6"}
     bench = make_bench(realistic(), appearance=Appearance(keys=keys))
     async with bench.app.run_test(size=LAPTOP) as pilot:
         await pilot.press("G", "X")
         assert "  c  " in bench.text("#batch-answers")
         await pilot.press("enter")
         assert "c confirms, esc goes back" in bench.text("#batch-answers")
-        await pilot.press("escape", "home", "n", "E")
+        await pilot.press("c")
+        assert "f6 takes it back" in bench.text("#notice").lower()
+        await pilot.press("home", "n", "E")
         assert "f5 leaves the rule" in bench.text("#edit-told").lower()
         await pilot.press("f5")
         assert bench.is_at(InboxScreen)

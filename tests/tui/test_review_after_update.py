@@ -419,7 +419,7 @@ async def test_an_answer_about_an_unused_grant_is_told_as_what_it_does(
 ) -> None:
     async with after_update.app.run_test(size=WIDE) as pilot:
         await pilot.press("end", "l", "j")
-        assert "Not used any more: d removes the grant" in after_update.text("#card")
+        assert "Not used any more: to deny it removes the grant" in after_update.text("#card")
 
         await pilot.press(key)
         await pilot.press("end")

@@ -165,7 +165,8 @@ class BatchScreen(Dialog[Answer | None]):
         room = self.size.height * 9 // 10 - answers.line_count - 1
         height = max(min(rows.line_count + 1, room), 3)
         rows.styles.height = height
-        more = "" if rows.line_count + 1 <= height else "  (goes on below: j and k scroll)"
+        scroll = with_keys(self.app, "{batch.down} and {batch.up} scroll")
+        more = "" if rows.line_count + 1 <= height else f"  (goes on below: {scroll})"
         rows.border_title = f"{self._heading()}{more}"
 
     def _answer_lines(self, cells: int) -> Iterator[Line]:

@@ -116,7 +116,8 @@ class SpecialAnswers(Screen[None]):
         count = self._agenda.distrust(crate)
         self._after_answer(first)
         if not self._agenda.trouble:
-            self._show_notice(distrust.told(crate, count))
+            back = self._told("{review.undo} takes it back.")
+            self._show_notice(f"{distrust.told(crate, count)} {back}")
 
     def action_edit(self) -> None:
         """Have the rule under the cursor written by hand."""
