@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -120,7 +121,11 @@ def test_what_a_program_may_not_decide_changes_nothing(
 
 
 def test_where_nothing_is_recorded_there_is_no_question_to_name(tmp_path: Path) -> None:
-    told = _decide(member(tmp_path / "ws", SCRIPT), "0" * 12, "deny")
+    workspace = _workspace(tmp_path, SCRIPT)
+    perl = _id(workspace, "run perl")
+    shutil.rmtree(workspace / "target")
+
+    told = _decide(workspace, perl, "deny")
 
     assert told.returncode == 2
     assert "nothing is recorded here" in told.stderr
@@ -137,7 +142,7 @@ def test_where_one_rung_may_not_be_allowed_those_are_named_that_may(untouched: P
     )
 
     assert told.returncode == 20, told.stderr
-    assert f"Not by rung {locked}; rung 0 can be allowed" in " ".join(told.stderr.split())
+    assert f"Not by rung {locked}; rungs 0, 1 can be allowed" in " ".join(told.stderr.split())
 
 
 @pytest.mark.quick(3)
