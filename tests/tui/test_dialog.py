@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from textual.widgets import Footer
 
 from buildperm.presentation.front_end import Failure
 from buildperm.tui.appearance import Appearance
 from buildperm.tui.screens.dialog import Dialog
 from buildperm.tui.screens.diff import DiffScreen
 from buildperm.tui.screens.inbox import InboxScreen
+from buildperm.tui.widgets.hint_footer import HintFooter
 from tests.tui.proposals import realistic
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ async def test_a_click_outside_of_a_dialog_leaves_it(
 ) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press(*keys)
-        below = bench.app.screen_stack[0].query_one(Footer)
+        below = bench.app.screen_stack[0].query_one(HintFooter)
         assert bench.is_at(Dialog)
         assert not below.visible
 

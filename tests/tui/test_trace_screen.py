@@ -157,11 +157,14 @@ async def test_n_goes_from_trouble_to_trouble(bench: Bench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await bench.ready(pilot, 7)
         await pilot.press("n")
+        await pilot.pause(0.5)  # Longer than a search takes to begin.
         assert "no such file" in bench.text("detail")
         await pilot.press("n")
+        await pilot.pause()
         assert "/root/.ssh/id" in bench.text("detail")
         assert "refused by buildperm" in bench.text("detail")
         await pilot.press("N")
+        await pilot.pause()
         assert "no such file" in bench.text("detail")
 
 

@@ -226,8 +226,10 @@ class TraceScreen(Screen[None]):
 
     @on(EventsFound)
     def _take_found(self, message: EventsFound) -> None:
-        self._found = message.events
-        self._list.show(len(self._found), self._event_line)
+        current, self._found = self._event, message.events
+        # The person may have gone somewhere while it was searched.
+        at = next((number for number, each in enumerate(self._found) if each is current), 0)
+        self._list.show(len(self._found), self._event_line, cursor=at)
         self._title_events()
 
     @work(thread=True, exclusive=True, group="read")
