@@ -33,10 +33,10 @@ def literal(text: str) -> str:
 
     A character that changes the direction of a line would make a reviewer read another grant.
     """
-    return f'"{"".join(map(_escaped, text))}"'
+    return f'"{"".join(map(_toml_character, text))}"'
 
 
-def _escaped(character: str) -> str:
+def _toml_character(character: str) -> str:
     if character in _ESCAPES:
         return _ESCAPES[character]
     if is_visible(character):

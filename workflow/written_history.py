@@ -139,7 +139,7 @@ def _united(first: Sequence[FileChange], then: Sequence[FileChange]) -> tuple[Fi
 
 def _text(change: WrittenChange) -> str:
     files = [
-        {"name": each.name, "before": _shown(each.before), "after": _shown(each.after)}
+        {"name": each.name, "before": _kept(each.before), "after": _kept(each.after)}
         for each in change.files
     ]
     said = {
@@ -173,7 +173,7 @@ def _file(said: Mapping[str, str | None]) -> FileChange:
     return FileChange(str(said["name"]), _raw(said["before"]), _raw(said["after"]))
 
 
-def _shown(raw: bytes | None) -> str | None:
+def _kept(raw: bytes | None) -> str | None:
     return None if raw is None else raw.decode("utf-8", "surrogateescape")
 
 
