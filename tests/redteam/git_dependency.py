@@ -90,9 +90,11 @@ class GitDependency:
             assert child.stderr is not None
             while letter := child.stderr.read(1):
                 told += letter.decode(errors="replace")
-                if told.endswith("): ") and "Answer (" in told[-40:]:
-                    goes_on = b"\n" if "Enter goes on" in told[-40:] else b"a\n"
-                    os.write(ours, b"w\n" if "Answer (w" in told[-40:] else goes_on)
+                offered = told.rpartition("\n")[2]
+                if offered.startswith("Answer (") and offered.endswith("): "):
+                    first = offered.removeprefix("Answer (").split()[0]
+                    given = "" if "Enter goes on" in offered else first
+                    os.write(ours, f"{given}\n".encode())
         finally:
             ended.cancel()
             child.kill()
