@@ -311,26 +311,35 @@ def test_an_instruction_that_must_be_stepped_over_is(
     assert len([name for name in asked if name.startswith(b"STEP_")]) > 52
 
 
-def test_twenty_thousand_raced_opens_are_recorded_as_they_happened(
+def test_raced_opens_are_recorded_as_they_happened(
     record: Record, child: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """The path is rewritten by another thread all the time; the count of each inode has to fit."""
+    """The path is rewritten by another thread all the time; the count of each inode has to fit.
+
+    That it is rewritten between two looks at it is up to the scheduler: where the threads share a
+    processor, it may not happen in twenty thousand calls.
+    """
     home = tmp_path / "home"
     home.mkdir()
     for name in "ab":
         (home / name).touch()
+    raced: list[FileOpened] = []
 
-    recorded = record(child("racing"), home, "20000")
+    for _ in range(20):
+        recorded = record(child("racing"), home, "20000")
 
-    real = {}  # How often each inode was opened, by the child's own count.
-    for line in recorded.stdout.splitlines():
-        inode, count = map(int, line.split())
-        real[inode] = count
-    for name in "ab":
-        events = opened(recorded, home / name)
-        assert sum(event.count for event in events) == real[(home / name).stat().st_ino]
-    raced = [e for e in recorded.recording.events if isinstance(e, FileOpened) and e.raced]
-    assert raced  # and that some were is said, too
+        real = {}  # How often each inode was opened, by the child's own count.
+        for line in recorded.stdout.splitlines():
+            inode, count = map(int, line.split())
+            real[inode] = count
+        for name in "ab":
+            events = opened(recorded, home / name)
+            assert sum(event.count for event in events) == real.get((home / name).stat().st_ino, 0)
+        raced += [e for e in recorded.recording.events if isinstance(e, FileOpened) and e.raced]
+        if raced or len(os.sched_getaffinity(0)) == 1:
+            break
+
+    assert raced or len(os.sched_getaffinity(0)) == 1  # That some were is said, too.
     assert {event.path for event in raced} <= {os.fsencode(home / name) for name in "ab"}
 
 
