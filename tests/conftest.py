@@ -19,8 +19,11 @@ _MISSING = re.compile(
     re.IGNORECASE,
 )
 
-# How long an example takes says something about the machine.
-settings.register_profile("unhurried", settings(settings.default, deadline=None))
+# How long an example takes says something about the machine. Where all is required, each run tries
+# the same examples, so that it says something about the change; runs of people look for new ones.
+settings.register_profile(
+    "unhurried", settings(settings.default, deadline=None, derandomize=bool(_REQUIRED))
+)
 settings.load_profile("unhurried")
 
 # Before anything is imported or started that looks around.
