@@ -220,7 +220,7 @@ async def pose(app: ReviewApp, keys: Sequence[str], size: tuple[int, int]) -> st
     async with app.run_test(size=size) as pilot:
         await pilot.press(*keys)
         await app.workers.wait_for_complete()
-        await pilot.pause()
+        await pilot.wait_for_scheduled_animations()
         return unpadded(app.export_screenshot(title=" "))
 
 

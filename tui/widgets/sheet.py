@@ -64,16 +64,37 @@ class Sheet(ScrollView):
 
     def relay(self) -> None:
         """Count the lines again and draw those in view that have changed."""
-        cells = self.scrollable_content_region.width
-        size = Size(cells, self.count(cells))
-        if size != self.virtual_size:
-            if cells and not any(_is_fitted(each) for each in self.ancestors_with_self):
-                # Its place on the screen stays, so that nothing around it is laid out anew.
-                self.set_reactive(Widget.virtual_size, size)
-                self._scroll_update(size)
-            else:
-                self.virtual_size = size
+        self._fill()
+        if self._is_wrapped_for_another_width:  # A scroll bar has come or gone.
+            self._fill()
         self.redraw()
+
+    def _fill(self) -> None:
+        cells = self._cells_to_fill()
+        size = Size(cells, self.count(cells))
+        if size == self.virtual_size:
+            return
+        if cells and not any(_is_fitted(each) for each in self.ancestors_with_self):
+            # Its place on the screen stays, so that nothing around it is laid out anew.
+            self.set_reactive(Widget.virtual_size, size)
+            self._scroll_update(size)
+        else:
+            self.virtual_size = size
+
+    @property
+    def _is_wrapped_for_another_width(self) -> bool:
+        return self.virtual_size.width != self.scrollable_content_region.width
+
+    def _cells_to_fill(self) -> int:
+        """Return the width to wrap for: without a scroll bar if all can be seen without one."""
+        region = self.scrollable_content_region
+        beside = self.scrollbar_size_vertical
+        # Two cells more do not halve the lines, so most sheets are wrapped once.
+        if beside and region.height < self.count(region.width) <= 2 * region.height:
+            whole = region.width + beside
+            if self.count(whole) <= region.height:
+                return whole
+        return region.width
 
     def redraw(self) -> None:
         """Draw those lines in view again that are not what is drawn."""
@@ -89,6 +110,14 @@ class Sheet(ScrollView):
     def on_resize(self) -> None:
         """Wrap for the new width."""
         self.relay()
+
+    def watch_show_vertical_scrollbar(self) -> None:
+        """Wrap for the width that is left beside the bar, or without it: no resize tells of it."""
+        self.call_later(self._wrap_again)
+
+    def _wrap_again(self) -> None:
+        if self._is_wrapped_for_another_width:
+            self.relay()
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
