@@ -27,6 +27,7 @@ class Preset:
     rules: tuple[Rule, ...]  # Sorted.
     purposes: Mapping[str, tuple[str, ...]]  # Of a program: the tasks that fit; any, if not named.
     misuses: Mapping[str, tuple[str, ...]]  # Of a program: words that tell of another purpose.
+    generated: tuple[str, ...]  # Patterns of files: a misuse before one of them is none.
 
 
 def _load() -> dict[str, Preset]:
@@ -46,6 +47,7 @@ def _load() -> dict[str, Preset]:
             ),
             {program: tuple(tasks) for program, tasks in table.get("purpose", {}).items()},
             {program: tuple(words) for program, words in table.get("misuse", {}).items()},
+            tuple(table.get("generated", ())),
         )
         for name, table in tomllib.loads(text).items()
     }

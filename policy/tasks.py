@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from buildperm.policy.access import Access
 from buildperm.policy.presets import Preset
+from buildperm.rules.pattern import matches
 
 _WITH_VALUE = {  # Options before the task whose value is the next word.
     "git": frozenset(
@@ -41,10 +42,21 @@ def fits(preset: Preset, accesses: Iterable[Access]) -> bool:
 
 
 def _fits(preset: Preset, name: str, words: Sequence[str]) -> bool:
-    if not frozenset(preset.misuses.get(name, ())).isdisjoint(words):
+    misuses = preset.misuses.get(name, ())
+    if any(word in misuses and not _is_generated(preset, then) for word, then in _pairs(words)):
         return False
     tasks = preset.purposes.get(name)
     return tasks is None or _task(name, words) in tasks
+
+
+def _is_generated(preset: Preset, file: str) -> bool:
+    """Tell whether a file, as a command line names it, is one that the preset's tools make."""
+    is_plain = ".." not in file.split("/")
+    return is_plain and any(matches(pattern, file) for pattern in preset.generated)
+
+
+def _pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    return zip(words, (*words[1:], ""), strict=False)
 
 
 def _task(name: str, words: Sequence[str]) -> str:

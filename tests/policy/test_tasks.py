@@ -56,12 +56,20 @@ def test_other_programs_have_no_tasks() -> None:
         ("rustc-probe", ["cargo install x"], False),
         ("cmake", ["cmake --build ."], True),
         ("cmake", ["cmake -P fetch.cmake"], False),
+        ("cmake", ["/usr/bin/cmake -P cmake_install.cmake"], True),
+        ("cmake", ["cmake -DCMAKE_INSTALL_LOCAL_ONLY=1 -P sub/cmake_install.cmake"], True),
+        ("cmake", ["cmake -P CMakeFiles/zng.dir/cmake_clean_target.cmake"], True),
+        ("cmake", ["cmake -P /tmp/out/build/CMakeFiles/zng.dir/cmake_clean.cmake"], True),
+        ("cmake", ["cmake -P cmake_install.cmake -P fetch.cmake"], False),
+        ("cmake", ["cmake -P CMakeFiles/../fetch.cmake"], False),
+        ("cmake", ["cmake -P cmake_install.cmake.in"], False),
+        ("cmake", ["cmake -P"], False),
     ],
 )
 def test_a_preset_fits_where_every_command_line_does(
     preset: str, lines: list[str], fits: bool
 ) -> None:
-    name = lines[0].split()[0]
+    name = lines[0].split()[0].rpartition("/")[2]
 
     assert tasks.fits(PRESETS[preset], [_ran(name, *lines)]) is fits
 
