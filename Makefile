@@ -17,6 +17,8 @@ WORKERS = 3
 TESTS = $(RUN) -u PYTEST_ADDOPTS -u PYTEST_PLUGINS -u PYTHONWARNINGS -u PYTHONOPTIMIZE -u PYTHONPATH \
 	-u PYTHONDONTWRITEBYTECODE LC_ALL=C.UTF-8 $(BIN)/python -m pytest
 PARALLEL = -n $(WORKERS) --dist worksteal
+# What one workspace was built for stays together.
+GROUPS = -n 2 --dist loadgroup
 
 .PHONY: help demo test test-all corpus races check format benchmark degradation screenshots matrix architecture \
 	clean
@@ -46,10 +48,10 @@ test: $(VENV)/.test needs-cargo
 test-all: test
 	$(TESTS) $(PARALLEL) -m '(slow or matrix) and not corpus and not races' $(PYTEST)
 	$(TESTS) -m races $(PYTEST)
-	$(TESTS) -m corpus $(PYTEST)
+	$(TESTS) $(GROUPS) -m corpus $(PYTEST)
 
 corpus: $(VENV)/.test needs-cargo
-	$(TESTS) -m corpus $(PYTEST)
+	$(TESTS) $(GROUPS) -m corpus $(PYTEST)
 
 races: $(VENV)/.test needs-cargo
 	$(TESTS) -m races $(PYTEST)

@@ -27,7 +27,7 @@ _RANDOM = re.compile(
     r"(?<=/)(?:cc|st|s)\w{6}\b|(?<=/)tmp_obj_\w+|TryCompile-\w+|cmTC_\w+|(?<=\.tmp)[0-9a-f]{5}\b|"
     r"(?<=/proc/)\d+|"
     r"\d+(?=detect_compiler_family)|(?<=/)rmeta\w{6}|(?<=/)rustc\w{6}|"
-    r"autocfg_[0-9a-f]{16}|[0-9a-f]{16}(?=-cgu\.)"
+    r"autocfg_[0-9a-f]{1,16}|\b[0-9a-f]{1,16}(?=-cgu\.)"  # Without leading zeros.
 )
 _TEMPORARY = re.compile(r"(?:CMakeFiles/CMakeScratch|/cc\w{6}|/st\w{6}|\$TMP)")
 # Differs from one run to the next without buildperm too: random names, dates, logs of those.
@@ -71,7 +71,13 @@ class Observations:
     reports: dict[str, dict[str, Any]]  # By way.
 
 
-@pytest.fixture(scope="module", params=["crates", "crates/system", "crates/native"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=pytest.mark.xdist_group(name))
+        for name in ("crates", "crates/system", "crates/native")
+    ],
+)
 def workspace(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[CorpusWorkspace]:

@@ -23,7 +23,7 @@ MOST_DECISIONS = 2  # Git, and the C compiler for a build script.
 BUILD = ["check", "--workspace", "--quiet"]
 READING = {"askama_derive", "pest_derive", "include_dir_macros", "rust-embed-impl"}
 
-pytestmark = [pytest.mark.corpus, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.corpus, pytest.mark.timeout(1800), pytest.mark.xdist_group("macros")]
 
 
 @dataclass(frozen=True, slots=True)
