@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from buildperm.policy.kinds import Kind
 from buildperm.policy.role import SCRIPT_ALONE, Role
+from buildperm.policy.sought_secrets import EMPTY_HOME
 
 COMMANDS_MOST = 500
 """Distinct command lines of one program that are kept; what is beyond is only counted."""
@@ -57,6 +58,11 @@ class Access:
     def is_direct(self) -> bool:
         """Whether the script or macro itself did it, alone or beside programs."""
         return "" in self.causes
+
+    @property
+    def saw_empty_home(self) -> bool:
+        """Whether a secret was looked for where the private home has none."""
+        return self.sensitive.endswith(EMPTY_HOME)
 
     @property
     def told_commands(self) -> int:

@@ -49,7 +49,7 @@ def _key(access: Access) -> tuple[Kind, str, str]:
 def _both(one: Access, other: Access) -> Access:
     """Add up two runs' share of the same access; the graver outcome stands."""
     chains = tuple(dict.fromkeys(one.chains + other.chains))[:CHAINS_MOST]
-    graver = max(one, other, key=lambda access: _GRAVITY[access.outcome])
+    graver = max(one, other, key=lambda access: (_GRAVITY[access.outcome], access.saw_empty_home))
     return replace(
         graver,
         count=one.count + other.count,
@@ -59,7 +59,7 @@ def _both(one: Access, other: Access) -> Access:
         example=graver.example or one.example or other.example,
         commands=_added(one.commands, other.commands),
         causes=tuple(sorted({*one.causes, *other.causes})),
-        sensitive=one.sensitive or other.sensitive,
+        sensitive=graver.sensitive or one.sensitive or other.sensitive,
         resolved=graver.resolved or one.resolved or other.resolved,
         is_free=one.is_free and other.is_free,
         is_folder=one.is_folder or other.is_folder,

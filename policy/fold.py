@@ -14,10 +14,10 @@ import stat
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from errno import EEXIST
+from errno import EEXIST, ENOENT, ENOTDIR
 from typing import assert_never
 
-from buildperm.policy import risk
+from buildperm.policy import risk, sought_secrets
 from buildperm.policy.access import COMMANDS_MOST, Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.pattern_set import PatternSet
@@ -26,6 +26,7 @@ from buildperm.policy.sensitivity import STEERS, why_sensitive
 from buildperm.rules import baseline, directive, sensitive, tier
 from buildperm.rules.containment import contained
 from buildperm.rules.pattern import locate, nearest, which
+from buildperm.rules.script_variables import PRIVATE_HOME
 from buildperm.rules.sensitive_table import BUILT
 from buildperm.tracer.notation import decode, encode
 from buildperm.tracer.recording.event import (
@@ -70,6 +71,7 @@ class _AccessBuilder:
     example: str = ""
     resolved: str = ""
     is_folder: bool = False
+    saw_empty_home: bool = False
     sent: int = 0
     received: int = 0
     chains: dict[tuple[str, ...], None] = field(default_factory=dict)
@@ -149,7 +151,7 @@ class _EventFolding:
                 tally.last_ns,
                 tuple(tally.chains),
                 _carried(tally) or tally.example,
-                tally.sensitive,
+                _why(target, tally),
                 tally.resolved,
                 tally.is_free,
                 tally.is_folder,
@@ -193,6 +195,11 @@ class _EventFolding:
         writes = event.mode is not OpenMode.READ or event.creates
         if event.mode is not OpenMode.WRITE:
             read, asked = outcome, self._read_target(event.path)
+            secret = self._sought(asked, event) if outcome is Outcome.FAILED else ""
+            if secret:
+                self._tally(event, event.pid, Kind.READ, secret, outcome, example)
+                self._tallies[Kind.READ, secret].saw_empty_home = True
+                return
             if outcome is Outcome.DONE and not writes:
                 asked = _BYTECODE.sub(r"\1/\2.py", asked)  # Where it is stale, that is read.
             if writes and outcome is Outcome.REFUSED and _READ.covers(asked):
@@ -201,6 +208,20 @@ class _EventFolding:
             self._judge(Kind.READ, asked, event.path, refused=event.refused)
         if writes:
             self._tally(event, event.pid, Kind.WRITE, target, outcome, example)
+
+    def _sought(self, target: str, event: FileOpened) -> str:
+        """Return the secret that a look into the private home was for; empty if it was for none."""
+        if event.creates or not target.startswith(PRIVATE_HOME):
+            return ""
+        if event.errno not in (ENOENT, ENOTDIR):
+            return ""
+        at = event.pid
+        seen: set[int] = set()
+        while at in self._processes and at not in seen and not self._processes[at].program:
+            seen.add(at)
+            at = self._processes[at].parent
+        process = self._processes.get(at)
+        return sought_secrets.sought(target, self._target(process.program) if process else "")
 
     def _judge(self, kind: Kind, target: str, path: bytes, *, refused: bool) -> None:
         """Mark an access as sensitive where something found on this machine makes it so."""
@@ -491,6 +512,13 @@ class _EventAttribution(_EventFolding):
         cause: str | None = None,
     ) -> None:
         self.made_of.setdefault((kind, target), []).append(event)
+
+
+def _why(target: str, tally: _AccessBuilder) -> str:
+    """Say why it is in the tier, and that an empty home is all that was seen, if that is so."""
+    if tally.saw_empty_home and tally.outcome is Outcome.FAILED:
+        return sought_secrets.why(target)
+    return tally.sensitive
 
 
 def _carried(tally: _AccessBuilder) -> str:

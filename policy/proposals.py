@@ -44,6 +44,10 @@ _BY_HAND = (
     "Sensitive: not grantable here. To allow it, add it to Cargo.toml by hand, as an exact path or "
     "name, with a `reason`."
 )
+_EMPTY_HOME = (
+    "Sensitive: nothing to allow, as the home folder that it sees is empty. If you know why it "
+    "looks there, deny it."
+)
 _NEVER = "No grant can allow it: it would run code outside the sandbox."
 _NO_SOCKET = "No grant opens a socket that is a file or a name on this machine."
 _NO_ADDRESS = "No grant can allow it: {}."
@@ -111,8 +115,7 @@ class _ProposalBuilder:
         rest: list[Access] = []
         for access in accesses:
             if access.sensitive:
-                never = access.kind is Kind.DIRECTIVE
-                key = access.kind, access.sensitive, _NEVER if never else _BY_HAND
+                key = access.kind, access.sensitive, _why_locked(access)
             elif access.kind is Kind.NET and (why := _why_unconnected(access)):
                 key = access.kind, access.target, why
             elif access.kind is Kind.SYSTEM:
@@ -328,6 +331,13 @@ def _by_cause(accesses: Sequence[Access]) -> list[list[Access]]:
     for access in accesses:
         groups.setdefault(access.wanted_by, []).append(access)
     return [groups[cause] for cause in sorted(groups)]
+
+
+def _why_locked(access: Access) -> str:
+    """Say why nobody can allow here what is sensitive."""
+    if access.kind is Kind.DIRECTIVE:
+        return _NEVER
+    return _EMPTY_HOME if access.saw_empty_home else _BY_HAND
 
 
 def _why_unconnected(access: Access) -> str:

@@ -29,8 +29,8 @@ def _secrets_and_exits(everything: Sequence[Access]) -> tuple[list[Access], list
         for access in everything
         if access.sensitive
         and access.kind in (Kind.READ, Kind.ENV)
-        # A secret that is not there is in nobody's hands.
-        and access.outcome is not Outcome.FAILED
+        # A secret that is not there is in nobody's hands; it may be there behind an empty home.
+        and (access.outcome is not Outcome.FAILED or access.saw_empty_home)
     ]
     exits = [
         access

@@ -175,6 +175,8 @@ def deed_text(outcome: Outcome, kind: Kind, group: Sequence[Access]) -> str:
             verb = kind.traits.verb
             done = kind.traits.past + told[len(verb) :] if told.startswith(verb) else told
             return f"{done[:1].upper()}{done[1:]}."
+        case Outcome.FAILED if all(access.saw_empty_home for access in group):
+            return f"Tried to {told}; the home folder that it saw is empty."
         case Outcome.FAILED:
             return f"Tried in vain to {told}."
         case Outcome.REFUSED:

@@ -22,6 +22,7 @@ from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Risk
 from buildperm.policy.role import SubjectKind, role_text
 from buildperm.policy.sensitivity import STEERS
+from buildperm.policy.sought_secrets import EMPTY_HOME
 from buildperm.policy.string_list import literal
 from buildperm.printable import printable, shortened
 from buildperm.report.finding import Finding
@@ -59,6 +60,7 @@ _FORBIDDEN = Kind.DIRECTIVE  # What of it is sensitive can never be granted.
 _ALREADY_TOLD = (
     "is sensitive: ",
     "Sensitive: not grantable here.",
+    "Sensitive: nothing to allow, ",
     "it can steal: it reaches for",
     "No grant can allow it: ",
 )
@@ -150,7 +152,7 @@ def _rows(finding: Finding, width: int) -> Iterator[str]:
             gloss, preset = finding.summary, False
         more = [f"{access.count:,} times"] if access.count > 1 else []
         more += [access.unstable] if access.unstable else []
-        more += [_NOT_BLOCKED[access.outcome]] if access.outcome in _NOT_BLOCKED else []
+        more += filter(None, [_not_blocked(access)])
         told = f"{gloss} ({', '.join(more)})" if more and gloss else gloss or ", ".join(more)
         verb = _VERBS[access.kind].ljust(_VERB_WIDTH)
         yield f"  {glyph} {verb}  {shown_target(access).ljust(width)}  {told}".rstrip()
@@ -168,7 +170,8 @@ def _gloss(access: Access) -> str:
         return f"{_IN_SHORT.get(access.sensitive, access.sensitive)}; can never be granted"
     if _SSH_KEY.search(access.target):
         return "SSH key"
-    return _IN_SHORT.get(access.sensitive, access.sensitive)
+    held = access.sensitive.removesuffix(f"; {EMPTY_HOME}")
+    return _IN_SHORT.get(held, held)
 
 
 def _commands(access: Access) -> Iterator[str]:
@@ -183,7 +186,13 @@ def _commands(access: Access) -> Iterator[str]:
         yield f"                as {shortened(example_text(access), _COMMAND_MOST)}"
 
 
-_NOT_BLOCKED = {Outcome.DONE: "NOT blocked", Outcome.FAILED: "failed of its own"}
+def _not_blocked(access: Access) -> str:
+    """Say how it went where nothing was refused."""
+    if access.saw_empty_home:
+        return f"looked for; {EMPTY_HOME}"
+    return {Outcome.DONE: "NOT blocked", Outcome.FAILED: "failed of its own"}.get(
+        access.outcome, ""
+    )
 
 
 def shown_target(access: Access) -> str:

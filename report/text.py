@@ -11,6 +11,7 @@ from buildperm.policy.kinds import Kind
 from buildperm.policy.pending_review import Pending
 from buildperm.policy.proposal import Choice, Proposal, Risk
 from buildperm.policy.role import SCRIPT_ALONE, SubjectKind
+from buildperm.policy.sought_secrets import EMPTY_HOME
 from buildperm.policy.string_list import literal
 from buildperm.policy.undecided_accesses import is_settled
 from buildperm.printable import log_line, printable
@@ -247,7 +248,9 @@ def access_text(access: Access) -> str:
             if is_compiling
             else "done, this runtime could not prevent it"
         ),
-        Outcome.FAILED: "failed of its own",
+        Outcome.FAILED: (
+            f"looked for; {EMPTY_HOME}" if access.saw_empty_home else "failed of its own"
+        ),
         Outcome.REFUSED: "refused",
     }[access.outcome]
     times = f", {access.count:,} times" if access.count > 1 else ""

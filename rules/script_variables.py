@@ -10,6 +10,9 @@ from buildperm.rules import variables as policy
 from buildperm.tracer.notation import encode
 
 OURS = b"BUILDPERM_"
+PRIVATE_HOME = "$TMP/home/"
+"""The home folder that scripts and macros see, as portable text; it is empty."""
+
 REPLACED = (
     *(b"RUSTC_WRAPPER", b"CARGO_HOME", b"RUSTUP_HOME", b"PATH"),
     # They name the target directory of a supervised build, which Cargo keeps locked: a script that

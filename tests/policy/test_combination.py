@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.combination import combine, stable
 from buildperm.policy.kinds import Kind
+from buildperm.policy.sought_secrets import EMPTY_HOME
 
 
 def ran(name: str, outcome: Outcome = Outcome.DONE, unstable: str = "") -> Access:
@@ -49,3 +52,17 @@ def test_combining_contexts_keeps_what_one_of_them_was_not_sure_of() -> None:
         (found,) = combine(runs)
         assert found.unstable == "in 2 of 3 runs"
         assert found.count == 2
+
+
+def test_a_look_into_the_empty_home_is_told_whichever_run_it_was_in() -> None:
+    held = "ssh keys and known hosts"
+    probe = Access(Kind.READ, "$HOME/.ssh/x", Outcome.FAILED, 1, 0, 0, (), sensitive=held)
+    look = replace(probe, sensitive=f"{held}; {EMPTY_HOME}")
+    refused = replace(probe, outcome=Outcome.REFUSED)
+
+    for runs in ([[probe], [look]], [[look], [probe]]):
+        (found,) = combine(runs)
+        assert found.saw_empty_home
+    for runs in ([[refused], [look]], [[look], [refused]]):
+        (found,) = combine(runs)
+        assert (found.outcome, found.sensitive) == (Outcome.REFUSED, held)

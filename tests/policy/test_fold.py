@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from errno import EACCES, EEXIST
+from errno import EACCES, EEXIST, ELOOP, ENOENT
 from pathlib import Path
 
 import pytest
@@ -166,6 +166,50 @@ def test_the_gravest_outcome_is_kept() -> None:
     assert _fold(absent, done)[key].outcome is Outcome.DONE
     assert _fold(done, absent)[key].outcome is Outcome.DONE
     assert _fold(refused, done, absent)[key].outcome is Outcome.REFUSED
+
+
+_EMPTY = b"/t/debug/build/a-1/buildperm/scratch/home/"
+
+
+def test_a_secret_looked_for_in_the_empty_home_is_named_as_the_one_it_was_for() -> None:
+    look = _opened(_EMPTY + b".ssh/id_ed25519", errno=ENOENT)
+    ((key, access),) = _fold(look).items()
+
+    assert key == (Kind.READ, "$HOME/.ssh/id_ed25519")
+    assert access.outcome is Outcome.FAILED
+    assert access.saw_empty_home
+    assert access.sensitive == "ssh keys and known hosts; it saw an empty home"
+    assert not is_settled(access)
+    assert look in attributed(_recording([look]))[key]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        _opened(_EMPTY + b".netrc", errno=ENOENT),
+        _opened(_EMPTY + b".ssh/id_ed25519"),  # The script has made it.
+        _opened(_EMPTY + b".ssh/id_ed25519", errno=ELOOP),
+        _opened(_EMPTY + b".ssh/id_ed25519", OpenMode.WRITE, errno=ENOENT),
+        _opened(_EMPTY + b".ssh/id_ed25519", OpenMode.READ_WRITE, errno=ENOENT, creates=True),
+        _opened(_EMPTY + b".ssh/id_ed25519", OpenMode.PATH, errno=ENOENT),
+        _opened(_EMPTY + b".ssh/id_ed25519", errno=ENOENT, pid=11),
+        _opened(_EMPTY + b".ssh/id_ed25519", errno=ENOENT, pid=12),  # Forked by that.
+    ],
+)
+def test_other_looks_into_the_empty_home_are_settled(event: FileOpened) -> None:
+    tree = (TREE[0], RecordedProcess(11, 10, b"/usr/bin/ssh", (b"ssh",)), TREE[2])
+
+    assert all(map(is_settled, _fold(event, processes=tree).values()))
+
+
+def test_a_secret_that_was_refused_as_well_was_refused() -> None:
+    look = _opened(_EMPTY + b".ssh/id_rsa", errno=ENOENT)
+    refused = _opened(b"/home/u/.ssh/id_rsa", errno=EACCES, refused=True)
+
+    for seen in ((look, refused), (refused, look)):
+        (access,) = _fold(*seen).values()
+        assert access.outcome is Outcome.REFUSED
+        assert access.sensitive == "ssh keys and known hosts"
 
 
 def test_what_has_no_path_is_no_access() -> None:

@@ -17,6 +17,7 @@ from buildperm.policy.proposal import Proposal, Risk
 from buildperm.policy.proposals import propose
 from buildperm.policy.risk_combinations import looks_like_theft
 from buildperm.policy.rule import Rule
+from buildperm.policy.sought_secrets import EMPTY_HOME
 from buildperm.policy.undecided_accesses import denied, undecided
 from buildperm.rules.pattern import matches
 
@@ -472,9 +473,19 @@ def test_no_secret_is_at_hand_that_is_not_there_and_asking_git_is_no_way_out() -
     mixed = replace(asking, commands=((asking.example, 1), (fetching.example, 1)))
 
     assert not looks_like_theft([absent, way_out])
+    assert looks_like_theft([replace(absent, sensitive=f"a secret; {EMPTY_HOME}"), way_out])
     assert not looks_like_theft([refused, asking])
     for way in (way_out, fetching, mixed):
         assert looks_like_theft([refused, way])
+
+
+def test_nobody_is_told_how_to_allow_what_an_empty_home_lacks() -> None:
+    held = f"a private ssh key; {EMPTY_HOME}"
+    look = _one(_access(Kind.READ, "$HOME/.ssh/id_rsa", Outcome.FAILED, held=held))
+
+    assert look.risk is Risk.CRITICAL
+    assert look.title == "read $HOME/.ssh/id_rsa (a private ssh key; it saw an empty home)"
+    assert look.locked.startswith("Sensitive: nothing to allow")
 
 
 def test_running_what_was_just_written_says_so() -> None:

@@ -11,6 +11,7 @@ from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Risk
 from buildperm.policy.role import Role, SubjectKind
+from buildperm.policy.sought_secrets import EMPTY_HOME
 from buildperm.report import refused_text
 from buildperm.report.finding import Finding, Level
 from buildperm.report.rule_catalogue import FAILED
@@ -69,6 +70,14 @@ def test_a_theft_is_called_one_and_no_grant_is_offered() -> None:
     assert not any(TABLE in line for line in told)
     assert any("Do not trust it?" in line and "Grant nothing" in line for line in told)
     assert any("buildperm review --from report.json" in line for line in told)
+
+
+def test_a_look_into_the_empty_home_is_told_as_that() -> None:
+    held = f"ssh keys and known hosts; {EMPTY_HOME}"
+    key = touched(Kind.READ, "$HOME/.ssh/id_ed25519", sensitive=held)
+    told = list(refused_text.lines([refused(Risk.CRITICAL, replace(key, outcome=Outcome.FAILED))]))
+
+    assert told[0] == "  !! read     ~/.ssh/id_ed25519  SSH key (looked for; it saw an empty home)"
 
 
 def test_what_is_offered_is_one_table_that_can_be_read() -> None:
