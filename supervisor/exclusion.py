@@ -6,6 +6,7 @@ Part of the supervisor: standard library only.
 from __future__ import annotations
 
 import os
+import stat
 from _bisect import bisect_left
 
 TYPE_CHECKING = False
@@ -86,3 +87,41 @@ def remainder(root: bytes, excluded: Excluded) -> list[tuple[bytes, bool]]:
         except OSError:
             continue  # Whoever may not list it gets nothing of it.
     return found
+
+
+def listable(root: bytes, excluded: Excluded) -> list[bytes]:
+    """List the outermost folders at and below `root` in which nothing but files is excluded.
+
+    To list a folder is to list all below it, whatever else is allowed there. Of a file that tells
+    its name, of a folder everything that is in it. `root` has to be without links.
+    """
+    within = excluded.below(root)
+    folders = Excluded.without_links(path for path in within if not _is_file(path))
+    found: list[bytes] = []
+    pending = [root]
+    while pending:
+        folder = pending.pop()
+        if not folders.below(folder):
+            found.append(folder)
+            continue
+        start = len(folder) if folder == b"/" else len(folder) + 1
+        below = excluded.below(folder)
+        names = {path[start:].partition(b"/")[0] for path in below}
+        inner = (folder[: start - 1] + b"/" + name for name in names)
+        pending += [path for path in inner if path not in below and _is_folder(path)]
+    return found
+
+
+def _is_file(path: bytes) -> bool:
+    """Tell whether something is there that is no folder; what is made later may be one."""
+    try:
+        return not stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
+def _is_folder(path: bytes) -> bool:
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False

@@ -14,7 +14,7 @@ from buildperm.rules import baseline, sensitive, tier
 from buildperm.rules.containment import Containment
 from buildperm.rules.pattern import absolute, covers, is_literal, resolve, resolve_exec
 from buildperm.supervisor import landlock
-from buildperm.supervisor.exclusion import Excluded, remainder
+from buildperm.supervisor.exclusion import Excluded, listable, remainder
 from buildperm.supervisor.ownership import Ownership
 
 TYPE_CHECKING = False
@@ -181,19 +181,34 @@ class LandlockRights:
         self._add_remainder(tree, closed, rights)
 
     def _add_remainder(
-        self, root: bytes, excluded: Excluded, rights: int, *, can_list: bool = True
+        self,
+        root: bytes,
+        excluded: Excluded,
+        rights: int,
+        *,
+        can_list: bool = True,
+        is_granted: bool = False,
     ) -> None:
+        """Grant a tree but for what is excluded; `is_granted` if a person has named this tree."""
         parts = remainder(root, excluded)
         for path, _ in parts:
             self.add(path, rights)
         if parts and parts[0][0] != root:
             self.with_exclusions.add(root)
             # To list a folder is to list all below it. Where nothing but files was cut out, that
-            # tells no more than their names, in a folder that is the build's own.
+            # tells no more than their names, in a folder that is the build's own, or was granted.
             within = excluded.below(root)
             if can_list and self._may_list(root, within):
-                self.add(root, landlock.READ_DIR)
-                self.covered.update(within)
+                self._add_listed(root, within)
+            elif can_list and is_granted and _is_ordinary(root):
+                for folder in listable(root, excluded):
+                    self._add_listed(folder, excluded.below(folder))
+
+    def _add_listed(self, folder: bytes, within: Iterable[bytes]) -> None:
+        """Let a folder be listed that is granted but for files `within`."""
+        self.with_exclusions.add(folder)
+        self.add(folder, landlock.READ_DIR)
+        self.covered.update(within)
 
     def _may_list(self, root: bytes, within: Iterable[bytes]) -> bool:
         """Tell whether `root` may be listed although what is `within` is closed."""
@@ -211,7 +226,7 @@ class LandlockRights:
             elif not os.path.isdir(path):
                 self.add(path, rights)
             elif kind == "read":
-                self._add_listing(path, denied)
+                self._add_listing(path, denied, is_granted=True)
 
     def _add_baseline(self, kind: str, patterns: Iterable[str], rights: int) -> None:
         """Grant what everybody may do, but for what belongs to somebody else."""
@@ -260,14 +275,19 @@ class LandlockRights:
             # Nor are sources, which go by tokens of their own (`/srv/**`), nor those of other
             # packages: their build scripts run later.
             within |= Excluded.without_links(self._sources_below(tree))
-        self._add_remainder(tree, hidden | within, rights, can_list=kind == "read")
+        self._add_remainder(tree, hidden | within, rights, can_list=kind == "read", is_granted=True)
 
-    def _add_listing(self, folder: bytes, denied: Excluded) -> None:
-        """Let a folder be listed, where nothing sensitive is below: the right holds there, too."""
-        closed = (self._sensitive | denied).below(folder)
-        if not closed or self._may_list(folder, closed):
+    def _add_listing(self, folder: bytes, denied: Excluded, *, is_granted: bool = False) -> None:
+        """Let a folder be listed, where nothing sensitive is below: the right holds there, too.
+
+        In a folder of the build, or one that a person has named, names of files may be seen.
+        """
+        closed = self._sensitive | denied
+        below = closed.below(folder)
+        is_listed = is_granted and _is_ordinary(folder) and listable(folder, closed) == [folder]
+        if not below or is_listed or self._may_list(folder, below):
             self.add(folder, landlock.READ_DIR)
-            self.covered.update(closed)
+            self.covered.update(below)
 
     def _sources_below(self, folder_: bytes) -> list[bytes]:
         places = (self._places.get(token, b"") for token in _LISTED_ROOTS)
@@ -330,6 +350,12 @@ class LandlockRights:
         places = [self._places[token] for token in tokens if token in self._places]
         mine = [place for place in places if covers(place, path)]
         return any(not any(covers(upper, place) for place in mine) for upper in above)
+
+
+def _is_ordinary(folder: bytes) -> bool:
+    """Tell whether no names of processes, devices and services are in a folder."""
+    apart = Excluded(_NEVER_LEARNT)
+    return not apart.above(folder) and not apart.below(folder)
 
 
 def _within_home(places: Mapping[str, bytes]) -> list[bytes]:

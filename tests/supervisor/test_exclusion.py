@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from buildperm.rules.pattern import covers
-from buildperm.supervisor.exclusion import Excluded, remainder
+from buildperm.supervisor.exclusion import Excluded, listable, remainder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +39,25 @@ def test_what_is_beside_an_excluded_file_is_granted(tmp_path: Path) -> None:
         (root + b"/u/notes", False),
         (root + b"/u/src", True),
     ]
+
+
+def test_folders_with_closed_files_can_be_listed_and_those_with_closed_folders_cannot(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "u/.ssh").mkdir(parents=True)
+    (tmp_path / "lib/deep").mkdir(parents=True)
+    (tmp_path / "lib/deep/key").touch()
+    (tmp_path / "lib/socket").symlink_to(tmp_path / "u")
+    (tmp_path / "led").symlink_to(tmp_path / "lib")
+    root = os.fsencode(tmp_path)
+    files = [root + b"/lib/deep/key", root + b"/lib/socket"]
+
+    assert listable(root, Excluded.without_links([])) == [root]
+    assert listable(root, Excluded.without_links(files)) == [root]
+    for closed in (root + b"/u/.ssh", root + b"/missing", root + b"/u/missing/too"):
+        excluded = Excluded.without_links([*files, closed, root + b"/led/deep/key"])
+        assert listable(root, excluded) == [root + b"/lib"]
+    assert listable(root, Excluded.without_links([root + b"/lib/deep"])) == []
 
 
 def test_the_whole_file_system_can_be_split() -> None:
