@@ -92,6 +92,16 @@ class Review:
         """Return the chosen way to allow one proposal."""
         return self._by_id[proposal_id].choices[self._decisions[proposal_id].chosen]
 
+    def violation(self, proposal_id: str, index: int) -> validation.Violation | None:
+        """Say why one of the ways to allow a question cannot become grants, if it cannot.
+
+        The reason that the crate's table gives makes no difference: what needs one is sensitive,
+        and is granted by hand.
+        """
+        proposal = self._by_id[proposal_id]
+        is_asked = proposal.reason is Reason.ASKED
+        return _violation(proposal.choices[index]) if is_asked else None
+
     def allow(self, proposal_id: str) -> JournalEntry | None:
         """Allow one proposal by its present choice.
 
@@ -413,16 +423,15 @@ class Review:
             self._place(proposal, choice)
         return self._by_id[proposal.id]
 
-    @staticmethod
-    def _refuse(proposal: Proposal, decision: Decision) -> None:
+    def _refuse(self, proposal: Proposal, decision: Decision) -> None:
         """Raise where a decision would allow what cannot be allowed."""
         if decision.answer is not Answer.ALLOW:
             return
         what = f"`{proposal.title}` of {proposal.crate} cannot be allowed from here"
         if proposal.locked:
             raise BuildpermError(f"{what}: {proposal.locked}")
-        found = _violation(proposal.choices[decision.chosen])
-        if found is not None and proposal.reason is Reason.ASKED:
+        found = self.violation(proposal.id, decision.chosen)
+        if found is not None:
             raise BuildpermError(f"{what}: {found.what}", hint=found.hint)
 
     def _answer(self, ids: Iterable[str], answer: Answer) -> JournalEntry | None:

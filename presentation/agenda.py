@@ -235,7 +235,24 @@ class Agenda:
             return shown(proposal.locked)
         if answer is Answer.ALLOW and is_unreadable(proposal):
             return "It is too long to be shown, and what cannot be read cannot be allowed."
-        return ""
+        return self._rule_refusal(proposal, self.chosen(proposal)) if answer is Answer.ALLOW else ""
+
+    def choice_refusal(self, proposal: Proposal, index: int) -> str:
+        """Return why another way cannot be chosen in the state that the answer is in, if so.
+
+        Only what is allowed already is concerned: it would be allowed that way at once.
+        """
+        is_allowed = self.answer(proposal) is Answer.ALLOW
+        return self._rule_refusal(proposal, index) if is_allowed else ""
+
+    def _rule_refusal(self, proposal: Proposal, index: int) -> str:
+        found = self._review.violation(proposal.id, index)
+        if found is None:
+            return ""
+        told = f"This rule cannot be allowed here: {found.what}."
+        if len(proposal.choices) == 1:
+            return shown(f"{told} Deny it, or add it to Cargo.toml by hand.")
+        return shown(f"{told} Choose another one, or deny it.")
 
     def needs_name(self, proposal: Proposal, index: int | None = None) -> bool:
         """Tell whether allowing a proposal takes the name of its crate, typed: it is critical.
@@ -366,12 +383,20 @@ class Agenda:
         return [each for each in proposals if each.id in ids and not is_unreadable(each)]
 
     def step(self, proposal: Proposal, by: int) -> None:
-        """Choose the next wider choice, or with -1 the next narrower one."""
+        """Choose the next wider choice, or with -1 the next narrower one.
+
+        Raises:
+            BuildpermError: It cannot be chosen; see `choice_refusal`.
+        """
         step = self._review.widen if by > 0 else self._review.narrow
         self._keep(step(proposal.id))
 
     def choose(self, proposal: Proposal, index: int) -> None:
-        """Choose one of the ways to allow a proposal."""
+        """Choose one of the ways to allow a proposal.
+
+        Raises:
+            BuildpermError: It cannot be chosen; see `choice_refusal`.
+        """
         self._keep(self._review.choose(proposal.id, index))
 
     def undo(self) -> Proposal | None:

@@ -37,7 +37,7 @@ def scope(
     ids = {each.id for each in taken}
     rest = [each for each in due if each.id not in ids]
     risky = [each for each in rest if each.risk > BATCH_LIMIT]
-    locked = [each for each in rest if each.risk <= BATCH_LIMIT and each.locked]
+    locked = [each for each in rest if each.risk <= BATCH_LIMIT and agenda.refusal(each, answer)]
     others = len(rest) - len(risky) - len(locked)
     told = []
     if risky:

@@ -66,3 +66,7 @@ def _about_proposal(agenda: Agenda, proposal: Proposal) -> Iterator[tuple[str, s
         yield "step(-1)", "This is the narrowest rule."
     elif chosen == len(proposal.choices) - 1:
         yield "step(1)", "This is the widest rule that can be chosen here."
+    for by in (-1, 1):
+        exists = 0 <= chosen + by < len(proposal.choices)
+        if exists and (refusal := agenda.choice_refusal(proposal, chosen + by)):
+            yield f"step({by})", refusal

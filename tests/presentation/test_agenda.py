@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from buildperm.policy.access import Access, Outcome
+from buildperm.policy.decision import Answer
 from buildperm.policy.kinds import Kind
-from buildperm.policy.proposal import Choice, Proposal, Risk
+from buildperm.policy.proposal import Choice, Proposal, Reason, Risk
 from buildperm.policy.review_state import Review
 from buildperm.policy.rule import Rule
 from buildperm.presentation.agenda import Agenda
+from buildperm.presentation.obstacles import obstacles
 
 
 def proposal(name: str, *, crate: str = "x") -> Proposal:
@@ -67,3 +72,82 @@ def test_what_was_left_for_later_does_not_hide_what_comes_up() -> None:
     agenda.add([second])
 
     assert second in review.proposals
+
+
+# Rules of each kind: what may be granted, what needs a reason, and what nobody may grant.
+_RULES = [
+    Rule(kind, pattern)
+    for kind, patterns in {
+        Kind.READ: ("$WORKSPACE/a.txt", "$HOME/.ssh/id_ed25519", "$HOME/**", "/**", "", "a//b"),
+        Kind.WRITE: ("$WORKSPACE/gen/**", "$WORKSPACE/**", "$WORKSPACE/.git/config", "/etc/*"),
+        Kind.EXEC: ("cc", "*", "$HOME/.ssh/tool", "$NOWHERE/x"),
+        Kind.ENV: ("A_DIR", "API_TOKEN", "A=b", "*"),
+        Kind.NET: ("crates.io:443", "127.0.0.1:80", "*.io:443", "nowhere"),
+        Kind.DIRECTIVE: ("rustc-link-arg=-lm", "rustc-env=LD_PRELOAD=x", "none"),
+        Kind.SYSTEM: ("io_uring_setup",),
+    }.items()
+    for pattern in patterns
+]
+
+
+@st.composite
+def _proposals(draw: st.DrawFn) -> Proposal:
+    rules = st.lists(st.sampled_from(_RULES), max_size=3).map(tuple)
+    choices = draw(st.lists(rules, min_size=1, max_size=4))
+    crate = draw(st.sampled_from("xy"))
+    return replace(
+        proposal(f"{crate}{draw(st.integers(0, 10**6))}", crate=crate),
+        choices=tuple(Choice(f"way {number}", way) for number, way in enumerate(choices)),
+        risk=draw(st.sampled_from(Risk)),
+        locked=draw(st.sampled_from(("", "", "by hand only"))),
+        reason=draw(st.sampled_from(Reason)),
+    )
+
+
+@given(
+    st.lists(_proposals(), min_size=1, max_size=4, unique_by=lambda each: each.id),
+    st.lists(
+        st.tuples(
+            st.sampled_from([*Answer, "everywhere", "all", "step(-1)", "step(1)", "undo", "redo"]),
+            st.integers(0, 3),
+        ),
+        max_size=20,
+    ),
+)
+def test_no_key_that_nothing_speaks_against_ends_in_an_error(
+    shown: list[Proposal], keys: list[tuple[Answer | str, int]]
+) -> None:
+    agenda = Agenda(Review(shown), lambda _: None)
+    for key, number in keys:
+        about = agenda.shown[number % len(shown)]
+        against = obstacles(agenda, None, about)
+        match key:
+            case Answer() if not agenda.refusal(about, key):
+                agenda.decide([about], key)
+                assert agenda.answer(about) is key or about.reason is Reason.NEWCOMER
+            case "everywhere":
+                for answer in (Answer.ALLOW, Answer.DENY):
+                    if not agenda.refusal(about, answer):
+                        agenda.decide_everywhere(about, answer)
+            case "all":
+                agenda.decide(agenda.acceptable(agenda.shown), Answer.ALLOW)
+            case "step(-1)" | "step(1)" if key not in against:
+                agenda.step(about, 1 if key == "step(1)" else -1)
+            case "undo":
+                agenda.undo()
+            case "redo":
+                agenda.redo()
+            case _:
+                pass  # Something speaks against it, and is said.
+
+
+def test_a_rule_that_needs_a_reason_is_refused_with_a_sentence() -> None:
+    token = Rule(Kind.ENV, "API_TOKEN")
+    asked = replace(proposal("token"), choices=(Choice("exactly this variable", (token,)),))
+    agenda = Agenda(Review([asked]), lambda _: None)
+
+    told = agenda.refusal(asked, Answer.ALLOW)
+
+    assert "looks like a secret's and its crate gives no reason" in told
+    assert obstacles(agenda, None, asked)["answer('allow')"] == told
+    assert not agenda.refusal(asked, Answer.DENY)

@@ -88,7 +88,9 @@ class SpecialAnswers(Screen[None]):
             self._agenda.choose(proposal, index)
             self._show_step()
 
-        if self._agenda.widens_to_critical(proposal, index):
+        if refusal := self._agenda.choice_refusal(proposal, index):
+            self._show_notice(refusal)
+        elif self._agenda.widens_to_critical(proposal, index):
             self._ask_name(proposal, index, choose)
         else:
             choose()
