@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 
-from buildperm.policy.access import Access
+from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.rule import Rule
 
@@ -24,7 +24,9 @@ def environments(accesses: Iterable[Access]) -> frozenset[str]:
     return frozenset(
         access.target.removesuffix(_MARK)
         for access in accesses
-        if access.kind is Kind.READ and access.target.endswith(_MARK)
+        if access.kind is Kind.READ
+        and access.target.endswith(_MARK)
+        and access.outcome is not Outcome.FAILED  # Python looks for it beside each of its programs.
     )
 
 

@@ -72,3 +72,9 @@ def test_a_person_is_told_before_accepting() -> None:
 
     assert all(portability.SHORT in choice.title for choice in proposal.choices)
     assert any("may be missing on other machines" in note for note in proposal.notes)
+
+
+def test_settings_that_are_not_there_make_no_virtual_environment() -> None:
+    sought = Access(Kind.READ, "/usr/bin/pyvenv.cfg", Outcome.FAILED, 1, 0, 0, ())
+
+    assert not portability.environments([sought])
