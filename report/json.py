@@ -138,6 +138,7 @@ def access_document(access: Access) -> dict[str, object]:
         "sensitive": access.sensitive,
         "resolved": access.resolved,
         "is_free": access.is_free,
+        **({"is_folder": True} if access.is_folder else {}),
         **({} if access.roles == SCRIPT_ALONE else {"by": _roles(access.roles)}),
     }
 

@@ -187,6 +187,7 @@ class _ReportReader:
             example=self._text(table, "example", f"{at}.example", _TARGET_MOST),
             sensitive=sensitive_because(kind, target) or _by_value(kind, table.get("sensitive")),
             resolved=self._notation(table, "resolved", f"{at}.resolved") if resolved else "",
+            is_folder=self._flag(table, "is_folder", at) and kind is Kind.WRITE,
             roles=self._roles(table, f"{at}.by"),
             commands=tuple(self._commands(table, f"{at}.commands")),
             causes=self._causes(table, f"{at}.causes"),
@@ -274,6 +275,13 @@ class _ReportReader:
         if not _is_number(said) or not 0 <= said < _NUMBER_MOST:
             self._fail(at, "must be a whole number that is not negative")
         return int(said)
+
+    def _flag(self, table: dict[str, Any], key: str, at: str) -> bool:
+        """Read what is left out where it does not hold, and by earlier versions."""
+        said = table.get(key, False)
+        if not isinstance(said, bool):
+            self._fail(f"{at}.{key}", "must be true or false")
+        return said
 
     def _table(self, table: dict[str, Any], key: str, at: str) -> dict[str, Any]:
         return self._is_table(table.get(key), at)

@@ -87,17 +87,39 @@ def find(
 
 _RAW = st.binary(min_size=1, max_size=8).map(lambda raw: encode(raw.replace(b"/", b"_")))
 _TARGETS = {
-    Kind.READ: st.builds("$HOME/{}".format, _RAW) | st.just("$HOME/.ssh/id_rsa"),
-    Kind.WRITE: st.builds("$WORKSPACE/{}".format, _RAW),
+    Kind.READ: st.builds("$HOME/{}".format, _RAW)
+    | st.sampled_from(["$HOME/.ssh/id_rsa", "$WORKSPACE/p", "$WORKSPACE/p/a.x", "$WORKSPACE/p/q/b"])
+    | st.just("$WORKSPACE/p/pyvenv.cfg"),
+    Kind.WRITE: st.builds("$WORKSPACE/{}".format, _RAW)
+    | st.sampled_from(["$WORKSPACE/made", "$WORKSPACE/made/a"]),
     Kind.EXEC: st.sampled_from(["cc", "curl", "perl", "$OUT_DIR/made"]) | _RAW,
     Kind.NET: st.sampled_from(["127.0.0.1:80", "%00abstract"]),
     Kind.ENV: st.sampled_from(["GITHUB_TOKEN", "OPENSSL_DIR"]) | _RAW,
     Kind.DIRECTIVE: st.sampled_from(["rustc-link-arg=-lm", "rustc-link-search=native=$OUT_DIR"]),
     Kind.SYSTEM: st.just("socket(inet, stream)"),
 }
+_COMMANDS = st.lists(
+    st.tuples(st.sampled_from(["cc -c a.c", "cc --version", "curl -o x"]), st.integers(1, 9)),
+    max_size=2,
+    unique_by=lambda each: each[0],
+)
+_CAUSES = st.sampled_from([("",), ("", "cc"), ("cc",), ("cc", "curl"), ("perl",)])
+
+
+def _what_else(kind: Kind) -> dict[str, st.SearchStrategy[object]]:
+    """Return what else a recording says of accesses of a kind."""
+    return {
+        "is_folder": st.booleans() if kind is Kind.WRITE else st.just(value=False),
+        "commands": _COMMANDS.map(tuple) if kind is Kind.EXEC else st.just(()),
+        "resolved": st.sampled_from(["", "/usr/bin/x"]) if kind is Kind.EXEC else st.just(""),
+        "causes": _CAUSES,
+        "example": st.sampled_from(["", "curl -o x", "/home/me/x"]),
+    }
+
+
 _ACCESSES = st.one_of(
     *(
-        st.builds(access, st.just(kind), targets, st.sampled_from(Outcome))
+        st.builds(access, st.just(kind), targets, st.sampled_from(Outcome), **_what_else(kind))
         for kind, targets in _TARGETS.items()
     )
 )
@@ -144,6 +166,16 @@ def test_everything_that_proposals_need_is_read_back(read: Read) -> None:
     (found,) = build.scripts
     assert (found.crate, found.name, found.version) == ("sample", "sample", "0.1.0")
     assert found.accesses == (curl,)
+
+
+def test_a_folder_that_was_to_be_made_is_one_in_the_report_too(read: Read) -> None:
+    made = access(Kind.WRITE, "$WORKSPACE/gen", is_folder=True)
+
+    (found,) = read(document(script(made))).scripts
+
+    (asked,) = proposals.propose("sample", "0.1.0", found.accesses)
+    assert asked.suggestion.title == "everything below $WORKSPACE/gen"
+    assert "is_folder" not in document(script(access(Kind.WRITE, "$WORKSPACE/gen")))
 
 
 def test_a_report_cannot_call_what_is_sensitive_harmless(read: Read) -> None:
@@ -248,6 +280,7 @@ def test_a_path_that_is_spelt_to_lead_elsewhere_is_shown_and_cannot_be_allowed(
         ("example", None, "must be a string"),
         ("example", "\udc80", "is no Unicode"),
         ("resolved", "/usr/*", "notation"),
+        ("is_folder", 1, "must be true or false"),
     ],
 )
 def test_an_access_of_another_form_is_refused_by_its_place(
