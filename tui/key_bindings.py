@@ -249,6 +249,8 @@ ACTIONS: Final = (
     Action("edit.interrupt", "ctrl+c,ctrl+q", "back", "Back", LOOK, "", False),
     # Why, and until when.
     Action("terms.keep", "enter", "keep", "Keep", LOOK, "Keep the reason and the last day"),
+    Action("terms.next", "tab", "app.focus_next", "Other line", MOVE,
+           "Go to the other line: the reason or the last day", False),
     Action("terms.back", "escape", "back", "Back", LOOK, "Leave both as they were"),
     Action("terms.interrupt", "ctrl+c,ctrl+q", "back", "Back", LOOK, "", False),
     # The question before leaving.

@@ -25,3 +25,9 @@ def key_name(app: App[Any], identifier: str) -> str:
         raise KeyError(identifier)
     keys = getattr(app, "keys", {}).get(identifier, action.keys)
     return app.get_key_display(action.binding.with_key(keys.split(",")[0]))
+
+
+def key_label(app: App[Any], identifier: str) -> str:
+    """Return the same for the beginning of a line: `Tab`, but `x`."""
+    name = key_name(app, identifier)
+    return name.capitalize() if len(name) > 1 else name

@@ -187,3 +187,16 @@ def test_a_picture_of_it(snap_compare: Callable[..., bool], size: tuple[int, int
         assert snap_compare(build.app, terminal_size=size, run_before=wait)
     finally:
         build.go_on.set()
+
+
+async def test_a_key_that_is_not_obeyed_says_so_until_the_next_one(build: FakeBuild) -> None:
+    build.thread.start()
+    async with build.app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "1 of 3" in build.text("#build-scripts"))
+        await pilot.press("a")
+        assert "a does nothing here. ? lists the keys." in build.text("#notice")
+        assert build.app.screen.query_one("#notice").display
+
+        await pilot.press("2")
+        assert build.text("#notice").strip() == ""
+        assert not build.app.screen.query_one("#notice").display

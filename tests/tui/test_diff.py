@@ -57,7 +57,7 @@ async def test_writing_checks_first_and_takes_a_key_of_its_own(bench: ReviewBenc
         await pilot.press("w")
         await settle(pilot)
         assert "builds with these grants" in bench.text("#diff-state")
-        await pilot.press("w", "enter")
+        await pilot.press("enter", "w")
         assert "The check has passed: y writes." in bench.text("#diff-state")
         assert bench.outcome() is None
 
@@ -186,7 +186,7 @@ async def test_a_failed_check_is_overridden_by_a_typed_word_alone(
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("n", "a", "w")
         await settle(pilot)
-        await pilot.press("w", "w", "y", "enter")
+        await pilot.press("w", "y", "enter", "w")
         await settle(pilot)
         assert "w does not override a failed check" in bench.text("#diff-state")
         assert bench.outcome() is None
@@ -365,3 +365,43 @@ async def test_risky_grants_are_written_once_they_were_allowed_one_by_one(
 
         assert '+ exec = ["perl"]' in bench.text("#diff-text")
         assert len(bench.answers()) < len(risky)
+
+
+async def test_a_key_that_is_not_obeyed_says_why(bench: ReviewBench) -> None:
+    async with bench.app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("n", "a", "v")
+        await settle(pilot)
+
+        await pilot.press("y")
+        assert "Nothing is written before the check: w checks." in bench.text("#diff-state")
+        await pilot.press("G")
+        assert "G does nothing here. ? lists the keys." in bench.text("#diff-state")
+        await pilot.press("U")
+        assert "Nothing to redo" in bench.text("#diff-state")
+        await pilot.press("j")
+        assert "Nothing to redo" not in bench.text("#diff-state")
+        assert bench.verified == []
+
+
+async def test_a_key_after_a_failed_check_says_which_one_writes(bench: ReviewBench) -> None:
+    bench.failures = [Failure("ring", "0.17.8", "fails", ())]
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("n", "a", "v", "w")
+        await settle(pilot)
+
+        await pilot.press("y")
+
+        told = " ".join(bench.text("#diff-state").split())
+        assert "The check failed: O writes all the same." in told
+        assert bench.outcome() is None
+
+
+async def test_a_key_where_there_is_nothing_to_write_says_so(bench: ReviewBench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("v")
+        await settle(pilot)
+
+        await pilot.press("w")
+        assert "Nothing to check" in bench.text("#diff-state")
+        await pilot.press("space")
+        assert "no hunk is shown" in bench.text("#diff-state")

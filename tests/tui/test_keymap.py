@@ -16,6 +16,7 @@ from buildperm.presentation.preferences import Preferences, PreferencesFile
 from buildperm.tui.appearance import Appearance
 from buildperm.tui.key_bindings import ACTIONS
 from buildperm.tui.keymap import keymap
+from buildperm.tui.screens.inbox import InboxScreen
 from buildperm.tui.widgets.hint_footer import HintFooter
 from tests.tui.proposals import realistic
 from tests.tui.review_bench import ReviewBench
@@ -213,3 +214,42 @@ async def test_a_key_of_ones_own_keeps_its_place_in_the_footer() -> None:
 
     async with bench.app.run_test(size=(120, 36)) as pilot:
         await bench.until(pilot, lambda: "a Allow x Deny s Later" in _footer(bench))
+
+
+async def test_what_is_said_of_keys_that_decide_nothing_names_those_of_the_person() -> None:
+    keys = keymap(
+        {
+            "review.open": ["f6"],
+            "tree.mark": ["m"],
+            "review.back": ["f8"],
+            "terms.next": ["f9"],
+            "completion.complete": ["ctrl+e"],
+        }
+    )
+    bench = ReviewBench(realistic(), appearance=Appearance(keys=keys))
+
+    async with bench.app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("question_mark")
+        told = "f6 only opens, m only marks, f8 only goes back"
+        assert told in " ".join(bench.text("#help-keys").split())
+
+        await pilot.press("escape", "n", "r")
+        assert "F9: other line." in bench.text("#terms-told")
+        assert bench.app.screen.query_one("#reason", Input).has_focus
+        await pilot.press("f9")
+        assert bench.app.screen.query_one("#expires", Input).has_focus
+
+        await pilot.press("escape")
+        await bench.until(pilot, lambda: bench.is_at(InboxScreen))
+        await pilot.press("slash")
+        await bench.until(pilot, lambda: "^e: kind:" in bench.pixels())
+
+
+async def test_help_says_that_a_key_does_nothing_there() -> None:
+    bench = ReviewBench(realistic())
+
+    async with bench.app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("question_mark", "left_square_bracket")
+        await bench.until(pilot, lambda: "[ does nothing here. esc closes" in bench.pixels())
+        await pilot.press("pagedown")
+        await bench.until(pilot, lambda: "esc closes, a click does it" in bench.pixels())

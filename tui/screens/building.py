@@ -15,6 +15,7 @@ from buildperm.printable import shown
 from buildperm.tui.key_bindings import bindings
 from buildperm.tui.key_names import key_name
 from buildperm.tui.screens.dialog import Dialog
+from buildperm.tui.unobeyed_key import unobeyed
 from buildperm.tui.widgets.build_lines import script_lines
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.sheet import Sheet
@@ -23,6 +24,7 @@ from buildperm.tui.widgets.styled_line import Line, Piece, wrap
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from textual import events
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
@@ -103,14 +105,21 @@ class RunScreen(Screen[None]):
         yield Page(id="build-tabs")
         yield Page(id="build-scripts")
         yield BuildLog()
+        yield Page(id="notice")
         yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
         """Show what is known."""
-        for name in ("#build-head", "#build-tabs"):
+        for name in ("#build-head", "#build-tabs", "#notice"):
             self.query_one(name, Page).can_focus = False
         self._show_tab()
         self.look()
+
+    def on_key(self, event: events.Key) -> None:
+        """Say why a key is not obeyed, until the next one."""
+        reason = unobeyed(self, event, {})
+        self.set_class(bool(reason), "-noticed")
+        self.query_one("#notice", Page).show(lambda cells: [Line(((reason, "waiting"),))])
 
     def look(self) -> None:
         """Show where the build is now."""

@@ -21,6 +21,7 @@ from buildperm.tui.key_names import key_name, with_keys
 from buildperm.tui.key_pace import ALONE_S
 from buildperm.tui.messages import EditPreviewed, VerifyEnded, VerifyProgressed, WorkFailed
 from buildperm.tui.screens.override import OverrideScreen
+from buildperm.tui.unobeyed_key import unobeyed
 from buildperm.tui.widgets.check_lines import ACTION_TARGETS, CheckState, state_lines
 from buildperm.tui.widgets.diff_lines import balance_pieces
 from buildperm.tui.widgets.edit_lines import HunkPage, edit_lines, sentence_lines
@@ -31,6 +32,7 @@ from buildperm.tui.widgets.styled_line import Line
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from textual import events
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
@@ -149,6 +151,37 @@ class DiffScreen(Screen[DiffResult]):
                 return True if ready and self._agenda.can_redo else None
             case _:
                 return True
+
+    def on_key(self, event: events.Key) -> None:
+        """Say why a key is not obeyed, until the next one."""
+        reason = unobeyed(self, event, self._obstacles())
+        if reason or self._notice:
+            self._tell(reason)
+
+    def _obstacles(self) -> dict[str, str]:
+        """Say why keys would do nothing now, by what they call."""
+        if self.stage in ("preview", "checking"):
+            wait = (
+                "The edit is still being made."
+                if self.stage == "preview"
+                else "The check is still running."
+            )
+            return dict.fromkeys(("check", "write", "take_out", "undo", "redo"), wait)
+        told = {
+            "undo": "Nothing to undo: nothing was decided yet.",
+            "redo": "Nothing to redo: no step was undone.",
+            "take_out": "Nothing to take out: no hunk is shown.",
+            "check": "Nothing to check: Cargo.toml says it already.",
+            "write": "Nothing is written before the check: {diff.check} checks.",
+        }
+        match self.stage:
+            case "failed":
+                told = dict.fromkeys(told, "The edit cannot be made: {diff.back} goes back.")
+            case "missing":
+                told["write"] = "The check failed: {diff.override} writes all the same."
+            case "ready" if self._is_unchanged:
+                told["write"] = "Nothing to write: Cargo.toml says it already."
+        return told
 
     # What keys do.
 

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.containers import Vertical
+from textual.content import Content
 
 from buildperm.presentation.glossary import GLOSSARY
 from buildperm.tui.key_bindings import bindings
-from buildperm.tui.key_names import key_name
+from buildperm.tui.key_names import key_name, with_keys
 from buildperm.tui.screens.dialog import Dialog
+from buildperm.tui.unobeyed_key import unobeyed
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.sheet import Sheet
 from buildperm.tui.widgets.styled_line import Line, Piece, hanging
@@ -47,10 +49,18 @@ class HelpScreen(Dialog["Action | None"]):
         """List."""
         page = self.query_one(Page)
         page.border_title = "Keys and words"
-        close = key_name(self.app, "help.back")
-        page.border_subtitle = f"{close} closes, a click does it"
+        page.border_subtitle = Content(self._ways_on(""))
         page.show(self._lines)
         page.focus()
+
+    def on_key(self, event: events.Key) -> None:
+        """Say that a key does nothing here, until the next one."""
+        reason = unobeyed(self, event, {})
+        self.query_one(Page).border_subtitle = Content(self._ways_on(reason))
+
+    def _ways_on(self, reason: str) -> str:
+        close = f"{key_name(self.app, 'help.back')} closes"
+        return f"{reason} {close}" if reason else f"{close}, a click does it"
 
     def action_back(self) -> None:
         """Close."""
@@ -79,9 +89,9 @@ class HelpScreen(Dialog["Action | None"]):
         for word, meaning in GLOSSARY:
             yield from hanging(((f"{word:>{_KEYS_CELLS}}  ", "strong"),), meaning, "", cells)
         yield Line()
-        yield from hanging(
-            ((" " * (_KEYS_CELLS + 2), ""),),
-            "Enter only opens, Space only marks, Esc only goes back: none of them decides.",
-            "muted",
-            cells,
+        told = (
+            "{review.open} only opens, {tree.mark} only marks, {review.back} only goes back: none "
+            "of them decides."
         )
+        lead = (" " * (_KEYS_CELLS + 2), "")
+        yield from hanging((lead,), with_keys(self.app, told), "muted", cells)

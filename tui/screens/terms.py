@@ -13,7 +13,7 @@ from buildperm.policy.decision import Terms
 from buildperm.presentation.terms_check import TermsCheck, check
 from buildperm.printable import shown
 from buildperm.tui.key_bindings import bindings
-from buildperm.tui.key_names import key_name
+from buildperm.tui.key_names import key_label, key_name
 from buildperm.tui.screens.dialog import Dialog
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.sheet import Sheet
@@ -101,6 +101,7 @@ class TermsScreen(Dialog[Terms | None]):
         yield Line()
         if is_fine:
             lead = (f"{key_name(self.app, 'terms.keep')} ", "accent")
-            yield from hanging((lead,), "keeps it. Tab: other line.", "", cells, target=_KEEP)
+            told = f"keeps it. {key_label(self.app, 'terms.next')}: other line."
+            yield from hanging((lead,), told, "", cells, target=_KEEP)
         lead = (f"{key_name(self.app, 'terms.back')} ", "accent")
         yield from hanging((lead,), "leaves it as it was.", "", cells, target=_BACK)

@@ -20,6 +20,7 @@ from buildperm.presentation.trace_text import count_text
 from buildperm.presentation.traced_run import TracedEvent, let_through, traced_events
 from buildperm.printable import shown
 from buildperm.tui.key_bindings import bindings
+from buildperm.tui.unobeyed_key import unobeyed
 from buildperm.tui.widgets.cursor_list import CursorList
 from buildperm.tui.widgets.evidence_lines import event_row, process_row
 from buildperm.tui.widgets.filter import FilterInput
@@ -30,6 +31,7 @@ from buildperm.tui.widgets.trace_lines import event_detail, node_detail, run_det
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from textual import events
     from textual.app import ComposeResult
     from textual.binding import BindingType
     from textual.timer import Timer
@@ -127,6 +129,12 @@ class TraceScreen(Screen[None]):
         self._title_events()
         self.filtering = bool(self._words)
         self._read()
+
+    def on_key(self, event: events.Key) -> None:
+        """Say why a key is not obeyed."""
+        reason = unobeyed(self, event, {})
+        if reason:
+            self._tell(reason)
 
     # What keys do.
 

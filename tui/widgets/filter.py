@@ -12,6 +12,7 @@ from textual.widgets import Input, Label
 from buildperm.presentation.filter_completion import candidates, completed
 from buildperm.printable import shown
 from buildperm.tui.key_bindings import bindings
+from buildperm.tui.key_names import key_label
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -86,7 +87,8 @@ class FilterRow(Horizontal):
                 told += f"  and {len(found) - number} more"
                 break
             told = longer
-        self.query_one("#filter-candidates", Label).update(f"Tab: {told}" if told else "")
+        key = key_label(self.app, "completion.complete")
+        self.query_one("#filter-candidates", Label).update(f"{key}: {told}" if told else "")
 
 
 class _Completion(Suggester):
