@@ -149,6 +149,33 @@ class Answered:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """Why there is no answer."""
+
+    message: str
+    hint: str  # Empty where there is nothing to say.
+    exit_code: ExitCode
+
+    @classmethod
+    def because(cls, error: BuildpermError) -> Unanswered:
+        """Say what an error says."""
+        return cls(str(error.args[0]), error.hint, error.exit_code)
+
+    def lines(self) -> Iterator[str]:
+        """Return nothing: what is for people goes to standard error."""
+        yield from ()
+
+    def document(self) -> dict[str, object]:
+        """Return it for machines: see `report/decide.schema.json`."""
+        return {
+            "version": VERSION,
+            "buildperm": __version__,
+            "error": {"message": self.message, "hint": self.hint},
+            "exit": int(self.exit_code),
+        }
+
+
 def answer(
     words: Sequence[str],
     ids: Sequence[str],

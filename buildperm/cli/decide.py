@@ -3,23 +3,61 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import click
 
 from buildperm.cli import options
+from buildperm.errors import BuildpermError, ExitCode
 from buildperm.presentation.prompt_terminal import PromptTerminal
-from buildperm.workflow.answering import AnswerOptions, Wanted, answer
+from buildperm.workflow.answering import AnswerOptions, Unanswered, Wanted, answer
 
-_CARGO = "buildperm.cargo"
+_CARGO, _DOCUMENT = "buildperm.cargo", "buildperm.document"
+_JSON = "json"
 
 
 class _AnswerCommand(click.Command):
-    """Takes any number of ids before the answer, and words for Cargo behind `--`."""
+    """Takes any number of ids before the answer, and words for Cargo behind `--`.
+
+    Where a document is wanted, an error is one, too; the message on standard error stays.
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         at = args.index("--") if "--" in args else len(args)
         ctx.meta[_CARGO] = tuple(args[at + 1 :])
-        return super().parse_args(ctx, args[:at])
+        mine = args[:at]
+        ctx.meta[_DOCUMENT] = "--json" in mine or "json" in _values(mine, "--format")
+        with _written_errors(ctx):
+            return super().parse_args(ctx, mine)
+
+    def invoke(self, ctx: click.Context) -> object:
+        with _written_errors(ctx):
+            return super().invoke(ctx)
+
+
+def _values(words: Sequence[str], option: str) -> Iterator[str]:
+    """Yield the values of an option among words that may not be right."""
+    for number, word in enumerate(words):
+        if word == option:
+            yield from words[number + 1 : number + 2]
+        elif word.startswith(f"{option}="):
+            yield word.removeprefix(f"{option}=")
+
+
+@contextmanager
+def _written_errors(context: click.Context) -> Iterator[None]:
+    """Write an error that passes as a document, if one is wanted."""
+    try:
+        yield
+    except BuildpermError as error:
+        if context.meta[_DOCUMENT]:
+            options.answer(Unanswered.because(error), _JSON)
+        raise
+    except click.UsageError as error:
+        if context.meta[_DOCUMENT]:
+            options.answer(Unanswered(error.format_message(), "", ExitCode.USAGE), _JSON)
+        raise
 
 
 @click.command("decide", cls=_AnswerCommand)
@@ -79,7 +117,8 @@ def command(
     by hand in Cargo.toml, if at all.
 
     Exit code: 0 it is done, 3 nothing is written, as what was allowed does not work, 20 whoever
-    answers may not allow it, 24 the token is of another list.
+    answers may not allow it, 24 the token is of another list. With --json an error is a document,
+    too: it has a member `error`.
     """
     if rung is not None and len(ids) > 1:
         raise click.UsageError("--rung is about one question: name one ID")
@@ -88,7 +127,7 @@ def command(
         raise click.UsageError("--no-verify is only for a person at a terminal")
     asked = AnswerOptions(Wanted(wanted), rung, reason, token, verifies=not no_verify)
     done = answer(context.meta[_CARGO], ids, asked, terminal)
-    options.answer(done, "json" if is_json else form)
+    options.answer(done, _JSON if is_json else form)
     return done.exit_code
 
 

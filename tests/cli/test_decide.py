@@ -116,8 +116,35 @@ def test_what_a_program_may_not_decide_changes_nothing(
 
     assert told.returncode == exit_code, told.stderr
     assert said in told.stderr
+    assert told.stdout == ""
     assert (untouched / "Cargo.toml").read_bytes() == before
     assert listed(untouched)["token"] == token
+
+
+@pytest.mark.parametrize(
+    ("words", "exit_code", "said"),
+    [
+        (("000000000000", "deny", "--json"), 2, "no question has the id `000000000000`"),
+        (("PERL", "allow", "--format", "json", "--token", "TOKEN"), 20, "only a person at"),
+        (("PERL", "deny", "--json", "--token", "0" * 32), 24, "has changed since it was listed"),
+        (("PERL", "deny", "--json", "--no-verify"), 2, "only for a person at a terminal"),
+        (("PERL", "perhaps", "--format=json"), 2, "is not one of"),
+        (("PERL", "deny", "--json", "--frobnicate"), 2, "No such option"),
+    ],
+)
+@pytest.mark.quick(3)
+def test_an_error_is_a_document_where_one_is_wanted(
+    untouched: Path, words: tuple[str, ...], exit_code: int, said: str
+) -> None:
+    known = {"PERL": _id(untouched, "run perl"), "TOKEN": listed(untouched)["token"]}
+
+    told = _decide(untouched, *(known.get(word, word) for word in words))
+
+    document = _document(told)
+    assert told.returncode == document["exit"] == exit_code
+    assert said in document["error"]["message"]
+    assert document["error"]["hint"] in " ".join(told.stderr.split())
+    assert told.stderr
 
 
 def test_where_nothing_is_recorded_there_is_no_question_to_name(tmp_path: Path) -> None:

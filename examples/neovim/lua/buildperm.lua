@@ -135,7 +135,7 @@ local function answer(question, wanted, rung)
   vim.list_extend(words, { "--robot", "--format", "json" })
   run(words, function(status, said, complained)
     if said ~= "" then
-      for _, failure in ipairs(vim.json.decode(said).failures) do
+      for _, failure in ipairs(vim.json.decode(said).failures or {}) do -- An error has none.
         tell(failure.crate .. " " .. failure.sentence, vim.log.levels.WARN)
       end
     end
