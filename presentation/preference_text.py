@@ -35,7 +35,7 @@ class PreferencesResult:
         return self._lines()
 
     def document(self) -> Mapping[str, object]:
-        """Return everything that is in force, changed or not."""
+        """Return everything that is in force, changed or not: see `config.schema.json`."""
         preferences = self.file.preferences
         return {
             "version": VERSION,

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
 
+from buildperm.presentation import preference_text
 from tests.command import buildperm
+
+SCHEMA = json.loads((Path(preference_text.__file__).parent / "config.schema.json").read_text())
 
 
 def config(settings: Path, text: str | None, *words: str, **extra: str) -> tuple[int, str, str]:
@@ -18,6 +23,13 @@ def config(settings: Path, text: str | None, *words: str, **extra: str) -> tuple
     variables = {"XDG_CONFIG_HOME": str(settings / "of/me"), **extra}
     told = buildperm("config", *words, folder=settings, extra=variables)
     return told.returncode, told.stdout, told.stderr
+
+
+def checked(text: str) -> Any:  # noqa: ANN401 - JSON
+    """Return a document, which follows its schema."""
+    document = json.loads(text)
+    jsonschema.Draft202012Validator(SCHEMA).validate(document)
+    return document
 
 
 def test_without_a_file_it_says_where_one_would_be(tmp_path: Path) -> None:
@@ -51,10 +63,26 @@ def test_the_example_can_be_used_as_it_is_and_with_every_line_in_force(tmp_path:
     code, said, told = config(tmp_path, in_force, "--format", "json")
 
     assert (code, told) == (0, "")
-    document = json.loads(said)
+    document = checked(said)
     assert document["theme"] == "high-contrast"
     assert (document["ascii"], document["screens"], document["mouse"]) == (True, False, False)
     assert document["keys"]["review.allow"] == ["a"]
+
+
+def test_the_document_follows_its_schema_which_is_strict(tmp_path: Path) -> None:
+    code, said, _ = config(tmp_path, None, "--format", "json")
+
+    assert code == 0
+    document = checked(said)
+    assert document["exists"] is False
+    assert document["theme"] is None
+    validator = jsonschema.Draft202012Validator(SCHEMA)
+    assert not validator.is_valid({**document, "new": 1})
+    assert not validator.is_valid({**document, "keys": {"review.allow": []}})
+    for name in document:
+        assert not validator.is_valid(
+            {key: value for key, value in document.items() if key != name}
+        )
 
 
 @pytest.mark.parametrize(
