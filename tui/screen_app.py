@@ -11,6 +11,7 @@ from buildperm.tui.appearance import HIGH_CONTRAST, Appearance
 from buildperm.tui.ascii_filter import AsciiFilter
 from buildperm.tui.key_bindings import Action, ActionGroup, action_of, bindings
 from buildperm.tui.screens.help import HelpScreen
+from buildperm.tui.widgets.tone import TONE_CLASSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -39,6 +40,7 @@ class ScreenApp(App[Returned]):
     ENABLE_COMMAND_PALETTE = True
     ESCAPE_TO_MINIMIZE = False
     BINDINGS: ClassVar[list[BindingType]] = bindings("app")
+    COMPONENT_CLASSES: ClassVar[set[str]] = {*TONE_CLASSES}
 
     def __init__(self, appearance: Appearance, *, driver: type[Driver] | None = None) -> None:
         super().__init__(driver_class=driver)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from textual.css.stylesheet import Stylesheet
 
 from buildperm.tui.widgets.crates import CrateTree
 from tests.tui.proposals import MANY, crowd
 
 if TYPE_CHECKING:
+    from textual.css.styles import RulesMap
+    from textual.dom import DOMNode
+
     from buildperm.policy.proposal import Proposal
     from buildperm.tui.widgets.styled_line import Line
     from tests.tui.review_bench import ReviewBench
@@ -75,3 +79,33 @@ async def test_letters_typed_fast_are_filtered_for_once(
 
         assert len(asked) < len("4999")
         assert bench.tree().count(80) == 2
+
+
+async def test_styling_a_screen_styles_no_tones_and_draws_nothing_where_colours_stay(
+    bench: ReviewBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    styled: list[DOMNode] = []
+    drawn: list[CrateTree] = []
+    apply = Stylesheet.apply
+
+    def styling(
+        stylesheet: Stylesheet,
+        node: DOMNode,
+        *,
+        animate: bool = False,
+        cache: dict[tuple[Any, ...], RulesMap] | None = None,
+    ) -> None:
+        styled.append(node)
+        apply(stylesheet, node, animate=animate, cache=cache)
+
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        monkeypatch.setattr(Stylesheet, "apply", styling)
+        monkeypatch.setattr(CrateTree, "refresh", lambda tree: drawn.append(tree))
+        bench.app.update_styles(bench.app.screen)  # As another class of the screen does, at once.
+        tree = bench.tree()
+        monkeypatch.undo()
+
+    assert tree in styled
+    assert not [part for node in styled for part in node.classes if part.startswith("sheet--")]
+    assert not drawn

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from rich.style import Style
 from textual.geometry import Region, Size
@@ -12,14 +12,13 @@ from textual.scroll_view import ScrollView
 from textual.widget import Widget
 
 from buildperm.tui.widgets.styled_line import Line, strip
+from buildperm.tui.widgets.tone import tone_style
 
 if TYPE_CHECKING:
     from textual import events
     from textual.dom import DOMNode
     from textual.strip import Strip
 
-_PREFIX = "sheet--"
-_GROUNDS = {"cursor", "critical"}
 _NOTHING = Line()
 
 
@@ -28,14 +27,6 @@ class Sheet(ScrollView):
 
     A line costs nothing until it is seen, so five thousand of them scroll like five.
     """
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        f"{_PREFIX}{tone}"
-        for tone in (
-            "accent", "added", "bad", "critical", "cursor", "good", "heading", "high",
-            "hunk", "low", "medium", "muted", "removed", "strong", "title", "waiting",
-        )
-    }  # fmt: skip
 
     @dataclass
     class Clicked(Message):
@@ -121,24 +112,28 @@ class Sheet(ScrollView):
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
-        self._styles: dict[str, Style] = {}  # By tone, under the current theme.
+        self._base = Style()
+        self._theme = ""
+        self._styles: dict[str, Style] = {}  # By tone, on that base, under that theme.
         self._drawn: dict[int, tuple[Line, str]] = {}  # By line of the window.
 
     def notify_style_update(self) -> None:
-        """Draw in the colours of a new theme."""
+        """Draw again where colours have changed; nearly always something else of a style has."""
         super().notify_style_update()
-        self._styles.clear()
-        self.refresh()
+        look = self.rich_style, self.app.theme
+        if look != (self._base, self._theme):
+            self._base, self._theme = look
+            self._styles.clear()
+            self.refresh()
 
     def render_line(self, y: int) -> Strip:
         """Render one line of the window."""
         cells = self.scrollable_content_region.width
         line, tone = self._drawn[y] = self._content(y, cells)
-        base = self.rich_style
         ground = self._style_of(tone) if tone else Style()
         # Reversed, the colours of letters would be patches.
         style_of = _plain if ground.reverse else self._style_of
-        return strip(line, cells, base + ground, style_of)
+        return strip(line, cells, self._base + ground, style_of)
 
     def _content(self, y: int, cells: int) -> tuple[Line, str]:
         """Return what stands on a line of the window, and the tone that it is laid on."""
@@ -162,12 +157,7 @@ class Sheet(ScrollView):
     def _style_of(self, tone: str) -> Style:
         """Return the style of a tone, without the ground unless the tone is one."""
         if tone not in self._styles:
-            full = self.get_component_rich_style(f"{_PREFIX}{tone}")
-            if tone not in _GROUNDS:
-                full = Style(
-                    color=full.color, bold=full.bold, italic=full.italic, reverse=full.reverse
-                )
-            self._styles[tone] = full
+            self._styles[tone] = tone_style(self, self._base, tone)
         return self._styles[tone]
 
 
