@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -30,6 +31,7 @@ class ReportFormat:
     is_prose: bool = False  # For people: without findings it goes to standard error.
     appendix: Appendix | None = None
     help: str = ""  # A sentence for `--help`, where there is more to know than the name.
+    start: bytes = b""  # A regular expression: how each of its documents begins.
 
 
 # Mostly one of them is wanted, so that the others need not be imported.
@@ -66,16 +68,46 @@ def _summary(report: Report) -> str:
 FORMATS = {
     each.name: each
     for each in (
-        ReportFormat("text", text.document, is_prose=True),
-        ReportFormat("json", _json, is_exclusive=True),
-        ReportFormat("sarif", _sarif, is_exclusive=True),
-        ReportFormat("junit", _junit, is_exclusive=True),
+        ReportFormat(
+            "text",
+            text.document,
+            is_prose=True,
+            start=rb"buildperm: (?:(?:FAILED|WARNING)\.|.* held \(|.* was built\.)"
+            rb"|buildperm: the grants are wider"
+            rb"|Exit code \d+: "
+            rb"|[^\n]*\n(?:  gets in through [^\n]*\n)?  (?:ERROR|warning|note): ",
+        ),
+        ReportFormat(
+            "json", _json, is_exclusive=True, start=rb'\{\s*"version": \d+,\s*"buildperm": "'
+        ),
+        ReportFormat(
+            "sarif",
+            _sarif,
+            is_exclusive=True,
+            start=rb'\{[^\n]*"runs": \[\s*\{"tool": \{"driver": \{"name": "buildperm"',
+        ),
+        ReportFormat(
+            "junit",
+            _junit,
+            is_exclusive=True,
+            start=rb'<\?xml [^\n]*\?>\s*<testsuites name="buildperm"',
+        ),
         ReportFormat(
             "github",
             _annotations,
             appendix=Appendix("GITHUB_STEP_SUMMARY", _summary),
             help="`github` writes annotations, and the summary to $GITHUB_STEP_SUMMARY.",
+            start=rb"::(?:error|warning|notice) file=[^\n]*,title=buildperm%3A ",
         ),
     )
 }
 """By name, in the order in which they are offered; the first is what is written unasked."""
+
+
+def is_report(beginning: bytes) -> bool:
+    """Tell whether a file that begins so is a report of buildperm, in whatever format.
+
+    A report without findings may be empty.
+    """
+    starts = (each.start for each in FORMATS.values() if each.start)
+    return not beginning or any(re.match(start, beginning) for start in starts)

@@ -6,6 +6,7 @@ what only a person may grant by hand is no more than a comment; and every line s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from buildperm.printable import shortened
 _SHOWN_MOST = 5  # Accesses told of one proposal; the rest is counted.
 _LINE_MOST = 240  # Characters of a comment.
 _PROPOSED = "proposed by buildperm, nobody has approved this"
+_OWN = re.compile(rb"--- [^\n]+\n\+\+\+ [^\n]+\n@@(?s:.*)\n\+# (?:not )?proposed by buildperm, ")
 
 
 def patch(raw: bytes, proposals: Iterable[Proposal], path: Path, name: str = "Cargo.toml") -> bytes:
@@ -122,3 +124,11 @@ def _with_comments(raw: bytes, comments: Mapping[str, list[str]], path: Path) ->
 
 def _home(raw: bytes, path: Path) -> str:
     return manifest_reader.dotted(manifest.table_path(manifest.parse(raw, path)[1]))
+
+
+def is_patch(beginning: bytes) -> bool:
+    """Tell whether a file that begins so is such a patch; without anything to propose it is empty.
+
+    What it proposes it tells before all else.
+    """
+    return not beginning or _OWN.match(beginning) is not None

@@ -13,11 +13,13 @@ from pathlib import Path
 
 from buildperm.errors import BuildpermError
 from buildperm.report.finding import Report
-from buildperm.report.formats import FORMATS, Appendix, ReportFormat
+from buildperm.report.formats import FORMATS, Appendix, ReportFormat, is_report
+from buildperm.report.patch import is_patch
 
 _STANDARD_OUTPUT = "-"
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-_READ_MOST = 2_000  # Characters of a file that tell whether it is a report.
+_READ_MOST = 2_000  # Bytes of a file that tell whether it is ours.
+_REPORT_READ_MOST = 1 << 16  # The same of reports: lines of Cargo.toml can be long in a patch.
 _ELSEWHERE = "Name a file in a folder that is there and that you may write."
 
 
@@ -85,7 +87,7 @@ class ReportOutputs:
             kept: Files that no report may replace.
 
         Raises:
-            BuildpermError: One cannot be written.
+            BuildpermError: One cannot be written, or would replace what is no report.
         """
         for output in self._all:
             if output.path is not None:
@@ -94,6 +96,7 @@ class ReportOutputs:
                         f"the report `{output.name}` cannot replace {output.path}",
                         hint="Name another file.",
                     )
+                refuse_foreign(output.path, _is_own, "report", most=_REPORT_READ_MOST)
                 _check(output.path)
         for _, path in self._appendices():
             _check(path)
@@ -196,13 +199,20 @@ def _check(path: Path) -> None:
         raise _unwritable(path, error) from error
 
 
-def refuse_foreign(path: Path, is_own: Callable[[bytes], bool], name: str) -> None:
+def _is_own(beginning: bytes) -> bool:
+    return is_report(beginning) or is_patch(beginning)
+
+
+def refuse_foreign(
+    path: Path, is_own: Callable[[bytes], bool], name: str, *, most: int = _READ_MOST
+) -> None:
     """Refuse to replace a file that buildperm did not make; a pipe or a device is written to.
 
     Args:
         path: Where somebody wants it.
         is_own: Tells a file that may be replaced, by its beginning.
         name: What is written.
+        most: Bytes of the beginning that tell.
 
     Raises:
         BuildpermError: Somebody else made the file.
@@ -211,7 +221,7 @@ def refuse_foreign(path: Path, is_own: Callable[[bytes], bool], name: str) -> No
         return
     try:
         with path.open("rb") as file:
-            found = file.read(_READ_MOST)
+            found = file.read(most)
     except OSError:
         found = b"?"
     if found and not is_own(found):

@@ -7,9 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
 
-from buildperm.report import answer_formats, formats
+from buildperm.report import answer_formats, formats, refused_text
+from buildperm.report.finding import Report
 from tests.command import environment, member
+from tests.report.report_strategies import REPORTS
 
 ADD = """
 from buildperm.report.answer_formats import ANSWER_FORMATS
@@ -89,3 +92,35 @@ def test_an_unknown_format_is_an_error(reading: Path, words: tuple[str, ...]) ->
 @pytest.mark.parametrize("table", [formats.FORMATS, answer_formats.ANSWER_FORMATS])
 def test_text_is_what_is_written_unasked(table: dict[str, object]) -> None:
     assert next(iter(table)) == "text"
+
+
+@given(REPORTS)
+def test_each_format_is_known_by_its_beginning(report: Report) -> None:
+    for each in formats.FORMATS.values():
+        # What was refused is only told of a build.
+        if (
+            each.name != "text"
+            or report.run
+            or not any(map(refused_text.is_refusal, report.findings))
+        ):
+            written = each.document(report).encode(errors="surrogateescape")
+            assert formats.is_report(written[: 1 << 16]), (each.name, written[:200])
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        b"x",
+        b"# buildperm: notes\n",
+        b"buildperm: building\nbuildperm: 3 build scripts held (portable, Landlock ABI 7)\n",
+        b"[workspace.metadata.buildperm]\nversion = 1\n",
+        b'{"version": 2, "name": "buildperm"}',
+        b'{"$schema": "x", "version": "2.1.0", "runs": [{"tool": {"driver": {"name": "other"}}}]}',
+        b'<?xml version="1.0"?>\n<testsuites name="pytest">',
+        b"::error file=x,line=1,title=other::y",
+        b"fn main() {\n    println!();\n}\n",
+        b"   Compiling a v1.0.0\nwarning: unused\n  note: x\n",
+    ],
+)
+def test_what_others_have_written_is_no_report(foreign: bytes) -> None:
+    assert not formats.is_report(foreign)

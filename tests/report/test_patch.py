@@ -17,7 +17,7 @@ from buildperm.policy.proposal import Proposal
 from buildperm.policy.proposals import propose
 from buildperm.policy.rule import Rule
 from buildperm.policy.sensitivity import why_sensitive
-from buildperm.report.patch import patch
+from buildperm.report.patch import is_patch, patch
 
 PATH = Path("Cargo.toml")
 WORKSPACE = b'[workspace]\nmembers = ["app"]\n'
@@ -180,8 +180,10 @@ def test_a_comment_stays_one_printable_line_whatever_a_script_calls_its_programs
 ) -> None:
     seen = Access(Kind.EXEC, "perl", Outcome.REFUSED, 1, 1, 2, (("build script", *chain),), example)
 
-    lines = patch(WORKSPACE, asked(seen), PATH).decode().splitlines()
+    written = patch(WORKSPACE, asked(seen), PATH)
+    lines = written.decode().splitlines()
 
+    assert is_patch(written)
     added = [line[1:] for line in lines[3:] if line.startswith("+")]
     assert added == [
         "",
@@ -195,3 +197,10 @@ def test_a_comment_stays_one_printable_line_whatever_a_script_calls_its_programs
     assert added[4].startswith("# proposed by buildperm, nobody has approved this: sample 0.1.0")
     assert added[4].isprintable()
     assert len(added[4]) <= 250
+
+
+def test_a_diff_of_somebody_else_is_no_patch_of_buildperm() -> None:
+    assert is_patch(patch(SAMPLE, asked(access(Kind.READ, "$WORKSPACE/data.txt")), PATH))
+    assert is_patch(b"")
+    assert not is_patch(b"--- a/Cargo.toml\n+++ b/Cargo.toml\n@@ -1 +1 @@\n-a\n+b\n")
+    assert not is_patch(SAMPLE)

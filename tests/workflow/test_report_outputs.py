@@ -18,6 +18,8 @@ import pytest
 from buildperm.policy import manifest
 from buildperm.policy.kinds import Kind
 from buildperm.policy.rule import Rule
+from buildperm.report import formats
+from buildperm.report.patch import is_patch
 from tests.command import buildperm, is_orderly, member
 from tests.report.documents import (
     CI_SCHEMA,
@@ -131,6 +133,13 @@ def test_the_sarif_report_follows_its_schema_and_names_the_file_from_its_reposit
     places = [result["locations"][0]["physicalLocation"] for result in results]
     assert {place["artifactLocation"]["uri"] for place in places} == {"rust/Cargo.toml"}
     assert (told.workspace.parent / "rust/Cargo.toml").is_file()
+
+
+def test_each_report_is_known_again_as_one_of_buildperm(told: RefusedBuild) -> None:
+    for path in (told.json, told.sarif, told.junit):
+        assert formats.is_report(path.read_bytes())
+    assert formats.is_report(told.ended.stdout.encode())
+    assert is_patch(told.patch.read_bytes())
 
 
 def test_the_junit_report_follows_its_schema(told: RefusedBuild) -> None:
@@ -259,6 +268,9 @@ def test_what_was_reviewed_is_built(tmp_path: Path) -> None:
         (("--report", "json=sample/../Cargo.lock"), "cannot replace"),
         (("--report", "json=buildperm.lock"), "cannot replace"),
         (("--emit-patch", "Cargo.toml"), "cannot replace"),
+        (("--report", "json=data.txt"), "data.txt is there, and is no report of buildperm"),
+        (("--report", "text=sample/build.rs"), "is no report of buildperm"),
+        (("--emit-patch", "sample/Cargo.toml"), "is no report of buildperm"),
         (("--emit-patch", "none/x.patch"), "cannot write the report none/x.patch"),
         (("--report", "json="), "the path is missing"),
         (("--report", "xml=x"), "no report is called `xml`"),
@@ -307,7 +319,7 @@ def test_a_report_that_is_there_is_replaced_whole_and_keeps_its_permissions(
     told: RefusedBuild,
 ) -> None:
     target = told.workspace.parent / "old.json"
-    target.write_text("x" * 100_000)
+    target.write_bytes(told.sarif.read_bytes() + b" " * 100_000)  # In whatever format.
     target.chmod(0o640)
     link = told.workspace.parent / "link.json"
     link.symlink_to(target)
