@@ -79,6 +79,8 @@ def _placed(text: str, at: int, lines: Sequence[str], newline: str) -> str:
     end = newline * 2
     if not tail:  # A file without a last line feed does not get one.
         end = newline if not head or head.endswith("\n") else ""
+    elif head and not head.endswith("\n"):  # The tail is a table that was put there just now.
+        end = ""
     elif tail.startswith(("\n", "\r\n")):
         end = newline
     if head and not head.endswith("\n"):

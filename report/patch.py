@@ -44,16 +44,17 @@ def patch(raw: bytes, proposals: Iterable[Proposal], path: Path, name: str = "Ca
     for proposal in proposals:
         if proposal.reason is Reason.ASKED:
             by_crate.setdefault(proposal.crate, []).append(proposal)
-    after = raw
+    # Whether two crates ask to write the same is for the person who applies it to say.
+    policy = manifest.policy(*manifest.parse(raw, path), path)
+    wanted: dict[str, CrateGrants] = {}
     comments: dict[str, list[str]] = {}
     for crate, asked in sorted(by_crate.items()):
-        # Whether two crates ask to write the same is for the person who applies it to say.
-        policy = manifest.policy(*manifest.parse(after, path), path)
         had = policy.crates.get(crate, CrateGrants(crate))
         closed = {each.id: why for each in asked if (why := _why_closed(each, had))}
         allowed = [(each, Decision(Answer.ALLOW)) for each in asked if each.id not in closed]
-        after = editor.with_grants(after, crate, merged(had, allowed), path)
+        wanted[crate] = merged(had, allowed)
         comments[crate] = [line for each in asked for line in _comments(each, closed.get(each.id))]
+    after = editor.with_all_grants(raw, wanted, path)
     commented = _with_comments(after, comments, path)
     if manifest.parse(commented, path)[1] != manifest.parse(after, path)[1]:
         raise BuildpermError(
@@ -107,17 +108,26 @@ def _with_comments(raw: bytes, comments: Mapping[str, list[str]], path: Path) ->
     text, document = manifest.parse(raw, path)
     crates = (*manifest.table_path(document), "crates")
     newline = "\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n"
+    found, known = layout(text), manifest.policy(text, document, path).crates
+    above: dict[int, str] = {}  # By the place that they go to.
+    below = ""
     for crate, lines in comments.items():
-        found = layout(text)
-        statements = found.below((*crates, crate))
-        container = found.container((*crates, crate))
-        first = statements[0] if statements else container
         block = "".join(line + newline for line in lines)
-        if first is not None and crate in manifest.policy(text, document, path).crates:
-            text = text[: first.start] + block + text[first.start :]
+        statements = found.below((*crates, crate)) if crate in known else ()
+        first = statements[0] if statements else None
+        if first is None and crate in known:
+            first = found.container((*crates, crate))
+        if first is not None:
+            above[first.start] = above.get(first.start, "") + block
         else:
-            gap = "" if not text or text.endswith("\n") else newline
-            text = f"{text}{gap}{newline}{block}"
+            below += newline + block
+    parts, end = [], len(text)
+    for start in sorted(above, reverse=True):
+        parts += [text[start:end], above[start]]
+        end = start
+    text = "".join((text[:end], *reversed(parts)))
+    gap = newline if below and text and not text.endswith("\n") else ""
+    text += gap + below
     bom = manifest.BOM if raw.startswith(manifest.BOM.encode()) else ""
     return (bom + text).encode()
 

@@ -377,6 +377,15 @@ def test_many_edits_at_once_say_what_they_say_one_by_one(
         assert lost <= lost_before
 
 
+def test_many_tables_below_a_file_without_a_last_line_feed_stand_as_one_by_one() -> None:
+    raw, wanted = b'[workspace]\nmembers = ["app"]', {key: replace(SOME, key=key) for key in "abc"}
+    one_by_one = raw
+    for key, now in wanted.items():
+        one_by_one = with_grants(one_by_one, key, now)
+
+    assert with_all_grants(raw, wanted) == one_by_one
+
+
 def test_many_edits_at_once_take_little_longer_for_each() -> None:
     wanted = {f"crate-{number}": replace(SOME, key=f"crate-{number}") for number in range(300)}
     calls = 0

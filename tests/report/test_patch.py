@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -204,3 +205,29 @@ def test_a_diff_of_somebody_else_is_no_patch_of_buildperm() -> None:
     assert is_patch(b"")
     assert not is_patch(b"--- a/Cargo.toml\n+++ b/Cargo.toml\n@@ -1 +1 @@\n-a\n+b\n")
     assert not is_patch(SAMPLE)
+
+
+def test_many_crates_take_little_longer_for_each() -> None:
+    calls = 0
+
+    def count(frame: object, event: str, _: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    def cost(many: int) -> int:
+        nonlocal calls
+        wanted = [
+            each
+            for number in range(many)
+            for each in asked(access(Kind.EXEC, "sed"), crate=f"crate-{number:03}")
+        ]
+        patch(SAMPLE, wanted, PATH)
+        calls = 0
+        sys.setprofile(count)
+        try:
+            patch(SAMPLE, wanted, PATH)
+        finally:
+            sys.setprofile(None)
+        return calls
+
+    assert cost(90) < 4.5 * cost(30)
