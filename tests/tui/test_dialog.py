@@ -11,6 +11,7 @@ from buildperm.tui.appearance import Appearance
 from buildperm.tui.screens.dialog import Dialog
 from buildperm.tui.screens.diff import DiffScreen
 from buildperm.tui.screens.inbox import InboxScreen
+from buildperm.tui.screens.override import OverrideScreen
 from buildperm.tui.widgets.hint_footer import HintFooter
 from tests.tui.proposals import realistic
 
@@ -132,3 +133,26 @@ async def test_the_question_before_leaving_shows_all_of_its_lines(
 
         assert page.content_region.height >= len(lines)
         assert "go back" in lines[-1]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+@pytest.mark.parametrize("failures", [1, 30])
+async def test_a_word_is_typed_within_the_box_however_much_it_is_about(
+    make_bench: type[ReviewBench], size: tuple[int, int], failures: int
+) -> None:
+    sentence = "fails, and says in many words what it would need besides " * 4
+    failed = [Failure("zstd-sys", f"2.0.{each}", sentence, ()) for each in range(failures)]
+    bench = make_bench(realistic(), failures=failed)
+    async with bench.app.run_test(size=size) as pilot:
+        await pilot.press("n", "a", "w")
+        await bench.until(pilot, lambda: bench.is_at(DiffScreen))
+        await bench.until(pilot, lambda: "writes all the same" in bench.text("#diff-state"))
+        await pilot.press("O")
+        await bench.until(pilot, lambda: bench.is_at(OverrideScreen))
+        await pilot.pause()
+
+        box = bench.app.screen.query_one("#override")
+        for part in box.children:
+            assert box.content_region.contains_region(part.region)
+        assert bench.app.screen.region.contains_region(box.region)
+        assert "The check failed" in bench.pixels()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 BY_HAND_S: Final = 0.5
 """Seconds that nobody types a long word in; a paste takes a fraction of it."""
 
+_NOTE_LINES: Final = 2
 _LETTER_S: Final = 0.06  # Nobody types a letter faster.
 
 
@@ -59,26 +60,27 @@ class TypedWordScreen(Dialog[bool]):
     def compose(self) -> ComposeResult:
         """Lay out the question above the line to type in."""
         with Vertical(classes="dialog typed-word", id=self.NAME):
-            yield Page(id=f"{self.NAME}-text", classes="typed-word-text")
+            yield Page(id=f"{self.NAME}-text")
             yield TypedWord(placeholder=self._word, compact=True, select_on_focus=False)
             yield Page(id=f"{self.NAME}-note")
 
     def on_mount(self) -> None:
         """Ask."""
+        self.query_one(f"#{self.NAME}").border_title = self._title
         page = self.query_one(f"#{self.NAME}-text", Page)
-        page.border_title = self._title
         page.can_focus = False
         page.show(self.lines)
         self.call_after_refresh(self._fit)
         note = self.query_one(f"#{self.NAME}-note", Page)
         note.can_focus = False
-        note.styles.height = 2
+        note.styles.height = _NOTE_LINES
         self.query_one(TypedWord).focus()
 
     def _fit(self) -> None:
-        """Make room for all that is said, once its width is known."""
+        """Make room for all that is said, once its width is known; the line to type in stays."""
         page = self.query_one(f"#{self.NAME}-text", Page)
-        page.styles.height = page.line_count + 2  # The border.
+        room = self.size.height * 9 // 10 - _NOTE_LINES - 3  # The line to type in, the border.
+        page.styles.height = max(min(page.line_count, room), 1)
 
     def action_back(self) -> None:
         """Do nothing of it."""
