@@ -12,7 +12,7 @@ from buildperm.errors import BuildpermError
 from buildperm.policy.access import Outcome
 from buildperm.policy.decision import Answer, JournalEntry, ReviewAction
 from buildperm.policy.kinds import Kind
-from buildperm.policy.proposal import Choice
+from buildperm.policy.proposal import Choice, Risk
 from buildperm.policy.rule import Rule
 from buildperm.presentation.baseline_accesses import BaselineAccesses
 from buildperm.presentation.front_end import ReviewEnd
@@ -22,7 +22,7 @@ from buildperm.tui.screens.batch import BatchScreen, EverywhereScreen
 from buildperm.tui.screens.evidence_screen import EvidenceScreen
 from buildperm.tui.screens.inbox import InboxScreen
 from buildperm.tui.widgets.evidence_pane import EvidencePane
-from tests.tui.proposals import access
+from tests.tui.proposals import access, proposal
 
 if TYPE_CHECKING:
     from buildperm.policy.proposal import Proposal
@@ -140,6 +140,24 @@ async def test_undo_and_redo_go_back_to_what_they_were_about(bench: ReviewBench)
         await pilot.press("U")
 
         assert bench.answers() == {"run pkg-config": "allow"}
+
+
+async def test_a_crate_of_which_a_part_is_allowed_is_not_told_as_denied(
+    make_bench: type[ReviewBench],
+) -> None:
+    seen = [access(Kind.ENV, "A"), access(Kind.ENV, "B")]
+    both = [proposal("a", "1.0.0", f"see {each.target}", Risk.LOW, "Why.", [each]) for each in seen]
+    bench = make_bench(both)
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("n", "a", "d")
+        lines = bench.text("#tree").split("\n")
+        assert lines[0].endswith("partly denied ✗   1 ")
+
+        bench.tree().reveal(both[0])
+        await pilot.press("d")
+        lines = bench.text("#tree").split("\n")
+        assert lines[0].endswith("denied ✗   2 ")
+        assert "partly" not in lines[0]
 
 
 async def test_a_locked_proposal_cannot_be_allowed_but_denied(bench: ReviewBench) -> None:

@@ -47,6 +47,7 @@ _CAUSE_FOLD_CELLS: Final = 5
 class _Summary:
     due: int  # How many have to be decided.
     optional: int  # How many may be.
+    allowed: int
     denied: int
     later: int
     worst: Risk  # Of those that have to be decided, of all where none has.
@@ -319,6 +320,7 @@ def _summarized(agenda: Agenda, proposals: Sequence[Proposal]) -> _Summary:
     return _Summary(
         len(due),
         sum(map(agenda.is_optional, proposals)),
+        sum(agenda.answer(each) is Answer.ALLOW for each in proposals),
         sum(agenda.answer(each) is Answer.DENY for each in proposals),
         sum(agenda.answer(each) is Answer.LATER for each in proposals),
         max(due or [each.risk for each in proposals]),
@@ -334,7 +336,8 @@ def _state(summary: _Summary) -> tuple[Piece, ...]:
         return ((f"to look at {summary.optional:>3} ", "muted"),)
     if summary.denied:
         glyph = ANSWER_GLYPHS[Answer.DENY]
-        return ((f"denied {glyph}", ANSWER_TONES[Answer.DENY]), (f" {summary.denied:>3} ", "muted"))
+        word = "partly denied" if summary.allowed else "denied"
+        return ((f"{word} {glyph}", ANSWER_TONES[Answer.DENY]), (f" {summary.denied:>3} ", "muted"))
     if summary.later:
         glyph = ANSWER_GLYPHS[Answer.LATER]
         return (
