@@ -61,7 +61,7 @@ def batch_groups(rows: Sequence[tuple[Proposal, str]]) -> tuple[BatchGroup, ...]
 def _told_apart(proposals: Iterable[Proposal], rules: dict[str, str]) -> dict[str, BatchRow]:
     """Make the rows of one crate; where two would read the same, add what tells them apart."""
     rows = {
-        each.id: BatchRow(each, short_title(each), _rule(each, rules[each.id]))
+        each.id: BatchRow(each, short_title(each), glossed_rule(each, rules[each.id]))
         for each in proposals
     }
     for more in (_who, _targets, _id):
@@ -72,8 +72,13 @@ def _told_apart(proposals: Iterable[Proposal], rules: dict[str, str]) -> dict[st
     return rows
 
 
-def _rule(proposal: Proposal, rule: str) -> str:
-    """Return the rules, what presets are, or what is at stake where nothing would be stored."""
+def glossed_rule(proposal: Proposal, rule: str) -> str:
+    """Return the rules, what presets are, or what is at stake where nothing would be stored.
+
+    Args:
+        proposal: What the rules are about.
+        rule: The rules as Cargo.toml has them.
+    """
     for choice in proposal.choices:
         if choice.preset and rule.startswith(f"preset {choice.preset}") and choice.widening:
             return f"{rule}: {shown(choice.widening)}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from buildperm.policy import expiry
 from buildperm.policy.decision import Answer
 from buildperm.presentation import batch_scope, distrust, rule_check, terms_check
+from buildperm.presentation.batch_list import glossed_rule
 from buildperm.presentation.wording import ANSWER_VERBS, plural, risk_word
 from buildperm.printable import shown
 
@@ -122,7 +123,7 @@ class PlainAnswers:
     def _list(self, proposals: Iterable[Proposal]) -> None:
         for each in proposals:
             crate = f"{shown(each.crate)} {shown(each.version)}"
-            rule = self.agenda.rule_text(each)
+            rule = glossed_rule(each, self.agenda.rule_text(each))
             told = f"  {risk_word(each.risk)}: {crate}: {shown(each.title)} ({rule})"
             self.terminal.print_lines(told)
 

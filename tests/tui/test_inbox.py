@@ -722,3 +722,12 @@ async def test_a_click_on_the_sign_of_a_crate_opens_it_and_the_footer_says_close
 
         assert bench.text("#tree").split("\n") == closed
         assert "Close" not in bench.pixels()
+
+
+async def test_a_preset_is_explained_where_several_crates_get_it(bench: ReviewBench) -> None:
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("slash", *"crate:ring", "enter", "n", "right_square_bracket", "e")
+        assert bench.is_at(EverywhereScreen)
+
+        told = " ".join(bench.text("#batch-rows").split())
+        assert "preset cc: Also the archiver, the linker" in told

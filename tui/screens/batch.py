@@ -9,7 +9,7 @@ from textual.containers import Vertical
 from textual.reactive import var
 
 from buildperm.policy.decision import Answer
-from buildperm.presentation.batch_list import batch_groups
+from buildperm.presentation.batch_list import batch_groups, glossed_rule
 from buildperm.presentation.wording import ANSWER_VERBS, GLYPHS, plural, risk_word
 from buildperm.printable import shown
 from buildperm.tui.key_bindings import bindings
@@ -205,7 +205,7 @@ class EverywhereScreen(BatchScreen):
         proposal, rule = self._rows[0]
         word = risk_word(proposal.risk)
         yield Block(((f"{GLYPHS[proposal.risk]} {word}  ", word),), shown(proposal.title), "strong")
-        yield Block(((_INDENT, ""),), rule, "muted")
+        yield Block(((_INDENT, ""),), glossed_rule(proposal, rule), "muted")
         yield Block()
         for each, _ in self._rows:
             here = ", this one" if each is proposal else ""
