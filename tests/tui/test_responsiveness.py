@@ -109,3 +109,24 @@ async def test_styling_a_screen_styles_no_tones_and_draws_nothing_where_colours_
     assert tree in styled
     assert not [part for node in styled for part in node.classes if part.startswith("sheet--")]
     assert not drawn
+
+
+async def test_a_notice_styles_nothing_but_itself(
+    bench: ReviewBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    styled: list[DOMNode] = []
+    update = bench.app.update_styles
+
+    def counting(node: DOMNode, animate: bool = True) -> None:
+        styled.append(node)
+        update(node, animate)
+
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        monkeypatch.setattr(bench.app, "update_styles", counting)
+        await pilot.press("x")
+        await bench.until(pilot, lambda: bench.displays("#notice"))
+        monkeypatch.undo()
+
+        assert styled
+        assert {node.id for node in styled} == {"notice"}

@@ -436,5 +436,6 @@ class InboxScreen(CloserLooks):
     def _show_notice(self, notice: str) -> None:
         """Show one sentence until the cursor moves on."""
         self._told_at = self._place()
-        self.set_class(bool(notice), "-noticed")
-        self.query_one("#notice", Page).show(lambda cells: [Line(((notice, "waiting"),))])
+        page = self.query_one("#notice", Page)
+        page.set_class(bool(notice), "-shown")  # A class of the screen would style all that it has.
+        page.show(lambda cells: [Line(((notice, "waiting"),))])
