@@ -171,6 +171,15 @@ def _footer(bench: ReviewBench) -> str:
     return " ".join(f"{each.display} {each.label}" for each in hints)
 
 
+@pytest.mark.parametrize("key", ["v", "i", "b"])
+async def test_every_screen_has_the_same_kind_of_footer(key: str) -> None:
+    bench = ReviewBench(realistic())
+
+    async with bench.app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("n", key)
+        await bench.until(pilot, lambda: "esc Back" in _footer(bench))
+
+
 async def test_a_click_in_the_footer_does_what_its_key_does_and_the_mouse_is_told() -> None:
     bench = ReviewBench(realistic())
 

@@ -6,13 +6,13 @@ from itertools import groupby
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from buildperm.policy.access import Access, Outcome
 from buildperm.presentation.wording import TIMES, plural, verb, version_text
 from buildperm.printable import shown
 from buildperm.tui.key_bindings import bindings
 from buildperm.tui.widgets.block_sheet import Block, BlockSheet
+from buildperm.tui.widgets.hint_footer import HintFooter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,7 +39,7 @@ class BaselineScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """Lay out the list."""
         yield BlockSheet(id="baseline")
-        yield Footer(show_command_palette=False, compact=True)
+        yield HintFooter()
 
     def on_mount(self) -> None:
         """List."""

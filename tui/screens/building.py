@@ -8,7 +8,6 @@ from textual import on
 from textual.containers import Vertical
 from textual.reactive import var
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from buildperm.presentation.wording import risk_word
 from buildperm.printable import shown
@@ -17,6 +16,7 @@ from buildperm.tui.key_names import key_name
 from buildperm.tui.screens.dialog import Dialog
 from buildperm.tui.unobeyed_key import unobeyed
 from buildperm.tui.widgets.build_lines import script_lines
+from buildperm.tui.widgets.hint_footer import HintFooter
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.sheet import Sheet
 from buildperm.tui.widgets.styled_line import Line, Piece, wrap
@@ -106,7 +106,7 @@ class RunScreen(Screen[None]):
         yield Page(id="build-scripts")
         yield BuildLog()
         yield Page(id="notice")
-        yield Footer(show_command_palette=False, compact=True)
+        yield HintFooter()
 
     def on_mount(self) -> None:
         """Show what is known."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from textual.screen import ModalScreen, ScreenResultType
-from textual.widgets import Footer
 
 from buildperm.tui.widgets.hint_footer import HintFooter
 
@@ -39,5 +38,5 @@ class Dialog(ModalScreen[ScreenResultType]):
     def _show_footers_below(self, *, shown: bool) -> None:
         for screen in self.app.screen_stack:
             if screen is not self:
-                for footer in (*screen.query(Footer), *screen.query(HintFooter)):
+                for footer in screen.query(HintFooter):
                     footer.visible = shown

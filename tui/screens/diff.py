@@ -9,7 +9,6 @@ from textual import on, work
 from textual.containers import Container
 from textual.reactive import var
 from textual.screen import Screen
-from textual.widgets import Footer
 from textual.worker import get_current_worker
 
 from buildperm.errors import BuildpermError
@@ -25,6 +24,7 @@ from buildperm.tui.unobeyed_key import unobeyed
 from buildperm.tui.widgets.check_lines import ACTION_TARGETS, CheckState, state_lines
 from buildperm.tui.widgets.diff_lines import balance_pieces
 from buildperm.tui.widgets.edit_lines import HunkPage, edit_lines, sentence_lines
+from buildperm.tui.widgets.hint_footer import HintFooter
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.sheet import Sheet
 from buildperm.tui.widgets.styled_line import Line
@@ -118,7 +118,7 @@ class DiffScreen(Screen[DiffResult]):
             yield HunkPage(id="diff-text")
             yield HunkPage(id="diff-words")
         yield Page(id="diff-state")
-        yield Footer(show_command_palette=False, compact=True)
+        yield HintFooter()
 
     def on_mount(self) -> None:
         """Start making the edit."""

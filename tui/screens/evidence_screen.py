@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from buildperm.presentation.wording import risk_word, short_title
 from buildperm.printable import shown
 from buildperm.tui.key_bindings import bindings
 from buildperm.tui.widgets.evidence_lines import TABS
 from buildperm.tui.widgets.evidence_pane import EvidenceBody, EvidencePane
+from buildperm.tui.widgets.hint_footer import HintFooter
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.styled_line import Line
 
@@ -42,7 +42,7 @@ class EvidenceScreen(Screen[None]):
         """Lay out what it is about, the tabs, and their content."""
         yield Page(id="evidence-head", classes="bar")
         yield EvidencePane(self._source, self._agenda, id="evidence")
-        yield Footer(show_command_palette=False, compact=True)
+        yield HintFooter()
 
     def on_mount(self) -> None:
         """Show the evidence."""

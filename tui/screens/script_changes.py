@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on, work
 from textual.containers import Container
 from textual.screen import Screen
-from textual.widgets import Footer
 from textual.worker import get_current_worker
 
 from buildperm.presentation import comparison_facts as changes
@@ -21,6 +20,7 @@ from buildperm.tui.widgets.comparison_lines import (
     title_pieces,
 )
 from buildperm.tui.widgets.diff_lines import file_lines
+from buildperm.tui.widgets.hint_footer import HintFooter
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.styled_line import Line, Piece, wrap
 
@@ -50,7 +50,7 @@ class ChangesScreen(Screen[None]):
         with Container(id="changes-panes"):
             yield Page(id="changes-behaviour")
             yield Page(id="changes-sources")
-        yield Footer(show_command_palette=False, compact=True)
+        yield HintFooter()
 
     def on_mount(self) -> None:
         """Show what is known, and start comparing the sources."""

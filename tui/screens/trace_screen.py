@@ -11,7 +11,7 @@ from textual.containers import Container, Horizontal
 from textual.message import Message
 from textual.reactive import var
 from textual.screen import Screen
-from textual.widgets import Footer, Input, Label
+from textual.widgets import Input, Label
 from textual.worker import get_current_worker
 
 from buildperm.errors import BuildpermError
@@ -24,6 +24,7 @@ from buildperm.tui.unobeyed_key import unobeyed
 from buildperm.tui.widgets.cursor_list import CursorList
 from buildperm.tui.widgets.evidence_lines import event_row, process_row
 from buildperm.tui.widgets.filter import FilterInput
+from buildperm.tui.widgets.hint_footer import HintFooter
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.styled_line import Line
 from buildperm.tui.widgets.trace_lines import event_detail, node_detail, run_detail
@@ -115,7 +116,7 @@ class TraceScreen(Screen[None]):
             yield CursorList(id="trace-processes")
             yield CursorList(id="trace-events")
         yield Page(id="trace-detail")
-        yield Footer(show_command_palette=False, compact=True)
+        yield HintFooter()
 
     def on_mount(self) -> None:
         """Show the processes, and begin to read the events."""

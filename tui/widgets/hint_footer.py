@@ -64,6 +64,7 @@ class HintFooter(ScrollView, can_focus=False):
     def on_mount(self) -> None:
         """Follow what is possible."""
         self.screen.bindings_updated_signal.subscribe(self, self._take_bindings)
+        self._lay_soon()
 
     def on_unmount(self) -> None:
         """Follow no longer."""
