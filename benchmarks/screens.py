@@ -50,12 +50,14 @@ NAMES = {" ": "Space", "\x1b": "Esc", "\r": "Enter", "\x7f": "Backspace"} | {
 
 def serve(told: int) -> None:
     """Be the program: fold, say so on `told`, and show the screens."""
+    from buildperm.cli.process_setup import prepare_process
     from buildperm.policy.fold import fold
     from buildperm.policy.proposals import propose
     from buildperm.policy.review_state import Review
     from buildperm.presentation.baseline_accesses import BaselineAccesses
     from buildperm.presentation.front_end import Ran, ReviewSession
 
+    prepare_process()
     began = time.perf_counter()
     accesses = {(name, "1.0.0"): tuple(fold(each)) for name, each in recordings()}
     proposals = [proposal for crate, seen in accesses.items() for proposal in propose(*crate, seen)]
