@@ -8,6 +8,7 @@ one of these sets it itself.
 
 from __future__ import annotations
 
+import gc
 import os
 import pwd
 import re
@@ -44,6 +45,8 @@ _OF_REGISTRIES = (
 
 _FILES_LEAST = 1024
 _UMASK = 0o022
+# As in a command, which sets it for all tests of its process that come later: see process_setup.
+_YOUNG_MOST = 50_000
 # A path of a socket has room for 107 bytes, most of which the tests need themselves: unix(7).
 _LONGEST_PLACE = 40
 _PLAIN = re.compile(r"[A-Za-z0-9_./+-]+")
@@ -108,6 +111,7 @@ def _home() -> Path:
 
 def _settle_process() -> None:
     os.umask(_UMASK)
+    gc.set_threshold(_YOUNG_MOST)
     # What is started in the background, or by nohup(1), has these ignored; so would its children.
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM, signal.SIGCHLD):
         if signal.getsignal(number) is signal.SIG_IGN:
