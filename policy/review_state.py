@@ -79,6 +79,7 @@ class Review:
         self._equivalent = EquivalentProposals(self.proposals)
         self._dependents = Dependents(self.proposals)
         self._decisions = {each.id: _at_first(each) for each in self.proposals}
+        self._texts = selection.SearchTexts()
         self._tally = AnswerTally((each, self._decisions[each.id]) for each in self.proposals)
         self._terms = dict(terms or {})
         self._terms_before = dict(self._terms)  # As Cargo.toml has them.
@@ -360,7 +361,7 @@ class Review:
         Raises:
             BuildpermError: A word of the filter means nothing.
         """
-        wanted = selection.parse(words)
+        wanted = selection.parse(words, self._texts)
         return [
             proposal
             for proposal in self.proposals

@@ -49,25 +49,45 @@ _OPERATORS: dict[str, Callable[[int, int], bool]] = {
 }
 
 
-def parse(words: str) -> Test:
+class SearchTexts:
+    """What words without a field are looked for in: made when one is, and kept for the next."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[Proposal, str]] = {}  # By id, which a changed one keeps.
+
+    def of(self, proposal: Proposal) -> str:
+        """Return all that can be found of a proposal, casefolded."""
+        kept, text = self._kept.get(proposal.id, (None, ""))
+        if kept is not proposal:
+            text = _text(proposal)
+            self._kept[proposal.id] = proposal, text
+        return text
+
+
+def parse(words: str, texts: SearchTexts | None = None) -> Test:
     """Read a filter: every word must hold; `-` before a word negates it; case is ignored.
+
+    Args:
+        words: The filter.
+        texts: Kept from one filter to the next, where there is a next one.
 
     Raises:
         BuildpermError: A word asks for what does not exist.
     """
-    tests = [_test(word) for word in words.split()]
+    texts = texts or SearchTexts()
+    tests = [_test(word, texts) for word in words.split()]
     return lambda proposal, answer: all(test(proposal, answer) for test in tests)
 
 
-def _test(word: str) -> Test:
+def _test(word: str, texts: SearchTexts) -> Test:
     if len(word) > 1 and word.startswith("-"):
-        inner = _test(word[1:])
+        inner = _test(word[1:], texts)
         return lambda proposal, answer: not inner(proposal, answer)
     field, colon, value = word.partition(":")
     field = _RENAMED.get(field, field)
     if not colon or field not in FIELDS:
         text = word.casefold()
-        return lambda proposal, _: text in _text(proposal)
+        return lambda proposal, _: text in texts.of(proposal)
     match field:
         case "kind":
             kind = WORDS[_one_of(value, tuple(WORDS), field)]

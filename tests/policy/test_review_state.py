@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buildperm.errors import BuildpermError
-from buildperm.policy import journal, manifest, reasons
+from buildperm.policy import journal, manifest, reasons, selection
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.compilation import effective
 from buildperm.policy.decision import (
@@ -243,6 +243,30 @@ def test_the_filter_language(words: str, expected: tuple[Proposal, ...]) -> None
     review.allow(LOW.id)
 
     assert review.select(words) == list(expected)
+
+
+def test_the_next_letter_of_a_filter_makes_no_text_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    text = selection._text
+
+    def counting(each: Proposal) -> str:
+        made.append(each.id)
+        return text(each)
+
+    monkeypatch.setattr(selection, "_text", counting)
+    review = Review(ALL)
+    review.select("medi")
+    assert review.select("medium") == [MEDIUM]
+
+    assert sorted(made) == sorted(each.id for each in ALL)
+
+
+def test_a_rule_that_was_edited_meanwhile_is_found() -> None:
+    review = Review(ALL)
+    assert review.select("elsewhere") == []
+    review.edit(MEDIUM.id, [Rule(Kind.READ, "$WORKSPACE/elsewhere/a")])
+
+    assert [each.id for each in review.select("elsewhere")] == [MEDIUM.id]
 
 
 @pytest.mark.parametrize("words", ["kind:exek", "risk:>=", "risk:huge", "is:", "kind:", "x is:l"])
