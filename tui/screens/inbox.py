@@ -173,7 +173,8 @@ class InboxScreen(CloserLooks):
     def action_answer_all(self, answer: str) -> None:
         """Answer all marked proposals, or all shown if none is marked."""
         if not self._came_too_early():
-            marked = [each for each in self._agenda.shown if each.id in self._tree.marks]
+            marks = self._tree.marks
+            marked = [each for each in self._agenda.shown if each.id in marks]
             self._ask_batch(Answer(answer), marked or self._agenda.shown)
 
     def action_everywhere(self) -> None:
