@@ -111,8 +111,9 @@ async def test_styling_a_screen_styles_no_tones_and_draws_nothing_where_colours_
     assert not drawn
 
 
-async def test_a_notice_styles_nothing_but_itself(
-    bench: ReviewBench, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("key", "shown"), [("x", "notice"), ("slash", "filter-row")])
+async def test_a_line_that_comes_styles_nothing_but_itself(
+    bench: ReviewBench, monkeypatch: pytest.MonkeyPatch, key: str, shown: str
 ) -> None:
     styled: list[DOMNode] = []
     update = bench.app.update_styles
@@ -124,9 +125,10 @@ async def test_a_notice_styles_nothing_but_itself(
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.pause()
         monkeypatch.setattr(bench.app, "update_styles", counting)
-        await pilot.press("x")
-        await bench.until(pilot, lambda: bench.displays("#notice"))
+        await pilot.press(key)
+        await bench.until(pilot, lambda: bench.displays(f"#{shown}"))
         monkeypatch.undo()
 
-        assert styled
-        assert {node.id for node in styled} == {"notice"}
+        # The focus that a filter gets is told to what loses it and to what gets it.
+        told = {node.id for node in styled if node.id not in {"tree", "filter"}}
+        assert told == {shown}

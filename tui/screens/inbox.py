@@ -68,7 +68,7 @@ class InboxScreen(CloserLooks):
     reading: var[bool] = var(False, toggle_class="-reading")
     """The card takes the place of the list, on terminals with room for only one."""
 
-    filtering: var[bool] = var(False, toggle_class="-filtering")
+    filtering: var[bool] = var(False)
     """The line of the filter is shown."""
 
     blocked: var[frozenset[str]] = var(frozenset[str](), bindings=True)
@@ -119,6 +119,10 @@ class InboxScreen(CloserLooks):
             self.query_one(name, Page).can_focus = False
         self._tree.focus()
         self.refill(going_on=self._agenda.has_answers)
+
+    def watch_filtering(self) -> None:
+        """Show or hide the line; a class of the screen would style all that it has."""
+        self.query("#filter-row").set_class(self.filtering, "-shown")
 
     def on_screen_resume(self) -> None:
         """Swallow keys that were pressed for another screen."""

@@ -59,7 +59,7 @@ class TraceScreen(Screen[None]):
     VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = bindings("trace")
 
-    filtering: var[bool] = var(False, toggle_class="-filtering")
+    filtering: var[bool] = var(False)
     """The line of the filter is shown."""
 
     following: var[Following] = var(Following.BELOW)
@@ -117,6 +117,10 @@ class TraceScreen(Screen[None]):
             yield CursorList(id="trace-events")
         yield Page(id="trace-detail")
         yield HintFooter()
+
+    def watch_filtering(self) -> None:
+        """Show or hide the line; a class of the screen would style all that it has."""
+        self.query("#trace-filter-row").set_class(self.filtering, "-shown")
 
     def on_mount(self) -> None:
         """Show the processes, and begin to read the events."""
