@@ -160,20 +160,18 @@ def test_started_and_ended_scripts_are_told_and_broken_lines_are_not(progress: P
 
 
 def test_a_program_that_ignores_the_first_interruption_is_killed(progress: Path) -> None:
-    build, output = shell("trap '' INT TERM; echo ready; sleep 60; sleep 60", progress)
+    build, output = shell("trap '' INT TERM; echo ready; sleep 3600; sleep 3600", progress)
     worker = interrupting(build, output)
-    began = time.monotonic()
 
     finished = build.run()
     worker.join()
 
     assert (finished.exit_code, finished.interrupted) == (130, True)
-    assert time.monotonic() - began < 50  # It would have slept for 60.
 
 
 def test_a_second_interruption_is_not_kind(progress: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("buildperm.cargo.cargo_process._GRACE_S", 3600)
-    build, output = shell("trap '' INT TERM; echo ready; sleep 60; sleep 60", progress)
+    build, output = shell("trap '' INT TERM; echo ready; sleep 3600; sleep 3600", progress)
     worker = interrupting(build, output, times=2)
 
     finished = build.run()
@@ -183,14 +181,12 @@ def test_a_second_interruption_is_not_kind(progress: Path, monkeypatch: pytest.M
 
 
 def test_an_interruption_before_the_beginning_is_not_forgotten(progress: Path) -> None:
-    build, _ = shell("exec sleep 60", progress)
+    build, _ = shell("exec sleep 3600", progress)
     build.interrupt()
-    began = time.monotonic()
 
     finished = build.run()
 
     assert finished.exit_code == 130
-    assert time.monotonic() - began < 50  # It would have slept for 60.
 
 
 def test_an_interruption_after_the_end_does_nothing(progress: Path) -> None:

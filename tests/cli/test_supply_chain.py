@@ -60,7 +60,7 @@ class DropperServer:
                 return
             self.connections += 1
             with connection:
-                connection.settimeout(5)
+                connection.settimeout(60)
                 try:
                     connection.recv(4096)
                     connection.sendall(self._answer)

@@ -90,7 +90,7 @@ class Servers:
     def _accept(self, server: socket.socket) -> None:
         guest, _ = server.accept()
         with guest:
-            guest.settimeout(2)
+            guest.settimeout(10)
             try:
                 while piece := guest.recv(4096):
                     self.got += piece

@@ -71,7 +71,7 @@ class Host:
 
     def wait(self) -> int:
         """Wait for the end."""
-        self.connection.settimeout(30)
+        self.connection.settimeout(120)
         told = b""
         while piece := self.connection.recv(100):
             told += piece
@@ -208,7 +208,7 @@ class MacroBench:
         self.write_session()
         self.bench.owned()
         ours, theirs = socket.socketpair()
-        ours.settimeout(30)
+        ours.settimeout(120)
         supervisor = None
         if self.server:
             connection = socket.socket(socket.AF_UNIX)
@@ -238,7 +238,7 @@ class MacroBench:
             host.connection.close()
             os.close(host.errors)
             if host.supervisor is not None:
-                host.supervisor.wait(30)
+                host.supervisor.wait(120)
 
     def lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.recording.read_text().splitlines()]

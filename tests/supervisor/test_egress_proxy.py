@@ -85,7 +85,7 @@ class Hall:
     def client(self) -> socket.socket:
         assert self.proxy is not None
         client = socket.socket()
-        client.settimeout(10)
+        client.settimeout(60)
         client.bind(("127.0.0.1", 0))
         self.proxy.expect(client.getsockname()[1], self.process)
         client.connect(("127.0.0.1", self.proxy.port))
@@ -308,7 +308,7 @@ def test_an_address_in_disguise_is_no_name(host: str) -> None:
 def test_another_process_of_this_machine_is_not_served() -> None:
     hall = Hall()
     with hall.opened() as proxy, socket.create_connection(("127.0.0.1", proxy.port)) as stranger:
-        stranger.settimeout(10)
+        stranger.settimeout(60)
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             stranger.sendall(fetch(f"http://{NAME}/", NAME))
         assert everything(stranger) == b""
@@ -323,7 +323,7 @@ def test_a_port_counts_once() -> None:
             port = client.getsockname()[1]
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         with socket.socket() as stranger:
-            stranger.settimeout(10)
+            stranger.settimeout(60)
             stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             stranger.bind(("127.0.0.1", port))
             stranger.connect(("127.0.0.1", proxy.port))

@@ -226,7 +226,7 @@ def test_what_is_refused_would_work_without(
     surroundings.macros.scratch.joinpath("tmp").mkdir(parents=True)
     surroundings.macros.folder.joinpath("buildperm").mkdir()
     ours, theirs = socket.socketpair()
-    ours.settimeout(30)
+    ours.settimeout(120)
     with ours, theirs:
         command = f'exec 3<&{theirs.fileno()}; exec "$0" library'
         with subprocess.Popen(

@@ -26,6 +26,7 @@ from buildperm.tracer.recording.event import (
     SocketUse,
     SocketUsed,
 )
+from tests.bench import wait_until
 from tests.programs import program_text
 from tests.tracer.recorded_child import HEADER
 
@@ -575,16 +576,14 @@ def test_nobody_is_left_when_the_recorder_itself_is_killed(
         recorder.kill()
     pid = pids[0]
 
-    for _ in range(200):
+    def is_gone() -> bool:
         try:
             state = Path(f"/proc/{pid}/stat").read_text().split()[2]
         except (FileNotFoundError, ProcessLookupError):
-            break
-        if state == "Z":  # nobody but init reaps it
-            break
-        time.sleep(0.01)
-    else:
-        pytest.fail(f"process {pid} is still there")
+            return True
+        return state == "Z"  # nobody but init reaps it
+
+    assert wait_until(is_gone), f"process {pid} is still there"
     assert not (tmp_path / "recorder" / "recording.jsonl").exists()
 
 
