@@ -20,6 +20,15 @@ class Surplus:
     keys: int  # How many of them are in the sensitive tier: these stay closed all the same.
     is_complete: bool  # Everything was looked at; there may be more of both if not.
 
+    @property
+    def short(self) -> str:
+        """The same in a word or two; empty where nothing is added."""
+        if not self.files:
+            return "" if self.is_complete else "+ many files"
+        told = f"+{self.files:,} file{'s' * (self.files != 1)}"
+        told += "" if self.is_complete else " or more"
+        return f"{told}, {self.keys:,} key{'s' * (self.keys != 1)} closed" if self.keys else told
+
     def __str__(self) -> str:
         more = "" if self.is_complete else "at least "
         if not self.files:

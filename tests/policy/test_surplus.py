@@ -90,3 +90,17 @@ def test_a_wider_choice_adds_no_less(seen: frozenset[str], existing: frozenset[s
         assert narrow is not None
         assert wide is not None
         assert narrow.files <= wide.files
+
+
+@pytest.mark.parametrize(
+    ("found", "short"),
+    [
+        (Surplus(0, 0, True), ""),
+        (Surplus(0, 0, False), "+ many files"),
+        (Surplus(1, 1, True), "+1 file, 1 key closed"),
+        (Surplus(1_200, 2, True), "+1,200 files, 2 keys closed"),
+        (Surplus(20_000, 0, False), "+20,000 files or more"),
+    ],
+)
+def test_beside_a_rule_it_is_told_in_short(found: Surplus, short: str) -> None:
+    assert found.short == short

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import pytest
 
 from buildperm.errors import BuildpermError
 from buildperm.policy.surplus import Surplus
+from buildperm.presentation.front_end import NoEvidence
 from buildperm.presentation.wording import TIMES
 from buildperm.tui.screens.evidence_screen import EvidenceScreen
 from buildperm.tui.screens.inbox import InboxScreen
+from buildperm.tui.widgets import card
 from buildperm.tui.widgets.evidence_lines import ManifestEdit, manifest_lines
 from buildperm.tui.widgets.evidence_pane import EvidencePane
 from tests.tui.evidence_bench import evidence_bench
+from tests.tui.proposals import realistic
 from tests.tui.review_bench import ReviewBench
+
+if TYPE_CHECKING:
+    from buildperm.policy.proposal import Proposal
+    from buildperm.presentation.proposal_evidence import ProposalEvidence
+    from buildperm.tui.widgets.styled_line import Line
 
 SIZE = (100, 30)
 
@@ -137,3 +148,42 @@ def test_only_what_a_rule_adds_is_counted(surplus: Surplus, said: bool) -> None:
 
     texts = [text for line in manifest_lines(edit, 90) for text, _ in line.left]
     assert (str(surplus) in texts) is said
+
+
+class _CountingSource(NoEvidence):
+    """Counts the same for each proposal."""
+
+    def of(self, proposal: Proposal, /) -> ProposalEvidence:
+        """Return what was counted."""
+        counted = (Surplus(0, 0, is_complete=True), Surplus(12, 1, is_complete=True), None)
+        return replace(super().of(proposal), surplus=counted)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36), (160, 45)])
+async def test_what_each_rule_adds_stands_beside_it_once_it_is_counted(
+    size: tuple[int, int],
+) -> None:
+    bench = ReviewBench(realistic(), evidence=_CountingSource())
+    async with bench.app.run_test(size=size) as pilot:
+        await pilot.press("slash", *"openssl.cnf", "enter", "n")
+        await bench.until(pilot, lambda: "+12 files" in bench.text("#card"))
+
+        lines = bench.text("#card").split("\n")
+        (beside,) = (line for line in lines if "+12 files, 1 key closed" in line)
+        assert "every file in /etc/ssl" in beside
+        assert not any("+0" in line for line in lines)
+
+        await pilot.press("left_square_bracket", "right_square_bracket")
+        assert "+12 files, 1 key closed" in bench.text("#card")
+
+
+def test_what_a_rule_adds_leaves_room_for_its_title() -> None:
+    choice = realistic()[3].choices[1]
+
+    def lines(cells: int) -> list[Line]:
+        added = Surplus(12, 1, is_complete=True)
+        return list(card._choice_lines(choice, 1, cells, chosen=False, asked=True, surplus=added))
+
+    assert lines(80)[0].right == (("+12 files, 1 key closed", "bad"),)
+    assert not any(line.right for line in lines(40))
+    assert all(line.cells <= 54 for line in lines(54))

@@ -13,6 +13,7 @@ from textual.widgets import Input
 
 from buildperm.policy.decision import Answer
 from buildperm.policy.proposal import Reason, Risk
+from buildperm.policy.surplus import bases
 from buildperm.presentation import batch_scope
 from buildperm.presentation.next_actions import next_actions
 from buildperm.presentation.obstacles import obstacles
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
     from buildperm.policy.proposal import Proposal
+    from buildperm.policy.surplus import Surplus
     from buildperm.presentation.agenda import Agenda
     from buildperm.presentation.baseline_accesses import BaselineAccesses
     from buildperm.presentation.front_end import EvidenceSource, Failure, Ran
@@ -100,6 +102,7 @@ class InboxScreen(CloserLooks):
         self._obstacles: dict[str, str] = {}  # Why actions would do nothing now, by name.
         self._filter_is_due = False
         self._told_at: tuple[object, ...] = ()  # Where the notice came up.
+        self._counted: tuple[str, tuple[Surplus | None, ...]] = "", ()  # Of a proposal, by its id.
 
     def compose(self) -> ComposeResult:
         """Lay out header, filter, tree and card, notice, footer."""
@@ -266,6 +269,13 @@ class InboxScreen(CloserLooks):
             self._show_notice("")
         self._show_card()
 
+    @on(EvidencePane.Counted)
+    def _take_counts(self, message: EvidencePane.Counted) -> None:
+        """Show beside each rule how much it adds; counting took a thread of its own."""
+        self._counted = message.proposal.id, message.surplus
+        if any(message.surplus):
+            self._show_card(from_top=False)
+
     @on(Sheet.Clicked, "#card")
     async def _obey_click(self, clicked: Sheet.Clicked) -> None:
         """Do what the line names; else choose a rule, or go to a proposal of the crate."""
@@ -422,13 +432,21 @@ class InboxScreen(CloserLooks):
         self._obstacles = obstacles(self._agenda, group, proposal)
         self.blocked = frozenset(self._obstacles)
         cause = self._tree.cause
-        about = CardContext(self._agenda, self._ran, self._baseline, self._told)
+        counted, surplus = self._counted
+        if proposal is None or proposal.id != counted:
+            surplus = ()
+        about = CardContext(self._agenda, self._ran, self._baseline, self._told, surplus)
         writer = partial(card_lines, about, group, cause, proposal)
         self.query_one("#card", Page).show(writer, from_top=from_top)
         labels = {"review.open": "Close"} if self._tree.is_open else {}
         self.query_one(HintFooter).suggest(next_actions(self._agenda, proposal), labels)
-        if self._pane.display:
+        if self._pane.display or self._is_counted(proposal):
             self._pane.show(proposal)
+
+    def _is_counted(self, proposal: Proposal | None) -> bool:
+        """Tell whether the card that is shown has rules whose files can be counted."""
+        is_shown = not (self.has_class("-tiny") or self.has_class("-short"))
+        return is_shown and proposal is not None and any(bases(proposal.choices))
 
     def _place(self) -> tuple[object, ...]:
         group, cause, proposal = self._tree.group, self._tree.cause, self._tree.proposal

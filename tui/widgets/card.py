@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from buildperm.policy.access import Access
     from buildperm.policy.comparison import Comparison
     from buildperm.policy.proposal import Choice, Proposal
+    from buildperm.policy.surplus import Surplus
     from buildperm.presentation.agenda import Agenda, ProposalGroup
     from buildperm.presentation.baseline_accesses import BaselineAccesses
     from buildperm.presentation.front_end import Ran
@@ -54,6 +55,7 @@ _EVERYWHERE, _CHANGES, _BASELINE = ACTION_TARGETS
 _SHOWN_ACCESSES: Final = 200
 _SHOWN_PROPOSALS: Final = 200
 _SHOWN_RULES: Final = 300
+_TITLE_LEAST: Final = 30  # Cells for the title of a rule, if anything stands beside it.
 _OUTCOME_TONES: Final = {Outcome.DONE: "muted", Outcome.FAILED: "muted", Outcome.REFUSED: "bad"}
 
 
@@ -65,6 +67,7 @@ class CardSubject:
     chosen: int  # Index into its choices.
     answer: Answer
     elsewhere: int = 0  # How many other crates ask for the same.
+    surplus: tuple[Surplus | None, ...] = ()  # Of each choice, once it is counted.
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ class CardContext:
     ran: Ran
     baseline: BaselineAccesses
     told: WithKeys
+    surplus: tuple[Surplus | None, ...] = ()  # Of each choice of the proposal that is shown.
 
 
 def card_lines(
@@ -93,7 +97,7 @@ def card_lines(
     comparison = agenda.comparison(group)
     if proposal is not None:
         others = len(agenda.elsewhere(proposal))
-        about_it = replace(subject(proposal), elsewhere=others)
+        about_it = replace(subject(proposal), elsewhere=others, surplus=about.surplus)
         yield from proposal_lines(about_it, comparison, cells, about.told)
     elif group is not None:
         if cause is None and not (agenda.has_comparisons or agenda.has_answers):
@@ -160,6 +164,7 @@ def proposal_lines(
                 cells,
                 chosen=number == subject.chosen,
                 asked=proposal.reason is Reason.ASKED,
+                surplus=subject.surplus[number] if number < len(subject.surplus) else None,
             )
     if proposal.evidence:
         yield Line()
@@ -213,13 +218,23 @@ def _choice_keys(subject: CardSubject, told: WithKeys) -> tuple[Piece, ...]:
 
 
 def _choice_lines(
-    choice: Choice, number: int, cells: int, *, chosen: bool, asked: bool
+    choice: Choice,
+    number: int,
+    cells: int,
+    *,
+    chosen: bool,
+    asked: bool,
+    surplus: Surplus | None = None,
 ) -> Iterator[Line]:
     lead: tuple[Piece, ...] = (("● " if chosen else "○ ", "accent" if chosen else "muted"),)
     if choice.locked:
         lead = (("⊘ ", "bad"),)
     tone = "strong" if chosen else "muted"
-    yield from hanging(lead, shown(choice.title), tone, cells, target=number)
+    added = _added_piece(surplus, cells) if not choice.locked else ()
+    room = cells - sum(len(text) + 2 for text, _ in added)
+    for line in hanging(lead, shown(choice.title), tone, room, target=number):
+        yield replace(line, right=added)
+        added = ()
     if choice.locked:
         text = f"Locked: {shown(choice.locked)}"
         yield from hanging((("    ", "muted"),), text, "strong" if chosen else "muted", cells)
@@ -245,6 +260,14 @@ def _choice_lines(
         yield from hanging((("    ", ""),), ANY_COMMAND_LINE, "muted", cells)
     elif not choice.widening:
         yield from hanging((("    ", ""),), "Nothing beyond what was seen.", "muted", cells)
+
+
+def _added_piece(surplus: Surplus | None, cells: int) -> tuple[Piece, ...]:
+    """Say how many files a rule adds on this machine, where there is room for it."""
+    told = surplus.short if surplus is not None else ""
+    if surplus is None or not told or cells < len(told) + _TITLE_LEAST:
+        return ()
+    return ((told, "bad" if surplus.keys else "muted"),)
 
 
 def _evidence_lines(evidence: Sequence[Access], cells: int) -> Iterator[Line]:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from textual.timer import Timer
 
     from buildperm.policy.proposal import Proposal
+    from buildperm.policy.surplus import Surplus
     from buildperm.presentation.agenda import Agenda
     from buildperm.presentation.front_end import EvidenceSource
     from buildperm.presentation.proposal_evidence import ProposalEvidence
@@ -109,6 +110,13 @@ class EvidencePane(Vertical):
         proposal: Proposal
         evidence: ProposalEvidence
 
+    @dataclass
+    class Counted(Message):
+        """It is known how many files each rule of a proposal adds to what was seen."""
+
+        proposal: Proposal
+        surplus: tuple[Surplus | None, ...]
+
     def __init__(
         self,
         source: EvidenceSource,
@@ -181,6 +189,7 @@ class EvidencePane(Vertical):
         if self._proposal is not None and gathered.proposal.id == self._proposal.id:
             self._evidence = gathered.evidence
             self._draw()
+            self.post_message(self.Counted(gathered.proposal, gathered.evidence.surplus))
 
     def _draw(self) -> None:
         if not self.is_mounted:
