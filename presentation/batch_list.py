@@ -13,7 +13,7 @@ from buildperm.presentation.wording import short_title, version_text
 from buildperm.printable import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from buildperm.policy.proposal import Proposal
 
@@ -37,8 +37,10 @@ class BatchGroup:
     rows: tuple[BatchRow, ...]
 
 
-def batch_groups(rows: Sequence[tuple[Proposal, str]]) -> tuple[BatchGroup, ...]:
+def batch_groups(rows: Sequence[tuple[Proposal, str]]) -> Iterator[BatchGroup]:
     """Put rows together crate by crate and cause by cause, the riskiest first in each group.
+
+    A crate is looked at when its groups are wanted, since there may be hundreds.
 
     Args:
         rows: Proposals, each with its rules as Cargo.toml has them.
@@ -47,15 +49,13 @@ def batch_groups(rows: Sequence[tuple[Proposal, str]]) -> tuple[BatchGroup, ...]
     for proposal, _ in rows:
         crates.setdefault((proposal.crate, proposal.version), []).append(proposal)
     rules = {proposal.id: rule for proposal, rule in rows}
-    groups: list[BatchGroup] = []
     for (crate, version), proposals in crates.items():
         told = _told_apart(proposals, rules)
         causes = by_cause(sorted(proposals, key=lambda each: -each.risk), {})
         for cause in causes:
             listed = tuple(told[each.id] for each in cause.proposals)
             name = shown(cause.name) if has_line(cause, causes) else ""
-            groups.append(BatchGroup(shown(crate), version_text(version), name, listed))
-    return tuple(groups)
+            yield BatchGroup(shown(crate), version_text(version), name, listed)
 
 
 def _told_apart(proposals: Iterable[Proposal], rules: dict[str, str]) -> dict[str, BatchRow]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,14 @@ from buildperm.policy.proposal import Choice, Proposal, Risk
 from buildperm.policy.role import Role, SubjectKind
 from buildperm.policy.rule import Rule
 from buildperm.presentation.batch_list import batch_groups
+from buildperm.presentation.proposal_cause import by_cause
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pytest
+
+    from buildperm.presentation.proposal_cause import ProposalCause
 
 roles = st.sampled_from([(Role(subject),) for subject in SubjectKind])
 
@@ -47,7 +56,7 @@ def rows(draw: st.DrawFn) -> list[tuple[Proposal, str]]:
 def test_every_proposal_has_one_row_and_no_two_rows_read_the_same(
     listed: list[tuple[Proposal, str]],
 ) -> None:
-    groups = batch_groups(listed)
+    groups = [*batch_groups(listed)]
     shown = [
         (each.crate, each.version, row.title, row.rule) for each in groups for row in each.rows
     ]
@@ -66,6 +75,23 @@ def test_the_riskiest_of_a_group_comes_first(listed: list[tuple[Proposal, str]])
         risks = [row.proposal.risk for row in group.rows]
 
         assert risks == sorted(risks, reverse=True)
+
+
+def test_a_crate_is_looked_at_when_its_group_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[str] = []
+
+    def counting(proposals: Sequence[Proposal], known: dict[str, str]) -> tuple[ProposalCause, ...]:
+        looked_at.append(proposals[0].crate)
+        return by_cause(proposals, known)
+
+    monkeypatch.setattr("buildperm.presentation.batch_list.by_cause", counting)
+    seen = Access(Kind.READ, "a", Outcome.DONE, 1, 0, 1, ())
+    one = Proposal("1", "x", "1.0.0", "read files", (), Risk.LOW, (), (seen,))
+    groups = batch_groups([(one, "read a"), (replace(one, id="2", crate="y"), "read a")])
+
+    assert next(groups).crate == "x"
+    assert looked_at == ["x"]
+    assert [each.crate for each in groups] == ["y"]
 
 
 def test_a_preset_is_told_with_what_it_allows() -> None:

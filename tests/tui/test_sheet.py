@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from textual.app import App
 from textual.geometry import Size
 
+from buildperm.tui.widgets.block_sheet import Block
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.styled_line import Line
 
@@ -30,6 +33,13 @@ def wrapped(letters: int, cells: int) -> Iterator[Line]:
     """Yield the lines of a text that is wrapped anywhere."""
     for begin in range(0, letters, max(cells, 1)):
         yield Line((("x" * min(cells, letters - begin), ""),))
+
+
+@given(st.text("ab \u4e2d\u0301", max_size=60), st.text("x \u4e2d", max_size=8), st.integers(1, 40))
+def test_the_height_of_a_text_is_the_number_of_its_lines(text: str, lead: str, cells: int) -> None:
+    block = Block(((lead, ""),), text)
+
+    assert block.height(cells) == len(block.lines(cells))
 
 
 @pytest.mark.parametrize("before", [0, 600])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from rich.cells import cell_len
 
 from buildperm.tui.widgets.sheet import Sheet
-from buildperm.tui.widgets.styled_line import Line, Piece, hanging
+from buildperm.tui.widgets.styled_line import Line, Piece, hanging, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,11 +34,9 @@ class Block:
         return tuple(hanging(self.lead, self.text, self.tone, cells))
 
     def height(self, cells: int) -> int:
-        """Return how many lines it takes; most take one, and that is told without wrapping."""
+        """Return how many lines it takes, without making them."""
         room = cells - sum(cell_len(text) for text, _ in self.lead)
-        if len(self.text) <= room and self.text.isascii():
-            return 1
-        return len(self.lines(cells))
+        return sum(1 for _ in wrap(self.text, room))
 
 
 class BlockSheet(Sheet):
