@@ -1,4 +1,4 @@
-"""A workspace that was learnt once, for the commands that only look: made once a module.
+"""A workspace that was learnt once, for the commands that only look: made once for all of them.
 
 `app` reads below `schema/` and runs perl; `helper` is there three times, twice from the registry in
 two versions that run the C compiler, once from a folder of the workspace; `library` has no build
@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.command import LEARN, buildperm, is_orderly
 from tests.programs import program_text
@@ -83,8 +85,10 @@ class LearntWorkspace:
         return [path for path in found if f'"crate_version":"{version}"' in path.read_text()]
 
 
-def learn(folder: Path) -> LearntWorkspace:
-    """Make the workspace and learn it."""
+@pytest.fixture(scope="session")
+def learnt(tmp_path_factory: pytest.TempPathFactory) -> LearntWorkspace:
+    """Make the workspace and learn it. Whoever changes something in it changes it back."""
+    folder = tmp_path_factory.mktemp("learnt")
     registry = Registry(folder / "registry")
     for version in ("1.0.0", "2.0.0"):
         registry.publish("helper", version, {"build.rs": _HELPER})

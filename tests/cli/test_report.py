@@ -14,15 +14,10 @@ import pytest
 
 from buildperm.report.html_document import document
 from tests.browser import Browser
-from tests.cli.learnt_workspace import HOSTILE, LearntWorkspace, learn
+from tests.cli.learnt_workspace import HOSTILE, LearntWorkspace
 from tests.command import LEARN, buildperm, member
 from tests.report.page_reader import PageReader
 from tests.report.page_strategies import MARKUP, page
-
-
-@pytest.fixture(scope="module")
-def learnt(tmp_path_factory: pytest.TempPathFactory) -> LearntWorkspace:
-    return learn(tmp_path_factory.mktemp("report"))
 
 
 @pytest.fixture

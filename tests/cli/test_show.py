@@ -10,15 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.cli.learnt_workspace import LearntWorkspace, learn
+from tests.cli.learnt_workspace import LearntWorkspace
 from tests.command import is_orderly
 
 DATE = "2026-08-01T23:30:00 -0500"
-
-
-@pytest.fixture(scope="module")
-def learnt(tmp_path_factory: pytest.TempPathFactory) -> LearntWorkspace:
-    return learn(tmp_path_factory.mktemp("show"))
 
 
 def git(folder: Path, *words: str, author: str = "Ada Lovelace") -> str:

@@ -8,14 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.learnt_workspace import LearntWorkspace, learn
+from tests.cli.learnt_workspace import LearntWorkspace
 
 SCHEMA = 'read = ["$WORKSPACE/schema/**"]'
-
-
-@pytest.fixture(scope="module")
-def learnt(tmp_path_factory: pytest.TempPathFactory) -> LearntWorkspace:
-    return learn(tmp_path_factory.mktemp("simulate"))
 
 
 def _targets(told: str) -> list[str]:

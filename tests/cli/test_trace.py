@@ -16,15 +16,10 @@ import pytest
 
 from buildperm.presentation import trace_document
 from buildperm.workflow.trace_lookup import FORMATS
-from tests.cli.learnt_workspace import HOSTILE, LearntWorkspace, learn
+from tests.cli.learnt_workspace import HOSTILE, LearntWorkspace
 from tests.command import environment
 
 SCHEMA = json.loads((Path(trace_document.__file__).parent / "trace.schema.json").read_text())
-
-
-@pytest.fixture(scope="module")
-def learnt(tmp_path_factory: pytest.TempPathFactory) -> LearntWorkspace:
-    return learn(tmp_path_factory.mktemp("trace"))
 
 
 def test_without_a_terminal_it_is_text(learnt: LearntWorkspace) -> None:

@@ -6,13 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.learnt_workspace import LearntWorkspace, learn
+from tests.cli.learnt_workspace import LearntWorkspace
 from tests.command import buildperm
-
-
-@pytest.fixture(scope="module")
-def learnt(tmp_path_factory: pytest.TempPathFactory) -> LearntWorkspace:
-    return learn(tmp_path_factory.mktemp("why"))
 
 
 @pytest.mark.parametrize(

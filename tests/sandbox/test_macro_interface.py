@@ -21,9 +21,12 @@ _MADE = "return (struct client){shim.layout == LAYOUT_FUNCTION ? function : coun
 @pytest.fixture(scope="module", name="compiled")
 def _compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder in which the programs are, and nothing that was found out about a rustc."""
-    folder = tmp_path_factory.mktemp("compiled") / "programs"
-    native_programs.programs(folder)
-    return folder
+    made = native_programs.programs()
+    kept = tmp_path_factory.mktemp("compiled") / "programs" / made.digest
+    kept.mkdir(parents=True)
+    for name in (made.launcher.name, made.shim.name, made.host.name, "checksums"):
+        shutil.copy(made.shim.parent / name, kept)
+    return kept.parent
 
 
 @pytest.fixture(name="programs")

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from buildperm.sandbox.native_programs import programs
 from tests.sandbox.macro_workshop import rustc
-from tests.supervisor.held_calls import HeldCalls, compiled
+from tests.supervisor.held_calls import HeldCalls
 
 WORKSPACE = {
     "Cargo.toml": '[workspace]\nmembers = ["base", "marker", "tool"]\nresolver = "2"\n',
@@ -76,9 +77,9 @@ WORKSPACE = {
 PACKAGES = {"base", "marker", "tool"}
 
 
-@pytest.fixture(scope="session")
-def launcher(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return compiled(tmp_path_factory.mktemp("launcher"))
+@pytest.fixture
+def launcher() -> Path:
+    return programs().launcher
 
 
 @pytest.fixture

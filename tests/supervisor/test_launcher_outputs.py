@@ -35,9 +35,9 @@ if os.geteuid():
     ELSEWHERE["changes an owner"] = "EPERM"
 
 
-@pytest.fixture(scope="session")
-def launcher(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return compiled(tmp_path_factory.mktemp("launcher"))
+@pytest.fixture
+def launcher() -> Path:
+    return programs().launcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,12 +229,12 @@ def test_shortened_names_are_those_of_one_unit(poked: Poked) -> None:
 def test_it_loads_nothing_that_cargo_points_to(launcher: Path, tmp_path: Path) -> None:
     planted = tmp_path / "libc.so.6"
     subprocess.run(["cc", "-shared", "-x", "c", "/dev/null", "-o", planted], check=True)
-    kept = programs(tmp_path / "programs").launcher
+    other = compiled(tmp_path)
 
     def started(program: Path) -> str:
         variables = {"LD_LIBRARY_PATH": str(tmp_path)}
         told = subprocess.run([program], env=variables, check=False, capture_output=True, text=True)
         return told.stderr
 
-    assert "usage" in started(kept)
-    assert "usage" not in started(launcher)  # One that looks there, and cannot even begin.
+    assert "usage" in started(launcher)
+    assert "usage" not in started(other)  # One that looks there, and cannot even begin.

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from buildperm.sandbox.native_programs import programs
 from tests.programs import CHILDREN
-from tests.supervisor.held_calls import HeldCalls, compiled
+from tests.supervisor.held_calls import HeldCalls
 from tests.supervisor.macro_server import serving
 
 PROGRAM = CHILDREN / "asks_launcher.py"
@@ -21,9 +22,9 @@ KEY = "debug%deps%mine-0123456789abcdef"
 LIBRARY = "libmarker-fedcba9876543210.so"
 
 
-@pytest.fixture(scope="session")
-def launcher(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return compiled(tmp_path_factory.mktemp("launcher"))
+@pytest.fixture
+def launcher() -> Path:
+    return programs().launcher
 
 
 @pytest.fixture(scope="session")
