@@ -48,6 +48,7 @@ def run(folder: Path, *words: str, **extra: str) -> subprocess.CompletedProcess[
 def reading(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = member(tmp_path_factory.mktemp("formats") / "ws", READS)
     (folder / "data.txt").write_text("data")
+    subprocess.run(["cargo", "generate-lockfile", "--offline"], cwd=folder, check=True, timeout=120)
     return folder
 
 
