@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,9 +30,7 @@ def test_what_changes_while_a_connection_is_made_leads_nowhere_else(
         port = 0 if through == "proxy" else granted.port  # 0: it looks into its environment.
         (bench.package / "connecting").write_text(f"{mode} {port} {forbidden.port} {FLIPS}")
         bench.grants = {"net": [f"127.0.0.1:{granted.port}" if port else "example.test:443"]}
-        began = time.monotonic()
-        ended = bench.run(bench.install(program), timeout_s=120)
-        took = time.monotonic() - began
+        ended = bench.run(bench.install(program))
 
         flips, made, refused, other, elsewhere = map(int, ended.stdout.split())
         assert flips >= 100_000
@@ -41,5 +38,4 @@ def test_what_changes_while_a_connection_is_made_leads_nowhere_else(
         assert refused > 0
         assert elsewhere == 0
         assert forbidden.count == 0
-    assert took < 120
-    print(mode, through, f"{flips=} {made=} {refused=} {other=} {took=:.1f}")
+    print(mode, through, f"{flips=} {made=} {refused=} {other=}")
