@@ -288,6 +288,7 @@ def test_what_is_refused_fails_the_step_with_annotations_and_reports(
     assert "buildperm review --from" in done.said
 
 
+@pytest.mark.slow
 def test_what_is_not_reviewed_is_not_built(
     workspace: Callable[[str], Path], tmp_path: Path
 ) -> None:
@@ -365,7 +366,7 @@ def test_a_grant_that_nothing_uses_fails_the_step_where_that_is_asked_for(
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-@pytest.mark.quick(3)
+@pytest.mark.quick(1)
 def test_inputs_that_mean_nothing_stop_the_step_before_it_builds(
     workspace: Callable[[str], Path], tmp_path: Path, said: dict[str, str], message: str
 ) -> None:
@@ -381,7 +382,7 @@ def test_inputs_that_mean_nothing_stop_the_step_before_it_builds(
 
 
 @pytest.mark.parametrize("word", ["$(touch planted)", "`touch planted`", "; touch planted", "*"])
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 def test_no_input_is_expanded(workspace: Callable[[str], Path], tmp_path: Path, word: str) -> None:
     folder = workspace(READS)
 
@@ -474,6 +475,7 @@ def test_a_pull_request_is_compared_with_its_base_without_being_asked(
     assert "wider" not in off.said
 
 
+@pytest.mark.slow
 def test_a_base_that_cannot_be_fetched_stops_the_step(pull_request: Path, tmp_path: Path) -> None:
     for branch in ("gone", "-x", "$(touch planted)", ""):
         done = hold(
@@ -489,6 +491,7 @@ def test_a_base_that_cannot_be_fetched_stops_the_step(pull_request: Path, tmp_pa
     assert not list(pull_request.glob("**/planted"))
 
 
+@pytest.mark.slow
 def test_a_checkout_with_history_needs_no_second_fetch(pull_request: Path, tmp_path: Path) -> None:
     git(
         pull_request,
@@ -507,6 +510,7 @@ def test_a_checkout_with_history_needs_no_second_fetch(pull_request: Path, tmp_p
     assert "this clone is shallow" not in done.said
 
 
+@pytest.mark.slow
 def test_a_merge_request_is_compared_with_its_base_without_being_asked(
     pull_request: Path, tmp_path: Path
 ) -> None:

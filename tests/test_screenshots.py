@@ -23,6 +23,7 @@ FOLDER = ROOT / "screenshots"
 AGAIN = "`make screenshots` draws them anew"
 
 
+@pytest.mark.slow
 def test_no_picture_says_what_the_program_no_longer_says() -> None:
     drawn = draw.pictures()
 

@@ -154,6 +154,7 @@ def test_what_a_crate_may_not_read_fails_its_compilation_and_is_recorded(
     assert accesses(unit) == [("read", str(note), "done")]
 
 
+@pytest.mark.slow
 def test_a_key_is_refused_while_learning_too(held: HeldCompilations) -> None:
     write(held.root / ".env", "TOKEN=1")
     write(held.root / "note.txt", "hello")
@@ -198,6 +199,7 @@ def test_a_secret_variable_is_withheld_until_it_is_granted(held: HeldCompilation
     assert held.build().finished.exit_code == 0, held.text
 
 
+@pytest.mark.slow
 def test_a_secret_that_its_name_does_not_tell_is_told_as_one(held: HeldCompilations) -> None:
     held.environment["GREETING"] = "ghp_" + "abcdefghijklmnopqrstuvwxyz0123456789"
     write(held.root / "src" / "lib.rs", 'pub const X: Option<&str> = option_env!("GREETING");\n')
@@ -228,6 +230,7 @@ def test_a_macro_has_a_recording_of_its_own_for_each_consumer(held: HeldCompilat
     assert [each for each in accesses(unit) if each[2] == "refused"] == [("read", there, "refused")]
 
 
+@pytest.mark.slow
 def test_what_a_macro_may_read_its_consumer_may_be_compiled_from(
     held: HeldCompilations, tmp_path: Path
 ) -> None:
@@ -244,6 +247,7 @@ def test_what_a_macro_may_read_its_consumer_may_be_compiled_from(
 
 
 @pytest.mark.parametrize("token", ["$WORKSPACE", "$MANIFEST_DIR"])
+@pytest.mark.slow
 def test_grants_of_macros_for_their_consumers_go_by_files_and_not_by_names(
     held: HeldCompilations, token: str
 ) -> None:
@@ -259,6 +263,7 @@ def test_grants_of_macros_for_their_consumers_go_by_files_and_not_by_names(
     assert units_of(granted, "compile") == []
 
 
+@pytest.mark.slow
 def test_what_a_macro_is_asked_about_is_not_asked_of_its_consumer(
     held: HeldCompilations, tmp_path: Path
 ) -> None:
@@ -291,6 +296,7 @@ def test_a_change_of_grants_compiles_again_what_it_is_about(
     assert held.compiled() == []
 
 
+@pytest.mark.slow
 def test_a_missing_marker_compiles_again(held: HeldCompilations) -> None:
     held.build()
     state = held.root / "target" / "buildperm" / "ci" / "buildperm-compile"
@@ -301,6 +307,7 @@ def test_a_missing_marker_compiles_again(held: HeldCompilations) -> None:
 
 
 @pytest.mark.parametrize("mode", ["off", "watch"])
+@pytest.mark.quick(1)
 def test_what_was_compiled_without_being_held_is_compiled_again(
     held: HeldCompilations, mode: str, tmp_path: Path
 ) -> None:
@@ -343,6 +350,7 @@ def test_one_crate_can_be_left_alone(held: HeldCompilations, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("mode", ["off", "watch"])
+@pytest.mark.quick(1)
 def test_macros_of_a_crate_that_is_left_alone_are_held(
     held: HeldCompilations, tmp_path: Path, mode: str
 ) -> None:
@@ -386,6 +394,7 @@ def test_what_a_person_denied_is_closed_whatever_everybody_may(held: HeldCompila
     assert "app 0.1.0 asked for the variable `MY_GREETING`" in held.text
 
 
+@pytest.mark.slow
 def test_another_member_is_no_part_of_a_package(held: HeldCompilations) -> None:
     package(held.root / "crates" / "other", "other", None)
     manifest = held.root / "Cargo.toml"
@@ -407,6 +416,7 @@ def test_another_member_is_no_part_of_a_package(held: HeldCompilations) -> None:
     assert os.fsencode(held.root / "crates" / "library") not in foreign
 
 
+@pytest.mark.slow
 def test_what_a_manifest_names_belongs_to_the_package(held: HeldCompilations) -> None:
     folder = held.root / "crates" / "library"
     manifest = folder / "Cargo.toml"
@@ -427,6 +437,7 @@ def test_what_a_manifest_names_belongs_to_the_package(held: HeldCompilations) ->
     assert held.build().finished.exit_code == 0, held.text
 
 
+@pytest.mark.slow
 def test_folders_that_flags_name_are_searched(held: HeldCompilations, tmp_path: Path) -> None:
     write(held.root / "src" / "main.rs", "fn main() {}\n")
     folder = tmp_path / "libraries"
@@ -458,6 +469,7 @@ def test_a_wrapper_that_the_user_has_stays_around_what_is_held(
 @pytest.mark.parametrize(
     "words", ["clippy", "doc", "test --no-run", "test --doc", "bench --no-run"]
 )
+@pytest.mark.quick(1)
 def test_other_commands_are_held_and_fresh_as_well(held: HeldCompilations, words: str) -> None:
     write(held.root / "src" / "lib.rs", "//! ```\n//! assert!(true);\n//! ```\n")
     first = held.build(*words.split())
@@ -473,6 +485,7 @@ def test_other_commands_are_held_and_fresh_as_well(held: HeldCompilations, words
     assert "was refused to read" in held.text
 
 
+@pytest.mark.slow
 def test_macros_in_the_compiler_have_their_grants_together(
     held: HeldCompilations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -495,6 +508,7 @@ def test_macros_in_the_compiler_have_their_grants_together(
     assert held.build().finished.exit_code == 0, held.text
 
 
+@pytest.mark.slow
 def test_grants_of_macros_hold_for_consumers_that_are_named(
     held: HeldCompilations, tmp_path: Path
 ) -> None:
@@ -526,6 +540,7 @@ def test_grants_of_macros_hold_for_consumers_that_are_named(
 @pytest.mark.parametrize(
     ("name", "text"), [("harmless.txt", "harmless.txt"), ("folder", "folder/../id_ed25519")]
 )
+@pytest.mark.quick(1)
 def test_a_link_in_a_package_is_told_as_what_it_leads_to(
     held: HeldCompilations, tmp_path: Path, name: str, text: str
 ) -> None:
@@ -540,6 +555,7 @@ def test_a_link_in_a_package_is_told_as_what_it_leads_to(
 
 
 @pytest.mark.parametrize("way", ["/proc/self/root{}", "/proc/self/../..{}", "/proc/sys/../..{}"])
+@pytest.mark.quick(1)
 def test_a_detour_by_a_folder_of_habits_hides_nothing(
     held: HeldCompilations, tmp_path: Path, way: str
 ) -> None:
@@ -561,6 +577,7 @@ def test_no_other_process_is_taken_for_the_compiler(held: HeldCompilations) -> N
     assert accesses(unit) == [("read", "/proc/1/cmdline", "refused")]
 
 
+@pytest.mark.slow
 def test_each_process_of_a_library_is_told_of(held: HeldCompilations, tmp_path: Path) -> None:
     note = write(tmp_path / "elsewhere.txt", "there")
     with_macros(held, f'"{note}"')
@@ -595,6 +612,7 @@ def test_no_build_script_brings_along_a_library_of_rustc(held: HeldCompilations)
 
 
 @pytest.mark.parametrize("how", ["off", "watch"])
+@pytest.mark.slow
 def test_macros_are_held_whose_own_compiling_is_not(held: HeldCompilations, how: str) -> None:
     with_macros(held, '"src/lib.rs"')
     held.policy = replace(held.policy, compile="off")
@@ -620,6 +638,7 @@ int main(int count, char **words) { extra(); execv(words[1], words + 1); return 
 """
 
 
+@pytest.mark.slow
 def test_no_build_script_brings_along_a_library_of_the_users_wrapper(
     held: HeldCompilations, tmp_path: Path
 ) -> None:
@@ -636,6 +655,7 @@ def test_no_build_script_brings_along_a_library_of_the_users_wrapper(
     assert "loaded before any sandbox is made: libextra.so" in held.text
 
 
+@pytest.mark.slow
 def test_a_wrapper_looks_for_libraries_where_the_user_says(
     held: HeldCompilations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -655,6 +675,7 @@ def test_a_wrapper_looks_for_libraries_where_the_user_says(
     assert set(log.read_text().splitlines()) == {own}
 
 
+@pytest.mark.slow
 def test_a_person_closes_files_of_the_package_itself(held: HeldCompilations) -> None:
     write(held.root / "crates/library/src/notes.txt", "hello")
     library = write(
@@ -680,6 +701,7 @@ def test_a_person_closes_files_of_the_package_itself(held: HeldCompilations) -> 
     assert held.build().finished.exit_code == 0, held.text
 
 
+@pytest.mark.slow
 def test_tools_around_the_compiler_read_the_settings_of_a_workspace(
     held: HeldCompilations, tmp_path: Path
 ) -> None:
@@ -706,6 +728,7 @@ def test_tools_around_the_compiler_read_the_settings_of_a_workspace(
     ("when", "first", "second"),
     [("clippy", "clippy", ("build",)), ("debug_assertions", "build", ("build", "--release"))],
 )
+@pytest.mark.slow
 def test_another_compilation_of_a_program_tells_nothing(
     held: HeldCompilations, when: str, first: str, second: tuple[str, ...]
 ) -> None:

@@ -120,6 +120,7 @@ def test_there_is_no_server_where_nothing_is_held(edited: EditedWorkspace) -> No
     assert not edited.target.macro_server.exists()
 
 
+@pytest.mark.slow
 def test_a_tool_chain_without_a_server_is_told_of(edited: EditedWorkspace) -> None:
     edited.build()
     text = edited.target.macro_server.read_text()

@@ -63,6 +63,7 @@ def test_a_file_that_is_replaced_by_renaming_is_told(
     assert _happened(watcher)
 
 
+@pytest.mark.quick(1)
 def test_a_file_is_told_that_goes_and_comes_back(watcher: Watcher, files: tuple[Path, ...]) -> None:
     files[0].unlink()
     gone = _happened(watcher)
@@ -73,6 +74,7 @@ def test_a_file_is_told_that_goes_and_comes_back(watcher: Watcher, files: tuple[
     assert _happened(watcher)
 
 
+@pytest.mark.quick(1)
 def test_a_folder_that_goes_and_comes_back_is_watched_again(
     watcher: Watcher, root: Path, files: tuple[Path, ...]
 ) -> None:

@@ -301,6 +301,7 @@ def test_a_folder_is_told_by_the_files_that_its_script_is_compiled_from(
     ["app/build.rs", "app/build/probe.rs", "shared/table.in", "helper/src/lib.rs",
      "deep/src/lib.rs", "helper/Cargo.toml", "deep/src/new.rs"],
 )  # fmt: skip
+@pytest.mark.quick(3)
 def test_each_file_counts(folders: Path, look: Look, name: str) -> None:
     files = [folders / "app/build/probe.rs", folders / "shared/table.in"]
     for path in files:
@@ -322,6 +323,7 @@ def test_each_file_counts(folders: Path, look: Look, name: str) -> None:
     ["app/src/lib.rs", "app/src/main.rs", "helper/README.md", "helper/target/x.rs",
      "helper/.git/x.rs", "helper/nested/src/lib.rs", "target/debug/x.rs", "Cargo.toml"],
 )  # fmt: skip
+@pytest.mark.quick(3)
 def test_what_no_build_script_is_made_from_does_not(folders: Path, look: Look, name: str) -> None:
     (folders / "helper/target").mkdir()
     (folders / "helper/target/CACHEDIR.TAG").touch()
@@ -408,6 +410,7 @@ def test_a_folder_that_is_reached_through_a_link_is_the_same(
 
 
 @pytest.mark.parametrize("switched", ["features", "platform"])
+@pytest.mark.quick(1)
 def test_a_folder_outside_counts_whether_it_takes_part_or_not(
     tmp_path: Path, look: Look, switched: str
 ) -> None:

@@ -316,6 +316,7 @@ def _as_variable(name: str) -> str:
 
 
 @pytest.mark.parametrize("spelling", ["cargo:", "cargo::"])
+@pytest.mark.quick(1)
 def test_directives_are_read_as_cargo_obeys_them(bench: PrintingPackage, spelling: str) -> None:
     lines = [(spelling + text).encode() for text in _WORKING]
 

@@ -224,6 +224,7 @@ def test_a_context_that_was_never_recorded_is_pending_until_it_was(desk: Reviewe
     assert desk.pending() == []
 
 
+@pytest.mark.slow
 def test_the_words_of_a_context_may_be_told(desk: ReviewedWorkspace) -> None:
     desk.review()
 
@@ -246,6 +247,7 @@ def test_grants_that_are_missing_are_a_cause_of_the_crate_they_are_missing_for(
     assert desk.causes() == {"sys": [(Cause.GRANTS, "seen running `cc`, which is not granted")]}
 
 
+@pytest.mark.slow
 def test_risky_grants_of_a_version_that_was_not_reviewed_are_missing(
     desk: ReviewedWorkspace,
 ) -> None:
@@ -260,6 +262,7 @@ def test_risky_grants_of_a_version_that_was_not_reviewed_are_missing(
     assert [cause for cause, _ in desk.causes()["sys"]] == [Cause.GRANTS]
 
 
+@pytest.mark.slow
 def test_a_key_that_gets_a_version_still_means_the_same_crate(desk: ReviewedWorkspace) -> None:
     desk.review(seen={"sys": [CC]})
     desk.grants = {"sys@1": CrateGrants("sys@1", rules=frozenset({Rule(Kind.EXEC, "cc")}))}
@@ -272,6 +275,7 @@ def test_a_key_that_gets_a_version_still_means_the_same_crate(desk: ReviewedWork
     assert desk.pending() == []
 
 
+@pytest.mark.slow
 def test_a_renamed_dependency_goes_by_the_name_of_its_package(
     registry: Registry, environment: Mapping[str, str], tmp_path: Path
 ) -> None:
@@ -285,6 +289,7 @@ def test_a_renamed_dependency_goes_by_the_name_of_its_package(
     assert desk.pending() == []
 
 
+@pytest.mark.slow
 def test_two_versions_of_one_crate_are_reviewed_one_by_one(
     registry: Registry, environment: Mapping[str, str], tmp_path: Path
 ) -> None:
@@ -319,6 +324,7 @@ def folder(path: Path, name: str, version: str = "0.1.0", build: str | None = MA
     return f'{{ path = "{path}" }}'
 
 
+@pytest.mark.slow
 def test_a_folder_outside_of_the_workspace_is_watched_by_its_files(
     registry: Registry, environment: Mapping[str, str], tmp_path: Path
 ) -> None:
@@ -375,6 +381,7 @@ def test_a_folder_that_calls_itself_like_a_reviewed_crate_is_new(
     assert found.crate == f"path+{tmp_path}/impostor#sys"
 
 
+@pytest.mark.slow
 def test_a_member_that_makes_way_for_a_crate_of_its_name_hands_nothing_on(
     registry: Registry, environment: Mapping[str, str], tmp_path: Path
 ) -> None:
@@ -397,6 +404,7 @@ def test_a_member_that_makes_way_for_a_crate_of_its_name_hands_nothing_on(
     assert (Cause.SOURCE, f"from {real.source}, was from a folder") in real.causes
 
 
+@pytest.mark.slow
 def test_another_commit_is_told_by_its_first_digits(
     registry: Registry, environment: Mapping[str, str], tmp_path: Path
 ) -> None:
@@ -432,6 +440,7 @@ def test_another_commit_is_told_by_its_first_digits(
     assert len(told) == len("commit 012345678 -> 012345678")
 
 
+@pytest.mark.slow
 def test_a_clone_at_another_place_sees_the_same(desk: ReviewedWorkspace, tmp_path: Path) -> None:
     desk.review(seen={"sys": [CC]})
     desk.grants = {}
@@ -443,6 +452,7 @@ def test_a_clone_at_another_place_sees_the_same(desk: ReviewedWorkspace, tmp_pat
     assert desk.pending() == here
 
 
+@pytest.mark.slow
 def test_contexts_are_put_together_each_build_script_once(desk: ReviewedWorkspace) -> None:
     desk.review()
     desk.registry.publish(
@@ -469,6 +479,7 @@ def test_contexts_are_put_together_each_build_script_once(desk: ReviewedWorkspac
 # What is kept for nothing.
 
 
+@pytest.mark.slow
 def test_nothing_is_stale_where_everything_is_there(desk: ReviewedWorkspace) -> None:
     desk.grants = {key: CrateGrants(key, frozenset({"1.0.0"})) for key in ("sys", "alpha@1")}
     desk.review()
@@ -505,6 +516,7 @@ def test_a_crate_that_has_lost_its_build_script_leaves_a_stale_snapshot(
     assert stale([desk.project()], desk.policy, desk.known).snapshots == (("alpha", "1.0.0"), key)
 
 
+@pytest.mark.slow
 def test_a_crate_is_not_stale_because_of_a_harmless_one_of_its_name(
     registry: Registry, environment: Mapping[str, str], tmp_path: Path
 ) -> None:
@@ -541,6 +553,7 @@ def test_a_table_of_denials_is_a_precaution_and_never_stale(desk: ReviewedWorksp
     assert stale([desk.project()], desk.policy, {}).grants == ()
 
 
+@pytest.mark.slow
 def test_what_only_another_platform_needs_is_not_stale(
     registry: Registry, environment: Mapping[str, str], tmp_path: Path
 ) -> None:

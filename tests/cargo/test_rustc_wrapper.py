@@ -93,6 +93,7 @@ def test_the_new_layout_gets_the_stub_too(
     assert len(list(root.glob("target/debug/build/*/*/out/build_script_build.real"))) == 2
 
 
+@pytest.mark.slow
 def test_a_fresh_stub_stays_fresh_for_cargo_without_the_wrapper(
     kit: WrapperRun, workspace: Workspace
 ) -> None:
@@ -137,6 +138,7 @@ def test_the_wrapper_that_was_there_is_called_for_every_crate(
 
 
 @pytest.mark.parametrize("layout", ["old", "new"])
+@pytest.mark.quick(1)
 def test_what_is_only_named_like_a_build_script_is_left_alone(
     request: pytest.FixtureRequest,
     environment: dict[str, str],
@@ -180,6 +182,7 @@ def test_what_is_only_named_like_a_build_script_is_left_alone(
         (("--print=link-args", "--check-cfg", 'cfg(a, values("--out-dir=x", "-"))'), True),
     ],
 )
+@pytest.mark.quick(2)
 def test_no_flag_makes_a_build_script_run_without_its_stub(
     kit: WrapperRun, workspace: Workspace, flags: tuple[str, ...], builds: bool
 ) -> None:
@@ -205,6 +208,7 @@ def test_a_flag_that_leaves_no_program_is_said(kit: WrapperRun, workspace: Works
 
 
 @pytest.mark.parametrize("name", ["x.rs", "tools/make-it_all.rs", "-odd.rs", "bäume.rs"])
+@pytest.mark.quick(1)
 def test_build_scripts_of_other_names_get_the_stub(
     kit: WrapperRun, workspace: Workspace, name: str
 ) -> None:
@@ -224,6 +228,7 @@ def test_build_scripts_of_other_names_get_the_stub(
 
 
 @pytest.mark.parametrize("new", [(), ("-Zbuild-dir-new-layout",)])
+@pytest.mark.quick(1)
 def test_several_build_scripts_and_generated_ones_get_stubs(
     tmp_path: Path,
     environment: dict[str, str],
@@ -375,7 +380,7 @@ def test_a_failing_compiler_is_reported_as_it_is(kit: WrapperRun, workspace: Wor
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-@pytest.mark.quick(1)
+@pytest.mark.slow
 def test_killed_at_any_point_it_leaves_no_program_that_cargo_runs_unguarded(
     kit: WrapperRun, workspace: Workspace, number: int
 ) -> None:

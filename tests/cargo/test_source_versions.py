@@ -99,6 +99,7 @@ def test_an_older_version_is_read_from_its_package_file(unpacked: Path) -> None:
     ],
     ids=["sparse", "size", "sparse 1.0", "cut", "no archive", "empty", "many", "long"],
 )
+@pytest.mark.quick(2)
 def test_a_package_file_with_odd_headers_is_not_there(unpacked: Path, content: bytes) -> None:
     found, missing = source_versions.compare(
         snapshot("1.0.0", packed(unpacked, content)), package(unpacked)

@@ -110,6 +110,7 @@ def test_a_build_that_stays_within_the_baseline_is_recorded_and_passes(
 
 
 @pytest.mark.parametrize("profile", ["learning", "enforcing"])
+@pytest.mark.quick(1)
 def test_what_is_fresh_is_not_run_again_and_keeps_its_recording(
     desk: HeldBuilds, workspace: Workspace, profile: Profile
 ) -> None:
@@ -138,6 +139,7 @@ def test_changed_grants_run_the_scripts_of_that_crate_again(
     assert 'read Some("hello")' in desk.text
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("nightly")
 def test_the_new_layout_is_held_fresh_and_run_again_too(
     desk: HeldBuilds, workspace: Workspace
@@ -180,6 +182,7 @@ def test_a_damaged_recording_is_made_again(
     assert len(held.units) == 1
 
 
+@pytest.mark.slow
 def test_a_path_crate_does_not_get_what_the_registrys_crate_of_that_name_was_granted(
     desk: HeldBuilds, workspace: Workspace
 ) -> None:
@@ -240,6 +243,7 @@ def test_no_script_ever_runs_unguarded(
     assert list(target.glob("debug/build/*/build_script_build-*.real"))
 
 
+@pytest.mark.slow
 def test_a_program_that_plain_cargo_has_left_is_linked_again_behind_a_stub(
     desk: HeldBuilds, workspace: Workspace, tmp_path: Path
 ) -> None:
@@ -263,6 +267,7 @@ def test_a_program_that_plain_cargo_has_left_is_linked_again_behind_a_stub(
     assert not marker.exists()
 
 
+@pytest.mark.slow
 def test_the_wrapper_of_the_configuration_is_called_and_seen_instead_of_ours(
     desk: HeldBuilds, workspace: Workspace, tmp_path: Path
 ) -> None:
@@ -285,6 +290,7 @@ def test_the_wrapper_of_the_configuration_is_called_and_seen_instead_of_ours(
     assert "--crate-name build_script_build" in log.read_text()
 
 
+@pytest.mark.slow
 def test_cargos_options_reach_cargo_and_find_their_packages(
     desk: HeldBuilds, workspace: Workspace, toolchain: Toolchain, tmp_path: Path
 ) -> None:
@@ -299,6 +305,7 @@ def test_cargos_options_reach_cargo_and_find_their_packages(
     assert f"ci/{toolchain.host}/release/build" in str(held.units[0].folder)
 
 
+@pytest.mark.slow
 def test_runs_that_nothing_tells_apart_all_count(desk: HeldBuilds, workspace: Workspace) -> None:
     root = workspace(None, {"both": QUIET})
     manifest = root / "Cargo.toml"
@@ -315,6 +322,7 @@ def test_runs_that_nothing_tells_apart_all_count(desk: HeldBuilds, workspace: Wo
     assert desk.build(root).units == held.units
 
 
+@pytest.mark.slow
 def test_tests_are_looked_at_again_and_no_run_takes_the_place_of_another(
     desk: HeldBuilds, workspace: Workspace
 ) -> None:
@@ -333,6 +341,7 @@ def test_tests_are_looked_at_again_and_no_run_takes_the_place_of_another(
 
 
 @pytest.mark.parametrize("name", ["recording.jsonl", "."])
+@pytest.mark.quick(1)
 def test_a_recording_that_is_lost_while_cargo_builds_is_an_error(
     desk: HeldBuilds, workspace: Workspace, name: str
 ) -> None:
@@ -350,6 +359,7 @@ def test_a_recording_that_is_lost_while_cargo_builds_is_an_error(
         build.run()
 
 
+@pytest.mark.slow
 def test_a_run_whose_recording_another_one_has_replaced_is_an_error(
     desk: HeldBuilds, workspace: Workspace
 ) -> None:
@@ -381,6 +391,7 @@ def test_a_script_that_cannot_be_held_when_it_is_to_start_is_an_error_of_its_own
     assert "Landlock ABI 99 was there when the build began" in desk.text
 
 
+@pytest.mark.slow
 def test_units_of_another_set_of_features_are_not_part_of_a_build(
     desk: HeldBuilds, workspace: Workspace
 ) -> None:
@@ -523,7 +534,7 @@ def test_from_a_worker_thread_it_runs_and_can_be_interrupted(
 @pytest.mark.parametrize(
     ("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)]
 )
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 def test_ending_the_command_ends_everything(
     desk: HeldBuilds, workspace: Workspace, number: int, exit_code: int
 ) -> None:
@@ -541,6 +552,7 @@ def test_ending_the_command_ends_everything(
 
 
 @pytest.mark.parametrize("victim", ["cargo", "supervisor", "fork server"])
+@pytest.mark.quick(1)
 def test_killing_any_of_the_processes_leaves_nothing_behind(
     desk: HeldBuilds, workspace: Workspace, victim: str
 ) -> None:

@@ -78,6 +78,7 @@ def test_what_was_never_reviewed_is_named_and_nothing_is_built(tmp_path: Path) -
     assert _state(folder) == before
 
 
+@pytest.mark.slow
 def test_a_workspace_without_build_scripts_is_fine(tmp_path: Path) -> None:
     folder = member(tmp_path / "ws", READS)
     (folder / "sample/build.rs").unlink()
@@ -131,7 +132,7 @@ def _context(folder: Path) -> None:
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )
-@pytest.mark.quick(4)
+@pytest.mark.quick(1)
 def test_every_change_is_told_until_it_is_reviewed(
     workspace: Path, change: Callable[[Path], None], told: str
 ) -> None:
@@ -148,6 +149,7 @@ def test_every_change_is_told_until_it_is_reviewed(
     assert again.returncode == 0, again.stdout
 
 
+@pytest.mark.slow
 def test_a_file_that_the_script_includes_counts_as_its_source(workspace: Path) -> None:
     (workspace / "sample/table.rs").write_text("1")
     _edit(workspace / "sample/build.rs", "fn main() {", 'fn main() { let _ = include!("table.rs");')
@@ -204,7 +206,7 @@ def _conflict(text: str) -> str:
 
 @pytest.mark.parametrize("command", [("check",), ("review", "--no-tui"), ("ci",), ("show",)])
 @pytest.mark.parametrize("harm", [_newer, _half, _conflict], ids=lambda harm: harm.__name__)
-@pytest.mark.quick(4)
+@pytest.mark.quick(1)
 def test_a_lock_file_of_cargos_that_is_no_good_is_one_clear_error(
     workspace: Path, harm: Callable[[str], str], command: tuple[str, ...]
 ) -> None:
@@ -222,6 +224,7 @@ def test_a_lock_file_of_cargos_that_is_no_good_is_one_clear_error(
     assert _state(workspace) == before
 
 
+@pytest.mark.slow
 def test_a_lock_file_that_does_not_fit_is_left_for_cargo_to_complete(workspace: Path) -> None:
     lock = workspace / "Cargo.lock"
     lock.write_text(_outdated(lock.read_text()))
@@ -247,7 +250,7 @@ def test_a_lock_file_that_does_not_fit_is_left_for_cargo_to_complete(workspace: 
     ],
     ids=["newer", "half", "conflict"],
 )
-@pytest.mark.quick(4)
+@pytest.mark.quick(1)
 def test_a_lock_file_of_ours_that_is_no_good_is_one_clear_error(
     workspace: Path, harm: Callable[[str], str], said: str, command: tuple[str, ...]
 ) -> None:

@@ -94,6 +94,7 @@ def test_the_document_follows_its_schema_which_is_strict(tmp_path: Path) -> None
         ("keys.review.allow = 'enter'", "`enter` cannot decide or write anything"),
     ],
 )
+@pytest.mark.quick(1)
 def test_what_is_wrong_is_one_error_that_names_the_file(
     tmp_path: Path, text: str, told: str
 ) -> None:

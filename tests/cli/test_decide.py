@@ -101,7 +101,7 @@ def _document(told: subprocess.CompletedProcess[str]) -> Any:  # noqa: ANN401 - 
         ("data.txt", ("perhaps",), 2, "is not one of"),
     ],
 )
-@pytest.mark.quick(5)
+@pytest.mark.quick(1)
 def test_what_a_program_may_not_decide_changes_nothing(
     untouched: Path, title: str, words: tuple[str, ...], exit_code: int, said: str
 ) -> None:
@@ -147,6 +147,7 @@ def test_an_error_is_a_document_where_one_is_wanted(
     assert told.stderr
 
 
+@pytest.mark.slow
 def test_where_nothing_is_recorded_there_is_no_question_to_name(tmp_path: Path) -> None:
     workspace = _workspace(tmp_path, SCRIPT)
     perl = _id(workspace, "run perl")
@@ -159,6 +160,7 @@ def test_where_nothing_is_recorded_there_is_no_question_to_name(tmp_path: Path) 
     assert "buildperm learn" in told.stderr
 
 
+@pytest.mark.slow
 def test_where_one_rung_may_not_be_allowed_those_are_named_that_may(untouched: Path) -> None:
     document = listed(untouched)
     (data,) = (each for each in document["proposals"] if "data.txt" in each["title"])
@@ -172,7 +174,7 @@ def test_where_one_rung_may_not_be_allowed_those_are_named_that_may(untouched: P
     assert f"Not by rung {locked}; rungs 0, 1 can be allowed" in " ".join(told.stderr.split())
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(1)
 def test_of_two_answers_at_once_the_second_is_stale(untouched: Path) -> None:
     path = untouched / "Cargo.toml"
     before = path.read_bytes()
@@ -191,6 +193,7 @@ def test_of_two_answers_at_once_the_second_is_stale(untouched: Path) -> None:
         path.write_bytes(before)
 
 
+@pytest.mark.slow
 def test_one_answer_for_several_is_given_to_all_or_none(untouched: Path) -> None:
     before = (untouched / "Cargo.toml").read_bytes()
     token = listed(untouched)["token"]
@@ -253,6 +256,7 @@ def test_answers_are_tried_written_and_hold(tmp_path: Path) -> None:
     assert buildperm("check", folder=workspace).returncode == 0
 
 
+@pytest.mark.slow
 def test_later_is_noted_and_grants_nothing(tmp_path: Path) -> None:
     workspace = _workspace(tmp_path, SCRIPT)
     before = (workspace / "Cargo.toml").read_bytes()
@@ -269,6 +273,7 @@ def test_later_is_noted_and_grants_nothing(tmp_path: Path) -> None:
     assert set(answers.values()) == {"undecided"}
 
 
+@pytest.mark.slow
 def test_what_the_verifying_run_shows_besides_is_listed_next(tmp_path: Path) -> None:
     workspace = _workspace(tmp_path, BETA)
     assert buildperm("ci", folder=workspace, extra={"CHANNEL": "beta"}).returncode == 20
@@ -311,7 +316,7 @@ def test_what_does_not_work_is_not_written_but_can_be_denied(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("typed", "exit_code"), [(b"sample\n", 0), (b"yes\n", 20), (b"\n", 20), (b"\x04", 20)]
 )
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 def test_a_person_types_a_name_to_allow_what_is_of_high_risk(
     untouched: Path, typed: bytes, exit_code: int
 ) -> None:
@@ -327,6 +332,7 @@ def test_a_person_types_a_name_to_allow_what_is_of_high_risk(
         (untouched / "Cargo.toml").write_bytes(before)
 
 
+@pytest.mark.slow
 def test_on_a_terminal_a_robot_is_one_and_what_is_locked_stays_closed(untouched: Path) -> None:
     before = (untouched / "Cargo.toml").read_bytes()
     robot = _on_terminal(untouched, b"", "decide", _id(untouched, "run perl"), "allow", "--robot")

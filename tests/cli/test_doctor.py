@@ -99,6 +99,7 @@ def test_the_document_follows_its_schema_and_names_every_canary(tmp_path: Path) 
     assert document["machine"]["kernel"] == os.uname().release
 
 
+@pytest.mark.slow
 def test_an_older_landlock_is_named_by_what_it_lets_pass(tmp_path: Path) -> None:
     if landlock.abi() < 6:
         pytest.skip("this kernel has no Landlock ABI 6")
@@ -130,7 +131,7 @@ def test_an_older_landlock_is_named_by_what_it_lets_pass(tmp_path: Path) -> None
         ("seccomp", "EINVAL", "seccomp filters", "seccomp filters are refused"),
     ],
 )
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 def test_what_is_missing_is_told_with_what_follows_from_it(
     tmp_path: Path, call: str, number: str, lack: str, said: str
 ) -> None:
@@ -149,6 +150,7 @@ def test_what_is_missing_is_told_with_what_follows_from_it(
     assert not any(one["available"] for one in document["runtimes"])
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_told_in_words_too(tmp_path: Path) -> None:
     launcher = (sys.executable, REFUSE_CALL, "ptrace", "EPERM")
     ended = buildperm("doctor", folder=tmp_path, launcher=launcher)
@@ -172,6 +174,7 @@ def test_a_command_that_cannot_hold_anything_points_here(tmp_path: Path) -> None
     assert "`buildperm doctor`" not in own.stderr
 
 
+@pytest.mark.slow
 def test_in_a_workspace_it_says_whether_what_is_required_is_met(tmp_path: Path) -> None:
     workspace = member(tmp_path / "workspace", "fn main() {}\n")
     manifest = workspace / "Cargo.toml"
@@ -192,6 +195,7 @@ def test_in_a_workspace_it_says_whether_what_is_required_is_met(tmp_path: Path) 
     assert "offers no Landlock" in unmet.stderr
 
 
+@pytest.mark.slow
 def test_a_runtime_that_is_not_there_is_not_enforced(tmp_path: Path) -> None:
     workspace = member(tmp_path / "workspace", "fn main() {}\n")
     manifest = workspace / "Cargo.toml"
@@ -207,6 +211,7 @@ def test_a_runtime_that_is_not_there_is_not_enforced(tmp_path: Path) -> None:
     assert bool(ended.stderr) is ("full" not in here)
 
 
+@pytest.mark.slow
 def test_without_user_namespaces_the_weaker_runtime_is_used(tmp_path: Path) -> None:
     if subprocess.run([*NO_NAMESPACES, "true"], capture_output=True, check=False).returncode:
         pytest.skip("this user has no user namespaces to take away")
@@ -225,6 +230,7 @@ def test_without_user_namespaces_the_weaker_runtime_is_used(tmp_path: Path) -> N
         assert not lack["stops"]
 
 
+@pytest.mark.slow
 def test_it_says_where_granted_hosts_cannot_be_reached(tmp_path: Path) -> None:
     launcher = (sys.executable, REFUSE_CALL, "pidfd_getfd", "EPERM")
 
@@ -241,6 +247,7 @@ def test_it_says_where_granted_hosts_cannot_be_reached(tmp_path: Path) -> None:
     assert _document(buildperm("doctor", "--format", "json", folder=tmp_path))["machine"]["hosts"]
 
 
+@pytest.mark.slow
 def test_without_a_c_compiler_compiling_is_not_held(tmp_path: Path) -> None:
     workspace = member(tmp_path / "workspace", "fn main() {}\n")
     chain = subprocess.run(
@@ -299,6 +306,7 @@ def test_a_report_tells_nothing_about_who_made_it(tmp_path: Path) -> None:
         "KUBERNETES_SERVICE_HOST": "10.1.2.3",
         "RUSTUP_HOME": os.environ.get("RUSTUP_HOME", str(Path.home() / ".rustup")),
         "CARGO_HOME": os.environ.get("CARGO_HOME", str(Path.home() / ".cargo")),
+        "XDG_CACHE_HOME": str(Path.home() / ".cache"),  # The C programs are there already.
     }
     for words in ((), ("--landlock-abi", "0")):
         ended = buildperm("doctor", "--report", *words, folder=workspace, extra=planted)
@@ -306,7 +314,6 @@ def test_a_report_tells_nothing_about_who_made_it(tmp_path: Path) -> None:
         said = ended.stdout
         begin, verdict, table = said.split("\n\n")[:3]
         assert begin == "<details><summary>buildperm doctor</summary>"
-        "XDG_CACHE_HOME": str(Path.home() / ".cache"),  # The C programs are there already.
         expected = "What this workspace requires" if words else "Builds use the runtime"
         assert verdict.startswith(expected), verdict
         assert table.startswith("| fact | value |")
@@ -350,6 +357,7 @@ def test_a_report_has_no_other_format(tmp_path: Path) -> None:
     assert "hint: " in ended.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.getuid() != 0, reason="this user is no other one's master (root)")
 def test_it_holds_for_another_user_as_well(tmp_path_factory: pytest.TempPathFactory) -> None:
     packages = sysconfig.get_path("purelib")

@@ -86,7 +86,7 @@ def test_a_variable_that_matters_is_told_with_everything_that_it_changes(workspa
 @pytest.mark.parametrize(
     ("name", "asked"), [("ASKED_FOR_NOTHING", True), ("ONLY_SAID", False), ("NEVER_TOUCHED", False)]
 )
-@pytest.mark.quick(1)
+@pytest.mark.slow
 def test_a_variable_that_does_not_matter_is_told_to_be_so(
     workspace: Path, name: str, asked: bool
 ) -> None:
@@ -120,6 +120,7 @@ def test_a_value_is_set_instead_and_the_document_says_what_is_otherwise(workspac
     assert run["exit"] == {"before": 0, "after": 0, "stable": True}
 
 
+@pytest.mark.slow
 def test_the_value_that_it_has_changes_nothing_and_a_failure_is_told_with_its_words(
     workspace: Path,
 ) -> None:
@@ -132,6 +133,7 @@ def test_the_value_that_it_has_changes_nothing_and_a_failure_is_told_with_its_wo
     assert "\x1b" not in bitter
 
 
+@pytest.mark.slow
 def test_a_variable_that_was_not_set_can_be_tried_out(workspace: Path) -> None:
     document = _document(workspace, "sample", "RESTLESS", "--value", "")
 
@@ -141,6 +143,7 @@ def test_a_variable_that_was_not_set_can_be_tried_out(workspace: Path) -> None:
     assert {"stamp", "tmp"} <= set(items)
 
 
+@pytest.mark.slow
 def test_what_is_not_even_the_same_twice_is_left_out_and_told(restless: Path) -> None:
     document = _document(restless, "sample", "NEVER_TOUCHED")
     told = _told(restless, "sample", "NEVER_TOUCHED")
@@ -175,12 +178,14 @@ def test_what_is_not_even_the_same_twice_is_left_out_and_told(restless: Path) ->
         (("nobody", "FLAVOUR"), "no package with a build script is called `nobody`"),
     ],
 )
+@pytest.mark.quick(1)
 def test_a_question_that_makes_no_sense_is_refused(
     workspace: Path, words: tuple[str, ...], said: str
 ) -> None:
     assert said in _refused(workspace, *words)
 
 
+@pytest.mark.slow
 def test_it_answers_right_after_learning_whatever_was_granted_by_that(tmp_path: Path) -> None:
     workspace = member(tmp_path / "ws", _GENERATES)
 
@@ -199,6 +204,7 @@ def test_it_answers_right_after_learning_whatever_was_granted_by_that(tmp_path: 
         assert told.startswith("sample 0.1.0 depends on `FLAVOUR`")
 
 
+@pytest.mark.slow
 def test_without_a_recording_the_way_to_one_is_told(tmp_path: Path) -> None:
     workspace = member(tmp_path / "ws", "fn main() {}")
     (workspace / "sample/src/lib.rs").write_text("")
@@ -215,6 +221,7 @@ def _generate_lock(workspace: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_recording_stays_as_it_was(workspace: Path) -> None:
     target = workspace / "target/buildperm/learn"
     before = {
@@ -228,6 +235,7 @@ def test_the_recording_stays_as_it_was(workspace: Path) -> None:
     assert all(path.read_bytes() == content for path, content in before.items())
 
 
+@pytest.mark.slow
 def test_only_what_is_new_in_a_restless_group_is_doubtful() -> None:
     first = {"t/1": "x", "a": "x", "b": "x"}
     second = {"t/2": "x", "a": "x", "b": "y"}

@@ -40,7 +40,7 @@ def runs_below(folder: Path) -> list[str]:
     ids=["no-rust", "exit", "panic", "signal"],
 )
 @BOTH
-@pytest.mark.quick(4)
+@pytest.mark.quick(1)
 def test_a_script_that_fails_of_its_own_passes_on_cargos_code(
     tmp_path: Path, command: tuple[str, ...], build: str, said: str
 ) -> None:
@@ -60,6 +60,7 @@ def test_a_script_that_fails_of_its_own_passes_on_cargos_code(
     [(LEARN, signal.SIGINT), (CI, signal.SIGTERM)],
     ids=["learn", "ci"],
 )
+@pytest.mark.slow
 def test_a_script_with_a_child_that_never_ends_is_ended_with_it(
     tmp_path: Path, command: tuple[str, ...], number: signal.Signals
 ) -> None:
@@ -88,6 +89,7 @@ def test_a_script_with_a_child_that_never_ends_is_ended_with_it(
 
 
 @pytest.mark.parametrize(("command", "code"), [(LEARN, 101), (CI, 20)], ids=["learn", "ci"])
+@pytest.mark.quick(1)
 def test_a_flood_on_standard_output_fails_the_run(
     tmp_path: Path, command: tuple[str, ...], code: int
 ) -> None:
@@ -103,6 +105,7 @@ def test_a_flood_on_standard_output_fails_the_run(
     assert (folder / "Cargo.toml").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_flood_on_standard_error_is_cut_and_the_build_goes_on(tmp_path: Path) -> None:
     build = program_text("floods_stderr.rs")
     folder = member(tmp_path / "ws", build)
@@ -114,6 +117,7 @@ def test_a_flood_on_standard_error_is_cut_and_the_build_goes_on(tmp_path: Path) 
     assert 1 << 20 < len(held.stderr) < 20 << 20
 
 
+@pytest.mark.slow
 @BOTH
 def test_two_hundred_children_at_once_are_no_reason_to_fail(
     tmp_path: Path, command: tuple[str, ...]
@@ -129,6 +133,7 @@ def test_two_hundred_children_at_once_are_no_reason_to_fail(
 
 
 @BOTH
+@pytest.mark.quick(1)
 def test_a_daemon_is_ended_with_the_script_that_left_it(
     tmp_path: Path, command: tuple[str, ...]
 ) -> None:
@@ -142,6 +147,7 @@ def test_a_daemon_is_ended_with_the_script_that_left_it(
     assert not runs_below(folder)
 
 
+@pytest.mark.slow
 def test_more_names_than_a_recording_holds_are_told(tmp_path: Path) -> None:
     build = program_text("many_attempts.rs")
     folder = member(tmp_path / "ws", build)

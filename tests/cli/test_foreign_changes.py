@@ -30,6 +30,7 @@ def public() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("closed", ["file", "folder"])
+@pytest.mark.quick(1)
 def test_a_manifest_that_cannot_be_written_is_left_as_it_is(public: Path, closed: str) -> None:
     # Root may write everywhere: the child becomes somebody else who owns nothing here.
     folder = public / "closed"
@@ -51,6 +52,7 @@ def test_a_manifest_that_cannot_be_written_is_left_as_it_is(public: Path, closed
     assert os.listdir(folder) == ["Cargo.toml"]
 
 
+@pytest.mark.slow
 def test_a_manifest_that_everybody_may_write_is_written(public: Path) -> None:
     public.chmod(0o777)
     manifest = public / "Cargo.toml"
@@ -89,6 +91,7 @@ def test_a_manifest_that_somebody_edits_during_the_build_keeps_that_edit(tmp_pat
     assert 'read = ["$WORKSPACE/data.txt"]' in (folder / "Cargo.toml").read_text()
 
 
+@pytest.mark.slow
 def test_two_commands_in_one_workspace_do_not_mix(tmp_path: Path) -> None:
     folder = member(tmp_path / "ws", WAITS)
     running = start("ci", folder=folder)
@@ -108,6 +111,7 @@ def test_two_commands_in_one_workspace_do_not_mix(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("where", ["target", "target/buildperm", "target/buildperm/{}"])
 @BOTH
+@pytest.mark.quick(1)
 def test_a_file_in_place_of_the_target_directory(
     tmp_path: Path, command: tuple[str, ...], where: str
 ) -> None:
@@ -128,6 +132,7 @@ def test_a_file_in_place_of_the_target_directory(
 
 
 @BOTH
+@pytest.mark.quick(1)
 def test_a_target_directory_that_cannot_be_made(tmp_path: Path, command: tuple[str, ...]) -> None:
     folder = member(tmp_path / "ws", READS)
 
@@ -182,7 +187,7 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )
 @pytest.mark.parametrize("command", [("ci",), ("learn", "--no-tui")], ids=["ci", "learn"])
-@pytest.mark.quick(8)
+@pytest.mark.quick(1)
 def test_a_damaged_file_is_made_anew(
     learned: Path, command: tuple[str, ...], name: str, harm: Callable[[Path], None]
 ) -> None:
@@ -200,6 +205,7 @@ def test_a_damaged_file_is_made_anew(
     assert (learned / "Cargo.toml").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_recording_that_is_damaged_in_the_middle_is_named(learned: Path) -> None:
     path = next((learned / "target/buildperm/ci").glob("debug/build/*/buildperm/recording.jsonl"))
     lines = path.read_bytes().splitlines(keepends=True)

@@ -139,6 +139,7 @@ def told(folder: Path, *words: str) -> str:
     ],
     ids=lambda words: words[0],
 )
+@pytest.mark.quick(1)
 def test_no_command_loads_textual_where_there_is_no_terminal(
     reading: Path, words: tuple[str, ...]
 ) -> None:

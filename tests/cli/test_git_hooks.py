@@ -79,6 +79,7 @@ def _bump(repository: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_commit_that_changes_nothing_of_it_does_not_ask_buildperm(repository: Path) -> None:
     (repository / "sample/src/lib.rs").write_text("// changed\n")
     git(repository, "add", "--all")
@@ -110,6 +111,7 @@ def test_a_commit_waits_for_the_review_and_takes_it_along(repository: Path, path
     assert git(repository, "status", "--porcelain").stdout == ""
 
 
+@pytest.mark.slow
 def test_a_commit_of_nothing_but_a_build_script_waits_for_the_review_too(
     repository: Path, path: str
 ) -> None:

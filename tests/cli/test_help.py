@@ -30,6 +30,7 @@ def test_help_names_every_command_and_where_to_begin() -> None:
 
 
 @pytest.mark.parametrize("command", ["learn", "ci", "demo"])
+@pytest.mark.quick(1)
 def test_every_command_explains_itself(command: str) -> None:
     told = buildperm(command, "--help")
 
@@ -57,6 +58,7 @@ def test_an_unknown_command_or_option_is_a_usage_error() -> None:
         (("learn", "--accpt", "low"), "Did you mean '--accept'?"),
     ],
 )
+@pytest.mark.quick(3)
 def test_what_was_meant_is_suggested(words: tuple[str, ...], suggestion: str) -> None:
     told = buildperm(*words)
 
@@ -65,6 +67,7 @@ def test_what_was_meant_is_suggested(words: tuple[str, ...], suggestion: str) ->
 
 
 @pytest.mark.parametrize("words", [("zzz",), ("show", "--zzz"), ("learn", "--acept", "low")])
+@pytest.mark.quick(1)
 def test_nothing_is_suggested_that_does_not_fit(words: tuple[str, ...]) -> None:
     told = buildperm(*words)
 

@@ -68,6 +68,7 @@ def test_a_file_to_read_is_granted_by_its_exact_name(tmp_path: Path, body: str) 
     assert (folder / "Cargo.toml").read_text().isascii()
 
 
+@pytest.mark.slow
 def test_what_is_granted_by_a_nasty_name_is_that_name_alone(tmp_path: Path) -> None:
     folder = member(tmp_path / "ws", script(READS))
     Path(os.fsdecode(os.path.join(os.fsencode(folder), NASTY))).write_bytes(b"x")
@@ -82,6 +83,7 @@ def test_what_is_granted_by_a_nasty_name_is_that_name_alone(tmp_path: Path) -> N
     assert held.returncode == 20, held.stderr
 
 
+@pytest.mark.slow
 def test_a_file_to_write_is_suggested_as_a_grant_that_holds(tmp_path: Path) -> None:
     folder = member(tmp_path / "ws", script(WRITES))
     (folder / "made").mkdir()
@@ -108,6 +110,7 @@ def test_a_file_to_write_is_suggested_as_a_grant_that_holds(tmp_path: Path) -> N
         assert is_orderly(told.stdout + told.stderr), repr(told.stdout + told.stderr)
 
 
+@pytest.mark.slow
 def test_the_name_of_a_variable_and_the_value_of_a_directive(tmp_path: Path) -> None:
     variable = PRINTABLE.replace("=", "") + "\x1b[31m\n\u202e"
     build = program_text("hostile_output.rs", NAME=rust(variable.encode()))
@@ -128,7 +131,7 @@ def test_the_name_of_a_variable_and_the_value_of_a_directive(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     "name", [PRINTABLE, "tab\tand\x1b]0;escape\x07", "\u202egnp.exe"], ids=["quotes", "raw", "bidi"]
 )
-@pytest.mark.quick(1)
+@pytest.mark.slow
 def test_a_workspace_in_a_folder_of_any_name(tmp_path: Path, name: str) -> None:
     folder = member(tmp_path / name, 'fn main() { std::fs::read_to_string("../data").unwrap(); }')
     (folder / "data").write_text("x")
@@ -154,7 +157,7 @@ def test_a_workspace_in_a_folder_of_any_name(tmp_path: Path, name: str) -> None:
     ids=["line-break", "no-utf8", "braces", "bracket"],
 )
 @BOTH
-@pytest.mark.quick(4)
+@pytest.mark.quick(1)
 def test_a_workspace_that_cannot_be_built_where_it_is(
     tmp_path: Path, command: tuple[str, ...], name: bytes, said: str
 ) -> None:

@@ -42,11 +42,13 @@ def refuse(
 
 
 @BOTH
+@pytest.mark.quick(1)
 def test_a_folder_without_a_manifest(tmp_path: Path, command: tuple[str, ...]) -> None:
     refuse(tmp_path, command, code=2, said="could not find `Cargo.toml`", hint=str(tmp_path))
 
 
 @BOTH
+@pytest.mark.quick(1)
 def test_a_folder_that_is_gone(tmp_path: Path, command: tuple[str, ...]) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
@@ -60,6 +62,7 @@ def test_a_folder_that_is_gone(tmp_path: Path, command: tuple[str, ...]) -> None
 
 
 @BOTH
+@pytest.mark.quick(1)
 def test_a_manifest_that_is_no_toml(tmp_path: Path, command: tuple[str, ...]) -> None:
     folder = member(tmp_path / "ws", MARKS)
     (folder / "Cargo.toml").write_text("[workspace\n")
@@ -96,7 +99,7 @@ CRATE = "[workspace.metadata.buildperm.crates.sample]\n"
     ],
 )
 @BOTH
-@pytest.mark.quick(15)
+@pytest.mark.quick(2)
 def test_a_grant_table_that_cannot_be(
     tmp_path: Path, command: tuple[str, ...], table: str, code: int, said: str, hint: str
 ) -> None:
@@ -125,7 +128,7 @@ def test_a_lock_file_that_is_broken(tmp_path: Path) -> None:
     ],
 )
 @BOTH
-@pytest.mark.quick(4)
+@pytest.mark.quick(1)
 def test_a_kernel_that_cannot_hold_anybody(
     tmp_path: Path, command: tuple[str, ...], call: str, error: str, said: str
 ) -> None:
@@ -135,6 +138,7 @@ def test_a_kernel_that_cannot_hold_anybody(
     refuse(folder, command, code=23, said=said, hint="hint: ", launcher=launcher)
 
 
+@pytest.mark.slow
 def test_the_launcher_that_refuses_system_calls_lets_all_others_through(tmp_path: Path) -> None:
     launcher = [sys.executable, REFUSE_CALL, "nothing", "EPERM"]
     folder = member(tmp_path / "ws", MARKS)
@@ -147,7 +151,7 @@ def test_the_launcher_that_refuses_system_calls_lets_all_others_through(tmp_path
 
 @pytest.mark.parametrize("missing", ["cargo", "rustc"])
 @BOTH
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 def test_a_machine_without_rust(tmp_path: Path, command: tuple[str, ...], missing: str) -> None:
     folder = member(tmp_path / "ws", MARKS)
     programs = tmp_path / "bin"
@@ -165,6 +169,7 @@ def test_a_machine_without_rust(tmp_path: Path, command: tuple[str, ...], missin
 
 
 @BOTH
+@pytest.mark.quick(1)
 def test_a_tool_chain_that_is_broken(tmp_path: Path, command: tuple[str, ...]) -> None:
     folder = member(tmp_path / "ws", MARKS)
     broken = tmp_path / "bin/rustc"
@@ -197,6 +202,7 @@ def test_a_tool_chain_that_is_broken(tmp_path: Path, command: tuple[str, ...]) -
         (("ci", "--nonsense"), "No such option"),
     ],
 )
+@pytest.mark.quick(3)
 def test_words_that_mean_nothing(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
     folder = member(tmp_path / "ws", MARKS)
     before = (folder / "Cargo.toml").read_bytes()
@@ -210,6 +216,7 @@ def test_words_that_mean_nothing(tmp_path: Path, words: tuple[str, ...], said: s
     assert (folder / "Cargo.toml").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_words_that_only_cargo_can_judge_end_with_cargos_own_code(tmp_path: Path) -> None:
     folder = member(tmp_path / "ws", MARKS)
 

@@ -26,6 +26,7 @@ fn main() { std::fs::write("../generated/made.rs", "// made").expect("cannot wri
 """
 
 
+@pytest.mark.slow
 def test_learning_the_honest_examples_leaves_nothing_for_ci_to_refuse(examples: Path) -> None:
     extra = {"RELEASE_CHANNEL": "beta"}
 
@@ -40,6 +41,7 @@ def test_learning_the_honest_examples_leaves_nothing_for_ci_to_refuse(examples: 
     assert "crates.compat" not in written  # Stays within the baseline.
 
 
+@pytest.mark.slow
 def test_the_misbehaving_example_is_refused_and_told_apart(tmp_path: Path) -> None:
     workspace = copy_examples(tmp_path / "workspace")
     home = tmp_path / "home"
@@ -94,6 +96,7 @@ def test_what_was_not_granted_is_refused_with_the_rule_that_would_allow_it(
     assert 'read = ["$WORKSPACE/data.txt"]' in held.stdout
 
 
+@pytest.mark.slow
 def test_grants_that_change_make_the_script_run_again(tmp_path: Path) -> None:
     folder = member(tmp_path / "ws", READS_OUTSIDE)
     (folder / "data.txt").write_text("data")
@@ -109,6 +112,7 @@ def test_grants_that_change_make_the_script_run_again(tmp_path: Path) -> None:
     assert codes == [0, 20]
 
 
+@pytest.mark.slow
 def test_a_write_that_was_refused_is_granted_by_hand_and_the_build_goes_on(
     tmp_path: Path,
 ) -> None:
@@ -133,6 +137,7 @@ def test_a_write_that_was_refused_is_granted_by_hand_and_the_build_goes_on(
     assert (folder / "generated/made.rs").read_text() == "// made"
 
 
+@pytest.mark.slow
 def test_a_dry_run_prints_the_diff_and_writes_nothing(examples: Path) -> None:
     before = (examples / "Cargo.toml").read_bytes()
 
@@ -142,6 +147,7 @@ def test_a_dry_run_prints_the_diff_and_writes_nothing(examples: Path) -> None:
     assert (examples / "Cargo.toml").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_crate_within_the_baseline_needs_no_entry(tmp_path: Path) -> None:
     folder = member(tmp_path / "ws", NOTHING)
     before = (folder / "Cargo.toml").read_bytes()
@@ -170,7 +176,7 @@ def test_a_build_that_fails_of_its_own_passes_on_cargos_code(
 
 @pytest.mark.parametrize("command", [("learn", "--no-tui"), ("ci",)])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 def test_an_interruption_ends_everything_and_writes_nothing(
     tmp_path: Path, command: tuple[str, ...], number: signal.Signals
 ) -> None:
@@ -206,6 +212,7 @@ def _runs_below(pid: str, folder: Path) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_variables_with_odd_names_reach_scripts_and_the_compiler(tmp_path: Path) -> None:
     # A shell in between may drop what is no identifier: CARGO_FEATURE_V1.2, CARGO_BIN_EXE_my-prog.
     folder = member(

@@ -43,7 +43,7 @@ def test_a_limit_ends_a_script_and_the_report_says_how_to_raise_it(tmp_path: Pat
 
 
 @pytest.mark.parametrize("key", ["crates.other", "crates.'sample@0.2'"])
-@pytest.mark.quick(1)
+@pytest.mark.slow
 def test_limits_of_another_crate_change_nothing(tmp_path: Path, key: str) -> None:
     workspace = member(tmp_path / "ws", _GREEDY)
 

@@ -107,6 +107,7 @@ def _refused(workspace: Path) -> set[str]:
     }
 
 
+@pytest.mark.slow
 def test_what_only_happens_under_some_environment_is_decided_from_its_report(
     tmp_path: Path,
 ) -> None:
@@ -179,6 +180,7 @@ def test_words_for_cargo_are_part_of_the_next_command(tmp_path: Path) -> None:
     assert _run(workspace, "check", *words).returncode == 0
 
 
+@pytest.mark.slow
 def test_what_was_never_recorded_with_some_words_is_recorded_with_them(tmp_path: Path) -> None:
     workspace = member(tmp_path / "ws", ONLY_IN_RELEASE)
     (workspace / "data.txt").write_text("data")
@@ -234,6 +236,7 @@ def test_an_unused_grant_goes_by_the_next_command(tmp_path: Path) -> None:
     assert "NEVER_ASKED_FOR" in offered.stderr
 
 
+@pytest.mark.slow
 def test_a_limit_is_raised_in_cargo_toml_and_no_review_is_named_for_it(tmp_path: Path) -> None:
     workspace = member(tmp_path / "ws", WRITES_TOO_MUCH)
     manifest = workspace / "Cargo.toml"
@@ -272,6 +275,7 @@ def test_on_a_server_the_report_is_to_be_fetched_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["learn", "review"])
+@pytest.mark.quick(1)
 def test_what_is_left_is_asked_again_with_the_same_words(tmp_path: Path, command: str) -> None:
     workspace = member(tmp_path / "ws", READS)
     (workspace / "data.txt").write_text("data")
@@ -282,6 +286,7 @@ def test_what_is_left_is_asked_again_with_the_same_words(tmp_path: Path, command
     assert f"`buildperm {command} -- check --release` asks again" in told.stderr
 
 
+@pytest.mark.slow
 def test_an_answer_names_a_review_only_where_that_asks_about_it(tmp_path: Path) -> None:
     workspace = member(tmp_path / "ws", SCRIPT)
     (workspace / "beta.txt").write_text("data")

@@ -80,6 +80,7 @@ def test_compilers_are_observed_lightly_unless_told_otherwise(workspace: Path) -
     assert light["findings"] == full["findings"] == []
 
 
+@pytest.mark.slow
 def test_the_report_for_people_says_how_it_was_observed(workspace: Path) -> None:
     light = buildperm("ci", folder=workspace)
     full = buildperm("ci", "--observe", "everything", folder=workspace)
@@ -90,6 +91,7 @@ def test_the_report_for_people_says_how_it_was_observed(workspace: Path) -> None
     assert sentence not in full.stderr
 
 
+@pytest.mark.slow
 def test_a_grant_that_only_a_compiler_uses_is_not_called_unused(workspace: Path) -> None:
     script = ci(workspace, "--deny-unused")
 
@@ -111,6 +113,7 @@ def test_what_a_compiler_is_refused_is_a_finding(workspace: Path) -> None:
     assert "shared" in finding["title"]
 
 
+@pytest.mark.slow
 def test_other_commands_know_that_a_recording_may_not_show_everything(workspace: Path) -> None:
     ci(workspace)
 

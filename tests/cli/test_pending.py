@@ -111,6 +111,7 @@ def test_without_a_recording_the_way_to_one_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "words", [("--format", "json", "--dry-run"), ("--format", "json", "--from", "x")]
 )
+@pytest.mark.quick(1)
 def test_a_document_is_not_mixed_with_anything_else(tmp_path: Path, words: tuple[str, ...]) -> None:
     told = buildperm("review", *words, folder=tmp_path)
 

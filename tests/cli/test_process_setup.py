@@ -70,6 +70,7 @@ def test_what_it_was_started_with_changes_nothing(tmp_path: Path, setting: str) 
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.quick(1)
 def test_a_stream_that_is_closed_is_no_reason_to_fail(tmp_path: Path, closed: str) -> None:
     folder = member(tmp_path / "ws", "fn main() {}")
     (folder / "Cargo.lock").write_text(

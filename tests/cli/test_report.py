@@ -241,6 +241,7 @@ def test_a_browser_opens_it_without_a_word_or_a_request(
     )
 
 
+@pytest.mark.slow
 def test_what_a_build_named_loads_nothing(
     tmp_path: Path, server: Listening, browser: Browser
 ) -> None:
@@ -292,6 +293,7 @@ def test_a_page_that_does_load_is_caught(
 
 
 @pytest.mark.parametrize("width", [1400, 400])
+@pytest.mark.quick(1)
 def test_it_fits_into_a_window(
     learnt: LearntWorkspace, tmp_path: Path, browser: Browser, width: int
 ) -> None:
@@ -312,6 +314,7 @@ def test_it_fits_into_a_window(
     assert int(title) <= max(width, 500)  # No window of this browser is narrower than 500.
 
 
+@pytest.mark.slow
 def test_it_looks_different_in_the_dark_and_prints(
     learnt: LearntWorkspace, tmp_path: Path, browser: Browser
 ) -> None:

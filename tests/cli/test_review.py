@@ -115,6 +115,7 @@ def test_only_what_is_new_is_asked_and_undecided_work_stays_pending(learned: Pat
     assert _grants(learned)["reviewed"] == ["0.1.1"]
 
 
+@pytest.mark.slow
 def test_a_dry_run_tells_and_writes_nothing(learned: Path) -> None:
     _bump(learned, _reading("b.txt"), "0.1.1")
     names = ("Cargo.toml", "buildperm.lock")
@@ -128,6 +129,7 @@ def test_a_dry_run_tells_and_writes_nothing(learned: Path) -> None:
     assert buildperm("check", folder=learned).returncode == 21
 
 
+@pytest.mark.slow
 def test_what_a_wide_grant_allows_beforehand_is_told_once(tmp_path: Path) -> None:
     workspace = _workspace(tmp_path / "ws", _reading("in/a.txt"), "in/a.txt", "in/b.txt")
     assert buildperm(*LEARN, folder=workspace).returncode == 0
@@ -150,6 +152,7 @@ def test_what_a_wide_grant_allows_beforehand_is_told_once(tmp_path: Path) -> Non
     assert "already allowed" not in again.stderr
 
 
+@pytest.mark.slow
 def test_a_grant_that_is_not_used_has_a_period_of_grace(learned: Path) -> None:
     _bump(learned, _reading("b.txt"), "0.1.1")
     first = buildperm(*REVIEW, *ACCEPT, folder=learned)
@@ -177,6 +180,7 @@ def test_who_wants_so_is_told_at_once_or_never(
     assert ("made no use of read `$WORKSPACE/a.txt`" in told.stderr) is is_proposed
 
 
+@pytest.mark.slow
 def test_ci_can_fail_on_grants_that_nothing_uses(learned: Path) -> None:
     _bump(learned, _reading("b.txt"), "0.1.1")
     assert buildperm(*REVIEW, *ACCEPT, folder=learned).returncode == 0
@@ -228,6 +232,7 @@ def test_each_declared_context_is_recorded_and_what_it_asks_for_is_united(tmp_pa
     assert held.returncode == 0, held.stdout
 
 
+@pytest.mark.slow
 def test_a_context_that_cannot_be_is_named(tmp_path: Path) -> None:
     workspace = _workspace(tmp_path / "ws", BY_PROFILE)
     with (workspace / "Cargo.toml").open("a") as file:
@@ -240,6 +245,7 @@ def test_a_context_that_cannot_be_is_named(tmp_path: Path) -> None:
     assert "`fix`" in told.stderr
 
 
+@pytest.mark.slow
 def test_a_recording_from_a_newer_buildperm_is_named(learned: Path) -> None:
     path = next(learned.glob("target/buildperm/learn/debug/**/recording.jsonl"))
     head, rest = path.read_bytes().split(b"\n", 1)
@@ -255,7 +261,7 @@ def test_a_recording_from_a_newer_buildperm_is_named(learned: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["Cargo.toml", "buildperm.lock"])
-@pytest.mark.quick(1)
+@pytest.mark.slow
 def test_what_somebody_else_writes_meanwhile_is_not_lost(learned: Path, name: str) -> None:
     _bump(learned, WAITS, "0.1.1")
     for left in learned.glob("target/buildperm/*/debug/build/*/out/up"):

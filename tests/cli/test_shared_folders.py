@@ -48,7 +48,7 @@ def workspace(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("words", [("check",), CI, LEARN, ("review", "--no-tui")])
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 def test_an_overlap_stops_the_command(workspace: Path, words: tuple[str, ...]) -> None:
     told = buildperm(*words, folder=workspace)
 
@@ -61,6 +61,7 @@ def test_an_overlap_stops_the_command(workspace: Path, words: tuple[str, ...]) -
     assert list((workspace / "gen").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_an_overlap_that_is_meant_is_built(workspace: Path) -> None:
     manifest = workspace / "Cargo.toml"
     text = manifest.read_text()
@@ -74,6 +75,7 @@ def test_an_overlap_that_is_meant_is_built(workspace: Path) -> None:
     assert {path.name for path in (workspace / "gen").iterdir()} == {"one", "two"}
 
 
+@pytest.mark.slow
 def test_a_patch_proposes_what_each_of_them_asked_for(workspace: Path) -> None:
     """Even where both asked for it, whoever applies it is told."""
     _grant_nothing(workspace)

@@ -214,7 +214,7 @@ def test_the_last_commit_of_a_line_is_told(learnt: LearntWorkspace, repository: 
         (["--", "check", "--manifest-path", "nowhere"], "nowhere"),
     ],
 )
-@pytest.mark.quick(3)
+@pytest.mark.quick(1)
 def test_bad_words_say_what_would_do(learnt: LearntWorkspace, words: list[str], said: str) -> None:
     told = learnt.run("show", *words)
 

@@ -117,6 +117,7 @@ def test_a_risky_replacement_is_not_in_force_before_a_review(learnt: LearntWorks
     assert {refused["kind"] for refused in told["scripts"][0]["refused"]} == {"read"}
 
 
+@pytest.mark.slow
 def test_a_directive_has_an_equals_sign_of_its_own(learnt: LearntWorkspace) -> None:
     grants = 'reviewed = ["0.1.0"]\ndirectives = ["rustc-link-arg=-Wl,--as-needed"]'
     with learnt.granting(app=grants):
@@ -191,7 +192,7 @@ def test_without_all_its_grants_it_has_the_baseline(learnt: LearntWorkspace) -> 
         (["helper", "--remove"], "requires an argument"),
     ],
 )
-@pytest.mark.quick(5)
+@pytest.mark.quick(2)
 def test_bad_words_say_what_would_do(learnt: LearntWorkspace, words: list[str], said: str) -> None:
     told = learnt.run("simulate", *words)
 
@@ -200,6 +201,7 @@ def test_bad_words_say_what_would_do(learnt: LearntWorkspace, words: list[str], 
     assert said in told.stderr
 
 
+@pytest.mark.slow
 def test_two_tables_of_one_name_are_told_apart(learnt: LearntWorkspace) -> None:
     keys = "exec = []", "exec = []"
     with learnt.granting(**dict(zip(("helper@1", "helper@2"), keys, strict=True))):
@@ -224,6 +226,7 @@ def test_without_recordings_the_lock_file_has_to_do(
     assert "2 runs that buildperm.lock keeps" in told.stdout
 
 
+@pytest.mark.slow
 def test_the_lock_file_tells_of_contexts_that_are_not_recorded(
     learnt: LearntWorkspace, tmp_path: Path
 ) -> None:
@@ -256,6 +259,7 @@ def test_what_was_never_seen_is_no_answer(learnt: LearntWorkspace, tmp_path: Pat
     assert "buildperm learn" in told.stderr
 
 
+@pytest.mark.slow
 def test_a_broken_recording_is_passed_over(learnt: LearntWorkspace, tmp_path: Path) -> None:
     copy = learnt.copy(tmp_path / "ws", without=("buildperm.lock",))
     (first,), (second,) = (copy.recordings("helper", version) for version in ("1.0.0", "2.0.0"))
@@ -289,6 +293,7 @@ def test_an_incomplete_recording_is_warned_of(learnt: LearntWorkspace, tmp_path:
     assert "is older than the build script" in older.stderr
 
 
+@pytest.mark.slow
 def test_an_outdated_cargo_lock_is_not_touched(learnt: LearntWorkspace, tmp_path: Path) -> None:
     copy = learnt.copy(tmp_path / "ws")
     own = copy.folder / "app/Cargo.toml"

@@ -127,6 +127,7 @@ def attack(tmp_path: Path) -> Iterator[SupplyChainAttack]:
     server.close()
 
 
+@pytest.mark.slow
 def test_the_attack_works_where_nobody_holds_it(attack: SupplyChainAttack) -> None:
     attack.registry.cargo("build", folder=attack.workspace)
 
@@ -147,6 +148,7 @@ def test_check_names_the_new_build_script_first_with_its_way(attack: SupplyChain
     attack.assert_no_harm(checked)
 
 
+@pytest.mark.slow
 def test_review_tells_the_story_and_leaves_it_undecided(attack: SupplyChainAttack) -> None:
     before = (attack.workspace / "Cargo.toml").read_bytes()
 
@@ -178,6 +180,7 @@ def test_ci_refuses_and_says_who_what_by_which_chain_and_way(attack: SupplyChain
     attack.assert_no_harm(held, reported)
 
 
+@pytest.mark.slow
 def test_ci_that_requires_a_review_stops_before_anything_runs(attack: SupplyChainAttack) -> None:
     held = attack.buildperm("ci", "--require-reviewed")
 
@@ -187,6 +190,7 @@ def test_ci_that_requires_a_review_stops_before_anything_runs(attack: SupplyChai
     attack.assert_no_harm(held)
 
 
+@pytest.mark.slow
 def test_a_program_that_the_crate_brings_along_cannot_do_harm_either(tmp_path: Path) -> None:
     marker = tmp_path / "marker.txt"
     registry = Registry(tmp_path / "registry")
@@ -286,6 +290,7 @@ def test_a_build_script_that_is_gone_leaves_its_entry_with_it(
     assert _known(workspace) == ["other 1.0.0"]
 
 
+@pytest.mark.slow
 def test_a_crate_under_another_name_is_a_new_one(registry: Registry, tmp_path: Path) -> None:
     registry.publish("channel", "1.0.0", {"build.rs": READS_CHANNEL})
     workspace = registry.application(tmp_path / "ws", dependencies={"channel": "1"})

@@ -64,6 +64,7 @@ def test_a_trace_for_perfetto_goes_into_a_file(learnt: LearntWorkspace, tmp_path
 
 
 @pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.quick(1)
 def test_only_an_earlier_trace_is_replaced(
     learnt: LearntWorkspace, tmp_path: Path, form: str
 ) -> None:
@@ -96,6 +97,7 @@ def test_a_file_that_cannot_be_written_is_an_error(learnt: LearntWorkspace, tmp_
         (("library",), "no recording of library"),
     ],
 )
+@pytest.mark.quick(2)
 def test_what_is_wrong_is_said(learnt: LearntWorkspace, words: tuple[str, ...], said: str) -> None:
     told = learnt.run("trace", *words)
 
@@ -163,6 +165,7 @@ def test_on_a_terminal_it_is_a_screen(learnt: LearntWorkspace) -> None:
 @pytest.mark.parametrize(
     ("words", "term"), [(("--format", "text"), "xterm-256color"), ((), "dumb")]
 )
+@pytest.mark.quick(1)
 def test_on_a_dumb_terminal_or_by_its_name_it_is_text(
     learnt: LearntWorkspace, words: tuple[str, ...], term: str
 ) -> None:

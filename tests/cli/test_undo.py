@@ -97,6 +97,7 @@ def test_what_somebody_wrote_elsewhere_stays(written: Written) -> None:
     )
 
 
+@pytest.mark.slow
 def test_what_is_taken_back_already_names_the_way_to_write_it_again(written: Written) -> None:
     assert written.undo("--to", "0")[0] == 0
 
@@ -133,6 +134,7 @@ def test_an_edit_in_the_same_place_is_refused_with_the_patch(written: Written) -
 
 
 @pytest.mark.parametrize(("words", "told"), [(("--to", "9"), "number 9"), (("--redo",), "again")])
+@pytest.mark.quick(1)
 def test_what_is_not_there_is_told(written: Written, words: tuple[str, ...], told: str) -> None:
     code, _, err = written.undo(*words)
 

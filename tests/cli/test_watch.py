@@ -120,6 +120,7 @@ def test_every_change_is_one_line_and_nothing_else_is(workspace: Path) -> None:
     assert is_orderly(complained)
 
 
+@pytest.mark.slow
 def test_a_manifest_that_is_being_edited_is_one_line_and_waiting_goes_on(workspace: Path) -> None:
     manifest = workspace / "sample/Cargo.toml"
     whole = manifest.read_text()
@@ -200,6 +201,7 @@ def test_a_review_elsewhere_is_told_and_offers_nothing(workspace: Path) -> None:
     assert told[2] == ""
 
 
+@pytest.mark.slow
 def test_where_the_kernel_gives_no_more_watches_it_looks_by_itself(workspace: Path) -> None:
     limit = "/proc/sys/user/max_inotify_instances"
     launcher = [
@@ -230,6 +232,7 @@ def test_where_the_kernel_gives_no_more_watches_it_looks_by_itself(workspace: Pa
     assert is_orderly(complained)
 
 
+@pytest.mark.slow
 def test_a_workspace_that_is_gone_is_an_orderly_end(workspace: Path) -> None:
     with watching(workspace) as watch:
         assert watch.line() == "now: nothing to review"

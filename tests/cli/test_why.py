@@ -27,7 +27,7 @@ from tests.command import buildperm
         ("app", "directive:rerun-if-changed=x", "it makes nobody run anything"),
     ],
 )
-@pytest.mark.quick(6)
+@pytest.mark.quick(3)
 def test_what_is_allowed_says_by_what(
     learnt: LearntWorkspace, crate: str, access: str, said: str
 ) -> None:
@@ -57,7 +57,7 @@ def test_what_is_allowed_says_by_what(
         ("helper@0.5.0", "exec:cc", "neither the baseline nor a grant"),
     ],
 )
-@pytest.mark.quick(6)
+@pytest.mark.quick(3)
 def test_what_is_refused_says_why(
     learnt: LearntWorkspace, crate: str, access: str, said: str
 ) -> None:
@@ -168,7 +168,7 @@ def test_the_document_says_the_same(learnt: LearntWorkspace) -> None:
         (["app", "exec:cc", "--", "check", "--manifest-path", "nowhere"], "nowhere"),
     ],
 )
-@pytest.mark.quick(5)
+@pytest.mark.quick(2)
 def test_bad_words_say_what_would_do(learnt: LearntWorkspace, words: list[str], said: str) -> None:
     told = learnt.run("why", *words)
 
@@ -192,6 +192,7 @@ def test_a_word_for_several_things_lists_them(learnt: LearntWorkspace, tmp_path:
     assert "`read:$WORKSPACE/schema/other.txt`" in told.stderr
 
 
+@pytest.mark.slow
 def test_packages_that_share_name_and_version_are_told_apart(
     learnt: LearntWorkspace, tmp_path: Path
 ) -> None:
@@ -220,6 +221,7 @@ def test_a_hostile_name_is_told_in_notation(learnt: LearntWorkspace) -> None:
     assert r"as perl -e 1 $'ev\e[2J\xe2\x80\xaeil'" in example.stdout
 
 
+@pytest.mark.slow
 def test_a_broken_recording_is_warned_of_and_passed_over(
     learnt: LearntWorkspace, tmp_path: Path
 ) -> None:

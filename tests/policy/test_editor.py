@@ -356,6 +356,7 @@ def test_any_series_of_edits_says_what_was_asked_for(name: str, series: list[Cra
     assert all(comment in raw for comment in comments)
 
 
+@pytest.mark.slow
 @given(st.sampled_from(sorted(LAYOUTS)), st.lists(st.lists(grants, max_size=5), max_size=3))
 def test_many_edits_at_once_say_what_they_say_one_by_one(
     name: str, series: list[list[CrateGrants]]
@@ -386,6 +387,7 @@ def test_many_tables_below_a_file_without_a_last_line_feed_stand_as_one_by_one()
     assert with_all_grants(raw, wanted) == one_by_one
 
 
+@pytest.mark.slow
 def test_many_edits_at_once_take_little_longer_for_each() -> None:
     wanted = {f"crate-{number}": replace(SOME, key=f"crate-{number}") for number in range(300)}
     calls = 0

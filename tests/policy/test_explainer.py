@@ -131,6 +131,7 @@ def needs_nobody(told: Explanation) -> bool:
 
 @pytest.mark.parametrize("kind", [Kind.READ, Kind.WRITE])
 @given(data=st.data())
+@pytest.mark.slow
 def test_paths_are_explained_as_they_are_decided(kind: Kind, data: st.DataObject) -> None:
     target = data.draw(targets)
     grants = data.draw(granted(kind, st.one_of(st.just(target), targets)))

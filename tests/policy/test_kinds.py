@@ -80,6 +80,7 @@ def product(tmp_path: Path) -> Path:
     return copy
 
 
+@pytest.mark.slow
 def test_a_kind_is_added_by_one_entry(product: Path, examples: Path) -> None:
     def run(*words: str) -> str:
         ended = subprocess.run(

@@ -85,6 +85,7 @@ targets = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(st.frozensets(targets, min_size=1, max_size=8))
 def test_steps_cover_what_was_seen_and_each_step_covers_the_one_before(
     seen: frozenset[str],

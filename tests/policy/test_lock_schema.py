@@ -51,6 +51,7 @@ def test_the_schema_is_one_and_knows_what_the_reader_knows() -> None:
     assert pattern == f"^({kinds})({others})? "
 
 
+@pytest.mark.slow
 @given(snapshot_strategies.files)
 def test_whatever_is_written_is_valid(snapshots: dict[tuple[str, str], Snapshot]) -> None:
     written = tomllib.loads(lock_file.text(snapshots).decode())

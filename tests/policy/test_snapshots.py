@@ -328,6 +328,7 @@ def test_an_update_loses_nothing_of_the_same_inputs(
     assert set(old) & here <= set(after)
 
 
+@pytest.mark.slow
 @given(olds, news, presents)
 def test_a_version_that_is_gone_stays_just_as_long_as_it_is_needed(
     old: dict[tuple[str, str], Snapshot],

@@ -55,6 +55,7 @@ def test_a_variable_that_makes_a_shell_or_a_compiler_run_code_is_forbidden(name:
         "HOMEBREW_CC",
     ],
 )
+@pytest.mark.quick(5)
 def test_a_variable_that_leads_a_linker_elsewhere_is_forbidden(name: str) -> None:
     # LLD_REPRODUCE=FILE had the linker that rustc comes with write a new FILE, whichever it was.
     assert judge("rustc-env", f"{name}=x", granted=(), denied=(), places=PLACES) == "forbidden"

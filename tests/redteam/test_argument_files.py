@@ -60,6 +60,7 @@ def test_no_directive_gives_rustc_a_file_of_arguments(key: str, value: str) -> N
         ("rustc-env", "CARGO_CRATE_NAME=build_script_x"),
     ],
 )
+@pytest.mark.quick(8)
 def test_no_directive_gives_rustc_an_option_where_a_value_is_meant(key: str, value: str) -> None:
     granted = [f"{key}=**", f"{key}={value}", f"{key}={value.partition('=')[0]}"]
     assert judge(key, value, granted=granted, denied=(), places=PLACES) == "forbidden"
@@ -85,6 +86,7 @@ def test_no_directive_gives_rustc_an_option_where_a_value_is_meant(key: str, val
         ("metadata", "flags=-I/usr/include"),
     ],
 )
+@pytest.mark.quick(5)
 def test_values_with_dashes_further_on_are_as_free_as_before(key: str, value: str) -> None:
     assert judge(key, encode(value.encode()), granted=(), denied=(), places=PLACES) == "free"
 

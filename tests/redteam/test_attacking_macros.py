@@ -56,6 +56,7 @@ def _aim(folder: Path, target: Path, names: tuple[str, ...]) -> None:
     (folder / "app/src/lib.rs").write_text(f"attacker::attack!({listed}); honest::nothing!();")
 
 
+@pytest.mark.slow
 def test_all_attempts_succeed_where_nobody_holds_macros(attacked: Path) -> None:
     target = attacked / "target"
     _aim(attacked, target, ("debug/deps/libother-1.rlib", "debug/.fingerprint/other"))

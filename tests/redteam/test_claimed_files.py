@@ -42,6 +42,7 @@ def _claim(folder: Path, manifest: str, file: Path) -> None:
 
 
 @pytest.mark.parametrize(("manifest", "file"), CLAIMS)
+@pytest.mark.quick(2)
 def test_a_claim_opens_nothing_outside_and_no_secret(
     claiming: Path, manifest: str, file: str
 ) -> None:
@@ -62,6 +63,7 @@ def test_a_claim_opens_nothing_outside_and_no_secret(
         ("[lib]\npath = '../shared/lib.rs'", "shared/part.rs"),
     ],
 )
+@pytest.mark.quick(1)
 def test_what_is_claimed_in_the_workspace_may_be_read(
     claiming: Path, manifest: str, file: str
 ) -> None:

@@ -26,6 +26,7 @@ OURS = (
 
 @pytest.mark.parametrize("name", OURS)
 @pytest.mark.parametrize("value", ['"x"', '{ value = "x", force = true }'])
+@pytest.mark.quick(4)
 def test_no_configuration_can_keep_stubs_away(tmp_path: Path, name: str, value: str) -> None:
     folder = tmp_path / ".cargo"
     folder.mkdir()
@@ -80,6 +81,7 @@ def test_no_file_is_included_too_deep_to_be_looked_into(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["b", "clippy", "expand", "t"])
 @pytest.mark.parametrize("place", ["file", "variable"])
+@pytest.mark.quick(3)
 def test_no_alias_makes_another_command_of_what_was_understood(
     tmp_path: Path, environment: dict[str, str], command: str, place: str
 ) -> None:

@@ -46,6 +46,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_all_of_it_is_possible_where_nobody_holds_compilers(attacked: Path) -> None:
     plain = subprocess.run(
         ["cargo", "build", "-q"],

@@ -19,6 +19,7 @@ HABITS = program_text("hides_among_habits.rs")
 
 
 @pytest.mark.parametrize(("number", "status"), [(9_000, 1), (9, 0)])
+@pytest.mark.quick(1)
 def test_a_flood_of_refused_attempts_fails_the_run(
     own_bench: Bench, number: int, status: int
 ) -> None:

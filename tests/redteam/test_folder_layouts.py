@@ -133,7 +133,7 @@ def system() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
-@pytest.mark.quick(1)
+@pytest.mark.slow
 def test_what_is_somebodys_in_the_systems_folders_is_not_the_systems(
     system: Path, runtime: str
 ) -> None:
@@ -160,7 +160,7 @@ def test_what_is_somebodys_in_the_systems_folders_is_not_the_systems(
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
-@pytest.mark.quick(1)
+@pytest.mark.slow
 def test_an_honest_build_in_the_systems_folders_goes_on_working(system: Path, runtime: str) -> None:
     # The layout of the official images: /usr/src/app, /usr/local/cargo, a home elsewhere.
     with tempfile.TemporaryDirectory() as home:
@@ -177,7 +177,7 @@ def test_an_honest_build_in_the_systems_folders_goes_on_working(system: Path, ru
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
-@pytest.mark.quick(1)
+@pytest.mark.slow
 def test_what_lies_in_the_folder_of_a_package_is_not_all_its_own(
     tmp_path: Path, runtime: str
 ) -> None:
@@ -203,6 +203,7 @@ def test_what_lies_in_the_folder_of_a_package_is_not_all_its_own(
     assert all(Path(path).name in listed for path in attacks)
 
 
+@pytest.mark.slow
 def test_a_package_in_the_root_may_be_granted_what_is_not_its_own(tmp_path: Path) -> None:
     top = tmp_path / "top"
     layout = Layout(top, tmp_path / "home", tmp_path / "cargo", top / "built")
@@ -242,7 +243,7 @@ def prefix(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
-@pytest.mark.quick(1)
+@pytest.mark.slow
 def test_a_distributions_tool_chain_is_its_files(
     tmp_path: Path, prefix: Path, runtime: str
 ) -> None:

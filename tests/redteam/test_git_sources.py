@@ -46,6 +46,7 @@ write = ["$MANIFEST_DIR/src/gen/**"]
 """
 
 
+@pytest.mark.slow
 def test_the_next_commit_of_a_git_source_makes_no_more_of_its_grants(
     dependency: GitDependency,
 ) -> None:
@@ -131,6 +132,7 @@ reason = "it fetches from there"
 """
 
 
+@pytest.mark.slow
 def test_a_secret_that_one_commit_may_see_is_kept_from_the_next(dependency: GitDependency) -> None:
     (dependency.repository / "build.rs").write_text(READS_VARIABLE)
     first = dependency.commit()

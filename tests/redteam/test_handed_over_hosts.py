@@ -59,6 +59,7 @@ WAYS = [
 
 
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.quick(2)
 def test_the_first_call_that_counts_is_refused_and_recorded(
     quiet: QuietBench, key: str, way: str
 ) -> None:
@@ -72,6 +73,7 @@ def test_the_first_call_that_counts_is_refused_and_recorded(
 
 
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.quick(2)
 def test_the_first_call_that_counts_works_where_it_may(quiet: QuietBench, way: str) -> None:
     told = quiet.expand("host", "nothing", f"{way} /etc/passwd", "nothing")
 
@@ -81,6 +83,7 @@ def test_the_first_call_that_counts_works_where_it_may(quiet: QuietBench, way: s
 
 
 @pytest.mark.parametrize("way", ["open", "straight", "thread", "fork", "vfork", "timers"])
+@pytest.mark.quick(1)
 def test_a_constructor_is_seen_as_well(quiet: QuietBench, key: str, way: str) -> None:
     quiet.load(f"{way} {key}")
 
@@ -126,6 +129,7 @@ def test_a_trap_of_its_own_is_its_own(quiet: QuietBench) -> None:
     assert os.WTERMSIG(end["status"]) == signal.SIGTRAP
 
 
+@pytest.mark.slow
 def test_asking_all_the_time_hides_no_other_host_and_stops_no_clock(quiet: QuietBench) -> None:
     quiet.macros.limits = {"seconds": 4}
 
@@ -135,6 +139,7 @@ def test_asking_all_the_time_hides_no_other_host_and_stops_no_clock(quiet: Quiet
     assert "seconds = 4" in told.stderr
 
 
+@pytest.mark.slow
 def test_many_at_once_are_taken_over_each(quiet: QuietBench, key: str) -> None:
     steps = [step for _ in range(MANY) for step in ("host", f"timers {key}")]
 

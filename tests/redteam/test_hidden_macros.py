@@ -62,6 +62,7 @@ def test_a_process_that_ends_hides_no_later_one(tmp_path: Path, note: Path) -> N
     _is_told(folder, note, "check")
 
 
+@pytest.mark.slow
 def test_a_macro_within_a_macro_is_told_of(
     tmp_path: Path, note: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,6 +77,7 @@ def test_a_macro_within_a_macro_is_told_of(
     _is_told(folder, note, "check")  # All is fresh.
 
 
+@pytest.mark.slow
 def test_documentation_of_a_namesake_hides_nothing(tmp_path: Path, note: Path) -> None:
     """Both are documented as `same`, one over the other."""
     folder = workspace(tmp_path / "ws", "app", "evil", "first", "second")

@@ -57,6 +57,7 @@ def refused(twice: Path) -> str:
     return told.stdout
 
 
+@pytest.mark.slow
 def test_a_run_does_not_hide_another_that_is_older(twice: Path, refused: str) -> None:
     assert "two-faced" in refused
     assert SECRET in refused
@@ -68,6 +69,7 @@ def test_a_run_does_not_hide_another_that_is_older(twice: Path, refused: str) ->
     assert SECRET in again.stdout
 
 
+@pytest.mark.slow
 def test_all_runs_are_asked_about_once_kept_and_told(twice: Path, tmp_path: Path) -> None:
     folder = tmp_path / "ws"
     shutil.copytree(twice, folder, ignore=shutil.ignore_patterns("target"))
@@ -89,6 +91,7 @@ def test_all_runs_are_asked_about_once_kept_and_told(twice: Path, tmp_path: Path
     assert "1 access would be refused" in simulated.stdout
 
 
+@pytest.mark.slow
 def test_what_one_context_shows_is_not_replaced_by_what_another_does(tmp_path: Path) -> None:
     contexts = 'contexts = ["check -p first", "check -p second"]'
     folder = workspace(tmp_path / "ws", "first", "second", contexts=contexts)
@@ -107,6 +110,7 @@ def test_what_one_context_shows_is_not_replaced_by_what_another_does(tmp_path: P
     assert f'"read {SECRET}"' in lock_file_text(folder)
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_is_not_forgotten_for_one_that_does_not(tmp_path: Path) -> None:
     folder = workspace(tmp_path / "ws", "turncoat", "reader")
     (folder / "note.txt").write_text("x")
@@ -128,6 +132,7 @@ def test_a_run_that_fails_is_not_forgotten_for_one_that_does_not(tmp_path: Path)
 LITTERING = program_text("long_program_names.rs")
 
 
+@pytest.mark.slow
 def test_one_look_shows_all_that_fail(tmp_path: Path) -> None:
     names = ("first", "fourth", "second", "third")
     folder = workspace(tmp_path / "ws", *names)
@@ -248,6 +253,7 @@ def supervisors(command: int) -> Iterator[int]:
                 yield supervisor
 
 
+@pytest.mark.slow
 def test_a_run_whose_supervisor_was_killed_is_a_finding(tmp_path: Path) -> None:
     folder = workspace(tmp_path / "ws", "killer", "other")
     waiting = f'std::process::Command::new("sleep").arg("{WAITING.decode()}").status().unwrap();'

@@ -117,6 +117,7 @@ def test_a_python_that_needs_to_be_told_where_its_libraries_are_is_told(
         "libJIS.so",
     ],
 )
+@pytest.mark.quick(4)
 def test_what_a_shell_would_load_is_called_like_the_systems(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -125,6 +126,7 @@ def test_what_a_shell_would_load_is_called_like_the_systems(tmp_path: Path, name
     assert library_names.system_libraries(bytes(tmp_path)) == [name]
 
 
+@pytest.mark.slow
 def test_what_modules_need_that_a_shell_loads_is_called_like_the_systems(tmp_path: Path) -> None:
     # bash asks who its user is as it starts: libnss_systemd was loaded, and for it a libcap that a
     # build script had made, before the stub's first line.
@@ -164,6 +166,7 @@ def test_folders_for_hardware_without_an_end_are_named(tmp_path: Path) -> None:
     "name",
     ["libpm-2c61cc1d30490ca0.so", "libpm-2c61cc1d30490ca0x.rlib", "libpm-0123456789abcdef.rmeta"],
 )
+@pytest.mark.quick(6)
 def test_no_folder_is_searched_for_crates_that_holds_one_called_like_cargos(
     own_bench: Bench, kind: str, name: str, grants: list[str]
 ) -> None:
@@ -201,6 +204,7 @@ def test_other_libraries_are_searched_for(own_bench: Bench, name: str, kind: str
 @pytest.mark.parametrize(
     ("searched", "loaded"), [("$PLATFORM", "x86_64"), ("${LIB}", ""), ("sub;{out}/b", "b")]
 )
+@pytest.mark.quick(4)
 def test_no_folder_is_searched_that_a_loader_takes_for_another(
     own_bench: Bench, searched: str, loaded: str, line: str, grants: list[str]
 ) -> None:

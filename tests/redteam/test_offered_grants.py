@@ -33,7 +33,7 @@ def _passes(workspace: Path, runtime: str = "portable") -> None:
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
-@pytest.mark.quick(1)
+@pytest.mark.slow
 def test_a_workspace_with_settings_in_it_can_be_listed(tmp_path: Path, runtime: str) -> None:
     workspace = tmp_path / "ws"
     lists = 'println!("cargo::rerun-if-changed=build.rs"); std::fs::read_dir("..").unwrap();'
@@ -45,7 +45,7 @@ def test_a_workspace_with_settings_in_it_can_be_listed(tmp_path: Path, runtime: 
 
 
 @pytest.mark.parametrize("inside", [True, False])
-@pytest.mark.quick(1)
+@pytest.mark.slow
 def test_a_package_with_a_repository_of_its_own_asks_for_git_alone(
     tmp_path: Path, inside: bool
 ) -> None:
@@ -70,6 +70,7 @@ def test_a_package_with_a_repository_of_its_own_asks_for_git_alone(
     assert "read =" not in granted
 
 
+@pytest.mark.slow
 def test_what_a_grant_covers_and_does_not_open_is_told(tmp_path: Path) -> None:
     workspace = tmp_path / "ws"
     writes = 'let _ = std::fs::write("../gen/new.rs", ""); std::fs::write("../gen/a", "").unwrap();'

@@ -19,6 +19,7 @@ FLIPS = 1_000_000
 
 @pytest.mark.parametrize("mode", ["flip", "swap"])
 @pytest.mark.parametrize("through", ["address", "proxy"])
+@pytest.mark.quick(1)
 def test_what_changes_while_a_connection_is_made_leads_nowhere_else(
     bench: Bench, tmp_path: Path, mode: str, through: str
 ) -> None:

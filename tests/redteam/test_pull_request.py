@@ -64,6 +64,7 @@ def action(clone: Path, temporary: Path, base: str) -> subprocess.CompletedProce
     )
 
 
+@pytest.mark.slow
 def test_who_grants_to_themselves_is_stopped_before_anything_is_built(tmp_path: Path) -> None:
     origin = member(tmp_path / "origin", "fn main() {}\n")
     (origin / "private.txt").write_text("nobody else's business")

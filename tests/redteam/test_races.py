@@ -27,6 +27,7 @@ FLIPS = 100_000  # At the least; it is millions, and many during each call that 
         *(pytest.param(way, raced, marks=pytest.mark.slow) for way, raced in RACED.items()),
     ],
 )
+@pytest.mark.quick(1)
 def test_a_path_that_flips_during_a_call_never_leads_where_it_may_not(
     own_bench: Bench, way: str, raced: int
 ) -> None:

@@ -150,6 +150,7 @@ def test_makes_definitions_stay_with_make(own_bench: Bench) -> None:
 _BUILD = program_text("runs_make.rs")
 
 
+@pytest.mark.slow
 def test_make_drives_a_build_and_keeps_its_token(tmp_path: Path) -> None:
     make = shutil.which("make")
     if make is None:

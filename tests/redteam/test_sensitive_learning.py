@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from tests.command import buildperm, member
 from tests.programs import program_text
 from tests.redteam.sensitive_files import linked, planted
@@ -13,6 +15,7 @@ _PRIVATE = "-----BEGIN PRIVATE KEY-----\nplanted\n"
 _BUILD = program_text("reads_secrets.rs")
 
 
+@pytest.mark.slow
 def test_nothing_of_the_tier_is_accepted_in_a_batch(tmp_path: Path) -> None:
     home = tmp_path / "home"
     workspace = member(home / "ws", _BUILD)

@@ -93,6 +93,7 @@ def test_no_script_brings_along_what_starts_the_next_stub(env: Path, tmp_path: P
     assert f"loaded before any sandbox is made: {_NAME}" in ended.stderr
 
 
+@pytest.mark.slow
 def test_a_library_that_nothing_of_ours_loads_may_be_brought_along(
     env: Path, tmp_path: Path
 ) -> None:

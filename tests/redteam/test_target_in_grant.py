@@ -66,6 +66,7 @@ def test_a_granted_folder_is_not_what_cargo_keeps_in_it(
 
 
 @pytest.mark.parametrize("granted", ["", "/ws"])
+@pytest.mark.quick(1)
 def test_a_granted_folder_does_not_open_the_workspace_in_it(own_bench: Bench, granted: str) -> None:
     own_bench.grants["write"] = [f"{own_bench.top}{granted}/**"]
     beside, source = own_bench.top / "beside.txt", own_bench.workspace / "other/src/lib.rs"
@@ -88,7 +89,7 @@ def test_a_granted_folder_does_not_open_the_workspace_in_it(own_bench: Bench, gr
 
 
 @pytest.mark.parametrize("granted", ["$WORKSPACE/parts/**", "$WORKSPACE/parts/victim/**"])
-@pytest.mark.quick(1)
+@pytest.mark.slow
 def test_a_granted_folder_is_not_the_packages_in_it(tmp_path: Path, granted: str) -> None:
     folder = workspace(tmp_path / "ws", "writer", "parts/victim")
     with (folder / "Cargo.toml").open("a") as file:

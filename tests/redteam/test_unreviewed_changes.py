@@ -83,6 +83,7 @@ def _tamper(folder: Path, name: str, content: str) -> None:
     path.write_text(json.dumps(listed))
 
 
+@pytest.mark.slow
 def test_a_vendored_build_script_that_was_changed_is_run_and_asked_about(
     registry: Registry, tmp_path: Path
 ) -> None:
@@ -109,6 +110,7 @@ def test_a_vendored_build_script_that_was_changed_is_run_and_asked_about(
     assert "run curl" in reviewed.stderr
 
 
+@pytest.mark.slow
 def test_a_vendored_build_dependency_that_was_changed_is_pending(
     registry: Registry, tmp_path: Path
 ) -> None:
@@ -127,6 +129,7 @@ def test_a_vendored_build_dependency_that_was_changed_is_pending(
     assert _is_pending(workspace, variables)
 
 
+@pytest.mark.slow
 def test_files_with_older_dates_are_compiled_and_run_all_the_same(
     registry: Registry, tmp_path: Path
 ) -> None:
@@ -145,6 +148,7 @@ def test_files_with_older_dates_are_compiled_and_run_all_the_same(
     assert _is_pending(workspace, registry.environment)
 
 
+@pytest.mark.slow
 def test_a_build_script_that_did_not_run_is_told_and_counts_for_nothing_else(
     registry: Registry, tmp_path: Path
 ) -> None:
@@ -188,6 +192,7 @@ def _with_tool(registry: Registry, workspace: Path) -> Path:
     return tool
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_hidden_is_a_source_like_any_other(
     registry: Registry, tmp_path: Path
 ) -> None:
@@ -215,7 +220,7 @@ def _plain(folder: Path) -> str:
 
 
 @pytest.mark.parametrize("script", [_plain, _odd], ids=["plain", "odd"])
-@pytest.mark.quick(1)
+@pytest.mark.slow
 def test_no_name_of_a_file_hides_another(
     registry: Registry, tmp_path: Path, script: Callable[[Path], str]
 ) -> None:
@@ -230,6 +235,7 @@ def test_no_name_of_a_file_hides_another(
 
 
 @pytest.mark.parametrize("name", ["rustc", "rustc-wrapper", "rustc-workspace-wrapper"])
+@pytest.mark.quick(1)
 def test_check_runs_no_compiler_that_a_branch_brings_along(
     registry: Registry, tmp_path: Path, name: str
 ) -> None:

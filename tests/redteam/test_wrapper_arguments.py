@@ -84,6 +84,7 @@ def test_no_directive_has_the_wrapper_remove_a_file(workspace: Path) -> None:
 
 
 @pytest.mark.parametrize("flags", [["--emit=asm"], ["--emit", "asm,llvm-ir"]])
+@pytest.mark.quick(1)
 def test_no_flag_hides_a_build_script(workspace: Path, flags: list[str]) -> None:
     _member(workspace, "writer", WRITES)
     (workspace / ".cargo").mkdir()

@@ -60,6 +60,7 @@ def test_an_added_format_is_offered_and_explained(tmp_path: Path) -> None:
     assert "[text|json|shout]" in run(tmp_path, "show", "--help").stdout
 
 
+@pytest.mark.slow
 def test_an_added_format_is_written_wherever_a_report_can_go(reading: Path) -> None:
     file, appended = reading.parent / "tally.txt", reading.parent / "appended.txt"
 

@@ -245,6 +245,7 @@ def test_ten_thousand_findings_are_all_there() -> None:
     assert ranks == sorted(ranks)  # GitHub keeps the first of those that weigh the same.
 
 
+@pytest.mark.slow
 def test_what_no_run_may_hold_is_left_out_and_counted() -> None:
     log = json.loads(sarif.document(many(sarif.RESULTS_MOST + 3)))
 

@@ -37,6 +37,7 @@ def test_what_is_promised_is_held_here(runtime: Runtime) -> None:
     assert [each.is_recorded for each in proof.results] == [True, True, None]
 
 
+@pytest.mark.slow
 def test_a_launcher_that_holds_nothing_is_found_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

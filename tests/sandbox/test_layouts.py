@@ -28,6 +28,7 @@ def _compile(shop: MacroWorkshop, *words: str | Path) -> None:
 
 
 @pytest.mark.parametrize(("layout", "seen"), [(0, _BARE), (1, _NAMED), (2, _NAMED)])
+@pytest.mark.quick(1)
 def test_macros_look_as_in_each_layout(shop: MacroWorkshop, layout: int, seen: list[str]) -> None:
     library, program = shop.folder / "libmade-1.so", shop.folder / "compiler"
     chosen = f"-DLAYOUT={layout}"
@@ -54,6 +55,7 @@ def test_macros_look_as_in_each_layout(shop: MacroWorkshop, layout: int, seen: l
     ("program", "source"),
     [("reads_tables.c", "shim_table.c"), ("reads_queues.c", "shim_calls.c")],
 )
+@pytest.mark.quick(1)
 def test_what_is_damaged_is_read_within_its_bounds(
     shop: MacroWorkshop, program: str, source: str
 ) -> None:

@@ -70,6 +70,7 @@ def _lied_to(shop: MacroWorkshop, wanted: Path, lie: str, seed: int = 0) -> Comp
 
 
 @pytest.mark.parametrize("lie", _LOADING)
+@pytest.mark.quick(6)
 def test_no_table_is_made_of_what_is_none(shop: MacroWorkshop, wanted: Path, lie: str) -> None:
     run = _lied_to(shop, wanted, lie)
     assert run.status == 1, run.stderr
@@ -85,6 +86,7 @@ def test_no_result_is_made_of_what_is_none(shop: MacroWorkshop, wanted: Path, li
 
 
 @pytest.mark.parametrize("lie", _QUEUING)
+@pytest.mark.quick(5)
 def test_nothing_is_answered_that_the_compiler_does_not_answer(
     shop: MacroWorkshop, wanted: Path, lie: str
 ) -> None:
@@ -107,6 +109,7 @@ def test_a_process_that_ends_in_its_queue_fails_the_expansion(
 
 
 @pytest.mark.parametrize("lie", ["millions in a queue", "queue upon queue"])
+@pytest.mark.slow
 def test_a_long_queue_is_made(shop: MacroWorkshop, wanted: Path, lie: str) -> None:
     run = _lied_to(shop, wanted, lie)
     assert (run.status, run.stderr) == (0, b"")
@@ -147,6 +150,7 @@ def test_an_internal_error_says_whose_macros_ran_last(shop: MacroWorkshop, wante
 @pytest.mark.parametrize(
     "lie", ["calls of garbage", "done with garbage that looks well", "calls that exist"]
 )
+@pytest.mark.quick(6)
 def test_garbage_does_not_reach_the_memory_of_rustc(
     shop: MacroWorkshop, wanted: Path, lie: str, seed: int
 ) -> None:

@@ -62,6 +62,7 @@ def test_what_works_is_kept_for_this_rustc(
     assert layout(rustc(), programs) == first
 
 
+@pytest.mark.slow
 def test_a_kept_result_that_is_damaged_is_found_anew(programs: NativePrograms) -> None:
     layout(rustc(), programs)
     (kept,) = programs.shim.parent.glob("interface-*.json")
@@ -77,6 +78,7 @@ def test_a_kept_result_that_is_damaged_is_found_anew(programs: NativePrograms) -
         "return (struct client){counters, (run_function)(uintptr_t)(entries_code)};",
     ],
 )
+@pytest.mark.quick(1)
 def test_macros_stay_inside_where_the_layout_is_none_that_is_known(
     programs: NativePrograms, tmp_path: Path, other: str
 ) -> None:
@@ -103,6 +105,7 @@ def test_macros_stay_inside_where_panics_are_said_in_another_way(
         ("call_and_tell(calls);", "calls->config->call(calls->config->environment, calls->b);"),
     ],
 )
+@pytest.mark.quick(1)
 def test_nothing_is_foreseen_where_that_changes_what_comes_out(
     programs: NativePrograms, tmp_path: Path, old: str, new: str
 ) -> None:

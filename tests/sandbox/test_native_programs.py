@@ -45,6 +45,7 @@ def test_a_damaged_one_is_made_anew(made: NativePrograms, tmp_path: Path) -> Non
     assert made.host.read_bytes() != good[:-1] + b"\1"
 
 
+@pytest.mark.slow
 def test_one_that_others_can_change_is_made_anew(made: NativePrograms, tmp_path: Path) -> None:
     made.shim.chmod(0o777)
     programs(tmp_path / "kept")
@@ -60,6 +61,7 @@ def test_a_folder_that_others_can_change_is_not_taken(tmp_path: Path) -> None:
     assert not list(kept.iterdir())
 
 
+@pytest.mark.slow
 def test_another_compiler_makes_others(
     made: NativePrograms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,6 +112,7 @@ def test_without_a_compiler_there_is_no_inner_loop(
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.quick(1)
 def test_compilers_have_nothing_to_say(compiler: str, tmp_path: Path) -> None:
     if not shutil.which(compiler):
         pytest.skip(f"{compiler} is not installed")

@@ -157,6 +157,7 @@ def with_polite(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_runtime_is_added_by_one_entry(tmp_path: Path) -> None:
     """It is a choice, a word for Cargo.toml, a part of doctor, and it holds a real build."""
     lower = min(19, os.nice(0) + 7)  # The tests themselves may run at a lower priority.
@@ -273,6 +274,7 @@ def test_what_an_older_env_cannot_keep_from_a_shell_is_said(
     assert b"unset BUILDPERM_LIBRARIES\n" in text
 
 
+@pytest.mark.slow
 def test_rooms_are_made_where_that_works_and_nowhere_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

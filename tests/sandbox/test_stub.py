@@ -13,6 +13,7 @@ from buildperm.sandbox.stub import stub
 
 
 @pytest.mark.parametrize("name", ["plain", "a b", "it's", 'say "x"', "$HOME", "`id`", "ä"])
+@pytest.mark.quick(2)
 def test_any_path_survives_the_shell(tmp_path: Path, name: str) -> None:
     session = tmp_path / name / "session"
     program = tmp_path / name / "stub"

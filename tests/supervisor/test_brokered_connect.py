@@ -167,6 +167,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.quick(8)
 def test_a_grant_opens_nothing_else(own_bench: Bench, guests: CountingServer, name: str) -> None:
     body = "".join(f"    {line}\n" for line in REFUSED[name].splitlines())
     whole = (

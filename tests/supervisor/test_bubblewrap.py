@@ -72,6 +72,7 @@ def test_what_is_not_granted_is_not_there_and_is_reported_as_refused(full: Bench
     }
 
 
+@pytest.mark.quick(1)
 def test_what_is_not_there_is_the_same_to_the_inner_loop(full: Bench) -> None:
     (full.workspace / "notes.txt").write_text("x")
     (full.workspace / "tools").mkdir()
@@ -116,6 +117,7 @@ def test_neither_other_processes_nor_the_network_nor_sockets_without_a_path_are_
 
 
 @pytest.mark.parametrize("profile", ["enforcing", "learning"])
+@pytest.mark.quick(3)
 def test_neither_a_new_namespace_nor_a_privilege_is_to_be_had(full: Bench, profile: str) -> None:
     placed = full.script(TRY + program_text("makes_namespaces.py"))
     full.grants["read"] = ["/proc/self/status"]
@@ -155,6 +157,7 @@ attempt("out", lambda: os.chmod(os.environ["OUT_DIR"] + "/made", 0o600))
         ("os.kill(os.getpid(), 15)", 143, 15),
     ],
 )
+@pytest.mark.quick(5)
 def test_how_a_script_ends_is_what_cargo_is_told(
     full: Bench, body: str, status: int, wait_status: int
 ) -> None:
@@ -278,6 +281,7 @@ PRESETS = {
 
 @pytest.mark.parametrize(("tool", "command"), [(tool, command) for tool, _, command in TOOLS])
 @pytest.mark.parametrize("profile", ["learning"])
+@pytest.mark.quick(5)
 def test_tools_work(full: Bench, tool: str, command: str, profile: str) -> None:
     if shutil.which(tool) is None:
         pytest.skip(f"no {tool}")
@@ -473,6 +477,7 @@ def test_a_jobserver_with_a_name_is_there_under_its_name(full: Bench) -> None:
 
 
 @pytest.mark.parametrize("folder", ["/tmp", "/var/tmp", "/home", "/root", "/dev/shm"])
+@pytest.mark.quick(5)
 def test_nothing_can_be_left_in_folders_of_everybody(full: Bench, folder: str) -> None:
     name = f"{folder}/left-{full.top.name}"
 

@@ -211,6 +211,7 @@ TOOLS = {
 
 
 @pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.quick(4)
 def test_a_tool_gets_through_to_the_granted_host(
     inside: NetworkBench, site: Path, tool: str
 ) -> None:
@@ -246,6 +247,7 @@ def test_a_tool_gets_through_to_the_granted_host(
         (f"run('curl', '-sS', '-k', '--noproxy', '*', 'https://{THERE}/file')", f"{THERE}:443"),
     ],
 )
+@pytest.mark.quick(3)
 def test_no_tool_gets_elsewhere(inside: NetworkBench, site: Path, body: str, refused: str) -> None:
     inside.grants["net"] = [
         *(f"{NAME}:443", "inner.test:443", "local.test:443", "metadata.test:443"),

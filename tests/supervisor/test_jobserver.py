@@ -128,6 +128,7 @@ def left(pipe: tuple[int, int]) -> list[int]:
         pytest.param("os.read(R, 1); os.read(R, 1); os.write(W, b'z')", id="gives another back"),
     ],
 )
+@pytest.mark.quick(4)
 def test_tokens_that_it_keeps_are_put_back(bench: Bench, pipe: tuple[int, int], body: str) -> None:
     ended = run(bench, pipe, body)
 
@@ -161,6 +162,7 @@ def test_tokens_that_it_keeps_are_put_back(bench: Bench, pipe: tuple[int, int], 
         ),
     ],
 )
+@pytest.mark.quick(3)
 def test_what_adds_up_is_no_news(bench: Bench, pipe: tuple[int, int], body: str) -> None:
     ended = run(bench, pipe, body)
 

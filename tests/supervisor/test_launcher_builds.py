@@ -143,7 +143,7 @@ def build(
             id="target",
             marks=pytest.mark.slow,
         ),
-        pytest.param(("doc", "--document-private-items"), "", id="doc"),
+        pytest.param(("doc", "--document-private-items"), "", id="doc", marks=pytest.mark.slow),
     ],
 )
 def test_outputs_are_the_same(held: HeldCalls, words: tuple[str, ...], flags: str) -> None:
@@ -160,6 +160,7 @@ def test_outputs_are_the_same(held: HeldCalls, words: tuple[str, ...], flags: st
 
 
 @pytest.mark.parametrize(("name", "incremental"), [("long_" * 12, "0"), ("longer_" * 18, "1")])
+@pytest.mark.slow
 def test_objects_of_crates_with_long_names_are_their_own(
     held: HeldCalls, name: str, incremental: str
 ) -> None:
@@ -200,6 +201,7 @@ def test_a_marker_tells_what_was_compiled(held: HeldCalls) -> None:
     assert (marker[0], marker[-1]) == ("unit 1", "end ")
 
 
+@pytest.mark.slow
 def test_macro_libraries_are_known_by_their_package(held: HeldCalls) -> None:
     build(held, "build")
 
@@ -208,6 +210,7 @@ def test_macro_libraries_are_known_by_their_package(held: HeldCalls) -> None:
     assert known.read_bytes() == f"{held.folder}/marker\0".encode()
 
 
+@pytest.mark.slow
 def test_incremental_builds_keep_what_they_had(held: HeldCalls) -> None:
     extra = {"CARGO_INCREMENTAL": "1", "RUSTFLAGS": "-Zincremental-info", "RUSTC_BOOTSTRAP": "1"}
     build(held, "build", extra=extra)
@@ -222,6 +225,7 @@ def test_incremental_builds_keep_what_they_had(held: HeldCalls) -> None:
     assert run.stdout == b"10\n"
 
 
+@pytest.mark.slow
 def test_profiles_are_made_and_used(held: HeldCalls, tmp_path: Path) -> None:
     raw = tmp_path / "profiles"
     build(held, "build", extra={"RUSTFLAGS": f"-Cprofile-generate={raw}"})
@@ -236,6 +240,7 @@ def test_profiles_are_made_and_used(held: HeldCalls, tmp_path: Path) -> None:
     assert "used.profdata" in told.stderr
 
 
+@pytest.mark.slow
 def test_tests_and_documentation_tests_run(held: HeldCalls) -> None:
     told = held.cargo("test")
 

@@ -138,6 +138,7 @@ def test_nothing_of_others_is_touched(poked: Poked) -> None:
     assert not own.exists() or own.stat().st_mode & 0o7000 == 0
 
 
+@pytest.mark.slow
 def test_each_attempt_succeeds_where_nothing_holds_it(poked: Poked) -> None:
     attempts = list(poked.held())
     results: dict[str, str] = {}
@@ -176,6 +177,7 @@ def test_only_who_is_told_so_reads_the_manifests_of_all(poked: Poked, is_told: b
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.quick(1)
 def test_it_compiles_without_a_warning(compiler: str, tmp_path: Path) -> None:
     if not shutil.which(compiler):
         pytest.skip(f"{compiler} is not installed")

@@ -232,6 +232,7 @@ BRINGING = {
 
 
 @pytest.mark.parametrize("way", BRINGING)
+@pytest.mark.quick(4)
 def test_code_that_is_brought_along_is_seen_reading(compiling: Bench, way: str) -> None:
     file = seen(compiling)
     evil = library(compiling, file)
@@ -314,6 +315,7 @@ OWN = {
 
 
 @pytest.mark.parametrize("way", OWN)
+@pytest.mark.quick(4)
 def test_programs_that_play_compilers_are_seen_reading(compiling: Bench, way: str) -> None:
     cc1 = subprocess.check_output(["cc", "-print-prog-name=cc1"], text=True).strip()
     compiling.grants["exec"].append("python3*")

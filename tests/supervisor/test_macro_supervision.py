@@ -195,6 +195,7 @@ def surroundings(macros: MacroBench) -> Iterator[Surroundings]:
 
 @pytest.mark.parametrize("attempt", ATTEMPTS, ids=str)
 @pytest.mark.parametrize("macros", RUNTIMES, indirect=True)
+@pytest.mark.quick(24)
 def test_what_a_host_may_do(surroundings: Surroundings, attempt: Attempt) -> None:
     macros = surroundings.macros
     macros.grants = {
@@ -220,6 +221,7 @@ def test_what_a_host_may_do(surroundings: Surroundings, attempt: Attempt) -> Non
 
 
 @pytest.mark.parametrize("attempt", [each for each in ATTEMPTS if not each.works], ids=str)
+@pytest.mark.slow
 def test_what_is_refused_would_work_without(
     surroundings: Surroundings, program: Path, attempt: Attempt
 ) -> None:
@@ -250,6 +252,7 @@ GRANTED = {
 
 @pytest.mark.parametrize("is_named", [False, True])
 @pytest.mark.parametrize("macros", RUNTIMES, indirect=True)
+@pytest.mark.quick(2)
 def test_grants_hold_for_members_and_for_whom_they_name(
     surroundings: Surroundings, is_named: bool
 ) -> None:
@@ -346,6 +349,7 @@ def test_the_session_of_an_earlier_command_is_enforced(surroundings: Surrounding
         ("BUILDPERM_SESSION", None),
     ],
 )
+@pytest.mark.quick(2)
 def test_which_variables_a_macro_sees(
     own_bench: Bench,
     program: Path,
@@ -482,6 +486,7 @@ def test_what_is_left_running_is_ended(macros: MacroBench) -> None:
         ({"processes": 5}, "fork", "10", "too many processes"),
     ],
 )
+@pytest.mark.quick(2)
 def test_limits_end_a_host(
     macros: MacroBench, limits: dict[str, int], verb: str, argument: str, said: str
 ) -> None:
@@ -497,6 +502,7 @@ def test_limits_end_a_host(
 
 
 @pytest.mark.parametrize("macros", RUNTIMES, indirect=True)
+@pytest.mark.quick(1)
 def test_a_host_that_waits_for_its_compiler_spends_no_time(macros: MacroBench) -> None:
     macros.limits = {"seconds": 2}
     host = macros.start()
@@ -571,6 +577,7 @@ def test_without_a_server_an_interpreter_does_the_same(own_bench: Bench, program
         ({"cwd": "/nowhere at all"}, "No such file"),
     ],
 )
+@pytest.mark.quick(2)
 def test_a_request_that_does_not_fit_is_refused(
     macros: MacroBench, changed: dict[str, str], said: str
 ) -> None:
@@ -592,6 +599,7 @@ def test_a_request_that_does_not_fit_is_refused(
     "request_",
     [b"\xff\xff\xff\xff", b"\4\0\0\0abcd", b"\0\0\0\0", b"\6\0\0\0a b\0c\0"],
 )
+@pytest.mark.quick(2)
 def test_what_is_no_request_is_refused(macros: MacroBench, request_: bytes) -> None:
     host = macros.start(request_)
 
@@ -618,6 +626,7 @@ def test_who_is_filtered_is_not_served(
     assert ran.stdout == told
 
 
+@pytest.mark.slow
 def test_many_ask_at_once(macros: MacroBench) -> None:
     hosts = []
     for number in range(20):

@@ -358,6 +358,7 @@ else: found["code"] = 38
     assert run(own_bench, body) == {"code": errno.ENOSYS}
 
 
+@pytest.mark.slow
 def test_nothing_forbidden_happens_however_often_the_path_is_turned(bench: Bench) -> None:
     """The text changes millions of times, a link a thousand times: links stop for the recorder."""
     child = bench.top / "flipping"
@@ -467,6 +468,7 @@ WORK = [
 
 
 @pytest.mark.parametrize("work", WORK, ids=str)
+@pytest.mark.quick(10)
 def test_tools_leave_what_they_leave_without_a_guard(
     any_bench: Bench, work: BuildWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -150,6 +150,7 @@ def test_a_withheld_secret_fails_the_compilation(quiet: QuietBench) -> None:
     assert "macros 1.0.0, for app 0.1.0" in told.stderr
 
 
+@pytest.mark.slow
 def test_more_variables_than_are_kept_get_a_supervisor(quiet: QuietBench) -> None:
     told = quiet.expand("host", "variables 3000")
 
@@ -169,6 +170,7 @@ def test_what_it_prints_is_passed_on_cleaned(quiet: QuietBench) -> None:
     assert "{last}" not in at_the_end.stderr  # Cargo would take it for a message.
 
 
+@pytest.mark.slow
 def test_one_that_works_for_long_is_watched_by_a_supervisor(quiet: QuietBench) -> None:
     quiet.macros.limits = {"seconds": 3}
 
@@ -179,6 +181,7 @@ def test_one_that_works_for_long_is_watched_by_a_supervisor(quiet: QuietBench) -
     assert told.returncode == 1
 
 
+@pytest.mark.slow
 def test_one_that_sleeps_is_ended_as_well(quiet: QuietBench) -> None:
     quiet.macros.limits = {"seconds": 3}
 
@@ -188,6 +191,7 @@ def test_one_that_sleeps_is_ended_as_well(quiet: QuietBench) -> None:
     assert "seconds = 3" in told.stderr
 
 
+@pytest.mark.slow
 def test_one_that_only_waits_stays_without(quiet: QuietBench) -> None:
     quiet.macros.limits = {"seconds": 3}
     running = quiet.start("host", "nothing", waiting(quiet), "nothing")
@@ -202,6 +206,7 @@ def test_one_that_only_waits_stays_without(quiet: QuietBench) -> None:
 
 
 @pytest.mark.parametrize("verb", ["nothing", "open /etc/passwd", "print told"])
+@pytest.mark.quick(1)
 def test_a_launcher_sleeps_while_nothing_happens(quiet: QuietBench, verb: str) -> None:
     running = quiet.start("host", verb, "end", "host", verb, waiting(quiet))
     assert running.stdout is not None
@@ -234,6 +239,7 @@ def test_memory_that_is_limited_is_watched_from_the_start(quiet: QuietBench) -> 
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGKILL])
+@pytest.mark.quick(1)
 def test_how_it_ends_is_recorded(quiet: QuietBench, number: int) -> None:
     told = quiet.expand("host", f"die {number:d}")
 
@@ -253,6 +259,7 @@ def test_several_hosts_of_a_call_have_a_recording_each(quiet: QuietBench) -> Non
     assert quiet.opened(f"{LIBRARY}%3") == {"/etc/passwd": 0}
 
 
+@pytest.mark.slow
 def test_scratch_folders_are_used_again(quiet: QuietBench) -> None:
     quiet.expand("host", "end", "host", "end", "host")
     quiet.expand("host")

@@ -125,6 +125,7 @@ def test_a_granted_directive_passes(own_bench: Bench) -> None:
     ],
 )
 @pytest.mark.parametrize("profile", ["learning", "enforcing"])
+@pytest.mark.quick(5)
 def test_what_must_not_be_in_the_output_fails_the_run(
     own_bench: Bench, profile: str, body: str, finding: str
 ) -> None:
@@ -153,6 +154,7 @@ def test_links_inside_the_output_are_fine(own_bench: Bench) -> None:
     assert own_bench.run(placed).status == 0
 
 
+@pytest.mark.slow
 def test_a_tree_too_deep_to_look_into_fails_the_run_and_can_be_removed(own_bench: Bench) -> None:
     deep = 'for _ in range(450): os.mkdir("d" * 9); os.chdir("d" * 9)'
     placed = own_bench.script(
@@ -299,6 +301,7 @@ def test_more_output_than_a_run_may_print_fails_in_an_orderly_way(bench: Bench) 
     assert not (bench.unit / "buildperm/scratch").exists()
 
 
+@pytest.mark.slow
 def test_two_hundred_megabytes_of_output_pass_the_limit_and_are_thrown_away(
     own_bench: Bench,
 ) -> None:
@@ -650,6 +653,7 @@ def test_nothing_heavy_is_loaded_into_a_supervisor(own_bench: Bench) -> None:
         ("checkout", "../relative/../buildperm/supervisor/main.py"),
     ],
 )
+@pytest.mark.quick(1)
 def test_the_supervisor_finds_its_package(tmp_path: Path, layout: str, supervisor: str) -> None:
     """A checkout may itself be called buildperm."""
     parts = ("tracer", "rules", "supervisor")
@@ -680,6 +684,7 @@ def test_the_supervisor_finds_its_package(tmp_path: Path, layout: str, superviso
     )
 
 
+@pytest.mark.slow
 def test_one_line_as_long_as_all_that_may_be_printed_is_judged_at_once(own_bench: Bench) -> None:
     placed = own_bench.script("import os\nfor _ in range(60): os.write(1, b'z' * (1 << 20))")
 

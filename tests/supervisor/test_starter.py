@@ -34,6 +34,7 @@ def run_both(bench: Bench, placed: Path) -> list[Ended]:
     return found
 
 
+@pytest.mark.quick(1)
 def test_a_script_inherits_the_same(either: Bench) -> None:
     either.limits = {"open_files": 100, "file_bytes": 1 << 20}
     either.environment["CARGO_FEATURE_A.B"] = "odd"
@@ -47,6 +48,7 @@ def test_a_script_inherits_the_same(either: Bench) -> None:
     assert started.stderr == without.stderr
 
 
+@pytest.mark.quick(1)
 def test_the_same_is_refused_and_recorded(either: Bench) -> None:
     secret = either.top / "secret"
     secret.write_text("")

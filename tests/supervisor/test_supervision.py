@@ -349,6 +349,7 @@ REFUSED = [attempt for attempt in ATTEMPTS if not attempt.works and attempt.cont
 
 
 @pytest.mark.parametrize("attempt", REFUSED, ids=str)
+@pytest.mark.quick(15)
 def test_what_is_refused_works_without_a_sandbox(bench: Bench, attempt: Attempt) -> None:
     """Otherwise the table above would show nothing."""
     if attempt.control == "root" and (bench.uid or os.getuid()):

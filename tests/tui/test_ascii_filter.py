@@ -32,6 +32,7 @@ def test_a_line_keeps_its_width(text: str) -> None:
 
 @pytest.mark.usefixtures("_in_ascii")
 @pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 50)])
+@pytest.mark.quick(1)
 async def test_every_screen_is_drawn_in_ascii(size: tuple[int, int]) -> None:
     bench = ReviewBench(realistic(), appearance=Appearance(is_ascii_only=True))
 
@@ -63,6 +64,7 @@ def test_plain_text_is_ascii_too() -> None:
 
 
 @pytest.mark.parametrize("theme", ["high-contrast", "textual-light", "ansi-dark"])
+@pytest.mark.quick(1)
 async def test_every_theme_shows_the_inbox(theme: str) -> None:
     assert theme in THEMES
     bench = ReviewBench(realistic(), appearance=Appearance(theme=theme))

@@ -119,6 +119,7 @@ async def test_cargos_log_has_a_tab_of_its_own_without_what_a_terminal_obeys(
 @pytest.mark.parametrize(
     "keys", [("q", "y"), ("ctrl+c", "ctrl+c"), ("ctrl+c", "y"), ("q", "ctrl+c")]
 )
+@pytest.mark.quick(2)
 async def test_it_is_stopped_after_a_question(build: FakeBuild, keys: tuple[str, str]) -> None:
     build.thread.start()
     async with build.app.run_test(size=(100, 30)) as pilot:
@@ -175,6 +176,7 @@ def test_an_interruption_before_it_has_begun_is_not_lost(build: FakeBuild) -> No
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 50)])
+@pytest.mark.quick(1)
 def test_a_picture_of_it(snap_compare: Callable[..., bool], size: tuple[int, int]) -> None:
     build = FakeBuild(clock=lambda: 0.0)
 

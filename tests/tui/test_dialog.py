@@ -42,6 +42,7 @@ async def click_line(bench: ReviewBench, pilot: Pilot[ReviewEnd], page: str, wor
 
 
 @pytest.mark.parametrize("keys", DIALOGS.values(), ids=DIALOGS)
+@pytest.mark.quick(2)
 async def test_a_click_outside_of_a_dialog_leaves_it(
     bench: ReviewBench, keys: tuple[str, ...]
 ) -> None:
@@ -66,6 +67,7 @@ async def test_a_click_outside_of_a_dialog_leaves_it(
         ("leave", "#leave-answers", "go back"),
     ],
 )
+@pytest.mark.quick(2)
 async def test_a_click_on_the_hint_leaves_a_dialog(
     bench: ReviewBench, name: str, page: str, words: str
 ) -> None:
@@ -85,6 +87,7 @@ async def test_a_click_on_the_last_line_of_help_closes_it(bench: ReviewBench) ->
         assert bench.is_at(InboxScreen)
 
 
+@pytest.mark.slow
 async def test_the_keys_that_the_last_look_names_can_be_clicked(
     make_bench: type[ReviewBench],
 ) -> None:

@@ -86,6 +86,7 @@ async def test_grants_that_nothing_has_tried_are_not_called_so(
         assert "builds with" not in told
 
 
+@pytest.mark.slow
 async def test_w_in_the_inbox_checks_at_once(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("n", "a", "w")
@@ -97,6 +98,7 @@ async def test_w_in_the_inbox_checks_at_once(bench: ReviewBench) -> None:
 
 
 @pytest.mark.parametrize("keys", ["wy", "yes", "I say: w y", "wyyyyyy", "O override", "ywyw"])
+@pytest.mark.quick(1)
 async def test_a_paste_of_single_keys_never_writes(
     make_bench: type[ReviewBench], proposals: list[Proposal], keys: str
 ) -> None:
@@ -121,6 +123,7 @@ async def test_a_paste_of_single_keys_never_writes(
             assert bench.outcome() is None
 
 
+@pytest.mark.slow
 async def test_y_alone_writes_after_a_paste_was_ignored(
     make_bench: type[ReviewBench], proposals: list[Proposal]
 ) -> None:
@@ -160,6 +163,7 @@ async def test_what_is_missing_is_shown_and_joins_the_inbox(
         assert late in bench.review.proposals
 
 
+@pytest.mark.slow
 async def test_after_a_failed_check_everything_is_shown_and_the_filter_is_gone(
     make_bench: type[ReviewBench], proposals: list[Proposal]
 ) -> None:
@@ -203,6 +207,7 @@ async def test_a_failed_check_is_overridden_by_a_typed_word_alone(
     assert bench.outcome() is ReviewEnd.WRITE
 
 
+@pytest.mark.slow
 async def test_a_pasted_word_overrides_nothing(
     make_bench: type[ReviewBench], proposals: list[Proposal]
 ) -> None:
@@ -240,6 +245,7 @@ async def test_a_hunk_is_taken_out_and_in_again(bench: ReviewBench) -> None:
         assert '+ exec = ["pkg-config"]' in bench.text("#diff-text")
 
 
+@pytest.mark.slow
 async def test_the_first_hunk_of_a_new_table_stands_for_the_whole_crate(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("n", "a", "d", "v")
@@ -252,6 +258,7 @@ async def test_the_first_hunk_of_a_new_table_stands_for_the_whole_crate(bench: R
         assert len(bench.entries) == 3
 
 
+@pytest.mark.slow
 async def test_nothing_to_write_is_said_and_w_does_nothing(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("w")
@@ -265,6 +272,7 @@ async def test_nothing_to_write_is_said_and_w_does_nothing(bench: ReviewBench) -
         assert bench.is_at(DiffScreen)
 
 
+@pytest.mark.slow
 async def test_an_edit_that_cannot_be_made_is_told_with_its_way_out(bench: ReviewBench) -> None:
     bench.trouble = BuildpermError("Cargo.toml was changed meanwhile", hint="Run it again.")
     async with bench.app.run_test(size=WIDE) as pilot:
@@ -339,6 +347,7 @@ async def test_leaving_asks_and_keeps_by_default(
     assert bench.verified == []
 
 
+@pytest.mark.slow
 async def test_writing_on_the_way_out_goes_through_the_diff(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("n", "a", "q", "w")
@@ -348,6 +357,7 @@ async def test_writing_on_the_way_out_goes_through_the_diff(bench: ReviewBench) 
         assert bench.outcome() is None
 
 
+@pytest.mark.slow
 async def test_control_c_twice_keeps(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("n", "a", "ctrl+c", "ctrl+c")

@@ -77,6 +77,7 @@ async def test_each_digit_shows_its_tab() -> None:
         assert "+allow 0" in seen["6"]
 
 
+@pytest.mark.slow
 async def test_tab_goes_round_and_a_click_chooses() -> None:
     bench, _ = evidence_bench()
     async with bench.app.run_test(size=SIZE) as pilot:
@@ -132,6 +133,7 @@ async def test_what_cannot_be_read_is_said_and_the_screen_stays() -> None:
         (ManifestEdit(("+version = 1",), "If you allow it", "high"), ""),
     ],
 )
+@pytest.mark.quick(1)
 def test_what_is_risky_is_never_added_in_green(edit: ManifestEdit, tone: str) -> None:
     *_, line = manifest_lines(edit, 60)
 
@@ -143,6 +145,7 @@ def test_what_is_risky_is_never_added_in_green(edit: ManifestEdit, tone: str) ->
     [(Surplus(0, 0, is_complete=True), False), (Surplus(3, 1, is_complete=True), True),
      (Surplus(0, 0, is_complete=False), True)],
 )  # fmt: skip
+@pytest.mark.quick(1)
 def test_only_what_a_rule_adds_is_counted(surplus: Surplus, said: bool) -> None:
     edit = ManifestEdit(('+read = ["x/*"]',), "If you allow it", "low", surplus)
 

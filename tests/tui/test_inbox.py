@@ -68,6 +68,7 @@ async def test_each_answer_goes_on_to_the_next_undecided_and_into_the_journal(
         assert [entry.act for entry in bench.entries] == [ReviewAction.DECIDE] * 3
 
 
+@pytest.mark.slow
 async def test_clearing_stays_where_it_is(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("j", "a", "k", "delete")
@@ -87,6 +88,7 @@ async def test_brackets_step_to_the_next_choice_and_the_card_says_what_is_wider(
         assert "Also 2 files that were not seen." in bench.text("#card")
 
 
+@pytest.mark.slow
 async def test_a_program_with_files_beside_it_may_still_be_run_with_any_command_line(
     make_bench: type[ReviewBench], proposals: list[Proposal]
 ) -> None:
@@ -102,6 +104,7 @@ async def test_a_program_with_files_beside_it_may_still_be_run_with_any_command_
         assert "Any command line, not only the ones seen." in card
 
 
+@pytest.mark.slow
 async def test_a_click_on_a_choice_chooses_it(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("j", "j", "j")
@@ -194,6 +197,7 @@ async def test_no_reflex_confirms_a_list(bench: ReviewBench) -> None:
         assert bench.answers() == {}
 
 
+@pytest.mark.slow
 async def test_a_list_says_which_key_confirms_and_what_it_does_not_obey(
     bench: ReviewBench,
 ) -> None:
@@ -206,6 +210,7 @@ async def test_a_list_says_which_key_confirms_and_what_it_does_not_obey(
         assert "y  allow all 7 listed" in told
 
 
+@pytest.mark.slow
 async def test_a_list_is_confirmed_and_left_by_clicks(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         for wanted, count in (("go back", 0), ("allow all", 7)):
@@ -220,6 +225,7 @@ async def test_a_list_is_confirmed_and_left_by_clicks(bench: ReviewBench) -> Non
             assert len(bench.review.select("is:allowed")) == count
 
 
+@pytest.mark.slow
 async def test_a_long_list_is_wrapped_in_full_and_scrolls(
     make_bench: type[ReviewBench], proposals: list[Proposal]
 ) -> None:
@@ -248,6 +254,7 @@ async def test_marked_proposals_are_answered_together(bench: ReviewBench) -> Non
         }  # fmt: skip
 
 
+@pytest.mark.slow
 async def test_shown_means_what_the_filter_lets_through(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("slash", *"kind:ex", "enter", "A", "y")
@@ -267,6 +274,7 @@ async def test_a_filter_is_live_and_escape_shows_everything_again(bench: ReviewB
         assert "ring" in bench.text("#tree")
 
 
+@pytest.mark.slow
 async def test_a_filter_that_means_nothing_says_so_and_changes_nothing(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         before = bench.text("#tree")
@@ -311,6 +319,7 @@ async def test_keys_that_come_with_the_screen_are_not_answers(
         assert bench.answers() == {"run pkg-config": "allow"}
 
 
+@pytest.mark.slow
 async def test_what_came_up_by_itself_is_not_allowed_by_a_key_that_is_held_down(
     make_bench: type[ReviewBench], proposals: list[Proposal]
 ) -> None:
@@ -352,6 +361,7 @@ async def test_what_came_up_by_itself_is_not_allowed_by_a_key_that_is_held_down(
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
+@pytest.mark.quick(2)
 async def test_a_key_that_is_not_obeyed_says_why(
     bench: ReviewBench, keys: tuple[str, ...], told: str
 ) -> None:
@@ -450,6 +460,7 @@ async def test_what_every_script_may_do_lies_behind_a_count(
         assert bench.is_at(InboxScreen)
 
 
+@pytest.mark.slow
 async def test_a_click_on_a_line_of_help_does_it(
     make_bench: type[ReviewBench], proposals: list[Proposal]
 ) -> None:
@@ -466,6 +477,7 @@ async def test_a_click_on_a_line_of_help_does_it(
         assert bench.answers() == {"run pkg-config": "deny"}
 
 
+@pytest.mark.slow
 async def test_what_is_chosen_from_the_palette_is_no_type_ahead(
     make_bench: type[ReviewBench], proposals: list[Proposal]
 ) -> None:
@@ -482,6 +494,7 @@ async def test_what_is_chosen_from_the_palette_is_no_type_ahead(
         assert bench.answers() == {"run pkg-config": "deny"}
 
 
+@pytest.mark.slow
 async def test_enter_beside_a_card_goes_into_it(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("n", "enter")
@@ -502,6 +515,7 @@ async def test_nothing_to_decide_is_said_and_q_leaves(make_bench: type[ReviewBen
     assert bench.outcome() is ReviewEnd.KEEP
 
 
+@pytest.mark.slow
 async def test_a_journal_that_cannot_be_written_is_told_and_the_answer_stands(
     make_bench: type[ReviewBench], proposals: list[Proposal]
 ) -> None:
@@ -532,6 +546,7 @@ async def test_a_tiny_terminal_shows_the_list_then_the_card(bench: ReviewBench) 
         assert bench.displays("#tree")
 
 
+@pytest.mark.slow
 async def test_a_card_that_is_cut_scrolls_and_can_have_the_whole_screen(
     bench: ReviewBench,
 ) -> None:
@@ -552,6 +567,7 @@ async def test_a_card_that_is_cut_scrolls_and_can_have_the_whole_screen(
         assert bench.displays("#tree")
 
 
+@pytest.mark.slow
 async def test_a_program_and_what_only_it_wanted_is_decided_together(
     make_bench: type[ReviewBench], proposals: list[Proposal]
 ) -> None:
@@ -580,6 +596,7 @@ async def test_a_program_and_what_only_it_wanted_is_decided_together(
 @pytest.mark.parametrize(
     ("size", "beside"), [((100, 30), True), ((99, 30), False), ((80, 24), False)]
 )
+@pytest.mark.quick(1)
 async def test_the_card_is_beside_the_tree_where_there_is_room(
     bench: ReviewBench, size: tuple[int, int], beside: bool
 ) -> None:
@@ -596,6 +613,7 @@ async def test_the_card_is_beside_the_tree_where_there_is_room(
     [((200, 50), "beside"), ((180, 24), "beside"), ((120, 44), "below"),
      ((120, 36), ""), ((80, 44), ""), ((60, 18), "")],
 )  # fmt: skip
+@pytest.mark.quick(2)
 async def test_the_evidence_is_beside_the_card_or_below_it_or_a_screen(
     bench: ReviewBench, size: tuple[int, int], where: str
 ) -> None:
@@ -615,6 +633,7 @@ async def test_the_evidence_is_beside_the_card_or_below_it_or_a_screen(
         assert (pane.region.x == card.x) is (where == "below")
 
 
+@pytest.mark.slow
 async def test_lines_of_the_card_that_name_a_key_or_a_proposal_can_be_clicked(
     make_bench: type[ReviewBench], proposals: list[Proposal]
 ) -> None:
@@ -640,6 +659,7 @@ async def test_lines_of_the_card_that_name_a_key_or_a_proposal_can_be_clicked(
         assert bench.is_at(EverywhereScreen)
 
 
+@pytest.mark.slow
 async def test_a_crate_is_marked_as_a_whole(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("space", "j", "space")
@@ -675,6 +695,7 @@ async def test_a_review_that_goes_on_begins_at_what_is_undecided(
         assert "New here?" not in bench.text("#card")
 
 
+@pytest.mark.slow
 async def test_two_versions_of_a_crate_are_two_lines_that_open_by_themselves(
     make_bench: type[ReviewBench], proposals: list[Proposal]
 ) -> None:
@@ -703,6 +724,7 @@ async def test_a_click_selects_and_a_second_one_does_what_enter_does(bench: Revi
         assert bench.answers() == {}
 
 
+@pytest.mark.slow
 async def test_a_click_on_the_sign_of_a_crate_opens_it_and_the_footer_says_close(
     bench: ReviewBench,
 ) -> None:

@@ -155,6 +155,7 @@ async def test_sentences_name_the_keys_of_the_person() -> None:
     ("steps", "next_keys"),
     [((), "n Next undecided"), (("n",), "a Allow d Deny s Later"), (("D", "y"), "w Write")],
 )
+@pytest.mark.quick(1)
 async def test_the_footer_begins_with_what_is_sensible_next(
     steps: Sequence[str], next_keys: str
 ) -> None:
@@ -180,6 +181,7 @@ async def test_every_screen_has_the_same_kind_of_footer(key: str) -> None:
         await bench.until(pilot, lambda: "esc Back" in _footer(bench))
 
 
+@pytest.mark.slow
 async def test_a_click_in_the_footer_does_what_its_key_does_and_the_mouse_is_told() -> None:
     bench = ReviewBench(realistic())
 
@@ -193,6 +195,7 @@ async def test_a_click_in_the_footer_does_what_its_key_does_and_the_mouse_is_tol
         await bench.until(pilot, lambda: bool(bench.app.screen.query("#help-keys")))
 
 
+@pytest.mark.slow
 async def test_what_the_footer_has_no_room_for_is_reached_with_the_wheel() -> None:
     bench = ReviewBench(realistic())
 
@@ -218,6 +221,7 @@ async def test_help_explains_words_beside_keys() -> None:
         assert [*dict.fromkeys(headings)][:2] == ["Decide ", "Look closer "]
 
 
+@pytest.mark.slow
 async def test_a_key_of_ones_own_keeps_its_place_in_the_footer() -> None:
     bench = ReviewBench(realistic(), appearance=Appearance(keys=keymap({"review.deny": ["x"]})))
 

@@ -137,6 +137,7 @@ def test_every_screen_of_the_inbox(
 
 
 @pytest.mark.parametrize("keys", [("j",), ("j", "j", "j"), ("d",)], ids=["cause", "rule", "batch"])
+@pytest.mark.quick(1)
 def test_causes(
     snap_compare: Compare,
     make_bench: type[ReviewBench],
@@ -209,6 +210,7 @@ def test_who_did_it_and_for_whom(
 
 @pytest.mark.parametrize("size", [SMALL, MIDDLE, LARGE], ids=["80x24", "120x36", "200x50"])
 @pytest.mark.parametrize("tab", "123456")
+@pytest.mark.quick(3)
 def test_evidence(snap_compare: Compare, tab: str, size: tuple[int, int]) -> None:
     bench, _ = evidence_bench()
 
@@ -218,6 +220,7 @@ def test_evidence(snap_compare: Compare, tab: str, size: tuple[int, int]) -> Non
 @pytest.mark.parametrize("size", [SMALL, MIDDLE, LARGE], ids=["80x24", "120x36", "200x50"])
 @pytest.mark.parametrize("keys", [("j",), ("tab", "j"), ("slash", *"is:refused", "enter")],
                          ids=["process", "event", "filter"])  # fmt: skip
+@pytest.mark.quick(2)
 def test_a_trace(
     snap_compare: Compare, tmp_path: Path, keys: tuple[str, ...], size: tuple[int, int]
 ) -> None:

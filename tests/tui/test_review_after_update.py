@@ -487,6 +487,7 @@ async def test_the_same_is_decided_in_all_crates_after_a_list_in_one_step(
 
 
 @pytest.mark.parametrize(("key", "answered"), [("d", "deny"), ("escape", "")])
+@pytest.mark.quick(1)
 async def test_the_list_may_be_denied_or_left(
     after_update: ReviewBench, key: str, answered: str
 ) -> None:
@@ -497,6 +498,7 @@ async def test_the_list_may_be_denied_or_left(
         assert after_update.answers() == ({"run git": answered} if answered else {})
 
 
+@pytest.mark.slow
 async def test_where_nobody_else_asks_the_key_does_nothing(after_update: ReviewBench) -> None:
     async with after_update.app.run_test(size=WIDE) as pilot:
         await pilot.press("n")
@@ -507,6 +509,7 @@ async def test_where_nobody_else_asks_the_key_does_nothing(after_update: ReviewB
         assert after_update.is_at(InboxScreen)
 
 
+@pytest.mark.slow
 async def test_what_cannot_be_allowed_is_only_offered_to_be_denied_everywhere(
     make_bench: type[ReviewBench],
 ) -> None:
@@ -525,6 +528,7 @@ async def test_what_cannot_be_allowed_is_only_offered_to_be_denied_everywhere(
     assert bench.review.counts().denied == 2
 
 
+@pytest.mark.slow
 async def test_a_batch_removes_unused_grants_only_where_nothing_has_to_be_decided(
     after_update: ReviewBench,
 ) -> None:
@@ -570,6 +574,7 @@ async def test_the_sources_are_shown_beside_the_behaviour(after_update: ReviewBe
         assert after_update.answers() == {}
 
 
+@pytest.mark.slow
 async def test_at_80_columns_one_pane_is_above_the_other(after_update: ReviewBench) -> None:
     async with after_update.app.run_test(size=SMALL) as pilot:
         await pilot.press("o")
@@ -585,6 +590,7 @@ async def test_at_80_columns_one_pane_is_above_the_other(after_update: ReviewBen
         assert "+ new build script" in top
 
 
+@pytest.mark.slow
 async def test_what_there_is_nothing_to_compare_with_is_said(after_update: ReviewBench) -> None:
     async with after_update.app.run_test(size=WIDE) as pilot:
         await pilot.press("n", "n", "n", "o")
@@ -783,6 +789,7 @@ async def test_what_was_only_looked_at_can_be_kept(
     assert bench.outcome() is Ending.WRITE
 
 
+@pytest.mark.slow
 async def test_leaving_what_was_only_looked_at_asks_what_to_do(
     make_bench: type[ReviewBench],
 ) -> None:

@@ -51,6 +51,7 @@ def test_the_height_of_a_text_is_the_number_of_its_lines(text: str, lead: str, c
         pytest.param(580, Size(28, 21), id="the bar takes a line's worth"),
     ],
 )
+@pytest.mark.quick(2)
 async def test_a_page_is_wrapped_beside_its_scroll_bar(
     letters: int, size: Size, before: int
 ) -> None:

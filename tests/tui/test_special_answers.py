@@ -91,6 +91,7 @@ async def test_a_rule_is_edited_by_hand_and_judged_while_it_is_typed(bench: Revi
         assert bench.review.grants(EMPTY) == {}
 
 
+@pytest.mark.slow
 async def test_what_an_edited_rule_leaves_out_is_told(bench: ReviewBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("slash", *"OPENSSL_DIR", "enter", "n", "E")
@@ -183,6 +184,7 @@ async def test_what_is_critical_takes_the_name_of_its_crate(
         assert bench.chosen() == 0
 
 
+@pytest.mark.slow
 async def test_a_click_on_a_wider_critical_rule_allows_nothing_more(
     make_bench: type[ReviewBench],
 ) -> None:
@@ -201,6 +203,7 @@ async def test_a_click_on_a_wider_critical_rule_allows_nothing_more(
         assert bench.chosen() == 0
 
 
+@pytest.mark.slow
 async def test_a_critical_grant_that_is_there_already_is_kept_by_a_key(
     make_bench: type[ReviewBench],
 ) -> None:

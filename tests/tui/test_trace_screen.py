@@ -143,6 +143,7 @@ async def test_enter_goes_from_an_event_to_its_process_and_back(bench: Bench) ->
         assert bench.screen.focused is bench.list("events")
 
 
+@pytest.mark.slow
 async def test_p_goes_to_what_started_a_process(bench: Bench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await bench.ready(pilot, 7)
@@ -177,6 +178,7 @@ async def test_y_copies_the_command_line(bench: Bench) -> None:
         assert "Copied" in bench.text("detail")
 
 
+@pytest.mark.slow
 async def test_a_click_goes_to_a_line(bench: Bench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await bench.ready(pilot, 7)
@@ -191,6 +193,7 @@ async def test_a_click_goes_to_a_line(bench: Bench) -> None:
         assert bench.list("events").cursor == 3
 
 
+@pytest.mark.slow
 async def test_several_runs_stand_below_one_another(tmp_path: Path) -> None:
     bench = Bench(tmp_path, runs=2)
     async with bench.app.run_test(size=WIDE) as pilot:
@@ -202,6 +205,7 @@ async def test_several_runs_stand_below_one_another(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (60, 16), (200, 50)])
+@pytest.mark.quick(1)
 async def test_it_fits_every_terminal(bench: Bench, size: tuple[int, int]) -> None:
     async with bench.app.run_test(size=size) as pilot:
         await bench.ready(pilot, 7)

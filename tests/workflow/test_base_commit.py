@@ -66,6 +66,7 @@ def test_the_name_of_a_branch_may_hold_what_a_renderer_ignores(folder: Path) -> 
         "\udcff",
     ],
 )
+@pytest.mark.quick(4)
 def test_what_names_no_commit_is_refused_and_is_no_option(folder: Path, name: str) -> None:
     before = sorted(os.listdir(folder))
 

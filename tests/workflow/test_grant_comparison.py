@@ -76,6 +76,7 @@ def nothing(folder: Path) -> None:
 @pytest.mark.parametrize(
     "change", [nothing, narrower, moved_and_commented, new_crate_without_grants]
 )
+@pytest.mark.quick(1)
 def test_what_allows_no_more_passes(workspace: Path, change: Callable[[Path], None]) -> None:
     change(workspace)
 
@@ -167,6 +168,7 @@ def test_what_is_allowed_to_be_wider_is_a_warning(workspace: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["text", "sarif", "junit", "github"])
+@pytest.mark.quick(1)
 def test_every_format_tells_it(workspace: Path, form: str) -> None:
     add(workspace, 'exec = ["perl"]\n')
 
@@ -211,6 +213,7 @@ def clone(workspace: Path, to: Path, *words: str) -> Path:
     return to
 
 
+@pytest.mark.slow
 def test_what_was_taken_back_and_would_come_in_by_a_merge_is_wider(workspace: Path) -> None:
     """It is not wider than where the branch began, and a merge keeps the second table."""
     path, plain = workspace / "Cargo.toml", (workspace / "Cargo.toml").read_text()
@@ -356,6 +359,7 @@ def test_grants_of_a_package_that_was_no_root_were_not_in_force(workspace: Path)
     assert "belonged to another workspace" in told.stderr
 
 
+@pytest.mark.slow
 def test_grants_of_a_workspace_that_takes_another_one_in_are_not_all(workspace: Path) -> None:
     git(workspace, "switch", "--quiet", "main")
     (workspace / "Cargo.toml").write_text(
@@ -387,6 +391,7 @@ def test_grants_of_a_workspace_that_takes_another_one_in_are_not_all(workspace: 
     assert "had grants in main:Cargo.toml, which cannot be compared" in told.stdout
 
 
+@pytest.mark.slow
 def test_a_package_beside_a_workspace_keeps_grants_of_its_own(workspace: Path) -> None:
     git(workspace, "switch", "--quiet", "main")
     text = (workspace / "Cargo.toml").read_text()
@@ -440,6 +445,7 @@ def broken_lock(folder: Path) -> None:
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )
+@pytest.mark.quick(2)
 def test_what_cannot_be_read_there_is_one_clear_error(
     workspace: Path, harm: Callable[[Path], None], told_of: str
 ) -> None:
@@ -527,6 +533,7 @@ def test_ci_builds_nothing_where_the_grants_are_wider(workspace: Path) -> None:
 READS = 'fn main() { let _ = std::fs::read("../data.txt"); }\n'
 
 
+@pytest.mark.slow
 def test_what_counts_as_reviewed_since_is_listed_and_lets_nothing_fail(tmp_path: Path) -> None:
     folder = member(tmp_path / "ws", "fn main() {}\n")
     (folder / "data.txt").write_text("data")

@@ -117,6 +117,7 @@ exit $status
 """
 
 
+@pytest.mark.slow
 def test_macros_are_held_where_a_command_shows_what_they_expand_to(
     workspace: Path, tmp_path: Path
 ) -> None:

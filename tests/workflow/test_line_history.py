@@ -48,6 +48,7 @@ def file(tmp_path: Path) -> Path:
         ("core.fsmonitor", "diff"),
     ],
 )
+@pytest.mark.quick(4)
 def test_nothing_of_the_repository_is_run(
     file: Path, setting: str, attribute: str, content: str
 ) -> None:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import jsonschema
+import pytest
 
 from tests.policy.macro_recordings import connects, reads
 from tests.report.documents import CI_SCHEMA
 from tests.workflow.macro_workspace import MacroWorkspace, macros
-
-if TYPE_CHECKING:
-    import pytest
 
 __all__ = ["macros"]
 
@@ -74,6 +71,7 @@ def test_macros_that_nobody_has_reviewed_are_pending(
     assert "2 procedural macros to review; nothing was built." in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_ci_says_who_was_refused_what_for_whom(
     macros: MacroWorkspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -103,6 +101,7 @@ def test_ci_says_who_was_refused_what_for_whom(
     }
 
 
+@pytest.mark.slow
 def test_a_package_from_elsewhere_is_asked_about_apart_and_never_accepted_unseen(
     macros: MacroWorkspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -127,6 +126,7 @@ def test_a_package_from_elsewhere_is_asked_about_apart_and_never_accepted_unseen
     assert macros.ci() == 0
 
 
+@pytest.mark.slow
 def test_a_grant_that_no_macro_uses_any_more_is_told(
     macros: MacroWorkspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -143,6 +143,7 @@ def test_a_grant_that_no_macro_uses_any_more_is_told(
     assert "did not use it" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_macros_that_are_granted_something_for_nobody_are_told(
     macros: MacroWorkspace, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -249,6 +249,7 @@ def test_what_nobody_has_reviewed_is_not_even_built(tmp_path: Path) -> None:
     JUNIT_SCHEMA.validate(named["junit"].read_text())
 
 
+@pytest.mark.slow
 def test_what_was_reviewed_is_built(tmp_path: Path) -> None:
     workspace = member(tmp_path / "ws", "fn main() {}\n")
 
@@ -284,7 +285,7 @@ def test_what_was_reviewed_is_built(tmp_path: Path) -> None:
         (("--report", "github", "--report", "sarif"), "one document, not `github` and `sarif`"),
     ],
 )
-@pytest.mark.quick(6)
+@pytest.mark.quick(2)
 def test_reports_that_cannot_be_written_stop_the_command_before_it_builds(
     tmp_path: Path, words: tuple[str, ...], said: str
 ) -> None:
@@ -315,6 +316,7 @@ def test_a_step_summary_that_cannot_be_written_stops_the_command_too(tmp_path: P
     assert not has_built(workspace)
 
 
+@pytest.mark.slow
 def test_a_report_that_is_there_is_replaced_whole_and_keeps_its_permissions(
     told: RefusedBuild,
 ) -> None:
@@ -364,6 +366,7 @@ def test_what_is_accepted_from_a_report_is_granted_and_held_to(
     assert [finding["rule"] for finding in json.loads(held.stdout)["findings"]] == ["write"]
 
 
+@pytest.mark.slow
 def test_a_dry_run_prints_what_a_report_would_change_and_changes_nothing(
     told: RefusedBuild, tmp_path: Path
 ) -> None:
@@ -394,7 +397,7 @@ def _newer(report: bytes) -> bytes:
     ],
     ids=["cut in half", "without its end", "newer", "empty", "XML", "another workspace"],
 )
-@pytest.mark.quick(3)
+@pytest.mark.quick(1)
 def test_a_report_that_cannot_be_used_is_one_clear_error(
     told: RefusedBuild, tmp_path: Path, change: Callable[[bytes], bytes], said: str
 ) -> None:

@@ -144,6 +144,7 @@ def test_a_thread_in_a_call_has_the_affinity_that_it_always_had(
     assert recorded.stdout == b"0\n"
 
 
+@pytest.mark.quick(1)
 def test_a_child_of_a_thread_with_a_policy_of_its_own_is_unpinned(
     record: Record, child: Callable[..., Path]
 ) -> None:
@@ -152,6 +153,7 @@ def test_a_child_of_a_thread_with_a_policy_of_its_own_is_unpinned(
 
 
 @several
+@pytest.mark.quick(1)
 def test_a_thread_that_executes_is_unpinned(record: Record, child: Callable[..., Path]) -> None:
     """Linked so that nothing stops before it asks."""
     recorded = record(child("affinity", "-static"), "executing", "100")

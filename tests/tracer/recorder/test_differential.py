@@ -119,6 +119,7 @@ def recorded_set(recorded: Recorded) -> set[tuple[str, str, int]]:
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 @pytest.mark.parametrize("workload", WORKLOADS)
+@pytest.mark.quick(4)
 def test_strace_sees_the_same(record: Record, tmp_path: Path, workload: str) -> None:
     home, listings = tmp_path / "home", tmp_path / "strace"
     listings.mkdir()

@@ -136,6 +136,7 @@ def _both(record: Record, inner_loop: bytes, tmp_path: Path) -> Callable[..., Re
 only_once = pytest.mark.parametrize("record", ["python"], indirect=True)
 
 
+@pytest.mark.slow
 @only_once
 @settings(
     max_examples=25,
