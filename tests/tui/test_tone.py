@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
+from rich.color import Color
 from rich.style import Style
 from textual.containers import Container
 
@@ -13,6 +15,7 @@ from buildperm.tui import screen_app
 from buildperm.tui.appearance import THEMES, Appearance
 from buildperm.tui.screen_app import ScreenApp
 from buildperm.tui.widgets.page import Page
+from buildperm.tui.widgets.styled_line import Line
 from buildperm.tui.widgets.tone import TONE_CLASSES, tone_style
 
 if TYPE_CHECKING:
@@ -63,3 +66,28 @@ async def test_a_tone_looks_as_a_component_of_the_sheet_would(
 
 def _without_ground(style: Style) -> Style:
     return Style(color=style.color, bold=style.bold, italic=style.italic, reverse=style.reverse)
+
+
+async def test_a_theme_that_differs_in_tones_alone_is_drawn() -> None:
+    app = Grounds(Appearance())
+    async with app.run_test() as pilot:
+        muted = {"text-muted": "#12ab56"}
+        app.register_theme(replace(app.current_theme, name="other", variables=muted))
+        page = app.query(Page).first()
+        page.show(lambda cells: [Line((("text", "muted"),))])
+        await pilot.pause()
+        base, before = page.rich_style, _first_style(page)
+
+        app.theme = "other"
+        page.notify_style_update()  # It may come before the styles do.
+        assert _first_style(page) == before
+        await pilot.pause()
+
+        assert page.rich_style == base
+        assert _first_style(page).color == Color.parse("#12ab56")
+
+
+def _first_style(page: Page) -> Style:
+    style = page.render_line(0)._segments[0].style
+    assert style is not None
+    return style

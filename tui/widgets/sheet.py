@@ -12,7 +12,7 @@ from textual.scroll_view import ScrollView
 from textual.widget import Widget
 
 from buildperm.tui.widgets.styled_line import Line, strip
-from buildperm.tui.widgets.tone import tone_style
+from buildperm.tui.widgets.tone import styled_tones, tone_style
 
 if TYPE_CHECKING:
     from textual import events
@@ -113,16 +113,16 @@ class Sheet(ScrollView):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
         self._base = Style()
-        self._theme = ""
-        self._styles: dict[str, Style] = {}  # By tone, on that base, under that theme.
+        self._tones: DOMNode | None = None  # What `_styles` come from, beside the base.
+        self._styles: dict[str, Style] = {}  # By tone.
         self._drawn: dict[int, tuple[Line, str]] = {}  # By line of the window.
 
     def notify_style_update(self) -> None:
         """Draw again where colours have changed; nearly always something else of a style has."""
         super().notify_style_update()
-        look = self.rich_style, self.app.theme
-        if look != (self._base, self._theme):
-            self._base, self._theme = look
+        base, tones = self.rich_style, styled_tones(self)
+        if base != self._base or tones is not self._tones:
+            self._base, self._tones = base, tones
             self._styles.clear()
             self.refresh()
 

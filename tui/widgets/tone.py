@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from rich.style import Style
 
 if TYPE_CHECKING:
+    from textual.dom import DOMNode
     from textual.widget import Widget
 
 _PREFIX: Final = "sheet--"
@@ -22,6 +23,17 @@ TONE_CLASSES: Final = frozenset(f"{_PREFIX}{tone}" for tone in _TONES)
 Textual styles every component of every widget each time that anything changes the screen's styles.
 With the application it does so once a theme, and not for sixteen tones on each of many sheets.
 """
+
+
+def styled_tones(widget: Widget) -> DOMNode | None:
+    """Return what stands for the tones as they are styled now; None before that.
+
+    It is another one after they have been styled again.
+    """
+    try:
+        return widget.app.get_component_styles(f"{_PREFIX}{_TONES[0]}").node
+    except KeyError:  # The first screen is styled before the application.
+        return None
 
 
 def tone_style(widget: Widget, base: Style, tone: str) -> Style:
