@@ -451,6 +451,7 @@ def pull_request(workspace: Callable[[str], Path], tmp_path: Path) -> Path:
 REQUEST = {"GITHUB_EVENT_NAME": "pull_request", "GITHUB_BASE_REF": "main"}
 
 
+@pytest.mark.slow
 def test_a_pull_request_is_compared_with_its_base_without_being_asked(
     pull_request: Path, tmp_path: Path
 ) -> None:
@@ -581,6 +582,7 @@ def test_the_job_of_gitlab_keeps_the_reports_that_it_writes(
     assert report["exit"] == 20
 
 
+@pytest.mark.slow
 def test_the_job_of_gitlab_passes_where_everything_is_granted_and_reviewed(
     workspace: Callable[[str], Path], tmp_path: Path
 ) -> None:

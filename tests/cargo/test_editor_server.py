@@ -113,6 +113,7 @@ def test_an_editor_expands_macros_held_to_what_was_granted(edited: EditedWorkspa
     assert ("read", str(edited.key), "done") in edited.recorded()
 
 
+@pytest.mark.slow
 def test_there_is_no_server_where_nothing_is_held(edited: EditedWorkspace) -> None:
     edited.build()
     assert os.access(edited.target.macro_server, os.X_OK)

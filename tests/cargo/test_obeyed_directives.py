@@ -324,6 +324,7 @@ def test_directives_are_read_as_cargo_obeys_them(bench: PrintingPackage, spellin
 
 
 @pytest.mark.parametrize("line", _STOPPING)
+@pytest.mark.quick(5)
 def test_what_cargo_stops_at_reaches_nobody(bench: PrintingPackage, line: str) -> None:
     assert bench.run(line.encode() + b"\n").has_stopped
 

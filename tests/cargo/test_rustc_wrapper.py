@@ -228,7 +228,7 @@ def test_build_scripts_of_other_names_get_the_stub(
 
 
 @pytest.mark.parametrize("new", [(), ("-Zbuild-dir-new-layout",)])
-@pytest.mark.quick(1)
+@pytest.mark.slow
 def test_several_build_scripts_and_generated_ones_get_stubs(
     tmp_path: Path,
     environment: dict[str, str],

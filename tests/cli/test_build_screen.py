@@ -82,7 +82,7 @@ def test_the_build_hands_over_to_the_inbox_without_leaving_the_screen(tmp_path: 
 
 
 @pytest.mark.parametrize("how", ["keys", "signal"])
-@pytest.mark.quick(1)
+@pytest.mark.slow
 def test_a_build_that_is_stopped_leaves_nothing_behind(tmp_path: Path, how: str) -> None:
     folder = member(tmp_path / "ws", WAITS)
     terminal = Terminal(folder, "learn")

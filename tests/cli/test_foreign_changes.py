@@ -187,7 +187,7 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )
 @pytest.mark.parametrize("command", [("ci",), ("learn", "--no-tui")], ids=["ci", "learn"])
-@pytest.mark.quick(1)
+@pytest.mark.slow
 def test_a_damaged_file_is_made_anew(
     learned: Path, command: tuple[str, ...], name: str, harm: Callable[[Path], None]
 ) -> None:

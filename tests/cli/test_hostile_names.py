@@ -157,7 +157,7 @@ def test_a_workspace_in_a_folder_of_any_name(tmp_path: Path, name: str) -> None:
     ids=["line-break", "no-utf8", "braces", "bracket"],
 )
 @BOTH
-@pytest.mark.quick(1)
+@pytest.mark.slow
 def test_a_workspace_that_cannot_be_built_where_it_is(
     tmp_path: Path, command: tuple[str, ...], name: bytes, said: str
 ) -> None:

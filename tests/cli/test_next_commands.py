@@ -221,6 +221,7 @@ def test_a_script_that_was_never_seen_to_run_is_seen_by_the_next_command(tmp_pat
     assert _run(workspace, *build).returncode == 0
 
 
+@pytest.mark.slow
 def test_an_unused_grant_goes_by_the_next_command(tmp_path: Path) -> None:
     workspace = member(tmp_path / "ws", READS)
     (workspace / "data.txt").write_text("data")

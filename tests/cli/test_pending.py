@@ -96,6 +96,7 @@ def test_what_was_learnt_and_refused_is_listed_with_all_that_a_decision_rests_on
     assert f"Token {later['token']}." in told.stdout
 
 
+@pytest.mark.slow
 def test_without_a_recording_the_way_to_one_is_told(tmp_path: Path) -> None:
     workspace = member(tmp_path / "ws", "fn main() {}")
     (workspace / "Cargo.lock").write_text(

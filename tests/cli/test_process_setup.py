@@ -51,6 +51,7 @@ SETTINGS = {
         *(pytest.param(each, id=name, marks=pytest.mark.slow) for name, each in SETTINGS.items()),
     ],
 )
+@pytest.mark.slow
 def test_what_it_was_started_with_changes_nothing(tmp_path: Path, setting: str) -> None:
     folder = member(tmp_path / "ws", READS)
     (folder / "data.txt").write_text("data")

@@ -168,7 +168,7 @@ def test_a_grant_that_is_not_used_has_a_period_of_grace(learned: Path) -> None:
 
 
 @pytest.mark.parametrize(("prune", "is_proposed"), [("now", True), ("never", False)])
-@pytest.mark.quick(1)
+@pytest.mark.slow
 def test_who_wants_so_is_told_at_once_or_never(
     learned: Path, prune: str, is_proposed: bool
 ) -> None:
@@ -193,6 +193,7 @@ def test_ci_can_fail_on_grants_that_nothing_uses(learned: Path) -> None:
     assert "is granted read $WORKSPACE/a.txt and did not use it" in strict.stdout
 
 
+@pytest.mark.slow
 def test_repeated_runs_mark_what_is_not_stable(tmp_path: Path) -> None:
     files = [f"maybe/{number}.txt" for number in range(1000)]
     workspace = _workspace(tmp_path / "ws", GAMBLES, "always.txt", *files)

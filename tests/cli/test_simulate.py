@@ -192,7 +192,7 @@ def test_without_all_its_grants_it_has_the_baseline(learnt: LearntWorkspace) -> 
         (["helper", "--remove"], "requires an argument"),
     ],
 )
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 def test_bad_words_say_what_would_do(learnt: LearntWorkspace, words: list[str], said: str) -> None:
     told = learnt.run("simulate", *words)
 
@@ -278,6 +278,7 @@ def test_a_broken_recording_is_passed_over(learnt: LearntWorkspace, tmp_path: Pa
     assert "nothing was ever recorded of" in none.stderr
 
 
+@pytest.mark.slow
 def test_an_incomplete_recording_is_warned_of(learnt: LearntWorkspace, tmp_path: Path) -> None:
     copy = learnt.copy(tmp_path / "ws")
     (path,) = copy.recordings("app", "0.1.0")

@@ -135,6 +135,7 @@ def test_the_attack_works_where_nobody_holds_it(attack: SupplyChainAttack) -> No
     assert attack.marker.read_text() == f"ran {CANARY}\n"
 
 
+@pytest.mark.slow
 def test_check_names_the_new_build_script_first_with_its_way(attack: SupplyChainAttack) -> None:
     attack.registry.publish("channel", "1.0.1", {"build.rs": READS_CHANNEL + "\n"})
     attack.registry.cargo("update", folder=attack.workspace)
@@ -237,6 +238,7 @@ def _codes(registry: Registry, workspace: Path, *commands: tuple[str, ...]) -> l
     return [_run(registry, workspace, *words).returncode for words in commands]
 
 
+@pytest.mark.slow
 def test_an_update_within_its_grants_is_carried_over_without_a_question(
     registry: Registry, tmp_path: Path
 ) -> None:

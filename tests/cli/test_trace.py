@@ -64,7 +64,7 @@ def test_a_trace_for_perfetto_goes_into_a_file(learnt: LearntWorkspace, tmp_path
 
 
 @pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.quick(1)
+@pytest.mark.slow
 def test_only_an_earlier_trace_is_replaced(
     learnt: LearntWorkspace, tmp_path: Path, form: str
 ) -> None:

@@ -64,6 +64,7 @@ def test_the_last_step_goes_and_comes_again(written: Written) -> None:
     assert written.manifest.read_bytes() == REVIEWED
 
 
+@pytest.mark.slow
 def test_all_of_it_goes_back_to_where_it_began(written: Written) -> None:
     listed = written.undo("--list")[1].splitlines()
     assert [line.split()[0] for line in listed] == ["2", "1"]

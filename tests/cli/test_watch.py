@@ -294,6 +294,7 @@ def terminal(workspace: Path) -> Iterator[WatchTerminal]:
     terminal.close()
 
 
+@pytest.mark.slow
 def test_enter_starts_the_review_and_anything_else_waits_on(
     workspace: Path, terminal: WatchTerminal
 ) -> None:

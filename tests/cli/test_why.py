@@ -27,7 +27,7 @@ from tests.command import buildperm
         ("app", "directive:rerun-if-changed=x", "it makes nobody run anything"),
     ],
 )
-@pytest.mark.quick(3)
+@pytest.mark.quick(2)
 def test_what_is_allowed_says_by_what(
     learnt: LearntWorkspace, crate: str, access: str, said: str
 ) -> None:
@@ -57,7 +57,7 @@ def test_what_is_allowed_says_by_what(
         ("helper@0.5.0", "exec:cc", "neither the baseline nor a grant"),
     ],
 )
-@pytest.mark.quick(3)
+@pytest.mark.quick(2)
 def test_what_is_refused_says_why(
     learnt: LearntWorkspace, crate: str, access: str, said: str
 ) -> None:
@@ -272,6 +272,7 @@ def test_outside_of_a_workspace_it_says_so(tmp_path: Path) -> None:
     assert "Cargo.toml" in told.stderr
 
 
+@pytest.mark.slow
 def test_what_puts_a_grant_in_force_is_told_and_does(learnt: LearntWorkspace) -> None:
     reviewed = 'reviewed = ["0.1.0"]\nexec = ["perl", "ruby"]\n'
     with learnt.granting(app='exec = ["perl", "ruby"]'):

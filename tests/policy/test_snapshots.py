@@ -296,6 +296,7 @@ presents = st.frozensets(
 )
 
 
+@pytest.mark.slow
 @given(olds, news, presents)
 def test_an_update_loses_nothing_of_the_same_inputs(
     old: dict[tuple[str, str], Snapshot],

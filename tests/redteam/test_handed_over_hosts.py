@@ -174,6 +174,7 @@ def _pestering(quiet: QuietBench, *signals: int) -> Iterator[None]:
         thread.join()
 
 
+@pytest.mark.slow
 def test_nobody_makes_it_go_on_before_its_time(quiet: QuietBench, key: str) -> None:
     with _pestering(quiet, signal.SIGCONT, signal.SIGSTOP, signal.SIGCONT):
         for _ in range(5):

@@ -89,6 +89,7 @@ def test_what_a_grant_covers_and_does_not_open_is_told(tmp_path: Path) -> None:
     assert "only accesses that are denied, or granted and closed" in told.stdout + told.stderr
 
 
+@pytest.mark.slow
 def test_a_folder_that_was_to_be_made_can_be_filled_once_it_is_granted(tmp_path: Path) -> None:
     here = GitDependency(tmp_path, {"CARGO_HOME": str(tmp_path / "cargo-home")})
     makes = 'std::fs::create_dir_all("../gen").unwrap(); std::fs::write("../gen/a", "").unwrap();'

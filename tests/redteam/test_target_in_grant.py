@@ -35,7 +35,7 @@ OURS = "built/buildperm/ci/buildperm-rustc-wrapper"
         ("cargo/bin/tool", "$CARGO_HOME/bin/tool"),
     ],
 )
-@pytest.mark.quick(1)
+@pytest.mark.slow
 def test_a_granted_folder_is_not_what_cargo_keeps_in_it(
     tmp_path: Path, victim: str, told: str
 ) -> None:

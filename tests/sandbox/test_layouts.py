@@ -55,7 +55,7 @@ def test_macros_look_as_in_each_layout(shop: MacroWorkshop, layout: int, seen: l
     ("program", "source"),
     [("reads_tables.c", "shim_table.c"), ("reads_queues.c", "shim_calls.c")],
 )
-@pytest.mark.quick(1)
+@pytest.mark.slow
 def test_what_is_damaged_is_read_within_its_bounds(
     shop: MacroWorkshop, program: str, source: str
 ) -> None:

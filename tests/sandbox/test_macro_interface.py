@@ -87,6 +87,7 @@ def test_macros_stay_inside_where_the_layout_is_none_that_is_known(
     assert "with macros in a process of their own" in found.why
 
 
+@pytest.mark.slow
 def test_macros_stay_inside_where_panics_are_said_in_another_way(
     programs: NativePrograms, tmp_path: Path
 ) -> None:

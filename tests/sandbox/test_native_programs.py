@@ -38,6 +38,7 @@ def test_they_are_compiled_once(made: NativePrograms, tmp_path: Path) -> None:
     assert made.shim.parent.stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.slow
 def test_a_damaged_one_is_made_anew(made: NativePrograms, tmp_path: Path) -> None:
     good = made.host.read_bytes()
     made.host.write_bytes(good[:-1] + b"\1")
@@ -112,7 +113,7 @@ def test_without_a_compiler_there_is_no_inner_loop(
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
-@pytest.mark.quick(1)
+@pytest.mark.slow
 def test_compilers_have_nothing_to_say(compiler: str, tmp_path: Path) -> None:
     if not shutil.which(compiler):
         pytest.skip(f"{compiler} is not installed")

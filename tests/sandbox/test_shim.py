@@ -138,6 +138,7 @@ def test_a_stack_as_large_as_wanted(shop: MacroWorkshop) -> None:
     assert b"the process for the macros of `macros` failed" in run.stderr
 
 
+@pytest.mark.slow
 def test_a_library_may_have_many_macros(shop: MacroWorkshop) -> None:
     macros = "".join(
         f"#[proc_macro] pub fn m{number}(_: proc_macro::TokenStream) -> proc_macro::TokenStream"

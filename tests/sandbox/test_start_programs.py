@@ -35,6 +35,7 @@ def test_without_a_compiler_that_works_there_is_none(
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.quick(1)
 def test_compilers_accept_them_without_a_word(compiler: str, tmp_path: Path) -> None:
     if not shutil.which(compiler):
         pytest.skip(f"{compiler} is not installed")

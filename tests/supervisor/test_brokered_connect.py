@@ -74,6 +74,7 @@ ASK = 's.sendall(b"x\\n"); tell(s.makefile("rb").read().split()[-1].decode())'
         ("s = socket.socket(); s.connect(here); tell(s.getpeername() == here)", "True"),
     ],
 )
+@pytest.mark.quick(4)
 def test_a_granted_address_is_connected_to_as_ever(
     bench: Bench, guests: CountingServer, body: str, told: str
 ) -> None:
@@ -167,7 +168,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-@pytest.mark.quick(8)
+@pytest.mark.quick(4)
 def test_a_grant_opens_nothing_else(own_bench: Bench, guests: CountingServer, name: str) -> None:
     body = "".join(f"    {line}\n" for line in REFUSED[name].splitlines())
     whole = (

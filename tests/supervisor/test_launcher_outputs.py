@@ -177,7 +177,7 @@ def test_only_who_is_told_so_reads_the_manifests_of_all(poked: Poked, is_told: b
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
-@pytest.mark.quick(1)
+@pytest.mark.slow
 def test_it_compiles_without_a_warning(compiler: str, tmp_path: Path) -> None:
     if not shutil.which(compiler):
         pytest.skip(f"{compiler} is not installed")

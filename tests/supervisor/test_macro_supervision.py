@@ -195,7 +195,7 @@ def surroundings(macros: MacroBench) -> Iterator[Surroundings]:
 
 @pytest.mark.parametrize("attempt", ATTEMPTS, ids=str)
 @pytest.mark.parametrize("macros", RUNTIMES, indirect=True)
-@pytest.mark.quick(24)
+@pytest.mark.quick(12)
 def test_what_a_host_may_do(surroundings: Surroundings, attempt: Attempt) -> None:
     macros = surroundings.macros
     macros.grants = {

@@ -42,7 +42,7 @@ async def click_line(bench: ReviewBench, pilot: Pilot[ReviewEnd], page: str, wor
 
 
 @pytest.mark.parametrize("keys", DIALOGS.values(), ids=DIALOGS)
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 async def test_a_click_outside_of_a_dialog_leaves_it(
     bench: ReviewBench, keys: tuple[str, ...]
 ) -> None:
@@ -67,7 +67,7 @@ async def test_a_click_outside_of_a_dialog_leaves_it(
         ("leave", "#leave-answers", "go back"),
     ],
 )
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 async def test_a_click_on_the_hint_leaves_a_dialog(
     bench: ReviewBench, name: str, page: str, words: str
 ) -> None:

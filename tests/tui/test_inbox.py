@@ -613,7 +613,7 @@ async def test_the_card_is_beside_the_tree_where_there_is_room(
     [((200, 50), "beside"), ((180, 24), "beside"), ((120, 44), "below"),
      ((120, 36), ""), ((80, 44), ""), ((60, 18), "")],
 )  # fmt: skip
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 async def test_the_evidence_is_beside_the_card_or_below_it_or_a_screen(
     bench: ReviewBench, size: tuple[int, int], where: str
 ) -> None:

@@ -208,6 +208,7 @@ async def test_what_the_footer_has_no_room_for_is_reached_with_the_wheel() -> No
         await bench.until(pilot, lambda: "Quit" in bench.pixels())
 
 
+@pytest.mark.slow
 async def test_help_explains_words_beside_keys() -> None:
     bench = ReviewBench(realistic())
 

@@ -83,7 +83,7 @@ def waiting(*keys: str) -> Callable[[Pilot[Any]], Awaitable[None]]:
     [(), ("j", "j", "j", "j", "]"), ("slash", *"risk:c", "enter", "n")],
     ids=["start", "ladder", "locked"],
 )
-@pytest.mark.quick(3)
+@pytest.mark.quick(1)
 def test_inbox(
     snap_compare: Compare, bench: ReviewBench, keys: tuple[str, ...], size: tuple[int, int]
 ) -> None:
@@ -103,7 +103,7 @@ def test_other_screens(snap_compare: Compare, bench: ReviewBench, keys: tuple[st
     [("equals_sign", "j", "j", "j", "j"), ("n", "n"), ("n", "n", "o"), ("n", "n", "e")],
     ids=["crates", "proposal", "changes", "everywhere"],
 )
-@pytest.mark.quick(4)
+@pytest.mark.quick(2)
 def test_after_an_update(
     snap_compare: Compare, after_update: ReviewBench, keys: tuple[str, ...], size: tuple[int, int]
 ) -> None:
@@ -112,7 +112,7 @@ def test_after_an_update(
 
 @pytest.mark.parametrize("theme", ["textual-dark", "textual-light", "high-contrast"])
 @pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "200x50"])
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 def test_themes(
     snap_compare: Compare, after_update: ReviewBench, theme: str, size: tuple[int, int]
 ) -> None:
@@ -153,6 +153,7 @@ def test_causes(
     assert snap_compare(bench.app, run_before=pressing(*keys), terminal_size=MIDDLE)
 
 
+@pytest.mark.slow
 def test_five_thousand(
     snap_compare: Compare, make_bench: type[ReviewBench], proposals: list[Proposal]
 ) -> None:
@@ -189,6 +190,7 @@ def test_hostile_names(
 @pytest.mark.parametrize(
     "keys", [("j", "j"), ("slash", *"subject:c", "enter", "j", "j")], ids=["outside", "compiling"]
 )
+@pytest.mark.quick(1)
 def test_who_did_it_and_for_whom(
     snap_compare: Compare, tmp_path: Path, keys: tuple[str, ...]
 ) -> None:
@@ -210,7 +212,7 @@ def test_who_did_it_and_for_whom(
 
 @pytest.mark.parametrize("size", [SMALL, MIDDLE, LARGE], ids=["80x24", "120x36", "200x50"])
 @pytest.mark.parametrize("tab", "123456")
-@pytest.mark.quick(3)
+@pytest.mark.quick(2)
 def test_evidence(snap_compare: Compare, tab: str, size: tuple[int, int]) -> None:
     bench, _ = evidence_bench()
 
@@ -220,7 +222,7 @@ def test_evidence(snap_compare: Compare, tab: str, size: tuple[int, int]) -> Non
 @pytest.mark.parametrize("size", [SMALL, MIDDLE, LARGE], ids=["80x24", "120x36", "200x50"])
 @pytest.mark.parametrize("keys", [("j",), ("tab", "j"), ("slash", *"is:refused", "enter")],
                          ids=["process", "event", "filter"])  # fmt: skip
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 def test_a_trace(
     snap_compare: Compare, tmp_path: Path, keys: tuple[str, ...], size: tuple[int, int]
 ) -> None:

@@ -374,6 +374,7 @@ async def test_the_card_of_a_crate_says_what_changed_in_it(after_update: ReviewB
     assert "source 1 file changed" in told
 
 
+@pytest.mark.slow
 async def test_the_card_of_a_proposal_says_whether_it_is_new(after_update: ReviewBench) -> None:
     proposals, comparisons = updated()
     known = comparisons["shadow-rs", "1.5.0"]
@@ -487,7 +488,7 @@ async def test_the_same_is_decided_in_all_crates_after_a_list_in_one_step(
 
 
 @pytest.mark.parametrize(("key", "answered"), [("d", "deny"), ("escape", "")])
-@pytest.mark.quick(1)
+@pytest.mark.slow
 async def test_the_list_may_be_denied_or_left(
     after_update: ReviewBench, key: str, answered: str
 ) -> None:

@@ -105,6 +105,7 @@ async def test_what_an_edited_rule_leaves_out_is_told(bench: ReviewBench) -> Non
 
 
 @pytest.mark.parametrize(("words", "told"), [("private", "cannot be edited"), ("zzz", "")])
+@pytest.mark.quick(1)
 async def test_what_cannot_be_edited_says_why(bench: ReviewBench, words: str, told: str) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("slash", *words, "enter", "n", "E")

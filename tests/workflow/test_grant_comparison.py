@@ -128,6 +128,7 @@ def test_a_key_that_the_wildcard_did_not_open_is_told(workspace: Path) -> None:
     assert "wider: sample may read `$WORKSPACE/proto/deploy`" in told.stdout
 
 
+@pytest.mark.slow
 def test_a_folder_is_not_what_a_plain_key_means_at_crates_io(workspace: Path) -> None:
     git(workspace, "switch", "--quiet", "main")
     text = (workspace / "Cargo.toml").read_text()
@@ -180,6 +181,7 @@ def test_every_format_tells_it(workspace: Path, form: str) -> None:
         assert told.stdout.startswith("::error file=Cargo.toml,line=8,")
 
 
+@pytest.mark.slow
 def test_a_branch_that_is_behind_is_not_told_of_what_others_did(workspace: Path) -> None:
     commit(workspace, "mine")
     git(workspace, "switch", "--quiet", "main")
@@ -246,6 +248,7 @@ def test_what_was_taken_back_and_would_come_in_by_a_merge_is_wider(workspace: Pa
     assert "once it is merged: it was taken back meanwhile" in told.stdout
 
 
+@pytest.mark.slow
 def test_a_shallow_clone_says_how_to_get_the_commit_and_never_guesses_a_base(
     workspace: Path, tmp_path: Path
 ) -> None:
@@ -265,6 +268,7 @@ def test_a_shallow_clone_says_how_to_get_the_commit_and_never_guesses_a_base(
     assert "this clone is shallow" in told.stderr
 
 
+@pytest.mark.slow
 def test_a_workspace_further_down_and_a_second_work_tree(workspace: Path, tmp_path: Path) -> None:
     top = tmp_path / "top"
     shutil.copytree(workspace, top / "a b/ws", ignore=shutil.ignore_patterns(".git"))
@@ -295,6 +299,7 @@ def test_where_there_was_no_cargo_toml_everything_is_new(workspace: Path) -> Non
     assert "there is no empty:Cargo.toml" in told.stderr
 
 
+@pytest.mark.slow
 def test_grants_that_stood_in_another_file_are_not_forgotten(workspace: Path) -> None:
     """Else `require` and limits would be gone by moving the workspace."""
     text = (
@@ -333,6 +338,7 @@ def package(folder: Path, grants: str, more: str = "") -> None:
 PERL = f'{GRANTS}{SAMPLE}exec = ["perl"]\n'
 
 
+@pytest.mark.slow
 def test_grants_of_a_package_that_was_no_root_were_not_in_force(workspace: Path) -> None:
     """Nobody was told of them, as they granted nothing: not until the package is a root."""
     git(workspace, "switch", "--quiet", "main")
@@ -477,6 +483,7 @@ def test_what_names_no_commit_is_refused(workspace: Path) -> None:
         assert "planted" not in os.listdir(workspace)
 
 
+@pytest.mark.slow
 def test_a_name_that_means_several_commits_is_refused(workspace: Path, tmp_path: Path) -> None:
     """Git takes a tag before a branch, and gets tags along with what is fetched."""
     git(tmp_path, "clone", "--quiet", workspace.as_uri(), "clone")

@@ -76,6 +76,7 @@ def test_a_macro_is_learnt_decided_about_and_held(workspace: Path) -> None:
     assert is_orderly(learned.stderr + why.stdout + simulated.stdout)
 
 
+@pytest.mark.slow
 def test_what_is_not_held_is_said(workspace: Path) -> None:
     path = workspace / "Cargo.toml"
     table = '[workspace.metadata.buildperm]\nversion = 1\ncompile = "off"\n'
@@ -90,6 +91,7 @@ def test_what_is_not_held_is_said(workspace: Path) -> None:
     assert "0 build scripts, as reviewed." in checked.stderr
 
 
+@pytest.mark.slow
 def test_what_is_not_held_is_not_said_to_be_absent(workspace: Path) -> None:
     path = workspace / "Cargo.toml"
     path.write_text(

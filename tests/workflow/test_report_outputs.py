@@ -211,6 +211,7 @@ def granted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return workspace
 
 
+@pytest.mark.slow
 def test_a_grant_that_nothing_uses_fails_only_where_that_is_asked_for(granted: Path) -> None:
     plain = buildperm("ci", "--format", "json", folder=granted)
     asked = buildperm("ci", "--deny-unused", "--format", "json", folder=granted)
