@@ -238,10 +238,15 @@ async def test_a_key_that_is_not_obeyed_says_so(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     async with bench.app.run_test(size=(80, 24)) as pilot:
         await bench.ready(pilot, 7)
-        await pilot.press("x")
+        # What is found at first moves the cursor, and with it what is told.
+        for _ in range(50):
+            await pilot.press("x")
+            if "x does nothing here. ? lists the keys." in bench.text("detail"):
+                break
+            await pilot.pause(0.02)
         assert "x does nothing here. ? lists the keys." in bench.text("detail")
 
-        await pilot.press("left_square_bracket", "slash")
+        await pilot.press("slash")
         await pilot.press("z")
         assert bench.screen.query_one("#trace-filter", Input).value == "z"
         assert "z does nothing" not in bench.text("detail")

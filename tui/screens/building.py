@@ -118,8 +118,9 @@ class RunScreen(Screen[None]):
     def on_key(self, event: events.Key) -> None:
         """Say why a key is not obeyed, until the next one."""
         reason = unobeyed(self, event, {})
-        self.set_class(bool(reason), "-noticed")
-        self.query_one("#notice", Page).show(lambda cells: [Line(((reason, "waiting"),))])
+        notice = self.query_one("#notice", Page)
+        notice.set_class(bool(reason), "-shown")
+        notice.show(lambda cells: [Line(((reason, "waiting"),))])
 
     def look(self) -> None:
         """Show where the build is now."""
