@@ -43,19 +43,19 @@ if TYPE_CHECKING:
 INPUTS: Final = Path(__file__).with_name("inputs")
 WIDE: Final = (120, 36)
 SMALL: Final = (80, 24)
+_DISTRUST: Final = ("n", "X")
+_ALL: Final = (*_DISTRUST, "y", *("a",) * 4)
 SCENES: Final = {
     # File: input, size, and the keys that lead there.
     "learn": ("learn", WIDE, ("n",)),
     "learn-80x24": ("learn", SMALL, ("n",)),
-    "diff": ("learn", WIDE, ("n", "a", "a", "d", "w")),
+    "diff": ("learn", WIDE, (*_ALL, "w")),
     "keys": ("learn", WIDE, ("question_mark",)),
     "review": ("review", WIDE, ("n",)),
     "changes": ("review", WIDE, ("n", "o")),
 }
 STORY: Final = "story"
 STORY_SIZE: Final = (100, 30)
-_DISTRUST: Final = ("n", "X")
-_ALL: Final = (*_DISTRUST, "y", *("a",) * 4)
 CI: Final = "ci"
 CI_COLUMNS: Final = 100
 
