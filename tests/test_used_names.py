@@ -20,6 +20,7 @@ _CALLED = {
     ("buildperm.cli", "resolve_command"): "click",
     ("buildperm.cli", "format_commands"): "click",
     ("buildperm.cli.crates_command", "parse_args"): "click",
+    ("buildperm.cli.decide", "invoke"): "click",
     ("buildperm.supervisor.syscalls", "_fields_"): "ctypes",
     ("buildperm.supervisor.wrapper_exec", "main"): "its code object is run within bubblewrap",
     ("buildperm.policy.kinds", "description"): "the schema of the grant table says it",

@@ -14,7 +14,6 @@ from pathlib import Path
 from buildperm.errors import BuildpermError
 from buildperm.report.finding import Report
 from buildperm.report.formats import FORMATS, Appendix, ReportFormat, is_report
-from buildperm.report.patch import is_patch
 
 _STANDARD_OUTPUT = "-"
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -200,6 +199,8 @@ def _check(path: Path) -> None:
 
 
 def _is_own(beginning: bytes) -> bool:
+    from buildperm.report.patch import is_patch  # Only now: most commands replace nothing.
+
     return is_report(beginning) or is_patch(beginning)
 
 
