@@ -93,7 +93,8 @@ class CrateAccount:
                 elif is_theirs and allowed.covers(access):
                     standing, said = Standing.GRANTED, _said(explainer, access, "granted")
                 else:
-                    by_hand = "; only by hand in Cargo.toml" if access.sensitive else ""
+                    is_locked = access.sensitive and not access.saw_empty_home
+                    by_hand = "; only by hand in Cargo.toml" if is_locked else ""
                     standing, said = Standing.UNDECIDED, f"undecided{by_hand}"
             judged.append(JudgedAccess(access, standing, said, level, why))
         judged.sort(key=_order)

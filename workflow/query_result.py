@@ -244,6 +244,11 @@ class QueryResult:
                 decide = f"decide with `{asks}`, or write" if asks else "write"
                 yield f"To allow it, {decide} in {self._lines.name}:"
                 yield from (f"    {line}" for line in self.grant)
+            case Sensitive() if self._saw_empty_home:
+                yield "No grant would help: the home folder that it sees is empty."
+                yield "If you know why it looks there, write a denial:"
+                yield f"    {table}"
+                yield f"    deny = {{ {self.query.kind} = [{_quoted(self.query.target)}] }}"
             case Sensitive() if self.grant:
                 yield f"To grant it all the same, write by hand in {self._lines.name}:"
                 yield from (f"    {line}" for line in self.grant)
@@ -255,6 +260,12 @@ class QueryResult:
                 yield f"    deny = {{ {self.query.kind} = [{_quoted(self.query.target)}] }}"
             case _:
                 yield "Nothing in Cargo.toml can change that."
+
+    @property
+    def _saw_empty_home(self) -> bool:
+        """Whether all that is known of it is a look into the private home."""
+        seen = [access for _, access in self.recorded()]
+        return bool(seen) and all(access.saw_empty_home for access in seen)
 
     def _into_force(self, table: str) -> str:
         """Say what puts a grant in force that is there and is not."""

@@ -39,6 +39,7 @@ def test_a_look_for_keys_at_home_is_no_secret(tmp_path: Path, runtime: str) -> N
 
     held = buildperm("ci", "--runtime", runtime, "--format", "json", folder=folder)
     learned = buildperm("learn", "--no-tui", "--runtime", runtime, folder=folder)
+    why = buildperm("why", "looking", f"read:$HOME/{_SECRETS[0]}", folder=folder)
 
     assert held.returncode == 20, held.stderr
     found = [each for each in json.loads(held.stdout)["findings"] if each["rule"] == "read"]
@@ -49,6 +50,10 @@ def test_a_look_for_keys_at_home_is_no_secret(tmp_path: Path, runtime: str) -> N
     for name in _SECRETS:
         assert f"undecided: looking 0.1.0: read $HOME/{name} (" in learned.stderr
     assert "undecided: honest" not in learned.stderr
+    # With a grant of the key, it would see the same empty home.
+    assert "No grant would help" in why.stdout
+    assert f'deny = {{ read = ["$HOME/{_SECRETS[0]}"] }}' in why.stdout
+    assert "by hand" not in why.stdout
     assert 'crate = "honest"' in lock_file_text(folder)
 
 
