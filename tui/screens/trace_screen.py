@@ -100,6 +100,7 @@ class TraceScreen(Screen[None]):
         self._events: Sequence[TracedEvent] | None = None  # None while they are read.
         self._found: Sequence[TracedEvent] = ()
         self._timer: Timer | None = None
+        self._told_of: tuple[int, TracedEvent | None] | None = None
 
     def compose(self) -> ComposeResult:
         """Lay out head, filter, both lists, what the cursor is on, and the keys."""
@@ -213,7 +214,12 @@ class TraceScreen(Screen[None]):
 
     @on(CursorList.CursorMoved, "#trace-events")
     def _show_detail(self) -> None:
-        self._notice = ""
+        event = self._event if self.focused is self._list else None
+        told_of = self._processes.cursor, event
+        # What has been read meanwhile moves the other cursor, and takes no notice away.
+        if self._told_of not in (None, told_of):
+            self._notice = ""
+        self._told_of = told_of
         self.query_one("#trace-detail", Page).show(self._detail_lines)
 
     def on_descendant_focus(self) -> None:
