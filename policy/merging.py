@@ -10,6 +10,7 @@ from buildperm.policy import choices, dependents, expiry
 from buildperm.policy.access import Access
 from buildperm.policy.compilation import PINNED, effective
 from buildperm.policy.decision import Answer, Decision, Terms
+from buildperm.policy.edited_rule import reach
 from buildperm.policy.grants import CrateGrants, Policy
 from buildperm.policy.inclusion import contains
 from buildperm.policy.kinds import Kind
@@ -226,7 +227,8 @@ def _without_narrower(rules: Iterable[Rule], allowed: Sequence[Choice]) -> set[R
 def refused_by(proposal: Proposal, choice: Choice) -> frozenset[Rule]:
     """Return the rules that denying a proposal stores: its choice's, else exactly what was seen.
 
-    Of a program with what it needs, it is the program: without that, nobody wants the rest.
+    Rules that a person wrote may leave something out: that is denied as well. Of a program with
+    what it needs, it is the program: without that, nobody wants the rest.
     """
     if proposal.reason is Reason.COVERED:
         return exactly(proposal.evidence)
@@ -235,7 +237,11 @@ def refused_by(proposal: Proposal, choice: Choice) -> frozenset[Rule]:
         if len(direct) < len(proposal.evidence):
             return exactly(direct)
     rules = choice.rules or tuple(Rule(seen.kind, seen.target) for seen in proposal.evidence)
-    return frozenset(rule for rule in rules if rule.kind is not Kind.SYSTEM)
+    refused = {rule for rule in rules if rule.kind is not Kind.SYSTEM}
+    if choice.is_edited:
+        left = reach(choice.rules, proposal.evidence).left
+        refused |= exactly(each for each in left if not proposal.runs or each.is_direct)
+    return frozenset(refused)
 
 
 def exactly(accesses: Iterable[Access]) -> frozenset[Rule]:

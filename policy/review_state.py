@@ -231,10 +231,11 @@ class Review:
         return self.choose(proposal_id, index) if index >= 0 else None
 
     def edit(self, proposal_id: str, rules: Sequence[Rule]) -> JournalEntry | None:
-        """Choose rules that a person wrote, as one more way to allow a proposal; the answer stays.
+        """Choose rules that a person wrote, as one more way to allow a proposal.
 
-        `proposals` has another proposal of this id afterwards, with one choice more, unless one of
-        its choices said the same.
+        What was allowed is undecided then: nobody has allowed these rules. `proposals` has another
+        proposal of this id afterwards, with one choice more, unless one of its choices said the
+        same.
 
         Raises:
             BuildpermError: One of the rules cannot be granted, or there is none.
@@ -242,7 +243,10 @@ class Review:
         proposal = self._by_id[proposal_id]
         edited_rule.refuse(rules, proposal)
         choice = edited_rule.choice(rules, proposal, self.choice(proposal_id).consumers)
-        return self.choose(proposal_id, self._place(proposal, choice))
+        index, decision = self._place(proposal, choice), self._decisions[proposal_id]
+        if decision.answer is Answer.ALLOW and index != decision.chosen:
+            decision = replace(decision, answer=Answer.UNDECIDED, elsewhere=False)
+        return self._change({proposal_id: replace(decision, chosen=index)})
 
     def _place(self, proposal: Proposal, choice: Choice) -> int:
         """Return the index of a choice that a person wrote; it is added where it is new."""

@@ -100,6 +100,31 @@ def test_an_edited_rule_is_granted_undone_and_redone() -> None:
     assert len(review.proposals[0].choices) == 3
 
 
+def test_what_was_allowed_is_undecided_once_another_rule_is_written() -> None:
+    review = Review([asked()])
+    review.allow("1")
+
+    assert review.edit("1", [rule("$WORKSPACE/**/*.proto"), rule("$WORKSPACE/proto/notes.txt")])
+    assert review.decision("1").answer is Answer.UNDECIDED
+    assert review.grants(EMPTY) == {}
+
+    review.undo()
+    assert review.decision("1").answer is Answer.ALLOW
+    assert review.edit("1", asked().choices[0].rules) is None  # As it was.
+    assert review.decision("1").answer is Answer.ALLOW
+
+
+def test_denying_what_a_person_wrote_denies_all_that_was_seen() -> None:
+    review = Review([asked()])
+    review.edit("1", [rule("$WORKSPACE/proto/*.proto")])
+    review.deny("1")
+
+    assert review.grants(EMPTY)["x"].denials == {
+        rule("$WORKSPACE/proto/*.proto"),
+        rule("$WORKSPACE/proto/notes.txt"),
+    }
+
+
 def test_writing_what_a_choice_says_chooses_it() -> None:
     review = Review([asked()])
     review.edit("1", [rule("$WORKSPACE/proto/**")])
