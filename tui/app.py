@@ -217,7 +217,7 @@ class Screens:
         app = ReviewApp.of(session, self._appearance)
         self._build = None  # The inbox draws over it, and gives the terminal back.
         try:
-            return app.run(mouse=self._appearance.has_mouse) or ReviewEnd.KEEP
+            return app.present() or ReviewEnd.KEEP
         finally:
             console.release()
 

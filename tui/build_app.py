@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from buildperm.tui.appearance import Appearance
 
 _LOOK_S: Final = 0.1  # How often the build is looked at: nobody reads faster.
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LEAVE: Final = "\x1b[?1049l"  # xterm: back from the alternate screen.
 _SHOW_CURSOR: Final = "\x1b[?25h"
 
@@ -58,16 +57,16 @@ class BuildApp(ScreenApp[None]):
 
     def on_mount(self) -> None:
         """Begin to look at the build."""
-        loop = asyncio.get_running_loop()
-        for number in _SIGNALS:
-            loop.add_signal_handler(number, self.stop)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self.stop)
         self.set_interval(_LOOK_S, self._look)
 
     def on_unmount(self) -> None:
-        """Give the signals their meaning back."""
-        loop = asyncio.get_running_loop()
-        for number in _SIGNALS:
-            loop.remove_signal_handler(number)
+        """Give the signal its meaning back."""
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+
+    def interrupt(self) -> None:
+        """Stop the build: a signal came."""
+        self.stop()
 
     def action_leave(self) -> None:
         """Ask whether to stop; being asked twice is an answer."""
@@ -107,7 +106,7 @@ class BuildScreens:
             if thread.is_running:
                 self._is_drawn = True
                 app = BuildApp(self._heading, thread, self._appearance)
-                app.run(mouse=self._appearance.has_mouse)
+                app.present()
         finally:
             if thread.is_running:  # The terminal has gone, or the screen has failed.
                 thread.interrupt()

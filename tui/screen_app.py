@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
+import threading
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
 _ASCII: Final = AsciiFilter()
+_ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
+"""Signals that would end the process with the terminal as the screens have left it."""
 
 Returned = TypeVar("Returned")
 
@@ -44,12 +49,45 @@ class ScreenApp(App[Returned]):
 
     def __init__(self, appearance: Appearance, *, driver: type[Driver] | None = None) -> None:
         super().__init__(driver_class=driver)
+        self._appearance = appearance
         self._is_ascii_only = appearance.is_ascii_only
+        self._signals: tuple[int, ...] = ()  # Those that are taken.
+        self._is_interrupted = False
         self.register_theme(HIGH_CONTRAST)
         if appearance.theme:
             self.theme = appearance.theme
         self.keys = appearance.keys
         self.set_keymap(appearance.keys)
+
+    def present(self) -> Returned | None:
+        """Run on the terminal, and give it back however it ends; return what `exit` was given.
+
+        Raises:
+            KeyboardInterrupt: A signal has ended it.
+        """
+        returned = self.run(mouse=self._appearance.has_mouse)
+        if self._is_interrupted:
+            raise KeyboardInterrupt
+        return returned
+
+    def on_mount(self) -> None:
+        """Take the signals that somebody may send, but for those that are ignored."""
+        if threading.current_thread() is threading.main_thread():  # Else none can be taken.
+            self._signals = tuple(
+                number for number in _ENDING if signal.getsignal(number) is signal.SIG_DFL
+            )
+        for number in self._signals:
+            asyncio.get_running_loop().add_signal_handler(number, self.interrupt)
+
+    def on_unmount(self) -> None:
+        """Give the signals their meaning back."""
+        for number in self._signals:
+            asyncio.get_running_loop().remove_signal_handler(number)
+
+    def interrupt(self) -> None:
+        """End: a signal came."""
+        self._is_interrupted = True
+        self.exit()
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Draw with ASCII only, where the terminal has nothing else."""

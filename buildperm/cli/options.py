@@ -144,7 +144,7 @@ def trace_screen() -> Callable[[str, Sequence[TracedRun], str, Sequence[str]], N
 
         is_ascii_only = file.preferences.is_ascii_only(started_environment())
         appearance = Appearance.of(file, is_ascii_only=is_ascii_only)
-        TraceApp(title, runs, words, problems, appearance).run(mouse=appearance.has_mouse)
+        TraceApp(title, runs, words, problems, appearance).present()
 
     return show
 

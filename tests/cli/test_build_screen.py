@@ -81,6 +81,26 @@ def test_the_build_hands_over_to_the_inbox_without_leaving_the_screen(tmp_path: 
     assert "1 undecided" in text
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.quick(1)
+def test_a_signal_that_ends_the_inbox_gives_the_terminal_back(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    folder = member(tmp_path / "ws", READS)
+    (folder / "data.txt").write_text("data")
+    terminal = Terminal(folder, "learn")
+    terminal.until("New here?")
+
+    os.kill(terminal.child, number)
+
+    assert terminal.ended() == 130
+    assert terminal.said.rfind("\x1b[?1049l") > terminal.said.rfind("\x1b[?1049h")
+    assert terminal.said.rfind("\x1b[?25h") > terminal.said.rfind("\x1b[?25l")
+    for mouse in ("1000", "1003", "1006"):
+        assert terminal.said.rfind(f"\x1b[?{mouse}l") > terminal.said.rfind(f"\x1b[?{mouse}h")
+    assert "Traceback" not in terminal.said
+
+
 @pytest.mark.parametrize("how", ["keys", "signal"])
 @pytest.mark.slow
 def test_a_build_that_is_stopped_leaves_nothing_behind(tmp_path: Path, how: str) -> None:
