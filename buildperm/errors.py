@@ -14,7 +14,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     """Wrong arguments, or input that cannot be read."""
     UNDECIDED = 3
-    """Proposals are left that nobody has allowed or denied."""
+    """Proposals are left that nobody has allowed or denied, or answers that were not written."""
     REFUSED = 20
     """A build script tried what it was not granted, or was failed by buildperm."""
     NOT_REVIEWED = 21

@@ -151,7 +151,9 @@ class Learning:
                 return self._exit_code()
             if outcome is ReviewEnd.KEEP:
                 console.print_message(text_of_nothing_written(self.review, self._journal))
-                return self._exit_code()
+                before, after = self.preview()
+                # Whoever goes on, because of a 0, would build without what was decided.
+                return self._exit_code() or (ExitCode.UNDECIDED if after != before else ExitCode.OK)
             stopped = _what_stopped(recorded)
             if not self._write() or not stopped:
                 return self._exit_code()

@@ -162,7 +162,8 @@ class _ReportReview:
                 f"{left:,} undecided: `buildperm ci` will block {'it' if left == 1 else 'these'}; "
                 f"`{again}` asks again."
             )
-        return ExitCode.UNDECIDED if left else ExitCode.OK
+        is_unwritten = outcome is ReviewEnd.KEEP and after != before
+        return ExitCode.UNDECIDED if left or is_unwritten else ExitCode.OK
 
     def _tell_unrecorded(self, after: bytes) -> None:
         """Say which crates of the report this machine has yet to see, for `buildperm.lock`."""

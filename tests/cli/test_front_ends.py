@@ -72,7 +72,12 @@ def test_a_person_learns_and_reviews_in_plain_text_where_there_is_no_textual(
     folder = member(tmp_path / "ws", READS)
     (folder / "data.txt").write_text("data")
 
-    learned, asked = on_terminal(folder, b"awy", "learn", "--no-tui")
+    kept, said = on_terminal(folder, b"ak", "learn", "--no-tui")
+
+    assert kept == 3, said  # All is answered and nothing is written: no success.
+    assert "buildperm" not in (folder / "Cargo.toml").read_text()
+
+    learned, asked = on_terminal(folder, b"wy", "learn", "--no-tui")
 
     assert learned == 0, asked
     assert 'read = ["$WORKSPACE/data.txt"]' in (folder / "Cargo.toml").read_text()
