@@ -264,6 +264,10 @@ class Agenda:
         choice = proposal.choices[self.chosen(proposal) if index is None else index]
         return proposal.reason in DUE and risk_of(proposal, choice) is Risk.CRITICAL
 
+    def is_high(self, proposal: Proposal) -> bool:
+        """Tell whether allowing a proposal by its chosen rule is of high risk, or critical."""
+        return risk_of(proposal, proposal.choices[self.chosen(proposal)]) >= Risk.HIGH
+
     def widens_to_critical(self, proposal: Proposal, index: int) -> bool:
         """Tell whether choosing another rule would allow more at once, and that is critical."""
         return (

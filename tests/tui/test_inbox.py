@@ -546,6 +546,22 @@ async def test_a_tiny_terminal_shows_the_list_then_the_card(bench: ReviewBench) 
         assert bench.displays("#tree")
 
 
+@pytest.mark.parametrize("size", [(60, 30), (100, 18)])
+async def test_no_key_allows_a_rule_of_high_risk_that_is_not_on_the_screen(
+    bench: ReviewBench, size: tuple[int, int]
+) -> None:
+    async with bench.app.run_test(size=size) as pilot:
+        await pilot.press("n", "a")
+        assert bench.answers() == {"run pkg-config": "allow"}
+
+        await pilot.press("k", "j", "a", "a")
+        assert "It is of high risk: ⏎ shows the rule, a allows it then." in bench.text("#notice")
+        assert bench.answers() == {"run pkg-config": "allow"}
+
+        await pilot.press("enter", "a")
+        assert bench.answers() == {"run pkg-config": "allow", "run perl": "allow"}
+
+
 @pytest.mark.slow
 async def test_a_card_that_is_cut_scrolls_and_can_have_the_whole_screen(
     bench: ReviewBench,

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from buildperm.tui.key_pace import KeyPace
     from buildperm.tui.type_ahead import TypeAheadGuard
 
+_UNSEEN: Final = "It is of high risk: {review.open} shows the rule, {review.allow} allows it then."
 _CAME_UP: Final = "This came up by itself and is of high risk: read it, then press"
 
 
@@ -322,8 +323,15 @@ class InboxScreen(CloserLooks):
         elif answer is Answer.ALLOW and self._agenda.needs_name(proposal):
             chosen = self._agenda.chosen(proposal)
             self._ask_name(proposal, chosen, lambda: self._decide(proposal, answer))
+        elif answer is Answer.ALLOW and self._is_unseen(proposal):
+            self._show_notice(self._told(_UNSEEN))
         else:
             self._decide(proposal, answer)
+
+    def _is_unseen(self, proposal: Proposal) -> bool:
+        """Tell whether a rule of high risk would be allowed that is not on the screen."""
+        is_list_alone = self.has_class("-tiny") or self.has_class("-short")
+        return is_list_alone and not self.reading and self._agenda.is_high(proposal)
 
     def _decide(self, proposal: Proposal, answer: Answer) -> None:
         """Give an answer, and say what else of the crate it has settled."""
