@@ -7,7 +7,7 @@ from pathlib import Path
 
 from buildperm.cargo.pending_search import combined, doubtful, pending
 from buildperm.cargo.target_directory import open_target
-from buildperm.errors import ExitCode
+from buildperm.errors import BuildpermError, ExitCode
 from buildperm.policy import editor, journal, lock_file, manifest
 from buildperm.policy.comparison import Comparison
 from buildperm.policy.decision import JournalEntry
@@ -151,9 +151,10 @@ class Learning:
                 return self._exit_code()
             if outcome is ReviewEnd.KEEP:
                 console.print_message(text_of_nothing_written(self.review, self._journal))
-                before, after = self.preview()
                 # Whoever goes on, because of a 0, would build without what was decided.
-                return self._exit_code() or (ExitCode.UNDECIDED if after != before else ExitCode.OK)
+                return self._exit_code() or (
+                    ExitCode.UNDECIDED if self._is_unwritten() else ExitCode.OK
+                )
             stopped = _what_stopped(recorded)
             if not self._write() or not stopped:
                 return self._exit_code()
@@ -169,6 +170,14 @@ class Learning:
         if after != self._raw:
             self._workspace.read(after)
         return self._raw, after
+
+    def _is_unwritten(self) -> bool:
+        """Tell whether answers would change Cargo.toml, or cannot be written as they are."""
+        try:
+            before, after = self.preview()
+        except BuildpermError:
+            return True
+        return before != after
 
     def verify(self, progress: Callable[[int, int, str], bool]) -> list[Failure]:
         """Run the scripts concerned under the grants as they would be."""
