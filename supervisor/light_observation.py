@@ -53,6 +53,7 @@ def prepared(run: Run, rights: Mapping[bytes, int]) -> LightObservation | None:
             key,
             lambda path: _has(rights, path, landlock.READ_FILE),
             lambda path: _has(rights, path, landlock_rules.WRITE),
+            _searched(run.environ.get(b"LD_LIBRARY_PATH", b""), rights),
         ),
     )
 
@@ -72,6 +73,26 @@ def with_key(template: bytes, key: int) -> bytes:
             raise ValueError("a filter without a place for the key")
         _HALF.pack_into(made, at, key >> shift & 0xFFFFFFFF)
     return bytes(made)
+
+
+def _searched(value: bytes, rights: Mapping[bytes, int]) -> bytes:
+    """Return the value of LD_LIBRARY_PATH if the script cannot put anything there; else nothing.
+
+    A loader also looks in folders below: ld.so(8), "hwcaps". An empty part is the current folder,
+    and `$ORIGIN` is the program's.
+    """
+    written = [path for path, given in rights.items() if given & landlock_rules.WRITE]
+    for folder in value.split(b":"):
+        real = os.path.realpath(folder)
+        if (
+            not folder.startswith(b"/")
+            or b"$" in folder
+            or b";" in folder
+            or _has(rights, real, landlock_rules.WRITE)
+            or any(path.startswith(real.rstrip(b"/") + b"/") for path in written)
+        ):
+            return b""
+    return value
 
 
 def _reads_memory(rights: Mapping[bytes, int]) -> bool:

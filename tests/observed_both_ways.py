@@ -21,6 +21,8 @@ _OPENAT_SIXTH = 6  # Of what a stop says: the number of the call, then its argum
 
 _COMPILER = re.compile(r"/(cc1|cc1plus|(.*-)?clang(\+\+)?(-[\d.]+)?)$")
 
+_LIBRARY = re.compile(r"\.so(\.[\d.]+)?$|/ld\.so\.cache$")
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import TypeAlias
@@ -125,14 +127,14 @@ def divided(events: Iterable[Mapping[str, Any]]) -> tuple[set[Opened], set[Opene
 def broken(unseen: set[Opened], seen: set[Opened]) -> list[Opened]:
     """List what light observation leaves out and should not: see SECURITY.md.
 
-    What is left out is what a compiler of the system reads, or does not find. Refusals are seen
-    when the compiler tries again.
+    What is left out is what a compiler of the system reads, or does not find, and the libraries
+    that the loader of a tool finds or not. Refusals are seen when the call is made again.
     """
     return sorted(
         each
         for each in unseen - seen
         if not each[0].startswith("/usr/")
-        or not _COMPILER.search(each[0])
+        or not (_COMPILER.search(each[0]) or _LIBRARY.search(each[1]))
         or each[2] in ("read EACCES", "read EPERM")
         or not re.fullmatch(r"read \w+", each[2])
     )

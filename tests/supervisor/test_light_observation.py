@@ -14,6 +14,7 @@ from buildperm.policy.presets import PRESETS
 from buildperm.sandbox import machine, seccomp, stub
 from buildperm.supervisor.light_observation import with_key
 from buildperm.tracer import syscall_numbers, syscall_table
+from buildperm.tracer.recorder.elf import Image
 from tests import observed_both_ways
 from tests.programs import CHILDREN
 
@@ -47,6 +48,16 @@ def compiling(bench: Bench) -> Bench:
     (bench.package / "part.h").write_text("#define PART 1\n")
     (bench.package / "part.c").write_text('#include "part.h"\n#include <stdio.h>\nint x = PART;\n')
     return bench
+
+
+@pytest.fixture
+def searching(compiling: Bench) -> Bench:
+    """Return a bench with LD_LIBRARY_PATH as Cargo sets it, so that loaders get the key, too."""
+    folders = [compiling.target / "debug" / "deps", compiling.sysroot / "lib"]
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    compiling.environment["LD_LIBRARY_PATH"] = ":".join(map(str, folders))
+    return compiling
 
 
 def reads(ended: Ended, name: str) -> list[dict[str, Any]]:
@@ -140,6 +151,91 @@ def test_one_run_observed_both_ways_differs_in_what_compilers_read_alone(
     assert {str(compiling.package / "part.h"), "/usr/include/stdio.h"} <= read
     assert observed_both_ways.broken(unseen, seen) == []
     assert str(secret) in ended.refused("opened")
+
+
+def test_what_loaders_of_tools_look_for_does_not_stop(
+    searching: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = _RUN + "assert run('cc', '-c', os.environ['CARGO_MANIFEST_DIR'] + '/part.c')[0] == 0"
+    body += "\nassert run('ar', 'rc', 'libpart.a', 'part.o')[0] == 0"
+    body += "\nassert run('cc', '-shared', '-o', 'part.so', 'part.o')[0] == 0"
+    placed = searching.script(body)
+
+    light = searching.run(placed)
+
+    assert (light.status, light.stderr) == (0, b"")
+    programs = {event["pid"]: event["program"] for event in light.of("process")}
+    looking = {
+        os.path.basename(programs[event["pid"]])
+        for event in light.of("opened")
+        if event["path"].startswith(searching.environment["LD_LIBRARY_PATH"].split(":")[0])
+    }
+    # An archiver loads plugins while it runs, and what these need.
+    assert not {name for name in looking if not name.startswith("python") and name[-3:] != "-ar"}
+    monkeypatch.setattr(stub, "SUPERVISOR", observed_both_ways.__file__)
+    monkeypatch.setattr(seccomp, "LIGHT", observed_both_ways.stopping())
+    shutil.rmtree(searching.out_dir)
+    searching.out_dir.mkdir()
+    unseen, seen = observed_both_ways.divided(searching.run(searching.script(body)).events)
+    by = {
+        os.path.basename(program)
+        for program, path, outcome in unseen
+        if path.endswith(".so.6") and outcome == "read ENOENT"
+    }
+    assert len(by) >= 4, by  # The driver, compiler, assembler and linker at least.
+    assert observed_both_ways.broken(unseen, seen) == []
+
+
+SEARCHES = {
+    "one more": "os.environ['LD_LIBRARY_PATH'] + ':' + os.getcwd()",
+    "current folder": "os.environ['LD_LIBRARY_PATH'] + ':'",
+    "current folder alone": "''",
+    "own": "os.getcwd()",
+    "by the program": "'$ORIGIN/../../../.' + os.getcwd()",
+}
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+@pytest.mark.quick(2)
+def test_loaders_that_search_elsewhere_are_seen(searching: Bench, search: str) -> None:
+    body = _RUN + f"run('as', '-o', 'x.o', '/dev/null', LD_LIBRARY_PATH={SEARCHES[search]})"
+
+    ended = searching.run(searching.script(body))
+
+    assert ended.status == 0, ended.stderr
+    programs = {event["pid"]: event["program"] for event in ended.of("process")}
+    assert any(
+        programs[event["pid"]].endswith("as") and event["path"].endswith("/libc.so.6")
+        for event in ended.of("opened")
+    )
+
+
+@pytest.mark.parametrize("place", ["OUT_DIR", "above", "below", "relative", "empty", "origin"])
+@pytest.mark.quick(2)
+def test_no_loader_looks_unseen_where_the_script_may_write(searching: Bench, place: str) -> None:
+    given = searching.environment["LD_LIBRARY_PATH"]
+    below = searching.package / "shared"
+    (below / "glibc-hwcaps").mkdir(parents=True)
+    places = {
+        "OUT_DIR": f"{given}:{searching.out_dir}",
+        "above": f"{searching.unit}:{given}",
+        "below": f"{below}:{given}",
+        "relative": f"out:{given}",
+        "empty": f"{given}:",
+        "origin": f"$ORIGIN/lib:{given}",
+    }
+    searching.environment["LD_LIBRARY_PATH"] = places[place]
+    searching.grants["write"] = ["$MANIFEST_DIR/shared/glibc-hwcaps/**"]
+    body = _RUN + "run('as', '-o', 'x.o', '/dev/null')"
+
+    ended = searching.run(searching.script(body))
+
+    assert ended.status == 0, ended.stderr
+    programs = {event["pid"]: event["program"] for event in ended.of("process")}
+    assert any(
+        programs[event["pid"]].endswith("as") and event["path"].endswith("/libc.so.6")
+        for event in ended.of("opened")
+    )
 
 
 def test_a_run_without_compilers_is_observed_in_full(compiling: Bench) -> None:
@@ -294,6 +390,47 @@ def test_compilers_with_other_code_of_the_system_are_seen_reading(
     assert ended.status == 0, ended.stderr
     assert ended.of("header")[0]["observation"] == "light"
     assert reads(ended, "part.h")
+
+
+STARTING = {
+    "loader": "run(loader, '--preload', evil, real)",
+    "loader with a path": (
+        "os.symlink(evil, 'libzstd.so.1');run(loader, '--library-path', os.getcwd(), real);"
+        "os.remove('libzstd.so.1')"
+    ),
+    "twice in the environment": (
+        "import ctypes; libc = ctypes.CDLL(None); os.symlink(evil, 'libzstd.so.1');"
+        "pid = os.fork();"
+        "mine = [b'LD_LIBRARY_PATH=' + os.environb[b'LD_LIBRARY_PATH'], "
+        "b'LD_LIBRARY_PATH=' + os.getcwdb(), None];"
+        "pid or libc.execve(real.encode(), (ctypes.c_char_p * 3)(real.encode(), b'-v', None), "
+        "(ctypes.c_char_p * 3)(*mine));"
+        "os.waitpid(pid, 0); os.remove('libzstd.so.1')"
+    ),
+}
+"""Ways to start a tool with a library that its loader does not look for by itself."""
+
+
+@pytest.mark.parametrize("way", [*BRINGING, *STARTING])
+@pytest.mark.quick(3)
+def test_code_that_a_searching_loader_brings_along_is_seen(searching: Bench, way: str) -> None:
+    file = seen(searching)
+    evil = library(searching, file)
+    cc1 = subprocess.check_output(["cc", "-print-prog-name=cc1"], text=True).strip()
+    loader = Image(os.fsencode(cc1)).interpreter().decode()
+    real = os.path.realpath(cc1)
+    searching.grants["exec"].append(os.path.realpath(loader))
+    part = str(searching.package / "part.c")
+    body = _RUN + f"evil, cc1, part, loader, real = {(str(evil), cc1, part, loader, real)!r}\n"
+    body += f"run('cc', '-c', part)\n{(BRINGING | STARTING)[way]}\n"
+
+    ended = searching.run(searching.script(body))
+
+    assert ended.status == 0
+    assert b"Traceback" not in ended.stderr, ended.stderr
+    assert ended.of("header")[0]["observation"] == "light"
+    assert reads(ended, evil.name)
+    assert reads(ended, file.name)
 
 
 OWN = {

@@ -1,18 +1,21 @@
 """Light observation: compilers of the system open files for reading without stopping.
 
 Who it is decided at the exec stop, by the kernel's link to the program, before anything of it has
-run. Its C library is changed at its entry point, when the loader has mapped and relocated it:
+run. Its C library is changed at its entry point, when the loader has mapped and relocated it. The
+loader of any tool is changed at the exec stop, and back at the entry point:
 
-    exec of a known compiler ──▶ trap at the entry point ──▶ library patched ──▶ runs on
-                                                                 │ a file of others is opened by
-                                                                 ▼ the loader, which is not patched
-                                                              key erased
+    exec of a known tool ──▶ loader patched, trap at the entry point ──▶ loader as it was
+                                                                            │ a compiler
+                                                                            ▼
+                                                   library patched ──▶ runs on until the loader
+                                                                       opens a plugin: key erased
 
-The filter knows a key, which is new for each run, and lives in the memory of such compilers only.
+The filter knows a key, which is new for each run, and lives in the memory of such programs only.
 Who has it opens nothing that Landlock refuses, but nobody sees what is opened, nor what is refused.
 So a program that brings other code along never gets it, or loses it before that code runs: see
 `at_exec` and `at_open`. That holds for code of the system, too: a library may show what is in the
-registers, and a plugin may do what it is told.
+registers, and a plugin may do what it is told. A loader is patched only if it looks where the one
+of the script looks (`LD_LIBRARY_PATH` of Cargo), and the script may write nowhere there.
 
 Part of the supervisor: standard library only, nothing heavy.
 """
@@ -29,7 +32,7 @@ from buildperm.tracer.syscall_table import WRITING_FLAGS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from buildperm.tracer.recorder.open_patch import Patch
     from buildperm.tracer.recorder.process_tree import Process
@@ -41,11 +44,26 @@ gcc itself only starts them. To patch an assembler, a linker or an archiver take
 stops do, and these are easier to take over by what they read.
 """
 
+_TOOLS = _COMPILERS | frozenset(
+    (
+        *(b"gcc", b"g++", b"cc", b"c++", b"cpp", b"collect2", b"lto1", b"lto", b"as"),
+        *(b"ld", b"ld.bfd", b"ld.gold", b"ld.lld", b"lld", b"gold", b"ar", b"ranlib", b"nm"),
+        *(b"strip", b"objcopy", b"objdump", b"readelf", b"cmake", b"make", b"gmake", b"ninja"),
+    )
+)
+"""Whose loaders look for libraries in each folder of Cargo's: 42 places for gcc, cc1 and as alike.
+
+Any program of the system could be among them. These are started most, and where one has run, a
+compiler mostly has as well, so that a script which fails is run once more in any case.
+"""
+
 _SYSTEM = (b"/usr/", b"/etc/", b"/lib/", b"/lib64/", b"/bin/", b"/nix/store/", b"/gnu/store/")
 _GLIBC = (b"libc.so.6", b"libc-2.")  # musl's is libc.so, or its loader.
+_GLIBC_LOADER = (b"ld-linux", b"ld-2.")  # musl's is ld-musl.
 _EXECUTABLE_AT, _EXECUTABLE = 3, ord("x")  # proc_pid_maps(5): `7f12-7f34 r-xp`
 _STEERING = (b"LD_", b"GLIBC_TUNABLES=")  # ld.so(8): other code, or memory that others share.
-_ORDINARY = (b"LD_LIBRARY_PATH=", b"LD_RUN_PATH=")
+SEARCHED = b"LD_LIBRARY_PATH="
+_ORDINARY = (SEARCHED, b"LD_RUN_PATH=")
 _KERNEL_CODE = (b"[vdso]", b"[vsyscall]")  # proc_pid_maps(5)
 _AT_ENTRY = 9  # getauxval(3)
 _CACHED = 8192  # Entries of a cache before it is emptied.
@@ -64,18 +82,23 @@ class Patched:
 class AtEntry:
     """A process with a trap at its entry point."""
 
-    __slots__ = ("address", "word")
+    __slots__ = ("address", "loader", "word")
 
-    def __init__(self, address: int, word: bytes) -> None:
+    def __init__(self, address: int, word: bytes, loader: Patched | None = None) -> None:
         self.address = address
         self.word = word  # What was there.
+        self.loader = loader  # The patch that its loader has until then; None if it has none.
 
 
 class LightOpens:
     """Finds compilers among what is executed, and changes how they open files."""
 
     def __init__(
-        self, key: int, is_readable: Callable[[bytes], bool], is_writable: Callable[[bytes], bool]
+        self,
+        key: int,
+        is_readable: Callable[[bytes], bool],
+        is_writable: Callable[[bytes], bool],
+        searched: bytes = b"",
     ) -> None:
         """Prepare to look at programs.
 
@@ -83,29 +106,36 @@ class LightOpens:
             key: What the filter of this run lets pass.
             is_readable: Tells whether the script may read what is at a path.
             is_writable: Tells whether it may write there.
+            searched: The value of LD_LIBRARY_PATH with which nobody need see what loaders open;
+                empty if there is none.
         """
         self.is_used = False  # Something may have gone unseen.
         self._key = key
         self._is_readable = is_readable
         self._is_writable = is_writable
+        self._searched = SEARCHED + searched if searched else b""
         self._patches: dict[bytes, Patch | None] = {}  # By offset, device, inode and path.
         self._of_system: dict[bytes, bool] = {}  # What has been found out, by path.
         self._readable: dict[bytes, bool] = {}  # Likewise, what is the system's and may be read.
 
     def at_exec(self, process: Process) -> None:
-        """Set a trap at the entry point of what `process` has executed, if it is a compiler.
+        """Patch the loader of what `process` has executed, if it is a tool, and set a trap.
 
-        It stands at its exec stop.
+        That is at its entry point. It stands at its exec stop.
         """
         process.light = None
-        program = process.program
-        if not is_compiler(program) or not self._is_of_system(program):
+        program, pid = process.program, process.pid
+        if _tool(program) not in _TOOLS or not self._is_of_system(program):
             return
-        pid = process.pid
         try:
             with open(b"/proc/%d/environ" % pid, "rb") as file:
-                if any(map(_steers, file.read().split(b"\0"))):
-                    return
+                variables = file.read().split(b"\0")
+            if any(map(_steers, variables)):
+                return
+            searched = {each for each in variables if each.startswith(SEARCHED)}
+            loader = self._loader(process) if searched == {self._searched} else None
+            if loader is None and not is_compiler(program):
+                return
             with open(b"/proc/%d/auxv" % pid, "rb") as file:
                 raw = file.read()
             address = dict(struct.iter_unpack("=QQ", raw[: len(raw) & ~15])).get(_AT_ENTRY, 0)
@@ -113,7 +143,10 @@ class LightOpens:
             ptrace.poke(pid, address, registers.TRAP)
         except OSError:
             return  # It stops as any other program.
-        process.light = AtEntry(address, word)
+        process.light = AtEntry(address, word, loader)
+        if loader is not None:
+            self.is_used = True
+            _write(pid, loader.base, loader.patch.pieces)
 
     def at_sigtrap(self, tid: int, process: Process) -> bool:
         """Patch `process` at its entry point; say whether the SIGTRAP is of our trap.
@@ -130,10 +163,11 @@ class LightOpens:
         if registers.program_counter(values) != entry.address + registers.TRAP_LENGTH:
             return False
         process.light = None
-        ptrace.poke(tid, entry.address, entry.word[: len(registers.TRAP)])
+        _take_out(tid, entry)
         registers.set_program_counter(values, entry.address)
         registers.store(tid, values)
-        process.light = self._patched(process.pid)
+        if is_compiler(process.program):
+            process.light = self._patched(process.pid)
         self.is_used |= process.light is not None
         return True
 
@@ -170,7 +204,7 @@ class LightOpens:
         process.light = None
         try:
             if isinstance(light, AtEntry):
-                ptrace.poke(process.pid, light.address, light.word[: len(registers.TRAP)])
+                _take_out(process.pid, light)
                 return
             for offset in light.patch.keys:
                 ptrace.poke(process.pid, light.base + offset, bytes(8))
@@ -193,47 +227,36 @@ class LightOpens:
 
     def _patched(self, pid: int) -> Patched | None:
         """Patch the C library of `pid`, which stands at its entry point; None if that cannot be."""
+        found: Patched | None = None
         try:
-            found = self._library(pid)
-            memory = os.open(b"/proc/%d/mem" % pid, os.O_WRONLY | os.O_CLOEXEC) if found else -1
+            for mapped in _code(pid):
+                if not self._is_of_system(mapped.path):
+                    return None
+                if is_glibc(mapped.path):
+                    found = self._at(pid, mapped)
         except OSError:
             return None
-        if found is None:
-            return None
-        base, patch = found
-        try:
-            for offset, piece in patch.pieces:
-                if os.pwrite(memory, piece, base + offset) != len(piece):
-                    raise InterruptedError
-        except OSError:
-            kill(pid)  # Changed in part, it could do anything.
-        finally:
-            os.close(memory)
-        return Patched(patch, base)
+        if found is not None:
+            _write(pid, found.base, found.patch.pieces)
+        return found
 
-    def _library(self, pid: int) -> tuple[int, Patch] | None:
-        """Return where the code of the C library is, with its patch; None if not all is as usual.
+    def _loader(self, process: Process) -> Patched | None:
+        """Find the loader of `process`, which stands at its exec stop, and its patch.
 
         Raises:
             OSError: The process is gone.
         """
-        with open(b"/proc/%d/maps" % pid, "rb") as file:
-            lines = file.read().splitlines()
-        found: tuple[int, Patch] | None = None
-        for line in lines:
-            if line[line.find(b" ") + _EXECUTABLE_AT] != _EXECUTABLE:
+        for mapped in _code(process.pid):
+            if mapped.path == process.program:
                 continue
-            mapped, _, rest = line.split(b" ", 2)
-            path = rest.partition(b"/")[2]
-            if not path and rest.endswith(_KERNEL_CODE):
-                continue
-            path = b"/" + path
-            if not self._is_of_system(path):
-                return None
-            if is_glibc(path):
-                patch = self._patch(pid, path, rest)
-                found = (int(mapped.partition(b"-")[0], 16), patch) if patch is not None else None
-        return found
+            name = posixpath.basename(mapped.path)
+            if name.startswith(_GLIBC_LOADER) and self._is_of_system(mapped.path):
+                return self._at(process.pid, mapped)
+        return None  # It has none, or is one itself: its arguments say what it loads.
+
+    def _at(self, pid: int, mapped: _Mapped) -> Patched | None:
+        patch = self._patch(pid, mapped.path, mapped.identity)
+        return None if patch is None else Patched(patch, mapped.begin)
 
     def _patch(self, pid: int, path: bytes, identity: bytes) -> Patch | None:
         if identity not in self._patches:
@@ -246,14 +269,68 @@ class LightOpens:
 
 
 def look_at_own_library() -> None:
-    """Find out about the C library of this process: compilers mostly have the same."""
+    """Find out about the C library of this process, and its loader: tools mostly have the same."""
     try:
         with open(b"/proc/self/maps", "rb") as file:
             paths = {b"/" + line.partition(b"/")[2].rstrip() for line in file}
-        for path in filter(is_glibc, paths):
-            open_patch.of_library(path, 0)
+        for path in paths:
+            if posixpath.basename(path).startswith((*_GLIBC, *_GLIBC_LOADER)):
+                open_patch.of_library(path, 0)
     except (OSError, ValueError):
         pass  # Each run looks for itself.
+
+
+class _Mapped:
+    """Code of a file that is mapped into a process."""
+
+    __slots__ = ("begin", "identity", "path")
+
+    def __init__(self, begin: int, path: bytes, identity: bytes) -> None:
+        self.begin = begin  # An address.
+        self.path = path
+        self.identity = identity  # Offset, device, inode and path: proc_pid_maps(5).
+
+
+def _code(pid: int) -> Iterator[_Mapped]:
+    """Yield the code that is mapped into `pid`, but for the kernel's; a path `/` is none of a file.
+
+    Raises:
+        OSError: The process is gone.
+    """
+    with open(b"/proc/%d/maps" % pid, "rb") as file:
+        lines = file.read().splitlines()
+    for line in lines:
+        if line[line.find(b" ") + _EXECUTABLE_AT] != _EXECUTABLE:
+            continue
+        mapped, _, rest = line.split(b" ", 2)
+        path = rest.partition(b"/")[2]
+        if path or not rest.endswith(_KERNEL_CODE):
+            yield _Mapped(int(mapped.partition(b"-")[0], 16), b"/" + path, rest)
+
+
+def _write(pid: int, base: int, pieces: Iterable[tuple[int, bytes]]) -> None:
+    """Write into the memory of `pid`, or kill it: changed in part, it could do anything."""
+    try:
+        memory = os.open(b"/proc/%d/mem" % pid, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            for offset, piece in pieces:
+                if os.pwrite(memory, piece, base + offset) != len(piece):
+                    raise InterruptedError
+        finally:
+            os.close(memory)
+    except OSError:
+        kill(pid)
+
+
+def _take_out(tid: int, entry: AtEntry) -> None:
+    """Take out the trap at the entry point, and the patch of the loader with its key.
+
+    Raises:
+        OSError: The process is gone.
+    """
+    if entry.loader is not None:
+        _write(tid, entry.loader.base, entry.loader.patch.former)
+    ptrace.poke(tid, entry.address, entry.word[: len(registers.TRAP)])
 
 
 def _steers(variable: bytes) -> bool:
@@ -270,8 +347,13 @@ def is_glibc(library: bytes) -> bool:
 
 
 def is_compiler(program: bytes) -> bool:
-    """Tell whether a program is called like one, but for target and version: `x86_64-…-gcc-12`."""
+    """Tell whether a program is called like one: see `_tool`."""
+    return _tool(program) in _COMPILERS
+
+
+def _tool(program: bytes) -> bytes:
+    """Return what a program is called, but for target and version: `x86_64-…-gcc-12`."""
     words = posixpath.basename(program).split(b"-")
     while len(words) > 1 and words[-1].replace(b".", b"").isdigit():
         words.pop()
-    return words[-1] in _COMPILERS
+    return words[-1]

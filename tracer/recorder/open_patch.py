@@ -96,11 +96,14 @@ _FUNCTION_AFTER_ERRNO = (
 class Patch:
     """What to write where in the memory of a process that has the library mapped."""
 
-    __slots__ = ("keys", "pieces")
+    __slots__ = ("former", "keys", "pieces")
 
-    def __init__(self, pieces: list[tuple[int, bytes]], keys: list[int]) -> None:
+    def __init__(
+        self, pieces: list[tuple[int, bytes]], former: list[tuple[int, bytes]], keys: list[int]
+    ) -> None:
         # Offset from where its code is mapped, bytes; in this order.
         self.pieces = pieces
+        self.former = former  # What takes it out again, likewise.
         self.keys = keys  # Offsets, likewise, of the eight bytes of the key.
 
     def with_key(self, key: int) -> Patch:
@@ -109,7 +112,7 @@ class Patch:
         keyed = bytearray(stubs)
         for at in self.keys:
             _KEY.pack_into(keyed, at - begin, key)
-        return Patch([(begin, bytes(keyed)), *jumps], self.keys)
+        return Patch([(begin, bytes(keyed)), *jumps], self.former, self.keys)
 
 
 _without_key: dict[tuple[int, ...], Patch | None] = {}
@@ -194,7 +197,10 @@ class _Making:
         """Return the patch; None if there is nothing to redirect."""
         if not self._jumps:
             return None
-        return Patch([(self._begin, b"".join(self._stubs)), *self._jumps], self._keys)
+        stubs = b"".join(self._stubs)
+        former = [(at, self._content[at : at + len(jump)]) for at, jump in self._jumps]
+        former.append((self._begin, bytes(len(stubs))))
+        return Patch([(self._begin, stubs), *self._jumps], former, self._keys)
 
     def _places(self, instruction: bytes) -> Iterator[int]:
         at = self._content.find(instruction, 1, self._begin)
