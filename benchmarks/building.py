@@ -1,9 +1,10 @@
 """What a whole build costs: `cargo build` of real crates, plain and under `buildperm ci`.
 
-    benchmarks/building.py [--rounds N]
+    benchmarks/building.py [--rounds N] [--minutes N] [--runtime NAME] [WORKSPACE …]
 
 Every round builds everything anew, dependencies included. The grants are those that
-`learn --accept medium` writes.
+`learn --accept medium` writes. Each workspace, a folder, is copied first; there are fewer rounds
+where they would take longer than N minutes.
 """
 
 from __future__ import annotations
@@ -17,7 +18,14 @@ from functools import partial
 from pathlib import Path
 
 from held import CRATES, workspace
-from measurement import Variant, describe_machine, interleave, ratios, table
+from measurement import (
+    Variant,
+    describe_machine,
+    interleave,
+    processor_ratios,
+    ratios,
+    table,
+)
 
 from buildperm.sandbox import runtime as runtimes
 
@@ -50,28 +58,34 @@ def main() -> None:
     """Measure, and print one table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--runtime")
+    parser.add_argument("workspaces", nargs="*", type=Path, default=[CRATES, CRATES / "system"])
     given = parser.parse_args()
     describe_machine()
     plain = ["cargo", "build", "--workspace", "--quiet"]
     names = [name for name, each in runtimes.runtimes().items() if not each.unavailable()]
+    names = [given.runtime] if given.runtime else names
     held = {
         name: [*BUILDPERM, "ci", "--runtime", name, "--", "build", "--workspace", "--quiet"]
         for name in names
     }
-    rows = []
-    with workspace(CRATES) as copy:
-        for name, folder in (("tests/crates", copy), ("tests/crates/system", copy / "system")):
+    rows, busy = [], []
+    for each in given.workspaces:
+        with workspace(each.absolute()) as folder:
             learn = ["learn", "--no-tui", "--accept", "medium", "--", "check", "--workspace"]
             run([*BUILDPERM, *learn], folder, 3)
             ways = [
                 Variant("cargo build", partial(afresh, plain, folder)),
                 *(Variant(name, partial(afresh, held[name], folder)) for name in names),
             ]
-            interleave(ways, given.rounds, title=name)
-            rows.append([name, *ratios(ways)])
-    title = f"Whole builds from nothing, medians of {given.rounds} rounds in turns"
-    head = ["workspace", "cargo build", *(f"buildperm ci, `{name}`" for name in names)]
-    table(title, head, rows)
+            rounds = interleave(ways, given.rounds, title=str(each), most_s=60 * given.minutes)
+            rows.append([each.name, str(rounds), *ratios(ways)])
+            busy.append([each.name, *processor_ratios(ways)])
+    ways_head = ["cargo build", *(f"buildperm ci, `{name}`" for name in names)]
+    title = "medians of rounds in turns"
+    table(f"Whole builds from nothing, {title}", ["workspace", "rounds", *ways_head], rows)
+    table(f"Processor time of all processes, {title}", ["workspace", *ways_head], busy)
 
 
 if __name__ == "__main__":
