@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 
-from buildperm.supervisor import landlock, light_observation
+from buildperm.supervisor import landlock, landlock_rules, light_observation
 from buildperm.supervisor.jobserver import Jobserver
 from buildperm.supervisor.launch import Launch
 from buildperm.supervisor.metadata_guard import MetadataGuard
 from buildperm.supervisor.network import unavailable
 from buildperm.supervisor.script import StoppedError
 from buildperm.tracer.recorder.frozen import FrozenProcess
+from buildperm.tracer.recorder.rustc_temporaries import RustcTemporaries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -225,6 +226,7 @@ def _prepared(run: Run, inputs: ProgramInputs, recorder: Recorder, server: Jobse
         recorder.observe_lightly(light.opens)
         run.light = light
     recorder.brokers |= MetadataGuard(rights).brokers(run.session["calls"])
+    recorder.give_place(_temporaries(run, rights))
     return Launch(
         run.subject.program,
         inputs.arguments,
@@ -236,6 +238,17 @@ def _prepared(run: Run, inputs: ProgramInputs, recorder: Recorder, server: Jobse
         [*server.kept, *inputs.given],
         wrapper,
         run.starter,
+    )
+
+
+def _temporaries(run: Run, rights: Mapping[bytes, int]) -> RustcTemporaries:
+    """Return where rustc makes its temporary folders, if it may not make them where it wants to."""
+    found = (run.environ.get(b"RUSTC", b""), run.places["SYSROOT"] + b"/bin/rustc")
+    programs = frozenset(os.path.realpath(path) for path in found if path.startswith(b"/"))
+    return RustcTemporaries(
+        programs,
+        run.places["TMP"],
+        lambda path: landlock_rules.is_granted(rights, path, landlock.MAKE_DIR),
     )
 
 

@@ -9,6 +9,7 @@ Part of the supervisor: standard library only.
 from __future__ import annotations
 
 import os
+import posixpath
 
 from buildperm.rules import baseline, sensitive, tier
 from buildperm.rules.containment import Containment
@@ -367,3 +368,16 @@ def _within_home(places: Mapping[str, bytes]) -> list[bytes]:
     if not home or home in (places.get("WORKSPACE"), places.get("MANIFEST_DIR")):
         return []
     return [home.rstrip(b"/") + b"/.ssh"]
+
+
+def is_granted(rights: Mapping[bytes, int], path: bytes, wanted: int) -> bool:
+    """Tell whether any of the rights `wanted` is there for `path`: landlock(7).
+
+    For a path without links, and for what is put in its place.
+    """
+    while True:
+        if rights.get(path, 0) & wanted:
+            return True
+        if path in (b"/", b""):
+            return False
+        path = posixpath.dirname(path)

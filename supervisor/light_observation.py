@@ -6,7 +6,6 @@ Part of the supervisor: standard library only.
 from __future__ import annotations
 
 import os
-import posixpath
 import struct
 
 from buildperm.supervisor import landlock, landlock_rules
@@ -51,8 +50,8 @@ def prepared(run: Run, rights: Mapping[bytes, int]) -> LightObservation | None:
         with_key(template, key),
         LightOpens(
             key,
-            lambda path: _has(rights, path, landlock.READ_FILE),
-            lambda path: _has(rights, path, landlock_rules.WRITE),
+            lambda path: landlock_rules.is_granted(rights, path, landlock.READ_FILE),
+            lambda path: landlock_rules.is_granted(rights, path, landlock_rules.WRITE),
             _searched(run.environ.get(b"LD_LIBRARY_PATH", b""), rights),
         ),
     )
@@ -88,7 +87,7 @@ def _searched(value: bytes, rights: Mapping[bytes, int]) -> bytes:
             not folder.startswith(b"/")
             or b"$" in folder
             or b";" in folder
-            or _has(rights, real, landlock_rules.WRITE)
+            or landlock_rules.is_granted(rights, real, landlock_rules.WRITE)
             or any(path.startswith(real.rstrip(b"/") + b"/") for path in written)
         ):
             return b""
@@ -106,16 +105,3 @@ def _reads_memory(rights: Mapping[bytes, int]) -> bool:
         or (path.startswith(b"/proc/") and path[6:7].isdigit())
         for path in rights
     )
-
-
-def _has(rights: Mapping[bytes, int], path: bytes, wanted: int) -> bool:
-    """Tell whether any of the rights `wanted` is there for `path`: landlock(7).
-
-    For a path without links, and for what is put in its place.
-    """
-    while True:
-        if rights.get(path, 0) & wanted:
-            return True
-        if path in (b"/", b""):
-            return False
-        path = posixpath.dirname(path)

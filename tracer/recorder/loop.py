@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from buildperm.tracer.recorder.frozen import FrozenProcess
     from buildperm.tracer.recorder.light_opens import LightOpens
     from buildperm.tracer.recorder.process_tree import Process
+    from buildperm.tracer.recorder.rustc_temporaries import RustcTemporaries
     from buildperm.tracer.recorder.writer import Writer
 
 THREADS = 4
@@ -169,6 +170,10 @@ class Recorder:
         """Let compilers open files for reading without a stop."""
         self._light = light
         self._observer.light = light
+
+    def give_place(self, temporaries: RustcTemporaries) -> None:
+        """Have compilers that probe features make their temporary folders elsewhere."""
+        self._syscalls.temporaries = temporaries
 
     def expect_wrapper(
         self,
@@ -309,6 +314,8 @@ class Recorder:
             self._writer.executed(before, program, requested, argv, 0, False)
         process = self._tree.executed(pid, former, program, argv)
         self.environment.at_exec(process)
+        if self._syscalls.temporaries is not None:
+            self._syscalls.temporaries.at_exec(process, argv)
         if self._light is not None:
             self._light.at_exec(process)
         request(CONT, pid, None, None)

@@ -157,6 +157,25 @@ def restore_call(tid: int, values: list[int], result: int) -> bool:
     return store(tid, now) or is_gone()
 
 
+def repeat_call(tid: int, values: list[int], number: int) -> bool:
+    """Undo `replace_call` at the exit of the call, and have `tid` make its own call `number`.
+
+    The instruction is two bytes long on x86-64, and four on aarch64, where the number is in a
+    register of its own.
+
+    Returns:
+        False if that failed; the thread must then not be resumed.
+    """
+    again = list(values)
+    if MACHINE == "aarch64":
+        again[_COUNTER] -= 4
+    else:
+        again[_COUNTER] -= 2
+        again[_RESULT] = number
+        again[_CALL] = -1  # It is in no call: nothing is to be restarted.
+    return store(tid, again) or is_gone()
+
+
 def emulated(
     code: bytes, address: int, values: list[int], machine: str = MACHINE
 ) -> tuple[list[int], bytes] | None:

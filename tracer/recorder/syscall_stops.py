@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from buildperm.tracer.recorder.cpu_affinity import CpuAffinity
     from buildperm.tracer.recorder.observation import Decoded, Handler, OnExit, SyscallInfo
     from buildperm.tracer.recorder.process_tree import Process
+    from buildperm.tracer.recorder.rustc_temporaries import RustcTemporaries
     from buildperm.tracer.recorder.writer import Writer
 
     InCall: TypeAlias = tuple[OnExit, Decoded, Process]
@@ -58,6 +59,7 @@ class SyscallStops:
         self._in_call: dict[int, InCall] = {}  # By thread, until its exit.
         # Returns the call that a thread is in whose entry somebody else has handled.
         self.take: Callable[[int], InCall | None] = lambda _: None
+        self.temporaries: RustcTemporaries | None = None
         # execve(2) may end in another thread, and a read may block for as long as it likes.
         unpinned = {*of(ExecutionLayout), *of(TokenLayout)}
         self._unpinned_calls = {number for number, name in calls.items() if name in unpinned}
@@ -75,8 +77,16 @@ class SyscallStops:
         if syscall[7] & FOREIGN:
             self._refuse_foreign(tid, process, syscall)
             return
-        handler = self.handlers.get(syscall[0])
         errno = syscall[7] & _ERRNO_MAX
+        temporaries = self.temporaries
+        if (
+            temporaries is not None
+            and process.pid in temporaries.due
+            and not errno
+            and self._moves(tid, process, temporaries, syscall[0])
+        ):
+            return
+        handler = self.handlers.get(syscall[0])
         decoded = None
         if handler is not None:
             try:
@@ -102,6 +112,24 @@ class SyscallStops:
                 request(SYSCALL, tid, None, None)
             else:
                 self._affinity.resume_call(tid)
+
+    def _moves(
+        self, tid: int, process: Process, temporaries: RustcTemporaries, number: int
+    ) -> bool:
+        """Tell whether a thread goes to another folder before it makes the call `number`."""
+        before = temporaries.begin(tid, process)
+        if before is None:
+            return False
+
+        def on_exit(tid: int, _process: Process, *_: object) -> None:
+            if registers.repeat_call(tid, before, number):
+                request(CONT, tid, None, None)
+            else:
+                kill(tid)
+
+        self._in_call[tid] = on_exit, (), process
+        request(SYSCALL, tid, None, None)
+        return True
 
     def at_exit_stop(self, tid: int) -> None:
         """Handle the syscall-exit-stop of a recorded call."""
