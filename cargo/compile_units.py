@@ -128,6 +128,21 @@ class CompileUnits:
                     found += self._of_compiling(marker)
         return sorted(found, key=lambda unit: unit.folder)
 
+    def failed(self, before: Mapping[Path, tuple[int, int]]) -> list[tuple[bytes, str]]:
+        """Return the compilations that failed in a build: package folder, and crate for rustc.
+
+        `before` is what `before` returned.
+        """
+        return sorted(
+            {
+                (marker.manifest, marker.crate)
+                for marker in compile_markers.markers(self.state)
+                if marker.status
+                and before.get(marker.folder) != marker.changed
+                and self._is_of_session(marker)
+            }
+        )
+
     def kept(self) -> list[Unit]:
         """Return the last recordings of macros and compilations, under whatever grants.
 

@@ -41,6 +41,7 @@ class SupervisedBuildResult:
 
     finished: CargoResult
     units: tuple[Unit, ...]  # The runs that took part, fresh ones too, with their recordings.
+    uncompiled: tuple[tuple[bytes, str], ...] = ()  # Package folders, and crates for rustc.
 
 
 class SupervisedBuild:
@@ -120,7 +121,8 @@ class SupervisedBuild:
             found = units.recorded(self.target.folder, self.session, among=among)
             found += units.recorded(self.target.folder, self.session, among=earlier or ())
             found += self._compilations(compiled, before, finished)
-        return SupervisedBuildResult(finished, tuple(found))
+            uncompiled = tuple(compiled.failed(before))
+        return SupervisedBuildResult(finished, tuple(found), uncompiled)
 
     def _compilations(
         self,

@@ -11,6 +11,7 @@ from buildperm.policy.proposal import Proposal
 from buildperm.policy.role import SCRIPT_ALONE, Role, SubjectKind, named
 from buildperm.policy.rule import Rule
 from buildperm.policy.undecided_accesses import is_settled
+from buildperm.report.build_failure import BuildFailure
 
 LOST = "a run of it was not recorded to its end, so that nobody knows what it did"
 """How a run fails whose supervisor was killed, or could not write."""
@@ -110,6 +111,7 @@ class BuildRun:
     compiling: str = ""  # How compiling is held: hold, watch or off; empty if it is not known.
     macros: str = ""  # Where macros ran: outside or inside of compilers; empty if not held.
     lacking: str = ""  # For want of what compiling was not held, if nobody turned that off.
+    failure: BuildFailure | None = None  # Why Cargo failed; None where it did not.
 
     @property
     def offenders(self) -> tuple[ScriptRun, ...]:

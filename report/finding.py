@@ -59,6 +59,7 @@ class Report:
     members: tuple[str, ...] = ()  # Names of the packages of the workspace, sorted.
     pending: tuple[Pending, ...] = ()  # What was not reviewed as it is now.
     unused: tuple[tuple[str, str], ...] = ()  # Key in Cargo.toml, and grant: `exec:perl`.
+    command: str = "buildperm ci"  # What makes this report once more.
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:

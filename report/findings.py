@@ -17,12 +17,15 @@ from buildperm.policy.risk import assess_rule
 from buildperm.policy.risk_combinations import theft_of
 from buildperm.policy.role import SCRIPT_ALONE, Role
 from buildperm.policy.string_list import literal
+from buildperm.policy.widening import EVERYBODY
 from buildperm.printable import shortened
+from buildperm.report.build_failure import BuildFailure
 from buildperm.report.build_run import LOST, BuildRun, IneffectiveGrant, ScriptRun
 from buildperm.report.finding import Finding, Level
 from buildperm.report.manifest_place import GrantLines
 from buildperm.report.next_command import REVIEW, prune
 from buildperm.report.rule_catalogue import (
+    BUILD_FAILED,
     FAILED,
     INCOMPLETE,
     LEADS_OUT,
@@ -58,6 +61,8 @@ def from_build(run: BuildRun, places: GrantLines, *, level: Level = Level.ERROR)
         found += _incomplete_finding(script, places, level)
         found += (_leads_out(script, one, places) for one in script.left_out)
         found += _unopened(script, places)
+    if run.failure is not None:
+        found += _build_failed(run.failure, places)
     return _distinct(found)
 
 
@@ -248,6 +253,28 @@ def _incomplete_finding(script: ScriptRun, places: GrantLines, level: Level) -> 
             "Run the build again. If this happens each time, it does far more than building takes.",
         )
         yield _plain(INCOMPLETE, Level.WARNING, script, title, told, line)
+
+
+def _build_failed(failure: BuildFailure, places: GrantLines) -> Iterator[Finding]:
+    """Tell what Cargo could not build; what was not seen for that is told once."""
+    told = [(each.crate, each.version, str(each), each.why) for each in failure.packages]
+    if not told:
+        code = failure.exit_code
+        told = [(EVERYBODY, "", f"Cargo ended with exit code {code}", failure.why)]
+    for number, (crate, version, title, why) in enumerate(told):
+        yield Finding(
+            rule=BUILD_FAILED,
+            level=Level.ERROR,  # Cargo's exit code is the command's, unless that is a graver one.
+            crate=crate,
+            version=version,
+            title=_title(title),
+            details=_details((why, "" if number else failure.unseen)),
+            way=(),
+            remedy=(),
+            command="",
+            line=places.of_crate(crate, version),
+            fingerprint=fingerprint(BUILD_FAILED, crate, ()),
+        )
 
 
 def _failed_by_denial(script: ScriptRun, level: Level, line: int) -> Finding:

@@ -13,7 +13,7 @@ from buildperm.policy.role import role_text
 from buildperm.printable import printable, shortened
 from buildperm.report.build_run import ScriptRun
 from buildperm.report.finding import Finding, Level, Report, worst_first
-from buildperm.report.rule_catalogue import FAILED
+from buildperm.report.rule_catalogue import BUILD_FAILED, FAILED
 from buildperm.report.text import count
 
 _LINE_MOST = 2_000  # Characters.
@@ -23,9 +23,10 @@ _SHOWN = 200  # Findings told in full for one build script; the others only by t
 def document(report: Report) -> str:
     """Write `report` as one XML document.
 
-    A finding that makes the command fail is a failure of its build script, or an error where
-    buildperm had to end it. What is known of a script that was not run, and lets nothing fail, is
-    a skipped test; all else that lets nothing fail stands in the output of its script.
+    A finding that makes the command fail is a failure of its build script, or an error where it
+    could not be built or buildperm had to end it. What is known of a script that was not run, and
+    lets nothing fail, is a skipped test; all else that lets nothing fail stands in the output of
+    its script.
     """
     scripts = {(script.crate, script.version): script for script in _scripts(report)}
     versions = {script.crate: script.version for script in scripts.values()}
@@ -84,7 +85,8 @@ def _case(
     failing = [finding for finding in findings if finding.level is Level.ERROR]
     others = [finding for finding in findings if finding.level is not Level.ERROR]
     if failing:
-        is_error = any(finding.rule == FAILED for finding in failing)
+        rules = {finding.rule for finding in failing}
+        is_error = FAILED in rules or rules == {BUILD_FAILED}
         outcome = "error" if is_error else "failure"
         _outcome(case, outcome, failing)
     elif others and script is None:

@@ -8,6 +8,7 @@ from buildperm.policy.kinds import Kind
 from buildperm.report.finding import Level
 
 FAILED = "failed"
+BUILD_FAILED = "build-failed"
 INCOMPLETE = "incomplete"
 LEADS_OUT = "leads-out"
 UNOPENED = "not-opened"
@@ -60,6 +61,16 @@ CATALOGUE = (
         "was not used.",
         "The message names the reason. Look at its source before you build it again. A limit can "
         "be raised in Cargo.toml.",
+        Level.ERROR,
+    ),
+    RuleText(
+        BUILD_FAILED,
+        "BuildFailed",
+        "Cargo could not build a package.",
+        "A compiler or a build script ended with an error. The message says whether buildperm had "
+        "refused something that may be why. What depends on the package was not built, so that "
+        "nothing was seen of it.",
+        "Read what Cargo said. Once the package builds, run the command again: it shows the rest.",
         Level.ERROR,
     ),
     RuleText(

@@ -15,11 +15,11 @@ from buildperm.policy.sought_secrets import EMPTY_HOME
 from buildperm.policy.string_list import literal
 from buildperm.policy.undecided_accesses import is_settled
 from buildperm.printable import log_line, printable
-from buildperm.report import refused_text, unreviewed_macros
+from buildperm.report import build_failure, refused_text, unreviewed_macros
 from buildperm.report.build_run import BuildRun, ScriptRun
 from buildperm.report.compiling import compiling_text
 from buildperm.report.finding import Finding, Level, Report, worst_first
-from buildperm.report.rule_catalogue import WIDER_GRANT
+from buildperm.report.rule_catalogue import BUILD_FAILED, WIDER_GRANT
 
 _SHOWN = 5  # Accesses listed per finding; the rest is counted.
 
@@ -168,7 +168,8 @@ def _settling_several(findings: Iterable[Finding]) -> set[str]:
 
 def document(report: Report) -> str:
     """Write `report`: a block for each crate, then a summary and the next command."""
-    lines = [*_verdict(report), *finding_lines(report.findings), *_closing(report)]
+    told = [each for each in report.findings if each.rule != BUILD_FAILED]  # Comes last.
+    lines = [*_verdict(report), *finding_lines(told), *_closing(report)]
     return "".join(f"{log_line(line)}\n" for line in lines)
 
 
@@ -215,6 +216,8 @@ def _closing(report: Report) -> Iterator[str]:
     if asked and not any(map(refused_text.is_refusal, asked)):
         commands = " and ".join(dict.fromkeys(f"`{each.command}`" for each in asked))
         yield printable(f"To decide, run {commands}; then commit Cargo.toml and buildperm.lock.")
+    if run is not None and run.failure is not None:
+        yield from build_failure.lines(run.failure, report.exit_code, report.command)
     meaning = _MEANINGS.get(report.exit_code)
     if meaning:
         yield f"Exit code {report.exit_code}: {meaning}."

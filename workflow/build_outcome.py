@@ -41,6 +41,7 @@ class BuildOutcome:
     finished: CargoResult
     units: tuple[Unit, ...]  # The recorded runs that belong to it.
     scripts: tuple[ScriptRun, ...]
+    uncompiled: tuple[tuple[bytes, str], ...] = ()  # As in `SupervisedBuildResult`.
 
 
 def run_held_build(build: SupervisedBuild, workspace: Workspace) -> BuildOutcome:
@@ -53,7 +54,7 @@ def run_held_build(build: SupervisedBuild, workspace: Workspace) -> BuildOutcome
     packages = HeldPackages(workspace.project, workspace.policy, build.session)
     lost = unfinished_packages(build.session, held.finished)
     found = script_runs(workspace, packages, held.units, lost)
-    return BuildOutcome(build, held.finished, held.units, found)
+    return BuildOutcome(build, held.finished, held.units, found, held.uncompiled)
 
 
 def script_runs(

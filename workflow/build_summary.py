@@ -54,7 +54,8 @@ def needs(changes: ReviewChanges, review: Review) -> str:
     runs = [script.run for script in scripts]
     if not asking:
         total = text.tally(runs)
-        return f"{total}, all within the baseline and their grants: nothing to decide."
+        so_far = "" if changes.recorded.failure is None else " so far, as the build failed"
+        return f"{total}, all within the baseline and their grants: nothing to decide{so_far}."
     crates = {(proposal.crate, proposal.version) for proposal in asking}
     accesses = sum(len(proposal.evidence) for proposal in asking)
     verb = "needs" if len(crates) == 1 else "need"
@@ -106,11 +107,12 @@ def _decisions(findings: tuple[Proposal, ...]) -> str:
     return text.count(len(findings), "decision") if findings else "carried over"
 
 
-def text_of_written(paths: Sequence[Path]) -> str:
-    """Say what was written, and what comes next."""
+def text_of_written(paths: Sequence[Path], *, is_whole: bool) -> str:
+    """Say what was written, and what comes next; unless the build is `is_whole`, it fails again."""
     named = " and ".join(_short(path) for path in paths)
     it = "both" if len(paths) > 1 else "it"
-    return f"Wrote {named}. Commit {it}; then `buildperm ci`. `buildperm undo` takes it back."
+    then = f"Commit {it}; then `buildperm ci`. " if is_whole else ""
+    return f"Wrote {named}. {then}`buildperm undo` takes it back."
 
 
 def texts_of_denied(before: Policy, after: Policy) -> Iterator[str]:

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from buildperm.cargo.held_packages import HeldPackages
 from buildperm.cargo.project import LEARN
 from buildperm.errors import ExitCode
 from buildperm.policy import removal_proposals
@@ -17,6 +18,7 @@ from buildperm.report.finding import Finding, Level, Report
 from buildperm.report.manifest_place import GrantLines, in_repository
 from buildperm.sandbox.runtime import runtime
 from buildperm.workflow.build_outcome import BuildOutcome, how_compiling_is_held
+from buildperm.workflow.failure_search import failure_of
 from buildperm.workflow.workspace import Workspace
 
 Snapshots = Mapping[tuple[str, str], Snapshot]
@@ -98,7 +100,7 @@ class Enforcement:
 
     def report(self, outcome: BuildOutcome, *, deny_unused: bool) -> Report:
         """Report what came of a build."""
-        run = _run(outcome)
+        run = _run(outcome, self._workspace)
         found = [
             *findings.from_build(run, self._places, level=self._level),
             *self._not_reviewed(),
@@ -189,11 +191,13 @@ class Enforcement:
             members=self._workspace.project.metadata.member_names(),
             pending=(*self._pending, *self._unseen),
             unused=tuple(unused or ()),
+            command=next_command.again("buildperm ci", self._words),
         )
 
 
-def _run(outcome: BuildOutcome) -> BuildRun:
+def _run(outcome: BuildOutcome, workspace: Workspace) -> BuildRun:
     session = outcome.build.session
+    held = HeldPackages(workspace.project, workspace.policy, session)
     compiling, macros, lacking = how_compiling_is_held(session)
     return BuildRun(
         runtime=session["runtime"],
@@ -205,4 +209,5 @@ def _run(outcome: BuildOutcome) -> BuildRun:
         compiling=compiling,
         macros=macros,
         lacking=lacking,
+        failure=failure_of(outcome, workspace, held, outcome.scripts),
     )

@@ -23,7 +23,8 @@ from buildperm.presentation.build_progress import LineViewer
 from buildperm.presentation.build_viewer import BuildViewer
 from buildperm.presentation.front_end import Failure, FrontEnd, Ran, ReviewEnd, ReviewSession
 from buildperm.printable import log_text
-from buildperm.report import text
+from buildperm.report import build_failure, text
+from buildperm.report.build_failure import BuildFailure
 from buildperm.report.findings import after_failure
 from buildperm.sandbox.selftest import SelfTest
 from buildperm.workflow.build_summary import (
@@ -34,6 +35,7 @@ from buildperm.workflow.build_summary import (
     texts_of_denied,
 )
 from buildperm.workflow.evidence_source import RecordedEvidence, RecordedFiles, files_of
+from buildperm.workflow.learning_end import LearningEnd
 from buildperm.workflow.recording_round import CrateVersion, RecordingRound, record
 from buildperm.workflow.review_changes import ReviewChanges, revisions
 from buildperm.workflow.review_options import ReviewOptions
@@ -49,8 +51,8 @@ def learn(
     options: ReviewOptions,
     front_end: FrontEnd | None,
     viewer: BuildViewer,
-) -> int:
-    """Learn, or review, in every context that is asked for or declared; return the exit code.
+) -> LearningEnd:
+    """Learn, or review, in every context that is asked for or declared.
 
     Args:
         words: For Cargo.
@@ -67,7 +69,8 @@ def learn(
         learning = Learning(workspaces, options, front_end, viewer)
     finally:
         proof.result()
-    return learning.run()
+    exit_code = learning.run()
+    return LearningEnd(int(exit_code), learning.failure)
 
 
 class Learning:
@@ -103,6 +106,7 @@ class Learning:
         self._failures: list[Failure] = []  # Of the last verifying run.
         self._written = 0  # The number of what this command has written; 0 for nothing.
         self._unanswered: list[Proposal] = []  # Of the rounds before this one.
+        self.failure: BuildFailure | None = None  # Of the last round.
         self.changes: ReviewChanges
         self.comparisons: dict[CrateVersion, Comparison] = {}
         self.review: Review
@@ -134,6 +138,7 @@ class Learning:
                 viewer=self._viewer,
                 heading=self._heading,
             )
+            self.failure = recorded.failure
             if recorded.interrupted:
                 console.print_message(
                     "Stopped; nothing was written. What was recorded is kept: "
@@ -325,7 +330,7 @@ class Learning:
         written = [self._workspace.manifest_path] if after != before else []
         written += [self._lock.path] if self._lock.raw != locked else []
         if written:
-            console.print_message(text_of_written(written))
+            console.print_message(text_of_written(written, is_whole=self.failure is None))
         path = self._workspace.manifest_path
         for line in texts_of_denied(manifest.read(before, path), manifest.read(after, path)):
             console.print_message(line)
@@ -364,10 +369,15 @@ class Learning:
             for line in after_failure(script.run):
                 console.print_message(line)
         if left or self._failures:
-            return ExitCode.UNDECIDED
-        if self.recorded.exit_code:
-            return self.recorded.exit_code
-        return ExitCode.UNDECIDED if broken else ExitCode.OK
+            code: int = ExitCode.UNDECIDED
+        elif self.recorded.exit_code:
+            code = self.recorded.exit_code
+        else:
+            code = ExitCode.UNDECIDED if broken else ExitCode.OK
+        if self.failure is not None:
+            for line in build_failure.lines(self.failure, code, self.options.again):
+                console.print_message(line)
+        return code
 
 
 def _ran(recorded: RecordingRound) -> Ran:

@@ -16,9 +16,10 @@ from buildperm.policy.role import Role
 from buildperm.policy.surplus import Surplus
 from buildperm.presentation.proposal_evidence import SourceLine
 from buildperm.printable import printable, shown
-from buildperm.report import text
+from buildperm.report import build_failure, text
 from buildperm.report.json import access_document
 from buildperm.tracer.notation import encode
+from buildperm.workflow.learning_end import LearningEnd
 from buildperm.workflow.pending_work import PendingWork
 
 VERSION = 1
@@ -30,7 +31,7 @@ class PendingReport:
     """What is left to decide, listed."""
 
     work: PendingWork
-    after: tuple[str, int] | None = None  # The command that has just built, and its exit code.
+    after: tuple[str, LearningEnd] | None = None  # The command that has just built, and its end.
 
     def lines(self) -> Iterator[str]:
         """Return plain lines: a question each, with its id and the ways to allow it."""
@@ -76,7 +77,7 @@ class PendingReport:
             "manifest": _path(work.workspace.manifest_path),
             "token": work.token,
             "recorded": work.has_recordings,
-            **({"command": self.after[0], "exit": self.after[1]} if self.after else {}),
+            **(_end_document(*self.after) if self.after else {}),
             "proposals": [
                 _proposal_document(
                     proposal,
@@ -88,6 +89,12 @@ class PendingReport:
                 for proposal in work.proposals
             ],
         }
+
+
+def _end_document(command: str, end: LearningEnd) -> dict[str, object]:
+    failure = end.failure
+    failed = None if failure is None else build_failure.document(failure)
+    return {"command": command, "exit": end.exit_code, "build_failure": failed}
 
 
 def _proposal_document(

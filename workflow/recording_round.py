@@ -25,6 +25,7 @@ from buildperm.policy.role import SubjectKind
 from buildperm.policy.snapshot import Context, Snapshot, SnapshotRun
 from buildperm.policy.snapshots import by_context, seen
 from buildperm.presentation.build_viewer import BuildListener, BuildViewer
+from buildperm.report.build_failure import BuildFailure
 from buildperm.report.build_run import ScriptRun
 from buildperm.tracer.notation import encode
 from buildperm.tracer.recording import reader
@@ -37,6 +38,7 @@ from buildperm.workflow.build_outcome import (
     rules,
     unfinished_packages,
 )
+from buildperm.workflow.failure_search import failure_of, united
 from buildperm.workflow.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -71,6 +73,7 @@ class RecordingRound:
         CrateVersion, Snapshot
     ]  # Of every build script that these builds say something about.
     files: Mapping[Path, tuple[Path, ...]]  # The sources of the scripts, by package folder.
+    failure: BuildFailure | None = None  # Why Cargo failed in any of them; None where it did not.
 
     @property
     def interrupted(self) -> bool:
@@ -125,7 +128,7 @@ class _RoundBuilder:
     """Puts several builds together."""
 
     def __init__(self) -> None:
-        self._outcomes: list[BuildOutcome] = []
+        self._builds: list[tuple[BuildOutcome, Workspace, HeldPackages]] = []
         self._packages: dict[CrateVersion, SessionPackage] = {}
         self._consumers: dict[CrateVersion, frozenset[str]] = {}
         self._ways: dict[str, tuple[str, ...]] = {}  # By Cargo's package ID.
@@ -164,7 +167,7 @@ class _RoundBuilder:
         folders = {*lost, *(unit.package for unit in outcome.units)}
         ids = (held.of(folder)["id"] for folder in folders)
         self._ways |= dependency_paths(workspace, ids)
-        self._outcomes.append(outcome)
+        self._builds.append((outcome, workspace, held))
         files = dep_files(outcome.build.target.folder, workspace.project.metadata)
         self._files |= files
         taken = take_snapshots(
@@ -202,7 +205,15 @@ class _RoundBuilder:
                 is_lost=crate in self._lost,
             )
             scripts.append(RecordedScript(package, run, tuple(accesses), consumers))
-        return RecordingRound(tuple(self._outcomes), tuple(scripts), self._snapshots, self._files)
+        runs = [script.run for script in scripts]
+        failures = (failure_of(*build, runs) for build in self._builds)
+        return RecordingRound(
+            tuple(outcome for outcome, _, _ in self._builds),
+            tuple(scripts),
+            self._snapshots,
+            self._files,
+            united(failures),
+        )
 
 
 def _united(one: Snapshot, other: Snapshot) -> Snapshot:
@@ -242,7 +253,7 @@ def _build(
         scripts = [(each["crate"], each["version"]) for each in session["packages"].values()]
         listener.on_begin(scripts, supervised.interrupt)
         held = supervised.run(doubtful)
-        return BuildOutcome(supervised, held.finished, held.units, ())
+        return BuildOutcome(supervised, held.finished, held.units, (), held.uncompiled)
 
     return viewer.watch(heading, appraised, build)
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from buildperm.cli import options
 from buildperm.errors import ExitCode
 from buildperm.report.answer_formats import ANSWER_FORMATS
+
+if TYPE_CHECKING:
+    from buildperm.workflow.learning_end import LearningEnd
 
 JSON = "json"
 
@@ -34,11 +38,11 @@ def check_document(form: str, *, dry_run: bool) -> bool:
     return form == JSON
 
 
-def write_pending(command: str, words: Sequence[str], exit_code: int) -> int:
+def write_pending(command: str, words: Sequence[str], end: LearningEnd) -> int:
     """Write what a build has left to decide; return the exit code."""
     from buildperm.workflow.pending_document import PendingReport
     from buildperm.workflow.pending_work import PendingWork
 
-    if exit_code != ExitCode.INTERRUPTED:
-        options.answer(PendingReport(PendingWork(words), (command, int(exit_code))), JSON)
-    return exit_code
+    if end.exit_code != ExitCode.INTERRUPTED:
+        options.answer(PendingReport(PendingWork(words), (command, end)), JSON)
+    return end.exit_code

@@ -47,4 +47,4 @@ def command(
 
         return write_pending("learn", cargo, learn(cargo, wanted, None, LineViewer()))
     with options.conversation(no_tui=no_tui) as (front_end, viewer):
-        return learn(cargo, wanted, front_end, viewer)
+        return learn(cargo, wanted, front_end, viewer).exit_code

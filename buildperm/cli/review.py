@@ -84,4 +84,4 @@ def command(
 
         return review_report(report, wanted, cargo, options.front_end(no_tui=no_tui))
     with options.conversation(no_tui=no_tui) as (front_end, viewer):
-        return learn(cargo, wanted, front_end, viewer)
+        return learn(cargo, wanted, front_end, viewer).exit_code

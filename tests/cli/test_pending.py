@@ -70,7 +70,7 @@ def test_what_was_learnt_and_refused_is_listed_with_all_that_a_decision_rests_on
 
     # The same without a build, and the same ids.
     again = listed(workspace)
-    assert {**again, "command": "learn", "exit": 3} == document
+    assert {**again, "command": "learn", "exit": 3, "build_failure": None} == document
     assert (workspace / "Cargo.toml").read_bytes() == manifest
     assert sorted(workspace.glob("target/**/recording.jsonl")) == recordings
 

@@ -13,6 +13,7 @@ from buildperm.policy.rule import Rule
 from buildperm.policy.snapshot import Context, Inputs, SeenAccess, Snapshot, SnapshotRun
 from buildperm.policy.widening import EVERYBODY, WiderGrant
 from buildperm.report import findings, widened
+from buildperm.report.build_failure import BrokenPackage, BrokenStep, BuildFailure
 from buildperm.report.build_run import BuildRun, IneffectiveGrant, ScriptRun
 from buildperm.report.finding import Finding, Level, Report
 from buildperm.report.manifest_place import GrantLines
@@ -187,7 +188,12 @@ def every_rule(held: BuildRun) -> Report:
             ),
         ),
     )
-    run = replace(held, scripts=(*held.scripts, greedy))
+    broken = (
+        BrokenPackage("greedy", "1.0.0", BrokenStep.RUN_SCRIPT, was_refused=True),
+        BrokenPackage("no-rust", "1.0.0", BrokenStep.COMPILE_SCRIPT, was_refused=False),
+    )
+    failure = BuildFailure(101, broken, ("no-rust 1.0.0", "later 2.0.0"), was_refused=True)
+    run = replace(held, scripts=(*held.scripts, greedy), failure=failure)
     lines = GrantLines(CARGO_TOML, Path("Cargo.toml"))
     pending = (
         Pending("fresh", "fresh", "1.0.0", "", "", ("app", "fresh"), ((Cause.NEW, "It is new."),)),

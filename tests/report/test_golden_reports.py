@@ -63,11 +63,16 @@ def about(report: Report, rule: str) -> Report:
             )
     return replace(
         report,
-        run=replace(report.run, scripts=tuple(scripts), cargo_exit=0),
+        run=replace(
+            report.run,
+            scripts=tuple(scripts),
+            cargo_exit=101 if rule == "build-failed" else 0,
+            failure=report.run.failure if rule == "build-failed" else None,
+        ),
         findings=found,
         pending=(),
         unused=report.unused if rule == "unused-grant" else (),
-        exit_code={"unused-grant": 22, "incomplete": 0}.get(rule, 20),
+        exit_code={"unused-grant": 22, "incomplete": 0, "build-failed": 101}.get(rule, 20),
     )
 
 
@@ -96,7 +101,7 @@ def test_the_report_for_machines(
 
 def test_reports_of_nothing(every_rule: Report, snapshot: SnapshotAssertion) -> None:
     assert every_rule.run is not None
-    quiet = replace(every_rule.run, scripts=every_rule.run.scripts[:1], cargo_exit=0)
+    quiet = replace(every_rule.run, scripts=every_rule.run.scripts[:1], cargo_exit=0, failure=None)
     report = replace(every_rule, run=quiet, findings=(), pending=(), unused=(), exit_code=0)
 
     assert text.document(report).encode() == snapshot(name="text", extension_class=_Text)

@@ -68,6 +68,7 @@ def test_ids_of_rules_are_what_people_have_written_into_their_filters() -> None:
         "buildperm/directives",
         "buildperm/system",
         "buildperm/failed",
+        "buildperm/build-failed",
         "buildperm/incomplete",
         "buildperm/leads-out",
         "buildperm/not-opened",

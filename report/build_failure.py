@@ -1,0 +1,117 @@
+"""Why Cargo failed: at which packages, whose failure that is, and what was not seen for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from buildperm.errors import ExitCode
+from buildperm.printable import printable
+
+MAY_BE_WHY = "What was refused may be why."
+
+_ITS_OWN = "That is its own failure: buildperm refused it nothing."
+_NAMED_MOST = 8  # Of the packages that are listed in one line.
+_LISTED_MOST = 20  # Of those that have a line each.
+
+
+class BrokenStep(StrEnum):
+    """What failed of a package."""
+
+    COMPILE_SCRIPT = "compiling its build script failed"
+    COMPILE = "compiling it failed"
+    RUN_SCRIPT = "its build script failed"
+
+
+_WORDS = {
+    BrokenStep.COMPILE_SCRIPT: "compile-script",
+    BrokenStep.COMPILE: "compile",
+    BrokenStep.RUN_SCRIPT: "run-script",
+}
+"""What JSON documents call the steps."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class BrokenPackage:
+    """A package that Cargo could not build."""
+
+    crate: str  # Key in Cargo.toml.
+    version: str
+    step: BrokenStep
+    was_refused: bool  # Something was refused to it, or to what it depends on.
+
+    @property
+    def why(self) -> str:
+        """Say whose failure it is."""
+        return MAY_BE_WHY if self.was_refused else _ITS_OWN
+
+    def __str__(self) -> str:
+        return f"{self.crate} {self.version}: {self.step}"
+
+
+@dataclass(frozen=True, slots=True)
+class BuildFailure:
+    """Cargo ended with an exit code that is not 0."""
+
+    exit_code: int  # Cargo's own.
+    packages: tuple[BrokenPackage, ...]  # Sorted; empty where it is not known what failed.
+    not_run: tuple[str, ...]  # Crates with versions that have a script or macros; none of it ran.
+    was_refused: bool = False  # Something was refused to somebody.
+
+    @property
+    def why(self) -> str:
+        """Say whose failure it is where no package is known."""
+        return MAY_BE_WHY if self.was_refused else "buildperm refused nothing."
+
+    @property
+    def unseen(self) -> str:
+        """Say what was not seen for it; empty where nothing is missing."""
+        if not self.not_run:
+            return ""
+        left = len(self.not_run) - _NAMED_MOST
+        more = f" and {left:,} more" if left > 0 else ""
+        named = ", ".join(self.not_run[:_NAMED_MOST])
+        return f"Not run in this build, and so not seen: {named}{more}."
+
+
+def lines(failure: BuildFailure, exit_code: int, command: str) -> Iterator[str]:
+    """Yield the last words of a command whose build failed.
+
+    Args:
+        failure: What failed.
+        exit_code: Of the command.
+        command: What shows the rest once it builds.
+    """
+    yield "buildperm: the build failed. The messages of Cargo above say why."
+    for package in failure.packages[:_LISTED_MOST]:
+        yield printable(f"  {package}. {package.why}")
+    left = len(failure.packages) - _LISTED_MOST
+    if left > 0:
+        yield f"  and {left:,} more packages"
+    if not failure.packages:
+        yield f"  {failure.why}"
+    if failure.unseen:
+        yield printable(failure.unseen)
+        yield printable(f"Once it builds, `{command}` shows the rest.")
+    if exit_code == failure.exit_code:
+        yield f"Exit code {exit_code}: Cargo's own."
+    elif exit_code == ExitCode.UNDECIDED:
+        yield f"Exit code {exit_code:d}: something is left undecided or unwritten."
+
+
+def document(failure: BuildFailure) -> dict[str, object]:
+    """Write a failure as a part of a JSON document."""
+    return {
+        "cargo_exit": failure.exit_code,
+        "packages": [
+            {
+                "crate": each.crate,
+                "version": each.version,
+                "step": _WORDS[each.step],
+                "was_refused": each.was_refused,
+            }
+            for each in failure.packages
+        ],
+        "not_run": list(failure.not_run),
+    }
