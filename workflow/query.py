@@ -17,6 +17,7 @@ from buildperm.rules import directive
 from buildperm.rules.containment import contained
 from buildperm.rules.pattern import TOKENS, locate, which
 from buildperm.tracer.notation import decode, encode
+from buildperm.workflow import link_walk
 from buildperm.workflow.evidence import RecordedRun
 from buildperm.workflow.script_lookup import FoundScript, WorkspaceView, suggestion
 
@@ -83,6 +84,9 @@ class QueryParser:
             project.toolchain.path(project.environment.get("PATH", os.defpath))
         )
         self._folder = os.fsencode(folder)
+        # The Cargo book, "Build Scripts": its own package; where compilers start is not as plain.
+        has_script = SubjectKind.SCRIPT in script.subjects
+        self._starts_in = os.fsencode(script.package.folder) if has_script else None
 
     def parse(self, word: str, recorded: Sequence[Access]) -> Query:
         """Parse `word`; a word without a kind is looked up among what was `recorded`.
@@ -134,7 +138,23 @@ class QueryParser:
         return Query(kind, encode(decode(text)))
 
     def _file(self, text: str, word: str, kind: Kind) -> str:
-        return self._portable(os.path.realpath(self._absolute(text, word)), kind)
+        path = self._followed(self._absolute(text, word), word)
+        return self._portable(path, kind)
+
+    def _followed(self, path: bytes, word: str, *, is_program: bool = False) -> bytes:
+        """Follow links as the script would; see `link_walk`.
+
+        Raises:
+            BuildpermError: It leads to what is something else in each process.
+        """
+        real = link_walk.followed(path, self._starts_in)
+        is_cwd = re.search(rb"/cwd(/|$)", real) and link_walk.is_own(real)
+        if is_cwd or (is_program and link_walk.is_own(real)):
+            raise BuildpermError(
+                f"`{word}` is something else in each process",
+                hint="Ask about the file itself, such as `$MANIFEST_DIR/x` or `$OUT_DIR/x`.",
+            )
+        return real
 
     def _program(self, text: str, word: str) -> Query:
         """Name a program as `policy.fold` does: by its base name, if PATH leads to it."""
@@ -145,7 +165,7 @@ class QueryParser:
             resolved = self._portable(os.path.realpath(found)) if found else ""
             return Query(Kind.EXEC, encode(name), resolved)
         path = self._absolute(text, word)
-        real = os.path.realpath(path)
+        real = self._followed(path, word, is_program=True)
         portable = self._portable(real)
         if portable.startswith("$SYSROOT/"):
             return Query(Kind.EXEC, portable)
@@ -189,7 +209,24 @@ class QueryParser:
                     "path.",
                 )
             return self._places[0][token] + slash.encode() + decode(rest)
-        return os.path.normpath(os.path.join(self._folder, decode(text)))
+        return self._from_here(decode(text), word)
+
+    def _from_here(self, path: bytes, word: str) -> bytes:
+        """Return a path that is given from here, or as the sources of the script have it.
+
+        Raises:
+            BuildpermError: It may be either.
+        """
+        here = os.path.normpath(os.path.join(self._folder, path))
+        there = os.path.normpath(os.path.join(self._starts_in or self._folder, path))
+        if here == there or not os.path.lexists(there):
+            return here
+        if os.path.lexists(here):
+            found = " or ".join(f"`{self._portable(each)}`" for each in (here, there))
+            raise BuildpermError(
+                f"`{word}` may be {found}", hint="Write which one, as it stands there."
+            )
+        return there
 
     def _portable(self, path: bytes, kind: Kind = Kind.EXEC) -> str:
         if kind is not Kind.READ or not self._foreign.above(path):

@@ -286,3 +286,25 @@ def test_what_puts_a_grant_in_force_is_told_and_does(learnt: LearntWorkspace) ->
     assert "add `0.1.0` to `reviewed`" in unseen.stdout
     assert "write a later day for `expires`" in ended.stdout
     assert [each.returncode for each in after] == [0, 0]
+
+
+@pytest.mark.quick(2)
+@pytest.mark.parametrize(
+    ("access", "code", "said"),
+    [
+        ("read:/dev/stdin", 20, "`/proc/self/fd/0`"),
+        ("read:/proc/self/maps", 20, "`/proc/self/maps`"),
+        ("read:/proc/self/cwd/build.rs", 0, "`$MANIFEST_DIR/**`"),
+        ("read:build.rs", 0, "`$MANIFEST_DIR/**`"),  # As the script would call it.
+        ("write:/dev/fd/1", 20, "`/proc/self/fd/1`"),
+        ("exec:/proc/self/exe", 2, "something else in each process"),
+        ("read:Cargo.toml", 2, "`read:Cargo.toml` may be `$WORKSPACE/Cargo.toml` or `$MANIFEST_D"),
+    ],
+)
+def test_the_answer_is_for_the_script_and_not_for_who_is_asked(
+    learnt: LearntWorkspace, access: str, code: int, said: str
+) -> None:
+    told = learnt.run("why", "app", access)
+
+    assert told.returncode == code, told.stdout
+    assert said in told.stdout + told.stderr
