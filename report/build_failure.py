@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -69,10 +69,7 @@ class BuildFailure:
         """Say what was not seen for it; empty where nothing is missing."""
         if not self.not_run:
             return ""
-        left = len(self.not_run) - _NAMED_MOST
-        more = f" and {left:,} more" if left > 0 else ""
-        named = ", ".join(self.not_run[:_NAMED_MOST])
-        return f"Not run in this build, and so not seen: {named}{more}."
+        return f"Not run in this build, and so not seen: {_listed(self.not_run)}."
 
 
 def lines(failure: BuildFailure, exit_code: int, command: str) -> Iterator[str]:
@@ -84,11 +81,16 @@ def lines(failure: BuildFailure, exit_code: int, command: str) -> Iterator[str]:
         command: What shows the rest once it builds.
     """
     yield "buildperm: the build failed. The messages of Cargo above say why."
-    for package in failure.packages[:_LISTED_MOST]:
-        yield printable(f"  {package}. {package.why}")
-    left = len(failure.packages) - _LISTED_MOST
-    if left > 0:
-        yield f"  and {left:,} more packages"
+    own = [str(each) for each in failure.packages if not each.was_refused]
+    for package in own[:_LISTED_MOST]:
+        yield printable(f"  {package}. {_ITS_OWN}")
+    if len(own) > _LISTED_MOST:
+        yield f"  and {len(own) - _LISTED_MOST:,} more packages of their own"
+    refused = [f"{each.crate} {each.version}" for each in failure.packages if each.was_refused]
+    if refused:  # The report tells of these at length.
+        yield printable(
+            f"  Failed, perhaps for what was refused: {_listed(dict.fromkeys(refused))}."
+        )
     if not failure.packages:
         yield f"  {failure.why}"
     if failure.unseen:
@@ -98,6 +100,12 @@ def lines(failure: BuildFailure, exit_code: int, command: str) -> Iterator[str]:
         yield f"Exit code {exit_code}: Cargo's own."
     elif exit_code == ExitCode.UNDECIDED:
         yield f"Exit code {exit_code:d}: something is left undecided or unwritten."
+
+
+def _listed(names: Iterable[str]) -> str:
+    every = list(names)
+    left = len(every) - _NAMED_MOST
+    return ", ".join(every[:_NAMED_MOST]) + (f" and {left:,} more" if left > 0 else "")
 
 
 def document(failure: BuildFailure) -> dict[str, object]:

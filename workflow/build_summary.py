@@ -108,7 +108,10 @@ def _decisions(findings: tuple[Proposal, ...]) -> str:
 
 
 def text_of_written(paths: Sequence[Path], *, is_whole: bool) -> str:
-    """Say what was written, and what comes next; unless the build is `is_whole`, it fails again."""
+    """Say what was written, and what comes next.
+
+    Unless `is_whole`, `ci` would fail: something is left to decide, or the build fails by itself.
+    """
     named = " and ".join(_short(path) for path in paths)
     it = "both" if len(paths) > 1 else "it"
     then = f"Commit {it}; then `buildperm ci`. " if is_whole else ""

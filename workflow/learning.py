@@ -330,7 +330,8 @@ class Learning:
         written = [self._workspace.manifest_path] if after != before else []
         written += [self._lock.path] if self._lock.raw != locked else []
         if written:
-            console.print_message(text_of_written(written, is_whole=self.failure is None))
+            is_whole = self.failure is None and not self.review.counts().open
+            console.print_message(text_of_written(written, is_whole=is_whole))
         path = self._workspace.manifest_path
         for line in texts_of_denied(manifest.read(before, path), manifest.read(after, path)):
             console.print_message(line)

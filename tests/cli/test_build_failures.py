@@ -149,7 +149,7 @@ def test_what_was_refused_is_not_called_a_failure_of_its_own(tmp_path: Path) -> 
     assert held.returncode == 20
     (own, refused) = last_words(held.stdout)[1:3]
     assert own == f"  gives-up 0.1.0: its build script failed. {OWN}"
-    assert refused == "  sample 0.1.0: its build script failed. What was refused may be why."
+    assert refused == "  Failed, perhaps for what was refused: sample 0.1.0."
     assert last_words(held.stdout)[-1].startswith("Exit code 20")
     # While learning it may read the file, so that nothing but the other one fails.
     assert denied.returncode == 3
@@ -174,7 +174,7 @@ def test_what_follows_from_a_refusal_elsewhere_is_no_failure_of_its_own(tmp_path
 
     assert held.returncode == 20, held.stdout
     (told,) = [line for line in last_words(held.stdout) if line.startswith("  ")]
-    assert told == "  user 0.1.0: compiling its build script failed. What was refused may be why."
+    assert told == "  Failed, perhaps for what was refused: user 0.1.0."
 
 
 @pytest.mark.slow
