@@ -63,6 +63,8 @@ def of_choices(
 ) -> tuple[Surplus | None, ...]:
     """Count what each choice of a proposal adds; None where a choice stands for no files.
 
+    Nor is a choice counted that cannot be allowed: what lies below it was not listed.
+
     Args:
         proposal: What is asked.
         existing: The files below `bases` of its choices, as targets.
@@ -72,7 +74,7 @@ def of_choices(
     known = {each: bool(sensitive.why(each, writing=False)) for each in existing}
     found: list[Surplus | None] = []
     for choice in proposal.choices:
-        if choice.preset or not any(rule.kind.is_file for rule in choice.rules):
+        if choice.preset or choice.locked or not any(rule.kind.is_file for rule in choice.rules):
             found.append(None)
             continue
         added: set[str] = set()

@@ -51,7 +51,8 @@ class PendingReport:
             for rung, choice in enumerate(proposal.choices):
                 adds = f": {shown(choice.widening)}" if choice.widening else ""
                 mark = "*" if rung == proposal.suggested else " "
-                yield f"   {mark}{rung}  {shown(choice.title)}{adds}"
+                lock = f" (cannot be allowed: {shown(choice.locked)})" if choice.locked else ""
+                yield f"   {mark}{rung}  {shown(choice.title)}{lock or adds}"
             if proposal.locked:
                 yield f"    {shown(proposal.locked)}"
         yield ""

@@ -63,7 +63,12 @@ def test_what_was_learnt_and_refused_is_listed_with_all_that_a_decision_rests_on
     assert data["rungs"][0]["adds"] == ""
     assert all(each["adds"] for each in data["rungs"][1:])
     assert data["rungs"][0]["existing"]["files"] == 0
-    assert data["rungs"][-1]["existing"]["files"] > 0
+    open_ = [each for each in data["rungs"] if not each["refused_to_all"]]
+    assert open_[-1]["existing"]["files"] > 0
+    # What lies below a folder that nobody can allow is not counted, and told in words.
+    locked = [each for each in data["rungs"] if each["refused_to_all"]]
+    assert locked
+    assert all(each["existing"] is None for each in locked)
     (token,) = (each for each in document["proposals"] if "API_TOKEN" in each["title"])
     assert token["locked"]
     assert token["rungs"][0]["refused_to_all"]

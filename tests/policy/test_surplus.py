@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from buildperm.policy import surplus
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
-from buildperm.policy.proposal import Choice, Proposal
+from buildperm.policy.proposal import Choice, Proposal, Risk
 from buildperm.policy.proposals import propose
 from buildperm.policy.rule import Rule
 from buildperm.policy.surplus import Surplus
@@ -85,10 +85,11 @@ def test_a_wider_choice_adds_no_less(seen: frozenset[str], existing: frozenset[s
     counted = surplus.of_choices(proposal, sorted(existing), is_complete=True)
 
     assert len(counted) == len(proposal.choices)
-    assert all(each is not None and 0 <= each.keys <= each.files for each in counted)
-    for narrow, wide in pairwise(counted):
-        assert narrow is not None
-        assert wide is not None
+    for choice, each in zip(proposal.choices, counted, strict=True):
+        assert (each is None) == bool(choice.locked)
+    open_ = [each for each in counted if each is not None]
+    assert all(0 <= each.keys <= each.files for each in open_)
+    for narrow, wide in pairwise(open_):
         assert narrow.files <= wide.files
 
 
@@ -104,3 +105,18 @@ def test_a_wider_choice_adds_no_less(seen: frozenset[str], existing: frozenset[s
 )
 def test_beside_a_rule_it_is_told_in_short(found: Surplus, short: str) -> None:
     assert found.short == short
+
+
+def test_what_cannot_be_allowed_is_not_counted() -> None:
+    open_, locked = (
+        Choice(title, (Rule(Kind.READ, pattern),), locked=locked)
+        for title, pattern, locked in (
+            ("below", "$WORKSPACE/a/*", ""),
+            ("everything", "$WORKSPACE/**", "It is too much."),
+        )
+    )
+    asked = Proposal("0" * 12, "a", "1.0.0", "read", (open_, locked), Risk.LOW, ("x",), ())
+
+    counted = surplus.of_choices(asked, ["$WORKSPACE/a/x"], is_complete=True)
+
+    assert [each and each.files for each in counted] == [1, None]
