@@ -163,10 +163,10 @@ def _path(rule: Rule, reason: str) -> Violation | None:
                 "what may be written is one file, or a folder with everything below it",
                 "Write the file's path, or `FOLDER/**`.",
             )
-        opened = _opened(pattern, writing=writing)
-        if opened:
+        opened, held = _opened(pattern, writing=writing)
+        if held:
             return Violation(
-                f"a wildcard cannot grant what is sensitive ({opened})",
+                f"a wildcard cannot grant what is sensitive, as `{opened}` is ({held})",
                 "Name what is needed by its exact path, with a `reason`.",
             )
         return None
@@ -247,6 +247,6 @@ def _only_wildcards(pattern: str, what: str) -> Violation | None:
 
 
 @lru_cache(maxsize=1 << 15)
-def _opened(pattern: str, *, writing: bool) -> str:
+def _opened(pattern: str, *, writing: bool) -> tuple[str, str]:
     """Say what is sensitive that a pattern would open; crates share folders, so it is kept."""
-    return sensitive.opened_by(pattern, writing=writing)
+    return sensitive.opening(pattern, writing=writing)

@@ -64,34 +64,45 @@ def why(target: str, *, writing: bool) -> str:
 
 
 def opened_by(pattern: str, *, writing: bool) -> str:
-    """Say what of the sensitive tier a path pattern with wildcards would open; empty if nothing.
+    """Say why a path pattern with wildcards would open the sensitive tier; empty if it would not.
 
     Judges the pattern alone; what exists on this machine is told by `existing`.
+    """
+    return opening(pattern, writing=writing)[1]
+
+
+def opening(pattern: str, *, writing: bool) -> tuple[str, str]:
+    """Return what of the sensitive tier a pattern would open, or the first of it, and why it is.
+
+    Both are empty if there is nothing.
     """
     head = pattern
     for wildcard in "*?":
         head = head.partition(wildcard)[0]
-    direct = why(pattern.removesuffix("/**"), writing=writing) or why(head, writing=writing)
-    if direct or head == pattern:
-        return direct
+    for target in (pattern.removesuffix("/**"), head):
+        direct = why(target, writing=writing)
+        if direct:
+            return target, direct
+    if head == pattern:
+        return "", ""
     components = pattern.split("/")
     if not pattern.startswith(_PUBLISHED):  # `$WORKSPACE/**/*.p12`
         named = keyfiles.by_name(components[-1].replace("*", "x").replace("?", "x"))
         if named:
-            return named
+            return components[-1], named
     above = ["/".join(components[:length]) for length in range(1, len(components))]
     above = [folder for folder in above if "*" in folder or "?" in folder]
-    for target, reason in _samples(writing=writing):
+    for target, name, reason in _samples(writing=writing):
         if not target.startswith(head):
             continue
         if matches(pattern, target):
-            return reason
+            return name, reason
         # A wildcard may also stand for a sensitive folder on the way: `$HOME/.s*/config`.
         if any(matches(folder, target) for folder in above):
             reason = why(f"{target}/x", writing=writing)
             if reason:
-                return reason
-    return ""
+                return name, reason
+    return "", ""
 
 
 def existing(
@@ -225,23 +236,28 @@ def _why_written(target: str) -> str:
     return ""
 
 
-def _samples(*, writing: bool) -> Iterator[tuple[str, str]]:
-    """Yield one target for everything in the tier that lies at a known place."""
+def _samples(*, writing: bool) -> Iterator[tuple[str, str, str]]:
+    """Yield for everything in the tier that lies at a known place a target, its name, and why."""
     for name, reason in (*FOLDERS.items(), *FILES.items(), *BELOW_HOME):
-        yield f"$HOME/{name}", reason
+        yield f"$HOME/{name}", f"$HOME/{name}", reason
     for pattern, reason in ROOTED_READ:
         # Folders called `private` are closed to all but root, and `existing` finds them: a grant of
         # the public certificates beside them need not fail.
         if "/private/" not in pattern:
-            yield pattern.replace("/**", "/x").replace("*", "x"), reason
-    yield "/proc/1/environ", "another process: its memory and environment"
-    yield "$WORKSPACE/.env", keyfiles.SETTINGS
+            yield _sample(pattern), pattern.removesuffix("/**"), reason
+    own = "/proc/1/environ"
+    yield own, own, "another process: its memory and environment"
+    yield "$WORKSPACE/.env", "$WORKSPACE/.env", keyfiles.SETTINGS
     if writing:
         for pattern, reason in ROOTED_WRITE:
-            yield pattern.replace("/**", "/x").replace("*", "x"), reason
+            yield _sample(pattern), pattern.removesuffix("/**"), reason
         for token in ("$WORKSPACE", "$MANIFEST_DIR"):
             for name, reason in LATER_FILES.items():
-                yield f"{token}/{name}", reason
+                yield f"{token}/{name}", f"{token}/{name}", reason
+
+
+def _sample(pattern: str) -> str:
+    return pattern.replace("/**", "/x").replace("*", "x")
 
 
 def _present(paths: Iterable[bytes]) -> dict[bytes, bytes]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buildperm.rules.sensitive import apart_from_package, existing, opened_by, why
+from buildperm.rules.sensitive import apart_from_package, existing, opened_by, opening, why
 
 READ = str.split("""
     $HOME/.ssh $HOME/.ssh/id_ed25519 $HOME/.ssh/config $HOME/.gnupg/private-keys-v1.d/x.key
@@ -101,6 +101,21 @@ def test_ordinary_files_may_be_written(target: str) -> None:
 )
 def test_a_wildcard_that_opens_the_tier_is_told(pattern: str) -> None:
     assert opened_by(pattern, writing=False)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "named"),
+    [
+        ("$WORKSPACE/**", "$WORKSPACE/.env"),
+        ("$HOME/.ssh/**", "$HOME/.ssh"),
+        ("$HOME/.s*/config", "$HOME/.ssh"),
+        ("/etc/ssh/**", "/etc/ssh/ssh_host_*"),
+        ("$WORKSPACE/**/*.p12", "$WORKSPACE/**/*.p12"),
+        ("$WORKSPACE/proto/**", ""),
+    ],
+)
+def test_what_of_the_tier_a_wildcard_opens_has_a_name(pattern: str, named: str) -> None:
+    assert opening(pattern, writing=False)[0] == named
 
 
 @pytest.mark.parametrize(
