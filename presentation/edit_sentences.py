@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from buildperm.policy import manifest, merging, revision
+from buildperm.policy import manifest, merging, portability, revision
 from buildperm.policy.grants import CrateGrants
 from buildperm.policy.presets import PRESETS, expand
 from buildperm.presentation.wording import plural, verb
@@ -84,6 +84,9 @@ def _changes(crate: str, old: CrateGrants, new: CrateGrants) -> Iterator[tuple[s
 def _rules(mark: str, who: str, rules: Iterable[Rule]) -> Iterator[tuple[str, str]]:
     kinds: dict[Kind, list[str]] = {}
     for rule in sorted(rules):
-        kinds.setdefault(rule.kind, []).append(shown(rule.pattern))
+        # What holds here alone is as empty a promise for a denial as for a grant.
+        here = portability.SHORT if mark == "+" and portability.why_local(rule) else ""
+        named = f"{shown(rule.pattern)} ({here})" if here else shown(rule.pattern)
+        kinds.setdefault(rule.kind, []).append(named)
     for kind, patterns in kinds.items():
         yield str(kind), f"{mark} {who} {verb(kind)} {', '.join(patterns)}"

@@ -25,3 +25,17 @@ def test_a_rule_that_a_preset_holds_is_still_in_force() -> None:
     told = _told(b'exec = ["gcc"]\n', b'presets = ["cc"]\n')
 
     assert told[-1] == "- a still may run gcc: a wider rule says so"
+
+
+def test_what_holds_on_this_machine_alone_is_marked_for_denials_as_for_grants() -> None:
+    told = _told(
+        b'read = ["/srv/gone"]\n',
+        b'read = ["/opt/tool/x", "$WORKSPACE/x"]\n'
+        b'deny = { read = ["/srv/data", "/usr/share/x"] }\n',
+    )
+
+    assert told == [
+        "+ a may read $WORKSPACE/x, /opt/tool/x (on this machine only)",
+        "+ a must not read /srv/data (on this machine only), /usr/share/x",
+        "- a may no longer read /srv/gone",
+    ]
