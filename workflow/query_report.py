@@ -9,7 +9,7 @@ from pathlib import Path
 
 from buildperm.cargo.target_directory import TargetDirectory
 from buildperm.policy import lock_file
-from buildperm.policy.access import COMMANDS_MOST
+from buildperm.policy.access import COMMANDS_MOST, Outcome
 from buildperm.policy.explanation import (
     AllowedByBaseline,
     AllowedByPreset,
@@ -26,7 +26,7 @@ from buildperm.policy.explanation import (
 from buildperm.policy.role import SubjectKind
 from buildperm.presentation import console
 from buildperm.presentation.proposal_facts import command_lines
-from buildperm.presentation.wording import chain_text, outcome_word
+from buildperm.presentation.wording import chain_text
 from buildperm.printable import shown
 from buildperm.report.shell_line import example_text
 from buildperm.report.text import count
@@ -171,17 +171,25 @@ class QueryReport:
         }
 
 
+def _went(result: QueryResult, outcome: Outcome, *, is_learning: bool) -> str:
+    """Say how it went then, where that is not how it would go now."""
+    if outcome is Outcome.DONE and is_learning and not is_allowed(result.explanation):
+        return "let through while learning"
+    return str(outcome)
+
+
 def _evidence_lines(result: QueryResult) -> Iterator[str]:
     reviewed, recorded, runs = list(result.reviewed()), list(result.recorded()), result.known.runs
     for snapshot, sighting, outcome in reviewed:
         yield (
             f"Seen when {snapshot.crate} {snapshot.version} was reviewed ({lock_file.NAME}): "
-            f"{outcome}; {evidence.context_text(sighting.context)}"
+            f"{_went(result, outcome, is_learning=True)}; {evidence.context_text(sighting.context)}"
         )
     for run, access in recorded[:_MOST_RUNS]:
         yield (
             f"Seen {count(access.count, 'time')} by `buildperm {run.command}` "
-            f"{evidence.time_ago(run.modified_s)}: {outcome_word(access)}; "
+            f"{evidence.time_ago(run.modified_s)}: "
+            f"{_went(result, access.outcome, is_learning=run.command == 'learn')}; "
             f"{evidence.context_text(run.context)}"
         )
         for chain in access.chains:

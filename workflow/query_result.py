@@ -26,7 +26,7 @@ from buildperm.policy.explanation import (
     Sensitive,
 )
 from buildperm.policy.grants import Policy
-from buildperm.policy.kinds import Kind
+from buildperm.policy.kinds import GRANTABLE, Kind
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.risk import assess_rule
 from buildperm.policy.role import SubjectKind
@@ -247,8 +247,7 @@ class QueryResult:
             case Sensitive() if self._saw_empty_home:
                 yield "No grant would help: the home folder that it sees is empty."
                 yield "If you know why it looks there, write a denial:"
-                yield f"    {table}"
-                yield f"    deny = {{ {self.query.kind} = [{_quoted(self.query.target)}] }}"
+                yield from self._denial(table)
             case Sensitive() if self.grant:
                 yield f"To grant it all the same, write by hand in {self._lines.name}:"
                 yield from (f"    {line}" for line in self.grant)
@@ -256,10 +255,22 @@ class QueryResult:
                 yield "Nothing in Cargo.toml can change that: the build cannot do without it."
             case found if explanation.is_allowed(found):
                 yield "To keep it from this crate all the same, write a denial:"
-                yield f"    {table}"
-                yield f"    deny = {{ {self.query.kind} = [{_quoted(self.query.target)}] }}"
+                yield from self._denial(table)
             case _:
                 yield "Nothing in Cargo.toml can change that."
+
+    def _denial(self, table: str) -> Iterator[str]:
+        """Write a denial, beside those that the table has: it can have one `deny` only."""
+        denied = {self.query.kind: {self.query.target}}
+        for rule in self.script.grants.denials if self.script.grants else ():
+            denied.setdefault(rule.kind, set()).add(rule.pattern)
+        lists = (
+            f"{kind} = [{', '.join(map(_quoted, sorted(denied[kind])))}]"
+            for kind in GRANTABLE
+            if kind in denied
+        )
+        yield f"    {table}"
+        yield f"    deny = {{ {', '.join(lists)} }}"
 
     @property
     def _saw_empty_home(self) -> bool:

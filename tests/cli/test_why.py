@@ -308,3 +308,57 @@ def test_the_answer_is_for_the_script_and_not_for_who_is_asked(
 
     assert told.returncode == code, told.stdout
     assert said in told.stdout + told.stderr
+
+
+def test_a_preset_is_explained_with_who_granted_it_and_why(learnt: LearntWorkspace) -> None:
+    with learnt.granting(
+        **{"helper@2": 'presets = ["cc"]\nreason = "compiles zlib"\ndeny = { exec = ["clang"] }'}
+    ):
+        line = 1 + learnt.manifest.read_text().splitlines().index('presets = ["cc"]')
+        granted = learnt.run("why", "helper@2", "preset:cc")
+        document = learnt.document("why", "helper@2", "preset:cc")
+        other = learnt.run("why", "helper@1", "preset:cc")
+
+    assert granted.returncode == 0
+    said = granted.stdout.splitlines()
+    assert said[0].startswith("allowed: `helper@2` is granted preset `cc`, which may compile and")
+    assert said[1].startswith(f"Granted in Cargo.toml:{line}")
+    assert said[2] == "Reason there: compiles zlib"
+    (rules,) = (each for each in said if each.startswith("    exec: "))
+    assert {"cc", "gcc", "ld"} <= set(rules.removeprefix("    exec: ").split(", "))
+    assert any(each.startswith("Denied whatever a preset says: `exec clang`") for each in said)
+    assert (document["allowed"], document["line"], document["reason"]) == (
+        True,
+        line,
+        "compiles zlib",
+    )
+    assert {"kind": "exec", "pattern": "gcc"} in document["rules"]
+    assert other.returncode == 20
+    assert other.stdout.startswith("refused: `helper")
+    assert '    presets = ["cc"]' in other.stdout.splitlines()
+
+
+def test_a_preset_that_does_not_exist_is_an_error(learnt: LearntWorkspace) -> None:
+    told = learnt.run("why", "app", "preset:gti")
+
+    assert told.returncode == 2
+    assert "there is no preset `gti`" in told.stderr
+    assert "Did you mean `git`?" in told.stderr
+
+
+def test_what_learning_let_through_is_not_called_done_where_it_is_refused(
+    learnt: LearntWorkspace,
+) -> None:
+    with learnt.granting(helper='deny = { exec = ["cc"] }'):
+        told = learnt.run("why", "helper@2.0.0", "exec:cc").stdout
+
+    assert told.startswith("refused: ")
+    assert "let through while learning; " in told
+    assert ": done; " not in told
+
+
+def test_a_denial_is_written_beside_those_that_there_are(learnt: LearntWorkspace) -> None:
+    with learnt.granting(app='deny = { env = ["A"], read = ["/usr/share/x"] }'):
+        told = learnt.run("why", "app", "read:/usr/include/zlib.h").stdout
+
+    assert 'deny = { read = ["/usr/include/zlib.h", "/usr/share/x"], env = ["A"] }' in told
