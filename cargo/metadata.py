@@ -194,6 +194,8 @@ def read(
     if answered.returncode != 0:
         said = answered.stderr.decode("utf-8", "replace").strip()
         lines = [line for line in said.split("\n") if line.strip()]
+        begin = next((n for n, line in enumerate(lines) if line.startswith("error: ")), 0)
+        lines = lines[begin:]  # Before that it says what it is about to do.
         reason = "\n".join(lines).removeprefix("error: ") or f"exit code {answered.returncode}"
         raise BuildpermError(f"Cargo cannot read the workspace: {reason}", hint=_hint(said))
     try:
@@ -238,10 +240,16 @@ def _metadata(described: Any) -> Metadata:  # noqa: ANN401 - JSON
     )
 
 
+_WITHOUT_NETWORK = ("--offline was specified", "--frozen was specified", "offline mode (")
+"""How Cargo says that it may not download what it lacks."""
+
+
 def _hint(said: str) -> str:
     """Return a hint for a failure of Cargo; empty where its own message has to do."""
     if "--locked was passed" in said or "--frozen was passed" in said:
-        return "Run `cargo check`, which completes Cargo.lock, and commit what changed in it."
+        return "Run `cargo fetch`, which completes Cargo.lock and builds nothing, and commit that."
+    if any(words in said for words in _WITHOUT_NETWORK):
+        return "Run `cargo fetch` where there is a network: it downloads, and builds nothing."
     if "lock file version" in said:
         return "Update the Rust tool chain, or make Cargo.lock anew with `cargo generate-lockfile`."
     if "failed to parse lock file" in said:

@@ -193,6 +193,21 @@ def test_a_failure_of_cargo_before_it_builds_is_no_package_s(tmp_path: Path) -> 
         assert said[-1] == "Exit code 101: Cargo's own."
 
 
+def test_where_cargo_may_not_download_it_is_said_what_does_and_builds_nothing(
+    tmp_path: Path,
+) -> None:
+    folder = member(tmp_path / "ws", OK)
+    manifest = folder / "sample/Cargo.toml"
+    manifest.write_text(manifest.read_text() + '[dependencies]\nno-such-thing = "1"\n')
+    empty = {"CARGO_HOME": str(tmp_path / "home")}
+
+    told = buildperm("ci", "--", "build", "--offline", folder=folder, extra=empty)
+
+    assert told.returncode == 2
+    assert "hint: Run `cargo fetch` where there is a network" in told.stderr
+    assert told.stderr.startswith("buildperm: Cargo cannot read the workspace: no matching package")
+
+
 @pytest.mark.slow
 def test_a_build_that_succeeds_again_is_told_of_as_such(tmp_path: Path) -> None:
     folder = member(tmp_path / "ws", NO_RUST)

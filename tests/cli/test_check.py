@@ -233,7 +233,7 @@ def test_a_lock_file_that_does_not_fit_is_left_for_cargo_to_complete(workspace: 
     told = buildperm("check", folder=workspace)
 
     assert told.returncode == 2, told.stderr
-    assert "Run `cargo check`, which completes Cargo.lock" in told.stderr
+    assert "Run `cargo fetch`, which completes Cargo.lock" in told.stderr
     assert _state(workspace) == before
 
 
