@@ -11,10 +11,15 @@ from typing import TYPE_CHECKING
 
 from buildperm.errors import BuildpermError
 from buildperm.policy import lock_file
+from buildperm.policy.kinds import Kind
+from buildperm.policy.pattern_set import PatternSet
 from buildperm.policy.presets import PRESETS
 from buildperm.policy.string_list import literal
+from buildperm.presentation import console
 from buildperm.presentation.wording import risk_word
 from buildperm.printable import shown
+from buildperm.report import next_command
+from buildperm.workflow import evidence
 from buildperm.workflow.grant_inventory import tables
 from buildperm.workflow.line_history import LineChange, blame
 from buildperm.workflow.manifest_lines import ManifestLines
@@ -29,6 +34,7 @@ VERSION = 1
 """Of the JSON document."""
 
 _MARK = "preset:"
+_RUNS_MOST = 10
 
 
 def is_preset(access: str) -> bool:
@@ -44,6 +50,7 @@ class PresetReport:
     preset: Preset
     grant: Grant | None  # None where it is not granted.
     table: GrantTable
+    runs: tuple[str, ...]  # Programs of the preset that it was seen running; sorted.
     lines_of: ManifestLines
     changes: Mapping[int, LineChange]  # By line of Cargo.toml.
 
@@ -78,7 +85,18 @@ class PresetReport:
             None,
         )
         changes = blame(workspace.manifest_path, table.lines())
-        return cls(script, PRESETS[name], grant, table, lines, changes)
+        known = evidence.gather(
+            [script], view.targets, snapshots, console.print_warning, view.reach.members
+        )[script.package.id]
+        programs = PatternSet(
+            rule.pattern for rule in PRESETS[name].rules if rule.kind is Kind.EXEC
+        )
+        seen = {
+            access.target
+            for access in known.accesses()
+            if access.kind is Kind.EXEC and programs.covers(access.target)
+        }
+        return cls(script, PRESETS[name], grant, table, tuple(sorted(seen)), lines, changes)
 
     @property
     def is_allowed(self) -> bool:
@@ -108,6 +126,10 @@ class PresetReport:
             reason = self.table.reason
             yield f"Reason there: {shown(reason)}" if reason else "No `reason` is written there."
         yield f"Risk {risk_word(preset.risk)}: {preset.why}."
+        ran = ", ".join(map(shown, self.runs[:_RUNS_MOST]))
+        more = len(self.runs) - _RUNS_MOST
+        told = f"{ran} and {more} more" if more > 0 else ran
+        yield f"Of its programs it was seen running {told}." if ran else "No use of it was seen."
         yield ""
         yield f"Covers {preset.covers}."
         yield f"Leaves out {preset.leaves_out}."
@@ -141,7 +163,9 @@ class PresetReport:
             )
             return
         had = self.script.grants.presets if self.script.grants else frozenset()
-        yield f"To allow it, write in {self.lines_of.name}:"
+        # A review asks about what was seen; about a preset that nothing was seen of, nobody does.
+        decide = f"decide with `{next_command.review()}`, or write" if self.runs else "write"
+        yield f"To allow it, {decide} in {self.lines_of.name}:"
         yield f"    {table}"
         yield f"    presets = [{', '.join(map(literal, sorted({*had, name})))}]"
 
@@ -160,6 +184,7 @@ class PresetReport:
             "package_version": package.version,
             "source": package.source,
             "preset": self.preset.name,
+            "seen_running": list(self.runs),
             "preset_version": self.preset.version,
             "allowed": self.is_allowed,
             "sentence": self.sentence,

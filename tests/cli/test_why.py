@@ -324,6 +324,7 @@ def test_a_preset_is_explained_with_who_granted_it_and_why(learnt: LearntWorkspa
     assert said[0].startswith("allowed: `helper@2` is granted preset `cc`, which may compile and")
     assert said[1].startswith(f"Granted in Cargo.toml:{line}")
     assert said[2] == "Reason there: compiles zlib"
+    assert "Of its programs it was seen running cc." in said
     (rules,) = (each for each in said if each.startswith("    exec: "))
     assert {"cc", "gcc", "ld"} <= set(rules.removeprefix("    exec: ").split(", "))
     assert any(each.startswith("Denied whatever a preset says: `exec clang`") for each in said)
