@@ -80,8 +80,11 @@ def lines(failure: BuildFailure, exit_code: int, command: str) -> Iterator[str]:
         exit_code: Of the command.
         command: What shows the rest once it builds.
     """
-    yield "buildperm: the build failed. The messages of Cargo above say why."
     own = [str(each) for each in failure.packages if not each.was_refused]
+    is_told = bool(failure.packages) and not own and not failure.unseen
+    if is_told and exit_code != failure.exit_code:
+        return  # Nothing but what was refused, which is told at length.
+    yield "buildperm: the build failed. The messages of Cargo above say why."
     for package in own[:_LISTED_MOST]:
         yield printable(f"  {package}. {_ITS_OWN}")
     if len(own) > _LISTED_MOST:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from buildperm.policy.access import Access, Outcome
@@ -62,7 +62,8 @@ def from_build(run: BuildRun, places: GrantLines, *, level: Level = Level.ERROR)
         found += (_leads_out(script, one, places) for one in script.left_out)
         found += _unopened(script, places)
     if run.failure is not None:
-        found += _build_failed(run.failure, places)
+        told = {(one.crate, one.version) for one in found if one.evidence or one.rule == FAILED}
+        found += _build_failed(run.failure, places, told)
     return _distinct(found)
 
 
@@ -255,10 +256,22 @@ def _incomplete_finding(script: ScriptRun, places: GrantLines, level: Level) -> 
         yield _plain(INCOMPLETE, Level.WARNING, script, title, told, line)
 
 
-def _build_failed(failure: BuildFailure, places: GrantLines) -> Iterator[Finding]:
-    """Tell what Cargo could not build; what was not seen for that is told once."""
-    told = [(each.crate, each.version, str(each), each.why) for each in failure.packages]
-    if not told:
+def _build_failed(
+    failure: BuildFailure, places: GrantLines, known: Container[tuple[str, str]]
+) -> Iterator[Finding]:
+    """Tell what Cargo could not build; what was not seen for that is told once.
+
+    Of packages that are `known` it is told already what they were refused.
+    """
+    packages = [
+        each
+        for each in failure.packages
+        if not (each.was_refused and (each.crate, each.version) in known)
+    ]
+    if not packages and failure.unseen:
+        packages = list(failure.packages[:1])
+    told = [(each.crate, each.version, str(each), each.why) for each in packages]
+    if not failure.packages:
         code = failure.exit_code
         told = [(EVERYBODY, "", f"Cargo ended with exit code {code}", failure.why)]
     for number, (crate, version, title, why) in enumerate(told):
