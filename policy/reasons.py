@@ -157,21 +157,23 @@ def _dormant(crate: str, version: str, rule: Rule, grants: CrateGrants) -> Propo
     )
 
 
-def newcomer(crate: str, version: str, way: Sequence[str]) -> Proposal:
+def newcomer(crate: str, version: str, way: Sequence[str], *, is_plain: bool = True) -> Proposal:
     """Inform about a new build script that asks for nothing.
 
     Args:
         crate: Its key in Cargo.toml.
         version: Of the crate.
         way: How it got into the graph, from a workspace member to the crate itself.
+        is_plain: It stays within the baseline; else it is granted or denied what is beyond that.
     """
+    within = "the baseline" if is_plain else "what is granted or denied"
     path = " → ".join(way)
     reason = f"It got into the graph by {path}." if path else "It is in the graph."
     return Proposal(
         proposal_id(crate, Reason.NEWCOMER),
         crate,
         version,
-        "is new, and stays within the baseline",
+        f"is new, and stays within {within}",
         (Choice("nothing beyond the baseline", ()),),
         Risk.LOW,
         (reason,),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from buildperm.policy.access import Access, Outcome
@@ -292,16 +292,24 @@ def _build_failed(
 
 def _failed_by_denial(script: ScriptRun, level: Level, line: int) -> Finding:
     """Tell that a run failed which was denied something: that may be why."""
-    (first, *more) = script.denied
+    title, *ways_on = failed_by_denial(script, script.denied)
+    told = (*_evidence_lines(script.denied), *ways_on)
+    return _plain(FAILED, level, script, _title(title), tuple(told), line)
+
+
+def failed_by_denial(script: ScriptRun, denied: Sequence[Access]) -> tuple[str, ...]:
+    """Say of a run that failed what it is denied, without a full stop; then the ways on.
+
+    `denied` has at least one access.
+    """
+    (first, *more) = denied
     also = f" and {count(len(more), 'more access', 'more accesses')}" if more else ""
-    title = f"{script.who} failed, and Cargo.toml denies it {first.kind} {first.target}{also}"
-    ways_on = (
+    return (
+        f"{script.who} failed, and Cargo.toml denies it {first.kind} {first.target}{also}",
         f"If it needs that: take it out of `deny` in `[{_TABLES}.{table_key(script.crate)}]` of "
         f"Cargo.toml, then run `buildperm learn`, which asks about it again.",
         "If it should not have it: do without the crate, or use a version that does without that.",
     )
-    told = (*_evidence_lines(script.denied), *ways_on)
-    return _plain(FAILED, level, script, _title(title), told, line)
 
 
 def after_failure(script: ScriptRun) -> Iterator[str]:

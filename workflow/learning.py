@@ -8,7 +8,7 @@ from pathlib import Path
 from buildperm.cargo.pending_search import combined, doubtful, pending
 from buildperm.cargo.target_directory import open_target
 from buildperm.errors import BuildpermError, ExitCode
-from buildperm.policy import editor, journal, lock_file, manifest
+from buildperm.policy import editor, journal, lock_file, manifest, undecided_accesses
 from buildperm.policy.comparison import Comparison
 from buildperm.policy.decision import JournalEntry
 from buildperm.policy.grants import Policy
@@ -22,11 +22,12 @@ from buildperm.presentation.baseline_accesses import BaselineAccesses
 from buildperm.presentation.build_progress import LineViewer
 from buildperm.presentation.build_viewer import BuildViewer
 from buildperm.presentation.front_end import Failure, FrontEnd, Ran, ReviewEnd, ReviewSession
-from buildperm.printable import log_text
+from buildperm.printable import log_text, printable
 from buildperm.report import build_failure, text
 from buildperm.report.build_failure import BuildFailure
-from buildperm.report.findings import after_failure
+from buildperm.report.findings import after_failure, failed_by_denial
 from buildperm.sandbox.selftest import SelfTest
+from buildperm.workflow.build_outcome import rules
 from buildperm.workflow.build_summary import (
     needs,
     summary,
@@ -369,6 +370,12 @@ class Learning:
             )
             for line in after_failure(script.run):
                 console.print_message(line)
+        for script in self.recorded.scripts:
+            denied = undecided_accesses.denied(script.accesses, rules(script.package["deny"]))
+            if script.run.failed and denied:
+                title, *ways_on = failed_by_denial(script.run, denied)
+                for line in (f"{title}.", *ways_on):
+                    console.print_message(printable(line))
         if left or self._failures:
             code: int = ExitCode.UNDECIDED
         elif self.recorded.exit_code:

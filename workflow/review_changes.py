@@ -8,7 +8,7 @@ from typing import Literal
 
 from buildperm.cargo import source_versions
 from buildperm.cargo.grant_keys import GrantKeys
-from buildperm.policy import reasons, removal_proposals, revision
+from buildperm.policy import reasons, removal_proposals, revision, undecided_accesses
 from buildperm.policy.comparison import Comparison
 from buildperm.policy.decision import Answer
 from buildperm.policy.grants import Policy, key_for
@@ -54,7 +54,8 @@ class ReviewChanges:
             # Hardly a macro does anything, so those that do nothing are only counted.
             has_script = SubjectKind.SCRIPT in script.run.subjects
             if self.is_new(script) and not script.run.findings and has_script:
-                yield reasons.newcomer(*script.crate, script.run.way)
+                is_plain = all(map(undecided_accesses.is_settled, script.accesses))
+                yield reasons.newcomer(*script.crate, script.run.way, is_plain=is_plain)
             yield from self._covered(script)
             yield from self._dormant(script)
             yield from removals.pop(script.crate[0], ())

@@ -193,6 +193,26 @@ def test_a_failure_of_cargo_before_it_builds_is_no_package_s(tmp_path: Path) -> 
         assert said[-1] == "Exit code 101: Cargo's own."
 
 
+@pytest.mark.slow
+def test_what_a_script_that_fails_is_denied_is_told_with_the_ways_on(tmp_path: Path) -> None:
+    folder = member(tmp_path / "ws", NEEDS_A_FILE)
+    (folder / "data.txt").write_text("data")
+    manifest = folder / "Cargo.toml"
+    table = "[workspace.metadata.buildperm.crates.sample]"
+    manifest.write_text(
+        f"{manifest.read_text()}[workspace.metadata.buildperm]\nversion = 1\n{table}\n"
+        'deny = { read = ["$WORKSPACE/data.txt"] }\n'
+    )
+
+    told = buildperm("learn", "--no-tui", folder=folder)
+
+    assert told.returncode == 101
+    said = told.stderr.partition("sample 0.1.0 failed, and Cargo.toml denies it read ")[2]
+    assert said.startswith("$WORKSPACE/data.txt.\n")
+    assert f"take it out of `deny` in `{table}`" in said
+    assert "  Failed, perhaps for what was refused: sample 0.1.0." in said
+
+
 def test_where_cargo_may_not_download_it_is_said_what_does_and_builds_nothing(
     tmp_path: Path,
 ) -> None:
