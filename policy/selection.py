@@ -90,7 +90,8 @@ def _test(word: str, texts: SearchTexts) -> Test:
         return lambda proposal, _: text in texts.of(proposal)
     match field:
         case "kind":
-            kind = WORDS[_one_of(value, tuple(WORDS), field)]
+            word = str(WORDS.get(value.lower(), value))
+            kind = Kind(_one_of(word, tuple(map(str, Kind)), field))
             return lambda proposal, _: kind in _kinds(proposal)
         case "risk":
             return _risk(value)

@@ -7,12 +7,12 @@ from typing import Final
 
 from buildperm.policy import selection
 from buildperm.policy.access import Outcome
-from buildperm.policy.kinds import WORDS
+from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Reason, Risk
 from buildperm.policy.role import SubjectKind
 
 _VALUES: Final[dict[str, tuple[str, ...]]] = {
-    "kind": tuple(WORDS),
+    "kind": tuple(map(str, Kind)),
     "subject": tuple(map(str, SubjectKind)),
     "is": selection.STATES,
     "outcome": tuple(map(str, Outcome)),

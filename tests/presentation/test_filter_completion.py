@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from buildperm.errors import BuildpermError
 from buildperm.policy import selection
+from buildperm.policy.kinds import WORDS, Kind
 from buildperm.presentation.filter_completion import candidates, completed
 
 CRATES = ("openssl-sys", "ring", "openssl", "ring")
@@ -20,6 +21,8 @@ CRATES = ("openssl-sys", "ring", "openssl", "ring")
         ("k", ("kind:",)),
         ("perl -r", ("-risk:", "-reason:")),
         ("kind:e", ("kind:exec", "kind:env")),
+        ("kind:d", ("kind:directives",)),
+        ("kind:directive", ("kind:directives",)),
         ("risk:>=", ("risk:>=critical", "risk:>=high", "risk:>=medium", "risk:>=low")),
         ("risk:h", ("risk:high",)),
         ("is:l", ("is:later", "is:locked")),
@@ -45,6 +48,16 @@ def test_what_may_come_next(typed: str, offered: tuple[str, ...]) -> None:
 )
 def test_a_word_is_completed_as_far_as_it_is_clear(typed: str, becomes: str) -> None:
     assert completed(typed, CRATES) == becomes
+
+
+def test_each_kind_is_offered_in_one_word_and_understood_in_every_one() -> None:
+    offered = [each.partition(":")[2] for each in candidates("kind:", CRATES)]
+    assert offered == [str(kind) for kind in Kind]
+    for word in (*WORDS, "d", "DIRECTIVE"):
+        selection.parse(f"kind:{word}")
+    with pytest.raises(BuildpermError) as refused:
+        selection.parse("kind:zzz")
+    assert refused.value.hint.count("directive") == 1
 
 
 @given(
