@@ -215,6 +215,7 @@ ACTIONS: Final = (
     Action("batch.down", "down,j", "scroll(1)", "Down", MOVE, "Next line", False),
     Action("batch.up", "up,k", "scroll(-1)", "Up", MOVE, "Previous line", False),
     Action("batch.back", "escape,n,q", "back", "Back", LOOK, "Decide nothing"),
+    Action("batch.interrupt", "ctrl+c,ctrl+q", "back", "Back", LOOK, "", False),
     # The last look before writing.
     Action("diff.check", "w", "check", "Check", FINISH,
            "Run what is concerned under the new grants, which comes before writing"),
@@ -287,6 +288,7 @@ ACTIONS: Final = (
     Action("stop.back", "escape,n", "answer('on')", "Go on", LOOK, "Go on building"),
     # Help.
     Action("help.back", "escape,question_mark,f1,q", "back", "Back", LEARN, "Close"),
+    Action("help.interrupt", "ctrl+c,ctrl+q", "back", "Back", LEARN, "", False),
     # Everywhere.
     Action("app.palette", "ctrl+p", "command_palette", "Palette", LEARN,
            "Find an action by typing a part of what it does", False),

@@ -10,6 +10,8 @@ from buildperm.tui.key_bindings import action_of
 if TYPE_CHECKING:
     from textual.app import App
 
+    from buildperm.tui.key_bindings import Action
+
 _PLACE: Final = re.compile(r"\{([a-z]+\.[a-z-]+)\}")
 
 
@@ -18,13 +20,29 @@ def with_keys(app: App[Any], text: str) -> str:
     return _PLACE.sub(lambda found: key_name(app, found[1]), text)
 
 
-def key_name(app: App[Any], identifier: str) -> str:
-    """Return how the first key of an action is printed, by the id of the action."""
+def _action(identifier: str) -> Action:
     action = action_of(identifier)
     if action is None:
         raise KeyError(identifier)
+    return action
+
+
+def key_name(app: App[Any], identifier: str) -> str:
+    """Return how the first key of an action is printed, by the id of the action."""
+    action = _action(identifier)
     keys = getattr(app, "keys", {}).get(identifier, action.keys)
     return app.get_key_display(action.binding.with_key(keys.split(",")[0]))
+
+
+def key_names(app: App[Any], identifier: str) -> str:
+    """Return how all keys of an action are printed: `k q`.
+
+    Those that interrupt programs are left out: they do what they do everywhere.
+    """
+    action = _action(identifier)
+    keys = getattr(app, "keys", {}).get(identifier, action.keys).split(",")
+    told = [each for each in keys if not each.startswith("ctrl+")] or keys
+    return " ".join(app.get_key_display(action.binding.with_key(each)) for each in told)
 
 
 def key_label(app: App[Any], identifier: str) -> str:

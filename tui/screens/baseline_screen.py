@@ -5,14 +5,14 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from textual.screen import Screen
-
 from buildperm.policy.access import Access, Outcome
 from buildperm.presentation.wording import TIMES, plural, verb, version_text
 from buildperm.printable import shown
 from buildperm.tui.key_bindings import bindings
+from buildperm.tui.screens.telling_screen import TellingScreen
 from buildperm.tui.widgets.block_sheet import Block, BlockSheet
 from buildperm.tui.widgets.hint_footer import HintFooter
+from buildperm.tui.widgets.notice import Notice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _SHOWN_ACCESSES: Final = 20_000
 
 
-class BaselineScreen(Screen[None]):
+class BaselineScreen(TellingScreen[None]):
     """Lists the accesses of one crate that need no decision, and counts those of the others."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("baseline")
@@ -39,6 +39,7 @@ class BaselineScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """Lay out the list."""
         yield BlockSheet(id="baseline")
+        yield Notice()
         yield HintFooter()
 
     def on_mount(self) -> None:
@@ -53,7 +54,7 @@ class BaselineScreen(Screen[None]):
 
     def action_scroll(self, by: int) -> None:
         """Scroll by lines."""
-        self.query_one(BlockSheet).scroll_relative(y=by, animate=False)
+        self.query_one(BlockSheet).move_view(by)
 
     def _blocks(self) -> Iterator[Block]:
         yield Block((), "What every build script may do", "title")

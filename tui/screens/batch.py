@@ -13,9 +13,9 @@ from buildperm.presentation.batch_list import batch_groups, glossed_rule
 from buildperm.presentation.wording import ANSWER_VERBS, GLYPHS, plural, risk_word
 from buildperm.printable import shown
 from buildperm.tui.key_bindings import bindings
-from buildperm.tui.key_names import key_name, with_keys
+from buildperm.tui.key_names import key_name, key_names, with_keys
 from buildperm.tui.screens.dialog import Dialog
-from buildperm.tui.unobeyed_key import TOO_EARLY, unobeyed
+from buildperm.tui.unobeyed_key import TOO_EARLY
 from buildperm.tui.widgets.block_sheet import Block, BlockSheet
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.sheet import Sheet
@@ -84,11 +84,16 @@ class BatchScreen(Dialog[Answer | None]):
         """Swallow keys that were pressed for another screen."""
         self._guard.hold()
 
-    def on_key(self, event: events.Key) -> None:
+    def why_not(self, event: events.Key) -> str:
         """Say why a key is not obeyed, and which one confirms."""
-        reason = unobeyed(self, event, {})
-        if reason:
-            self._tell(f"{reason} {with_keys(self.app, _WAYS_ON)}")
+        reason = super().why_not(event)
+        return f"{reason} {with_keys(self.app, _WAYS_ON)}" if reason else ""
+
+    def explain(self, reason: str) -> None:
+        """Show why the latest key did nothing below the answers."""
+        if reason != self._notice:
+            self._notice = reason
+            self._show_answers()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Hide the keys that do nothing here."""
@@ -96,16 +101,20 @@ class BatchScreen(Dialog[Answer | None]):
 
     def action_choose(self, key: str) -> None:
         """Choose the answer that is to be confirmed."""
-        self.chosen = list(self._offers).index(key)
-        self._tell("")
+        chosen = list(self._offers).index(key)
+        if chosen == self.chosen:
+            self.explain(with_keys(self.app, f"It is chosen already. {_WAYS_ON}"))
+            return
+        self.chosen, self._notice = chosen, ""
+        self._show_answers()
 
     def action_confirm(self) -> None:
         """Give the answer, unless the key came too early to be one."""
         if self._guard.swallows():
-            self._tell(TOO_EARLY)
+            self.explain(TOO_EARLY)
         elif self.chosen is None:
             keys = " or ".join(map(self._key, self._offers))
-            self._tell(f"Choose first: {keys}.")
+            self.explain(f"Choose first: {keys}.")
         else:
             self.dismiss(self._answers[self.chosen])
 
@@ -115,7 +124,7 @@ class BatchScreen(Dialog[Answer | None]):
 
     def action_scroll(self, by: int) -> None:
         """Scroll by lines."""
-        self.query_one("#batch-rows").scroll_relative(y=by, animate=False)
+        self.query_one("#batch-rows", BlockSheet).move_view(by)
 
     @on(Sheet.Clicked)
     def _take_click(self, clicked: Sheet.Clicked) -> None:
@@ -152,10 +161,6 @@ class BatchScreen(Dialog[Answer | None]):
                 yield Block((lead, ("  ", "")), row.title)
                 yield Block(((_INDENT, ""),), row.rule, "muted")
 
-    def _tell(self, notice: str) -> None:
-        self._notice = notice
-        self._show_answers()
-
     def _show_answers(self) -> None:
         """Show the answers, and the rows in what room they leave."""
         rows = self.query_one("#batch-rows", BlockSheet)
@@ -187,10 +192,11 @@ class BatchScreen(Dialog[Answer | None]):
             verb = ANSWER_VERBS[self._answers[self.chosen]]
             listed = f"all {len(self._rows):,} listed" if len(self._rows) > 1 else "it"
             label = (f"{verb} {listed}", "strong")
-        confirm, back = (key_name(self.app, f"batch.{name}") for name in ("confirm", "back"))
-        yield Line(((f"{confirm:>3}  ", "accent"), label), (), total)
+        confirm, back = (key_names(self.app, f"batch.{name}") for name in ("confirm", "back"))
+        width = max(len(confirm), len(back))
+        yield Line(((f"{confirm:>{width}}  ", "accent"), label), (), total)
         told = ("go back, decide nothing", "")
-        yield Line(((f"{back:>3}  ", "accent"), told), (), total + 1)
+        yield Line(((f"{back:>{width}}  ", "accent"), told), (), total + 1)
         if self._notice:
             yield from hanging((), self._notice, "waiting", cells)
 

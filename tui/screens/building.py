@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from textual import on
 from textual.containers import Vertical
 from textual.reactive import var
-from textual.screen import Screen
 
 from buildperm.presentation.wording import risk_word
 from buildperm.printable import shown
 from buildperm.tui.key_bindings import bindings
-from buildperm.tui.key_names import key_name
+from buildperm.tui.key_names import key_names
 from buildperm.tui.screens.dialog import Dialog
-from buildperm.tui.unobeyed_key import unobeyed
+from buildperm.tui.screens.telling_screen import TellingScreen
 from buildperm.tui.widgets.build_lines import script_lines
+from buildperm.tui.widgets.evidence_pane import SHOWN_ALREADY
 from buildperm.tui.widgets.hint_footer import HintFooter
+from buildperm.tui.widgets.notice import Notice
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.sheet import Sheet
 from buildperm.tui.widgets.styled_line import Line, Piece, wrap
@@ -24,7 +25,6 @@ from buildperm.tui.widgets.styled_line import Line, Piece, wrap
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from textual import events
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
@@ -83,7 +83,7 @@ def _tone(text: str) -> str:
     return "waiting" if text.startswith(("warning", "buildperm:")) else ""
 
 
-class RunScreen(Screen[None]):
+class RunScreen(TellingScreen[None]):
     """Shows a build; decides nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("run")
@@ -105,22 +105,15 @@ class RunScreen(Screen[None]):
         yield Page(id="build-tabs")
         yield Page(id="build-scripts")
         yield BuildLog()
-        yield Page(id="notice")
+        yield Notice()
         yield HintFooter()
 
     def on_mount(self) -> None:
         """Show what is known."""
-        for name in ("#build-head", "#build-tabs", "#notice"):
+        for name in ("#build-head", "#build-tabs"):
             self.query_one(name, Page).can_focus = False
         self._show_tab()
         self.look()
-
-    def on_key(self, event: events.Key) -> None:
-        """Say why a key is not obeyed, until the next one."""
-        reason = unobeyed(self, event, {})
-        notice = self.query_one("#notice", Page)
-        notice.set_class(bool(reason), "-shown")
-        notice.show(lambda cells: [Line(((reason, "waiting"),))])
 
     def look(self) -> None:
         """Show where the build is now."""
@@ -146,6 +139,8 @@ class RunScreen(Screen[None]):
 
     def action_tab(self, name: str) -> None:
         """Show a tab."""
+        if self.tab == name:
+            self.explain(SHOWN_ALREADY)
         self.tab = name
 
     def action_other_tab(self) -> None:
@@ -154,7 +149,7 @@ class RunScreen(Screen[None]):
 
     def action_scroll(self, by: int) -> None:
         """Scroll what is shown by lines."""
-        self._shown().scroll_relative(y=by, animate=False)
+        self._shown().move_view(by)
 
     def watch_tab(self) -> None:
         """Show what was chosen."""
@@ -229,7 +224,7 @@ class StopScreen(Dialog[bool]):
         yield Line((("Stop the build? Nothing is written.", "strong"),))
         yield Line((("What was recorded is kept for the next time.", "muted"),))
         yield Line()
-        yield Line(((f"{key_name(self.app, 'stop.stop'):>3}  ", "accent"), ("stop", "")), (), 0)
-        yield Line(
-            ((f"{key_name(self.app, 'stop.back'):>3}  ", "accent"), ("go on building", "")), (), 1
-        )
+        stop, back = (key_names(self.app, f"stop.{name}") for name in ("stop", "back"))
+        width = max(len(stop), len(back))
+        yield Line(((f"{stop:>{width}}  ", "accent"), ("stop", "")), (), 0)
+        yield Line(((f"{back:>{width}}  ", "accent"), ("go on building", "")), (), 1)

@@ -8,7 +8,7 @@ from buildperm.tui.screens.baseline_screen import BaselineScreen
 from buildperm.tui.screens.evidence_screen import EvidenceScreen
 from buildperm.tui.screens.script_changes import ChangesScreen
 from buildperm.tui.screens.special_answers import SpecialAnswers
-from buildperm.tui.widgets.evidence_pane import EvidencePane
+from buildperm.tui.widgets.evidence_pane import SHOWN_ALREADY, EvidencePane
 from buildperm.tui.widgets.page import Page
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ class CloserLooks(SpecialAnswers):
     """The part of the inbox that decides nothing."""
 
     _evidence: EvidenceSource
+    _obstacles: dict[str, str]  # Why actions would do nothing now, by name.
     _baseline: BaselineAccesses
 
     @property
@@ -48,11 +49,18 @@ class CloserLooks(SpecialAnswers):
         """Show one tab of the evidence, counted from 1: beside the card, or on a screen."""
         proposal = self._tree.proposal
         if self._pane.display:
-            self._pane.tab = tab - 1
+            if not self._pane.show_tab(tab - 1):
+                self._show_notice(SHOWN_ALREADY)
         elif proposal is not None:
             screen = EvidenceScreen(self._evidence, self._agenda, proposal, tab=tab - 1)
             self.app.push_screen(screen)
+        else:
+            self._show_notice(self._obstacles["evidence_screen"])
 
     def action_scroll_card(self, by: int) -> None:
         """Scroll the card by lines, the cursor staying in the list."""
-        self.query_one("#card", Page).scroll_relative(y=by, animate=False)
+        card = self.query_one("#card", Page)
+        if self.query_one("#beside").display:
+            card.move_view(by)
+        else:
+            self._show_notice(self._told("The card is not shown: {review.open} shows it."))

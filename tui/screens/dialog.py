@@ -6,14 +6,29 @@ from typing import TYPE_CHECKING
 
 from textual.screen import ModalScreen, ScreenResultType
 
+from buildperm.tui.screens.telling_screen import TellingScreen
 from buildperm.tui.widgets.hint_footer import HintFooter
+from buildperm.tui.widgets.notice import Notice
 
 if TYPE_CHECKING:
     from textual import events
 
 
-class Dialog(ModalScreen[ScreenResultType]):
-    """A question above a screen, whose keys are not shown as long as they do nothing."""
+class Dialog(ModalScreen[ScreenResultType], TellingScreen[ScreenResultType]):
+    """A question above a screen, whose keys are not shown as long as they do nothing.
+
+    Why a key is not obeyed stands in the place of that screen's footer.
+    """
+
+    def explain(self, reason: str) -> None:
+        """Show why the latest key did nothing, on a line that is made when it is needed."""
+        notices = self.query(Notice)
+        if notices:
+            notices.first().tell(reason)
+        elif reason:
+            notice = Notice()
+            self.mount(notice)
+            notice.tell(reason)
 
     def action_back(self) -> None:
         """Leave the dialog as if it had not been opened."""

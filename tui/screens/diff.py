@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from textual import on, work
 from textual.containers import Container
 from textual.reactive import var
-from textual.screen import Screen
 from textual.worker import get_current_worker
 
 from buildperm.errors import BuildpermError
@@ -20,19 +19,19 @@ from buildperm.tui.key_names import key_name, with_keys
 from buildperm.tui.key_pace import ALONE_S
 from buildperm.tui.messages import EditPreviewed, VerifyEnded, VerifyProgressed, WorkFailed
 from buildperm.tui.screens.override import OverrideScreen
-from buildperm.tui.unobeyed_key import unobeyed
+from buildperm.tui.screens.telling_screen import TellingScreen
+from buildperm.tui.unobeyed_key import TOO_EARLY
 from buildperm.tui.widgets.check_lines import ACTION_TARGETS, CheckState, state_lines
 from buildperm.tui.widgets.diff_lines import balance_pieces
 from buildperm.tui.widgets.edit_lines import HunkPage, edit_lines, sentence_lines
 from buildperm.tui.widgets.hint_footer import HintFooter
 from buildperm.tui.widgets.page import Page
-from buildperm.tui.widgets.sheet import Sheet
+from buildperm.tui.widgets.sheet import ALL_SHOWN, Sheet
 from buildperm.tui.widgets.styled_line import Line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from textual import events
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
@@ -43,6 +42,9 @@ if TYPE_CHECKING:
     from buildperm.tui.type_ahead import TypeAheadGuard
 
 _MOST_STATE_LINES: Final = 12
+_NO_HUNK: Final = "There is no hunk."
+_FIRST_HUNK: Final = "This is the first hunk."
+_LAST_HUNK: Final = "This is the last hunk."
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class DiffResult:
     failures: tuple[Failure, ...]  # Of the latest check.
 
 
-class DiffScreen(Screen[DiffResult]):
+class DiffScreen(TellingScreen[DiffResult]):
     """Shows what writing would change and checks it; dismisses with whether to write.
 
     Stages: `preview` (the edit is being made) → `ready` → `checking` → `passed` or `missing`;
@@ -152,13 +154,12 @@ class DiffScreen(Screen[DiffResult]):
             case _:
                 return True
 
-    def on_key(self, event: events.Key) -> None:
-        """Say why a key is not obeyed, until the next one."""
-        reason = unobeyed(self, event, self._obstacles())
-        if reason or self._notice:
+    def explain(self, reason: str) -> None:
+        """Show why the latest key did nothing below the state of the check."""
+        if with_keys(self.app, reason) != self._notice:
             self._tell(reason)
 
-    def _obstacles(self) -> dict[str, str]:
+    def obstacles(self) -> dict[str, str]:
         """Say why keys would do nothing now, by what they call."""
         if self.stage in ("preview", "checking"):
             wait = (
@@ -187,7 +188,7 @@ class DiffScreen(Screen[DiffResult]):
 
     def action_check(self) -> None:
         """Run what is concerned."""
-        if self._guard.swallows():
+        if self._came_too_early():
             return
         if self.stage == "missing":
             self._tell("{diff.check} does not override a failed check: {diff.override} does.")
@@ -198,7 +199,7 @@ class DiffScreen(Screen[DiffResult]):
 
     def action_write(self) -> None:
         """Write, unless the key is part of a burst, such as a paste."""
-        if self._guard.swallows():
+        if self._came_too_early():
             return
         if self._pace.is_burst:
             self._tell("Nothing is written: {diff.write} came with other keys. Press it again.")
@@ -208,27 +209,31 @@ class DiffScreen(Screen[DiffResult]):
 
     def action_override(self) -> None:
         """Ask for the word that writes although the check failed."""
-        if not self._guard.swallows():
+        if not self._came_too_early():
             self.app.push_screen(OverrideScreen(self._failures, self._pace), self._take_override)
 
     def action_hunk(self, by: int) -> None:
         """Go to another hunk."""
-        if not self._edit.hunks:
-            return
         last = len(self._edit.hunks) - 1
-        self._current = min(max(self._current + by, 0), last)
+        if not 0 <= self._current + by <= last:
+            self._tell(_NO_HUNK if last < 0 else _LAST_HUNK if by > 0 else _FIRST_HUNK)
+            return
+        self._current += by
         self._mark()
 
     def action_page(self, by: int) -> None:
         """Scroll both panes by a page."""
-        for name in ("#diff-text", "#diff-words"):
-            page = self.query_one(name, Page)
+        pages = list(self.query(HunkPage))
+        reasons = [page.standstill(by) for page in pages]
+        if all(reasons):
+            self._tell(next((each for each in reasons if each != ALL_SHOWN), ALL_SHOWN))
+        for page in pages:
             page.scroll_relative(y=by * max(page.size.height - 1, 1), animate=False)
 
     def action_take_out(self) -> None:
         """Take back the decisions behind the hunk, and make the edit anew."""
         hunk = self._hunk
-        if hunk is None or self._guard.swallows():
+        if hunk is None or self._came_too_early():
             return
         if self._pace.is_burst:
             self._tell("Nothing is taken out: {diff.take-out} came with other keys.")
@@ -299,6 +304,13 @@ class DiffScreen(Screen[DiffResult]):
             self._show_state()
 
     # How it goes on.
+
+    def _came_too_early(self) -> bool:
+        """Tell whether a key was pressed for what the screen showed before, and say so."""
+        early = self._guard.swallows()
+        if early:
+            self._tell(TOO_EARLY)
+        return early
 
     @property
     def _is_unchanged(self) -> bool:

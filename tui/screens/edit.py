@@ -61,6 +61,8 @@ class EditScreen(Dialog[tuple[Rule, ...] | None]):
         """Keep the rules if they can be granted."""
         if self._check.is_fine:
             self.dismiss(self._check.rules)
+        else:
+            self.explain("Not kept: it says above what is wrong.")
 
     def action_back(self) -> None:
         """Leave the rule as it was."""

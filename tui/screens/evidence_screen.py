@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.screen import Screen
-
 from buildperm.presentation.wording import risk_word, short_title
 from buildperm.printable import shown
 from buildperm.tui.key_bindings import bindings
+from buildperm.tui.screens.telling_screen import TellingScreen
 from buildperm.tui.widgets.evidence_lines import TABS
-from buildperm.tui.widgets.evidence_pane import EvidenceBody, EvidencePane
+from buildperm.tui.widgets.evidence_pane import SHOWN_ALREADY, EvidenceBody, EvidencePane
 from buildperm.tui.widgets.hint_footer import HintFooter
+from buildperm.tui.widgets.notice import Notice
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.styled_line import Line
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from buildperm.presentation.front_end import EvidenceSource
 
 
-class EvidenceScreen(Screen[None]):
+class EvidenceScreen(TellingScreen[None]):
     """Shows all that is known about a proposal; decides nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("evidence"), *bindings("tabs")]
@@ -42,6 +42,7 @@ class EvidenceScreen(Screen[None]):
         """Lay out what it is about, the tabs, and their content."""
         yield Page(id="evidence-head", classes="bar")
         yield EvidencePane(self._source, self._agenda, id="evidence")
+        yield Notice()
         yield HintFooter()
 
     def on_mount(self) -> None:
@@ -60,7 +61,8 @@ class EvidenceScreen(Screen[None]):
 
     def action_evidence(self, tab: int) -> None:
         """Show another tab; they are counted from 1."""
-        self.query_one(EvidencePane).tab = tab - 1
+        if not self.query_one(EvidencePane).show_tab(tab - 1):
+            self.explain(SHOWN_ALREADY)
 
     def action_next_tab(self, by: int) -> None:
         """Show the next tab, going round."""
@@ -69,17 +71,16 @@ class EvidenceScreen(Screen[None]):
 
     def action_scroll(self, by: int) -> None:
         """Scroll by lines."""
-        self.query_one(EvidenceBody).scroll_relative(y=by, animate=False)
+        self.query_one(EvidenceBody).move_view(by)
 
     def action_page(self, by: int) -> None:
         """Scroll by pages."""
-        body = self.query_one(EvidenceBody)
-        body.scroll_relative(y=by * max(body.size.height - 1, 1), animate=False)
+        self.query_one(EvidenceBody).page_view(by)
 
     def action_edge(self, at: int) -> None:
         """Go to the first line, or with 1 to the last."""
         body = self.query_one(EvidenceBody)
-        body.scroll_to(y=body.max_scroll_y if at else 0, animate=False)
+        body.move_view(body.max_scroll_y if at else -body.max_scroll_y)
 
     def _head_lines(self, cells: int) -> list[Line]:
         del cells

@@ -13,7 +13,6 @@ from buildperm.presentation.glossary import GLOSSARY
 from buildperm.tui.key_bindings import bindings
 from buildperm.tui.key_names import key_name, with_keys
 from buildperm.tui.screens.dialog import Dialog
-from buildperm.tui.unobeyed_key import unobeyed
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.sheet import Sheet
 from buildperm.tui.widgets.styled_line import Line, Piece, hanging
@@ -53,9 +52,8 @@ class HelpScreen(Dialog["Action | None"]):
         page.show(self._lines)
         page.focus()
 
-    def on_key(self, event: events.Key) -> None:
-        """Say that a key does nothing here, until the next one."""
-        reason = unobeyed(self, event, {})
+    def explain(self, reason: str) -> None:
+        """Show why the latest key did nothing on the edge, until the next one."""
         self.query_one(Page).border_subtitle = Content(self._ways_on(reason))
 
     def _ways_on(self, reason: str) -> str:

@@ -17,26 +17,25 @@ from buildperm.policy.surplus import bases
 from buildperm.presentation import batch_scope
 from buildperm.presentation.next_actions import next_actions
 from buildperm.presentation.obstacles import obstacles
-from buildperm.presentation.wording import ANSWER_VERBS, plural
+from buildperm.presentation.wording import ANSWER_VERBS, plural, short_title
 from buildperm.printable import shown
 from buildperm.tui.key_bindings import bindings
 from buildperm.tui.screens.batch import BatchScreen, EverywhereScreen
 from buildperm.tui.screens.closer_looks import CloserLooks
-from buildperm.tui.unobeyed_key import TOO_EARLY, unobeyed
+from buildperm.tui.unobeyed_key import TOO_EARLY
 from buildperm.tui.widgets.card import ACTION_TARGETS, CardContext, card_lines
 from buildperm.tui.widgets.counts import count_line
 from buildperm.tui.widgets.crates import CrateTree
 from buildperm.tui.widgets.evidence_pane import EvidencePane
 from buildperm.tui.widgets.filter import FilterInput, FilterRow
 from buildperm.tui.widgets.hint_footer import HintFooter
+from buildperm.tui.widgets.notice import Notice
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.sheet import Sheet
-from buildperm.tui.widgets.styled_line import Line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from textual import events
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
@@ -114,13 +113,12 @@ class InboxScreen(CloserLooks):
             with Container(id="beside"):
                 yield Page(id="card")
                 yield EvidencePane(self._evidence, self._agenda, id="evidence")
-        yield Page(id="notice")
+        yield Notice()
         yield HintFooter()
 
     def on_mount(self) -> None:
         """Begin at the top, or at what is undecided where the review continues an earlier one."""
-        for name in ("#counts", "#notice"):
-            self.query_one(name, Page).can_focus = False
+        self.query_one("#counts", Page).can_focus = False
         self._tree.focus()
         self.refill(going_on=self._agenda.has_answers)
 
@@ -144,11 +142,13 @@ class InboxScreen(CloserLooks):
         name = f"{action}({argument})" if parameters else action
         return None if name in self.blocked else True
 
-    def on_key(self, event: events.Key) -> None:
-        """Say why a key is not obeyed."""
-        reason = unobeyed(self, event, self._obstacles)
-        if reason:
-            self._show_notice(reason)
+    def explain(self, reason: str) -> None:
+        """Show why the latest key did nothing, until the next one or until the cursor moves."""
+        self._show_notice(reason)
+
+    def obstacles(self) -> Mapping[str, str]:
+        """Return why actions would do nothing where the cursor is."""
+        return self._obstacles
 
     def refill(self, *, going_on: bool = True) -> None:
         """Show what the agenda holds; with `going_on` move the cursor to what is undecided."""
@@ -215,16 +215,18 @@ class InboxScreen(CloserLooks):
         found = self._agenda.next_undecided(self._tree.proposal, by)
         if found is None:
             self._show_notice("Nothing that is shown is undecided.")
+        elif found is self._tree.proposal:
+            self._show_notice("Nothing else that is shown is undecided.")
         else:
             self._tree.reveal(found)
 
     def action_undo(self) -> None:
         """Undo the last step and go to what it was about."""
-        self._return_to(self._agenda.undo())
+        self._return_to(self._agenda.undo(), "Taken back")
 
     def action_redo(self) -> None:
         """Repeat the step that was undone and go to what it is about."""
-        self._return_to(self._agenda.redo())
+        self._return_to(self._agenda.redo(), "Taken again")
 
     def action_filter(self) -> None:
         """Begin to filter."""
@@ -242,8 +244,13 @@ class InboxScreen(CloserLooks):
 
     def action_open(self) -> None:
         """Open or close a crate, or the card of a proposal."""
-        if self._tree.proposal is None:
+        if self._tree.place is None:
+            self._show_notice("Nothing is listed.")
+        elif self._tree.proposal is None:
             self._tree.toggle()
+        elif self.reading:
+            told = "{review.card-down} and {review.card-up} scroll, {review.back} goes back."
+            self._show_notice(self._told(told))
         elif any(map(self.has_class, ("-tiny", "-narrow", "-short"))):
             self.reading = True
         else:
@@ -259,7 +266,8 @@ class InboxScreen(CloserLooks):
         elif self.filtering:
             self.query_one("#filter", Input).clear()
             self.filtering = False
-        self._show_notice("")
+        elif self._tree.has_focus or not self._tree.display:
+            self._show_notice(self._told("Nothing to go back from; {review.leave} leaves."))
         self._tree.focus()
 
     # What happened.
@@ -330,8 +338,13 @@ class InboxScreen(CloserLooks):
 
     def _is_unseen(self, proposal: Proposal) -> bool:
         """Tell whether a rule of high risk would be allowed that is not on the screen."""
-        is_list_alone = self.has_class("-tiny") or self.has_class("-short")
-        return is_list_alone and not self.reading and self._agenda.is_high(proposal)
+        return self._is_list_alone and self._agenda.is_high(proposal)
+
+    @property
+    def _is_list_alone(self) -> bool:
+        """Whether the card has no room, so that only the list is shown."""
+        has_room_for_one = self.has_class("-tiny") or self.has_class("-short")
+        return has_room_for_one and not self.reading
 
     def _decide(self, proposal: Proposal, answer: Answer) -> None:
         """Give an answer, and say what else of the crate it has settled."""
@@ -397,6 +410,7 @@ class InboxScreen(CloserLooks):
 
     def _after_answer(self, proposal: Proposal) -> None:
         """Go to the next undecided proposal, unless the answer was to clear one."""
+        self._show_notice("")
         if self._agenda.answer(proposal) is not Answer.UNDECIDED:
             found = self._agenda.next_undecided(proposal, 1)
             if found is None:
@@ -411,9 +425,11 @@ class InboxScreen(CloserLooks):
                     self._show_notice(self._told(f"{told}The rest is up to you."))
         self._show_step()
 
-    def _return_to(self, proposal: Proposal | None) -> None:
+    def _return_to(self, proposal: Proposal | None, told: str) -> None:
         if proposal is not None:
             self._tree.reveal(proposal)
+            told = f"{told}: {short_title(proposal)}"
+        self._show_notice(f"{told}." if self._is_list_alone or proposal is None else "")
         self._show_step()
 
     def _show_step(self) -> None:
@@ -467,6 +483,4 @@ class InboxScreen(CloserLooks):
     def _show_notice(self, notice: str) -> None:
         """Show one sentence until the cursor moves on."""
         self._told_at = self._place()
-        page = self.query_one("#notice", Page)
-        page.set_class(bool(notice), "-shown")  # A class of the screen would style all that it has.
-        page.show(lambda cells: [Line(((notice, "waiting"),))])
+        self.query_one(Notice).tell(notice)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import on
 from textual.containers import Vertical
@@ -11,14 +11,15 @@ from buildperm.presentation.closing_text import unsaved_text
 from buildperm.presentation.front_end import ReviewEnd
 from buildperm.presentation.wording import plural
 from buildperm.tui.key_bindings import bindings
-from buildperm.tui.key_names import key_name
+from buildperm.tui.key_names import key_names
 from buildperm.tui.screens.dialog import Dialog
+from buildperm.tui.unobeyed_key import TOO_EARLY
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.sheet import Sheet
 from buildperm.tui.widgets.styled_line import Line, hanging
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from textual.app import ComposeResult
     from textual.binding import BindingType
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from buildperm.tui.type_ahead import TypeAheadGuard
 
 _ANSWERS = (ReviewEnd.WRITE, ReviewEnd.KEEP, ReviewEnd.DISCARD)
+_UNDECIDED: Final = "Nothing to write: nothing is decided."
 
 
 class LeaveScreen(Dialog[ReviewEnd | None]):
@@ -84,13 +86,19 @@ class LeaveScreen(Dialog[ReviewEnd | None]):
         nothing = action == "answer" and parameters == ("write",) and not self._can_write
         return None if nothing else True
 
+    def obstacles(self) -> Mapping[str, str]:
+        """Say why nothing can be written."""
+        return {"answer('write')": _UNDECIDED}
+
     @property
     def _can_write(self) -> bool:
         return bool(self._decided) or not self._undecided
 
     def action_answer(self, outcome: str) -> None:
         """Take the answer, unless it came too early to be one."""
-        if not self._guard.swallows():
+        if self._guard.swallows():
+            self.explain(TOO_EARLY)
+        else:
             self.dismiss(ReviewEnd(outcome))
 
     def action_back(self) -> None:
@@ -103,6 +111,8 @@ class LeaveScreen(Dialog[ReviewEnd | None]):
             self.action_back()
         elif clicked.target or self._can_write:
             self.dismiss(_ANSWERS[clicked.target])
+        else:
+            self.explain(_UNDECIDED)
 
     def _lines(self, cells: int) -> Iterator[Line]:
         if self._decided:
@@ -119,7 +129,7 @@ class LeaveScreen(Dialog[ReviewEnd | None]):
         if not self._decided and self._can_write:
             what = "write buildperm.lock alone"
         write, keep_it, discard, back = (
-            f"{key_name(self.app, f'leave.{name}'):>3}  "
+            f"{key_names(self.app, f'leave.{name}'):>3}  "
             for name in ("write", "keep", "discard", "back")
         )
         yield Line(

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.containers import Container
-from textual.screen import Screen
 from textual.worker import get_current_worker
 
 from buildperm.presentation import comparison_facts as changes
 from buildperm.presentation.unified_diff import FileDiff, compare_files
 from buildperm.tui.key_bindings import bindings
 from buildperm.tui.messages import SourcesCompared
+from buildperm.tui.screens.telling_screen import TellingScreen
 from buildperm.tui.widgets.comparison_lines import (
     balance_pieces,
     behaviour_lines,
@@ -21,6 +21,7 @@ from buildperm.tui.widgets.comparison_lines import (
 )
 from buildperm.tui.widgets.diff_lines import file_lines
 from buildperm.tui.widgets.hint_footer import HintFooter
+from buildperm.tui.widgets.notice import Notice
 from buildperm.tui.widgets.page import Page
 from buildperm.tui.widgets.styled_line import Line, Piece, wrap
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from buildperm.policy.comparison import Comparison
 
 
-class ChangesScreen(Screen[None]):
+class ChangesScreen(TellingScreen[None]):
     """Shows a comparison; decides nothing."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
@@ -50,6 +51,7 @@ class ChangesScreen(Screen[None]):
         with Container(id="changes-panes"):
             yield Page(id="changes-behaviour")
             yield Page(id="changes-sources")
+        yield Notice()
         yield HintFooter()
 
     def on_mount(self) -> None:
@@ -77,7 +79,7 @@ class ChangesScreen(Screen[None]):
     def action_scroll(self, by: int) -> None:
         """Scroll the pane that has the focus by lines."""
         if isinstance(self.focused, Page):
-            self.focused.scroll_relative(y=by, animate=False)
+            self.focused.move_view(by)
 
     @on(SourcesCompared)
     def _show_sources(self, message: SourcesCompared) -> None:

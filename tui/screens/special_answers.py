@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from textual.screen import Screen
-
 from buildperm.policy.decision import Answer
 from buildperm.presentation import distrust
 from buildperm.presentation.rule_check import editable
@@ -16,6 +14,7 @@ from buildperm.tui.key_names import with_keys
 from buildperm.tui.screens.batch import BatchScreen
 from buildperm.tui.screens.critical import CriticalScreen
 from buildperm.tui.screens.edit import EditScreen
+from buildperm.tui.screens.telling_screen import TellingScreen
 from buildperm.tui.screens.terms import TermsScreen
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from buildperm.tui.widgets.crates import CrateTree
 
 
-class SpecialAnswers(Screen[None]):
+class SpecialAnswers(TellingScreen[None]):
     """The part of the inbox that asks once more; the inbox says where the cursor is."""
 
     _agenda: Agenda
@@ -57,6 +56,11 @@ class SpecialAnswers(Screen[None]):
         return with_keys(self.app, text)
 
     def _show_step(self) -> None:
+        raise NotImplementedError
+
+    @property
+    def _is_list_alone(self) -> bool:
+        """Whether the card has no room, so that only the list is shown."""
         raise NotImplementedError
 
     def refill(self, *, going_on: bool = True) -> None:
@@ -86,6 +90,8 @@ class SpecialAnswers(Screen[None]):
 
         def choose() -> None:
             self._agenda.choose(proposal, index)
+            told = f"Rule: {shown(proposal.choices[index].title)}." if self._is_list_alone else ""
+            self._show_notice(told)
             self._show_step()
 
         if refusal := self._agenda.choice_refusal(proposal, index):

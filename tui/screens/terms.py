@@ -62,6 +62,8 @@ class TermsScreen(Dialog[Terms | None]):
         """Keep both if they can be."""
         if self._check.terms is not None:
             self.dismiss(self._check.terms)
+        else:
+            self.explain("Not kept: it says above what is wrong.")
 
     def action_back(self) -> None:
         """Leave both as they were."""

@@ -10,7 +10,6 @@ from textual import on, work
 from textual.containers import Container, Horizontal
 from textual.message import Message
 from textual.reactive import var
-from textual.screen import Screen
 from textual.widgets import Input, Label
 from textual.worker import get_current_worker
 
@@ -20,7 +19,7 @@ from buildperm.presentation.trace_text import count_text
 from buildperm.presentation.traced_run import TracedEvent, let_through, traced_events
 from buildperm.printable import shown
 from buildperm.tui.key_bindings import bindings
-from buildperm.tui.unobeyed_key import unobeyed
+from buildperm.tui.screens.telling_screen import TellingScreen
 from buildperm.tui.widgets.cursor_list import CursorList
 from buildperm.tui.widgets.evidence_lines import event_row, process_row
 from buildperm.tui.widgets.filter import FilterInput
@@ -32,7 +31,6 @@ from buildperm.tui.widgets.trace_lines import event_detail, node_detail, run_det
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from textual import events
     from textual.app import ComposeResult
     from textual.binding import BindingType
     from textual.timer import Timer
@@ -52,7 +50,7 @@ class Following(StrEnum):
     ALL = "all processes"
 
 
-class TraceScreen(Screen[None]):
+class TraceScreen(TellingScreen[None]):
     """Lets a person look through recordings; changes nothing."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
@@ -136,10 +134,9 @@ class TraceScreen(Screen[None]):
         self.filtering = bool(self._words)
         self._read()
 
-    def on_key(self, event: events.Key) -> None:
-        """Say why a key is not obeyed."""
-        reason = unobeyed(self, event, {})
-        if reason:
+    def explain(self, reason: str) -> None:
+        """Show why the latest key did nothing, above what the cursor is on."""
+        if shown(reason) != self._notice:
             self._tell(reason)
 
     # What keys do.
@@ -166,6 +163,8 @@ class TraceScreen(Screen[None]):
             self._list.focus()
         elif (event := self._event) is not None:
             self._reveal(event.run, event.line.pid)
+        else:
+            self._tell("No event is shown.")
 
     def action_parent(self) -> None:
         """Go to what started the process that the cursor is on."""
@@ -173,12 +172,16 @@ class TraceScreen(Screen[None]):
         if node is not None:
             first = node.earlier[0] if node.earlier else node.process
             self._reveal(run, first.parent)
+        else:
+            self._tell("No process stands above this one.")
 
     def action_next(self, by: int) -> None:
         """Go to the next event that was refused or failed, going round."""
         for distance in range(1, len(self._found) + 1):
             at = (self._list.cursor + by * distance) % len(self._found)
             if self._found[at].line.is_refused or self._found[at].line.has_failed:
+                if at == self._list.cursor and self._list.has_focus:
+                    self._tell("No other event that is shown was refused or failed.")
                 self._list.focus()
                 self._list.go(at)
                 return
@@ -193,6 +196,7 @@ class TraceScreen(Screen[None]):
         elif node is not None:
             text = node.command
         else:
+            self._tell("Nothing to copy here: go to a process or an event.")
             return
         self.app.copy_to_clipboard(text)
         self._tell(f"Copied, if the terminal lets programs do that: {shown(text)}")
@@ -202,6 +206,8 @@ class TraceScreen(Screen[None]):
         if self.filtering:
             self.query_one("#trace-filter", Input).clear()
             self.filtering = False
+        elif self._processes.has_focus:
+            self._tell("Nothing to go back from.")
         self._processes.focus()
 
     # What happened.

@@ -20,6 +20,7 @@ from buildperm.presentation.wording import (
     REASON_WORDS,
     SUBJECT_WORDS,
     TIMES,
+    plural,
     risk_word,
     short_title,
     version_text,
@@ -27,7 +28,7 @@ from buildperm.presentation.wording import (
 from buildperm.printable import shown
 from buildperm.tui.key_bindings import bindings
 from buildperm.tui.widgets.comparison_lines import NEW_MARK
-from buildperm.tui.widgets.sheet import Sheet
+from buildperm.tui.widgets.sheet import Sheet, edge_text
 from buildperm.tui.widgets.styled_line import ANSWER_TONES, Line, Piece, answer_tone
 
 if TYPE_CHECKING:
@@ -153,52 +154,66 @@ class CrateTree(Sheet, can_focus=True):
 
     def action_move(self, by: int) -> None:
         """Move the cursor."""
-        self._go_to(self._cursor + by)
+        self._go_by_key(self._cursor + by, by)
 
     def action_page(self, by: int) -> None:
         """Move the cursor by a window full of lines."""
-        self._go_to(self._cursor + by * max(self.scrollable_content_region.height - 1, 1))
+        height = self.scrollable_content_region.height
+        self._go_by_key(self._cursor + by * max(height - 1, 1), by)
 
     def action_go(self, row: int) -> None:
         """Move the cursor to the first line, or with -1 to the last."""
-        self._go_to(row if row >= 0 else len(self._outline.places) - 1)
+        last = len(self._outline.places) - 1
+        self._go_by_key(row if row >= 0 else last, -1 if row >= 0 else 1)
 
     def action_open(self) -> None:
         """Open what is under the cursor; if it is open, go to its first line."""
         place = self.place
-        if place is not None and self.proposal is None:
-            if self._outline.is_open(place):
-                self.action_move(1)
-            else:
-                self.toggle()
+        if place is None:
+            self.post_message(self.Unmoved(edge_text(0, 1)))
+        elif self.proposal is not None:
+            self.post_message(self.Unmoved("Nothing lies below this line."))
+        elif self._outline.is_open(place):
+            self.action_move(1)
+        else:
+            self.toggle()
 
     def action_close(self) -> None:
         """Close what is under the cursor, or else go to the line that it lies below."""
         place = self.place
         if place is None:
-            return
-        if self.proposal is None and self._outline.is_open(place):
+            self.post_message(self.Unmoved(edge_text(0, -1)))
+        elif self.proposal is None and self._outline.is_open(place):
             self.toggle()
+        elif (row := self._outline.parent_row(self._cursor)) != self._cursor:
+            self._go_to(row)
         else:
-            self._go_to(self._outline.parent_row(self._cursor))
+            self.post_message(self.Unmoved("It is closed already."))
 
     def action_open_all(self) -> None:
         """Open every crate."""
-        self._relaid(self._outline.open_all)
+        self._relaid(self._outline.open_all, "Every crate is open.")
 
     def action_close_all(self) -> None:
         """Close every crate."""
-        self._relaid(self._outline.close_all)
+        self._relaid(self._outline.close_all, "Every crate is closed.")
 
     def action_mark(self) -> None:
         """Mark or unmark the proposal under the cursor and move on, or all below the cursor."""
         listed = self.cause or self.group
         if self.proposal is not None:
             self.marks ^= {self.proposal.id}
-            self.action_move(1)
+            self._go_to(self._cursor + 1)
         elif listed is not None:
             ids = {each.id for each in listed.proposals}
             self.marks = self.marks - ids if ids <= self.marks else self.marks | ids
+        else:
+            self.post_message(self.Unmoved(edge_text(0, 1)))
+        if listed is not None and not (self.display and (self.proposal or self.is_open)):
+            told = (
+                f"{plural(len(self.marks), 'proposal')} marked." if self.marks else "None marked."
+            )
+            self.post_message(self.Unmoved(told))
         self.redraw()
 
     def toggle(self) -> None:
@@ -235,14 +250,26 @@ class CrateTree(Sheet, can_focus=True):
         place = self.place
         return place is not None and self.proposal is None and self._outline.is_open(place)
 
-    def _relaid(self, change: Callable[[], None]) -> None:
-        """Open or close something, the cursor staying where it is or on what that lies in."""
-        place = self.place
+    def _relaid(self, change: Callable[[], None], unchanged: str = "") -> None:
+        """Open or close something, the cursor staying where it is or on what that lies in.
+
+        Where nothing is opened or closed, `unchanged` says so.
+        """
+        place, before = self.place, len(self._outline.places)
         change()
+        if unchanged and len(self._outline.places) == before:
+            self.post_message(self.Unmoved(unchanged if before else edge_text(0, 1)))
+            return
         self.relay()
         if place is not None:
             self._cursor = self._outline.row_of(place)
             self._moved()
+
+    def _go_by_key(self, row: int, by: int) -> None:
+        before = self._cursor
+        self._go_to(row)
+        if self._cursor == before:
+            self.post_message(self.Unmoved(edge_text(len(self._outline.places), by)))
 
     def _go_to(self, row: int) -> None:
         row = max(0, min(row, len(self._outline.places) - 1))

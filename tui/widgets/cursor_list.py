@@ -9,7 +9,7 @@ from textual import on
 from textual.message import Message
 
 from buildperm.tui.key_bindings import bindings
-from buildperm.tui.widgets.sheet import Sheet
+from buildperm.tui.widgets.sheet import Sheet, edge_text
 from buildperm.tui.widgets.styled_line import Line
 
 if TYPE_CHECKING:
@@ -52,7 +52,6 @@ class CursorList(Sheet, can_focus=True):
         self._count, self._make = count, make
         self.relay()
         self.go(cursor)
-        self.call_after_refresh(self.relay)  # A scrollbar that has come or gone changes the width.
 
     def go(self, number: int) -> None:
         """Move the cursor to a line, or as near as there are lines."""
@@ -81,15 +80,22 @@ class CursorList(Sheet, can_focus=True):
 
     def action_move(self, by: int) -> None:
         """Move the cursor by lines."""
-        self.go(self.cursor + by)
+        self._go_by_key(self.cursor + by, by)
 
     def action_page(self, by: int) -> None:
         """Move the cursor by pages."""
-        self.go(self.cursor + by * max(self.scrollable_content_region.height - 1, 1))
+        height = self.scrollable_content_region.height
+        self._go_by_key(self.cursor + by * max(height - 1, 1), by)
 
     def action_go(self, at: int) -> None:
         """Go to the first line, or with -1 to the last."""
-        self.go(at if at >= 0 else self._count - 1)
+        self._go_by_key(at if at >= 0 else self._count - 1, -1 if at >= 0 else 1)
+
+    def _go_by_key(self, number: int, by: int) -> None:
+        before = self.cursor
+        self.go(number)
+        if self.cursor == before:
+            self.post_message(self.Unmoved(edge_text(self._count, by)))
 
     @on(Sheet.Clicked)
     def _go_to_clicked(self, clicked: Sheet.Clicked) -> None:

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from buildperm.presentation.front_end import EvidenceSource
     from buildperm.presentation.proposal_evidence import ProposalEvidence
 
+SHOWN_ALREADY = "This tab is shown already."
+"""What is said of the key of a tab that changes nothing."""
+
 _DELAY_S = 0.12
 """A cursor that only passes by asks for nothing."""
 
@@ -162,6 +165,11 @@ class EvidencePane(Vertical):
         if proposal is not None:
             self._timer = self.set_timer(_DELAY_S, self._gather)
         self._draw()
+
+    def show_tab(self, tab: int) -> bool:
+        """Show a tab; tell whether it is another one."""
+        is_other, self.tab = self.tab != tab, tab
+        return is_other
 
     def watch_tab(self) -> None:
         """Show another tab."""

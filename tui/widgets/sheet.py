@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _NOTHING = Line()
 
+ALL_SHOWN = "All of it is shown."
+"""What is said of a key that would scroll what needs no scrolling."""
+
 
 class Sheet(ScrollView):
     """Base of everything here that shows text somebody else chose.
@@ -41,6 +44,12 @@ class Sheet(ScrollView):
             """The sheet, so that handlers can select it."""
             return self.sheet
 
+    @dataclass
+    class Unmoved(Message):
+        """A key would have moved the cursor or the view, and there is nowhere to go."""
+
+        reason: str  # A sentence.
+
     def count(self, cells: int) -> int:
         """Return how many lines there are when each is `cells` wide."""
         raise NotImplementedError
@@ -52,6 +61,26 @@ class Sheet(ScrollView):
     def tone_of(self, number: int) -> str:
         """Return the tone that the whole of line `number` is laid on, or none."""
         return ""
+
+    def move_view(self, by: int) -> None:
+        """Scroll by lines, or say why not."""
+        reason = self.standstill(by)
+        if reason:
+            self.post_message(self.Unmoved(reason))
+        else:
+            self.scroll_relative(y=by, animate=False)
+
+    def page_view(self, by: int) -> None:
+        """Scroll by pages, or say why not."""
+        self.move_view(by * max(self.scrollable_content_region.height - 1, 1))
+
+    def standstill(self, by: int) -> str:
+        """Say why the view cannot be moved down, or up where `by` is negative; empty if it can."""
+        if not self.max_scroll_y:
+            return ALL_SHOWN
+        if by > 0 and self.scroll_offset.y >= self.max_scroll_y:
+            return "This is the end."
+        return "This is the beginning." if by < 0 and self.scroll_offset.y <= 0 else ""
 
     def relay(self) -> None:
         """Count the lines again and draw those in view that have changed."""
@@ -159,6 +188,18 @@ class Sheet(ScrollView):
         if tone not in self._styles:
             self._styles[tone] = tone_style(self, self._base, tone)
         return self._styles[tone]
+
+
+def edge_text(lines: int, by: int) -> str:
+    """Say why a cursor cannot go down, or up where `by` is negative.
+
+    Args:
+        lines: How many there are.
+        by: Where the cursor would go.
+    """
+    if not lines:
+        return "Nothing is listed."
+    return "This is the last line." if by > 0 else "This is the first line."
 
 
 def _is_fitted(node: DOMNode) -> bool:
