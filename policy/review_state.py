@@ -28,6 +28,7 @@ from buildperm.policy.decision import (
 from buildperm.policy.dependents import Dependents, answer_along
 from buildperm.policy.equivalence import EquivalentProposals
 from buildperm.policy.grants import CrateGrants, Policy
+from buildperm.policy.narrowing import is_within
 from buildperm.policy.proposal import Choice, Proposal, Reason, Risk
 from buildperm.policy.review_history import ReviewHistory, Stand
 from buildperm.policy.risk import assess_rule
@@ -204,7 +205,10 @@ class Review:
         )
 
     def choose(self, proposal_id: str, index: int) -> JournalEntry | None:
-        """Choose another way to allow a proposal; the answer stays.
+        """Choose another way to allow a proposal.
+
+        The answer stays, unless it was to allow it and this way allows more: nobody has allowed
+        that.
 
         Raises:
             BuildpermError: It is allowed, and the choice holds a rule that cannot be granted.
@@ -214,6 +218,9 @@ class Review:
             raise IndexError(f"no choice {index}")
         decision = replace(self._decisions[proposal_id], chosen=index)
         self._refuse(self._by_id[proposal_id], decision)
+        choice = self._by_id[proposal_id].choices[index]
+        if decision.answer is Answer.ALLOW and not is_within(choice, self.choice(proposal_id)):
+            decision = replace(decision, answer=Answer.UNDECIDED, elsewhere=False)
         return self._change({proposal_id: decision})
 
     def widen(self, proposal_id: str) -> JournalEntry | None:

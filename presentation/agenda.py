@@ -240,7 +240,7 @@ class Agenda:
     def choice_refusal(self, proposal: Proposal, index: int) -> str:
         """Return why another way cannot be chosen in the state that the answer is in, if so.
 
-        Only what is allowed already is concerned: it would be allowed that way at once.
+        Only what is allowed already is concerned: there is nothing to be won by asking again.
         """
         is_allowed = self.answer(proposal) is Answer.ALLOW
         return self._rule_refusal(proposal, index) if is_allowed else ""
@@ -254,27 +254,14 @@ class Agenda:
             return shown(f"{told} Deny it, or add it to Cargo.toml by hand.")
         return shown(f"{told} Choose another one, or deny it.")
 
-    def needs_name(self, proposal: Proposal, index: int | None = None) -> bool:
-        """Tell whether allowing a proposal takes the name of its crate, typed: it is critical.
-
-        Args:
-            proposal: What would be allowed.
-            index: Of the choice by which; the chosen one unless given.
-        """
-        choice = proposal.choices[self.chosen(proposal) if index is None else index]
+    def needs_name(self, proposal: Proposal) -> bool:
+        """Tell whether allowing a proposal takes the name of its crate, typed: it is critical."""
+        choice = proposal.choices[self.chosen(proposal)]
         return proposal.reason in DUE and risk_of(proposal, choice) is Risk.CRITICAL
 
     def is_high(self, proposal: Proposal) -> bool:
         """Tell whether allowing a proposal by its chosen rule is of high risk, or critical."""
         return risk_of(proposal, proposal.choices[self.chosen(proposal)]) >= Risk.HIGH
-
-    def widens_to_critical(self, proposal: Proposal, index: int) -> bool:
-        """Tell whether choosing another rule would allow more at once, and that is critical."""
-        return (
-            self.answer(proposal) is Answer.ALLOW
-            and index > self.chosen(proposal)
-            and self.needs_name(proposal, index)
-        )
 
     def next_undecided(self, proposal: Proposal | None, step: int) -> Proposal | None:
         """Return the next undecided one of those shown, going round; with -1 the previous one.

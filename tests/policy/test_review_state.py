@@ -184,8 +184,10 @@ def test_deciding_the_same_again_is_no_step() -> None:
     assert review.widen(LOW.id)
     assert review.widen(LOW.id) is None
     assert review.choice(LOW.id).title == "everything below"
-    assert review.decision(LOW.id) == Decision(Answer.ALLOW, 1)
+    assert review.decision(LOW.id) == Decision(Answer.UNDECIDED, 1)
+    assert review.allow(LOW.id)
     assert review.narrow(LOW.id)
+    assert review.decision(LOW.id) == Decision(Answer.ALLOW, 0)
     with pytest.raises(IndexError):
         review.choose(LOW.id, 2)
 

@@ -84,22 +84,21 @@ class SpecialAnswers(TellingScreen[None]):
         self.app.push_screen(screen, take)
 
     def _choose(self, proposal: Proposal, index: int) -> None:
-        """Choose another rule, in the state that the answer is in."""
+        """Choose another rule; what is allowed has to be allowed anew where it becomes wider."""
         if not 0 <= index < len(proposal.choices):
             return
 
-        def choose() -> None:
-            self._agenda.choose(proposal, index)
-            told = f"Rule: {shown(proposal.choices[index].title)}." if self._is_list_alone else ""
-            self._show_notice(told)
-            self._show_step()
-
         if refusal := self._agenda.choice_refusal(proposal, index):
             self._show_notice(refusal)
-        elif self._agenda.widens_to_critical(proposal, index):
-            self._ask_name(proposal, index, choose)
-        else:
-            choose()
+            return
+        was_allowed = self._agenda.answer(proposal) is Answer.ALLOW
+        self._agenda.choose(proposal, index)
+        asks_again = was_allowed and self._agenda.answer(proposal) is not Answer.ALLOW
+        told = f"Rule: {shown(proposal.choices[index].title)}." if self._is_list_alone else ""
+        if asks_again:
+            told = self._told("It allows more, so it is undecided again: {review.allow} allows it.")
+        self._show_notice(told)
+        self._show_step()
 
     # What keys do.
 
