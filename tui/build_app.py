@@ -7,13 +7,12 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Final
 
-from textual.drivers.linux_driver import LinuxDriver
-
 from buildperm.presentation import console
 from buildperm.presentation.build_thread import BuildThread
 from buildperm.presentation.build_viewer import Result
 from buildperm.tui.screen_app import ScreenApp
 from buildperm.tui.screens.building import RunScreen, StopScreen
+from buildperm.tui.terminal_driver import TerminalDriver
 
 if TYPE_CHECKING:
     from textual.screen import Screen
@@ -25,7 +24,7 @@ _LEAVE: Final = "\x1b[?1049l"  # xterm: back from the alternate screen.
 _SHOW_CURSOR: Final = "\x1b[?25h"
 
 
-class _KeptScreenDriver(LinuxDriver):
+class _KeptScreenDriver(TerminalDriver):
     """Leaves what is on the terminal there, for who comes next."""
 
     is_kept = False
@@ -74,6 +73,7 @@ class BuildApp(ScreenApp[None]):
             self.screen.dismiss(True)
         elif self._thread.is_interrupted:
             self.stop()
+            self._screen.explain("It is being stopped already.")
         else:
             self.push_screen(StopScreen(), lambda stops: self.stop() if stops else None)
 

@@ -5,15 +5,22 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+import time
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
+from textual import events
 from textual.app import App, SystemCommand
+from textual.widgets import Input
 
 from buildperm.tui.appearance import HIGH_CONTRAST, Appearance
 from buildperm.tui.ascii_filter import AsciiFilter
 from buildperm.tui.key_bindings import Action, ActionGroup, action_of, bindings
+from buildperm.tui.paste_guard import PasteGuard
 from buildperm.tui.screens.help import HelpScreen
+from buildperm.tui.screens.telling_screen import TellingScreen
+from buildperm.tui.terminal_driver import TerminalDriver
+from buildperm.tui.unobeyed_key import PASTED
 from buildperm.tui.widgets.tone import TONE_CLASSES
 
 if TYPE_CHECKING:
@@ -23,6 +30,7 @@ if TYPE_CHECKING:
     from textual.dom import DOMNode
     from textual.driver import Driver
     from textual.filter import LineFilter
+    from textual.message import Message
     from textual.screen import Screen
 
 _ASCII: Final = AsciiFilter()
@@ -37,7 +45,7 @@ class ScreenApp(App[Returned]):
 
     Args:
         appearance: How it looks, and which keys work.
-        driver: Draws on the terminal; Textual's own unless given.
+        driver: Draws on the terminal, and reads from it.
     """
 
     TITLE = "buildperm"
@@ -47,12 +55,13 @@ class ScreenApp(App[Returned]):
     BINDINGS: ClassVar[list[BindingType]] = bindings("app")
     COMPONENT_CLASSES: ClassVar[set[str]] = {*TONE_CLASSES}
 
-    def __init__(self, appearance: Appearance, *, driver: type[Driver] | None = None) -> None:
+    def __init__(self, appearance: Appearance, *, driver: type[Driver] = TerminalDriver) -> None:
         super().__init__(driver_class=driver)
         self._appearance = appearance
         self._is_ascii_only = appearance.is_ascii_only
         self._signals: tuple[int, ...] = ()  # Those that are taken.
         self._is_interrupted = False
+        self._pastes = PasteGuard()
         self.register_theme(HIGH_CONTRAST)
         if appearance.theme:
             self.theme = appearance.theme
@@ -88,6 +97,25 @@ class ScreenApp(App[Returned]):
         """End: a signal came."""
         self._is_interrupted = True
         self.exit()
+
+    def post_message(self, message: Message) -> bool:
+        """Take a message; a key is noticed at once, whatever there is to do before it."""
+        if isinstance(message, events.Key) and not message.is_forwarded:
+            self._pastes.note(message.key, message.time, time.monotonic())
+        return super().post_message(message)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Obey nothing of a text that was pasted where no line to type in has the focus."""
+        is_pasted = (
+            isinstance(event, events.Key)
+            and not event.is_forwarded
+            and self._pastes.holds(event.time)
+            and not isinstance(self.focused, Input)
+        )
+        if not is_pasted:
+            await super().on_event(event)
+        elif isinstance(self.screen, TellingScreen):
+            self.screen.explain(PASTED)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Draw with ASCII only, where the terminal has nothing else."""
