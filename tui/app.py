@@ -11,17 +11,13 @@ from textual import events, on
 from buildperm.presentation import console
 from buildperm.presentation.agenda import Agenda
 from buildperm.presentation.baseline_accesses import BaselineAccesses
-from buildperm.presentation.build_thread import BuildThread
 from buildperm.presentation.closing_text import noted_text
 from buildperm.presentation.front_end import NoEvidence, Ran, ReviewEnd
 from buildperm.printable import shown
 from buildperm.tui.appearance import Appearance
-from buildperm.tui.build_app import BuildScreens
 from buildperm.tui.key_pace import KeyPace
 from buildperm.tui.screen_app import ScreenApp
-from buildperm.tui.screens.diff import DiffResult, DiffScreen
 from buildperm.tui.screens.inbox import InboxScreen
-from buildperm.tui.screens.leave import LeaveScreen
 from buildperm.tui.type_ahead import TypeAheadGuard
 
 if TYPE_CHECKING:
@@ -31,6 +27,7 @@ if TYPE_CHECKING:
 
     from buildperm.policy.comparison import Comparison
     from buildperm.policy.review_state import Review
+    from buildperm.presentation.build_thread import BuildThread
     from buildperm.presentation.build_viewer import Appraise, Build, Result
     from buildperm.presentation.front_end import (
         EvidenceSource,
@@ -40,6 +37,8 @@ if TYPE_CHECKING:
         Unsaved,
         Verify,
     )
+    from buildperm.tui.build_app import BuildScreens
+    from buildperm.tui.screens.diff import DiffResult
 
 
 class ReviewApp(ScreenApp[ReviewEnd]):
@@ -148,6 +147,10 @@ class ReviewApp(ScreenApp[ReviewEnd]):
         self._open_diff(checking=message.writing)
 
     def _open_diff(self, *, checking: bool) -> None:
+        from buildperm.tui.screens.diff import DiffScreen  # Not before it is opened, as below.
+
+        if isinstance(self.screen, DiffScreen):
+            return
         screen = DiffScreen(
             self._agenda,
             self._guard,
@@ -168,6 +171,8 @@ class ReviewApp(ScreenApp[ReviewEnd]):
         if not (decided or unsaved or self._agenda.is_settled):
             self.exit(ReviewEnd.KEEP)
         else:
+            from buildperm.tui.screens.leave import LeaveScreen
+
             screen = LeaveScreen(
                 self._guard, decided=decided, undecided=counts.open, unsaved=unsaved
             )
@@ -186,8 +191,7 @@ class ReviewApp(ScreenApp[ReviewEnd]):
 
     def _take_outcome(self, outcome: ReviewEnd | None) -> None:
         if outcome is ReviewEnd.WRITE:
-            if not isinstance(self.screen, DiffScreen):
-                self._open_diff(checking=True)
+            self._open_diff(checking=True)
         elif outcome is not None:
             self.exit(outcome)
 
@@ -201,12 +205,16 @@ class Screens:
 
     def watch(self, heading: str, appraise: Appraise, build: Build[Result], /) -> Result:
         """Show a build while it runs; its screen stays until `conduct` or `close`."""
+        from buildperm.presentation.build_thread import BuildThread
+
         thread = BuildThread(appraise, build)
         thread.start()
         return self.show(heading, thread)
 
     def show(self, heading: str, thread: BuildThread[Result]) -> Result:
         """Show a build that has begun already, as `watch` does."""
+        from buildperm.tui.build_app import BuildScreens
+
         self.close()
         console.hold()
         self._build = BuildScreens(heading, self._appearance)

@@ -17,7 +17,6 @@ from buildperm.tui.appearance import HIGH_CONTRAST, Appearance
 from buildperm.tui.ascii_filter import AsciiFilter
 from buildperm.tui.key_bindings import Action, ActionGroup, action_of, bindings
 from buildperm.tui.paste_guard import PasteGuard
-from buildperm.tui.screens.help import HelpScreen
 from buildperm.tui.screens.telling_screen import TellingScreen
 from buildperm.tui.terminal_driver import TerminalDriver
 from buildperm.tui.unobeyed_key import PASTED
@@ -166,5 +165,7 @@ class ScreenApp(App[Returned]):
         def take(chosen: Action | None) -> None:
             if chosen is not None:
                 self.call_later(self.obey, chosen, nodes[chosen])
+
+        from buildperm.tui.screens.help import HelpScreen  # Not before it is opened.
 
         self.push_screen(HelpScreen(groups), take)

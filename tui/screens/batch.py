@@ -9,7 +9,7 @@ from textual.containers import Vertical
 from textual.reactive import var
 
 from buildperm.policy.decision import Answer
-from buildperm.presentation.batch_list import batch_groups, glossed_rule
+from buildperm.presentation.batch_list import BatchGroup, batch_groups, glossed_rule
 from buildperm.presentation.wording import ANSWER_VERBS, GLYPHS, plural, risk_word
 from buildperm.printable import shown
 from buildperm.tui.key_bindings import bindings
@@ -22,7 +22,7 @@ from buildperm.tui.widgets.sheet import Sheet
 from buildperm.tui.widgets.styled_line import Line, Piece, hanging
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from textual import events
     from textual.app import ComposeResult
@@ -50,13 +50,15 @@ class BatchScreen(Dialog[Answer | None]):
         self,
         guard: TypeAheadGuard,
         offers: Mapping[str, Answer],
-        rows: Sequence[tuple[Proposal, str]],
+        proposals: Sequence[Proposal],
+        rule_of: Callable[[Proposal], str],
         left_out: Sequence[str],
     ) -> None:
         super().__init__()
         self._guard = guard
         self._offers = offers  # By the key that chooses the answer, where there is a choice.
-        self._rows = rows  # Each with the rule that would be stored.
+        self._proposals = proposals
+        self._rule_of = rule_of  # What would be stored, as Cargo.toml has it.
         self._left_out = left_out  # One sentence each.
         self._answers = tuple(offers.values())
         self.set_reactive(BatchScreen.chosen, None if len(offers) > 1 else 0)
@@ -143,11 +145,11 @@ class BatchScreen(Dialog[Answer | None]):
 
     def _heading(self) -> str:
         verb = " or ".join(ANSWER_VERBS[answer] for answer in self._answers)
-        return f"{verb.capitalize()} {plural(len(self._rows), 'proposal')}"
+        return f"{verb.capitalize()} {plural(len(self._proposals), 'proposal')}"
 
     def _blocks(self) -> Iterator[Block]:
         crate: tuple[str, str] | None = None
-        for group in batch_groups(self._rows):
+        for group in self._groups():
             if crate != (group.crate, group.version):
                 if crate is not None:
                     yield Block()
@@ -160,6 +162,14 @@ class BatchScreen(Dialog[Answer | None]):
                 lead: Piece = (f"  {GLYPHS[row.proposal.risk]:>2}", word)
                 yield Block((lead, ("  ", "")), row.title)
                 yield Block(((_INDENT, ""),), row.rule, "muted")
+
+    def _groups(self) -> Iterator[BatchGroup]:
+        """Put the proposals together; a crate is looked at when it comes into view."""
+        crates: dict[tuple[str, str], list[Proposal]] = {}
+        for each in self._proposals:
+            crates.setdefault((each.crate, each.version), []).append(each)
+        for listed in crates.values():
+            yield from batch_groups([(each, self._rule_of(each)) for each in listed])
 
     def _show_answers(self) -> None:
         """Show the answers, and the rows in what room they leave."""
@@ -190,7 +200,7 @@ class BatchScreen(Dialog[Answer | None]):
             label = ("confirms what is chosen", "muted")
         else:
             verb = ANSWER_VERBS[self._answers[self.chosen]]
-            listed = f"all {len(self._rows):,} listed" if len(self._rows) > 1 else "it"
+            listed = f"all {len(self._proposals):,} listed" if len(self._proposals) > 1 else "it"
             label = (f"{verb} {listed}", "strong")
         confirm, back = (key_names(self.app, f"batch.{name}") for name in ("confirm", "back"))
         width = max(len(confirm), len(back))
@@ -205,14 +215,15 @@ class EverywhereScreen(BatchScreen):
     """Lists the crates that ask for the same access."""
 
     def _heading(self) -> str:
-        return f"The same in {plural(len(self._rows), 'crate')}"
+        return f"The same in {plural(len(self._proposals), 'crate')}"
 
     def _blocks(self) -> Iterator[Block]:
-        proposal, rule = self._rows[0]
+        proposal = self._proposals[0]
+        rule = self._rule_of(proposal)
         word = risk_word(proposal.risk)
         yield Block(((f"{GLYPHS[proposal.risk]} {word}  ", word),), shown(proposal.title), "strong")
         yield Block(((_INDENT, ""),), glossed_rule(proposal, rule), "muted")
         yield Block()
-        for each, _ in self._rows:
+        for each in self._proposals:
             here = ", this one" if each is proposal else ""
             yield Block(((f"  {shown(each.crate)} ", "strong"),), f"{shown(each.version)}{here}")

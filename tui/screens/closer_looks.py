@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from buildperm.tui.screens.baseline_screen import BaselineScreen
-from buildperm.tui.screens.evidence_screen import EvidenceScreen
-from buildperm.tui.screens.script_changes import ChangesScreen
 from buildperm.tui.screens.special_answers import SpecialAnswers
 from buildperm.tui.widgets.evidence_pane import SHOWN_ALREADY, EvidencePane
 from buildperm.tui.widgets.page import Page
@@ -31,19 +28,21 @@ class CloserLooks(SpecialAnswers):
         """Show what changed in the build script that the cursor is on."""
         comparison = self._agenda.comparison(self._tree.group)
         if comparison is not None:
+            from buildperm.tui.screens.script_changes import ChangesScreen  # When it is opened.
+
             self.app.push_screen(ChangesScreen(comparison))
 
     def action_baseline(self) -> None:
         """Show what the crate did that every build script may do."""
+        from buildperm.tui.screens.baseline_screen import BaselineScreen
+
         group = self._tree.group
         crate = group.key if group is not None else None
         self.app.push_screen(BaselineScreen(self._baseline, crate))
 
     def action_evidence_screen(self) -> None:
         """Show what lies behind the proposal that the cursor is on."""
-        proposal = self._tree.proposal
-        if proposal is not None:
-            self.app.push_screen(EvidenceScreen(self._evidence, self._agenda, proposal))
+        self._open_evidence(0)
 
     def action_evidence(self, tab: int) -> None:
         """Show one tab of the evidence, counted from 1: beside the card, or on a screen."""
@@ -52,10 +51,16 @@ class CloserLooks(SpecialAnswers):
             if not self._pane.show_tab(tab - 1):
                 self._show_notice(SHOWN_ALREADY)
         elif proposal is not None:
-            screen = EvidenceScreen(self._evidence, self._agenda, proposal, tab=tab - 1)
-            self.app.push_screen(screen)
+            self._open_evidence(tab - 1)
         else:
             self._show_notice(self._obstacles["evidence_screen"])
+
+    def _open_evidence(self, tab: int) -> None:
+        from buildperm.tui.screens.evidence_screen import EvidenceScreen
+
+        proposal = self._tree.proposal
+        if proposal is not None:
+            self.app.push_screen(EvidenceScreen(self._evidence, self._agenda, proposal, tab=tab))
 
     def action_scroll_card(self, by: int) -> None:
         """Scroll the card by lines, the cursor staying in the list."""

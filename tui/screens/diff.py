@@ -18,7 +18,6 @@ from buildperm.tui.key_bindings import bindings
 from buildperm.tui.key_names import key_name, with_keys
 from buildperm.tui.key_pace import ALONE_S
 from buildperm.tui.messages import EditPreviewed, VerifyEnded, VerifyProgressed, WorkFailed
-from buildperm.tui.screens.override import OverrideScreen
 from buildperm.tui.screens.telling_screen import TellingScreen
 from buildperm.tui.unobeyed_key import TOO_EARLY
 from buildperm.tui.widgets.check_lines import ACTION_TARGETS, CheckState, state_lines
@@ -210,6 +209,8 @@ class DiffScreen(TellingScreen[DiffResult]):
     def action_override(self) -> None:
         """Ask for the word that writes although the check failed."""
         if not self._came_too_early():
+            from buildperm.tui.screens.override import OverrideScreen  # Hardly ever opened.
+
             self.app.push_screen(OverrideScreen(self._failures, self._pace), self._take_override)
 
     def action_hunk(self, by: int) -> None:

@@ -193,16 +193,13 @@ class InboxScreen(CloserLooks):
         if self._pause.swallows():
             self._show_notice(self._told(f"{_CAME_UP} {{review.everywhere}} again."))
             return
-        rows = [
-            (each, self._agenda.rule_text(proposal))
-            for each in (proposal, *self._agenda.elsewhere(proposal))
-        ]
+        same = (proposal, *self._agenda.elsewhere(proposal))
         offers = {
             key: answer
             for key, answer in (("a", Answer.ALLOW), ("d", Answer.DENY))
             if not self._agenda.refusal(proposal, answer)
         }
-        screen = EverywhereScreen(self._guard, offers, rows, ())
+        screen = EverywhereScreen(self._guard, offers, same, self._agenda.rule_text, ())
         self.app.push_screen(screen, partial(self._take_everywhere, proposal))
 
     def action_step(self, by: int) -> None:
@@ -376,8 +373,8 @@ class InboxScreen(CloserLooks):
         if not taken:
             self._show_notice(" ".join(left_out) or "Nothing here is undecided.")
             return
-        rows = [(each, self._agenda.rule_text(each)) for each in taken]
-        screen = BatchScreen(self._guard, {"y": answer}, rows, left_out)
+        rule_of = self._agenda.rule_text
+        screen = BatchScreen(self._guard, {"y": answer}, taken, rule_of, left_out)
         self.app.push_screen(screen, partial(self._take_batch, taken))
 
     def _take_batch(self, taken: Sequence[Proposal], answer: Answer | None) -> None:

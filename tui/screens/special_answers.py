@@ -12,10 +12,7 @@ from buildperm.presentation.terms_check import secrets_note
 from buildperm.printable import shown
 from buildperm.tui.key_names import with_keys
 from buildperm.tui.screens.batch import BatchScreen
-from buildperm.tui.screens.critical import CriticalScreen
-from buildperm.tui.screens.edit import EditScreen
 from buildperm.tui.screens.telling_screen import TellingScreen
-from buildperm.tui.screens.terms import TermsScreen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,6 +72,7 @@ class SpecialAnswers(TellingScreen[None]):
 
     def _ask_name(self, proposal: Proposal, index: int, allow: Callable[[], None]) -> None:
         """Have the name of the crate typed before something critical is allowed."""
+        from buildperm.tui.screens.critical import CriticalScreen  # Not before it is opened.
 
         def take(is_typed: bool | None) -> None:
             if is_typed:
@@ -111,10 +109,9 @@ class SpecialAnswers(TellingScreen[None]):
         if not wanted:
             self._show_notice("It wants nothing that could be denied.")
             return
-        rows = [(each, self._agenda.rule_text(each)) for each in wanted]
         local = self._agenda.is_local(distrust.package_name(group.crate))
         told = distrust.consequences(group.crate, is_local=local)
-        screen = BatchScreen(self._guard, {"y": Answer.DENY}, rows, told)
+        screen = BatchScreen(self._guard, {"y": Answer.DENY}, wanted, self._agenda.rule_text, told)
         self.app.push_screen(screen, partial(self._take_distrust, group.crate, wanted[0]))
 
     def _take_distrust(self, crate: str, first: Proposal, answer: Answer | None) -> None:
@@ -141,6 +138,8 @@ class SpecialAnswers(TellingScreen[None]):
             told = "It is critical, and allowed: {review.clear} clears the answer, then edit it."
             self._show_notice(self._told(told))
         else:
+            from buildperm.tui.screens.edit import EditScreen
+
             self.app.push_screen(EditScreen(proposal, lines), partial(self._take_edit, proposal))
 
     def _take_edit(self, proposal: Proposal, rules: Sequence[Rule] | None) -> None:
@@ -160,6 +159,8 @@ class SpecialAnswers(TellingScreen[None]):
         group = self._tree.group
         if group is None or self._came_too_early():
             return
+        from buildperm.tui.screens.terms import TermsScreen
+
         note = secrets_note(self._agenda.wanted_by(group.crate))
         screen = TermsScreen(group.crate, self._agenda.terms(group.crate), note)
         self.app.push_screen(screen, partial(self._take_terms, group.crate))

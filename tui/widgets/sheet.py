@@ -94,7 +94,7 @@ class Sheet(ScrollView):
         size = Size(cells, self.count(cells))
         if size == self.virtual_size:
             return
-        if cells and not any(_is_fitted(each) for each in self.ancestors_with_self):
+        if cells and not (self.styles.is_auto_height or self.styles.is_auto_width):
             # Its place on the screen stays, so that nothing around it is laid out anew.
             self.set_reactive(Widget.virtual_size, size)
             self._scroll_update(size)
@@ -200,11 +200,6 @@ def edge_text(lines: int, by: int) -> str:
     if not lines:
         return "Nothing is listed."
     return "This is the last line." if by > 0 else "This is the first line."
-
-
-def _is_fitted(node: DOMNode) -> bool:
-    """Tell whether a node is as large as what is in it."""
-    return node.styles.is_auto_height or node.styles.is_auto_width
 
 
 def _plain(tone: str) -> Style:
