@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -56,12 +54,7 @@ class BuildApp(ScreenApp[None]):
 
     def on_mount(self) -> None:
         """Begin to look at the build."""
-        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self.stop)
         self.set_interval(_LOOK_S, self._look)
-
-    def on_unmount(self) -> None:
-        """Give the signal its meaning back."""
-        asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
 
     def interrupt(self) -> None:
         """Stop the build: a signal came."""

@@ -33,10 +33,18 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
 _ASCII: Final = AsciiFilter()
-_ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
+_ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that would end the process with the terminal as the screens have left it."""
 
 Returned = TypeVar("Returned")
+
+
+def _ends_process(number: int) -> bool:
+    """Tell whether a signal has its usual meaning; asyncio may have taken SIGINT to cancel us."""
+    meaning = signal.getsignal(number)
+    if number == signal.SIGINT:
+        return meaning is not signal.SIG_IGN
+    return meaning is signal.SIG_DFL
 
 
 class ScreenApp(App[Returned]):
@@ -81,9 +89,7 @@ class ScreenApp(App[Returned]):
     def on_mount(self) -> None:
         """Take the signals that somebody may send, but for those that are ignored."""
         if threading.current_thread() is threading.main_thread():  # Else none can be taken.
-            self._signals = tuple(
-                number for number in _ENDING if signal.getsignal(number) is signal.SIG_DFL
-            )
+            self._signals = tuple(number for number in _ENDING if _ends_process(number))
         for number in self._signals:
             asyncio.get_running_loop().add_signal_handler(number, self.interrupt)
 

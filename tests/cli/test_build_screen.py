@@ -81,7 +81,7 @@ def test_the_build_hands_over_to_the_inbox_without_leaving_the_screen(tmp_path: 
     assert "1 undecided" in text
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 @pytest.mark.quick(1)
 def test_a_signal_that_ends_the_inbox_gives_the_terminal_back(
     tmp_path: Path, number: signal.Signals
