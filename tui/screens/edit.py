@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Input
 
@@ -13,9 +12,8 @@ from buildperm.presentation.rule_check import check
 from buildperm.printable import shown
 from buildperm.tui.key_bindings import bindings
 from buildperm.tui.key_names import key_name, with_keys
-from buildperm.tui.screens.dialog import Dialog
+from buildperm.tui.screens.typed_lines import BACK, KEEP, TypedLinesScreen
 from buildperm.tui.widgets.page import Page
-from buildperm.tui.widgets.sheet import Sheet
 from buildperm.tui.widgets.styled_line import Line, hanging
 
 if TYPE_CHECKING:
@@ -26,12 +24,11 @@ if TYPE_CHECKING:
 
     from buildperm.policy.proposal import Proposal
 
-_KEEP, _BACK = range(2)  # What a click on a line does.
 
-
-class EditScreen(Dialog[tuple[Rule, ...] | None]):
+class EditScreen(TypedLinesScreen[tuple[Rule, ...]]):
     """Takes rules, one a line; dismisses with them, or with None. It allows nothing yet."""
 
+    NAME = "edit"
     BINDINGS: ClassVar[list[BindingType]] = bindings("edit")
 
     def __init__(self, proposal: Proposal, lines: Sequence[str]) -> None:
@@ -55,45 +52,18 @@ class EditScreen(Dialog[tuple[Rule, ...] | None]):
         told = self.query_one("#edit-told", Page)
         told.can_focus = False
         self.query(Input).first().focus()
-        self._show()
+        self.show()
 
-    def action_keep(self) -> None:
-        """Keep the rules if they can be granted."""
-        if self._check.is_fine:
-            self.dismiss(self._check.rules)
-        else:
-            self.explain("Not kept: it says above what is wrong.")
-
-    def action_back(self) -> None:
-        """Leave the rule as it was."""
-        self.dismiss(None)
-
-    @on(Input.Changed)
-    def _judge(self) -> None:
+    def judge(self) -> None:
+        """Look at the rules that are typed now."""
         self._check = check((each.value for each in self.query(Input)), self._proposal)
-        self._show()
 
-    @on(Input.Submitted)
-    def _take(self) -> None:
-        self.action_keep()
+    def kept(self) -> tuple[Rule, ...] | None:
+        """Return the rules if they can be granted."""
+        return self._check.rules if self._check.is_fine else None
 
-    @on(Sheet.Clicked)
-    def _take_click(self, clicked: Sheet.Clicked) -> None:
-        if clicked.target == _KEEP:
-            self.action_keep()
-        else:
-            self.action_back()
-
-    def _show(self) -> None:
-        self.query_one("#edit-told", Page).show(self._told)
-        self.call_after_refresh(self._fit)
-
-    def _fit(self) -> None:
-        """Make room for all that is said, once its width is known."""
-        page = self.query_one("#edit-told", Page)
-        page.styles.height = page.line_count + 1  # The border.
-
-    def _told(self, cells: int) -> Iterator[Line]:
+    def told(self, cells: int) -> Iterator[Line]:
+        """Yield what speaks against the rules, or what they cover."""
         for problem in self._check.problems:
             yield from hanging((("✗ ", "bad"),), problem, "", cells)
         for number, fact in enumerate(self._check.facts):
@@ -103,6 +73,6 @@ class EditScreen(Dialog[tuple[Rule, ...] | None]):
         if self._check.is_fine:
             told = "keeps this rule; it allows nothing yet: {review.allow} does, back in the list."
             lead = ((f"{key_name(self.app, 'edit.keep')} ", "accent"),)
-            yield from hanging(lead, with_keys(self.app, told), "", cells, target=_KEEP)
+            yield from hanging(lead, with_keys(self.app, told), "", cells, target=KEEP)
         lead = ((f"{key_name(self.app, 'edit.back')} ", "accent"),)
-        yield from hanging(lead, "leaves the rule as it was.", "", cells, target=_BACK)
+        yield from hanging(lead, "leaves the rule as it was.", "", cells, target=BACK)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on
 from textual.containers import Vertical
 from textual.widgets import Input, Label
 
@@ -14,9 +13,8 @@ from buildperm.presentation.terms_check import TermsCheck, check
 from buildperm.printable import shown
 from buildperm.tui.key_bindings import bindings
 from buildperm.tui.key_names import key_label, key_name
-from buildperm.tui.screens.dialog import Dialog
+from buildperm.tui.screens.typed_lines import BACK, KEEP, TypedLinesScreen
 from buildperm.tui.widgets.page import Page
-from buildperm.tui.widgets.sheet import Sheet
 from buildperm.tui.widgets.styled_line import Line, hanging
 
 if TYPE_CHECKING:
@@ -25,12 +23,11 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
-_KEEP, _BACK = range(2)  # What a click on a line does.
 
-
-class TermsScreen(Dialog[Terms | None]):
+class TermsScreen(TypedLinesScreen[Terms]):
     """Takes a reason and a last day; dismisses with them, or with None."""
 
+    NAME = "terms"
     BINDINGS: ClassVar[list[BindingType]] = bindings("terms")
 
     def __init__(self, crate: str, terms: Terms, note: str) -> None:
@@ -56,43 +53,20 @@ class TermsScreen(Dialog[Terms | None]):
         self.query_one("#terms-lines").border_title = f"Why {shown(self._crate)}, and until when"
         self.query_one("#terms-told", Page).can_focus = False
         self.query_one("#reason", Input).focus()
-        self._judge()
+        self.judge()
+        self.show()
 
-    def action_keep(self) -> None:
-        """Keep both if they can be."""
-        if self._check.terms is not None:
-            self.dismiss(self._check.terms)
-        else:
-            self.explain("Not kept: it says above what is wrong.")
-
-    def action_back(self) -> None:
-        """Leave both as they were."""
-        self.dismiss(None)
-
-    @on(Input.Changed)
-    def _judge(self) -> None:
+    def judge(self) -> None:
+        """Look at both lines."""
         reason, day = (self.query_one(f"#{name}", Input).value for name in ("reason", "expires"))
         self._check = check(reason, day, expiry.today())
-        self.query_one("#terms-told", Page).show(self._told)
-        self.call_after_refresh(self._fit)
 
-    def _fit(self) -> None:
-        """Make room for all that is said, once its width is known."""
-        page = self.query_one("#terms-told", Page)
-        page.styles.height = page.line_count + 1  # The border.
+    def kept(self) -> Terms | None:
+        """Return both if they can be kept."""
+        return self._check.terms
 
-    @on(Input.Submitted)
-    def _take(self) -> None:
-        self.action_keep()
-
-    @on(Sheet.Clicked)
-    def _take_click(self, clicked: Sheet.Clicked) -> None:
-        if clicked.target == _KEEP:
-            self.action_keep()
-        else:
-            self.action_back()
-
-    def _told(self, cells: int) -> Iterator[Line]:
+    def told(self, cells: int) -> Iterator[Line]:
+        """Yield what speaks against them, and what they hold for."""
         is_fine = self._check.terms is not None
         lead = ("✓ ", "good") if is_fine else ("✗ ", "bad")
         yield from hanging((lead,), self._check.told, "", cells)
@@ -104,6 +78,6 @@ class TermsScreen(Dialog[Terms | None]):
         if is_fine:
             lead = (f"{key_name(self.app, 'terms.keep')} ", "accent")
             told = f"keeps it. {key_label(self.app, 'terms.next')}: other line."
-            yield from hanging((lead,), told, "", cells, target=_KEEP)
+            yield from hanging((lead,), told, "", cells, target=KEEP)
         lead = (f"{key_name(self.app, 'terms.back')} ", "accent")
-        yield from hanging((lead,), "leaves it as it was.", "", cells, target=_BACK)
+        yield from hanging((lead,), "leaves it as it was.", "", cells, target=BACK)
