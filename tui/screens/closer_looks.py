@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from buildperm.tui.screens.special_answers import SpecialAnswers
+from buildperm.tui.screens.single_answers import SingleAnswers
 from buildperm.tui.widgets.evidence_pane import SHOWN_ALREADY, EvidencePane
 from buildperm.tui.widgets.page import Page
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from buildperm.presentation.front_end import EvidenceSource
 
 
-class CloserLooks(SpecialAnswers):
+class CloserLooks(SingleAnswers):
     """The part of the inbox that decides nothing."""
 
     _evidence: EvidenceSource

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.containers import Container
@@ -11,16 +11,12 @@ from textual.message import Message
 from textual.reactive import var
 from textual.widgets import Input
 
-from buildperm.policy.decision import Answer
-from buildperm.policy.proposal import Reason, Risk
 from buildperm.policy.surplus import bases
-from buildperm.presentation import batch_scope
 from buildperm.presentation.next_actions import next_actions
 from buildperm.presentation.obstacles import obstacles
-from buildperm.presentation.wording import ANSWER_VERBS, plural, short_title
+from buildperm.presentation.wording import plural
 from buildperm.printable import shown
 from buildperm.tui.key_bindings import bindings
-from buildperm.tui.screens.batch import BatchScreen, EverywhereScreen
 from buildperm.tui.screens.closer_looks import CloserLooks
 from buildperm.tui.unobeyed_key import TOO_EARLY
 from buildperm.tui.widgets.card import ACTION_TARGETS, CardContext, card_lines
@@ -46,9 +42,6 @@ if TYPE_CHECKING:
     from buildperm.presentation.front_end import EvidenceSource, Failure, Ran
     from buildperm.tui.key_pace import KeyPace
     from buildperm.tui.type_ahead import TypeAheadGuard
-
-_UNSEEN: Final = "It is of high risk: {review.open} shows the rule, {review.allow} allows it then."
-_CAME_UP: Final = "This came up by itself and is of high risk: read it, then press"
 
 
 class InboxScreen(CloserLooks):
@@ -174,34 +167,6 @@ class InboxScreen(CloserLooks):
 
     # What keys do.
 
-    def action_answer(self, answer: str) -> None:
-        """Answer the proposal under the cursor, or list all of a crate's for one answer."""
-        self._answer(Answer(answer))
-
-    def action_answer_all(self, answer: str) -> None:
-        """Answer all marked proposals, or all shown if none is marked."""
-        if not self._came_too_early():
-            marks = self._tree.marks
-            marked = [each for each in self._agenda.shown if each.id in marks]
-            self._ask_batch(Answer(answer), marked or self._agenda.shown)
-
-    def action_everywhere(self) -> None:
-        """List the crates that ask for the same access, for one answer."""
-        proposal = self._tree.proposal
-        if proposal is None or self._came_too_early():
-            return
-        if self._pause.swallows():
-            self._show_notice(self._told(f"{_CAME_UP} {{review.everywhere}} again."))
-            return
-        same = (proposal, *self._agenda.elsewhere(proposal))
-        offers = {
-            key: answer
-            for key, answer in (("a", Answer.ALLOW), ("d", Answer.DENY))
-            if not self._agenda.refusal(proposal, answer)
-        }
-        screen = EverywhereScreen(self._guard, offers, same, self._agenda.rule_text, ())
-        self.app.push_screen(screen, partial(self._take_everywhere, proposal))
-
     def action_step(self, by: int) -> None:
         """Choose a wider or a narrower rule."""
         if self._tree.proposal is not None:
@@ -216,14 +181,6 @@ class InboxScreen(CloserLooks):
             self._show_notice("Nothing else that is shown is undecided.")
         else:
             self._tree.reveal(found)
-
-    def action_undo(self) -> None:
-        """Undo the last step and go to what it was about."""
-        self._return_to(self._agenda.undo(), "Taken back")
-
-    def action_redo(self) -> None:
-        """Repeat the step that was undone and go to what it is about."""
-        self._return_to(self._agenda.redo(), "Taken again")
 
     def action_filter(self) -> None:
         """Begin to filter."""
@@ -315,51 +272,11 @@ class InboxScreen(CloserLooks):
 
     # How it goes on.
 
-    def _answer(self, answer: Answer) -> None:
-        if self._came_too_early():
-            return
-        proposal, listed = self._tree.proposal, self._tree.cause or self._tree.group
-        if proposal is None:
-            self._ask_batch(answer, listed.proposals if listed is not None else ())
-        elif answer is Answer.ALLOW and self._pause.swallows():
-            self._show_notice(self._told(f"{_CAME_UP} {{review.allow}} again."))
-        elif refusal := self._agenda.refusal(proposal, answer):
-            self._show_notice(refusal)
-        elif answer is Answer.ALLOW and self._agenda.needs_name(proposal):
-            chosen = self._agenda.chosen(proposal)
-            self._ask_name(proposal, chosen, lambda: self._decide(proposal, answer))
-        elif answer is Answer.ALLOW and self._is_unseen(proposal):
-            self._show_notice(self._told(_UNSEEN))
-        else:
-            self._decide(proposal, answer)
-
-    def _is_unseen(self, proposal: Proposal) -> bool:
-        """Tell whether a rule of high risk would be allowed that is not on the screen."""
-        return self._is_list_alone and self._agenda.is_high(proposal)
-
     @property
     def _is_list_alone(self) -> bool:
         """Whether the card has no room, so that only the list is shown."""
         has_room_for_one = self.has_class("-tiny") or self.has_class("-short")
         return has_room_for_one and not self.reading
-
-    def _decide(self, proposal: Proposal, answer: Answer) -> None:
-        """Give an answer, and say what else of the crate it has settled."""
-        group = self._tree.group
-        others = [each for each in group.proposals if each.wanted_by] if group is not None else []
-        before = [self._agenda.answer(each) for each in others]
-        self._agenda.decide([proposal], answer)
-        along = [
-            each
-            for each, had in zip(others, before, strict=True)
-            if each.id != proposal.id and self._agenda.answer(each) is not had
-        ]
-        self._after_answer(proposal)
-        if along and not self._agenda.trouble:
-            programs = ", ".join(dict.fromkeys(shown(each.wanted_by) for each in along))
-            told = f"{plural(len(along), 'proposal')} that only {programs} wanted"
-            back = self._told("{review.undo} takes all of it back.")
-            self._show_notice(f"Settled along with it: {told}. {back}")
 
     def _came_too_early(self) -> bool:
         """Tell whether a key was pressed for what the screen showed before, and say so."""
@@ -367,67 +284,6 @@ class InboxScreen(CloserLooks):
         if early:
             self._show_notice(TOO_EARLY)
         return early
-
-    def _ask_batch(self, answer: Answer, proposals: Sequence[Proposal]) -> None:
-        taken, left_out = batch_scope.scope(self._agenda, proposals, answer)
-        if not taken:
-            self._show_notice(" ".join(left_out) or "Nothing here is undecided.")
-            return
-        rule_of = self._agenda.rule_text
-        screen = BatchScreen(self._guard, {"y": answer}, taken, rule_of, left_out)
-        self.app.push_screen(screen, partial(self._take_batch, taken))
-
-    def _take_batch(self, taken: Sequence[Proposal], answer: Answer | None) -> None:
-        if answer is None:
-            return
-        self._agenda.decide(taken, answer)
-        self._tree.marks.clear()
-        self._after_answer(taken[-1])
-        if not self._agenda.trouble:
-            count = plural(len(taken), "proposal")
-            told = self._told("{review.undo} takes it back.")
-            self._show_notice(f"{ANSWER_VERBS[answer].capitalize()}: {count}. {told}")
-
-    def _take_everywhere(self, proposal: Proposal, answer: Answer | None) -> None:
-        if answer is None:
-            return
-        if answer is Answer.ALLOW and self._agenda.needs_name(proposal):
-            chosen = self._agenda.chosen(proposal)
-            self._ask_name(proposal, chosen, lambda: self._decide_everywhere(proposal, answer))
-        else:
-            self._decide_everywhere(proposal, answer)
-
-    def _decide_everywhere(self, proposal: Proposal, answer: Answer) -> None:
-        count = self._agenda.decide_everywhere(proposal, answer)
-        self._after_answer(proposal)
-        if not self._agenda.trouble:
-            crates = plural(count, "crate")
-            told = self._told("{review.undo} takes it back.")
-            self._show_notice(f"{ANSWER_VERBS[answer].capitalize()}: in {crates}. {told}")
-
-    def _after_answer(self, proposal: Proposal) -> None:
-        """Go to the next undecided proposal, unless the answer was to clear one."""
-        self._show_notice("")
-        if self._agenda.answer(proposal) is not Answer.UNDECIDED:
-            found = self._agenda.next_undecided(proposal, 1)
-            if found is None:
-                told = "Everything shown is decided. {review.write} shows the diff and writes."
-                self._show_notice(self._told(told))
-            else:
-                self._tree.reveal(found)
-                if found.risk >= Risk.HIGH:
-                    self._pause.hold()
-                if found.reason is not Reason.ASKED and proposal.reason is Reason.ASKED:
-                    told = "What has to be decided is decided; {review.write} writes. "
-                    self._show_notice(self._told(f"{told}The rest is up to you."))
-        self._show_step()
-
-    def _return_to(self, proposal: Proposal | None, told: str) -> None:
-        if proposal is not None:
-            self._tree.reveal(proposal)
-            told = f"{told}: {short_title(proposal)}"
-        self._show_notice(f"{told}." if self._is_list_alone or proposal is None else "")
-        self._show_step()
 
     def _show_step(self) -> None:
         self._tree.redraw_answers()
