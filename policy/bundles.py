@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from buildperm.policy import ladder, risk, validation
+from buildperm.policy import exact_rules, ladder, risk, validation
 from buildperm.policy.access import Access
 from buildperm.policy.kinds import Kind
 from buildperm.policy.portability import environments
@@ -64,15 +64,15 @@ def found(accesses: Sequence[Access]) -> list[Bundle]:
 
 def choices(bundle: Bundle) -> tuple[Choice, ...]:
     """Return the ways to allow a bundle: exactly what was seen, else all of the installation."""
-    programs = _exactly(Kind.EXEC, (bundle.program, *bundle.helpers))
+    programs = exact_rules.of(Kind.EXEC, (bundle.program, *bundle.helpers))
     count = len(programs)
-    title = "exactly this program" if count == 1 else f"exactly these {count} programs"
+    title, more = exact_rules.title(Kind.EXEC, programs), exact_rules.widening(programs)
     if not bundle.parts:
-        return (Choice(title, programs),)
-    files = _exactly(Kind.READ, bundle.parts)
+        return (Choice(title, programs, widening=more),)
+    files = exact_rules.of(Kind.READ, bundle.parts)
     named = ladder.named(bundle.folders)
     title = f"{title} and {len(files)} file{'s' * (len(files) > 1)} of {named}"
-    exact = Choice(title, (*programs, *files))
+    exact = Choice(title, (*programs, *files), widening=more)
     folders = tuple(Rule(Kind.READ, f"{folder}/**") for folder in bundle.folders)
     if any(validation.to_grant(rule, reason="") for rule in folders):
         return (exact,)
@@ -82,7 +82,8 @@ def choices(bundle: Bundle) -> tuple[Choice, ...]:
             f"{'this program' if count == 1 else f'these {count} programs'}, and reading all of "
             f"{named}",
             (*programs, *folders),
-            widening="Allows all files of its installation, those of its next version as well.",
+            widening=f"Allows all files of its installation, those of its next version as well. "
+            f"{more}".rstrip(),
         ),
     )
 
@@ -116,7 +117,3 @@ def _is_in(access: Access, folders: Iterable[str]) -> bool:
         for file in (access.target, access.resolved)
         for folder in folders
     )
-
-
-def _exactly(kind: Kind, accesses: Iterable[Access]) -> tuple[Rule, ...]:
-    return tuple(sorted({Rule(kind, access.target) for access in accesses}))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from buildperm.policy import ladder, validation
+from buildperm.policy import exact_rules, ladder, validation
 from buildperm.policy.access import Access
 from buildperm.policy.kinds import Kind
 from buildperm.policy.pattern_set import PatternSet
@@ -36,8 +36,8 @@ class Choices:
 
 def exactly(kind: Kind, group: Iterable[Access]) -> Choice:
     """Allow what was seen, and nothing else."""
-    rules = tuple(sorted({Rule(kind, portable(access.target)) for access in group}))
-    return Choice(_exact_title(kind, len(rules)), rules, "", "")
+    rules = exact_rules.of(kind, group)
+    return Choice(exact_rules.title(kind, rules), rules, "", exact_rules.widening(rules))
 
 
 def for_reads(group: Sequence[Access]) -> Choices:
@@ -109,16 +109,8 @@ def for_programs(group: Sequence[Access]) -> Choices:
     """Allow these programs, then those in the folders of what is no program by name."""
     exact = exactly(Kind.EXEC, group)
     targets = [rule.pattern for rule in exact.rules]
-    made = [target for target in targets if target.startswith("$OUT_DIR/")]
-    if made and len(made) == len(targets):
-        step = ladder.Rung(
-            "everything below $OUT_DIR",
-            frozenset(("$OUT_DIR/**",)),
-            "Allows any program that the script makes itself, inside the same limits.",
-        )
-        return Choices(_climb(Kind.EXEC, exact, [step], targets))
     paths = {target for target in targets if "/" in target}
-    if len(paths) < len(targets):
+    if len(paths) < len(targets) or exact.widening:
         return Choices((exact,))
     steps = ladder.of_folders(map(ladder.parent, paths), "Allows any other program there, too.")
     return Choices(_climb(Kind.EXEC, exact, steps, targets))
@@ -211,10 +203,3 @@ def prefix_of(accesses: Iterable[Access]) -> Callable[[str], str]:
         return beginning if counts.get(beginning, 0) > 1 else ""
 
     return prefix
-
-
-def _exact_title(kind: Kind, count: int) -> str:
-    noun = kind.traits.noun
-    if count == 1:
-        return f"exactly this {noun}"
-    return f"exactly these {count} {noun}{'es' if noun.endswith('s') else 's'}"

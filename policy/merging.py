@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from buildperm.policy import choices, dependents, expiry
+from buildperm.policy import dependents, exact_rules, expiry
 from buildperm.policy.access import Access
 from buildperm.policy.compilation import PINNED, effective
 from buildperm.policy.decision import Answer, Decision, Terms
@@ -18,6 +18,7 @@ from buildperm.policy.presets import expand
 from buildperm.policy.proposal import Choice, Proposal, Reason, Risk
 from buildperm.policy.risk import assess_rule
 from buildperm.policy.rule import Rule
+from buildperm.policy.stable_target import portable
 
 Decided: TypeAlias = tuple[Proposal, Decision]
 
@@ -236,6 +237,8 @@ def refused_by(proposal: Proposal, choice: Choice) -> frozenset[Rule]:
         direct = [access for access in proposal.evidence if access.is_direct]
         if len(direct) < len(proposal.evidence):
             return exactly(direct)
+    if exact_rules.widening(choice.rules) and not choice.is_edited:
+        return exactly(proposal.evidence)  # A program that was made is denied by its name.
     rules = choice.rules or tuple(Rule(seen.kind, seen.target) for seen in proposal.evidence)
     refused = {rule for rule in rules if rule.kind is not Kind.SYSTEM}
     if choice.is_edited:
@@ -246,7 +249,7 @@ def refused_by(proposal: Proposal, choice: Choice) -> frozenset[Rule]:
 
 def exactly(accesses: Iterable[Access]) -> frozenset[Rule]:
     """Return the rules that are about these accesses, and nothing else."""
-    return frozenset(rule for one in accesses for rule in choices.exactly(one.kind, [one]).rules)
+    return frozenset(Rule(one.kind, portable(one.target)) for one in accesses)
 
 
 def within(rule: Rule, other: Rule) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buildperm.policy import presets, validation
+from buildperm.policy import merging, presets, validation
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.choices import for_reads
 from buildperm.policy.kinds import Kind
@@ -496,6 +496,48 @@ def test_running_what_was_just_written_says_so() -> None:
     assert proposal.risk is Risk.MEDIUM
     assert any("written by the script" in reason for reason in proposal.notes)
     assert [p.risk for p in downloaded] == [Risk.CRITICAL, Risk.HIGH]
+
+
+@pytest.mark.parametrize(
+    ("programs", "rules", "title"),
+    [
+        (["$OUT_DIR/gen"], ["$OUT_DIR/**"], "any program below $OUT_DIR"),
+        (["$OUT_DIR/bin/x/gen", "$OUT_DIR/copied"], ["$OUT_DIR/**"], "any program below $OUT_DIR"),
+        (["$TMP/conftest"], ["$TMP/**"], "any program below $TMP"),
+        (
+            ["$OUT_DIR/a", "$TMP/b"],
+            ["$OUT_DIR/**", "$TMP/**"],
+            "any program below $OUT_DIR and $TMP",
+        ),
+        (
+            ["$OUT_DIR/gen", "protoc"],
+            ["$OUT_DIR/**", "protoc"],
+            "exactly this program and any program below $OUT_DIR",
+        ),
+        # What is there before the script starts stays exact.
+        (["$MANIFEST_DIR/gen"], ["$MANIFEST_DIR/gen"], "exactly this program"),
+        (["protoc", "bison"], ["bison", "protoc"], "exactly these 2 programs"),
+    ],
+)
+def test_a_program_that_the_script_makes_is_granted_as_it_will_be_made_again(
+    programs: list[str], rules: list[str], title: str
+) -> None:
+    proposal = _one(*_runs(*programs))
+    seen = frozenset(Rule(Kind.EXEC, program) for program in programs)
+
+    assert _patterns(proposal)[0] == rules
+    assert proposal.suggestion.title == title
+    assert bool(proposal.suggestion.widening) is ("below" in title)
+    # To deny it is to deny what was seen, and nothing that is made besides.
+    assert merging.refused_by(proposal, proposal.suggestion) == seen
+
+
+def test_a_script_that_was_made_is_granted_with_its_interpreter() -> None:
+    made, shell = _runs("$OUT_DIR/run.sh", "sh")
+    proposal = _one(made, replace(shell, causes=("$OUT_DIR/run.sh",)))
+
+    assert _patterns(proposal) == [["$OUT_DIR/**", "sh"]]
+    assert merging.refused_by(proposal, proposal.suggestion) == {Rule(Kind.EXEC, "$OUT_DIR/run.sh")}
 
 
 def test_a_library_for_the_compiler_says_what_it_would_do() -> None:

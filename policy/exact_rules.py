@@ -1,0 +1,48 @@
+"""Exact rules: the narrowest that allow what was seen, and still do so in the next run.
+
+What a script makes itself is not there when it starts, and a rule of the kernel's needs something
+to refer to. So a program that was made in OUT_DIR is granted with that folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from buildperm.policy.access import Access
+from buildperm.policy.kinds import Kind
+from buildperm.policy.rule import Rule
+from buildperm.policy.stable_target import portable
+
+_MADE_IN = ("$OUT_DIR", "$TMP")  # Both are empty in a clean checkout.
+_MADE = {Rule(Kind.EXEC, f"{folder}/**"): folder for folder in _MADE_IN}
+
+
+def of(kind: Kind, accesses: Iterable[Access]) -> tuple[Rule, ...]:
+    """Return the rules for what was accessed, sorted."""
+    return tuple(sorted({Rule(kind, _pattern(kind, access.target)) for access in accesses}))
+
+
+def title(kind: Kind, rules: Collection[Rule]) -> str:
+    """Say what rules of `of` allow; it follows "allows"."""
+    made = [folder for rule, folder in _MADE.items() if rule in rules]
+    count = len(rules) - len(made)
+    noun = kind.traits.noun
+    parts = [f"exactly this {noun}"] if count == 1 else []
+    if count > 1:
+        parts = [f"exactly these {count} {noun}{'es' if noun.endswith('s') else 's'}"]
+    if made:
+        parts.append(f"any program below {' and '.join(made)}")
+    return " and ".join(parts)
+
+
+def widening(rules: Collection[Rule]) -> str:
+    """Say what rules of `of` allow beyond what was seen; empty if nothing."""
+    if _MADE.keys().isdisjoint(rules):
+        return ""
+    return "Allows any program that the script makes itself, inside the same limits."
+
+
+def _pattern(kind: Kind, target: str) -> str:
+    if kind is Kind.EXEC and target.startswith(tuple(f"{folder}/" for folder in _MADE_IN)):
+        return target.partition("/")[0] + "/**"
+    return portable(target)
