@@ -12,7 +12,7 @@ from buildperm.rules.pattern import absolute, folder, is_literal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 def make_missing(
@@ -22,12 +22,14 @@ def make_missing(
 
     A Landlock rule refers to an existing file or folder, and the right to make a file holds for a
     whole folder. `FILE` is made as an empty file, `FOLDER/**` as an empty folder, if the folder
-    above exists and may be granted; `filled` is as for `LandlockRights`. Returns what was made; see
-    `remove_unused`.
+    above may be granted; `filled` is as for `LandlockRights`. Below the folder of a token, folders
+    above that are missing are made as well: a clean checkout lacks what the script made before.
+    Returns what was made; see `remove_unused`.
     """
     containment = Containment(places, filled)
     made: list[bytes] = []
-    for pattern in patterns:
+    # The longest first: what another one lies in is a folder, whatever it is called.
+    for pattern in sorted(patterns, key=len, reverse=True):
         is_folder = pattern.endswith("/**")
         path = folder(pattern, places) if is_folder else None
         if not is_folder and is_literal(pattern):
@@ -35,25 +37,47 @@ def make_missing(
         if not path or os.path.lexists(path):
             continue
         above, name = os.path.split(path)
+        missing = [name]
+        while pattern.startswith("$") and not os.path.lexists(above):
+            above, name = os.path.split(above)
+            missing.append(name)
         parent = os.path.realpath(above)
-        if not containment.holds(pattern, above, parent):
-            continue
-        path = parent.rstrip(b"/") + b"/" + name
-        try:
-            if is_folder:
-                os.mkdir(path)
-            else:
-                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-                os.close(os.open(path, flags, 0o666))
-        except OSError:
-            continue  # Not possible for this user either: the script will see the same.
-        made.append(path)
+        if containment.holds(pattern, above, parent):
+            made += _make(parent, missing[::-1], is_folder=is_folder)
     return made
 
 
-def remove_unused(made: Iterable[bytes]) -> None:
+def _make(parent: bytes, names: list[bytes], *, is_folder: bool) -> list[bytes]:
+    """Make folders in one another below `parent`, and the last one as `is_folder` says.
+
+    By descriptors: another script may put links there meanwhile.
+    """
+    made: list[bytes] = []
+    flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    opened: list[int] = []
+    try:
+        opened.append(os.open(parent, flags))
+        for left, name in enumerate(names, 1 - len(names)):
+            parent = parent.rstrip(b"/") + b"/" + name
+            if left or is_folder:
+                os.mkdir(name, dir_fd=opened[-1])
+                made.append(parent)
+                opened.append(os.open(name, flags, dir_fd=opened[-1]))
+            else:
+                making = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+                os.close(os.open(name, making, 0o666, dir_fd=opened[-1]))
+                made.append(parent)
+    except OSError:
+        pass  # Not possible for this user either: the script will see the same.
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+    return made
+
+
+def remove_unused(made: Sequence[bytes]) -> None:
     """Remove what `make_missing` made and the script left empty."""
-    for path in made:
+    for path in reversed(made):  # What is in a folder before the folder.
         parent = os.path.dirname(path)
         if os.path.realpath(parent) != parent:
             continue  # The script has put a link there: what is behind it is not ours.

@@ -53,3 +53,41 @@ def test_what_a_link_leads_to_within_its_folder_is_made_and_removed(
     assert any(there) == bool(made) == is_made
     write_targets.remove_unused(made)
     assert not list(tmp_path.rglob("file"))
+
+
+def test_no_folder_is_made_behind_a_link_that_a_script_planted(tmp_path: Path) -> None:
+    home, workspace = tmp_path / "home", tmp_path / "ws"
+    home.mkdir()
+    workspace.mkdir()
+    places = {"WORKSPACE": bytes(workspace)}
+    (workspace / "gen").symlink_to(home)  # One that leads out.
+    (workspace / "gone").symlink_to(tmp_path / "absent")  # One that leads nowhere.
+    (workspace / "own").symlink_to("true")
+    (workspace / "true").mkdir()
+    grants = [f"$WORKSPACE/{name}/a/b/file" for name in ("gen", "gone", "own")]
+
+    made = write_targets.make_missing(grants, places)
+
+    assert made == [bytes(workspace / "true" / name) for name in ("a", "a/b", "a/b/file")]
+    assert not list(home.iterdir())
+    assert not (tmp_path / "absent").exists()
+    write_targets.remove_unused(made)
+    assert not list((workspace / "true").iterdir())
+
+
+def test_folders_above_are_made_below_tokens_alone_and_kept_where_they_were_used(
+    tmp_path: Path,
+) -> None:
+    places = {"WORKSPACE": bytes(tmp_path / "ws")}
+    grants = ["$WORKSPACE/gen", "$WORKSPACE/gen/a/a/x.rs", "$WORKSPACE/gen/b/**"]
+    grants.append(f"{tmp_path}/apart/a/x.rs")
+
+    assert write_targets.make_missing(["$WORKSPACE/gen/x.rs"], {}) == []
+    (tmp_path / "ws").mkdir()
+    made = write_targets.make_missing(grants, places)
+    (tmp_path / "ws/gen/a/a/x.rs").write_text("made")
+    write_targets.remove_unused(made)
+
+    assert not (tmp_path / "apart").exists()
+    assert (tmp_path / "ws/gen/a/a/x.rs").read_text() == "made"
+    assert not (tmp_path / "ws/gen/b").exists()
