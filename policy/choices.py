@@ -87,10 +87,25 @@ def for_writes(group: Sequence[Access]) -> Choices:
     return Choices(choices)
 
 
-def _with_content(exact: Choice, group: Iterable[Access]) -> Choice:
-    """Grant a folder to be created together with its content: an exact rule covers a file only."""
-    folders = sorted({f"{portable(each.target)}/**" for each in group if each.is_folder})
-    return _by_folder(exact, Kind.WRITE, folders, "")
+def is_beyond_grants(access: Access) -> bool:
+    """Tell whether no grant can allow a change of a folder, as none can be for all of that."""
+    return access.is_entry and validation.to_grant(_around(access), reason="") is not None
+
+
+def _around(access: Access) -> Rule:
+    return Rule(Kind.WRITE, f"{ladder.parent(portable(access.target))}/**")
+
+
+def _with_content(exact: Choice, group: Sequence[Access]) -> Choice:
+    """Grant a folder to be created together with its content: an exact rule covers a file only.
+
+    Names are made, moved and removed by a right over the folder that they are in.
+    """
+    folders = {f"{portable(each.target)}/**" for each in group if each.is_folder}
+    around = {_around(each).pattern for each in group if each.is_entry}
+    widening = "Allows making, changing and removing any file there." if around else ""
+    outermost = ladder.outermost(_bare(folder) for folder in folders | around)
+    return _by_folder(exact, Kind.WRITE, sorted(f"{each}/**" for each in outermost), widening)
 
 
 def _by_folder(exact: Choice, kind: Kind, folders: list[str], widening: str) -> Choice:

@@ -55,6 +55,10 @@ _READ = PatternSet(baseline.READ)
 _NOT_OWN = PatternSet(baseline.NOT_OWN)
 _GRAVITY = {Outcome.FAILED: 0, Outcome.DONE: 1, Outcome.REFUSED: 2}
 _BYTECODE = re.compile(r"(.*)/__pycache__/([^/]+?)\.[a-z]+-[0-9]+(?:\.opt-[0-9])?\.pyc", re.DOTALL)
+_ENTRIES = frozenset(
+    (Change.REMOVED, Change.RENAMED, Change.LINKED, Change.SYMLINKED, Change.NODE_MADE)
+)
+"""Changes of a folder: Landlock has rights over them for all of a folder, and for no file in it."""
 _SHEBANG_MOST = 256  # Bytes of a script that the kernel looks at: BINPRM_BUF_SIZE.
 _COMMAND_MOST = 400  # Characters of a command line that serves as an example.
 _LINE_MOST = 4_000  # Characters of a command line that is listed.
@@ -71,6 +75,7 @@ class _AccessBuilder:
     example: str = ""
     resolved: str = ""
     is_folder: bool = False
+    is_entry: bool = False
     saw_empty_home: bool = False
     sent: int = 0
     received: int = 0
@@ -155,6 +160,7 @@ class _EventFolding:
                 tally.resolved,
                 tally.is_free,
                 tally.is_folder,
+                tally.is_entry,
                 roles=roles,
                 outside=self._outside,
                 commands=tuple(tally.commands.items()),
@@ -250,8 +256,12 @@ class _EventFolding:
                 target = self._target(path)
                 example = "" if target.startswith("/") else encode(path)
                 self._tally(event, event.pid, Kind.WRITE, target, outcome, example)
-                if event.change is Change.DIRECTORY_MADE:
-                    self._tallies[Kind.WRITE, target].is_folder = True
+                tally = self._tallies[Kind.WRITE, target]
+                tally.is_folder |= event.change is Change.DIRECTORY_MADE
+                # What is not there to be removed will be there the next time, if it is written
+                # now; beside a manifest no grant could tell the difference.
+                is_told = outcome is not Outcome.FAILED or target.count("/") > 1
+                tally.is_entry |= event.change in _ENTRIES and is_told
         if event.change is Change.LINKED and event.other.startswith(b"/"):
             # Under its new name the file can be read by whoever may read there.
             self._tally(event, event.pid, Kind.READ, self._read_target(event.other), outcome)

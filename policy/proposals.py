@@ -51,6 +51,10 @@ _EMPTY_HOME = (
 _NEVER = "No grant can allow it: it would run code outside the sandbox."
 _NO_SOCKET = "No grant opens a socket that is a file or a name on this machine."
 _NO_ADDRESS = "No grant can allow it: {}."
+_NO_NAMES = (
+    "No grant can allow it: names are made, moved and removed by a right over the whole folder, "
+    "and this one is too much for one grant. A folder of its own, or OUT_DIR, could be granted."
+)
 _FOR_NOBODY = "No grant can allow it: it is not known in which crate the macro was expanded."
 _SYSTEM = "No grant opens a system call; builds work without it."
 
@@ -189,6 +193,11 @@ class _ProposalBuilder:
 
     def writes(self, accesses: Sequence[Access]) -> None:
         """Ask about files that were written, folder by folder."""
+        stuck = [access for access in accesses if choices.is_beyond_grants(access)]
+        if stuck:
+            title = summaries.title(Kind.WRITE, stuck)
+            self._add(title, stuck, _exactly(Kind.WRITE, stuck), locked=_NO_NAMES)
+        accesses = [access for access in accesses if not choices.is_beyond_grants(access)]
         for group in _grouped(accesses, choices.folder_of_write, most=len(accesses)):
             self._add(summaries.title(Kind.WRITE, group), group, choices.for_writes(group))
 
@@ -230,8 +239,11 @@ class _ProposalBuilder:
         self, title: str, group: Sequence[Access], choices: Choices, *, locked: str = ""
     ) -> None:
         worst, notes = summaries.risk_notes(group)
+        targets = [access.target for access in group]
+        if any(access.is_entry for access in group):
+            targets.append("and its folder")  # Another question than the one about the file.
         self._propose(
-            self._id(group[0].kind, [access.target for access in group]),
+            self._id(group[0].kind, targets),
             title,
             choices,
             (worst, notes),

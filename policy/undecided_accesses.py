@@ -72,6 +72,14 @@ def unopened(
     ]
 
 
+def of_folders(
+    accesses: Iterable[Access], rules: Iterable[Rule] = (), denials: Iterable[Rule] = ()
+) -> list[Access]:
+    """Return the changes of folders that were refused, as a rule covers no more than the file."""
+    refused = unopened(accesses, rules, denials)
+    return [access for access in refused if access.is_entry or access.is_folder]
+
+
 def denied(accesses: Iterable[Access], denials: Iterable[Rule]) -> list[Access]:
     """Return what was refused because `denials` cover it, or the program that alone wanted it."""
     refused = Coverage(denials)

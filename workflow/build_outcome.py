@@ -21,7 +21,7 @@ from buildperm.policy.kinds import GRANTABLE, Kind
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.role import SCRIPT_ALONE, united
 from buildperm.policy.rule import Rule
-from buildperm.policy.undecided_accesses import denied, unopened
+from buildperm.policy.undecided_accesses import denied, of_folders, unopened
 from buildperm.report.build_run import LOST, IneffectiveGrant, ScriptRun
 from buildperm.rules.pattern import locate
 from buildperm.tracer.recording import reader
@@ -204,6 +204,12 @@ def propose(
         denials=rules(package["deny"]),
         consumers=consumers,
     )
+
+
+def wider(package: SessionPackage, accesses: Iterable[Access]) -> list[Proposal]:
+    """Make the proposals for what `package` was refused as its grants are of files, not folders."""
+    held = of_folders(accesses, rules(granted(package)), rules(package["deny"]))
+    return proposals.propose(package["crate"], package["version"], held)
 
 
 def how_compiling_is_held(session: Session) -> tuple[str, str, str]:

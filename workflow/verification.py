@@ -25,7 +25,7 @@ from buildperm.presentation.front_end import Failure
 from buildperm.printable import printable
 from buildperm.supervisor import session as sessions
 from buildperm.tracer.recording import reader
-from buildperm.workflow.build_outcome import BuildOutcome, granted, propose
+from buildperm.workflow.build_outcome import BuildOutcome, granted, propose, wider
 from buildperm.workflow.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -163,9 +163,12 @@ class Verification:
         repeated: RerunResult,
         known: frozenset[str],
     ) -> Failure | None:
-        missing: tuple[Proposal, ...] = ()
+        missing: list[Proposal] = []
         if repeated.recording is not None:
-            missing = tuple(propose(package, fold(reader.read(repeated.recording))))
+            accesses = fold(reader.read(repeated.recording))
+            missing = propose(package, accesses)
+            if repeated.exit_code != 0:
+                missing += wider(package, accesses)
         new = tuple(proposal for proposal in missing if proposal.id not in known)
         if repeated.interrupted:
             raise BuildpermError("the verifying run was interrupted")

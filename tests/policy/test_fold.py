@@ -248,6 +248,33 @@ def test_asking_for_a_folder_that_is_there_changes_nothing() -> None:
     assert _fold(PathChanged(1, 10, made, b"/t/debug", b"", EACCES, True)) != {}
 
 
+@pytest.mark.parametrize(
+    ("change", "errno", "path", "is_entry"),
+    [
+        (Change.REMOVED, 0, b"/ws/gen/x", True),
+        (Change.RENAMED, EACCES, b"/ws/gen/x", True),
+        (Change.SYMLINKED, 0, b"/ws/x", True),
+        (Change.NODE_MADE, 0, b"/ws/gen/x", True),
+        # What is written now will be there to be removed the next time.
+        (Change.REMOVED, ENOENT, b"/ws/gen/x", True),
+        (Change.REMOVED, ENOENT, b"/ws/x", False),
+        (Change.DIRECTORY_MADE, 0, b"/ws/gen/x", False),
+        (Change.TRUNCATED, 0, b"/ws/gen/x", False),
+        (Change.TIMES_CHANGED, 0, b"/ws/gen/x", False),
+    ],
+)
+def test_a_name_is_changed_in_its_folder(
+    change: Change, errno: int, path: bytes, *, is_entry: bool
+) -> None:
+    changed = PathChanged(1, 10, change, path, b"", errno, errno == EACCES)
+    written = FileOpened(2, 10, path, OpenMode.WRITE, True, 0, False, False)
+
+    (found,) = _fold(changed, written).values()
+
+    assert found.is_entry is is_entry
+    assert not _fold(written)[found.kind, found.target].is_entry
+
+
 @pytest.fixture
 def programs(tmp_path: Path) -> Path:
     (tmp_path / "tool-1").write_text("#!/bin/sh\n")

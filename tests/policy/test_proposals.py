@@ -353,6 +353,29 @@ def test_a_folder_that_could_not_be_made_is_granted_as_one() -> None:
     assert _patterns(_one(made, beside))[0] == ["$WORKSPACE/a.h", "$WORKSPACE/gen/**"]
 
 
+def test_what_changes_a_folder_is_granted_with_the_folder() -> None:
+    moved, made = (
+        replace(_access(Kind.WRITE, f"$WORKSPACE/gen/{name}", Outcome.REFUSED), is_entry=is_entry)
+        for name, is_entry in (("a.rs", True), ("b.rs", False))
+    )
+
+    assert _patterns(_one(moved))[0] == ["$WORKSPACE/gen/**"]
+    assert _patterns(_one(moved, made))[0] == ["$WORKSPACE/gen/**"]
+    assert _patterns(_one(made))[0] == ["$WORKSPACE/gen/b.rs"]
+
+
+def test_what_would_change_the_folder_of_the_manifest_is_told_and_locked() -> None:
+    moved, made = (
+        replace(_access(Kind.WRITE, f"$MANIFEST_DIR/{name}", Outcome.REFUSED), is_entry=is_entry)
+        for name, is_entry in (("a.rs", True), ("b.rs", False))
+    )
+    found = {proposal.title: proposal for proposal in _propose(moved, made)}
+
+    assert found["write $MANIFEST_DIR/a.rs"].locked.startswith("No grant can allow it: names")
+    assert not found["write $MANIFEST_DIR/b.rs"].locked
+    assert _patterns(found["write $MANIFEST_DIR/b.rs"])[0] == ["$MANIFEST_DIR/b.rs"]
+
+
 def test_a_file_beside_the_manifest_is_granted_by_its_exact_path_only() -> None:
     proposal = _one(_access(Kind.WRITE, "$MANIFEST_DIR/gen.h", Outcome.REFUSED))
 

@@ -110,6 +110,7 @@ def _what_else(kind: Kind) -> dict[str, st.SearchStrategy[object]]:
     """Return what else a recording says of accesses of a kind."""
     return {
         "is_folder": st.booleans() if kind is Kind.WRITE else st.just(value=False),
+        "is_entry": st.booleans() if kind is Kind.WRITE else st.just(value=False),
         "commands": _COMMANDS.map(tuple) if kind is Kind.EXEC else st.just(()),
         "resolved": st.sampled_from(["", "/usr/bin/x"]) if kind is Kind.EXEC else st.just(""),
         "causes": _CAUSES,
@@ -281,6 +282,7 @@ def test_a_path_that_is_spelt_to_lead_elsewhere_is_shown_and_cannot_be_allowed(
         ("example", "\udc80", "is no Unicode"),
         ("resolved", "/usr/*", "notation"),
         ("is_folder", 1, "must be true or false"),
+        ("is_entry", 1, "must be true or false"),
     ],
 )
 def test_an_access_of_another_form_is_refused_by_its_place(
