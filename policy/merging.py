@@ -18,7 +18,6 @@ from buildperm.policy.presets import expand
 from buildperm.policy.proposal import Choice, Proposal, Reason, Risk
 from buildperm.policy.risk import assess_rule
 from buildperm.policy.rule import Rule
-from buildperm.policy.stable_target import portable
 
 Decided: TypeAlias = tuple[Proposal, Decision]
 
@@ -249,7 +248,7 @@ def refused_by(proposal: Proposal, choice: Choice) -> frozenset[Rule]:
 
 def exactly(accesses: Iterable[Access]) -> frozenset[Rule]:
     """Return the rules that are about these accesses, and nothing else."""
-    return frozenset(Rule(one.kind, portable(one.target)) for one in accesses)
+    return frozenset(exact_rules.denied(one.kind, one.target) for one in accesses)
 
 
 def within(rule: Rule, other: Rule) -> bool:

@@ -16,6 +16,7 @@ from buildperm.policy import (
     choices,
     ladder,
     outside_consumers,
+    passing_names,
     portability,
     presets,
     risk,
@@ -27,11 +28,13 @@ from buildperm.policy.access import Access
 from buildperm.policy.choices import Choices
 from buildperm.policy.coverage import Coverage
 from buildperm.policy.kinds import GRANTABLE, Kind
+from buildperm.policy.passing_names import is_passing
 from buildperm.policy.presets import Preset
 from buildperm.policy.proposal import Choice, Proposal, Risk, proposal_id
 from buildperm.policy.risk_combinations import combinations
 from buildperm.policy.role import NOBODY
 from buildperm.policy.rule import Rule
+from buildperm.policy.stable_target import lasting
 from buildperm.policy.undecided_accesses import undecided
 from buildperm.rules import address
 from buildperm.rules.pattern import matches
@@ -118,7 +121,9 @@ class _ProposalBuilder:
         groups: dict[tuple[Kind, str, str], list[Access]] = {}
         rest: list[Access] = []
         for access in accesses:
-            if access.sensitive:
+            if is_passing(access.kind, access.target) and _is_made(access, accesses):
+                key = access.kind, access.sensitive, passing_names.NEVER
+            elif access.sensitive:
                 key = access.kind, access.sensitive, _why_locked(access)
             elif access.kind is Kind.NET and (why := _why_unconnected(access)):
                 key = access.kind, access.target, why
@@ -129,7 +134,8 @@ class _ProposalBuilder:
                 continue
             groups.setdefault(key, []).append(access)
         for (kind, held, why), group in groups.items():
-            title = summaries.title(kind, group)
+            named = passing_names.told(group) if why == passing_names.NEVER else group
+            title = summaries.title(kind, named)
             if group[0].sensitive and kind is not Kind.DIRECTIVE:
                 title = f"{title} ({held})"
             self._add(title, group, _exactly(kind, group), locked=why)
@@ -239,11 +245,11 @@ class _ProposalBuilder:
         self, title: str, group: Sequence[Access], choices: Choices, *, locked: str = ""
     ) -> None:
         worst, notes = summaries.risk_notes(group)
-        targets = [access.target for access in group]
+        targets = [_in_any_run(access) for access in group]
         if any(access.is_entry for access in group):
             targets.append("and its folder")  # Another question than the one about the file.
         self._propose(
-            self._id(group[0].kind, targets),
+            self._id(group[0].kind, dict.fromkeys(targets)),
             title,
             choices,
             (worst, notes),
@@ -343,6 +349,20 @@ def _by_cause(accesses: Sequence[Access]) -> list[list[Access]]:
     for access in accesses:
         groups.setdefault(access.wanted_by, []).append(access)
     return [groups[cause] for cause in sorted(groups)]
+
+
+def _is_made(access: Access, accesses: Iterable[Access]) -> bool:
+    """Tell whether a file was to be made, not only read: somebody else's may be there again."""
+    return access.kind is not Kind.READ or any(
+        each.kind is Kind.WRITE and access.target.startswith(each.target) for each in accesses
+    )
+
+
+def _in_any_run(access: Access) -> str:
+    """Return a target as the next run would have it, so that it is the same question then."""
+    if is_passing(access.kind, access.target):
+        return lasting(access.kind, access.target)
+    return access.target
 
 
 def _why_locked(access: Access) -> str:

@@ -15,8 +15,19 @@ _HISTORY = re.compile(
     r"|packed-refs|shallow|ORIG_HEAD|FETCH_HEAD)\Z",
     re.DOTALL,
 )
-_TEMPORARY = re.compile(r"(?:/tmp|/var/tmp|/dev/shm)/")
+TEMPORARY = re.compile(r"(?:/tmp|/var/tmp|/dev/shm)/")
 _RANDOM = re.compile(r"(?:(?=[A-Za-z_]*[0-9])[A-Za-z0-9_]{6,}|(?=[a-z]*[A-Z])[A-Za-z]{6,})")
+# What programs are known to draw, perhaps from small letters alone: semaphores of glibc, temporary
+# files of Python, mktemp(1), gcc, rustc and the crate tempfile.
+_KNOWN = re.compile(
+    r"\A(sem\.|tmp(?=[a-z0-9_]{8}(?:\.|\Z))|(?:\.tmp|rustc|cc)(?=[A-Za-z0-9]{6}(?:\.|\Z))"
+    r"|(?:tmp\.|mp-|psm_|pymp-|wnsm_|listener-)(?=[A-Za-z0-9_]{6,}(?:\.|\Z)))[^.]+",
+    re.DOTALL,
+)
+# Process IDs, user IDs, dates. Not a version, which has a dot beside it.
+_NUMBER = re.compile(
+    r"(?<![0-9A-Za-z])(?<![0-9]\.)[0-9]{3,}(?![0-9A-Za-z]|\.[0-9])|(?<=[-_])[0-9]+\Z|\A[0-9]+\Z"
+)
 _SUFFIXES = re.compile(
     r"(?:(?<=\.tmp)[A-Za-z0-9]{6,}|(?<=\.)[0-9]{4,}|(?<=[._-])(?=[a-f]*[0-9])[0-9a-f]{16,})(?=\.|$)"
 )
@@ -43,8 +54,14 @@ def lasting(kind: Kind, target: str) -> str:
     if target.startswith("$CARGO_HOME/"):
         return target  # Hashes of registries are the same everywhere.
     head, _, name = target.rpartition("/")
-    temporary = _TEMPORARY.match(target)
+    temporary = TEMPORARY.match(target)
     if temporary:
         rest = target[temporary.end() :].split("/")
-        return temporary[0] + "/".join(_RANDOM.sub("*", component) for component in rest)
+        return temporary[0] + "/".join(map(_of_any_run, rest))
     return f"{head}/{_SUFFIXES.sub('*', name)}"
+
+
+def _of_any_run(component: str) -> str:
+    """Replace what varies in a name of a temporary file; `*` as it is."""
+    pieces = _NUMBER.sub("*", _KNOWN.sub(r"\1*", component)).split("*")
+    return "*".join(_RANDOM.sub("*", piece) for piece in pieces)

@@ -150,6 +150,9 @@ BYTECODE = ("**/__pycache__", "**/__pycache__/**")
 Nobody needs a grant for it: what a script leaves there would be run by whoever imports the sources.
 """
 
+COUNTERS = ("/tmp/hsperfdata_*", "/tmp/hsperfdata_*/**")
+"""Java shows its counters there to other programs of its user, and does without where it cannot."""
+
 QUIET = (
     "/proc/self",
     "/proc/self/**",
@@ -204,6 +207,7 @@ QUIET = (
     "/var/lib/dpkg/arch*",
     *INDEX_LOCKS,
     *BYTECODE,
+    *COUNTERS,
     "io_uring_setup",
     "io_uring_enter",
     "io_uring_register",
@@ -244,6 +248,7 @@ QUIET_WRITES = (
     "/sys/fs/selinux/create",
     *INDEX_LOCKS,
     *BYTECODE,
+    *COUNTERS,
 )
 """What programs try to write out of habit.
 

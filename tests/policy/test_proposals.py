@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -374,6 +375,51 @@ def test_what_would_change_the_folder_of_the_manifest_is_told_and_locked() -> No
     assert found["write $MANIFEST_DIR/a.rs"].locked.startswith("No grant can allow it: names")
     assert not found["write $MANIFEST_DIR/b.rs"].locked
     assert _patterns(found["write $MANIFEST_DIR/b.rs"])[0] == ["$MANIFEST_DIR/b.rs"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "denied"),
+    [
+        ("/tmp/app-build-22980", "/tmp/app-build-23071", "/tmp/app-build-*"),
+        ("/tmp/tmp.MAp6GnQk9S", "/tmp/tmp.0o0167AQwl", "/tmp/tmp.*"),
+        ("/var/tmp/job_4711/x.o", "/var/tmp/job_4712/x.o", "/var/tmp/job_*/x.o"),
+        ("/dev/shm/psm_deadbeef", "/dev/shm/psm_0badcafe", "/dev/shm/psm_*"),
+        ("/dev/shm/sem.vwg9Sz", "/dev/shm/sem.mp-abcdefgh", "/dev/shm/sem.*"),
+    ],
+)
+def test_a_name_of_one_run_is_asked_about_once_and_no_rule(
+    first: str, second: str, denied: str
+) -> None:
+    asked, again = (
+        _one(*(_access(kind, target, Outcome.REFUSED) for kind in (Kind.WRITE,)))
+        for target in (first, second)
+    )
+
+    assert asked.locked.startswith("No grant can allow it: the next run gives it another name")
+    assert (asked.id, asked.title) == (again.id, again.title)
+    denial = merging.refused_by(asked, asked.suggestion)
+    assert denial == {Rule(Kind.WRITE, denied)}
+    assert not undecided(again.evidence, (), denial)
+
+
+def test_java_counts_where_it_can_and_nobody_is_asked() -> None:
+    counters = "/tmp/hsperfdata_me/4711"
+    tried = [_access(kind, counters, Outcome.REFUSED) for kind in (Kind.READ, Kind.WRITE)]
+
+    assert not undecided([*tried, _access(Kind.WRITE, "/tmp/hsperfdata_me", Outcome.REFUSED)])
+    assert undecided([_access(Kind.WRITE, "/tmp/hsperf/4711", Outcome.REFUSED)])
+    assert undecided([_access(Kind.WRITE, counters)])  # Somebody could.
+
+
+def test_a_name_that_stays_is_granted_as_ever(tmp_path: Path) -> None:
+    # As where the checkout of a job lies in /tmp, or another program has made the folder.
+    there = tmp_path / "job-4711"
+    there.mkdir()
+    for target in ("/tmp/app/build.log", f"{there}/build.log"):
+        proposal = _one(_access(Kind.WRITE, target, Outcome.REFUSED))
+        assert not proposal.locked
+        assert _patterns(proposal)[0] == [target]
+    assert not _one(*_reads("/tmp/absent-4711/settings")).locked  # Somebody else's.
 
 
 def test_a_file_beside_the_manifest_is_granted_by_its_exact_path_only() -> None:
