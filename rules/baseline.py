@@ -150,7 +150,7 @@ BYTECODE = ("**/__pycache__", "**/__pycache__/**")
 Nobody needs a grant for it: what a script leaves there would be run by whoever imports the sources.
 """
 
-COUNTERS = ("/tmp/hsperfdata_*", "/tmp/hsperfdata_*/**")
+COUNTERS = ("/tmp/hsperfdata_*", "/tmp/hsperfdata_*/**")  # noqa: S108
 """Java shows its counters there to other programs of its user, and does without where it cannot."""
 
 QUIET = (

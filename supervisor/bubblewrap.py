@@ -75,6 +75,7 @@ class Mounts:
         rights: Mapping[bytes, int],
         needed: Iterable[bytes],
         with_exclusions: Iterable[bytes],
+        listed: Mapping[bytes, bool | None] | None = None,
         *,
         coarse: bool,
     ) -> None:
@@ -86,6 +87,8 @@ class Mounts:
                 them: they are needed to start it.
             with_exclusions: Folders that are granted but for what is excluded. Links in them, for
                 which there are no rights, still lead on.
+            listed: Folders in which all names are shown, and whether nothing but files is excluded
+                there; with None, folders in these of which that is not so. The nearest counts.
             coarse: Cover what is not granted, where that takes fewer mounts.
         """
         self._binds: dict[bytes, bool] = {}  # Path to whether it can be written.
@@ -93,6 +96,7 @@ class Mounts:
         self._links: dict[bytes, bytes] = {}
         self._passed: set[bytes] = {b"/"}  # Folders that exist only because of what lies in them.
         self._with_exclusions = frozenset(with_exclusions)
+        self._with_names = listed or {}
         self._listed = (
             self._with_exclusions & rights.keys()
         )  # With all that is not granted covered.
@@ -168,6 +172,9 @@ class Mounts:
             elif path in self._links:
                 words += [b"--symlink", self._links[path], path]
             elif self._masks[path]:
+                # What is closed cannot be listed: it would seem to be empty.
+                is_closed = path not in self._passed
+                words += [b"--perms", b"0000"] if is_closed else []
                 words += [b"--tmpfs", path]
             else:
                 words += [b"--ro-bind", b"/dev/null", path]
@@ -204,7 +211,10 @@ class Mounts:
             has_exclusions = folder in self._with_exclusions or any(
                 up in self._with_exclusions for up in _above(folder)
             )
-            further = within.get(folder, [])
+            around = next((up for up in (folder, *_above(folder)) if up in self._with_names), b"")
+            only_files = self._with_names.get(around)
+            has_names = only_files is not None
+            further = [*within.get(folder, ())]
             granted: list[bytes] = []
             hidden: dict[bytes, bool] = {}
             links: list[bytes] = []
@@ -217,10 +227,14 @@ class Mounts:
                             elif entry.path in self._binds:
                                 granted.append(entry.path)
                             elif entry.path not in self._passed:
-                                hidden[entry.path] = entry.is_dir(follow_symlinks=False)
+                                is_folder = entry.is_dir(follow_symlinks=False)
+                                if is_folder and only_files:
+                                    further.append(entry.path)  # Its files are all that is hidden.
+                                else:
+                                    hidden[entry.path] = is_folder
                 except OSError:
                     pass  # Who may not list it gets nothing of it, however it is split.
-            is_whole = folder in self._listed
+            is_whole = folder in self._listed or has_names
             is_whole = is_whole or (coarse and has_exclusions and len(hidden) < len(granted))
             if is_whole and folder != b"/" and not _is_shared(folder):
                 if not is_shown:

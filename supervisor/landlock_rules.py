@@ -87,6 +87,9 @@ class LandlockRights:
         self.rights: dict[bytes, int] = {}
         self.with_exclusions: set[bytes] = set()  # Folders granted but for what is excluded.
         self.covered: set[bytes] = set()  # Files in folders that can be listed all the same.
+        # Folders in which all names may be seen, and whether nothing but files is closed there;
+        # None for what lies in them and is somebody else's.
+        self.listed: dict[bytes, bool | None] = {}
         self.foreign: set[bytes] = set()  # In the folder of the package, and not its own.
         self._ownership = ownership or Ownership(places)
         self._allowed = allowed
@@ -201,20 +204,24 @@ class LandlockRights:
             within = excluded.below(root)
             if can_list and self._may_list(root, within):
                 self._add_listed(root, within)
-            elif can_list and is_granted and _is_ordinary(root):
+            elif can_list and (self._is_own(root) or (is_granted and _is_ordinary(root))):
                 for folder in listable(root, excluded):
                     self._add_listed(folder, excluded.below(folder))
 
     def _add_listed(self, folder: bytes, within: Iterable[bytes]) -> None:
         """Let a folder be listed that is granted but for files `within`."""
         self.with_exclusions.add(folder)
+        self.listed[folder] = True
         self.add(folder, landlock.READ_DIR)
         self.covered.update(within)
 
     def _may_list(self, root: bytes, within: Iterable[bytes]) -> bool:
         """Tell whether `root` may be listed although what is `within` is closed."""
-        is_own = any(covers(self._places.get(token, b"\0"), root) for token in _LISTED_ROOTS)
-        return is_own and not any(map(os.path.isdir, within))
+        return self._is_own(root) and not any(map(os.path.isdir, within))
+
+    def _is_own(self, root: bytes) -> bool:
+        """Tell whether a folder belongs to what is built."""
+        return any(covers(self._places.get(token, b"\0"), root) for token in _LISTED_ROOTS)
 
     def _add_grants(
         self, kind: str, patterns: Iterable[str], rights: int, *, is_ours: bool = False
@@ -308,14 +315,15 @@ class LandlockRights:
         others = self._ownership.others(tree)
         foreign = others.below(tree)
         can_list = bool(rights & landlock.READ_DIR)
-        if not foreign:
-            self._add_remainder(tree, hidden, rights, can_list=can_list)
-            return
-        if tree == self._places.get("MANIFEST_DIR"):
+        is_package = tree == self._places.get("MANIFEST_DIR")
+        if is_package:
             self.foreign = set(foreign)
         self._add_remainder(tree, hidden | others, rights, can_list=can_list)
-        if can_list and self._ownership.may_list(tree):
+        # A package is listed as it would be if Cargo built in it, whatever is closed in it.
+        if can_list and (foreign or is_package) and self._ownership.may_list(tree):
             self.add(tree, landlock.READ_DIR)
+            if is_package:
+                self.listed = {**dict.fromkeys(foreign), tree: False} | self.listed
 
     def _resolve(self, kind: str, pattern: str) -> list[tuple[bytes, bool]]:
         """Find what a denial is about."""

@@ -57,6 +57,7 @@ class Run:
         self.held_longest = max(map(len, self.held), default=0)
         self.with_exclusions: set[bytes] = set()  # See LandlockRights; filled by `rights`.
         self.covered: set[bytes] = set()
+        self.listed: Mapping[bytes, bool | None] = {}
         self.foreign: set[bytes] = set()
         self.left_out: Mapping[tuple[str, str], bytes] = {}  # Likewise.
         self.light: LightObservation | None = None  # Where not everything is observed.
@@ -99,6 +100,7 @@ class Run:
         if fifo:
             grants.add(os.path.realpath(fifo), landlock.READ_FILE | landlock.WRITE_FILE)
         self.with_exclusions, self.covered = grants.with_exclusions, grants.covered
+        self.listed = grants.listed
         self.foreign = grants.foreign
         self.left_out = grants.left_out
         return grants.rights
@@ -118,7 +120,9 @@ class Run:
         from buildperm.supervisor import bubblewrap  # Only one of the runtimes needs it.
 
         needed = () if self.starter else launch.needed()
-        mounts = bubblewrap.Mounts(rights, needed, self.with_exclusions, coarse=self.learning)
+        mounts = bubblewrap.Mounts(
+            rights, needed, self.with_exclusions, self.listed, coarse=self.learning
+        )
         mounts.cover(self.covered - set(rights))
         named = [path for value in variables.values() for path in value.split(b":")]
         allowed = self.subject.allowed

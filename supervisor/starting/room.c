@@ -38,6 +38,7 @@ struct attributes { uint64_t set, clear, propagation, userns; };
 
 static long before = -1, inside = -1; /* The roots: the machine's, and the one that is being made. */
 static long user, group;
+static const char *mode = "0755"; /* Of the next empty folder. */
 
 /* Opens `path` below a root; -errno if it is not there, or led to by a link. */
 static long place(long root, const char *path) {
@@ -122,7 +123,7 @@ static int show(long root, const char *from, const char *path, uint64_t set) {
 
 static long made_of(const char *kind, uint64_t set) {
     long context = checked("make a file system", CALL3(FSOPEN, kind, 1, 0)); /* FSOPEN_CLOEXEC */
-    if (kind[0] == 't') checked("make a file system", CALL(FSCONFIG, context, SET_STRING, "mode", "0755", 0, 0));
+    if (kind[0] == 't') checked("make a file system", CALL(FSCONFIG, context, SET_STRING, "mode", mode, 0, 0));
     checked("make a file system", CALL(FSCONFIG, context, CREATE, NULL, NULL, 0, 0));
     long tree = checked("make a file system", CALL3(FSMOUNT, context, 1, set)); /* FSMOUNT_CLOEXEC */
     shut(context);
@@ -193,8 +194,14 @@ static const char **follow(const char **words) {
         shut(folder);
         return words + 3;
     }
-    if (after(word, "--tmpfs")) attach(made_of("tmpfs", NOSUID | NODEV), path, 1);
-    else if (after(word, "--proc")) show_proc(path);
+    if (after(word, "--perms")) {
+        mode = path;
+        return words + 2;
+    }
+    if (after(word, "--tmpfs")) {
+        attach(made_of("tmpfs", NOSUID | NODEV), path, 1);
+        mode = "0755";
+    } else if (after(word, "--proc")) show_proc(path);
     else if (after(word, "--dir")) shut(target(path, 1));
     else if (after(word, "--remount-ro")) {
         const struct attributes wanted = {.set = RDONLY};
