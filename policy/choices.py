@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from buildperm.policy import exact_rules, ladder, validation
-from buildperm.policy.access import Access
+from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.pattern_set import PatternSet
 from buildperm.policy.proposal import Choice
@@ -36,8 +36,11 @@ class Choices:
 
 def exactly(kind: Kind, group: Iterable[Access]) -> Choice:
     """Allow what was seen, and nothing else."""
-    rules = exact_rules.of(kind, group)
-    return Choice(exact_rules.title(kind, rules), rules, "", exact_rules.widening(rules))
+    seen = [*group]
+    rules = exact_rules.of(kind, seen)
+    folders = {portable(each.target) for each in seen if kind is Kind.READ and each.is_folder}
+    title = exact_rules.title(kind, rules, len(folders))
+    return Choice(title, rules, "", exact_rules.widening(rules))
 
 
 def for_reads(group: Sequence[Access]) -> Choices:
@@ -48,7 +51,8 @@ def for_reads(group: Sequence[Access]) -> Choices:
     """
     exact = _with_history(exactly(Kind.READ, group))
     targets = [rule.pattern for rule in exact.rules]
-    steps = ladder.of_reads([_bare(target) for target in targets])
+    folders = {portable(each.target) for each in group if each.is_folder}
+    steps = ladder.of_reads([_bare(target) for target in targets], folders)
     choices = _climb(Kind.READ, exact, steps, targets)
     listed = ladder.above(targets).intersection(targets)
     if any(ladder.parent(folder) in listed for folder in listed):
@@ -60,7 +64,8 @@ def for_reads(group: Sequence[Access]) -> Choices:
         ]
         return Choices(choices, _first_grantable(choices, fitting))
     few = [index for index, choice in enumerate(choices) if len(choice.rules) <= EXACT_MOST]
-    if listed:
+    # What is in a folder that could not be listed nobody has seen.
+    if listed or any(each.is_folder and each.outcome is Outcome.REFUSED for each in group):
         few = [index for index in few if index]
     return Choices(choices, _first_grantable(choices, few))
 
@@ -173,13 +178,13 @@ def _bare(pattern: str) -> str:
     return pattern.removesuffix("/**")
 
 
-def folder_of_read(targets: Iterable[str]) -> Callable[[str], str]:
+def folder_of_read(targets: Iterable[str], folders: Collection[str] = ()) -> Callable[[str], str]:
     """Return a function that tells which folder's files are decided together with a target.
 
     It returns an empty text for what lies directly in a root. A folder of `targets` that holds
-    others of them is decided together with these.
+    others of them, or is one of `folders`, is decided together with what is in it.
     """
-    above = ladder.above(targets)
+    above = ladder.above(targets).union(folders)
 
     def folder(target: str) -> str:
         components = target.split("/")

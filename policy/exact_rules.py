@@ -23,17 +23,20 @@ def of(kind: Kind, accesses: Iterable[Access]) -> tuple[Rule, ...]:
     return tuple(sorted({Rule(kind, _pattern(kind, access.target)) for access in accesses}))
 
 
-def title(kind: Kind, rules: Collection[Rule]) -> str:
-    """Say what rules of `of` allow; it follows "allows"."""
+def title(kind: Kind, rules: Collection[Rule], folders: int = 0) -> str:
+    """Say what rules of `of` allow; it follows "allows". So many are of `folders` that are read."""
     made = [folder for rule, folder in _MADE.items() if rule in rules]
-    count = len(rules) - len(made)
-    noun = kind.traits.noun
-    parts = [f"exactly this {noun}"] if count == 1 else []
-    if count > 1:
-        parts = [f"exactly these {count} {noun}{'es' if noun.endswith('s') else 's'}"]
+    counted = ((len(rules) - len(made) - folders, kind.traits.noun), (folders, "folder"))
+    parts = [f"exactly {_counted(count, noun)}" for count, noun in counted if count]
     if made:
         parts.append(f"any program below {' and '.join(made)}")
     return " and ".join(parts)
+
+
+def _counted(count: int, noun: str) -> str:
+    if count == 1:
+        return f"this {noun}"
+    return f"these {count} {noun}{'es' if noun.endswith('s') else 's'}"
 
 
 def widening(rules: Collection[Rule]) -> str:

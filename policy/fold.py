@@ -211,6 +211,9 @@ class _EventFolding:
             if writes and outcome is Outcome.REFUSED and _READ.covers(asked):
                 read = Outcome.DONE  # It was the writing that was refused.
             self._tally(event, event.pid, Kind.READ, asked, read, example)
+            # Who looks for a folder that is not there will find perhaps a file.
+            is_there = event.directory and outcome is not Outcome.FAILED
+            self._tallies[Kind.READ, asked].is_folder |= is_there
             self._judge(Kind.READ, asked, event.path, refused=event.refused)
         if writes:
             self._tally(event, event.pid, Kind.WRITE, target, outcome, example)

@@ -28,34 +28,34 @@ class Rung:
     widening: str  # What they allow beyond what was seen, in a sentence; empty if nothing.
 
 
-def of_reads(targets: Collection[str]) -> Iterator[Rung]:
+def of_reads(targets: Collection[str], folders: Iterable[str] = ()) -> Iterator[Rung]:
     """Yield the steps above the exact one: by extension, by folder, and each folder around.
 
-    A target that is the folder of another one was listed.
+    A target that is the folder of another one was listed, and so was one of `folders`.
     """
     found = frozenset(targets)
-    listed = found.intersection(above(found))
+    listed = found.intersection(above(found).union(folders))
     files = found - listed
     if listed:
         there = {file for file in files if parent(file) in listed}
         kept = found - there
         yield _like(kept | by_extension(there), listed, "as the script lists the folder")
-    folders = listed | {parent(file) for file in files} - {""}
+    around = listed | {parent(file) for file in files} - {""}
     tops = outermost(listed)
     apart = {target for target in found - tops if tops.isdisjoint(above([target]))}
     if apart and any(parent(folder) in listed for folder in listed):
         # A step for all folders would reach up to what joins them: here, those that were walked.
         yield _walked(tops, frozenset(apart))
         yield _walked(tops, by_extension(apart))
-        yield from of_folders(folders, "Allows all files and folders there, now and later.")
+        yield from of_folders(around, "Allows all files and folders there, now and later.")
         return
     yield _like(listed | by_extension(files), listed, "")
     yield Rung(
-        f"any file directly in {named(folders)}",
-        frozenset((*folders, *(f"{folder}/*" for folder in folders))),
+        f"any file directly in {named(around)}",
+        frozenset((*around, *(f"{folder}/*" for folder in around))),
         "Allows files there that were not seen, and new ones.",
     )
-    yield from of_folders(folders, "Allows all files and folders there, now and later.")
+    yield from of_folders(around, "Allows all files and folders there, now and later.")
 
 
 def of_folders(folders: Iterable[str], widening: str) -> Iterator[Rung]:

@@ -192,7 +192,8 @@ class _ProposalBuilder:
 
     def reads(self, accesses: Sequence[Access]) -> None:
         """Ask about files that were read, folder by folder; about those of one program at once."""
-        folder = choices.folder_of_read([access.target for access in accesses])
+        folders = {access.target for access in accesses if access.is_folder}
+        folder = choices.folder_of_read([access.target for access in accesses], folders)
         most = 1 if accesses and accesses[0].wanted_by else GROUPS_MOST
         for group in _grouped(accesses, folder, most=most):
             self._add(summaries.title(Kind.READ, group), group, choices.for_reads(group))

@@ -187,7 +187,7 @@ class _ReportReader:
             example=self._text(table, "example", f"{at}.example", _TARGET_MOST),
             sensitive=sensitive_because(kind, target) or _by_value(kind, table.get("sensitive")),
             resolved=self._notation(table, "resolved", f"{at}.resolved") if resolved else "",
-            is_folder=self._flag(table, "is_folder", at) and kind is Kind.WRITE,
+            is_folder=self._flag(table, "is_folder", at) and kind in (Kind.READ, Kind.WRITE),
             is_entry=self._flag(table, "is_entry", at) and kind is Kind.WRITE,
             roles=self._roles(table, f"{at}.by"),
             commands=tuple(self._commands(table, f"{at}.commands")),

@@ -50,6 +50,7 @@ EVENTS: dict[str, tuple[Field, ...]] = {
         _ERRNO,
         _REFUSED,
         _RACED,
+        Field("directory", FLAG),
     ),
     "changed": (
         Field("change", WORD),

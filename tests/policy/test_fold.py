@@ -249,6 +249,22 @@ def test_asking_for_a_folder_that_is_there_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
+    ("errno", "refused", "is_folder"),
+    [(0, False, True), (EACCES, True, True), (ENOENT, False, False)],
+)
+def test_a_folder_that_is_read_is_told_as_one(
+    errno: int, *, refused: bool, is_folder: bool
+) -> None:
+    path = b"/ws/proto"
+    asked = FileOpened(1, 10, path, OpenMode.READ, False, errno, refused, False, directory=True)
+    file = FileOpened(1, 10, path, OpenMode.READ, False, errno, refused, False)
+
+    ((access,), (other,)) = (_fold(each).values() for each in (asked, file))
+
+    assert (access.kind, access.is_folder, other.is_folder) == (Kind.READ, is_folder, False)
+
+
+@pytest.mark.parametrize(
     ("change", "errno", "path", "is_entry"),
     [
         (Change.REMOVED, 0, b"/ws/gen/x", True),

@@ -402,6 +402,23 @@ def test_a_name_of_one_run_is_asked_about_once_and_no_rule(
     assert not undecided(again.evidence, (), denial)
 
 
+def test_a_folder_that_was_listed_is_one_without_any_file_of_it() -> None:
+    (read,) = _reads("$WORKSPACE/proto")
+    listed = _one(replace(read, is_folder=True))
+    refused = _one(replace(read, is_folder=True, outcome=Outcome.REFUSED))
+    names = ["$WORKSPACE/proto", "$WORKSPACE/proto/*"]
+
+    assert listed.suggestion.title == "exactly this folder"
+    assert [rule.pattern for rule in listed.suggestion.rules] == names[:1]
+    # What is in it would have been read next.
+    assert refused.choices[0].title == "exactly this folder"
+    assert [rule.pattern for rule in refused.suggestion.rules] == names
+    assert _one(read).suggestion.title == "exactly this file"
+    file = replace(_reads("$WORKSPACE/proto/a.proto")[0], outcome=Outcome.DONE)
+    both = _one(replace(read, is_folder=True), file)
+    assert [rule.pattern for rule in both.suggestion.rules] == [names[0], f"{names[0]}/*.proto"]
+
+
 def test_java_counts_where_it_can_and_nobody_is_asked() -> None:
     counters = "/tmp/hsperfdata_me/4711"
     tried = [_access(kind, counters, Outcome.REFUSED) for kind in (Kind.READ, Kind.WRITE)]

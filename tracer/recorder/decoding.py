@@ -71,6 +71,11 @@ def creates(flags: int) -> bool:
     return bool(flags & (os.O_CREAT | _O_TMPFILE)) and not flags & _O_PATH
 
 
+def directory(flags: int) -> bool:
+    """Tell whether only a directory can be opened with `flags`, as opendir(3) does to list it."""
+    return bool(flags & os.O_DIRECTORY) and not creates(flags)
+
+
 def needs_ownership(flags: int) -> bool:
     """Tell whether only the owner of a file can open it with `flags`."""
     return bool(flags & _O_NOATIME)

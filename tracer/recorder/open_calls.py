@@ -5,6 +5,7 @@ Part of the supervisor: standard library only, nothing heavy.
 
 from __future__ import annotations
 
+import os
 import posixpath
 
 from buildperm.tracer.recorder import decoding, location, memory, refusal
@@ -32,7 +33,7 @@ def handler(observer: Observer, _name: str, layout: OpenLayout) -> Handler:
     writer, resume, host_path = observer.writer, observer.resume, observer.host_path
     paths = observer.paths
     differs, failed = paths.differ, paths.failed
-    mode, creates = decoding.mode, decoding.creates
+    mode, creates, directory = decoding.mode, decoding.creates, decoding.directory
     descriptor, with_proc_self = location.descriptor, location.with_proc_self
 
     def on_entry(tid: int, process: Process, syscall: SyscallInfo) -> Decoded | None:
@@ -58,7 +59,9 @@ def handler(observer: Observer, _name: str, layout: OpenLayout) -> Handler:
                 observer.light.at_open(process, found, flags)
             resume(tid)
             found = with_proc_self(process.pid, found)
-            entry = writer.opened(process, found, mode(flags), creates(flags), 0, False, raced)
+            entry = writer.opened(
+                process, found, mode(flags), creates(flags), 0, False, raced, directory(flags)
+            )
             if observer.repeats is not None:
                 observer.repeats.note(found, None if raced else entry)
             return
@@ -66,6 +69,7 @@ def handler(observer: Observer, _name: str, layout: OpenLayout) -> Handler:
             resume(tid)
             return
         wanted = location.absolute(process.pid, tid, start, path)
+        is_directory = directory(flags)
         if -result in refusal.SANDBOX_ERRNOS or observer.is_hidden(result, wanted):
             wanted = location.resolved(wanted)
             refused = refused or refusal.may_open(
@@ -75,12 +79,15 @@ def handler(observer: Observer, _name: str, layout: OpenLayout) -> Handler:
                 creating=creates(flags),
                 owning=decoding.needs_ownership(flags),
             )
+            is_directory = is_directory or (refused and os.path.isdir(wanted))
             resume(tid)
         else:
             resume(tid)
             wanted = failed(wanted)
         wanted = with_proc_self(process.pid, wanted)
-        entry = writer.opened(process, wanted, mode(flags), creates(flags), -result, refused, False)
+        entry = writer.opened(
+            process, wanted, mode(flags), creates(flags), -result, refused, False, is_directory
+        )
         if observer.repeats is not None:
             is_same = not refused and not wanted.startswith(b"/proc/")
             observer.repeats.note(b"", entry if is_same else None)

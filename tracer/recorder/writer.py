@@ -94,6 +94,7 @@ class Writer:
         errno: int,
         refused: bool,
         raced: bool,
+        directory: bool = False,
     ) -> list[int] | None:
         """File a `FileOpened`.
 
@@ -101,7 +102,7 @@ class Writer:
             Its entry, the last number of which says how often it has happened; None where there is
             no more room.
         """
-        key = ("opened", process.chain, path, mode, creates, errno, refused, raced)
+        key = ("opened", process.chain, path, mode, creates, errno, refused, raced, directory)
         # As `_count` does, without a call for each of the events that are most of all.
         known = self._events.get(key)
         if known is None:

@@ -70,6 +70,7 @@ class FileOpened:
     refused: bool  # The sandbox refused it; outside, the same call would have passed.
     raced: bool  # The requested path and the opened one differ, and no link explains it.
     count: int = 1
+    directory: bool = False  # It is one, or was asked for as one; earlier recordings do not tell.
 
 
 @dataclass(frozen=True, slots=True)

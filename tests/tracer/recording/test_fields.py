@@ -22,6 +22,8 @@ from tests.tracer.recorded_child import HEADER
 WRITTEN_BEFORE = Path(__file__).with_name("every_event.jsonl")
 WITHOUT_TIMES = Path(__file__).with_name("every_event_without_times.jsonl")
 """From before processes had times and a status."""
+WITHOUT_DIRECTORIES = Path(__file__).with_name("every_event_without_directories.jsonl")
+"""From before events told that a directory was opened."""
 SCHEMA = json.loads((Path(reader.__file__).parent / "recording.schema.json").read_text())
 CLASSES = {cls.TYPE: cls for cls in get_args(Event)}
 TYPES = {
@@ -48,6 +50,7 @@ def every_event(writer: Writer) -> None:
     writer.opened(build, b"/etc/hosts", "read", False, 13, True, False)
     writer.opened(tool, "/é\u202e\n\xff*".encode(), "read-write", True, 0, False, True)
     writer.opened(tool, b"", "path", False, 2, False, False)
+    writer.opened(tool, b"/etc", "read", False, 0, False, False, True)
     writer.changed(build, "renamed", b"/new", b"/old", 0, False, True)
     writer.changed(tool, "symlinked", b"/link", b'any "text"\\', 18, True, False)
     writer.changed(tool, "removed", b"/gone", b"", 0, False, False)
@@ -86,15 +89,26 @@ def test_each_line_is_byte_for_byte_what_earlier_versions_wrote(tmp_path: Path) 
     assert written(tmp_path / "recording.jsonl") == WRITTEN_BEFORE.read_bytes()
 
 
-@pytest.mark.parametrize("before", [WRITTEN_BEFORE, WITHOUT_TIMES], ids=lambda path: path.stem)
-def test_what_earlier_versions_wrote_is_of_every_type_and_is_still_read(before: Path) -> None:
+@pytest.mark.parametrize(
+    ("before", "later"),
+    [
+        (WRITTEN_BEFORE, set[str]()),
+        (WITHOUT_DIRECTORIES, {"directory"}),
+        (WITHOUT_TIMES, {"directory"}),
+    ],
+)
+def test_what_earlier_versions_wrote_is_of_every_type_and_is_still_read(
+    before: Path, later: set[str]
+) -> None:
     recording = reader.read(before)
 
     assert {event.TYPE for event in recording.events} == fields.EVENTS.keys()
     lines = [json.loads(line) for line in before.read_text("utf-8").splitlines()]
     for kind, its_fields in fields.EVENTS.items():
         met = set().union(*(line for line in lines if line["type"] == kind))
-        assert {field.name for field in its_fields} <= met, f"no `{kind}` has every field"
+        known = {field.name for field in its_fields} - later
+        assert known <= met, f"no `{kind}` has every field"
+        assert met.isdisjoint(later)
 
 
 def test_an_earlier_version_told_no_times() -> None:
