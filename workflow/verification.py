@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 _TAIL = 6  # Lines of a failing script's output that are shown.
 _TICK_S = 0.2  # How often a build is asked whether anybody still waits for it.
 _PANIC = re.compile(r"thread '.*' (?:\(\d+\) )?panicked at ")
-_TRACE = re.compile(r"stack backtrace:|note: (?:run with|[Ss]ome details are omitted)")
+_NO_WORDS = re.compile(  # What is said for Cargo, and what std says of a panic besides.
+    r"cargo:|stack backtrace:|note: (?:run with `RUST_BACKTRACE|[Ss]ome details are omitted)"
+    r"|\s+[0-9]+: +\S|\s+at \S.*:[0-9]+(?::[0-9]+)?\s*\Z"
+)
 _BUILD = "what has to be built again"
 
 
@@ -205,8 +208,8 @@ def _followed(
 
 def said_last(output: str) -> str:
     """Return on one line what a script said last; of a panic, where it was and its message."""
-    lines = [line for line in output.splitlines() if line.strip()]
-    trace = next((at for at, line in enumerate(lines) if _TRACE.match(line)), len(lines))
-    at = next((at for at, line in enumerate(lines[:trace]) if _PANIC.match(line)), None)
-    said = lines[:trace][-_TAIL:] if at is None else lines[at:trace][:_TAIL]
-    return " / ".join(printable(line) for line in said or lines[-_TAIL:])
+    everything = [line for line in output.splitlines() if line.strip()]
+    lines = [line for line in everything if not _NO_WORDS.match(line)] or everything
+    panics = [at for at, line in enumerate(lines) if _PANIC.match(line)]
+    said = lines[panics[-1] :][:_TAIL] if panics else lines[-_TAIL:]
+    return " / ".join(map(printable, said))

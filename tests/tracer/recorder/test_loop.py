@@ -630,7 +630,9 @@ def test_a_process_that_cannot_be_read_voids_the_recording(
 def test_a_folder_that_is_listed_is_told_from_a_file(record: Record, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("text")
 
-    recorded = record("/bin/sh", "-c", 'ls "$1"; cat "$1/file"; ls "$1/absent"', "sh", str(tmp_path))
+    recorded = record(
+        "/bin/sh", "-c", 'ls "$1"; cat "$1/file"; ls "$1/absent"', "sh", str(tmp_path)
+    )
 
     assert {event.directory for event in opened(recorded, tmp_path)} == {True}
     assert {event.directory for event in opened(recorded, tmp_path / "file")} == {False}
