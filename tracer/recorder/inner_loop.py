@@ -94,6 +94,7 @@ class InnerLoop:
         tree.on_moved = self._short.unknow
         observer.repeats = self
         syscalls.take = taken
+        syscalls.is_taken = lambda tid: bool(self._short.is_in_call(tid))
 
     def expect_hiding(self) -> None:
         """Expect that files are not there within although they are outside."""

@@ -379,23 +379,14 @@ class Recorder:
             )
 
     def _end_rest(self) -> None:
-        """Kill and reap all that is left, daemons included, and count it."""
+        """Record what was done before the script ended, then kill and reap all that is left."""
         killed: set[int] = set()
         try:
-            while True:  # What has already ended by itself is not counted.
-                tid, status = os.waitpid(-1, WALL | os.WNOHANG)
-                if not tid:
-                    break
-                if status == SYSCALL_EXIT_STOP:
-                    self._syscalls.at_exit_stop(tid)  # The call was made, so it is recorded.
-                elif status & 0xFF == 0x7F:
-                    if tid not in self._threads:
-                        self._tree.add_unreported(tid)
-                else:
-                    was_killed = status & 0x7F == SIGKILL and tid in self._tree.processes
-                    if self._wrapper_pids and was_killed:
-                        killed.add(tid)  # When the wrapper ends, so does all that is in it.
-                    self._at_end(tid, status)
+            # What was asked for before the end is made, and its result is the last one to record.
+            for is_first in (True, False):
+                for tid, status in self._last_stops(killed):
+                    if is_first or status != SECCOMP_STOP:
+                        self._at_last_stop(tid, status)
             while True:
                 for pid in {*self._tree.processes, *children()}:
                     killed.add(pid)
@@ -409,6 +400,55 @@ class Recorder:
                     self._at_end(tid, status)
         except ChildProcessError:
             self.left_running = len(killed - self._wrapper_pids)
+
+    def _last_stops(self, killed: set[int]) -> list[tuple[int, int]]:
+        """Return the stops that wait to be handled, and wait for those of calls that are being made.
+
+        wait(2) tells of the script first, whatever has stopped before it ended. And who executes
+        something closes descriptors, and lets the caller of vfork(2) go on, before the stop that
+        says so. Nothing is resumed meanwhile, so there is an end to the stops; nor is the init of a
+        PID namespace, which is about to see SIGCHLD, and would take all the others along.
+
+        Raises:
+            ChildProcessError: There is nobody left.
+        """
+        stops: list[tuple[int, int]] = []
+        stopped: set[int] = set()
+        calling: set[int] = set()
+        is_told = False  # Whoever is in a call is to come out of it: ptrace(2), PTRACE_INTERRUPT.
+        while True:
+            tid, status = os.waitpid(-1, WALL if calling else WALL | os.WNOHANG)
+            if tid:
+                stopped.add(tid)
+                if status >> 16 == ptrace.EVENT_EXEC:
+                    stopped.add(ptrace.event_message(tid))  # Gone: its call has ended as `tid`.
+                calling -= stopped
+                if status & 0xFF == 0x7F:
+                    stops.append((tid, status))
+                    continue
+                # What has already ended by itself is not counted.
+                was_killed = status & 0x7F == SIGKILL and tid in self._tree.processes
+                if self._wrapper_pids and was_killed:
+                    killed.add(tid)  # When the wrapper ends, so does all that is in it.
+                self._at_end(tid, status)
+            elif is_told:
+                return stops
+            else:
+                is_told = True
+                calling = {tid for tid in self._threads if self._syscalls.is_in_call(tid)} - stopped
+                for tid in calling:
+                    request(ptrace.INTERRUPT, tid, None, None)
+
+    def _at_last_stop(self, tid: int, status: int) -> None:
+        """Record what a stop is about, if it is about anything that was done."""
+        if status == SECCOMP_STOP:
+            self._at_seccomp_stop(tid)
+        elif status == SYSCALL_EXIT_STOP:
+            self._syscalls.at_exit_stop(tid)
+        elif status >> 16 == ptrace.EVENT_EXEC:
+            self._at_exec_stop(tid)
+        elif tid not in self._threads:
+            self._tree.add_unreported(tid)
 
     def _kill_all(self) -> None:
         for pid in list(self._tree.processes):

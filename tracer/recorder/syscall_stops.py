@@ -60,6 +60,7 @@ class SyscallStops:
         # Returns the call that a thread is in whose entry somebody else has handled.
         self.take: Callable[[int], InCall | None] = lambda _: None
         self.temporaries: RustcTemporaries | None = None
+        self.is_taken: Callable[[int], bool] = lambda _: False  # Tells whether there is one.
         # execve(2) may end in another thread, and a read may block for as long as it likes.
         unpinned = {*of(ExecutionLayout), *of(TokenLayout)}
         self._unpinned_calls = {number for number, name in calls.items() if name in unpinned}
@@ -68,6 +69,10 @@ class SyscallStops:
         """Forget the call that `tid` is in, and return its arguments, if any were read."""
         pending = self._in_call.pop(tid, None) or self.take(tid)
         return pending and pending[1]
+
+    def is_in_call(self, tid: int) -> bool:
+        """Tell whether `tid` is in a call whose exit is to be handled."""
+        return tid in self._in_call or self.is_taken(tid)
 
     def at_seccomp_stop(self, tid: int, process: Process) -> None:
         """Handle the seccomp stop at the entry of a call."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -172,6 +173,56 @@ def test_a_daemon_is_ended_with_the_script(
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+ENDING = ("fork", "posix_spawn", "vfork", "thread", "threads", "twice", "opens", "removes", "fails")
+
+
+def _ended_with(recorded: Recorded, way: str, file: Path) -> bool:
+    """Tell whether what `ending WAY` has done at last is in the recording."""
+    for event in recorded.recording.events:
+        match way, event:
+            case ("opens", FileOpened()) | ("removes", PathChanged()):
+                if event.path == os.fsencode(file):
+                    return True
+            case "fails", Executed(errno=errno.ENOENT, requested=b"/nonexistent/sleep"):
+                return True
+            case _, Executed(errno=0, argv=(b"sleep", b"1000")):
+                return True
+    return False
+
+
+@pytest.mark.quick(6)
+@pytest.mark.parametrize("way", ENDING)
+def test_what_was_done_right_before_the_script_ended_is_recorded(
+    record: Record, child: Callable[..., Path], tmp_path: Path, way: str
+) -> None:
+    """wait(2) tells of the script's end first, whatever has stopped before."""
+    file = tmp_path / "file"
+    for _ in range(10):
+        file.touch()
+
+        recorded = record(
+            child("ending"), way, file if way in ("opens", "removes") else "/bin/sleep"
+        )
+
+        assert recorded.recording.end.exit == 0
+        assert recorded.recording.end.left_running == 1
+        assert _ended_with(recorded, way, file)
+
+
+def test_a_call_that_does_not_come_back_does_not_keep_the_run_from_ending(
+    record: Record, child: Callable[..., Path], tmp_path: Path
+) -> None:
+    """fifo(7): an open waits for the other end. Nothing was opened, so nothing is said."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+
+    recorded = record(child("ending"), "blocks", fifo)
+
+    assert recorded.recording.end.exit == 0
+    assert recorded.recording.end.left_running == 1
+    assert not opened(recorded, fifo)
 
 
 def test_a_storm_of_forks_is_recorded_and_nobody_is_left(

@@ -221,6 +221,11 @@ EXPORTED const struct taken *take(int tid) {
     return &taken;
 }
 
+EXPORTED int is_in_call(int tid) {
+    const struct thread *thread = find_thread(tid);
+    return thread && thread->in_call;
+}
+
 /* Waits for the next stop that Python has to see, or the end of a thread; returns its ID, or -errno. */
 EXPORTED int next_stop(int *status) {
     for (;;) {
