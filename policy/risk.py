@@ -204,7 +204,7 @@ def _of_directive(pattern: str) -> tuple[Risk, str]:
     if key == "rerun-if-env-changed":
         return Risk.HIGH, "Cargo keeps what looks like a secret in its target directory"
     if key == "rustc-env":
-        return Risk.MEDIUM, "its name is like one that steers tools, though it is only embedded"
+        return Risk.MEDIUM, "Cargo says this about the package itself, and the crate says otherwise"
     if key == "metadata":
         return Risk.HIGH, "what another script is still making is searched for libraries and read"
     return Risk.HIGH, "it is a directive that buildperm does not know"

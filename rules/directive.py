@@ -14,16 +14,13 @@ from buildperm.rules import baseline
 from buildperm.rules.containment import contained
 from buildperm.rules.directive_table import (
     ARGUMENTS,
-    EMBEDDED,
     HARMLESS,
     LINK_ARGUMENTS,
     OLD_KEYS,
-    STEERING_BEGINNINGS,
-    STEERING_ENDINGS,
-    STEERING_EXACT,
     SYSTEM_LIBRARIES,
 )
 from buildperm.rules.pattern import locate, matches
+from buildperm.rules.steering_table import CARGOS, FAMILIES, SETTINGS, STEERING, TOLD
 from buildperm.rules.variables import holds_credential
 from buildperm.tracer.notation import decode, encode
 
@@ -193,14 +190,10 @@ def _begins_path(raw: bytes, slash: int, at: int) -> bool:
 def steers(name: str) -> bool:
     """Tell whether an environment variable changes what rustc or its children do."""
     upper = name.upper()
-    if upper != "CARGO_CRATE_NAME" and any(matches(pattern, upper) for pattern in EMBEDDED):
-        return False
-    return (
-        not name
-        or upper in STEERING_EXACT
-        or upper.startswith(STEERING_BEGINNINGS)
-        or upper.endswith(STEERING_ENDINGS)
-    )
+    if not name or upper in STEERING or any(matches(pattern, upper) for pattern in FAMILIES):
+        return True
+    is_told = upper.rpartition("_")[2] in TOLD
+    return not is_told and any(matches(pattern, upper) for pattern in SETTINGS)
 
 
 def is_free_search(
@@ -354,11 +347,5 @@ def _judge_one(
         name = value.partition("=")[0]
         if steers(name):
             return FORBIDDEN
-        return REFUSED if is_embedded(name) else FREE
+        return REFUSED if name in CARGOS else FREE
     return REFUSED if key in LINK_ARGUMENTS else FORBIDDEN
-
-
-def is_embedded(name: str) -> bool:
-    """Tell whether a variable begins like one that steers tools but is only ever embedded."""
-    upper = name.upper()
-    return upper.startswith(STEERING_BEGINNINGS) and not steers(name)

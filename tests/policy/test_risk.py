@@ -60,7 +60,7 @@ from buildperm.policy.rule import Rule
         (Kind.DIRECTIVE, "rustc-flags=-L /opt/x", Risk.HIGH),
         (Kind.DIRECTIVE, "rustc-link-search=native=$MANIFEST_DIR/lib", Risk.MEDIUM),
         (Kind.DIRECTIVE, "rustc-link-search=/opt/x", Risk.HIGH),
-        (Kind.DIRECTIVE, "rustc-env=RUSTC_VERSION", Risk.MEDIUM),
+        (Kind.DIRECTIVE, "rustc-env=CARGO_PKG_VERSION", Risk.MEDIUM),
         (Kind.DIRECTIVE, "unheard-of=1", Risk.HIGH),
         (Kind.SYSTEM, "bpf", Risk.HIGH),
     ],

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,3 +50,14 @@ def test_no_variable_that_a_linker_looks_for_can_be_set(tmp_path: Path, options:
 
     assert "collect2" in asked.values() or "cc" in asked.values()
     assert {name for name in asked if not steers(name)} <= set(HARMLESS), asked
+
+
+def test_no_variable_that_python_obeys_can_be_set() -> None:
+    """A wrapper of rustc or of a linker may be a program in Python."""
+    told = subprocess.run(
+        [sys.executable, "--help-env"], check=True, capture_output=True, text=True
+    ).stdout
+    asked = set(re.findall(r"^-?(PYTHON[A-Z0-9_]+)", told, re.MULTILINE))
+
+    assert len(asked) > 20
+    assert {name for name in asked if not steers(name)} == set()

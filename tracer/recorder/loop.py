@@ -402,7 +402,7 @@ class Recorder:
             self.left_running = len(killed - self._wrapper_pids)
 
     def _last_stops(self, killed: set[int]) -> list[tuple[int, int]]:
-        """Return the stops that wait to be handled, and wait for those of calls that are being made.
+        """Return the stops that wait to be handled, those of calls that are being made among them.
 
         wait(2) tells of the script first, whatever has stopped before it ended. And who executes
         something closes descriptors, and lets the caller of vfork(2) go on, before the stop that
