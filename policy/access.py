@@ -40,6 +40,7 @@ class Access:
     resolved: str = ""  # A program's file, where `target` is a name of it or a link; portable.
     is_free: bool = False  # It was allowed for a reason of this run: Cargo's own tools, DEP_*.
     is_folder: bool = False  # A folder was to be made there; of what is read: it is one.
+    is_whole: bool = False  # A link leads to a folder: to all that is in it.
     is_entry: bool = False  # Its name was to be made, moved or removed, which its folder decides.
     unstable: str = ""  # "in 2 of 3 runs", where repeated runs differed; empty if they did not.
     roles: tuple[Role, ...] = SCRIPT_ALONE  # Sorted.

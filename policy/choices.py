@@ -49,7 +49,7 @@ def for_reads(group: Sequence[Access]) -> Choices:
     A folder that is listed gets new files in a week of work, and one whose folders are listed gets
     new folders. What a script reads by name stays exact, if it is not too much to list.
     """
-    exact = _with_history(exactly(Kind.READ, group))
+    exact = _with_history(_with_links(exactly(Kind.READ, group), group))
     targets = [rule.pattern for rule in exact.rules]
     folders = {portable(each.target) for each in group if each.is_folder}
     steps = ladder.of_reads([_bare(target) for target in targets], folders)
@@ -68,6 +68,12 @@ def for_reads(group: Sequence[Access]) -> Choices:
     if listed or any(each.is_folder and each.outcome is Outcome.REFUSED for each in group):
         few = [index for index in few if index]
     return Choices(choices, _first_grantable(choices, few))
+
+
+def _with_links(exact: Choice, group: Sequence[Access]) -> Choice:
+    """Take a folder that a link leads to with all that is in it: so does who reads through it."""
+    folders = sorted({f"{portable(each.target)}/**" for each in group if each.is_whole})
+    return _by_folder(exact, Kind.READ, folders, "")
 
 
 def _with_history(exact: Choice) -> Choice:

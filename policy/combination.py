@@ -63,6 +63,7 @@ def _both(one: Access, other: Access) -> Access:
         resolved=graver.resolved or one.resolved or other.resolved,
         is_free=one.is_free and other.is_free,
         is_folder=one.is_folder or other.is_folder,
+        is_whole=one.is_whole or other.is_whole,
         is_entry=one.is_entry or other.is_entry,
         unstable=graver.unstable or one.unstable or other.unstable,
         roles=one.roles if one.roles == other.roles else united(one.roles + other.roles),

@@ -75,6 +75,7 @@ class _AccessBuilder:
     example: str = ""
     resolved: str = ""
     is_folder: bool = False
+    is_whole: bool = False
     is_entry: bool = False
     saw_empty_home: bool = False
     sent: int = 0
@@ -160,6 +161,7 @@ class _EventFolding:
                 tally.resolved,
                 tally.is_free,
                 tally.is_folder,
+                tally.is_whole,
                 tally.is_entry,
                 roles=roles,
                 outside=self._outside,
@@ -254,6 +256,9 @@ class _EventFolding:
         if event.change is Change.DIRECTORY_MADE and event.errno == EEXIST:
             return  # Asked whether it is there: `mkdir -p` and CMake, for all the folders above.
         outcome = _outcome(event.errno, refused=event.refused)
+        if event.change is Change.LED_OUT:
+            self._led_out(event, outcome)
+            return
         for path in self._changed_paths(event):
             if path.startswith(b"/"):
                 target = self._target(path)
@@ -268,6 +273,14 @@ class _EventFolding:
         if event.change is Change.LINKED and event.other.startswith(b"/"):
             # Under its new name the file can be read by whoever may read there.
             self._tally(event, event.pid, Kind.READ, self._read_target(event.other), outcome)
+
+    def _led_out(self, event: PathChanged, outcome: Outcome) -> None:
+        """Whoever reads through a link in OUT_DIR reads what it leads to; a folder ends in `/`."""
+        path = event.other.rstrip(b"/") or b"/"
+        target = self._read_target(path)
+        self._tally(event, event.pid, Kind.READ, target, outcome, f"link {encode(event.path)}")
+        self._tallies[Kind.READ, target].is_whole |= event.other.endswith(b"/")
+        self._judge(Kind.READ, target, path, refused=event.refused)
 
     @staticmethod
     def _changed_paths(event: PathChanged) -> tuple[bytes, ...]:

@@ -47,6 +47,7 @@ _CHANGED: Final = {
     Change.OWNER_CHANGED: "change owner",
     Change.TIMES_CHANGED: "set times",
     Change.ATTRIBUTE_CHANGED: "set attribute",
+    Change.LED_OUT: "leave link",
 }
 _USED: Final = {
     SocketUse.CREATED: "make socket",
@@ -99,7 +100,7 @@ def event_line(event: Event, places: Mapping[str, bytes]) -> EventLine:
             return _line(event, event.pid, verb or _OPENED[event.mode], text, event)
         case PathChanged():
             text = _path(event.path, places)
-            if event.change is Change.SYMLINKED:
+            if event.change in (Change.SYMLINKED, Change.LED_OUT):
                 text += f" -> {encode(event.other)}"
             elif event.other:
                 text = f"{_path(event.other, places)} -> {text}"

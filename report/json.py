@@ -139,6 +139,7 @@ def access_document(access: Access) -> dict[str, object]:
         "resolved": access.resolved,
         "is_free": access.is_free,
         **({"is_folder": True} if access.is_folder else {}),
+        **({"is_whole": True} if access.is_whole else {}),
         **({"is_entry": True} if access.is_entry else {}),
         **({} if access.roles == SCRIPT_ALONE else {"by": _roles(access.roles)}),
     }

@@ -188,6 +188,7 @@ class _ReportReader:
             sensitive=sensitive_because(kind, target) or _by_value(kind, table.get("sensitive")),
             resolved=self._notation(table, "resolved", f"{at}.resolved") if resolved else "",
             is_folder=self._flag(table, "is_folder", at) and kind in (Kind.READ, Kind.WRITE),
+            is_whole=self._flag(table, "is_whole", at) and kind is Kind.READ,
             is_entry=self._flag(table, "is_entry", at) and kind is Kind.WRITE,
             roles=self._roles(table, f"{at}.by"),
             commands=tuple(self._commands(table, f"{at}.commands")),

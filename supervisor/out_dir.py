@@ -1,7 +1,7 @@
 """Scans OUT_DIR after a run, for what no build script may leave there.
 
-Cargo, rustc and the linker use OUT_DIR without any sandbox. `include_str!` of a link that leaves it
-would embed a credential in the program.
+Whoever compiles the crate uses OUT_DIR, and with other rights than the script had. `include_str!`
+of a link that leaves it could embed a credential in the program: see `outward_links`.
 
 Part of the supervisor: os and stat only.
 """
@@ -16,6 +16,10 @@ from buildperm.rules.pattern import covers
 from buildperm.supervisor.disk_usage import DiskUsage
 from buildperm.supervisor.tree_walk import walk
 from buildperm.tracer.notation import encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MOST_NAMED = 20
 """Findings beyond this are not listed."""
@@ -43,11 +47,14 @@ class OutDirScan:
         self.usage = DiskUsage()
 
 
-def scan(out_dir: bytes) -> OutDirScan:
-    """Scan `out_dir`, a path without links, after every process has ended."""
+def scan(out_dir: bytes, why_outward: Callable[[bytes, bytes], str]) -> OutDirScan:
+    """Scan `out_dir`, a path without links, after every process has ended.
+
+    `why_outward` says what is wrong with a link that leaves it, by where that leads.
+    """
     left = OutDirScan()
     for path, about in walk(out_dir):
-        why = about if isinstance(about, str) else _why(out_dir, path, about)
+        why = about if isinstance(about, str) else _why(out_dir, path, about, why_outward)
         if why and len(left.found) < MOST_NAMED:
             left.found.append(f"$OUT_DIR{encode(path[len(out_dir) :])}: {why}")
         if isinstance(about, str):
@@ -76,16 +83,18 @@ def _is_program(path: bytes) -> bool:
         os.close(descriptor)
 
 
-def _why(out_dir: bytes, path: bytes, about: os.stat_result) -> str:
+def _why(
+    out_dir: bytes,
+    path: bytes,
+    about: os.stat_result,
+    why_outward: Callable[[bytes, bytes], str],
+) -> str:
     mode = about.st_mode
     if stat.S_ISLNK(mode):
-        # The same name in /proc leads each process somewhere else.
-        if any(covers(b"/proc", link) for link in links(path)):
-            return "a link through /proc"
         target = os.path.realpath(path)
-        if covers(out_dir, target):
+        if all(covers(out_dir, place) for place in (target, *links(path))):
             return ""
-        return f"a link that leaves it, to {encode(target)}"
+        return why_outward(path, target)
     for is_kind, name in _KINDS:
         if is_kind(mode):
             return name

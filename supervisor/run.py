@@ -72,28 +72,11 @@ class Run:
 
     def rights(self, fifo: bytes) -> dict[bytes, int]:
         """Return the Landlock rights by path; `fifo` is the jobserver's, empty if it has none."""
-        session = self.session
-        found = session.get("found")
-        grants = landlock_rules.LandlockRights(
-            self.package,
-            self.places,
-            session["path"],
-            found,
-            self.filled,
-            self.tier,
-            ownership.of_session(session, self.places),
-            self.subject.allowed,
-        )
-        grants.add_baseline()
-        grants.add_package()
-        if self.learning:
-            grants.add_learning()
+        grants = self._grants(learning=self.learning)
         grants.add(self.subject.program, landlock_rules.EXEC)
         for name in TOOLS:
             grants.add_tool(self.environ.get(name, b""))
         grants.add_tool(self.session["rustc_wrapper"])
-        for path in self.subject.handed_over:
-            grants.add(path, landlock_rules.READ)
         grants.add_readable(self.subject.manifests)
         for folder in self.subject.listed:
             grants.add_listing(folder)
@@ -104,6 +87,30 @@ class Run:
         self.foreign = grants.foreign
         self.left_out = grants.left_out
         return grants.rights
+
+    def readable(self, *, learning: bool) -> Mapping[bytes, int]:
+        """Return the Landlock rights by path of what the script may read, or may while learning."""
+        return self._grants(learning=learning).rights
+
+    def _grants(self, *, learning: bool) -> landlock_rules.LandlockRights:
+        session = self.session
+        grants = landlock_rules.LandlockRights(
+            self.package,
+            self.places,
+            session["path"],
+            session.get("found"),
+            self.filled,
+            self.tier,
+            ownership.of_session(session, self.places),
+            self.subject.allowed,
+        )
+        grants.add_baseline()
+        grants.add_package()
+        if learning:
+            grants.add_learning()
+        for path in self.subject.handed_over:
+            grants.add(path, landlock_rules.READ)
+        return grants
 
     def wrapper(
         self, rights: Mapping[bytes, int], variables: Mapping[bytes, bytes]

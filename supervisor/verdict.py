@@ -10,6 +10,7 @@ import os
 from buildperm.rules import baseline, containment, limits, sensitive, tier, variables
 from buildperm.rules.pattern import locate, matches
 from buildperm.supervisor import out_dir
+from buildperm.supervisor.outward_links import OutwardLinks
 from buildperm.supervisor.run_notices import quoted
 from buildperm.tracer.notation import encode
 from buildperm.tracer.recorder.run_end import StdoutLost, script_end, sentence
@@ -81,10 +82,17 @@ def of_script(ended: EndedRun, gate: DirectiveGate) -> RunVerdict:
         verdict.notes.append(f"kept from Cargo, as was decided: {_listed(gate.denied)}")
     if gate.withheld:
         _directives(verdict, gate.withheld, learning=run.learning)
-    left = out_dir.scan(run.places["OUT_DIR"])
+    outward = OutwardLinks(run, lambda *link: ended.writer.led_out(ended.recorder.script, *link))
+    left = out_dir.scan(run.places["OUT_DIR"], outward.why)
     verdict.programs, verdict.programs_unlisted = left.programs, left.unlisted
     if left.found:
         verdict.fail(f"it left in its output folder {_listed(left.found)}", _DISTRUST)
+    if outward.undecided:
+        verdict.fail(
+            "it left in its output folder links to what it was not allowed to read: "
+            f"{_listed(outward.undecided)}",
+            _REVIEW,
+        )
     most = [limits.value(run.limits, name) for name in ("output_bytes", "output_files")]
     excess = left.usage.excess(most[0], most[1])
     if excess is not None and watch.stop_cause is None:

@@ -110,6 +110,7 @@ def _what_else(kind: Kind) -> dict[str, st.SearchStrategy[object]]:
     """Return what else a recording says of accesses of a kind."""
     return {
         "is_folder": st.booleans() if kind in (Kind.READ, Kind.WRITE) else st.just(value=False),
+        "is_whole": st.booleans() if kind is Kind.READ else st.just(value=False),
         "is_entry": st.booleans() if kind is Kind.WRITE else st.just(value=False),
         "commands": _COMMANDS.map(tuple) if kind is Kind.EXEC else st.just(()),
         "resolved": st.sampled_from(["", "/usr/bin/x"]) if kind is Kind.EXEC else st.just(""),

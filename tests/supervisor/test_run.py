@@ -112,16 +112,14 @@ def test_a_granted_directive_passes(own_bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("body", "finding"),
     [
-        ('os.symlink("/etc/passwd", out + "/d/l")', "$OUT_DIR/d/l: a link that leaves it"),
         (  # From the folder of the package it leads to $OUT_DIR/d, from that of rustc elsewhere.
             'os.symlink("/proc/self/cwd/../target/debug/build/crate-1/out/d", out + "/l")',
             "$OUT_DIR/l: a link through /proc",
         ),
-        ('os.symlink("../../../nothing", out + "/l")', "$OUT_DIR/l: a link that leaves it"),
         ('os.mkfifo(out + "/f")', "$OUT_DIR/f: a fifo"),
         ("born_with(0o4755)", "$OUT_DIR/s: a setuid or setgid"),
         ("born_with(0o2755)", "$OUT_DIR/s: a setuid or setgid"),
-        ('os.symlink("/etc/passwd", out + "/a\\nb")', "$OUT_DIR/a%0Ab: a link that leaves it"),
+        ('os.symlink("/etc/shadow", out + "/a\\nb")', "$OUT_DIR/a%0Ab to /etc/shadow"),
     ],
 )
 @pytest.mark.parametrize("profile", ["learning", "enforcing"])

@@ -248,6 +248,11 @@ class Recorder:
                     return status
 
     @property
+    def script(self) -> Process:
+        """The build script, which may have ended."""
+        return self._tree.root
+
+    @property
     def pids(self) -> set[int]:
         """The IDs of all processes that have ever been in the tree."""
         return self._tree.pids

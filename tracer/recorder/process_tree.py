@@ -63,17 +63,17 @@ class ProcessTree:
         self.on_moved: Callable[[int], object] | None = None
         self._writer = writer
         self._unreported: set[int] = set()  # They stopped before their creation was reported.
-        self._root = Process(0, 0, 0, None)
+        self.root = Process(0, 0, 0, None)  # The script.
 
     def add_root(self, pid: int) -> Process:
         """Add the first process, which will execute the build script."""
-        self._root = self._add(Process(pid, pid, 0, None))
-        return self._root
+        self.root = self._add(Process(pid, pid, 0, None))
+        return self.root
 
     def set_root(self, process: Process) -> None:
         """Make `process` the one that will execute the build script, whatever its parent."""
         process.key, process.chain, process.has_program = process.pid, 0, False
-        self._root = process
+        self.root = process
         self._moved(process.threads)
 
     def add_reported(self, tid: int, creator: Process) -> None:
@@ -105,7 +105,7 @@ class ProcessTree:
         except (OSError, ValueError):
             pass  # killed meanwhile
         self._unreported.add(tid)
-        creator = self.processes.get(group if group != tid else parent, self._root)
+        creator = self.processes.get(group if group != tid else parent, self.root)
         return self._enter(tid, creator)
 
     def executed(self, pid: int, former: int, program: bytes, argv: tuple[bytes, ...]) -> Process:
@@ -120,7 +120,7 @@ class ProcessTree:
         self.threads.pop(former, None)
         process.threads = {pid}
         self.threads[pid] = process
-        is_first = process is self._root and not process.has_program
+        is_first = process is self.root and not process.has_program
         parent = 0 if is_first else process.key
         self._note_end(process, None)
         process.program, process.has_program = program, True

@@ -125,6 +125,10 @@ class Writer:
         key = ("changed", process.chain, change, path, other, errno, refused, raced)
         self._count(key, process.key, refused)
 
+    def led_out(self, process: Process, link: bytes, target: bytes, refused: bool) -> None:
+        """File a `PathChanged` for a link that was left in OUT_DIR and leads out of it."""
+        self.changed(process, "led-out", link, target, 0, refused, False)
+
     def executed(
         self,
         process: Process,

@@ -36,6 +36,7 @@ class Change(StrEnum):
     OWNER_CHANGED = "owner-changed"
     TIMES_CHANGED = "times-changed"
     ATTRIBUTE_CHANGED = "attribute-changed"  # extended attributes
+    LED_OUT = "led-out"  # No call: a link that was left in OUT_DIR, to what takes a grant.
 
 
 class SocketUse(StrEnum):

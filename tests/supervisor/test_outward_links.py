@@ -1,0 +1,169 @@
+"""Links in OUT_DIR that lead out of it: they may lead to what the script may read."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from buildperm.policy.access import Outcome
+from buildperm.policy.fold import fold
+from buildperm.policy.kinds import Kind
+from buildperm.tracer.recording import reader
+from buildperm.workflow.build_outcome import propose
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from buildperm.policy.proposal import Proposal
+    from tests.bench import Bench
+
+
+def lay(bench: Bench) -> Path:
+    """Put files in the package, in the workspace and in other output folders; return one of these.
+
+    It is handed over to the script, as by `cargo::metadata`.
+    """
+    other = bench.target / "debug/build/other-1/out"
+    for folder in (
+        bench.package / "include/deep",
+        bench.workspace / "notes/deep",
+        other,
+        bench.target / "debug/build/third-1/out",
+        bench.home / ".ssh",
+    ):
+        folder.mkdir(parents=True)
+        (folder / "a.h").write_text("a")
+    (bench.home / ".ssh/id_ed25519").write_text("a")
+    (other / "to_package").symlink_to(bench.package / "include/deep/a.h")
+    bench.environment = {"DEP_OTHER_INCLUDE": str(other)}
+    return other
+
+
+def links(*told: tuple[str, str]) -> str:
+    """Return a script that makes links by name and text; `~` stands for the workspace."""
+    lines = [
+        f"os.symlink({text!r}.replace('~', top), os.path.join(out, {name!r}))"
+        for name, text in told
+    ]
+    return (
+        "import os\nout = os.environ['OUT_DIR']\n"
+        "top = os.path.dirname(os.environ['CARGO_MANIFEST_DIR'])\n" + "\n".join(lines)
+    )
+
+
+def asked_about_link(bench: Bench) -> Proposal:
+    """Return the one proposal that is about a link."""
+    package = bench.session("enforcing")["packages"][bytes(bench.package)]
+    asked = propose(package, fold(reader.read(bench.recording)))
+    (found,) = (
+        each for each in asked if any(one.example.startswith("link ") for one in each.evidence)
+    )
+    return found
+
+
+FINE = (
+    ("python3", "/usr/bin/python3"),
+    ("include", "~/crate/include"),
+    ("relative", "../../../../../crate/include/deep/a.h"),
+    ("chain", "include/deep/a.h"),
+    ("dangling", "~/crate/not/there"),
+    ("passwd", "/etc/passwd"),
+    ("handed-over", "~/target/debug/build/other-1/out/a.h"),
+    ("null", "/dev/null"),
+    ("cpus", "/proc/cpuinfo"),
+)
+
+
+@pytest.mark.parametrize("profile", ["learning", "enforcing"])
+def test_a_link_may_lead_to_what_every_script_may_read(bench: Bench, profile: str) -> None:
+    lay(bench)
+    placed = bench.script(links(*FINE) + "\nprint('cargo:rustc-cfg=a')")
+
+    ended = bench.run(placed, "learning" if profile == "learning" else "enforcing")
+
+    assert (ended.status, ended.stdout) == (0, b"cargo:rustc-cfg=a\n"), ended.stderr
+    assert not [each for each in ended.of("changed") if each["change"] == "led-out"]
+
+
+GRANTED = (
+    ("~/notes/deep/a.h", "$WORKSPACE/notes/deep/a.h"),
+    ("~/notes", "$WORKSPACE/notes/**"),
+    ("../../../../../notes/deep/a.h", "$WORKSPACE/notes/deep/a.h"),
+    ("~/target/debug/build/third-1/out/a.h", "$TARGET_DIR/**/build/third-1/out/a.h"),
+    ("~/not/there", "$WORKSPACE/not/there"),
+    ("/etc/hosts", "/etc/hosts"),
+)
+
+
+@pytest.mark.parametrize(("text", "pattern"), GRANTED)
+@pytest.mark.quick(3)
+def test_a_link_to_what_takes_a_grant_is_asked_about_and_may_be_granted(
+    own_bench: Bench, text: str, pattern: str
+) -> None:
+    lay(own_bench)
+    placed = own_bench.script(links(("link", text)))
+
+    learnt = own_bench.run(placed, "learning")
+
+    assert learnt.status == 0, learnt.stderr
+    asked = asked_about_link(own_bench)
+    assert not asked.locked
+    assert [rule.pattern for rule in asked.suggestion.rules] == [pattern]
+
+    (own_bench.out_dir / "link").unlink()
+    refused = own_bench.run(placed)
+
+    assert refused.status == 1
+    assert b"$OUT_DIR/link to /" in refused.stderr
+    assert b"the end of the build says" in refused.stderr
+    assert asked_about_link(own_bench).suggestion == asked.suggestion
+
+    (own_bench.out_dir / "link").unlink()
+    own_bench.grants = {"read": [pattern]}
+    assert own_bench.run(placed).status == 0
+
+
+@pytest.mark.parametrize("profile", ["learning", "enforcing"])
+def test_a_link_to_a_secret_fails_the_run_and_is_told(own_bench: Bench, profile: str) -> None:
+    lay(own_bench)
+    placed = own_bench.script(links(("link", f"{own_bench.home}/.ssh/id_ed25519")))
+
+    ended = own_bench.run(placed, "learning" if profile == "learning" else "enforcing")
+
+    assert ended.status == 1
+    read = next(
+        each
+        for each in fold(reader.read(own_bench.recording))
+        if each.kind is Kind.READ and each.target == "$HOME/.ssh/id_ed25519"
+    )
+    assert read.sensitive
+    assert read.outcome is Outcome.REFUSED
+
+
+def test_a_link_through_one_that_others_may_turn_fails_the_run(own_bench: Bench) -> None:
+    """What is handed over lies in the output folder of another script, which may run again."""
+    lay(own_bench)
+    text = "~/target/debug/build/other-1/out/to_package"
+    placed = own_bench.script(links(("link", text)))
+
+    ended = own_bench.run(placed)
+
+    assert ended.status == 1
+    assert b"$OUT_DIR/link: a link through another one" in ended.stderr
+
+
+def test_a_link_to_what_was_denied_fails_the_run(own_bench: Bench) -> None:
+    lay(own_bench)
+    own_bench.deny = {"read": ["$MANIFEST_DIR/include/deep/a.h"]}
+    placed = own_bench.script(
+        links(("link", "~/crate/include/deep/a.h"), ("folder", "~/crate/include"))
+    )
+
+    ended = own_bench.run(placed)
+
+    assert ended.status == 1
+    assert b"$OUT_DIR/link to /" in ended.stderr
+    assert b"$OUT_DIR/folder to /" in ended.stderr  # It is there as well.
+    os.unlink(own_bench.out_dir / "link")
