@@ -100,7 +100,7 @@ class Kind(StrEnum):
             ),
             description="Files it may read and folders it may list.",
             too_wide=_WIDE,
-            baseline=(*baseline.READ, *baseline.WRITE),
+            baseline=(*baseline.READ, *baseline.OWN_PROC, *baseline.WRITE),
             habits=baseline.QUIET,
         ),
     )

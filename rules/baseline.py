@@ -76,6 +76,7 @@ READ = (
     "/etc/ca-certificates.conf",
     "/etc/terminfo/**",
     "/etc/timezone",
+    "/proc/cgroups",
     "/proc/cpuinfo",
     "/proc/filesystems",
     "/proc/loadavg",
@@ -85,6 +86,7 @@ READ = (
     "/proc/version",
     "/proc/sys/kernel/cap_last_cap",
     "/proc/sys/kernel/osrelease",
+    "/proc/sys/kernel/pid_max",
     "/proc/sys/kernel/random/**",
     "/proc/sys/vm/overcommit_memory",
     "/proc/sys/vm/mmap_min_addr",
@@ -101,6 +103,16 @@ READ = (
     "/dev/urandom",
 )
 """Files that may be read and folders that may be listed."""
+
+OWN_PROC = tuple(
+    f"/proc/self/{name}"
+    for name in str.split(
+        "cgroup cmdline comm cpuset limits maps mountinfo mounts mountstats numa_maps oom_adj "
+        "oom_score oom_score_adj personality sched schedstat smaps smaps_rollup stat statm status "
+        "uid_map gid_map"
+    )
+)
+"""What a script may read of its own processes: the recorder copies it, `recorder.own_proc`."""
 
 NOT_OWN = ("$MANIFEST_DIR/.git/**",)
 """The first pattern of `READ` covers these; scripts need a grant: `supervisor.ownership`."""

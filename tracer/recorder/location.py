@@ -13,6 +13,10 @@ import posixpath
 import stat
 from errno import EINVAL, ENAMETOOLONG
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Container
+
 AT_FDCWD = -100  # openat(2)
 TOO_LONG = b"..."
 """Stands for the rest of a path that is too long for the kernel to return."""
@@ -59,6 +63,8 @@ def absolute(pid: int, tid: int, number: int, path: bytes) -> bytes:
         for alias, actual in (
             (b"/proc/self", b"/proc/%d" % pid),
             (b"/proc/thread-self", b"/proc/%d/task/%d" % (pid, tid)),
+            (b"/proc/mounts", b"/proc/%d/mounts" % pid),
+            (b"/proc/net", b"/proc/%d/net" % pid),
             (b"/dev/fd", b"/proc/%d/fd" % pid),
             (b"/dev/stdin", b"/proc/%d/fd/0" % pid),
             (b"/dev/stdout", b"/proc/%d/fd/1" % pid),
@@ -69,12 +75,17 @@ def absolute(pid: int, tid: int, number: int, path: bytes) -> bytes:
     return path
 
 
-def with_proc_self(pid: int, path: bytes) -> bytes:
-    """Return `path` with `/proc/self` in place of `/proc/PID` of the process itself."""
-    if path.startswith(b"/proc/"):
-        own = b"/proc/%d/" % pid
-        if path.startswith(own):
-            return b"/proc/self/" + path[len(own) :]
+def with_proc_self(threads: Container[int], path: bytes) -> bytes:
+    """Return `path` with `/proc/self` in place of `/proc/PID` and `/proc/PID/task/TID`.
+
+    `threads` are the threads of the script's own processes, which are alive.
+    """
+    for _ in range(2):
+        number, slash, rest = path[6:].partition(b"/") if path.startswith(b"/proc/") else (b"",) * 3
+        if number == b"self" and rest.startswith(b"task/"):
+            number, slash, rest = rest[5:].partition(b"/")
+        if number.isdigit() and len(number) < 12 and int(number) in threads:
+            path = b"/proc/self" + slash + rest
     return path
 
 

@@ -23,6 +23,7 @@ from buildperm.tracer.recorder.environment_reads import EnvironmentReads, file_i
 from buildperm.tracer.recorder.exec_calls import executed
 from buildperm.tracer.recorder.jobserver_tokens import JobserverTokens
 from buildperm.tracer.recorder.observation import Observer
+from buildperm.tracer.recorder.own_proc import OwnProc
 from buildperm.tracer.recorder.process_tree import SIGKILL, ProcessTree, children, kill
 from buildperm.tracer.recorder.ptrace import (
     CONT,
@@ -75,17 +76,18 @@ class Recorder:
         self._inner = inner_loop.start(library, calls)
         self._affinity = self._inner.affinity if self._inner else CpuAffinity()
         self._tree = ProcessTree(writer)
-        self._observer = Observer(writer, calls, self._affinity.resume)
+        self._observer = Observer(writer, calls, self._affinity.resume, self._tree.threads)
         handlers = self._observer.handlers
         handlers |= signalling.handlers(
             calls,
             writer,
             self._tree,
-            lambda pid: pid in self._wrapper_pids,
+            self._is_wrapper,
             self._affinity.resume,
         )
         handlers |= self._affinity.handlers(calls)
         self._syscalls = SyscallStops(writer, calls, handlers, self._affinity, self._void)
+        self._syscalls.copy = OwnProc(self._tree, writer, self._is_wrapper).copy
         if self._inner:
             self._inner.join(self._tree, self._observer, self._syscalls)
         self.brokers = self._syscalls.brokers  # By call, for those that the filter marks so.
@@ -294,6 +296,9 @@ class Recorder:
         if self._inner:
             self._inner.know(tid, process)
         self._syscalls.at_seccomp_stop(tid, process)
+
+    def _is_wrapper(self, pid: int) -> bool:
+        return pid in self._wrapper_pids
 
     def _begin(self, process: Process) -> None:
         """Note that the build script is about to be executed: all before was its wrapper."""

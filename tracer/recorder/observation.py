@@ -31,7 +31,7 @@ from buildperm.tracer.syscall_table import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
     from typing import Any, Protocol, TypeAlias
 
     from buildperm.tracer.recorder.light_opens import LightOpens
@@ -63,10 +63,15 @@ class Observer:
     """Maps each call number to its handler, and holds what all handlers share."""
 
     def __init__(
-        self, writer: Writer, calls: dict[int, str], resume: Callable[[int], None]
+        self,
+        writer: Writer,
+        calls: dict[int, str],
+        resume: Callable[[int], None],
+        threads: Container[int],
     ) -> None:
         self.writer = writer
         self.resume = resume  # Resumes a stopped thread.
+        self.threads = threads  # Those of the tree that are alive.
         self.paths = open_calls.OpenedPaths()
         self.repeats: Repeats | None = None
         self.hides: Callable[[bytes], bool] | None = None  # See Recorder.expect_wrapper.

@@ -31,7 +31,7 @@ def handler(observer: Observer, _name: str, layout: OpenLayout) -> Handler:
     start_at, path_at = (index + 1 for index in layout.path)
     flags_at, fixed_flags, has_open_how = layout.flags + 1, layout.fixed_flags, layout.has_open_how
     writer, resume, host_path = observer.writer, observer.resume, observer.host_path
-    paths = observer.paths
+    paths, threads = observer.paths, observer.threads
     differs, failed = paths.differ, paths.failed
     mode, creates, directory = decoding.mode, decoding.creates, decoding.directory
     descriptor, with_proc_self = location.descriptor, location.with_proc_self
@@ -58,7 +58,7 @@ def handler(observer: Observer, _name: str, layout: OpenLayout) -> Handler:
             if process.light is not None and observer.light is not None:
                 observer.light.at_open(process, found, flags)
             resume(tid)
-            found = with_proc_self(process.pid, found)
+            found = with_proc_self(threads, found)
             entry = writer.opened(
                 process, found, mode(flags), creates(flags), 0, False, raced, directory(flags)
             )
@@ -84,7 +84,7 @@ def handler(observer: Observer, _name: str, layout: OpenLayout) -> Handler:
         else:
             resume(tid)
             wanted = failed(wanted)
-        wanted = with_proc_self(process.pid, wanted)
+        wanted = with_proc_self(threads, wanted)
         entry = writer.opened(
             process, wanted, mode(flags), creates(flags), -result, refused, False, is_directory
         )

@@ -10,7 +10,14 @@ from buildperm.tracer.recorder.brokered import Refused, Result, Substitute
 from buildperm.tracer.recorder.decoding import refused_call
 from buildperm.tracer.recorder.process_tree import kill
 from buildperm.tracer.recorder.ptrace import CONT, SYSCALL, request
-from buildperm.tracer.syscall_table import BROKERED, FOREIGN, ExecutionLayout, TokenLayout, of
+from buildperm.tracer.syscall_table import (
+    BROKERED,
+    FOREIGN,
+    ExecutionLayout,
+    OpenLayout,
+    TokenLayout,
+    of,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,6 +68,14 @@ class SyscallStops:
         self.take: Callable[[int], InCall | None] = lambda _: None
         self.temporaries: RustcTemporaries | None = None
         self.is_taken: Callable[[int], bool] = lambda _: False  # Tells whether there is one.
+        # Returns what to do in the place of an open; see `OwnProc`.
+        self.copy: Callable[[int, Process, Decoded, int, tuple[int, ...]], Substitute | None]
+        self.copy = lambda *_: None
+        opens = of(OpenLayout)
+        # By number, which of the words of a stop says where the path is.
+        self._opens = {
+            number: opens[name].path[1] + 1 for number, name in calls.items() if name in opens
+        }
         # execve(2) may end in another thread, and a read may block for as long as it likes.
         unpinned = {*of(ExecutionLayout), *of(TokenLayout)}
         self._unpinned_calls = {number for number, name in calls.items() if name in unpinned}
@@ -111,6 +126,10 @@ class SyscallStops:
             self._answer(tid, process, syscall, handler, answer)
         elif handler is None or decoded is None:
             request(CONT, tid, None, None)
+        elif syscall[0] in self._opens and (
+            copy := self.copy(tid, process, decoded, syscall[self._opens[syscall[0]]], syscall[3:7])
+        ):
+            self._substitute(tid, process, None, copy)
         else:
             self._in_call[tid] = handler[1], decoded, process
             if syscall[0] in self._unpinned_calls:
