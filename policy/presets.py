@@ -24,8 +24,10 @@ class Preset:
     covers: str
     leaves_out: str
     anchors: tuple[str, ...]  # Patterns of programs; one of them was run where it is offered.
+    causes: tuple[str, ...]  # Patterns of programs; or one of them wanted what the preset covers.
     rules: tuple[Rule, ...]  # Sorted.
     purposes: Mapping[str, tuple[str, ...]]  # Of a program: the tasks that fit; any, if not named.
+    marks: Mapping[str, tuple[str, ...]]  # Of a program: tasks; one was given where it is offered.
     misuses: Mapping[str, tuple[str, ...]]  # Of a program: words that tell of another purpose.
     generated: tuple[str, ...]  # Patterns of files: a misuse before one of them is none.
 
@@ -41,11 +43,13 @@ def _load() -> dict[str, Preset]:
             table["why"],
             table["covers"],
             table["leaves_out"],
-            tuple(table["anchor"]),
+            tuple(table.get("anchor", ())),
+            tuple(table.get("cause", ())),
             tuple(
                 sorted(Rule(kind, pattern) for kind in GRANTABLE for pattern in table.get(kind, ()))
             ),
             {program: tuple(tasks) for program, tasks in table.get("purpose", {}).items()},
+            {program: tuple(tasks) for program, tasks in table.get("mark", {}).items()},
             {program: tuple(words) for program, words in table.get("misuse", {}).items()},
             tuple(table.get("generated", ())),
         )

@@ -111,6 +111,7 @@ class _ProposalBuilder:
         self.proposals: list[Proposal] = []
         self._crate = crate
         self._version = version
+        self._programs = [access for access in everything if access.kind is Kind.EXEC]
         self._combined = combinations(everything)
         self._environments = portability.environments(everything)
         self._outside = outside  # The consumer that the grants would have to hold for, too.
@@ -145,19 +146,37 @@ class _ProposalBuilder:
         """Ask about each tool chain that was run; return what no preset covers."""
         left = list(accesses)
         narrow_first = sorted(presets.PRESETS.values(), key=lambda preset: len(preset.rules))
-        for preset in narrow_first:
-            if not any(_is_anchor(preset, access) for access in left):
-                continue
-            allowed = Coverage(preset.rules)
-            group = [access for access in left if allowed.covers(access)]
-            if not (tasks.fits(preset, group) and all(_is_of(preset, each) for each in group)):
+        groups = {each.name: frozenset(map(id, self._covered(each, left))) for each in narrow_first}
+        sufficient = [
+            each
+            for each in narrow_first
+            if groups[each.name] and not any(groups[each.name] < other for other in groups.values())
+        ]
+        for preset in (*sufficient, *narrow_first):
+            group = self._covered(preset, left)
+            if not group:
                 continue
             known = {id(access) for access in group}
-            helpers = _helpers(preset, [access for access in left if id(access) not in known])
+            taken = known.union(*(groups[each.name] for each in sufficient if each is not preset))
+            helpers = _helpers(preset, [access for access in left if id(access) not in taken])
             known.update(map(id, helpers))
             left = [access for access in left if id(access) not in known]
             self._add_preset(preset, group, helpers)
         return left
+
+    def _covered(self, preset: Preset, accesses: Sequence[Access]) -> list[Access]:
+        """Return what a preset covers, if its tools were run, and for its purpose; else nothing."""
+        allowed = Coverage(preset.rules)
+        group = [access for access in accesses if allowed.covers(access)]
+        causes = [each for each in self._programs if _is_one_of(preset.causes, each.target)]
+        told = (*causes, *group)
+        is_meant = tasks.is_marked(preset, told) or any(
+            _is_anchor(preset, each) or (not preset.marks and _is_caused(preset, each))
+            for each in group
+        )
+        if not (is_meant and tasks.fits(preset, told)):
+            return []
+        return group if all(_is_of(preset, each) for each in group) else []
 
     def bundles(self, accesses: Sequence[Access]) -> list[Access]:
         """Ask about each program together with what it needs to work; return what is left."""
@@ -382,9 +401,15 @@ def _why_unconnected(access: Access) -> str:
 
 
 def _is_anchor(preset: Preset, access: Access) -> bool:
-    return access.kind is Kind.EXEC and any(
-        matches(anchor, access.target) for anchor in preset.anchors
-    )
+    return access.kind is Kind.EXEC and _is_one_of(preset.anchors, access.target)
+
+
+def _is_caused(preset: Preset, access: Access) -> bool:
+    return any(_is_one_of(preset.causes, cause) for cause in access.causes)
+
+
+def _is_one_of(patterns: Iterable[str], program: str) -> bool:
+    return any(matches(pattern, program) for pattern in patterns)
 
 
 def _is_of(preset: Preset, access: Access) -> bool:
@@ -404,7 +429,7 @@ def _helpers(preset: Preset, accesses: Iterable[Access]) -> list[Access]:
         for access in accesses
         if access.kind is Kind.EXEC
         and not access.is_direct
-        and all(any(matches(anchor, cause) for anchor in preset.anchors) for cause in access.causes)
+        and all(_is_one_of((*preset.anchors, *preset.causes), cause) for cause in access.causes)
         and bundles.belongs(access)
     ]
 

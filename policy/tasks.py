@@ -15,6 +15,7 @@ _WITH_VALUE = {  # Options before the task whose value is the next word.
     ),
     "cargo": frozenset(("-C", "-Z", "--color", "--config")),
 }
+_TOOL_FOLDERS = ("$SYSROOT/bin/", "$CARGO_HOME/bin/")  # Programs in there are what they are called.
 _FAMILIES = {  # Tasks that are told apart by one more word.
     "git": frozenset(
         ("bisect", "bundle", "lfs", "notes", "remote", "stash", "submodule", "worktree")
@@ -37,8 +38,25 @@ def told(access: Access) -> tuple[str, ...]:
 def fits(preset: Preset, accesses: Iterable[Access]) -> bool:
     """Tell whether all command lines of programs serve the purpose of a preset."""
     return all(
-        _fits(preset, access.target, words) for access in accesses for words in _lines(access)
+        _fits(preset, _name(access.target), words)
+        for access in accesses
+        for words in _lines(access)
     )
+
+
+def is_marked(preset: Preset, accesses: Iterable[Access]) -> bool:
+    """Tell whether a program was given one of the tasks that a preset is offered for."""
+    return any(
+        _task(name, words) in preset.marks.get(name, ())
+        for access in accesses
+        for name in (_name(access.target),)
+        for words in _lines(access)
+    )
+
+
+def _name(program: str) -> str:
+    """Return the name of a program of Rust's tool chain, and what others are called."""
+    return program.rpartition("/")[2] if program.startswith(_TOOL_FOLDERS) else program
 
 
 def _fits(preset: Preset, name: str, words: Sequence[str]) -> bool:

@@ -156,6 +156,17 @@ INDEX_LOCKS = ("$WORKSPACE/.git/index.lock", "**/.git/index.lock")
 It opens the lock to read and write it: what is refused then is both.
 """
 
+CARGO_BOOKS = (
+    *("$CARGO_HOME/.package-cache", "$CARGO_HOME/.package-cache-mutate"),
+    *("$CARGO_HOME/.global-cache", "$CARGO_HOME/.global-cache-*"),
+    *("$WORKSPACE/target/.rustc_info.json", "$MANIFEST_DIR/target/.rustc_info.json"),
+)
+"""Locks and books of Cargo, which does without them where it may not write, as on a read-only disk.
+
+Those are its locks of what it has fetched, when it last used what, and what rustc has said of
+itself. It opens them to read and write them: what is refused then is both.
+"""
+
 BYTECODE = ("**/__pycache__", "**/__pycache__/**")
 """Python keeps what it has compiled beside the sources, and does without where it cannot.
 
@@ -218,6 +229,7 @@ QUIET = (
     "/etc/gnutls/**",
     "/var/lib/dpkg/arch*",
     *INDEX_LOCKS,
+    *CARGO_BOOKS,
     *BYTECODE,
     *COUNTERS,
     "io_uring_setup",
@@ -259,6 +271,7 @@ QUIET_WRITES = (
     "/sys/fs/selinux/context",
     "/sys/fs/selinux/create",
     *INDEX_LOCKS,
+    *CARGO_BOOKS,
     *BYTECODE,
     *COUNTERS,
 )

@@ -1,0 +1,85 @@
+"""Scripts that run tool chains: what learn writes for them is short, and ci holds it."""
+
+from __future__ import annotations
+
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.command import CI, LEARN, buildperm, environment, member
+
+ASKS_CARGO = """
+use std::process::Command;
+fn main() {
+    let cargo = std::env::var_os("CARGO").unwrap();
+    let told = Command::new(cargo).args(["metadata", "--format-version", "1", "--offline"])
+        .output().unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+}
+"""
+BUILDS = """
+use std::process::Command;
+fn main() {
+    let (out, here) = (std::env::var("OUT_DIR").unwrap(), env!("CARGO_MANIFEST_DIR"));
+    let told = Command::new(std::env::var_os("CARGO").unwrap())
+        .args(["build", "--offline", "--manifest-path", &format!("{here}/helper/Cargo.toml")])
+        .args(["--target-dir", &format!("{out}/helper")]).output().unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    assert!(Command::new(format!("{out}/helper/debug/helper")).status().unwrap().success());
+}
+"""
+NESTED = 'fn main() { println!("cargo:rerun-if-changed=build.rs"); %s }'
+
+
+def _helper(workspace: Path, code: str = "") -> None:
+    folder = workspace / "sample/helper"
+    (folder / "src").mkdir(parents=True)
+    package = '[package]\nname = "helper"\nversion = "0.1.0"\nedition = "2021"\n[workspace]\n'
+    (folder / "Cargo.toml").write_text(package)
+    (folder / "src/main.rs").write_text("fn main() {}")
+    (folder / "build.rs").write_text(NESTED % code)
+    lock = ["cargo", "generate-lockfile", "--offline"]
+    subprocess.run(lock, cwd=folder, env=environment(), check=True, capture_output=True)
+
+
+def _presets(workspace: Path) -> list[str]:
+    told = tomllib.loads((workspace / "Cargo.toml").read_text())["workspace"]
+    found: list[str] = told["metadata"]["buildperm"]["crates"]["sample"].get("presets", [])
+    return found
+
+
+def test_cargo_can_be_asked_about_the_workspace_by_one_preset(tmp_path: Path) -> None:
+    workspace = member(tmp_path / "ws", ASKS_CARGO)
+    (workspace / "sample/src/bin").mkdir()
+    (workspace / "sample/src/bin/x.rs").write_text("fn main() {}")
+    learnt = buildperm(*LEARN, folder=workspace)
+
+    assert learnt.returncode == 0, learnt.stderr
+    table = tomllib.loads((workspace / "Cargo.toml").read_text())["workspace"]["metadata"]
+    assert table["buildperm"]["crates"]["sample"] == {
+        "reviewed": ["0.1.0"],
+        "presets": ["cargo-metadata"],
+    }
+    held = buildperm(*CI, folder=workspace)
+    assert held.returncode == 0, held.stderr
+
+
+@pytest.mark.slow
+def test_a_nested_build_is_held_to_the_grants_of_the_script(tmp_path: Path) -> None:
+    workspace = member(tmp_path / "ws", BUILDS)
+    _helper(workspace)
+    learnt = buildperm(*LEARN, folder=workspace)
+
+    assert learnt.returncode == 0, learnt.stderr
+    assert _presets(workspace) == ["cargo-build", "cc"]
+    held = buildperm(*CI, folder=workspace)
+    assert held.returncode == 0, held.stderr
+
+    _helper_reads = 'std::fs::read("/etc/hostname").unwrap();'
+    (workspace / "sample/helper/build.rs").write_text(NESTED % _helper_reads)
+    (workspace / "sample/build.rs").write_text(BUILDS + "\n")
+    held = buildperm(*CI, folder=workspace)
+    assert held.returncode == 20, held.stderr
+    assert "/etc/hostname" in held.stderr + held.stdout

@@ -1,0 +1,135 @@
+"""Which presets are offered for what real tools did, and for what they do not suffice."""
+
+from __future__ import annotations
+
+import pytest
+
+from buildperm.policy.access import Access, Outcome
+from buildperm.policy.kinds import Kind
+from buildperm.policy.proposal import Proposal, Risk
+from buildperm.policy.proposals import propose
+from buildperm.policy.sensitivity import why_sensitive
+from buildperm.policy.undecided_accesses import undecided
+
+CARGO = "$SYSROOT/bin/cargo"
+
+
+def access(
+    kind: Kind,
+    target: str,
+    *causes: str,
+    lines: tuple[str, ...] = (),
+    outcome: Outcome = Outcome.DONE,
+) -> Access:
+    """Make an access; without `causes` the script itself did it."""
+    return Access(
+        kind,
+        target,
+        outcome,
+        1,
+        0,
+        0,
+        (("build script",),),
+        sensitive=why_sensitive(kind, target),
+        commands=tuple((line, 1) for line in lines),
+        causes=causes or ("",),
+    )
+
+
+def offered(*accesses: Access) -> list[str]:
+    """Return the presets that are offered, sorted."""
+    return sorted(each.suggestion.preset for each in _asked(*accesses) if each.suggestion.preset)
+
+
+def _asked(*accesses: Access) -> list[Proposal]:
+    return propose("a", "1.0.0", accesses)
+
+
+def _cargo(*lines: str, program: str = CARGO) -> list[Access]:
+    """Return what Cargo does when it is asked about a workspace with packages of registries."""
+    index = "$CARGO_HOME/registry/index/my.registry.example-0123456789abcdef/.cache/se/rd/serde"
+    source = "$CARGO_HOME/registry/src/index.crates.io-1949cf8c6b5b557f/serde-1.0.1/Cargo.toml"
+    read = (index, source, "$CARGO_HOME/git/checkouts/x-0123456789abcdef/abcdef0/Cargo.toml")
+    refused = Outcome.REFUSED
+    return [
+        access(Kind.EXEC, program, lines=lines),
+        *(access(Kind.READ, each, program) for each in read),
+        *(
+            access(kind, each, program, outcome=refused)
+            for kind in (Kind.READ, Kind.WRITE)
+            for each in ("$CARGO_HOME/.package-cache", "$CARGO_HOME/.global-cache")
+        ),
+        access(Kind.WRITE, "$WORKSPACE/target/.rustc_info.json", program, outcome=refused),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("program", "lines", "preset"),
+    [
+        (CARGO, ["cargo metadata --format-version 1"], "cargo-metadata"),
+        (CARGO, ["cargo +stable tree -e no-dev"], "cargo-metadata"),
+        (CARGO, ["cargo metadata", "cargo --version"], "cargo-metadata"),
+        ("cargo", ["cargo metadata"], "cargo-metadata"),
+        ("$CARGO_HOME/bin/cargo", ["cargo metadata"], "cargo-metadata"),
+        (CARGO, ["cargo metadata", "cargo build --target-dir x"], "cargo-build"),
+        (CARGO, ["cargo -Z unstable-options rustc --lib -- -Zunpretty=expanded"], "cargo-build"),
+    ],
+)
+def test_cargo_in_a_script_is_one_question(program: str, lines: list[str], preset: str) -> None:
+    (proposal,) = _asked(*_cargo(*lines, program=program))
+
+    assert proposal.suggestion.preset == preset
+    assert not proposal.suggestion.rules
+    assert proposal.risk is Risk.MEDIUM
+    assert not proposal.locked
+
+
+@pytest.mark.parametrize("line", ["install x", "publish", "login", "fetch", "update", "vendor"])
+def test_what_else_cargo_can_do_is_no_preset(line: str) -> None:
+    assert offered(*_cargo(f"cargo {line}")) == []
+    assert offered(*_cargo("cargo metadata", f"cargo {line}")) == []
+
+
+def test_cargos_credentials_and_settings_are_asked_about_besides_and_cannot_be_allowed() -> None:
+    secrets = ("$CARGO_HOME/credentials.toml", "$CARGO_HOME/config.toml", "$HOME/.cargo/config")
+    reads = [access(Kind.READ, each, CARGO, outcome=Outcome.REFUSED) for each in secrets]
+    found = _asked(*_cargo("cargo metadata"), *reads)
+
+    assert sum(len(each.evidence) for each in found if each.locked) == len(secrets)
+    assert offered(*_cargo("cargo metadata"), *reads) == ["cargo-metadata"]
+
+
+def test_only_cargos_own_books_are_a_habit() -> None:
+    other = ("bin/cargo", "config.toml", "registry/src/x-1/a-1/lib.rs", ".package-cache/x")
+    writes = [
+        access(Kind.WRITE, f"$CARGO_HOME/{each}", CARGO, outcome=Outcome.REFUSED) for each in other
+    ]
+
+    assert undecided(writes) == writes
+    done = access(Kind.WRITE, "$CARGO_HOME/.package-cache", CARGO)
+    assert undecided([done]) == [done]
+
+
+def test_a_probe_of_the_compiler_beside_it_is_a_question_of_its_own_only_where_it_has_to_be() -> (
+    None
+):
+    metadata = _cargo("cargo metadata", program="cargo")
+    probe = [access(Kind.EXEC, "rustc"), access(Kind.EXEC, "$OUT_DIR/probe")]
+
+    assert offered(*metadata, access(Kind.EXEC, "rustc")) == ["cargo-metadata"]
+    assert offered(*metadata, *probe) == ["cargo-metadata", "rustc-probe"]
+    assert offered(*_cargo("cargo build", program="cargo"), *probe) == ["cargo-build"]
+    assert offered(access(Kind.EXEC, "cargo", lines=("cargo -V",))) == ["rustc-probe"]
+
+
+def test_the_linker_of_a_nested_build_is_the_c_compiler_of_the_preset() -> None:
+    linker = "/usr/lib/gcc/x86_64-linux-gnu/12/collect2"
+    linking = [access(Kind.EXEC, each, CARGO) for each in ("cc", linker)]
+
+    assert offered(*_cargo("cargo build"), *linking) == ["cargo-build", "cc"]
+
+
+def test_sources_that_the_script_reads_alone_are_no_reason_for_a_preset() -> None:
+    source = "$CARGO_HOME/registry/src/index.crates.io-1949cf8c6b5b557f/serde-1.0.1/src/lib.rs"
+
+    assert offered(access(Kind.READ, source)) == []
