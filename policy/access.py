@@ -46,6 +46,7 @@ class Access:
     roles: tuple[Role, ...] = SCRIPT_ALONE  # Sorted.
     outside: str = ""  # The one consumer of a macro, where that is no package of the workspace.
     commands: tuple[tuple[str, int], ...] = ()  # Of a program: each command line, and how often.
+    own_lines: tuple[str, ...] = ()  # Those of `commands` by which the script itself ran it.
     causes: tuple[str, ...] = ITSELF  # Sorted, never empty: see `wanted_by`.
 
     @property

@@ -58,6 +58,7 @@ def _both(one: Access, other: Access) -> Access:
         last_ns=max(one.last_ns, other.last_ns),
         example=graver.example or one.example or other.example,
         commands=_added(one.commands, other.commands),
+        own_lines=tuple(dict.fromkeys(one.own_lines + other.own_lines)),
         causes=tuple(sorted({*one.causes, *other.causes})),
         sensitive=graver.sensitive or one.sensitive or other.sensitive,
         resolved=graver.resolved or one.resolved or other.resolved,

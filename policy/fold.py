@@ -82,6 +82,7 @@ class _AccessBuilder:
     received: int = 0
     chains: dict[tuple[str, ...], None] = field(default_factory=dict)
     commands: dict[str, int] = field(default_factory=dict)
+    own_lines: dict[str, None] = field(default_factory=dict)
     causes: set[str] = field(default_factory=set)
 
 
@@ -166,6 +167,7 @@ class _EventFolding:
                 roles=roles,
                 outside=self._outside,
                 commands=tuple(tally.commands.items()),
+                own_lines=tuple(tally.own_lines),
                 causes=tuple(sorted(tally.causes)),
             )
             for (kind, target), tally in ordered
@@ -304,10 +306,12 @@ class _EventFolding:
         cause = self._cause(event.pid)
         for target, real in dict.fromkeys(programs):
             self._tally(event, event.pid, Kind.EXEC, target, outcome, command, target, cause)
-            cause = cause or target  # Of the interpreter: it is the script that wants it.
             tally = self._tallies[Kind.EXEC, target]
             if line in tally.commands or len(tally.commands) < COMMANDS_MOST:
                 tally.commands[line] = tally.commands.get(line, 0) + event.count
+                if not cause:
+                    tally.own_lines[line] = None
+            cause = cause or target  # Of the interpreter: it is the script that wants it.
             tally.is_free = real in self._tools
             resolved = self._target(real)
             tally.resolved = "" if resolved == target else resolved

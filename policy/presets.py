@@ -1,13 +1,17 @@
-"""Presets: named, versioned sets of rules for tool chains, read from `presets.toml`."""
+"""Presets: named, versioned sets of rules for tool chains, read from `presets.toml`.
+
+Where distributions put the parts of a tool chain is `layouts.toml`.
+"""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from buildperm.policy.kinds import GRANTABLE
+from buildperm.policy.kinds import GRANTABLE, Kind
 from buildperm.policy.proposal import Risk
 from buildperm.policy.rule import Rule
 
@@ -29,11 +33,15 @@ class Preset:
     purposes: Mapping[str, tuple[str, ...]]  # Of a program: the tasks that fit; any, if not named.
     marks: Mapping[str, tuple[str, ...]]  # Of a program: tasks; one was given where it is offered.
     misuses: Mapping[str, tuple[str, ...]]  # Of a program: words that tell of another purpose.
+    codes: Mapping[str, tuple[str, ...]]  # Of a program: options that code on the line follows.
+    shells: Mapping[str, tuple[str, ...]]  # Of a shell: the programs that a script may have it run.
+    is_systems: bool  # Only for programs that are the system's.
     generated: tuple[str, ...]  # Patterns of files: a misuse before one of them is none.
 
 
 def _load() -> dict[str, Preset]:
     text = Path(__file__).with_name("presets.toml").read_text("utf-8")
+    layouts = tomllib.loads(Path(__file__).with_name("layouts.toml").read_text("utf-8"))
     return {
         name: Preset(
             name,
@@ -46,15 +54,32 @@ def _load() -> dict[str, Preset]:
             tuple(table.get("anchor", ())),
             tuple(table.get("cause", ())),
             tuple(
-                sorted(Rule(kind, pattern) for kind in GRANTABLE for pattern in table.get(kind, ()))
+                sorted(
+                    {
+                        *(Rule(kind, each) for kind in GRANTABLE for each in table.get(kind, ())),
+                        *(Rule(Kind.EXEC, each) for each in _parts(table, layouts)),
+                    }
+                )
             ),
             {program: tuple(tasks) for program, tasks in table.get("purpose", {}).items()},
             {program: tuple(tasks) for program, tasks in table.get("mark", {}).items()},
             {program: tuple(words) for program, words in table.get("misuse", {}).items()},
+            {program: tuple(words) for program, words in table.get("code", {}).items()},
+            {program: tuple(names) for program, names in table.get("shell", {}).items()},
+            table.get("systems", False),
             tuple(table.get("generated", ())),
         )
         for name, table in tomllib.loads(text).items()
     }
+
+
+def _parts(table: Mapping[str, Any], layouts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield where programs of a tool chain lie that no PATH leads to, in each layout."""
+    for part in table.get("parts", ()):
+        yield from (f"{prefix}/{part}" for prefix in layouts["prefixes"])
+    for package, parts in table.get("store", {}).items():
+        for store in layouts["stores"]:
+            yield from (f"{store.replace('{package}', package)}/{part}" for part in parts)
 
 
 PRESETS = _load()

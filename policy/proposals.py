@@ -43,6 +43,8 @@ from buildperm.tracer.notation import encode
 GROUPS_MOST = 3
 """Groups of one kind that are asked about singly; more are put together."""
 
+_SYSTEM_FOLDERS = ("/usr/", "/bin/", "/sbin/", "/nix/store/", "/gnu/store/", "/home/linuxbrew/")
+
 _BY_HAND = (
     "Sensitive: not grantable here. To allow it, add it to Cargo.toml by hand, as an exact path or "
     "name, with a `reason`."
@@ -171,7 +173,9 @@ class _ProposalBuilder:
         causes = [each for each in self._programs if _is_one_of(preset.causes, each.target)]
         told = (*causes, *group)
         is_meant = tasks.is_marked(preset, told) or any(
-            _is_anchor(preset, each) or (not preset.marks and _is_caused(preset, each))
+            _is_anchor(preset, each)
+            or (each.kind is Kind.EXEC and tasks.is_told(preset, each))
+            or (not preset.marks and _is_caused(preset, each))
             for each in group
         )
         if not (is_meant and tasks.fits(preset, told)):
@@ -417,8 +421,18 @@ def _is_of(preset: Preset, access: Access) -> bool:
 
     A shell is for the tools of the preset, not for the script itself.
     """
-    if access.kind is not Kind.EXEC or not access.is_direct or _is_anchor(preset, access):
+    if access.kind is not Kind.EXEC:
         return True
+    if preset.is_systems and _is_anchor(preset, access):
+        file = access.resolved or access.target
+        if "/" in file and not file.startswith(_SYSTEM_FOLDERS):
+            return False
+    if not access.is_direct:
+        return True
+    if access.target in preset.shells:
+        return tasks.is_told(preset, access)
+    if _is_anchor(preset, access):
+        return not tasks.hands_code(preset, access)
     return risk.assess_program(access.target)[0] < Risk.HIGH
 
 

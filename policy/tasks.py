@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from buildperm.policy.access import Access
 from buildperm.policy.presets import Preset
@@ -16,6 +17,8 @@ _WITH_VALUE = {  # Options before the task whose value is the next word.
     "cargo": frozenset(("-C", "-Z", "--color", "--config")),
 }
 _TOOL_FOLDERS = ("$SYSROOT/bin/", "$CARGO_HOME/bin/")  # Programs in there are what they are called.
+# A command of a shell without anything that only a shell understands; words are in notation.
+_PLAIN = re.compile(r"(?:[A-Za-z0-9_./=:@,+ -]|%2[05])+")
 _FAMILIES = {  # Tasks that are told apart by one more word.
     "git": frozenset(
         ("bisect", "bundle", "lfs", "notes", "remote", "stash", "submodule", "worktree")
@@ -60,11 +63,72 @@ def _name(program: str) -> str:
 
 
 def _fits(preset: Preset, name: str, words: Sequence[str]) -> bool:
-    misuses = preset.misuses.get(name, ())
+    misuses = _of(preset.misuses, name)
     if any(word in misuses and not _is_generated(preset, then) for word, then in _pairs(words)):
         return False
-    tasks = preset.purposes.get(name)
-    return tasks is None or _task(name, words) in tasks
+    tasks = _of(preset.purposes, name)
+    return not tasks or _task(name, words) in tasks
+
+
+def hands_code(preset: Preset, access: Access) -> bool:
+    """Tell whether the script itself may have given a program code on its command line.
+
+    As in `python -c …`; where no command line is known, it may.
+    """
+    options = _of(preset.codes, access.target)
+    lines = _own_lines(access)
+    return bool(options) and (not lines or any(_has_option(words, options) for words in lines))
+
+
+def is_told(preset: Preset, access: Access) -> bool:
+    """Tell whether a script has a shell run nothing but programs that the preset is for."""
+    programs = preset.shells.get(access.target, ())
+    lines = _own_lines(access)
+    return bool(lines) and all(_told_shell(words) in programs for words in lines)
+
+
+def _of(table: Mapping[str, tuple[str, ...]], program: str) -> tuple[str, ...]:
+    """Return what a table has for a program, by its name or by a pattern; nothing if it has not."""
+    if program in table:
+        return table[program]
+    return next((said for pattern, said in table.items() if matches(pattern, program)), ())
+
+
+def _has_option(words: Sequence[str], options: Sequence[str]) -> bool:
+    """Tell whether one of some options is given before the first word that is none: `-c`, `-Ic`."""
+    letters = {option[1] for option in options if len(option) == 2}
+    for word in words[1:]:
+        if not word.startswith("-") or word in ("-", "--"):
+            return False
+        if word.partition("=")[0] in options or (
+            word[1] != "-" and not letters.isdisjoint(word[1:])
+        ):
+            return True
+    return False
+
+
+def _told_shell(words: Sequence[str]) -> str:
+    """Return the name of the program that a shell is to run, and nothing else; empty if unclear."""
+    rest = iter(words[1:])
+    for word in rest:
+        if not word.startswith("-"):
+            return word.rpartition("/")[2]
+        if "c" in word and not word.startswith("--"):
+            command = next(rest, "")
+            if not _PLAIN.fullmatch(command):
+                return ""
+            program = next(
+                (each for each in command.split() if each != "exec" and "=" not in each), ""
+            )
+            return program.rpartition("/")[2]
+    return ""
+
+
+def _own_lines(access: Access) -> list[list[str]]:
+    """Return the command lines by which a script itself ran a program; all, if it is not told."""
+    if access.own_lines:
+        return [_words(line) for line in access.own_lines]
+    return _lines(access) if access.is_direct else []
 
 
 def _is_generated(preset: Preset, file: str) -> bool:

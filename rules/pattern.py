@@ -377,7 +377,9 @@ def _descend(base: bytes, components: list[str], budget: list[int]) -> Iterator[
                 names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
         else:
             head = decode(_compile(first)[0])
-            names = [name for name in os.listdir(base or b"/") if name.startswith(head)]
+            # Stores hold more packages than may be looked at: `/nix/store/*-gcc-*`.
+            part = decode(max(first.replace("?", "*").split("*"), key=len))
+            names = [n for n in os.listdir(base or b"/") if n.startswith(head) and part in n]
     except OSError:
         return
     for name in sorted(names):

@@ -47,6 +47,9 @@ CARGO_SETTINGS = tuple(
     f"/.cargo/{name}".encode()
     for name in ("config", "config.toml", "credentials", "credentials.toml")
 )
+_HOMEBREW = "/home/linuxbrew/.linuxbrew"
+"""Where Homebrew is on Linux: programs, in the home of a user who is there for nothing else."""
+
 _LOOKED_AT_MOST_INSIDE, _DEEPEST = 20_000, 64
 _LOOKED_AT_MOST = 2_000  # Directory entries, when looking through the workspace.
 
@@ -208,6 +211,8 @@ def _why_read(target: str) -> str:
             return "another process: its memory and environment"
     elif target.startswith(("/run/host", "/run/WSL")):
         return "the machine around the container"
+    if target.startswith(_HOMEBREW + "/"):
+        return ""
     if target.startswith(_READ_HEADS):
         for pattern, held in ROOTED_READ:
             if matches(pattern, target):
@@ -318,7 +323,12 @@ def _concrete(
     if pattern == "/home/*/**":
         ours = places.get("HOME", b"")
         for entry in _listing(b"/home"):
-            if ours != b"/home/" + entry and not ours.startswith(b"/home/" + entry + b"/"):
+            if ours == b"/home/" + entry or ours.startswith(b"/home/" + entry + b"/"):
+                continue
+            if _HOMEBREW.encode() == b"/home/" + entry + b"/.linuxbrew":
+                beside = (b"/home/" + entry + b"/" + each for each in _listing(b"/home/" + entry))
+                yield from (each for each in beside if each != _HOMEBREW.encode())
+            else:
                 yield b"/home/" + entry
         return
     base = pattern.removesuffix("/**")

@@ -129,6 +129,7 @@ def test_every_file_that_is_no_module_is_known(
         "buildperm/cargo/rustc-wrapper.sh",
         "buildperm/policy/grants.schema.json",
         "buildperm/policy/lock.schema.json",
+        "buildperm/policy/layouts.toml",
         "buildperm/policy/presets.toml",
         "buildperm/policy/risk.toml",
         "buildperm/py.typed",

@@ -47,6 +47,7 @@ SUBJECTS = {
     "cli/tool_chains": "What learn and ci make of scripts that run tool chains.",
     "cli/supply_chain": "What every command says after `cargo update`.",
     "policy/grants_schema": "A schema that is published.",
+    "policy/layouts": "Data of the presets, tried in the trees of distributions.",
     "policy/lock_schema": "A schema that is published.",
     "policy/macro_proposals": "Proposals of what macros and compilations did.",
     "policy/recording_to_proposals": "The way from events to proposals.",

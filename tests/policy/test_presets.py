@@ -91,7 +91,7 @@ def test_a_preset_covers_its_tool_chain(preset: str, programs: str) -> None:
 @pytest.mark.parametrize(
     "program",
     str.split(
-        "curl wget ssh perl python python3 node sudo docker /tmp/x $WORKSPACE/x /usr/bin/env"
+        "curl wget ssh pip pip3 npm npx ruby sudo docker busybox /tmp/x $WORKSPACE/x /usr/bin/env"
     ),
 )
 def test_no_preset_covers_what_leaves_the_sandbox(program: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from buildperm.policy.access import Access, Outcome
@@ -133,3 +135,119 @@ def test_sources_that_the_script_reads_alone_are_no_reason_for_a_preset() -> Non
     source = "$CARGO_HOME/registry/src/index.crates.io-1949cf8c6b5b557f/serde-1.0.1/src/lib.rs"
 
     assert offered(access(Kind.READ, source)) == []
+
+
+def _ran(program: str, *lines: str, resolved: str = "", causes: tuple[str, ...] = ("",)) -> Access:
+    kept = lines or (program,)
+    made = access(Kind.EXEC, program, *causes, lines=kept)
+    own = kept if "" in causes else ()
+    return replace(made, resolved=resolved or f"/usr/bin/{program}", own_lines=own)
+
+
+def _configure(*lines: str) -> list[Access]:
+    by = "sh" if lines else "$MANIFEST_DIR/vendor/configure"
+    started = (
+        _ran("sh", *lines) if lines else replace(_ran(by, f"{by} --disable-shared"), resolved="")
+    )
+    tools = [_ran(each, causes=(by,)) for each in ("dd", "expr", "file", "ldconfig", "link", "sed")]
+    tools.append(replace(_ran("$OUT_DIR/conftest", causes=(by,)), resolved=""))
+    if not lines:
+        tools.append(_ran("sh", "sh -c 'rm -f conf$$; curl'", causes=(by, "make")))
+    return [started, *tools, _ran("make"), _ran("make", causes=("make",)), _ran("cc")]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (),
+        ("sh ./configure --prefix=/x",),
+        ("sh -c './configure --with-x=y'",),
+        ("sh -ec 'exec CC=cc /x/vendor/configure'", "sh autogen.sh"),
+    ],
+)
+def test_configure_and_make_are_one_question(lines: tuple[str, ...]) -> None:
+    assert offered(*_configure(*lines)) == ["autotools", "cc"]
+    assert len(_asked(*_configure(*lines))) == 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sh -c './configure; curl example.org'",
+        "sh -c '$(cat x)'",
+        "sh other.sh",
+        "sh -c ''",
+        "sh",
+        "sh -c './configure%0Acurl example.org'",
+        "sh -s configure.x",
+    ],
+)
+def test_a_shell_that_is_told_anything_else_is_asked_about(line: str) -> None:
+    found = _asked(*_configure(line))
+
+    assert "autotools" not in [each.suggestion.preset for each in found]
+    assert max(each.risk for each in found) is Risk.HIGH
+
+
+def test_make_alone_is_no_configure() -> None:
+    assert offered(_ran("make"), _ran("sh", causes=("make",))) == ["cmake"]
+
+
+@pytest.mark.parametrize(
+    ("program", "line", "preset"),
+    [
+        ("python3", "python3 gen.py -c x", "python"),
+        ("python3", "python3", "python"),
+        ("python3.12", "python3.12 -B -m grpc_tools.protoc x", "python"),
+        ("pypy3", "pypy3 x.py", "python"),
+        ("node", "node --no-warnings build.mjs", "node"),
+        ("perl", "perl -w ./Configure linux-x86_64", "perl"),
+        ("java", "java -jar antlr.jar -e x", "java"),
+    ],
+)
+def test_an_interpreter_of_the_system_is_one_line_at_medium_risk(
+    program: str, line: str, preset: str
+) -> None:
+    (proposal,) = _asked(_ran(program, line))
+
+    assert proposal.suggestion.preset == preset
+    assert proposal.risk is Risk.MEDIUM
+
+
+@pytest.mark.parametrize(
+    ("program", "line"),
+    [
+        ("python3", "python3 -c 'import os'"),
+        ("python3", "python3 -Ic 'import os'"),
+        ("python3", "python3 -m pip install x"),
+        ("python3", "python3 -m venv x"),
+        ("node", "node --eval=1"),
+        ("node", "node -e 1"),
+        ("perl", "perl -we 'exec q(sh)'"),
+        ("perl", "perl -MCPAN -x"),
+        ("ruby", "ruby x.rb"),
+    ],
+)
+def test_code_on_the_command_line_and_installers_are_high(program: str, line: str) -> None:
+    (proposal,) = _asked(_ran(program, line))
+
+    assert not proposal.suggestion.preset
+    assert proposal.risk is Risk.HIGH
+    assert len(_asked(_ran(program, f"{program} x", line))) == 1
+
+
+def test_code_that_a_tool_hands_to_an_interpreter_is_the_tools_doing() -> None:
+    both = replace(
+        _ran("perl", "perl ./Configure", causes=("", "make")),
+        commands=(("perl ./Configure", 1), ("perl -e 1", 1)),
+        own_lines=("perl ./Configure",),
+    )
+
+    assert offered(both, _ran("make")) == ["cmake", "perl"]
+
+
+def test_an_interpreter_of_somebodys_own_is_no_preset() -> None:
+    (proposal,) = _asked(_ran("python3", resolved="$HOME/.pyenv/shims/python3"))
+
+    assert not proposal.suggestion.preset
+    assert proposal.risk is Risk.HIGH
