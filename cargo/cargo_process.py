@@ -35,6 +35,7 @@ _CARGO_FAILED = 101  # What it exits with where something did not build.
 # Not imported: it gives Ctrl+C its default meaning for whoever does so.
 _DIE_WITH_PARENT = str(Path(__file__).with_name("die_with_parent.py"))
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SAID_MOST = 1 << 18  # Bytes.
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class CargoResult:
     unheld: tuple[tuple[str, str], ...]  # Those whose script could not be held, and did not run.
     artifacts: frozenset[Artifact]  # What Cargo has compiled, fresh or not.
     is_complete: bool  # `units` holds all of them: Cargo reported everything that it built.
+    said: str = ""  # The end of what Cargo and the scripts said, as far as it was not a terminal's.
 
 
 class CargoProcess:
@@ -95,6 +97,7 @@ class CargoProcess:
         self._running: dict[int, tuple[str, str]] = {}  # By supervisor.
         self._unrecorded: set[tuple[str, str]] = set()
         self._interruptions = 0
+        self._said = bytearray()
         self._wake = self._woken = -1  # A pipe while it runs.
 
     def interrupt(self) -> None:
@@ -140,6 +143,7 @@ class CargoProcess:
             unheld=tuple(sorted(self._unheld)),
             artifacts=frozenset(self._messages.artifacts if self._messages else ()),
             is_complete=not interrupted and self._has_reported_all(exit_code),
+            said=self._said.decode("utf-8", "replace"),
         )
 
     def _has_reported_all(self, exit_code: int) -> bool:
@@ -162,7 +166,8 @@ class CargoProcess:
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE if captures or self._messages else None,
-                stderr=subprocess.PIPE if captures else None,
+                # On a terminal Cargo draws how far it is, in colours.
+                stderr=subprocess.PIPE if captures or not os.isatty(2) else None,
                 close_fds=False,  # Ours are closed anyway; what make gave us is for Cargo too.
                 process_group=0,
             )
@@ -254,7 +259,7 @@ class CargoProcess:
             if is_stdout:
                 self._sort(piece or None)
             else:
-                self._write(piece)
+                self._write(piece, 2)
             if not piece:
                 return False
             if not to_the_end:
@@ -268,13 +273,16 @@ class CargoProcess:
         for text in self._messages.finish() if piece is None else self._messages.sort(piece):
             self._write(text)
 
-    def _write(self, piece: bytes) -> None:
+    def _write(self, piece: bytes, descriptor: int = 1) -> None:
+        self._said += piece
+        if len(self._said) > 2 * _SAID_MOST:
+            del self._said[:-_SAID_MOST]
         if self._on_output is not None:
             if piece:
                 self._on_output(piece)
             return
         while piece:
-            piece = piece[os.write(sys.stdout.fileno(), piece) :]
+            piece = piece[os.write(descriptor, piece) :]
 
     def _report_progress(self) -> None:
         for line in self._progress.lines():

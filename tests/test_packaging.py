@@ -132,6 +132,7 @@ def test_every_file_that_is_no_module_is_known(
         "buildperm/policy/layouts.toml",
         "buildperm/policy/presets.toml",
         "buildperm/policy/risk.toml",
+        "buildperm/policy/system_packages.toml",
         "buildperm/py.typed",
         "buildperm/presentation/config.schema.json",
         "buildperm/presentation/trace.schema.json",

@@ -15,6 +15,7 @@ from buildperm.presentation import comparison_facts
 from buildperm.printable import printable
 from buildperm.report import text
 from buildperm.report.compiling import compiling_text
+from buildperm.workflow import missing_packages
 from buildperm.workflow.build_outcome import how_compiling_is_held
 from buildperm.workflow.recording_round import CrateVersion, RecordedScript
 from buildperm.workflow.review_changes import ReviewChanges
@@ -35,6 +36,8 @@ def summary(
     else:
         yield from _differences(changes, comparisons)
     yield from text.warnings(runs)
+    for outcome in changes.recorded.outcomes:
+        yield from missing_packages.sentences(outcome, runs)
     noted = scripts if changes.is_first else [each for each in scripts if each.crate in comparisons]
     yield from text.notes(script.run for script in noted)
     held = (how_compiling_is_held(each.build.session) for each in changes.recorded.outcomes)

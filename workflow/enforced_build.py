@@ -16,6 +16,7 @@ from buildperm.report import next_command, refused_text
 from buildperm.report.finding import Report
 from buildperm.report.formats import FORMATS
 from buildperm.sandbox.selftest import SelfTest
+from buildperm.workflow import missing_packages
 from buildperm.workflow.build_outcome import run_held_build
 from buildperm.workflow.enforcement import Enforcement
 from buildperm.workflow.grant_comparison import compare
@@ -90,6 +91,8 @@ def build(words: Sequence[str], outputs: ReportOutputs, options: EnforcementOpti
     if outcome.finished.interrupted:
         return ExitCode.INTERRUPTED
     report = enforcement.report(outcome, deny_unused=options.deny_unused)
+    for line in missing_packages.sentences(outcome, outcome.scripts):
+        console.print_message(line)
     report = _kept(report, held.target.report, outputs.json, words)
     outputs.write(report, enforcement.patch(outcome) if outputs.has_patch else b"")
     return report.exit_code
