@@ -24,6 +24,7 @@ _GOING_ON = _REPORTING | {"r", "run"}
 _GO_ON = "--keep-going"
 _GOES_ON_SINCE = "1.74.0"
 _TESTING = frozenset({"bench", "t", "test"})
+_RUNNING = _TESTING | {"r", "run"}
 _TEST_ONLY = frozenset({"--doc", "--no-fail-fast", "--no-run"})
 _SELECTING = ("--lib", "--bin", "--example", "--test", "--bench", "--all-targets")
 _VALUED = {  # Short or odd spellings of the options below, and whether metadata takes them too.
@@ -82,6 +83,11 @@ class Arguments:
             more.append(_GO_ON)
         at = self.words.index(self.command) + 1 if more else 0
         return (*self.words[:at], *more, *self.words[at:])
+
+    @property
+    def runs_programs(self) -> bool:
+        """Tell whether Cargo runs what it has built, with standard input for it."""
+        return self.command in _RUNNING
 
     @property
     def is_testing(self) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from buildperm.cargo import terminal_loan
 from buildperm.cargo.fork_server_client import ForkServerClient
 from buildperm.cargo.script_progress import (
     Progress,
@@ -21,6 +22,7 @@ from buildperm.cargo.script_progress import (
     ScriptStarted,
     parse,
 )
+from buildperm.cargo.terminal_loan import TerminalLoan
 from buildperm.errors import BuildpermError, ExitCode
 
 if TYPE_CHECKING:
@@ -74,13 +76,15 @@ class CargoProcess:
         messages: MessageStream | None = None,
         keeps_going: bool = False,
         serves: bool = False,
+        has_input: bool = False,
     ) -> None:
         """Prepare to run `command`.
 
         `progress` is the file that supervisors append to. Cargo's output goes where our own goes,
         or in pieces to `on_output`. `messages` takes Cargo's JSON messages out of its standard
         output, where it writes any. `keeps_going`: Cargo builds all that it can, whatever fails.
-        `serves`: a fork server starts the supervisors.
+        `serves`: a fork server starts the supervisors. `has_input`: what Cargo runs reads our
+        standard input; a terminal is Cargo's until it ends.
         """
         self._command = list(command)
         self._folder = folder
@@ -91,6 +95,8 @@ class CargoProcess:
         self._messages = messages
         self._keeps_going = keeps_going
         self._serves = serves
+        self._has_input = has_input
+        self._loan: TerminalLoan | None = None
         self._ran: set[Path] = set()  # As supervisors tell.
         self._overwritten: set[Path] = set()
         self._unheld: set[tuple[str, str]] = set()
@@ -158,13 +164,15 @@ class CargoProcess:
     def _run(self, server: int = -1) -> int:
         """Run Cargo; `server` can be read once the fork server has ended, if there is one."""
         captures = self._on_output is not None
-        launcher = [sys.executable, "-IS", _DIE_WITH_PARENT, str(os.getpid())]
+        is_lent = self._has_input and terminal_loan.is_ours()
+        terminal = "terminal" if is_lent else "none"
+        launcher = [sys.executable, "-IS", _DIE_WITH_PARENT, str(os.getpid()), terminal]
         try:
             cargo = subprocess.Popen(
                 launcher + self._command,
                 cwd=self._folder,
                 env=self._environment,
-                stdin=subprocess.DEVNULL,
+                stdin=None if self._has_input else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if captures or self._messages else None,
                 # On a terminal Cargo draws how far it is, in colours.
                 stderr=subprocess.PIPE if captures or not os.isatty(2) else None,
@@ -174,8 +182,12 @@ class CargoProcess:
         except OSError as error:
             raise BuildpermError(f"cannot run `{self._command[0]}`: {error.strerror}") from error
         ended = os.pidfd_open(cargo.pid)
+        if self._has_input and os.isatty(0):
+            self._loan = TerminalLoan(cargo.pid)
         try:
             self._follow(cargo, ended, server)
+            if self._loan is not None and _was_interrupted(cargo.pid):
+                self._interruptions += 1  # By Ctrl+C: only who has the terminal is told of it.
             if self._interruptions:
                 # Cargo is not reaped yet, so the number of its group cannot mean another one.
                 _kill(cargo.pid, signal.SIGKILL)
@@ -185,6 +197,8 @@ class CargoProcess:
             cargo.wait()
             raise
         finally:
+            if self._loan is not None:
+                self._loan.end()
             os.close(ended)
             for pipe in (cargo.stdout, cargo.stderr):
                 if pipe is not None:
@@ -240,6 +254,8 @@ class CargoProcess:
                     hint="Free some memory, if that is why, and run the command again.",
                 )
             self._report_progress()
+            if self._loan is not None:
+                self._loan.follow()
             if self._wake in ready:
                 os.read(self._wake, 64)
             if self._interruptions > sent:
@@ -305,6 +321,12 @@ class CargoProcess:
                 else:
                     folder = step.recording.parent.parent
                     (self._overwritten if folder in self._ran else self._ran).add(folder)
+
+
+def _was_interrupted(pid: int) -> bool:
+    """Tell whether a child that has ended, and is not reaped yet, was ended by SIGINT."""
+    how = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    return how is not None and how.si_code != os.CLD_EXITED and how.si_status == signal.SIGINT
 
 
 def _kill(group: int, number: int) -> None:

@@ -1,7 +1,10 @@
-"""Starts a program that dies with the process that asked for it: `launch.py PARENT PROGRAM ARGS…`.
+"""Starts a program that dies with the process that asked for it.
+
+It is called as `launch.py PARENT TERMINAL PROGRAM ARGS…`.
 
 A program of its own, because setting this up in the child of a fork would run Python code in a copy
-of a process that has threads.
+of a process that has threads. TERMINAL is `terminal` where the program's process group is to read
+from the terminal that is its standard input, else `none`.
 """
 
 from __future__ import annotations
@@ -17,7 +20,10 @@ import sys  # noqa: E402
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
-def main(parent: int, command: list[str]) -> int:
+TERMINAL, NO_TERMINAL = "terminal", "none"
+
+
+def main(parent: int, terminal: str, command: list[str]) -> int:
     """Become `command`, to be killed as soon as the thread that started this process ends."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
@@ -26,6 +32,13 @@ def main(parent: int, command: list[str]) -> int:
         return 1
     if os.getppid() != parent:
         return 1  # It ended before it could be watched.
+    if terminal == TERMINAL:
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # tcsetpgrp(3), from the background.
+        try:
+            os.tcsetpgrp(0, os.getpgrp())
+        except OSError:
+            pass  # It is gone: the program will see that its input has ended.
+        signal.signal(signal.SIGTTOU, signal.SIG_DFL)
     for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # By Python, and that would be inherited.
         signal.signal(ignored, signal.SIG_DFL)
     try:
@@ -36,4 +49,4 @@ def main(parent: int, command: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), sys.argv[2:]))
+    sys.exit(main(int(sys.argv[1]), sys.argv[2], sys.argv[3:]))

@@ -79,7 +79,12 @@ class SupervisedBuild:
         arguments = project.arguments
         keeps_going = arguments.keeps_going(project.toolchain.cargo_version)
         words = arguments.reporting(keeps_going=keeps_going)
-        self._build = self._prepared(words, keeps_going=keeps_going, reports=arguments.can_report)
+        self._build = self._prepared(
+            words,
+            keeps_going=keeps_going,
+            reports=arguments.can_report,
+            has_input=profile == "enforcing" and arguments.runs_programs,
+        )
 
     def run(self, doubtful: Collection[str] = ()) -> SupervisedBuildResult:
         """Build, and find the recordings.
@@ -142,9 +147,19 @@ class SupervisedBuild:
             ) from error
 
     def _prepared(
-        self, words: Sequence[str], *, keeps_going: bool, reports: bool, is_heard: bool = True
+        self,
+        words: Sequence[str],
+        *,
+        keeps_going: bool,
+        reports: bool,
+        is_heard: bool = True,
+        has_input: bool = False,
     ) -> CargoProcess:
-        """Prepare to run Cargo; `is_heard` says whether anybody wants to know what it says."""
+        """Prepare to run Cargo.
+
+        `is_heard` says whether anybody wants to know what it says, `has_input` whether what it
+        runs reads standard input. While learning, that is for the answers.
+        """
         project = self.project
         keeps = bool(project.arguments.message_format)
         unit_of = partial(units.unit_of, self.target.folder)
@@ -163,6 +178,7 @@ class SupervisedBuild:
             messages=MessageStream(unit_of, keeps=keeps) if reports else None,
             keeps_going=keeps_going,
             serves=True,
+            has_input=has_input,
         )
 
     def _surveyed(self, finished: CargoResult) -> tuple[CargoResult, set[Path] | None]:

@@ -44,6 +44,8 @@ SUBJECTS = {
     "cli/next_commands": "What every command names as the next one.",
     "cli/observation": "What every command does with what was observed lightly.",
     "cli/shared_folders": "What every command says of two grants for one folder.",
+    "cli/rustc_probes": "What scripts learn of rustc, held and not.",
+    "cli/standard_input": "What Cargo runs reads it.",
     "cli/tool_chains": "What learn and ci make of scripts that run tool chains.",
     "cli/supply_chain": "What every command says after `cargo update`.",
     "policy/grants_schema": "A schema that is published.",
