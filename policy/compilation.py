@@ -19,6 +19,8 @@ from buildperm.rules.pattern import is_literal
 PINNED = Risk.HIGH
 """From this risk on, a rule applies to reviewed revisions only; below it, it outlives an update."""
 
+_UNREVIEWED = "has not been reviewed"
+
 # Landlock cannot refuse a part of what it allows, so a grant that a denial cuts into is withheld as
 # a whole. Names of variables and directives are judged one by one, where both lists are at hand.
 _UNDIVIDED = (Syntax.PATH, Syntax.PROGRAM, Syntax.ADDRESS)
@@ -42,6 +44,11 @@ class WithheldRule:
 
     rule: Rule
     why: str
+
+    @property
+    def lacks_review(self) -> bool:
+        """Tell whether it would be in force if the version were in `reviewed`."""
+        return _UNREVIEWED in self.why
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +130,7 @@ def _why_withheld(rule: Rule, grants: CrateGrants, revision: str) -> str:
 
 def _not_reviewed(grants: CrateGrants, revision: str) -> str:
     """Say which revision nobody has reviewed, as a clause."""
-    told = f"version {revisions.in_words(revision)} has not been reviewed"
+    told = f"version {revisions.in_words(revision)} {_UNREVIEWED}"
     alone = revisions.version(revision)
     if alone != revision and alone in grants.reviewed:
         told += f": `{alone}` in `reviewed` names no commit; `buildperm review` writes it"

@@ -43,11 +43,19 @@ def added(text: str, crate: tuple[str, ...], said: Mapping[Field, Value]) -> str
     container = found.container(crate)
     if container is not None:
         return _inline(found, container, crate, _nested(said))
-    newline, home = _newline(text), crate[:-2]
-    lines = [f"[{dotted(crate)}]", *_assignments(said, newline)]
-    if not found.below(home):
-        lines = [f"[{dotted(home)}]", f"version = {FORMAT}", "", *lines]
+    newline = _newline(text)
+    lines = new(crate, said, newline, is_first=not found.below(crate[:-2]))
     return _placed(text, _place(found, crate), lines, newline)
+
+
+def new(
+    crate: tuple[str, ...], said: Mapping[Field, Value], newline: str, *, is_first: bool
+) -> list[str]:
+    """Write a table of its own; `is_first` where there is no grant table yet."""
+    lines = [f"[{dotted(crate)}]", *_assignments(said, newline)]
+    if is_first:
+        lines = [f"[{dotted(crate[:-2])}]", f"version = {FORMAT}", "", *lines]
+    return lines
 
 
 def all_added(

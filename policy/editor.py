@@ -115,6 +115,13 @@ def with_all_grants(
     return raw
 
 
+def new_table(
+    home: tuple[str, ...], key: str, grants: CrateGrants, *, is_first: bool
+) -> tuple[str, ...]:
+    """Return the lines of a new table of one crate; `is_first` where there are no grants yet."""
+    return tuple(crate_table.new((*home, "crates", key), _fields(grants), "\n", is_first=is_first))
+
+
 def diff(before: bytes, after: bytes, name: str = "Cargo.toml") -> str:
     """Return the unified diff of two versions of a file, fit for `patch -p1`; empty if none."""
     lines = unified_diff(_lines(before), _lines(after), f"a/{name}", f"b/{name}")

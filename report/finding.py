@@ -42,8 +42,10 @@ class Finding:
     roles: tuple[Role, ...] = ()  # What of the crate did it, and for whom; none where nothing ran.
     summary: str = ""  # Of accesses that were judged: what they would do, without who.
     reasons: tuple[str, ...] = ()  # Those of the details that speak for the risk.
+    lacks_review: bool = False  # It is granted, and would be in force if the version were reviewed.
     is_preset: bool = False  # One preset allows all of it.
     theft: tuple[Access, Access] | None = None  # A secret and a way out: it reaches for both.
+    settling: tuple[str, ...] = ()  # Lines of Cargo.toml for all refusals of the crate at once.
     fetch: str = ""  # The file that the command needs from the machine of this build.
 
 
@@ -60,6 +62,7 @@ class Report:
     pending: tuple[Pending, ...] = ()  # What was not reviewed as it is now.
     unused: tuple[tuple[str, str], ...] = ()  # Key in Cargo.toml, and grant: `exec:perl`.
     command: str = "buildperm ci"  # What makes this report once more.
+    home: str = "workspace.metadata.buildperm"  # The path of the grant table, as TOML writes it.
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:

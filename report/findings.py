@@ -6,9 +6,12 @@ import hashlib
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
 
+from buildperm.policy import pasted_grant
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.compilation import PINNED
+from buildperm.policy.grants import CrateGrants
 from buildperm.policy.kinds import Kind
 from buildperm.policy.pending_review import Cause, Pending
 from buildperm.policy.proposal import Proposal, Reason, Risk
@@ -16,7 +19,6 @@ from buildperm.policy.revision import of_package
 from buildperm.policy.risk import assess_rule
 from buildperm.policy.risk_combinations import theft_of
 from buildperm.policy.role import SCRIPT_ALONE, Role
-from buildperm.policy.string_list import literal
 from buildperm.policy.widening import EVERYBODY
 from buildperm.printable import shortened
 from buildperm.report.build_failure import BuildFailure
@@ -34,11 +36,10 @@ from buildperm.report.rule_catalogue import (
     UNUSED_GRANT,
 )
 from buildperm.report.shell_line import example_text
-from buildperm.report.text import access_text, count, rule_lines, table_key
+from buildperm.report.text import access_text, count, table_key
 from buildperm.rules.pattern import matches
 
 _LIMIT = re.compile(r"the limit is `(\w+) = ")
-_TABLES = "workspace.metadata.buildperm.crates"
 _LISTED = 10  # Accesses told in words; all of them are in `Finding.evidence`.
 _TITLE_MOST = 300  # Characters.
 _DETAIL_MOST = 2_000
@@ -55,9 +56,20 @@ def from_build(run: BuildRun, places: GrantLines, *, level: Level = Level.ERROR)
         level: Of what was refused or failed; a warning where that shall not fail the command.
     """
     found: list[Finding] = []
+    offers = _offers(run.scripts)
+    settling: dict[str, tuple[str, ...]] = {
+        key: places.pasted(key, reduce(pasted_grant.together, offered))
+        for key, offered in offers.items()
+    }
     for script in run.scripts:
         asked = (one for one in script.findings if one.reason is Reason.ASKED)
-        found += (_refused_finding(script, proposal, places, level) for proposal in asked)
+        found += (
+            replace(
+                _refused_finding(script, proposal, places, level),
+                settling=settling.get(script.crate, ()),
+            )
+            for proposal in asked
+        )
         found += _incomplete_finding(script, places, level)
         found += (_leads_out(script, one, places) for one in script.left_out)
         found += _unopened(script, places)
@@ -120,18 +132,20 @@ def _refused_finding(
     kind = Kind.EXEC if Kind.EXEC in kinds else kinds[0]
     targets = [access.target for access in proposal.evidence]
     own = [access.target for access in proposal.evidence if access.kind is kind]
-    # A line that can be pasted is no help where somebody steals.
-    is_critical = proposal.risk is Risk.CRITICAL
     grant = proposal.suggestion
     theft = theft_of(_all_of(script))
-    is_offered = not (proposal.locked or is_critical or theft)
-    remedy = _remedy(script, proposal) if is_offered else ()
+    offer = _offer(script, proposal, theft)
+    remedy = places.pasted(script.crate, offer) if offer else ()
+    lacks_review = _lacks_review(script, proposal)
+    title = f"{proposal.who} {_attempt_words(proposal.evidence)} to {proposal.title}"
+    if lacks_review:
+        title += f", which is granted: version {script.version} is not in `reviewed`"
     return Finding(
         rule=str(kind),
         level=level,
         crate=script.crate,
         version=script.version,
-        title=_title(f"{proposal.who} {_attempt_words(proposal.evidence)} to {proposal.title}"),
+        title=_title(title),
         details=_details(
             (
                 *proposal.notes,
@@ -153,17 +167,50 @@ def _refused_finding(
             (*proposal.notes, proposal.locked, *_not_opened(script, proposal.evidence))
         ),
         is_preset=bool(grant.preset),
+        lacks_review=lacks_review,
         theft=theft,
     )
 
 
-def _remedy(script: ScriptRun, proposal: Proposal) -> tuple[str, ...]:
-    """Return the lines that settle it: what is pinned to versions only counts for those named."""
-    table, *lines = rule_lines(proposal, proposal.suggestion)
-    if any(assess_rule(rule)[0] >= PINNED for rule in proposal.suggestion.rules):
-        revision = of_package(script.version, script.source)
-        lines.insert(0, f"reviewed = [{literal(revision)}]")
-    return table, *lines
+def _lacks_review(script: ScriptRun, proposal: Proposal) -> bool:
+    """Tell whether all of it is granted, and only waits for a review of this version."""
+    waiting = [each.rule for each in script.withheld if each.lacks_review]
+    return bool(waiting) and all(
+        any(rule.kind is access.kind and matches(rule.pattern, access.target) for rule in waiting)
+        for access in proposal.evidence
+    )
+
+
+def _offers(scripts: Iterable[ScriptRun]) -> dict[str, list[CrateGrants]]:
+    """Return what may be offered to paste, by key."""
+    found: dict[str, list[CrateGrants]] = {}
+    for script in scripts:
+        theft = theft_of(_all_of(script))
+        for proposal in script.findings:
+            offer = _offer(script, proposal, theft) if proposal.reason is Reason.ASKED else None
+            if offer is not None:
+                found.setdefault(script.crate, []).append(offer)
+    return found
+
+
+def _offer(
+    script: ScriptRun, proposal: Proposal, theft: tuple[Access, Access] | None
+) -> CrateGrants | None:
+    """Return what settles a proposal: what is pinned to versions only counts for those named.
+
+    Lines that can be pasted are no help where somebody steals.
+    """
+    if proposal.locked or proposal.risk is Risk.CRITICAL or theft:
+        return None
+    grant = proposal.suggestion
+    is_pinned = any(assess_rule(rule)[0] >= PINNED for rule in grant.rules)
+    return CrateGrants(
+        script.crate,
+        reviewed=frozenset([of_package(script.version, script.source)] if is_pinned else []),
+        presets=frozenset([grant.preset] if grant.preset else []),
+        rules=frozenset(grant.rules),
+        consumers=frozenset(grant.consumers),
+    )
 
 
 def _all_of(script: ScriptRun) -> list[Access]:
@@ -244,9 +291,9 @@ def _incomplete_finding(script: ScriptRun, places: GrantLines, level: Level) -> 
     if script.failure:
         what = " or ".join(subject.noun for subject in script.subjects)
         title = _title(f"buildperm failed the {what} of {who}: {script.failure}")
-        yield _plain(FAILED, level, script, title, tuple(after_failure(script)), line)
+        yield _plain(FAILED, level, script, title, tuple(after_failure(script, places.home)), line)
     if script.denied:
-        yield _failed_by_denial(script, level, line)
+        yield _failed_by_denial(script, level, line, places.home)
     if script.dropped:
         title = _title(f"{count(script.dropped, 'event')} did not fit into the recording of {who}")
         told = (
@@ -290,33 +337,37 @@ def _build_failed(
         )
 
 
-def _failed_by_denial(script: ScriptRun, level: Level, line: int) -> Finding:
+def _failed_by_denial(script: ScriptRun, level: Level, line: int, home: str) -> Finding:
     """Tell that a run failed which was denied something: that may be why."""
-    title, *ways_on = failed_by_denial(script, script.denied)
+    title, *ways_on = failed_by_denial(script, script.denied, home)
     told = (*_evidence_lines(script.denied), *ways_on)
     return _plain(FAILED, level, script, _title(title), tuple(told), line)
 
 
-def failed_by_denial(script: ScriptRun, denied: Sequence[Access]) -> tuple[str, ...]:
+def failed_by_denial(script: ScriptRun, denied: Sequence[Access], home: str) -> tuple[str, ...]:
     """Say of a run that failed what it is denied, without a full stop; then the ways on.
 
-    `denied` has at least one access.
+    `denied` has at least one access; `home` is the path of the grant table, as TOML writes it.
     """
     (first, *more) = denied
     also = f" and {count(len(more), 'more access', 'more accesses')}" if more else ""
+    table = f"{home}.crates.{table_key(script.crate)}"
     return (
         f"{script.who} failed, and Cargo.toml denies it {first.kind} {first.target}{also}",
-        f"If it needs that: take it out of `deny` in `[{_TABLES}.{table_key(script.crate)}]` of "
-        f"Cargo.toml, then run `buildperm learn`, which asks about it again.",
+        f"If it needs that: take it out of `deny` in `[{table}]` of Cargo.toml, "
+        f"then run `buildperm learn`, which asks about it again.",
         "If it should not have it: do without the crate, or use a version that does without that.",
     )
 
 
-def after_failure(script: ScriptRun) -> Iterator[str]:
-    """Say how to go on after buildperm has failed a run: no review could settle that."""
+def after_failure(script: ScriptRun, home: str) -> Iterator[str]:
+    """Say how to go on after buildperm has failed a run: no review could settle that.
+
+    `home` is the path of the grant table, as TOML writes it.
+    """
     limits = _LIMIT.findall(script.failure)
     for name in dict.fromkeys(limits):
-        table = f"workspace.metadata.buildperm.limits.crates.{table_key(script.crate)}"
+        table = f"{home}.limits.crates.{table_key(script.crate)}"
         yield f"If it has to, raise `{name}` in `[{table}]` of Cargo.toml."
     if not limits and LOST in script.failure:
         yield "Run the build again. If this happens each time, look at what ends it."

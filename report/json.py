@@ -40,7 +40,7 @@ def document(report: Report) -> str:
         "unused": [{"crate": crate, "grant": grant} for crate, grant in report.unused],
         "compiling": run.compiling or None if run else None,
         "macros": run.macros or None if run else None,
-        "scripts": [_script(script) for script in run.scripts] if run else [],
+        "scripts": [_script(script, report.home) for script in run.scripts] if run else [],
     }
     return json.dumps(content, indent=2) + "\n"
 
@@ -78,7 +78,7 @@ def _pending(pending: Pending) -> dict[str, object]:
     }
 
 
-def _script(script: ScriptRun) -> dict[str, object]:
+def _script(script: ScriptRun, home: str) -> dict[str, object]:
     return {
         "crate": script.crate,
         "version": script.version,
@@ -99,11 +99,11 @@ def _script(script: ScriptRun) -> dict[str, object]:
         },
         "by": _roles(script.roles),
         "evidence": [access_document(access) for access in evidence(script)],
-        "findings": [_proposal(proposal) for proposal in script.findings],
+        "findings": [_proposal(proposal, home) for proposal in script.findings],
     }
 
 
-def _proposal(proposal: Proposal) -> dict[str, object]:
+def _proposal(proposal: Proposal, home: str) -> dict[str, object]:
     return {
         "id": proposal.id,
         "title": proposal.title,
@@ -115,7 +115,7 @@ def _proposal(proposal: Proposal) -> dict[str, object]:
         "suggested_grants": []
         if proposal.locked
         else [
-            "\n".join(rule_lines(proposal, choice))
+            "\n".join(rule_lines(proposal, choice, home))
             for choice in proposal.choices
             if not choice.locked
         ],

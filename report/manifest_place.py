@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from buildperm.policy import manifest
-from buildperm.policy.grants import PackageSpec, parse_key
+from buildperm.policy import manifest, pasted_grant
+from buildperm.policy.grants import CrateGrants, PackageSpec, parse_key
 from buildperm.policy.kinds import Kind
+from buildperm.policy.manifest_reader import dotted
 from buildperm.policy.toml_statement import Path as Keys
 from buildperm.policy.toml_statement import layout
 from buildperm.printable import printable
@@ -29,11 +30,21 @@ class GrantLines:
             BuildpermError: It is no TOML.
         """
         text, self._document = manifest.parse(raw, path)
+        self._raw, self._path = raw, path
         self._home = manifest.table_path(self._document)
         self._layout = layout(text)
         self._lines: dict[Keys, int] = {}
         self._crates = list(self._keys())
         self._dependencies = dict(reversed(list(_dependencies(self._document))))
+
+    @property
+    def home(self) -> str:
+        """Return the path of the grant table, as TOML writes it."""
+        return dotted(self._home)
+
+    def pasted(self, key: str, more: CrateGrants) -> tuple[str, ...]:
+        """Return lines for this file that grant a crate more; see `policy.pasted_grant`."""
+        return pasted_grant.lines(self._raw, key, more, self._path)
 
     def of_crate(self, crate: str, version: str, way: Sequence[str] = ()) -> int:
         """Return the line of a crate's grant table, of what pulls it in, of all grants, or 1.

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import Final
@@ -23,7 +22,6 @@ from buildperm.policy.proposal import Risk
 from buildperm.policy.role import SubjectKind, role_text
 from buildperm.policy.sensitivity import STEERS
 from buildperm.policy.sought_secrets import EMPTY_HOME
-from buildperm.policy.string_list import literal
 from buildperm.printable import printable, shortened
 from buildperm.report.finding import Finding
 from buildperm.report.rule_catalogue import FAILED
@@ -34,6 +32,8 @@ GLYPHS: Final = {Risk.LOW: ".", Risk.MEDIUM: "~", Risk.HIGH: "!", Risk.CRITICAL:
 """Risk must be readable without colour, and in a log."""
 
 THEFT = "LOOKS LIKE THEFT: it reaches for secrets and for the network"
+
+UNREVIEWED = "granted, but this version is not in `reviewed`"
 
 _VERBS = {
     Kind.READ: "read",
@@ -92,11 +92,12 @@ def tally(findings: Iterable[Finding]) -> tuple[int, int]:
     return len(tried), sum(outcome is Outcome.DONE for outcome in tried.values())
 
 
-def lines(group: Sequence[Finding]) -> Iterator[str]:
+def lines(group: Sequence[Finding], told: set[str] | None = None) -> Iterator[str]:
     """Yield lines about the refusals of one crate, without its name.
 
     Args:
         group: Findings of one version of one crate; those that are no refusals are left out.
+        told: Tables of Cargo.toml that the report has told; those of this crate are added.
     """
     refused = sorted(filter(is_refusal, group), key=_order)
     if not refused:
@@ -120,7 +121,7 @@ def lines(group: Sequence[Finding]) -> Iterator[str]:
             if reason not in said and not any(part in reason for part in _ALREADY_TOLD):
                 said.add(reason)
                 yield printable(f"                {_without_target(reason, each)}")
-    yield from map(printable, _ways_on(refused))
+    yield from map(printable, _ways_on(refused, set() if told is None else told))
 
 
 def _who(finding: Finding) -> str:
@@ -150,6 +151,8 @@ def _rows(finding: Finding, width: int) -> Iterator[str]:
         gloss = _gloss(access)
         if preset and access.kind is Kind.EXEC:
             gloss, preset = finding.summary, False
+        if finding.lacks_review:
+            gloss = f"{gloss}; {UNREVIEWED}" if gloss else UNREVIEWED
         more = [f"{access.count:,} times"] if access.count > 1 else []
         more += [access.unstable] if access.unstable else []
         more += filter(None, [_not_blocked(access)])
@@ -202,8 +205,11 @@ def shown_target(access: Access) -> str:
     return access.target
 
 
-def _ways_on(refused: Sequence[Finding]) -> Iterator[str]:
-    """Say what to do: there are two ways, and the first is not to trust it."""
+def _ways_on(refused: Sequence[Finding], told: set[str]) -> Iterator[str]:
+    """Say what to do: there are two ways, and the first is not to trust it.
+
+    `told` are the tables of Cargo.toml that were told already.
+    """
     crate = refused[0].crate
     if any((each.risk or Risk.LOW) >= Risk.HIGH for each in refused):
         do = "Remove it, or pin the version before. Grant nothing."
@@ -218,7 +224,7 @@ def _ways_on(refused: Sequence[Finding]) -> Iterator[str]:
             yield f"{_LABEL.format(label)}{line}"
     # Lines that can be pasted are no help where somebody steals, or makes rustc run something.
     is_grave = any(each.theft or each.risk is Risk.CRITICAL for each in refused)
-    remedies = [] if is_grave else _merged(each.remedy for each in refused if each.remedy)
+    remedies = [] if is_grave else _pasted(refused[0].settling, told)
     if remedies:
         yield f"{_LABEL.format('')}This is what it can write into Cargo.toml:"
         yield from (f"{_LABEL.format('')}  {line}" for line in remedies)
@@ -226,18 +232,19 @@ def _ways_on(refused: Sequence[Finding]) -> Iterator[str]:
     yield f"{_LABEL.format('Why?')}buildperm why {shlex.quote(crate)} {what}"
 
 
-def _merged(remedies: Iterable[Sequence[str]]) -> list[str]:
-    """Put the lines of several remedies together, so that each key stands once in its table."""
-    tables: dict[str, dict[str, list[str]]] = {}
-    for table, *entries in remedies:
-        keys = tables.setdefault(table, {})
-        for entry in entries:
-            for key, values in tomllib.loads(entry).items():
-                known = keys.setdefault(key, [])
-                known += (each for each in values if each not in known)
-    merged: list[str] = []
-    for table, keys in tables.items():
-        merged.append(table)
-        for key, listed in keys.items():
-            merged.append(f"{key} = [{', '.join(map(literal, sorted(listed)))}]")
-    return merged
+def _pasted(settling: Sequence[str], told: set[str]) -> list[str]:
+    """Leave out what a line above says already: a table can be written once.
+
+    Args:
+        settling: The lines for one crate, headers included.
+        told: Headers that were told; those of this crate are added.
+    """
+    left: list[str] = []
+    is_told = False
+    for line in settling:
+        if line.startswith(("[", "# [")):
+            is_told = line in told
+            told.add(line)
+        if line and not is_told:
+            left.append(line)
+    return left

@@ -25,6 +25,10 @@ _SHOWN = 5  # Accesses listed per finding; the rest is counted.
 
 WORD = {Risk.LOW: "low", Risk.MEDIUM: "medium", Risk.HIGH: "HIGH", Risk.CRITICAL: "CRITICAL"}
 
+WORKSPACE = "workspace.metadata.buildperm"
+"""The grant table of a workspace; that of a package alone is in `package`."""
+
+_GRANTED = {True: "that is granted", False: "that are granted"}
 _CONSENT = "somebody else than the author has to agree."
 
 _MEANINGS: dict[int, str] = {
@@ -43,17 +47,18 @@ def count(number: int, singular: str, plural: str = "") -> str:
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
-def rule_lines(proposal: Proposal, choice: Choice) -> list[str]:
-    """Write the lines of Cargo.toml that `choice` stands for."""
-    table = f"[workspace.metadata.buildperm.crates.{table_key(proposal.crate)}]"
-    if choice.preset:
-        lines = [f"presets = [{literal(choice.preset)}]"]
-        return [table, *lines, *_for(choice)]
+def rule_lines(proposal: Proposal, choice: Choice, home: str = WORKSPACE) -> list[str]:
+    """Write the lines of Cargo.toml that `choice` stands for.
+
+    `home` is the path of the grant table, as TOML writes it.
+    """
+    table = f"[{home}.crates.{table_key(proposal.crate)}]"
+    presets = [f"presets = [{literal(choice.preset)}]"] if choice.preset else []
     by_kind: dict[Kind, list[str]] = {}
     for rule in choice.rules:
         by_kind.setdefault(rule.kind, []).append(literal(rule.pattern))
     lists = [f"{kind} = [{', '.join(patterns)}]" for kind, patterns in by_kind.items()]
-    return [table, *lists, *_for(choice)]
+    return [table, *presets, *lists, *_for(choice)]
 
 
 def _for(choice: Choice) -> list[str]:
@@ -130,12 +135,13 @@ def finding_lines(findings: Iterable[Finding]) -> Iterator[str]:
         ranks.setdefault((finding.crate, finding.version), len(ranks))
     ordered.sort(key=lambda finding: ranks[finding.crate, finding.version])
     shared = _settling_several(ordered)
+    told: set[str] = set()
     for (crate, version), about in groupby(ordered, lambda found: (found.crate, found.version)):
         group = list(about)
         yield printable(f"{crate} {version}".rstrip())
         if len(group[0].way) > 1:
             yield printable(f"  gets in through {' > '.join(group[0].way)}")
-        yield from refused_text.lines(group)
+        yield from refused_text.lines(group, told)
         others = [
             each
             for each in group
@@ -145,9 +151,11 @@ def finding_lines(findings: Iterable[Finding]) -> Iterator[str]:
             yield printable(f"  {_LEVEL[finding.level]}: {finding.title}")
             for detail in finding.details:
                 yield printable(f"      {detail}")
-        told = {finding.command for finding in group if refused_text.is_refusal(finding)} | shared
+        settled = {
+            finding.command for finding in group if refused_text.is_refusal(finding)
+        } | shared
         for command in dict.fromkeys(finding.command for finding in others if finding.command):
-            if command not in told:
+            if command not in settled:
                 yield printable(f"  next: {command}")
         yield ""
     for group in alike:
@@ -182,6 +190,9 @@ def _verdict(report: Report) -> Iterator[str]:
     tried, done = refused_text.tally(refused)
     named = who[0] if len(who) == 1 else f"{len(who)} crates"
     what = f"{count(tried, 'thing')} {'it was' if len(who) == 1 else 'they were'} not granted"
+    if all(each.lacks_review for each in refused):
+        versions = "its version is" if len(who) == 1 else "their versions are"
+        what = f"{count(tried, 'thing')} {_GRANTED[tried == 1]}, but {versions} not in `reviewed`"
     blocked = "it was blocked" if tried == 1 else "all were blocked"
     if done:
         blocked = f"{done:,} of them could not be blocked"

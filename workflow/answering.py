@@ -285,7 +285,7 @@ def _check_allowed(
         )
     for proposal, choice in chosen:
         if terminal is not None and risk_of(proposal, choice) > ROBOT_LIMIT:
-            _confirm(terminal, proposal, choice)
+            _confirm(terminal, proposal, choice, work.workspace.home)
 
 
 def _other_rungs(
@@ -309,13 +309,13 @@ def _way_on(work: PendingWork, proposal: Proposal, choice: Choice) -> str:
     return f"It can be denied or left; a person at a terminal can run `{command}`."
 
 
-def _confirm(terminal: PromptTerminal, proposal: Proposal, choice: Choice) -> None:
+def _confirm(terminal: PromptTerminal, proposal: Proposal, choice: Choice, home: str) -> None:
     """Show all on which the answer rests, and have the crate's name typed.
 
     Raises:
         RefusedAnswerError: Something else was typed.
     """
-    terminal.print_lines(*map(shown, _card(proposal, choice)))
+    terminal.print_lines(*map(shown, _card(proposal, choice, home)))
     name = proposal.crate
     try:
         typed = terminal.answer(f"type {name} to allow it, Enter to leave it", flushing=True)
@@ -325,7 +325,7 @@ def _confirm(terminal: PromptTerminal, proposal: Proposal, choice: Choice) -> No
         raise RefusedAnswerError("nothing was allowed", hint="Deny it, or leave it for later.")
 
 
-def _card(proposal: Proposal, choice: Choice) -> Iterator[str]:
+def _card(proposal: Proposal, choice: Choice, home: str) -> Iterator[str]:
     yield f"{proposal.who}: {proposal.title}"
     yield f"risk {risk_of(proposal, choice).name.lower()}"
     yield from (f"  {note}" for note in proposal.notes)
@@ -333,7 +333,7 @@ def _card(proposal: Proposal, choice: Choice) -> Iterator[str]:
         yield f"  - {access_text(access)}"
         yield from (f"    {line}" for line in command_lines(access, _COMMANDS_MOST))
     yield f"It would be allowed by: {choice.title}"
-    yield from (f"  {line}" for line in rule_lines(proposal, choice))
+    yield from (f"  {line}" for line in rule_lines(proposal, choice, home))
     if choice.widening:
         yield f"  {choice.widening}"
 

@@ -192,6 +192,7 @@ class Enforcement:
             pending=(*self._pending, *self._unseen),
             unused=tuple(unused or ()),
             command=next_command.again("buildperm ci", self._words),
+            home=self._places.home,
         )
 
 

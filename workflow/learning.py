@@ -368,12 +368,12 @@ class Learning:
             console.print_message(
                 f"not settled: {who} does not count as reviewed: {script.run.failure}"
             )
-            for line in after_failure(script.run):
+            for line in after_failure(script.run, self._workspace.home):
                 console.print_message(line)
         for script in self.recorded.scripts:
             denied = undecided_accesses.denied(script.accesses, rules(script.package["deny"]))
             if script.run.failed and denied:
-                title, *ways_on = failed_by_denial(script.run, denied)
+                title, *ways_on = failed_by_denial(script.run, denied, self._workspace.home)
                 for line in (f"{title}.", *ways_on):
                     console.print_message(printable(line))
         if left or self._failures:

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from buildperm.policy import manifest, manifest_reader
-from buildperm.policy.proposal import Choice, Proposal
+from buildperm.policy import manifest, manifest_reader, pasted_grant
+from buildperm.policy.grants import CrateGrants
 from buildperm.policy.rule import Rule
 from buildperm.policy.toml_statement import Path as Keys
 from buildperm.policy.toml_statement import layout
-from buildperm.report.text import rule_lines
 
 
 class ManifestLines:
@@ -24,6 +23,7 @@ class ManifestLines:
             BuildpermError: It is not TOML.
         """
         text, self._document = manifest.parse(raw, path)
+        self._raw, self._path = raw, path
         self._layout = layout(text)
         self._home = manifest.table_path(self._document)
         self.name = path.name
@@ -65,9 +65,9 @@ class ManifestLines:
         """Return the header of a crate's table, whether it exists or not."""
         return f"[{manifest_reader.dotted((*self._home, 'crates', key))}]"
 
-    def grant(self, proposal: Proposal, choice: Choice) -> list[str]:
-        """Write the lines that a choice stands for, under their header."""
-        return [self.table(proposal.crate), *rule_lines(proposal, choice)[1:]]
+    def pasted(self, key: str, more: CrateGrants) -> tuple[str, ...]:
+        """Return lines for this file that make a crate have more; see `policy.pasted_grant`."""
+        return pasted_grant.lines(self._raw, key, more, self._path)
 
     def at(self, line: int) -> str:
         """Say where a line is: `Cargo.toml:12`."""

@@ -86,6 +86,7 @@ class PendingReport:
                     sources.get(proposal.id, ()),
                     existing.get(proposal.id, ()),
                     remembered.decision(proposal.id).answer,
+                    work.workspace.home,
                 )
                 for proposal in work.proposals
             ],
@@ -104,6 +105,7 @@ def _proposal_document(
     sources: Iterable[SourceLine],
     existing: Sequence[Surplus | None],
     answer: Answer,
+    home: str,
 ) -> dict[str, object]:
     return {
         "id": proposal.id,
@@ -119,7 +121,7 @@ def _proposal_document(
         "wanted_by": proposal.wanted_by,
         "suggested": proposal.suggested,
         "rungs": [
-            _rung(proposal, number, choice, added)
+            _rung(proposal, number, choice, added, home)
             for number, (choice, added) in enumerate(
                 zip_longest(proposal.choices, existing[: len(proposal.choices)])
             )
@@ -155,7 +157,7 @@ def _role(role: Role) -> dict[str, str]:
 
 
 def _rung(
-    proposal: Proposal, number: int, choice: Choice, added: Surplus | None
+    proposal: Proposal, number: int, choice: Choice, added: Surplus | None, home: str
 ) -> dict[str, object]:
     """Write one way to allow it: what it grants, and what that adds to what was seen."""
     return {
@@ -170,7 +172,7 @@ def _rung(
         "for": list(choice.consumers),
         "grant": ""
         if proposal.locked or choice.locked
-        else "\n".join(text.rule_lines(proposal, choice)),
+        else "\n".join(text.rule_lines(proposal, choice, home)),
         "refused_to_robots": why_not_by_robot(proposal, choice),
         "refused_to_all": why_not_by_person(proposal, choice),
     }

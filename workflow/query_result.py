@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 from collections.abc import Iterable, Iterator
@@ -25,8 +24,8 @@ from buildperm.policy.explanation import (
     NotInForce,
     Sensitive,
 )
-from buildperm.policy.grants import Policy
-from buildperm.policy.kinds import GRANTABLE, Kind
+from buildperm.policy.grants import CrateGrants, Policy
+from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.risk import assess_rule
 from buildperm.policy.role import SubjectKind
@@ -192,19 +191,26 @@ class QueryResult:
         if self.proposal is None:
             return ()
         choice = self.proposal.suggestion
-        table, *lists = self._lines.grant(self.proposal, choice)
         grants, version = self.script.grants, self.script.package.revision
-        reviewed = grants.reviewed if grants else frozenset()
         is_sensitive = isinstance(self.explanation, Sensitive)
         is_pinned = is_sensitive or any(assess_rule(rule)[0] >= PINNED for rule in choice.rules)
-        if version not in reviewed and is_pinned:
+        what = "BUILD SCRIPT" if SubjectKind.SCRIPT in self.script.subjects else "CRATE"
+        more = CrateGrants(
+            self.script.key,
             # Without this the grant would not be in force.
-            versions = sorted({*reviewed, version}, key=sort_key)
-            lists.insert(0, f"reviewed = [{', '.join(map(_quoted, versions))}]")
-        if is_sensitive and not (grants and grants.reason):
-            what = "BUILD SCRIPT" if SubjectKind.SCRIPT in self.script.subjects else "CRATE"
-            lists.append(f'reason = "WHY THIS {what} NEEDS IT"')
-        return table, *lists
+            reviewed=frozenset([version] if is_pinned else []),
+            presets=frozenset([choice.preset] if choice.preset else []),
+            rules=frozenset(choice.rules),
+            consumers=frozenset(choice.consumers),
+            reason=f"WHY THIS {what} NEEDS IT" if is_sensitive else "",
+        )
+        return self._lines.pasted(grants.key if grants else self.script.key, more)
+
+    @cached_property
+    def _denial(self) -> tuple[str, ...]:
+        """Return the lines of Cargo.toml that deny it."""
+        denied = frozenset([Rule(self.query.kind, self.query.target)])
+        return self._lines.pasted(self.key, CrateGrants(self.key, denials=denied))
 
     def reviewed(self) -> Iterator[ReviewedRun]:
         """Yield the reviewed runs of any version in which it was seen."""
@@ -247,7 +253,7 @@ class QueryResult:
             case Sensitive() if self._saw_empty_home:
                 yield "No grant would help: the home folder that it sees is empty."
                 yield "If you know why it looks there, write a denial:"
-                yield from self._denial(table)
+                yield from (f"    {line}" for line in self._denial)
             case Sensitive() if self.grant:
                 yield f"To grant it all the same, write by hand in {self._lines.name}:"
                 yield from (f"    {line}" for line in self.grant)
@@ -255,22 +261,9 @@ class QueryResult:
                 yield "Nothing in Cargo.toml can change that: the build cannot do without it."
             case found if explanation.is_allowed(found):
                 yield "To keep it from this crate all the same, write a denial:"
-                yield from self._denial(table)
+                yield from (f"    {line}" for line in self._denial)
             case _:
                 yield "Nothing in Cargo.toml can change that."
-
-    def _denial(self, table: str) -> Iterator[str]:
-        """Write a denial, beside those that the table has: it can have one `deny` only."""
-        denied = {self.query.kind: {self.query.target}}
-        for rule in self.script.grants.denials if self.script.grants else ():
-            denied.setdefault(rule.kind, set()).add(rule.pattern)
-        lists = (
-            f"{kind} = [{', '.join(map(_quoted, sorted(denied[kind])))}]"
-            for kind in GRANTABLE
-            if kind in denied
-        )
-        yield f"    {table}"
-        yield f"    deny = {{ {', '.join(lists)} }}"
 
     @property
     def _saw_empty_home(self) -> bool:
@@ -309,7 +302,3 @@ def _is(access: Access, query: Query) -> bool:
 def _simulate(key: str, change: str) -> str:
     command = f"buildperm simulate {shlex.quote(key)} --remove {shlex.quote(change)}"
     return f"`{command}` says what else that would refuse."
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)

@@ -15,6 +15,7 @@ from buildperm.cargo.session_maker import choose_runtime
 from buildperm.errors import BuildpermError, ChangedMeanwhileError
 from buildperm.policy import manifest
 from buildperm.policy.grants import Policy
+from buildperm.policy.manifest_reader import dotted
 from buildperm.sandbox.runtime import Runtime
 from buildperm.tracer.notation import encode
 from buildperm.workflow import head_start
@@ -37,6 +38,12 @@ class Workspace:
     def name(self) -> str:
         """Return what reports call it, in notation."""
         return encode(os.fsencode(self.project.metadata.root.name))
+
+    @property
+    def home(self) -> str:
+        """Return the path of the grant table, as TOML writes it."""
+        document = manifest.parse(self.manifest, self.manifest_path)[1]
+        return dotted(manifest.table_path(document))
 
     @property
     def places(self) -> dict[str, bytes]:

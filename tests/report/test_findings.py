@@ -7,9 +7,10 @@ import pytest
 
 from buildperm.policy import compilation, manifest
 from buildperm.policy.access import Access, Outcome
+from buildperm.policy.compilation import WithheldRule
 from buildperm.policy.kinds import Kind
 from buildperm.policy.pending_review import Cause, Pending
-from buildperm.policy.proposal import Choice, Proposal, Reason
+from buildperm.policy.proposal import Choice, Proposal, Reason, Risk
 from buildperm.policy.rule import Rule
 from buildperm.report import findings, text
 from buildperm.report.build_run import BuildRun
@@ -45,8 +46,8 @@ def test_a_refusal_names_crate_deed_reason_chain_remedy_and_the_next_command(
         "as curl x",
     )
     assert found.remedy == (
-        "[workspace.metadata.buildperm.crates.openssl-sys]",
-        'presets = ["pkg-config"]',
+        "# [workspace.metadata.buildperm.crates.openssl-sys] (Cargo.toml:10) would say:",
+        '# presets = ["cc", "pkg-config"]',
     )
     assert found.command == "buildperm review"
     assert found.level is Level.ERROR
@@ -59,13 +60,32 @@ def test_a_remedy_of_high_risk_names_the_version_that_it_is_in_force_for(held: B
     wanted = replace(script.findings[0], choices=(choice,), suggested=0)
     run = replace(held, scripts=(replace(script, findings=(wanted,)),))
 
-    remedy = only(findings.from_build(run, LINES), "exec").remedy
-    lines = ["[workspace]", "[workspace.metadata.buildperm]", "version = 1", *remedy]
-    policy = manifest.read("\n".join(lines).encode(), Path("Cargo.toml"))
+    fresh = GrantLines(b"[workspace]", Path("Cargo.toml"))
+    remedy = only(findings.from_build(run, fresh), "exec").remedy
+    policy = manifest.read("\n".join(["[workspace]", *remedy]).encode(), Path("Cargo.toml"))
 
     grants = policy.crates["openssl-sys"]
     assert grants.reviewed == {script.version}
     assert not compilation.effective(grants, script.version).withheld
+
+
+def test_all_refusals_of_a_crate_are_settled_by_lines_that_go_together(held: BuildRun) -> None:
+    script = next(each for each in held.scripts if each.crate == "openssl-sys")
+    choice = Choice("exactly", (Rule(Kind.EXEC, "m4"),))
+    other = replace(script.findings[0], id="0", choices=(choice,), suggested=0)
+    run = replace(held, scripts=(replace(script, findings=(script.findings[0], other)),))
+
+    found = findings.from_build(run, GrantLines(b"[package]", Path("Cargo.toml")))
+
+    (settling,) = {each.settling for each in found if each.rule == "exec"}
+    assert settling == (
+        "[package.metadata.buildperm]",
+        "version = 1",
+        "",
+        "[package.metadata.buildperm.crates.openssl-sys]",
+        'presets = ["pkg-config"]',
+        'exec = ["m4"]',
+    )
 
 
 def test_what_no_decision_can_allow_has_no_remedy_and_says_why(held: BuildRun) -> None:
@@ -232,3 +252,34 @@ def test_the_gravest_findings_come_first(every_rule: Report) -> None:
     assert {one.rule for one in ordered[:2]} == {"failed", "read"}
     levels = [one.level for one in ordered]
     assert levels == sorted(levels, key=list(Level).index)
+
+
+def test_what_only_lacks_a_review_is_told_as_that(held: BuildRun) -> None:
+    script = next(each for each in held.scripts if each.crate == "openssl-sys")
+    run_perl = access(Kind.EXEC, "perl")
+    proposal = replace(
+        script.findings[0],
+        evidence=(run_perl,),
+        choices=(Choice("exactly", (Rule(Kind.EXEC, "perl"),)),),
+        suggested=0,
+        risk=Risk.HIGH,
+    )
+    why = "high risk, and version 0.9.104 has not been reviewed"
+    withheld = (WithheldRule(Rule(Kind.EXEC, "perl"), why),)
+    granted = replace(script, findings=(proposal,), withheld=withheld, failure="")
+    manifest_ = b"[workspace]\n[workspace.metadata.buildperm]\nversion = 1\n"
+    manifest_ += b"[workspace.metadata.buildperm.crates.openssl-sys]\nexec = ['perl']\n"
+    lines = GrantLines(manifest_, Path("Cargo.toml"))
+
+    (found,) = findings.from_build(replace(held, scripts=(granted,)), lines)
+    (other,) = findings.from_build(replace(held, scripts=(replace(granted, withheld=()),)), lines)
+
+    assert found.lacks_review
+    assert found.title.endswith("which is granted: version 0.9.104 is not in `reviewed`")
+    assert found.remedy[1:] == ('# reviewed = ["0.9.104"]',)
+    assert not other.lacks_review
+    denied = WithheldRule(Rule(Kind.EXEC, "perl"), "it is denied")
+    (kept,) = findings.from_build(
+        replace(held, scripts=(replace(granted, withheld=(denied,)),)), lines
+    )
+    assert not kept.lacks_review

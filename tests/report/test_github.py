@@ -102,7 +102,7 @@ def test_the_summary_unfolds_each_crate_with_evidence_and_remedy(every_rule: Rep
     shown = code(summary)
     row = r" run +pkg-config +run pkg-config \(6 times\)\n +as curl x\n +by build-script > sh"
     assert re.search(row, "".join(shown))
-    assert any('presets = ["pkg-config"]\n' in each for each in shown)
+    assert any('presets = ["cc", "pkg-config"]\n' in each for each in shown)
     assert "app > pad > left-padding" in shown
     unfolded = re.findall(r"<summary><code>(.*)</code>: (\d+) findings?</summary>", summary)
     assert sum(int(number) for _, number in unfolded) == len(every_rule.findings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import replace
 
 import pytest
@@ -16,7 +15,9 @@ from buildperm.report import refused_text
 from buildperm.report.finding import Finding, Level
 from buildperm.report.rule_catalogue import FAILED
 
+HOME = "[workspace.metadata.buildperm]"
 TABLE = "[workspace.metadata.buildperm.crates.pad]"
+OTHER = "[workspace.metadata.buildperm.crates.other]"
 
 
 def touched(kind: Kind, target: str, *, sensitive: str = "", example: str = "") -> Access:
@@ -81,12 +82,18 @@ def test_a_look_into_the_empty_home_is_told_as_that() -> None:
 
 
 def test_what_is_offered_is_one_table_that_can_be_read() -> None:
-    told = list(refused_text.lines([TOOLS, OTHER_TOOL]))
+    settling = (HOME, "version = 1", "", TABLE, 'exec = ["ar", "make", "sed"]')
+    group = [replace(each, settling=settling) for each in (TOOLS, OTHER_TOOL)]
+    tables: set[str] = set()
+    told = list(refused_text.lines(group, tables))
 
-    at = next(number for number, line in enumerate(told) if TABLE in line)
-    offered = tomllib.loads("\n".join(line.strip() for line in told[at:-1]))
-    crates = offered["workspace"]["metadata"]["buildperm"]["crates"]
-    assert crates == {"pad": {"exec": ["ar", "make", "sed"]}}
+    at = next(number for number, line in enumerate(told) if HOME in line)
+    assert [line.strip() for line in told[at:-1]] == [line for line in settling if line]
+    assert tables == {HOME, TABLE}
+    # A table can be written once: the next crate of the report gets its own alone.
+    other = [replace(each, settling=(*settling[:3], OTHER, "net = []")) for each in group]
+    assert not any(HOME in line for line in refused_text.lines(other, tables))
+    assert OTHER in tables
     assert not any("Do not trust it?" in line for line in told)
 
 
