@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _MARK = b"buildperm: rustc wrapper"  # In the second line of our own wrappers.
 _DEEPEST_INCLUDE = 16
+
+_NO_LIBRARIES = frozenset(("ar", "linker", "runner", "rustflags", "rustdocflags"))
 
 CARGOS_OWN = ("CARGO_BIN_NAME", "CARGO_CRATE_NAME", "CARGO_TARGET_TMPDIR", "CARGO_MANIFEST_DIR")
 """Variables that must mean what Cargo means by them.
@@ -52,6 +54,8 @@ class Configuration:
     programs: tuple[str, ...] = ()  # Linkers and other programs around rustc, by absolute paths.
     flags: tuple[str, ...] = ()  # Words for rustc and rustdoc, for whatever target.
     searched: tuple[str, ...] = ()  # Where `[target.TRIPLE.LIBRARY]` says that libraries are.
+    replaced: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """By triple, `links` of the packages whose build scripts `[target.TRIPLE.LINKS]` replaces."""
     unclear: tuple[str, ...] = ()  # Values of `--config` that only Cargo understands, if anybody.
 
 
@@ -77,6 +81,7 @@ def read(
         programs=tuple(_programs([*given, *files], folder, environment)),
         flags=tuple(_flags([*given, *files], environment)),
         searched=tuple(_searched([*given, *files])),
+        replaced=_replaced([*given, *files]),
         unclear=tuple(argument for argument, layers in understood.items() if layers is None),
     )
 
@@ -164,6 +169,19 @@ def _searched(layers: Sequence[_Layer]) -> Iterator[str]:
             for said in table.values():
                 paths = said.get("rustc-link-search", ()) if isinstance(said, dict) else ()
                 yield from map(str, [paths] if isinstance(paths, str) else paths)
+
+
+def _replaced(layers: Sequence[_Layer]) -> dict[str, frozenset[str]]:
+    """Return what takes the place of build scripts: by triple, names of libraries."""
+    found: dict[str, frozenset[str]] = {}
+    for layer in layers:
+        targets = layer.settings.get("target")
+        for triple, table in targets.items() if isinstance(targets, dict) else ():
+            said = table.items() if isinstance(table, dict) else ()
+            names = {name for name, value in said if isinstance(value, dict)} - _NO_LIBRARIES
+            if names:
+                found[triple] = found.get(triple, frozenset()) | names
+    return found
 
 
 def _of_targets(layer: _Layer) -> list[Mapping[str, Any]]:

@@ -22,7 +22,7 @@ from buildperm.policy.snapshots import previous
 from buildperm.rules.pattern import absolute, locate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from buildperm.cargo.metadata import Package
     from buildperm.cargo.project import Project
@@ -154,10 +154,16 @@ def _is_there(
         return False
 
 
-def subjects_of(package: Package, policy: Policy) -> tuple[SubjectKind, ...]:
-    """Return what of a package is to be reviewed: macros only where they are held."""
-    holds = policy.compile in ("", HOLD)
-    return tuple(each for each in package.subjects if holds or each is SubjectKind.SCRIPT)
+def subjects_of(
+    package: Package, policy: Policy, replaced: Collection[str] = ()
+) -> tuple[SubjectKind, ...]:
+    """Return what of a package is to be reviewed: macros only where they are held.
+
+    `replaced` are the IDs of the packages whose scripts never run: see `Project.replaced`.
+    """
+    left = {SubjectKind.MACRO} if policy.compile in ("", HOLD) else set()
+    left |= set() if package.id in replaced else {SubjectKind.SCRIPT}
+    return tuple(each for each in package.subjects if each in left)
 
 
 class _PendingSearch:
@@ -165,6 +171,7 @@ class _PendingSearch:
 
     def __init__(self, project: Project, policy: Policy, snapshots: Snapshots, words: str) -> None:
         self._metadata = project.metadata
+        self._replaced = project.replaced
         self._policy = policy
         self._words = words
         self._places = places(project.metadata, project.toolchain, project.environment)
@@ -204,7 +211,7 @@ class _PendingSearch:
         )
 
     def _subjects_of(self, package: Package) -> tuple[SubjectKind, ...]:
-        return subjects_of(package, self._policy)
+        return subjects_of(package, self._policy, self._replaced)
 
     def _causes(
         self, package: Package, grants: CrateGrants | None, before: Snapshot | None

@@ -10,6 +10,7 @@ from buildperm.cargo import arguments as command_lines
 from buildperm.cargo import configuration as configurations
 from buildperm.cargo import lock as locks
 from buildperm.cargo import metadata as metadatas
+from buildperm.cargo import replaced_scripts
 from buildperm.cargo import toolchain as toolchains
 from buildperm.errors import BuildpermError
 
@@ -39,6 +40,13 @@ class Project:
     configuration: Configuration
     metadata: Metadata
     lock: CargoLock
+
+    @property
+    def replaced(self) -> frozenset[str]:
+        """Return the IDs of the packages whose build scripts Cargo's configuration replaces."""
+        targets = self.arguments.targets or self.configuration.targets
+        libraries = self.configuration.replaced
+        return replaced_scripts.replaced(self.metadata, libraries, self.toolchain.host, targets)
 
 
 class Projects:

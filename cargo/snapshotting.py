@@ -45,11 +45,14 @@ def take_snapshots(
         subjects.add(SubjectKind.MACRO)  # Else nobody has seen what they do.
     words = shlex.join(project.arguments.words)
     ingredients = InputCollector(project.metadata, project.lock, session["places"])
+    replaced = project.replaced
     everything = project.metadata.packages.values()
     for package in sorted(everything, key=lambda each: (each.name, each.version)):
         folder = os.fsencode(package.folder)
         seen = tuple(sightings.get(folder, ()))
         counts = set(package.subjects) & subjects
+        if package.id in replaced:
+            counts.discard(SubjectKind.SCRIPT)  # Nobody has seen what it does elsewhere.
         if not (seen or (complete and counts)):
             continue
         yield Snapshot(

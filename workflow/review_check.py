@@ -79,8 +79,9 @@ def _closing(
 ) -> Iterator[str]:
     first = workspaces[0]
     subjects = {
-        package.id: subjects_of(package, each.policy)
+        package.id: subjects_of(package, each.policy, replaced)
         for each in workspaces
+        for replaced in (each.project.replaced,)
         for package in each.project.metadata.reviewed()
     }
     total = subject_tally(filter(None, subjects.values()))
