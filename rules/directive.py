@@ -26,7 +26,7 @@ from buildperm.tracer.notation import decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
 FREE, GRANTED, REFUSED, FORBIDDEN = "free", "granted", "refused", "forbidden"
 
@@ -37,6 +37,7 @@ _WHITE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
 
 _TO_SPACE = dict.fromkeys(map(ord, _WHITE), " ")
 
+_WATCHED = ("rerun-if-changed",)
 _SEARCH = "rustc-link-search"
 _FOLLOWED = (_SEARCH, "rustc-link-lib", "rustc-flags", *LINK_ARGUMENTS)
 _SEARCH_KINDS = ("dependency", "crate", "native", "framework", "all")
@@ -77,7 +78,7 @@ def judge(
     value: str,
     *,
     granted: Iterable[str],
-    denied: Iterable[str],
+    denied: Collection[str],
     places: Mapping[str, bytes],
     handed_over: Iterable[bytes] = (),
     suspect: Callable[[bytes], object] | None = None,
@@ -95,9 +96,10 @@ def judge(
     Raises:
         ValueError: Value or pattern hold a `%` without two hexadecimal digits.
     """
-    texts = targets(key, value, places)
-    if is_denied(key, value, denied=denied, places=places):
+    if denied and is_denied(key, value, denied=denied, places=places):
         return REFUSED
+    if key in _WATCHED:
+        return FREE  # Some scripts have Cargo watch hundreds of thousands of files.
     parts = _parts(key, value)
     if not parts:
         return FORBIDDEN
@@ -119,6 +121,7 @@ def judge(
         return FORBIDDEN
     if verdicts == {FREE}:
         return FREE
+    texts = targets(key, value, places)
     by_grant = any(matches(pattern, text) for pattern in granted for text in texts)
     return GRANTED if by_grant else REFUSED
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from buildperm.printable import cleaned, disarmed
 from buildperm.rules import directive
 from buildperm.rules.pattern import is_literal
+from buildperm.supervisor.watched_files import WatchedFiles
 from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False
@@ -62,7 +63,13 @@ class DirectiveGate:
 
     def pass_on(self, lines: Iterable[bytes]) -> Iterable[bytes]:
         """Yield what Cargo may see of `lines`, each with its newline."""
-        for line in lines:
+        watched = WatchedFiles(self._record, directive.FREE)
+        # What is denied is looked for in each.
+        grouped = ((line, b"") for line in lines) if self._denied else watched.grouped(lines)
+        for line, passed in grouped:
+            if passed:
+                yield passed
+                continue
             if not line:
                 yield b"\n"
                 continue

@@ -13,12 +13,13 @@ from __future__ import annotations
 from buildperm.printable import escaped, is_nameable, is_visible, printable
 
 _SPECIAL = frozenset("%*?[]{}$\\\"'`")  # A meaning in rules, shells, TOML or JSON strings.
-_PLAIN = bytes({*range(0x20, 0x7F)} - {*map(ord, _SPECIAL)})
+PLAIN = bytes({*range(0x20, 0x7F)} - {*map(ord, _SPECIAL)})
+"""Bytes that the notation writes as they are."""
 
 
 def encode(raw: bytes) -> str:
     """Write `raw` in the notation; `decode` is the inverse."""
-    if not raw.translate(None, _PLAIN):  # To ask a set takes ten times as long.
+    if not raw.translate(None, PLAIN):  # To ask a set takes ten times as long.
         return raw.decode("ascii")
     text = raw.decode("utf-8", "surrogateescape")
     if is_visible(text) and _SPECIAL.isdisjoint(text):
