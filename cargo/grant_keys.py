@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from buildperm.cargo import package_folder
 from buildperm.cargo.toolchain import home
 from buildperm.policy.grants import CRATES_IO, CrateGrants, key_for, matching, parse_key
 from buildperm.rules.pattern import locate
@@ -80,10 +81,11 @@ class GrantKeys:
             package.id in self._members,
             package.name in self._twins,
             self._directory(package),
+            locate(os.fsencode(package.folder), self._places),
         )
 
     def _directory(self, package: Package) -> str:
-        return locate(os.fsencode(package.folder), self._places)
+        return package_folder.portable(os.fsencode(package.folder), self._places)
 
 
 def places(

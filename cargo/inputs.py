@@ -14,10 +14,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from buildperm.cargo import package_folder
 from buildperm.errors import BuildpermError
 from buildperm.policy import manifest
 from buildperm.policy.snapshot import Inputs
-from buildperm.rules.pattern import locate
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -70,7 +70,7 @@ class InputCollector:
         hashes: dict[str, str] = {}
         if self.is_local(package):
             for path in sorted({*package.script_sources, *self._of_macros(package), *files}):
-                hashes[locate(os.fsencode(path), self._places)] = self._hash(path)
+                hashes[package_folder.portable(os.fsencode(path), self._places)] = self._hash(path)
         direct = self._direct(package, package.build_dependencies)
         content: dict[str, object] = {
             "source": package.source,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 
+from buildperm.cargo import package_folder
 from buildperm.cargo.grant_keys import places
 from buildperm.cargo.lock import CargoLock, PackageIdentity
 from buildperm.cargo.project import Project
@@ -12,7 +13,6 @@ from buildperm.policy.granted_packages import GrantedPackage, Tables
 from buildperm.policy.grants import CRATES_IO, CrateGrants, Policy, parse_key
 from buildperm.policy.proposal import Risk
 from buildperm.policy.widening import WiderGrant
-from buildperm.rules.pattern import locate
 
 _CRATES_IO = "crates.io"
 _PLAIN_NAMES = "a plain name in the grant table means either"
@@ -66,7 +66,7 @@ def _granted_packages(
 def _folders(project: Project) -> Mapping[tuple[str, str], str]:
     tokens = places(project.metadata, project.toolchain, project.environment)
     return {
-        (each.name, each.version): locate(os.fsencode(each.folder), tokens)
+        (each.name, each.version): package_folder.portable(os.fsencode(each.folder), tokens)
         for each in project.metadata.packages.values()
         if not each.source
     }

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from buildperm.cargo import package_folder
 from buildperm.cargo.arguments import parse
 from buildperm.cargo.grant_keys import GrantKeys, places
 from buildperm.cargo.inputs import ABSENT, InputCollector
@@ -19,7 +20,7 @@ from buildperm.policy.grants import HOLD, CrateGrants, Policy, parse_key
 from buildperm.policy.pending_review import Cause, Pending
 from buildperm.policy.role import SubjectKind, united
 from buildperm.policy.snapshots import previous
-from buildperm.rules.pattern import absolute, locate
+from buildperm.rules.pattern import absolute
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -40,7 +41,7 @@ def reviewed_files(places_: Mapping[str, bytes], snapshots: Iterable[Snapshot]) 
         except ValueError:
             continue
         if path is not None:
-            yield Path(os.fsdecode(path))
+            yield Path(package_folder.absolute(os.fsdecode(path)))
 
 
 _OF_CONTENT = (Cause.NEW, Cause.VERSION, Cause.SOURCE, Cause.BUILD_DEPENDENCIES)
@@ -219,7 +220,7 @@ class _PendingSearch:
         yield from causes.from_version(before, package.version, self._subjects_of(package))
         if before is None:
             return
-        folder = locate(os.fsencode(package.folder), self._places)
+        folder = package_folder.portable(os.fsencode(package.folder), self._places)
         now = self._inputs(package, before)
         yield from causes.from_inputs(before, package.version, package.source, now, folder, ABSENT)
         if self._words in before.commands:

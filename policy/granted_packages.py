@@ -29,7 +29,9 @@ class GrantedPackage:
     @property
     def is_member(self) -> bool:
         """Tell whether it belongs to the workspace: Cargo takes in what lies below its root."""
-        return not self.source and self.directory.partition("/")[0] in ("", _OF_WORKSPACE)
+        token, _, below = self.directory.partition("/")
+        is_below = token == _OF_WORKSPACE and below.partition("/")[0] != ".."
+        return not self.source and (not self.directory or is_below)
 
     @property
     def origin(self) -> str:

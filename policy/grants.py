@@ -143,18 +143,20 @@ def matching(
     is_workspace_member: bool,
     has_registry_twin: bool,
     directory: str = "",
+    as_named_here: str = "",
 ) -> CrateGrants | None:
     """Return what `policy` grants one package: the closest key's grants, every key's denials.
 
     The closest key is the one that spells the source out, then the one with the longest version.
-    `directory` is the folder of its manifest in portable text, for `path+` keys.
+    `directory` is the folder of its manifest in portable text, for `path+` keys, `as_named_here`
+    what a key calls it that holds on this machine alone, as those of earlier versions do.
     """
     plain = _plain_name_means(source, is_workspace_member, has_registry_twin)
-    spelled = _spelled(source, directory)
+    spelled = {_spelled(source, directory), _spelled(source, as_named_here or directory)}
     meant: list[tuple[bool, int, CrateGrants]] = []
     for key, grants in policy.crates.items():
         spec = parse_key(key)
-        fits = _spelled(spec.source, "") == spelled if spec.source else plain
+        fits = _spelled(spec.source, "") in spelled if spec.source else plain
         if fits and spec.name == name and _begins(version, spec.version):
             meant.append((bool(spec.source), len(spec.version), grants))
     if not meant:

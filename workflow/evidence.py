@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from buildperm.cargo import units
+from buildperm.cargo import package_folder, units
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.combination import combine
 from buildperm.policy.fold import fold
@@ -281,7 +281,7 @@ def _header(path: Path) -> _RecordingHeader:
         role = Role(SubjectKind(said.get("subject", SubjectKind.SCRIPT)))
         if role.subject is SubjectKind.MACRO:
             role = replace(role, consumer=str(said["consumer"]["crate"]))
-        directory = locate(places.pop("MANIFEST_DIR"), places)
+        directory = package_folder.portable(places.pop("MANIFEST_DIR"), places)
         identity = (
             str(said["name"]),
             str(said["crate_version"]),

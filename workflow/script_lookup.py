@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from buildperm.cargo import grant_keys as keys
+from buildperm.cargo import package_folder
 from buildperm.cargo.macro_consumers import MacroConsumers
 from buildperm.cargo.metadata import Package
 from buildperm.cargo.pending_search import subjects_of
@@ -247,7 +248,7 @@ def _scripts(project: Project, policy: Policy) -> Iterator[FoundScript]:
     for package in metadata.packages.values():
         is_member = package.id in metadata.members
         has_registry_twin = package.name in registered
-        directory = locate(os.fsencode(package.folder), places)
+        directory = package_folder.portable(os.fsencode(package.folder), places)
         grants = matching(
             policy,
             package.name,
@@ -256,6 +257,7 @@ def _scripts(project: Project, policy: Policy) -> Iterator[FoundScript]:
             is_member,
             has_registry_twin,
             directory,
+            locate(os.fsencode(package.folder), places),
         )
         key = key_for(
             package.name,

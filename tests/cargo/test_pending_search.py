@@ -335,7 +335,7 @@ def test_a_folder_outside_of_the_workspace_is_watched_by_its_files(
     desk = ReviewedWorkspace(registry, environment, root)
     desk.review()
     ((key, _),) = desk.known
-    assert key == f"path+{outside}#outside"
+    assert key == "path+$WORKSPACE/../outside#outside"
     assert desk.pending() == []
 
     (outside / "src/lib.rs").write_text("// another library\n")
@@ -355,7 +355,7 @@ def test_a_build_script_that_is_replaced_by_a_folder_is_told_and_breaks_nothing(
     desk = ReviewedWorkspace(registry, environment, root)
     desk.review()
     ((key, snapshot),) = desk.known.items()
-    files = {**snapshot.inputs.files, f"{path}/src": "0" * 64, "$NOWHERE/x": "0" * 64}
+    files = {**snapshot.inputs.files, "$WORKSPACE/../outside/src": "0" * 64, "$NOWHERE/x": "0" * 64}
     desk.known[key] = replace(snapshot, inputs=replace(snapshot.inputs, files=files))
 
     assert desk.causes()["outside"] == [
@@ -378,7 +378,7 @@ def test_a_folder_that_calls_itself_like_a_reviewed_crate_is_new(
 
     assert found.is_new
     assert found.before == ""
-    assert found.crate == f"path+{tmp_path}/impostor#sys"
+    assert found.crate == "path+$WORKSPACE/../impostor#sys"
 
 
 @pytest.mark.slow
