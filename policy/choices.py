@@ -15,7 +15,7 @@ from buildperm.policy.rule import Rule
 from buildperm.policy.stable_target import portable
 
 EXACT_MOST = 20
-"""Files that are granted one by one where a folder will do."""
+"""What is granted one by one where a folder, or a pattern of names, will do."""
 
 _HISTORY = re.compile(r".*?/\.git(?=/objects/)")
 _OUTPUT_FOLDER = re.compile(r"\$TARGET_DIR/.*?/out(?=/|$)")
@@ -43,11 +43,11 @@ def exactly(kind: Kind, group: Iterable[Access]) -> Choice:
     return Choice(title, rules, "", exact_rules.widening(rules))
 
 
-def for_reads(group: Sequence[Access]) -> Choices:
+def for_reads(group: Sequence[Access], most: int = EXACT_MOST) -> Choices:
     """Allow these files, then those of the same kinds beside them, then folders, step by step.
 
     A folder that is listed gets new files in a week of work, and one whose folders are listed gets
-    new folders. What a script reads by name stays exact, if it is not too much to list.
+    new folders. What a script reads by name stays exact, if it is not too much to list: `most`.
     """
     exact = _with_history(_with_links(exactly(Kind.READ, group), group))
     targets = [rule.pattern for rule in exact.rules]
@@ -63,7 +63,7 @@ def for_reads(group: Sequence[Access]) -> Choices:
             if wanted <= {_bare(rule.pattern) for rule in choice.rules if "**" in rule.pattern}
         ]
         return Choices(choices, _first_grantable(choices, fitting))
-    few = [index for index, choice in enumerate(choices) if len(choice.rules) <= EXACT_MOST]
+    few = _short(choices, most)
     # What is in a folder that could not be listed nobody has seen.
     if listed or any(each.is_folder and each.outcome is Outcome.REFUSED for each in group):
         few = [index for index in few if index]
@@ -138,15 +138,20 @@ def for_programs(group: Sequence[Access]) -> Choices:
     paths = {target for target in targets if "/" in target}
     if len(paths) < len(targets) or exact.widening:
         return Choices((exact,))
-    steps = ladder.of_folders(map(ladder.parent, paths), "Allows any other program there, too.")
-    return Choices(_climb(Kind.EXEC, exact, steps, targets))
+    steps = (
+        *ladder.numbered(paths),
+        *ladder.of_folders(map(ladder.parent, paths), "Allows any other program there, too."),
+    )
+    found = _climb(Kind.EXEC, exact, steps, targets)
+    return Choices(found, _first_grantable(found, _short(found)))
 
 
 def for_variables(group: Sequence[Access]) -> Choices:
     """Allow these variables, then all that begin as they do."""
     exact = exactly(Kind.ENV, group)
     targets = [rule.pattern for rule in exact.rules]
-    return Choices(_climb(Kind.ENV, exact, ladder.of_variables(targets), targets))
+    found = _climb(Kind.ENV, exact, ladder.of_variables(targets), targets)
+    return Choices(found, _first_grantable(found, _short(found)))
 
 
 def for_hosts(group: Sequence[Access]) -> Choices:
@@ -173,6 +178,11 @@ def _climb(
         if locked or len(found) > ladder.STEPS_MOST:
             break
     return tuple(found.values())
+
+
+def _short(choices: Sequence[Choice], most: int = EXACT_MOST) -> list[int]:
+    """Return the indices of the choices that somebody will read in Cargo.toml."""
+    return [index for index, choice in enumerate(choices) if len(choice.rules) <= most]
 
 
 def _first_grantable(choices: Sequence[Choice], indices: Iterable[int]) -> int:

@@ -15,6 +15,8 @@ BEGINNING_LEAST = 3
 NAMED_MOST = 3
 """Places that the name of one step tells."""
 
+_ONES_OWN = ("$WORKSPACE/", "$MANIFEST_DIR/")
+_NUMBER = re.compile(r"[0-9]+")
 _KEY_FOLDERS = frozenset(("", "$HOME", "$CARGO_HOME"))  # Keys lie directly in them.
 _EXTENSION = re.compile(r".(\.[A-Za-z][A-Za-z0-9_+-]{0,11})\Z", re.DOTALL)
 
@@ -50,6 +52,8 @@ def of_reads(targets: Collection[str], folders: Iterable[str] = ()) -> Iterator[
         yield from of_folders(around, "Allows all files and folders there, now and later.")
         return
     yield _like(listed | by_extension(files), listed, "")
+    if not listed:
+        yield from numbered(files)
     yield Rung(
         f"any file directly in {named(around)}",
         frozenset((*around, *(f"{folder}/*" for folder in around))),
@@ -75,8 +79,25 @@ def of_folders(folders: Iterable[str], widening: str) -> Iterator[Rung]:
         )
 
 
+def numbered(names: Iterable[str]) -> Iterator[Rung]:
+    """Yield the same names with any text in the place of their numbers, where that joins some."""
+    found = frozenset(names)
+    if not all("/" not in name or name.startswith(_ONES_OWN) for name in found):
+        return  # What lies elsewhere is numbered by version, or beside what is not one's own.
+    patterns = frozenset(map(numberless, found))
+    if len(patterns) < len(found) and not any(name.strip("*_/$") == "" for name in patterns):
+        kinds = listing(sorted(patterns))
+        yield Rung(f"all of {kinds}", patterns, "Allows what is called alike, now and later.")
+
+
+def numberless(name: str) -> str:
+    """Write a wildcard in the place of each number in a name."""
+    return _NUMBER.sub("*", name)
+
+
 def of_variables(names: Collection[str]) -> Iterator[Rung]:
     """Yield the variables of the same beginnings, the longest beginnings first."""
+    yield from numbered(names)
     cut = {name: name.split("_") for name in names}
     for less in range(1, max((len(words) for words in cut.values()), default=0)):
         patterns = set()

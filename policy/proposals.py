@@ -44,6 +44,8 @@ GROUPS_MOST = 3
 """Groups of one kind that are asked about singly; more are put together."""
 
 _SYSTEM_FOLDERS = ("/usr/", "/bin/", "/sbin/", "/nix/store/", "/gnu/store/", "/home/linuxbrew/")
+CAUSES_MOST = 8
+"""Programs whose files are asked about one program at a time."""
 
 _BY_HAND = (
     "Sensitive: not grantable here. To allow it, add it to Cargo.toml by hand, as an exact path or "
@@ -218,8 +220,11 @@ class _ProposalBuilder:
         folders = {access.target for access in accesses if access.is_folder}
         folder = choices.folder_of_read([access.target for access in accesses], folders)
         most = 1 if accesses and accesses[0].wanted_by else GROUPS_MOST
-        for group in _grouped(accesses, folder, most=most):
-            self._add(summaries.title(Kind.READ, group), group, choices.for_reads(group))
+        groups = _grouped(accesses, folder, most=most)
+        is_much = len(accesses) > choices.EXACT_MOST
+        each = choices.EXACT_MOST // len(groups) if is_much else choices.EXACT_MOST
+        for group in groups:
+            self._add(summaries.title(Kind.READ, group), group, choices.for_reads(group, each))
 
     def writes(self, accesses: Sequence[Access]) -> None:
         """Ask about files that were written, folder by folder."""
@@ -372,6 +377,8 @@ def _by_cause(accesses: Sequence[Access]) -> list[list[Access]]:
     groups: dict[str, list[Access]] = {}
     for access in accesses:
         groups.setdefault(access.wanted_by, []).append(access)
+    if len(groups) > CAUSES_MOST:
+        return [list(accesses)]  # Each program has a question of its own, whatever it touched.
     return [groups[cause] for cause in sorted(groups)]
 
 
@@ -453,8 +460,13 @@ def _grouped(
 ) -> list[list[Access]]:
     """Group accesses by a key of their target; small groups join where there are too many."""
     groups: dict[str, list[Access]] = {}
-    for access in sorted(accesses, key=lambda access: access.target):
+    ordered = sorted(accesses, key=lambda access: access.target)
+    for access in ordered:
         groups.setdefault(key(access.target), []).append(access)
+    if len(groups) > most:  # What is called alike but for a number belongs together.
+        groups = {}
+        for access in ordered:
+            groups.setdefault(ladder.numberless(key(access.target)), []).append(access)
     # By risk, so that no ordinary group becomes a risky one; the smallest are put together first.
     sizes: dict[Risk, list[tuple[int, str]]] = {}
     for name, group in groups.items():

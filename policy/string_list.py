@@ -46,7 +46,9 @@ def _toml_character(character: str) -> str:
 
 
 def written(values: Iterable[str], *, before: int, newline: str, indent: str = "") -> str:
-    """Write a list of strings: on one line, or one element a line where it would be too long.
+    """Write a list of strings: on one line, or as many elements a line as fit.
+
+    A list that is too long to be read protects nobody.
 
     Args:
         values: In the order in which they are to stand.
@@ -58,7 +60,20 @@ def written(values: Iterable[str], *, before: int, newline: str, indent: str = "
     line = f"[{', '.join(texts)}]"
     if before + len(line) <= WIDTH:
         return line
-    return newline.join(["[", *(f"{indent}    {text}," for text in texts), f"{indent}]"])
+    inner = f"{indent}    "
+    lines = _filled(texts, WIDTH - len(inner) - 1)
+    return newline.join(["[", *(f"{inner}{text}," for text in lines), f"{indent}]"])
+
+
+def _filled(texts: Iterable[str], width: int) -> list[str]:
+    """Put as many texts on each line as fit; one that is longer has a line of its own."""
+    lines: list[str] = []
+    for text in texts:
+        if lines and len(lines[-1]) + len(text) + 2 <= width:
+            lines[-1] += f", {text}"
+        else:
+            lines.append(text)
+    return lines
 
 
 def rewritten(old: str, values: list[str], *, before: int, newline: str, indent: str = "") -> str:
@@ -70,7 +85,7 @@ def rewritten(old: str, values: list[str], *, before: int, newline: str, indent:
     kept, leading, trailing = _read(old)
     annotated = any(element.above or element.beside for element in kept.values())
     comments = leading or trailing or annotated
-    if not comments and "\n" not in old:
+    if not comments and ("\n" not in old or _is_filled(old, len(kept))):
         return written(values, before=before, newline=newline, indent=indent)
     inner = _indent(old) or f"{indent}    "
     lines = [f"[{' ' if leading else ''}{leading}"]
@@ -122,6 +137,11 @@ def _read(old: str) -> tuple[dict[str, _Element], str, list[str]]:
             case _:
                 pass
     return elements, leading, above
+
+
+def _is_filled(old: str, count: int) -> bool:
+    """Tell whether a list of so many elements has more than one on a line."""
+    return old.count("\n") <= count
 
 
 def _indent(old: str) -> str:

@@ -257,14 +257,16 @@ def test_a_table_that_only_its_denials_imply_gets_a_header() -> None:
     )
 
 
-def test_long_lists_take_a_line_for_each_element() -> None:
+def test_long_lists_take_as_few_lines_as_hold_them() -> None:
     rules = frozenset(Rule(Kind.READ, f"$WORKSPACE/some/long/path/{n}") for n in range(9))
     denials = frozenset(Rule(Kind.EXEC, f"program-with-a-long-name-{n}") for n in range(9))
     after = edited(b"[workspace]\r\n", CrateGrants("x", rules=rules, denials=denials)).decode()
 
     assert max(map(len, after.split("\r\n"))) <= 100
-    assert '\r\nread = [\r\n    "$WORKSPACE/some/long/path/0",\r\n' in after
-    assert '\r\ndeny.exec = [\r\n    "program-with-a-long-name-0",\r\n' in after
+    first, second, third = (f'"$WORKSPACE/some/long/path/{n}"' for n in range(3))
+    assert f"\r\nread = [\r\n    {first}, {second}, {third},\r\n" in after
+    first, second, third = (f'"program-with-a-long-name-{n}"' for n in range(3))
+    assert f"\r\ndeny.exec = [\r\n    {first}, {second}, {third},\r\n" in after
 
 
 def test_a_crate_goes_only_when_it_says_nothing() -> None:
