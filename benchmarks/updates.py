@@ -33,7 +33,12 @@ from buildperm.policy.kinds import GRANTABLE
 BUILDPERM = [sys.executable, "-m", "buildperm"]
 OK, UNDECIDED, NOT_REVIEWED = 0, 3, 21
 ACCEPTING = ["--no-tui", "--accept", "medium"]
-ANSWERS = {b"(w k": b"w", b"(q, Enter": b"", b"(o q, Enter": b""}  # To all else: `a`, allow.
+ANSWERS = {
+    b"(w k": b"w",
+    b"(y k": b"y",
+    b"(q, Enter": b"",
+    b"(o q, Enter": b"",
+}  # To all else: `a`, allow.
 HEAD = [
     "update",
     "build scripts: new, gone, same",
