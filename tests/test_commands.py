@@ -15,7 +15,7 @@ from buildperm import cli
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted(
     str(path.relative_to(ROOT))
-    for place in ("*.md", "docs/*.md", "ci/*.md", "examples/*.md", "benchmarks/*.md")
+    for place in ("*.md", "docs/*.md", "ci/*.md", "examples/*.md", "benchmarks/*.md", "corpus/*.md")
     for path in ROOT.glob(place)
 )
 MAKEFILE = (ROOT / "Makefile").read_text()

@@ -26,6 +26,7 @@ def documents() -> list[Path]:
         "ci/*.md",
         "examples/*.md",
         "benchmarks/*.md",
+        "corpus/*.md",
         "tests/crates/*.md",
     )
     found = (path for place in places for path in ROOT.glob(place))

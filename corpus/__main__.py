@@ -1,0 +1,111 @@
+"""Tries every crate and project of the list, and writes the table: see README.md.
+
+`python -m corpus` goes on where an earlier call stopped. It needs the registry only for what has
+not been fetched yet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from corpus import trial
+from corpus.entries import HERE, load, lock_of
+from corpus.tables import DOCUMENT, document
+from corpus.workshop import StepError
+
+RESULTS = HERE / "results"
+_SECONDS = 1800.0
+
+
+def records() -> dict[str, Any]:
+    """Return what is known of each group and each project."""
+    return {path.stem: json.loads(path.read_text("utf-8")) for path in RESULTS.glob("*.json")}
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file at once: whoever is interrupted leaves the old one or the new one."""
+    path.parent.mkdir(exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".new")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.chmod(temporary, 0o644)
+    os.replace(temporary, path)
+
+
+def write_table() -> None:
+    """Write docs/corpus.md anew."""
+    text = DOCUMENT.read_text(encoding="utf-8")
+    write(DOCUMENT, document(text, load(), records()))
+
+
+def main() -> int:
+    """Run the command; return its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m corpus", description=__doc__)
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="crates, groups and projects")
+    parser.add_argument("--cheap", action="store_true", help="only the part that CI builds")
+    parser.add_argument("--again", action="store_true", help="also what was done before")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="at the same time")
+    parser.add_argument("--timeout", type=float, default=_SECONDS, metavar="S", help="of each")
+    parser.add_argument("--folder", type=Path, default=HERE.parent / "target/corpus")
+    parser.add_argument("--pin", action="store_true", help="only resolve, to the newest versions")
+    parser.add_argument("--table", action="store_true", help="only write the table")
+    given = parser.parse_args()
+    corpus = load()
+    wanted = set(given.only or ())
+    tasks: dict[str, Callable[[], Any]] = {}
+    for group, crates in corpus.groups().items():
+        if wanted and not wanted & {group, *(crate.name for crate in crates)}:
+            continue
+        if given.cheap and not any(crate.cheap for crate in crates):
+            continue
+        folder = given.folder / group
+        if given.pin:
+            tasks[group] = partial(trial.pin, group, crates, folder)
+        else:
+            tasks[group] = partial(trial.try_crates, corpus, group, crates, folder, given.timeout)
+    for project in corpus.projects:
+        if not given.pin and not given.cheap and (not wanted or project.name in wanted):
+            folder = given.folder / project.name
+            tasks[project.name] = partial(trial.try_project, corpus, project, folder, given.timeout)
+    if not given.table:
+        todo = {
+            name: task
+            for name, task in tasks.items()
+            if given.again
+            or not (lock_of(name).exists() if given.pin else (RESULTS / f"{name}.json").exists())
+        }
+        with ThreadPoolExecutor(max_workers=max(1, given.jobs)) as pool:
+            list(pool.map(lambda item: _one(*item), todo.items()))
+    if not given.pin:
+        write_table()
+    return 0
+
+
+def _one(name: str, task: Callable[[], Any]) -> None:
+    try:
+        record = task()
+    except StepError as error:
+        print(f"{name}: {error}", file=sys.stderr, flush=True)
+        return
+    except Exception:  # Of this program; the others are tried all the same.
+        traceback.print_exc()
+        return
+    if record is not None:
+        write(RESULTS / f"{name}.json", json.dumps(record, indent=1, sort_keys=True) + "\n")
+        write_table()
+        told = record.get("codes", record.get("error"))
+        print(f"{name}: {told}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,177 @@
+"""The list of real crates, what came of them, and the document that says so."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from corpus import entries, made_files, tables, verdicts
+
+CORPUS = entries.load()
+RESULTS = Path(entries.__file__).parent / "results"
+RECORDS = {path.stem: json.loads(path.read_text("utf-8")) for path in RESULTS.glob("*.json")}
+KINDS = {
+    *("compiler probe", "C", "C++", "CMake", "configure, Make", "pkg-config", "bindgen", "protoc"),
+    *("generator", "git", "Python", "Node.js", "Java", "assembler", "writes its source"),
+    *("runs Cargo", "runs rustc", "network", "reads the workspace", "shared folder"),
+    *("Windows", "WebAssembly"),
+}
+
+
+def test_the_list_has_enough_of_each_kind() -> None:
+    assert len(CORPUS.crates) >= 80
+    assert len(CORPUS.projects) >= 10
+    assert {crate.kind for crate in CORPUS.crates} >= KINDS
+
+
+def test_each_crate_is_locked() -> None:
+    for group, crates in CORPUS.groups().items():
+        locked = tomllib.loads(entries.lock_of(group).read_text("utf-8"))["package"]
+        names = {package["name"] for package in locked}
+        assert {each for crate in crates for each in (crate.name, crate.member)} <= names
+        registry = [package for package in locked if not package["name"].startswith("uses-")]
+        assert all("checksum" in package for package in registry)
+
+
+def test_the_document_says_what_the_results_say() -> None:
+    text = tables.DOCUMENT.read_text(encoding="utf-8")
+
+    assert tables.document(text, CORPUS, RECORDS) == text
+    assert RECORDS.keys() <= {*CORPUS.groups(), *(project.name for project in CORPUS.projects)}
+
+
+def test_results_name_no_place_of_the_machine_that_made_them() -> None:
+    text = "".join(path.read_text("utf-8") for path in RESULTS.glob("*.json"))
+
+    assert re.findall(r"(?<![\w.$])/(?:root|home|work)/[^\"\\]*|https?://[^/\"\\]*", text) == []
+
+
+def _content(run: Path) -> None:
+    (run / "out/made.rs").write_text("other")
+
+
+def _mode(run: Path) -> None:
+    (run / "out/made.rs").chmod(0o755)
+
+
+def _link(run: Path) -> None:
+    (run / "out/link").unlink()
+    (run / "out/link").symlink_to("elsewhere")
+
+
+def _more(run: Path) -> None:
+    (run / "out/more").write_text("")
+
+
+def _directive(run: Path) -> None:
+    (run / "output").write_text("cargo:rustc-cfg=b\ncargo:rerun-if-changed=x\n")
+
+
+def _order(run: Path) -> None:
+    (run / "output").write_text("cargo:rerun-if-changed=x\ntalk\ncargo:rustc-cfg=a\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (_content, (["gen made.rs"], [])),
+        (_mode, (["gen made.rs"], [])),
+        (_link, (["gen link"], [])),
+        (_more, (["gen more"], [])),
+        (_directive, ([], ["gen cargo:rustc-cfg=a", "gen cargo:rustc-cfg=b"])),
+        (_order, ([], [])),
+    ],
+)
+def test_what_a_script_leaves_is_compared(
+    tmp_path: Path, change: Callable[[Path], None], found: tuple[list[str], list[str]]
+) -> None:
+    for name in ("plain", "held"):
+        run = tmp_path / name / "gen-0123456789abcdef"
+        (run / "out").mkdir(parents=True)
+        (run / "out/made.rs").write_text("made")
+        (run / "out/link").symlink_to("made.rs")
+        (run / "output").write_text("cargo:rustc-cfg=a\ncargo:rerun-if-changed=x\n")
+    before = made_files.made(tmp_path / "plain")
+    change(tmp_path / "held/gen-0123456789abcdef")
+    after = made_files.made(tmp_path / "held")
+
+    different = made_files.compare(before, after, ())
+    assert ([*different.files], [*different.directives]) == found
+    excuse = entries.Unstable("gen", re.compile(""), "dates")
+    excused = made_files.compare(before, after, [excuse])
+    assert (excused.files, excused.directives) == ((), ())
+    assert excused.excused == (("gen dates",) if any(found) else ())
+
+
+def test_a_script_that_ran_in_one_build_only_is_told(tmp_path: Path) -> None:
+    (tmp_path / "held/gen-0123456789abcdef/out").mkdir(parents=True)
+    (tmp_path / "held/gen-0123456789abcdef/output").write_text("")
+    (tmp_path / "plain").mkdir()
+    plain, held = (made_files.made(tmp_path / name) for name in ("plain", "held"))
+
+    assert made_files.compare(plain, held, ()).files == ("gen ran in one of the builds only",)
+
+
+def _record(**changes: object) -> dict[str, object]:
+    told = {"version": "1.2.3", "events": 5, "accesses": 4, "findings": [], "failure": ""}
+    return {
+        "codes": {"learn": 0, "plain": 0, "ci": 0},
+        "seconds": {},
+        "failed_plainly": [],
+        "timed_out": [],
+        "traceback": [],
+        "scripts": {"ring": told},
+        "grants": {},
+        "lines": {},
+        "asked": {},
+        "by_hand": [],
+        "different": {"files": [], "directives": [], "excused": []},
+        **changes,
+    }
+
+
+def _asked(crate: str = "ring", locked: str = "", rung: str = "") -> dict[str, object]:
+    kept = {"title": "run x", "risk": "high", "reasons": ["it is"], "by": ["script"]}
+    return {"crate": crate, "locked": locked, "rung": rung, **kept}
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({}, "ok"),
+        ({"grants": {"ring": {"exec": ["$OUT_DIR/gen"], "read": ["/usr/share/x"]}}}, "ok"),
+        ({"grants": {"ring": {"read": ["/tmp/app-build-17"]}}}, "a path of one machine"),
+        ({"grants": {"ring": {"read": ["/proc/17/mounts"]}}}, "a path of one machine"),
+        ({"by_hand": [_asked(locked="no rule")]}, "cannot be granted"),
+        ({"by_hand": [_asked(rung='read = ["/home/me/x"]')]}, "a path of one machine"),
+        ({"by_hand": [_asked(crate="other", locked="no rule")]}, "ok"),
+        ({"timed_out": ["by hand"]}, "ok"),
+        ({"timed_out": ["by hand"], "by_hand": [_asked()]}, "timed out in by hand"),
+        ({"asked": {"ring": 7}}, "more than 6 decisions"),
+        ({"lines": {"ring": 13}}, "more than 12 lines"),
+        ({"traceback": ["ci"]}, "traceback in ci"),
+        ({"timed_out": ["plain"]}, "timed out in plain"),
+        ({"different": {"files": ["ring a.o"], "directives": []}}, "another result"),
+        ({"codes": {"learn": 0, "plain": 0, "ci": 20}}, "`ci` ended with 20"),
+        (
+            {"codes": {"learn": 1, "plain": 101, "ci": 1}, "failed_plainly": ["ring"]},
+            "not available: plain Cargo fails, too",
+        ),
+    ],
+)
+def test_each_fault_gives_a_verdict(changes: dict[str, object], verdict: str) -> None:
+    crate = entries.CorpusCrate("ring", "0.17", "C", "c")
+
+    [row] = verdicts.rows(entries.Corpus((crate,), (), ()), {"c": _record(**changes)})
+    assert row.verdict == verdict
+    assert verdicts.misbehaving(row) is not (verdict == "ok" or verdict.startswith("not available"))
+
+
+def test_a_percentile_is_one_of_the_numbers() -> None:
+    assert verdicts.spread([0, 0, 0, 0, 0, 0, 0, 1, 2, 9]) == (0, 2, 9)
+    assert verdicts.spread([]) == (0, 0, 0)
