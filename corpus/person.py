@@ -50,7 +50,7 @@ def answer(workshop: Workshop, command: Sequence[str]) -> Step:
         at = told.rfind(_QUESTION)
         if at >= answered and told.endswith(b": "):
             question = bytes(told[at + len(_QUESTION) :])
-            os.write(terminal, _letter(question, bytes(told[answered:])) + b"\n")
+            os.write(terminal, letter(question, bytes(told[answered:])) + b"\n")
             answered = len(told)
             number += 1
             ended_early = number > _MOST_ANSWERS
@@ -65,7 +65,7 @@ def answer(workshop: Workshop, command: Sequence[str]) -> Step:
     return step
 
 
-def _letter(question: bytes, before: bytes) -> bytes:
+def letter(question: bytes, before: bytes) -> bytes:
     """Return the answer to a question; `before` is all that was said since the last one."""
     if _IMPOSSIBLE in before:
         return b"s"

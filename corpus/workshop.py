@@ -17,6 +17,7 @@ from corpus.entries import CorpusCrate, CorpusProject
 
 _WHO = ("-c", "user.name=corpus", "-c", "user.email=corpus@localhost", "-c", "commit.gpgsign=false")
 TIMED_OUT = -1
+_GRACE_S = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +55,21 @@ class Workshop:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
+        code: int | None = None
         try:
-            out, err = process.communicate(timeout=max(1.0, self.left))
+            out, err = process.communicate(timeout=max(0.0, self.left))
             code = process.returncode
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGTERM)
             try:
-                out, err = process.communicate(timeout=30)
+                out, err = process.communicate(timeout=_GRACE_S)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 out, err = process.communicate()
             code = TIMED_OUT
+        finally:
+            if code is None:  # Interrupted: nothing is left running.
+                os.killpg(process.pid, signal.SIGTERM)
         texts = [raw.decode("utf-8", "replace") for raw in (out, err)]
         step = Step(code, round(time.monotonic() - began, 1), *texts)
         if log:

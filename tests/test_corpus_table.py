@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import tomllib
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from corpus import entries, made_files, tables, verdicts
+from corpus import entries, made_files, person, tables, verdicts, workshop
 
 CORPUS = entries.load()
 RESULTS = Path(entries.__file__).parent / "results"
@@ -170,6 +171,34 @@ def test_each_fault_gives_a_verdict(changes: dict[str, object], verdict: str) ->
     [row] = verdicts.rows(entries.Corpus((crate,), (), ()), {"c": _record(**changes)})
     assert row.verdict == verdict
     assert verdicts.misbehaving(row) is not (verdict == "ok" or verdict.startswith("not available"))
+
+
+def test_a_command_ends_when_the_time_of_its_entry_is_up(tmp_path: Path) -> None:
+    (tmp_path / "entry").mkdir()
+    late = workshop.Workshop(tmp_path / "entry", os.environ, seconds=0)
+    early = workshop.Workshop(tmp_path / "entry", os.environ, seconds=1000)
+
+    assert late.run(["sleep", "1000"], log="late").code == workshop.TIMED_OUT
+    assert "sleep 1000" in (tmp_path / "late.txt").read_text()
+    assert early.run(["sh", "-c", "echo made; exit 3"]).code == 3
+    with pytest.raises(workshop.StepError, match="false"):
+        early.must(["false"])
+
+
+@pytest.mark.parametrize(
+    ("told", "question", "answer"),
+    [
+        ("", "(a d s e r dc aa da [ ] i o u U v ? q): ", "a"),
+        ("Not possible: No grant can allow it.\n", "(a d s e r dc aa da [ ] i o u U v ? q): ", "s"),
+        ("It is critical.\n", "(type ring to allow it, Enter to leave it): ", "ring"),
+        ("", "(w k x u U 1-2): ", "w"),
+        ("", "(y k): ", "y"),
+        ("", "(override k): ", "override"),
+        ("", "(o q, Enter goes on): ", ""),
+    ],
+)
+def test_a_person_allows_what_can_be_allowed(told: str, question: str, answer: str) -> None:
+    assert person.letter(question.encode(), told.encode()) == answer.encode()
 
 
 def test_a_percentile_is_one_of_the_numbers() -> None:
