@@ -7,7 +7,11 @@ import pty
 import re
 import select
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tomlkit
 
 from corpus.workshop import TIMED_OUT, Step, Workshop
 
@@ -23,6 +27,7 @@ _NAMED = re.compile(rb"\(type (\S+) to allow")
 _QUESTION = b"Answer "
 _IMPOSSIBLE = b"Not possible: "  # No rule of Cargo.toml can allow it: left for later.
 _MOST_ANSWERS = 600
+BY_HAND = "add it to Cargo.toml by hand"
 
 
 def answer(workshop: Workshop, command: Sequence[str]) -> Step:
@@ -63,6 +68,25 @@ def answer(workshop: Workshop, command: Sequence[str]) -> Step:
     step = Step(code, round(time.monotonic() - began, 1), text, "")
     workshop.log("by-hand", command, step)
     return step
+
+
+def write_locked(folder: Path, asked: Sequence[Mapping[str, Any]]) -> None:
+    """Write into Cargo.toml what no answer allows, but a person may write there with a reason."""
+    path = folder / "Cargo.toml"
+    document = tomlkit.parse(path.read_text(encoding="utf-8"))
+    table: Any = document.setdefault("workspace" if "workspace" in document else "package", {})
+    for key in ("metadata", "buildperm", "crates"):
+        table = table.setdefault(key, {})
+        if key == "buildperm":
+            table.setdefault("version", 1)
+    written = [each for each in asked if BY_HAND in each["locked"]]
+    for each in written:
+        crate = table.setdefault(each["crate"], {})
+        for kind, pattern in each["rules"]:
+            crate[kind] = sorted({*crate.get(kind, ()), pattern})
+        crate["reason"] = "the corpus allows everything that can be allowed"
+    if written:
+        path.write_text(tomlkit.dumps(document), encoding="utf-8")
 
 
 def letter(question: bytes, before: bytes) -> bytes:

@@ -15,7 +15,7 @@ from typing import Any
 
 from corpus.entries import Corpus, CorpusCrate, CorpusProject, lock_of
 from corpus.made_files import Differences, compare, made
-from corpus.person import answer
+from corpus.person import answer, write_locked
 from corpus.workshop import TIMED_OUT, Step, StepError, Workshop
 
 Record = dict[str, Any]
@@ -86,6 +86,7 @@ def _try(corpus: Corpus, workshop: Workshop, cargo: Sequence[str]) -> Record:
         if learned.code == UNDECIDED:
             pending = workshop.run([*BUILDPERM, "pending", "--format", "json", *words])
             record["by_hand"] = _by_hand(pending)
+            write_locked(folder, record["by_hand"])
             steps["by hand"] = answer(workshop, [*BUILDPERM, "learn", "--no-tui", *words])
         shutil.rmtree(folder / "target", ignore_errors=True)
         workshop.commit()
@@ -145,14 +146,18 @@ def _by_hand(pending: Step) -> list[Record]:
     except (ValueError, KeyError):
         return []
     kept = ("crate", "title", "risk", "reasons", "locked")
-    return [
-        {name: each[name] for name in kept}
-        | {
-            "by": sorted({by["subject"] for by in each["by"]}),
-            "rung": each["rungs"][each["suggested"]]["grant"],
-        }
-        for each in proposals
-    ]
+    found = []
+    for each in proposals:
+        rung = each["rungs"][each["suggested"]]
+        found.append(
+            {
+                **{name: each[name] for name in kept},
+                "by": sorted({by["subject"] for by in each["by"]}),
+                "rung": rung["grant"],
+                "rules": [[rule["kind"], rule["pattern"]] for rule in rung["rules"]],
+            }
+        )
+    return found
 
 
 def _report(ci: Step) -> dict[str, Record]:

@@ -150,6 +150,7 @@ def _asked(crate: str = "ring", locked: str = "", rung: str = "") -> dict[str, o
         ({"grants": {"ring": {"read": ["/proc/17/mounts"]}}}, "a path of one machine"),
         ({"by_hand": [_asked(locked="no rule")]}, "cannot be granted"),
         ({"by_hand": [_asked(rung='read = ["/home/me/x"]')]}, "a path of one machine"),
+        ({"by_hand": [_asked(locked=f"Secret: {person.BY_HAND}.")]}, "ok"),
         ({"by_hand": [_asked(crate="other", locked="no rule")]}, "ok"),
         ({"timed_out": ["by hand"]}, "ok"),
         ({"timed_out": ["by hand"], "by_hand": [_asked()]}, "timed out in by hand"),
@@ -183,6 +184,26 @@ def test_a_command_ends_when_the_time_of_its_entry_is_up(tmp_path: Path) -> None
     assert early.run(["sh", "-c", "echo made; exit 3"]).code == 3
     with pytest.raises(workshop.StepError, match="false"):
         early.must(["false"])
+
+
+def test_a_person_writes_by_hand_what_is_locked(tmp_path: Path) -> None:
+    manifest = tmp_path / "Cargo.toml"
+    manifest.write_text('[workspace]\nmembers = ["a"]\n')
+    locked = f"Sensitive: {person.BY_HAND}."
+    person.write_locked(
+        tmp_path,
+        [
+            {"crate": "ring", "locked": locked, "rules": [["read", "$MANIFEST_DIR/.env"]]},
+            {"crate": "other", "locked": "No grant can.", "rules": [["directives", "a=b"]]},
+            {"crate": "third", "locked": "", "rules": [["exec", "git"]]},
+        ],
+    )
+
+    written = tomllib.loads(manifest.read_text())["workspace"]
+    crates = written["metadata"]["buildperm"]["crates"]
+    assert (written["members"], list(crates)) == (["a"], ["ring"])
+    assert crates["ring"]["read"] == ["$MANIFEST_DIR/.env"]
+    assert crates["ring"]["reason"]
 
 
 @pytest.mark.parametrize(
