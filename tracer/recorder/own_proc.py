@@ -65,7 +65,7 @@ class OwnProc:
         if not path.startswith(b"/proc/") or flags & _NOT_READ_ONLY:
             return None
         wanted = location.absolute(process.pid, tid, start, path)
-        name = self._own_name(wanted)
+        name = self._own_name(wanted, process)
         if not name:
             return None
         content = _content(wanted)
@@ -82,15 +82,20 @@ class OwnProc:
         cloexec = _MFD_CLOEXEC if flags & os.O_CLOEXEC else 0
         return Substitute(_MEMFD_CREATE, (text, cloexec, *rest), None, translate)
 
-    def _own_name(self, path: bytes) -> bytes:
-        """Return the name of a file that is copied, of a process of the tree; empty otherwise."""
+    def _own_name(self, path: bytes, reader: Process) -> bytes:
+        """Return the name of a file that is copied, of a process of the tree; empty otherwise.
+
+        A compiler that is observed lightly has a key in its memory, and nobody is told where.
+        """
         words = path.split(b"/")[2:]  # Behind /proc.
         if words[1:2] == [b"task"] and len(words) == 4:
             words = words[2:]
         if len(words) != 2 or words[1] not in FILES or not words[0].isdigit():
             return b""
         found = self._threads.get(int(words[0]))
-        return words[1] if found is not None and not self._is_wrapper(found.pid) else b""
+        if found is None or self._is_wrapper(found.pid):
+            return b""
+        return words[1] if found is reader or found.light is None else b""
 
 
 def _content(path: bytes) -> bytes | None:
