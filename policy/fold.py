@@ -274,7 +274,9 @@ class _EventFolding:
                 tally.is_entry |= event.change in _ENTRIES and is_told
         if event.change is Change.LINKED and event.other.startswith(b"/"):
             # Under its new name the file can be read by whoever may read there.
-            self._tally(event, event.pid, Kind.READ, self._read_target(event.other), outcome)
+            source = self._read_target(event.other)
+            if outcome is not Outcome.REFUSED or not _READ.covers(source):
+                self._tally(event, event.pid, Kind.READ, source, outcome)
 
     def _led_out(self, event: PathChanged, outcome: Outcome) -> None:
         """Whoever reads through a link in OUT_DIR reads what it leads to; a folder ends in `/`."""

@@ -50,7 +50,8 @@ def unopened(
     """Return what was refused though `rules` cover it, in runs that were held to them.
 
     A grant opens less than its text says where something in it is closed. It does not open what was
-    made beside such a place after the script had started.
+    made beside such a place after the script had started. Nor may everything be done in the
+    script's own folders: no device is made there, and no file of elsewhere linked or moved there.
     """
     everything = list(accesses)
     allowed, refused = GrantCoverage(rules), Coverage(denials)
@@ -66,8 +67,7 @@ def unopened(
         if access.outcome is Outcome.REFUSED
         and access.kind.is_file
         and not (access.kind is Kind.READ and access.target in wrote)
-        and not is_settled(access)
-        and allowed.covers(access)
+        and (_is_own_write(access) or (not is_settled(access) and allowed.covers(access)))
         and not refused.covers(access)
     ]
 
@@ -78,6 +78,24 @@ def of_folders(
     """Return the changes of folders that were refused, as a rule covers no more than the file."""
     refused = unopened(accesses, rules, denials)
     return [access for access in refused if access.is_entry or access.is_folder]
+
+
+def habitual(accesses: Iterable[Access]) -> list[Access]:
+    """Return what was refused and is nobody's decision, as programs mostly do without it."""
+    return [
+        access
+        for access in accesses
+        if access.outcome is Outcome.REFUSED
+        and is_settled(access)
+        and not _is_own_write(access)
+        and not access.target.startswith(_OWN_DESCRIPTORS)
+    ]
+
+
+def _is_own_write(access: Access) -> bool:
+    """Tell whether a script was to write where every script may."""
+    is_script = access.kind is Kind.WRITE and access.roles == SCRIPT_ALONE
+    return is_script and not access.sensitive and ALLOWED[Kind.WRITE].covers(access.target)
 
 
 def denied(accesses: Iterable[Access], denials: Iterable[Rule]) -> list[Access]:

@@ -69,6 +69,7 @@ class ScriptRun:
     withheld: tuple[WithheldRule, ...] = ()  # Its grants that are not in force.
     unopened: tuple[Access, ...] = ()  # What was refused though its grants cover it.
     denied: tuple[Access, ...] = ()  # What was refused to a run that failed, because it is denied.
+    habitual: tuple[Access, ...] = ()  # Likewise, because nobody may; most programs do without it.
     roles: tuple[Role, ...] = SCRIPT_ALONE  # What of it ran, and for whom; sorted.
     is_light: bool = False  # Which files compilers have read is not known, of a run at least.
 

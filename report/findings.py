@@ -40,6 +40,10 @@ from buildperm.report.text import access_text, count, table_key
 from buildperm.rules.pattern import matches
 
 _LIMIT = re.compile(r"the limit is `(\w+) = ")
+_IN_OUT_DIR = (
+    "In its OUT_DIR a script makes no devices and no setuid bits, and no file of elsewhere is "
+    "linked or moved there: it can be copied."
+)
 _LISTED = 10  # Accesses told in words; all of them are in `Finding.evidence`.
 _TITLE_MOST = 300  # Characters.
 _DETAIL_MOST = 2_000
@@ -282,6 +286,8 @@ def _unopened(script: ScriptRun, places: GrantLines) -> Iterator[Finding]:
         title = _title(f"{who}: {first.kind} {first.target}{also} refused, though granted")
         line = places.of_crate(script.crate, script.version, script.way)
         told = tuple(_evidence_lines(script.unopened))
+        if any(each.target.startswith("$OUT_DIR") for each in script.unopened):
+            told = (*told, _IN_OUT_DIR)
         yield _plain(UNOPENED, Level.WARNING, script, title, told, line)
 
 
@@ -294,6 +300,8 @@ def _incomplete_finding(script: ScriptRun, places: GrantLines, level: Level) -> 
         yield _plain(FAILED, level, script, title, tuple(after_failure(script, places.home)), line)
     if script.denied:
         yield _failed_by_denial(script, level, line, places.home)
+    if script.habitual:
+        yield _failed_with_habits(script, line)
     if script.dropped:
         title = _title(f"{count(script.dropped, 'event')} did not fit into the recording of {who}")
         told = (
@@ -358,6 +366,19 @@ def failed_by_denial(script: ScriptRun, denied: Sequence[Access], home: str) -> 
         f"then run `buildperm learn`, which asks about it again.",
         "If it should not have it: do without the crate, or use a version that does without that.",
     )
+
+
+def _failed_with_habits(script: ScriptRun, line: int) -> Finding:
+    """Tell what a failed run was refused that honest programs mostly do without: it may be why."""
+    (first, *more) = script.habitual
+    also = f" and {count(len(more), 'more access', 'more accesses')}" if more else ""
+    title = f"{script.who} failed, and was refused {first.kind} {first.target}{also}"
+    told = (
+        *_evidence_lines(script.habitual),
+        "Most programs do without, so nobody is asked about it. If this one does not, that is why "
+        "it failed.",
+    )
+    return _plain(FAILED, Level.WARNING, script, _title(title), told, line)
 
 
 def after_failure(script: ScriptRun, home: str) -> Iterator[str]:

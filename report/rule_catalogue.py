@@ -98,7 +98,8 @@ CATALOGUE = (
         "What a grant covers was refused.",
         "A grant opens less than its text says where something in its folder is closed: keys, what "
         "is denied, what is somebody else's. Then new files beside that are closed as well, and a "
-        "folder with such folders in it cannot be listed.",
+        "folder with such folders in it cannot be listed. In its OUT_DIR a script makes no "
+        "devices, and no file of elsewhere is linked or moved there.",
         "Look whether the build needs it. If so, grant the file, or a folder with nothing closed "
         "in it, or keep the keys elsewhere.",
         Level.WARNING,

@@ -210,6 +210,8 @@ def _closing(report: Report) -> Iterator[str]:
         held = f"{held_tally(run)} held ({run.runtime}, Landlock ABI {run.landlock_abi})"
         if run.offenders:
             beyond = ""
+        elif any(script.habitual for script in run.scripts):
+            beyond = "; what was blocked is nobody's decision"
         elif any(script.unopened for script in run.scripts):
             beyond = "; only accesses that are denied, or granted and closed, were blocked"
         else:

@@ -21,7 +21,7 @@ from buildperm.policy.kinds import GRANTABLE, Kind
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.role import SCRIPT_ALONE, united
 from buildperm.policy.rule import Rule
-from buildperm.policy.undecided_accesses import denied, of_folders, unopened
+from buildperm.policy.undecided_accesses import denied, habitual, of_folders, unopened
 from buildperm.report.build_run import LOST, IneffectiveGrant, ScriptRun
 from buildperm.rules.pattern import locate
 from buildperm.tracer.recording import reader
@@ -153,6 +153,7 @@ def appraise(
         left_out=tuple(sorted({one for each in recordings for one in _left_out(each)})),
         unopened=tuple(_unopened(package, recordings, accesses, consumers)),
         denied=tuple(_denied(package, recordings, accesses)),
+        habitual=tuple(habitual(accesses)) if _has_failed(recordings) else (),
         roles=united(role_of(each.header) for each in recordings) or SCRIPT_ALONE,
         is_light=any(each.header.observation == LIGHT for each in recordings),
     )
@@ -173,10 +174,13 @@ def _unopened(
 def _denied(
     package: SessionPackage, recordings: Sequence[Recording], accesses: Iterable[Access]
 ) -> list[Access]:
-    failed = [each for each in recordings if each.end.exit != 0]
-    if not any(each.header.mode == "enforcing" for each in failed):
+    if not _has_failed(recordings):
         return []
     return denied(accesses, rules(package["deny"]))
+
+
+def _has_failed(recordings: Iterable[Recording]) -> bool:
+    return any(each.end.exit != 0 and each.header.mode == "enforcing" for each in recordings)
 
 
 def _left_out(recorded: Recording) -> Iterator[IneffectiveGrant]:

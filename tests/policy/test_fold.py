@@ -212,6 +212,16 @@ def test_a_secret_that_was_refused_as_well_was_refused() -> None:
         assert access.sensitive == "ssh keys and known hosts"
 
 
+@pytest.mark.parametrize(("source", "is_asked"), [(b"/ws/a/gen.in", False), (b"/ws/old", True)])
+def test_a_refused_hard_link_asks_for_no_reading_that_was_allowed(
+    source: bytes, is_asked: bool
+) -> None:
+    """No grant of reading would make it work, where the file can be read already."""
+    found = _fold(PathChanged(1, 10, Change.LINKED, b"/out/x", source, 18, True))
+
+    assert any(kind is Kind.READ for kind, _ in found) is is_asked
+
+
 def test_what_has_no_path_is_no_access() -> None:
     assert not _fold(_opened(b"pipe:[12]"), _opened(b"anon_inode:[eventfd]"))
 

@@ -1,0 +1,56 @@
+"""What was refused is told, whatever rule seems to cover it."""
+
+from __future__ import annotations
+
+import pytest
+
+from buildperm.policy.access import Access, Outcome
+from buildperm.policy.kinds import Kind
+from buildperm.policy.rule import Rule
+from buildperm.policy.undecided_accesses import habitual, undecided, unopened
+
+
+def _access(kind: Kind, target: str, outcome: Outcome) -> Access:
+    return Access(kind, target, outcome, 1, 0, 0, (("build script",),))
+
+
+TOLD = (
+    (Kind.WRITE, "$OUT_DIR/device", "unopened"),
+    (Kind.WRITE, "$TMP/moved", "unopened"),
+    (Kind.READ, "$WORKSPACE/granted/x", "unopened"),
+    (Kind.READ, "/proc/self/environ", "habitual"),
+    (Kind.READ, "/dev/tty", "habitual"),
+    (Kind.SYSTEM, "unshare", "habitual"),
+    (Kind.READ, "/srv/x", "undecided"),
+    (Kind.READ, "$MANIFEST_DIR/x", "undecided"),
+    (Kind.SYSTEM, "mount", "undecided"),
+)
+
+
+@pytest.mark.parametrize(("kind", "target", "where"), TOLD)
+def test_each_refusal_is_told_in_one_way(kind: Kind, target: str, where: str) -> None:
+    rules = [Rule(Kind.READ, "$WORKSPACE/granted/**")]
+    refused = [_access(kind, target, Outcome.REFUSED)]
+
+    found = {
+        "undecided": undecided(refused, rules),
+        "unopened": unopened(refused, rules),
+        "habitual": habitual(refused),
+    }
+
+    assert [name for name, accesses in found.items() if accesses] == [where]
+
+
+@pytest.mark.parametrize("outcome", [Outcome.DONE, Outcome.FAILED])
+@pytest.mark.parametrize("target", ["$OUT_DIR/file", "/dev/tty"])
+def test_what_was_not_refused_is_not_told_as_refused(target: str, outcome: Outcome) -> None:
+    accesses = [_access(Kind.WRITE, target, outcome)]
+
+    assert not unopened(accesses)
+    assert not habitual(accesses)
+
+
+def test_what_a_person_has_denied_is_told_as_that_alone() -> None:
+    refused = [_access(Kind.WRITE, "$OUT_DIR/x", Outcome.REFUSED)]
+
+    assert not unopened(refused, (), [Rule(Kind.WRITE, "$OUT_DIR/**")])
