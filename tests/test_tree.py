@@ -73,6 +73,7 @@ SUBJECTS = {
     "supervisor/limits": "Limits are kept by several modules.",
     "supervisor/macro_attacks": "Real macros, in a real compiler.",
     "supervisor/musl": "Another C library than that of the machine.",
+    "supervisor/own_proc": "The recorder's copies, under the rules that make them necessary.",
     "supervisor/recorded_refusals": "Refusals are told by several modules.",
     "supervisor/room": "What a starter makes for the runtime `full` is a C program.",
     "supervisor/trusted_base": "What a supervisor may load, and what it loads.",
