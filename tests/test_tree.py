@@ -82,6 +82,7 @@ SUBJECTS = {
     "tracer/recording/fields": "The table of `tracer.fields`, beside classes, writer and schema.",
     "tui/hostile_text": "A property of all screens.",
     "tui/locked_rules": "Rules that cannot be chosen, on the card and in plain text.",
+    "tui/no_key_in_silence": "A property of all screens.",
     "tui/pictures": "The screens, drawn.",
     "tui/responsiveness": "A property of all screens.",
     "tui/review_after_update": "The way of a person through several screens.",

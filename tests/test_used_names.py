@@ -30,7 +30,7 @@ _TEXTUAL = re.compile(
     "ENABLE_COMMAND_PALETTE|ESCAPE_TO_MINIMIZE|AUTO_FOCUS|can_replace|check_action|compose|"
     "_on_paste|"
     "get_default_screen|get_line_filters|get_suggestion|get_system_commands|notify_style_update|"
-    "render_line"
+    "render_line|run_input_thread|send_message"
 )
 _REGISTERING = re.compile(r"on\(|click\.(command|group)\(|\w+\.command\(")
 _PROGRAM = re.compile(r"from (buildperm[\w.]*) import (\w+)|(buildperm[\w.]*):(\w+)")

@@ -25,9 +25,9 @@ from buildperm.tui.screens.script_changes import ChangesScreen
 from buildperm.tui.screens.telling_screen import TellingScreen
 from buildperm.tui.screens.terms import TermsScreen
 from buildperm.tui.screens.trace_screen import TraceScreen
+from tests.tui.build_bench import FakeBuild, build
 from tests.tui.proposals import access, updated
-from tests.tui.test_building import FakeBuild, build
-from tests.tui.test_trace_screen import Bench as TraceBench
+from tests.tui.trace_bench import TraceBench
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

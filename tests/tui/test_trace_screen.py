@@ -7,65 +7,23 @@ from typing import TYPE_CHECKING
 import pytest
 from textual.widgets import Input
 
-from buildperm.tui.appearance import Appearance
 from buildperm.tui.screens.trace_screen import TraceScreen
-from buildperm.tui.trace_app import TraceApp
-from buildperm.tui.widgets.cursor_list import CursorList
-from buildperm.tui.widgets.sheet import Sheet
-from tests.presentation.trace_recordings import traced_run
+from tests.tui.trace_bench import TraceBench
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from textual.pilot import Pilot
 
 WIDE = (200, 36)
 
 
-class Bench:
-    """A trace of one or two runs."""
-
-    def __init__(self, folder: Path, *, runs: int = 1, words: str = "") -> None:
-        traced = [traced_run(folder / str(number)) for number in range(runs)]
-        self.app = TraceApp("gen 1.0", traced, words, (), Appearance())
-
-    @property
-    def screen(self) -> TraceScreen:
-        """The screen."""
-        assert isinstance(self.app.screen, TraceScreen)
-        return self.app.screen
-
-    def list(self, name: str) -> CursorList:
-        """Return one of the lists."""
-        return self.screen.query_one(f"#trace-{name}", CursorList)
-
-    def text(self, name: str) -> str:
-        """Return what a part of the screen shows."""
-        sheet = self.screen.query_one(f"#trace-{name}", Sheet)
-        rows = range(sheet.size.height)
-        return "\n".join(sheet.render_line(row).text.rstrip() for row in rows).rstrip()
-
-    async def until(self, pilot: Pilot[None], holds: Callable[[], bool]) -> None:
-        """Wait until something holds."""
-        for _ in range(200):
-            await pilot.pause(0.02)
-            if holds():
-                return
-        raise AssertionError(self.text("events"))
-
-    async def ready(self, pilot: Pilot[None], count: int) -> None:
-        """Wait until so many events are shown."""
-        await self.until(pilot, lambda: self.list("events").count(80) == count)
-
-
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
+def bench(tmp_path: Path) -> TraceBench:
     """Return a trace of one run."""
-    return Bench(tmp_path)
+    return TraceBench(tmp_path)
 
 
-async def test_it_begins_with_the_process_tree_and_all_events(bench: Bench) -> None:
+async def test_it_begins_with_the_process_tree_and_all_events(bench: TraceBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await bench.ready(pilot, 7)
 
@@ -76,7 +34,7 @@ async def test_it_begins_with_the_process_tree_and_all_events(bench: Bench) -> N
         assert "recorded by `learn` 3 minutes ago" in bench.text("detail")
 
 
-async def test_going_to_a_process_shows_its_events(bench: Bench) -> None:
+async def test_going_to_a_process_shows_its_events(bench: TraceBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await bench.ready(pilot, 7)
         await pilot.press("j")
@@ -87,7 +45,7 @@ async def test_going_to_a_process_shows_its_events(bench: Bench) -> None:
         assert "file /usr/bin/git" in bench.text("detail")
 
 
-async def test_f_shows_the_events_of_the_process_alone_and_of_all(bench: Bench) -> None:
+async def test_f_shows_the_events_of_the_process_alone_and_of_all(bench: TraceBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await bench.ready(pilot, 7)
         await pilot.press("f")
@@ -99,7 +57,7 @@ async def test_f_shows_the_events_of_the_process_alone_and_of_all(bench: Bench) 
         assert bench.list("events").border_title == "Events of all processes"
 
 
-async def test_the_filter_works_while_it_is_typed(bench: Bench) -> None:
+async def test_the_filter_works_while_it_is_typed(bench: TraceBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await bench.ready(pilot, 7)
         await pilot.press("slash", *"is:refused")
@@ -114,7 +72,9 @@ async def test_the_filter_works_while_it_is_typed(bench: Bench) -> None:
         assert not bench.screen.filtering
 
 
-async def test_a_wrong_filter_says_what_there_is_and_keeps_what_was_found(bench: Bench) -> None:
+async def test_a_wrong_filter_says_what_there_is_and_keeps_what_was_found(
+    bench: TraceBench,
+) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await bench.ready(pilot, 7)
         await pilot.press("slash")
@@ -125,14 +85,14 @@ async def test_a_wrong_filter_says_what_there_is_and_keeps_what_was_found(bench:
 
 
 async def test_it_begins_with_the_filter_of_the_command_line(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, words="kind:exec")
+    bench = TraceBench(tmp_path, words="kind:exec")
     async with bench.app.run_test(size=WIDE) as pilot:
         await bench.ready(pilot, 2)
 
         assert bench.screen.query_one("#trace-filter", Input).value == "kind:exec"
 
 
-async def test_enter_goes_from_an_event_to_its_process_and_back(bench: Bench) -> None:
+async def test_enter_goes_from_an_event_to_its_process_and_back(bench: TraceBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await bench.ready(pilot, 7)
         await pilot.press("f", "f", "tab", "j", "j", "enter")
@@ -144,7 +104,7 @@ async def test_enter_goes_from_an_event_to_its_process_and_back(bench: Bench) ->
 
 
 @pytest.mark.slow
-async def test_p_goes_to_what_started_a_process(bench: Bench) -> None:
+async def test_p_goes_to_what_started_a_process(bench: TraceBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await bench.ready(pilot, 7)
         await pilot.press("G", "p")
@@ -154,7 +114,7 @@ async def test_p_goes_to_what_started_a_process(bench: Bench) -> None:
         assert "No process stands above this one." in bench.text("detail")
 
 
-async def test_n_goes_from_trouble_to_trouble(bench: Bench) -> None:
+async def test_n_goes_from_trouble_to_trouble(bench: TraceBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await bench.ready(pilot, 7)
         await pilot.press("n")
@@ -169,7 +129,7 @@ async def test_n_goes_from_trouble_to_trouble(bench: Bench) -> None:
         assert "no such file" in bench.text("detail")
 
 
-async def test_y_copies_the_command_line(bench: Bench) -> None:
+async def test_y_copies_the_command_line(bench: TraceBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await bench.ready(pilot, 7)
         await pilot.press("j", "y")
@@ -179,7 +139,7 @@ async def test_y_copies_the_command_line(bench: Bench) -> None:
 
 
 @pytest.mark.slow
-async def test_a_click_goes_to_a_line(bench: Bench) -> None:
+async def test_a_click_goes_to_a_line(bench: TraceBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await bench.ready(pilot, 7)
         await pilot.click("#trace-processes", offset=(8, 3))
@@ -195,7 +155,7 @@ async def test_a_click_goes_to_a_line(bench: Bench) -> None:
 
 @pytest.mark.slow
 async def test_several_runs_stand_below_one_another(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, runs=2)
+    bench = TraceBench(tmp_path, runs=2)
     async with bench.app.run_test(size=WIDE) as pilot:
         await bench.ready(pilot, 7)
         assert bench.text("processes").count("build script, debug") == 2
@@ -206,7 +166,7 @@ async def test_several_runs_stand_below_one_another(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [(80, 24), (60, 16), (200, 50)])
 @pytest.mark.quick(1)
-async def test_it_fits_every_terminal(bench: Bench, size: tuple[int, int]) -> None:
+async def test_it_fits_every_terminal(bench: TraceBench, size: tuple[int, int]) -> None:
     async with bench.app.run_test(size=size) as pilot:
         await bench.ready(pilot, 7)
 
@@ -215,7 +175,7 @@ async def test_it_fits_every_terminal(bench: Bench, size: tuple[int, int]) -> No
         assert bench.list("processes").size.height >= 2
 
 
-async def test_help_and_the_palette_know_its_keys(bench: Bench) -> None:
+async def test_help_and_the_palette_know_its_keys(bench: TraceBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await bench.ready(pilot, 7)
         labels = {each.title.partition("  ")[0] for each in
@@ -226,7 +186,7 @@ async def test_help_and_the_palette_know_its_keys(bench: Bench) -> None:
         assert not isinstance(bench.app.screen, TraceScreen)
 
 
-async def test_q_leaves_without_a_question(bench: Bench) -> None:
+async def test_q_leaves_without_a_question(bench: TraceBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("q")
         await pilot.pause()
@@ -234,7 +194,7 @@ async def test_q_leaves_without_a_question(bench: Bench) -> None:
         assert not bench.app.is_running
 
 
-async def test_what_is_read_meanwhile_takes_no_notice_away(bench: Bench) -> None:
+async def test_what_is_read_meanwhile_takes_no_notice_away(bench: TraceBench) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("p")
         await bench.ready(pilot, 7)
@@ -249,7 +209,7 @@ async def test_what_is_read_meanwhile_takes_no_notice_away(bench: Bench) -> None
 
 
 async def test_a_key_that_is_not_obeyed_says_so(tmp_path: Path) -> None:
-    bench = Bench(tmp_path)
+    bench = TraceBench(tmp_path)
     async with bench.app.run_test(size=(80, 24)) as pilot:
         await bench.ready(pilot, 7)
         await pilot.press("x")
