@@ -244,6 +244,7 @@ async def test_no_key_of_a_trace_does_nothing_in_silence(
         (("n", "i"), "1", "This tab is shown already."),
         (("n", "d", "q"), "z", "z does nothing here."),
         ((), "k", "This is the first line."),
+        (("slash", "z", "q"), "tab", "Nothing completes this word."),
         (("end",), "j", "This is the last line."),
         ((), "escape", "Nothing to go back from; q leaves."),
     ],

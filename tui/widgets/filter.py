@@ -13,6 +13,7 @@ from buildperm.presentation.filter_completion import candidates, completed
 from buildperm.printable import shown
 from buildperm.tui.key_bindings import bindings
 from buildperm.tui.key_names import key_label
+from buildperm.tui.widgets.sheet import Sheet
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -45,7 +46,10 @@ class CompletingInput(FilterInput):
 
     def action_complete(self) -> None:
         """Complete the last word, as far as it is clear what it becomes."""
-        self.value = completed(self.value, self._agenda.crates)
+        value = completed(self.value, self._agenda.crates)
+        if value == self.value:
+            self.post_message(Sheet.Unmoved("Nothing completes this word."))
+        self.value = value
         self.cursor_position = len(self.value)
 
 
