@@ -85,6 +85,7 @@ def test_two_keys_that_a_script_sends_at_once_are_obeyed(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("text", ["nadsu", "aAyd", "na\nd", "XywdA", "wwwy", "jjjja"])
+@pytest.mark.quick(2)
 async def test_keys_that_come_at_once_are_told_and_do_nothing(
     bench: ReviewBench, text: str
 ) -> None:
@@ -101,6 +102,7 @@ async def test_keys_that_come_at_once_are_told_and_do_nothing(
 
 
 @pytest.mark.parametrize("text", ["jjjjjjjj", "na", "jna"])
+@pytest.mark.quick(2)
 async def test_a_key_that_repeats_and_keys_of_a_script_are_obeyed(
     bench: ReviewBench, text: str
 ) -> None:
