@@ -27,6 +27,14 @@ ROOT = Path(__file__).parents[2]
 CHILD = ROOT / "tests" / "children" / "reviews_on_terminal.py"
 
 
+def come_at_once(bench: ReviewBench, text: str) -> None:
+    """Send keys as one read of the terminal brings them: with one time, however busy it is."""
+    keys = [events.Key("enter" if letter == "\n" else letter, None) for letter in text]
+    for key in keys:
+        key.time = keys[0].time
+        bench.app.post_message(key)
+
+
 class Reviewing:
     """A review in a process of its own, on a terminal of its own."""
 
@@ -92,8 +100,7 @@ async def test_keys_that_come_at_once_are_told_and_do_nothing(
     async with bench.app.run_test(size=WIDE) as pilot:
         await pilot.press("n")
         before = bench.under_cursor()
-        for letter in text:
-            bench.app.simulate_key("enter" if letter == "\n" else letter)
+        come_at_once(bench, text)
         await bench.until(pilot, lambda: TOLD in bench.text("#notice"))
 
         assert bench.answers() == {}
@@ -108,8 +115,7 @@ async def test_a_key_that_repeats_and_keys_of_a_script_are_obeyed(
 ) -> None:
     async with bench.app.run_test(size=WIDE) as pilot:
         place = bench.tree().place
-        for letter in text:
-            bench.app.simulate_key(letter)
+        come_at_once(bench, text)
         await bench.until(pilot, lambda: bench.tree().place != place)
         await bench.until(pilot, lambda: "a" not in text or bool(bench.answers()))
 
@@ -125,8 +131,7 @@ async def test_a_paste_into_the_filter_is_typed_there_and_one_into_the_list_is_t
         assert bench.answers() == {}
 
         await pilot.press("slash")
-        for letter in "ring":
-            bench.app.simulate_key(letter)
+        come_at_once(bench, "ring")
         await bench.until(pilot, lambda: "perl" not in bench.text("#tree"))
         assert "ring" in bench.text("#tree")
 
