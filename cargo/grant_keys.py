@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from buildperm.cargo import package_folder
 from buildperm.cargo.toolchain import home
 from buildperm.policy.grants import CRATES_IO, CrateGrants, key_for, matching, parse_key
+from buildperm.rules import repository
 from buildperm.rules.pattern import locate
 
 if TYPE_CHECKING:
@@ -98,4 +99,6 @@ def places(
         "SYSROOT": toolchain.sysroot,
         "HOME": home(environment),
     }
-    return {token: os.fsencode(folder.resolve()) for token, folder in folders.items()}
+    found = {token: os.fsencode(folder.resolve()) for token, folder in folders.items()}
+    git = repository.common(found["WORKSPACE"])
+    return found | ({"GIT": git} if git else {})

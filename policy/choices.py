@@ -17,7 +17,7 @@ from buildperm.policy.stable_target import portable
 EXACT_MOST = 20
 """What is granted one by one where a folder, or a pattern of names, will do."""
 
-_HISTORY = re.compile(r".*?/\.git(?=/objects/)")
+_HISTORY = re.compile(r"(?:\$GIT|.*?/\.git)(?=/objects/)")
 _OUTPUT_FOLDER = re.compile(r"\$TARGET_DIR/.*?/out(?=/|$)")
 
 

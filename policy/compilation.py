@@ -9,6 +9,7 @@ from typing import TypedDict
 from buildperm.policy import expiry, presets
 from buildperm.policy import revision as revisions
 from buildperm.policy.grants import CrateGrants
+from buildperm.policy.inclusion import contains
 from buildperm.policy.kinds import GRANTABLE, Kind, Syntax
 from buildperm.policy.overlap import overlap
 from buildperm.policy.proposal import Risk
@@ -85,14 +86,36 @@ def effective(grants: CrateGrants | None, revision: str, on: date | None = None)
     ended = ""
     if grants.expires is not None and expiry.is_over(grants.expires, on or expiry.today()):
         ended = expiry.sentence(grants.expires)
+    parts = _parts_of_denied(grants)
     withheld: list[WithheldRule] = []
     for rule in sorted(rules):
-        why = ended or _why_withheld(rule, grants, revision)
+        why = ended or _why_withheld(rule, grants, revision) or parts.get(rule, "")
         if why:
             withheld.append(WithheldRule(rule, why))
     return EffectiveGrants(
         rules - {each.rule for each in withheld}, grants.denials, tuple(withheld)
     )
+
+
+def _parts_of_denied(grants: CrateGrants) -> dict[Rule, str]:
+    """Return why the programs of presets are withheld whose own program is denied.
+
+    Denied is `git`, which is also called `/usr/lib/git-core/git`.
+    """
+    denied = [each.pattern for each in grants.denials if each.kind is Kind.EXEC]
+    found: dict[Rule, str] = {}
+    for name in sorted(grants.presets):
+        preset = presets.PRESETS[name]
+        if preset.anchors and all(
+            any(contains(pattern, anchor) for pattern in denied) for anchor in preset.anchors
+        ):
+            why = f"it is a part of `{preset.anchors[0]}`, which is denied"
+            found |= {
+                rule: why
+                for rule in preset.rules
+                if rule.kind is Kind.EXEC and rule not in grants.rules
+            }
+    return found
 
 
 def secret_variables(grants: CrateGrants | None, revision: str) -> list[str]:

@@ -28,6 +28,7 @@ _GIT = "git's folder: its settings can hold a token on CI services"
 _READ = (  # The first that covers a path counts; all are folders.
     ("$WORKSPACE/.git/**", Risk.MEDIUM, _GIT),
     ("$MANIFEST_DIR/.git/**", Risk.MEDIUM, _GIT),
+    ("$GIT/**", Risk.MEDIUM, _GIT),
     ("$WORKSPACE/**", Risk.LOW, "it is part of your workspace"),
     ("$MANIFEST_DIR/**", Risk.LOW, "it is part of the crate"),
     ("$OUT_DIR/**", Risk.LOW, "it is the script's own output"),

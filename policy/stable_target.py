@@ -11,7 +11,7 @@ _HASH = re.compile(r"(?<=-)[0-9a-f]{16}(?=/|$)")
 _BUILD_OUTPUT = re.compile(r"(\$TARGET_DIR)/.*?(/build/[^/]+(?:/[^/]+)?/out)(?=/|$)")
 # What git keeps by commit, by branch, or packed and unpacked as it likes: gitrepository-layout(5).
 _HISTORY = re.compile(
-    r"(?P<git>(?:^|.*/)\.git(?:/(?:modules|worktrees)/[^/]+)?)/(?:(?P<folder>objects|refs|logs)(?:/.*)?"
+    r"(?P<git>(?:\$GIT|(?:^|.*/)\.git)(?:/(?:modules|worktrees)/[^/]+)?)/(?:(?P<folder>objects|refs|logs)(?:/.*)?"
     r"|packed-refs|shallow|ORIG_HEAD|FETCH_HEAD)\Z",
     re.DOTALL,
 )

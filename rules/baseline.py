@@ -150,7 +150,10 @@ EXEC = (
 )
 """Programs that may be run; the supervisor adds the script itself."""
 
-INDEX_LOCKS = ("$WORKSPACE/.git/index.lock", "**/.git/index.lock")
+INDEX_LOCKS = (
+    *("$WORKSPACE/.git/index.lock", "**/.git/index.lock"),
+    *("$GIT/index.lock", "$GIT/worktrees/*/index.lock"),
+)
 """git refreshes its index wherever it can, and does without where it cannot.
 
 It opens the lock to read and write it: what is refused then is both.

@@ -27,6 +27,7 @@ TOKENS = (
     "WORKSPACE",
     "TARGET_DIR",
     "CARGO_HOME",
+    "GIT",
     "HOME",
     "SYSROOT",
 )

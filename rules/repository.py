@@ -12,34 +12,72 @@ import os
 
 from buildperm.rules.pattern import covers
 
-_MOST = 4096  # Bytes of a `.git` file: gitrepository-layout(5).
+_GITDIR = b"gitdir: "
+_MOST = 1 << 16  # Bytes of a `.git` file, or of a repository's settings: the tree is named first.
 
 
 def folders(workspace: bytes) -> list[bytes]:
     """List the folders of git, without links, that belong to `workspace` and lie outside of it.
 
-    A `.git` file is believed only if what it names says so, too, or lies in a folder of git around
-    the workspace: it may have come with what is built.
+    A `.git` file is believed only if the repository that it names says so, too: it may have come
+    with what is built. A link is not.
     """
-    above = _above(workspace)
-    around = [os.path.realpath(folder + b"/.git") for folder in above]
-    around = [git for git in around if os.path.isfile(git + b"/HEAD")]
     found: list[bytes] = []
-    for folder in above:
+    for folder in _above(workspace):
         mark = folder + b"/.git"
-        if os.path.isdir(mark):
-            found.append(os.path.realpath(mark))
-            break
-        named = _read(mark).removeprefix(b"gitdir: ") if os.path.isfile(mark) else b""
-        if named:
-            git = os.path.realpath(os.path.join(folder, named))
-            back = _read(git + b"/gitdir")
-            is_worktree = bool(back) and os.path.realpath(back) == os.path.realpath(mark)
-            if is_worktree or any(covers(each, git) for each in around):
-                common = _read(git + b"/commondir") or b"."
-                found += [git, os.path.realpath(os.path.join(git, common))]
-            break
-    return [git for git in found if os.path.isfile(git + b"/HEAD") and not covers(workspace, git)]
+        if not os.path.lexists(mark):
+            continue
+        if not os.path.islink(mark):
+            found = [os.path.realpath(mark)] if os.path.isdir(mark) else _named(folder, mark)
+        break
+    return [git for git in found if _is_repository(found[-1]) and not covers(workspace, git)]
+
+
+def common(workspace: bytes) -> bytes:
+    """Return the one folder outside of `workspace` that has all of its repository; empty if none.
+
+    That is what `$GIT` stands for.
+    """
+    found = folders(workspace)
+    return found[-1] if found else b""
+
+
+def _named(folder: bytes, mark: bytes) -> list[bytes]:
+    """Return the folders that a `.git` file names; none if they do not name it in their turn.
+
+    See gitrepository-layout(5): each work tree has a folder in `worktrees` of the repository, with
+    a file `gitdir` that says where it is. The folder of a submodule says so in its `config`.
+    """
+    text = _read(mark)
+    if not text.startswith(_GITDIR):
+        return []
+    git = os.path.realpath(os.path.join(folder, text[len(_GITDIR) :]))
+    back = _read(git + b"/gitdir")
+    if back and os.path.realpath(os.path.join(git, back)) == os.path.realpath(mark):
+        above, _, _ = git.rpartition(b"/")
+        real, _, last = above.rpartition(b"/")
+        told = os.path.realpath(os.path.join(git, _read(git + b"/commondir") or b"../.."))
+        return [git, real] if last == b"worktrees" and told == real else []
+    tree = _worktree(git + b"/config")
+    is_own = bool(tree) and os.path.realpath(os.path.join(git, tree)) == os.path.realpath(folder)
+    return [git] if is_own else []
+
+
+def _worktree(config: bytes) -> bytes:
+    """Return where git's settings say that the work tree is: git-config(1), core.worktree."""
+    section, found = b"", b""
+    for line in _read(config).split(b"\n"):
+        said = line.strip()
+        if said.startswith(b"["):
+            section = said.lower()
+        key, equals, value = said.partition(b"=")
+        if section == b"[core]" and equals and key.strip().lower() == b"worktree":
+            found = value.strip().strip(b'"')
+    return found
+
+
+def _is_repository(git: bytes) -> bool:
+    return os.path.isfile(git + b"/HEAD") and os.path.isdir(git + b"/objects")
 
 
 def _above(folder: bytes) -> list[bytes]:

@@ -338,6 +338,7 @@ ROOTED_WRITE = (
     ("$TARGET_DIR/**", "what other crates and build scripts produced, or buildperm's own files"),
     ("$WORKSPACE/target/**", BUILT),
     ("$WORKSPACE/.git/**", f"git's own folder: {_RUNS_LATER}"),
+    ("$GIT/**", f"git's own folder: {_RUNS_LATER}"),
     ("$WORKSPACE/.cargo/**", "Cargo's settings: they can start any program"),
     ("$HOME/bin/**", f"a program of yours: {_RUNS_LATER}"),
     ("$HOME/.local/**", f"your programs and their data: {_RUNS_LATER}"),

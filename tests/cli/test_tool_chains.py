@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tomllib
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.command import CI, LEARN, buildperm, environment, member
+from tests.git_repository import commit, git
 
 ASKS_CARGO = """
 use std::process::Command;
@@ -83,3 +85,46 @@ def test_a_nested_build_is_held_to_the_grants_of_the_script(tmp_path: Path) -> N
     held = buildperm(*CI, folder=workspace)
     assert held.returncode == 20, held.stderr
     assert "/etc/hostname" in held.stderr + held.stdout
+
+
+ASKS_GIT = """
+use std::process::Command;
+fn main() {
+    let told = Command::new("git").args(["describe", "--always"]).output().unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+}
+"""
+
+
+def _work_tree(kind: str, root: Path) -> Path:
+    """Make a workspace that is a work tree of a repository elsewhere; return the workspace."""
+    main = member(root / "main", ASKS_GIT)
+    (main / ".gitignore").write_text("target\nCargo.lock\n")
+    git(main, "init", "--quiet")
+    commit(main, "all")
+    if kind == "worktree":
+        git(main, "worktree", "add", "--quiet", "--detach", str(root / "other"))
+        return root / "other"
+    above = root / "above"
+    above.mkdir()
+    git(above, "init", "--quiet")
+    adding = ("-c", "protocol.file.allow=always", "submodule", "--quiet", "add")
+    git(above, *adding, str(main), "sub/module")
+    return above / "sub/module"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["worktree", "submodule"])
+def test_git_is_one_preset_in_every_kind_of_work_tree(kind: str, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    workspace = _work_tree(kind, home)
+    rust = {"CARGO_HOME": os.environ.get("CARGO_HOME", str(Path.home() / ".cargo"))}
+    rust["RUSTUP_HOME"] = os.environ.get("RUSTUP_HOME", str(Path.home() / ".rustup"))
+    surroundings = {**rust, "HOME": str(home)}
+    learnt = buildperm(*LEARN, folder=workspace, extra=surroundings)
+
+    assert learnt.returncode == 0, learnt.stderr
+    table = tomllib.loads((workspace / "Cargo.toml").read_text())["workspace"]["metadata"]
+    assert table["buildperm"]["crates"]["sample"] == {"reviewed": ["0.1.0"], "presets": ["git"]}
+    held = buildperm(*CI, folder=workspace, extra=surroundings)
+    assert held.returncode == 0, held.stderr

@@ -6,11 +6,16 @@ from dataclasses import replace
 
 import pytest
 
+from buildperm.policy import validation
 from buildperm.policy.access import Access, Outcome
+from buildperm.policy.compilation import effective
+from buildperm.policy.grants import CrateGrants
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Proposal, Risk
 from buildperm.policy.proposals import propose
+from buildperm.policy.rule import Rule
 from buildperm.policy.sensitivity import why_sensitive
+from buildperm.policy.stable_target import lasting
 from buildperm.policy.undecided_accesses import undecided
 
 CARGO = "$SYSROOT/bin/cargo"
@@ -251,3 +256,34 @@ def test_an_interpreter_of_somebodys_own_is_no_preset() -> None:
 
     assert not proposal.suggestion.preset
     assert proposal.risk is Risk.HIGH
+
+
+def test_git_in_a_worktree_is_the_preset_and_its_history_is_one_folder() -> None:
+    own = ("worktrees/x/HEAD", "worktrees/x/index", "config", "objects/ab/cd", "refs/heads/main")
+    reads = [access(Kind.READ, f"$GIT/{each}", "git") for each in own]
+    lock = access(Kind.WRITE, "$GIT/worktrees/x/index.lock", "git", outcome=Outcome.REFUSED)
+
+    assert offered(_ran("git", "git describe"), *reads, lock) == ["git"]
+    assert len(_asked(_ran("git", "git describe"), *reads, lock)) == 1
+    assert lasting(Kind.READ, "$GIT/objects/ab/cd") == "$GIT/objects/**"
+
+
+@pytest.mark.parametrize("file", ["hooks/post-checkout", "config", "worktrees/x/HEAD"])
+def test_nobody_writes_to_the_repository_of_a_worktree(file: str) -> None:
+    (proposal,) = _asked(access(Kind.WRITE, f"$GIT/{file}", "git", outcome=Outcome.REFUSED))
+
+    assert proposal.risk is Risk.CRITICAL
+    assert proposal.locked
+    assert validation.to_grant(Rule(Kind.WRITE, "$GIT/**"), reason="x") is not None
+
+
+def test_git_that_is_denied_takes_its_helpers_with_it() -> None:
+    denied = CrateGrants(
+        "a", presets=frozenset(("git", "cc")), denials=frozenset((Rule(Kind.EXEC, "git"),))
+    )
+    left = [rule.pattern for rule in effective(denied, "1.0.0").rules if rule.kind is Kind.EXEC]
+
+    assert not any("git" in pattern for pattern in left)
+    assert "gcc" in left
+    compiler = replace(denied, denials=frozenset((Rule(Kind.EXEC, "cc"),)))
+    assert "/usr/lib/gcc/**" in effective(compiler, "1.0.0").lists()["exec"]

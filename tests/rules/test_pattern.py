@@ -32,6 +32,7 @@ PLACES = {
     "WORKSPACE": b"/ws",
     "TARGET_DIR": b"/ws/target",
     "CARGO_HOME": b"/home/u/.cargo",
+    "GIT": b"/home/u/main/.git",
     "SYSROOT": b"/home/u/.rustup/toolchains/t",
     "HOME": b"/home/u",
 }
