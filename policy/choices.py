@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from buildperm.policy import exact_rules, ladder, validation
 from buildperm.policy.access import Access, Outcome
@@ -18,6 +18,12 @@ EXACT_MOST = 20
 """What is granted one by one where a folder, or a pattern of names, will do."""
 
 _HISTORY = re.compile(r"(?:\$GIT|.*?/\.git)(?=/objects/)")
+_TARGET = re.compile(  # Of a variable: the target triple, as `-sys` crates put it before the name.
+    r"(?:X86_64|I[3-6]86|AARCH64|ARM[A-Z0-9]*|RISCV[0-9]+[A-Z]*|POWERPC[0-9A-Z]*|S390X|LOONGARCH64"
+    r"|MIPS[0-9A-Z]*|WASM32)_(?:UNKNOWN_|PC_|APPLE_|ALPINE_)?"
+    r"(?:LINUX|DARWIN|WINDOWS|FREEBSD|NETBSD|OPENBSD|UNKNOWN|WASI)"
+    r"(?:_(?:GNU|MUSL|MSVC|ANDROID)[A-Z0-9]*)?_(?=[A-Z])"
+)
 _OUTPUT_FOLDER = re.compile(r"\$TARGET_DIR/.*?/out(?=/|$)")
 
 
@@ -147,11 +153,33 @@ def for_programs(group: Sequence[Access]) -> Choices:
 
 
 def for_variables(group: Sequence[Access]) -> Choices:
-    """Allow these variables, then all that begin as they do."""
+    """Allow these variables, then all that begin as they do.
+
+    What is named for one target, `X86_64_UNKNOWN_LINUX_GNU_FOO_DIR`, is allowed for all.
+    """
     exact = exactly(Kind.ENV, group)
-    targets = [rule.pattern for rule in exact.rules]
-    found = _climb(Kind.ENV, exact, ladder.of_variables(targets), targets)
+    names = [rule.pattern for rule in exact.rules]
+    plain = set(map(_for_any_target, names))
+    if plain == set(names):
+        found = _climb(Kind.ENV, exact, ladder.of_variables(names), names)
+        return Choices(found, _first_grantable(found, _short(found)))
+    patterns = {
+        name if _for_any_target(name) == name else f"*_{_for_any_target(name)}" for name in names
+    }
+    rules = tuple(sorted(Rule(Kind.ENV, pattern) for pattern in patterns))
+    title = "this variable" if len(patterns) == 1 else f"these {len(patterns)} variables"
+    first = Choice(f"{title}, for every target", rules, "", "Allows it for other targets, too.")
+    families = (
+        replace(step, patterns=step.patterns | {f"*_{pattern}" for pattern in step.patterns})
+        for step in ladder.of_variables(sorted(plain))
+    )
+    found = _climb(Kind.ENV, first, families, names)
     return Choices(found, _first_grantable(found, _short(found)))
+
+
+def _for_any_target(name: str) -> str:
+    """Return what a variable is called without the target that it is named for."""
+    return name[found.end() :] if (found := _TARGET.match(name)) else name
 
 
 def for_hosts(group: Sequence[Access]) -> Choices:
@@ -229,13 +257,17 @@ def folder_of_write(target: str) -> str:
 
 def prefix_of(accesses: Iterable[Access]) -> Callable[[str], str]:
     """Return a function that groups variables by their beginning, lonely ones together."""
+
+    def beginning_of(name: str) -> str:
+        return _for_any_target(name).partition("_")[0]
+
     counts: dict[str, int] = {}
     for access in accesses:
-        beginning = access.target.partition("_")[0]
+        beginning = beginning_of(access.target)
         counts[beginning] = counts.get(beginning, 0) + 1
 
     def prefix(name: str) -> str:
-        beginning = name.partition("_")[0]
+        beginning = beginning_of(name)
         return beginning if counts.get(beginning, 0) > 1 else ""
 
     return prefix

@@ -287,3 +287,28 @@ def test_git_that_is_denied_takes_its_helpers_with_it() -> None:
     assert "gcc" in left
     compiler = replace(denied, denials=frozenset((Rule(Kind.EXEC, "cc"),)))
     assert "/usr/lib/gcc/**" in effective(compiler, "1.0.0").lists()["exec"]
+
+
+def test_variables_that_are_named_for_a_target_are_one_family_and_hold_for_all_targets() -> None:
+    names = (
+        "FOO_ROOT",
+        "X86_64_UNKNOWN_LINUX_GNU_FOO_ROOT",
+        "AARCH64_UNKNOWN_LINUX_MUSL_FOO_KIND",
+        "ARMV7_UNKNOWN_LINUX_GNUEABIHF_FOO_ROOT",
+    )
+    (proposal,) = _asked(*(access(Kind.ENV, name) for name in names))
+    patterns = [[rule.pattern for rule in choice.rules] for choice in proposal.choices]
+
+    assert patterns[0] == ["*_FOO_KIND", "*_FOO_ROOT", "FOO_ROOT"]
+    assert patterns[1] == ["*_FOO_*", "FOO_*"]
+    assert not any("X86" in pattern for found in patterns for pattern in found)
+    rules = proposal.choices[0].rules
+    again = propose("a", "1.0.0", [access(Kind.ENV, name) for name in names], rules)
+    assert again == []
+
+
+@pytest.mark.parametrize("name", ["X86_64_LEVEL", "WINDOWS_X86_64_UNKNOWN_LINUX_GNU_X", "LINUX_A"])
+def test_a_variable_that_only_looks_like_that_is_allowed_by_its_name(name: str) -> None:
+    (proposal,) = _asked(access(Kind.ENV, name))
+
+    assert proposal.suggestion.rules == (Rule(Kind.ENV, name),)
