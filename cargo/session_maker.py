@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from buildperm import __version__
 from buildperm.cargo import grant_keys as keys
-from buildperm.cargo import owned_folders
+from buildperm.cargo import owned_folders, trusted_repository
 from buildperm.errors import BuildpermError, CannotEnforceError
 from buildperm.policy import compilation
 from buildperm.rules import baseline, layout, limits, sensitive, tier
@@ -109,6 +109,9 @@ def make(
     }
     if observation == "light" and profile == "enforcing" and prepared.light_filter:
         session["light_filter"] = prepared.light_filter
+    found = trusted_repository.trusted(metadata.root, environment)
+    if found:
+        session["trusted"] = found
     for package in metadata.scripted():
         described = describe(package, metadata, lock, grant_keys)
         own = grant_keys.limits_of(package)
@@ -316,6 +319,7 @@ def _digest(session: Session, package: SessionPackage, programs: str = "") -> st
         {name: held for name, held in session["limits"].items() if held != limits.DEFAULTS[name]},
         [name.hex() for name in session.get("loaded", ())],
         programs,
+        *session.get("trusted", ()),
     )
     text = json.dumps(decisive, sort_keys=True, separators=(",", ":"), default=bytes.hex)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -98,6 +98,7 @@ def for_script(
         own[b"RUSTC_WRAPPER"] = session["rustc_wrapper"]
     if proxy_port:
         own |= for_proxy(proxy_port)
+    own |= _for_git(session.get("trusted", ()), proxy_port)
     # XDG_RUNTIME_DIR holds sockets and keys of the user's session, nothing of a build.
     passed.pop(b"XDG_RUNTIME_DIR", None)
     kept.names -= own.keys()
@@ -176,8 +177,18 @@ def for_proxy(port: int) -> dict[bytes, bytes]:
         own[name] = own[name.lower()] = url
     own[b"NO_PROXY"] = own[b"no_proxy"] = b""
     own[b"CARGO_HTTP_PROXY"] = url
-    own[b"GIT_CONFIG_COUNT"], own[b"GIT_CONFIG_KEY_0"] = b"1", b"http.proxy"
-    own[b"GIT_CONFIG_VALUE_0"] = url
+    own |= _for_git((), port)
     own[b"npm_config_proxy"] = own[b"npm_config_https_proxy"] = url
     own[b"npm_config_noproxy"] = b""
+    return own
+
+
+def _for_git(trusted: Iterable[bytes], port: int) -> dict[bytes, bytes]:
+    """Return the settings of Git that a script gets: git(1), "GIT_CONFIG_COUNT"."""
+    settings = [(b"http.proxy", b"http://127.0.0.1:%d" % port)] if port else []
+    settings += [(b"safe.directory", folder) for folder in trusted]
+    own: dict[bytes, bytes] = {}
+    for number, (key, value) in enumerate(settings):
+        own[b"GIT_CONFIG_COUNT"] = b"%d" % (number + 1)
+        own[b"GIT_CONFIG_KEY_%d" % number], own[b"GIT_CONFIG_VALUE_%d" % number] = key, value
     return own

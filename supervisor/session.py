@@ -81,6 +81,7 @@ if TYPE_CHECKING:
         mounts: NotRequired[bool]  # It is bubblewrap, and gets arguments for its mounts.
         starter: NotRequired[bytes]  # The program that starts scripts; empty: Python does it.
         room: NotRequired[bool]  # It does by itself what bubblewrap is told.
+        trusted: NotRequired[list[bytes]]  # Work trees of others that the user's Git trusts.
         left_open: NotRequired[list[str]]  # What the runtime does not stop, in sentences.
         landlock_abi: int
         kernel: str
