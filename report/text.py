@@ -15,7 +15,7 @@ from buildperm.policy.sought_secrets import EMPTY_HOME
 from buildperm.policy.string_list import literal
 from buildperm.policy.undecided_accesses import is_settled
 from buildperm.printable import log_line, printable
-from buildperm.report import build_failure, refused_text, unreviewed_macros
+from buildperm.report import build_failure, missing_settings, refused_text, unreviewed_macros
 from buildperm.report.build_run import BuildRun, ScriptRun
 from buildperm.report.compiling import compiling_text
 from buildperm.report.finding import Finding, Level, Report, worst_first
@@ -95,6 +95,9 @@ def notes(scripts: Iterable[ScriptRun]) -> Iterator[str]:
             yield printable(
                 f"note: {who} leaves {count(number, 'program')}: {', '.join(named)}{more}"
             )
+        missing = missing_settings.note(who, script.everything)
+        if missing:
+            yield printable(missing)
         if script.told:
             more = f" and {len(script.told) - _SHOWN:,} more" if len(script.told) > _SHOWN else ""
             told = ", ".join(script.told[:_SHOWN])
