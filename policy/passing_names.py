@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from buildperm.policy.access import Access
 from buildperm.policy.kinds import Kind
-from buildperm.policy.stable_target import TEMPORARY, lasting
+from buildperm.policy.stable_target import in_any_run
 from buildperm.tracer.notation import decode
 
 NEVER = (
@@ -27,15 +27,15 @@ def is_passing(kind: Kind, target: str) -> bool:
 
     What is there on this machine was there before, as a checkout in `/tmp/job-17`.
     """
-    told = lasting(kind, target) if TEMPORARY.match(target) else target
-    if told == target:
+    named = in_any_run(target) if kind.is_file else target
+    if named == target:
         return False
-    parts = zip(target.split("/"), told.split("/"), strict=True)
-    stable = next(at for at, (one, other) in enumerate(parts) if one != other)
-    return not os.path.lexists(decode("/".join(target.split("/")[: stable + 1])))
+    parts = target.split("/")
+    varying = next(at for at, name in enumerate(named.split("/")) if name != parts[at])
+    return not os.path.lexists(decode("/".join(parts[: varying + 1])))
 
 
 def told(accesses: Iterable[Access]) -> list[Access]:
     """Return accesses as they are called in any run, each name once."""
-    named = [replace(access, target=lasting(access.kind, access.target)) for access in accesses]
+    named = [replace(access, target=in_any_run(access.target)) for access in accesses]
     return list({access.target: access for access in named}.values())

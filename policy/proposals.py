@@ -34,7 +34,7 @@ from buildperm.policy.proposal import Choice, Proposal, Risk, proposal_id
 from buildperm.policy.risk_combinations import combinations
 from buildperm.policy.role import NOBODY
 from buildperm.policy.rule import Rule
-from buildperm.policy.stable_target import lasting
+from buildperm.policy.stable_target import in_any_run
 from buildperm.policy.undecided_accesses import undecided
 from buildperm.rules import address
 from buildperm.rules.pattern import matches
@@ -125,8 +125,9 @@ class _ProposalBuilder:
         """Ask about what cannot be allowed here; return the rest."""
         groups: dict[tuple[Kind, str, str], list[Access]] = {}
         rest: list[Access] = []
+        written = {access.target for access in accesses if access.kind is Kind.WRITE}
         for access in accesses:
-            if is_passing(access.kind, access.target) and _is_made(access, accesses):
+            if is_passing(access.kind, access.target) and _is_made(access, written):
                 key = access.kind, access.sensitive, passing_names.NEVER
             elif access.sensitive:
                 key = access.kind, access.sensitive, _why_locked(access)
@@ -382,17 +383,17 @@ def _by_cause(accesses: Sequence[Access]) -> list[list[Access]]:
     return [groups[cause] for cause in sorted(groups)]
 
 
-def _is_made(access: Access, accesses: Iterable[Access]) -> bool:
+def _is_made(access: Access, written: Collection[str]) -> bool:
     """Tell whether a file was to be made, not only read: somebody else's may be there again."""
-    return access.kind is not Kind.READ or any(
-        each.kind is Kind.WRITE and access.target.startswith(each.target) for each in accesses
-    )
+    if access.kind is not Kind.READ:
+        return True
+    return not ladder.above([access.target]).union([access.target]).isdisjoint(written)
 
 
 def _in_any_run(access: Access) -> str:
     """Return a target as the next run would have it, so that it is the same question then."""
     if is_passing(access.kind, access.target):
-        return lasting(access.kind, access.target)
+        return in_any_run(access.target)
     return access.target
 
 

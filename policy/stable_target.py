@@ -54,11 +54,17 @@ def lasting(kind: Kind, target: str) -> str:
     if target.startswith("$CARGO_HOME/"):
         return target  # Hashes of registries are the same everywhere.
     head, _, name = target.rpartition("/")
-    temporary = TEMPORARY.match(target)
-    if temporary:
-        rest = target[temporary.end() :].split("/")
-        return temporary[0] + "/".join(map(_of_any_run, rest))
+    if TEMPORARY.match(target):
+        return in_any_run(target)
     return f"{head}/{_SUFFIXES.sub('*', name)}"
+
+
+def in_any_run(target: str) -> str:
+    """Replace what varies in the names of a target where everybody makes temporary files."""
+    temporary = TEMPORARY.match(target)
+    if not temporary:
+        return target
+    return temporary[0] + "/".join(map(_of_any_run, target[temporary.end() :].split("/")))
 
 
 def _of_any_run(component: str) -> str:

@@ -437,6 +437,11 @@ def test_a_name_that_stays_is_granted_as_ever(tmp_path: Path) -> None:
         assert not proposal.locked
         assert _patterns(proposal)[0] == [target]
     assert not _one(*_reads("/tmp/absent-4711/settings")).locked  # Somebody else's.
+    cloned = _access(Kind.WRITE, "/tmp/clone/.git/objects/ab/4711", Outcome.REFUSED)
+    assert _one(cloned).locked  # Its own name, though git's folder stands for all of its objects.
+    assert not _one(_access(Kind.WRITE, "/tmp/clone/.git/objects/ab/x", Outcome.REFUSED)).locked
+    (read,), made = _reads("/tmp/own-4711/x"), _access(Kind.WRITE, "/tmp/own-4711", Outcome.REFUSED)
+    assert all(proposal.locked for proposal in _propose(read, made))
 
 
 def test_a_file_beside_the_manifest_is_granted_by_its_exact_path_only() -> None:
