@@ -20,7 +20,7 @@ import sys  # noqa: E402
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
-TERMINAL, NO_TERMINAL = "terminal", "none"
+_TERMINAL = "terminal"
 
 
 def main(parent: int, terminal: str, command: list[str]) -> int:
@@ -32,7 +32,7 @@ def main(parent: int, terminal: str, command: list[str]) -> int:
         return 1
     if os.getppid() != parent:
         return 1  # It ended before it could be watched.
-    if terminal == TERMINAL:
+    if terminal == _TERMINAL:
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # tcsetpgrp(3), from the background.
         try:
             os.tcsetpgrp(0, os.getpgrp())
