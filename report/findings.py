@@ -61,10 +61,12 @@ def from_build(run: BuildRun, places: GrantLines, *, level: Level = Level.ERROR)
     """
     found: list[Finding] = []
     offers = _offers(run.scripts)
-    settling: dict[str, tuple[str, ...]] = {
-        key: places.pasted(key, reduce(pasted_grant.together, offered))
-        for key, offered in offers.items()
-    }
+    settling: dict[str, tuple[str, ...]] = {}
+    for key, offered in offers.items():
+        # What nobody can write takes nothing else with it.
+        possible = [each for each in offered if places.pasted(key, each)]
+        if possible:
+            settling[key] = places.pasted(key, reduce(pasted_grant.together, possible))
     for script in run.scripts:
         asked = (one for one in script.findings if one.reason is Reason.ASKED)
         found += (
