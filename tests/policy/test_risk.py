@@ -75,8 +75,20 @@ def test_a_rule_has_one_of_four_risks_and_a_sentence(
     assert reason.endswith(".")
 
 
-def test_programs_of_presets_are_judged_no_higher_than_the_preset_but_for_shells() -> None:
-    shells = {"sh", "dash", "bash"}
+def test_programs_of_presets_are_judged_no_higher_than_the_preset_but_for_interpreters() -> None:
+    # A preset of these is not offered for code on the command line.
+    interpreters = {
+        "python",
+        "python2",
+        "python3",
+        "pypy",
+        "pypy3",
+        "node",
+        "nodejs",
+        "java",
+        "perl",
+    }
+    shells = {"sh", "dash", "bash"} | interpreters
     for preset in presets.PRESETS.values():
         for rule in preset.rules:
             if rule.kind is Kind.EXEC and rule.pattern not in shells and "*" not in rule.pattern:

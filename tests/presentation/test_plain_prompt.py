@@ -50,7 +50,7 @@ def access(kind: Kind, target: str, *chain: str, example: str = "") -> Access:
 
 
 SEEN = (
-    access(Kind.EXEC, "perl", "make", "perl", example="perl ./Configure linux-x86_64"),
+    access(Kind.EXEC, "perl", "make", "perl", example="perl -e ./Configure linux-x86_64"),
     access(Kind.READ, "$WORKSPACE/proto/a.proto"),
     access(Kind.READ, "$WORKSPACE/proto/b.proto"),
 )
@@ -142,7 +142,7 @@ def test_each_fact_is_a_line_of_its_own_and_nothing_moves_the_cursor() -> None:
     assert "Risk: high" in talk.said
     assert any(line.startswith("Why: `perl`") for line in talk.said)
     assert "Seen: run perl, 2 times, done" in talk.said
-    assert "Command: perl ./Configure linux-x86_64" in talk.said
+    assert "Command: perl -e ./Configure linux-x86_64" in talk.said
     assert "Allows: exec perl" in talk.said
     assert all(line.isprintable() for line in talk.said)
 

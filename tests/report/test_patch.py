@@ -179,7 +179,7 @@ _HOSTILE = st.text(st.characters(codec="utf-8"), max_size=300)
 def test_a_comment_stays_one_printable_line_whatever_a_script_calls_its_programs(
     chain: list[str], example: str
 ) -> None:
-    seen = Access(Kind.EXEC, "perl", Outcome.REFUSED, 1, 1, 2, (("build script", *chain),), example)
+    seen = Access(Kind.EXEC, "ruby", Outcome.REFUSED, 1, 1, 2, (("build script", *chain),), example)
 
     written = patch(WORKSPACE, asked(seen), PATH)
     lines = written.decode().splitlines()
@@ -193,7 +193,7 @@ def test_a_comment_stays_one_printable_line_whatever_a_script_calls_its_programs
         "",
         added[4],
         "[workspace.metadata.buildperm.crates.sample]",
-        'exec = ["perl"]',
+        'exec = ["ruby"]',
     ]
     assert added[4].startswith("# proposed by buildperm, nobody has approved this: sample 0.1.0")
     assert added[4].isprintable()

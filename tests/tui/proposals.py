@@ -98,7 +98,7 @@ def realistic() -> list[Proposal]:
         proposal("openssl-sys", "0.9.104", "run perl", Risk.HIGH,
                  "An interpreter does whatever the text says that it is given.",
                  [access(Kind.EXEC, "perl", chain=("make", "sh", "perl"),
-                         example="perl ./Configure linux-x86_64 no-shared")]),
+                         example="perl -e ./Configure linux-x86_64 no-shared")]),
         proposal("openssl-sys", "0.9.104", "see 3 variables", Risk.LOW,
                  "Names of this crate's own: they say where OpenSSL is.",
                  [access(Kind.ENV, name, count=2, outcome=Outcome.FAILED)
