@@ -70,6 +70,18 @@ def answer(workshop: Workshop, command: Sequence[str]) -> Step:
     return step
 
 
+def allowed(told: str) -> dict[str, int]:
+    """Return how often something was allowed by hand, by crate: scripts that fail ask in rounds."""
+    found: dict[str, int] = {}
+    crate = ""
+    for line in told.splitlines():
+        if line.startswith("Crate: "):
+            crate = line.split()[1]
+        elif line == "Allowed.":
+            found[crate] = found.get(crate, 0) + 1
+    return found
+
+
 def write_locked(folder: Path, asked: Sequence[Mapping[str, Any]]) -> None:
     """Write into Cargo.toml what no answer allows, but a person may write there with a reason."""
     path = folder / "Cargo.toml"
@@ -84,6 +96,7 @@ def write_locked(folder: Path, asked: Sequence[Mapping[str, Any]]) -> None:
         crate = table.setdefault(each["crate"], {})
         for kind, pattern in each["rules"]:
             crate[kind] = sorted({*crate.get(kind, ()), pattern})
+        crate["reviewed"] = sorted({*crate.get("reviewed", ()), each["version"]})
         crate["reason"] = "the corpus allows everything that can be allowed"
     if written:
         path.write_text(tomlkit.dumps(document), encoding="utf-8")

@@ -15,12 +15,13 @@ from typing import Any
 
 from corpus.entries import Corpus, CorpusCrate, CorpusProject, lock_of
 from corpus.made_files import Differences, compare, made
-from corpus.person import answer, write_locked
+from corpus.person import allowed, answer, write_locked
 from corpus.workshop import TIMED_OUT, Step, StepError, Workshop
 
 Record = dict[str, Any]
 ROOT = Path(__file__).parents[1]
 BUILDPERM = [sys.executable, "-m", "buildperm"]
+OF_THIS_MACHINE = "REGISTRY-HASH"  # In the place of a folder's name that is another one elsewhere.
 LISTS = ("presets", "read", "write", "exec", "net", "env", "directives")
 OK, UNDECIDED = 0, 3
 _PLACE = Path("target/buildperm/ci")  # The same for plain builds: what compilers make holds paths.
@@ -32,8 +33,9 @@ _FAILED = re.compile(
     r"^error: (?:failed to run custom build command for|could not compile) `([^ `]+)", re.MULTILINE
 )
 _UNSETTLED = re.compile(r"^not settled: (\S+) \S+ (.*)$", re.MULTILINE)
+_REGISTRY = re.compile(r"registry/(src|index|cache)/[\w.-]+-[0-9a-f]{16}")
+_REGISTRY_HOST = re.compile(r"\b(?:registry|index|static)(?:\.[a-z][\w-]*)+\b")
 _TRACEBACK = "Traceback (most recent call last)"
-_KEPT = ("Cargo.toml", "Cargo.lock", "buildperm.lock")
 
 
 def try_crates(
@@ -104,7 +106,7 @@ def _try(corpus: Corpus, workshop: Workshop, cargo: Sequence[str]) -> Record:
     finally:
         shutil.rmtree(folder / "target", ignore_errors=True)
     different = compare(plain, held, corpus.unstable)
-    return record | _facts(folder, steps, different)
+    return _portable(folder, record | _facts(folder, steps, different))
 
 
 def _facts(folder: Path, steps: Mapping[str, Step], different: Differences) -> Record:
@@ -118,17 +120,13 @@ def _facts(folder: Path, steps: Mapping[str, Step], different: Differences) -> R
             name for name, step in steps.items() if _TRACEBACK in step.out or _TRACEBACK in step.err
         ],
         "failed_plainly": sorted(set(_FAILED.findall(steps["plain"].err))),
+        "allowed_by_hand": allowed(steps["by hand"].out) if "by hand" in steps else {},
         "scripts": scripts,
-        "said": {
-            crate: [_relative(folder, title) for title in titles]
-            for crate, titles in _said(steps.get("by hand", steps["learn"]), steps["ci"]).items()
-        },
+        "said": _said(steps.get("by hand", steps["learn"]), steps["ci"]),
         "grants": _grants(manifest),
         "lines": _lines(manifest),
         "different": asdict(different),
-        "told": {
-            name: _relative(folder, _tail(step)) for name, step in steps.items() if step.code != OK
-        },
+        "told": {name: _tail(step) for name, step in steps.items() if step.code != OK},
     }
 
 
@@ -145,7 +143,7 @@ def _by_hand(pending: Step) -> list[Record]:
         proposals = json.loads(pending.out)["proposals"]
     except (ValueError, KeyError):
         return []
-    kept = ("crate", "title", "risk", "reasons", "locked")
+    kept = ("crate", "version", "title", "risk", "reasons", "locked")
     found = []
     for each in proposals:
         rung = each["rungs"][each["suggested"]]
@@ -227,18 +225,28 @@ def _tail(step: Step) -> str:
     return "\n".join(line for line in lines if not noise.match(line))[-3000:]
 
 
-def _relative(folder: Path, text: str) -> str:
-    """Leave this machine's paths out."""
-    for path, name in (
+def _portable(folder: Path, record: Record) -> Record:
+    """Leave this machine's paths, and the names of registries, out of all texts."""
+    home = Path.home()
+    names = [
         (str(folder), "$WORKSPACE"),
         (str(ROOT), "$BUILDPERM"),
-        (os.environ.get("CARGO_HOME", str(Path.home() / ".cargo")), "$CARGO_HOME"),
-        (str(Path.home()), "$HOME"),
-    ):
-        text = text.replace(path, name)
-    return re.sub(r"registry/(src|index|cache)/[\w.-]+-[0-9a-f]{16}", r"registry/\1/HASH", text)
+        (os.environ.get("CARGO_HOME", str(home / ".cargo")), "$CARGO_HOME"),
+        (str(home), "$HOME"),
+    ]
 
+    def without(value: object) -> object:
+        match value:
+            case str():
+                for path, name in names:
+                    value = value.replace(path, name)
+                value = _REGISTRY.sub(f"registry/\\1/{OF_THIS_MACHINE}", value)
+                return _REGISTRY_HOST.sub("a-package-registry", value)
+            case dict():
+                return {without(key): without(each) for key, each in value.items()}
+            case list() | tuple():
+                return [without(each) for each in value]
+            case _:
+                return value
 
-def kept(folder: Path) -> list[Path]:
-    """Return what stays of a trial, beside the logs."""
-    return [folder / folder.name / name for name in _KEPT]
+    return {name: without(value) for name, value in record.items()}

@@ -16,7 +16,7 @@ MOST_LINES = 12
 MOST_DECISIONS = 6
 # Paths that are so on one machine or in one run only.
 _OF_ONE_MACHINE = re.compile(
-    r"^/(?:home|root|work|tmp|Users|dev/shm)/|/proc/\d|-[0-9a-f]{16}/|/target/(?:debug|buildperm)/"
+    r"^/(?:home|root|work|tmp|Users|dev/shm)/|/proc/\d|-[0-9a-f]{16}/|/REGISTRY-HASH/|/target/(?:debug|buildperm)/"
 )
 
 
@@ -76,9 +76,12 @@ def crate_numbers(records: Mapping[str, Record]) -> dict[str, tuple[int, int]]:
 
 
 def _decisions(record: Record, crate: str) -> int:
-    """Return how often somebody had to decide: what `learn` counted, or else the rules written."""
+    """Return how often somebody had to decide: what `learn` counted, and what it asked later."""
     rules = sum(len(rules) for rules in record["grants"].get(crate, {}).values())
-    return max(int(record["asked"].get(crate, 0)), rules if crate not in record["asked"] else 0)
+    first = int(record["asked"].get(crate, rules))
+    by_hand = len([each for each in record["by_hand"] if each["crate"] == crate])
+    later = int(record.get("allowed_by_hand", {}).get(crate, 0)) - by_hand
+    return first + max(0, later)
 
 
 def _by_hand(record: Record, crates: Sequence[str]) -> tuple[str, ...]:

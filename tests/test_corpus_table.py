@@ -154,6 +154,8 @@ def _asked(crate: str = "ring", locked: str = "", rung: str = "") -> dict[str, o
         ({"by_hand": [_asked(crate="other", locked="no rule")]}, "ok"),
         ({"timed_out": ["by hand"]}, "ok"),
         ({"timed_out": ["by hand"], "by_hand": [_asked()]}, "timed out in by hand"),
+        ({"allowed_by_hand": {"ring": 7}}, "more than 6 decisions"),
+        ({"allowed_by_hand": {"ring": 7}, "by_hand": [_asked()]}, "ok"),
         ({"asked": {"ring": 7}}, "more than 6 decisions"),
         ({"lines": {"ring": 13}}, "more than 12 lines"),
         ({"traceback": ["ci"]}, "traceback in ci"),
@@ -186,6 +188,12 @@ def test_a_command_ends_when_the_time_of_its_entry_is_up(tmp_path: Path) -> None
         early.must(["false"])
 
 
+def test_what_was_allowed_by_hand_is_counted() -> None:
+    told = "Crate: ring 1.2\nAllowed.\nCrate: a 1\nAllowed 1, denied 0\nCrate: ring 1.2\nAllowed.\n"
+
+    assert person.allowed(told) == {"ring": 2}
+
+
 def test_a_person_writes_by_hand_what_is_locked(tmp_path: Path) -> None:
     manifest = tmp_path / "Cargo.toml"
     manifest.write_text('[workspace]\nmembers = ["a"]\n')
@@ -193,9 +201,19 @@ def test_a_person_writes_by_hand_what_is_locked(tmp_path: Path) -> None:
     person.write_locked(
         tmp_path,
         [
-            {"crate": "ring", "locked": locked, "rules": [["read", "$MANIFEST_DIR/.env"]]},
-            {"crate": "other", "locked": "No grant can.", "rules": [["directives", "a=b"]]},
-            {"crate": "third", "locked": "", "rules": [["exec", "git"]]},
+            {
+                "crate": "ring",
+                "version": "1.2",
+                "locked": locked,
+                "rules": [["read", "$MANIFEST_DIR/.env"]],
+            },
+            {
+                "crate": "other",
+                "version": "1",
+                "locked": "No grant can.",
+                "rules": [["directives", "a=b"]],
+            },
+            {"crate": "third", "version": "1", "locked": "", "rules": [["exec", "git"]]},
         ],
     )
 
@@ -203,6 +221,7 @@ def test_a_person_writes_by_hand_what_is_locked(tmp_path: Path) -> None:
     crates = written["metadata"]["buildperm"]["crates"]
     assert (written["members"], list(crates)) == (["a"], ["ring"])
     assert crates["ring"]["read"] == ["$MANIFEST_DIR/.env"]
+    assert crates["ring"]["reviewed"] == ["1.2"]
     assert crates["ring"]["reason"]
 
 
