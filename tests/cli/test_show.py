@@ -258,4 +258,4 @@ def test_broken_files_are_errors_with_a_place(learnt: LearntWorkspace, tmp_path:
     assert "Cargo.toml" in broken.stderr
     assert "a relative path has no meaning here" in objected.stderr
     assert "buildperm.lock" in lock.stderr
-    assert "Run `cargo check`" in old.stderr
+    assert "Run `cargo fetch`" in old.stderr

@@ -66,7 +66,8 @@ def test_none_of_it_is_possible_and_each_crate_is_named(attacked: Path) -> None:
 
     assert held.returncode == 20, held.stderr
     report = json.loads(held.stdout)
-    told = {each["crate"]: "\n".join(each["details"]) for each in report["findings"]}
+    refused = [each for each in report["findings"] if each["rule"] != "build-failed"]
+    told = {each["crate"]: "\n".join(each["details"]) for each in refused}
     assert told.keys() == ATTACKS.keys()
     file = attacked.parent / "elsewhere/stolen.rs"
     for name, said in told.items():
