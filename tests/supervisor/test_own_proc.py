@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.programs import program_text
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ def test_the_copy_says_what_the_kernel_says(own_bench: Bench) -> None:
     assert os.fsencode("warning") not in ended.stderr
 
 
+@pytest.mark.slow
 def test_nothing_but_the_copy_is_written_to(own_bench: Bench) -> None:
     """Another thread may put a file, which the script may only read, in the place of the copy."""
     victim = own_bench.package / "victim"

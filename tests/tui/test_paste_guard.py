@@ -74,7 +74,7 @@ class Reviewing:
 
 
 @pytest.mark.parametrize("text", ["add a database", "nadsu\rnadsu\r" * 600], ids=["line", "long"])
-@pytest.mark.quick(1)
+@pytest.mark.slow
 def test_what_a_terminal_sends_at_once_decides_nothing(tmp_path: Path, text: str) -> None:
     review = Reviewing(tmp_path)
     review.until("New here?")

@@ -24,7 +24,8 @@ fn main() {
 """
 
 
-@pytest.mark.parametrize("words", [LEARN, CI], ids=["learn", "ci"])
+@pytest.mark.parametrize("words", [CI, LEARN], ids=["ci", "learn"])
+@pytest.mark.quick(1)
 def test_a_failed_build_says_what_to_install(words: tuple[str, ...], tmp_path: Path) -> None:
     workspace = member(tmp_path / "ws", LACKS)
     ended = buildperm(*words, folder=workspace)
