@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import struct
 
+from buildperm.rules import baseline
+from buildperm.rules.pattern import covers
 from buildperm.supervisor import landlock, landlock_rules
 from buildperm.tracer.syscall_table import LIGHT_KEY
 
@@ -52,7 +54,7 @@ def prepared(run: Run, rights: Mapping[bytes, int]) -> LightObservation | None:
             key,
             lambda path: landlock_rules.is_granted(rights, path, landlock.READ_FILE),
             lambda path: landlock_rules.is_granted(rights, path, landlock_rules.WRITE),
-            _searched(run.environ.get(b"LD_LIBRARY_PATH", b""), rights),
+            _searched(run, rights),
         ),
     )
 
@@ -74,21 +76,26 @@ def with_key(template: bytes, key: int) -> bytes:
     return bytes(made)
 
 
-def _searched(value: bytes, rights: Mapping[bytes, int]) -> bytes:
-    """Return the value of LD_LIBRARY_PATH if the script cannot put anything there; else nothing.
+def _searched(run: Run, rights: Mapping[bytes, int]) -> bytes:
+    """Return the value of LD_LIBRARY_PATH if no script can put anything there; else nothing.
 
-    A loader also looks in folders below: ld.so(8), "hwcaps". An empty part is the current folder,
-    and `$ORIGIN` is the program's.
+    Code of a library that a loader has found runs before the trap at the entry point, and can read
+    the key in the loader: so another script's library is as bad as one of its own. A loader also
+    looks in folders below: ld.so(8), "hwcaps". An empty part is the current folder, and `$ORIGIN`
+    is the program's.
     """
+    value = run.environ.get(b"LD_LIBRARY_PATH", b"")
     written = [path for path, given in rights.items() if given & landlock_rules.WRITE]
+    written += run.filled
     for folder in value.split(b":"):
         real = os.path.realpath(folder)
         if (
             not folder.startswith(b"/")
             or b"$" in folder
             or b";" in folder
+            or baseline.output_of(real, run.places)
             or landlock_rules.is_granted(rights, real, landlock_rules.WRITE)
-            or any(path.startswith(real.rstrip(b"/") + b"/") for path in written)
+            or any(covers(path, real) or covers(real, path) for path in written)
         ):
             return b""
     return value

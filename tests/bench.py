@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -69,6 +69,7 @@ class Bench:
     loaded: list[bytes] = field(default_factory=list)
     limits: dict[str, int] = field(default_factory=dict)
     own_limits: dict[str, int] = field(default_factory=dict)
+    others: dict[str, dict[str, list[str]]] = field(default_factory=dict)  # Grants by folder.
     environment: dict[str, str] = field(default_factory=dict)
     rustc_wrapper: bytes = b""
     abi: int = landlock.NEWEST
@@ -207,6 +208,9 @@ class Bench:
             "packages": {os.fsencode(self.package): package},
             "limits": dict(self.limits),
         }
+        for folder, given in self.others.items():
+            other = {**package, "crate": folder, "exec": [], **given}
+            made["packages"][os.fsencode(self.workspace / folder)] = cast("SessionPackage", other)
         if self.light:
             machine = os.uname().machine
             made["light_filter"] = seccomp.build(machine, numbers, calls.recorded(), light=True)

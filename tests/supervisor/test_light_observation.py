@@ -238,6 +238,32 @@ def test_no_loader_looks_unseen_where_the_script_may_write(searching: Bench, pla
     )
 
 
+@pytest.mark.parametrize("place", ["output folder", "granted"])
+def test_no_library_of_another_script_finds_the_key(searching: Bench, place: str) -> None:
+    """Its code runs before the tool begins, while the loader has what it looks for."""
+    file = seen(searching)
+    folder = searching.target / "debug/build/other-1/out"
+    if place == "granted":
+        folder = searching.workspace / "other/libraries"
+        searching.others["other"] = {"write": ["$MANIFEST_DIR/libraries/**"]}
+        searching.grants["read"] = ["$WORKSPACE/other/libraries/**"]
+    folder.mkdir(parents=True)
+    made = folder / "libzstd.so.1"
+    source = CHILDREN / "keyed_when_loaded.c"
+    words = ["cc", "-shared", "-fPIC", f'-DFILE="{file}"', "-o", str(made), str(source)]
+    subprocess.run(words, check=True)
+    searching.environment["LD_LIBRARY_PATH"] += f":{folder}"
+    searching.environment["DEP_OTHER_LIB"] = str(folder)
+    body = _RUN + "run('cc', '-E', '-x', 'c', '/dev/null')\nrun('as', '-o', 'x.o', '/dev/null')"
+
+    ended = searching.run(searching.script(body))
+
+    assert ended.status == 0, ended.stderr
+    assert ended.of("header")[0]["observation"] == "light"
+    assert reads(ended, made.name)
+    assert reads(ended, file.name)
+
+
 def test_a_run_without_compilers_is_observed_in_full(compiling: Bench) -> None:
     file = seen(compiling)
 

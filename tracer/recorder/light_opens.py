@@ -15,7 +15,8 @@ Who has it opens nothing that Landlock refuses, but nobody sees what is opened, 
 So a program that brings other code along never gets it, or loses it before that code runs: see
 `at_exec` and `at_open`. That holds for code of the system, too: a library may show what is in the
 registers, and a plugin may do what it is told. A loader is patched only if it looks where the one
-of the script looks (`LD_LIBRARY_PATH` of Cargo), and the script may write nowhere there.
+of the script looks (`LD_LIBRARY_PATH` of Cargo), and no script may write there: what it finds runs
+before the entry point.
 
 Part of the supervisor: standard library only, nothing heavy.
 """
