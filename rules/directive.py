@@ -19,7 +19,7 @@ from buildperm.rules.directive_table import (
     OLD_KEYS,
     SYSTEM_LIBRARIES,
 )
-from buildperm.rules.pattern import locate, matches
+from buildperm.rules.pattern import covers, locate, matches
 from buildperm.rules.steering_table import CARGOS, FAMILIES, SETTINGS, STEERING, TOLD
 from buildperm.rules.variables import holds_credential
 from buildperm.tracer.notation import decode, encode
@@ -206,12 +206,18 @@ def is_free_search(
     path = _searched(value)
     if not path:
         return False
-    for folder in handed_over:
-        if path == folder or path.startswith(folder + b"/"):
-            return True
-    if locate(path, places).partition("/")[0] in ("$OUT_DIR", "$TMP"):
+    if not _is_of_scripts(path, places, handed_over):
+        return _is_system(path, places)
+    # A link there may lead to what the script may read, where others may write later.
+    real = os.path.realpath(path)
+    return _is_of_scripts(real, places, handed_over) or _is_system(real, places)
+
+
+def _is_of_scripts(path: bytes, places: Mapping[str, bytes], handed_over: Iterable[bytes]) -> bool:
+    """Tell whether a path is in a folder of the script, or in one that was handed over to it."""
+    if any(covers(folder, path) for folder in handed_over):
         return True
-    return _is_system(path, places)
+    return locate(path, places).partition("/")[0] in ("$OUT_DIR", "$TMP")
 
 
 def _is_ones_own(value: str, places: Mapping[str, bytes], handed_over: Iterable[bytes]) -> bool:

@@ -167,3 +167,30 @@ def test_a_link_to_what_was_denied_fails_the_run(own_bench: Bench) -> None:
     assert b"$OUT_DIR/link to /" in ended.stderr
     assert b"$OUT_DIR/folder to /" in ended.stderr  # It is there as well.
     os.unlink(own_bench.out_dir / "link")
+
+
+def test_a_link_lets_no_linker_search_what_others_may_fill(own_bench: Bench) -> None:
+    """What lies there is looked through as the script ends, and may be another library later."""
+    lay(own_bench)
+    folders = {
+        "own": "~/target/debug/build/crate-1/out/kept",
+        "include": "~/crate/include",
+        "notes": "~/notes",
+        "other": "~/target/debug/build/other-1/out",
+    }
+    (own_bench.out_dir / "kept").mkdir()
+    own_bench.grants = {"read": ["$WORKSPACE/notes/**"]}
+    body = links(*folders.items())
+    body += f"\nfor name in {list(folders)}:\n"
+    body += "    print(f'cargo:rustc-link-search=native={out}/{name}')"
+
+    ended = own_bench.run(own_bench.script(body), "learning")
+
+    assert ended.status == 0, ended.stderr
+    verdicts = {each["value"].rpartition("/")[2]: each["verdict"] for each in ended.of("directive")}
+    assert verdicts == {
+        "own": "free",
+        "include": "refused",
+        "notes": "refused",
+        "other": "free",
+    }
