@@ -57,6 +57,8 @@ def _make(parent: bytes, names: list[bytes], *, is_folder: bool) -> list[bytes]:
     opened: list[int] = []
     try:
         opened.append(os.open(parent, flags))
+        if os.readlink(b"/proc/self/fd/%d" % opened[0]) != parent:
+            return []  # A link has been put on the way since this was judged.
         for left, name in enumerate(names, 1 - len(names)):
             parent = parent.rstrip(b"/") + b"/" + name
             if left or is_folder:

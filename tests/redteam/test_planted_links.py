@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from buildperm.rules.containment import Containment
 from buildperm.supervisor import write_targets
 
 if TYPE_CHECKING:
@@ -73,6 +74,27 @@ def test_no_folder_is_made_behind_a_link_that_a_script_planted(tmp_path: Path) -
     assert not (tmp_path / "absent").exists()
     write_targets.remove_unused(made)
     assert not list((workspace / "true").iterdir())
+
+
+def test_nothing_is_made_behind_a_link_that_is_put_there_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, gen = tmp_path / "home", tmp_path / "ws" / "gen"
+    (home / "sub").mkdir(parents=True)
+    (gen / "sub").mkdir(parents=True)
+    holds = Containment.holds
+
+    def holds_until_now(*judged: Any) -> bool:  # noqa: ANN401 - whatever is asked
+        is_held = holds(*judged)
+        gen.rename(gen.with_name("away"))
+        gen.symlink_to(home)
+        return is_held
+
+    monkeypatch.setattr(Containment, "holds", holds_until_now)
+    places = {"WORKSPACE": bytes(tmp_path / "ws")}
+
+    assert write_targets.make_missing(["$WORKSPACE/gen/sub/a/file"], places) == []
+    assert not list((home / "sub").iterdir())
 
 
 def test_folders_above_are_made_below_tokens_alone_and_kept_where_they_were_used(
