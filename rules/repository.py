@@ -88,6 +88,8 @@ def _above(folder: bytes) -> list[bytes]:
 
 
 def _read(path: bytes) -> bytes:
+    if not os.path.isfile(path):
+        return b""  # To open a fifo would last forever.
     try:
         with open(path, "rb") as file:
             text = file.read(_MOST)

@@ -145,3 +145,14 @@ def test_what_comes_with_the_sources_opens_nobodys_repository(
 
     assert _found(tree) == []
     assert repository.common(os.fsencode(tree)) == b""
+
+
+@pytest.mark.parametrize("name", ["ws/.git", "fake/gitdir", "fake/config"])
+def test_nobody_waits_for_a_fifo_that_came_with_the_sources(root: Path, name: str) -> None:
+    (root / "ws").mkdir()
+    _repository(root / "fake").joinpath("config").unlink()
+    (root / "ws/.git").write_text("gitdir: ../fake\n")
+    (root / name).unlink(missing_ok=True)
+    os.mkfifo(root / name)
+
+    assert _found(root / "ws") == []
