@@ -86,7 +86,6 @@ def _searched(run: Run, rights: Mapping[bytes, int]) -> bytes:
     """
     value = run.environ.get(b"LD_LIBRARY_PATH", b"")
     written = [path for path, given in rights.items() if given & landlock_rules.WRITE]
-    written += run.filled
     for folder in value.split(b":"):
         real = os.path.realpath(folder)
         if (
@@ -95,10 +94,19 @@ def _searched(run: Run, rights: Mapping[bytes, int]) -> bytes:
             or b";" in folder
             or baseline.output_of(real, run.places)
             or landlock_rules.is_granted(rights, real, landlock_rules.WRITE)
-            or any(covers(path, real) or covers(real, path) for path in written)
+            or any(covers(real, path) for path in (*written, *run.filled))
+            or any(covers(tree, real) and not _is_cut_out(run, tree, real) for tree in run.filled)
         ):
             return b""
     return value
+
+
+def _is_cut_out(run: Run, tree: bytes, folder: bytes) -> bool:
+    """Tell whether grants to write a tree leave a folder of it out, as it is one of Cargo's own."""
+    own = (run.places.get(token, b"") for token in ("TARGET_DIR", "SYSROOT"))
+    return any(
+        place and place != tree and covers(place, folder) and covers(tree, place) for place in own
+    )
 
 
 def _reads_memory(rights: Mapping[bytes, int]) -> bool:

@@ -264,6 +264,18 @@ def test_no_library_of_another_script_finds_the_key(searching: Bench, place: str
     assert reads(ended, file.name)
 
 
+def test_cargos_own_folders_are_in_no_grant_of_another_script(searching: Bench) -> None:
+    searching.others["other"] = {"write": ["$WORKSPACE/**"]}
+    body = _RUN + "run('as', '-o', 'x.o', '/dev/null')"
+
+    ended = searching.run(searching.script(body))
+
+    assert ended.status == 0, ended.stderr
+    programs = {event["pid"]: event["program"] for event in ended.of("process")}
+    looked = {programs[each["pid"]] for each in reads(ended, "libc.so.6")}
+    assert not {program for program in looked if program.endswith("as")}
+
+
 def test_a_run_without_compilers_is_observed_in_full(compiling: Bench) -> None:
     file = seen(compiling)
 
