@@ -94,11 +94,19 @@ def _searched(run: Run, rights: Mapping[bytes, int]) -> bytes:
             or b";" in folder
             or baseline.output_of(real, run.places)
             or landlock_rules.is_granted(rights, real, landlock_rules.WRITE)
-            or any(covers(real, path) for path in (*written, *run.filled))
+            or any(_is_near(real, path) for path in (*written, *run.filled))
             or any(covers(tree, real) and not _is_cut_out(run, tree, real) for tree in run.filled)
         ):
             return b""
     return value
+
+
+def _is_near(folder: bytes, path: bytes) -> bool:
+    """Tell whether a path is in a folder, other than where Cargo keeps what build scripts make.
+
+    Cargo names the folder above that, `target/debug`. A loader looks in no `build` below a folder.
+    """
+    return covers(folder, path) and not covers(folder.rstrip(b"/") + b"/build", path)
 
 
 def _is_cut_out(run: Run, tree: bytes, folder: bytes) -> bool:

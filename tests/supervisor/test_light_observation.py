@@ -53,7 +53,8 @@ def compiling(bench: Bench) -> Bench:
 @pytest.fixture
 def searching(compiling: Bench) -> Bench:
     """Return a bench with LD_LIBRARY_PATH as Cargo sets it, so that loaders get the key, too."""
-    folders = [compiling.target / "debug" / "deps", compiling.sysroot / "lib"]
+    debug = compiling.target / "debug"  # All output folders lie in it, a level deeper.
+    folders = [debug, debug / "deps", compiling.sysroot / "lib"]
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
     compiling.environment["LD_LIBRARY_PATH"] = ":".join(map(str, folders))
@@ -168,7 +169,7 @@ def test_what_loaders_of_tools_look_for_does_not_stop(
     looking = {
         os.path.basename(programs[event["pid"]])
         for event in light.of("opened")
-        if event["path"].startswith(searching.environment["LD_LIBRARY_PATH"].split(":")[0])
+        if event["path"].startswith(searching.environment["LD_LIBRARY_PATH"].split(":")[1])
     }
     # An archiver loads plugins while it runs, and what these need.
     assert not {name for name in looking if not name.startswith("python") and name[-3:] != "-ar"}
