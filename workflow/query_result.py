@@ -85,6 +85,7 @@ class QueryResult:
         self._lines = lines
         self._snapshots = [each for each in snapshots if each.crate == script.key]
         seen = next((each for each in known.accesses() if _is(each, query)), None)
+        self._seen = seen
         self._resolved = seen.resolved if seen and seen.resolved else query.resolved
         self.explanation: Explanation = Explainer(
             script.grants, script.package.revision, script.subjects
@@ -168,6 +169,7 @@ class QueryResult:
     def proposal(self) -> Proposal | None:
         """Return what a review would ask if this had just been seen; None if nothing."""
         query = self.query
+        written = [self._seen] if self._seen and query.kind is Kind.WRITE else []
         why = why_sensitive(query.kind, query.target)
         access = Access(
             query.kind,
@@ -179,6 +181,9 @@ class QueryResult:
             (),
             sensitive=STEERS if self.explanation == NeverGrantable(STEERS) else why or self._why,
             resolved=self._resolved,
+            # Whoever makes a folder, or a name in one, writes more than a file.
+            is_folder=any(each.is_folder for each in written),
+            is_entry=any(each.is_entry for each in written),
         )
         if not isinstance(self.explanation, NotGranted | Sensitive):
             return None

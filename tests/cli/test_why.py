@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -365,3 +366,32 @@ def test_a_denial_is_written_beside_those_that_there_are(learnt: LearntWorkspace
         told = learnt.run("why", "app", "read:/usr/include/zlib.h").stdout
 
     assert '# deny = { env = ["A"], read = ["/usr/include/zlib.h", "/usr/share/x"] }' in told
+
+
+def test_the_lines_for_a_folder_that_was_to_be_made_cover_its_content(
+    learnt: LearntWorkspace, tmp_path: Path
+) -> None:
+    copy = learnt.copy(tmp_path / "ws")
+    (path,) = copy.recordings("app", "0.1.0")
+    *lines, end = path.read_text().splitlines()
+    last = next(event for event in map(json.loads, reversed(lines)) if "pid" in event)
+    for change, name in (("directory-made", "made"), ("truncated", "file")):
+        event = {
+            "type": "changed",
+            "at": last["at"],
+            "pid": last["pid"],
+            "change": change,
+            "path": str(learnt.folder / "schema" / name),  # Where it was recorded.
+            "other": "",
+            "errno": 13,
+            "refused": True,
+        }
+        lines.append(json.dumps(event, separators=(",", ":")))
+    path.write_text("\n".join([*lines, end]) + "\n")
+
+    made = copy.run("why", "app", "write:$WORKSPACE/schema/made").stdout
+    file = copy.run("why", "app", "write:$WORKSPACE/schema/file").stdout
+
+    # An exact rule is about a file: the folder could not be made under it.
+    assert 'write = ["$WORKSPACE/schema/made/**"]' in made
+    assert 'write = ["$WORKSPACE/schema/file"]' in file
