@@ -34,6 +34,8 @@ from buildperm.policy.rule import Rule
         (Kind.WRITE, "$WORKSPACE/**", Risk.CRITICAL),
         (Kind.EXEC, "cc", Risk.MEDIUM),
         (Kind.EXEC, "uname", Risk.LOW),
+        (Kind.EXEC, "df", Risk.LOW),
+        (Kind.EXEC, "lscpu", Risk.LOW),
         (Kind.EXEC, "git", Risk.MEDIUM),
         (Kind.EXEC, "protoc", Risk.MEDIUM),
         (Kind.EXEC, "sh", Risk.HIGH),

@@ -219,6 +219,17 @@ def test_an_interpreter_of_the_system_is_one_line_at_medium_risk(
     assert proposal.risk is Risk.MEDIUM
 
 
+def test_java_brings_the_settings_that_its_installation_links_to() -> None:
+    settings = ("jvm-amd64.cfg", "net.properties", "security/java.security")
+    read = [access(Kind.READ, f"/etc/java-21-openjdk/{each}", "java") for each in settings]
+    listed = access(Kind.READ, "/sys/kernel/mm/hugepages", "java")
+    users = access(Kind.READ, "/etc/java-21-openjdk/management/jmxremote.password", "java")
+    ran = _ran("java", "java -version")
+
+    assert [each.suggestion.preset for each in _asked(ran, *read, listed)] == ["java"]
+    assert len(_asked(ran, *read, listed, users)) == 2
+
+
 @pytest.mark.parametrize(
     ("program", "line"),
     [
