@@ -61,12 +61,19 @@ def unopened(
         for access in everything
         if access.kind is Kind.WRITE and access.outcome is Outcome.REFUSED
     }
+    # A script that is refused takes its interpreter with it, whatever is granted of that.
+    ran = {
+        access.target
+        for access in everything
+        if access.kind is Kind.EXEC and access.outcome is Outcome.REFUSED
+    }
     return [
         access
         for access in everything
         if access.outcome is Outcome.REFUSED
         and access.kind.is_file
         and not (access.kind is Kind.READ and access.target in wrote)
+        and not (access.kind is Kind.EXEC and ran.issuperset(access.causes))
         and (_is_own_write(access) or (not is_settled(access) and allowed.covers(access)))
         and not refused.covers(access)
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from buildperm.policy.access import Access, Outcome
@@ -54,3 +56,16 @@ def test_what_a_person_has_denied_is_told_as_that_alone() -> None:
     refused = [_access(Kind.WRITE, "$OUT_DIR/x", Outcome.REFUSED)]
 
     assert not unopened(refused, (), [Rule(Kind.WRITE, "$OUT_DIR/**")])
+
+
+def test_the_interpreter_of_a_script_that_was_refused_is_not_told_beside_it() -> None:
+    granted = [Rule(Kind.EXEC, "env")]
+    shim = _access(Kind.EXEC, "python3", Outcome.REFUSED)
+    env = replace(_access(Kind.EXEC, "env", Outcome.REFUSED), causes=("python3",))
+    by_itself = replace(env, causes=("", "python3"))
+
+    assert undecided([shim, env], granted) == [shim]
+    assert not unopened([shim, env], granted)
+    # Where the script was not refused, or `env` was run for its own sake, it is told.
+    assert unopened([env], granted) == [env]
+    assert unopened([shim, by_itself], granted) == [by_itself]
