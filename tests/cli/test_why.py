@@ -296,7 +296,7 @@ def test_what_puts_a_grant_in_force_is_told_and_does(learnt: LearntWorkspace) ->
     ("access", "code", "said"),
     [
         ("read:/dev/stdin", 20, "`/proc/self/fd/0`"),
-        ("read:/proc/self/maps", 20, "`/proc/self/maps`"),
+        ("read:/proc/self/auxv", 20, "`/proc/self/auxv`"),
         ("read:/proc/self/cwd/build.rs", 0, "`$MANIFEST_DIR/**`"),
         ("read:build.rs", 0, "`$MANIFEST_DIR/**`"),  # As the script would call it.
         ("write:/dev/fd/1", 20, "`/proc/self/fd/1`"),
