@@ -24,7 +24,13 @@ from buildperm.tracer.recorder.exec_calls import executed
 from buildperm.tracer.recorder.jobserver_tokens import JobserverTokens
 from buildperm.tracer.recorder.observation import Observer
 from buildperm.tracer.recorder.own_proc import OwnProc
-from buildperm.tracer.recorder.process_tree import SIGKILL, ProcessTree, children, kill
+from buildperm.tracer.recorder.process_tree import (
+    SIGKILL,
+    OwnThreads,
+    ProcessTree,
+    children,
+    kill,
+)
 from buildperm.tracer.recorder.ptrace import (
     CONT,
     LISTEN,
@@ -76,7 +82,8 @@ class Recorder:
         self._inner = inner_loop.start(library, calls)
         self._affinity = self._inner.affinity if self._inner else CpuAffinity()
         self._tree = ProcessTree(writer)
-        self._observer = Observer(writer, calls, self._affinity.resume, self._tree.threads)
+        own = OwnThreads(self._tree.threads, self._is_wrapper)
+        self._observer = Observer(writer, calls, self._affinity.resume, own)
         handlers = self._observer.handlers
         handlers |= signalling.handlers(
             calls,

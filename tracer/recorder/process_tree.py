@@ -14,7 +14,7 @@ from buildperm.tracer.recording_format import REUSED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from buildperm.tracer.recorder.breakpoint import Breakpoints
     from buildperm.tracer.recorder.light_opens import AtEntry, Patched
@@ -47,6 +47,20 @@ class Process:
         self.light: AtEntry | Patched | None = None  # Likewise, by `light_opens`.
         self.program = b""  # What it executed last, or its creator did.
         self.threads = {pid}
+
+
+class OwnThreads:
+    """The threads of the script's own processes that are alive: not of those that only hold it."""
+
+    __slots__ = ("_is_wrapper", "_threads")
+
+    def __init__(self, threads: Mapping[int, Process], is_wrapper: Callable[[int], bool]) -> None:
+        self._threads = threads
+        self._is_wrapper = is_wrapper
+
+    def __contains__(self, tid: object) -> bool:
+        process = self._threads.get(tid) if isinstance(tid, int) else None
+        return process is not None and not self._is_wrapper(process.pid)
 
 
 class ProcessTree:
