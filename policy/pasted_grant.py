@@ -36,7 +36,8 @@ def lines(raw: bytes, key: str, more: CrateGrants, path: Path) -> tuple[str, ...
     home = manifest.table_path(document)
     found = layout(text)
     if key not in policy.crates:
-        fresh = editor.new_table(home, key, wanted, is_first=not found.below(home))
+        made = editor.new_table(home, key, wanted, is_first=not found.below(home))
+        fresh = tuple("\n".join(made).split("\n"))  # A long list takes several lines.
         if _reads(raw, fresh, replace(policy, crates={**policy.crates, key: wanted}), path):
             return fresh
     table = f"[{manifest_reader.dotted((*home, 'crates', key))}]"

@@ -93,7 +93,8 @@ def test_a_file_to_write_is_suggested_as_a_grant_that_holds(tmp_path: Path) -> N
     refused = buildperm("ci", folder=folder)
     unchanged = (folder / "Cargo.toml").read_bytes() == before
     lines = [line.strip() for line in refused.stdout.splitlines()]
-    grant = next(line for line in lines if line.startswith("write = "))
+    begin = lines.index("write = [")
+    grant = "\n".join(lines[begin : lines.index("]", begin) + 1])
     with (folder / "Cargo.toml").open("a") as file:
         file.write(
             "\n[workspace.metadata.buildperm]\nversion = 1\n"
