@@ -304,5 +304,5 @@ def test_an_outdated_cargo_lock_is_not_touched(learnt: LearntWorkspace, tmp_path
     told = copy.run("simulate", "app", "--remove", "all")
 
     assert told.returncode == 2
-    assert "Run `cargo check`" in told.stderr
+    assert "Run `cargo fetch`" in told.stderr
     assert (copy.folder / "Cargo.lock").read_bytes() == lock
