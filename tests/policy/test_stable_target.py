@@ -52,8 +52,8 @@ READ, WRITE = Kind.READ, Kind.WRITE
         ("$WORKSPACE/gen/x-0123456789abcdef0123.h", "$WORKSPACE/gen/x-*.h"),
         ("$WORKSPACE/gen/deadbeef.h", "$WORKSPACE/gen/deadbeef.h"),
         (
-            "$CARGO_HOME/registry/src/index.crates.io-1949cf8c6b5b557f/a-1/x.c",
-            "$CARGO_HOME/registry/src/index.crates.io-1949cf8c6b5b557f/a-1/x.c",
+            "$CARGO_HOME/registry/src/registry.example.org-0123456789abcdef/a-1/x.c",
+            "$CARGO_HOME/registry/src/registry.example.org-0123456789abcdef/a-1/x.c",
         ),
     ],
 )

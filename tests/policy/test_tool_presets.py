@@ -55,7 +55,7 @@ def _asked(*accesses: Access) -> list[Proposal]:
 def _cargo(*lines: str, program: str = CARGO) -> list[Access]:
     """Return what Cargo does when it is asked about a workspace with packages of registries."""
     index = "$CARGO_HOME/registry/index/my.registry.example-0123456789abcdef/.cache/se/rd/serde"
-    source = "$CARGO_HOME/registry/src/index.crates.io-1949cf8c6b5b557f/serde-1.0.1/Cargo.toml"
+    source = "$CARGO_HOME/registry/src/registry.example.org-0123456789abcdef/serde-1.0.1/Cargo.toml"
     read = (index, source, "$CARGO_HOME/git/checkouts/x-0123456789abcdef/abcdef0/Cargo.toml")
     refused = Outcome.REFUSED
     return [
@@ -137,7 +137,7 @@ def test_the_linker_of_a_nested_build_is_the_c_compiler_of_the_preset() -> None:
 
 
 def test_sources_that_the_script_reads_alone_are_no_reason_for_a_preset() -> None:
-    source = "$CARGO_HOME/registry/src/index.crates.io-1949cf8c6b5b557f/serde-1.0.1/src/lib.rs"
+    source = "$CARGO_HOME/registry/src/registry.example.org-0123456789abcdef/serde-1.0.1/src/lib.rs"
 
     assert offered(access(Kind.READ, source)) == []
 
