@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from buildperm.errors import BuildpermError
@@ -16,6 +17,9 @@ from buildperm.policy.grants import CrateGrants, Policy
 from buildperm.policy.toml_statement import layout
 
 
+@lru_cache(
+    maxsize=256
+)  # A report asks for the same lines beside each finding, and for all of them.
 def lines(raw: bytes, key: str, more: CrateGrants, path: Path) -> tuple[str, ...]:
     """Return what makes a crate have `more` beside what it has; nothing where there is no room.
 
