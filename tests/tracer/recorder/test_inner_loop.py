@@ -21,7 +21,7 @@ from buildperm.tracer.recording.event import DirectivePrinted, Executed, FileOpe
 from tests.programs import program_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from tests.tracer.recorded_child import Record, Recorded
 
@@ -100,7 +100,24 @@ def found(recorded: Recorded) -> list[str]:
         led = [process.argv[1:3] for process in ours.chain(event.pid)]
         listed.append(re.sub(r"\b(pid|at_ns)=\d+", "", f"{led} {event}"))
     # Processes differ from run to run, and so do the numbers of files without a name (O_TMPFILE).
-    return [re.sub(r"(?<=/proc/|/task/)\d+|(?<=/#)\d+", "N", line) for line in listed]
+    named = (re.sub(r"(?<=/proc/|/task/)\d+|(?<=/#)\d+", "N", line) for line in listed)
+    return list(_as_one_file(named))
+
+
+def _as_one_file(lines: Iterable[str]) -> list[str]:
+    """Count files without a name together, where the first of them was told.
+
+    Whether the next such file gets the same inode, and so the same name, is the kernel's choice.
+    """
+    counts: dict[str, int] = {}
+    for place, line in enumerate(lines):
+        count = re.search(r"count=(\d+)", line)
+        if count and "/#N" in line:
+            same = line.replace(count[0], "")
+            counts[same] = counts.get(same, 0) + int(count[1])
+        else:
+            counts[f"{place} {line}"] = 0
+    return [f"{line} {times}" for line, times in counts.items()]
 
 
 def make_home(home: Path) -> None:
