@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from buildperm.errors import BuildpermError
+from buildperm.policy.answer_limits import BATCH_LIMIT
 from buildperm.policy.coverage import OpenCoverage
 from buildperm.policy.decision import Answer
 from buildperm.policy.proposal import Reason, Risk
-from buildperm.policy.review_state import BATCH_LIMIT
 from buildperm.policy.robot_limits import risk_of
 from buildperm.presentation.comparison_facts import is_new
 from buildperm.presentation.edit_hunks import TERMS, WHOLE_CRATE, is_source

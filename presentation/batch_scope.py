@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from buildperm.policy.answer_limits import BATCH_LIMIT
 from buildperm.policy.decision import Answer
 from buildperm.policy.proposal import Reason
-from buildperm.policy.review_state import BATCH_LIMIT
 from buildperm.presentation.wording import plural
 
 if TYPE_CHECKING:
