@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import threading
 import time
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 from textual import events
 from textual.app import App, SystemCommand
+from textual.filter import ANSIToTruecolor
 from textual.widgets import Input
 
 from buildperm.tui.appearance import HIGH_CONTRAST, Appearance
@@ -81,7 +83,11 @@ class ScreenApp(App[Returned]):
         Raises:
             KeyboardInterrupt: A signal has ended it.
         """
-        returned = self.run(mouse=self._appearance.has_mouse)
+        gc.freeze()  # To look for cycles in all that was read before would delay a key by much.
+        try:
+            returned = self.run(mouse=self._appearance.has_mouse)
+        finally:
+            gc.unfreeze()
         if self._is_interrupted:
             raise KeyboardInterrupt
         return returned
@@ -124,7 +130,10 @@ class ScreenApp(App[Returned]):
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Draw with ASCII only, where the terminal has nothing else."""
-        filters = super().get_line_filters()
+        # Every colour here is a true one: to look for others takes a twentieth of all drawing.
+        filters = [
+            each for each in super().get_line_filters() if not isinstance(each, ANSIToTruecolor)
+        ]
         return [*filters, _ASCII] if self._is_ascii_only else filters
 
     def get_key_display(self, binding: Binding) -> str:

@@ -73,7 +73,7 @@ class BatchScreen(Dialog[Answer | None]):
     def on_mount(self) -> None:
         """List."""
         rows = self.query_one("#batch-rows", BlockSheet)
-        rows.show(self._blocks())
+        rows.show(self._blocks(), at_least=2 * len(self._proposals))
         rows.focus()
         self.query_one("#batch-answers", Page).can_focus = False
         self._show_answers()

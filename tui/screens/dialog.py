@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from textual.screen import ModalScreen, ScreenResultType
 
 from buildperm.tui.screens.telling_screen import TellingScreen
-from buildperm.tui.widgets.hint_footer import HintFooter
 from buildperm.tui.widgets.notice import Notice
 
 if TYPE_CHECKING:
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Dialog(ModalScreen[ScreenResultType], TellingScreen[ScreenResultType]):
-    """A question above a screen, whose keys are not shown as long as they do nothing.
+    """A question in place of a screen, whose keys are not seen as long as they do nothing.
 
     Why a key is not obeyed stands in the place of that screen's footer.
     """
@@ -34,24 +33,9 @@ class Dialog(ModalScreen[ScreenResultType], TellingScreen[ScreenResultType]):
         """Leave the dialog as if it had not been opened."""
         raise NotImplementedError
 
-    def on_screen_resume(self) -> None:
-        """Hide the keys of the screens below."""
-        self._show_footers_below(shown=False)
-
-    def on_unmount(self) -> None:
-        """Show them again, unless another dialog is left."""
-        if not isinstance(self.app.screen, Dialog):
-            self._show_footers_below(shown=True)
-
     def on_click(self, event: events.Click) -> None:
         """Leave where the click is outside."""
         box = self.query_one(".dialog").region
         if not box.contains(event.screen_x, event.screen_y):
             event.stop()
             self.action_back()
-
-    def _show_footers_below(self, *, shown: bool) -> None:
-        for screen in self.app.screen_stack:
-            if screen is not self:
-                for footer in screen.query(HintFooter):
-                    footer.visible = shown

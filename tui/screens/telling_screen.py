@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from textual import on
+from textual.events import ScreenResume
 from textual.screen import Screen, ScreenResultType
 
 from buildperm.tui.unobeyed_key import PASTED, unobeyed
@@ -20,6 +21,16 @@ if TYPE_CHECKING:
 
 class TellingScreen(Screen[ScreenResultType]):
     """Says why it does not obey a key, until the next one; by default on its notice."""
+
+    _styled_at: object = None
+    """What the theme was when the screen was last shown."""
+
+    async def on_event(self, event: events.Event) -> None:
+        """Take an event; a screen that has just come up is styled already."""
+        if isinstance(event, ScreenResume):
+            event.refresh_styles = self._styled_at not in (None, self.app.theme)
+            self._styled_at = self.app.theme
+        await super().on_event(event)
 
     def explain(self, reason: str) -> None:
         """Show why the latest key did nothing; an empty reason takes an earlier one away."""

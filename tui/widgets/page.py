@@ -36,6 +36,8 @@ class Page(Sheet):
 
     def count(self, cells: int) -> int:
         """Return the number of lines; make them anew if the width has changed."""
+        if cells <= 0:  # Not laid out yet: to wrap for no width makes a line of each word.
+            return 0
         if cells != self._written_cells:
             self._written_cells, self._written = cells, tuple(self._writer(cells))
         return len(self._written)
