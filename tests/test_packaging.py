@@ -13,6 +13,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+pytestmark = pytest.mark.slow  # Two distributions are built, and one is installed.
+
 ROOT = Path(__file__).parent.parent
 FOLDERS = (  # Linked into buildperm/.
     *("cargo", "policy", "presentation", "report", "rules", "sandbox", "supervisor", "tracer"),

@@ -64,8 +64,18 @@ def untouched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _workspace(tmp_path_factory.mktemp("decide"), SCRIPT, {"API_TOKEN": "ghp_x"})
 
 
+@pytest.fixture(scope="module")
+def asked(untouched: Path) -> Any:  # noqa: ANN401 - JSON
+    """Return the questions of that workspace, listed once."""
+    return listed(untouched)
+
+
 def _id(workspace: Path, part: str) -> str:
-    (found,) = (each for each in listed(workspace)["proposals"] if part in each["title"])
+    return _id_among(listed(workspace), part)
+
+
+def _id_among(document: Any, part: str) -> str:  # noqa: ANN401 - JSON
+    (found,) = (each for each in document["proposals"] if part in each["title"])
     return str(found["id"])
 
 
@@ -103,14 +113,19 @@ def _document(told: subprocess.CompletedProcess[str]) -> Any:  # noqa: ANN401 - 
 )
 @pytest.mark.quick(1)
 def test_what_a_program_may_not_decide_changes_nothing(
-    untouched: Path, title: str, words: tuple[str, ...], exit_code: int, said: str
+    untouched: Path,
+    asked: Any,  # noqa: ANN401 - JSON
+    title: str,
+    words: tuple[str, ...],
+    exit_code: int,
+    said: str,
 ) -> None:
     before = (untouched / "Cargo.toml").read_bytes()
-    token = listed(untouched)["token"]
+    token = asked["token"]
 
     told = _decide(
         untouched,
-        _id(untouched, title),
+        _id_among(asked, title),
         *(token if word == "TOKEN" else word for word in words),
     )
 
@@ -132,11 +147,15 @@ def test_what_a_program_may_not_decide_changes_nothing(
         (("PERL", "deny", "--json", "--frobnicate"), 2, "No such option"),
     ],
 )
-@pytest.mark.quick(3)
+@pytest.mark.quick(2)
 def test_an_error_is_a_document_where_one_is_wanted(
-    untouched: Path, words: tuple[str, ...], exit_code: int, said: str
+    untouched: Path,
+    asked: Any,  # noqa: ANN401 - JSON
+    words: tuple[str, ...],
+    exit_code: int,
+    said: str,
 ) -> None:
-    known = {"PERL": _id(untouched, "run perl"), "TOKEN": listed(untouched)["token"]}
+    known = {"PERL": _id_among(asked, "run perl"), "TOKEN": asked["token"]}
 
     told = _decide(untouched, *(known.get(word, word) for word in words))
 
@@ -174,11 +193,13 @@ def test_where_one_rung_may_not_be_allowed_those_are_named_that_may(untouched: P
     assert f"Not by rung {locked}; rungs 0, 1 can be allowed" in " ".join(told.stderr.split())
 
 
-@pytest.mark.quick(1)
-def test_of_two_answers_at_once_the_second_is_stale(untouched: Path) -> None:
+def test_of_two_answers_at_once_the_second_is_stale(
+    untouched: Path,
+    asked: Any,  # noqa: ANN401 - JSON
+) -> None:
     path = untouched / "Cargo.toml"
     before = path.read_bytes()
-    perl = _id(untouched, "run perl")
+    perl = _id_among(asked, "run perl")
     try:
         # While the person types, somebody else writes.
         status, said = _on_terminal(
@@ -208,6 +229,33 @@ def test_one_answer_for_several_is_given_to_all_or_none(untouched: Path) -> None
     assert (untouched / "Cargo.toml").read_bytes() == before
 
 
+def test_an_answer_is_tried_and_written(
+    untouched: Path,
+    asked: Any,  # noqa: ANN401 - JSON
+) -> None:
+    files = (untouched / "Cargo.toml", untouched / "buildperm.lock")
+    before = {path: path.read_bytes() for path in files if path.exists()}
+    try:
+        allowed = _decide(
+            untouched,
+            _id_among(asked, "data.txt"),
+            *("allow", "--token", asked["token"], "--format", "json"),
+        )
+
+        assert allowed.returncode == 0, allowed.stderr
+        said = _document(allowed)
+        assert said["written"] is True
+        assert '+read = ["$WORKSPACE/data.txt"]' in said["diff"]
+        assert _grants(untouched)["sample"]["read"] == ["$WORKSPACE/data.txt"]
+        assert said["token"] != asked["token"]
+    finally:
+        for path in files:
+            path.unlink(missing_ok=True)
+        for path, content in before.items():
+            path.write_bytes(content)
+
+
+@pytest.mark.slow
 def test_answers_are_tried_written_and_hold(tmp_path: Path) -> None:
     workspace = _workspace(tmp_path, SCRIPT, {"API_TOKEN": "ghp_x"})
     document = listed(workspace)
@@ -318,10 +366,13 @@ def test_what_does_not_work_is_not_written_but_can_be_denied(tmp_path: Path) -> 
 )
 @pytest.mark.quick(1)
 def test_a_person_types_a_name_to_allow_what_is_of_high_risk(
-    untouched: Path, typed: bytes, exit_code: int
+    untouched: Path,
+    asked: Any,  # noqa: ANN401 - JSON
+    typed: bytes,
+    exit_code: int,
 ) -> None:
     before = (untouched / "Cargo.toml").read_bytes()
-    perl = _id(untouched, "run perl")
+    perl = _id_among(asked, "run perl")
     try:
         status, said = _on_terminal(untouched, typed, "decide", perl, "allow", "--no-verify")
 

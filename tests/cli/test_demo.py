@@ -7,6 +7,7 @@ import pytest
 from tests.command import buildperm
 
 
+@pytest.mark.slow  # `make demo` is the same, in front of a person.
 def test_the_demo_steals_without_buildperm_and_not_with_it(tmp_path: Path) -> None:
     shown = buildperm("demo", "--no-tui", folder=tmp_path, extra={"TMPDIR": str(tmp_path)})
 

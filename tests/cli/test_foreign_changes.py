@@ -240,6 +240,7 @@ def test_a_journal_that_is_damaged_loses_no_more_than_its_lines(
     assert is_orderly(told.stderr), told.stderr
 
 
+@pytest.mark.slow
 def test_a_journal_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     folder = member(tmp_path / "ws", 'fn main() { let _ = std::fs::write("../made", ""); }')
     (folder / "target/buildperm/learn/buildperm-journal.jsonl").mkdir(parents=True)

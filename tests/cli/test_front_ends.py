@@ -66,6 +66,7 @@ def on_terminal(folder: Path, answers: bytes, *words: str) -> tuple[int, str]:
     return os.waitstatus_to_exitcode(status), said
 
 
+@pytest.mark.slow
 def test_a_person_learns_and_reviews_in_plain_text_where_there_is_no_textual(
     tmp_path: Path,
 ) -> None:

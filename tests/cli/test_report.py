@@ -189,6 +189,7 @@ def test_a_folder_that_is_not_there_is_one_clear_error(
     assert "cannot write the report" in told.stderr
 
 
+@pytest.mark.slow
 def test_what_a_build_elsewhere_did_is_told_from_its_report(
     learnt: LearntWorkspace, tmp_path: Path
 ) -> None:

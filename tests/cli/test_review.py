@@ -210,6 +210,7 @@ def test_repeated_runs_mark_what_is_not_stable(tmp_path: Path) -> None:
     assert is_orderly(told.stderr)
 
 
+@pytest.mark.slow
 def test_each_declared_context_is_recorded_and_what_it_asks_for_is_united(tmp_path: Path) -> None:
     workspace = _workspace(tmp_path / "ws", BY_PROFILE, "debug.txt", "release.txt")
     with (workspace / "Cargo.toml").open("a") as file:

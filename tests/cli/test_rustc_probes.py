@@ -68,6 +68,7 @@ def _told(target: Path) -> dict[str, str]:
     return dict(found)
 
 
+@pytest.mark.slow
 def test_probes_say_what_they_say_elsewhere(tmp_path: Path) -> None:
     folder = member(tmp_path, SCRIPT)
     subprocess.run(["cargo", "build", "-q"], cwd=folder, env=environment(), check=True)

@@ -175,6 +175,7 @@ def test_what_was_not_made_use_of_is_told(learnt: LearntWorkspace, tmp_path: Pat
     assert "not used when 1.0.0 was reviewed" in told
 
 
+@pytest.mark.slow
 def test_the_last_commit_of_a_line_is_told(learnt: LearntWorkspace, repository: Path) -> None:
     hostile = "Eve \x1b[31m\u202e`$(x)"
     untracked = learnt.run("show")

@@ -52,6 +52,7 @@ def _presets(workspace: Path) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_cargo_can_be_asked_about_the_workspace_by_one_preset(tmp_path: Path) -> None:
     workspace = member(tmp_path / "ws", ASKS_CARGO)
     (workspace / "sample/src/bin").mkdir()

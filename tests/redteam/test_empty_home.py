@@ -31,6 +31,7 @@ def _script(names: tuple[str, ...]) -> str:
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.quick(1)
 def test_a_look_for_keys_at_home_is_no_secret(tmp_path: Path, runtime: str) -> None:
     # It found nothing, so that `ci` and `learn` said that there was nothing to decide.
     folder = workspace(tmp_path / "ws", "looking", "honest")
@@ -57,6 +58,7 @@ def test_a_look_for_keys_at_home_is_no_secret(tmp_path: Path, runtime: str) -> N
     assert 'crate = "honest"' in lock_file_text(folder)
 
 
+@pytest.mark.slow
 def test_a_look_that_was_denied_is_settled(tmp_path: Path) -> None:
     denials = (
         "[workspace.metadata.buildperm.crates.looking]\n"
