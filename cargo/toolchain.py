@@ -20,6 +20,7 @@ from buildperm.rules.layout import PROGRAMS, SHARED
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+_PASSES_PROXIES = (1, 72)
 _TIMEOUT_S = 300  # rustup may be allowed to install the tool chain that is asked for.
 
 
@@ -37,6 +38,7 @@ class Toolchain:
     cargo_version: str  # "1.95.0"
     rustc_version: str
     described: str  # What `rustc -vV` says.
+    called: Path | None = None  # The proxy of rustup that PATH leads to; None for the real Cargo.
 
     @property
     def macro_server(self) -> Path:
@@ -44,15 +46,57 @@ class Toolchain:
         return self.sysroot / "libexec" / "rust-analyzer-proc-macro-srv"
 
     def environment(self, base: Mapping[str, str]) -> dict[str, str]:
-        """Return `base`, changed to make every program find this tool chain and no proxy."""
+        """Return the environment for Cargo: `base`, as a proxy of rustup would have changed it.
+
+        So Cargo tells scripts the same of itself and of rustc as without buildperm. No proxy runs.
+        """
         environment = dict(base)
         environment.pop("CARGO", None)  # Cargo believes it before its own path.
-        environment["PATH"] = self.path(base.get("PATH", os.defpath))
+        search = base.get("PATH", os.defpath)
+        environment["PATH"] = self.path(search)
+        if self.called is not None and self.rustup_home is not None:
+            environment |= self._of_proxy(base)
+            if self._passes_proxy(search):
+                environment["PATH"] = self._searched_by_proxy(search)
         environment["CARGO_HOME"] = str(self.cargo_home)
         if self.rustup_home is not None:
             environment["RUSTUP_HOME"] = str(self.rustup_home)
             environment["RUSTUP_TOOLCHAIN"] = self.name
         return environment
+
+    def _of_proxy(self, base: Mapping[str, str]) -> dict[str, str]:
+        """Return what else a proxy sets: rustup, `Toolchain::set_env`."""
+        depth = base.get("RUST_RECURSION_COUNT", "")
+        libraries = [str(self.sysroot / "lib"), *filter(None, [base.get("LD_LIBRARY_PATH")])]
+        return {
+            "RUST_RECURSION_COUNT": str(int(depth) + 1 if depth.isdecimal() else 1),
+            "LD_LIBRARY_PATH": os.pathsep.join(libraries),
+        }
+
+    def _searched_by_proxy(self, search: str) -> str:
+        """Return PATH as a proxy leaves it: its own folder in CARGO_HOME comes first."""
+        own = str(self.cargo_home / "bin")
+        parts = search.split(os.pathsep)
+        return search if own in parts else os.pathsep.join([own, *parts])
+
+    def _passes_proxy(self, search: str) -> bool:
+        """Tell whether Cargo finds the real rustc behind the proxy on PATH by itself.
+
+        It does from 1.72 on at the latest, where `rustc` looks like `rustup` and the tool chain has
+        a name: `GlobalContext::get_tool` in Cargo.
+        """
+        parts = self.cargo_version.split(".")[:2]
+        known = tuple(int(part) if part.isdecimal() else 0 for part in parts)
+        if known < _PASSES_PROXIES or self.rustup_home is None or os.sep in self.name:
+            return False
+        searched = self._searched_by_proxy(search)
+        found = [shutil.which(name, path=searched) for name in ("rustc", "rustup")]
+        try:
+            sizes = {os.stat(each).st_size for each in found if each is not None}
+        except OSError:
+            return False
+        real = self.rustup_home / "toolchains" / self.name / "bin" / "rustc"
+        return None not in found and len(sizes) == 1 and real.exists()
 
     def is_alone(self) -> bool:
         """Tell whether its folder holds nothing but Rust: rustup's do."""
@@ -89,10 +133,12 @@ def resolve(folder: Path, environment: Mapping[str, str], *, name: str = "") -> 
         raise BuildpermError(
             "no `rustc` on PATH", hint="Install Rust, for example with https://rustup.rs."
         )
-    if shutil.which("cargo", path=search) is None:
+    named = shutil.which("cargo", path=search)
+    if named is None:
         raise BuildpermError(
             "no `cargo` on PATH", hint="Install Rust, for example with https://rustup.rs."
         )
+    called = Path(named)
     # Only rustup's proxy takes a `+name`: any other rustc says that it does not know what is meant.
     chosen = [f"+{name}"] if name else []
     sysroot = Path(_ask([proxy, *chosen, "--print", "sysroot"], folder, base).strip())
@@ -119,6 +165,7 @@ def resolve(folder: Path, environment: Mapping[str, str], *, name: str = "") -> 
         cargo_version=_version(version),
         rustc_version=described["release"],
         described=said,
+        called=None if called.resolve() == cargo.resolve() else called,
     )
 
 

@@ -30,15 +30,67 @@ def test_a_file_in_the_folder_chooses_the_tool_chain(
     assert toolchains.resolve(tmp_path, environment).sysroot == nightly.sysroot
 
 
-def test_what_is_run_in_its_environment_needs_no_proxy(
+def test_scripts_find_the_real_programs(toolchain: Toolchain, environment: dict[str, str]) -> None:
+    search = toolchain.path(environment["PATH"])
+
+    where = subprocess.check_output(
+        ["sh", "-c", "command -v rustc"], env={"PATH": search}, text=True
+    )
+    assert Path(where.strip()) == toolchain.rustc
+
+
+def test_cargo_gets_what_a_proxy_of_rustup_would_give_it(
     toolchain: Toolchain, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    variables = toolchain.environment(environment | {"CARGO": "/somewhere/else"})
+    """A subcommand shows what that is: Cargo passes on what it was given."""
+    program(tmp_path / "cargo-shown", "env")
+    search = f"{environment['PATH']}{os.pathsep}{tmp_path}"
+    base = {**environment, "CARGO": "/somewhere/else", "PATH": search}
 
-    where = subprocess.check_output(["sh", "-c", "command -v rustc"], env=variables, text=True)
-    assert Path(where.strip()) == toolchain.rustc
-    assert "CARGO" not in variables
-    assert variables["CARGO_HOME"] == environment["CARGO_HOME"]
+    def shown(cargo: str | Path, variables: dict[str, str]) -> dict[str, str]:
+        said = subprocess.check_output([cargo, "shown"], env=variables, cwd=tmp_path, text=True)
+        return dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+
+    plain = {name: value for name, value in base.items() if name != "CARGO"}
+    given = shown(toolchain.cargo, toolchain.environment(base))
+
+    names = ("CARGO", "CARGO_HOME", "LD_LIBRARY_PATH", "PATH", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN")
+    expected = shown("cargo", plain)
+    for name in (*names, "RUST_RECURSION_COUNT"):
+        assert given.get(name) == expected.get(name), name
+
+
+@pytest.mark.parametrize("version", ["1.71.0", "1.72.0-nightly", "1.95.0", ""])
+def test_a_cargo_that_would_call_the_proxy_finds_the_real_rustc_first(
+    tmp_path: Path, version: str
+) -> None:
+    home = tmp_path / "rustup"
+    folder = home / "toolchains/here/bin"
+    folder.mkdir(parents=True)
+    for name in ("rustc", "cargo"):
+        program(folder / name, "real")
+    proxies = tmp_path / "proxies"
+    proxies.mkdir()
+    for name in ("rustc", "cargo", "rustup"):
+        program(proxies / name, "proxy")
+    found = Toolchain(
+        sysroot=folder.parent,
+        cargo=folder / "cargo",
+        rustc=folder / "rustc",
+        cargo_home=tmp_path / "home",
+        rustup_home=home,
+        name="here",
+        host="",
+        cargo_version=version,
+        rustc_version="",
+        described="",
+        called=proxies / "cargo",
+    )
+
+    search = found.environment({"PATH": str(proxies)})["PATH"].split(os.pathsep)
+
+    passes = version in ("1.72.0-nightly", "1.95.0")
+    assert search == [str(tmp_path / "home/bin" if passes else folder), str(proxies)]
 
 
 def test_the_order_of_programs_stays_where_there_is_no_proxy(
