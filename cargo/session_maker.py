@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Literal
 
 from buildperm import __version__
 from buildperm.cargo import grant_keys as keys
-from buildperm.cargo import owned_folders, trusted_repository
+from buildperm.cargo import owned_folders, settings_files, trusted_repository
 from buildperm.errors import BuildpermError, CannotEnforceError
 from buildperm.policy import compilation
-from buildperm.rules import baseline, layout, limits, sensitive, tier
+from buildperm.rules import baseline, keyfiles, layout, limits, sensitive, tier
 from buildperm.rules.containment import Containment
 from buildperm.rules.pattern import which
 from buildperm.rules.variables import looks_secret
@@ -27,6 +27,7 @@ from buildperm.tracer.recording_format import FULL, LIGHT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from buildperm.cargo.lock import CargoLock
     from buildperm.cargo.metadata import Metadata
@@ -112,6 +113,11 @@ def make(
     found = trusted_repository.trusted(metadata.root, environment)
     if found:
         session["trusted"] = found
+    settings = settings_files.look(toolchain.cargo_home, _folders(metadata), environment)
+    if settings.open:
+        session["settings"] = settings.open
+    if settings.closed:
+        session["settings_closed"] = settings.closed
     for package in metadata.scripted():
         described = describe(package, metadata, lock, grant_keys)
         own = grant_keys.limits_of(package)
@@ -131,7 +137,17 @@ def make(
     if not toolchain.is_alone():
         session["found"] |= {folder: [] for folder in layout.LISTED}
     _look(session, metadata, environment)
+    held = session["tier"]["held"]
+    for _, real, _ in settings.open:
+        if held.get(real) == keyfiles.CARGO_SETTINGS:
+            del held[real]
+    held |= settings.held
     return session
+
+
+def _folders(metadata: Metadata) -> list[Path]:
+    """List the folders in which scripts of the workspace may run Cargo."""
+    return [metadata.root, *(metadata.packages[member].folder for member in metadata.members)]
 
 
 def _add_macros(
@@ -320,6 +336,8 @@ def _digest(session: Session, package: SessionPackage, programs: str = "") -> st
         [name.hex() for name in session.get("loaded", ())],
         programs,
         *session.get("trusted", ()),
+        *(path for path, _, _ in session.get("settings", ())),
+        *session.get("settings_closed", ()),
     )
     text = json.dumps(decisive, sort_keys=True, separators=(",", ":"), default=bytes.hex)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -32,12 +32,13 @@ from buildperm.policy.pattern_set import PatternSet
 from buildperm.policy.role import SubjectKind
 from buildperm.policy.rule import Rule
 from buildperm.policy.sensitivity import STEERS, why_sensitive
-from buildperm.rules import address, baseline, directive, variables
+from buildperm.rules import address, baseline, directive, keyfiles, variables
 from buildperm.rules.pattern import TOKENS, is_literal, matches
 from buildperm.tracer.notation import encode
 
 TOOL = "Cargo names it to every script as a tool of this build"
 HANDED_OVER = "another build script of this build handed it over in a `DEP_` variable"
+LOOKED_INTO = "buildperm has looked into these settings, and nothing in them is secret"
 USED = "macros are run with it: their library, or what says which packages the workspace has"
 DOCUMENTED = "Cargo sets it, or tool chains use it by convention"
 HARMLESS = "it makes nobody run anything"
@@ -135,6 +136,8 @@ class Explainer:
         why = why_sensitive(kind, target)
         if kind is Kind.EXEC and is_free:
             return AllowedByBaseline("", TOOL)
+        if kind is Kind.READ and is_free and _is_settings(target):
+            return AllowedByBaseline("", LOOKED_INTO)
         if kind is Kind.READ and not why and (is_free or _is_below(target, handed_over)):
             return AllowedByBaseline("", HANDED_OVER if self._has_script else USED)
         denial = self._denials.first(kind, target, resolved)
@@ -268,6 +271,13 @@ def _habit(kind: Kind, target: str) -> str:
 
 def _first(patterns: Iterable[str], target: str) -> str:
     return next(pattern for pattern in patterns if matches(pattern, target))
+
+
+def _is_settings(target: str) -> bool:
+    """Tell whether a path may be one of the settings that `cargo.settings_files` looks into."""
+    is_gits = target.endswith(("/etc/gitconfig", "/etc/gitattributes"))
+    is_limit = target.startswith("/sys/fs/cgroup/")
+    return is_gits or is_limit or keyfiles.is_cargo_settings(target.split("/"))
 
 
 def _concrete(text: str) -> str:

@@ -131,6 +131,7 @@ class _EventFolding:
         self._reasons: dict[tuple[bytes, bool], str] = {}
         self._tools = frozenset(header.tools)
         self._handed_over = tuple(locate(path, header.places) for path in header.handed_over)
+        self._harmless = frozenset(locate(path, header.places) for path in header.harmless)
         self._listed = frozenset(locate(path, header.places) for path in header.listed)
         self._processes = recording.processes
         self._pids = {str(pid % REUSED) for pid in recording.processes}
@@ -239,7 +240,7 @@ class _EventFolding:
     def _judge(self, kind: Kind, target: str, path: bytes, *, refused: bool) -> None:
         """Mark an access as sensitive where something found on this machine makes it so."""
         tally = self._tallies[kind, target]
-        if tally.sensitive:
+        if tally.sensitive or target in self._harmless:
             return
         reason = self._reasons.get((path, refused))
         if reason is None:
@@ -408,8 +409,9 @@ class _EventFolding:
     ) -> None:
         tally = self._tallies.get((kind, target))
         if tally is None:
-            why = why_sensitive(kind, target) or self._why_built(kind, target)
-            free = kind is Kind.READ and self._is_handed_over(target)
+            harmless = kind is Kind.READ and target in self._harmless
+            why = "" if harmless else why_sensitive(kind, target) or self._why_built(kind, target)
+            free = harmless or (kind is Kind.READ and self._is_handed_over(target))
             tally = _AccessBuilder(outcome, event.at_ns, event.at_ns, why, free, example=example)
             self._tallies[kind, target] = tally
         else:

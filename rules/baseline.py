@@ -228,7 +228,6 @@ QUIET = (
     "/var/lib/sss/**",
     "/run/systemd/userdb/**",
     "/var/run/systemd/userdb/**",
-    "/etc/gitconfig",
     "/etc/gnutls/**",
     "/var/lib/dpkg/arch*",
     *INDEX_LOCKS,

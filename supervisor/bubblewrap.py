@@ -132,6 +132,17 @@ class Mounts:
             if path not in self._binds and not self.hides(path) and os.path.isfile(path):
                 self._masks[path] = False
 
+    def show_closed(self, paths: Iterable[bytes]) -> None:
+        """Let what exists at `paths`, without links, be seen to exist, and be refused.
+
+        A device on a mount without devices cannot be opened: mount(2), MS_NODEV. Whoever reads
+        settings where there are some would go on without them if there seemed to be none.
+        """
+        for path in paths:
+            if path not in self._binds and os.path.isfile(path) and not self._has_any(path):
+                self._masks[path] = False
+                self._passed.update(_above(path))
+
     def __len__(self) -> int:
         """Count what is mounted."""
         return len(self._binds) + len(self._masks)
@@ -191,6 +202,10 @@ class Mounts:
             if upper in self._binds and upper not in self._masks:
                 return self._binds[upper] or not written
         return False
+
+    def _has_any(self, path: bytes) -> bool:
+        """Tell whether a mount above already shows the file at `path` itself."""
+        return path not in self._masks and self._has(path, written=False)
 
     def _add_folders(self, *, coarse: bool) -> None:
         """Decide for each folder on the way whether to mount it and cover what is not granted.

@@ -1,6 +1,6 @@
 """The environment of what is run: what passes, what is replaced, and what is kept from it.
 
-Part of the supervisor: os only.
+Part of the supervisor: standard library only.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import os
 
 from buildperm.rules import variables as policy
 from buildperm.rules.script_variables import OURS, REPLACED, private, without_secrets
+from buildperm.supervisor import settings
 from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False
@@ -89,6 +90,8 @@ def for_script(
         if why and (passes or left is None):
             kept.secrets[name] = why
     own = private(places["TMP"] + b"/home", places["TMP"] + b"/tmp")
+    if not environ.get(b"GIT_CONFIG_NOSYSTEM") and not _hides_git_settings(session):
+        del own[b"GIT_CONFIG_NOSYSTEM"]
     own[b"PATH"] = session["path"]
     own[b"CARGO_HOME"] = places["CARGO_HOME"]
     rustup = environ.get(b"RUSTUP_HOME") or places["HOME"] + b"/.rustup"
@@ -183,12 +186,18 @@ def for_proxy(port: int) -> dict[bytes, bytes]:
     return own
 
 
+def _hides_git_settings(session: Session) -> bool:
+    """Tell whether git has to do without its settings of this machine: it fails at closed ones."""
+    shut = settings.closed(session, settings.readable(session))
+    return any(path.endswith((b"/gitconfig", b"/gitattributes")) for path in shut)
+
+
 def _for_git(trusted: Iterable[bytes], port: int) -> dict[bytes, bytes]:
     """Return the settings of Git that a script gets: git(1), "GIT_CONFIG_COUNT"."""
-    settings = [(b"http.proxy", b"http://127.0.0.1:%d" % port)] if port else []
-    settings += [(b"safe.directory", folder) for folder in trusted]
+    told = [(b"http.proxy", b"http://127.0.0.1:%d" % port)] if port else []
+    told += [(b"safe.directory", folder) for folder in trusted]
     own: dict[bytes, bytes] = {}
-    for number, (key, value) in enumerate(settings):
+    for number, (key, value) in enumerate(told):
         own[b"GIT_CONFIG_COUNT"] = b"%d" % (number + 1)
         own[b"GIT_CONFIG_KEY_%d" % number], own[b"GIT_CONFIG_VALUE_%d" % number] = key, value
     return own

@@ -158,6 +158,13 @@ class LandlockRights:
             if not closed.above(path):
                 self.add(path, READ)
 
+    def add_harmless(self, paths: Iterable[bytes]) -> None:
+        """Let files be read that only by their name might hold a secret, unless that is denied."""
+        denied = Excluded(self._denied("read"))
+        for path in paths:
+            if not denied.above(path):
+                self.add(path, READ)
+
     def is_sensitive(self, path: bytes) -> bool:
         """Tell whether something sensitive is at `path` or above it."""
         return bool(self._sensitive.above(path))

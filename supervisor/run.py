@@ -9,7 +9,15 @@ import os
 
 from buildperm.rules import containment, tier
 from buildperm.rules.pattern import absolute
-from buildperm.supervisor import landlock, landlock_rules, launch, network, ownership, script
+from buildperm.supervisor import (
+    landlock,
+    landlock_rules,
+    launch,
+    network,
+    ownership,
+    script,
+    settings,
+)
 from buildperm.supervisor.filled_trees import filled
 from buildperm.tracer.notation import encode
 from buildperm.tracer.recording_format import FULL, LIGHT
@@ -51,6 +59,8 @@ class Run:
         self.limits = {**session["limits"], **package.get("limits", {})}  # See rules.limits.
         self.learning = session["profile"] == "learning"
         self.filled = filled(session)
+        self.settings = settings.readable(session)
+        self.harmless = self.settings
         self.tier = session.get("tier") or _look(session, places, environ)
         closed = tier.closed_to(self.tier, places["MANIFEST_DIR"])
         self.held = {path: self.tier["held"][path] for path in closed}
@@ -108,6 +118,7 @@ class Run:
         grants.add_package()
         if learning:
             grants.add_learning()
+        grants.add_harmless(self.harmless)
         for path in self.subject.handed_over:
             grants.add(path, landlock_rules.READ)
         return grants
@@ -131,7 +142,10 @@ class Run:
             rights, needed, self.with_exclusions, self.listed, coarse=self.learning
         )
         mounts.cover(self.covered - set(rights))
+        closed = settings.closed(self.session, self.settings)
+        mounts.show_closed({os.path.realpath(path) for path in closed})
         named = [path for value in variables.values() for path in value.split(b":")]
+        named += [*closed, *(path for path, _, _ in self.session.get("settings", ()))]
         allowed = self.subject.allowed
         for pattern in (*allowed.read, *allowed.exec, *self.package["read"]):
             if ("read", pattern) in self.left_out:
@@ -187,6 +201,7 @@ class Run:
             "handed_over": [
                 encode(path) for path in (*self.subject.handed_over, *self.subject.manifests)
             ],
+            "harmless": [encode(path) for path in self.harmless],
             "left_out": containment.report_line(self.left_out),
             "held": {encode(path): why for path, why in self.held.items()},
             "foreign": [encode(folder) for folder in sorted(self.foreign)],

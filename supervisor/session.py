@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Literal, NotRequired, TypedDict
 
     from buildperm.rules.tier import Tier
+    from buildperm.supervisor.settings import OpenSettings
 
     class SessionPackage(TypedDict):
         """One package that has a build script, and what it was granted."""
@@ -92,6 +93,10 @@ if TYPE_CHECKING:
         places: dict[str, bytes]  # WORKSPACE, TARGET_DIR, CARGO_HOME, SYSROOT, HOME: no links.
         path: bytes  # PATH for build scripts.
         found: NotRequired[dict[str, list[tuple[bytes, bool]]]]  # What patterns lead to, of some.
+        settings: NotRequired[
+            list[OpenSettings]
+        ]  # Nothing in them is secret: everybody reads them.
+        settings_closed: NotRequired[list[bytes]]  # Something may be; as they are called.
         tier: NotRequired[Tier]  # What a look at this machine has found to be sensitive.
         owned: NotRequired[list[bytes]]  # Folders that have an owner: supervisor.ownership.
         homes: NotRequired[list[bytes]]  # Of people, besides HOME.

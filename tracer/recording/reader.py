@@ -60,6 +60,7 @@ class Header:
     left_open: tuple[str, ...] = ()  # What the runtime does not stop, in sentences.
     handed_over: tuple[bytes, ...] = ()  # What could be read because of what was run.
     listed: tuple[bytes, ...] = ()  # Folders that could be listed for the same reason.
+    harmless: tuple[bytes, ...] = ()  # Settings without a secret, which anybody could read.
     left_out: Mapping[str, bytes] = field(default_factory=dict)  # See rules.containment, `told`.
     held: Mapping[bytes, str] = field(default_factory=dict)  # Paths that are sensitive, and why.
     foreign: tuple[bytes, ...] = ()  # What lies in the package's folder and is not its own.
@@ -190,6 +191,7 @@ def _header(fields: Fields, kind: str, path: Path) -> Header:
         tools=tuple(map(decode, fields.texts("tools", []))),
         handed_over=tuple(map(decode, fields.texts("handed_over", []))),
         listed=tuple(map(decode, fields.texts("listed", []))),
+        harmless=tuple(map(decode, fields.texts("harmless", []))),
         left_out=fields.places("left_out", {}),
         held=fields.reasons("held"),
         foreign=tuple(map(decode, fields.texts("foreign", []))),

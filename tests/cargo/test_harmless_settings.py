@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import pytest
+
+from buildperm.cargo.harmless_settings import UnclearError, git_entries, of_cargo, of_git, of_text
+from buildperm.rules.secret_values import LOGIN, TOKEN
+
+PASSWORD = "https://me:hunter2hunter2@host/"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "# nothing\n; at all\n",
+        "[core]\n\tabbrev = 12 ; short\n\tautocrlf = input\n[safe]\n\tdirectory = *\n",
+        "[CORE] Bare = false\n[init]\ndefaultBranch = main\n",
+        '[filter "lfs"]\n\tclean = git-lfs clean -- %f\n\trequired = true\n\tprocess\n',
+        '[credential "https://host.example"]\n\thelper = store\n',
+        '[user]\n\tname = "A # B" # quoted\n\temail = a@example.org\n',
+        "[color]\n\tui = au\\\nto\n[http]\n\tsslCAInfo = /etc/ssl/ca.pem\n",
+        "\ufeff[color.branch]\r\ncurrent = red\r\n",
+    ],
+)
+def test_ordinary_settings_of_git_are_harmless(content: str) -> None:
+    assert of_git(content.encode()) == (True, "")
+
+
+@pytest.mark.parametrize(
+    ("content", "seen"),
+    [
+        (f'[url "{PASSWORD}"]\n\tinsteadOf = https://host/\n', LOGIN),
+        ('[http "https://host"]\n\textraHeader = X: y\n', TOKEN),
+        (f"# {PASSWORD}\n[core]\n\tbare = false\n", LOGIN),
+        ('[credential]\n\thelper = "!f() { echo password=abc; }; f"\n', "a password"),
+    ],
+)
+def test_secrets_in_settings_of_git_are_seen(content: str, seen: str) -> None:
+    assert of_git(content.encode()) == (False, seen)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[include]\n\tpath = other\n",
+        '[includeIf "gitdir:/x"]\n\tpath = other\n',
+        '[url "git@host:"]\n\tinsteadOf = https://host/\n',
+        "[alias]\n\tst = status\n",
+        "[core]\n\tsshCommand = ssh -i key\n",
+        '[core]\n\tpager = "sh -c anything"\n',
+        "[credential]\n\thelper = !anything\n",
+        '[credential "https://me@host"]\n\thelper = store\n',
+        '[filter "own"]\n\tclean = anything\n',
+        "[http]\n\tproxy = host:3128\n",
+        "[unheard-of]\n\tkey = value\n",
+        "[core\n",
+        "key = value\n",
+        '[core]\n\tbare = "false\n',
+        "[core]\n\tbare = \\x\n",
+        "[core]\n\tbare false\n",
+    ],
+)
+def test_what_is_not_known_of_git_is_not_harmless(content: str) -> None:
+    assert of_git(content.encode()) == (False, "")
+
+
+def test_bytes_that_are_no_text_are_not_harmless() -> None:
+    assert of_git(b"[core]\n\tbare = \xff\n") == (False, "")
+    assert of_cargo(b"[build]\ntarget = '\xff'\n") == (False, "")
+
+
+def test_settings_are_read_as_git_reads_them() -> None:
+    text = '[a "B \\"c\\""]\nKey = " x " y \\t # z\nalone\n[d.E] k=\n'
+
+    assert list(git_entries(text)) == [
+        ("a", 'B "c"', "key", "x  y"),
+        ("a", 'B "c"', "alone", "true"),
+        ("d", "e", "k", ""),
+    ]
+    with pytest.raises(UnclearError):
+        list(git_entries("[a]\n=\n"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        '[build]\nrustflags = ["-Ctarget-cpu=native"]\ntarget-dir = "../target"\n',
+        '[target.x86_64-unknown-linux-gnu]\nlinker = "clang"\n[profile.dev]\nopt-level = 1\n',
+        '[source.crates-io]\nreplace-with = "v"\n[source.v]\ndirectory = "vendor"\n',
+        '[registries.ours]\nindex = "sparse+https://host/index/"\n[net]\noffline = true\n',
+        '[env]\nRUST_TEST_THREADS = "1"\nDATA = { value = "data", relative = true }\n',
+        '[patch.crates-io]\none = { path = "one" }\n[alias]\nb = "build --release"\n',
+    ],
+)
+def test_ordinary_settings_of_cargo_are_harmless(content: str) -> None:
+    assert of_cargo(content.encode()) == (True, "")
+
+
+@pytest.mark.parametrize(
+    ("content", "seen"),
+    [
+        ('[registry]\ntoken = "abc"\n', TOKEN),
+        ('[registries.ours]\nindex = "https://host/"\ntoken = "abc"\n', TOKEN),
+        (f'[http]\nproxy = "{PASSWORD}"\n', LOGIN),
+        (f'[source.ours]\nregistry = "{PASSWORD}"\n', LOGIN),
+        ('[env]\nAPI = "ghp_0123456789abcdefghijklmnopqrstuvwxyz"\n', TOKEN),
+        ('[env]\nAPI_TOKEN = "short"\n', ""),
+        ('[env]\nANYTHING = "a text"\n', ""),
+        ('include = "other.toml"\n', ""),
+        ('[registries.ours]\ncredential-provider = ["tool", "--with", "words"]\n', ""),
+        ('[credential-alias]\nours = ["tool"]\n', ""),
+        ("build = 1\n", ""),
+        ("[broken\n", ""),
+    ],
+)
+def test_other_settings_of_cargo_are_not(content: str, seen: str) -> None:
+    assert of_cargo(content.encode()) == (False, seen)
+
+
+def test_attributes_hold_a_secret_by_its_form_alone() -> None:
+    assert of_text(b"*.png binary\n") == (True, "")
+    assert of_text(f"# {PASSWORD}\n".encode()) == (False, LOGIN)
