@@ -49,8 +49,10 @@ _DEVICES = {  # null(4), proc_pid_fd(5): what every program expects beside the d
 }
 
 NAMESPACES = (
-    # `--unshare-all` goes on without a user namespace where there is none; `--unshare-user` fails.
-    *(b"--unshare-all", b"--unshare-user", b"--disable-userns"),
+    # Not `--unshare-all`: it goes on without a user namespace where there is none. And it makes a
+    # namespace of control groups, in which a script would not find its own limits.
+    *(b"--unshare-user", b"--unshare-ipc", b"--unshare-pid", b"--unshare-net", b"--unshare-uts"),
+    b"--disable-userns",
     # Root keeps no privilege in its namespace either.
     *(b"--cap-drop", b"ALL", b"--die-with-parent", b"--new-session"),
 )

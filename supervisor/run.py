@@ -14,6 +14,7 @@ from buildperm.supervisor import (
     landlock_rules,
     launch,
     network,
+    own_cgroup,
     ownership,
     script,
     settings,
@@ -60,7 +61,7 @@ class Run:
         self.learning = session["profile"] == "learning"
         self.filled = filled(session)
         self.settings = settings.readable(session)
-        self.harmless = self.settings
+        self.harmless = [*self.settings, *own_cgroup.limits()]
         self.tier = session.get("tier") or _look(session, places, environ)
         closed = tier.closed_to(self.tier, places["MANIFEST_DIR"])
         self.held = {path: self.tier["held"][path] for path in closed}

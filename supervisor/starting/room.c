@@ -258,8 +258,7 @@ static void end_with_parent(void) {
 
 void room_enter(const char **words) {
     const char **first, **end = words, *folder = "/";
-    long spaces = CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP |
-                  CLONE_NEWNET;
+    long spaces = CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
     for (; *words && !after(*words, "--proc"); words++) /* Those before are the same for every script. */
         if (after(*words, "--share-net")) spaces &= ~CLONE_NEWNET;
     first = words;
