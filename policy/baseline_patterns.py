@@ -12,5 +12,8 @@ ALLOWED = {kind: PatternSet(kind.traits.baseline) for kind in Kind}
 HABITS = {kind: PatternSet(kind.traits.habits) for kind in Kind}
 """What programs try out of habit, and get by without."""
 
+OF_PROGRAMS = PatternSet(baseline.OF_PROGRAMS)
+"""Of the habits of reading, those that only programs have."""
+
 NOT_OWN = PatternSet(baseline.NOT_OWN)
 """What `ALLOWED` covers though it belongs to somebody else."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from buildperm.policy.access import Access, Outcome
-from buildperm.policy.baseline_patterns import ALLOWED, HABITS, NOT_OWN
+from buildperm.policy.baseline_patterns import ALLOWED, HABITS, NOT_OWN, OF_PROGRAMS
 from buildperm.policy.coverage import Coverage, GrantCoverage
 from buildperm.policy.kinds import Kind, Syntax
 from buildperm.policy.role import SCRIPT_ALONE
@@ -162,5 +162,7 @@ def _is_quiet(access: Access) -> bool:
     if access.target.startswith(_OWN_DESCRIPTORS):
         return True
     if access.kind is Kind.WRITE and access.outcome is Outcome.DONE:
+        return False
+    if access.kind is Kind.READ and access.is_direct and OF_PROGRAMS.covers(access.target):
         return False
     return HABITS[access.kind].covers(access.target)

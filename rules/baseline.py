@@ -42,6 +42,7 @@ READ = (
     "/etc/debian_version",
     "/etc/fonts/**",
     "/etc/gai.conf",
+    "/etc/gnutls/config",
     "/etc/group",
     "/etc/host.conf",
     "/etc/inputrc",
@@ -68,6 +69,7 @@ READ = (
     "/etc/redhat-release",
     "/etc/alpine-release",
     "/etc/arch-release",
+    "/etc/selinux/config",
     "/etc/services",
     "/etc/ssl/cert.pem",
     "/etc/ssl/certs/**",
@@ -76,6 +78,7 @@ READ = (
     "/etc/ca-certificates.conf",
     "/etc/terminfo/**",
     "/etc/timezone",
+    "/var/lib/dpkg/arch",
     "/proc/cgroups",
     "/proc/cpuinfo",
     "/proc/filesystems",
@@ -85,9 +88,15 @@ READ = (
     "/proc/uptime",
     "/proc/version",
     "/proc/sys/kernel/cap_last_cap",
+    "/proc/sys/kernel/hostname",
+    "/proc/sys/kernel/ngroups_max",
     "/proc/sys/kernel/osrelease",
+    "/proc/sys/kernel/ostype",
     "/proc/sys/kernel/pid_max",
     "/proc/sys/kernel/random/**",
+    "/proc/sys/kernel/threads-max",
+    "/proc/sys/kernel/version",
+    "/proc/sys/vm/max_map_count",
     "/proc/sys/vm/overcommit_memory",
     "/proc/sys/vm/mmap_min_addr",
     "/sys/devices/system/cpu/**",
@@ -229,7 +238,6 @@ QUIET = (
     "/run/systemd/userdb/**",
     "/var/run/systemd/userdb/**",
     "/etc/gnutls/**",
-    "/var/lib/dpkg/arch*",
     *INDEX_LOCKS,
     *CARGO_BOOKS,
     *BYTECODE,
@@ -252,7 +260,29 @@ QUIET = (
 )
 """What programs read or call out of habit: having been refused it hurts nobody and asks nothing.
 
-It is listed all the same: see `report.build_run.evidence`.
+It is listed all the same: see `report.build_run.evidence`. While learning it is refused as well, so
+that nobody is shown a result that no later build will have.
+"""
+
+OF_PROGRAMS = (
+    "/",
+    "/etc",
+    "/etc/gnutls/**",
+    "/etc/pki",
+    "/etc/pki/tls",
+    "/etc/selinux/**",
+    "/etc/ssl",
+    "/opt",
+    "/proc/sys/**",
+    "/sys",
+    "/sys/fs/cgroup/**",
+    "/tmp",  # noqa: S108
+    "/var/tmp",  # noqa: S108
+)
+"""Of `QUIET`, what is no habit where a script or a macro looks itself.
+
+What programs have in common does not depend on these. A script that looks there by itself may well
+do something with what it finds: without it, it would make something else and say nothing.
 """
 
 QUIET_WRITES = (

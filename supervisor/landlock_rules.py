@@ -48,7 +48,17 @@ _NEVER_LEARNT = (
     *(b"/sys/fs/bpf", b"/sys/fs/pstore", b"/sys/firmware", b"/boot"),
     # Sockets, keys and secrets, some of which do not exist yet.
     *(b"/run/user", b"/run/secrets", b"/run/credentials", b"/run/dbus", b"/run/lock"),
+    # Habits of programs, see `baseline.QUIET`: what is refused later without a word is refused now.
+    *(b"/sys/fs/cgroup", b"/sys/fs/selinux", b"/selinux", b"/etc/selinux", b"/etc/gnutls"),
+    *(b"/run/nscd", b"/var/run/nscd", b"/var/cache/nscd", b"/var/lib/sss"),
+    *(b"/run/systemd/userdb", b"/var/run/systemd/userdb"),
 )
+
+_NEVER_LISTED = (b"/opt", b"/tmp", b"/var/tmp", b"/etc/ssl", b"/etc/pki", b"/etc/pki/tls")
+"""Folders that programs list by habit: likewise."""
+
+_EACH_LISTED = (b"/opt",)
+"""Those of them whose folders may be listed all the same."""
 
 _READ_ROOTS = ("OUT_DIR", "TMP", "MANIFEST_DIR", "WORKSPACE", "TARGET_DIR", "SYSROOT")
 _LISTED_ROOTS = ("MANIFEST_DIR", "WORKSPACE")
@@ -150,6 +160,23 @@ class LandlockRights:
             for place in self._tier["open"]:
                 if not self._is_hidden(place, excluded, _READ_ROOTS):
                     self._add_remainder(place, excluded, rights)
+        self._forget_listings()
+
+    def _forget_listings(self) -> None:
+        """Take away the right to list what is not listed when enforcing, and is no news then."""
+        granted = {folder for folder, _ in self._granted_reads()}
+        for folder in _NEVER_LISTED:
+            held = self.rights.get(folder, 0)
+            if not held & landlock.READ_DIR or folder in granted:
+                continue
+            if folder in _EACH_LISTED:
+                for entry in _entries(folder):
+                    self.add(entry, held)
+            self.rights[folder] = held & ~landlock.READ_DIR
+
+    def _granted_reads(self) -> Iterator[tuple[bytes, bool]]:
+        for pattern in self._package["read"]:
+            yield from self._within("read", pattern)
 
     def add_readable(self, paths: Iterable[bytes]) -> None:
         """Let files be read, unless that is denied or something sensitive is there."""
@@ -366,6 +393,15 @@ class LandlockRights:
         places = [self._places[token] for token in tokens if token in self._places]
         mine = [place for place in places if covers(place, path)]
         return any(not any(covers(upper, place) for place in mine) for upper in above)
+
+
+def _entries(folder: bytes) -> list[bytes]:
+    """List what in a folder is no link."""
+    try:
+        paths = [os.path.join(folder, name) for name in os.listdir(folder)]
+    except OSError:
+        return []
+    return [path for path in paths if not os.path.islink(path)]
 
 
 def _is_ordinary(folder: bytes) -> bool:

@@ -19,6 +19,7 @@ from buildperm.policy.explanation import (
     AllowedByRule,
     Denied,
     Explanation,
+    HabitualAttempt,
     NeverGrantable,
     NotGranted,
     NotInForce,
@@ -185,7 +186,7 @@ class QueryResult:
             is_folder=any(each.is_folder for each in written),
             is_entry=any(each.is_entry for each in written),
         )
-        if not isinstance(self.explanation, NotGranted | Sensitive):
+        if not isinstance(self.explanation, NotGranted | Sensitive | HabitualAttempt):
             return None
         made = proposals.propose(self.script.key, self.script.package.version, [access])
         return made[0] if made else None
@@ -267,6 +268,9 @@ class QueryResult:
             case found if explanation.is_allowed(found):
                 yield "To keep it from this crate all the same, write a denial:"
                 yield from (f"    {line}" for line in self._denial)
+            case HabitualAttempt() if self.grant:
+                yield f"Programs do without. If this crate cannot, write in {self._lines.name}:"
+                yield from (f"    {line}" for line in self.grant)
             case _:
                 yield "Nothing in Cargo.toml can change that."
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from buildperm.policy.access import Access, Outcome
+from buildperm.policy.access import ITSELF, Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.undecided_accesses import is_settled
 from buildperm.rules import sensitive
 
 
-def _access(kind: Kind, target: str, outcome: Outcome) -> Access:
+def _access(kind: Kind, target: str, outcome: Outcome, causes: tuple[str, ...] = ITSELF) -> Access:
     held = sensitive.why(target, writing=kind is Kind.WRITE)
-    return Access(kind, target, outcome, 1, 0, 0, (("build script",),), sensitive=held)
+    chains = (("build script",),)
+    return Access(kind, target, outcome, 1, 0, 0, chains, sensitive=held, causes=causes)
 
 
 @pytest.mark.parametrize(
@@ -51,8 +52,8 @@ def _access(kind: Kind, target: str, outcome: Outcome) -> Access:
         *(
             # Nobody was told of these: they were tried, and what only looks is a habit.
             pytest.param(
-                _access(Kind.READ, target, Outcome.REFUSED),
-                _access(Kind.WRITE, target, Outcome.REFUSED),
+                _access(Kind.READ, target, Outcome.REFUSED, ("configure",)),
+                _access(Kind.WRITE, target, Outcome.REFUSED, ("configure",)),
                 id=f"{target} is looked at",
             )
             for target in (
@@ -60,8 +61,22 @@ def _access(kind: Kind, target: str, outcome: Outcome) -> Access:
                 "/sys/fs/cgroup/release_agent",
                 "/dev/pts/3",
                 "/etc",
-                "/var/lib/dpkg/arch",
+                "/sys/fs/selinux/enforce",
             )
+        ),
+        *(
+            # Without these a script may make something else, and say nothing.
+            pytest.param(
+                _access(Kind.READ, target, Outcome.REFUSED, ("configure",)),
+                _access(Kind.READ, target, Outcome.REFUSED, ("", "configure")),
+                id=f"{target} is looked at by a program, and by the script",
+            )
+            for target in ("/opt", "/proc/sys/net/core/somaxconn", "/sys/fs/cgroup/x/cpu.max")
+        ),
+        pytest.param(
+            _access(Kind.READ, "/etc/gnutls/pkcs11.conf", Outcome.REFUSED, ("wget",)),
+            _access(Kind.READ, "/etc/gitconfig", Outcome.REFUSED, ("git",)),
+            id="settings decide what libgit2 finds",
         ),
         pytest.param(
             _access(Kind.WRITE, "$WORKSPACE/.git/index.lock", Outcome.REFUSED),
