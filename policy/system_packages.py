@@ -66,11 +66,25 @@ class Missing:
     def sentence(self, distribution: str) -> str:
         """Say what is missing, and how to install it."""
         what = _NAMES[self.kind].format(self.name)
+        command = self.command(distribution)
+        if not command:
+            return f"{what}; install the package that has it"
+        if self.is_undescribed(distribution):
+            return f"{what}: `{command}` has the library, but nothing that tells pkg-config of it"
+        return f"{what}: `{command}`"
+
+    def command(self, distribution: str) -> str:
+        """Return what installs it; empty if no package is known."""
         packages = self.packages(distribution)
         if not packages:
-            return f"{what}; install the package that has it"
-        command = _table()["distributions"][distribution]["install"]
-        return f"{what}: `{command} {' '.join(packages)}`"
+            return ""
+        return " ".join((_table()["distributions"][distribution]["install"], *packages))
+
+    def is_undescribed(self, distribution: str) -> bool:
+        """Tell whether packages of a distribution have the library, but no `NAME.pc`."""
+        if self.kind is not NeedKind.DESCRIPTION or self.entry is None:
+            return False
+        return self.name in self.entry.get("undescribed", {}).get(distribution, ())
 
 
 _QUOTES = {0x2018: "'", 0x2019: "'"}  # As gcc and pkg-config write them in UTF-8 locales.

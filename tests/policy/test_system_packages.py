@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -18,6 +19,18 @@ from buildperm.policy.system_packages import Missing, NeedKind, distribution, of
 TABLE = tomllib.loads(
     Path(system_packages.__file__).with_name("system_packages.toml").read_text("utf-8")
 )
+
+DESCRIBED = {
+    line.split()[0]: line.split()[1:]
+    for line in Path(__file__).with_name("debian_descriptions.txt").read_text().splitlines()
+    if not line.startswith("#")
+}
+
+
+def is_debian() -> bool:
+    """Tell whether this machine has the packages of Debian itself."""
+    release = Path("/etc/os-release")
+    return release.exists() and "ID=debian" in release.read_text().splitlines()
 
 
 @pytest.mark.parametrize(
@@ -191,11 +204,49 @@ def test_an_entry_names_packages_and_nothing_else(name: str) -> None:
     entry = TABLE["packages"][name]
     known = {*map(str, NeedKind), *TABLE["distributions"]}
 
-    assert set(entry) <= known
+    assert set(entry) - {"undescribed"} <= known
     assert {"debian", "fedora", "alpine", "arch", "nix"} <= set(entry)
+    for where, names in entry.get("undescribed", {}).items():
+        assert entry[where], "nothing is known to have it"
+        assert set(names) <= set(entry["pkg-config"])
     for where in TABLE["distributions"]:
         for package in entry.get(where, ()):
             assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9@.+_-]*", package)
+
+
+@pytest.mark.parametrize("name", TABLE["packages"])
+def test_packages_of_debian_hold_what_they_are_named_for(name: str) -> None:
+    entry = TABLE["packages"][name]
+    undescribed = entry.get("undescribed", {}).get("debian", ())
+
+    for wanted in entry.get("pkg-config", ()) if entry["debian"] else ():
+        assert (wanted in undescribed) != any(
+            package in DESCRIBED.get(wanted, ()) for package in entry["debian"]
+        ), wanted
+
+
+def test_debian_has_the_packages_where_its_index_is_at_hand() -> None:
+    """Names alone: `apt-cache` knows those of the last `apt-get update`."""
+    if not is_debian():
+        pytest.skip("this is no Debian")
+    told = subprocess.run(["apt-cache", "pkgnames"], capture_output=True, text=True, check=False)
+    names = set(told.stdout.split())
+    if len(names) < 10_000:
+        pytest.skip("`apt-get update` was never run here")
+
+    wanted = {each for entry in TABLE["packages"].values() for each in entry["debian"]}
+    assert sorted(wanted - names) == []
+
+
+def test_what_pkg_config_is_not_told_of_is_not_promised() -> None:
+    described = Missing(NeedKind.DESCRIPTION, "lua5.4").sentence("debian")
+    undescribed = Missing(NeedKind.DESCRIPTION, "lua").sentence("debian")
+
+    assert described.endswith(": `apt install liblua5.4-dev`")
+    assert undescribed.endswith("has the library, but nothing that tells pkg-config of it")
+    assert Missing(NeedKind.DESCRIPTION, "lua").sentence("arch").endswith(": `pacman -S lua`")
+    none = Missing(NeedKind.DESCRIPTION, "appindicator3-0.1").sentence("debian")
+    assert none.endswith("; install the package that has it")
 
 
 @pytest.mark.parametrize("wanted", ["pkg-config", "libraries", "programs", "links"])
