@@ -51,6 +51,24 @@ class BrokenPackage:
 
 
 @dataclass(frozen=True, slots=True)
+class MissingThing:
+    """Something of the system that a build looked for in vain, and what to install."""
+
+    crate: str  # Of the script that did, as Cargo calls it; empty where it was the build itself.
+    version: str
+    kind: str  # What kind of thing it is: `pkg-config`, `headers`, `programs`.
+    name: str  # Of letters, digits and `._+/-` alone.
+    distribution: str  # Whose packages are named: a key of `system_packages.toml`.
+    packages: tuple[str, ...]  # None where it is not known which have it.
+    command: str  # What installs them; empty where there are none.
+    sentence: str  # All of that for people.
+
+    def __str__(self) -> str:
+        who = f"{self.crate} {self.version}" if self.crate else "the build"
+        return f"{who} failed: {self.sentence}"
+
+
+@dataclass(frozen=True, slots=True)
 class BuildFailure:
     """Cargo ended with an exit code that is not 0."""
 
@@ -58,6 +76,7 @@ class BuildFailure:
     packages: tuple[BrokenPackage, ...]  # Sorted; empty where it is not known what failed.
     not_run: tuple[str, ...]  # Crates with versions that have a script or macros; none of it ran.
     was_refused: bool = False  # Something was refused to somebody.
+    missing: tuple[MissingThing, ...] = ()  # What of the system it may have failed for.
 
     @property
     def why(self) -> str:
@@ -125,4 +144,22 @@ def document(failure: BuildFailure) -> dict[str, object]:
             for each in failure.packages
         ],
         "not_run": list(failure.not_run),
+        "missing": missing_document(failure),
     }
+
+
+def missing_document(failure: BuildFailure | None) -> list[dict[str, object]]:
+    """Write what of the system a build lacked as a part of a JSON document."""
+    return [
+        {
+            "crate": each.crate,
+            "version": each.version,
+            "kind": each.kind,
+            "name": each.name,
+            "distribution": each.distribution,
+            "packages": list(each.packages),
+            "install": each.command,
+            "sentence": each.sentence,
+        }
+        for each in (failure.missing if failure else ())
+    ]

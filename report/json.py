@@ -14,6 +14,7 @@ from buildperm.policy.access import ITSELF, Access
 from buildperm.policy.pending_review import Pending
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.role import SCRIPT_ALONE, Role
+from buildperm.report import build_failure
 from buildperm.report.build_run import ScriptRun, evidence
 from buildperm.report.finding import Finding, Report, worst_first
 from buildperm.report.text import rule_lines
@@ -34,6 +35,7 @@ def document(report: Report) -> str:
         "kernel": run.kernel if run else None,
         "left_open": list(run.left_open) if run else [],
         "cargo_exit": run.cargo_exit if run else None,
+        "missing": build_failure.missing_document(run.failure if run else None),
         "exit": report.exit_code,
         "findings": [_finding(finding) for finding in worst_first(report.findings)],
         "pending": [_pending(pending) for pending in report.pending],

@@ -36,8 +36,7 @@ def summary(
     else:
         yield from _differences(changes, comparisons)
     yield from text.warnings(runs)
-    for outcome in changes.recorded.outcomes:
-        yield from missing_packages.sentences(outcome, runs)
+    yield from missing_packages.sentences(changes.recorded.failure)
     noted = scripts if changes.is_first else [each for each in scripts if each.crate in comparisons]
     yield from text.notes(script.run for script in noted)
     held = (how_compiling_is_held(each.build.session) for each in changes.recorded.outcomes)

@@ -91,7 +91,7 @@ def build(words: Sequence[str], outputs: ReportOutputs, options: EnforcementOpti
     if outcome.finished.interrupted:
         return ExitCode.INTERRUPTED
     report = enforcement.report(outcome, deny_unused=options.deny_unused)
-    for line in missing_packages.sentences(outcome, outcome.scripts):
+    for line in missing_packages.sentences(report.run.failure if report.run else None):
         console.print_message(line)
     report = _kept(report, held.target.report, outputs.json, words)
     outputs.write(report, enforcement.patch(outcome) if outputs.has_patch else b"")

@@ -13,6 +13,7 @@ from buildperm.policy.access import Outcome
 from buildperm.policy.role import NOBODY, SubjectKind
 from buildperm.policy.undecided_accesses import is_settled
 from buildperm.report.build_failure import BrokenPackage, BrokenStep, BuildFailure
+from buildperm.workflow import missing_packages
 
 if TYPE_CHECKING:
     from buildperm.cargo.held_packages import HeldPackages
@@ -57,7 +58,11 @@ def failure_of(
         and not any((folder, str(subject)) in ran for subject in package.subjects)
     ]
     return BuildFailure(
-        finished.exit_code, tuple(sorted(broken)), tuple(sorted(not_run)), search.was_refused
+        finished.exit_code,
+        tuple(sorted(broken)),
+        tuple(sorted(not_run)),
+        search.was_refused,
+        missing_packages.find(outcome, runs),
     )
 
 
@@ -73,6 +78,7 @@ def united(failures: Iterable[BuildFailure | None]) -> BuildFailure | None:
         tuple(sorted(packages)),
         tuple(sorted(not_run)),
         any(each.was_refused for each in found),
+        tuple(dict.fromkeys(missing for each in found for missing in each.missing)),
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from buildperm.policy import system_packages
 from buildperm.policy.access import Outcome
 from buildperm.printable import printable
+from buildperm.report.build_failure import BuildFailure, MissingThing
 
 if TYPE_CHECKING:
     from buildperm.policy.system_packages import Missing
@@ -22,10 +23,15 @@ _END = re.compile(r"^(?:error: |warning: build failed)", re.M)
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def sentences(
+def sentences(failure: BuildFailure | None) -> list[str]:
+    """Say what a failed build did not find, and how to install it."""
+    return [printable(str(each)) for each in (failure.missing if failure else ())]
+
+
+def find(
     outcome: BuildOutcome, runs: Iterable[ScriptRun], distribution: str = ""
-) -> list[str]:
-    """Say what a failed build did not find, and how to install it; nothing if it did not fail.
+) -> tuple[MissingThing, ...]:
+    """Tell what a failed build did not find, and what to install; nothing if it did not fail.
 
     Args:
         outcome: Of the build.
@@ -34,7 +40,7 @@ def sentences(
     """
     finished = outcome.finished
     if finished.exit_code == 0 or finished.interrupted:
-        return []
+        return ()
     named = distribution or system_packages.this_distribution()
     found: dict[str, list[Missing]] = {}
     for who, said in _by_script(_COLOUR.sub("", finished.said)):
@@ -50,11 +56,20 @@ def sentences(
             listed += system_packages.of_accesses(run.everything)
             if not listed and not _was_refused(run):
                 listed += system_packages.of_links(links.get(who, ""))
-    return [
-        printable(f"{who or 'the build'} failed: {each.sentence(named)}")
+    return tuple(
+        MissingThing(
+            printable(who.partition(" ")[0]),
+            printable(who.partition(" ")[2]),
+            str(each.kind),
+            each.name,
+            named,
+            each.packages(named),
+            each.command(named),
+            each.sentence(named),
+        )
         for who, listed in found.items()
         for each in system_packages.distinct(listed)
-    ]
+    )
 
 
 def _was_refused(run: ScriptRun) -> bool:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from importlib import resources
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from tests.command import CI, LEARN, buildperm, member
@@ -34,10 +37,34 @@ def test_a_failed_build_says_what_to_install(words: tuple[str, ...], tmp_path: P
     assert line.startswith("sample 0.1.0 failed: pkg-config knows no library `notmuch`")
 
 
+@pytest.mark.parametrize(
+    ("words", "schema"),
+    [
+        ((*CI, "--format", "json"), "ci"),
+        (("learn", "--format", "json"), "pending"),
+    ],
+    ids=["ci", "learn"],
+)
+@pytest.mark.quick(1)
+def test_programs_are_told_it_too(words: tuple[str, ...], schema: str, tmp_path: Path) -> None:
+    workspace = member(tmp_path / "ws", LACKS)
+    ended = buildperm(*words, folder=workspace)
+
+    document = json.loads(ended.stdout)
+    file = resources.files("buildperm.report") / f"{schema}.schema.json"
+    jsonschema.Draft202012Validator(json.loads(file.read_text())).validate(document)
+    (missing,) = (document if schema == "ci" else document["build_failure"])["missing"]
+    assert (missing["crate"], missing["version"]) == ("sample", "0.1.0")
+    assert (missing["kind"], missing["name"]) == ("pkg-config", "notmuch")
+    assert missing["install"].endswith(" ".join(missing["packages"]))
+    assert f"sample 0.1.0 failed: {missing['sentence']}" in ended.stderr
+
+
 @pytest.mark.slow
 def test_a_build_that_does_not_fail_lacks_nothing(tmp_path: Path) -> None:
     workspace = member(tmp_path / "ws", LACKS_NOTHING)
-    ended = buildperm(*CI, folder=workspace)
+    ended = buildperm(*CI, "--format", "json", folder=workspace)
 
     assert ended.returncode == 0
     assert "install" not in ended.stderr
+    assert json.loads(ended.stdout)["missing"] == []
