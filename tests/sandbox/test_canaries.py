@@ -156,6 +156,19 @@ def test_a_recorder_that_has_not_seen_a_refusal_is_found_out(free: CanaryRun) ->
     assert "without being recorded" in proof.reason
 
 
+def test_calls_that_a_container_refuses_first_need_not_be_recorded(free: CanaryRun) -> None:
+    """Nor can they be: but files are refused by other means, and a free call was not refused."""
+    refused = dict.fromkeys(("keyring", "file-read"), errno.EPERM)
+    alone = dataclasses.replace(free, errors={**free.errors, **refused, "io-uring": 0})
+    nothing = CanaryRun(dict.fromkeys(free.errors, errno.EPERM), [], free.ports)
+    found = {each.canary.id: each for each in _judged(alone, nothing)}
+
+    assert found["keyring"].status is Status.ENFORCED
+    assert found["keyring"].is_recorded is None
+    assert found["file-read"].is_recorded is False
+    assert found["io-uring"].is_recorded is False
+
+
 def test_what_a_machine_does_not_have_is_neither_held_nor_open(free: CanaryRun) -> None:
     lacking = {"io-uring": errno.ENOSYS, "mptcp": errno.EPROTONOSUPPORT}
     run = dataclasses.replace(free, errors={**free.errors, **lacking})
