@@ -7,6 +7,8 @@
    Landlock decides. Only changes of mode, owner and times, which Landlock does not know, are never let go on. */
 #include "places.h"
 
+#include "memory.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
@@ -16,7 +18,6 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
@@ -53,8 +54,7 @@ static bool is_alive(void) { return ioctl(notifications, SECCOMP_IOCTL_NOTIF_ID_
 /* ---- Arguments ---- */
 
 static int copy(void *to, uint64_t from, size_t size) {
-    struct iovec here = {to, size}, there = {(void *)(uintptr_t)from, size};
-    return process_vm_readv((pid_t)asked->pid, &here, 1, &there, 1, 0) == (ssize_t)size ? 0 : EFAULT;
+    return memory_read((pid_t)asked->pid, from, to, size) == (ssize_t)size ? 0 : EFAULT;
 }
 
 static int copy_path(char to[PATH_MAX], uint64_t from) {

@@ -5,6 +5,8 @@
    user may send SIGCONT, and a process may have a timer send it to itself. */
 #include "tracee.h"
 
+#include "memory.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -13,7 +15,6 @@
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <sys/user.h>
 #include <unistd.h>
 
@@ -46,8 +47,7 @@ bool tracee_text(pid_t pid, uint64_t address, char *text, size_t room) {
     for (size_t done = 0; done < room;) {
         size_t size = PAGE - (address + done) % PAGE; /* The next page may not be there. */
         if (size > room - done) size = room - done;
-        struct iovec here = {text + done, size}, there = {(void *)(uintptr_t)(address + done), size};
-        ssize_t got = process_vm_readv(pid, &here, 1, &there, 1, 0);
+        ssize_t got = memory_read(pid, address + done, text + done, size);
         if (got <= 0) return false;
         if (memchr(text + done, 0, (size_t)got)) return true;
         done += (size_t)got;
