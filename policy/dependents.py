@@ -16,6 +16,7 @@ class Dependents:
 
     def __init__(self, proposals: Iterable[Proposal]) -> None:
         self._by_program: dict[_Program, list[str]] = {}
+        self._crates: set[tuple[str, str]] = set()  # Those that anything depends in.
         self.add(proposals)
 
     def add(self, proposals: Iterable[Proposal]) -> None:
@@ -24,13 +25,18 @@ class Dependents:
             if each.wanted_by and each.reason is Reason.ASKED:
                 program = each.crate, each.version, each.wanted_by
                 self._by_program.setdefault(program, []).append(each.id)
+                self._crates.add((each.crate, each.version))
 
     def of(self, proposal: Proposal) -> tuple[str, ...]:
         """Return the ids of what is wanted only by the programs that a proposal is about."""
-        if proposal.reason is not Reason.ASKED:
+        if proposal.reason is not Reason.ASKED or not self._has_any(proposal):
             return ()
         programs = ((proposal.crate, proposal.version, name) for name in proposal.runs)
         return tuple(each for program in programs for each in self._by_program.get(program, ()))
+
+    def _has_any(self, proposal: Proposal) -> bool:
+        """Tell, at little cost, whether anything in its crate depends on a program."""
+        return (proposal.crate, proposal.version) in self._crates
 
 
 def answer_along(before: Answer, after: Answer, dependent: Answer) -> Answer:
