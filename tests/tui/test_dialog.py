@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,7 @@ from buildperm.tui.screens.diff import DiffScreen
 from buildperm.tui.screens.inbox import InboxScreen
 from buildperm.tui.screens.override import OverrideScreen
 from buildperm.tui.widgets.hint_footer import HintFooter
+from buildperm.tui.widgets.sheet import Sheet
 from tests.tui.proposals import realistic
 
 if TYPE_CHECKING:
@@ -166,3 +168,39 @@ async def test_a_word_is_typed_within_the_box_however_much_it_is_about(
             assert box.content_region.contains_region(part.region)
         assert bench.app.screen.region.contains_region(box.region)
         assert "The check failed" in bench.pixels()
+
+
+@pytest.mark.parametrize(("size", "columns"), [((80, 24), 1), ((120, 36), 2), ((200, 50), 3)])
+@pytest.mark.quick(2)
+async def test_help_uses_the_width_and_a_click_does_what_stands_in_its_column(
+    bench: ReviewBench, size: tuple[int, int], columns: int
+) -> None:
+    async with bench.app.run_test(size=size) as pilot:
+        await pilot.press("n")
+        before = bench.tree().count(80)
+        await pilot.press("question_mark")
+        await bench.until(pilot, lambda: "Decide" in bench.text("#help-keys"))
+        lines = bench.text("#help-keys").splitlines()
+        assert len(re.findall(r"\S+(?: \S+)*", lines[0])) == columns
+        assert all(len(line.rstrip()) <= size[0] * 0.96 - 6 for line in lines)
+        row, line = next((at, each) for at, each in enumerate(lines) if "Open every crate" in each)
+        page = bench.app.screen.query_one("#help-keys", Sheet)
+        page.scroll_to(y=row, animate=False, immediate=True)
+        await pilot.pause()
+
+        inner = page.content_region
+        at = inner.x + line.index("Open every"), inner.y + row - page.scroll_offset.y
+        await pilot.click(offset=at)
+        await bench.until(pilot, lambda: not bench.is_at(Dialog))
+        await bench.until(pilot, lambda: bench.tree().count(80) > before)
+
+
+async def test_what_help_says_hangs_below_its_first_word(bench: ReviewBench) -> None:
+    async with bench.app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("question_mark")
+        await bench.until(pilot, lambda: "Decide" in bench.text("#help-keys"))
+        lines = bench.text("#help-keys").splitlines()
+        first = next(at for at, line in enumerate(lines) if "Allow all that are marked" in line)
+        indent = lines[first].index("Allow all")
+        assert lines[first + 1].startswith(" " * indent)
+        assert lines[first + 1][indent] != " "
