@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 from buildperm.policy.kinds import Kind
 from buildperm.policy.role import SCRIPT_ALONE, Role
@@ -14,6 +17,18 @@ COMMANDS_MOST = 500
 
 ITSELF = ("",)
 """As `Access.causes`: the script or macro itself, without any program."""
+
+
+SYSTEM_REFUSALS: Mapping[int, str] = MappingProxyType(
+    {
+        errno.EACCES: "permission denied",
+        errno.EPERM: "operation not permitted",
+        errno.EROFS: "read-only file system",
+        errno.ENOSPC: "no space left on the disk",
+        errno.EDQUOT: "disk quota exceeded",
+    }
+)
+"""By what the system itself refuses a file: path_resolution(7), open(2), errno(3)."""
 
 
 class Outcome(StrEnum):
@@ -48,6 +63,9 @@ class Access:
     commands: tuple[tuple[str, int], ...] = ()  # Of a program: each command line, and how often.
     own_lines: tuple[str, ...] = ()  # Those of `commands` by which the script itself ran it.
     causes: tuple[str, ...] = ITSELF  # Sorted, never empty: see `wanted_by`.
+    # Why the system itself refused what has failed, as in `SYSTEM_REFUSALS`: the recorder has tried
+    # that the same fails outside the sandbox, too. Empty for every other outcome.
+    refused_by_system: str = ""
 
     @property
     def wanted_by(self) -> str:

@@ -66,6 +66,11 @@ def _both(one: Access, other: Access) -> Access:
         is_folder=one.is_folder or other.is_folder,
         is_whole=one.is_whole or other.is_whole,
         is_entry=one.is_entry or other.is_entry,
+        refused_by_system=(
+            one.refused_by_system or other.refused_by_system
+            if graver.outcome is Outcome.FAILED
+            else ""
+        ),
         unstable=graver.unstable or one.unstable or other.unstable,
         roles=one.roles if one.roles == other.roles else united(one.roles + other.roles),
     )

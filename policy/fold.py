@@ -14,11 +14,11 @@ import stat
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from errno import EEXIST, ENOENT, ENOTDIR
+from errno import EDQUOT, EEXIST, ENOENT, ENOSPC, ENOTDIR
 from typing import assert_never
 
 from buildperm.policy import risk, sought_secrets
-from buildperm.policy.access import COMMANDS_MOST, Access, Outcome
+from buildperm.policy.access import COMMANDS_MOST, SYSTEM_REFUSALS, Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.pattern_set import PatternSet
 from buildperm.policy.role import NOBODY, Role, SubjectKind
@@ -78,6 +78,7 @@ class _AccessBuilder:
     is_whole: bool = False
     is_entry: bool = False
     saw_empty_home: bool = False
+    refused_by_system: str = ""
     sent: int = 0
     received: int = 0
     chains: dict[tuple[str, ...], None] = field(default_factory=dict)
@@ -170,6 +171,9 @@ class _EventFolding:
                 commands=tuple(tally.commands.items()),
                 own_lines=tuple(tally.own_lines),
                 causes=tuple(sorted(tally.causes)),
+                refused_by_system=(
+                    tally.refused_by_system if tally.outcome is Outcome.FAILED else ""
+                ),
             )
             for (kind, target), tally in ordered
         ]
@@ -422,6 +426,12 @@ class _EventFolding:
             if kind is Kind.EXEC and risk.reaches_out(example):
                 tally.example = example
         tally.count += event.count
+        if outcome is Outcome.FAILED and kind.is_file and not tally.refused_by_system:
+            number = getattr(event, "errno", 0)
+            # What is private to a script may be a small disk of buildperm's.
+            is_full = number in (ENOSPC, EDQUOT)
+            if not (is_full and target.startswith("$TMP")):
+                tally.refused_by_system = SYSTEM_REFUSALS.get(number, "")
         if len(tally.chains) < CHAINS_MOST:
             chain = self._chain(pid)
             name = posixpath.basename(program)

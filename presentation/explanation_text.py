@@ -79,7 +79,7 @@ def verdict_text(
         case NeverGrantable(why):
             return f"refused: nothing can allow {who} to {what}: {shown(why)}"
         case HabitualAttempt(_):
-            return f"refused, and of no concern: programs try to {what} out of habit, in vain"
+            return f"refused: programs try to {what} out of habit, and mostly do without"
         case NotGranted():
             return f"refused: neither the baseline nor a grant lets {who} {what}"
         case _:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeGuard, TypeVar
 
 from buildperm.errors import BuildpermError
-from buildperm.policy.access import COMMANDS_MOST, ITSELF, Access, Outcome
+from buildperm.policy.access import COMMANDS_MOST, ITSELF, SYSTEM_REFUSALS, Access, Outcome
 from buildperm.policy.combination import CHAINS_MOST, combine
 from buildperm.policy.grants import parse_key
 from buildperm.policy.kinds import Kind
@@ -78,6 +78,10 @@ def read(path: Path | str) -> ReportedBuild:
 def _by_value(kind: Kind, said: object) -> str:
     """Return what the report says about a variable's value, which is not here; empty if nothing."""
     return said if kind is Kind.ENV and isinstance(said, str) and said in _BY_VALUE else ""
+
+
+def _by_system(said: object) -> str:
+    return said if isinstance(said, str) and said in SYSTEM_REFUSALS.values() else ""
 
 
 def sensitive_because(kind: Kind, target: str) -> str:
@@ -193,6 +197,7 @@ class _ReportReader:
             roles=self._roles(table, f"{at}.by"),
             commands=tuple(self._commands(table, f"{at}.commands")),
             causes=self._causes(table, f"{at}.causes"),
+            refused_by_system=_by_system(table.get("refused_by_system")),
         )
 
     def _commands(self, table: dict[str, Any], at: str) -> Iterator[tuple[str, int]]:

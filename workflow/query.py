@@ -27,7 +27,7 @@ _BYTE = re.compile("%(?![0-9A-Fa-f]{2})")
 _MOST = 10
 _WAYS = (
     "Say of which kind it is: `exec:perl`, `read:/etc/hosts`, `write:$WORKSPACE/x`, `env:NAME`, "
-    "`net:host:443`, `directives:rustc-env=NAME`. `preset:cc` is about a preset."
+    "`net:host:443`, `directives:rustc-env=NAME`, `system:unshare`. `preset:cc` is about a preset."
 )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from buildperm.cargo.target_directory import TargetDirectory
 from buildperm.policy import lock_file
-from buildperm.policy.access import COMMANDS_MOST, Outcome
+from buildperm.policy.access import COMMANDS_MOST, Access, Outcome
 from buildperm.policy.explanation import (
     AllowedByBaseline,
     AllowedByPreset,
@@ -31,6 +31,7 @@ from buildperm.printable import shown
 from buildperm.report.shell_line import example_text
 from buildperm.report.text import count
 from buildperm.workflow import evidence
+from buildperm.workflow.evidence import RecordedRun
 from buildperm.workflow.manifest_lines import ManifestLines
 from buildperm.workflow.query import QueryParser
 from buildperm.workflow.query_result import QueryResult
@@ -171,11 +172,22 @@ class QueryReport:
         }
 
 
-def _went(result: QueryResult, outcome: Outcome, *, is_learning: bool) -> str:
+def _went(result: QueryResult, outcome: Outcome, *, is_learning: bool, by_system: str = "") -> str:
     """Say how it went then, where that is not how it would go now."""
+    if by_system:
+        return f"refused by the system itself ({by_system})"
     if outcome is Outcome.DONE and is_learning and not is_allowed(result.explanation):
         return "let through while learning"
     return str(outcome)
+
+
+def _run_went(result: QueryResult, run: RecordedRun, access: Access) -> str:
+    return _went(
+        result,
+        access.outcome,
+        is_learning=run.command == "learn",
+        by_system=access.refused_by_system,
+    )
 
 
 def _evidence_lines(result: QueryResult) -> Iterator[str]:
@@ -189,7 +201,7 @@ def _evidence_lines(result: QueryResult) -> Iterator[str]:
         yield (
             f"Seen {count(access.count, 'time')} by `buildperm {run.command}` "
             f"{evidence.time_ago(run.modified_s)}: "
-            f"{_went(result, access.outcome, is_learning=run.command == 'learn')}; "
+            f"{_run_went(result, run, access)}; "
             f"{evidence.context_text(run.context)}"
         )
         for chain in access.chains:

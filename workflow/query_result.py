@@ -33,6 +33,7 @@ from buildperm.policy.role import SubjectKind
 from buildperm.policy.rule import Rule
 from buildperm.policy.sensitivity import STEERS, why_sensitive
 from buildperm.policy.snapshot import Snapshot, SnapshotRun
+from buildperm.policy.validation import to_grant
 from buildperm.policy.version import sort_key
 from buildperm.presentation.explanation_text import verdict_text
 from buildperm.report import next_command
@@ -44,6 +45,16 @@ from buildperm.workflow.evidence import Evidence, RecordedRun
 from buildperm.workflow.manifest_lines import ManifestLines
 from buildperm.workflow.query import Query
 from buildperm.workflow.script_lookup import FoundScript
+
+_NO_GRANT = "No grant opens it."
+_CHANGE = (
+    "If the crate does not build without, use a version that does,",
+    "or change the crate: `[patch]` in Cargo.toml.",
+)
+_OWN = ("/proc/self", "/proc/thread-self", "/dev/")
+"""What each process has of its own: no pattern means that, and scripts have no terminal."""
+_CLOSED = ("/", "/proc", "/etc")
+"""Folders in which something is always closed, so that nobody can list them: `exclusion`."""
 
 
 class ReviewedRun(NamedTuple):
@@ -194,6 +205,8 @@ class QueryResult:
     @cached_property
     def grant(self) -> tuple[str, ...]:
         """Return the lines of Cargo.toml that would allow it; none if no lines do."""
+        if isinstance(self.explanation, HabitualAttempt):
+            return self._habit_grant
         if self.proposal is None:
             return ()
         choice = self.proposal.suggestion
@@ -209,6 +222,25 @@ class QueryResult:
             rules=frozenset(choice.rules),
             consumers=frozenset(choice.consumers),
             reason=f"WHY THIS {what} NEEDS IT" if is_sensitive else "",
+        )
+        return self._lines.pasted(grants.key if grants else self.script.key, more)
+
+    @property
+    def _habit_grant(self) -> tuple[str, ...]:
+        """Return the lines that allow what programs try out of habit; no review asks about it."""
+        kind, target = self.query.kind, self.query.target
+        rule = Rule(kind, target)
+        held = why_sensitive(kind, target)
+        reason = "WHY THIS CRATE NEEDS IT" if held else ""
+        is_closed = target in _CLOSED or target.startswith(_OWN)
+        if kind not in (Kind.READ, Kind.WRITE) or is_closed or to_grant(rule, reason=reason):
+            return ()
+        grants, version = self.script.grants, self.script.package.revision
+        more = CrateGrants(
+            self.script.key,
+            reviewed=frozenset([version] if held or assess_rule(rule)[0] >= PINNED else []),
+            rules=frozenset([rule]),
+            reason=reason,
         )
         return self._lines.pasted(grants.key if grants else self.script.key, more)
 
@@ -237,6 +269,8 @@ class QueryResult:
         """Say what would change the verdict."""
         key = self.key
         table, at = self._lines.table(key), self._lines.at(self.line)
+        if not explanation.is_allowed(self.explanation) and self._by_system:
+            yield f"The system itself refuses it: {self._by_system}. No grant changes that."
         match self.explanation:
             case AllowedByRule(rule):
                 yield f"To take it away, remove `{rule.pattern}` from `{rule.kind}` of"
@@ -256,6 +290,13 @@ class QueryResult:
                 decide = f"decide with `{asks}`, or write" if asks else "write"
                 yield f"To allow it, {decide} in {self._lines.name}:"
                 yield from (f"    {line}" for line in self.grant)
+            case HabitualAttempt() if self.grant:
+                yield "Nobody is asked about it. If this crate does not do without, write by hand"
+                yield f"in {self._lines.name}:"
+                yield from (f"    {line}" for line in self.grant)
+            case HabitualAttempt():
+                yield f"{_NO_GRANT} {_CHANGE[0]}"
+                yield _CHANGE[1]
             case Sensitive() if self._saw_empty_home:
                 yield "No grant would help: the home folder that it sees is empty."
                 yield "If you know why it looks there, write a denial:"
@@ -266,13 +307,40 @@ class QueryResult:
             case AllowedByBaseline(_, explainer.TOOL | explainer.HANDED_OVER):
                 yield "Nothing in Cargo.toml can change that: the build cannot do without it."
             case found if explanation.is_allowed(found):
+                if self.query.kind is Kind.WRITE and self.query.target in ("$OUT_DIR", "$TMP"):
+                    yield "That is to fill and to empty the folder; nobody removes or renames it."
                 yield "To keep it from this crate all the same, write a denial:"
                 yield from (f"    {line}" for line in self._denial)
             case HabitualAttempt() if self.grant:
                 yield f"Programs do without. If this crate cannot, write in {self._lines.name}:"
                 yield from (f"    {line}" for line in self.grant)
+            case NeverGrantable(explainer.UNOPENED):
+                yield f"{_NO_GRANT} {_CHANGE[0]}"
+                yield _CHANGE[1]
+            case NeverGrantable(explainer.UNCONNECTED):
+                yield f"{_NO_GRANT} If the crate has to talk to a program, grant an address such as"
+                yield '`net = ["127.0.0.1:8080"]`, or let it do without.'
+            case NeverGrantable() if self._steered_variable:
+                name = self._steered_variable
+                yield f"{_NO_GRANT} If you want {name} for this build yourself, set it where you"
+                yield "build: in your environment, or in `[env]` of `.cargo/config.toml`."
+            case NeverGrantable():
+                yield f"{_NO_GRANT} If you want that for this build yourself, say it to Cargo or"
+                yield "rustc where you build: in `.cargo/config.toml`."
             case _:
-                yield "Nothing in Cargo.toml can change that."
+                yield f"{_NO_GRANT} Nothing in {self._lines.name} can change that."
+
+    @property
+    def _by_system(self) -> str:
+        """Why the system refuses it itself, if that is how it always went; else empty."""
+        seen = [access.refused_by_system for _, access in self.recorded()]
+        return seen[0] if seen and all(seen) else ""
+
+    @property
+    def _steered_variable(self) -> str:
+        """Return the variable that a directive would set for rustc; empty if it is none."""
+        key, _, value = self.query.target.partition("=")
+        return value.partition("=")[0] if key == "rustc-env" else ""
 
     @property
     def _saw_empty_home(self) -> bool:

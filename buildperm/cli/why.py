@@ -23,9 +23,10 @@ def command(*, form: str, crate: str, access: str, cargo: tuple[str, ...]) -> in
     That is by its build script, its macros, or when its code is compiled.
 
     CRATE is a name, a name with its version (`openssl-sys@0.9.104`), or a key of the grant table.
-    ACCESS is `exec:perl`, `read:/etc/ssl/openssl.cnf`, `write:PATH`, `env:NAME`, `net:HOST:PORT` or
-    `directives:rustc-env=NAME`; a path alone means reading it, and a single word is looked for
-    among what was recorded. `preset:cc` is about a preset: its rules, who granted it, and why.
+    ACCESS is `exec:perl`, `read:/etc/ssl/openssl.cnf`, `write:PATH`, `env:NAME`, `net:HOST:PORT`,
+    `directives:rustc-env=NAME`, or `system:unshare`, a call of the kernel; a path alone means
+    reading it, and a single word is looked for among what was recorded. `preset:cc` is about a
+    preset: its rules, who granted it, and why.
     Nothing is built and nothing is written.
 
     Exit code: 0 it is allowed, 20 it is refused.

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from errno import EACCES, EEXIST, ELOOP, ENOENT
+from errno import EACCES, EEXIST, ELOOP, ENOENT, ENOSPC, EROFS
 from pathlib import Path
 
 import pytest
@@ -200,6 +200,45 @@ def test_other_looks_into_the_empty_home_are_settled(event: FileOpened) -> None:
     tree = (TREE[0], RecordedProcess(11, 10, b"/usr/bin/ssh", (b"ssh",)), TREE[2])
 
     assert all(map(is_settled, _fold(event, processes=tree).values()))
+
+
+@pytest.mark.parametrize(
+    ("number", "refused", "said"),
+    [
+        (EACCES, False, "permission denied"),
+        (EROFS, False, "read-only file system"),
+        (ENOSPC, False, "no space left on the disk"),
+        (EROFS, True, ""),  # By the sandbox, which answers the same.
+        (ENOENT, False, ""),
+        (0, False, ""),
+    ],
+)
+def test_what_the_system_refuses_itself_is_told_from_what_buildperm_refuses(
+    number: int, refused: bool, said: str
+) -> None:
+    opened = FileOpened(1, 10, b"/srv/x", OpenMode.WRITE, True, number, refused, False)
+
+    (access,) = _fold(opened).values()
+
+    assert access.refused_by_system == said
+
+
+def test_what_the_system_refused_once_and_then_did_not_is_no_matter_of_its() -> None:
+    refused = FileOpened(1, 10, b"/srv/x", OpenMode.WRITE, True, EACCES, False, False)
+    opened = FileOpened(2, 10, b"/srv/x", OpenMode.WRITE, True, 0, False, False)
+
+    (access,) = _fold(refused, opened).values()
+
+    assert access.refused_by_system == ""
+
+
+def test_a_small_disk_of_its_own_is_not_the_systems() -> None:
+    path = PLACES["TMP"] + b"/x"
+    opened = FileOpened(1, 10, path, OpenMode.WRITE, True, ENOSPC, False, False)
+
+    (access,) = _fold(opened).values()
+
+    assert access.refused_by_system == ""
 
 
 def test_a_secret_that_was_refused_as_well_was_refused() -> None:
