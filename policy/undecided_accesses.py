@@ -92,11 +92,14 @@ def habitual(accesses: Iterable[Access]) -> list[Access]:
     return [
         access
         for access in accesses
-        if access.outcome is Outcome.REFUSED
-        and is_settled(access)
-        and not _is_own_write(access)
-        and not access.target.startswith(_OWN_DESCRIPTORS)
+        if is_habit(access) and not access.target.startswith(_OWN_DESCRIPTORS)
     ]
+
+
+def is_habit(access: Access) -> bool:
+    """Tell whether something was refused that programs mostly do without."""
+    is_refused = access.outcome is Outcome.REFUSED
+    return is_refused and is_settled(access) and not _is_own_write(access)
 
 
 def _is_own_write(access: Access) -> bool:

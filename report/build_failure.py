@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,6 +13,7 @@ from buildperm.printable import printable
 MAY_BE_WHY = "What was refused may be why."
 
 _ITS_OWN = "That is its own failure: buildperm refused it nothing."
+_HABITS_MOST = 3  # Of the refusals that are named.
 _NAMED_MOST = 8  # Of the packages that are listed in one line.
 _LISTED_MOST = 20  # Of those that have a line each.
 
@@ -33,6 +35,19 @@ _WORDS = {
 
 
 @dataclass(frozen=True, slots=True, order=True)
+class HabitRefusal:
+    """A refusal that nobody is asked about, as most programs do without."""
+
+    crate: str  # Key in Cargo.toml.
+    access: str  # As `why` takes it: `system:unshare`.
+
+    @property
+    def question(self) -> str:
+        """Return the command that says what can be done about it."""
+        return f"buildperm why {shlex.quote(self.crate)} {shlex.quote(self.access)}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
 class BrokenPackage:
     """A package that Cargo could not build."""
 
@@ -40,11 +55,19 @@ class BrokenPackage:
     version: str
     step: BrokenStep
     was_refused: bool  # Something was refused to it, or to what it depends on.
+    habits: tuple[HabitRefusal, ...] = ()  # Refused to it; sorted.
+    by_system: tuple[str, ...] = ()  # What the system itself refused it; sorted.
 
     @property
     def why(self) -> str:
-        """Say whose failure it is."""
-        return MAY_BE_WHY if self.was_refused else _ITS_OWN
+        """Say whose failure it is, in sentences."""
+        if self.was_refused:
+            return MAY_BE_WHY
+        if self.habits:
+            return f"buildperm refused it only {_habits_text(self.habits)}"
+        if self.by_system:
+            return f"buildperm refused it nothing; {_system_text(self.by_system)}"
+        return _ITS_OWN
 
     def __str__(self) -> str:
         return f"{self.crate} {self.version}: {self.step}"
@@ -77,11 +100,16 @@ class BuildFailure:
     not_run: tuple[str, ...]  # Crates with versions that have a script or macros; none of it ran.
     was_refused: bool = False  # Something was refused to somebody.
     missing: tuple[MissingThing, ...] = ()  # What of the system it may have failed for.
+    habits: tuple[HabitRefusal, ...] = ()  # Refused to somebody; sorted.
 
     @property
     def why(self) -> str:
-        """Say whose failure it is where no package is known."""
-        return MAY_BE_WHY if self.was_refused else "buildperm refused nothing."
+        """Say whose failure it is where no package is known, in sentences."""
+        if self.was_refused:
+            return MAY_BE_WHY
+        if self.habits:
+            return f"buildperm refused only {_habits_text(self.habits)}"
+        return "buildperm refused nothing."
 
     @property
     def unseen(self) -> str:
@@ -99,13 +127,13 @@ def lines(failure: BuildFailure, exit_code: int, command: str) -> Iterator[str]:
         exit_code: Of the command.
         command: What shows the rest once it builds.
     """
-    own = [str(each) for each in failure.packages if not each.was_refused]
+    own = [each for each in failure.packages if not each.was_refused]
     is_told = bool(failure.packages) and not own and not failure.unseen
     if is_told and exit_code != failure.exit_code:
         return  # Nothing but what was refused, which is told at length.
     yield "buildperm: the build failed. The messages of Cargo above say why."
     for package in own[:_LISTED_MOST]:
-        yield printable(f"  {package}. {_ITS_OWN}")
+        yield printable(f"  {package}. {package.why}")
     if len(own) > _LISTED_MOST:
         yield f"  and {len(own) - _LISTED_MOST:,} more packages of their own"
     refused = [f"{each.crate} {each.version}" for each in failure.packages if each.was_refused]
@@ -114,7 +142,7 @@ def lines(failure: BuildFailure, exit_code: int, command: str) -> Iterator[str]:
             f"  Failed, perhaps for what was refused: {_listed(dict.fromkeys(refused))}."
         )
     if not failure.packages:
-        yield f"  {failure.why}"
+        yield printable(f"  {failure.why}")
     if failure.unseen:
         yield printable(failure.unseen)
         yield printable(f"Once it builds, `{command}` shows the rest.")
@@ -124,10 +152,31 @@ def lines(failure: BuildFailure, exit_code: int, command: str) -> Iterator[str]:
         yield f"Exit code {exit_code:d}: something is left undecided or unwritten."
 
 
+def _habits_text(habits: tuple[HabitRefusal, ...]) -> str:
+    named = ", ".join(f"`{each.access}`" for each in habits[:_HABITS_MOST])
+    left = len(habits) - _HABITS_MOST
+    more = f" and {left:,} more" if left > 0 else ""
+    return (
+        f"what programs try out of habit and mostly do without: {named}{more}. If it does not do "
+        f"without, that is why: `{habits[0].question}` says what can be done."
+    )
+
+
+def _system_text(refused: tuple[str, ...]) -> str:
+    named = ", ".join(refused[:_HABITS_MOST])
+    left = len(refused) - _HABITS_MOST
+    more = f" and {left:,} more" if left > 0 else ""
+    return f"the system itself did: {named}{more}. No grant changes that."
+
+
 def _listed(names: Iterable[str]) -> str:
     every = list(names)
     left = len(every) - _NAMED_MOST
     return ", ".join(every[:_NAMED_MOST]) + (f" and {left:,} more" if left > 0 else "")
+
+
+def _habits_document(package: BrokenPackage) -> list[object]:
+    return [{"crate": each.crate, "access": each.access} for each in package.habits]
 
 
 def document(failure: BuildFailure) -> dict[str, object]:
@@ -140,6 +189,8 @@ def document(failure: BuildFailure) -> dict[str, object]:
                 "version": each.version,
                 "step": _WORDS[each.step],
                 "was_refused": each.was_refused,
+                **({"habits": _habits_document(each)} if each.habits else {}),
+                **({"refused_by_system": list(each.by_system)} if each.by_system else {}),
             }
             for each in failure.packages
         ],

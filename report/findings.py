@@ -21,7 +21,7 @@ from buildperm.policy.risk_combinations import theft_of
 from buildperm.policy.role import SCRIPT_ALONE, Role
 from buildperm.policy.widening import EVERYBODY
 from buildperm.printable import shortened
-from buildperm.report.build_failure import BuildFailure
+from buildperm.report.build_failure import BuildFailure, HabitRefusal
 from buildperm.report.build_run import LOST, BuildRun, IneffectiveGrant, ScriptRun
 from buildperm.report.finding import Finding, Level
 from buildperm.report.manifest_place import GrantLines
@@ -44,6 +44,7 @@ _IN_OUT_DIR = (
     "In its OUT_DIR a script makes no devices and no setuid bits, and no file of elsewhere is "
     "linked or moved there: it can be copied."
 )
+_KEPT_FOLDERS = ("$OUT_DIR", "$TMP")
 _LISTED = 10  # Accesses told in words; all of them are in `Finding.evidence`.
 _TITLE_MOST = 300  # Characters.
 _DETAIL_MOST = 2_000
@@ -281,16 +282,44 @@ def _leads_out(script: ScriptRun, one: IneffectiveGrant, places: GrantLines) -> 
 
 
 def _unopened(script: ScriptRun, places: GrantLines) -> Iterator[Finding]:
-    if script.unopened:
-        (first, *more) = script.unopened
+    kept = tuple(each for each in script.unopened if each.target in _KEPT_FOLDERS and each.is_entry)
+    if kept:
+        yield _kept_folder(script, kept, places)
+    unopened = tuple(each for each in script.unopened if each not in kept)
+    if unopened:
+        (first, *more) = unopened
         also = f" and {count(len(more), 'more access', 'more accesses')}" if more else ""
         who = _named(script.crate, script.version)
         title = _title(f"{who}: {first.kind} {first.target}{also} refused, though granted")
         line = places.of_crate(script.crate, script.version, script.way)
-        told = tuple(_evidence_lines(script.unopened))
-        if any(each.target.startswith("$OUT_DIR") for each in script.unopened):
+        told = tuple(_evidence_lines(unopened))
+        if any(each.target.startswith("$OUT_DIR") for each in unopened):
             told = (*told, _IN_OUT_DIR)
         yield _plain(UNOPENED, Level.WARNING, script, title, told, line)
+
+
+def _kept_folder(script: ScriptRun, kept: tuple[Access, ...], places: GrantLines) -> Finding:
+    """Tell that a script was to remove a folder that it was given: it may only empty it."""
+    names = " and ".join(each.target for each in kept)
+    who = _named(script.crate, script.version)
+    one = len(kept) == 1
+    return _plain(
+        UNOPENED,
+        Level.NOTE if not script.failed else Level.WARNING,
+        script,
+        _title(f"{who} tried to remove or rename {names}: {'it stays' if one else 'they stay'}"),
+        (
+            *_evidence_lines(kept),
+            "Cargo made the folder and looks into it afterwards. A script may empty it, and fill "
+            "it again; the folder itself stays. Most scripts do not mind.",
+            *(
+                ("This one failed: if that is why, only a version that empties it helps.",)
+                if script.failed
+                else ()
+            ),
+        ),
+        places.of_crate(script.crate, script.version, script.way),
+    )
 
 
 def _incomplete_finding(script: ScriptRun, places: GrantLines, level: Level) -> Iterator[Finding]:
@@ -378,7 +407,8 @@ def _failed_with_habits(script: ScriptRun, line: int) -> Finding:
     told = (
         *_evidence_lines(script.habitual),
         "Most programs do without, so nobody is asked about it. If this one does not, that is why "
-        "it failed.",
+        f"it failed: `{HabitRefusal(script.crate, f'{first.kind}:{first.target}').question}` says "
+        "what can be done.",
     )
     return _plain(FAILED, Level.WARNING, script, _title(title), told, line)
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from buildperm.policy.access import Outcome
 from buildperm.policy.role import NOBODY, SubjectKind
-from buildperm.policy.undecided_accesses import is_settled
-from buildperm.report.build_failure import BrokenPackage, BrokenStep, BuildFailure
+from buildperm.policy.undecided_accesses import is_habit
+from buildperm.report.build_failure import BrokenPackage, BrokenStep, BuildFailure, HabitRefusal
 from buildperm.workflow import missing_packages
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def failure_of(
         tuple(sorted(not_run)),
         search.was_refused,
         missing_packages.find(outcome, runs),
+        search.habits,
     )
 
 
@@ -79,6 +80,7 @@ def united(failures: Iterable[BuildFailure | None]) -> BuildFailure | None:
         tuple(sorted(not_run)),
         any(each.was_refused for each in found),
         tuple(dict.fromkeys(missing for each in found for missing in each.missing)),
+        tuple(sorted({habit for each in found for habit in each.habits})),
     )
 
 
@@ -90,13 +92,25 @@ class _Search:
         self._held = held
         self._refused: set[tuple[str, str]] = set()  # Keys and versions.
         self._consumers: set[str] = set()  # Keys of packages in which macros were refused it.
+        # Likewise, of what programs mostly do without.
+        self._habits: dict[tuple[str, str], set[HabitRefusal]] = {}
+        self._habits_for: dict[str, set[HabitRefusal]] = {}
+        self._by_system: dict[tuple[str, str], set[str]] = {}
         for run in runs:
-            roles = {
-                role
-                for access in run.everything
-                if access.outcome is Outcome.REFUSED and not is_settled(access)
-                for role in access.roles
+            refused = [each for each in run.everything if each.outcome is Outcome.REFUSED]
+            roles = {role for access in refused if not is_habit(access) for role in access.roles}
+            for access in filter(is_habit, refused):
+                habit = HabitRefusal(run.crate, f"{access.kind}:{access.target}")
+                self._habits.setdefault((run.crate, run.version), set()).add(habit)
+                for consumer in {role.consumer for role in access.roles if role.consumer}:
+                    self._habits_for.setdefault(consumer, set()).add(habit)
+            found = {
+                f"{each.kind} {each.target} ({each.refused_by_system})"
+                for each in run.everything
+                if each.refused_by_system and not each.sensitive
             }
+            if found and run.failed:
+                self._by_system[run.crate, run.version] = found
             roles |= set(run.roles if run.failure else ())
             if roles:
                 self._refused.add((run.crate, run.version))
@@ -105,6 +119,10 @@ class _Search:
     @property
     def was_refused(self) -> bool:
         return bool(self._refused)
+
+    @property
+    def habits(self) -> tuple[HabitRefusal, ...]:
+        return tuple(sorted({habit for each in self._habits.values() for habit in each}))
 
     def broken(self, folder: bytes, step: BrokenStep) -> BrokenPackage:
         """Describe a package; what it depends on makes things for it, or fails to."""
@@ -115,4 +133,8 @@ class _Search:
         others = (self._held.of(os.fsencode(each.folder)) for each in below)
         concerned = {(crate, version), *((each["crate"], each["version"]) for each in others)}
         was_refused = bool(concerned & self._refused) or bool({crate, NOBODY} & self._consumers)
-        return BrokenPackage(crate, version, step, was_refused)
+        habits = self._habits.get((crate, version), set()) | self._habits_for.get(crate, set())
+        by_system = self._by_system.get((crate, version), set())
+        return BrokenPackage(
+            crate, version, step, was_refused, tuple(sorted(habits)), tuple(sorted(by_system))
+        )

@@ -197,7 +197,7 @@ class QueryResult:
             is_folder=any(each.is_folder for each in written),
             is_entry=any(each.is_entry for each in written),
         )
-        if not isinstance(self.explanation, NotGranted | Sensitive | HabitualAttempt):
+        if not isinstance(self.explanation, NotGranted | Sensitive):
             return None
         made = proposals.propose(self.script.key, self.script.package.version, [access])
         return made[0] if made else None
@@ -311,9 +311,6 @@ class QueryResult:
                     yield "That is to fill and to empty the folder; nobody removes or renames it."
                 yield "To keep it from this crate all the same, write a denial:"
                 yield from (f"    {line}" for line in self._denial)
-            case HabitualAttempt() if self.grant:
-                yield f"Programs do without. If this crate cannot, write in {self._lines.name}:"
-                yield from (f"    {line}" for line in self.grant)
             case NeverGrantable(explainer.UNOPENED):
                 yield f"{_NO_GRANT} {_CHANGE[0]}"
                 yield _CHANGE[1]

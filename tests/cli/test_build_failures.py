@@ -137,6 +137,90 @@ def test_each_report_names_the_packages(broken: Broken) -> None:
     assert "Nothing to report" not in summary
 
 
+# Each gives up for something that is nobody's decision: as most programs do without it, as the
+# system refuses it whatever is granted, as its folder is not its own to remove.
+NEEDS_A_NAMESPACE = """
+extern "C" { fn unshare(flags: i32) -> i32; }
+fn main() { assert_eq!(unsafe { unshare(0x00020000) }, 0); }
+"""
+NEEDS_A_HABIT = """fn main() { std::fs::File::open("/proc/sys/kernel/hostname").unwrap(); }"""
+NEEDS_A_PROGRAM = """
+fn main() {
+    let tool = concat!(env!("CARGO_MANIFEST_DIR"), "/tool");
+    std::process::Command::new(tool).status().unwrap();
+}
+"""
+CLEARS = """fn main() { std::fs::remove_dir_all(std::env::var_os("OUT_DIR").unwrap()).unwrap(); }"""
+EMPTIES = """
+fn main() {
+    let out = std::env::var("OUT_DIR").unwrap();
+    let (file, folder) = (format!("{out}/a"), format!("{out}/b"));
+    std::fs::write(&file, "").unwrap();
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+"""
+
+
+@pytest.mark.slow
+def test_refusals_that_are_nobody_s_decision_are_told_in_each_format(tmp_path: Path) -> None:
+    folder = member(tmp_path / "ws", NEEDS_A_NAMESPACE)
+    add(folder, "habit", NEEDS_A_HABIT)
+    add(folder, "program", NEEDS_A_PROGRAM)
+    (folder / "program/tool").write_text("#!/bin/sh\n")
+    add(folder, "clears", CLEARS)
+    add(folder, "empties", EMPTIES)
+    add(folder, "gives-up", GIVES_UP)
+    forms = ("json", "junit", "sarif", "github", "text")
+    reports = [f"--report={name}={folder / f'report.{name}'}" for name in forms]
+
+    held = buildperm("ci", *reports, folder=folder)
+
+    said = (folder / "report.text").read_text()
+    assert held.returncode == 101, said
+    told = dict(line.split(" 0.1.0: ", 1) for line in last_words(said) if " 0.1.0: " in line)
+    assert told["  sample"].startswith(
+        "its build script failed. buildperm refused it only what programs try out of habit and "
+        "mostly do without: `system:unshare`."
+    )
+    assert "`read:/proc/sys/kernel/hostname`" in told["  habit"]
+    assert told["  program"].endswith(
+        "the system itself did: exec $MANIFEST_DIR/tool (permission denied). No grant changes that."
+    )
+    assert told["  gives-up"] == f"its build script failed. {OWN}"
+    assert "  Failed, perhaps for what was refused: clears 0.1.0." in last_words(said)
+    assert "clears 0.1.0 tried to remove or rename $OUT_DIR: it stays" in said
+    assert "though granted" not in said
+    assert "empties 0.1.0" not in said
+    for form in forms:
+        report = (folder / f"report.{form}").read_text()
+        assert report.count("out of habit and mostly do without") >= 2, form
+        assert "the system itself did: exec " in report, form
+
+    # What `why` says is what helps.
+    for crate, access, lines in (
+        ("habit", "read:/proc/sys/kernel/hostname", 'read = ["/proc/sys/kernel/hostname"]'),
+        ("sample", "system:unshare", ""),
+        ("program", "exec:$MANIFEST_DIR/tool", "The system itself refuses it: permission denied."),
+    ):
+        why = buildperm("why", crate, access, folder=folder)
+        assert why.returncode == 20
+        assert is_orderly(why.stdout)
+        assert lines in why.stdout, why.stdout
+    assert (
+        "No grant opens it." in buildperm("why", "sample", "system:unshare", folder=folder).stdout
+    )
+    manifest = folder / "Cargo.toml"
+    table = "workspace.metadata.buildperm"
+    manifest.write_text(
+        f"{manifest.read_text()}[{table}]\nversion = 1\n[{table}.crates.habit]\n"
+        'reviewed = ["0.1.0"]\nread = ["/proc/sys/kernel/hostname"]\n'
+    )
+    again = buildperm("ci", folder=folder)
+    assert "habit 0.1.0" not in again.stdout
+
+
 @pytest.mark.slow
 def test_what_was_refused_is_not_called_a_failure_of_its_own(tmp_path: Path) -> None:
     folder = member(tmp_path / "ws", NEEDS_A_FILE)
