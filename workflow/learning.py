@@ -356,11 +356,13 @@ class Learning:
                 f"{left:,} undecided: `buildperm ci` will block {'it' if left == 1 else 'these'}; "
                 f"`{self.options.again}` asks again."
             )
+        lacking = self._lacking()
         for failure in self._failures:
-            console.print_message(
-                f"not settled: {failure.crate} {failure.version} {failure.sentence}"
-            )
-        if self._failures and not left:
+            who = f"{failure.crate} {failure.version}"
+            console.print_message(f"not settled: {who} {failure.sentence}")
+        # What is missing is not there the next time either: see the last lines.
+        asks = any(f"{each.crate} {each.version}" not in lacking for each in self._failures)
+        if asks and not left:
             console.print_message(f"`{self.options.again}` asks about it again.")
         broken = [script for script in self.recorded.scripts if script.run.failure]
         for script in broken:
@@ -385,7 +387,22 @@ class Learning:
         if self.failure is not None:
             for line in build_failure.lines(self.failure, code, self.options.again):
                 console.print_message(line)
+        if lacking:
+            console.print_message(
+                f"To go on, install what is missing; then run `{self.options.again}`:"
+            )
+            for who, listed in lacking.items():
+                for what in listed:
+                    console.print_message(printable(f"  {who or 'the build'}: {what}"))
         return code
+
+    def _lacking(self) -> dict[str, list[str]]:
+        """Return what of the system the last round did not find, by crate and version."""
+        found: dict[str, list[str]] = {}
+        for each in self.failure.missing if self.failure else ():
+            who = f"{each.crate} {each.version}" if each.crate else ""
+            found.setdefault(who, []).append(each.sentence)
+        return found
 
 
 def _ran(recorded: RecordingRound) -> Ran:

@@ -19,6 +19,7 @@ fn main() {
     std::process::exit(1);
 }
 """
+READS_AND_LACKS = LACKS.replace("{", '{ let _ = std::fs::read("../data.txt");', 1)
 LACKS_NOTHING = """
 fn main() {
     eprintln!("The system library `notmuch` required by crate `sample` was not found.");
@@ -33,8 +34,24 @@ def test_a_failed_build_says_what_to_install(words: tuple[str, ...], tmp_path: P
     workspace = member(tmp_path / "ws", LACKS)
     ended = buildperm(*words, folder=workspace)
 
-    (line,) = (each for each in ended.stderr.splitlines() if "install" in each)
+    line, *last = (each for each in ended.stderr.splitlines() if "install" in each)
     assert line.startswith("sample 0.1.0 failed: pkg-config knows no library `notmuch`")
+    assert bool(last) is (words == LEARN)
+
+
+@pytest.mark.slow
+def test_the_end_says_what_settles_it(tmp_path: Path) -> None:
+    workspace = member(tmp_path / "ws", READS_AND_LACKS)
+    (workspace / "data.txt").write_text("data")
+
+    ended = buildperm(*LEARN, folder=workspace)
+    denied = buildperm("review", "--no-tui", "--accept", "low", folder=workspace)
+
+    for told in (ended, denied):
+        *_, heading, line = told.stderr.splitlines()
+        assert heading.startswith("To go on, install what is missing; then run `buildperm ")
+        assert line.startswith("  sample 0.1.0: pkg-config knows no library `notmuch`: `")
+        assert "asks about it again" not in told.stderr
 
 
 @pytest.mark.parametrize(
