@@ -62,6 +62,7 @@ class Report:
     pending: tuple[Pending, ...] = ()  # What was not reviewed as it is now.
     unused: tuple[tuple[str, str], ...] = ()  # Key in Cargo.toml, and grant: `exec:perl`.
     command: str = "buildperm ci"  # What makes this report once more.
+    total: str = ""  # All that there is to review: `3 build scripts`; empty if nobody counted.
     home: str = "workspace.metadata.buildperm"  # The path of the grant table, as TOML writes it.
 
 

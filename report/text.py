@@ -208,7 +208,8 @@ def _closing(report: Report) -> Iterator[str]:
     run = report.run
     if run is None:
         if report.pending:
-            yield f"buildperm: {pending_tally(report.pending)} to review; nothing was built."
+            waiting = to_review(report.pending, report.total)
+            yield f"buildperm: {waiting}; nothing was built."
     else:
         held = f"{held_tally(run)} held ({run.runtime}, Landlock ABI {run.landlock_abi})"
         if run.offenders:
@@ -267,14 +268,21 @@ def access_text(access: Access) -> str:
             if is_compiling
             else "done, this runtime could not prevent it"
         ),
-        Outcome.FAILED: (
-            f"looked for; {EMPTY_HOME}" if access.saw_empty_home else "failed of its own"
-        ),
+        Outcome.FAILED: _failed(access),
         Outcome.REFUSED: "refused",
     }[access.outcome]
     times = f", {access.count:,} times" if access.count > 1 else ""
     unstable = f", {access.unstable}" if access.unstable else ""
     return f"{access.kind} {access.target}: {outcome}{times}{unstable}"
+
+
+def _failed(access: Access) -> str:
+    """Say how something failed that buildperm did not refuse."""
+    if access.saw_empty_home:
+        return f"looked for; {EMPTY_HOME}"
+    if access.refused_by_system:
+        return f"refused by the system itself ({access.refused_by_system}); no grant changes that"
+    return "failed of its own"
 
 
 def table(rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
@@ -329,6 +337,12 @@ def held_tally(run: BuildRun) -> str:
 def pending_tally(pending: Iterable[Pending]) -> str:
     """Count what is to be reviewed: `1 build script`, `2 build scripts and 9 procedural macros`."""
     return subject_tally(each.subjects for each in pending)
+
+
+def to_review(pending: Iterable[Pending], total: str) -> str:
+    """Say how much of all waits; `total` is empty where nobody has counted."""
+    waiting = pending_tally(pending)
+    return f"{waiting} to review" + (f", of {total}" if total not in ("", waiting) else "")
 
 
 def is_quiet_macro(script: ScriptRun) -> bool:

@@ -69,6 +69,11 @@ class ReportOutputs:
         return any(one.is_alone for one in self._all)
 
     @property
+    def has_prose(self) -> bool:
+        """Tell whether people who look at the terminal are told in words."""
+        return any(one.path is None and one.format and one.format.is_prose for one in self._all)
+
+    @property
     def has_patch(self) -> bool:
         """Tell whether a patch is wanted."""
         return any(one.format is None for one in self._all)

@@ -11,7 +11,7 @@ from buildperm.presentation import console
 from buildperm.report import findings, next_command
 from buildperm.report.finding import Report
 from buildperm.report.manifest_place import GrantLines, in_repository
-from buildperm.report.text import pending_tally, subject_tally
+from buildperm.report.text import subject_tally, to_review
 from buildperm.workflow.grant_comparison import GrantComparison, compare
 from buildperm.workflow.report_outputs import ReportOutputs
 from buildperm.workflow.snapshot_file import SnapshotFile, open_snapshots
@@ -43,7 +43,8 @@ def check(
     fails = compared.fails(allow_wider=allow_wider)
     report = _report(workspaces, snapshots, compared, words, fails=fails)
     outputs.write(report)
-    for line in (*_closing(workspaces, snapshots, report), *compared.notes):
+    closing = _closing(workspaces, snapshots, report, is_told=outputs.has_prose)
+    for line in (*closing, *compared.notes):
         console.print_message(line)
     return report.exit_code
 
@@ -71,24 +72,30 @@ def _report(
         exit_code=ExitCode.NOT_REVIEWED if found or fails else ExitCode.OK,
         members=metadata.member_names(),
         pending=tuple(found),
+        total=_total(workspaces),
     )
 
 
-def _closing(
-    workspaces: Sequence[Workspace], snapshots: SnapshotFile, report: Report
-) -> Iterator[str]:
-    first = workspaces[0]
+def _total(workspaces: Sequence[Workspace]) -> str:
+    """Count all that there is to review."""
     subjects = {
         package.id: subjects_of(package, each.policy, replaced)
         for each in workspaces
         for replaced in (each.project.replaced,)
         for package in each.project.metadata.reviewed()
     }
-    total = subject_tally(filter(None, subjects.values()))
-    if report.pending:
-        yield f"{pending_tally(report.pending)} to review, of {total}."
-    else:
-        yield f"{total}, as reviewed."
+    return subject_tally(filter(None, subjects.values()))
+
+
+def _closing(
+    workspaces: Sequence[Workspace], snapshots: SnapshotFile, report: Report, *, is_told: bool
+) -> Iterator[str]:
+    """Say how it stands; `is_told` is whether the report has just said it to people."""
+    first = workspaces[0]
+    if not report.pending:
+        yield f"{report.total}, as reviewed."
+    elif not is_told:
+        yield f"{to_review(report.pending, report.total)}."
     old = stale([each.project for each in workspaces], first.policy, snapshots.snapshots)
     # The next review compares with the older version, which is kept until then.
     compared = {each.crate for each in report.pending}

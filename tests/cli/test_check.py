@@ -74,8 +74,21 @@ def test_what_was_never_reviewed_is_named_and_nothing_is_built(tmp_path: Path) -
 
     assert checked.returncode == 21
     assert "sample 0.1.0 has a build script that nobody has reviewed" in checked.stdout
-    assert "1 build script to review, of 1 build script." in checked.stderr
+    assert checked.stdout.count("1 build script to review; nothing was built.") == 1
+    assert "to review" not in checked.stderr
     assert _state(folder) == before
+
+
+@pytest.mark.slow
+def test_a_document_leaves_the_count_to_people(tmp_path: Path) -> None:
+    folder = member(tmp_path / "ws", READS)
+    (folder / "Cargo.lock").write_text(
+        'version = 4\n\n[[package]]\nname = "sample"\nversion = "0.1.0"\n'
+    )
+
+    checked = buildperm("check", "--format", "json", folder=folder)
+
+    assert checked.stderr.count("1 build script to review.") == 1
 
 
 @pytest.mark.slow

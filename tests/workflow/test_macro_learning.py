@@ -66,7 +66,8 @@ def test_macros_that_nobody_has_reviewed_are_pending(
     told = capsys.readouterr()
 
     assert "serde_derive 0.8.0 has a procedural macro that nobody has reviewed" in told.out
-    assert "2 procedural macros to review, of 2 procedural macros." in told.err
+    assert "2 procedural macros to review; nothing was built." in told.out
+    assert "to review" not in told.err
     assert macros.ci(require_reviewed=True) == 21
     assert "2 procedural macros to review; nothing was built." in capsys.readouterr().out
 
