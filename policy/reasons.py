@@ -174,7 +174,7 @@ def newcomer(crate: str, version: str, way: Sequence[str], *, is_plain: bool = T
         crate,
         version,
         f"is new, and stays within {within}",
-        (Choice("nothing beyond the baseline", ()),),
+        (Choice(f"nothing beyond {within}", ()),),
         Risk.LOW,
         (reason,),
         (),

@@ -138,7 +138,7 @@ def reason_text(reason: Reason) -> str:
         case Reason.UNUSED:
             return "Not used any more: to deny it removes the grant, to allow it keeps it."
         case Reason.NEWCOMER:
-            return "A new build script that stays within the baseline: nothing to decide."
+            return "A new build script that there is nothing to decide about."
         case Reason.ASKED:
             return ""
 

@@ -392,6 +392,7 @@ def test_a_newcomer_says_how_it_got_in_and_that_nothing_is_to_be_decided() -> No
     assert reasons.newcomer("x", "1.1.0", []).notes
     beyond = reasons.newcomer("x", "1.1.0", [], is_plain=False)
     assert beyond.title == "is new, and stays within what is granted or denied"
+    assert beyond.choices == (Choice("nothing beyond what is granted or denied", ()),)
 
 
 def test_what_is_risky_and_withheld_is_asked_again_and_never_covered() -> None:

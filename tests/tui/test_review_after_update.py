@@ -446,7 +446,9 @@ async def test_a_newcomer_takes_no_answer_and_says_why(after_update: ReviewBench
     async with after_update.app.run_test(size=WIDE) as pilot:
         await pilot.press("j", "j", "l", "j")
         assert after_update.under_cursor() == "is new, and stays within the baseline"
-        assert "A new build script that stays within the baseline" in after_update.text("#card")
+        assert "A new build script that there is nothing to decide about" in after_update.text(
+            "#card"
+        )
         assert after_update.app.screen.check_action("answer", ("allow",)) is None
 
         await pilot.press(key)
@@ -685,7 +687,7 @@ async def test_hostile_sources_and_names_are_only_text(make_bench: type[ReviewBe
         (NeverGrantable("it runs code"),
          "refused: nothing can allow `x` to read `/f`: it runs code"),
         (HabitualAttempt("/f"),
-         "refused, and of no concern: programs try to read `/f` out of habit, in vain"),
+         "refused: programs try to read `/f` out of habit, and mostly do without"),
         (NotGranted(), "refused: neither the baseline nor a grant lets `x` read `/f`"),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
