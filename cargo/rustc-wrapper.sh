@@ -20,9 +20,16 @@
 #   BUILDPERM_COMPILE_SESSION to what it holds them
 #   BUILDPERM_COMPILERS       a folder of held compilers, which another wrapper may call
 #   BUILDPERM_USERS           LD_LIBRARY_PATH as it was before Cargo: for that other wrapper
+#   BUILDPERM_FAILED          the file that is told which compilations have failed, where no launcher
+#                             notes it; else empty
 #
 # In a target directory these are written above, so that no configuration can say otherwise.
-# Fork nothing on the way that nearly every call takes.
+# Fork nothing on the way that nearly every call takes, where calls are held.
+
+note_failure() { # Each entry is a package's folder and a crate, with a NUL behind both.
+    [ -z "${CARGO_MANIFEST_DIR:-}" ] ||
+        printf '%s\0%s\0' "$CARGO_MANIFEST_DIR" "${CARGO_CRATE_NAME:-}" >>"$BUILDPERM_FAILED"
+}
 
 compile() { # [exec] COMPILER ARGUMENTS
     how=$1
@@ -43,8 +50,11 @@ compile() { # [exec] COMPILER ARGUMENTS
     else
         set -- "$BUILDPERM_LAUNCHER" "$BUILDPERM_COMPILE_SESSION" "$@"
     fi
-    if [ "$how" = exec ]; then exec "$@"; fi
-    "$@"
+    if [ "$how" = exec ] && [ -z "${BUILDPERM_FAILED:-}" ]; then exec "$@"; fi
+    "$@" && outcome=0 || outcome=$?
+    [ "$outcome" -eq 0 ] || [ -z "${BUILDPERM_FAILED:-}" ] || note_failure
+    [ "$how" != exec ] || exit "$outcome"
+    return "$outcome"
 }
 
 case " $*" in

@@ -126,8 +126,18 @@ class SupervisedBuild:
             found = units.recorded(self.target.folder, self.session, among=among)
             found += units.recorded(self.target.folder, self.session, among=earlier or ())
             found += self._compilations(compiled, before, finished)
-            uncompiled = tuple(compiled.failed(before))
+            uncompiled = tuple(sorted({*compiled.failed(before), *self._failed()}))
         return SupervisedBuildResult(finished, tuple(found), uncompiled)
+
+    def _failed(self) -> set[tuple[bytes, str]]:
+        """Return what the rustc wrapper has noted: compilations that failed and were not held."""
+        known = {os.fsencode(each.folder) for each in self.project.metadata.packages.values()}
+        try:
+            words = self.target.failed.read_bytes().split(b"\0")
+        except OSError:
+            return set()
+        pairs = zip(words[::2], words[1::2], strict=False)  # Behind the last one there is nothing.
+        return {(folder, os.fsdecode(crate)) for folder, crate in pairs if folder in known}
 
     def _compilations(
         self,

@@ -99,6 +99,14 @@ class TargetDirectory:
         return self.folder / "buildperm-compile-session"
 
     @property
+    def failed(self) -> Path:
+        """Return the file that the wrapper notes failed compilations in, where nothing holds them.
+
+        Each entry is a package's folder and a crate for rustc, with a NUL behind both.
+        """
+        return self.folder / "buildperm-failed"
+
+    @property
     def state(self) -> Path:
         """Return the folder with what the launcher has noted about each unit."""
         return self.folder / "buildperm-compile"
@@ -144,6 +152,7 @@ class TargetDirectory:
             b"BUILDPERM_LAUNCHER": launcher,
             b"BUILDPERM_COMPILE_SESSION": os.fsencode(self.compile_session),
             b"BUILDPERM_COMPILERS": os.fsencode(self.compilers),
+            b"BUILDPERM_FAILED": b"" if launcher else os.fsencode(self.failed),
             b"BUILDPERM_USERS": os.environb.get(b"LD_LIBRARY_PATH", b""),
         }
         return _script(_WRAPPER, values)
@@ -193,6 +202,7 @@ class TargetDirectory:
         try:
             if not name:
                 _write(self.progress, b"", 0o600)
+                _write(self.failed, b"", 0o600)
                 _write(self.stub, self.stub_text(), 0o700)
                 _write(self.wrapper, self.wrapper_text(session["rustc_wrapper"], launcher), 0o700)
                 self.state.mkdir(mode=0o700, exist_ok=True)

@@ -95,6 +95,33 @@ def test_the_last_words_say_what_failed_and_what_was_not_seen(broken: Broken) ->
         assert last_words(said)[-1] == "Exit code 101: Cargo's own."
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["watch", "off"])
+def test_what_failed_has_its_name_where_compiling_is_not_held(mode: str, tmp_path: Path) -> None:
+    folder = member(tmp_path / "ws", OK)
+    add(folder, "no-rust", NO_RUST)
+    add(folder, "no-code", OK, NO_CODE)
+    add(folder, "gives-up", GIVES_UP)
+    manifest = folder / "Cargo.toml"
+    table = "workspace.metadata.buildperm"
+    manifest.write_text(f'{manifest.read_text()}[{table}]\nversion = 1\ncompile = "{mode}"\n')
+
+    held = buildperm("ci", folder=folder)
+    for name, code in (("no-rust/build.rs", OK), ("no-code/src/lib.rs", "")):
+        (folder / name).write_text(code)
+    again = buildperm("ci", folder=folder)
+
+    assert held.returncode == again.returncode == 101
+    gives_up = f"  gives-up 0.1.0: its build script failed. {OWN}"
+    assert last_words(held.stdout)[1:4] == [
+        gives_up,
+        f"  no-code 0.1.0: compiling it failed. {OWN}",
+        f"  no-rust 0.1.0: compiling its build script failed. {OWN}",
+    ]
+    # What fails no more is not told again.
+    assert [each for each in last_words(again.stdout) if each.startswith("  ")] == [gives_up]
+
+
 def test_nobody_is_told_to_commit_what_does_not_build(broken: Broken) -> None:
     assert "nothing to decide so far, as the build failed" in broken.learnt.stderr
     assert "then `buildperm ci`" not in broken.learnt.stderr
