@@ -252,6 +252,8 @@ def _hint(said: str) -> str:
         return "Run `cargo fetch` where there is a network: it downloads, and builds nothing."
     if "lock file version" in said:
         return "Update the Rust tool chain, or make Cargo.lock anew with `cargo generate-lockfile`."
+    if "could not find `Cargo.toml` in" in said:
+        return "Run it in the folder of a Cargo package. `buildperm demo` needs none."
     if "failed to parse lock file" in said:
         return "Get the committed one back with `git checkout Cargo.lock`, or delete it."
     return ""

@@ -19,16 +19,18 @@ ITSELF = ("",)
 """As `Access.causes`: the script or macro itself, without any program."""
 
 
+_PERMISSIONS = "by its permissions, or a read-only disk"
 SYSTEM_REFUSALS: Mapping[int, str] = MappingProxyType(
     {
-        errno.EACCES: "permission denied",
-        errno.EPERM: "operation not permitted",
-        errno.EROFS: "read-only file system",
+        # A sandbox may answer before the system does: which of these it was is not known for sure.
+        errno.EACCES: _PERMISSIONS,
+        errno.EPERM: _PERMISSIONS,
+        errno.EROFS: _PERMISSIONS,
         errno.ENOSPC: "no space left on the disk",
         errno.EDQUOT: "disk quota exceeded",
     }
 )
-"""By what the system itself refuses a file: path_resolution(7), open(2), errno(3)."""
+"""Why the system itself refuses a file: path_resolution(7), open(2), errno(3)."""
 
 
 class Outcome(StrEnum):

@@ -230,7 +230,7 @@ class Agenda:
     def refusal(self, proposal: Proposal, answer: Answer) -> str:
         """Return why an answer cannot be given about a proposal; empty if it can."""
         if proposal.reason is Reason.NEWCOMER and answer is not Answer.UNDECIDED:
-            return "Nothing to decide: the build script stays within the baseline."
+            return "There is nothing to decide about this build script."
         if answer is Answer.ALLOW and proposal.locked:
             return shown(proposal.locked)
         if answer is Answer.ALLOW and is_unreadable(proposal):

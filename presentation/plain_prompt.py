@@ -167,7 +167,9 @@ class _Conversation:
         if self.heading:
             self.terminal.print_lines(f"{self.heading}.")
         if not self.agenda.groups:
-            self.terminal.print_lines(f"{ran} within the baseline: nothing to decide.")
+            self.terminal.print_lines(
+                f"{ran} within the baseline and their grants: nothing to decide."
+            )
             return ReviewEnd.KEEP
         if not self.terminal.is_answered:
             self._list()

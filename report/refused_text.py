@@ -194,7 +194,7 @@ def _not_blocked(access: Access) -> str:
     if access.saw_empty_home:
         return f"looked for; {EMPTY_HOME}"
     if access.refused_by_system:
-        return f"refused by the system itself: {access.refused_by_system}"
+        return f"refused by the system itself, {access.refused_by_system}"
     return {Outcome.DONE: "NOT blocked", Outcome.FAILED: "failed of its own"}.get(
         access.outcome, ""
     )

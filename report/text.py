@@ -33,7 +33,7 @@ _CONSENT = "somebody else than the author has to agree."
 
 _MEANINGS: dict[int, str] = {
     ExitCode.REFUSED: "refused by policy",
-    ExitCode.NOT_REVIEWED: "not reviewed, or the grants are wider",
+    ExitCode.NOT_REVIEWED: "not reviewed, and the grants are wider",
     ExitCode.UNUSED: "a grant is not used",
 }
 
@@ -130,8 +130,11 @@ def findings(run: BuildRun) -> Iterator[str]:
         yield ""
 
 
-def finding_lines(findings: Iterable[Finding]) -> Iterator[str]:
-    """Yield the findings line by line, crate by crate, the worst crate first."""
+def finding_lines(findings: Iterable[Finding], *, named_last: str = "") -> Iterator[str]:
+    """Yield the findings line by line, crate by crate, the worst crate first.
+
+    `named_last` is the one command that the end of the report names; it is not named before.
+    """
     ranks: dict[tuple[str, str], int] = {}
     ordered, alike = unreviewed_macros.taken_out(worst_first(findings))
     for finding in ordered:
@@ -158,13 +161,14 @@ def finding_lines(findings: Iterable[Finding]) -> Iterator[str]:
             finding.command for finding in group if refused_text.is_refusal(finding)
         } | shared
         for command in dict.fromkeys(finding.command for finding in others if finding.command):
-            if command not in settled:
+            if command not in settled and command != named_last:
                 yield printable(f"  next: {command}")
         yield ""
     for group in alike:
         yield from unreviewed_macros.lines(group, _LEVEL[group[0].level])
-    if shared:
-        yield from (printable(f"next: {command}") for command in sorted(shared))
+    following = sorted(shared - {named_last})
+    if following:
+        yield from (printable(f"next: {command}") for command in following)
         yield ""
 
 
@@ -180,8 +184,18 @@ def _settling_several(findings: Iterable[Finding]) -> set[str]:
 def document(report: Report) -> str:
     """Write `report`: a block for each crate, then a summary and the next command."""
     told = [each for each in report.findings if each.rule != BUILD_FAILED]  # Comes last.
-    lines = [*_verdict(report), *finding_lines(told), *_closing(report)]
+    commands = _deciding(report)
+    last = commands[0] if len(commands) == 1 else ""
+    lines = [*_verdict(report), *finding_lines(told, named_last=last), *_closing(report)]
     return "".join(f"{log_line(line)}\n" for line in lines)
+
+
+def _deciding(report: Report) -> list[str]:
+    """Return the commands that the end names; none where each refusal has named its own."""
+    asked = [each for each in report.findings if each.command]
+    if any(map(refused_text.is_refusal, asked)):
+        return []
+    return list(dict.fromkeys(each.command for each in asked))
 
 
 def _verdict(report: Report) -> Iterator[str]:
@@ -229,13 +243,15 @@ def _closing(report: Report) -> Iterator[str]:
     wider = sum(finding.rule == WIDER_GRANT for finding in report.findings)
     if wider:
         yield f"buildperm: the grants are wider in {count(wider, 'place')}; {_CONSENT}"
-    asked = [each for each in report.findings if each.command]
-    if asked and not any(map(refused_text.is_refusal, asked)):
-        commands = " and ".join(dict.fromkeys(f"`{each.command}`" for each in asked))
+    deciding = _deciding(report)
+    if deciding:
+        commands = " and ".join(f"`{each}`" for each in deciding)
         yield printable(f"To decide, run {commands}; then commit Cargo.toml and buildperm.lock.")
     if run is not None and run.failure is not None:
         yield from build_failure.lines(run.failure, report.exit_code, report.command)
     meaning = _MEANINGS.get(report.exit_code)
+    if report.exit_code == ExitCode.NOT_REVIEWED and not (wider and report.pending):
+        meaning = "the grants are wider" if wider else "not reviewed"
     if meaning:
         yield f"Exit code {report.exit_code}: {meaning}."
 

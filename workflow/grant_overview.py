@@ -109,6 +109,6 @@ def _closing(number: int, bare: Sequence[Sequence[SubjectKind]]) -> Iterator[str
             amount, _, rest = told.partition(" ")
             told = f"{amount} other {rest}"
         yield (
-            f"{told} without grants: within the baseline, which is what every build script"
+            f"{told} without grants: held to the baseline, which is what every build script"
             f"{' and every macro' if macros else ''} may do."
         )

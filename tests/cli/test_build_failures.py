@@ -213,7 +213,8 @@ def test_refusals_that_are_nobody_s_decision_are_told_in_each_format(tmp_path: P
     )
     assert "`read:/proc/sys/kernel/hostname`" in told["  habit"]
     assert told["  program"].endswith(
-        "the system itself did: exec $MANIFEST_DIR/tool (permission denied). No grant changes that."
+        "the system itself did: exec $MANIFEST_DIR/tool (by its permissions, or a read-only "
+        "disk). No grant changes that."
     )
     assert told["  gives-up"] == f"its build script failed. {OWN}"
     assert "  Failed, perhaps for what was refused: clears 0.1.0." in last_words(said)
@@ -229,7 +230,11 @@ def test_refusals_that_are_nobody_s_decision_are_told_in_each_format(tmp_path: P
     for crate, access, lines in (
         ("habit", "read:/proc/sys/kernel/hostname", 'read = ["/proc/sys/kernel/hostname"]'),
         ("sample", "system:unshare", ""),
-        ("program", "exec:$MANIFEST_DIR/tool", "The system itself refuses it: permission denied."),
+        (
+            "program",
+            "exec:$MANIFEST_DIR/tool",
+            "The system itself refuses it (by its permissions, or a read",
+        ),
     ):
         why = buildperm("why", crate, access, folder=folder)
         assert why.returncode == 20

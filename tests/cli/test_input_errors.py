@@ -182,6 +182,14 @@ def test_a_tool_chain_that_is_broken(tmp_path: Path, command: tuple[str, ...]) -
     refuse(folder, command, code=2, said="failed: out of ", hint="--print sysroot", extra=extra)
 
 
+def test_where_there_is_no_package_it_says_where_to_go(tmp_path: Path) -> None:
+    told = buildperm("check", folder=tmp_path)
+
+    assert told.returncode == 2
+    assert "could not find `Cargo.toml` in" in told.stderr
+    assert "hint: Run it in the folder of a Cargo package." in told.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

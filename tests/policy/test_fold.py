@@ -205,8 +205,8 @@ def test_other_looks_into_the_empty_home_are_settled(event: FileOpened) -> None:
 @pytest.mark.parametrize(
     ("number", "refused", "said"),
     [
-        (EACCES, False, "permission denied"),
-        (EROFS, False, "read-only file system"),
+        (EACCES, False, "by its permissions, or a read-only disk"),
+        (EROFS, False, "by its permissions, or a read-only disk"),
         (ENOSPC, False, "no space left on the disk"),
         (EROFS, True, ""),  # By the sandbox, which answers the same.
         (ENOENT, False, ""),

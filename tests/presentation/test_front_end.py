@@ -110,4 +110,7 @@ def test_where_nothing_is_to_be_decided_plain_text_keeps_everything_as_it_is(
     )
 
     assert PlainPrompt().conduct(session) is ReviewEnd.KEEP
-    assert "3 build scripts within the baseline: nothing to decide." in capsys.readouterr().err
+    assert (
+        "3 build scripts within the baseline and their grants: nothing to decide."
+        in capsys.readouterr().err
+    )

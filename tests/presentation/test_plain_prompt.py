@@ -273,7 +273,10 @@ def test_nothing_to_decide_is_said() -> None:
     )
 
     assert ending is Ending.KEEP
-    assert sink.getvalue() == "7 build scripts within the baseline: nothing to decide.\n"
+    assert (
+        sink.getvalue()
+        == "7 build scripts within the baseline and their grants: nothing to decide.\n"
+    )
 
 
 def test_what_is_typed_before_a_risky_question_is_thrown_away() -> None:

@@ -20,7 +20,7 @@ from tests.cli.pending_list import PENDING_SCHEMA
 
 OWN = BrokenPackage("zip-sys", "1.0.0", BrokenStep.RUN_SCRIPT, was_refused=False)
 HABITS = tuple(HabitRefusal("zip-sys", f"read:/dev/{name}") for name in ("a", "b", "c", "tty"))
-SYSTEM = ("exec /opt/tool (permission denied)",)
+SYSTEM = ("exec /opt/tool (by its permissions, or a read-only disk)",)
 
 
 def _told(package: BrokenPackage) -> str:

@@ -47,12 +47,16 @@ def empty_lines(ran: Ran, *, filtered: bool, cells: int, told: WithKeys) -> Iter
     if (ran.scripts, ran.macros) in ((1, 0), (0, 1)):
         stay = "the build script stays" if ran.scripts else "the procedural macro stays"
     yield from hanging(
-        (("✓ ", "good"),), f"{stay} within the baseline: nothing to decide", "strong", cells
+        (("✓ ", "good"),),
+        f"{stay} within the baseline and their grants: nothing to decide",
+        "strong",
+        cells,
     )
     yield Line()
     text = (
-        "They read their own package and the toolchain, wrote only to their own output, ran only "
-        "rustc and Cargo, and used no network. Such a crate needs no entry in Cargo.toml."
+        "Within the baseline a crate reads its own package and the toolchain, writes only to its "
+        "own output, runs only rustc and Cargo, and uses no network. It needs no entry in "
+        "Cargo.toml."
     )
     for part in wrap(text, cells):
         yield Line(((part, "muted"),))
