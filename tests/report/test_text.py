@@ -3,14 +3,16 @@ from __future__ import annotations
 import tomllib
 from dataclasses import replace
 
+from buildperm.errors import ExitCode
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
+from buildperm.policy.pending_review import Cause, Pending
 from buildperm.policy.role import Role, SubjectKind
 from buildperm.report import text
 from buildperm.report.build_run import BuildRun
 from buildperm.report.compiling import compiling_text
-from buildperm.report.finding import Finding, Level
-from buildperm.report.rule_catalogue import NOT_REVIEWED
+from buildperm.report.finding import Finding, Level, Report
+from buildperm.report.rule_catalogue import NOT_REVIEWED, WIDER_GRANT
 
 
 def test_a_finding_names_crate_version_way_access_chain_and_the_rule_that_allows_it(
@@ -180,3 +182,44 @@ def test_what_a_compiler_was_able_to_is_not_put_down_to_the_runtime() -> None:
 
     assert text.access_text(read) == "read /x: done, this runtime could not prevent it"
     assert text.access_text(compiled) == "read /x: done, nothing prevented it"
+
+
+def _not_built(*found: Finding) -> Report:
+    code = ExitCode.NOT_REVIEWED
+    return Report(None, found, "ws", "Cargo.toml", int(code), total="9 procedural macros")
+
+
+def test_the_one_command_that_settles_it_is_named_once() -> None:
+    one = unreviewed("new")
+    other = replace(unreviewed("gone"), command="buildperm review --prune now")
+
+    told = text.document(_not_built(one))
+    both = text.document(_not_built(one, other))
+
+    assert told.count("buildperm review") == 1
+    assert "To decide, run `buildperm review`; then commit" in told
+    # Of two, each stands where it belongs.
+    assert "  next: buildperm review\n" in both
+    assert "  next: buildperm review --prune now\n" in both
+
+
+def test_an_exit_code_with_two_meanings_says_which() -> None:
+    wider = replace(unreviewed("wide"), rule=WIDER_GRANT, command="")
+    pending = Pending("new", "new", "1.0.0", "", "", ("new",), ((Cause.NEW, "It is new."),))
+
+    def last(report: Report) -> str:
+        return text.document(report).splitlines()[-1]
+
+    assert last(_not_built(unreviewed("new"))) == "Exit code 21: not reviewed."
+    assert last(_not_built(wider)) == "Exit code 21: the grants are wider."
+    both = replace(_not_built(unreviewed("new"), wider), pending=(pending,))
+    assert last(both) == "Exit code 21: not reviewed, and the grants are wider."
+
+
+def test_what_waits_is_counted_against_all_that_there_is() -> None:
+    pending = Pending("new", "new", "1.0.0", "", "", ("new",), ((Cause.NEW, "It is new."),))
+
+    assert text.to_review([pending], "9 build scripts") == (
+        "1 build script to review, of 9 build scripts"
+    )
+    assert text.to_review([pending], "1 build script") == "1 build script to review"
