@@ -18,6 +18,8 @@ REPLACED = (
     # They name the target directory of a supervised build, which Cargo keeps locked: a script that
     # runs Cargo would wait for it for ever.
     *(b"CARGO_TARGET_DIR", b"CARGO_BUILD_BUILD_DIR"),
+    # Without them, everybody looks for his files in HOME: XDG Base Directory Specification.
+    *(b"XDG_CACHE_HOME", b"XDG_CONFIG_HOME", b"XDG_DATA_HOME", b"XDG_STATE_HOME"),
 )
 
 # What Cargo takes from the package and from its folders (Cargo book, "Environment variables Cargo
@@ -33,14 +35,10 @@ _OF_PACKAGE = frozenset(_OF_PACKAGE_TEXT.split())
 
 
 def private(home: bytes, temporary: bytes) -> dict[bytes, bytes]:
-    """Return what makes a home private: XDG Base Directory Specification, git(1); no colours."""
+    """Return what makes a home private: git(1); no colours."""
     return {
         b"HOME": home,
         b"TMPDIR": temporary,
-        b"XDG_CACHE_HOME": home + b"/.cache",
-        b"XDG_CONFIG_HOME": home + b"/.config",
-        b"XDG_DATA_HOME": home + b"/.local/share",
-        b"XDG_STATE_HOME": home + b"/.local/state",
         b"GIT_CONFIG_GLOBAL": b"/dev/null",
         b"GIT_CONFIG_NOSYSTEM": b"1",
         b"GIT_OPTIONAL_LOCKS": b"0",
