@@ -28,6 +28,7 @@ other capabilities are about the machine: network, limits, file systems, process
 LIMITED = (("file_bytes", resource.RLIMIT_FSIZE), ("open_files", resource.RLIMIT_NOFILE))
 """The limits of `rules.limits` that are the kernel's own."""
 
+_SIGACTION = {"x86_64": 13, "aarch64": 134}  # The number of rt_sigaction(2): asm/unistd.h.
 _LAST_DESCRIPTOR = (1 << 31) - 1
 
 
@@ -56,6 +57,10 @@ def default_signals() -> None:
         _signal.signal(signal, _signal.SIG_DFL)
     _signal.signal(_signal.SIGHUP, _signal.SIG_DFL)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+    action = _SIGACTION.get(os.uname().machine)
+    for own in (32, 33) if action else ():
+        # posix_spawn(3) of glibc leaves its own signals ignored, and sigaction(3) refuses them.
+        syscalls.call(action or 0, own, bytes(32), 0, 8)  # SIG_DFL and nothing else.
 
 
 def set_limits(limits: Mapping[str, int]) -> None:

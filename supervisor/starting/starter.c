@@ -189,6 +189,12 @@ static void add_late_rules(void) {
     }
 }
 
+/* posix_spawn(3) of glibc leaves its two own signals ignored, which nobody could undo but so. */
+static void forget_ignored(void) {
+    static const uint64_t usual[4]; /* SIG_DFL and nothing else: sigaction(2). */
+    for (int own = 32; own <= 33; own++) CALL(SYS_rt_sigaction, own, usual, NULL, 8, 0, 0);
+}
+
 /* The filter comes last of all: the first call that stops for the recorder is the execution of the script. */
 _Noreturn static void become(void) {
     for (int which = 0; which < 2; which++) {
@@ -196,6 +202,7 @@ _Noreturn static void become(void) {
         checked("close on execution", CALL3(SYS_fcntl, inner, F_SETFD, FD_CLOEXEC));
     }
     checked("no new privileges", CALL(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0));
+    forget_ignored();
     keep_capabilities(told->capabilities);
     add_late_rules();
     checked("Landlock: restrict the process", CALL3(LANDLOCK_RESTRICT_SELF, told->ruleset, 0, 0));
