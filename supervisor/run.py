@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from buildperm.rules import containment, tier
-from buildperm.rules.pattern import absolute
+from buildperm.rules.pattern import absolute, covers
 from buildperm.supervisor import (
     landlock,
     landlock_rules,
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 TOOLS = (b"RUSTC", b"RUSTDOC", b"CARGO")
 """Variables of Cargo that name programs which may be run without a grant."""
+
+_ASKED_ABOUT = (b"/opt",)
 
 
 class Run:
@@ -138,7 +140,8 @@ class Run:
             return (launch.SandboxWrapper(words) if words else None), None
         from buildperm.supervisor import bubblewrap  # Only one of the runtimes needs it.
 
-        needed = () if self.starter else launch.needed()
+        needed = [] if self.starter else list(launch.needed())
+        needed += self._seen_to_exist()
         mounts = bubblewrap.Mounts(
             rights, needed, self.with_exclusions, self.listed, coarse=self.learning
         )
@@ -159,6 +162,19 @@ class Run:
             told.insert(len(bubblewrap.NAMESPACES), b"--share-net")
         is_room = self.session.get("room", False)
         return launch.SandboxWrapper(words, told, own_proc=True, is_room=is_room), mounts
+
+    def _seen_to_exist(self) -> list[bytes]:
+        """List folders that scripts ask about, and would take for missing if nothing was there.
+
+        To ask whether there is something in `/opt` is no event. So what is there can be seen to be
+        there, and nothing else of it without a grant: whoever opens it is refused, and that is one.
+        """
+        theirs = [*self.places.values(), *self.tier["homes"], *self.tier["held"]]
+        return [
+            folder
+            for folder in _ASKED_ABOUT
+            if os.path.isdir(folder) and not any(covers(folder, each) for each in theirs)
+        ]
 
     def left_open(self) -> list[object]:
         """Return what the runtime does not stop, for this run."""
