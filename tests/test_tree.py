@@ -28,6 +28,7 @@ ROOMS = {
 }
 SUBJECTS = {
     "cargo/editor_server": "What editors start is a shell script.",
+    "cargo/same_as_plain": "A script's surroundings, beside those of plain Cargo.",
     "cargo/obeyed_directives": "What Cargo itself makes of directives.",
     "cargo/rustc_wrapper": "The wrapper is a shell script.",
     "cli/build_screen": "The screen of a running build, from its first picture to the inbox.",
