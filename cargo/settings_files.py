@@ -33,7 +33,7 @@ _IN_CARGO = ("config", "config.toml")
 
 
 @dataclass(slots=True)
-class Settings:
+class FoundSettings:
     """What was found."""
 
     open: list[OpenSettings] = field(default_factory=list)
@@ -41,12 +41,14 @@ class Settings:
     held: dict[bytes, str] = field(default_factory=dict)  # Without links, and what is secret there.
 
 
-def look(cargo_home: Path, folders: Iterable[Path], environment: Mapping[str, str]) -> Settings:
+def look(
+    cargo_home: Path, folders: Iterable[Path], environment: Mapping[str, str]
+) -> FoundSettings:
     """Look into Git's settings of this machine, and into Cargo's for `folders` and all above.
 
     A git that is installed elsewhere has its settings there: `environment` says which is found.
     """
-    found = Settings()
+    found = FoundSettings()
     for name in dict.fromkeys((*_GIT, *_of_program(environment.get("PATH", os.defpath)))):
         is_config = name.endswith("config")
         judge = harmless_settings.of_git if is_config else harmless_settings.of_text
@@ -71,7 +73,7 @@ def _of_program(search: str) -> list[str]:
 
 
 def _add(
-    found: Settings, path: bytes, judge: Callable[[bytes], tuple[bool, str]], name: str
+    found: FoundSettings, path: bytes, judge: Callable[[bytes], tuple[bool, str]], name: str
 ) -> None:
     if not os.path.lexists(path):
         return

@@ -42,6 +42,11 @@ _READ = (  # The first that covers a path counts; all are folders.
     ("$HOME/**", Risk.HIGH, "it is in your home folder, which is closed while learning"),
     ("/usr/**", Risk.LOW, "it is part of the operating system"),
     ("/opt/**", Risk.MEDIUM, "it is installed software"),
+    (
+        "/etc/gitconfig",
+        Risk.HIGH,
+        "these are Git's settings of this machine, in which addresses may hold a password",
+    ),
     ("/etc/**", Risk.MEDIUM, "it is a setting of this machine"),
     ("/proc/**", Risk.MEDIUM, "it tells about this machine"),
     ("/sys/**", Risk.MEDIUM, "it tells about this machine"),

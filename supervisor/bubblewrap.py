@@ -141,7 +141,7 @@ class Mounts:
         settings where there are some would go on without them if there seemed to be none.
         """
         for path in paths:
-            if path not in self._binds and os.path.isfile(path) and not self._has_any(path):
+            if os.path.isfile(path) and self.hides(path):
                 self._masks[path] = False
                 self._passed.update(_above(path))
 
@@ -204,10 +204,6 @@ class Mounts:
             if upper in self._binds and upper not in self._masks:
                 return self._binds[upper] or not written
         return False
-
-    def _has_any(self, path: bytes) -> bool:
-        """Tell whether a mount above already shows the file at `path` itself."""
-        return path not in self._masks and self._has(path, written=False)
 
     def _add_folders(self, *, coarse: bool) -> None:
         """Decide for each folder on the way whether to mount it and cover what is not granted.

@@ -101,7 +101,8 @@ fn main() {
     }
     for name in ["limits", "status", "cgroup"] {
         for line in fs::read_to_string(format!("/proc/self/{name}")).unwrap().lines() {
-            writeln!(out, "{name} {}", line.split_whitespace().collect::<Vec<_>>().join(" ")).unwrap();
+            let words: Vec<_> = line.split_whitespace().collect();
+            writeln!(out, "{name} {}", words.join(" ")).unwrap();
         }
     }
     let mut text = Vec::new();
@@ -160,9 +161,17 @@ class Script:
 
 _KEPT = ("PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "LANG")
 _TOOLS = {
-    **{"CARGO_NET_OFFLINE": "true", "CARGO_BUILD_JOBS": "1", "CARGO_PROFILE_DEV_DEBUG": "0"},
-    **{"CC": "cc", "CFLAGS": "-O1", "TZ": "UTC", "SOURCE_DATE_EPOCH": "1700000000"},
-    **{"GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C.UTF-8", "TERM": "xterm", "USER": "somebody"},
+    "CARGO_NET_OFFLINE": "true",
+    "CARGO_BUILD_JOBS": "1",
+    "CARGO_PROFILE_DEV_DEBUG": "0",
+    "CC": "cc",
+    "CFLAGS": "-O1",
+    "TZ": "UTC",
+    "SOURCE_DATE_EPOCH": "1700000000",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "LC_ALL": "C.UTF-8",
+    "TERM": "xterm",
+    "USER": "somebody",
     "XDG_CONFIG_HOME": "/nowhere",
 }
 
@@ -260,3 +269,101 @@ def test_learning_refuses_the_habits_that_are_refused_later(script: Write, runti
     assert learnt == enforced
     assert "/etc/passwd read" in enforced
     assert "/etc refused" in enforced
+
+
+NESTED = r"""
+use std::{env, fs, path::Path, process::Command};
+
+fn main() {
+    let told = Command::new(env::var_os("CARGO").unwrap()).arg("of-the-settings").output().unwrap();
+    let said = String::from_utf8_lossy(&told.stdout).into_owned();
+    let dump = Path::new(&env::var_os("OUT_DIR").unwrap()).join("dump");
+    fs::write(dump, format!("{}\n{said}", told.status.success())).unwrap();
+}
+"""
+ALIAS = '[alias]\nof-the-settings = "version"\n'
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_cargo_in_a_script_finds_its_harmless_settings(script: Write, runtime: str) -> None:
+    held = script(NESTED)
+    (held.folder / ".cargo").mkdir()
+    (held.folder / ".cargo/config.toml").write_text(ALIAS)
+    held.plain()
+
+    told = held.held(runtime, "ci")
+
+    assert told.returncode == 0, told.stderr
+    assert held.said("ci") == held.said("plain")
+    assert held.said("ci")[0] == "true"
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("more", ['[registry]\ntoken = "abc"\n', 'include = ["other.toml"]\n'])
+def test_a_cargo_in_a_script_never_goes_on_without_settings(
+    script: Write, runtime: str, more: str
+) -> None:
+    held = script(NESTED)
+    (held.folder / ".cargo").mkdir()
+    (held.folder / ".cargo/other.toml").touch()
+    (held.folder / ".cargo/config.toml").write_text(f"{more}{ALIAS}")
+
+    told = held.held(runtime, "ci")
+
+    assert told.returncode == 20, told.stderr
+    assert ".cargo/config.toml" in told.stdout
+    assert held.said("ci")[0] == "false"
+
+
+READER = r"""
+use std::{env, fs, path::Path};
+
+fn main() {
+    let path = env::var("CFLAGS_OF_TEST").unwrap();
+    let told = format!("{} {:?}\n", Path::new(&path).exists(), fs::read(&path).is_ok());
+    fs::write(Path::new(&env::var_os("OUT_DIR").unwrap()).join("dump"), told).unwrap();
+}
+"""
+_ELSEWHERE = """
+import sys
+from buildperm.cargo import settings_files
+settings_files._GIT = (sys.argv.pop(1),)
+from buildperm.cli import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize(
+    ("content", "said", "learnt", "code"),
+    [
+        ("[core]\n\tabbrev = 12\n", "true true", "true true", 0),
+        ("[alias]\n\tst = status\n", "true false", "true true", 20),
+        ('[url "https://me:hunter2hunter2@host/"]\n\tinsteadOf = x\n', "true false", None, 20),
+    ],
+)
+def test_settings_of_git_are_read_or_missed_aloud(
+    script: Write, tmp_path: Path, runtime: str, content: str, said: str, learnt: str, code: int
+) -> None:
+    settings = tmp_path / "etc/gitconfig"
+    settings.parent.mkdir()
+    settings.write_text(content)
+    held = script(READER, {"CFLAGS_OF_TEST": str(settings)})
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", _ELSEWHERE, settings, *words],
+            cwd=held.folder,
+            env=held.extra | {"BUILDPERM_RUNTIME": runtime},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    told = run("ci")
+    assert told.returncode == code, told.stderr
+    assert held.said("ci") == [said]
+    assert ("gitconfig" in told.stdout) == bool(code)
+    run("learn", "--no-tui")
+    assert held.said("learn") == [learnt or said]

@@ -2,18 +2,20 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-
-import pytest
+from typing import TYPE_CHECKING
 
 from buildperm.cargo import settings_files
 from buildperm.supervisor import settings
+
+if TYPE_CHECKING:
+    import pytest
 
 HARMLESS = "[build]\njobs = 2\n"
 TOKEN = '[registry]\ntoken = "abc"\n'
 UNKNOWN = 'include = "other.toml"\n'
 
 
-def looked(tmp_path: Path, *folders: Path) -> settings_files.Settings:
+def looked(tmp_path: Path, *folders: Path) -> settings_files.FoundSettings:
     return settings_files.look(tmp_path / "cargo", folders, {"PATH": ""})
 
 
