@@ -60,7 +60,7 @@ static void add_named(const char *path, bool with_stem) {
 
 void places_begin(const struct unit *unit, const struct call *call) {
     extra = call->extra ? call->extra : "";
-    if (unit->temporary && call->links) add(unit->temporary, OWN_TREE);
+    if (unit->temporary && call->archives) add(unit->temporary, OWN_TREE);
     if (unit->incremental) add(unit->incremental, OWN_TREE);
     if (unit->out_dir && !unit->is_shared) add(unit->out_dir, OWN_TREE);
     if (unit->out_dir && unit->is_shared) append(&add(unit->out_dir, OWN_FILE)->stems, unit->stem);

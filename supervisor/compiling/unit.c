@@ -118,7 +118,7 @@ void unit_find(struct unit *unit, struct call *call, const struct session *sessi
     make_folder(unit->folder);
     if (!call->runs_tests) {
         unit->temporary = formatted("%s/tmp", unit->folder);
-        if (call->links) make_folder(unit->temporary);
+        if (call->archives) make_folder(unit->temporary);
     }
     if (call->incremental) {
         char *all = folder_of_build(session, call->incremental, "what it keeps");
@@ -293,7 +293,7 @@ void unit_end(const struct unit *unit, const struct call *call, const struct ses
     }
     fputs("end ", to), fputc(0, to);
     if (ferror(to) || fclose(to)) fail("the marker");
-    if (unit->temporary && call->links) remove_tree(unit->temporary);
+    if (unit->temporary && call->archives) remove_tree(unit->temporary);
     bool is_in_build = unit->out_dir && is_of_build(session, unit->out_dir);
     if (call->is_macro && is_in_build && !status) remember_library(unit, call, session);
     write_whole(path, data, size);

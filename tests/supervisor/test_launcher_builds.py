@@ -306,6 +306,31 @@ def test_a_wrapper_may_ask_for_files_in_a_new_folder_of_its_own(
     assert (list(new.iterdir()), len(list(full.iterdir()))) == ([], 1)
 
 
+@pytest.mark.parametrize(
+    ("emit", "makes"),
+    [("dep-info,metadata,link", True), ("", True), ("dep-info,metadata", False)],
+)
+def test_older_compilers_make_libraries_in_a_temporary_folder(
+    held: HeldCalls, tmp_path: Path, emit: str, makes: bool
+) -> None:
+    """Until Rust 1.94 rustc archives in TMPDIR, and not beside its output; checking needs none."""
+    older = tmp_path / "bin/rustc"
+    older.parent.mkdir()
+    older.write_text('#!/bin/sh\nmkdir "$TMPDIR/rustcAbCdEf" && echo "$TMPDIR"\n')
+    older.chmod(0o755)
+    held.globals.append(f"x {older}")
+    held.prepare()
+    deps = held.target / "debug/deps"
+    deps.mkdir(parents=True, exist_ok=True)  # By Cargo.
+    words = ["--crate-name=base", "--crate-type=lib", f"--out-dir={deps}"]
+    words += [f"--emit={emit}"] if emit else []
+    called = held.call(str(older), *words, "src/lib.rs", package=held.folder / "base")
+
+    assert (called.returncode == 0) is makes, called.stderr
+    if makes:
+        assert not Path(called.stdout.strip()).exists()
+
+
 def test_an_output_may_be_wanted_in_a_new_folder(held: HeldCalls, tmp_path: Path) -> None:
     def emit(folder: Path) -> subprocess.CompletedProcess[str]:
         package = held.folder / "base"
