@@ -16,6 +16,10 @@ _SYSTEM = tuple(
     for each in ("bin", "dev", "etc", "lib", "lib32", "lib64", "proc", "run", "sbin", "sys", "usr")
 )
 _ENVIRONMENT = re.compile(r"(?:^|/)(?:\.?venv|\.?virtualenv|site-packages|\.tox|\.nox)(?:/|$)")
+_TRIPLE = re.compile(r"/usr/lib(?:exec)?/[a-z0-9_]+-[a-z0-9_-]*linux-[a-z0-9]+/")
+# What the linker is told: `-L/opt/x`, `-Wl,-rpath,/opt/x`, `native=/opt/x`. An address is no path.
+_LINKING = re.compile(r"rustc-(?:[a-z-]*link|flags)")
+_PATH = re.compile(r"(?:[=:,;\s]|-[A-Za-z]+)((?:\$HOME)?/(?!/)[^\s:;,]*)")
 _MARK = "/pyvenv.cfg"  # In each virtual environment: PEP 405.
 
 
@@ -32,9 +36,15 @@ def environments(accesses: Iterable[Access]) -> frozenset[str]:
 
 def why_local(rule: Rule, environments: Collection[str] = ()) -> str:
     """Say why a rule holds on this machine alone, as a clause; empty if it may hold elsewhere."""
-    path = rule.pattern
-    if not rule.kind.is_file or "/" not in path:
+    if rule.kind is Kind.DIRECTIVE:
+        found = _LINKING.match(rule.pattern) and _PATH.findall(rule.pattern)
+        return next(filter(None, (_why_path(path, environments) for path in found or ())), "")
+    if not rule.kind.is_file or "/" not in rule.pattern:
         return ""
+    return _why_path(rule.pattern, environments)
+
+
+def _why_path(path: str, environments: Collection[str]) -> str:
     inside = any(path == each or path.startswith(f"{each}/") for each in environments)
     if inside or _ENVIRONMENT.search(path):
         return "it is in a virtual environment of Python, which others have elsewhere"
@@ -44,7 +54,9 @@ def why_local(rule: Rule, environments: Collection[str] = ()) -> str:
         return "its name changes with every version of the package"
     if path.startswith(("/usr/local/", "/opt/")):
         return "it was installed on this machine, and others may not have it there"
-    if path.startswith("/") and not path.startswith(_SYSTEM):
+    if _TRIPLE.match(path):
+        return "its folder is named for this processor and distribution; others have it elsewhere"
+    if path.startswith("/") and not f"{path}/".startswith(_SYSTEM):
         return "it is an absolute path, and others may not have it there"
     return ""
 

@@ -24,6 +24,8 @@ from buildperm.policy.rule import Rule
         "/home/u/checkout/proto/a.proto",
         "/nix/store/0123-x/bin/x",
         "/tmp/x",
+        "/usr/lib/x86_64-linux-gnu/qt6/bin/moc",
+        "/usr/libexec/x86_64-linux-gnu/x",
     ],
 )
 def test_what_others_may_not_have_is_local(pattern: str) -> None:
@@ -44,13 +46,37 @@ def test_what_others_may_not_have_is_local(pattern: str) -> None:
         Rule(Kind.READ, "/etc/hosts"),
         Rule(Kind.ENV, "HOME"),
         Rule(Kind.NET, "10.0.0.1:443"),
-        Rule(Kind.DIRECTIVE, "rustc-link-search=/opt/x"),
+        Rule(Kind.EXEC, "/usr/lib/gcc/x86_64-linux-gnu/12/cc1"),
+        Rule(Kind.EXEC, "/usr/lib/git-core/git-lfs"),
+        Rule(Kind.DIRECTIVE, "rustc-link-search=native=/usr/lib"),
+        Rule(Kind.DIRECTIVE, "rustc-link-search=$WORKSPACE/lib"),
+        Rule(Kind.DIRECTIVE, "rustc-link-arg=-Wl,-rpath,$ORIGIN/../lib"),
+        Rule(Kind.DIRECTIVE, "rustc-link-arg=-Wl,-z,relro"),
+        Rule(Kind.DIRECTIVE, "rustc-env=URL=https://h.example/x"),
     ],
     ids=str,
 )
 def test_what_holds_elsewhere_is_not_marked(rule: Rule) -> None:
     assert not portability.why_local(rule)
     assert portability.marked("this", [rule]) == "this"
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "rustc-link-search=/opt/x",
+        "rustc-link-search=native=/home/u/sdk/lib",
+        "rustc-link-search=native=$HOME/sdk/lib",
+        "rustc-link-arg=-L/opt/x",
+        "rustc-link-arg=-Wl,-rpath,/srv/x/lib",
+        "rustc-link-arg-bins=-fuse-ld=/usr/local/bin/mold",
+        "rustc-cdylib-link-arg=-Wl,-T,/home/u/x.ld",
+        "rustc-flags=-L /opt/x -l y",
+    ],
+)
+def test_what_the_linker_is_told_of_this_machine_is_local(pattern: str) -> None:
+    assert portability.why_local(Rule(Kind.DIRECTIVE, pattern))
+    assert portability.SHORT in portability.marked("this", [Rule(Kind.DIRECTIVE, pattern)])
 
 
 def test_a_virtual_environment_is_known_by_its_settings() -> None:
