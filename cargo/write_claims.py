@@ -17,6 +17,7 @@ from buildperm.policy.manifest_reader import dotted
 from buildperm.policy.write_conflicts import Area, Claim, area, conflict
 from buildperm.rules.containment import Containment
 from buildperm.rules.pattern import absolute, locate
+from buildperm.rules.shared_output import root
 from buildperm.tracer.notation import decode, encode
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ def _claims(project: Project, policy: Policy, places: Mapping[str, bytes]) -> It
         who = f"{package.source or encode(folder)}#{package.name}"
         own = {**places, "MANIFEST_DIR": folder}
         for rule in sorted(grants.rules) if grants else ():
-            real = _real(rule.pattern, own) if rule.kind is Kind.WRITE else None
+            is_claim = rule.kind is Kind.WRITE and not root(rule.pattern)
+            real = _real(rule.pattern, own) if is_claim else None
             if real is not None:
                 yield Claim(who, key, rule.pattern, real)
 

@@ -34,10 +34,11 @@ from buildperm.policy.proposal import Choice, Proposal, Risk, proposal_id
 from buildperm.policy.risk_combinations import combinations
 from buildperm.policy.role import NOBODY
 from buildperm.policy.rule import Rule
-from buildperm.policy.stable_target import in_any_run
+from buildperm.policy.stable_target import in_any_run, portable
 from buildperm.policy.undecided_accesses import undecided
 from buildperm.rules import address
 from buildperm.rules.pattern import matches
+from buildperm.rules.shared_output import root
 from buildperm.tracer.notation import encode
 
 GROUPS_MOST = 3
@@ -93,7 +94,7 @@ def propose(
     for outside, group in groups.items():
         builder = _ProposalBuilder(crate, version, everything, outside, rules)
         left = builder.locked(undecided(group, () if outside else rules, denials))
-        left = builder.bundles(builder.presets(left))
+        left = builder.shared_places(builder.bundles(builder.presets(left)))
         for kind in GRANTABLE:
             for about in _by_cause([access for access in left if access.kind is kind]):
                 builder.about(kind, about)
@@ -199,6 +200,37 @@ class _ProposalBuilder:
                 bundle.accesses,
             )
         return [access for access in accesses if id(access) not in known]
+
+    def shared_places(self, accesses: Sequence[Access]) -> list[Access]:
+        """Ask about each place that crates share in the target directory; return what is left.
+
+        Who is refused to write there has not come to reading: both are one question.
+        """
+        groups: dict[str, list[Access]] = {}
+        for access in accesses:
+            if access.kind in (Kind.READ, Kind.WRITE):
+                groups.setdefault(root(portable(access.target)), []).append(access)
+        groups.pop("", None)
+        taken: set[int] = set()
+        for place, group in sorted(groups.items()):
+            if all(access.kind is Kind.READ for access in group):
+                continue
+            taken.update(map(id, group))
+            rules = tuple(Rule(kind, f"{place}/**") for kind in (Kind.READ, Kind.WRITE))
+            choice = Choice(
+                f"everything below {place}",
+                rules,
+                widening="Allows reading, making, changing and removing any file there.",
+            )
+            worst, _ = summaries.risk_notes(group)
+            self._propose(
+                self._id(Kind.WRITE, [place]),
+                f"read and write the shared folder {place}",
+                Choices((choice,)),
+                (worst, [risk.assess_rule(rules[1])[1]]),
+                group,
+            )
+        return [access for access in accesses if id(access) not in taken]
 
     def about(self, kind: Kind, accesses: Sequence[Access]) -> None:
         """Ask about the accesses of one kind."""

@@ -17,6 +17,7 @@ from buildperm.rules import address, layout
 from buildperm.rules.directive_table import LINK_ARGUMENTS
 from buildperm.rules.pattern import is_literal, matches
 from buildperm.rules.sensitive import opened_by, why
+from buildperm.rules.shared_output import root
 from buildperm.rules.variables import withheld_because
 from buildperm.tracer.syscall_table import SignalLayout, of
 
@@ -172,6 +173,8 @@ def _of_write(pattern: str) -> tuple[Risk, str]:
         return Risk.CRITICAL, f"it is sensitive: {held}"
     if pattern.startswith(("$OUT_DIR/", "$TMP/")):
         return Risk.LOW, "it is the script's own output"
+    if root(pattern):
+        return Risk.MEDIUM, "crates share it: others read what is left there, and build it"
     if pattern.startswith("$MANIFEST_DIR/"):
         return Risk.HIGH, "it edits its own sources, so the next build may differ"
     return Risk.HIGH, "other programs and later builds see what it writes outside OUT_DIR"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from buildperm.policy.kinds import Kind
+from buildperm.rules import shared_output
 
 # Cargo's hash of a unit, as in `build/zlib-sys-0123456789abcdef/out`.
 _HASH = re.compile(r"(?<=-)[0-9a-f]{16}(?=/|$)")
@@ -35,6 +36,7 @@ _SUFFIXES = re.compile(
 
 def portable(target: str) -> str:
     """Replace what differs on other machines or in other builds: profile and hashes of Cargo."""
+    target = shared_output.stable(target)
     target = _BUILD_OUTPUT.sub(r"\1/**\2", target)
     return _HASH.sub("*", target) if target.startswith("$TARGET_DIR/") else target
 

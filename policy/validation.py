@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -10,7 +11,7 @@ from functools import lru_cache
 from buildperm.policy.kinds import Kind, Syntax
 from buildperm.policy.rule import Rule
 from buildperm.policy.write_conflicts import is_own
-from buildperm.rules import address, directive, sensitive, variables
+from buildperm.rules import address, directive, sensitive, shared_output, variables
 from buildperm.rules.pattern import TOKENS, is_literal
 from buildperm.tracer import notation
 
@@ -146,6 +147,15 @@ def _path(rule: Rule, reason: str) -> Violation | None:
     pattern, writing = rule.pattern, rule.kind is Kind.WRITE
     syntax = rule.kind.traits.syntax
     components = pattern.split("/")
+    closed = shared_output.why_closed(pattern) if writing else _around_outputs(components)
+    if closed:
+        return Violation(
+            f"nobody is granted {'to write ' if writing else ''}`{pattern}` ({closed})",
+            "Name a folder that crates share, such as `$TARGET_DIR/NAME/**`."
+            if writing
+            else "Name the folder, such as `$TARGET_DIR/NAME/**` or "
+            "`$TARGET_DIR/**/build/CRATE-*/out/**`.",
+        )
     literal = next((n for n, part in enumerate(components) if not is_literal(part)), None)
     if literal is not None:
         base = "/".join(components[:literal]) or "/"
@@ -153,12 +163,15 @@ def _path(rule: Rule, reason: str) -> Violation | None:
         everything = any("**" in part for part in tail) or (
             syntax is Syntax.PROGRAM and not _WILD.sub("", tail[-1])
         )
-        if everything and base in rule.kind.traits.too_wide:
+        shared = shared_output.root(pattern)
+        if everything and base in rule.kind.traits.too_wide and not shared:
             return Violation(
                 f"everything below `{base}` is too much for one grant",
                 "Name the folder or the files that are needed.",
             )
-        if writing and tail != ["**"]:
+        below = pattern[len(shared) :].removesuffix("/**")
+        is_folder = pattern.endswith("/**") and is_literal(below) if shared else tail == ["**"]
+        if writing and not is_folder:
             return Violation(
                 "what may be written is one file, or a folder with everything below it",
                 "Write the file's path, or `FOLDER/**`.",
@@ -179,6 +192,20 @@ def _path(rule: Rule, reason: str) -> Violation | None:
             'Add `reason = "…"` to the crate, or remove the grant.',
         )
     return None
+
+
+def _around_outputs(components: Sequence[str]) -> str:
+    """Say why nobody reads what a pattern means, if it is most of the target directory."""
+    if components[0] != "$TARGET_DIR" or not any(map(_is_wild, components[1:2])):
+        return ""
+    rest = [part for part in components[1:] if _WILD.sub("", part)]
+    if rest and (rest[0] != "build" or len(rest) > 1):
+        return ""
+    return "it is what all other crates are compiled to, and buildperm's own files"
+
+
+def _is_wild(component: str) -> bool:
+    return not is_literal(component)
 
 
 def _address(pattern: str, reason: str) -> Violation | None:

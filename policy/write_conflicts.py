@@ -2,7 +2,8 @@
 
 Build scripts run side by side, and each could change what the other has made: a folder that is
 granted to both is a way from one crate to the other. A pair is meant where what both may write lies
-within a pattern of `shared` in the grant table.
+within a pattern of `shared` in the grant table. A place of the target directory that crates share
+by its nature needs none: that is what is asked about it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from itertools import combinations
 
 from buildperm.policy.grants import Policy, parse_key
 from buildperm.policy.kinds import Kind
+from buildperm.rules.shared_output import root
 
 _BELOW = "/**"
 _OWN = ("$OUT_DIR", "$TMP", "$MANIFEST_DIR")
@@ -90,7 +92,7 @@ def claims(policy: Policy) -> Iterator[Claim]:
     for key, grants in sorted(policy.crates.items()):
         spec = parse_key(key)
         for rule in sorted(grants.rules):
-            if rule.kind is Kind.WRITE and not is_own(rule.pattern):
+            if rule.kind is Kind.WRITE and not (is_own(rule.pattern) or root(rule.pattern)):
                 yield Claim(f"{spec.source}#{spec.name}", key, rule.pattern, area(rule.pattern))
 
 

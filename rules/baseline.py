@@ -18,6 +18,8 @@ READ = (
     "$MANIFEST_DIR/**",
     "$OUT_DIR/**",
     "$TMP/**",
+    # By it programs know where Cargo builds, as they walk up from OUT_DIR.
+    "$TARGET_DIR/CACHEDIR.TAG",
     *layout.FILES,
     *layout.LISTED,
     # Of these not what belongs to somebody: `supervisor.ownership`.

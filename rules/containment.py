@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 
+from buildperm.rules import shared_output
 from buildperm.rules.pattern import (
     absolute,
     covers,
@@ -77,8 +78,13 @@ class Containment:
             ValueError: The pattern holds a `%` without two hexadecimal digits.
         """
         found: dict[tuple[bytes, bool], None] = {}
+        led: Iterator[tuple[bytes, bytes, bool]]
         if path_variable is None:
-            led = leads(pattern, self._places)
+            led = (
+                found
+                for each in shared_output.concrete(pattern, self._places)
+                for found in leads(each, self._places)
+            )
         else:
             led = exec_leads(pattern, path_variable, self._places)
         for named, real, below in led:
@@ -115,11 +121,25 @@ class Containment:
         passed, end = _walk(named)
         if end != real:
             return False  # Somebody is changing the links on the way just now.
+        if pattern.startswith("$TARGET_DIR") and place is not None and self._is_led_on(passed, end):
+            return False
         filled = self._filled
         if place is None and "/" in pattern and "WORKSPACE" in self._places:
             filled = [*filled, self._places["WORKSPACE"]]
         return not any(
             covers(tree, link) and not covers(tree, real) for link in passed for tree in filled
+        )
+
+    def _is_led_on(self, passed: Iterable[bytes], end: bytes) -> bool:
+        """Tell whether a link in a shared place of the target directory leads out of that place.
+
+        Whoever may write in it could name what Cargo has compiled by a link.
+        """
+        target = {"TARGET_DIR": os.path.realpath(self._places["TARGET_DIR"])}
+        here = shared_output.root(locate(end, target))
+        return any(
+            place and place != here
+            for place in (shared_output.root(locate(link, target)) for link in passed)
         )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 
-from buildperm.rules import key_search, keyfiles, sensitive_links
+from buildperm.rules import key_search, keyfiles, sensitive_links, shared_output
 from buildperm.rules.pattern import absolute, covers, matches, real_path
 from buildperm.rules.sensitive_table import (
     BEGINNING_HOME,
@@ -79,6 +79,10 @@ def opening(pattern: str, *, writing: bool) -> tuple[str, str]:
 
     Both are empty if there is nothing.
     """
+    if writing and shared_output.root(pattern):  # Whatever it begins with is closed.
+        shared = pattern.removesuffix("/**")
+        direct = why(shared, writing=True)
+        return (shared, direct) if direct else ("", "")
     head = pattern
     for wildcard in "*?":
         head = head.partition(wildcard)[0]
@@ -234,6 +238,8 @@ def _why_written(target: str) -> str:
             return reason
     if target.startswith("$WORKSPACE/") and name.endswith(".rs"):
         return "the source of another crate"
+    if shared_output.root(target):
+        return ""
     if target.startswith(_WRITE_HEADS):
         for pattern, held in ROOTED_WRITE:
             if matches(pattern, target):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import posixpath
 
-from buildperm.rules import baseline, sensitive, tier
+from buildperm.rules import baseline, sensitive, shared_output, tier
 from buildperm.rules.containment import Containment
 from buildperm.rules.pattern import absolute, covers, is_literal, resolve, resolve_exec
 from buildperm.supervisor import landlock
@@ -288,6 +288,8 @@ class LandlockRights:
         roots = _WRITE_ROOTS if kind == "write" else _READ_ROOTS
         excluded: Excluded | None = None
         for pattern in patterns:
+            if kind == "write" and shared_output.why_closed(pattern):
+                continue
             found = self._within(kind, pattern)
             if not found:
                 continue
@@ -301,8 +303,26 @@ class LandlockRights:
                 is_workspace = below and path == self._places.get("WORKSPACE")
                 if kind == "write" and is_workspace and pattern != "$WORKSPACE/**":
                     continue  # What is refused under that name is no grant under another.
-                if not self._is_hidden(path, hidden, roots):
+                is_shared = self._is_shared(path) if kind == "write" else None
+                if is_shared is None:
+                    is_shared = not self._is_hidden(path, hidden, roots)
+                if is_shared:
                     yield path, below, hidden
+
+    def _is_shared(self, path: bytes) -> bool | None:
+        """Tell whether a script may write what lies in the target directory, if it is granted.
+
+        None of what does not lie there, or is its own.
+        """
+        target = self._places.get("TARGET_DIR")
+        if not target or not covers(target, path):
+            return None
+        own = (self._places.get(token, b"") for token in _WRITE_ROOTS)
+        if any(covers(target, place) and covers(place, path) for place in own if place):
+            return None
+        if covers(path, self._places.get("OUT_DIR", b"\0")):
+            return False
+        return shared_output.is_open(path, self._places)
 
     def _add_granted_tree(
         self, kind: str, tree: bytes, hidden: Excluded, rights: int, *, is_ours: bool

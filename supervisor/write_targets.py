@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 
+from buildperm.rules import shared_output
 from buildperm.rules.containment import Containment
-from buildperm.rules.pattern import absolute, folder, is_literal
+from buildperm.rules.pattern import absolute, folder, is_literal, leads
+from buildperm.tracer.notation import decode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ def make_missing(
     # The longest first: what another one lies in is a folder, whatever it is called.
     for pattern in sorted(patterns, key=len, reverse=True):
         is_folder = pattern.endswith("/**")
+        for each in shared_output.concrete(pattern, places) if shared_output.root(pattern) else ():
+            _make_shared(shared_output.root(each), places, containment)
         path = folder(pattern, places) if is_folder else None
         if not is_folder and is_literal(pattern):
             path = absolute(pattern, places)
@@ -45,6 +49,14 @@ def make_missing(
         if containment.holds(pattern, above, parent):
             made += _make(parent, missing[::-1], is_folder=is_folder)
     return made
+
+
+def _make_shared(place: str, places: Mapping[str, bytes], containment: Containment) -> None:
+    """Make a place that crates share; it stays, as another script may have found it already."""
+    above, _, name = place.rpartition("/")
+    for named, real, _ in list(leads(above, places)):
+        if containment.holds(above, named, real):
+            _make(real, [decode(name)], is_folder=True)
 
 
 def _make(parent: bytes, names: list[bytes], *, is_folder: bool) -> list[bytes]:

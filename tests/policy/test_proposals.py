@@ -773,3 +773,20 @@ def test_the_shell_that_a_preset_runs_belongs_to_it() -> None:
     assert proposal.suggestion.preset == "git"
     assert [str(rule) for rule in proposal.suggestion.rules] == ["exec:sh"]
     assert proposal.risk is Risk.HIGH
+
+
+def test_a_shared_folder_of_the_target_directory_is_one_question_about_both() -> None:
+    seen = [
+        _access(Kind.WRITE, "$TARGET_DIR/cxxbridge", outcome=Outcome.REFUSED),
+        _access(Kind.WRITE, "$TARGET_DIR/cxxbridge/one/src/lib.rs.h", outcome=Outcome.REFUSED),
+        _access(Kind.READ, "$TARGET_DIR/cxxbridge/rust/cxx.h"),
+    ]
+
+    proposal = _one(*seen)
+
+    assert (proposal.risk, proposal.locked) == (Risk.MEDIUM, "")
+    assert "crates share it" in " ".join(proposal.notes)
+    assert [(rule.kind, rule.pattern) for rule in proposal.suggestion.rules] == [
+        (Kind.READ, "$TARGET_DIR/cxxbridge/**"),
+        (Kind.WRITE, "$TARGET_DIR/cxxbridge/**"),
+    ]
