@@ -38,7 +38,7 @@ from buildperm.policy.stable_target import in_any_run, portable
 from buildperm.policy.undecided_accesses import undecided
 from buildperm.rules import address
 from buildperm.rules.pattern import matches
-from buildperm.rules.shared_output import root
+from buildperm.rules.shared_output import root, why_closed
 from buildperm.tracer.notation import encode
 
 GROUPS_MOST = 3
@@ -57,6 +57,7 @@ _EMPTY_HOME = (
     "looks there, deny it."
 )
 _NEVER = "No grant can allow it: it would run code outside the sandbox."
+_CLOSED = "No grant can allow it: {}."
 _NO_SOCKET = "No grant opens a socket that is a file or a name on this machine."
 _NO_ADDRESS = "No grant can allow it: {}."
 _NO_NAMES = (
@@ -213,7 +214,10 @@ class _ProposalBuilder:
         groups.pop("", None)
         taken: set[int] = set()
         for place, group in sorted(groups.items()):
-            if all(access.kind is Kind.READ for access in group):
+            is_folder = any(
+                access.is_folder or portable(access.target) != place for access in group
+            )
+            if not is_folder or all(access.kind is Kind.READ for access in group):
                 continue
             taken.update(map(id, group))
             rules = tuple(Rule(kind, f"{place}/**") for kind in (Kind.READ, Kind.WRITE))
@@ -222,12 +226,12 @@ class _ProposalBuilder:
                 rules,
                 widening="Allows reading, making, changing and removing any file there.",
             )
-            worst, _ = summaries.risk_notes(group)
+            level, note = risk.assess_rule(rules[1])
             self._propose(
                 self._id(Kind.WRITE, [place]),
                 f"read and write the shared folder {place}",
                 Choices((choice,)),
-                (worst, [risk.assess_rule(rules[1])[1]]),
+                (level, [note]),
                 group,
             )
         return [access for access in accesses if id(access) not in taken]
@@ -433,6 +437,8 @@ def _why_locked(access: Access) -> str:
     """Say why nobody can allow here what is sensitive."""
     if access.kind is Kind.DIRECTIVE:
         return _NEVER
+    if access.kind is Kind.WRITE and (closed := why_closed(access.target)):
+        return _CLOSED.format(closed)
     return _EMPTY_HOME if access.saw_empty_home else _BY_HAND
 
 

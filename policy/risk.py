@@ -173,7 +173,7 @@ def _of_write(pattern: str) -> tuple[Risk, str]:
         return Risk.CRITICAL, f"it is sensitive: {held}"
     if pattern.startswith(("$OUT_DIR/", "$TMP/")):
         return Risk.LOW, "it is the script's own output"
-    if root(pattern):
+    if root(pattern) not in ("", pattern):
         return Risk.MEDIUM, "crates share it: others read what is left there, and build it"
     if pattern.startswith("$MANIFEST_DIR/"):
         return Risk.HIGH, "it edits its own sources, so the next build may differ"

@@ -225,6 +225,12 @@ QUIET = (
     "$TARGET_DIR/*/release",
     "$TARGET_DIR/*/deps",
     "$TARGET_DIR/*/*/deps",
+    # Who walks through a package in which Cargo builds comes by our own files.
+    "$TARGET_DIR/buildperm*/**",
+    "$TARGET_DIR/**/build/*/buildperm/**",
+    "$TARGET_DIR/**/build/*/*/buildperm/**",
+    "$WORKSPACE/target/buildperm/**",
+    "$MANIFEST_DIR/target/buildperm/**",
     "/etc/ssl",
     "/etc/pki",
     "/etc/pki/tls",

@@ -20,6 +20,7 @@ from buildperm.policy.risk_combinations import looks_like_theft
 from buildperm.policy.rule import Rule
 from buildperm.policy.sought_secrets import EMPTY_HOME
 from buildperm.policy.undecided_accesses import denied, undecided
+from buildperm.rules import sensitive
 from buildperm.rules.pattern import matches
 
 
@@ -790,3 +791,47 @@ def test_a_shared_folder_of_the_target_directory_is_one_question_about_both() ->
         (Kind.READ, "$TARGET_DIR/cxxbridge/**"),
         (Kind.WRITE, "$TARGET_DIR/cxxbridge/**"),
     ]
+
+
+@pytest.mark.parametrize("target", ["$TARGET_DIR/app", "$TARGET_DIR/libx.so"])
+def test_a_file_in_the_target_directory_itself_is_no_shared_folder(target: str) -> None:
+    proposal = _one(_access(Kind.WRITE, target, outcome=Outcome.REFUSED))
+
+    assert proposal.risk is Risk.HIGH
+    assert [rule.pattern for rule in proposal.suggestion.rules] == [target]
+
+
+@pytest.mark.parametrize(
+    ("target", "hint"),
+    [
+        ("$TARGET_DIR/debug/app", "No grant can allow it: it is Cargo's own"),
+        ("$TARGET_DIR/debug/deps/liba.rlib", "No grant can allow it: it is Cargo's own"),
+        ("$TARGET_DIR/debug/libx.so", "by hand, as an exact path"),
+    ],
+)
+def test_what_lies_beside_programs_is_by_hand_and_what_cargo_makes_is_closed(
+    target: str, hint: str
+) -> None:
+    held = sensitive.why(target, writing=True)
+    proposal = _one(_access(Kind.WRITE, target, outcome=Outcome.REFUSED, held=held))
+
+    assert proposal.risk is Risk.CRITICAL
+    assert hint in proposal.locked
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "$TARGET_DIR/buildperm-session",
+        "$TARGET_DIR/buildperm-compile/x/y",
+        "$TARGET_DIR/debug/build/a-0123456789abcdef/buildperm/context",
+        "$WORKSPACE/target/buildperm/learn/debug/x",
+    ],
+)
+@pytest.mark.parametrize("outcome", [Outcome.DONE, Outcome.REFUSED])
+def test_reading_our_own_files_is_nobodys_question_and_writing_them_is(
+    target: str, outcome: Outcome
+) -> None:
+    assert _propose(_access(Kind.READ, target, outcome=outcome)) == []
+    held = sensitive.why(target, writing=True)
+    assert _one(_access(Kind.WRITE, target, outcome=Outcome.REFUSED, held=held)).locked
