@@ -227,6 +227,12 @@ def _prepared(run: Run, inputs: ProgramInputs, recorder: Recorder, server: Jobse
         run.light = light
     recorder.brokers |= MetadataGuard(rights).brokers(run.session["calls"])
     recorder.give_place(_temporaries(run, rights))
+    recorder.give_shared_memory(
+        run.places["TMP"] + b"/shm",
+        lambda path: landlock_rules.is_granted(
+            rights, path, landlock_rules.READ | landlock_rules.WRITE
+        ),
+    )
     return Launch(
         run.subject.program,
         inputs.arguments,

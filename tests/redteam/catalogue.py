@@ -452,7 +452,8 @@ ATTACKS = (
         reported="read $CARGO_HOME/.package-cache",
     ),
     _made(76, "tmp", "plant a file in /tmp", "/tmp/redteam-MARK"),
-    _made(76, "dev-shm", "plant a file in /dev/shm", "/dev/shm/redteam-MARK"),
+    # It gets shared memory of its own.
+    Attack("dev-shm", 76, "plant a file in /dev/shm", "P", NOTHING, NOTHING),
     _made(
         *(77, "path-folder", "put a program into a folder of PATH"),
         *("$HOME/.local/bin/git", "ENOENT"),

@@ -24,6 +24,7 @@ from buildperm.tracer.recorder.exec_calls import executed
 from buildperm.tracer.recorder.jobserver_tokens import JobserverTokens
 from buildperm.tracer.recorder.observation import Observer
 from buildperm.tracer.recorder.own_proc import OwnProc
+from buildperm.tracer.recorder.own_shared_memory import OwnSharedMemory
 from buildperm.tracer.recorder.process_tree import (
     SIGKILL,
     OwnThreads,
@@ -183,6 +184,11 @@ class Recorder:
     def give_place(self, temporaries: RustcTemporaries) -> None:
         """Have compilers that probe features make their temporary folders elsewhere."""
         self._syscalls.temporaries = temporaries
+
+    def give_shared_memory(self, folder: bytes, is_granted: Callable[[bytes], bool]) -> None:
+        """Keep names of shared memory in a folder: see `OwnSharedMemory`."""
+        own = OwnSharedMemory(self._writer, self._calls, folder, is_granted)
+        self._syscalls.shared_memory = own
 
     def expect_wrapper(
         self,

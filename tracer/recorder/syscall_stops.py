@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from buildperm.tracer.recorder.brokered import Answer, Broker
     from buildperm.tracer.recorder.cpu_affinity import CpuAffinity
     from buildperm.tracer.recorder.observation import Decoded, Handler, OnExit, SyscallInfo
+    from buildperm.tracer.recorder.own_shared_memory import OwnSharedMemory
     from buildperm.tracer.recorder.process_tree import Process
     from buildperm.tracer.recorder.rustc_temporaries import RustcTemporaries
     from buildperm.tracer.recorder.writer import Writer
@@ -67,6 +68,7 @@ class SyscallStops:
         # Returns the call that a thread is in whose entry somebody else has handled.
         self.take: Callable[[int], InCall | None] = lambda _: None
         self.temporaries: RustcTemporaries | None = None
+        self.shared_memory: OwnSharedMemory | None = None
         self.is_taken: Callable[[int], bool] = lambda _: False  # Tells whether there is one.
         # Returns what to do in the place of an open; see `OwnProc`.
         self.copy: Callable[[int, Process, Decoded, int, tuple[int, ...]], Substitute | None]
@@ -124,6 +126,10 @@ class SyscallStops:
                 except ProcessLookupError:
                     return
             self._answer(tid, process, syscall, handler, answer)
+        elif self.shared_memory is not None and (
+            own := self.shared_memory.redirected(tid, process, syscall)
+        ):
+            self._substitute(tid, process, None, own)
         elif handler is None or decoded is None:
             request(CONT, tid, None, None)
         elif syscall[0] in self._opens and (

@@ -49,7 +49,7 @@ struct text {
     char bytes[PATH_SIZE];
 };
 
-/* Reads the path at `address`. False where Python has to look: it is long, empty, not mapped, or in /proc. */
+/* Reads the path at `address`. False where Python has to look: it is long, empty, not mapped, in /proc or in /dev/shm. */
 bool read_path(struct thread *thread, uint64_t address);
 /* Reads the link of an open file, or of the directory that relative paths start from. False where Python has to look:
    it is no path, was deleted, is too long, or lies in /proc. */

@@ -34,7 +34,7 @@ bool read_path(struct thread *thread, uint64_t address) {
     const char *end = memchr(thread->path, 0, (size_t)got);
     if (!end || end == thread->path) return false;
     thread->size = (size_t)(end - thread->path);
-    return !begins(thread->path, thread->size, "/proc/");
+    return !begins(thread->path, thread->size, "/proc/") && !begins(thread->path, thread->size, "/dev/shm/");
 }
 
 bool is_of_system(const struct thread *thread) {

@@ -1,0 +1,161 @@
+"""Gives a script shared memory of its own: its names in `/dev/shm` are files in a private folder.
+
+libc makes semaphores and shared memory there by name (sem_overview(7), shm_overview(7)), whatever
+TMPDIR says. All users share that folder, so no rule opens it. Where a process of the tree opens,
+links, renames or removes a name directly in it, the call is made with a path in a folder that the
+script may write anyhow:
+
+    open("/dev/shm/sem.x") ──▶ entry stop ──▶ open("$TMP/shm/sem.x") ──▶ exit stop ──▶ as if nothing
+
+The kernel judges the path that it then reads, so nobody gets more rights, whatever another thread
+makes of the text meanwhile. What somebody else has in `/dev/shm` is not there for the script.
+
+Part of the supervisor: standard library only, nothing heavy.
+"""
+
+from __future__ import annotations
+
+import os
+
+from buildperm.tracer.recorder import decoding, location, memory, refusal, registers
+from buildperm.tracer.recorder.brokered import Substitute
+from buildperm.tracer.recorder.decoding import RESTARTING
+from buildperm.tracer.syscall_table import ChangeLayout, OpenLayout, of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from buildperm.tracer.recorder.observation import SyscallInfo
+    from buildperm.tracer.recorder.process_tree import Process
+    from buildperm.tracer.recorder.writer import Writer
+
+SHARED = b"/dev/shm/"
+_RED_ZONE = 128  # Bytes below the stack pointer that belong to the function: System V ABI.
+_CALLS = frozenset(
+    (
+        *("open", "openat", "unlink", "unlinkat", "link", "linkat"),
+        *("rename", "renameat", "renameat2"),
+    )
+)
+_NAME_MOST = 255  # NAME_MAX
+
+
+class OwnSharedMemory:
+    """Knows the calls that name shared memory, and makes them about a private folder."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        calls: dict[int, str],
+        folder: bytes,
+        is_granted: Callable[[bytes], bool],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            writer: Where events go.
+            calls: Name by number of each call that the filter may stop.
+            folder: Where the script's names are, without links.
+            is_granted: Tells whether a path in `/dev/shm` itself is open to it.
+        """
+        self._writer = writer
+        self._folder = folder
+        self._is_granted = is_granted
+        layouts: dict[str, OpenLayout | ChangeLayout] = {**of(OpenLayout), **of(ChangeLayout)}
+        self._layouts = {
+            number: layouts[name]
+            for number, name in calls.items()
+            if name in _CALLS and name in layouts
+        }
+
+    def redirected(self, tid: int, process: Process, syscall: SyscallInfo) -> Substitute | None:
+        """Return what to do in the place of a call; None if it is to be made as it is."""
+        layout = self._layouts.get(syscall[0])
+        if layout is None:
+            return None
+        where = [layout.path[1]]
+        if isinstance(layout, ChangeLayout) and layout.other[1] >= 0:
+            where.append(layout.other[1])
+        paths = [self._own(memory.c_string(tid, syscall[at + 1]) or b"") for at in where]
+        if not all(paths):
+            return None
+        places = self._put(tid, paths)
+        if places is None:
+            return None
+        arguments = list(syscall[1:7])
+        for at, place in zip(where, places, strict=True):
+            arguments[at] = place
+        note = self._noter(tid, process, syscall, layout, paths, places)
+        return Substitute(syscall[0], tuple(arguments), None, note)
+
+    def _own(self, path: bytes) -> bytes:
+        """Return where a name of shared memory is kept; empty for any other path."""
+        name = path[len(SHARED) :]
+        if not path.startswith(SHARED) or b"/" in name or name in (b"", b".", b".."):
+            return b""
+        if len(name) > _NAME_MOST or self._is_granted(path):
+            return b""
+        return self._folder + b"/" + name
+
+    @staticmethod
+    def _put(tid: int, paths: list[bytes]) -> list[int] | None:
+        """Write paths below the stack of a stopped thread; return where, None if that fails."""
+        values = registers.load(tid)
+        if values is None:
+            return None
+        at = registers.stack_pointer(values) - _RED_ZONE
+        places: list[int] = []
+        try:
+            file = os.open(b"/proc/%d/mem" % tid, os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                for path in paths:
+                    at = (at - len(path) - 1) & ~15
+                    if at <= 0 or os.pwrite(file, path + b"\0", at) != len(path) + 1:
+                        return None
+                    places.append(at)
+            finally:
+                os.close(file)
+        except (OSError, OverflowError):
+            return None  # It is gone, or has no room: the call is refused as any other there.
+        return places
+
+    def _noter(
+        self,
+        tid: int,
+        process: Process,
+        syscall: SyscallInfo,
+        layout: OpenLayout | ChangeLayout,
+        paths: list[bytes],
+        places: list[int],
+    ) -> Callable[[int], int]:
+        """Return what records the call by its result, which it returns."""
+
+        def note(result: int) -> int:
+            if -result >= RESTARTING:
+                return result
+            errno = -min(result, 0)
+            # In a folder of its own nothing is refused: another thread has changed the text.
+            refused = errno in refusal.SANDBOX_ERRNOS
+            now = [memory.c_string(tid, place) or b"" for place in places]
+            raced = now != paths
+            if isinstance(layout, OpenLayout):
+                flags = syscall[layout.flags + 1]
+                found = location.descriptor(tid, result) if result >= 0 else now[0]
+                self._writer.opened(
+                    process,
+                    found if found.startswith(b"/") else paths[0],
+                    decoding.mode(flags),
+                    decoding.creates(flags),
+                    errno,
+                    refused,
+                    raced,
+                )
+            else:
+                named = now if all(each.startswith(b"/") for each in now) else paths
+                other = named[1] if len(named) > 1 else b""
+                change = layout.change
+                self._writer.changed(process, change, named[0], other, errno, refused, raced)
+            return result
+
+        return note
