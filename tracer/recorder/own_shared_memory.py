@@ -26,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from buildperm.tracer.recorder.observation import SyscallInfo
+    from buildperm.tracer.recorder.observation import Decoded, SyscallInfo
     from buildperm.tracer.recorder.process_tree import Process
     from buildperm.tracer.recorder.writer import Writer
 
@@ -69,11 +69,17 @@ class OwnSharedMemory:
             if name in _CALLS and name in layouts
         }
 
-    def redirected(self, tid: int, process: Process, syscall: SyscallInfo) -> Substitute | None:
+    def redirected(
+        self, tid: int, process: Process, syscall: SyscallInfo, decoded: Decoded | None
+    ) -> Substitute | None:
         """Return what to do in the place of a call; None if it is to be made as it is."""
         layout = self._layouts.get(syscall[0])
         if layout is None:
             return None
+        if isinstance(layout, OpenLayout) and (
+            decoded is None or not decoded[0].startswith(SHARED)
+        ):
+            return None  # Most are: its path has been read already.
         where = [layout.path[1]]
         if isinstance(layout, ChangeLayout) and layout.other[1] >= 0:
             where.append(layout.other[1])
@@ -142,6 +148,8 @@ class OwnSharedMemory:
             if isinstance(layout, OpenLayout):
                 flags = syscall[layout.flags + 1]
                 found = location.descriptor(tid, result) if result >= 0 else now[0]
+                if refused and found.startswith(b"/"):
+                    found = location.resolved(found)
                 self._writer.opened(
                     process,
                     found if found.startswith(b"/") else paths[0],

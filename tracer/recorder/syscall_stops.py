@@ -127,7 +127,7 @@ class SyscallStops:
                     return
             self._answer(tid, process, syscall, handler, answer)
         elif self.shared_memory is not None and (
-            own := self.shared_memory.redirected(tid, process, syscall)
+            own := self.shared_memory.redirected(tid, process, syscall, decoded)
         ):
             self._substitute(tid, process, None, own)
         elif handler is None or decoded is None:
