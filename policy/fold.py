@@ -25,10 +25,10 @@ from buildperm.policy.role import NOBODY, Role, SubjectKind
 from buildperm.policy.sensitivity import STEERS, why_sensitive
 from buildperm.rules import baseline, directive, sensitive, tier
 from buildperm.rules.containment import contained
-from buildperm.rules.pattern import locate, nearest, which
+from buildperm.rules.pattern import locate, names_alike, nearest, which
 from buildperm.rules.script_variables import PRIVATE_HOME
 from buildperm.rules.sensitive_table import BUILT
-from buildperm.tracer.notation import decode, encode
+from buildperm.tracer.notation import PLAIN, decode, encode
 from buildperm.tracer.recording.event import (
     CallRefused,
     Change,
@@ -141,6 +141,8 @@ class _EventFolding:
         self._script = root.program if root else b""
         self._tallies: dict[tuple[Kind, str], _AccessBuilder] = {}
         self._targets: dict[bytes, str] = {}
+        self._folders: dict[bytes, str] = {}  # How they are called; empty: not all in them are so.
+        self._roots = frozenset(header.places.values())
         self._chains: dict[int, tuple[str, ...]] = {}
         self._requested = _requested(recording.events)
         self._causes: dict[int, str] = {}
@@ -444,13 +446,24 @@ class _EventFolding:
     def _target(self, path: bytes) -> str:
         target = self._targets.get(path)
         if target is None:
-            target = locate(path, self._places)
+            target = self._by_folder(path) or locate(path, self._places)
             if target.startswith("/proc/"):
                 pid, slash, rest = target[6:].partition("/")
                 if pid in self._pids:
                     target = f"/proc/self{slash}{rest}"
             self._targets[path] = target
         return target
+
+    def _by_folder(self, path: bytes) -> str:
+        """Name a file after its folder, which many share; empty where that is not all to know."""
+        folder, _, name = path.rpartition(b"/")
+        if not folder or name.translate(None, PLAIN) or path in self._roots:
+            return ""
+        known = self._folders.get(folder)
+        if known is None:
+            is_enough = names_alike(folder, self._places)
+            known = self._folders[folder] = locate(folder, self._places) if is_enough else ""
+        return f"{known}/{name.decode('ascii')}" if known else ""
 
     def _read_target(self, path: bytes) -> str:
         """Name a file in the package's folder that is not the package's own, as others name it.

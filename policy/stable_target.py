@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from buildperm.policy.kinds import Kind
 from buildperm.rules import shared_output
@@ -41,6 +42,7 @@ def portable(target: str) -> str:
     return _HASH.sub("*", target) if target.startswith("$TARGET_DIR/") else target
 
 
+@lru_cache(maxsize=1 << 16)  # Of one access it is asked several times.
 def lasting(kind: Kind, target: str) -> str:
     """Replace by wildcards, besides, what differs from one run or commit to the next.
 

@@ -76,12 +76,15 @@ class KeySearch:
         if raw[raw.rfind(b".") :] in _ORDINARY:
             return ""
         name = raw.decode("utf-8", "replace")
-        known = REASONS.get(name.lower(), "") or REASONS.get(keyfiles.plain(name), "")
+        is_ordinary = keyfiles.is_ordinary(name)
+        known = REASONS.get(name.lower(), "")
+        if not (known or is_ordinary):
+            known = REASONS.get(keyfiles.plain(name), "")
         if known or entry.is_dir(follow_symlinks=False):
             return known
         if is_settings and keyfiles.plain(name) in ("config", "config.toml"):
             return keyfiles.CARGO_SETTINGS
-        known = keyfiles.by_name(name)
+        known = "" if is_ordinary else keyfiles.by_name(name)
         if known or not keyfiles.is_unsure(name):
             return known
         self._reads -= 1

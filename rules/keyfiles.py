@@ -74,6 +74,16 @@ _DOTTED = ("dot_", "dot-")
 _SSH = ("id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "id_xmss")
 _PUBLIC = (".pub", ".crt", ".cer", ".csr", ".crl", ".enc", ".gpg", ".age", ".asc", ".sops", ".md")
 
+_AT_START = (
+    *(*_DOTTED, "private_", "encrypted_", *_SSH, "ssh_host_", ".vault", "vault_pass", "vault-pass"),
+    *("service-account", "service_account", "client_secret", "client-secret", "wg"),
+)
+"""How names begin that `plain` or `by_name` may have something to say about."""
+_WITHIN = ("env", "secret", "credential", "serviceaccount", "firebase")
+"""What else is in such a name."""
+_AT_END: dict[str, tuple[bool, tuple[str, ...]]] = {}
+_AT_END_MOST = 1024
+
 UNSURE = (".pem", ".key", ".der", ".asc", ".gpg", ".pgp", ".age", ".crt", ".cer", ".cert", ".conf")
 """Endings of files that are keys or are not, as their content says."""
 _HOLDERS = (  # Endings of files that hold a key among other things, or are one by an odd name.
@@ -102,6 +112,38 @@ def by_name(name: str) -> str:
 
     Says nothing about names that hold keys sometimes: see `by_content`.
     """
+    return "" if is_ordinary(name) else _by_name(name)
+
+
+def is_ordinary(name: str) -> bool:
+    """Tell at a glance that neither `by_name` nor `plain` has anything to say about a name.
+
+    Most names are so, and scripts read them by the ten thousand. False says nothing.
+    """
+    stem, dot, ending = name.rpartition(".")
+    if not stem or name[0] in "#." or not name.isascii() or not name.islower():
+        return False
+    found = _AT_END.get(ending)
+    if found is None:
+        found = _endings_like(dot + ending)
+        if len(_AT_END) < _AT_END_MOST:
+            _AT_END[ending] = found
+    if not found[0] or name.endswith(found[1]) or name.startswith(_AT_START) or name in _NAMES:
+        return False
+    for mark in _WITHIN:  # A generator would take as long as all else here.
+        if mark in name:
+            return False
+    return True
+
+
+def _endings_like(ending: str) -> tuple[bool, tuple[str, ...]]:
+    """Return whether an ending is one of ordinary files, and which longer ones would not be so."""
+    known = (*_ALL_ENDINGS, *_COPIES)
+    is_told = ending.endswith(known) or ending[-1:].isdecimal()
+    return not is_told, tuple(each for each in known if each.endswith(ending))
+
+
+def _by_name(name: str) -> str:
     bare = plain(name)
     if is_environment_file(bare):
         return SETTINGS
@@ -177,6 +219,8 @@ def is_cargo_settings(components: list[str]) -> bool:
 
 def plain(name: str) -> str:
     """Return a name in lower case, without what marks a copy of a file."""
+    if is_ordinary(name):
+        return name
     name = name.lower()
     while True:
         shorter = name

@@ -123,6 +123,18 @@ def locate(path: bytes, places: Mapping[str, bytes]) -> str:
     return f"${best}{encode(path[length:])}"
 
 
+def names_alike(folder: bytes, places: Mapping[str, bytes]) -> bool:
+    """Tell whether `locate` writes what lies directly in `folder` as it writes that, and the name.
+
+    That holds but for what is itself the folder of a token. Not so where several things share a
+    folder, as in `/usr` or beside a tool chain.
+    """
+    return not any(
+        (token == _TOOLS or place in SHARED or place == b"/") and covers(place, folder)
+        for token, place in places.items()
+    )
+
+
 def _is_in(token: str, place: bytes, path: bytes) -> bool:
     """Tell whether `path`, in the folder of a token, is what that token is for."""
     rest = path[len(place) :].lstrip(b"/")

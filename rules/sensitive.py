@@ -37,6 +37,8 @@ _BEGINNINGS = tuple(beginning for beginning, _ in BEGINNING_HOME)
 _READ_HEADS = tuple(pattern.partition("*")[0].rstrip("/") for pattern, _ in ROOTED_READ)
 _WRITE_HEADS = tuple(pattern.partition("*")[0].rstrip("/") for pattern, _ in ROOTED_WRITE)
 _OWN = ("$OUT_DIR", "$TMP")
+_FOLDERS_MOST = 4096
+_plain_folders: dict[str, bool] = {}  # See `_is_plain_folder`: scripts read thousands of files.
 # What is published or is the system's: keys in there are for tests, or everybody's.
 _PUBLISHED = (
     *("$MANIFEST_DIR/", "$SYSROOT/", "$TARGET_DIR/", "$CARGO_HOME/registry/", "$CARGO_HOME/git/"),
@@ -187,6 +189,32 @@ def built_in(places: Mapping[str, bytes]) -> bytes:
 
 
 def _why_read(target: str) -> str:
+    folder, _, name = target.rpartition("/")
+    is_plain = _plain_folders.get(folder)
+    if is_plain is None:
+        is_plain = _is_plain_folder(folder)
+        if len(_plain_folders) < _FOLDERS_MOST:
+            _plain_folders[folder] = is_plain
+    if is_plain and keyfiles.is_ordinary(name) and name not in _FOLDERS and name not in _FILES:
+        return ""
+    return _looked_up(target)
+
+
+def _is_plain_folder(folder: str) -> bool:
+    """Tell whether only the name of what is directly in a folder can make it sensitive."""
+    inside = f"{folder}/"
+    heads = ("$HOME/", "/proc/", "/run/host", "/run/WSL", f"{_HOMEBREW}/", *_READ_HEADS)
+    components = folder.lower().split("/")
+    return (
+        bool(folder)
+        and _FOLDER_NAMES.isdisjoint(components)
+        and components[-1] != ".cargo"
+        and not inside.startswith(heads)
+        and not any(head.startswith(inside) for head in heads)
+    )
+
+
+def _looked_up(target: str) -> str:
     components = target.lower().split("/")
     if not _FOLDER_NAMES.isdisjoint(components):
         return next(_FOLDERS[component] for component in components if component in _FOLDERS)

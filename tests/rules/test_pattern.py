@@ -18,6 +18,7 @@ from buildperm.rules.pattern import (
     is_literal,
     locate,
     matches,
+    names_alike,
     real_path,
     resolve,
     resolve_exec,
@@ -356,3 +357,42 @@ def test_an_exec_pattern_with_a_slash_is_a_path(search: tuple[bytes, Path]) -> N
     assert resolve_exec("$WORKSPACE/second/**", variable, places) == [
         (os.fsencode(root / "second"), True)
     ]
+
+
+PATTERNS = st.builds(
+    "{}{}".format,
+    st.lists(
+        st.sampled_from(["a", "b", "$W", "*", "?", "x*", "**", "%2A"]), min_size=1, max_size=4
+    ).map("/".join),
+    st.sampled_from(["", "/*", "/**", "/a*", "*"]),
+)
+TEXTS = st.lists(st.sampled_from(["a", "b", "$W", "x1", "%2A", ""]), min_size=1, max_size=5).map(
+    "/".join
+)
+
+
+@given(st.lists(PATTERNS, max_size=5), st.lists(TEXTS, min_size=1, max_size=6))
+def test_what_is_known_of_a_folder_says_the_same_of_each_file(
+    patterns: list[str], texts: list[str]
+) -> None:
+    many = PatternSet(patterns)
+
+    for text in texts:
+        assert many.covers(text) is any(matches(each, text) for each in patterns)
+
+
+FOLDERS = (b"/ws", b"/ws/a", b"/ws/a/x", b"/usr", b"/usr/lib", b"/h", b"/h/tc", b"/h/tc/lib", b"/")
+FOLDERS_OF_TOKENS = st.dictionaries(st.sampled_from(TOKENS), st.sampled_from(FOLDERS), max_size=6)
+
+
+@given(
+    FOLDERS_OF_TOKENS,
+    st.sampled_from([*FOLDERS[:-1], b"/ws/a/y/z", b"/etc", b"/\xc3\xa9/%"]),
+    st.sampled_from([b"f", b"x", b"lib", b"rustlib", b"bin", b"tc", b"a"]),
+)
+def test_what_lies_in_a_folder_is_called_after_it(
+    places: dict[str, bytes], folder: bytes, name: bytes
+) -> None:
+    path = folder + b"/" + name
+    if names_alike(folder, places) and path not in places.values():
+        assert locate(path, places) == f"{locate(folder, places)}/{name.decode()}"

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from buildperm.rules import keyfiles, sensitive
 from buildperm.rules.sensitive import apart_from_package, existing, opened_by, opening, why
 
 READ = str.split("""
@@ -250,3 +251,41 @@ def test_the_own_folders_are_never_sensitive(tmp_path: Path) -> None:
     (out / ".env").touch()
 
     assert os.fsencode(out / ".env") not in existing(places, writing=False)
+
+
+PARTS = (
+    *keyfiles._NAMES,
+    *(*keyfiles._ALL_ENDINGS, *keyfiles._COPIES, *keyfiles._SSH, *keyfiles._DOTTED),
+    *(*keyfiles._DATA, *keyfiles._HOLDERS, *keyfiles.UNSURE),
+    *("#", ".#", "private_", "encrypted_", "env", "secret", "credential", "wg", "0", "12", "a"),
+    *("service-account", "ssh_host_", "_key", ".vault_pass", "client_secret", "example", "É", "X"),
+    *("file", "-", "_", ".", ".rs", "serviceaccount", "firebase-adminsdk"),
+)
+NAMES = st.lists(st.sampled_from(PARTS), min_size=1, max_size=5).map("".join)
+PLACES_OF_NAMES = st.lists(
+    st.sampled_from(
+        [
+            *("$HOME", "$WORKSPACE", "$CARGO_HOME", "$OUT_DIR", "/etc", "/proc", "self", "12", "@"),
+            *("/run", "host", ".ssh", ".cargo", "src", "A", "/home/linuxbrew/.linuxbrew", "/root"),
+            *("private", "/usr", ".config", "gcloud"),
+        ]
+    ),
+    min_size=1,
+    max_size=4,
+).map("/".join)
+
+
+@given(NAMES, PLACES_OF_NAMES)
+def test_a_glance_at_a_name_says_what_a_long_look_does(name: str, folder: str) -> None:
+    assert keyfiles.by_name(name) == keyfiles._by_name(name)
+    if keyfiles.is_ordinary(name):
+        assert keyfiles.plain(name) == name
+        assert not keyfiles.is_environment_file(name)
+    target = f"{folder}/{name}"
+    if target.count("/") > 1:
+        assert sensitive.why(target, writing=False) == sensitive._looked_up(target)
+
+
+@pytest.mark.parametrize("name", ["file123.json", "main.rs", "p1.toml", "a_b-c.txt"])
+def test_most_names_take_a_glance(name: str) -> None:
+    assert keyfiles.is_ordinary(name)
