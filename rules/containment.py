@@ -29,12 +29,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-_LINKS_MOST = 40  # path_resolution(7)
+LINKS_MOST = 40
+"""Links on the way of one path that the kernel follows: path_resolution(7)."""
 
 
 def links(path: bytes) -> Iterator[bytes]:
     """Yield where the links lie that the absolute `path` leads through, as the kernel walks it."""
     return iter(_walk(path)[0])
+
+
+def way(path: bytes) -> tuple[list[bytes], bytes]:
+    """Return what `links` yields, and where the path ends, be there anything or not.
+
+    After `LINKS_MOST` links it ends at the next one: the kernel goes no further either.
+    """
+    return _walk(path)
 
 
 def token_folder(pattern: str, places: Mapping[str, bytes]) -> bytes | None:
@@ -190,7 +199,7 @@ def _walk(path: bytes) -> tuple[list[bytes], bytes]:
             walked = walked.rpartition(b"/")[0] if name == b".." else walked
             continue
         step = walked + b"/" + name
-        target = _target(step) if len(passed) < _LINKS_MOST else b""
+        target = _target(step) if len(passed) < LINKS_MOST else b""
         if not target:
             walked = step
             continue

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import stat
+from errno import ELOOP
 
-from buildperm.rules.containment import links
+from buildperm.rules.containment import LINKS_MOST, way
 from buildperm.rules.pattern import covers
 from buildperm.supervisor.disk_usage import DiskUsage
 from buildperm.supervisor.tree_walk import walk
@@ -27,6 +28,11 @@ MOST_NAMED = 20
 MOST_PROGRAMS = 100
 """Programs beyond this are counted and not listed."""
 
+STEPS_MOST = 100_000
+"""Links that are followed in all, those that links lead through included."""
+
+_TOO_MANY_STEPS = f"a link among more than {STEPS_MOST:,} that lead through one another"
+_TOO_LONG = f"a link through more than {LINKS_MOST} others"
 _KINDS = (
     (stat.S_ISFIFO, "a fifo"),
     (stat.S_ISSOCK, "a socket"),
@@ -53,9 +59,13 @@ def scan(out_dir: bytes, why_outward: Callable[[bytes, bytes], str]) -> OutDirSc
     `why_outward` says what is wrong with a link that leaves it, by where that leads.
     """
     left = OutDirScan()
+    follower = _LinkFollower(out_dir, why_outward)
     for path, about in walk(out_dir):
-        why = about if isinstance(about, str) else _why(out_dir, path, about, why_outward)
-        if why and len(left.found) < MOST_NAMED:
+        if len(left.found) < MOST_NAMED:  # The run fails; there is no need to follow more links.
+            why = about if isinstance(about, str) else _why(path, about, follower)
+        else:
+            why = ""
+        if why:
             left.found.append(f"$OUT_DIR{encode(path[len(out_dir) :])}: {why}")
         if isinstance(about, str):
             continue
@@ -83,18 +93,40 @@ def _is_program(path: bytes) -> bool:
         os.close(descriptor)
 
 
-def _why(
-    out_dir: bytes,
-    path: bytes,
-    about: os.stat_result,
-    why_outward: Callable[[bytes, bytes], str],
-) -> str:
+class _LinkFollower:
+    """Follows the links of one tree, within bounds: a script can make each lead through others."""
+
+    def __init__(self, out_dir: bytes, why_outward: Callable[[bytes, bytes], str]) -> None:
+        self._out_dir = out_dir
+        self._why_outward = why_outward
+        self._left = STEPS_MOST
+
+    def why(self, path: bytes) -> str:
+        """Say what is wrong with a link; empty if nothing is."""
+        passed, target = way(path)
+        self._left -= len(passed)
+        if self._left < 0:
+            return _TOO_MANY_STEPS
+        is_inside = all(covers(self._out_dir, place) for place in (target, *passed))
+        if len(passed) >= LINKS_MOST and _is_endless(path):
+            # A circle leads nowhere. A longer way is one that nobody has looked at to its end.
+            return "" if is_inside and len(set(passed)) < len(passed) else _TOO_LONG
+        return "" if is_inside else self._why_outward(path, target)
+
+
+def _is_endless(path: bytes) -> bool:
+    """Tell whether the kernel gives up on following a link: path_resolution(7), ELOOP."""
+    try:
+        os.stat(path)
+    except OSError as error:
+        return error.errno == ELOOP
+    return False
+
+
+def _why(path: bytes, about: os.stat_result, follower: _LinkFollower) -> str:
     mode = about.st_mode
     if stat.S_ISLNK(mode):
-        target = os.path.realpath(path)
-        if all(covers(out_dir, place) for place in (target, *links(path))):
-            return ""
-        return why_outward(path, target)
+        return follower.why(path)
     for is_kind, name in _KINDS:
         if is_kind(mode):
             return name

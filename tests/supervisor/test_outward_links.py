@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from buildperm.policy.access import Outcome
 from buildperm.policy.fold import fold
 from buildperm.policy.kinds import Kind
+from buildperm.supervisor import out_dir
 from buildperm.tracer.recording import reader
 from buildperm.workflow.build_outcome import propose
 
@@ -194,3 +196,59 @@ def test_a_link_lets_no_linker_search_what_others_may_fill(own_bench: Bench) -> 
         "notes": "refused",
         "other": "free",
     }
+
+
+def scanned(folder: Path, outward: str = "") -> list[str]:
+    top = os.fsencode(os.path.realpath(folder))
+    return out_dir.scan(top, lambda *_: outward).found
+
+
+def test_links_that_chain_by_the_thousand_fail_the_run_at_once(tmp_path: Path) -> None:
+    (tmp_path / "l0").symlink_to("/etc/hostname")
+    for number in range(1, 10_000):
+        (tmp_path / f"l{number}").symlink_to(f"l{number - 1}")
+    began = time.process_time()
+
+    found = scanned(tmp_path)
+
+    assert time.process_time() - began < 5  # Each of them used to take as long as half a second.
+    assert len(found) == out_dir.MOST_NAMED
+    assert any("a link through more than 40 others" in each for each in found)
+
+
+def test_short_chains_without_number_have_a_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(out_dir, "STEPS_MOST", 100)
+    (tmp_path / "file").touch()
+    for number in range(101):
+        (tmp_path / f"to_file{number}").symlink_to("file")
+
+    (found,) = scanned(tmp_path)
+
+    assert "lead through one another" in found
+
+
+def test_many_links_to_files_beside_them_and_circles_are_fine(tmp_path: Path) -> None:
+    (tmp_path / "pkg").mkdir()
+    (tmp_path / "pkg/file").touch()
+    for number in range(3_000):
+        (tmp_path / f"to_file{number}").symlink_to("pkg/file")
+    (tmp_path / "circle").symlink_to("circle")
+    (tmp_path / "there").symlink_to("back")
+    (tmp_path / "back").symlink_to("there")
+    (tmp_path / "c0").symlink_to("pkg/file")
+    for number in range(1, 40):
+        (tmp_path / f"c{number}").symlink_to(f"c{number - 1}")
+
+    assert scanned(tmp_path, "outward") == []
+
+
+def test_a_way_out_is_judged_where_it_ends(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "c0").symlink_to("../beside")
+    for number in range(1, 40):
+        (out / f"c{number}").symlink_to(f"c{number - 1}")
+
+    assert len(scanned(out, "outward")) == out_dir.MOST_NAMED
