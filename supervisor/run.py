@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from buildperm.rules import containment, tier
-from buildperm.rules.pattern import absolute, covers
+from buildperm.rules.pattern import absolute, covers, matches
 from buildperm.supervisor import (
     landlock,
     landlock_rules,
@@ -175,6 +175,10 @@ class Run:
             for folder in _ASKED_ABOUT
             if os.path.isdir(folder) and not any(covers(folder, each) for each in theirs)
         ]
+
+    def is_denied_read(self, target: str) -> bool:
+        """Tell whether a person has denied the subject to read a path, as rules write it."""
+        return any(matches(rule, target) for rule in self.package["deny"].get("read", ()))
 
     def left_open(self) -> list[object]:
         """Return what the runtime does not stop, for this run."""

@@ -141,6 +141,7 @@ class TreeSupervisor:
         """
         writer = writer or Writer()
         recorder = Recorder(writer, run.session["calls"], run.session.get("inner_loop", b""))
+        recorder.own_proc.is_denied = run.is_denied_read
         recorder.environment.withheld = frozenset(kept.names)
         recorder.environment.secrets = kept.secrets
         if network.port:

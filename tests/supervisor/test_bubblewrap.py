@@ -228,6 +228,36 @@ def test_its_own_process_is_called_so_whatever_number_it_sees(full: Bench) -> No
     assert set(ended.refused("opened")) == {"/proc/self/environ"}
 
 
+def test_its_own_numbers_are_those_of_its_namespace(full: Bench) -> None:
+    placed = full.script(
+        "import os, threading\n"
+        "def lines(path):\n"
+        "    return [line.split() for line in open(path)]\n"
+        "pid, child = os.getpid(), os.fork()\n"
+        "if not child:\n"
+        "    assert ['PPid:', str(pid)] in lines('/proc/self/status')\n"
+        "    assert lines(f'/proc/{pid}/stat')[0][0] == str(pid)\n"
+        "    os._exit(0)\n"
+        "assert os.waitpid(child, 0)[1] == 0\n"
+        "found = lines('/proc/self/status')\n"
+        "assert ['Pid:', str(pid)] in found, found\n"
+        "assert ['NSpid:', str(pid)] in found, found\n"
+        "assert ['TracerPid:', '0'] in found, found\n"
+        "assert open('/proc/self/maps').read()\n"
+        "def in_thread():\n"
+        "    tid = threading.get_native_id()\n"
+        "    assert lines('/proc/thread-self/stat')[0][0] == str(tid)\n"
+        "    print('cargo:rustc-cfg=thread')\n"
+        "thread = threading.Thread(target=in_thread)\n"
+        "thread.start()\n"
+        "thread.join()\n"
+    )
+
+    ended = full.run(placed)
+
+    assert (ended.status, ended.stdout) == (0, b"cargo:rustc-cfg=thread\n"), ended.stderr
+
+
 def test_a_workspace_is_found_by_a_link_too(full: Bench) -> None:
     link = full.top / "link"
     link.symlink_to(full.workspace)

@@ -16,6 +16,9 @@ TRY = program_text("warns_of_attempts.py")
 GIVEN = ("status", "mounts", "mountinfo", "thread", "number", "child", "task")
 KEPT = ("environ", "memory", "parent", "init", "write")
 
+OTHERS = [f"/proc/{digit}*/**" for digit in range(1, 10)]
+"""Of its own processes it is `/proc/self`, whatever their numbers."""
+
 
 def said(ended: Ended) -> dict[str, str]:
     """Return what the script said came of each attempt."""
@@ -25,7 +28,7 @@ def said(ended: Ended) -> dict[str, str]:
 
 def test_a_script_reads_of_its_own_processes_and_of_no_others(bench: Bench) -> None:
     # So that reading of another process does not fail the run, and its output is seen.
-    bench.deny = {"read": ["/proc/**"]}
+    bench.deny = {"read": OTHERS}
     placed = bench.script(TRY + program_text("reads_own_proc.py"))
 
     ended = bench.run(placed)
@@ -96,3 +99,19 @@ def test_nothing_but_the_copy_is_written_to(own_bench: Bench) -> None:
     assert victim.read_text() == "as it was"
     opened = {each["path"] for each in ended.of("opened")}
     assert "/proc/self/status" in opened
+
+
+@pytest.mark.parametrize("rule", ["/proc/**", "/proc/self/**", "/proc/self/status"])
+def test_a_denial_holds_for_the_copies_too(own_bench: Bench, rule: str) -> None:
+    own_bench.deny = {"read": [rule]}
+    placed = own_bench.script(
+        TRY + "attempt('status', lambda: open('/proc/self/status'))\n"
+        "attempt('number', lambda: open(f'/proc/{os.getpid()}/status'))\n"
+        "attempt('comm', lambda: open('/proc/self/comm'))\n"
+    )
+
+    found = said(own_bench.run(placed))
+
+    assert found["status"] == found["number"] == "Permission denied"
+    # What is beside one denied file is as open as ever.
+    assert (found["comm"] == "done") is (rule == "/proc/self/status")

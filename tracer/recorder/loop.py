@@ -95,7 +95,8 @@ class Recorder:
         )
         handlers |= self._affinity.handlers(calls)
         self._syscalls = SyscallStops(writer, calls, handlers, self._affinity, self._void)
-        self._syscalls.copy = OwnProc(self._tree, writer, self._is_wrapper).copy
+        self.own_proc = OwnProc(self._tree, writer, self._is_wrapper)
+        self._syscalls.copy = self.own_proc.copy
         if self._inner:
             self._inner.join(self._tree, self._observer, self._syscalls)
         self.brokers = self._syscalls.brokers  # By call, for those that the filter marks so.

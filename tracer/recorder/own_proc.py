@@ -13,9 +13,11 @@ from __future__ import annotations
 import os
 from errno import EACCES
 
+from buildperm.tracer.notation import encode
 from buildperm.tracer.recorder import location, registers
 from buildperm.tracer.recorder.brokered import Substitute
 from buildperm.tracer.recorder.c_library import short_libc
+from buildperm.tracer.recorder.process_tree import namespace_pid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,6 +50,9 @@ class OwnProc:
         self._threads = tree.threads
         self._is_wrapper = is_wrapper  # Tells of a process that only holds the script.
         self._writer = writer
+        self._tree = tree
+        self.is_denied: Callable[[str], bool] = lambda _: False
+        """Tells of a path, as rules write it, whether a person has denied it."""
 
     def copy(
         self, tid: int, process: Process, decoded: Decoded, text: int, rest: tuple[int, ...]
@@ -66,9 +71,10 @@ class OwnProc:
             return None
         wanted = location.absolute(process.pid, tid, start, path)
         name = self._own_name(wanted, process)
-        if not name:
-            return None
-        content = _content(wanted)
+        asked = encode(location.with_proc_self(self._threads, path))
+        if not name or any(map(self.is_denied, (f"/proc/self/{name.decode()}", asked))):
+            return None  # No rule opens it.
+        content = _content(wanted if self._tree.by_namespace_pid is None else _within(wanted))
         if content is None:
             return None
 
@@ -96,6 +102,17 @@ class OwnProc:
         if found is None or self._is_wrapper(found.pid):
             return b""
         return words[1] if found is reader or found.light is None else b""
+
+
+def _within(path: bytes) -> bytes:
+    """Return the path of the same file where the process itself sees it, in its PID namespace.
+
+    What `proc` tells of processes are the numbers of the namespace that it was mounted in: proc(5),
+    pid_namespaces(7). No script can mount another one.
+    """
+    words = path.split(b"/")[2:]
+    inner = [b"%d" % namespace_pid(int(word)) if word.isdigit() else word for word in words]
+    return b"/".join((b"/proc", words[0], b"root/proc", *inner))
 
 
 def _content(path: bytes) -> bytes | None:

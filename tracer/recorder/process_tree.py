@@ -196,12 +196,12 @@ class ProcessTree:
         self._ended.discard(process.pid)
         self.pids.add(process.pid)
         if self.by_namespace_pid is not None:
-            self.by_namespace_pid[_namespace_pid(process.pid)] = process.pid
+            self.by_namespace_pid[namespace_pid(process.pid)] = process.pid
         self.threads[process.pid] = process
         return process
 
 
-def _namespace_pid(pid: int) -> int:
+def namespace_pid(pid: int) -> int:
     """Return the ID that `pid` has in its own PID namespace: proc_pid_status(5), "NSpid"."""
     try:
         with open(b"/proc/%d/status" % pid, "rb") as file:
