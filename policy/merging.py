@@ -147,6 +147,15 @@ def is_settled(proposal: Proposal, decision: Decision) -> bool:
     return all(access.kind is Kind.SYSTEM for access in proposal.evidence)
 
 
+def takes_answer(proposal: Proposal) -> bool:
+    """Tell whether a proposal is a decision that somebody has to make.
+
+    This is what all numbers of decisions count; those that are undecided are the ones that are not
+    settled.
+    """
+    return not is_settled(proposal, Decision())
+
+
 def _is_asked(about: Iterable[Decided]) -> bool:
     return any(proposal.reason is Reason.ASKED for proposal, _ in about)
 

@@ -270,6 +270,11 @@ class Review:
             return self._ledger.tally.counts
         return AnswerTally((each, self.decision(each.id)) for each in proposals).counts
 
+    def undecided(self) -> list[Proposal]:
+        """Return the proposals that `counts` counts as open: neither allowed nor denied."""
+        everything = self._ledger.decided()
+        return [each for each, decision in everything if not merging.is_settled(each, decision)]
+
     def grants(self, policy: Policy) -> dict[str, CrateGrants]:
         """Return the crates whose entry in `policy` is to change, by key, with what it is to say.
 

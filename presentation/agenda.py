@@ -13,6 +13,7 @@ from buildperm.errors import BuildpermError
 from buildperm.policy.answer_limits import BATCH_LIMIT
 from buildperm.policy.coverage import OpenCoverage
 from buildperm.policy.decision import Answer
+from buildperm.policy.merging import takes_answer
 from buildperm.policy.proposal import Reason, Risk
 from buildperm.policy.robot_limits import risk_of
 from buildperm.presentation.comparison_facts import is_new
@@ -168,11 +169,12 @@ class Agenda:
 
     def is_due(self, proposal: Proposal) -> bool:
         """Tell whether a proposal still has to be decided."""
-        return proposal.reason in DUE and self._is_undecided(proposal)
+        return takes_answer(proposal) and self._is_undecided(proposal)
 
     def is_optional(self, proposal: Proposal) -> bool:
         """Tell whether a proposal may still be answered, but need not be."""
-        return proposal.reason in _OPTIONAL and self._is_undecided(proposal)
+        may_be = proposal.reason in _OPTIONAL or _is_only_shown(proposal)
+        return may_be and self._is_undecided(proposal)
 
     def _is_undecided(self, proposal: Proposal) -> bool:
         return self.answer(proposal) is Answer.UNDECIDED
@@ -414,6 +416,11 @@ class Agenda:
             self.trouble = shown(str(error).replace("\n", " "))
         else:
             self.trouble = ""
+
+
+def _is_only_shown(proposal: Proposal) -> bool:
+    """Tell whether something was refused that is nobody's decision: a system call."""
+    return proposal.reason is Reason.ASKED and not takes_answer(proposal)
 
 
 def _is_put_last(proposal: Proposal) -> bool:

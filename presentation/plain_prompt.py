@@ -16,7 +16,7 @@ from buildperm.errors import BuildpermError
 from buildperm.policy.decision import Answer
 from buildperm.policy.proposal import Reason, Risk
 from buildperm.presentation import comparison_facts
-from buildperm.presentation.agenda import DUE, Agenda
+from buildperm.presentation.agenda import Agenda
 from buildperm.presentation.closing_prompt import ClosingPrompt
 from buildperm.presentation.evidence_text import evidence_facts
 from buildperm.presentation.front_end import NoEvidence, Ran, ReviewEnd
@@ -208,7 +208,7 @@ class _Conversation:
             waiting = list(self._undecided())
             if not waiting:
                 return
-            left = sum(proposal.reason in DUE for proposal in waiting)
+            left = self.agenda.counts().open
             if self._ask(waiting[0], left) == "q":
                 return
 

@@ -8,6 +8,7 @@ from itertools import groupby
 from buildperm.errors import ExitCode
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
+from buildperm.policy.merging import takes_answer
 from buildperm.policy.pending_review import Pending
 from buildperm.policy.proposal import Choice, Proposal, Risk
 from buildperm.policy.role import SCRIPT_ALONE, SubjectKind
@@ -385,7 +386,7 @@ def summary(scripts: Iterable[ScriptRun]) -> Iterator[str]:
                         script.who,
                         f"{script.events:,}",
                         f"{script.accesses:,}",
-                        f"{len(script.findings)}",
+                        f"{sum(map(takes_answer, script.findings))}",
                     )
                     for script in told
                 ),

@@ -9,6 +9,7 @@ from pathlib import Path
 from buildperm.policy import removal_proposals
 from buildperm.policy.comparison import Comparison
 from buildperm.policy.grants import Policy
+from buildperm.policy.merging import takes_answer
 from buildperm.policy.proposal import Proposal, Reason
 from buildperm.policy.review_state import Review
 from buildperm.presentation import comparison_facts
@@ -52,20 +53,29 @@ def summary(
 def needs(changes: ReviewChanges, review: Review) -> str:
     """Say how many crates need a person, and how many decisions that takes."""
     scripts = changes.recorded.scripts
-    asking = [each for each in review.proposals if each.reason is Reason.ASKED]
+    asking = review.undecided()
     runs = [script.run for script in scripts]
+    made = sum(map(takes_answer, review.proposals)) - len(asking)
     if not asking:
-        total = text.tally(runs)
         so_far = "" if changes.recorded.failure is None else " so far, as the build failed"
+        if made:
+            decided = text.count(made, "decision")
+            return f"{decided} {_are(made)} made already: nothing is left to decide{so_far}."
+        total = text.tally(runs)
+        if any(each.reason is Reason.ASKED for each in review.proposals):
+            return f"{total}: nothing to decide{so_far}; what was refused and can only be is noted."
         return f"{total}, all within the baseline and their grants: nothing to decide{so_far}."
     crates = {(proposal.crate, proposal.version) for proposal in asking}
     accesses = sum(len(proposal.evidence) for proposal in asking)
+    about = f" about {text.count(accesses, 'access', 'accesses')}" if accesses else ""
+    others = f"; {made:,} {_are(made)} made already" if made else ""
     verb = "needs" if len(crates) == 1 else "need"
     decisions = text.count(len(asking), "decision")
-    return (
-        f"{len(crates)} of {text.crate_tally(runs)} {verb} you: {decisions} about "
-        f"{text.count(accesses, 'access', 'accesses')}."
-    )
+    return f"{len(crates)} of {text.crate_tally(runs)} {verb} you: {decisions}{about}{others}."
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _differences(
@@ -106,7 +116,8 @@ def _headline(script: RecordedScript, compared: Comparison) -> str:
 
 
 def _decisions(findings: tuple[Proposal, ...]) -> str:
-    return text.count(len(findings), "decision") if findings else "carried over"
+    left = sum(map(takes_answer, findings))
+    return text.count(left, "decision") if left else "carried over"
 
 
 def text_of_written(paths: Sequence[Path], *, is_whole: bool) -> str:

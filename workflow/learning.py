@@ -12,7 +12,7 @@ from buildperm.policy import editor, journal, lock_file, manifest, undecided_acc
 from buildperm.policy.comparison import Comparison
 from buildperm.policy.decision import JournalEntry
 from buildperm.policy.grants import Policy
-from buildperm.policy.merging import terms_of
+from buildperm.policy.merging import takes_answer, terms_of
 from buildperm.policy.pending_review import Pending
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.review_state import Review
@@ -264,10 +264,11 @@ class Learning:
         self._viewer.close()
         if not self.options.dry_run:
             self._verify_unasked()
-        for proposal in self.review.select("is:undecided reason:asked"):
+        for proposal in self.review.undecided():
             console.print_message(text.undecided(proposal))
-        for proposal in self.review.select("-reason:asked"):
-            console.print_message(f"note: {proposal.who}: {proposal.title}")
+        for proposal in self.review.proposals:
+            if not takes_answer(proposal):
+                console.print_message(f"note: {proposal.who}: {proposal.title}")
         return ReviewEnd.WRITE
 
     def session(self) -> ReviewSession:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from buildperm import __version__
 from buildperm.policy.decision import Answer
+from buildperm.policy.merging import takes_answer
 from buildperm.policy.proposal import Choice, Proposal
 from buildperm.policy.robot_limits import risk_of, why_not_by_person, why_not_by_robot
 from buildperm.policy.role import Role
@@ -46,6 +47,7 @@ class PendingReport:
         for proposal in work.proposals:
             answer = remembered.decision(proposal.id).answer
             said = "" if answer is Answer.UNDECIDED else f", {answer}"
+            said = said if takes_answer(proposal) else ", nothing to decide"
             risk = proposal.risk.name.lower()
             yield f"{proposal.id}  {shown(proposal.who)}: {shown(proposal.title)} ({risk}{said})"
             for rung, choice in enumerate(proposal.choices):
@@ -56,8 +58,8 @@ class PendingReport:
             if proposal.locked:
                 yield f"    {shown(proposal.locked)}"
         yield ""
-        number = text.count(len(work.proposals), "question")
-        yield f"{number}; * is what `allow` takes unless --rung names another."
+        left = remembered.counts().open
+        yield f"{left:,} undecided; * is what `allow` takes unless --rung names another."
         yield f"To answer: `buildperm decide ID allow|deny|later`. Token {work.token}."
 
     def document(self) -> dict[str, object]:

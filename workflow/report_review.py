@@ -116,7 +116,7 @@ class _ReportReview:
         self._review.replay(journal.read(self._journal))
         if self._options.accept is not None:
             self._note(self._review.accept_up_to(self._options.accept))
-        number = text.count(len(self._review.proposals), "decision")
+        number = text.count(len(self._review.undecided()), "decision")
         summary = f"{text.count(len(self._found), 'crate')} of the report: {number}."
         console.print_message(summary)
         outcome = ReviewEnd.WRITE
@@ -153,7 +153,7 @@ class _ReportReview:
                 )
                 self._tell_unrecorded(after)
             self._journal.unlink(missing_ok=True)
-        for proposal in self._review.select("is:undecided"):
+        for proposal in self._review.undecided():
             console.print_message(text.undecided(proposal))
         left = self._review.counts().open
         if left and not self._options.dry_run:

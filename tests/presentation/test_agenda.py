@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.decision import Answer
 from buildperm.policy.kinds import Kind
+from buildperm.policy.merging import takes_answer
 from buildperm.policy.proposal import Choice, Proposal, Reason, Risk
 from buildperm.policy.review_state import Review
 from buildperm.policy.rule import Rule
 from buildperm.presentation.agenda import Agenda
 from buildperm.presentation.obstacles import obstacles
+from buildperm.tui.widgets.card import CardSubject, crate_lines
 
 
 def proposal(name: str, *, crate: str = "x") -> Proposal:
@@ -151,3 +153,31 @@ def test_a_rule_that_needs_a_reason_is_refused_with_a_sentence() -> None:
     assert "looks like a secret's and its crate gives no reason" in told
     assert obstacles(agenda, None, asked)["answer('allow')"] == told
     assert not agenda.refusal(asked, Answer.DENY)
+
+
+def test_what_counts_as_undecided_is_the_same_everywhere() -> None:
+    asked = [proposal(name, crate="x") for name in ("one", "two", "three", "four")]
+    call = Access(Kind.SYSTEM, "io_uring_setup", Outcome.REFUSED, 1, 0, 1, (("build",),))
+    shown_only = replace(proposal("call"), evidence=(call,), locked="no grant opens it")
+    dormant = replace(proposal("dormant"), reason=Reason.DORMANT, evidence=())
+    unused = replace(proposal("unused"), reason=Reason.UNUSED)
+    review = Review([*asked, shown_only, dormant, unused])
+    agenda = Agenda(review, lambda _: None, {})
+    review.allow("one")
+    review.deny("two")
+    review.later("three")
+
+    left = ["three", "four", "dormant"]
+    assert [each.id for each in review.undecided()] == left
+    assert review.counts().open == agenda.counts().open == len(left)
+    assert [each.id for each in review.proposals if agenda.is_due(each)] == ["four", "dormant"]
+    assert [each.id for each in review.proposals if agenda.is_optional(each)] == ["call", "unused"]
+    assert [each.id for each in review.proposals if not takes_answer(each)] == ["call", "unused"]
+    subjects = [CardSubject(each, 0, agenda.answer(each)) for each in review.proposals]
+    (group,) = agenda.groups
+    first = next(crate_lines(group, subjects, None, 80, str))
+    assert first.right == ((f"{len(left)} undecided", "muted"),)
+
+    review.deny("three", "four", "dormant")
+    assert review.undecided() == []
+    assert review.counts().open == 0

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from buildperm.policy.access import Outcome
-from buildperm.policy.decision import Answer
+from buildperm.policy.decision import Answer, Decision
 from buildperm.policy.kinds import Kind
+from buildperm.policy.merging import is_settled
 from buildperm.policy.proposal import Reason
 from buildperm.policy.role import role_text
 from buildperm.presentation import comparison_facts
@@ -359,10 +360,7 @@ def cause_lines(
 
 
 def _undecided(subjects: Sequence[CardSubject]) -> tuple[Piece, ...]:
-    left = sum(
-        each.proposal.reason is Reason.ASKED and each.answer is Answer.UNDECIDED
-        for each in subjects
-    )
+    left = sum(not is_settled(each.proposal, Decision(each.answer)) for each in subjects)
     return ((f"{left:,} undecided", "muted"),)
 
 
