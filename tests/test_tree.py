@@ -46,6 +46,7 @@ SUBJECTS = {
     "cli/next_commands": "What every command names as the next one.",
     "cli/observation": "What every command does with what was observed lightly.",
     "cli/offered_rules": "Offered rules, from the first run to a clean checkout.",
+    "cli/other_layouts": "The way of grants to another distribution.",
     "cli/portable_grants": "The way of grants to another machine.",
     "cli/shared_folders": "What every command says of two grants for one folder.",
     "cli/rustc_probes": "What scripts learn of rustc, held and not.",
