@@ -17,7 +17,7 @@ from textual.widgets import Input
 
 from buildperm.tui.appearance import HIGH_CONTRAST, Appearance
 from buildperm.tui.ascii_filter import AsciiFilter
-from buildperm.tui.key_bindings import Action, ActionGroup, action_of, bindings
+from buildperm.tui.key_bindings import DECIDE, FINISH, Action, ActionGroup, action_of, bindings
 from buildperm.tui.paste_guard import PasteGuard
 from buildperm.tui.screens.telling_screen import TellingScreen
 from buildperm.tui.terminal_driver import TerminalDriver
@@ -70,7 +70,7 @@ class ScreenApp(App[Returned]):
         self._is_ascii_only = appearance.is_ascii_only
         self._signals: tuple[int, ...] = ()  # Those that are taken.
         self._is_interrupted = False
-        self._pastes = PasteGuard()
+        self._pastes = PasteGuard(self._is_decisive)
         self.register_theme(HIGH_CONTRAST)
         if appearance.theme:
             self.theme = appearance.theme
@@ -127,6 +127,17 @@ class ScreenApp(App[Returned]):
             await super().on_event(event)
         elif isinstance(self.screen, TellingScreen):
             self.screen.explain(PASTED)
+
+    def _is_decisive(self, key: str) -> bool:
+        """Tell whether a key would decide, write or leave anything on the screen that is shown.
+
+        In a line to type in it is text, unless it ends the line.
+        """
+        if isinstance(self.focused, Input):
+            return key == "enter"
+        active = self.screen.active_bindings.get(key) if self.screen_stack else None
+        action = action_of(active.binding.id) if active is not None else None
+        return action is not None and action.group in (DECIDE, FINISH)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Draw with ASCII only, where the terminal has nothing else."""
