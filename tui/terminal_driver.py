@@ -8,8 +8,9 @@ from codecs import getincrementaldecoder
 from typing import TYPE_CHECKING, Final
 
 from textual import events
-from textual._xterm_parser import XTermParser  # As the driver that this one stands in for.
 from textual.drivers.linux_driver import LinuxDriver
+
+from buildperm.tui.terminal_parser import new_parser
 
 if TYPE_CHECKING:
     from textual.message import Message
@@ -30,7 +31,7 @@ class TerminalDriver(LinuxDriver):
 
     def run_input_thread(self) -> None:
         """Wait for what is typed, until the application ends."""
-        parser = XTermParser(self._debug)
+        parser = new_parser(is_debugging=self._debug)
         decode = getincrementaldecoder("utf-8")("replace").decode
         with selectors.SelectSelector() as selector:
             selector.register(self.fileno, selectors.EVENT_READ)
