@@ -10,6 +10,8 @@ from buildperm.policy.kinds import Kind
 from buildperm.policy.rule import Rule
 
 SHORT = "on this machine only"
+MARK = "this machine only"
+"""The same where there is little room."""
 
 _SYSTEM = tuple(
     f"/{each}/"

@@ -88,6 +88,7 @@ SUBJECTS = {
     "tracer/recorder/recorder_imports": "A property of all modules of the room.",
     "tracer/recording/fields": "The table of `tracer.fields`, beside classes, writer and schema.",
     "tui/hostile_text": "A property of all screens.",
+    "tui/local_denials": "What holds on this machine only, in the list and on the card.",
     "tui/locked_rules": "Rules that cannot be chosen, on the card and in plain text.",
     "tui/no_key_in_silence": "A property of all screens.",
     "tui/pictures": "The screens, drawn.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from buildperm.policy import portability
 from buildperm.policy.access import Outcome
 from buildperm.policy.decision import Answer, Decision
 from buildperm.policy.kinds import Kind
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from buildperm.policy.access import Access
     from buildperm.policy.comparison import Comparison
     from buildperm.policy.proposal import Choice, Proposal
+    from buildperm.policy.rule import Rule
     from buildperm.policy.surplus import Surplus
     from buildperm.presentation.agenda import Agenda, ProposalGroup
     from buildperm.presentation.baseline_accesses import BaselineAccesses
@@ -69,6 +71,7 @@ class CardSubject:
     answer: Answer
     elsewhere: int = 0  # How many other crates ask for the same.
     surplus: tuple[Surplus | None, ...] = ()  # Of each choice, once it is counted.
+    denied_here: tuple[Rule, ...] = ()  # Denials that hold on this machine alone.
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,8 @@ def card_lines(
     agenda = about.agenda
 
     def subject(each: Proposal) -> CardSubject:
-        return CardSubject(each, agenda.chosen(each), agenda.answer(each))
+        denied_here = agenda.denied_here(each)
+        return CardSubject(each, agenda.chosen(each), agenda.answer(each), denied_here=denied_here)
 
     comparison = agenda.comparison(group)
     if proposal is not None:
@@ -133,6 +137,7 @@ def proposal_lines(
     for part in wrap(shown(proposal.title), cells):
         yield Line(((part, "title"),))
     yield from _risk_lines(proposal, cells)
+    yield from _local_lines(subject.denied_here, cells)
     if comparison is not None:
         yield from _news_lines(proposal, comparison, cells)
         text = f"shows what changed in its {comparison_facts.what_text(comparison)}"
@@ -203,6 +208,16 @@ def _risk_lines(proposal: Proposal, cells: int) -> Iterator[Line]:
     for note in proposal.notes:
         yield from hanging(lead, shown(note), "", cells)
         lead = ((" " * sum(len(text) for text, _ in lead), ""),)
+
+
+def _local_lines(denied_here: Sequence[Rule], cells: int) -> Iterator[Line]:
+    """Yield why a denial is an empty promise elsewhere, with the first rule of each reason."""
+    firsts: dict[str, Rule] = {}
+    for rule in denied_here:
+        firsts.setdefault(portability.why_local(rule), rule)
+    for why, rule in firsts.items():
+        lead: Piece = (f"{ANSWER_GLYPHS[Answer.DENY]} denied {portability.SHORT}  ", "waiting")
+        yield from hanging((lead,), f"{shown(rule.pattern)}: {shown(why)}", "", cells)
 
 
 def _choice_keys(subject: CardSubject, told: WithKeys) -> tuple[Piece, ...]:
@@ -392,6 +407,8 @@ def _subject_line(subject: CardSubject, number: int) -> Line:
     if subject.answer is Answer.UNDECIDED and reason is not Reason.ASKED:
         glyph, tone = REASON_GLYPHS[reason], "accent"
     word = REASON_WORDS[reason]
+    here: tuple[Piece, ...] = ((portability.MARK, "waiting"),) if subject.denied_here else ()
+    between: tuple[Piece, ...] = (("  ", ""),) if here and word else ()
     return Line(
         (
             (f"{glyph} ", tone),
@@ -399,6 +416,6 @@ def _subject_line(subject: CardSubject, number: int) -> Line:
             (" ", ""),
             (short_title(proposal), "muted" if word else ""),
         ),
-        ((word, "muted"),) if word else (),
+        (*here, *between, *(((word, "muted"),) if word else ())),
         number,
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from textual import on
 from textual.message import Message
 
+from buildperm.policy import portability
 from buildperm.policy.decision import Answer
 from buildperm.policy.proposal import Reason
 from buildperm.policy.role import SubjectKind
@@ -339,7 +340,9 @@ class CrateTree(Sheet, can_focus=True):
             (short_title(proposal), "" if waiting and asked else "muted"),
         )
         right = f"{times:,}{TIMES} " if asked else f"{REASON_WORDS[proposal.reason]} "
-        return Line(left, ((right, "muted"),), row)
+        is_local = bool(self._agenda.denied_here(proposal))
+        here: tuple[Piece, ...] = ((f"{portability.MARK}  ", "waiting"),) if is_local else ()
+        return Line(left, (*here, (right, "muted")), row)
 
 
 def _summarized(agenda: Agenda, proposals: Sequence[Proposal]) -> _Summary:
