@@ -10,6 +10,7 @@ from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Choice, Proposal, Risk
 from buildperm.policy.rule import Rule
+from buildperm.presentation.wording import TIMES
 
 if TYPE_CHECKING:
     from tests.tui.review_bench import ReviewBench
@@ -42,7 +43,7 @@ async def test_a_denial_that_holds_here_alone_is_marked(
 
         await pilot.press("d", "k")
         await bench.until(pilot, lambda: "✗ denied" in bench.text("#card"))
-        assert ("this machine only  3×" in bench.text("#tree")) == bool(why)
+        assert (f"this machine only  3{TIMES}" in bench.text("#tree")) == bool(why)
         card = " ".join(bench.text("#card").split())
         assert ("✗ denied on this machine only" in card) == bool(why)
         assert why in card
