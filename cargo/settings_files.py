@@ -59,7 +59,7 @@ def look(
     for place in places:
         for name in _IN_CARGO:
             path = os.fsencode(place / name)
-            _add(found, path, harmless_settings.of_cargo, "Cargo's settings")
+            _add(found, path, harmless_settings.of_cargo, "")  # It is in the tier by its name.
     return found
 
 
@@ -85,7 +85,7 @@ def _add(
         return
     if os.path.exists(real):
         found.closed.append(path)
-    if secret:
+    if secret and name:
         found.held[real] = f"{name}, which hold {secret}"
 
 

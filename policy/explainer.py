@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 
 from buildperm.policy import presets
-from buildperm.policy.baseline_patterns import ALLOWED, HABITS, NOT_OWN
+from buildperm.policy.baseline_patterns import ALLOWED, HABITS, NOT_OWN, OF_PROGRAMS
 from buildperm.policy.compilation import effective
 from buildperm.policy.coverage import yields_to_wildcards
 from buildperm.policy.explanation import (
@@ -155,6 +155,8 @@ class Explainer:
             wildcard = wildcard or rule
         if kind is not Kind.EXEC:
             habit = _habit(kind, target) if kind is Kind.WRITE or not why else ""
+            if kind is Kind.READ and OF_PROGRAMS.covers(target):
+                habit = ""  # A program's alone: who asks here asks about the crate.
             if kind is Kind.READ and target in baseline.PASSED_BY:
                 habit = target
             if habit:

@@ -253,7 +253,7 @@ class _EventFolding:
             reason = tier.why(path, self._held, self._held_longest)
             # A refused path is named as it was requested, although it may lead elsewhere.
             is_link = refused and not path.startswith(b"/proc/")
-            real = os.path.realpath(path) if is_link else path
+            real = _real(path) if is_link else path
             if real != path and not reason:
                 reason = tier.why(real, self._held, self._held_longest)
                 reason = reason or why_sensitive(kind, self._target(real))

@@ -173,12 +173,13 @@ It opens the lock to read and write it: what is refused then is both.
 CARGO_BOOKS = (
     *("$CARGO_HOME/.package-cache", "$CARGO_HOME/.package-cache-mutate"),
     *("$CARGO_HOME/.global-cache", "$CARGO_HOME/.global-cache-*"),
+    *("$CARGO_HOME/registry/CACHEDIR.TAG", "$CARGO_HOME/git/CACHEDIR.TAG"),
     *("$WORKSPACE/target/.rustc_info.json", "$MANIFEST_DIR/target/.rustc_info.json"),
 )
 """Locks and books of Cargo, which does without them where it may not write, as on a read-only disk.
 
-Those are its locks of what it has fetched, when it last used what, and what rustc has said of
-itself. It opens them to read and write them: what is refused then is both.
+Those are its locks of what it has fetched, when it last used what, that backups may leave it out,
+and what rustc has said of itself. It opens them to read and write them: what is refused then is both.
 """
 
 BYTECODE = ("**/__pycache__", "**/__pycache__/**")

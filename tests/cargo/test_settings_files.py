@@ -28,20 +28,24 @@ def written(path: Path, text: str) -> bytes:
 def test_each_file_is_judged_by_what_is_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(settings_files, "_GIT", (str(tmp_path / "etc/gitconfig"),))
+    monkeypatch.setattr(
+        settings_files,
+        "_GIT",
+        tuple(map(str, (tmp_path / "etc/gitconfig", tmp_path / "etc/other/gitconfig"))),
+    )
     folder = tmp_path / "a/b"
     home = written(tmp_path / "cargo/config.toml", HARMLESS)
     above = written(tmp_path / "a/.cargo/config.toml", UNKNOWN)
     within = written(folder / ".cargo/config", TOKEN)
+    other = written(tmp_path / "etc/other/gitconfig", "[http]\n\textraheader = x\n")
     gits = written(tmp_path / "etc/gitconfig", "[core]\n\tabbrev = 12\n")
 
     found = looked(tmp_path, folder)
 
     own = os.fsencode(tmp_path)
     assert [path for path, _, _ in found.open if path.startswith(own)] == [gits, home]
-    assert {path for path in found.closed if path.startswith(own)} == {above, within}
-    assert found.held[within].endswith("which hold a token")
-    assert above not in found.held
+    assert {path for path in found.closed if path.startswith(own)} == {above, within, other}
+    assert found.held == {other: "Git's settings of this machine, which hold a token"}
 
 
 def test_a_link_is_known_by_both_names(tmp_path: Path) -> None:

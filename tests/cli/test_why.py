@@ -52,7 +52,7 @@ def test_what_is_allowed_says_by_what(
         ("app", "net:/run/docker.sock", "nothing can allow"),
         ("app", "system:bpf", "no grant opens a system call"),
         ("app", "directives:rustc-env=LD_PRELOAD=x.so", "it would make rustc"),
-        ("app", "read:/tmp", "out of habit, and mostly do without"),
+        ("app", "read:/dev/shm", "out of habit, and mostly do without"),
         # The impostor has nothing of what the registry's package is granted.
         ("path+$WORKSPACE/vendored#helper", "exec:cc", "neither the baseline nor a grant"),
         ("helper@0.5.0", "exec:cc", "neither the baseline nor a grant"),

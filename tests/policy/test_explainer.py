@@ -247,7 +247,7 @@ def of(*rules: Rule, denied: tuple[Rule, ...] = (), presets: str = "") -> CrateG
         (Kind.NET, "/tmp/socket", None, NeverGrantable(UNCONNECTED)),
         (Kind.SYSTEM, "bpf", None, NeverGrantable(UNOPENED)),
         (Kind.SYSTEM, "unshare", None, HabitualAttempt("unshare")),
-        (Kind.READ, "/tmp", None, HabitualAttempt("/tmp")),
+        (Kind.READ, "/dev/shm", None, HabitualAttempt("/dev/shm")),
         (Kind.DIRECTIVE, "rustc-env=LD_PRELOAD=x", None, NeverGrantable(STEERS)),
         (Kind.DIRECTIVE, "rustc-link-arg=-lm", None, NotGranted()),
         (Kind.ENV, "MY_TOKEN", of(TOKEN), AllowedByRule(TOKEN)),

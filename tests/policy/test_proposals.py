@@ -66,7 +66,7 @@ def _patterns(proposal: Proposal) -> list[list[str]]:
         *_reads(
             "/proc/self/maps",
             "/dev/tty",
-            "/",
+            "/proc",
             "$SYSROOT/lib/librustc_driver-1.so",
             "$TARGET_DIR/debug/deps",
         ),

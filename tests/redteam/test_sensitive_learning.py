@@ -21,7 +21,7 @@ def test_nothing_of_the_tier_is_accepted_in_a_batch(tmp_path: Path) -> None:
     workspace = member(home / "ws", _BUILD)
     for name in ("certs/prod.pem", "id.p12", "deploy/master.key", ".vault_pass"):
         planted(workspace / name, _PRIVATE)
-    planted(workspace / ".cargo/config.toml", "[net]\nretry = 1\n")
+    planted(workspace / ".cargo/config.toml", '[credential-alias]\nours = ["tool"]\n')
     planted(workspace / "certs/ca.pem", "-----BEGIN CERTIFICATE-----\n")
     planted(workspace / "schema.txt")
     linked(home / ".ssh/work", planted(home / "dotfiles/work"))
