@@ -179,7 +179,8 @@ CARGO_BOOKS = (
 """Locks and books of Cargo, which does without them where it may not write, as on a read-only disk.
 
 Those are its locks of what it has fetched, when it last used what, that backups may leave it out,
-and what rustc has said of itself. It opens them to read and write them: what is refused then is both.
+and what rustc has said of itself. It opens them to read and write them: what is refused then is
+both.
 """
 
 BYTECODE = ("**/__pycache__", "**/__pycache__/**")
