@@ -19,9 +19,14 @@ _SYSTEM = tuple(
 )
 _ENVIRONMENT = re.compile(r"(?:^|/)(?:\.?venv|\.?virtualenv|site-packages|\.tox|\.nox)(?:/|$)")
 _TRIPLE = re.compile(r"/usr/lib(?:exec)?/[a-z0-9_]+-[a-z0-9_-]*linux-[a-z0-9]+/")
-# What the linker is told: `-L/opt/x`, `-Wl,-rpath,/opt/x`, `native=/opt/x`. An address is no path.
-_LINKING = re.compile(r"rustc-(?:[a-z-]*link|flags)")
-_PATH = re.compile(r"(?:[=:,;\s]|-[A-Za-z]+)((?:\$HOME)?/(?!/)[^\s:;,]*)")
+_NAMED = re.compile(  # What Cargo calls after the address that crates come from.
+    r"\$CARGO_HOME/(?:registry/(?:src|cache|index)|git/(?:checkouts|db))/[^/*?]*-[0-9a-f]{7,16}(?=/|$)"
+)
+_HASHED = re.compile(r"(?:^|[/-])[0-9a-f]{16}(?=/|$)")
+_PLACES = re.compile(
+    r"(?:\$(?!ORIGIN)[A-Z_]+|(?<![A-Za-z0-9_.*/-])|(?<=-[A-Za-z]))/(?!/)[^\s:;,=]*"
+)
+"""Paths within the value of a directive: `-L/opt/x`, `native=/opt/x`. An address is no path."""
 _MARK = "/pyvenv.cfg"  # In each virtual environment: PEP 405.
 
 
@@ -39,14 +44,20 @@ def environments(accesses: Iterable[Access]) -> frozenset[str]:
 def why_local(rule: Rule, environments: Collection[str] = ()) -> str:
     """Say why a rule holds on this machine alone, as a clause; empty if it may hold elsewhere."""
     if rule.kind is Kind.DIRECTIVE:
-        found = _LINKING.match(rule.pattern) and _PATH.findall(rule.pattern)
-        return next(filter(None, (_why_path(path, environments) for path in found or ())), "")
+        found = _PLACES.findall(rule.pattern.partition("=")[2])
+        return next(filter(None, (_why_path(path, environments) for path in found)), "")
     if not rule.kind.is_file or "/" not in rule.pattern:
         return ""
     return _why_path(rule.pattern, environments)
 
 
 def _why_path(path: str, environments: Collection[str]) -> str:
+    if ".." in path.split("/"):
+        return "it goes up from a folder, and what is above it differs"
+    if _NAMED.match(path):
+        return "its folder is called after the registry or repository, and mirrors have others"
+    if _HASHED.search(path):
+        return "its name has a hash in it, which differs from build to build"
     inside = any(path == each or path.startswith(f"{each}/") for each in environments)
     if inside or _ENVIRONMENT.search(path):
         return "it is in a virtual environment of Python, which others have elsewhere"

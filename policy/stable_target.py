@@ -56,7 +56,7 @@ def lasting(kind: Kind, target: str) -> str:
     if found:
         return f"{found['git']}/{found['folder'] or 'refs'}/**"
     if target.startswith("$CARGO_HOME/"):
-        return target  # Hashes of registries are the same everywhere.
+        return target  # Hashes are those of registries, not of builds.
     head, _, name = target.rpartition("/")
     if TEMPORARY.match(target):
         return in_any_run(target)

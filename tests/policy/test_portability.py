@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from buildperm.policy import portability
 from buildperm.policy.access import Access, Outcome
@@ -53,6 +55,11 @@ def test_what_others_may_not_have_is_local(pattern: str) -> None:
         Rule(Kind.DIRECTIVE, "rustc-link-arg=-Wl,-rpath,$ORIGIN/../lib"),
         Rule(Kind.DIRECTIVE, "rustc-link-arg=-Wl,-z,relro"),
         Rule(Kind.DIRECTIVE, "rustc-env=URL=https://h.example/x"),
+        Rule(Kind.READ, "$CARGO_HOME/registry/src/index.example-zz/c-1/x.c"),
+        Rule(Kind.DIRECTIVE, "rustc-link-search=native=/usr/lib/x"),
+        Rule(Kind.DIRECTIVE, "rustc-link-arg=-T$MANIFEST_DIR/link.x"),
+        Rule(Kind.DIRECTIVE, "rustc-env=X=a/b"),
+        Rule(Kind.READ, "$TARGET_DIR/**/build/c-*/out/x"),
     ],
     ids=str,
 )
@@ -77,6 +84,33 @@ def test_what_holds_elsewhere_is_not_marked(rule: Rule) -> None:
 def test_what_the_linker_is_told_of_this_machine_is_local(pattern: str) -> None:
     assert portability.why_local(Rule(Kind.DIRECTIVE, pattern))
     assert portability.SHORT in portability.marked("this", [Rule(Kind.DIRECTIVE, pattern)])
+
+
+REGISTRY = "$CARGO_HOME/registry/src/index.example.org-1949cf8c6b5b557f/cxx-1.0.1"
+ROOTS = st.sampled_from(
+    [
+        *("/opt/sdk", "/home/u/lib", "/srv/x", "$HOME/sdk", "/usr/local/lib", REGISTRY),
+        *("$OUT_DIR/../../x-1/out", "$CARGO_HOME/git/checkouts/crate-0123456789abcdef/abc1234"),
+        *("/nix/store/a-b", "$WORKSPACE/cache/0123456789abcdef"),
+        "$TARGET_DIR/debug/x-0123456789abcdef",
+    ]
+)
+VALUES = st.sampled_from(
+    ["{}", "native={}", "-L{}", "-Wl,-rpath,{}", "-Wl,-rpath=/usr/lib:{}", "--sysroot={} -lx"]
+)
+
+
+@given(ROOTS, st.sampled_from(["", "/cxx.h", "/include/**", "/*.h"]), VALUES)
+def test_no_path_of_one_machine_is_offered_without_its_mark(
+    root: str, rest: str, value: str
+) -> None:
+    path = root + rest
+    rules = [Rule(kind, path) for kind in (Kind.READ, Kind.WRITE, Kind.EXEC)]
+    rules.append(Rule(Kind.DIRECTIVE, f"rustc-link-arg={value.format(path)}"))
+
+    for rule in rules:
+        assert portability.SHORT in portability.marked("this", [rule])
+        assert portability.notes([rule])
 
 
 def test_a_virtual_environment_is_known_by_its_settings() -> None:
