@@ -12,6 +12,7 @@ from dataclasses import replace
 from heapq import heapify, heappop, heappush
 
 from buildperm.policy import (
+    brevity,
     bundles,
     choices,
     ladder,
@@ -100,7 +101,8 @@ def propose(
             for about in _by_cause([access for access in left if access.kind is kind]):
                 builder.about(kind, about)
         proposals += builder.proposals
-    return sorted(proposals, key=lambda proposal: (-proposal.risk, proposal.title))
+    ordered = sorted(proposals, key=lambda proposal: (-proposal.risk, proposal.title))
+    return brevity.shortened(ordered, rules)
 
 
 class _ProposalBuilder:
