@@ -202,15 +202,29 @@ def steers(name: str) -> bool:
 def is_free_search(
     value: str, places: Mapping[str, bytes], handed_over: Iterable[bytes] = ()
 ) -> bool:
-    """Tell whether a library search path lies where nobody but the script and the system writes."""
+    """Tell whether a library search path lies where nobody but the script and the system writes.
+
+    Libraries that came with a package are as much its code as what is compiled of it.
+    """
     path = _searched(value)
     if not path:
         return False
     if not _is_of_scripts(path, places, handed_over):
-        return _is_system(path, places)
+        return _is_system(path, places) or (
+            not _holds_crates(value) and _came_with_package(path, places)
+        )
     # A link there may lead to what the script may read, where others may write later.
     real = os.path.realpath(path)
     return _is_of_scripts(real, places, handed_over) or _is_system(real, places)
+
+
+def _came_with_package(path: bytes, places: Mapping[str, bytes]) -> bool:
+    """Tell whether a folder is one of the package alone, and not of a workspace around others."""
+    package, workspace = places.get("MANIFEST_DIR", b""), places.get("WORKSPACE", b"")
+    if not package or not workspace or covers(package, workspace):
+        return False
+    found = (locate(each, places) for each in (path, os.path.realpath(path)))
+    return all(each.startswith("$MANIFEST_DIR/") for each in found)
 
 
 def _is_of_scripts(path: bytes, places: Mapping[str, bytes], handed_over: Iterable[bytes]) -> bool:

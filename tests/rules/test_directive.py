@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -150,7 +152,9 @@ def test_what_cargo_should_not_do_is_forbidden(key: str, value: str) -> None:
             "-Wl,--version-script=/ws/a/x.map",
             "rustc-link-arg=-Wl,--version-script=$MANIFEST_DIR/x.map",
         ),
-        ("rustc-link-search", "native=/ws/a/lib", "rustc-link-search=native=$MANIFEST_DIR/lib"),
+        ("rustc-link-search", "/ws/a/lib", "rustc-link-search=$MANIFEST_DIR/lib"),
+        ("rustc-link-search", "native=/ws/a", "rustc-link-search=native=$MANIFEST_DIR"),
+        ("rustc-link-search", "native=/ws/a/../b", "rustc-link-search=native=$WORKSPACE/b"),
         ("rustc-link-search", "/ws/lib", "rustc-link-search=$WORKSPACE/**"),
         ("rustc-link-search", "/opt/x", "rustc-link-search=/opt/x"),
         ("rustc-link-search", "lib", "rustc-link-search=lib"),
@@ -169,6 +173,32 @@ def test_risky_directives_need_a_grant(key: str, value: str, grant: str) -> None
     assert _judge(key, value, granted=("rustc-link-arg=-other",)) == "refused"
     assert _judge(key, value, granted=(grant,)) == "granted"
     assert _judge(key, value, granted=(grant,), denied=(grant,)) == "refused"
+
+
+def test_libraries_that_came_with_a_package_may_be_searched_for(tmp_path: Path) -> None:
+    workspace, package = tmp_path / "ws", tmp_path / "registry/src/i/c-1"
+    (package / "lib").mkdir(parents=True)
+    (workspace / "lib").mkdir(parents=True)
+    (package / "led").symlink_to(workspace / "lib")
+    places = {"WORKSPACE": bytes(workspace), "MANIFEST_DIR": bytes(package)}
+
+    def free(value: str, places: dict[str, bytes] = places) -> bool:
+        return judge("rustc-link-search", value, granted=[], denied=[], places=places) == "free"
+
+    assert free(f"native={package}/lib")
+    assert not free(f"native={package}/led")
+    assert not free(f"{package}/lib")  # rustc would look for crates there, too.
+    # All of a workspace is more than its root package.
+    assert not free(f"native={workspace}/lib", {**places, "MANIFEST_DIR": bytes(workspace)})
+    found = judge(
+        "rustc-link-search",
+        f"native={package}/lib",
+        granted=[],
+        denied=[],
+        places=places,
+        suspect=lambda folder: folder == bytes(package / "lib"),
+    )
+    assert found == "refused"
 
 
 def test_folders_that_other_scripts_hand_over_may_be_searched() -> None:
