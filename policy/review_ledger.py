@@ -157,6 +157,14 @@ class ReviewLedger:
             return self.redo()
         return self.step(stand)
 
+    def saved(self, proposal_id: str) -> SavedDecision:
+        """Return how the journal keeps what stands about one proposal."""
+        proposal, decision = self._by_id[proposal_id], self._decisions[proposal_id]
+        choice = signature(proposal.choices[decision.chosen])
+        return SavedDecision(
+            proposal_id, self.revision(proposal), decision.answer, choice, decision.elsewhere
+        )
+
     @property
     def can_undo(self) -> bool:
         """Whether there is a step to take back."""
@@ -173,16 +181,7 @@ class ReviewLedger:
             self.tally.put(self._by_id[each], decision)
         self._decisions.update(stand.decisions)
         self._terms.update(stand.terms)
-        picked = tuple(
-            SavedDecision(
-                each,
-                self.revision(self._by_id[each]),
-                decision.answer,
-                signature(self._by_id[each].choices[decision.chosen]),
-                decision.elsewhere,
-            )
-            for each, decision in stand.decisions.items()
-        )
+        picked = tuple(map(self.saved, stand.decisions))
         terms = tuple(SavedTerms(crate, terms) for crate, terms in stand.terms.items())
         return JournalEntry(act, picked, terms)
 

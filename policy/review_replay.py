@@ -5,8 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from buildperm.errors import BuildpermError
-from buildperm.policy import answer_limits, edited_rule
-from buildperm.policy.decision import Answer, Decision, JournalEntry, SavedDecision, signature
+from buildperm.policy import answer_limits, edited_rule, expiry, merging
+from buildperm.policy.decision import (
+    Answer,
+    Decision,
+    JournalEntry,
+    ReviewAction,
+    SavedDecision,
+    signature,
+)
+from buildperm.policy.grants import Policy
 from buildperm.policy.proposal import Proposal, Reason
 from buildperm.policy.review_history import Stand
 from buildperm.policy.review_ledger import ReviewLedger, at_first
@@ -29,6 +37,52 @@ def replayed(ledger: ReviewLedger, entry: JournalEntry) -> Stand:
     return Stand(
         {each: now for each, now in decisions.items() if now != ledger.decision(each)},
         {each: now for each, now in terms.items() if now != ledger.terms(each)},
+    )
+
+
+def allowed_beside_open(ledger: ReviewLedger) -> JournalEntry | None:
+    """Return what was allowed to versions that are still asked about something else.
+
+    They do not count as reviewed yet, so that Cargo.toml cannot tell it from what was allowed to
+    another version. None if there is nothing such.
+    """
+    open_ = {
+        (proposal.crate, proposal.version)
+        for proposal, decision in ledger.decided()
+        if not merging.is_settled(proposal, decision)
+    }
+    picked = tuple(
+        ledger.saved(proposal.id)
+        for proposal, decision in ledger.decided()
+        if (proposal.crate, proposal.version) in open_
+        and proposal.reason in (Reason.ASKED, Reason.DORMANT)
+        and decision.answer is Answer.ALLOW
+    )
+    return JournalEntry(ReviewAction.DECIDE, picked) if picked else None
+
+
+def still_written(ledger: ReviewLedger, entry: JournalEntry, policy: Policy) -> JournalEntry:
+    """Return what of an entry Cargo.toml still grants."""
+    return replace(
+        entry, picked=tuple(each for each in entry.picked if _is_written(ledger, each, policy))
+    )
+
+
+def _is_written(ledger: ReviewLedger, picked: SavedDecision, policy: Policy) -> bool:
+    if picked.id not in ledger:
+        return False
+    proposal = ledger.proposal(picked.id)
+    grants = policy.crates.get(proposal.crate)
+    if grants is None or expiry.is_over(grants.expires, expiry.today()):
+        return False
+    choices = (*proposal.choices, edited_rule.restored(picked.choice, proposal))
+    return any(
+        signature(each) == picked.choice
+        and grants.rules.issuperset(each.rules)
+        and grants.consumers.issuperset(each.consumers)
+        and (not each.preset or each.preset in grants.presets)
+        for each in choices
+        if each is not None
     )
 
 

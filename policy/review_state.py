@@ -17,7 +17,7 @@ from buildperm.policy.joint_answers import JointAnswers
 from buildperm.policy.proposal import Choice, Proposal, Reason, Risk
 from buildperm.policy.review_history import Stand
 from buildperm.policy.review_ledger import ReviewLedger
-from buildperm.policy.review_replay import replayed
+from buildperm.policy.review_replay import allowed_beside_open, replayed, still_written
 from buildperm.policy.rule import Rule
 
 
@@ -247,6 +247,21 @@ class Review:
             stand = replayed(self._ledger, entry)
             if stand:
                 self._ledger.repeat(entry.act, stand)
+
+    def allowed_beside_open(self) -> JournalEntry | None:
+        """Return what was allowed to versions that are still asked about something else.
+
+        None if there is nothing such.
+        """
+        return allowed_beside_open(self._ledger)
+
+    def replay_written(self, entries: Iterable[JournalEntry], policy: Policy) -> None:
+        """Repeat what `allowed_beside_open` has told, as far as Cargo.toml still grants it.
+
+        Whoever has taken a grant away since then, or let it end, is asked again.
+        """
+        for entry in entries:
+            self.replay([still_written(self._ledger, entry, policy)])
 
     def select(self, words: str) -> list[Proposal]:
         """Return the proposals that a filter such as `kind:exec risk:>=high` lets through.

@@ -104,6 +104,8 @@ class Learning:
         self._lock = open_snapshots(self._workspace)
         target = open_target(self._workspace.project.metadata, "learn")
         self._journal = target.folder / "buildperm-journal.jsonl"
+        # What was allowed to versions of which something is still open: it is not asked again.
+        self._allowed = target.folder / "buildperm-allowed.jsonl"
         self._failures: list[Failure] = []  # Of the last verifying run.
         self._written = 0  # The number of what this command has written; 0 for nothing.
         self._unanswered: list[Proposal] = []  # Of the rounds before this one.
@@ -203,6 +205,7 @@ class Learning:
     def _forget(self) -> None:
         """Forget the decisions, and what a check of them has found: everything is open again."""
         self._journal.unlink(missing_ok=True)
+        self._allowed.unlink(missing_ok=True)
         self.review.clear(*(proposal.id for proposal in self.review.proposals))
         self._failures = []
         console.print_message("Nothing written; the decisions are forgotten.")
@@ -232,6 +235,7 @@ class Learning:
                 name for each in self.workspaces for name in each.project.metadata.local_names()
             },
         )
+        self.review.replay_written(journal.read(self._allowed), self.policy)
         self.review.replay(journal.read(self._journal))
 
     def _revisions(self) -> dict[CrateVersion, str]:
@@ -337,6 +341,10 @@ class Learning:
         path = self._workspace.manifest_path
         for line in texts_of_denied(manifest.read(before, path), manifest.read(after, path)):
             console.print_message(line)
+        self._allowed.unlink(missing_ok=True)
+        allowed = self.review.allowed_beside_open()
+        if allowed is not None:
+            journal.append(self._allowed, allowed)
         self._journal.unlink(missing_ok=True)
         return after != before
 

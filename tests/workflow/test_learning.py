@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from buildperm.errors import ExitCode
+from buildperm.policy.decision import Answer
 from buildperm.presentation.front_end import ReviewEnd
 from buildperm.workflow.learning import Learning
 from buildperm.workflow.review_options import ReviewOptions
@@ -56,3 +57,57 @@ def test_forgotten_decisions_are_undecided_again_and_their_check_is_not_told(
     assert "the decisions are forgotten" in told
     assert "1 undecided" in told
     assert "not settled" not in told
+
+
+RUNS_AND_LOOKS_FOR_A_KEY = """
+fn main() {
+    let _ = std::process::Command::new("sh").arg("-c").arg("exit").status();
+    let _ = std::fs::read_to_string("../deploy/id_rsa");
+}
+"""
+
+
+class Hesitant:
+    """Allows what can be allowed, and leaves the rest open; keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def conduct(self, session: ReviewSession, /) -> ReviewEnd:
+        """Answer."""
+        review = session.review
+        self.asked = [
+            each.title
+            for each in review.proposals
+            if review.decision(each.id).answer is Answer.UNDECIDED
+        ]
+        for each in review.proposals:
+            entry = None if each.locked else review.allow(each.id)
+            if entry is not None:
+                session.journal(entry)
+        return ReviewEnd.WRITE
+
+
+def test_what_was_allowed_beside_an_open_question_is_not_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = member(tmp_path / "ws", RUNS_AND_LOOKS_FOR_A_KEY)
+    (folder / "deploy").mkdir()
+    (folder / "deploy/id_rsa").write_text("-----BEGIN OPENSSH PRIVATE KEY-----")
+    monkeypatch.chdir(folder)
+    options = ReviewOptions("learn", None, prune="never")
+
+    def asked() -> list[str]:
+        front_end = Hesitant()
+        assert Learning(open_contexts(()), options, front_end).run() == ExitCode.UNDECIDED
+        return front_end.asked
+
+    assert len(asked()) == 2
+    again = asked()
+    assert len(again) == 1
+    assert "id_rsa" in again[0]
+
+    # Whoever takes the grant away is asked about it again.
+    manifest = folder / "Cargo.toml"
+    manifest.write_text(manifest.read_text().partition("[workspace.metadata")[0])
+    assert len(asked()) == 2
