@@ -79,6 +79,14 @@ def unopened(
     ]
 
 
+def is_unlisted(access: Access) -> bool:
+    """Tell of what `unopened` returns whether it is a folder that could not be listed.
+
+    Whoever walks it finds nothing, and mostly goes on as if nothing were there.
+    """
+    return access.kind is Kind.READ and access.is_folder
+
+
 def of_folders(
     accesses: Iterable[Access], rules: Iterable[Rule] = (), denials: Iterable[Rule] = ()
 ) -> list[Access]:

@@ -10,7 +10,7 @@ from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.role import SCRIPT_ALONE, Role, SubjectKind, named
 from buildperm.policy.rule import Rule
-from buildperm.policy.undecided_accesses import is_settled
+from buildperm.policy.undecided_accesses import is_settled, is_unlisted
 from buildperm.report.build_failure import BuildFailure
 
 LOST = "a run of it was not recorded to its end, so that nobody knows what it did"
@@ -116,8 +116,15 @@ class BuildRun:
 
     @property
     def offenders(self) -> tuple[ScriptRun, ...]:
-        """The crates that went beyond their grants, or were failed by buildperm."""
-        return tuple(run for run in self.scripts if run.findings or run.failure)
+        """The crates that went beyond their grants, were failed by buildperm, or found less there.
+
+        A granted folder that could not be listed seems empty: what is built lacks what is in it.
+        """
+        return tuple(
+            run
+            for run in self.scripts
+            if run.findings or run.failure or any(map(is_unlisted, run.unopened))
+        )
 
 
 def evidence(script: ScriptRun) -> tuple[Access, ...]:

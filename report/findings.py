@@ -19,6 +19,7 @@ from buildperm.policy.revision import of_package
 from buildperm.policy.risk import assess_rule
 from buildperm.policy.risk_combinations import theft_of
 from buildperm.policy.role import SCRIPT_ALONE, Role
+from buildperm.policy.undecided_accesses import is_unlisted
 from buildperm.policy.widening import EVERYBODY
 from buildperm.printable import shortened
 from buildperm.report.build_failure import BuildFailure, HabitRefusal
@@ -45,6 +46,10 @@ _IN_OUT_DIR = (
     "linked or moved there: it can be copied."
 )
 _KEPT_FOLDERS = ("$OUT_DIR", "$TMP")
+_UNLISTED = (
+    "A folder with a closed folder in it cannot be listed: that would list the closed one, too. "
+    "Grant the folders beside it, move it elsewhere, or use the runtime `full`."
+)
 _LISTED = 10  # Accesses told in words; all of them are in `Finding.evidence`.
 _TITLE_MOST = 300  # Characters.
 _DETAIL_MOST = 2_000
@@ -79,7 +84,7 @@ def from_build(run: BuildRun, places: GrantLines, *, level: Level = Level.ERROR)
         )
         found += _incomplete_finding(script, places, level)
         found += (_leads_out(script, one, places) for one in script.left_out)
-        found += _unopened(script, places)
+        found += _unopened(script, places, level)
     if run.failure is not None:
         told = {(one.crate, one.version) for one in found if one.evidence or one.rule == FAILED}
         found += _build_failed(run.failure, places, told)
@@ -281,13 +286,14 @@ def _leads_out(script: ScriptRun, one: IneffectiveGrant, places: GrantLines) -> 
     )
 
 
-def _unopened(script: ScriptRun, places: GrantLines) -> Iterator[Finding]:
+def _unopened(script: ScriptRun, places: GrantLines, level: Level) -> Iterator[Finding]:
     kept = tuple(each for each in script.unopened if each.target in _KEPT_FOLDERS and each.is_entry)
     if kept:
         yield _kept_folder(script, kept, places)
     unopened = tuple(each for each in script.unopened if each not in kept)
     if unopened:
-        (first, *more) = unopened
+        unlisted = [each for each in unopened if is_unlisted(each)]
+        first, *more = sorted(unopened, key=lambda each: each not in unlisted)
         also = f" and {count(len(more), 'more access', 'more accesses')}" if more else ""
         who = _named(script.crate, script.version)
         title = _title(f"{who}: {first.kind} {first.target}{also} refused, though granted")
@@ -295,7 +301,9 @@ def _unopened(script: ScriptRun, places: GrantLines) -> Iterator[Finding]:
         told = tuple(_evidence_lines(unopened))
         if any(each.target.startswith("$OUT_DIR") for each in unopened):
             told = (*told, _IN_OUT_DIR)
-        yield _plain(UNOPENED, Level.WARNING, script, title, told, line)
+        if unlisted:
+            told = (*told, _UNLISTED)
+        yield _plain(UNOPENED, level if unlisted else Level.WARNING, script, title, told, line)
 
 
 def _kept_folder(script: ScriptRun, kept: tuple[Access, ...], places: GrantLines) -> Finding:

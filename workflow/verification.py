@@ -21,11 +21,12 @@ from buildperm.policy.fold import fold
 from buildperm.policy.grants import Policy
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.role import SubjectKind
+from buildperm.policy.undecided_accesses import is_unlisted, unopened
 from buildperm.presentation.front_end import Failure
 from buildperm.printable import printable
 from buildperm.supervisor import session as sessions
 from buildperm.tracer.recording import reader
-from buildperm.workflow.build_outcome import BuildOutcome, granted, propose, wider
+from buildperm.workflow.build_outcome import BuildOutcome, granted, propose, rules, wider
 from buildperm.workflow.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -167,9 +168,12 @@ class Verification:
         known: frozenset[str],
     ) -> Failure | None:
         missing: list[Proposal] = []
+        unlisted: list[str] = []
         if repeated.recording is not None:
             accesses = fold(reader.read(repeated.recording))
             missing = propose(package, accesses)
+            refused = unopened(accesses, rules(granted(package)), rules(package["deny"]))
+            unlisted = [printable(each.target) for each in refused if is_unlisted(each)]
             if repeated.exit_code != 0:
                 missing += wider(package, accesses)
         new = tuple(proposal for proposal in missing if proposal.id not in known)
@@ -177,6 +181,11 @@ class Verification:
             raise BuildpermError("the verifying run was interrupted")
         if new:
             sentence = "needs more than what is granted so far"
+        elif unlisted:
+            sentence = (
+                f"cannot list {unlisted[0]} though that is granted, as a closed folder is in it: "
+                "grant the folders beside it, or use the runtime `full`"
+            )
         elif repeated.exit_code != 0 and (passed_before or not missing):
             sentence = f"fails with exit code {repeated.exit_code}: {said_last(repeated.output)}"
         else:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
+
+import pytest
 
 from buildperm.errors import ExitCode
 from buildperm.policy.decision import Answer
@@ -10,13 +13,11 @@ from buildperm.presentation.front_end import ReviewEnd
 from buildperm.workflow.learning import Learning
 from buildperm.workflow.review_options import ReviewOptions
 from buildperm.workflow.workspace import open_contexts
-from tests.command import member
+from tests.command import buildperm, member
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    import pytest
 
     from buildperm.presentation.front_end import Failure, ReviewSession
 
@@ -111,3 +112,32 @@ def test_what_was_allowed_beside_an_open_question_is_not_asked_again(
     manifest = folder / "Cargo.toml"
     manifest.write_text(manifest.read_text().partition("[workspace.metadata")[0])
     assert len(asked()) == 2
+
+
+LISTS_IF_IT_CAN = """
+fn main() { for entry in std::fs::read_dir("../data").into_iter().flatten() { entry.unwrap(); } }
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("has_closed_folder", [True, False])
+def test_a_granted_folder_that_cannot_be_listed_is_told_by_the_exit_code(
+    tmp_path: Path, *, has_closed_folder: bool
+) -> None:
+    folder = member(tmp_path / "ws", LISTS_IF_IT_CAN)
+    (folder / "data/.aws").mkdir(parents=True)
+    (folder / "data/.aws/credentials").write_text("secret")
+    if not has_closed_folder:
+        shutil.rmtree(folder / "data/.aws")
+    with (folder / "Cargo.toml").open("a") as manifest:
+        manifest.write(
+            "[workspace.metadata.buildperm]\nversion = 1\n"
+            "[workspace.metadata.buildperm.crates.sample]\n"
+            'reviewed = ["0.1.0"]\nread = ["$WORKSPACE/data/**"]\n'
+        )
+
+    ended = buildperm("ci", "--runtime", "portable", folder=folder)
+
+    expected = ExitCode.REFUSED if has_closed_folder else ExitCode.OK
+    assert ended.returncode == expected, ended.stderr
+    assert ("cannot be listed" in ended.stdout + ended.stderr) is has_closed_folder
