@@ -36,6 +36,7 @@ class Failure:
     version: str
     sentence: str  # What happened, in notation where the crate had a say in it.
     proposals: tuple[Proposal, ...] = ()  # What it wanted besides; they join the review.
+    unlisted: frozenset[str] = frozenset()  # Folders that no grant opens as it is, by target.
 
 
 class Progress(Protocol):

@@ -12,6 +12,7 @@ from buildperm.policy import editor, journal, lock_file, manifest, undecided_acc
 from buildperm.policy.comparison import Comparison
 from buildperm.policy.decision import JournalEntry
 from buildperm.policy.grants import Policy
+from buildperm.policy.kinds import Kind
 from buildperm.policy.merging import takes_answer, terms_of
 from buildperm.policy.pending_review import Pending
 from buildperm.policy.proposal import Proposal
@@ -324,6 +325,7 @@ class Learning:
 
     def _write(self) -> bool:
         """Write grants and snapshots; tell whether any grant has changed."""
+        self._leave_out_what_cannot_hold()
         before, after = self.preview()
         if after != before:
             editor.write_atomically(self._workspace.manifest_path, before, after)
@@ -347,6 +349,16 @@ class Learning:
             journal.append(self._allowed, allowed)
         self._journal.unlink(missing_ok=True)
         return after != before
+
+    def _leave_out_what_cannot_hold(self) -> None:
+        """Leave open what was allowed and yet refused when it was tried: the rule is of no use."""
+        for failure in self._failures:
+            for proposal in self.review.proposals:
+                if (proposal.crate, proposal.version) == (failure.crate, failure.version) and any(
+                    access.kind is Kind.READ and access.target in failure.unlisted
+                    for access in proposal.evidence
+                ):
+                    self.review.clear(proposal.id)
 
     def _record(self, manifest: bytes, locked: bytes | None) -> None:
         """Keep what was written, so that it can be taken back: all rounds are one change."""

@@ -168,12 +168,12 @@ class Verification:
         known: frozenset[str],
     ) -> Failure | None:
         missing: list[Proposal] = []
-        unlisted: list[str] = []
+        unlisted: list[str] = []  # Targets.
         if repeated.recording is not None:
             accesses = fold(reader.read(repeated.recording))
             missing = propose(package, accesses)
             refused = unopened(accesses, rules(granted(package)), rules(package["deny"]))
-            unlisted = [printable(each.target) for each in refused if is_unlisted(each)]
+            unlisted = [each.target for each in refused if is_unlisted(each)]
             if repeated.exit_code != 0:
                 missing += wider(package, accesses)
         new = tuple(proposal for proposal in missing if proposal.id not in known)
@@ -183,14 +183,14 @@ class Verification:
             sentence = "needs more than what is granted so far"
         elif unlisted:
             sentence = (
-                f"cannot list {unlisted[0]} though that is granted, as a closed folder is in it: "
-                "grant the folders beside it, or use the runtime `full`"
+                f"cannot list {printable(unlisted[0])} though that is granted, as a closed folder "
+                "is in it: grant the folders beside it, or use the runtime `full`"
             )
         elif repeated.exit_code != 0 and (passed_before or not missing):
             sentence = f"fails with exit code {repeated.exit_code}: {said_last(repeated.output)}"
         else:
             return None
-        return Failure(package["crate"], package["version"], sentence, new)
+        return Failure(package["crate"], package["version"], sentence, new, frozenset(unlisted))
 
 
 def _followed(

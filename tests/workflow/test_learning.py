@@ -13,7 +13,7 @@ from buildperm.presentation.front_end import ReviewEnd
 from buildperm.workflow.learning import Learning
 from buildperm.workflow.review_options import ReviewOptions
 from buildperm.workflow.workspace import open_contexts
-from tests.command import buildperm, member
+from tests.command import LEARN, buildperm, member
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -141,3 +141,22 @@ def test_a_granted_folder_that_cannot_be_listed_is_told_by_the_exit_code(
     expected = ExitCode.REFUSED if has_closed_folder else ExitCode.OK
     assert ended.returncode == expected, ended.stderr
     assert ("cannot be listed" in ended.stdout + ended.stderr) is has_closed_folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("has_closed_folder", [True, False])
+def test_no_rule_is_written_for_a_folder_that_cannot_be_listed(
+    tmp_path: Path, *, has_closed_folder: bool
+) -> None:
+    folder = member(tmp_path / "ws", LISTS_IF_IT_CAN)
+    (folder / "data/sub").mkdir(parents=True)
+    if has_closed_folder:
+        (folder / "data/.aws").mkdir()
+        (folder / "data/.aws/credentials").write_text("secret")
+
+    ended = buildperm(*LEARN, "--runtime", "portable", folder=folder)
+
+    expected = ExitCode.UNDECIDED if has_closed_folder else ExitCode.OK
+    assert ended.returncode == expected, ended.stderr
+    assert ("cannot list $WORKSPACE/data" in ended.stderr) is has_closed_folder
+    assert ("read =" in (folder / "Cargo.toml").read_text()) is not has_closed_folder
