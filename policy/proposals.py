@@ -127,12 +127,16 @@ class _ProposalBuilder:
 
     def locked(self, accesses: Sequence[Access]) -> list[Access]:
         """Ask about what cannot be allowed here; return the rest."""
+        key: tuple[Kind, str, str]
         groups: dict[tuple[Kind, str, str], list[Access]] = {}
         rest: list[Access] = []
         written = {access.target for access in accesses if access.kind is Kind.WRITE}
         for access in accesses:
             if is_passing(access.kind, access.target) and _is_made(access, written):
-                key = access.kind, access.sensitive, passing_names.NEVER
+                # Who opens such a file to read and write it is refused both: one question.
+                is_read = access.kind is Kind.READ
+                about = Kind.WRITE if is_read else access.kind
+                key = about, access.sensitive, passing_names.NEVER
             elif access.sensitive:
                 key = access.kind, access.sensitive, _why_locked(access)
             elif access.kind is Kind.NET and (why := _why_unconnected(access)):
@@ -143,7 +147,9 @@ class _ProposalBuilder:
                 rest.append(access)
                 continue
             groups.setdefault(key, []).append(access)
-        for (kind, held, why), group in groups.items():
+        for (kind, held, why), found in groups.items():
+            group = [each for each in found if each.kind is kind]
+            group += [each for each in found if each.kind is not kind]
             named = passing_names.told(group) if why == passing_names.NEVER else group
             title = summaries.title(kind, named)
             if group[0].sensitive and kind is not Kind.DIRECTIVE:

@@ -835,3 +835,18 @@ def test_reading_our_own_files_is_nobodys_question_and_writing_them_is(
     assert _propose(_access(Kind.READ, target, outcome=outcome)) == []
     held = sensitive.why(target, writing=True)
     assert _one(_access(Kind.WRITE, target, outcome=Outcome.REFUSED, held=held)).locked
+
+
+def test_a_file_of_one_run_that_was_read_and_written_is_one_question() -> None:
+    names = ("/tmp/app-build-4711/x", "/tmp/app-build-4712/x")
+    seen = [
+        _access(kind, name, outcome=Outcome.REFUSED)
+        for name in names
+        for kind in (Kind.READ, Kind.WRITE)
+    ]
+
+    proposal, again = _one(*seen), _one(*reversed(seen))
+
+    assert proposal.locked
+    assert proposal.id == again.id
+    assert proposal.title == "write /tmp/app-build-*/x"
