@@ -84,6 +84,7 @@ ATTEMPTS = [
     # Reads.
     allowed("read its own source", 'open(pkg + "/Cargo.toml").read()'),
     allowed("read the system", 'open("/etc/passwd").read(); os.listdir("/usr/lib")'),
+    allowed("write its own shared memory", 'open("/dev/shm/" + planted, "w")'),
     allowed("read what it wrote", 'open(out + "/a", "w").write("x"); open(out + "/a").read()'),
     allowed("look at a name", 'os.stat(ws + "/Cargo.toml")'),
     refused("read the workspace", 'open(ws + "/Cargo.toml").read()'),
@@ -140,7 +141,7 @@ ATTEMPTS = [
     refused("plant a Cargo configuration", 'os.mkdir(ws + "/.cargo")'),
     refused("remove a file", 'os.unlink(ws + "/b")'),
     refused("write the temporary folder of all", 'open("/tmp/" + planted, "w")'),
-    refused("write shared memory", 'open("/dev/shm/" + planted, "w")'),
+    refused("make a folder in shared memory", 'os.mkdir("/dev/shm/" + planted)'),
     refused("write beside OUT_DIR", 'open(os.path.dirname(out) + "/output", "w")'),
     refused("write its own recording", 'open(os.path.dirname(out) + "/buildperm/context", "w")'),
     refused("move a file into OUT_DIR", 'os.rename(ws + "/b", out + "/b")'),
@@ -370,5 +371,7 @@ def test_what_is_refused_works_without_a_sandbox(bench: Bench, attempt: Attempt)
 
     assert ended.stdout == b"done\n", ended
     for folder in ("/tmp", "/dev/shm"):
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, IsADirectoryError):
             os.unlink(f"{folder}/{bench.top.name}-planted")
+        with contextlib.suppress(FileNotFoundError):
+            os.rmdir(f"{folder}/{bench.top.name}-planted")
