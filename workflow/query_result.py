@@ -269,7 +269,7 @@ class QueryResult:
         """Say what would change the verdict."""
         key = self.key
         table, at = self._lines.table(key), self._lines.at(self.line)
-        if not explanation.is_allowed(self.explanation) and self._by_system:
+        if self._by_system:
             yield f"The system itself refuses it ({self._by_system}). No grant changes that."
         match self.explanation:
             case AllowedByRule(rule):
