@@ -135,7 +135,8 @@ def lines(failure: BuildFailure, exit_code: int, command: str) -> Iterator[str]:
     for package in own[:_LISTED_MOST]:
         yield printable(f"  {package}. {package.why}")
     if len(own) > _LISTED_MOST:
-        yield f"  and {len(own) - _LISTED_MOST:,} more packages of their own"
+        left = len(own) - _LISTED_MOST
+        yield f"  and {left:,} more package{'' if left == 1 else 's'}"
     refused = [f"{each.crate} {each.version}" for each in failure.packages if each.was_refused]
     if refused:  # The report tells of these at length.
         yield printable(

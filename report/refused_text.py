@@ -183,7 +183,8 @@ def _commands(access: Access) -> Iterator[str]:
         yield f"                as {shortened(recalled_line(line), _COMMAND_MOST)}{often}"
     left = len(access.commands) - _COMMANDS_LISTED
     if left > 0:
-        yield f"                and by {left:,} other command lines"
+        plural = "" if left == 1 else "s"
+        yield f"                and by {left:,} other command line{plural}"
     is_told = bool(access.commands) or access.kind is not Kind.EXEC
     if not is_told and access.example not in ("", access.target):
         yield f"                as {shortened(example_text(access), _COMMAND_MOST)}"

@@ -74,3 +74,14 @@ def test_the_document_follows_its_schema(package: BrokenPackage) -> None:
     (told,) = packages
     assert ("habits" in told) is bool(package.habits)
     assert ("refused_by_system" in told) is bool(package.by_system)
+
+
+@pytest.mark.parametrize(
+    ("number", "last"), [(21, "  and 1 more package"), (25, "  and 5 more packages")]
+)
+def test_what_is_too_much_for_a_list_is_counted(number: int, last: str) -> None:
+    packages = tuple(replace(OWN, crate=f"c{each:02}") for each in range(number))
+
+    told = list(build_failure.lines(BuildFailure(101, packages, ()), 101, "buildperm ci"))
+
+    assert last in told
