@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from buildperm.policy.kinds import Kind
 from tests.cli.learnt_workspace import LearntWorkspace
 from tests.command import buildperm
 
@@ -68,6 +69,39 @@ def test_what_is_refused_says_why(
     assert told.stderr == ""
     assert told.stdout.startswith("refused")
     assert said in told.stdout.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("access", "said"),
+    [
+        ("system:unshare", "`[patch]` in Cargo.toml"),  # What programs try out of habit.
+        ("system:bpf", "`[patch]` in Cargo.toml"),
+        ("net:/run/docker.sock", "grant an address such as"),
+        ("net:/run/nscd/socket", "`[patch]` in Cargo.toml"),
+        ("directives:rustc-env=LD_PRELOAD=x.so", "If you want LD_PRELOAD for this build yourself"),
+        ("directives:rustc-flags=-Cx", "in `.cargo/config.toml`"),
+        ("read:/", "`[patch]` in Cargo.toml"),  # Something in it is always closed.
+        ("read:/proc/self/environ", "`[patch]` in Cargo.toml"),
+        ("read:/etc/gitconfig", 'read = ["/etc/gitconfig"]'),
+        ("read:/etc/ssl/private", 'reason = "WHY THIS CRATE NEEDS IT"'),
+    ],
+)
+@pytest.mark.quick(3)
+def test_where_no_review_asks_it_says_what_can_be_done(
+    learnt: LearntWorkspace, access: str, said: str
+) -> None:
+    told = learnt.run("why", "helper@0.5.0", access)
+
+    assert told.returncode == 20
+    assert said in told.stdout
+    assert ("No grant opens it." in told.stdout) is not said.startswith(("read =", "reason ="))
+
+
+def test_the_hint_names_every_kind(learnt: LearntWorkspace) -> None:
+    told = learnt.run("why", "app", "nothing-is-called-so")
+
+    assert told.returncode == 2
+    assert all(f"`{kind}:" in " ".join(told.stderr.split()) for kind in Kind)
 
 
 def test_the_evidence_is_beside_it(learnt: LearntWorkspace) -> None:
