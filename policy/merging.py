@@ -19,6 +19,8 @@ from buildperm.policy.proposal import Choice, Proposal, Reason, Risk
 from buildperm.policy.risk import assess_rule
 from buildperm.policy.rule import Rule
 
+_UNDECIDED = Decision()
+
 Decided: TypeAlias = tuple[Proposal, Decision]
 
 
@@ -153,7 +155,7 @@ def takes_answer(proposal: Proposal) -> bool:
     This is what all numbers of decisions count; those that are undecided are the ones that are not
     settled.
     """
-    return not is_settled(proposal, Decision())
+    return not is_settled(proposal, _UNDECIDED)
 
 
 def _is_asked(about: Iterable[Decided]) -> bool:

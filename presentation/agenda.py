@@ -170,12 +170,13 @@ class Agenda:
 
     def is_due(self, proposal: Proposal) -> bool:
         """Tell whether a proposal still has to be decided."""
-        return takes_answer(proposal) and self._is_undecided(proposal)
+        return self._is_undecided(proposal) and takes_answer(proposal)
 
     def is_optional(self, proposal: Proposal) -> bool:
         """Tell whether a proposal may still be answered, but need not be."""
-        may_be = proposal.reason in _OPTIONAL or _is_only_shown(proposal)
-        return may_be and self._is_undecided(proposal)
+        if not self._is_undecided(proposal):
+            return False
+        return proposal.reason in _OPTIONAL or _is_only_shown(proposal)
 
     def _is_undecided(self, proposal: Proposal) -> bool:
         return self.answer(proposal) is Answer.UNDECIDED
