@@ -28,7 +28,8 @@ def scope(
     if answer is Answer.UNDECIDED:
         return tuple(p for p in proposals if agenda.answer(p) is not Answer.UNDECIDED), []
     due = [each for each in proposals if agenda.is_due(each)]
-    optional = [each for each in proposals if agenda.is_optional(each)]
+    others = proposals if len(due) < len(proposals) else ()
+    optional = [each for each in others if agenda.is_optional(each)]
     if optional and not due:
         return _optional_scope(optional, answer)
     if answer is not Answer.ALLOW:
@@ -38,14 +39,14 @@ def scope(
     rest = [each for each in due if each.id not in ids]
     risky = [each for each in rest if each.risk > BATCH_LIMIT]
     locked = [each for each in rest if each.risk <= BATCH_LIMIT and agenda.refusal(each, answer)]
-    others = len(rest) - len(risky) - len(locked)
+    wider = len(rest) - len(risky) - len(locked)
     told = []
     if risky:
         told.append(f"Left out: {len(risky)} of high or critical risk; decide them one by one.")
     if locked:
         told.append(f"Left out: {plural(len(locked), 'proposal')} that cannot be allowed here.")
-    if others:
-        told.append(f"Left out: {others} whose chosen rule allows more than was seen.")
+    if wider:
+        told.append(f"Left out: {wider} whose chosen rule allows more than was seen.")
     return tuple(taken), told + _optional_text(optional)
 
 
