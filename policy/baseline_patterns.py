@@ -17,3 +17,6 @@ OF_PROGRAMS = PatternSet(baseline.OF_PROGRAMS)
 
 NOT_OWN = PatternSet(baseline.NOT_OWN)
 """What `ALLOWED` covers though it belongs to somebody else."""
+
+NEVER_LISTED = frozenset(("/", "/proc", "/etc"))
+"""Folders in which something is always closed, so that no grant lets anybody list them."""

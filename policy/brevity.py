@@ -27,7 +27,7 @@ _LONG = (
 )
 
 
-def shortened(proposals: Sequence[Proposal], granted: Collection[Rule] = ()) -> list[Proposal]:
+def briefer(proposals: Sequence[Proposal], granted: Collection[Rule] = ()) -> list[Proposal]:
     """Suggest wider steps where the suggestions of a crate are too long together.
 
     No step is taken that cannot be granted, holds for others, or is riskier than what it stands

@@ -26,6 +26,7 @@ from buildperm.policy import (
     validation,
 )
 from buildperm.policy.access import Access
+from buildperm.policy.baseline_patterns import NEVER_LISTED
 from buildperm.policy.choices import Choices
 from buildperm.policy.coverage import Coverage
 from buildperm.policy.kinds import GRANTABLE, Kind
@@ -65,6 +66,10 @@ _NO_NAMES = (
     "No grant can allow it: names are made, moved and removed by a right over the whole folder, "
     "and this one is too much for one grant. A folder of its own, or OUT_DIR, could be granted."
 )
+_NO_LISTING = (
+    "No grant can allow it: whoever lists this folder could list all that is below it, and "
+    "something there is always closed."
+)
 _FOR_NOBODY = "No grant can allow it: it is not known in which crate the macro was expanded."
 _SYSTEM = "No grant opens a system call; builds work without it."
 
@@ -102,7 +107,7 @@ def propose(
                 builder.about(kind, about)
         proposals += builder.proposals
     ordered = sorted(proposals, key=lambda proposal: (-proposal.risk, proposal.title))
-    return brevity.shortened(ordered, rules)
+    return brevity.briefer(ordered, rules)
 
 
 class _ProposalBuilder:
@@ -141,6 +146,8 @@ class _ProposalBuilder:
                 key = access.kind, access.sensitive, _why_locked(access)
             elif access.kind is Kind.NET and (why := _why_unconnected(access)):
                 key = access.kind, access.target, why
+            elif access.kind is Kind.READ and access.target in NEVER_LISTED:
+                key = access.kind, "", _NO_LISTING
             elif access.kind is Kind.SYSTEM:
                 key = access.kind, "", _SYSTEM
             else:

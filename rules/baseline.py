@@ -282,7 +282,6 @@ OF_PROGRAMS = (
     "/etc/pki/tls",
     "/etc/selinux/**",
     "/etc/ssl",
-    "/opt",
     "/proc/sys/**",
     "/sys",
     "/sys/fs/cgroup/**",

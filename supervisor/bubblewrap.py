@@ -193,7 +193,7 @@ class Mounts:
                 words += [b"--ro-bind", b"/dev/null", path]
         for path, target in _DEVICES.items():
             words += [b"--symlink", target, path]
-        for path in (b"/tmp", b"/var/tmp"):
+        for path in (b"/tmp", b"/var/tmp", b"/dev/shm"):
             if self.hides(path):
                 words += [b"--dir", path]
         return [*words, b"--remount-ro", b"/"]

@@ -54,11 +54,11 @@ _NEVER_LEARNT = (
     *(b"/run/systemd/userdb", b"/var/run/systemd/userdb"),
 )
 
-_NEVER_LISTED = (b"/opt", b"/tmp", b"/var/tmp", b"/etc/ssl", b"/etc/pki", b"/etc/pki/tls")
+_NEVER_LISTED = (b"/tmp", b"/var/tmp", b"/etc/ssl", b"/etc/pki", b"/etc/pki/tls")
 """Folders that programs list by habit: likewise."""
 
-_EACH_LISTED = (b"/opt",)
-"""Those of them whose folders may be listed all the same."""
+_LISTED = b"/opt"
+"""Where libraries look for what is installed: clang does, also within a script that loads it."""
 
 _READ_ROOTS = ("OUT_DIR", "TMP", "MANIFEST_DIR", "WORKSPACE", "TARGET_DIR", "SYSROOT")
 _LISTED_ROOTS = ("MANIFEST_DIR", "WORKSPACE")
@@ -122,6 +122,7 @@ class LandlockRights:
         """Grant what needs no grant of a person."""
         self._add_baseline("read", self._allowed.read, READ)
         self._add_baseline("exec", self._allowed.exec, EXEC)
+        self._add_installed()
         for device in _DEVICES:
             self.add(device, READ | MODIFY | landlock.IOCTL_DEV)
         for token in self._allowed.own:
@@ -129,6 +130,16 @@ class LandlockRights:
         for pattern in self._allowed.write:
             if not pattern.startswith(("$OUT_DIR", "$TMP")) and is_literal(pattern):
                 self.add(absolute(pattern, self._places) or b"/dev/null", MODIFY)
+
+    def _add_installed(self) -> None:
+        """Let names in `/opt` be seen, unless a home or anything that is held is there.
+
+        Who may list a folder may list all below it.
+        """
+        theirs = Excluded.without_links([*self._places.values(), *self._tier["homes"]])
+        theirs |= self._held | self._sensitive
+        if os.path.isdir(_LISTED) and not theirs.below(_LISTED) and not theirs.above(_LISTED):
+            self._add_listing(_LISTED, Excluded(self._denied("read")))
 
     def add_package(self) -> None:
         """Grant what a person granted to this package."""
@@ -169,9 +180,6 @@ class LandlockRights:
             held = self.rights.get(folder, 0)
             if not held & landlock.READ_DIR or folder in granted:
                 continue
-            if folder in _EACH_LISTED:
-                for entry in _entries(folder):
-                    self.add(entry, held)
             self.rights[folder] = held & ~landlock.READ_DIR
 
     def _granted_reads(self) -> Iterator[tuple[bytes, bool]]:
@@ -413,15 +421,6 @@ class LandlockRights:
         places = [self._places[token] for token in tokens if token in self._places]
         mine = [place for place in places if covers(place, path)]
         return any(not any(covers(upper, place) for place in mine) for upper in above)
-
-
-def _entries(folder: bytes) -> list[bytes]:
-    """List what in a folder is no link."""
-    try:
-        paths = [os.path.join(folder, name) for name in os.listdir(folder)]
-    except OSError:
-        return []
-    return [path for path in paths if not os.path.islink(path)]
 
 
 def _is_ordinary(folder: bytes) -> bool:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from buildperm.policy import expiry, explainer, explanation, proposals
 from buildperm.policy.access import Access, Outcome
+from buildperm.policy.baseline_patterns import NEVER_LISTED
 from buildperm.policy.compilation import PINNED, secret_variables
 from buildperm.policy.explainer import Explainer
 from buildperm.policy.explanation import (
@@ -53,8 +54,6 @@ _CHANGE = (
 )
 _OWN = ("/proc/self", "/proc/thread-self", "/dev/")
 """What each process has of its own: no pattern means that, and scripts have no terminal."""
-_CLOSED = ("/", "/proc", "/etc")
-"""Folders in which something is always closed, so that nobody can list them: `exclusion`."""
 
 
 class ReviewedRun(NamedTuple):
@@ -207,7 +206,7 @@ class QueryResult:
         """Return the lines of Cargo.toml that would allow it; none if no lines do."""
         if isinstance(self.explanation, HabitualAttempt):
             return self._habit_grant
-        if self.proposal is None:
+        if self.proposal is None or self._is_never_listed:
             return ()
         choice = self.proposal.suggestion
         grants, version = self.script.grants, self.script.package.revision
@@ -226,13 +225,17 @@ class QueryResult:
         return self._lines.pasted(grants.key if grants else self.script.key, more)
 
     @property
+    def _is_never_listed(self) -> bool:
+        return self.query.kind is Kind.READ and self.query.target in NEVER_LISTED
+
+    @property
     def _habit_grant(self) -> tuple[str, ...]:
         """Return the lines that allow what programs try out of habit; no review asks about it."""
         kind, target = self.query.kind, self.query.target
         rule = Rule(kind, target)
         held = why_sensitive(kind, target)
         reason = "WHY THIS CRATE NEEDS IT" if held else ""
-        is_closed = target in _CLOSED or target.startswith(_OWN)
+        is_closed = target in NEVER_LISTED or target.startswith(_OWN)
         if kind not in (Kind.READ, Kind.WRITE) or is_closed or to_grant(rule, reason=reason):
             return ()
         grants, version = self.script.grants, self.script.package.revision
@@ -294,7 +297,7 @@ class QueryResult:
                 yield "Nobody is asked about it. If this crate does not do without, write by hand"
                 yield f"in {self._lines.name}:"
                 yield from (f"    {line}" for line in self.grant)
-            case HabitualAttempt():
+            case HabitualAttempt() | NotGranted() if not self.grant:
                 yield f"{_NO_GRANT} {_CHANGE[0]}"
                 yield _CHANGE[1]
             case Sensitive() if self._saw_empty_home:

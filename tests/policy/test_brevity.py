@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from buildperm.policy import editor
 from buildperm.policy.access import Access, Outcome
-from buildperm.policy.brevity import LINES_MOST, shortened
+from buildperm.policy.brevity import LINES_MOST, briefer
 from buildperm.policy.grants import CrateGrants
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Proposal
@@ -143,4 +143,4 @@ def test_every_table_is_short_or_the_person_is_told(accesses: list[Access]) -> N
                 assess_rule(each)[0] for each in proposal.choices[0].rules
             ) or not any(note.startswith("A wider step") for note in proposal.notes)
             assert proposal.locked or not sensitive.opened_by(rule.pattern, writing=False)
-    assert shortened(proposals) == proposals or is_told(proposals)
+    assert briefer(proposals) == proposals or is_told(proposals)

@@ -32,7 +32,7 @@ def test_learning_asks_once_for_all_packages_of_the_workspace(
     assert "sqlx-macros 0.8.0 (procedural macro, for crates api and web)" in told
     assert "1 procedural macro stayed in the baseline." in told
     assert "serde_derive 0.8.0" not in told
-    assert "1 of 2 procedural macros needs you: 1 decision about 1 access." in told
+    assert "1 decision is made already: nothing is left to decide." in told
     assert 'read = ["$WORKSPACE/.sqlx/query-1.json"]' in macros.manifest
     assert "serde_derive" not in macros.manifest
 
