@@ -40,14 +40,19 @@ def briefer(proposals: Sequence[Proposal], granted: Collection[Rule] = ()) -> li
     of_presets = expand(frozenset(PRESETS))
     found = list(proposals)
     had = [rule for rule in granted if rule not in of_presets]
-    before = length(had, (each.suggestion for each in found if _counts(each)))
+    before = length(had, _suggestions(found))
     now = before
     while now[0] > LINES_MOST:
-        step = _best_step(found, had, now)
-        if step is None:
+        steps = _steps(found, had, now)
+        if not steps:
             break
-        number, suggested, now = step
-        found[number] = replace(found[number], suggested=suggested)
+        for _, number, suggested in steps:  # Those that save most come first.
+            step = replace(found[number], suggested=suggested)
+            left = length(had, _suggestions(found, number, step.suggestion))
+            if left < now:
+                found[number], now = step, left
+            if now[0] <= LINES_MOST:
+                break
     told = _SHORTENED.format(before[0])
     found = [
         replace(each, notes=(*each.notes, told)) if each.suggested != was.suggested else each
@@ -100,29 +105,38 @@ def _counts(proposal: Proposal) -> bool:
     return proposal.reason is Reason.ASKED and not proposal.locked
 
 
-def _best_step(
+def _suggestions(
+    proposals: Sequence[Proposal], number: int = -1, instead: Choice | None = None
+) -> list[Choice]:
+    """List what is suggested, with another choice in the place of that of one proposal."""
+    return [
+        instead if instead is not None and other == number else each.suggestion
+        for other, each in enumerate(proposals)
+        if _counts(each)
+    ]
+
+
+def _steps(
     proposals: Sequence[Proposal], had: Sequence[Rule], now: tuple[int, int]
-) -> tuple[int, int, tuple[int, int]] | None:
-    """Return which proposal to shorten, to which choice, and the length that is left."""
-    best: tuple[int, int, tuple[int, int]] | None = None
+) -> list[tuple[tuple[int, int], int, int]]:
+    """Return the length that each step would leave by itself, with the proposal and the choice.
+
+    There is one for each proposal that a step makes shorter: the smallest that does. They are not
+    looked for anew after each that is taken: a crate may ask a thousand things.
+    """
+    found: list[tuple[tuple[int, int], int, int]] = []
     for number, proposal in enumerate(proposals):
         if not _counts(proposal):
             continue
-        others = [
-            each.suggestion
-            for other, each in enumerate(proposals)
-            if other != number and _counts(each)
-        ]
         for index in range(proposal.suggested + 1, len(proposal.choices)):
             choice = proposal.choices[index]
             if not _is_safe(proposal.suggestion, choice):
                 break
-            left = length(had, (*others, choice))
-            if left < now and (best is None or left < best[2]):
-                best = number, index, left
+            left = length(had, _suggestions(proposals, number, choice))
             if left < now:
-                break  # The smallest step of this one that says less.
-    return best
+                found.append((left, number, index))
+                break
+    return sorted(found)
 
 
 def _is_safe(suggested: Choice, choice: Choice) -> bool:

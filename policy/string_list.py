@@ -33,6 +33,8 @@ def literal(text: str) -> str:
 
     A character that changes the direction of a line would make a reviewer read another grant.
     """
+    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'  # Nearly all are so, and long lists are written often.
     return f'"{"".join(map(_toml_character, text))}"'
 
 
