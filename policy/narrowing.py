@@ -8,6 +8,7 @@ from buildperm.policy.presets import PRESETS
 from buildperm.policy.proposal import Choice, Risk
 from buildperm.policy.risk import assess_rule
 from buildperm.policy.rule import Rule
+from buildperm.policy.sensitivity import why_sensitive
 from buildperm.rules.pattern import is_literal
 
 
@@ -26,6 +27,8 @@ def is_within(choice: Choice, allowed: Choice) -> bool:
     if not new:
         return True
     riskiest = max(map(_risk, new))
+    if any(map(_is_sensitive, new)):
+        return False
     if riskiest is Risk.CRITICAL or riskiest > max(map(_risk, theirs), default=Risk.LOW):
         return False
     known = Coverage(theirs)
@@ -42,6 +45,11 @@ def is_within(choice: Choice, allowed: Choice) -> bool:
 def _rules(choice: Choice) -> frozenset[Rule]:
     preset = PRESETS.get(choice.preset)
     return frozenset((*choice.rules, *(preset.rules if preset is not None else ())))
+
+
+def _is_sensitive(rule: Rule) -> bool:
+    """Tell whether a rule names something sensitive: a program that is called like a key, too."""
+    return rule.kind.is_file and bool(why_sensitive(rule.kind, rule.pattern))
 
 
 def _risk(rule: Rule) -> Risk:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from buildperm.policy.access import Access, Outcome
@@ -69,6 +69,10 @@ def test_what_lies_within_what_was_allowed(choice: Choice, allowed: Choice, hold
     assert is_within(choice, choice)
 
 
+@example(
+    Choice("a key", (Rule(Kind.EXEC, "$HOME/x/id_rsa"),)),
+    Choice("around it", (Rule(Kind.EXEC, "$HOME/**"),)),
+)
 @given(choices, choices)
 def test_what_lies_within_opens_no_target_more_and_is_no_riskier(
     choice: Choice, allowed: Choice
