@@ -16,6 +16,7 @@ PASSWORD = "https://me:hunter2hunter2@host/"
         "[core]\n\tabbrev = 12 ; short\n\tautocrlf = input\n[safe]\n\tdirectory = *\n",
         "[CORE] Bare = false\n[init]\ndefaultBranch = main\n",
         '[filter "lfs"]\n\tclean = git-lfs clean -- %f\n\trequired = true\n\tprocess\n',
+        '[filter "lfs"]\n\tprocess = git-lfs filter-process --skip\n# ssh://git@host.example/x\n',
         '[credential "https://host.example"]\n\thelper = store\n',
         '[user]\n\tname = "A # B" # quoted\n\temail = a@example.org\n',
         "[color]\n\tui = au\\\nto\n[http]\n\tsslCAInfo = /etc/ssl/ca.pem\n",
@@ -53,6 +54,14 @@ def test_secrets_in_settings_of_git_are_seen(content: str, seen: str) -> None:
         '[filter "own"]\n\tclean = anything\n',
         "[http]\n\tproxy = host:3128\n",
         "[unheard-of]\n\tkey = value\n",
+        # A section without keys is in the file as well, and so is a comment.
+        '[url "https://opaque@host/"]\n',
+        '[remote "https://host/x"]\n',
+        '[credential "https://opaque@host"]\n# nothing\n',
+        "[include]\n[core]\n\tbare = false\n",
+        "# was https://opaque@host/ before\n[core]\n\tbare = false\n",
+        "[http]\n\tsslCAInfo = https://opaque@host/\n",
+        '[filter "lfs"]\n\tsmudge = curl -u me:opaque https://host/%f\n',
         "[core\n",
         "key = value\n",
         '[core]\n\tbare = "false\n',
@@ -91,6 +100,13 @@ def test_settings_are_read_as_git_reads_them() -> None:
         '[registries.ours]\nindex = "sparse+https://host/index/"\n[net]\noffline = true\n',
         '[env]\nRUST_TEST_THREADS = "1"\nDATA = { value = "data", relative = true }\n',
         '[patch.crates-io]\none = { path = "one" }\n[alias]\nb = "build --release"\n',
+        '[patch."ssh://git@host/a"]\none = { git = "ssh://git@host/b", branch = "main" }\n',
+        '[target.arm]\nrunner = ["qemu-arm", "-L", "/usr/arm"]\nlinker = "arm-gcc"\n',
+        '[target.x.z]\nrustc-link-lib = ["z"]\nrustc-env = { LANG = "C" }\n',
+        '[profile.dev.package."*"]\nopt-level = 2\n[profile.x]\ninherits = "dev"\n',
+        '[profile.release.build-override]\nopt-level = 0\n[host]\nlinker = "cc"\n',
+        '[http]\nproxy = "http://proxy.example:3128"\n[term]\ncolor = "always"\n',
+        '[registries.o]\nindex = "sparse+https://h.example/registry-2-of-ours/index/"\n',
     ],
 )
 def test_ordinary_settings_of_cargo_are_harmless(content: str) -> None:
@@ -110,6 +126,24 @@ def test_ordinary_settings_of_cargo_are_harmless(content: str) -> None:
         ('include = "other.toml"\n', ""),
         ('[registries.ours]\ncredential-provider = ["tool", "--with", "words"]\n', ""),
         ('[credential-alias]\nours = ["tool"]\n', ""),
+        ('[alias]\np = ["publish", "--token", "abcdef12345"]\n', TOKEN),
+        ("[alias]\na = \"build --config registries.x.token='abc'\"\n", ""),
+        ('[target.x]\nrunner = ["sshpass", "-p", "opaque", "ssh"]\n', ""),
+        ('[target.x]\nrunner = "curl --user me:opaque ftp://host"\n', ""),
+        ('[target.x]\npassword = "ab"\n', ""),
+        ('[target.x.z]\nrustc-env = { ANY = "a text" }\n', ""),
+        ('[target.x.z]\nanything = "a text"\n', ""),
+        ('[http]\nproxy = "me:opaque@proxy:8080"\n', ""),
+        ('[http]\nproxy = "http://opaque@proxy:8080"\n', ""),
+        ('[registries.ours]\nindex = "https://opaque@host/git"\n', ""),
+        ('[registries.ours]\nindex = "https://host/git?key=opaque"\n', ""),
+        ('[source.ours]\nregistry = "sparse+https://host/AbC123def456GhI7/cargo/"\n', ""),
+        ('[patch."https://opaque@host/x"]\na = { path = "x" }\n', ""),
+        ('[profile.default]\nregion = "here"\n', ""),
+        ('[profile.default]\nstrip = { secrets = ["opaque"] }\n', ""),
+        ('[unstable]\nkeys = { api-key = "ab" }\n', ""),
+        ('[term]\nanything = "opaque"\n', ""),
+        ("# https://opaque@host/\n", ""),
         ("build = 1\n", ""),
         ("[broken\n", ""),
     ],
@@ -119,5 +153,14 @@ def test_other_settings_of_cargo_are_not(content: str, seen: str) -> None:
 
 
 def test_attributes_hold_a_secret_by_its_form_alone() -> None:
-    assert of_text(b"*.png binary\n") == (True, "")
+    assert of_text(b'# x\n*.png binary\n"a b" -text diff=c eol=lf\n\n[attr]x a=1 !b\n') == (
+        True,
+        "",
+    )
+    assert of_text(b"host:5432:data:me:opaque\n") == (False, "")
+    assert of_text(b"pass word, and more!\n") == (False, "")
     assert of_text(f"# {PASSWORD}\n".encode()) == (False, LOGIN)
+
+
+def test_settings_of_cargo_that_nest_too_deeply_are_not_harmless() -> None:
+    assert of_cargo(b"[patch]\n" + b"a." * 3_000 + b"b = 1\n") == (False, "")
