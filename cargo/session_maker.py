@@ -16,7 +16,7 @@ from buildperm.errors import BuildpermError, CannotEnforceError
 from buildperm.policy import compilation
 from buildperm.rules import baseline, keyfiles, layout, limits, sensitive, tier
 from buildperm.rules.containment import Containment
-from buildperm.rules.pattern import which
+from buildperm.rules.pattern import locate, which
 from buildperm.rules.variables import looks_secret
 from buildperm.sandbox import native_programs, needed_libraries, stub
 from buildperm.sandbox.runtime import choose
@@ -114,6 +114,7 @@ def make(
     if found:
         session["trusted"] = found
     settings = settings_files.look(toolchain.cargo_home, _folders(metadata), environment)
+    settings.close(lambda real: _why_held(real, places) not in ("", keyfiles.CARGO_SETTINGS))
     if settings.open:
         session["settings"] = settings.open
     if settings.closed:
@@ -143,6 +144,10 @@ def make(
             del held[real]
     held |= settings.held
     return session
+
+
+def _why_held(path: bytes, places: Mapping[str, bytes]) -> str:
+    return sensitive.why(locate(path, places), writing=False)
 
 
 def _folders(metadata: Metadata) -> list[Path]:

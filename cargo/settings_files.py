@@ -40,6 +40,15 @@ class FoundSettings:
     closed: list[bytes] = field(default_factory=list)  # As they are called.
     held: dict[bytes, str] = field(default_factory=dict)  # Without links, and what is secret there.
 
+    def close(self, is_secret: Callable[[bytes], bool]) -> None:
+        """Close what a link gives another name, where that alone says that it may hold a secret.
+
+        Whoever writes a workspace may put a link to any file of its user's there.
+        """
+        led = [each for each in self.open if each[0] != each[1] and is_secret(each[1])]
+        self.open = [each for each in self.open if each not in led]
+        self.closed += [path for path, _, _ in led]
+
 
 def look(
     cargo_home: Path, folders: Iterable[Path], environment: Mapping[str, str]

@@ -58,6 +58,22 @@ def test_a_link_is_known_by_both_names(tmp_path: Path) -> None:
     assert found.open[-1][:2] == (os.fsencode(tmp_path / "cargo/config.toml"), real)
 
 
+def test_a_link_opens_nothing_that_is_held_by_its_own_name(tmp_path: Path) -> None:
+    """Whatever is in it: nobody's settings of Cargo are there."""
+    held = written(tmp_path / "home/.aws/config", "# nothing that a form would tell\n")
+    ours = written(tmp_path / "home/dotfiles/cargo.toml", HARMLESS)
+    for name, lead in (("a", held), ("b", ours)):
+        (tmp_path / name / ".cargo").mkdir(parents=True)
+        (tmp_path / name / ".cargo/config.toml").symlink_to(os.fsdecode(lead))
+    found = looked(tmp_path, tmp_path / "a", tmp_path / "b")
+
+    found.close(lambda real: b"/.aws/" in real)
+
+    own = os.fsencode(tmp_path)
+    assert [real for path, real, _ in found.open if path.startswith(own)] == [ours]
+    assert own + b"/a/.cargo/config.toml" in found.closed
+
+
 def test_what_is_no_ordinary_file_is_closed_and_keeps_nobody_waiting(tmp_path: Path) -> None:
     (tmp_path / "cargo").mkdir()
     os.mkfifo(tmp_path / "cargo/config")
