@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from tests.bench import Bench
 
 SHARED = Path("/dev/shm")
-CHILD = Path(__file__).parents[1] / "children" / "flips_shared_name.c"
+CHILDREN = Path(__file__).parents[1] / "children"
+CHILD = CHILDREN / "flips_shared_name.c"
 HONEST = """
 import multiprocessing, os
 from multiprocessing import shared_memory
@@ -51,6 +52,24 @@ tried("deep", lambda: open(SHM + "../shm/" + {name!r}).read())
 tried("link", lambda: os.link(SHM + {name!r}, mine + "/stolen"))
 tried("out", lambda: os.rename(SHM + {name!r}, mine + "/stolen"))
 tried("in", lambda: os.rename(mine, SHM + "moved"))
+"""
+
+LED = """
+import os
+private = os.path.dirname(os.environ["TMPDIR"]) + "/shm"
+os.rmdir(private)
+os.symlink({folder!r}, private)
+for act in (
+    lambda: os.unlink("/dev/shm/id"),
+    lambda: os.rename("/dev/shm/id", "/dev/shm/other"),
+    lambda: os.link("/dev/shm/id", "/dev/shm/other"),
+    lambda: open("/dev/shm/id").read(),
+    lambda: open("/dev/shm/new", "w").close(),
+):
+    try:
+        act()
+    except OSError:
+        pass
 """
 
 
@@ -110,3 +129,43 @@ def test_what_others_have_in_shared_memory_is_neither_read_nor_changed(either: B
     assert said["write"] == said["remove"] == "done"  # Of its own of that name.
     assert "done" not in (said["deep"], said["link"], said["out"], said["in"])
     assert not (either.out_dir / "stolen").exists()
+
+
+def test_what_the_private_folder_is_led_to_is_refused_and_recorded(either: Bench) -> None:
+    """The script has put a link to somebody's keys in the place of its folder."""
+    folder = either.home / ".ssh"
+    folder.mkdir(parents=True)
+    (folder / "id").write_text("a key")
+
+    ended = either.run(either.script(LED.format(folder=str(folder))))
+
+    assert ended.status == 1
+    assert b"$HOME/.ssh/id" in ended.stderr
+    refused = [each for kind in ("changed", "opened") for each in ended.of(kind) if "errno" in each]
+    told = [(each.get("change", ""), each["path"]) for each in refused if each.get("refused")]
+    names = {"removed": "id", "renamed": "other", "linked": "other"}
+    assert set(told) == {
+        *((change, str(folder / name)) for change, name in names.items()),
+        *(("", str(folder / name)) for name in ("id", "new")),
+    }
+    assert os.listdir(folder) == ["id"]
+
+
+def test_a_folder_that_is_led_to_its_own_output_is_used_there(either: Bench) -> None:
+    lead = str(either.out_dir)
+    ended = either.run(either.script(LED.format(folder=lead).replace("os.unlink", "open")))
+
+    assert ended.status == 0, ended.stderr
+    assert (either.out_dir / "new").exists()
+    assert str(either.out_dir / "new") in {each["path"] for each in ended.of("opened")}
+
+
+def test_memory_below_the_stack_is_as_before(own_bench: Bench, tmp_path: Path) -> None:
+    program = tmp_path / "looks"
+    child = CHILDREN / "looks_below_stack.c"
+    subprocess.run(["cc", "-O1", "-o", program, child], check=True)
+
+    ended = own_bench.run(own_bench.install(program))
+
+    assert ended.status == 0, ended.stderr
+    assert ended.stdout == b"cargo:warning=opened, 0 changed\n"

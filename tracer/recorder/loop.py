@@ -188,7 +188,8 @@ class Recorder:
 
     def give_shared_memory(self, folder: bytes, is_granted: Callable[[bytes], bool]) -> None:
         """Keep names of shared memory in a folder: see `OwnSharedMemory`."""
-        own = OwnSharedMemory(self._writer, self._calls, folder, is_granted)
+        hidden = self._observer.is_hidden
+        own = OwnSharedMemory(self._writer, self._calls, folder, is_granted, hidden)
         self._syscalls.shared_memory = own
 
     def expect_wrapper(

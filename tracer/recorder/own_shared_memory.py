@@ -8,7 +8,11 @@ script may write anyhow:
     open("/dev/shm/sem.x") ──▶ entry stop ──▶ open("$TMP/shm/sem.x") ──▶ exit stop ──▶ as if nothing
 
 The kernel judges the path that it then reads, so nobody gets more rights, whatever another thread
-makes of the text meanwhile. What somebody else has in `/dev/shm` is not there for the script.
+makes of the text meanwhile, or puts in the place of that folder. So a call is recorded by where its
+path leads when it is over. What somebody else has in `/dev/shm` is not there for the script.
+
+Memory below the stack may belong to somebody else where stacks are small and signals have one of
+their own (sigaltstack(2)), as with Go. So what was there is put back.
 
 Part of the supervisor: standard library only, nothing heavy.
 """
@@ -50,6 +54,7 @@ class OwnSharedMemory:
         calls: dict[int, str],
         folder: bytes,
         is_granted: Callable[[bytes], bool],
+        is_hidden: Callable[[int, bytes], bool],
     ) -> None:
         """Prepare.
 
@@ -58,10 +63,12 @@ class OwnSharedMemory:
             calls: Name by number of each call that the filter may stop.
             folder: Where the script's names are, without links.
             is_granted: Tells whether a path in `/dev/shm` itself is open to it.
+            is_hidden: See `Observer.is_hidden`.
         """
         self._writer = writer
         self._folder = folder
         self._is_granted = is_granted
+        self._is_hidden = is_hidden
         layouts: dict[str, OpenLayout | ChangeLayout] = {**of(OpenLayout), **of(ChangeLayout)}
         self._layouts = {
             number: layouts[name]
@@ -91,7 +98,7 @@ class OwnSharedMemory:
             return None
         arguments = list(syscall[1:7])
         for at, place in zip(where, places, strict=True):
-            arguments[at] = place
+            arguments[at] = place.at
         note = self._noter(tid, process, syscall, layout, paths, places)
         return Substitute(syscall[0], tuple(arguments), None, note)
 
@@ -105,21 +112,22 @@ class OwnSharedMemory:
         return self._folder + b"/" + name
 
     @staticmethod
-    def _put(tid: int, paths: list[bytes]) -> list[int] | None:
+    def _put(tid: int, paths: list[bytes]) -> list[_Place] | None:
         """Write paths below the stack of a stopped thread; return where, None if that fails."""
         values = registers.load(tid)
         if values is None:
             return None
         at = registers.stack_pointer(values) - _RED_ZONE
-        places: list[int] = []
+        places: list[_Place] = []
         try:
-            file = os.open(b"/proc/%d/mem" % tid, os.O_WRONLY | os.O_CLOEXEC)
+            file = os.open(b"/proc/%d/mem" % tid, os.O_RDWR | os.O_CLOEXEC)
             try:
                 for path in paths:
                     at = (at - len(path) - 1) & ~15
-                    if at <= 0 or os.pwrite(file, path + b"\0", at) != len(path) + 1:
+                    before = os.pread(file, len(path) + 1, at) if at > 0 else b""
+                    if not before or os.pwrite(file, path + b"\0", at) != len(path) + 1:
                         return None
-                    places.append(at)
+                    places.append(_Place(at, before))
             finally:
                 os.close(file)
         except (OSError, OverflowError):
@@ -133,26 +141,30 @@ class OwnSharedMemory:
         syscall: SyscallInfo,
         layout: OpenLayout | ChangeLayout,
         paths: list[bytes],
-        places: list[int],
+        places: list[_Place],
     ) -> Callable[[int], int]:
         """Return what records the call by its result, which it returns."""
 
         def note(result: int) -> int:
+            now = [memory.c_string(tid, place.at) or b"" for place in places]
+            _put_back(
+                tid, [p for p, path, text in zip(places, paths, now, strict=True) if path == text]
+            )
             if -result >= RESTARTING:
                 return result
             errno = -min(result, 0)
-            # In a folder of its own nothing is refused: another thread has changed the text.
-            refused = errno in refusal.SANDBOX_ERRNOS
-            now = [memory.c_string(tid, place) or b"" for place in places]
             raced = now != paths
+            named = now if all(each.startswith(b"/") for each in now) else paths
+            # In a folder of its own nothing is refused: the text or the folder is another one.
+            refused = errno in refusal.SANDBOX_ERRNOS or any(
+                self._is_hidden(result, each) for each in named
+            )
             if isinstance(layout, OpenLayout):
                 flags = syscall[layout.flags + 1]
-                found = location.descriptor(tid, result) if result >= 0 else now[0]
-                if refused and found.startswith(b"/"):
-                    found = location.resolved(found)
+                found = location.descriptor(tid, result) if result >= 0 else b""
                 self._writer.opened(
                     process,
-                    found if found.startswith(b"/") else paths[0],
+                    found if found.startswith(b"/") else location.resolved(named[0]),
                     decoding.mode(flags),
                     decoding.creates(flags),
                     errno,
@@ -160,10 +172,34 @@ class OwnSharedMemory:
                     raced,
                 )
             else:
-                named = now if all(each.startswith(b"/") for each in now) else paths
-                other = named[1] if len(named) > 1 else b""
+                path, *others = map(location.parent_resolved, named)
+                other = others[0] if others else b""
                 change = layout.change
-                self._writer.changed(process, change, named[0], other, errno, refused, raced)
+                self._writer.changed(process, change, path, other, errno, refused, raced)
             return result
 
         return note
+
+
+class _Place:
+    """Where a path has been put, and what was there."""
+
+    __slots__ = ("at", "before")
+
+    def __init__(self, at: int, before: bytes) -> None:
+        self.at = at
+        self.before = before
+
+
+def _put_back(tid: int, places: list[_Place]) -> None:
+    try:
+        file = os.open(b"/proc/%d/mem" % tid, os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        return  # It is gone.
+    try:
+        for place in places:
+            os.pwrite(file, place.before, place.at)
+    except (OSError, OverflowError):
+        pass
+    finally:
+        os.close(file)
