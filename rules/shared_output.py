@@ -13,6 +13,7 @@ Part of the supervisor: imports nothing but built-in modules.
 from __future__ import annotations
 
 import os
+from itertools import islice
 
 from buildperm.rules.pattern import absolute, covers, is_literal, locate
 from buildperm.tracer.notation import encode
@@ -43,7 +44,9 @@ _HASH_LENGTH = 16
 _LOCKS = (b".fingerprint", b".cargo-lock", b".cargo-build-lock", b".cargo-artifact-lock")
 """What Cargo makes in the folder of a profile before it runs anything."""
 
-_PROFILES_MOST = 64  # Entries of a target's folder that are looked at: there are two or three.
+_OF_ALL = b".rustc_info.json"  # What it makes in a target directory.
+_LOOKED_AT_MOST = 4096  # Folders directly in a place: with more it is closed.
+_DEEPER_MOST = 1024  # Folders in those, which are two or three if they are Cargo's.
 _BESIDE = ("deps", "examples")
 _COMPILED = frozenset(
     ("d", "rlib", "rmeta", "o", "a", "lib", "exe", "pdb", "wasm", "dwp", "dwo", "json", "timestamp")
@@ -173,6 +176,8 @@ def _is_head(parts: list[str]) -> bool:
     """Tell whether something is between target directory and `build`: a profile, a target."""
     if parts == ["**"]:
         return True
+    if parts[0].lower().startswith(_OURS):
+        return False
     return all(is_literal(part) and _is_name(part) for part in parts) and len(parts) <= 2
 
 
@@ -223,18 +228,18 @@ def _is_linked(path: bytes) -> bool:
 
 
 def _is_cargos(folder: bytes) -> bool:
-    """Tell whether Cargo builds a profile in `folder`, or profiles for a target."""
-    if _has_locks(folder):
-        return True
-    try:
-        with os.scandir(folder) as entries:
-            for count, entry in enumerate(entries):
-                if count >= _PROFILES_MOST:
-                    return False
-                if entry.is_dir(follow_symlinks=False) and _has_locks(entry.path):
-                    return True
-    except OSError:
-        pass
+    """Tell whether Cargo builds in `folder`: a profile, profiles for a target, or all of a build.
+
+    Target directories lie in one another: a tool may give Cargo `target/tests/NAME`.
+    """
+    level = [folder]
+    for most in (_LOOKED_AT_MOST, _DEEPER_MOST, 0):
+        if any(_has_locks(each) or os.path.lexists(each + b"/" + _OF_ALL) for each in level):
+            return True
+        inner = (each + b"/" + name for each in level for name in _folders(each)) if most else ()
+        level = [*islice(inner, most + 1)]
+        if len(level) > most:
+            return most == _LOOKED_AT_MOST
     return False
 
 

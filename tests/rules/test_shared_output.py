@@ -31,6 +31,7 @@ CLOSED = (
     *("$TARGET_DIR/.rustc_info.json", "$TARGET_DIR/CACHEDIR.TAG", "$TARGET_DIR/.cargo-lock"),
     *("$TARGET_DIR/.fingerprint/x", "$TARGET_DIR/.shared/x", "$TARGET_DIR/incremental/x"),
     *("$TARGET_DIR/x86_64-unknown-linux-gnu/x", "$TARGET_DIR/wasm32-wasip1/x"),
+    f"$TARGET_DIR/buildperm/build/scratch-{HASH}/out/x",
     *("$TARGET_DIR/buildperm-session", "$TARGET_DIR/buildperm/x", "$TARGET_DIR/Buildperm-x"),
     *("$TARGET_DIR/debug/build/other-0123456789abcdef/out/x", OUT, f"{OUT}/.x"),
     *(
@@ -98,6 +99,39 @@ def test_what_cargo_builds_in_is_no_shared_place_whatever_it_is_called(tmp_path:
         for name in ("dist", "board", "shared", "now", "new")
     }
     assert opened == {"dist": False, "board": False, "shared": True, "now": False, "new": True}
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        *(".fingerprint", "debug/.fingerprint", "arm/debug/.cargo-lock", ".rustc_info.json"),
+        *("suite/.rustc_info.json", "suite/debug/.fingerprint", "suite/arm/.fingerprint"),
+    ],
+)
+@pytest.mark.parametrize("beside", [0, 100])
+def test_a_target_directory_in_a_folder_is_none_of_a_script(
+    tmp_path: Path, mark: str, beside: int
+) -> None:
+    """As many other folders lie there as somebody likes."""
+    places = {"TARGET_DIR": bytes(tmp_path)}
+    for number in range(beside):
+        (tmp_path / f"tests/a{number}/src").mkdir(parents=True)
+    (tmp_path / "tests").mkdir(exist_ok=True)
+    assert shared_output.is_open(bytes(tmp_path / "tests/x"), places)
+    (tmp_path / "tests" / mark).mkdir(parents=True)
+    assert not shared_output.is_open(bytes(tmp_path / "tests/x"), places)
+
+
+def test_a_folder_with_more_in_it_than_is_looked_at_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = {"TARGET_DIR": bytes(tmp_path)}
+    for name in "abc":
+        (tmp_path / "many" / name / "src").mkdir(parents=True)
+    monkeypatch.setattr(shared_output, "_DEEPER_MOST", 2)
+    assert shared_output.is_open(bytes(tmp_path / "many/x"), places)  # Much in it is ordinary.
+    monkeypatch.setattr(shared_output, "_LOOKED_AT_MOST", 2)
+    assert not shared_output.is_open(bytes(tmp_path / "many/x"), places)
 
 
 def test_a_file_that_cargo_has_linked_is_not_open(tmp_path: Path) -> None:
