@@ -7,6 +7,7 @@ compares what the tokens stand for, package by package; `policy.write_conflicts`
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from buildperm.cargo.grant_keys import GrantKeys
@@ -21,7 +22,7 @@ from buildperm.rules.shared_output import root
 from buildperm.tracer.notation import decode, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from typing import Any
 
     from buildperm.cargo.project import Project
@@ -33,6 +34,9 @@ def check(
 ) -> None:
     """Make sure that no two packages may write the same place, unless `shared` declares it.
 
+    Nor may anybody write where Cargo would build one of the workspace's profiles: what a script
+    leaves there before that is built for the first time, Cargo takes for its own.
+
     Args:
         project: Whose packages.
         policy: What they are granted.
@@ -40,8 +44,9 @@ def check(
         document: The Cargo.toml that the grants are from.
 
     Raises:
-        BuildpermError: Two may.
+        BuildpermError: Two may, or one may write in a profile's folder.
     """
+    _refuse_profiles(policy, document)
     claims = list(_claims(project, policy, places))
     shared = [named for each in policy.shared if (named := _real(each, places)) is not None]
     found = conflict(claims, shared)
@@ -52,6 +57,21 @@ def check(
             f"{policy.manifest}: `{found.second.key}`: write: {found.what}",
             hint=found.hint(dotted(table_path(document)), both),
         )
+
+
+def _refuse_profiles(policy: Policy, document: Mapping[str, Any]) -> None:
+    profiles = document.get("profile", {})
+    names = {name.lower(): name for name in profiles} if isinstance(profiles, Mapping) else {}
+    for key, grants in sorted(policy.crates.items()) if names else ():
+        for rule in sorted(grants.rules):
+            place = root(rule.pattern) if rule.kind is Kind.WRITE else ""
+            name = names.get(place.rpartition("/")[2].lower()) if place.count("/") == 1 else None
+            if name is not None:
+                raise BuildpermError(
+                    f"{policy.manifest}: `{key}`: write: nobody is granted to write "
+                    f"`{rule.pattern}` (Cargo builds the profile `{name}` there)",
+                    hint="Name another folder, or give the profile another name.",
+                )
 
 
 def _claims(project: Project, policy: Policy, places: Mapping[str, bytes]) -> Iterator[Claim]:

@@ -72,3 +72,21 @@ def test_what_is_each_ones_own_is_no_ones_affair(
     root: Path, environment: Mapping[str, str], second: str
 ) -> None:
     check(root, environment, second, second)
+
+
+@pytest.mark.parametrize("pattern", ["$TARGET_DIR/dist/**", "$TARGET_DIR/Dist/deps/x"])
+def test_a_shared_folder_is_not_one_that_a_profile_will_have(
+    root: Path, environment: Mapping[str, str], pattern: str
+) -> None:
+    path = root / "Cargo.toml"
+    path.write_text(path.read_text() + '[profile.dist]\ninherits = "release"\n')
+    with pytest.raises(BuildpermError, match="Cargo builds the profile `dist` there"):
+        check(root, environment, pattern, "$OUT_DIR/x")
+
+
+def test_any_other_shared_folder_is_nobodys_alone(
+    root: Path, environment: Mapping[str, str]
+) -> None:
+    path = root / "Cargo.toml"
+    path.write_text(path.read_text() + '[profile.dist]\ninherits = "release"\n')
+    check(root, environment, "$TARGET_DIR/distributed/**", "$TARGET_DIR/cxxbridge/dist/**")
