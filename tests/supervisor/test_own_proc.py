@@ -115,3 +115,19 @@ def test_a_denial_holds_for_the_copies_too(own_bench: Bench, rule: str) -> None:
     assert found["status"] == found["number"] == "Permission denied"
     # What is beside one denied file is as open as ever.
     assert (found["comm"] == "done") is (rule == "/proc/self/status")
+
+
+@pytest.mark.parametrize("rule", ["/proc/thread-self/**", "/proc/self/task/**"])
+def test_a_denial_of_threads_holds_for_their_copies(own_bench: Bench, rule: str) -> None:
+    own_bench.deny = {"read": [rule]}
+    placed = own_bench.script(
+        TRY + "attempt('thread', lambda: open('/proc/thread-self/status'))\n"
+        "attempt('task', lambda: open(f'/proc/self/task/{os.getpid()}/status'))\n"
+        "attempt('number', lambda: open(f'/proc/{os.getpid()}/task/{os.getpid()}/status'))\n"
+        "attempt('comm', lambda: open('/proc/self/comm'))\n"
+    )
+
+    found = said(own_bench.run(placed))
+
+    assert found["thread"] == found["task"] == found["number"] == "Permission denied"
+    assert found["comm"] == "done"  # Of the whole process nothing is denied.

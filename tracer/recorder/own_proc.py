@@ -72,7 +72,7 @@ class OwnProc:
         wanted = location.absolute(process.pid, tid, start, path)
         name = self._own_name(wanted, process)
         asked = encode(location.with_proc_self(self._threads, path))
-        if not name or any(map(self.is_denied, (f"/proc/self/{name.decode()}", asked))):
+        if not name or any(map(self.is_denied, (asked, *_called(wanted, name)))):
             return None  # No rule opens it.
         content = _content(wanted if self._tree.by_namespace_pid is None else _within(wanted))
         if content is None:
@@ -102,6 +102,15 @@ class OwnProc:
         if found is None or self._is_wrapper(found.pid):
             return b""
         return words[1] if found is reader or found.light is None else b""
+
+
+def _called(path: bytes, name: bytes) -> list[str]:
+    """Write what rules may call a file of a process of the tree: proc_pid_task(5)."""
+    words = path.split(b"/")
+    called = [b"/proc/self/" + name]
+    if words[3] == b"task":
+        called += [b"/proc/thread-self/" + name, b"/proc/self/" + b"/".join(words[3:])]
+    return [*map(encode, called)]
 
 
 def _within(path: bytes) -> bytes:
