@@ -70,7 +70,7 @@ def _refuse_profiles(policy: Policy, document: Mapping[str, Any]) -> None:
                 raise BuildpermError(
                     f"{policy.manifest}: `{key}`: write: nobody is granted to write "
                     f"`{rule.pattern}` (Cargo builds the profile `{name}` there)",
-                    hint="Name another folder, or give the profile another name.",
+                    hint="Deny it, or have the crates share a folder of another name.",
                 )
 
 
