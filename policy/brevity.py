@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from buildperm.policy import string_list
-from buildperm.policy.kinds import GRANTABLE
+from buildperm.policy.kinds import GRANTABLE, Kind
 from buildperm.policy.presets import PRESETS, expand
-from buildperm.policy.proposal import Choice, Proposal, Reason
+from buildperm.policy.proposal import Choice, Proposal, Reason, Risk
 from buildperm.policy.risk import assess_rule
 from buildperm.policy.rule import Rule
 
@@ -31,7 +31,8 @@ def briefer(proposals: Sequence[Proposal], granted: Collection[Rule] = ()) -> li
     """Suggest wider steps where the suggestions of a crate are too long together.
 
     No step is taken that cannot be granted, holds for others, or is riskier than what it stands
-    for. Where that does not suffice, the riskiest question says how long it becomes.
+    for; and none of high risk that is about more than reading what is installed. Where that does
+    not suffice, the riskiest question says how long it becomes.
 
     Args:
         proposals: Of one crate.
@@ -146,4 +147,15 @@ def _is_safe(suggested: Choice, choice: Choice) -> bool:
     if not choice.widening or not choice.rules:
         return False
     worst = max((assess_rule(rule)[0] for rule in suggested.rules), default=None)
-    return worst is not None and all(assess_rule(rule)[0] <= worst for rule in choice.rules)
+    if worst is None or any(assess_rule(rule)[0] > worst for rule in choice.rules):
+        return False
+    return worst < Risk.HIGH or all(map(_is_read_from_machine, choice.rules))
+
+
+def _is_read_from_machine(rule: Rule) -> bool:
+    """Tell whether a rule of high risk may be wide all the same: files of what is installed.
+
+    How long the list becomes is up to the crate. It must not get by that what it may change or run,
+    or what is in a home folder, that nobody has seen it use.
+    """
+    return rule.kind is Kind.READ and not rule.pattern.startswith("$HOME")

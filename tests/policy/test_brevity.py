@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -85,6 +86,39 @@ def test_what_nothing_shorter_can_say_is_told_with_the_riskiest_question() -> No
     assert lines_of(proposals) > LINES_MOST
     assert ["lines in Cargo.toml" in " ".join(each.notes) for each in proposals].count(True) == 1
     assert is_told(proposals[:1])
+
+
+LONG = "a_rather_long_name_of_a_file_"
+
+
+@pytest.mark.parametrize(
+    ("kind", "beginning", "count"),
+    [
+        (Kind.WRITE, "$WORKSPACE/gen", 40),
+        (Kind.READ, "$HOME/Documents/d", 16),  # Of more, that question alone suggests the folder.
+        (Kind.EXEC, "/srv/t", 40),
+    ],
+)
+def test_no_crate_gets_more_of_high_risk_by_wanting_much(
+    kind: Kind, beginning: str, count: int
+) -> None:
+    wanted = [seen(kind, f"{beginning}{number}/{LONG}{number}.x") for number in range(count)]
+
+    proposals = propose("crate", "1.0.0", wanted)
+
+    suggested = {rule.pattern for each in proposals for rule in each.suggestion.rules}
+    assert suggested == {access.target for access in wanted}
+    assert is_told(proposals)
+
+
+@pytest.mark.parametrize("beginning", ["$WORKSPACE/data", "/opt/sdk/share"])
+def test_what_is_installed_or_the_workspaces_is_read_by_folder(beginning: str) -> None:
+    proposals = propose(
+        "crate", "1.0.0", [seen(Kind.READ, f"{beginning}/{LONG}{number}.x") for number in range(16)]
+    )
+
+    (asked,) = proposals
+    assert [rule.pattern for rule in asked.suggestion.rules] == [f"{beginning}/*.x"]
 
 
 def test_what_a_crate_has_already_counts() -> None:
