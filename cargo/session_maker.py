@@ -20,6 +20,7 @@ from buildperm.rules.pattern import locate, which
 from buildperm.rules.variables import looks_secret
 from buildperm.sandbox import native_programs, needed_libraries, stub
 from buildperm.sandbox.runtime import choose
+from buildperm.supervisor import dependency_sources
 from buildperm.supervisor.filled_trees import filled
 from buildperm.supervisor.session import VERSION
 from buildperm.tracer.notation import encode
@@ -320,6 +321,8 @@ def describe(
     secrets = compilation.secret_variables(grants, package.revision)
     if secrets:
         described["secrets"] = secrets
+    if package.links:
+        described["handing"] = dependency_sources.variables_of(package.links)
     return described
 
 

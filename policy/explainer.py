@@ -37,7 +37,7 @@ from buildperm.rules.pattern import TOKENS, is_literal, matches
 from buildperm.tracer.notation import encode
 
 TOOL = "Cargo names it to every script as a tool of this build"
-HANDED_OVER = "another build script of this build handed it over in a `DEP_` variable"
+HANDED_OVER = "a crate that it depends on handed it over in a `DEP_` variable"
 LOOKED_INTO = "buildperm has looked into these settings, and nothing in them is secret"
 USED = "macros are run with it: their library, or what says which packages the workspace has"
 DOCUMENTED = "Cargo sets it, or tool chains use it by convention"
@@ -202,7 +202,12 @@ class Explainer:
             granted=granted,
             denied=(),
             places=_PLACES,
-            handed_over=[_concrete(folder).encode() for folder in handed_over],
+            # Sources of dependencies may be read, and nothing else.
+            handed_over=[
+                _concrete(folder).encode()
+                for folder in handed_over
+                if folder.startswith("$TARGET_DIR/")
+            ],
         )
         if verdict == directive.FORBIDDEN:
             return NeverGrantable(STEERS)

@@ -13,7 +13,7 @@ import posixpath
 
 from buildperm.rules import baseline, sensitive, shared_output, tier
 from buildperm.rules.containment import Containment
-from buildperm.rules.pattern import absolute, covers, is_literal, resolve, resolve_exec
+from buildperm.rules.pattern import absolute, covers, is_literal, locate, resolve, resolve_exec
 from buildperm.supervisor import landlock
 from buildperm.supervisor.exclusion import Excluded, listable, remainder
 from buildperm.supervisor.ownership import Ownership
@@ -191,6 +191,20 @@ class LandlockRights:
         closed = self._sensitive | Excluded(self._denied("read"))
         for path in paths:
             if not closed.above(path):
+                self.add(path, READ)
+
+    def add_sources(self, paths: Iterable[bytes]) -> None:
+        """Let published sources be read, but for what in them is sensitive or denied."""
+        closed: Excluded | None = None
+        for path in paths:
+            if closed is None:
+                closed = self._sensitive | Excluded(self._denied("read"))
+            if closed.above(path) or sensitive.why(locate(path, self._places), writing=False):
+                continue
+            if os.path.isdir(path):
+                within = Excluded(tier.inside(path, self._places)) | self._ownership.others(path)
+                self._add_remainder(path, closed | within, READ, is_granted=True)
+            else:
                 self.add(path, READ)
 
     def add_harmless(self, paths: Iterable[bytes]) -> None:

@@ -124,6 +124,7 @@ class Run:
         grants.add_harmless(self.harmless)
         for path in self.subject.handed_over:
             grants.add(path, landlock_rules.READ)
+        grants.add_sources(self.subject.sources)
         return grants
 
     def wrapper(
@@ -220,7 +221,12 @@ class Run:
             "path": encode(session["path"]),
             "tools": tools,
             "handed_over": [
-                encode(path) for path in (*self.subject.handed_over, *self.subject.manifests)
+                encode(path)
+                for path in (
+                    *self.subject.handed_over,
+                    *self.subject.manifests,
+                    *self.subject.sources,
+                )
             ],
             "harmless": [encode(path) for path in self.harmless],
             "left_out": containment.report_line(self.left_out),

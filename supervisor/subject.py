@@ -27,6 +27,7 @@ class Subject:
         "manifests",
         "program",
         "recording",
+        "sources",
     )
 
     def __init__(
@@ -36,6 +37,7 @@ class Subject:
         handed_over: Iterable[bytes] = (),
         *,
         manifests: Iterable[bytes] = (),
+        sources: Iterable[bytes] = (),
         listed: Iterable[bytes] = (),
         consumer: SessionConsumer | None = None,
     ) -> None:
@@ -46,6 +48,7 @@ class Subject:
             program: What is executed.
             handed_over: Paths that it may read because of what it is run for.
             manifests: Files that it may read for the same reason unless they were denied.
+            sources: Published files and folders of dependencies that it may read likewise.
             listed: Folders that it may list likewise.
             consumer: The package whose code its macros are run for; None for a build script.
         """
@@ -53,6 +56,7 @@ class Subject:
         self.program = program
         self.handed_over = tuple(handed_over)
         self.manifests = tuple(manifests)
+        self.sources = tuple(sources)
         self.listed = tuple(listed)
         self.consumer = consumer
         self.allowed = baseline.OF_MACROS if consumer else baseline.OF_SCRIPTS

@@ -9,7 +9,7 @@ import os
 
 from buildperm.printable import disarmed
 from buildperm.rules import baseline, limits
-from buildperm.supervisor import environment, private_folder, script
+from buildperm.supervisor import dependency_sources, environment, private_folder, script
 from buildperm.supervisor.directive_gate import DirectiveGate
 from buildperm.supervisor.execution import ProgramInputs, checked_abi
 from buildperm.supervisor.network import Network
@@ -125,6 +125,7 @@ class ScriptSupervisor(TreeSupervisor):
             folder + b"/recording.jsonl",
             program,
             baseline.dependency_outputs(self._environ, places),
+            sources=dependency_sources.handed_over(self._environ, session["packages"]),
         )
         run = Run(session, package, places, self._environ, abi, subject)
         try:

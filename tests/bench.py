@@ -69,7 +69,7 @@ class Bench:
     loaded: list[bytes] = field(default_factory=list)
     limits: dict[str, int] = field(default_factory=dict)
     own_limits: dict[str, int] = field(default_factory=dict)
-    others: dict[str, dict[str, list[str]]] = field(default_factory=dict)  # Grants by folder.
+    others: dict[str, dict[str, Any]] = field(default_factory=dict)  # Grants by folder.
     environment: dict[str, str] = field(default_factory=dict)
     rustc_wrapper: bytes = b""
     abi: int = landlock.NEWEST

@@ -304,6 +304,22 @@ def test_what_this_run_was_given_is_told_as_such() -> None:
     )
 
 
+def test_sources_of_a_dependency_are_read_and_not_searched_for_libraries() -> None:
+    folder = "$CARGO_HOME/registry/src/index/z-1.0.0/include"
+    explainer = Explainer(None, VERSION)
+
+    assert explainer.explain(Kind.READ, f"{folder}/z.h", handed_over=[folder]) == AllowedByBaseline(
+        "", HANDED_OVER
+    )
+    for kind, target in (
+        (Kind.WRITE, f"{folder}/z.h"),
+        (Kind.READ, f"{folder}/.ssh/id_rsa"),
+        (Kind.DIRECTIVE, f"rustc-link-search=native={folder}"),
+    ):
+        told = explainer.explain(kind, target, handed_over=[folder])
+        assert not isinstance(told, AllowedByBaseline)
+
+
 def test_whoever_may_see_a_secret_may_have_cargo_watch_it() -> None:
     told = Explainer(of(TOKEN), VERSION).explain(Kind.DIRECTIVE, "rerun-if-env-changed=MY_TOKEN")
 
