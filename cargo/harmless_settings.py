@@ -48,12 +48,14 @@ _GIT: Mapping[str, frozenset[str]] = {
     "feature": _words("experimental manyfiles"),
     "fetch": _words("fsckobjects parallel prune prunetags recursesubmodules writecommitgraph"),
     "filter": _words("clean process required smudge"),
+    "format": _words("pretty"),
     "gc": _ALL,
     "help": _words("autocorrect format"),
     "http": _words(
         "lowspeedlimit lowspeedtime maxrequests postbuffer sslbackend sslcainfo sslcapath "
         "sslverify version"
     ),
+    "i18n": _words("commitencoding logoutputencoding"),
     "index": _words("recordendofindexentries recordoffsettable sparse threads version"),
     "init": _words("defaultbranch defaultobjectformat defaultrefformat templatedir"),
     "lfs": _words("concurrenttransfers fetchexclude fetchinclude fetchrecentalways"),
@@ -61,6 +63,7 @@ _GIT: Mapping[str, frozenset[str]] = {
     "maintenance": _words("auto strategy"),
     "merge": _words("conflictstyle ff log renamelimit renames stat"),
     "pack": _words("compression deltacachesize packsizelimit threads window windowmemory"),
+    "pretty": _ALL,
     "protocol": _words("allow version"),
     "pull": _words("ff rebase"),
     "push": _words("autosetupremote default followtags recursesubmodules"),
@@ -73,6 +76,7 @@ _GIT: Mapping[str, frozenset[str]] = {
     "tag": _words("forcesignannotated gpgsign sort"),
     "transfer": _words("fsckobjects hiderefs unpacklimit"),
     "user": _words("email name useconfigonly"),
+    "versionsort": _words("prereleasesuffix suffix"),
 }
 """Keys of git-config(1) by section, in lower case."""
 
@@ -158,23 +162,29 @@ def of_git(content: bytes) -> tuple[bool, str]:
     except (UnclearError, UnicodeDecodeError):
         return False, ""
     is_harmless = not _names_user(content)
-    for section, subsection, key, value in entries:
-        seen = _seen(subsection) or _seen(value)
-        if key == "extraheader":
-            seen = seen or secret_values.TOKEN
+    for entry in entries:
+        known, seen = judge_git(*entry)
         if seen:
             return False, seen
-        allowed = _GIT.get(section, frozenset())
-        known = allowed is _ALL or key in allowed or (not key and bool(allowed))
-        is_command = f"{section}.{key}" in _GIT_COMMANDS
-        if section == "filter" and (
-            subsection != "lfs" or not _LARGE_FILES.fullmatch(value or "true")
-        ):
-            known = False  # A command line of anybody's.
-        if is_command and not _PROGRAM.fullmatch(value):
-            known = False
-        is_harmless &= known and "@" not in subsection
+        is_harmless &= known
     return is_harmless, ""
+
+
+def judge_git(section: str, subsection: str, key: str, value: str) -> tuple[bool, str]:
+    """Tell whether one setting of Git is harmless, and which kind of secret is seen, if any."""
+    seen = _seen(subsection) or _seen(value) or _seen(f"{key} = {value}")
+    if key == "extraheader":
+        seen = seen or secret_values.TOKEN
+    if seen:
+        return False, seen
+    allowed = _GIT.get(section, frozenset())
+    known = allowed is _ALL or key in allowed or (not key and bool(allowed))
+    is_command = f"{section}.{key}" in _GIT_COMMANDS
+    if section == "filter" and (subsection != "lfs" or not _LARGE_FILES.fullmatch(value or "true")):
+        known = False  # A command line of anybody's.
+    if is_command and not _PROGRAM.fullmatch(value):
+        known = False
+    return known and "@" not in subsection, ""
 
 
 def of_cargo(content: bytes) -> tuple[bool, str]:
@@ -249,6 +259,7 @@ def _git_entries(text: str) -> Iterator[tuple[str, str, str, str]]:
 def _value(text: str, at: int) -> tuple[str, int]:
     value: list[str] = []
     is_quoted = False
+    end = 0  # Behind the last character that is no blank at the end of the line.
     while at < len(text):
         char = text[at]
         at += 1
@@ -261,18 +272,24 @@ def _value(text: str, at: int) -> tuple[str, int]:
             break
         if char == '"':
             is_quoted = not is_quoted
-        elif char != "\\":
-            value.append(char)
-        elif text[at : at + 1] == "\n":
+            continue
+        if char == "\\" and text[at : at + 1] == "\n":
             at += 1
-        elif text[at : at + 1] in _ESCAPES:
-            value.append(_ESCAPES[text[at]])
+            continue
+        if char.isspace() and not is_quoted:
+            if end:
+                value.append(char)
+            continue
+        if char == "\\":
+            char = _ESCAPES.get(text[at : at + 1], "")
+            if not char:
+                raise UnclearError
             at += 1
-        else:
-            raise UnclearError
+        value.append(char)
+        end = len(value)
     if is_quoted:
         raise UnclearError
-    return "".join(value).strip(), at
+    return "".join(value[:end]), at
 
 
 def _line_end(text: str, at: int) -> int:

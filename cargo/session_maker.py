@@ -120,6 +120,8 @@ def make(
         session["settings"] = settings.open
     if settings.closed:
         session["settings_closed"] = settings.closed
+    if settings.gits:
+        session["git_settings"] = settings.gits
     for package in metadata.scripted():
         described = describe(package, metadata, lock, grant_keys)
         own = grant_keys.limits_of(package)
@@ -346,6 +348,7 @@ def _digest(session: Session, package: SessionPackage, programs: str = "") -> st
         *session.get("trusted", ()),
         *(path for path, _, _ in session.get("settings", ())),
         *session.get("settings_closed", ()),
+        *session.get("git_settings", ()),
     )
     text = json.dumps(decisive, sort_keys=True, separators=(",", ":"), default=bytes.hex)
     return hashlib.sha256(text.encode()).hexdigest()

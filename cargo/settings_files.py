@@ -4,7 +4,7 @@ Tools and libraries in a script read them, and do something else where they are 
 opens no repository where it may not read `/etc/gitconfig`, and Cargo builds with other flags
 without its settings. So each is looked into once for a whole command. Where nothing in it is secret
 every script may read it. Another one is closed, and seen to be there in every runtime: whoever
-needs it fails, and is told.
+needs it fails, and is told. The program git is given a copy: `git_copy`.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ import os
 import shutil
 import stat
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildperm.cargo import harmless_settings
+from buildperm.cargo.git_copy import git_copy
 from buildperm.supervisor.settings import identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
 
     from buildperm.supervisor.settings import OpenSettings
 
@@ -39,6 +40,8 @@ class FoundSettings:
     open: list[OpenSettings] = field(default_factory=list)
     closed: list[bytes] = field(default_factory=list)  # As they are called.
     held: dict[bytes, str] = field(default_factory=dict)  # Without links, and what is secret there.
+    # Of `closed`, what git itself reads, and the copy that it gets; None where there can be none.
+    gits: tuple[bytes, bytes | None] | None = None
 
     def close(self, is_secret: Callable[[bytes], bool]) -> None:
         """Close what a link gives another name, where that alone says that it may hold a secret.
@@ -58,10 +61,17 @@ def look(
     A git that is installed elsewhere has its settings there: `environment` says which is found.
     """
     found = FoundSettings()
-    for name in dict.fromkeys((*_GIT, *_of_program(environment.get("PATH", os.defpath)))):
+    elsewhere = _of_program(environment.get("PATH", os.defpath))
+    for name in dict.fromkeys((*_GIT, *elsewhere)):
         is_config = name.endswith("config")
         judge = harmless_settings.of_git if is_config else harmless_settings.of_text
         _add(found, os.fsencode(name), judge, GIT)
+    of_git = os.fsencode((elsewhere or _GIT)[0])
+    if of_git in found.closed:
+        content, _ = _content(os.path.realpath(of_git))
+        folder = Path(os.fsdecode(of_git)).parent
+        home = environment.get("HOME", "")
+        found.gits = of_git, None if content is None else git_copy(content, folder, home)
     places = {cargo_home: None}
     for folder in folders:
         places |= dict.fromkeys(above / ".cargo" for above in (folder, *folder.parents))

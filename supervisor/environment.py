@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from buildperm.rules import variables as policy
+from buildperm.rules.pattern import matches
 from buildperm.rules.script_variables import OURS, REPLACED, private, without_secrets
 from buildperm.supervisor import settings
 from buildperm.tracer.notation import encode
@@ -92,6 +93,9 @@ def for_script(
     own = private(places["TMP"] + b"/home", places["TMP"] + b"/tmp")
     if not environ.get(b"GIT_CONFIG_NOSYSTEM") and not _hides_git_settings(session):
         del own[b"GIT_CONFIG_NOSYSTEM"]
+        copy = _copied_git_settings(session, package)
+        if copy and b"GIT_CONFIG_SYSTEM" not in passed:
+            own[b"GIT_CONFIG_SYSTEM"] = copy
     own[b"PATH"] = session["path"]
     own[b"CARGO_HOME"] = places["CARGO_HOME"]
     rustup = environ.get(b"RUSTUP_HOME") or places["HOME"] + b"/.rustup"
@@ -187,9 +191,21 @@ def for_proxy(port: int) -> dict[bytes, bytes]:
 
 
 def _hides_git_settings(session: Session) -> bool:
-    """Tell whether git has to do without its settings of this machine: it fails at closed ones."""
-    shut = settings.closed(session, settings.readable(session))
-    return any(path.endswith((b"/gitconfig", b"/gitattributes")) for path in shut)
+    """Tell whether git has to do without its settings of this machine: they are others by now."""
+    now = settings.changed(session, settings.readable(session))
+    return any(path.endswith(b"/gitconfig") for path in now)
+
+
+def _copied_git_settings(session: Session, package: SessionPackage) -> bytes:
+    """Return the copy that git reads in place of a closed file, unless that is granted.
+
+    Where the file is closed and there is no copy, git fails at it, and its script is told so.
+    """
+    path, _ = session.get("git_settings", (b"", None))
+    text = encode(path)
+    if not path or any(matches(pattern, text) for pattern in package["read"]):
+        return b""
+    return settings.git_copy(session)
 
 
 def _for_git(trusted: Iterable[bytes], port: int) -> dict[bytes, bytes]:

@@ -63,7 +63,8 @@ class Run:
         self.learning = session["profile"] == "learning"
         self.filled = filled(session)
         self.settings = settings.readable(session)
-        self.harmless = [*self.settings, *own_cgroup.limits()]
+        copy = settings.git_copy(session)
+        self.harmless = [*self.settings, *([copy] if copy else []), *own_cgroup.limits()]
         self.tier = session.get("tier") or _look(session, places, environ)
         closed = tier.closed_to(self.tier, places["MANIFEST_DIR"])
         self.held = {path: self.tier["held"][path] for path in closed}

@@ -98,6 +98,8 @@ if TYPE_CHECKING:
             list[OpenSettings]
         ]  # Nothing in them is secret: everybody reads them.
         settings_closed: NotRequired[list[bytes]]  # Something may be; as they are called.
+        # Of these, what git itself reads, and what is in its copy; None where it gets none.
+        git_settings: NotRequired[tuple[bytes, bytes | None]]
         tier: NotRequired[Tier]  # What a look at this machine has found to be sensitive.
         owned: NotRequired[list[bytes]]  # Folders that have an owner: supervisor.ownership.
         homes: NotRequired[list[bytes]]  # Of people, besides HOME.

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     """A path as it is called, the same without links, and which file that was."""
 
 
+COPY = b"/buildperm-gitconfig"
+"""Where the copy lies in the target directory: no grant opens a file of that name for writing."""
+
+
 def identity(about: os.stat_result) -> tuple[int, ...]:
     """Tell a file from what it was before, and from what may be written there later."""
     return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns
@@ -32,9 +36,26 @@ def readable(session: Session) -> list[bytes]:
 
 def closed(session: Session, open_ones: Iterable[bytes]) -> list[bytes]:
     """List those that exist and are not harmless, or not any more, as they are called."""
+    return [*session.get("settings_closed", ()), *changed(session, open_ones)]
+
+
+def changed(session: Session, open_ones: Iterable[bytes]) -> list[bytes]:
+    """List those that were harmless and are something else now, as they are called."""
     still = set(open_ones)
-    changed = [path for path, real, _ in session.get("settings", ()) if real not in still]
-    return [*session.get("settings_closed", ()), *changed]
+    return [path for path, real, _ in session.get("settings", ()) if real not in still]
+
+
+def git_copy(session: Session) -> bytes:
+    """Return the path of the copy that git reads; empty if there is none as the session has it."""
+    _, content = session.get("git_settings", (b"", None))
+    if content is None:
+        return b""
+    path = session["places"]["TARGET_DIR"] + COPY
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
+            return path if file.read() == content else b""
+    except OSError:
+        return b""
 
 
 def _is_same(path: bytes, which: tuple[int, ...]) -> bool:

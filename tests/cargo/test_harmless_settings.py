@@ -82,7 +82,7 @@ def test_settings_are_read_as_git_reads_them() -> None:
     text = '[a "B \\"c\\""]\nKey = " x " y \\t # z\nalone\n[d.E] k=\n'
 
     assert list(git_entries(text)) == [
-        ("a", 'B "c"', "key", "x  y"),
+        ("a", 'B "c"', "key", " x  y \t"),
         ("a", 'B "c"', "alone", "true"),
         ("d", "e", "k", ""),
     ]

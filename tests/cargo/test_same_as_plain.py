@@ -328,6 +328,7 @@ _ELSEWHERE = """
 import sys
 from buildperm.cargo import settings_files
 settings_files._GIT = (sys.argv.pop(1),)
+settings_files._of_program = lambda search: []
 from buildperm.cli import main
 sys.exit(main())
 """
@@ -367,3 +368,60 @@ def test_settings_of_git_are_read_or_missed_aloud(
     assert ("gitconfig" in told.stdout) == bool(code)
     run("learn", "--no-tui")
     assert held.said("learn") == [learnt or said]
+
+
+REVISION = r"""
+use std::{env, fs, path::Path, process::Command};
+
+fn main() {
+    let told = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output().unwrap();
+    let said = String::from_utf8_lossy(&told.stdout).trim().len();
+    let copy = env::var_os("GIT_CONFIG_SYSTEM").unwrap_or_default();
+    let written = !copy.is_empty() && fs::write(&copy, "[core]\n\tabbrev = 5\n").is_ok();
+    let hidden = env::var_os("GIT_CONFIG_NOSYSTEM").is_some();
+    let dump = Path::new(&env::var_os("OUT_DIR").unwrap()).join("dump");
+    fs::write(dump, format!("{said} {} {written} {hidden}\n", !copy.is_empty())).unwrap();
+}
+"""
+_HISTORY = """
+[workspace.metadata.buildperm]
+version = 1
+[workspace.metadata.buildperm.crates.alike]
+presets = ["git"]
+"""
+_SECRET = '[http "https://host"]\n\textraHeader = X: y\n'
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (f"{_SECRET}[core]\n\tabbrev = 12\n", "12 true false false"),
+        ("[alias]\n\tst = status\n[core]\n\tabbrev = 13\n", "13 true false false"),
+        # git is not led to go without: it reads the file itself, and fails if that is closed.
+        ("[core]\n\tabbrev = 14\n\tbroken\\x\n", "7 false false false"),
+    ],
+)
+def test_git_has_its_harmless_settings_beside_a_secret(
+    script: Write, tmp_path: Path, runtime: str, content: str, said: str
+) -> None:
+    settings = tmp_path / "etc/gitconfig"
+    settings.parent.mkdir()
+    settings.write_text(content)
+    held = script(REVISION, {"GIT_CONFIG_NOSYSTEM": ""}, _HISTORY)
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.com"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "a"]):
+        subprocess.run([*git, *words], cwd=held.folder, env=held.extra, check=True)
+
+    told = subprocess.run(
+        [sys.executable, "-c", _ELSEWHERE, settings, "ci"],
+        cwd=held.folder,
+        env=held.extra | {"BUILDPERM_RUNTIME": runtime},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert held.said("ci") == [said], told.stdout + told.stderr
