@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Literal
 
 from buildperm.cargo.configuration import CARGOS_OWN
 from buildperm.errors import BuildpermError
+from buildperm.rules.layout import GIT_COPY
 from buildperm.sandbox.stub import interpreter, keeps_libraries_away, stub
 from buildperm.supervisor import session as sessions
-from buildperm.supervisor.settings import COPY
 from buildperm.tracer.notation import encode
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ class TargetDirectory:
                 self.macro_server.unlink(missing_ok=True)  # Nothing would be held to this session.
             _, copy = session.get("git_settings", (b"", None))
             if copy is not None:
-                _write(self.folder / os.fsdecode(COPY[1:]), copy, 0o600)
+                _write(self.folder / GIT_COPY, copy, 0o600)
             _write(path, sessions.dump(session), 0o600)
         except OSError as error:
             raise _unusable(self.folder, error) from error

@@ -33,6 +33,7 @@ from buildperm.policy.role import SubjectKind
 from buildperm.policy.rule import Rule
 from buildperm.policy.sensitivity import STEERS, why_sensitive
 from buildperm.rules import address, baseline, directive, keyfiles, variables
+from buildperm.rules.layout import GIT_COPY
 from buildperm.rules.pattern import TOKENS, is_literal, matches
 from buildperm.tracer.notation import encode
 
@@ -282,7 +283,7 @@ def _first(patterns: Iterable[str], target: str) -> str:
 
 def _is_settings(target: str) -> bool:
     """Tell whether a path may be one of the settings that `cargo.settings_files` looks into."""
-    is_gits = target.endswith(("/etc/gitconfig", "/etc/gitattributes"))
+    is_gits = target.endswith(("/etc/gitconfig", "/etc/gitattributes", f"$TARGET_DIR/{GIT_COPY}"))
     is_limit = target.startswith("/sys/fs/cgroup/")
     return is_gits or is_limit or keyfiles.is_cargo_settings(target.split("/"))
 

@@ -62,3 +62,7 @@ def is_systems(path: bytes) -> bool:
     """Tell whether `path` is one of the system's own folders in one that may be somebody's."""
     above, _, name = path.rpartition(b"/")
     return name in SHARED.get(above or b"/", ())
+
+
+GIT_COPY = "buildperm-gitconfig"
+"""Git's settings for scripts, in the target directory: no grant opens that name for writing."""

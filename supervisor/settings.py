@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 
+from buildperm.rules.layout import GIT_COPY
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,10 +20,6 @@ if TYPE_CHECKING:
 
     OpenSettings = tuple[bytes, bytes, tuple[int, ...]]
     """A path as it is called, the same without links, and which file that was."""
-
-
-COPY = b"/buildperm-gitconfig"
-"""Where the copy lies in the target directory: no grant opens a file of that name for writing."""
 
 
 def identity(about: os.stat_result) -> tuple[int, ...]:
@@ -50,7 +48,7 @@ def git_copy(session: Session) -> bytes:
     _, content = session.get("git_settings", (b"", None))
     if content is None:
         return b""
-    path = session["places"]["TARGET_DIR"] + COPY
+    path = session["places"]["TARGET_DIR"] + b"/" + os.fsencode(GIT_COPY)
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
             return path if file.read() == content else b""

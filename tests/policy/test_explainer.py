@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.compilation import effective
-from buildperm.policy.explainer import HANDED_OVER, TOOL, UNCONNECTED, UNOPENED, Explainer
+from buildperm.policy.explainer import HANDED_OVER,
+    LOOKED_INTO, TOOL, UNCONNECTED, UNOPENED, Explainer
 from buildperm.policy.explanation import (
     AllowedByBaseline,
     AllowedByPreset,
@@ -302,6 +303,14 @@ def test_what_this_run_was_given_is_told_as_such() -> None:
         Explainer(None, VERSION).explain(Kind.READ, f"{folder}2/z.h", handed_over=[folder])
         == NotGranted()
     )
+
+
+@pytest.mark.parametrize("target", ["/etc/gitconfig", "$TARGET_DIR/buildperm-gitconfig"])
+def test_settings_without_a_secret_are_told_as_such(target: str) -> None:
+    explainer = Explainer(None, VERSION)
+
+    assert explainer.explain(Kind.READ, target, is_free=True) == AllowedByBaseline("", LOOKED_INTO)
+    assert not isinstance(explainer.explain(Kind.WRITE, target), AllowedByBaseline)
 
 
 def test_sources_of_a_dependency_are_read_and_not_searched_for_libraries() -> None:
