@@ -10,8 +10,14 @@ from hypothesis import strategies as st
 
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.compilation import effective
-from buildperm.policy.explainer import HANDED_OVER,
-    LOOKED_INTO, TOOL, UNCONNECTED, UNOPENED, Explainer
+from buildperm.policy.explainer import (
+    HANDED_OVER,
+    LOOKED_INTO,
+    TOOL,
+    UNCONNECTED,
+    UNOPENED,
+    Explainer,
+)
 from buildperm.policy.explanation import (
     AllowedByBaseline,
     AllowedByPreset,
