@@ -38,6 +38,7 @@ from buildperm.rules.pattern import TOKENS, is_literal, matches
 from buildperm.tracer.notation import encode
 
 TOOL = "Cargo names it to every script as a tool of this build"
+ON_PATH = "it is a folder of PATH, in which names of programs may be seen"
 HANDED_OVER = "a crate that it depends on handed it over in a `DEP_` variable"
 LOOKED_INTO = "buildperm has looked into these settings, and nothing in them is secret"
 USED = "macros are run with it: their library, or what says which packages the workspace has"
@@ -140,7 +141,10 @@ class Explainer:
         if kind is Kind.READ and is_free and _is_settings(target):
             return AllowedByBaseline("", LOOKED_INTO)
         if kind is Kind.READ and not why and (is_free or _is_below(target, handed_over)):
-            return AllowedByBaseline("", HANDED_OVER if self._has_script else USED)
+            if not self._has_script:
+                return AllowedByBaseline("", USED)
+            is_below = _is_below(target, handed_over)
+            return AllowedByBaseline("", HANDED_OVER if is_below else ON_PATH)
         denial = self._denials.first(kind, target, resolved)
         if denial is not None:
             return Denied(denial)

@@ -139,9 +139,9 @@ def is_settled(access: Access) -> bool:
             return True  # Cargo, and whoever asks it, looks for them in every folder above.
         # A probe of the sensitive tier is news even if nothing was there.
         return access.kind is Kind.WRITE and _is_quiet(access)
-    if access.outcome is Outcome.FAILED or access.is_free:
-        return True
     is_refused = access.outcome is Outcome.REFUSED
+    if access.outcome is Outcome.FAILED or (access.is_free and not is_refused):
+        return True  # Who denies what is free otherwise is told of it.
     match access.kind.traits.syntax:
         case Syntax.PATH if access.kind is Kind.WRITE:
             # Nobody but a build script may write to an OUT_DIR.

@@ -222,6 +222,26 @@ class LandlockRights:
         """Let a folder be listed, and all below it, unless something there is sensitive."""
         self._add_listing(folder, Excluded(self._denied("read")))
 
+    def add_program_folders(self, folders: Iterable[bytes]) -> list[bytes]:
+        """Let folders of PATH be listed in which nothing but files is; return which.
+
+        Whoever looks for a program by its name lists them. They hold names of programs, which
+        execve(2) tells anyhow: it answers otherwise where there is none.
+        """
+        listed: list[bytes] = []
+        closed = self._sensitive | Excluded(self._denied("read"))
+        for folder in dict.fromkeys(map(os.path.realpath, filter(os.path.isabs, folders))):
+            if is_granted(self.rights, folder, landlock.READ_DIR) or folder in listed:
+                continue
+            if closed.above(folder) or self._ownership.shares(folder):
+                continue
+            if folder == self._places.get("HOME") or _has_folders(folder):
+                continue
+            self.add_listing(folder)
+            if self.rights.get(folder, 0) & landlock.READ_DIR:
+                listed.append(folder)
+        return listed
+
     def add_tool(self, program: bytes) -> None:
         """Grant to run `program` if it is an absolute path, wherever links lead from there."""
         if program.startswith(b"/"):
@@ -435,6 +455,15 @@ class LandlockRights:
         places = [self._places[token] for token in tokens if token in self._places]
         mine = [place for place in places if covers(place, path)]
         return any(not any(covers(upper, place) for place in mine) for upper in above)
+
+
+def _has_folders(folder: bytes) -> bool:
+    """Tell whether there are folders in a folder, or that cannot be told."""
+    try:
+        with os.scandir(folder) as entries:
+            return any(entry.is_dir(follow_symlinks=False) for entry in entries)
+    except OSError:
+        return True
 
 
 def _is_ordinary(folder: bytes) -> bool:

@@ -74,6 +74,7 @@ class Run:
         self.listed: Mapping[bytes, bool | None] = {}
         self.foreign: set[bytes] = set()
         self.left_out: Mapping[tuple[str, str], bytes] = {}  # Likewise.
+        self.program_folders: list[bytes] = []  # Likewise: those of PATH that may be listed.
         self.light: LightObservation | None = None  # Where not everything is observed.
         self.observes_all = False  # Whatever the session says.
         self.given: dict[bytes, int] | None = None  # The rights of what has been started already.
@@ -120,6 +121,7 @@ class Run:
         )
         grants.add_baseline()
         grants.add_package()
+        self.program_folders = grants.add_program_folders(session["path"].split(b":"))
         if learning:
             grants.add_learning()
         grants.add_harmless(self.harmless)
@@ -229,7 +231,7 @@ class Run:
                     *self.subject.sources,
                 )
             ],
-            "harmless": [encode(path) for path in self.harmless],
+            "harmless": [encode(path) for path in (*self.harmless, *self.program_folders)],
             "left_out": containment.report_line(self.left_out),
             "held": {encode(path): why for path, why in self.held.items()},
             "foreign": [encode(folder) for folder in sorted(self.foreign)],

@@ -81,6 +81,7 @@ SUBJECTS = {
     "supervisor/musl": "Another C library than that of the machine.",
     "supervisor/own_proc": "The recorder's copies, under the rules that make them necessary.",
     "supervisor/own_shared_memory": "The supervisor and the recorder together, in both runtimes.",
+    "supervisor/program_folders": "What may be listed of PATH, in both runtimes.",
     "supervisor/recorded_refusals": "Refusals are told by several modules.",
     "supervisor/room": "What a starter makes for the runtime `full` is a C program.",
     "supervisor/trusted_base": "What a supervisor may load, and what it loads.",

@@ -13,6 +13,7 @@ from buildperm.policy.compilation import effective
 from buildperm.policy.explainer import (
     HANDED_OVER,
     LOOKED_INTO,
+    ON_PATH,
     TOOL,
     UNCONNECTED,
     UNOPENED,
@@ -309,6 +310,12 @@ def test_what_this_run_was_given_is_told_as_such() -> None:
         Explainer(None, VERSION).explain(Kind.READ, f"{folder}2/z.h", handed_over=[folder])
         == NotGranted()
     )
+
+
+def test_a_folder_of_programs_is_told_as_such() -> None:
+    told = Explainer(None, VERSION).explain(Kind.READ, "$CARGO_HOME/bin", is_free=True)
+
+    assert told == AllowedByBaseline("", ON_PATH)
 
 
 @pytest.mark.parametrize("target", ["/etc/gitconfig", "$TARGET_DIR/buildperm-gitconfig"])

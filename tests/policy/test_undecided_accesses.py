@@ -9,7 +9,7 @@ import pytest
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.rule import Rule
-from buildperm.policy.undecided_accesses import habitual, undecided, unopened
+from buildperm.policy.undecided_accesses import denied, habitual, undecided, unopened
 
 
 def _access(kind: Kind, target: str, outcome: Outcome) -> Access:
@@ -69,3 +69,11 @@ def test_the_interpreter_of_a_script_that_was_refused_is_not_told_beside_it() ->
     # Where the script was not refused, or `env` was run for its own sake, it is told.
     assert unopened([env], granted) == [env]
     assert unopened([shim, by_itself], granted) == [by_itself]
+
+
+def test_what_is_free_of_itself_and_was_refused_is_no_secret_to_who_denied_it() -> None:
+    free = replace(_access(Kind.READ, "$CARGO_HOME/bin", Outcome.REFUSED), is_free=True)
+
+    assert undecided([replace(free, outcome=Outcome.DONE)]) == []
+    assert undecided([free]) == [free]
+    assert denied([free], [Rule(Kind.READ, "$CARGO_HOME/**")]) == [free]
