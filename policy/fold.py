@@ -262,7 +262,8 @@ class _EventFolding:
         tally.sensitive = reason
 
     def _changed(self, event: PathChanged) -> None:
-        if event.change is Change.DIRECTORY_MADE and event.errno == EEXIST:
+        is_asked = event.change is Change.DIRECTORY_MADE and event.errno == EEXIST
+        if is_asked and not event.refused:
             return  # Asked whether it is there: `mkdir -p` and CMake, for all the folders above.
         outcome = _outcome(event.errno, refused=event.refused)
         if event.change is Change.LED_OUT:

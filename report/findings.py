@@ -46,6 +46,9 @@ _IN_OUT_DIR = (
     "linked or moved there: it can be copied."
 )
 _KEPT_FOLDERS = ("$OUT_DIR", "$TMP")
+_NO_FOLDER = (
+    "No folder can be made where a grant names a file: `PATH/**` is a grant of the folder PATH."
+)
 _UNLISTED = (
     "A folder with a closed folder in it cannot be listed: that would list the closed one, too. "
     "Grant the folders beside it, move it elsewhere, or use the runtime `full`."
@@ -303,6 +306,8 @@ def _unopened(script: ScriptRun, places: GrantLines, level: Level) -> Iterator[F
             told = (*told, _IN_OUT_DIR)
         if unlisted:
             told = (*told, _UNLISTED)
+        if any(each.kind is Kind.WRITE and each.is_folder for each in unopened):
+            told = (*told, _NO_FOLDER)
         yield _plain(UNOPENED, level if unlisted else Level.WARNING, script, title, told, line)
 
 

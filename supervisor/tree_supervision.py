@@ -171,6 +171,8 @@ class TreeSupervisor:
             ended.wait_status = end
         finally:
             network.end(writer)
+            # A grant of a file is one: no folder can be made of that name.
+            writer.refuse_folders({path for path in made if os.path.isfile(path)})
             write_targets.remove_unused(made)
         return ended
 

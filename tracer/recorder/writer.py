@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import time
+from errno import EEXIST
 
 from buildperm.tracer.recorder import budget, json_line
 from buildperm.tracer.recorder.budget import SIZES, Budget
@@ -17,7 +18,7 @@ from buildperm.tracer.recording_format import REUSED, VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterator, Mapping
 
     from buildperm.tracer.recorder.json_line import Key, ProcessEntry
     from buildperm.tracer.recorder.process_tree import Process
@@ -212,6 +213,18 @@ class Writer:
             match key:
                 case ("opened", _, bytes(path), "read" | "read-write", _, _, True, *_):
                     yield path
+                case _:
+                    pass
+
+    def refuse_folders(self, paths: Container[bytes]) -> None:
+        """Count the folders as refused that could not be made as there are files of ours."""
+        for key in list(self._events):
+            match key:
+                case ("changed", chain, "directory-made", path, other, failed, False, raced):
+                    if failed == EEXIST and path in paths:
+                        refused = "changed", chain, "directory-made", path, other, failed, True
+                        entry = self._events[(*refused, raced)] = self._events.pop(key)
+                        self.refused += entry[2]
                 case _:
                     pass
 
