@@ -11,7 +11,7 @@ from buildperm.policy.kinds import Kind, Syntax
 from buildperm.policy.proposal import Risk
 
 NOTES_MOST = 6
-"""Sentences about single accesses of one group; more are counted."""
+"""Sentences about one group of accesses; more are counted."""
 
 FOLDERS_MOST = 3
 """Folders that a title names where all that they have in common is a root."""
@@ -68,13 +68,26 @@ def _of_files(verb: str, names: Sequence[str]) -> str:
 
 
 def risk_notes(group: Iterable[Access]) -> tuple[Risk, list[str]]:
-    """Return the worst risk among accesses, and a sentence for each, the worst first."""
-    ordered = sorted(map(risk.assess_access, group), key=lambda judged: -judged[0])
-    told = list(dict.fromkeys(text for _, text in ordered))
+    """Return the worst risk among accesses, and a sentence for each reason, the worst first.
+
+    Where a reason is that of several, the first is named and the others are counted.
+    """
+    judged = [(*risk.assess_access(access), access.target) for access in group]
+    judged.sort(key=lambda each: -each[0])
+    alike: dict[str, dict[str, None]] = {}
+    for _, text, target in judged:
+        alike.setdefault(text.removeprefix(f"`{target}`"), {})[target] = None
+    told = [_likewise(list(targets), why) for why, targets in alike.items()]
     if len(told) > NOTES_MOST:
         hidden = len(told) - NOTES_MOST + 1
-        told = [*told[: NOTES_MOST - 1], f"And {hidden} more of the same kind."]
-    return ordered[0][0], told
+        told = [*told[: NOTES_MOST - 1], f"And {hidden} more reasons."]
+    return judged[0][0], told
+
+
+def _likewise(targets: Sequence[str], why: str) -> str:
+    more = len(targets) - 1
+    others = f" (and {more} other{'s' * (more > 1)} likewise)" if more else ""
+    return f"`{targets[0]}`{others}{why}"
 
 
 def unstable(group: Iterable[Access]) -> tuple[str, ...]:

@@ -78,14 +78,30 @@ def test_the_worst_reason_comes_first_and_each_only_once() -> None:
     assert told == [risk.assess_access(group[1])[1], risk.assess_access(group[0])[1]]
 
 
-def test_of_many_reasons_the_rest_is_counted() -> None:
-    def told(count: int) -> list[str]:
-        return summaries.risk_notes(accesses(Kind.READ, *(f"/usr/{n}" for n in range(count))))[1]
+def told_of(*targets: str) -> list[str]:
+    return summaries.risk_notes(accesses(Kind.READ, *targets))[1]
 
-    assert len(told(summaries.NOTES_MOST)) == summaries.NOTES_MOST
-    assert "And" not in told(summaries.NOTES_MOST)[-1]
-    assert len(told(100)) == summaries.NOTES_MOST
-    assert told(100)[-1] == "And 95 more of the same kind."
+
+def test_a_reason_that_several_share_is_told_once() -> None:
+    (alone,) = told_of("/srv/a")
+    (two,) = told_of("/srv/a", "/srv/b")
+    (many,) = told_of(*(f"/srv/{number}" for number in range(100)))
+
+    assert alone.startswith("`/srv/a`: it lies outside")
+    assert two == alone.replace("`/srv/a`", "`/srv/a` (and 1 other likewise)")
+    assert many.startswith("`/srv/0` (and 99 others likewise): it lies outside")
+    assert len(told_of("/srv/a", "$WORKSPACE/b")) == 2
+
+
+def test_of_many_reasons_the_rest_is_counted() -> None:
+    directives = ("rustc-link-arg", "rustc-link-search", "rustc-link-lib", "rustc-env", "metadata")
+    group = accesses(Kind.DIRECTIVE, *(f"{name}=/x" for name in directives))
+    group += accesses(Kind.READ, "/srv/a", "$WORKSPACE/b", "$HOME/.ssh/id_ed25519")
+
+    assert len(summaries.risk_notes(group[: summaries.NOTES_MOST])[1]) == summaries.NOTES_MOST
+    told = summaries.risk_notes(group)[1]
+    assert len(told) == summaries.NOTES_MOST
+    assert told[-1] == "And 3 more reasons."
 
 
 def test_what_repeated_runs_do_not_agree_on_is_one_sentence() -> None:
