@@ -247,6 +247,7 @@ QUIET = (
     "/var/lib/sss/**",
     "/run/systemd/userdb/**",
     "/var/run/systemd/userdb/**",
+    "/run/host/userdb/**",
     "/etc/gnutls/**",
     *INDEX_LOCKS,
     *CARGO_BOOKS,

@@ -51,7 +51,7 @@ _NEVER_LEARNT = (
     # Habits of programs, see `baseline.QUIET`: what is refused later without a word is refused now.
     *(b"/sys/fs/cgroup", b"/sys/fs/selinux", b"/selinux", b"/etc/selinux", b"/etc/gnutls"),
     *(b"/run/nscd", b"/var/run/nscd", b"/var/cache/nscd", b"/var/lib/sss"),
-    *(b"/run/systemd/userdb", b"/var/run/systemd/userdb"),
+    *(b"/run/systemd/userdb", b"/var/run/systemd/userdb", b"/run/host/userdb"),
 )
 
 _NEVER_LISTED = (b"/tmp", b"/var/tmp", b"/etc/ssl", b"/etc/pki", b"/etc/pki/tls")

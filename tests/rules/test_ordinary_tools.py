@@ -93,6 +93,11 @@ def _access(kind: Kind, target: str, outcome: Outcome, causes: tuple[str, ...] =
             _access(Kind.NET, "/proc/self/agent", Outcome.REFUSED),
             id="libc asks for users",
         ),
+        pytest.param(
+            _access(Kind.READ, "/run/host/userdb/1000.user", Outcome.REFUSED, ("curl",)),
+            _access(Kind.READ, "/run/host/etc/passwd", Outcome.REFUSED, ("curl",)),
+            id="libc asks for a user whom only the host of the container knows",
+        ),
     ],
 )
 def test_a_habit_is_no_news_and_its_neighbour_is(habit: Access, news: Access) -> None:

@@ -28,6 +28,7 @@ READ = str.split("""
     /var/run/docker.sock /run/docker.sock /proc/1/environ /proc/4711/mem /tmp/ssh-Xa/agent.1
     @/tmp/.X11-unix/X0 /tmp/.X11-unix/X0 /run/dbus/system_bus_socket /dev/mem /dev/sda1
     /dev/input/event0 /proc/kcore $WORKSPACE/id_rsa /opt/x/.ssh/id_rsa
+    /run/host /run/host/etc/passwd /run/host/userdbs/x /run/host-services/ssh-auth.sock
 """)
 NOT_READ = str.split("""
     $HOME/.bashrc $HOME/projects/x $WORKSPACE/Cargo.toml $WORKSPACE/.git/HEAD
@@ -35,7 +36,7 @@ NOT_READ = str.split("""
     $CARGO_HOME/registry/src/x/lib.rs $OUT_DIR/.env $TMP/home/.netrc
     $OUT_DIR/.ssh/id_rsa /etc/passwd /etc/ssl/certs/x.pem /etc/ssl/openssl.cnf /proc/self/maps
     /proc/cpuinfo /usr/bin/cc /dev/null /dev/tty /home /tmp/x /run/nscd/socket OPENSSL_DIR
-    github.com:443 cc
+    /run/host/userdb/1000.user github.com:443 cc
 """)
 WRITTEN = str.split("""
     $HOME/.bashrc $HOME/.zshenv $HOME/.profile $HOME/.bash_profile
@@ -282,8 +283,8 @@ def test_a_glance_at_a_name_says_what_a_long_look_does(name: str, folder: str) -
         assert keyfiles.plain(name) == name
         assert not keyfiles.is_environment_file(name)
     target = f"{folder}/{name}"
-    if target.count("/") > 1:
-        assert sensitive._why_read(target) == sensitive._looked_up(target)
+    if target.count("/") > 1 and target.partition("/")[0] not in sensitive._OWN:
+        assert sensitive.why(target, writing=False) == sensitive._looked_up(target)
 
 
 @pytest.mark.parametrize("name", ["file123.json", "main.rs", "p1.toml", "a_b-c.txt"])
