@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.rule import Rule
+from buildperm.rules import sensitive
 
 SHORT = "on this machine only"
 MARK = "this machine only"
@@ -49,6 +50,18 @@ def why_local(rule: Rule, environments: Collection[str] = ()) -> str:
     if not rule.kind.is_file or "/" not in rule.pattern:
         return ""
     return _why_path(rule.pattern, environments)
+
+
+def why_denied_here(denial: Rule) -> str:
+    """Say why a denial holds on this machine alone, as a clause; empty if it holds elsewhere, too.
+
+    What is sensitive and hidden in a home folder, such as `$HOME/.ssh`, is where its program has it
+    in everybody's: there a denial says the same to all.
+    """
+    settled = denial.kind.is_file and denial.pattern.startswith("$HOME/.")
+    if settled and sensitive.why(denial.pattern, writing=denial.kind is Kind.WRITE):
+        return ""
+    return why_local(denial)
 
 
 def _why_path(path: str, environments: Collection[str]) -> str:

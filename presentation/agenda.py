@@ -267,7 +267,7 @@ class Agenda:
         if not is_denial or self.answer(proposal) is not Answer.DENY:
             return ()
         rules = refused_by(proposal, proposal.choices[self.chosen(proposal)])
-        local = tuple(rule for rule in sorted(rules) if portability.why_local(rule))
+        local = tuple(rule for rule in sorted(rules) if portability.why_denied_here(rule))
         return () if local and self._goes_along(proposal) else local
 
     def _goes_along(self, proposal: Proposal) -> bool:

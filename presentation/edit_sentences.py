@@ -13,7 +13,7 @@ from buildperm.presentation.wording import plural, verb
 from buildperm.printable import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from buildperm.policy.kinds import Kind
     from buildperm.policy.rule import Rule
@@ -50,7 +50,9 @@ def _changes(crate: str, old: CrateGrants, new: CrateGrants) -> Iterator[tuple[s
     for preset in sorted(new.presets - old.presets):
         yield "presets", f"+ {crate} may {PRESETS[preset].title} (preset {preset})"
     yield from _rules("+", f"{crate} may", new.rules - old.rules)
-    for _, sentence in _rules("+", f"{crate} must not", new.denials - old.denials):
+    for _, sentence in _rules(
+        "+", f"{crate} must not", new.denials - old.denials, portability.why_denied_here
+    ):
         yield "deny", sentence
     for preset in sorted(old.presets - new.presets):
         yield "presets", f"- {crate} may no longer {PRESETS[preset].title} (preset {preset})"
@@ -81,11 +83,16 @@ def _changes(crate: str, old: CrateGrants, new: CrateGrants) -> Iterator[tuple[s
         yield "reviewed", f"- {crate} {revision.in_words(version)} no longer counts as reviewed"
 
 
-def _rules(mark: str, who: str, rules: Iterable[Rule]) -> Iterator[tuple[str, str]]:
+def _rules(
+    mark: str,
+    who: str,
+    rules: Iterable[Rule],
+    why_here: Callable[[Rule], str] = portability.why_local,
+) -> Iterator[tuple[str, str]]:
     kinds: dict[Kind, list[str]] = {}
     for rule in sorted(rules):
         # What holds here alone is as empty a promise for a denial as for a grant.
-        here = portability.SHORT if mark == "+" and portability.why_local(rule) else ""
+        here = portability.SHORT if mark == "+" and why_here(rule) else ""
         named = f"{shown(rule.pattern)} ({here})" if here else shown(rule.pattern)
         kinds.setdefault(rule.kind, []).append(named)
     for kind, patterns in kinds.items():
