@@ -383,6 +383,17 @@ def dependency_outputs(environ: Mapping[bytes, bytes], places: Mapping[str, byte
     return sorted(found)
 
 
+def searched_outputs(environ: Mapping[bytes, bytes], places: Mapping[str, bytes]) -> list[bytes]:
+    """List the existing outputs of other build scripts that Cargo has libraries looked for in.
+
+    Cargo names them in LD_LIBRARY_PATH: what build dependencies have it search, see the Cargo book,
+    "Dynamic library paths". `cargo build` does so, and `cargo check` does not. Who looks for a
+    library of the system, such as clang-sys, lists each of these folders. The list is sorted.
+    """
+    named = outputs(environ.get(b"LD_LIBRARY_PATH", b""), places)
+    return sorted(path for path in named if os.path.lexists(path))
+
+
 def outputs(value: bytes, places: Mapping[str, bytes]) -> set[bytes]:
     """Find the paths in a value that lie in output folders of build scripts, there or not.
 

@@ -47,7 +47,7 @@ class Subject:
             recording: Where its recording goes.
             program: What is executed.
             handed_over: Paths that it may read because of what it is run for.
-            manifests: Files that it may read for the same reason unless they were denied.
+            manifests: Files and folders that it may read likewise unless they were denied.
             sources: Published files and folders of dependencies that it may read likewise.
             listed: Folders that it may list likewise.
             consumer: The package whose code its macros are run for; None for a build script.

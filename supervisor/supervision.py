@@ -126,6 +126,7 @@ class ScriptSupervisor(TreeSupervisor):
             program,
             baseline.dependency_outputs(self._environ, places),
             sources=dependency_sources.handed_over(self._environ, session["packages"]),
+            manifests=baseline.searched_outputs(self._environ, places),
         )
         run = Run(session, package, places, self._environ, abi, subject)
         try:

@@ -72,3 +72,48 @@ def test_what_was_learnt_of_shared_folders_holds_in_a_clean_checkout(
         held = buildperm(*CI, *more, folder=checkout, extra=extra)
         assert held.returncode == 0, held.stdout + held.stderr
     assert (checkout / "target/buildperm/ci/bridge/two/x.h").is_symlink()
+
+
+@pytest.mark.parametrize("runtime", ["portable", "full"])
+@pytest.mark.slow
+def test_who_looks_for_libraries_where_cargo_says_is_learnt_by_check_and_held_in_builds(
+    tmp_path: Path, runtime: str
+) -> None:
+    """Only `cargo build` names in LD_LIBRARY_PATH what build dependencies have it search."""
+    extra = {"BUILDPERM_RUNTIME": runtime}
+    folder = workspace(tmp_path / "ws", "native", "finder")
+    crate(
+        folder / "native",
+        """fn main() {
+    let lib = std::path::Path::new(&std::env::var("OUT_DIR").unwrap()).join("lib");
+    std::fs::create_dir_all(&lib).unwrap();
+    std::fs::write(lib.join("libx.a"), b"!<arch>\\n").unwrap();
+    println!("cargo::rustc-link-search=native={}", lib.display());
+    std::fs::write(lib.parent().unwrap().join("beside"), "").unwrap();
+}""",
+    )
+    crate(
+        folder / "finder",
+        """fn main() {
+    let folders = std::env::var("LD_LIBRARY_PATH").unwrap_or_default();
+    for folder in folders.split(':').filter(|each| each.ends_with("/out/lib")) {
+        let there: Vec<_> = std::fs::read_dir(folder).unwrap().flatten().collect();
+        println!("cargo::warning=looked at {}", there.len());
+        if cfg!(feature = "more") {
+            let beside = std::path::Path::new(folder).with_file_name("beside");
+            println!("cargo::warning=beside {}", std::fs::read(beside).is_ok());
+        }
+    }
+}""",
+        manifest='[features]\nmore = []\n[build-dependencies]\nnative = { path = "../native" }\n',
+    )
+
+    learnt = buildperm(*LEARN, folder=folder, extra=extra)
+    held = buildperm(*CI, folder=folder, extra=extra)
+    more = buildperm(*CI, "--", "-p", "finder", "--features", "more", folder=folder, extra=extra)
+
+    assert learnt.returncode == 0, learnt.stdout + learnt.stderr
+    assert held.returncode == 0, held.stdout + held.stderr
+    assert "looked at 1" in held.stderr
+    assert more.returncode == 20, more.stdout + more.stderr
+    assert "beside false" in more.stderr

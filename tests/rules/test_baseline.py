@@ -117,6 +117,17 @@ def test_other_scripts_hand_over_their_outputs_only(
     ]
 
 
+def test_libraries_are_looked_for_in_outputs_of_other_scripts(target_dir: Path) -> None:
+    given = ("debug/build/z-1/out/lib", "debug/build/z-1/out/escape", "debug/deps", "outside")
+    value = ":".join(["/etc", "", *(str(target_dir / name) for name in given)])
+    places = {"TARGET_DIR": os.fsencode(target_dir)}
+
+    assert baseline.searched_outputs({b"LD_LIBRARY_PATH": os.fsencode(value)}, places) == [
+        os.fsencode(target_dir / "debug/build/z-1/out/lib")
+    ]
+    assert baseline.searched_outputs({b"DEP_Z": os.fsencode(value)}, places) == []
+
+
 def test_only_variables_of_dependencies_hand_over(target_dir: Path) -> None:
     environ = {b"OTHER": os.fsencode(target_dir / "debug/build/z-1/out")}
 
