@@ -86,6 +86,22 @@ def test_what_the_linker_is_told_of_this_machine_is_local(pattern: str) -> None:
     assert portability.SHORT in portability.marked("this", [Rule(Kind.DIRECTIVE, pattern)])
 
 
+@pytest.mark.parametrize(
+    ("pattern", "is_local"),
+    [
+        ("$HOME/.ssh/id_ed25519", False),
+        ("$HOME/.aws/credentials", False),
+        ("$HOME/.config/gh/hosts.yml", False),
+        ("$HOME/.config/tool.toml", True),
+        ("$HOME/work/.ssh/id_ed25519", True),
+        ("/srv/x/.ssh/id_ed25519", True),
+        ("/etc/shadow", False),
+    ],
+)
+def test_a_denial_of_keys_holds_in_everybodys_home(pattern: str, is_local: bool) -> None:
+    assert bool(portability.why_denied_here(Rule(Kind.READ, pattern))) == is_local
+
+
 REGISTRY = "$CARGO_HOME/registry/src/index.example.org-1949cf8c6b5b557f/cxx-1.0.1"
 ROOTS = st.sampled_from(
     [

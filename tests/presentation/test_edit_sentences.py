@@ -31,11 +31,11 @@ def test_what_holds_on_this_machine_alone_is_marked_for_denials_as_for_grants() 
     told = _told(
         b'read = ["/srv/gone"]\n',
         b'read = ["/opt/tool/x", "$WORKSPACE/x"]\n'
-        b'deny = { read = ["/srv/data", "/usr/share/x"] }\n',
+        b'deny = { read = ["$HOME/.ssh/id_rsa", "/srv/data", "/usr/share/x"] }\n',
     )
 
     assert told == [
         "+ a may read $WORKSPACE/x, /opt/tool/x (on this machine only)",
-        "+ a must not read /srv/data (on this machine only), /usr/share/x",
+        "+ a must not read $HOME/.ssh/id_rsa, /srv/data (on this machine only), /usr/share/x",
         "- a may no longer read /srv/gone",
     ]

@@ -29,6 +29,7 @@ def reading(pattern: str, name: str) -> Proposal:
         ("$HOME/.config/tool.toml", "in your home folder"),
         ("/opt/tool/settings", "installed on this machine"),
         ("/usr/share/tool/settings", ""),
+        ("$HOME/.ssh/id_ed25519", ""),
         ("$WORKSPACE/settings", ""),
     ],
 )
