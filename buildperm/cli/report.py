@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from buildperm.cli.crates_command import CratesCommand, cargo_words
-from buildperm.errors import ExitCode
+from buildperm.errors import BuildpermError, ExitCode
 from buildperm.presentation import console
 
 
@@ -46,6 +46,11 @@ def command(
     """
     if not html:
         raise click.UsageError("say what to write: --html")
+    pages = [each for each in crates if each.lower().endswith((".html", ".htm"))]
+    if pages and output is None:
+        raise BuildpermError(
+            f"`{pages[0]}` is no crate", hint="Name the file behind `-o`: --html -o FILE."
+        )
     from buildperm.workflow import html_report
 
     path = html_report.write(cargo_words(context), crates, output, console.print_warning, reported)

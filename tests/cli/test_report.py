@@ -226,6 +226,19 @@ def test_a_form_has_to_be_named(learnt: LearntWorkspace) -> None:
     assert "--html" in told.stderr
 
 
+def test_a_file_in_the_place_of_a_crate_is_told_where_it_goes(
+    learnt: LearntWorkspace, tmp_path: Path
+) -> None:
+    file = tmp_path / "Report.HTML"
+    told = learnt.run("report", "--html", str(file))
+    both = learnt.run("report", "--html", "-o", str(file), "helper")
+
+    assert (told.returncode, both.returncode) == (2, 0)
+    assert "is no crate" in told.stderr
+    assert "-o FILE" in told.stderr
+    assert file.exists()
+
+
 def test_a_browser_opens_it_without_a_word_or_a_request(
     learnt: LearntWorkspace, tmp_path: Path, browser: Browser
 ) -> None:
