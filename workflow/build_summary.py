@@ -138,7 +138,7 @@ def texts_of_denied(before: Policy, after: Policy) -> Iterator[str]:
         denied = len(said.denials - (had.denials if had else frozenset()))
         if denied:
             yield (
-                f"{printable(key)}: {text.count(denied, 'access', 'accesses')} denied. Its build "
+                f"{printable(key)}: {text.count(denied, 'denial')}. Its build "
                 "fails where it cannot do without; if you do not trust it, remove or pin it."
             )
 
