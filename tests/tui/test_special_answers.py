@@ -215,3 +215,26 @@ async def test_a_critical_grant_that_is_there_already_is_kept_by_a_key(
         await pilot.press("j", "a")
 
         assert not bench.is_at(CriticalScreen)
+
+
+async def test_a_rule_that_its_title_says_already_is_not_listed_twice(
+    make_bench: type[ReviewBench],
+) -> None:
+    """A title of one file is the rule that allows it; one of several files is not."""
+    one = proposal(
+        *("a", "1.0.0", "read /srv/a", Risk.MEDIUM, "Why."),
+        [access(Kind.READ, "/srv/a")],
+        exactly(Kind.READ, "/srv/a"),
+    )
+    two = proposal(
+        *("a", "1.0.0", "read 2 files below /srv", Risk.MEDIUM, "Why."),
+        [access(Kind.READ, "/srv/b")],
+        exactly(Kind.READ, "/srv/b", "/srv/c"),
+    )
+    bench = make_bench([one, two])
+    async with bench.app.run_test(size=WIDE) as pilot:
+        await pilot.press("G", "X")
+        listed = bench.text("#batch-rows")
+        assert listed.count("read /srv/a") == 1
+        assert "read 2 files below /srv" in listed
+        assert "read /srv/b" in listed

@@ -161,7 +161,8 @@ class BatchScreen(Dialog[Answer | None]):
                 word = risk_word(row.proposal.risk)
                 lead: Piece = (f"  {GLYPHS[row.proposal.risk]:>2}", word)
                 yield Block((lead, ("  ", "")), row.title)
-                yield Block(((_INDENT, ""),), row.rule, "muted")
+                if row.rule != row.title:
+                    yield Block(((_INDENT, ""),), row.rule, "muted")
 
     def _groups(self) -> Iterator[BatchGroup]:
         """Put the proposals together; a crate is looked at when it comes into view."""
