@@ -18,5 +18,5 @@ OF_PROGRAMS = PatternSet(baseline.OF_PROGRAMS)
 NOT_OWN = PatternSet(baseline.NOT_OWN)
 """What `ALLOWED` covers though it belongs to somebody else."""
 
-NEVER_LISTED = frozenset(("/", "/proc", "/etc"))
+NEVER_LISTED = frozenset(("/", "/proc", "/etc", "/dev"))
 """Folders in which something is always closed, so that no grant lets anybody list them."""

@@ -157,7 +157,7 @@ def demo(folder: Path) -> dict[str, str]:
         text=True,
         env=os.environ | {"TMPDIR": str(folder)},
     )
-    needs = r"\d+ of \d+ (?:build script|crate)s need you.*?(?=\.$)"
+    needs = r"\d+ of \d+ (?:build script|crate)s needs? you.*?(?=\.$)"
     summary = re.search(needs, played.stdout, re.MULTILINE)
     if summary is None:
         raise SystemExit(played.stdout)

@@ -170,7 +170,12 @@ NEEDS_A_NAMESPACE = """
 extern "C" { fn unshare(flags: i32) -> i32; }
 fn main() { assert_eq!(unsafe { unshare(0x00020000) }, 0); }
 """
-NEEDS_A_HABIT = """fn main() { std::fs::File::open("/proc/sys/kernel/hostname").unwrap(); }"""
+NEEDS_A_HABIT = """
+fn main() {
+    let mut reading = std::process::Command::new("cat");
+    assert!(reading.arg("/proc/sys/net/core/somaxconn").status().unwrap().success());
+}
+"""
 NEEDS_A_PROGRAM = """
 fn main() {
     let tool = concat!(env!("CARGO_MANIFEST_DIR"), "/tool");
@@ -199,6 +204,11 @@ def test_refusals_that_are_nobody_s_decision_are_told_in_each_format(tmp_path: P
     add(folder, "clears", CLEARS)
     add(folder, "empties", EMPTIES)
     add(folder, "gives-up", GIVES_UP)
+    manifest, setting = folder / "Cargo.toml", "/proc/sys/net/core/somaxconn"
+    table = "workspace.metadata.buildperm"
+    granted = f"[{table}]\nversion = 1\n[{table}.crates.habit]\n"
+    granted += 'reviewed = ["0.1.0"]\nexec = ["cat"]\n'
+    manifest.write_text(manifest.read_text() + granted)
     forms = ("json", "junit", "sarif", "github", "text")
     reports = [f"--report={name}={folder / f'report.{name}'}" for name in forms]
 
@@ -211,7 +221,7 @@ def test_refusals_that_are_nobody_s_decision_are_told_in_each_format(tmp_path: P
         "its build script failed. buildperm refused it only what programs try out of habit and "
         "mostly do without: `system:unshare`."
     )
-    assert "`read:/proc/sys/kernel/hostname`" in told["  habit"]
+    assert "`read:/proc/sys/net/core/somaxconn`" in told["  habit"]
     assert told["  program"].endswith(
         "the system itself did: exec $MANIFEST_DIR/tool (by its permissions, or a read-only "
         "disk). No grant changes that."
@@ -228,7 +238,7 @@ def test_refusals_that_are_nobody_s_decision_are_told_in_each_format(tmp_path: P
 
     # What `why` says is what helps.
     for crate, access, lines in (
-        ("habit", "read:/proc/sys/kernel/hostname", 'read = ["/proc/sys/kernel/hostname"]'),
+        ("habit", f"read:{setting}", f'read = ["{setting}"]'),
         ("sample", "system:unshare", ""),
         (
             "program",
@@ -243,12 +253,7 @@ def test_refusals_that_are_nobody_s_decision_are_told_in_each_format(tmp_path: P
     assert (
         "No grant opens it." in buildperm("why", "sample", "system:unshare", folder=folder).stdout
     )
-    manifest = folder / "Cargo.toml"
-    table = "workspace.metadata.buildperm"
-    manifest.write_text(
-        f"{manifest.read_text()}[{table}]\nversion = 1\n[{table}.crates.habit]\n"
-        'reviewed = ["0.1.0"]\nread = ["/proc/sys/kernel/hostname"]\n'
-    )
+    manifest.write_text(f'{manifest.read_text()}read = ["{setting}"]\n')
     again = buildperm("ci", folder=folder)
     assert "habit 0.1.0" not in again.stdout
 

@@ -453,7 +453,7 @@ ATTACKS = (
     ),
     _made(76, "tmp", "plant a file in /tmp", "/tmp/redteam-MARK"),
     # It gets shared memory of its own.
-    Attack("dev-shm", 76, "plant a file in /dev/shm", "B P", NOTHING, "EROFS"),
+    Attack("dev-shm", 76, "plant a file in /dev/shm", "B P", NOTHING, NOTHING),
     _made(
         *(77, "path-folder", "put a program into a folder of PATH"),
         *("$HOME/.local/bin/git", "ENOENT"),
