@@ -14,6 +14,9 @@ WIDTH = 100
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _SHORT_MOST = 0xFFFF  # The highest code that `\u` writes.
 
+_PLAIN = re.compile(r"[ !#-\[\]-~]*")
+"""What stands in a TOML string as it is: visible ASCII but for `"` and the backslash."""
+
 _PART = re.compile(
     r"(?P<comment>#[^\r\n]*)|(?P<comma>,)|(?P<line>\r?\n)"
     r'|(?P<value>"""(?:\\.|[^\\])*?"""|\'\'\'.*?\'\'\'|"(?:\\.|[^"\\])*"|\'[^\']*\')',
@@ -33,7 +36,7 @@ def literal(text: str) -> str:
 
     A character that changes the direction of a line would make a reviewer read another grant.
     """
-    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
+    if _PLAIN.fullmatch(text):
         return f'"{text}"'  # Nearly all are so, and long lists are written often.
     return f'"{"".join(map(_toml_character, text))}"'
 

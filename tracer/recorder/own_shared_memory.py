@@ -112,13 +112,13 @@ class OwnSharedMemory:
         return self._folder + b"/" + name
 
     @staticmethod
-    def _put(tid: int, paths: list[bytes]) -> list[_Place] | None:
+    def _put(tid: int, paths: list[bytes]) -> list[_NamePlace] | None:
         """Write paths below the stack of a stopped thread; return where, None if that fails."""
         values = registers.load(tid)
         if values is None:
             return None
         at = registers.stack_pointer(values) - _RED_ZONE
-        places: list[_Place] = []
+        places: list[_NamePlace] = []
         try:
             file = os.open(b"/proc/%d/mem" % tid, os.O_RDWR | os.O_CLOEXEC)
             try:
@@ -127,7 +127,7 @@ class OwnSharedMemory:
                     before = os.pread(file, len(path) + 1, at) if at > 0 else b""
                     if not before or os.pwrite(file, path + b"\0", at) != len(path) + 1:
                         return None
-                    places.append(_Place(at, before))
+                    places.append(_NamePlace(at, before))
             finally:
                 os.close(file)
         except (OSError, OverflowError):
@@ -141,7 +141,7 @@ class OwnSharedMemory:
         syscall: SyscallInfo,
         layout: OpenLayout | ChangeLayout,
         paths: list[bytes],
-        places: list[_Place],
+        places: list[_NamePlace],
     ) -> Callable[[int], int]:
         """Return what records the call by its result, which it returns."""
 
@@ -181,7 +181,7 @@ class OwnSharedMemory:
         return note
 
 
-class _Place:
+class _NamePlace:
     """Where a path has been put, and what was there."""
 
     __slots__ = ("at", "before")
@@ -191,7 +191,7 @@ class _Place:
         self.before = before
 
 
-def _put_back(tid: int, places: list[_Place]) -> None:
+def _put_back(tid: int, places: list[_NamePlace]) -> None:
     try:
         file = os.open(b"/proc/%d/mem" % tid, os.O_WRONLY | os.O_CLOEXEC)
     except OSError:
