@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Final
 from textual import events
 from textual.drivers.linux_driver import LinuxDriver
 
-from buildperm.tui.terminal_parser import new_parser
+from buildperm.tui.terminal_parser import ESCAPE_S, new_parser
 
 if TYPE_CHECKING:
     from textual.message import Message
 
 _READ_BYTES: Final = 4096
 _LOOK_S: Final = 0.1  # How often it is looked whether the application ends.
+_MARGIN_S: Final = 0.002  # So that the parser has stopped waiting when it is asked.
+_ESCAPE: Final = "\x1b"
 
 
 class TerminalDriver(LinuxDriver):
@@ -35,16 +37,19 @@ class TerminalDriver(LinuxDriver):
         decode = getincrementaldecoder("utf-8")("replace").decode
         with selectors.SelectSelector() as selector:
             selector.register(self.fileno, selectors.EVENT_READ)
-            is_ending = False
+            is_ending, look_s = False, _LOOK_S
             while not is_ending:
                 is_ending = self.exit_event.is_set()  # What the terminal still says is read, too.
                 came: list[Message] = []
-                if selector.select(_LOOK_S):
+                if selector.select(look_s):
                     read = os.read(self.fileno, _READ_BYTES)
                     if not read:
                         return
                     text = decode(read)  # Empty where a letter is not whole yet.
                     came += parser.feed(text) if text else ()
+                    look_s = ESCAPE_S + _MARGIN_S if text.endswith(_ESCAPE) else _LOOK_S
+                else:
+                    look_s = _LOOK_S
                 came += parser.tick()  # An Escape that nothing has followed.
                 self._post(came)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ from textual import events
 from textual.drivers import linux_driver
 from textual.drivers.linux_driver import LinuxDriver
 
-from buildperm.tui.terminal_parser import new_parser
+from buildperm.tui.terminal_parser import ESCAPE_S, new_parser
 
 if TYPE_CHECKING:
     from textual.message import Message
@@ -45,3 +46,15 @@ def test_a_paste_that_the_terminal_tells_is_one_message() -> None:
     pastes = [each.text for each in found if isinstance(each, events.Paste)]
     assert pastes == ["add it"], CHANGED.format("bracketed pastes")
     assert not [each for each in found if isinstance(each, events.Key)]
+
+
+def test_an_escape_waits_no_longer_than_it_has_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ESCDELAY", raising=False)
+    parser = new_parser(is_debugging=False)
+    assert not [*parser.feed("\x1b")], CHANGED.format("Escape")
+
+    time.sleep(ESCAPE_S)
+
+    (key,) = parser.tick()
+    assert isinstance(key, events.Key), CHANGED.format("ESCAPE_DELAY")
+    assert key.key == "escape"
