@@ -46,6 +46,9 @@ int main(int argc, char **argv) {
 
     if (argc > 1 && !strcmp(argv[1], "killed")) raise(SIGKILL);
     if (argc > 1 && !strcmp(argv[1], "aborted")) raise(SIGABRT);
+    /* A group of its own: where a process is stopped in a group that is orphaned, as that of tests without a
+       terminal is, the kernel may send all of it SIGHUP: _exit(2), kernel/exit.c kill_orphaned_pgrp(). */
+    (void)setpgid(0, 0); /* fails for who leads a session, which is as good */
     if (pipe(told)) return 4;
     made = fork();
     if (!made) {
