@@ -11,7 +11,7 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING
 
-from buildperm.cargo.harmless_settings import UnclearError, git_entries, judge_git
+from buildperm.cargo.git_settings import UnclearError, git_entries, judge_git
 
 if TYPE_CHECKING:
     from pathlib import PurePath

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from buildperm.cargo import harmless_settings
+from buildperm.cargo import cargo_settings, git_settings
 from buildperm.cargo.git_copy import git_copy
 from buildperm.supervisor.settings import identity
 
@@ -64,7 +64,7 @@ def look(
     elsewhere = _of_program(environment.get("PATH", os.defpath))
     for name in dict.fromkeys((*_GIT, *elsewhere)):
         is_config = name.endswith("config")
-        judge = harmless_settings.of_git if is_config else harmless_settings.of_text
+        judge = git_settings.of_git if is_config else git_settings.of_attributes
         _add(found, os.fsencode(name), judge, GIT)
     of_git = os.fsencode((elsewhere or _GIT)[0])
     if of_git in found.closed:
@@ -78,7 +78,7 @@ def look(
     for place in places:
         for name in _IN_CARGO:
             path = os.fsencode(place / name)
-            _add(found, path, harmless_settings.of_cargo, "")  # It is in the tier by its name.
+            _add(found, path, cargo_settings.of_cargo, "")  # It is in the tier by its name.
     return found
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildperm.cargo.git_copy import git_copy
-from buildperm.cargo.harmless_settings import of_git
+from buildperm.cargo.git_settings import of_git
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from buildperm.cargo.harmless_settings import UnclearError, git_entries, of_cargo, of_git, of_text
+from buildperm.cargo.cargo_settings import of_cargo
+from buildperm.cargo.git_settings import UnclearError, git_entries, of_attributes, of_git
 from buildperm.rules.secret_values import LOGIN, TOKEN
 
 PASSWORD = "https://me:hunter2hunter2@host/"
@@ -153,13 +154,13 @@ def test_other_settings_of_cargo_are_not(content: str, seen: str) -> None:
 
 
 def test_attributes_hold_a_secret_by_its_form_alone() -> None:
-    assert of_text(b'# x\n*.png binary\n"a b" -text diff=c eol=lf\n\n[attr]x a=1 !b\n') == (
+    assert of_attributes(b'# x\n*.png binary\n"a b" -text diff=c eol=lf\n\n[attr]x a=1 !b\n') == (
         True,
         "",
     )
-    assert of_text(b"host:5432:data:me:opaque\n") == (False, "")
-    assert of_text(b"pass word, and more!\n") == (False, "")
-    assert of_text(f"# {PASSWORD}\n".encode()) == (False, LOGIN)
+    assert of_attributes(b"host:5432:data:me:opaque\n") == (False, "")
+    assert of_attributes(b"pass word, and more!\n") == (False, "")
+    assert of_attributes(f"# {PASSWORD}\n".encode()) == (False, LOGIN)
 
 
 def test_settings_of_cargo_that_nest_too_deeply_are_not_harmless() -> None:
