@@ -109,8 +109,17 @@ def make(
         "packages": {},
         "limits": {**limits.DEFAULTS, **policy.limits},
     }
-    if observation == "light" and profile == "enforcing" and prepared.light_filter:
+    is_light = observation == "light" and profile == "enforcing"
+    if is_light and prepared.light_filter:
         session["light_filter"] = prepared.light_filter
+    # Where all is there, a look tells what it tells without buildperm: it asks for nothing. What is
+    # learnt has to hold where it is not.
+    if prepared.look_filter and (prepared.mounts or not is_light):
+        session["looks"] = True
+        session["filter"] = prepared.look_filter
+        session["calls"] = prepared.look_calls
+        if "light_filter" in session:
+            session["light_filter"] = prepared.light_look_filter
     found = trusted_repository.trusted(metadata.root, environment)
     if found:
         session["trusted"] = found

@@ -202,8 +202,11 @@ class _EventFolding:
     def _opened(self, event: FileOpened) -> None:
         if not event.path.startswith(b"/"):
             return  # A pipe, a socket, or something else without a name.
-        if event.mode is OpenMode.PATH:
+        if event.mode is OpenMode.PATH and not event.refused:
             return  # open(2), O_PATH: neither read nor written.
+        if event.mode in (OpenMode.PATH, OpenMode.LOOK):
+            self._looked(event)
+            return
         if event.path == self._script and event.mode is OpenMode.READ:
             return  # A panic that looks up its own names; it may always read itself.
         outcome = _outcome(event.errno, refused=event.refused)
@@ -228,6 +231,18 @@ class _EventFolding:
             self._judge(Kind.READ, asked, event.path, refused=event.refused)
         if writes:
             self._tally(event, event.pid, Kind.WRITE, target, outcome, example)
+
+    def _looked(self, event: FileOpened) -> None:
+        """File a look as reading: a grant to read is what shows something.
+
+        It is recorded only where it was refused, or would have been without a grant.
+        """
+        target = self._read_target(event.path)
+        outcome = _outcome(event.errno, refused=event.refused)
+        example = "" if target.startswith("/") else encode(event.path)
+        self._tally(event, event.pid, Kind.READ, target, outcome, example)
+        self._tallies[Kind.READ, target].is_folder |= event.directory
+        self._judge(Kind.READ, target, event.path, refused=event.refused)
 
     def _sought(self, target: str, event: FileOpened) -> str:
         """Return the secret that a look into the private home was for; empty if it was for none."""

@@ -57,7 +57,7 @@ def kinds_of(event: Event) -> tuple[str, ...]:
     match event:
         case FileOpened(mode=OpenMode.READ, creates=False):
             return ("read",)
-        case FileOpened(mode=OpenMode.PATH):
+        case FileOpened(mode=OpenMode.PATH | OpenMode.LOOK):
             return ("lookup",)
         case FileOpened(mode=OpenMode.READ_WRITE):
             return "read", "write"

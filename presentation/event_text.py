@@ -34,6 +34,7 @@ _OPENED: Final = {
     OpenMode.WRITE: "write",
     OpenMode.READ_WRITE: "read+write",
     OpenMode.PATH: "look up",
+    OpenMode.LOOK: "look at",
 }
 _CHANGED: Final = {
     Change.REMOVED: "remove",

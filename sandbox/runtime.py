@@ -6,7 +6,9 @@ The table of them is `policy.runtime_table`; CONTRIBUTING.md says how to add one
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+
+from dataclasses import dataclass, field
+
 from typing import Protocol
 
 from buildperm.errors import CannotEnforceError
@@ -26,6 +28,12 @@ class RuntimeSetup:
     left_open: tuple[str, ...]
     light_filter: bytes = b""
     """`filter` for light observation; empty where this processor has none."""
+    look_filter: bytes = b""
+    """`filter` for runs whose looks are recorded; empty if there is none."""
+    light_look_filter: bytes = b""
+    """`light_filter` for these."""
+    look_calls: dict[int, str] = field(default_factory=dict)
+    """`calls` for these."""
     wrapper: tuple[bytes, ...] = ()
     """The command around each build script before it is confined, by its absolute path.
 

@@ -16,6 +16,7 @@ from buildperm.sandbox.seccomp_rules import (
     ALLOW,
     BY_ARGUMENTS,
     LIGHT,
+    LOOKS,
     RECORD,
     REFUSED_ALWAYS,
     RET_TRACE,
@@ -42,7 +43,12 @@ _FEW = 3  # So many numbers are compared one after the other.
 
 
 def build(
-    arch: str, numbers: Mapping[str, int], recorded: Collection[str], *, light: bool = False
+    arch: str,
+    numbers: Mapping[str, int],
+    recorded: Collection[str],
+    *,
+    light: bool = False,
+    looks: bool = False,
 ) -> bytes:
     """Assemble the filter: `struct sock_filter` after `struct sock_filter`.
 
@@ -52,6 +58,7 @@ def build(
         recorded: Names of the calls that the recorder wants to see.
         light: It lets opens with a key pass: see `seccomp_rules.LIGHT`. `LIGHT_KEY` has to be
             replaced before it is used, by a key that nobody knows.
+        looks: It stops what only looks at a path: see `seccomp_rules.LOOKS`.
 
     Raises:
         CannotEnforceError: There is no filter for `arch`.
@@ -59,7 +66,7 @@ def build(
     # Calls of another architecture have other numbers: x86 programs on x86-64 by `int 0x80`. On
     # aarch64 their registers have another layout, which the recorder does not know.
     answer = refused(errno.ENOSYS) | FOREIGN if arch == "x86_64" else guarded(errno.ENOSYS)
-    cases = _cases(recorded)
+    cases = _cases(recorded, looks=looks)
     if light:
         cases |= {name: (*first, *cases[name]) for name, first in LIGHT.items()}
     return assemble(arch, numbers, cases, foreign=answer)
@@ -104,18 +111,20 @@ def assemble(
     return b"".join([*program, *_joined(_search(asked), list(bodies))])
 
 
-def stopping(numbers: Mapping[str, int], recorded: Collection[str]) -> dict[int, str]:
+def stopping(
+    numbers: Mapping[str, int], recorded: Collection[str], *, looks: bool = False
+) -> dict[int, str]:
     """Name the calls that stop for the recorder at least sometimes, by their numbers."""
     return {
         numbers[name]: name
-        for name, cases in _cases(recorded).items()
+        for name, cases in _cases(recorded, looks=looks).items()
         if name in numbers and any(case.answer & 0xFFFF0000 == RET_TRACE for case in cases)
     }
 
 
-def _cases(recorded: Collection[str]) -> dict[str, tuple[FilterCase, ...]]:
+def _cases(recorded: Collection[str], *, looks: bool) -> dict[str, tuple[FilterCase, ...]]:
     """List every call that has a rule; each list of cases ends with one that needs nothing."""
-    cases: dict[str, tuple[FilterCase, ...]] = {}
+    cases: dict[str, tuple[FilterCase, ...]] = dict(LOOKS) if looks else {}
     for answer, names in REFUSED_ALWAYS.items():
         cases |= dict.fromkeys(names, (FilterCase(answer),))
     for name, some in BY_ARGUMENTS.items():

@@ -24,7 +24,7 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from buildperm.tracer.syscall_table import BROKERED, LIGHT_KEY, MOST_TOKENS, WRITING_FLAGS
+from buildperm.tracer.syscall_table import BROKERED, LIGHT_KEY, MOST_TOKENS, WRITING_FLAGS, looks
 
 # include/uapi/linux/seccomp.h.
 RET_ERRNO = 0x00050000
@@ -340,6 +340,17 @@ BY_ARGUMENTS: Mapping[str, tuple[FilterCase, ...]] = {
     ),
 }
 """Calls that are refused by their arguments: the first case that fits, else as if unnamed."""
+
+_AT_EMPTY_PATH = 0x1000  # fstatat(2): about the descriptor, as fstat(3) of libc asks.
+
+LOOKS: Mapping[str, tuple[FilterCase, ...]] = {
+    **{name: (FilterCase(RECORD),) for name in looks()},
+    **{
+        name: (FilterCase(ALLOW, (ArgumentTest(flags, _AT_EMPTY_PATH),)), FilterCase(RECORD))
+        for name, flags in (("newfstatat", 3), ("statx", 2), ("faccessat2", 3))
+    },
+}
+"""What stops where looks are recorded: `tracer.recorder.look_calls`."""
 
 LIGHT: Mapping[str, tuple[FilterCase, ...]] = {
     "openat": (

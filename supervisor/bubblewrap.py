@@ -22,6 +22,7 @@ import os
 import stat
 
 from buildperm.supervisor import landlock
+from buildperm.tracer.recorder.look_calls import CLOSED, ITSELF, WHOLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -150,7 +151,9 @@ class Mounts:
         return len(self._binds) + len(self._masks)
 
     def hides(self, path: bytes) -> bool:
-        """Tell whether `path`, without links, exists outside and not inside.
+        """Tell whether `path` exists outside and not inside, if it exists outside.
+
+        It has no links, or is as it was asked for: then a link that is shown shows what is behind.
 
         The content of a covered folder counts, the cover itself does not.
         """
@@ -161,9 +164,21 @@ class Mounts:
         for upper in _above(path):
             if upper in self._masks:
                 return True
-            if upper in self._binds:
+            if upper in self._binds or upper in self._links:  # The latter where it was asked for.
                 return False
         return True
+
+    def covers(self, path: bytes) -> bool:
+        """Tell whether an empty file is shown in the place of what is at `path`, without links."""
+        return self._masks.get(path) is False
+
+    def shown(self) -> dict[bytes, int]:
+        """Return what `hides` decides by, for `recorder.look_calls.Looks`."""
+        return {
+            **dict.fromkeys(self._passed, ITSELF),
+            **dict.fromkeys((*self._binds, *self._links, *_DEVICES, b"/proc"), WHOLE),
+            **dict.fromkeys(self._masks, CLOSED),
+        }
 
     def is_written(self, path: bytes) -> bool:
         """Tell whether `path`, without links, lies on a mount that can be written."""

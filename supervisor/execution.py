@@ -184,6 +184,9 @@ def take_over(
     arguments = tuple(inputs.arguments)
     rights = run.rights(b"") if run.given is None else run.given
     recorder.brokers |= MetadataGuard(rights).brokers(run.session["calls"])
+    looks = run.looks(None, inputs.variables)  # Within a wrapper none is handed over.
+    if looks is not None:
+        recorder.observe_looks(looks)
     recorder.met_file_limit = handed_over.met_file_limit
     if handed_over.has_ended:
         process = recorder.began(handed_over.pid, run.subject.program, arguments)
@@ -221,6 +224,9 @@ def _prepared(run: Run, inputs: ProgramInputs, recorder: Recorder, server: Jobse
         recorder.expect_wrapper()
     elif run.starter:
         recorder.expect_starter(run.starter)
+    looks = run.looks(mounts, inputs.variables)
+    if looks is not None:
+        recorder.observe_looks(looks)
     light = light_observation.prepared(run, rights)
     if light is not None:
         recorder.observe_lightly(light.opens)

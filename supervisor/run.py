@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from buildperm.supervisor.light_observation import LightObservation
     from buildperm.supervisor.session import Session, SessionPackage
     from buildperm.supervisor.subject import Subject
+    from buildperm.tracer.recorder.look_calls import Looks
 
 
 TOOLS = (b"RUSTC", b"RUSTDOC", b"CARGO")
@@ -77,6 +78,7 @@ class Run:
         self.program_folders: list[bytes] = []  # Likewise: those of PATH that may be listed.
         self.light: LightObservation | None = None  # Where not everything is observed.
         self.observes_all = False  # Whatever the session says.
+        self.is_light = "light_filter" in session and not self.learning
         self.given: dict[bytes, int] | None = None  # The rights of what has been started already.
         # Now: later the script might move a link on the way.
         self.denied_writes = [
@@ -87,14 +89,8 @@ class Run:
 
     def rights(self, fifo: bytes) -> dict[bytes, int]:
         """Return the Landlock rights by path; `fifo` is the jobserver's, empty if it has none."""
-        grants = self._grants(learning=self.learning)
-        grants.add(self.subject.program, landlock_rules.EXEC)
-        for name in TOOLS:
-            grants.add_tool(self.environ.get(name, b""))
-        grants.add_tool(self.session["rustc_wrapper"])
-        grants.add_readable(self.subject.manifests)
-        for folder in self.subject.listed:
-            grants.add_listing(folder)
+        grants = self._grants(self.package, learning=self.learning)
+        self._add_own(grants)
         if fifo:
             grants.add(os.path.realpath(fifo), landlock.READ_FILE | landlock.WRITE_FILE)
         self.with_exclusions, self.covered = grants.with_exclusions, grants.covered
@@ -103,14 +99,24 @@ class Run:
         self.left_out = grants.left_out
         return grants.rights
 
+    def _add_own(self, grants: landlock_rules.LandlockRights) -> None:
+        """Add what the subject is started with."""
+        grants.add(self.subject.program, landlock_rules.EXEC)
+        for name in TOOLS:
+            grants.add_tool(self.environ.get(name, b""))
+        grants.add_tool(self.session["rustc_wrapper"])
+        grants.add_readable(self.subject.manifests)
+        for folder in self.subject.listed:
+            grants.add_listing(folder)
+
     def readable(self, *, learning: bool) -> Mapping[bytes, int]:
         """Return the Landlock rights by path of what the script may read, or may while learning."""
-        return self._grants(learning=learning).rights
+        return self._grants(self.package, learning=learning).rights
 
-    def _grants(self, *, learning: bool) -> landlock_rules.LandlockRights:
+    def _grants(self, package: SessionPackage, *, learning: bool) -> landlock_rules.LandlockRights:
         session = self.session
         grants = landlock_rules.LandlockRights(
-            self.package,
+            package,
             self.places,
             session["path"],
             session.get("found"),
@@ -121,7 +127,9 @@ class Run:
         )
         grants.add_baseline()
         grants.add_package()
-        self.program_folders = grants.add_program_folders(session["path"].split(b":"))
+        folders = grants.add_program_folders(session["path"].split(b":"))
+        if package is self.package:
+            self.program_folders = folders
         if learning:
             grants.add_learning()
         grants.add_harmless(self.harmless)
@@ -144,28 +152,73 @@ class Run:
             return (launch.SandboxWrapper(words) if words else None), None
         from buildperm.supervisor import bubblewrap  # Only one of the runtimes needs it.
 
-        needed = [] if self.starter else list(launch.needed())
-        needed += self._seen_to_exist()
         mounts = bubblewrap.Mounts(
-            rights, needed, self.with_exclusions, self.listed, coarse=self.learning
+            rights, self._needed(), self.with_exclusions, self.listed, coarse=self.learning
         )
-        mounts.cover(self.covered - set(rights))
-        closed = settings.closed(self.session, self.settings)
-        mounts.show_closed({os.path.realpath(path) for path in closed})
-        named = [path for value in variables.values() for path in value.split(b":")]
-        named += [*closed, *(path for path, _, _ in self.session.get("settings", ()))]
-        allowed = self.subject.allowed
-        for pattern in (*allowed.read, *allowed.exec, *self.package["read"]):
-            if ("read", pattern) in self.left_out:
-                continue  # Nothing behind the link is shown.
-            head = pattern.partition("*")[0]
-            named.append(absolute(head, self.places) or b"")
-        mounts.add_links(path for path in named if path.startswith(b"/"))
+        self._complete(mounts, rights, self.covered, self.package, variables)
         told = [*bubblewrap.NAMESPACES, *mounts.words(), b"--chdir", os.getcwdb()]
         if network.is_wanted(self.package, learning=self.learning):
             told.insert(len(bubblewrap.NAMESPACES), b"--share-net")
         is_room = self.session.get("room", False)
         return launch.SandboxWrapper(words, told, own_proc=True, is_room=is_room), mounts
+
+    def looks(
+        self, mounts: bubblewrap.Mounts | None, variables: Mapping[bytes, bytes]
+    ) -> Looks | None:
+        """Return which looks are to be recorded; None if none are.
+
+        Args:
+            mounts: As `wrapper` has returned them.
+            variables: As `wrapper` takes them.
+        """
+        if not self.session.get("looks"):
+            return None
+        from buildperm.tracer.recorder.look_calls import Looks
+
+        if mounts is not None and self.is_light:
+            return Looks(mounts.shown(), mounts.hides, mounts.covers, None)
+        from buildperm.supervisor import bubblewrap
+
+        # What `full` would show without the grants of a person: these looks need one there.
+        package = self.package.copy()
+        package["read"], package["write"], package["exec"] = [], [], []
+        grants = self._grants(package, learning=False)
+        self._add_own(grants)
+        bare = bubblewrap.Mounts(
+            grants.rights, self._needed(), grants.with_exclusions, grants.listed, coarse=False
+        )
+        self._complete(bare, grants.rights, grants.covered, package, variables)
+        hides, covers = (None, None) if mounts is None else (mounts.hides, mounts.covers)
+        # A look tells nothing that is in a key: where it is there, nobody has to be asked.
+        is_sensitive = grants.is_sensitive
+        return Looks(
+            bare.shown(), hides, covers, lambda path: bare.hides(path) and not is_sensitive(path)
+        )
+
+    def _needed(self) -> list[bytes]:
+        return [*([] if self.starter else launch.needed()), *self._seen_to_exist()]
+
+    def _complete(
+        self,
+        mounts: bubblewrap.Mounts,
+        rights: Mapping[bytes, int],
+        covered: set[bytes],
+        package: SessionPackage,
+        variables: Mapping[bytes, bytes],
+    ) -> None:
+        """Add what is to be seen for other reasons than rights."""
+        mounts.cover(covered - set(rights))
+        closed = settings.closed(self.session, self.settings)
+        mounts.show_closed({os.path.realpath(path) for path in closed})
+        named = [path for value in variables.values() for path in value.split(b":")]
+        named += [*closed, *(path for path, _, _ in self.session.get("settings", ()))]
+        allowed = self.subject.allowed
+        for pattern in (*allowed.read, *allowed.exec, *package["read"]):
+            if ("read", pattern) in self.left_out:
+                continue  # Nothing behind the link is shown.
+            head = pattern.partition("*")[0]
+            named.append(absolute(head, self.places) or b"")
+        mounts.add_links(path for path in named if path.startswith(b"/"))
 
     def _seen_to_exist(self) -> list[bytes]:
         """List folders that scripts ask about, and would take for missing if nothing was there.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Layout: TypeAlias = (
         "OpenLayout | ChangeLayout | ExecutionLayout | SocketLayout | SignalLayout"
-        " | CoreLimitLayout | TokenLayout | AffinityLayout"
+        " | CoreLimitLayout | TokenLayout | AffinityLayout | LookLayout"
     )
     _L = TypeVar("_L", bound=Layout)
 
@@ -38,6 +38,9 @@ LIGHT_KEY = 0x6275696C64706572
 
 WRITING_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | 0x400000  # __O_TMPFILE
 """An open with none of these changes nothing: open(2)."""
+
+NOT_FOLLOWED = 0x100
+"""AT_SYMLINK_NOFOLLOW: fstatat(2)."""
 
 NONE = -1
 """In the place of any other argument: the call has no such argument."""
@@ -173,6 +176,25 @@ class AffinityLayout:
         self.sets = sets
 
 
+class LookLayout:
+    """A call that asks about what is at a path, and opens nothing."""
+
+    __slots__ = ("fixed_flags", "flags", "path")
+    is_conditional = True
+
+    def __init__(self, path: tuple[int, int], flags: int = NONE, *, fixed_flags: int = 0) -> None:
+        """Say where its arguments are.
+
+        Args:
+            path: Of what it asks about.
+            flags: AT_* flags: AT_SYMLINK_NOFOLLOW decides about a last link.
+            fixed_flags: What it asks with where it takes none.
+        """
+        self.path = path
+        self.flags = flags
+        self.fixed_flags = fixed_flags
+
+
 CALLS: dict[str, Layout] = {
     "open": OpenLayout((CWD, 0), 1),
     "creat": OpenLayout((CWD, 0), fixed_flags=os.O_CREAT | os.O_WRONLY | os.O_TRUNC),
@@ -238,6 +260,17 @@ CALLS: dict[str, Layout] = {
     "sched_setaffinity": AffinityLayout(sets=True),
     "sched_setattr": AffinityLayout(sets=True),
     "sched_setscheduler": AffinityLayout(sets=True),
+    "stat": LookLayout((CWD, 0)),
+    "lstat": LookLayout((CWD, 0), fixed_flags=NOT_FOLLOWED),
+    "newfstatat": LookLayout((0, 1), 3),
+    "statx": LookLayout((0, 1), 2),
+    "access": LookLayout((CWD, 0)),
+    "faccessat": LookLayout((0, 1)),
+    "faccessat2": LookLayout((0, 1), 3),
+    "readlink": LookLayout((CWD, 0), fixed_flags=NOT_FOLLOWED),
+    "readlinkat": LookLayout((0, 1), fixed_flags=NOT_FOLLOWED),
+    "statfs": LookLayout((CWD, 0)),
+    "chdir": LookLayout((CWD, 0)),
 }
 """Every call that can stop for the recorder, except for those that the filter refuses anyway.
 
@@ -258,6 +291,11 @@ def recorded() -> tuple[str, ...]:
     Those that are conditional stop only with the arguments that `sandbox.seccomp` names.
     """
     return tuple(name for name, layout in CALLS.items() if not layout.is_conditional)
+
+
+def looks() -> tuple[str, ...]:
+    """Return the calls that stop where looks are recorded: see `tracer.recorder.look_calls`."""
+    return tuple(of(LookLayout))
 
 
 def of(kind: type[_L]) -> dict[str, _L]:

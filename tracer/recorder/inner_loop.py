@@ -22,7 +22,7 @@ from errno import EINTR, ENOENT
 
 from buildperm.tracer.recorder import c_library, location
 from buildperm.tracer.recorder.cpu_affinity import CpuAffinity
-from buildperm.tracer.syscall_table import ExecutionLayout, OpenLayout, of
+from buildperm.tracer.syscall_table import ExecutionLayout, LookLayout, OpenLayout, of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,6 +61,11 @@ class InnerLoop:
             layout = opens[calls[number]]
             if not layout.has_open_how:
                 short.add_open(number, *layout.path, layout.flags, layout.fixed_flags)
+        looks = of(LookLayout)
+        for number, name in calls.items():
+            if name in looks:
+                asked = looks[name]
+                short.add_look(number, *asked.path, asked.flags, asked.fixed_flags)
         for number in self._executions:
             start, path = executions[calls[number]].path
             short.add_execution(number, start, path, executions[calls[number]].argv)
@@ -99,6 +104,12 @@ class InnerLoop:
     def expect_hiding(self) -> None:
         """Expect that files are not there within although they are outside."""
         self._short.set_hiding(1)
+
+    def show(self, shown: Mapping[bytes, int]) -> None:
+        """Let looks at what is shown, or is nowhere, go on: see `look_calls.Looks`."""
+        for path, how in shown.items():
+            self._short.add_shown(path, len(path), how)
+        self._short.set_looking(1)
 
     def know(self, tid: int, process: Process) -> None:
         """Answer the stops of a thread of `process`, which the recorder has just looked up.

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from buildperm.tracer.recorder.frozen import FrozenProcess
+    from buildperm.tracer.recorder.look_calls import Looks
     from buildperm.tracer.recorder.light_opens import LightOpens
     from buildperm.tracer.recorder.process_tree import Process
     from buildperm.tracer.recorder.rustc_temporaries import RustcTemporaries
@@ -214,6 +215,12 @@ class Recorder:
                 self._inner.expect_hiding()
             self._tree.by_namespace_pid = self._observer.by_namespace_pid = {}
             self.brokers |= signalling.brokers(self._calls)
+
+    def observe_looks(self, looks: Looks) -> None:
+        """Record looks at what is not shown, or would not be; the filter has to stop them."""
+        self._observer.looks = looks
+        if self._inner:
+            self._inner.show(looks.shown)
 
     def expect_starter(self, program: bytes) -> None:
         """Do not record the execution of `program` as long as nothing else has been executed.

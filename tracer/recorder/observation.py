@@ -9,12 +9,14 @@ Part of the supervisor: standard library only, nothing heavy.
 
 from __future__ import annotations
 
+import os
 from errno import EPERM, EXDEV
 
 from buildperm.tracer.recorder import (
     change_calls,
     exec_calls,
     location,
+    look_calls,
     open_calls,
     refusal,
     socket_calls,
@@ -25,6 +27,7 @@ from buildperm.tracer.syscall_table import (
     ChangeLayout,
     CoreLimitLayout,
     ExecutionLayout,
+    LookLayout,
     OpenLayout,
     SocketLayout,
 )
@@ -76,6 +79,7 @@ class Observer:
         self.repeats: Repeats | None = None
         self.hides: Callable[[bytes], bool] | None = None  # See Recorder.expect_wrapper.
         self.is_written: Callable[[bytes], bool] | None = None  # Likewise.
+        self.looks: look_calls.Looks | None = None  # See Recorder.observe_looks.
         self.by_namespace_pid: dict[int, int] | None = None  # See ProcessTree.
         self.light: LightOpens | None = None  # See Recorder.observe_lightly.
         self.handlers: dict[int, Handler] = {}
@@ -101,7 +105,10 @@ class Observer:
         """
         if self.hides is None or -result not in refusal.ABSENCE_ERRNOS:
             return False
-        return self.hides(location.resolved(wanted))
+        if self.hides(location.resolved(wanted)):
+            return True
+        # Or what is there is shown, and a link that leads to it is not.
+        return b"/.." not in wanted and os.path.lexists(wanted) and self.hides(wanted)
 
     def crosses(self, result: int, path: bytes, origin: bytes) -> bool:
         """Tell whether a rename or link only failed because its two paths are on different mounts.
@@ -133,6 +140,7 @@ def _core_limit_handler(observer: Observer, name: str, _layout: CoreLimitLayout)
 
 _HANDLERS: dict[type[object], Callable[[Observer, str, Any], Handler]] = {
     OpenLayout: open_calls.handler,
+    LookLayout: look_calls.handler,
     ChangeLayout: change_calls.handler,
     ExecutionLayout: exec_calls.handler,
     SocketLayout: socket_calls.handler,

@@ -20,6 +20,7 @@ class OpenMode(StrEnum):
     WRITE = "write"
     READ_WRITE = "read-write"
     PATH = "path"
+    LOOK = "look"  # It was only asked about: stat(2), access(2), readlink(2).
 
 
 class Change(StrEnum):

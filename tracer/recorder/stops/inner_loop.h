@@ -51,6 +51,8 @@ struct text {
 
 /* Reads the path at `address`. False where Python has to look: it is long, empty, not mapped, in /proc or in /dev/shm. */
 bool read_path(struct thread *thread, uint64_t address);
+/* The same of any path that is not long, empty or not mapped. */
+bool read_any_path(struct thread *thread, uint64_t address);
 /* Reads the link of an open file, or of the directory that relative paths start from. False where Python has to look:
    it is no path, was deleted, is too long, or lies in /proc. */
 bool read_descriptor(int tid, uint32_t number, struct text *found);
@@ -59,6 +61,11 @@ bool read_start(const struct thread *thread, struct text *found);
 bool is_of_system(const struct thread *thread);
 /* Tells whether a path means another file in each process: in /proc, or an alias of such in /dev. */
 bool is_own(const struct text *start, const struct thread *thread);
+
+/* ---- shown.c: what a script is shown, and what it only looks at: look_calls.py ---- */
+void drop_shown(void);
+/* Tells whether a look may be at something that is there and not shown. In doubt it does: Python then looks itself. */
+bool may_be_concealed(const struct thread *thread, bool follows);
 
 /* ---- repeats.c: what has been recorded, and how often it has happened since ---- */
 struct repeat {

@@ -20,7 +20,7 @@ static bool ends(const char *bytes, size_t size, const char *with) {
     return size >= length && !memcmp(bytes + size - length, with, length);
 }
 
-bool read_path(struct thread *thread, uint64_t address) {
+bool read_any_path(struct thread *thread, uint64_t address) {
     /* process_vm_readv(2), RETURN VALUE: a partial transfer never splits a piece; the second page may not be mapped. */
     size_t first = PAGE - address % PAGE;
     if (first > READ_SIZE) first = READ_SIZE;
@@ -34,7 +34,12 @@ bool read_path(struct thread *thread, uint64_t address) {
     const char *end = memchr(thread->path, 0, (size_t)got);
     if (!end || end == thread->path) return false;
     thread->size = (size_t)(end - thread->path);
-    return !begins(thread->path, thread->size, "/proc/") && !begins(thread->path, thread->size, "/dev/shm/");
+    return true;
+}
+
+bool read_path(struct thread *thread, uint64_t address) {
+    return read_any_path(thread, address) && !begins(thread->path, thread->size, "/proc/") &&
+           !begins(thread->path, thread->size, "/dev/shm/");
 }
 
 bool is_of_system(const struct thread *thread) {

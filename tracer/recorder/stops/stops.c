@@ -15,7 +15,7 @@
 #define SYSCALL_EXIT_STOP ((5 | 0x80) << 8 | 0x7f)
 
 enum {
-    MOST_CALLS = 8,
+    MOST_CALLS = 24,
     RESTARTING = 512, /* An errno from here on is for the kernel: it makes the call again. */
     UNTOLD = -1,      /* In the place of an argument that the call does not have. */
 };
@@ -37,13 +37,15 @@ struct info {
     };
 };
 
-/* A call, and where its arguments are: OpenLayout and ExecutionLayout in syscall_table.py. */
+/* A call, and where its arguments are: OpenLayout, ExecutionLayout and LookLayout in syscall_table.py. */
 struct call {
     int number, start, path, flags, fixed_flags, argv;
+    bool looks;
 };
 
 static struct call calls[MOST_CALLS];
 static size_t call_count;
+static bool is_looking; /* Looks are recorded: Recorder.observe_looks. */
 static bool is_hiding; /* What is outside may not be there within: Recorder.expect_wrapper. */
 static int wakeup = -1;
 static volatile uint64_t *signals; /* What `wakeup` holds: nonzero once a signal has come. */
@@ -61,22 +63,31 @@ static struct text start, found;
 
 /* Forgets everything. Returns 0 if it can be used from now on. */
 EXPORTED int restart(void) {
-    call_count = 0, is_hiding = false, wakeup = -1, taken.tid = 0;
+    call_count = 0, is_hiding = is_looking = false, wakeup = -1, taken.tid = 0;
     drop_threads();
+    drop_shown();
     return restart_repeats() ? 0 : -1;
 }
 
 EXPORTED void add_open(int number, int start_at, int path_at, int flags_at, int fixed_flags) {
     if (call_count < MOST_CALLS) {
-        calls[call_count++] = (struct call){number, start_at, path_at, flags_at, fixed_flags, UNTOLD};
+        calls[call_count++] = (struct call){number, start_at, path_at, flags_at, fixed_flags, UNTOLD, false};
+    }
+}
+
+EXPORTED void add_look(int number, int start_at, int path_at, int flags_at, int fixed_flags) {
+    if (call_count < MOST_CALLS) {
+        calls[call_count++] = (struct call){number, start_at, path_at, flags_at, fixed_flags, UNTOLD, true};
     }
 }
 
 EXPORTED void add_execution(int number, int start_at, int path_at, int argv_at) {
     if (call_count < MOST_CALLS) {
-        calls[call_count++] = (struct call){number, start_at, path_at, UNTOLD, 0, argv_at};
+        calls[call_count++] = (struct call){number, start_at, path_at, UNTOLD, 0, argv_at, false};
     }
 }
+
+EXPORTED void set_looking(int on) { is_looking = on; }
 
 EXPORTED void set_hiding(int on) { is_hiding = on; }
 
@@ -101,6 +112,18 @@ static bool has_signal(void) {
     return true;
 }
 
+/* Lets a look go on, without a stop at its exit, at what is shown or is nowhere. */
+static bool is_of_no_interest(struct thread *thread, const struct call *call, const uint64_t *arguments) {
+    if (is_looking) {
+        if (!read_any_path(thread, arguments[call->path])) return false;
+        thread->start = call->start == UNTOLD ? AT_FDCWD : (int)arguments[call->start];
+        int flags = call->flags == UNTOLD ? call->fixed_flags : (int)arguments[call->flags];
+        if (may_be_concealed(thread, !(flags & AT_SYMLINK_NOFOLLOW))) return false;
+    }
+    ptrace(PTRACE_CONT, thread->tid, NULL, NULL);
+    return true;
+}
+
 /* Returns true if the stop has been answered. */
 static bool at_entry(int tid) {
     struct thread *thread = find_thread(tid);
@@ -110,6 +133,7 @@ static bool at_entry(int tid) {
     if (info.entry.data) return false; /* The call is to be refused, brokered, or is foreign. */
     const struct call *call = calls, *end = calls + call_count;
     while (call < end && (uint64_t)call->number != info.entry.number) call++;
+    if (call != end && call->looks) return is_of_no_interest(thread, call, info.entry.arguments);
     if (call == end || !read_path(thread, info.entry.arguments[call->path])) return false;
     if (thread->is_watched && is_of_system(thread)) return false;
     thread->start = call->start == UNTOLD ? AT_FDCWD : (int)info.entry.arguments[call->start];
