@@ -49,6 +49,12 @@ _DEVICES = {  # null(4), proc_pid_fd(5): what every program expects beside the d
     b"/dev/stderr": b"/proc/self/fd/2",
 }
 
+EVERYWHERE = (
+    *(b"/boot", b"/dev/shm", b"/home", b"/media", b"/mnt", b"/opt", b"/root", b"/run", b"/srv"),
+    *(b"/tmp", b"/var", b"/var/cache", b"/var/lib", b"/var/log", b"/var/spool", b"/var/tmp"),
+)
+"""Folders that nearly every machine has, hier(7): that they exist tells nothing."""
+
 NAMESPACES = (
     # Not `--unshare-all`: it goes on without a user namespace where there is none. And it makes a
     # namespace of control groups, in which a script would not find its own limits.
@@ -97,6 +103,7 @@ class Mounts:
         self._binds: dict[bytes, bool] = {}  # Path to whether it can be written.
         self._masks: dict[bytes, bool] = {}  # Path to whether it is a folder.
         self._links: dict[bytes, bytes] = {}
+        self._folders: set[bytes] = set()  # Only they are shown.
         self._passed: set[bytes] = {b"/"}  # Folders that exist only because of what lies in them.
         self._with_exclusions = frozenset(with_exclusions)
         self._with_names = listed or {}
@@ -146,6 +153,13 @@ class Mounts:
                 self._masks[path] = False
                 self._passed.update(_above(path))
 
+    def show_folders(self, paths: Iterable[bytes]) -> None:
+        """Let folders be seen to exist, with nothing in them but what is shown anyhow."""
+        for path in paths:
+            if self.hides(path) and os.path.isdir(path) and not os.path.islink(path):
+                self._passed.update((path, *_above(path)))
+                self._folders.add(path)
+
     def __len__(self) -> int:
         """Count what is mounted."""
         return len(self._binds) + len(self._masks)
@@ -171,6 +185,10 @@ class Mounts:
     def covers(self, path: bytes) -> bool:
         """Tell whether an empty file is shown in the place of what is at `path`, without links."""
         return self._masks.get(path) is False
+
+    def lacks(self, folder: bytes) -> bool:
+        """Tell whether not all that is in `folder`, without links, is shown there."""
+        return folder in self._passed and folder not in self._binds
 
     def shown(self) -> dict[bytes, int]:
         """Return what `hides` decides by, for `recorder.look_calls.Looks`."""
@@ -208,9 +226,8 @@ class Mounts:
                 words += [b"--ro-bind", b"/dev/null", path]
         for path, target in _DEVICES.items():
             words += [b"--symlink", target, path]
-        for path in (b"/tmp", b"/var/tmp", b"/dev/shm"):
-            if self.hides(path):
-                words += [b"--dir", path]
+        for path in sorted(self._folders):
+            words += [b"--dir", path]
         return [*words, b"--remount-ro", b"/"]
 
     def _has(self, path: bytes, *, written: bool) -> bool:

@@ -176,7 +176,7 @@ class Run:
         from buildperm.tracer.recorder.look_calls import Looks
 
         if mounts is not None and self.is_light:
-            return Looks(mounts.shown(), mounts.hides, mounts.covers, None)
+            return Looks(mounts.shown(), mounts.hides, mounts.covers, mounts.lacks, None)
         from buildperm.supervisor import bubblewrap
 
         # What `full` would show without the grants of a person: these looks need one there.
@@ -188,12 +188,14 @@ class Run:
             grants.rights, self._needed(), grants.with_exclusions, grants.listed, coarse=False
         )
         self._complete(bare, grants.rights, grants.covered, package, variables)
-        hides, covers = (None, None) if mounts is None else (mounts.hides, mounts.covers)
-        # A look tells nothing that is in a key: where it is there, nobody has to be asked.
-        is_sensitive = grants.is_sensitive
-        return Looks(
-            bare.shown(), hides, covers, lambda path: bare.hides(path) and not is_sensitive(path)
-        )
+
+        def would_hide(path: bytes) -> bool:
+            # A look tells nothing that is in a key: where that is there, nobody has to be asked.
+            return bare.hides(path) and not grants.is_sensitive(path)
+
+        if mounts is None:
+            return Looks(bare.shown(), None, None, None, would_hide)
+        return Looks(bare.shown(), mounts.hides, mounts.covers, mounts.lacks, would_hide)
 
     def _needed(self) -> list[bytes]:
         return [*([] if self.starter else launch.needed()), *self._seen_to_exist()]
@@ -207,7 +209,10 @@ class Run:
         variables: Mapping[bytes, bytes],
     ) -> None:
         """Add what is to be seen for other reasons than rights."""
+        from buildperm.supervisor import bubblewrap
+
         mounts.cover(covered - set(rights))
+        mounts.show_folders(bubblewrap.EVERYWHERE)
         closed = settings.closed(self.session, self.settings)
         mounts.show_closed({os.path.realpath(path) for path in closed})
         named = [path for value in variables.values() for path in value.split(b":")]

@@ -159,6 +159,7 @@ class Bench:
 
     def session(self, profile: Literal["learning", "enforcing"]) -> Session:
         numbers = syscall_numbers.table()
+        machine, looks = os.uname().machine, self.mounts or not self.light
         granted = {kind: list(self.grants.get(kind, [])) for kind in map(str, GRANTABLE)}
         granted["exec"].append(str(SYSTEM_PYTHON))
         package: SessionPackage = {
@@ -191,8 +192,9 @@ class Bench:
             "room": self.has_room,
             "landlock_abi": landlock.abi(self.abi),
             "kernel": os.uname().release,
-            "filter": seccomp.build(os.uname().machine, numbers, calls.recorded()),
-            "calls": seccomp.stopping(numbers, calls.recorded()),
+            "looks": looks,
+            "filter": seccomp.build(machine, numbers, calls.recorded(), looks=looks),
+            "calls": seccomp.stopping(numbers, calls.recorded(), looks=looks),
             "inner_loop": native_programs.inner_loop() if self.has_inner_loop else b"",
             "places": {
                 "WORKSPACE": os.fsencode(self.workspace),
@@ -212,8 +214,9 @@ class Bench:
             other = {**package, "crate": folder, "exec": [], **given}
             made["packages"][os.fsencode(self.workspace / folder)] = cast("SessionPackage", other)
         if self.light:
-            machine = os.uname().machine
-            made["light_filter"] = seccomp.build(machine, numbers, calls.recorded(), light=True)
+            made["light_filter"] = seccomp.build(
+                machine, numbers, calls.recorded(), light=True, looks=looks
+            )
         return made
 
     def starter(self) -> bytes:

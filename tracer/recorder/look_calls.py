@@ -41,6 +41,7 @@ class Looks:
         shown: Mapping[bytes, int],
         hides: Callable[[bytes], bool] | None,
         covers: Callable[[bytes], bool] | None,
+        lacks: Callable[[bytes], bool] | None,
         would_hide: Callable[[bytes], bool] | None,
     ) -> None:
         """Take what is known of a run.
@@ -51,6 +52,7 @@ class Looks:
             hides: Tells of a path without links whether it is not there within although it is
                 outside; None where everything is.
             covers: Tells of one whether something else is shown in its place; None likewise.
+            lacks: Tells whether not all is shown that is in a folder; None likewise.
             would_hide: Tells whether it would not be there if nothing had been granted, and asks
                 for a grant; None where nobody wants to know.
         """
@@ -58,6 +60,7 @@ class Looks:
         self._hides = hides
         self._covers = covers
         self._would_hide = would_hide
+        self.lacks = lacks or (lambda _: False)
 
     def is_asked_about(self, wanted: bytes, *, follows: bool) -> bool:
         """Tell whether a look at `wanted` may have to be recorded: see `answered`.
@@ -68,12 +71,15 @@ class Looks:
         """
         if wanted.startswith(b"/proc/") and not any(part in wanted for part in _LEADS_ON):
             return False
-        hides = self._would_hide or self._hides
-        if hides is None:
-            return False
         real = _led(wanted, follows=follows)
-        is_covered = self._covers is not None and self._covers(real)
-        return is_covered or bool(_concealed(wanted, real, hides))
+        if self._covers is not None and self._covers(real):
+            return True
+        asked = (self._hides, self._would_hide)
+        return any(hides and _concealed(wanted, real, hides) for hides in asked)
+
+    def is_wanted(self, found: bytes) -> bool:
+        """Tell whether it takes a grant that what is at `found`, without links, can be seen."""
+        return self._would_hide is not None and self._would_hide(found)
 
     def answered(self, wanted: bytes, result: int, *, follows: bool) -> tuple[bytes, bool]:
         """Return what a look was at, and whether it was refused; nothing if it is not recorded."""

@@ -103,12 +103,20 @@ class Observer:
         ENOENT or ENOTDIR, where the kernel outside knows better: the one case in which "it is not
         there" is the sandbox's answer.
         """
+        return bool(self.hidden(result, wanted))
+
+    def hidden(self, result: int, wanted: bytes) -> bytes:
+        """Return what the wrapper does not show where `is_hidden`: where `wanted` leads, or a link.
+
+        What a link leads to may be shown, and the link itself not.
+        """
         if self.hides is None or -result not in refusal.ABSENCE_ERRNOS:
-            return False
-        if self.hides(location.resolved(wanted)):
-            return True
-        # Or what is there is shown, and a link that leads to it is not.
-        return b"/.." not in wanted and os.path.lexists(wanted) and self.hides(wanted)
+            return b""
+        led = location.resolved(wanted)
+        if self.hides(led):
+            return led
+        is_link = b"/.." not in wanted and os.path.lexists(wanted) and self.hides(wanted)
+        return wanted if is_link else b""
 
     def crosses(self, result: int, path: bytes, origin: bytes) -> bool:
         """Tell whether a rename or link only failed because its two paths are on different mounts.

@@ -59,19 +59,24 @@ def handler(observer: Observer, _name: str, layout: OpenLayout) -> Handler:
                 observer.light.at_open(process, found, flags)
             resume(tid)
             found = with_proc_self(threads, found)
-            entry = writer.opened(
-                process, found, mode(flags), creates(flags), 0, False, raced, directory(flags)
-            )
+            how, looks, lists = mode(flags), observer.looks, directory(flags)
+            refused = False
+            if looks is not None and how == "path":
+                how = "look" if looks.is_wanted(found) else how
+            elif looks is not None and lists:
+                refused = looks.lacks(found)  # Names are kept from whoever lists it.
+            entry = writer.opened(process, found, how, creates(flags), 0, refused, raced, lists)
             if observer.repeats is not None:
-                observer.repeats.note(found, None if raced else entry)
+                observer.repeats.note(found, None if raced or refused else entry)
             return
         if -result >= RESTARTING:
             resume(tid)
             return
         wanted = location.absolute(process.pid, tid, start, path)
         is_directory = directory(flags)
-        if -result in refusal.SANDBOX_ERRNOS or observer.is_hidden(result, wanted):
-            wanted = location.resolved(wanted)
+        hidden = observer.hidden(result, wanted)
+        if hidden or -result in refusal.SANDBOX_ERRNOS:
+            wanted = hidden or location.resolved(wanted)
             refused = refused or refusal.may_open(
                 wanted,
                 reading=mode(flags) in ("read", "read-write"),
