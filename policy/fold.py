@@ -147,10 +147,15 @@ class _EventFolding:
         self._requested = _requested(recording.events)
         self._causes: dict[int, str] = {}
         self._programs: dict[bytes, tuple[str, bytes]] = {}
+        self._only_looked: dict[tuple[Kind, str], bytes] = {}  # What was at most looked at.
         self._searches: set[tuple[int, tuple[bytes, ...]]] = set()
 
     def accesses(self) -> list[Access]:
-        ordered = sorted(self._tallies.items(), key=lambda item: item[1].first_ns)
+        tallies = self._tallies
+        if self._only_looked:
+            asked = {key for key in self._only_looked if self._is_asked_otherwise(key[1])}
+            tallies = {key: tally for key, tally in tallies.items() if key not in asked}
+        ordered = sorted(tallies.items(), key=lambda item: item[1].first_ns)
         roles = (self._role,)
         return [
             Access(
@@ -179,6 +184,13 @@ class _EventFolding:
             )
             for (kind, target), tally in ordered
         ]
+
+    def _is_asked_otherwise(self, target: str) -> bool:
+        """Tell whether what was looked at was run or written, too: a grant of that shows it."""
+        return (Kind.WRITE, target) in self._tallies or any(
+            kind is Kind.EXEC and target in (name, tally.resolved)
+            for (kind, name), tally in self._tallies.items()
+        )
 
     def add(self, event: Event) -> None:
         match event:
@@ -225,6 +237,7 @@ class _EventFolding:
             if writes and outcome is Outcome.REFUSED and _READ.covers(asked):
                 read = Outcome.DONE  # It was the writing that was refused.
             self._tally(event, event.pid, Kind.READ, asked, read, example)
+            self._only_looked.pop((Kind.READ, asked), None)
             # Who looks for a folder that is not there will find perhaps a file.
             is_there = event.directory and outcome is not Outcome.FAILED
             self._tallies[Kind.READ, asked].is_folder |= is_there
@@ -240,7 +253,10 @@ class _EventFolding:
         target = self._read_target(event.path)
         outcome = _outcome(event.errno, refused=event.refused)
         example = "" if target.startswith("/") else encode(event.path)
+        is_new = (Kind.READ, target) not in self._tallies
         self._tally(event, event.pid, Kind.READ, target, outcome, example)
+        if is_new:
+            self._only_looked[Kind.READ, target] = event.path
         self._tallies[Kind.READ, target].is_folder |= event.directory
         self._judge(Kind.READ, target, event.path, refused=event.refused)
 

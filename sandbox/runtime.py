@@ -6,9 +6,7 @@ The table of them is `policy.runtime_table`; CONTRIBUTING.md says how to add one
 from __future__ import annotations
 
 import importlib
-
 from dataclasses import dataclass, field
-
 from typing import Protocol
 
 from buildperm.errors import CannotEnforceError

@@ -24,7 +24,15 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from buildperm.tracer.syscall_table import BROKERED, LIGHT_KEY, MOST_TOKENS, WRITING_FLAGS, looks
+from buildperm.tracer.syscall_table import (
+    BROKERED,
+    LIGHT_KEY,
+    LOOK_KEY,
+    LOOK_KEY_AT,
+    MOST_TOKENS,
+    WRITING_FLAGS,
+    looks,
+)
 
 # include/uapi/linux/seccomp.h.
 RET_ERRNO = 0x00050000
@@ -343,10 +351,22 @@ BY_ARGUMENTS: Mapping[str, tuple[FilterCase, ...]] = {
 
 _AT_EMPTY_PATH = 0x1000  # fstatat(2): about the descriptor, as fstat(3) of libc asks.
 
+_WITH_KEY = FilterCase(
+    ALLOW,
+    (
+        ArgumentTest(LOOK_KEY_AT, values=(LOOK_KEY & 0xFFFFFFFF,)),
+        ArgumentTest(LOOK_KEY_AT, values=(LOOK_KEY >> 32,), high=True),
+    ),
+)
+
 LOOKS: Mapping[str, tuple[FilterCase, ...]] = {
-    **{name: (FilterCase(RECORD),) for name in looks()},
+    **{name: (_WITH_KEY, FilterCase(RECORD)) for name in looks()},
     **{
-        name: (FilterCase(ALLOW, (ArgumentTest(flags, _AT_EMPTY_PATH),)), FilterCase(RECORD))
+        name: (
+            FilterCase(ALLOW, (ArgumentTest(flags, _AT_EMPTY_PATH),)),
+            _WITH_KEY,
+            FilterCase(RECORD),
+        )
         for name, flags in (("newfstatat", 3), ("statx", 2), ("faccessat2", 3))
     },
 }

@@ -230,7 +230,7 @@ def _prepared(run: Run, inputs: ProgramInputs, recorder: Recorder, server: Jobse
     light = light_observation.prepared(run, rights)
     if light is not None:
         recorder.observe_lightly(light.opens)
-        run.light = light
+        run.light = light if light.is_light else None
     recorder.brokers |= MetadataGuard(rights).brokers(run.session["calls"])
     recorder.give_place(_temporaries(run, rights))
     recorder.give_shared_memory(

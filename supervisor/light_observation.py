@@ -26,36 +26,43 @@ _TRACING = (b"/sys/kernel/debug", b"/sys/kernel/tracing")
 
 
 class LightObservation:
-    """What one run under light observation needs."""
+    """What one run needs in which not all that tools do is observed."""
 
-    __slots__ = ("filter", "opens")
+    __slots__ = ("filter", "is_light", "opens")
 
-    def __init__(self, seccomp: bytes, opens: LightOpens) -> None:
-        self.filter = seccomp  # The filter with the key.
+    def __init__(self, seccomp: bytes, opens: LightOpens, *, is_light: bool) -> None:
+        self.filter = seccomp  # With the key, if there is one.
         self.opens = opens
+        self.is_light = is_light  # Else only looks are not: `recorder.look_calls`.
 
 
 def prepared(run: Run, rights: Mapping[bytes, int]) -> LightObservation | None:
-    """Make a key for a run, and what knows it; None where everything is to be observed.
+    """Make what goes unseen in a run, and a key for it; None where everything is to be observed.
 
     Args:
         run: Of a build script.
         rights: Its Landlock rights by path.
     """
     template = run.session.get("light_filter", b"")
-    if not template or run.learning or run.observes_all or _reads_memory(rights):
+    is_heavy = run.learning or run.observes_all or _reads_memory(rights)
+    is_light = bool(template) and not is_heavy
+    looks = run.session.get("looks", False) and os.uname().machine == "x86_64"
+    if not is_light and not looks:
         return None
     from buildperm.tracer.recorder.light_opens import LightOpens  # Not needed otherwise.
 
-    key = int.from_bytes(os.urandom(8), "little") | 1  # Not 0, which registers may hold.
+    # Not 0, which registers may hold.
+    key = int.from_bytes(os.urandom(8), "little") | 1 if is_light else 0
     return LightObservation(
-        with_key(template, key),
+        with_key(template, key) if is_light else run.session["filter"],
         LightOpens(
             key,
             lambda path: landlock_rules.is_granted(rights, path, landlock.READ_FILE),
             lambda path: landlock_rules.is_granted(rights, path, landlock_rules.WRITE),
-            _searched(run, rights),
+            _searched(run, rights) if is_light else b"",
+            looks=looks,
         ),
+        is_light=is_light,
     )
 
 

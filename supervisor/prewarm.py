@@ -94,7 +94,7 @@ def _prepare(
     if run.wrapper(rights, variables)[0] is not None and not run.starter:
         launch.code_within()
     if light_observation.prepared(run, rights) is not None:
-        light_opens.look_at_own_library()
+        light_opens.look_at_own_library(looks=bool(loaded.get("looks")))
     Recorder(Writer(), loaded["calls"], loaded.get("inner_loop", b""))
     MetadataGuard(rights).brokers(loaded["calls"])
     ruleset = landlock.ruleset(abi)

@@ -36,6 +36,15 @@ FOREIGN = 0x4000
 LIGHT_KEY = 0x6275696C64706572
 """Stands in a filter for light observation where each run puts a key of its own."""
 
+LOOK_KEY = 0x6C6F6F6B61747468
+"""In the sixth argument of a look it says that no recorder need see it: `recorder.open_patch`.
+
+It is no secret. Who looks with it at what is hidden learns as little as anybody.
+"""
+
+LOOK_KEY_AT = 5
+"""No call that looks has so many arguments."""
+
 WRITING_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | 0x400000  # __O_TMPFILE
 """An open with none of these changes nothing: open(2)."""
 

@@ -58,6 +58,13 @@ Any program of the system could be among them. These are started most, and where
 compiler mostly has as well, so that a script which fails is run once more in any case.
 """
 
+_LOOKERS = _TOOLS - frozenset((b"cmake", b"make", b"gmake", b"ninja"))
+"""What looks at a hundred paths for each source, and does nothing else with what it finds.
+
+What such a tool is told to look at is in its arguments: `look_calls.named`. The others decide by
+looks what is made.
+"""
+
 _SYSTEM = (b"/usr/", b"/etc/", b"/lib/", b"/lib64/", b"/bin/", b"/nix/store/", b"/gnu/store/")
 _GLIBC = (b"libc.so.6", b"libc-2.")  # musl's is libc.so, or its loader.
 _GLIBC_LOADER = (b"ld-linux", b"ld-2.")  # musl's is ld-musl.
@@ -100,16 +107,20 @@ class LightOpens:
         is_readable: Callable[[bytes], bool],
         is_writable: Callable[[bytes], bool],
         searched: bytes = b"",
+        *,
+        looks: bool = False,
     ) -> None:
         """Prepare to look at programs.
 
         Args:
-            key: What the filter of this run lets pass.
+            key: What the filter of this run lets pass; 0 where all opens are to be seen.
             is_readable: Tells whether the script may read what is at a path.
             is_writable: Tells whether it may write there.
             searched: The value of LD_LIBRARY_PATH with which nobody need see what loaders open;
                 empty if there is none.
+            looks: The filter stops looks, and nobody need see those of tools.
         """
+        self._looks = looks
         self.is_used = False  # Something may have gone unseen.
         self._key = key
         self._is_readable = is_readable
@@ -134,8 +145,10 @@ class LightOpens:
             if any(map(_steers, variables)):
                 return
             searched = {each for each in variables if each.startswith(SEARCHED)}
-            loader = self._loader(process) if searched == {self._searched} else None
-            if loader is None and not is_compiler(program):
+            is_searched = bool(self._key) and searched == {self._searched}
+            loader = self._loader(process) if is_searched else None
+            opens = loader is not None or (self._key and is_compiler(program))
+            if not opens and not self.is_looker(program):
                 return
             with open(b"/proc/%d/auxv" % pid, "rb") as file:
                 raw = file.read()
@@ -167,8 +180,10 @@ class LightOpens:
         _take_out(tid, entry)
         registers.set_program_counter(values, entry.address)
         registers.store(tid, values)
-        if is_compiler(process.program):
+        if self._key and is_compiler(process.program):
             process.light = self._patched(process.pid)
+        elif self.is_looker(process.program):
+            self._patched(process.pid, open_patch.LOOKS)
         self.is_used |= process.light is not None
         return True
 
@@ -179,7 +194,7 @@ class LightOpens:
         change the path meanwhile, as there is no code of others in the process, and nobody but the
         system can change where it leads.
         """
-        if flags & WRITING_FLAGS or not isinstance(process.light, AtEntry):
+        if not self._key or flags & WRITING_FLAGS or not isinstance(process.light, AtEntry):
             return False
         known = self._readable.get(path)
         if known is None:
@@ -226,15 +241,20 @@ class LightOpens:
             self._of_system[path] = known
         return known
 
-    def _patched(self, pid: int) -> Patched | None:
+    def is_looker(self, program: bytes) -> bool:
+        """Tell whether a program is called like a tool whose looks nobody need see."""
+        return self._looks and _tool(program) in _LOOKERS
+
+    def _patched(self, pid: int, what: int = 0) -> Patched | None:
         """Patch the C library of `pid`, which stands at its entry point; None if that cannot be."""
+        what = what or (open_patch.BOTH if self._looks else open_patch.OPENS)
         found: Patched | None = None
         try:
             for mapped in _code(pid):
                 if not self._is_of_system(mapped.path):
                     return None
                 if is_glibc(mapped.path):
-                    found = self._at(pid, mapped)
+                    found = self._at(pid, mapped, what)
         except OSError:
             return None
         if found is not None:
@@ -252,31 +272,36 @@ class LightOpens:
                 continue
             name = posixpath.basename(mapped.path)
             if name.startswith(_GLIBC_LOADER) and self._is_of_system(mapped.path):
-                return self._at(process.pid, mapped)
+                return self._at(process.pid, mapped, open_patch.OPENS)
         return None  # It has none, or is one itself: its arguments say what it loads.
 
-    def _at(self, pid: int, mapped: _Mapped) -> Patched | None:
-        patch = self._patch(pid, mapped.path, mapped.identity)
+    def _at(self, pid: int, mapped: _Mapped, what: int) -> Patched | None:
+        patch = self._patch(pid, mapped.path, mapped.identity, what)
         return None if patch is None else Patched(patch, mapped.begin)
 
-    def _patch(self, pid: int, path: bytes, identity: bytes) -> Patch | None:
-        if identity not in self._patches:
+    def _patch(self, pid: int, path: bytes, identity: bytes, what: int) -> Patch | None:
+        known = b"%d %s" % (what, identity)
+        if known not in self._patches:
             try:
-                patch = open_patch.of_library(b"/proc/%d/root%s" % (pid, path), self._key)
+                patch = open_patch.of_library(b"/proc/%d/root%s" % (pid, path), self._key, what)
             except (OSError, ValueError):
                 patch = None
-            self._patches[identity] = patch
-        return self._patches[identity]
+            self._patches[known] = patch
+        return self._patches[known]
 
 
-def look_at_own_library() -> None:
+def look_at_own_library(*, looks: bool) -> None:
     """Find out about the C library of this process, and its loader: tools mostly have the same."""
     try:
         with open(b"/proc/self/maps", "rb") as file:
             paths = {b"/" + line.partition(b"/")[2].rstrip() for line in file}
         for path in paths:
             if posixpath.basename(path).startswith((*_GLIBC, *_GLIBC_LOADER)):
-                open_patch.of_library(path, 0)
+                for what in (
+                    open_patch.OPENS,
+                    *((open_patch.LOOKS, open_patch.BOTH) if looks else ()),
+                ):
+                    open_patch.of_library(path, 0, what)
     except (OSError, ValueError):
         pass  # Each run looks for itself.
 

@@ -14,6 +14,7 @@ Part of the supervisor: standard library only, nothing heavy.
 from __future__ import annotations
 
 import os
+from errno import ENOENT
 
 from buildperm.tracer.recorder import location, memory, refusal
 from buildperm.tracer.recorder.location import AT_FDCWD
@@ -77,6 +78,15 @@ class Looks:
         asked = (self._hides, self._would_hide)
         return any(hides and _concealed(wanted, real, hides) for hides in asked)
 
+    def named(self, wanted: bytes) -> tuple[bytes, bool]:
+        """Return what a look at `wanted` would be at, as `answered` does."""
+        real = location.resolved(wanted)
+        for hides, refused in ((self._hides, True), (self._would_hide, False)):
+            found = _concealed(wanted, real, hides) if hides else b""
+            if found:
+                return found, refused
+        return b"", False
+
     def is_wanted(self, found: bytes) -> bool:
         """Tell whether it takes a grant that what is at `found`, without links, can be seen."""
         return self._would_hide is not None and self._would_hide(found)
@@ -126,6 +136,32 @@ def handler(observer: Observer, _name: str, layout: LookLayout) -> Handler:
             writer.opened(process, found, "look", False, error, refused, False, is_folder)
 
     return on_entry, on_exit
+
+
+def record_named(observer: Observer, process: Process, argv: tuple[bytes, ...]) -> None:
+    """Record looks at what the arguments of a tool name, whose own looks nobody sees."""
+    looks = observer.looks
+    if looks is None:
+        return
+    for argument in argv[1:]:
+        for path in _paths(argument):
+            wanted = location.absolute(process.pid, process.pid, AT_FDCWD, path)
+            if wanted.startswith(b"/") and looks.is_asked_about(wanted, follows=True):
+                found, refused = looks.named(wanted)
+                if found:
+                    error = ENOENT if refused else 0
+                    is_folder = os.path.isdir(found)
+                    observer.writer.opened(
+                        process, found, "look", False, error, refused, False, is_folder
+                    )
+
+
+def _paths(argument: bytes) -> tuple[bytes, ...]:
+    """Return what of an argument may be a path: `-I/x`, `--sysroot=/x`, `x`."""
+    if not argument.startswith(b"-"):
+        return (argument,) if b"\0" not in argument else ()
+    value = argument.partition(b"=")[2]
+    return tuple(path for path in (argument[2:], value) if b"/" in path)
 
 
 def _led(wanted: bytes, *, follows: bool) -> bytes:

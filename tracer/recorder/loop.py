@@ -17,7 +17,7 @@ import gc
 import os
 
 from buildperm.tracer.notation import encode
-from buildperm.tracer.recorder import inner_loop, ptrace, signalling
+from buildperm.tracer.recorder import inner_loop, look_calls, ptrace, signalling
 from buildperm.tracer.recorder.cpu_affinity import CpuAffinity
 from buildperm.tracer.recorder.environment_reads import EnvironmentReads, file_identity
 from buildperm.tracer.recorder.exec_calls import executed
@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from buildperm.tracer.recorder.frozen import FrozenProcess
-    from buildperm.tracer.recorder.look_calls import Looks
     from buildperm.tracer.recorder.light_opens import LightOpens
+    from buildperm.tracer.recorder.look_calls import Looks
     from buildperm.tracer.recorder.process_tree import Process
     from buildperm.tracer.recorder.rustc_temporaries import RustcTemporaries
     from buildperm.tracer.recorder.writer import Writer
@@ -350,6 +350,8 @@ class Recorder:
             self._syscalls.temporaries.at_exec(process, argv)
         if self._light is not None:
             self._light.at_exec(process)
+            if process.light is not None and self._light.is_looker(program):
+                look_calls.record_named(self._observer, process, argv)
         request(CONT, pid, None, None)
 
     def _is_starter(self, pid: int) -> bool:

@@ -9,6 +9,8 @@ call becomes a jump to code of ours, which lies in the unused rest of the last p
 
 So a refusal is always seen, and its result is the one that the recorder has seen.
 
+What only looks at a path passes in the same way, with a key that is no secret: `LOOK_KEY`.
+
 There are two shapes of such places. One is `mov $257, %eax` and soon `syscall`. In the other, from
 glibc 2.41 on, the number is pushed as the seventh argument of a function, which makes the call with
 the six before it, and sets errno.
@@ -22,7 +24,7 @@ import os
 import struct
 
 from buildperm.tracer.recorder import elf
-from buildperm.tracer.syscall_table import WRITING_FLAGS
+from buildperm.tracer.syscall_table import LOOK_KEY, WRITING_FLAGS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,6 +95,21 @@ _FUNCTION_AFTER_ERRNO = (
 )  # function: a jump to it follows.
 
 
+_LOOKS = tuple(  # stat, lstat, access, readlink, newfstatat, readlinkat, faccessat, statx, …2
+    struct.pack("<BI", 0xB8, number) for number in (4, 6, 21, 89, 262, 267, 269, 332, 439)
+)
+_BEFORE_LOOK = (
+    b"\x48\x8d\x64\x24\x80"  # lea -128(%rsp), %rsp
+    b"\x41\x51"  # push %r9
+    b"\x49\xb9" + _KEY.pack(LOOK_KEY)  # movabs $key, %r9
+)
+_AFTER_LOOK = (
+    b"\x0f\x05"  # syscall
+    b"\x41\x59"  # pop %r9
+    b"\x48\x83\xec\x80"  # sub $-128, %rsp
+)
+
+
 class Patch:
     """What to write where in the memory of a process that has the library mapped."""
 
@@ -115,6 +132,9 @@ class Patch:
         return Patch([(begin, bytes(keyed)), *jumps], self.former, self.keys)
 
 
+OPENS, LOOKS, BOTH = 1, 2, 3
+"""What a patch lets pass."""
+
 _without_key: dict[tuple[int, ...], Patch | None] = {}
 """What has been found out about libraries, by their files and when these were last changed.
 
@@ -122,8 +142,13 @@ To look through a C library takes longer than some build scripts do.
 """
 
 
-def of_library(path: bytes, key: int) -> Patch | None:
+def of_library(path: bytes, key: int, what: int = OPENS) -> Patch | None:
     """Make the patch of the library at `path`; None where it opens files in another way.
+
+    Args:
+        path: Of its file.
+        key: With which opens pass; 0 where none do.
+        what: What passes: OPENS, LOOKS or BOTH.
 
     Raises:
         OSError: It cannot be read.
@@ -131,27 +156,30 @@ def of_library(path: bytes, key: int) -> Patch | None:
     """
     status = os.stat(path)
     file = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-    if file not in _without_key:
-        _without_key[file] = _of_library(path)
-    patch = _without_key[file]
+    if (*file, what) not in _without_key:
+        _without_key[*file, what] = _of_library(path, what)
+    patch = _without_key[*file, what]
     return patch and patch.with_key(key)
 
 
-def _of_library(path: bytes) -> Patch | None:
+def _of_library(path: bytes, what: int) -> Patch | None:
     image = elf.Image(path)
     try:
         code = image.code()
         has_functions = code is not None and _PUSHED in code[1]
-        errno = image.function(b"__errno_location") if has_functions else 0
+        errno = image.function(b"__errno_location") if has_functions and what & OPENS else 0
     finally:
         image.close()
     if code is None:
         return None
     address, content, room = code
     making = _Making(content, room)
-    making.redirect_calls()
+    if what & OPENS:
+        making.redirect_calls()
     if errno:
         making.redirect_functions(errno - address)
+    if what & LOOKS:
+        making.redirect_looks()
     return making.patch()
 
 
@@ -176,6 +204,17 @@ class _Making:
             back = self._jump(_JMP, self._at + size, call + len(_SYSCALL))
             stub = before + _NO_KEY + _AFTER_KEY + back
             self._add(at, _JMP, stub, len(before))
+
+    def redirect_looks(self) -> None:
+        """Redirect each call that only looks at a path, where a `syscall` follows its number."""
+        for number in _LOOKS:
+            for at in self._places(number):
+                call = _call_after(self._content, at)
+                if not call:
+                    continue
+                stub = self._content[at + len(number) : call] + _BEFORE_LOOK + number + _AFTER_LOOK
+                stub += self._jump(_JMP, self._at + len(stub), call + len(_SYSCALL))
+                self._add(at, _JMP, stub, None)
 
     def redirect_functions(self, errno: int) -> None:
         """Redirect each call of a function that is told to make call 257; `errno` says where."""
@@ -208,13 +247,14 @@ class _Making:
             yield at
             at = self._content.find(instruction, at + len(instruction), self._begin)
 
-    def _add(self, place: int, operation: int, stub: bytes, key_at: int) -> None:
+    def _add(self, place: int, operation: int, stub: bytes, key_at: int | None) -> None:
         """Add a stub, and the jump to it, if there is room for both."""
         # In two pages the jump might be written in part.
         if place % _PAGE > _PAGE - _JUMP.size or self._at + len(stub) > len(self._content):
             return
         self._stubs.append(stub)
-        self._keys.append(self._at + key_at)
+        if key_at is not None:
+            self._keys.append(self._at + key_at)
         self._jumps.append((place, self._jump(operation, place, self._at)))
         self._at += len(stub)
 
