@@ -5,6 +5,7 @@ What differs is in one table here, with the reason, and nothing else differs.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -46,9 +47,6 @@ DIFFERENT = {
     "status Cap": "What root could do with the machine is taken away.",
     "status NoNewPrivs": "Programs with a setuid bit must give nothing back.",
     "status Seccomp": "That is how it is held.",
-    "exists /home": "In `full` there is nothing but what is granted.",
-    "exists /root": "Likewise.",
-    "exists /srv": "Likewise.",
 }
 """What differs, by how a line of the script begins."""
 
@@ -284,6 +282,96 @@ def test_learning_refuses_the_habits_that_are_refused_later(script: Write, runti
     assert learnt == enforced
     assert "/etc/passwd read" in enforced
     assert "/etc refused" in enforced
+
+
+ASKS = r"""
+use std::{env, fs, path::Path};
+
+fn main() {
+    let mut out = String::new();
+    for path in fs::read_to_string("looks").unwrap().lines() {
+        let path = Path::new(path);
+        let about = fs::metadata(path);
+        let kind = about.as_ref().map(|it| (it.is_dir(), it.is_file())).ok();
+        let size = about.ok().filter(|it| it.is_file()).map(|it| it.len());
+        let itself = fs::symlink_metadata(path).is_ok();
+        let link = fs::read_link(path).ok();
+        let real = fs::canonicalize(path).ok();
+        let line = format!("{path:?} {} {kind:?} {size:?} {itself} {link:?} {real:?}\n", path.exists());
+        out += &line;
+    }
+    fs::write(Path::new(&env::var_os("OUT_DIR").unwrap()).join("dump"), out).unwrap();
+}
+"""
+
+
+def _ask(held: Script, beside: Path) -> list[str]:
+    """Have a script ask about places that it was not granted; return those that are there."""
+    (beside / "data/deep").mkdir(parents=True)
+    (beside / "data/table.csv").write_text("1,2,3\n")
+    (beside / "data/deep/more.csv").write_text("4\n")
+    (beside / "link").symlink_to("data")
+    (beside / "to-system").symlink_to("/usr/share")
+    (beside / "data/leads").symlink_to("deep/more.csv")
+    (beside / ".config").mkdir()
+    (beside / ".config/tool.toml").write_text("x = 1\n")
+    names = ["data", "data/table.csv", "data/deep", "data/deep/more.csv", "link", "link/table.csv"]
+    names += ["to-system", "to-system/doc", "data/leads", ".config/tool.toml"]
+    there = [str(beside / name) for name in names]
+    nowhere = [str(beside / "none"), "/usr/share/none", f"{beside}/data/table.csv/none"]
+    shown = ["/usr/share", "/etc/passwd", str(held.folder / "src/lib.rs"), "/home", "/srv", "/tmp"]
+    (held.folder / "looks").write_text("\n".join([*there, *nowhere, *shown]))
+    return there
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_looks_tell_what_they_tell_plain_cargo_or_fail(
+    script: Write, tmp_path: Path, runtime: str
+) -> None:
+    held = script(ASKS)
+    there = _ask(held, tmp_path / "beside")
+    held.plain()
+
+    told = held.held(runtime, "ci")
+
+    differing = [line for line in held.said("plain") if line not in held.said("ci")]
+    assert [line.split()[0].strip('"') for line in differing] == (
+        there if runtime == "full" else []
+    )
+    assert told.returncode == (20 if differing else 0), told.stderr
+    named = [path for path in there if path in told.stdout or os.path.realpath(path) in told.stdout]
+    assert named == (there if differing else [])
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("other", RUNTIMES)
+def test_what_one_runtime_has_learnt_of_looks_holds_in_the_other(
+    script: Write, tmp_path: Path, runtime: str, other: str
+) -> None:
+    held = script(ASKS)
+    _ask(held, tmp_path / "beside")
+    held.plain()
+
+    learnt = held.held(runtime, "learn", "--format", "json", "--no-tui")
+
+    assert learnt.returncode == 3, learnt.stderr
+    proposals = json.loads(learnt.stdout)["proposals"]
+    asked = {
+        rule["pattern"]
+        for each in proposals
+        for rule in each["rungs"][each["suggested"]]["rules"]
+        if rule["kind"] == "read"
+    }
+    assert all(each["suggested"] is not None for each in proposals)
+    manifest = held.folder / "Cargo.toml"
+    grants = "".join(f"    {json.dumps(each)},\n" for each in sorted(asked))
+    crate = "[workspace.metadata.buildperm.crates.alike]"
+    more = f'[workspace.metadata.buildperm]\nversion = 1\n{crate}\nreviewed = ["0.1.0"]\n'
+    manifest.write_text(f"{manifest.read_text()}\n{more}read = [\n{grants}]\n")
+    told = held.held(other, "ci", "--deny-unused")
+
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert held.said("ci") == held.said("plain")
 
 
 NESTED = r"""
