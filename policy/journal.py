@@ -76,6 +76,17 @@ def append(path: Path, entry: JournalEntry) -> None:
         ) from error
 
 
+def replace_by(path: Path, entry: JournalEntry | None) -> None:
+    """Have the journal at `path` hold one step and nothing else; without one there is no journal.
+
+    Raises:
+        BuildpermError: It cannot be written.
+    """
+    path.unlink(missing_ok=True)
+    if entry is not None:
+        append(path, entry)
+
+
 def read(path: Path) -> list[JournalEntry]:
     """Return the steps in the journal at `path`, oldest first; none where there is no journal.
 

@@ -343,10 +343,7 @@ class Learning:
         path = self._workspace.manifest_path
         for line in texts_of_denied(manifest.read(before, path), manifest.read(after, path)):
             console.print_message(line)
-        self._allowed.unlink(missing_ok=True)
-        allowed = self.review.allowed_beside_open()
-        if allowed is not None:
-            journal.append(self._allowed, allowed)
+        journal.replace_by(self._allowed, self.review.allowed_beside_open())
         self._journal.unlink(missing_ok=True)
         return after != before
 

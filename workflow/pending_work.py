@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from buildperm.cargo.target_directory import open_target
 from buildperm.policy import editor, journal, lock_file, reasons, revision, surplus
-from buildperm.policy.decision import signature
+from buildperm.policy.decision import Answer, signature
 from buildperm.policy.merging import terms_of
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.review_state import Review
@@ -67,9 +67,16 @@ class PendingWork:
         self._cargo_lock = (metadata.root / "Cargo.lock").read_bytes()
         self.builds: list[KeptBuild] = kept_builds(workspaces)
         self.crates: list[KeptCrate] = kept_crates(self.builds, console.print_warning)
-        self.journal: Path = open_target(metadata, "learn").folder / "buildperm-journal.jsonl"
+        target = open_target(metadata, "learn").folder
+        self.journal: Path = target / "buildperm-journal.jsonl"
+        self._allowed = target / "buildperm-allowed.jsonl"  # See `Learning`.
         proposals = [each for crate in self.crates for each in self._proposals(crate)]
         self.review = self._begun(sorted(proposals, key=lambda each: -each.risk))
+        self._settled = frozenset(
+            each.id
+            for each in self.review.proposals
+            if self.review.decision(each.id).answer is Answer.ALLOW
+        )
 
     def _proposals(self, crate: KeptCrate) -> Iterator[Proposal]:
         found = propose(crate.package, crate.accesses, crate.consumers)
@@ -86,16 +93,21 @@ class PendingWork:
             )
             for each in self.crates
         }
-        return Review(proposals, revisions=named, terms=terms_of(self.workspace.policy))
+        review = Review(proposals, revisions=named, terms=terms_of(self.workspace.policy))
+        review.replay_written(journal.read(self._allowed), self.workspace.policy)
+        return review
 
     @property
     def proposals(self) -> tuple[Proposal, ...]:
-        """Return what is asked, the riskiest first."""
-        return self.review.proposals
+        """Return what is asked, the riskiest first.
+
+        What was allowed beside it, and stands in Cargo.toml, is not asked again.
+        """
+        return tuple(each for each in self.review.proposals if each.id not in self._settled)
 
     def remembered(self) -> Review:
         """Return a review of the same proposals, with the answers that a journal keeps."""
-        review = self._begun(self.proposals)
+        review = self._begun(self.review.proposals)
         review.replay(journal.read(self.journal))
         return review
 
@@ -145,7 +157,7 @@ class PendingWork:
         Raises:
             BuildpermError: It cannot be run.
         """
-        known = frozenset(proposal.id for proposal in self.proposals)
+        known = frozenset(proposal.id for proposal in self.review.proposals)
         after = self.preview()[1]
         failures: dict[tuple[str, str, str], Failure] = {}
         for build in self.builds:
@@ -170,6 +182,7 @@ class PendingWork:
             editor.write_atomically(self.workspace.manifest_path, before, after)
             history = history_of(self.workspace)
             history.record("decide", [FileChange("Cargo.toml", before, after)])
+        journal.replace_by(self._allowed, self.review.allowed_beside_open())
         return before, after
 
     def keep(self, entry: JournalEntry | None) -> None:

@@ -11,6 +11,7 @@ from buildperm.errors import ExitCode
 from buildperm.policy.decision import Answer
 from buildperm.presentation.front_end import ReviewEnd
 from buildperm.workflow.learning import Learning
+from buildperm.workflow.pending_work import PendingWork
 from buildperm.workflow.review_options import ReviewOptions
 from buildperm.workflow.workspace import open_contexts
 from tests.command import LEARN, buildperm, member
@@ -107,6 +108,7 @@ def test_what_was_allowed_beside_an_open_question_is_not_asked_again(
     again = asked()
     assert len(again) == 1
     assert "id_rsa" in again[0]
+    assert [each.title for each in PendingWork(()).proposals] == again
 
     # Whoever takes the grant away is asked about it again.
     manifest = folder / "Cargo.toml"
@@ -160,3 +162,27 @@ def test_no_rule_is_written_for_a_folder_that_cannot_be_listed(
     assert ended.returncode == expected, ended.stderr
     assert ("cannot list $WORKSPACE/data" in ended.stderr) is has_closed_folder
     assert ("read =" in (folder / "Cargo.toml").read_text()) is not has_closed_folder
+
+
+def test_who_answers_the_last_open_question_from_the_list_has_reviewed_the_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = member(tmp_path / "ws", RUNS_AND_LOOKS_FOR_A_KEY)
+    (folder / "deploy").mkdir()
+    (folder / "deploy/id_rsa").write_text("-----BEGIN OPENSSH PRIVATE KEY-----")
+    monkeypatch.chdir(folder)
+    options = ReviewOptions("learn", None, prune="never")
+    Learning(open_contexts(()), options, Hesitant()).run()
+    assert "reviewed" not in (folder / "Cargo.toml").read_text()
+
+    work = PendingWork(())
+    (left,) = work.proposals
+    work.review.deny(left.id)
+    work.write()
+
+    assert "reviewed" in (folder / "Cargo.toml").read_text()
+    assert PendingWork(()).proposals == ()
+    # Without that grant it is a question again, although the last answer was written here.
+    manifest = folder / "Cargo.toml"
+    manifest.write_text(manifest.read_text().replace('exec = ["sh"]\n', ""))
+    assert len(PendingWork(()).proposals) == 1
