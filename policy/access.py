@@ -65,6 +65,7 @@ class Access:
     commands: tuple[tuple[str, int], ...] = ()  # Of a program: each command line, and how often.
     own_lines: tuple[str, ...] = ()  # Those of `commands` by which the script itself ran it.
     causes: tuple[str, ...] = ITSELF  # Sorted, never empty: see `wanted_by`.
+    is_foreseen: bool = False  # A program that is not there, and would be run where it is.
     # Why the system itself refused what has failed, as in `SYSTEM_REFUSALS`: the recorder has tried
     # that the same fails outside the sandbox, too. Empty for every other outcome.
     refused_by_system: str = ""

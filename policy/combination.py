@@ -66,6 +66,7 @@ def _both(one: Access, other: Access) -> Access:
         is_folder=one.is_folder or other.is_folder,
         is_whole=one.is_whole or other.is_whole,
         is_entry=one.is_entry or other.is_entry,
+        is_foreseen=graver.outcome is Outcome.FAILED and (one.is_foreseen or other.is_foreseen),
         refused_by_system=(
             one.refused_by_system or other.refused_by_system
             if graver.outcome is Outcome.FAILED

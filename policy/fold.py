@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from errno import EDQUOT, EEXIST, ENOENT, ENOSPC, ENOTDIR
 from typing import assert_never
 
-from buildperm.policy import risk, sought_secrets
+from buildperm.policy import presets, risk, sought_secrets
 from buildperm.policy.access import COMMANDS_MOST, SYSTEM_REFUSALS, Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.pattern_set import PatternSet
@@ -59,6 +59,7 @@ _ENTRIES = frozenset(
     (Change.REMOVED, Change.RENAMED, Change.LINKED, Change.SYMLINKED, Change.NODE_MADE)
 )
 """Changes of a folder: Landlock has rights over them for all of a folder, and for no file in it."""
+_LEARNING = "learning"  # The profile, as the header of a recording names it.
 _SHEBANG_MOST = 256  # Bytes of a script that the kernel looks at: BINPRM_BUF_SIZE.
 _COMMAND_MOST = 400  # Characters of a command line that serves as an example.
 _LINE_MOST = 4_000  # Characters of a command line that is listed.
@@ -119,6 +120,7 @@ class _EventFolding:
         self._role = role
         is_inside = role.subject is not SubjectKind.MACRO or role.consumer in members
         self._outside = "" if is_inside else role.consumer or NOBODY
+        self._mode = header.mode
         self._places = header.places
         self._foreign = frozenset(header.foreign)
         self._foreign_longest = max(map(len, self._foreign), default=0)
@@ -181,6 +183,7 @@ class _EventFolding:
                 refused_by_system=(
                     tally.refused_by_system if tally.outcome is Outcome.FAILED else ""
                 ),
+                is_foreseen=self._is_foreseen(kind, target, tally),
             )
             for (kind, target), tally in ordered
         ]
@@ -339,7 +342,8 @@ class _EventFolding:
             return
         words = [encode(word) for word in event.argv]
         command, line = " ".join(words)[:_COMMAND_MOST], _whole_line(words)
-        programs = [self._program(event.requested)]
+        sought = self._sought_program(event)
+        programs = [(sought, event.requested) if sought else self._program(event.requested)]
         if event.path not in (programs[0][1], event.requested):
             # A script: the kernel needs its interpreter as well, execve(2), "Interpreter scripts".
             interpreter = self._interpreter(event)
@@ -354,8 +358,32 @@ class _EventFolding:
                     tally.own_lines[line] = None
             cause = cause or target  # Of the interpreter: it is the script that wants it.
             tally.is_free = real in self._tools
-            resolved = self._target(real)
+            resolved = target if sought else self._target(real)
             tally.resolved = "" if resolved == target else resolved
+
+    def _sought_program(self, event: Executed) -> str:
+        """Name a program that was looked for along PATH and is nowhere, if a preset foresees it.
+
+        It is news only while learning: nothing is refused by its absence.
+        """
+        folder, name = posixpath.split(event.requested)
+        is_search = event.errno == ENOENT and not event.refused and folder in self._path.split(b":")
+        if not is_search or self._mode != _LEARNING or which(name, self._path) is not None:
+            return ""
+        called = encode(name)
+        return called if presets.is_foreseen(called) else ""
+
+    def _is_foreseen(self, kind: Kind, target: str, tally: _AccessBuilder) -> bool:
+        if kind is not Kind.EXEC or tally.outcome is not Outcome.FAILED or "" not in tally.causes:
+            return False
+        if self._mode != _LEARNING or not presets.is_foreseen(target):
+            return False
+        read = (
+            name
+            for (of, name), each in self._tallies.items()
+            if of is Kind.READ and each.outcome is Outcome.DONE
+        )
+        return presets.is_foreseen(target, read)
 
     def _is_search_going_on(self, event: Executed) -> bool:
         """Tell whether a refused program was only tried because its namesake had been refused.

@@ -6,7 +6,7 @@ Where distributions put the parts of a tool chain is `layouts.toml`.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from buildperm.policy.kinds import GRANTABLE, Kind
 from buildperm.policy.proposal import Risk
 from buildperm.policy.rule import Rule
+from buildperm.rules.pattern import matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class Preset:
     shells: Mapping[str, tuple[str, ...]]  # Of a shell: the programs that a script may have it run.
     is_systems: bool  # Only for programs that are the system's.
     generated: tuple[str, ...]  # Patterns of files: a misuse before one of them is none.
+    foreseen: tuple[str, ...]  # Programs: it is offered also where one is looked for in vain, …
+    beside: tuple[str, ...]  # … if a file of one of these patterns was read; whatever was, if none.
 
 
 def _load() -> dict[str, Preset]:
@@ -68,6 +71,8 @@ def _load() -> dict[str, Preset]:
             {program: tuple(names) for program, names in table.get("shell", {}).items()},
             table.get("systems", False),
             tuple(table.get("generated", ())),
+            tuple(table.get("foreseen", ())),
+            tuple(table.get("beside", ())),
         )
         for name, table in tomllib.loads(text).items()
     }
@@ -84,6 +89,28 @@ def _parts(table: Mapping[str, Any], layouts: Mapping[str, Any]) -> Iterator[str
 
 PRESETS = _load()
 NAMES = tuple(PRESETS)
+
+
+_FORESEEN = {
+    name: tuple(each for each in PRESETS.values() if name in each.foreseen)
+    for preset in PRESETS.values()
+    for name in preset.foreseen
+}
+
+
+def is_foreseen(program: str, read: Iterable[str] | None = None) -> bool:
+    """Tell whether a script that looks for a program in vain would run it where it is.
+
+    `read` is what it has read; without it, whether there is any use in asking.
+    """
+    asked = _FORESEEN.get(program, ())
+    if read is None:
+        return bool(asked)
+    files = tuple(read)
+    return any(
+        not each.beside or any(matches(pattern, file) for pattern in each.beside for file in files)
+        for each in asked
+    )
 
 
 def expand(names: frozenset[str] | tuple[str, ...]) -> frozenset[Rule]:

@@ -347,6 +347,11 @@ class _ProposalBuilder:
             if access.kind is Kind.EXEC and risk.reaches_out(access.example):
                 level = Risk.HIGH
                 notes.append(risk.assess_access(access)[1])
+        notes += [
+            f"`{access.target}` is not installed here; where it is, the script runs it."
+            for access in group
+            if access.is_foreseen
+        ]
         along = choices.exactly(Kind.EXEC, helpers).rules
         if helpers:
             worst, told = summaries.risk_notes(helpers)

@@ -72,7 +72,9 @@ def canonical(access: SeenAccess) -> SeenAccess:
     The sensitive tier keeps its outcome: by that is known what was granted there by hand.
     """
     target = lasting(access.kind, access.target)
-    if why_sensitive(access.kind, access.target) or access.outcome is Outcome.FAILED:
+    is_failed = access.outcome is Outcome.FAILED and access.kind is not Kind.EXEC
+    # A program is kept that is not there, and is run where it is: the same on either machine.
+    if why_sensitive(access.kind, access.target) or is_failed:
         return SeenAccess(access.kind, target, access.outcome)
     done = Access(access.kind, access.target, Outcome.DONE, 1, 0, 0, ())
     return SeenAccess(access.kind, target, Outcome.REFUSED if is_settled(done) else Outcome.DONE)

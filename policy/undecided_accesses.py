@@ -140,7 +140,9 @@ def is_settled(access: Access) -> bool:
         # A probe of the sensitive tier is news even if nothing was there.
         return access.kind is Kind.WRITE and _is_quiet(access)
     is_refused = access.outcome is Outcome.REFUSED
-    if access.outcome is Outcome.FAILED or (access.is_free and not is_refused):
+    if access.outcome is Outcome.FAILED:
+        return not access.is_foreseen
+    if access.is_free and not is_refused:
         return True  # Who denies what is free otherwise is told of it.
     match access.kind.traits.syntax:
         case Syntax.PATH if access.kind is Kind.WRITE:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from errno import EACCES, EEXIST, ELOOP, ENOENT, ENOSPC, EROFS
 from pathlib import Path
 
@@ -818,3 +819,48 @@ def test_the_events_of_each_access_are_found_again(happened: list[Event]) -> Non
     for key, access in accesses.items():
         assert sum(event.count for event in made_of[key]) == access.count
         assert min(event.at_ns for event in made_of[key]) == access.first_ns
+
+
+def _looked_for(name: bytes, *more: Event, mode: str = "learning", errno: int = ENOENT) -> Access:
+    """Fold a search along PATH for a program of which there is none."""
+    tried = [f"/nowhere/{at}/".encode() + name for at in (1, 2)]
+    searches = [Executed(1, 10, each, each, (), errno, refused=False) for each in tried]
+    recording = _recording([*searches, *more], path=b"/nowhere/1:/nowhere/2")
+    recording = replace(recording, header=replace(recording.header, mode=mode))
+    found = [each for each in fold(recording) if each.kind is Kind.EXEC]
+    return found[0]
+
+
+def _read(path: bytes, errno: int = 0) -> Event:
+    return FileOpened(2, 10, path, OpenMode.READ, False, errno, False, False)
+
+
+LIBCLANG = b"/usr/lib/llvm-14/lib/libclang-14.so.1"
+
+
+def test_a_program_that_is_nowhere_is_foreseen_where_the_script_does_without() -> None:
+    found = _looked_for(b"llvm-config", _read(LIBCLANG))
+
+    assert (found.target, found.count, found.outcome) == ("llvm-config", 2, Outcome.FAILED)
+    assert found.is_foreseen
+    assert not is_settled(found)
+    assert _looked_for(b"pkg-config").is_foreseen
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        lambda: _looked_for(b"llvm-config"),  # It was not after libclang.
+        lambda: _looked_for(b"llvm-config", _read(b"/usr/lib/libc.so")),
+        lambda: _looked_for(b"llvm-config", _read(LIBCLANG, ENOENT)),
+        lambda: _looked_for(b"curl"),
+        lambda: _looked_for(b"llvm/pkg-config"),  # A certain file.
+        lambda: _looked_for(b"pkg-config", mode="enforcing"),
+        lambda: _looked_for(b"pkg-config", errno=EACCES),
+    ],
+)
+def test_what_else_is_nowhere_is_nobodys_question(found: Callable[[], Access]) -> None:
+    access = found()
+
+    assert not access.is_foreseen
+    assert is_settled(access)

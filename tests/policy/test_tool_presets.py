@@ -11,10 +11,13 @@ from buildperm.policy.access import Access, Outcome
 from buildperm.policy.compilation import effective
 from buildperm.policy.grants import CrateGrants
 from buildperm.policy.kinds import Kind
+from buildperm.policy.presets import PRESETS
 from buildperm.policy.proposal import Proposal, Risk
 from buildperm.policy.proposals import propose
+from buildperm.policy.removal_proposals import unused
 from buildperm.policy.rule import Rule
 from buildperm.policy.sensitivity import why_sensitive
+from buildperm.policy.snapshots import seen
 from buildperm.policy.stable_target import lasting
 from buildperm.policy.undecided_accesses import undecided
 
@@ -323,3 +326,25 @@ def test_a_variable_that_only_looks_like_that_is_allowed_by_its_name(name: str) 
     (proposal,) = _asked(access(Kind.ENV, name))
 
     assert proposal.suggestion.rules == (Rule(Kind.ENV, name),)
+
+
+def test_what_runs_on_another_machine_is_asked_about_here_where_it_is_not_installed() -> None:
+    absent = replace(
+        access(Kind.EXEC, "llvm-config", outcome=Outcome.FAILED, lines=("llvm-config --prefix",)),
+        is_foreseen=True,
+    )
+    (proposal,) = _asked(absent)
+
+    assert proposal.suggestion.preset == "bindgen"
+    assert "`llvm-config` is not installed here; where it is, the script runs it." in proposal.notes
+    assert _asked(replace(absent, is_foreseen=False)) == []
+    # On the other machine it is allowed then, and is asked about there if it is not.
+    there = access(Kind.EXEC, "llvm-config", outcome=Outcome.REFUSED)
+    allowed = PRESETS["bindgen"].rules
+    assert undecided([there], allowed) == undecided([absent], allowed) == []
+    assert undecided([there]) == [there]
+    # It is in use though it is not there, and is told alike on both.
+    grants = CrateGrants("a", presets=frozenset({"bindgen"}))
+    assert unused(grants, [absent]) == frozenset()
+    assert unused(grants, [replace(absent, is_foreseen=False)]) == {"preset:bindgen"}
+    assert seen([absent]) == seen([there])
