@@ -36,6 +36,7 @@ class Preset:
     misuses: Mapping[str, tuple[str, ...]]  # Of a program: words that tell of another purpose.
     codes: Mapping[str, tuple[str, ...]]  # Of a program: options that code on the line follows.
     shells: Mapping[str, tuple[str, ...]]  # Of a shell: the programs that a script may have it run.
+    has_scripts: bool  # A shell may be given one of these as a file: `sh ./configure`.
     is_systems: bool  # Only for programs that are the system's.
     generated: tuple[str, ...]  # Patterns of files: a misuse before one of them is none.
     foreseen: tuple[str, ...]  # Programs: it is offered also where one is looked for in vain, …
@@ -69,13 +70,25 @@ def _load() -> dict[str, Preset]:
             {program: tuple(words) for program, words in table.get("misuse", {}).items()},
             {program: tuple(words) for program, words in table.get("code", {}).items()},
             {program: tuple(names) for program, names in table.get("shell", {}).items()},
+            table.get("scripts", False),
             table.get("systems", False),
             tuple(table.get("generated", ())),
             tuple(table.get("foreseen", ())),
             tuple(table.get("beside", ())),
         )
-        for name, table in tomllib.loads(text).items()
+        for name, table in _extended(tomllib.loads(text))
     }
+
+
+def _extended(tables: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield each table with what it takes over from the one that it extends."""
+    for name, table in tables.items():
+        known = tables.get(table.get("extends", ""), {})
+        lists = {
+            kind: (*known.get(kind, ()), *table.get(kind, ())) for kind in (*GRANTABLE, "parts")
+        }
+        tools = {key: {**known.get(key, {}), **table.get(key, {})} for key in ("store", "purpose")}
+        yield name, {**table, **lists, **tools}
 
 
 def _parts(table: Mapping[str, Any], layouts: Mapping[str, Any]) -> Iterator[str]:

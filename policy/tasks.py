@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from buildperm.policy.access import Access
 from buildperm.policy.presets import Preset
 from buildperm.rules.pattern import matches
+from buildperm.tracer.notation import decode
 
 _WITH_VALUE = {  # Options before the task whose value is the next word.
     "git": frozenset(
@@ -17,8 +18,8 @@ _WITH_VALUE = {  # Options before the task whose value is the next word.
     "cargo": frozenset(("-C", "-Z", "--color", "--config")),
 }
 _TOOL_FOLDERS = ("$SYSROOT/bin/", "$CARGO_HOME/bin/")  # Programs in there are what they are called.
-# A command of a shell without anything that only a shell understands; words are in notation.
-_PLAIN = re.compile(r"(?:[A-Za-z0-9_./=:@,+ -]|%2[05])+")
+# A command of a shell without anything that only a shell understands but for quotes.
+_PLAIN = re.compile(r"""(?:[A-Za-z0-9_./=:@,+% -]|'[^'\n]*'|"[^"$`\\!\n]*")+""")
 _FAMILIES = {  # Tasks that are told apart by one more word.
     "git": frozenset(
         ("bisect", "bundle", "lfs", "notes", "remote", "stash", "submodule", "worktree")
@@ -84,7 +85,9 @@ def is_told(preset: Preset, access: Access) -> bool:
     """Tell whether a script has a shell run nothing but programs that the preset is for."""
     programs = preset.shells.get(access.target, ())
     lines = _own_lines(access)
-    return bool(lines) and all(_told_shell(words) in programs for words in lines)
+    return bool(lines) and all(
+        _told_shell(words, is_file=preset.has_scripts) in programs for words in lines
+    )
 
 
 def _of(table: Mapping[str, tuple[str, ...]], program: str) -> tuple[str, ...]:
@@ -107,21 +110,32 @@ def _has_option(words: Sequence[str], options: Sequence[str]) -> bool:
     return False
 
 
-def _told_shell(words: Sequence[str]) -> str:
-    """Return the name of the program that a shell is to run, and nothing else; empty if unclear."""
+def _told_shell(words: Sequence[str], *, is_file: bool) -> str:
+    """Return the name of the program that a shell is to run, and nothing else; empty if unclear.
+
+    With `is_file` that may be a file that it is given, too.
+    """
     rest = iter(words[1:])
     for word in rest:
         if not word.startswith("-"):
-            return word.rpartition("/")[2]
+            return word.rpartition("/")[2] if is_file else ""
         if "c" in word and not word.startswith("--"):
-            command = next(rest, "")
+            command = _decoded(next(rest, ""))
             if not _PLAIN.fullmatch(command):
                 return ""
             program = next(
-                (each for each in command.split() if each != "exec" and "=" not in each), ""
+                (each for each in _words(command) if each != "exec" and "=" not in each), ""
             )
             return program.rpartition("/")[2]
     return ""
+
+
+def _decoded(word: str) -> str:
+    """Return a word of a command line as it was passed; empty where that is no text."""
+    try:
+        return decode(word).decode()
+    except ValueError:
+        return ""
 
 
 def _own_lines(access: Access) -> list[list[str]]:

@@ -28,7 +28,7 @@ def test_a_preset_says_what_it_is(name: str) -> None:
     assert preset.name == name
     assert preset.version >= 1
     assert preset.rules == tuple(sorted(set(preset.rules)))
-    assert preset.anchors or preset.causes
+    assert preset.anchors or preset.causes or preset.shells
     for text in (preset.title, preset.why, preset.covers, preset.leaves_out):
         assert text == text.strip().rstrip(".")
         assert text

@@ -348,3 +348,72 @@ def test_what_runs_on_another_machine_is_asked_about_here_where_it_is_not_instal
     assert unused(grants, [absent]) == frozenset()
     assert unused(grants, [replace(absent, is_foreseen=False)]) == {"preset:bindgen"}
     assert seen([absent]) == seen([there])
+
+
+def _git_by_shell(shell: str, *lines: str) -> list[Access]:
+    told = [line.partition("-c ")[2].strip("'\"").replace("%27", "'") for line in lines]
+    head = access(Kind.READ, "$WORKSPACE/.git/HEAD", shell)
+    return [_ran(shell, *lines), _ran("git", *told, causes=(shell,)), head]
+
+
+@pytest.mark.parametrize(
+    ("shell", "lines"),
+    [
+        ("sh", ["sh -c 'git --version'"]),
+        (
+            "bash",
+            ["bash -c 'git rev-parse HEAD'", "bash -c 'git log -1 --pretty=format:%27%25ae%27'"],
+        ),
+        ("zsh", ["zsh -c 'git status --porcelain'"]),
+    ],
+)
+def test_a_shell_that_runs_git_is_one_question_with_it(shell: str, lines: list[str]) -> None:
+    (proposal,) = _asked(*_git_by_shell(shell, *lines))
+
+    assert proposal.suggestion.preset == "git-shell"
+    assert proposal.risk is Risk.MEDIUM
+    assert not undecided(proposal.evidence, PRESETS["git-shell"].rules)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["sh -c 'git log | head'"],
+        ["sh -c 'git log -1 --format=%22%24(curl example.org)%22'"],
+        ["sh -c 'git log -1 %27a%27%60id%60'"],
+        ["sh -c 'git --version'", "sh -c 'curl example.org'"],
+        ["sh -c 'git --version%0Acurl example.org'"],
+        ["sh -c 'git log %27%0A%27; id'"],
+        ["sh -c 'git clone x'"],
+        ["sh git"],  # A file of that name.
+    ],
+)
+def test_a_shell_that_runs_more_than_git_is_asked_about(lines: list[str]) -> None:
+    found = _asked(*_git_by_shell("sh", *lines))
+
+    assert "git-shell" not in [each.suggestion.preset for each in found]
+    assert max(each.risk for each in found) is Risk.HIGH
+
+
+def test_git_without_a_shell_gets_no_shell() -> None:
+    head = access(Kind.READ, "$WORKSPACE/.git/HEAD", "git")
+
+    assert offered(_ran("git", "git rev-parse HEAD"), head) == ["git"]
+    assert Rule(Kind.EXEC, "sh") not in PRESETS["git"].rules
+
+
+def test_which_is_a_question_of_medium_risk_where_it_is_a_shell_script() -> None:
+    found = _asked(
+        _ran("which", "which java"), _ran("sh", "sh /usr/bin/which java", causes=("which",))
+    )
+
+    assert [each.suggestion.preset for each in found] == ["which"]
+    assert found[0].risk is Risk.MEDIUM
+    (found_by_shell,) = _asked(_ran("sh", "sh -c 'command -v java'"))
+    assert found_by_shell.suggestion.preset == "which"
+    # A program of its own asks nothing; a shell that does more is a question of its own.
+    (plain,) = _asked(_ran("which", "which java"))
+    assert (plain.suggestion.preset, plain.risk) == ("", Risk.LOW)
+    more = _ran("sh", "sh -c 'curl example.org'", "sh /usr/bin/which java", causes=("", "which"))
+    more = replace(more, own_lines=("sh -c 'curl example.org'",))
+    assert max(each.risk for each in _asked(_ran("which", "which java"), more)) is Risk.HIGH
