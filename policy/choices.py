@@ -90,8 +90,12 @@ def _with_history(exact: Choice) -> Choice:
     return _by_folder(exact, Kind.READ, folders, widening)
 
 
-def for_writes(group: Sequence[Access]) -> Choices:
-    """Allow these files, then everything in their folder, and in each folder around it."""
+def for_writes(group: Sequence[Access], granted: Iterable[Rule] = ()) -> Choices:
+    """Allow these files, then everything in their folder, and in each folder around it.
+
+    A script stops at the first file that it may not write, and tries the next one once it may. Who
+    was granted a file has its folder suggested, not one file more in each round.
+    """
     exact = _with_content(exactly(Kind.WRITE, group), group)
     targets = [_bare(rule.pattern) for rule in exact.rules]
     folders = {ladder.parent(target) for target in targets}
@@ -100,7 +104,9 @@ def for_writes(group: Sequence[Access]) -> Choices:
     if len(choices) > 1 and not choices[1].locked:
         if not ladder.above(targets).isdisjoint(targets):
             return Choices(choices[1:])  # Folders can only be granted with what is in them.
-        return Choices(choices, int(len(exact.rules) > EXACT_MOST))
+        before = {ladder.parent(rule.pattern) for rule in granted if rule.kind is Kind.WRITE}
+        is_next = not before.isdisjoint(folders)
+        return Choices(choices, int(is_next or len(exact.rules) > EXACT_MOST))
     return Choices(choices)
 
 

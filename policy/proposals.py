@@ -286,7 +286,8 @@ class _ProposalBuilder:
             self._add(title, stuck, _exactly(Kind.WRITE, stuck), locked=_NO_NAMES)
         accesses = [access for access in accesses if not choices.is_beyond_grants(access)]
         for group in _grouped(accesses, choices.folder_of_write, most=len(accesses)):
-            self._add(summaries.title(Kind.WRITE, group), group, choices.for_writes(group))
+            ways = choices.for_writes(group, self._granted)
+            self._add(summaries.title(Kind.WRITE, group), group, ways)
 
     def programs(self, accesses: Sequence[Access]) -> None:
         """Ask about programs: the ordinary ones together, the risky ones one by one.

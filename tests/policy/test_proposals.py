@@ -334,6 +334,36 @@ def test_a_write_is_granted_for_the_file_or_its_folder() -> None:
     assert [bool(choice.locked) for choice in proposal.choices] == [False, False, True]
 
 
+def test_the_next_file_of_a_folder_is_the_last_question_about_it() -> None:
+    # A script stops at the first file that it may not write: there may be more of them.
+    folder = "$MANIFEST_DIR/contrib/completions"
+    (written,) = propose(
+        "a",
+        "1.0.0",
+        [_access(Kind.WRITE, f"{folder}/a.fish", Outcome.REFUSED)],
+        [Rule(Kind.WRITE, f"{folder}/a.bash"), Rule(Kind.READ, "$WORKSPACE/other/a")],
+    )
+
+    assert written.suggestion.rules == (Rule(Kind.WRITE, f"{folder}/**"),)
+    assert written.suggestion.widening == "Allows making, changing and removing any file there."
+    assert written.risk is Risk.HIGH
+    assert written.choices[0].rules == (Rule(Kind.WRITE, f"{folder}/a.fish"),)
+
+
+@pytest.mark.parametrize("granted", [(), ("$MANIFEST_DIR/src/x/a",), ("$MANIFEST_DIR/a.rs",)])
+def test_the_first_file_that_is_written_in_a_folder_is_allowed_alone(
+    granted: tuple[str, ...],
+) -> None:
+    rules = [Rule(Kind.WRITE, each) for each in granted]
+    for target in (
+        "$MANIFEST_DIR/src/a.rs",
+        "$MANIFEST_DIR/README.md",
+    ):  # The package is no folder.
+        refused = _access(Kind.WRITE, target, Outcome.REFUSED)
+        (written,) = propose("a", "1.0.0", [refused], rules)
+        assert written.suggestion.rules == (Rule(Kind.WRITE, target),)
+
+
 def test_a_folder_that_is_made_is_granted_with_what_is_in_it() -> None:
     accesses = [
         _access(Kind.WRITE, target, Outcome.REFUSED)
