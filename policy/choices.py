@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from buildperm.policy import exact_rules, ladder, validation
+from buildperm.policy import exact_rules, ladder, risk, validation
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.pattern_set import PatternSet
-from buildperm.policy.proposal import Choice
+from buildperm.policy.proposal import Choice, Risk
 from buildperm.policy.rule import Rule
 from buildperm.policy.stable_target import portable
 
@@ -73,7 +73,14 @@ def for_reads(group: Sequence[Access], most: int = EXACT_MOST) -> Choices:
     # What is in a folder that could not be listed nobody has seen.
     if listed or any(each.is_folder and each.outcome is Outcome.REFUSED for each in group):
         few = [index for index in few if index]
+    elif any(risk.assess_rule(rule)[0] >= Risk.HIGH for rule in exact.rules):
+        # A home folder is opened file by file, however long the list is: others are kept beside.
+        few = [index for index in few if not _is_of_folders(choices[index])] or [0]
     return Choices(choices, _first_grantable(choices, few))
+
+
+def _is_of_folders(choice: Choice) -> bool:
+    return any(rule.pattern.rpartition("/")[2] in ("*", "**") for rule in choice.rules)
 
 
 def _with_links(exact: Choice, group: Sequence[Access]) -> Choice:
@@ -88,6 +95,22 @@ def _with_history(exact: Choice) -> Choice:
     folders = sorted({f"{each[0]}/**" for each in found if each})
     widening = "Allows all of git's history, as the next commit has new files."
     return _by_folder(exact, Kind.READ, folders, widening)
+
+
+def for_walked_output(group: Iterable[Access], walked: Iterable[str]) -> Choice:
+    """Allow reading target folders as wholes, and what this build has in its own folder there."""
+    parts: dict[str, bool] = {}  # Whether it is a folder.
+    for access in group:
+        top, slash, rest = portable(access.target).removeprefix("$TARGET_DIR/").partition("/")
+        if access.target.startswith("$TARGET_DIR/"):
+            parts[top] = parts.get(top, False) or bool(slash and rest) or access.is_folder
+    own = (f"$TARGET_DIR/{top}{'/**' * is_folder}" for top, is_folder in parts.items())
+    patterns = {*(f"{folder}/**" for folder in walked), *own}
+    return Choice(
+        f"everything below {ladder.named(walked)}",
+        tuple(sorted(Rule(Kind.READ, pattern) for pattern in patterns)),
+        widening="Allows reading what other crates were compiled to and what scripts left there.",
+    )
 
 
 def for_writes(group: Sequence[Access], granted: Iterable[Rule] = ()) -> Choices:

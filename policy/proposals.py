@@ -46,6 +46,7 @@ from buildperm.tracer.notation import encode
 GROUPS_MOST = 3
 """Groups of one kind that are asked about singly; more are put together."""
 
+_OUTPUTS = ("$WORKSPACE/target", "$MANIFEST_DIR/target")
 _SYSTEM_FOLDERS = ("/usr/", "/bin/", "/sbin/", "/nix/store/", "/gnu/store/", "/home/linuxbrew/")
 CAUSES_MOST = 8
 """Programs whose files are asked about one program at a time."""
@@ -101,7 +102,7 @@ def propose(
     for outside, group in groups.items():
         builder = _ProposalBuilder(crate, version, everything, outside, rules)
         left = builder.locked(undecided(group, () if outside else rules, denials))
-        left = builder.shared_places(builder.bundles(builder.presets(left)))
+        left = builder.walked_output(builder.shared_places(builder.bundles(builder.presets(left))))
         for kind in GRANTABLE:
             for about in _by_cause([access for access in left if access.kind is kind]):
                 builder.about(kind, about)
@@ -249,6 +250,40 @@ class _ProposalBuilder:
                 (level, [note]),
                 group,
             )
+        return [access for access in accesses if id(access) not in taken]
+
+    def walked_output(self, accesses: Sequence[Access]) -> list[Access]:
+        """Ask once about what Cargo builds, where a script walks through its package and comes by.
+
+        What is there has other names after every build.
+        """
+        walked = {
+            each.target
+            for each in accesses
+            if each.kind is Kind.READ and each.is_direct and each.target in _OUTPUTS
+        }
+        if not any(each.is_folder for each in accesses if each.target in walked):
+            return list(accesses)
+        inside = (*(f"{top}/" for top in walked), "$TARGET_DIR/")
+        group = [
+            each
+            for each in accesses
+            if each.kind is Kind.READ
+            and each.is_direct
+            and (each.target in walked or each.target.startswith(inside))
+        ]
+        taken = set(map(id, group))
+        choice = choices.for_walked_output(group, walked)
+        if any(validation.to_grant(rule, reason="") for rule in choice.rules):
+            return list(accesses)
+        level, note = risk.assess_rule(Rule(Kind.READ, "$TARGET_DIR/debug/**"))
+        self._propose(
+            self._id(Kind.READ, walked),
+            "read all that Cargo has built, as it walks through its package",
+            Choices((choice,)),
+            (level, [note]),
+            group,
+        )
         return [access for access in accesses if id(access) not in taken]
 
     def about(self, kind: Kind, accesses: Sequence[Access]) -> None:

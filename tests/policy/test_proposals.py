@@ -880,3 +880,61 @@ def test_a_file_of_one_run_that_was_read_and_written_is_one_question() -> None:
     assert proposal.locked
     assert proposal.id == again.id
     assert proposal.title == "write /tmp/app-build-*/x"
+
+
+def _read(target: str, *, is_folder: bool = False, cause: str = "") -> Access:
+    return replace(_access(Kind.READ, target), is_folder=is_folder, causes=(cause,))
+
+
+BUILT = (
+    _read("$WORKSPACE/target/debug/deps/liba-0123456789abcdef.rmeta"),
+    _read("$WORKSPACE/target/debug/.fingerprint", is_folder=True),
+    _read("$TARGET_DIR/debug/.fingerprint/a-0123456789abcdef/lib-a"),
+    _read("$TARGET_DIR/debug/incremental", is_folder=True),
+    _read("$TARGET_DIR/.rustc_info.json"),
+)
+
+
+def test_a_walk_through_the_package_asks_once_about_what_is_built_in_it() -> None:
+    top = _read("$WORKSPACE/target", is_folder=True)
+    proposal = _one(top, *BUILT)
+
+    assert proposal.title == "read all that Cargo has built, as it walks through its package"
+    assert proposal.risk is Risk.MEDIUM
+    assert _patterns(proposal) == [
+        ["$TARGET_DIR/.rustc_info.json", "$TARGET_DIR/debug/**", "$WORKSPACE/target/**"]
+    ]
+    later = _read("$TARGET_DIR/debug/deps/libb-fedcba9876543210.rmeta")
+    assert _propose(top, *BUILT, later, rules=proposal.suggestion.rules) == []
+    # What it looks for besides is a question of its own.
+    other = _read("$WORKSPACE/notes.txt")
+    assert len(_propose(top, *BUILT, other)) == 2
+
+
+@pytest.mark.parametrize(
+    "top",
+    [
+        _read("$WORKSPACE/data", is_folder=True),
+        _read("$WORKSPACE/target"),  # A file.
+        _read("$WORKSPACE/target", is_folder=True, cause="find"),
+    ],
+)
+def test_who_does_not_walk_through_the_package_is_asked_about_each_folder(top: Access) -> None:
+    for proposal in _propose(top, *BUILT):
+        assert "as it walks" not in proposal.title
+        assert ["$TARGET_DIR/debug/**"] not in _patterns(proposal)[:1]
+
+
+def test_many_files_of_a_home_folder_are_suggested_as_they_are() -> None:
+    targets = [f"$HOME/.config/tool/{n % 8}/{n}x" for n in range(40)]
+    proposal = _one(*_reads(*targets))
+
+    assert proposal.risk is Risk.HIGH
+    assert sorted(rule.pattern for rule in proposal.suggestion.rules) == sorted(targets)
+    assert ["$HOME/.config/tool/**"] in _patterns(proposal)  # Whoever wants it takes it.
+    # Of one kind in one folder, they are that kind there and nothing below.
+    alike = _one(*_reads(*(f"$HOME/sdk/include/{n}x.h" for n in range(40))))
+    assert [rule.pattern for rule in alike.suggestion.rules] == ["$HOME/sdk/include/*.h"]
+    # What belongs to the build is suggested as a folder.
+    own = _one(*_reads(*(f"$WORKSPACE/data/{n % 8}/{n}x" for n in range(40))))
+    assert [rule.pattern for rule in own.suggestion.rules] == ["$WORKSPACE/data/**"]
