@@ -37,11 +37,12 @@ _VALUED = {  # Short or odd spellings of the options below, and whether metadata
     "--target-dir": "--target-dir",
     "--message-format": "--message-format",
     "--color": "--color",
+    "--profile": "--profile",
     "-C": "-C",
 }
 _OTHER_VALUED = frozenset(  # Those that matter to nobody here.
     {"-p", "--package", "--exclude", "--bin", "--example", "--test", "--bench", "-j", "--jobs"}
-    | {"--profile", "--lockfile-path", "--artifact-dir"}
+    | {"--lockfile-path", "--artifact-dir"}
 )
 _PLAIN = frozenset({"--all-features", "--no-default-features", "--locked", "--offline", "--frozen"})
 
@@ -58,6 +59,7 @@ class Arguments:
     targets: tuple[str, ...]  # Of `--target`.
     configuration: tuple[str, ...]  # Of `--config`: KEY=VALUE or a file.
     message_format: str  # Empty if none is asked for.
+    profiles: tuple[str, ...] = ()  # Of `--profile`.
 
     @property
     def can_report(self) -> bool:
@@ -171,6 +173,7 @@ def parse(words: Sequence[str], *, default: Sequence[str]) -> Arguments:
         targets=tuple(filter(None, values.get("--target", []))),
         configuration=tuple(values.get("--config", [])),
         message_format=",".join(values.get("--message-format", [])),
+        profiles=tuple(filter(None, values.get("--profile", []))),
     )
 
 

@@ -56,6 +56,7 @@ class Configuration:
     searched: tuple[str, ...] = ()  # Where `[target.TRIPLE.LIBRARY]` says that libraries are.
     replaced: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """By triple, `links` of the packages whose build scripts `[target.TRIPLE.LINKS]` replaces."""
+    profiles: frozenset[str] = frozenset()  # Names of those that are set or defined.
     unclear: tuple[str, ...] = ()  # Values of `--config` that only Cargo understands, if anybody.
 
 
@@ -82,6 +83,7 @@ def read(
         flags=tuple(_flags([*given, *files], environment)),
         searched=tuple(_searched([*given, *files])),
         replaced=_replaced([*given, *files]),
+        profiles=_profiles([*given, *files]),
         unclear=tuple(argument for argument, layers in understood.items() if layers is None),
     )
 
@@ -215,6 +217,11 @@ def _aliases(layers: Sequence[_Layer], environment: Mapping[str, str]) -> frozen
     mark = "CARGO_ALIAS_"
     named |= {name[len(mark) :].lower() for name in environment if name.startswith(mark)}
     return frozenset(named)
+
+
+def _profiles(layers: Sequence[_Layer]) -> frozenset[str]:
+    tables = (layer.settings.get("profile") for layer in layers)
+    return frozenset(name for table in tables if isinstance(table, dict) for name in table)
 
 
 def _program(value: str, root: Path) -> str:

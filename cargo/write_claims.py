@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from buildperm.cargo.project import Project
     from buildperm.policy.grants import Policy
+    from buildperm.policy.rule import Rule
 
 
 def check(
@@ -34,8 +35,8 @@ def check(
 ) -> None:
     """Make sure that no two packages may write the same place, unless `shared` declares it.
 
-    Nor may anybody write where Cargo would build one of the workspace's profiles: what a script
-    leaves there before that is built for the first time, Cargo takes for its own.
+    Nor may anybody write where Cargo would build a profile or for a target: what a script leaves
+    there before that is built for the first time, Cargo takes for its own.
 
     Args:
         project: Whose packages.
@@ -46,7 +47,7 @@ def check(
     Raises:
         BuildpermError: Two may, or one may write in a profile's folder.
     """
-    _refuse_profiles(policy, document)
+    _refuse_output_folders(project, policy, document)
     claims = list(_claims(project, policy, places))
     shared = [named for each in policy.shared if (named := _real(each, places)) is not None]
     found = conflict(claims, shared)
@@ -59,19 +60,47 @@ def check(
         )
 
 
-def _refuse_profiles(policy: Policy, document: Mapping[str, Any]) -> None:
-    profiles = document.get("profile", {})
-    names = {name.lower(): name for name in profiles} if isinstance(profiles, Mapping) else {}
-    for key, grants in sorted(policy.crates.items()) if names else ():
+def closed(rule: Rule, project: Project, document: Mapping[str, Any]) -> str:
+    """Say why nobody may be granted a rule here: Cargo would build in the folder that it names.
+
+    Empty if one may. Folders are compared without regard to case, as some file systems do.
+    """
+    place = root(rule.pattern) if rule.kind is Kind.WRITE else ""
+    if place.count("/") != 1:
+        return ""
+    return _folders(project, document, place.partition("/")[2].lower())
+
+
+def _refuse_output_folders(project: Project, policy: Policy, document: Mapping[str, Any]) -> None:
+    for key, grants in sorted(policy.crates.items()):
         for rule in sorted(grants.rules):
-            place = root(rule.pattern) if rule.kind is Kind.WRITE else ""
-            name = names.get(place.rpartition("/")[2].lower()) if place.count("/") == 1 else None
-            if name is not None:
+            reason = closed(rule, project, document)
+            if reason:
                 raise BuildpermError(
                     f"{policy.manifest}: `{key}`: write: nobody is granted to write "
-                    f"`{rule.pattern}` (Cargo builds the profile `{name}` there)",
+                    f"`{rule.pattern}` ({reason})",
                     hint="Deny it, or have the crates share a folder of another name.",
                 )
+
+
+def _folders(project: Project, document: Mapping[str, Any], folder: str) -> str:
+    """Say what Cargo builds in a folder of the target directory; empty if nothing is known.
+
+    The Cargo book: "Profiles" (in Cargo.toml, in the configuration, by variables of the
+    environment), and "Build cache" for targets, whose descriptions are files that anybody names.
+    """
+    profiles = document.get("profile", {})
+    names = {*(profiles if isinstance(profiles, Mapping) else ()), *project.configuration.profiles}
+    for name in sorted({*names, *project.arguments.profiles}):
+        if name.lower() == folder:
+            return f"Cargo builds the profile `{name}` there"
+    variable = f"CARGO_PROFILE_{folder.upper().replace('-', '_')}_"
+    if any(name.startswith(variable) for name in project.environment):
+        return f"Cargo builds the profile `{folder}` there, which the environment sets"
+    for target in (*project.arguments.targets, *project.configuration.targets):
+        if os.path.basename(target).removesuffix(".json").lower() == folder:
+            return f"Cargo builds for the target `{target}` there"
+    return ""
 
 
 def _claims(project: Project, policy: Policy, places: Mapping[str, bytes]) -> Iterator[Claim]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from buildperm.errors import BuildpermError
-from buildperm.policy import validation
+from buildperm.policy import closed_rules, validation
 from buildperm.policy.access import Access
 from buildperm.policy.coverage import GrantCoverage
 from buildperm.policy.decision import EDITED
@@ -59,7 +59,9 @@ def violation(rule: Rule, proposal: Proposal) -> Violation | None:
     return None
 
 
-def refuse(rules: Sequence[Rule], proposal: Proposal) -> None:
+def refuse(
+    rules: Sequence[Rule], proposal: Proposal, closed: closed_rules.Closed = closed_rules.nothing
+) -> None:
     """Refuse rules that cannot answer a proposal.
 
     Raises:
@@ -76,6 +78,8 @@ def refuse(rules: Sequence[Rule], proposal: Proposal) -> None:
         found = violation(rule, proposal)
         if found is not None:
             raise BuildpermError(f"{what}: `{rule}`: {found.what}", hint=found.hint)
+        if reason := closed(rule):
+            raise BuildpermError(f"{what}: `{rule}`: {reason}", hint="Name another place.")
 
 
 def placed(proposal: Proposal, choice: Choice) -> tuple[Proposal, int]:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from buildperm.policy import edited_rule
+from buildperm.policy import closed_rules, edited_rule
 from buildperm.policy.answer_tally import AnswerTally
 from buildperm.policy.decision import (
     Answer,
@@ -30,6 +30,7 @@ class ReviewLedger:
         proposals: Iterable[Proposal],
         revisions: Mapping[tuple[str, str], str],
         terms: Mapping[str, Terms],
+        closed: closed_rules.Closed = closed_rules.nothing,
     ) -> None:
         """Begin with nothing decided.
 
@@ -37,11 +38,13 @@ class ReviewLedger:
             proposals: In the order in which they are shown.
             revisions: What counts as reviewed then, by key and version; the version by default.
             terms: What Cargo.toml says of each crate's grants now, by key.
+            closed: Says why a rule cannot be written here; what only such a rule allows is locked.
 
         Raises:
             ValueError: Two proposals about the same version have the same id.
         """
-        self.proposals = _with_unique_ids(proposals)
+        self.closed = closed
+        self.proposals = _with_unique_ids(closed_rules.locked(each, closed) for each in proposals)
         self._by_id = {proposal.id: proposal for proposal in self.proposals}
         if len(self._by_id) != len(self.proposals):
             raise ValueError("two proposals about the same version with the same id")
@@ -112,7 +115,8 @@ class ReviewLedger:
 
     def add(self, proposals: Iterable[Proposal]) -> tuple[Proposal, ...]:
         """Add new proposals as undecided, and return them; what is there already stays as it is."""
-        everything = _with_unique_ids((*self.proposals, *proposals))
+        new = (closed_rules.locked(each, self.closed) for each in proposals)
+        everything = _with_unique_ids((*self.proposals, *new))
         added = {each.id: each for each in everything if each.id not in self._by_id}
         self._by_id |= added
         for proposal in added.values():

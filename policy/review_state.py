@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from buildperm.policy import answer_limits, merging, rule_choice, selection, validation
 from buildperm.policy.answer_tally import AnswerTally
+from buildperm.policy.closed_rules import Closed, nothing
 from buildperm.policy.decision import Answer, Counts, Decision, JournalEntry, Terms
 from buildperm.policy.grants import CrateGrants, Policy
 from buildperm.policy.joint_answers import JointAnswers
@@ -36,6 +37,7 @@ class Review:
         revisions: Mapping[tuple[str, str], str] | None = None,
         terms: Mapping[str, Terms] | None = None,
         local: Collection[str] = (),
+        closed: Closed = nothing,
     ) -> None:
         """Begin with nothing decided.
 
@@ -48,11 +50,12 @@ class Review:
             revisions: What counts as reviewed then, by key and version; the version by default.
             terms: What Cargo.toml says of each crate's grants now, by key.
             local: Names of the packages that Cargo takes from a folder, such as the members.
+            closed: Says why a rule cannot be written here; what only such a rule allows is locked.
 
         Raises:
             ValueError: Two proposals about the same version have the same id.
         """
-        self._ledger = ReviewLedger(proposals, revisions or {}, terms or {})
+        self._ledger = ReviewLedger(proposals, revisions or {}, terms or {}, closed)
         self.local = frozenset(local)
         self._settled = tuple(settled)
         self._present = present

@@ -39,7 +39,7 @@ def edited(ledger: ReviewLedger, proposal_id: str, rules: Sequence[Rule]) -> Dec
         BuildpermError: One of the rules cannot be granted, or there is none.
     """
     proposal = ledger.proposal(proposal_id)
-    edited_rule.refuse(rules, proposal)
+    edited_rule.refuse(rules, proposal, ledger.closed)
     choice = edited_rule.choice(rules, proposal, ledger.choice(proposal_id).consumers)
     index, decision = ledger.place(proposal, choice), ledger.decision(proposal_id)
     now = replace(decision, chosen=index)

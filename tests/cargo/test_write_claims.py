@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from buildperm.cargo import write_claims
+from buildperm.cargo import arguments, configuration, write_claims
 from buildperm.cargo.grant_keys import places
 from buildperm.cargo.project import Projects
 from buildperm.errors import BuildpermError
 from buildperm.policy import manifest
+from buildperm.policy.kinds import Kind
+from buildperm.policy.rule import Rule
 from tests.cargo.workspaces import QUIET, Workspace
 
 GRANTS = """
@@ -82,6 +85,35 @@ def test_a_shared_folder_is_not_one_that_a_profile_will_have(
     path.write_text(path.read_text() + '[profile.dist]\ninherits = "release"\n')
     with pytest.raises(BuildpermError, match="Cargo builds the profile `dist` there"):
         check(root, environment, pattern, "$OUT_DIR/x")
+
+
+@pytest.mark.parametrize("where", ["file", "config", "variable", "option", "target"])
+def test_nor_one_that_only_the_configuration_or_the_command_names(
+    root: Path, environment: Mapping[str, str], where: str
+) -> None:
+    words = ["check"]
+    if where == "file":
+        (root / ".cargo").mkdir()
+        (root / ".cargo/config.toml").write_text('[profile.Mine]\ninherits = "release"\n')
+    elif where == "config":
+        words += ["--config", 'profile.mine.inherits="release"']
+    elif where == "variable":
+        environment = {**environment, "CARGO_PROFILE_MINE_INHERITS": "release"}
+    elif where == "option":
+        words += ["--profile", "mine"]
+    else:
+        words += ["--target=where/mine.json"]
+    project = Projects(root, {**environment}).open([], default=["check"])
+    named = replace(project, arguments=arguments.parse(words, default=[]), environment=environment)
+    if where == "config":
+        found = configuration.read(root, root, environment, named.arguments.configuration)
+        named = replace(named, configuration=found)
+
+    for pattern in ("$TARGET_DIR/mine/**", "$TARGET_DIR/MINE/x"):
+        assert "there" in write_claims.closed(Rule(Kind.WRITE, pattern), named, {})
+    for pattern in ("$TARGET_DIR/mines/**", "$WORKSPACE/mine/**", "$TARGET_DIR/cxxbridge/mine/**"):
+        assert write_claims.closed(Rule(Kind.WRITE, pattern), named, {}) == ""
+    assert write_claims.closed(Rule(Kind.READ, "$TARGET_DIR/mine/**"), named, {}) == ""
 
 
 def test_any_other_shared_folder_is_nobodys_alone(
