@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from buildperm.cargo import claim
 from buildperm.cargo.configuration import CARGOS_OWN
 from buildperm.errors import BuildpermError
 from buildperm.rules.layout import GIT_COPY
@@ -283,10 +284,12 @@ class TargetDirectory:
 def open_target(metadata: Metadata, name: Literal["learn", "ci"]) -> TargetDirectory:
     """Make the directory `name` below the user's target directory where it is missing.
 
+    What is there and was not made here by this user is put aside: see `claim`.
+
     Raises:
-        BuildpermError: It cannot be made.
+        BuildpermError: It cannot be made, or Git tracks what is in it.
     """
-    folder = metadata.target_directory / "buildperm" / name
+    folder = metadata.target_directory / claim.NAME / name
     if not {"{", "}"}.isdisjoint(str(folder)):
         raise BuildpermError(  # The Cargo book, "Configuration", `build.build-dir`.
             f"cannot build in `{folder}`: Cargo takes what is in braces for a variable",
@@ -295,8 +298,10 @@ def open_target(metadata: Metadata, name: Literal["learn", "ci"]) -> TargetDirec
     made = [folder.parent, folder]
     if not metadata.target_directory.exists():  # As Cargo does with one that it makes, and only so.
         made.append(metadata.target_directory)
+    claim.claim(metadata.target_directory)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        claim.make(metadata.target_directory)
+        folder.mkdir(exist_ok=True)
         for tagged in made:
             if not (tagged / "CACHEDIR.TAG").exists():
                 _write(tagged / "CACHEDIR.TAG", _TAG, 0o644)

@@ -1,7 +1,8 @@
 """The journal of a review: one line on disk per step, so that no decision is ever lost.
 
 JSON Lines, only ever appended to. Every line is one write followed by fsync(2): a crash leaves
-all lines whole but perhaps the last, and that one is ignored.
+all lines whole but perhaps the last, and that one is ignored. Every line is signed by `machine_key`
+for the place where it lies: a journal that came with a checkout answers nothing.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from buildperm.errors import BuildpermError
-from buildperm.policy import expiry
+from buildperm.policy import expiry, machine_key
 from buildperm.policy.decision import (
     Answer,
     JournalEntry,
@@ -21,7 +23,12 @@ from buildperm.policy.decision import (
     Terms,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
 VERSION = 1
+_PURPOSE = "journal"
+_SIGNATURE, _END = b',"signature":"', b'"}'  # The last member of each line.
 
 
 def append(path: Path, entry: JournalEntry) -> None:
@@ -54,7 +61,7 @@ def append(path: Path, entry: JournalEntry) -> None:
         "picked": picked,
         **({"terms": terms} if terms else {}),
     }
-    line = json.dumps(step, separators=(",", ":")).encode() + b"\n"
+    line = signed(path, step)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
@@ -87,24 +94,60 @@ def replace_by(path: Path, entry: JournalEntry | None) -> None:
         append(path, entry)
 
 
+def signed(path: Path, step: Mapping[str, object]) -> bytes:
+    """Return the line of a step in the journal at `path`."""
+    text = json.dumps(step, separators=(",", ":")).encode()
+    signature = machine_key.sign(_PURPOSE, path, text).encode()
+    return text[:-1] + _SIGNATURE + signature + _END + b"\n"
+
+
 def read(path: Path) -> list[JournalEntry]:
     """Return the steps in the journal at `path`, oldest first; none where there is no journal.
 
-    A line that was cut short, or that another version wrote, is left out.
+    A line that was cut short, that was not written here, or that another version wrote, is left
+    out.
 
     Raises:
         BuildpermError: It exists and cannot be read.
     """
+    entries = (_entry(text) for text in _lines(path) if text is not None)
+    return [entry for entry in entries if entry is not None]
+
+
+def foreign(path: Path) -> int:
+    """Return how many whole lines of the journal at `path` were not written here by this user.
+
+    Raises:
+        BuildpermError: It exists and cannot be read.
+    """
+    return sum(text is None for text in _lines(path))
+
+
+def _lines(path: Path) -> Iterator[bytes | None]:
+    """Yield the text of each whole line that was written here, and None for each other."""
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
-        return []
+        return
     except OSError as error:
         raise BuildpermError(
             f"read journal {path}: {error.strerror}", hint="Remove it to begin anew."
         ) from error
-    entries = (_entry(line) for line in raw.split(b"\n") if line)
-    return [entry for entry in entries if entry is not None]
+    for line in raw.split(b"\n"):
+        step, _, rest = line.rpartition(_SIGNATURE)
+        text, own = step + b"}", rest.removesuffix(_END).decode("ascii", "replace")
+        if rest.endswith(_END) and machine_key.is_signed(_PURPOSE, path, text, own):
+            yield text
+        elif _is_whole(line):
+            yield None
+
+
+def _is_whole(line: bytes) -> bool:
+    """Tell whether a line is a step, rather than what a crash has left of one."""
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _entry(line: bytes) -> JournalEntry | None:

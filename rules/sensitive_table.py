@@ -172,6 +172,7 @@ BEGINNING_HOME = (  # What names in the home folder begin with.
     (".config_opera", _BROWSER),
 )
 BELOW_HOME = (  # Below the home folder; beside each what it holds.
+    (".local/state/buildperm", "the key by which buildperm knows its own files"),
     (".npm-global/etc/npmrc", _REGISTRY),
     (".npm-packages/etc/npmrc", _REGISTRY),
     (".config/gh", "GitHub credentials"),

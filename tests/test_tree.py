@@ -32,6 +32,8 @@ SUBJECTS = {
     "cargo/obeyed_directives": "What Cargo itself makes of directives.",
     "cargo/rustc_wrapper": "The wrapper is a shell script.",
     "cli/build_screen": "The screen of a running build, from its first picture to the inbox.",
+    "cli/carried_state": "What every command does with state that came along with a checkout.",
+    "cli/output_folders": "Folders in which Cargo builds, from the question to the refusal.",
     "cli/containers": "What commands can do within a container.",
     "cli/build_failures": "What learn, review and ci say where Cargo fails, in each format.",
     "cli/failing_scripts": "What every command does with a script that fails or does not end.",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from buildperm.cargo import claim
 from buildperm.errors import BuildpermError
 from buildperm.policy import lock_file
 from buildperm.policy.access import Access
@@ -89,7 +90,7 @@ def write(
         console.write(text)
         return None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True) if output is None else None
+        claim.make(view.workspace.project.metadata.target_directory) if output is None else None
         replace_file(path, text.encode())
     except OSError as error:
         raise BuildpermError(

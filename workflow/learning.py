@@ -18,6 +18,7 @@ from buildperm.policy.pending_review import Pending
 from buildperm.policy.proposal import Proposal
 from buildperm.policy.review_state import Review
 from buildperm.policy.role import SubjectKind
+from buildperm.policy.rule import Rule
 from buildperm.presentation import console
 from buildperm.presentation.baseline_accesses import BaselineAccesses
 from buildperm.presentation.build_progress import LineViewer
@@ -28,6 +29,7 @@ from buildperm.report import build_failure, text
 from buildperm.report.build_failure import BuildFailure
 from buildperm.report.findings import after_failure, failed_by_denial
 from buildperm.sandbox.selftest import SelfTest
+from buildperm.workflow import kept_answers
 from buildperm.workflow.build_outcome import rules
 from buildperm.workflow.build_summary import (
     needs,
@@ -43,6 +45,7 @@ from buildperm.workflow.review_changes import ReviewChanges, revisions
 from buildperm.workflow.review_options import ReviewOptions
 from buildperm.workflow.snapshot_file import open_snapshots
 from buildperm.workflow.undoing import history_of
+from buildperm.workflow.unwritable_answers import leave_out
 from buildperm.workflow.verification import Verification
 from buildperm.workflow.workspace import Workspace, open_contexts
 from buildperm.workflow.written_history import FileChange
@@ -235,9 +238,13 @@ class Learning:
             local={
                 name for each in self.workspaces for name in each.project.metadata.local_names()
             },
+            closed=self._closed,
         )
-        self.review.replay_written(journal.read(self._allowed), self.policy)
-        self.review.replay(journal.read(self._journal))
+        self.review.replay_written(kept_answers.read(self._allowed), self.policy)
+        self.review.replay(kept_answers.read(self._journal))
+
+    def _closed(self, rule: Rule) -> str:
+        return next((why for each in self.workspaces if (why := each.closed(rule))), "")
 
     def _revisions(self) -> dict[CrateVersion, str]:
         seen = {*self._lock.snapshots, *self.recorded.snapshots}
@@ -259,6 +266,7 @@ class Learning:
         """Get decisions about the last round; return what to do with them."""
         if self.options.accept is not None:
             self.keep(self.review.accept_up_to(self.options.accept))
+            leave_out(self.review, self.preview, self.keep)
         for line in summary(self.changes, self.review, self.comparisons):
             console.print_message(line)
         if not self.review.proposals:
@@ -322,6 +330,7 @@ class Learning:
             accept = self.options.accept
             if accept is None or self.review.accept_up_to(accept) is None:
                 return
+            leave_out(self.review, self.preview, self.keep)
 
     def _write(self) -> bool:
         """Write grants and snapshots; tell whether any grant has changed."""

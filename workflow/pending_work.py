@@ -21,7 +21,7 @@ from buildperm.policy.review_state import Review
 from buildperm.presentation import console
 from buildperm.presentation.front_end import Failure
 from buildperm.report.manifest_place import GrantLines
-from buildperm.workflow import file_listing
+from buildperm.workflow import file_listing, kept_answers
 from buildperm.workflow.build_outcome import propose
 from buildperm.workflow.kept_builds import (
     KeptBuild,
@@ -93,8 +93,13 @@ class PendingWork:
             )
             for each in self.crates
         }
-        review = Review(proposals, revisions=named, terms=terms_of(self.workspace.policy))
-        review.replay_written(journal.read(self._allowed), self.workspace.policy)
+        review = Review(
+            proposals,
+            revisions=named,
+            terms=terms_of(self.workspace.policy),
+            closed=self.workspace.closed,
+        )
+        review.replay_written(kept_answers.read(self._allowed), self.workspace.policy)
         return review
 
     @property
@@ -108,7 +113,7 @@ class PendingWork:
     def remembered(self) -> Review:
         """Return a review of the same proposals, with the answers that a journal keeps."""
         review = self._begun(self.review.proposals)
-        review.replay(journal.read(self.journal))
+        review.replay(kept_answers.read(self.journal))
         return review
 
     @property

@@ -39,6 +39,7 @@ from buildperm.presentation.front_end import (
 from buildperm.printable import log_text
 from buildperm.report import json_reader, next_command, text
 from buildperm.report.counterpart import find_packages
+from buildperm.workflow import kept_answers
 from buildperm.workflow.build_outcome import propose
 from buildperm.workflow.build_summary import text_of_nothing_written
 from buildperm.workflow.evidence_source import RecordedEvidence, RecordedFiles, kept_files
@@ -105,6 +106,7 @@ class _ReportReview:
             },
             terms=terms_of(self._workspace.policy),
             local=project.metadata.local_names(),
+            closed=self._workspace.closed,
         )
 
     def _consumers(self, package: SessionPackage) -> frozenset[str]:
@@ -113,7 +115,7 @@ class _ReportReview:
     def run(self) -> int:
         for stranger in self._strangers:
             console.print_message(f"left out: {stranger}")
-        self._review.replay(journal.read(self._journal))
+        self._review.replay(kept_answers.read(self._journal))
         if self._options.accept is not None:
             self._note(self._review.accept_up_to(self._options.accept))
         number = text.count(len(self._review.undecided()), "decision")

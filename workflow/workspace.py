@@ -8,14 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from buildperm.cargo import write_claims
+from buildperm.cargo import claim, write_claims
 from buildperm.cargo.grant_keys import places
 from buildperm.cargo.project import LEARN, Project, Projects
 from buildperm.cargo.session_maker import choose_runtime
 from buildperm.errors import BuildpermError, ChangedMeanwhileError
 from buildperm.policy import manifest
 from buildperm.policy.grants import Policy
+from buildperm.policy.kinds import Kind
 from buildperm.policy.manifest_reader import dotted
+from buildperm.policy.rule import Rule
+from buildperm.presentation import console
 from buildperm.sandbox.runtime import Runtime
 from buildperm.tracer.notation import encode
 from buildperm.workflow import head_start
@@ -71,6 +74,13 @@ class Workspace:
         write_claims.check(self.project, policy, self.places, document)
         return policy
 
+    def closed(self, rule: Rule) -> str:
+        """Say why nobody is granted what a rule says in this workspace; empty if one can be."""
+        if rule.kind is not Kind.WRITE:
+            return ""
+        document = manifest.parse(self.manifest, self.manifest_path)[1]
+        return write_claims.closed(rule, self.project, document)
+
     def check_manifest(self, expected: bytes) -> None:
         """Make sure that Cargo.toml still has the content that this command last read or wrote.
 
@@ -124,6 +134,9 @@ def _open(projects: Projects, words: Sequence[str], default: Sequence[str]) -> W
     path = project.metadata.manifest
     found = Workspace(project, raw, manifest.policy(*manifest.parse(raw, path), path))
     found.read(raw)
+    put_aside = claim.claim(project.metadata.target_directory)
+    if put_aside:
+        console.print_warning(put_aside)
     return found
 
 

@@ -1,7 +1,8 @@
 """What commands wrote into Cargo.toml and buildperm.lock, kept so that it can be taken back.
 
 One file a command in `target/buildperm/history`, numbered. It is a convenience: `cargo clean`
-removes it, and nothing relies on it.
+removes it, and nothing relies on it. Each is signed: what came with a checkout is nothing that a
+command wrote, and taking it back would write what its maker likes.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from buildperm.errors import BuildpermError
+from buildperm.policy import machine_key
 
 VERSION = 1
+_PURPOSE = "history"
 _KEPT_MOST = 100
 
 
@@ -93,7 +96,7 @@ class WrittenHistory:
         """
         try:
             paths = sorted(self.folder.glob("[0-9]*.json"))
-            found = [_parsed(path.read_bytes()) for path in paths]
+            found = [_parsed(path, path.read_bytes()) for path in paths]
         except OSError as error:
             raise BuildpermError(
                 f"read {self.folder}: {error.strerror}", hint="Remove it to begin anew."
@@ -119,8 +122,9 @@ class WrittenHistory:
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary = self.folder / f".{secrets.token_hex(8)}"
         try:
-            temporary.write_text(_text(change))
-            os.replace(temporary, self._path(change.number))
+            path = self._path(change.number)
+            temporary.write_text(_text(change, path))
+            os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -137,7 +141,7 @@ def _united(first: Sequence[FileChange], then: Sequence[FileChange]) -> tuple[Fi
     return tuple(found.values())
 
 
-def _text(change: WrittenChange) -> str:
+def _text(change: WrittenChange, path: Path) -> str:
     files = [
         {"name": each.name, "before": _kept(each.before), "after": _kept(each.after)}
         for each in change.files
@@ -150,13 +154,17 @@ def _text(change: WrittenChange) -> str:
         "undone": change.is_undone,
         "files": files,
     }
-    return json.dumps(said, indent=1) + "\n"
+    signature = machine_key.sign(_PURPOSE, path, json.dumps(said).encode())
+    return json.dumps({**said, "signature": signature}, indent=1) + "\n"
 
 
-def _parsed(raw: bytes) -> WrittenChange | None:
+def _parsed(path: Path, raw: bytes) -> WrittenChange | None:
     try:
         said = json.loads(raw)
-        if said["version"] != VERSION:
+        signature = str(said.pop("signature"))
+        content = json.dumps(said).encode()
+        is_own = machine_key.is_signed(_PURPOSE, path, content, signature)
+        if said["version"] != VERSION or not is_own:
             return None
         return WrittenChange(
             int(said["number"]),
@@ -165,7 +173,7 @@ def _parsed(raw: bytes) -> WrittenChange | None:
             tuple(_file(each) for each in said["files"]),
             bool(said["undone"]),
         )
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from buildperm.cargo import claim
+from buildperm.policy.journal import signed
 from tests.cli.waiting_script import WAITS, until_up
 from tests.command import CI, LEARN, buildperm, is_orderly, kill_group, member, start
 from tests.programs import program_text
@@ -117,6 +119,8 @@ def test_a_file_in_place_of_the_target_directory(
 ) -> None:
     folder = member(tmp_path / "ws", READS)
     path = folder / where.format(command[0])
+    if where.endswith("{}"):
+        claim.make(folder / "target")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("precious")
     before = (folder / "Cargo.toml").read_bytes()
@@ -230,8 +234,10 @@ def test_a_journal_that_is_damaged_loses_no_more_than_its_lines(
 ) -> None:
     folder = member(tmp_path / "ws", 'fn main() { let _ = std::fs::write("../made", ""); }')
     journal = folder / "target/buildperm/learn/buildperm-journal.jsonl"
-    journal.parent.mkdir(parents=True)
-    journal.write_text('{"version":1,"act":"decide","picked":[{"id":"x"}]}\n' * 3)
+    claim.make(folder / "target")
+    step = {"version": 1, "act": "decide", "picked": [{"id": "x"}]}
+    journal.parent.mkdir()
+    journal.write_bytes(signed(journal, step) * 3)
     harm(journal)
 
     told = buildperm(*LEARN, folder=folder)
@@ -243,6 +249,7 @@ def test_a_journal_that_is_damaged_loses_no_more_than_its_lines(
 @pytest.mark.slow
 def test_a_journal_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     folder = member(tmp_path / "ws", 'fn main() { let _ = std::fs::write("../made", ""); }')
+    claim.make(folder / "target")
     (folder / "target/buildperm/learn/buildperm-journal.jsonl").mkdir(parents=True)
 
     told = buildperm(*LEARN, folder=folder)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from buildperm.cargo import claim
 from buildperm.policy import lock_file
 from buildperm.workflow.written_history import FileChange, WrittenHistory
 from tests.command import buildperm, is_orderly
@@ -30,7 +31,7 @@ class Written:
         (folder / "Cargo.lock").write_text(
             'version = 3\n\n[[package]]\nname = "app"\nversion = "0.1.0"\n'
         )
-        history = WrittenHistory(folder / "target/buildperm/history")
+        history = WrittenHistory(claim.make(folder / "target") / "history")
         head = lock_file.text({})
         history.record(
             "learn",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -182,10 +183,13 @@ def test_a_journal_cannot_bring_in_what_nobody_may_write(tmp_path: Path) -> None
     assert entry is not None
     journal.append(path, entry)
     for forged in ("$HOME/.ssh/id_rsa", "/**", "$TMP\u0000"):
-        text = path.read_text().replace("$WORKSPACE/proto/*", forged)
-        (tmp_path / "forged").write_text(text)
+        step = json.loads(path.read_text().replace("$WORKSPACE/proto/*", json.dumps(forged)[1:-1]))
+        step.pop("signature")
+        other = tmp_path / "forged"
+        other.write_bytes(journal.signed(other, step))
+        assert journal.read(other)
         again = Review([asked()])
-        again.replay(journal.read(tmp_path / "forged"))
+        again.replay(journal.read(other))
         assert again.proposals == (asked(),)
 
 

@@ -21,6 +21,7 @@ READ = str.split("""
     $CARGO_HOME/credentials.toml $CARGO_HOME/credentials $HOME/.mozilla/firefox/x/logins.json
     $HOME/.config/google-chrome/Default $HOME/.config/chromium
     $HOME/.local/share/keyrings/login.keyring $HOME/.password-store/a.gpg
+    $HOME/.local/state/buildperm/x /opt/buildperm/buildperm.keystore
     $HOME/.bitcoin/wallet.dat $HOME/.bash_history $HOME/.zsh_history $HOME/.python_history
     $WORKSPACE/.env $MANIFEST_DIR/.env.local $WORKSPACE/deep/down/.env.production /home/other
     /home/other/x /root/x /etc/shadow /etc/shadow- /etc/ssh/ssh_host_rsa_key

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from buildperm.cargo import claim
 from buildperm.workflow import html_report
 
 _MEGABYTE = 1_000_000
@@ -29,6 +30,7 @@ def workspace(folder: Path, crates: int) -> Path:
     )
     generate = ["cargo", "generate-lockfile", "--offline", "--quiet"]
     subprocess.run(generate, cwd=folder, check=True)
+    claim.make(folder / "target")
     for number, name in enumerate(members):
         _record(folder, name, number)
     return folder
