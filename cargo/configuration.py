@@ -57,6 +57,7 @@ class Configuration:
     replaced: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """By triple, `links` of the packages whose build scripts `[target.TRIPLE.LINKS]` replaces."""
     profiles: frozenset[str] = frozenset()  # Names of those that are set or defined.
+    builds_std: bool = False  # The standard library is built anew, in a Cargo that can.
     unclear: tuple[str, ...] = ()  # Values of `--config` that only Cargo understands, if anybody.
 
 
@@ -84,6 +85,7 @@ def read(
         searched=tuple(_searched([*given, *files])),
         replaced=_replaced([*given, *files]),
         profiles=_profiles([*given, *files]),
+        builds_std=_builds_std([*given, *files], environment),
         unclear=tuple(argument for argument, layers in understood.items() if layers is None),
     )
 
@@ -184,6 +186,13 @@ def _replaced(layers: Sequence[_Layer]) -> dict[str, frozenset[str]]:
             if names:
                 found[triple] = found.get(triple, frozenset()) | names
     return found
+
+
+def _builds_std(layers: Sequence[_Layer], environment: Mapping[str, str]) -> bool:
+    """Tell whether anything says so: Cargo book, "Unstable Features", `build-std`."""
+    tables = (layer.settings.get("unstable") for layer in layers)
+    said = [table.get("build-std") for table in tables if isinstance(table, dict)]
+    return any(map(bool, (*said, environment.get("CARGO_UNSTABLE_BUILD_STD"))))
 
 
 def _of_targets(layer: _Layer) -> list[Mapping[str, Any]]:

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import subprocess
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from buildperm.cargo import lock
+from buildperm.cargo import lock, workspace_query
 from buildperm.errors import BuildpermError
 from buildperm.policy import revision
 from buildperm.policy.role import SubjectKind
-from buildperm.sandbox import private_cache
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from buildperm.cargo.toolchain import Toolchain
-
-_TIMEOUT_S = 1800  # It may download the packages first.
-_NO_WRAPPER = "/usr/bin/env" if os.access("/usr/bin/env", os.X_OK) else ""
-"""Starts what it is given: without a wrapper that can be found, Cargo keeps nothing of rustc's."""
-_NOWHERE = "/nonexistent/buildperm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +39,7 @@ class Package:
     dev_dependencies: frozenset[str]  # Names that it declares for its tests alone.
     neighbours: Mapping[str, Path]  # Folders that it declares as dependencies, by name.
     outside: tuple[Path, ...] = ()  # What its manifest says is its own though it lies elsewhere.
+    comes_with_rust: bool = False  # Of the standard library, and part of the tool chain.
 
     @property
     def has_macros(self) -> bool:
@@ -60,7 +53,13 @@ class Package:
 
     @property
     def subjects(self) -> tuple[SubjectKind, ...]:
-        """Return what of it is reviewed before it runs."""
+        """Return what of it is reviewed before it runs.
+
+        What comes with the tool chain is not: who trusts the compiler trusts its standard library.
+        It is held to its grants all the same.
+        """
+        if self.comes_with_rust:
+            return ()
         scripts = (SubjectKind.SCRIPT,) if self.build_scripts else ()
         return (*scripts, SubjectKind.MACRO) if self.has_macros else scripts
 
@@ -164,42 +163,15 @@ def read(
     Raises:
         BuildpermError: There is no manifest, or Cargo cannot use it; with Cargo's own words.
     """
-    command = [str(toolchain.cargo), "metadata", "--format-version", "1"]
+    command = ["metadata", "--format-version", "1"]
     for triple in dict.fromkeys((toolchain.host, *targets)):
         command += ["--filter-platform", triple]  # Else packages for Windows are downloaded too.
     if manifest_path is not None:
         command += ["--manifest-path", str(manifest_path)]
-    # A build directory that is moved by `--config` cannot be moved back by the environment.
-    moved_to = _build_directory(toolchain)
-    variables = toolchain.environment(environment) | {"CARGO_BUILD_BUILD_DIR": moved_to}
-    # It asks rustc about the platforms; which program that is, is not for the workspace to say.
-    no_wrapper = "" if "=" in str(toolchain.rustc) else _NO_WRAPPER
-    variables |= {
-        "RUSTC": str(toolchain.rustc),
-        "RUSTC_WRAPPER": no_wrapper,
-        "RUSTC_WORKSPACE_WRAPPER": no_wrapper,
-    }
+    answered = workspace_query.ask(toolchain, folder, environment, [*command, *flags])
+    moved_to = workspace_query.build_directory(toolchain)
     try:
-        answered = subprocess.run(
-            [*command, *flags],
-            cwd=folder,
-            env=variables,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise BuildpermError(f"cannot run `{toolchain.cargo} metadata`: {error}") from error
-    if answered.returncode != 0:
-        said = answered.stderr.decode("utf-8", "replace").strip()
-        lines = [line for line in said.split("\n") if line.strip()]
-        begin = next((n for n, line in enumerate(lines) if line.startswith("error: ")), 0)
-        lines = lines[begin:]  # Before that it says what it is about to do.
-        reason = "\n".join(lines).removeprefix("error: ") or f"exit code {answered.returncode}"
-        raise BuildpermError(f"Cargo cannot read the workspace: {reason}", hint=_hint(said))
-    try:
-        described = json.loads(answered.stdout)
+        described = json.loads(answered)
         found = _metadata(described)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise BuildpermError(f"`cargo metadata` answered something unknown: {error}") from error
@@ -209,16 +181,6 @@ def read(
             hint="Leave `build.build-dir` out.",
         )
     return found
-
-
-def _build_directory(toolchain: Toolchain) -> str:
-    """Return a folder in which Cargo keeps nothing but what rustc has told it about platforms.
-
-    In the user's own, build scripts could write that.
-    """
-    made_of = hashlib.sha256(os.fsencode(toolchain.rustc)).hexdigest()[:16]
-    found = private_cache.folder(f"rustc-{made_of}")
-    return str(found) if found is not None else _NOWHERE
 
 
 def _metadata(described: Any) -> Metadata:  # noqa: ANN401 - JSON
@@ -238,25 +200,6 @@ def _metadata(described: Any) -> Metadata:  # noqa: ANN401 - JSON
             for identifier, node in nodes.items()
         },
     )
-
-
-_WITHOUT_NETWORK = ("--offline was specified", "--frozen was specified", "offline mode (")
-"""How Cargo says that it may not download what it lacks."""
-
-
-def _hint(said: str) -> str:
-    """Return a hint for a failure of Cargo; empty where its own message has to do."""
-    if "--locked was passed" in said or "--frozen was passed" in said:
-        return "Run `cargo fetch`, which completes Cargo.lock and builds nothing, and commit that."
-    if any(words in said for words in _WITHOUT_NETWORK):
-        return "Run `cargo fetch` where there is a network: it downloads, and builds nothing."
-    if "lock file version" in said:
-        return "Update the Rust tool chain, or make Cargo.lock anew with `cargo generate-lockfile`."
-    if "could not find `Cargo.toml` in" in said:
-        return "Run it in the folder of a Cargo package. `buildperm demo` needs none."
-    if "failed to parse lock file" in said:
-        return "Get the committed one back with `git checkout Cargo.lock`, or delete it."
-    return ""
 
 
 def _package(package: Any, node: Any) -> Package:  # noqa: ANN401 - JSON

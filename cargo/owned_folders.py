@@ -34,7 +34,7 @@ def folders(
 
     The paths are absolute, without links and sorted. Packages in CARGO_HOME are part of it.
     """
-    found = [package.folder for package in metadata.packages.values()]
+    found = [each.folder for each in metadata.packages.values() if not each.comes_with_rust]
     found.append(metadata.target_directory)
     if toolchain.rustup_home is not None:
         found.append(toolchain.rustup_home)

@@ -10,7 +10,7 @@ from buildperm.cargo import arguments as command_lines
 from buildperm.cargo import configuration as configurations
 from buildperm.cargo import lock as locks
 from buildperm.cargo import metadata as metadatas
-from buildperm.cargo import replaced_scripts
+from buildperm.cargo import replaced_scripts, standard_library
 from buildperm.cargo import toolchain as toolchains
 from buildperm.errors import BuildpermError
 
@@ -64,6 +64,7 @@ class Projects:
         self._locked = locked
         self._toolchains: dict[str, Toolchain] = {}
         self._metadata: dict[tuple[object, ...], Metadata] = {}
+        self._std: dict[tuple[object, ...], tuple[Metadata, CargoLock]] = {}
         self._locks: dict[Path, CargoLock] = {}
 
     def open(self, words: Sequence[str], *, default: Sequence[str] = CI) -> Project:
@@ -79,7 +80,8 @@ class Projects:
             self._folder, toolchain.cargo_home, self._environment, arguments.configuration
         )
         _refuse_alias(arguments.command, configuration)
-        metadata = self._ask(toolchain, arguments, arguments.targets or configuration.targets)
+        targets = arguments.targets or configuration.targets
+        metadata = self._ask(toolchain, arguments, targets)
         for value in configuration.unclear:  # Had Cargo not understood it either, it would say so.
             raise BuildpermError(
                 f"cannot understand `--config {value}`",
@@ -88,6 +90,8 @@ class Projects:
         lock = self._locks.get(metadata.root)
         if lock is None:
             lock = self._locks[metadata.root] = locks.read(metadata.root / "Cargo.lock")
+        if standard_library.is_built(arguments, configuration, toolchain, self._environment):
+            metadata, lock = self._with_std(metadata, lock, toolchain, arguments)
         return Project(
             self._folder, self._environment, arguments, toolchain, configuration, metadata, lock
         )
@@ -99,12 +103,35 @@ class Projects:
             self._toolchains[name] = known
         return known
 
+    def _with_std(
+        self, metadata: Metadata, lock: CargoLock, toolchain: Toolchain, arguments: Arguments
+    ) -> tuple[Metadata, CargoLock]:
+        flags = self._flags(arguments)
+        key = toolchain.cargo, arguments.manifest_path, arguments.targets, flags
+        known = self._std.get(key)
+        if known is None:
+            known = self._std[key] = standard_library.add(
+                metadata,
+                lock,
+                toolchain,
+                self._folder,
+                self._environment,
+                manifest_path=arguments.manifest_path,
+                targets=arguments.targets,
+                flags=flags,
+            )
+        return known
+
+    def _flags(self, arguments: Arguments) -> tuple[str, ...]:
+        flags = arguments.metadata
+        if self._locked and not {"--locked", "--frozen"}.intersection(flags):
+            return (*flags, "--locked")
+        return flags
+
     def _ask(
         self, toolchain: Toolchain, arguments: Arguments, targets: tuple[str, ...]
     ) -> Metadata:
-        flags = arguments.metadata
-        if self._locked and not {"--locked", "--frozen"}.intersection(flags):
-            flags = (*flags, "--locked")
+        flags = self._flags(arguments)
         key = toolchain.cargo, arguments.manifest_path, targets, flags
         known = self._metadata.get(key)
         if known is None:

@@ -53,7 +53,7 @@ def take_snapshots(
         counts = set(package.subjects) & subjects
         if package.id in replaced:
             counts.discard(SubjectKind.SCRIPT)  # Nobody has seen what it does elsewhere.
-        if not (seen or (complete and counts)):
+        if package.comes_with_rust or not (seen or (complete and counts)):
             continue
         yield Snapshot(
             crate=packages.of(folder)["crate"],

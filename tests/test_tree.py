@@ -35,6 +35,7 @@ SUBJECTS = {
     "cli/carried_state": "What every command does with state that came along with a checkout.",
     "cli/output_folders": "Folders in which Cargo builds, from the question to the refusal.",
     "cli/containers": "What commands can do within a container.",
+    "cli/build_std": "The way of grants to the packages of another tool chain.",
     "cli/build_failures": "What learn, review and ci say where Cargo fails, in each format.",
     "cli/failing_scripts": "What every command does with a script that fails or does not end.",
     "cli/foreign_changes": "What every command does when others change its files.",

@@ -8,6 +8,7 @@ from typing import Literal
 
 from buildperm.cargo import source_versions
 from buildperm.cargo.grant_keys import GrantKeys
+from buildperm.cargo.metadata import Package
 from buildperm.policy import reasons, removal_proposals, revision, undecided_accesses
 from buildperm.policy.comparison import Comparison
 from buildperm.policy.decision import Answer
@@ -146,7 +147,19 @@ class ReviewChanges:
     def is_new(self, script: RecordedScript) -> bool:
         """Tell whether no version of it was ever reviewed; the first time nothing counts as new."""
         known = previous(self.before, *script.crate)
-        return not self.is_first and (known is None or not known.sightings)
+        is_unknown = known is None or not known.sightings
+        return not self.is_first and is_unknown and not self._comes_with_rust(script)
+
+    def _comes_with_rust(self, script: RecordedScript) -> bool:
+        package = self._package(script)
+        return package is not None and package.comes_with_rust
+
+    def _package(self, script: RecordedScript) -> Package | None:
+        for outcome in self.recorded.outcomes:
+            package = outcome.build.project.metadata.packages.get(script.package["id"])
+            if package is not None:
+                return package
+        return None
 
     def _comparison(self, script: RecordedScript) -> Comparison | None:
         now = self.recorded.snapshots.get(script.crate)
@@ -172,12 +185,10 @@ class ReviewChanges:
         )
 
     def _sources(self, known: Snapshot | None, script: RecordedScript) -> source_versions.Compared:
-        for outcome in self.recorded.outcomes:
-            package = outcome.build.project.metadata.packages.get(script.package["id"])
-            if package is not None:
-                files = self.recorded.files.get(package.folder, ())
-                return source_versions.compare(known, package, files)
-        return (), ""
+        package = self._package(script)
+        if package is None:
+            return (), ""
+        return source_versions.compare(known, package, self.recorded.files.get(package.folder, ()))
 
     def _covered(self, script: RecordedScript) -> list[Proposal]:
         known, now = previous(self.before, *script.crate), self.recorded.snapshots.get(script.crate)
@@ -285,7 +296,7 @@ def revisions(
         for package in project.metadata.packages.values():
             known.add((package.name, package.version, package.source))
             crate = keys.of(package)[0], package.version
-            if package.subjects or crate in seen:
+            if package.subjects or package.build_scripts or crate in seen:
                 found[crate] = package.revision
     # Somebody else may have reviewed the build script of a package for another platform.
     for each in workspaces[0].project.lock.packages:
